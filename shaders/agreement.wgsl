@@ -1,0 +1,99 @@
+// L = JS(p, q) = ½ Σ p ln(p/m) + ½ Σ q ln(q/m),  m = ½ (p + q),  p and q the softmax outputs of two heads; mean over the rows
+// dz_a += λ/rows · p ⊙ (g − Σ p g),  g = ½ ln(p/m);  the same for b with q
+//
+// One invocation a row, which goes through all pairs in order, so heads in several pairs have no races. Where p and q are close, ln(p/m)
+// is ln(1 + (p−q)/(p+q)), which loses no digits; elsewhere it is ln p − ln m with ln p from the logits, which cannot underflow.
+
+struct Params {
+    rows: u32,        // rows of the chunk
+    chunk_first: u32, // first row of the chunk within the batch
+    pairs: u32,
+    gradient: u32,    // 0: value only
+}
+
+struct AgreeingPair {
+    first: u32,    // [rows, classes] of head a among the logits
+    second: u32,   // of head b
+    classes: u32,
+    strength: f32, // λ
+    partials: u32, // one partial a row
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> agreeing_pairs: array<AgreeingPair>;
+@group(0) @binding(3) var<storage, read> logits: array<f32>;             // [rows, C] a head
+@group(0) @binding(4) var<storage, read_write> logits_delta: array<f32>; // [rows, C] a head
+@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
+
+// ln Σ e^z of one head, as (peak, ln of the sum without the peak's factor).
+fn log_sum(z: u32, classes: u32) -> vec2<f32> {
+    var best = 0u;
+    for (var c = 1u; c < classes; c++) {
+        if (logits[z + c] > logits[z + best]) {
+            best = c;
+        }
+    }
+    let peak = logits[z + best];
+    var others = 0.0;
+    for (var c = 0u; c < classes; c++) {
+        if (c != best) {
+            others += exponential(logits[z + c] - peak);
+        }
+    }
+    return vec2(peak, logarithm_1p(others));
+}
+
+// (p, q, ½ ln(p/m), ½ ln(q/m)); a vanished probability counts nothing.
+fn terms(a: u32, b: u32, norm_a: vec2<f32>, norm_b: vec2<f32>) -> vec4<f32> {
+    let ln_p = (logits[a] - norm_a.x) - norm_a.y;
+    let ln_q = (logits[b] - norm_b.x) - norm_b.y;
+    let p = exponential(ln_p);
+    let q = exponential(ln_q);
+    let sum = p + q;
+    var g = 0.0;
+    var h = 0.0;
+    if (sum >= 1.2e-38) {
+        let d = (p - q) / sum;
+        let ln_m = logarithm(0.5 * sum);
+        if (p > 0.0) {
+            g = 0.5 * select(ln_p - ln_m, logarithm_1p(d), abs(d) < 0.5);
+        }
+        if (q > 0.0) {
+            h = 0.5 * select(ln_q - ln_m, logarithm_1p(-d), abs(d) < 0.5);
+        }
+    }
+    return vec4(p, q, g, h);
+}
+
+@compute @workgroup_size(64)
+fn agreement(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let row = group.x * 64u + lane;
+    if (row >= params.rows) {
+        return;
+    }
+    let inside = params.chunk_first + row < step.rows;
+    for (var i = 0u; i < params.pairs; i++) {
+        let pair = agreeing_pairs[i];
+        let a = pair.first + row * pair.classes;
+        let b = pair.second + row * pair.classes;
+        let norm_a = log_sum(a, pair.classes);
+        let norm_b = log_sum(b, pair.classes);
+        var mean_a = 0.0;
+        var mean_b = 0.0;
+        for (var c = 0u; c < pair.classes; c++) {
+            let t = terms(a + c, b + c, norm_a, norm_b);
+            mean_a += t.x * t.z;
+            mean_b += t.y * t.w;
+        }
+        partials[pair.partials + row] = select(0.0, mean_a + mean_b, inside);
+        if (inside && params.gradient == 1u) {
+            let scale = pair.strength * step.inverse_rows;
+            for (var c = 0u; c < pair.classes; c++) {
+                let t = terms(a + c, b + c, norm_a, norm_b);
+                logits_delta[a + c] += scale * t.x * (t.z - mean_a);
+                logits_delta[b + c] += scale * t.y * (t.w - mean_b);
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+// metrics[slot, i + 1] = scale · Σ partials of metric i;   metrics[slot, 0] = number of the step, the submission's stamp
+//
+// One workgroup a metric: invocations take every 64th partial in ascending order, then a tree of fixed shape. Results are tested for
+// non-finite values here, which covers every loss, coupling and norm.
+
+struct Params {
+    stride: u32,     // of a row of metrics: 1 + number of metrics
+    accumulate: u32, // 0: the first chunk overwrites; 1: later ones add
+    first: u32,      // the metrics [first, first + workgroups)
+    rows: u32,       // rows of the chunk
+}
+
+struct Metric {
+    partials: u32,
+    count: u32,      // PER_ROW: one a row of the chunk; what lies beyond is of another chunk or schedule
+    mean: u32,       // 1: over the rows of the batch; 0: plain sum
+    flag: u32,       // non-finite value; NONE = not tested
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> metric_table: array<Metric>;
+@group(0) @binding(3) var<storage, read> partials: array<f32>;
+@group(0) @binding(4) var<storage, read_write> metrics: array<f32>;          // [slots, stride]
+@group(0) @binding(5) var<storage, read_write> flags: array<atomic<u32>>;
+
+const PER_ROW = 0u;
+
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn reduce_metrics(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let metric = metric_table[params.first + group.x];
+    let count = select(metric.count, params.rows, metric.count == PER_ROW);
+    var sum = 0.0;
+    for (var i = lane; i < count; i += 64u) {
+        sum += partials[metric.partials + i];
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if (lane < half) {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if (lane > 0u) {
+        return;
+    }
+    var value = sums[0] * select(1.0, step.inverse_rows, metric.mean == 1u);
+    let place = step.slot * params.stride + 1u + params.first + group.x;
+    if (params.accumulate == 1u) {
+        value += metrics[place];
+    }
+    if (!is_finite(value) && metric.flag != NONE) {
+        atomicMin(&flags[0], step.number);
+        atomicMin(&flags[metric.flag], step.number);
+    }
+    metrics[place] = value;
+    if (group.x == 0u) {
+        metrics[step.slot * params.stride] = f32(step.number & 0xffffffu);
+    }
+}

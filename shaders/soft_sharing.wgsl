@@ -1,0 +1,71 @@
+// L = ½ ‖θ_i − θ_j‖²,   dθ_i += λ (θ_i − θ_j),   dθ_j −= λ (θ_i − θ_j)
+//
+// Element e of a head is touched by one invocation alone, which goes through all pairs in order: no races and a fixed order of sums.
+// Each pair's value is reduced within the workgroup, by a tree of fixed shape, to one partial.
+
+struct Params {
+    pairs: u32,
+    gradient: u32, // 0: value only
+}
+
+struct SharedPair {
+    first: u32,    // offset of head i in the parameters
+    second: u32,   // offset of head j
+    count: u32,    // their common size
+    strength: f32, // λ
+    partials: u32, // one partial a workgroup
+    flag_first: u32,  // non-finite gradient of head i, head j
+    flag_second: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> shared_pairs: array<SharedPair>;
+@group(0) @binding(3) var<storage, read> parameters: array<f32>;
+@group(0) @binding(4) var<storage, read_write> gradients: array<f32>;
+@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
+
+var<workgroup> sums: array<f32, 64>;
+
+fn raise(flag: u32) {
+    atomicMin(&flags[0], step.number);
+    atomicMin(&flags[flag], step.number);
+}
+
+fn accumulate(place: u32, flag: u32, value: f32) {
+    let sum = gradients[place] + value;
+    if (!is_finite(sum)) {
+        raise(flag);
+    }
+    gradients[place] = sum;
+}
+
+@compute @workgroup_size(64)
+fn soft_sharing(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let e = group.x * 64u + lane;
+    for (var p = 0u; p < params.pairs; p++) {
+        let pair = shared_pairs[p];
+        var value = 0.0;
+        if (e < pair.count) {
+            let difference = parameters[pair.first + e] - parameters[pair.second + e];
+            value = 0.5 * difference * difference;
+            if (params.gradient == 1u) {
+                accumulate(pair.first + e, pair.flag_first, pair.strength * difference);
+                accumulate(pair.second + e, pair.flag_second, -pair.strength * difference);
+            }
+        }
+        sums[lane] = value;
+        workgroupBarrier();
+        for (var half = 32u; half > 0u; half /= 2u) {
+            if (lane < half) {
+                sums[lane] += sums[lane + half];
+            }
+            workgroupBarrier();
+        }
+        if (lane == 0u && group.x * 64u < pair.count) {
+            partials[pair.partials + group.x] = sums[0];
+        }
+        workgroupBarrier();
+    }
+}

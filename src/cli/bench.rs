@@ -1,0 +1,116 @@
+//! `bench step` and `bench gemm`.
+
+use anyhow::Result;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Common;
+use super::console::Console;
+use crate::device::Gpu;
+use crate::fault::{Exit, Fault};
+use crate::run::bench::{self, StepShape};
+use crate::run::machine::Machine;
+
+#[derive(Subcommand)]
+pub(super) enum What {
+    /// A training step on synthetic data, everything included: gather, forward, backward, coupling, update, metrics
+    Step {
+        /// Features of a row
+        #[arg(long, default_value_t = 784, value_parser = size)]
+        inputs: usize,
+        /// Widths of the trunk, comma-separated; none = no trunk
+        #[arg(long, default_value = "128,128")]
+        trunk: String,
+        /// Classes of each head, comma-separated
+        #[arg(long, default_value = "10,10")]
+        classes: String,
+        /// Rows of a step
+        #[arg(long, default_value_t = 128, value_parser = size)]
+        batch: usize,
+        /// Rows of the data set on the device
+        #[arg(long, default_value_t = 10_000, value_parser = size)]
+        rows: usize,
+        /// Coupling between all pairs of heads; none = without
+        #[arg(long, default_value = "none")]
+        coupling: String,
+        /// Steps to measure
+        #[arg(long, default_value_t = 200, value_parser = size)]
+        steps: usize,
+    },
+    /// The products A·B, A·Bᵀ and Aᵀ·B with [m, n] outputs and inner length k
+    Gemm {
+        /// Rows of the output
+        #[arg(long, default_value_t = 768, value_parser = size)]
+        m: usize,
+        /// Columns of the output
+        #[arg(long, default_value_t = 768, value_parser = size)]
+        n: usize,
+        /// Inner length
+        #[arg(long, default_value_t = 512, value_parser = size)]
+        k: usize,
+    },
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(n) if (1..=1_000_000).contains(&n) => Ok(n),
+        _ => Err("a whole number from 1 to 1000000".into()),
+    }
+}
+
+fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let parse = |part: &str| size(part.trim()).map_err(|e| Fault::new(Exit::Usage, format!("{flag} {text}: \"{part}\" is not {e}")));
+    Ok(text.split(',').map(parse).collect::<Result<Vec<_>, _>>()?)
+}
+
+pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()> {
+    match what {
+        What::Step { inputs, trunk, classes, batch, rows, coupling, steps } => {
+            let (trunk, classes) = (sizes("--trunk", trunk)?, sizes("--classes", classes)?);
+            if classes.is_empty() || classes.iter().any(|c| *c < 2) {
+                return Err(Fault::new(Exit::Usage, "--classes: at least one head, at least two classes each").hint("--classes 10,10").into());
+            }
+            let coupling = (coupling != "none").then(|| coupling.clone());
+            let rows = (*rows).max(*batch);
+            let shape = StepShape { inputs: *inputs, trunk, classes, batch: *batch, rows, coupling, steps: *steps };
+            let machine = Machine::open(&common.wish())?;
+            console.machine(&machine);
+            step(&shape, machine, console)
+        }
+        What::Gemm { m, n, k } => {
+            let gpu = Gpu::open(&common.wish())?;
+            let report = bench::gemm(*m, *n, *k, &gpu)?;
+            if console.json {
+                return console.result_json(&json!(report));
+            }
+            let line = |name: &str, p: &bench::ProductReport| format!("{name} {:>10.3} ms {:>10.2} GFLOP/s, largest error {:.2e}\n", p.ms, p.gflop_per_s, p.max_error);
+            let lines = line("A·B  (NN)", &report.nn) + &line("A·Bᵀ (NT)", &report.nt) + &line("Aᵀ·B (TN)", &report.tn);
+            console.result(&format!("{} ({}): {m}×{n}×{k}\n{lines}", report.adapter, report.driver))
+        }
+    }
+}
+
+fn step(shape: &StepShape, machine: Machine, console: &Console) -> Result<()> {
+    let report = bench::step(shape, machine)?;
+    if console.json {
+        return console.result_json(&json!(report));
+    }
+    let t = &report.ms_per_step;
+    let text = format!(
+        "{} ({})\nms per step: min {:.3}, median {:.3}, max {:.3}\n{} dispatches, {:.1} MFLOP, {:.2} GFLOP/s, {} steps, {} a submission",
+        report.adapter,
+        report.driver,
+        t.min,
+        t.median,
+        t.max,
+        report.dispatches_per_step,
+        report.flop_per_step as f64 / 1e6,
+        report.gflop_per_s,
+        report.steps,
+        report.steps_per_submission
+    );
+    console.result(&text)
+}

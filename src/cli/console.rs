@@ -1,0 +1,107 @@
+//! What goes to stdout and what to stderr, and with which colours.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Color, Common, Progress};
+use crate::fault::{Exit, Fault};
+use crate::run::machine::Machine;
+
+/// The streams of a run.
+pub(super) struct Console {
+    quiet: bool,
+    verbose: bool,
+    colored: bool,
+    progress: Progress,
+    terminal: bool,
+    /// Print JSON on stdout.
+    pub json: bool,
+}
+
+impl Console {
+    pub(super) fn new(common: &Common) -> Console {
+        let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        let colored = match common.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        };
+        let Common { quiet, verbose, progress, json, .. } = *common;
+        Console { quiet, verbose, colored, progress, terminal, json }
+    }
+
+    /// Text with a colour, where colours are wanted.
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colored { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
+    }
+
+    /// A line on stderr, unless `-q`.
+    pub(super) fn note(&self, line: &str) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
+
+    /// A line on stderr with `-v`.
+    pub(super) fn detail(&self, line: &str) {
+        if self.verbose {
+            eprintln!("{line}");
+        }
+    }
+
+    /// What the run computes on; software is said aloud.
+    pub(super) fn machine(&self, machine: &Machine) {
+        self.detail(&format!("adapter: {}", machine.describe()));
+        if let Machine::Device(gpu) = machine
+            && gpu.entry.class == crate::kernels::tuning::Class::Software
+        {
+            self.note(&format!("{}: {} runs on the CPU; a GPU would be faster", self.paint("33", "note"), gpu.entry.name));
+        }
+    }
+
+    /// An error with its hint.
+    pub(super) fn error(&self, message: &str, hint: Option<&str>, is_bug: bool) {
+        eprintln!("{}: {message}", self.paint("1;31", "error"));
+        let hint = hint.or(is_bug.then_some("this may be a bug of tandem; run it again with -v and report what it prints"));
+        if let Some(hint) = hint {
+            eprintln!("{}: {hint}", self.paint("1;36", "hint"));
+        }
+    }
+
+    /// The result on stdout. A closed pipe is no error of ours.
+    pub(super) fn result(&self, text: &str) -> Result<()> {
+        match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// A JSON document on stdout.
+    pub(super) fn result_json(&self, value: &serde_json::Value) -> Result<()> {
+        self.result(&serde_json::to_string_pretty(value)?)
+    }
+
+    /// How progress is shown.
+    pub(super) fn progress(&self) -> Progress {
+        match self.progress {
+            _ if self.quiet => Progress::None,
+            Progress::Auto if self.terminal => Progress::Bar,
+            Progress::Auto => Progress::Plain,
+            // A bar off a terminal would be nothing but escape bytes.
+            Progress::Bar if !self.terminal => Progress::Plain,
+            other => other,
+        }
+    }
+
+    /// A bar over `steps` on stderr; hidden unless bars are shown.
+    pub(super) fn bar(&self, steps: u64) -> ProgressBar {
+        if self.progress() != Progress::Bar {
+            return ProgressBar::hidden();
+        }
+        let template = if self.colored { "{bar:32.green} {pos}/{len} {msg} {eta} left" } else { "{bar:32} {pos}/{len} {msg} {eta} left" };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr()).with_style(style)
+    }
+}

@@ -1,0 +1,213 @@
+//! The command line: verbs, flags, streams, exit codes. stdout carries the result and nothing else; everything else goes to stderr.
+
+mod bench;
+mod console;
+mod look;
+mod model;
+mod signals;
+mod train;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::device::adapter::Wish;
+use crate::fault::{Exit, exit_of, hint_of};
+use console::Console;
+
+/// Multi-task learning on any GPU: one shared trunk, several heads, a pairwise coupling.
+#[derive(Parser)]
+#[command(name = "tandem", version, about, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Train the built-in demonstration: two overlaid digits, tasks `left` and `right`
+    Demo(TrainArgs),
+    /// Train what a configuration says
+    Train {
+        /// The configuration, TOML
+        config: PathBuf,
+        #[command(flatten)]
+        args: TrainArgs,
+    },
+    /// Per-task metrics of a model on labelled data
+    Evaluate {
+        /// A run directory, a model directory, or a .safetensors file beside its config.json
+        model: PathBuf,
+        /// A file, IMAGES,LABELS (IDX), or a part of a built-in set: digits-overlay:test
+        #[arg(long)]
+        data: String,
+    },
+    /// One row out per row in: classes and probabilities, columns named after the tasks
+    Predict {
+        /// A run directory, a model directory, or a .safetensors file beside its config.json
+        model: PathBuf,
+        /// A file, IMAGES (IDX), or a part of a built-in set: digits-overlay:test
+        #[arg(long)]
+        data: String,
+        /// Where to write the CSV; stdout if absent
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Add the logits: columns TASK:logit:CLASS
+        #[arg(long)]
+        logits: bool,
+    },
+    /// Print the network, its parameters and the dispatches of one step
+    Explain {
+        /// The configuration, TOML
+        config: PathBuf,
+        /// Override a key: section.key=value (repeatable)
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// List the adapters, what each offers, and which one a run would take
+    Devices,
+    /// Check every kernel on the adapter against the float64 reference
+    Doctor,
+    /// Measure a training step or the matrix products on synthetic data
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
+}
+
+/// Flags of `train` and `demo`.
+#[derive(Args, Clone)]
+struct TrainArgs {
+    /// Override a key: section.key=value (repeatable)
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Run directory [default: runs/NAME-N, counting up]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Seed of order, initial weights and dropout [default: train.seed]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Start from the weights of a model
+    #[arg(long, value_name = "MODEL")]
+    init_from: Option<PathBuf>,
+    /// Passes over the training data
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
+    /// Stop after so many steps
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Stop after so long: 90s, 10m, 2h
+    #[arg(long, value_name = "TIME")]
+    max_time: Option<String>,
+    /// Steps recorded into one submission [default: by time]; changes no result
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    steps_per_submission: Option<u64>,
+}
+
+/// Flags of all verbs.
+#[derive(Args, Clone)]
+struct Common {
+    /// auto, an index of `tandem devices`, part of a name, or reference (float64 on the CPU)
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
+    device: String,
+    /// Use adapters of one kind alone: vulkan, metal, dx12, gl
+    #[arg(long, global = true, value_name = "BACKEND")]
+    backend: Option<Backend>,
+    /// Ask for WebGPU's default limits and nothing beyond
+    #[arg(long, global = true)]
+    default_limits: bool,
+    /// One JSON document on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Progress on stderr; auto: a bar on a terminal, else a line an epoch
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    progress: Progress,
+    /// Colours on stderr
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    color: Color,
+    /// No progress and no notices
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// More notices
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    Vulkan,
+    Metal,
+    Dx12,
+    Gl,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Progress {
+    Auto,
+    Bar,
+    Plain,
+    None,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Common {
+    fn wish(&self) -> Wish {
+        let backend = self.backend.and_then(|b| b.to_possible_value()).map(|v| v.get_name().to_string());
+        Wish { device: Some(self.device.clone()), backend, default_limits: self.default_limits }
+    }
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap knows which stream help, version and usage errors belong to, and the codes 0 and 2.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    let console = Console::new(&cli.common);
+    match run(cli, &console) {
+        Ok(exit) => exit.map_or(ExitCode::SUCCESS, code),
+        Err(error) => {
+            let exit = exit_of(&error);
+            console.error(&one_line(&error), hint_of(&error), exit == Exit::Internal);
+            code(exit)
+        }
+    }
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}
+
+/// The chain of an error on one line.
+fn one_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs a verb; `Some` is an exit code that is no error of ours, such as that of a signal.
+fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
+    let common = &cli.common;
+    match cli.verb {
+        Verb::Demo(args) => train::demo(&args, common, console),
+        Verb::Train { config, args } => train::train(&config, &args, common, console),
+        Verb::Evaluate { model, data } => model::evaluate(&model, &data, common, console).map(|()| None),
+        Verb::Predict { model, data, out, logits } => model::predict(&model, &data, out.as_deref(), logits, common, console).map(|()| None),
+        Verb::Explain { config, set } => look::explain(&config, &set, common, console).map(|()| None),
+        Verb::Devices => look::devices(common, console).map(|()| None),
+        Verb::Doctor => look::doctor(common, console),
+        Verb::Bench { what } => bench::run(&what, common, console).map(|()| None),
+    }
+}

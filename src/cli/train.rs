@@ -1,0 +1,242 @@
+//! `train` and `demo`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use super::console::Console;
+use super::signals::Signals;
+use super::{Common, Progress, TrainArgs};
+use crate::config::{Config, read, write};
+use crate::data::Part;
+use crate::data::load::load;
+use crate::fault::Exit;
+use crate::model::file;
+use crate::run::directory::RunDirectory;
+use crate::run::machine::Machine;
+use crate::run::point::Point;
+use crate::run::train::{Ended, Observer, Options, Outcome, Plan};
+
+/// The recipe of the demonstration.
+const DEMO: &str = include_str!("../../examples/demo.toml");
+
+pub(super) fn demo(args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
+    let config = read::from_text(DEMO, "demo.toml", Path::new("."), &overrides(args))?;
+    start(config, "demo", args, common, console)
+}
+
+pub(super) fn train(path: &Path, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
+    let config = read::from_file(path, &overrides(args))?;
+    let name = path.file_stem().map_or("train".into(), |s| s.to_string_lossy().into_owned());
+    start(config, &name, args, common, console)
+}
+
+/// `--set` in their order, then the flags that stand for a key.
+fn overrides(args: &TrainArgs) -> Vec<String> {
+    let number = |key: &str, value: Option<u64>| value.map(|v| format!("train.{key}={v}"));
+    let flags = [number("seed", args.seed), number("epochs", args.epochs), number("max_steps", args.max_steps)];
+    let time = args.max_time.as_ref().map(|t| format!("train.max_time={t}"));
+    args.set.iter().cloned().chain(flags.into_iter().flatten()).chain(time).collect()
+}
+
+fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
+    let signals = Signals::install()?;
+    let begun = Instant::now();
+    let parts = load(&config.data, &config.tasks)?;
+    let plan = Plan::new(config, parts)?;
+    let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
+    let machine = Machine::open(&common.wish())?;
+    console.machine(&machine);
+    let mut directory = RunDirectory::create(args.out.as_deref(), name)?;
+    directory.write_config(&write::to_toml(&plan.config))?;
+    directory.write_environment(&environment(&plan, &machine))?;
+    directory.begin(&plan.network, &plan.objective, &parts_of(&plan))?;
+    directory.log(&format!("adapter: {}", machine.describe()))?;
+    console.detail(&format!("data read and adapter opened in {:.2} s", begun.elapsed().as_secs_f64()));
+    let options = Options { initial, steps_per_submission: args.steps_per_submission.map(|n| n as usize) };
+    let mut watch = Watch::new(&plan, &mut directory, console, signals.clone());
+    let outcome = crate::run::train::train(&plan, machine, options, &mut watch)?;
+    watch.bar.finish_and_clear();
+    let points = watch.latest;
+    finish(&plan, &directory, outcome, &points, &signals, console)
+}
+
+fn initial(path: &Path, plan: &Plan) -> Result<Vec<f32>> {
+    file::initial_from(&file::load(path)?, &plan.network, &plan.layout)
+}
+
+fn parts_of(plan: &Plan) -> Vec<Part> {
+    let given = [true, plan.parts.valid.is_some(), plan.parts.test.is_some()];
+    Part::ALL.into_iter().zip(given).filter(|(_, given)| *given).map(|(part, _)| part).collect()
+}
+
+fn environment(plan: &Plan, machine: &Machine) -> Value {
+    let tuning = machine.tuning();
+    let kernels = [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name);
+    let (adapter, limits) = match machine {
+        Machine::Device(gpu) => (json!(gpu.entry), json!({"storage_binding_bytes": gpu.limits.max_storage_buffer_binding_size, "buffer_bytes": gpu.limits.max_buffer_size})),
+        Machine::Reference => (json!("reference"), Value::Null),
+    };
+    let hashes: serde_json::Map<String, Value> = plan.parts.hashes.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"), "adapter": adapter, "reason": machine.describe(), "limits": limits,
+        "kernels": {"class": tuning.class, "products": kernels}, "data": hashes,
+        "rows": plan.named_parts().iter().map(|(n, d)| (n.to_string(), json!(d.rows))).collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+/// Watches a run for the console and the run directory.
+struct Watch<'a> {
+    plan: &'a Plan,
+    directory: &'a mut RunDirectory,
+    console: &'a Console,
+    signals: Signals,
+    bar: ProgressBar,
+    begun: Instant,
+    latest: Vec<Point>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(plan: &'a Plan, directory: &'a mut RunDirectory, console: &'a Console, signals: Signals) -> Watch<'a> {
+        let bar = console.bar(plan.total_steps);
+        Watch { plan, directory, console, signals, bar, begun: Instant::now(), latest: Vec::new() }
+    }
+
+    fn rate(&self, steps: u64) -> f64 {
+        steps as f64 * self.plan.batch as f64 / self.begun.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    fn of(&self, split: &str) -> Option<&Point> {
+        self.latest.iter().find(|p| p.split == split)
+    }
+
+    /// One plain line for an epoch.
+    fn line(&self) -> String {
+        let Some(train) = self.of("train") else { return String::new() };
+        let mut line = format!("epoch {}/{} loss {:.4}", train.epoch, self.plan.config.train.epochs, train.loss);
+        if let Some(valid) = self.of("valid").filter(|v| v.epoch == train.epoch) {
+            line += &format!(" valid {:.4}", valid.loss);
+            line += &accuracies(self.plan, valid);
+        } else {
+            line += &accuracies(self.plan, train);
+        }
+        line + &format!(" {:.0} rows/s", self.rate(train.step))
+    }
+}
+
+/// ` left .912 right .923`
+fn accuracies(plan: &Plan, point: &Point) -> String {
+    plan.network.tasks.iter().zip(&point.tasks).map(|(head, t)| format!(" {} {:.4}", head.name, t.accuracy)).collect()
+}
+
+impl Observer for Watch<'_> {
+    fn progress(&mut self, steps: u64, loss: f64) {
+        self.bar.set_position(steps);
+        let shown = self.of("valid").or(self.of("train")).map(|p| accuracies(self.plan, p)).unwrap_or_default();
+        self.bar.set_message(format!("loss {loss:.4}{shown} {:.0} rows/s", self.rate(steps)));
+    }
+
+    fn point(&mut self, point: &Point) -> Result<()> {
+        self.directory.point(point)?;
+        self.latest.retain(|p| p.split != point.split);
+        self.latest.push(point.clone());
+        Ok(())
+    }
+
+    fn improved(&mut self, parameters: &[f32], _epoch: u64) -> Result<()> {
+        self.directory.save_model(&self.plan.network, &self.plan.layout, &self.plan.parts.schema, parameters)
+    }
+
+    fn end_epoch(&mut self) -> Result<()> {
+        let line = self.line();
+        self.directory.log(&line)?;
+        if self.console.progress() == Progress::Plain {
+            self.console.note(&line);
+        }
+        self.directory.end_epoch()
+    }
+
+    fn stop(&mut self) -> bool {
+        self.signals.arrived().is_some()
+    }
+}
+
+fn finish(
+    plan: &Plan,
+    directory: &RunDirectory,
+    outcome: Outcome,
+    points: &[Point],
+    signals: &Signals,
+    console: &Console,
+) -> Result<Option<Exit>> {
+    let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
+    directory.save_last(network, layout, schema, &outcome.last)?;
+    if !matches!(outcome.ended, Ended::NotFinite(_)) {
+        directory.save_model(network, layout, schema, &outcome.best)?;
+    }
+    if let Ended::NotFinite(fault) = outcome.ended {
+        return Err(fault.into());
+    }
+    if console.json {
+        console.result_json(&summary(plan, directory, &outcome, points))?;
+    } else {
+        console.result(&table(plan, directory, &outcome, points))?;
+    }
+    match outcome.ended {
+        Ended::Stopped => {
+            console.note(&format!("stopped by a signal after step {}; what was learned is in {}", outcome.steps, directory.path().join("last").display()));
+            Ok(Some(signals.arrived().unwrap_or(Exit::Interrupted)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn ended(outcome: &Outcome) -> &'static str {
+    match outcome.ended {
+        Ended::Finished => "finished",
+        Ended::EarlyStopping => "early stopping",
+        Ended::TimeOver => "time over",
+        Ended::Stopped => "stopped by a signal",
+        Ended::NotFinite(_) => "not finite",
+    }
+}
+
+fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Point]) -> Value {
+    let point = |split: &str| points.iter().find(|p| p.split == split).map(|p| p.json(&plan.network, &plan.objective));
+    json!({
+        "run": directory.path(), "ended": ended(outcome), "steps": outcome.steps, "best_epoch": outcome.best_epoch,
+        "seconds": outcome.seconds, "first_step_seconds": outcome.first_step_seconds,
+        "train": point("train"), "valid": point("valid"), "test": point("test"),
+    })
+}
+
+/// The result as a table: a line a task, a column a part.
+fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Point]) -> String {
+    let splits: Vec<&Point> = ["train", "valid", "test"].iter().filter_map(|s| points.iter().find(|p| p.split == *s)).collect();
+    let width = plan.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
+    let mut text = format!("{:width$}", "task");
+    for point in &splits {
+        text += &format!("  {:>10} {:>10}", format!("{} loss", point.split), "accuracy");
+    }
+    for (i, head) in plan.network.tasks.iter().enumerate() {
+        text += &format!("\n{:width$}", head.name);
+        for point in &splits {
+            text += &format!("  {:>10.4} {:>10.4}", point.tasks[i].loss, point.tasks[i].accuracy);
+        }
+    }
+    text += &format!("\n{:width$}", "combined");
+    for point in &splits {
+        text += &format!("  {:>10.4} {:>10}", point.loss, "");
+    }
+    for (i, pair) in plan.objective.pairs.iter().enumerate() {
+        let names = format!("{} {} {}", pair.coupling.name(), plan.network.tasks[pair.a].name, plan.network.tasks[pair.b].name);
+        let values: Vec<String> = splits.iter().map(|p| format!("{} {:.6}", p.split, p.couplings[i])).collect();
+        text += &format!("\ncoupling {names}: {}", values.join(", "));
+    }
+    let kept = if plan.parts.valid.is_some() { format!("best epoch {}", outcome.best_epoch) } else { "last epoch".into() };
+    text += &format!("\n{} after {} steps, {:.1} s; model: {kept}", ended(outcome), outcome.steps, outcome.seconds);
+    text + &format!("\nrun directory: {}", directory.path().display())
+}

@@ -1,0 +1,299 @@
+//! The validated settings of a run, made by [`read`] and turned back into text by [`write`]: nothing after this is left unchecked.
+
+pub mod read;
+mod words;
+pub mod write;
+
+use std::path::PathBuf;
+
+pub use words::{BUILT_IN, COUPLING_KINDS, Word};
+
+/// Everything that decides a training run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[data]` and `[feature.*]`.
+    pub data: Data,
+    /// `[trunk]`.
+    pub trunk: Trunk,
+    /// `[task.*]`, in the order of the file.
+    pub tasks: Vec<Task>,
+    /// `[[coupling]]`, in the order of the file.
+    pub couplings: Vec<Coupling>,
+    /// `[optimizer]`.
+    pub optimizer: Optimizer,
+    /// `[train]`.
+    pub train: Train,
+}
+
+/// `[data]`: where rows come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Data {
+    /// `train`: required. `valid` and `test` are of the same kind.
+    pub train: Source,
+    /// `valid`, else taken from `train` by `split`.
+    pub valid: Option<Source>,
+    /// `test`, else taken from `train` by `split`.
+    pub test: Option<Source>,
+    /// Shares of `train` that train, validate and test, 0 for a part with its own file; `None` = all of `train` is trained on.
+    pub split: Option<[f64; 3]>,
+    /// Seed of the split, so that `--seed` never changes what is tested on; 0 without a split.
+    pub split_seed: u64,
+    /// Lay a random partner image over each image (IDX only).
+    pub overlay: Option<Overlay>,
+    /// CSV columns that are neither features nor labels.
+    pub ignore: Vec<String>,
+    /// `[feature.NAME]`: columns that differ from the default.
+    pub features: Vec<Feature>,
+}
+
+impl Data {
+    /// Whether there will be validation rows: from a file, from the split, or in a built-in set.
+    pub fn has_validation(&self) -> bool {
+        matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || self.split.is_some_and(|shares| shares[1] > 0.0)
+    }
+}
+
+/// A place that rows come from. Paths are absolute, so that a configuration means the same from every directory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// CSV or CSV.gz with a header.
+    Csv(PathBuf),
+    /// IDX images with IDX labels (MNIST format, plain or gzip).
+    Idx {
+        /// Images, `u8`, [N, H, W].
+        images: PathBuf,
+        /// Labels, `u8`, [N].
+        labels: PathBuf,
+    },
+    /// A built-in set by name; today `digits-overlay`.
+    BuiltIn(String),
+}
+
+/// `overlay = { shift, seed }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlay {
+    /// Pixels by which the partner is moved right and down; the canvas grows by as much.
+    pub shift: usize,
+    /// Seed of the partners.
+    pub seed: u64,
+}
+
+/// `[feature.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feature {
+    /// Column name.
+    pub column: String,
+    /// How its numbers are scaled; fitted on the training part.
+    pub scale: Scale,
+}
+
+/// Scaling of a numeric column, fitted on the training part alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// (x − mean) / standard deviation (population).
+    Standard,
+    /// (x − min) / (max − min).
+    MinMax,
+    /// (x − median) / (third quartile − first quartile).
+    Robust,
+    /// As it is.
+    None,
+}
+
+/// `[trunk]`: the layers that all tasks share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trunk {
+    /// Widths; empty = none.
+    pub layers: Vec<usize>,
+    /// Activation of every layer.
+    pub activation: Activation,
+    /// Dropout rate after every layer, in [0, 1).
+    pub dropout: f64,
+    /// Initial weights, of the whole network.
+    pub init: Init,
+}
+
+/// An activation function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// max(z, 0)
+    Relu,
+    /// tanh z
+    Tanh,
+    /// z Φ(z), exact, by erf (Hendrycks and Gimpel, 2016)
+    Gelu,
+    /// z / (1 + e^−z)
+    Silu,
+    /// z
+    Identity,
+}
+
+/// How weights start; biases start at zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Init {
+    /// He for relu, gelu and silu, Xavier for tanh and identity.
+    Auto,
+    /// Normal with variance 2 / inputs (He et al., 2015).
+    He,
+    /// Normal with variance 2 / (inputs + outputs) (Glorot and Bengio, 2010).
+    Xavier,
+}
+
+/// `[task.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its name everywhere.
+    pub name: String,
+    /// What it learns.
+    pub kind: TaskKind,
+    /// Label column.
+    pub target: String,
+    /// Classes made of label values: (class name, label values as text). Empty = the label values are the classes.
+    pub groups: Vec<(String, Vec<String>)>,
+    /// Widths of its own tower; empty = none.
+    pub layers: Vec<usize>,
+    /// Activation of its tower; the trunk's where there is no tower.
+    pub activation: Activation,
+    /// Dropout rate in its tower.
+    pub dropout: f64,
+    /// w_i in the objective.
+    pub weight: f64,
+}
+
+/// Type of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskKind {
+    /// One of C classes; softmax cross-entropy.
+    Multiclass,
+}
+
+/// `[[coupling]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coupling {
+    /// Name of the kind, one of `objective::couplings`.
+    pub kind: String,
+    /// λ in the objective.
+    pub strength: f64,
+    /// Pairs of task names; `None` = every pair to which the kind applies.
+    pub pairs: Option<Vec<[String; 2]>>,
+}
+
+/// `[optimizer]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Optimizer {
+    /// Update rule.
+    pub kind: OptimizerKind,
+    /// Base learning rate.
+    pub learning_rate: f64,
+    /// L2 in adam and sgd, decoupled in adamw.
+    pub weight_decay: f64,
+    /// Whether biases decay too.
+    pub decay_biases: bool,
+    /// Largest global gradient norm; 0 = off.
+    pub clip_norm: f64,
+    /// Course of the learning rate after the warm-up.
+    pub schedule: Schedule,
+    /// Steps over which the learning rate rises linearly from 0 (exclusive) to its base.
+    pub warmup_steps: u64,
+}
+
+/// Update rule with its own constants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OptimizerKind {
+    /// Kingma and Ba, 2015; weight decay as L2.
+    Adam {
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        eps: f64,
+    },
+    /// Loshchilov and Hutter, 2019; weight decay decoupled.
+    AdamW {
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        eps: f64,
+    },
+    /// Stochastic gradient descent, momentum as in PyTorch (no dampening).
+    Sgd {
+        /// Momentum; 0 = none.
+        momentum: f64,
+        /// Nesterov's form.
+        nesterov: bool,
+    },
+}
+
+/// Course of the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Schedule {
+    /// No change.
+    Constant,
+    /// ½ (1 + cos π t) per step, to 0 at the end (Loshchilov and Hutter, 2017, without restarts).
+    Cosine,
+    /// Times `gamma` after every `step_size`.
+    Step {
+        /// How long each level lasts.
+        step_size: Every,
+        /// Factor.
+        gamma: f64,
+    },
+}
+
+/// A number of steps or of epochs: `"100s"`, `"1e"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// Steps.
+    Steps(u64),
+    /// Epochs.
+    Epochs(u64),
+}
+
+/// `[train]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Train {
+    /// Passes over the training part.
+    pub epochs: u64,
+    /// Stop after this many steps.
+    pub max_steps: Option<u64>,
+    /// Stop after this many seconds.
+    pub max_time: Option<f64>,
+    /// Rows a step.
+    pub batch_size: BatchSize,
+    /// Seed of order, initial weights and dropout.
+    pub seed: u64,
+    /// Epochs without improvement before training stops; 0 = never.
+    pub patience: u64,
+    /// What picks `model/`.
+    pub select: Select,
+    /// How often a training point is logged.
+    pub log_every: Every,
+}
+
+/// Rows of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchSize {
+    /// So many; the last of an epoch may be shorter.
+    Rows(usize),
+    /// All of them.
+    Full,
+}
+
+/// Which validation metric picks the best model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// Mean of the tasks' primary metrics.
+    Mean,
+    /// One metric of one task.
+    Metric {
+        /// Task name.
+        task: String,
+        /// Metric name.
+        metric: String,
+    },
+}

@@ -1,0 +1,93 @@
+//! TOML text and `--set` overrides to a [`Config`].
+//!
+//! It is read by hand, key by key: what is wrong is said in sentences that name the key path, what it must be and what was found.
+
+mod coupling;
+mod data;
+mod item;
+mod known;
+mod network;
+mod optimizer;
+mod overrides;
+mod section;
+mod train;
+
+use std::path::{Path, PathBuf};
+
+use toml::Table;
+
+use super::{Config, Data, Task};
+use crate::fault::{Exit, Fault, quoted};
+use item::Result;
+pub use known::{KNOWN, Keys};
+use section::Section;
+
+/// Reads a configuration file; one that is missing is exit 66. Relative data paths start at its directory, so that a configuration
+/// and its data can be moved together and started from anywhere; those of overrides do the same.
+pub fn from_file(path: &Path, overrides: &[String]) -> anyhow::Result<Config> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| {
+        Fault::missing(&name, format!("cannot be read: {e}")).hint("check the path of the configuration; \"tandem demo\" needs none")
+    })?;
+    let not_text = |_| Fault::config(&name, "is not UTF-8 text").hint("a configuration is a TOML file");
+    let text = String::from_utf8(bytes).map_err(not_text)?;
+    from_text(&text, &name, path.parent().unwrap_or(Path::new("")), overrides)
+}
+
+/// Reads the text of a configuration with overrides (`section.key=value`) laid over it. `name` stands for the text in messages,
+/// and relative data paths start at `base`.
+pub fn from_text(text: &str, name: &str, base: &Path, overrides: &[String]) -> anyhow::Result<Config> {
+    let mut table = text.parse::<Table>().map_err(|e| syntax(text, name, &e))?;
+    for spec in overrides {
+        overrides::apply(&mut table, spec)?;
+    }
+    Ok(config(table, base)?)
+}
+
+/// The whole configuration.
+fn config(table: Table, base: &Path) -> Result<Config> {
+    let mut root = Section::open("", table, known::ROOT)?;
+    let data = data::read(&mut root, base)?;
+    let trunk = network::trunk(&mut root)?;
+    let tasks = network::tasks(&mut root, &trunk)?;
+    check_columns(&data, &tasks)?;
+    let couplings = coupling::read(&mut root, &tasks)?;
+    let optimizer = optimizer::read(&mut root)?;
+    let train = train::read(&mut root, &data, &tasks)?;
+    root.finish()?;
+    Ok(Config { data, trunk, tasks, couplings, optimizer, train })
+}
+
+/// A label column is neither ignored nor a feature.
+fn check_columns(data: &Data, tasks: &[Task]) -> Result<()> {
+    let task_of = |column: &str| tasks.iter().find(|task| task.target == column).map(|task| &task.name);
+    if let Some((column, task)) = data.ignore.iter().find_map(|c| Some((c, task_of(c)?))) {
+        return Err(Fault::config("data.ignore", format!("the column {} is the target of task {}", quoted(column), quoted(task)))
+            .hint("label columns are never features, so they need not be ignored"));
+    }
+    match data.features.iter().find_map(|f| Some((&f.column, task_of(&f.column)?))) {
+        Some((column, task)) => Err(Fault::config(&known::join("feature", column), format!("is the target of task {}", quoted(task)))
+            .hint("label columns are never features: leave this table out, or change the target")),
+        None => Ok(()),
+    }
+}
+
+/// `NAME:LINE:COLUMN: …` for text that is not TOML.
+fn syntax(text: &str, name: &str, error: &toml::de::Error) -> Fault {
+    let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start.min(text.len()))];
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
+    // The only value of good form that a table cannot hold; the parser's own words for it name types of Rust.
+    let message = match ["invalid type: integer", "u64 value"].iter().any(|start| error.message().starts_with(start)) {
+        true => format!("the integer is not from {} to {}", i64::MIN, i64::MAX),
+        false => error.message().lines().map(str::trim).collect::<Vec<_>>().join("; "),
+    };
+    Fault::new(Exit::Config, format!("{name}:{line}:{column}: {message}"))
+        .hint("texts stand in quotes, a table starts with [name], and a key stands once in its table")
+}
+
+/// The path from the root, without looking at the disk: `.` goes, links and `..` stay as they are.
+pub(super) fn absolute(path: &Path) -> std::io::Result<PathBuf> {
+    std::path::absolute(path)
+}

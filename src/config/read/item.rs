@@ -1,0 +1,209 @@
+//! One value with its key path, and the sentences for what is wrong with it.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::known::{choices, join};
+use crate::config::{Every, Word};
+use crate::fault::{Fault, quoted};
+
+/// What reading gives; the caller of this room gets it as `anyhow::Result`.
+pub(super) type Result<T> = std::result::Result<T, Fault>;
+
+/// The largest number of steps, rows or units: products of two stay far inside 64 bits, single ones inside the device's 32.
+pub(super) const MOST: u64 = 1_000_000_000;
+
+/// A range of numbers, and how a sentence says it.
+pub(super) struct Range {
+    says: &'static str,
+    holds: fn(f64) -> bool,
+}
+
+/// (0, ∞)
+pub(super) const POSITIVE: Range = Range { says: "a finite number above 0", holds: |x| x > 0.0 && x.is_finite() };
+/// [0, ∞)
+pub(super) const NOT_NEGATIVE: Range = Range { says: "a finite number, 0 or above", holds: |x| x >= 0.0 && x.is_finite() };
+/// [0, 1)
+pub(super) const BELOW_ONE: Range = Range { says: "a number from 0 to below 1", holds: |x| (0.0..1.0).contains(&x) };
+
+/// A value of the configuration and where it stands.
+pub(super) struct Item {
+    /// Key path, such as `optimizer.learning_rate`.
+    pub path: String,
+    /// The value.
+    pub value: Value,
+}
+
+impl Item {
+    /// This value is wrong: `PATH: MESSAGE`, with the hint that always helps.
+    pub fn fault(&self, message: impl std::fmt::Display) -> Fault {
+        Fault::config(&self.path, message).hint(format!("correct it in the configuration, or override it with --set {}=…", self.path))
+    }
+
+    /// `PATH: must be EXPECTED, found …`
+    pub fn wrong(&self, expected: impl std::fmt::Display) -> Fault {
+        self.fault(format!("must be {expected}, found {}", found(&self.value)))
+    }
+
+    /// A number of the range, both as it stands and as the device will see it, in 32 bits.
+    pub fn number(&self, range: &Range) -> Result<f64> {
+        let x = match self.value {
+            Value::Integer(i) => i as f64,
+            Value::Float(x) => x,
+            _ => return Err(self.wrong(range.says)),
+        };
+        match ((range.holds)(x), (range.holds)(in_32_bits(x))) {
+            (false, _) => Err(self.wrong(range.says)),
+            (true, false) => Err(self.fault(format!("must be {}, found {x:e}, which is {} in 32 bits", range.says, in_32_bits(x)))),
+            (true, true) => Ok(x),
+        }
+    }
+
+    /// A whole number of the range.
+    pub fn count(&self, range: RangeInclusive<u64>) -> Result<u64> {
+        let wrong = || self.wrong(format!("an integer from {} to {}", range.start(), range.end()));
+        let n = self.value.as_integer().and_then(|i| u64::try_from(i).ok());
+        n.filter(|n| range.contains(n)).ok_or_else(wrong)
+    }
+
+    /// A seed: whatever TOML can say and is not negative.
+    pub fn seed(&self) -> Result<u64> {
+        self.count(0..=i64::MAX as u64)
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self) -> Result<bool> {
+        self.value.as_bool().ok_or_else(|| self.wrong("true or false"))
+    }
+
+    /// Text that is not empty.
+    pub fn text(&self) -> Result<&str> {
+        self.value.as_str().filter(|text| !text.is_empty()).ok_or_else(|| self.wrong("a text that is not empty"))
+    }
+
+    /// The items of a list; `of` says what they should be.
+    pub fn list(&self, of: &str) -> Result<Vec<Item>> {
+        let items = self.value.as_array().ok_or_else(|| self.wrong(format!("a list of {of}")))?;
+        Ok(items.iter().enumerate().map(|(i, value)| Item { path: format!("{}.{i}", self.path), value: value.clone() }).collect())
+    }
+
+    /// A list of texts, each once.
+    pub fn texts(&self) -> Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for item in self.list("texts")? {
+            let text = item.text()?;
+            if texts.iter().any(|t| t == text) {
+                return Err(item.fault(format!("{} stands twice in {}", quoted(text), self.path)));
+            }
+            texts.push(text.to_owned());
+        }
+        Ok(texts)
+    }
+
+    /// Widths of layers.
+    pub fn widths(&self) -> Result<Vec<usize>> {
+        self.list("layer widths")?.iter().map(|item| item.count(1..=1_000_000).map(|n| n as usize)).collect()
+    }
+
+    /// The entries of a table, in the order of the file.
+    pub fn entries(self, expected: &str) -> Result<Vec<(String, Item)>> {
+        let path = self.path.clone();
+        let entries = self.table(expected)?.into_iter();
+        Ok(entries.map(|(key, value)| (key.clone(), Item { path: join(&path, &key), value })).collect())
+    }
+
+    /// The table that this is.
+    pub fn table(self, expected: &str) -> Result<Table> {
+        match self.value {
+            Value::Table(table) => Ok(table),
+            _ => Err(self.wrong(expected)),
+        }
+    }
+
+    /// One of these words.
+    pub fn one_of<'a>(&self, words: &[&'a str]) -> Result<&'a str> {
+        self.one_of_with(words, &[])
+    }
+
+    /// One of these words, or a word that is known but not of use yet.
+    pub fn one_of_with<'a>(&self, words: &[&'a str], later: &[&str]) -> Result<&'a str> {
+        let text = self.value.as_str().ok_or_else(|| self.wrong(format!("one of the texts {}", words.join(", "))))?;
+        if let Some(word) = words.iter().find(|word| **word == text) {
+            return Ok(word);
+        }
+        let message = if later.contains(&text) { "is not in this version yet" } else { "is not known" };
+        Err(self.fault(format!("{} {message}", quoted(text))).hint(choices(text, words)))
+    }
+
+    /// One value of an enumeration.
+    pub fn word<W: Word>(&self) -> Result<W> {
+        self.word_with(&[])
+    }
+
+    /// One value of an enumeration, with words that are known but not of use yet.
+    pub fn word_with<W: Word>(&self, later: &[&str]) -> Result<W> {
+        let words: Vec<&str> = W::ALL.iter().map(|w| w.word()).collect();
+        let word = self.one_of_with(&words, later)?;
+        W::ALL.iter().copied().find(|w| w.word() == word).ok_or_else(|| self.wrong("a known word"))
+    }
+
+    /// `"100s"` (steps) or `"1e"` (epochs).
+    pub fn every(&self) -> Result<Every> {
+        let wrong = || self.wrong(format!("a text such as \"1e\" (epochs) or \"100s\" (steps), from 1 to {MOST}"));
+        let text = self.value.as_str().ok_or_else(wrong)?;
+        let (unit, digits): (fn(u64) -> Every, _) = match (text.strip_suffix('s'), text.strip_suffix('e')) {
+            (Some(digits), _) => (Every::Steps, digits),
+            (_, Some(digits)) => (Every::Epochs, digits),
+            _ => return Err(wrong()),
+        };
+        let n = digits.parse().ok().filter(|n| (1..=MOST).contains(n) && digits.bytes().all(|b| b.is_ascii_digit()));
+        n.map(unit).ok_or_else(wrong)
+    }
+
+    /// A time in seconds, as a number or as `"30s"`, `"10m"`, `"1.5h"`.
+    pub fn seconds(&self) -> Result<f64> {
+        let wrong = || self.wrong(format!("a time above 0 and up to {MOST} seconds, as a number or as \"30s\", \"10m\", \"1h\""));
+        let seconds = match &self.value {
+            Value::Integer(i) => Some(*i as f64),
+            Value::Float(x) => Some(*x),
+            Value::String(text) => with_unit(text),
+            _ => None,
+        };
+        seconds.filter(|x| *x > 0.0 && *x <= MOST as f64).ok_or_else(wrong)
+    }
+
+    /// An absolute path; a relative one starts at `base`.
+    pub fn path_from(&self, base: &Path) -> Result<PathBuf> {
+        let path = super::absolute(&base.join(self.text()?)).map_err(|e| self.fault(format!("cannot be made absolute: {e}")))?;
+        // The path will stand in the run's config.toml, which is text.
+        if path.to_str().is_none() { Err(self.fault("leads to a path that is not valid UTF-8")) } else { Ok(path) }
+    }
+}
+
+/// A value with its type, for a sentence.
+pub(super) fn found(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("the text {}", quoted(text)),
+        Value::Integer(i) => i.to_string(),
+        Value::Float(x) => format!("{x:?}"),
+        Value::Boolean(b) => format!("the boolean {b}"),
+        Value::Datetime(date) => format!("the date {date}"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// The number that a 32-bit device works with; it may take subnormals for zero.
+fn in_32_bits(x: f64) -> f64 {
+    let single = x as f32;
+    if single.is_subnormal() { 0.0 } else { f64::from(single) }
+}
+
+/// `"10m"` in seconds.
+fn with_unit(text: &str) -> Option<f64> {
+    let (unit, factor) = [("s", 1.0), ("m", 60.0), ("h", 3600.0)].into_iter().find(|(unit, _)| text.ends_with(unit))?;
+    let digits = text.strip_suffix(unit)?;
+    digits.bytes().all(|b| b.is_ascii_digit() || b == b'.').then(|| digits.parse::<f64>().ok().map(|x| x * factor))?
+}

@@ -1,0 +1,108 @@
+//! Every key that a configuration can have, and what to say of a key that is not among them.
+
+use crate::config::words::is_bare;
+use crate::fault::{Fault, quoted};
+
+/// The keys of one table.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys {
+    /// Key path of the table, with `NAME` where the user chooses a name.
+    pub table: &'static str,
+    /// Its keys, in the order in which they are written.
+    pub keys: &'static [&'static str],
+}
+
+/// The top level.
+pub(super) const ROOT: Keys = Keys { table: "", keys: &["data", "feature", "trunk", "task", "coupling", "optimizer", "train"] };
+/// `[data]`
+pub(super) const DATA: Keys =
+    Keys { table: "data", keys: &["train", "valid", "test", "split", "split_seed", "overlay", "ignore", "missing", "row_weight"] };
+/// `[feature.NAME]`
+pub(super) const FEATURE: Keys = Keys { table: "feature.NAME", keys: &["type", "scale", "missing"] };
+/// `[trunk]`
+pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init"] };
+/// `[task.NAME]`
+pub(super) const TASK: Keys = Keys { table: "task.NAME", keys: &["type", "target", "groups", "layers", "activation", "dropout", "weight"] };
+/// `[[coupling]]`
+pub(super) const COUPLING: Keys = Keys { table: "coupling.0", keys: &["kind", "strength", "pairs"] };
+/// `[optimizer]`
+pub(super) const OPTIMIZER: Keys = Keys {
+    table: "optimizer",
+    keys: &[
+        "kind",
+        "learning_rate",
+        "beta1",
+        "beta2",
+        "eps",
+        "momentum",
+        "nesterov",
+        "weight_decay",
+        "decay_biases",
+        "clip_norm",
+        "schedule",
+        "step_size",
+        "gamma",
+        "warmup_steps",
+    ],
+};
+/// `[train]`
+pub(super) const TRAIN: Keys =
+    Keys { table: "train", keys: &["epochs", "max_steps", "max_time", "batch_size", "seed", "patience", "select", "log_every"] };
+/// `{ images = "…", labels = "…" }` in place of a file.
+pub(super) const IDX: Keys = Keys { table: "data.train", keys: &["images", "labels"] };
+/// `overlay = { shift = 8, seed = 0 }`
+pub(super) const OVERLAY: Keys = Keys { table: "data.overlay", keys: &["shift", "seed"] };
+
+/// Every table with its keys.
+pub const KNOWN: &[Keys] = &[ROOT, DATA, FEATURE, TRUNK, TASK, COUPLING, OPTIMIZER, TRAIN, IDX, OVERLAY];
+
+/// A key path, spelt as in the file and as `--set` takes it.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let key = if is_bare(key) { key.to_owned() } else { quoted(key) };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+/// What to say of `key`, which the table `path` with these `keys` does not have.
+pub(super) fn unknown(path: &str, key: &str, keys: Keys) -> Fault {
+    let (nearest, score) = nearest(path, key, keys);
+    let hint = match score >= ALIKE {
+        true => format!("did you mean {nearest}?"),
+        false => format!("the nearest known key is {nearest}; known here: {}", keys.keys.join(", ")),
+    };
+    Fault::config(&join(path, key), "unknown key").hint(hint)
+}
+
+/// From this likeness on, one word may be a slip of the pen for the other.
+const ALIKE: f64 = 0.5;
+
+/// The most similar key anywhere, since a right key in the wrong table is as common as a misspelt one; this table's win a draw.
+fn nearest(path: &str, key: &str, keys: Keys) -> (String, f64) {
+    let here = keys.keys.iter().map(|k| (join(path, k), likeness(key, k) + 0.1));
+    let elsewhere = KNOWN.iter().flat_map(|t| t.keys.iter().map(|k| (join(t.table, k), likeness(key, k))));
+    here.chain(elsewhere).reduce(|best, next| if next.1 > best.1 { next } else { best }).unwrap_or_default()
+}
+
+/// How much a word is like a known one, in [0, 1]; `lr` is very much like `learning_rate`.
+fn likeness(word: &str, known: &str) -> f64 {
+    let (word, known) = (word.to_lowercase(), known.to_lowercase());
+    let initials: String = known.split('_').filter_map(|part| part.chars().next()).collect();
+    if word.len() > 1 && word == initials { 0.9 } else { strsim::normalized_damerau_levenshtein(&word, &known) }
+}
+
+/// The candidate that `word` may be a misspelling of.
+pub(super) fn alike<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let scored = candidates.iter().map(|&c| (likeness(word, c), c)).filter(|(score, _)| *score >= ALIKE);
+    scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, candidate)| candidate)
+}
+
+/// `did you mean "relu"? known: relu, tanh, …`
+pub(super) fn choices(word: &str, candidates: &[&str]) -> String {
+    let listed = match candidates.len() {
+        0..=24 => candidates.join(", "),
+        n => format!("{}, … ({n} in all)", candidates[..24].join(", ")),
+    };
+    match alike(word, candidates) {
+        Some(near) => format!("did you mean {}? known: {listed}", quoted(near)),
+        None => format!("known: {listed}"),
+    }
+}

@@ -1,0 +1,214 @@
+//! A [`Config`] back to TOML: fully resolved, so that training from the text reproduces the run.
+
+use std::fmt::{Display, Write as _};
+use std::path::Path;
+
+use super::words::is_bare;
+use super::{BatchSize, Config, Coupling, Data, Feature, Optimizer, OptimizerKind, Overlay, Schedule, Select, Source, Task, Train, Trunk};
+
+/// The text of a configuration, every key with an effect written out and paths absolute; `read::from_text` makes the same
+/// [`Config`] of it again.
+pub fn to_toml(config: &Config) -> String {
+    let mut text = Text(String::new());
+    text.data(&config.data);
+    config.data.features.iter().for_each(|feature| text.feature(feature));
+    text.trunk(&config.trunk);
+    config.tasks.iter().for_each(|task| text.task(task));
+    config.couplings.iter().for_each(|coupling| text.coupling(coupling));
+    text.optimizer(&config.optimizer);
+    text.train(&config.train, config.data.has_validation());
+    text.0
+}
+
+/// TOML in the making.
+struct Text(String);
+
+impl Text {
+    /// Starts a table.
+    fn table(&mut self, header: impl Display) {
+        let gap = if self.0.is_empty() { "" } else { "\n" };
+        let _ = writeln!(self.0, "{gap}{header}");
+    }
+
+    /// One key; `value` is TOML already.
+    fn set(&mut self, key: &str, value: impl Display) {
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+
+    /// A number, in the shortest form that reads back as the same.
+    fn number(&mut self, key: &str, value: f64) {
+        self.set(key, format_args!("{value:?}"));
+    }
+
+    fn data(&mut self, data: &Data) {
+        self.table("[data]");
+        self.set("train", source(&data.train));
+        data.valid.iter().for_each(|valid| self.set("valid", source(valid)));
+        data.test.iter().for_each(|test| self.set("test", source(test)));
+        self.split(data);
+        if let Some(Overlay { shift, seed }) = data.overlay {
+            self.set("overlay", format_args!("{{ shift = {shift}, seed = {seed} }}"));
+        }
+        if !data.ignore.is_empty() {
+            self.set("ignore", texts(&data.ignore));
+        }
+    }
+
+    /// No split has to be said where the default would be one.
+    fn split(&mut self, data: &Data) {
+        let splittable = !matches!(data.train, Source::BuiltIn(_)) && (data.valid.is_none() || data.test.is_none());
+        match data.split {
+            Some(shares) => {
+                self.set("split", format_args!("{shares:?}"));
+                self.set("split_seed", data.split_seed);
+            }
+            None if splittable => self.set("split", "[1.0, 0.0, 0.0]"),
+            None => {}
+        }
+    }
+
+    fn feature(&mut self, feature: &Feature) {
+        self.table(format_args!("[feature.{}]", key(&feature.column)));
+        self.set("type", quote("numeric"));
+        self.set("scale", quote(feature.scale));
+    }
+
+    fn trunk(&mut self, trunk: &Trunk) {
+        self.table("[trunk]");
+        self.set("layers", format_args!("{:?}", trunk.layers));
+        self.set("activation", quote(trunk.activation));
+        if !trunk.layers.is_empty() {
+            self.number("dropout", trunk.dropout);
+        }
+        self.set("init", quote(trunk.init));
+    }
+
+    fn task(&mut self, task: &Task) {
+        self.table(format_args!("[task.{}]", key(&task.name)));
+        self.set("type", quote(task.kind));
+        self.set("target", quote(&task.target));
+        if !task.groups.is_empty() {
+            let groups: Vec<String> = task.groups.iter().map(|(class, values)| format!("{} = {}", key(class), texts(values))).collect();
+            self.set("groups", format_args!("{{ {} }}", groups.join(", ")));
+        }
+        self.set("layers", format_args!("{:?}", task.layers));
+        if !task.layers.is_empty() {
+            self.set("activation", quote(task.activation));
+            self.number("dropout", task.dropout);
+        }
+        self.number("weight", task.weight);
+    }
+
+    fn coupling(&mut self, coupling: &Coupling) {
+        self.table("[[coupling]]");
+        self.set("kind", quote(&coupling.kind));
+        self.number("strength", coupling.strength);
+        if let Some(pairs) = &coupling.pairs {
+            let pairs: Vec<String> = pairs.iter().map(|pair| texts(pair)).collect();
+            self.set("pairs", format_args!("[{}]", pairs.join(", ")));
+        }
+    }
+
+    fn optimizer(&mut self, optimizer: &Optimizer) {
+        self.table("[optimizer]");
+        self.rule(optimizer);
+        self.number("weight_decay", optimizer.weight_decay);
+        self.set("decay_biases", optimizer.decay_biases);
+        self.number("clip_norm", optimizer.clip_norm);
+        self.schedule(optimizer.schedule);
+        self.set("warmup_steps", optimizer.warmup_steps);
+    }
+
+    /// The update rule with its constants.
+    fn rule(&mut self, optimizer: &Optimizer) {
+        let (word, constants) = match optimizer.kind {
+            OptimizerKind::Adam { beta1, beta2, eps } => ("adam", vec![("beta1", beta1), ("beta2", beta2), ("eps", eps)]),
+            OptimizerKind::AdamW { beta1, beta2, eps } => ("adamw", vec![("beta1", beta1), ("beta2", beta2), ("eps", eps)]),
+            OptimizerKind::Sgd { momentum, .. } => ("sgd", vec![("momentum", momentum)]),
+        };
+        self.set("kind", quote(word));
+        self.number("learning_rate", optimizer.learning_rate);
+        constants.into_iter().for_each(|(key, value)| self.number(key, value));
+        if let OptimizerKind::Sgd { nesterov, .. } = optimizer.kind {
+            self.set("nesterov", nesterov);
+        }
+    }
+
+    fn schedule(&mut self, schedule: Schedule) {
+        match schedule {
+            Schedule::Constant => self.set("schedule", quote("constant")),
+            Schedule::Cosine => self.set("schedule", quote("cosine")),
+            Schedule::Step { step_size, gamma } => {
+                self.set("schedule", quote("step"));
+                self.set("step_size", quote(step_size));
+                self.number("gamma", gamma);
+            }
+        }
+    }
+
+    fn train(&mut self, train: &Train, has_validation: bool) {
+        self.table("[train]");
+        self.set("epochs", train.epochs);
+        train.max_steps.iter().for_each(|steps| self.set("max_steps", steps));
+        train.max_time.iter().for_each(|seconds| self.number("max_time", *seconds));
+        match train.batch_size {
+            BatchSize::Rows(rows) => self.set("batch_size", rows),
+            BatchSize::Full => self.set("batch_size", quote("full")),
+        }
+        self.set("seed", train.seed);
+        if has_validation {
+            self.set("patience", train.patience);
+            self.set("select", select(&train.select));
+        }
+        self.set("log_every", quote(train.log_every));
+    }
+}
+
+/// A source as TOML.
+fn source(source: &Source) -> String {
+    match source {
+        Source::Csv(file) => path(file),
+        Source::Idx { images, labels } => format!("{{ images = {}, labels = {} }}", path(images), path(labels)),
+        Source::BuiltIn(name) => quote(name),
+    }
+}
+
+/// A path as TOML, absolute since the text will be read in another directory.
+fn path(path: &Path) -> String {
+    let absolute = super::read::absolute(path).unwrap_or_else(|_| path.to_owned());
+    quote(absolute.display())
+}
+
+/// What picks the model, as TOML.
+fn select(select: &Select) -> String {
+    match select {
+        Select::Mean => quote("mean"),
+        Select::Metric { task, metric } => quote(format_args!("{task}.{metric}")),
+    }
+}
+
+/// A list of texts as TOML.
+fn texts(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(quote).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// A key as TOML: bare where it can be.
+fn key(key: &str) -> String {
+    if is_bare(key) { key.to_owned() } else { quote(key) }
+}
+
+/// A basic string of TOML.
+fn quote(text: impl Display) -> String {
+    let mut out = String::from('"');
+    for c in text.to_string().chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}

@@ -1,0 +1,147 @@
+//! Data from arrays, for users of the library; and the checks of a schema that came from a file.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Column, Dataset, Features, Input, Parts, Schema, Target, UNLABELLED};
+use crate::config::Scale;
+use crate::fault::{Fault, quoted};
+
+impl Dataset {
+    /// A part from `features` [rows, width], taken as they are, and per task `labels` `[rows]`: class index or [`UNLABELLED`].
+    /// Values are not looked at: what is not finite shows where it is used.
+    ///
+    /// # Errors
+    /// 65 if `width` is 0, there are no rows, or a length does not fit.
+    pub fn from_arrays(width: usize, features: Vec<f32>, labels: Vec<Vec<u32>>) -> anyhow::Result<Dataset> {
+        if width == 0 || features.is_empty() || !features.len().is_multiple_of(width) {
+            let found = format!("{} values, expected one or more rows of {width}", features.len());
+            return Err(Fault::data("features", found).hint("give rows × width values").into());
+        }
+        let rows = features.len() / width;
+        if let Some((task, wrong)) = labels.iter().enumerate().find(|(_, labels)| labels.len() != rows) {
+            let found = format!("{} labels for {rows} rows", wrong.len());
+            return Err(Fault::data(format!("labels of task {task}"), found)
+                .hint("give one label per row, UNLABELLED where there is none")
+                .into());
+        }
+        Ok(Dataset { rows, features: Features::F32(features), labels, table: None })
+    }
+
+    /// Features of a row.
+    pub fn width(&self) -> usize {
+        match &self.features {
+            Features::U8 { values, .. } => values.len() / self.rows.max(1),
+            Features::F32(values) => values.len() / self.rows.max(1),
+        }
+    }
+
+    /// Features of row `row` as the network sees them, `[width]`.
+    pub fn row(&self, row: usize) -> Vec<f32> {
+        let width = self.width();
+        match &self.features {
+            Features::U8 { values, scale } => values[row * width..][..width].iter().map(|&v| f32::from(v) * scale).collect(),
+            Features::F32(values) => values[row * width..][..width].to_vec(),
+        }
+    }
+}
+
+impl Parts {
+    /// Parts of one schema.
+    ///
+    /// # Errors
+    /// 65 if the schema contradicts itself, or a part has another width, another number of tasks or a label that is no class.
+    pub fn new(schema: Schema, train: Dataset, valid: Option<Dataset>, test: Option<Dataset>) -> anyhow::Result<Parts> {
+        schema.check("schema")?;
+        for (name, part) in [("train", Some(&train)), ("valid", valid.as_ref()), ("test", test.as_ref())] {
+            part.map_or(Ok(()), |part| schema.check_part(name, part))?;
+        }
+        Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes: Vec::new() })
+    }
+}
+
+impl Schema {
+    /// The schema of `width` unscaled features `x0`, `x1`, … and tasks of given class names.
+    pub fn for_arrays(width: usize, tasks: &[(&str, &[&str])]) -> Schema {
+        let column = |i| Column { name: format!("x{i}"), scale: Scale::None, offset: 0.0, factor: 1.0 };
+        let target = |&(task, classes): &(&str, &[&str])| Target {
+            task: task.to_owned(),
+            column: task.to_owned(),
+            classes: classes.iter().map(|&class| class.to_owned()).collect(),
+            groups: Vec::new(),
+        };
+        Schema { input: Input::Columns { columns: (0..width).map(column).collect() }, targets: tasks.iter().map(target).collect() }
+    }
+
+    /// Checks what the types leave open, for a schema from a file: names are unique, numbers finite, sizes not zero and not overflowing,
+    /// groups as many as classes. `place` is the file, for messages.
+    ///
+    /// # Errors
+    /// 65 with the first contradiction.
+    pub fn check(&self, place: &str) -> anyhow::Result<()> {
+        let input = match &self.input {
+            Input::Columns { columns } => check_columns(columns),
+            Input::Image { height, width, scale, overlay } => check_image(*height, *width, *scale, *overlay),
+        };
+        let targets = self.targets.iter().try_for_each(check_target);
+        let tasks = unique("task", self.targets.iter().map(|target| &target.task));
+        let hint = "the file was changed by hand or damaged; take the one that the training wrote";
+        input.and(targets).and(tasks).map_err(|found| Fault::data(place, found).hint(hint).into())
+    }
+
+    fn check_part(&self, name: &str, part: &Dataset) -> anyhow::Result<()> {
+        let found = if part.width() != self.input.width() {
+            format!("{} features a row, the schema has {}", part.width(), self.input.width())
+        } else if part.labels.len() != self.targets.len() {
+            format!("labels of {} tasks, the schema has {}", part.labels.len(), self.targets.len())
+        } else if let Some((target, label)) = self.stray_label(part) {
+            format!("label {label} of task {}, which has {} classes", quoted(&target.task), target.classes.len())
+        } else {
+            return Ok(());
+        };
+        Err(Fault::data(format!("{name} part"), found).hint("make arrays and schema agree").into())
+    }
+
+    fn stray_label(&self, part: &Dataset) -> Option<(&Target, u32)> {
+        let stray = |(target, labels): (&Target, &Vec<u32>)| {
+            labels.iter().copied().find(|&l| l != UNLABELLED && l as usize >= target.classes.len())
+        };
+        self.targets.iter().zip(&part.labels).find_map(|pair| stray(pair).map(|label| (pair.0, label)))
+    }
+}
+
+fn check_columns(columns: &[Column]) -> Result<(), String> {
+    if columns.is_empty() {
+        return Err("no feature columns".into());
+    }
+    match columns.iter().find(|c| !c.offset.is_finite() || !c.factor.is_finite()) {
+        Some(column) => Err(format!("column {}: offset or factor is not finite", quoted(&column.name))),
+        None => unique("column", columns.iter().map(|column| &column.name)),
+    }
+}
+
+fn check_image(height: usize, width: usize, scale: f32, overlay: Option<(usize, u64)>) -> Result<(), String> {
+    let shift = overlay.map_or(0, |(shift, _)| shift);
+    // At most half of the canvas: a larger shift would let a small file ask for any amount of memory.
+    if height == 0 || width == 0 || height.checked_mul(width).is_none() || shift > height.min(width) / 2 {
+        return Err(format!("images of {height} × {width} pixels with a shift of {shift} are not possible"));
+    }
+    if scale.is_finite() { Ok(()) } else { Err("the scale of the images is not finite".into()) }
+}
+
+fn check_target(target: &Target) -> Result<(), String> {
+    let task = quoted(&target.task);
+    if target.classes.len() < 2 {
+        return Err(format!("task {task}: {} classes, expected two or more", target.classes.len()));
+    }
+    if !target.groups.is_empty() && target.groups.len() != target.classes.len() {
+        return Err(format!("task {task}: {} groups for {} classes", target.groups.len(), target.classes.len()));
+    }
+    unique("class", target.classes.iter())
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    let mut names = names;
+    names.find(|name| !seen.insert(name.as_str())).map_or(Ok(()), |twice| Err(format!("{what} {} is there twice", quoted(twice))))
+}

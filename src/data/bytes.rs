@@ -1,0 +1,53 @@
+//! Whole files as bytes: hashed as they lie on the disk, unpacked if they are gzip, never larger than their size warrants.
+
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::fault::{self, Fault};
+
+/// A gzip file may unpack to this many times its size …
+pub const GZIP_RATIO: u64 = 200;
+/// … plus this many bytes, so that tiny files of one repeated line pass.
+pub const GZIP_FLOOR: u64 = 1 << 20;
+
+/// The contents of a file.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// Unpacked bytes.
+    pub bytes: Vec<u8>,
+    /// BLAKE3 of the file as it lies on the disk, in hex.
+    pub hash: String,
+}
+
+/// Reads a file, plain or gzip by its first two bytes.
+///
+/// # Errors
+/// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to more than [`GZIP_RATIO`] times its size.
+pub fn read(path: &Path) -> anyhow::Result<Contents> {
+    let mut bytes = Vec::new();
+    fault::open(path)?
+        .read_to_end(&mut bytes)
+        .map_err(|e| Fault::missing(path.display(), format!("cannot be read: {e}")).hint("give a readable file, not a directory"))?;
+    let hash = blake3::hash(&bytes).to_hex().to_string();
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        bytes = unpack(path, &bytes)?;
+    }
+    Ok(Contents { bytes, hash })
+}
+
+fn unpack(path: &Path, packed: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let cap = packed.len() as u64 * GZIP_RATIO + GZIP_FLOOR;
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(packed).take(cap + 1).read_to_end(&mut bytes).map_err(|e| {
+        Fault::data(path.display(), format!("the gzip stream is truncated or damaged: {e}")).hint("copy or download the file again")
+    })?;
+    if bytes.len() as u64 > cap {
+        let found = format!("the gzip stream unpacks to more than {GZIP_RATIO} times its {} bytes", packed.len());
+        return Err(Fault::data(path.display(), found)
+            .hint("if the file is what you expect, unpack it first and give the plain file")
+            .into());
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,108 @@
+//! Labelled images in memory, from any source, on their way to a [`Dataset`].
+
+use super::labels::{self, LabelColumn};
+use super::{Dataset, Features, Input, Target};
+use crate::config::Task;
+use crate::fault::{Fault, quoted};
+
+/// Images with their labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Images {
+    /// Where they came from, for messages.
+    pub place: String,
+    /// Where their labels came from, for messages.
+    pub label_place: String,
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+    /// [rows, height, width]
+    pub pixels: Vec<u8>,
+    /// Nothing; or one vector `[rows]`, the label; or two, "left" and "right".
+    pub labels: Vec<Vec<u8>>,
+}
+
+impl Images {
+    /// Number of images.
+    pub fn rows(&self) -> usize {
+        self.pixels.len() / (self.height * self.width)
+    }
+
+    /// One image, [height, width].
+    pub fn image(&self, row: usize) -> &[u8] {
+        let size = self.height * self.width;
+        &self.pixels[row * size..][..size]
+    }
+
+    /// The images of `rows`, in that order.
+    pub fn select(&self, rows: &[u32]) -> Images {
+        let pixels = rows.iter().flat_map(|&row| self.image(row as usize)).copied().collect();
+        let labels = self.labels.iter().map(|labels| rows.iter().map(|&row| labels[row as usize]).collect()).collect();
+        Images { pixels, labels, ..self.empty() }
+    }
+
+    /// Places and size of these images, without any.
+    fn empty(&self) -> Images {
+        let (place, label_place) = (self.place.clone(), self.label_place.clone());
+        Images { place, label_place, height: self.height, width: self.width, pixels: Vec::new(), labels: Vec::new() }
+    }
+
+    /// The classes of every task, all rows being training rows.
+    ///
+    /// # Errors
+    /// 78 if a target is not among the labels; those of [`labels::fit`].
+    pub fn fit(&self, tasks: &[Task]) -> anyhow::Result<Vec<Target>> {
+        let rows: Vec<u32> = (0..self.rows() as u32).collect();
+        let fit = |task: &Task| {
+            let index = self.label_index(&task.target).ok_or_else(|| no_label(task))?;
+            labels::fit(task, &LabelColumn::from_bytes(&self.labels[index]), &rows, &self.label_place)
+        };
+        tasks.iter().map(fit).collect()
+    }
+
+    /// A data set whose features are the bytes times `scale`; without targets it has no labels.
+    ///
+    /// # Errors
+    /// 65 if a label is no class of its task, or a target is not among the labels.
+    pub fn into_dataset(self, targets: &[Target], scale: f32) -> anyhow::Result<Dataset> {
+        let rows: Vec<u32> = (0..self.rows() as u32).collect();
+        let encode = |target: &Target| {
+            let index = self.label_index(&target.column).ok_or_else(|| {
+                let found = format!("there are no labels {} for task {}", quoted(&target.column), quoted(&target.task));
+                Fault::data(&self.place, found).hint("give data of the kind that the model was trained on")
+            })?;
+            let locate = |row: usize| format!("{}: label {row}", self.label_place);
+            labels::encode(target, &LabelColumn::from_bytes(&self.labels[index]), &rows, locate)
+        };
+        let labels = targets.iter().map(encode).collect::<anyhow::Result<_>>()?;
+        Ok(Dataset { rows: rows.len(), features: Features::U8 { values: self.pixels, scale }, labels, table: None })
+    }
+
+    /// Checks that the images are of the size that a model was trained on.
+    ///
+    /// # Errors
+    /// 65 with both sizes.
+    pub fn check_size(&self, input: &Input) -> anyhow::Result<()> {
+        let Input::Image { height, width, .. } = input else { return Ok(()) };
+        if (self.height, self.width) == (*height, *width) {
+            return Ok(());
+        }
+        let found = format!("images of {} × {} pixels, the training images have {height} × {width}", self.height, self.width);
+        Err(Fault::data(&self.place, found).hint("give images of the same size (with an overlay: before its shift is added)").into())
+    }
+
+    /// A single label vector answers to any name.
+    fn label_index(&self, target: &str) -> Option<usize> {
+        match self.labels.len() {
+            0 => None,
+            1 => Some(0),
+            _ => ["left", "right"].iter().position(|name| *name == target),
+        }
+    }
+}
+
+fn no_label(task: &Task) -> Fault {
+    let place = format!("task.{}.target", task.name);
+    Fault::config(&place, format!("{} is not a label of overlaid images", quoted(&task.target)))
+        .hint("target = \"left\" or target = \"right\"")
+}

@@ -1,0 +1,253 @@
+//! From a configuration or a stored schema to data sets: the one door to this room.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::columns::{self, Frame, Roles};
+use super::csv::Sheet;
+use super::images::Images;
+use super::split::{shares_without, split};
+use super::{Dataset, Features, Input, Part, Parts, Schema, Target, digits, idx, labels, overlay};
+use crate::config::{self, Overlay, Source, Task};
+use crate::fault::{Fault, quoted};
+
+/// (file or built-in name, BLAKE3 in hex)
+type Hash = (String, String);
+
+/// Reads the training data and whatever is validated and tested on; scaling and classes are those of the training part.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
+pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+    match &data.train {
+        Source::Csv(path) => load_csv(path, data, tasks),
+        Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
+        Source::BuiltIn(name) => load_built_in(name, data, tasks),
+    }
+}
+
+/// What `--data` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A CSV or CSV.gz file.
+    Csv(PathBuf),
+    /// IDX files: `IMAGES,LABELS` or `IMAGES`.
+    Idx(PathBuf, Option<PathBuf>),
+    /// A part of the built-in set: `digits-overlay:test`.
+    Digits(Part),
+}
+
+/// Reads the text of `--data`; what a file is taken for depends on what the model was trained on.
+///
+/// # Errors
+/// 2 if a built-in set is named without one of its parts.
+pub fn parse_source(text: &str, input: &Input) -> anyhow::Result<Given> {
+    if let Some(rest) = text.strip_prefix(digits::NAME).filter(|rest| rest.is_empty() || rest.starts_with(':')) {
+        let part = Part::ALL.into_iter().find(|part| rest.strip_prefix(':') == Some(part.name()));
+        return part.map(Given::Digits).ok_or_else(|| {
+            let found = format!("--data {}: expected a part of the built-in set", quoted(text));
+            Fault::new(crate::fault::Exit::Usage, found).hint("digits-overlay:train, digits-overlay:valid or digits-overlay:test").into()
+        });
+    }
+    Ok(match (input, text.split_once(',')) {
+        (Input::Columns { .. }, _) => Given::Csv(text.into()),
+        (Input::Image { .. }, Some((images, labels))) if !Path::new(text).exists() => Given::Idx(images.into(), Some(labels.into())),
+        (Input::Image { .. }, _) => Given::Idx(text.into(), None),
+    })
+}
+
+/// Reads the data that `--data` names as the schema of a trained model says; nothing is fitted. With `labelled`, every target must be
+/// there (`evaluate`); without, labels are not even looked at (`predict`). A CSV file's cells are kept as its table. Images are laid
+/// over each other as those of a test part. Returns the name of the data too.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if it is malformed or does not fit the schema; 2 if `text` is no source.
+pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<(Dataset, String)> {
+    let bare = Schema { input: schema.input.clone(), targets: Vec::new() };
+    let schema = if labelled { schema } else { &bare };
+    let dataset = match parse_source(text, &schema.input)? {
+        Given::Csv(path) => csv_with(schema, &path, true)?.0,
+        Given::Idx(images, labels) => {
+            if labelled && labels.is_none() {
+                let found = format!("--data {}: the labels are missing", quoted(text));
+                return Err(Fault::new(crate::fault::Exit::Usage, found).hint("give both files: --data IMAGES,LABELS").into());
+            }
+            let images = idx::read(&images, labels.as_deref().filter(|_| labelled))?.0;
+            images_with(schema, laid(images, stored_overlay(&schema.input), Part::Test)?)?
+        }
+        Given::Digits(part) => digits_with(schema, part)?,
+    };
+    Ok((dataset, text.to_owned()))
+}
+
+fn load_csv(path: &Path, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+    if data.overlay.is_some() {
+        return Err(Fault::config("data.overlay", "CSV rows cannot be laid over each other")
+            .hint("remove the key, or train on IDX images")
+            .into());
+    }
+    let sheet = Sheet::read(path)?;
+    let names = columns::features(&sheet, data, tasks)?;
+    let target = |task: &Task| {
+        let key = format!("task.{}.target", task.name);
+        sheet.column(&task.target).ok_or_else(|| columns::no_column(&key, &task.target, &sheet).into())
+    };
+    let labels = tasks.iter().map(target).collect::<anyhow::Result<_>>()?;
+    let features = names.iter().filter_map(|(name, _)| sheet.column(name)).collect();
+    let frame = Frame::read(&sheet, &Roles { features, labels, keep: false })?;
+    let mut hashes = vec![(sheet.place.clone(), sheet.hash.clone())];
+    drop(sheet);
+
+    let rows = split_rows(frame.lines.len(), data)?;
+    let fit = |(task, column)| labels::fit(task, column, &rows[0], &frame.place);
+    let targets = tasks.iter().zip(&frame.labels).map(fit).collect::<anyhow::Result<_>>()?;
+    let schema = Schema { input: Input::Columns { columns: frame.fit(&names, &rows[0])? }, targets };
+    let mut part = |key: &str, given: &Option<Source>, rows: &[u32]| match given {
+        None if rows.is_empty() => Ok(None),
+        None => frame_with(&schema, &frame, rows).map(Some),
+        Some(Source::Csv(path)) => csv_with(&schema, path, false).map(|(part, hash)| {
+            hashes.push(hash);
+            Some(part)
+        }),
+        Some(_) => Err(other_kind(key, "a CSV file")),
+    };
+    let train = part("data.train", &None, &rows[0])?;
+    let (valid, test) = (part("data.valid", &data.valid, &rows[1])?, part("data.test", &data.test, &rows[2])?);
+    parts(schema, [train, valid, test], hashes)
+}
+
+fn load_idx(images: &Path, labels: &Path, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+    no_columns(data)?;
+    let (whole, mut hashes) = idx::read(images, Some(labels))?;
+    let rows = split_rows(whole.rows(), data)?;
+    let mut part = |key: &str, part: Part, given: &Option<Source>| {
+        let images = match given {
+            None if rows[part as usize].is_empty() => return Ok(None),
+            None => whole.select(&rows[part as usize]),
+            Some(Source::Idx { images, labels }) => {
+                let (images, more) = idx::read(images, Some(labels))?;
+                hashes.extend(more);
+                images
+            }
+            Some(_) => return Err(other_kind(key, "{ images = …, labels = … }")),
+        };
+        laid(images, data.overlay, part).map(Some)
+    };
+    let train = part("data.train", Part::Train, &None)?;
+    let valid = part("data.valid", Part::Valid, &data.valid)?;
+    let test = part("data.test", Part::Test, &data.test)?;
+    image_parts([train, valid, test], 1.0 / 255.0, data.overlay, tasks, hashes)
+}
+
+fn load_built_in(name: &str, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+    if name != digits::NAME {
+        return Err(Fault::config("data.train", format!("there is no built-in set {}", quoted(name)))
+            .hint("the built-in set is \"digits-overlay\"")
+            .into());
+    }
+    no_columns(data)?;
+    for (key, given) in [("data.valid", data.valid.is_some()), ("data.test", data.test.is_some()), ("data.overlay", data.overlay.is_some())]
+    {
+        if given {
+            return Err(Fault::config(key, "the built-in set brings its own").hint("remove the key").into());
+        }
+    }
+    let [train, valid, test] = Part::ALL.map(|part| digits::part(part).map(Some));
+    image_parts([train?, valid?, test?], digits::SCALE, Some(digits::OVERLAY), tasks, vec![(digits::NAME.to_owned(), digits::hash())])
+}
+
+/// Row numbers of each part of the training file.
+fn split_rows(rows: usize, data: &config::Data) -> anyhow::Result<[Vec<u32>; 3]> {
+    match data.split {
+        Some(shares) => split(rows, shares_without(shares, data.valid.is_some(), data.test.is_some()), data.split_seed),
+        None => Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]),
+    }
+}
+
+fn image_parts(images: [Option<Images>; 3], scale: f32, over: Option<Overlay>, tasks: &[Task], hashes: Vec<Hash>) -> anyhow::Result<Parts> {
+    let Some(first) = &images[0] else { return Err(no_rows()) };
+    let input = Input::Image { height: first.height, width: first.width, scale, overlay: over.map(|o| (o.shift, o.seed)) };
+    let schema = Schema { input, targets: first.fit(tasks)? };
+    let [train, valid, test] = images.map(|images| images.map(|images| images_with(&schema, images)).transpose());
+    parts(schema, [train?, valid?, test?], hashes)
+}
+
+fn parts(schema: Schema, [train, valid, test]: [Option<Dataset>; 3], hashes: Vec<Hash>) -> anyhow::Result<Parts> {
+    let train = Arc::new(train.ok_or_else(no_rows)?);
+    Ok(Parts { train, valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes })
+}
+
+fn csv_with(schema: &Schema, path: &Path, keep: bool) -> anyhow::Result<(Dataset, Hash)> {
+    let Input::Columns { columns } = &schema.input else { return Err(wrong_input(path.display().to_string(), "images")) };
+    let sheet = Sheet::read(path)?;
+    let names: Vec<&str> = columns.iter().map(|c| &c.name).chain(schema.targets.iter().map(|t| &t.column)).map(String::as_str).collect();
+    let mut features = columns::positions(&sheet, &names)?;
+    let labels = features.split_off(columns.len());
+    let mut frame = Frame::read(&sheet, &Roles { features, labels, keep })?;
+    let hash = (sheet.place.clone(), sheet.hash.clone());
+    drop(sheet);
+    let rows: Vec<u32> = (0..frame.lines.len() as u32).collect();
+    let table = frame.table.take();
+    Ok((Dataset { table, ..frame_with(schema, &frame, &rows)? }, hash))
+}
+
+fn frame_with(schema: &Schema, frame: &Frame, rows: &[u32]) -> anyhow::Result<Dataset> {
+    let Input::Columns { columns } = &schema.input else { return Err(wrong_input(frame.place.clone(), "images")) };
+    let encode = |(target, column): (&Target, _)| {
+        let locate = |row: usize| format!("{}:{}: column {}", frame.place, frame.lines[row], quoted(&target.column));
+        labels::encode(target, column, rows, locate)
+    };
+    let labels = schema.targets.iter().zip(&frame.labels).map(encode).collect::<anyhow::Result<_>>()?;
+    Ok(Dataset { rows: rows.len(), features: Features::F32(frame.scaled(columns, rows)?), labels, table: None })
+}
+
+fn images_with(schema: &Schema, images: Images) -> anyhow::Result<Dataset> {
+    let Input::Image { scale, .. } = schema.input else { return Err(wrong_input(images.place, "CSV columns")) };
+    images.check_size(&schema.input)?;
+    images.into_dataset(&schema.targets, scale)
+}
+
+fn digits_with(schema: &Schema, part: Part) -> anyhow::Result<Dataset> {
+    let Input::Image { .. } = schema.input else { return Err(wrong_input(digits::NAME.to_owned(), "CSV columns")) };
+    if schema.input != digits::input() {
+        let found = "the model was trained on other images than the built-in digits";
+        return Err(Fault::data(digits::NAME, found).hint("give the IDX files as --data IMAGES,LABELS").into());
+    }
+    images_with(schema, digits::part(part)?)
+}
+
+fn laid(images: Images, over: Option<Overlay>, part: Part) -> anyhow::Result<Images> {
+    match over {
+        Some(over) => overlay::overlay(&images, over, part),
+        None => Ok(images),
+    }
+}
+
+fn stored_overlay(input: &Input) -> Option<Overlay> {
+    match input {
+        Input::Image { overlay: Some((shift, seed)), .. } => Some(Overlay { shift: *shift, seed: *seed }),
+        _ => None,
+    }
+}
+
+fn no_columns(data: &config::Data) -> anyhow::Result<()> {
+    if !data.ignore.is_empty() {
+        return Err(Fault::config("data.ignore", "images have no columns").hint("remove the key, or train on a CSV file").into());
+    }
+    match data.features.first() {
+        Some(f) => Err(Fault::config(&format!("feature.{}", f.column), "images have no columns").hint("remove the table").into()),
+        None => Ok(()),
+    }
+}
+
+fn no_rows() -> anyhow::Error {
+    Fault::config("data.train", "the training part is empty").hint("give rows to train on").into()
+}
+
+fn other_kind(key: &str, expected: &str) -> anyhow::Error {
+    Fault::config(key, format!("of another kind than data.train, expected {expected}")).hint("give all parts in one format").into()
+}
+
+fn wrong_input(place: String, trained: &str) -> anyhow::Error {
+    Fault::data(place, format!("the model was trained on {trained}")).hint("give data of the kind that the model was trained on").into()
+}

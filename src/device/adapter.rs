@@ -1,0 +1,186 @@
+//! Which adapter a run takes, and why.
+
+use anyhow::Result;
+use serde::Serialize;
+use wgpu::{Backend, Backends, DeviceType};
+
+use crate::fault::{Exit, Fault};
+use crate::kernels::tuning::Class;
+
+/// How the user narrows the choice.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// `--device`: `auto`, an index of `tandem devices`, or part of a name; `None` = auto.
+    pub device: Option<String>,
+    /// `--backend`: `vulkan`, `metal`, `dx12`, `gl`; `None` = `WGPU_BACKEND`, else all but gl.
+    pub backend: Option<String>,
+    /// Ask for WebGPU's default limits and nothing beyond.
+    pub default_limits: bool,
+}
+
+/// An adapter as `tandem devices` lists it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Place in the list.
+    pub index: usize,
+    /// Name that the driver gives.
+    pub name: String,
+    /// Class that decides the kernels.
+    pub class: Class,
+    /// Vulkan, Metal, Dx12, Gl.
+    pub backend: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Bytes of the largest storage binding.
+    pub binding_bytes: u64,
+    /// Bytes of the largest buffer.
+    pub buffer_bytes: u64,
+    /// Storage bindings of a kernel.
+    pub storage_bindings: u32,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Lanes of a subgroup, smallest and largest.
+    pub subgroup: [u32; 2],
+    /// Features that kernels may use.
+    pub features: Vec<&'static str>,
+}
+
+/// An adapter that was chosen.
+#[derive(Debug)]
+pub struct Chosen {
+    pub(super) adapter: wgpu::Adapter,
+    /// As listed.
+    pub entry: Entry,
+    /// Why this one.
+    pub reason: String,
+}
+
+/// Class of an adapter.
+fn class(info: &wgpu::AdapterInfo) -> Class {
+    match info.device_type {
+        DeviceType::Cpu => Class::Software,
+        DeviceType::DiscreteGpu => Class::Discrete,
+        DeviceType::IntegratedGpu | DeviceType::VirtualGpu | DeviceType::Other => Class::Integrated,
+    }
+}
+
+fn entry(index: usize, adapter: &wgpu::Adapter) -> Entry {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let known = [
+        (wgpu::Features::SUBGROUP, "subgroups"),
+        (wgpu::Features::SHADER_F16, "f16"),
+        (wgpu::Features::TIMESTAMP_QUERY, "timestamps"),
+        (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "cooperative matrices"),
+        (wgpu::Features::PIPELINE_CACHE, "pipeline cache"),
+    ];
+    Entry {
+        index,
+        class: class(&info),
+        backend: format!("{:?}", info.backend),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        binding_bytes: limits.max_storage_buffer_binding_size,
+        buffer_bytes: limits.max_buffer_size,
+        storage_bindings: limits.max_storage_buffers_per_shader_stage,
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        invocations: limits.max_compute_invocations_per_workgroup,
+        subgroup: [info.subgroup_min_size, info.subgroup_max_size],
+        features: known.iter().filter(|(f, _)| features.contains(*f)).map(|(_, n)| *n).collect(),
+        name: info.name,
+    }
+}
+
+fn backends(wish: &Wish) -> Result<Backends> {
+    let Some(name) = &wish.backend else {
+        return Ok(Backends::from_env().unwrap_or(Backends::PRIMARY));
+    };
+    Ok(match name.as_str() {
+        "vulkan" => Backends::VULKAN,
+        "metal" => Backends::METAL,
+        "dx12" => Backends::DX12,
+        "gl" => Backends::GL,
+        other => {
+            let fault = Fault::new(Exit::Usage, format!("--backend {other}: unknown")).hint("one of vulkan, metal, dx12, gl");
+            return Err(fault.into());
+        }
+    })
+}
+
+fn adapters(wish: &Wish) -> Result<(Backends, Vec<wgpu::Adapter>)> {
+    let backends = backends(wish)?;
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    let instance = wgpu::Instance::new(descriptor);
+    Ok((backends, pollster::block_on(instance.enumerate_adapters(backends))))
+}
+
+/// All adapters that the wish admits.
+pub fn list(wish: &Wish) -> Result<Vec<Entry>> {
+    Ok(adapters(wish)?.1.iter().enumerate().map(|(i, a)| entry(i, a)).collect())
+}
+
+/// Order of preference: dedicated GPUs first (`WGPU_POWER_PREF=low`: integrated first), software last, GL behind everything else.
+fn rank(entry: &Entry, low_power: bool) -> (usize, usize) {
+    let class = match (entry.class, low_power) {
+        (Class::Discrete, false) | (Class::Integrated, true) => 0,
+        (Class::Integrated, false) | (Class::Discrete, true) => 1,
+        _ => 2,
+    };
+    (class, usize::from(entry.backend == format!("{:?}", Backend::Gl)))
+}
+
+/// The adapter for a wish, with the reason.
+pub fn choose(wish: &Wish) -> Result<Chosen> {
+    let (tried, adapters) = adapters(wish)?;
+    let entries: Vec<Entry> = adapters.iter().enumerate().map(|(i, a)| entry(i, a)).collect();
+    if entries.is_empty() {
+        let message = format!("no adapter: {} found none", names(tried));
+        let hint = "install a driver; without a GPU a software one does: Debian and Ubuntu `apt-get install mesa-vulkan-drivers`, \
+                    Fedora `dnf install mesa-vulkan-drivers`, Arch `pacman -S vulkan-swrast`; or use --device reference";
+        return Err(Fault::new(Exit::Unavailable, message).hint(hint).into());
+    }
+    let (index, reason) = pick(wish, &entries)?;
+    let adapter = adapters.into_iter().nth(index).ok_or_else(|| Fault::new(Exit::Internal, "the adapter list changed"))?;
+    Ok(Chosen { adapter, entry: entries[index].clone(), reason })
+}
+
+fn pick(wish: &Wish, entries: &[Entry]) -> Result<(usize, String)> {
+    let from_env = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|n| !n.is_empty());
+    let (asked, by) = match (&wish.device, from_env) {
+        (Some(text), _) if text != "auto" => (Some(text.clone()), "--device"),
+        (_, Some(name)) => (Some(name), "WGPU_ADAPTER_NAME"),
+        _ => (None, ""),
+    };
+    if let Some(text) = asked {
+        return named(&text, by, entries);
+    }
+    let low_power = matches!(wgpu::PowerPreference::from_env(), Some(wgpu::PowerPreference::LowPower));
+    let best = entries.iter().min_by_key(|e| rank(e, low_power)).map_or(0, |e| e.index);
+    let reason = match entries.len() {
+        1 => "it is the only one".to_string(),
+        n => format!("of {n} it comes first: dedicated, then integrated, then software{}", if low_power { " (low power asked)" } else { "" }),
+    };
+    Ok((best, reason))
+}
+
+fn named(text: &str, by: &str, entries: &[Entry]) -> Result<(usize, String)> {
+    if let Ok(index) = text.parse::<usize>()
+        && index < entries.len()
+    {
+        return Ok((index, format!("{by} names index {index}")));
+    }
+    let wanted = text.to_lowercase();
+    if let Some(e) = entries.iter().find(|e| e.name.to_lowercase().contains(&wanted)) {
+        return Ok((e.index, format!("{by} names \"{text}\"")));
+    }
+    let all: Vec<String> = entries.iter().map(|e| format!("{} {}", e.index, e.name)).collect();
+    let fault = Fault::new(Exit::Unavailable, format!("{by} {text}: no such adapter")).hint(format!("there are: {}", all.join(", ")));
+    Err(fault.into())
+}
+
+fn names(backends: Backends) -> String {
+    let names: Vec<&str> = backends.iter_names().map(|(n, _)| n).collect();
+    names.join(", ").to_lowercase()
+}

@@ -1,0 +1,168 @@
+//! An open device: limits asked for, errors caught, waits bounded.
+//!
+//! wgpu panics on an error nobody handles and tells of a lost device by callback alone; so both are caught here before anything is
+//! allocated, and every wait looks at them.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::adapter::{Chosen, Entry, Wish, choose};
+use crate::fault::{Exit, Fault};
+use crate::kernels::tuning::Tuning;
+
+/// A device that does not answer for so long is given up.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// What wgpu told us outside of error scopes.
+#[derive(Debug, Default)]
+struct Sink {
+    error: Option<String>,
+    lost: Option<String>,
+}
+
+/// An open device with its queue. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    /// The adapter as listed.
+    pub entry: Entry,
+    /// Why it was chosen.
+    pub reason: String,
+    /// Limits that were granted.
+    pub limits: wgpu::Limits,
+    sink: Arc<Mutex<Sink>>,
+}
+
+impl Gpu {
+    /// Chooses an adapter and opens it.
+    pub fn open(wish: &Wish) -> Result<Gpu> {
+        let Chosen { adapter, entry, reason } = choose(wish)?;
+        let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("tandem"),
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let opened = pollster::block_on(adapter.request_device(&descriptor));
+        let (device, queue) = opened.map_err(|e| {
+            Fault::new(Exit::Unavailable, format!("{} does not open: {e}", entry.name)).hint("choose another adapter, see tandem devices")
+        })?;
+        let sink = Arc::new(Mutex::new(Sink::default()));
+        watch(&device, &sink);
+        Ok(Gpu { device, queue, entry, reason, limits, sink })
+    }
+
+    /// An error if the device was lost or an error went uncaught since it was opened.
+    pub fn check(&self) -> Result<()> {
+        let sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(why) = &sink.lost {
+            let fault = Fault::new(Exit::Internal, format!("{}: the device was lost: {why}", self.entry.name));
+            return Err(fault.hint("nothing half-written was kept; run again, or try another adapter").into());
+        }
+        if let Some(error) = &sink.error {
+            return Err(Fault::new(Exit::Internal, format!("{}: {error}", self.entry.name)).hint("run tandem doctor on this adapter").into());
+        }
+        Ok(())
+    }
+
+    /// Runs a creation inside error scopes; `what` and `bytes` say what was wanted if it fails.
+    pub(super) fn scoped<T>(&self, what: &str, bytes: u64, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
+        let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let made = create(&self.device);
+        let memory = pollster::block_on(memory.pop());
+        let others = [pollster::block_on(internal.pop()), pollster::block_on(invalid.pop())];
+        if memory.is_some() {
+            let message = format!("{}: out of memory for {what}: {bytes} bytes wanted", self.entry.name);
+            return Err(Fault::new(Exit::Internal, message).hint("use a smaller batch_size or narrower layers").into());
+        }
+        if let Some(error) = others.into_iter().flatten().next() {
+            return Err(Fault::new(Exit::Internal, format!("{}: {what}: {error}", self.entry.name)).into());
+        }
+        self.check()?;
+        Ok(made)
+    }
+
+    /// The choices for this adapter.
+    pub fn tuning(&self) -> Tuning {
+        Tuning::new(self.entry.class, self.limits.max_storage_buffer_binding_size, self.has_subgroups_of_8())
+    }
+
+    fn has_subgroups_of_8(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SUBGROUP) && self.entry.subgroup == [8, 8]
+    }
+
+    /// Waits for a submission, at most [`WATCHDOG`].
+    pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let poll = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(Duration::from_secs(1)) };
+            let answer = self.device.poll(poll);
+            self.check()?;
+            match answer {
+                Ok(_) => return Ok(()),
+                Err(wgpu::PollError::Timeout) if start.elapsed() < WATCHDOG => {}
+                Err(error) => {
+                    let waited = start.elapsed().as_secs();
+                    let message = format!("{}: no answer after {waited} s: {error}", self.entry.name);
+                    return Err(Fault::new(Exit::Internal, message).hint("the driver hangs; restart it, or try another adapter").into());
+                }
+            }
+        }
+    }
+
+    /// Lets callbacks of finished work run.
+    pub(super) fn poll(&self) -> Result<()> {
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.check()
+    }
+
+    /// Destroys the device, so that it is lost: what a driver reset looks like.
+    #[doc(hidden)]
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+}
+
+fn watch(device: &wgpu::Device, sink: &Arc<Mutex<Sink>>) {
+    let errors = Arc::clone(sink);
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        let mut sink = errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sink.error.get_or_insert_with(|| error.to_string());
+    }));
+    let losses = Arc::clone(sink);
+    device.set_device_lost_callback(move |reason, message| {
+        let mut sink = losses.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sink.lost.get_or_insert_with(|| format!("{reason:?} {message}").trim().to_string());
+    });
+}
+
+/// WebGPU's default limits, with the largest bindings and buffers that the adapter has.
+fn wanted_limits(offered: &wgpu::Limits, default_only: bool) -> Result<wgpu::Limits> {
+    let mut limits = wgpu::Limits::default();
+    require("storage bindings a kernel", 8, offered.max_storage_buffers_per_shader_stage.into())?;
+    require("bytes of workgroup memory", 16_384, offered.max_compute_workgroup_storage_size.into())?;
+    require("invocations a workgroup", 64, offered.max_compute_invocations_per_workgroup.into())?;
+    require("workgroups a dimension", 65_535, offered.max_compute_workgroups_per_dimension.into())?;
+    require("bytes a storage binding", 128 << 20, offered.max_storage_buffer_binding_size)?;
+    if !default_only {
+        limits.max_storage_buffer_binding_size = offered.max_storage_buffer_binding_size;
+        limits.max_buffer_size = offered.max_buffer_size;
+    }
+    // Graphics limits are none of our business: an adapter without them is as good.
+    Ok(limits.or_worse_values_from(offered))
+}
+
+fn require(what: &str, needed: u64, offered: u64) -> Result<()> {
+    if offered >= needed {
+        return Ok(());
+    }
+    let fault = Fault::new(Exit::Unavailable, format!("this adapter offers {offered} {what}; tandem needs {needed}"));
+    Err(fault.hint("choose another adapter, see tandem devices").into())
+}

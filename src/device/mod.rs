@@ -1,0 +1,9 @@
+//! The wgpu engine: f32, hand-written WGSL. wgpu is named in this room alone.
+
+pub mod adapter;
+mod gpu;
+mod pipeline;
+mod session;
+
+pub use gpu::Gpu;
+pub use session::Session;

@@ -1,0 +1,57 @@
+//! From a kernel's signature to its pipeline.
+
+use anyhow::{Context, Result};
+
+use super::Gpu;
+use crate::kernels::Kernel;
+use crate::kernels::signature::{Access, Signature};
+
+/// A compiled kernel.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub kernel: &'static Kernel,
+    pub signature: Signature,
+    pub layout: wgpu::BindGroupLayout,
+    pub pipeline: wgpu::ComputePipeline,
+}
+
+/// Compiles a kernel from `source` (its file with the prelude, or a mutant of it).
+pub(super) fn compile(gpu: &Gpu, kernel: &'static Kernel, source: &str) -> Result<Pipeline> {
+    let signature = Signature::of_source(kernel, source)?;
+    let entries: Vec<_> = signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
+    gpu.scoped(&format!("kernel {}", kernel.name), 0, |device| {
+        let label = Some(kernel.name);
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.into()) });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(kernel.name),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        Pipeline { kernel, signature, layout, pipeline }
+    })
+    .with_context(|| format!("shaders/{}.wgsl", kernel.name))
+}
+
+fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
+    let (ty, has_dynamic_offset) = match access {
+        Access::Params => (wgpu::BufferBindingType::Uniform, false),
+        Access::Step => (wgpu::BufferBindingType::Uniform, true),
+        Access::Read => (wgpu::BufferBindingType::Storage { read_only: true }, false),
+        Access::Write => (wgpu::BufferBindingType::Storage { read_only: false }, false),
+    };
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        count: None,
+    }
+}

@@ -1,0 +1,358 @@
+//! A program on a device: buffers, pipelines and bind groups made once, many steps to a submission, metrics read back without stalling.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use anyhow::{Result, anyhow, ensure};
+use wgpu::BufferUsages;
+
+use super::Gpu;
+use super::pipeline::{Pipeline, compile};
+use crate::fault::{Exit, Fault};
+use crate::kernels::params::Step;
+use crate::kernels::signature::Access;
+use crate::schedule::{
+    Buffer, Dispatch, Engine, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite,
+};
+
+/// Distance of entries in uniform tables: the alignment that every adapter grants.
+const SLOT: u64 = 256;
+
+/// Submissions on their way at once; one runs while the next is being encoded.
+const IN_FLIGHT: usize = 2;
+
+/// Bytes uploaded before the queue is flushed, so that staging memory stays bounded.
+const UPLOAD: usize = 32 << 20;
+
+/// A dispatch, ready to be encoded.
+#[derive(Debug)]
+struct Recorded {
+    pipeline: usize,
+    group: wgpu::BindGroup,
+    grid: [u32; 3],
+    reads_step: bool,
+}
+
+/// A read-back on its way.
+#[derive(Debug)]
+struct Flight {
+    staging: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
+    steps: Vec<Step>,
+    mapped: Arc<AtomicU8>,
+}
+
+/// The device engine.
+#[derive(Debug)]
+pub struct Session {
+    gpu: Gpu,
+    program: Program,
+    pipelines: Vec<Pipeline>,
+    buffers: Vec<wgpu::Buffer>,
+    schedules: Vec<Vec<Recorded>>,
+    steps: wgpu::Buffer,
+    flights: VecDeque<Flight>,
+    idle: Vec<wgpu::Buffer>,
+    results: Vec<StepResult>,
+    not_finite: Option<NotFinite>,
+    pending_upload: usize,
+}
+
+impl Session {
+    /// Allocates a program on a device and compiles its kernels.
+    pub fn new(gpu: Gpu, program: Program) -> Result<Session> {
+        Session::with_sources(gpu, program, |kernel| kernel.module())
+    }
+
+    /// The same with other text for the kernels: tests run mutants of them.
+    #[doc(hidden)]
+    pub fn with_sources(gpu: Gpu, program: Program, source: impl Fn(&crate::kernels::Kernel) -> String) -> Result<Session> {
+        let mut pipelines: Vec<Pipeline> = Vec::new();
+        for dispatch in program.schedules.iter().flat_map(|s| &s.dispatches) {
+            if !pipelines.iter().any(|p| p.kernel.name == dispatch.kernel.name) {
+                pipelines.push(compile(&gpu, dispatch.kernel, &source(dispatch.kernel))?);
+            }
+        }
+        let buffers = program.buffers.iter().map(|b| storage(&gpu, &b.name, 4 * b.len as u64)).collect::<Result<Vec<_>>>()?;
+        let steps = buffer(&gpu, "step table", SLOTS as u64 * SLOT, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
+        let schedules = record(&gpu, &program, &pipelines, &buffers, &steps)?;
+        let mut session = Session {
+            gpu,
+            program,
+            pipelines,
+            buffers,
+            schedules,
+            steps,
+            flights: VecDeque::new(),
+            idle: Vec::new(),
+            results: Vec::new(),
+            not_finite: None,
+            pending_upload: 0,
+        };
+        session.upload_initial()?;
+        Ok(session)
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Runs one dispatch of a schedule `times` times and nothing else: how `doctor` and `bench gemm` look at a single kernel.
+    pub fn run_dispatch(&mut self, schedule: usize, dispatch: usize, step: &Step, times: usize) -> Result<()> {
+        self.gpu.queue.write_buffer(&self.steps, 0, bytemuck::bytes_of(step));
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("one dispatch") });
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for _ in 0..times {
+            self.encode_dispatch(&mut pass, schedule, dispatch, 0);
+        }
+        drop(pass);
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait(&submission)
+    }
+
+    /// Waits until the device has nothing left to do.
+    pub fn finish(&mut self) -> Result<()> {
+        let submission = self.gpu.queue.submit([]);
+        self.gpu.wait(&submission)
+    }
+
+    /// Reads words of any buffer, after all that was submitted.
+    pub fn download_words(&mut self, slice: Slice) -> Result<Vec<u32>> {
+        let bytes = 4 * slice.len as u64;
+        let staging = buffer(&self.gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
+        encoder.copy_buffer_to_buffer(&self.buffers[slice.buffer.0], 4 * slice.first as u64, &staging, 0, bytes);
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let mapped = map(&staging);
+        self.gpu.wait(&submission)?;
+        read(&staging, &mapped)
+    }
+
+    fn upload_initial(&mut self) -> Result<()> {
+        for i in 0..self.buffers.len() {
+            let initial = std::mem::take(&mut self.program.buffers[i].initial);
+            self.upload(Buffer(i), 0, &initial)?;
+            self.program.buffers[i].initial = initial;
+        }
+        Ok(())
+    }
+
+    fn encode(&self, schedule: usize, steps: usize, staging: &wgpu::Buffer) -> wgpu::CommandBuffer {
+        let label = Some(self.program.schedules[schedule].name.as_str());
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
+        for step in 0..steps {
+            for dispatch in 0..self.schedules[schedule].len() {
+                self.encode_dispatch(&mut pass, schedule, dispatch, step);
+            }
+        }
+        drop(pass);
+        let rows = 4 * (steps * self.program.metrics_stride()) as u64;
+        let metrics = &self.buffers[self.program.metrics_buffer.0];
+        let flags = &self.buffers[self.program.flags_buffer.0];
+        encoder.copy_buffer_to_buffer(metrics, 0, staging, 0, rows);
+        encoder.copy_buffer_to_buffer(flags, 0, staging, 4 * self.metrics_words() as u64, flags.size());
+        encoder.finish()
+    }
+
+    fn encode_dispatch(&self, pass: &mut wgpu::ComputePass, schedule: usize, dispatch: usize, step: usize) {
+        let recorded = &self.schedules[schedule][dispatch];
+        pass.set_pipeline(&self.pipelines[recorded.pipeline].pipeline);
+        let offset = [(step as u64 * SLOT) as u32];
+        pass.set_bind_group(0, &recorded.group, if recorded.reads_step { &offset[..] } else { &[] });
+        let [x, y, z] = recorded.grid;
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    fn metrics_words(&self) -> usize {
+        SLOTS * self.program.metrics_stride()
+    }
+
+    fn staging(&mut self) -> Result<wgpu::Buffer> {
+        if let Some(free) = self.idle.pop() {
+            return Ok(free);
+        }
+        let words = self.metrics_words() + 1 + self.program.flags.len();
+        buffer(&self.gpu, "metrics read-back", 4 * words as u64, BufferUsages::MAP_READ | BufferUsages::COPY_DST)
+    }
+
+    /// Takes in the oldest read-back.
+    fn land(&mut self) -> Result<()> {
+        let Some(flight) = self.flights.pop_front() else { return Ok(()) };
+        self.gpu.wait(&flight.submission)?;
+        let words = read(&flight.staging, &flight.mapped)?;
+        let stride = self.program.metrics_stride();
+        for (step, row) in flight.steps.iter().zip(words.chunks_exact(stride)) {
+            self.check_stamp(step, f32::from_bits(row[0]))?;
+            let metrics = row[1..].iter().map(|bits| f64::from(f32::from_bits(*bits))).collect();
+            self.results.push(StepResult { number: step.number, rows: step.rows, metrics });
+        }
+        self.not_finite = first_not_finite(&words[self.metrics_words()..]);
+        self.idle.push(flight.staging);
+        Ok(())
+    }
+
+    /// A step whose last kernel left no stamp was not done, whatever the driver says.
+    fn check_stamp(&self, step: &Step, stamp: f32) -> Result<()> {
+        if stamp == (step.number & 0x00ff_ffff) as f32 {
+            return Ok(());
+        }
+        let message = format!("{}: step {} came back without its stamp", self.gpu.entry.name, step.number);
+        Err(Fault::new(Exit::Internal, message).hint("the driver dropped work; run tandem doctor on this adapter").into())
+    }
+}
+
+impl Engine for Session {
+    fn program(&self) -> &Program {
+        &self.program
+    }
+
+    fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
+        let spec = &self.program.buffers[buffer.0];
+        ensure!(first + words.len() <= spec.len, "{}: {} words at {first} exceed its {}", spec.name, words.len(), spec.len);
+        for (i, part) in words.chunks(UPLOAD / 4).enumerate() {
+            let offset = 4 * (first + i * (UPLOAD / 4)) as u64;
+            self.gpu.queue.write_buffer(&self.buffers[buffer.0], offset, bytemuck::cast_slice(part));
+            self.pending_upload += 4 * part.len();
+            if self.pending_upload >= UPLOAD {
+                self.pending_upload = 0;
+                let submission = self.gpu.queue.submit([]);
+                self.gpu.wait(&submission)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()> {
+        ensure!(steps.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", steps.len());
+        let mut table = vec![0u8; steps.len() * SLOT as usize];
+        for (slot, step) in table.chunks_exact_mut(SLOT as usize).zip(steps) {
+            slot[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
+        }
+        self.gpu.queue.write_buffer(&self.steps, 0, &table);
+        let staging = self.staging()?;
+        let commands = self.encode(schedule, steps.len(), &staging);
+        // Everything is encoded while the previous submission still runs; only then is the oldest one waited for.
+        while self.flights.len() >= IN_FLIGHT {
+            self.land()?;
+        }
+        let submission = self.gpu.queue.submit([commands]);
+        self.pending_upload = 0;
+        let mapped = map(&staging);
+        self.flights.push_back(Flight { staging, submission, steps: steps.to_vec(), mapped });
+        self.gpu.check()
+    }
+
+    fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>> {
+        self.gpu.poll()?;
+        while self.flights.front().is_some_and(|f| wait || f.mapped.load(Ordering::Acquire) != PENDING) {
+            self.land()?;
+        }
+        Ok(std::mem::take(&mut self.results))
+    }
+
+    fn not_finite(&self) -> Option<NotFinite> {
+        self.not_finite.clone()
+    }
+
+    fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {
+        Ok(self.download_words(slice)?.into_iter().map(f32::from_bits).collect())
+    }
+}
+
+fn buffer(gpu: &Gpu, name: &str, bytes: u64, usage: BufferUsages) -> Result<wgpu::Buffer> {
+    let descriptor = wgpu::BufferDescriptor { label: Some(name), size: bytes, usage, mapped_at_creation: false };
+    gpu.scoped(name, bytes, |device| device.create_buffer(&descriptor))
+}
+
+fn storage(gpu: &Gpu, name: &str, bytes: u64) -> Result<wgpu::Buffer> {
+    let most = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size);
+    if bytes > most {
+        let message = format!("{}: {name} takes {bytes} bytes; this adapter binds at most {most}", gpu.entry.name);
+        return Err(Fault::new(Exit::Unavailable, message).hint("use narrower layers, or another adapter (see tandem devices)").into());
+    }
+    buffer(gpu, name, bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)
+}
+
+/// Makes the bind groups of all schedules, with all parameters in one uniform table.
+fn record(
+    gpu: &Gpu,
+    program: &Program,
+    pipelines: &[Pipeline],
+    buffers: &[wgpu::Buffer],
+    steps: &wgpu::Buffer,
+) -> Result<Vec<Vec<Recorded>>> {
+    let count: usize = program.schedules.iter().map(|s| s.dispatches.len()).sum();
+    let table = buffer(gpu, "parameters of dispatches", SLOT * count.max(1) as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
+    let mut slot = 0;
+    let mut schedules = Vec::new();
+    for schedule in &program.schedules {
+        let mut recorded = Vec::new();
+        for dispatch in &schedule.dispatches {
+            gpu.queue.write_buffer(&table, slot * SLOT, bytemuck::cast_slice(&dispatch.params));
+            recorded.push(record_one(gpu, dispatch, pipelines, buffers, &table, slot, steps)?);
+            slot += 1;
+        }
+        schedules.push(recorded);
+    }
+    Ok(schedules)
+}
+
+fn record_one(
+    gpu: &Gpu,
+    dispatch: &Dispatch,
+    pipelines: &[Pipeline],
+    buffers: &[wgpu::Buffer],
+    table: &wgpu::Buffer,
+    slot: u64,
+    steps: &wgpu::Buffer,
+) -> Result<Recorded> {
+    let found = pipelines.iter().position(|p| p.kernel.name == dispatch.kernel.name);
+    let pipeline = found.ok_or_else(|| anyhow!("kernel {} was not compiled", dispatch.kernel.name))?;
+    let signature = &pipelines[pipeline].signature;
+    let uniform = |buffer, offset| wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: std::num::NonZero::new(SLOT) });
+    let mut entries = Vec::new();
+    for b in &signature.bindings {
+        let resource = match b.access {
+            Access::Params => uniform(table, slot * SLOT),
+            Access::Step => uniform(steps, 0),
+            Access::Read | Access::Write => {
+                let bound = dispatch.bindings.iter().find(|(name, _)| *name == b.name);
+                let (_, buffer) = bound.ok_or_else(|| anyhow!("{}: binding {} has no buffer", dispatch.kernel.name, b.name))?;
+                buffers[buffer.0].as_entire_binding()
+            }
+        };
+        entries.push(wgpu::BindGroupEntry { binding: b.slot, resource });
+    }
+    let descriptor = wgpu::BindGroupDescriptor { label: Some(&dispatch.label), layout: &pipelines[pipeline].layout, entries: &entries };
+    let group = gpu.scoped(&format!("bindings of {}", dispatch.kernel.name), 0, |device| device.create_bind_group(&descriptor))?;
+    let reads_step = signature.bindings.iter().any(|b| b.access == Access::Step);
+    Ok(Recorded { pipeline, group, grid: dispatch.grid, reads_step })
+}
+
+const PENDING: u8 = 0;
+const MAPPED: u8 = 1;
+const FAILED: u8 = 2;
+
+fn map(staging: &wgpu::Buffer) -> Arc<AtomicU8> {
+    let state = Arc::new(AtomicU8::new(PENDING));
+    let shared = Arc::clone(&state);
+    staging.map_async(wgpu::MapMode::Read, .., move |result| {
+        shared.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
+    });
+    state
+}
+
+/// Words of a staging buffer whose submission is done.
+fn read(staging: &wgpu::Buffer, mapped: &AtomicU8) -> Result<Vec<u32>> {
+    ensure!(mapped.load(Ordering::Acquire) == MAPPED, Fault::new(Exit::Internal, "the device did not hand its results over"));
+    let words = {
+        let view = staging.get_mapped_range(..).map_err(|e| anyhow!("read-back: {e}"))?;
+        bytemuck::cast_slice(&view).to_vec()
+    };
+    staging.unmap();
+    Ok(words)
+}
+

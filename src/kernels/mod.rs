@@ -1,0 +1,87 @@
+//! The registry: one line a kernel. A kernel is a WGSL file whose entry point bears its name, a parameter structure, and a float64 twin
+//! of the same name in `reference`; bindings, their order and access are read from the WGSL by [`signature`].
+
+pub mod params;
+pub mod signature;
+pub mod tuning;
+
+use params::Words;
+
+/// A kernel as the program knows it before it has met an adapter.
+#[derive(Debug)]
+pub struct Kernel {
+    /// File stem, entry point, label, twin.
+    pub name: &'static str,
+    /// The file, without the prelude.
+    pub source: &'static str,
+    /// Fields of its `Params`.
+    pub params: &'static [(&'static str, &'static str)],
+    /// C of its error bound `C · eps · magnitude` on any adapter, see `doctor`.
+    pub bound: f64,
+    /// The twin that states its formula: its own name, or that of the kernel that it stands in for.
+    pub twin: &'static str,
+    /// Whether it needs subgroups.
+    pub subgroups: bool,
+}
+
+/// Appended to every kernel.
+pub const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
+
+macro_rules! registry {
+    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)?;)*) => {
+        $(#[doc = concat!("`shaders/", stringify!($name), ".wgsl`")] #[allow(non_upper_case_globals)]
+        pub static $name: Kernel = Kernel {
+            name: stringify!($name),
+            source: include_str!(concat!("../../shaders/", stringify!($name), ".wgsl")),
+            params: params::$params::FIELDS,
+            bound: $bound,
+            twin: [$(stringify!($twin),)? stringify!($name)][0],
+            subgroups: [$(!stringify!($twin).is_empty(),)? false][0],
+        };)*
+
+        /// All kernels.
+        pub static KERNELS: &[&Kernel] = &[$(&$name),*];
+    };
+}
+
+// Name, parameters, C of the error bound. Sums of products stay within 4. Where exp, log, erf or division enter, the magnitude already
+// carries the conditioning of the function, and C adds what the polynomial and the (2.5 ulp) division of WGSL may lose.
+//
+// Kernels `in_place_of` another one are for software adapters and need subgroups; they share parameters and twin with it.
+registry! {
+    gather_rows, GatherRows, 1.0; // one product at most
+    dense_forward, DenseForward, 8.0; // sums, then an activation by polynomial and a division
+    dense_backward_input, DenseBackwardInput, 4.0;
+    dense_backward_weight, DenseBackwardWeight, 4.0;
+    dense_forward_direct, DenseForward, 8.0, in_place_of dense_forward;
+    dense_backward_input_direct, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
+    dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
+    softmax_cross_entropy, SoftmaxCrossEntropy, 8.0; // exp, log, one division
+    soft_sharing, SoftSharing, 4.0;
+    agreement, Agreement, 8.0; // exp, log, two divisions
+    gradient_norm, GradientNorm, 4.0;
+    reduce_metrics, ReduceMetrics, 4.0;
+    adam, Adam, 8.0; // root and division at the end of a chain of products
+    sgd, Sgd, 8.0; // root and division of the clip factor
+}
+
+impl Kernel {
+    /// The complete WGSL module: the file, then the prelude, so that line numbers are those of the file.
+    pub fn module(&self) -> String {
+        format!("{}\n{PRELUDE}", self.source)
+    }
+}
+
+/// The kernel of a name.
+pub fn by_name(name: &str) -> Option<&'static Kernel> {
+    KERNELS.iter().copied().find(|k| k.name == name)
+}
+
+/// Most workgroups in one dimension of a grid, by WebGPU's default limits.
+pub const MAX_GROUPS: u32 = 65_535;
+
+/// A grid for `groups` workgroups in a row, folded over two dimensions where one is too short; kernels leave at once beyond the end.
+pub fn folded(groups: u32) -> [u32; 3] {
+    let x = groups.clamp(1, MAX_GROUPS);
+    [x, groups.max(1).div_ceil(x), 1]
+}

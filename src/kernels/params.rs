@@ -1,0 +1,78 @@
+//! The structures that kernels share with the host, each stated once here and compared with the WGSL by reflection.
+//!
+//! All fields are 4-byte scalars, so a structure is its words: no padding, and a table of them is an `array<u32>` to the allocator.
+//! What a field means stands beside its WGSL declaration.
+
+/// A structure of 4-byte scalars that a kernel knows under the same name.
+pub trait Words: bytemuck::Pod {
+    /// Name in the WGSL (`Params` for the parameters of a kernel).
+    const NAME: &'static str;
+    /// Field names with their WGSL types, in order.
+    const FIELDS: &'static [(&'static str, &'static str)];
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $wgsl:literal $name:ident { $($field:ident: $kind:ident),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        #[allow(missing_docs)]
+        pub struct $name { $(pub $field: $kind),* }
+
+        impl Words for $name {
+            const NAME: &'static str = $wgsl;
+            const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), stringify!($kind))),*];
+        }
+    )*};
+}
+
+words! {
+    /// What changes from step to step.
+    "Step" Step { number: u32, first: u32, rows: u32, slot: u32, learning_rate: f32, inverse_rows: f32, step_size: f32,
+        root_correction: f32, key_low: u32, key_high: u32 }
+    /// One dense layer.
+    "Dense" Dense { inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32, delta: u32,
+        delta_arena: u32, activation: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
+        weight_tile: u32, z_flag: u32, gradient_flag: u32 }
+    /// One task's output layer.
+    "Head" Head { classes: u32, logits: u32, weight: f32 }
+    /// An activation whose gradient is wanted.
+    "Destination" Destination { width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32 }
+    /// Two heads under `soft_sharing`.
+    "SharedPair" SharedPair { first: u32, second: u32, count: u32, strength: f32, partials: u32, flag_first: u32, flag_second: u32 }
+    /// Two heads under `agreement`.
+    "AgreeingPair" AgreeingPair { first: u32, second: u32, classes: u32, strength: f32, partials: u32 }
+    /// One number of a row of metrics.
+    "Metric" Metric { partials: u32, count: u32, mean: u32, flag: u32 }
+
+    /// Parameters of `gather_rows`.
+    "Params" GatherRows { rows: u32, chunk_first: u32, width: u32, tasks: u32, target_x: u32, segment_first: u32, segment_rows: u32,
+        shuffled: u32, bytes: u32, scale: f32, fill: u32 }
+    /// Parameters of `dense_forward`.
+    "Params" DenseForward { rows: u32, chunk_first: u32, first_layer: u32, layers: u32, training: u32 }
+    /// Parameters of `dense_backward_input`.
+    "Params" DenseBackwardInput { rows: u32, first_destination: u32, destinations: u32 }
+    /// Parameters of `dense_backward_weight`.
+    "Params" DenseBackwardWeight { rows: u32, first_layer: u32, layers: u32, tiles: u32, accumulate: u32 }
+    /// Parameters of `softmax_cross_entropy`.
+    "Params" SoftmaxCrossEntropy { rows: u32, tasks: u32, loss: u32, hits: u32, capacity: u32 }
+    /// Parameters of `soft_sharing`.
+    "Params" SoftSharing { pairs: u32, gradient: u32 }
+    /// Parameters of `agreement`.
+    "Params" Agreement { rows: u32, chunk_first: u32, pairs: u32, gradient: u32 }
+    /// Parameters of `gradient_norm`.
+    "Params" GradientNorm { count: u32, partials: u32, groups: u32 }
+    /// Parameters of `reduce_metrics`.
+    "Params" ReduceMetrics { stride: u32, accumulate: u32, first: u32, rows: u32 }
+    /// Parameters of `adam`.
+    "Params" Adam { count: u32, beta1: f32, one_minus_beta1: f32, beta2: f32, one_minus_beta2: f32, eps: f32, decoupled: u32,
+        clip_norm: f32, norm_metric: u32, stride: u32 }
+    /// Parameters of `sgd`.
+    "Params" Sgd { count: u32, momentum: f32, nesterov: u32, clip_norm: f32, norm_metric: u32, stride: u32 }
+}
+
+/// "No such thing" in a field that holds an offset or a flag.
+pub const NONE: u32 = u32::MAX;
+
+/// As the count of a metric: one partial a row of the chunk.
+pub const PER_ROW: u32 = 0;

@@ -1,0 +1,86 @@
+//! Which implementation of each kernel an adapter gets, and how much work one dispatch may be. The only place where adapters differ.
+
+use super::Kernel;
+
+/// What kind of machine executes the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// A Vulkan driver that runs on the CPU.
+    Software,
+    /// A GPU that shares the host's memory.
+    Integrated,
+    /// A GPU with memory of its own.
+    Discrete,
+    /// The float64 engine.
+    Reference,
+}
+
+impl std::fmt::Display for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Class::Software => "software",
+            Class::Integrated => "integrated",
+            Class::Discrete => "discrete",
+            Class::Reference => "reference",
+        })
+    }
+}
+
+/// A product kernel with the shape of its output tile.
+#[derive(Clone, Copy, Debug)]
+pub struct Product {
+    /// The kernel.
+    pub kernel: &'static Kernel,
+    /// Rows of the tile of one workgroup.
+    pub rows: usize,
+    /// Columns of the tile.
+    pub columns: usize,
+}
+
+/// The choices for one adapter; the schedule builder reads them and nothing else about the adapter.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// The class that the choices are for.
+    pub class: Class,
+    /// x · wᵀ (NT).
+    pub forward: Product,
+    /// delta · w (NN).
+    pub backward_input: Product,
+    /// deltaᵀ · x (TN).
+    pub backward_weight: Product,
+    /// Most floating-point operations in one dispatch, so that none lasts above 200 ms.
+    pub flop_per_dispatch: u64,
+    /// Most bytes in one storage binding.
+    pub binding_bytes: u64,
+}
+
+/// Bytes of a storage binding that every WebGPU adapter grants.
+pub const DEFAULT_BINDING: u64 = 128 << 20;
+
+impl Tuning {
+    /// The choices for a class; `binding_bytes` is what the device granted, `subgroups` whether it has subgroups of 8 lanes.
+    pub fn new(class: Class, binding_bytes: u64, subgroups: bool) -> Tuning {
+        let tile = |kernel| Product { kernel, rows: 32, columns: 32 };
+        let direct = |kernel| Product { kernel, rows: 16, columns: 32 };
+        let [forward, backward_input, backward_weight] = if class == Class::Software && subgroups {
+            [&super::dense_forward_direct, &super::dense_backward_input_direct, &super::dense_backward_weight_direct].map(direct)
+        } else {
+            [&super::dense_forward, &super::dense_backward_input, &super::dense_backward_weight].map(tile)
+        };
+        Tuning {
+            class,
+            forward,
+            backward_input,
+            backward_weight,
+            // Slowest members seen: 2 GFLOP/s in software, a tenth of a TFLOP/s integrated, half a TFLOP/s discrete.
+            flop_per_dispatch: match class {
+                Class::Software => 400_000_000,
+                Class::Integrated => 20_000_000_000,
+                Class::Discrete => 100_000_000_000,
+                Class::Reference => u64::MAX,
+            },
+            binding_bytes,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `--init-from`: the weights of one model as the beginning of another.
+
+use anyhow::Result;
+
+use super::Model;
+use crate::fault::{Exit, Fault};
+use crate::model::layout::{Block, Layout};
+use crate::model::network::Network;
+
+/// The arena of `layout` with the parameters of `model`, block by block of the same name; the order of the tasks may differ.
+///
+/// # Errors
+/// 78 if the two do not have the same tensors in the same shapes.
+pub fn initial_from(model: &Model, network: &Network, layout: &Layout) -> Result<Vec<f32>> {
+    let mut arena = vec![0.0; layout.len];
+    for block in &layout.blocks {
+        let from = find(&model.layout, block);
+        match from.filter(|from| from.shape == block.shape) {
+            Some(from) => arena[block.offset..][..block.len].copy_from_slice(&model.parameters[from.offset..][..from.len]),
+            None => return Err(differs(model, network, &block.name, from, Some(block)).into()),
+        }
+    }
+    match model.layout.blocks.iter().find(|block| find(layout, block).is_none()) {
+        Some(more) => Err(differs(model, network, &more.name, Some(more), None).into()),
+        None => Ok(arena),
+    }
+}
+
+fn find<'l>(layout: &'l Layout, like: &Block) -> Option<&'l Block> {
+    layout.blocks.iter().find(|block| block.name == like.name)
+}
+
+fn differs(model: &Model, network: &Network, name: &str, found: Option<&Block>, expected: Option<&Block>) -> Fault {
+    let shape = |block: Option<&Block>| block.map_or("absent".into(), |b| format!("{:?}", b.shape));
+    let place = format!("--init-from {}", model.directory.display());
+    let message = format!("{place}: tensor \"{name}\": {} in the model, {} in this configuration", shape(found), shape(expected));
+    let hint = format!("the model has {}; this configuration has {}", describe(&model.network), describe(network));
+    Fault::new(Exit::Config, message).hint(hint)
+}
+
+fn describe(network: &Network) -> String {
+    let task = |head: &crate::model::network::Head| format!("{} {:?}", head.name, head.widths().collect::<Vec<_>>());
+    let tasks: Vec<String> = network.tasks.iter().map(task).collect();
+    format!("{} inputs, trunk {:?}, tasks {}", network.inputs, network.trunk.layers, tasks.join(", "))
+}

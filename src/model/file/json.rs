@@ -1,0 +1,129 @@
+//! JSON that was written by someone else: of bounded size, without keys that stand twice or mean nothing.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{malformed, plain};
+use crate::fault::{Fault, quoted};
+
+/// Longest JSON file: 65,536 columns with half a kilobyte each.
+const MAX_BYTES: u64 = 32 << 20;
+
+/// What a path that leads nowhere should have been.
+pub(super) const WHAT: &str = "a model is a run directory, a model directory, or a .safetensors file beside its config.json";
+
+/// Opens a plain file (a pipe would block, a device might never end), with its length.
+pub(super) fn open(path: &Path) -> Result<(File, u64)> {
+    let missing = |e| Fault::missing(path.display(), format!("cannot be opened: {e}")).hint(WHAT);
+    if !fs::metadata(path).map_err(missing)?.is_file() {
+        return Err(malformed(path.display(), "is not a plain file").into());
+    }
+    let file = File::open(path).map_err(missing)?;
+    let length = file.metadata().map_err(missing)?.len();
+    Ok((file, length))
+}
+
+/// The bytes of a JSON file.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    let (file, length) = open(path)?;
+    if length > MAX_BYTES {
+        return Err(malformed(path.display(), format!("{length} bytes, expected at most {MAX_BYTES}")).into());
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|e| malformed(path.display(), format!("cannot be read: {e}")))?;
+    Ok(bytes)
+}
+
+/// A value of `bytes`; keys that it does not know are ignored.
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| at_line(path, &e).into())
+}
+
+/// A value of `bytes`; keys that stand twice, or that it does not know, are refused.
+pub(super) fn parse_strictly<T: DeserializeOwned + Serialize>(path: &Path, bytes: &[u8]) -> Result<T> {
+    let value: T = parse(path, bytes)?;
+    let known = serde_json::to_value(&value)?;
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    Strict(Some(&known)).deserialize(&mut text).map_err(|e| at_line(path, &e))?;
+    Ok(value)
+}
+
+fn at_line(path: &Path, error: &serde_json::Error) -> Fault {
+    let text = error.to_string();
+    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    malformed(format_args!("{}:{}", path.display(), error.line()), plain(message))
+}
+
+/// Walks a JSON text along the value that it was read as: every key must be in the value, and stand once.
+struct Strict<'k>(Option<&'k Value>);
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let known = self.0.and_then(|value| value.get(&key));
+            if known.is_none() {
+                return Err(A::Error::custom(format_args!("unknown key {}", quoted(&key))));
+            }
+            map.next_value_seed(Strict(known))?;
+            if !seen.insert(key.clone()) {
+                return Err(A::Error::custom(format_args!("the key {} stands twice", quoted(&key))));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        let mut index = 0;
+        while sequence.next_element_seed(Strict(self.0.and_then(|value| value.get(index))))?.is_some() {
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! What a network and a schema from a file must be before anything else believes them.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{header, malformed};
+use crate::data::{Input, Schema, Target};
+use crate::fault::{Exit, Fault, quoted};
+use crate::model::network::{Head, Network};
+
+/// Most layers in the trunk, and in a head.
+const MAX_LAYERS: usize = 1024;
+
+/// The largest width, as in a configuration.
+const MAX_WIDTH: usize = 1_000_000_000;
+
+/// Bytes of a tensor's line in the header, save its name and two figures of its shape.
+const ENTRY_BYTES: usize = 120;
+
+/// Whether what [`save`](super::save) would write could be loaded again: to be asked before a long training, not after it.
+///
+/// # Errors
+/// 78 if the network is beyond the limits of a model file.
+pub fn check_savable(network: &Network) -> Result<()> {
+    let wrong = |e: String| Fault::new(Exit::Config, format!("the network does not fit in a model file: {e}"));
+    Ok(problem(network).map_or(Ok(()), |e| Err(wrong(e).hint("give it fewer or smaller layers in [trunk] and [task.*]")))?)
+}
+
+/// A network from `config.json` is within the limits.
+pub(super) fn check_network(path: &Path, network: &Network) -> Result<()> {
+    problem(network).map_or(Ok(()), |e| Err(malformed(path.display(), e).into()))
+}
+
+/// What is wrong with a network.
+fn problem(network: &Network) -> Option<String> {
+    let heads = || network.tasks.iter().find_map(|head| head_problem(head).map(|e| format!("task {}: {e}", quoted(&head.name))));
+    let trunk = &network.trunk;
+    let own = || layers_problem(&trunk.layers, trunk.dropout).map(|e| format!("trunk: {e}"));
+    width_problem("inputs", network.inputs, 1).or_else(own).or_else(|| names_problem(network)).or_else(heads).or_else(|| size_problem(network))
+}
+
+fn width_problem(what: &str, width: usize, least: usize) -> Option<String> {
+    let fits = (least..=MAX_WIDTH).contains(&width);
+    (!fits).then(|| format!("{width} {what}, expected {least} to {MAX_WIDTH}"))
+}
+
+fn layers_problem(layers: &[usize], dropout: f64) -> Option<String> {
+    if layers.len() > MAX_LAYERS {
+        return Some(format!("{} layers, expected at most {MAX_LAYERS}", layers.len()));
+    }
+    if !(0.0..1.0).contains(&dropout) {
+        return Some(format!("dropout {dropout}, expected 0 up to, not including, 1"));
+    }
+    layers.iter().find_map(|&width| width_problem("units in a layer", width, 1))
+}
+
+/// Task names become tensor names, column names and file names.
+fn names_problem(network: &Network) -> Option<String> {
+    let is_plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)) && (1..=64).contains(&name.len());
+    if network.tasks.is_empty() {
+        return Some("no task, expected one or more".into());
+    }
+    if let Some(head) = network.tasks.iter().find(|head| !is_plain(&head.name)) {
+        return Some(format!("the task name {} is not 1 to 64 characters of A-Z a-z 0-9 _ . -", quoted(&head.name)));
+    }
+    repeated(network.tasks.iter().map(|head| &head.name)).map(|name| format!("two tasks are named {}", quoted(name)))
+}
+
+fn head_problem(head: &Head) -> Option<String> {
+    let classes = || width_problem("classes", head.classes.len(), 2);
+    let twice = || repeated(&head.classes).map(|name| format!("two classes are named {}", quoted(name)));
+    layers_problem(&head.layers, head.dropout).or_else(classes).or_else(twice)
+}
+
+/// The first that stands twice.
+fn repeated<'n>(names: impl IntoIterator<Item = &'n String>) -> Option<&'n String> {
+    let mut seen = HashSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
+/// The number of parameters fits any arithmetic that is done with it, and the header its limits.
+fn size_problem(network: &Network) -> Option<String> {
+    let (mut parameters, mut tensors, mut header) = (Some(0_usize), 0, 0);
+    let mut add = |name: &str, inputs: usize, widths: &mut dyn Iterator<Item = usize>| {
+        widths.fold(inputs, |inputs, outputs| {
+            let layer = outputs.checked_mul(inputs).and_then(|weights| weights.checked_add(outputs));
+            parameters = parameters.and_then(|sum| sum.checked_add(layer?));
+            (tensors, header) = (tensors + 2, header + 2 * (name.len() + ENTRY_BYTES));
+            outputs
+        });
+    };
+    add("", network.inputs, &mut network.trunk.layers.iter().copied());
+    network.tasks.iter().for_each(|head| add(&head.name, network.trunk_width(), &mut head.widths()));
+    if tensors > header::MAX_TENSORS || header as u64 > header::MAX_BYTES {
+        return Some(format!("{tensors} tensors with a header of {header} bytes, expected at most {} with {}", header::MAX_TENSORS, header::MAX_BYTES));
+    }
+    // In bytes, with the gaps between blocks, and with four arenas beside each other, it still has room.
+    let fits = parameters.is_some_and(|n| n <= usize::MAX / 64);
+    (!fits).then(|| "more parameters than can be counted".into())
+}
+
+/// A schema is whole in itself and belongs to the network.
+pub(super) fn check_schema(path: &Path, schema: &Schema, network: &Network) -> Result<()> {
+    let inputs = input_problem(&schema.input, network.inputs);
+    inputs.or_else(|| targets_problem(&schema.targets, network)).map_or(Ok(()), |e| Err(malformed(path.display(), e).into()))
+}
+
+fn input_problem(input: &Input, inputs: usize) -> Option<String> {
+    let width = match input {
+        Input::Columns { columns } => {
+            if let Some(name) = repeated(columns.iter().map(|column| &column.name)) {
+                return Some(format!("the column {} stands twice", quoted(name)));
+            }
+            Some(columns.len())
+        }
+        Input::Image { scale, overlay, height, width } => {
+            if !scale.is_finite() {
+                return Some("the scale of the images is not a finite number".into());
+            }
+            if overlay.is_some_and(|(shift, _)| shift >= *height.min(width)) {
+                return Some(format!("an overlay as large as the image of {height} by {width}"));
+            }
+            height.checked_mul(*width)
+        }
+    };
+    let found = || width.map_or("too many".into(), |n| n.to_string());
+    (width != Some(inputs)).then(|| format!("{} features, config.json has {inputs} inputs", found()))
+}
+
+fn targets_problem(targets: &[Target], network: &Network) -> Option<String> {
+    if targets.len() != network.tasks.len() {
+        return Some(format!("{} targets, config.json has {} tasks", targets.len(), network.tasks.len()));
+    }
+    targets.iter().zip(&network.tasks).find_map(|(target, head)| target_problem(target, head))
+}
+
+fn target_problem(target: &Target, head: &Head) -> Option<String> {
+    let task = quoted(&target.task);
+    if target.task != head.name {
+        return Some(format!("a target for task {task}, config.json has {} in its place", quoted(&head.name)));
+    }
+    if target.classes != head.classes {
+        return Some(format!("task {task}: other classes than in config.json"));
+    }
+    let fits = target.groups.is_empty() || target.groups.len() == target.classes.len();
+    (!fits).then(|| format!("task {task}: {} groups for {} classes", target.groups.len(), target.classes.len()))
+}

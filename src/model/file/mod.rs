@@ -1,0 +1,73 @@
+//! The three files of a model directory, written atomically and read with suspicion.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `model.safetensors` | the parameters, f32, under the names of the [`Layout`]; byte-identical for identical parameters |
+//! | `config.json` | the [`Network`], after the number of the format and the version of the program that wrote it |
+//! | `schema.json` | the [`Schema`]: columns, scaling, class names |
+//!
+//! The format number covers all three. Nothing in a file names another file, and nothing is allocated on the word of a file before its
+//! real length has confirmed it.
+
+mod header;
+mod initial;
+mod json;
+mod limits;
+mod read;
+mod write;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::Layout;
+use super::network::{Head, Network, Trunk};
+use crate::data::Schema;
+use crate::fault::Fault;
+pub use initial::initial_from;
+pub use limits::check_savable;
+pub use read::load;
+pub use write::{replace, save};
+
+/// Number of the format; rises with every change that an older program would misread.
+pub const FORMAT: u64 = 1;
+
+const TENSORS: &str = "model.safetensors";
+const CONFIG: &str = "config.json";
+const SCHEMA: &str = "schema.json";
+
+/// A trained network with what is needed to feed it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Its shape.
+    pub network: Network,
+    /// Where each block lies in `parameters`.
+    pub layout: Layout,
+    /// How its features are made, and the names of its classes.
+    pub schema: Schema,
+    /// The arena, gaps included.
+    pub parameters: Vec<f32>,
+    /// Where it was read.
+    pub directory: PathBuf,
+}
+
+/// `config.json`: a [`Network`] with its format.
+#[derive(Serialize, Deserialize)]
+struct NetworkFile {
+    format: u64,
+    tandem: String,
+    inputs: usize,
+    trunk: Trunk,
+    tasks: Vec<Head>,
+}
+
+/// A file of a model is not as it should be.
+fn malformed(place: impl std::fmt::Display, message: impl std::fmt::Display) -> Fault {
+    Fault::data(place, message).hint("the model is damaged or was not written by tandem; copy it again, or train again")
+}
+
+/// A message of a parser, made safe to print: it may quote the file.
+fn plain(message: &str) -> String {
+    let escaped = message.chars().take(200).flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] });
+    escaped.collect()
+}

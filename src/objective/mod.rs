@@ -1,0 +1,143 @@
+//! What is minimised: `L = Σ w_i L_i + Σ λ L(T_i, T_j)`. One file a task loss, one a coupling kind; each emits its dispatches.
+//!
+//! A new coupling is a WGSL file, a twin in `reference`, a file here with a [`Coupling`], and its line in [`COUPLINGS`].
+
+mod agreement;
+mod soft_sharing;
+pub mod softmax_cross_entropy;
+
+use std::fmt::Debug;
+
+use anyhow::Result;
+
+use crate::config;
+use crate::fault::Fault;
+use crate::model::network::{Head, Network};
+use crate::schedule::build::{Chunk, Scene};
+use crate::schedule::{Buffer, Dispatch};
+
+/// What a coupling acts on, which decides its place in the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Logits: after the losses, before the backward pass; once a chunk of rows.
+    Logits,
+    /// Weights: after the backward pass; once a step.
+    Weights,
+}
+
+/// A kind of coupling between two tasks.
+pub trait Coupling: Sync + Debug {
+    /// Its name in the configuration.
+    fn name(&self) -> &'static str;
+    /// Whether it is defined for two heads; if not, why not.
+    fn applies(&self, a: &Head, b: &Head) -> Result<(), String>;
+    /// What it acts on.
+    fn phase(&self) -> Phase;
+    /// Partials of a pair's value.
+    fn partials(&self, scene: &Scene, pair: &Pair) -> usize;
+    /// The table of its pairs, as words.
+    fn table(&self, scene: &Scene, pairs: &[Placed]) -> Vec<u32>;
+    /// Its one dispatch for all pairs; without `gradient` it computes values alone.
+    fn dispatch(&self, scene: &Scene, table: Buffer, pairs: &[Placed], chunk: Chunk, gradient: bool) -> Dispatch;
+}
+
+/// All kinds.
+pub static COUPLINGS: &[&dyn Coupling] = &[&soft_sharing::SoftSharing, &agreement::Agreement];
+
+/// Two coupled tasks.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    /// The kind.
+    pub coupling: &'static dyn Coupling,
+    /// T_i.
+    pub a: usize,
+    /// T_j.
+    pub b: usize,
+    /// λ.
+    pub strength: f32,
+}
+
+/// A pair with the place of its partials.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// The pair.
+    pub pair: Pair,
+    /// First partial.
+    pub partials: usize,
+}
+
+/// The combined loss.
+#[derive(Clone, Debug)]
+pub struct Objective {
+    /// w_i.
+    pub weights: Vec<f32>,
+    /// Coupled pairs in the order of the configuration.
+    pub pairs: Vec<Pair>,
+}
+
+impl Objective {
+    /// The objective of a configuration. A kind that does not apply to a pair that was named is an error that says why.
+    pub fn new(config: &config::Config, network: &Network) -> Result<Objective> {
+        let weights = config.tasks.iter().map(|t| t.weight as f32).collect();
+        let mut pairs = Vec::new();
+        for (number, table) in config.couplings.iter().enumerate() {
+            pairs.extend(resolve(network, number, table)?);
+        }
+        Ok(Objective { weights, pairs })
+    }
+
+    /// The plain sum of the tasks' losses: what a stored model is evaluated by, which does not keep its couplings.
+    pub fn plain(network: &Network) -> Objective {
+        Objective { weights: vec![1.0; network.tasks.len()], pairs: Vec::new() }
+    }
+
+    /// L from the tasks' losses and the pairs' values.
+    pub fn total(&self, losses: &[f64], couplings: &[f64]) -> f64 {
+        let tasks: f64 = self.weights.iter().zip(losses).map(|(w, l)| f64::from(*w) * l).sum();
+        let pairs: f64 = self.pairs.iter().zip(couplings).map(|(p, v)| f64::from(p.strength) * v).sum();
+        tasks + pairs
+    }
+
+    /// Pairs of one kind with their numbers.
+    pub fn of_kind(&self, coupling: &dyn Coupling) -> impl Iterator<Item = (usize, &Pair)> {
+        let name = coupling.name();
+        self.pairs.iter().enumerate().filter(move |(_, p)| p.coupling.name() == name)
+    }
+}
+
+fn resolve(network: &Network, number: usize, table: &config::Coupling) -> Result<Vec<Pair>> {
+    let place = format!("coupling.{number}");
+    let coupling = COUPLINGS.iter().find(|c| c.name() == table.kind).copied();
+    let coupling = coupling.ok_or_else(|| Fault::config(&format!("{place}.kind"), format!("unknown kind \"{}\"", table.kind)))?;
+    let strength = table.strength as f32;
+    let named = match &table.pairs {
+        Some(pairs) => pairs.iter().map(|p| named_pair(network, &place, coupling, p)).collect::<Result<Vec<_>>>()?,
+        None => every_pair(network, coupling),
+    };
+    if named.is_empty() {
+        let why = network.tasks.iter().zip(network.tasks.iter().skip(1)).find_map(|(a, b)| coupling.applies(a, b).err());
+        let why = why.unwrap_or_else(|| "there are not two tasks".into());
+        let fault = Fault::config(&place, format!("{} applies to no pair of tasks: {why}", coupling.name()));
+        return Err(fault.hint("give two heads the same shape and classes, or remove this [[coupling]]").into());
+    }
+    Ok(named.into_iter().map(|(a, b)| Pair { coupling, a, b, strength }).collect())
+}
+
+fn named_pair(network: &Network, place: &str, coupling: &dyn Coupling, names: &[String; 2]) -> Result<(usize, usize)> {
+    let find = |name: &String| {
+        let found = network.tasks.iter().position(|t| t.name == *name);
+        found.ok_or_else(|| Fault::config(&format!("{place}.pairs"), format!("there is no task \"{name}\"")))
+    };
+    let (a, b) = (find(&names[0])?, find(&names[1])?);
+    if let Err(why) = coupling.applies(&network.tasks[a], &network.tasks[b]) {
+        let message = format!("{} does not apply to \"{}\" and \"{}\": {why}", coupling.name(), names[0], names[1]);
+        return Err(Fault::config(&format!("{place}.pairs"), message).hint("remove the pair, or change one of the two heads").into());
+    }
+    Ok((a, b))
+}
+
+fn every_pair(network: &Network, coupling: &dyn Coupling) -> Vec<(usize, usize)> {
+    let count = network.tasks.len();
+    let all = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
+    all.filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok()).collect()
+}

@@ -1,0 +1,196 @@
+//! The float64 engine: interprets a schedule with one plain loop per kernel. It is the oracle of every kernel and of the whole step, and
+//! what `--device reference` runs.
+
+pub mod real;
+mod twins;
+
+use std::cell::{Ref, RefCell, RefMut};
+
+use anyhow::{Result, ensure};
+
+use crate::kernels::params::{Step, Words};
+use crate::schedule::{
+    Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite,
+};
+use real::Real;
+
+/// Contents of a buffer.
+#[derive(Clone, Debug)]
+enum Store<T> {
+    Numbers(RefCell<Vec<T>>),
+    Words(RefCell<Vec<u32>>),
+}
+
+/// Runs a program in f64, or in [`real::Bounded`] to learn error bounds.
+#[derive(Debug)]
+pub struct Reference<T: Real = f64> {
+    program: Program,
+    stores: Vec<Store<T>>,
+    results: Vec<StepResult>,
+}
+
+/// What a twin sees of its dispatch: buffers by binding name, parameters, the step.
+pub(crate) struct Arguments<'a, T: Real> {
+    dispatch: &'a Dispatch,
+    stores: &'a [Store<T>],
+    step: &'a Step,
+}
+
+impl<'a, T: Real> Arguments<'a, T> {
+    fn store(&self, name: &str) -> &'a Store<T> {
+        let found = self.dispatch.bindings.iter().find(|(n, _)| *n == name);
+        // The laws of a schedule guarantee every binding; a twin that asks for another one is a bug of ours.
+        let (_, buffer) = found.unwrap_or_else(|| panic!("{}: the twin asks for binding {name}", self.dispatch.kernel.name));
+        &self.stores[buffer.0]
+    }
+
+    /// Numbers that are read.
+    pub(crate) fn numbers(&self, name: &str) -> Ref<'a, Vec<T>> {
+        match self.store(name) {
+            Store::Numbers(cell) => cell.borrow(),
+            Store::Words(_) => panic!("{}: {name} holds words", self.dispatch.kernel.name),
+        }
+    }
+
+    /// Numbers that are written.
+    pub(crate) fn numbers_mut(&self, name: &str) -> RefMut<'a, Vec<T>> {
+        match self.store(name) {
+            Store::Numbers(cell) => cell.borrow_mut(),
+            Store::Words(_) => panic!("{}: {name} holds words", self.dispatch.kernel.name),
+        }
+    }
+
+    /// Words that are read.
+    pub(crate) fn words(&self, name: &str) -> Ref<'a, Vec<u32>> {
+        match self.store(name) {
+            Store::Words(cell) => cell.borrow(),
+            Store::Numbers(_) => panic!("{}: {name} holds numbers", self.dispatch.kernel.name),
+        }
+    }
+
+    /// Words that are written.
+    pub(crate) fn words_mut(&self, name: &str) -> RefMut<'a, Vec<u32>> {
+        match self.store(name) {
+            Store::Words(cell) => cell.borrow_mut(),
+            Store::Numbers(_) => panic!("{}: {name} holds numbers", self.dispatch.kernel.name),
+        }
+    }
+
+    /// A table of structures.
+    pub(crate) fn table<S: Words>(&self, name: &str) -> Vec<S> {
+        let words = self.words(name);
+        let whole = words.len() / (size_of::<S>() / 4) * (size_of::<S>() / 4);
+        bytemuck::cast_slice(&words[..whole]).to_vec()
+    }
+
+    /// The kernel's parameters.
+    pub(crate) fn params<P: Words>(&self) -> P {
+        bytemuck::cast_slice(&self.dispatch.params)[0]
+    }
+
+    /// The step.
+    pub(crate) fn step(&self) -> &'a Step {
+        self.step
+    }
+
+    /// Notes that a value was not finite.
+    pub(crate) fn raise(&self, flag: u32) {
+        let mut flags = self.words_mut("flags");
+        for i in [0, flag as usize] {
+            flags[i] = flags[i].min(self.step.number);
+        }
+    }
+}
+
+fn store<T: Real>(spec: &BufferSpec) -> Store<T> {
+    let initial = spec.initial.iter().copied().chain(std::iter::repeat(0)).take(spec.len);
+    match spec.kind {
+        Kind::F32 => Store::Numbers(RefCell::new(initial.map(|bits| T::from(f32::from_bits(bits))).collect())),
+        Kind::U32 => Store::Words(RefCell::new(initial.collect())),
+    }
+}
+
+impl<T: Real> Reference<T> {
+    /// An engine with the program's initial contents.
+    pub fn new(program: Program) -> Reference<T> {
+        let stores = program.buffers.iter().map(store).collect();
+        Reference { program, stores, results: Vec::new() }
+    }
+
+    /// Runs one dispatch of a schedule.
+    pub fn run_dispatch(&mut self, schedule: usize, dispatch: usize, step: &Step) -> Result<()> {
+        let dispatch = &self.program.schedules[schedule].dispatches[dispatch];
+        twins::run(dispatch.kernel.twin, &Arguments { dispatch, stores: &self.stores, step })
+    }
+
+    /// Numbers of a buffer as the engine holds them.
+    pub fn numbers(&self, slice: Slice) -> Vec<T> {
+        match &self.stores[slice.buffer.0] {
+            Store::Numbers(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
+            Store::Words(_) => Vec::new(),
+        }
+    }
+
+    /// Overwrites numbers of a buffer.
+    pub fn set_numbers(&mut self, buffer: Buffer, first: usize, values: &[T]) {
+        if let Store::Numbers(cell) = &self.stores[buffer.0] {
+            cell.borrow_mut()[first..first + values.len()].copy_from_slice(values);
+        }
+    }
+
+    /// Words of a buffer.
+    pub fn words(&self, slice: Slice) -> Vec<u32> {
+        match &self.stores[slice.buffer.0] {
+            Store::Words(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
+            Store::Numbers(_) => Vec::new(),
+        }
+    }
+}
+
+impl<T: Real> Engine for Reference<T> {
+    fn program(&self) -> &Program {
+        &self.program
+    }
+
+    fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
+        let spec = &self.program.buffers[buffer.0];
+        ensure!(first + words.len() <= spec.len, "{}: {} words at {first} exceed its {}", spec.name, words.len(), spec.len);
+        match &self.stores[buffer.0] {
+            Store::Words(cell) => cell.borrow_mut()[first..first + words.len()].copy_from_slice(words),
+            Store::Numbers(cell) => {
+                let mut numbers = cell.borrow_mut();
+                for (to, bits) in numbers[first..].iter_mut().zip(words) {
+                    *to = T::from(f32::from_bits(*bits));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()> {
+        ensure!(steps.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", steps.len());
+        let stride = self.program.metrics_stride();
+        for step in steps {
+            for dispatch in 0..self.program.schedules[schedule].dispatches.len() {
+                self.run_dispatch(schedule, dispatch, step)?;
+            }
+            let first = step.slot as usize * stride + 1;
+            let row = self.numbers(Slice { buffer: self.program.metrics_buffer, first, len: stride - 1 });
+            let metrics = row.into_iter().map(Real::value).collect();
+            self.results.push(StepResult { number: step.number, rows: step.rows, metrics });
+        }
+        Ok(())
+    }
+
+    fn collect(&mut self, _wait: bool) -> Result<Vec<StepResult>> {
+        Ok(std::mem::take(&mut self.results))
+    }
+
+    fn not_finite(&self) -> Option<NotFinite> {
+        first_not_finite(&self.words(self.program.whole(self.program.flags_buffer)))
+    }
+
+    fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {
+        Ok(self.numbers(slice).into_iter().map(|x| x.value() as f32).collect())
+    }
+}

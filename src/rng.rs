@@ -1,0 +1,62 @@
+//! One counter-keyed generator: a value is a function of (seed, purpose, stream, index) and of nothing else.
+//!
+//! There is no state to save or to advance, so any value can be had in any order, on any thread, after any interruption.
+//! The mixing function is the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+//! OOPSLA 2014), applied once per key word.
+
+/// What a random value is for. Purposes never share values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Purpose {
+    /// Order of the rows in an epoch; stream = epoch.
+    Order = 1,
+    /// Initial weights; stream = parameter block.
+    Init = 2,
+    /// Dropout; stream = step. The key goes to the device, which hashes on from there.
+    Dropout = 3,
+    /// Split of a file into parts; stream = 0, index = row.
+    Split = 4,
+    /// Partner images of an overlay; stream = part.
+    Overlay = 5,
+    /// Synthetic data of benches and self-tests.
+    Synthetic = 6,
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// 64 random bits.
+pub fn bits(seed: u64, purpose: Purpose, stream: u64, index: u64) -> u64 {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let step = |h: u64, word: u64| mix(h.wrapping_add(GOLDEN) ^ mix(word.wrapping_add(GOLDEN)));
+    step(step(step(mix(seed.wrapping_add(GOLDEN)), purpose as u64), stream), index)
+}
+
+/// Uniform in [0, 1), 53 bits.
+pub fn uniform(seed: u64, purpose: Purpose, stream: u64, index: u64) -> f64 {
+    (bits(seed, purpose, stream, index) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Uniform in 0..n (multiply-shift; the bias is below n / 2^64).
+pub fn below(n: u64, seed: u64, purpose: Purpose, stream: u64, index: u64) -> u64 {
+    ((u128::from(bits(seed, purpose, stream, index)) * u128::from(n)) >> 64) as u64
+}
+
+/// Standard normal (Box and Muller, 1958).
+pub fn normal(seed: u64, purpose: Purpose, stream: u64, index: u64) -> f64 {
+    let u = 1.0 - uniform(seed, purpose, stream, 2 * index);
+    let v = uniform(seed, purpose, stream, 2 * index + 1);
+    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}
+
+/// A permutation of 0..n (Fisher and Yates).
+pub fn permutation(n: usize, seed: u64, purpose: Purpose, stream: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    for i in (1..n).rev() {
+        order.swap(i, below(i as u64 + 1, seed, purpose, stream, i as u64) as usize);
+    }
+    order
+}

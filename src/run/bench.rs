@@ -1,0 +1,391 @@
+//! Measures a training step, or the three matrix products, on synthetic data of a given shape.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use super::data::upload;
+use super::learning_rate::Course;
+use super::machine::Machine;
+use super::train::Plan;
+use crate::config::{
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Optimizer, OptimizerKind, Schedule, Select, Source, Task, TaskKind, Train,
+    Trunk,
+};
+use crate::data::{Dataset, Parts, Schema};
+use crate::device::{Gpu, Session};
+use crate::fault::{Exit, Fault};
+use crate::kernels::Kernel;
+use crate::kernels::params::Step;
+use crate::model::layout::Layout;
+use crate::model::network::{Head, Kind, Network, Trunk as NetworkTrunk};
+use crate::objective::Objective;
+use crate::rng::{Purpose, below, normal, uniform};
+use crate::schedule::build::{Built, PartShape, Request, build};
+use crate::schedule::{Buffer, Engine, Program, SLOTS, Slice};
+
+/// The shape of a synthetic training step.
+#[derive(Clone, Debug)]
+pub struct StepShape {
+    /// Features of a row.
+    pub inputs: usize,
+    /// Widths of the trunk.
+    pub trunk: Vec<usize>,
+    /// Classes of each head.
+    pub classes: Vec<usize>,
+    /// Rows of a step.
+    pub batch: usize,
+    /// Rows of the resident data set.
+    pub rows: usize,
+    /// Coupling kind between all pairs; `None` = none.
+    pub coupling: Option<String>,
+    /// Steps measured, in [`REPEATS`] runs.
+    pub steps: usize,
+}
+
+/// Runs that the median is taken of.
+pub const REPEATS: usize = 5;
+
+/// Smallest, median and largest of the runs, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Times {
+    /// Smallest.
+    pub min: f64,
+    /// Median.
+    pub median: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl Times {
+    fn of(mut samples: Vec<f64>) -> Times {
+        samples.sort_by(f64::total_cmp);
+        Times { min: samples[0], median: samples[samples.len() / 2], max: samples[samples.len() - 1] }
+    }
+}
+
+/// What `bench step` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// Adapter name, or `reference`.
+    pub adapter: String,
+    /// Driver and version.
+    pub driver: String,
+    /// Wall time of a step, the device idle at the end of each run.
+    pub ms_per_step: Times,
+    /// Launches of a step.
+    pub dispatches_per_step: usize,
+    /// Operations of the products that are executed.
+    pub flop_per_step: u64,
+    /// Of the median.
+    pub gflop_per_s: f64,
+    /// Steps measured.
+    pub steps: usize,
+    /// Steps recorded into one submission.
+    pub steps_per_submission: usize,
+    /// Bytes of all buffers.
+    pub buffer_bytes: u64,
+}
+
+/// Measures a training step: gather, forward, backward, coupling, update, metrics.
+pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
+    let plan = synthetic_plan(shape)?;
+    let (adapter, driver) = names(&machine);
+    let built = plan.build(&machine.tuning())?;
+    let mut engine = machine.engine(built.program.clone())?;
+    upload(engine.as_mut(), &built.parts[0], &plan.parts.train, shape.classes.len())?;
+    let order: Vec<u32> = (0..shape.rows as u64).map(|i| below(shape.rows as u64, 0, Purpose::Synthetic, 9, i) as u32).collect();
+    engine.upload(built.buffers.order, 0, &order)?;
+    engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial()))?;
+    let mut runner = Runner { plan: &plan, built: &built, engine: engine.as_mut(), done: 0, per_submission: 1 };
+    runner.run(2)?;
+    let start = Instant::now();
+    runner.run(3)?;
+    let each = start.elapsed().as_secs_f64() / 3.0;
+    runner.per_submission = ((0.1 / each) as usize).clamp(1, SLOTS);
+    runner.run(runner.per_submission * 2)?;
+    let steps = shape.steps.div_ceil(REPEATS).max(1);
+    let samples = (0..REPEATS).map(|_| runner.timed(steps)).collect::<Result<Vec<f64>>>()?;
+    let per_submission = runner.per_submission;
+    let schedule = &built.program.schedules[built.train.unwrap_or(0)];
+    let flop = schedule.dispatches.iter().map(|d| d.flop).sum::<u64>();
+    let ms_per_step = Times::of(samples);
+    Ok(StepReport {
+        adapter,
+        driver,
+        ms_per_step,
+        dispatches_per_step: schedule.dispatches.len(),
+        flop_per_step: flop,
+        gflop_per_s: flop as f64 / ms_per_step.median / 1e6,
+        steps: steps * REPEATS,
+        steps_per_submission: per_submission,
+        buffer_bytes: built.program.bytes(),
+    })
+}
+
+fn names(machine: &Machine) -> (String, String) {
+    match machine {
+        Machine::Device(gpu) => (gpu.entry.name.clone(), gpu.entry.driver.clone()),
+        Machine::Reference => ("reference".into(), "float64 on the CPU".into()),
+    }
+}
+
+struct Runner<'a> {
+    plan: &'a Plan,
+    built: &'a Built,
+    engine: &'a mut dyn Engine,
+    done: u64,
+    per_submission: usize,
+}
+
+impl Runner<'_> {
+    fn run(&mut self, steps: usize) -> Result<()> {
+        let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
+        let course = Course::new(&self.plan.config.optimizer, 0, self.plan.steps_per_epoch, u64::MAX);
+        let mut left = steps;
+        while left > 0 {
+            let count = left.min(self.per_submission);
+            let first = |t: u64| (t as usize * batch) % (rows - batch + 1);
+            let entries: Vec<Step> = (0..count).map(|s| course.step(self.done + s as u64, first(self.done + s as u64), batch, s)).collect();
+            self.engine.submit(self.built.train.unwrap_or(0), &entries)?;
+            self.done += count as u64;
+            left -= count;
+            self.engine.collect(false)?;
+        }
+        self.engine.collect(true)?;
+        ensure!(self.engine.not_finite().is_none(), Fault::new(Exit::NotFinite, "the synthetic training diverged"));
+        Ok(())
+    }
+
+    fn timed(&mut self, steps: usize) -> Result<f64> {
+        let start = Instant::now();
+        self.run(steps)?;
+        Ok(1e3 * start.elapsed().as_secs_f64() / steps as f64)
+    }
+}
+
+fn synthetic_plan(shape: &StepShape) -> Result<Plan> {
+    let names: Vec<Vec<String>> = shape.classes.iter().map(|c| (0..*c).map(|i| i.to_string()).collect()).collect();
+    let tasks: Vec<String> = (0..shape.classes.len()).map(|t| format!("t{t}")).collect();
+    let words: Vec<Vec<&str>> = names.iter().map(|n| n.iter().map(String::as_str).collect()).collect();
+    let targets: Vec<(&str, &[&str])> = tasks.iter().zip(&words).map(|(t, w)| (t.as_str(), w.as_slice())).collect();
+    let values = (0..shape.rows * shape.inputs).map(|i| uniform(0, Purpose::Synthetic, 1, i as u64) as f32).collect();
+    let label = |t: usize, i: usize| below(shape.classes[t] as u64, 0, Purpose::Synthetic, 2 + t as u64, i as u64) as u32;
+    let labels = (0..tasks.len()).map(|t| (0..shape.rows).map(|i| label(t, i)).collect()).collect();
+    let data = Dataset::from_arrays(shape.inputs, values, labels)?;
+    Plan::new(synthetic_config(shape, &tasks), Parts::new(Schema::for_arrays(shape.inputs, &targets), data, None, None)?)
+}
+
+fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
+    let task = |name: &String| Task {
+        name: name.clone(),
+        kind: TaskKind::Multiclass,
+        target: name.clone(),
+        groups: Vec::new(),
+        layers: Vec::new(),
+        activation: Activation::Relu,
+        dropout: 0.0,
+        weight: 1.0,
+    };
+    let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
+    Config {
+        data: Data {
+            train: Source::BuiltIn("synthetic".into()),
+            valid: None,
+            test: None,
+            split: None,
+            split_seed: 0,
+            overlay: None,
+            ignore: Vec::new(),
+            features: Vec::new(),
+        },
+        trunk: Trunk { layers: shape.trunk.clone(), activation: Activation::Relu, dropout: 0.0, init: Init::Auto },
+        tasks: tasks.iter().map(task).collect(),
+        couplings: shape.coupling.iter().map(coupling).collect(),
+        optimizer: Optimizer {
+            kind: OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
+            learning_rate: 1e-3,
+            weight_decay: 0.0,
+            decay_biases: true,
+            clip_norm: 0.0,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
+        },
+        train: Train {
+            epochs: 1,
+            max_steps: None,
+            max_time: None,
+            batch_size: BatchSize::Rows(shape.batch),
+            seed: 0,
+            patience: 0,
+            select: Select::Mean,
+            log_every: Every::Epochs(1),
+        },
+    }
+}
+
+/// One product: time, speed, largest absolute error against f64.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProductReport {
+    /// Median wall time of one product.
+    pub ms: f64,
+    /// 2 m n k over it.
+    pub gflop_per_s: f64,
+    /// Over all elements.
+    pub max_error: f64,
+}
+
+/// What `bench gemm` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct GemmReport {
+    /// Adapter name.
+    pub adapter: String,
+    /// Driver and version.
+    pub driver: String,
+    /// A·B
+    pub nn: ProductReport,
+    /// A·Bᵀ
+    pub nt: ProductReport,
+    /// Aᵀ·B
+    pub tn: ProductReport,
+}
+
+/// Measures the three products [m, n] with inner length k, each by the dense kernel that training uses for it.
+pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu) -> Result<GemmReport> {
+    Ok(GemmReport {
+        adapter: gpu.entry.name.clone(),
+        driver: gpu.entry.driver.clone(),
+        nn: backward_input([m, n, k], gpu)?,
+        nt: forward([m, n, k], gpu)?,
+        tn: backward_weight([m, n, k], gpu)?,
+    })
+}
+
+/// x [m, k] · wᵀ, w [n, k], with a bias of zero.
+fn forward([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
+    let mut p = Product::new([m, n, k], gpu, k, &[], n, m)?;
+    let (b, logits) = (p.built.buffers.clone(), p.built.buffers.logits);
+    let x = p.fill(b.activations[0], m * k, 1)?;
+    let w = p.fill(b.parameters, n * k, 2)?;
+    p.measure(&crate::kernels::dense_forward, Slice { buffer: logits, first: 0, len: m * n }, |i, j, t| x[i * k + t] * w[j * k + t])
+}
+
+/// delta [m, k] · w [k, n], with slopes of one.
+fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
+    let mut p = Product::new([m, n, k], gpu, 1, &[n], k, m)?;
+    let b = p.built.buffers.clone();
+    p.session.upload(b.activations[1], 0, &vec![1f32.to_bits(); p.len(b.activations[1])])?;
+    let delta = p.fill(b.logits_delta, m * k, 1)?;
+    let first = p.weights(1);
+    let w = p.fill_at(b.parameters, first, k * n, 2)?;
+    let target = Slice { buffer: b.deltas[1], first: 0, len: m * n };
+    p.measure(&crate::kernels::dense_backward_input, target, |i, j, t| delta[i * k + t] * w[t * n + j])
+}
+
+/// deltaᵀ, delta [k, m], · x [k, n].
+fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
+    let mut p = Product::new([m, n, k], gpu, n, &[], m, k)?;
+    let b = p.built.buffers.clone();
+    let delta = p.fill(b.logits_delta, k * m, 1)?;
+    let x = p.fill(b.activations[0], k * n, 2)?;
+    let target = Slice { buffer: b.gradients, first: 0, len: m * n };
+    p.measure(&crate::kernels::dense_backward_weight, target, |i, j, t| delta[t * m + i] * x[t * n + j])
+}
+
+/// A one-head network whose step holds the product.
+struct Product {
+    shape: [usize; 3],
+    built: Built,
+    program: Program,
+    layout: Layout,
+    session: Session,
+}
+
+impl Product {
+    fn new(shape: [usize; 3], gpu: &Gpu, inputs: usize, trunk: &[usize], classes: usize, rows: usize) -> Result<Product> {
+        let trunk = NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
+        let head = Head {
+            name: "t".into(),
+            kind: Kind::Multiclass,
+            classes: (0..classes).map(|c| c.to_string()).collect(),
+            layers: Vec::new(),
+            activation: Activation::Identity,
+            dropout: 0.0,
+        };
+        let network = Network { inputs, trunk, tasks: vec![head] };
+        let layout = Layout::new(&network);
+        let objective = Objective { weights: vec![1.0], pairs: Vec::new() };
+        let mut tuning = gpu.tuning();
+        tuning.flop_per_dispatch = u64::MAX;
+        let optimizer = synthetic_config(&StepShape::none(), &[]).optimizer;
+        let request = Request {
+            network: &network,
+            layout: &layout,
+            objective: &objective,
+            optimizer: Some(&optimizer),
+            tuning: &tuning,
+            parts: &[PartShape { name: "train".into(), rows, bytes: None }],
+            batch: rows,
+            shuffled: false,
+        };
+        let built = build(&request)?;
+        let program = built.program.clone();
+        let session = Session::new(gpu.clone(), program.clone())?;
+        Ok(Product { shape, built, program, layout, session })
+    }
+
+    fn len(&self, buffer: Buffer) -> usize {
+        self.program.buffers[buffer.0].len
+    }
+
+    fn weights(&self, layer: usize) -> usize {
+        self.layout.blocks[self.layout.layers[layer].weight].offset
+    }
+
+    fn fill(&mut self, buffer: Buffer, len: usize, stream: u64) -> Result<Vec<f64>> {
+        self.fill_at(buffer, 0, len, stream)
+    }
+
+    fn fill_at(&mut self, buffer: Buffer, first: usize, len: usize, stream: u64) -> Result<Vec<f64>> {
+        let values: Vec<f32> = (0..len).map(|i| normal(1, Purpose::Synthetic, stream, i as u64) as f32).collect();
+        self.session.upload(buffer, first, bytemuck::cast_slice(&values))?;
+        Ok(values.into_iter().map(f64::from).collect())
+    }
+
+    /// Times the product and compares every element with the sum over t of `term(i, j, t)`.
+    fn measure(&mut self, kernel: &Kernel, target: Slice, term: impl Fn(usize, usize, usize) -> f64) -> Result<ProductReport> {
+        let [m, n, k] = self.shape;
+        let dispatches = &self.program.schedules[0].dispatches;
+        let wanted = |d: &crate::schedule::Dispatch| d.kernel.twin == kernel.name && d.flop == (2 * m * n * k) as u64;
+        let number = dispatches.iter().position(wanted).ok_or_else(|| Fault::new(Exit::Internal, "the step lacks the product"))?;
+        self.session.upload(target.buffer, target.first, &vec![f32::NAN.to_bits(); target.len])?;
+        let step = Step { number: 1, rows: m.max(k) as u32, inverse_rows: 1.0, ..Step::default() };
+        self.session.run_dispatch(0, number, &step, 1)?;
+        let found = self.session.download(target)?;
+        let mut max_error = 0f64;
+        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            let expected: f64 = (0..k).map(|t| term(i, j, t)).sum();
+            let error = (f64::from(found[i * n + j]) - expected).abs();
+            max_error = if error.is_nan() { f64::INFINITY } else { max_error.max(error) };
+        }
+        let start = Instant::now();
+        self.session.run_dispatch(0, number, &step, 1)?;
+        let times = ((0.1 / start.elapsed().as_secs_f64()) as usize).clamp(1, 1000);
+        let samples = (0..REPEATS).map(|_| self.timed(number, &step, times)).collect::<Result<Vec<f64>>>()?;
+        let ms = Times::of(samples).median;
+        Ok(ProductReport { ms, gflop_per_s: (2 * m * n * k) as f64 / ms / 1e6, max_error })
+    }
+
+    fn timed(&mut self, number: usize, step: &Step, times: usize) -> Result<f64> {
+        let start = Instant::now();
+        self.session.run_dispatch(0, number, step, times)?;
+        Ok(1e3 * start.elapsed().as_secs_f64() / times as f64)
+    }
+}
+
+impl StepShape {
+    fn none() -> StepShape {
+        StepShape { inputs: 1, trunk: Vec::new(), classes: Vec::new(), batch: 1, rows: 1, coupling: None, steps: 1 }
+    }
+}

@@ -1,0 +1,44 @@
+//! One process a run directory: a lock that ends with the process, however that ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::cannot_create;
+use crate::fault::{Exit, Fault};
+
+/// The file that is locked. It stays behind: removing it would let two processes lock two files of one name.
+pub(super) const NAME: &str = ".lock";
+
+/// Whether some run was ever here.
+pub(super) fn is_there(directory: &Path) -> bool {
+    directory.join(NAME).exists()
+}
+
+/// Locks a directory until the file is dropped.
+pub(super) fn acquire(directory: &Path) -> Result<File> {
+    let path = directory.join(NAME);
+    let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path).map_err(|e| cannot_create(&path, &e))?;
+    match file.try_lock() {
+        Ok(()) => note_owner(&file),
+        Err(TryLockError::WouldBlock) => return Err(busy(directory).into()),
+        // Some network file systems have no locks; a run is better than none.
+        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(e)) => return Err(cannot_create(&path, &e).into()),
+    }
+    Ok(file)
+}
+
+/// The number of this process, for whoever wonders; nothing depends on it.
+fn note_owner(mut file: &File) {
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+}
+
+fn busy(directory: &Path) -> Fault {
+    let owner = std::fs::read_to_string(directory.join(NAME)).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let owner = owner.map_or(String::new(), |id| format!(" ({id})"));
+    Fault::new(Exit::Busy, format!("{}: in use by another process{owner}", directory.display()))
+        .hint("wait for that run to end, or choose another directory with --out")
+}

@@ -1,0 +1,221 @@
+//! The run directory: what a run leaves behind, file by file, held by one process at a time.
+
+mod lock;
+mod table;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::point::Point;
+use crate::data::{Part, Schema};
+use crate::fault::{Exit, Fault};
+use crate::model::file::{replace, save};
+use crate::model::layout::Layout;
+use crate::model::network::Network;
+use crate::objective::Objective;
+use table::Table;
+
+/// Where runs go that are not told otherwise.
+const RUNS: &str = "runs";
+
+/// A directory of one run, locked for as long as this lives.
+#[derive(Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+    log: Appended,
+    records: Option<Records>,
+    _lock: File,
+}
+
+/// What points are written to.
+#[derive(Debug)]
+struct Records {
+    network: Network,
+    objective: Objective,
+    metrics: Appended,
+    table: Table,
+}
+
+impl RunDirectory {
+    /// A new directory: `out`, or `runs/NAME-N` with the first free N.
+    ///
+    /// # Errors
+    /// 73 if it cannot be created, or `out` has something in it; 75 if another process is using it.
+    pub fn create(out: Option<&Path>, name: &str) -> Result<RunDirectory> {
+        match out {
+            Some(path) => RunDirectory::lock(empty(path)?, true),
+            None => RunDirectory::numbered(Path::new(RUNS), name),
+        }
+    }
+
+    /// A new directory `BASE/NAME-N` with the first free N, from 1 up.
+    ///
+    /// # Errors
+    /// 73 if it cannot be created.
+    pub fn numbered(base: &Path, name: &str) -> Result<RunDirectory> {
+        fs::create_dir_all(base).map_err(|e| cannot_create(base, &e))?;
+        let name: String = name.chars().map(|c| if matches!(c, '/' | '\\') || c.is_control() { '-' } else { c }).collect();
+        for n in 1_u64.. {
+            let path = base.join(format!("{name}-{n}"));
+            // Creating is what finds out whether it is free: of two processes one succeeds.
+            match fs::create_dir(&path) {
+                Ok(()) => return RunDirectory::lock(path, true),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(cannot_create(&path, &e).into()),
+            }
+        }
+        unreachable!("2^64 directories")
+    }
+
+    /// The directory of an earlier run, to go on in it; its records are appended to.
+    ///
+    /// # Errors
+    /// 66 if there is no such directory; 75 if another process is using it.
+    pub fn open(path: &Path) -> Result<RunDirectory> {
+        if !path.is_dir() {
+            return Err(Fault::missing(path.display(), "there is no such run directory").hint("check the path; runs are in runs/").into());
+        }
+        RunDirectory::lock(path.to_owned(), false)
+    }
+
+    fn lock(path: PathBuf, is_new: bool) -> Result<RunDirectory> {
+        let lock = lock::acquire(&path)?;
+        // Someone may have been here between the first look and the lock.
+        if is_new && !is_empty(&path)? {
+            return Err(not_empty(&path).into());
+        }
+        let log = Appended::open(path.join("train.log"))?;
+        Ok(RunDirectory { path, log, records: None, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `config.toml`.
+    ///
+    /// # Errors
+    /// 73 if the file cannot be created, 74 if it cannot be written; so do the methods below.
+    pub fn write_config(&self, toml: &str) -> Result<()> {
+        replace(&self.path.join("config.toml"), toml.as_bytes())
+    }
+
+    /// Writes `environment.json`.
+    pub fn write_environment(&self, environment: &Value) -> Result<()> {
+        replace(&self.path.join("environment.json"), format!("{environment:#}\n").as_bytes())
+    }
+
+    /// Opens `metrics.jsonl` and `metrics.csv`; the columns of the latter follow from the network and the parts that there are.
+    pub fn begin(&mut self, network: &Network, objective: &Objective, parts: &[Part]) -> Result<()> {
+        let metrics = Appended::open(self.path.join("metrics.jsonl"))?;
+        let table = Table::open(self.path.join("metrics.csv"), network, objective, parts)?;
+        self.records = Some(Records { network: network.clone(), objective: objective.clone(), metrics, table });
+        Ok(())
+    }
+
+    fn records(&mut self) -> Result<&mut Records> {
+        self.records.as_mut().context("a point before RunDirectory::begin")
+    }
+
+    /// Appends a point to `metrics.jsonl`, and keeps it for the row of its epoch. A test point that comes after the last row is put in
+    /// that row.
+    pub fn point(&mut self, point: &Point) -> Result<()> {
+        let records = self.records()?;
+        ensure!(point.tasks.len() == records.network.tasks.len(), "a point with {} tasks", point.tasks.len());
+        let json = point.json(&records.network, &records.objective);
+        records.metrics.line(&json.to_string())?;
+        records.table.point(point, &json)
+    }
+
+    /// Writes the row of the epoch that ended to `metrics.csv`; without a point since the last row it does nothing.
+    pub fn end_epoch(&mut self) -> Result<()> {
+        self.records()?.table.end_epoch()
+    }
+
+    /// Appends a line to `train.log`.
+    pub fn log(&mut self, line: &str) -> Result<()> {
+        self.log.line(line)
+    }
+
+    /// Replaces the best model, in `model/`.
+    ///
+    /// # Errors
+    /// Those of [`save`].
+    pub fn save_model(&self, network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<()> {
+        save(&self.path.join("model"), network, layout, schema, parameters)
+    }
+
+    /// Replaces the model after the last step, in `last/`.
+    ///
+    /// # Errors
+    /// Those of [`save`].
+    pub fn save_last(&self, network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<()> {
+        save(&self.path.join("last"), network, layout, schema, parameters)
+    }
+}
+
+/// A file that grows at its end; whatever was written is with the operating system at once.
+#[derive(Debug)]
+struct Appended {
+    path: PathBuf,
+    file: File,
+}
+
+impl Appended {
+    fn open(path: PathBuf) -> Result<Appended> {
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| cannot_create(&path, &e))?;
+        Ok(Appended { path, file })
+    }
+
+    fn line(&mut self, line: &str) -> Result<()> {
+        self.write(format!("{line}\n").as_bytes())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.file.write_all(bytes).map_err(|e| self.failed(&e))?)
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(self.file.metadata().map_err(|e| self.failed(&e))?.len())
+    }
+
+    /// Forgets everything from byte `len` on.
+    fn cut(&mut self, len: u64) -> Result<()> {
+        Ok(self.file.set_len(len).map_err(|e| self.failed(&e))?)
+    }
+
+    fn failed(&self, error: &io::Error) -> Fault {
+        Fault::new(Exit::Io, format!("{}: cannot be written: {error}", self.path.display()))
+            .hint("check the free space of the disk; what was learned so far is in model/")
+    }
+}
+
+/// `--out DIR`: a directory that is new, or has nothing in it.
+fn empty(path: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(path).map_err(|e| cannot_create(path, &e))?;
+    // Where a run lives the lock tells more: in use, or just not empty.
+    let is_free = is_empty(path)? || lock::is_there(path);
+    if is_free { Ok(path.to_owned()) } else { Err(not_empty(path).into()) }
+}
+
+/// Whether there is nothing but a lock in a directory.
+fn is_empty(path: &Path) -> Result<bool> {
+    let entries = fs::read_dir(path).map_err(|e| cannot_create(path, &e))?;
+    let mut names = entries.map(|entry| entry.map(|e| e.file_name()));
+    Ok(names.all(|name| name.is_ok_and(|n| n == lock::NAME)))
+}
+
+fn not_empty(path: &Path) -> Fault {
+    Fault::new(Exit::CantCreate, format!("{}: the directory is not empty", path.display()))
+        .hint("choose a new one with --out, or leave --out away: runs/NAME-N counts up; nothing is ever overwritten")
+}
+
+fn cannot_create(path: &Path, error: &io::Error) -> Fault {
+    Fault::new(Exit::CantCreate, format!("{}: cannot be created: {error}", path.display()))
+        .hint("choose a place that may be written to with --out DIR")
+}

@@ -1,0 +1,141 @@
+//! One dispatch on both engines, and what differs.
+
+use anyhow::Result;
+
+use super::Case;
+use crate::data::UNLABELLED;
+use crate::device::Session;
+use crate::reference::Reference;
+use crate::reference::real::{Bounded, Real};
+use crate::rng::{Purpose, below, bits, normal, permutation, uniform};
+use crate::schedule::{Buffer, Dispatch, Effect, Engine, Kind, Program, Slice};
+
+/// What one dispatch showed.
+#[derive(Clone, Debug, Default)]
+pub struct Finding {
+    /// Elements that were compared.
+    pub elements: usize,
+    /// Largest error in units of eps times magnitude.
+    pub worst: f64,
+    /// The first thing that was wrong.
+    pub failure: Option<String>,
+}
+
+/// Runs one dispatch of a case on both engines, on equal random contents.
+pub fn check_dispatch(
+    device: &mut Session,
+    reference: &mut Reference<Bounded>,
+    case: &Case,
+    schedule: usize,
+    dispatch: usize,
+) -> Result<Finding> {
+    let program = case.built.program.clone();
+    let launched = &program.schedules[schedule].dispatches[dispatch];
+    let before: Vec<Vec<u32>> = (0..program.buffers.len()).map(|b| contents(case, launched, Buffer(b), (schedule, dispatch))).collect();
+    for (_, buffer) in &launched.bindings {
+        device.upload(*buffer, 0, &before[buffer.0])?;
+        reference.upload(*buffer, 0, &before[buffer.0])?;
+    }
+    device.run_dispatch(schedule, dispatch, &case.step, 1)?;
+    reference.run_dispatch(schedule, dispatch, &case.step)?;
+    let mut finding = Finding::default();
+    for (_, buffer) in &launched.bindings {
+        let found = device.download_words(program.whole(*buffer))?;
+        compare(&program, launched, *buffer, &before[buffer.0], &found, reference, &mut finding);
+    }
+    Ok(finding)
+}
+
+/// Random contents of a buffer: sensible for its role, NaN where the dispatch overwrites.
+fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, usize)) -> Vec<u32> {
+    let (program, b) = (&case.built.program, &case.built.buffers);
+    let spec = &program.buffers[buffer.0];
+    let stream = (buffer.0 + 1000 * stream.1 + 100_000 * stream.0) as u64;
+    let is_data = |f: fn(&crate::schedule::build::Segment) -> Buffer| case.built.parts.iter().flat_map(|p| &p.segments).any(|s| f(s) == buffer);
+    let mut words: Vec<u32> = if buffer == b.order {
+        permutation(case.rows, 7, Purpose::Synthetic, stream)
+    } else if buffer == b.labels || is_data(|s| s.labels) {
+        (0..spec.len).map(|i| label(case, stream, i)).collect()
+    } else if is_data(|s| s.features) && case.built.parts[0].shape.bytes.is_some() {
+        (0..spec.len).map(|i| bits(7, Purpose::Synthetic, stream, i as u64) as u32).collect()
+    } else if !spec.initial.is_empty() {
+        spec.initial.clone()
+    } else {
+        let positive = buffer == b.second_moment || buffer == b.metrics;
+        (0..spec.len).map(|i| number(case.scale, stream, i as u64, positive).to_bits()).collect()
+    };
+    let arena = program.buffers[b.parameters.0].len;
+    if words.len() == arena && [b.parameters, b.gradients, b.first_moment, b.second_moment].contains(&buffer) {
+        let mut gap = vec![true; words.len()];
+        case.blocks.iter().for_each(|(first, len)| gap[*first..first + len].fill(false));
+        words.iter_mut().zip(gap).filter(|(_, gap)| *gap).for_each(|(word, _)| *word = 0);
+    }
+    for (effect, slice) in &dispatch.effects {
+        if *effect == Effect::Overwrite && slice.buffer == buffer {
+            words[slice.first..slice.first + slice.len].fill(f32::NAN.to_bits());
+        }
+    }
+    words
+}
+
+fn label(case: &Case, stream: u64, index: usize) -> u32 {
+    let classes = case.classes[index % case.classes.len()] as u64;
+    let drawn = below(classes + 1, 7, Purpose::Synthetic, stream, index as u64) as u32;
+    if u64::from(drawn) == classes { UNLABELLED } else { drawn }
+}
+
+/// Normal numbers over four orders of magnitude.
+fn number(scale: f64, stream: u64, index: u64, positive: bool) -> f32 {
+    let size = 10f64.powf(3.0 * uniform(11, Purpose::Synthetic, stream, index) - 2.5);
+    let value = scale * size * normal(7, Purpose::Synthetic, stream, index);
+    (if positive { value.abs() } else { value }) as f32
+}
+
+fn compare(
+    program: &Program,
+    dispatch: &Dispatch,
+    buffer: Buffer,
+    before: &[u32],
+    found: &[u32],
+    reference: &Reference<Bounded>,
+    finding: &mut Finding,
+) {
+    let spec = &program.buffers[buffer.0];
+    let mut written = vec![false; spec.len];
+    for (effect, slice) in &dispatch.effects {
+        if *effect != Effect::Read && slice.buffer == buffer {
+            written[slice.first..slice.first + slice.len].fill(true);
+        }
+    }
+    let whole = Slice { buffer, first: 0, len: spec.len };
+    let (words, numbers) = (reference.words(whole), reference.numbers(whole));
+    for i in 0..spec.len {
+        let wrong = if spec.kind == Kind::U32 {
+            (words[i] != found[i]).then(|| format!("found {}, expected {}", found[i], words[i]))
+        } else if written[i] {
+            finding.elements += 1;
+            judge(f32::from_bits(found[i]), numbers[i], dispatch.kernel.bound, &mut finding.worst)
+        } else {
+            (before[i] != found[i]).then(|| "written, which it must not be".to_string())
+        };
+        if let Some(wrong) = wrong {
+            finding.failure.get_or_insert_with(|| format!("{} [{i}]: {wrong}", spec.name));
+        }
+    }
+}
+
+/// The sentence for an element that is not finite where it should be, or too far away.
+fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<String> {
+    let (value, found) = (expected.value(), f64::from(found));
+    if value.is_nan() || !found.is_finite() {
+        return (value.is_nan() != found.is_nan()).then(|| format!("found {found}, expected {value}"));
+    }
+    let error = (found - value).abs();
+    // Adapters may flush numbers below the normal range to zero.
+    if error <= f64::from(f32::MIN_POSITIVE) {
+        return None;
+    }
+    let score = error / (f64::from(f32::EPSILON) * expected.magnitude());
+    *worst = worst.max(score);
+    (score > bound).then(|| format!("found {found:e}, expected {value:e}: {score:.2} eps·magnitude, bound {bound}"))
+}

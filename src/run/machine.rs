@@ -1,0 +1,55 @@
+//! What a run computes on: an adapter, or the float64 reference.
+
+use anyhow::Result;
+
+use crate::device::adapter::Wish;
+use crate::device::{Gpu, Session};
+use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
+use crate::reference::Reference;
+use crate::schedule::{Engine, Program};
+
+/// A device, or the reference.
+#[derive(Debug)]
+pub enum Machine {
+    /// An open adapter.
+    Device(Box<Gpu>),
+    /// Plain loops in f64 on the CPU.
+    Reference,
+}
+
+impl Machine {
+    /// Opens what the wish names; `reference` is the float64 engine.
+    pub fn open(wish: &Wish) -> Result<Machine> {
+        if wish.device.as_deref() == Some("reference") {
+            return Ok(Machine::Reference);
+        }
+        Ok(Machine::Device(Box::new(Gpu::open(wish)?)))
+    }
+
+    /// The choices for it.
+    pub fn tuning(&self) -> Tuning {
+        match self {
+            Machine::Device(gpu) => gpu.tuning(),
+            Machine::Reference => Tuning::new(Class::Reference, DEFAULT_BINDING, false),
+        }
+    }
+
+    /// One line: what it is and why it was taken.
+    pub fn describe(&self) -> String {
+        match self {
+            Machine::Device(gpu) => {
+                let e = &gpu.entry;
+                format!("{} ({}, {}, {}): {}", e.name, e.backend, e.driver, e.class, gpu.reason)
+            }
+            Machine::Reference => "float64 reference on the CPU, as asked".into(),
+        }
+    }
+
+    /// An engine for a program.
+    pub fn engine(self, program: Program) -> Result<Box<dyn Engine>> {
+        Ok(match self {
+            Machine::Device(gpu) => Box::new(Session::new(*gpu, program)?),
+            Machine::Reference => Box::new(Reference::<f64>::new(program)),
+        })
+    }
+}

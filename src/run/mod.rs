@@ -1,0 +1,13 @@
+//! The loops that people start, and what they leave behind.
+
+pub mod apply;
+pub mod bench;
+pub mod data;
+pub mod directory;
+pub mod doctor;
+pub mod evaluate;
+pub mod learning_rate;
+pub mod machine;
+pub mod point;
+pub mod predict;
+pub mod train;

@@ -1,0 +1,437 @@
+//! The training loop: epochs of many steps per submission, points, validation, the best model, and every way to stop.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::data::upload;
+use super::evaluate::evaluate;
+use super::learning_rate::Course;
+use super::machine::Machine;
+use super::point::{Point, Sums, metric};
+use crate::config::{BatchSize, Config, Every, Select};
+use crate::data::order::epoch_order;
+use crate::data::{Dataset, Parts};
+use crate::fault::{Exit, Fault};
+use crate::kernels::params::Step;
+use crate::model::init;
+use crate::model::layout::Layout;
+use crate::model::network::Network;
+use crate::objective::Objective;
+use crate::schedule::build::{Built, PartShape, Request, build};
+use crate::schedule::{Engine, NotFinite, Program, SLOTS, Slice};
+
+/// Device time that a submission aims at, in seconds.
+const SUBMISSION: f64 = 0.1;
+
+/// Everything that is settled before the first step.
+#[derive(Debug)]
+pub struct Plan {
+    /// Settings.
+    pub config: Config,
+    /// Data.
+    pub parts: Parts,
+    /// Network.
+    pub network: Network,
+    /// Its layout.
+    pub layout: Layout,
+    /// Its objective.
+    pub objective: Objective,
+    /// Rows of a step.
+    pub batch: usize,
+    /// Steps of an epoch.
+    pub steps_per_epoch: u64,
+    /// Steps of the run.
+    pub total_steps: u64,
+}
+
+impl Plan {
+    /// Settles a run.
+    pub fn new(config: Config, parts: Parts) -> Result<Plan> {
+        let network = Network::new(&config, &parts.schema)?;
+        let layout = Layout::new(&network);
+        let objective = Objective::new(&config, &network)?;
+        let rows = parts.train.rows;
+        let batch = match config.train.batch_size {
+            BatchSize::Rows(n) => n.min(rows),
+            BatchSize::Full => rows,
+        };
+        let steps_per_epoch = rows.div_ceil(batch) as u64;
+        let total_steps = (config.train.epochs * steps_per_epoch).min(config.train.max_steps.unwrap_or(u64::MAX));
+        Ok(Plan { config, parts, network, layout, objective, batch, steps_per_epoch, total_steps })
+    }
+
+    /// The parts in the order of the program: training first.
+    pub fn named_parts(&self) -> Vec<(&'static str, &Arc<Dataset>)> {
+        let others = [("valid", &self.parts.valid), ("test", &self.parts.test)];
+        let others = others.into_iter().filter_map(|(name, part)| part.as_ref().map(|p| (name, p)));
+        std::iter::once(("train", &self.parts.train)).chain(others).collect()
+    }
+
+    /// The program for a machine's choices.
+    pub fn build(&self, tuning: &crate::kernels::tuning::Tuning) -> Result<Built> {
+        let parts: Vec<PartShape> = self.named_parts().iter().map(|(n, d)| PartShape::new(n, d.rows, &d.features)).collect();
+        build(&Request {
+            network: &self.network,
+            layout: &self.layout,
+            objective: &self.objective,
+            optimizer: Some(&self.config.optimizer),
+            tuning,
+            parts: &parts,
+            batch: self.batch,
+            shuffled: self.config.train.batch_size != BatchSize::Full,
+        })
+    }
+
+    /// Initial parameters by the seed.
+    pub fn initial(&self) -> Vec<f32> {
+        init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed)
+    }
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// All epochs or steps were done.
+    Finished,
+    /// No improvement for `patience` epochs.
+    EarlyStopping,
+    /// `max_time` was over.
+    TimeOver,
+    /// The observer asked for it.
+    Stopped,
+    /// A value was not finite.
+    NotFinite(Fault),
+}
+
+/// What a run leaves in memory.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ended: Ended,
+    /// Parameters after the last step.
+    pub last: Vec<f32>,
+    /// Parameters of the model: best by validation, or the last.
+    pub best: Vec<f32>,
+    /// Epoch of the best model; 1-based.
+    pub best_epoch: u64,
+    /// Steps done.
+    pub steps: u64,
+    /// Seconds from the start of training to the first finished step.
+    pub first_step_seconds: f64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Evaluation of the model on the test part.
+    pub test: Option<Point>,
+}
+
+/// What watches a run.
+pub trait Observer {
+    /// Some steps were done: (steps done, running mean of the loss).
+    fn progress(&mut self, _steps: u64, _loss: f64) {}
+    /// A point was reached.
+    fn point(&mut self, _point: &Point) -> Result<()> {
+        Ok(())
+    }
+    /// A better model was found.
+    fn improved(&mut self, _parameters: &[f32], _epoch: u64) -> Result<()> {
+        Ok(())
+    }
+    /// All points of an epoch were reached.
+    fn end_epoch(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// Whether to stop before the next submission.
+    fn stop(&mut self) -> bool {
+        false
+    }
+}
+
+/// An observer that does nothing.
+#[derive(Debug)]
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// How to run a plan, beyond its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Initial parameters; else by the seed.
+    pub initial: Option<Vec<f32>>,
+    /// Steps per submission; else by time. Changes no result.
+    pub steps_per_submission: Option<usize>,
+}
+
+/// Trains.
+pub fn train(plan: &Plan, machine: Machine, options: Options, observer: &mut dyn Observer) -> Result<Outcome> {
+    let start = Instant::now();
+    let built = plan.build(&machine.tuning())?;
+    let engine = machine.engine(built.program.clone())?;
+    let mut run = Run::new(plan, built, engine, options, start)?;
+    let ended = run.epochs(observer)?;
+    run.outcome(ended, observer)
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    built: Built,
+    engine: Box<dyn Engine>,
+    course: Course,
+    start: Instant,
+    /// Steps per submission, and whether it is still being found.
+    per_submission: usize,
+    calibrating: usize,
+    /// Steps handed to the engine, and steps whose results are in.
+    submitted: u64,
+    done: u64,
+    sums: Sums,
+    first_step_seconds: f64,
+    best: Option<Best>,
+}
+
+struct Best {
+    parameters: Vec<f32>,
+    epoch: u64,
+    score: f64,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, built: Built, mut engine: Box<dyn Engine>, options: Options, start: Instant) -> Result<Run<'a>> {
+        let tasks = plan.network.tasks.len();
+        for (part, (_, data)) in built.parts.iter().zip(plan.named_parts()) {
+            upload(engine.as_mut(), part, data, tasks)?;
+        }
+        let initial = options.initial.unwrap_or_else(|| plan.initial());
+        engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
+        let train = &plan.config.train;
+        let course = Course::new(&plan.config.optimizer, train.seed, plan.steps_per_epoch, plan.total_steps);
+        let sums = Sums::new(tasks, plan.objective.pairs.len());
+        Ok(Run {
+            plan,
+            built,
+            engine,
+            course,
+            start,
+            per_submission: options.steps_per_submission.unwrap_or(1).clamp(1, SLOTS),
+            calibrating: if options.steps_per_submission.is_none() { 2 } else { 0 },
+            submitted: 0,
+            done: 0,
+            sums,
+            first_step_seconds: 0.0,
+            best: None,
+        })
+    }
+
+    fn epochs(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
+        let train = &self.plan.config.train;
+        let mut worse = 0;
+        for epoch in 0..train.epochs {
+            if let Some(ended) = self.epoch(epoch, observer)? {
+                return Ok(ended);
+            }
+            let improved = self.validate(epoch, observer)?;
+            if let Some(fault) = self.fault() {
+                return Ok(Ended::NotFinite(fault));
+            }
+            worse = if improved { 0 } else { worse + 1 };
+            if train.patience > 0 && worse >= train.patience {
+                return Ok(Ended::EarlyStopping);
+            }
+            if self.done >= self.plan.total_steps {
+                break;
+            }
+            if epoch + 1 < train.epochs {
+                observer.end_epoch()?;
+            }
+        }
+        Ok(Ended::Finished)
+    }
+
+    /// One epoch; `Some` if the run is to end within it.
+    fn epoch(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<Option<Ended>> {
+        let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
+        if self.plan.config.train.batch_size != BatchSize::Full {
+            let order = epoch_order(rows, self.plan.config.train.seed, epoch);
+            self.engine.upload(self.built.buffers.order, 0, &order)?;
+        }
+        let batches: Vec<usize> = (0..rows).step_by(batch).collect();
+        let mut next = 0;
+        while next < batches.len() && self.submitted < self.plan.total_steps {
+            if let Some(ended) = self.interruption(observer) {
+                self.take(true, observer)?;
+                return Ok(Some(ended));
+            }
+            let left = (self.plan.total_steps - self.submitted) as usize;
+            let count = self.per_submission.min(batches.len() - next).min(left);
+            self.submit(&batches[next..next + count])?;
+            next += count;
+            self.take(false, observer)?;
+            if let Some(fault) = self.fault() {
+                return Ok(Some(Ended::NotFinite(fault)));
+            }
+        }
+        self.take(true, observer)?;
+        Ok(self.fault().map(Ended::NotFinite))
+    }
+
+    fn interruption(&self, observer: &mut dyn Observer) -> Option<Ended> {
+        if observer.stop() {
+            return Some(Ended::Stopped);
+        }
+        let limit = self.plan.config.train.max_time?;
+        (self.start.elapsed().as_secs_f64() >= limit).then_some(Ended::TimeOver)
+    }
+
+    fn submit(&mut self, batches: &[usize]) -> Result<()> {
+        let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
+        let step = |(slot, &first): (usize, &usize)| self.course.step(self.submitted + slot as u64, first, batch.min(rows - first), slot);
+        let steps: Vec<Step> = batches.iter().enumerate().map(step).collect();
+        let schedule = self.built.train.unwrap_or(0);
+        self.submitted += steps.len() as u64;
+        self.engine.submit(schedule, &steps)
+    }
+
+    /// Takes in results; while the number of steps per submission is being found, waits for them and times them.
+    fn take(&mut self, wait: bool, observer: &mut dyn Observer) -> Result<()> {
+        let begun = Instant::now();
+        let results = self.engine.collect(wait || self.calibrating > 0)?;
+        if self.done == 0 && !results.is_empty() {
+            self.first_step_seconds = self.start.elapsed().as_secs_f64();
+        }
+        if self.calibrating > 0 && !results.is_empty() {
+            self.calibrating -= 1;
+            if self.calibrating == 0 {
+                let each = begun.elapsed().as_secs_f64().max(1e-6);
+                self.per_submission = ((SUBMISSION / each) as usize).clamp(1, SLOTS);
+            }
+        }
+        let bad = self.engine.not_finite().map_or(u32::MAX, |n| n.step);
+        for result in results.iter().filter(|r| r.number < bad) {
+            self.sums.add(&self.built.program.metrics, result, 1.0);
+            self.done += 1;
+            if self.is_logged(self.done) {
+                self.train_point(observer)?;
+            }
+        }
+        if !self.sums.is_empty() {
+            observer.progress(self.done, self.sums.means(&self.plan.objective, false).0);
+        }
+        Ok(())
+    }
+
+    fn is_logged(&self, done: u64) -> bool {
+        let every = match self.plan.config.train.log_every {
+            Every::Steps(n) => n,
+            Every::Epochs(n) => n * self.plan.steps_per_epoch,
+        };
+        done.is_multiple_of(every.max(1)) || done == self.plan.total_steps
+    }
+
+    fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let (loss, tasks, couplings) = self.sums.means(&self.plan.objective, false);
+        self.sums = Sums::new(self.plan.network.tasks.len(), self.plan.objective.pairs.len());
+        let point = self.point("train", (self.done - 1) / self.plan.steps_per_epoch, loss, tasks, couplings);
+        observer.point(&point)
+    }
+
+    fn point(&self, split: &str, epoch: u64, loss: f64, tasks: Vec<super::point::TaskPoint>, couplings: Vec<f64>) -> Point {
+        Point {
+            step: self.done,
+            epoch: epoch + 1,
+            split: split.into(),
+            loss,
+            tasks,
+            couplings,
+            learning_rate: self.course.learning_rate(self.done.saturating_sub(1)),
+            seconds: self.start.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// Evaluates the validation part; whether the model became better. Without one every epoch is the best so far.
+    fn validate(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<bool> {
+        let Some(point) = self.measure("valid", epoch)? else { return Ok(true) };
+        observer.point(&point)?;
+        let score = score(&self.plan.network, &self.plan.config.train.select, &point);
+        if self.best.as_ref().is_some_and(|b| score <= b.score) || !point.loss.is_finite() {
+            return Ok(false);
+        }
+        let parameters = self.parameters()?;
+        observer.improved(&parameters, epoch + 1)?;
+        self.best = Some(Best { parameters, epoch: epoch + 1, score });
+        Ok(true)
+    }
+
+    fn measure(&mut self, part: &str, epoch: u64) -> Result<Option<Point>> {
+        let Some(number) = self.built.parts.iter().position(|p| p.shape.name == part) else { return Ok(None) };
+        let per_submission = (self.per_submission * self.plan.batch).div_ceil(self.built.evaluate_rows);
+        let (engine, objective) = (self.engine.as_mut(), &self.plan.objective);
+        let (loss, tasks, couplings) = evaluate(engine, &self.built, objective, number, self.done.max(1), per_submission)?;
+        Ok(Some(self.point(part, epoch, loss, tasks, couplings)))
+    }
+
+    fn parameters(&mut self) -> Result<Vec<f32>> {
+        self.engine.download(Slice { buffer: self.built.buffers.parameters, first: 0, len: self.plan.layout.len })
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        let found = self.engine.not_finite()?;
+        Some(not_finite(&self.built.program, &found, self.course.learning_rate(u64::from(found.step.max(1)) - 1)))
+    }
+
+    fn outcome(mut self, ended: Ended, observer: &mut dyn Observer) -> Result<Outcome> {
+        if !self.sums.is_empty() {
+            self.train_point(observer)?;
+        }
+        let last = self.parameters()?;
+        let epoch = self.done.saturating_sub(1) / self.plan.steps_per_epoch;
+        let seconds = self.start.elapsed().as_secs_f64();
+        let (best, best_epoch) = match self.best.take() {
+            Some(best) => (best.parameters, best.epoch),
+            None => (last.clone(), epoch + 1),
+        };
+        let test = if matches!(ended, Ended::NotFinite(_) | Ended::Stopped) { None } else { self.test(&best, best_epoch, observer)? };
+        observer.end_epoch()?;
+        Ok(Outcome { ended, last, best, best_epoch, steps: self.done, first_step_seconds: self.first_step_seconds, seconds, test })
+    }
+
+    fn test(&mut self, best: &[f32], best_epoch: u64, observer: &mut dyn Observer) -> Result<Option<Point>> {
+        self.engine.upload(self.built.buffers.parameters, 0, bytemuck::cast_slice(best))?;
+        let point = self.measure("test", best_epoch - 1)?;
+        if let Some(point) = &point {
+            observer.point(point)?;
+        }
+        Ok(point)
+    }
+}
+
+/// What picks the model: larger is better.
+fn score(network: &Network, select: &Select, point: &Point) -> f64 {
+    match select {
+        Select::Mean => point.tasks.iter().map(|t| t.accuracy).sum::<f64>() / point.tasks.len() as f64,
+        Select::Metric { task, metric: name } => {
+            let number = network.tasks.iter().position(|t| t.name == *task).unwrap_or(0);
+            metric(&point.tasks[number], name).map_or(f64::NAN, |(value, higher)| if higher { value } else { -value })
+        }
+    }
+}
+
+/// The sentence for a value that was not finite.
+pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> Fault {
+    let flag = found.flags.iter().filter_map(|i| program.flags.get(i - 1)).min_by_key(|f| rank(&f.tensor));
+    let what = match flag {
+        Some(f) => match &f.task {
+            Some(task) => format!("task \"{task}\": {}", f.tensor),
+            None => format!("trunk: {}", f.tensor),
+        },
+        None => "a value".into(),
+    };
+    let message = format!("step {}: {what} is not finite (learning rate {learning_rate:e})", found.step);
+    let hint = "weights are those before the step, in last/; lower optimizer.learning_rate, set optimizer.clip_norm, or look for extreme feature values";
+    Fault::new(Exit::NotFinite, message).hint(hint)
+}
+
+/// Order in which values are made within a step: the first cause is named.
+fn rank(tensor: &str) -> usize {
+    ["pre-activation", "loss", "agreement", "gradient of", "soft_sharing", "gradient norm"].iter().position(|k| tensor.starts_with(k)).unwrap_or(6)
+}

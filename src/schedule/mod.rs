@@ -1,0 +1,258 @@
+//! The vocabulary of a step: buffers, dispatches, schedules, and the [`Engine`] that runs them.
+//!
+//! A schedule is plain data, written by code that knows no GPU and interpreted by `device` (f32, WGSL) and by `reference` (f64, loops).
+
+pub mod build;
+pub mod check;
+pub mod plan;
+pub mod show;
+
+use anyhow::Result;
+
+use crate::kernels::Kernel;
+use crate::kernels::params::{Step, Words};
+
+/// A buffer of a [`Program`], by its place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Buffer(pub usize);
+
+/// What the words of a buffer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Numbers: f32 on the device, f64 in the reference.
+    F32,
+    /// Integers, bit patterns and tables: the same bits on both engines.
+    U32,
+}
+
+/// A buffer to allocate.
+#[derive(Clone, Debug)]
+pub struct BufferSpec {
+    /// Name in tables and messages.
+    pub name: String,
+    /// Elements of four bytes; never 0.
+    pub len: usize,
+    /// What they are.
+    pub kind: Kind,
+    /// Contents at the start; empty = zeros.
+    pub initial: Vec<u32>,
+}
+
+/// A run of elements of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// The buffer.
+    pub buffer: Buffer,
+    /// First element.
+    pub first: usize,
+    /// Number of elements.
+    pub len: usize,
+}
+
+impl Slice {
+    /// Whether two slices share an element.
+    pub fn overlaps(&self, other: &Slice) -> bool {
+        self.buffer == other.buffer && self.first < other.first + other.len && other.first < self.first + self.len
+    }
+}
+
+/// What a dispatch does to a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Reads it.
+    Read,
+    /// Writes all of it without looking at what was there.
+    Overwrite,
+    /// Changes what was there.
+    Update,
+}
+
+/// One launch of one kernel.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The kernel.
+    pub kernel: &'static Kernel,
+    /// What it is for, e.g. `trunk.0`.
+    pub label: String,
+    /// The words of its `Params`.
+    pub params: Vec<u32>,
+    /// Buffers by binding name; whole buffers, no buffer twice.
+    pub bindings: Vec<(&'static str, Buffer)>,
+    /// Workgroups.
+    pub grid: [u32; 3],
+    /// What it reads and writes, exactly.
+    pub effects: Vec<(Effect, Slice)>,
+    /// Floating-point operations of its products.
+    pub flop: u64,
+}
+
+impl Dispatch {
+    /// A dispatch without bindings, effects or products yet.
+    pub fn new<P: Words>(kernel: &'static Kernel, label: impl Into<String>, params: P, grid: [u32; 3]) -> Dispatch {
+        let params = bytemuck::cast_slice(std::slice::from_ref(&params)).to_vec();
+        Dispatch { kernel, label: label.into(), params, bindings: Vec::new(), grid, effects: Vec::new(), flop: 0 }
+    }
+
+    /// Binds buffers by name.
+    pub fn bind(mut self, bindings: impl IntoIterator<Item = (&'static str, Buffer)>) -> Dispatch {
+        self.bindings.extend(bindings);
+        self
+    }
+
+    /// States slices that are read.
+    pub fn reads(self, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
+        self.effect(Effect::Read, slices)
+    }
+
+    /// States slices that are overwritten.
+    pub fn overwrites(self, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
+        self.effect(Effect::Overwrite, slices)
+    }
+
+    /// States slices that are changed in place.
+    pub fn updates(self, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
+        self.effect(Effect::Update, slices)
+    }
+
+    /// States one effect on many slices.
+    pub fn effect(mut self, effect: Effect, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
+        self.effects.extend(slices.into_iter().filter(|s| s.len > 0).map(|s| (effect, s)));
+        self
+    }
+
+    /// States the floating-point operations of its products.
+    pub fn flop(mut self, flop: u64) -> Dispatch {
+        self.flop = flop;
+        self
+    }
+}
+
+/// The dispatches of one step, in order.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// `train`, `evaluate valid`, …
+    pub name: String,
+    /// In order.
+    pub dispatches: Vec<Dispatch>,
+    /// Slices that hold values before the step begins.
+    pub given: Vec<Slice>,
+    /// Slices that somebody reads after it.
+    pub wanted: Vec<Slice>,
+    /// Most rows of a step.
+    pub rows: usize,
+}
+
+/// What a number in a row of metrics is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Mean loss of a task.
+    Loss(usize),
+    /// Rows of a task whose largest logit is the label.
+    Hits(usize),
+    /// Value of a coupled pair, without λ.
+    Coupling(usize),
+    /// Squared global norm of the gradient, before clipping.
+    SquaredNorm,
+}
+
+/// A tensor whose values are tested for being finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// For example `gradient of trunk.0`.
+    pub tensor: String,
+    /// The task that it belongs to; `None` for the trunk.
+    pub task: Option<String>,
+}
+
+/// Everything an engine needs: buffers, schedules, names of metrics and flags.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// In order of their handles.
+    pub buffers: Vec<BufferSpec>,
+    /// By number.
+    pub schedules: Vec<Schedule>,
+    /// Numbers in a row of metrics, after the stamp.
+    pub metrics: Vec<MetricKind>,
+    /// Names of flags 1, 2, …; flag 0 is the latch.
+    pub flags: Vec<Flag>,
+    /// The buffer of metrics: [SLOTS, 1 + metrics].
+    pub metrics_buffer: Buffer,
+    /// The buffer of flags: [1 + flags].
+    pub flags_buffer: Buffer,
+}
+
+/// Steps that one submission may hold: rows of the metrics buffer and of the step table.
+pub const SLOTS: usize = 64;
+
+impl Program {
+    /// Elements of a row of metrics.
+    pub fn metrics_stride(&self) -> usize {
+        1 + self.metrics.len()
+    }
+
+    /// All of a buffer.
+    pub fn whole(&self, buffer: Buffer) -> Slice {
+        Slice { buffer, first: 0, len: self.buffers[buffer.0].len }
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.iter().map(|b| 4 * b.len as u64).sum()
+    }
+
+    /// A buffer by its name.
+    pub fn buffer(&self, name: &str) -> Option<Buffer> {
+        self.buffers.iter().position(|b| b.name == name).map(Buffer)
+    }
+}
+
+/// What came back of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepResult {
+    /// Number of the step.
+    pub number: u32,
+    /// Rows of its batch.
+    pub rows: u32,
+    /// Its metrics, in the program's order.
+    pub metrics: Vec<f64>,
+}
+
+/// A value that was not finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFinite {
+    /// The step.
+    pub step: u32,
+    /// Numbers of the flags that were raised in it, in schedule order, first cause first.
+    pub flags: Vec<usize>,
+}
+
+/// Runs programs. Both engines implement it, and the loops of `run` see nothing else.
+pub trait Engine: std::fmt::Debug {
+    /// The program that it was made for.
+    fn program(&self) -> &Program;
+
+    /// Writes words to a buffer (bits of f32 for [`Kind::F32`]), in order with what was submitted before.
+    fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()>;
+
+    /// Runs a schedule once per step, at most [`SLOTS`] of them. May return before they are done.
+    fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()>;
+
+    /// Results of steps that are done, in order; with `wait`, of all that were submitted.
+    fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>>;
+
+    /// The first step with a value that was not finite, as of the results collected so far.
+    fn not_finite(&self) -> Option<NotFinite>;
+
+    /// Reads numbers of a buffer of [`Kind::F32`], after all that was submitted.
+    fn download(&mut self, slice: Slice) -> Result<Vec<f32>>;
+}
+
+/// Reads the flags as they sit in the buffer: the latch, then one word per flag, each the number of the step that raised it.
+pub fn first_not_finite(flags: &[u32]) -> Option<NotFinite> {
+    let step = *flags.first()?;
+    if step == crate::kernels::params::NONE {
+        return None;
+    }
+    let raised = flags.iter().enumerate().skip(1).filter(|(_, s)| **s == step).map(|(i, _)| i).collect();
+    Some(NotFinite { step, flags: raised })
+}

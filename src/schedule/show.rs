@@ -1,0 +1,84 @@
+//! A program as text, for `explain` and for messages of tests: the dispatches of a schedule, the blocks of a network, the buffers.
+
+use super::{Buffer, Dispatch, Effect, Program, Schedule};
+use crate::model::layout::{Layer, Layout};
+use crate::model::network::Network;
+
+/// A schedule, a line a dispatch: what is launched, how much of it, which buffers it reads and which it writes.
+pub fn table(program: &Program, schedule: &Schedule) -> String {
+    let (count, flop) = (schedule.dispatches.len(), schedule.dispatches.iter().map(|d| d.flop).sum());
+    let title = format!("{}: {count} dispatches, {} rows, {} MFLOP\n", schedule.name, schedule.rows, millions(flop));
+    let head = ["", "kernel", "for", "grid", "workgroups", "MFLOP", "reads → writes"].map(String::from);
+    let lines = schedule.dispatches.iter().enumerate().map(|(number, dispatch)| dispatch_line(program, number, dispatch));
+    title + &aligned(std::iter::once(head).chain(lines).collect(), [true, false, false, true, true, true, false])
+}
+
+fn dispatch_line(program: &Program, number: usize, dispatch: &Dispatch) -> [String; 7] {
+    let [x, y, z] = dispatch.grid;
+    let flop = if dispatch.flop > 0 { millions(dispatch.flop) } else { String::new() };
+    let groups = (u64::from(x) * u64::from(y) * u64::from(z)).to_string();
+    let flow = format!("{} → {}", touched(program, dispatch, Effect::Overwrite), touched(program, dispatch, Effect::Read));
+    [number.to_string(), dispatch.kernel.name.into(), dispatch.label.clone(), format!("{x}×{y}×{z}"), groups, flop, flow]
+}
+
+/// Names of the buffers of all effects but one; what is updated is both read and written.
+fn touched(program: &Program, dispatch: &Dispatch, except: Effect) -> String {
+    let mut buffers: Vec<Buffer> = Vec::new();
+    for (_, slice) in dispatch.effects.iter().filter(|(e, _)| *e != except) {
+        if !buffers.contains(&slice.buffer) {
+            buffers.push(slice.buffer);
+        }
+    }
+    let names: Vec<&str> = buffers.iter().map(|b| program.buffers[b.0].name.as_str()).collect();
+    names.join("; ")
+}
+
+fn millions(flop: u64) -> String {
+    format!("{:.2}", flop as f64 / 1e6)
+}
+
+/// The layers of a network with their blocks in the arena of parameters, and how many parameters there are.
+pub fn network(network: &Network, layout: &Layout) -> String {
+    let title = format!("{} features, {} trunk layers, {} tasks\n", network.inputs, network.trunk.layers.len(), network.tasks.len());
+    let mut lines = vec![["block", "shape", "offset", "parameters", ""].map(String::from)];
+    for layer in &layout.layers {
+        for block in &layout.blocks[layer.weight..layer.weight + 2] {
+            let shape = block.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+            let note = if block.is_bias() { String::new() } else { makes(layer) };
+            lines.push([block.name.clone(), shape, block.offset.to_string(), block.len.to_string(), note]);
+        }
+    }
+    lines.push(["total".into(), String::new(), String::new(), layout.parameters().to_string(), String::new()]);
+    title + &aligned(lines, [false, true, true, true, false])
+}
+
+fn makes(layer: &Layer) -> String {
+    if layer.is_output {
+        return "logits".into();
+    }
+    let activation = format!("{:?}", layer.activation).to_lowercase();
+    if layer.dropout > 0.0 { format!("{activation}, dropout {}", layer.dropout) } else { activation }
+}
+
+/// The buffers of a program with their sizes.
+pub fn memory(program: &Program) -> String {
+    let size = |bytes: u64| format!("{:.1}", bytes as f64 / 1024.0);
+    let mut lines = vec![["buffer", "elements", "KiB"].map(String::from)];
+    lines.extend(program.buffers.iter().map(|b| [b.name.clone(), b.len.to_string(), size(4 * b.len as u64)]));
+    lines.push(["total".into(), String::new(), size(program.bytes())]);
+    aligned(lines, [false, true, true])
+}
+
+/// Lines of cells as text, in columns as wide as their widest cell, set to the right where `right` says so.
+fn aligned<const N: usize>(lines: Vec<[String; N]>, right: [bool; N]) -> String {
+    let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut out = String::new();
+    for line in &lines {
+        let cell = |c: usize| if right[c] { format!("{:>1$}", line[c], widths[c]) } else { format!("{:<1$}", line[c], widths[c]) };
+        let text = (0..N).map(cell).collect::<Vec<_>>().join("  ");
+        out += text.trim_end();
+        out.push('\n');
+    }
+    out
+}

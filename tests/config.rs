@@ -1,0 +1,632 @@
+//! The configuration: what it takes, what it refuses and in which words, and that a written one reads back as the same.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use tandem::config::read::{KNOWN, from_file, from_text};
+use tandem::config::write::to_toml;
+use tandem::config::{Activation, BatchSize, Config, Every, Feature, Init, Overlay, Scale, Schedule, Select, Source};
+use tandem::config::{OptimizerKind, TaskKind};
+use tandem::fault::{Exit, exit_of, hint_of};
+
+const CSV: &str = "[data]\ntrain = \"x.csv\"\n";
+const IDX: &str = "[data]\ntrain = { images = \"i.gz\", labels = \"l.gz\" }\n";
+const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n";
+const TASKS: &str = "[task.left]\n[task.right]\n";
+
+/// `text`, with a data table and two tasks where it has none.
+fn whole(text: &str) -> String {
+    let data = if text.contains("data") && !text.contains("data.") { "" } else { CSV };
+    let tasks = if text.contains("[task") || text.starts_with("task") { "" } else { TASKS };
+    format!("{text}\n{data}{tasks}")
+}
+
+fn set(text: &str, overrides: &[&str]) -> anyhow::Result<Config> {
+    let overrides: Vec<String> = overrides.iter().map(|o| o.to_string()).collect();
+    from_text(&whole(text), "config.toml", Path::new("base"), &overrides)
+}
+
+fn read(text: &str) -> Config {
+    set(text, &[]).unwrap_or_else(|e| panic!("{text}\n{e}"))
+}
+
+fn at(file: &str) -> PathBuf {
+    std::path::absolute(Path::new("base").join(file)).unwrap()
+}
+
+/// Asserts that `result` is exit 78 and that its message starts and its hint contains as given.
+fn refused(what: &str, result: anyhow::Result<Config>, message: &str, hint: &str) {
+    let error = result.err().unwrap_or_else(|| panic!("accepted, though it should say {message:?}:\n{what}"));
+    assert_eq!(exit_of(&error), Exit::Config, "{what}");
+    let (said, hinted) = (error.to_string(), hint_of(&error).unwrap_or_else(|| panic!("no hint: {error}")));
+    assert!(said.starts_with(message), "{what}\nexpected: {message}\nfound:    {said}");
+    assert!(hinted.contains(hint), "{what}\nexpected hint: {hint}\nfound hint:    {hinted}");
+    assert!(!said.contains('\n') && !hinted.contains('\n'), "one line each: {said:?} {hinted:?}");
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let c = read("");
+    assert_eq!((&c.data.train, &c.data.valid, &c.data.test), (&Source::Csv(at("x.csv")), &None, &None));
+    assert_eq!((c.data.split, c.data.split_seed, c.data.overlay), (Some([0.8, 0.1, 0.1]), 0, None));
+    assert!(c.data.ignore.is_empty() && c.data.features.is_empty() && c.couplings.is_empty());
+    assert_eq!((c.trunk.layers, c.trunk.activation, c.trunk.dropout, c.trunk.init), (vec![128, 128], Activation::Relu, 0.0, Init::Auto));
+    let left = &c.tasks[0];
+    assert_eq!((left.name.as_str(), left.target.as_str(), left.kind, left.weight), ("left", "left", TaskKind::Multiclass, 1.0));
+    assert!(left.groups.is_empty() && left.layers.is_empty() && left.dropout == 0.0 && left.activation == Activation::Relu);
+    let o = &c.optimizer;
+    assert_eq!(o.kind, OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 });
+    assert_eq!((o.learning_rate, o.weight_decay, o.decay_biases, o.clip_norm, o.warmup_steps), (1e-3, 0.0, true, 0.0, 0));
+    assert_eq!(o.schedule, Schedule::Constant);
+    let t = &c.train;
+    assert_eq!((t.epochs, t.max_steps, t.max_time, t.batch_size), (20, None, None, BatchSize::Rows(128)));
+    assert_eq!((t.seed, t.patience, &t.select, t.log_every), (0, 0, &Select::Mean, Every::Epochs(1)));
+}
+
+#[test]
+fn values_arrive_where_they_belong() {
+    let c = read(
+        "[task.b]\ntarget = \"t\"\ngroups = { odd = [1, \"3\"], even = [0, 2] }\nlayers = [7, 5]\nactivation = \"gelu\"\ndropout = 0.5\nweight = 2\n\
+         [task.a]\n[[coupling]]\nkind = \"agreement\"\nstrength = 0\npairs = [[\"b\", \"a\"]]\n[trunk]\nactivation = \"tanh\"\n\
+         [optimizer]\nkind = \"sgd\"\nmomentum = 0.9\nnesterov = true\nschedule = \"step\"\nstep_size = \"1000s\"\ngamma = 0.5\n\
+         [train]\nbatch_size = \"full\"\nselect = \"b.log_loss\"\npatience = 3\nmax_time = \"1.5m\"\nlog_every = \"100s\"\n\
+         [feature.age]\nscale = \"minmax\"\n",
+    );
+    let b = &c.tasks[0];
+    assert_eq!(c.tasks.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["b", "a"], "the order of the file");
+    let texts = |values: &[&str]| values.iter().map(|v| v.to_string()).collect::<Vec<_>>();
+    assert_eq!(b.groups, [("odd".to_owned(), texts(&["1", "3"])), ("even".to_owned(), texts(&["0", "2"]))]);
+    assert_eq!((b.target.as_str(), &b.layers, b.activation, b.dropout, b.weight), ("t", &vec![7, 5], Activation::Gelu, 0.5, 2.0));
+    assert_eq!(c.tasks[1].activation, Activation::Tanh, "a task's activation is the trunk's by default");
+    assert_eq!((c.couplings[0].kind.as_str(), c.couplings[0].strength), ("agreement", 0.0));
+    assert_eq!(c.couplings[0].pairs, Some(vec![["b".to_owned(), "a".to_owned()]]));
+    assert_eq!(c.optimizer.kind, OptimizerKind::Sgd { momentum: 0.9, nesterov: true });
+    assert_eq!(c.optimizer.schedule, Schedule::Step { step_size: Every::Steps(1000), gamma: 0.5 });
+    assert_eq!(c.train.select, Select::Metric { task: "b".into(), metric: "log_loss".into() });
+    assert_eq!((c.train.batch_size, c.train.patience, c.train.max_time), (BatchSize::Full, 3, Some(90.0)));
+    assert_eq!(c.train.log_every, Every::Steps(100));
+    assert_eq!(c.data.features, [Feature { column: "age".into(), scale: Scale::MinMax }]);
+}
+
+#[test]
+fn a_task_with_dots_in_its_name_can_pick_the_model() {
+    let select = read("[task.\"a.b\"]\n[train]\nselect = \"a.b.accuracy\"\n").train.select;
+    assert_eq!(select, Select::Metric { task: "a.b".into(), metric: "accuracy".into() });
+}
+
+#[test]
+fn only_the_split_that_is_in_effect_is_kept() {
+    let split = |data: &str| {
+        let c = read(&format!("[data]\n{data}\n"));
+        (c.data.split, c.data.has_validation())
+    };
+    assert_eq!(split("train = \"x.csv\""), (Some([0.8, 0.1, 0.1]), true));
+    assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\""), (Some([0.9, 0.0, 0.1]), true));
+    assert_eq!(split("train = \"x.csv\"\ntest = \"t.csv.gz\""), (Some([0.9, 0.1, 0.0]), true));
+    assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\""), (None, true));
+    assert_eq!(split("train = \"x.csv\"\nsplit = [0.7, 0, 0.3]"), (Some([0.7, 0.0, 0.3]), false));
+    assert_eq!(split("train = \"x.csv\"\nsplit = [1, 0, 0]"), (None, false));
+    assert_eq!(split("train = { images = \"i\", labels = \"l\" }"), (Some([0.8, 0.1, 0.1]), true));
+    assert_eq!(split("train = \"digits-overlay\""), (None, true));
+}
+
+#[test]
+fn relative_paths_start_at_the_directory_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.toml");
+    let absolute = dir.path().join("elsewhere").join("v.csv");
+    std::fs::write(&path, whole(&format!("[data]\ntrain = \"./x.csv\"\nvalid = {:?}\n", absolute.to_str().unwrap()))).unwrap();
+    let config = from_file(&path, &[]).unwrap();
+    assert_eq!((config.data.train, config.data.valid), (Source::Csv(dir.path().join("x.csv")), Some(Source::Csv(absolute))));
+}
+
+#[test]
+fn a_file_that_is_missing_is_66_and_one_that_is_no_text_is_78() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = from_file(&dir.path().join("no.toml"), &[]).unwrap_err();
+    assert_eq!(exit_of(&error), Exit::NoInput);
+    assert!(error.to_string().contains("no.toml") && hint_of(&error).is_some(), "{error}");
+    let binary = dir.path().join("binary.toml");
+    std::fs::write(&binary, [0x80, 0xff]).unwrap();
+    assert_eq!(exit_of(&from_file(&binary, &[]).unwrap_err()), Exit::Config);
+}
+
+#[test]
+fn a_slip_in_the_toml_has_line_and_column() {
+    let place = |text: &str| from_text(text, "c.toml", Path::new(""), &[]).unwrap_err().to_string();
+    assert!(place("[data]\ntrain = x\n").starts_with("c.toml:2:9: "), "{}", place("[data]\ntrain = x\n"));
+    assert!(place("# \u{e4}\u{f6}\n[a]\n\u{e4} = 1").starts_with("c.toml:3:1: "), "{}", place("# \u{e4}\u{f6}\n[a]\n\u{e4} = 1"));
+    assert!(place("\"\u{e4}\" = }").starts_with("c.toml:1:7: "), "columns are characters: {}", place("\"\u{e4}\" = }"));
+    for large in ["9223372036854775808", "99999999999999999999"] {
+        refused(large, set(&format!("[train]\nseed = {large}\n"), &[]), "config.toml:2:8: the integer is not from -92", "");
+    }
+    refused("twice", set("[train]\nseed = 1\nseed = 2\n", &[]), "config.toml:3:1: ", "once");
+}
+
+#[test]
+fn overrides_are_laid_over_the_file() {
+    let text = "[task.left]\nweight = 1\n[task.right]\n[task.\"a.b\"]\n[[coupling]]\nkind = \"agreement\"\n";
+    let c = set(
+        text,
+        &[
+            "task.left.weight=2",
+            "task.\"a.b\".weight=3",
+            "coupling.0.strength=0.5",
+            "coupling.1.kind=soft_sharing",
+            "train.epochs=7",
+            "train.epochs=3",
+            "data.train=y.csv",
+            "trunk.layers=[4, 2]",
+            "train.batch_size=full",
+            "train.max_time=1h",
+            "feature.'p=q r'.scale=none",
+            "data.ignore=[\"id\"]",
+            "trunk.layers.1=9",
+            " trunk . init = \"he\"",
+            "train.log_every=\"10s\"",
+        ],
+    )
+    .unwrap();
+    assert_eq!((c.tasks[0].weight, c.tasks[2].weight, c.couplings[0].strength), (2.0, 3.0, 0.5));
+    assert_eq!((c.couplings.len(), c.couplings[1].kind.as_str(), c.train.epochs), (2, "soft_sharing", 3));
+    assert_eq!((&c.data.train, c.trunk.layers, c.trunk.init), (&Source::Csv(at("y.csv")), vec![4, 9], Init::He));
+    assert_eq!((c.train.batch_size, c.train.max_time, c.train.log_every), (BatchSize::Full, Some(3600.0), Every::Steps(10)));
+    assert_eq!((c.data.features[0].column.as_str(), c.data.ignore), ("p=q r", vec!["id".to_owned()]));
+    assert_eq!(set("", &["coupling.0.kind=agreement"]).unwrap().couplings.len(), 1, "a first coupling may come from an override");
+}
+
+#[test]
+fn bad_overrides_are_refused() {
+    for (spec, message, hint) in [
+        ("train.epochs", "--set \"train.epochs\": must read section.key=value", "--set train.epochs=3"),
+        ("=3", "--set \"=3\": ", "for example"),
+        ("train..epochs=3", "--set ", "for example"),
+        ("train.epoch=3", "train.epoch: unknown key", "train.epochs"),
+        ("epochs=3", "epochs: unknown key", "train.epochs"),
+        ("trian.epochs=3", "trian: unknown key", "train"),
+        ("train.epochs=many", "train.epochs: must be an integer from 1 to 1000000000, found the text \"many\"", ""),
+        ("train.epochs=", "train.epochs: must be an integer", ""),
+        ("train.epochs=3\nseed = 4", "train.epochs: must be an integer", ""),
+        ("train.epochs.x=3", "train.epochs: is 5, so \"x\" cannot be set in it", ""),
+        ("task.lefft.weight=2", "task.lefft: there is no such task", "\"left\""),
+        ("coupling.1.strength=2", "coupling.1: coupling is a list of 0 and has no item \"1\"", "coupling.0="),
+        ("coupling.strength=2", "coupling.strength: coupling is a list", "coupling.0="),
+        ("coupling.0.strength=2", "coupling.0.kind: is missing", "soft_sharing"),
+        ("coupling.99999999999999999999999.strength=2", "coupling.", ""),
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate: must be a finite number above 0, found -1", ""),
+        ("train.seed=-1", "train.seed: must be an integer from 0 to 9223372036854775807, found -1", ""),
+    ] {
+        refused(spec, set("[train]\nepochs = 5\n", &[spec]), message, hint);
+    }
+}
+
+/// (text, start of the message, part of the hint)
+const BAD: &[(&str, &str, &str)] = &[
+    // keys
+    ("trunc = 1", "trunc: unknown key", "did you mean trunk?"),
+    ("[optimiser]", "optimiser: unknown key", "did you mean optimizer?"),
+    ("[train]\nlearning_rate = 0.1", "train.learning_rate: unknown key", "did you mean optimizer.learning_rate?"),
+    ("[optimizer]\nlearning_rat = 0.1", "optimizer.learning_rat: unknown key", "did you mean optimizer.learning_rate?"),
+    ("lr = 1", "lr: unknown key", "did you mean optimizer.learning_rate?"),
+    ("[train]\nEpochs = 1", "train.Epochs: unknown key", "did you mean train.epochs?"),
+    ("[train]\nzzzzzz = 1", "train.zzzzzz: unknown key", "known here: epochs, max_steps"),
+    ("[task.left]\nwieght = 1", "task.left.wieght: unknown key", "did you mean task.left.weight?"),
+    ("[task.\"a.b\"]\nlayer = []", "task.\"a.b\".layer: unknown key", "task.\"a.b\".layers"),
+    ("[[coupling]]\nstrenght = 1", "coupling.0.strenght: unknown key", "coupling.0.strength"),
+    ("[feature.age]\nscaling = 1", "feature.age.scaling: unknown key", "feature.age.scale"),
+    ("[data]\ntrian = \"x.csv\"", "data.trian: unknown key", "did you mean data.train?"),
+    ("[data]\ntrain = { image = \"i\", labels = \"l\" }", "data.train.image: unknown key", "data.train.images"),
+    ("[data]\ntrain = { images = \"i\", labels = \"l\" }\noverlay = { shif = 1 }", "data.overlay.shif: unknown key", "data.overlay.shift"),
+    // [data]
+    ("[data]", "data.train: is missing", ".csv.gz"),
+    ("data = 3", "data: must be a table, found 3", ""),
+    ("[data]\ntrain = 3", "data.train: must be a path", "IDX"),
+    ("[data]\ntrain = \"x.parquet\"", "data.train: \"x.parquet\" is neither a file of a known format nor a built-in set", ".csv.gz"),
+    ("[data]\ntrain = \"digit-overlay\"", "data.train: \"digit-overlay\" is neither", "did you mean \"digits-overlay\"?"),
+    ("[data]\ntrain = { images = \"i\" }", "data.train.labels: is missing", "IDX"),
+    ("[data]\ntrain = { images = \"\", labels = \"l\" }", "data.train.images: must be a text that is not empty, found the text \"\"", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nvalid = \"digits-overlay\"",
+        "data.valid: is a built-in set, while data.train is a CSV file",
+        "one format",
+    ),
+    ("[data]\ntrain = \"x.csv\"\ntest = { images = \"i\", labels = \"l\" }", "data.test: is a pair of IDX files, while", "one format"),
+    (
+        "[data]\ntrain = \"digits-overlay\"\nvalid = \"x.csv\"",
+        "data.valid: has no effect, since digits-overlay has its own",
+        "leave it out",
+    ),
+    ("[data]\ntrain = \"digits-overlay\"\nsplit = [1, 0, 0]", "data.split: has no effect", "leave it out"),
+    ("[data]\ntrain = \"digits-overlay\"\nsplit_seed = 1", "data.split_seed: has no effect", "leave it out"),
+    ("[data]\ntrain = \"digits-overlay\"\noverlay = {}", "data.overlay: has no effect, since only IDX", "leave it out"),
+    ("[data]\ntrain = \"digits-overlay\"\nignore = [\"a\"]", "data.ignore: has no effect, since only a CSV", "leave it out"),
+    ("[feature.a]\n[data]\ntrain = \"digits-overlay\"", "feature: has no effect, since only a CSV", "leave it out"),
+    ("[data]\ntrain = \"x.csv\"\noverlay = { shift = 1 }", "data.overlay: has no effect", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\"\nsplit = [1, 0, 0]",
+        "data.split: has no effect, since data.valid and",
+        "",
+    ),
+    ("[data]\ntrain = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\"\nsplit_seed = 1", "data.split_seed: has no effect", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\nsplit_seed = 1", "data.split_seed: has no effect, since nothing is split", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nvalid = \"v.csv\"\nsplit = [0.8, 0.1, 0.1]",
+        "data.split: the share 0.1 of valid has no effect",
+        "split = [0.9, 0.0, 0.1]",
+    ),
+    ("[data]\ntrain = \"x.csv\"\nsplit = [0.8, 0.1]", "data.split: must be three shares", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit = 0.8",
+        "data.split: must be three shares for train, valid and test, such as [0.8, 0.1, 0.1], found 0.8",
+        "",
+    ),
+    ("[data]\ntrain = \"x.csv\"\nsplit = [0.8, 0.1, 0.2]", "data.split: the shares must sum to 1, found 1.1", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit = [0.8, 0.1, 0.09999]", "data.split: the shares must sum to 1, found 0.99999", "--set data.split="),
+    ("[data]\ntrain = \"x.csv\"\nsplit = [1.1, -0.1, 0]", "data.split.1: must be a finite number, 0 or above, found -0.1", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit = [0, 0.5, 0.5]", "data.split: the first share, of training, must be above 0", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit_seed = -1", "data.split_seed: must be an integer from 0 to", ""),
+    ("[data]\ntrain = \"x.csv\"\nignore = \"id\"", "data.ignore: must be a list of texts, found the text \"id\"", ""),
+    ("[data]\ntrain = \"x.csv\"\nignore = [\"id\", 3]", "data.ignore.1: must be a text that is not empty, found 3", ""),
+    ("[data]\ntrain = \"x.csv\"\nignore = [\"id\", \"id\"]", "data.ignore.1: \"id\" stands twice", ""),
+    ("[data]\ntrain = \"x.csv\"\nignore = [\"left\"]", "data.ignore: the column \"left\" is the target of task \"left\"", "label columns"),
+    ("[data]\ntrain = \"x.csv\"\nmissing = [\"?\"]", "data.missing: is not in this version yet", "leave it out"),
+    ("[data]\ntrain = \"x.csv\"\nrow_weight = \"w\"", "data.row_weight: is not in this version yet", "leave it out"),
+    ("[data]\ntrain = \"x.csv\"\nignore = [\"a\"]\n[feature.a]", "feature.a: has no effect, since data.ignore", ""),
+    ("[feature.a]\nmissing = [\"?\"]", "feature.a.missing: is not in this version yet", ""),
+    ("[feature.a]\ntype = \"categorical\"", "feature.a.type: \"categorical\" is not in this version yet", "numeric"),
+    ("[feature.a]\ntype = \"numerik\"", "feature.a.type: \"numerik\" is not known", "did you mean \"numeric\"?"),
+    ("[feature.a]\nscale = \"zscore\"", "feature.a.scale: \"zscore\" is not known", "known: standard, minmax, robust, none"),
+    ("[feature.left]", "feature.left: is the target of task \"left\"", ""),
+    ("feature = 3", "feature: must be tables [feature.NAME], found 3", ""),
+    (
+        "[data]\ntrain = { images = \"i\", labels = \"l\" }\noverlay = { shift = -1 }",
+        "data.overlay.shift: must be an integer from 0 to 1000, found -1",
+        "",
+    ),
+    // [trunk] and [task.*]
+    ("[trunk]\nlayers = 128", "trunk.layers: must be a list of layer widths, found 128", ""),
+    ("[trunk]\nlayers = [128, 0]", "trunk.layers.1: must be an integer from 1 to 1000000, found 0", ""),
+    ("[trunk]\nlayers = [12.5]", "trunk.layers.0: must be an integer from 1 to 1000000, found 12.5", ""),
+    (
+        "[trunk]\nactivation = \"rellu\"",
+        "trunk.activation: \"rellu\" is not known",
+        "did you mean \"relu\"? known: relu, tanh, gelu, silu, identity",
+    ),
+    ("[trunk]\nactivation = 3", "trunk.activation: must be one of the texts relu, tanh, gelu, silu, identity, found 3", ""),
+    ("[trunk]\ninit = \"glorot\"", "trunk.init: \"glorot\" is not known", "auto, he, xavier"),
+    ("[trunk]\ndropout = 1.0", "trunk.dropout: must be a number from 0 to below 1, found 1.0", ""),
+    (
+        "[trunk]\ndropout = 0.99999999999",
+        "trunk.dropout: must be a number from 0 to below 1, found 9.9999999999e-1, which is 1 in 32 bits",
+        "",
+    ),
+    ("[trunk]\ndropout = true", "trunk.dropout: must be a number from 0 to below 1, found the boolean true", ""),
+    ("[trunk]\nlayers = []\ndropout = 0.5", "trunk.dropout: has no effect, since layers = []", ""),
+    ("task = 3", "task: must be tables [task.NAME], found 3", ""),
+    ("task = {}", "task: there is no task", "[task.NAME]"),
+    ("[task.\"a b\"]", "task.\"a b\": the name of a task must be 1 to 64 characters", "target"),
+    ("[task.\"\"]", "task.\"\": the name of a task", ""),
+    ("[task.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]", "task.aaaaaaaaa", ""),
+    ("[task]\nleft = 3", "task.left: must be a table, found 3", ""),
+    ("[task.left]\ntype = \"regression\"", "task.left.type: \"regression\" is not in this version yet", "multiclass"),
+    ("[task.left]\ntype = \"multi_class\"", "task.left.type: \"multi_class\" is not known", "did you mean \"multiclass\"?"),
+    ("[task.left]\ntarget = \"\"", "task.left.target: must be a text that is not empty", ""),
+    ("[task.left]\nweight = -0.5", "task.left.weight: must be a finite number, 0 or above, found -0.5", ""),
+    ("[task.left]\nweight = nan", "task.left.weight: must be a finite number, 0 or above, found NaN", ""),
+    ("[task.left]\ndropout = 0.5", "task.left.dropout: has no effect, since layers = []", ""),
+    ("[task.left]\nactivation = \"relu\"", "task.left.activation: has no effect, since the task has no layers", ""),
+    ("[task.left]\ngroups = [1, 2]", "task.left.groups: must be a table of classes", ""),
+    ("[task.left]\ngroups = { a = [1] }", "task.left.groups: there must be 2 groups or more, found 1", ""),
+    ("[task.left]\ngroups = {}", "task.left.groups: there must be 2 groups or more, found 0", ""),
+    ("[task.left]\ngroups = { a = [1], b = [] }", "task.left.groups.b: must have a label value", ""),
+    ("[task.left]\ngroups = { a = [1], b = [2, \"1\"] }", "task.left.groups.b.1: the label \"1\" is in the group \"a\" already", ""),
+    ("[task.left]\ngroups = { a = [1, 1], b = [2] }", "task.left.groups.a.1: the label \"1\" stands twice", ""),
+    ("[task.left]\ngroups = { a = [1.5], b = [2] }", "task.left.groups.a.0: must be an integer or a text, found 1.5", ""),
+    ("[task.left]\ngroups = { a = 1, b = [2] }", "task.left.groups.a: must be a list of label values", ""),
+    // [[coupling]]
+    ("[coupling]\nkind = \"agreement\"", "coupling: must be a list of tables, found a table", "[[coupling]]"),
+    ("[[coupling]]", "coupling.0.kind: is missing", "soft_sharing, agreement"),
+    ("[[coupling]]\nkind = \"soft-sharing\"", "coupling.0.kind: \"soft-sharing\" is not known", "did you mean \"soft_sharing\"?"),
+    ("[[coupling]]\nkind = \"agreement\"\nstrength = -1", "coupling.0.strength: must be a finite number, 0 or above, found -1", ""),
+    ("[[coupling]]\nkind = \"agreement\"\nstrength = inf", "coupling.0.strength: must be a finite number, 0 or above, found inf", ""),
+    ("[[coupling]]\nkind = \"agreement\"\npairs = []", "coupling.0.pairs: must have a pair", "every pair"),
+    ("[[coupling]]\nkind = \"agreement\"\npairs = [\"left\"]", "coupling.0.pairs.0: must be a pair of task names", ""),
+    ("[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\"]]", "coupling.0.pairs.0: must be two task names, found 1", ""),
+    ("[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"left\"]]", "coupling.0.pairs.0: a task cannot be coupled with itself", ""),
+    (
+        "[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"rihgt\"]]",
+        "coupling.0.pairs.0.1: \"rihgt\" is not known",
+        "did you mean \"right\"?",
+    ),
+    ("[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"right\"], [\"right\", \"left\"]]", "coupling.0.pairs.1: the pair of", ""),
+    ("[task.left]\n[[coupling]]\nkind = \"agreement\"", "coupling: has no effect, since there is one task", "add one"),
+    // [optimizer]
+    ("[optimizer]\nkind = \"adamax\"", "optimizer.kind: \"adamax\" is not known", "known: adam, adamw, sgd"),
+    ("[optimizer]\nlearning_rate = -1", "optimizer.learning_rate: must be a finite number above 0, found -1", ""),
+    ("[optimizer]\nlearning_rate = 0", "optimizer.learning_rate: must be a finite number above 0, found 0", ""),
+    ("[optimizer]\nlearning_rate = \"1e-3\"", "optimizer.learning_rate: must be a finite number above 0, found the text \"1e-3\"", ""),
+    (
+        "[optimizer]\nlearning_rate = 1e-50",
+        "optimizer.learning_rate: must be a finite number above 0, found 1e-50, which is 0 in 32 bits",
+        "",
+    ),
+    (
+        "[optimizer]\nlearning_rate = 1e50",
+        "optimizer.learning_rate: must be a finite number above 0, found 1e50, which is inf in 32 bits",
+        "",
+    ),
+    ("[optimizer]\nlearning_rate = 1e-40", "optimizer.learning_rate: must be a finite number above 0, found 1e-40, which is 0", ""),
+    ("[optimizer]\nweight_decay = -1e-3", "optimizer.weight_decay: must be a finite number, 0 or above, found -0.001", ""),
+    ("[optimizer]\ndecay_biases = 1", "optimizer.decay_biases: must be true or false, found 1", ""),
+    ("[optimizer]\nclip_norm = -1", "optimizer.clip_norm: must be", ""),
+    ("[optimizer]\nbeta1 = 1", "optimizer.beta1: must be a number from 0 to below 1, found 1", ""),
+    ("[optimizer]\neps = 0.0", "optimizer.eps: must be a finite number above 0, found 0.0", ""),
+    ("[optimizer]\nmomentum = 0.9", "optimizer.momentum: has no effect, since kind = \"adam\"", "leave it out"),
+    ("[optimizer]\nkind = \"adamw\"\nnesterov = true", "optimizer.nesterov: has no effect, since kind = \"adamw\"", ""),
+    ("[optimizer]\nkind = \"sgd\"\nbeta2 = 0.9", "optimizer.beta2: has no effect, since kind = \"sgd\"", ""),
+    ("[optimizer]\nkind = \"sgd\"\nnesterov = true", "optimizer.nesterov: has no effect without momentum", "momentum = 0.9"),
+    ("[optimizer]\nschedule = \"cosin\"", "optimizer.schedule: \"cosin\" is not known", "did you mean \"cosine\"?"),
+    ("[optimizer]\nschedule = \"cosine\"\ngamma = 0.1", "optimizer.gamma: has no effect", ""),
+    ("[optimizer]\nstep_size = \"1e\"", "optimizer.step_size: has no effect", ""),
+    ("[optimizer]\nschedule = \"step\"\nstep_size = \"0e\"", "optimizer.step_size: must be a text such as", ""),
+    ("[optimizer]\nschedule = \"step\"\ngamma = 0", "optimizer.gamma: must be a finite number above 0", ""),
+    ("[optimizer]\nwarmup_steps = -1", "optimizer.warmup_steps: must be an integer from 0 to", ""),
+    // [train]
+    ("[train]\nepochs = 0", "train.epochs: must be an integer from 1 to 1000000000, found 0", ""),
+    ("[train]\nepochs = 2.5", "train.epochs: must be an integer from 1 to 1000000000, found 2.5", ""),
+    ("[train]\nmax_steps = 0", "train.max_steps: must be", ""),
+    ("[train]\nmax_time = \"10\"", "train.max_time: must be a time above 0", ""),
+    ("[train]\nmax_time = \"-1s\"", "train.max_time: must be a time above 0", ""),
+    ("[train]\nmax_time = 0", "train.max_time: must be a time above 0 and up to 1000000000 seconds", ""),
+    ("[train]\nmax_time = inf", "train.max_time: must be a time above 0", ""),
+    ("[train]\nbatch_size = 0", "train.batch_size: must be an integer from 1 to 1000000000 or \"full\", found 0", ""),
+    ("[train]\nbatch_size = \"ful\"", "train.batch_size: must be an integer from 1 to 1000000000 or \"full\", found the text \"ful\"", ""),
+    ("[train]\nseed = 1.0", "train.seed: must be an integer from 0 to 9223372036854775807, found 1.0", ""),
+    ("[train]\nlog_every = \"+1e\"", "train.log_every: must be a text such as \"1e\" (epochs) or \"100s\" (steps)", ""),
+    ("[train]\nlog_every = 100", "train.log_every: must be a text", ""),
+    ("[train]\nselect = \"lefft.accuracy\"", "train.select: \"lefft.accuracy\" is not known", "did you mean \"left.accuracy\"?"),
+    ("[train]\nselect = \"left.rmse\"", "train.select: \"left.rmse\" is not known", "left.log_loss"),
+    (
+        "[train]\npatience = 2\n[data]\ntrain = \"x.csv\"\nsplit = [0.5, 0, 0.5]",
+        "train.patience: has no effect, since there is no valid",
+        "data.valid",
+    ),
+    (
+        "[train]\nselect = \"mean\"\n[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]",
+        "train.select: has no effect, since there is no valid",
+        "data.valid",
+    ),
+];
+
+#[test]
+fn bad_configurations_are_refused_in_our_words() {
+    assert!(BAD.len() >= 100);
+    for (text, message, hint) in BAD {
+        refused(text, set(text, &[]), message, hint);
+    }
+}
+
+/// Bases on which each key can be tried, with a value that differs from the base's.
+const TRIES: &[(&str, &str, &[&str])] = &[
+    (
+        "",
+        CSV,
+        &[
+            "data.train=z.csv",
+            "data.valid=v.csv",
+            "data.test=t.csv",
+            "data.split=[0.5, 0.3, 0.2]",
+            "data.split_seed=1",
+            "data.ignore=[\"id\"]",
+            "feature.age.scale=robust",
+            "trunk.layers=[3]",
+            "trunk.activation=silu",
+            "trunk.dropout=0.25",
+            "trunk.init=xavier",
+            "task.left.target=label",
+            "task.left.groups={ a = [1], b = [2] }",
+            "task.left.layers=[2]",
+            "task.left.weight=0",
+            "optimizer.kind=adamw",
+            "optimizer.learning_rate=1",
+            "optimizer.beta1=0",
+            "optimizer.beta2=0",
+            "optimizer.eps=1",
+            "optimizer.weight_decay=1",
+            "optimizer.decay_biases=false",
+            "optimizer.clip_norm=1",
+            "optimizer.schedule=cosine",
+            "optimizer.warmup_steps=1",
+            "train.epochs=1",
+            "train.max_steps=1",
+            "train.max_time=1",
+            "train.batch_size=1",
+            "train.seed=1",
+            "train.patience=1",
+            "train.select=left.accuracy",
+            "train.log_every=2e",
+            "coupling.0.kind=agreement",
+        ],
+    ),
+    ("[task.left]\nlayers = [2]\n[task.right]\n", CSV, &["task.left.activation=tanh", "task.left.dropout=0.5"]),
+    ("[[coupling]]\nkind = \"agreement\"\n", CSV, &["coupling.0.strength=3", "coupling.0.pairs=[[\"left\", \"right\"]]"]),
+    (
+        "[optimizer]\nkind = \"sgd\"\nmomentum = 0.5\nschedule = \"step\"\n",
+        CSV,
+        &["optimizer.momentum=0.75", "optimizer.nesterov=true", "optimizer.step_size=1s", "optimizer.gamma=1"],
+    ),
+    ("", IDX, &["data.train.images=j", "data.train.labels=j", "data.overlay={}", "data.overlay.shift=1", "data.overlay.seed=1"]),
+];
+
+#[test]
+fn every_key_has_an_effect() {
+    let mut seen = BTreeSet::new();
+    for (text, data, specs) in TRIES {
+        let base = format!("{text}{data}");
+        for spec in *specs {
+            let with = set(&base, &[spec]).unwrap_or_else(|e| panic!("{spec}: {e}"));
+            assert_ne!(with, read(&base), "{spec} changes nothing");
+            assert_eq!(from_text(&to_toml(&with), "again", Path::new("/"), &[]).unwrap(), with, "{spec}");
+            let path = spec.split('=').next().unwrap();
+            seen.insert(path.replace(".left.", ".NAME.").replace(".age.", ".NAME."));
+        }
+    }
+    // One value only, or not in this version yet.
+    let alone = ["feature.NAME.type", "task.NAME.type", "feature.NAME.missing", "data.missing", "data.row_weight"];
+    seen.extend(alone.map(str::to_owned));
+    let tables = KNOWN.iter().filter(|keys| !keys.table.is_empty());
+    let known: BTreeSet<String> = tables.flat_map(|t| t.keys.iter().map(move |key| format!("{}.{key}", t.table))).collect();
+    assert_eq!(seen, known);
+}
+
+#[test]
+fn every_key_refuses_a_wrong_type_by_its_path() {
+    for keys in KNOWN {
+        for key in keys.keys {
+            let path = if keys.table.is_empty() { key.to_string() } else { format!("{}.{key}", keys.table.replace("NAME", "left")) };
+            let base = if keys.table.starts_with("data.") { IDX } else { CSV };
+            let text = format!("[[coupling]]\nkind = \"agreement\"\n{base}");
+            refused(&path, set(&text, &[&format!("{path}=1979-05-27")]), &format!("{path}: "), "");
+        }
+    }
+}
+
+/// Configurations of every form.
+fn good() -> Vec<Config> {
+    let mut texts: Vec<String> = [CSV, IDX, DIGITS].map(str::to_owned).into();
+    for kind in [
+        "kind = \"adamw\"\nbeta1 = 0.1\nbeta2 = 0.2\neps = 1e-30",
+        "kind = \"adam\"\neps = 3",
+        "kind = \"sgd\"",
+        "kind = \"sgd\"\nmomentum = 0.1",
+    ] {
+        for schedule in ["constant", "cosine", "step", "step\"\ngamma = 1e-7\nstep_size = \"7s"] {
+            texts.push(format!(
+                "[optimizer]\n{kind}\nschedule = \"{schedule}\"\ndecay_biases = false\nlearning_rate = 0.30000000000000004\n"
+            ));
+        }
+    }
+    for data in [
+        "valid = \"v.csv\"",
+        "test = \"sub/../t.CSV.gz\"",
+        "valid = \"v.csv\"\ntest = \"t.csv\"",
+        "split = [1, 0, 0]",
+        "split = [0.5, 0, 0.5]",
+        "split = [0.3333333, 0.3333333, 0.3333334]\nsplit_seed = 9223372036854775807",
+        "ignore = [\"a\\\"b\", \"c\\\\d\", \"e\\nf\\u0001\\u007F\", \"\u{e4}\"]",
+    ] {
+        texts.push(format!("[data]\ntrain = \"a \\\"b\\\\'.csv\"\n{data}\n"));
+    }
+    for overlay in ["{}", "{ shift = 0 }", "{ seed = 3 }", "{ shift = 4, seed = 9223372036854775807 }"] {
+        texts.push(format!(
+            "[data]\ntrain = {{ images = \"i\", labels = \"l\" }}\nvalid = {{ images = \"vi\", labels = \"vl\" }}\noverlay = {overlay}\n"
+        ));
+    }
+    for scale in ["standard", "minmax", "robust", "none"] {
+        texts
+            .push(format!("[feature.\"a.b \\\" \\n=\"]\nscale = \"{scale}\"\n[feature.plain]\ntype = \"numeric\"\n[feature.\"\u{df}\"]\n"));
+    }
+    for activation in ["relu", "tanh", "gelu", "silu", "identity"] {
+        texts.push(format!("[trunk]\nlayers = []\nactivation = \"{activation}\"\ninit = \"he\"\n[task.a]\nlayers = [1]\n[task.b]\nlayers = [2, 3]\ndropout = 0.1\n"));
+        texts.push(format!("[trunk]\ndropout = 0.9\ninit = \"xavier\"\n[task.\"z.1\"]\nlayers = [1000000]\nactivation = \"{activation}\"\n[task.a-_]\nweight = 1e-9\n"));
+    }
+    for train in [
+        "max_steps = 1",
+        "max_time = \"0.1h\"",
+        "max_time = 1e-3",
+        "batch_size = \"full\"",
+        "seed = 9223372036854775807",
+        "patience = 5\nlog_every = \"1s\"",
+        "select = \"left.accuracy\"",
+        "select = \"mean\"",
+        "select = \"right.log_loss\"\nepochs = 1000000000",
+    ] {
+        texts.push(format!("[train]\n{train}\n"));
+    }
+    texts.push("[task.\"mean.accuracy\"]\ngroups = { \"x y\" = [\"\\t\"], \"\u{e4}.\" = [-1, \"01\"], c = [1] }\ntarget = \"t\"\n[task.9]\ntarget = \"t\"\n\
+                [train]\nselect = \"mean.accuracy.log_loss\"\n[[coupling]]\nkind = \"soft_sharing\"\n[[coupling]]\nkind = \"agreement\"\n\
+                strength = 12\npairs = [[\"9\", \"mean.accuracy\"]]\n".to_owned());
+    texts.iter().map(|text| read(text)).collect()
+}
+
+#[test]
+fn what_is_written_reads_back_as_the_same() {
+    let configs = good();
+    assert!(configs.len() >= 50);
+    for config in configs {
+        let text = to_toml(&config);
+        let again = from_text(&text, "again", Path::new("/another/place"), &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(again, config, "{text}");
+        assert_eq!(to_toml(&again), text, "writing is stable");
+    }
+}
+
+#[test]
+fn what_is_written_has_absolute_paths_and_only_keys_with_an_effect() {
+    let mut config = read("[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\n[trunk]\nlayers = []\n");
+    config.data.train = Source::Csv("base/x.csv".into());
+    let text = to_toml(&config);
+    assert!(text.contains(&format!("train = \"{}\"\n", at("x.csv").display())), "{text}");
+    for idle in [
+        "split_seed",
+        "dropout",
+        "patience",
+        "select",
+        "momentum",
+        "gamma",
+        "pairs",
+        "coupling",
+        "overlay",
+        "max_steps",
+        "max_time",
+        "groups",
+    ] {
+        assert!(!text.contains(idle), "{idle} has no effect:\n{text}");
+    }
+    let places: Vec<_> =
+        ["[data]", "[trunk]", "[task.left]", "[task.right]", "[optimizer]", "[train]"].iter().map(|t| text.find(t).unwrap()).collect();
+    assert!(places.is_sorted(), "the order of the contract:\n{text}");
+}
+
+/// Damages good texts byte by byte: each is refused with one line and exit 78, or read, and then it keeps the law of writing.
+#[test]
+fn damaged_texts_never_panic() {
+    let mut state = 1u64;
+    let mut next = |n: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % n
+    };
+    let texts: Vec<String> = good().iter().map(to_toml).collect();
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..4000 {
+        let mut bytes = texts[next(texts.len())].clone().into_bytes();
+        for _ in 0..1 + next(2) {
+            let i = next(bytes.len());
+            match next(3) {
+                0 => bytes[i] = b"0123456789.-eE\"'[]{}=, \n_ab"[next(27)],
+                1 => drop(bytes.remove(i)),
+                _ => bytes.insert(i, bytes[next(bytes.len())]),
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        match from_text(&text, "c", Path::new("/"), &[]) {
+            Ok(config) => {
+                read += 1;
+                assert_eq!(from_text(&to_toml(&config), "again", Path::new("/"), &[]).unwrap(), config, "{text}");
+            }
+            Err(error) => {
+                refused += 1;
+                assert_eq!(exit_of(&error), Exit::Config, "{error}");
+                assert!(!error.to_string().contains('\n'), "{error}");
+            }
+        }
+    }
+    assert!(read > 200 && refused > 200, "{read} read, {refused} refused");
+}
+
+#[test]
+fn overlay_is_read_with_its_defaults() {
+    let overlay = |text: &str| read(&format!("{IDX}overlay = {text}\n")).data.overlay;
+    assert_eq!(overlay("{}"), Some(Overlay { shift: 8, seed: 0 }));
+    assert_eq!(overlay("{ shift = 3, seed = 4 }"), Some(Overlay { shift: 3, seed: 4 }));
+}
