@@ -2,7 +2,7 @@
 //
 // Kingma and Ba 2015, algorithm 1, in the order of operations of PyTorch; with `decoupled` the decay of Loshchilov and Hutter 2019,
 // algorithm 2. Bias corrections arrive from the host, where they are computed in f64. The gradient is first clipped to the global norm.
-// Flat over all parameters, one invocation each; once a value of any step was not finite, nothing is written any more.
+// Flat over all parameters, one invocation for four; once a value of any step was not finite, nothing is written any more.
 
 struct Params {
     count: u32,
@@ -19,10 +19,10 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read_write> parameters: array<f32>;     // [P]
-@group(0) @binding(3) var<storage, read> gradients: array<f32>;            // [P]
-@group(0) @binding(4) var<storage, read_write> first_moment: array<f32>;   // [P]
-@group(0) @binding(5) var<storage, read_write> second_moment: array<f32>;  // [P]
+@group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;     // [P]
+@group(0) @binding(3) var<storage, read> gradients: array<vec4<f32>>;            // [P]
+@group(0) @binding(4) var<storage, read_write> first_moment: array<vec4<f32>>;   // [P]
+@group(0) @binding(5) var<storage, read_write> second_moment: array<vec4<f32>>;  // [P]
 @group(0) @binding(6) var<storage, read> decay: array<f32>;                // [P / 64]
 @group(0) @binding(7) var<storage, read> metrics: array<f32>;
 @group(0) @binding(8) var<storage, read> flags: array<u32>;
@@ -37,17 +37,17 @@ fn clip_factor() -> f32 {
 
 @compute @workgroup_size(64)
 fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if (i >= params.count || flags[0] != NONE) {
+    let i = (group.y * groups.x + group.x) * 64u + lane;
+    if (4u * i >= params.count || flags[0] != NONE) {
         return;
     }
+    let weight_decay = decay[i / 16u];
     var theta = parameters[i];
     var g = gradients[i] * clip_factor();
     if (params.decoupled == 1u) {
-        theta -= step.learning_rate * decay[block] * theta;
+        theta -= step.learning_rate * weight_decay * theta;
     } else {
-        g += decay[block] * theta;
+        g += weight_decay * theta;
     }
     let m = params.beta1 * first_moment[i] + params.one_minus_beta1 * g;
     let v = params.beta2 * second_moment[i] + params.one_minus_beta2 * g * g;

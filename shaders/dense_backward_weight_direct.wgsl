@@ -1,9 +1,9 @@
 // dw = deltaᵀ · x,   db = column sums of delta
 //
 // For software adapters, in place of `dense_backward_weight.wgsl`: no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in
-// the inner loop (indices are clamped, terms beyond the end are zero). Lanes lie along the columns, each with 4 of them, 8 apart, for 16
-// rows. The row operand is loaded with lanes along 8 inner steps and handed round by shuffles with constant index; terms are added in
-// ascending order. Written by tests/generated.rs.
+// the inner loops (indices are clamped, terms beyond the end are zero). A lane holds vec4s of columns of all rows of its tile. Loads bring a
+// vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added in ascending order.
+// Written by tests/generated.rs.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -16,17 +16,17 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> layers: array<Dense>;
-@group(0) @binding(3) var<storage, read> even: array<f32>;           // activations [rows, I]
-@group(0) @binding(4) var<storage, read> odd: array<f32>;
-@group(0) @binding(5) var<storage, read> even_delta: array<f32>;     // deltas [rows, O]
-@group(0) @binding(6) var<storage, read> odd_delta: array<f32>;
-@group(0) @binding(7) var<storage, read> logits_delta: array<f32>;   // [rows, C] a head
+@group(0) @binding(3) var<storage, read> even: array<vec4<f32>>;           // activations [rows, I]
+@group(0) @binding(4) var<storage, read> odd: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> even_delta: array<vec4<f32>>;     // deltas [rows, O]
+@group(0) @binding(6) var<storage, read> odd_delta: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> logits_delta: array<vec4<f32>>;   // [rows, C] a head
 @group(0) @binding(8) var<storage, read_write> gradients: array<f32>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
+const LOGITS = 2u;
 const ROWS = 16u;
 const COLUMNS = 32u;
-const LANES = 8u;
 
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
@@ -49,21 +49,21 @@ fn layer_of(tile: u32) -> u32 {
 
 fn activation(is_odd: u32, index: u32) -> f32 {
     if (is_odd == 1u) {
-        return odd[index];
+        return odd[index >> 2u][index & 3u];
     }
-    return even[index];
+    return even[index >> 2u][index & 3u];
 }
 
 fn delta(arena: u32, index: u32) -> f32 {
     switch arena {
         case 0u: {
-            return even_delta[index];
+            return even_delta[index >> 2u][index & 3u];
         }
         case 1u: {
-            return odd_delta[index];
+            return odd_delta[index >> 2u][index & 3u];
         }
         default: {
-            return logits_delta[index];
+            return logits_delta[index >> 2u][index & 3u];
         }
     }
 }
@@ -94,221 +94,294 @@ fn dense_backward_weight_direct(
     let local = tile - layer.weight_tile;
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
-    let r0 = min(row_tile + 0u, layer.outputs - 1u);
-    let r1 = min(row_tile + 1u, layer.outputs - 1u);
-    let r2 = min(row_tile + 2u, layer.outputs - 1u);
-    let r3 = min(row_tile + 3u, layer.outputs - 1u);
-    let r4 = min(row_tile + 4u, layer.outputs - 1u);
-    let r5 = min(row_tile + 5u, layer.outputs - 1u);
-    let r6 = min(row_tile + 6u, layer.outputs - 1u);
-    let r7 = min(row_tile + 7u, layer.outputs - 1u);
-    let r8 = min(row_tile + 8u, layer.outputs - 1u);
-    let r9 = min(row_tile + 9u, layer.outputs - 1u);
-    let r10 = min(row_tile + 10u, layer.outputs - 1u);
-    let r11 = min(row_tile + 11u, layer.outputs - 1u);
-    let r12 = min(row_tile + 12u, layer.outputs - 1u);
-    let r13 = min(row_tile + 13u, layer.outputs - 1u);
-    let r14 = min(row_tile + 14u, layer.outputs - 1u);
-    let r15 = min(row_tile + 15u, layer.outputs - 1u);
-    let c0 = min(column_tile + lane + 0u, layer.inputs - 1u);
-    let c1 = min(column_tile + lane + 8u, layer.inputs - 1u);
-    let c2 = min(column_tile + lane + 16u, layer.inputs - 1u);
-    let c3 = min(column_tile + lane + 24u, layer.inputs - 1u);
-    var s0 = vec4<f32>();
-    var s1 = vec4<f32>();
-    var s2 = vec4<f32>();
-    var s3 = vec4<f32>();
-    var s4 = vec4<f32>();
-    var s5 = vec4<f32>();
-    var s6 = vec4<f32>();
-    var s7 = vec4<f32>();
-    var s8 = vec4<f32>();
-    var s9 = vec4<f32>();
-    var s10 = vec4<f32>();
-    var s11 = vec4<f32>();
-    var s12 = vec4<f32>();
-    var s13 = vec4<f32>();
-    var s14 = vec4<f32>();
-    var s15 = vec4<f32>();
-    for (var base = 0u; base < params.rows; base += LANES) {
-        let k = min(base + lane, params.rows - 1u);
-        let inside = base + lane < params.rows;
-        let a0 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r0), inside);
-        let a1 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r1), inside);
-        let a2 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r2), inside);
-        let a3 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r3), inside);
-        let a4 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r4), inside);
-        let a5 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r5), inside);
-        let a6 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r6), inside);
-        let a7 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r7), inside);
-        let a8 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r8), inside);
-        let a9 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r9), inside);
-        let a10 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r10), inside);
-        let a11 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r11), inside);
-        let a12 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r12), inside);
-        let a13 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r13), inside);
-        let a14 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r14), inside);
-        let a15 = select(0.0, delta(layer.delta_arena, layer.delta + k * layer.outputs + r15), inside);
-        let k0 = min(base + 0u, params.rows - 1u);
-        let b0 = vec4(
-            activation(layer.x_odd, layer.x + k0 * layer.inputs + c0),
-            activation(layer.x_odd, layer.x + k0 * layer.inputs + c1),
-            activation(layer.x_odd, layer.x + k0 * layer.inputs + c2),
-            activation(layer.x_odd, layer.x + k0 * layer.inputs + c3),
-        );
-        let k1 = min(base + 1u, params.rows - 1u);
-        let b1 = vec4(
-            activation(layer.x_odd, layer.x + k1 * layer.inputs + c0),
-            activation(layer.x_odd, layer.x + k1 * layer.inputs + c1),
-            activation(layer.x_odd, layer.x + k1 * layer.inputs + c2),
-            activation(layer.x_odd, layer.x + k1 * layer.inputs + c3),
-        );
-        let k2 = min(base + 2u, params.rows - 1u);
-        let b2 = vec4(
-            activation(layer.x_odd, layer.x + k2 * layer.inputs + c0),
-            activation(layer.x_odd, layer.x + k2 * layer.inputs + c1),
-            activation(layer.x_odd, layer.x + k2 * layer.inputs + c2),
-            activation(layer.x_odd, layer.x + k2 * layer.inputs + c3),
-        );
-        let k3 = min(base + 3u, params.rows - 1u);
-        let b3 = vec4(
-            activation(layer.x_odd, layer.x + k3 * layer.inputs + c0),
-            activation(layer.x_odd, layer.x + k3 * layer.inputs + c1),
-            activation(layer.x_odd, layer.x + k3 * layer.inputs + c2),
-            activation(layer.x_odd, layer.x + k3 * layer.inputs + c3),
-        );
-        s0 = s0 + subgroupShuffle(a0, 0u) * b0 + subgroupShuffle(a0, 1u) * b1 + subgroupShuffle(a0, 2u) * b2 + subgroupShuffle(a0, 3u) * b3;
-        s1 = s1 + subgroupShuffle(a1, 0u) * b0 + subgroupShuffle(a1, 1u) * b1 + subgroupShuffle(a1, 2u) * b2 + subgroupShuffle(a1, 3u) * b3;
-        s2 = s2 + subgroupShuffle(a2, 0u) * b0 + subgroupShuffle(a2, 1u) * b1 + subgroupShuffle(a2, 2u) * b2 + subgroupShuffle(a2, 3u) * b3;
-        s3 = s3 + subgroupShuffle(a3, 0u) * b0 + subgroupShuffle(a3, 1u) * b1 + subgroupShuffle(a3, 2u) * b2 + subgroupShuffle(a3, 3u) * b3;
-        s4 = s4 + subgroupShuffle(a4, 0u) * b0 + subgroupShuffle(a4, 1u) * b1 + subgroupShuffle(a4, 2u) * b2 + subgroupShuffle(a4, 3u) * b3;
-        s5 = s5 + subgroupShuffle(a5, 0u) * b0 + subgroupShuffle(a5, 1u) * b1 + subgroupShuffle(a5, 2u) * b2 + subgroupShuffle(a5, 3u) * b3;
-        s6 = s6 + subgroupShuffle(a6, 0u) * b0 + subgroupShuffle(a6, 1u) * b1 + subgroupShuffle(a6, 2u) * b2 + subgroupShuffle(a6, 3u) * b3;
-        s7 = s7 + subgroupShuffle(a7, 0u) * b0 + subgroupShuffle(a7, 1u) * b1 + subgroupShuffle(a7, 2u) * b2 + subgroupShuffle(a7, 3u) * b3;
-        s8 = s8 + subgroupShuffle(a8, 0u) * b0 + subgroupShuffle(a8, 1u) * b1 + subgroupShuffle(a8, 2u) * b2 + subgroupShuffle(a8, 3u) * b3;
-        s9 = s9 + subgroupShuffle(a9, 0u) * b0 + subgroupShuffle(a9, 1u) * b1 + subgroupShuffle(a9, 2u) * b2 + subgroupShuffle(a9, 3u) * b3;
-        s10 = s10 + subgroupShuffle(a10, 0u) * b0 + subgroupShuffle(a10, 1u) * b1 + subgroupShuffle(a10, 2u) * b2 + subgroupShuffle(a10, 3u) * b3;
-        s11 = s11 + subgroupShuffle(a11, 0u) * b0 + subgroupShuffle(a11, 1u) * b1 + subgroupShuffle(a11, 2u) * b2 + subgroupShuffle(a11, 3u) * b3;
-        s12 = s12 + subgroupShuffle(a12, 0u) * b0 + subgroupShuffle(a12, 1u) * b1 + subgroupShuffle(a12, 2u) * b2 + subgroupShuffle(a12, 3u) * b3;
-        s13 = s13 + subgroupShuffle(a13, 0u) * b0 + subgroupShuffle(a13, 1u) * b1 + subgroupShuffle(a13, 2u) * b2 + subgroupShuffle(a13, 3u) * b3;
-        s14 = s14 + subgroupShuffle(a14, 0u) * b0 + subgroupShuffle(a14, 1u) * b1 + subgroupShuffle(a14, 2u) * b2 + subgroupShuffle(a14, 3u) * b3;
-        s15 = s15 + subgroupShuffle(a15, 0u) * b0 + subgroupShuffle(a15, 1u) * b1 + subgroupShuffle(a15, 2u) * b2 + subgroupShuffle(a15, 3u) * b3;
-        let k4 = min(base + 4u, params.rows - 1u);
-        let b4 = vec4(
-            activation(layer.x_odd, layer.x + k4 * layer.inputs + c0),
-            activation(layer.x_odd, layer.x + k4 * layer.inputs + c1),
-            activation(layer.x_odd, layer.x + k4 * layer.inputs + c2),
-            activation(layer.x_odd, layer.x + k4 * layer.inputs + c3),
-        );
-        let k5 = min(base + 5u, params.rows - 1u);
-        let b5 = vec4(
-            activation(layer.x_odd, layer.x + k5 * layer.inputs + c0),
-            activation(layer.x_odd, layer.x + k5 * layer.inputs + c1),
-            activation(layer.x_odd, layer.x + k5 * layer.inputs + c2),
-            activation(layer.x_odd, layer.x + k5 * layer.inputs + c3),
-        );
-        let k6 = min(base + 6u, params.rows - 1u);
-        let b6 = vec4(
-            activation(layer.x_odd, layer.x + k6 * layer.inputs + c0),
-            activation(layer.x_odd, layer.x + k6 * layer.inputs + c1),
-            activation(layer.x_odd, layer.x + k6 * layer.inputs + c2),
-            activation(layer.x_odd, layer.x + k6 * layer.inputs + c3),
-        );
-        let k7 = min(base + 7u, params.rows - 1u);
-        let b7 = vec4(
-            activation(layer.x_odd, layer.x + k7 * layer.inputs + c0),
-            activation(layer.x_odd, layer.x + k7 * layer.inputs + c1),
-            activation(layer.x_odd, layer.x + k7 * layer.inputs + c2),
-            activation(layer.x_odd, layer.x + k7 * layer.inputs + c3),
-        );
-        s0 = s0 + subgroupShuffle(a0, 4u) * b4 + subgroupShuffle(a0, 5u) * b5 + subgroupShuffle(a0, 6u) * b6 + subgroupShuffle(a0, 7u) * b7;
-        s1 = s1 + subgroupShuffle(a1, 4u) * b4 + subgroupShuffle(a1, 5u) * b5 + subgroupShuffle(a1, 6u) * b6 + subgroupShuffle(a1, 7u) * b7;
-        s2 = s2 + subgroupShuffle(a2, 4u) * b4 + subgroupShuffle(a2, 5u) * b5 + subgroupShuffle(a2, 6u) * b6 + subgroupShuffle(a2, 7u) * b7;
-        s3 = s3 + subgroupShuffle(a3, 4u) * b4 + subgroupShuffle(a3, 5u) * b5 + subgroupShuffle(a3, 6u) * b6 + subgroupShuffle(a3, 7u) * b7;
-        s4 = s4 + subgroupShuffle(a4, 4u) * b4 + subgroupShuffle(a4, 5u) * b5 + subgroupShuffle(a4, 6u) * b6 + subgroupShuffle(a4, 7u) * b7;
-        s5 = s5 + subgroupShuffle(a5, 4u) * b4 + subgroupShuffle(a5, 5u) * b5 + subgroupShuffle(a5, 6u) * b6 + subgroupShuffle(a5, 7u) * b7;
-        s6 = s6 + subgroupShuffle(a6, 4u) * b4 + subgroupShuffle(a6, 5u) * b5 + subgroupShuffle(a6, 6u) * b6 + subgroupShuffle(a6, 7u) * b7;
-        s7 = s7 + subgroupShuffle(a7, 4u) * b4 + subgroupShuffle(a7, 5u) * b5 + subgroupShuffle(a7, 6u) * b6 + subgroupShuffle(a7, 7u) * b7;
-        s8 = s8 + subgroupShuffle(a8, 4u) * b4 + subgroupShuffle(a8, 5u) * b5 + subgroupShuffle(a8, 6u) * b6 + subgroupShuffle(a8, 7u) * b7;
-        s9 = s9 + subgroupShuffle(a9, 4u) * b4 + subgroupShuffle(a9, 5u) * b5 + subgroupShuffle(a9, 6u) * b6 + subgroupShuffle(a9, 7u) * b7;
-        s10 = s10 + subgroupShuffle(a10, 4u) * b4 + subgroupShuffle(a10, 5u) * b5 + subgroupShuffle(a10, 6u) * b6 + subgroupShuffle(a10, 7u) * b7;
-        s11 = s11 + subgroupShuffle(a11, 4u) * b4 + subgroupShuffle(a11, 5u) * b5 + subgroupShuffle(a11, 6u) * b6 + subgroupShuffle(a11, 7u) * b7;
-        s12 = s12 + subgroupShuffle(a12, 4u) * b4 + subgroupShuffle(a12, 5u) * b5 + subgroupShuffle(a12, 6u) * b6 + subgroupShuffle(a12, 7u) * b7;
-        s13 = s13 + subgroupShuffle(a13, 4u) * b4 + subgroupShuffle(a13, 5u) * b5 + subgroupShuffle(a13, 6u) * b6 + subgroupShuffle(a13, 7u) * b7;
-        s14 = s14 + subgroupShuffle(a14, 4u) * b4 + subgroupShuffle(a14, 5u) * b5 + subgroupShuffle(a14, 6u) * b6 + subgroupShuffle(a14, 7u) * b7;
-        s15 = s15 + subgroupShuffle(a15, 4u) * b4 + subgroupShuffle(a15, 5u) * b5 + subgroupShuffle(a15, 6u) * b6 + subgroupShuffle(a15, 7u) * b7;
+    let aligned = ((layer.inputs | layer.x) & 3u) == 0u;
+    let both_aligned = aligned && ((layer.outputs | layer.delta) & 3u) == 0u;
+    let c00 = min(column_tile + 0u + 4u * lane + 0u, layer.inputs - 1u);
+    let c01 = min(column_tile + 0u + 4u * lane + 1u, layer.inputs - 1u);
+    let c02 = min(column_tile + 0u + 4u * lane + 2u, layer.inputs - 1u);
+    let c03 = min(column_tile + 0u + 4u * lane + 3u, layer.inputs - 1u);
+    let quad0 = min(column_tile + 0u + 4u * lane, max(layer.inputs, 4u) - 4u);
+    var s0_0 = vec4<f32>();
+    var s1_0 = vec4<f32>();
+    var s2_0 = vec4<f32>();
+    var s3_0 = vec4<f32>();
+    var s4_0 = vec4<f32>();
+    var s5_0 = vec4<f32>();
+    var s6_0 = vec4<f32>();
+    var s7_0 = vec4<f32>();
+    var s8_0 = vec4<f32>();
+    var s9_0 = vec4<f32>();
+    var s10_0 = vec4<f32>();
+    var s11_0 = vec4<f32>();
+    var s12_0 = vec4<f32>();
+    var s13_0 = vec4<f32>();
+    var s14_0 = vec4<f32>();
+    var s15_0 = vec4<f32>();
+    var t0 = 0.0;
+    var t1 = 0.0;
+    var t2 = 0.0;
+    var t3 = 0.0;
+    var t4 = 0.0;
+    var t5 = 0.0;
+    var t6 = 0.0;
+    var t7 = 0.0;
+    var t8 = 0.0;
+    var t9 = 0.0;
+    var t10 = 0.0;
+    var t11 = 0.0;
+    var t12 = 0.0;
+    var t13 = 0.0;
+    var t14 = 0.0;
+    var t15 = 0.0;
+    if (both_aligned && layer.delta_arena == 0u && layer.x_odd == 1u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let rows_quad = min(row_tile + 4u * (lane % 4u), layer.outputs - 4u);
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), even_delta[(layer.delta + min(step0, params.rows - 1u) * layer.outputs + rows_quad) >> 2u], step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), even_delta[(layer.delta + min(step1, params.rows - 1u) * layer.outputs + rows_quad) >> 2u], step1 < params.rows);
+        let b0_0 = odd[(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
+        let b1_0 = odd[(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
+        let b2_0 = odd[(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
+        let b3_0 = odd[(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
+        s0_0 = s0_0 + subgroupShuffle(a0.x, 0u) * b0_0 + subgroupShuffle(a0.x, 4u) * b1_0 + subgroupShuffle(a1.x, 0u) * b2_0 + subgroupShuffle(a1.x, 4u) * b3_0;
+        t0 = t0 + subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
+        s1_0 = s1_0 + subgroupShuffle(a0.y, 0u) * b0_0 + subgroupShuffle(a0.y, 4u) * b1_0 + subgroupShuffle(a1.y, 0u) * b2_0 + subgroupShuffle(a1.y, 4u) * b3_0;
+        t1 = t1 + subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
+        s2_0 = s2_0 + subgroupShuffle(a0.z, 0u) * b0_0 + subgroupShuffle(a0.z, 4u) * b1_0 + subgroupShuffle(a1.z, 0u) * b2_0 + subgroupShuffle(a1.z, 4u) * b3_0;
+        t2 = t2 + subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
+        s3_0 = s3_0 + subgroupShuffle(a0.w, 0u) * b0_0 + subgroupShuffle(a0.w, 4u) * b1_0 + subgroupShuffle(a1.w, 0u) * b2_0 + subgroupShuffle(a1.w, 4u) * b3_0;
+        t3 = t3 + subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
+        s4_0 = s4_0 + subgroupShuffle(a0.x, 1u) * b0_0 + subgroupShuffle(a0.x, 5u) * b1_0 + subgroupShuffle(a1.x, 1u) * b2_0 + subgroupShuffle(a1.x, 5u) * b3_0;
+        t4 = t4 + subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
+        s5_0 = s5_0 + subgroupShuffle(a0.y, 1u) * b0_0 + subgroupShuffle(a0.y, 5u) * b1_0 + subgroupShuffle(a1.y, 1u) * b2_0 + subgroupShuffle(a1.y, 5u) * b3_0;
+        t5 = t5 + subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
+        s6_0 = s6_0 + subgroupShuffle(a0.z, 1u) * b0_0 + subgroupShuffle(a0.z, 5u) * b1_0 + subgroupShuffle(a1.z, 1u) * b2_0 + subgroupShuffle(a1.z, 5u) * b3_0;
+        t6 = t6 + subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
+        s7_0 = s7_0 + subgroupShuffle(a0.w, 1u) * b0_0 + subgroupShuffle(a0.w, 5u) * b1_0 + subgroupShuffle(a1.w, 1u) * b2_0 + subgroupShuffle(a1.w, 5u) * b3_0;
+        t7 = t7 + subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
+        s8_0 = s8_0 + subgroupShuffle(a0.x, 2u) * b0_0 + subgroupShuffle(a0.x, 6u) * b1_0 + subgroupShuffle(a1.x, 2u) * b2_0 + subgroupShuffle(a1.x, 6u) * b3_0;
+        t8 = t8 + subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
+        s9_0 = s9_0 + subgroupShuffle(a0.y, 2u) * b0_0 + subgroupShuffle(a0.y, 6u) * b1_0 + subgroupShuffle(a1.y, 2u) * b2_0 + subgroupShuffle(a1.y, 6u) * b3_0;
+        t9 = t9 + subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
+        s10_0 = s10_0 + subgroupShuffle(a0.z, 2u) * b0_0 + subgroupShuffle(a0.z, 6u) * b1_0 + subgroupShuffle(a1.z, 2u) * b2_0 + subgroupShuffle(a1.z, 6u) * b3_0;
+        t10 = t10 + subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
+        s11_0 = s11_0 + subgroupShuffle(a0.w, 2u) * b0_0 + subgroupShuffle(a0.w, 6u) * b1_0 + subgroupShuffle(a1.w, 2u) * b2_0 + subgroupShuffle(a1.w, 6u) * b3_0;
+        t11 = t11 + subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
+        s12_0 = s12_0 + subgroupShuffle(a0.x, 3u) * b0_0 + subgroupShuffle(a0.x, 7u) * b1_0 + subgroupShuffle(a1.x, 3u) * b2_0 + subgroupShuffle(a1.x, 7u) * b3_0;
+        t12 = t12 + subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
+        s13_0 = s13_0 + subgroupShuffle(a0.y, 3u) * b0_0 + subgroupShuffle(a0.y, 7u) * b1_0 + subgroupShuffle(a1.y, 3u) * b2_0 + subgroupShuffle(a1.y, 7u) * b3_0;
+        t13 = t13 + subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
+        s14_0 = s14_0 + subgroupShuffle(a0.z, 3u) * b0_0 + subgroupShuffle(a0.z, 7u) * b1_0 + subgroupShuffle(a1.z, 3u) * b2_0 + subgroupShuffle(a1.z, 7u) * b3_0;
+        t14 = t14 + subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
+        s15_0 = s15_0 + subgroupShuffle(a0.w, 3u) * b0_0 + subgroupShuffle(a0.w, 7u) * b1_0 + subgroupShuffle(a1.w, 3u) * b2_0 + subgroupShuffle(a1.w, 7u) * b3_0;
+        t15 = t15 + subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    if ((row_tile + 0u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 0u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s0.x); }
-    if ((row_tile + 0u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 0u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s0.y); }
-    if ((row_tile + 0u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 0u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s0.z); }
-    if ((row_tile + 0u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 0u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s0.w); }
-    if ((row_tile + 1u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 1u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s1.x); }
-    if ((row_tile + 1u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 1u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s1.y); }
-    if ((row_tile + 1u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 1u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s1.z); }
-    if ((row_tile + 1u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 1u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s1.w); }
-    if ((row_tile + 2u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 2u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s2.x); }
-    if ((row_tile + 2u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 2u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s2.y); }
-    if ((row_tile + 2u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 2u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s2.z); }
-    if ((row_tile + 2u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 2u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s2.w); }
-    if ((row_tile + 3u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 3u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s3.x); }
-    if ((row_tile + 3u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 3u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s3.y); }
-    if ((row_tile + 3u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 3u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s3.z); }
-    if ((row_tile + 3u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 3u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s3.w); }
-    if ((row_tile + 4u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 4u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s4.x); }
-    if ((row_tile + 4u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 4u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s4.y); }
-    if ((row_tile + 4u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 4u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s4.z); }
-    if ((row_tile + 4u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 4u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s4.w); }
-    if ((row_tile + 5u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 5u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s5.x); }
-    if ((row_tile + 5u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 5u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s5.y); }
-    if ((row_tile + 5u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 5u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s5.z); }
-    if ((row_tile + 5u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 5u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s5.w); }
-    if ((row_tile + 6u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 6u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s6.x); }
-    if ((row_tile + 6u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 6u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s6.y); }
-    if ((row_tile + 6u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 6u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s6.z); }
-    if ((row_tile + 6u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 6u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s6.w); }
-    if ((row_tile + 7u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 7u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s7.x); }
-    if ((row_tile + 7u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 7u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s7.y); }
-    if ((row_tile + 7u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 7u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s7.z); }
-    if ((row_tile + 7u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 7u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s7.w); }
-    if ((row_tile + 8u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 8u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s8.x); }
-    if ((row_tile + 8u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 8u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s8.y); }
-    if ((row_tile + 8u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 8u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s8.z); }
-    if ((row_tile + 8u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 8u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s8.w); }
-    if ((row_tile + 9u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 9u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s9.x); }
-    if ((row_tile + 9u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 9u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s9.y); }
-    if ((row_tile + 9u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 9u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s9.z); }
-    if ((row_tile + 9u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 9u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s9.w); }
-    if ((row_tile + 10u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 10u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s10.x); }
-    if ((row_tile + 10u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 10u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s10.y); }
-    if ((row_tile + 10u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 10u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s10.z); }
-    if ((row_tile + 10u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 10u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s10.w); }
-    if ((row_tile + 11u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 11u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s11.x); }
-    if ((row_tile + 11u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 11u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s11.y); }
-    if ((row_tile + 11u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 11u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s11.z); }
-    if ((row_tile + 11u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 11u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s11.w); }
-    if ((row_tile + 12u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 12u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s12.x); }
-    if ((row_tile + 12u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 12u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s12.y); }
-    if ((row_tile + 12u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 12u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s12.z); }
-    if ((row_tile + 12u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 12u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s12.w); }
-    if ((row_tile + 13u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 13u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s13.x); }
-    if ((row_tile + 13u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 13u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s13.y); }
-    if ((row_tile + 13u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 13u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s13.z); }
-    if ((row_tile + 13u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 13u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s13.w); }
-    if ((row_tile + 14u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 14u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s14.x); }
-    if ((row_tile + 14u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 14u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s14.y); }
-    if ((row_tile + 14u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 14u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s14.z); }
-    if ((row_tile + 14u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 14u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s14.w); }
-    if ((row_tile + 15u) < layer.outputs && (column_tile + lane + 0u) < layer.inputs) { store(layer.weight + (row_tile + 15u) * layer.inputs + (column_tile + lane + 0u), layer.gradient_flag, s15.x); }
-    if ((row_tile + 15u) < layer.outputs && (column_tile + lane + 8u) < layer.inputs) { store(layer.weight + (row_tile + 15u) * layer.inputs + (column_tile + lane + 8u), layer.gradient_flag, s15.y); }
-    if ((row_tile + 15u) < layer.outputs && (column_tile + lane + 16u) < layer.inputs) { store(layer.weight + (row_tile + 15u) * layer.inputs + (column_tile + lane + 16u), layer.gradient_flag, s15.z); }
-    if ((row_tile + 15u) < layer.outputs && (column_tile + lane + 24u) < layer.inputs) { store(layer.weight + (row_tile + 15u) * layer.inputs + (column_tile + lane + 24u), layer.gradient_flag, s15.w); }
-    if (column_tile == 0u) {
-        for (var o = row_tile + lane; o < min(row_tile + ROWS, layer.outputs); o += LANES) {
-            var bias = 0.0;
-            for (var b = 0u; b < params.rows; b++) {
-                bias += delta(layer.delta_arena, layer.delta + b * layer.outputs + o);
-            }
-            store(layer.bias + o, layer.gradient_flag, bias);
+    } else if (both_aligned && layer.delta_arena == 1u && layer.x_odd == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let rows_quad = min(row_tile + 4u * (lane % 4u), layer.outputs - 4u);
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), odd_delta[(layer.delta + min(step0, params.rows - 1u) * layer.outputs + rows_quad) >> 2u], step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), odd_delta[(layer.delta + min(step1, params.rows - 1u) * layer.outputs + rows_quad) >> 2u], step1 < params.rows);
+        let b0_0 = even[(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
+        let b1_0 = even[(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
+        let b2_0 = even[(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
+        let b3_0 = even[(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
+        s0_0 = s0_0 + subgroupShuffle(a0.x, 0u) * b0_0 + subgroupShuffle(a0.x, 4u) * b1_0 + subgroupShuffle(a1.x, 0u) * b2_0 + subgroupShuffle(a1.x, 4u) * b3_0;
+        t0 = t0 + subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
+        s1_0 = s1_0 + subgroupShuffle(a0.y, 0u) * b0_0 + subgroupShuffle(a0.y, 4u) * b1_0 + subgroupShuffle(a1.y, 0u) * b2_0 + subgroupShuffle(a1.y, 4u) * b3_0;
+        t1 = t1 + subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
+        s2_0 = s2_0 + subgroupShuffle(a0.z, 0u) * b0_0 + subgroupShuffle(a0.z, 4u) * b1_0 + subgroupShuffle(a1.z, 0u) * b2_0 + subgroupShuffle(a1.z, 4u) * b3_0;
+        t2 = t2 + subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
+        s3_0 = s3_0 + subgroupShuffle(a0.w, 0u) * b0_0 + subgroupShuffle(a0.w, 4u) * b1_0 + subgroupShuffle(a1.w, 0u) * b2_0 + subgroupShuffle(a1.w, 4u) * b3_0;
+        t3 = t3 + subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
+        s4_0 = s4_0 + subgroupShuffle(a0.x, 1u) * b0_0 + subgroupShuffle(a0.x, 5u) * b1_0 + subgroupShuffle(a1.x, 1u) * b2_0 + subgroupShuffle(a1.x, 5u) * b3_0;
+        t4 = t4 + subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
+        s5_0 = s5_0 + subgroupShuffle(a0.y, 1u) * b0_0 + subgroupShuffle(a0.y, 5u) * b1_0 + subgroupShuffle(a1.y, 1u) * b2_0 + subgroupShuffle(a1.y, 5u) * b3_0;
+        t5 = t5 + subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
+        s6_0 = s6_0 + subgroupShuffle(a0.z, 1u) * b0_0 + subgroupShuffle(a0.z, 5u) * b1_0 + subgroupShuffle(a1.z, 1u) * b2_0 + subgroupShuffle(a1.z, 5u) * b3_0;
+        t6 = t6 + subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
+        s7_0 = s7_0 + subgroupShuffle(a0.w, 1u) * b0_0 + subgroupShuffle(a0.w, 5u) * b1_0 + subgroupShuffle(a1.w, 1u) * b2_0 + subgroupShuffle(a1.w, 5u) * b3_0;
+        t7 = t7 + subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
+        s8_0 = s8_0 + subgroupShuffle(a0.x, 2u) * b0_0 + subgroupShuffle(a0.x, 6u) * b1_0 + subgroupShuffle(a1.x, 2u) * b2_0 + subgroupShuffle(a1.x, 6u) * b3_0;
+        t8 = t8 + subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
+        s9_0 = s9_0 + subgroupShuffle(a0.y, 2u) * b0_0 + subgroupShuffle(a0.y, 6u) * b1_0 + subgroupShuffle(a1.y, 2u) * b2_0 + subgroupShuffle(a1.y, 6u) * b3_0;
+        t9 = t9 + subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
+        s10_0 = s10_0 + subgroupShuffle(a0.z, 2u) * b0_0 + subgroupShuffle(a0.z, 6u) * b1_0 + subgroupShuffle(a1.z, 2u) * b2_0 + subgroupShuffle(a1.z, 6u) * b3_0;
+        t10 = t10 + subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
+        s11_0 = s11_0 + subgroupShuffle(a0.w, 2u) * b0_0 + subgroupShuffle(a0.w, 6u) * b1_0 + subgroupShuffle(a1.w, 2u) * b2_0 + subgroupShuffle(a1.w, 6u) * b3_0;
+        t11 = t11 + subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
+        s12_0 = s12_0 + subgroupShuffle(a0.x, 3u) * b0_0 + subgroupShuffle(a0.x, 7u) * b1_0 + subgroupShuffle(a1.x, 3u) * b2_0 + subgroupShuffle(a1.x, 7u) * b3_0;
+        t12 = t12 + subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
+        s13_0 = s13_0 + subgroupShuffle(a0.y, 3u) * b0_0 + subgroupShuffle(a0.y, 7u) * b1_0 + subgroupShuffle(a1.y, 3u) * b2_0 + subgroupShuffle(a1.y, 7u) * b3_0;
+        t13 = t13 + subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
+        s14_0 = s14_0 + subgroupShuffle(a0.z, 3u) * b0_0 + subgroupShuffle(a0.z, 7u) * b1_0 + subgroupShuffle(a1.z, 3u) * b2_0 + subgroupShuffle(a1.z, 7u) * b3_0;
+        t14 = t14 + subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
+        s15_0 = s15_0 + subgroupShuffle(a0.w, 3u) * b0_0 + subgroupShuffle(a0.w, 7u) * b1_0 + subgroupShuffle(a1.w, 3u) * b2_0 + subgroupShuffle(a1.w, 7u) * b3_0;
+        t15 = t15 + subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
+    }
+    } else if (aligned && layer.delta_arena == LOGITS && layer.x_odd == 1u) {
+    for (var base = 0u; base < params.rows; base += 1u) {
+        let a0 = logits_delta[(layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u)) >> 2u][(layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u)) & 3u];
+        let a1 = logits_delta[(layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u)) >> 2u][(layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u)) & 3u];
+        let b0_0 = odd[(layer.x + base * layer.inputs + quad0) >> 2u];
+        s0_0 = s0_0 + subgroupShuffle(a0, 0u) * b0_0;
+        t0 = t0 + subgroupShuffle(a0, 0u);
+        s1_0 = s1_0 + subgroupShuffle(a0, 1u) * b0_0;
+        t1 = t1 + subgroupShuffle(a0, 1u);
+        s2_0 = s2_0 + subgroupShuffle(a0, 2u) * b0_0;
+        t2 = t2 + subgroupShuffle(a0, 2u);
+        s3_0 = s3_0 + subgroupShuffle(a0, 3u) * b0_0;
+        t3 = t3 + subgroupShuffle(a0, 3u);
+        s4_0 = s4_0 + subgroupShuffle(a0, 4u) * b0_0;
+        t4 = t4 + subgroupShuffle(a0, 4u);
+        s5_0 = s5_0 + subgroupShuffle(a0, 5u) * b0_0;
+        t5 = t5 + subgroupShuffle(a0, 5u);
+        s6_0 = s6_0 + subgroupShuffle(a0, 6u) * b0_0;
+        t6 = t6 + subgroupShuffle(a0, 6u);
+        s7_0 = s7_0 + subgroupShuffle(a0, 7u) * b0_0;
+        t7 = t7 + subgroupShuffle(a0, 7u);
+        s8_0 = s8_0 + subgroupShuffle(a1, 0u) * b0_0;
+        t8 = t8 + subgroupShuffle(a1, 0u);
+        s9_0 = s9_0 + subgroupShuffle(a1, 1u) * b0_0;
+        t9 = t9 + subgroupShuffle(a1, 1u);
+        s10_0 = s10_0 + subgroupShuffle(a1, 2u) * b0_0;
+        t10 = t10 + subgroupShuffle(a1, 2u);
+        s11_0 = s11_0 + subgroupShuffle(a1, 3u) * b0_0;
+        t11 = t11 + subgroupShuffle(a1, 3u);
+        s12_0 = s12_0 + subgroupShuffle(a1, 4u) * b0_0;
+        t12 = t12 + subgroupShuffle(a1, 4u);
+        s13_0 = s13_0 + subgroupShuffle(a1, 5u) * b0_0;
+        t13 = t13 + subgroupShuffle(a1, 5u);
+        s14_0 = s14_0 + subgroupShuffle(a1, 6u) * b0_0;
+        t14 = t14 + subgroupShuffle(a1, 6u);
+        s15_0 = s15_0 + subgroupShuffle(a1, 7u) * b0_0;
+        t15 = t15 + subgroupShuffle(a1, 7u);
+    }
+    } else if (aligned && layer.delta_arena == LOGITS && layer.x_odd == 0u) {
+    for (var base = 0u; base < params.rows; base += 1u) {
+        let a0 = logits_delta[(layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u)) >> 2u][(layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u)) & 3u];
+        let a1 = logits_delta[(layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u)) >> 2u][(layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u)) & 3u];
+        let b0_0 = even[(layer.x + base * layer.inputs + quad0) >> 2u];
+        s0_0 = s0_0 + subgroupShuffle(a0, 0u) * b0_0;
+        t0 = t0 + subgroupShuffle(a0, 0u);
+        s1_0 = s1_0 + subgroupShuffle(a0, 1u) * b0_0;
+        t1 = t1 + subgroupShuffle(a0, 1u);
+        s2_0 = s2_0 + subgroupShuffle(a0, 2u) * b0_0;
+        t2 = t2 + subgroupShuffle(a0, 2u);
+        s3_0 = s3_0 + subgroupShuffle(a0, 3u) * b0_0;
+        t3 = t3 + subgroupShuffle(a0, 3u);
+        s4_0 = s4_0 + subgroupShuffle(a0, 4u) * b0_0;
+        t4 = t4 + subgroupShuffle(a0, 4u);
+        s5_0 = s5_0 + subgroupShuffle(a0, 5u) * b0_0;
+        t5 = t5 + subgroupShuffle(a0, 5u);
+        s6_0 = s6_0 + subgroupShuffle(a0, 6u) * b0_0;
+        t6 = t6 + subgroupShuffle(a0, 6u);
+        s7_0 = s7_0 + subgroupShuffle(a0, 7u) * b0_0;
+        t7 = t7 + subgroupShuffle(a0, 7u);
+        s8_0 = s8_0 + subgroupShuffle(a1, 0u) * b0_0;
+        t8 = t8 + subgroupShuffle(a1, 0u);
+        s9_0 = s9_0 + subgroupShuffle(a1, 1u) * b0_0;
+        t9 = t9 + subgroupShuffle(a1, 1u);
+        s10_0 = s10_0 + subgroupShuffle(a1, 2u) * b0_0;
+        t10 = t10 + subgroupShuffle(a1, 2u);
+        s11_0 = s11_0 + subgroupShuffle(a1, 3u) * b0_0;
+        t11 = t11 + subgroupShuffle(a1, 3u);
+        s12_0 = s12_0 + subgroupShuffle(a1, 4u) * b0_0;
+        t12 = t12 + subgroupShuffle(a1, 4u);
+        s13_0 = s13_0 + subgroupShuffle(a1, 5u) * b0_0;
+        t13 = t13 + subgroupShuffle(a1, 5u);
+        s14_0 = s14_0 + subgroupShuffle(a1, 6u) * b0_0;
+        t14 = t14 + subgroupShuffle(a1, 6u);
+        s15_0 = s15_0 + subgroupShuffle(a1, 7u) * b0_0;
+        t15 = t15 + subgroupShuffle(a1, 7u);
+    }
+    } else {
+    for (var base = 0u; base < params.rows; base += 1u) {
+        let a0 = delta(layer.delta_arena, layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u));
+        let a1 = delta(layer.delta_arena, layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u));
+        let b0_0 = vec4(
+            activation(layer.x_odd, layer.x + base * layer.inputs + c00),
+            activation(layer.x_odd, layer.x + base * layer.inputs + c01),
+            activation(layer.x_odd, layer.x + base * layer.inputs + c02),
+            activation(layer.x_odd, layer.x + base * layer.inputs + c03),
+        );
+        s0_0 = s0_0 + subgroupShuffle(a0, 0u) * b0_0;
+        t0 = t0 + subgroupShuffle(a0, 0u);
+        s1_0 = s1_0 + subgroupShuffle(a0, 1u) * b0_0;
+        t1 = t1 + subgroupShuffle(a0, 1u);
+        s2_0 = s2_0 + subgroupShuffle(a0, 2u) * b0_0;
+        t2 = t2 + subgroupShuffle(a0, 2u);
+        s3_0 = s3_0 + subgroupShuffle(a0, 3u) * b0_0;
+        t3 = t3 + subgroupShuffle(a0, 3u);
+        s4_0 = s4_0 + subgroupShuffle(a0, 4u) * b0_0;
+        t4 = t4 + subgroupShuffle(a0, 4u);
+        s5_0 = s5_0 + subgroupShuffle(a0, 5u) * b0_0;
+        t5 = t5 + subgroupShuffle(a0, 5u);
+        s6_0 = s6_0 + subgroupShuffle(a0, 6u) * b0_0;
+        t6 = t6 + subgroupShuffle(a0, 6u);
+        s7_0 = s7_0 + subgroupShuffle(a0, 7u) * b0_0;
+        t7 = t7 + subgroupShuffle(a0, 7u);
+        s8_0 = s8_0 + subgroupShuffle(a1, 0u) * b0_0;
+        t8 = t8 + subgroupShuffle(a1, 0u);
+        s9_0 = s9_0 + subgroupShuffle(a1, 1u) * b0_0;
+        t9 = t9 + subgroupShuffle(a1, 1u);
+        s10_0 = s10_0 + subgroupShuffle(a1, 2u) * b0_0;
+        t10 = t10 + subgroupShuffle(a1, 2u);
+        s11_0 = s11_0 + subgroupShuffle(a1, 3u) * b0_0;
+        t11 = t11 + subgroupShuffle(a1, 3u);
+        s12_0 = s12_0 + subgroupShuffle(a1, 4u) * b0_0;
+        t12 = t12 + subgroupShuffle(a1, 4u);
+        s13_0 = s13_0 + subgroupShuffle(a1, 5u) * b0_0;
+        t13 = t13 + subgroupShuffle(a1, 5u);
+        s14_0 = s14_0 + subgroupShuffle(a1, 6u) * b0_0;
+        t14 = t14 + subgroupShuffle(a1, 6u);
+        s15_0 = s15_0 + subgroupShuffle(a1, 7u) * b0_0;
+        t15 = t15 + subgroupShuffle(a1, 7u);
+    }
+    }
+    var sums: array<vec4<f32>, 16>;
+    sums[0] = s0_0;
+    sums[1] = s1_0;
+    sums[2] = s2_0;
+    sums[3] = s3_0;
+    sums[4] = s4_0;
+    sums[5] = s5_0;
+    sums[6] = s6_0;
+    sums[7] = s7_0;
+    sums[8] = s8_0;
+    sums[9] = s9_0;
+    sums[10] = s10_0;
+    sums[11] = s11_0;
+    sums[12] = s12_0;
+    sums[13] = s13_0;
+    sums[14] = s14_0;
+    sums[15] = s15_0;
+    for (var i = 0u; i < 64u; i++) {
+        let row = row_tile + i / 4u;
+        let column = column_tile + 32u * ((i >> 2u) % 1u) + 4u * lane + (i & 3u);
+        if (row < layer.outputs && column < layer.inputs) { store(layer.weight + row * layer.inputs + column, layer.gradient_flag, sums[i >> 2u][i & 3u]); }
+    }
+    if (column_tile == 0u && lane == 0u) {
+        sums[0][0] = t0;
+        sums[0][1] = t1;
+        sums[0][2] = t2;
+        sums[0][3] = t3;
+        sums[1][0] = t4;
+        sums[1][1] = t5;
+        sums[1][2] = t6;
+        sums[1][3] = t7;
+        sums[2][0] = t8;
+        sums[2][1] = t9;
+        sums[2][2] = t10;
+        sums[2][3] = t11;
+        sums[3][0] = t12;
+        sums[3][1] = t13;
+        sums[3][2] = t14;
+        sums[3][3] = t15;
+        for (var r = 0u; r < min(ROWS, layer.outputs - row_tile); r++) {
+            store(layer.bias + row_tile + r, layer.gradient_flag, sums[r >> 2u][r & 3u]);
         }
     }
 }

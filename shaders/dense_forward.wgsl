@@ -8,7 +8,6 @@ struct Params {
     chunk_first: u32,   // first row of the chunk within the batch
     first_layer: u32,   // the group: layers [first_layer, first_layer + layers)
     layers: u32,
-    training: u32,      // 0: no dropout
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -18,6 +17,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read> x: array<f32>;                  // [rows, I]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;            // [rows, O] and slopes [rows, O]
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
+
+override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
+override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
 const TILE = 32u;
 const DEPTH = 16u;
@@ -58,8 +60,8 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
         y[place] = z;
         return;
     }
-    var value = activate(layer.activation, z);
-    if (params.training == 1u && layer.dropout_threshold > 0u) {
+    var value = activate(ACTIVATION, z);
+    if (DROPOUT) {
         let h = hash(column, params.chunk_first + row, layer.layer ^ step.key_low, step.key_high);
         value = select(value * layer.dropout_scale, vec2(0.0, 0.0), h < layer.dropout_threshold);
     }

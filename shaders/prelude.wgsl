@@ -28,7 +28,6 @@ struct Dense {
     slope: u32,              // [rows, O] dy/dz beside y, or NONE for output layers
     delta: u32,              // [rows, O] dL/dz
     delta_arena: u32,        // 0 even, 1 odd, 2 logits
-    activation: u32,
     dropout_threshold: u32,  // a unit is dropped where its hash is below this
     dropout_scale: f32,      // 1 / (1 − rate)
     layer: u32,              // counter of dropout masks

@@ -1,7 +1,7 @@
 // m = μ m + g,   θ −= lr · m,   or with Nesterov's form θ −= lr · (g + μ m)
 //
 // Sutskever et al. 2013 in PyTorch's form (no dampening), weight decay as L2, after clipping to the global norm. Flat over all
-// parameters, one invocation each; once a value of any step was not finite, nothing is written any more.
+// parameters, one invocation for four; once a value of any step was not finite, nothing is written any more.
 
 struct Params {
     count: u32,
@@ -14,9 +14,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read_write> parameters: array<f32>;    // [P]
-@group(0) @binding(3) var<storage, read> gradients: array<f32>;           // [P]
-@group(0) @binding(4) var<storage, read_write> first_moment: array<f32>;  // [P]
+@group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;    // [P]
+@group(0) @binding(3) var<storage, read> gradients: array<vec4<f32>>;           // [P]
+@group(0) @binding(4) var<storage, read_write> first_moment: array<vec4<f32>>;  // [P]
 @group(0) @binding(5) var<storage, read> decay: array<f32>;               // [P / 64]
 @group(0) @binding(6) var<storage, read> metrics: array<f32>;
 @group(0) @binding(7) var<storage, read> flags: array<u32>;
@@ -31,13 +31,13 @@ fn clip_factor() -> f32 {
 
 @compute @workgroup_size(64)
 fn sgd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if (i >= params.count || flags[0] != NONE) {
+    let i = (group.y * groups.x + group.x) * 64u + lane;
+    if (4u * i >= params.count || flags[0] != NONE) {
         return;
     }
+    let weight_decay = decay[i / 16u];
     let theta = parameters[i];
-    let g = gradients[i] * clip_factor() + decay[block] * theta;
+    let g = gradients[i] * clip_factor() + weight_decay * theta;
     let m = params.momentum * first_moment[i] + g;
     first_moment[i] = m;
     let direction = select(m, g + params.momentum * m, params.nesterov == 1u);

@@ -94,7 +94,9 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
 /// Opens a file for reading; a missing one is exit 66, with the path in the message.
 pub fn open(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
     std::fs::File::open(path).map_err(|e| {
-        Fault::missing(path.display(), format!("cannot be opened: {e}")).hint("check the path; relative paths start at the working directory").into()
+        Fault::missing(path.display(), format!("cannot be opened: {e}"))
+            .hint("check the path; relative paths start at the working directory")
+            .into()
     })
 }
 

@@ -1,4 +1,58 @@
-//! tandem
+//! Multi-task learning on any GPU: a trunk that all tasks share, a head for each, a coupling between pairs, every number of a step computed by
+//! hand-written WGSL. What is minimised is `L = Σ wᵢ Lᵢ + Σ λ L(Tᵢ, Tⱼ)`.
+//!
+//! One idea carries it: the work of a training step is data. A [`schedule`] is a flat list of dispatches over named buffers, written by code that
+//! knows no GPU. Two engines interpret it, [`device`] in f32 and [`reference`](mod@reference) in f64, and the second is the measure of the first.
+//!
+//! The floors, from the ground up; imports go down only, and a test enforces it:
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 | [`fault`]: errors with a hint and an exit code · [`rng`]: random values without a state · [`config`]: settings that were checked |
+//! | 1 | [`data`]: rows, labels, columns · [`kernels`]: the registry of the WGSL, its parameters, its reflection |
+//! | 2 | [`model`]: the network, the place of each parameter, its files |
+//! | 3 | [`schedule`]: the step as a list, its laws · [`objective`]: losses and couplings, which emit dispatches |
+//! | 4 | [`device`]: wgpu · [`reference`](mod@reference): plain loops, the oracle |
+//! | 5 | [`run`]: training, evaluation, prediction, self-test, measurement |
+//! | 6 | [`cli`]: verbs, flags, streams, exit codes |
+//!
+//! ARCHITECTURE.md is the tour at length. From the outside a training is a configuration, [`data::Parts`], a [`run::train::Plan`] and a
+//! [`run::machine::Machine`]:
+//!
+//! ```
+//! use std::path::Path;
+//! use tandem::data::{Dataset, Parts, Schema};
+//! use tandem::run::machine::Machine;
+//! use tandem::run::train::{Options, Plan, Silent, train};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! // Two bits; the tasks are their exclusive or and their conjunction. The rows are given below, so `data.train` is not looked at.
+//! let settings = "
+//!     [data]
+//!     train = \"memory.csv\"
+//!     [trunk]
+//!     layers = [16]
+//!     activation = \"tanh\"
+//!     [task.xor]
+//!     [task.and]
+//!     [optimizer]
+//!     learning_rate = 0.05
+//!     [train]
+//!     epochs = 200
+//!     batch_size = \"full\"
+//! ";
+//! let config = tandem::config::read::from_text(settings, "settings", Path::new("."), &[])?;
+//! let rows = Dataset::from_arrays(2, vec![0., 0., 0., 1., 1., 0., 1., 1.], vec![vec![0, 1, 1, 0], vec![0, 0, 0, 1]])?;
+//! let schema = Schema::for_arrays(2, &[("xor", &["no", "yes"]), ("and", &["no", "yes"])]);
+//! let plan = Plan::new(config, Parts::new(schema, rows.clone(), None, Some(rows))?)?;
+//! let outcome = train(&plan, Machine::Reference, Options::default(), &mut Silent)?;
+//! for task in outcome.test.expect("there is a test part").tasks {
+//!     assert_eq!(task.accuracy, 1.0);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -3,5 +3,15 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    silence_device_selection();
     tandem::cli::main()
+}
+
+/// Without a desktop, Mesa's device-selection layer for Vulkan prints an error of Wayland's on stderr each time it is asked; it has
+/// nothing to select there, so it is told to stay away.
+fn silence_device_selection() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() && std::env::var_os("NODEVICE_SELECT").is_none() {
+        // SAFETY: nothing else runs yet: this is the first statement of `main`, and no thread was started.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
 }

@@ -242,7 +242,9 @@ fn check(tables: &str, data: Dataset, classes: &[usize], seed: u64) {
 /// The largest |g| of a block.
 fn largest(bench: &Bench, name: &str) -> f64 {
     let block = bench.plan.layout.blocks.iter().find(|b| b.name == name).unwrap_or_else(|| panic!("no block {name}"));
-    bench.gradients()[block.offset..block.offset + block.len].iter().fold(0.0, |most, g| most.max(g.abs()))
+    let gradients = bench.gradients()[block.offset..block.offset + block.len].to_vec();
+    assert!(gradients.iter().all(|g| g.is_finite()), "{name}: {gradients:?}");
+    gradients.into_iter().fold(0.0, |most, g| most.max(g.abs()))
 }
 
 fn assert_gaps_are_zero(bench: &Bench) {

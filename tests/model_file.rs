@@ -31,7 +31,10 @@ fn network() -> Network {
 fn schema(network: &Network) -> Schema {
     let column = |i: usize| Column { name: format!("c{i}"), scale: Scale::Standard, offset: 0.1 + i as f64 / 3.0, factor: 1.0 / 7.0 };
     let target = |head: &Head| Target { task: head.name.clone(), column: "y".into(), classes: head.classes.clone(), groups: vec![] };
-    Schema { input: Input::Columns { columns: (0..network.inputs).map(column).collect() }, targets: network.tasks.iter().map(target).collect() }
+    Schema {
+        input: Input::Columns { columns: (0..network.inputs).map(column).collect() },
+        targets: network.tasks.iter().map(target).collect(),
+    }
 }
 
 /// An arena in which every parameter is another number, and the gaps are zero.
@@ -344,7 +347,11 @@ fn damaged_tensors_are_65() {
         ("header with more after it", |s| s.put("{}{}", &[]), &["trailing characters"]),
         ("header nested", |s| s.put(&"{\"a\":".repeat(5000), &[]), &["the header"]),
         ("no tensors", |s| s.put("{}", &[]), &["\"trunk.0.weight\"", "missing", "[5, 3]"]),
-        ("tensor missing", |s| s.edit_header(|h| drop(h.as_object_mut().unwrap().remove("task.left.1.bias"))), &["\"task.left.1.bias\"", "missing"]),
+        (
+            "tensor missing",
+            |s| s.edit_header(|h| drop(h.as_object_mut().unwrap().remove("task.left.1.bias"))),
+            &["\"task.left.1.bias\"", "missing"],
+        ),
         ("tensor unknown", |s| s.edit_header(|h| h["../../x"] = h["trunk.0.bias"].clone()), &["\"../../x\"", "unknown"]),
         (
             "tensor name with an escape",
@@ -372,7 +379,11 @@ fn damaged_tensors_are_65() {
         ("type", |s| s.edit_header(|h| h["trunk.0.weight"]["dtype"] = json!("BF16")), &["\"trunk.0.weight\"", "\"BF16\"", "\"F32\""]),
         ("type with an escape", |s| s.edit_header(|h| h["trunk.0.weight"]["dtype"] = json!("\u{7}")), &["\\u{7}", "\"F32\""]),
         ("shape", |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([3, 5])), &["\"trunk.0.weight\"", "[3, 5]", "[5, 3]"]),
-        ("shape of 2^64", |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([1_u64 << 32, 1_u64 << 32])), &["4294967296", "[5, 3]"]),
+        (
+            "shape of 2^64",
+            |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([1_u64 << 32, 1_u64 << 32])),
+            &["4294967296", "[5, 3]"],
+        ),
         ("shape negative", |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([-5, 3])), &["the header", "-5"]),
         ("shape of many", |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!(vec![1; 100_000])), &["\"trunk.0.weight\"", "[5, 3]"]),
         ("key unknown", |s| s.edit_header(|h| h["trunk.0.weight"]["file"] = json!("/etc/passwd")), &["unknown field", "file"]),
@@ -382,14 +393,14 @@ fn damaged_tensors_are_65() {
             |s| s.edit_header(|h| h["trunk.0.weight"]["data_offsets"] = json!([u64::MAX - 60, u64::MAX])),
             &["\"trunk.0.weight\"", "18446744073709551615", "bytes after the header"],
         ),
-        ("offsets reversed", |s| s.edit_header(|h| h["trunk.0.weight"]["data_offsets"] = json!([60, 0])), &["at bytes 60 to 0", "60 bytes by its shape"]),
+        (
+            "offsets reversed",
+            |s| s.edit_header(|h| h["trunk.0.weight"]["data_offsets"] = json!([60, 0])),
+            &["at bytes 60 to 0", "60 bytes by its shape"],
+        ),
         ("offsets too narrow", |s| s.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([0, 4])), &["\"trunk.0.bias\"", "20 bytes"]),
         ("offsets of three", |s| s.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([0, 20, 40])), &["the header"]),
-        (
-            "tensors overlap",
-            |s| s.edit_header(|h| h["task.left.1.bias"]["data_offsets"] = json!([0, 8])),
-            &["expected", "overlaps"],
-        ),
+        ("tensors overlap", |s| s.edit_header(|h| h["task.left.1.bias"]["data_offsets"] = json!([0, 8])), &["expected", "overlaps"]),
         (
             "a hole",
             |s| {
@@ -434,7 +445,8 @@ fn damaged_tensors_are_65() {
 #[test]
 fn too_many_tensors_are_65() {
     let saved = Saved::new();
-    let tensors: Vec<String> = (0..10_001).map(|i| format!("\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}")).collect();
+    let tensors: Vec<String> =
+        (0..10_001).map(|i| format!("\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}")).collect();
     saved.put(&format!("{{{}}}", tensors.join(",")), &[]);
     check("many", load(&saved.dir()), Exit::Data, &["more than 10000 tensors"]);
 }
@@ -459,6 +471,11 @@ fn damaged_configs_are_65() {
         ("deep trunk", |c| c["trunk"]["layers"] = json!(vec![1; 1025]), &["trunk", "1025 layers"]),
         ("deep head", |c| c["tasks"][0]["layers"] = json!(vec![1; 5000]), &["task \"left\"", "5000 layers"]),
         ("more than can be counted", |c| c["trunk"]["layers"] = json!([1_000_000_000, 1_000_000_000]), &["counted"]),
+        (
+            "more than can be counted in the first layer",
+            |c| (c["inputs"], c["trunk"]["layers"]) = (json!(1_000_000_000), json!([1_000_000_000])),
+            &["counted"],
+        ),
         ("more than is there", |c| c["trunk"]["layers"] = json!([900_000_000]), &["\"trunk.0.weight\"", "[5, 3]", "[900000000, 3]"]),
         ("activation", |c| c["trunk"]["activation"] = json!("sigmoid"), &["unknown variant `sigmoid`", "relu"]),
         ("activation with an escape", |c| c["trunk"]["activation"] = json!("\u{1b}[0m"), &["\\u{1b}[0m"]),
@@ -474,11 +491,7 @@ fn damaged_configs_are_65() {
         ("one class", |c| c["tasks"][0]["classes"] = json!(["a"]), &["task \"left\"", "1 classes"]),
         ("class twice", |c| c["tasks"][1]["classes"] = json!(["x", "y", "x"]), &["task \"right\"", "\"x\""]),
         ("a list", |c| *c = json!([]), &["config.json:1:"]),
-        (
-            "many tasks",
-            |c| c["tasks"] = (0..5001).map(|i| merge(&c["tasks"][1], &format!("t{i}"))).collect(),
-            &["10006 tensors"],
-        ),
+        ("many tasks", |c| c["tasks"] = (0..5001).map(|i| merge(&c["tasks"][1], &format!("t{i}"))).collect(), &["10004 tensors"]),
     ];
     for (name, damage, words) in cases {
         let saved = Saved::new();
@@ -609,7 +622,7 @@ fn a_network_that_would_not_load_is_refused_before_training() {
 fn a_network_at_the_limits_loads_again() {
     let mut network = network();
     let name = |i: usize| format!("{}{i:04}", "n".repeat(60));
-    network.tasks = (0..2800).map(|i| head(&name(i), &["a", "b"], &[])).collect();
+    network.tasks = (0..4900).map(|i| head(&name(i), &["a", "b"], &[])).collect();
     while check_savable(&network).is_err() {
         network.tasks.truncate(network.tasks.len() - 50);
     }

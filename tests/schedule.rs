@@ -15,7 +15,7 @@ use tandem::objective::{COUPLINGS, Objective, Pair};
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
 use tandem::schedule::build::{Built, PartShape, Request, build};
-use tandem::schedule::check::{check, violations};
+use tandem::schedule::check::check;
 use tandem::schedule::plan::Plan;
 use tandem::schedule::{Buffer, Dispatch, Effect, Engine, Kind, Program, Slice, show};
 
@@ -119,7 +119,7 @@ impl Case {
     }
 }
 
-/// Trunks of 0 to 3 layers under heads of many shapes, three draws of everything else for each.
+/// Trunks of 0 to 3 layers under heads of many shapes, two draws of everything else for each.
 fn cases() -> Vec<Case> {
     let trunks = [vec![], vec![12], vec![33, 64], vec![12, 65, 9]];
     let heads = [
@@ -131,7 +131,7 @@ fn cases() -> Vec<Case> {
     let couplings = [vec![], vec!["soft_sharing"], vec!["agreement"], vec!["soft_sharing", "agreement"]];
     let optimizers = [Some(ADAM), Some(SGD), None, Some(OptimizerKind::AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-8 })];
     let mut cases = Vec::new();
-    let draws = (0..3).flat_map(|_| &trunks);
+    let draws = (0..2).flat_map(|_| &trunks);
     for trunk in draws {
         for heads in &heads {
             for couplings in &couplings {
@@ -357,7 +357,11 @@ fn a_value_that_is_read_before_it_is_written_is_caught() {
     });
     // In the right order with the wrong effect: an update reads.
     caught("dense_backward_weight (all layers): reads gradients[0..84], but nothing", |p| {
-        first(p, "dense_backward_weight").effects.iter_mut().filter(|(e, _)| *e == Effect::Overwrite).for_each(|(e, _)| *e = Effect::Update);
+        first(p, "dense_backward_weight")
+            .effects
+            .iter_mut()
+            .filter(|(e, _)| *e == Effect::Overwrite)
+            .for_each(|(e, _)| *e = Effect::Update);
     });
 }
 
@@ -389,11 +393,15 @@ fn writes_of_one_dispatch_that_overlap_are_caught() {
         (slice.first, slice.len) = (slice.first + slice.len - 1, 1);
         dispatch.effects.push((e, slice));
     });
-    // A write into what other workgroups read.
-    caught("and one of the two is written", |p| {
-        let slice = *effect(first(p, "dense_backward_weight"), Effect::Overwrite);
-        first(p, "dense_backward_weight").effects.push((Effect::Read, Slice { len: 1, ..slice }));
-    });
+    // A write into what other workgroups read, of its end and of its beginning.
+    for (before, after) in [(0, 1), (1, 2)] {
+        caught("and one of the two is written", |p| {
+            let dispatch = first(p, "dense_backward_weight");
+            let written = dispatch.effects.iter().filter(|(e, _)| *e == Effect::Overwrite);
+            let slice = written.map(|(_, s)| *s).nth(1).unwrap();
+            dispatch.effects.push((Effect::Read, Slice { first: slice.first - before, len: after, ..slice }));
+        });
+    }
 }
 
 #[test]
@@ -452,7 +460,9 @@ static UNREADABLE: Kernel = Kernel { name: "unreadable", source: "fn unreadable(
 #[test]
 fn a_kernel_beyond_the_limits_is_caught() {
     let said = broken(|p| first(p, "adam").kernel = &GREEDY);
-    for words in ["9 storage bindings, at most 8", "20000 bytes of workgroup memory, at most 16384", "512 invocations a workgroup, at most 256"] {
+    for words in
+        ["9 storage bindings, at most 8", "20000 bytes of workgroup memory, at most 16384", "512 invocations a workgroup, at most 256"]
+    {
         assert!(said.contains(words), "expected: {words}\nfound: {said}");
     }
     caught("shaders/unreadable.wgsl:1", |p| first(p, "adam").kernel = &UNREADABLE);
@@ -468,8 +478,6 @@ fn every_violation_of_a_schedule_is_listed_in_order() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "schedule \"train\" breaks 2 laws:", "{said}");
     assert!(lines.len() == 3 && lines[1].contains("gather_rows") && lines[2].contains("adam"), "{said}");
-    let program = plain().build().program;
-    assert!(program.schedules.iter().all(|s| violations(&program, s).is_empty()));
 }
 
 // Effects are honest: what a dispatch states is what its twin does.
@@ -594,7 +602,8 @@ fn lies(case: &Case, built: &Built, schedule: usize, rows: usize) -> Option<Stri
     let given = mask(program, program.schedules[schedule].given.iter());
     let mut image = poisoned(program, &snapshot(&engine), &given, POISONS[0]);
     // Tables and flags are bound whole and without effects.
-    let tables: Vec<Slice> = (0..program.buffers.len()).map(Buffer).filter(|b| !program.buffers[b.0].initial.is_empty()).map(|b| program.whole(b)).collect();
+    let tables: Vec<Slice> =
+        (0..program.buffers.len()).map(Buffer).filter(|b| !program.buffers[b.0].initial.is_empty()).map(|b| program.whole(b)).collect();
     for (number, dispatch) in dispatches.iter().enumerate() {
         let of = |not: Effect| dispatch.effects.iter().filter(move |(e, _)| *e != not).map(|(_, s)| s);
         let (read, written) = (mask(program, of(Effect::Overwrite).chain(&tables)), mask(program, of(Effect::Read)));
@@ -697,7 +706,10 @@ fn the_table_shows_every_dispatch_in_columns() {
     let column = |line: &str, word: &str| line.chars().count() - line.split(word).last().unwrap().chars().count() - word.chars().count();
     assert_eq!(column(lines[1], "kernel"), column(lines[2], "gather_rows"), "{text}");
     assert!(lines[2].contains("features of train; labels of train; order → activations, even; labels"), "{text}");
-    assert!(lines.last().unwrap().contains("gradients; decay; metrics; first moment; second moment; parameters → first moment; "), "{text}");
+    assert!(
+        lines.last().unwrap().contains("gradients; decay; metrics; first moment; second moment; parameters → first moment; "),
+        "{text}"
+    );
     assert!(lines.iter().all(|l| !l.ends_with(' ')));
 }
 

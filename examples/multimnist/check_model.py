@@ -1,9 +1,10 @@
 """Loads a tandem model into PyTorch and compares its logits with those that tandem wrote.
 
-python3 check_model.py MODEL_DIR PREDICTIONS.csv INPUTS.csv
+python3 check_model.py MODEL_DIR PREDICTIONS.csv INPUTS
 
-MODEL_DIR holds model.safetensors and config.json; where it also holds a schema.json with columns, these are picked from INPUTS.csv and
-scaled, otherwise every column of INPUTS.csv is fed as it is. PREDICTIONS.csv has a column TASK:logit:CLASS per logit.
+MODEL_DIR holds model.safetensors and config.json; where it also holds a schema.json with columns, these are picked from INPUTS, a CSV file,
+and scaled, otherwise every column is fed as it is. Where the schema says images, INPUTS is an IDX file, and a random partner is laid over
+each image if the model was trained on such. PREDICTIONS.csv has a column TASK:logit:CLASS per logit.
 Needs torch, numpy and safetensors. PyTorch itself refuses a few names for modules, those with a dot among them.
 """
 import csv
@@ -55,13 +56,47 @@ def read_csv(path):
 
 
 def read_inputs(path, schema):
-    """Features [N, I], scaled as the schema says: (x - offset) * factor."""
+    """Features [N, I], scaled as the schema says: (x - offset) * factor for columns."""
+    if schema.exists() and json.loads(schema.read_text())["input"]["kind"] == "image":
+        return read_images(path, json.loads(schema.read_text())["input"])
     table = read_csv(path)
     columns = [{"name": name, "offset": 0, "factor": 1} for name in table]
     if schema.exists():
         columns = json.loads(schema.read_text())["input"].get("columns", columns)
     x = [(np.array(table[c["name"]], np.float64) - c["offset"]) * c["factor"] for c in columns]
     return torch.tensor(np.stack(x, axis=1).astype(np.float32))
+
+
+def partner(n, seed, part, index):
+    """The image that is laid over image `index`: tandem's counter-keyed generator, SplitMix64's finaliser once per word."""
+    mask, golden = 2**64 - 1, 0x9E3779B97F4A7C15
+
+    def mix(z):
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+        return z ^ z >> 31
+
+    h = mix(seed + golden & mask)
+    for word in [5, part, index]:  # 5: partners of overlays
+        h = mix((h + golden & mask) ^ mix(word + golden & mask))
+    return h * n >> 64
+
+
+def read_images(path, image):
+    """Features [N, H * W] of the images of an IDX file, laid over each other as tandem does for `--data`: as those of a test part, 2."""
+    raw = pathlib.Path(path).read_bytes()
+    magic, n, height, width = np.frombuffer(raw, ">u4", 4).tolist()
+    if magic != 0x803:
+        sys.exit(f"{path}: not an IDX file of images")
+    x = np.frombuffer(raw, np.uint8, offset=16).reshape(n, height, width)
+    if image["overlay"] is not None:
+        shift, seed = image["overlay"]
+        canvas = np.zeros((n, height + shift, width + shift), np.uint8)
+        canvas[:, :height, :width] = x
+        under = canvas[:, shift:, shift:]
+        np.maximum(under, x[[partner(n, seed, 2, k) for k in range(n)]], out=under)
+        x = canvas
+    return torch.tensor(x.reshape(n, -1).astype(np.float32) * np.float32(image["scale"]))
 
 
 def main():

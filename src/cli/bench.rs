@@ -71,7 +71,9 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
         What::Step { inputs, trunk, classes, batch, rows, coupling, steps } => {
             let (trunk, classes) = (sizes("--trunk", trunk)?, sizes("--classes", classes)?);
             if classes.is_empty() || classes.iter().any(|c| *c < 2) {
-                return Err(Fault::new(Exit::Usage, "--classes: at least one head, at least two classes each").hint("--classes 10,10").into());
+                return Err(Fault::new(Exit::Usage, "--classes: at least one head, at least two classes each")
+                    .hint("--classes 10,10")
+                    .into());
             }
             let coupling = (coupling != "none").then(|| coupling.clone());
             let rows = (*rows).max(*batch);
@@ -86,7 +88,9 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
             if console.json {
                 return console.result_json(&json!(report));
             }
-            let line = |name: &str, p: &bench::ProductReport| format!("{name} {:>10.3} ms {:>10.2} GFLOP/s, largest error {:.2e}\n", p.ms, p.gflop_per_s, p.max_error);
+            let line = |name: &str, p: &bench::ProductReport| {
+                format!("{name} {:>10.3} ms {:>10.2} GFLOP/s, largest error {:.2e}\n", p.ms, p.gflop_per_s, p.max_error)
+            };
             let lines = line("A·B  (NN)", &report.nn) + &line("A·Bᵀ (NT)", &report.nt) + &line("Aᵀ·B (TN)", &report.tn);
             console.result(&format!("{} ({}): {m}×{n}×{k}\n{lines}", report.adapter, report.driver))
         }

@@ -53,7 +53,7 @@ impl Console {
 
     /// What the run computes on; software is said aloud.
     pub(super) fn machine(&self, machine: &Machine) {
-        self.detail(&format!("adapter: {}", machine.describe()));
+        self.note(&format!("adapter: {}", machine.describe()));
         if let Machine::Device(gpu) = machine
             && gpu.entry.class == crate::kernels::tuning::Class::Software
         {

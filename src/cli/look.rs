@@ -58,7 +58,12 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
         let mark = if e.index == chosen.entry.index { '*' } else { ' ' };
         text += &format!("{mark} {} {} ({}, {}, {})\n", e.index, e.name, e.class, e.backend, e.driver);
         let mib = |bytes: u64| bytes >> 20;
-        text += &format!("      storage binding {} MiB, buffer {} MiB, {} storage bindings, ", mib(e.binding_bytes), mib(e.buffer_bytes), e.storage_bindings);
+        text += &format!(
+            "      storage binding {} MiB, buffer {} MiB, {} storage bindings, ",
+            mib(e.binding_bytes),
+            mib(e.buffer_bytes),
+            e.storage_bindings
+        );
         text += &format!("workgroup memory {} KiB, {} invocations, ", e.workgroup_bytes >> 10, e.invocations);
         text += &format!("subgroups {}..{}; {}\n", e.subgroup[0], e.subgroup[1], e.features.join(", "));
     }
@@ -99,7 +104,11 @@ fn report(gpu: &Gpu, verdicts: &[doctor::Verdict], seconds: f64) -> String {
     text += &format!("{:30} {:>10} {:>10} {:>8} {:>6}\n", "kernel", "dispatches", "elements", "worst", "bound");
     for v in verdicts {
         if v.dispatches == 0 {
-            text += &format!("{:30} not on this adapter: {}\n", v.kernel.name, if v.kernel.subgroups { "no subgroups of 8 lanes" } else { "no case" });
+            text += &format!(
+                "{:30} not on this adapter: {}\n",
+                v.kernel.name,
+                if v.kernel.subgroups { "no subgroups of 8 lanes" } else { "no case" }
+            );
             continue;
         }
         let state = v.failure.as_ref().map_or("ok".to_string(), |f| format!("FAILED: {f}"));

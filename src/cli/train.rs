@@ -47,6 +47,7 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     let begun = Instant::now();
     let parts = load(&config.data, &config.tasks)?;
     let plan = Plan::new(config, parts)?;
+    file::check_savable(&plan.network)?;
     let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
@@ -77,7 +78,10 @@ fn environment(plan: &Plan, machine: &Machine) -> Value {
     let tuning = machine.tuning();
     let kernels = [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name);
     let (adapter, limits) = match machine {
-        Machine::Device(gpu) => (json!(gpu.entry), json!({"storage_binding_bytes": gpu.limits.max_storage_buffer_binding_size, "buffer_bytes": gpu.limits.max_buffer_size})),
+        Machine::Device(gpu) => (
+            json!(gpu.entry),
+            json!({"storage_binding_bytes": gpu.limits.max_storage_buffer_binding_size, "buffer_bytes": gpu.limits.max_buffer_size}),
+        ),
         Machine::Reference => (json!("reference"), Value::Null),
     };
     let hashes: serde_json::Map<String, Value> = plan.parts.hashes.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
@@ -97,12 +101,14 @@ struct Watch<'a> {
     bar: ProgressBar,
     begun: Instant,
     latest: Vec<Point>,
+    /// Whether there is a point that no line has told of yet.
+    fresh: bool,
 }
 
 impl<'a> Watch<'a> {
     fn new(plan: &'a Plan, directory: &'a mut RunDirectory, console: &'a Console, signals: Signals) -> Watch<'a> {
         let bar = console.bar(plan.total_steps);
-        Watch { plan, directory, console, signals, bar, begun: Instant::now(), latest: Vec::new() }
+        Watch { plan, directory, console, signals, bar, begun: Instant::now(), latest: Vec::new(), fresh: false }
     }
 
     fn rate(&self, steps: u64) -> f64 {
@@ -143,6 +149,7 @@ impl Observer for Watch<'_> {
         self.directory.point(point)?;
         self.latest.retain(|p| p.split != point.split);
         self.latest.push(point.clone());
+        self.fresh = true;
         Ok(())
     }
 
@@ -151,10 +158,12 @@ impl Observer for Watch<'_> {
     }
 
     fn end_epoch(&mut self) -> Result<()> {
-        let line = self.line();
-        self.directory.log(&line)?;
-        if self.console.progress() == Progress::Plain {
-            self.console.note(&line);
+        if std::mem::take(&mut self.fresh) {
+            let line = self.line();
+            self.directory.log(&line)?;
+            if self.console.progress() == Progress::Plain {
+                self.console.note(&line);
+            }
         }
         self.directory.end_epoch()
     }
@@ -173,13 +182,13 @@ fn finish(
     console: &Console,
 ) -> Result<Option<Exit>> {
     let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
-    directory.save_last(network, layout, schema, &outcome.last)?;
-    if !matches!(outcome.ended, Ended::NotFinite(_)) {
-        directory.save_model(network, layout, schema, &outcome.best)?;
-    }
+    let saved = directory.save_last(network, layout, schema, &outcome.last);
     if let Ended::NotFinite(fault) = outcome.ended {
+        // The cause matters more than what could not be saved because of it.
         return Err(fault.into());
     }
+    saved?;
+    directory.save_model(network, layout, schema, &outcome.best)?;
     if console.json {
         console.result_json(&summary(plan, directory, &outcome, points))?;
     } else {
@@ -187,7 +196,11 @@ fn finish(
     }
     match outcome.ended {
         Ended::Stopped => {
-            console.note(&format!("stopped by a signal after step {}; what was learned is in {}", outcome.steps, directory.path().join("last").display()));
+            console.note(&format!(
+                "stopped by a signal after step {}; what was learned is in {}",
+                outcome.steps,
+                directory.path().join("last").display()
+            ));
             Ok(Some(signals.arrived().unwrap_or(Exit::Interrupted)))
         }
         _ => Ok(None),

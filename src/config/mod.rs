@@ -1,4 +1,4 @@
-//! The validated settings of a run, made by [`read`] and turned back into text by [`write`]: nothing after this is left unchecked.
+//! The validated settings of a run, made by [`read`] and turned back into text by [`mod@write`]: nothing after this is left unchecked.
 
 pub mod read;
 mod words;
@@ -60,9 +60,9 @@ pub enum Source {
     Csv(PathBuf),
     /// IDX images with IDX labels (MNIST format, plain or gzip).
     Idx {
-        /// Images, `u8`, [N, H, W].
+        /// Images, `u8`, `[N, H, W]`.
         images: PathBuf,
-        /// Labels, `u8`, [N].
+        /// Labels, `u8`, `[N]`.
         labels: PathBuf,
     },
     /// A built-in set by name; today `digits-overlay`.

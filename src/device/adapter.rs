@@ -160,7 +160,9 @@ fn pick(wish: &Wish, entries: &[Entry]) -> Result<(usize, String)> {
     let best = entries.iter().min_by_key(|e| rank(e, low_power)).map_or(0, |e| e.index);
     let reason = match entries.len() {
         1 => "it is the only one".to_string(),
-        n => format!("of {n} it comes first: dedicated, then integrated, then software{}", if low_power { " (low power asked)" } else { "" }),
+        n => {
+            format!("of {n} it comes first: dedicated, then integrated, then software{}", if low_power { " (low power asked)" } else { "" })
+        }
     };
     Ok((best, reason))
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::adapter::{Chosen, Entry, Wish, choose};
+use super::pipeline::Pipeline;
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::Tuning;
 
@@ -34,6 +35,8 @@ pub struct Gpu {
     /// Limits that were granted.
     pub limits: wgpu::Limits,
     sink: Arc<Mutex<Sink>>,
+    /// Kernels compiled so far.
+    pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
 }
 
 impl Gpu {
@@ -54,7 +57,7 @@ impl Gpu {
         })?;
         let sink = Arc::new(Mutex::new(Sink::default()));
         watch(&device, &sink);
-        Ok(Gpu { device, queue, entry, reason, limits, sink })
+        Ok(Gpu { device, queue, entry, reason, limits, sink, pipelines: Arc::default() })
     }
 
     /// An error if the device was lost or an error went uncaught since it was opened.
@@ -65,7 +68,9 @@ impl Gpu {
             return Err(fault.hint("nothing half-written was kept; run again, or try another adapter").into());
         }
         if let Some(error) = &sink.error {
-            return Err(Fault::new(Exit::Internal, format!("{}: {error}", self.entry.name)).hint("run tandem doctor on this adapter").into());
+            return Err(Fault::new(Exit::Internal, format!("{}: {error}", self.entry.name))
+                .hint("run tandem doctor on this adapter")
+                .into());
         }
         Ok(())
     }

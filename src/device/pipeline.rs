@@ -1,22 +1,46 @@
 //! From a kernel's signature to its pipeline.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 
 use super::Gpu;
 use crate::kernels::Kernel;
 use crate::kernels::signature::{Access, Signature};
+use crate::schedule::Dispatch;
 
 /// A compiled kernel.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    pub kernel: &'static Kernel,
+    kernel: &'static Kernel,
+    constants: Vec<(&'static str, f64)>,
+    source: String,
     pub signature: Signature,
     pub layout: wgpu::BindGroupLayout,
     pub pipeline: wgpu::ComputePipeline,
 }
 
-/// Compiles a kernel from `source` (its file with the prelude, or a mutant of it).
-pub(super) fn compile(gpu: &Gpu, kernel: &'static Kernel, source: &str) -> Result<Pipeline> {
+impl Pipeline {
+    /// Whether a dispatch runs on it: same kernel, same constants.
+    pub(super) fn is_for(&self, dispatch: &Dispatch) -> bool {
+        self.kernel.name == dispatch.kernel.name && self.constants == dispatch.constants
+    }
+}
+
+/// The pipeline of a dispatch, compiled once a device however many programs use it.
+pub(super) fn pipeline(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Arc<Pipeline>> {
+    let mut made = gpu.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(found) = made.iter().find(|p| p.is_for(dispatch) && p.source == source) {
+        return Ok(Arc::clone(found));
+    }
+    let new = Arc::new(compile(gpu, dispatch, source)?);
+    made.push(Arc::clone(&new));
+    Ok(new)
+}
+
+/// Compiles the kernel of a dispatch from `source` (its file with the prelude, or a mutant of it).
+fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
+    let (kernel, constants) = (dispatch.kernel, dispatch.constants.clone());
     let signature = Signature::of_source(kernel, source)?;
     let entries: Vec<_> = signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
     gpu.scoped(&format!("kernel {}", kernel.name), 0, |device| {
@@ -33,10 +57,10 @@ pub(super) fn compile(gpu: &Gpu, kernel: &'static Kernel, source: &str) -> Resul
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some(kernel.name),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
             cache: None,
         });
-        Pipeline { kernel, signature, layout, pipeline }
+        Pipeline { kernel, constants: constants.clone(), source: source.into(), signature, layout, pipeline }
     })
     .with_context(|| format!("shaders/{}.wgsl", kernel.name))
 }

@@ -8,13 +8,11 @@ use anyhow::{Result, anyhow, ensure};
 use wgpu::BufferUsages;
 
 use super::Gpu;
-use super::pipeline::{Pipeline, compile};
+use super::pipeline::{Pipeline, pipeline};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
 use crate::kernels::signature::Access;
-use crate::schedule::{
-    Buffer, Dispatch, Engine, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite,
-};
+use crate::schedule::{Buffer, Dispatch, Engine, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite};
 
 /// Distance of entries in uniform tables: the alignment that every adapter grants.
 const SLOT: u64 = 256;
@@ -48,7 +46,7 @@ struct Flight {
 pub struct Session {
     gpu: Gpu,
     program: Program,
-    pipelines: Vec<Pipeline>,
+    pipelines: Vec<Arc<Pipeline>>,
     buffers: Vec<wgpu::Buffer>,
     schedules: Vec<Vec<Recorded>>,
     steps: wgpu::Buffer,
@@ -68,13 +66,15 @@ impl Session {
     /// The same with other text for the kernels: tests run mutants of them.
     #[doc(hidden)]
     pub fn with_sources(gpu: Gpu, program: Program, source: impl Fn(&crate::kernels::Kernel) -> String) -> Result<Session> {
-        let mut pipelines: Vec<Pipeline> = Vec::new();
+        let mut pipelines: Vec<Arc<Pipeline>> = Vec::new();
         for dispatch in program.schedules.iter().flat_map(|s| &s.dispatches) {
-            if !pipelines.iter().any(|p| p.kernel.name == dispatch.kernel.name) {
-                pipelines.push(compile(&gpu, dispatch.kernel, &source(dispatch.kernel))?);
+            if !pipelines.iter().any(|p| p.is_for(dispatch)) {
+                pipelines.push(pipeline(&gpu, dispatch, &source(dispatch.kernel))?);
             }
         }
-        let buffers = program.buffers.iter().map(|b| storage(&gpu, &b.name, 4 * b.len as u64)).collect::<Result<Vec<_>>>()?;
+        // Whole vec4s, as some kernels bind them.
+        let buffers =
+            program.buffers.iter().map(|b| storage(&gpu, &b.name, 4 * b.len.next_multiple_of(4) as u64)).collect::<Result<Vec<_>>>()?;
         let steps = buffer(&gpu, "step table", SLOTS as u64 * SLOT, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
         let schedules = record(&gpu, &program, &pipelines, &buffers, &steps)?;
         let mut session = Session {
@@ -153,7 +153,7 @@ impl Session {
         let metrics = &self.buffers[self.program.metrics_buffer.0];
         let flags = &self.buffers[self.program.flags_buffer.0];
         encoder.copy_buffer_to_buffer(metrics, 0, staging, 0, rows);
-        encoder.copy_buffer_to_buffer(flags, 0, staging, 4 * self.metrics_words() as u64, flags.size());
+        encoder.copy_buffer_to_buffer(flags, 0, staging, 4 * self.metrics_words() as u64, 4 * (1 + self.program.flags.len() as u64));
         encoder.finish()
     }
 
@@ -280,7 +280,7 @@ fn storage(gpu: &Gpu, name: &str, bytes: u64) -> Result<wgpu::Buffer> {
 fn record(
     gpu: &Gpu,
     program: &Program,
-    pipelines: &[Pipeline],
+    pipelines: &[Arc<Pipeline>],
     buffers: &[wgpu::Buffer],
     steps: &wgpu::Buffer,
 ) -> Result<Vec<Vec<Recorded>>> {
@@ -303,16 +303,17 @@ fn record(
 fn record_one(
     gpu: &Gpu,
     dispatch: &Dispatch,
-    pipelines: &[Pipeline],
+    pipelines: &[Arc<Pipeline>],
     buffers: &[wgpu::Buffer],
     table: &wgpu::Buffer,
     slot: u64,
     steps: &wgpu::Buffer,
 ) -> Result<Recorded> {
-    let found = pipelines.iter().position(|p| p.kernel.name == dispatch.kernel.name);
+    let found = pipelines.iter().position(|p| p.is_for(dispatch));
     let pipeline = found.ok_or_else(|| anyhow!("kernel {} was not compiled", dispatch.kernel.name))?;
     let signature = &pipelines[pipeline].signature;
-    let uniform = |buffer, offset| wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: std::num::NonZero::new(SLOT) });
+    let uniform =
+        |buffer, offset| wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: std::num::NonZero::new(SLOT) });
     let mut entries = Vec::new();
     for b in &signature.bindings {
         let resource = match b.access {
@@ -355,4 +356,3 @@ fn read(staging: &wgpu::Buffer, mapped: &AtomicU8) -> Result<Vec<u32>> {
     staging.unmap();
     Ok(words)
 }
-

@@ -32,7 +32,7 @@ words! {
         root_correction: f32, key_low: u32, key_high: u32 }
     /// One dense layer.
     "Dense" Dense { inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32, delta: u32,
-        delta_arena: u32, activation: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
+        delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
         weight_tile: u32, z_flag: u32, gradient_flag: u32 }
     /// One task's output layer.
     "Head" Head { classes: u32, logits: u32, weight: f32 }
@@ -49,7 +49,7 @@ words! {
     "Params" GatherRows { rows: u32, chunk_first: u32, width: u32, tasks: u32, target_x: u32, segment_first: u32, segment_rows: u32,
         shuffled: u32, bytes: u32, scale: f32, fill: u32 }
     /// Parameters of `dense_forward`.
-    "Params" DenseForward { rows: u32, chunk_first: u32, first_layer: u32, layers: u32, training: u32 }
+    "Params" DenseForward { rows: u32, chunk_first: u32, first_layer: u32, layers: u32 }
     /// Parameters of `dense_backward_input`.
     "Params" DenseBackwardInput { rows: u32, first_destination: u32, destinations: u32 }
     /// Parameters of `dense_backward_weight`.

@@ -107,7 +107,8 @@ fn binding(kernel: &Kernel, module: &naga::Module, variable: &naga::GlobalVariab
 fn check_structures(kernel: &Kernel, module: &naga::Module) -> Result<()> {
     for (_, kind) in module.types.iter() {
         let (Some(name), TypeInner::Struct { members, .. }) = (kind.name.as_deref(), &kind.inner) else { continue };
-        let expected = if name == "Params" { kernel.params } else { shared(name).ok_or_else(|| anyhow!("structure {name} has no Rust twin"))? };
+        let expected =
+            if name == "Params" { kernel.params } else { shared(name).ok_or_else(|| anyhow!("structure {name} has no Rust twin"))? };
         let found: Vec<(String, String)> =
             members.iter().map(|m| (m.name.clone().unwrap_or_default(), scalar(&module.types[m.ty].inner))).collect();
         let same = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.0 == e.0 && f.1 == e.1);

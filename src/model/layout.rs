@@ -12,7 +12,7 @@ pub const ALIGN: usize = 64;
 pub struct Block {
     /// Name in `model.safetensors`, e.g. `trunk.0.weight`.
     pub name: String,
-    /// [out, in] or [out].
+    /// `[out, in]` or `[out]`.
     pub shape: Vec<usize>,
     /// First element in the arena.
     pub offset: usize,

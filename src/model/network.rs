@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Activation, Config, Init, Task, TaskKind};
 use crate::data::Schema;
+use crate::fault::Fault;
 
 /// A shared trunk with several heads; `config.json` of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +65,12 @@ impl Head {
 impl Network {
     /// The network of a configuration for data of a schema.
     pub fn new(config: &Config, schema: &Schema) -> Result<Network> {
+        let same = config.tasks.len() == schema.targets.len() && config.tasks.iter().zip(&schema.targets).all(|(t, s)| t.name == s.task);
+        if !same {
+            let names: Vec<&str> = schema.targets.iter().map(|t| t.task.as_str()).collect();
+            let message = format!("the configuration's tasks are not those of the data: {}", names.join(", "));
+            return Err(Fault::config("task", message).hint("name the same tasks in the same order").into());
+        }
         let trunk = Trunk { layers: config.trunk.layers.clone(), activation: config.trunk.activation, dropout: config.trunk.dropout };
         let tasks = config.tasks.iter().zip(&schema.targets).map(|(task, target)| head(task, &target.classes)).collect();
         Ok(Network { inputs: schema.input.width(), trunk, tasks })

@@ -9,9 +9,7 @@ use std::cell::{Ref, RefCell, RefMut};
 use anyhow::{Result, ensure};
 
 use crate::kernels::params::{Step, Words};
-use crate::schedule::{
-    Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite,
-};
+use crate::schedule::{Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite};
 use real::Real;
 
 /// Contents of a buffer.
@@ -86,6 +84,11 @@ impl<'a, T: Real> Arguments<'a, T> {
     /// The kernel's parameters.
     pub(crate) fn params<P: Words>(&self) -> P {
         bytemuck::cast_slice(&self.dispatch.params)[0]
+    }
+
+    /// A pipeline-overridable constant; 0 where the dispatch does not set it.
+    pub(crate) fn constant(&self, name: &str) -> u32 {
+        self.dispatch.constants.iter().find(|(n, _)| *n == name).map_or(0, |(_, value)| *value as u32)
     }
 
     /// The step.

@@ -123,8 +123,8 @@ fn dense_forward<T: Real>(a: &Arguments<T>) {
                     y[layer.y as usize + place] = z;
                     continue;
                 }
-                let (mut value, mut slope) = activate(layer.activation, z);
-                if p.training == 1 && layer.dropout_threshold > 0 {
+                let (mut value, mut slope) = activate(a.constant("ACTIVATION"), z);
+                if a.constant("DROPOUT") == 1 {
                     let h = hash([o as u32, p.chunk_first + r as u32, layer.layer ^ step.key_low, step.key_high]);
                     let factor = if h < layer.dropout_threshold { T::of(0.0) } else { T::from(layer.dropout_scale) };
                     (value, slope) = (value * factor, slope * factor);

@@ -433,5 +433,8 @@ pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> F
 
 /// Order in which values are made within a step: the first cause is named.
 fn rank(tensor: &str) -> usize {
-    ["pre-activation", "loss", "agreement", "gradient of", "soft_sharing", "gradient norm"].iter().position(|k| tensor.starts_with(k)).unwrap_or(6)
+    ["pre-activation", "loss", "agreement", "gradient of", "soft_sharing", "gradient norm"]
+        .iter()
+        .position(|k| tensor.starts_with(k))
+        .unwrap_or(6)
 }

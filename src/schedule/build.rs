@@ -179,7 +179,10 @@ const EVALUATE_ROWS: usize = 512;
 
 /// Most rows of a chunk: every arena fits a binding, no dispatch is too long.
 pub fn chunk_limit(network: &Network, layout: &Layout, tuning: &Tuning) -> Result<usize> {
-    let per_row = Plan::elements_per_row(network, layout, tuning);
+    let tasks = network.tasks.len();
+    // Partials: a loss and a hit a task, a value a coupled pair.
+    let partials = 2 * tasks + tasks * tasks.saturating_sub(1) / 2;
+    let per_row = Plan::elements_per_row(network, layout, tuning).max(partials);
     let by_binding = (tuning.binding_bytes / 4) as usize / per_row.max(1);
     let flop = Plan::new(network, layout, tuning, 1).flop_per_row().max(1);
     let by_time = usize::try_from(tuning.flop_per_dispatch / flop).unwrap_or(usize::MAX).max(32);
@@ -189,7 +192,8 @@ pub fn chunk_limit(network: &Network, layout: &Layout, tuning: &Tuning) -> Resul
         return Err(Fault::new(Exit::Unavailable, message).hint("use narrower layers, or another adapter (see tandem devices)").into());
     }
     let limit = by_binding.min(by_time).min(65_535 * 32);
-    Ok(if limit >= 32 { limit / 32 * 32 } else { limit })
+    // Whole tiles; of tiny limits at least whole vec4s.
+    Ok([32, 4].into_iter().find(|n| limit >= *n).map_or(limit, |n| limit / n * n))
 }
 
 /// Builds the program.
@@ -198,7 +202,9 @@ pub fn build(request: &Request) -> Result<Built> {
     let batch = if request.optimizer.is_some() { request.batch } else { 1 };
     let longest = request.parts.iter().map(|p| p.rows).max().unwrap_or(1);
     let evaluate_rows = EVALUATE_ROWS.max(batch).min(limit).min(longest).max(1);
-    let capacity = batch.min(limit).max(evaluate_rows);
+    let rows = batch.min(limit).max(evaluate_rows);
+    // Whole vec4s of rows, so that blocks of activations begin where a vec4 does.
+    let capacity = if limit >= 4 { rows.next_multiple_of(4) } else { rows };
     let mut builder = Builder::new(request, capacity);
     builder.place_data(request);
     let tables = builder.place_couplings();
@@ -276,7 +282,8 @@ impl<'a> Builder<'a> {
             for first in (0..shape.rows.max(1)).step_by(most) {
                 let rows = most.min(shape.rows - first);
                 let words = (rows as u64 * row_bytes).div_ceil(4) as usize;
-                let name = |what: &str| format!("{what} of {}{}", shape.name, if first > 0 { format!(" from {first}") } else { String::new() });
+                let name =
+                    |what: &str| format!("{what} of {}{}", shape.name, if first > 0 { format!(" from {first}") } else { String::new() });
                 let features = spec(&mut self.program, &name("features"), words, Kind::U32, Vec::new());
                 let labels = spec(&mut self.program, &name("labels"), rows * tasks, Kind::U32, Vec::new());
                 segments.push(Segment { first, rows, features, labels });
@@ -466,7 +473,6 @@ impl<'a> Builder<'a> {
             chunk_first: chunk.first as u32,
             first_layer: group.first as u32,
             layers: group.count as u32,
-            training: u32::from(training),
         };
         let x = b.activations[usize::from(group.reads_odd)];
         let y = match group.writes {
@@ -485,6 +491,8 @@ impl<'a> Builder<'a> {
             .reads(slices(x, inputs))
             .reads(slices(b.parameters, weights))
             .overwrites(slices(y, outputs.chain(slopes)))
+            .constant("ACTIVATION", f64::from(group.activation))
+            .constant("DROPOUT", f64::from(u8::from(training && layers.iter().any(|d| d.dropout_threshold > 0))))
             .flop(layers.iter().map(|d| product(d, rows)).sum())
     }
 
@@ -502,11 +510,8 @@ impl<'a> Builder<'a> {
     fn backward_input(&self, group: &BackwardGroup, chunk: Chunk) -> Dispatch {
         let (b, plan, tuning, rows) = (&self.scene.buffers, &self.scene.plan, self.scene.tuning, chunk.rows);
         let destinations = &plan.destinations[group.first..group.first + group.count];
-        let parameters = params::DenseBackwardInput {
-            rows: rows as u32,
-            first_destination: group.first as u32,
-            destinations: group.count as u32,
-        };
+        let parameters =
+            params::DenseBackwardInput { rows: rows as u32, first_destination: group.first as u32, destinations: group.count as u32 };
         let (here, next) = (usize::from(group.odd), usize::from(!group.odd));
         let sources = || destinations.iter().flat_map(|d| &plan.layers[d.first_source as usize..][..d.sources as usize]);
         let deltas = |logits: bool| {
@@ -579,7 +584,7 @@ impl<'a> Builder<'a> {
         let stride = self.program.metrics_stride() as u32;
         let norm_metric = 1 + self.program.metrics.iter().position(|m| *m == MetricKind::SquaredNorm).unwrap_or(0) as u32;
         let clip_norm = optimizer.clip_norm as f32;
-        let grid = folded((count / ALIGN) as u32);
+        let grid = folded((count / 4).div_ceil(64) as u32);
         let count = count as u32;
         let (dispatch, moments) = match optimizer.kind {
             OptimizerKind::Sgd { momentum, nesterov } => {
@@ -607,7 +612,13 @@ impl<'a> Builder<'a> {
         let changed = moments.iter().map(|(_, m)| *m).chain([b.parameters]).map(|m| self.program.whole(m)).collect::<Vec<_>>();
         let norm = if optimizer.clip_norm > 0.0 { vec![self.program.whole(b.metrics)] } else { Vec::new() };
         dispatch
-            .bind([("parameters", b.parameters), ("gradients", b.gradients), ("decay", b.decay), ("metrics", b.metrics), ("flags", b.flags)])
+            .bind([
+                ("parameters", b.parameters),
+                ("gradients", b.gradients),
+                ("decay", b.decay),
+                ("metrics", b.metrics),
+                ("flags", b.flags),
+            ])
             .bind(moments)
             .reads([self.program.whole(b.gradients)])
             .reads([self.program.whole(b.decay)])
@@ -698,7 +709,8 @@ fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
     let names = |&l: &usize| {
         let layer = &request.layout.layers[l];
         let task = layer.task.map(|t| request.network.tasks[t].name.clone());
-        [format!("pre-activation of {}", layer.name), format!("gradient of {}", layer.name)].map(|tensor| Flag { tensor, task: task.clone() })
+        [format!("pre-activation of {}", layer.name), format!("gradient of {}", layer.name)]
+            .map(|tensor| Flag { tensor, task: task.clone() })
     };
     plan.order.iter().flat_map(names).collect()
 }

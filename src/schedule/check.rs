@@ -21,16 +21,19 @@ pub const MAX_INVOCATIONS: u32 = 256;
 
 /// Checks all schedules of a program; the error lists every violation of the first one that has any.
 pub fn check(program: &Program) -> Result<()> {
+    let mut signatures = Signatures::new();
     for schedule in &program.schedules {
-        let found = violations(program, schedule);
+        let found = violations(program, schedule, &mut signatures);
         ensure!(found.is_empty(), "schedule \"{}\" breaks {} laws:\n  {}", schedule.name, found.len(), found.join("\n  "));
     }
     Ok(())
 }
 
+/// Kernels that were read already, by name.
+type Signatures = BTreeMap<&'static str, Result<Signature>>;
+
 /// Every violation in one schedule, a line each.
-pub fn violations(program: &Program, schedule: &Schedule) -> Vec<String> {
-    let mut signatures = BTreeMap::new();
+fn violations(program: &Program, schedule: &Schedule, signatures: &mut Signatures) -> Vec<String> {
     let mut found = ends_inside(program, schedule);
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {
         let signature = signatures.entry(dispatch.kernel.name).or_insert_with(|| Signature::of(dispatch.kernel));

@@ -76,6 +76,8 @@ pub struct Dispatch {
     pub label: String,
     /// The words of its `Params`.
     pub params: Vec<u32>,
+    /// Pipeline-overridable constants of the WGSL, where they are not what the file says.
+    pub constants: Vec<(&'static str, f64)>,
     /// Buffers by binding name; whole buffers, no buffer twice.
     pub bindings: Vec<(&'static str, Buffer)>,
     /// Workgroups.
@@ -90,12 +92,18 @@ impl Dispatch {
     /// A dispatch without bindings, effects or products yet.
     pub fn new<P: Words>(kernel: &'static Kernel, label: impl Into<String>, params: P, grid: [u32; 3]) -> Dispatch {
         let params = bytemuck::cast_slice(std::slice::from_ref(&params)).to_vec();
-        Dispatch { kernel, label: label.into(), params, bindings: Vec::new(), grid, effects: Vec::new(), flop: 0 }
+        Dispatch { kernel, label: label.into(), params, constants: Vec::new(), bindings: Vec::new(), grid, effects: Vec::new(), flop: 0 }
     }
 
     /// Binds buffers by name.
     pub fn bind(mut self, bindings: impl IntoIterator<Item = (&'static str, Buffer)>) -> Dispatch {
         self.bindings.extend(bindings);
+        self
+    }
+
+    /// Sets a pipeline-overridable constant.
+    pub fn constant(mut self, name: &'static str, value: f64) -> Dispatch {
+        self.constants.push((name, value));
         self
     }
 

@@ -1,7 +1,7 @@
 //! Where everything of a step lies and which layers run together: the tables that grouped kernels read.
 //!
 //! Layers stand in the order of their level: the trunk, then the first layers of all heads, then their second layers, …; within a level
-//! hidden layers before output layers. So each forward dispatch is a run of the table, and so are the layers that read one activation.
+//! hidden layers before output layers, layers of one activation together. So each forward dispatch is a run of the table, and so are the layers that read one activation.
 //! Activations lie in two arenas by the parity of their level: a kernel reads one and writes the other.
 
 use super::{Buffer, Effect, Slice};
@@ -37,6 +37,8 @@ pub struct Group {
     pub reads_odd: bool,
     /// Where it writes.
     pub writes: Arena,
+    /// Code of the activation that its layers share.
+    pub activation: u32,
 }
 
 /// Activations whose gradients come from one dispatch.
@@ -84,6 +86,11 @@ fn level(network: &Network, layer: &Layer) -> usize {
     1 + layer.depth + if layer.task.is_some() { network.trunk.layers.len() } else { 0 }
 }
 
+/// Layers of one key run in one forward dispatch.
+fn group_key(network: &Network, layer: &Layer) -> (usize, bool, u32) {
+    (level(network, layer), layer.is_output, activation_code(layer.activation))
+}
+
 /// Dropout rate as a threshold on 32-bit hashes.
 pub fn dropout_threshold(rate: f64) -> u32 {
     (rate * 4_294_967_296.0).round().min(f64::from(u32::MAX)) as u32
@@ -93,7 +100,7 @@ impl Plan {
     /// Plans a network; `flags` are the numbers of the first pre-activation flag and of the first gradient flag, in table order.
     pub fn new(network: &Network, layout: &Layout, tuning: &Tuning, capacity: usize) -> Plan {
         let mut order: Vec<usize> = (0..layout.layers.len()).collect();
-        order.sort_by_key(|&l| (level(network, &layout.layers[l]), layout.layers[l].is_output, l));
+        order.sort_by_key(|&l| (group_key(network, &layout.layers[l]), l));
         let mut plan = Plan {
             capacity,
             layers: Vec::new(),
@@ -132,7 +139,6 @@ impl Plan {
             bias: layout.blocks[layer.weight + 1].offset as u32,
             x: source.map_or(0, |s| self.layers[s].y),
             x_odd: ((level - 1) % 2) as u32,
-            activation: activation_code(layer.activation),
             dropout_threshold: dropout_threshold(layer.dropout),
             dropout_scale: (1.0 / (1.0 - layer.dropout)) as f32,
             layer: place as u32,
@@ -168,14 +174,11 @@ impl Plan {
     }
 
     fn group_forward(&mut self, network: &Network, layout: &Layout) {
-        let key = |place: usize| {
-            let layer = &layout.layers[self.order[place]];
-            (level(network, layer), layer.is_output)
-        };
+        let key = |place: usize| group_key(network, &layout.layers[self.order[place]]);
         let mut first = 0;
         while first < self.order.len() {
             let count = (first..self.order.len()).take_while(|&p| key(p) == key(first)).count();
-            let (level, is_output) = key(first);
+            let (level, is_output, activation) = key(first);
             let layer = &layout.layers[self.order[first]];
             let label = match (layer.task, is_output) {
                 (None, _) => layer.name.clone(),
@@ -183,7 +186,7 @@ impl Plan {
                 (_, false) => format!("towers, layer {} ({count})", layer.depth),
             };
             let writes = if is_output { Arena::Logits } else { [Arena::Even, Arena::Odd][level % 2] };
-            self.forward.push(Group { label, first, count, tiles: 0, reads_odd: level % 2 == 0, writes });
+            self.forward.push(Group { label, first, count, tiles: 0, reads_odd: level % 2 == 0, writes, activation });
             first += count;
         }
     }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Model;
 use crate::fault::{Exit, Fault};
 use crate::model::layout::{Block, Layout};
-use crate::model::network::Network;
+use crate::model::network::{Head, Network};
 
 /// The arena of `layout` with the parameters of `model`, block by block of the same name; the order of the tasks may differ.
 ///
@@ -39,7 +39,7 @@ fn differs(model: &Model, network: &Network, name: &str, found: Option<&Block>, 
 }
 
 fn describe(network: &Network) -> String {
-    let task = |head: &crate::model::network::Head| format!("{} {:?}", head.name, head.widths().collect::<Vec<_>>());
+    let task = |head: &Head| format!("{} {:?}", head.name, head.widths().collect::<Vec<_>>());
     let tasks: Vec<String> = network.tasks.iter().map(task).collect();
     format!("{} inputs, trunk {:?}, tasks {}", network.inputs, network.trunk.layers, tasks.join(", "))
 }

@@ -38,7 +38,11 @@ fn problem(network: &Network) -> Option<String> {
     let heads = || network.tasks.iter().find_map(|head| head_problem(head).map(|e| format!("task {}: {e}", quoted(&head.name))));
     let trunk = &network.trunk;
     let own = || layers_problem(&trunk.layers, trunk.dropout).map(|e| format!("trunk: {e}"));
-    width_problem("inputs", network.inputs, 1).or_else(own).or_else(|| names_problem(network)).or_else(heads).or_else(|| size_problem(network))
+    width_problem("inputs", network.inputs, 1)
+        .or_else(own)
+        .or_else(|| names_problem(network))
+        .or_else(heads)
+        .or_else(|| size_problem(network))
 }
 
 fn width_problem(what: &str, width: usize, least: usize) -> Option<String> {
@@ -94,7 +98,11 @@ fn size_problem(network: &Network) -> Option<String> {
     add("", network.inputs, &mut network.trunk.layers.iter().copied());
     network.tasks.iter().for_each(|head| add(&head.name, network.trunk_width(), &mut head.widths()));
     if tensors > header::MAX_TENSORS || header as u64 > header::MAX_BYTES {
-        return Some(format!("{tensors} tensors with a header of {header} bytes, expected at most {} with {}", header::MAX_TENSORS, header::MAX_BYTES));
+        return Some(format!(
+            "{tensors} tensors with a header of {header} bytes, expected at most {} with {}",
+            header::MAX_TENSORS,
+            header::MAX_BYTES
+        ));
     }
     // In bytes, with the gaps between blocks, and with four arenas beside each other, it still has room.
     let fits = parameters.is_some_and(|n| n <= usize::MAX / 64);

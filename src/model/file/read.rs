@@ -72,7 +72,8 @@ fn network(path: &Path) -> Result<Network> {
     let Version { format, tandem } = json::parse(path, &bytes)?;
     if format > FORMAT {
         let own = env!("CARGO_PKG_VERSION");
-        let found = format!("format {format}, written by tandem {}, is newer than this program (tandem {own}, format {FORMAT})", quoted(&tandem));
+        let found =
+            format!("format {format}, written by tandem {}, is newer than this program (tandem {own}, format {FORMAT})", quoted(&tandem));
         return Err(Fault::data(path.display(), found).hint("update tandem").into());
     }
     if format < FORMAT {

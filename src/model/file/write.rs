@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{CONFIG, FORMAT, NetworkFile, SCHEMA, TENSORS};
 use crate::data::Schema;
 use crate::fault::{Exit, Fault};
-use crate::model::layout::Layout;
+use crate::model::layout::{Block, Layout};
 use crate::model::network::Network;
 
 /// Writes a model directory, or replaces the model in it. The tensors come last, so a directory that has them is complete; at no moment
@@ -34,7 +34,7 @@ pub fn save(dir: &Path, network: &Network, layout: &Layout, schema: &Schema, par
 
 /// A model that cannot be loaded again must not take the place of one that can.
 fn check_finite(dir: &Path, layout: &Layout, parameters: &[f32]) -> Result<()> {
-    let bad = |block: &&super::super::layout::Block| parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite());
+    let bad = |block: &&Block| parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite());
     let Some(block) = layout.blocks.iter().find(bad) else { return Ok(()) };
     let message = format!("{}: tensor \"{}\" is not finite, so it is not saved", dir.display(), block.name);
     Err(Fault::new(Exit::NotFinite, message).hint("lower optimizer.learning_rate, or set optimizer.clip_norm").into())

@@ -1,0 +1,31 @@
+# What people start. `make help` lists it.
+
+CARGO ?= cargo
+
+.PHONY: help setup demo test examples lint clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+setup: ## look for a Vulkan driver and install one where there is none
+	@sh .ci/setup
+
+demo: setup ## build, train the built-in demonstration, print its result
+	$(CARGO) build --release --locked
+	$(CARGO) run --release --locked --quiet -- demo
+
+test: setup ## every test there is
+	$(CARGO) test --locked
+
+examples: setup ## fetch MNIST and train on it, twice
+	$(CARGO) build --release --locked
+	sh examples/multimnist/run.sh
+	sh examples/mnist-two-tasks/run.sh
+
+lint: ## formatting, clippy and the documentation, warnings being errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+clean: ## remove what was built; runs and fetched data stay
+	$(CARGO) clean --locked

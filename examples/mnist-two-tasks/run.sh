@@ -1,0 +1,25 @@
+#!/bin/sh
+# Fetches MNIST, trains the two tasks, evaluates the model on the test images.
+#
+# sh run.sh [CONFIG.toml] [flags of `tandem train`]       TANDEM: the program, if it is not to be built
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+data=$here/../data/mnist
+config=config.toml
+case ${1:-} in *.toml) config=$1 && shift ;; esac
+
+sh "$here/../fetch-mnist.sh"
+if [ -z "${TANDEM:-}" ]; then
+    cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
+fi
+tandem() {
+    if [ -n "${TANDEM:-}" ]; then "$TANDEM" "$@"; else cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"; fi
+}
+
+n=1
+while [ -e "runs/mnist-two-tasks-$n" ]; do n=$((n + 1)); done
+out=runs/mnist-two-tasks-$n
+tandem train "$here/$config" --out "$out" "$@"
+echo
+echo "tandem evaluate $out, on the 10,000 test images:"
+tandem evaluate "$out" --data "$data/t10k-images-idx3-ubyte,$data/t10k-labels-idx1-ubyte"

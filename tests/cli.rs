@@ -1,0 +1,855 @@
+//! The program as its users and their scripts meet it: verbs, streams, files, exit codes.
+//!
+//! Most runs are on the float64 reference, which needs no adapter; a few are on the adapter of this machine.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+use tandem::rng::{Purpose, normal};
+use tempfile::TempDir;
+
+/// Two tasks of three classes each, so that their heads can be coupled; the batch leaves a short one at the end.
+const NET: &str = "
+[data]
+train = \"train.csv\"
+test = \"test.csv\"
+ignore = [\"id\"]
+[trunk]
+layers = [8]
+[task.colour]
+[task.size]
+[optimizer]
+learning_rate = 1e-2
+[train]
+epochs = 3
+batch_size = 48
+";
+
+/// What a run of the program left.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(output: std::process::Output) -> Ran {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    fn expect(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:#?}"))
+    }
+
+    /// Lines of stderr that begin with a word.
+    fn lines(&self, word: &str) -> usize {
+        self.err.lines().filter(|line| line.starts_with(word)).count()
+    }
+}
+
+/// A directory with data and a configuration, in which the program is started.
+struct Room(TempDir);
+
+impl Room {
+    fn new() -> Room {
+        let room = Room(tempfile::tempdir().unwrap());
+        room.write("train.csv", &labelled(1, 300));
+        room.write("test.csv", &labelled(2, 60));
+        room.write("net.toml", NET);
+        room
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+        fs::write(self.path(name), contents).unwrap();
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// The program, ready to start here, with nothing of the tester's own environment that it listens to; backtraces are asked for.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        for name in ["WGPU_BACKEND", "WGPU_ADAPTER_NAME", "WGPU_POWER_PREF", "NO_COLOR", "CLICOLOR_FORCE", "XDG_RUNTIME_DIR"] {
+            command.env_remove(name);
+        }
+        command.env("TERM", "xterm-256color").env("RUST_BACKTRACE", "1").env("RUST_LIB_BACKTRACE", "1");
+        command.current_dir(self.0.path()).args(args).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().unwrap())
+    }
+
+    /// A verb on the float64 reference.
+    fn on_reference(&self, args: &[&str]) -> Ran {
+        self.run(&[args, &["--device", "reference"]].concat())
+    }
+
+    /// A training run into the directory `out`.
+    fn train(&self, out: &str, more: &[&str]) -> Ran {
+        self.on_reference(&[&["train", "net.toml", "--out", out][..], more].concat()).expect(0)
+    }
+
+    /// Metrics of a model on the test file.
+    fn evaluate(&self, model: &str) -> Value {
+        self.on_reference(&["evaluate", model, "--data", "test.csv", "--json"]).expect(0).json()
+    }
+
+    /// The points of a run, without the seconds.
+    fn points(&self, run: &str) -> Vec<Value> {
+        let text = self.text(&format!("{run}/metrics.jsonl"));
+        text.lines().map(|line| without_seconds(serde_json::from_str(line).unwrap())).collect()
+    }
+}
+
+fn without_seconds(mut point: Value) -> Value {
+    point.as_object_mut().unwrap().remove("seconds");
+    point
+}
+
+/// One row: three features, and the labels that follow from them.
+fn row(seed: u64, row: usize) -> ([f64; 3], &'static str, &'static str) {
+    let x = [0, 1, 2].map(|i| normal(seed, Purpose::Synthetic, i, row as u64));
+    let colour = if x[0] + 0.3 * x[2] > 0.0 { "red" } else { ["green", "blue"][usize::from(x[1] > 0.0)] };
+    let size = if x[1] - x[0] > 0.7 { "large" } else { ["small", "medium"][usize::from(x[2] > 0.0)] };
+    (x, colour, size)
+}
+
+fn labelled(seed: u64, rows: usize) -> String {
+    let line = |i: usize| {
+        let ([x, y, z], colour, size) = row(seed, i);
+        format!("{i},{x:.4},{y:.4},{z:.4},{colour},{size}\n")
+    };
+    "id,x,y,z,colour,size\n".to_string() + &(0..rows).map(line).collect::<String>()
+}
+
+/// Rows without labels, in another order of columns, with a column that the model does not know.
+fn unlabelled(rows: usize) -> String {
+    let line = |i: usize| {
+        let ([x, y, z], _, _) = row(3, i);
+        format!("{z:.4},\"note {i}, \"\"quoted\"\" é\",{y:.4},{x:.4}\n")
+    };
+    "z,note,y,x\n".to_string() + &(0..rows).map(line).collect::<String>()
+}
+
+/// Header and records of a CSV text.
+fn table(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let cells = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
+    let header = cells(reader.headers().unwrap());
+    let records = reader.records().map(|record| cells(&record.unwrap())).collect();
+    (header, records)
+}
+
+fn column(header: &[String], name: &str) -> usize {
+    header.iter().position(|h| h == name).unwrap_or_else(|| panic!("no column {name} in {header:?}"))
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+// --- help, streams, colours ---
+
+/// Median of the seconds of nine starts.
+fn median_seconds(room: &Room, args: &[&str]) -> f64 {
+    let seconds = |_| {
+        let begun = Instant::now();
+        let ran = Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(0);
+        assert!(!ran.out.is_empty() && ran.err.is_empty(), "{ran:#?}");
+        begun.elapsed().as_secs_f64()
+    };
+    let mut all: Vec<f64> = (0..9).map(seconds).collect();
+    all.sort_by(f64::total_cmp);
+    all[4]
+}
+
+#[test]
+fn help_and_version_are_quick_and_need_no_adapter() {
+    let room = Room::new();
+    for args in [&["--help"][..], &["--version"], &["train", "--help"], &["help"]] {
+        let median = median_seconds(&room, args);
+        assert!(median < 0.05, "{args:?}: {median} s");
+    }
+}
+
+#[test]
+fn help_names_every_verb() {
+    let help = Room::new().run(&["--help"]).expect(0).out;
+    for verb in ["demo", "train", "evaluate", "predict", "explain", "devices", "doctor", "bench"] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}: {help}");
+    }
+    assert_eq!(Room::new().run(&["--version"]).expect(0).out, format!("tandem {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn json_is_one_document() {
+    let room = Room::new();
+    let summary = room.train("run", &["--json", "-v"]).json();
+    assert_eq!((&summary["ended"], &summary["run"]), (&"finished".into(), &"run".into()));
+    assert_eq!(summary["steps"], 18);
+    for split in ["train", "valid", "test"] {
+        assert!(summary[split]["tasks"]["colour"]["accuracy"].is_f64(), "{summary:#}");
+    }
+    room.on_reference(&["explain", "net.toml", "--json"]).expect(0).json();
+    room.on_reference(&["predict", "run", "--data", "test.csv", "--json"]).expect(0).json();
+    room.on_reference(&["bench", "step", "--inputs", "4", "--trunk", "5", "--classes", "3", "--batch", "6", "--steps", "2", "--json"])
+        .expect(0)
+        .json();
+}
+
+#[test]
+fn no_escape_byte_off_a_terminal() {
+    let room = Room::new();
+    room.train("run", &[]);
+    let all: &[&[&str]] = &[
+        &["train", "net.toml"],
+        &["train", "net.toml", "--progress", "bar"],
+        &["train", "net.toml", "--color", "auto", "-v"],
+        &["train", "missing.toml"],
+        &["train", "net.toml", "--set", "trunk.layer=1"],
+        &["evaluate", "run", "--data", "test.csv"],
+        &["predict", "run", "--data", "test.csv"],
+        &["explain", "net.toml"],
+        &["train", "--no-such-flag"],
+        &["--help"],
+    ];
+    for args in all {
+        let ran = room.on_reference(args);
+        let all = ran.out.clone() + &ran.err;
+        assert!(!all.is_empty() && !all.contains(['\x1b', '\r']), "{args:?}: {ran:#?}");
+    }
+}
+
+#[test]
+fn colours_where_they_are_asked_for() {
+    let room = Room::new();
+    let colours = |args: &[&str], no_color: bool| {
+        let mut command = room.command(&[&["train", "missing.toml"][..], args].concat());
+        if no_color {
+            command.env("NO_COLOR", "1");
+        }
+        let ran = Ran::of(command.output().unwrap()).expect(66);
+        assert!(ran.err.contains("error") && ran.err.contains("hint"));
+        ran.err.contains("\x1b[")
+    };
+    assert!(colours(&["--color", "always"], false));
+    assert!(!colours(&["--color", "never"], false));
+    assert!(!colours(&["--color", "auto"], true));
+    assert!(!colours(&[], true));
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let room = Room::new();
+    assert_eq!(room.train("run", &["-q"]).err, "");
+    assert_eq!(room.on_reference(&["evaluate", "run", "--data", "test.csv", "-q"]).expect(0).err, "");
+    assert_eq!(room.on_reference(&["predict", "run", "--data", "test.csv", "--out", "p.csv", "-q"]).expect(0).err, "");
+}
+
+#[test]
+fn a_line_an_epoch_unless_told_otherwise() {
+    let room = Room::new();
+    assert_eq!(room.train("a", &[]).lines("epoch "), 3);
+    assert_eq!(room.train("b", &["--progress", "plain"]).lines("epoch "), 3);
+    assert_eq!(room.train("c", &["--progress", "none"]).lines("epoch "), 0);
+}
+
+/// Starts a verb whose stream nobody reads any more.
+fn with_closed(room: &Room, args: &[&str], close: fn(&mut Child)) -> Option<i32> {
+    let mut child = room.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    close(&mut child);
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert!(!ran.err.contains("panicked"), "{ran:#?}");
+    ran.code
+}
+
+#[test]
+fn a_closed_stdout_is_no_error() {
+    let room = Room::new();
+    room.write("many.csv", labelled(4, 3000));
+    room.train("run", &[]);
+    let args = ["predict", "run", "--data", "many.csv", "--device", "reference"];
+    assert_eq!(with_closed(&room, &args, |child| drop(child.stdout.take())), Some(0));
+}
+
+/// Progress that nobody reads must not cost what was learned.
+#[test]
+fn a_closed_stderr_ends_no_training() {
+    let room = Room::new();
+    let args = ["train", "net.toml", "--epochs", "200", "--out", "run", "--device", "reference"];
+    assert_eq!(with_closed(&room, &args, |child| drop(child.stderr.take())), Some(0));
+    assert!(room.path("run/last/model.safetensors").exists());
+}
+
+// --- the run directory ---
+
+#[test]
+fn the_run_directory_has_its_files() {
+    let room = Room::new();
+    room.train("run", &[]);
+    for name in ["config.toml", "environment.json", "metrics.jsonl", "metrics.csv", "train.log"] {
+        assert!(!room.bytes(&format!("run/{name}")).is_empty(), "{name}");
+    }
+    for directory in ["model", "last"] {
+        for name in ["model.safetensors", "config.json", "schema.json"] {
+            assert!(!room.bytes(&format!("run/{directory}/{name}")).is_empty(), "{directory}/{name}");
+        }
+    }
+    let environment: Value = serde_json::from_str(&room.text("run/environment.json")).unwrap();
+    assert_eq!(environment["version"], env!("CARGO_PKG_VERSION"));
+    for key in ["adapter", "limits", "kernels", "data"] {
+        assert!(environment.get(key).is_some(), "{key}: {environment:#}");
+    }
+    assert_eq!(environment["data"].as_object().unwrap().len(), 2, "{environment:#}");
+}
+
+#[test]
+fn metrics_have_the_promised_keys() {
+    let room = Room::new();
+    let coupling = ["--set", "coupling.0.kind=soft_sharing", "--set", "coupling.0.strength=0.5"];
+    room.train("run", &[&coupling[..], &["--set", "task.size.weight=2"]].concat());
+    let point_keys = BTreeSet::from(["step", "epoch", "split", "loss", "tasks", "couplings", "learning_rate", "seconds"]);
+    for line in room.text("run/metrics.jsonl").lines() {
+        let point: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(keys(&point), point_keys);
+        assert_eq!(keys(&point["tasks"]), BTreeSet::from(["colour", "size"]));
+        assert!(keys(&point["tasks"]["size"]).is_superset(&BTreeSet::from(["loss", "accuracy", "log_loss"])));
+        assert_eq!(keys(&point["couplings"][0]), BTreeSet::from(["kind", "pair", "value"]));
+        assert_eq!(point["couplings"][0]["pair"], serde_json::json!(["colour", "size"]));
+        let number = |value: &Value| value.as_f64().unwrap();
+        let [colour, size] = ["colour", "size"].map(|task| number(&point["tasks"][task]["loss"]));
+        let total = colour + 2.0 * size + 0.5 * number(&point["couplings"][0]["value"]);
+        assert!((number(&point["loss"]) - total).abs() < 1e-9, "{point:#}");
+    }
+    let splits: Vec<String> = room.points("run").iter().map(|p| p["split"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(splits, ["train", "valid", "train", "valid", "train", "valid", "test"]);
+}
+
+#[test]
+fn the_table_has_a_row_an_epoch() {
+    let room = Room::new();
+    room.train("run", &["--set", "train.log_every=2s"]);
+    let (header, records) = table(&room.text("run/metrics.csv"));
+    assert_eq!(records.len(), 3);
+    let epochs: Vec<&String> = records.iter().map(|record| &record[column(&header, "epoch")]).collect();
+    assert_eq!(epochs, ["1", "2", "3"]);
+    for name in ["train/loss", "train/colour/accuracy", "valid/size/loss", "test/colour/log_loss"] {
+        let last: f64 = records[2][column(&header, name)].parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(last.is_finite());
+    }
+}
+
+#[test]
+fn its_configuration_reproduces_a_run() {
+    let room = Room::new();
+    room.train("a", &["--set", "trunk.dropout=0.2", "--set", "optimizer.schedule=cosine", "--seed", "5"]);
+    room.on_reference(&["train", "a/config.toml", "--out", "b"]).expect(0);
+    for file in ["model/model.safetensors", "last/model.safetensors", "model/schema.json", "model/config.json", "config.toml"] {
+        assert!(room.bytes(&format!("a/{file}")) == room.bytes(&format!("b/{file}")), "{file}");
+    }
+    assert_eq!(room.points("a"), room.points("b"));
+}
+
+#[test]
+fn run_directories_count_up() {
+    let room = Room::new();
+    for expected in ["runs/net-1", "runs/net-2", "runs/net-3"] {
+        let summary = room.on_reference(&["train", "net.toml", "--epochs", "1", "--json"]).expect(0).json();
+        assert_eq!(Path::new(summary["run"].as_str().unwrap()), Path::new(expected));
+        assert!(room.path(expected).join("model").is_dir());
+    }
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let room = Room::new();
+    room.train("run", &[]);
+    let before = room.bytes("run/metrics.jsonl");
+    let ran = room.on_reference(&["train", "net.toml", "--out", "run"]).expect(73);
+    assert!(ran.err.contains("run: ") && ran.lines("hint: ") == 1, "{ran:#?}");
+    assert_eq!(room.bytes("run/metrics.jsonl"), before);
+    fs::create_dir(room.path("other")).unwrap();
+    room.write("other/mine.txt", "mine");
+    room.on_reference(&["train", "net.toml", "--out", "other"]).expect(73);
+    assert_eq!(fs::read_dir(room.path("other")).unwrap().count(), 1);
+    fs::create_dir(room.path("empty")).unwrap();
+    room.train("empty", &["--epochs", "1"]);
+}
+
+// --- stopping ---
+
+#[test]
+fn early_stopping_is_a_success() {
+    let room = Room::new();
+    let summary = room.train("run", &["--set", "train.patience=2", "--epochs", "500", "--json"]).json();
+    assert_eq!(summary["ended"], "early stopping");
+    let (best, steps) = (summary["best_epoch"].as_u64().unwrap(), summary["steps"].as_u64().unwrap());
+    assert_eq!(steps, (best + 2) * 6, "{summary:#}");
+}
+
+#[test]
+fn steps_and_time_can_be_bounded() {
+    let room = Room::new();
+    let summary = room.train("a", &["--max-steps", "7", "--json"]).json();
+    assert_eq!((&summary["ended"], &summary["steps"]), (&"finished".into(), &7.into()));
+    let summary = room.train("b", &["--max-time", "0.3s", "--epochs", "1000000", "-q", "--json"]).json();
+    assert_eq!(summary["ended"], "time over");
+    assert!(room.path("b/last/model.safetensors").exists());
+}
+
+/// A run that would last for ever, once it has logged a point.
+#[cfg(unix)]
+fn endless(room: &Room, out: &str) -> Child {
+    let args = ["train", "net.toml", "--epochs", "1000000000", "--out", out, "--progress", "none", "--device", "reference"];
+    let child = room.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let metrics = room.path(out).join("metrics.jsonl");
+    let begun = Instant::now();
+    while !fs::read_to_string(&metrics).is_ok_and(|text| text.contains('\n')) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "no point in {}", metrics.display());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// A signal ends a run with its code; what was learned is in `last/`.
+#[cfg(unix)]
+fn stopped_by(name: &str, code: i32) {
+    let room = Room::new();
+    let child = endless(&room, "run");
+    signal(&child, name);
+    let ran = Ran::of(child.wait_with_output().unwrap()).expect(code);
+    assert_eq!(ran.lines("error"), 0, "{ran:#?}");
+    assert_eq!(room.evaluate("run/last")["rows"], 60);
+    assert_eq!(room.evaluate("run")["rows"], 60);
+    let text = room.text("run/metrics.jsonl");
+    assert!(text.ends_with('\n') && text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_was_learned() {
+    stopped_by("-INT", 130);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_termination_keeps_what_was_learned() {
+    stopped_by("-TERM", 143);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_directory_is_for_one_process() {
+    let room = Room::new();
+    let child = endless(&room, "run");
+    let ran = room.on_reference(&["train", "net.toml", "--out", "run"]);
+    signal(&child, "-TERM");
+    Ran::of(child.wait_with_output().unwrap()).expect(143);
+    assert!(ran.expect(75).err.contains("in use"));
+}
+
+// --- models ---
+
+#[test]
+fn an_evaluation_agrees_with_the_test_point() {
+    let room = Room::new();
+    let test = room.train("run", &["--json"]).json()["test"].clone();
+    let found = room.evaluate("run");
+    assert_eq!(keys(&found), BTreeSet::from(["rows", "loss", "tasks"]));
+    assert_eq!(found["rows"], 60);
+    for task in ["colour", "size"] {
+        assert_eq!(found["tasks"][task]["rows"], 60);
+        for metric in ["loss", "accuracy", "log_loss"] {
+            let [f, e] = [&found["tasks"][task][metric], &test["tasks"][task][metric]].map(|v| v.as_f64().unwrap());
+            // The model's parameters were rounded to f32.
+            assert!((f - e).abs() <= 1e-6 * e.abs(), "{task}.{metric}: {f}, in the run {e}");
+        }
+    }
+}
+
+#[test]
+fn a_model_has_three_names() {
+    let room = Room::new();
+    room.train("run", &[]);
+    let expected = room.evaluate("run");
+    assert_eq!(room.evaluate("run/model"), expected);
+    assert_eq!(room.evaluate("run/model/model.safetensors"), expected);
+}
+
+/// New columns after the input's, in the order of tasks and classes.
+#[test]
+fn predictions_keep_rows_and_columns() {
+    let room = Room::new();
+    room.write("new.csv", unlabelled(25));
+    room.train("run", &[]);
+    let ran = room.on_reference(&["predict", "run", "--data", "new.csv"]).expect(0);
+    let ((inputs, given), (header, records)) = (table(&unlabelled(25)), table(&ran.out));
+    let new = ["colour", "colour:blue", "colour:green", "colour:red", "size", "size:large", "size:medium", "size:small"];
+    assert_eq!(header[..4], inputs[..]);
+    assert_eq!(header[4..], new.map(str::to_owned)[..]);
+    assert_eq!(records.len(), 25);
+    for (record, given) in records.iter().zip(&given) {
+        assert_eq!(record[..4], given[..]);
+        for first in [4, 8] {
+            let p: Vec<f64> = record[first + 1..first + 4].iter().map(|cell| cell.parse().unwrap()).collect();
+            assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{record:?}");
+            let best = (0..3).max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap();
+            assert_eq!(header[first + 1 + best], format!("{}:{}", header[first], record[first]));
+        }
+    }
+}
+
+#[test]
+fn predictions_go_to_a_file_or_into_json() {
+    let room = Room::new();
+    room.write("new.csv", unlabelled(25));
+    room.train("run", &[]);
+    let expected = room.on_reference(&["predict", "run", "--data", "new.csv"]).expect(0).out;
+    let ran = room.on_reference(&["predict", "run", "--data", "new.csv", "--out", "p.csv"]).expect(0);
+    assert_eq!((ran.out.as_str(), room.text("p.csv")), ("", expected.clone()));
+    let json = room.on_reference(&["predict", "run", "--data", "new.csv", "--json"]).expect(0).json();
+    assert_eq!(json["rows"], 25);
+    let (header, records) = table(&expected);
+    for (record, prediction) in records.iter().zip(json["predictions"].as_array().unwrap()) {
+        assert_eq!(prediction["colour"]["class"], record[column(&header, "colour")]);
+        let probability = prediction["size"]["probabilities"]["small"].as_f64().unwrap();
+        let cell: f64 = record[column(&header, "size:small")].parse().unwrap();
+        assert!((probability - cell).abs() < 1e-6);
+    }
+}
+
+/// A labelled file may be predicted on too; its columns stay, and the accuracy is that of `evaluate`.
+#[test]
+fn predictions_agree_with_the_evaluation() {
+    let room = Room::new();
+    room.train("run", &[]);
+    let ran = room.on_reference(&["predict", "run", "--data", "test.csv"]).expect(0);
+    let (header, records) = table(&ran.out);
+    let hits = |task: &str| {
+        let (label, found) = (column(&header, task), column(&header, &format!("{task}:predicted")));
+        records.iter().filter(|record| record[label] == record[found]).count() as f64 / records.len() as f64
+    };
+    let evaluation = room.evaluate("run");
+    for task in ["colour", "size"] {
+        assert!((hits(task) - evaluation["tasks"][task]["accuracy"].as_f64().unwrap()).abs() < 1e-12, "{task}");
+    }
+}
+
+#[test]
+fn training_starts_from_given_weights() {
+    let room = Room::new();
+    room.train("a", &[]);
+    room.train("b", &["--init-from", "a", "--max-steps", "1", "--set", "optimizer.learning_rate=1e-30"]);
+    assert!(room.bytes("a/model/model.safetensors") == room.bytes("b/model/model.safetensors"));
+    assert_eq!(room.evaluate("a"), room.evaluate("b"));
+}
+
+#[test]
+fn weights_of_another_shape_are_refused() {
+    let room = Room::new();
+    room.train("a", &[]);
+    for set in ["trunk.layers=[9]", "trunk.layers=[8,8]", "task.size.layers=[4]", "data.ignore=[\"id\",\"z\"]"] {
+        let ran = room.on_reference(&["train", "net.toml", "--init-from", "a", "--set", set, "--out", "b"]).expect(78);
+        assert!(ran.err.contains("--init-from") && ran.lines("hint: ") == 1, "{ran:#?}");
+        assert!(!room.path("b").exists(), "{set}: a run directory was made");
+    }
+}
+
+/// The seed changes weights and order, and never what is tested on.
+#[test]
+fn the_seed_leaves_the_test_alone() {
+    let room = Room::new();
+    room.train("a", &["--seed", "0"]);
+    room.train("b", &["--seed", "7"]);
+    assert!(room.bytes("a/model/model.safetensors") != room.bytes("b/model/model.safetensors"));
+    let still = |out: &str, seed: &str| {
+        let flags = ["--init-from", "a", "--seed", seed, "--max-steps", "1", "--set", "optimizer.learning_rate=1e-30", "--json"];
+        let summary = room.train(out, &flags).json();
+        ["valid", "test"].map(|split| summary[split]["tasks"].clone())
+    };
+    assert_eq!(still("c", "0"), still("d", "7"));
+}
+
+// --- adapters ---
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_adapter_names_the_package() {
+    let room = Room::new();
+    for args in [&["train", "net.toml"][..], &["devices"], &["doctor"], &["bench", "gemm", "--m", "8", "--n", "8", "--k", "8"]] {
+        let ran = Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(69);
+        assert!(ran.err.contains("mesa-vulkan-drivers"), "{ran:#?}");
+        assert_eq!((ran.lines("error: "), ran.lines("hint: "), ran.err.lines().count()), (1, 1, 2), "{ran:#?}");
+    }
+    let ran = room.run(&["train", "net.toml", "--backend", "metal"]).expect(69);
+    assert!(ran.err.contains("metal") && ran.lines("hint: ") == 1, "{ran:#?}");
+    assert!(!room.path("runs").exists(), "a run directory was made");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn explain_works_without_an_adapter_and_says_so() {
+    let room = Room::new();
+    let explain = |args: &[&str]| Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(0);
+    let ran = explain(&["explain", "net.toml"]);
+    assert!(ran.err.contains("no adapter") && ran.err.contains("software"), "{ran:#?}");
+    for text in ["class software", "trunk.0.weight", "task.size.0.bias", "dense_forward", "softmax_cross_entropy", "adam"] {
+        assert!(ran.out.contains(text), "{text}: {}", ran.out);
+    }
+    let json = explain(&["explain", "net.toml", "--json"]).json();
+    assert_eq!(json["class"], "software");
+    assert!(json["dispatches"].as_array().is_some_and(|d| d.len() > 4), "{json:#}");
+}
+
+#[test]
+fn an_unknown_device_is_refused_with_a_list() {
+    let room = Room::new();
+    for device in ["no such adapter", "999"] {
+        let ran = room.run(&["train", "net.toml", "--device", device]).expect(69);
+        assert!(ran.err.contains(device), "{ran:#?}");
+        assert_eq!((ran.lines("error: "), ran.lines("hint: ")), (1, 1), "{ran:#?}");
+    }
+}
+
+#[test]
+fn devices_lists_what_a_run_would_take() {
+    let room = Room::new();
+    let json = room.run(&["devices", "--json"]).expect(0).json();
+    let chosen = json["chosen"].as_u64().unwrap() as usize;
+    let adapter = &json["adapters"][chosen];
+    assert!(json["reason"].is_string() && adapter["name"].is_string(), "{json:#}");
+    let ran = room.run(&["devices", "--device", &chosen.to_string()]).expect(0);
+    assert!(ran.out.contains(adapter["name"].as_str().unwrap()), "{ran:#?}");
+}
+
+/// A run on the adapter keeps both streams clean: nothing of a driver's own, nothing but JSON on stdout.
+#[test]
+fn a_run_on_the_adapter() {
+    let room = Room::new();
+    let ran = room.run(&["train", "net.toml", "--out", "run", "--json"]).expect(0);
+    assert_eq!((ran.lines("error"), ran.lines("hint")), (0, 0), "{ran:#?}");
+    assert!(!ran.err.contains(['\x1b', '\r']), "{ran:#?}");
+    assert_eq!(ran.json()["steps"], 18);
+    let environment: Value = serde_json::from_str(&room.text("run/environment.json")).unwrap();
+    assert!(environment["adapter"]["name"].is_string() && environment["limits"].is_object(), "{environment:#}");
+    let ran = room.run(&["evaluate", "run", "--data", "test.csv", "--json", "-q"]).expect(0);
+    assert_eq!(ran.err, "");
+    let [f, e] = [ran.json(), room.evaluate("run")].map(|json| json["loss"].as_f64().unwrap());
+    assert!((f - e).abs() <= 1e-5 * e, "{f} on the adapter, {e} on the reference");
+}
+
+/// Learning rates beyond all bounds: the step and the tensor are named, and `last/` holds the parameters before it.
+#[test]
+fn a_value_that_is_not_finite_on_the_adapter() {
+    let room = Room::new();
+    let ran =
+        room.run(&["train", "net.toml", "--out", "run", "--set", "optimizer.kind=sgd", "--set", "optimizer.learning_rate=1e30"]).expect(3);
+    assert!(ran.err.contains("error: step ") && ran.err.contains("is not finite"), "{ran:#?}");
+    assert_eq!((ran.lines("error"), ran.lines("hint")), (1, 1), "{ran:#?}");
+    assert!(room.path("run/last/model.safetensors").exists());
+}
+
+#[test]
+fn a_value_that_is_not_finite_on_the_reference() {
+    let room = Room::new();
+    let args = ["train", "net.toml", "--out", "run", "--set", "optimizer.kind=sgd", "--set", "optimizer.learning_rate=1e38"];
+    let ran = room.on_reference(&args).expect(3);
+    assert!(ran.err.contains("error: step ") && ran.err.contains("is not finite"), "{ran:#?}");
+}
+
+// --- exit codes ---
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_a_failed_write() {
+    let room = Room::new();
+    room.train("run", &[]);
+    room.on_reference(&["predict", "run", "--data", "test.csv", "--out", "/dev/full"]).expect(74);
+    for args in [&["evaluate", "run"][..], &["predict", "run"]] {
+        let args = [args, &["--data", "test.csv", "--device", "reference"]].concat();
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = Ran::of(room.command(&args).stdout(full).output().unwrap()).expect(74);
+        assert_eq!((ran.lines("error: "), ran.out.len()), (1, 0), "{ran:#?}");
+    }
+}
+
+/// (command, exit code, what stderr says). `run` is a model; files of other names are made by [`spoil`].
+const BAD: &[(&str, i32, &str)] = &[
+    ("", 2, "Usage"),
+    ("frobnicate", 2, "frobnicate"),
+    ("train", 2, "CONFIG"),
+    ("train net.toml --no-such-flag", 2, "--no-such-flag"),
+    ("train net.toml --epochs many", 2, "--epochs"),
+    ("train net.toml --seed -1", 2, "-1"),
+    ("train net.toml -q -v", 2, "--verbose"),
+    ("train net.toml --steps-per-submission 65", 2, "65"),
+    ("train net.toml --backend opengl", 2, "opengl"),
+    ("train net.toml --color sometimes", 2, "sometimes"),
+    ("evaluate run", 2, "--data"),
+    ("evaluate run --data digits-overlay:best", 2, "digits-overlay:best"),
+    ("bench step --classes 1", 2, "--classes"),
+    ("bench step --trunk wide", 2, "wide"),
+    ("bench step --coupling none,none", 2, "--coupling"),
+    ("bench gemm --m 0", 2, "--m"),
+    ("evaluate truncated --data test.csv", 65, "truncated/model.safetensors"),
+    ("evaluate newer --data test.csv", 65, "newer than this program"),
+    ("evaluate no-schema --data test.csv", 65, "no-schema/schema.json"),
+    ("evaluate net.toml --data test.csv", 65, "net.toml"),
+    ("evaluate run --data digits-overlay:test", 65, "CSV columns"),
+    ("evaluate run --data unlabelled.csv", 65, "\"colour\", \"size\""),
+    ("evaluate run --data purple.csv", 65, "purple.csv:2: column \"colour\": \"purple\""),
+    ("predict run --data word.csv", 65, "word.csv:3: column \"z\": \"three\" is not a number"),
+    ("predict run --data nan.csv", 65, "nan.csv:2: column \"y\""),
+    ("predict run --data huge.csv", 65, "huge.csv:2: column \"y\""),
+    ("predict run --data ragged.csv", 65, "ragged.csv:3: 2 cells"),
+    ("predict run --data column.csv", 65, "\"z\""),
+    ("predict run --data empty.csv", 65, "empty"),
+    ("predict run --data header.csv", 65, "no rows"),
+    ("predict run --data quote.csv", 65, "quote.csv:2"),
+    ("predict run --data latin.csv", 65, "latin.csv:2"),
+    ("predict run --data junk.csv.gz", 65, "junk.csv.gz"),
+    ("train net.toml --init-from net.toml", 65, "net.toml"),
+    ("train net.toml --set data.train=word.csv --set data.ignore=[]", 78, "task.colour.target"),
+    ("train missing.toml", 66, "missing.toml"),
+    ("train .", 66, "directory"),
+    ("train net.toml --init-from missing", 66, "missing"),
+    ("train net.toml --set data.train=missing.csv", 66, "missing.csv"),
+    ("evaluate missing --data test.csv", 66, "missing"),
+    ("evaluate . --data test.csv", 66, "no model"),
+    ("evaluate no-weights --data test.csv", 66, "no-weights/model.safetensors"),
+    ("evaluate run --data missing.csv", 66, "missing.csv"),
+    ("predict run --data .", 66, "directory"),
+    ("train net.toml --out net.toml", 73, "net.toml"),
+    ("train net.toml --out run", 73, "not empty"),
+    ("predict run --data test.csv --out missing/p.csv", 73, "missing/p.csv"),
+    ("train net.toml --epochs 0", 78, "train.epochs"),
+    ("train net.toml --max-time soon", 78, "train.max_time"),
+    ("train net.toml --set epochs", 78, "section.key=value"),
+    ("train net.toml --set trunk.layer=[8]", 78, "trunk.layers"),
+    ("train net.toml --set trunk.layers=8", 78, "trunk.layers"),
+    ("train net.toml --set trunk.dropout=1", 78, "trunk.dropout"),
+    ("train net.toml --set trunk.activation=rleu", 78, "relu"),
+    ("train net.toml --set task.color.weight=2", 78, "colour"),
+    ("train net.toml --set task.colour.target=hue", 78, "hue"),
+    ("train net.toml --set data.ignore=[\"zz\"]", 78, "zz"),
+    ("train net.toml --set data.split=[0.5,0.5]", 78, "data.split"),
+    ("train net.toml --set optimizer.learning_rate=nan", 78, "optimizer.learning_rate"),
+    ("train net.toml --set optimizer.momentum=0.9", 78, "optimizer.momentum"),
+    ("train net.toml --set train.batch_size=0", 78, "train.batch_size"),
+    ("train net.toml --set train.select=colour.f2", 78, "train.select"),
+    ("train net.toml --set coupling.0.kind=agreement", 78, "classes differ"),
+    ("train net.toml --set coupling.0.kind=friendship", 78, "friendship"),
+    ("train unclosed.toml", 78, "unclosed.toml:1:"),
+    ("train binary.toml", 78, "binary.toml"),
+    ("train blank.toml", 78, "data.train"),
+    ("explain net.toml --set trunk.layers=8", 78, "trunk.layers"),
+];
+
+/// The files of [`BAD`].
+fn spoil(room: &Room) {
+    room.train("run", &[]);
+    for model in ["truncated", "newer", "no-schema", "no-weights"] {
+        fs::create_dir(room.path(model)).unwrap();
+        for file in ["model.safetensors", "config.json", "schema.json"] {
+            fs::copy(room.path("run/model").join(file), room.path(model).join(file)).unwrap();
+        }
+    }
+    room.write("truncated/model.safetensors", &room.bytes("run/model/model.safetensors")[..100]);
+    let mut config: Value = serde_json::from_str(&room.text("run/model/config.json")).unwrap();
+    config["format"] = 999.into();
+    room.write("newer/config.json", config.to_string());
+    room.write("no-schema/schema.json", "{");
+    fs::remove_file(room.path("no-weights/model.safetensors")).unwrap();
+    room.write("unlabelled.csv", unlabelled(3));
+    room.write("purple.csv", "x,y,z,colour,size\n1,2,3,purple,small\n");
+    room.write("word.csv", "x,y,z\n1,2,3\n1,2,three\n");
+    room.write("nan.csv", "x,y,z\n1,NaN,3\n");
+    room.write("huge.csv", "x,y,z\n1,1e39,3\n");
+    room.write("ragged.csv", "x,y,z\n1,2,3\n1,2\n");
+    room.write("column.csv", "x,y\n1,2\n");
+    room.write("empty.csv", "");
+    room.write("header.csv", "x,y,z\n");
+    room.write("quote.csv", "x,y,z\n1,2,\"3\n");
+    room.write("latin.csv", b"x,y,z\n1,\xe9,3\n");
+    room.write("junk.csv.gz", b"\x1f\x8bjunk");
+    room.write("unclosed.toml", "[data\n");
+    room.write("binary.toml", b"\xff\xfe");
+    room.write("blank.toml", "");
+}
+
+fn ends_with_both(err: &str) -> bool {
+    let lines: Vec<&str> = err.lines().collect();
+    matches!(lines[..], [.., error, hint] if error.starts_with("error: ") && hint.starts_with("hint: "))
+}
+
+/// What is wrong with the answer to a bad command, if anything.
+fn complaint(ran: &Ran, code: i32, text: &str) -> Option<String> {
+    let plain = !["panicked", "RUST_BACKTRACE", "stack backtrace", "\x1b"].iter().any(|bad| ran.err.contains(bad));
+    // The parser of the command line says what to do in words of its own, and shows the usage alone where there is no verb.
+    let errors = if code == 2 { ran.lines("error: ") <= 1 } else { ran.lines("error: ") == 1 };
+    let hints = if code == 2 { ran.lines("hint: ") <= 1 } else { ran.lines("hint: ") == 1 };
+    let rules = [
+        (ran.code == Some(code), format!("exit {:?}, expected {code}", ran.code)),
+        (ran.err.contains(text), format!("stderr lacks \"{text}\"")),
+        (plain, "a panic, a backtrace or an escape byte".to_owned()),
+        (errors, "not exactly one line of error".to_owned()),
+        (hints, "not exactly one hint".to_owned()),
+        (code == 2 || ends_with_both(&ran.err), "an error and its hint are not the last two lines".to_owned()),
+        (ran.out.is_empty(), "something on stdout".to_owned()),
+    ];
+    rules.into_iter().find(|(kept, _)| !kept).map(|(_, broken)| broken)
+}
+
+#[test]
+fn bad_input_has_its_exit_code_one_error_and_one_hint() {
+    let room = Room::new();
+    spoil(&room);
+    let mut complaints = Vec::new();
+    for (command, code, text) in BAD {
+        let mut args: Vec<&str> = command.split_whitespace().collect();
+        let has_device = args.is_empty() || args.contains(&"--backend") || args.contains(&"gemm") || args == ["frobnicate"];
+        if !has_device {
+            args.extend(["--device", "reference"]);
+        }
+        let ran = room.run(&args);
+        if let Some(complaint) = complaint(&ran, *code, text) {
+            complaints.push(format!("tandem {command}: {complaint}\n{}", ran.err));
+        }
+    }
+    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), BAD.len(), complaints.join("\n"));
+    assert!(!room.path("runs").exists(), "a run directory was made");
+}
+
+/// Every code of the program is provoked in this file; 70, a lost device, in `limits.rs`.
+#[test]
+fn the_table_covers_the_codes() {
+    let codes: BTreeSet<i32> = BAD.iter().map(|(_, code, _)| *code).collect();
+    assert_eq!(codes, BTreeSet::from([2, 65, 66, 73, 78]));
+}

@@ -1,0 +1,58 @@
+//! The check of kernels on the adapter of this machine: every kernel is looked at, and every one keeps its bound.
+
+use tandem::device::Gpu;
+use tandem::device::adapter::Wish;
+use tandem::kernels::KERNELS;
+use tandem::run::doctor::{self, Verdict};
+
+/// An adapter; a machine without one fails here, with the name of the package to install.
+fn open(wish: &Wish) -> Gpu {
+    Gpu::open(wish).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+}
+
+fn print(gpu: &Gpu, verdicts: &[Verdict]) {
+    println!("{} ({}, {})", gpu.entry.name, gpu.entry.backend, gpu.entry.driver);
+    for v in verdicts {
+        let state = v.failure.as_deref().unwrap_or("ok");
+        println!(
+            "{:30} {:4} dispatches {:7} elements, worst {:.3} of {} {state}",
+            v.kernel.name, v.dispatches, v.elements, v.worst, v.kernel.bound
+        );
+    }
+}
+
+/// Every kernel passes; only those that need subgroups of 8 lanes may be missing, and only where there are none.
+fn check(gpu: &Gpu, verdicts: &[Verdict]) {
+    print(gpu, verdicts);
+    let has_subgroups = doctor::tunings(gpu).iter().any(|tuning| tuning.forward.kernel.subgroups);
+    let names: Vec<&str> = verdicts.iter().map(|v| v.kernel.name).collect();
+    assert_eq!(names, KERNELS.iter().map(|k| k.name).collect::<Vec<_>>());
+    for v in verdicts {
+        assert!(v.passed(), "{}: {:?}", v.kernel.name, v.failure);
+        let is_exempt = v.kernel.subgroups && !has_subgroups;
+        assert!(is_exempt || (v.dispatches > 0 && v.elements > 0), "{}: never looked at", v.kernel.name);
+    }
+}
+
+#[test]
+fn every_kernel_keeps_its_bound() {
+    let gpu = open(&Wish::default());
+    check(&gpu, &doctor::doctor(&gpu).unwrap());
+}
+
+/// Some of the cases, which use all kernels between them.
+#[test]
+fn so_it_does_within_the_default_limits_of_webgpu() {
+    let gpu = open(&Wish { default_limits: true, ..Wish::default() });
+    assert!(gpu.limits.max_storage_buffer_binding_size <= 128 << 20, "{:?}", gpu.limits);
+    assert!(gpu.limits.max_compute_workgroup_storage_size <= 16_384, "{:?}", gpu.limits);
+    let mut verdicts: Vec<Verdict> =
+        KERNELS.iter().map(|&kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None }).collect();
+    for tuning in doctor::tunings(&gpu) {
+        let cases = doctor::cases(&tuning).unwrap();
+        for case in cases.iter().filter(|c| ["around the tile", "mixed towers", "chunks and segments"].contains(&c.name)) {
+            doctor::check_case(&gpu, case, |kernel| kernel.module(), &mut verdicts).unwrap();
+        }
+    }
+    check(&gpu, &verdicts);
+}

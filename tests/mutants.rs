@@ -1,0 +1,333 @@
+//! Broken kernels, each the shipped text with one edit, that the check of kernels must notice: a test of the test.
+//!
+//! A mutant meets the cases of the check one by one, the small ones first, until one of them fails; only the dispatches of its kernel
+//! run. The shipped text must pass every case that was needed.
+
+use std::sync::OnceLock;
+
+use tandem::device::Gpu;
+use tandem::device::adapter::Wish;
+use tandem::kernels::{KERNELS, Kernel, by_name};
+use tandem::run::doctor::{self, Case, Verdict};
+
+/// What is wrong, text of the module, text in its place.
+type Mutant = (&'static str, &'static str, &'static str);
+
+const MUTANTS: &[(&str, &[Mutant])] = &[
+    ("gather_rows", GATHER_ROWS),
+    ("dense_forward", DENSE_FORWARD),
+    ("dense_backward_input", DENSE_BACKWARD_INPUT),
+    ("dense_backward_weight", DENSE_BACKWARD_WEIGHT),
+    ("dense_forward_direct", DENSE_FORWARD_DIRECT),
+    ("dense_backward_input_direct", DENSE_BACKWARD_INPUT_DIRECT),
+    ("dense_backward_weight_direct", DENSE_BACKWARD_WEIGHT_DIRECT),
+    ("softmax_cross_entropy", SOFTMAX_CROSS_ENTROPY),
+    ("soft_sharing", SOFT_SHARING),
+    ("agreement", AGREEMENT),
+    ("gradient_norm", GRADIENT_NORM),
+    ("reduce_metrics", REDUCE_METRICS),
+    ("adam", ADAM),
+    ("sgd", SGD),
+];
+
+const GATHER_ROWS: &[Mutant] = &[
+    ("the scale of bytes is forgotten", "& 0xffu) * params.scale", "& 0xffu)"),
+    ("bytes of a word in the wrong order", "(index & 3u) * 8u", "(3u - (index & 3u)) * 8u"),
+    ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
+    ("rows past the end of the batch are filled", "let here = place < step.rows && row", "let here = row"),
+    ("a later segment overwrites the first one", "if (!here && params.fill == 1u)", "if (!here && params.fill == 2u)"),
+    ("a segment is read from its start", "let local = row - params.segment_first;", "let local = row;"),
+    ("every chunk reads the first rows", "let place = params.chunk_first + r;", "let place = r;"),
+];
+
+const DENSE_FORWARD: &[Mutant] = &[
+    ("the last input is missing", "let inside = base + k < layer.inputs;", "let inside = base + k + 1u < layer.inputs;"),
+    ("the last input of a tile is missing", "k < DEPTH; k++", "k < DEPTH - 1u; k++"),
+    ("the bias is forgotten", "let z = sum + ", "let z = sum + 0.0 * "),
+    (
+        "weights are transposed",
+        "b = parameters[w_line + base + k];",
+        "b = parameters[layer.weight + (base + k) * layer.outputs + column_tile + line];",
+    ),
+    ("a row is missing", "if (row >= params.rows ||", "if (row + 1u >= params.rows ||"),
+    ("dropout does not scale the slope", "value * layer.dropout_scale", "vec2(value.x * layer.dropout_scale, value.y)"),
+    ("dropout in evaluations", "params.training == 1u && layer", "layer"),
+    ("every chunk drops the same units", "params.chunk_first + row,", "row,"),
+    ("another hash", "v = v ^ (v >> vec4(16u));", "v = v ^ (v >> vec4(15u));"),
+    ("the slope of relu is its value", "select(vec2(0.0, 0.0), vec2(z, 1.0), z > 0.0)", "select(vec2(0.0, 0.0), vec2(z, z), z > 0.0)"),
+    ("the slope of tanh forgets a square", "vec2(y, 1.0 - y * y)", "vec2(y, 1.0 - y)"),
+    ("the slope of gelu forgets its second term", "vec2(z * area, area + z * density)", "vec2(z * area, area)"),
+    ("the slope of silu is that of the sigmoid", "s * (1.0 + z * (1.0 - s))", "s * (1.0 - s)"),
+];
+
+const DENSE_BACKWARD_INPUT: &[Mutant] = &[
+    ("the slope is forgotten", "sum * slope[destination.slope + place]", "sum * max(slope[destination.slope + place], 1.0)"),
+    ("the second source is skipped", "s < destination.sources; s++", "s < min(destination.sources, 1u); s++"),
+    ("hidden sources are read among the logits", "if (arena == LOGITS)", "if (arena <= LOGITS)"),
+    ("the last output is missing", "if (base + k < layer.outputs &&", "if (base + k + 1u < layer.outputs &&"),
+    (
+        "weights are transposed",
+        "w = parameters[layer.weight + (base + w_line) * layer.inputs + column_tile + c];",
+        "w = parameters[layer.weight + (column_tile + c) * layer.outputs + base + w_line];",
+    ),
+];
+
+const DENSE_BACKWARD_WEIGHT: &[Mutant] = &[
+    ("the bias is not summed", "bias += d;", "bias = d;"),
+    ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
+    ("the last row is missing", "if (b < params.rows && o < layer.outputs)", "if (b + 1u < params.rows && o < layer.outputs)"),
+    ("odd and even activations are exchanged", "if (is_odd == 1u)", "if (is_odd == 0u)"),
+    (
+        "gradients are stored transposed",
+        "store(layer.weight + output * layer.inputs + input + c,",
+        "store(layer.weight + (input + c) * layer.outputs + output,",
+    ),
+];
+
+const DENSE_FORWARD_DIRECT: &[Mutant] = &[
+    ("the last inputs are missing", "base < layer.inputs; base +=", "base + 8u < layer.inputs; base +="),
+    ("the bias is forgotten", "let z = sum + ", "let z = sum + 0.0 * "),
+    ("a column reads its neighbour's weights", "c0 * layer.inputs", "c1 * layer.inputs"),
+    ("a lane reads another lane's input", ", 1u) * b1", ", 0u) * b1"),
+    ("dropout does not scale the slope", "value * layer.dropout_scale", "vec2(value.x * layer.dropout_scale, value.y)"),
+    ("every chunk drops the same units", "params.chunk_first + row,", "row,"),
+];
+
+const DENSE_BACKWARD_INPUT_DIRECT: &[Mutant] = &[
+    ("the slope is halved", "= sum * ", "= 0.5 * sum * "),
+    ("the second source is skipped", "s < destination.sources; s++", "s < min(destination.sources, 1u); s++"),
+    ("the last outputs are missing", "base < layer.outputs; base +=", "base + 8u < layer.outputs; base +="),
+    ("a lane reads another lane's delta", ", 1u) * b1", ", 0u) * b1"),
+];
+
+const DENSE_BACKWARD_WEIGHT_DIRECT: &[Mutant] = &[
+    ("all units share one bias", "store(layer.bias + ", "store(layer.bias + 0u * "),
+    ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
+    ("the last rows are missing", "base < params.rows; base +=", "base + 8u < params.rows; base +="),
+    ("a lane reads another lane's delta", ", 1u) * b", ", 2u) * b"),
+];
+
+const SOFTMAX_CROSS_ENTROPY: &[Mutant] = &[
+    ("the task's weight is forgotten", "head.weight * step.inverse_rows", "step.inverse_rows"),
+    ("the mean is a sum", "head.weight * step.inverse_rows", "head.weight / step.inverse_rows"),
+    ("off by one class", "c < head.classes; c++) {\n        if (c != best)", "c + 1u < head.classes; c++) {\n        if (c != best)"),
+    ("the last class has no gradient", "c < head.classes; c++) {\n        var d", "c + 1u < head.classes; c++) {\n        var d"),
+    ("the label's sign", "d -= scale;", "d += scale;"),
+    (
+        "rows without a label are trained on",
+        "let scale = select(0.0, head.weight * step.inverse_rows, labelled);",
+        "let scale = head.weight * step.inverse_rows;",
+    ),
+    ("class 1 never wins", "for (var c = 1u; c < head.classes; c++)", "for (var c = 2u; c < head.classes; c++)"),
+    ("the exponential loses a term", "let r = (t - n * 0.693359375) + n * 2.12194440e-4;", "let r = t - n * 0.693359375;"),
+    ("hits are counted among the losses", "partials[params.hits + ", "partials[params.loss + "),
+];
+
+const SOFT_SHARING: &[Mutant] = &[
+    ("the half is forgotten", "value = 0.5 * difference", "value = difference"),
+    ("the second head's sign", "-pair.strength * difference", "pair.strength * difference"),
+    ("the strength is forgotten", "pair.flag_first, pair.strength * difference", "pair.flag_first, difference"),
+    ("evaluations write gradients", "if (params.gradient == 1u)", "if (params.gradient <= 1u)"),
+    ("the second pair is skipped", "p < params.pairs; p++", "p < min(params.pairs, 1u); p++"),
+];
+
+const AGREEMENT: &[Mutant] = &[
+    ("the mean is a sum", "pair.strength * step.inverse_rows", "pair.strength"),
+    ("the strength is forgotten", "pair.strength * step.inverse_rows", "step.inverse_rows"),
+    ("the mean term is forgotten", "(t.z - mean_a)", "t.z"),
+    ("the other head's mean term", "(t.w - mean_b)", "(t.w - mean_a)"),
+    ("the half is forgotten", "g = 0.5 * select", "g = select"),
+    ("rows past the end of the batch count", "select(0.0, mean_a + mean_b, inside)", "mean_a + mean_b"),
+    ("every chunk ends where the batch does", "params.chunk_first + row < step.rows", "row < step.rows"),
+    ("the second pair is skipped", "i < params.pairs; i++", "i < min(params.pairs, 1u); i++"),
+];
+
+const GRADIENT_NORM: &[Mutant] = &[
+    ("the square is forgotten", "gradients[i] * gradients[i]", "gradients[i]"),
+    ("the last gradients are missing", "i < params.count; i +=", "i + 64u < params.count; i +="),
+    ("half of the lanes are lost", "var half = 32u; half > 0u", "var half = 16u; half > 0u"),
+];
+
+const REDUCE_METRICS: &[Mutant] = &[
+    ("the mean is a sum", " * select(1.0, step.inverse_rows, metric.mean == 1u)", ""),
+    ("sums are means", "select(1.0, step.inverse_rows, metric.mean == 1u)", "step.inverse_rows"),
+    ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
+    ("every step writes the first row", "step.slot * params.stride + 1u", "1u"),
+    ("partials from 64 on are missing", "i < count; i += 64u", "i < min(count, 64u); i += 64u"),
+    ("the stamp is not the step", "f32(step.number & 0xffffffu)", "f32(step.slot)"),
+];
+
+const ADAM: &[Mutant] = &[
+    ("the first moment's correction is ignored", "step.step_size * m", "step.learning_rate * m"),
+    ("the second moment's correction is ignored", "sqrt(v) * step.root_correction", "sqrt(v)"),
+    ("eps under the root", "sqrt(v) * step.root_correction + params.eps", "sqrt(v + params.eps) * step.root_correction"),
+    ("the square is forgotten", "params.one_minus_beta2 * g * g", "params.one_minus_beta2 * g"),
+    ("one beta for both", "params.beta2 * second_moment[i]", "params.beta1 * second_moment[i]"),
+    ("the decay's sign", "g += ", "g -= "),
+    ("half of the decoupled decay", "theta -= step.learning_rate * ", "theta -= 0.5 * step.learning_rate * "),
+    ("decay is always decoupled", "if (params.decoupled == 1u)", "if (params.decoupled <= 1u)"),
+    ("no clipping", "gradients[i] * clip_factor()", "gradients[i] * max(clip_factor(), 1.0)"),
+    ("the norm of another step", "metrics[step.slot * params.stride + params.norm_metric]", "metrics[params.norm_metric]"),
+];
+
+const SGD: &[Mutant] = &[
+    ("nesterov is ignored", "params.nesterov == 1u", "params.nesterov == 2u"),
+    ("always nesterov", "params.nesterov == 1u", "params.nesterov <= 1u"),
+    ("momentum is forgotten", "let m = params.momentum * first_moment[i] + g;", "let m = g;"),
+    ("nesterov without momentum's factor", "g + params.momentum * m", "g + m"),
+    ("the decay's sign", "clip_factor() + ", "clip_factor() - "),
+    ("no clipping", "gradients[i] * clip_factor()", "gradients[i] * max(clip_factor(), 1.0)"),
+];
+
+/// The one device of all tests here.
+fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e))))
+}
+
+/// The cases that use a kernel, reduced to its dispatches, cheap ones first; none if this adapter cannot run it.
+fn cases_of(kernel: &Kernel) -> Vec<Case> {
+    let uses = |case: &Case| case.built.program.schedules.iter().any(|s| !s.dispatches.is_empty());
+    for tuning in doctor::tunings(gpu()) {
+        let mut cases = doctor::cases(&tuning).unwrap();
+        for schedule in cases.iter_mut().flat_map(|case| &mut case.built.program.schedules) {
+            schedule.dispatches.retain(|d| d.kernel.name == kernel.name);
+        }
+        cases.retain(uses);
+        if !cases.is_empty() {
+            cases.sort_by_key(cost);
+            return cases;
+        }
+    }
+    Vec::new()
+}
+
+fn cost(case: &Case) -> u64 {
+    let flop = |s: &tandem::schedule::Schedule| s.dispatches.iter().map(|d| d.flop).sum::<u64>();
+    case.built.program.bytes() + case.built.program.schedules.iter().map(flop).sum::<u64>()
+}
+
+/// What the check says of a text of a kernel in one case.
+fn failure(kernel: &'static Kernel, case: &Case, text: &str) -> Option<String> {
+    let mut verdicts = [Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None }];
+    let checked = doctor::check_case(gpu(), case, |_| text.to_owned(), &mut verdicts);
+    checked.unwrap_or_else(|e| panic!("{}, {}: {e:#}\n{text}", kernel.name, case.name));
+    assert!(verdicts[0].dispatches > 0);
+    verdicts[0].failure.take()
+}
+
+/// The text with the edit in one place, for each place: a kernel may have a branch for some shapes alone. In all places at once where
+/// they are many, as in unrolled sums.
+fn edited(text: &str, from: &str, to: &str) -> Vec<String> {
+    let places: Vec<usize> = text.match_indices(from).map(|(at, _)| at).collect();
+    if places.len() > 6 {
+        return vec![text.replace(from, to)];
+    }
+    places.into_iter().map(|at| format!("{}{to}{}", &text[..at], &text[at + from.len()..])).collect()
+}
+
+/// Every mutant of a kernel is noticed by a case that the shipped text passes.
+fn check(name: &str) {
+    let kernel = by_name(name).unwrap();
+    let (_, mutants) = MUTANTS.iter().find(|(n, _)| *n == name).unwrap();
+    let cases = cases_of(kernel);
+    if cases.is_empty() {
+        assert!(kernel.subgroups, "{name}: no case uses it");
+        println!("{name}: not on this adapter: no subgroups of 8 lanes");
+        return;
+    }
+    let shipped = kernel.module();
+    let (mut needed, mut survivors) = (vec![false; cases.len()], Vec::new());
+    for (what, from, to) in *mutants {
+        let texts = edited(&shipped, from, to);
+        assert!(!texts.is_empty(), "{name}: {what}: the text \"{from}\" is not there any more");
+        for (place, text) in texts.iter().enumerate() {
+            match cases.iter().position(|case| failure(kernel, case, text).is_some()) {
+                Some(number) => needed[number] = true,
+                None => survivors.push(format!("{what} (place {} of {})", place + 1, texts.len())),
+            }
+        }
+    }
+    for (case, _) in cases.iter().zip(&needed).filter(|(_, needed)| **needed) {
+        assert_eq!(failure(kernel, case, &shipped), None, "{name} as shipped, {}", case.name);
+    }
+    assert!(survivors.is_empty(), "{name}: no case notices: {}", survivors.join("; "));
+}
+
+#[test]
+fn every_kernel_has_mutants() {
+    for kernel in KERNELS {
+        assert!(MUTANTS.iter().any(|(name, mutants)| *name == kernel.name && !mutants.is_empty()), "{}", kernel.name);
+    }
+    assert_eq!(MUTANTS.len(), KERNELS.len());
+}
+
+#[test]
+fn gather_rows() {
+    check("gather_rows");
+}
+
+#[test]
+fn dense_forward() {
+    check("dense_forward");
+}
+
+#[test]
+fn dense_backward_input() {
+    check("dense_backward_input");
+}
+
+#[test]
+fn dense_backward_weight() {
+    check("dense_backward_weight");
+}
+
+#[test]
+fn dense_forward_direct() {
+    check("dense_forward_direct");
+}
+
+#[test]
+fn dense_backward_input_direct() {
+    check("dense_backward_input_direct");
+}
+
+#[test]
+fn dense_backward_weight_direct() {
+    check("dense_backward_weight_direct");
+}
+
+#[test]
+fn softmax_cross_entropy() {
+    check("softmax_cross_entropy");
+}
+
+#[test]
+fn soft_sharing() {
+    check("soft_sharing");
+}
+
+#[test]
+fn agreement() {
+    check("agreement");
+}
+
+#[test]
+fn gradient_norm() {
+    check("gradient_norm");
+}
+
+#[test]
+fn reduce_metrics() {
+    check("reduce_metrics");
+}
+
+#[test]
+fn adam() {
+    check("adam");
+}
+
+#[test]
+fn sgd() {
+    check("sgd");
+}
