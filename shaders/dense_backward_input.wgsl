@@ -63,6 +63,10 @@ fn store(destination: Destination, row: u32, column: u32, sum: f32) {
     }
 }
 
+fn four(first: u32) -> vec4<f32> {
+    return vec4(w_tile[first], w_tile[first + 1u], w_tile[first + 2u], w_tile[first + 3u]);
+}
+
 @compute @workgroup_size(64)
 fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let destination = destinations[destination_of(group.x)];
@@ -97,14 +101,19 @@ fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_
                 w_tile[w_line * STRIDE + c] = w;
             }
             workgroupBarrier();
-            for (var k = 0u; k < DEPTH; k++) {
-                let p = k * STRIDE + row;
-                let q = k * STRIDE + column;
-                let w = vec4(w_tile[q], w_tile[q + 1u], w_tile[q + 2u], w_tile[q + 3u]);
-                sum0 += d_tile[p] * w;
-                sum1 += d_tile[p + 1u] * w;
-                sum2 += d_tile[p + 2u] * w;
-                sum3 += d_tile[p + 3u] * w;
+            for (var k = 0u; k < DEPTH; k += 4u) {
+                let p0 = (k + 0u) * STRIDE + row;
+                let p1 = (k + 1u) * STRIDE + row;
+                let p2 = (k + 2u) * STRIDE + row;
+                let p3 = (k + 3u) * STRIDE + row;
+                let b0 = four((k + 0u) * STRIDE + column);
+                let b1 = four((k + 1u) * STRIDE + column);
+                let b2 = four((k + 2u) * STRIDE + column);
+                let b3 = four((k + 3u) * STRIDE + column);
+                sum0 += d_tile[p0] * b0 + d_tile[p1] * b1 + d_tile[p2] * b2 + d_tile[p3] * b3;
+                sum1 += d_tile[p0 + 1u] * b0 + d_tile[p1 + 1u] * b1 + d_tile[p2 + 1u] * b2 + d_tile[p3 + 1u] * b3;
+                sum2 += d_tile[p0 + 2u] * b0 + d_tile[p1 + 2u] * b1 + d_tile[p2 + 2u] * b2 + d_tile[p3 + 2u] * b3;
+                sum3 += d_tile[p0 + 3u] * b0 + d_tile[p1 + 3u] * b1 + d_tile[p2 + 3u] * b2 + d_tile[p3 + 3u] * b3;
             }
             workgroupBarrier();
         }

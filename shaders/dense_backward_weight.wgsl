@@ -92,6 +92,14 @@ fn store_row(layer: Dense, output: u32, input: u32, sums: vec4<f32>) {
     }
 }
 
+fn four_deltas(first: u32) -> vec4<f32> {
+    return vec4(d_tile[first], d_tile[first + 1u], d_tile[first + 2u], d_tile[first + 3u]);
+}
+
+fn four_inputs(first: u32) -> vec4<f32> {
+    return vec4(x_tile[first], x_tile[first + 1u], x_tile[first + 2u], x_tile[first + 3u]);
+}
+
 @compute @workgroup_size(64)
 fn dense_backward_weight(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -134,16 +142,20 @@ fn dense_backward_weight(
             x_tile[line * STRIDE + start + i] = x;
         }
         workgroupBarrier();
-        for (var k = 0u; k < DEPTH; k++) {
-            let p = k * STRIDE + row;
-            let q = k * STRIDE + column;
-            let d = vec4(d_tile[p], d_tile[p + 1u], d_tile[p + 2u], d_tile[p + 3u]);
-            let x = vec4(x_tile[q], x_tile[q + 1u], x_tile[q + 2u], x_tile[q + 3u]);
-            sum0 += d.x * x;
-            sum1 += d.y * x;
-            sum2 += d.z * x;
-            sum3 += d.w * x;
-            bias += d;
+        for (var k = 0u; k < DEPTH; k += 4u) {
+            let d0 = four_deltas((k + 0u) * STRIDE + row);
+            let x0 = four_inputs((k + 0u) * STRIDE + column);
+            let d1 = four_deltas((k + 1u) * STRIDE + row);
+            let x1 = four_inputs((k + 1u) * STRIDE + column);
+            let d2 = four_deltas((k + 2u) * STRIDE + row);
+            let x2 = four_inputs((k + 2u) * STRIDE + column);
+            let d3 = four_deltas((k + 3u) * STRIDE + row);
+            let x3 = four_inputs((k + 3u) * STRIDE + column);
+            sum0 += d0.x * x0 + d1.x * x1 + d2.x * x2 + d3.x * x3;
+            sum1 += d0.y * x0 + d1.y * x1 + d2.y * x2 + d3.y * x3;
+            sum2 += d0.z * x0 + d1.z * x1 + d2.z * x2 + d3.z * x3;
+            sum3 += d0.w * x0 + d1.w * x1 + d2.w * x2 + d3.w * x3;
+            bias += d0 + d1 + d2 + d3;
         }
         workgroupBarrier();
     }

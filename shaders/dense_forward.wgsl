@@ -1,7 +1,8 @@
 // y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite values.
 //
 // A group of layers in one dispatch: workgroup (i, j) computes 32 rows × 32 outputs of the layer that column tile i falls into. Each
-// of 64 invocations holds 4 × 4 sums; operands go through workgroup memory, 16 inputs at a time, and are added in ascending order.
+// of 64 invocations holds 4 × 4 sums; operands go through workgroup memory, 16 inputs at a time; products are
+// added four by four in ascending order, which keeps long sums within their bound.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -69,6 +70,10 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     y[layer.slope + row * layer.outputs + column] = value.y;
 }
 
+fn four(first: u32) -> vec4<f32> {
+    return vec4(w_tile[first], w_tile[first + 1u], w_tile[first + 2u], w_tile[first + 3u]);
+}
+
 @compute @workgroup_size(64)
 fn dense_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let layer = layers[layer_of(group.x)];
@@ -103,14 +108,19 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
             w_tile[k * STRIDE + line] = b;
         }
         workgroupBarrier();
-        for (var k = 0u; k < DEPTH; k++) {
-            let p = k * STRIDE + row;
-            let q = k * STRIDE + column;
-            let b = vec4(w_tile[q], w_tile[q + 1u], w_tile[q + 2u], w_tile[q + 3u]);
-            sum0 += x_tile[p] * b;
-            sum1 += x_tile[p + 1u] * b;
-            sum2 += x_tile[p + 2u] * b;
-            sum3 += x_tile[p + 3u] * b;
+        for (var k = 0u; k < DEPTH; k += 4u) {
+            let p0 = (k + 0u) * STRIDE + row;
+            let p1 = (k + 1u) * STRIDE + row;
+            let p2 = (k + 2u) * STRIDE + row;
+            let p3 = (k + 3u) * STRIDE + row;
+            let b0 = four((k + 0u) * STRIDE + column);
+            let b1 = four((k + 1u) * STRIDE + column);
+            let b2 = four((k + 2u) * STRIDE + column);
+            let b3 = four((k + 3u) * STRIDE + column);
+            sum0 += x_tile[p0] * b0 + x_tile[p1] * b1 + x_tile[p2] * b2 + x_tile[p3] * b3;
+            sum1 += x_tile[p0 + 1u] * b0 + x_tile[p1 + 1u] * b1 + x_tile[p2 + 1u] * b2 + x_tile[p3 + 1u] * b3;
+            sum2 += x_tile[p0 + 2u] * b0 + x_tile[p1 + 2u] * b1 + x_tile[p2 + 2u] * b2 + x_tile[p3 + 2u] * b3;
+            sum3 += x_tile[p0 + 3u] * b0 + x_tile[p1 + 3u] * b1 + x_tile[p2 + 3u] * b2 + x_tile[p3 + 3u] * b3;
         }
         workgroupBarrier();
     }

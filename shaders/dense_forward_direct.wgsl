@@ -2,8 +2,8 @@
 //
 // For software adapters, in place of `dense_forward.wgsl`: no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in
 // the inner loops (indices are clamped, terms beyond the end are zero). A lane holds vec4s of columns of all rows of its tile. Loads bring a
-// vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added in ascending order.
-// Written by tests/generated.rs.
+// vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added four
+// by four in ascending order. Written by tests/generated.rs.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -108,25 +108,42 @@ fn dense_forward_direct(
         let b1_0 = vec4(p00.y, p01.y, p02.y, p03.y);
         let b2_0 = vec4(p00.z, p01.z, p02.z, p03.z);
         let b3_0 = vec4(p00.w, p01.w, p02.w, p03.w);
-        s0_0 = s0_0 + subgroupShuffle(a0.x, 0u) * b0_0 + subgroupShuffle(a0.y, 0u) * b1_0 + subgroupShuffle(a0.z, 0u) * b2_0 + subgroupShuffle(a0.w, 0u) * b3_0;
-        s1_0 = s1_0 + subgroupShuffle(a0.x, 1u) * b0_0 + subgroupShuffle(a0.y, 1u) * b1_0 + subgroupShuffle(a0.z, 1u) * b2_0 + subgroupShuffle(a0.w, 1u) * b3_0;
-        s2_0 = s2_0 + subgroupShuffle(a0.x, 2u) * b0_0 + subgroupShuffle(a0.y, 2u) * b1_0 + subgroupShuffle(a0.z, 2u) * b2_0 + subgroupShuffle(a0.w, 2u) * b3_0;
-        s3_0 = s3_0 + subgroupShuffle(a0.x, 3u) * b0_0 + subgroupShuffle(a0.y, 3u) * b1_0 + subgroupShuffle(a0.z, 3u) * b2_0 + subgroupShuffle(a0.w, 3u) * b3_0;
-        s4_0 = s4_0 + subgroupShuffle(a0.x, 4u) * b0_0 + subgroupShuffle(a0.y, 4u) * b1_0 + subgroupShuffle(a0.z, 4u) * b2_0 + subgroupShuffle(a0.w, 4u) * b3_0;
-        s5_0 = s5_0 + subgroupShuffle(a0.x, 5u) * b0_0 + subgroupShuffle(a0.y, 5u) * b1_0 + subgroupShuffle(a0.z, 5u) * b2_0 + subgroupShuffle(a0.w, 5u) * b3_0;
-        s6_0 = s6_0 + subgroupShuffle(a0.x, 6u) * b0_0 + subgroupShuffle(a0.y, 6u) * b1_0 + subgroupShuffle(a0.z, 6u) * b2_0 + subgroupShuffle(a0.w, 6u) * b3_0;
-        s7_0 = s7_0 + subgroupShuffle(a0.x, 7u) * b0_0 + subgroupShuffle(a0.y, 7u) * b1_0 + subgroupShuffle(a0.z, 7u) * b2_0 + subgroupShuffle(a0.w, 7u) * b3_0;
-        s8_0 = s8_0 + subgroupShuffle(a1.x, 0u) * b0_0 + subgroupShuffle(a1.y, 0u) * b1_0 + subgroupShuffle(a1.z, 0u) * b2_0 + subgroupShuffle(a1.w, 0u) * b3_0;
-        s9_0 = s9_0 + subgroupShuffle(a1.x, 1u) * b0_0 + subgroupShuffle(a1.y, 1u) * b1_0 + subgroupShuffle(a1.z, 1u) * b2_0 + subgroupShuffle(a1.w, 1u) * b3_0;
-        s10_0 = s10_0 + subgroupShuffle(a1.x, 2u) * b0_0 + subgroupShuffle(a1.y, 2u) * b1_0 + subgroupShuffle(a1.z, 2u) * b2_0 + subgroupShuffle(a1.w, 2u) * b3_0;
-        s11_0 = s11_0 + subgroupShuffle(a1.x, 3u) * b0_0 + subgroupShuffle(a1.y, 3u) * b1_0 + subgroupShuffle(a1.z, 3u) * b2_0 + subgroupShuffle(a1.w, 3u) * b3_0;
-        s12_0 = s12_0 + subgroupShuffle(a1.x, 4u) * b0_0 + subgroupShuffle(a1.y, 4u) * b1_0 + subgroupShuffle(a1.z, 4u) * b2_0 + subgroupShuffle(a1.w, 4u) * b3_0;
-        s13_0 = s13_0 + subgroupShuffle(a1.x, 5u) * b0_0 + subgroupShuffle(a1.y, 5u) * b1_0 + subgroupShuffle(a1.z, 5u) * b2_0 + subgroupShuffle(a1.w, 5u) * b3_0;
-        s14_0 = s14_0 + subgroupShuffle(a1.x, 6u) * b0_0 + subgroupShuffle(a1.y, 6u) * b1_0 + subgroupShuffle(a1.z, 6u) * b2_0 + subgroupShuffle(a1.w, 6u) * b3_0;
-        s15_0 = s15_0 + subgroupShuffle(a1.x, 7u) * b0_0 + subgroupShuffle(a1.y, 7u) * b1_0 + subgroupShuffle(a1.z, 7u) * b2_0 + subgroupShuffle(a1.w, 7u) * b3_0;
+        s0_0 += subgroupShuffle(a0.x, 0u) * b0_0 + subgroupShuffle(a0.y, 0u) * b1_0 + subgroupShuffle(a0.z, 0u) * b2_0 + subgroupShuffle(a0.w, 0u) * b3_0;
+        s1_0 += subgroupShuffle(a0.x, 1u) * b0_0 + subgroupShuffle(a0.y, 1u) * b1_0 + subgroupShuffle(a0.z, 1u) * b2_0 + subgroupShuffle(a0.w, 1u) * b3_0;
+        s2_0 += subgroupShuffle(a0.x, 2u) * b0_0 + subgroupShuffle(a0.y, 2u) * b1_0 + subgroupShuffle(a0.z, 2u) * b2_0 + subgroupShuffle(a0.w, 2u) * b3_0;
+        s3_0 += subgroupShuffle(a0.x, 3u) * b0_0 + subgroupShuffle(a0.y, 3u) * b1_0 + subgroupShuffle(a0.z, 3u) * b2_0 + subgroupShuffle(a0.w, 3u) * b3_0;
+        s4_0 += subgroupShuffle(a0.x, 4u) * b0_0 + subgroupShuffle(a0.y, 4u) * b1_0 + subgroupShuffle(a0.z, 4u) * b2_0 + subgroupShuffle(a0.w, 4u) * b3_0;
+        s5_0 += subgroupShuffle(a0.x, 5u) * b0_0 + subgroupShuffle(a0.y, 5u) * b1_0 + subgroupShuffle(a0.z, 5u) * b2_0 + subgroupShuffle(a0.w, 5u) * b3_0;
+        s6_0 += subgroupShuffle(a0.x, 6u) * b0_0 + subgroupShuffle(a0.y, 6u) * b1_0 + subgroupShuffle(a0.z, 6u) * b2_0 + subgroupShuffle(a0.w, 6u) * b3_0;
+        s7_0 += subgroupShuffle(a0.x, 7u) * b0_0 + subgroupShuffle(a0.y, 7u) * b1_0 + subgroupShuffle(a0.z, 7u) * b2_0 + subgroupShuffle(a0.w, 7u) * b3_0;
+        s8_0 += subgroupShuffle(a1.x, 0u) * b0_0 + subgroupShuffle(a1.y, 0u) * b1_0 + subgroupShuffle(a1.z, 0u) * b2_0 + subgroupShuffle(a1.w, 0u) * b3_0;
+        s9_0 += subgroupShuffle(a1.x, 1u) * b0_0 + subgroupShuffle(a1.y, 1u) * b1_0 + subgroupShuffle(a1.z, 1u) * b2_0 + subgroupShuffle(a1.w, 1u) * b3_0;
+        s10_0 += subgroupShuffle(a1.x, 2u) * b0_0 + subgroupShuffle(a1.y, 2u) * b1_0 + subgroupShuffle(a1.z, 2u) * b2_0 + subgroupShuffle(a1.w, 2u) * b3_0;
+        s11_0 += subgroupShuffle(a1.x, 3u) * b0_0 + subgroupShuffle(a1.y, 3u) * b1_0 + subgroupShuffle(a1.z, 3u) * b2_0 + subgroupShuffle(a1.w, 3u) * b3_0;
+        s12_0 += subgroupShuffle(a1.x, 4u) * b0_0 + subgroupShuffle(a1.y, 4u) * b1_0 + subgroupShuffle(a1.z, 4u) * b2_0 + subgroupShuffle(a1.w, 4u) * b3_0;
+        s13_0 += subgroupShuffle(a1.x, 5u) * b0_0 + subgroupShuffle(a1.y, 5u) * b1_0 + subgroupShuffle(a1.z, 5u) * b2_0 + subgroupShuffle(a1.w, 5u) * b3_0;
+        s14_0 += subgroupShuffle(a1.x, 6u) * b0_0 + subgroupShuffle(a1.y, 6u) * b1_0 + subgroupShuffle(a1.z, 6u) * b2_0 + subgroupShuffle(a1.w, 6u) * b3_0;
+        s15_0 += subgroupShuffle(a1.x, 7u) * b0_0 + subgroupShuffle(a1.y, 7u) * b1_0 + subgroupShuffle(a1.z, 7u) * b2_0 + subgroupShuffle(a1.w, 7u) * b3_0;
     }
     } else {
-    for (var base = 0u; base < layer.inputs; base += 1u) {
+    for (var block = 0u; block < layer.inputs; block += 16u) {
+    var u0_0 = vec4<f32>();
+    var u1_0 = vec4<f32>();
+    var u2_0 = vec4<f32>();
+    var u3_0 = vec4<f32>();
+    var u4_0 = vec4<f32>();
+    var u5_0 = vec4<f32>();
+    var u6_0 = vec4<f32>();
+    var u7_0 = vec4<f32>();
+    var u8_0 = vec4<f32>();
+    var u9_0 = vec4<f32>();
+    var u10_0 = vec4<f32>();
+    var u11_0 = vec4<f32>();
+    var u12_0 = vec4<f32>();
+    var u13_0 = vec4<f32>();
+    var u14_0 = vec4<f32>();
+    var u15_0 = vec4<f32>();
+    for (var base = block; base < min(block + 16u, layer.inputs); base++) {
         let a0 = x[(layer.x + min(row_tile + 0u + lane, params.rows - 1u) * layer.inputs + base) >> 2u][(layer.x + min(row_tile + 0u + lane, params.rows - 1u) * layer.inputs + base) & 3u];
         let a1 = x[(layer.x + min(row_tile + 8u + lane, params.rows - 1u) * layer.inputs + base) >> 2u][(layer.x + min(row_tile + 8u + lane, params.rows - 1u) * layer.inputs + base) & 3u];
         let b0_0 = vec4(
@@ -135,22 +152,39 @@ fn dense_forward_direct(
             parameters[(layer.weight + c02 * layer.inputs + base) >> 2u][(layer.weight + c02 * layer.inputs + base) & 3u],
             parameters[(layer.weight + c03 * layer.inputs + base) >> 2u][(layer.weight + c03 * layer.inputs + base) & 3u],
         );
-        s0_0 = s0_0 + subgroupShuffle(a0, 0u) * b0_0;
-        s1_0 = s1_0 + subgroupShuffle(a0, 1u) * b0_0;
-        s2_0 = s2_0 + subgroupShuffle(a0, 2u) * b0_0;
-        s3_0 = s3_0 + subgroupShuffle(a0, 3u) * b0_0;
-        s4_0 = s4_0 + subgroupShuffle(a0, 4u) * b0_0;
-        s5_0 = s5_0 + subgroupShuffle(a0, 5u) * b0_0;
-        s6_0 = s6_0 + subgroupShuffle(a0, 6u) * b0_0;
-        s7_0 = s7_0 + subgroupShuffle(a0, 7u) * b0_0;
-        s8_0 = s8_0 + subgroupShuffle(a1, 0u) * b0_0;
-        s9_0 = s9_0 + subgroupShuffle(a1, 1u) * b0_0;
-        s10_0 = s10_0 + subgroupShuffle(a1, 2u) * b0_0;
-        s11_0 = s11_0 + subgroupShuffle(a1, 3u) * b0_0;
-        s12_0 = s12_0 + subgroupShuffle(a1, 4u) * b0_0;
-        s13_0 = s13_0 + subgroupShuffle(a1, 5u) * b0_0;
-        s14_0 = s14_0 + subgroupShuffle(a1, 6u) * b0_0;
-        s15_0 = s15_0 + subgroupShuffle(a1, 7u) * b0_0;
+        u0_0 += subgroupShuffle(a0, 0u) * b0_0;
+        u1_0 += subgroupShuffle(a0, 1u) * b0_0;
+        u2_0 += subgroupShuffle(a0, 2u) * b0_0;
+        u3_0 += subgroupShuffle(a0, 3u) * b0_0;
+        u4_0 += subgroupShuffle(a0, 4u) * b0_0;
+        u5_0 += subgroupShuffle(a0, 5u) * b0_0;
+        u6_0 += subgroupShuffle(a0, 6u) * b0_0;
+        u7_0 += subgroupShuffle(a0, 7u) * b0_0;
+        u8_0 += subgroupShuffle(a1, 0u) * b0_0;
+        u9_0 += subgroupShuffle(a1, 1u) * b0_0;
+        u10_0 += subgroupShuffle(a1, 2u) * b0_0;
+        u11_0 += subgroupShuffle(a1, 3u) * b0_0;
+        u12_0 += subgroupShuffle(a1, 4u) * b0_0;
+        u13_0 += subgroupShuffle(a1, 5u) * b0_0;
+        u14_0 += subgroupShuffle(a1, 6u) * b0_0;
+        u15_0 += subgroupShuffle(a1, 7u) * b0_0;
+    }
+    s0_0 += u0_0;
+    s1_0 += u1_0;
+    s2_0 += u2_0;
+    s3_0 += u3_0;
+    s4_0 += u4_0;
+    s5_0 += u5_0;
+    s6_0 += u6_0;
+    s7_0 += u7_0;
+    s8_0 += u8_0;
+    s9_0 += u9_0;
+    s10_0 += u10_0;
+    s11_0 += u11_0;
+    s12_0 += u12_0;
+    s13_0 += u13_0;
+    s14_0 += u14_0;
+    s15_0 += u15_0;
     }
     }
     var sums: array<vec4<f32>, 16>;

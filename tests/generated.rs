@@ -194,7 +194,7 @@ fn shared(d: &Direct) -> [String; 2] {
     let begin = text.find("struct Params").expect("Params");
     let tiles = text.find("const TILE").expect("tile constants");
     let entry = text.find("@compute").expect("entry point");
-    let is_wanted = |f: &&str| !f.starts_with("store_row");
+    let is_wanted = |f: &&str| !f.starts_with("store_row") && !f.starts_with("four");
     let functions: String =
         text[tiles..entry].split("\nfn ").skip(1).filter(is_wanted).map(|f| format!("fn {}\n\n", f.trim_end())).collect();
     let (mut head, mut functions) = (text[begin..tiles].to_string(), functions);
@@ -218,8 +218,8 @@ fn generate(d: &Direct) -> String {
 //
 // For software adapters, in place of `{}.wgsl`: no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in
 // the inner loops (indices are clamped, terms beyond the end are zero). A lane holds vec4s of columns of all rows of its tile. Loads bring a
-// vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added in ascending order.
-// Written by tests/generated.rs.
+// vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added four
+// by four in ascending order. Written by tests/generated.rs.
 
 {head}const ROWS = {ROWS}u;
 const COLUMNS = {}u;
@@ -272,7 +272,10 @@ fn line(out: &mut String, text: &str) {
 /// The loop over inner steps: four a turn where vec4s are loaded along them or across them, else one.
 fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     let count = d.sizes[2];
-    let turn = if inner.rows.0 == Rows::Scalar { 1 } else { 4 };
+    if inner.rows.0 == Rows::Scalar {
+        return single_steps(out, d, inner);
+    }
+    let turn = 4;
     line(out, &format!("    for (var base = 0u; base < {count}; base += {turn}u) {{"));
     row_loads(out, d, inner);
     column_loads(out, d, inner, turn);
@@ -280,13 +283,43 @@ fn steps(out: &mut String, d: &Direct, inner: &Inner) {
         let values: Vec<String> = (0..turn).map(|i| row_value(inner.rows.0, r, i)).collect();
         for v in 0..VECTORS {
             let terms: Vec<String> = values.iter().enumerate().map(|(i, a)| format!("{a} * b{i}_{v}")).collect();
-            line(out, &format!("        s{r}_{v} = s{r}_{v} + {};", terms.join(" + ")));
+            line(out, &format!("        s{r}_{v} += {};", terms.join(" + ")));
         }
         if d.sums_rows {
-            line(out, &format!("        t{r} = t{r} + {};", values.join(" + ")));
+            line(out, &format!("        t{r} += {};", values.join(" + ")));
         }
     }
     out.push_str("    }\n");
+}
+
+/// The loop one step at a time, with sums of sixteen steps that go to the accumulators together: long sums keep their bound so.
+fn single_steps(out: &mut String, d: &Direct, inner: &Inner) {
+    let count = d.sizes[2];
+    line(out, &format!("    for (var block = 0u; block < {count}; block += 16u) {{"));
+    for (r, v) in (0..ROWS).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
+        line(out, &format!("    var u{r}_{v} = vec4<f32>();"));
+    }
+    if d.sums_rows {
+        (0..ROWS).for_each(|r| line(out, &format!("    var w{r} = 0.0;")));
+    }
+    line(out, &format!("    for (var base = block; base < min(block + 16u, {count}); base++) {{"));
+    row_loads(out, d, inner);
+    column_loads(out, d, inner, 1);
+    for r in 0..ROWS {
+        let value = row_value(Rows::Scalar, r, 0);
+        (0..VECTORS).for_each(|v| line(out, &format!("        u{r}_{v} += {value} * b0_{v};")));
+        if d.sums_rows {
+            line(out, &format!("        w{r} += {value};"));
+        }
+    }
+    line(out, "    }");
+    for r in 0..ROWS {
+        (0..VECTORS).for_each(|v| line(out, &format!("    s{r}_{v} += u{r}_{v};")));
+        if d.sums_rows {
+            line(out, &format!("    t{r} += w{r};"));
+        }
+    }
+    line(out, "    }");
 }
 
 fn row_loads(out: &mut String, d: &Direct, inner: &Inner) {

@@ -51,7 +51,8 @@ const DENSE_FORWARD: &[Mutant] = &[
     ),
     ("a row is missing", "if (row >= params.rows ||", "if (row + 1u >= params.rows ||"),
     ("dropout does not scale the slope", "value * layer.dropout_scale", "vec2(value.x * layer.dropout_scale, value.y)"),
-    ("dropout in evaluations", "params.training == 1u && layer", "layer"),
+    ("dropout in evaluations", "if (DROPOUT)", "if (DROPOUT || layer.dropout_threshold > 0u)"),
+    ("every activation is relu", "activate(ACTIVATION, z)", "activate(0u, z)"),
     ("every chunk drops the same units", "params.chunk_first + row,", "row,"),
     ("another hash", "v = v ^ (v >> vec4(16u));", "v = v ^ (v >> vec4(15u));"),
     ("the slope of relu is its value", "select(vec2(0.0, 0.0), vec2(z, 1.0), z > 0.0)", "select(vec2(0.0, 0.0), vec2(z, z), z > 0.0)"),
@@ -87,9 +88,11 @@ const DENSE_BACKWARD_WEIGHT: &[Mutant] = &[
 const DENSE_FORWARD_DIRECT: &[Mutant] = &[
     ("the last inputs are missing", "base < layer.inputs; base +=", "base + 8u < layer.inputs; base +="),
     ("the bias is forgotten", "let z = sum + ", "let z = sum + 0.0 * "),
-    ("a column reads its neighbour's weights", "c0 * layer.inputs", "c1 * layer.inputs"),
-    ("a lane reads another lane's input", ", 1u) * b1", ", 0u) * b1"),
+    ("a column reads its neighbour's weights", "c00 * layer.inputs", "c01 * layer.inputs"),
+    ("a row reads another row's input", "subgroupShuffle(a0, 1u)", "subgroupShuffle(a0, 2u)"),
+    ("an input is taken for its neighbour", "subgroupShuffle(a1.y, ", "subgroupShuffle(a1.x, "),
     ("dropout does not scale the slope", "value * layer.dropout_scale", "vec2(value.x * layer.dropout_scale, value.y)"),
+    ("dropout in evaluations", "if (DROPOUT)", "if (DROPOUT || layer.dropout_threshold > 0u)"),
     ("every chunk drops the same units", "params.chunk_first + row,", "row,"),
 ];
 
@@ -97,14 +100,17 @@ const DENSE_BACKWARD_INPUT_DIRECT: &[Mutant] = &[
     ("the slope is halved", "= sum * ", "= 0.5 * sum * "),
     ("the second source is skipped", "s < destination.sources; s++", "s < min(destination.sources, 1u); s++"),
     ("the last outputs are missing", "base < layer.outputs; base +=", "base + 8u < layer.outputs; base +="),
-    ("a lane reads another lane's delta", ", 1u) * b1", ", 0u) * b1"),
+    ("a row reads another row's delta", "subgroupShuffle(a0, 1u)", "subgroupShuffle(a0, 2u)"),
+    ("an output is taken for its neighbour", "subgroupShuffle(a1.y, ", "subgroupShuffle(a1.x, "),
+    ("a unit reads its neighbour's weights", "+ c00)", "+ c01)"),
 ];
 
 const DENSE_BACKWARD_WEIGHT_DIRECT: &[Mutant] = &[
     ("all units share one bias", "store(layer.bias + ", "store(layer.bias + 0u * "),
     ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
     ("the last rows are missing", "base < params.rows; base +=", "base + 8u < params.rows; base +="),
-    ("a lane reads another lane's delta", ", 1u) * b", ", 2u) * b"),
+    ("an output takes another's delta", "subgroupShuffle(a0, 1u)", "subgroupShuffle(a0, 2u)"),
+    ("the bias forgets a unit's own delta", "t1 = t1 + ", "t1 = t0 + "),
 ];
 
 const SOFTMAX_CROSS_ENTROPY: &[Mutant] = &[

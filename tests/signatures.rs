@@ -98,6 +98,7 @@ fn idle_program(kernel: &'static Kernel) -> Program {
         kernel,
         label: String::new(),
         params: vec![0; kernel.params.len()],
+        constants: Vec::new(),
         bindings: bindings.iter().enumerate().map(|(i, name)| (&*name.clone().leak(), Buffer(i))).collect(),
         grid: [1, 1, 1],
         effects: Vec::new(),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Common;
 use super::console::Console;
+use crate::config::COUPLING_KINDS;
 use crate::device::Gpu;
 use crate::fault::{Exit, Fault};
 use crate::run::bench::{self, StepShape};
@@ -62,7 +63,11 @@ fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
     if text == "none" {
         return Ok(Vec::new());
     }
-    let parse = |part: &str| size(part.trim()).map_err(|e| Fault::new(Exit::Usage, format!("{flag} {text}: \"{part}\" is not {e}")));
+    let parse = |part: &str| {
+        let bad =
+            |e| Fault::new(Exit::Usage, format!("{flag} {text}: \"{part}\" is not {e}")).hint("sizes separated by commas, such as 128,128");
+        size(part.trim()).map_err(bad)
+    };
     Ok(text.split(',').map(parse).collect::<Result<Vec<_>, _>>()?)
 }
 
@@ -76,6 +81,10 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
                     .into());
             }
             let coupling = (coupling != "none").then(|| coupling.clone());
+            if let Some(kind) = coupling.as_deref().filter(|kind| !COUPLING_KINDS.contains(kind)) {
+                let fault = Fault::new(Exit::Usage, format!("--coupling {kind}: unknown kind"));
+                return Err(fault.hint(format!("one of none, {}", COUPLING_KINDS.join(", "))).into());
+            }
             let rows = (*rows).max(*batch);
             let shape = StepShape { inputs: *inputs, trunk, classes, batch: *batch, rows, coupling, steps: *steps };
             let machine = Machine::open(&common.wish())?;

@@ -20,6 +20,11 @@ pub(super) struct Console {
     pub json: bool,
 }
 
+/// A line on stderr. A closed or full one is no reason to lose a training.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 impl Console {
     pub(super) fn new(common: &Common) -> Console {
         let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
@@ -40,14 +45,14 @@ impl Console {
     /// A line on stderr, unless `-q`.
     pub(super) fn note(&self, line: &str) {
         if !self.quiet {
-            eprintln!("{line}");
+            say(line);
         }
     }
 
     /// A line on stderr with `-v`.
     pub(super) fn detail(&self, line: &str) {
         if self.verbose {
-            eprintln!("{line}");
+            say(line);
         }
     }
 
@@ -63,10 +68,10 @@ impl Console {
 
     /// An error with its hint.
     pub(super) fn error(&self, message: &str, hint: Option<&str>, is_bug: bool) {
-        eprintln!("{}: {message}", self.paint("1;31", "error"));
+        say(&format!("{}: {message}", self.paint("1;31", "error")));
         let hint = hint.or(is_bug.then_some("this may be a bug of tandem; run it again with -v and report what it prints"));
         if let Some(hint) = hint {
-            eprintln!("{}: {hint}", self.paint("1;36", "hint"));
+            say(&format!("{}: {hint}", self.paint("1;36", "hint")));
         }
     }
 

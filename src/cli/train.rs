@@ -183,12 +183,15 @@ fn finish(
 ) -> Result<Option<Exit>> {
     let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
     let saved = directory.save_last(network, layout, schema, &outcome.last);
+    let saved = saved.and_then(|()| directory.save_model(network, layout, schema, &outcome.best));
     if let Ended::NotFinite(fault) = outcome.ended {
-        // The cause matters more than what could not be saved because of it.
+        // The cause matters more than what could not be saved because of it: weights may be infinite themselves.
+        if saved.is_ok() {
+            console.note(&format!("the weights before that step are in {}", directory.path().join("last").display()));
+        }
         return Err(fault.into());
     }
     saved?;
-    directory.save_model(network, layout, schema, &outcome.best)?;
     if console.json {
         console.result_json(&summary(plan, directory, &outcome, points))?;
     } else {

@@ -93,7 +93,13 @@ fn entry(index: usize, adapter: &wgpu::Adapter) -> Entry {
 
 fn backends(wish: &Wish) -> Result<Backends> {
     let Some(name) = &wish.backend else {
-        return Ok(Backends::from_env().unwrap_or(Backends::PRIMARY));
+        let asked = std::env::var("WGPU_BACKEND").ok().filter(|v| !v.is_empty());
+        let found = Backends::from_env().unwrap_or(Backends::PRIMARY);
+        if let (Some(text), true) = (asked, found.is_empty()) {
+            let fault = Fault::new(Exit::Unavailable, format!("WGPU_BACKEND={text}: unknown")).hint("one of vulkan, metal, dx12, gl");
+            return Err(fault.into());
+        }
+        return Ok(found);
     };
     Ok(match name.as_str() {
         "vulkan" => Backends::VULKAN,
@@ -168,13 +174,17 @@ fn pick(wish: &Wish, entries: &[Entry]) -> Result<(usize, String)> {
 }
 
 fn named(text: &str, by: &str, entries: &[Entry]) -> Result<(usize, String)> {
+    if text == "reference" {
+        let fault = Fault::new(Exit::Usage, format!("{by} reference: this verb looks at adapters; the float64 reference is none"));
+        return Err(fault.hint("leave --device out, or name an adapter").into());
+    }
     if let Ok(index) = text.parse::<usize>()
         && index < entries.len()
     {
         return Ok((index, format!("{by} names index {index}")));
     }
     let wanted = text.to_lowercase();
-    if let Some(e) = entries.iter().find(|e| e.name.to_lowercase().contains(&wanted)) {
+    if let Some(e) = entries.iter().find(|e| !wanted.is_empty() && e.name.to_lowercase().contains(&wanted)) {
         return Ok((e.index, format!("{by} names \"{text}\"")));
     }
     let all: Vec<String> = entries.iter().map(|e| format!("{} {}", e.index, e.name)).collect();

@@ -35,6 +35,8 @@ pub struct Gpu {
     /// Limits that were granted.
     pub limits: wgpu::Limits,
     sink: Arc<Mutex<Sink>>,
+    /// Held while submitting or polling: wgpu does neither safely from several threads at once.
+    turn: Arc<Mutex<()>>,
     /// Kernels compiled so far.
     pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
 }
@@ -57,7 +59,7 @@ impl Gpu {
         })?;
         let sink = Arc::new(Mutex::new(Sink::default()));
         watch(&device, &sink);
-        Ok(Gpu { device, queue, entry, reason, limits, sink, pipelines: Arc::default() })
+        Ok(Gpu { device, queue, entry, reason, limits, sink, turn: Arc::default(), pipelines: Arc::default() })
     }
 
     /// An error if the device was lost or an error went uncaught since it was opened.
@@ -108,7 +110,7 @@ impl Gpu {
         let start = Instant::now();
         loop {
             let poll = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(Duration::from_secs(1)) };
-            let answer = self.device.poll(poll);
+            let answer = self.polled(poll);
             self.check()?;
             match answer {
                 Ok(_) => return Ok(()),
@@ -122,9 +124,32 @@ impl Gpu {
         }
     }
 
+    /// Submits commands.
+    pub(super) fn submit(&self, commands: Option<wgpu::CommandBuffer>) -> wgpu::SubmissionIndex {
+        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.queue.submit(commands)
+    }
+
+    fn polled(&self, poll: wgpu::PollType) -> Result<wgpu::PollStatus, wgpu::PollError> {
+        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.device.poll(poll)
+    }
+
+    /// Waits for a submission and for `arrived`, which a callback of it makes true: where several threads share the device, another
+    /// one's poll may be the one that runs the callback.
+    pub(super) fn wait_until(&self, submission: &wgpu::SubmissionIndex, arrived: impl Fn() -> bool) -> Result<()> {
+        self.wait(submission)?;
+        let start = Instant::now();
+        while !arrived() && start.elapsed() < WATCHDOG {
+            self.poll()?;
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        Ok(())
+    }
+
     /// Lets callbacks of finished work run.
     pub(super) fn poll(&self) -> Result<()> {
-        let _ = self.device.poll(wgpu::PollType::Poll);
+        let _ = self.polled(wgpu::PollType::Poll);
         self.check()
     }
 

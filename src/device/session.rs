@@ -108,13 +108,13 @@ impl Session {
             self.encode_dispatch(&mut pass, schedule, dispatch, 0);
         }
         drop(pass);
-        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let submission = self.gpu.submit(Some(encoder.finish()));
         self.gpu.wait(&submission)
     }
 
     /// Waits until the device has nothing left to do.
     pub fn finish(&mut self) -> Result<()> {
-        let submission = self.gpu.queue.submit([]);
+        let submission = self.gpu.submit(None);
         self.gpu.wait(&submission)
     }
 
@@ -124,9 +124,9 @@ impl Session {
         let staging = buffer(&self.gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
         encoder.copy_buffer_to_buffer(&self.buffers[slice.buffer.0], 4 * slice.first as u64, &staging, 0, bytes);
-        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let submission = self.gpu.submit(Some(encoder.finish()));
         let mapped = map(&staging);
-        self.gpu.wait(&submission)?;
+        self.gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
         read(&staging, &mapped)
     }
 
@@ -181,7 +181,7 @@ impl Session {
     /// Takes in the oldest read-back.
     fn land(&mut self) -> Result<()> {
         let Some(flight) = self.flights.pop_front() else { return Ok(()) };
-        self.gpu.wait(&flight.submission)?;
+        self.gpu.wait_until(&flight.submission, || flight.mapped.load(Ordering::Acquire) != PENDING)?;
         let words = read(&flight.staging, &flight.mapped)?;
         let stride = self.program.metrics_stride();
         for (step, row) in flight.steps.iter().zip(words.chunks_exact(stride)) {
@@ -218,7 +218,7 @@ impl Engine for Session {
             self.pending_upload += 4 * part.len();
             if self.pending_upload >= UPLOAD {
                 self.pending_upload = 0;
-                let submission = self.gpu.queue.submit([]);
+                let submission = self.gpu.submit(None);
                 self.gpu.wait(&submission)?;
             }
         }
@@ -238,7 +238,7 @@ impl Engine for Session {
         while self.flights.len() >= IN_FLIGHT {
             self.land()?;
         }
-        let submission = self.gpu.queue.submit([commands]);
+        let submission = self.gpu.submit(Some(commands));
         self.pending_upload = 0;
         let mapped = map(&staging);
         self.flights.push_back(Flight { staging, submission, steps: steps.to_vec(), mapped });

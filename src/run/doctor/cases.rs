@@ -142,9 +142,22 @@ const SHAPES: &[Shape] = &[
         inputs: 11,
         trunk: &[24],
         heads: &[(4, &[]), (4, &[6])],
+        dropout: 0.25,
         optimizer: SGD,
         rows: [500, 200, 190],
+        coupled: true,
         binding: 16 << 10,
+        ..BASE
+    },
+    Shape {
+        name: "whole vec4s",
+        inputs: 20,
+        trunk: &[24, 36],
+        heads: &[(4, &[12, 8]), (4, &[12, 8])],
+        dropout: 0.25,
+        optimizer: NESTEROV,
+        rows: [150, 70, 64],
+        coupled: true,
         ..BASE
     },
 ];
