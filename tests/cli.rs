@@ -64,8 +64,8 @@ struct Room(TempDir);
 impl Room {
     fn new() -> Room {
         let room = Room(tempfile::tempdir().unwrap());
-        room.write("train.csv", &labelled(1, 300));
-        room.write("test.csv", &labelled(2, 60));
+        room.write("train.csv", labelled(1, 300));
+        room.write("test.csv", labelled(2, 60));
         room.write("net.toml", NET);
         room
     }

@@ -42,7 +42,7 @@ const GATHER_ROWS: &[Mutant] = &[
 
 const DENSE_FORWARD: &[Mutant] = &[
     ("the last input is missing", "let inside = base + k < layer.inputs;", "let inside = base + k + 1u < layer.inputs;"),
-    ("the last input of a tile is missing", "k < DEPTH; k++", "k < DEPTH - 1u; k++"),
+    ("the last inputs of a tile are missing", "k < DEPTH; k += 4u", "k < DEPTH - 4u; k += 4u"),
     ("the bias is forgotten", "let z = sum + ", "let z = sum + 0.0 * "),
     (
         "weights are transposed",
@@ -74,7 +74,7 @@ const DENSE_BACKWARD_INPUT: &[Mutant] = &[
 ];
 
 const DENSE_BACKWARD_WEIGHT: &[Mutant] = &[
-    ("the bias is not summed", "bias += d;", "bias = d;"),
+    ("the bias is not summed", "bias += d0 + d1", "bias = d0 + d1"),
     ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
     ("the last row is missing", "if (b < params.rows && o < layer.outputs)", "if (b + 1u < params.rows && o < layer.outputs)"),
     ("odd and even activations are exchanged", "if (is_odd == 1u)", "if (is_odd == 0u)"),
@@ -110,7 +110,7 @@ const DENSE_BACKWARD_WEIGHT_DIRECT: &[Mutant] = &[
     ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
     ("the last rows are missing", "base < params.rows; base +=", "base + 8u < params.rows; base +="),
     ("an output takes another's delta", "subgroupShuffle(a0, 1u)", "subgroupShuffle(a0, 2u)"),
-    ("the bias forgets a unit's own delta", "t1 = t1 + ", "t1 = t0 + "),
+    ("the bias forgets a unit's own delta", "t1 += subgroupShuffle", "t1 = subgroupShuffle"),
 ];
 
 const SOFTMAX_CROSS_ENTROPY: &[Mutant] = &[

@@ -2,17 +2,17 @@
 
 use anyhow::Result;
 
-use super::plan::{Arena, BackwardGroup, Group, Plan, gradient_effect, slices};
-use super::{Buffer, BufferSpec, Dispatch, Flag, Kind, MetricKind, Program, SLOTS, Schedule, Slice};
-use crate::config::{Optimizer, OptimizerKind};
+use super::place::{layer_flags, place_arenas};
+use super::plan::Plan;
+use super::{Buffer, Dispatch, MetricKind, Program, Schedule};
+use crate::config::Optimizer;
 use crate::data::Features;
 use crate::fault::{Exit, Fault};
-use crate::kernels::params::{self, Dense, Metric};
+use crate::kernels::params::{self, Dense};
 use crate::kernels::tuning::Tuning;
-use crate::kernels::{self, folded};
-use crate::model::layout::{ALIGN, Block, Layout};
+use crate::model::layout::Layout;
 use crate::model::network::Network;
-use crate::objective::{COUPLINGS, Coupling, Objective, Phase, Placed, softmax_cross_entropy};
+use crate::objective::{Coupling, Objective, Phase, Placed, softmax_cross_entropy};
 
 /// Rows that are worked off together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,11 +146,11 @@ impl Scene<'_> {
         (0..self.plan.order.len()).find(is_output).map_or(params::NONE, |p| self.plan.layers[p].gradient_flag)
     }
 
-    fn weights(&self, dense: &Dense) -> (usize, usize) {
+    pub(super) fn weights(&self, dense: &Dense) -> (usize, usize) {
         (dense.weight as usize, (dense.inputs * dense.outputs) as usize)
     }
 
-    fn bias(&self, dense: &Dense) -> (usize, usize) {
+    pub(super) fn bias(&self, dense: &Dense) -> (usize, usize) {
         (dense.bias as usize, dense.outputs as usize)
     }
 }
@@ -218,37 +218,26 @@ pub fn build(request: &Request) -> Result<Built> {
     Ok(Built { program: builder.program, buffers: builder.scene.buffers, parts: builder.parts, train, evaluate, evaluate_rows, logits })
 }
 
-struct Builder<'a> {
-    scene: Scene<'a>,
-    program: Program,
-    parts: Vec<PartBuffers>,
+pub(super) struct Builder<'a> {
+    pub(super) scene: Scene<'a>,
+    pub(super) program: Program,
+    pub(super) parts: Vec<PartBuffers>,
     /// Metrics that are summed chunk by chunk stand first.
-    chunk_metrics: usize,
-    partials: usize,
+    pub(super) chunk_metrics: usize,
+    pub(super) partials: usize,
 }
 
 /// A kind of coupling in use: its table and its pairs, with their numbers in the objective.
-struct CouplingTable {
-    kind: &'static dyn Coupling,
-    table: Buffer,
-    placed: Vec<(usize, Placed)>,
+pub(super) struct CouplingTable {
+    pub(super) kind: &'static dyn Coupling,
+    pub(super) table: Buffer,
+    pub(super) placed: Vec<(usize, Placed)>,
 }
 
 impl CouplingTable {
-    fn pairs(&self) -> Vec<Placed> {
+    pub(super) fn pairs(&self) -> Vec<Placed> {
         self.placed.iter().map(|(_, p)| *p).collect()
     }
-}
-
-fn spec(program: &mut Program, name: &str, len: usize, kind: Kind, initial: Vec<u32>) -> Buffer {
-    program.buffers.push(BufferSpec { name: name.into(), len: len.max(1), kind, initial });
-    Buffer(program.buffers.len() - 1)
-}
-
-fn table_spec<T: bytemuck::Pod>(program: &mut Program, name: &str, lines: &[T]) -> Buffer {
-    let words: Vec<u32> = bytemuck::cast_slice(lines).to_vec();
-    // A binding must hold at least one line, also where there is none.
-    spec(program, name, words.len().max(size_of::<T>() / 4), Kind::U32, words)
 }
 
 impl<'a> Builder<'a> {
@@ -269,104 +258,6 @@ impl<'a> Builder<'a> {
         let partials = 2 * network.tasks.len() * capacity;
         let scene = Scene { network, layout, objective, tuning, plan, buffers };
         Builder { scene, program, parts: Vec::new(), chunk_metrics: 0, partials }
-    }
-
-    /// The data set on the device, in as many segments of rows as bindings make necessary.
-    fn place_data(&mut self, request: &Request) {
-        let tasks = request.network.tasks.len();
-        for shape in request.parts {
-            let row_bytes = request.network.inputs as u64 * if shape.bytes.is_some() { 1 } else { 4 };
-            let widest = row_bytes.max(4 * tasks as u64);
-            let most = (((request.tuning.binding_bytes - 4) / widest) as usize / 4 * 4).max(1);
-            let mut segments = Vec::new();
-            for first in (0..shape.rows.max(1)).step_by(most) {
-                let rows = most.min(shape.rows - first);
-                let words = (rows as u64 * row_bytes).div_ceil(4) as usize;
-                let name =
-                    |what: &str| format!("{what} of {}{}", shape.name, if first > 0 { format!(" from {first}") } else { String::new() });
-                let features = spec(&mut self.program, &name("features"), words, Kind::U32, Vec::new());
-                let labels = spec(&mut self.program, &name("labels"), rows * tasks, Kind::U32, Vec::new());
-                segments.push(Segment { first, rows, features, labels });
-            }
-            self.parts.push(PartBuffers { shape: shape.clone(), segments });
-        }
-    }
-
-    fn place_couplings(&mut self) -> Vec<CouplingTable> {
-        let mut tables = Vec::new();
-        for &kind in COUPLINGS {
-            let mut placed = Vec::new();
-            for (number, &pair) in self.scene.objective.of_kind(kind) {
-                placed.push((number, Placed { pair, partials: self.partials }));
-                self.partials += kind.partials(&self.scene, &pair);
-            }
-            if !placed.is_empty() {
-                let pairs: Vec<_> = placed.iter().map(|(_, p)| *p).collect();
-                let words = kind.table(&self.scene, &pairs);
-                let table = spec(&mut self.program, kind.name(), words.len(), Kind::U32, words);
-                tables.push(CouplingTable { kind, table, placed });
-            }
-        }
-        tables
-    }
-
-    /// The table of metrics: those of each chunk first (losses, hits, couplings of logits), then those of the step.
-    fn place_metrics(&mut self, tables: &[CouplingTable], optimizer: Option<&Optimizer>) {
-        let (tasks, capacity) = (self.scene.network.tasks.len(), self.scene.plan.capacity);
-        let mut lines = Vec::new();
-        let names: Vec<String> = self.scene.network.tasks.iter().map(|t| t.name.clone()).collect();
-        for (task, name) in names.iter().enumerate() {
-            let flag = self.flag("loss", Some(name));
-            lines.push((MetricKind::Loss(task), Metric { partials: (task * capacity) as u32, count: params::PER_ROW, mean: 1, flag }));
-        }
-        for task in 0..tasks {
-            let partials = ((tasks + task) * capacity) as u32;
-            lines.push((MetricKind::Hits(task), Metric { partials, count: params::PER_ROW, mean: 0, flag: params::NONE }));
-        }
-        for phase in [Phase::Logits, Phase::Weights] {
-            for table in tables.iter().filter(|t| t.kind.phase() == phase) {
-                for (number, placed) in &table.placed {
-                    let tensor = format!("{} with {}", table.kind.name(), names[placed.pair.b]);
-                    let flag = self.flag(&tensor, Some(&names[placed.pair.a]));
-                    let per_row = phase == Phase::Logits;
-                    let count = if per_row { params::PER_ROW } else { table.kind.partials(&self.scene, &placed.pair) as u32 };
-                    let mean = u32::from(per_row);
-                    lines.push((MetricKind::Coupling(*number), Metric { partials: placed.partials as u32, count, mean, flag }));
-                }
-            }
-            if phase == Phase::Logits {
-                self.chunk_metrics = lines.len();
-            }
-        }
-        if optimizer.is_some_and(|o| o.clip_norm > 0.0) {
-            let (partials, count) = (self.partials as u32, self.norm_groups());
-            let flag = self.flag("gradient norm", None);
-            lines.push((MetricKind::SquaredNorm, Metric { partials, count, mean: 0, flag }));
-            self.partials += count as usize;
-        }
-        self.finish_metrics(lines);
-    }
-
-    fn finish_metrics(&mut self, lines: Vec<(MetricKind, Metric)>) {
-        let table: Vec<Metric> = lines.iter().map(|(_, m)| *m).collect();
-        self.program.metrics = lines.into_iter().map(|(k, _)| k).collect();
-        let stride = self.program.metrics_stride();
-        let b = &mut self.scene.buffers;
-        b.metric_table = table_spec(&mut self.program, "metric table", &table);
-        b.partials = spec(&mut self.program, "partials", self.partials, Kind::F32, Vec::new());
-        b.metrics = spec(&mut self.program, "metrics", SLOTS * stride, Kind::F32, Vec::new());
-        let flags = vec![params::NONE; 1 + self.program.flags.len()];
-        b.flags = spec(&mut self.program, "flags", flags.len(), Kind::U32, flags);
-        (self.program.metrics_buffer, self.program.flags_buffer) = (b.metrics, b.flags);
-    }
-
-    fn flag(&mut self, tensor: &str, task: Option<&String>) -> u32 {
-        self.program.flags.push(Flag { tensor: tensor.into(), task: task.cloned() });
-        self.program.flags.len() as u32
-    }
-
-    fn norm_groups(&self) -> u32 {
-        self.scene.layout.len.div_ceil(64 * 16).clamp(1, 1024) as u32
     }
 
     fn train(&mut self, request: &Request, optimizer: &Optimizer, tables: &[CouplingTable], limit: usize) -> usize {
@@ -427,290 +318,9 @@ impl<'a> Builder<'a> {
         self.program.schedules.push(Schedule { name: name.into(), dispatches, given, wanted, rows });
         self.program.schedules.len() - 1
     }
-
-    fn gather(&self, part: usize, chunk: Chunk, shuffled: bool) -> Vec<Dispatch> {
-        let part = &self.parts[part];
-        part.segments.iter().enumerate().map(|(i, s)| self.gather_segment(part, i, s, chunk, shuffled)).collect()
-    }
-
-    fn gather_segment(&self, part: &PartBuffers, index: usize, segment: &Segment, chunk: Chunk, shuffled: bool) -> Dispatch {
-        let (b, width, tasks) = (&self.scene.buffers, self.scene.network.inputs, self.scene.network.tasks.len());
-        let blocks = width.max(tasks).div_ceil(64);
-        let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
-        let grid = [(blocks * chunk.rows.min(rows_per_line)) as u32, chunk.rows.div_ceil(rows_per_line) as u32, 1];
-        let parameters = params::GatherRows {
-            rows: chunk.rows as u32,
-            chunk_first: chunk.first as u32,
-            width: width as u32,
-            tasks: tasks as u32,
-            target_x: 0,
-            segment_first: segment.first as u32,
-            segment_rows: segment.rows as u32,
-            shuffled: u32::from(shuffled),
-            bytes: u32::from(part.shape.bytes.is_some()),
-            scale: part.shape.bytes.unwrap_or(1.0),
-            fill: u32::from(index > 0),
-        };
-        let given = [segment.features, segment.labels, b.order].map(|buffer| self.program.whole(buffer));
-        let effect = gradient_effect(index);
-        Dispatch::new(&kernels::gather_rows, part.shape.name.clone(), parameters, grid)
-            .bind([("data", segment.features), ("data_labels", segment.labels), ("order", b.order)])
-            .bind([("inputs", b.activations[0]), ("labels", b.labels)])
-            .reads(given)
-            .effect(effect, slices(b.activations[0], [(0, chunk.rows * width)]))
-            .effect(effect, slices(b.labels, [(0, chunk.rows * tasks)]))
-    }
-
-    fn forward(&self, chunk: Chunk, training: bool) -> Vec<Dispatch> {
-        self.scene.plan.forward.iter().map(|g| self.forward_group(g, chunk, training)).collect()
-    }
-
-    fn forward_group(&self, group: &Group, chunk: Chunk, training: bool) -> Dispatch {
-        let (b, tuning) = (&self.scene.buffers, self.scene.tuning);
-        let layers = &self.scene.plan.layers[group.first..group.first + group.count];
-        let parameters = params::DenseForward {
-            rows: chunk.rows as u32,
-            chunk_first: chunk.first as u32,
-            first_layer: group.first as u32,
-            layers: group.count as u32,
-        };
-        let x = b.activations[usize::from(group.reads_odd)];
-        let y = match group.writes {
-            Arena::Even => b.activations[0],
-            Arena::Odd => b.activations[1],
-            Arena::Logits => b.logits,
-        };
-        let rows = chunk.rows;
-        let outputs = layers.iter().map(|d| (d.y as usize, rows * d.outputs as usize));
-        let slopes = layers.iter().filter(|d| d.slope != params::NONE).map(|d| (d.slope as usize, rows * d.outputs as usize));
-        let inputs = layers.iter().map(|d| (d.x as usize, rows * d.inputs as usize));
-        let weights = layers.iter().flat_map(|d| [self.scene.weights(d), self.scene.bias(d)]);
-        let grid = [group.tiles as u32, rows.div_ceil(tuning.forward.rows) as u32, 1];
-        Dispatch::new(tuning.forward.kernel, group.label.clone(), parameters, grid)
-            .bind([("layers", b.layers), ("parameters", b.parameters), ("x", x), ("y", y), ("flags", b.flags)])
-            .reads(slices(x, inputs))
-            .reads(slices(b.parameters, weights))
-            .overwrites(slices(y, outputs.chain(slopes)))
-            .constant("ACTIVATION", f64::from(group.activation))
-            .constant("DROPOUT", f64::from(u8::from(training && layers.iter().any(|d| d.dropout_threshold > 0))))
-            .flop(layers.iter().map(|d| product(d, rows)).sum())
-    }
-
-    fn couple(&self, tables: &[CouplingTable], phase: Phase, chunk: Chunk, gradient: bool) -> Vec<Dispatch> {
-        let of_phase = tables.iter().filter(|t| t.kind.phase() == phase);
-        of_phase.map(|t| t.kind.dispatch(&self.scene, t.table, &t.pairs(), chunk, gradient)).collect()
-    }
-
-    fn backward(&self, chunk: Chunk) -> Vec<Dispatch> {
-        let mut dispatches: Vec<_> = self.scene.plan.backward.iter().map(|g| self.backward_input(g, chunk)).collect();
-        dispatches.push(self.backward_weight(chunk));
-        dispatches
-    }
-
-    fn backward_input(&self, group: &BackwardGroup, chunk: Chunk) -> Dispatch {
-        let (b, plan, tuning, rows) = (&self.scene.buffers, &self.scene.plan, self.scene.tuning, chunk.rows);
-        let destinations = &plan.destinations[group.first..group.first + group.count];
-        let parameters =
-            params::DenseBackwardInput { rows: rows as u32, first_destination: group.first as u32, destinations: group.count as u32 };
-        let (here, next) = (usize::from(group.odd), usize::from(!group.odd));
-        let sources = || destinations.iter().flat_map(|d| &plan.layers[d.first_source as usize..][..d.sources as usize]);
-        let deltas = |logits: bool| {
-            let chosen = sources().filter(move |s| (s.delta_arena == 2) == logits);
-            chosen.map(|s| (s.delta as usize, rows * s.outputs as usize)).collect::<Vec<_>>()
-        };
-        let slopes = destinations.iter().map(|d| (d.slope as usize, rows * d.width as usize));
-        let targets = destinations.iter().map(|d| (d.delta as usize, rows * d.width as usize));
-        let grid = [group.tiles as u32, rows.div_ceil(tuning.backward_input.rows) as u32, 1];
-        Dispatch::new(tuning.backward_input.kernel, group.label.clone(), parameters, grid)
-            .bind([("destinations", b.destinations), ("layers", b.layers), ("parameters", b.parameters)])
-            .bind([("next_delta", b.deltas[next]), ("logits_delta", b.logits_delta)])
-            .bind([("slope", b.activations[here]), ("delta", b.deltas[here])])
-            .reads(slices(b.parameters, sources().map(|d| self.scene.weights(d))))
-            .reads(slices(b.deltas[next], deltas(false)))
-            .reads(slices(b.logits_delta, deltas(true)))
-            .reads(slices(b.activations[here], slopes))
-            .overwrites(slices(b.deltas[here], targets))
-            .flop(sources().map(|d| product(d, rows)).sum())
-    }
-
-    fn backward_weight(&self, chunk: Chunk) -> Dispatch {
-        let (b, plan, rows) = (&self.scene.buffers, &self.scene.plan, chunk.rows);
-        let parameters = params::DenseBackwardWeight {
-            rows: rows as u32,
-            first_layer: 0,
-            layers: plan.layers.len() as u32,
-            tiles: plan.weight_tiles as u32,
-            accumulate: u32::from(chunk.index > 0),
-        };
-        let arena = |d: &Dense| [b.deltas[0], b.deltas[1], b.logits_delta][d.delta_arena as usize];
-        let slice = |buffer, first: u32, len: u32| Slice { buffer, first: first as usize, len: rows * len as usize };
-        let read = |d: &Dense| [slice(b.activations[d.x_odd as usize], d.x, d.inputs), slice(arena(d), d.delta, d.outputs)];
-        let gradients = plan.layers.iter().flat_map(|d| [self.scene.weights(d), self.scene.bias(d)]);
-        Dispatch::new(self.scene.tuning.backward_weight.kernel, "all layers", parameters, folded(plan.weight_tiles as u32))
-            .bind([("layers", b.layers), ("even", b.activations[0]), ("odd", b.activations[1]), ("even_delta", b.deltas[0])])
-            .bind([("odd_delta", b.deltas[1]), ("logits_delta", b.logits_delta), ("gradients", b.gradients), ("flags", b.flags)])
-            .reads(plan.layers.iter().flat_map(read))
-            .effect(gradient_effect(chunk.index), slices(b.gradients, gradients))
-            .flop(plan.layers.iter().map(|d| product(d, rows)).sum())
-    }
-
-    fn gradient_norm(&self) -> Dispatch {
-        let (b, groups) = (&self.scene.buffers, self.norm_groups());
-        let first = self.partials - groups as usize;
-        let parameters = params::GradientNorm { count: self.scene.layout.len as u32, partials: first as u32, groups };
-        Dispatch::new(&kernels::gradient_norm, "all parameters", parameters, [groups, 1, 1])
-            .bind([("gradients", b.gradients), ("partials", b.partials)])
-            .reads([self.program.whole(b.gradients)])
-            .overwrites(slices(b.partials, [(first, groups as usize)]))
-    }
-
-    fn reduce(&self, first: usize, count: usize, chunk: Chunk) -> Dispatch {
-        let b = &self.scene.buffers;
-        let stride = self.program.metrics_stride();
-        let rows = chunk.rows as u32;
-        let parameters = params::ReduceMetrics { stride: stride as u32, accumulate: u32::from(chunk.index > 0), first: first as u32, rows };
-        let table: Vec<Metric> = bytemuck::cast_slice(&self.program.buffers[b.metric_table.0].initial).to_vec();
-        let terms = |m: &Metric| if m.count == params::PER_ROW { rows } else { m.count };
-        let read = table[first..first + count].iter().map(|m| (m.partials as usize, terms(m) as usize));
-        Dispatch::new(&kernels::reduce_metrics, "metrics", parameters, [count as u32, 1, 1])
-            .bind([("metric_table", b.metric_table), ("partials", b.partials), ("metrics", b.metrics), ("flags", b.flags)])
-            .reads(slices(b.partials, read))
-            .effect(super::Effect::Update, slices(b.metrics, [(0, SLOTS * stride)]))
-    }
-
-    fn update(&self, optimizer: &Optimizer) -> Dispatch {
-        let b = &self.scene.buffers;
-        let count = self.scene.layout.len;
-        let stride = self.program.metrics_stride() as u32;
-        let norm_metric = 1 + self.program.metrics.iter().position(|m| *m == MetricKind::SquaredNorm).unwrap_or(0) as u32;
-        let clip_norm = optimizer.clip_norm as f32;
-        let grid = folded((count / 4).div_ceil(64) as u32);
-        let count = count as u32;
-        let (dispatch, moments) = match optimizer.kind {
-            OptimizerKind::Sgd { momentum, nesterov } => {
-                let momentum = momentum as f32;
-                let p = params::Sgd { count, momentum, nesterov: u32::from(nesterov), clip_norm, norm_metric, stride };
-                (Dispatch::new(&kernels::sgd, "all parameters", p, grid), vec![("first_moment", b.first_moment)])
-            }
-            OptimizerKind::Adam { beta1, beta2, eps } | OptimizerKind::AdamW { beta1, beta2, eps } => {
-                let p = params::Adam {
-                    count,
-                    beta1: beta1 as f32,
-                    one_minus_beta1: (1.0 - beta1) as f32,
-                    beta2: beta2 as f32,
-                    one_minus_beta2: (1.0 - beta2) as f32,
-                    eps: eps as f32,
-                    decoupled: u32::from(matches!(optimizer.kind, OptimizerKind::AdamW { .. })),
-                    clip_norm,
-                    norm_metric,
-                    stride,
-                };
-                let moments = vec![("first_moment", b.first_moment), ("second_moment", b.second_moment)];
-                (Dispatch::new(&kernels::adam, "all parameters", p, grid), moments)
-            }
-        };
-        let changed = moments.iter().map(|(_, m)| *m).chain([b.parameters]).map(|m| self.program.whole(m)).collect::<Vec<_>>();
-        let norm = if optimizer.clip_norm > 0.0 { vec![self.program.whole(b.metrics)] } else { Vec::new() };
-        dispatch
-            .bind([
-                ("parameters", b.parameters),
-                ("gradients", b.gradients),
-                ("decay", b.decay),
-                ("metrics", b.metrics),
-                ("flags", b.flags),
-            ])
-            .bind(moments)
-            .reads([self.program.whole(b.gradients)])
-            .reads([self.program.whole(b.decay)])
-            .reads(norm)
-            .updates(changed)
-    }
-
-    /// The gaps between the blocks of the gradients: zeros for ever, which kernels that run over the whole arena read.
-    fn gaps(&self) -> Vec<Slice> {
-        let (layout, gradients) = (self.scene.layout, self.scene.buffers.gradients);
-        if self.program.buffers[gradients.0].len < layout.len {
-            return Vec::new();
-        }
-        let end = |b: &Block| b.offset + b.len;
-        let gaps = layout.blocks.iter().map(|b| (end(b), end(b).next_multiple_of(ALIGN) - end(b)));
-        slices(gradients, gaps.filter(|(_, len)| *len > 0))
-    }
 }
 
 /// The rows of a batch in chunks of equal size, the last one shorter.
 pub fn chunks(batch: usize, most: usize) -> Vec<Chunk> {
     (0..batch).step_by(most.max(1)).enumerate().map(|(index, first)| Chunk { index, first, rows: most.min(batch - first) }).collect()
-}
-
-fn product(dense: &Dense, rows: usize) -> u64 {
-    2 * rows as u64 * u64::from(dense.inputs) * u64::from(dense.outputs)
-}
-
-fn place_arenas(program: &mut Program, request: &Request, plan: &Plan) -> Buffers {
-    let (len, tasks) = (request.layout.len, request.network.tasks.len());
-    let mut arena = |name: &str, len: usize| spec(program, name, len, Kind::F32, Vec::new());
-    let parameters = arena("parameters", len);
-    // An evaluation has neither gradients nor moments; couplings bind the gradients all the same.
-    let trains = request.optimizer.is_some();
-    let has_second = request.optimizer.is_some_and(|o| !matches!(o.kind, OptimizerKind::Sgd { .. }));
-    let gradients = arena("gradients", if trains { len } else { 1 });
-    let first_moment = arena("first moment", if trains { len } else { 1 });
-    let second_moment = arena("second moment", if has_second { len } else { 1 });
-    let activations = [arena("activations, even", plan.activations[0]), arena("activations, odd", plan.activations[1])];
-    let deltas = [arena("deltas, even", plan.deltas[0]), arena("deltas, odd", plan.deltas[1])];
-    let (logits, logits_delta) = (arena("logits", plan.logits), arena("logits' gradients", plan.logits));
-    let labels = spec(program, "labels", plan.capacity * tasks, Kind::U32, Vec::new());
-    let order = spec(program, "order", request.parts.first().map_or(1, |p| p.rows), Kind::U32, Vec::new());
-    let decay = request.optimizer.map_or(Vec::new(), |o| decay_table(request.layout, o));
-    let decay = spec(program, "decay", len / ALIGN, Kind::F32, decay);
-    let layers = table_spec(program, "layers", &plan.layers);
-    let destinations = table_spec(program, "destinations", &plan.destinations);
-    let heads = head_table(program, request, plan);
-    let later = Buffer(usize::MAX);
-    Buffers {
-        parameters,
-        gradients,
-        first_moment,
-        second_moment,
-        decay,
-        activations,
-        deltas,
-        logits,
-        logits_delta,
-        labels,
-        order,
-        partials: later,
-        metrics: later,
-        flags: later,
-        layers,
-        destinations,
-        heads,
-        metric_table: later,
-    }
-}
-
-fn head_table(program: &mut Program, request: &Request, plan: &Plan) -> Buffer {
-    let lines = softmax_cross_entropy::table(request.network, request.objective, plan.capacity);
-    table_spec(program, "heads", &lines)
-}
-
-/// Weight decay of every run of [`ALIGN`] parameters, as bits.
-fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
-    let mut table = vec![0.0f32; layout.len / ALIGN];
-    for block in layout.blocks.iter().filter(|b| optimizer.decay_biases || !b.is_bias()) {
-        table[block.offset / ALIGN..(block.offset + block.len).div_ceil(ALIGN)].fill(optimizer.weight_decay as f32);
-    }
-    table.into_iter().map(f32::to_bits).collect()
-}
-
-/// Names of the flags of the layers, two a layer in table order: pre-activation, gradient.
-fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
-    let names = |&l: &usize| {
-        let layer = &request.layout.layers[l];
-        let task = layer.task.map(|t| request.network.tasks[t].name.clone());
-        [format!("pre-activation of {}", layer.name), format!("gradient of {}", layer.name)]
-            .map(|tensor| Flag { tensor, task: task.clone() })
-    };
-    plan.order.iter().flat_map(names).collect()
 }

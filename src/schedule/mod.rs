@@ -4,6 +4,8 @@
 
 pub mod build;
 pub mod check;
+mod emit;
+mod place;
 pub mod plan;
 pub mod show;
 
