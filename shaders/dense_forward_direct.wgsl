@@ -23,7 +23,7 @@ struct Params {
 override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
-const ROWS = 16u;
+const ROWS = 32u;
 const COLUMNS = 32u;
 
 fn raise(flag: u32) {
@@ -96,10 +96,28 @@ fn dense_forward_direct(
     var s13_0 = vec4<f32>();
     var s14_0 = vec4<f32>();
     var s15_0 = vec4<f32>();
+    var s16_0 = vec4<f32>();
+    var s17_0 = vec4<f32>();
+    var s18_0 = vec4<f32>();
+    var s19_0 = vec4<f32>();
+    var s20_0 = vec4<f32>();
+    var s21_0 = vec4<f32>();
+    var s22_0 = vec4<f32>();
+    var s23_0 = vec4<f32>();
+    var s24_0 = vec4<f32>();
+    var s25_0 = vec4<f32>();
+    var s26_0 = vec4<f32>();
+    var s27_0 = vec4<f32>();
+    var s28_0 = vec4<f32>();
+    var s29_0 = vec4<f32>();
+    var s30_0 = vec4<f32>();
+    var s31_0 = vec4<f32>();
     if (((layer.inputs | layer.x) & 3u) == 0u) {
     for (var base = 0u; base < layer.inputs; base += 4u) {
         let a0 = x[(layer.x + min(row_tile + 0u + lane, params.rows - 1u) * layer.inputs + base) >> 2u];
         let a1 = x[(layer.x + min(row_tile + 8u + lane, params.rows - 1u) * layer.inputs + base) >> 2u];
+        let a2 = x[(layer.x + min(row_tile + 16u + lane, params.rows - 1u) * layer.inputs + base) >> 2u];
+        let a3 = x[(layer.x + min(row_tile + 24u + lane, params.rows - 1u) * layer.inputs + base) >> 2u];
         let p00 = parameters[(layer.weight + c00 * layer.inputs + base) >> 2u];
         let p01 = parameters[(layer.weight + c01 * layer.inputs + base) >> 2u];
         let p02 = parameters[(layer.weight + c02 * layer.inputs + base) >> 2u];
@@ -124,6 +142,22 @@ fn dense_forward_direct(
         s13_0 += subgroupShuffle(a1.x, 5u) * b0_0 + subgroupShuffle(a1.y, 5u) * b1_0 + subgroupShuffle(a1.z, 5u) * b2_0 + subgroupShuffle(a1.w, 5u) * b3_0;
         s14_0 += subgroupShuffle(a1.x, 6u) * b0_0 + subgroupShuffle(a1.y, 6u) * b1_0 + subgroupShuffle(a1.z, 6u) * b2_0 + subgroupShuffle(a1.w, 6u) * b3_0;
         s15_0 += subgroupShuffle(a1.x, 7u) * b0_0 + subgroupShuffle(a1.y, 7u) * b1_0 + subgroupShuffle(a1.z, 7u) * b2_0 + subgroupShuffle(a1.w, 7u) * b3_0;
+        s16_0 += subgroupShuffle(a2.x, 0u) * b0_0 + subgroupShuffle(a2.y, 0u) * b1_0 + subgroupShuffle(a2.z, 0u) * b2_0 + subgroupShuffle(a2.w, 0u) * b3_0;
+        s17_0 += subgroupShuffle(a2.x, 1u) * b0_0 + subgroupShuffle(a2.y, 1u) * b1_0 + subgroupShuffle(a2.z, 1u) * b2_0 + subgroupShuffle(a2.w, 1u) * b3_0;
+        s18_0 += subgroupShuffle(a2.x, 2u) * b0_0 + subgroupShuffle(a2.y, 2u) * b1_0 + subgroupShuffle(a2.z, 2u) * b2_0 + subgroupShuffle(a2.w, 2u) * b3_0;
+        s19_0 += subgroupShuffle(a2.x, 3u) * b0_0 + subgroupShuffle(a2.y, 3u) * b1_0 + subgroupShuffle(a2.z, 3u) * b2_0 + subgroupShuffle(a2.w, 3u) * b3_0;
+        s20_0 += subgroupShuffle(a2.x, 4u) * b0_0 + subgroupShuffle(a2.y, 4u) * b1_0 + subgroupShuffle(a2.z, 4u) * b2_0 + subgroupShuffle(a2.w, 4u) * b3_0;
+        s21_0 += subgroupShuffle(a2.x, 5u) * b0_0 + subgroupShuffle(a2.y, 5u) * b1_0 + subgroupShuffle(a2.z, 5u) * b2_0 + subgroupShuffle(a2.w, 5u) * b3_0;
+        s22_0 += subgroupShuffle(a2.x, 6u) * b0_0 + subgroupShuffle(a2.y, 6u) * b1_0 + subgroupShuffle(a2.z, 6u) * b2_0 + subgroupShuffle(a2.w, 6u) * b3_0;
+        s23_0 += subgroupShuffle(a2.x, 7u) * b0_0 + subgroupShuffle(a2.y, 7u) * b1_0 + subgroupShuffle(a2.z, 7u) * b2_0 + subgroupShuffle(a2.w, 7u) * b3_0;
+        s24_0 += subgroupShuffle(a3.x, 0u) * b0_0 + subgroupShuffle(a3.y, 0u) * b1_0 + subgroupShuffle(a3.z, 0u) * b2_0 + subgroupShuffle(a3.w, 0u) * b3_0;
+        s25_0 += subgroupShuffle(a3.x, 1u) * b0_0 + subgroupShuffle(a3.y, 1u) * b1_0 + subgroupShuffle(a3.z, 1u) * b2_0 + subgroupShuffle(a3.w, 1u) * b3_0;
+        s26_0 += subgroupShuffle(a3.x, 2u) * b0_0 + subgroupShuffle(a3.y, 2u) * b1_0 + subgroupShuffle(a3.z, 2u) * b2_0 + subgroupShuffle(a3.w, 2u) * b3_0;
+        s27_0 += subgroupShuffle(a3.x, 3u) * b0_0 + subgroupShuffle(a3.y, 3u) * b1_0 + subgroupShuffle(a3.z, 3u) * b2_0 + subgroupShuffle(a3.w, 3u) * b3_0;
+        s28_0 += subgroupShuffle(a3.x, 4u) * b0_0 + subgroupShuffle(a3.y, 4u) * b1_0 + subgroupShuffle(a3.z, 4u) * b2_0 + subgroupShuffle(a3.w, 4u) * b3_0;
+        s29_0 += subgroupShuffle(a3.x, 5u) * b0_0 + subgroupShuffle(a3.y, 5u) * b1_0 + subgroupShuffle(a3.z, 5u) * b2_0 + subgroupShuffle(a3.w, 5u) * b3_0;
+        s30_0 += subgroupShuffle(a3.x, 6u) * b0_0 + subgroupShuffle(a3.y, 6u) * b1_0 + subgroupShuffle(a3.z, 6u) * b2_0 + subgroupShuffle(a3.w, 6u) * b3_0;
+        s31_0 += subgroupShuffle(a3.x, 7u) * b0_0 + subgroupShuffle(a3.y, 7u) * b1_0 + subgroupShuffle(a3.z, 7u) * b2_0 + subgroupShuffle(a3.w, 7u) * b3_0;
     }
     } else {
     for (var block = 0u; block < layer.inputs; block += 16u) {
@@ -143,9 +177,27 @@ fn dense_forward_direct(
     var u13_0 = vec4<f32>();
     var u14_0 = vec4<f32>();
     var u15_0 = vec4<f32>();
+    var u16_0 = vec4<f32>();
+    var u17_0 = vec4<f32>();
+    var u18_0 = vec4<f32>();
+    var u19_0 = vec4<f32>();
+    var u20_0 = vec4<f32>();
+    var u21_0 = vec4<f32>();
+    var u22_0 = vec4<f32>();
+    var u23_0 = vec4<f32>();
+    var u24_0 = vec4<f32>();
+    var u25_0 = vec4<f32>();
+    var u26_0 = vec4<f32>();
+    var u27_0 = vec4<f32>();
+    var u28_0 = vec4<f32>();
+    var u29_0 = vec4<f32>();
+    var u30_0 = vec4<f32>();
+    var u31_0 = vec4<f32>();
     for (var base = block; base < min(block + 16u, layer.inputs); base++) {
         let a0 = x[(layer.x + min(row_tile + 0u + lane, params.rows - 1u) * layer.inputs + base) >> 2u][(layer.x + min(row_tile + 0u + lane, params.rows - 1u) * layer.inputs + base) & 3u];
         let a1 = x[(layer.x + min(row_tile + 8u + lane, params.rows - 1u) * layer.inputs + base) >> 2u][(layer.x + min(row_tile + 8u + lane, params.rows - 1u) * layer.inputs + base) & 3u];
+        let a2 = x[(layer.x + min(row_tile + 16u + lane, params.rows - 1u) * layer.inputs + base) >> 2u][(layer.x + min(row_tile + 16u + lane, params.rows - 1u) * layer.inputs + base) & 3u];
+        let a3 = x[(layer.x + min(row_tile + 24u + lane, params.rows - 1u) * layer.inputs + base) >> 2u][(layer.x + min(row_tile + 24u + lane, params.rows - 1u) * layer.inputs + base) & 3u];
         let b0_0 = vec4(
             parameters[(layer.weight + c00 * layer.inputs + base) >> 2u][(layer.weight + c00 * layer.inputs + base) & 3u],
             parameters[(layer.weight + c01 * layer.inputs + base) >> 2u][(layer.weight + c01 * layer.inputs + base) & 3u],
@@ -168,6 +220,22 @@ fn dense_forward_direct(
         u13_0 += subgroupShuffle(a1, 5u) * b0_0;
         u14_0 += subgroupShuffle(a1, 6u) * b0_0;
         u15_0 += subgroupShuffle(a1, 7u) * b0_0;
+        u16_0 += subgroupShuffle(a2, 0u) * b0_0;
+        u17_0 += subgroupShuffle(a2, 1u) * b0_0;
+        u18_0 += subgroupShuffle(a2, 2u) * b0_0;
+        u19_0 += subgroupShuffle(a2, 3u) * b0_0;
+        u20_0 += subgroupShuffle(a2, 4u) * b0_0;
+        u21_0 += subgroupShuffle(a2, 5u) * b0_0;
+        u22_0 += subgroupShuffle(a2, 6u) * b0_0;
+        u23_0 += subgroupShuffle(a2, 7u) * b0_0;
+        u24_0 += subgroupShuffle(a3, 0u) * b0_0;
+        u25_0 += subgroupShuffle(a3, 1u) * b0_0;
+        u26_0 += subgroupShuffle(a3, 2u) * b0_0;
+        u27_0 += subgroupShuffle(a3, 3u) * b0_0;
+        u28_0 += subgroupShuffle(a3, 4u) * b0_0;
+        u29_0 += subgroupShuffle(a3, 5u) * b0_0;
+        u30_0 += subgroupShuffle(a3, 6u) * b0_0;
+        u31_0 += subgroupShuffle(a3, 7u) * b0_0;
     }
     s0_0 += u0_0;
     s1_0 += u1_0;
@@ -185,9 +253,25 @@ fn dense_forward_direct(
     s13_0 += u13_0;
     s14_0 += u14_0;
     s15_0 += u15_0;
+    s16_0 += u16_0;
+    s17_0 += u17_0;
+    s18_0 += u18_0;
+    s19_0 += u19_0;
+    s20_0 += u20_0;
+    s21_0 += u21_0;
+    s22_0 += u22_0;
+    s23_0 += u23_0;
+    s24_0 += u24_0;
+    s25_0 += u25_0;
+    s26_0 += u26_0;
+    s27_0 += u27_0;
+    s28_0 += u28_0;
+    s29_0 += u29_0;
+    s30_0 += u30_0;
+    s31_0 += u31_0;
     }
     }
-    var sums: array<vec4<f32>, 16>;
+    var sums: array<vec4<f32>, 32>;
     sums[0] = s0_0;
     sums[1] = s1_0;
     sums[2] = s2_0;
@@ -204,7 +288,23 @@ fn dense_forward_direct(
     sums[13] = s13_0;
     sums[14] = s14_0;
     sums[15] = s15_0;
-    for (var i = 0u; i < 64u; i++) {
+    sums[16] = s16_0;
+    sums[17] = s17_0;
+    sums[18] = s18_0;
+    sums[19] = s19_0;
+    sums[20] = s20_0;
+    sums[21] = s21_0;
+    sums[22] = s22_0;
+    sums[23] = s23_0;
+    sums[24] = s24_0;
+    sums[25] = s25_0;
+    sums[26] = s26_0;
+    sums[27] = s27_0;
+    sums[28] = s28_0;
+    sums[29] = s29_0;
+    sums[30] = s30_0;
+    sums[31] = s31_0;
+    for (var i = 0u; i < 128u; i++) {
         let row = row_tile + i / 4u;
         let column = column_tile + 32u * ((i >> 2u) % 1u) + 4u * lane + (i & 3u);
         store(layer, row, column, sums[i >> 2u][i & 3u]);

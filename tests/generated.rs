@@ -8,8 +8,6 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Rows of a register tile: 16 or 32.
-const ROWS: usize = 16;
 /// vec4s of columns that a lane holds: a tile has 32 times as many columns.
 const VECTORS: usize = 1;
 const XYZW: [&str; 4] = ["x", "y", "z", "w"];
@@ -45,6 +43,8 @@ struct Inner {
 
 /// A product in the style of software adapters, inside the frame of the kernel that it stands in for.
 struct Direct {
+    /// Rows of the register tile, 16 or 32: more are faster and take longer to compile.
+    rows: usize,
     /// The kernel that it stands in for; its file gives `Params`, bindings and helpers.
     kernel: &'static str,
     /// First line of the header.
@@ -69,6 +69,7 @@ struct Direct {
 
 const DIRECT: &[Direct] = &[
     Direct {
+        rows: 32,
         kernel: "dense_forward",
         formula: "y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite values.",
         vectors: &["x", "parameters"],
@@ -91,6 +92,7 @@ const DIRECT: &[Direct] = &[
         store: "store(layer, {r}, {c}, {sum});",
     },
     Direct {
+        rows: 32,
         kernel: "dense_backward_input",
         formula: "delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope",
         vectors: &["parameters", "next_delta", "logits_delta"],
@@ -121,6 +123,7 @@ const DIRECT: &[Direct] = &[
         store: "store(destination, {r}, {c}, {sum});",
     },
     Direct {
+        rows: 16,
         kernel: "dense_backward_weight",
         formula: "dw = deltaᵀ · x,   db = column sums of delta",
         vectors: &["even", "odd", "even_delta", "odd_delta", "logits_delta"],
@@ -221,7 +224,7 @@ fn generate(d: &Direct) -> String {
 // vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added four
 // by four in ascending order. Written by tests/generated.rs.
 
-{head}const ROWS = {ROWS}u;
+{head}const ROWS = {}u;
 const COLUMNS = {}u;
 
 {functions}@compute @workgroup_size(8)
@@ -232,6 +235,7 @@ fn {}_direct(
 {}",
         d.formula,
         d.kernel,
+        d.rows,
         32 * VECTORS,
         d.kernel,
         d.frame
@@ -247,11 +251,11 @@ fn body(out: &mut String, d: &Direct) {
         (0..4).for_each(|c| line(out, &format!("    let c{v}{c} = min({first} + {c}u, {columns} - 1u);")));
         line(out, &format!("    let quad{v} = min({first}, max({columns}, 4u) - 4u);"));
     }
-    for (r, v) in (0..ROWS).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
+    for (r, v) in (0..d.rows).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
         line(out, &format!("    var s{r}_{v} = vec4<f32>();"));
     }
     if d.sums_rows {
-        (0..ROWS).for_each(|r| line(out, &format!("    var t{r} = 0.0;")));
+        (0..d.rows).for_each(|r| line(out, &format!("    var t{r} = 0.0;")));
     }
     out.push_str(d.around[0]);
     for (i, inner) in d.inner.iter().enumerate() {
@@ -279,8 +283,8 @@ fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     line(out, &format!("    for (var base = 0u; base < {count}; base += {turn}u) {{"));
     row_loads(out, d, inner);
     column_loads(out, d, inner, turn);
-    for r in 0..ROWS {
-        let values: Vec<String> = (0..turn).map(|i| row_value(inner.rows.0, r, i)).collect();
+    for r in 0..d.rows {
+        let values: Vec<String> = (0..turn).map(|i| row_value(d.rows, inner.rows.0, r, i)).collect();
         for v in 0..VECTORS {
             let terms: Vec<String> = values.iter().enumerate().map(|(i, a)| format!("{a} * b{i}_{v}")).collect();
             line(out, &format!("        s{r}_{v} += {};", terms.join(" + ")));
@@ -296,24 +300,24 @@ fn steps(out: &mut String, d: &Direct, inner: &Inner) {
 fn single_steps(out: &mut String, d: &Direct, inner: &Inner) {
     let count = d.sizes[2];
     line(out, &format!("    for (var block = 0u; block < {count}; block += 16u) {{"));
-    for (r, v) in (0..ROWS).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
+    for (r, v) in (0..d.rows).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
         line(out, &format!("    var u{r}_{v} = vec4<f32>();"));
     }
     if d.sums_rows {
-        (0..ROWS).for_each(|r| line(out, &format!("    var w{r} = 0.0;")));
+        (0..d.rows).for_each(|r| line(out, &format!("    var w{r} = 0.0;")));
     }
     line(out, &format!("    for (var base = block; base < min(block + 16u, {count}); base++) {{"));
     row_loads(out, d, inner);
     column_loads(out, d, inner, 1);
-    for r in 0..ROWS {
-        let value = row_value(Rows::Scalar, r, 0);
+    for r in 0..d.rows {
+        let value = row_value(d.rows, Rows::Scalar, r, 0);
         (0..VECTORS).for_each(|v| line(out, &format!("        u{r}_{v} += {value} * b0_{v};")));
         if d.sums_rows {
             line(out, &format!("        w{r} += {value};"));
         }
     }
     line(out, "    }");
-    for r in 0..ROWS {
+    for r in 0..d.rows {
         (0..VECTORS).for_each(|v| line(out, &format!("    s{r}_{v} += u{r}_{v};")));
         if d.sums_rows {
             line(out, &format!("    t{r} += w{r};"));
@@ -327,14 +331,14 @@ fn row_loads(out: &mut String, d: &Direct, inner: &Inner) {
     let [rows, _, count] = d.sizes;
     match how {
         Rows::AlongSteps => {
-            for half in 0..ROWS / 8 {
+            for half in 0..d.rows / 8 {
                 let row = format!("min(row_tile + {}u + lane, {rows} - 1u)", 8 * half);
                 let index = fill(d.elements[0], &[("r", &row), ("k", "base")]);
                 line(out, &format!("        let a{half} = {};", vector(array, &index)));
             }
         }
         Rows::AcrossSteps => {
-            let quads = ROWS / 4;
+            let quads = d.rows / 4;
             let per_load = 8 / quads;
             line(out, &format!("        let rows_quad = min(row_tile + 4u * (lane % {quads}u), {rows} - 4u);"));
             for load in 0..4 / per_load {
@@ -344,7 +348,7 @@ fn row_loads(out: &mut String, d: &Direct, inner: &Inner) {
             }
         }
         Rows::Scalar => {
-            for half in 0..ROWS / 8 {
+            for half in 0..d.rows / 8 {
                 let row = format!("min(row_tile + {}u + lane, {rows} - 1u)", 8 * half);
                 let index = fill(d.elements[0], &[("r", &row), ("k", "base")]);
                 line(out, &format!("        let a{half} = {};", scalar(array, &index)));
@@ -354,12 +358,12 @@ fn row_loads(out: &mut String, d: &Direct, inner: &Inner) {
 }
 
 /// The row operand at row `r` and step `i` of the turn, in every lane. Where it is used, not before: 64 live values would spill.
-fn row_value(how: Rows, r: usize, i: usize) -> String {
+fn row_value(rows: usize, how: Rows, r: usize, i: usize) -> String {
     match how {
         Rows::AlongSteps => format!("subgroupShuffle(a{}.{}, {}u)", r / 8, XYZW[i], r % 8),
         Rows::AcrossSteps => {
-            let per_load = 32 / ROWS;
-            format!("subgroupShuffle(a{}.{}, {}u)", i / per_load, XYZW[r % 4], ROWS / 4 * (i % per_load) + r / 4)
+            let per_load = 32 / rows;
+            format!("subgroupShuffle(a{}.{}, {}u)", i / per_load, XYZW[r % 4], rows / 4 * (i % per_load) + r / 4)
         }
         Rows::Scalar => format!("subgroupShuffle(a{}, {}u)", r / 8, r % 8),
     }
@@ -390,18 +394,18 @@ fn column_loads(out: &mut String, d: &Direct, inner: &Inner, turn: usize) {
 
 fn stores(out: &mut String, d: &Direct) {
     // In a loop, not unrolled: a store with its activation is long, and a hundred copies of it take seconds to compile.
-    line(out, &format!("    var sums: array<vec4<f32>, {}>;", ROWS * VECTORS));
-    for (r, v) in (0..ROWS).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
+    line(out, &format!("    var sums: array<vec4<f32>, {}>;", d.rows * VECTORS));
+    for (r, v) in (0..d.rows).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
         line(out, &format!("    sums[{}] = s{r}_{v};", r * VECTORS + v));
     }
-    line(out, &format!("    for (var i = 0u; i < {}u; i++) {{", 4 * ROWS * VECTORS));
+    line(out, &format!("    for (var i = 0u; i < {}u; i++) {{", 4 * d.rows * VECTORS));
     line(out, &format!("        let row = row_tile + i / {}u;", 4 * VECTORS));
     line(out, &format!("        let column = column_tile + 32u * ((i >> 2u) % {VECTORS}u) + 4u * lane + (i & 3u);"));
     line(out, &format!("        {}", fill(d.store, &[("r", "row"), ("c", "column"), ("sum", "sums[i >> 2u][i & 3u]")])));
     line(out, "    }");
     if d.sums_rows {
         line(out, "    if (column_tile == 0u && lane == 0u) {");
-        (0..ROWS).for_each(|r| line(out, &format!("        sums[{}][{}] = t{r};", r / 4, r % 4)));
+        (0..d.rows).for_each(|r| line(out, &format!("        sums[{}][{}] = t{r};", r / 4, r % 4)));
         line(out, "        for (var r = 0u; r < min(ROWS, layer.outputs - row_tile); r++) {");
         line(out, "            store(layer.bias + row_tile + r, layer.gradient_flag, sums[r >> 2u][r & 3u]);");
         line(out, "        }\n    }");

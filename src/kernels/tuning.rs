@@ -62,9 +62,10 @@ impl Tuning {
     /// The choices for a class; `binding_bytes` is what the device granted, `subgroups` whether it has subgroups of 8 lanes.
     pub fn new(class: Class, binding_bytes: u64, subgroups: bool) -> Tuning {
         let tile = |kernel| Product { kernel, rows: 32, columns: 32 };
-        let direct = |kernel| Product { kernel, rows: 16, columns: 32 };
+        let direct = |kernel, rows| Product { kernel, rows, columns: 32 };
         let [forward, backward_input, backward_weight] = if class == Class::Software && subgroups {
-            [&super::dense_forward_direct, &super::dense_backward_input_direct, &super::dense_backward_weight_direct].map(direct)
+            let weight = direct(&super::dense_backward_weight_direct, 16);
+            [direct(&super::dense_forward_direct, 32), direct(&super::dense_backward_input_direct, 32), weight]
         } else {
             [&super::dense_forward, &super::dense_backward_input, &super::dense_backward_weight].map(tile)
         };
