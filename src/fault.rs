@@ -95,7 +95,9 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
 pub fn open(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
     std::fs::File::open(path).map_err(|e| {
         Fault::missing(path.display(), format!("cannot be opened: {e}"))
-            .hint("check the path; in a configuration it starts at the configuration's folder, on the command line at the working directory")
+            .hint(
+                "check the path; in a configuration it starts at the configuration's folder, on the command line at the working directory",
+            )
             .into()
     })
 }
