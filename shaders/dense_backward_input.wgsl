@@ -16,6 +16,8 @@ struct Destination {
     first_source: u32, // layers [first_source, first_source + sources) read this activation
     sources: u32,
     tile: u32,         // column tiles of the dispatch before this destination
+    pad_0: u32,        // to whole vec4s
+    pad_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,15 +1,26 @@
 // delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope
 //
-// For software adapters, in place of `dense_backward_input.wgsl`: no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in
-// the inner loops (indices are clamped, terms beyond the end are zero). A lane holds vec4s of columns of all rows of its tile. Loads bring a
-// vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added four
-// by four in ascending order. Written by tests/generated.rs.
+// For software adapters, in place of `dense_backward_input.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
+// workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
+// its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
+// Written by tests/generated.rs.
 
 struct Params {
     rows: u32,              // rows of the chunk
     first_destination: u32, // the group: destinations [first_destination, first_destination + destinations)
     destinations: u32,
 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var destinations: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(3) var parameters: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var next_delta: texture_storage_2d<rgba32float, read>;     // [rows, O] of hidden sources
+@group(0) @binding(5) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] of output sources
+@group(0) @binding(6) var slope: texture_storage_2d<rgba32float, read>;          // [rows, I]
+@group(0) @binding(7) var<storage, read_write> delta: array<vec4<f32>>;          // [rows, I]
+
+const LOGITS = 2u;
 
 struct Destination {
     width: u32,
@@ -18,27 +29,22 @@ struct Destination {
     first_source: u32, // layers [first_source, first_source + sources) read this activation
     sources: u32,
     tile: u32,         // column tiles of the dispatch before this destination
+    pad_0: u32,
+    pad_1: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> destinations: array<Destination>;
-@group(0) @binding(2) var<storage, read> layers: array<Dense>;
-@group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> next_delta: array<vec4<f32>>;     // [rows, O] of hidden sources
-@group(0) @binding(5) var<storage, read> logits_delta: array<vec4<f32>>;   // [rows, C] of output sources
-@group(0) @binding(6) var<storage, read> slope: array<f32>;          // [rows, I]
-@group(0) @binding(7) var<storage, read_write> delta: array<f32>;    // [rows, I]
-
-const LOGITS = 2u;
-const ROWS = 32u;
-const COLUMNS = 32u;
+fn destination_at(i: u32) -> Destination {
+    let a = four_words(destinations, 8u * i);
+    let b = four_words(destinations, 8u * i + 4u);
+    return Destination(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
+}
 
 fn destination_of(tile: u32) -> u32 {
     var low = params.first_destination;
     var high = params.first_destination + params.destinations;
     while (high - low > 1u) {
         let middle = (low + high) / 2u;
-        if (destinations[middle].tile <= tile) {
+        if (one_word(destinations, 8u * middle + 5u) <= tile) { // tile
             low = middle;
         } else {
             high = middle;
@@ -47,365 +53,204 @@ fn destination_of(tile: u32) -> u32 {
     return low;
 }
 
-fn source_delta(arena: u32, index: u32) -> f32 {
-    if (arena == LOGITS) {
-        return logits_delta[index >> 2u][index & 3u];
-    }
-    return next_delta[index >> 2u][index & 3u];
-}
-
-fn store(destination: Destination, row: u32, column: u32, sum: f32) {
-    if (row < params.rows && column < destination.width) {
-        let place = row * destination.width + column;
-        delta[destination.delta + place] = sum * slope[destination.slope + place];
-    }
-}
+const ROWS = 16u;
+const COLUMNS = 32u;
 
 @compute @workgroup_size(8)
 fn dense_backward_input_direct(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let destination = destinations[destination_of(group.x)];
+    let destination = destination_at(destination_of(group.x));
     let row_tile = group.y * ROWS;
     let column_tile = (group.x - destination.tile) * COLUMNS;
-    let c00 = min(column_tile + 0u + 4u * lane + 0u, destination.width - 1u);
-    let c01 = min(column_tile + 0u + 4u * lane + 1u, destination.width - 1u);
-    let c02 = min(column_tile + 0u + 4u * lane + 2u, destination.width - 1u);
-    let c03 = min(column_tile + 0u + 4u * lane + 3u, destination.width - 1u);
-    let quad0 = min(column_tile + 0u + 4u * lane, max(destination.width, 4u) - 4u);
-    var s0_0 = vec4<f32>();
-    var s1_0 = vec4<f32>();
-    var s2_0 = vec4<f32>();
-    var s3_0 = vec4<f32>();
-    var s4_0 = vec4<f32>();
-    var s5_0 = vec4<f32>();
-    var s6_0 = vec4<f32>();
-    var s7_0 = vec4<f32>();
-    var s8_0 = vec4<f32>();
-    var s9_0 = vec4<f32>();
-    var s10_0 = vec4<f32>();
-    var s11_0 = vec4<f32>();
-    var s12_0 = vec4<f32>();
-    var s13_0 = vec4<f32>();
-    var s14_0 = vec4<f32>();
-    var s15_0 = vec4<f32>();
-    var s16_0 = vec4<f32>();
-    var s17_0 = vec4<f32>();
-    var s18_0 = vec4<f32>();
-    var s19_0 = vec4<f32>();
-    var s20_0 = vec4<f32>();
-    var s21_0 = vec4<f32>();
-    var s22_0 = vec4<f32>();
-    var s23_0 = vec4<f32>();
-    var s24_0 = vec4<f32>();
-    var s25_0 = vec4<f32>();
-    var s26_0 = vec4<f32>();
-    var s27_0 = vec4<f32>();
-    var s28_0 = vec4<f32>();
-    var s29_0 = vec4<f32>();
-    var s30_0 = vec4<f32>();
-    var s31_0 = vec4<f32>();
+    let column = column_tile + 4u * lane;
+    let r0 = min(row_tile + 0u + lane, params.rows - 1u);
+    let r1 = min(row_tile + 8u + lane, params.rows - 1u);
+    var s0 = vec4<f32>();
+    var s1 = vec4<f32>();
+    var s2 = vec4<f32>();
+    var s3 = vec4<f32>();
+    var s4 = vec4<f32>();
+    var s5 = vec4<f32>();
+    var s6 = vec4<f32>();
+    var s7 = vec4<f32>();
+    var s8 = vec4<f32>();
+    var s9 = vec4<f32>();
+    var s10 = vec4<f32>();
+    var s11 = vec4<f32>();
+    var s12 = vec4<f32>();
+    var s13 = vec4<f32>();
+    var s14 = vec4<f32>();
+    var s15 = vec4<f32>();
     for (var s = 0u; s < destination.sources; s++) {
-    let layer = layers[destination.first_source + s];
-    if (layer.delta_arena != LOGITS && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u) {
+    let layer = dense_at(layers, destination.first_source + s);
+    let is_hidden = layer.delta_arena != LOGITS;
+    if (is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
-        let a0 = next_delta[(layer.delta + min(row_tile + 0u + lane, params.rows - 1u) * layer.outputs + base) >> 2u];
-        let a1 = next_delta[(layer.delta + min(row_tile + 8u + lane, params.rows - 1u) * layer.outputs + base) >> 2u];
-        let a2 = next_delta[(layer.delta + min(row_tile + 16u + lane, params.rows - 1u) * layer.outputs + base) >> 2u];
-        let a3 = next_delta[(layer.delta + min(row_tile + 24u + lane, params.rows - 1u) * layer.outputs + base) >> 2u];
-        let b0_0 = parameters[(layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + quad0) >> 2u];
-        let b1_0 = parameters[(layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + quad0) >> 2u];
-        let b2_0 = parameters[(layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + quad0) >> 2u];
-        let b3_0 = parameters[(layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + quad0) >> 2u];
-        s0_0 += subgroupShuffle(a0.x, 0u) * b0_0 + subgroupShuffle(a0.y, 0u) * b1_0 + subgroupShuffle(a0.z, 0u) * b2_0 + subgroupShuffle(a0.w, 0u) * b3_0;
-        s1_0 += subgroupShuffle(a0.x, 1u) * b0_0 + subgroupShuffle(a0.y, 1u) * b1_0 + subgroupShuffle(a0.z, 1u) * b2_0 + subgroupShuffle(a0.w, 1u) * b3_0;
-        s2_0 += subgroupShuffle(a0.x, 2u) * b0_0 + subgroupShuffle(a0.y, 2u) * b1_0 + subgroupShuffle(a0.z, 2u) * b2_0 + subgroupShuffle(a0.w, 2u) * b3_0;
-        s3_0 += subgroupShuffle(a0.x, 3u) * b0_0 + subgroupShuffle(a0.y, 3u) * b1_0 + subgroupShuffle(a0.z, 3u) * b2_0 + subgroupShuffle(a0.w, 3u) * b3_0;
-        s4_0 += subgroupShuffle(a0.x, 4u) * b0_0 + subgroupShuffle(a0.y, 4u) * b1_0 + subgroupShuffle(a0.z, 4u) * b2_0 + subgroupShuffle(a0.w, 4u) * b3_0;
-        s5_0 += subgroupShuffle(a0.x, 5u) * b0_0 + subgroupShuffle(a0.y, 5u) * b1_0 + subgroupShuffle(a0.z, 5u) * b2_0 + subgroupShuffle(a0.w, 5u) * b3_0;
-        s6_0 += subgroupShuffle(a0.x, 6u) * b0_0 + subgroupShuffle(a0.y, 6u) * b1_0 + subgroupShuffle(a0.z, 6u) * b2_0 + subgroupShuffle(a0.w, 6u) * b3_0;
-        s7_0 += subgroupShuffle(a0.x, 7u) * b0_0 + subgroupShuffle(a0.y, 7u) * b1_0 + subgroupShuffle(a0.z, 7u) * b2_0 + subgroupShuffle(a0.w, 7u) * b3_0;
-        s8_0 += subgroupShuffle(a1.x, 0u) * b0_0 + subgroupShuffle(a1.y, 0u) * b1_0 + subgroupShuffle(a1.z, 0u) * b2_0 + subgroupShuffle(a1.w, 0u) * b3_0;
-        s9_0 += subgroupShuffle(a1.x, 1u) * b0_0 + subgroupShuffle(a1.y, 1u) * b1_0 + subgroupShuffle(a1.z, 1u) * b2_0 + subgroupShuffle(a1.w, 1u) * b3_0;
-        s10_0 += subgroupShuffle(a1.x, 2u) * b0_0 + subgroupShuffle(a1.y, 2u) * b1_0 + subgroupShuffle(a1.z, 2u) * b2_0 + subgroupShuffle(a1.w, 2u) * b3_0;
-        s11_0 += subgroupShuffle(a1.x, 3u) * b0_0 + subgroupShuffle(a1.y, 3u) * b1_0 + subgroupShuffle(a1.z, 3u) * b2_0 + subgroupShuffle(a1.w, 3u) * b3_0;
-        s12_0 += subgroupShuffle(a1.x, 4u) * b0_0 + subgroupShuffle(a1.y, 4u) * b1_0 + subgroupShuffle(a1.z, 4u) * b2_0 + subgroupShuffle(a1.w, 4u) * b3_0;
-        s13_0 += subgroupShuffle(a1.x, 5u) * b0_0 + subgroupShuffle(a1.y, 5u) * b1_0 + subgroupShuffle(a1.z, 5u) * b2_0 + subgroupShuffle(a1.w, 5u) * b3_0;
-        s14_0 += subgroupShuffle(a1.x, 6u) * b0_0 + subgroupShuffle(a1.y, 6u) * b1_0 + subgroupShuffle(a1.z, 6u) * b2_0 + subgroupShuffle(a1.w, 6u) * b3_0;
-        s15_0 += subgroupShuffle(a1.x, 7u) * b0_0 + subgroupShuffle(a1.y, 7u) * b1_0 + subgroupShuffle(a1.z, 7u) * b2_0 + subgroupShuffle(a1.w, 7u) * b3_0;
-        s16_0 += subgroupShuffle(a2.x, 0u) * b0_0 + subgroupShuffle(a2.y, 0u) * b1_0 + subgroupShuffle(a2.z, 0u) * b2_0 + subgroupShuffle(a2.w, 0u) * b3_0;
-        s17_0 += subgroupShuffle(a2.x, 1u) * b0_0 + subgroupShuffle(a2.y, 1u) * b1_0 + subgroupShuffle(a2.z, 1u) * b2_0 + subgroupShuffle(a2.w, 1u) * b3_0;
-        s18_0 += subgroupShuffle(a2.x, 2u) * b0_0 + subgroupShuffle(a2.y, 2u) * b1_0 + subgroupShuffle(a2.z, 2u) * b2_0 + subgroupShuffle(a2.w, 2u) * b3_0;
-        s19_0 += subgroupShuffle(a2.x, 3u) * b0_0 + subgroupShuffle(a2.y, 3u) * b1_0 + subgroupShuffle(a2.z, 3u) * b2_0 + subgroupShuffle(a2.w, 3u) * b3_0;
-        s20_0 += subgroupShuffle(a2.x, 4u) * b0_0 + subgroupShuffle(a2.y, 4u) * b1_0 + subgroupShuffle(a2.z, 4u) * b2_0 + subgroupShuffle(a2.w, 4u) * b3_0;
-        s21_0 += subgroupShuffle(a2.x, 5u) * b0_0 + subgroupShuffle(a2.y, 5u) * b1_0 + subgroupShuffle(a2.z, 5u) * b2_0 + subgroupShuffle(a2.w, 5u) * b3_0;
-        s22_0 += subgroupShuffle(a2.x, 6u) * b0_0 + subgroupShuffle(a2.y, 6u) * b1_0 + subgroupShuffle(a2.z, 6u) * b2_0 + subgroupShuffle(a2.w, 6u) * b3_0;
-        s23_0 += subgroupShuffle(a2.x, 7u) * b0_0 + subgroupShuffle(a2.y, 7u) * b1_0 + subgroupShuffle(a2.z, 7u) * b2_0 + subgroupShuffle(a2.w, 7u) * b3_0;
-        s24_0 += subgroupShuffle(a3.x, 0u) * b0_0 + subgroupShuffle(a3.y, 0u) * b1_0 + subgroupShuffle(a3.z, 0u) * b2_0 + subgroupShuffle(a3.w, 0u) * b3_0;
-        s25_0 += subgroupShuffle(a3.x, 1u) * b0_0 + subgroupShuffle(a3.y, 1u) * b1_0 + subgroupShuffle(a3.z, 1u) * b2_0 + subgroupShuffle(a3.w, 1u) * b3_0;
-        s26_0 += subgroupShuffle(a3.x, 2u) * b0_0 + subgroupShuffle(a3.y, 2u) * b1_0 + subgroupShuffle(a3.z, 2u) * b2_0 + subgroupShuffle(a3.w, 2u) * b3_0;
-        s27_0 += subgroupShuffle(a3.x, 3u) * b0_0 + subgroupShuffle(a3.y, 3u) * b1_0 + subgroupShuffle(a3.z, 3u) * b2_0 + subgroupShuffle(a3.w, 3u) * b3_0;
-        s28_0 += subgroupShuffle(a3.x, 4u) * b0_0 + subgroupShuffle(a3.y, 4u) * b1_0 + subgroupShuffle(a3.z, 4u) * b2_0 + subgroupShuffle(a3.w, 4u) * b3_0;
-        s29_0 += subgroupShuffle(a3.x, 5u) * b0_0 + subgroupShuffle(a3.y, 5u) * b1_0 + subgroupShuffle(a3.z, 5u) * b2_0 + subgroupShuffle(a3.w, 5u) * b3_0;
-        s30_0 += subgroupShuffle(a3.x, 6u) * b0_0 + subgroupShuffle(a3.y, 6u) * b1_0 + subgroupShuffle(a3.z, 6u) * b2_0 + subgroupShuffle(a3.w, 6u) * b3_0;
-        s31_0 += subgroupShuffle(a3.x, 7u) * b0_0 + subgroupShuffle(a3.y, 7u) * b1_0 + subgroupShuffle(a3.z, 7u) * b2_0 + subgroupShuffle(a3.w, 7u) * b3_0;
+        let a0 = four(next_delta, layer.delta + r0 * layer.outputs + base);
+        let a1 = four(next_delta, layer.delta + r1 * layer.outputs + base);
+        let b0 = four(parameters, layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
+        let b1 = four(parameters, layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
+        let b2 = four(parameters, layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
+        let b3 = four(parameters, layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1 + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
+        s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1 + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
+        s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1 + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
+        s3 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.y, 3u) * b1 + subgroupShuffle(a0.z, 3u) * b2 + subgroupShuffle(a0.w, 3u) * b3;
+        s4 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a0.z, 4u) * b2 + subgroupShuffle(a0.w, 4u) * b3;
+        s5 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a0.z, 5u) * b2 + subgroupShuffle(a0.w, 5u) * b3;
+        s6 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a0.z, 6u) * b2 + subgroupShuffle(a0.w, 6u) * b3;
+        s7 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a0.z, 7u) * b2 + subgroupShuffle(a0.w, 7u) * b3;
+        s8 += subgroupShuffle(a1.x, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.w, 0u) * b3;
+        s9 += subgroupShuffle(a1.x, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.w, 1u) * b3;
+        s10 += subgroupShuffle(a1.x, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.w, 2u) * b3;
+        s11 += subgroupShuffle(a1.x, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.w, 3u) * b3;
+        s12 += subgroupShuffle(a1.x, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a1.z, 4u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
+        s13 += subgroupShuffle(a1.x, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a1.z, 5u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
+        s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
+        s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
     }
-    } else if (layer.delta_arena == LOGITS && (layer.inputs & 3u) == 0u) {
-    for (var block = 0u; block < layer.outputs; block += 16u) {
-    var u0_0 = vec4<f32>();
-    var u1_0 = vec4<f32>();
-    var u2_0 = vec4<f32>();
-    var u3_0 = vec4<f32>();
-    var u4_0 = vec4<f32>();
-    var u5_0 = vec4<f32>();
-    var u6_0 = vec4<f32>();
-    var u7_0 = vec4<f32>();
-    var u8_0 = vec4<f32>();
-    var u9_0 = vec4<f32>();
-    var u10_0 = vec4<f32>();
-    var u11_0 = vec4<f32>();
-    var u12_0 = vec4<f32>();
-    var u13_0 = vec4<f32>();
-    var u14_0 = vec4<f32>();
-    var u15_0 = vec4<f32>();
-    var u16_0 = vec4<f32>();
-    var u17_0 = vec4<f32>();
-    var u18_0 = vec4<f32>();
-    var u19_0 = vec4<f32>();
-    var u20_0 = vec4<f32>();
-    var u21_0 = vec4<f32>();
-    var u22_0 = vec4<f32>();
-    var u23_0 = vec4<f32>();
-    var u24_0 = vec4<f32>();
-    var u25_0 = vec4<f32>();
-    var u26_0 = vec4<f32>();
-    var u27_0 = vec4<f32>();
-    var u28_0 = vec4<f32>();
-    var u29_0 = vec4<f32>();
-    var u30_0 = vec4<f32>();
-    var u31_0 = vec4<f32>();
-    for (var base = block; base < min(block + 16u, layer.outputs); base++) {
-        let a0 = logits_delta[(layer.delta + min(row_tile + 0u + lane, params.rows - 1u) * layer.outputs + base) >> 2u][(layer.delta + min(row_tile + 0u + lane, params.rows - 1u) * layer.outputs + base) & 3u];
-        let a1 = logits_delta[(layer.delta + min(row_tile + 8u + lane, params.rows - 1u) * layer.outputs + base) >> 2u][(layer.delta + min(row_tile + 8u + lane, params.rows - 1u) * layer.outputs + base) & 3u];
-        let a2 = logits_delta[(layer.delta + min(row_tile + 16u + lane, params.rows - 1u) * layer.outputs + base) >> 2u][(layer.delta + min(row_tile + 16u + lane, params.rows - 1u) * layer.outputs + base) & 3u];
-        let a3 = logits_delta[(layer.delta + min(row_tile + 24u + lane, params.rows - 1u) * layer.outputs + base) >> 2u][(layer.delta + min(row_tile + 24u + lane, params.rows - 1u) * layer.outputs + base) & 3u];
-        let b0_0 = parameters[(layer.weight + base * layer.inputs + quad0) >> 2u];
-        u0_0 += subgroupShuffle(a0, 0u) * b0_0;
-        u1_0 += subgroupShuffle(a0, 1u) * b0_0;
-        u2_0 += subgroupShuffle(a0, 2u) * b0_0;
-        u3_0 += subgroupShuffle(a0, 3u) * b0_0;
-        u4_0 += subgroupShuffle(a0, 4u) * b0_0;
-        u5_0 += subgroupShuffle(a0, 5u) * b0_0;
-        u6_0 += subgroupShuffle(a0, 6u) * b0_0;
-        u7_0 += subgroupShuffle(a0, 7u) * b0_0;
-        u8_0 += subgroupShuffle(a1, 0u) * b0_0;
-        u9_0 += subgroupShuffle(a1, 1u) * b0_0;
-        u10_0 += subgroupShuffle(a1, 2u) * b0_0;
-        u11_0 += subgroupShuffle(a1, 3u) * b0_0;
-        u12_0 += subgroupShuffle(a1, 4u) * b0_0;
-        u13_0 += subgroupShuffle(a1, 5u) * b0_0;
-        u14_0 += subgroupShuffle(a1, 6u) * b0_0;
-        u15_0 += subgroupShuffle(a1, 7u) * b0_0;
-        u16_0 += subgroupShuffle(a2, 0u) * b0_0;
-        u17_0 += subgroupShuffle(a2, 1u) * b0_0;
-        u18_0 += subgroupShuffle(a2, 2u) * b0_0;
-        u19_0 += subgroupShuffle(a2, 3u) * b0_0;
-        u20_0 += subgroupShuffle(a2, 4u) * b0_0;
-        u21_0 += subgroupShuffle(a2, 5u) * b0_0;
-        u22_0 += subgroupShuffle(a2, 6u) * b0_0;
-        u23_0 += subgroupShuffle(a2, 7u) * b0_0;
-        u24_0 += subgroupShuffle(a3, 0u) * b0_0;
-        u25_0 += subgroupShuffle(a3, 1u) * b0_0;
-        u26_0 += subgroupShuffle(a3, 2u) * b0_0;
-        u27_0 += subgroupShuffle(a3, 3u) * b0_0;
-        u28_0 += subgroupShuffle(a3, 4u) * b0_0;
-        u29_0 += subgroupShuffle(a3, 5u) * b0_0;
-        u30_0 += subgroupShuffle(a3, 6u) * b0_0;
-        u31_0 += subgroupShuffle(a3, 7u) * b0_0;
+    } else if (is_hidden) {
+    for (var base = 0u; base < layer.outputs; base += 4u) {
+        let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
+        let a0 = select(vec4<f32>(), any_four(next_delta, layer.delta + r0 * layer.outputs + base), is_step);
+        let a1 = select(vec4<f32>(), any_four(next_delta, layer.delta + r1 * layer.outputs + base), is_step);
+        let b0 = any_four(parameters, layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
+        let b1 = any_four(parameters, layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
+        let b2 = any_four(parameters, layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
+        let b3 = any_four(parameters, layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1 + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
+        s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1 + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
+        s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1 + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
+        s3 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.y, 3u) * b1 + subgroupShuffle(a0.z, 3u) * b2 + subgroupShuffle(a0.w, 3u) * b3;
+        s4 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a0.z, 4u) * b2 + subgroupShuffle(a0.w, 4u) * b3;
+        s5 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a0.z, 5u) * b2 + subgroupShuffle(a0.w, 5u) * b3;
+        s6 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a0.z, 6u) * b2 + subgroupShuffle(a0.w, 6u) * b3;
+        s7 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a0.z, 7u) * b2 + subgroupShuffle(a0.w, 7u) * b3;
+        s8 += subgroupShuffle(a1.x, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.w, 0u) * b3;
+        s9 += subgroupShuffle(a1.x, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.w, 1u) * b3;
+        s10 += subgroupShuffle(a1.x, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.w, 2u) * b3;
+        s11 += subgroupShuffle(a1.x, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.w, 3u) * b3;
+        s12 += subgroupShuffle(a1.x, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a1.z, 4u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
+        s13 += subgroupShuffle(a1.x, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a1.z, 5u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
+        s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
+        s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
     }
-    s0_0 += u0_0;
-    s1_0 += u1_0;
-    s2_0 += u2_0;
-    s3_0 += u3_0;
-    s4_0 += u4_0;
-    s5_0 += u5_0;
-    s6_0 += u6_0;
-    s7_0 += u7_0;
-    s8_0 += u8_0;
-    s9_0 += u9_0;
-    s10_0 += u10_0;
-    s11_0 += u11_0;
-    s12_0 += u12_0;
-    s13_0 += u13_0;
-    s14_0 += u14_0;
-    s15_0 += u15_0;
-    s16_0 += u16_0;
-    s17_0 += u17_0;
-    s18_0 += u18_0;
-    s19_0 += u19_0;
-    s20_0 += u20_0;
-    s21_0 += u21_0;
-    s22_0 += u22_0;
-    s23_0 += u23_0;
-    s24_0 += u24_0;
-    s25_0 += u25_0;
-    s26_0 += u26_0;
-    s27_0 += u27_0;
-    s28_0 += u28_0;
-    s29_0 += u29_0;
-    s30_0 += u30_0;
-    s31_0 += u31_0;
+    } else if ((layer.inputs & 3u) == 0u) {
+    for (var base = 0u; base < layer.outputs; base += 4u) {
+        let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
+        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r0 * layer.outputs + base), is_step);
+        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r1 * layer.outputs + base), is_step);
+        let b0 = four(parameters, layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
+        let b1 = four(parameters, layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
+        let b2 = four(parameters, layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
+        let b3 = four(parameters, layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1 + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
+        s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1 + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
+        s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1 + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
+        s3 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.y, 3u) * b1 + subgroupShuffle(a0.z, 3u) * b2 + subgroupShuffle(a0.w, 3u) * b3;
+        s4 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a0.z, 4u) * b2 + subgroupShuffle(a0.w, 4u) * b3;
+        s5 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a0.z, 5u) * b2 + subgroupShuffle(a0.w, 5u) * b3;
+        s6 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a0.z, 6u) * b2 + subgroupShuffle(a0.w, 6u) * b3;
+        s7 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a0.z, 7u) * b2 + subgroupShuffle(a0.w, 7u) * b3;
+        s8 += subgroupShuffle(a1.x, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.w, 0u) * b3;
+        s9 += subgroupShuffle(a1.x, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.w, 1u) * b3;
+        s10 += subgroupShuffle(a1.x, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.w, 2u) * b3;
+        s11 += subgroupShuffle(a1.x, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.w, 3u) * b3;
+        s12 += subgroupShuffle(a1.x, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a1.z, 4u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
+        s13 += subgroupShuffle(a1.x, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a1.z, 5u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
+        s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
+        s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
     }
     } else {
-    for (var block = 0u; block < layer.outputs; block += 16u) {
-    var u0_0 = vec4<f32>();
-    var u1_0 = vec4<f32>();
-    var u2_0 = vec4<f32>();
-    var u3_0 = vec4<f32>();
-    var u4_0 = vec4<f32>();
-    var u5_0 = vec4<f32>();
-    var u6_0 = vec4<f32>();
-    var u7_0 = vec4<f32>();
-    var u8_0 = vec4<f32>();
-    var u9_0 = vec4<f32>();
-    var u10_0 = vec4<f32>();
-    var u11_0 = vec4<f32>();
-    var u12_0 = vec4<f32>();
-    var u13_0 = vec4<f32>();
-    var u14_0 = vec4<f32>();
-    var u15_0 = vec4<f32>();
-    var u16_0 = vec4<f32>();
-    var u17_0 = vec4<f32>();
-    var u18_0 = vec4<f32>();
-    var u19_0 = vec4<f32>();
-    var u20_0 = vec4<f32>();
-    var u21_0 = vec4<f32>();
-    var u22_0 = vec4<f32>();
-    var u23_0 = vec4<f32>();
-    var u24_0 = vec4<f32>();
-    var u25_0 = vec4<f32>();
-    var u26_0 = vec4<f32>();
-    var u27_0 = vec4<f32>();
-    var u28_0 = vec4<f32>();
-    var u29_0 = vec4<f32>();
-    var u30_0 = vec4<f32>();
-    var u31_0 = vec4<f32>();
-    for (var base = block; base < min(block + 16u, layer.outputs); base++) {
-        let a0 = source_delta(layer.delta_arena, layer.delta + min(row_tile + 0u + lane, params.rows - 1u) * layer.outputs + base);
-        let a1 = source_delta(layer.delta_arena, layer.delta + min(row_tile + 8u + lane, params.rows - 1u) * layer.outputs + base);
-        let a2 = source_delta(layer.delta_arena, layer.delta + min(row_tile + 16u + lane, params.rows - 1u) * layer.outputs + base);
-        let a3 = source_delta(layer.delta_arena, layer.delta + min(row_tile + 24u + lane, params.rows - 1u) * layer.outputs + base);
-        let b0_0 = vec4(
-            parameters[(layer.weight + base * layer.inputs + c00) >> 2u][(layer.weight + base * layer.inputs + c00) & 3u],
-            parameters[(layer.weight + base * layer.inputs + c01) >> 2u][(layer.weight + base * layer.inputs + c01) & 3u],
-            parameters[(layer.weight + base * layer.inputs + c02) >> 2u][(layer.weight + base * layer.inputs + c02) & 3u],
-            parameters[(layer.weight + base * layer.inputs + c03) >> 2u][(layer.weight + base * layer.inputs + c03) & 3u],
-        );
-        u0_0 += subgroupShuffle(a0, 0u) * b0_0;
-        u1_0 += subgroupShuffle(a0, 1u) * b0_0;
-        u2_0 += subgroupShuffle(a0, 2u) * b0_0;
-        u3_0 += subgroupShuffle(a0, 3u) * b0_0;
-        u4_0 += subgroupShuffle(a0, 4u) * b0_0;
-        u5_0 += subgroupShuffle(a0, 5u) * b0_0;
-        u6_0 += subgroupShuffle(a0, 6u) * b0_0;
-        u7_0 += subgroupShuffle(a0, 7u) * b0_0;
-        u8_0 += subgroupShuffle(a1, 0u) * b0_0;
-        u9_0 += subgroupShuffle(a1, 1u) * b0_0;
-        u10_0 += subgroupShuffle(a1, 2u) * b0_0;
-        u11_0 += subgroupShuffle(a1, 3u) * b0_0;
-        u12_0 += subgroupShuffle(a1, 4u) * b0_0;
-        u13_0 += subgroupShuffle(a1, 5u) * b0_0;
-        u14_0 += subgroupShuffle(a1, 6u) * b0_0;
-        u15_0 += subgroupShuffle(a1, 7u) * b0_0;
-        u16_0 += subgroupShuffle(a2, 0u) * b0_0;
-        u17_0 += subgroupShuffle(a2, 1u) * b0_0;
-        u18_0 += subgroupShuffle(a2, 2u) * b0_0;
-        u19_0 += subgroupShuffle(a2, 3u) * b0_0;
-        u20_0 += subgroupShuffle(a2, 4u) * b0_0;
-        u21_0 += subgroupShuffle(a2, 5u) * b0_0;
-        u22_0 += subgroupShuffle(a2, 6u) * b0_0;
-        u23_0 += subgroupShuffle(a2, 7u) * b0_0;
-        u24_0 += subgroupShuffle(a3, 0u) * b0_0;
-        u25_0 += subgroupShuffle(a3, 1u) * b0_0;
-        u26_0 += subgroupShuffle(a3, 2u) * b0_0;
-        u27_0 += subgroupShuffle(a3, 3u) * b0_0;
-        u28_0 += subgroupShuffle(a3, 4u) * b0_0;
-        u29_0 += subgroupShuffle(a3, 5u) * b0_0;
-        u30_0 += subgroupShuffle(a3, 6u) * b0_0;
-        u31_0 += subgroupShuffle(a3, 7u) * b0_0;
-    }
-    s0_0 += u0_0;
-    s1_0 += u1_0;
-    s2_0 += u2_0;
-    s3_0 += u3_0;
-    s4_0 += u4_0;
-    s5_0 += u5_0;
-    s6_0 += u6_0;
-    s7_0 += u7_0;
-    s8_0 += u8_0;
-    s9_0 += u9_0;
-    s10_0 += u10_0;
-    s11_0 += u11_0;
-    s12_0 += u12_0;
-    s13_0 += u13_0;
-    s14_0 += u14_0;
-    s15_0 += u15_0;
-    s16_0 += u16_0;
-    s17_0 += u17_0;
-    s18_0 += u18_0;
-    s19_0 += u19_0;
-    s20_0 += u20_0;
-    s21_0 += u21_0;
-    s22_0 += u22_0;
-    s23_0 += u23_0;
-    s24_0 += u24_0;
-    s25_0 += u25_0;
-    s26_0 += u26_0;
-    s27_0 += u27_0;
-    s28_0 += u28_0;
-    s29_0 += u29_0;
-    s30_0 += u30_0;
-    s31_0 += u31_0;
+    for (var base = 0u; base < layer.outputs; base += 4u) {
+        let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
+        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r0 * layer.outputs + base), is_step);
+        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r1 * layer.outputs + base), is_step);
+        let b0 = any_four(parameters, layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
+        let b1 = any_four(parameters, layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
+        let b2 = any_four(parameters, layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
+        let b3 = any_four(parameters, layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1 + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
+        s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1 + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
+        s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1 + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
+        s3 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.y, 3u) * b1 + subgroupShuffle(a0.z, 3u) * b2 + subgroupShuffle(a0.w, 3u) * b3;
+        s4 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a0.z, 4u) * b2 + subgroupShuffle(a0.w, 4u) * b3;
+        s5 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a0.z, 5u) * b2 + subgroupShuffle(a0.w, 5u) * b3;
+        s6 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a0.z, 6u) * b2 + subgroupShuffle(a0.w, 6u) * b3;
+        s7 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a0.z, 7u) * b2 + subgroupShuffle(a0.w, 7u) * b3;
+        s8 += subgroupShuffle(a1.x, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.w, 0u) * b3;
+        s9 += subgroupShuffle(a1.x, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.w, 1u) * b3;
+        s10 += subgroupShuffle(a1.x, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.w, 2u) * b3;
+        s11 += subgroupShuffle(a1.x, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.w, 3u) * b3;
+        s12 += subgroupShuffle(a1.x, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a1.z, 4u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
+        s13 += subgroupShuffle(a1.x, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a1.z, 5u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
+        s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
+        s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
     }
     }
     }
-    var sums: array<vec4<f32>, 32>;
-    sums[0] = s0_0;
-    sums[1] = s1_0;
-    sums[2] = s2_0;
-    sums[3] = s3_0;
-    sums[4] = s4_0;
-    sums[5] = s5_0;
-    sums[6] = s6_0;
-    sums[7] = s7_0;
-    sums[8] = s8_0;
-    sums[9] = s9_0;
-    sums[10] = s10_0;
-    sums[11] = s11_0;
-    sums[12] = s12_0;
-    sums[13] = s13_0;
-    sums[14] = s14_0;
-    sums[15] = s15_0;
-    sums[16] = s16_0;
-    sums[17] = s17_0;
-    sums[18] = s18_0;
-    sums[19] = s19_0;
-    sums[20] = s20_0;
-    sums[21] = s21_0;
-    sums[22] = s22_0;
-    sums[23] = s23_0;
-    sums[24] = s24_0;
-    sums[25] = s25_0;
-    sums[26] = s26_0;
-    sums[27] = s27_0;
-    sums[28] = s28_0;
-    sums[29] = s29_0;
-    sums[30] = s30_0;
-    sums[31] = s31_0;
-    for (var i = 0u; i < 128u; i++) {
-        let row = row_tile + i / 4u;
-        let column = column_tile + 32u * ((i >> 2u) % 1u) + 4u * lane + (i & 3u);
-        store(destination, row, column, sums[i >> 2u][i & 3u]);
+    let rows = min(ROWS, params.rows - row_tile);
+    let first = destination.delta + row_tile * destination.width + column;
+    let first_slope = destination.slope + row_tile * destination.width + column;
+    if (((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
+        let is_inside = column < destination.width;
+        if (is_inside && 0u < rows) {
+            delta[(first + 0u * destination.width) >> 2u] = s0 * four(slope, first_slope + 0u * destination.width);
+        }
+        if (is_inside && 1u < rows) {
+            delta[(first + 1u * destination.width) >> 2u] = s1 * four(slope, first_slope + 1u * destination.width);
+        }
+        if (is_inside && 2u < rows) {
+            delta[(first + 2u * destination.width) >> 2u] = s2 * four(slope, first_slope + 2u * destination.width);
+        }
+        if (is_inside && 3u < rows) {
+            delta[(first + 3u * destination.width) >> 2u] = s3 * four(slope, first_slope + 3u * destination.width);
+        }
+        if (is_inside && 4u < rows) {
+            delta[(first + 4u * destination.width) >> 2u] = s4 * four(slope, first_slope + 4u * destination.width);
+        }
+        if (is_inside && 5u < rows) {
+            delta[(first + 5u * destination.width) >> 2u] = s5 * four(slope, first_slope + 5u * destination.width);
+        }
+        if (is_inside && 6u < rows) {
+            delta[(first + 6u * destination.width) >> 2u] = s6 * four(slope, first_slope + 6u * destination.width);
+        }
+        if (is_inside && 7u < rows) {
+            delta[(first + 7u * destination.width) >> 2u] = s7 * four(slope, first_slope + 7u * destination.width);
+        }
+        if (is_inside && 8u < rows) {
+            delta[(first + 8u * destination.width) >> 2u] = s8 * four(slope, first_slope + 8u * destination.width);
+        }
+        if (is_inside && 9u < rows) {
+            delta[(first + 9u * destination.width) >> 2u] = s9 * four(slope, first_slope + 9u * destination.width);
+        }
+        if (is_inside && 10u < rows) {
+            delta[(first + 10u * destination.width) >> 2u] = s10 * four(slope, first_slope + 10u * destination.width);
+        }
+        if (is_inside && 11u < rows) {
+            delta[(first + 11u * destination.width) >> 2u] = s11 * four(slope, first_slope + 11u * destination.width);
+        }
+        if (is_inside && 12u < rows) {
+            delta[(first + 12u * destination.width) >> 2u] = s12 * four(slope, first_slope + 12u * destination.width);
+        }
+        if (is_inside && 13u < rows) {
+            delta[(first + 13u * destination.width) >> 2u] = s13 * four(slope, first_slope + 13u * destination.width);
+        }
+        if (is_inside && 14u < rows) {
+            delta[(first + 14u * destination.width) >> 2u] = s14 * four(slope, first_slope + 14u * destination.width);
+        }
+        if (is_inside && 15u < rows) {
+            delta[(first + 15u * destination.width) >> 2u] = s15 * four(slope, first_slope + 15u * destination.width);
+        }
+    } else {
+        var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15);
+        for (var i = 0u; i < 4u * rows; i++) {
+            let place = (i >> 2u) * destination.width + (i & 3u);
+            if (column + (i & 3u) < destination.width) {
+                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * one(slope, first_slope + place);
+            }
+        }
     }
 }

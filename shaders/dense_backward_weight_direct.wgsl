@@ -1,9 +1,9 @@
 // dw = deltaᵀ · x,   db = column sums of delta
 //
-// For software adapters, in place of `dense_backward_weight.wgsl`: no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in
-// the inner loops (indices are clamped, terms beyond the end are zero). A lane holds vec4s of columns of all rows of its tile. Loads bring a
-// vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added four
-// by four in ascending order. Written by tests/generated.rs.
+// For software adapters, in place of `dense_backward_weight.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
+// workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
+// its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
+// Written by tests/generated.rs.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -15,30 +15,21 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> layers: array<Dense>;
-@group(0) @binding(3) var<storage, read> even: array<vec4<f32>>;           // activations [rows, I]
-@group(0) @binding(4) var<storage, read> odd: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> even_delta: array<vec4<f32>>;     // deltas [rows, O]
-@group(0) @binding(6) var<storage, read> odd_delta: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read> logits_delta: array<vec4<f32>>;   // [rows, C] a head
-@group(0) @binding(8) var<storage, read_write> gradients: array<f32>;
+@group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(3) var even: texture_storage_2d<rgba32float, read>;           // activations [rows, I]
+@group(0) @binding(4) var odd: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(5) var even_delta: texture_storage_2d<rgba32float, read>;     // deltas [rows, O]
+@group(0) @binding(6) var odd_delta: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] a head
+@group(0) @binding(8) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
-
-const LOGITS = 2u;
-const ROWS = 16u;
-const COLUMNS = 32u;
-
-fn raise(flag: u32) {
-    atomicMin(&flags[0], step.number);
-    atomicMin(&flags[flag], step.number);
-}
 
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
     while (high - low > 1u) {
         let middle = (low + high) / 2u;
-        if (layers[middle].weight_tile <= tile) {
+        if (one_word(layers, 20u * middle + 14u) <= tile) { // weight_tile
             low = middle;
         } else {
             high = middle;
@@ -47,37 +38,23 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
-fn activation(is_odd: u32, index: u32) -> f32 {
-    if (is_odd == 1u) {
-        return odd[index >> 2u][index & 3u];
-    }
-    return even[index >> 2u][index & 3u];
+// Whether one of the exponents is that of infinities and NaN.
+fn is_unfinite(exponents: vec4<u32>) -> bool {
+    return any(exponents == vec4(0x7f800000u));
 }
 
-fn delta(arena: u32, index: u32) -> f32 {
-    switch arena {
-        case 0u: {
-            return even_delta[index >> 2u][index & 3u];
-        }
-        case 1u: {
-            return odd_delta[index >> 2u][index & 3u];
-        }
-        default: {
-            return logits_delta[index >> 2u][index & 3u];
-        }
-    }
-}
-
-fn store(place: u32, flag: u32, sum: f32) {
+// Returns whether the gradient is finite.
+fn store(place: u32, sum: f32) -> bool {
     var value = sum;
     if (params.accumulate == 1u) {
-        value = gradients[place] + sum;
+        value = gradients[place >> 2u][place & 3u] + sum;
     }
-    if (!is_finite(value)) {
-        raise(flag);
-    }
-    gradients[place] = value;
+    gradients[place >> 2u][place & 3u] = value;
+    return is_finite(value);
 }
+
+const ROWS = 16u;
+const COLUMNS = 32u;
 
 @compute @workgroup_size(8)
 fn dense_backward_weight_direct(
@@ -89,34 +66,29 @@ fn dense_backward_weight_direct(
     if (tile >= params.tiles) {
         return;
     }
-    let layer = layers[layer_of(tile)];
+    let layer = dense_at(layers, layer_of(tile));
     let input_tiles = (layer.inputs + COLUMNS - 1u) / COLUMNS;
     let local = tile - layer.weight_tile;
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
-    let aligned = ((layer.inputs | layer.x) & 3u) == 0u;
-    let both_aligned = aligned && ((layer.outputs | layer.delta) & 3u) == 0u;
-    let c00 = min(column_tile + 0u + 4u * lane + 0u, layer.inputs - 1u);
-    let c01 = min(column_tile + 0u + 4u * lane + 1u, layer.inputs - 1u);
-    let c02 = min(column_tile + 0u + 4u * lane + 2u, layer.inputs - 1u);
-    let c03 = min(column_tile + 0u + 4u * lane + 3u, layer.inputs - 1u);
-    let quad0 = min(column_tile + 0u + 4u * lane, max(layer.inputs, 4u) - 4u);
-    var s0_0 = vec4<f32>();
-    var s1_0 = vec4<f32>();
-    var s2_0 = vec4<f32>();
-    var s3_0 = vec4<f32>();
-    var s4_0 = vec4<f32>();
-    var s5_0 = vec4<f32>();
-    var s6_0 = vec4<f32>();
-    var s7_0 = vec4<f32>();
-    var s8_0 = vec4<f32>();
-    var s9_0 = vec4<f32>();
-    var s10_0 = vec4<f32>();
-    var s11_0 = vec4<f32>();
-    var s12_0 = vec4<f32>();
-    var s13_0 = vec4<f32>();
-    var s14_0 = vec4<f32>();
-    var s15_0 = vec4<f32>();
+    let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
+    let column = column_tile + 4u * lane;
+    var s0 = vec4<f32>();
+    var s1 = vec4<f32>();
+    var s2 = vec4<f32>();
+    var s3 = vec4<f32>();
+    var s4 = vec4<f32>();
+    var s5 = vec4<f32>();
+    var s6 = vec4<f32>();
+    var s7 = vec4<f32>();
+    var s8 = vec4<f32>();
+    var s9 = vec4<f32>();
+    var s10 = vec4<f32>();
+    var s11 = vec4<f32>();
+    var s12 = vec4<f32>();
+    var s13 = vec4<f32>();
+    var s14 = vec4<f32>();
+    var s15 = vec4<f32>();
     var t0 = 0.0;
     var t1 = 0.0;
     var t2 = 0.0;
@@ -133,453 +105,352 @@ fn dense_backward_weight_direct(
     var t13 = 0.0;
     var t14 = 0.0;
     var t15 = 0.0;
-    if (both_aligned && layer.delta_arena == 0u && layer.x_odd == 1u) {
+    if (layer.delta_arena == 0u && are_aligned) {
     for (var base = 0u; base < params.rows; base += 4u) {
-        let rows_quad = min(row_tile + 4u * (lane % 4u), layer.outputs - 4u);
         let step0 = base + 0u + lane / 4u;
-        let a0 = select(vec4<f32>(), even_delta[(layer.delta + min(step0, params.rows - 1u) * layer.outputs + rows_quad) >> 2u], step0 < params.rows);
+        let a0 = select(vec4<f32>(), four(even_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
         let step1 = base + 2u + lane / 4u;
-        let a1 = select(vec4<f32>(), even_delta[(layer.delta + min(step1, params.rows - 1u) * layer.outputs + rows_quad) >> 2u], step1 < params.rows);
-        let b0_0 = odd[(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
-        let b1_0 = odd[(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
-        let b2_0 = odd[(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
-        let b3_0 = odd[(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
-        s0_0 += subgroupShuffle(a0.x, 0u) * b0_0 + subgroupShuffle(a0.x, 4u) * b1_0 + subgroupShuffle(a1.x, 0u) * b2_0 + subgroupShuffle(a1.x, 4u) * b3_0;
+        let a1 = select(vec4<f32>(), four(even_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        let b0 = four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
         t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
-        s1_0 += subgroupShuffle(a0.y, 0u) * b0_0 + subgroupShuffle(a0.y, 4u) * b1_0 + subgroupShuffle(a1.y, 0u) * b2_0 + subgroupShuffle(a1.y, 4u) * b3_0;
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
         t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
-        s2_0 += subgroupShuffle(a0.z, 0u) * b0_0 + subgroupShuffle(a0.z, 4u) * b1_0 + subgroupShuffle(a1.z, 0u) * b2_0 + subgroupShuffle(a1.z, 4u) * b3_0;
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
         t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
-        s3_0 += subgroupShuffle(a0.w, 0u) * b0_0 + subgroupShuffle(a0.w, 4u) * b1_0 + subgroupShuffle(a1.w, 0u) * b2_0 + subgroupShuffle(a1.w, 4u) * b3_0;
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
         t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
-        s4_0 += subgroupShuffle(a0.x, 1u) * b0_0 + subgroupShuffle(a0.x, 5u) * b1_0 + subgroupShuffle(a1.x, 1u) * b2_0 + subgroupShuffle(a1.x, 5u) * b3_0;
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
         t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
-        s5_0 += subgroupShuffle(a0.y, 1u) * b0_0 + subgroupShuffle(a0.y, 5u) * b1_0 + subgroupShuffle(a1.y, 1u) * b2_0 + subgroupShuffle(a1.y, 5u) * b3_0;
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
         t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
-        s6_0 += subgroupShuffle(a0.z, 1u) * b0_0 + subgroupShuffle(a0.z, 5u) * b1_0 + subgroupShuffle(a1.z, 1u) * b2_0 + subgroupShuffle(a1.z, 5u) * b3_0;
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
         t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
-        s7_0 += subgroupShuffle(a0.w, 1u) * b0_0 + subgroupShuffle(a0.w, 5u) * b1_0 + subgroupShuffle(a1.w, 1u) * b2_0 + subgroupShuffle(a1.w, 5u) * b3_0;
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
         t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
-        s8_0 += subgroupShuffle(a0.x, 2u) * b0_0 + subgroupShuffle(a0.x, 6u) * b1_0 + subgroupShuffle(a1.x, 2u) * b2_0 + subgroupShuffle(a1.x, 6u) * b3_0;
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
         t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
-        s9_0 += subgroupShuffle(a0.y, 2u) * b0_0 + subgroupShuffle(a0.y, 6u) * b1_0 + subgroupShuffle(a1.y, 2u) * b2_0 + subgroupShuffle(a1.y, 6u) * b3_0;
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
         t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
-        s10_0 += subgroupShuffle(a0.z, 2u) * b0_0 + subgroupShuffle(a0.z, 6u) * b1_0 + subgroupShuffle(a1.z, 2u) * b2_0 + subgroupShuffle(a1.z, 6u) * b3_0;
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
         t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
-        s11_0 += subgroupShuffle(a0.w, 2u) * b0_0 + subgroupShuffle(a0.w, 6u) * b1_0 + subgroupShuffle(a1.w, 2u) * b2_0 + subgroupShuffle(a1.w, 6u) * b3_0;
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
         t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
-        s12_0 += subgroupShuffle(a0.x, 3u) * b0_0 + subgroupShuffle(a0.x, 7u) * b1_0 + subgroupShuffle(a1.x, 3u) * b2_0 + subgroupShuffle(a1.x, 7u) * b3_0;
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
         t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
-        s13_0 += subgroupShuffle(a0.y, 3u) * b0_0 + subgroupShuffle(a0.y, 7u) * b1_0 + subgroupShuffle(a1.y, 3u) * b2_0 + subgroupShuffle(a1.y, 7u) * b3_0;
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
         t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
-        s14_0 += subgroupShuffle(a0.z, 3u) * b0_0 + subgroupShuffle(a0.z, 7u) * b1_0 + subgroupShuffle(a1.z, 3u) * b2_0 + subgroupShuffle(a1.z, 7u) * b3_0;
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
         t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
-        s15_0 += subgroupShuffle(a0.w, 3u) * b0_0 + subgroupShuffle(a0.w, 7u) * b1_0 + subgroupShuffle(a1.w, 3u) * b2_0 + subgroupShuffle(a1.w, 7u) * b3_0;
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
         t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    } else if (both_aligned && layer.delta_arena == 1u && layer.x_odd == 0u) {
+    } else if (layer.delta_arena == 1u && are_aligned) {
     for (var base = 0u; base < params.rows; base += 4u) {
-        let rows_quad = min(row_tile + 4u * (lane % 4u), layer.outputs - 4u);
         let step0 = base + 0u + lane / 4u;
-        let a0 = select(vec4<f32>(), odd_delta[(layer.delta + min(step0, params.rows - 1u) * layer.outputs + rows_quad) >> 2u], step0 < params.rows);
+        let a0 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
         let step1 = base + 2u + lane / 4u;
-        let a1 = select(vec4<f32>(), odd_delta[(layer.delta + min(step1, params.rows - 1u) * layer.outputs + rows_quad) >> 2u], step1 < params.rows);
-        let b0_0 = even[(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
-        let b1_0 = even[(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
-        let b2_0 = even[(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
-        let b3_0 = even[(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + quad0) >> 2u];
-        s0_0 += subgroupShuffle(a0.x, 0u) * b0_0 + subgroupShuffle(a0.x, 4u) * b1_0 + subgroupShuffle(a1.x, 0u) * b2_0 + subgroupShuffle(a1.x, 4u) * b3_0;
+        let a1 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        let b0 = four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
         t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
-        s1_0 += subgroupShuffle(a0.y, 0u) * b0_0 + subgroupShuffle(a0.y, 4u) * b1_0 + subgroupShuffle(a1.y, 0u) * b2_0 + subgroupShuffle(a1.y, 4u) * b3_0;
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
         t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
-        s2_0 += subgroupShuffle(a0.z, 0u) * b0_0 + subgroupShuffle(a0.z, 4u) * b1_0 + subgroupShuffle(a1.z, 0u) * b2_0 + subgroupShuffle(a1.z, 4u) * b3_0;
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
         t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
-        s3_0 += subgroupShuffle(a0.w, 0u) * b0_0 + subgroupShuffle(a0.w, 4u) * b1_0 + subgroupShuffle(a1.w, 0u) * b2_0 + subgroupShuffle(a1.w, 4u) * b3_0;
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
         t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
-        s4_0 += subgroupShuffle(a0.x, 1u) * b0_0 + subgroupShuffle(a0.x, 5u) * b1_0 + subgroupShuffle(a1.x, 1u) * b2_0 + subgroupShuffle(a1.x, 5u) * b3_0;
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
         t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
-        s5_0 += subgroupShuffle(a0.y, 1u) * b0_0 + subgroupShuffle(a0.y, 5u) * b1_0 + subgroupShuffle(a1.y, 1u) * b2_0 + subgroupShuffle(a1.y, 5u) * b3_0;
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
         t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
-        s6_0 += subgroupShuffle(a0.z, 1u) * b0_0 + subgroupShuffle(a0.z, 5u) * b1_0 + subgroupShuffle(a1.z, 1u) * b2_0 + subgroupShuffle(a1.z, 5u) * b3_0;
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
         t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
-        s7_0 += subgroupShuffle(a0.w, 1u) * b0_0 + subgroupShuffle(a0.w, 5u) * b1_0 + subgroupShuffle(a1.w, 1u) * b2_0 + subgroupShuffle(a1.w, 5u) * b3_0;
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
         t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
-        s8_0 += subgroupShuffle(a0.x, 2u) * b0_0 + subgroupShuffle(a0.x, 6u) * b1_0 + subgroupShuffle(a1.x, 2u) * b2_0 + subgroupShuffle(a1.x, 6u) * b3_0;
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
         t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
-        s9_0 += subgroupShuffle(a0.y, 2u) * b0_0 + subgroupShuffle(a0.y, 6u) * b1_0 + subgroupShuffle(a1.y, 2u) * b2_0 + subgroupShuffle(a1.y, 6u) * b3_0;
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
         t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
-        s10_0 += subgroupShuffle(a0.z, 2u) * b0_0 + subgroupShuffle(a0.z, 6u) * b1_0 + subgroupShuffle(a1.z, 2u) * b2_0 + subgroupShuffle(a1.z, 6u) * b3_0;
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
         t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
-        s11_0 += subgroupShuffle(a0.w, 2u) * b0_0 + subgroupShuffle(a0.w, 6u) * b1_0 + subgroupShuffle(a1.w, 2u) * b2_0 + subgroupShuffle(a1.w, 6u) * b3_0;
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
         t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
-        s12_0 += subgroupShuffle(a0.x, 3u) * b0_0 + subgroupShuffle(a0.x, 7u) * b1_0 + subgroupShuffle(a1.x, 3u) * b2_0 + subgroupShuffle(a1.x, 7u) * b3_0;
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
         t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
-        s13_0 += subgroupShuffle(a0.y, 3u) * b0_0 + subgroupShuffle(a0.y, 7u) * b1_0 + subgroupShuffle(a1.y, 3u) * b2_0 + subgroupShuffle(a1.y, 7u) * b3_0;
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
         t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
-        s14_0 += subgroupShuffle(a0.z, 3u) * b0_0 + subgroupShuffle(a0.z, 7u) * b1_0 + subgroupShuffle(a1.z, 3u) * b2_0 + subgroupShuffle(a1.z, 7u) * b3_0;
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
         t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
-        s15_0 += subgroupShuffle(a0.w, 3u) * b0_0 + subgroupShuffle(a0.w, 7u) * b1_0 + subgroupShuffle(a1.w, 3u) * b2_0 + subgroupShuffle(a1.w, 7u) * b3_0;
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
         t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    } else if (aligned && layer.delta_arena == LOGITS && layer.x_odd == 1u) {
-    for (var block = 0u; block < params.rows; block += 16u) {
-    var u0_0 = vec4<f32>();
-    var u1_0 = vec4<f32>();
-    var u2_0 = vec4<f32>();
-    var u3_0 = vec4<f32>();
-    var u4_0 = vec4<f32>();
-    var u5_0 = vec4<f32>();
-    var u6_0 = vec4<f32>();
-    var u7_0 = vec4<f32>();
-    var u8_0 = vec4<f32>();
-    var u9_0 = vec4<f32>();
-    var u10_0 = vec4<f32>();
-    var u11_0 = vec4<f32>();
-    var u12_0 = vec4<f32>();
-    var u13_0 = vec4<f32>();
-    var u14_0 = vec4<f32>();
-    var u15_0 = vec4<f32>();
-    var w0 = 0.0;
-    var w1 = 0.0;
-    var w2 = 0.0;
-    var w3 = 0.0;
-    var w4 = 0.0;
-    var w5 = 0.0;
-    var w6 = 0.0;
-    var w7 = 0.0;
-    var w8 = 0.0;
-    var w9 = 0.0;
-    var w10 = 0.0;
-    var w11 = 0.0;
-    var w12 = 0.0;
-    var w13 = 0.0;
-    var w14 = 0.0;
-    var w15 = 0.0;
-    for (var base = block; base < min(block + 16u, params.rows); base++) {
-        let a0 = logits_delta[(layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u)) >> 2u][(layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u)) & 3u];
-        let a1 = logits_delta[(layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u)) >> 2u][(layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u)) & 3u];
-        let b0_0 = odd[(layer.x + base * layer.inputs + quad0) >> 2u];
-        u0_0 += subgroupShuffle(a0, 0u) * b0_0;
-        w0 += subgroupShuffle(a0, 0u);
-        u1_0 += subgroupShuffle(a0, 1u) * b0_0;
-        w1 += subgroupShuffle(a0, 1u);
-        u2_0 += subgroupShuffle(a0, 2u) * b0_0;
-        w2 += subgroupShuffle(a0, 2u);
-        u3_0 += subgroupShuffle(a0, 3u) * b0_0;
-        w3 += subgroupShuffle(a0, 3u);
-        u4_0 += subgroupShuffle(a0, 4u) * b0_0;
-        w4 += subgroupShuffle(a0, 4u);
-        u5_0 += subgroupShuffle(a0, 5u) * b0_0;
-        w5 += subgroupShuffle(a0, 5u);
-        u6_0 += subgroupShuffle(a0, 6u) * b0_0;
-        w6 += subgroupShuffle(a0, 6u);
-        u7_0 += subgroupShuffle(a0, 7u) * b0_0;
-        w7 += subgroupShuffle(a0, 7u);
-        u8_0 += subgroupShuffle(a1, 0u) * b0_0;
-        w8 += subgroupShuffle(a1, 0u);
-        u9_0 += subgroupShuffle(a1, 1u) * b0_0;
-        w9 += subgroupShuffle(a1, 1u);
-        u10_0 += subgroupShuffle(a1, 2u) * b0_0;
-        w10 += subgroupShuffle(a1, 2u);
-        u11_0 += subgroupShuffle(a1, 3u) * b0_0;
-        w11 += subgroupShuffle(a1, 3u);
-        u12_0 += subgroupShuffle(a1, 4u) * b0_0;
-        w12 += subgroupShuffle(a1, 4u);
-        u13_0 += subgroupShuffle(a1, 5u) * b0_0;
-        w13 += subgroupShuffle(a1, 5u);
-        u14_0 += subgroupShuffle(a1, 6u) * b0_0;
-        w14 += subgroupShuffle(a1, 6u);
-        u15_0 += subgroupShuffle(a1, 7u) * b0_0;
-        w15 += subgroupShuffle(a1, 7u);
+    } else if (layer.delta_arena == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        let b0 = any_four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    s0_0 += u0_0;
-    t0 += w0;
-    s1_0 += u1_0;
-    t1 += w1;
-    s2_0 += u2_0;
-    t2 += w2;
-    s3_0 += u3_0;
-    t3 += w3;
-    s4_0 += u4_0;
-    t4 += w4;
-    s5_0 += u5_0;
-    t5 += w5;
-    s6_0 += u6_0;
-    t6 += w6;
-    s7_0 += u7_0;
-    t7 += w7;
-    s8_0 += u8_0;
-    t8 += w8;
-    s9_0 += u9_0;
-    t9 += w9;
-    s10_0 += u10_0;
-    t10 += w10;
-    s11_0 += u11_0;
-    t11 += w11;
-    s12_0 += u12_0;
-    t12 += w12;
-    s13_0 += u13_0;
-    t13 += w13;
-    s14_0 += u14_0;
-    t14 += w14;
-    s15_0 += u15_0;
-    t15 += w15;
+    } else if (layer.delta_arena == 1u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        let b0 = any_four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    } else if (aligned && layer.delta_arena == LOGITS && layer.x_odd == 0u) {
-    for (var block = 0u; block < params.rows; block += 16u) {
-    var u0_0 = vec4<f32>();
-    var u1_0 = vec4<f32>();
-    var u2_0 = vec4<f32>();
-    var u3_0 = vec4<f32>();
-    var u4_0 = vec4<f32>();
-    var u5_0 = vec4<f32>();
-    var u6_0 = vec4<f32>();
-    var u7_0 = vec4<f32>();
-    var u8_0 = vec4<f32>();
-    var u9_0 = vec4<f32>();
-    var u10_0 = vec4<f32>();
-    var u11_0 = vec4<f32>();
-    var u12_0 = vec4<f32>();
-    var u13_0 = vec4<f32>();
-    var u14_0 = vec4<f32>();
-    var u15_0 = vec4<f32>();
-    var w0 = 0.0;
-    var w1 = 0.0;
-    var w2 = 0.0;
-    var w3 = 0.0;
-    var w4 = 0.0;
-    var w5 = 0.0;
-    var w6 = 0.0;
-    var w7 = 0.0;
-    var w8 = 0.0;
-    var w9 = 0.0;
-    var w10 = 0.0;
-    var w11 = 0.0;
-    var w12 = 0.0;
-    var w13 = 0.0;
-    var w14 = 0.0;
-    var w15 = 0.0;
-    for (var base = block; base < min(block + 16u, params.rows); base++) {
-        let a0 = logits_delta[(layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u)) >> 2u][(layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u)) & 3u];
-        let a1 = logits_delta[(layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u)) >> 2u][(layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u)) & 3u];
-        let b0_0 = even[(layer.x + base * layer.inputs + quad0) >> 2u];
-        u0_0 += subgroupShuffle(a0, 0u) * b0_0;
-        w0 += subgroupShuffle(a0, 0u);
-        u1_0 += subgroupShuffle(a0, 1u) * b0_0;
-        w1 += subgroupShuffle(a0, 1u);
-        u2_0 += subgroupShuffle(a0, 2u) * b0_0;
-        w2 += subgroupShuffle(a0, 2u);
-        u3_0 += subgroupShuffle(a0, 3u) * b0_0;
-        w3 += subgroupShuffle(a0, 3u);
-        u4_0 += subgroupShuffle(a0, 4u) * b0_0;
-        w4 += subgroupShuffle(a0, 4u);
-        u5_0 += subgroupShuffle(a0, 5u) * b0_0;
-        w5 += subgroupShuffle(a0, 5u);
-        u6_0 += subgroupShuffle(a0, 6u) * b0_0;
-        w6 += subgroupShuffle(a0, 6u);
-        u7_0 += subgroupShuffle(a0, 7u) * b0_0;
-        w7 += subgroupShuffle(a0, 7u);
-        u8_0 += subgroupShuffle(a1, 0u) * b0_0;
-        w8 += subgroupShuffle(a1, 0u);
-        u9_0 += subgroupShuffle(a1, 1u) * b0_0;
-        w9 += subgroupShuffle(a1, 1u);
-        u10_0 += subgroupShuffle(a1, 2u) * b0_0;
-        w10 += subgroupShuffle(a1, 2u);
-        u11_0 += subgroupShuffle(a1, 3u) * b0_0;
-        w11 += subgroupShuffle(a1, 3u);
-        u12_0 += subgroupShuffle(a1, 4u) * b0_0;
-        w12 += subgroupShuffle(a1, 4u);
-        u13_0 += subgroupShuffle(a1, 5u) * b0_0;
-        w13 += subgroupShuffle(a1, 5u);
-        u14_0 += subgroupShuffle(a1, 6u) * b0_0;
-        w14 += subgroupShuffle(a1, 6u);
-        u15_0 += subgroupShuffle(a1, 7u) * b0_0;
-        w15 += subgroupShuffle(a1, 7u);
-    }
-    s0_0 += u0_0;
-    t0 += w0;
-    s1_0 += u1_0;
-    t1 += w1;
-    s2_0 += u2_0;
-    t2 += w2;
-    s3_0 += u3_0;
-    t3 += w3;
-    s4_0 += u4_0;
-    t4 += w4;
-    s5_0 += u5_0;
-    t5 += w5;
-    s6_0 += u6_0;
-    t6 += w6;
-    s7_0 += u7_0;
-    t7 += w7;
-    s8_0 += u8_0;
-    t8 += w8;
-    s9_0 += u9_0;
-    t9 += w9;
-    s10_0 += u10_0;
-    t10 += w10;
-    s11_0 += u11_0;
-    t11 += w11;
-    s12_0 += u12_0;
-    t12 += w12;
-    s13_0 += u13_0;
-    t13 += w13;
-    s14_0 += u14_0;
-    t14 += w14;
-    s15_0 += u15_0;
-    t15 += w15;
+    } else if (layer.x_odd == 1u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        let b0 = any_four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
     } else {
-    for (var block = 0u; block < params.rows; block += 16u) {
-    var u0_0 = vec4<f32>();
-    var u1_0 = vec4<f32>();
-    var u2_0 = vec4<f32>();
-    var u3_0 = vec4<f32>();
-    var u4_0 = vec4<f32>();
-    var u5_0 = vec4<f32>();
-    var u6_0 = vec4<f32>();
-    var u7_0 = vec4<f32>();
-    var u8_0 = vec4<f32>();
-    var u9_0 = vec4<f32>();
-    var u10_0 = vec4<f32>();
-    var u11_0 = vec4<f32>();
-    var u12_0 = vec4<f32>();
-    var u13_0 = vec4<f32>();
-    var u14_0 = vec4<f32>();
-    var u15_0 = vec4<f32>();
-    var w0 = 0.0;
-    var w1 = 0.0;
-    var w2 = 0.0;
-    var w3 = 0.0;
-    var w4 = 0.0;
-    var w5 = 0.0;
-    var w6 = 0.0;
-    var w7 = 0.0;
-    var w8 = 0.0;
-    var w9 = 0.0;
-    var w10 = 0.0;
-    var w11 = 0.0;
-    var w12 = 0.0;
-    var w13 = 0.0;
-    var w14 = 0.0;
-    var w15 = 0.0;
-    for (var base = block; base < min(block + 16u, params.rows); base++) {
-        let a0 = delta(layer.delta_arena, layer.delta + base * layer.outputs + min(row_tile + 0u + lane, layer.outputs - 1u));
-        let a1 = delta(layer.delta_arena, layer.delta + base * layer.outputs + min(row_tile + 8u + lane, layer.outputs - 1u));
-        let b0_0 = vec4(
-            activation(layer.x_odd, layer.x + base * layer.inputs + c00),
-            activation(layer.x_odd, layer.x + base * layer.inputs + c01),
-            activation(layer.x_odd, layer.x + base * layer.inputs + c02),
-            activation(layer.x_odd, layer.x + base * layer.inputs + c03),
-        );
-        u0_0 += subgroupShuffle(a0, 0u) * b0_0;
-        w0 += subgroupShuffle(a0, 0u);
-        u1_0 += subgroupShuffle(a0, 1u) * b0_0;
-        w1 += subgroupShuffle(a0, 1u);
-        u2_0 += subgroupShuffle(a0, 2u) * b0_0;
-        w2 += subgroupShuffle(a0, 2u);
-        u3_0 += subgroupShuffle(a0, 3u) * b0_0;
-        w3 += subgroupShuffle(a0, 3u);
-        u4_0 += subgroupShuffle(a0, 4u) * b0_0;
-        w4 += subgroupShuffle(a0, 4u);
-        u5_0 += subgroupShuffle(a0, 5u) * b0_0;
-        w5 += subgroupShuffle(a0, 5u);
-        u6_0 += subgroupShuffle(a0, 6u) * b0_0;
-        w6 += subgroupShuffle(a0, 6u);
-        u7_0 += subgroupShuffle(a0, 7u) * b0_0;
-        w7 += subgroupShuffle(a0, 7u);
-        u8_0 += subgroupShuffle(a1, 0u) * b0_0;
-        w8 += subgroupShuffle(a1, 0u);
-        u9_0 += subgroupShuffle(a1, 1u) * b0_0;
-        w9 += subgroupShuffle(a1, 1u);
-        u10_0 += subgroupShuffle(a1, 2u) * b0_0;
-        w10 += subgroupShuffle(a1, 2u);
-        u11_0 += subgroupShuffle(a1, 3u) * b0_0;
-        w11 += subgroupShuffle(a1, 3u);
-        u12_0 += subgroupShuffle(a1, 4u) * b0_0;
-        w12 += subgroupShuffle(a1, 4u);
-        u13_0 += subgroupShuffle(a1, 5u) * b0_0;
-        w13 += subgroupShuffle(a1, 5u);
-        u14_0 += subgroupShuffle(a1, 6u) * b0_0;
-        w14 += subgroupShuffle(a1, 6u);
-        u15_0 += subgroupShuffle(a1, 7u) * b0_0;
-        w15 += subgroupShuffle(a1, 7u);
-    }
-    s0_0 += u0_0;
-    t0 += w0;
-    s1_0 += u1_0;
-    t1 += w1;
-    s2_0 += u2_0;
-    t2 += w2;
-    s3_0 += u3_0;
-    t3 += w3;
-    s4_0 += u4_0;
-    t4 += w4;
-    s5_0 += u5_0;
-    t5 += w5;
-    s6_0 += u6_0;
-    t6 += w6;
-    s7_0 += u7_0;
-    t7 += w7;
-    s8_0 += u8_0;
-    t8 += w8;
-    s9_0 += u9_0;
-    t9 += w9;
-    s10_0 += u10_0;
-    t10 += w10;
-    s11_0 += u11_0;
-    t11 += w11;
-    s12_0 += u12_0;
-    t12 += w12;
-    s13_0 += u13_0;
-    t13 += w13;
-    s14_0 += u14_0;
-    t14 += w14;
-    s15_0 += u15_0;
-    t15 += w15;
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        let b0 = any_four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
     }
-    var sums: array<vec4<f32>, 16>;
-    sums[0] = s0_0;
-    sums[1] = s1_0;
-    sums[2] = s2_0;
-    sums[3] = s3_0;
-    sums[4] = s4_0;
-    sums[5] = s5_0;
-    sums[6] = s6_0;
-    sums[7] = s7_0;
-    sums[8] = s8_0;
-    sums[9] = s9_0;
-    sums[10] = s10_0;
-    sums[11] = s11_0;
-    sums[12] = s12_0;
-    sums[13] = s13_0;
-    sums[14] = s14_0;
-    sums[15] = s15_0;
-    for (var i = 0u; i < 64u; i++) {
-        let row = row_tile + i / 4u;
-        let column = column_tile + 32u * ((i >> 2u) % 1u) + 4u * lane + (i & 3u);
-        if (row < layer.outputs && column < layer.inputs) { store(layer.weight + row * layer.inputs + column, layer.gradient_flag, sums[i >> 2u][i & 3u]); }
+    let rows = min(ROWS, layer.outputs - row_tile);
+    let first = layer.weight + row_tile * layer.inputs + column;
+    var fine = true;
+    if (params.accumulate == 0u && (layer.inputs & 3u) == 0u) {
+        let is_inside = column < layer.inputs;
+        var exponents = vec4<u32>();
+        if (is_inside && 0u < rows) {
+            gradients[(first + 0u * layer.inputs) >> 2u] = s0;
+            exponents = max(exponents, bitcast<vec4<u32>>(s0) & vec4(0x7f800000u));
+        }
+        if (is_inside && 1u < rows) {
+            gradients[(first + 1u * layer.inputs) >> 2u] = s1;
+            exponents = max(exponents, bitcast<vec4<u32>>(s1) & vec4(0x7f800000u));
+        }
+        if (is_inside && 2u < rows) {
+            gradients[(first + 2u * layer.inputs) >> 2u] = s2;
+            exponents = max(exponents, bitcast<vec4<u32>>(s2) & vec4(0x7f800000u));
+        }
+        if (is_inside && 3u < rows) {
+            gradients[(first + 3u * layer.inputs) >> 2u] = s3;
+            exponents = max(exponents, bitcast<vec4<u32>>(s3) & vec4(0x7f800000u));
+        }
+        if (is_inside && 4u < rows) {
+            gradients[(first + 4u * layer.inputs) >> 2u] = s4;
+            exponents = max(exponents, bitcast<vec4<u32>>(s4) & vec4(0x7f800000u));
+        }
+        if (is_inside && 5u < rows) {
+            gradients[(first + 5u * layer.inputs) >> 2u] = s5;
+            exponents = max(exponents, bitcast<vec4<u32>>(s5) & vec4(0x7f800000u));
+        }
+        if (is_inside && 6u < rows) {
+            gradients[(first + 6u * layer.inputs) >> 2u] = s6;
+            exponents = max(exponents, bitcast<vec4<u32>>(s6) & vec4(0x7f800000u));
+        }
+        if (is_inside && 7u < rows) {
+            gradients[(first + 7u * layer.inputs) >> 2u] = s7;
+            exponents = max(exponents, bitcast<vec4<u32>>(s7) & vec4(0x7f800000u));
+        }
+        if (is_inside && 8u < rows) {
+            gradients[(first + 8u * layer.inputs) >> 2u] = s8;
+            exponents = max(exponents, bitcast<vec4<u32>>(s8) & vec4(0x7f800000u));
+        }
+        if (is_inside && 9u < rows) {
+            gradients[(first + 9u * layer.inputs) >> 2u] = s9;
+            exponents = max(exponents, bitcast<vec4<u32>>(s9) & vec4(0x7f800000u));
+        }
+        if (is_inside && 10u < rows) {
+            gradients[(first + 10u * layer.inputs) >> 2u] = s10;
+            exponents = max(exponents, bitcast<vec4<u32>>(s10) & vec4(0x7f800000u));
+        }
+        if (is_inside && 11u < rows) {
+            gradients[(first + 11u * layer.inputs) >> 2u] = s11;
+            exponents = max(exponents, bitcast<vec4<u32>>(s11) & vec4(0x7f800000u));
+        }
+        if (is_inside && 12u < rows) {
+            gradients[(first + 12u * layer.inputs) >> 2u] = s12;
+            exponents = max(exponents, bitcast<vec4<u32>>(s12) & vec4(0x7f800000u));
+        }
+        if (is_inside && 13u < rows) {
+            gradients[(first + 13u * layer.inputs) >> 2u] = s13;
+            exponents = max(exponents, bitcast<vec4<u32>>(s13) & vec4(0x7f800000u));
+        }
+        if (is_inside && 14u < rows) {
+            gradients[(first + 14u * layer.inputs) >> 2u] = s14;
+            exponents = max(exponents, bitcast<vec4<u32>>(s14) & vec4(0x7f800000u));
+        }
+        if (is_inside && 15u < rows) {
+            gradients[(first + 15u * layer.inputs) >> 2u] = s15;
+            exponents = max(exponents, bitcast<vec4<u32>>(s15) & vec4(0x7f800000u));
+        }
+        fine = !is_unfinite(exponents);
+    } else {
+        var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15);
+        for (var i = 0u; i < 4u * rows; i++) {
+            if (column + (i & 3u) < layer.inputs) {
+                fine = store(first + (i >> 2u) * layer.inputs + (i & 3u), sums[i >> 2u][i & 3u]) && fine;
+            }
+        }
     }
     if (column_tile == 0u && lane == 0u) {
-        sums[0][0] = t0;
-        sums[0][1] = t1;
-        sums[0][2] = t2;
-        sums[0][3] = t3;
-        sums[1][0] = t4;
-        sums[1][1] = t5;
-        sums[1][2] = t6;
-        sums[1][3] = t7;
-        sums[2][0] = t8;
-        sums[2][1] = t9;
-        sums[2][2] = t10;
-        sums[2][3] = t11;
-        sums[3][0] = t12;
-        sums[3][1] = t13;
-        sums[3][2] = t14;
-        sums[3][3] = t15;
-        for (var r = 0u; r < min(ROWS, layer.outputs - row_tile); r++) {
-            store(layer.bias + row_tile + r, layer.gradient_flag, sums[r >> 2u][r & 3u]);
+        var biases = array(t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15);
+        for (var r = 0u; r < rows; r++) {
+            fine = store(layer.bias + row_tile + r, biases[r]) && fine;
         }
+    }
+    if (!fine) {
+        atomicMin(&flags[0], step.number);
+        atomicMin(&flags[layer.gradient_flag], step.number);
     }
 }

@@ -49,9 +49,8 @@ fn reduce_metrics(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     }
     var value = sums[0] * select(1.0, step.inverse_rows, metric.mean == 1u);
     let place = step.slot * params.stride + 1u + params.first + group.x;
-    if (params.accumulate == 1u) {
-        value += metrics[place];
-    }
+    // No branch: Mesa's software driver would compile the kernel anew for the value of the uniform, at every dispatch.
+    value = select(value, value + metrics[place], params.accumulate == 1u);
     if (!is_finite(value) && metric.flag != NONE) {
         atomicMin(&flags[0], step.number);
         atomicMin(&flags[metric.flag], step.number);

@@ -44,7 +44,7 @@ fn accumulate(place: u32, flag: u32, value: f32) {
 @compute @workgroup_size(64)
 fn soft_sharing(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let e = group.x * 64u + lane;
-    for (var p = 0u; p < params.pairs; p++) {
+    for (var p = 0u; p < min(params.pairs, arrayLength(&shared_pairs)); p++) {
         let pair = shared_pairs[p];
         var value = 0.0;
         if (e < pair.count) {

@@ -24,12 +24,12 @@ fn print(gpu: &Gpu, verdicts: &[Verdict]) {
 /// Every kernel passes; only those that need subgroups of 8 lanes may be missing, and only where there are none.
 fn check(gpu: &Gpu, verdicts: &[Verdict]) {
     print(gpu, verdicts);
-    let has_subgroups = doctor::tunings(gpu).iter().any(|tuning| tuning.forward.kernel.subgroups);
+    let has_subgroups = doctor::tunings(gpu).iter().any(|tuning| tuning.forward.kernel.direct);
     let names: Vec<&str> = verdicts.iter().map(|v| v.kernel.name).collect();
     assert_eq!(names, KERNELS.iter().map(|k| k.name).collect::<Vec<_>>());
     for v in verdicts {
         assert!(v.passed(), "{}: {:?}", v.kernel.name, v.failure);
-        let is_exempt = v.kernel.subgroups && !has_subgroups;
+        let is_exempt = v.kernel.direct && !has_subgroups;
         assert!(is_exempt || (v.dispatches > 0 && v.elements > 0), "{}: never looked at", v.kernel.name);
     }
 }

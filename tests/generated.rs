@@ -1,178 +1,359 @@
-//! The `*_direct` kernels are unrolled register tiles: too long to write by hand and too regular to need it. This file is their
+//! The products of software adapters are unrolled register tiles: too long to write by hand and too regular to need it. This file is their
 //! generator; its output is checked in, and the test compares. `TANDEM_WRITE_SHADERS=1 cargo test --test generated` writes it anew.
 //!
-//! A subgroup of 8 lanes computes a tile of rows × columns, each lane vec4s of columns. Loads are what costs on a software adapter: so the
-//! tile is as large as spilled registers allow, a load brings a vec4 where it can, every element of an operand is loaded by one lane only,
-//! and what the lanes brought of the row operand is handed round by shuffles with constant index.
+//! A subgroup of 8 lanes computes a tile of rows × 32 columns, four columns a lane. Operands are read from mirrors (`shaders/mirror.wgsl`),
+//! four numbers at a time where sizes allow; each number of the row operand is fetched by one lane only and handed round by shuffles with
+//! constant index. Four inner steps are added together before an accumulator is touched: accumulators live in memory there.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// vec4s of columns that a lane holds: a tile has 32 times as many columns.
-const VECTORS: usize = 1;
 const XYZW: [&str; 4] = ["x", "y", "z", "w"];
 
-/// How the row operand is loaded.
+/// What a fetch of four numbers of an operand brings.
 #[derive(Clone, Copy, PartialEq)]
-enum Rows {
-    /// Lane = row, vec4 = four steps.
-    AlongSteps,
-    /// Lane = quad of rows (and step, where there are fewer quads than lanes), vec4 = four rows.
-    AcrossSteps,
-    /// Lane = row, one step at a time: for sizes that are no multiple of four.
-    Scalar,
+enum Four {
+    /// Four inner steps of one row (of one column).
+    Steps,
+    /// Four rows (four columns) of one inner step.
+    Across,
 }
+use Four::{Across, Steps};
 
-/// How the column operand is loaded.
-#[derive(Clone, Copy)]
-enum Columns {
-    /// vec4 = four steps of one column.
-    AlongSteps,
-    /// vec4 = four columns of one step.
-    AcrossSteps,
-    /// One element at a time.
-    Scalar,
-}
-
-/// A loop over the inner steps, for operands that lie as `condition` says.
+/// A loop over the inner steps: which mirrors the row and the column operand are fetched from, and whether four numbers begin at
+/// multiples of four.
 struct Inner {
     condition: &'static str,
-    rows: (Rows, &'static str),
-    columns: (Columns, &'static str),
+    rows: (&'static str, bool),
+    columns: (&'static str, bool),
 }
 
-/// A product in the style of software adapters, inside the frame of the kernel that it stands in for.
+/// A product in the style of software adapters.
 struct Direct {
-    /// Rows of the register tile, 16 or 32: more are faster and take longer to compile.
+    name: &'static str,
+    /// Rows of the register tile, 16 or 32.
     rows: usize,
-    /// The kernel that it stands in for; its file gives `Params`, bindings and helpers.
+    /// The kernel that it stands in for; its file gives `Params`.
     kernel: &'static str,
-    /// First line of the header.
     formula: &'static str,
-    /// Bindings that are read as vec4.
-    vectors: &'static [&'static str],
+    /// Bindings and functions.
+    head: &'static str,
     /// From the workgroup to its tile.
     frame: &'static str,
     /// Loop around the products (sources of a destination), if any: opening and closing.
     around: [&'static str; 2],
     /// Number of rows, of columns, of inner steps.
     sizes: [&'static str; 3],
-    /// Element of the row operand at row `r` and step `k`; of the column operand at step `k` and column `c`.
-    elements: [&'static str; 2],
+    /// What a fetch of the row operand and of the column operand brings.
+    fours: [Four; 2],
+    /// Place of the row operand at row `{r}` and step `{k}`; of the column operand at step `{k}` and column `{c}`.
+    places: [&'static str; 2],
     /// The loops, the last one without a condition.
     inner: &'static [Inner],
     /// Whether the row operand is summed over the inner steps as well, for the bias.
     sums_rows: bool,
-    /// Statement that stores `sum` at row `r` and column `c`.
-    store: &'static str,
+    /// What follows the loops; lines between `EACH` and `END` are repeated for each row of the tile, with its number for `{r}`.
+    tail: &'static str,
 }
 
-const DIRECT: &[Direct] = &[
-    Direct {
-        rows: 32,
-        kernel: "dense_forward",
-        formula: "y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite values.",
-        vectors: &["x", "parameters"],
-        frame: "    let layer = layers[layer_of(group.x)];
+const FORWARD: Direct = Direct {
+    name: "dense_forward_direct",
+    rows: 16,
+    kernel: "dense_forward",
+    formula: "y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite values.",
+    head: "@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(3) var parameters: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var x: texture_storage_2d<rgba32float, read>;            // [rows, I]
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;            // [rows, O] and slopes [rows, O]
+@group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
+
+override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
+override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
+
+fn layer_of(tile: u32) -> u32 {
+    var low = params.first_layer;
+    var high = params.first_layer + params.layers;
+    while (high - low > 1u) {
+        let middle = (low + high) / 2u;
+        if (one_word(layers, 20u * middle + 13u) <= tile) { // forward_tile
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// Whether one of the exponents is that of infinities and NaN.
+fn is_unfinite(exponents: vec4<u32>) -> bool {
+    return any(exponents == vec4(0x7f800000u));
+}
+
+fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
+    let value = activate(ACTIVATION, z);
+    if (!DROPOUT) {
+        return value;
+    }
+    let h = hash(column, params.chunk_first + row, layer.layer ^ step.key_low, step.key_high);
+    return select(value * layer.dropout_scale, vec2(0.0, 0.0), h < layer.dropout_threshold);
+}
+",
+    frame: "    let layer = dense_at(layers, layer_of(group.x));
     let row_tile = group.y * ROWS;
     let column_tile = (group.x - layer.forward_tile) * COLUMNS;
 ",
-        around: ["", ""],
-        sizes: ["params.rows", "layer.outputs", "layer.inputs"],
-        elements: ["layer.x + {r} * layer.inputs + {k}", "layer.weight + {c} * layer.inputs + {k}"],
-        inner: &[
-            Inner {
-                condition: "((layer.inputs | layer.x) & 3u) == 0u",
-                rows: (Rows::AlongSteps, "x"),
-                columns: (Columns::AlongSteps, "parameters"),
-            },
-            Inner { condition: "", rows: (Rows::Scalar, "x"), columns: (Columns::Scalar, "parameters") },
-        ],
-        sums_rows: false,
-        store: "store(layer, {r}, {c}, {sum});",
-    },
-    Direct {
-        rows: 32,
-        kernel: "dense_backward_input",
-        formula: "delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope",
-        vectors: &["parameters", "next_delta", "logits_delta"],
-        frame: "    let destination = destinations[destination_of(group.x)];
+    around: ["", ""],
+    sizes: ["params.rows", "layer.outputs", "layer.inputs"],
+    fours: [Steps, Steps],
+    places: ["layer.x + {r} * layer.inputs + {k}", "layer.weight + {c} * layer.inputs + {k}"],
+    inner: &[
+        Inner { condition: "((layer.inputs | layer.x) & 3u) == 0u", rows: ("x", true), columns: ("parameters", true) },
+        Inner { condition: "", rows: ("x", false), columns: ("parameters", false) },
+    ],
+    sums_rows: false,
+    tail: "    let bias = vec4(
+        one(parameters, layer.bias + c0),
+        one(parameters, layer.bias + c1),
+        one(parameters, layer.bias + c2),
+        one(parameters, layer.bias + c3),
+    );
+    // Rows and columns beyond the end repeat the last ones, so that testing them does no harm.
+    var exponents = vec4<u32>();
+EACH    s{r} += bias;
+    exponents = max(exponents, bitcast<vec4<u32>>(s{r}) & vec4(0x7f800000u));
+END    if (is_unfinite(exponents)) {
+        atomicMin(&flags[0], step.number);
+        atomicMin(&flags[layer.z_flag], step.number);
+    }
+    var sums = ALL;
+    let rows = min(ROWS, params.rows - row_tile);
+    let first = layer.y + row_tile * layer.outputs + column;
+    let first_slope = layer.slope + row_tile * layer.outputs + column;
+    if (layer.slope == NONE) {
+        for (var i = 0u; i < 4u * rows; i++) {
+            if (column + (i & 3u) < layer.outputs) {
+                let place = first + (i >> 2u) * layer.outputs + (i & 3u);
+                y[place >> 2u][place & 3u] = sums[i >> 2u][i & 3u];
+            }
+        }
+    } else if (((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+        for (var r = 0u; r < rows; r++) {
+            let z = sums[r];
+            let a = respond(layer, row_tile + r, column, z.x);
+            let b = respond(layer, row_tile + r, column + 1u, z.y);
+            let c = respond(layer, row_tile + r, column + 2u, z.z);
+            let d = respond(layer, row_tile + r, column + 3u, z.w);
+            if (column < layer.outputs) {
+                y[(first + r * layer.outputs) >> 2u] = vec4(a.x, b.x, c.x, d.x);
+                y[(first_slope + r * layer.outputs) >> 2u] = vec4(a.y, b.y, c.y, d.y);
+            }
+        }
+    } else {
+        for (var i = 0u; i < 4u * rows; i++) {
+            let r = i >> 2u;
+            let c = i & 3u;
+            let value = respond(layer, row_tile + r, column + c, sums[r][c]);
+            if (column + c < layer.outputs) {
+                let place = first + r * layer.outputs + c;
+                let slope_place = first_slope + r * layer.outputs + c;
+                y[place >> 2u][place & 3u] = value.x;
+                y[slope_place >> 2u][slope_place & 3u] = value.y;
+            }
+        }
+    }
+",
+};
+
+const BACKWARD_INPUT: Direct = Direct {
+    name: "dense_backward_input_direct",
+    rows: 16,
+    kernel: "dense_backward_input",
+    formula: "delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope",
+    head: "@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var destinations: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(3) var parameters: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var next_delta: texture_storage_2d<rgba32float, read>;     // [rows, O] of hidden sources
+@group(0) @binding(5) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] of output sources
+@group(0) @binding(6) var slope: texture_storage_2d<rgba32float, read>;          // [rows, I]
+@group(0) @binding(7) var<storage, read_write> delta: array<vec4<f32>>;          // [rows, I]
+
+const LOGITS = 2u;
+
+struct Destination {
+    width: u32,
+    slope: u32,        // [rows, width] in the activation arena
+    delta: u32,        // [rows, width] in the delta arena
+    first_source: u32, // layers [first_source, first_source + sources) read this activation
+    sources: u32,
+    tile: u32,         // column tiles of the dispatch before this destination
+    pad_0: u32,
+    pad_1: u32,
+}
+
+fn destination_at(i: u32) -> Destination {
+    let a = four_words(destinations, 8u * i);
+    let b = four_words(destinations, 8u * i + 4u);
+    return Destination(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
+}
+
+fn destination_of(tile: u32) -> u32 {
+    var low = params.first_destination;
+    var high = params.first_destination + params.destinations;
+    while (high - low > 1u) {
+        let middle = (low + high) / 2u;
+        if (one_word(destinations, 8u * middle + 5u) <= tile) { // tile
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+",
+    frame: "    let destination = destination_at(destination_of(group.x));
     let row_tile = group.y * ROWS;
     let column_tile = (group.x - destination.tile) * COLUMNS;
 ",
-        around: [
-            "    for (var s = 0u; s < destination.sources; s++) {\n    let layer = layers[destination.first_source + s];\n",
-            "    }\n",
-        ],
-        sizes: ["params.rows", "destination.width", "layer.outputs"],
-        elements: ["layer.delta + {r} * layer.outputs + {k}", "layer.weight + {k} * layer.inputs + {c}"],
-        inner: &[
-            Inner {
-                condition: "layer.delta_arena != LOGITS && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u",
-                rows: (Rows::AlongSteps, "next_delta"),
-                columns: (Columns::AcrossSteps, "parameters"),
-            },
-            Inner {
-                condition: "layer.delta_arena == LOGITS && (layer.inputs & 3u) == 0u",
-                rows: (Rows::Scalar, "logits_delta"),
-                columns: (Columns::AcrossSteps, "parameters"),
-            },
-            Inner { condition: "", rows: (Rows::Scalar, "source_delta(layer.delta_arena, {})"), columns: (Columns::Scalar, "parameters") },
-        ],
-        sums_rows: false,
-        store: "store(destination, {r}, {c}, {sum});",
-    },
-    Direct {
-        rows: 16,
-        kernel: "dense_backward_weight",
-        formula: "dw = deltaᵀ · x,   db = column sums of delta",
-        vectors: &["even", "odd", "even_delta", "odd_delta", "logits_delta"],
-        frame: "    let tile = group.y * groups.x + group.x;
+    around: [
+        "    for (var s = 0u; s < destination.sources; s++) {\n    let layer = dense_at(layers, destination.first_source + s);
+    let is_hidden = layer.delta_arena != LOGITS;\n",
+        "    }\n",
+    ],
+    sizes: ["params.rows", "destination.width", "layer.outputs"],
+    fours: [Steps, Across],
+    places: ["layer.delta + {r} * layer.outputs + {k}", "layer.weight + {k} * layer.inputs + {c}"],
+    inner: &[
+        Inner { condition: "is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u", rows: ("next_delta", true), columns: ("parameters", true) },
+        Inner { condition: "is_hidden", rows: ("next_delta", false), columns: ("parameters", false) },
+        Inner { condition: "(layer.inputs & 3u) == 0u", rows: ("logits_delta", false), columns: ("parameters", true) },
+        Inner { condition: "", rows: ("logits_delta", false), columns: ("parameters", false) },
+    ],
+    sums_rows: false,
+    tail: "    let rows = min(ROWS, params.rows - row_tile);
+    let first = destination.delta + row_tile * destination.width + column;
+    let first_slope = destination.slope + row_tile * destination.width + column;
+    if (((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
+        let is_inside = column < destination.width;
+EACH        if (is_inside && {r}u < rows) {
+            delta[(first + {r}u * destination.width) >> 2u] = s{r} * four(slope, first_slope + {r}u * destination.width);
+        }
+END    } else {
+        var sums = ALL;
+        for (var i = 0u; i < 4u * rows; i++) {
+            let place = (i >> 2u) * destination.width + (i & 3u);
+            if (column + (i & 3u) < destination.width) {
+                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * one(slope, first_slope + place);
+            }
+        }
+    }
+",
+};
+
+const BACKWARD_WEIGHT: Direct = Direct {
+    name: "dense_backward_weight_direct",
+    rows: 16,
+    kernel: "dense_backward_weight",
+    formula: "dw = deltaᵀ · x,   db = column sums of delta",
+    head: "@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(3) var even: texture_storage_2d<rgba32float, read>;           // activations [rows, I]
+@group(0) @binding(4) var odd: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(5) var even_delta: texture_storage_2d<rgba32float, read>;     // deltas [rows, O]
+@group(0) @binding(6) var odd_delta: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] a head
+@group(0) @binding(8) var<storage, read_write> gradients: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
+
+fn layer_of(tile: u32) -> u32 {
+    var low = params.first_layer;
+    var high = params.first_layer + params.layers;
+    while (high - low > 1u) {
+        let middle = (low + high) / 2u;
+        if (one_word(layers, 20u * middle + 14u) <= tile) { // weight_tile
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// Whether one of the exponents is that of infinities and NaN.
+fn is_unfinite(exponents: vec4<u32>) -> bool {
+    return any(exponents == vec4(0x7f800000u));
+}
+
+// Returns whether the gradient is finite.
+fn store(place: u32, sum: f32) -> bool {
+    var value = sum;
+    if (params.accumulate == 1u) {
+        value = gradients[place >> 2u][place & 3u] + sum;
+    }
+    gradients[place >> 2u][place & 3u] = value;
+    return is_finite(value);
+}
+",
+    frame: "    let tile = group.y * groups.x + group.x;
     if (tile >= params.tiles) {
         return;
     }
-    let layer = layers[layer_of(tile)];
+    let layer = dense_at(layers, layer_of(tile));
     let input_tiles = (layer.inputs + COLUMNS - 1u) / COLUMNS;
     let local = tile - layer.weight_tile;
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
-    let aligned = ((layer.inputs | layer.x) & 3u) == 0u;
-    let both_aligned = aligned && ((layer.outputs | layer.delta) & 3u) == 0u;
+    let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
 ",
-        around: ["", ""],
-        sizes: ["layer.outputs", "layer.inputs", "params.rows"],
-        elements: ["layer.delta + {k} * layer.outputs + {r}", "layer.x + {k} * layer.inputs + {c}"],
-        inner: &[
-            Inner {
-                condition: "both_aligned && layer.delta_arena == 0u && layer.x_odd == 1u",
-                rows: (Rows::AcrossSteps, "even_delta"),
-                columns: (Columns::AcrossSteps, "odd"),
-            },
-            Inner {
-                condition: "both_aligned && layer.delta_arena == 1u && layer.x_odd == 0u",
-                rows: (Rows::AcrossSteps, "odd_delta"),
-                columns: (Columns::AcrossSteps, "even"),
-            },
-            Inner {
-                condition: "aligned && layer.delta_arena == LOGITS && layer.x_odd == 1u",
-                rows: (Rows::Scalar, "logits_delta"),
-                columns: (Columns::AcrossSteps, "odd"),
-            },
-            Inner {
-                condition: "aligned && layer.delta_arena == LOGITS && layer.x_odd == 0u",
-                rows: (Rows::Scalar, "logits_delta"),
-                columns: (Columns::AcrossSteps, "even"),
-            },
-            Inner {
-                condition: "",
-                rows: (Rows::Scalar, "delta(layer.delta_arena, {})"),
-                columns: (Columns::Scalar, "activation(layer.x_odd, {})"),
-            },
-        ],
-        sums_rows: true,
-        store: "if ({r} < layer.outputs && {c} < layer.inputs) { store(layer.weight + {r} * layer.inputs + {c}, layer.gradient_flag, {sum}); }",
-    },
-];
+    around: ["", ""],
+    sizes: ["layer.outputs", "layer.inputs", "params.rows"],
+    fours: [Across, Across],
+    places: ["layer.delta + {k} * layer.outputs + {r}", "layer.x + {k} * layer.inputs + {c}"],
+    inner: &[
+        Inner { condition: "layer.delta_arena == 0u && are_aligned", rows: ("even_delta", true), columns: ("odd", true) },
+        Inner { condition: "layer.delta_arena == 1u && are_aligned", rows: ("odd_delta", true), columns: ("even", true) },
+        Inner { condition: "layer.delta_arena == 0u", rows: ("even_delta", false), columns: ("odd", false) },
+        Inner { condition: "layer.delta_arena == 1u", rows: ("odd_delta", false), columns: ("even", false) },
+        Inner { condition: "layer.x_odd == 1u", rows: ("logits_delta", false), columns: ("odd", false) },
+        Inner { condition: "", rows: ("logits_delta", false), columns: ("even", false) },
+    ],
+    sums_rows: true,
+    tail: "    let rows = min(ROWS, layer.outputs - row_tile);
+    let first = layer.weight + row_tile * layer.inputs + column;
+    var fine = true;
+    if (params.accumulate == 0u && (layer.inputs & 3u) == 0u) {
+        let is_inside = column < layer.inputs;
+        var exponents = vec4<u32>();
+EACH        if (is_inside && {r}u < rows) {
+            gradients[(first + {r}u * layer.inputs) >> 2u] = s{r};
+            exponents = max(exponents, bitcast<vec4<u32>>(s{r}) & vec4(0x7f800000u));
+        }
+END        fine = !is_unfinite(exponents);
+    } else {
+        var sums = ALL;
+        for (var i = 0u; i < 4u * rows; i++) {
+            if (column + (i & 3u) < layer.inputs) {
+                fine = store(first + (i >> 2u) * layer.inputs + (i & 3u), sums[i >> 2u][i & 3u]) && fine;
+            }
+        }
+    }
+    if (column_tile == 0u && lane == 0u) {
+        var biases = BIASES;
+        for (var r = 0u; r < rows; r++) {
+            fine = store(layer.bias + row_tile + r, biases[r]) && fine;
+        }
+    }
+    if (!fine) {
+        atomicMin(&flags[0], step.number);
+        atomicMin(&flags[layer.gradient_flag], step.number);
+    }
+",
+};
+
+const DIRECT: &[Direct] = &[FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT];
 
 fn shader(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("shaders").join(format!("{name}.wgsl"))
@@ -182,62 +363,40 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(template.to_string(), |text, (key, value)| text.replace(&format!("{{{key}}}"), value))
 }
 
-/// One element of an operand: of an array of vec4, or through a function.
-fn scalar(array: &str, index: &str) -> String {
-    if array.contains('(') { array.replace("{}", index) } else { format!("{array}[({index}) >> 2u][({index}) & 3u]") }
-}
-
-fn vector(array: &str, index: &str) -> String {
-    format!("{array}[({index}) >> 2u]")
-}
-
-/// What the direct kernel shares with the tiled one: `Params` to bindings, and the helper functions; operands as vec4.
-fn shared(d: &Direct) -> [String; 2] {
-    let text = std::fs::read_to_string(shader(d.kernel)).expect("the tiled kernel");
+/// `Params` of the kernel that is stood in for.
+fn params(kernel: &str) -> String {
+    let text = std::fs::read_to_string(shader(kernel)).expect("the tiled kernel");
     let begin = text.find("struct Params").expect("Params");
-    let tiles = text.find("const TILE").expect("tile constants");
-    let entry = text.find("@compute").expect("entry point");
-    let is_wanted = |f: &&str| !f.starts_with("store_row") && !f.starts_with("four");
-    let functions: String =
-        text[tiles..entry].split("\nfn ").skip(1).filter(is_wanted).map(|f| format!("fn {}\n\n", f.trim_end())).collect();
-    let (mut head, mut functions) = (text[begin..tiles].to_string(), functions);
-    for name in d.vectors {
-        head = head.replace(&format!(" {name}: array<f32>"), &format!(" {name}: array<vec4<f32>>"));
-        functions = functions.replace(&format!("return {name}[index]"), &format!("return {name}[index >> 2u][index & 3u]"));
-    }
-    let bias = "parameters[layer.bias + column]";
-    functions = functions.replace(bias, &scalar("parameters", "layer.bias + column"));
-    if d.kernel.starts_with("dense_backward") {
-        head += "const LOGITS = 2u;\n";
-    }
-    [head, functions]
+    text[begin..begin + text[begin..].find("\n}\n").expect("its end") + 3].to_string()
 }
 
 fn generate(d: &Direct) -> String {
-    let [head, functions] = shared(d);
     let groups = if d.sums_rows { "    @builtin(num_workgroups) groups: vec3<u32>,\n" } else { "" };
     let mut out = format!(
         "// {}
 //
-// For software adapters, in place of `{}.wgsl`: no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in
-// the inner loops (indices are clamped, terms beyond the end are zero). A lane holds vec4s of columns of all rows of its tile. Loads bring a
-// vec4 where sizes allow; the row operand is handed round by shuffles with constant index; terms are added four
-// by four in ascending order. Written by tests/generated.rs.
+// For software adapters, in place of `{}.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
+// workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
+// its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
+// Written by tests/generated.rs.
 
-{head}const ROWS = {}u;
-const COLUMNS = {}u;
+{}
+{}
+const ROWS = {}u;
+const COLUMNS = 32u;
 
-{functions}@compute @workgroup_size(8)
-fn {}_direct(
+@compute @workgroup_size(8)
+fn {}(
     @builtin(workgroup_id) group: vec3<u32>,
 {groups}    @builtin(local_invocation_index) lane: u32,
 ) {{
 {}",
         d.formula,
         d.kernel,
+        params(d.kernel),
+        d.head,
         d.rows,
-        32 * VECTORS,
-        d.kernel,
+        d.name,
         d.frame
     );
     body(&mut out, d);
@@ -245,15 +404,15 @@ fn {}_direct(
 }
 
 fn body(out: &mut String, d: &Direct) {
-    let columns = d.sizes[1];
-    for v in 0..VECTORS {
-        let first = format!("column_tile + {}u + 4u * lane", 32 * v);
-        (0..4).for_each(|c| line(out, &format!("    let c{v}{c} = min({first} + {c}u, {columns} - 1u);")));
-        line(out, &format!("    let quad{v} = min({first}, max({columns}, 4u) - 4u);"));
+    let [rows, columns, _] = d.sizes;
+    line(out, "    let column = column_tile + 4u * lane;");
+    if d.fours[0] == Steps {
+        (0..d.rows / 8).for_each(|h| line(out, &format!("    let r{h} = min(row_tile + {}u + lane, {rows} - 1u);", 8 * h)));
     }
-    for (r, v) in (0..d.rows).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
-        line(out, &format!("    var s{r}_{v} = vec4<f32>();"));
+    if d.fours[1] == Steps {
+        (0..4).for_each(|c| line(out, &format!("    let c{c} = min(column + {c}u, {columns} - 1u);")));
     }
+    (0..d.rows).for_each(|r| line(out, &format!("    var s{r} = vec4<f32>();")));
     if d.sums_rows {
         (0..d.rows).for_each(|r| line(out, &format!("    var t{r} = 0.0;")));
     }
@@ -266,29 +425,32 @@ fn body(out: &mut String, d: &Direct) {
     }
     out.push_str("    }\n");
     out.push_str(d.around[1]);
-    stores(out, d);
+    out.push_str(&tail(d));
+}
+
+fn tail(d: &Direct) -> String {
+    let list = |name: &str| format!("array({})", (0..d.rows).map(|r| format!("{name}{r}")).collect::<Vec<_>>().join(", "));
+    let mut text = d.tail.replace("= ALL;", &format!("= {};", list("s"))).replace("= BIASES;", &format!("= {};", list("t")));
+    while let Some((before, (each, after))) = text.split_once("EACH").and_then(|(b, rest)| Some((b, rest.split_once("END")?))) {
+        let rows: String = (0..d.rows).map(|r| each.replace("{r}", &r.to_string())).collect();
+        text = format!("{before}{rows}{after}");
+    }
+    text
 }
 
 fn line(out: &mut String, text: &str) {
     writeln!(out, "{text}").expect("a string");
 }
 
-/// The loop over inner steps: four a turn where vec4s are loaded along them or across them, else one.
+/// The loop over inner steps, four a turn.
 fn steps(out: &mut String, d: &Direct, inner: &Inner) {
-    let count = d.sizes[2];
-    if inner.rows.0 == Rows::Scalar {
-        return single_steps(out, d, inner);
-    }
-    let turn = 4;
-    line(out, &format!("    for (var base = 0u; base < {count}; base += {turn}u) {{"));
+    line(out, &format!("    for (var base = 0u; base < {}; base += 4u) {{", d.sizes[2]));
     row_loads(out, d, inner);
-    column_loads(out, d, inner, turn);
+    column_loads(out, d, inner);
     for r in 0..d.rows {
-        let values: Vec<String> = (0..turn).map(|i| row_value(d.rows, inner.rows.0, r, i)).collect();
-        for v in 0..VECTORS {
-            let terms: Vec<String> = values.iter().enumerate().map(|(i, a)| format!("{a} * b{i}_{v}")).collect();
-            line(out, &format!("        s{r}_{v} += {};", terms.join(" + ")));
-        }
+        let values: Vec<String> = (0..4).map(|i| row_value(d, r, i)).collect();
+        let terms: Vec<String> = values.iter().enumerate().map(|(i, a)| format!("{a} * b{i}")).collect();
+        line(out, &format!("        s{r} += {};", terms.join(" + ")));
         if d.sums_rows {
             line(out, &format!("        t{r} += {};", values.join(" + ")));
         }
@@ -296,126 +458,69 @@ fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     out.push_str("    }\n");
 }
 
-/// The loop one step at a time, with sums of sixteen steps that go to the accumulators together: long sums keep their bound so.
-fn single_steps(out: &mut String, d: &Direct, inner: &Inner) {
-    let count = d.sizes[2];
-    line(out, &format!("    for (var block = 0u; block < {count}; block += 16u) {{"));
-    for (r, v) in (0..d.rows).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
-        line(out, &format!("    var u{r}_{v} = vec4<f32>();"));
-    }
-    if d.sums_rows {
-        (0..d.rows).for_each(|r| line(out, &format!("    var w{r} = 0.0;")));
-    }
-    line(out, &format!("    for (var base = block; base < min(block + 16u, {count}); base++) {{"));
-    row_loads(out, d, inner);
-    column_loads(out, d, inner, 1);
-    for r in 0..d.rows {
-        let value = row_value(d.rows, Rows::Scalar, r, 0);
-        (0..VECTORS).for_each(|v| line(out, &format!("        u{r}_{v} += {value} * b0_{v};")));
-        if d.sums_rows {
-            line(out, &format!("        w{r} += {value};"));
-        }
-    }
-    line(out, "    }");
-    for r in 0..d.rows {
-        (0..VECTORS).for_each(|v| line(out, &format!("    s{r}_{v} += u{r}_{v};")));
-        if d.sums_rows {
-            line(out, &format!("    t{r} += w{r};"));
-        }
-    }
-    line(out, "    }");
+fn fetch((mirror, is_aligned): (&str, bool), place: &str) -> String {
+    format!("{}({mirror}, {place})", if is_aligned { "four" } else { "any_four" })
 }
 
+/// Four steps that begin at `base`, zeros beyond the end.
+fn ended(fetched: &str, is_aligned: bool) -> String {
+    if is_aligned { fetched.into() } else { format!("select(vec4<f32>(), {fetched}, is_step)") }
+}
+
+/// `a0`, `a1`: the row operand of a turn, each number in one lane.
 fn row_loads(out: &mut String, d: &Direct, inner: &Inner) {
-    let (how, array) = inner.rows;
-    let [rows, _, count] = d.sizes;
-    match how {
-        Rows::AlongSteps => {
-            for half in 0..d.rows / 8 {
-                let row = format!("min(row_tile + {}u + lane, {rows} - 1u)", 8 * half);
-                let index = fill(d.elements[0], &[("r", &row), ("k", "base")]);
-                line(out, &format!("        let a{half} = {};", vector(array, &index)));
-            }
+    let count = d.sizes[2];
+    if d.fours[0] == Steps {
+        if !inner.rows.1 {
+            line(out, &format!("        let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4({count});"));
         }
-        Rows::AcrossSteps => {
-            let quads = d.rows / 4;
-            let per_load = 8 / quads;
-            line(out, &format!("        let rows_quad = min(row_tile + 4u * (lane % {quads}u), {rows} - 4u);"));
-            for load in 0..4 / per_load {
-                line(out, &format!("        let step{load} = base + {}u + lane / {quads}u;", per_load * load));
-                let index = fill(d.elements[0], &[("r", "rows_quad"), ("k", &format!("min(step{load}, {count} - 1u)"))]);
-                line(out, &format!("        let a{load} = select(vec4<f32>(), {}, step{load} < {count});", vector(array, &index)));
-            }
+        for half in 0..d.rows / 8 {
+            let place = fill(d.places[0], &[("r", &format!("r{half}")), ("k", "base")]);
+            line(out, &format!("        let a{half} = {};", ended(&fetch(inner.rows, &place), inner.rows.1)));
         }
-        Rows::Scalar => {
-            for half in 0..d.rows / 8 {
-                let row = format!("min(row_tile + {}u + lane, {rows} - 1u)", 8 * half);
-                let index = fill(d.elements[0], &[("r", &row), ("k", "base")]);
-                line(out, &format!("        let a{half} = {};", scalar(array, &index)));
-            }
-        }
+        return;
+    }
+    let quads = d.rows / 4;
+    let per_load = 8 / quads;
+    for load in 0..4 / per_load {
+        line(out, &format!("        let step{load} = base + {}u + lane / {quads}u;", per_load * load));
+        let row = format!("(row_tile + 4u * (lane % {quads}u))");
+        let place = fill(d.places[0], &[("r", &row), ("k", &format!("min(step{load}, {count} - 1u)"))]);
+        line(out, &format!("        let a{load} = select(vec4<f32>(), {}, step{load} < {count});", fetch(inner.rows, &place)));
     }
 }
 
 /// The row operand at row `r` and step `i` of the turn, in every lane. Where it is used, not before: 64 live values would spill.
-fn row_value(rows: usize, how: Rows, r: usize, i: usize) -> String {
-    match how {
-        Rows::AlongSteps => format!("subgroupShuffle(a{}.{}, {}u)", r / 8, XYZW[i], r % 8),
-        Rows::AcrossSteps => {
-            let per_load = 32 / rows;
-            format!("subgroupShuffle(a{}.{}, {}u)", i / per_load, XYZW[r % 4], rows / 4 * (i % per_load) + r / 4)
-        }
-        Rows::Scalar => format!("subgroupShuffle(a{}, {}u)", r / 8, r % 8),
+fn row_value(d: &Direct, r: usize, i: usize) -> String {
+    if d.fours[0] == Steps {
+        return format!("subgroupShuffle(a{}.{}, {}u)", r / 8, XYZW[i], r % 8);
     }
+    let per_load = 32 / d.rows;
+    format!("subgroupShuffle(a{}.{}, {}u)", i / per_load, XYZW[r % 4], d.rows / 4 * (i % per_load) + r / 4)
 }
 
-/// The column operand at the steps of a turn: `b{i}_{v}` holds the lane's four columns at step `i`.
-fn column_loads(out: &mut String, d: &Direct, inner: &Inner, turn: usize) {
-    let (how, array) = inner.columns;
+/// The column operand at the steps of a turn: `b{i}` holds the lane's four columns at step `i`.
+fn column_loads(out: &mut String, d: &Direct, inner: &Inner) {
     let count = d.sizes[2];
-    for (v, c) in (0..VECTORS).flat_map(|v| (0..4).map(move |c| (v, c))).filter(|_| matches!(how, Columns::AlongSteps)) {
-        let index = fill(d.elements[1], &[("k", "base"), ("c", &format!("c{v}{c}"))]);
-        line(out, &format!("        let p{v}{c} = {};", vector(array, &index)));
+    let fetched = |k: &str, c: &str| fetch(inner.columns, &fill(d.places[1], &[("k", k), ("c", c)]));
+    if d.fours[1] == Steps {
+        for c in 0..4 {
+            line(out, &format!("        let p{c} = {};", ended(&fetched("base", &format!("c{c}")), inner.columns.1)));
+        }
     }
-    for (i, v) in (0..turn).flat_map(|i| (0..VECTORS).map(move |v| (i, v))) {
-        let k = if turn == 1 { "base".into() } else { format!("min(base + {i}u, {count} - 1u)") };
-        let b = match how {
-            Columns::AlongSteps => format!("vec4(p{v}0.{0}, p{v}1.{0}, p{v}2.{0}, p{v}3.{0})", XYZW[i]),
-            Columns::AcrossSteps => vector(array, &fill(d.elements[1], &[("k", &k), ("c", &format!("quad{v}"))])),
-            Columns::Scalar => {
-                let element = |c: usize| scalar(array, &fill(d.elements[1], &[("k", &k), ("c", &format!("c{v}{c}"))]));
-                let elements: Vec<String> = (0..4).map(element).collect();
-                format!("vec4(\n            {},\n        )", elements.join(",\n            "))
-            }
+    for i in 0..4 {
+        let b = match d.fours[1] {
+            Steps => format!("vec4(p0.{0}, p1.{0}, p2.{0}, p3.{0})", XYZW[i]),
+            Across => fetched(&format!("min(base + {i}u, {count} - 1u)"), "column"),
         };
-        line(out, &format!("        let b{i}_{v} = {b};"));
-    }
-}
-
-fn stores(out: &mut String, d: &Direct) {
-    // In a loop, not unrolled: a store with its activation is long, and a hundred copies of it take seconds to compile.
-    line(out, &format!("    var sums: array<vec4<f32>, {}>;", d.rows * VECTORS));
-    for (r, v) in (0..d.rows).flat_map(|r| (0..VECTORS).map(move |v| (r, v))) {
-        line(out, &format!("    sums[{}] = s{r}_{v};", r * VECTORS + v));
-    }
-    line(out, &format!("    for (var i = 0u; i < {}u; i++) {{", 4 * d.rows * VECTORS));
-    line(out, &format!("        let row = row_tile + i / {}u;", 4 * VECTORS));
-    line(out, &format!("        let column = column_tile + 32u * ((i >> 2u) % {VECTORS}u) + 4u * lane + (i & 3u);"));
-    line(out, &format!("        {}", fill(d.store, &[("r", "row"), ("c", "column"), ("sum", "sums[i >> 2u][i & 3u]")])));
-    line(out, "    }");
-    if d.sums_rows {
-        line(out, "    if (column_tile == 0u && lane == 0u) {");
-        (0..d.rows).for_each(|r| line(out, &format!("        sums[{}][{}] = t{r};", r / 4, r % 4)));
-        line(out, "        for (var r = 0u; r < min(ROWS, layer.outputs - row_tile); r++) {");
-        line(out, "            store(layer.bias + row_tile + r, layer.gradient_flag, sums[r >> 2u][r & 3u]);");
-        line(out, "        }\n    }");
+        line(out, &format!("        let b{i} = {b};"));
     }
 }
 
 #[test]
 fn direct_kernels_are_what_their_generator_writes() {
     for d in DIRECT {
-        let (path, text) = (shader(&format!("{}_direct", d.kernel)), generate(d));
+        let (path, text) = (shader(d.name), generate(d));
         if std::env::var_os("TANDEM_WRITE_SHADERS").is_some() {
             std::fs::write(&path, &text).expect("write");
         }

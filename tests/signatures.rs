@@ -45,7 +45,7 @@ fn every_kernel_obeys_the_rules() {
         assert!(signature.workgroup_bytes <= MAX_WORKGROUP_BYTES, "{name}: {} bytes", signature.workgroup_bytes);
         let invocations: u32 = signature.workgroup_size.iter().product();
         // Whole warps of a GPU; the kernels of software adapters are one subgroup of theirs.
-        let warp = if kernel.subgroups { 8 } else { 32 };
+        let warp = if kernel.direct { 8 } else { 32 };
         assert!(invocations <= MAX_INVOCATIONS && invocations.is_multiple_of(warp), "{name}: {invocations} invocations");
         assert!(kernel.source.starts_with("// "), "{name} does not begin with its formula");
     }

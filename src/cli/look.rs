@@ -107,7 +107,7 @@ fn report(gpu: &Gpu, verdicts: &[doctor::Verdict], seconds: f64) -> String {
             text += &format!(
                 "{:30} not on this adapter: {}\n",
                 v.kernel.name,
-                if v.kernel.subgroups { "no subgroups of 8 lanes" } else { "no case" }
+                if v.kernel.direct { "no subgroups of 8 lanes" } else { "no case" }
             );
             continue;
         }

@@ -11,10 +11,14 @@ use anyhow::Result;
 use super::adapter::{Chosen, Entry, Wish, choose};
 use super::pipeline::Pipeline;
 use crate::fault::{Exit, Fault};
+use crate::kernels::MIRROR_ROW;
 use crate::kernels::tuning::Tuning;
 
 /// A device that does not answer for so long is given up.
 const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Most mirrors that a kernel of software adapters reads.
+const MIRRORS: u32 = 6;
 
 /// What wgpu told us outside of error scopes.
 #[derive(Debug, Default)]
@@ -48,7 +52,7 @@ impl Gpu {
         let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("tandem"),
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY),
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -98,11 +102,14 @@ impl Gpu {
 
     /// The choices for this adapter.
     pub fn tuning(&self) -> Tuning {
-        Tuning::new(self.entry.class, self.limits.max_storage_buffer_binding_size, self.has_subgroups_of_8())
+        Tuning::new(self.entry.class, self.limits.max_storage_buffer_binding_size, self.runs_direct())
     }
 
-    fn has_subgroups_of_8(&self) -> bool {
-        self.device.features().contains(wgpu::Features::SUBGROUP) && self.entry.subgroup == [8, 8]
+    /// Whether the kernels for software adapters can run here.
+    pub fn runs_direct(&self) -> bool {
+        let mirrors = self.limits.max_storage_textures_per_shader_stage >= MIRRORS
+            && u64::from(self.limits.max_texture_dimension_2d) * 4 * MIRROR_ROW as u64 >= self.limits.max_storage_buffer_binding_size;
+        self.device.features().contains(wgpu::Features::SUBGROUP) && self.entry.subgroup == [8, 8] && mirrors
     }
 
     /// Waits for a submission, at most [`WATCHDOG`].
@@ -184,6 +191,7 @@ fn wanted_limits(offered: &wgpu::Limits, default_only: bool) -> Result<wgpu::Lim
     if !default_only {
         limits.max_storage_buffer_binding_size = offered.max_storage_buffer_binding_size;
         limits.max_buffer_size = offered.max_buffer_size;
+        limits.max_storage_textures_per_shader_stage = MIRRORS;
     }
     // Graphics limits are none of our business: an adapter without them is as good.
     Ok(limits.or_worse_values_from(offered))

@@ -2,7 +2,9 @@
 
 pub mod adapter;
 mod gpu;
+mod mirror;
 mod pipeline;
+mod profile;
 mod session;
 
 pub use gpu::Gpu;

@@ -66,16 +66,18 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
 }
 
 fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
-    let (ty, has_dynamic_offset) = match access {
-        Access::Params => (wgpu::BufferBindingType::Uniform, false),
-        Access::Step => (wgpu::BufferBindingType::Uniform, true),
-        Access::Read => (wgpu::BufferBindingType::Storage { read_only: true }, false),
-        Access::Write => (wgpu::BufferBindingType::Storage { read_only: false }, false),
+    let buffer = |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
+    let mirror = |format| wgpu::BindingType::StorageTexture {
+        access: wgpu::StorageTextureAccess::ReadOnly,
+        format,
+        view_dimension: wgpu::TextureViewDimension::D2,
     };
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
-        count: None,
-    }
+    let ty = match access {
+        Access::Params => buffer(wgpu::BufferBindingType::Uniform, false),
+        Access::Step => buffer(wgpu::BufferBindingType::Uniform, true),
+        Access::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }, false),
+        Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }, false),
+        Access::MirrorF32 | Access::MirrorU32 => mirror(super::mirror::format(access)),
+    };
+    wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
 }

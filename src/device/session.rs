@@ -8,11 +8,13 @@ use anyhow::{Result, anyhow, ensure};
 use wgpu::BufferUsages;
 
 use super::Gpu;
+use super::mirror::{Mirrors, Use};
 use super::pipeline::{Pipeline, pipeline};
+use super::profile::Profile;
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
 use crate::kernels::signature::Access;
-use crate::schedule::{Buffer, Dispatch, Engine, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite};
+use crate::schedule::{Buffer, Dispatch, Engine, NotFinite, Program, SLOTS, Slice, StepResult, Timings, first_not_finite};
 
 /// Distance of entries in uniform tables: the alignment that every adapter grants.
 const SLOT: u64 = 256;
@@ -30,6 +32,7 @@ struct Recorded {
     group: wgpu::BindGroup,
     grid: [u32; 3],
     reads_step: bool,
+    mirrors: Use,
 }
 
 /// A read-back on its way.
@@ -48,6 +51,7 @@ pub struct Session {
     program: Program,
     pipelines: Vec<Arc<Pipeline>>,
     buffers: Vec<wgpu::Buffer>,
+    mirrors: Mirrors,
     schedules: Vec<Vec<Recorded>>,
     steps: wgpu::Buffer,
     flights: VecDeque<Flight>,
@@ -55,6 +59,7 @@ pub struct Session {
     results: Vec<StepResult>,
     not_finite: Option<NotFinite>,
     pending_upload: usize,
+    profile: Option<Profile>,
 }
 
 impl Session {
@@ -72,16 +77,18 @@ impl Session {
                 pipelines.push(pipeline(&gpu, dispatch, &source(dispatch.kernel))?);
             }
         }
-        // Whole vec4s, as some kernels bind them.
-        let buffers =
-            program.buffers.iter().map(|b| storage(&gpu, &b.name, 4 * b.len.next_multiple_of(4) as u64)).collect::<Result<Vec<_>>>()?;
+        let mirrors = Mirrors::new(&gpu, &program)?;
+        let bytes = |i: usize, len| 4 * mirrors.padded(i, len) as u64;
+        let specs = program.buffers.iter().enumerate();
+        let buffers = specs.map(|(i, b)| storage(&gpu, &b.name, bytes(i, b.len))).collect::<Result<Vec<_>>>()?;
         let steps = buffer(&gpu, "step table", SLOTS as u64 * SLOT, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
-        let schedules = record(&gpu, &program, &pipelines, &buffers, &steps)?;
+        let schedules = record(&gpu, &program, &pipelines, &buffers, &mirrors, &steps)?;
         let mut session = Session {
             gpu,
             program,
             pipelines,
             buffers,
+            mirrors,
             schedules,
             steps,
             flights: VecDeque::new(),
@@ -89,6 +96,7 @@ impl Session {
             results: Vec::new(),
             not_finite: None,
             pending_upload: 0,
+            profile: None,
         };
         session.upload_initial()?;
         Ok(session)
@@ -103,9 +111,9 @@ impl Session {
     pub fn run_dispatch(&mut self, schedule: usize, dispatch: usize, step: &Step, times: usize) -> Result<()> {
         self.gpu.queue.write_buffer(&self.steps, 0, bytemuck::bytes_of(step));
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("one dispatch") });
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let mut pass = None;
         for _ in 0..times {
-            self.encode_dispatch(&mut pass, schedule, dispatch, 0);
+            self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, 0);
         }
         drop(pass);
         let submission = self.gpu.submit(Some(encoder.finish()));
@@ -139,31 +147,101 @@ impl Session {
         Ok(())
     }
 
-    fn encode(&self, schedule: usize, steps: usize, staging: &wgpu::Buffer) -> wgpu::CommandBuffer {
+    fn encode(&mut self, schedule: usize, steps: usize, staging: &wgpu::Buffer) -> Result<wgpu::CommandBuffer> {
         let label = Some(self.program.schedules[schedule].name.as_str());
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
-        for step in 0..steps {
-            for dispatch in 0..self.schedules[schedule].len() {
-                self.encode_dispatch(&mut pass, schedule, dispatch, step);
+        if self.profile.is_some() {
+            self.encode_profiled(&mut encoder, schedule, steps)?;
+        } else {
+            let mut pass = None;
+            for step in 0..steps {
+                for dispatch in 0..self.schedules[schedule].len() {
+                    self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, step);
+                }
             }
         }
-        drop(pass);
         let rows = 4 * (steps * self.program.metrics_stride()) as u64;
         let metrics = &self.buffers[self.program.metrics_buffer.0];
         let flags = &self.buffers[self.program.flags_buffer.0];
         encoder.copy_buffer_to_buffer(metrics, 0, staging, 0, rows);
         encoder.copy_buffer_to_buffer(flags, 0, staging, 4 * self.metrics_words() as u64, 4 * (1 + self.program.flags.len() as u64));
-        encoder.finish()
+        if let Some(profile) = &self.profile {
+            profile.resolve(&mut encoder);
+        }
+        Ok(encoder.finish())
     }
 
-    fn encode_dispatch(&self, pass: &mut wgpu::ComputePass, schedule: usize, dispatch: usize, step: usize) {
+    /// Appends steps so that each dispatch is timed: between stamps, or else by a submission of its own.
+    fn encode_profiled(&mut self, encoder: &mut wgpu::CommandEncoder, schedule: usize, steps: usize) -> Result<()> {
+        let Some(mut profile) = self.profile.take() else { return Ok(()) };
+        let count = self.schedules[schedule].len();
+        for step in 0..steps {
+            let stamped = profile.has_room(count);
+            for dispatch in 0..count {
+                let mut pass = None;
+                if stamped {
+                    self.prepare_mirrors(encoder, &mut pass, schedule, dispatch);
+                    let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: profile.next() };
+                    pass = Some(encoder.begin_compute_pass(&descriptor).forget_lifetime());
+                }
+                if stamped || profile.is_stamped() {
+                    self.encode_dispatch(encoder, &mut pass, schedule, dispatch, step);
+                } else {
+                    self.time_alone(&mut profile, schedule, dispatch, step)?;
+                }
+            }
+        }
+        self.profile = Some(profile);
+        Ok(())
+    }
+
+    fn time_alone(&mut self, profile: &mut Profile, schedule: usize, dispatch: usize, step: usize) -> Result<()> {
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("one dispatch") });
+        let mut pass = None;
+        self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, step);
+        drop(pass);
+        let commands = encoder.finish();
+        self.finish()?;
+        let start = std::time::Instant::now();
+        let submission = self.gpu.submit(Some(commands));
+        self.gpu.wait(&submission)?;
+        profile.add_wall(schedule, dispatch, start);
+        Ok(())
+    }
+
+    /// Ends the pass and records copies, where the dispatch reads mirrors that are not up to date.
+    fn prepare_mirrors(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        pass: &mut Option<wgpu::ComputePass<'static>>,
+        schedule: usize,
+        dispatch: usize,
+    ) {
+        let uses = &self.schedules[schedule][dispatch].mirrors;
+        if self.mirrors.stale(uses) {
+            *pass = None;
+            self.mirrors.refresh(uses, encoder, &self.buffers);
+        }
+    }
+
+    /// Appends a dispatch to the pass, or to a new one where mirrors have to be copied first.
+    fn encode_dispatch(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        pass: &mut Option<wgpu::ComputePass<'static>>,
+        schedule: usize,
+        dispatch: usize,
+        step: usize,
+    ) {
+        self.prepare_mirrors(encoder, pass, schedule, dispatch);
         let recorded = &self.schedules[schedule][dispatch];
+        let pass = pass.get_or_insert_with(|| encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime());
         pass.set_pipeline(&self.pipelines[recorded.pipeline].pipeline);
         let offset = [(step as u64 * SLOT) as u32];
         pass.set_bind_group(0, &recorded.group, if recorded.reads_step { &offset[..] } else { &[] });
         let [x, y, z] = recorded.grid;
         pass.dispatch_workgroups(x, y, z);
+        self.mirrors.recorded(&recorded.mirrors);
     }
 
     fn metrics_words(&self) -> usize {
@@ -212,6 +290,7 @@ impl Engine for Session {
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
         let spec = &self.program.buffers[buffer.0];
         ensure!(first + words.len() <= spec.len, "{}: {} words at {first} exceed its {}", spec.name, words.len(), spec.len);
+        self.mirrors.wrote(buffer.0, first..first + words.len());
         for (i, part) in words.chunks(UPLOAD / 4).enumerate() {
             let offset = 4 * (first + i * (UPLOAD / 4)) as u64;
             self.gpu.queue.write_buffer(&self.buffers[buffer.0], offset, bytemuck::cast_slice(part));
@@ -233,7 +312,7 @@ impl Engine for Session {
         }
         self.gpu.queue.write_buffer(&self.steps, 0, &table);
         let staging = self.staging()?;
-        let commands = self.encode(schedule, steps.len(), &staging);
+        let commands = self.encode(schedule, steps.len(), &staging)?;
         // Everything is encoded while the previous submission still runs; only then is the oldest one waited for.
         while self.flights.len() >= IN_FLIGHT {
             self.land()?;
@@ -242,6 +321,9 @@ impl Engine for Session {
         self.pending_upload = 0;
         let mapped = map(&staging);
         self.flights.push_back(Flight { staging, submission, steps: steps.to_vec(), mapped });
+        if let Some(profile) = &mut self.profile {
+            profile.add(&self.gpu, schedule)?;
+        }
         self.gpu.check()
     }
 
@@ -255,6 +337,17 @@ impl Engine for Session {
 
     fn not_finite(&self) -> Option<NotFinite> {
         self.not_finite.clone()
+    }
+
+    fn start_profile(&mut self) -> Result<()> {
+        let dispatches: Vec<usize> = self.schedules.iter().map(Vec::len).collect();
+        self.profile = Some(Profile::new(&self.gpu, &dispatches)?);
+        Ok(())
+    }
+
+    fn profile(&self) -> Option<Timings> {
+        let p = self.profile.as_ref()?;
+        Some(Timings { seconds: p.seconds.clone(), steps: p.steps.clone(), stamped: p.is_stamped() })
     }
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {
@@ -282,6 +375,7 @@ fn record(
     program: &Program,
     pipelines: &[Arc<Pipeline>],
     buffers: &[wgpu::Buffer],
+    mirrors: &Mirrors,
     steps: &wgpu::Buffer,
 ) -> Result<Vec<Vec<Recorded>>> {
     let count: usize = program.schedules.iter().map(|s| s.dispatches.len()).sum();
@@ -292,7 +386,7 @@ fn record(
         let mut recorded = Vec::new();
         for dispatch in &schedule.dispatches {
             gpu.queue.write_buffer(&table, slot * SLOT, bytemuck::cast_slice(&dispatch.params));
-            recorded.push(record_one(gpu, dispatch, pipelines, buffers, &table, slot, steps)?);
+            recorded.push(record_one(gpu, dispatch, pipelines, buffers, mirrors, (&table, slot), steps)?);
             slot += 1;
         }
         schedules.push(recorded);
@@ -305,8 +399,8 @@ fn record_one(
     dispatch: &Dispatch,
     pipelines: &[Arc<Pipeline>],
     buffers: &[wgpu::Buffer],
-    table: &wgpu::Buffer,
-    slot: u64,
+    mirrors: &Mirrors,
+    (table, slot): (&wgpu::Buffer, u64),
     steps: &wgpu::Buffer,
 ) -> Result<Recorded> {
     let found = pipelines.iter().position(|p| p.is_for(dispatch));
@@ -319,10 +413,13 @@ fn record_one(
         let resource = match b.access {
             Access::Params => uniform(table, slot * SLOT),
             Access::Step => uniform(steps, 0),
-            Access::Read | Access::Write => {
+            _ => {
                 let bound = dispatch.bindings.iter().find(|(name, _)| *name == b.name);
                 let (_, buffer) = bound.ok_or_else(|| anyhow!("{}: binding {} has no buffer", dispatch.kernel.name, b.name))?;
-                buffers[buffer.0].as_entire_binding()
+                match (b.access, mirrors.view(buffer.0)) {
+                    (Access::MirrorF32 | Access::MirrorU32, Some(view)) => wgpu::BindingResource::TextureView(view),
+                    _ => buffers[buffer.0].as_entire_binding(),
+                }
             }
         };
         entries.push(wgpu::BindGroupEntry { binding: b.slot, resource });
@@ -330,7 +427,7 @@ fn record_one(
     let descriptor = wgpu::BindGroupDescriptor { label: Some(&dispatch.label), layout: &pipelines[pipeline].layout, entries: &entries };
     let group = gpu.scoped(&format!("bindings of {}", dispatch.kernel.name), 0, |device| device.create_bind_group(&descriptor))?;
     let reads_step = signature.bindings.iter().any(|b| b.access == Access::Step);
-    Ok(Recorded { pipeline, group, grid: dispatch.grid, reads_step })
+    Ok(Recorded { pipeline, group, grid: dispatch.grid, reads_step, mirrors: mirrors.uses(dispatch, signature) })
 }
 
 const PENDING: u8 = 0;
@@ -338,9 +435,14 @@ const MAPPED: u8 = 1;
 const FAILED: u8 = 2;
 
 fn map(staging: &wgpu::Buffer) -> Arc<AtomicU8> {
+    map_slice(&staging.slice(..))
+}
+
+/// Asks for a slice to be mapped; the state leaves 0 when it is, or when it failed.
+pub(super) fn map_slice(slice: &wgpu::BufferSlice) -> Arc<AtomicU8> {
     let state = Arc::new(AtomicU8::new(PENDING));
     let shared = Arc::clone(&state);
-    staging.map_async(wgpu::MapMode::Read, .., move |result| {
+    slice.map_async(wgpu::MapMode::Read, move |result| {
         shared.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
     });
     state

@@ -20,9 +20,18 @@ pub struct Kernel {
     pub bound: f64,
     /// The twin that states its formula: its own name, or that of the kernel that it stands in for.
     pub twin: &'static str,
-    /// Whether it needs subgroups.
-    pub subgroups: bool,
+    /// Whether it is for software adapters: it needs subgroups of 8 lanes and reads mirrors.
+    pub direct: bool,
 }
+
+/// Texels in a row of a mirror; `shaders/mirror.wgsl` calls it MIRROR_WIDTH.
+pub const MIRROR_WIDTH: u32 = 1024;
+
+/// Elements in a row of a mirror.
+pub const MIRROR_ROW: usize = 4 * MIRROR_WIDTH as usize;
+
+/// Appended to the kernels that read mirrors.
+const MIRROR: &str = include_str!("../../shaders/mirror.wgsl");
 
 /// Appended to every kernel.
 pub const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
@@ -36,7 +45,7 @@ macro_rules! registry {
             params: params::$params::FIELDS,
             bound: $bound,
             twin: [$(stringify!($twin),)? stringify!($name)][0],
-            subgroups: [$(!stringify!($twin).is_empty(),)? false][0],
+            direct: [$(!stringify!($twin).is_empty(),)? false][0],
         };)*
 
         /// All kernels.
@@ -47,7 +56,7 @@ macro_rules! registry {
 // Name, parameters, C of the error bound. Sums of products stay within 4. Where exp, log, erf or division enter, the magnitude already
 // carries the conditioning of the function, and C adds what the polynomial and the (2.5 ulp) division of WGSL may lose.
 //
-// Kernels `in_place_of` another one are for software adapters and need subgroups; they share parameters and twin with it.
+// Kernels `in_place_of` another one are for software adapters; they share parameters and twin with it.
 registry! {
     gather_rows, GatherRows, 1.0; // one product at most
     dense_forward, DenseForward, 8.0; // sums, then an activation by polynomial and a division
@@ -56,19 +65,24 @@ registry! {
     dense_forward_direct, DenseForward, 8.0, in_place_of dense_forward;
     dense_backward_input_direct, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
     dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
+    gather_rows_direct, GatherRows, 1.0, in_place_of gather_rows;
     softmax_cross_entropy, SoftmaxCrossEntropy, 8.0; // exp, log, one division
     soft_sharing, SoftSharing, 4.0;
+    soft_sharing_direct, SoftSharing, 4.0, in_place_of soft_sharing;
     agreement, Agreement, 8.0; // exp, log, two divisions
     gradient_norm, GradientNorm, 4.0;
     reduce_metrics, ReduceMetrics, 4.0;
+    reduce_metrics_direct, ReduceMetrics, 4.0, in_place_of reduce_metrics;
     adam, Adam, 8.0; // root and division at the end of a chain of products
+    adam_direct, Adam, 8.0, in_place_of adam;
     sgd, Sgd, 8.0; // root and division of the clip factor
 }
 
 impl Kernel {
-    /// The complete WGSL module: the file, then the prelude, so that line numbers are those of the file.
+    /// The complete WGSL module: the file, then what it shares with others, so that line numbers are those of the file.
     pub fn module(&self) -> String {
-        format!("{}\n{PRELUDE}", self.source)
+        let mirror = if self.direct { MIRROR } else { "" };
+        format!("{}\n{mirror}{PRELUDE}", self.source)
     }
 }
 

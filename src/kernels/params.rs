@@ -30,14 +30,14 @@ words! {
     /// What changes from step to step.
     "Step" Step { number: u32, first: u32, rows: u32, slot: u32, learning_rate: f32, inverse_rows: f32, step_size: f32,
         root_correction: f32, key_low: u32, key_high: u32 }
-    /// One dense layer.
+    /// One dense layer; padded to whole vec4s, as mirrors are read.
     "Dense" Dense { inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32, delta: u32,
         delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
-        weight_tile: u32, z_flag: u32, gradient_flag: u32 }
+        weight_tile: u32, z_flag: u32, gradient_flag: u32, pad_0: u32, pad_1: u32, pad_2: u32 }
     /// One task's output layer.
     "Head" Head { classes: u32, logits: u32, weight: f32 }
-    /// An activation whose gradient is wanted.
-    "Destination" Destination { width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32 }
+    /// An activation whose gradient is wanted; padded likewise.
+    "Destination" Destination { width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32, pad_0: u32, pad_1: u32 }
     /// Two heads under `soft_sharing`.
     "SharedPair" SharedPair { first: u32, second: u32, count: u32, strength: f32, partials: u32, flag_first: u32, flag_second: u32 }
     /// Two heads under `agreement`.

@@ -19,12 +19,16 @@ pub enum Access {
     Read,
     /// Storage, read and written.
     Write,
+    /// The mirror of a buffer of numbers: a texture that holds the same, read only.
+    MirrorF32,
+    /// The mirror of a table of words.
+    MirrorU32,
 }
 
 /// One binding of group 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// Name of the variable; schedules bind by it.
+    /// Name of the variable, without `_mirror`; schedules bind by it.
     pub name: String,
     /// Slot.
     pub slot: u32,
@@ -81,9 +85,19 @@ impl Signature {
         Ok(signature)
     }
 
-    /// The storage bindings, in slot order.
+    /// The bindings that a schedule gives a buffer to, in slot order.
+    pub fn buffers(&self) -> impl Iterator<Item = &Binding> {
+        self.bindings.iter().filter(|b| !matches!(b.access, Access::Params | Access::Step))
+    }
+
+    /// Storage buffers among them.
     pub fn storage(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter().filter(|b| matches!(b.access, Access::Read | Access::Write))
+    }
+
+    /// Mirrors among them.
+    pub fn mirrors(&self) -> impl Iterator<Item = &Binding> {
+        self.bindings.iter().filter(|b| matches!(b.access, Access::MirrorF32 | Access::MirrorU32))
     }
 }
 
@@ -98,9 +112,29 @@ fn binding(kernel: &Kernel, module: &naga::Module, variable: &naga::GlobalVariab
         },
         AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::Write,
         AddressSpace::Storage { .. } => Access::Read,
+        AddressSpace::Handle => mirror(&module.types[variable.ty].inner).ok_or_else(|| anyhow!("{}: {name} is no mirror", kernel.name))?,
         other => bail!("{}: {name} lies in {other:?}", kernel.name),
     };
+    // A kernel that reads a buffer's mirror and writes the buffer calls the mirror `NAME_mirror`.
+    let name = match access {
+        Access::MirrorF32 | Access::MirrorU32 => name.strip_suffix("_mirror").map(str::to_string).unwrap_or(name),
+        _ => name,
+    };
     Ok(Binding { name, slot: slot.binding, access })
+}
+
+/// Mirrors are two-dimensional storage textures of four numbers or words a texel, read only.
+fn mirror(inner: &TypeInner) -> Option<Access> {
+    use naga::{ImageClass, ImageDimension, StorageFormat};
+    let TypeInner::Image { dim: ImageDimension::D2, arrayed: false, class: ImageClass::Storage { format, access } } = inner else {
+        return None;
+    };
+    match format {
+        _ if *access != StorageAccess::LOAD => None,
+        StorageFormat::Rgba32Float => Some(Access::MirrorF32),
+        StorageFormat::Rgba32Uint => Some(Access::MirrorU32),
+        _ => None,
+    }
 }
 
 /// Every structure that the module declares must be one of ours, field by field.

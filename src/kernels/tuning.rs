@@ -49,6 +49,8 @@ pub struct Tuning {
     pub backward_input: Product,
     /// deltaᵀ · x (TN).
     pub backward_weight: Product,
+    /// Whether other kernels too are those for software adapters.
+    pub direct: bool,
     /// Most floating-point operations in one dispatch, so that none lasts above 200 ms.
     pub flop_per_dispatch: u64,
     /// Most bytes in one storage binding.
@@ -59,13 +61,14 @@ pub struct Tuning {
 pub const DEFAULT_BINDING: u64 = 128 << 20;
 
 impl Tuning {
-    /// The choices for a class; `binding_bytes` is what the device granted, `subgroups` whether it has subgroups of 8 lanes.
-    pub fn new(class: Class, binding_bytes: u64, subgroups: bool) -> Tuning {
+    /// The choices for a class; `binding_bytes` is what the device granted, `direct` whether it runs the kernels for
+    /// software adapters.
+    pub fn new(class: Class, binding_bytes: u64, direct: bool) -> Tuning {
         let tile = |kernel| Product { kernel, rows: 32, columns: 32 };
-        let direct = |kernel, rows| Product { kernel, rows, columns: 32 };
-        let [forward, backward_input, backward_weight] = if class == Class::Software && subgroups {
-            let weight = direct(&super::dense_backward_weight_direct, 16);
-            [direct(&super::dense_forward_direct, 32), direct(&super::dense_backward_input_direct, 32), weight]
+        let direct_tile = |kernel| Product { kernel, rows: 16, columns: 32 };
+        let direct = direct && class == Class::Software;
+        let [forward, backward_input, backward_weight] = if direct {
+            [&super::dense_forward_direct, &super::dense_backward_input_direct, &super::dense_backward_weight_direct].map(direct_tile)
         } else {
             [&super::dense_forward, &super::dense_backward_input, &super::dense_backward_weight].map(tile)
         };
@@ -74,6 +77,7 @@ impl Tuning {
             forward,
             backward_input,
             backward_weight,
+            direct,
             // Slowest members seen: 2 GFLOP/s in software, a tenth of a TFLOP/s integrated, half a TFLOP/s discrete.
             flop_per_dispatch: match class {
                 Class::Software => 400_000_000,
@@ -83,5 +87,11 @@ impl Tuning {
             },
             binding_bytes,
         }
+    }
+
+    /// The kernel that does the work of `kernel` here: itself, or the one in its place.
+    pub fn kernel(&self, kernel: &'static Kernel) -> &'static Kernel {
+        let stand_in = super::KERNELS.iter().find(|k| self.direct && k.direct && k.twin == kernel.name);
+        stand_in.copied().unwrap_or(kernel)
     }
 }

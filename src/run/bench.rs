@@ -108,6 +108,16 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let steps = shape.steps.div_ceil(REPEATS).max(1);
     let samples = (0..REPEATS).map(|_| runner.timed(steps)).collect::<Result<Vec<f64>>>()?;
     let per_submission = runner.per_submission;
+    if std::env::var_os("PROF").is_some() {
+        runner.engine.start_profile()?;
+        runner.run(20)?;
+        let t = runner.engine.profile().unwrap();
+        let n = built.train.unwrap_or(0);
+        for (d, s) in built.program.schedules[n].dispatches.iter().zip(&t.seconds[n]) {
+            let ms = 1e3 * s / t.steps[n] as f64;
+            eprintln!("{:30} {:24} {:8.3} ms {:7.2} GF/s {:?}", d.kernel.name, d.label, ms, d.flop as f64 / ms / 1e6, d.grid);
+        }
+    }
     let schedule = &built.program.schedules[built.train.unwrap_or(0)];
     let flop = schedule.dispatches.iter().map(|d| d.flop).sum::<u64>();
     let ms_per_step = Times::of(samples);
@@ -262,38 +272,37 @@ pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu) -> Result<GemmReport> {
     })
 }
 
-/// x [m, k] · wᵀ, w [n, k], with a bias of zero.
+/// x [m, k] · wᵀ, w [n, k], with a bias of zero: the output of a hidden layer.
 fn forward([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Product::new([m, n, k], gpu, k, &[], n, m)?;
-    let (b, logits) = (p.built.buffers.clone(), p.built.buffers.logits);
-    let x = p.fill(b.activations[0], m * k, 1)?;
-    let w = p.fill(b.parameters, n * k, 2)?;
-    p.measure(&crate::kernels::dense_forward, Slice { buffer: logits, first: 0, len: m * n }, |i, j, t| x[i * k + t] * w[j * k + t])
+    let mut p = Product::new([m, n, k], gpu, k, &[n], m)?;
+    let b = p.built.buffers.clone();
+    let x = p.fill(b.activations[0], 0, m * k, 1)?;
+    let w = p.fill(b.parameters, p.weights(0), n * k, 2)?;
+    p.measure(&crate::kernels::dense_forward, Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| x[i * k + t] * w[j * k + t])
 }
 
-/// delta [m, k] · w [k, n], with slopes of one.
+/// delta [m, k] · w [k, n], with slopes of one: from the second hidden layer to the first.
 fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Product::new([m, n, k], gpu, 1, &[n], k, m)?;
+    let mut p = Product::new([m, n, k], gpu, 1, &[n, k], m)?;
     let b = p.built.buffers.clone();
     p.session.upload(b.activations[1], 0, &vec![1f32.to_bits(); p.len(b.activations[1])])?;
-    let delta = p.fill(b.logits_delta, m * k, 1)?;
-    let first = p.weights(1);
-    let w = p.fill_at(b.parameters, first, k * n, 2)?;
+    let delta = p.fill(b.deltas[0], 0, m * k, 1)?;
+    let w = p.fill(b.parameters, p.weights(1), k * n, 2)?;
     let target = Slice { buffer: b.deltas[1], first: 0, len: m * n };
     p.measure(&crate::kernels::dense_backward_input, target, |i, j, t| delta[i * k + t] * w[t * n + j])
 }
 
-/// deltaᵀ, delta [k, m], · x [k, n].
+/// deltaᵀ, delta [k, m], · x [k, n]: the weights of a hidden layer (and, in the same dispatch, those of a head of two classes).
 fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Product::new([m, n, k], gpu, n, &[], m, k)?;
+    let mut p = Product::new([m, n, k], gpu, n, &[m], k)?;
     let b = p.built.buffers.clone();
-    let delta = p.fill(b.logits_delta, k * m, 1)?;
-    let x = p.fill(b.activations[0], k * n, 2)?;
-    let target = Slice { buffer: b.gradients, first: 0, len: m * n };
+    let delta = p.fill(b.deltas[1], 0, k * m, 1)?;
+    let x = p.fill(b.activations[0], 0, k * n, 2)?;
+    let target = Slice { buffer: b.gradients, first: p.weights(0), len: m * n };
     p.measure(&crate::kernels::dense_backward_weight, target, |i, j, t| delta[t * m + i] * x[t * n + j])
 }
 
-/// A one-head network whose step holds the product.
+/// A network whose step holds the product, the largest of its kind.
 struct Product {
     shape: [usize; 3],
     built: Built,
@@ -303,12 +312,12 @@ struct Product {
 }
 
 impl Product {
-    fn new(shape: [usize; 3], gpu: &Gpu, inputs: usize, trunk: &[usize], classes: usize, rows: usize) -> Result<Product> {
+    fn new(shape: [usize; 3], gpu: &Gpu, inputs: usize, trunk: &[usize], rows: usize) -> Result<Product> {
         let trunk = NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
         let head = Head {
             name: "t".into(),
             kind: Kind::Multiclass,
-            classes: (0..classes).map(|c| c.to_string()).collect(),
+            classes: vec!["0".into(), "1".into()],
             layers: Vec::new(),
             activation: Activation::Identity,
             dropout: 0.0,
@@ -343,11 +352,7 @@ impl Product {
         self.layout.blocks[self.layout.layers[layer].weight].offset
     }
 
-    fn fill(&mut self, buffer: Buffer, len: usize, stream: u64) -> Result<Vec<f64>> {
-        self.fill_at(buffer, 0, len, stream)
-    }
-
-    fn fill_at(&mut self, buffer: Buffer, first: usize, len: usize, stream: u64) -> Result<Vec<f64>> {
+    fn fill(&mut self, buffer: Buffer, first: usize, len: usize, stream: u64) -> Result<Vec<f64>> {
         let values: Vec<f32> = (0..len).map(|i| normal(1, Purpose::Synthetic, stream, i as u64) as f32).collect();
         self.session.upload(buffer, first, bytemuck::cast_slice(&values))?;
         Ok(values.into_iter().map(f64::from).collect())
@@ -357,8 +362,9 @@ impl Product {
     fn measure(&mut self, kernel: &Kernel, target: Slice, term: impl Fn(usize, usize, usize) -> f64) -> Result<ProductReport> {
         let [m, n, k] = self.shape;
         let dispatches = &self.program.schedules[0].dispatches;
-        let wanted = |d: &crate::schedule::Dispatch| d.kernel.twin == kernel.name && d.flop == (2 * m * n * k) as u64;
-        let number = dispatches.iter().position(wanted).ok_or_else(|| Fault::new(Exit::Internal, "the step lacks the product"))?;
+        let candidates = dispatches.iter().enumerate().filter(|(_, d)| d.kernel.twin == kernel.name);
+        let largest = candidates.max_by_key(|(_, d)| d.flop).map(|(i, _)| i);
+        let number = largest.ok_or_else(|| Fault::new(Exit::Internal, "the step lacks the product"))?;
         self.session.upload(target.buffer, target.first, &vec![f32::NAN.to_bits(); target.len])?;
         let step = Step { number: 1, rows: m.max(k) as u32, inverse_rows: 1.0, ..Step::default() };
         self.session.run_dispatch(0, number, &step, 1)?;

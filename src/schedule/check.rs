@@ -79,17 +79,17 @@ fn dispatch_alone(program: &Program, dispatch: &Dispatch, signature: &Signature)
     found
 }
 
-/// Every storage binding of the WGSL is bound once, by name, and nothing else is.
+/// Every buffer binding of the WGSL is bound once, by name, and nothing else is.
 fn bound_as_declared(program: &Program, dispatch: &Dispatch, signature: &Signature) -> Vec<String> {
     let mut found = Vec::new();
-    for binding in signature.storage() {
+    for binding in signature.buffers() {
         let times = dispatch.bindings.iter().filter(|(n, _)| *n == binding.name).count();
         if times != 1 {
             found.push(format!("binding {} is bound {times} times, expected once", binding.name));
         }
     }
     for (bound, buffer) in &dispatch.bindings {
-        if !signature.storage().any(|b| b.name == *bound) {
+        if !signature.buffers().any(|b| b.name == *bound) {
             found.push(format!("{bound} is bound, but the kernel declares no such binding"));
         }
         if buffer.0 >= program.buffers.len() {

@@ -17,7 +17,8 @@ impl Builder<'_> {
 
     pub(super) fn gather_segment(&self, part: &PartBuffers, index: usize, segment: &Segment, chunk: Chunk, shuffled: bool) -> Dispatch {
         let (b, width, tasks) = (&self.scene.buffers, self.scene.network.inputs, self.scene.network.tasks.len());
-        let blocks = width.max(tasks).div_ceil(64);
+        let kernel = self.scene.tuning.kernel(&kernels::gather_rows);
+        let blocks = width.max(tasks).div_ceil(if kernel.direct { 1024 } else { 64 });
         let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
         let grid = [(blocks * chunk.rows.min(rows_per_line)) as u32, chunk.rows.div_ceil(rows_per_line) as u32, 1];
         let parameters = params::GatherRows {
@@ -35,7 +36,7 @@ impl Builder<'_> {
         };
         let given = [segment.features, segment.labels, b.order].map(|buffer| self.program.whole(buffer));
         let effect = gradient_effect(index);
-        Dispatch::new(&kernels::gather_rows, part.shape.name.clone(), parameters, grid)
+        Dispatch::new(kernel, part.shape.name.clone(), parameters, grid)
             .bind([("data", segment.features), ("data_labels", segment.labels), ("order", b.order)])
             .bind([("inputs", b.activations[0]), ("labels", b.labels)])
             .reads(given)
@@ -154,7 +155,7 @@ impl Builder<'_> {
         let table: Vec<Metric> = bytemuck::cast_slice(&self.program.buffers[b.metric_table.0].initial).to_vec();
         let terms = |m: &Metric| if m.count == params::PER_ROW { rows } else { m.count };
         let read = table[first..first + count].iter().map(|m| (m.partials as usize, terms(m) as usize));
-        Dispatch::new(&kernels::reduce_metrics, "metrics", parameters, [count as u32, 1, 1])
+        Dispatch::new(self.scene.tuning.kernel(&kernels::reduce_metrics), "metrics", parameters, [count as u32, 1, 1])
             .bind([("metric_table", b.metric_table), ("partials", b.partials), ("metrics", b.metrics), ("flags", b.flags)])
             .reads(slices(b.partials, read))
             .effect(super::Effect::Update, slices(b.metrics, [(0, SLOTS * stride)]))
@@ -188,7 +189,7 @@ impl Builder<'_> {
                     stride,
                 };
                 let moments = vec![("first_moment", b.first_moment), ("second_moment", b.second_moment)];
-                (Dispatch::new(&kernels::adam, "all parameters", p, grid), moments)
+                (Dispatch::new(self.scene.tuning.kernel(&kernels::adam), "all parameters", p, grid), moments)
             }
         };
         let changed = moments.iter().map(|(_, m)| *m).chain([b.parameters]).map(|m| self.program.whole(m)).collect::<Vec<_>>();

@@ -11,7 +11,8 @@ pub mod show;
 
 use anyhow::Result;
 
-use crate::kernels::Kernel;
+use crate::kernels::signature::{Access, Signature};
+use crate::kernels::{Kernel, MIRROR_ROW};
 use crate::kernels::params::{Step, Words};
 
 /// A buffer of a [`Program`], by its place in the list.
@@ -205,9 +206,32 @@ impl Program {
         Slice { buffer, first: 0, len: self.buffers[buffer.0].len }
     }
 
-    /// Bytes of all buffers.
+    /// Which buffers kernels read through mirrors, and as what; in the order of buffers.
+    pub fn mirrors(&self) -> Result<Vec<Option<Access>>> {
+        let mut found = vec![None; self.buffers.len()];
+        let mut known: Vec<(&str, Signature)> = Vec::new();
+        for dispatch in self.schedules.iter().flat_map(|s| &s.dispatches).filter(|d| d.kernel.direct) {
+            if !known.iter().any(|(name, _)| *name == dispatch.kernel.name) {
+                known.push((dispatch.kernel.name, Signature::of(dispatch.kernel)?));
+            }
+            let signature = known.iter().find(|(name, _)| *name == dispatch.kernel.name).map(|(_, s)| s);
+            for mirror in signature.iter().flat_map(|s| s.mirrors()) {
+                let bound = dispatch.bindings.iter().filter(|(name, _)| *name == mirror.name);
+                bound.for_each(|(_, buffer)| found[buffer.0] = Some(mirror.access));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Bytes of all buffers, and of the mirrors of those that have one.
     pub fn bytes(&self) -> u64 {
-        self.buffers.iter().map(|b| 4 * b.len as u64).sum()
+        let mirrors = self.mirrors().unwrap_or_default();
+        let is_mirrored = |i: usize| mirrors.get(i).is_some_and(Option::is_some);
+        let bytes = |(i, b): (usize, &BufferSpec)| match is_mirrored(i) {
+            true => 8 * b.len.next_multiple_of(MIRROR_ROW) as u64,
+            false => 4 * b.len as u64,
+        };
+        self.buffers.iter().enumerate().map(bytes).sum()
     }
 
     /// A buffer by its name.
@@ -236,6 +260,17 @@ pub struct NotFinite {
     pub flags: Vec<usize>,
 }
 
+/// How long dispatches took.
+#[derive(Clone, Debug)]
+pub struct Timings {
+    /// Seconds by schedule and dispatch, summed over steps.
+    pub seconds: Vec<Vec<f64>>,
+    /// Steps that were timed, by schedule.
+    pub steps: Vec<u64>,
+    /// Whether the device took the times; else they are wall times of submissions.
+    pub stamped: bool,
+}
+
 /// Runs programs. Both engines implement it, and the loops of `run` see nothing else.
 pub trait Engine: std::fmt::Debug {
     /// The program that it was made for.
@@ -252,6 +287,16 @@ pub trait Engine: std::fmt::Debug {
 
     /// The first step with a value that was not finite, as of the results collected so far.
     fn not_finite(&self) -> Option<NotFinite>;
+
+    /// Times each dispatch from now on, where the engine can.
+    fn start_profile(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What was timed since [`Engine::start_profile`]; `None` = this engine does not.
+    fn profile(&self) -> Option<Timings> {
+        None
+    }
 
     /// Reads numbers of a buffer of [`Kind::F32`], after all that was submitted.
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>>;

@@ -213,7 +213,7 @@ impl Plan {
                 let tile = tiles as u32;
                 let (first_source, sources) = (first_source as u32, sources as u32);
                 let (width, slope, delta) = (dense.outputs, dense.slope, dense.delta);
-                self.destinations.push(Destination { width, slope, delta, first_source, sources, tile });
+                self.destinations.push(Destination { width, slope, delta, first_source, sources, tile, ..Destination::default() });
                 tiles += (dense.outputs as usize).div_ceil(tuning.backward_input.columns);
             }
             let odd = level(network, &layout.layers[self.order[group.first]]) % 2 == 1;

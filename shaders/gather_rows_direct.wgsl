@@ -1,0 +1,82 @@
+// inputs[r, c] = data[order[first + r], c] · scale,   labels[r, t] = data_labels[order[first + r], t]
+//
+// For software adapters, in place of `gather_rows.wgsl`: the data set from its mirror, four features a lane at a time, a workgroup of one
+// subgroup for 1024 features of a row.
+
+struct Params {
+    rows: u32,          // rows of the chunk
+    chunk_first: u32,   // first row of the chunk within the batch
+    width: u32,         // features of a row
+    tasks: u32,
+    target_x: u32,      // offset of the inputs in their arena
+    segment_first: u32, // data rows [segment_first, segment_first + segment_rows) lie in `data`
+    segment_rows: u32,
+    shuffled: u32,      // 1: through `order`; 0: rows as they lie
+    bytes: u32,         // 1: `data` packs four u8 a word; 0: f32 bits
+    scale: f32,         // factor on bytes
+    fill: u32,          // 1: leave rows of other segments alone
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var data: texture_storage_2d<rgba32uint, read>;        // [N, I] bytes or f32 bits
+@group(0) @binding(3) var<storage, read> data_labels: array<u32>;            // [N, T]
+@group(0) @binding(4) var<storage, read> order: array<u32>;                  // [N]
+@group(0) @binding(5) var<storage, read_write> inputs: array<vec4<f32>>;     // [rows, I]
+@group(0) @binding(6) var<storage, read_write> labels: array<u32>;           // [rows, T]
+
+const SPAN = 1024u;
+
+fn feature(index: u32) -> f32 {
+    if (params.bytes == 0u) {
+        return bitcast<f32>(one_word(data, index));
+    }
+    return f32((one_word(data, index >> 2u) >> ((index & 3u) * 8u)) & 0xffu) * params.scale;
+}
+
+fn four_bytes(index: u32) -> vec4<f32> {
+    let word = one_word(data, index >> 2u);
+    return vec4<f32>((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(0xffu)) * params.scale;
+}
+
+@compute @workgroup_size(8)
+fn gather_rows_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let blocks = (max(params.width, params.tasks) + SPAN - 1u) / SPAN;
+    let begin = (group.x % blocks) * SPAN;
+    let r = group.x / blocks + group.y * (65535u / blocks);
+    let place = params.chunk_first + r;
+    var row = step.first + place;
+    if (place < step.rows && params.shuffled == 1u) {
+        row = order[row];
+    }
+    let here = place < step.rows && row >= params.segment_first && row - params.segment_first < params.segment_rows;
+    if (r >= params.rows || (!here && params.fill == 1u)) {
+        return;
+    }
+    let local = row - params.segment_first;
+    let end = min(begin + SPAN, params.width);
+    let source = local * params.width;
+    let target_row = params.target_x + r * params.width;
+    if (((params.width | params.target_x) & 3u) == 0u) {
+        if (params.bytes == 0u) {
+            for (var c = begin + 4u * lane; c < end; c += 32u) {
+                inputs[(target_row + c) >> 2u] = select(vec4<f32>(), bitcast<vec4<f32>>(four_words(data, source + c)), here);
+            }
+        } else {
+            for (var c = begin + 4u * lane; c < end; c += 32u) {
+                inputs[(target_row + c) >> 2u] = select(vec4<f32>(), four_bytes(source + c), here);
+            }
+        }
+    } else {
+        for (var c = begin + lane; c < end; c += 8u) {
+            inputs[(target_row + c) >> 2u][(target_row + c) & 3u] = select(0.0, feature(source + c), here);
+        }
+    }
+    for (var c = begin + lane; c < min(begin + SPAN, params.tasks); c += 8u) {
+        var label = NONE;
+        if (here) {
+            label = data_labels[local * params.tasks + c];
+        }
+        labels[r * params.tasks + c] = label;
+    }
+}
