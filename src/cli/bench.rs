@@ -1,11 +1,13 @@
 //! `bench step` and `bench gemm`.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::Common;
 use super::console::Console;
+use super::{Common, sweep};
 use crate::config::COUPLING_KINDS;
 use crate::device::Gpu;
 use crate::fault::{Exit, Fault};
@@ -15,29 +17,7 @@ use crate::run::machine::Machine;
 #[derive(Subcommand)]
 pub(super) enum What {
     /// A training step on synthetic data, everything included: gather, forward, backward, coupling, update, metrics
-    Step {
-        /// Features of a row
-        #[arg(long, default_value_t = 784, value_parser = size)]
-        inputs: usize,
-        /// Widths of the trunk, comma-separated; none = no trunk
-        #[arg(long, default_value = "128,128")]
-        trunk: String,
-        /// Classes of each head, comma-separated
-        #[arg(long, default_value = "10,10")]
-        classes: String,
-        /// Rows of a step
-        #[arg(long, default_value_t = 128, value_parser = size)]
-        batch: usize,
-        /// Rows of the data set on the device
-        #[arg(long, default_value_t = 10_000, value_parser = size)]
-        rows: usize,
-        /// Coupling between all pairs of heads; none = without
-        #[arg(long, default_value = "none")]
-        coupling: String,
-        /// Steps to measure
-        #[arg(long, default_value_t = 200, value_parser = size)]
-        steps: usize,
-    },
+    Step(StepArgs),
     /// The products A·B, A·Bᵀ and Aᵀ·B with [m, n] outputs and inner length k
     Gemm {
         /// Rows of the output
@@ -52,7 +32,39 @@ pub(super) enum What {
     },
 }
 
-fn size(text: &str) -> Result<usize, String> {
+/// Flags of `bench step`.
+#[derive(Args)]
+pub(super) struct StepArgs {
+    /// Features of a row
+    #[arg(long, default_value_t = 784, value_parser = size)]
+    inputs: usize,
+    /// Widths of the trunk, comma-separated; none = no trunk
+    #[arg(long, default_value = "128,128")]
+    trunk: String,
+    /// Classes of each head, comma-separated
+    #[arg(long, default_value = "10,10")]
+    classes: String,
+    /// Rows of a step [default: 128]
+    #[arg(long, value_parser = size)]
+    pub(super) batch: Option<usize>,
+    /// Rows of the data set on the device
+    #[arg(long, default_value_t = 10_000, value_parser = size)]
+    rows: usize,
+    /// Coupling between all pairs of heads; none = without
+    #[arg(long, default_value = "none")]
+    coupling: String,
+    /// Steps to measure
+    #[arg(long, default_value_t = 200, value_parser = size)]
+    steps: usize,
+    /// Measure several values of batch, trunk (width of all its layers) or heads: batch=32,64,96, or batch=32..4096, doubling
+    #[arg(long, value_name = "AXIS=VALUES")]
+    sweep: Option<String>,
+    /// Draw the sweep into an SVG file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+pub(super) fn size(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(n) if (1..=1_000_000).contains(&n) => Ok(n),
         _ => Err("a whole number from 1 to 1000000".into()),
@@ -73,24 +85,7 @@ fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
 
 pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()> {
     match what {
-        What::Step { inputs, trunk, classes, batch, rows, coupling, steps } => {
-            let (trunk, classes) = (sizes("--trunk", trunk)?, sizes("--classes", classes)?);
-            if classes.is_empty() || classes.iter().any(|c| *c < 2) {
-                return Err(Fault::new(Exit::Usage, "--classes: at least one head, at least two classes each")
-                    .hint("--classes 10,10")
-                    .into());
-            }
-            let coupling = (coupling != "none").then(|| coupling.clone());
-            if let Some(kind) = coupling.as_deref().filter(|kind| !COUPLING_KINDS.contains(kind)) {
-                let fault = Fault::new(Exit::Usage, format!("--coupling {kind}: unknown kind"));
-                return Err(fault.hint(format!("one of none, {}", COUPLING_KINDS.join(", "))).into());
-            }
-            let rows = (*rows).max(*batch);
-            let shape = StepShape { inputs: *inputs, trunk, classes, batch: *batch, rows, coupling, steps: *steps };
-            let machine = Machine::open(&common.wish())?;
-            console.machine(&machine);
-            step(&shape, machine, console)
-        }
+        What::Step(args) => run_step(args, common, console),
         What::Gemm { m, n, k } => {
             let gpu = Gpu::open(&common.wish())?;
             let report = bench::gemm(*m, *n, *k, &gpu)?;
@@ -104,6 +99,40 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
             console.result(&format!("{} ({}): {m}×{n}×{k}\n{lines}", report.adapter, report.driver))
         }
     }
+}
+
+fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
+    let wanted = args.sweep.as_deref().map(sweep::wanted).transpose()?;
+    let shape = shape(args)?;
+    match &wanted {
+        Some(wanted) => sweep::check(wanted, args, &shape)?,
+        None if args.svg.is_some() => {
+            return Err(Fault::new(Exit::Usage, "--svg draws a sweep, and there is none").hint("add --sweep batch=32..512").into());
+        }
+        None => {}
+    }
+    args.svg.as_deref().map(sweep::check_svg).transpose()?;
+    let machine = Machine::open(&common.wish())?;
+    console.machine(&machine);
+    match wanted {
+        Some(wanted) => sweep::run(&wanted, &shape, args.svg.as_deref(), &machine, console),
+        None => step(&StepShape { rows: shape.rows.max(shape.batch), ..shape }, machine, console),
+    }
+}
+
+fn shape(args: &StepArgs) -> Result<StepShape> {
+    let (trunk, classes) = (sizes("--trunk", &args.trunk)?, sizes("--classes", &args.classes)?);
+    if classes.is_empty() || classes.iter().any(|c| *c < 2) {
+        let fault = Fault::new(Exit::Usage, "--classes: at least one head, at least two classes each");
+        return Err(fault.hint("--classes 10,10").into());
+    }
+    let coupling = (args.coupling != "none").then(|| args.coupling.clone());
+    if let Some(kind) = coupling.as_deref().filter(|kind| !COUPLING_KINDS.contains(kind)) {
+        let fault = Fault::new(Exit::Usage, format!("--coupling {kind}: unknown kind"));
+        return Err(fault.hint(format!("one of none, {}", COUPLING_KINDS.join(", "))).into());
+    }
+    let (batch, rows) = (args.batch.unwrap_or(128), args.rows);
+    Ok(StepShape { inputs: args.inputs, trunk, classes, batch, rows, coupling, steps: args.steps })
 }
 
 fn step(shape: &StepShape, machine: Machine, console: &Console) -> Result<()> {

@@ -5,6 +5,7 @@ mod console;
 mod look;
 mod model;
 mod signals;
+mod sweep;
 mod train;
 
 use std::path::PathBuf;

@@ -134,6 +134,12 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     })
 }
 
+/// Fails where a machine has no room for the network of a shape, whatever the rows; computes nothing.
+pub fn check(shape: &StepShape, machine: &Machine) -> Result<()> {
+    let one_row = StepShape { rows: 1, batch: 1, ..shape.clone() };
+    synthetic_plan(&one_row)?.build(&machine.tuning()).map(drop)
+}
+
 fn names(machine: &Machine) -> (String, String) {
     match machine {
         Machine::Device(gpu) => (gpu.entry.name.clone(), gpu.entry.driver.clone()),

@@ -9,7 +9,7 @@ use crate::reference::Reference;
 use crate::schedule::{Engine, Program};
 
 /// A device, or the reference.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Machine {
     /// An open adapter.
     Device(Box<Gpu>),

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod bench;
+pub mod chart;
 pub mod data;
 pub mod directory;
 pub mod doctor;
@@ -10,4 +11,5 @@ pub mod learning_rate;
 pub mod machine;
 pub mod point;
 pub mod predict;
+pub mod sweep;
 pub mod train;

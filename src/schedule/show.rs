@@ -70,7 +70,7 @@ pub fn memory(program: &Program) -> String {
 }
 
 /// Lines of cells as text, in columns as wide as their widest cell, set to the right where `right` says so.
-fn aligned<const N: usize>(lines: Vec<[String; N]>, right: [bool; N]) -> String {
+pub fn aligned<const N: usize>(lines: Vec<[String; N]>, right: [bool; N]) -> String {
     let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut out = String::new();

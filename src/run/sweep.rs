@@ -1,0 +1,139 @@
+//! Measures a training step for growing batches, trunks or numbers of heads, and what one more row, unit or head costs.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::bench::{self, StepReport, StepShape};
+use super::machine::Machine;
+
+/// What grows along a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    /// Rows of a step.
+    Batch,
+    /// Width of every trunk layer; the shape says how many there are.
+    Trunk,
+    /// Heads, each with as many classes as the first of the shape.
+    Heads,
+}
+
+impl Axis {
+    /// All of them.
+    pub const ALL: [Axis; 3] = [Axis::Batch, Axis::Trunk, Axis::Heads];
+
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Axis::Batch => "batch",
+            Axis::Trunk => "trunk",
+            Axis::Heads => "heads",
+        }
+    }
+
+    /// What a value counts, for one.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Axis::Batch => "row",
+            Axis::Trunk => "unit of width",
+            Axis::Heads => "head",
+        }
+    }
+
+    /// What the values are, in words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Axis::Batch => "batch, rows of a step",
+            Axis::Trunk => "trunk, units of each layer",
+            Axis::Heads => "number of heads",
+        }
+    }
+
+    /// The shape at one value of a sweep; all have one data set, of at least the largest batch.
+    fn shape(self, base: &StepShape, values: &[usize], value: usize) -> StepShape {
+        let mut shape = base.clone();
+        match self {
+            Axis::Batch => shape.batch = value,
+            Axis::Trunk => shape.trunk.fill(value),
+            Axis::Heads => shape.classes = vec![base.classes[0]; value],
+        }
+        let batches = if self == Axis::Batch { values } else { &[base.batch] };
+        shape.rows = batches.iter().copied().fold(base.rows, usize::max);
+        shape
+    }
+}
+
+/// A step measured at one value of the axis.
+#[derive(Clone, Debug, Serialize)]
+pub struct Point {
+    /// Rows, units or heads.
+    pub value: usize,
+    /// The measurement.
+    #[serde(flatten)]
+    pub report: StepReport,
+}
+
+impl Point {
+    /// The value and the median of a step in milliseconds.
+    pub fn median(&self) -> [f64; 2] {
+        [self.value as f64, self.report.ms_per_step.median]
+    }
+}
+
+/// The straight line through the points of a sweep with the smallest sum of squared distances, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Marginal {
+    /// Milliseconds for one more row, unit or head.
+    pub ms_per_unit: f64,
+    /// Milliseconds where the line meets a value of 0.
+    pub intercept_ms: f64,
+}
+
+impl Marginal {
+    /// The line for at least two points (value, milliseconds) with different values.
+    pub fn of(points: &[[f64; 2]]) -> Marginal {
+        let mean = |i: usize| points.iter().map(|p| p[i]).sum::<f64>() / points.len() as f64;
+        let (x, y) = (mean(0), mean(1));
+        let covariance: f64 = points.iter().map(|p| (p[0] - x) * (p[1] - y)).sum();
+        let variance: f64 = points.iter().map(|p| (p[0] - x).powi(2)).sum();
+        let ms_per_unit = covariance / variance;
+        Marginal { ms_per_unit, intercept_ms: y - ms_per_unit * x }
+    }
+}
+
+/// What `bench step --sweep` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sweep {
+    /// What grows.
+    pub axis: Axis,
+    /// By ascending value.
+    pub points: Vec<Point>,
+    /// Over the medians of all points.
+    pub marginal: Marginal,
+}
+
+impl Sweep {
+    /// Milliseconds for one more row, unit or head between each point and the one before; one fewer than there are points.
+    pub fn neighbours(&self) -> Vec<f64> {
+        let pairs = self.points.windows(2).map(|pair| [pair[0].median(), pair[1].median()]);
+        pairs.map(|pair| Marginal::of(&pair).ms_per_unit).collect()
+    }
+}
+
+/// Measures a step at each of at least two ascending values, and tells of each point. All networks are checked before the first.
+pub fn sweep(base: &StepShape, axis: Axis, values: &[usize], machine: &Machine, mut tell: impl FnMut(&Point)) -> Result<Sweep> {
+    let shapes: Vec<StepShape> = values.iter().map(|value| axis.shape(base, values, *value)).collect();
+    let place = |value: &usize| format!("{}={value}", axis.name());
+    for (value, shape) in values.iter().zip(&shapes) {
+        bench::check(shape, machine).with_context(|| place(value))?;
+    }
+    let mut points = Vec::new();
+    for (value, shape) in values.iter().zip(&shapes) {
+        let report = bench::step(shape, machine.clone()).with_context(|| place(value))?;
+        let point = Point { value: *value, report };
+        tell(&point);
+        points.push(point);
+    }
+    let marginal = Marginal::of(&points.iter().map(Point::median).collect::<Vec<_>>());
+    Ok(Sweep { axis, points, marginal })
+}
