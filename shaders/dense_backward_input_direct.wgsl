@@ -56,6 +56,10 @@ fn destination_of(tile: u32) -> u32 {
 const ROWS = 16u;
 const COLUMNS = 32u;
 
+// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+override LOOPS: u32 = 15u;
+override STORES: u32 = 3u;
+
 @compute @workgroup_size(8)
 fn dense_backward_input_direct(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -86,7 +90,7 @@ fn dense_backward_input_direct(
     for (var s = 0u; s < destination.sources; s++) {
     let layer = dense_at(layers, destination.first_source + s);
     let is_hidden = layer.delta_arena != LOGITS;
-    if (is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u) {
+    if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
         let a0 = four(next_delta, layer.delta + r0 * layer.outputs + base);
         let a1 = four(next_delta, layer.delta + r1 * layer.outputs + base);
@@ -111,7 +115,7 @@ fn dense_backward_input_direct(
         s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
         s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
     }
-    } else if (is_hidden) {
+    } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (is_hidden))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
         let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
         let a0 = select(vec4<f32>(), any_four(next_delta, layer.delta + r0 * layer.outputs + base), is_step);
@@ -137,7 +141,7 @@ fn dense_backward_input_direct(
         s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
         s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
     }
-    } else if ((layer.inputs & 3u) == 0u) {
+    } else if ((LOOPS & 4u) != 0u && (LOOPS == 4u || ((layer.inputs & 3u) == 0u))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
         let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
         let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r0 * layer.outputs + base), is_step);
@@ -163,7 +167,7 @@ fn dense_backward_input_direct(
         s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
         s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
     }
-    } else {
+    } else if ((LOOPS & 8u) != 0u && (LOOPS == 8u || (true))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
         let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
         let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r0 * layer.outputs + base), is_step);
@@ -194,7 +198,7 @@ fn dense_backward_input_direct(
     let rows = min(ROWS, params.rows - row_tile);
     let first = destination.delta + row_tile * destination.width + column;
     let first_slope = destination.slope + row_tile * destination.width + column;
-    if (((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
+    if ((STORES & 1u) != 0u && ((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
         let is_inside = column < destination.width;
         if (is_inside && 0u < rows) {
             delta[(first + 0u * destination.width) >> 2u] = s0 * four(slope, first_slope + 0u * destination.width);
@@ -244,7 +248,7 @@ fn dense_backward_input_direct(
         if (is_inside && 15u < rows) {
             delta[(first + 15u * destination.width) >> 2u] = s15 * four(slope, first_slope + 15u * destination.width);
         }
-    } else {
+    } else if ((STORES & 2u) != 0u) {
         var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15);
         for (var i = 0u; i < 4u * rows; i++) {
             let place = (i >> 2u) * destination.width + (i & 3u);

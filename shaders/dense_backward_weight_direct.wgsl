@@ -56,6 +56,10 @@ fn store(place: u32, sum: f32) -> bool {
 const ROWS = 16u;
 const COLUMNS = 32u;
 
+// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+override LOOPS: u32 = 63u;
+override STORES: u32 = 3u;
+
 @compute @workgroup_size(8)
 fn dense_backward_weight_direct(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -105,7 +109,7 @@ fn dense_backward_weight_direct(
     var t13 = 0.0;
     var t14 = 0.0;
     var t15 = 0.0;
-    if (layer.delta_arena == 0u && are_aligned) {
+    if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (layer.delta_arena == 0u && are_aligned))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 4u;
         let a0 = select(vec4<f32>(), four(even_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
@@ -148,7 +152,7 @@ fn dense_backward_weight_direct(
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
         t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    } else if (layer.delta_arena == 1u && are_aligned) {
+    } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (layer.delta_arena == 1u && are_aligned))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 4u;
         let a0 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
@@ -191,7 +195,7 @@ fn dense_backward_weight_direct(
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
         t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    } else if (layer.delta_arena == 0u) {
+    } else if ((LOOPS & 4u) != 0u && (LOOPS == 4u || (layer.delta_arena == 0u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 4u;
         let a0 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
@@ -234,7 +238,7 @@ fn dense_backward_weight_direct(
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
         t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    } else if (layer.delta_arena == 1u) {
+    } else if ((LOOPS & 8u) != 0u && (LOOPS == 8u || (layer.delta_arena == 1u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 4u;
         let a0 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
@@ -277,7 +281,7 @@ fn dense_backward_weight_direct(
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
         t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    } else if (layer.x_odd == 1u) {
+    } else if ((LOOPS & 16u) != 0u && (LOOPS == 16u || (layer.x_odd == 1u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 4u;
         let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
@@ -320,7 +324,7 @@ fn dense_backward_weight_direct(
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
         t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
     }
-    } else {
+    } else if ((LOOPS & 32u) != 0u && (LOOPS == 32u || (true))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 4u;
         let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
@@ -367,7 +371,7 @@ fn dense_backward_weight_direct(
     let rows = min(ROWS, layer.outputs - row_tile);
     let first = layer.weight + row_tile * layer.inputs + column;
     var fine = true;
-    if (params.accumulate == 0u && (layer.inputs & 3u) == 0u) {
+    if ((STORES & 1u) != 0u && params.accumulate == 0u && (layer.inputs & 3u) == 0u) {
         let is_inside = column < layer.inputs;
         var exponents = vec4<u32>();
         if (is_inside && 0u < rows) {
@@ -435,7 +439,7 @@ fn dense_backward_weight_direct(
             exponents = max(exponents, bitcast<vec4<u32>>(s15) & vec4(0x7f800000u));
         }
         fine = !is_unfinite(exponents);
-    } else {
+    } else if ((STORES & 2u) != 0u) {
         var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15);
         for (var i = 0u; i < 4u * rows; i++) {
             if (column + (i & 3u) < layer.inputs) {

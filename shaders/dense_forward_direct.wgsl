@@ -54,6 +54,10 @@ fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
 const ROWS = 16u;
 const COLUMNS = 32u;
 
+// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+override LOOPS: u32 = 3u;
+override STORES: u32 = 7u;
+
 @compute @workgroup_size(8)
 fn dense_forward_direct(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -85,7 +89,7 @@ fn dense_forward_direct(
     var s13 = vec4<f32>();
     var s14 = vec4<f32>();
     var s15 = vec4<f32>();
-    if (((layer.inputs | layer.x) & 3u) == 0u) {
+    if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (((layer.inputs | layer.x) & 3u) == 0u))) {
     for (var base = 0u; base < layer.inputs; base += 4u) {
         let a0 = four(x, layer.x + r0 * layer.inputs + base);
         let a1 = four(x, layer.x + r1 * layer.inputs + base);
@@ -114,7 +118,7 @@ fn dense_forward_direct(
         s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
         s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
     }
-    } else {
+    } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (true))) {
     for (var base = 0u; base < layer.inputs; base += 4u) {
         let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.inputs);
         let a0 = select(vec4<f32>(), any_four(x, layer.x + r0 * layer.inputs + base), is_step);
@@ -193,14 +197,14 @@ fn dense_forward_direct(
     let rows = min(ROWS, params.rows - row_tile);
     let first = layer.y + row_tile * layer.outputs + column;
     let first_slope = layer.slope + row_tile * layer.outputs + column;
-    if (layer.slope == NONE) {
+    if ((STORES & 1u) != 0u && layer.slope == NONE) {
         for (var i = 0u; i < 4u * rows; i++) {
             if (column + (i & 3u) < layer.outputs) {
                 let place = first + (i >> 2u) * layer.outputs + (i & 3u);
                 y[place >> 2u][place & 3u] = sums[i >> 2u][i & 3u];
             }
         }
-    } else if (((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+    } else if ((STORES & 2u) != 0u && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
         for (var r = 0u; r < rows; r++) {
             let z = sums[r];
             let a = respond(layer, row_tile + r, column, z.x);
@@ -212,7 +216,7 @@ fn dense_forward_direct(
                 y[(first_slope + r * layer.outputs) >> 2u] = vec4(a.y, b.y, c.y, d.y);
             }
         }
-    } else {
+    } else if ((STORES & 4u) != 0u) {
         for (var i = 0u; i < 4u * rows; i++) {
             let r = i >> 2u;
             let c = i & 3u;

@@ -20,7 +20,7 @@ enum Four {
 }
 use Four::{Across, Steps};
 
-/// A loop over the inner steps: which mirrors the row and the column operand are fetched from, and whether four numbers begin at
+/// A loop over the inner steps, for layers of which `condition` holds: which mirrors the row and the column operand are fetched from, and whether four numbers begin at
 /// multiples of four.
 struct Inner {
     condition: &'static str,
@@ -48,7 +48,7 @@ struct Direct {
     fours: [Four; 2],
     /// Place of the row operand at row `{r}` and step `{k}`; of the column operand at step `{k}` and column `{c}`.
     places: [&'static str; 2],
-    /// The loops, the last one without a condition.
+    /// The loops, in the order of the bits of LOOPS.
     inner: &'static [Inner],
     /// Whether the row operand is summed over the inner steps as well, for the bias.
     sums_rows: bool,
@@ -110,7 +110,7 @@ fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     places: ["layer.x + {r} * layer.inputs + {k}", "layer.weight + {c} * layer.inputs + {k}"],
     inner: &[
         Inner { condition: "((layer.inputs | layer.x) & 3u) == 0u", rows: ("x", true), columns: ("parameters", true) },
-        Inner { condition: "", rows: ("x", false), columns: ("parameters", false) },
+        Inner { condition: "true", rows: ("x", false), columns: ("parameters", false) },
     ],
     sums_rows: false,
     tail: "    let bias = vec4(
@@ -131,14 +131,14 @@ END    if (is_unfinite(exponents)) {
     let rows = min(ROWS, params.rows - row_tile);
     let first = layer.y + row_tile * layer.outputs + column;
     let first_slope = layer.slope + row_tile * layer.outputs + column;
-    if (layer.slope == NONE) {
+    if ((STORES & 1u) != 0u && layer.slope == NONE) {
         for (var i = 0u; i < 4u * rows; i++) {
             if (column + (i & 3u) < layer.outputs) {
                 let place = first + (i >> 2u) * layer.outputs + (i & 3u);
                 y[place >> 2u][place & 3u] = sums[i >> 2u][i & 3u];
             }
         }
-    } else if (((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+    } else if ((STORES & 2u) != 0u && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
         for (var r = 0u; r < rows; r++) {
             let z = sums[r];
             let a = respond(layer, row_tile + r, column, z.x);
@@ -150,7 +150,7 @@ END    if (is_unfinite(exponents)) {
                 y[(first_slope + r * layer.outputs) >> 2u] = vec4(a.y, b.y, c.y, d.y);
             }
         }
-    } else {
+    } else if ((STORES & 4u) != 0u) {
         for (var i = 0u; i < 4u * rows; i++) {
             let r = i >> 2u;
             let c = i & 3u;
@@ -229,18 +229,18 @@ fn destination_of(tile: u32) -> u32 {
         Inner { condition: "is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u", rows: ("next_delta", true), columns: ("parameters", true) },
         Inner { condition: "is_hidden", rows: ("next_delta", false), columns: ("parameters", false) },
         Inner { condition: "(layer.inputs & 3u) == 0u", rows: ("logits_delta", false), columns: ("parameters", true) },
-        Inner { condition: "", rows: ("logits_delta", false), columns: ("parameters", false) },
+        Inner { condition: "true", rows: ("logits_delta", false), columns: ("parameters", false) },
     ],
     sums_rows: false,
     tail: "    let rows = min(ROWS, params.rows - row_tile);
     let first = destination.delta + row_tile * destination.width + column;
     let first_slope = destination.slope + row_tile * destination.width + column;
-    if (((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
+    if ((STORES & 1u) != 0u && ((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
         let is_inside = column < destination.width;
 EACH        if (is_inside && {r}u < rows) {
             delta[(first + {r}u * destination.width) >> 2u] = s{r} * four(slope, first_slope + {r}u * destination.width);
         }
-END    } else {
+END    } else if ((STORES & 2u) != 0u) {
         var sums = ALL;
         for (var i = 0u; i < 4u * rows; i++) {
             let place = (i >> 2u) * destination.width + (i & 3u);
@@ -318,13 +318,13 @@ fn store(place: u32, sum: f32) -> bool {
         Inner { condition: "layer.delta_arena == 0u", rows: ("even_delta", false), columns: ("odd", false) },
         Inner { condition: "layer.delta_arena == 1u", rows: ("odd_delta", false), columns: ("even", false) },
         Inner { condition: "layer.x_odd == 1u", rows: ("logits_delta", false), columns: ("odd", false) },
-        Inner { condition: "", rows: ("logits_delta", false), columns: ("even", false) },
+        Inner { condition: "true", rows: ("logits_delta", false), columns: ("even", false) },
     ],
     sums_rows: true,
     tail: "    let rows = min(ROWS, layer.outputs - row_tile);
     let first = layer.weight + row_tile * layer.inputs + column;
     var fine = true;
-    if (params.accumulate == 0u && (layer.inputs & 3u) == 0u) {
+    if ((STORES & 1u) != 0u && params.accumulate == 0u && (layer.inputs & 3u) == 0u) {
         let is_inside = column < layer.inputs;
         var exponents = vec4<u32>();
 EACH        if (is_inside && {r}u < rows) {
@@ -332,7 +332,7 @@ EACH        if (is_inside && {r}u < rows) {
             exponents = max(exponents, bitcast<vec4<u32>>(s{r}) & vec4(0x7f800000u));
         }
 END        fine = !is_unfinite(exponents);
-    } else {
+    } else if ((STORES & 2u) != 0u) {
         var sums = ALL;
         for (var i = 0u; i < 4u * rows; i++) {
             if (column + (i & 3u) < layer.inputs) {
@@ -385,6 +385,10 @@ fn generate(d: &Direct) -> String {
 const ROWS = {}u;
 const COLUMNS = 32u;
 
+// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+override LOOPS: u32 = {}u;
+override STORES: u32 = {}u;
+
 @compute @workgroup_size(8)
 fn {}(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -396,6 +400,8 @@ fn {}(
         params(d.kernel),
         d.head,
         d.rows,
+        (1 << d.inner.len()) - 1,
+        (1 << d.tail.matches("STORES &").count()) - 1,
         d.name,
         d.frame
     );
@@ -418,9 +424,9 @@ fn body(out: &mut String, d: &Direct) {
     }
     out.push_str(d.around[0]);
     for (i, inner) in d.inner.iter().enumerate() {
-        let otherwise = if i > 0 { "} else " } else { "" };
-        let condition = if inner.condition.is_empty() { String::new() } else { format!("if ({}) ", inner.condition) };
-        line(out, &format!("    {otherwise}{condition}{{"));
+        let bit = 1 << i;
+        let condition = format!("if ((LOOPS & {bit}u) != 0u && (LOOPS == {bit}u || ({}))) ", inner.condition);
+        line(out, &format!("    {}{condition}{{", if i > 0 { "} else " } else { "" }));
         steps(out, d, inner);
     }
     out.push_str("    }\n");

@@ -40,8 +40,11 @@ pub(super) fn pipeline(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<A
 
 /// Compiles the kernel of a dispatch from `source` (its file with the prelude, or a mutant of it).
 fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
-    let (kernel, constants) = (dispatch.kernel, dispatch.constants.clone());
+    let kernel = dispatch.kernel;
     let signature = Signature::of_source(kernel, source)?;
+    // What a kernel does not declare is for the one in its place.
+    let declared = |name: &str| signature.overrides.iter().any(|o| o == name);
+    let constants: Vec<_> = dispatch.constants.iter().filter(|(name, _)| declared(name)).copied().collect();
     let entries: Vec<_> = signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
     gpu.scoped(&format!("kernel {}", kernel.name), 0, |device| {
         let label = Some(kernel.name);
@@ -60,7 +63,7 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
             compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
             cache: None,
         });
-        Pipeline { kernel, constants: constants.clone(), source: source.into(), signature, layout, pipeline }
+        Pipeline { kernel, constants: dispatch.constants.clone(), source: source.into(), signature, layout, pipeline }
     })
     .with_context(|| format!("shaders/{}.wgsl", kernel.name))
 }

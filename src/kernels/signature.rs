@@ -45,6 +45,8 @@ pub struct Signature {
     pub workgroup_size: [u32; 3],
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
+    /// Names of pipeline-overridable constants.
+    pub overrides: Vec<String>,
 }
 
 /// Parses and validates a module. The error is naga's own report with the kernel's file name and lines.
@@ -70,7 +72,8 @@ impl Signature {
         let entry = &module.entry_points[0];
         ensure!(entry.name == kernel.name, "{}: the entry point is called {}", kernel.name, entry.name);
         let uses = info.get_entry_point(0);
-        let mut signature = Signature { bindings: Vec::new(), workgroup_size: entry.workgroup_size, workgroup_bytes: 0 };
+        let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
+        let mut signature = Signature { bindings: Vec::new(), workgroup_size: entry.workgroup_size, workgroup_bytes: 0, overrides };
         for (handle, variable) in module.global_variables.iter() {
             if variable.space == AddressSpace::WorkGroup {
                 signature.workgroup_bytes += module.types[variable.ty].inner.size(module.to_ctx());

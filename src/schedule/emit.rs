@@ -76,6 +76,8 @@ impl Builder<'_> {
             .overwrites(slices(y, outputs.chain(slopes)))
             .constant("ACTIVATION", f64::from(group.activation))
             .constant("DROPOUT", f64::from(u8::from(training && layers.iter().any(|d| d.dropout_threshold > 0))))
+            .constant("LOOPS", f64::from(layers.iter().fold(0, |bits, d| bits | if fours(&[d.inputs, d.x]) { 1 } else { 2 })))
+            .constant("STORES", f64::from(layers.iter().fold(0, |bits, d| bits | stores_forward(d))))
             .flop(layers.iter().map(|d| product(d, rows)).sum())
     }
 
@@ -113,6 +115,8 @@ impl Builder<'_> {
             .reads(slices(b.logits_delta, deltas(true)))
             .reads(slices(b.activations[here], slopes))
             .overwrites(slices(b.deltas[here], targets))
+            .constant("LOOPS", f64::from(sources().fold(0, |bits, d| bits | loop_backward_input(d))))
+            .constant("STORES", f64::from(destinations.iter().fold(0, |b, d| b | if fours(&[d.width, d.delta, d.slope]) { 1 } else { 2 })))
             .flop(sources().map(|d| product(d, rows)).sum())
     }
 
@@ -129,11 +133,14 @@ impl Builder<'_> {
         let slice = |buffer, first: u32, len: u32| Slice { buffer, first: first as usize, len: rows * len as usize };
         let read = |d: &Dense| [slice(b.activations[d.x_odd as usize], d.x, d.inputs), slice(arena(d), d.delta, d.outputs)];
         let gradients = plan.layers.iter().flat_map(|d| [self.scene.weights(d), self.scene.bias(d)]);
+        let stores = |d: &Dense| if chunk.index == 0 && fours(&[d.inputs]) { 1 } else { 2 };
         Dispatch::new(self.scene.tuning.backward_weight.kernel, "all layers", parameters, folded(plan.weight_tiles as u32))
             .bind([("layers", b.layers), ("even", b.activations[0]), ("odd", b.activations[1]), ("even_delta", b.deltas[0])])
             .bind([("odd_delta", b.deltas[1]), ("logits_delta", b.logits_delta), ("gradients", b.gradients), ("flags", b.flags)])
             .reads(plan.layers.iter().flat_map(read))
             .effect(gradient_effect(chunk.index), slices(b.gradients, gradients))
+            .constant("LOOPS", f64::from(plan.layers.iter().fold(0, |bits, d| bits | loop_backward_weight(d))))
+            .constant("STORES", f64::from(plan.layers.iter().fold(0, |bits, d| bits | stores(d))))
             .flop(plan.layers.iter().map(|d| product(d, rows)).sum())
     }
 
@@ -223,4 +230,36 @@ impl Builder<'_> {
 
 fn product(dense: &Dense, rows: usize) -> u64 {
     2 * rows as u64 * u64::from(dense.inputs) * u64::from(dense.outputs)
+}
+
+// Which of the loops and of the ways to store of the `*_direct` kernels a layer needs: the bits of their LOOPS and STORES.
+
+fn fours(sizes: &[u32]) -> bool {
+    sizes.iter().all(|s| s % 4 == 0)
+}
+
+fn stores_forward(d: &Dense) -> u32 {
+    match d.slope {
+        params::NONE => 1,
+        slope if fours(&[d.outputs, d.y, slope]) => 2,
+        _ => 4,
+    }
+}
+
+fn loop_backward_input(d: &Dense) -> u32 {
+    match (d.delta_arena == 2, fours(&[d.inputs]), fours(&[d.outputs, d.delta])) {
+        (false, true, true) => 1,
+        (false, _, _) => 2,
+        (true, true, _) => 4,
+        (true, false, _) => 8,
+    }
+}
+
+fn loop_backward_weight(d: &Dense) -> u32 {
+    let odd = |arena: u32| 1 << (arena % 2);
+    match (d.delta_arena, fours(&[d.inputs, d.x, d.outputs, d.delta])) {
+        (2, _) => if d.x_odd == 1 { 16 } else { 32 },
+        (arena, true) => odd(arena),
+        (arena, false) => 4 * odd(arena),
+    }
 }
