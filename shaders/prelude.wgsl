@@ -35,9 +35,9 @@ struct Dense {
     weight_tile: u32,        // tiles of the weight gradient's dispatch before this layer
     z_flag: u32,             // non-finite pre-activation
     gradient_flag: u32,      // non-finite gradient
+    task: u32,               // of output layers
     pad_0: u32,              // to whole vec4s
     pad_1: u32,
-    pad_2: u32,
 }
 
 // One task's output layer.

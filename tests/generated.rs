@@ -33,7 +33,7 @@ struct Direct {
     name: &'static str,
     /// Rows of the register tile, 16 or 32.
     rows: usize,
-    /// The kernel that it stands in for; its file gives `Params`.
+    /// The kernel that it stands in for; its file gives `Params`. Empty = none.
     kernel: &'static str,
     formula: &'static str,
     /// Bindings and functions.
@@ -226,7 +226,11 @@ fn destination_of(tile: u32) -> u32 {
     fours: [Steps, Across],
     places: ["layer.delta + {r} * layer.outputs + {k}", "layer.weight + {k} * layer.inputs + {c}"],
     inner: &[
-        Inner { condition: "is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u", rows: ("next_delta", true), columns: ("parameters", true) },
+        Inner {
+            condition: "is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u",
+            rows: ("next_delta", true),
+            columns: ("parameters", true),
+        },
         Inner { condition: "is_hidden", rows: ("next_delta", false), columns: ("parameters", false) },
         Inner { condition: "(layer.inputs & 3u) == 0u", rows: ("logits_delta", false), columns: ("parameters", true) },
         Inner { condition: "true", rows: ("logits_delta", false), columns: ("parameters", false) },
@@ -353,7 +357,112 @@ END        fine = !is_unfinite(exponents);
 ",
 };
 
-const DIRECT: &[Direct] = &[FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT];
+const HEADS: Direct = Direct {
+    name: "heads_cross_entropy",
+    kernel: "",
+    formula: "z = x · wᵀ + b,   loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − one_hot(label)) / rows, of heads of at most 32 classes",
+    head: "struct Params {
+    rows: u32,         // rows of the chunk
+    first_layer: u32,  // the group: layers [first_layer, first_layer + layers)
+    layers: u32,
+    tasks: u32,
+    loss: u32,         // partials [T, capacity] of losses
+    hits: u32,         // partials [T, capacity] of hits
+    capacity: u32,     // row capacity of the partials
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(3) var parameters: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var x: texture_storage_2d<rgba32float, read>;               // [rows, I]
+@group(0) @binding(5) var<storage, read> heads: array<Head>;                      // [T]
+@group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows, T]
+@group(0) @binding(7) var<storage, read_write> logits: array<f32>;                // [rows, C] a head
+@group(0) @binding(8) var<storage, read_write> logits_delta: array<f32>;          // [rows, C] a head
+@group(0) @binding(9) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(10) var<storage, read_write> flags: array<atomic<u32>>;
+
+const LOWEST = -3.4028234e38;
+
+// Whether one of the exponents is that of infinities and NaN.
+fn is_unfinite(exponents: vec4<u32>) -> bool {
+    return any(exponents == vec4(0x7f800000u));
+}
+
+fn largest(value: f32, lane: u32) -> f32 {
+    let four = max(value, subgroupShuffle(value, (lane + 4u) & 7u));
+    let two = max(four, subgroupShuffle(four, (lane + 2u) & 7u));
+    return max(two, subgroupShuffle(two, (lane + 1u) & 7u));
+}
+
+fn smallest(value: u32, lane: u32) -> u32 {
+    let four = min(value, subgroupShuffle(value, (lane + 4u) & 7u));
+    let two = min(four, subgroupShuffle(four, (lane + 2u) & 7u));
+    return min(two, subgroupShuffle(two, (lane + 1u) & 7u));
+}
+
+// Class by class in ascending order.
+fn sum_of(e: vec4<f32>) -> f32 {
+    var sum = 0.0;
+SUMS    return sum;
+}
+",
+    frame: "    let layer = dense_at(layers, params.first_layer + group.x);
+    let row_tile = group.y * ROWS;
+    let column_tile = 0u;
+    let task = layer.task;
+    let weight = heads[task].weight;
+    let label_low = labels[min(row_tile + lane, params.rows - 1u) * params.tasks + task];
+    let label_high = labels[min(row_tile + 8u + lane, params.rows - 1u) * params.tasks + task];
+",
+    tail: "    let bias = vec4(
+        one(parameters, layer.bias + c0),
+        one(parameters, layer.bias + c1),
+        one(parameters, layer.bias + c2),
+        one(parameters, layer.bias + c3),
+    );
+    // Rows and columns beyond the end repeat the last ones, so that testing them does no harm.
+    var exponents = vec4<u32>();
+EACH    s{r} += bias;
+    exponents = max(exponents, bitcast<vec4<u32>>(s{r}) & vec4(0x7f800000u));
+END    if (is_unfinite(exponents)) {
+        atomicMin(&flags[0], step.number);
+        atomicMin(&flags[layer.z_flag], step.number);
+    }
+    var sums = ALL;
+    let columns = vec4(column) + vec4(0u, 1u, 2u, 3u);
+    let is_class = columns < vec4(layer.outputs);
+    let count = min(layer.outputs - min(column, layer.outputs), 4u);
+    for (var r = 0u; r < min(ROWS, params.rows - row_tile); r++) {
+        let row = row_tile + r;
+        let label = subgroupShuffle(select(label_low, label_high, r >= 8u), r & 7u);
+        let z = select(vec4(LOWEST), sums[r], is_class);
+        let peak = largest(max(max(z.x, z.y), max(z.z, z.w)), lane);
+        let peaks = select(vec4(NONE), columns, z == vec4(peak));
+        let best = smallest(min(min(peaks.x, peaks.y), min(peaks.z, peaks.w)), lane);
+        let powers = vec4(exponential(z.x - peak), exponential(z.y - peak), exponential(z.z - peak), exponential(z.w - peak));
+        let others = sum_of(select(vec4<f32>(), powers, is_class & (columns != vec4(best))));
+        let labelled = label < layer.outputs;
+        let scale = select(0.0, weight * step.inverse_rows, labelled);
+        let share = scale / (1.0 + others);
+        let delta = share * powers - select(vec4<f32>(), vec4(scale), columns == vec4(label));
+        let first = layer.y + row * layer.outputs + column;
+        for (var c = 0u; c < count; c++) {
+            logits[first + c] = z[c];
+            logits_delta[first + c] = delta[c];
+        }
+        let chosen = subgroupShuffle(z[label & 3u], (label >> 2u) & 7u);
+        if (lane == 0u) {
+            partials[params.loss + task * params.capacity + row] = select(0.0, logarithm_1p(others) + (peak - chosen), labelled);
+            partials[params.hits + task * params.capacity + row] = select(0.0, 1.0, label == best);
+        }
+    }
+",
+    ..FORWARD
+};
+
+const DIRECT: &[Direct] = &[FORWARD, HEADS, BACKWARD_INPUT, BACKWARD_WEIGHT];
 
 fn shader(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("shaders").join(format!("{name}.wgsl"))
@@ -365,6 +474,9 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
 
 /// `Params` of the kernel that is stood in for.
 fn params(kernel: &str) -> String {
+    if kernel.is_empty() {
+        return String::new();
+    }
     let text = std::fs::read_to_string(shader(kernel)).expect("the tiled kernel");
     let begin = text.find("struct Params").expect("Params");
     text[begin..begin + text[begin..].find("\n}\n").expect("its end") + 3].to_string()
@@ -372,10 +484,11 @@ fn params(kernel: &str) -> String {
 
 fn generate(d: &Direct) -> String {
     let groups = if d.sums_rows { "    @builtin(num_workgroups) groups: vec3<u32>,\n" } else { "" };
+    let stores = d.tail.matches("STORES &").count();
     let mut out = format!(
         "// {}
 //
-// For software adapters, in place of `{}.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
+// For software adapters{}: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
 // workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
 // its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
 // Written by tests/generated.rs.
@@ -385,10 +498,9 @@ fn generate(d: &Direct) -> String {
 const ROWS = {}u;
 const COLUMNS = 32u;
 
-// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+// What the layers of the dispatch need, one bit a loop{}: code that is masked out costs time all the same.
 override LOOPS: u32 = {}u;
-override STORES: u32 = {}u;
-
+{}
 @compute @workgroup_size(8)
 fn {}(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -396,17 +508,19 @@ fn {}(
 ) {{
 {}",
         d.formula,
-        d.kernel,
+        if d.kernel.is_empty() { String::new() } else { format!(", in place of `{}.wgsl`", d.kernel) },
         params(d.kernel),
         d.head,
         d.rows,
+        if stores > 0 { " and one bit a way to store" } else { "" },
         (1 << d.inner.len()) - 1,
-        (1 << d.tail.matches("STORES &").count()) - 1,
+        if stores > 0 { format!("override STORES: u32 = {}u;\n", (1 << stores) - 1) } else { String::new() },
         d.name,
         d.frame
     );
     body(&mut out, d);
-    out + "}\n"
+    let adds = |lane: usize| XYZW.map(|c| format!("    sum += subgroupShuffle(e.{c}, {lane}u);\n")).concat();
+    out.replace("SUMS", &(0..8).map(adds).collect::<String>()) + "}\n"
 }
 
 fn body(out: &mut String, d: &Direct) {

@@ -452,7 +452,7 @@ static GREEDY: Kernel = Kernel {
     params: &[],
     bound: 1.0,
     twin: "greedy",
-    subgroups: false,
+    direct: false,
 };
 
 static UNREADABLE: Kernel = Kernel { name: "unreadable", source: "fn unreadable() { let x = ; }", params: &[], ..GREEDY };

@@ -40,6 +40,11 @@ fn rows(elements: Range<usize>) -> Range<u32> {
     (elements.start / MIRROR_ROW) as u32..elements.end.div_ceil(MIRROR_ROW) as u32
 }
 
+/// Rows of a mirror: an odd number, never one. Mesa's software driver compiles a kernel anew for textures whose height is a power of two.
+fn height(elements: usize) -> u32 {
+    (rows(0..elements).end | 1).max(3)
+}
+
 fn hull(a: &Range<u32>, b: &Range<u32>) -> Range<u32> {
     if a.is_empty() {
         return b.clone();
@@ -52,7 +57,7 @@ impl Mirrors {
         let mut mirrors = Vec::new();
         for (spec, access) in program.buffers.iter().zip(program.mirrors()?) {
             let made = access.map(|access| {
-                let size = wgpu::Extent3d { width: MIRROR_WIDTH, height: rows(0..spec.len).end, depth_or_array_layers: 1 };
+                let size = wgpu::Extent3d { width: MIRROR_WIDTH, height: height(spec.len), depth_or_array_layers: 1 };
                 let descriptor = wgpu::TextureDescriptor {
                     label: Some(&spec.name),
                     size,
@@ -63,7 +68,7 @@ impl Mirrors {
                     usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
                     view_formats: &[],
                 };
-                let bytes = 4 * spec.len.next_multiple_of(MIRROR_ROW) as u64;
+                let bytes = 4 * MIRROR_ROW as u64 * u64::from(height(spec.len));
                 let texture = gpu.scoped(&format!("mirror of {}", spec.name), bytes, |device| device.create_texture(&descriptor))?;
                 let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
                 anyhow::Ok(Mirror { texture, view, stale: rows(0..spec.len) })

@@ -37,7 +37,7 @@ const MIRROR: &str = include_str!("../../shaders/mirror.wgsl");
 pub const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 macro_rules! registry {
-    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)?;)*) => {
+    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)? $(=> $direct:ident)?;)*) => {
         $(#[doc = concat!("`shaders/", stringify!($name), ".wgsl`")] #[allow(non_upper_case_globals)]
         pub static $name: Kernel = Kernel {
             name: stringify!($name),
@@ -45,7 +45,7 @@ macro_rules! registry {
             params: params::$params::FIELDS,
             bound: $bound,
             twin: [$(stringify!($twin),)? stringify!($name)][0],
-            direct: [$(!stringify!($twin).is_empty(),)? false][0],
+            direct: [$(!stringify!($twin).is_empty(),)? $(!stringify!($direct).is_empty(),)? false][0],
         };)*
 
         /// All kernels.
@@ -65,6 +65,7 @@ registry! {
     dense_forward_direct, DenseForward, 8.0, in_place_of dense_forward;
     dense_backward_input_direct, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
     dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
+    heads_cross_entropy, HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
     gather_rows_direct, GatherRows, 1.0, in_place_of gather_rows;
     softmax_cross_entropy, SoftmaxCrossEntropy, 8.0; // exp, log, one division
     soft_sharing, SoftSharing, 4.0;

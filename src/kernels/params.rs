@@ -33,7 +33,7 @@ words! {
     /// One dense layer; padded to whole vec4s, as mirrors are read.
     "Dense" Dense { inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32, delta: u32,
         delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
-        weight_tile: u32, z_flag: u32, gradient_flag: u32, pad_0: u32, pad_1: u32, pad_2: u32 }
+        weight_tile: u32, z_flag: u32, gradient_flag: u32, task: u32, pad_0: u32, pad_1: u32 }
     /// One task's output layer.
     "Head" Head { classes: u32, logits: u32, weight: f32 }
     /// An activation whose gradient is wanted; padded likewise.
@@ -54,6 +54,8 @@ words! {
     "Params" DenseBackwardInput { rows: u32, first_destination: u32, destinations: u32 }
     /// Parameters of `dense_backward_weight`.
     "Params" DenseBackwardWeight { rows: u32, first_layer: u32, layers: u32, tiles: u32, accumulate: u32 }
+    /// Parameters of `heads_cross_entropy`.
+    "Params" HeadsCrossEntropy { rows: u32, first_layer: u32, layers: u32, tasks: u32, loss: u32, hits: u32, capacity: u32 }
     /// Parameters of `softmax_cross_entropy`.
     "Params" SoftmaxCrossEntropy { rows: u32, tasks: u32, loss: u32, hits: u32, capacity: u32 }
     /// Parameters of `soft_sharing`.

@@ -51,6 +51,8 @@ pub struct Tuning {
     pub backward_weight: Product,
     /// Whether other kernels too are those for software adapters.
     pub direct: bool,
+    /// Most classes of heads whose product and loss are one kernel, `heads_cross_entropy`; 0 = never.
+    pub fused_classes: usize,
     /// Most floating-point operations in one dispatch, so that none lasts above 200 ms.
     pub flop_per_dispatch: u64,
     /// Most bytes in one storage binding.
@@ -78,6 +80,7 @@ impl Tuning {
             backward_input,
             backward_weight,
             direct,
+            fused_classes: if direct { 32 } else { 0 },
             // Slowest members seen: 2 GFLOP/s in software, a tenth of a TFLOP/s integrated, half a TFLOP/s discrete.
             flop_per_dispatch: match class {
                 Class::Software => 400_000_000,

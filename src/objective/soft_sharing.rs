@@ -62,11 +62,16 @@ impl Coupling for SoftSharing {
         // A head from its first to its last element; the gaps between its blocks are zeros and stay so.
         let runs: Vec<_> = heads.iter().map(|&h| scene.layout.head_run(h)).collect();
         let partials = pairs.iter().map(|p| (p.partials, self.partials(scene, &p.pair)));
-        let dispatch = Dispatch::new(scene.tuning.kernel(&kernels::soft_sharing), "soft_sharing", parameters, [longest.div_ceil(WORKGROUP) as u32, 1, 1])
-            .bind([("shared_pairs", table), ("parameters", b.parameters), ("gradients", b.gradients), ("partials", b.partials)])
-            .bind([("flags", b.flags)])
-            .reads(slices(b.parameters, runs.clone()))
-            .overwrites(slices(b.partials, partials));
+        let dispatch = Dispatch::new(
+            scene.tuning.kernel(&kernels::soft_sharing),
+            "soft_sharing",
+            parameters,
+            [longest.div_ceil(WORKGROUP) as u32, 1, 1],
+        )
+        .bind([("shared_pairs", table), ("parameters", b.parameters), ("gradients", b.gradients), ("partials", b.partials)])
+        .bind([("flags", b.flags)])
+        .reads(slices(b.parameters, runs.clone()))
+        .overwrites(slices(b.partials, partials));
         if gradient { dispatch.updates(slices(b.gradients, runs)) } else { dispatch }
     }
 }

@@ -6,7 +6,8 @@ use crate::kernels::params::{self, Head};
 use crate::model::network::Network;
 use crate::schedule::Dispatch;
 use crate::schedule::build::{Chunk, Scene};
-use crate::schedule::plan::slices;
+use crate::schedule::emit::{loops_forward, product};
+use crate::schedule::plan::{Group, slices};
 
 /// The table of heads.
 pub fn table(network: &Network, objective: &Objective, capacity: usize) -> Vec<Head> {
@@ -16,6 +17,41 @@ pub fn table(network: &Network, objective: &Objective, capacity: usize) -> Vec<H
         weight: objective.weights[task],
     };
     (0..network.tasks.len()).map(line).collect()
+}
+
+/// Whether the output layers and their loss are one dispatch.
+pub fn is_fused(scene: &Scene) -> bool {
+    scene.network.tasks.iter().all(|t| t.classes.len() <= scene.tuning.fused_classes)
+}
+
+/// Output layers with loss, hits and gradients, for one chunk of rows.
+pub fn fused(scene: &Scene, group: &Group, chunk: Chunk) -> Dispatch {
+    let (b, tasks, capacity) = (&scene.buffers, scene.network.tasks.len(), scene.plan.capacity);
+    let layers = &scene.plan.layers[group.first..group.first + group.count];
+    let parameters = params::HeadsCrossEntropy {
+        rows: chunk.rows as u32,
+        first_layer: group.first as u32,
+        layers: group.count as u32,
+        tasks: tasks as u32,
+        loss: 0,
+        hits: (tasks * capacity) as u32,
+        capacity: capacity as u32,
+    };
+    let x = b.activations[usize::from(group.reads_odd)];
+    let logits: Vec<_> = layers.iter().map(|d| (d.y as usize, chunk.rows * d.outputs as usize)).collect();
+    let partials = layers.iter().flat_map(|d| [d.task as usize, tasks + d.task as usize]).map(|i| (i * capacity, chunk.rows));
+    let grid = [group.count as u32, chunk.rows.div_ceil(scene.tuning.forward.rows) as u32, 1];
+    Dispatch::new(&kernels::heads_cross_entropy, group.label.clone(), parameters, grid)
+        .bind([("layers", b.layers), ("parameters", b.parameters), ("x", x), ("heads", b.heads), ("labels", b.labels)])
+        .bind([("logits", b.logits), ("logits_delta", b.logits_delta), ("partials", b.partials), ("flags", b.flags)])
+        .reads(slices(x, layers.iter().map(|d| (d.x as usize, chunk.rows * d.inputs as usize))))
+        .reads(slices(b.parameters, layers.iter().flat_map(|d| [scene.weights(d), scene.bias(d)])))
+        .reads(slices(b.labels, [(0, chunk.rows * tasks)]))
+        .overwrites(slices(b.logits, logits.clone()))
+        .overwrites(slices(b.logits_delta, logits))
+        .overwrites(slices(b.partials, partials))
+        .constant("LOOPS", loops_forward(layers))
+        .flop(layers.iter().map(|d| product(d, chunk.rows)).sum())
 }
 
 /// Loss, hits and gradients of all heads for one chunk of rows.

@@ -11,12 +11,13 @@ use crate::kernels::params::{self, AgreeingPair, Dense, Destination, Head, Metri
 /// A twin.
 type Twin<T> = fn(&Arguments<T>);
 
-fn table<T: Real>() -> [(&'static str, Twin<T>); 11] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 12] {
     [
         ("gather_rows", gather_rows),
         ("dense_forward", dense_forward),
         ("dense_backward_input", dense_backward_input),
         ("dense_backward_weight", dense_backward_weight),
+        ("heads_cross_entropy", heads_cross_entropy),
         ("softmax_cross_entropy", softmax_cross_entropy),
         ("soft_sharing", soft_sharing),
         ("agreement", agreement),
@@ -192,28 +193,53 @@ fn normaliser<T: Real>(logits: &[T]) -> (usize, T) {
     (best, logits.iter().fold(T::of(0.0), |sum, z| sum + (*z - logits[best]).exp()))
 }
 
+fn heads_cross_entropy<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::HeadsCrossEntropy>();
+    {
+        let (x, parameters, mut logits) = (a.numbers("x"), a.numbers("parameters"), a.numbers_mut("logits"));
+        for layer in &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize] {
+            let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
+            for (r, o) in (0..p.rows as usize).flat_map(|r| (0..outputs).map(move |o| (r, o))) {
+                let term = |i| x[layer.x as usize + r * inputs + i] * parameters[layer.weight as usize + o * inputs + i];
+                let z = (0..inputs).fold(T::of(0.0), |sum, i| sum + term(i)) + parameters[layer.bias as usize + o];
+                if !z.value().is_finite() {
+                    a.raise(layer.z_flag);
+                }
+                logits[layer.y as usize + r * outputs + o] = z;
+            }
+        }
+    }
+    let (rows, tasks, loss, hits, capacity) = (p.rows, p.tasks, p.loss, p.hits, p.capacity);
+    let group = &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize];
+    let p = params::SoftmaxCrossEntropy { rows, tasks, loss, hits, capacity };
+    group.iter().for_each(|layer| cross_entropy(a, &p, layer.task as usize));
+}
+
 fn softmax_cross_entropy<T: Real>(a: &Arguments<T>) {
-    let (p, step) = (a.params::<params::SoftmaxCrossEntropy>(), a.step());
+    let p = a.params::<params::SoftmaxCrossEntropy>();
+    (0..p.tasks as usize).for_each(|task| cross_entropy(a, &p, task));
+}
+
+fn cross_entropy<T: Real>(a: &Arguments<T>, p: &params::SoftmaxCrossEntropy, task: usize) {
+    let (step, head) = (a.step(), a.table::<Head>("heads")[task]);
     let (logits, labels) = (a.numbers("logits"), a.words("labels"));
     let (mut logits_delta, mut partials) = (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
-    for (task, head) in a.table::<Head>("heads").iter().take(p.tasks as usize).enumerate() {
-        for r in 0..p.rows as usize {
-            let classes = head.classes as usize;
-            let first = head.logits as usize + r * classes;
-            let z = &logits[first..first + classes];
-            let label = labels[r * p.tasks as usize + task] as usize;
-            let (best, sum) = normaliser(z);
-            let labelled = label < classes;
-            for c in 0..classes {
-                let probability = (z[c] - z[best]).exp() / sum;
-                let target = T::of(if c == label { 1.0 } else { 0.0 });
-                let scale = T::from(head.weight) * T::from(step.inverse_rows);
-                logits_delta[first + c] = if labelled { scale * (probability - target) } else { T::of(0.0) };
-            }
-            let place = task * p.capacity as usize + r;
-            partials[p.loss as usize + place] = if labelled { sum.ln() + (z[best] - z[label]) } else { T::of(0.0) };
-            partials[p.hits as usize + place] = T::of(if label == best { 1.0 } else { 0.0 });
+    for r in 0..p.rows as usize {
+        let classes = head.classes as usize;
+        let first = head.logits as usize + r * classes;
+        let z = &logits[first..first + classes];
+        let label = labels[r * p.tasks as usize + task] as usize;
+        let (best, sum) = normaliser(z);
+        let labelled = label < classes;
+        for c in 0..classes {
+            let probability = (z[c] - z[best]).exp() / sum;
+            let target = T::of(if c == label { 1.0 } else { 0.0 });
+            let scale = T::from(head.weight) * T::from(step.inverse_rows);
+            logits_delta[first + c] = if labelled { scale * (probability - target) } else { T::of(0.0) };
         }
+        let place = task * p.capacity as usize + r;
+        partials[p.loss as usize + place] = if labelled { sum.ln() + (z[best] - z[label]) } else { T::of(0.0) };
+        partials[p.hits as usize + place] = T::of(if label == best { 1.0 } else { 0.0 });
     }
 }
 

@@ -284,7 +284,9 @@ fn forward([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
     let b = p.built.buffers.clone();
     let x = p.fill(b.activations[0], 0, m * k, 1)?;
     let w = p.fill(b.parameters, p.weights(0), n * k, 2)?;
-    p.measure(&crate::kernels::dense_forward, Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| x[i * k + t] * w[j * k + t])
+    p.measure(&crate::kernels::dense_forward, Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| {
+        x[i * k + t] * w[j * k + t]
+    })
 }
 
 /// delta [m, k] · w [k, n], with slopes of one: from the second hidden layer to the first.

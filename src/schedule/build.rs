@@ -12,7 +12,7 @@ use crate::kernels::params::{self, Dense};
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
-use crate::objective::{Coupling, Objective, Phase, Placed, softmax_cross_entropy};
+use crate::objective::{Coupling, Objective, Phase, Placed};
 
 /// Rows that are worked off together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,11 +146,11 @@ impl Scene<'_> {
         (0..self.plan.order.len()).find(is_output).map_or(params::NONE, |p| self.plan.layers[p].gradient_flag)
     }
 
-    pub(super) fn weights(&self, dense: &Dense) -> (usize, usize) {
+    pub(crate) fn weights(&self, dense: &Dense) -> (usize, usize) {
         (dense.weight as usize, (dense.inputs * dense.outputs) as usize)
     }
 
-    pub(super) fn bias(&self, dense: &Dense) -> (usize, usize) {
+    pub(crate) fn bias(&self, dense: &Dense) -> (usize, usize) {
         (dense.bias as usize, dense.outputs as usize)
     }
 }
@@ -266,7 +266,6 @@ impl<'a> Builder<'a> {
         for &chunk in &chunks {
             dispatches.extend(self.gather(0, chunk, request.shuffled));
             dispatches.extend(self.forward(chunk, true));
-            dispatches.push(softmax_cross_entropy::dispatch(&self.scene, chunk));
             dispatches.extend(self.couple(tables, Phase::Logits, chunk, true));
             dispatches.extend(self.backward(chunk));
             if chunks.len() > 1 {
@@ -290,7 +289,6 @@ impl<'a> Builder<'a> {
         let chunk = Chunk { index: 0, first: 0, rows };
         let mut dispatches = self.gather(part, chunk, false);
         dispatches.extend(self.forward(chunk, false));
-        dispatches.push(softmax_cross_entropy::dispatch(&self.scene, chunk));
         dispatches.extend(self.couple(tables, Phase::Logits, chunk, false));
         dispatches.extend(self.couple(tables, Phase::Weights, chunk, false));
         let norm = self.program.metrics.iter().filter(|m| **m == MetricKind::SquaredNorm).count();

@@ -7,7 +7,7 @@ use crate::config::{Optimizer, OptimizerKind};
 use crate::kernels::params::{self, Dense, Metric};
 use crate::kernels::{self, folded};
 use crate::model::layout::{ALIGN, Block};
-use crate::objective::Phase;
+use crate::objective::{Phase, softmax_cross_entropy};
 
 impl Builder<'_> {
     pub(super) fn gather(&self, part: usize, chunk: Chunk, shuffled: bool) -> Vec<Dispatch> {
@@ -45,7 +45,13 @@ impl Builder<'_> {
     }
 
     pub(super) fn forward(&self, chunk: Chunk, training: bool) -> Vec<Dispatch> {
-        self.scene.plan.forward.iter().map(|g| self.forward_group(g, chunk, training)).collect()
+        let is_fused = softmax_cross_entropy::is_fused(&self.scene);
+        let of = |group: &Group| match (group.writes == Arena::Logits, is_fused) {
+            (true, true) => vec![softmax_cross_entropy::fused(&self.scene, group, chunk)],
+            (true, false) => vec![self.forward_group(group, chunk, training), softmax_cross_entropy::dispatch(&self.scene, chunk)],
+            (false, _) => vec![self.forward_group(group, chunk, training)],
+        };
+        self.scene.plan.forward.iter().flat_map(of).collect()
     }
 
     pub(super) fn forward_group(&self, group: &Group, chunk: Chunk, training: bool) -> Dispatch {
@@ -76,7 +82,7 @@ impl Builder<'_> {
             .overwrites(slices(y, outputs.chain(slopes)))
             .constant("ACTIVATION", f64::from(group.activation))
             .constant("DROPOUT", f64::from(u8::from(training && layers.iter().any(|d| d.dropout_threshold > 0))))
-            .constant("LOOPS", f64::from(layers.iter().fold(0, |bits, d| bits | if fours(&[d.inputs, d.x]) { 1 } else { 2 })))
+            .constant("LOOPS", loops_forward(layers))
             .constant("STORES", f64::from(layers.iter().fold(0, |bits, d| bits | stores_forward(d))))
             .flop(layers.iter().map(|d| product(d, rows)).sum())
     }
@@ -228,7 +234,8 @@ impl Builder<'_> {
     }
 }
 
-fn product(dense: &Dense, rows: usize) -> u64 {
+/// Operations of a layer's product.
+pub(crate) fn product(dense: &Dense, rows: usize) -> u64 {
     2 * rows as u64 * u64::from(dense.inputs) * u64::from(dense.outputs)
 }
 
@@ -236,6 +243,10 @@ fn product(dense: &Dense, rows: usize) -> u64 {
 
 fn fours(sizes: &[u32]) -> bool {
     sizes.iter().all(|s| s % 4 == 0)
+}
+
+pub(crate) fn loops_forward(layers: &[Dense]) -> f64 {
+    f64::from(layers.iter().fold(0, |bits, d| bits | if fours(&[d.inputs, d.x]) { 1 } else { 2 }))
 }
 
 fn stores_forward(d: &Dense) -> u32 {
@@ -258,7 +269,13 @@ fn loop_backward_input(d: &Dense) -> u32 {
 fn loop_backward_weight(d: &Dense) -> u32 {
     let odd = |arena: u32| 1 << (arena % 2);
     match (d.delta_arena, fours(&[d.inputs, d.x, d.outputs, d.delta])) {
-        (2, _) => if d.x_odd == 1 { 16 } else { 32 },
+        (2, _) => {
+            if d.x_odd == 1 {
+                16
+            } else {
+                32
+            }
+        }
         (arena, true) => odd(arena),
         (arena, false) => 4 * odd(arena),
     }

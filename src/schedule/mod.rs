@@ -4,16 +4,16 @@
 
 pub mod build;
 pub mod check;
-mod emit;
+pub(crate) mod emit;
 mod place;
 pub mod plan;
 pub mod show;
 
 use anyhow::Result;
 
+use crate::kernels::params::{Step, Words};
 use crate::kernels::signature::{Access, Signature};
 use crate::kernels::{Kernel, MIRROR_ROW};
-use crate::kernels::params::{Step, Words};
 
 /// A buffer of a [`Program`], by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -145,6 +145,7 @@ impl Plan {
             weight_tile: self.weight_tiles as u32,
             z_flag: 1 + 2 * place as u32,
             gradient_flag: 2 + 2 * place as u32,
+            task: layer.task.unwrap_or(0) as u32,
             ..Dense::default()
         };
         if layer.is_output {
