@@ -53,6 +53,7 @@
 //! # }
 //! ```
 
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// Rooms by floor, from the ground up. A room may import its own floor and those below.
 const FLOORS: [&[&str]; 7] = [
-    &["fault", "config", "rng"],
+    &["fault", "config", "rng", "cache"],
     &["data", "kernels"],
     &["model"],
     &["objective", "schedule"],

@@ -42,7 +42,9 @@ pub(super) fn explain(path: &Path, set: &[String], common: &Common, console: &Co
         }));
     }
     let network = show::network(&plan.network, &plan.layout);
-    let text = format!("class {}\n\n{network}\n{}\n{}", tuning.class, show::table(&built.program, schedule), show::memory(&built.program));
+    let (table, memory) = (show::table(&built.program, schedule), show::memory(&built.program));
+    let fusion = show::fusion(&plan.network, &tuning, schedule);
+    let text = format!("class {}\n\n{network}\n{table}\n{fusion}\n{memory}", tuning.class);
     console.result(&text)
 }
 

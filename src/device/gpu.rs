@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use super::adapter::{Chosen, Entry, Wish, choose};
 use super::pipeline::Pipeline;
+use crate::cache;
 use crate::fault::{Exit, Fault};
 use crate::kernels::MIRROR_ROW;
 use crate::kernels::tuning::Tuning;
@@ -19,6 +20,9 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Most mirrors that a kernel of software adapters reads.
 const MIRRORS: u32 = 6;
+
+/// Features that are used where an adapter has them.
+const WELCOME: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::TIMESTAMP_QUERY).union(wgpu::Features::PIPELINE_CACHE);
 
 /// What wgpu told us outside of error scopes.
 #[derive(Debug, Default)]
@@ -41,6 +45,9 @@ pub struct Gpu {
     sink: Arc<Mutex<Sink>>,
     /// Held while submitting or polling: wgpu does neither safely from several threads at once.
     turn: Arc<Mutex<()>>,
+    /// What the driver keeps of compiled kernels from run to run, where it hands that out, and its entry in the cache directory.
+    pub(super) pipeline_cache: Option<wgpu::PipelineCache>,
+    cache_entry: Option<String>,
     /// Kernels compiled so far.
     pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
 }
@@ -52,7 +59,7 @@ impl Gpu {
         let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("tandem"),
-            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY),
+            required_features: adapter.features() & WELCOME,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -63,7 +70,9 @@ impl Gpu {
         })?;
         let sink = Arc::new(Mutex::new(Sink::default()));
         watch(&device, &sink);
-        Ok(Gpu { device, queue, entry, reason, limits, sink, turn: Arc::default(), pipelines: Arc::default() })
+        let cache_entry = wgpu::util::pipeline_cache_key(&adapter.get_info()).map(|key| format!("{key}-{}", env!("CARGO_PKG_VERSION")));
+        let pipeline_cache = cache_entry.as_deref().and_then(|entry| open_pipelines(&device, entry));
+        Ok(Gpu { device, queue, pipeline_cache, cache_entry, entry, reason, limits, sink, turn: Arc::default(), pipelines: Arc::default() })
     }
 
     /// An error if the device was lost or an error went uncaught since it was opened.
@@ -98,6 +107,15 @@ impl Gpu {
         }
         self.check()?;
         Ok(made)
+    }
+
+    /// Keeps what was compiled for later runs.
+    pub(super) fn save_pipelines(&self) {
+        if let (Some(pipelines), Some(entry)) = (&self.pipeline_cache, &self.cache_entry)
+            && let Some(data) = pipelines.get_data()
+        {
+            cache::write(entry, &data);
+        }
     }
 
     /// The choices for this adapter.
@@ -165,6 +183,18 @@ impl Gpu {
     pub fn destroy(&self) {
         self.device.destroy();
     }
+}
+
+#[allow(unsafe_code)]
+fn open_pipelines(device: &wgpu::Device, entry: &str) -> Option<wgpu::PipelineCache> {
+    if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+        return None;
+    }
+    let data = cache::read(entry);
+    let descriptor = wgpu::PipelineCacheDescriptor { label: Some("tandem"), data: data.as_deref(), fallback: true };
+    // SAFETY: the data must come from `get_data` of a cache of this driver. The entry bears the driver's key and is written whole by
+    // `save_pipelines` alone, wgpu checks header and driver before it hands the data on, and the directory is the user's own.
+    Some(unsafe { device.create_pipeline_cache(&descriptor) })
 }
 
 fn watch(device: &wgpu::Device, sink: &Arc<Mutex<Sink>>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::Gpu;
 use crate::kernels::Kernel;
@@ -27,15 +27,33 @@ impl Pipeline {
     }
 }
 
-/// The pipeline of a dispatch, compiled once a device however many programs use it.
-pub(super) fn pipeline(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Arc<Pipeline>> {
-    let mut made = gpu.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(found) = made.iter().find(|p| p.is_for(dispatch) && p.source == source) {
-        return Ok(Arc::clone(found));
+/// The pipelines of dispatches, each compiled once a device however many programs use it; what is missing is compiled in parallel.
+/// `source` gives the text of a kernel.
+pub(super) fn pipelines(gpu: &Gpu, dispatches: &[&Dispatch], source: impl Fn(&Kernel) -> String) -> Result<Vec<Arc<Pipeline>>> {
+    let known = || gpu.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut wanted: Vec<(&Dispatch, String)> = Vec::new();
+    for dispatch in dispatches {
+        if !wanted.iter().any(|(d, _)| d.kernel.name == dispatch.kernel.name && d.constants == dispatch.constants) {
+            wanted.push((dispatch, source(dispatch.kernel)));
+        }
     }
-    let new = Arc::new(compile(gpu, dispatch, source)?);
-    made.push(Arc::clone(&new));
-    Ok(new)
+    let find = |made: &[Arc<Pipeline>], (dispatch, source): &(&Dispatch, String)| {
+        made.iter().find(|p| p.is_for(dispatch) && p.source == *source).map(Arc::clone)
+    };
+    let missing: Vec<_> = wanted.iter().filter(|w| find(&known(), w).is_none()).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(missing.len()).max(1);
+    let compiled = std::thread::scope(|scope| {
+        let share = |t: usize| missing.iter().skip(t).step_by(threads).map(|(d, source)| compile(gpu, d, source)).collect::<Vec<_>>();
+        let workers: Vec<_> = (0..threads).map(|t| scope.spawn(move || share(t))).collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|_| vec![Err(anyhow!("a compiling thread died"))])).collect::<Vec<_>>()
+    });
+    let compiled = compiled.into_iter().map(|p| p.map(Arc::new)).collect::<Result<Vec<_>>>()?;
+    if !compiled.is_empty() {
+        gpu.save_pipelines();
+    }
+    known().extend(compiled);
+    let found = wanted.iter().map(|w| find(&known(), w).ok_or_else(|| anyhow!("kernel {} was not compiled", w.0.kernel.name)));
+    found.collect()
 }
 
 /// Compiles the kernel of a dispatch from `source` (its file with the prelude, or a mutant of it).
@@ -61,7 +79,7 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
             module: &module,
             entry_point: Some(kernel.name),
             compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
-            cache: None,
+            cache: gpu.pipeline_cache.as_ref(),
         });
         Pipeline { kernel, constants: dispatch.constants.clone(), source: source.into(), signature, layout, pipeline }
     })

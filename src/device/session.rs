@@ -9,7 +9,7 @@ use wgpu::BufferUsages;
 
 use super::Gpu;
 use super::mirror::{Mirrors, Use};
-use super::pipeline::{Pipeline, pipeline};
+use super::pipeline::{Pipeline, pipelines};
 use super::profile::Profile;
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
@@ -71,12 +71,8 @@ impl Session {
     /// The same with other text for the kernels: tests run mutants of them.
     #[doc(hidden)]
     pub fn with_sources(gpu: Gpu, program: Program, source: impl Fn(&crate::kernels::Kernel) -> String) -> Result<Session> {
-        let mut pipelines: Vec<Arc<Pipeline>> = Vec::new();
-        for dispatch in program.schedules.iter().flat_map(|s| &s.dispatches) {
-            if !pipelines.iter().any(|p| p.is_for(dispatch)) {
-                pipelines.push(pipeline(&gpu, dispatch, &source(dispatch.kernel))?);
-            }
-        }
+        let dispatches: Vec<&Dispatch> = program.schedules.iter().flat_map(|s| &s.dispatches).collect();
+        let pipelines = pipelines(&gpu, &dispatches, source)?;
         let mirrors = Mirrors::new(&gpu, &program)?;
         let bytes = |i: usize, len| 4 * mirrors.padded(i, len) as u64;
         let specs = program.buffers.iter().enumerate();

@@ -1,6 +1,7 @@
 //! A program as text, for `explain` and for messages of tests: the dispatches of a schedule, the blocks of a network, the buffers.
 
 use super::{Buffer, Dispatch, Effect, Program, Schedule};
+use crate::kernels::tuning::Tuning;
 use crate::model::layout::{Layer, Layout};
 use crate::model::network::Network;
 
@@ -35,6 +36,30 @@ fn touched(program: &Program, dispatch: &Dispatch, except: Effect) -> String {
 
 fn millions(flop: u64) -> String {
     format!("{:.2}", flop as f64 / 1e6)
+}
+
+/// What a step does within another dispatch, and what it does not and why.
+pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String {
+    let has = |name: &str| schedule.dispatches.iter().any(|d| d.kernel.twin == name);
+    let widest = network.tasks.iter().map(|t| t.classes.len()).max().unwrap_or(0);
+    let heads = match tuning.fused_classes {
+        0 => format!("apart: adapters of class {} have no kernel for both", tuning.class),
+        most if widest > most => format!("apart: a head has {widest} classes, a tile {most}"),
+        _ => "one kernel".into(),
+    };
+    let mut lines = vec![
+        ["bias, activation, its slope, dropout".into(), "in the store of each forward product".into()],
+        ["output layers and their loss".into(), heads],
+        ["slope in the backward pass".into(), "in the store of each product".into()],
+        ["gradients of all weights and biases".into(), "one dispatch".into()],
+        ["gather".into(), "apart: the first product would fetch each row once for every column tile, and the weight gradient again".into()],
+        ["metrics".into(), "apart: a loss that is not finite has to be known before any weight is written".into()],
+        ["update of all parameters".into(), "one dispatch".into()],
+    ];
+    if has("soft_sharing") {
+        lines.push(["soft_sharing".into(), "apart: it adds to gradients of other tiles, and the update may not begin before all are finite".into()]);
+    }
+    "fused\n".to_string() + &aligned(lines, [false, false])
 }
 
 /// The layers of a network with their blocks in the arena of parameters, and how many parameters there are.
