@@ -1,8 +1,13 @@
 // dw = deltaᵀ · x,   db = column sums of delta
 //
-// All layers of the network in one dispatch: a workgroup computes 32 outputs × 32 inputs of the layer that its tile falls into, 16 rows
-// of the batch at a time in ascending order. The workgroups of a layer's first column of tiles sum the bias gradient as well, from the
+// All layers of the network in one dispatch: a workgroup computes ROWS outputs × COLUMNS inputs of the layer that its tile falls into, in
+// registers. Operands go through workgroup memory as they lie, DEPTH rows of the batch at a time in ascending order, and are added four
+// by four whatever the shape of the tile. The workgroups of a layer's first column of tiles sum the bias gradient as well, from the
 // deltas that they hold anyway. Gradients are tested for non-finite values as they are stored.
+//
+// Indices: rows are below params.rows, outputs and inputs below those of the layer, or nothing is read or written; tables are read at
+// layers of the group, which it has one of at least, and those have an input at least; workgroup memory at places below the products of
+// the constants.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -15,20 +20,34 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> layers: array<Dense>;
-@group(0) @binding(3) var<storage, read> even: array<f32>;           // activations [rows, I]
-@group(0) @binding(4) var<storage, read> odd: array<f32>;
-@group(0) @binding(5) var<storage, read> even_delta: array<f32>;     // deltas [rows, O]
-@group(0) @binding(6) var<storage, read> odd_delta: array<f32>;
-@group(0) @binding(7) var<storage, read> logits_delta: array<f32>;   // [rows, C] a head
+@group(0) @binding(3) var<storage, read> even: array<vec4<f32>>;           // activations [rows, I]
+@group(0) @binding(4) var<storage, read> odd: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> even_delta: array<vec4<f32>>;   // deltas [rows, O]
+@group(0) @binding(6) var<storage, read> odd_delta: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> logits_delta: array<vec4<f32>>; // [rows, C] a head
 @group(0) @binding(8) var<storage, read_write> gradients: array<f32>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
-const TILE = 32u;
-const DEPTH = 16u;
-const STRIDE = 33u;
+// The shape of the tile. The other shapes are files of their own, with other numbers here, by tests/generated.rs.
+const ROWS_EACH = 4u;    // of an invocation: outputs, a multiple of four
+const COLUMNS_EACH = 4u; // inputs, a multiple of four
+const DOWN = 8u;         // invocations of a workgroup, one below another
+const ACROSS = 8u;       // and side by side
+const DEPTH = 16u;       // inner steps in workgroup memory
 
-var<workgroup> d_tile: array<f32, 528>; // [DEPTH, STRIDE]
-var<workgroup> x_tile: array<f32, 528>;
+const ROWS = DOWN * ROWS_EACH;
+const COLUMNS = ACROSS * COLUMNS_EACH;
+const INVOCATIONS = DOWN * ACROSS;
+const QUADS = COLUMNS_EACH / 4u;
+const STEPS = DEPTH / 4u; // turns of four inner steps
+const D_STRIDE = ROWS / 4u + 1u; // of a row of the batch in workgroup memory: odd, against bank conflicts
+const X_STRIDE = COLUMNS / 4u + 1u;
+const_assert DEPTH % 4u == 0u && DEPTH * ROWS / 4u % INVOCATIONS == 0u && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
+
+const FOUR = vec4(0u, 1u, 2u, 3u);
+
+var<workgroup> d_tile: array<vec4<f32>, DEPTH * D_STRIDE>;
+var<workgroup> x_tile: array<vec4<f32>, DEPTH * X_STRIDE>;
 
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
@@ -49,25 +68,72 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
-fn activation(is_odd: u32, index: u32) -> f32 {
+fn activation(is_odd: u32, place: u32) -> f32 {
     if (is_odd == 1u) {
-        return odd[index];
+        return odd[place / 4u][place % 4u];
     }
-    return even[index];
+    return even[place / 4u][place % 4u];
 }
 
-fn delta(arena: u32, index: u32) -> f32 {
+fn delta(arena: u32, place: u32) -> f32 {
     switch arena {
         case 0u: {
-            return even_delta[index];
+            return even_delta[place / 4u][place % 4u];
         }
         case 1u: {
-            return odd_delta[index];
+            return odd_delta[place / 4u][place % 4u];
         }
         default: {
-            return logits_delta[index];
+            return logits_delta[place / 4u][place % 4u];
         }
     }
+}
+
+fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
+    switch arena {
+        case 0u: {
+            return even_delta[place / 4u];
+        }
+        case 1u: {
+            return odd_delta[place / 4u];
+        }
+        default: {
+            return logits_delta[place / 4u];
+        }
+    }
+}
+
+// Four deltas of a row from an output on, zeros beyond the end; `whole`: they begin at a multiple of four.
+fn four_deltas(layer: Dense, row: u32, output: u32, whole: bool) -> vec4<f32> {
+    if (row >= params.rows || output >= layer.outputs) {
+        return vec4<f32>();
+    }
+    let place = layer.delta + row * layer.outputs + output;
+    let arena = layer.delta_arena;
+    if (whole) {
+        return whole_deltas(arena, place);
+    }
+    let p = place + min(FOUR, vec4(layer.outputs - 1u - output));
+    let found = vec4(delta(arena, p.x), delta(arena, p.y), delta(arena, p.z), delta(arena, p.w));
+    return select(vec4<f32>(), found, FOUR < vec4(layer.outputs - output));
+}
+
+// Likewise the inputs of the layer.
+fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
+    if (row >= params.rows || input >= layer.inputs) {
+        return vec4<f32>();
+    }
+    let place = layer.x + row * layer.inputs + input;
+    let is_odd = layer.x_odd;
+    if (whole && is_odd == 1u) {
+        return odd[place / 4u];
+    }
+    if (whole) {
+        return even[place / 4u];
+    }
+    let p = place + min(FOUR, vec4(layer.inputs - 1u - input));
+    let found = vec4(activation(is_odd, p.x), activation(is_odd, p.y), activation(is_odd, p.z), activation(is_odd, p.w));
+    return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
 }
 
 fn store(place: u32, flag: u32, sum: f32) {
@@ -81,7 +147,7 @@ fn store(place: u32, flag: u32, sum: f32) {
     gradients[place] = value;
 }
 
-fn store_row(layer: Dense, output: u32, input: u32, sums: vec4<f32>) {
+fn store_four(layer: Dense, output: u32, input: u32, sums: vec4<f32>) {
     if (output >= layer.outputs) {
         return;
     }
@@ -92,15 +158,7 @@ fn store_row(layer: Dense, output: u32, input: u32, sums: vec4<f32>) {
     }
 }
 
-fn four_deltas(first: u32) -> vec4<f32> {
-    return vec4(d_tile[first], d_tile[first + 1u], d_tile[first + 2u], d_tile[first + 3u]);
-}
-
-fn four_inputs(first: u32) -> vec4<f32> {
-    return vec4(x_tile[first], x_tile[first + 1u], x_tile[first + 2u], x_tile[first + 3u]);
-}
-
-@compute @workgroup_size(64)
+@compute @workgroup_size(INVOCATIONS)
 fn dense_backward_weight(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -111,63 +169,62 @@ fn dense_backward_weight(
         return;
     }
     let layer = layers[layer_of(tile)];
-    let input_tiles = (layer.inputs + TILE - 1u) / TILE;
+    let input_tiles = (layer.inputs + COLUMNS - 1u) / COLUMNS;
     let local = tile - layer.weight_tile;
-    let output_tile = (local / input_tiles) * TILE;
-    let input_tile = (local % input_tiles) * TILE;
-    // Loading: invocation `lane` brings 8 neighbours of one row of each operand.
-    let line = lane / 4u;
-    let start = (lane % 4u) * 8u;
-    let row = (lane / 8u) * 4u;
-    let column = (lane % 8u) * 4u;
-    var sum0 = vec4<f32>();
-    var sum1 = vec4<f32>();
-    var sum2 = vec4<f32>();
-    var sum3 = vec4<f32>();
-    var bias = vec4<f32>();
+    let output_tile = (local / input_tiles) * ROWS;
+    let input_tile = (local % input_tiles) * COLUMNS;
+    let whole_d = ((layer.outputs | layer.delta) & 3u) == 0u;
+    let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;
+    let row = lane / ACROSS;
+    let quad = lane % ACROSS;
+    var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
+    var bias: array<vec4<f32>, ROWS_EACH / 4u>;
     for (var base = 0u; base < params.rows; base += DEPTH) {
-        let b = base + line;
-        for (var i = 0u; i < 8u; i++) {
-            let o = output_tile + start + i;
-            let c = input_tile + start + i;
-            var d = 0.0;
-            var x = 0.0;
-            if (b < params.rows && o < layer.outputs) {
-                d = delta(layer.delta_arena, layer.delta + b * layer.outputs + o);
-            }
-            if (b < params.rows && c < layer.inputs) {
-                x = activation(layer.x_odd, layer.x + b * layer.inputs + c);
-            }
-            d_tile[line * STRIDE + start + i] = d;
-            x_tile[line * STRIDE + start + i] = x;
+        for (var i = lane; i < DEPTH * ROWS / 4u; i += INVOCATIONS) {
+            let k = i / (ROWS / 4u);
+            let q = i % (ROWS / 4u);
+            d_tile[k * D_STRIDE + q] = four_deltas(layer, base + k, output_tile + 4u * q, whole_d);
+        }
+        for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
+            let k = i / (COLUMNS / 4u);
+            let q = i % (COLUMNS / 4u);
+            x_tile[k * X_STRIDE + q] = four_inputs(layer, base + k, input_tile + 4u * q, whole_x);
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k += 4u) {
-            let d0 = four_deltas((k + 0u) * STRIDE + row);
-            let x0 = four_inputs((k + 0u) * STRIDE + column);
-            let d1 = four_deltas((k + 1u) * STRIDE + row);
-            let x1 = four_inputs((k + 1u) * STRIDE + column);
-            let d2 = four_deltas((k + 2u) * STRIDE + row);
-            let x2 = four_inputs((k + 2u) * STRIDE + column);
-            let d3 = four_deltas((k + 3u) * STRIDE + row);
-            let x3 = four_inputs((k + 3u) * STRIDE + column);
-            sum0 += d0.x * x0 + d1.x * x1 + d2.x * x2 + d3.x * x3;
-            sum1 += d0.y * x0 + d1.y * x1 + d2.y * x2 + d3.y * x3;
-            sum2 += d0.z * x0 + d1.z * x1 + d2.z * x2 + d3.z * x3;
-            sum3 += d0.w * x0 + d1.w * x1 + d2.w * x2 + d3.w * x3;
-            bias += d0 + d1 + d2 + d3;
+            var b: array<vec4<f32>, COLUMNS_EACH>;
+            for (var i = 0u; i < COLUMNS_EACH; i++) {
+                b[i] = x_tile[(k + i % 4u) * X_STRIDE + i / 4u * ACROSS + quad];
+            }
+            for (var r = 0u; r < ROWS_EACH / 4u; r++) {
+                let first = k * D_STRIDE + r * DOWN + row;
+                let d0 = d_tile[first];
+                let d1 = d_tile[first + D_STRIDE];
+                let d2 = d_tile[first + 2u * D_STRIDE];
+                let d3 = d_tile[first + 3u * D_STRIDE];
+                bias[r] += d0 + d1 + d2 + d3;
+                for (var q = 0u; q < QUADS; q++) {
+                    let x0 = b[4u * q];
+                    let x1 = b[4u * q + 1u];
+                    let x2 = b[4u * q + 2u];
+                    let x3 = b[4u * q + 3u];
+                    let s = 4u * r * QUADS + q;
+                    sums[s] += d0.x * x0 + d1.x * x1 + d2.x * x2 + d3.x * x3;
+                    sums[s + QUADS] += d0.y * x0 + d1.y * x1 + d2.y * x2 + d3.y * x3;
+                    sums[s + 2u * QUADS] += d0.z * x0 + d1.z * x1 + d2.z * x2 + d3.z * x3;
+                    sums[s + 3u * QUADS] += d0.w * x0 + d1.w * x1 + d2.w * x2 + d3.w * x3;
+                }
+            }
         }
         workgroupBarrier();
     }
-    store_row(layer, output_tile + row, input_tile + column, sum0);
-    store_row(layer, output_tile + row + 1u, input_tile + column, sum1);
-    store_row(layer, output_tile + row + 2u, input_tile + column, sum2);
-    store_row(layer, output_tile + row + 3u, input_tile + column, sum3);
-    if (input_tile == 0u && column == 0u) {
-        for (var c = 0u; c < 4u; c++) {
-            if (output_tile + row + c < layer.outputs) {
-                store(layer.bias + output_tile + row + c, layer.gradient_flag, bias[c]);
-            }
+    for (var r = 0u; r < ROWS_EACH; r++) {
+        let output = output_tile + 4u * (r / 4u * DOWN + row) + r % 4u;
+        for (var q = 0u; q < QUADS; q++) {
+            store_four(layer, output, input_tile + 4u * (q * ACROSS + quad), sums[r * QUADS + q]);
+        }
+        if (input_tile == 0u && quad == 0u && output < layer.outputs) {
+            store(layer.bias + output, layer.gradient_flag, bias[r / 4u][r % 4u]);
         }
     }
 }

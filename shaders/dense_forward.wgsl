@@ -1,8 +1,12 @@
 // y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite values.
 //
-// A group of layers in one dispatch: workgroup (i, j) computes 32 rows × 32 outputs of the layer that column tile i falls into. Each
-// of 64 invocations holds 4 × 4 sums; operands go through workgroup memory, 16 inputs at a time; products are
-// added four by four in ascending order, which keeps long sums within their bound.
+// A group of layers in one dispatch: workgroup (i, j) computes ROWS × COLUMNS of the layer that column tile i falls into, in registers.
+// Operands go through workgroup memory, four inputs of a line in a vec4; the lines of an invocation lie DOWN and ACROSS apart, so that
+// neighbours read and write neighbouring places. Products are added four by four in ascending order whatever the shape of the tile:
+// long sums keep within their bound, and all shapes give the same bits.
+//
+// Indices: rows are below params.rows, inputs and outputs below those of the layer, or nothing is read or written; tables are read at
+// layers of the group, which it has one of at least; workgroup memory at places below the products of the constants.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -14,20 +18,32 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> layers: array<Dense>;
-@group(0) @binding(3) var<storage, read> parameters: array<f32>;
-@group(0) @binding(4) var<storage, read> x: array<f32>;                  // [rows, I]
+@group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> x: array<vec4<f32>>;            // [rows, I]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;            // [rows, O] and slopes [rows, O]
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
 override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
-const TILE = 32u;
-const DEPTH = 16u;
-const STRIDE = 33u; // of a row in workgroup memory: odd, against bank conflicts
+// The shape of the tile. The other shapes are files of their own, with other numbers here, by tests/generated.rs.
+const ROWS_EACH = 4u;    // of an invocation
+const COLUMNS_EACH = 4u;
+const DOWN = 8u;         // invocations of a workgroup, one below another
+const ACROSS = 8u;       // and side by side
+const DEPTH = 16u;       // inner steps in workgroup memory
 
-var<workgroup> x_tile: array<f32, 528>; // [DEPTH, STRIDE]
-var<workgroup> w_tile: array<f32, 528>;
+const ROWS = DOWN * ROWS_EACH;
+const COLUMNS = ACROSS * COLUMNS_EACH;
+const INVOCATIONS = DOWN * ACROSS;
+const STEPS = DEPTH / 4u; // turns of four inner steps
+const STRIDE = STEPS + 1u; // of a line in workgroup memory: odd, against bank conflicts
+const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u && COLUMNS * STEPS % INVOCATIONS == 0u;
+
+const FOUR = vec4(0u, 1u, 2u, 3u);
+
+var<workgroup> x_tile: array<vec4<f32>, ROWS * STRIDE>;
+var<workgroup> w_tile: array<vec4<f32>, COLUMNS * STRIDE>;
 
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
@@ -52,7 +68,8 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     if (row >= params.rows || column >= layer.outputs) {
         return;
     }
-    let z = sum + parameters[layer.bias + column];
+    let bias = layer.bias + column;
+    let z = sum + parameters[bias / 4u][bias % 4u];
     if (!is_finite(z)) {
         raise(layer.z_flag);
     }
@@ -70,64 +87,70 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     y[layer.slope + row * layer.outputs + column] = value.y;
 }
 
-fn four(first: u32) -> vec4<f32> {
-    return vec4(w_tile[first], w_tile[first + 1u], w_tile[first + 2u], w_tile[first + 3u]);
+// Four inputs of a row from `k` on, zeros beyond the end; `whole`: they begin at a multiple of four.
+fn four_inputs(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
+    if (row >= params.rows || k >= layer.inputs) {
+        return vec4<f32>();
+    }
+    let place = layer.x + row * layer.inputs + k;
+    if (whole) {
+        return x[place / 4u];
+    }
+    let p = place + min(FOUR, vec4(layer.inputs - 1u - k));
+    let found = vec4(x[p.x / 4u][p.x % 4u], x[p.y / 4u][p.y % 4u], x[p.z / 4u][p.z % 4u], x[p.w / 4u][p.w % 4u]);
+    return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - k));
 }
 
-@compute @workgroup_size(64)
+// Likewise the weights of an output.
+fn four_weights(layer: Dense, output: u32, k: u32, whole: bool) -> vec4<f32> {
+    if (output >= layer.outputs || k >= layer.inputs) {
+        return vec4<f32>();
+    }
+    let place = layer.weight + output * layer.inputs + k;
+    if (whole) {
+        return parameters[place / 4u];
+    }
+    let p = place + min(FOUR, vec4(layer.inputs - 1u - k));
+    let low = vec2(parameters[p.x / 4u][p.x % 4u], parameters[p.y / 4u][p.y % 4u]);
+    let high = vec2(parameters[p.z / 4u][p.z % 4u], parameters[p.w / 4u][p.w % 4u]);
+    return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - k));
+}
+
+@compute @workgroup_size(INVOCATIONS)
 fn dense_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let layer = layers[layer_of(group.x)];
-    let row_tile = group.y * TILE;
-    let column_tile = (group.x - layer.forward_tile) * TILE;
-    // Loading: invocation `lane` brings 8 neighbouring inputs of one row of each operand.
-    let line = lane / 2u;
-    let start = (lane % 2u) * 8u;
-    let x_line = layer.x + (row_tile + line) * layer.inputs;
-    let w_line = layer.weight + (column_tile + line) * layer.inputs;
-    let x_inside = row_tile + line < params.rows;
-    let w_inside = column_tile + line < layer.outputs;
-    let row = (lane / 8u) * 4u;
-    let column = (lane % 8u) * 4u;
-    var sum0 = vec4<f32>();
-    var sum1 = vec4<f32>();
-    var sum2 = vec4<f32>();
-    var sum3 = vec4<f32>();
+    let row_tile = group.y * ROWS;
+    let column_tile = (group.x - layer.forward_tile) * COLUMNS;
+    let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;
+    let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
+    let row = lane / ACROSS;
+    let column = lane % ACROSS;
+    var sums: array<f32, ROWS_EACH * COLUMNS_EACH>;
     for (var base = 0u; base < layer.inputs; base += DEPTH) {
-        for (var i = 0u; i < 8u; i++) {
-            let k = start + i;
-            let inside = base + k < layer.inputs;
-            var a = 0.0;
-            var b = 0.0;
-            if (inside && x_inside) {
-                a = x[x_line + base + k];
-            }
-            if (inside && w_inside) {
-                b = parameters[w_line + base + k];
-            }
-            x_tile[k * STRIDE + line] = a;
-            w_tile[k * STRIDE + line] = b;
+        for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
+            x_tile[i / STEPS * STRIDE + i % STEPS] = four_inputs(layer, row_tile + i / STEPS, base + 4u * (i % STEPS), whole_x);
+        }
+        for (var i = lane; i < COLUMNS * STEPS; i += INVOCATIONS) {
+            w_tile[i / STEPS * STRIDE + i % STEPS] = four_weights(layer, column_tile + i / STEPS, base + 4u * (i % STEPS), whole_w);
         }
         workgroupBarrier();
-        for (var k = 0u; k < DEPTH; k += 4u) {
-            let p0 = (k + 0u) * STRIDE + row;
-            let p1 = (k + 1u) * STRIDE + row;
-            let p2 = (k + 2u) * STRIDE + row;
-            let p3 = (k + 3u) * STRIDE + row;
-            let b0 = four((k + 0u) * STRIDE + column);
-            let b1 = four((k + 1u) * STRIDE + column);
-            let b2 = four((k + 2u) * STRIDE + column);
-            let b3 = four((k + 3u) * STRIDE + column);
-            sum0 += x_tile[p0] * b0 + x_tile[p1] * b1 + x_tile[p2] * b2 + x_tile[p3] * b3;
-            sum1 += x_tile[p0 + 1u] * b0 + x_tile[p1 + 1u] * b1 + x_tile[p2 + 1u] * b2 + x_tile[p3 + 1u] * b3;
-            sum2 += x_tile[p0 + 2u] * b0 + x_tile[p1 + 2u] * b1 + x_tile[p2 + 2u] * b2 + x_tile[p3 + 2u] * b3;
-            sum3 += x_tile[p0 + 3u] * b0 + x_tile[p1 + 3u] * b1 + x_tile[p2 + 3u] * b2 + x_tile[p3 + 3u] * b3;
+        for (var k = 0u; k < STEPS; k++) {
+            var b: array<vec4<f32>, COLUMNS_EACH>;
+            for (var c = 0u; c < COLUMNS_EACH; c++) {
+                b[c] = w_tile[(c * ACROSS + column) * STRIDE + k];
+            }
+            for (var r = 0u; r < ROWS_EACH; r++) {
+                let a = x_tile[(r * DOWN + row) * STRIDE + k];
+                for (var c = 0u; c < COLUMNS_EACH; c++) {
+                    sums[r * COLUMNS_EACH + c] += a.x * b[c].x + a.y * b[c].y + a.z * b[c].z + a.w * b[c].w;
+                }
+            }
         }
         workgroupBarrier();
     }
-    for (var c = 0u; c < 4u; c++) {
-        store(layer, row_tile + row, column_tile + column + c, sum0[c]);
-        store(layer, row_tile + row + 1u, column_tile + column + c, sum1[c]);
-        store(layer, row_tile + row + 2u, column_tile + column + c, sum2[c]);
-        store(layer, row_tile + row + 3u, column_tile + column + c, sum3[c]);
+    for (var r = 0u; r < ROWS_EACH; r++) {
+        for (var c = 0u; c < COLUMNS_EACH; c++) {
+            store(layer, row_tile + r * DOWN + row, column_tile + c * ACROSS + column, sums[r * COLUMNS_EACH + c]);
+        }
     }
 }

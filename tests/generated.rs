@@ -1,5 +1,9 @@
-//! The products of software adapters are unrolled register tiles: too long to write by hand and too regular to need it. This file is their
-//! generator; its output is checked in, and the test compares. `TANDEM_WRITE_SHADERS=1 cargo test --test generated` writes it anew.
+//! Files of products that nobody writes by hand; the output is checked in, and the tests compare. `TANDEM_WRITE_SHADERS=1 cargo test --test
+//! generated` writes it anew.
+//!
+//! The tiles of GPUs have several shapes, each a file: the text of the 32 × 32 tile with other constants, see the end.
+//!
+//! The products of software adapters are unrolled register tiles: too long to write by hand and too regular to need it.
 //!
 //! A subgroup of 8 lanes computes a tile of rows × 32 columns, four columns a lane. Operands are read from mirrors (`shaders/mirror.wgsl`),
 //! four numbers at a time where sizes allow; each number of the row operand is fetched by one lane only and handed round by shuffles with
@@ -637,14 +641,78 @@ fn column_loads(out: &mut String, d: &Direct, inner: &Inner) {
     }
 }
 
+/// Compares a file with what its generator writes, or writes it.
+fn compare(name: &str, text: &str) {
+    let path = shader(name);
+    if std::env::var_os("TANDEM_WRITE_SHADERS").is_some() {
+        std::fs::write(&path, text).expect("write");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "{} differs from its generator; run TANDEM_WRITE_SHADERS=1 cargo test --test generated", path.display());
+}
+
 #[test]
 fn direct_kernels_are_what_their_generator_writes() {
     for d in DIRECT {
-        let (path, text) = (shader(d.name), generate(d));
-        if std::env::var_os("TANDEM_WRITE_SHADERS").is_some() {
-            std::fs::write(&path, &text).expect("write");
-        }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(found == text, "{} differs from its generator; run TANDEM_WRITE_SHADERS=1 cargo test --test generated", path.display());
+        compare(d.name, &generate(d));
+    }
+}
+
+// The shapes of tiles for GPUs.
+
+/// Shapes apart from that of the files themselves, by the constants at their head: an invocation's rows and columns, invocations one below
+/// another and side by side, inner steps in workgroup memory.
+///
+/// 64 sums an invocation are the most that registers hold; with 128 × 128 of them workgroup memory holds 8 steps.
+const SHAPES: &[[usize; 5]] = &[[8, 8, 16, 16, 8], [8, 8, 8, 8, 16], [4, 4, 16, 4, 16], [4, 4, 4, 16, 16]];
+const CONSTANTS: [&str; 5] = ["ROWS_EACH", "COLUMNS_EACH", "DOWN", "ACROSS", "DEPTH"];
+const TILED: &[&str] = &["dense_forward", "dense_backward_input", "dense_backward_weight"];
+
+/// The text with `old` replaced, which it has once.
+fn replaced(text: &str, old: &str, new: &str) -> String {
+    assert_eq!(text.matches(old).count(), 1, "{old}");
+    text.replace(old, new)
+}
+
+fn with_constant(text: &str, name: &str, value: usize) -> String {
+    let begin = text.find(&format!("\nconst {name} = ")).unwrap_or_else(|| panic!("no {name}")) + 1;
+    let end = begin + text[begin..].find(';').expect("its end");
+    format!("{}const {name} = {value}u{}", &text[..begin], &text[end..])
+}
+
+/// Name and text of a shape of a kernel.
+fn shaped(kernel: &str, shape: &[usize; 5]) -> (String, String) {
+    let [rows, columns, down, across, _] = shape;
+    let name = format!("{kernel}_{}x{}", rows * down, columns * across);
+    let text = std::fs::read_to_string(shader(kernel)).expect("the tiled kernel");
+    let note = format!("// The shape of the tile; the rest is that of {kernel}.wgsl. Written by tests/generated.rs.\n");
+    let text = replaced(
+        &text,
+        "// The shape of the tile. The other shapes are files of their own, with other numbers here, by tests/generated.rs.\n",
+        &note,
+    );
+    let text = replaced(&text, &format!("\nfn {kernel}("), &format!("\nfn {name}("));
+    let text = CONSTANTS.iter().zip(shape).fold(text, |text, (constant, value)| with_constant(&text, constant, *value));
+    (name, text)
+}
+
+#[test]
+fn shapes_are_what_their_generator_writes() {
+    for (name, text) in TILED.iter().flat_map(|kernel| SHAPES.iter().map(|shape| shaped(kernel, shape))) {
+        compare(&name, &text);
+    }
+}
+
+/// The tiles that schedules reckon with are those of the files.
+#[test]
+fn ladders_name_every_shape() {
+    for kernel in TILED {
+        let plain = tandem::kernels::by_name(kernel).expect("a kernel");
+        let ladder = tandem::kernels::tuning::ladder(plain);
+        let found: Vec<_> = ladder.iter().map(|p| (p.kernel.name.to_string(), p.rows * p.columns)).collect();
+        let mut expected: Vec<_> = SHAPES.iter().map(|s| (shaped(kernel, s).0, s[..4].iter().product())).collect();
+        expected.insert(2, (kernel.to_string(), 32 * 32));
+        assert_eq!(found, expected, "left: tuning::ladder, right: the files");
+        assert!(ladder.iter().all(|p| p.kernel.name == *kernel || p.kernel.name.ends_with(&format!("_{}x{}", p.rows, p.columns))));
     }
 }

@@ -1,5 +1,6 @@
 //! From a kernel's signature to its pipeline.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
@@ -13,6 +14,7 @@ use crate::schedule::Dispatch;
 #[derive(Debug)]
 pub(super) struct Pipeline {
     kernel: &'static Kernel,
+    /// Those that it declares.
     constants: Vec<(&'static str, f64)>,
     source: String,
     pub signature: Signature,
@@ -23,17 +25,28 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// Whether a dispatch runs on it: same kernel, same constants.
     pub(super) fn is_for(&self, dispatch: &Dispatch) -> bool {
-        self.kernel.name == dispatch.kernel.name && self.constants == dispatch.constants
+        self.kernel.name == dispatch.kernel.name && self.constants == declared(&self.signature, dispatch)
     }
+}
+
+/// The constants of a dispatch that its kernel declares; what it does not declare is for the one in its place.
+fn declared(signature: &Signature, dispatch: &Dispatch) -> Vec<(&'static str, f64)> {
+    dispatch.constants.iter().filter(|(name, _)| signature.overrides.iter().any(|o| o == name)).copied().collect()
 }
 
 /// The pipelines of dispatches, each compiled once a device however many programs use it; what is missing is compiled in parallel.
 /// `source` gives the text of a kernel.
 pub(super) fn pipelines(gpu: &Gpu, dispatches: &[&Dispatch], source: impl Fn(&Kernel) -> String) -> Result<Vec<Arc<Pipeline>>> {
     let known = || gpu.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut signatures: BTreeMap<&str, Signature> = BTreeMap::new();
     let mut wanted: Vec<(&Dispatch, String)> = Vec::new();
     for dispatch in dispatches {
-        if !wanted.iter().any(|(d, _)| d.kernel.name == dispatch.kernel.name && d.constants == dispatch.constants) {
+        let name = dispatch.kernel.name;
+        if !signatures.contains_key(name) {
+            signatures.insert(name, Signature::of_source(dispatch.kernel, &source(dispatch.kernel))?);
+        }
+        let constants = |d: &Dispatch| declared(&signatures[name], d);
+        if !wanted.iter().any(|(d, _)| d.kernel.name == name && constants(d) == constants(dispatch)) {
             wanted.push((dispatch, source(dispatch.kernel)));
         }
     }
@@ -60,9 +73,7 @@ pub(super) fn pipelines(gpu: &Gpu, dispatches: &[&Dispatch], source: impl Fn(&Ke
 fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
     let kernel = dispatch.kernel;
     let signature = Signature::of_source(kernel, source)?;
-    // What a kernel does not declare is for the one in its place.
-    let declared = |name: &str| signature.overrides.iter().any(|o| o == name);
-    let constants: Vec<_> = dispatch.constants.iter().filter(|(name, _)| declared(name)).copied().collect();
+    let constants = declared(&signature, dispatch);
     let entries: Vec<_> = signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
     gpu.scoped(&format!("kernel {}", kernel.name), 0, |device| {
         let label = Some(kernel.name);
@@ -81,7 +92,7 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
             compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
             cache: gpu.pipeline_cache.as_ref(),
         });
-        Pipeline { kernel, constants: dispatch.constants.clone(), source: source.into(), signature, layout, pipeline }
+        Pipeline { kernel, constants, source: source.into(), signature, layout, pipeline }
     })
     .with_context(|| format!("shaders/{}.wgsl", kernel.name))
 }

@@ -18,7 +18,7 @@ pub struct Kernel {
     pub params: &'static [(&'static str, &'static str)],
     /// C of its error bound `C · eps · magnitude` on any adapter, see `doctor`.
     pub bound: f64,
-    /// The twin that states its formula: its own name, or that of the kernel that it stands in for.
+    /// The twin that states its formula: its own name, or that of the kernel that it stands in for or is a shape of.
     pub twin: &'static str,
     /// Whether it is for software adapters: it needs subgroups of 8 lanes and reads mirrors.
     pub direct: bool,
@@ -37,14 +37,14 @@ const MIRROR: &str = include_str!("../../shaders/mirror.wgsl");
 pub const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 macro_rules! registry {
-    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)? $(=> $direct:ident)?;)*) => {
+    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)? $(, shape_of $base:ident)? $(=> $direct:ident)?;)*) => {
         $(#[doc = concat!("`shaders/", stringify!($name), ".wgsl`")] #[allow(non_upper_case_globals)]
         pub static $name: Kernel = Kernel {
             name: stringify!($name),
             source: include_str!(concat!("../../shaders/", stringify!($name), ".wgsl")),
             params: params::$params::FIELDS,
             bound: $bound,
-            twin: [$(stringify!($twin),)? stringify!($name)][0],
+            twin: [$(stringify!($twin),)? $(stringify!($base),)? stringify!($name)][0],
             direct: [$(!stringify!($twin).is_empty(),)? $(!stringify!($direct).is_empty(),)? false][0],
         };)*
 
@@ -56,12 +56,25 @@ macro_rules! registry {
 // Name, parameters, C of the error bound. Sums of products stay within 4. Where exp, log, erf or division enter, the magnitude already
 // carries the conditioning of the function, and C adds what the polynomial and the (2.5 ulp) division of WGSL may lose.
 //
-// Kernels `in_place_of` another one are for software adapters; they share parameters and twin with it.
+// Kernels `in_place_of` another one are for software adapters; they share parameters and twin with it. So does a `shape_of` another one:
+// the same text with a tile of other sides, see `tuning::ladder`.
 registry! {
     gather_rows, GatherRows, 1.0; // one product at most
     dense_forward, DenseForward, 8.0; // sums, then an activation by polynomial and a division
     dense_backward_input, DenseBackwardInput, 4.0;
     dense_backward_weight, DenseBackwardWeight, 4.0;
+    dense_forward_128x128, DenseForward, 8.0, shape_of dense_forward;
+    dense_forward_64x64, DenseForward, 8.0, shape_of dense_forward;
+    dense_forward_64x16, DenseForward, 8.0, shape_of dense_forward;
+    dense_forward_16x64, DenseForward, 8.0, shape_of dense_forward;
+    dense_backward_input_128x128, DenseBackwardInput, 4.0, shape_of dense_backward_input;
+    dense_backward_input_64x64, DenseBackwardInput, 4.0, shape_of dense_backward_input;
+    dense_backward_input_64x16, DenseBackwardInput, 4.0, shape_of dense_backward_input;
+    dense_backward_input_16x64, DenseBackwardInput, 4.0, shape_of dense_backward_input;
+    dense_backward_weight_128x128, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
+    dense_backward_weight_64x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
+    dense_backward_weight_64x16, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
+    dense_backward_weight_16x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
     dense_forward_direct, DenseForward, 8.0, in_place_of dense_forward;
     dense_backward_input_direct, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
     dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;

@@ -38,6 +38,22 @@ pub struct Product {
     pub columns: usize,
 }
 
+/// Rows and columns of the tiles of GPUs, large ones first.
+const SHAPES: [(usize, usize); 5] = [(128, 128), (64, 64), PLAIN, (64, 16), (16, 64)];
+
+/// The tile of the file that the other shapes are written from.
+const PLAIN: (usize, usize) = (32, 32);
+
+/// The shapes of a product (`dense_forward`, `dense_backward_input` or `dense_backward_weight`) from the largest tile to the smallest.
+/// They give equal bits.
+pub fn ladder(product: &'static Kernel) -> Vec<Product> {
+    let kernel = |shape @ (rows, columns)| match shape {
+        PLAIN => super::by_name(product.twin),
+        _ => super::by_name(&format!("{}_{rows}x{columns}", product.twin)),
+    };
+    SHAPES.into_iter().filter_map(|shape| Some(Product { kernel: kernel(shape)?, rows: shape.0, columns: shape.1 })).collect()
+}
+
 /// The choices for one adapter; the schedule builder reads them and nothing else about the adapter.
 #[derive(Clone, Debug)]
 pub struct Tuning {
@@ -66,7 +82,7 @@ impl Tuning {
     /// The choices for a class; `binding_bytes` is what the device granted, `direct` whether it runs the kernels for
     /// software adapters.
     pub fn new(class: Class, binding_bytes: u64, direct: bool) -> Tuning {
-        let tile = |kernel| Product { kernel, rows: 32, columns: 32 };
+        let tile = |kernel| Product { kernel, rows: PLAIN.0, columns: PLAIN.1 };
         let direct_tile = |kernel| Product { kernel, rows: 16, columns: 32 };
         let direct = direct && class == Class::Software;
         let [forward, backward_input, backward_weight] = if direct {

@@ -8,6 +8,7 @@ use super::{Buffer, Dispatch, MetricKind, Program, Schedule};
 use crate::config::Optimizer;
 use crate::data::Features;
 use crate::fault::{Exit, Fault};
+use crate::kernels::MAX_GROUPS;
 use crate::kernels::params::{self, Dense};
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
@@ -177,6 +178,9 @@ pub struct Built {
 /// Rows of an evaluation step where memory and time allow.
 const EVALUATE_ROWS: usize = 512;
 
+/// Rows of the lowest tile that a product kernel has.
+const LEAST_TILE_ROWS: usize = 16;
+
 /// Most rows of a chunk: every arena fits a binding, no dispatch is too long.
 pub fn chunk_limit(network: &Network, layout: &Layout, tuning: &Tuning) -> Result<usize> {
     let tasks = network.tasks.len();
@@ -191,8 +195,8 @@ pub fn chunk_limit(network: &Network, layout: &Layout, tuning: &Tuning) -> Resul
         let message = format!("the network needs a storage binding of {wanted} bytes; this adapter offers {}", tuning.binding_bytes);
         return Err(Fault::new(Exit::Unavailable, message).hint("use narrower layers, or another adapter (see tandem devices)").into());
     }
-    let limit = by_binding.min(by_time).min(65_535 * 32);
-    // Whole tiles; of tiny limits at least whole vec4s.
+    let limit = by_binding.min(by_time).min(MAX_GROUPS as usize * LEAST_TILE_ROWS);
+    // Whole vec4s, and no odd ends where it can be helped; the same for every shape of tiles, which are to give equal bits.
     Ok([32, 4].into_iter().find(|n| limit >= *n).map_or(limit, |n| limit / n * n))
 }
 

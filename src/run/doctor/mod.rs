@@ -13,7 +13,7 @@ pub use cases::{Case, cases};
 pub use compare::{Finding, check_dispatch};
 
 use crate::device::{Gpu, Session};
-use crate::kernels::tuning::{Class, Tuning};
+use crate::kernels::tuning::{Class, Tuning, ladder};
 use crate::kernels::{KERNELS, Kernel};
 use crate::reference::Reference;
 use crate::reference::real::Bounded;
@@ -44,19 +44,53 @@ impl Verdict {
 pub fn doctor(gpu: &Gpu) -> Result<Vec<Verdict>> {
     let new = |kernel: &&'static Kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None };
     let mut verdicts: Vec<Verdict> = KERNELS.iter().map(new).collect();
-    for tuning in tunings(gpu) {
-        for case in cases(&tuning)? {
-            check_case(gpu, &case, |k| k.module(), &mut verdicts)?;
-        }
+    for case in all_cases(gpu)? {
+        check_case(gpu, &case, |k| k.module(), &mut verdicts)?;
     }
     Ok(verdicts)
 }
 
-/// The adapter's own choices, and those of the other class where the adapter can run them.
+/// Cases that show the other shapes of tiles on software adapters, where compiling a pipeline takes longer than all that runs on it. Their
+/// files differ from those of the plain tile in constants alone, so what is left out is activations.
+const SHAPE_CASES: [&str; 3] = ["around the tile", "chunks and segments", "whole vec4s"];
+
+/// The cases of all choices, each reduced to the kernels that no earlier choice has.
+pub fn all_cases(gpu: &Gpu) -> Result<Vec<Case>> {
+    let (mut all, mut seen) = (Vec::new(), Vec::new());
+    for tuning in tunings(gpu) {
+        let is_short = gpu.entry.class == Class::Software && is_other_shape(&tuning);
+        let mut new = cases(&tuning)?;
+        new.retain(|case| !is_short || SHAPE_CASES.contains(&case.name));
+        for schedule in new.iter_mut().flat_map(|case| &mut case.built.program.schedules) {
+            schedule.dispatches.retain(|d| !seen.contains(&d.kernel.name));
+        }
+        let dispatches = new.iter().flat_map(|case| &case.built.program.schedules).flat_map(|s| &s.dispatches);
+        seen.extend(dispatches.map(|d| d.kernel.name));
+        all.extend(new);
+    }
+    Ok(all)
+}
+
+/// The adapter's own choices, those of the other class where the adapter can run them, and the other shapes of tiles.
 pub fn tunings(gpu: &Gpu) -> Vec<Tuning> {
     let own = gpu.tuning();
     let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
-    if own.forward.kernel.name == plain.forward.kernel.name { vec![own] } else { vec![own, plain] }
+    let shapes = other_shapes(&plain);
+    if own.forward.kernel.name == plain.forward.kernel.name { [vec![own], shapes].concat() } else { [vec![own, plain], shapes].concat() }
+}
+
+/// Choices with every other shape of each product.
+fn other_shapes(plain: &Tuning) -> Vec<Tuning> {
+    let [forward, backward_input, backward_weight] = [plain.forward, plain.backward_input, plain.backward_weight].map(|p| ladder(p.kernel));
+    let products = forward.into_iter().zip(backward_input).zip(backward_weight);
+    let all =
+        products.map(|((forward, backward_input), backward_weight)| Tuning { forward, backward_input, backward_weight, ..plain.clone() });
+    all.filter(is_other_shape).collect()
+}
+
+fn is_other_shape(tuning: &Tuning) -> bool {
+    let kernel = tuning.forward.kernel;
+    !kernel.direct && kernel.name != kernel.twin
 }
 
 /// Checks the dispatches of one case; `source` gives the text of each kernel, so that tests may put in mutants.

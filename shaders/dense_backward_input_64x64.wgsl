@@ -1,0 +1,168 @@
+// delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope
+//
+// A group of destinations in one dispatch: workgroup (i, j) computes ROWS × COLUMNS of the destination that column tile i falls into, in
+// registers. The trunk's output has all heads as its sources; they are added in table order, each over its outputs in ascending order,
+// four by four whatever the shape of the tile. Operands go through workgroup memory as they lie: deltas by four outputs, weights by four
+// inputs.
+//
+// Indices: rows are below params.rows, outputs below those of the source, units below the destination's width, which is the number of
+// inputs of its sources, or nothing is read or written; tables are read at destinations of the group, which it has one of at least, and
+// at their sources; workgroup memory at places below the products of the constants.
+
+struct Params {
+    rows: u32,              // rows of the chunk
+    first_destination: u32, // the group: destinations [first_destination, first_destination + destinations)
+    destinations: u32,
+}
+
+struct Destination {
+    width: u32,
+    slope: u32,        // [rows, width] in the activation arena
+    delta: u32,        // [rows, width] in the delta arena
+    first_source: u32, // layers [first_source, first_source + sources) read this activation
+    sources: u32,
+    tile: u32,         // column tiles of the dispatch before this destination
+    pad_0: u32,        // to whole vec4s
+    pad_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> destinations: array<Destination>;
+@group(0) @binding(2) var<storage, read> layers: array<Dense>;
+@group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> next_delta: array<vec4<f32>>;   // [rows, O] of hidden sources
+@group(0) @binding(5) var<storage, read> logits_delta: array<vec4<f32>>; // [rows, C] of output sources
+@group(0) @binding(6) var<storage, read> slope: array<vec4<f32>>;          // [rows, I]
+@group(0) @binding(7) var<storage, read_write> delta: array<f32>;           // [rows, I]
+
+// The shape of the tile; the rest is that of dense_backward_input.wgsl. Written by tests/generated.rs.
+const ROWS_EACH = 8u;    // of an invocation
+const COLUMNS_EACH = 8u; // a multiple of four
+const DOWN = 8u;         // invocations of a workgroup, one below another
+const ACROSS = 8u;       // and side by side
+const DEPTH = 16u;       // inner steps in workgroup memory
+
+const ROWS = DOWN * ROWS_EACH;
+const COLUMNS = ACROSS * COLUMNS_EACH;
+const INVOCATIONS = DOWN * ACROSS;
+const QUADS = COLUMNS_EACH / 4u;
+const STEPS = DEPTH / 4u; // turns of four inner steps
+const D_STRIDE = STEPS + 1u;        // of a row in workgroup memory: odd, against bank conflicts
+const W_STRIDE = COLUMNS / 4u + 1u; // of an inner step
+const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
+
+const FOUR = vec4(0u, 1u, 2u, 3u);
+const LOGITS = 2u;
+
+var<workgroup> d_tile: array<vec4<f32>, ROWS * D_STRIDE>;
+var<workgroup> w_tile: array<vec4<f32>, DEPTH * W_STRIDE>;
+
+fn destination_of(tile: u32) -> u32 {
+    var low = params.first_destination;
+    var high = params.first_destination + params.destinations;
+    while (high - low > 1u) {
+        let middle = (low + high) / 2u;
+        if (destinations[middle].tile <= tile) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+fn source_delta(arena: u32, place: u32) -> f32 {
+    if (arena == LOGITS) {
+        return logits_delta[place / 4u][place % 4u];
+    }
+    return next_delta[place / 4u][place % 4u];
+}
+
+// Four deltas of a row from output `k` on, zeros beyond the end; `whole`: they begin at a multiple of four.
+fn four_deltas(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
+    if (row >= params.rows || k >= layer.outputs) {
+        return vec4<f32>();
+    }
+    let place = layer.delta + row * layer.outputs + k;
+    if (whole && layer.delta_arena == LOGITS) {
+        return logits_delta[place / 4u];
+    }
+    if (whole) {
+        return next_delta[place / 4u];
+    }
+    let p = place + min(FOUR, vec4(layer.outputs - 1u - k));
+    let low = vec2(source_delta(layer.delta_arena, p.x), source_delta(layer.delta_arena, p.y));
+    let high = vec2(source_delta(layer.delta_arena, p.z), source_delta(layer.delta_arena, p.w));
+    return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.outputs - k));
+}
+
+// Likewise four weights of output `k` from an input on.
+fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
+    if (k >= layer.outputs || input >= layer.inputs) {
+        return vec4<f32>();
+    }
+    let place = layer.weight + k * layer.inputs + input;
+    if (whole) {
+        return parameters[place / 4u];
+    }
+    let p = place + min(FOUR, vec4(layer.inputs - 1u - input));
+    let low = vec2(parameters[p.x / 4u][p.x % 4u], parameters[p.y / 4u][p.y % 4u]);
+    let high = vec2(parameters[p.z / 4u][p.z % 4u], parameters[p.w / 4u][p.w % 4u]);
+    return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - input));
+}
+
+fn store(destination: Destination, row: u32, column: u32, sum: f32) {
+    if (row < params.rows && column < destination.width) {
+        let place = row * destination.width + column;
+        let at = destination.slope + place;
+        delta[destination.delta + place] = sum * slope[at / 4u][at % 4u];
+    }
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn dense_backward_input_64x64(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let destination = destinations[destination_of(group.x)];
+    let row_tile = group.y * ROWS;
+    let column_tile = (group.x - destination.tile) * COLUMNS;
+    let row = lane / ACROSS;
+    let quad = lane % ACROSS;
+    var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
+    for (var s = 0u; s < destination.sources; s++) {
+        let layer = layers[destination.first_source + s];
+        let whole_d = ((layer.outputs | layer.delta) & 3u) == 0u;
+        let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
+        for (var base = 0u; base < layer.outputs; base += DEPTH) {
+            for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
+                d_tile[i / STEPS * D_STRIDE + i % STEPS] = four_deltas(layer, row_tile + i / STEPS, base + 4u * (i % STEPS), whole_d);
+            }
+            for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
+                let k = i / (COLUMNS / 4u);
+                let q = i % (COLUMNS / 4u);
+                w_tile[k * W_STRIDE + q] = four_weights(layer, base + k, column_tile + 4u * q, whole_w);
+            }
+            workgroupBarrier();
+            for (var k = 0u; k < STEPS; k++) {
+                var b: array<vec4<f32>, COLUMNS_EACH>;
+                for (var i = 0u; i < COLUMNS_EACH; i++) {
+                    b[i] = w_tile[(4u * k + i % 4u) * W_STRIDE + i / 4u * ACROSS + quad];
+                }
+                for (var r = 0u; r < ROWS_EACH; r++) {
+                    let a = d_tile[(r * DOWN + row) * D_STRIDE + k];
+                    for (var q = 0u; q < QUADS; q++) {
+                        sums[r * QUADS + q] += a.x * b[4u * q] + a.y * b[4u * q + 1u] + a.z * b[4u * q + 2u] + a.w * b[4u * q + 3u];
+                    }
+                }
+            }
+            workgroupBarrier();
+        }
+    }
+    for (var r = 0u; r < ROWS_EACH; r++) {
+        for (var q = 0u; q < QUADS; q++) {
+            let sum = sums[r * QUADS + q];
+            let column = column_tile + 4u * (q * ACROSS + quad);
+            for (var c = 0u; c < 4u; c++) {
+                store(destination, row_tile + r * DOWN + row, column + c, sum[c]);
+            }
+        }
+    }
+}

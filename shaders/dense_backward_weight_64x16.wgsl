@@ -1,0 +1,230 @@
+// dw = deltaᵀ · x,   db = column sums of delta
+//
+// All layers of the network in one dispatch: a workgroup computes ROWS outputs × COLUMNS inputs of the layer that its tile falls into, in
+// registers. Operands go through workgroup memory as they lie, DEPTH rows of the batch at a time in ascending order, and are added four
+// by four whatever the shape of the tile. The workgroups of a layer's first column of tiles sum the bias gradient as well, from the
+// deltas that they hold anyway. Gradients are tested for non-finite values as they are stored.
+//
+// Indices: rows are below params.rows, outputs and inputs below those of the layer, or nothing is read or written; tables are read at
+// layers of the group, which it has one of at least, and those have an input at least; workgroup memory at places below the products of
+// the constants.
+
+struct Params {
+    rows: u32,          // rows of the chunk
+    first_layer: u32,   // the group: layers [first_layer, first_layer + layers)
+    layers: u32,
+    tiles: u32,         // of all layers together
+    accumulate: u32,    // 0: the first chunk overwrites; 1: later ones add
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> layers: array<Dense>;
+@group(0) @binding(3) var<storage, read> even: array<vec4<f32>>;           // activations [rows, I]
+@group(0) @binding(4) var<storage, read> odd: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> even_delta: array<vec4<f32>>;   // deltas [rows, O]
+@group(0) @binding(6) var<storage, read> odd_delta: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> logits_delta: array<vec4<f32>>; // [rows, C] a head
+@group(0) @binding(8) var<storage, read_write> gradients: array<f32>;
+@group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
+
+// The shape of the tile; the rest is that of dense_backward_weight.wgsl. Written by tests/generated.rs.
+const ROWS_EACH = 4u;    // of an invocation: outputs, a multiple of four
+const COLUMNS_EACH = 4u; // inputs, a multiple of four
+const DOWN = 16u;         // invocations of a workgroup, one below another
+const ACROSS = 4u;       // and side by side
+const DEPTH = 16u;       // inner steps in workgroup memory
+
+const ROWS = DOWN * ROWS_EACH;
+const COLUMNS = ACROSS * COLUMNS_EACH;
+const INVOCATIONS = DOWN * ACROSS;
+const QUADS = COLUMNS_EACH / 4u;
+const STEPS = DEPTH / 4u; // turns of four inner steps
+const D_STRIDE = ROWS / 4u + 1u; // of a row of the batch in workgroup memory: odd, against bank conflicts
+const X_STRIDE = COLUMNS / 4u + 1u;
+const_assert DEPTH % 4u == 0u && DEPTH * ROWS / 4u % INVOCATIONS == 0u && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
+
+const FOUR = vec4(0u, 1u, 2u, 3u);
+
+var<workgroup> d_tile: array<vec4<f32>, DEPTH * D_STRIDE>;
+var<workgroup> x_tile: array<vec4<f32>, DEPTH * X_STRIDE>;
+
+fn raise(flag: u32) {
+    atomicMin(&flags[0], step.number);
+    atomicMin(&flags[flag], step.number);
+}
+
+fn layer_of(tile: u32) -> u32 {
+    var low = params.first_layer;
+    var high = params.first_layer + params.layers;
+    while (high - low > 1u) {
+        let middle = (low + high) / 2u;
+        if (layers[middle].weight_tile <= tile) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+fn activation(is_odd: u32, place: u32) -> f32 {
+    if (is_odd == 1u) {
+        return odd[place / 4u][place % 4u];
+    }
+    return even[place / 4u][place % 4u];
+}
+
+fn delta(arena: u32, place: u32) -> f32 {
+    switch arena {
+        case 0u: {
+            return even_delta[place / 4u][place % 4u];
+        }
+        case 1u: {
+            return odd_delta[place / 4u][place % 4u];
+        }
+        default: {
+            return logits_delta[place / 4u][place % 4u];
+        }
+    }
+}
+
+fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
+    switch arena {
+        case 0u: {
+            return even_delta[place / 4u];
+        }
+        case 1u: {
+            return odd_delta[place / 4u];
+        }
+        default: {
+            return logits_delta[place / 4u];
+        }
+    }
+}
+
+// Four deltas of a row from an output on, zeros beyond the end; `whole`: they begin at a multiple of four.
+fn four_deltas(layer: Dense, row: u32, output: u32, whole: bool) -> vec4<f32> {
+    if (row >= params.rows || output >= layer.outputs) {
+        return vec4<f32>();
+    }
+    let place = layer.delta + row * layer.outputs + output;
+    let arena = layer.delta_arena;
+    if (whole) {
+        return whole_deltas(arena, place);
+    }
+    let p = place + min(FOUR, vec4(layer.outputs - 1u - output));
+    let found = vec4(delta(arena, p.x), delta(arena, p.y), delta(arena, p.z), delta(arena, p.w));
+    return select(vec4<f32>(), found, FOUR < vec4(layer.outputs - output));
+}
+
+// Likewise the inputs of the layer.
+fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
+    if (row >= params.rows || input >= layer.inputs) {
+        return vec4<f32>();
+    }
+    let place = layer.x + row * layer.inputs + input;
+    let is_odd = layer.x_odd;
+    if (whole && is_odd == 1u) {
+        return odd[place / 4u];
+    }
+    if (whole) {
+        return even[place / 4u];
+    }
+    let p = place + min(FOUR, vec4(layer.inputs - 1u - input));
+    let found = vec4(activation(is_odd, p.x), activation(is_odd, p.y), activation(is_odd, p.z), activation(is_odd, p.w));
+    return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
+}
+
+fn store(place: u32, flag: u32, sum: f32) {
+    var value = sum;
+    if (params.accumulate == 1u) {
+        value = gradients[place] + sum;
+    }
+    if (!is_finite(value)) {
+        raise(flag);
+    }
+    gradients[place] = value;
+}
+
+fn store_four(layer: Dense, output: u32, input: u32, sums: vec4<f32>) {
+    if (output >= layer.outputs) {
+        return;
+    }
+    for (var c = 0u; c < 4u; c++) {
+        if (input + c < layer.inputs) {
+            store(layer.weight + output * layer.inputs + input + c, layer.gradient_flag, sums[c]);
+        }
+    }
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn dense_backward_weight_64x16(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let tile = group.y * groups.x + group.x;
+    if (tile >= params.tiles) {
+        return;
+    }
+    let layer = layers[layer_of(tile)];
+    let input_tiles = (layer.inputs + COLUMNS - 1u) / COLUMNS;
+    let local = tile - layer.weight_tile;
+    let output_tile = (local / input_tiles) * ROWS;
+    let input_tile = (local % input_tiles) * COLUMNS;
+    let whole_d = ((layer.outputs | layer.delta) & 3u) == 0u;
+    let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;
+    let row = lane / ACROSS;
+    let quad = lane % ACROSS;
+    var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
+    var bias: array<vec4<f32>, ROWS_EACH / 4u>;
+    for (var base = 0u; base < params.rows; base += DEPTH) {
+        for (var i = lane; i < DEPTH * ROWS / 4u; i += INVOCATIONS) {
+            let k = i / (ROWS / 4u);
+            let q = i % (ROWS / 4u);
+            d_tile[k * D_STRIDE + q] = four_deltas(layer, base + k, output_tile + 4u * q, whole_d);
+        }
+        for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
+            let k = i / (COLUMNS / 4u);
+            let q = i % (COLUMNS / 4u);
+            x_tile[k * X_STRIDE + q] = four_inputs(layer, base + k, input_tile + 4u * q, whole_x);
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < DEPTH; k += 4u) {
+            var b: array<vec4<f32>, COLUMNS_EACH>;
+            for (var i = 0u; i < COLUMNS_EACH; i++) {
+                b[i] = x_tile[(k + i % 4u) * X_STRIDE + i / 4u * ACROSS + quad];
+            }
+            for (var r = 0u; r < ROWS_EACH / 4u; r++) {
+                let first = k * D_STRIDE + r * DOWN + row;
+                let d0 = d_tile[first];
+                let d1 = d_tile[first + D_STRIDE];
+                let d2 = d_tile[first + 2u * D_STRIDE];
+                let d3 = d_tile[first + 3u * D_STRIDE];
+                bias[r] += d0 + d1 + d2 + d3;
+                for (var q = 0u; q < QUADS; q++) {
+                    let x0 = b[4u * q];
+                    let x1 = b[4u * q + 1u];
+                    let x2 = b[4u * q + 2u];
+                    let x3 = b[4u * q + 3u];
+                    let s = 4u * r * QUADS + q;
+                    sums[s] += d0.x * x0 + d1.x * x1 + d2.x * x2 + d3.x * x3;
+                    sums[s + QUADS] += d0.y * x0 + d1.y * x1 + d2.y * x2 + d3.y * x3;
+                    sums[s + 2u * QUADS] += d0.z * x0 + d1.z * x1 + d2.z * x2 + d3.z * x3;
+                    sums[s + 3u * QUADS] += d0.w * x0 + d1.w * x1 + d2.w * x2 + d3.w * x3;
+                }
+            }
+        }
+        workgroupBarrier();
+    }
+    for (var r = 0u; r < ROWS_EACH; r++) {
+        let output = output_tile + 4u * (r / 4u * DOWN + row) + r % 4u;
+        for (var q = 0u; q < QUADS; q++) {
+            store_four(layer, output, input_tile + 4u * (q * ACROSS + quad), sums[r * QUADS + q]);
+        }
+        if (input_tile == 0u && quad == 0u && output < layer.outputs) {
+            store(layer.bias + output, layer.gradient_flag, bias[r / 4u][r % 4u]);
+        }
+    }
+}
