@@ -665,6 +665,76 @@ fn a_run_on_the_adapter() {
     assert!((f - e).abs() <= 1e-5 * e, "{f} on the adapter, {e} on the reference");
 }
 
+const DEVICE_CLOCK: &str = "timestamps of the device";
+const WALL_CLOCK: &str = "wall clock of single submissions";
+
+/// The profile of a JSON document has the dispatches of `explain`, and figures that agree with each other.
+fn assert_profile(found: &Value, explained: &Value, clock: &str) {
+    let (lines, dispatches) = (found["profile"].as_array().unwrap(), explained["dispatches"].as_array().unwrap());
+    assert_eq!(found["profile_clock"], clock);
+    assert_eq!(lines.len(), dispatches.len());
+    let (number, best) = (|value: &Value| value.as_f64().unwrap_or(f64::NAN), &found["ceilings"]);
+    for (i, (line, dispatch)) in lines.iter().zip(dispatches).enumerate() {
+        assert_eq!((&line["number"], &line["kernel"], &line["for"]), (&i.into(), &dispatch["kernel"], &dispatch["for"]));
+        let seconds = 1e-6 * number(&line["us_per_step"]);
+        assert!(seconds > 0.0 && number(&line["bytes"]) > 0.0, "{line:#}");
+        for (speed, amount, share) in
+            [("gflop_per_s", &dispatch["flop"], "of_best_gflop_per_s"), ("gb_per_s", &line["bytes"], "of_best_gb_per_s")]
+        {
+            let expected = 1e-9 * number(amount) / seconds;
+            assert!((number(&line[speed]) - expected).abs() <= 1e-9 * expected, "{speed}: {line:#}");
+            let expected = number(&line[speed]) / number(&best[speed]);
+            assert!((number(&line[share]) - expected).abs() <= 1e-9 * expected, "{share}: {line:#}");
+        }
+    }
+    let shares: f64 = lines.iter().map(|line| number(&line["share"])).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+}
+
+/// With the device's own clock, and by the wall clock where default limits leave it none.
+#[test]
+fn a_profile_has_every_dispatch_and_changes_no_result() {
+    let room = Room::new();
+    let devices = room.run(&["devices", "--json"]).expect(0).json();
+    let features = &devices["adapters"][devices["chosen"].as_u64().unwrap() as usize]["features"];
+    let own = if features.as_array().unwrap().contains(&"timestamps".into()) { DEVICE_CLOCK } else { WALL_CLOCK };
+    for (name, limits, clock) in [("own", &[][..], own), ("wall", &["--default-limits"][..], WALL_CLOCK)] {
+        let run = |args: &[&str]| room.run(&[args, limits].concat()).expect(0);
+        let explained = run(&["explain", "net.toml", "--json"]).json();
+        assert_profile(&run(&["train", "net.toml", "--out", name, "--json", "--profile"]).json(), &explained, clock);
+        let plain = format!("{name}-plain");
+        assert!(run(&["train", "net.toml", "--out", &plain, "--json"]).json()["profile"].is_null());
+        let model = |run: &str| room.bytes(&format!("{run}/last/model.safetensors"));
+        assert!(model(name) == model(&plain), "{name}: the parameters differ");
+    }
+}
+
+/// The least run that can be profiled has one step.
+#[test]
+fn a_profile_of_one_step_is_a_table() {
+    let room = Room::new();
+    let ran = room.run(&["train", "net.toml", "--max-steps", "1", "--profile", "--out", "run"]).expect(0);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    let head = lines.iter().position(|line| line.contains("µs per step")).unwrap_or_else(|| panic!("{ran:#?}"));
+    let count = room.run(&["explain", "net.toml", "--json"]).expect(0).json()["dispatches"].as_array().unwrap().len();
+    let numbers: Vec<usize> = lines[head + 1..].iter().map_while(|line| line.split_whitespace().next()?.parse().ok()).collect();
+    assert_eq!(numbers, (0..count).collect::<Vec<_>>(), "{}", ran.out);
+    let below = lines[head + 1 + count..].join("\n");
+    for said in ["means of 1 steps", "so a step takes longer than without --profile", "best: ", "GFLOP/s", "GB/s, adam over"] {
+        assert!(below.contains(said), "{said}: {below}");
+    }
+}
+
+#[test]
+fn a_benchmark_has_a_profile_where_asked() {
+    let room = Room::new();
+    let shape =
+        ["bench", "step", "--inputs", "4", "--trunk", "5", "--classes", "3,3", "--batch", "6", "--steps", "2", "--rows", "50", "--json"];
+    let found = room.run(&[&shape[..], &["--profile"]].concat()).expect(0).json();
+    assert_eq!(found["profile"].as_array().unwrap().len(), found["dispatches_per_step"].as_u64().unwrap() as usize, "{found:#}");
+    assert!(room.run(&shape).expect(0).json()["profile"].is_null());
+}
+
 /// Learning rates beyond all bounds: the step and the tensor are named, and `last/` holds the parameters before it.
 #[test]
 fn a_value_that_is_not_finite_on_the_adapter() {
@@ -717,6 +787,9 @@ const BAD: &[(&str, i32, &str)] = &[
     ("bench step --classes 1", 2, "--classes"),
     ("bench step --trunk wide", 2, "wide"),
     ("bench step --coupling none,none", 2, "--coupling"),
+    ("train net.toml --profile", 2, "--profile times what an adapter runs"),
+    ("bench step --profile", 2, "--profile times what an adapter runs"),
+    ("bench step --profile --sweep batch=1,2", 2, "cannot be used with"),
     ("bench step --svg s.svg", 2, "--svg draws a sweep"),
     ("bench step --sweep depth=1,2", 2, "depth"),
     ("bench step --sweep batch", 2, "no values"),

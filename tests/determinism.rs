@@ -84,7 +84,7 @@ impl Observer for Points {
 
 fn run(plan: &Plan, machine: Machine, steps_per_submission: Option<usize>) -> (Outcome, Vec<Point>) {
     let mut points = Points::default();
-    let outcome = train(plan, machine, Options { initial: None, steps_per_submission }, &mut points).unwrap();
+    let outcome = train(plan, machine, Options { steps_per_submission, ..Options::default() }, &mut points).unwrap();
     assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
     (outcome, points.0)
 }
@@ -134,7 +134,7 @@ fn the_seed_reaches_more_than_the_initial_weights() {
     let initial = plan(TABLES).initial();
     let last = |seed: u64| {
         let plan = plan(&format!("{TABLES}seed = {seed}\n"));
-        let options = Options { initial: Some(initial.clone()), steps_per_submission: None };
+        let options = Options { initial: Some(initial.clone()), ..Options::default() };
         bits(&train(&plan, device(), options, &mut Points::default()).unwrap().last)
     };
     assert_ne!(last(0), last(1));

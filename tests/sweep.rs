@@ -80,6 +80,7 @@ fn point(value: usize, median: f64) -> Point {
         steps: 5,
         steps_per_submission: 1,
         buffer_bytes: 1,
+        profile: None,
     };
     Point { value, report }
 }

@@ -48,7 +48,7 @@ fn run_case(name: &str, machine: Machine) -> Deviation {
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
 
     let plan = plan_of(&record, &tensors);
-    let options = Options { initial: Some(arena(&plan, &tensors, "initial")), steps_per_submission: None };
+    let options = Options { initial: Some(arena(&plan, &tensors, "initial")), ..Options::default() };
     let mut points = Points::default();
     let outcome = train(&plan, machine, options, &mut points).unwrap_or_else(|e| panic!("{name}: {e:#}"));
     assert!(matches!(outcome.ended, Ended::Finished), "{name}: {:?}", outcome.ended);

@@ -11,7 +11,7 @@ use super::{Common, sweep};
 use crate::config::COUPLING_KINDS;
 use crate::device::Gpu;
 use crate::fault::{Exit, Fault};
-use crate::run::bench::{self, StepShape};
+use crate::run::bench::{self, StepReport, StepShape};
 use crate::run::machine::Machine;
 
 #[derive(Subcommand)]
@@ -59,6 +59,9 @@ pub(super) struct StepArgs {
     /// Measure several values of batch, trunk (width of all its layers) or heads: batch=32,64,96, or batch=32..4096, doubling
     #[arg(long, value_name = "AXIS=VALUES")]
     sweep: Option<String>,
+    /// Time each dispatch of the step and print a table
+    #[arg(long, conflicts_with = "sweep")]
+    profile: bool,
     /// Draw the sweep into an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -102,6 +105,7 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
 }
 
 fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
+    common.check_profile(args.profile)?;
     let wanted = args.sweep.as_deref().map(sweep::wanted).transpose()?;
     let shape = shape(args)?;
     match &wanted {
@@ -116,7 +120,7 @@ fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
     console.machine(&machine);
     match wanted {
         Some(wanted) => sweep::run(&wanted, &shape, args.svg.as_deref(), &machine, console),
-        None => step(&StepShape { rows: shape.rows.max(shape.batch), ..shape }, machine, console),
+        None => step(&StepShape { rows: shape.rows.max(shape.batch), ..shape }, machine, args.profile, console),
     }
 }
 
@@ -135,13 +139,22 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
     Ok(StepShape { inputs: args.inputs, trunk, classes, batch, rows, coupling, steps: args.steps })
 }
 
-fn step(shape: &StepShape, machine: Machine, console: &Console) -> Result<()> {
-    let report = bench::step(shape, machine)?;
+fn step(shape: &StepShape, machine: Machine, profile: bool, console: &Console) -> Result<()> {
+    let report = bench::step(shape, machine.clone())?;
+    let profiled = if profile { machine.against_ceilings(report.profile.clone())? } else { None };
     if console.json {
-        return console.result_json(&json!(report));
+        let mut document = json!(report);
+        let added = profiled.iter().flat_map(|(profile, best)| profile.json(best));
+        added.for_each(|(key, value)| document[key] = value);
+        return console.result_json(&document);
     }
+    let table = profiled.map_or(String::new(), |(profile, best)| format!("\n\n{}", profile.table(&best)));
+    console.result(&(text(&report) + &table))
+}
+
+fn text(report: &StepReport) -> String {
     let t = &report.ms_per_step;
-    let text = format!(
+    format!(
         "{} ({})\nms per step: min {:.3}, median {:.3}, max {:.3}\n{} dispatches, {:.1} MFLOP, {:.2} GFLOP/s, {} steps, {} a submission",
         report.adapter,
         report.driver,
@@ -153,6 +166,5 @@ fn step(shape: &StepShape, machine: Machine, console: &Console) -> Result<()> {
         report.gflop_per_s,
         report.steps,
         report.steps_per_submission
-    );
-    console.result(&text)
+    )
 }

@@ -15,7 +15,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::adapter::Wish;
-use crate::fault::{Exit, exit_of, hint_of};
+use crate::fault::{Exit, Fault, exit_of, hint_of};
 use console::Console;
 
 /// Multi-task learning on any GPU: one shared trunk, several heads, a pairwise coupling.
@@ -107,6 +107,9 @@ struct TrainArgs {
     /// Steps recorded into one submission [default: by time]; changes no result
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
     steps_per_submission: Option<u64>,
+    /// Time each dispatch of the training step and print a table; steps take longer, results are the same
+    #[arg(long)]
+    profile: bool,
 }
 
 /// Flags of all verbs.
@@ -118,7 +121,7 @@ struct Common {
     /// Use adapters of one kind alone: vulkan, metal, dx12, gl
     #[arg(long, global = true, value_name = "BACKEND")]
     backend: Option<Backend>,
-    /// Ask for WebGPU's default limits and nothing beyond
+    /// Ask for WebGPU's default limits and nothing beyond, optional features included
     #[arg(long, global = true)]
     default_limits: bool,
     /// One JSON document on stdout
@@ -165,6 +168,15 @@ impl Common {
     fn wish(&self) -> Wish {
         let backend = self.backend.and_then(|b| b.to_possible_value()).map(|v| v.get_name().to_string());
         Wish { device: Some(self.device.clone()), backend, default_limits: self.default_limits }
+    }
+
+    /// Refuses `--profile` where there is nothing to time.
+    fn check_profile(&self, wanted: bool) -> Result<(), Fault> {
+        if !wanted || self.device != "reference" {
+            return Ok(());
+        }
+        let fault = Fault::new(Exit::Usage, "--profile times what an adapter runs, and the float64 reference is none");
+        Err(fault.hint("leave --profile out, or name an adapter (see tandem devices)"))
     }
 }
 

@@ -15,9 +15,11 @@ use crate::data::Part;
 use crate::data::load::load;
 use crate::fault::Exit;
 use crate::model::file;
+use crate::run::bench::Ceilings;
 use crate::run::directory::RunDirectory;
 use crate::run::machine::Machine;
 use crate::run::point::Point;
+use crate::run::profile::Profile;
 use crate::run::train::{Ended, Observer, Options, Outcome, Plan};
 
 /// The recipe of the demonstration.
@@ -43,6 +45,7 @@ fn overrides(args: &TrainArgs) -> Vec<String> {
 }
 
 fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
+    common.check_profile(args.profile)?;
     let signals = Signals::install()?;
     let begun = Instant::now();
     let parts = load(&config.data, &config.tasks)?;
@@ -57,12 +60,21 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     directory.begin(&plan.network, &plan.objective, &parts_of(&plan))?;
     directory.log(&format!("adapter: {}", machine.describe()))?;
     console.detail(&format!("data read and adapter opened in {:.2} s", begun.elapsed().as_secs_f64()));
-    let options = Options { initial, steps_per_submission: args.steps_per_submission.map(|n| n as usize) };
+    let steps_per_submission = args.steps_per_submission.map(|n| n as usize);
+    let options = Options { initial, steps_per_submission, profile: args.profile };
     let mut watch = Watch::new(&plan, &mut directory, console, signals.clone());
-    let outcome = crate::run::train::train(&plan, machine, options, &mut watch)?;
+    let outcome = crate::run::train::train(&plan, machine.clone(), options, &mut watch)?;
     watch.bar.finish_and_clear();
     let points = watch.latest;
-    finish(&plan, &directory, outcome, &points, &signals, console)
+    let outcome = save(&plan, &directory, outcome, console)?;
+    let profiled = machine.against_ceilings(outcome.profile.clone())?;
+    finish(&plan, &directory, &outcome, &points, profiled, console)?;
+    if !matches!(outcome.ended, Ended::Stopped) {
+        return Ok(None);
+    }
+    let last = directory.path().join("last");
+    console.note(&format!("stopped by a signal after step {}; what was learned is in {}", outcome.steps, last.display()));
+    Ok(Some(signals.arrived().unwrap_or(Exit::Interrupted)))
 }
 
 fn initial(path: &Path, plan: &Plan) -> Result<Vec<f32>> {
@@ -173,14 +185,8 @@ impl Observer for Watch<'_> {
     }
 }
 
-fn finish(
-    plan: &Plan,
-    directory: &RunDirectory,
-    outcome: Outcome,
-    points: &[Point],
-    signals: &Signals,
-    console: &Console,
-) -> Result<Option<Exit>> {
+/// Writes what was learned; an error where training ended in one.
+fn save(plan: &Plan, directory: &RunDirectory, outcome: Outcome, console: &Console) -> Result<Outcome> {
     let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
     let saved = directory.save_last(network, layout, schema, &outcome.last);
     let saved = saved.and_then(|()| directory.save_model(network, layout, schema, &outcome.best));
@@ -191,23 +197,25 @@ fn finish(
         }
         return Err(fault.into());
     }
-    saved?;
+    saved.map(|()| outcome)
+}
+
+fn finish(
+    plan: &Plan,
+    directory: &RunDirectory,
+    outcome: &Outcome,
+    points: &[Point],
+    profiled: Option<(Profile, Ceilings)>,
+    console: &Console,
+) -> Result<()> {
     if console.json {
-        console.result_json(&summary(plan, directory, &outcome, points))?;
-    } else {
-        console.result(&table(plan, directory, &outcome, points))?;
+        let mut document = summary(plan, directory, outcome, points);
+        let added = profiled.iter().flat_map(|(profile, best)| profile.json(best));
+        added.for_each(|(key, value)| document[key] = value);
+        return console.result_json(&document);
     }
-    match outcome.ended {
-        Ended::Stopped => {
-            console.note(&format!(
-                "stopped by a signal after step {}; what was learned is in {}",
-                outcome.steps,
-                directory.path().join("last").display()
-            ));
-            Ok(Some(signals.arrived().unwrap_or(Exit::Interrupted)))
-        }
-        _ => Ok(None),
-    }
+    let table = table(plan, directory, outcome, points);
+    console.result(&profiled.map_or(table.clone(), |(profile, best)| format!("{table}\n\n{}", profile.table(&best))))
 }
 
 fn ended(outcome: &Outcome) -> &'static str {

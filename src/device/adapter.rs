@@ -14,7 +14,7 @@ pub struct Wish {
     pub device: Option<String>,
     /// `--backend`: `vulkan`, `metal`, `dx12`, `gl`; `None` = `WGPU_BACKEND`, else all but gl.
     pub backend: Option<String>,
-    /// Ask for WebGPU's default limits and nothing beyond.
+    /// Ask for WebGPU's default limits and nothing beyond: no larger ones, no optional features.
     pub default_limits: bool,
 }
 

@@ -57,9 +57,10 @@ impl Gpu {
     pub fn open(wish: &Wish) -> Result<Gpu> {
         let Chosen { adapter, entry, reason } = choose(wish)?;
         let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
+        let optional = if wish.default_limits { wgpu::Features::empty() } else { WELCOME };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("tandem"),
-            required_features: adapter.features() & WELCOME,
+            required_features: adapter.features() & optional,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()

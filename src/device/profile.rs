@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::Gpu;
 use crate::fault::{Exit, Fault};
 
-/// Most dispatches between two read-backs of timestamps.
+/// Most timestamps between two read-backs: two for a dispatch.
 const QUERIES: u32 = 4096;
 
 /// Seconds that dispatches took, summed over steps.
@@ -17,6 +17,8 @@ pub(super) struct Profile {
     pub seconds: Vec<Vec<f64>>,
     /// Steps of each schedule.
     pub steps: Vec<u64>,
+    /// Seconds between dispatches of a schedule: copies into mirrors, and what the driver does from pass to pass.
+    pub between: Vec<f64>,
     stamps: Option<Stamps>,
 }
 
@@ -30,9 +32,11 @@ struct Stamps {
 
 impl Profile {
     pub(super) fn new(gpu: &Gpu, dispatches: &[usize]) -> Result<Profile> {
-        let has_stamps = gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        let fits = dispatches.iter().all(|n| 2 * n <= QUERIES as usize);
+        let has_stamps = fits && gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let stamps = has_stamps.then(|| gpu.scoped("timestamps", 0, Stamps::new)).transpose()?;
-        Ok(Profile { seconds: dispatches.iter().map(|n| vec![0.0; *n]).collect(), steps: vec![0; dispatches.len()], stamps })
+        let seconds = dispatches.iter().map(|n| vec![0.0; *n]).collect();
+        Ok(Profile { seconds, steps: vec![0; dispatches.len()], between: vec![0.0; dispatches.len()], stamps })
     }
 
     /// Whether the device itself takes the times.
@@ -82,6 +86,8 @@ impl Profile {
         for (i, pair) in ticks.chunks_exact(2).enumerate() {
             self.seconds[schedule][i % count] += pair[1].saturating_sub(pair[0]) as f64 * seconds;
         }
+        let gaps = ticks[1..ticks.len() - 1].chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * seconds);
+        self.between[schedule] += gaps.sum::<f64>();
         self.steps[schedule] += (ticks.len() / 2 / count) as u64;
         Ok(())
     }

@@ -192,12 +192,15 @@ impl Session {
     }
 
     fn time_alone(&mut self, profile: &mut Profile, schedule: usize, dispatch: usize, step: usize) -> Result<()> {
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("one dispatch") });
-        let mut pass = None;
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("one dispatch") };
+        let (mut copies, mut pass) = (self.gpu.device.create_command_encoder(&descriptor), None);
+        self.prepare_mirrors(&mut copies, &mut pass, schedule, dispatch);
+        let mut encoder = self.gpu.device.create_command_encoder(&descriptor);
         self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, step);
         drop(pass);
         let commands = encoder.finish();
-        self.finish()?;
+        let before = self.gpu.submit(Some(copies.finish()));
+        self.gpu.wait(&before)?;
         let start = std::time::Instant::now();
         let submission = self.gpu.submit(Some(commands));
         self.gpu.wait(&submission)?;
@@ -343,7 +346,7 @@ impl Engine for Session {
 
     fn profile(&self) -> Option<Timings> {
         let p = self.profile.as_ref()?;
-        Some(Timings { seconds: p.seconds.clone(), steps: p.steps.clone(), stamped: p.is_stamped() })
+        Some(Timings { seconds: p.seconds.clone(), steps: p.steps.clone(), between: p.between.clone(), stamped: p.is_stamped() })
     }
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::data::upload;
 use super::learning_rate::Course;
 use super::machine::Machine;
+use super::profile::Profile;
 use super::train::Plan;
 use crate::config::{
     Activation, BatchSize, Config, Coupling, Data, Every, Init, Optimizer, OptimizerKind, Schedule, Select, Source, Task, TaskKind, Train,
@@ -18,6 +19,7 @@ use crate::device::{Gpu, Session};
 use crate::fault::{Exit, Fault};
 use crate::kernels::Kernel;
 use crate::kernels::params::Step;
+use crate::kernels::tuning::Class;
 use crate::model::layout::Layout;
 use crate::model::network::{Head, Kind, Network, Trunk as NetworkTrunk};
 use crate::objective::Objective;
@@ -86,6 +88,9 @@ pub struct StepReport {
     pub steps_per_submission: usize,
     /// Bytes of all buffers.
     pub buffer_bytes: u64,
+    /// Times of the dispatches in steps after the measured ones; `None` on the reference.
+    #[serde(skip)]
+    pub profile: Option<Profile>,
 }
 
 /// Measures a training step: gather, forward, backward, coupling, update, metrics.
@@ -108,19 +113,10 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let steps = shape.steps.div_ceil(REPEATS).max(1);
     let samples = (0..REPEATS).map(|_| runner.timed(steps)).collect::<Result<Vec<f64>>>()?;
     let per_submission = runner.per_submission;
-    if std::env::var_os("PROF").is_some() {
-        runner.engine.start_profile()?;
-        runner.run(20)?;
-        let t = runner.engine.profile().unwrap();
-        let n = built.train.unwrap_or(0);
-        for (d, s) in built.program.schedules[n].dispatches.iter().zip(&t.seconds[n]) {
-            let ms = 1e3 * s / t.steps[n] as f64;
-            eprintln!("{:30} {:24} {:8.3} ms {:7.2} GF/s {:?}", d.kernel.name, d.label, ms, d.flop as f64 / ms / 1e6, d.grid);
-        }
-    }
+    let ms_per_step = Times::of(samples);
+    let profile = runner.profile(ms_per_step.median)?;
     let schedule = &built.program.schedules[built.train.unwrap_or(0)];
     let flop = schedule.dispatches.iter().map(|d| d.flop).sum::<u64>();
-    let ms_per_step = Times::of(samples);
     Ok(StepReport {
         adapter,
         driver,
@@ -131,6 +127,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
         steps: steps * REPEATS,
         steps_per_submission: per_submission,
         buffer_bytes: built.program.bytes(),
+        profile,
     })
 }
 
@@ -178,6 +175,16 @@ impl Runner<'_> {
         let start = Instant::now();
         self.run(steps)?;
         Ok(1e3 * start.elapsed().as_secs_f64() / steps as f64)
+    }
+
+    /// Profiles some steps, about a tenth of a second of them.
+    fn profile(&mut self, ms: f64) -> Result<Option<Profile>> {
+        self.engine.start_profile()?;
+        if self.engine.profile().is_none() {
+            return Ok(None);
+        }
+        self.run(((100.0 / ms) as usize).clamp(5, 200))?;
+        Ok(Profile::of(self.engine, self.built.train.unwrap_or(0)))
     }
 }
 
@@ -280,47 +287,44 @@ pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu) -> Result<GemmReport> {
 
 /// x [m, k] · wᵀ, w [n, k], with a bias of zero: the output of a hidden layer.
 fn forward([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Product::new([m, n, k], gpu, k, &[n], m)?;
+    let mut p = Single::new(gpu, k, &[n], m, &crate::kernels::dense_forward)?;
     let b = p.built.buffers.clone();
     let x = p.fill(b.activations[0], 0, m * k, 1)?;
     let w = p.fill(b.parameters, p.weights(0), n * k, 2)?;
-    p.measure(&crate::kernels::dense_forward, Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| {
-        x[i * k + t] * w[j * k + t]
-    })
+    p.measure([m, n, k], Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| x[i * k + t] * w[j * k + t])
 }
 
 /// delta [m, k] · w [k, n], with slopes of one: from the second hidden layer to the first.
 fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Product::new([m, n, k], gpu, 1, &[n, k], m)?;
+    let mut p = Single::new(gpu, 1, &[n, k], m, &crate::kernels::dense_backward_input)?;
     let b = p.built.buffers.clone();
     p.session.upload(b.activations[1], 0, &vec![1f32.to_bits(); p.len(b.activations[1])])?;
     let delta = p.fill(b.deltas[0], 0, m * k, 1)?;
     let w = p.fill(b.parameters, p.weights(1), k * n, 2)?;
     let target = Slice { buffer: b.deltas[1], first: 0, len: m * n };
-    p.measure(&crate::kernels::dense_backward_input, target, |i, j, t| delta[i * k + t] * w[t * n + j])
+    p.measure([m, n, k], target, |i, j, t| delta[i * k + t] * w[t * n + j])
 }
 
 /// deltaᵀ, delta [k, m], · x [k, n]: the weights of a hidden layer (and, in the same dispatch, those of a head of two classes).
 fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Product::new([m, n, k], gpu, n, &[m], k)?;
+    let mut p = Single::new(gpu, n, &[m], k, &crate::kernels::dense_backward_weight)?;
     let b = p.built.buffers.clone();
     let delta = p.fill(b.deltas[1], 0, k * m, 1)?;
     let x = p.fill(b.activations[0], 0, k * n, 2)?;
     let target = Slice { buffer: b.gradients, first: p.weights(0), len: m * n };
-    p.measure(&crate::kernels::dense_backward_weight, target, |i, j, t| delta[t * m + i] * x[t * n + j])
+    p.measure([m, n, k], target, |i, j, t| delta[t * m + i] * x[t * n + j])
 }
 
-/// A network whose step holds the product, the largest of its kind.
-struct Product {
-    shape: [usize; 3],
+/// The largest dispatch of a kernel in the step of a network, alone on a device.
+struct Single {
     built: Built,
     program: Program,
     layout: Layout,
     session: Session,
 }
 
-impl Product {
-    fn new(shape: [usize; 3], gpu: &Gpu, inputs: usize, trunk: &[usize], rows: usize) -> Result<Product> {
+impl Single {
+    fn new(gpu: &Gpu, inputs: usize, trunk: &[usize], rows: usize, kernel: &Kernel) -> Result<Single> {
         let trunk = NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
         let head = Head {
             name: "t".into(),
@@ -347,9 +351,15 @@ impl Product {
             shuffled: false,
         };
         let built = build(&request)?;
-        let program = built.program.clone();
+        let mut program = built.program.clone();
+        program.schedules.truncate(1);
+        let dispatches = &mut program.schedules[0].dispatches;
+        dispatches.retain(|d| d.kernel.twin == kernel.name);
+        dispatches.sort_by_key(|d| std::cmp::Reverse(d.flop));
+        dispatches.truncate(1);
+        ensure!(!dispatches.is_empty(), "the step lacks {}", kernel.name);
         let session = Session::new(gpu.clone(), program.clone())?;
-        Ok(Product { shape, built, program, layout, session })
+        Ok(Single { built, program, layout, session })
     }
 
     fn len(&self, buffer: Buffer) -> usize {
@@ -366,16 +376,11 @@ impl Product {
         Ok(values.into_iter().map(f64::from).collect())
     }
 
-    /// Times the product and compares every element with the sum over t of `term(i, j, t)`.
-    fn measure(&mut self, kernel: &Kernel, target: Slice, term: impl Fn(usize, usize, usize) -> f64) -> Result<ProductReport> {
-        let [m, n, k] = self.shape;
-        let dispatches = &self.program.schedules[0].dispatches;
-        let candidates = dispatches.iter().enumerate().filter(|(_, d)| d.kernel.twin == kernel.name);
-        let largest = candidates.max_by_key(|(_, d)| d.flop).map(|(i, _)| i);
-        let number = largest.ok_or_else(|| Fault::new(Exit::Internal, "the step lacks the product"))?;
+    /// Times the product [m, n] with inner length k and compares every element with the sum over t of `term(i, j, t)`.
+    fn measure(&mut self, [m, n, k]: [usize; 3], target: Slice, term: impl Fn(usize, usize, usize) -> f64) -> Result<ProductReport> {
         self.session.upload(target.buffer, target.first, &vec![f32::NAN.to_bits(); target.len])?;
-        let step = Step { number: 1, rows: m.max(k) as u32, inverse_rows: 1.0, ..Step::default() };
-        self.session.run_dispatch(0, number, &step, 1)?;
+        let step = one_step(m.max(k));
+        self.session.run_dispatch(0, 0, &step, 1)?;
         let found = self.session.download(target)?;
         let mut max_error = 0f64;
         for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
@@ -383,19 +388,74 @@ impl Product {
             let error = (f64::from(found[i * n + j]) - expected).abs();
             max_error = if error.is_nan() { f64::INFINITY } else { max_error.max(error) };
         }
-        let start = Instant::now();
-        self.session.run_dispatch(0, number, &step, 1)?;
-        let times = ((0.1 / start.elapsed().as_secs_f64()) as usize).clamp(1, 1000);
-        let samples = (0..REPEATS).map(|_| self.timed(number, &step, times)).collect::<Result<Vec<f64>>>()?;
-        let ms = Times::of(samples).median;
+        let ms = Times::of(self.samples(&step, 0.1)?).median;
         Ok(ProductReport { ms, gflop_per_s: (2 * m * n * k) as f64 / ms / 1e6, max_error })
     }
 
-    fn timed(&mut self, number: usize, step: &Step, times: usize) -> Result<f64> {
+    /// Milliseconds of one launch in each of [`REPEATS`] submissions, each of about so many seconds.
+    fn samples(&mut self, step: &Step, seconds: f64) -> Result<Vec<f64>> {
+        let times = ((1e3 * seconds / self.timed(step, 1)?) as usize).clamp(1, 1000);
+        (0..REPEATS).map(|_| self.timed(step, times)).collect()
+    }
+
+    fn timed(&mut self, step: &Step, times: usize) -> Result<f64> {
         let start = Instant::now();
-        self.session.run_dispatch(0, number, step, times)?;
+        self.session.run_dispatch(0, 0, step, times)?;
         Ok(1e3 * start.elapsed().as_secs_f64() / times as f64)
     }
+
+    /// Shortest milliseconds of one launch, looked for during [`CEILING`] after one that is not counted.
+    fn best(&mut self, rows: usize) -> Result<f64> {
+        let step = one_step(rows);
+        self.timed(&step, 1)?;
+        let start = Instant::now();
+        let mut best = self.timed(&step, 1)?;
+        while start.elapsed().as_secs_f64() < CEILING {
+            best = best.min(self.timed(&step, (3.0 / best).clamp(1.0, 1000.0) as usize)?);
+        }
+        Ok(best)
+    }
+}
+
+fn one_step(rows: usize) -> Step {
+    Step { number: 1, rows: rows as u32, inverse_rows: 1.0, root_correction: 1.0, ..Step::default() }
+}
+
+/// Seconds that each of the three measurements of [`Ceilings`] takes, about.
+const CEILING: f64 = 0.1;
+
+/// The best that an adapter was seen to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ceilings {
+    /// Of the faster of two square products.
+    pub gflop_per_s: f64,
+    /// That product.
+    pub product: String,
+    /// Of an update of many parameters: bytes that the dispatch states, over its time.
+    pub gb_per_s: f64,
+    /// That update.
+    pub stream: String,
+}
+
+/// Measures the best GFLOP/s of a product and the best GB/s of a kernel that streams; the wall clock of many launches in one submission.
+pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
+    let (n, width) = match gpu.entry.class {
+        Class::Discrete => (2048, 4096),
+        Class::Integrated => (1024, 2048),
+        _ if gpu.runs_direct() => (512, 1024),
+        _ => (256, 512),
+    };
+    let input = Single::new(gpu, 1, &[n, n], n, &crate::kernels::dense_backward_input)?.best(n)?;
+    let weight = Single::new(gpu, n, &[n], n, &crate::kernels::dense_backward_weight)?.best(n)?;
+    let (form, ms) = if input < weight { ("A·B", input) } else { ("Aᵀ·B", weight) };
+    let mut update = Single::new(gpu, width, &[width], 1, &crate::kernels::adam)?;
+    let bytes = update.program.schedules[0].dispatches[0].bytes();
+    Ok(Ceilings {
+        gflop_per_s: 2.0 * (n as f64).powi(3) / ms / 1e6,
+        product: format!("{form} of {n}×{n}×{n}"),
+        gb_per_s: bytes as f64 / update.best(1)? / 1e6,
+        stream: format!("adam over {} parameters", update.layout.parameters()),
+    })
 }
 
 impl StepShape {

@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 
+use super::bench::{Ceilings, ceilings};
+use super::profile::Profile;
 use crate::device::adapter::Wish;
 use crate::device::{Gpu, Session};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
@@ -32,6 +34,13 @@ impl Machine {
             Machine::Device(gpu) => gpu.tuning(),
             Machine::Reference => Tuning::new(Class::Reference, DEFAULT_BINDING, false),
         }
+    }
+
+    /// A profile beside the best of its adapter, which is measured now; nothing for the reference.
+    pub fn against_ceilings(&self, profile: Option<Profile>) -> Result<Option<(Profile, Ceilings)>> {
+        let (Machine::Device(gpu), Some(profile)) = (self, profile) else { return Ok(None) };
+        let best = ceilings(gpu)?;
+        Ok(Some((profile.against(&best), best)))
     }
 
     /// One line: what it is and why it was taken.

@@ -11,5 +11,6 @@ pub mod learning_rate;
 pub mod machine;
 pub mod point;
 pub mod predict;
+pub mod profile;
 pub mod sweep;
 pub mod train;

@@ -10,6 +10,7 @@ use super::evaluate::evaluate;
 use super::learning_rate::Course;
 use super::machine::Machine;
 use super::point::{Point, Sums, metric};
+use super::profile::Profile;
 use crate::config::{BatchSize, Config, Every, Select};
 use crate::data::order::epoch_order;
 use crate::data::{Dataset, Parts};
@@ -124,6 +125,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Evaluation of the model on the test part.
     pub test: Option<Point>,
+    /// Times of the dispatches of the training step, where [`Options::profile`] asks for them and the engine has them.
+    pub profile: Option<Profile>,
 }
 
 /// What watches a run.
@@ -161,6 +164,8 @@ pub struct Options {
     pub initial: Option<Vec<f32>>,
     /// Steps per submission; else by time. Changes no result.
     pub steps_per_submission: Option<usize>,
+    /// Time each dispatch. Changes no result.
+    pub profile: bool,
 }
 
 /// Trains.
@@ -182,6 +187,8 @@ struct Run<'a> {
     /// Steps per submission, and whether it is still being found.
     per_submission: usize,
     calibrating: usize,
+    /// Times that profiling is still to be started: at the first submission, and anew at the second, for the first one warms up.
+    to_profile: usize,
     /// Steps handed to the engine, and steps whose results are in.
     submitted: u64,
     done: u64,
@@ -215,6 +222,7 @@ impl<'a> Run<'a> {
             start,
             per_submission: options.steps_per_submission.unwrap_or(1).clamp(1, SLOTS),
             calibrating: if options.steps_per_submission.is_none() { 2 } else { 0 },
+            to_profile: if options.profile { 2 } else { 0 },
             submitted: 0,
             done: 0,
             sums,
@@ -287,9 +295,12 @@ impl<'a> Run<'a> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
         let step = |(slot, &first): (usize, &usize)| self.course.step(self.submitted + slot as u64, first, batch.min(rows - first), slot);
         let steps: Vec<Step> = batches.iter().enumerate().map(step).collect();
-        let schedule = self.built.train.unwrap_or(0);
         self.submitted += steps.len() as u64;
-        self.engine.submit(schedule, &steps)
+        if self.to_profile > 0 {
+            self.to_profile -= 1;
+            self.engine.start_profile()?;
+        }
+        self.engine.submit(self.built.train.unwrap_or(0), &steps)
     }
 
     /// Takes in results; while the number of steps per submission is being found, waits for them and times them.
@@ -392,7 +403,9 @@ impl<'a> Run<'a> {
         };
         let test = if matches!(ended, Ended::NotFinite(_) | Ended::Stopped) { None } else { self.test(&best, best_epoch, observer)? };
         observer.end_epoch()?;
-        Ok(Outcome { ended, last, best, best_epoch, steps: self.done, first_step_seconds: self.first_step_seconds, seconds, test })
+        let profile = Profile::of(self.engine.as_ref(), self.built.train.unwrap_or(0));
+        let (steps, first_step_seconds) = (self.done, self.first_step_seconds);
+        Ok(Outcome { ended, last, best, best_epoch, steps, first_step_seconds, seconds, test, profile })
     }
 
     fn test(&mut self, best: &[f32], best_epoch: u64, observer: &mut dyn Observer) -> Result<Option<Point>> {

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use crate::kernels::params::{Step, Words};
 use crate::kernels::signature::{Access, Signature};
-use crate::kernels::{Kernel, MIRROR_ROW};
+use crate::kernels::{self, Kernel, MIRROR_ROW};
 
 /// A buffer of a [`Program`], by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,6 +129,15 @@ impl Dispatch {
     pub fn effect(mut self, effect: Effect, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
         self.effects.extend(slices.into_iter().filter(|s| s.len > 0).map(|s| (effect, s)));
         self
+    }
+
+    /// Bytes that move if it touches each element of its effects once; what is updated moves twice. A kernel that picks rows reads as much
+    /// as it writes, whatever it picks from.
+    pub fn bytes(&self) -> u64 {
+        let elements = |effect| self.effects.iter().filter(|(e, _)| *e == effect).map(|(_, s)| s.len as u64).sum::<u64>();
+        let [read, written, updated] = [Effect::Read, Effect::Overwrite, Effect::Update].map(elements);
+        let read = if self.kernel.twin == kernels::gather_rows.name { read.min(written + updated) } else { read };
+        4 * (read + written + 2 * updated)
     }
 
     /// States the floating-point operations of its products.
@@ -267,6 +276,8 @@ pub struct Timings {
     pub seconds: Vec<Vec<f64>>,
     /// Steps that were timed, by schedule.
     pub steps: Vec<u64>,
+    /// Seconds between dispatches by schedule, summed over steps; nothing unless stamped.
+    pub between: Vec<f64>,
     /// Whether the device took the times; else they are wall times of submissions.
     pub stamped: bool,
 }
