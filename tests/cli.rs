@@ -730,9 +730,31 @@ fn a_benchmark_has_a_profile_where_asked() {
     let room = Room::new();
     let shape =
         ["bench", "step", "--inputs", "4", "--trunk", "5", "--classes", "3,3", "--batch", "6", "--steps", "2", "--rows", "50", "--json"];
+    let begun = Instant::now();
     let found = room.run(&[&shape[..], &["--profile"]].concat()).expect(0).json();
-    assert_eq!(found["profile"].as_array().unwrap().len(), found["dispatches_per_step"].as_u64().unwrap() as usize, "{found:#}");
+    let (lines, count) = (found["profile"].as_array().unwrap(), found["dispatches_per_step"].as_f64().unwrap());
+    assert_eq!(lines.len(), count as usize, "{found:#}");
+    let products = lines.iter().filter(|line| line["flop"] != 0).map(|line| line["share"].as_f64().unwrap()).sum::<f64>();
+    let number = |key: &str| found[key].as_f64().unwrap_or_else(|| panic!("{key}: {found:#}"));
+    assert!((number("product_share") - products).abs() < 1e-9 && products > 0.0 && products < 1.0, "{found:#}");
+    assert!(number("encode_us_per_step") > number("submit_us_per_step") && number("submit_us_per_step") > 0.0, "{found:#}");
+    assert!((number("encode_us_per_dispatch") * count - number("encode_us_per_step")).abs() < 1e-6, "{found:#}");
+    let first = number("first_step_seconds");
+    assert!(first > 1e-3 * found["ms_per_step"]["min"].as_f64().unwrap() && first < begun.elapsed().as_secs_f64(), "{found:#}");
     assert!(room.run(&shape).expect(0).json()["profile"].is_null());
+}
+
+/// The first step is measured everywhere, the host's and the device's shares where there is a device.
+#[test]
+fn a_benchmark_on_the_reference_has_no_device_to_tell_of() {
+    let room = Room::new();
+    let shape =
+        ["bench", "step", "--inputs", "4", "--trunk", "5", "--classes", "3", "--batch", "6", "--steps", "2", "--rows", "50", "--json"];
+    let found = room.on_reference(&shape).expect(0).json();
+    for key in ["encode_us_per_step", "submit_us_per_step", "encode_us_per_dispatch", "product_share"] {
+        assert!(found.as_object().unwrap().contains_key(key) && found[key].is_null(), "{key}: {found:#}");
+    }
+    assert!(found["first_step_seconds"].as_f64().unwrap() > 0.0 && found["steps_per_submission"].as_u64().unwrap() > 0, "{found:#}");
 }
 
 /// Learning rates beyond all bounds: the step and the tensor are named, and `last/` holds the parameters before it.

@@ -80,6 +80,11 @@ fn point(value: usize, median: f64) -> Point {
         steps: 5,
         steps_per_submission: 1,
         buffer_bytes: 1,
+        encode_us_per_step: None,
+        submit_us_per_step: None,
+        encode_us_per_dispatch: None,
+        product_share: None,
+        first_step_seconds: 0.0,
         profile: None,
     };
     Point { value, report }

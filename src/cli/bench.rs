@@ -153,18 +153,30 @@ fn step(shape: &StepShape, machine: Machine, profile: bool, console: &Console) -
 }
 
 fn text(report: &StepReport) -> String {
-    let t = &report.ms_per_step;
-    format!(
-        "{} ({})\nms per step: min {:.3}, median {:.3}, max {:.3}\n{} dispatches, {:.1} MFLOP, {:.2} GFLOP/s, {} steps, {} a submission",
-        report.adapter,
-        report.driver,
-        t.min,
-        t.median,
-        t.max,
-        report.dispatches_per_step,
-        report.flop_per_step as f64 / 1e6,
-        report.gflop_per_s,
-        report.steps,
-        report.steps_per_submission
-    )
+    let (t, r) = (&report.ms_per_step, report);
+    let lines = [
+        format!("{} ({})", r.adapter, r.driver),
+        format!("ms per step: min {:.3}, median {:.3}, max {:.3}", t.min, t.median, t.max),
+        format!(
+            "{} dispatches, {:.1} MFLOP, {:.2} GFLOP/s, {} steps, {} a submission",
+            r.dispatches_per_step,
+            r.flop_per_step as f64 / 1e6,
+            r.gflop_per_s,
+            r.steps,
+            r.steps_per_submission
+        ),
+        format!("first step after {:.2} s, opening and compiling included", r.first_step_seconds),
+    ];
+    lines.join("\n") + &encoding(report).unwrap_or_default()
+}
+
+/// What only an adapter has.
+fn encoding(report: &StepReport) -> Option<String> {
+    let (step, dispatch, share) = (report.encode_us_per_step?, report.encode_us_per_dispatch?, report.product_share?);
+    let submitting = report.submit_us_per_step?;
+    Some(format!(
+        "\nhost: {step:.1} µs per step, {dispatch:.2} µs per dispatch; {submitting:.1} µs of a step in the driver's submit\n\
+         products: {:.1} % of the time in dispatches",
+        100.0 * share
+    ))
 }

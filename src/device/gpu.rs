@@ -40,6 +40,8 @@ pub struct Gpu {
     pub entry: Entry,
     /// Why it was chosen.
     pub reason: String,
+    /// Seconds that choosing and opening it took.
+    pub open_seconds: f64,
     /// Limits that were granted.
     pub limits: wgpu::Limits,
     sink: Arc<Mutex<Sink>>,
@@ -55,6 +57,7 @@ pub struct Gpu {
 impl Gpu {
     /// Chooses an adapter and opens it.
     pub fn open(wish: &Wish) -> Result<Gpu> {
+        let start = Instant::now();
         let Chosen { adapter, entry, reason } = choose(wish)?;
         let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
         let optional = if wish.default_limits { wgpu::Features::empty() } else { WELCOME };
@@ -73,7 +76,9 @@ impl Gpu {
         watch(&device, &sink);
         let cache_entry = wgpu::util::pipeline_cache_key(&adapter.get_info()).map(|key| format!("{key}-{}", env!("CARGO_PKG_VERSION")));
         let pipeline_cache = cache_entry.as_deref().and_then(|entry| open_pipelines(&device, entry));
-        Ok(Gpu { device, queue, pipeline_cache, cache_entry, entry, reason, limits, sink, turn: Arc::default(), pipelines: Arc::default() })
+        let open_seconds = start.elapsed().as_secs_f64();
+        let (turn, pipelines) = (Arc::default(), Arc::default());
+        Ok(Gpu { device, queue, pipeline_cache, cache_entry, entry, reason, open_seconds, limits, sink, turn, pipelines })
     }
 
     /// An error if the device was lost or an error went uncaught since it was opened.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
 use wgpu::BufferUsages;
@@ -14,7 +15,9 @@ use super::profile::Profile;
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
 use crate::kernels::signature::Access;
-use crate::schedule::{Buffer, Dispatch, Engine, NotFinite, Program, SLOTS, Slice, StepResult, Timings, first_not_finite};
+use crate::schedule::{
+    Buffer, Dispatch, Encoded, Engine, NotFinite, Program, SLOTS, SUBMISSIONS, Slice, StepResult, Timings, first_not_finite,
+};
 
 /// Distance of entries in uniform tables: the alignment that every adapter grants.
 const SLOT: u64 = 256;
@@ -59,6 +62,7 @@ pub struct Session {
     results: Vec<StepResult>,
     not_finite: Option<NotFinite>,
     pending_upload: usize,
+    encoded: VecDeque<Encoded>,
     profile: Option<Profile>,
 }
 
@@ -92,6 +96,7 @@ impl Session {
             results: Vec::new(),
             not_finite: None,
             pending_upload: 0,
+            encoded: VecDeque::new(),
             profile: None,
         };
         session.upload_initial()?;
@@ -201,7 +206,7 @@ impl Session {
         let commands = encoder.finish();
         let before = self.gpu.submit(Some(copies.finish()));
         self.gpu.wait(&before)?;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let submission = self.gpu.submit(Some(commands));
         self.gpu.wait(&submission)?;
         profile.add_wall(schedule, dispatch, start);
@@ -241,6 +246,13 @@ impl Session {
         let [x, y, z] = recorded.grid;
         pass.dispatch_workgroups(x, y, z);
         self.mirrors.recorded(&recorded.mirrors);
+    }
+
+    fn note_encoded(&mut self, encoded: Encoded) {
+        if self.encoded.len() == SUBMISSIONS {
+            self.encoded.pop_front();
+        }
+        self.encoded.push_back(encoded);
     }
 
     fn metrics_words(&self) -> usize {
@@ -305,6 +317,7 @@ impl Engine for Session {
 
     fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()> {
         ensure!(steps.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", steps.len());
+        let begun = Instant::now();
         let mut table = vec![0u8; steps.len() * SLOT as usize];
         for (slot, step) in table.chunks_exact_mut(SLOT as usize).zip(steps) {
             slot[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
@@ -312,13 +325,17 @@ impl Engine for Session {
         self.gpu.queue.write_buffer(&self.steps, 0, &table);
         let staging = self.staging()?;
         let commands = self.encode(schedule, steps.len(), &staging)?;
+        let recorded = begun.elapsed();
         // Everything is encoded while the previous submission still runs; only then is the oldest one waited for.
         while self.flights.len() >= IN_FLIGHT {
             self.land()?;
         }
+        let begun = Instant::now();
         let submission = self.gpu.submit(Some(commands));
         self.pending_upload = 0;
         let mapped = map(&staging);
+        let (recording, submitting) = (recorded.as_secs_f64(), begun.elapsed().as_secs_f64());
+        self.note_encoded(Encoded { steps: steps.len(), recording, submitting });
         self.flights.push_back(Flight { staging, submission, steps: steps.to_vec(), mapped });
         if let Some(profile) = &mut self.profile {
             profile.add(&self.gpu, schedule)?;
@@ -332,6 +349,10 @@ impl Engine for Session {
             self.land()?;
         }
         Ok(std::mem::take(&mut self.results))
+    }
+
+    fn take_encoded(&mut self) -> Vec<Encoded> {
+        self.encoded.drain(..).collect()
     }
 
     fn not_finite(&self) -> Option<NotFinite> {

@@ -25,7 +25,7 @@ use crate::model::network::{Head, Kind, Network, Trunk as NetworkTrunk};
 use crate::objective::Objective;
 use crate::rng::{Purpose, below, normal, uniform};
 use crate::schedule::build::{Built, PartShape, Request, build};
-use crate::schedule::{Buffer, Engine, Program, SLOTS, Slice};
+use crate::schedule::{Buffer, Encoded, Engine, Program, SLOTS, Slice};
 
 /// The shape of a synthetic training step.
 #[derive(Clone, Debug)]
@@ -86,6 +86,17 @@ pub struct StepReport {
     pub steps: usize,
     /// Steps recorded into one submission.
     pub steps_per_submission: usize,
+    /// Microseconds of the host to record a step and hand it over, median of the submissions measured; `None` on the reference.
+    pub encode_us_per_step: Option<f64>,
+    /// Those of handing it over alone. Some drivers that run on the CPU return when the work is done.
+    pub submit_us_per_step: Option<f64>,
+    /// The same for one dispatch.
+    pub encode_us_per_dispatch: Option<f64>,
+    /// Share of the time of dispatches that goes to products, by the profile; `None` on the reference.
+    pub product_share: Option<f64>,
+    /// Seconds from the start of opening the machine to the end of the first step, kernels compiled and data uploaded in between. The
+    /// synthetic data are made before. What the process had compiled already is not compiled again.
+    pub first_step_seconds: f64,
     /// Bytes of all buffers.
     pub buffer_bytes: u64,
     /// Times of the dispatches in steps after the measured ones; `None` on the reference.
@@ -96,39 +107,48 @@ pub struct StepReport {
 /// Measures a training step: gather, forward, backward, coupling, update, metrics.
 pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let plan = synthetic_plan(shape)?;
-    let (adapter, driver) = names(&machine);
+    let start = Instant::now();
+    let (opened, (adapter, driver)) = (machine.open_seconds(), names(&machine));
     let built = plan.build(&machine.tuning())?;
     let mut engine = machine.engine(built.program.clone())?;
-    upload(engine.as_mut(), &built.parts[0], &plan.parts.train, shape.classes.len())?;
-    let order: Vec<u32> = (0..shape.rows as u64).map(|i| below(shape.rows as u64, 0, Purpose::Synthetic, 9, i) as u32).collect();
-    engine.upload(built.buffers.order, 0, &order)?;
-    engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial()))?;
+    upload_synthetic(shape, &plan, &built, engine.as_mut())?;
     let mut runner = Runner { plan: &plan, built: &built, engine: engine.as_mut(), done: 0, per_submission: 1 };
-    runner.run(2)?;
-    let start = Instant::now();
-    runner.run(3)?;
-    let each = start.elapsed().as_secs_f64() / 3.0;
-    runner.per_submission = ((0.1 / each) as usize).clamp(1, SLOTS);
-    runner.run(runner.per_submission * 2)?;
+    runner.run(1)?;
+    let first_step_seconds = opened + start.elapsed().as_secs_f64();
+    runner.calibrate()?;
     let steps = shape.steps.div_ceil(REPEATS).max(1);
-    let samples = (0..REPEATS).map(|_| runner.timed(steps)).collect::<Result<Vec<f64>>>()?;
-    let per_submission = runner.per_submission;
-    let ms_per_step = Times::of(samples);
+    let ms_per_step = Times::of((0..REPEATS).map(|_| runner.timed(steps)).collect::<Result<_>>()?);
+    let encoded = runner.engine.take_encoded();
+    let encode_us_per_step = per_step(&encoded, |e| e.recording + e.submitting);
     let profile = runner.profile(ms_per_step.median)?;
-    let schedule = &built.program.schedules[built.train.unwrap_or(0)];
-    let flop = schedule.dispatches.iter().map(|d| d.flop).sum::<u64>();
+    let steps_per_submission = runner.per_submission;
+    let dispatches = &built.program.schedules[built.train.unwrap_or(0)].dispatches;
+    let flop_per_step = dispatches.iter().map(|d| d.flop).sum::<u64>();
     Ok(StepReport {
         adapter,
         driver,
         ms_per_step,
-        dispatches_per_step: schedule.dispatches.len(),
-        flop_per_step: flop,
-        gflop_per_s: flop as f64 / ms_per_step.median / 1e6,
+        dispatches_per_step: dispatches.len(),
+        flop_per_step,
+        gflop_per_s: flop_per_step as f64 / ms_per_step.median / 1e6,
         steps: steps * REPEATS,
-        steps_per_submission: per_submission,
+        steps_per_submission,
+        encode_us_per_step,
+        submit_us_per_step: per_step(&encoded, |e| e.submitting),
+        encode_us_per_dispatch: encode_us_per_step.map(|us| us / dispatches.len() as f64),
+        product_share: profile.as_ref().map(Profile::product_share),
+        first_step_seconds,
         buffer_bytes: built.program.bytes(),
         profile,
     })
+}
+
+fn upload_synthetic(shape: &StepShape, plan: &Plan, built: &Built, engine: &mut dyn Engine) -> Result<()> {
+    upload(engine, &built.parts[0], &plan.parts.train, shape.classes.len())?;
+    let rows = shape.rows as u64;
+    let order: Vec<u32> = (0..rows).map(|i| below(rows, 0, Purpose::Synthetic, 9, i) as u32).collect();
+    engine.upload(built.buffers.order, 0, &order)?;
+    engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial()))
 }
 
 /// Fails where a machine has no room for the network of a shape, whatever the rows; computes nothing.
@@ -142,6 +162,12 @@ fn names(machine: &Machine) -> (String, String) {
         Machine::Device(gpu) => (gpu.entry.name.clone(), gpu.entry.driver.clone()),
         Machine::Reference => ("reference".into(), "float64 on the CPU".into()),
     }
+}
+
+/// Microseconds of a step, the median of all submissions.
+fn per_step(encoded: &[Encoded], seconds: impl Fn(&Encoded) -> f64) -> Option<f64> {
+    let samples: Vec<f64> = encoded.iter().map(|e| 1e6 * seconds(e) / e.steps as f64).collect();
+    (!samples.is_empty()).then(|| Times::of(samples).median)
 }
 
 struct Runner<'a> {
@@ -168,6 +194,16 @@ impl Runner<'_> {
         }
         self.engine.collect(true)?;
         ensure!(self.engine.not_finite().is_none(), Fault::new(Exit::NotFinite, "the synthetic training diverged"));
+        Ok(())
+    }
+
+    /// Warms up, sets the steps of a submission so that one takes about 0.1 s, and forgets what the host spent until then.
+    fn calibrate(&mut self) -> Result<()> {
+        self.run(1)?;
+        let each = self.timed(3)? / 1e3;
+        self.per_submission = ((0.1 / each) as usize).clamp(1, SLOTS);
+        self.run(self.per_submission * 2)?;
+        self.engine.take_encoded();
         Ok(())
     }
 

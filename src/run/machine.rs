@@ -43,6 +43,14 @@ impl Machine {
         Ok(Some((profile.against(&best), best)))
     }
 
+    /// Seconds that opening it took.
+    pub fn open_seconds(&self) -> f64 {
+        match self {
+            Machine::Device(gpu) => gpu.open_seconds,
+            Machine::Reference => 0.0,
+        }
+    }
+
     /// One line: what it is and why it was taken.
     pub fn describe(&self) -> String {
         match self {

@@ -269,6 +269,20 @@ pub struct NotFinite {
     pub flags: Vec<usize>,
 }
 
+/// Submissions of which an engine remembers what the host spent.
+pub const SUBMISSIONS: usize = 1024;
+
+/// What the host spent on one submission.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded {
+    /// Steps in it.
+    pub steps: usize,
+    /// Seconds to write its table of steps and to record its commands.
+    pub recording: f64,
+    /// Seconds to hand it to the driver. Some drivers that run on the CPU return when the work is done.
+    pub submitting: f64,
+}
+
 /// How long dispatches took.
 #[derive(Clone, Debug)]
 pub struct Timings {
@@ -298,6 +312,11 @@ pub trait Engine: std::fmt::Debug {
 
     /// The first step with a value that was not finite, as of the results collected so far.
     fn not_finite(&self) -> Option<NotFinite>;
+
+    /// What the host spent on each submission since the last call, at most the last [`SUBMISSIONS`] of them; empty = this engine has none.
+    fn take_encoded(&mut self) -> Vec<Encoded> {
+        Vec::new()
+    }
 
     /// Times each dispatch from now on, where the engine can.
     fn start_profile(&mut self) -> Result<()> {
