@@ -466,7 +466,15 @@ END    if (is_unfinite(exponents)) {
     ..FORWARD
 };
 
-const DIRECT: &[Direct] = &[FORWARD, HEADS, BACKWARD_INPUT, BACKWARD_WEIGHT];
+const DIRECT: &[Direct] = &[
+    FORWARD,
+    Direct { name: "dense_forward_direct_32", rows: 32, ..FORWARD },
+    HEADS,
+    BACKWARD_INPUT,
+    Direct { name: "dense_backward_input_direct_32", rows: 32, ..BACKWARD_INPUT },
+    BACKWARD_WEIGHT,
+    Direct { name: "dense_backward_weight_direct_32", rows: 32, ..BACKWARD_WEIGHT },
+];
 
 fn shader(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("shaders").join(format!("{name}.wgsl"))

@@ -7,12 +7,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::console::Console;
-use super::{Common, sweep};
+use super::{Common, Tune, sweep};
 use crate::config::COUPLING_KINDS;
 use crate::device::Gpu;
 use crate::fault::{Exit, Fault};
 use crate::run::bench::{self, StepReport, StepShape};
 use crate::run::machine::Machine;
+use crate::run::tune::tune_shapes;
 
 #[derive(Subcommand)]
 pub(super) enum What {
@@ -29,6 +30,9 @@ pub(super) enum What {
         /// Inner length
         #[arg(long, default_value_t = 512, value_parser = size)]
         k: usize,
+        /// Choice of tiles: as without measurement, as measured once, measured anew
+        #[arg(long, default_value = "cached", value_name = "WHEN")]
+        tune: Tune,
     },
 }
 
@@ -62,6 +66,9 @@ pub(super) struct StepArgs {
     /// Time each dispatch of the step and print a table
     #[arg(long, conflicts_with = "sweep")]
     profile: bool,
+    /// Choice of tiles: as without measurement, as measured once, measured anew
+    #[arg(long, default_value = "cached", value_name = "WHEN")]
+    tune: Tune,
     /// Draw the sweep into an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -89,9 +96,10 @@ fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
 pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()> {
     match what {
         What::Step(args) => run_step(args, common, console),
-        What::Gemm { m, n, k } => {
+        What::Gemm { m, n, k, tune } => {
             let gpu = Gpu::open(&common.wish())?;
-            let report = bench::gemm(*m, *n, *k, &gpu)?;
+            let (tuning, _) = tune_shapes(&gpu, [[*m, *n, *k]; 3], true, (*tune).into())?;
+            let report = bench::gemm(*m, *n, *k, &gpu, &tuning)?;
             if console.json {
                 return console.result_json(&json!(report));
             }
@@ -136,7 +144,7 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
         return Err(fault.hint(format!("one of none, {}", COUPLING_KINDS.join(", "))).into());
     }
     let (batch, rows) = (args.batch.unwrap_or(128), args.rows);
-    Ok(StepShape { inputs: args.inputs, trunk, classes, batch, rows, coupling, steps: args.steps })
+    Ok(StepShape { inputs: args.inputs, trunk, classes, batch, rows, coupling, steps: args.steps, tune: args.tune.into() })
 }
 
 fn step(shape: &StepShape, machine: Machine, profile: bool, console: &Console) -> Result<()> {

@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault, exit_of, hint_of};
+use crate::run::tune::Mode;
 use console::Console;
 
 /// Multi-task learning on any GPU: one shared trunk, several heads, a pairwise coupling.
@@ -104,12 +105,36 @@ struct TrainArgs {
     /// Stop after so long: 90s, 10m, 2h
     #[arg(long, value_name = "TIME")]
     max_time: Option<String>,
+    /// Choice of tiles: as without measurement, as measured once, measured anew; changes no result
+    #[arg(long, default_value = "cached", value_name = "WHEN")]
+    tune: Tune,
     /// Steps recorded into one submission [default: by time]; changes no result
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
     steps_per_submission: Option<u64>,
     /// Time each dispatch of the training step and print a table; steps take longer, results are the same
     #[arg(long)]
     profile: bool,
+}
+
+/// When the tiles of the products are chosen by measurement.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Tune {
+    /// Never
+    Off,
+    /// Once for adapter, driver and version, where the run is long enough to gain from it; then from the cache directory
+    Cached,
+    /// Now
+    Force,
+}
+
+impl From<Tune> for Mode {
+    fn from(tune: Tune) -> Mode {
+        match tune {
+            Tune::Off => Mode::Off,
+            Tune::Cached => Mode::Cached,
+            Tune::Force => Mode::Force,
+        }
+    }
 }
 
 /// Flags of all verbs.

@@ -14,6 +14,7 @@ use crate::config::{Config, read, write};
 use crate::data::Part;
 use crate::data::load::load;
 use crate::fault::Exit;
+use crate::kernels::tuning::Tuning;
 use crate::model::file;
 use crate::run::bench::Ceilings;
 use crate::run::directory::RunDirectory;
@@ -21,6 +22,7 @@ use crate::run::machine::Machine;
 use crate::run::point::Point;
 use crate::run::profile::Profile;
 use crate::run::train::{Ended, Observer, Options, Outcome, Plan};
+use crate::run::tune::{Choice, tuned};
 
 /// The recipe of the demonstration.
 const DEMO: &str = include_str!("../../examples/demo.toml");
@@ -54,14 +56,15 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
+    let (tuning, choices) = tuned(&machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
     let mut directory = RunDirectory::create(args.out.as_deref(), name)?;
     directory.write_config(&write::to_toml(&plan.config))?;
-    directory.write_environment(&environment(&plan, &machine))?;
+    directory.write_environment(&environment(&plan, &machine, &tuning, &choices))?;
     directory.begin(&plan.network, &plan.objective, &parts_of(&plan))?;
     directory.log(&format!("adapter: {}", machine.describe()))?;
     console.detail(&format!("data read and adapter opened in {:.2} s", begun.elapsed().as_secs_f64()));
     let steps_per_submission = args.steps_per_submission.map(|n| n as usize);
-    let options = Options { initial, steps_per_submission, profile: args.profile };
+    let options = Options { tuning: Some(tuning), initial, steps_per_submission, profile: args.profile };
     let mut watch = Watch::new(&plan, &mut directory, console, signals.clone());
     let outcome = crate::run::train::train(&plan, machine.clone(), options, &mut watch)?;
     watch.bar.finish_and_clear();
@@ -86,8 +89,7 @@ fn parts_of(plan: &Plan) -> Vec<Part> {
     Part::ALL.into_iter().zip(given).filter(|(_, given)| *given).map(|(part, _)| part).collect()
 }
 
-fn environment(plan: &Plan, machine: &Machine) -> Value {
-    let tuning = machine.tuning();
+fn environment(plan: &Plan, machine: &Machine, tuning: &Tuning, choices: &[Choice]) -> Value {
     let kernels = [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name);
     let (adapter, limits) = match machine {
         Machine::Device(gpu) => (
@@ -99,7 +101,7 @@ fn environment(plan: &Plan, machine: &Machine) -> Value {
     let hashes: serde_json::Map<String, Value> = plan.parts.hashes.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"), "adapter": adapter, "reason": machine.describe(), "limits": limits,
-        "kernels": {"class": tuning.class, "products": kernels}, "data": hashes,
+        "kernels": {"class": tuning.class, "products": kernels, "tiles": choices}, "data": hashes,
         "rows": plan.named_parts().iter().map(|(n, d)| (n.to_string(), json!(d.rows))).collect::<serde_json::Map<_, _>>(),
     })
 }

@@ -76,8 +76,11 @@ registry! {
     dense_backward_weight_64x16, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
     dense_backward_weight_16x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
     dense_forward_direct, DenseForward, 8.0, in_place_of dense_forward;
+    dense_forward_direct_32, DenseForward, 8.0, in_place_of dense_forward;
     dense_backward_input_direct, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
+    dense_backward_input_direct_32, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
     dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
+    dense_backward_weight_direct_32, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
     heads_cross_entropy, HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
     gather_rows_direct, GatherRows, 1.0, in_place_of gather_rows;
     softmax_cross_entropy, SoftmaxCrossEntropy, 8.0; // exp, log, one division

@@ -54,6 +54,16 @@ pub fn ladder(product: &'static Kernel) -> Vec<Product> {
     SHAPES.into_iter().filter_map(|shape| Some(Product { kernel: kernel(shape)?, rows: shape.0, columns: shape.1 })).collect()
 }
 
+/// The tiles that a product may be done with instead of another one, itself included. They give equal bits.
+pub fn candidates(product: &Product) -> Vec<Product> {
+    if !product.kernel.direct {
+        return ladder(product.kernel);
+    }
+    let tall = super::by_name(&format!("{}_direct_32", product.kernel.twin)).map(|kernel| Product { kernel, rows: 32, columns: 32 });
+    let low = super::by_name(&format!("{}_direct", product.kernel.twin)).map(|kernel| Product { kernel, rows: 16, columns: 32 });
+    [low, tall].into_iter().flatten().collect()
+}
+
 /// The choices for one adapter; the schedule builder reads them and nothing else about the adapter.
 #[derive(Clone, Debug)]
 pub struct Tuning {

@@ -19,6 +19,9 @@ pub fn table(network: &Network, objective: &Objective, capacity: usize) -> Vec<H
     (0..network.tasks.len()).map(line).collect()
 }
 
+/// Rows of a tile of `heads_cross_entropy`.
+const FUSED_ROWS: usize = 16;
+
 /// Whether the output layers and their loss are one dispatch.
 pub fn is_fused(scene: &Scene) -> bool {
     scene.network.tasks.iter().all(|t| t.classes.len() <= scene.tuning.fused_classes)
@@ -40,7 +43,7 @@ pub fn fused(scene: &Scene, group: &Group, chunk: Chunk) -> Dispatch {
     let x = b.activations[usize::from(group.reads_odd)];
     let logits: Vec<_> = layers.iter().map(|d| (d.y as usize, chunk.rows * d.outputs as usize)).collect();
     let partials = layers.iter().flat_map(|d| [d.task as usize, tasks + d.task as usize]).map(|i| (i * capacity, chunk.rows));
-    let grid = [group.count as u32, chunk.rows.div_ceil(scene.tuning.forward.rows) as u32, 1];
+    let grid = [group.count as u32, chunk.rows.div_ceil(FUSED_ROWS) as u32, 1];
     Dispatch::new(&kernels::heads_cross_entropy, group.label.clone(), parameters, grid)
         .bind([("layers", b.layers), ("parameters", b.parameters), ("x", x), ("heads", b.heads), ("labels", b.labels)])
         .bind([("logits", b.logits), ("logits_delta", b.logits_delta), ("partials", b.partials), ("flags", b.flags)])

@@ -10,6 +10,7 @@ use super::learning_rate::Course;
 use super::machine::Machine;
 use super::profile::Profile;
 use super::train::Plan;
+use super::tune::{Choice, Mode, tuned};
 use crate::config::{
     Activation, BatchSize, Config, Coupling, Data, Every, Init, Optimizer, OptimizerKind, Schedule, Select, Source, Task, TaskKind, Train,
     Trunk,
@@ -19,7 +20,7 @@ use crate::device::{Gpu, Session};
 use crate::fault::{Exit, Fault};
 use crate::kernels::Kernel;
 use crate::kernels::params::Step;
-use crate::kernels::tuning::Class;
+use crate::kernels::tuning::{Class, Tuning};
 use crate::model::layout::Layout;
 use crate::model::network::{Head, Kind, Network, Trunk as NetworkTrunk};
 use crate::objective::Objective;
@@ -44,6 +45,8 @@ pub struct StepShape {
     pub coupling: Option<String>,
     /// Steps measured, in [`REPEATS`] runs.
     pub steps: usize,
+    /// How tiles are chosen.
+    pub tune: Mode,
 }
 
 /// Runs that the median is taken of.
@@ -99,6 +102,8 @@ pub struct StepReport {
     pub first_step_seconds: f64,
     /// Bytes of all buffers.
     pub buffer_bytes: u64,
+    /// Tiles of the products, and where the choice comes from.
+    pub tuned: Vec<Choice>,
     /// Times of the dispatches in steps after the measured ones; `None` on the reference.
     #[serde(skip)]
     pub profile: Option<Profile>,
@@ -107,9 +112,10 @@ pub struct StepReport {
 /// Measures a training step: gather, forward, backward, coupling, update, metrics.
 pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let plan = synthetic_plan(shape)?;
-    let start = Instant::now();
     let (opened, (adapter, driver)) = (machine.open_seconds(), names(&machine));
-    let built = plan.build(&machine.tuning())?;
+    let (tuning, tuned) = tuned(&machine, &plan.layout, shape.batch, u64::MAX, shape.tune)?;
+    let start = Instant::now();
+    let built = plan.build(&tuning)?;
     let mut engine = machine.engine(built.program.clone())?;
     upload_synthetic(shape, &plan, &built, engine.as_mut())?;
     let mut runner = Runner { plan: &plan, built: &built, engine: engine.as_mut(), done: 0, per_submission: 1 };
@@ -139,6 +145,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
         product_share: profile.as_ref().map(Profile::product_share),
         first_step_seconds,
         buffer_bytes: built.program.bytes(),
+        tuned,
         profile,
     })
 }
@@ -311,19 +318,33 @@ pub struct GemmReport {
 }
 
 /// Measures the three products [m, n] with inner length k, each by the dense kernel that training uses for it.
-pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu) -> Result<GemmReport> {
+pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<GemmReport> {
     Ok(GemmReport {
         adapter: gpu.entry.name.clone(),
         driver: gpu.entry.driver.clone(),
-        nn: backward_input([m, n, k], gpu)?,
-        nt: forward([m, n, k], gpu)?,
-        tn: backward_weight([m, n, k], gpu)?,
+        nn: backward_input([m, n, k], gpu, tuning)?,
+        nt: forward([m, n, k], gpu, tuning)?,
+        tn: backward_weight([m, n, k], gpu, tuning)?,
     })
 }
 
+/// Microseconds of a product [m, n] with inner length k by the kernel that a tuning has for it: the best of a few, compiled before.
+pub(super) fn product_micros(kernel: &Kernel, [m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<f64> {
+    let (inputs, trunk, rows) = match kernel.name {
+        "dense_forward" => (k, vec![n], m),
+        "dense_backward_input" => (1, vec![n, k], m),
+        _ => (n, vec![m], k),
+    };
+    let mut p = Single::new(gpu, tuning, inputs, &trunk, rows, kernel)?;
+    let step = one_step(m.max(k));
+    p.timed(&step, 1)?;
+    let samples = (0..REPEATS).map(|_| p.timed(&step, 2)).collect::<Result<Vec<f64>>>()?;
+    Ok(1e3 * Times::of(samples).min)
+}
+
 /// x [m, k] · wᵀ, w [n, k], with a bias of zero: the output of a hidden layer.
-fn forward([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, k, &[n], m, &crate::kernels::dense_forward)?;
+fn forward([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
+    let mut p = Single::new(gpu, tuning, k, &[n], m, &crate::kernels::dense_forward)?;
     let b = p.built.buffers.clone();
     let x = p.fill(b.activations[0], 0, m * k, 1)?;
     let w = p.fill(b.parameters, p.weights(0), n * k, 2)?;
@@ -331,8 +352,8 @@ fn forward([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
 }
 
 /// delta [m, k] · w [k, n], with slopes of one: from the second hidden layer to the first.
-fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, 1, &[n, k], m, &crate::kernels::dense_backward_input)?;
+fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
+    let mut p = Single::new(gpu, tuning, 1, &[n, k], m, &crate::kernels::dense_backward_input)?;
     let b = p.built.buffers.clone();
     p.session.upload(b.activations[1], 0, &vec![1f32.to_bits(); p.len(b.activations[1])])?;
     let delta = p.fill(b.deltas[0], 0, m * k, 1)?;
@@ -342,8 +363,8 @@ fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
 }
 
 /// deltaᵀ, delta [k, m], · x [k, n]: the weights of a hidden layer (and, in the same dispatch, those of a head of two classes).
-fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, n, &[m], k, &crate::kernels::dense_backward_weight)?;
+fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
+    let mut p = Single::new(gpu, tuning, n, &[m], k, &crate::kernels::dense_backward_weight)?;
     let b = p.built.buffers.clone();
     let delta = p.fill(b.deltas[1], 0, k * m, 1)?;
     let x = p.fill(b.activations[0], 0, k * n, 2)?;
@@ -360,7 +381,7 @@ struct Single {
 }
 
 impl Single {
-    fn new(gpu: &Gpu, inputs: usize, trunk: &[usize], rows: usize, kernel: &Kernel) -> Result<Single> {
+    fn new(gpu: &Gpu, tuning: &Tuning, inputs: usize, trunk: &[usize], rows: usize, kernel: &Kernel) -> Result<Single> {
         let trunk = NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
         let head = Head {
             name: "t".into(),
@@ -373,8 +394,7 @@ impl Single {
         let network = Network { inputs, trunk, tasks: vec![head] };
         let layout = Layout::new(&network);
         let objective = Objective { weights: vec![1.0], pairs: Vec::new() };
-        let mut tuning = gpu.tuning();
-        tuning.flop_per_dispatch = u64::MAX;
+        let tuning = Tuning { flop_per_dispatch: u64::MAX, ..tuning.clone() };
         let optimizer = synthetic_config(&StepShape::none(), &[]).optimizer;
         let request = Request {
             network: &network,
@@ -481,10 +501,10 @@ pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
         _ if gpu.runs_direct() => (512, 1024),
         _ => (256, 512),
     };
-    let input = Single::new(gpu, 1, &[n, n], n, &crate::kernels::dense_backward_input)?.best(n)?;
-    let weight = Single::new(gpu, n, &[n], n, &crate::kernels::dense_backward_weight)?.best(n)?;
+    let input = Single::new(gpu, &gpu.tuning(), 1, &[n, n], n, &crate::kernels::dense_backward_input)?.best(n)?;
+    let weight = Single::new(gpu, &gpu.tuning(), n, &[n], n, &crate::kernels::dense_backward_weight)?.best(n)?;
     let (form, ms) = if input < weight { ("A·B", input) } else { ("Aᵀ·B", weight) };
-    let mut update = Single::new(gpu, width, &[width], 1, &crate::kernels::adam)?;
+    let mut update = Single::new(gpu, &gpu.tuning(), width, &[width], 1, &crate::kernels::adam)?;
     let bytes = update.program.schedules[0].dispatches[0].bytes();
     Ok(Ceilings {
         gflop_per_s: 2.0 * (n as f64).powi(3) / ms / 1e6,
@@ -496,6 +516,6 @@ pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
 
 impl StepShape {
     fn none() -> StepShape {
-        StepShape { inputs: 1, trunk: Vec::new(), classes: Vec::new(), batch: 1, rows: 1, coupling: None, steps: 1 }
+        StepShape { inputs: 1, trunk: Vec::new(), classes: Vec::new(), batch: 1, rows: 1, coupling: None, steps: 1, tune: Mode::Off }
     }
 }

@@ -14,3 +14,4 @@ pub mod predict;
 pub mod profile;
 pub mod sweep;
 pub mod train;
+pub mod tune;

@@ -16,6 +16,7 @@ use crate::data::order::epoch_order;
 use crate::data::{Dataset, Parts};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
+use crate::kernels::tuning::Tuning;
 use crate::model::init;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
@@ -71,7 +72,7 @@ impl Plan {
     }
 
     /// The program for a machine's choices.
-    pub fn build(&self, tuning: &crate::kernels::tuning::Tuning) -> Result<Built> {
+    pub fn build(&self, tuning: &Tuning) -> Result<Built> {
         let parts: Vec<PartShape> = self.named_parts().iter().map(|(n, d)| PartShape::new(n, d.rows, &d.features)).collect();
         build(&Request {
             network: &self.network,
@@ -160,6 +161,8 @@ impl Observer for Silent {}
 /// How to run a plan, beyond its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Choices of kernels; else those of the machine without measurement. Changes no result.
+    pub tuning: Option<Tuning>,
     /// Initial parameters; else by the seed.
     pub initial: Option<Vec<f32>>,
     /// Steps per submission; else by time. Changes no result.
@@ -171,7 +174,8 @@ pub struct Options {
 /// Trains.
 pub fn train(plan: &Plan, machine: Machine, options: Options, observer: &mut dyn Observer) -> Result<Outcome> {
     let start = Instant::now();
-    let built = plan.build(&machine.tuning())?;
+    let tuning = options.tuning.clone().unwrap_or_else(|| machine.tuning());
+    let built = plan.build(&tuning)?;
     let engine = machine.engine(built.program.clone())?;
     let mut run = Run::new(plan, built, engine, options, start)?;
     let ended = run.epochs(observer)?;

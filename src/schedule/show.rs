@@ -57,7 +57,10 @@ pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String
         ["update of all parameters".into(), "one dispatch".into()],
     ];
     if has("soft_sharing") {
-        lines.push(["soft_sharing".into(), "apart: it adds to gradients of other tiles, and the update may not begin before all are finite".into()]);
+        lines.push([
+            "soft_sharing".into(),
+            "apart: it adds to gradients of other tiles, and the update may not begin before all are finite".into(),
+        ]);
     }
     "fused\n".to_string() + &aligned(lines, [false, false])
 }

@@ -13,7 +13,7 @@ pub use cases::{Case, cases};
 pub use compare::{Finding, check_dispatch};
 
 use crate::device::{Gpu, Session};
-use crate::kernels::tuning::{Class, Tuning, ladder};
+use crate::kernels::tuning::{Class, Product, Tuning, candidates, ladder};
 use crate::kernels::{KERNELS, Kernel};
 use crate::reference::Reference;
 use crate::reference::real::Bounded;
@@ -76,7 +76,13 @@ pub fn tunings(gpu: &Gpu) -> Vec<Tuning> {
     let own = gpu.tuning();
     let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
     let shapes = other_shapes(&plain);
-    if own.forward.kernel.name == plain.forward.kernel.name { [vec![own], shapes].concat() } else { [vec![own, plain], shapes].concat() }
+    if !own.direct {
+        return [vec![own], shapes].concat();
+    }
+    let tall = |p: Product| candidates(&p).pop().unwrap_or(p);
+    let (forward, backward_input, backward_weight) = (tall(own.forward), tall(own.backward_input), tall(own.backward_weight));
+    let tall = Tuning { forward, backward_input, backward_weight, ..own.clone() };
+    [vec![own, plain, tall], shapes].concat()
 }
 
 /// Choices with every other shape of each product.
@@ -89,8 +95,7 @@ fn other_shapes(plain: &Tuning) -> Vec<Tuning> {
 }
 
 fn is_other_shape(tuning: &Tuning) -> bool {
-    let kernel = tuning.forward.kernel;
-    !kernel.direct && kernel.name != kernel.twin
+    tuning.forward.kernel.name != Tuning::new(tuning.class, tuning.binding_bytes, tuning.direct).forward.kernel.name
 }
 
 /// Checks the dispatches of one case; `source` gives the text of each kernel, so that tests may put in mutants.

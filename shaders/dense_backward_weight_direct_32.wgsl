@@ -1,0 +1,772 @@
+// dw = deltaᵀ · x,   db = column sums of delta
+//
+// For software adapters, in place of `dense_backward_weight.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
+// workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
+// its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
+// Written by tests/generated.rs.
+
+struct Params {
+    rows: u32,          // rows of the chunk
+    first_layer: u32,   // the group: layers [first_layer, first_layer + layers)
+    layers: u32,
+    tiles: u32,         // of all layers together
+    accumulate: u32,    // 0: the first chunk overwrites; 1: later ones add
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(3) var even: texture_storage_2d<rgba32float, read>;           // activations [rows, I]
+@group(0) @binding(4) var odd: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(5) var even_delta: texture_storage_2d<rgba32float, read>;     // deltas [rows, O]
+@group(0) @binding(6) var odd_delta: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] a head
+@group(0) @binding(8) var<storage, read_write> gradients: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
+
+fn layer_of(tile: u32) -> u32 {
+    var low = params.first_layer;
+    var high = params.first_layer + params.layers;
+    while (high - low > 1u) {
+        let middle = (low + high) / 2u;
+        if (one_word(layers, 20u * middle + 14u) <= tile) { // weight_tile
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// Whether one of the exponents is that of infinities and NaN.
+fn is_unfinite(exponents: vec4<u32>) -> bool {
+    return any(exponents == vec4(0x7f800000u));
+}
+
+// Returns whether the gradient is finite.
+fn store(place: u32, sum: f32) -> bool {
+    var value = sum;
+    if (params.accumulate == 1u) {
+        value = gradients[place >> 2u][place & 3u] + sum;
+    }
+    gradients[place >> 2u][place & 3u] = value;
+    return is_finite(value);
+}
+
+const ROWS = 32u;
+const COLUMNS = 32u;
+
+// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+override LOOPS: u32 = 63u;
+override STORES: u32 = 3u;
+
+@compute @workgroup_size(8)
+fn dense_backward_weight_direct_32(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let tile = group.y * groups.x + group.x;
+    if (tile >= params.tiles) {
+        return;
+    }
+    let layer = dense_at(layers, layer_of(tile));
+    let input_tiles = (layer.inputs + COLUMNS - 1u) / COLUMNS;
+    let local = tile - layer.weight_tile;
+    let row_tile = (local / input_tiles) * ROWS;
+    let column_tile = (local % input_tiles) * COLUMNS;
+    let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
+    let column = column_tile + 4u * lane;
+    var s0 = vec4<f32>();
+    var s1 = vec4<f32>();
+    var s2 = vec4<f32>();
+    var s3 = vec4<f32>();
+    var s4 = vec4<f32>();
+    var s5 = vec4<f32>();
+    var s6 = vec4<f32>();
+    var s7 = vec4<f32>();
+    var s8 = vec4<f32>();
+    var s9 = vec4<f32>();
+    var s10 = vec4<f32>();
+    var s11 = vec4<f32>();
+    var s12 = vec4<f32>();
+    var s13 = vec4<f32>();
+    var s14 = vec4<f32>();
+    var s15 = vec4<f32>();
+    var s16 = vec4<f32>();
+    var s17 = vec4<f32>();
+    var s18 = vec4<f32>();
+    var s19 = vec4<f32>();
+    var s20 = vec4<f32>();
+    var s21 = vec4<f32>();
+    var s22 = vec4<f32>();
+    var s23 = vec4<f32>();
+    var s24 = vec4<f32>();
+    var s25 = vec4<f32>();
+    var s26 = vec4<f32>();
+    var s27 = vec4<f32>();
+    var s28 = vec4<f32>();
+    var s29 = vec4<f32>();
+    var s30 = vec4<f32>();
+    var s31 = vec4<f32>();
+    var t0 = 0.0;
+    var t1 = 0.0;
+    var t2 = 0.0;
+    var t3 = 0.0;
+    var t4 = 0.0;
+    var t5 = 0.0;
+    var t6 = 0.0;
+    var t7 = 0.0;
+    var t8 = 0.0;
+    var t9 = 0.0;
+    var t10 = 0.0;
+    var t11 = 0.0;
+    var t12 = 0.0;
+    var t13 = 0.0;
+    var t14 = 0.0;
+    var t15 = 0.0;
+    var t16 = 0.0;
+    var t17 = 0.0;
+    var t18 = 0.0;
+    var t19 = 0.0;
+    var t20 = 0.0;
+    var t21 = 0.0;
+    var t22 = 0.0;
+    var t23 = 0.0;
+    var t24 = 0.0;
+    var t25 = 0.0;
+    var t26 = 0.0;
+    var t27 = 0.0;
+    var t28 = 0.0;
+    var t29 = 0.0;
+    var t30 = 0.0;
+    var t31 = 0.0;
+    if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (layer.delta_arena == 0u && are_aligned))) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), four(even_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), four(even_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), four(even_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), four(even_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
+        s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
+        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
+        s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
+        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
+        s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
+        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
+        s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
+        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
+        s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
+        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
+        s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
+        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
+        s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
+        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
+        s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
+        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
+        s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
+        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
+        s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
+        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
+        s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
+        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
+        s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
+        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
+        s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
+        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
+        s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
+        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
+        s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
+        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
+        s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
+        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (layer.delta_arena == 1u && are_aligned))) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
+        s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
+        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
+        s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
+        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
+        s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
+        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
+        s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
+        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
+        s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
+        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
+        s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
+        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
+        s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
+        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
+        s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
+        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
+        s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
+        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
+        s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
+        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
+        s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
+        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
+        s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
+        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
+        s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
+        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
+        s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
+        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
+        s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
+        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
+        s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
+        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    } else if ((LOOPS & 4u) != 0u && (LOOPS == 4u || (layer.delta_arena == 0u))) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = any_four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
+        s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
+        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
+        s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
+        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
+        s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
+        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
+        s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
+        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
+        s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
+        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
+        s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
+        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
+        s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
+        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
+        s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
+        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
+        s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
+        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
+        s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
+        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
+        s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
+        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
+        s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
+        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
+        s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
+        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
+        s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
+        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
+        s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
+        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
+        s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
+        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    } else if ((LOOPS & 8u) != 0u && (LOOPS == 8u || (layer.delta_arena == 1u))) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = any_four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
+        s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
+        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
+        s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
+        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
+        s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
+        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
+        s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
+        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
+        s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
+        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
+        s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
+        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
+        s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
+        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
+        s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
+        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
+        s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
+        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
+        s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
+        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
+        s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
+        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
+        s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
+        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
+        s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
+        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
+        s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
+        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
+        s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
+        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
+        s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
+        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    } else if ((LOOPS & 16u) != 0u && (LOOPS == 16u || (layer.x_odd == 1u))) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = any_four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
+        s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
+        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
+        s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
+        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
+        s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
+        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
+        s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
+        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
+        s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
+        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
+        s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
+        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
+        s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
+        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
+        s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
+        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
+        s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
+        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
+        s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
+        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
+        s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
+        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
+        s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
+        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
+        s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
+        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
+        s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
+        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
+        s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
+        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
+        s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
+        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    } else if ((LOOPS & 32u) != 0u && (LOOPS == 32u || (true))) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = any_four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
+        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
+        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
+        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
+        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
+        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
+        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
+        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
+        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
+        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
+        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
+        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
+        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
+        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
+        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
+        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
+        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
+        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
+        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
+        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
+        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
+        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
+        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
+        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
+        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
+        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
+        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
+        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
+        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
+        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
+        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
+        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
+        s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
+        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
+        s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
+        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
+        s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
+        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
+        s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
+        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
+        s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
+        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
+        s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
+        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
+        s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
+        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
+        s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
+        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
+        s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
+        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
+        s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
+        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
+        s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
+        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
+        s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
+        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
+        s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
+        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
+        s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
+        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
+        s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
+        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
+        s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
+        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    }
+    let rows = min(ROWS, layer.outputs - row_tile);
+    let first = layer.weight + row_tile * layer.inputs + column;
+    var fine = true;
+    if ((STORES & 1u) != 0u && params.accumulate == 0u && (layer.inputs & 3u) == 0u) {
+        let is_inside = column < layer.inputs;
+        var exponents = vec4<u32>();
+        if (is_inside && 0u < rows) {
+            gradients[(first + 0u * layer.inputs) >> 2u] = s0;
+            exponents = max(exponents, bitcast<vec4<u32>>(s0) & vec4(0x7f800000u));
+        }
+        if (is_inside && 1u < rows) {
+            gradients[(first + 1u * layer.inputs) >> 2u] = s1;
+            exponents = max(exponents, bitcast<vec4<u32>>(s1) & vec4(0x7f800000u));
+        }
+        if (is_inside && 2u < rows) {
+            gradients[(first + 2u * layer.inputs) >> 2u] = s2;
+            exponents = max(exponents, bitcast<vec4<u32>>(s2) & vec4(0x7f800000u));
+        }
+        if (is_inside && 3u < rows) {
+            gradients[(first + 3u * layer.inputs) >> 2u] = s3;
+            exponents = max(exponents, bitcast<vec4<u32>>(s3) & vec4(0x7f800000u));
+        }
+        if (is_inside && 4u < rows) {
+            gradients[(first + 4u * layer.inputs) >> 2u] = s4;
+            exponents = max(exponents, bitcast<vec4<u32>>(s4) & vec4(0x7f800000u));
+        }
+        if (is_inside && 5u < rows) {
+            gradients[(first + 5u * layer.inputs) >> 2u] = s5;
+            exponents = max(exponents, bitcast<vec4<u32>>(s5) & vec4(0x7f800000u));
+        }
+        if (is_inside && 6u < rows) {
+            gradients[(first + 6u * layer.inputs) >> 2u] = s6;
+            exponents = max(exponents, bitcast<vec4<u32>>(s6) & vec4(0x7f800000u));
+        }
+        if (is_inside && 7u < rows) {
+            gradients[(first + 7u * layer.inputs) >> 2u] = s7;
+            exponents = max(exponents, bitcast<vec4<u32>>(s7) & vec4(0x7f800000u));
+        }
+        if (is_inside && 8u < rows) {
+            gradients[(first + 8u * layer.inputs) >> 2u] = s8;
+            exponents = max(exponents, bitcast<vec4<u32>>(s8) & vec4(0x7f800000u));
+        }
+        if (is_inside && 9u < rows) {
+            gradients[(first + 9u * layer.inputs) >> 2u] = s9;
+            exponents = max(exponents, bitcast<vec4<u32>>(s9) & vec4(0x7f800000u));
+        }
+        if (is_inside && 10u < rows) {
+            gradients[(first + 10u * layer.inputs) >> 2u] = s10;
+            exponents = max(exponents, bitcast<vec4<u32>>(s10) & vec4(0x7f800000u));
+        }
+        if (is_inside && 11u < rows) {
+            gradients[(first + 11u * layer.inputs) >> 2u] = s11;
+            exponents = max(exponents, bitcast<vec4<u32>>(s11) & vec4(0x7f800000u));
+        }
+        if (is_inside && 12u < rows) {
+            gradients[(first + 12u * layer.inputs) >> 2u] = s12;
+            exponents = max(exponents, bitcast<vec4<u32>>(s12) & vec4(0x7f800000u));
+        }
+        if (is_inside && 13u < rows) {
+            gradients[(first + 13u * layer.inputs) >> 2u] = s13;
+            exponents = max(exponents, bitcast<vec4<u32>>(s13) & vec4(0x7f800000u));
+        }
+        if (is_inside && 14u < rows) {
+            gradients[(first + 14u * layer.inputs) >> 2u] = s14;
+            exponents = max(exponents, bitcast<vec4<u32>>(s14) & vec4(0x7f800000u));
+        }
+        if (is_inside && 15u < rows) {
+            gradients[(first + 15u * layer.inputs) >> 2u] = s15;
+            exponents = max(exponents, bitcast<vec4<u32>>(s15) & vec4(0x7f800000u));
+        }
+        if (is_inside && 16u < rows) {
+            gradients[(first + 16u * layer.inputs) >> 2u] = s16;
+            exponents = max(exponents, bitcast<vec4<u32>>(s16) & vec4(0x7f800000u));
+        }
+        if (is_inside && 17u < rows) {
+            gradients[(first + 17u * layer.inputs) >> 2u] = s17;
+            exponents = max(exponents, bitcast<vec4<u32>>(s17) & vec4(0x7f800000u));
+        }
+        if (is_inside && 18u < rows) {
+            gradients[(first + 18u * layer.inputs) >> 2u] = s18;
+            exponents = max(exponents, bitcast<vec4<u32>>(s18) & vec4(0x7f800000u));
+        }
+        if (is_inside && 19u < rows) {
+            gradients[(first + 19u * layer.inputs) >> 2u] = s19;
+            exponents = max(exponents, bitcast<vec4<u32>>(s19) & vec4(0x7f800000u));
+        }
+        if (is_inside && 20u < rows) {
+            gradients[(first + 20u * layer.inputs) >> 2u] = s20;
+            exponents = max(exponents, bitcast<vec4<u32>>(s20) & vec4(0x7f800000u));
+        }
+        if (is_inside && 21u < rows) {
+            gradients[(first + 21u * layer.inputs) >> 2u] = s21;
+            exponents = max(exponents, bitcast<vec4<u32>>(s21) & vec4(0x7f800000u));
+        }
+        if (is_inside && 22u < rows) {
+            gradients[(first + 22u * layer.inputs) >> 2u] = s22;
+            exponents = max(exponents, bitcast<vec4<u32>>(s22) & vec4(0x7f800000u));
+        }
+        if (is_inside && 23u < rows) {
+            gradients[(first + 23u * layer.inputs) >> 2u] = s23;
+            exponents = max(exponents, bitcast<vec4<u32>>(s23) & vec4(0x7f800000u));
+        }
+        if (is_inside && 24u < rows) {
+            gradients[(first + 24u * layer.inputs) >> 2u] = s24;
+            exponents = max(exponents, bitcast<vec4<u32>>(s24) & vec4(0x7f800000u));
+        }
+        if (is_inside && 25u < rows) {
+            gradients[(first + 25u * layer.inputs) >> 2u] = s25;
+            exponents = max(exponents, bitcast<vec4<u32>>(s25) & vec4(0x7f800000u));
+        }
+        if (is_inside && 26u < rows) {
+            gradients[(first + 26u * layer.inputs) >> 2u] = s26;
+            exponents = max(exponents, bitcast<vec4<u32>>(s26) & vec4(0x7f800000u));
+        }
+        if (is_inside && 27u < rows) {
+            gradients[(first + 27u * layer.inputs) >> 2u] = s27;
+            exponents = max(exponents, bitcast<vec4<u32>>(s27) & vec4(0x7f800000u));
+        }
+        if (is_inside && 28u < rows) {
+            gradients[(first + 28u * layer.inputs) >> 2u] = s28;
+            exponents = max(exponents, bitcast<vec4<u32>>(s28) & vec4(0x7f800000u));
+        }
+        if (is_inside && 29u < rows) {
+            gradients[(first + 29u * layer.inputs) >> 2u] = s29;
+            exponents = max(exponents, bitcast<vec4<u32>>(s29) & vec4(0x7f800000u));
+        }
+        if (is_inside && 30u < rows) {
+            gradients[(first + 30u * layer.inputs) >> 2u] = s30;
+            exponents = max(exponents, bitcast<vec4<u32>>(s30) & vec4(0x7f800000u));
+        }
+        if (is_inside && 31u < rows) {
+            gradients[(first + 31u * layer.inputs) >> 2u] = s31;
+            exponents = max(exponents, bitcast<vec4<u32>>(s31) & vec4(0x7f800000u));
+        }
+        fine = !is_unfinite(exponents);
+    } else if ((STORES & 2u) != 0u) {
+        var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20, s21, s22, s23, s24, s25, s26, s27, s28, s29, s30, s31);
+        for (var i = 0u; i < 4u * rows; i++) {
+            if (column + (i & 3u) < layer.inputs) {
+                fine = store(first + (i >> 2u) * layer.inputs + (i & 3u), sums[i >> 2u][i & 3u]) && fine;
+            }
+        }
+    }
+    if (column_tile == 0u && lane == 0u) {
+        var biases = array(t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15, t16, t17, t18, t19, t20, t21, t22, t23, t24, t25, t26, t27, t28, t29, t30, t31);
+        for (var r = 0u; r < rows; r++) {
+            fine = store(layer.bias + row_tile + r, biases[r]) && fine;
+        }
+    }
+    if (!fine) {
+        atomicMin(&flags[0], step.number);
+        atomicMin(&flags[layer.gradient_flag], step.number);
+    }
+}
