@@ -53,6 +53,8 @@
 //! # }
 //! ```
 
+#![deny(unsafe_code)]
+
 pub mod cache;
 pub mod cli;
 pub mod config;

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};
-use tandem::kernels;
 use tandem::kernels::tuning::{Class, Tuning, ladder};
+use tandem::kernels::{self, KERNELS};
 use tandem::run::data::upload;
 use tandem::run::learning_rate::Course;
 use tandem::run::train::Plan;
@@ -44,10 +44,10 @@ fn plan(rows: usize, width: usize) -> Plan {
 }
 
 /// All buffers of numbers after a step, by name.
-fn step(plan: &Plan, tuning: &Tuning) -> Vec<(String, Vec<u32>)> {
+fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<(String, Vec<u32>)> {
     let built = plan.build(tuning).unwrap();
     let (program, b) = (&built.program, &built.buffers);
-    let mut session = Session::new(gpu().clone(), program.clone()).unwrap();
+    let mut session = Session::new(gpu.clone(), program.clone()).unwrap();
     for buffer in [&b.activations[..], &b.deltas[..], &[b.logits, b.logits_delta]].concat() {
         session.upload(buffer, 0, &vec![SENTINEL; program.buffers[buffer.0].len]).unwrap();
     }
@@ -82,12 +82,42 @@ fn plans() -> impl Iterator<Item = (usize, usize, Plan)> {
 fn all_shapes_give_equal_bits() {
     let count = ladder(&kernels::dense_forward).len();
     for (rows, width, plan) in plans() {
-        let expected = step(&plan, &tuning(0));
+        let expected = step(gpu(), &plan, &tuning(0));
         assert!(expected.iter().any(|(_, words)| words.contains(&SENTINEL)) && expected.iter().any(|(name, _)| name == "gradients"));
         for shape in 1..count {
             let tuning = tuning(shape);
-            let differs = difference(&step(&plan, &tuning), &expected);
+            let differs = difference(&step(gpu(), &plan, &tuning), &expected);
             assert_eq!(differs, None, "{} × {}, {rows} rows, trunk of {width}", tuning.forward.rows, tuning.forward.columns);
         }
+    }
+}
+
+// Without checks of indices and loops.
+
+#[test]
+fn trusted_kernels_give_the_bits_of_checked_ones() {
+    let [checked, trusting] = [false, true].map(|trusts| gpu().trusting(trusts));
+    let count = ladder(&kernels::dense_forward).len();
+    for (number, (rows, width, plan)) in plans().step_by(2).enumerate() {
+        for tuning in [number, number + 2].map(|n| tuning(n % count)) {
+            let differs = difference(&step(&trusting, &plan, &tuning), &step(&checked, &plan, &tuning));
+            assert_eq!(differs, None, "{} × {}, {rows} rows, trunk of {width}", tuning.forward.rows, tuning.forward.columns);
+        }
+    }
+}
+
+#[test]
+fn only_gpus_are_trusted() {
+    let trusted = |class| Tuning::new(class, 128 << 20, true).trusted;
+    assert_eq!([Class::Software, Class::Integrated, Class::Discrete, Class::Reference].map(trusted), [false, true, true, false]);
+}
+
+/// Those that are bounded are the tiled products, and their files say why.
+#[test]
+fn bounded_kernels_state_their_bounds() {
+    let tiled = ["dense_forward", "dense_backward_input", "dense_backward_weight"];
+    for kernel in KERNELS {
+        assert_eq!(kernel.bounded, tiled.contains(&kernel.twin) && !kernel.direct, "{}", kernel.name);
+        assert_eq!(kernel.bounded, kernel.source.contains("\n// Indices: "), "{}", kernel.name);
     }
 }

@@ -50,6 +50,8 @@ pub struct Gpu {
     /// What the driver keeps of compiled kernels from run to run, where it hands that out, and its entry in the cache directory.
     pub(super) pipeline_cache: Option<wgpu::PipelineCache>,
     cache_entry: Option<String>,
+    /// Whether bounded kernels are compiled without checks.
+    pub(super) trusts: bool,
     /// Kernels compiled so far.
     pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
 }
@@ -78,7 +80,10 @@ impl Gpu {
         let pipeline_cache = cache_entry.as_deref().and_then(|entry| open_pipelines(&device, entry));
         let open_seconds = start.elapsed().as_secs_f64();
         let (turn, pipelines) = (Arc::default(), Arc::default());
-        Ok(Gpu { device, queue, pipeline_cache, cache_entry, entry, reason, open_seconds, limits, sink, turn, pipelines })
+        let mut gpu =
+            Gpu { device, queue, pipeline_cache, cache_entry, entry, reason, open_seconds, limits, sink, turn, trusts: false, pipelines };
+        gpu.trusts = gpu.tuning().trusted;
+        Ok(gpu)
     }
 
     /// An error if the device was lost or an error went uncaught since it was opened.
@@ -182,6 +187,12 @@ impl Gpu {
     pub(super) fn poll(&self) -> Result<()> {
         let _ = self.polled(wgpu::PollType::Poll);
         self.check()
+    }
+
+    /// The same device, trusted or not whatever its class.
+    #[doc(hidden)]
+    pub fn trusting(&self, trusts: bool) -> Gpu {
+        Gpu { trusts, pipelines: Arc::default(), ..self.clone() }
     }
 
     /// Destroys the device, so that it is lost: what a driver reset looks like.

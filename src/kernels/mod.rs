@@ -22,6 +22,9 @@ pub struct Kernel {
     pub twin: &'static str,
     /// Whether it is for software adapters: it needs subgroups of 8 lanes and reads mirrors.
     pub direct: bool,
+    /// Whether it keeps its indices in bounds by itself and its loops end: its file says under "Indices" why, and tests show it at
+    /// sizes around the edges of its tile. Adapters that are trusted compile it without checks.
+    pub bounded: bool,
 }
 
 /// Texels in a row of a mirror; `shaders/mirror.wgsl` calls it MIRROR_WIDTH.
@@ -37,7 +40,7 @@ const MIRROR: &str = include_str!("../../shaders/mirror.wgsl");
 pub const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 macro_rules! registry {
-    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)? $(, shape_of $base:ident)? $(=> $direct:ident)?;)*) => {
+    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)? $(, shape_of $base:ident)? $(=> $direct:ident)? $([$bounded:ident])?;)*) => {
         $(#[doc = concat!("`shaders/", stringify!($name), ".wgsl`")] #[allow(non_upper_case_globals)]
         pub static $name: Kernel = Kernel {
             name: stringify!($name),
@@ -46,6 +49,7 @@ macro_rules! registry {
             bound: $bound,
             twin: [$(stringify!($twin),)? $(stringify!($base),)? stringify!($name)][0],
             direct: [$(!stringify!($twin).is_empty(),)? $(!stringify!($direct).is_empty(),)? false][0],
+            bounded: [$(!stringify!($bounded).is_empty(),)? false][0],
         };)*
 
         /// All kernels.
@@ -60,21 +64,21 @@ macro_rules! registry {
 // the same text with a tile of other sides, see `tuning::ladder`.
 registry! {
     gather_rows, GatherRows, 1.0; // one product at most
-    dense_forward, DenseForward, 8.0; // sums, then an activation by polynomial and a division
-    dense_backward_input, DenseBackwardInput, 4.0;
-    dense_backward_weight, DenseBackwardWeight, 4.0;
-    dense_forward_128x128, DenseForward, 8.0, shape_of dense_forward;
-    dense_forward_64x64, DenseForward, 8.0, shape_of dense_forward;
-    dense_forward_64x16, DenseForward, 8.0, shape_of dense_forward;
-    dense_forward_16x64, DenseForward, 8.0, shape_of dense_forward;
-    dense_backward_input_128x128, DenseBackwardInput, 4.0, shape_of dense_backward_input;
-    dense_backward_input_64x64, DenseBackwardInput, 4.0, shape_of dense_backward_input;
-    dense_backward_input_64x16, DenseBackwardInput, 4.0, shape_of dense_backward_input;
-    dense_backward_input_16x64, DenseBackwardInput, 4.0, shape_of dense_backward_input;
-    dense_backward_weight_128x128, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
-    dense_backward_weight_64x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
-    dense_backward_weight_64x16, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
-    dense_backward_weight_16x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight;
+    dense_forward, DenseForward, 8.0 [bounded]; // sums, then an activation by polynomial and a division
+    dense_backward_input, DenseBackwardInput, 4.0 [bounded];
+    dense_backward_weight, DenseBackwardWeight, 4.0 [bounded];
+    dense_forward_128x128, DenseForward, 8.0, shape_of dense_forward [bounded];
+    dense_forward_64x64, DenseForward, 8.0, shape_of dense_forward [bounded];
+    dense_forward_64x16, DenseForward, 8.0, shape_of dense_forward [bounded];
+    dense_forward_16x64, DenseForward, 8.0, shape_of dense_forward [bounded];
+    dense_backward_input_128x128, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
+    dense_backward_input_64x64, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
+    dense_backward_input_64x16, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
+    dense_backward_input_16x64, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
+    dense_backward_weight_128x128, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
+    dense_backward_weight_64x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
+    dense_backward_weight_64x16, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
+    dense_backward_weight_16x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
     dense_forward_direct, DenseForward, 8.0, in_place_of dense_forward;
     dense_forward_direct_32, DenseForward, 8.0, in_place_of dense_forward;
     dense_backward_input_direct, DenseBackwardInput, 4.0, in_place_of dense_backward_input;

@@ -79,6 +79,8 @@ pub struct Tuning {
     pub direct: bool,
     /// Most classes of heads whose product and loss are one kernel, `heads_cross_entropy`; 0 = never.
     pub fused_classes: usize,
+    /// Whether [`Kernel::bounded`] kernels run without checks of indices and loops. Drivers that run on the CPU would write into our memory.
+    pub trusted: bool,
     /// Most floating-point operations in one dispatch, so that none lasts above 200 ms.
     pub flop_per_dispatch: u64,
     /// Most bytes in one storage binding.
@@ -107,6 +109,7 @@ impl Tuning {
             backward_weight,
             direct,
             fused_classes: if direct { 32 } else { 0 },
+            trusted: matches!(class, Class::Integrated | Class::Discrete),
             // Slowest members seen: 2 GFLOP/s in software, a tenth of a TFLOP/s integrated, half a TFLOP/s discrete.
             flop_per_dispatch: match class {
                 Class::Software => 400_000_000,
