@@ -2,7 +2,8 @@
 
 python3 benches/peers/run.py [--python PATH] [--device cpu|cuda] [--workloads W1,W2,W3,large] [--rounds N] [--out FILE] [--json FILE]
 
-Python's standard library is enough for this script; PyTorch belongs to the interpreter that --python names. README.md says what is compared.
+Python's standard library is enough for this script; PyTorch belongs to the interpreter that --python names.
+README.md says what is compared.
 """
 import argparse
 import dataclasses
@@ -175,11 +176,13 @@ class Entry:
         if self.failure:
             return
         try:
-            self.answers.append(self.measure())
-            told = ", ".join(brief(ms) for ms in self.figures(self.answers[-1]).values()) + " ms"
+            answer = self.measure()
+            told = ", ".join(brief(ms) for ms in self.figures(answer).values()) + " ms"
+            self.answers.append(answer)
         except Failure as failure:
-            self.failure = f"{failure}" if number == 1 else f"{failure} (in round {number})"
-            told = self.failure
+            told = self.failure = f"{failure}" if number == 1 else f"{failure} (in round {number})"
+        except (KeyError, TypeError) as error:
+            told = self.failure = f"its output lacks a figure: {error}"
         say(f"round {number} {self.workload} {self.peer}: {told}")
 
     def ms(self, label):

@@ -2,9 +2,9 @@
 
 python3 torch_step.py BATCH WIDTH INPUTS HEADS eager|compile|graphs [--device cpu|cuda] [--rows N] [--seconds S]
 
-Trunk INPUTS-WIDTH-WIDTH with ReLU, HEADS heads of 10 classes, soft sharing between all pairs, Adam (fused), f32. N rows (10000) are resident
-and gathered by an order. `compile` is torch.compile over gather, forward and backward. `graphs` is one CUDA graph of the whole step.
-Prints one JSON object: of five repeats of about S seconds (0.5) each, the time of a step.
+Trunk INPUTS-WIDTH-WIDTH with ReLU, HEADS heads of 10 classes, soft sharing between all pairs, Adam (fused), f32. N rows (10000) are
+resident and gathered by an order. `compile` is torch.compile over gather, forward and backward. `graphs` is one CUDA graph of the whole
+step. Prints one JSON object: of five repeats of about S seconds (0.5) each, the time of a step.
 """
 import argparse
 import json
