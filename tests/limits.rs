@@ -13,6 +13,7 @@ use tandem::device::{Gpu, Session};
 use tandem::fault::{Exit, exit_of, hint_of};
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
+use tandem::run::bench::{DeviceBytes, StepShape, step};
 use tandem::run::data::upload;
 use tandem::run::evaluate::evaluate;
 use tandem::run::learning_rate::Course;
@@ -74,6 +75,19 @@ fn the_default_limits_of_webgpu_are_enough_and_change_no_bit() {
         bits(&outcome.last)
     };
     assert!(last(&least) == last(gpu()), "parameters differ");
+}
+
+/// `explain` says how much memory a program takes before there is a device; afterwards its allocator says nearly the same.
+#[test]
+fn the_estimate_of_memory_is_what_is_allocated() {
+    for (inputs, classes) in [(784, vec![10, 10]), (64, vec![10, 10, 10])] {
+        let gpu = open(&Wish::default());
+        let shape = StepShape { inputs, trunk: vec![128, 128], classes, batch: 128, rows: 10_000, coupling: None, steps: 5 };
+        let DeviceBytes { estimated, allocated } = step(&shape, Machine::Device(Box::new(gpu.clone()))).unwrap().device_bytes;
+        let Some(allocated) = allocated else { return eprintln!("{} has no report", gpu.entry.backend) };
+        let off = estimated.abs_diff(allocated) as f64 / allocated as f64;
+        assert!(off < 0.05, "{inputs} inputs: {estimated} estimated, {allocated} allocated");
+    }
 }
 
 /// What steps left behind: metrics of each, parameters, and the loss of all training rows without dropout.

@@ -724,7 +724,7 @@ fn networks_and_memory_add_up() {
     assert_eq!(words(text.lines().last().unwrap()), ["total".to_string(), total.to_string()], "{text}");
     assert_eq!(words(text.lines().nth(2).unwrap())[..4], ["trunk.0.weight", "12×7", "0", "84"], "{text}");
     let text = show::memory(&built.program);
-    assert_eq!(text.lines().count(), built.program.buffers.len() + 2, "{text}");
+    assert_eq!(text.lines().count(), built.program.buffers.len() + 7, "{text}");
     let sizes = text.lines().skip(1).map(|l| words(l).last().unwrap().parse::<f64>().unwrap()).collect::<Vec<_>>();
     let (total, parts) = sizes.split_last().unwrap();
     assert!((total - parts.iter().sum::<f64>()).abs() < 0.05 * sizes.len() as f64, "{text}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use tandem::run::bench::{StepReport, Times};
+use tandem::run::bench::{DeviceBytes, StepReport, Times};
 use tandem::run::chart::{Chart, rounded};
 use tandem::run::sweep::{Axis, Marginal, Point, Sweep};
 
@@ -80,6 +80,7 @@ fn point(value: usize, median: f64) -> Point {
         steps: 5,
         steps_per_submission: 1,
         buffer_bytes: 1,
+        device_bytes: DeviceBytes { estimated: 1, allocated: None },
         encode_us_per_step: None,
         submit_us_per_step: None,
         encode_us_per_dispatch: None,

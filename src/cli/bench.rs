@@ -175,7 +175,16 @@ fn text(report: &StepReport) -> String {
         ),
         format!("first step after {:.2} s, opening and compiling included", r.first_step_seconds),
     ];
-    lines.join("\n") + &encoding(report).unwrap_or_default()
+    lines.join("\n") + &memory(report) + &encoding(report).unwrap_or_default()
+}
+
+fn memory(report: &StepReport) -> String {
+    let mib = |bytes: u64| format!("{:.2} MiB", bytes as f64 / f64::from(1 << 20));
+    let allocated = report
+        .device_bytes
+        .allocated
+        .map_or("this backend does not tell what is allocated".into(), |bytes| format!("{} allocated", mib(bytes)));
+    format!("\nmemory: {} estimated, {allocated}", mib(report.device_bytes.estimated))
 }
 
 /// What only an adapter has.

@@ -195,6 +195,12 @@ impl Gpu {
         Gpu { trusts, pipelines: Arc::default(), ..self.clone() }
     }
 
+    /// What the allocator of wgpu has handed out: names and bytes, without what its blocks hold in reserve; `None` = this backend has none.
+    pub fn allocations(&self) -> Option<Vec<(String, u64)>> {
+        let report = self.device.generate_allocator_report()?;
+        Some(report.allocations.into_iter().map(|a| (a.name, a.size)).collect())
+    }
+
     /// Destroys the device, so that it is lost: what a driver reset looks like.
     #[doc(hidden)]
     pub fn destroy(&self) {

@@ -16,14 +16,11 @@ use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
 use crate::kernels::signature::Access;
 use crate::schedule::{
-    Buffer, Dispatch, Encoded, Engine, NotFinite, Program, SLOTS, SUBMISSIONS, Slice, StepResult, Timings, first_not_finite,
+    Buffer, Dispatch, Encoded, Engine, IN_FLIGHT, NotFinite, Program, SLOTS, SUBMISSIONS, Slice, StepResult, Timings, UNIFORM,
+    first_not_finite,
 };
 
-/// Distance of entries in uniform tables: the alignment that every adapter grants.
-const SLOT: u64 = 256;
-
-/// Submissions on their way at once; one runs while the next is being encoded.
-const IN_FLIGHT: usize = 2;
+const SLOT: u64 = UNIFORM as u64;
 
 /// Bytes uploaded before the queue is flushed, so that staging memory stays bounded.
 const UPLOAD: usize = 32 << 20;
@@ -368,6 +365,12 @@ impl Engine for Session {
     fn profile(&self) -> Option<Timings> {
         let p = self.profile.as_ref()?;
         Some(Timings { seconds: p.seconds.clone(), steps: p.steps.clone(), between: p.between.clone(), stamped: p.is_stamped() })
+    }
+
+    fn allocated(&mut self) -> Result<Option<u64>> {
+        self.finish()?;
+        self.gpu.poll()?;
+        Ok(self.gpu.allocations().map(|list| list.iter().map(|(_, bytes)| bytes).sum()))
     }
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {

@@ -70,6 +70,15 @@ impl Times {
     }
 }
 
+/// Memory of a device, in bytes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct DeviceBytes {
+    /// By the program, as `explain` prints it.
+    pub estimated: u64,
+    /// What wgpu's allocator has handed out after the measured steps, everything on the device included; `None` where nobody counts.
+    pub allocated: Option<u64>,
+}
+
 /// What `bench step` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
@@ -100,10 +109,12 @@ pub struct StepReport {
     /// Seconds from the start of opening the machine to the end of the first step, kernels compiled and data uploaded in between. The
     /// synthetic data are made before. What the process had compiled already is not compiled again.
     pub first_step_seconds: f64,
-    /// Bytes of all buffers.
+    /// Bytes that the program takes on a device, as estimated.
     pub buffer_bytes: u64,
     /// Tiles of the products, and where the choice comes from.
     pub tuned: Vec<Choice>,
+    /// The same beside what the device says.
+    pub device_bytes: DeviceBytes,
     /// Times of the dispatches in steps after the measured ones; `None` on the reference.
     #[serde(skip)]
     pub profile: Option<Profile>,
@@ -126,6 +137,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let ms_per_step = Times::of((0..REPEATS).map(|_| runner.timed(steps)).collect::<Result<_>>()?);
     let encoded = runner.engine.take_encoded();
     let encode_us_per_step = per_step(&encoded, |e| e.recording + e.submitting);
+    let device_bytes = DeviceBytes { estimated: built.program.bytes(), allocated: runner.engine.allocated()? };
     let profile = runner.profile(ms_per_step.median)?;
     let steps_per_submission = runner.per_submission;
     let dispatches = &built.program.schedules[built.train.unwrap_or(0)].dispatches;
@@ -144,8 +156,9 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
         encode_us_per_dispatch: encode_us_per_step.map(|us| us / dispatches.len() as f64),
         product_share: profile.as_ref().map(Profile::product_share),
         first_step_seconds,
-        buffer_bytes: built.program.bytes(),
+        buffer_bytes: device_bytes.estimated,
         tuned,
+        device_bytes,
         profile,
     })
 }

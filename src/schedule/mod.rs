@@ -204,6 +204,31 @@ pub struct Program {
 /// Steps that one submission may hold: rows of the metrics buffer and of the step table.
 pub const SLOTS: usize = 64;
 
+/// Bytes between the entries of uniform tables: the alignment that every adapter grants.
+pub const UNIFORM: usize = 256;
+
+/// Submissions on their way at once; one runs while the next is being encoded.
+pub const IN_FLIGHT: usize = 2;
+
+/// Bytes that a program takes on a device while it runs. Left out are what drivers round textures up to (64 KiB in Mesa), and the memory that
+/// uploads pass through, 32 MiB at most, which is free again when they have arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// All buffers, padded to what kernels bind.
+    pub buffers: u64,
+    /// Mirrors of those that have one.
+    pub mirrors: u64,
+    /// Uniform tables: steps, and parameters of dispatches.
+    pub tables: u64,
+    /// Read-back of metrics: one for each submission on its way and one being recorded.
+    pub read_backs: u64,
+}
+
+impl Footprint {
+    /// Zeros that wgpu keeps for every open device.
+    pub const ZEROS: u64 = 512 << 10;
+}
+
 impl Program {
     /// Elements of a row of metrics.
     pub fn metrics_stride(&self) -> usize {
@@ -232,15 +257,28 @@ impl Program {
         Ok(found)
     }
 
-    /// Bytes of all buffers, and of the mirrors of those that have one.
-    pub fn bytes(&self) -> u64 {
+    /// Bytes that it takes on a device.
+    pub fn footprint(&self) -> Footprint {
         let mirrors = self.mirrors().unwrap_or_default();
-        let is_mirrored = |i: usize| mirrors.get(i).is_some_and(Option::is_some);
-        let bytes = |(i, b): (usize, &BufferSpec)| match is_mirrored(i) {
-            true => 8 * b.len.next_multiple_of(MIRROR_ROW) as u64,
-            false => 4 * b.len as u64,
+        let padded = |(i, b): (usize, &BufferSpec)| match mirrors.get(i) {
+            Some(Some(_)) => (b.len.next_multiple_of(MIRROR_ROW), b.len.next_multiple_of(MIRROR_ROW)),
+            _ => (b.len.next_multiple_of(4), 0),
         };
-        self.buffers.iter().enumerate().map(bytes).sum()
+        let (buffers, mirrors): (Vec<usize>, Vec<usize>) = self.buffers.iter().enumerate().map(padded).unzip();
+        let dispatches: usize = self.schedules.iter().map(|s| s.dispatches.len()).sum();
+        let read_back = SLOTS * self.metrics_stride() + 1 + self.flags.len();
+        Footprint {
+            buffers: 4 * buffers.iter().sum::<usize>() as u64,
+            mirrors: 4 * mirrors.iter().sum::<usize>() as u64,
+            tables: ((SLOTS + dispatches.max(1)) * UNIFORM) as u64,
+            read_backs: ((IN_FLIGHT + 1) * 4 * read_back) as u64,
+        }
+    }
+
+    /// Bytes that it takes on a device, all in all.
+    pub fn bytes(&self) -> u64 {
+        let f = self.footprint();
+        f.buffers + f.mirrors + f.tables + f.read_backs + Footprint::ZEROS
     }
 
     /// A buffer by its name.
@@ -326,6 +364,11 @@ pub trait Engine: std::fmt::Debug {
     /// What was timed since [`Engine::start_profile`]; `None` = this engine does not.
     fn profile(&self) -> Option<Timings> {
         None
+    }
+
+    /// Bytes that the device's allocator has handed out, when all work is done; `None` = nobody counts.
+    fn allocated(&mut self) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     /// Reads numbers of a buffer of [`Kind::F32`], after all that was submitted.

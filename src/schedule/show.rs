@@ -1,6 +1,6 @@
 //! A program as text, for `explain` and for messages of tests: the dispatches of a schedule, the blocks of a network, the buffers.
 
-use super::{Buffer, Dispatch, Effect, Program, Schedule};
+use super::{Buffer, Dispatch, Effect, Footprint, Program, Schedule};
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::{Layer, Layout};
 use crate::model::network::Network;
@@ -88,11 +88,20 @@ fn makes(layer: &Layer) -> String {
     if layer.dropout > 0.0 { format!("{activation}, dropout {}", layer.dropout) } else { activation }
 }
 
-/// The buffers of a program with their sizes.
+/// The buffers of a program with their sizes, and what else it takes on a device.
 pub fn memory(program: &Program) -> String {
     let size = |bytes: u64| format!("{:.1}", bytes as f64 / 1024.0);
     let mut lines = vec![["buffer", "elements", "KiB"].map(String::from)];
     lines.extend(program.buffers.iter().map(|b| [b.name.clone(), b.len.to_string(), size(4 * b.len as u64)]));
+    let f = program.footprint();
+    let others = [
+        ("padding", f.buffers - program.buffers.iter().map(|b| 4 * b.len as u64).sum::<u64>()),
+        ("mirrors", f.mirrors),
+        ("tables of steps and dispatches", f.tables),
+        ("read-back of metrics", f.read_backs),
+        ("zeros of wgpu", Footprint::ZEROS),
+    ];
+    lines.extend(others.map(|(name, bytes)| [name.into(), String::new(), size(bytes)]));
     lines.push(["total".into(), String::new(), size(program.bytes())]);
     aligned(lines, [false, true, true])
 }
