@@ -20,6 +20,7 @@ use tandem::run::learning_rate::Course;
 use tandem::run::machine::Machine;
 use tandem::run::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Plan, Silent, train};
+use tandem::run::tune::Mode;
 use tandem::schedule::Engine;
 use tandem::schedule::build::Built;
 
@@ -82,7 +83,8 @@ fn the_default_limits_of_webgpu_are_enough_and_change_no_bit() {
 fn the_estimate_of_memory_is_what_is_allocated() {
     for (inputs, classes) in [(784, vec![10, 10]), (64, vec![10, 10, 10])] {
         let gpu = open(&Wish::default());
-        let shape = StepShape { inputs, trunk: vec![128, 128], classes, batch: 128, rows: 10_000, coupling: None, steps: 5 };
+        let shape =
+            StepShape { inputs, trunk: vec![128, 128], classes, batch: 128, rows: 10_000, coupling: None, steps: 5, tune: Mode::Off };
         let DeviceBytes { estimated, allocated } = step(&shape, Machine::Device(Box::new(gpu.clone()))).unwrap().device_bytes;
         let Some(allocated) = allocated else { return eprintln!("{} has no report", gpu.entry.backend) };
         let off = estimated.abs_diff(allocated) as f64 / allocated as f64;

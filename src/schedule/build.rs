@@ -13,7 +13,7 @@ use crate::kernels::params::{self, Dense};
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
-use crate::objective::{Coupling, Objective, Phase, Placed, softmax_cross_entropy};
+use crate::objective::{Coupling, Objective, Phase, Placed};
 
 /// Rows that are worked off together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,9 +285,7 @@ impl<'a> Builder<'a> {
             dispatches.push(self.reduce(first, self.program.metrics.len() - first, chunks[0]));
         }
         dispatches.push(self.update(optimizer));
-        // Where output layers and loss are one kernel, it writes the logits whether a coupling reads them or not.
-        let mut wanted = vec![self.scene.buffers.parameters, self.scene.buffers.metrics];
-        wanted.extend(softmax_cross_entropy::is_fused(&self.scene).then_some(self.scene.buffers.logits));
+        let wanted = [self.scene.buffers.parameters, self.scene.buffers.metrics];
         self.finish("train", dispatches, 0, &wanted, request.batch)
     }
 
