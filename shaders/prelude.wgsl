@@ -45,6 +45,7 @@ struct Head {
     classes: u32,
     logits: u32,   // [rows, classes] among the logits of all heads
     weight: f32,   // w_i of the objective
+    coupled: u32,  // 1: a coupling reads the logits
 }
 
 const NONE = 0xffffffffu;

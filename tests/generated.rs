@@ -387,6 +387,8 @@ const HEADS: Direct = Direct {
 @group(0) @binding(9) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(10) var<storage, read_write> flags: array<atomic<u32>>;
 
+override ALL_LOGITS: bool = false; // whether the logits of all heads are read after the dispatch, and not of coupled ones alone
+
 const LOWEST = -3.4028234e38;
 
 // Whether one of the exponents is that of infinities and NaN.
@@ -417,6 +419,7 @@ SUMS    return sum;
     let column_tile = 0u;
     let task = layer.task;
     let weight = heads[task].weight;
+    let is_read = ALL_LOGITS || heads[task].coupled == 1u;
     let label_low = labels[min(row_tile + lane, params.rows - 1u) * params.tasks + task];
     let label_high = labels[min(row_tile + 8u + lane, params.rows - 1u) * params.tasks + task];
 ",
@@ -453,8 +456,10 @@ END    if (is_unfinite(exponents)) {
         let delta = share * powers - select(vec4<f32>(), vec4(scale), columns == vec4(label));
         let first = layer.y + row * layer.outputs + column;
         for (var c = 0u; c < count; c++) {
-            logits[first + c] = z[c];
             logits_delta[first + c] = delta[c];
+        }
+        for (var c = 0u; c < select(0u, count, is_read); c++) {
+            logits[first + c] = z[c];
         }
         let chosen = subgroupShuffle(z[label & 3u], (label >> 2u) & 7u);
         if (lane == 0u) {

@@ -35,7 +35,7 @@ words! {
         delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
         weight_tile: u32, z_flag: u32, gradient_flag: u32, task: u32, pad_0: u32, pad_1: u32 }
     /// One task's output layer.
-    "Head" Head { classes: u32, logits: u32, weight: f32 }
+    "Head" Head { classes: u32, logits: u32, weight: f32, coupled: u32 }
     /// An activation whose gradient is wanted; padded likewise.
     "Destination" Destination { width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32, pad_0: u32, pad_1: u32 }
     /// Two heads under `soft_sharing`.

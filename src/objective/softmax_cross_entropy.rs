@@ -1,8 +1,8 @@
 //! `L_i` of a multiclass task: mean over the rows of `−ln softmax(z)[label]`, with its gradient by the logits, for all heads at once.
 
-use super::Objective;
+use super::{Objective, Phase};
 use crate::kernels;
-use crate::kernels::params::{self, Head};
+use crate::kernels::params::{self, Dense, Head};
 use crate::model::network::Network;
 use crate::schedule::Dispatch;
 use crate::schedule::build::{Chunk, Scene};
@@ -15,6 +15,7 @@ pub fn table(network: &Network, objective: &Objective, capacity: usize) -> Vec<H
         classes: network.tasks[task].classes.len() as u32,
         logits: (capacity * network.first_logit(task)) as u32,
         weight: objective.weights[task],
+        coupled: u32::from(objective.pairs.iter().any(|p| p.coupling.phase() == Phase::Logits && [p.a, p.b].contains(&task))),
     };
     (0..network.tasks.len()).map(line).collect()
 }
@@ -27,8 +28,8 @@ pub fn is_fused(scene: &Scene) -> bool {
     scene.network.tasks.iter().all(|t| t.classes.len() <= scene.tuning.fused_classes)
 }
 
-/// Output layers with loss, hits and gradients, for one chunk of rows.
-pub fn fused(scene: &Scene, group: &Group, chunk: Chunk) -> Dispatch {
+/// Output layers with loss, hits and gradients, for one chunk of rows. Training keeps the logits of coupled heads alone.
+pub fn fused(scene: &Scene, group: &Group, chunk: Chunk, training: bool) -> Dispatch {
     let (b, tasks, capacity) = (&scene.buffers, scene.network.tasks.len(), scene.plan.capacity);
     let layers = &scene.plan.layers[group.first..group.first + group.count];
     let parameters = params::HeadsCrossEntropy {
@@ -41,7 +42,9 @@ pub fn fused(scene: &Scene, group: &Group, chunk: Chunk) -> Dispatch {
         capacity: capacity as u32,
     };
     let x = b.activations[usize::from(group.reads_odd)];
-    let logits: Vec<_> = layers.iter().map(|d| (d.y as usize, chunk.rows * d.outputs as usize)).collect();
+    let table = table(scene.network, scene.objective, capacity);
+    let run = |d: &Dense| (d.y as usize, chunk.rows * d.outputs as usize);
+    let is_read = |d: &&Dense| !training || table[d.task as usize].coupled == 1;
     let partials = layers.iter().flat_map(|d| [d.task as usize, tasks + d.task as usize]).map(|i| (i * capacity, chunk.rows));
     let grid = [group.count as u32, chunk.rows.div_ceil(FUSED_ROWS) as u32, 1];
     Dispatch::new(&kernels::heads_cross_entropy, group.label.clone(), parameters, grid)
@@ -50,9 +53,10 @@ pub fn fused(scene: &Scene, group: &Group, chunk: Chunk) -> Dispatch {
         .reads(slices(x, layers.iter().map(|d| (d.x as usize, chunk.rows * d.inputs as usize))))
         .reads(slices(b.parameters, layers.iter().flat_map(|d| [scene.weights(d), scene.bias(d)])))
         .reads(slices(b.labels, [(0, chunk.rows * tasks)]))
-        .overwrites(slices(b.logits, logits.clone()))
-        .overwrites(slices(b.logits_delta, logits))
+        .overwrites(slices(b.logits, layers.iter().filter(is_read).map(run)))
+        .overwrites(slices(b.logits_delta, layers.iter().map(run)))
         .overwrites(slices(b.partials, partials))
+        .constant("ALL_LOGITS", f64::from(u8::from(!training)))
         .constant("LOOPS", loops_forward(layers))
         .flop(layers.iter().map(|d| product(d, chunk.rows)).sum())
 }

@@ -195,34 +195,40 @@ fn normaliser<T: Real>(logits: &[T]) -> (usize, T) {
 
 fn heads_cross_entropy<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::HeadsCrossEntropy>();
-    {
-        let (x, parameters, mut logits) = (a.numbers("x"), a.numbers("parameters"), a.numbers_mut("logits"));
-        for layer in &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize] {
-            let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
-            for (r, o) in (0..p.rows as usize).flat_map(|r| (0..outputs).map(move |o| (r, o))) {
-                let term = |i| x[layer.x as usize + r * inputs + i] * parameters[layer.weight as usize + o * inputs + i];
-                let z = (0..inputs).fold(T::of(0.0), |sum, i| sum + term(i)) + parameters[layer.bias as usize + o];
-                if !z.value().is_finite() {
-                    a.raise(layer.z_flag);
-                }
-                logits[layer.y as usize + r * outputs + o] = z;
-            }
+    let mut all = a.numbers("logits").clone();
+    let group = &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize];
+    for layer in group {
+        output_layer(a, layer, p.rows as usize, &mut all);
+        if a.constant("ALL_LOGITS") == 1 || a.table::<Head>("heads")[layer.task as usize].coupled == 1 {
+            let run = layer.y as usize..(layer.y + p.rows * layer.outputs) as usize;
+            a.numbers_mut("logits")[run.clone()].copy_from_slice(&all[run]);
         }
     }
     let (rows, tasks, loss, hits, capacity) = (p.rows, p.tasks, p.loss, p.hits, p.capacity);
-    let group = &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize];
     let p = params::SoftmaxCrossEntropy { rows, tasks, loss, hits, capacity };
-    group.iter().for_each(|layer| cross_entropy(a, &p, layer.task as usize));
+    group.iter().for_each(|layer| cross_entropy(a, &p, layer.task as usize, &all));
+}
+
+fn output_layer<T: Real>(a: &Arguments<T>, layer: &Dense, rows: usize, logits: &mut [T]) {
+    let (x, parameters) = (a.numbers("x"), a.numbers("parameters"));
+    let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
+    for (r, o) in (0..rows).flat_map(|r| (0..outputs).map(move |o| (r, o))) {
+        let term = |i| x[layer.x as usize + r * inputs + i] * parameters[layer.weight as usize + o * inputs + i];
+        let z = (0..inputs).fold(T::of(0.0), |sum, i| sum + term(i)) + parameters[layer.bias as usize + o];
+        if !z.value().is_finite() {
+            a.raise(layer.z_flag);
+        }
+        logits[layer.y as usize + r * outputs + o] = z;
+    }
 }
 
 fn softmax_cross_entropy<T: Real>(a: &Arguments<T>) {
-    let p = a.params::<params::SoftmaxCrossEntropy>();
-    (0..p.tasks as usize).for_each(|task| cross_entropy(a, &p, task));
+    let (p, logits) = (a.params::<params::SoftmaxCrossEntropy>(), a.numbers("logits"));
+    (0..p.tasks as usize).for_each(|task| cross_entropy(a, &p, task, &logits));
 }
 
-fn cross_entropy<T: Real>(a: &Arguments<T>, p: &params::SoftmaxCrossEntropy, task: usize) {
-    let (step, head) = (a.step(), a.table::<Head>("heads")[task]);
-    let (logits, labels) = (a.numbers("logits"), a.words("labels"));
+fn cross_entropy<T: Real>(a: &Arguments<T>, p: &params::SoftmaxCrossEntropy, task: usize, logits: &[T]) {
+    let (step, head, labels) = (a.step(), a.table::<Head>("heads")[task], a.words("labels"));
     let (mut logits_delta, mut partials) = (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
     for r in 0..p.rows as usize {
         let classes = head.classes as usize;

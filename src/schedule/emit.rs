@@ -46,12 +46,15 @@ impl Builder<'_> {
 
     pub(super) fn forward(&self, chunk: Chunk, training: bool) -> Vec<Dispatch> {
         let is_fused = softmax_cross_entropy::is_fused(&self.scene);
-        let of = |group: &Group| match (group.writes == Arena::Logits, is_fused) {
-            (true, true) => vec![softmax_cross_entropy::fused(&self.scene, group, chunk)],
-            (true, false) => vec![self.forward_group(group, chunk, training), softmax_cross_entropy::dispatch(&self.scene, chunk)],
-            (false, _) => vec![self.forward_group(group, chunk, training)],
+        let of = |group: &Group| match group.writes == Arena::Logits && is_fused {
+            true => softmax_cross_entropy::fused(&self.scene, group, chunk, training),
+            false => self.forward_group(group, chunk, training),
         };
-        self.scene.plan.forward.iter().flat_map(of).collect()
+        let mut dispatches: Vec<_> = self.scene.plan.forward.iter().map(of).collect();
+        if !is_fused {
+            dispatches.push(softmax_cross_entropy::dispatch(&self.scene, chunk));
+        }
+        dispatches
     }
 
     pub(super) fn forward_group(&self, group: &Group, chunk: Chunk, training: bool) -> Dispatch {
