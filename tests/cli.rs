@@ -620,7 +620,7 @@ fn explain_works_without_an_adapter_and_says_so() {
     let explain = |args: &[&str]| Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(0);
     let ran = explain(&["explain", "net.toml"]);
     assert!(ran.err.contains("no adapter") && ran.err.contains("software"), "{ran:#?}");
-    for text in ["class software", "trunk.0.weight", "task.size.0.bias", "dense_forward", "softmax_cross_entropy", "adam"] {
+    for text in ["class software", "trunk.0.weight", "task.size.0.bias", "dense_forward", "heads_cross_entropy", "adam"] {
         assert!(ran.out.contains(text), "{text}: {}", ran.out);
     }
     let json = explain(&["explain", "net.toml", "--json"]).json();
