@@ -47,16 +47,17 @@ fn adam_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     for (var turn = 0u; turn < 8u; turn++) {
         let i = first + 8u * turn + lane;
         if (4u * i < params.count) {
+            let texel = texel_of(4u * i);
             let lambda = subgroupShuffle(weight_decay, turn & 6u);
-            var theta = four(parameters_mirror, 4u * i);
-            var g = four(gradients, 4u * i) * clip;
+            var theta = textureLoad(parameters_mirror, texel);
+            var g = textureLoad(gradients, texel) * clip;
             if (params.decoupled == 1u) {
                 theta -= step.learning_rate * lambda * theta;
             } else {
                 g += lambda * theta;
             }
-            let m = params.beta1 * four(first_moment_mirror, 4u * i) + params.one_minus_beta1 * g;
-            let v = params.beta2 * four(second_moment_mirror, 4u * i) + params.one_minus_beta2 * g * g;
+            let m = params.beta1 * textureLoad(first_moment_mirror, texel) + params.one_minus_beta1 * g;
+            let v = params.beta2 * textureLoad(second_moment_mirror, texel) + params.one_minus_beta2 * g * g;
             first_moment[i] = m;
             second_moment[i] = v;
             parameters[i] = theta - step.step_size * m / (sqrt(v) * step.root_correction + params.eps);

@@ -27,15 +27,19 @@ struct Params {
 
 const SPAN = 1024u;
 
+fn one_word(index: u32) -> u32 {
+    return textureLoad(data, texel_of(index))[index & 3u];
+}
+
 fn feature(index: u32) -> f32 {
     if (params.bytes == 0u) {
-        return bitcast<f32>(one_word(data, index));
+        return bitcast<f32>(one_word(index));
     }
-    return f32((one_word(data, index >> 2u) >> ((index & 3u) * 8u)) & 0xffu) * params.scale;
+    return f32((one_word(index >> 2u) >> ((index & 3u) * 8u)) & 0xffu) * params.scale;
 }
 
 fn four_bytes(index: u32) -> vec4<f32> {
-    let word = one_word(data, index >> 2u);
+    let word = one_word(index >> 2u);
     return vec4<f32>((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(0xffu)) * params.scale;
 }
 
@@ -60,7 +64,7 @@ fn gather_rows_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_in
     if (((params.width | params.target_x) & 3u) == 0u) {
         if (params.bytes == 0u) {
             for (var c = begin + 4u * lane; c < end; c += 32u) {
-                inputs[(target_row + c) >> 2u] = select(vec4<f32>(), bitcast<vec4<f32>>(four_words(data, source + c)), here);
+                inputs[(target_row + c) >> 2u] = select(vec4<f32>(), bitcast<vec4<f32>>(textureLoad(data, texel_of(source + c))), here);
             }
         } else {
             for (var c = begin + 4u * lane; c < end; c += 32u) {

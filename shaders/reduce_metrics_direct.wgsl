@@ -25,6 +25,11 @@ struct Metric {
 
 const PER_ROW = 0u;
 
+// Four partials that begin anywhere.
+fn four(first: u32) -> vec4<f32> {
+    return four_of(textureLoad(partials, texel_of(first)), textureLoad(partials, texel_of(first + 4u)), first);
+}
+
 @compute @workgroup_size(8)
 fn reduce_metrics_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let metric = metric_table[params.first + group.x];
@@ -35,8 +40,8 @@ fn reduce_metrics_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local
     for (var base = 0u; base < count; base += 64u) {
         let i = base + 4u * lane;
         let place = vec4(i) + vec4(0u, 1u, 2u, 3u);
-        low += select(vec4<f32>(), any_four(partials, metric.partials + i), place < vec4(count));
-        high += select(vec4<f32>(), any_four(partials, metric.partials + i + 32u), place + 32u < vec4(count));
+        low += select(vec4<f32>(), four(metric.partials + i), place < vec4(count));
+        high += select(vec4<f32>(), four(metric.partials + i + 32u), place + 32u < vec4(count));
     }
     var sums = low + high;
     sums += subgroupShuffle(sums, (lane + 4u) & 7u);

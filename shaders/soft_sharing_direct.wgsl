@@ -39,7 +39,7 @@ fn square(pair: SharedPair, e: u32) -> vec4<f32> {
     if (e >= pair.count) {
         return vec4<f32>();
     }
-    let difference = four(parameters, pair.first + e) - four(parameters, pair.second + e);
+    let difference = textureLoad(parameters, texel_of(pair.first + e)) - textureLoad(parameters, texel_of(pair.second + e));
     if (params.gradient == 1u) {
         accumulate(pair.first + e, pair.flag_first, pair.strength * difference);
         accumulate(pair.second + e, pair.flag_second, -pair.strength * difference);

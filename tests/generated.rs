@@ -81,7 +81,7 @@ fn layer_of(tile: u32) -> u32 {
     var high = params.first_layer + params.layers;
     while (high - low > 1u) {
         let middle = (low + high) / 2u;
-        if (one_word(layers, 20u * middle + 13u) <= tile) { // forward_tile
+        if (one_layers(20u * middle + 13u) <= tile) { // forward_tile
             low = middle;
         } else {
             high = middle;
@@ -104,7 +104,7 @@ fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     return select(value * layer.dropout_scale, vec2(0.0, 0.0), h < layer.dropout_threshold);
 }
 ",
-    frame: "    let layer = dense_at(layers, layer_of(group.x));
+    frame: "    let layer = layer_at(layer_of(group.x));
     let row_tile = group.y * ROWS;
     let column_tile = (group.x - layer.forward_tile) * COLUMNS;
 ",
@@ -118,10 +118,10 @@ fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     ],
     sums_rows: false,
     tail: "    let bias = vec4(
-        one(parameters, layer.bias + c0),
-        one(parameters, layer.bias + c1),
-        one(parameters, layer.bias + c2),
-        one(parameters, layer.bias + c3),
+        one_parameters(layer.bias + c0),
+        one_parameters(layer.bias + c1),
+        one_parameters(layer.bias + c2),
+        one_parameters(layer.bias + c3),
     );
     // Rows and columns beyond the end repeat the last ones, so that testing them does no harm.
     var exponents = vec4<u32>();
@@ -198,8 +198,8 @@ struct Destination {
 }
 
 fn destination_at(i: u32) -> Destination {
-    let a = four_words(destinations, 8u * i);
-    let b = four_words(destinations, 8u * i + 4u);
+    let a = four_destinations(8u * i);
+    let b = four_destinations(8u * i + 4u);
     return Destination(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
@@ -208,7 +208,7 @@ fn destination_of(tile: u32) -> u32 {
     var high = params.first_destination + params.destinations;
     while (high - low > 1u) {
         let middle = (low + high) / 2u;
-        if (one_word(destinations, 8u * middle + 5u) <= tile) { // tile
+        if (one_destinations(8u * middle + 5u) <= tile) { // tile
             low = middle;
         } else {
             high = middle;
@@ -222,7 +222,7 @@ fn destination_of(tile: u32) -> u32 {
     let column_tile = (group.x - destination.tile) * COLUMNS;
 ",
     around: [
-        "    for (var s = 0u; s < destination.sources; s++) {\n    let layer = dense_at(layers, destination.first_source + s);
+        "    for (var s = 0u; s < destination.sources; s++) {\n    let layer = layer_at(destination.first_source + s);
     let is_hidden = layer.delta_arena != LOGITS;\n",
         "    }\n",
     ],
@@ -246,14 +246,14 @@ fn destination_of(tile: u32) -> u32 {
     if ((STORES & 1u) != 0u && ((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
         let is_inside = column < destination.width;
 EACH        if (is_inside && {r}u < rows) {
-            delta[(first + {r}u * destination.width) >> 2u] = s{r} * four(slope, first_slope + {r}u * destination.width);
+            delta[(first + {r}u * destination.width) >> 2u] = s{r} * four_slope(first_slope + {r}u * destination.width);
         }
 END    } else if ((STORES & 2u) != 0u) {
         var sums = ALL;
         for (var i = 0u; i < 4u * rows; i++) {
             let place = (i >> 2u) * destination.width + (i & 3u);
             if (column + (i & 3u) < destination.width) {
-                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * one(slope, first_slope + place);
+                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * one_slope(first_slope + place);
             }
         }
     }
@@ -281,7 +281,7 @@ fn layer_of(tile: u32) -> u32 {
     var high = params.first_layer + params.layers;
     while (high - low > 1u) {
         let middle = (low + high) / 2u;
-        if (one_word(layers, 20u * middle + 14u) <= tile) { // weight_tile
+        if (one_layers(20u * middle + 14u) <= tile) { // weight_tile
             low = middle;
         } else {
             high = middle;
@@ -309,7 +309,7 @@ fn store(place: u32, sum: f32) -> bool {
     if (tile >= params.tiles) {
         return;
     }
-    let layer = dense_at(layers, layer_of(tile));
+    let layer = layer_at(layer_of(tile));
     let input_tiles = (layer.inputs + COLUMNS - 1u) / COLUMNS;
     let local = tile - layer.weight_tile;
     let row_tile = (local / input_tiles) * ROWS;
@@ -414,7 +414,7 @@ fn sum_of(e: vec4<f32>) -> f32 {
 SUMS    return sum;
 }
 ",
-    frame: "    let layer = dense_at(layers, params.first_layer + group.x);
+    frame: "    let layer = layer_at(params.first_layer + group.x);
     let row_tile = group.y * ROWS;
     let column_tile = 0u;
     let task = layer.task;
@@ -424,10 +424,10 @@ SUMS    return sum;
     let label_high = labels[min(row_tile + 8u + lane, params.rows - 1u) * params.tasks + task];
 ",
     tail: "    let bias = vec4(
-        one(parameters, layer.bias + c0),
-        one(parameters, layer.bias + c1),
-        one(parameters, layer.bias + c2),
-        one(parameters, layer.bias + c3),
+        one_parameters(layer.bias + c0),
+        one_parameters(layer.bias + c1),
+        one_parameters(layer.bias + c2),
+        one_parameters(layer.bias + c3),
     );
     // Rows and columns beyond the end repeat the last ones, so that testing them does no harm.
     var exponents = vec4<u32>();
@@ -499,6 +499,31 @@ fn params(kernel: &str) -> String {
     text[begin..begin + text[begin..].find("\n}\n").expect("its end") + 3].to_string()
 }
 
+/// The functions that read the mirrors of a kernel, as its text calls them.
+fn readers(text: &str) -> String {
+    let mirrors = text.lines().filter_map(|l| l.split_once(": texture_storage_2d<rgba32"));
+    mirrors.map(|(before, after)| readers_of(text, before.rsplit(' ').next().expect("a name"), after.starts_with("float"))).collect()
+}
+
+fn readers_of(text: &str, mirror: &str, is_float: bool) -> String {
+    let kind = if is_float { "f32" } else { "u32" };
+    let function = |head: &str, body: &str| format!("\nfn {head} {{\n    return {body};\n}}\n");
+    let mut out =
+        function(&format!("four_{mirror}(element: u32) -> vec4<{kind}>"), &format!("textureLoad({mirror}, texel_of(element))"));
+    if text.contains(&format!("any_four_{mirror}(")) {
+        let body = format!("four_of(four_{mirror}(element), four_{mirror}(element + 4u), element)");
+        out += &function(&format!("any_four_{mirror}(element: u32) -> vec4<f32>"), &body);
+    }
+    if text.contains(&format!("one_{mirror}(")) {
+        out += &function(&format!("one_{mirror}(element: u32) -> {kind}"), &format!("four_{mirror}(element)[element & 3u]"));
+    }
+    if mirror == "layers" {
+        let texels: Vec<String> = (0..5).map(|i| format!("four_layers(20u * i + {}u)", 4 * i)).collect();
+        out += &function("layer_at(i: u32) -> Dense", &format!("dense_of({})", texels.join(", ")));
+    }
+    out
+}
+
 fn generate(d: &Direct) -> String {
     let groups = if d.sums_rows { "    @builtin(num_workgroups) groups: vec3<u32>,\n" } else { "" };
     let stores = d.tail.matches("STORES &").count();
@@ -511,7 +536,8 @@ fn generate(d: &Direct) -> String {
 // Written by tests/generated.rs.
 
 {}
-{}
+{}READERS
+
 const ROWS = {}u;
 const COLUMNS = 32u;
 
@@ -537,7 +563,8 @@ fn {}(
     );
     body(&mut out, d);
     let adds = |lane: usize| XYZW.map(|c| format!("    sum += subgroupShuffle(e.{c}, {lane}u);\n")).concat();
-    out.replace("SUMS", &(0..8).map(adds).collect::<String>()) + "}\n"
+    let out = out.replace("SUMS", &(0..8).map(adds).collect::<String>()) + "}\n";
+    out.replacen("READERS\n", &readers(&out), 1)
 }
 
 fn body(out: &mut String, d: &Direct) {
@@ -596,7 +623,7 @@ fn steps(out: &mut String, d: &Direct, inner: &Inner) {
 }
 
 fn fetch((mirror, is_aligned): (&str, bool), place: &str) -> String {
-    format!("{}({mirror}, {place})", if is_aligned { "four" } else { "any_four" })
+    format!("{}_{mirror}({place})", if is_aligned { "four" } else { "any_four" })
 }
 
 /// Four steps that begin at `base`, zeros beyond the end.
