@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use naga::back::{hlsl, msl, spv};
-use naga::{ScalarKind, TypeInner};
+use naga::{ImageClass, ScalarKind, StorageFormat, TypeInner};
 use tandem::kernels::params::{NONE, Step};
 use tandem::kernels::signature::{Access, Signature, module};
 use tandem::kernels::{KERNELS, Kernel, by_name};
@@ -19,18 +19,27 @@ fn signature(kernel: &Kernel) -> Signature {
 
 /// What is wrong with other text of a kernel.
 fn refused(kernel: &Kernel, file: &str) -> String {
-    let whole = format!("{file}\n{}", tandem::kernels::PRELUDE);
-    Signature::of_source(kernel, &whole).map(|_| ()).expect_err(&format!("{} is accepted:\n{file}", kernel.name)).to_string()
+    let shared = kernel.module()[kernel.source.len()..].to_string();
+    Signature::of_source(kernel, &(file.to_string() + &shared)).map(|_| ()).expect_err(&format!("{} is accepted:\n{file}", kernel.name)).to_string()
 }
 
 #[test]
 fn every_file_is_registered_and_every_kernel_has_its_file() {
     let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")).unwrap();
     let files: BTreeSet<String> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
-    let expected: BTreeSet<String> = KERNELS.iter().map(|k| k.name).chain(["prelude"]).map(|n| format!("{n}.wgsl")).collect();
-    assert_eq!(files, expected, "left: shaders/, right: the registry and the prelude");
-    assert_eq!(KERNELS.len() + 1, expected.len(), "a kernel is registered twice");
+    let expected: BTreeSet<String> = KERNELS.iter().map(|k| k.name).chain(["mirror", "prelude"]).map(|n| format!("{n}.wgsl")).collect();
+    assert_eq!(files, expected, "left: shaders/, right: the registry and what kernels share");
+    assert_eq!(KERNELS.len() + 2, expected.len(), "a kernel is registered twice");
     assert!(KERNELS.iter().all(|k| std::ptr::eq(by_name(k.name).unwrap(), *k)));
+}
+
+/// The host lays mirrors out as kernels read them.
+#[test]
+fn mirrors_are_as_wide_as_the_host_makes_them() {
+    let width = format!("const MIRROR_WIDTH = {}u;", tandem::kernels::MIRROR_WIDTH);
+    for kernel in KERNELS {
+        assert_eq!(kernel.module().matches(&width).count(), usize::from(kernel.direct), "{}: {width}", kernel.name);
+    }
 }
 
 #[test]
@@ -77,20 +86,26 @@ fn no_kernel_has_float_atomics() {
 
 // Twins.
 
-/// One buffer for every storage binding, and a dispatch of nothing: all parameters are zero.
+/// Whether the elements of a binding are numbers, in its buffer or its mirror.
+fn holds_numbers(module: &naga::Module, name: &str) -> bool {
+    let is_called = |v: &naga::GlobalVariable| v.name.as_deref().is_some_and(|n| n == name || n.strip_suffix("_mirror") == Some(name));
+    let (_, variable) = module.global_variables.iter().find(|(_, v)| is_called(v)).unwrap();
+    match module.types[variable.ty].inner {
+        // Elements of structures are words; elements of vectors are numbers as single ones are.
+        TypeInner::Array { base, .. } => module.types[base].inner.scalar().is_some_and(|s| s.kind == ScalarKind::Float),
+        TypeInner::Image { class: ImageClass::Storage { format, .. }, .. } => format == StorageFormat::Rgba32Float,
+        _ => panic!("{name} is no array and no mirror"),
+    }
+}
+
+/// One buffer for every binding, and a dispatch of nothing: all parameters are zero.
 fn idle_program(kernel: &'static Kernel) -> Program {
     let (module, _) = module(kernel.name, &kernel.module()).unwrap();
-    let is_number = |name: &str| {
-        let (_, variable) = module.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some(name)).unwrap();
-        let TypeInner::Array { base, .. } = module.types[variable.ty].inner else { panic!("{name} is no array") };
-        // Elements of structures are words; elements of vectors are numbers as single ones are.
-        module.types[base].inner.scalar().is_some_and(|s| s.kind == ScalarKind::Float)
-    };
-    let bindings: Vec<String> = signature(kernel).storage().map(|b| b.name.clone()).collect();
+    let bindings: Vec<String> = buffers(kernel).into_keys().collect();
     let spec = |name: &String| BufferSpec {
         name: name.clone(),
         len: 64,
-        kind: if is_number(name) { Kind::F32 } else { Kind::U32 },
+        kind: if holds_numbers(&module, name) { Kind::F32 } else { Kind::U32 },
         // No flag is raised, or the optimizers' twins leave at once.
         initial: if name == "flags" { vec![NONE; 64] } else { Vec::new() },
     };
@@ -326,7 +341,9 @@ fn every_kernel_translates_to_hlsl() {
         let pipeline = hlsl::PipelineOptions::default();
         let made = hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None);
         let made = made.unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
-        made.entry_point_names.iter().for_each(|n| assert!(n.is_ok(), "{}: {n:?}", kernel.name));
-        assert!(text.contains(&format!("void {}(", kernel.name)), "{text}");
+        let [Ok(entry)] = &made.entry_point_names[..] else { panic!("{}: {:?}", kernel.name, made.entry_point_names) };
+        // naga sets a `_` after a digit.
+        assert_eq!(entry.trim_end_matches('_'), kernel.name);
+        assert!(text.contains(&format!("void {entry}(")), "{text}");
     }
 }
