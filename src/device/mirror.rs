@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::Gpu;
 use crate::kernels::signature::{Access, Signature};
-use crate::kernels::{MIRROR_ROW, MIRROR_WIDTH};
+use crate::kernels::{MIRROR_ROW, MIRROR_WIDTH, mirror_rows};
 use crate::schedule::{Dispatch, Effect, Program};
 
 /// The texels of a mirror.
@@ -40,11 +40,6 @@ fn rows(elements: Range<usize>) -> Range<u32> {
     (elements.start / MIRROR_ROW) as u32..elements.end.div_ceil(MIRROR_ROW) as u32
 }
 
-/// Rows of a mirror: an odd number, never one. Mesa's software driver compiles a kernel anew for textures whose height is a power of two.
-fn height(elements: usize) -> u32 {
-    (rows(0..elements).end | 1).max(3)
-}
-
 fn hull(a: &Range<u32>, b: &Range<u32>) -> Range<u32> {
     if a.is_empty() {
         return b.clone();
@@ -57,7 +52,7 @@ impl Mirrors {
         let mut mirrors = Vec::new();
         for (spec, access) in program.buffers.iter().zip(program.mirrors()?) {
             let made = access.map(|access| {
-                let size = wgpu::Extent3d { width: MIRROR_WIDTH, height: height(spec.len), depth_or_array_layers: 1 };
+                let size = wgpu::Extent3d { width: MIRROR_WIDTH, height: mirror_rows(spec.len) as u32, depth_or_array_layers: 1 };
                 let descriptor = wgpu::TextureDescriptor {
                     label: Some(&spec.name),
                     size,
@@ -68,7 +63,7 @@ impl Mirrors {
                     usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
                     view_formats: &[],
                 };
-                let bytes = 4 * MIRROR_ROW as u64 * u64::from(height(spec.len));
+                let bytes = 4 * (MIRROR_ROW * mirror_rows(spec.len)) as u64;
                 let texture = gpu.scoped(&format!("mirror of {}", spec.name), bytes, |device| device.create_texture(&descriptor))?;
                 let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
                 anyhow::Ok(Mirror { texture, view, stale: rows(0..spec.len) })

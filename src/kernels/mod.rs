@@ -33,6 +33,12 @@ pub const MIRROR_WIDTH: u32 = 1024;
 /// Elements in a row of a mirror.
 pub const MIRROR_ROW: usize = 4 * MIRROR_WIDTH as usize;
 
+/// Rows of the mirror of so many elements: an odd number, never one. Mesa's software driver compiles a kernel anew for textures whose height
+/// is a power of two.
+pub fn mirror_rows(elements: usize) -> usize {
+    (elements.div_ceil(MIRROR_ROW) | 1).max(3)
+}
+
 /// Appended to the kernels that read mirrors.
 const MIRROR: &str = include_str!("../../shaders/mirror.wgsl");
 

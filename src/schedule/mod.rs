@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use crate::kernels::params::{Step, Words};
 use crate::kernels::signature::{Access, Signature};
-use crate::kernels::{self, Kernel, MIRROR_ROW};
+use crate::kernels::{self, Kernel, MIRROR_ROW, mirror_rows};
 
 /// A buffer of a [`Program`], by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -261,7 +261,7 @@ impl Program {
     pub fn footprint(&self) -> Footprint {
         let mirrors = self.mirrors().unwrap_or_default();
         let padded = |(i, b): (usize, &BufferSpec)| match mirrors.get(i) {
-            Some(Some(_)) => (b.len.next_multiple_of(MIRROR_ROW), b.len.next_multiple_of(MIRROR_ROW)),
+            Some(Some(_)) => (b.len.next_multiple_of(MIRROR_ROW), MIRROR_ROW * mirror_rows(b.len)),
             _ => (b.len.next_multiple_of(4), 0),
         };
         let (buffers, mirrors): (Vec<usize>, Vec<usize>) = self.buffers.iter().enumerate().map(padded).unzip();
