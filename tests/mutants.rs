@@ -112,12 +112,12 @@ const DENSE_FORWARD_DIRECT: &[Mutant] = &[
 ];
 
 const DENSE_BACKWARD_INPUT_DIRECT: &[Mutant] = &[
-    ("the slope is doubled where rows are whole vec4s", "* four(slope, ", "* 2.0 * four(slope, "),
+    ("the slope is doubled where rows are whole vec4s", "* four_slope(", "* 2.0 * four_slope("),
     ("the second source is skipped", "s < destination.sources; s++", "s < min(destination.sources, 1u); s++"),
     ("the last outputs are missing", "base < layer.outputs; base +=", "base + 8u < layer.outputs; base +="),
     ("a row reads another row's delta", "subgroupShuffle(a0.x, 1u)", "subgroupShuffle(a0.x, 2u)"),
     ("an output is taken for its neighbour", "subgroupShuffle(a1.y, ", "subgroupShuffle(a1.x, "),
-    ("a unit reads its neighbour's slope", "* one(slope, first_slope + place)", "* one(slope, first_slope + place + 1u)"),
+    ("a unit reads its neighbour's slope", "* one_slope(first_slope + place)", "* one_slope(first_slope + place + 1u)"),
     ("hidden sources are read among the logits", "layer.delta_arena != LOGITS;", "layer.delta_arena == LOGITS;"),
 ];
 
@@ -253,11 +253,11 @@ const ADAM_DIRECT: &[Mutant] = &[
     ("the first moment's correction is ignored", "step.step_size * m", "step.learning_rate * m"),
     ("the second moment's correction is ignored", "sqrt(v) * step.root_correction", "sqrt(v)"),
     ("the square is forgotten", "params.one_minus_beta2 * g * g", "params.one_minus_beta2 * g"),
-    ("one beta for both", "params.beta2 * four(second_moment_mirror", "params.beta1 * four(second_moment_mirror"),
+    ("one beta for both", "params.beta2 * textureLoad", "params.beta1 * textureLoad"),
     ("the decay's sign", "g += lambda", "g -= lambda"),
     ("half of the decoupled decay", "theta -= step.learning_rate * ", "theta -= 0.5 * step.learning_rate * "),
     ("decay is always decoupled", "if (params.decoupled == 1u)", "if (params.decoupled <= 1u)"),
-    ("no clipping", "four(gradients, 4u * i) * clip", "four(gradients, 4u * i) * max(clip, 1.0)"),
+    ("no clipping", "textureLoad(gradients, texel) * clip", "textureLoad(gradients, texel) * max(clip, 1.0)"),
     ("blocks take the first one's decay", "subgroupShuffle(weight_decay, turn & 6u)", "subgroupShuffle(weight_decay, 0u)"),
     ("the norm of another step", "metrics[step.slot * params.stride + params.norm_metric]", "metrics[params.norm_metric]"),
 ];

@@ -453,6 +453,7 @@ static GREEDY: Kernel = Kernel {
     bound: 1.0,
     twin: "greedy",
     direct: false,
+    bounded: false,
 };
 
 static UNREADABLE: Kernel = Kernel { name: "unreadable", source: "fn unreadable() { let x = ; }", params: &[], ..GREEDY };

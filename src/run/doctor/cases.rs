@@ -103,6 +103,7 @@ const SHAPES: &[Shape] = &[
         rows: [64, 31, 31],
         ..BASE
     },
+    Shape { name: "bytes in whole words", inputs: 12, trunk: &[4], heads: &[(3, &[])], rows: [20, 9, 9], bytes: Some(0.5), ..BASE },
     Shape {
         name: "bytes, silu, tall",
         inputs: 50,
