@@ -508,8 +508,7 @@ fn readers(text: &str) -> String {
 fn readers_of(text: &str, mirror: &str, is_float: bool) -> String {
     let kind = if is_float { "f32" } else { "u32" };
     let function = |head: &str, body: &str| format!("\nfn {head} {{\n    return {body};\n}}\n");
-    let mut out =
-        function(&format!("four_{mirror}(element: u32) -> vec4<{kind}>"), &format!("textureLoad({mirror}, texel_of(element))"));
+    let mut out = function(&format!("four_{mirror}(element: u32) -> vec4<{kind}>"), &format!("textureLoad({mirror}, texel_of(element))"));
     if text.contains(&format!("any_four_{mirror}(")) {
         let body = format!("four_of(four_{mirror}(element), four_{mirror}(element + 4u), element)");
         out += &function(&format!("any_four_{mirror}(element: u32) -> vec4<f32>"), &body);

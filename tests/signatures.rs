@@ -20,7 +20,10 @@ fn signature(kernel: &Kernel) -> Signature {
 /// What is wrong with other text of a kernel.
 fn refused(kernel: &Kernel, file: &str) -> String {
     let shared = kernel.module()[kernel.source.len()..].to_string();
-    Signature::of_source(kernel, &(file.to_string() + &shared)).map(|_| ()).expect_err(&format!("{} is accepted:\n{file}", kernel.name)).to_string()
+    Signature::of_source(kernel, &(file.to_string() + &shared))
+        .map(|_| ())
+        .expect_err(&format!("{} is accepted:\n{file}", kernel.name))
+        .to_string()
 }
 
 #[test]
