@@ -34,8 +34,8 @@ struct Destination {
 }
 
 fn destination_at(i: u32) -> Destination {
-    let a = four_words(destinations, 8u * i);
-    let b = four_words(destinations, 8u * i + 4u);
+    let a = four_destinations(8u * i);
+    let b = four_destinations(8u * i + 4u);
     return Destination(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
@@ -44,13 +44,61 @@ fn destination_of(tile: u32) -> u32 {
     var high = params.first_destination + params.destinations;
     while (high - low > 1u) {
         let middle = (low + high) / 2u;
-        if (one_word(destinations, 8u * middle + 5u) <= tile) { // tile
+        if (one_destinations(8u * middle + 5u) <= tile) { // tile
             low = middle;
         } else {
             high = middle;
         }
     }
     return low;
+}
+
+fn four_destinations(element: u32) -> vec4<u32> {
+    return textureLoad(destinations, texel_of(element));
+}
+
+fn one_destinations(element: u32) -> u32 {
+    return four_destinations(element)[element & 3u];
+}
+
+fn four_layers(element: u32) -> vec4<u32> {
+    return textureLoad(layers, texel_of(element));
+}
+
+fn layer_at(i: u32) -> Dense {
+    return dense_of(four_layers(20u * i + 0u), four_layers(20u * i + 4u), four_layers(20u * i + 8u), four_layers(20u * i + 12u), four_layers(20u * i + 16u));
+}
+
+fn four_parameters(element: u32) -> vec4<f32> {
+    return textureLoad(parameters, texel_of(element));
+}
+
+fn any_four_parameters(element: u32) -> vec4<f32> {
+    return four_of(four_parameters(element), four_parameters(element + 4u), element);
+}
+
+fn four_next_delta(element: u32) -> vec4<f32> {
+    return textureLoad(next_delta, texel_of(element));
+}
+
+fn any_four_next_delta(element: u32) -> vec4<f32> {
+    return four_of(four_next_delta(element), four_next_delta(element + 4u), element);
+}
+
+fn four_logits_delta(element: u32) -> vec4<f32> {
+    return textureLoad(logits_delta, texel_of(element));
+}
+
+fn any_four_logits_delta(element: u32) -> vec4<f32> {
+    return four_of(four_logits_delta(element), four_logits_delta(element + 4u), element);
+}
+
+fn four_slope(element: u32) -> vec4<f32> {
+    return textureLoad(slope, texel_of(element));
+}
+
+fn one_slope(element: u32) -> f32 {
+    return four_slope(element)[element & 3u];
 }
 
 const ROWS = 32u;
@@ -106,18 +154,18 @@ fn dense_backward_input_direct_32(
     var s30 = vec4<f32>();
     var s31 = vec4<f32>();
     for (var s = 0u; s < destination.sources; s++) {
-    let layer = dense_at(layers, destination.first_source + s);
+    let layer = layer_at(destination.first_source + s);
     let is_hidden = layer.delta_arena != LOGITS;
     if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
-        let a0 = four(next_delta, layer.delta + r0 * layer.outputs + base);
-        let a1 = four(next_delta, layer.delta + r1 * layer.outputs + base);
-        let a2 = four(next_delta, layer.delta + r2 * layer.outputs + base);
-        let a3 = four(next_delta, layer.delta + r3 * layer.outputs + base);
-        let b0 = four(parameters, layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
-        let b1 = four(parameters, layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
-        let b2 = four(parameters, layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
-        let b3 = four(parameters, layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
+        let a0 = four_next_delta(layer.delta + r0 * layer.outputs + base);
+        let a1 = four_next_delta(layer.delta + r1 * layer.outputs + base);
+        let a2 = four_next_delta(layer.delta + r2 * layer.outputs + base);
+        let a3 = four_next_delta(layer.delta + r3 * layer.outputs + base);
+        let b0 = four_parameters(layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
+        let b1 = four_parameters(layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
+        let b2 = four_parameters(layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
+        let b3 = four_parameters(layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1 + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
         s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1 + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
         s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1 + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
@@ -154,14 +202,14 @@ fn dense_backward_input_direct_32(
     } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (is_hidden))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
         let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
-        let a0 = select(vec4<f32>(), any_four(next_delta, layer.delta + r0 * layer.outputs + base), is_step);
-        let a1 = select(vec4<f32>(), any_four(next_delta, layer.delta + r1 * layer.outputs + base), is_step);
-        let a2 = select(vec4<f32>(), any_four(next_delta, layer.delta + r2 * layer.outputs + base), is_step);
-        let a3 = select(vec4<f32>(), any_four(next_delta, layer.delta + r3 * layer.outputs + base), is_step);
-        let b0 = any_four(parameters, layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
-        let b1 = any_four(parameters, layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
-        let b2 = any_four(parameters, layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
-        let b3 = any_four(parameters, layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
+        let a0 = select(vec4<f32>(), any_four_next_delta(layer.delta + r0 * layer.outputs + base), is_step);
+        let a1 = select(vec4<f32>(), any_four_next_delta(layer.delta + r1 * layer.outputs + base), is_step);
+        let a2 = select(vec4<f32>(), any_four_next_delta(layer.delta + r2 * layer.outputs + base), is_step);
+        let a3 = select(vec4<f32>(), any_four_next_delta(layer.delta + r3 * layer.outputs + base), is_step);
+        let b0 = any_four_parameters(layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
+        let b1 = any_four_parameters(layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
+        let b2 = any_four_parameters(layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
+        let b3 = any_four_parameters(layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1 + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
         s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1 + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
         s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1 + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
@@ -198,14 +246,14 @@ fn dense_backward_input_direct_32(
     } else if ((LOOPS & 4u) != 0u && (LOOPS == 4u || ((layer.inputs & 3u) == 0u))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
         let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
-        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r0 * layer.outputs + base), is_step);
-        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r1 * layer.outputs + base), is_step);
-        let a2 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r2 * layer.outputs + base), is_step);
-        let a3 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r3 * layer.outputs + base), is_step);
-        let b0 = four(parameters, layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
-        let b1 = four(parameters, layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
-        let b2 = four(parameters, layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
-        let b3 = four(parameters, layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + r0 * layer.outputs + base), is_step);
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + r1 * layer.outputs + base), is_step);
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + r2 * layer.outputs + base), is_step);
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + r3 * layer.outputs + base), is_step);
+        let b0 = four_parameters(layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
+        let b1 = four_parameters(layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
+        let b2 = four_parameters(layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
+        let b3 = four_parameters(layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1 + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
         s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1 + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
         s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1 + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
@@ -242,14 +290,14 @@ fn dense_backward_input_direct_32(
     } else if ((LOOPS & 8u) != 0u && (LOOPS == 8u || (true))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {
         let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
-        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r0 * layer.outputs + base), is_step);
-        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r1 * layer.outputs + base), is_step);
-        let a2 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r2 * layer.outputs + base), is_step);
-        let a3 = select(vec4<f32>(), any_four(logits_delta, layer.delta + r3 * layer.outputs + base), is_step);
-        let b0 = any_four(parameters, layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
-        let b1 = any_four(parameters, layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
-        let b2 = any_four(parameters, layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
-        let b3 = any_four(parameters, layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + r0 * layer.outputs + base), is_step);
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + r1 * layer.outputs + base), is_step);
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + r2 * layer.outputs + base), is_step);
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + r3 * layer.outputs + base), is_step);
+        let b0 = any_four_parameters(layer.weight + min(base + 0u, layer.outputs - 1u) * layer.inputs + column);
+        let b1 = any_four_parameters(layer.weight + min(base + 1u, layer.outputs - 1u) * layer.inputs + column);
+        let b2 = any_four_parameters(layer.weight + min(base + 2u, layer.outputs - 1u) * layer.inputs + column);
+        let b3 = any_four_parameters(layer.weight + min(base + 3u, layer.outputs - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1 + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
         s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1 + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
         s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1 + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
@@ -291,107 +339,107 @@ fn dense_backward_input_direct_32(
     if ((STORES & 1u) != 0u && ((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
         let is_inside = column < destination.width;
         if (is_inside && 0u < rows) {
-            delta[(first + 0u * destination.width) >> 2u] = s0 * four(slope, first_slope + 0u * destination.width);
+            delta[(first + 0u * destination.width) >> 2u] = s0 * four_slope(first_slope + 0u * destination.width);
         }
         if (is_inside && 1u < rows) {
-            delta[(first + 1u * destination.width) >> 2u] = s1 * four(slope, first_slope + 1u * destination.width);
+            delta[(first + 1u * destination.width) >> 2u] = s1 * four_slope(first_slope + 1u * destination.width);
         }
         if (is_inside && 2u < rows) {
-            delta[(first + 2u * destination.width) >> 2u] = s2 * four(slope, first_slope + 2u * destination.width);
+            delta[(first + 2u * destination.width) >> 2u] = s2 * four_slope(first_slope + 2u * destination.width);
         }
         if (is_inside && 3u < rows) {
-            delta[(first + 3u * destination.width) >> 2u] = s3 * four(slope, first_slope + 3u * destination.width);
+            delta[(first + 3u * destination.width) >> 2u] = s3 * four_slope(first_slope + 3u * destination.width);
         }
         if (is_inside && 4u < rows) {
-            delta[(first + 4u * destination.width) >> 2u] = s4 * four(slope, first_slope + 4u * destination.width);
+            delta[(first + 4u * destination.width) >> 2u] = s4 * four_slope(first_slope + 4u * destination.width);
         }
         if (is_inside && 5u < rows) {
-            delta[(first + 5u * destination.width) >> 2u] = s5 * four(slope, first_slope + 5u * destination.width);
+            delta[(first + 5u * destination.width) >> 2u] = s5 * four_slope(first_slope + 5u * destination.width);
         }
         if (is_inside && 6u < rows) {
-            delta[(first + 6u * destination.width) >> 2u] = s6 * four(slope, first_slope + 6u * destination.width);
+            delta[(first + 6u * destination.width) >> 2u] = s6 * four_slope(first_slope + 6u * destination.width);
         }
         if (is_inside && 7u < rows) {
-            delta[(first + 7u * destination.width) >> 2u] = s7 * four(slope, first_slope + 7u * destination.width);
+            delta[(first + 7u * destination.width) >> 2u] = s7 * four_slope(first_slope + 7u * destination.width);
         }
         if (is_inside && 8u < rows) {
-            delta[(first + 8u * destination.width) >> 2u] = s8 * four(slope, first_slope + 8u * destination.width);
+            delta[(first + 8u * destination.width) >> 2u] = s8 * four_slope(first_slope + 8u * destination.width);
         }
         if (is_inside && 9u < rows) {
-            delta[(first + 9u * destination.width) >> 2u] = s9 * four(slope, first_slope + 9u * destination.width);
+            delta[(first + 9u * destination.width) >> 2u] = s9 * four_slope(first_slope + 9u * destination.width);
         }
         if (is_inside && 10u < rows) {
-            delta[(first + 10u * destination.width) >> 2u] = s10 * four(slope, first_slope + 10u * destination.width);
+            delta[(first + 10u * destination.width) >> 2u] = s10 * four_slope(first_slope + 10u * destination.width);
         }
         if (is_inside && 11u < rows) {
-            delta[(first + 11u * destination.width) >> 2u] = s11 * four(slope, first_slope + 11u * destination.width);
+            delta[(first + 11u * destination.width) >> 2u] = s11 * four_slope(first_slope + 11u * destination.width);
         }
         if (is_inside && 12u < rows) {
-            delta[(first + 12u * destination.width) >> 2u] = s12 * four(slope, first_slope + 12u * destination.width);
+            delta[(first + 12u * destination.width) >> 2u] = s12 * four_slope(first_slope + 12u * destination.width);
         }
         if (is_inside && 13u < rows) {
-            delta[(first + 13u * destination.width) >> 2u] = s13 * four(slope, first_slope + 13u * destination.width);
+            delta[(first + 13u * destination.width) >> 2u] = s13 * four_slope(first_slope + 13u * destination.width);
         }
         if (is_inside && 14u < rows) {
-            delta[(first + 14u * destination.width) >> 2u] = s14 * four(slope, first_slope + 14u * destination.width);
+            delta[(first + 14u * destination.width) >> 2u] = s14 * four_slope(first_slope + 14u * destination.width);
         }
         if (is_inside && 15u < rows) {
-            delta[(first + 15u * destination.width) >> 2u] = s15 * four(slope, first_slope + 15u * destination.width);
+            delta[(first + 15u * destination.width) >> 2u] = s15 * four_slope(first_slope + 15u * destination.width);
         }
         if (is_inside && 16u < rows) {
-            delta[(first + 16u * destination.width) >> 2u] = s16 * four(slope, first_slope + 16u * destination.width);
+            delta[(first + 16u * destination.width) >> 2u] = s16 * four_slope(first_slope + 16u * destination.width);
         }
         if (is_inside && 17u < rows) {
-            delta[(first + 17u * destination.width) >> 2u] = s17 * four(slope, first_slope + 17u * destination.width);
+            delta[(first + 17u * destination.width) >> 2u] = s17 * four_slope(first_slope + 17u * destination.width);
         }
         if (is_inside && 18u < rows) {
-            delta[(first + 18u * destination.width) >> 2u] = s18 * four(slope, first_slope + 18u * destination.width);
+            delta[(first + 18u * destination.width) >> 2u] = s18 * four_slope(first_slope + 18u * destination.width);
         }
         if (is_inside && 19u < rows) {
-            delta[(first + 19u * destination.width) >> 2u] = s19 * four(slope, first_slope + 19u * destination.width);
+            delta[(first + 19u * destination.width) >> 2u] = s19 * four_slope(first_slope + 19u * destination.width);
         }
         if (is_inside && 20u < rows) {
-            delta[(first + 20u * destination.width) >> 2u] = s20 * four(slope, first_slope + 20u * destination.width);
+            delta[(first + 20u * destination.width) >> 2u] = s20 * four_slope(first_slope + 20u * destination.width);
         }
         if (is_inside && 21u < rows) {
-            delta[(first + 21u * destination.width) >> 2u] = s21 * four(slope, first_slope + 21u * destination.width);
+            delta[(first + 21u * destination.width) >> 2u] = s21 * four_slope(first_slope + 21u * destination.width);
         }
         if (is_inside && 22u < rows) {
-            delta[(first + 22u * destination.width) >> 2u] = s22 * four(slope, first_slope + 22u * destination.width);
+            delta[(first + 22u * destination.width) >> 2u] = s22 * four_slope(first_slope + 22u * destination.width);
         }
         if (is_inside && 23u < rows) {
-            delta[(first + 23u * destination.width) >> 2u] = s23 * four(slope, first_slope + 23u * destination.width);
+            delta[(first + 23u * destination.width) >> 2u] = s23 * four_slope(first_slope + 23u * destination.width);
         }
         if (is_inside && 24u < rows) {
-            delta[(first + 24u * destination.width) >> 2u] = s24 * four(slope, first_slope + 24u * destination.width);
+            delta[(first + 24u * destination.width) >> 2u] = s24 * four_slope(first_slope + 24u * destination.width);
         }
         if (is_inside && 25u < rows) {
-            delta[(first + 25u * destination.width) >> 2u] = s25 * four(slope, first_slope + 25u * destination.width);
+            delta[(first + 25u * destination.width) >> 2u] = s25 * four_slope(first_slope + 25u * destination.width);
         }
         if (is_inside && 26u < rows) {
-            delta[(first + 26u * destination.width) >> 2u] = s26 * four(slope, first_slope + 26u * destination.width);
+            delta[(first + 26u * destination.width) >> 2u] = s26 * four_slope(first_slope + 26u * destination.width);
         }
         if (is_inside && 27u < rows) {
-            delta[(first + 27u * destination.width) >> 2u] = s27 * four(slope, first_slope + 27u * destination.width);
+            delta[(first + 27u * destination.width) >> 2u] = s27 * four_slope(first_slope + 27u * destination.width);
         }
         if (is_inside && 28u < rows) {
-            delta[(first + 28u * destination.width) >> 2u] = s28 * four(slope, first_slope + 28u * destination.width);
+            delta[(first + 28u * destination.width) >> 2u] = s28 * four_slope(first_slope + 28u * destination.width);
         }
         if (is_inside && 29u < rows) {
-            delta[(first + 29u * destination.width) >> 2u] = s29 * four(slope, first_slope + 29u * destination.width);
+            delta[(first + 29u * destination.width) >> 2u] = s29 * four_slope(first_slope + 29u * destination.width);
         }
         if (is_inside && 30u < rows) {
-            delta[(first + 30u * destination.width) >> 2u] = s30 * four(slope, first_slope + 30u * destination.width);
+            delta[(first + 30u * destination.width) >> 2u] = s30 * four_slope(first_slope + 30u * destination.width);
         }
         if (is_inside && 31u < rows) {
-            delta[(first + 31u * destination.width) >> 2u] = s31 * four(slope, first_slope + 31u * destination.width);
+            delta[(first + 31u * destination.width) >> 2u] = s31 * four_slope(first_slope + 31u * destination.width);
         }
     } else if ((STORES & 2u) != 0u) {
         var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20, s21, s22, s23, s24, s25, s26, s27, s28, s29, s30, s31);
         for (var i = 0u; i < 4u * rows; i++) {
             let place = (i >> 2u) * destination.width + (i & 3u);
             if (column + (i & 3u) < destination.width) {
-                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * one(slope, first_slope + place);
+                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * one_slope(first_slope + place);
             }
         }
     }

@@ -29,7 +29,7 @@ fn layer_of(tile: u32) -> u32 {
     var high = params.first_layer + params.layers;
     while (high - low > 1u) {
         let middle = (low + high) / 2u;
-        if (one_word(layers, 20u * middle + 14u) <= tile) { // weight_tile
+        if (one_layers(20u * middle + 14u) <= tile) { // weight_tile
             low = middle;
         } else {
             high = middle;
@@ -53,6 +53,58 @@ fn store(place: u32, sum: f32) -> bool {
     return is_finite(value);
 }
 
+fn four_layers(element: u32) -> vec4<u32> {
+    return textureLoad(layers, texel_of(element));
+}
+
+fn one_layers(element: u32) -> u32 {
+    return four_layers(element)[element & 3u];
+}
+
+fn layer_at(i: u32) -> Dense {
+    return dense_of(four_layers(20u * i + 0u), four_layers(20u * i + 4u), four_layers(20u * i + 8u), four_layers(20u * i + 12u), four_layers(20u * i + 16u));
+}
+
+fn four_even(element: u32) -> vec4<f32> {
+    return textureLoad(even, texel_of(element));
+}
+
+fn any_four_even(element: u32) -> vec4<f32> {
+    return four_of(four_even(element), four_even(element + 4u), element);
+}
+
+fn four_odd(element: u32) -> vec4<f32> {
+    return textureLoad(odd, texel_of(element));
+}
+
+fn any_four_odd(element: u32) -> vec4<f32> {
+    return four_of(four_odd(element), four_odd(element + 4u), element);
+}
+
+fn four_even_delta(element: u32) -> vec4<f32> {
+    return textureLoad(even_delta, texel_of(element));
+}
+
+fn any_four_even_delta(element: u32) -> vec4<f32> {
+    return four_of(four_even_delta(element), four_even_delta(element + 4u), element);
+}
+
+fn four_odd_delta(element: u32) -> vec4<f32> {
+    return textureLoad(odd_delta, texel_of(element));
+}
+
+fn any_four_odd_delta(element: u32) -> vec4<f32> {
+    return four_of(four_odd_delta(element), four_odd_delta(element + 4u), element);
+}
+
+fn four_logits_delta(element: u32) -> vec4<f32> {
+    return textureLoad(logits_delta, texel_of(element));
+}
+
+fn any_four_logits_delta(element: u32) -> vec4<f32> {
+    return four_of(four_logits_delta(element), four_logits_delta(element + 4u), element);
+}
+
 const ROWS = 32u;
 const COLUMNS = 32u;
 
@@ -70,7 +122,7 @@ fn dense_backward_weight_direct_32(
     if (tile >= params.tiles) {
         return;
     }
-    let layer = dense_at(layers, layer_of(tile));
+    let layer = layer_at(layer_of(tile));
     let input_tiles = (layer.inputs + COLUMNS - 1u) / COLUMNS;
     let local = tile - layer.weight_tile;
     let row_tile = (local / input_tiles) * ROWS;
@@ -144,17 +196,17 @@ fn dense_backward_weight_direct_32(
     if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (layer.delta_arena == 0u && are_aligned))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), four(even_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), four(even_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), four(even_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), four_even_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), four(even_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), four_even_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = four_odd(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = four_odd(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
@@ -223,17 +275,17 @@ fn dense_backward_weight_direct_32(
     } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (layer.delta_arena == 1u && are_aligned))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), four(odd_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = four_even(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = four_even(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
@@ -302,17 +354,17 @@ fn dense_backward_weight_direct_32(
     } else if ((LOOPS & 4u) != 0u && (LOOPS == 4u || (layer.delta_arena == 0u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four(even_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = any_four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = any_four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = any_four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = any_four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = any_four_odd(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four_odd(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
@@ -381,17 +433,17 @@ fn dense_backward_weight_direct_32(
     } else if ((LOOPS & 8u) != 0u && (LOOPS == 8u || (layer.delta_arena == 1u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four(odd_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = any_four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = any_four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = any_four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = any_four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = any_four_even(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four_even(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
@@ -460,17 +512,17 @@ fn dense_backward_weight_direct_32(
     } else if ((LOOPS & 16u) != 0u && (LOOPS == 16u || (layer.x_odd == 1u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = any_four(odd, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = any_four(odd, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = any_four(odd, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = any_four(odd, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = any_four_odd(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four_odd(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
@@ -539,17 +591,17 @@ fn dense_backward_weight_direct_32(
     } else if ((LOOPS & 32u) != 0u && (LOOPS == 32u || (true))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four(logits_delta, layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = any_four(even, layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = any_four(even, layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = any_four(even, layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = any_four(even, layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let b0 = any_four_even(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
+        let b1 = any_four_even(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
+        let b2 = any_four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
+        let b3 = any_four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;

@@ -28,7 +28,7 @@ fn layer_of(tile: u32) -> u32 {
     var high = params.first_layer + params.layers;
     while (high - low > 1u) {
         let middle = (low + high) / 2u;
-        if (one_word(layers, 20u * middle + 13u) <= tile) { // forward_tile
+        if (one_layers(20u * middle + 13u) <= tile) { // forward_tile
             low = middle;
         } else {
             high = middle;
@@ -51,6 +51,38 @@ fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     return select(value * layer.dropout_scale, vec2(0.0, 0.0), h < layer.dropout_threshold);
 }
 
+fn four_layers(element: u32) -> vec4<u32> {
+    return textureLoad(layers, texel_of(element));
+}
+
+fn one_layers(element: u32) -> u32 {
+    return four_layers(element)[element & 3u];
+}
+
+fn layer_at(i: u32) -> Dense {
+    return dense_of(four_layers(20u * i + 0u), four_layers(20u * i + 4u), four_layers(20u * i + 8u), four_layers(20u * i + 12u), four_layers(20u * i + 16u));
+}
+
+fn four_parameters(element: u32) -> vec4<f32> {
+    return textureLoad(parameters, texel_of(element));
+}
+
+fn any_four_parameters(element: u32) -> vec4<f32> {
+    return four_of(four_parameters(element), four_parameters(element + 4u), element);
+}
+
+fn one_parameters(element: u32) -> f32 {
+    return four_parameters(element)[element & 3u];
+}
+
+fn four_x(element: u32) -> vec4<f32> {
+    return textureLoad(x, texel_of(element));
+}
+
+fn any_four_x(element: u32) -> vec4<f32> {
+    return four_of(four_x(element), four_x(element + 4u), element);
+}
+
 const ROWS = 32u;
 const COLUMNS = 32u;
 
@@ -63,7 +95,7 @@ fn dense_forward_direct_32(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let layer = dense_at(layers, layer_of(group.x));
+    let layer = layer_at(layer_of(group.x));
     let row_tile = group.y * ROWS;
     let column_tile = (group.x - layer.forward_tile) * COLUMNS;
     let column = column_tile + 4u * lane;
@@ -109,14 +141,14 @@ fn dense_forward_direct_32(
     var s31 = vec4<f32>();
     if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (((layer.inputs | layer.x) & 3u) == 0u))) {
     for (var base = 0u; base < layer.inputs; base += 4u) {
-        let a0 = four(x, layer.x + r0 * layer.inputs + base);
-        let a1 = four(x, layer.x + r1 * layer.inputs + base);
-        let a2 = four(x, layer.x + r2 * layer.inputs + base);
-        let a3 = four(x, layer.x + r3 * layer.inputs + base);
-        let p0 = four(parameters, layer.weight + c0 * layer.inputs + base);
-        let p1 = four(parameters, layer.weight + c1 * layer.inputs + base);
-        let p2 = four(parameters, layer.weight + c2 * layer.inputs + base);
-        let p3 = four(parameters, layer.weight + c3 * layer.inputs + base);
+        let a0 = four_x(layer.x + r0 * layer.inputs + base);
+        let a1 = four_x(layer.x + r1 * layer.inputs + base);
+        let a2 = four_x(layer.x + r2 * layer.inputs + base);
+        let a3 = four_x(layer.x + r3 * layer.inputs + base);
+        let p0 = four_parameters(layer.weight + c0 * layer.inputs + base);
+        let p1 = four_parameters(layer.weight + c1 * layer.inputs + base);
+        let p2 = four_parameters(layer.weight + c2 * layer.inputs + base);
+        let p3 = four_parameters(layer.weight + c3 * layer.inputs + base);
         let b0 = vec4(p0.x, p1.x, p2.x, p3.x);
         let b1 = vec4(p0.y, p1.y, p2.y, p3.y);
         let b2 = vec4(p0.z, p1.z, p2.z, p3.z);
@@ -157,14 +189,14 @@ fn dense_forward_direct_32(
     } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (true))) {
     for (var base = 0u; base < layer.inputs; base += 4u) {
         let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.inputs);
-        let a0 = select(vec4<f32>(), any_four(x, layer.x + r0 * layer.inputs + base), is_step);
-        let a1 = select(vec4<f32>(), any_four(x, layer.x + r1 * layer.inputs + base), is_step);
-        let a2 = select(vec4<f32>(), any_four(x, layer.x + r2 * layer.inputs + base), is_step);
-        let a3 = select(vec4<f32>(), any_four(x, layer.x + r3 * layer.inputs + base), is_step);
-        let p0 = select(vec4<f32>(), any_four(parameters, layer.weight + c0 * layer.inputs + base), is_step);
-        let p1 = select(vec4<f32>(), any_four(parameters, layer.weight + c1 * layer.inputs + base), is_step);
-        let p2 = select(vec4<f32>(), any_four(parameters, layer.weight + c2 * layer.inputs + base), is_step);
-        let p3 = select(vec4<f32>(), any_four(parameters, layer.weight + c3 * layer.inputs + base), is_step);
+        let a0 = select(vec4<f32>(), any_four_x(layer.x + r0 * layer.inputs + base), is_step);
+        let a1 = select(vec4<f32>(), any_four_x(layer.x + r1 * layer.inputs + base), is_step);
+        let a2 = select(vec4<f32>(), any_four_x(layer.x + r2 * layer.inputs + base), is_step);
+        let a3 = select(vec4<f32>(), any_four_x(layer.x + r3 * layer.inputs + base), is_step);
+        let p0 = select(vec4<f32>(), any_four_parameters(layer.weight + c0 * layer.inputs + base), is_step);
+        let p1 = select(vec4<f32>(), any_four_parameters(layer.weight + c1 * layer.inputs + base), is_step);
+        let p2 = select(vec4<f32>(), any_four_parameters(layer.weight + c2 * layer.inputs + base), is_step);
+        let p3 = select(vec4<f32>(), any_four_parameters(layer.weight + c3 * layer.inputs + base), is_step);
         let b0 = vec4(p0.x, p1.x, p2.x, p3.x);
         let b1 = vec4(p0.y, p1.y, p2.y, p3.y);
         let b2 = vec4(p0.z, p1.z, p2.z, p3.z);
@@ -204,10 +236,10 @@ fn dense_forward_direct_32(
     }
     }
     let bias = vec4(
-        one(parameters, layer.bias + c0),
-        one(parameters, layer.bias + c1),
-        one(parameters, layer.bias + c2),
-        one(parameters, layer.bias + c3),
+        one_parameters(layer.bias + c0),
+        one_parameters(layer.bias + c1),
+        one_parameters(layer.bias + c2),
+        one_parameters(layer.bias + c3),
     );
     // Rows and columns beyond the end repeat the last ones, so that testing them does no harm.
     var exponents = vec4<u32>();

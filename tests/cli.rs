@@ -965,3 +965,21 @@ fn the_table_covers_the_codes() {
     let codes: BTreeSet<i32> = BAD.iter().map(|(_, code, _)| *code).collect();
     assert_eq!(codes, BTreeSet::from([2, 65, 66, 73, 78]));
 }
+
+/// Tiles that were measured, that came from the cache, and those without measurement: the same bytes.
+#[test]
+fn tiles_change_no_result() {
+    let room = Room::new();
+    let train = |out: &str, tune: &str| {
+        let args = ["train", "net.toml", "--out", out, "--tune", tune, "--set", "train.epochs=1"];
+        let cache = room.path("cache");
+        Ran::of(room.command(&args).env("TANDEM_CACHE_DIR", &cache).output().unwrap()).expect(0);
+        let environment = std::fs::read_to_string(room.path(&format!("{out}/environment.json"))).unwrap();
+        let tiles = serde_json::from_str::<serde_json::Value>(&environment).unwrap()["kernels"]["tiles"].clone();
+        let origins: Vec<String> = tiles.as_array().unwrap().iter().map(|t| t["origin"].as_str().unwrap().into()).collect();
+        (std::fs::read(room.path(&format!("{out}/last/model.safetensors"))).unwrap(), origins)
+    };
+    let (off, forced, cached) = (train("off", "off"), train("forced", "force"), train("cached", "cached"));
+    assert_eq!([off.1, forced.1, cached.1], [vec!["default"; 3], vec!["measured"; 3], vec!["cache"; 3]]);
+    assert!(off.0 == forced.0 && forced.0 == cached.0, "models differ");
+}

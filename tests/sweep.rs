@@ -86,6 +86,7 @@ fn point(value: usize, median: f64) -> Point {
         encode_us_per_dispatch: None,
         product_share: None,
         first_step_seconds: 0.0,
+        tuned: Vec::new(),
         profile: None,
     };
     Point { value, report }
