@@ -21,8 +21,8 @@ use tandem::run::machine::Machine;
 use tandem::run::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Plan, Silent, train};
 use tandem::run::tune::Mode;
-use tandem::schedule::Engine;
 use tandem::schedule::build::Built;
+use tandem::schedule::{Engine, Timings};
 
 const WIDTH: usize = 7;
 const CLASSES: [usize; 2] = [3, 3];
@@ -90,6 +90,20 @@ fn the_estimate_of_memory_is_what_is_allocated() {
         let off = estimated.abs_diff(allocated) as f64 / allocated as f64;
         assert!(off < 0.05, "{inputs} inputs: {estimated} estimated, {allocated} allocated");
     }
+}
+
+/// A stamp that the driver left out costs the step that it belongs to, not the figures of all.
+#[test]
+fn stamps_that_do_not_ascend_are_not_counted() {
+    let mut timings = Timings::new(&[1, 2], true);
+    timings.add_stamps(1, &[10, 11, 13, 17, 20, 22, 22, 23], 0.5);
+    assert_eq!((&timings.seconds[1], timings.steps[1], timings.between[1]), (&vec![1.5, 2.5], 2, 2.5));
+    for broken in [[0, 2, 3, 4], [5, 0, 7, 8], [5, 6, 0, 8], [5, 6, 7, 0]] {
+        timings.add_stamps(1, &broken, 0.5);
+    }
+    timings.add_stamps(1, &[5, 6, 0, 8, 10, 12, 12, 14], 0.5);
+    assert_eq!((&timings.seconds[1], timings.steps[1], timings.between[1]), (&vec![2.5, 3.5], 3, 2.5));
+    assert_eq!((&timings.seconds[0], timings.steps[0]), (&vec![0.0], 0));
 }
 
 /// What steps left behind: metrics of each, parameters, and the loss of all training rows without dropout.

@@ -75,7 +75,7 @@ impl Observer for Points {
 
 fn run(plan: &Plan, machine: Machine, initial: Option<Vec<f32>>, steps_per_submission: Option<usize>) -> (Outcome, Vec<Point>) {
     let mut points = Points::default();
-    let outcome = train(plan, machine, Options { initial, steps_per_submission, profile: false }, &mut points).unwrap();
+    let outcome = train(plan, machine, Options { initial, steps_per_submission, ..Options::default() }, &mut points).unwrap();
     (outcome, points.0)
 }
 

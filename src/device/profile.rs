@@ -2,23 +2,20 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::Gpu;
 use crate::fault::{Exit, Fault};
+use crate::schedule::Timings;
 
 /// Most timestamps between two read-backs: two for a dispatch.
 const QUERIES: u32 = 4096;
 
-/// Seconds that dispatches took, summed over steps.
+/// Times of dispatches, and what takes them.
 #[derive(Debug)]
 pub(super) struct Profile {
-    /// By schedule and dispatch.
-    pub seconds: Vec<Vec<f64>>,
-    /// Steps of each schedule.
-    pub steps: Vec<u64>,
-    /// Seconds between dispatches of a schedule: copies into mirrors, and what the driver does from pass to pass.
-    pub between: Vec<f64>,
+    /// So far.
+    pub timings: Timings,
     stamps: Option<Stamps>,
 }
 
@@ -35,8 +32,7 @@ impl Profile {
         let fits = dispatches.iter().all(|n| 2 * n <= QUERIES as usize);
         let has_stamps = fits && gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let stamps = has_stamps.then(|| gpu.scoped("timestamps", 0, Stamps::new)).transpose()?;
-        let seconds = dispatches.iter().map(|n| vec![0.0; *n]).collect();
-        Ok(Profile { seconds, steps: vec![0; dispatches.len()], between: vec![0.0; dispatches.len()], stamps })
+        Ok(Profile { timings: Timings::new(dispatches, stamps.is_some()), stamps })
     }
 
     /// Whether the device itself takes the times.
@@ -80,22 +76,14 @@ impl Profile {
         let ticks: Vec<u64> = bytemuck::cast_slice(&view).to_vec();
         drop(view);
         stamps.staging.unmap();
-        let seconds = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
-        let count = self.seconds[schedule].len();
-        ensure!(ticks.len() % (2 * count) == 0, "{} timestamps for {count} dispatches", ticks.len());
-        for (i, pair) in ticks.chunks_exact(2).enumerate() {
-            self.seconds[schedule][i % count] += pair[1].saturating_sub(pair[0]) as f64 * seconds;
-        }
-        let gaps = ticks[1..ticks.len() - 1].chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * seconds);
-        self.between[schedule] += gaps.sum::<f64>();
-        self.steps[schedule] += (ticks.len() / 2 / count) as u64;
+        self.timings.add_stamps(schedule, &ticks, f64::from(gpu.queue.get_timestamp_period()) * 1e-9);
         Ok(())
     }
 
     /// Adds a dispatch that was timed from outside.
     pub(super) fn add_wall(&mut self, schedule: usize, dispatch: usize, start: Instant) {
-        self.seconds[schedule][dispatch] += start.elapsed().as_secs_f64();
-        self.steps[schedule] += u64::from(dispatch == 0);
+        self.timings.seconds[schedule][dispatch] += start.elapsed().as_secs_f64();
+        self.timings.steps[schedule] += u64::from(dispatch == 0);
     }
 }
 

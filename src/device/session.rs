@@ -363,8 +363,7 @@ impl Engine for Session {
     }
 
     fn profile(&self) -> Option<Timings> {
-        let p = self.profile.as_ref()?;
-        Some(Timings { seconds: p.seconds.clone(), steps: p.steps.clone(), between: p.between.clone(), stamped: p.is_stamped() })
+        self.profile.as_ref().map(|p| p.timings.clone())
     }
 
     fn allocated(&mut self) -> Result<Option<u64>> {
