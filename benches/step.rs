@@ -3,6 +3,7 @@
 use tandem::device::Gpu;
 use tandem::run::bench::{StepShape, step};
 use tandem::run::machine::Machine;
+use tandem::run::tune::Mode;
 
 /// (name, inputs, trunk, heads of ten classes, batch)
 const SHAPES: &[(&str, usize, &[usize], usize, usize)] =
@@ -20,6 +21,7 @@ fn main() -> anyhow::Result<()> {
             rows: 10_000,
             coupling: Some("soft_sharing".into()),
             steps: 100,
+            tune: Mode::Off,
         };
         let r = step(&shape, Machine::Device(Box::new(gpu.clone())))?;
         println!("{name}: {:.3} ms a step, {:.2} GFLOP/s, {} dispatches", r.ms_per_step.median, r.gflop_per_s, r.dispatches_per_step);

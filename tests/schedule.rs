@@ -660,7 +660,7 @@ fn effects_are_what_the_twins_do() {
         }
     }
     // Other shapes of a kernel have its twin and its effects.
-    let own = kernels::KERNELS.iter().filter(|k| k.direct || k.name == k.twin);
+    let own = kernels::KERNELS.iter().filter(|k| k.name == k.twin || k.name.ends_with("_direct"));
     assert_eq!(ran, own.map(|k| k.name).collect(), "some kernel was not run");
 }
 
