@@ -43,8 +43,11 @@ fn plan(rows: usize, width: usize) -> Plan {
     common::plan(&format!("{trunk}{towers}{rest}"), common::synthetic(5, 2 * rows, width + 1, &classes), &classes)
 }
 
-/// All buffers of numbers after a step, by name.
-fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<(String, Vec<u32>)> {
+/// A buffer's name and words.
+type Contents = (String, Vec<u32>);
+
+/// All buffers of numbers after a step.
+fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<Contents> {
     let built = plan.build(tuning).unwrap();
     let (program, b) = (&built.program, &built.buffers);
     let mut session = Session::new(gpu.clone(), program.clone()).unwrap();
@@ -64,8 +67,8 @@ fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<(String, Vec<u32>)> {
 }
 
 /// The first difference of two steps.
-fn difference(found: &[(String, Vec<u32>)], expected: &[(String, Vec<u32>)]) -> Option<String> {
-    let of_buffer = |((name, f), (_, e)): (&(String, Vec<u32>), &(String, Vec<u32>))| {
+fn difference(found: &[Contents], expected: &[Contents]) -> Option<String> {
+    let of_buffer = |((name, f), (_, e)): (&Contents, &Contents)| {
         let place = (0..f.len()).find(|&i| f[i] != e[i])?;
         Some(format!("{name} [{place}]: {:e}, expected {:e}", f32::from_bits(f[place]), f32::from_bits(e[place])))
     };
