@@ -671,9 +671,9 @@ fn column_loads(out: &mut String, d: &Direct, inner: &Inner) {
             line(out, &format!("        let p{c} = {};", ended(&fetched("base", &format!("c{c}")), inner.columns.1)));
         }
     }
-    for i in 0..4 {
+    for (i, component) in XYZW.iter().enumerate() {
         let b = match d.fours[1] {
-            Steps => format!("vec4(p0.{0}, p1.{0}, p2.{0}, p3.{0})", XYZW[i]),
+            Steps => format!("vec4(p0.{0}, p1.{0}, p2.{0}, p3.{0})", component),
             Across => fetched(&format!("min(base + {i}u, {count} - 1u)"), "column"),
         };
         line(out, &format!("        let b{i} = {b};"));
