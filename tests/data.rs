@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use tandem::config::{Data, Feature, Overlay, Scale, Source, Task, TaskKind};
+use tandem::config::{Data, Feature, Overlay, Scale, Source, Task};
 use tandem::data::load::{Given, load, load_with, parse_source};
 use tandem::data::{Dataset, Features, Input, Part, Parts, Schema, UNLABELLED, columns, digits, order, overlay, split};
 use tandem::fault::exit_of;
@@ -26,16 +26,7 @@ fn data(train: Source) -> Data {
 }
 
 fn task(name: &str, target: &str) -> Task {
-    Task {
-        name: name.into(),
-        kind: TaskKind::Multiclass,
-        target: target.into(),
-        groups: Vec::new(),
-        layers: Vec::new(),
-        activation: tandem::config::Activation::Relu,
-        dropout: 0.0,
-        weight: 1.0,
-    }
+    Task { targets: vec![target.into()], ..Task::multiclass(name) }
 }
 
 fn groups(groups: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {

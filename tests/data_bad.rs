@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use tandem::config::{Data, Feature, Overlay, Scale, Source, Task, TaskKind};
+use tandem::config::{Data, Feature, Overlay, Scale, Source, Task};
 use tandem::data::load::{load, load_with};
 use tandem::data::{Column, Dataset, Input, Parts, Schema, digits};
 use tandem::fault::{Exit, Fault, exit_of, hint_of};
@@ -24,16 +24,7 @@ fn room() -> Room {
 }
 
 fn task(name: &str) -> Task {
-    Task {
-        name: name.into(),
-        kind: TaskKind::Multiclass,
-        target: name.into(),
-        groups: Vec::new(),
-        layers: Vec::new(),
-        activation: tandem::config::Activation::Relu,
-        dropout: 0.0,
-        weight: 1.0,
-    }
+    Task::multiclass(name)
 }
 
 impl Room {

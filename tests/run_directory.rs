@@ -21,14 +21,7 @@ use tandem::run::point::{Point, TaskPoint};
 static SPAWN: RwLock<()> = RwLock::new(());
 
 fn network() -> Network {
-    let head = |name: &str| Head {
-        name: name.into(),
-        kind: Kind::Multiclass,
-        classes: vec!["a".into(), "b".into()],
-        layers: vec![],
-        activation: Activation::Relu,
-        dropout: 0.0,
-    };
+    let head = |name: &str| Head { activation: Activation::Relu, ..Head::multiclass(name, vec!["a".into(), "b".into()]) };
     let trunk = Trunk { layers: vec![2], activation: Activation::Relu, dropout: 0.0 };
     Network { inputs: 4, trunk, tasks: vec![head("left"), head("right")] }
 }
@@ -343,7 +336,7 @@ fn both_models_are_saved_and_found() {
     let run = RunDirectory::numbered(root.path(), "x").unwrap();
     let network = network();
     let layout = Layout::new(&network);
-    let target = |head: &Head| Target { task: head.name.clone(), column: "y".into(), classes: head.classes.clone(), groups: vec![] };
+    let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };
     let input = Input::Image { height: 2, width: 2, scale: 1.0, overlay: None };
     let schema = Schema { input, targets: network.tasks.iter().map(target).collect() };
     let (best, last) = (vec![0.0; layout.len], vec![0.0; layout.len]);

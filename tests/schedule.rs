@@ -10,7 +10,7 @@ use tandem::kernels::params::{DenseBackwardWeight, NONE, Step};
 use tandem::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use tandem::kernels::{self, Kernel};
 use tandem::model::layout::Layout;
-use tandem::model::network::{Head, Kind as HeadKind, Network, Trunk};
+use tandem::model::network::{Head, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
@@ -61,12 +61,10 @@ fn plain() -> Case {
 impl Case {
     fn network(&self) -> Network {
         let head = |(number, (classes, tower)): (usize, &(usize, Vec<usize>))| Head {
-            name: format!("t{number}"),
-            kind: HeadKind::Multiclass,
-            classes: (0..*classes).map(|c| c.to_string()).collect(),
             layers: tower.clone(),
             activation: Activation::Tanh,
             dropout: 0.25,
+            ..Head::multiclass(&format!("t{number}"), (0..*classes).map(|c| c.to_string()).collect())
         };
         let trunk = Trunk { layers: self.trunk.clone(), activation: Activation::Gelu, dropout: 0.5 };
         Network { inputs: self.inputs, trunk, tasks: self.heads.iter().enumerate().map(head).collect() }

@@ -148,8 +148,8 @@ pub struct Task {
     pub name: String,
     /// What it learns.
     pub kind: TaskKind,
-    /// Label column.
-    pub target: String,
+    /// Label columns: one; several for multilabel and regression.
+    pub targets: Vec<String>,
     /// Classes made of label values: (class name, label values as text). Empty = the label values are the classes.
     pub groups: Vec<(String, Vec<String>)>,
     /// Widths of its own tower; empty = none.
@@ -160,13 +160,122 @@ pub struct Task {
     pub dropout: f64,
     /// w_i in the objective.
     pub weight: f64,
+    /// L_i.
+    pub loss: Loss,
+    /// The class that counts as positive (binary only); `None` = the second one.
+    pub positive: Option<String>,
+    /// Scaling of the labels, turned back in predictions and metrics (regression only).
+    pub scale: Scale,
+    /// Texts of its label columns that mean "not labelled"; `None` = those of the data.
+    pub missing: Option<Vec<String>>,
+    /// k of the metric `top_k` (multiclass only).
+    pub top_k: usize,
+}
+
+impl Task {
+    /// A task of several classes with every other setting at its default: no tower, weight one.
+    pub fn multiclass(name: &str) -> Task {
+        Task {
+            name: name.into(),
+            kind: TaskKind::Multiclass,
+            targets: vec![name.into()],
+            groups: Vec::new(),
+            layers: Vec::new(),
+            activation: Activation::Relu,
+            dropout: 0.0,
+            weight: 1.0,
+            loss: Loss::default_of(TaskKind::Multiclass),
+            positive: None,
+            scale: Scale::Standard,
+            missing: None,
+            top_k: 5,
+        }
+    }
+}
+
+impl Loss {
+    /// The loss of a task that names none.
+    pub fn default_of(kind: TaskKind) -> Loss {
+        match kind {
+            TaskKind::Multiclass => Loss::CrossEntropy { label_smoothing: 0.0, focal_gamma: 0.0, class_weights: ClassWeights::None },
+            TaskKind::Binary | TaskKind::Multilabel => Loss::Logistic { focal_gamma: 0.0, positive_weight: PositiveWeight::Given(1.0) },
+            TaskKind::Regression => Loss::Squared,
+            TaskKind::Count => Loss::Poisson,
+        }
+    }
 }
 
 /// Type of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TaskKind {
-    /// One of C classes; softmax cross-entropy.
+    /// One of C classes, C logits.
     Multiclass,
+    /// One of two classes, one logit, that of the positive class.
+    Binary,
+    /// Several columns, each yes or no, one logit each.
+    Multilabel,
+    /// One number or several, one output each.
+    Regression,
+    /// A count, 0, 1, 2, …; the output is the logarithm of its rate.
+    Count,
+}
+
+/// Loss of one task, as the configuration states it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Loss {
+    /// −Σ t ln softmax(z) (multiclass).
+    CrossEntropy {
+        /// Share of the target that is spread over all classes (Szegedy et al., 2016).
+        label_smoothing: f64,
+        /// γ of the focal loss (Lin et al., 2017); 0 = cross-entropy.
+        focal_gamma: f64,
+        /// Weights of the classes.
+        class_weights: ClassWeights,
+    },
+    /// Cross-entropy on the logit (binary, multilabel).
+    Logistic {
+        /// γ of the focal loss; 0 = cross-entropy.
+        focal_gamma: f64,
+        /// Weight of the positive class.
+        positive_weight: PositiveWeight,
+    },
+    /// (z − y)² (regression).
+    Squared,
+    /// |z − y| (regression).
+    Absolute,
+    /// ½ d² up to δ, then δ (d − ½ δ) (Huber, 1964) (regression).
+    Huber {
+        /// Where it turns linear, in units of the scaled label.
+        delta: f64,
+    },
+    /// max(q (y − z), (q − 1) (y − z)) (Koenker and Bassett, 1978) (regression).
+    Quantile {
+        /// The quantile, in (0, 1).
+        quantile: f64,
+    },
+    /// e^z − y z (count).
+    Poisson,
+}
+
+/// Weights of the classes of a multiclass task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClassWeights {
+    /// All one.
+    None,
+    /// rows / (classes · rows of the class), over the training part.
+    Balanced,
+    /// By class name; classes that are not named have 1.
+    Given(Vec<(String, f64)>),
+}
+
+/// Weight of the positive class of a binary task or of a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PositiveWeight {
+    /// So much.
+    Given(f64),
+    /// Negative rows over positive rows of the training part, column by column.
+    Balanced,
 }
 
 /// `[[coupling]]`.

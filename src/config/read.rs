@@ -60,7 +60,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
 
 /// A label column is neither ignored nor a feature.
 fn check_columns(data: &Data, tasks: &[Task]) -> Result<()> {
-    let task_of = |column: &str| tasks.iter().find(|task| task.target == column).map(|task| &task.name);
+    let task_of = |column: &str| tasks.iter().find(|task| task.targets.iter().any(|t| t == column)).map(|task| &task.name);
     if let Some((column, task)) = data.ignore.iter().find_map(|c| Some((c, task_of(c)?))) {
         return Err(Fault::config("data.ignore", format!("the column {} is the target of task {}", quoted(column), quoted(task)))
             .hint("label columns are never features, so they need not be ignored"));

@@ -3,8 +3,11 @@
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
-use super::words::is_bare;
-use super::{BatchSize, Config, Coupling, Data, Feature, Optimizer, OptimizerKind, Overlay, Schedule, Select, Source, Task, Train, Trunk};
+use super::words::{is_bare, loss_word};
+use super::{
+    BatchSize, ClassWeights, Config, Coupling, Data, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight, Schedule, Select,
+    Source, Task, TaskKind, Train, Trunk,
+};
 
 /// The text of a configuration, every key with an effect written out and paths absolute; `read::from_text` makes the same
 /// [`Config`] of it again.
@@ -86,7 +89,10 @@ impl Text {
     fn task(&mut self, task: &Task) {
         self.table(format_args!("[task.{}]", key(&task.name)));
         self.set("type", quote(task.kind));
-        self.set("target", quote(&task.target));
+        match &task.targets[..] {
+            [one] => self.set("target", quote(one)),
+            several => self.set("target", texts(several)),
+        }
         if !task.groups.is_empty() {
             let groups: Vec<String> = task.groups.iter().map(|(class, values)| format!("{} = {}", key(class), texts(values))).collect();
             self.set("groups", format_args!("{{ {} }}", groups.join(", ")));
@@ -97,6 +103,42 @@ impl Text {
             self.number("dropout", task.dropout);
         }
         self.number("weight", task.weight);
+        self.loss(task);
+        task.positive.iter().for_each(|class| self.set("positive", quote(class)));
+        task.missing.iter().for_each(|missing| self.set("missing", texts(missing)));
+        match task.kind {
+            TaskKind::Multiclass => self.set("top_k", task.top_k),
+            TaskKind::Regression => self.set("scale", quote(task.scale)),
+            _ => {}
+        }
+    }
+
+    fn loss(&mut self, task: &Task) {
+        self.set("loss", quote(loss_word(&task.loss)));
+        match &task.loss {
+            Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => {
+                self.number("label_smoothing", *label_smoothing);
+                self.number("focal_gamma", *focal_gamma);
+                match class_weights {
+                    ClassWeights::None => {}
+                    ClassWeights::Balanced => self.set("class_weights", quote("balanced")),
+                    ClassWeights::Given(weights) => {
+                        let weights: Vec<String> = weights.iter().map(|(class, w)| format!("{} = {w:?}", key(class))).collect();
+                        self.set("class_weights", format_args!("{{ {} }}", weights.join(", ")));
+                    }
+                }
+            }
+            Loss::Logistic { focal_gamma, positive_weight } => {
+                self.number("focal_gamma", *focal_gamma);
+                match positive_weight {
+                    PositiveWeight::Given(weight) => self.number("positive_weight", *weight),
+                    PositiveWeight::Balanced => self.set("positive_weight", quote("balanced")),
+                }
+            }
+            Loss::Huber { delta } => self.number("huber_delta", *delta),
+            Loss::Quantile { quantile } => self.number("quantile", *quantile),
+            Loss::Squared | Loss::Absolute | Loss::Poisson => {}
+        }
     }
 
     fn coupling(&mut self, coupling: &Coupling) {

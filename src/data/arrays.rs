@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Column, Dataset, Features, Input, Parts, Schema, Target, UNLABELLED};
+use super::{Column, Dataset, Encoding, Features, Input, Parts, Schema, Target, UNLABELLED};
 use crate::config::Scale;
 use crate::fault::{Fault, quoted};
 
@@ -25,23 +25,25 @@ impl Dataset {
                 .hint("give one label per row, UNLABELLED where there is none")
                 .into());
         }
-        Ok(Dataset { rows, features: Features::F32(features), labels, table: None })
+        Ok(Dataset { rows, features: Features::F32(features), labels, weights: None, table: None })
     }
 
-    /// Features of a row.
+    /// Features of a row, or slots of cells.
     pub fn width(&self) -> usize {
         match &self.features {
             Features::U8 { values, .. } => values.len() / self.rows.max(1),
             Features::F32(values) => values.len() / self.rows.max(1),
+            Features::Cells { slots, .. } => *slots,
         }
     }
 
-    /// Features of row `row` as the network sees them, `[width]`.
+    /// Features of row `row`, `[width]`, as the network sees them; cells as they lie.
     pub fn row(&self, row: usize) -> Vec<f32> {
         let width = self.width();
         match &self.features {
             Features::U8 { values, scale } => values[row * width..][..width].iter().map(|&v| f32::from(v) * scale).collect(),
             Features::F32(values) => values[row * width..][..width].to_vec(),
+            Features::Cells { words, slots } => words[row * slots..][..*slots].iter().map(|w| f32::from_bits(*w)).collect(),
         }
     }
 }
@@ -63,13 +65,9 @@ impl Parts {
 impl Schema {
     /// The schema of `width` unscaled features `x0`, `x1`, … and tasks of given class names.
     pub fn for_arrays(width: usize, tasks: &[(&str, &[&str])]) -> Schema {
-        let column = |i| Column { name: format!("x{i}"), scale: Scale::None, offset: 0.0, factor: 1.0 };
-        let target = |&(task, classes): &(&str, &[&str])| Target {
-            task: task.to_owned(),
-            column: task.to_owned(),
-            classes: classes.iter().map(|&class| class.to_owned()).collect(),
-            groups: Vec::new(),
-        };
+        let numeric = Encoding::Numeric { scale: Scale::None, offset: 0.0, factor: 1.0, indicator: false };
+        let column = |i| Column { name: format!("x{i}"), missing: Vec::new(), encoding: numeric.clone() };
+        let target = |&(task, classes): &(&str, &[&str])| Target::multiclass(task, classes.iter().map(|&class| class.to_owned()).collect());
         Schema { input: Input::Columns { columns: (0..width).map(column).collect() }, targets: tasks.iter().map(target).collect() }
     }
 
@@ -114,7 +112,11 @@ fn check_columns(columns: &[Column]) -> Result<(), String> {
     if columns.is_empty() {
         return Err("no feature columns".into());
     }
-    match columns.iter().find(|c| !c.offset.is_finite() || !c.factor.is_finite()) {
+    let is_finite = |c: &&Column| match &c.encoding {
+        Encoding::Numeric { offset, factor, .. } => offset.is_finite() && factor.is_finite(),
+        Encoding::Category { .. } => true,
+    };
+    match columns.iter().find(|c| !is_finite(c)) {
         Some(column) => Err(format!("column {}: offset or factor is not finite", quoted(&column.name))),
         None => unique("column", columns.iter().map(|column| &column.name)),
     }

@@ -2,7 +2,7 @@
 
 use super::csv::Sheet;
 use super::labels::LabelColumn;
-use super::{Column, Table};
+use super::{Column, Encoding, Table};
 use crate::config::{self, Scale};
 use crate::fault::{Fault, quoted};
 
@@ -80,7 +80,8 @@ impl Frame {
             let values = rows.iter().map(|&row| self.numbers[row as usize * self.width + i]).collect();
             let (offset, factor) = fit(*scale, values);
             if offset.is_finite() && factor.is_finite() {
-                return Ok(Column { name: name.clone(), scale: *scale, offset, factor });
+                let encoding = Encoding::Numeric { scale: *scale, offset, factor, indicator: false };
+                return Ok(Column { name: name.clone(), missing: Vec::new(), encoding });
             }
             let found = format!("column {}: the numbers are too large, or too close to each other, to be scaled", quoted(name));
             Err(Fault::data(&self.place, found).hint("give the column in another unit, or add it to data.ignore").into())
@@ -114,7 +115,8 @@ impl Column {
     /// `(x − offset) · factor`, if it is finite in f32.
     pub fn scaled(&self, x: f64) -> Option<f32> {
         // A factor of 0 stands for "constant": no value of a later file may make it anything else.
-        let y = if self.factor == 0.0 { 0.0 } else { ((x - self.offset) * self.factor) as f32 };
+        let Encoding::Numeric { offset, factor, .. } = self.encoding else { return None };
+        let y = if factor == 0.0 { 0.0 } else { ((x - offset) * factor) as f32 };
         y.is_finite().then_some(y)
     }
 }
@@ -127,7 +129,7 @@ pub fn features(sheet: &Sheet, data: &config::Data, tasks: &[config::Task]) -> a
     if let Some(name) = data.ignore.iter().find(|name| sheet.column(name).is_none()) {
         return Err(no_column("data.ignore", name, sheet).into());
     }
-    let taken = |name: &String| data.ignore.contains(name) || tasks.iter().any(|task| task.target == *name);
+    let taken = |name: &String| data.ignore.contains(name) || tasks.iter().any(|task| task.targets.contains(name));
     for feature in &data.features {
         let place = format!("feature.{}", feature.column);
         sheet.column(&feature.column).ok_or_else(|| no_column(&place, &feature.column, sheet))?;

@@ -54,7 +54,7 @@ impl Images {
     pub fn fit(&self, tasks: &[Task]) -> anyhow::Result<Vec<Target>> {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let fit = |task: &Task| {
-            let index = self.label_index(&task.target).ok_or_else(|| no_label(task))?;
+            let index = self.label_index(&task.targets[0]).ok_or_else(|| no_label(task))?;
             labels::fit(task, &LabelColumn::from_bytes(&self.labels[index]), &rows, &self.label_place)
         };
         tasks.iter().map(fit).collect()
@@ -67,15 +67,15 @@ impl Images {
     pub fn into_dataset(self, targets: &[Target], scale: f32) -> anyhow::Result<Dataset> {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let encode = |target: &Target| {
-            let index = self.label_index(&target.column).ok_or_else(|| {
-                let found = format!("there are no labels {} for task {}", quoted(&target.column), quoted(&target.task));
+            let index = self.label_index(&target.columns[0]).ok_or_else(|| {
+                let found = format!("there are no labels {} for task {}", quoted(&target.columns[0]), quoted(&target.task));
                 Fault::data(&self.place, found).hint("give data of the kind that the model was trained on")
             })?;
             let locate = |row: usize| format!("{}: label {row}", self.label_place);
             labels::encode(target, &LabelColumn::from_bytes(&self.labels[index]), &rows, locate)
         };
         let labels = targets.iter().map(encode).collect::<anyhow::Result<_>>()?;
-        Ok(Dataset { rows: rows.len(), features: Features::U8 { values: self.pixels, scale }, labels, table: None })
+        Ok(Dataset { rows: rows.len(), features: Features::U8 { values: self.pixels, scale }, labels, weights: None, table: None })
     }
 
     /// Checks that the images are of the size that a model was trained on.
@@ -103,6 +103,6 @@ impl Images {
 
 fn no_label(task: &Task) -> Fault {
     let place = format!("task.{}.target", task.name);
-    Fault::config(&place, format!("{} is not a label of overlaid images", quoted(&task.target)))
+    Fault::config(&place, format!("{} is not a label of overlaid images", quoted(&task.targets[0])))
         .hint("target = \"left\" or target = \"right\"")
 }

@@ -69,12 +69,12 @@ pub fn fit(task: &Task, labels: &LabelColumn, rows: &[u32], place: &str) -> anyh
     if classes.len() < 2 {
         let found = format!(
             "column {} of the training part holds the one label {}, a task needs two classes",
-            quoted(&task.target),
+            quoted(&task.targets[0]),
             some(&classes)
         );
         return Err(Fault::data(place, found).hint(format!("check the target of task.{}, or remove the task", task.name)).into());
     }
-    Ok(Target { task: task.name.clone(), column: task.target.clone(), classes, groups })
+    Ok(Target { columns: task.targets.clone(), groups, ..Target::multiclass(&task.name, classes) })
 }
 
 fn check_groups(task: &Task) -> anyhow::Result<()> {

@@ -90,7 +90,7 @@ fn load_csv(path: &Path, data: &config::Data, tasks: &[Task]) -> anyhow::Result<
     let names = columns::features(&sheet, data, tasks)?;
     let target = |task: &Task| {
         let key = format!("task.{}.target", task.name);
-        sheet.column(&task.target).ok_or_else(|| columns::no_column(&key, &task.target, &sheet).into())
+        sheet.column(&task.targets[0]).ok_or_else(|| columns::no_column(&key, &task.targets[0], &sheet).into())
     };
     let labels = tasks.iter().map(target).collect::<anyhow::Result<_>>()?;
     let features = names.iter().filter_map(|(name, _)| sheet.column(name)).collect();
@@ -180,7 +180,8 @@ fn parts(schema: Schema, [train, valid, test]: [Option<Dataset>; 3], hashes: Vec
 fn csv_with(schema: &Schema, path: &Path, keep: bool) -> anyhow::Result<(Dataset, Hash)> {
     let Input::Columns { columns } = &schema.input else { return Err(wrong_input(path.display().to_string(), "images")) };
     let sheet = Sheet::read(path)?;
-    let names: Vec<&str> = columns.iter().map(|c| &c.name).chain(schema.targets.iter().map(|t| &t.column)).map(String::as_str).collect();
+    let names: Vec<&str> =
+        columns.iter().map(|c| &c.name).chain(schema.targets.iter().flat_map(|t| &t.columns)).map(String::as_str).collect();
     let mut features = columns::positions(&sheet, &names)?;
     let labels = features.split_off(columns.len());
     let mut frame = Frame::read(&sheet, &Roles { features, labels, keep })?;
@@ -194,11 +195,11 @@ fn csv_with(schema: &Schema, path: &Path, keep: bool) -> anyhow::Result<(Dataset
 fn frame_with(schema: &Schema, frame: &Frame, rows: &[u32]) -> anyhow::Result<Dataset> {
     let Input::Columns { columns } = &schema.input else { return Err(wrong_input(frame.place.clone(), "images")) };
     let encode = |(target, column): (&Target, _)| {
-        let locate = |row: usize| format!("{}:{}: column {}", frame.place, frame.lines[row], quoted(&target.column));
+        let locate = |row: usize| format!("{}:{}: column {}", frame.place, frame.lines[row], quoted(&target.columns[0]));
         labels::encode(target, column, rows, locate)
     };
     let labels = schema.targets.iter().zip(&frame.labels).map(encode).collect::<anyhow::Result<_>>()?;
-    Ok(Dataset { rows: rows.len(), features: Features::F32(frame.scaled(columns, rows)?), labels, table: None })
+    Ok(Dataset { rows: rows.len(), features: Features::F32(frame.scaled(columns, rows)?), labels, weights: None, table: None })
 }
 
 fn images_with(schema: &Schema, images: Images) -> anyhow::Result<Dataset> {

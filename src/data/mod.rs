@@ -15,7 +15,7 @@ pub mod split;
 
 use std::sync::Arc;
 
-use crate::config::Scale;
+use crate::config::{Scale, TaskKind};
 
 /// A label that is not there: the row does not train this task.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -48,8 +48,12 @@ pub struct Dataset {
     pub rows: usize,
     /// [rows, width], row-major.
     pub features: Features,
-    /// One vector of `[rows]` per task, in task order: class index, or [`UNLABELLED`]. Empty when the file has no label columns (`predict`).
+    /// One vector of `[rows]` per label column, task by task in task order, [`Target::cells`] of each: a class index (multiclass), 0 or 1
+    /// (binary, multilabel), bits of a scaled f32 (regression) or of a count; or [`UNLABELLED`]. Empty when the file has no label columns
+    /// (`predict`).
     pub labels: Vec<Vec<u32>>,
+    /// Weight of each row in all losses, finite and not negative; `None` = one each.
+    pub weights: Option<Vec<f32>>,
     /// The cells of the file as they were, for `predict`: header and records. Absent for images.
     pub table: Option<Table>,
 }
@@ -66,6 +70,33 @@ pub enum Features {
     },
     /// Scaled numbers.
     F32(Vec<f32>),
+    /// Numbers (bits of f32) and codes of categories, spread out to inputs on the device as [`Input::spread`] says.
+    Cells {
+        /// [rows, slots]
+        words: Vec<u32>,
+        /// Words of a row.
+        slots: usize,
+    },
+}
+
+/// In a slot of codes: there is none.
+pub const NO_CODE: u32 = u32::MAX;
+
+/// How the slots of one column become inputs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// First slot.
+    pub slot: usize,
+    /// Number of slots.
+    pub slots: usize,
+    /// First input.
+    pub input: usize,
+    /// Number of inputs. The inputs of codes are zeros, and each code of its slots adds `scale` to the input of its number.
+    pub width: usize,
+    /// Whether the slots hold codes; else each slot is an input.
+    pub codes: bool,
+    /// What a code adds.
+    pub scale: f32,
 }
 
 /// Text cells of a CSV file.
@@ -90,7 +121,7 @@ pub struct Schema {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Input {
-    /// Numeric CSV columns in this order.
+    /// Columns of a table in this order.
     Columns {
         /// The columns.
         columns: Vec<Column>,
@@ -112,22 +143,98 @@ impl Input {
     /// Number of features of a row.
     pub fn width(&self) -> usize {
         match self {
-            Input::Columns { columns } => columns.len(),
+            Input::Columns { columns } => columns.iter().map(Column::width).sum(),
             Input::Image { height, width, .. } => height * width,
         }
     }
+
+    /// How the slots of a row become inputs; empty where features are numbers as the network sees them.
+    pub fn spread(&self) -> Vec<Spread> {
+        let Input::Columns { columns } = self else { return Vec::new() };
+        if !columns.iter().any(Column::has_codes) {
+            return Vec::new();
+        }
+        let (mut slot, mut input) = (0, 0);
+        let place = |column: &Column| {
+            let (slots, width, codes) = (column.slots(), column.width(), column.has_codes());
+            let spread = Spread { slot, slots, input, width, codes, scale: column.code_scale() };
+            (slot, input) = (slot + slots, input + width);
+            spread
+        };
+        columns.iter().map(place).collect()
+    }
 }
 
-/// A numeric column: the feature is `(x − offset) · factor`.
+/// A column of a table and the inputs that are made of it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Column {
     /// Name in the header.
     pub name: String,
-    /// How offset and factor were fitted.
-    pub scale: Scale,
+    /// Texts that mean that there is no value.
+    pub missing: Vec<String>,
+    /// What its cells mean.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+impl Column {
+    /// Inputs that are made of it.
+    pub fn width(&self) -> usize {
+        match &self.encoding {
+            Encoding::Numeric { indicator, .. } => 1 + usize::from(*indicator),
+            Encoding::Category { values, blank } => values.len() + 1 + usize::from(*blank),
+        }
+    }
+
+    /// Words of a row that hold its value: one a number, one a code.
+    pub fn slots(&self) -> usize {
+        match &self.encoding {
+            Encoding::Numeric { .. } => self.width(),
+            Encoding::Category { .. } => 1,
+        }
+    }
+
+    /// Whether its words are codes.
+    pub fn has_codes(&self) -> bool {
+        matches!(self.encoding, Encoding::Category { .. })
+    }
+
+    /// What a code adds to the input of its number.
+    pub fn code_scale(&self) -> f32 {
+        1.0
+    }
+}
+
+/// How cells become inputs; fitted on the training part.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Encoding {
+    /// `(x − offset) · factor`; blanks are zero, the mean of a standardised column.
+    Numeric {
+        /// How offset and factor were fitted.
+        scale: Scale,
+        /// Subtracted first.
+        offset: f64,
+        /// Then multiplied with; 0 for a constant column.
+        factor: f64,
+        /// Whether a second input says 1 where the cell is blank.
+        indicator: bool,
+    },
+    /// One input a value (one-hot); the one after them is for rare and unseen values, and for blanks where there is none of their own.
+    Category {
+        /// Known values.
+        values: Vec<String>,
+        /// Whether the last input is for blanks.
+        blank: bool,
+    },
+}
+
+/// `(y − offset) · factor`
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Scaling {
     /// Subtracted first.
     pub offset: f64,
-    /// Then multiplied with; 0 for a constant column.
+    /// Then multiplied with; never 0.
     pub factor: f64,
 }
 
@@ -136,12 +243,42 @@ pub struct Column {
 pub struct Target {
     /// Task name.
     pub task: String,
-    /// Label column.
-    pub column: String,
-    /// Class names, in the order of the logits.
+    /// Task type.
+    #[serde(rename = "type")]
+    pub kind: TaskKind,
+    /// Label columns.
+    pub columns: Vec<String>,
+    /// Class names: those of the logits in order (multiclass), or negative and positive (binary); else empty.
     pub classes: Vec<String>,
     /// Class groups: for each class the label values that it stands for; empty when the label values are the classes.
     pub groups: Vec<Vec<String>>,
+    /// Texts that mean "not labelled".
+    pub missing: Vec<String>,
+    /// Scaling of each column (regression); else empty.
+    pub scales: Vec<Scaling>,
+    /// Per column, labelled rows of the training part by class (negative and positive, for binary and multilabel), or as one number.
+    pub counts: Vec<Vec<u64>>,
+}
+
+impl Target {
+    /// A target of several classes, in a column named as the task, of which no row has been counted.
+    pub fn multiclass(task: &str, classes: Vec<String>) -> Target {
+        Target {
+            task: task.to_owned(),
+            kind: TaskKind::Multiclass,
+            columns: vec![task.to_owned()],
+            counts: vec![vec![0; classes.len()]],
+            classes,
+            groups: Vec::new(),
+            missing: Vec::new(),
+            scales: Vec::new(),
+        }
+    }
+
+    /// Label words of a row.
+    pub fn cells(&self) -> usize {
+        self.columns.len()
+    }
 }
 
 /// The parts of a data set with their common schema.

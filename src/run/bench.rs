@@ -12,8 +12,7 @@ use super::profile::Profile;
 use super::train::Plan;
 use super::tune::{Choice, Mode, tuned};
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Optimizer, OptimizerKind, Schedule, Select, Source, Task, TaskKind, Train,
-    Trunk,
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Optimizer, OptimizerKind, Schedule, Select, Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::device::{Gpu, Session};
@@ -22,7 +21,7 @@ use crate::kernels::Kernel;
 use crate::kernels::params::Step;
 use crate::kernels::tuning::{Class, Tuning};
 use crate::model::layout::Layout;
-use crate::model::network::{Head, Kind, Network, Trunk as NetworkTrunk};
+use crate::model::network::{Head, Network, Trunk as NetworkTrunk};
 use crate::objective::Objective;
 use crate::rng::{Purpose, below, normal, uniform};
 use crate::schedule::build::{Built, PartShape, Request, build};
@@ -257,16 +256,6 @@ fn synthetic_plan(shape: &StepShape) -> Result<Plan> {
 }
 
 fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
-    let task = |name: &String| Task {
-        name: name.clone(),
-        kind: TaskKind::Multiclass,
-        target: name.clone(),
-        groups: Vec::new(),
-        layers: Vec::new(),
-        activation: Activation::Relu,
-        dropout: 0.0,
-        weight: 1.0,
-    };
     let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
     Config {
         data: Data {
@@ -280,7 +269,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
             features: Vec::new(),
         },
         trunk: Trunk { layers: shape.trunk.clone(), activation: Activation::Relu, dropout: 0.0, init: Init::Auto },
-        tasks: tasks.iter().map(task).collect(),
+        tasks: tasks.iter().map(|name| Task::multiclass(name)).collect(),
         couplings: shape.coupling.iter().map(coupling).collect(),
         optimizer: Optimizer {
             kind: OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
@@ -396,14 +385,7 @@ struct Single {
 impl Single {
     fn new(gpu: &Gpu, tuning: &Tuning, inputs: usize, trunk: &[usize], rows: usize, kernel: &Kernel) -> Result<Single> {
         let trunk = NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
-        let head = Head {
-            name: "t".into(),
-            kind: Kind::Multiclass,
-            classes: vec!["0".into(), "1".into()],
-            layers: Vec::new(),
-            activation: Activation::Identity,
-            dropout: 0.0,
-        };
+        let head = Head::multiclass("t", vec!["0".into(), "1".into()]);
         let network = Network { inputs, trunk, tasks: vec![head] };
         let layout = Layout::new(&network);
         let objective = Objective { weights: vec![1.0], pairs: Vec::new() };

@@ -20,6 +20,7 @@ fn features(data: &Dataset, segment: &Segment) -> Vec<u32> {
     let (first, end) = (segment.first * width, (segment.first + segment.rows) * width);
     match &data.features {
         Features::F32(values) => values[first..end].iter().map(|x| x.to_bits()).collect(),
+        Features::Cells { words, .. } => words[first..end].to_vec(),
         Features::U8 { values, .. } => values[first..end].chunks(4).map(word).collect(),
     }
 }

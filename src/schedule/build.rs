@@ -42,7 +42,7 @@ impl PartShape {
     pub fn new(name: &str, rows: usize, features: &Features) -> PartShape {
         let bytes = match features {
             Features::U8 { scale, .. } => Some(*scale),
-            Features::F32(_) => None,
+            Features::F32(_) | Features::Cells { .. } => None,
         };
         PartShape { name: name.into(), rows, bytes }
     }

@@ -28,6 +28,9 @@ pub(super) const NOT_NEGATIVE: Range = Range { says: "a finite number, 0 or abov
 /// [0, 1)
 pub(super) const BELOW_ONE: Range = Range { says: "a number from 0 to below 1", holds: |x| (0.0..1.0).contains(&x) };
 
+/// (0, 1)
+pub(super) const INSIDE_ONE: Range = Range { says: "a number above 0 and below 1", holds: |x| x > 0.0 && x < 1.0 };
+
 /// A value of the configuration and where it stands.
 pub(super) struct Item {
     /// Key path, such as `optimizer.learning_rate`.

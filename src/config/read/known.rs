@@ -22,7 +22,29 @@ pub(super) const FEATURE: Keys = Keys { table: "feature.NAME", keys: &["type", "
 /// `[trunk]`
 pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init"] };
 /// `[task.NAME]`
-pub(super) const TASK: Keys = Keys { table: "task.NAME", keys: &["type", "target", "groups", "layers", "activation", "dropout", "weight"] };
+pub(super) const TASK: Keys = Keys {
+    table: "task.NAME",
+    keys: &[
+        "type",
+        "target",
+        "groups",
+        "positive",
+        "missing",
+        "layers",
+        "activation",
+        "dropout",
+        "weight",
+        "loss",
+        "label_smoothing",
+        "focal_gamma",
+        "class_weights",
+        "positive_weight",
+        "huber_delta",
+        "quantile",
+        "scale",
+        "top_k",
+    ],
+};
 /// `[[coupling]]`
 pub(super) const COUPLING: Keys = Keys { table: "coupling.0", keys: &["kind", "strength", "pairs"] };
 /// `[optimizer]`

@@ -7,7 +7,7 @@ use crate::config::{Activation, Optimizer, OptimizerKind, Schedule};
 use crate::kernels::params::Step;
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
-use crate::model::network::{Head, Kind, Network, Trunk};
+use crate::model::network::{Head, Network, Trunk};
 use crate::objective::{COUPLINGS, Objective, Pair};
 use crate::schedule::build::{Built, PartShape, Request, build};
 
@@ -219,12 +219,10 @@ fn step(rows: usize, present: usize) -> Step {
 
 fn network(shape: &Shape) -> Network {
     let head = |(i, (classes, tower)): (usize, &(usize, &'static [usize]))| Head {
-        name: format!("t{i}"),
-        kind: Kind::Multiclass,
-        classes: (0..*classes).map(|c| c.to_string()).collect(),
         layers: tower.to_vec(),
         activation: shape.activation,
         dropout: shape.dropout,
+        ..Head::multiclass(&format!("t{i}"), (0..*classes).map(|c| c.to_string()).collect())
     };
     let trunk = Trunk { layers: shape.trunk.to_vec(), activation: shape.activation, dropout: shape.dropout };
     Network { inputs: shape.inputs, trunk, tasks: shape.heads.iter().enumerate().map(head).collect() }
