@@ -160,7 +160,7 @@ fn steps(plan: &Plan, tuning: &Tuning, count: u64) -> (Vec<StepResult>, Vec<u32>
     let built = plan.build(tuning).unwrap();
     let mut session = Session::new(gpu().clone(), built.program.clone()).unwrap();
     for (part, (_, data)) in built.parts.iter().zip(plan.named_parts()) {
-        upload(&mut session, part, data, CLASSES.len()).unwrap();
+        upload(&mut session, part, data, built.counting).unwrap();
     }
     session.upload(built.buffers.order, 0, &epoch_order(plan.parts.train.rows, 0, 0)).unwrap();
     session.upload(built.buffers.parameters, 0, &bits(&plan.initial())).unwrap();

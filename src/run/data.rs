@@ -4,13 +4,13 @@ use anyhow::Result;
 
 use crate::data::{Dataset, Features, UNLABELLED};
 use crate::schedule::Engine;
-use crate::schedule::build::{PartBuffers, Segment};
+use crate::schedule::build::{Counting, PartBuffers, Segment};
 
-/// Uploads a part; `tasks` is the number of label columns that the program expects.
-pub fn upload(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, tasks: usize) -> Result<()> {
+/// Uploads a part; `counting` says which label words the program expects.
+pub fn upload(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, counting: Counting) -> Result<()> {
     for segment in &part.segments {
         engine.upload(segment.features, 0, &features(data, segment))?;
-        engine.upload(segment.labels, 0, &labels(data, segment, tasks))?;
+        engine.upload(segment.labels, 0, &labels(data, segment, counting))?;
     }
     Ok(())
 }
@@ -30,8 +30,13 @@ fn word(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |word, b| word << 8 | u32::from(*b))
 }
 
-/// [rows, T], row by row; rows without labels where the data has none.
-fn labels(data: &Dataset, segment: &Segment, tasks: usize) -> Vec<u32> {
-    let label = |row: usize, task: usize| data.labels.get(task).map_or(UNLABELLED, |column| column[row]);
-    (segment.first..segment.first + segment.rows).flat_map(|row| (0..tasks).map(move |task| label(row, task))).collect()
+/// [rows, cells], row by row; rows without labels where the data has none, and weights of one.
+fn labels(data: &Dataset, segment: &Segment, counting: Counting) -> Vec<u32> {
+    let labels = counting.cells - usize::from(counting.weighted);
+    let word = |row: usize, cell: usize| match (cell < labels, &data.weights) {
+        (true, _) => data.labels.get(cell).map_or(UNLABELLED, |column| column[row]),
+        (false, Some(weights)) => weights[row].to_bits(),
+        (false, None) => 1f32.to_bits(),
+    };
+    (segment.first..segment.first + segment.rows).flat_map(|row| (0..counting.cells).map(move |cell| word(row, cell))).collect()
 }

@@ -1,48 +1,90 @@
-//! Metrics of a network as it stands, and its logits.
+//! A network as it stands, on one part of the data: its losses, and its logits.
 
 use anyhow::Result;
 
 use super::learning_rate::evaluation_step;
-use super::point::{Sums, TaskPoint};
+use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::schedule::build::Built;
-use crate::schedule::{Engine, SLOTS, Slice};
+use crate::schedule::{Engine, MetricKind, Slice};
 
-/// Metrics of one part: (L, tasks, couplings).
-pub type Measured = (f64, Vec<TaskPoint>, Vec<f64>);
+/// What one part showed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// L with weights and couplings.
+    pub loss: f64,
+    /// L_i of each task, without its weight: over all labelled cells of the part, by their weights.
+    pub losses: Vec<f64>,
+    /// L(T_i, T_j) of each pair, without λ.
+    pub couplings: Vec<f64>,
+    /// Per task [rows, outputs].
+    pub logits: Vec<Vec<f32>>,
+}
 
-/// Evaluates a part. `number` is what its steps are called where a value is not finite; `per_submission` bounds the work in flight.
+/// Runs the evaluation steps of a part, one after the other. `number` is what they are called where a value is not finite.
 pub fn evaluate(
     engine: &mut dyn Engine,
     built: &Built,
+    network: &Network,
     objective: &Objective,
     part: usize,
     number: u64,
-    per_submission: usize,
 ) -> Result<Measured> {
-    let (rows, batch) = (built.parts[part].shape.rows, built.evaluate_rows);
-    let mut sums = Sums::new(built.logits.len(), objective.pairs.len());
-    let batches: Vec<usize> = (0..rows).step_by(batch).collect();
-    for group in batches.chunks(per_submission.clamp(1, SLOTS)) {
-        let step = |(slot, &first): (usize, &usize)| evaluation_step(number, first, batch.min(rows - first), slot);
-        engine.submit(built.evaluate[part], &group.iter().enumerate().map(step).collect::<Vec<_>>())?;
+    let rows = built.parts[part].shape.rows;
+    let mut sums = Sums::new(network, objective);
+    let reserved = |(_, outputs): &(usize, usize)| Vec::with_capacity(rows * outputs);
+    let mut logits: Vec<Vec<f32>> = built.logits.iter().map(reserved).collect();
+    for first in (0..rows).step_by(built.evaluate_rows) {
+        let count = built.evaluate_rows.min(rows - first);
+        engine.submit(built.evaluate[part], &[evaluation_step(number, first, count, 0)])?;
+        for result in engine.collect(true)? {
+            sums.add(&built.program.metrics, &result.metrics, count as f64);
+        }
+        for (all, (offset, outputs)) in logits.iter_mut().zip(&built.logits) {
+            all.extend(engine.download(Slice { buffer: built.buffers.logits, first: *offset, len: count * outputs })?);
+        }
     }
-    for result in engine.collect(true)? {
-        sums.add(&built.program.metrics, &result, f64::from(result.rows));
-    }
-    Ok(sums.means(objective, true))
+    let (losses, couplings) = sums.means();
+    Ok(Measured { loss: objective.total(&losses, &couplings), losses, couplings, logits })
 }
 
-/// Logits of the rows of a part, batch by batch: `take` gets the first row and, per task, [rows, classes].
-pub fn logits(engine: &mut dyn Engine, built: &Built, part: usize, mut take: impl FnMut(usize, Vec<Vec<f32>>) -> Result<()>) -> Result<()> {
-    let (rows, batch) = (built.parts[part].shape.rows, built.evaluate_rows);
-    for first in (0..rows).step_by(batch) {
-        let count = batch.min(rows - first);
-        engine.submit(built.evaluate[part], &[evaluation_step(1, first, count, 0)])?;
-        engine.collect(true)?;
-        let of_task = |&(offset, classes): &(usize, usize)| Slice { buffer: built.buffers.logits, first: offset, len: count * classes };
-        let slices: Vec<Slice> = built.logits.iter().map(of_task).collect();
-        take(first, slices.into_iter().map(|slice| engine.download(slice)).collect::<Result<_>>()?)?;
+/// Sums over evaluation steps: of losses by the weights of labelled cells, of couplings by rows.
+struct Sums {
+    cells: Vec<usize>,
+    losses: Vec<f64>,
+    weights: Vec<f64>,
+    couplings: Vec<f64>,
+    rows: f64,
+}
+
+impl Sums {
+    fn new(network: &Network, objective: &Objective) -> Sums {
+        let (tasks, pairs) = (network.tasks.len(), objective.pairs.len());
+        let cells = network.tasks.iter().map(|head| head.cells()).collect();
+        Sums { cells, losses: vec![0.0; tasks], weights: vec![0.0; tasks], couplings: vec![0.0; pairs], rows: 0.0 }
     }
-    Ok(())
+
+    fn add(&mut self, kinds: &[MetricKind], values: &[f64], rows: f64) {
+        let mut weights: Vec<f64> = self.cells.iter().map(|cells| *cells as f64 * rows).collect();
+        for (kind, value) in kinds.iter().zip(values) {
+            if let MetricKind::Weight(task) = kind {
+                weights[*task] = *value;
+            }
+        }
+        for (kind, value) in kinds.iter().zip(values) {
+            match kind {
+                MetricKind::Loss(task) => self.losses[*task] += weights[*task] * value,
+                MetricKind::Coupling(pair) => self.couplings[*pair] += rows * value,
+                _ => {}
+            }
+        }
+        self.weights.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
+        self.rows += rows;
+    }
+
+    fn means(&self) -> (Vec<f64>, Vec<f64>) {
+        // A part without a label for a task has no loss of it.
+        let loss = |(sum, weight): (&f64, &f64)| if *weight > 0.0 { sum / weight } else { 0.0 };
+        (self.losses.iter().zip(&self.weights).map(loss).collect(), self.couplings.iter().map(|sum| sum / self.rows).collect())
+    }
 }
