@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod evaluate;
 pub mod learning_rate;
 pub mod machine;
+pub mod metrics;
 pub mod point;
 pub mod predict;
 pub mod profile;
