@@ -77,8 +77,8 @@ fn pick_weights(weights: Option<&[f64]>, columns: usize, places: &[usize]) -> Op
     weights.map(|weights| places.iter().map(|&place| weights[place / columns]).collect())
 }
 
-/// The number of rows of two tables of so many columns and of the weights; `None` if they do not agree.
-fn table_rows(cells: [usize; 2], columns: usize, weights: Option<&[f64]>) -> Option<usize> {
-    let rows = cells[0].checked_div(columns)?;
-    (cells == [rows * columns; 2] && weights.is_none_or(|weights| weights.len() == rows)).then_some(rows)
+/// The rows of a table of predictions, [rows, columns], for so many labels; `None` as in [`Rows::new`].
+fn table<'a>(predictions: &[f64], columns: usize, labels: usize, weights: Option<&'a [f64]>) -> Option<Rows<'a>> {
+    let rows = labels.checked_div(columns)?;
+    if rows * columns == labels { Rows::new(predictions, columns, rows, weights) } else { None }
 }

@@ -1,6 +1,6 @@
 //! Numbers against numbers: one column, or a table [rows, columns] in which a target that is NaN is blank.
 
-use super::{Rows, finite, mean, pick, pick_weights, places, table_rows};
+use super::{Rows, finite, mean, pick, pick_weights, places, table};
 
 /// The rows, if every target that counts is finite.
 fn known<'a>(predictions: &[f64], targets: &[f64], weights: Option<&'a [f64]>) -> Option<Rows<'a>> {
@@ -44,20 +44,24 @@ pub fn pinball(predictions: &[f64], targets: &[f64], quantile: f64, weights: Opt
     known(predictions, targets, weights).filter(|_| (0.0..=1.0).contains(&quantile))?.mean(loss)
 }
 
-/// A metric of one column, such as [`r2`], column by column, each over the rows that have a target in it.
+/// A metric of one column, such as [`r2`], column by column, each over the rows that have a target in it. `None` if a number anywhere is infinite, or
+/// a prediction is none.
 pub fn per_column(
     predictions: &[f64],
     columns: usize,
     targets: &[f64],
     weights: Option<&[f64]>,
     metric: impl Fn(&[f64], &[f64], Option<&[f64]>) -> Option<f64>,
-) -> Vec<Option<f64>> {
+) -> Option<Vec<Option<f64>>> {
+    let rows = table(predictions, columns, targets.len(), weights)?;
+    if rows.iter().any(|(row, _)| targets[row * columns..][..columns].iter().any(|y| y.is_infinite())) {
+        return None;
+    }
     let of_column = |column: usize| {
-        let rows = table_rows([predictions.len(), targets.len()], columns, weights)?;
-        let places = places(rows, columns, Some(column), |place| !targets[place].is_nan());
+        let places = places(rows.count, columns, Some(column), |place| !targets[place].is_nan());
         metric(&pick(predictions, &places), &pick(targets, &places), pick_weights(weights, columns, &places).as_deref())
     };
-    (0..columns).map(of_column).collect()
+    Some((0..columns).map(of_column).collect())
 }
 
 /// The mean of [`per_column`] over the columns for which the metric is defined, all alike.
@@ -68,5 +72,5 @@ pub fn over_columns(
     weights: Option<&[f64]>,
     metric: impl Fn(&[f64], &[f64], Option<&[f64]>) -> Option<f64>,
 ) -> Option<f64> {
-    mean(&per_column(predictions, columns, targets, weights, metric))
+    mean(&per_column(predictions, columns, targets, weights, metric)?)
 }
