@@ -396,6 +396,16 @@ fn a_small_loss_is_not_lost() {
     assert!((found / (1e6 * d * d) - 1.0).abs() < 1e-6, "{found}");
 }
 
+#[test]
+fn bins_are_closed_above_and_the_first_has_zero() {
+    let error = |p: [f64; 2], labels: [bool; 2]| binary::calibration_error(&p, &labels, None, 10);
+    // Two bins: 0.15 too low, 0.95 too high. In one they would take each other away.
+    assert!(agree(error([0.85, 0.95], [true, false]), Some(0.5 * (0.15 + 0.95))));
+    assert!(agree(error([0.9, 0.95], [true, false]), Some(0.5 * (0.1 + 0.95))));
+    assert!(agree(error([0.91, 1.0], [true, false]), Some(0.5 * (1.0 - 0.09))));
+    assert!(agree(error([0.0, 0.1], [true, false]), Some(0.5 * (1.0 - 0.1))));
+}
+
 // ---- What is not defined
 
 #[test]
@@ -446,6 +456,7 @@ fn slices_that_do_not_belong_together_are_no_rows() {
     assert_eq!(multilabel::accuracy(&two, 2, &[1], None), None);
     assert_eq!(multilabel::accuracy(&two, 0, &[1, 0], None), None);
     assert_eq!(multilabel::accuracy(&[1.0, 2.0, 3.0], 2, &[1, 0, 1], None), None);
+    assert_eq!(multilabel::accuracy(&two, 2, &[1, 0, 1], None), None);
     assert_eq!(multilabel::accuracy(&two, 2, &[1, 2], None), None);
     assert_eq!(multilabel::average_precision(&two, 2, &[1, 2], None), None);
     assert_eq!(multilabel::auc(&two, usize::MAX, &[1, 0], None), None);
@@ -470,7 +481,7 @@ fn settings_out_of_range_are_no_metric() {
 
 #[test]
 fn a_target_that_never_changes_is_not_explained() {
-    // The mean of three times 0.1 is not 0.1 in f64.
+    // Neither the mean of three times 0.1 nor the weighted one of three times 3 is that number in f64.
     assert_eq!(regression::r2(&[0.2, 0.1, 0.1], &[0.1; 3], None), None);
-    assert_eq!(count::d2(&[0.2, 0.1, 0.1], &[3.0; 3], Some(&[0.1, 0.7, 0.3])), None);
+    assert_eq!(count::d2(&[0.2, 0.1, 0.1], &[3.0; 3], Some(&[0.1, 0.2, 0.3])), None);
 }

@@ -69,7 +69,7 @@ pub fn macro_f1(logits: &[f64], classes: usize, labels: &[u32], weights: Option<
     mean(&f1)
 }
 
-/// Weight of the rows of each class, by the class that was chosen: [label][chosen].
+/// Weight of the rows of each class, by the class that was chosen: `table[label][chosen]`.
 pub fn confusion(logits: &[f64], classes: usize, labels: &[u32], weights: Option<&[f64]>) -> Option<Vec<Vec<f64>>> {
     let rows = labelled(logits, classes, labels, weights)?;
     let mut table = vec![vec![0.0; classes]; classes];
