@@ -162,7 +162,8 @@ fn scaling_survives_to_the_last_bit() {
     let mut bits = 1_u64;
     for _ in 0..300 {
         for column in columns.iter_mut() {
-            for value in [&mut column.offset, &mut column.factor] {
+            let Encoding::Numeric { offset, factor, .. } = &mut column.encoding else { panic!() };
+            for value in [offset, factor] {
                 bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 // Any sign and fraction, exponents around one.
                 *value = f64::from_bits((bits & 0x800f_ffff_ffff_ffff) | ((1023 - 40 + bits.rotate_left(9) % 80) << 52));
