@@ -121,6 +121,19 @@ fn sixty_four_steps_a_submission_change_nothing() {
     assert_same(&run(&plan(TABLES), device(), Some(64)), first());
 }
 
+/// Rows that are brought to the device as steps need them, in windows of one batch, of three, and of more rows than there are.
+#[test]
+fn streamed_data_changes_nothing() {
+    for batches in [1, 3, 100] {
+        let plan = plan(TABLES);
+        let row = 4 * (WIDTH + CLASSES.len() + 1) as u64;
+        let mut points = Points::default();
+        let options = Options { streamed: Some(48 * batches * row), ..Options::default() };
+        let outcome = train(&plan, device(), options, &mut points).unwrap();
+        assert_same(&(outcome, points.0), first());
+    }
+}
+
 #[test]
 fn another_seed_is_another_run() {
     let other = run(&plan(&format!("{TABLES}seed = 1\n")), device(), None);

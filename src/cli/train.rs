@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use super::signals::Signals;
-use super::{Common, Progress, TrainArgs};
+use super::{Common, Progress, Resident, TrainArgs};
 use crate::config::{Config, read, write};
 use crate::data::Part;
 use crate::data::load::load;
@@ -22,7 +22,7 @@ use crate::run::directory::RunDirectory;
 use crate::run::machine::Machine;
 use crate::run::point::{Point, headline};
 use crate::run::profile::Profile;
-use crate::run::train::{Ended, Observer, Options, Outcome, Plan};
+use crate::run::train::{Ended, Observer, Options, Outcome, Plan, WINDOW};
 use crate::run::tune::{Choice, tuned};
 
 /// The recipe of the demonstration.
@@ -65,7 +65,16 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     directory.log(&format!("adapter: {}", machine.describe()))?;
     console.detail(&format!("data read and adapter opened in {:.2} s", begun.elapsed().as_secs_f64()));
     let steps_per_submission = args.steps_per_submission.map(|n| n as usize);
-    let options = Options { tuning: Some(tuning), initial, steps_per_submission, profile: args.profile };
+    let streamed = match args.resident {
+        Resident::On => false,
+        Resident::Off => true,
+        Resident::Auto => machine.most_data().is_some_and(|most| plan.data_bytes() > most),
+    };
+    if streamed {
+        console.detail(&format!("data stays on the host, {} rows on their way to the device at once", plan.window(WINDOW)));
+    }
+    let streamed = streamed.then_some(WINDOW);
+    let options = Options { tuning: Some(tuning), initial, steps_per_submission, profile: args.profile, streamed };
     let mut watch = Watch::new(&plan, &mut directory, console, signals.clone());
     let outcome = crate::run::train::train(&plan, machine.clone(), options, &mut watch)?;
     watch.bar.finish_and_clear();

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 
+use super::data::upload_rows;
 use super::learning_rate::evaluation_step;
+use crate::data::Dataset;
 use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::schedule::build::Built;
@@ -21,7 +23,8 @@ pub struct Measured {
     pub logits: Vec<Vec<f32>>,
 }
 
-/// Runs the evaluation steps of a part, one after the other. `number` is what they are called where a value is not finite.
+/// Runs the evaluation steps of a part that lies on the engine, one after the other. `number` is what they are called where a value is not
+/// finite.
 pub fn evaluate(
     engine: &mut dyn Engine,
     built: &Built,
@@ -30,13 +33,46 @@ pub fn evaluate(
     part: usize,
     number: u64,
 ) -> Result<Measured> {
-    let rows = built.parts[part].shape.rows;
+    run(engine, built, (network, objective), part, number, built.parts[part].shape.rows, &mut |_, first, _| Ok(first))
+}
+
+/// The same for a part of which the engine has room for a batch at a time: each is brought there before its step.
+pub fn evaluate_streamed(
+    engine: &mut dyn Engine,
+    built: &Built,
+    network: &Network,
+    objective: &Objective,
+    part: usize,
+    number: u64,
+    data: &Dataset,
+) -> Result<Measured> {
+    let mut bring = |engine: &mut dyn Engine, first: usize, count: usize| {
+        let rows: Vec<u32> = (first as u32..(first + count) as u32).collect();
+        upload_rows(engine, &built.parts[part], data, &rows, 0, built.counting)?;
+        Ok(0)
+    };
+    run(engine, built, (network, objective), part, number, data.rows, &mut bring)
+}
+
+/// Makes rows ready, given the first and their number; says where they lie.
+type Bring<'a> = &'a mut dyn FnMut(&mut dyn Engine, usize, usize) -> Result<usize>;
+
+fn run(
+    engine: &mut dyn Engine,
+    built: &Built,
+    (network, objective): (&Network, &Objective),
+    part: usize,
+    number: u64,
+    rows: usize,
+    bring: Bring,
+) -> Result<Measured> {
     let mut sums = Sums::new(network, objective);
     let reserved = |(_, outputs): &(usize, usize)| Vec::with_capacity(rows * outputs);
     let mut logits: Vec<Vec<f32>> = built.logits.iter().map(reserved).collect();
     for first in (0..rows).step_by(built.evaluate_rows) {
         let count = built.evaluate_rows.min(rows - first);
-        engine.submit(built.evaluate[part], &[evaluation_step(number, first, count, 0)])?;
+        let place = bring(engine, first, count)?;
+        engine.submit(built.evaluate[part], &[evaluation_step(number, place, count, 0)])?;
         for result in engine.collect(true)? {
             sums.add(&built.program.metrics, &result.metrics, count as f64);
         }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::data::upload;
-use super::evaluate::{Measured, evaluate};
+use super::data::{upload, upload_rows};
+use super::evaluate::{Measured, evaluate, evaluate_streamed};
 use super::learning_rate::Course;
 use super::machine::Machine;
 use super::measure;
@@ -14,7 +14,7 @@ use super::point::{Point, Sums, TaskPoint, higher_is_better};
 use super::profile::Profile;
 use crate::config::{BatchSize, Config, Every, Select};
 use crate::data::order::epoch_order;
-use crate::data::{Dataset, Parts};
+use crate::data::{Dataset, Features, Parts};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
 use crate::kernels::tuning::Tuning;
@@ -27,6 +27,9 @@ use crate::schedule::{Engine, NotFinite, Program, SLOTS, Slice};
 
 /// Device time that a submission aims at, in seconds.
 const SUBMISSION: f64 = 0.1;
+
+/// Bytes of the rows that are brought to the device for one submission, where the data does not stay there.
+pub const WINDOW: u64 = 16 << 20;
 
 /// Everything that is settled before the first step.
 #[derive(Debug)]
@@ -72,9 +75,16 @@ impl Plan {
         std::iter::once(("train", &self.parts.train)).chain(others).collect()
     }
 
-    /// The program for a machine's choices.
+    /// The program for a machine's choices, with all data on the device.
     pub fn build(&self, tuning: &Tuning) -> Result<Built> {
-        let parts: Vec<PartShape> = self.named_parts().iter().map(|(n, d)| PartShape::new(n, d.rows, &d.features)).collect();
+        self.build_for(tuning, None)
+    }
+
+    /// The program for a machine's choices. With a window the device holds so many rows of each part, and steps find theirs in it one after
+    /// the other.
+    pub fn build_for(&self, tuning: &Tuning, window: Option<usize>) -> Result<Built> {
+        let rows = |rows: usize| window.map_or(rows, |window| rows.min(window));
+        let parts: Vec<PartShape> = self.named_parts().iter().map(|(n, d)| PartShape::new(n, rows(d.rows), &d.features)).collect();
         build(&Request {
             network: &self.network,
             layout: &self.layout,
@@ -83,10 +93,26 @@ impl Plan {
             tuning,
             parts: &parts,
             batch: self.batch,
-            shuffled: self.config.train.batch_size != BatchSize::Full,
+            shuffled: self.config.train.batch_size != BatchSize::Full && window.is_none(),
             spread: &self.parts.schema.input.spread(),
             labels: LabelShape::of(self.named_parts().iter().map(|(_, part)| part.as_ref())),
         })
+    }
+
+    /// Bytes of the features and labels of all parts on a device.
+    pub fn data_bytes(&self) -> u64 {
+        self.named_parts().iter().map(|(_, part)| part.rows as u64 * self.row_bytes(part)).sum()
+    }
+
+    fn row_bytes(&self, part: &Dataset) -> u64 {
+        let feature = if matches!(part.features, Features::U8 { .. }) { 1 } else { 4 };
+        feature * part.width() as u64 + 4 * (self.network.cells() + 1) as u64
+    }
+
+    /// Rows of a window of two halves, each for the steps of one submission: about so many bytes, and a batch at least.
+    pub fn window(&self, bytes: u64) -> usize {
+        let by_size = (bytes / self.row_bytes(&self.parts.train).max(1)) as usize;
+        2 * by_size.clamp(self.batch, SLOTS * self.batch).next_multiple_of(4)
     }
 
     /// Initial parameters by the seed.
@@ -174,13 +200,16 @@ pub struct Options {
     pub steps_per_submission: Option<usize>,
     /// Time each dispatch. Changes no result.
     pub profile: bool,
+    /// Bring rows to the device for one submission after the other, so many bytes each, as for data that does not fit there. Changes no
+    /// result.
+    pub streamed: Option<u64>,
 }
 
 /// Trains.
 pub fn train(plan: &Plan, machine: Machine, options: Options, observer: &mut dyn Observer) -> Result<Outcome> {
     let start = Instant::now();
     let tuning = options.tuning.clone().unwrap_or_else(|| machine.tuning());
-    let built = plan.build(&tuning)?;
+    let built = plan.build_for(&tuning, options.streamed.map(|bytes| plan.window(bytes)))?;
     let engine = machine.engine(built.program.clone())?;
     let mut run = Run::new(plan, built, engine, options, start)?;
     let ended = run.epochs(observer)?;
@@ -206,6 +235,10 @@ struct Run<'a> {
     cells: Vec<usize>,
     first_step_seconds: f64,
     best: Option<Best>,
+    /// Rows of half a window where data is streamed, and the order of the epoch.
+    streamed: Option<usize>,
+    second_half: bool,
+    order: Vec<u32>,
 }
 
 struct Best {
@@ -218,7 +251,9 @@ struct Best {
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, built: Built, mut engine: Box<dyn Engine>, options: Options, start: Instant) -> Result<Run<'a>> {
         let tasks = plan.network.tasks.len();
-        for (part, (_, data)) in built.parts.iter().zip(plan.named_parts()) {
+        let streamed = options.streamed.map(|bytes| plan.window(bytes) / 2);
+        let parts = built.parts.iter().zip(plan.named_parts()).filter(|_| streamed.is_none());
+        for (part, (_, data)) in parts {
             upload(engine.as_mut(), part, data, built.counting)?;
         }
         let initial = options.initial.unwrap_or_else(|| plan.initial());
@@ -241,6 +276,9 @@ impl<'a> Run<'a> {
             cells: plan.network.tasks.iter().map(Head::cells).collect(),
             first_step_seconds: 0.0,
             best: None,
+            streamed,
+            second_half: false,
+            order: Vec::new(),
         })
     }
 
@@ -273,8 +311,10 @@ impl<'a> Run<'a> {
     fn epoch(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<Option<Ended>> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
         if self.plan.config.train.batch_size != BatchSize::Full {
-            let order = epoch_order(rows, self.plan.config.train.seed, epoch);
-            self.engine.upload(self.built.buffers.order, 0, &order)?;
+            self.order = epoch_order(rows, self.plan.config.train.seed, epoch);
+            if self.streamed.is_none() {
+                self.engine.upload(self.built.buffers.order, 0, &self.order)?;
+            }
         }
         let batches: Vec<usize> = (0..rows).step_by(batch).collect();
         let mut next = 0;
@@ -284,7 +324,8 @@ impl<'a> Run<'a> {
                 return Ok(Some(ended));
             }
             let left = (self.plan.total_steps - self.submitted) as usize;
-            let count = self.per_submission.min(batches.len() - next).min(left);
+            let room = self.streamed.map_or(SLOTS, |rows| (rows / batch).max(1));
+            let count = self.per_submission.min(batches.len() - next).min(left).min(room);
             self.submit(&batches[next..next + count])?;
             next += count;
             self.take(false, observer)?;
@@ -306,7 +347,10 @@ impl<'a> Run<'a> {
 
     fn submit(&mut self, batches: &[usize]) -> Result<()> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
-        let step = |(slot, &first): (usize, &usize)| self.course.step(self.submitted + slot as u64, first, batch.min(rows - first), slot);
+        let moved = self.bring(batches[0], (batches.len() * batch).min(rows - batches[0]))?;
+        let place = |first: usize| first - batches[0] + moved.unwrap_or(batches[0]);
+        let step =
+            |(slot, &first): (usize, &usize)| self.course.step(self.submitted + slot as u64, place(first), batch.min(rows - first), slot);
         let steps: Vec<Step> = batches.iter().enumerate().map(step).collect();
         self.submitted += steps.len() as u64;
         if self.to_profile > 0 {
@@ -314,6 +358,22 @@ impl<'a> Run<'a> {
             self.engine.start_profile()?;
         }
         self.engine.submit(self.built.train.unwrap_or(0), &steps)
+    }
+
+    /// Where data is streamed, brings the rows of the next steps to the half of the window that the last ones did not use, and says where
+    /// that begins.
+    fn bring(&mut self, first: usize, count: usize) -> Result<Option<usize>> {
+        let Some(half) = self.streamed else { return Ok(None) };
+        let rows: Vec<u32> = match self.order.is_empty() {
+            true => (first as u32..(first + count) as u32).collect(),
+            false => self.order[first..first + count].to_vec(),
+        };
+        let part = &self.built.parts[0];
+        // A part that is smaller than the window has no second half.
+        self.second_half = !self.second_half && half + count <= part.shape.rows;
+        let place = if self.second_half { half } else { 0 };
+        upload_rows(self.engine.as_mut(), part, &self.plan.parts.train, &rows, place, self.built.counting)?;
+        Ok(Some(place))
     }
 
     /// Takes in results; while the number of steps per submission is being found, waits for them and times them.
@@ -392,9 +452,13 @@ impl<'a> Run<'a> {
     fn measure(&mut self, part: &str) -> Result<Option<(&'a Dataset, Measured)>> {
         let Some(number) = self.built.parts.iter().position(|p| p.shape.name == part) else { return Ok(None) };
         let (plan, step) = (self.plan, self.done.max(1));
-        let measured = evaluate(self.engine.as_mut(), &self.built, &plan.network, &plan.objective, number, step)?;
-        let data = plan.named_parts().into_iter().find(|(name, _)| *name == part).map(|(_, data)| data.as_ref());
-        Ok(data.map(|data| (data, measured)))
+        let Some((_, data)) = plan.named_parts().into_iter().find(|(name, _)| *name == part) else { return Ok(None) };
+        let (engine, network, objective) = (self.engine.as_mut(), &plan.network, &plan.objective);
+        let measured = match self.streamed {
+            None => evaluate(engine, &self.built, network, objective, number, step)?,
+            Some(_) => evaluate_streamed(engine, &self.built, network, objective, number, step, data)?,
+        };
+        Ok(Some((data, measured)))
     }
 
     fn measured_point(&self, part: &str, epoch: u64, network: &Network, data: &Dataset, measured: &Measured) -> Point {
