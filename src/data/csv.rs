@@ -41,9 +41,13 @@ impl Sheet {
     /// 66 if the file cannot be read; 65 if it is not UTF-8 text, or has no rows or no proper header.
     pub fn read(path: &Path) -> anyhow::Result<Sheet> {
         let place = path.display().to_string();
-        let contents = bytes::read(path)?;
+        Sheet::from_contents(place, bytes::read(path)?, None)
+    }
+
+    /// From bytes.
+    pub fn from_contents(place: String, contents: bytes::Contents, given: Option<u8>) -> anyhow::Result<Sheet> {
         let text = decode(&place, contents.bytes)?;
-        let delimiter = delimiter(&text);
+        let delimiter = given.unwrap_or_else(|| delimiter(&text));
         let mut sheet = Sheet { place, header: Vec::new(), hash: contents.hash, header_line: 1, text, delimiter };
         let (mut records, mut record) = (sheet.raw(), StringRecord::new());
         let line = records.next(&mut record)?;

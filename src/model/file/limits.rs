@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{header, malformed};
-use crate::data::{Input, Schema, Target};
+use crate::data::{Column, Input, Schema, Target};
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::network::{Head, Network};
 
@@ -121,7 +121,11 @@ fn input_problem(input: &Input, inputs: usize) -> Option<String> {
             if let Some(name) = repeated(columns.iter().map(|column| &column.name)) {
                 return Some(format!("the column {} stands twice", quoted(name)));
             }
-            Some(columns.len())
+            if let Some(problem) = columns.iter().find_map(Column::problem) {
+                return Some(problem);
+            }
+            // After these limits, and in a file of bounded length, the sum has room.
+            Some(input.width())
         }
         Input::Image { scale, overlay, height, width } => {
             if !scale.is_finite() {
@@ -152,6 +156,8 @@ fn target_problem(target: &Target, head: &Head) -> Option<String> {
     if target.classes != head.classes {
         return Some(format!("task {task}: other classes than in config.json"));
     }
-    let fits = target.groups.is_empty() || target.groups.len() == target.classes.len();
-    (!fits).then(|| format!("task {task}: {} groups for {} classes", target.groups.len(), target.classes.len()))
+    if target.kind != head.kind {
+        return Some(format!("task {task}: of type {}, in config.json {}", target.kind, head.kind));
+    }
+    target.problem().map(|problem| format!("task {task}: {problem}"))
 }
