@@ -5,13 +5,20 @@ pub mod bytes;
 pub mod columns;
 pub mod csv;
 pub mod digits;
+pub mod glob;
 pub mod idx;
 pub mod images;
 pub mod labels;
 pub mod load;
+pub mod npy;
 pub mod order;
 pub mod overlay;
+pub mod parquet;
+pub mod raw;
 pub mod split;
+pub mod stream;
+pub mod svmlight;
+pub mod text;
 
 use std::sync::Arc;
 
