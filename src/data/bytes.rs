@@ -37,7 +37,7 @@ pub fn read(path: &Path) -> anyhow::Result<Contents> {
     Ok(Contents { bytes, hash })
 }
 
-pub(super) fn unpack(path: &Path, packed: &[u8]) -> anyhow::Result<Vec<u8>> {
+fn unpack(path: &Path, packed: &[u8]) -> anyhow::Result<Vec<u8>> {
     let cap = packed.len() as u64 * GZIP_RATIO + GZIP_FLOOR;
     let mut bytes = Vec::new();
     MultiGzDecoder::new(packed).take(cap + 1).read_to_end(&mut bytes).map_err(|e| {

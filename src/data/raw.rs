@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::text;
+use super::{npy, parquet, svmlight, text};
+pub use super::glob::expand;
 use crate::fault::{self, Fault, quoted};
 
 /// Most columns of a text or Parquet file.
@@ -145,6 +146,9 @@ pub fn read(paths: &[PathBuf], options: &Options) -> anyhow::Result<Raw> {
             return Err(Fault::data(path.display(), found).hint("give files of one format").into());
         }
     }
+    if format == Format::Svmlight {
+        return svmlight::read(paths);
+    }
     let mut table = read_one(first, format, options, &stem(first))?;
     for path in &paths[1..] {
         table.append(read_one(path, format, options, &stem(first))?)?;
@@ -179,7 +183,9 @@ fn read_one(path: &Path, format: Format, options: &Options, stem: &str) -> anyho
             let delimiter = options.delimiter.or(tabs.then_some(b'\t'));
             text::read(file, &place, size, &Options { delimiter, header: options.header.clone() })
         }
-        _ => Err(Fault::data(place, format!("{stem}: no reader yet")).hint("give a CSV file").into()),
+        Format::Parquet => parquet::read(file, &place),
+        Format::Npy => npy::read(file, &place, size, stem),
+        Format::Svmlight => svmlight::read(&[path.to_path_buf()]),
     }
 }
 
