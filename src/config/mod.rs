@@ -38,26 +38,75 @@ pub struct Data {
     pub split: Option<[f64; 3]>,
     /// Seed of the split, so that `--seed` never changes what is tested on; 0 without a split.
     pub split_seed: u64,
+    /// Column whose cells say `train`, `valid` or `test`.
+    pub split_column: Option<String>,
+    /// Task whose classes get equal shares of the split.
+    pub stratify: Option<String>,
+    /// Column whose rows of one value stay in one part of the split.
+    pub group: Option<String>,
     /// Lay a random partner image over each image (IDX only).
     pub overlay: Option<Overlay>,
-    /// CSV columns that are neither features nor labels.
+    /// Character between the cells of a line; `None` = found in the first line.
+    pub delimiter: Option<char>,
+    /// Whether the first line of a text file names the columns.
+    pub header: bool,
+    /// Columns that are neither features nor labels.
     pub ignore: Vec<String>,
+    /// Texts that mean that a cell is blank.
+    pub missing: Vec<String>,
+    /// Column with the weight of each row in all losses.
+    pub row_weight: Option<String>,
     /// `[feature.NAME]`: columns that differ from the default.
     pub features: Vec<Feature>,
 }
 
 impl Data {
-    /// Whether there will be validation rows: from a file, from the split, or in a built-in set.
+    /// All of `train` is trained on, with every other setting at its default.
+    pub fn new(train: Source) -> Data {
+        Data {
+            train,
+            valid: None,
+            test: None,
+            split: None,
+            split_seed: 0,
+            split_column: None,
+            stratify: None,
+            group: None,
+            overlay: None,
+            delimiter: None,
+            header: true,
+            ignore: Vec::new(),
+            missing: vec![String::new()],
+            row_weight: None,
+            features: Vec::new(),
+        }
+    }
+
+    /// Whether there will be validation rows: from a file, from the split, by a column, or in a built-in set.
     pub fn has_validation(&self) -> bool {
-        matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || self.split.is_some_and(|shares| shares[1] > 0.0)
+        let splits = self.split_column.is_some() || self.split.is_some_and(|shares| shares[1] > 0.0);
+        matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || splits
+    }
+
+    /// Columns that say something of rows, with the key that names each; they are no features.
+    pub fn row_columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let columns = [("data.row_weight", &self.row_weight), ("data.split_column", &self.split_column), ("data.group", &self.group)];
+        columns.into_iter().filter_map(|(key, column)| Some((key, column.as_ref()?)))
     }
 }
 
 /// A place that rows come from. Paths are absolute, so that a configuration means the same from every directory.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// CSV or CSV.gz with a header.
-    Csv(PathBuf),
+    /// Files of rows and columns, or patterns such as `part-*.csv`, read as one; the format of each is that of its ending.
+    Table(Vec<PathBuf>),
+    /// Two arrays of as many rows, columns called after their files.
+    Npy {
+        /// Numbers.
+        features: PathBuf,
+        /// Labels.
+        labels: PathBuf,
+    },
     /// IDX images with IDX labels (MNIST format, plain or gzip).
     Idx {
         /// Images, `u8`, `[N, H, W]`.
@@ -69,6 +118,13 @@ pub enum Source {
     BuiltIn(String),
 }
 
+impl Source {
+    /// Whether its rows have columns.
+    pub fn has_columns(&self) -> bool {
+        matches!(self, Source::Table(_) | Source::Npy { .. })
+    }
+}
+
 /// `overlay = { shift, seed }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overlay {
@@ -78,13 +134,70 @@ pub struct Overlay {
     pub seed: u64,
 }
 
-/// `[feature.NAME]`.
+/// `[feature.NAME]`; what is `None` has its default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feature {
     /// Column name.
     pub column: String,
-    /// How its numbers are scaled; fitted on the training part.
-    pub scale: Scale,
+    /// What its cells mean; `None` = guessed on the training part.
+    pub kind: Option<FeatureKind>,
+    /// How its numbers are scaled (numeric).
+    pub scale: Option<Scale>,
+    /// Texts that mean that a cell is blank; `None` = those of the data.
+    pub missing: Option<Vec<String>>,
+    /// Rows of the training part that a value needs for an input of its own (category).
+    pub min_count: Option<usize>,
+    /// Most values with an input of their own (category).
+    pub max_values: Option<usize>,
+    /// Inputs that words share (text).
+    pub buckets: Option<usize>,
+    /// Most words and character n-grams of a row (text).
+    pub slots: Option<usize>,
+    /// Length of the character n-grams beside the words; 0 = none (text).
+    pub ngrams: Option<usize>,
+}
+
+impl Feature {
+    /// Default of `min_count`: what stands once shares an input, as values will that nobody has seen.
+    pub const MIN_COUNT: usize = 2;
+    /// Default of `max_values`.
+    pub const MAX_VALUES: usize = 256;
+    /// Default of `buckets`.
+    pub const BUCKETS: usize = 1024;
+    /// Default of `slots`.
+    pub const SLOTS: usize = 32;
+
+    /// A column with every setting at its default.
+    pub fn new(column: &str) -> Feature {
+        Feature {
+            column: column.to_owned(),
+            kind: None,
+            scale: None,
+            missing: None,
+            min_count: None,
+            max_values: None,
+            buckets: None,
+            slots: None,
+            ngrams: None,
+        }
+    }
+}
+
+/// What the cells of a feature column mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeatureKind {
+    /// Numbers.
+    Numeric,
+    /// One of several values.
+    Category,
+    /// One of two values.
+    Binary,
+    /// A day, perhaps with a time.
+    Date,
+    /// Words.
+    Text,
+    /// Nothing that is of use.
+    Ignore,
 }
 
 /// Scaling of a numeric column, fitted on the training part alone.

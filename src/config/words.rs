@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Every, Init, Loss, Scale, TaskKind};
+use super::{Activation, Every, FeatureKind, Init, Loss, Scale, TaskKind};
 
 /// Kinds of coupling. This floor knows their names only; `objective::couplings` has one file for each.
 pub const COUPLING_KINDS: &[&str] = &["soft_sharing", "agreement"];
@@ -39,6 +39,7 @@ macro_rules! words {
 }
 
 words!(Scale: Standard = "standard", MinMax = "minmax", Robust = "robust", None = "none");
+words!(FeatureKind: Numeric = "numeric", Category = "category", Binary = "binary", Date = "date", Text = "text", Ignore = "ignore");
 words!(Activation: Relu = "relu", Tanh = "tanh", Gelu = "gelu", Silu = "silu", Identity = "identity");
 words!(Init: Auto = "auto", He = "he", Xavier = "xavier");
 words!(TaskKind: Multiclass = "multiclass", Binary = "binary", Multilabel = "multilabel", Regression = "regression", Count = "count");

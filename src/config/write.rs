@@ -48,6 +48,7 @@ impl Text {
         self.set("train", source(&data.train));
         data.valid.iter().for_each(|valid| self.set("valid", source(valid)));
         data.test.iter().for_each(|test| self.set("test", source(test)));
+        self.text_file(data);
         self.split(data);
         if let Some(Overlay { shift, seed }) = data.overlay {
             self.set("overlay", format_args!("{{ shift = {shift}, seed = {seed} }}"));
@@ -55,11 +56,24 @@ impl Text {
         if !data.ignore.is_empty() {
             self.set("ignore", texts(&data.ignore));
         }
+        if data.train.has_columns() {
+            self.set("missing", texts(&data.missing));
+        }
+        data.row_weight.iter().for_each(|column| self.set("row_weight", quote(column)));
+    }
+
+    /// How lines become cells.
+    fn text_file(&mut self, data: &Data) {
+        data.delimiter.iter().for_each(|delimiter| self.set("delimiter", quote(delimiter)));
+        if !data.header {
+            self.set("header", false);
+        }
     }
 
     /// No split has to be said where the default would be one.
     fn split(&mut self, data: &Data) {
-        let splittable = !matches!(data.train, Source::BuiltIn(_)) && (data.valid.is_none() || data.test.is_none());
+        let own = matches!(data.train, Source::BuiltIn(_)) || data.split_column.is_some();
+        let splittable = !own && (data.valid.is_none() || data.test.is_none());
         match data.split {
             Some(shares) => {
                 self.set("split", format_args!("{shares:?}"));
@@ -68,12 +82,26 @@ impl Text {
             None if splittable => self.set("split", "[1.0, 0.0, 0.0]"),
             None => {}
         }
+        for (name, value) in [("split_column", &data.split_column), ("stratify", &data.stratify), ("group", &data.group)] {
+            value.iter().for_each(|value| self.set(name, quote(value)));
+        }
     }
 
     fn feature(&mut self, feature: &Feature) {
         self.table(format_args!("[feature.{}]", key(&feature.column)));
-        self.set("type", quote("numeric"));
-        self.set("scale", quote(feature.scale));
+        feature.kind.iter().for_each(|kind| self.set("type", quote(kind)));
+        feature.missing.iter().for_each(|missing| self.set("missing", texts(missing)));
+        feature.scale.iter().for_each(|scale| self.set("scale", quote(scale)));
+        let numbers = [
+            ("min_count", feature.min_count),
+            ("max_values", feature.max_values),
+            ("buckets", feature.buckets),
+            ("slots", feature.slots),
+            ("ngrams", feature.ngrams),
+        ];
+        for (name, number) in numbers {
+            number.iter().for_each(|number| self.set(name, number));
+        }
     }
 
     fn trunk(&mut self, trunk: &Trunk) {
@@ -209,7 +237,11 @@ impl Text {
 /// A source as TOML.
 fn source(source: &Source) -> String {
     match source {
-        Source::Csv(file) => path(file),
+        Source::Table(files) => match &files[..] {
+            [one] => path(one),
+            several => format!("[{}]", several.iter().map(|file| path(file)).collect::<Vec<_>>().join(", ")),
+        },
+        Source::Npy { features, labels } => format!("{{ features = {}, labels = {} }}", path(features), path(labels)),
         Source::Idx { images, labels } => format!("{{ images = {}, labels = {} }}", path(images), path(labels)),
         Source::BuiltIn(name) => quote(name),
     }

@@ -1,18 +1,33 @@
-//! Rows: features, labels, what columns mean. Readers turn files into [`Parts`]; nothing here knows a network or a GPU.
+//! Rows: features, labels, what columns mean. Readers turn files into [`raw::Raw`] tables or images, the rest of the room turns those into [`Parts`]; nothing here knows a network or a GPU.
 
 pub mod arrays;
 pub mod bytes;
 pub mod columns;
-pub mod csv;
+pub mod dates;
 pub mod digits;
+pub mod encode;
+pub mod fit;
+pub mod giveaway;
+pub mod glob;
 pub mod idx;
 pub mod images;
 pub mod labels;
 pub mod load;
+pub mod npy;
 pub mod order;
 pub mod overlay;
+pub mod parquet;
+pub mod raw;
 pub mod split;
+pub mod stream;
+pub mod summary;
+pub mod svmlight;
+pub mod table;
+pub mod text;
+pub mod view;
+pub mod words;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::config::{Scale, TaskKind};
@@ -54,7 +69,7 @@ pub struct Dataset {
     pub labels: Vec<Vec<u32>>,
     /// Weight of each row in all losses, finite and not negative; `None` = one each.
     pub weights: Option<Vec<f32>>,
-    /// The cells of the file as they were, for `predict`: header and records. Absent for images.
+    /// The cells of the file as they were, for `predict`. Absent for images.
     pub table: Option<Table>,
 }
 
@@ -99,13 +114,19 @@ pub struct Spread {
     pub scale: f32,
 }
 
-/// Text cells of a CSV file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The cells of a file as they were.
+#[derive(Clone, Debug)]
 pub struct Table {
     /// Column names.
     pub header: Vec<String>,
-    /// One record per row.
-    pub records: Vec<::csv::StringRecord>,
+    raw: Arc<raw::Raw>,
+}
+
+impl Table {
+    /// The cells of a row, in the order of the header; blanks around them are gone.
+    pub fn record(&self, row: usize) -> impl Iterator<Item = Cow<'_, str>> {
+        (0..self.header.len()).map(move |column| self.raw.cell(row, column))
+    }
 }
 
 /// What is known of the columns; kept as `schema.json` beside a model, applied by `evaluate` and `predict`.
@@ -115,6 +136,38 @@ pub struct Schema {
     pub input: Input,
     /// One per task, in task order.
     pub targets: Vec<Target>,
+    /// How files are read.
+    #[serde(default, skip_serializing_if = "Reading::is_default")]
+    pub reading: Reading,
+}
+
+/// How the files of a table are read, and which of their columns says something of rows.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Reading {
+    /// Character between the cells of a line; `None` = found in the first line.
+    pub delimiter: Option<char>,
+    /// Whether the first line names the columns.
+    pub header: bool,
+    /// Column with the weight of each row.
+    pub row_weight: Option<String>,
+}
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading { delimiter: None, header: true, row_weight: None }
+    }
+}
+
+impl Reading {
+    fn is_default(&self) -> bool {
+        *self == Reading::default()
+    }
+
+    /// The same for the readers of files.
+    pub fn options(&self) -> raw::Options {
+        let header = if self.header { raw::Header::First } else { raw::Header::None };
+        raw::Options { delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()), header }
+    }
 }
 
 /// How features are made from a file.
@@ -177,34 +230,6 @@ pub struct Column {
     pub encoding: Encoding,
 }
 
-impl Column {
-    /// Inputs that are made of it.
-    pub fn width(&self) -> usize {
-        match &self.encoding {
-            Encoding::Numeric { indicator, .. } => 1 + usize::from(*indicator),
-            Encoding::Category { values, blank } => values.len() + 1 + usize::from(*blank),
-        }
-    }
-
-    /// Words of a row that hold its value: one a number, one a code.
-    pub fn slots(&self) -> usize {
-        match &self.encoding {
-            Encoding::Numeric { .. } => self.width(),
-            Encoding::Category { .. } => 1,
-        }
-    }
-
-    /// Whether its words are codes.
-    pub fn has_codes(&self) -> bool {
-        matches!(self.encoding, Encoding::Category { .. })
-    }
-
-    /// What a code adds to the input of its number.
-    pub fn code_scale(&self) -> f32 {
-        1.0
-    }
-}
-
 /// How cells become inputs; fitted on the training part.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -226,6 +251,38 @@ pub enum Encoding {
         values: Vec<String>,
         /// Whether the last input is for blanks.
         blank: bool,
+    },
+    /// 0 for the first value, 1 for the second; `mean` for blanks and for all other values.
+    Binary {
+        /// The two values.
+        values: [String; 2],
+        /// Share of the second value.
+        mean: f64,
+        /// Whether a second input says 1 where the cell holds none of them.
+        indicator: bool,
+    },
+    /// `(years since 1970 − offset) · factor`; sine and cosine of the month; the day of the month from −1 to 1; sine and cosine of the
+    /// weekday, and of the hour where there are times. Blanks are zeros.
+    Date {
+        /// Subtracted from the years.
+        offset: f64,
+        /// Then multiplied with.
+        factor: f64,
+        /// Whether there are times.
+        time: bool,
+        /// Whether a last input says 1 where the cell is blank.
+        indicator: bool,
+    },
+    /// The words of a text, and perhaps character n-grams, counted in buckets by their hash; see [`words`].
+    Text {
+        /// Number of inputs.
+        buckets: usize,
+        /// Most words and n-grams of a row; what follows them does not count.
+        slots: usize,
+        /// Length of the n-grams; 0 = none.
+        ngrams: usize,
+        /// What each adds to the input of its bucket.
+        scale: f32,
     },
 }
 
@@ -294,4 +351,6 @@ pub struct Parts {
     pub schema: Schema,
     /// BLAKE3 of what was read, by file or built-in name, for `environment.json`.
     pub hashes: Vec<(String, String)>,
+    /// What a user should know of the columns: which were dropped, which nearly determine a label.
+    pub notices: Vec<String>,
 }

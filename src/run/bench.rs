@@ -258,16 +258,7 @@ fn synthetic_plan(shape: &StepShape) -> Result<Plan> {
 fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
     let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
     Config {
-        data: Data {
-            train: Source::BuiltIn("synthetic".into()),
-            valid: None,
-            test: None,
-            split: None,
-            split_seed: 0,
-            overlay: None,
-            ignore: Vec::new(),
-            features: Vec::new(),
-        },
+        data: Data::new(Source::BuiltIn("synthetic".into())),
         trunk: Trunk { layers: shape.trunk.clone(), activation: Activation::Relu, dropout: 0.0, init: Init::Auto },
         tasks: tasks.iter().map(|name| Task::multiclass(name)).collect(),
         couplings: shape.coupling.iter().map(coupling).collect(),

@@ -119,7 +119,7 @@ fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
 
 fn record(tasks: &[Predicted], data: &Dataset, row: usize, with_logits: bool) -> Vec<String> {
     let mut cells: Vec<String> = match &data.table {
-        Some(table) => table.records[row].iter().map(String::from).collect(),
+        Some(table) => table.record(row).map(String::from).collect(),
         None => vec![row.to_string()],
     };
     for task in tasks {

@@ -105,6 +105,26 @@ impl Item {
         Ok(texts)
     }
 
+    /// Texts that mean "blank", each once; the empty text may be one, and an integer stands for its digits.
+    pub fn blanks(&self) -> Result<Vec<String>> {
+        let mut texts: Vec<String> = Vec::new();
+        for item in self.list("texts that mean \"blank\"")? {
+            let text = match &item.value {
+                Value::String(text) => text.clone(),
+                Value::Integer(i) => i.to_string(),
+                _ => return Err(item.wrong("a text or an integer")),
+            };
+            if text.trim() != text {
+                return Err(item.fault(format!("{} begins or ends with a space, which cells lose", quoted(&text))));
+            }
+            if texts.contains(&text) {
+                return Err(item.fault(format!("{} stands twice in {}", quoted(&text), self.path)));
+            }
+            texts.push(text);
+        }
+        Ok(texts)
+    }
+
     /// Widths of layers.
     pub fn widths(&self) -> Result<Vec<usize>> {
         self.list("layer widths")?.iter().map(|item| item.count(1..=1_000_000).map(|n| n as usize)).collect()

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{header, malformed};
 use crate::config::TaskKind;
-use crate::data::{Input, Scaling, Schema, Target};
+use crate::data::{Column, Input, Schema, Target};
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::network::{Head, Loss, Network};
 
@@ -157,7 +157,11 @@ fn input_problem(input: &Input, inputs: usize) -> Option<String> {
             if let Some(name) = repeated(columns.iter().map(|column| &column.name)) {
                 return Some(format!("the column {} stands twice", quoted(name)));
             }
-            columns.iter().try_fold(0usize, |sum, column| sum.checked_add(column.width()))
+            if let Some(problem) = columns.iter().find_map(Column::problem) {
+                return Some(problem);
+            }
+            // After these limits, and in a file of bounded length, the sum has room.
+            Some(input.width())
         }
         Input::Image { scale, overlay, height, width } => {
             if !scale.is_finite() {
@@ -188,15 +192,11 @@ fn target_problem(target: &Target, head: &Head) -> Option<String> {
     if target.classes != head.classes {
         return Some(format!("task {task}: other classes than in config.json"));
     }
-    let scales = if head.kind == TaskKind::Regression { head.cells() } else { 0 };
-    let is_scaling = |scale: &Scaling| scale.offset.is_finite() && scale.factor.is_finite() && scale.factor != 0.0;
-    if target.kind != head.kind
-        || target.columns.len() != head.cells()
-        || target.scales.len() != scales
-        || !target.scales.iter().all(is_scaling)
-    {
-        return Some(format!("task {task}: another type, other columns or other scales than config.json asks for"));
+    if target.kind != head.kind {
+        return Some(format!("task {task}: of type {}, in config.json {}", target.kind, head.kind));
     }
-    let fits = target.groups.is_empty() || target.groups.len() == target.classes.len();
-    (!fits).then(|| format!("task {task}: {} groups for {} classes", target.groups.len(), target.classes.len()))
+    if target.columns.len() != head.cells() {
+        return Some(format!("task {task}: {} columns, config.json has {}", target.columns.len(), head.cells()));
+    }
+    target.problem().map(|problem| format!("task {task}: {problem}"))
 }

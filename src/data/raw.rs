@@ -1,0 +1,452 @@
+//! Raw tables: names and columns as they came from files, before anything is known of what they mean.
+//!
+//! A text column is one string with the ends of its cells, not a `String` per cell, so a table takes about as much memory as its file.
+//! Several files are one table if their columns have the same names in the same order.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub use super::glob::expand;
+use super::{npy, parquet, svmlight, text};
+use crate::fault::{self, Fault, quoted};
+
+/// Most columns of a text or Parquet file.
+pub const MAX_COLUMNS: usize = 65_536;
+
+/// A table as it came from files.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// The files, for messages.
+    pub place: String,
+    /// (file, BLAKE3 in hex), in the order they were read.
+    pub hashes: Vec<(String, String)>,
+    /// Column names, all different and none empty.
+    pub names: Vec<String>,
+    /// One per name, each of `rows` cells.
+    pub columns: Vec<RawColumn>,
+    /// Number of rows, 1 or more.
+    pub rows: usize,
+    /// Whether a column that is not there stands for zeros (SVMlight names only what occurs).
+    pub sparse: bool,
+    /// Where rows came from, by first row.
+    origins: Vec<Origin>,
+}
+
+/// The cells of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RawColumn {
+    /// Text, blanks around it removed; a blank cell is "".
+    Texts(Texts),
+    /// Numbers; NaN is a blank cell.
+    Numbers(Vec<f64>),
+}
+
+/// Text cells, one behind the other in one string.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Texts {
+    text: String,
+    ends: Ends,
+}
+
+/// Where cells end: four bytes each while that suffices.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ends {
+    /// In the first 4 GiB.
+    Short(Vec<u32>),
+    /// Anywhere.
+    Long(Vec<u64>),
+}
+
+/// Rows of one file.
+#[derive(Clone, Debug)]
+struct Origin {
+    place: String,
+    /// First row of the table that came from it.
+    first: usize,
+    /// Absent where rows have no lines.
+    lines: Option<Lines>,
+}
+
+/// The line on which each row begins, as runs of rows with a line each: (row, line) of the first of each run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lines {
+    runs: Vec<(usize, u64)>,
+}
+
+/// How text files are to be read; other formats say it themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Between cells; found from the text if it is not given.
+    pub delimiter: Option<u8>,
+    /// Where column names come from.
+    pub header: Header,
+}
+
+/// Where the column names of a text file come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    /// Its first line.
+    #[default]
+    First,
+    /// The columns are called "0", "1", …
+    None,
+    /// These; the file has no header line.
+    Given(Vec<String>),
+}
+
+/// What a file is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text with a delimiter: `.csv`, `.tsv`, `.txt`, `.data` or no ending, plain or `.gz`.
+    Csv,
+    /// `.parquet`
+    Parquet,
+    /// `.npy`
+    Npy,
+    /// `.svm`, `.svmlight` or `.libsvm`, plain or `.gz`.
+    Svmlight,
+}
+
+impl Format {
+    /// The format of a file.
+    ///
+    /// # Errors
+    /// 65 if no format has such names.
+    pub fn of(path: &Path) -> anyhow::Result<Format> {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let (bare, packed) = name.strip_suffix(".gz").map_or((&*name, false), |bare| (bare, true));
+        match bare.rsplit_once('.').map_or("", |(_, ending)| ending) {
+            "csv" | "tsv" | "txt" | "data" | "" => Ok(Format::Csv),
+            "svm" | "svmlight" | "libsvm" => Ok(Format::Svmlight),
+            "parquet" if !packed => Ok(Format::Parquet),
+            "npy" if !packed => Ok(Format::Npy),
+            ending => {
+                let ending = format!("{ending}{}", if packed { ".gz" } else { "" });
+                let hint = "give .csv, .tsv, .txt, .svm or .libsvm, all plain or .gz, or .parquet or .npy";
+                Err(Fault::data(path.display(), format!("no known format has the ending {}", quoted(&ending))).hint(hint).into())
+            }
+        }
+    }
+}
+
+/// Reads files of one format as one table.
+///
+/// # Errors
+/// 66 if a file cannot be read or none is given; 65 if one is malformed, or the files have other columns or formats; 78 if `options` cannot be.
+pub fn read(paths: &[PathBuf], options: &Options) -> anyhow::Result<Raw> {
+    let Some(first) = paths.first() else {
+        return Err(Fault::missing("data", "no file is given").hint("name at least one file").into());
+    };
+    let format = Format::of(first)?;
+    for path in paths {
+        if Format::of(path)? != format {
+            let found = format!("another format than that of {}", first.display());
+            return Err(Fault::data(path.display(), found).hint("give files of one format").into());
+        }
+    }
+    if format == Format::Svmlight {
+        return svmlight::read(paths);
+    }
+    let mut table = read_one(first, format, options, &stem(first))?;
+    for path in &paths[1..] {
+        table.append(read_one(path, format, options, &stem(first))?)?;
+    }
+    Ok(table)
+}
+
+/// Reads text with a delimiter from anywhere, such as the standard input.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_from(reader: impl Read, place: &str, options: &Options) -> anyhow::Result<Raw> {
+    text::read(reader, place, 0, options)
+}
+
+/// Reads features and, where given, labels from two files, side by side.
+///
+/// # Errors
+/// Those of [`read`]; 65 if the files have different numbers of rows or a name in common.
+pub fn read_pair(features: &Path, labels: Option<&Path>) -> anyhow::Result<Raw> {
+    let table = read(&[features.to_path_buf()], &Options::default())?;
+    let Some(labels) = labels else { return Ok(table) };
+    table.beside(read(&[labels.to_path_buf()], &Options::default())?)
+}
+
+fn read_one(path: &Path, format: Format, options: &Options, stem: &str) -> anyhow::Result<Raw> {
+    let (file, place) = (fault::open(path)?, path.display().to_string());
+    let size = file.metadata().map_or(0, |found| found.len());
+    match format {
+        Format::Csv => {
+            let tabs = path.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".tsv");
+            let delimiter = options.delimiter.or(tabs.then_some(b'\t'));
+            text::read(file, &place, size, &Options { delimiter, header: options.header.clone() })
+        }
+        Format::Parquet => parquet::read(file, &place),
+        Format::Npy => npy::read(file, &place, size, stem),
+        Format::Svmlight => svmlight::read(&[path.to_path_buf()]),
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+impl Raw {
+    /// A table of one file. `lines` is absent where rows have none.
+    ///
+    /// # Errors
+    /// 65 if there are no rows or more than 2^32, or a name is empty or there twice.
+    pub fn new(place: &str, names: Vec<String>, columns: Vec<RawColumn>, lines: Option<Lines>) -> anyhow::Result<Raw> {
+        let rows = columns.first().map_or(0, RawColumn::len);
+        if rows == 0 {
+            return Err(Fault::data(place, "the file has no rows").hint("give a file with at least one row").into());
+        }
+        check_names(place, &names)?;
+        let origins = vec![Origin { place: place.to_owned(), first: 0, lines }];
+        let table = Raw { place: place.to_owned(), hashes: Vec::new(), names, columns, rows, sparse: false, origins };
+        table.check_rows()?;
+        Ok(table)
+    }
+
+    /// Position of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|n| n == name)
+    }
+
+    /// Where a row came from: `train.csv:1041`, or `train.npy: row 1040` (from 1) for formats without lines.
+    pub fn locate(&self, row: usize) -> String {
+        let at = self.origins.partition_point(|origin| origin.first <= row).saturating_sub(1);
+        let Some(origin) = self.origins.get(at) else { return self.place.clone() };
+        let within = row.saturating_sub(origin.first);
+        match &origin.lines {
+            Some(lines) => format!("{}:{}", origin.place, lines.of(within)),
+            None => format!("{}: row {}", origin.place, within + 1),
+        }
+    }
+
+    /// A cell as text: as it stood in the file, without blanks around it; a number in its shortest form; "" if it is blank.
+    pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
+        match self.columns.get(column) {
+            Some(RawColumn::Texts(texts)) => Cow::Borrowed(texts.get(row)),
+            Some(RawColumn::Numbers(numbers)) => Cow::Owned(numbers.get(row).map(|&x| shortest(x)).unwrap_or_default()),
+            None => Cow::Borrowed(""),
+        }
+    }
+
+    /// Puts the rows of another table below.
+    ///
+    /// # Errors
+    /// 65 if its columns are not the same.
+    pub fn append(&mut self, other: Raw) -> anyhow::Result<()> {
+        self.check_same(&other)?;
+        for (column, below) in self.columns.iter_mut().zip(other.columns) {
+            match (column, below) {
+                (RawColumn::Texts(texts), RawColumn::Texts(below)) => texts.append(&below),
+                (RawColumn::Numbers(numbers), RawColumn::Numbers(below)) => numbers.extend(below),
+                // `check_same` has seen to it that there is no other case.
+                _ => {}
+            }
+        }
+        let shifted = other.origins.into_iter().map(|origin| Origin { first: origin.first + self.rows, ..origin });
+        self.origins.extend(shifted);
+        self.hashes.extend(other.hashes);
+        self.place = format!("{}, {}", self.place, other.place);
+        self.rows += other.rows;
+        self.check_rows()
+    }
+
+    /// Puts the columns of another table to the right; rows keep the places that they have here.
+    ///
+    /// # Errors
+    /// 65 if it has another number of rows, or a name is in both.
+    pub fn beside(mut self, other: Raw) -> anyhow::Result<Raw> {
+        if other.rows != self.rows {
+            let found = format!("{} rows, {} has {}", other.rows, self.place, self.rows);
+            return Err(Fault::data(&other.place, found).hint("give two files of the same rows").into());
+        }
+        if let Some(name) = other.names.iter().find(|name| self.column(name).is_some()) {
+            let found = format!("column {} is in {} too", quoted(name), self.place);
+            return Err(Fault::data(&other.place, found).hint("columns are called after their file: rename one of the two").into());
+        }
+        self.place = format!("{}, {}", self.place, other.place);
+        self.hashes.extend(other.hashes);
+        self.names.extend(other.names);
+        self.columns.extend(other.columns);
+        Ok(self)
+    }
+
+    /// Says that the table came from several files: (file, first row, lines).
+    pub(super) fn with_origins(mut self, origins: Vec<(String, usize, Lines)>) -> Raw {
+        let places: Vec<&str> = origins.iter().map(|(place, ..)| place.as_str()).collect();
+        self.place = places.join(", ");
+        self.origins = origins.into_iter().map(|(place, first, lines)| Origin { place, first, lines: Some(lines) }).collect();
+        self
+    }
+
+    fn check_rows(&self) -> anyhow::Result<()> {
+        if u32::try_from(self.rows).is_err() {
+            return Err(Fault::data(&self.place, "more than 2^32 rows").hint("train on fewer rows").into());
+        }
+        Ok(())
+    }
+
+    /// The first difference between the columns of two tables.
+    fn check_same(&self, other: &Raw) -> anyhow::Result<()> {
+        let found = if let Some(i) = (0..self.names.len().min(other.names.len())).find(|&i| self.names[i] != other.names[i]) {
+            format!("column {} is {}, in {} it is {}", i + 1, quoted(&other.names[i]), self.place, quoted(&self.names[i]))
+        } else if self.names.len() != other.names.len() {
+            format!("{} columns, {} has {}", other.names.len(), self.place, self.names.len())
+        } else if let Some(i) = (0..self.columns.len()).find(|&i| self.columns[i].kind() != other.columns[i].kind()) {
+            let (name, kind, expected) = (quoted(&self.names[i]), other.columns[i].kind(), self.columns[i].kind());
+            format!("column {name} holds {kind}, in {} it holds {expected}", self.place)
+        } else {
+            return Ok(());
+        };
+        let hint = "files of one table need the same columns in the same order";
+        Err(Fault::data(&other.place, found).hint(hint).into())
+    }
+}
+
+/// Checks that no name is empty or there twice.
+fn check_names(place: &str, names: &[String]) -> anyhow::Result<()> {
+    let mut seen = HashSet::with_capacity(names.len());
+    if names.iter().any(String::is_empty) {
+        return Err(Fault::data(place, "a column has no name").hint("name it or remove it").into());
+    }
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(name) => {
+            Err(Fault::data(place, format!("column {} is there twice", quoted(name))).hint("rename or remove one of them").into())
+        }
+        None => Ok(()),
+    }
+}
+
+impl RawColumn {
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        match self {
+            RawColumn::Texts(texts) => texts.len(),
+            RawColumn::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// Whether there are no cells.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            RawColumn::Texts(_) => "text",
+            RawColumn::Numbers(_) => "numbers",
+        }
+    }
+}
+
+impl Texts {
+    /// Cells from their bytes and ends; `None` if the bytes are not UTF-8.
+    pub(super) fn from_parts(bytes: Vec<u8>, ends: Ends) -> Option<Texts> {
+        Some(Texts { text: String::from_utf8(bytes).ok()?, ends })
+    }
+
+    /// The cell of a row; "" if there is no such row.
+    pub fn get(&self, row: usize) -> &str {
+        let start = row.checked_sub(1).map_or(Some(0), |before| self.ends.get(before));
+        let range = start.zip(self.ends.get(row)).map(|(start, end)| start..end);
+        range.and_then(|range| self.text.get(range)).unwrap_or_default()
+    }
+
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are no cells.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a cell, blanks around it removed.
+    pub fn push(&mut self, cell: &str) {
+        self.text.push_str(cell.trim());
+        self.ends.push(self.text.len());
+    }
+
+    /// All cells in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|row| self.get(row))
+    }
+
+    fn append(&mut self, below: &Texts) {
+        let start = self.text.len();
+        self.text.push_str(&below.text);
+        for row in 0..below.len() {
+            self.ends.push(start + below.ends.get(row).unwrap_or_default());
+        }
+    }
+}
+
+impl Default for Ends {
+    fn default() -> Ends {
+        Ends::Short(Vec::new())
+    }
+}
+
+impl Ends {
+    /// Adds an end.
+    #[inline]
+    pub(super) fn push(&mut self, end: usize) {
+        match (&mut *self, u32::try_from(end)) {
+            (Ends::Short(ends), Ok(end)) => ends.push(end),
+            (Ends::Short(ends), Err(_)) => {
+                let mut long: Vec<u64> = ends.iter().map(|&end| u64::from(end)).collect();
+                long.push(end as u64);
+                *self = Ends::Long(long);
+            }
+            (Ends::Long(ends), _) => ends.push(end as u64),
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<usize> {
+        match self {
+            Ends::Short(ends) => ends.get(at).map(|&end| end as usize),
+            Ends::Long(ends) => ends.get(at).map(|&end| end as usize),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Ends::Short(ends) => ends.len(),
+            Ends::Long(ends) => ends.len(),
+        }
+    }
+}
+
+impl Lines {
+    /// Notes the line of the next row.
+    pub(super) fn push(&mut self, row: usize, line: u64) {
+        let expected = self.runs.last().map(|&(first, start)| start + (row - first) as u64);
+        if expected != Some(line) {
+            self.runs.push((row, line));
+        }
+    }
+
+    fn of(&self, row: usize) -> u64 {
+        let run = self.runs.partition_point(|&(first, _)| first <= row).checked_sub(1);
+        run.and_then(|at| self.runs.get(at)).map_or(0, |&(first, line)| line + (row - first) as u64)
+    }
+}
+
+/// A number in the fewest digits that give it back; "" for NaN.
+fn shortest(x: f64) -> String {
+    let size = x.abs();
+    if x.is_nan() {
+        String::new()
+    } else if size != 0.0 && !(1e-5..1e16).contains(&size) && x.is_finite() {
+        format!("{x:e}")
+    } else {
+        x.to_string()
+    }
+}
