@@ -874,3 +874,19 @@ fn the_fuzz_corpus_does_no_harm() {
         }
     }
 }
+
+/// Writes the corpus that fuzzing starts from: `cargo test --test readers -- --ignored`.
+#[test]
+#[ignore = "writes files"]
+fn write_the_fuzz_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let bad = [bad_texts(), bad_arrays(), bad_sparse(), bad_parquet()];
+    for ((name, _, seeds), bad) in targets().into_iter().zip(bad) {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        let seeds = seeds.into_iter().enumerate().map(|(i, bytes)| (format!("seed-{i}"), bytes)).filter(|(_, bytes)| bytes.len() < 10_000);
+        let bad = bad.into_iter().filter(|(_, bytes, ..)| bytes.len() < 600).step_by(3).map(|(file, bytes, ..)| (file.to_owned(), bytes));
+        for (file, bytes) in seeds.chain(bad) {
+            write(&folder.join(name), &file, bytes);
+        }
+    }
+}
