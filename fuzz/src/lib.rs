@@ -4,22 +4,23 @@
 pub mod fault;
 
 /// The part of the data room that needs nothing above it.
+#[path = "."]
 pub mod data {
-    #[path = "../../../src/data/bytes.rs"]
+    #[path = "../../src/data/bytes.rs"]
     pub mod bytes;
-    #[path = "../../../src/data/glob.rs"]
+    #[path = "../../src/data/glob.rs"]
     pub mod glob;
-    #[path = "../../../src/data/npy.rs"]
+    #[path = "../../src/data/npy.rs"]
     pub mod npy;
-    #[path = "../../../src/data/parquet/mod.rs"]
+    #[path = "../../src/data/parquet/mod.rs"]
     pub mod parquet;
-    #[path = "../../../src/data/raw.rs"]
+    #[path = "../../src/data/raw.rs"]
     pub mod raw;
-    #[path = "../../../src/data/stream.rs"]
+    #[path = "../../src/data/stream.rs"]
     pub mod stream;
-    #[path = "../../../src/data/svmlight.rs"]
+    #[path = "../../src/data/svmlight.rs"]
     pub mod svmlight;
-    #[path = "../../../src/data/text.rs"]
+    #[path = "../../src/data/text.rs"]
     pub mod text;
 }
 
