@@ -4,9 +4,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use tandem::config::{Data, Feature, Overlay, Scale, Source, Task, TaskKind};
+use tandem::config::{Data, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
 use tandem::data::load::{Given, load, load_with, parse_source};
-use tandem::data::{Dataset, Features, Input, Part, Parts, Schema, UNLABELLED, columns, digits, order, overlay, split};
+use tandem::data::summary::label_summary;
+use tandem::data::words::Hashing;
+use tandem::data::{Column, Dataset, Encoding, Features, Input, NO_CODE, Part, Parts, Schema, Target, UNLABELLED};
+use tandem::data::{columns, dates, digits, order, overlay, split};
 use tandem::fault::exit_of;
 
 fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -22,20 +25,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn data(train: Source) -> Data {
-    Data { train, valid: None, test: None, split: None, split_seed: 0, overlay: None, ignore: Vec::new(), features: Vec::new() }
+    Data::new(train)
+}
+
+fn table(path: PathBuf) -> Source {
+    Source::Table(vec![path])
 }
 
 fn task(name: &str, target: &str) -> Task {
-    Task {
-        name: name.into(),
-        kind: TaskKind::Multiclass,
-        target: target.into(),
-        groups: Vec::new(),
-        layers: Vec::new(),
-        activation: tandem::config::Activation::Relu,
-        dropout: 0.0,
-        weight: 1.0,
-    }
+    Task { targets: vec![target.into()], ..Task::multiclass(name) }
 }
 
 fn groups(groups: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
@@ -44,22 +42,31 @@ fn groups(groups: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
 
 fn csv_parts(text: &str, edit: impl FnOnce(&mut Data), tasks: &[Task]) -> Parts {
     let dir = tempfile::tempdir().unwrap();
-    let mut data = data(Source::Csv(write(dir.path(), "train.csv", text)));
+    let mut data = data(table(write(dir.path(), "train.csv", text)));
     edit(&mut data);
     load(&data, tasks).unwrap()
+}
+
+fn columns_of(parts: &Parts) -> &[Column] {
+    let Input::Columns { columns } = &parts.schema.input else { panic!("images") };
+    columns
+}
+
+fn names(parts: &Parts) -> Vec<&str> {
+    columns_of(parts).iter().map(|column| column.name.as_str()).collect()
 }
 
 fn floats(dataset: &Dataset) -> &[f32] {
     match &dataset.features {
         Features::F32(values) => values,
-        Features::U8 { .. } => panic!("expected f32 features"),
+        other => panic!("expected f32 features, found {other:?}"),
     }
 }
 
 fn bytes(dataset: &Dataset) -> &[u8] {
     match &dataset.features {
         Features::U8 { values, .. } => values,
-        Features::F32(_) => panic!("expected u8 features"),
+        other => panic!("expected u8 features, found {other:?}"),
     }
 }
 
@@ -83,7 +90,7 @@ fn idx(dims: &[u32], values: &[u8]) -> Vec<u8> {
 fn columns_are_scaled_as_worked_out_by_hand() {
     // 1 2 3 4 10: mean 4, population variance 10; range 9; median 3, quartiles 2 and 4.
     let text = "a,b,c,d,y\n1,1,1,1,p\n2,2,2,2,q\n3,3,3,3,p\n4,4,4,4,q\n10,10,10,10,p\n";
-    let scale = |column: &str, scale| Feature { column: column.into(), scale };
+    let scale = |column: &str, scale| Feature { scale: Some(scale), ..Feature::new(column) };
     let edit = |data: &mut Data| data.features = vec![scale("b", Scale::MinMax), scale("c", Scale::Robust), scale("d", Scale::None)];
     let parts = csv_parts(text, edit, &[task("y", "y")]);
     let s = 10f64.sqrt();
@@ -97,38 +104,47 @@ fn columns_are_scaled_as_worked_out_by_hand() {
 #[test]
 fn quartiles_lie_between_values() {
     // 1 2 3 4: quartiles 1.75 and 3.25, median 2.5.
-    let edit = |data: &mut Data| data.features = vec![Feature { column: "a".into(), scale: Scale::Robust }];
+    let edit = |data: &mut Data| data.features = vec![Feature { scale: Some(Scale::Robust), ..Feature::new("a") }];
     let parts = csv_parts("a,y\n4,p\n1,q\n3,p\n2,q\n", edit, &[task("y", "y")]);
     close(floats(&parts.train), &[1.0, -1.0, 1.0 / 3.0, -1.0 / 3.0]);
 }
 
 #[test]
-fn a_constant_column_is_zero_whatever_rounding_says() {
-    let text: String = (0..10).map(|i| format!("0.1,{i}\n")).collect();
-    for scale in [Scale::Standard, Scale::MinMax, Scale::Robust] {
-        let edit = |data: &mut Data| data.features = vec![Feature { column: "a".into(), scale }];
-        let parts = csv_parts(&format!("a,y\n{text}"), edit, &[task("y", "y")]);
-        assert_eq!(floats(&parts.train), [0.0; 10]);
-        let Input::Columns { columns } = &parts.schema.input else { panic!() };
-        assert_eq!((columns[0].offset, columns[0].factor), (0.1, 0.0));
-    }
+fn constant_and_blank_columns_are_dropped_with_a_notice() {
+    let text: String = (0..10).map(|i| format!("0.1,,x,2020-01-31,{i},{i}\n")).collect();
+    let parts = csv_parts(&format!("a,b,c,d,e,y\n{text}"), |_| (), &[task("y", "y")]);
+    assert_eq!(names(&parts), ["e"]);
+    let expected = [
+        "column \"a\" holds \"0.1\" in every row of the training part: it is dropped",
+        "column \"b\" is blank in every row of the training part: it is dropped",
+        "column \"c\" holds \"x\" in every row of the training part: it is dropped",
+        "column \"d\" holds one date in every row of the training part: it is dropped",
+    ];
+    assert_eq!(parts.notices, expected);
 }
 
 #[test]
-fn a_constant_column_stays_zero_in_later_files() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut data = data(Source::Csv(write(dir.path(), "train.csv", "a,b,y\n1e308,5,p\n1e308,5,q\n")));
-    data.valid = Some(Source::Csv(write(dir.path(), "valid.csv", "a,b,y\n-1e308,7,p\n")));
-    let valid = load(&data, &[task("y", "y")]).unwrap().valid.unwrap();
-    assert_eq!(floats(&valid), [0.0, 0.0]);
+fn a_column_of_one_number_and_blanks_says_where_it_is_blank() {
+    let text: String = (0..10).map(|i| format!("{},{i}\n", if i % 2 == 0 { "0.1" } else { "" })).collect();
+    for scale in [Scale::Standard, Scale::MinMax, Scale::Robust] {
+        let edit = |data: &mut Data| data.features = vec![Feature { scale: Some(scale), ..Feature::new("a") }];
+        let parts = csv_parts(&format!("a,y\n{text}"), edit, &[task("y", "y")]);
+        // Rounding must not give the 0.1 a spread.
+        assert_eq!(floats(&parts.train), [0.0, 0.0, 0.0, 1.0].repeat(5));
+        assert_eq!(columns_of(&parts)[0].encoding, Encoding::Numeric { scale, offset: 0.1, factor: 0.0, indicator: true });
+        let dir = tempfile::tempdir().unwrap();
+        let path = write(dir.path(), "new.csv", "a\n-1e308\n");
+        let later = load_with(&parts.schema, path.to_str().unwrap(), false).unwrap().0;
+        assert_eq!(floats(&later), [0.0, 0.0], "what was constant stays zero in later files");
+    }
 }
 
 #[test]
 fn scaling_and_classes_come_from_the_training_part_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let mut data = data(Source::Csv(write(dir.path(), "train.csv", "a,y\n0,no\n2,yes\n")));
-    data.valid = Some(Source::Csv(write(dir.path(), "valid.csv", "y,extra,a\nyes,x,100\n")));
-    data.test = Some(Source::Csv(write(dir.path(), "test.csv.gz", gzip(b"a,y\n-1,no\n"))));
+    let mut data = data(table(write(dir.path(), "train.csv", "a,y\n0,no\n2,yes\n")));
+    data.valid = Some(table(write(dir.path(), "valid.csv", "y,extra,a\nyes,x,100\n")));
+    data.test = Some(table(write(dir.path(), "test.csv.gz", gzip(b"a,y\n-1,no\n"))));
     let parts = load(&data, &[task("t", "y")]).unwrap();
     let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
     close(floats(&valid), &[99.0]);
@@ -163,8 +179,7 @@ fn groups_keep_the_order_of_the_configuration() {
 fn ignored_columns_and_targets_are_no_features() {
     let edit = |data: &mut Data| data.ignore = vec!["id".into()];
     let parts = csv_parts("id,a,y,z\nx1,0,0,1\nx2,1,1,0\n", edit, &[task("y", "y"), task("z", "z")]);
-    let Input::Columns { columns } = &parts.schema.input else { panic!() };
-    assert_eq!(columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(names(&parts), ["a"]);
     assert_eq!(parts.schema.input.width(), 1);
 }
 
@@ -206,7 +221,8 @@ fn a_stored_schema_is_applied_and_never_fitted_again() {
     assert_eq!(name, path.to_str().unwrap());
     let table = dataset.table.unwrap();
     assert_eq!(table.header, ["name", "b", "y", "a"]);
-    assert_eq!(table.records[0].iter().collect::<Vec<_>>(), ["x", "4", " yes", "1"]);
+    assert_eq!(table.record(0).collect::<Vec<_>>(), ["x", "4", "yes", "1"]);
+    assert_eq!(table.record(1).collect::<Vec<_>>(), ["y", "2", "no", "3"]);
 }
 
 #[test]
@@ -219,6 +235,423 @@ fn predict_needs_no_labels_and_does_not_look_at_them() {
         assert!(dataset.labels.is_empty() && dataset.table.is_some());
         close(floats(&dataset), &[0.0]);
     }
+}
+
+// ---- columns of other types ----
+
+/// The word of a code and, with no codes, the bits of a number, row by row.
+fn cells(dataset: &Dataset) -> (&[u32], usize) {
+    match &dataset.features {
+        Features::Cells { words, slots } => (words, *slots),
+        other => panic!("expected cells, found {other:?}"),
+    }
+}
+
+fn of_type(column: &str, kind: FeatureKind) -> Feature {
+    Feature { kind: Some(kind), ..Feature::new(column) }
+}
+
+/// Reads a file as the schema of `parts` says, without labels.
+fn later(parts: &Parts, text: &str) -> Dataset {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), "later.csv", text);
+    load_with(&parts.schema, path.to_str().unwrap(), false).unwrap().0
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| text.to_string()).collect()
+}
+
+#[test]
+fn types_are_guessed_from_the_training_rows() {
+    let mut text = String::from("n,i,d,b,c,w,x,y\n");
+    for i in 0..400 {
+        let words = format!("the {i}th report of {} words and {} more", i % 37, i % 41);
+        let day = format!("20{:02}-{:02}-{:02}", i % 90, 1 + i % 12, 1 + i % 28);
+        text += &format!("{}.5,{},{day},{},{},{words},name{},{}\n", i, i % 3, ["no", "yes"][i % 2], i % 17 * 1000 + 7, i / 2, i % 2);
+    }
+    text = text.replace("7,the", "7u,the");
+    let kinds = |parts: &Parts| {
+        let kind = |column: &Column| serde_json::to_value(&column.encoding).unwrap()["type"].as_str().unwrap().to_owned();
+        columns_of(parts).iter().map(|column| format!("{}: {}", column.name, kind(column))).collect::<Vec<_>>().join(", ")
+    };
+    let parts = csv_parts(&text, |_| (), &[task("y", "y")]);
+    assert_eq!(kinds(&parts), "n: numeric, i: numeric, d: date, b: binary, c: category, w: text, x: category");
+    let edit = |data: &mut Data| {
+        let (i, b) = (of_type("i", FeatureKind::Category), of_type("b", FeatureKind::Category));
+        data.features = vec![i, b, of_type("x", FeatureKind::Text), of_type("d", FeatureKind::Ignore), of_type("w", FeatureKind::Text)];
+    };
+    let parts = csv_parts(&text, edit, &[task("y", "y")]);
+    assert_eq!(kinds(&parts), "n: numeric, i: category, b: category, c: category, w: text, x: text");
+}
+
+#[test]
+fn the_training_rows_alone_decide_on_types() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut data = data(table(write(dir.path(), "train.csv", "a,b,y\n1,u,p\n2,v,q\n3,w,q\n4,u,p\n5,v,p\n")));
+    data.valid = Some(table(write(dir.path(), "valid.csv", "a,b,y\n3,7,p\n")));
+    let parts = load(&data, &[task("y", "y")]).unwrap();
+    let Encoding::Category { values, .. } = &columns_of(&parts)[1].encoding else { panic!() };
+    assert_eq!(values, &["u", "v"]);
+    assert_eq!(cells(&parts.valid.unwrap()).0, [0f32.to_bits(), 2]);
+}
+
+#[test]
+fn blanks_are_the_mean_with_an_indicator() {
+    let parts = csv_parts("a,b,y\n1,1,p\n,2,q\n3,3,p\n", |_| (), &[task("y", "y")]);
+    let s = (2f64 / 3.0).sqrt();
+    close(floats(&parts.train), &[-1.0, 0.0, -1.0 / s, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0 / s]);
+    assert_eq!(parts.schema.input.width(), 3);
+    // Column b had no blanks, so it has no indicator; a later blank is its mean.
+    close(floats(&later(&parts, "b,a\n,\n2,2\n")), &[0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn what_means_blank_is_said_for_all_columns_or_for_one() {
+    let text = "a,b,c,y\n1,NA,u,p\n-9,2,NA,q\n3,3,u,p\n4,4,v,NA\n,5,w,q\n6,6,v,p\n";
+    let edit = |data: &mut Data| {
+        data.missing = texts(&["", "NA"]);
+        data.features = vec![
+            Feature { missing: Some(texts(&["-9.0", "-9", ""])), ..Feature::new("a") },
+            Feature { missing: Some(texts(&[""])), ..Feature::new("c") },
+        ];
+    };
+    let parts = csv_parts(text, edit, &[task("y", "y")]);
+    let [a, b, c] = columns_of(&parts) else { panic!() };
+    assert!(matches!(a.encoding, Encoding::Numeric { offset: 3.5, indicator: true, .. }), "{a:?}");
+    assert!(matches!(b.encoding, Encoding::Numeric { offset: 4.0, indicator: true, .. }), "{b:?}");
+    // In this column NA is a value.
+    assert_eq!(c.encoding, Encoding::Category { values: texts(&["u", "v"]), blank: false });
+    assert_eq!(parts.train.labels, [[0, 1, 0, UNLABELLED, 1, 0]]);
+    assert_eq!((&a.missing[1], &parts.schema.targets[0].missing), (&"-9".to_owned(), &texts(&["", "NA"])));
+}
+
+#[test]
+fn categories_are_codes_with_places_for_the_rare_the_unseen_and_the_blank() {
+    let text = "c,a,y\nred,1,p\nblue,2,q\nred,3,p\nblue,4,p\ngreen,5,q\n,6,q\n red ,7,p\n";
+    let parts = csv_parts(text, |_| (), &[task("y", "y")]);
+    assert_eq!(columns_of(&parts)[0].encoding, Encoding::Category { values: texts(&["blue", "red"]), blank: true });
+    let codes = |dataset: &Dataset| cells(dataset).0.chunks(2).map(|row| row[0]).collect::<Vec<_>>();
+    // blue, red, other, blank
+    assert_eq!(codes(&parts.train), [1, 0, 1, 0, 2, 3, 1]);
+    assert_eq!(codes(&later(&parts, "a,c\n1,green\n1,violet\n1,\n1,blue\n")), [2, 2, 3, 0]);
+    let spread = parts.schema.input.spread();
+    assert_eq!((spread[0].slot, spread[0].slots, spread[0].input, spread[0].width, spread[0].codes), (0, 1, 0, 4, true));
+    assert_eq!((spread[1].slot, spread[1].slots, spread[1].input, spread[1].width, spread[1].codes), (1, 1, 4, 1, false));
+    assert_eq!((parts.schema.input.width(), parts.train.width()), (5, 2));
+    // Without blanks in training, a later blank is one of the others.
+    let parts = csv_parts(&text.replace("\n,6", "\nred,6"), |_| (), &[task("y", "y")]);
+    assert_eq!(codes(&later(&parts, "a,c\n1,\n")), [2]);
+}
+
+#[test]
+fn the_rarest_categories_share_an_input() {
+    let text: String = "aaaaabbbbcccdde".chars().enumerate().map(|(i, c)| format!("{c},{i},{}\n", i % 2)).collect();
+    let values = |min_count, max_values| {
+        let feature = Feature { kind: Some(FeatureKind::Category), min_count, max_values, ..Feature::new("c") };
+        let parts = csv_parts(&format!("c,a,y\n{text}"), |data: &mut Data| data.features = vec![feature], &[task("y", "y")]);
+        let Encoding::Category { values, .. } = &columns_of(&parts)[0].encoding else { panic!() };
+        values.concat()
+    };
+    assert_eq!(values(None, None), "abcd");
+    assert_eq!((values(Some(1), None), values(Some(4), None)), ("abcde".into(), "ab".into()));
+    assert_eq!((values(None, Some(3)), values(Some(5), Some(3))), ("abc".into(), "a".into()));
+}
+
+#[test]
+fn a_column_that_names_rows_is_dropped() {
+    let rows: String = (0..50).map(|i| format!("row{i},{i},{}\n", i % 2)).collect();
+    let parts = csv_parts(&format!("id,a,y\n{rows}"), |_| (), &[task("y", "y")]);
+    assert_eq!(names(&parts), ["a"]);
+    assert!(parts.notices[0].starts_with("column \"id\" has 50 values and none in 2 rows") && parts.notices[0].contains("names rows"));
+    assert_eq!(parts.notices.len(), 1);
+}
+
+#[test]
+fn two_values_are_one_number() {
+    let parts = csv_parts("b,a,y\nyes,1,p\nno,2,q\nyes,3,p\n,4,q\nyes,5,q\n", |_| (), &[task("y", "y")]);
+    let expected = Encoding::Binary { values: ["no".into(), "yes".into()], mean: 0.75, indicator: true };
+    assert_eq!(columns_of(&parts)[0].encoding, expected);
+    let pairs = |dataset: &Dataset| floats(dataset).chunks(3).map(|row| (row[0], row[1])).collect::<Vec<_>>();
+    assert_eq!(pairs(&parts.train), [(1.0, 0.0), (0.0, 0.0), (1.0, 0.0), (0.75, 1.0), (1.0, 0.0)]);
+    assert_eq!(pairs(&later(&parts, "a,b\n1,maybe\n1,no\n")), [(0.75, 1.0), (0.0, 0.0)]);
+    let parts = csv_parts("b,y\nyes,p\nno,q\nno,q\nno,p\n", |_| (), &[task("y", "y")]);
+    assert_eq!(floats(&parts.train), [1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(floats(&later(&parts, "b\nmaybe\n")), [0.25]);
+}
+
+#[test]
+fn dates_are_read_as_iso_writes_them() {
+    let read = |text: &str| dates::Date::read(text);
+    let date = read("2000-02-29").unwrap();
+    assert_eq!((date.days, date.month, date.day, date.seconds, date.weekday()), (11_016, 2, 29, None, 1));
+    assert_eq!((read("1970-01-01").unwrap().days, read("1969-12-31").unwrap().days), (0, -1));
+    assert_eq!((read("0001-01-01").unwrap().days, read("9999-12-31").unwrap().days), (-719_162, 2_932_896));
+    assert_eq!(read("2024-05-05").unwrap().weekday(), 6, "a Sunday");
+    for text in ["2020-01-31T12:30:15.5", "2020-01-31 12:30:15.5", "2020-01-31T12:30:15.500Z", "2020-01-31t12:30:15.5z"] {
+        assert_eq!(read(text).unwrap().seconds, Some(45_015.5), "{text}");
+    }
+    assert_eq!(read("2020-01-31T12:30").unwrap().seconds, Some(45_000.0));
+    for text in
+        ["", "2020", "2020-01", "2020-1-31", "2020-01-31T", "2020-01-31T1", "2020-01-31T12:30:", "2020-01-31T12:30:15.", "2020-01-31Z"]
+    {
+        assert_eq!(read(text), None, "{text}");
+    }
+    for text in ["é020-01-31", "2020-01-3é", "2020-01-31T12:30:15.1234567890", "2020-04-31", "+020-01-31"] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}
+
+#[test]
+fn dates_become_years_and_points_on_circles() {
+    let parts = csv_parts("d,y\n2020-01-01,p\n2020-07-16T18:00:00,q\n,q\n", |_| (), &[task("y", "y")]);
+    let Encoding::Date { offset, factor, time: true, indicator: true } = columns_of(&parts)[0].encoding else { panic!() };
+    assert_eq!((parts.schema.input.width(), parts.train.width()), (9, 9));
+    let rows: Vec<&[f32]> = floats(&parts.train).chunks(9).collect();
+    // 50 years and 18,262 days; half a year and 18 hours later. The mean of two lies one deviation from each.
+    let years = [18_262.0 / 365.2425, (18_262.0 + 197.75) / 365.2425];
+    assert!((offset - (years[0] + years[1]) / 2.0).abs() < 1e-9 && (1.0 / factor - (years[1] - years[0]) / 2.0).abs() < 1e-9);
+    // January, the first, a Wednesday, midnight.
+    let (sin, cos) = (2.0 * std::f64::consts::TAU / 7.0).sin_cos();
+    close(rows[0], &[-1.0, 0.0, 1.0, -1.0, sin, cos, 0.0, 1.0, 0.0]);
+    // July, the sixteenth, a Thursday, three quarters of a day.
+    let (sin, cos) = (3.0 * std::f64::consts::TAU / 7.0).sin_cos();
+    close(rows[1], &[1.0, 0.0, -1.0, 0.0, sin, cos, -1.0, 0.0, 0.0]);
+    close(rows[2], &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    let parts = csv_parts("d,y\n2020-01-01,p\n2020-07-16,q\n", |_| (), &[task("y", "y")]);
+    assert_eq!(parts.schema.input.width(), 6, "no times, no blanks");
+}
+
+#[test]
+fn texts_become_buckets_of_words() {
+    let hashed = |text: &str, ngrams| {
+        let mut found = Vec::new();
+        Hashing { buckets: 1000, ngrams }.buckets(text, |bucket| {
+            found.push(bucket);
+            true
+        });
+        found
+    };
+    assert_eq!(hashed("The cat's  hat; the CAT", 0).len(), 6);
+    let words = hashed("the cat s hat the cat", 0);
+    assert_eq!(hashed("The cat's  hat; the CAT", 0), words);
+    assert_eq!((words[0], words[1]), (words[4], words[5]));
+    assert!(words[0] != words[1] && words[1] != words[3] && words.iter().all(|&bucket| bucket < 1000));
+    // <äb> has the pairs <ä, äb, b>; <c> has <c and c>; each after its word.
+    assert_eq!((hashed("Äb c", 2).len(), hashed("Äb c", 5).len(), hashed("Äb c", 4).len()), (7, 2, 3));
+    assert_eq!(hashed("äb", 0)[..1], hashed("Äb", 2)[..1]);
+    assert!(hashed(" ,; ", 3).is_empty());
+    // A model on the disk depends on these numbers.
+    assert_eq!(hashed("hello world", 0), PINNED);
+}
+
+/// Worked out in Python.
+const PINNED: [u32; 2] = [283, 499];
+
+#[test]
+fn a_row_of_text_is_its_words_in_slots() {
+    let text = "w,y\none two three four,p\none,q\n,p\n!,p\na b c d e f g,q\n";
+    let feature = Feature { kind: Some(FeatureKind::Text), buckets: Some(50), slots: Some(5), ..Feature::new("w") };
+    let parts = csv_parts(text, |data: &mut Data| data.features = vec![feature], &[task("y", "y")]);
+    // Rows with words have 4, 1 and 5 of them: 10 in 3.
+    let scale = (0.3f64).sqrt() as f32;
+    assert_eq!(columns_of(&parts)[0].encoding, Encoding::Text { buckets: 50, slots: 5, ngrams: 0, scale });
+    let (words, slots) = cells(&parts.train);
+    let rows: Vec<&[u32]> = words.chunks(slots).collect();
+    assert_eq!((slots, parts.schema.input.width()), (5, 50));
+    assert!(rows[0][..4].iter().all(|&code| code < 50) && rows[0][4] == NO_CODE);
+    assert_eq!((rows[1][0], &rows[1][1..], rows[2], rows[3]), (rows[0][0], &[NO_CODE; 4][..], &[NO_CODE; 5][..], &[NO_CODE; 5][..]));
+    assert!(rows[4].iter().all(|&code| code < 50), "the first five of seven");
+    let spread = parts.schema.input.spread();
+    assert_eq!((spread.len(), spread[0].slots, spread[0].width, spread[0].codes, spread[0].scale), (1, 5, 50, true, scale));
+    assert_eq!(cells(&later(&parts, "w\nONE\n")).0[0], rows[1][0]);
+}
+
+#[test]
+fn spreads_cover_all_slots_and_inputs_in_order() {
+    let mut text = String::from("n,c,d,w,b,y\n");
+    for i in 0..60 {
+        let blank = i % 10 == 0;
+        let number = if blank { String::new() } else { i.to_string() };
+        text += &format!("{number},v{},2020-01-{:02},some words and number {i} here,{},{}\n", i % 5, 1 + i % 28, ["l", "r"][i % 2], i % 3);
+    }
+    let parts = csv_parts(&text, |_| (), &[task("y", "y")]);
+    let (mut slot, mut input) = (0, 0);
+    for (spread, column) in parts.schema.input.spread().iter().zip(columns_of(&parts)) {
+        assert_eq!((spread.slot, spread.input), (slot, input));
+        assert_eq!((spread.slots, spread.width, spread.codes), (column.slots(), column.width(), column.has_codes()));
+        assert!(spread.codes || spread.slots == spread.width);
+        (slot, input) = (slot + spread.slots, input + spread.width);
+    }
+    // Number and indicator, 5 values and the others, 6 of a date, 1024 buckets, one of two values.
+    assert_eq!((slot, input), (2 + 1 + 6 + 32 + 1, 2 + 6 + 6 + 1024 + 1));
+    assert_eq!((cells(&parts.train).1, parts.schema.input.width()), (slot, input));
+    let text = serde_json::to_string(&parts.schema).unwrap();
+    assert_eq!(serde_json::from_str::<Schema>(&text).unwrap(), parts.schema);
+    parts.schema.check("schema").unwrap();
+    Parts::new(parts.schema.clone(), (*parts.train).clone(), None, None).unwrap();
+}
+
+#[test]
+fn features_that_give_a_label_away_are_pointed_out() {
+    let mut text = String::from("copy,coarse,linear,honest,code,y,z\n");
+    for i in 0..200u32 {
+        let (y, z) = (i * 7 % 4, i * i % 97);
+        let honest = if i % 3 == 0 { 0 } else { y };
+        text += &format!("k{y},{},{},h{honest},{},c{y},{z}\n", ["low", "high"][(y / 2) as usize], f64::from(z) * -2.5 + 1.0, y * 10);
+    }
+    let z = Task { kind: TaskKind::Regression, ..task("z", "z") };
+    let parts = csv_parts(&text, |_| (), &[task("y", "y"), z]);
+    let found: Vec<String> = parts.notices.iter().map(|notice| notice.split(':').next().unwrap().to_owned()).collect();
+    let expected = [
+        "column \"copy\" nearly determines task \"y\"",
+        "column \"code\" nearly determines task \"y\"",
+        "column \"linear\" nearly determines task \"z\"",
+    ];
+    assert_eq!(found, expected);
+}
+
+// ---- labels of other types ----
+
+fn of_kind(kind: TaskKind, targets: &[&str]) -> Task {
+    Task { kind, targets: texts(targets), ..Task::multiclass("t") }
+}
+
+fn target_of(text: &str, task: Task) -> (Target, Vec<Vec<u32>>) {
+    let parts = csv_parts(text, |_| (), &[task]);
+    (parts.schema.targets[0].clone(), parts.train.labels.clone())
+}
+
+#[test]
+fn blank_labels_are_unlabelled_and_counted() {
+    let (target, labels) = target_of("a,y\n1,q\n2,\n3,p\n4,q\n", of_kind(TaskKind::Multiclass, &["y"]));
+    assert_eq!((labels, target.classes, target.counts), (vec![vec![1, UNLABELLED, 0, 1]], texts(&["p", "q"]), vec![vec![1, 2]]));
+    let own = Task { missing: Some(texts(&["?"])), ..of_kind(TaskKind::Multiclass, &["y"]) };
+    let (target, labels) = target_of("a,y\n1,q\n2,?\n3,\"\"\n4,q\n", own);
+    assert_eq!((labels, target.classes), (vec![vec![1, UNLABELLED, 0, 1]], texts(&["", "q"])));
+    assert_eq!((target.counts, target.missing), (vec![vec![1, 2]], texts(&["?"])));
+    let grouped = Task { groups: groups(&[("a", &["p"]), ("b", &["q", "r"])]), ..of_kind(TaskKind::Multiclass, &["y"]) };
+    let (target, labels) = target_of("a,y\n1,q\n2,\n3,p\n4,r\n", grouped);
+    assert_eq!((labels, target.counts), (vec![vec![1, UNLABELLED, 0, 1]], vec![vec![1, 2]]));
+}
+
+#[test]
+fn the_positive_class_is_found() {
+    let classes = |first: &str, second: &str, positive: Option<&str>| {
+        let task = Task { positive: positive.map(str::to_owned), ..of_kind(TaskKind::Binary, &["y"]) };
+        let (target, labels) = target_of(&format!("a,y\n1,{first}\n2,\n3,{second}\n4,{first}\n"), task);
+        let code = target.classes.iter().position(|class| class == first).unwrap() as u32;
+        assert_eq!(labels, [[code, UNLABELLED, 1 - code, code]]);
+        assert_eq!(target.counts[0][code as usize], 2);
+        target.classes.join(" ")
+    };
+    assert_eq!(
+        (classes("1", "0", None), classes("2", "10", None), classes("-1", "-2", None)),
+        ("0 1".into(), "2 10".into(), "-2 -1".into())
+    );
+    assert_eq!((classes("True", "False", None), classes("yes", "zero", None)), ("False True".into(), "zero yes".into()));
+    assert_eq!((classes("N", "Y", None), classes("+", "-", None)), ("N Y".into(), "- +".into()));
+    assert_eq!((classes("positive", "unknown", None), classes("cat", "dog", None)), ("unknown positive".into(), "cat dog".into()));
+    assert_eq!((classes("yes", "no", Some("no")), classes("1", "0", Some("0"))), ("yes no".into(), "1 0".into()));
+}
+
+#[test]
+fn several_columns_of_yes_and_no_are_one_task() {
+    let task = of_kind(TaskKind::Multilabel, &["u", "v"]);
+    let (target, labels) = target_of("a,u,v\n1,0,yes\n2,1,NO\n3,True,\n4,,false\n", task);
+    assert_eq!(labels, [[0, 1, 1, UNLABELLED], [1, 0, UNLABELLED, 0]]);
+    assert_eq!((target.columns, target.counts, target.classes), (texts(&["u", "v"]), vec![vec![1, 2], vec![2, 1]], vec![]));
+}
+
+#[test]
+fn regression_labels_are_scaled_by_the_training_part() {
+    let text = "a,u,v\n1,1,5\n2,2,5\n3,,5\n4,3,\n5,4,5\n6,10,5\n";
+    let scaled = |scale| target_of(text, Task { scale, ..of_kind(TaskKind::Regression, &["u", "v"]) });
+    let s = 10f64.sqrt();
+    for (scale, offset, factor) in
+        [(Scale::Standard, 4.0, 1.0 / s), (Scale::None, 0.0, 1.0), (Scale::MinMax, 1.0, 1.0 / 9.0), (Scale::Robust, 3.0, 0.5)]
+    {
+        let (target, labels) = scaled(scale);
+        assert!((target.scales[0].offset - offset).abs() < 1e-12 && (target.scales[0].factor - factor).abs() < 1e-12);
+        assert_eq!(labels[0][2], UNLABELLED);
+        let found: Vec<f32> = labels[0].iter().filter(|&&word| word != UNLABELLED).map(|&word| f32::from_bits(word)).collect();
+        close(&found, &[1.0, 2.0, 3.0, 4.0, 10.0].map(|y| (y - offset) * factor));
+        // A constant label keeps its unit.
+        assert_eq!(target.scales[1].factor, 1.0);
+        assert_eq!(f32::from_bits(labels[1][0]), if scale == Scale::None { 5.0 } else { 0.0 });
+        assert_eq!((labels[1][3], target.counts, target.classes), (UNLABELLED, vec![vec![5], vec![5]], vec![]));
+    }
+}
+
+#[test]
+fn regression_labels_of_other_parts_take_the_scaling_of_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut data = data(table(write(dir.path(), "train.csv", "a,y\n0,0\n2,2\n")));
+    data.valid = Some(table(write(dir.path(), "valid.csv", "a,y\n1,5\n1,\n")));
+    let parts = load(&data, &[Task { kind: TaskKind::Regression, ..task("y", "y") }]).unwrap();
+    assert_eq!(parts.valid.as_ref().unwrap().labels, [[4f32.to_bits(), UNLABELLED]]);
+    let summary: Vec<_> = label_summary(&parts).into_iter().map(|l| (l.task, l.column, l.part, l.labelled, l.rows)).collect();
+    let y = || ("y".to_owned(), "y".to_owned());
+    assert_eq!(summary, [(y().0, y().1, Part::Train, 2, 2), (y().0, y().1, Part::Valid, 1, 2)]);
+    let path = dir.path().join("valid.csv");
+    let (again, _) = load_with(&parts.schema, path.to_str().unwrap(), true).unwrap();
+    assert_eq!((&again.labels, &again.features), (&parts.valid.as_ref().unwrap().labels, &parts.valid.as_ref().unwrap().features));
+}
+
+#[test]
+fn counts_are_whole_numbers() {
+    let (target, labels) = target_of("a,y\n1,0\n2,3\n3,\n4,2.0\n5,16777216\n", of_kind(TaskKind::Count, &["y"]));
+    let bits = |x: f32| x.to_bits();
+    assert_eq!(labels, [[bits(0.0), bits(3.0), UNLABELLED, bits(2.0), bits(16_777_216.0)]]);
+    assert_eq!((target.counts, target.scales, target.classes), (vec![vec![4]], vec![], vec![]));
+}
+
+#[test]
+fn several_tasks_have_their_label_columns_one_after_the_other() {
+    let tasks = [Task { name: "r".into(), ..of_kind(TaskKind::Regression, &["v", "u"]) }, task("y", "y")];
+    let parts = csv_parts("a,u,y,v\n1,0,p,10\n2,1,q,20\n", |_| (), &tasks);
+    assert_eq!(names(&parts), ["a"]);
+    let bits = |x: f32| x.to_bits();
+    assert_eq!(parts.train.labels, [vec![bits(-1.0), bits(1.0)], vec![bits(-1.0), bits(1.0)], vec![0, 1]]);
+    assert_eq!((parts.schema.targets[0].cells(), parts.schema.targets[1].cells()), (2, 1));
+    let summary: Vec<_> = label_summary(&parts).into_iter().map(|l| (l.task, l.column)).collect();
+    assert_eq!(summary, [("r", "v"), ("r", "u"), ("y", "y")].map(|(t, c)| (t.to_owned(), c.to_owned())));
+}
+
+#[test]
+fn rows_have_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut data = data(table(write(dir.path(), "train.csv", "a,w,y\n0,0,p\n2,2.5,q\n")));
+    data.valid = Some(table(write(dir.path(), "valid.csv", "w,a,y\n7,5,p\n")));
+    data.row_weight = Some("w".into());
+    let parts = load(&data, &[task("y", "y")]).unwrap();
+    assert_eq!(names(&parts), ["a"]);
+    assert_eq!((&parts.train.weights, &parts.valid.as_ref().unwrap().weights), (&Some(vec![0.0, 2.5]), &Some(vec![7.0])));
+    let path = dir.path().join("valid.csv");
+    let labelled = |labelled| load_with(&parts.schema, path.to_str().unwrap(), labelled).unwrap().0.weights;
+    assert_eq!((labelled(true), labelled(false)), (Some(vec![7.0]), None), "weights matter to losses alone");
+}
+
+#[test]
+fn a_file_without_a_header_is_read_again_without_one() {
+    let edit = |data: &mut Data| (data.header, data.delimiter) = (false, Some('|'));
+    let parts = csv_parts("0|p|1\n2|q|2\n4|q|0\n", edit, &[task("t", "1")]);
+    assert_eq!(names(&parts), ["0", "2"]);
+    let schema: Schema = serde_json::from_str(&serde_json::to_string(&parts.schema).unwrap()).unwrap();
+    assert_eq!(schema, parts.schema);
+    assert_eq!(later(&parts, "2|p|1\n").row(0), [0.0, 0.0]);
+}
+
+#[test]
+fn several_files_and_patterns_are_one_table() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "part-2.csv", "a,y\n3,p\n");
+    write(dir.path(), "part-1.csv", "a,y\n1,p\n2,q\n");
+    let more = write(dir.path(), "more.csv", "a,y\n4,q\n");
+    let features = vec![Feature { scale: Some(Scale::None), ..Feature::new("a") }];
+    let parts = load(&Data { features, ..data(Source::Table(vec![dir.path().join("part-?.csv"), more])) }, &[task("y", "y")]).unwrap();
+    assert_eq!(floats(&parts.train), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!((parts.train.labels.clone(), parts.hashes.len()), (vec![vec![0, 1, 0, 1]], 3));
 }
 
 // ---- split and order ----
@@ -253,8 +686,8 @@ fn a_part_with_a_file_of_its_own_gets_no_share() {
     assert_eq!(split::shares_without([0.8, 0.1, 0.1], true, false), [0.8, 0.0, 0.1]);
     let dir = tempfile::tempdir().unwrap();
     let rows: String = (0..90).map(|i| format!("{i},{}\n", i % 2)).collect();
-    let mut data = data(Source::Csv(write(dir.path(), "train.csv", format!("a,y\n{rows}"))));
-    data.valid = Some(Source::Csv(write(dir.path(), "valid.csv", "a,y\n1,1\n")));
+    let mut data = data(table(write(dir.path(), "train.csv", format!("a,y\n{rows}"))));
+    data.valid = Some(table(write(dir.path(), "valid.csv", "a,y\n1,1\n")));
     data.split = Some([0.5, 0.4, 0.5]);
     let parts = load(&data, &[task("y", "y")]).unwrap();
     let (train, test) = (parts.train.rows, parts.test.unwrap().rows);
@@ -278,6 +711,75 @@ fn a_split_file_is_scaled_by_its_training_rows() {
     let found = parts.valid.unwrap();
     close(floats(&found), &expected);
     assert_eq!(found.labels[0], valid.iter().map(|row| row % 2).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_column_says_which_part_a_row_is_in() {
+    let text = "a,s,y\n1,test,p\n2,train,p\n3,valid,q\n4,train,q\n5,valid,p\n";
+    let parts = csv_parts(text, |data| data.split_column = Some("s".into()), &[task("y", "y")]);
+    assert_eq!(names(&parts), ["a"]);
+    let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
+    assert_eq!((parts.train.rows, valid.rows, test.rows), (2, 2, 1));
+    // 2 and 4: mean 3, deviation 1.
+    assert_eq!((floats(&parts.train), floats(&valid), floats(&test)), (&[-1.0, 1.0][..], &[0.0, 2.0][..], &[-2.0][..]));
+    let parts = csv_parts("a,s,y\n2,train,p\n4,train,q\n", |data| data.split_column = Some("s".into()), &[task("y", "y")]);
+    assert!(parts.valid.is_none() && parts.notices[0].starts_with("no row says valid"), "{:?}", parts.notices);
+}
+
+#[test]
+fn rows_of_a_group_stay_together() {
+    let rows: String = (0..600).map(|i| format!("{i},g{},{}\n", i * 7 % 100, i % 2)).collect();
+    let text = format!("a,g,y\n{rows}");
+    let edit = |seed| move |data: &mut Data| (data.group, data.split, data.split_seed) = (Some("g".into()), Some([0.6, 0.2, 0.2]), seed);
+    let parts = csv_parts(&text, edit(0), &[task("y", "y")]);
+    assert_eq!(names(&parts), ["a"]);
+    let Encoding::Numeric { offset, factor, .. } = columns_of(&parts)[0].encoding else { panic!() };
+    let rows = |dataset: &Dataset| floats(dataset).iter().map(|x| (f64::from(*x) / factor + offset).round() as usize).collect::<Vec<_>>();
+    let of = [rows(&parts.train), rows(parts.valid.as_ref().unwrap()), rows(parts.test.as_ref().unwrap())];
+    assert_eq!(of.iter().map(Vec::len).sum::<usize>(), 600);
+    let mut part_of = [None; 100];
+    for (part, rows) in of.iter().enumerate() {
+        for row in rows {
+            assert!(part_of[row * 7 % 100].is_none_or(|other| other == part), "group {}", row * 7 % 100);
+            part_of[row * 7 % 100] = Some(part);
+        }
+        // Twenty groups are four standard deviations.
+        assert!((rows.len() / 6).abs_diff([60, 20, 20][part]) < 20, "{}", rows.len());
+    }
+    assert_ne!(csv_parts(&text, edit(1), &[task("y", "y")]).train.labels, parts.train.labels);
+    // The part of a group does not depend on what else is in the file.
+    let alone = split::group_number("g7");
+    assert_eq!(split::group_number("g7"), alone);
+    assert_ne!(split::group_number("g8"), alone);
+}
+
+#[test]
+fn each_class_gets_the_shares() {
+    let class = |i: usize| if i % 10 == 0 { "rare" } else { ["p", "q", ""][i % 3] };
+    let rows: String = (0..1000).map(|i| format!("{i},{}\n", class(i))).collect();
+    let edit = |seed| move |data: &mut Data| (data.stratify, data.split, data.split_seed) = (Some("y".into()), Some([0.7, 0.2, 0.1]), seed);
+    let parts = csv_parts(&format!("a,y\n{rows}"), edit(0), &[task("y", "y")]);
+    let all: Vec<&Dataset> = vec![&parts.train, parts.valid.as_ref().unwrap(), parts.test.as_ref().unwrap()];
+    for (dataset, share) in all.iter().zip([0.7, 0.2, 0.1]) {
+        for label in [0, 1, 2, UNLABELLED] {
+            let count = |dataset: &Dataset| dataset.labels[0].iter().filter(|&&l| l == label).count();
+            let expected = share * all.iter().map(|d| count(d)).sum::<usize>() as f64;
+            assert!((count(dataset) as f64 - expected).abs() <= 1.0, "{label}: {} for {expected}", count(dataset));
+        }
+    }
+    let again = csv_parts(&format!("a,y\n{rows}"), edit(1), &[task("y", "y")]);
+    assert_ne!(again.train.labels, parts.train.labels);
+}
+
+#[test]
+fn folds_are_about_equal_and_fixed_by_their_seed() {
+    let folds: Vec<usize> = (0..5000).map(|row| split::fold_of(3, row, 5)).collect();
+    for fold in 0..5 {
+        // Four standard deviations.
+        assert!(folds.iter().filter(|&&f| f == fold).count().abs_diff(1000) < 115);
+    }
+    assert_eq!(folds[..100], (0..100).map(|row| split::fold_of(3, row, 5)).collect::<Vec<_>>());
+    assert_ne!(folds, (0..5000).map(|row| split::fold_of(4, row, 5)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -451,11 +953,14 @@ fn the_built_in_set_loads_with_its_parts() {
 fn the_text_of_data_is_read_by_what_the_model_takes() {
     let columns = Schema::for_arrays(2, &[]).input;
     let image = digits::input();
-    assert_eq!(parse_source("a,b", &columns).unwrap(), Given::Csv("a,b".into()));
+    assert_eq!(parse_source("a,b", &columns).unwrap(), Given::Table("a,b".into()));
     assert_eq!(parse_source("a,b", &image).unwrap(), Given::Idx("a".into(), Some("b".into())));
+    assert_eq!(parse_source("-", &columns).unwrap(), Given::Stdin);
+    assert_eq!(parse_source("x.npy,y.NPY", &columns).unwrap(), Given::Npy("x.npy".into(), "y.NPY".into()));
+    assert_eq!(parse_source("x.npy", &columns).unwrap(), Given::Table("x.npy".into()));
     assert_eq!(parse_source("a", &image).unwrap(), Given::Idx("a".into(), None));
     assert_eq!(parse_source("digits-overlay:valid", &columns).unwrap(), Given::Digits(Part::Valid));
-    assert_eq!(parse_source("digits-overlay.csv", &columns).unwrap(), Given::Csv("digits-overlay.csv".into()));
+    assert_eq!(parse_source("digits-overlay.csv", &columns).unwrap(), Given::Table("digits-overlay.csv".into()));
     for text in ["digits-overlay", "digits-overlay:", "digits-overlay:all"] {
         assert_eq!(exit_of(&parse_source(text, &image).unwrap_err()) as i32, 2);
     }

@@ -1,11 +1,11 @@
 //! What the data room refuses: each malformed or hostile input with its exit code, its sentence and its hint.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use tandem::config::{Data, Feature, Overlay, Scale, Source, Task, TaskKind};
+use tandem::config::{Data, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
 use tandem::data::load::{load, load_with};
-use tandem::data::{Column, Dataset, Input, Parts, Schema, digits};
+use tandem::data::{Column, Dataset, Encoding, Input, Parts, Scaling, Schema, Target, digits};
 use tandem::fault::{Exit, Fault, exit_of, hint_of};
 use tandem::rng;
 
@@ -18,22 +18,17 @@ struct Room {
 
 fn room() -> Room {
     let dir = tempfile::tempdir().unwrap();
-    let train = Source::Csv(dir.path().join("train.csv"));
-    let data = Data { train, valid: None, test: None, split: None, split_seed: 0, overlay: None, ignore: Vec::new(), features: Vec::new() };
+    let train = table(dir.path().join("train.csv"));
+    let data = Data::new(train);
     Room { dir, data, tasks: vec![task("y")] }
 }
 
+fn table(path: PathBuf) -> Source {
+    Source::Table(vec![path])
+}
+
 fn task(name: &str) -> Task {
-    Task {
-        name: name.into(),
-        kind: TaskKind::Multiclass,
-        target: name.into(),
-        groups: Vec::new(),
-        layers: Vec::new(),
-        activation: tandem::config::Activation::Relu,
-        dropout: 0.0,
-        weight: 1.0,
-    }
+    Task::multiclass(name)
 }
 
 impl Room {
@@ -43,7 +38,7 @@ impl Room {
     }
 
     fn csv(self, key: &str, name: &str) -> Room {
-        let source = Some(Source::Csv(self.dir.path().join(name)));
+        let source = Some(table(self.dir.path().join(name)));
         self.edit(|room| *(if key == "valid" { &mut room.data.valid } else { &mut room.data.test }) = source)
     }
 
@@ -80,6 +75,19 @@ fn check(result: anyhow::Result<()>, exit: Exit, pieces: &[&str], hint: &str) {
     assert!(!message.chars().chain(found.chars()).any(char::is_control), "control characters in {message:?} / {found:?}");
 }
 
+/// `train.csv` with this text, its column `a` one of numbers whatever it holds.
+fn numbers(text: impl AsRef<[u8]>) -> Room {
+    csv(text).edit(|room| room.data.features = vec![of_type("a", FeatureKind::Numeric)])
+}
+
+fn of_type(column: &str, kind: FeatureKind) -> Feature {
+    Feature { kind: Some(kind), ..Feature::new(column) }
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| text.to_string()).collect()
+}
+
 /// `train.csv` with this text.
 fn csv(text: impl AsRef<[u8]>) -> Room {
     room().file("train.csv", text)
@@ -112,7 +120,9 @@ fn a_missing_file() {
 
 #[test]
 fn a_directory() {
-    room().edit(|room| room.data.train = Source::Csv(room.dir.path().into())).refused(Exit::NoInput, &["cannot be read"], "directory");
+    let room = room();
+    std::fs::create_dir(room.dir.path().join("train.csv")).unwrap();
+    room.refused(Exit::NoInput, &["train.csv", "cannot be read"], "directory");
 }
 
 #[test]
@@ -169,7 +179,7 @@ fn a_gzip_bomb() {
 
 #[test]
 fn a_gzip_bomb_of_many_members() {
-    let member = gzip(&vec![0; 8 << 20]);
+    let member = gzip(&vec![b'1'; 8 << 20]);
     csv(member.repeat(8)).refused(Exit::Data, &["unpacks to more than 200 times"], "unpack it first");
 }
 
@@ -200,7 +210,7 @@ fn a_target_that_is_not_there() {
 
 #[test]
 fn a_feature_that_is_not_there() {
-    let feature = |column: &str| vec![Feature { column: column.into(), scale: Scale::None }];
+    let feature = |column: &str| vec![Feature { scale: Some(Scale::None), ..Feature::new(column) }];
     let room = || csv("age,y\n1,p\n2,q\n");
     room().edit(|r| r.data.features = feature("aeg")).refused(Exit::Config, &["feature.aeg", "no column \"aeg\""], "did you mean \"age\"?");
     room().edit(|r| r.data.features = feature("zzz")).refused(Exit::Config, &["feature.zzz"], "the columns are \"age\", \"y\"");
@@ -215,7 +225,11 @@ fn an_ignored_column_that_is_not_there() {
 
 #[test]
 fn no_feature_left() {
-    csv("a,y\n1,p\n").edit(|r| r.data.ignore = vec!["a".into()]).refused(Exit::Config, &["no feature columns"], "keep");
+    csv("a,y\n1,p\n2,q\n").edit(|r| r.data.ignore = vec!["a".into()]).refused(Exit::Config, &["no feature columns"], "keep");
+    let pieces = ["data.train", "no feature columns", "column \"a\" holds \"1\" in every row"];
+    csv("a,y\n1,p\n1,q\n").refused(Exit::Config, &pieces, "differs between rows");
+    let ignored = |r: &mut Room| r.data.features = vec![of_type("a", FeatureKind::Ignore)];
+    csv("a,y\n1,p\n2,q\n").edit(ignored).refused(Exit::Config, &["no feature columns"], "keep");
 }
 
 // ---- records ----
@@ -229,9 +243,9 @@ fn unequal_lengths() {
 #[test]
 fn line_numbers_are_those_of_an_editor() {
     // Blank lines, CRLF, and a cell of two lines come before.
-    csv("\na,y\r\n\r\n1,\"p\nq\"\r\n\r\nx,q\r\n").refused(Exit::Data, &["train.csv:7: column \"a\": \"x\""], "number");
-    csv("a,y\r1,p\r\rx,q\r").refused(Exit::Data, &["train.csv:4: column \"a\": \"x\""], "number");
-    csv("a,y\n1,p\n\n\n\nx,q").refused(Exit::Data, &["train.csv:6: column \"a\": \"x\""], "number");
+    numbers("\na,y\r\n\r\n1,\"p\nq\"\r\n\r\nx,q\r\n").refused(Exit::Data, &["train.csv:7: column \"a\": \"x\""], "correct the cell");
+    numbers("a,y\r1,p\r\rx,q\r").refused(Exit::Data, &["train.csv:4: column \"a\": \"x\""], "correct the cell");
+    numbers("a,y\n1,p\n\n\n\nx,q").refused(Exit::Data, &["train.csv:6: column \"a\": \"x\""], "correct the cell");
     let many = "1,p\r\n".repeat(5000);
     csv(format!("a,y\r\n{many}\r\n2,q\r\n3,p,\r\n")).refused(Exit::Data, &["train.csv:5004: 3 cells"], "one cell");
 }
@@ -254,9 +268,10 @@ fn a_record_without_end() {
 
 #[test]
 fn a_letter_for_a_digit() {
-    let rows = "31,p\n".repeat(1039);
+    let rows = "31,p\n".repeat(1038);
     let pieces = ["train.csv:1041: column \"age\": \"3O\" is not a number"];
-    csv(format!("age,y\n{rows}3O,q\n")).refused(Exit::Data, &pieces, "correct the cell, or add \"age\" to data.ignore");
+    let hint = "correct the cell, or add \"3O\" to the texts that mean \"blank\"";
+    csv(format!("age,y\n30,p\n{rows}3O,q\n")).refused(Exit::Data, &pieces, hint);
 }
 
 #[test]
@@ -269,37 +284,84 @@ fn numbers_that_are_not_finite() {
 
 #[test]
 fn numbers_of_another_country() {
-    csv("a;y\n1;p\n3,5;q\n").refused(Exit::Data, &["train.csv:3: column \"a\": \"3,5\" is not a number"], "decimal point");
-    csv("a,y\n1,p\n\"1,234\",q\n").refused(Exit::Data, &["\"1,234\" is not a number"], "thousands separators");
+    numbers("a;y\n1;p\n3,5;q\n").refused(Exit::Data, &["train.csv:3: column \"a\": \"3,5\" is not a number"], "decimal point");
+    numbers("a,y\n1,p\n\"1,234\",q\n").refused(Exit::Data, &["\"1,234\" is not a number"], "thousands separators");
 }
 
 #[test]
 fn texts_that_look_like_numbers() {
     for cell in ["0x10", "1_000", "1 2", "12a", "--1", "=1+1", "٣"] {
-        csv(format!("a,y\n1,p\n{cell},q\n")).refused(Exit::Data, &["train.csv:3: column \"a\"", cell, "is not a number"], "data.ignore");
+        numbers(format!("a,y\n1,p\n{cell},q\n")).refused(
+            Exit::Data,
+            &["train.csv:3: column \"a\"", cell, "is not a number"],
+            "its [feature.NAME]",
+        );
     }
 }
 
 #[test]
 fn a_hostile_cell_is_printed_harmlessly() {
     let cell = format!("\x1b[2J{}", "x".repeat(10_000));
-    csv(format!("a,y\n{cell},p\n1,q\n")).refused(Exit::Data, &["train.csv:2", "\\u{1b}[2Jxxx", "…"], "number");
-    csv("\"a\x07\nb\",y\nz,p\n1,q\n").refused(Exit::Data, &["train.csv:3: column \"a\\u{7}\\nb\""], "number");
+    numbers(format!("a,y\n{cell},p\n1,q\n")).refused(Exit::Data, &["train.csv:2", "\\u{1b}[2Jxxx", "…"], "correct the cell");
+    let feature = |r: &mut Room| r.data.features = vec![of_type("a\x07\nb", FeatureKind::Numeric)];
+    let room = csv("\"a\x07\nb\",y\nz,p\n1,q\n").edit(feature);
+    room.refused(Exit::Data, &["train.csv:3: column \"a\\u{7}\\nb\""], "correct the cell");
 }
 
 #[test]
-fn a_blank_feature() {
-    csv("a,y\n1,p\n  ,q\n").refused(Exit::Data, &["train.csv:3: column \"a\": the feature is blank"], "not supported yet");
+fn blanks_that_are_not_among_the_texts_for_blank() {
+    let missing = |r: &mut Room| r.data.missing = texts(&["NA"]);
+    let rows = "1,p\n2,q\n".repeat(10);
+    csv(format!("a,y\n{rows},q\n")).edit(missing).refused(Exit::Data, &["train.csv:22: column \"a\": \"\" is not a number"], "add \"\"");
+    csv(format!("a,y\n{rows}NA,q\n")).refused(Exit::Data, &["train.csv:22: column \"a\": \"NA\" is not a number"], "add \"NA\"");
+    let own = |r: &mut Room| r.data.features = vec![Feature { missing: Some(vec![]), ..of_type("a", FeatureKind::Numeric) }];
+    csv("a,y\n1,p\n,q\n").edit(own).refused(Exit::Data, &["train.csv:3: column \"a\": \"\" is not a number"], "(missing)");
 }
 
 #[test]
-fn a_blank_label() {
-    csv("a,y\n1,p\n2,\n").refused(Exit::Data, &["train.csv:3: column \"y\": the label is blank"], "not supported yet");
+fn dates_that_are_none() {
+    let feature = |r: &mut Room| r.data.features = vec![of_type("a", FeatureKind::Date)];
+    for cell in [
+        "2021-02-29",
+        "1900-02-29",
+        "2020-13-01",
+        "2020-00-01",
+        "2020-01-32",
+        "20-01-01",
+        "2020/01/02",
+        "2020-01-02T25:00",
+        "2020-01-02x",
+        "2020-01-02 12:3",
+        "2020-01-02 12:30:",
+        "7",
+    ] {
+        let pieces = ["train.csv:3: column \"a\"", cell, "is not a date"];
+        csv(format!("a,y\n2020-01-01,p\n{cell},q\n")).edit(feature).refused(Exit::Data, &pieces, "2020-01-31T12:30:00");
+    }
+    let rows = "2020-01-01,p\n2020-01-02,q\n".repeat(10);
+    let pieces = ["train.csv:22: column \"a\": \"2020-1-1\" is not a date"];
+    csv(format!("a,y\n{rows}2020-1-1,p\n")).refused(Exit::Data, &pieces, "write dates as 2020-01-31");
+}
+
+#[test]
+fn settings_that_do_not_fit_the_type_of_a_column() {
+    let with = |feature: Feature| csv("a,b,c,y\n1,u,7,p\n2,v,8,q\n3,w,9,p\n").edit(|r| r.data.features = vec![feature]);
+    let bare = Feature::new("a");
+    let pieces = ["feature.a.max_values: has no effect", "of type numeric"];
+    with(Feature { max_values: Some(3), ..bare.clone() }).refused(Exit::Config, &pieces, "type = \"category\"");
+    with(Feature { min_count: Some(3), ..bare.clone() }).refused(Exit::Config, &["feature.a.min_count"], "type = \"category\"");
+    with(Feature { slots: Some(3), ..bare.clone() }).refused(Exit::Config, &["feature.a.slots"], "type = \"text\"");
+    with(Feature { ngrams: Some(3), ..bare.clone() }).refused(Exit::Config, &["feature.a.ngrams"], "type = \"text\"");
+    with(Feature { buckets: Some(3), ..bare }).refused(Exit::Config, &["feature.a.buckets"], "type = \"text\"");
+    let pieces = ["feature.b.scale: has no effect", "of type category"];
+    with(Feature { scale: Some(Scale::MinMax), ..Feature::new("b") }).refused(Exit::Config, &pieces, "type = \"numeric\"");
+    let pieces = ["feature.b.type", "holds 3 values, expected two: \"u\", \"v\", \"w\""];
+    with(of_type("b", FeatureKind::Binary)).refused(Exit::Config, &pieces, "type = \"category\"");
 }
 
 #[test]
 fn numbers_too_large() {
-    let none = |r: &mut Room| r.data.features = vec![Feature { column: "a".into(), scale: Scale::None }];
+    let none = |r: &mut Room| r.data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("a") }];
     csv("a,y\n1,p\n1e39,q\n").edit(none).refused(Exit::Data, &["train.csv:3: column \"a\"", "1e39", "32-bit"], "unit");
     csv("a,y\n1e308,p\n-1e308,q\n1e308,p\n").refused(Exit::Data, &["train.csv", "column \"a\"", "too large"], "unit");
     csv("a,y\n1,p\n2,q\n").file("valid.csv", "a,y\n1e300,p\n").csv("valid", "valid.csv").refused(
@@ -349,6 +411,126 @@ fn fewer_than_two_classes() {
     room.refused(Exit::Config, &["task.y.groups", "one group"], "add a group");
 }
 
+/// `train.csv` with the task `y` of another type.
+fn of_kind(kind: TaskKind, text: &str) -> Room {
+    csv(text).edit(|room| room.tasks[0].kind = kind)
+}
+
+#[test]
+fn a_task_without_a_label() {
+    let pieces = ["train.csv: task \"y\" has no label: column \"y\" is blank in all 2 rows of the training part"];
+    for kind in [TaskKind::Multiclass, TaskKind::Binary, TaskKind::Multilabel, TaskKind::Regression, TaskKind::Count] {
+        of_kind(kind, "a,y\n1,\n2,\n").refused(Exit::Data, &pieces, "remove the task");
+    }
+    let two = |r: &mut Room| r.tasks[0].targets = texts(&["y", "z"]);
+    let room = of_kind(TaskKind::Regression, "a,y,z\n1,,\n2,,\n").edit(two);
+    room.refused(Exit::Data, &["task \"y\" has no label: columns \"y\", \"z\" are blank"], "missing of task.y");
+    let other = |r: &mut Room| r.data.missing = texts(&["NA"]);
+    csv("a,y\n1,NA\n2,NA\n").edit(other).refused(Exit::Data, &["has no label"], "target");
+    let valid = |r: &mut Room| (r.data.split, r.data.split_seed) = (Some([0.5, 0.5, 0.0]), 1);
+    let seven = tandem::data::split::split(20, [0.5, 0.5, 0.0], 1).unwrap()[1][0];
+    let rows: String = (0..20).map(|i| format!("{i},{}\n", if i == seven { "1" } else { "" })).collect();
+    let pieces = ["task \"y\" has no label", "rows of the training part"];
+    of_kind(TaskKind::Regression, &format!("a,y\n{rows}")).edit(valid).refused(Exit::Data, &pieces, "a larger training part");
+}
+
+#[test]
+fn a_binary_task_with_other_than_two_labels() {
+    let pieces = ["train.csv", "column \"y\"", "holds 3 labels, a binary task has two: \"p\", \"q\", \"r\""];
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(Exit::Data, &pieces, "type = \"multiclass\" in task.y");
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,p\n3,\n").refused(Exit::Data, &["the one label \"p\""], "task.y");
+    let positive = |r: &mut Room| r.tasks[0].positive = Some("maybe".into());
+    let pieces = ["task.y.positive: \"maybe\" is no label of column \"y\""];
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").edit(positive).refused(Exit::Config, &pieces, "\"p\", \"q\"");
+    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").file("valid.csv", "a,y\n1,p\n2,\n3,r\n").csv("valid", "valid.csv");
+    room.refused(Exit::Data, &["valid.csv:4: column \"y\": \"r\" is not a class of task \"y\""], "\"p\", \"q\"");
+}
+
+#[test]
+fn labels_that_are_not_what_the_task_needs() {
+    let multilabel = |cell: &str| of_kind(TaskKind::Multilabel, &format!("a,y\n1,0\n2,{cell}\n"));
+    for cell in ["2", "maybe", "-1", "0.5"] {
+        let pieces = ["train.csv:3: column \"y\"", cell, "is neither yes nor no, as task \"y\" needs"];
+        multilabel(cell).refused(Exit::Data, &pieces, "add it to missing in task.y");
+    }
+    let two = |r: &mut Room| r.tasks[0].targets = texts(&["y", "z"]);
+    let room = of_kind(TaskKind::Multilabel, "a,y,z\n1,0,1\n2,1,x\n").edit(two);
+    room.refused(Exit::Data, &["train.csv:3: column \"z\": \"x\" is neither"], "no or yes");
+    for cell in ["x", "NA", "nan", "inf", "1e999", "1 2"] {
+        let pieces = ["train.csv:3: column \"y\"", cell, "is not a finite number, as task \"y\" needs"];
+        of_kind(TaskKind::Regression, &format!("a,y\n1,0\n2,{cell}\n")).refused(Exit::Data, &pieces, "add it to missing in task.y");
+    }
+    for cell in ["-1", "1.5", "x", "nan", "1e30"] {
+        let pieces = ["train.csv:3: column \"y\"", cell, "is not a count, as task \"y\" needs"];
+        of_kind(TaskKind::Count, &format!("a,y\n1,0\n2,{cell}\n")).refused(Exit::Data, &pieces, "a whole number from 0");
+    }
+    let room = of_kind(TaskKind::Count, "a,y\n1,0\n2,1\n").file("test.csv", "a,y\n1,2\n\n1,two\n").csv("test", "test.csv");
+    room.refused(Exit::Data, &["test.csv:4: column \"y\": \"two\" is not a count"], "whole number");
+    let room = of_kind(TaskKind::Regression, "a,y\n1,0\n2,1\n").file("valid.csv", "a,y\n1,1e300\n").csv("valid", "valid.csv");
+    room.refused(Exit::Data, &["valid.csv:2: column \"y\": \"1e300\" is too large for task \"y\" after scaling"], "correct");
+    let pieces = ["train.csv", "column \"y\"", "too large, or too close to each other"];
+    of_kind(TaskKind::Regression, "a,y\n1,1e308\n2,-1e308\n3,1e308\n").refused(Exit::Data, &pieces, "unit");
+}
+
+// ---- columns that say something of rows ----
+
+#[test]
+fn weights_that_are_none() {
+    let weight = |r: &mut Room| r.data.row_weight = Some("w".into());
+    for cell in ["-1", "", "x", "nan", "inf", "1e300"] {
+        let pieces = ["train.csv:3: column \"w\"", cell, "is no weight, expected a finite number, 0 or above"];
+        csv(format!("a,w,y\n1,1,p\n2,{cell},q\n")).edit(weight).refused(Exit::Data, &pieces, "every row needs a weight");
+    }
+    csv("a,ww,y\n1,1,p\n2,1,q\n").edit(weight).refused(
+        Exit::Config,
+        &["data.row_weight: there is no column \"w\""],
+        "did you mean \"ww\"?",
+    );
+    let room = csv("a,w,y\n1,1,p\n2,1,q\n").edit(weight).file("valid.csv", "a,y\n1,p\n").csv("valid", "valid.csv");
+    room.refused(Exit::Data, &["valid.csv: column missing: \"w\""], "\"a\", \"y\"");
+    let feature = |r: &mut Room| r.data.features = vec![Feature::new("w")];
+    let room = csv("a,w,y\n1,1,p\n2,1,q\n").edit(weight).edit(feature);
+    room.refused(Exit::Config, &["feature.w", "no feature"], "remove this table");
+}
+
+#[test]
+fn split_columns_that_name_no_part() {
+    let by_column = |r: &mut Room| r.data.split_column = Some("s".into());
+    for cell in ["", "Train", "validation", "1"] {
+        let pieces = ["train.csv:3: column \"s\"", cell, "names no part"];
+        csv(format!("a,s,y\n1,train,p\n2,{cell},q\n")).edit(by_column).refused(Exit::Data, &pieces, "write train, valid or test");
+    }
+    let room = csv("a,s,y\n1,test,p\n2,valid,q\n").edit(by_column);
+    room.refused(Exit::Config, &["data.split_column: no row says train in column \"s\""], "write train");
+    csv("a,y\n1,p\n2,q\n").edit(by_column).refused(Exit::Config, &["data.split_column: there is no column \"s\""], "columns are");
+}
+
+#[test]
+fn groups_that_are_blank_or_too_few() {
+    let grouped = |r: &mut Room| (r.data.group, r.data.split) = (Some("g".into()), Some([0.5, 0.5, 0.0]));
+    let room = csv("a,g,y\n1,u,p\n2,,q\n").edit(grouped);
+    room.refused(Exit::Data, &["train.csv:3: column \"g\": the group is blank"], "fill the cell");
+    let room = csv("a,g,y\n1,u,p\n2,u,q\n3,u,q\n").edit(grouped);
+    room.refused(Exit::Config, &["data.split: the", "part is empty"], "larger share");
+    csv("a,y\n1,p\n2,q\n").edit(grouped).refused(Exit::Config, &["data.group: there is no column \"g\""], "columns are");
+}
+
+#[test]
+fn tables_of_several_files_that_do_not_fit_together() {
+    let both = |r: &mut Room| r.data.train = Source::Table(vec![r.dir.path().join("train.csv"), r.dir.path().join("more.csv")]);
+    csv("a,y\n1,p\n2,q\n").edit(both).refused(Exit::NoInput, &["more.csv", "cannot be opened"], "check the path");
+    csv("a,y\n1,p\n").file("more.csv", "a,z\n1,p\n").edit(both).refused(Exit::Data, &["more.csv", "\"z\""], "same columns");
+    csv("a,y\n1,p\n").file("more.csv", "a,b,y\n1,p,2\n").edit(both).refused(Exit::Data, &["more.csv"], "same columns");
+    let slip = format!("a,y\n{}", "1,q\n2,p\n".repeat(10));
+    csv(slip).file("more.csv", "a,y\n7,q\nx,q\n").edit(both).refused(
+        Exit::Data,
+        &["more.csv:3: column \"a\": \"x\" is not a number"],
+        "correct the cell",
+    );
+    let pattern = |r: &mut Room| r.data.train = table(r.dir.path().join("part-*.csv"));
+    room().edit(pattern).refused(Exit::NoInput, &["part-*.csv", "no file matches"], "check folder and pattern");
+}
+
 // ---- parts ----
 
 #[test]
@@ -367,7 +549,7 @@ fn a_validation_file_without_a_column() {
 #[test]
 fn parts_of_different_kinds() {
     let room = csv("a,y\n1,p\n2,q\n").edit(|r| r.data.valid = Some(source(r.dir.path())));
-    room.refused(Exit::Config, &["data.valid", "a CSV file"], "one format");
+    room.refused(Exit::Config, &["data.valid", "a table"], "one format");
     let room = room_of_images().csv("test", "test.csv");
     room.refused(Exit::Config, &["data.test", "images"], "one format");
 }
@@ -377,7 +559,7 @@ fn keys_that_do_not_fit_the_source() {
     let overlay = |r: &mut Room| r.data.overlay = Some(Overlay { shift: 1, seed: 0 });
     csv("a,y\n1,p\n").edit(overlay).refused(Exit::Config, &["data.overlay"], "IDX");
     room_of_images().edit(|r| r.data.ignore = vec!["a".into()]).refused(Exit::Config, &["data.ignore", "no columns"], "remove");
-    let feature = |r: &mut Room| r.data.features = vec![Feature { column: "a".into(), scale: Scale::None }];
+    let feature = |r: &mut Room| r.data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("a") }];
     room_of_images().edit(feature).refused(Exit::Config, &["feature.a", "no columns"], "remove");
     room().edit(built_in).edit(overlay).refused(Exit::Config, &["data.overlay", "built-in"], "remove");
     room().edit(built_in).csv("valid", "v.csv").refused(Exit::Config, &["data.valid", "built-in"], "remove");
@@ -499,14 +681,14 @@ fn data_that_does_not_fit_the_model() {
     check(with(&schema, path, true), Exit::Data, &["new.csv:2: column \"y\": \"r\""], "\"p\", \"q\"");
     std::fs::write(path, "x0,x1\n1,?\n").unwrap();
     check(with(&schema, path, false), Exit::Data, &["new.csv:2: column \"x1\": \"?\" is not a number"], "correct");
-    check(with(&schema, "digits-overlay:test", false), Exit::Data, &["digits-overlay", "trained on CSV columns"], "kind");
+    check(with(&schema, "digits-overlay:test", false), Exit::Data, &["digits-overlay", "trained on columns of a table"], "kind");
 
-    let image = Schema { input: digits::input(), targets: Vec::new() };
+    let image = Schema::new(digits::input(), Vec::new());
     check(with(&image, path, false), Exit::Data, &["new.csv: not an IDX file"], "IDX");
     check(with(&image, path, true), Exit::Usage, &["--data", "labels are missing"], "IMAGES,LABELS");
     check(with(&image, "digits-overlay:all", true), Exit::Usage, &["digits-overlay:all"], "digits-overlay:test");
     let other = Input::Image { height: 28, width: 28, scale: 1.0, overlay: None };
-    let other = Schema { input: other, targets: Vec::new() };
+    let other = Schema::new(other, Vec::new());
     check(with(&other, "digits-overlay:test", true), Exit::Data, &["digits-overlay", "other images"], "IMAGES,LABELS");
     check(with(&schema, "no such file", false), Exit::NoInput, &["no such file"], "path");
 }
@@ -529,7 +711,42 @@ fn a_schema_that_contradicts_itself() {
     }
     bad(|s| columns(s).clear(), "no feature columns");
     bad(|s| columns(s)[1].name = "x0".into(), "column \"x0\" is there twice");
-    bad(|s| columns(s)[0].factor = f64::INFINITY, "not finite");
+    fn numeric(offset: f64, factor: f64) -> Encoding {
+        Encoding::Numeric { scale: Scale::None, offset, factor, indicator: false }
+    }
+    bad(|s| columns(s)[0].encoding = numeric(0.0, f64::INFINITY), "not finite");
+    bad(|s| columns(s)[0].encoding = numeric(f64::NAN, 1.0), "not finite");
+    fn first(schema: &mut Schema) -> &mut Encoding {
+        &mut columns(schema)[0].encoding
+    }
+    fn words(buckets: usize, slots: usize, ngrams: usize, scale: f32) -> Encoding {
+        Encoding::Text { buckets, slots, ngrams, scale }
+    }
+    fn kind(schema: &mut Schema, kind: TaskKind) -> &mut Target {
+        schema.targets[0].kind = kind;
+        &mut schema.targets[0]
+    }
+    bad(|s| *first(s) = words(0, 1, 0, 1.0), "column \"x0\": 0 buckets");
+    bad(|s| *first(s) = words(usize::MAX, 1, 0, 1.0), "expected at most 1048576");
+    bad(|s| *first(s) = words(1, 5000, 0, 1.0), "5000 slots");
+    bad(|s| *first(s) = words(1, 1, 17, 1.0), "n-grams of 17");
+    bad(|s| *first(s) = words(1, 1, 1, f32::INFINITY), "scale inf");
+    bad(|s| *first(s) = Encoding::Category { values: texts(&["a", "b", "a"]), blank: true }, "column \"x0\": the value \"a\" stands twice");
+    bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "a".into()], mean: 0.5, indicator: false }, "the value \"a\" stands twice");
+    bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "b".into()], mean: f64::NAN, indicator: false }, "a mean of NaN");
+    bad(|s| *first(s) = Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false }, "not finite");
+    bad(|s| s.targets[0].columns.clear(), "0 columns for a task of type multiclass");
+    bad(|s| s.targets[0].columns.push("z".into()), "2 columns for a task of type multiclass");
+    bad(|s| kind(s, TaskKind::Binary).classes.push("r".into()), "3 classes, expected two");
+    bad(|s| kind(s, TaskKind::Regression).groups.clear(), "2 classes for a task of type regression");
+    bad(|s| kind(s, TaskKind::Regression).classes.clear(), "0 scales, expected 1");
+    bad(|s| s.targets[0].scales.push(Scaling { offset: 0.0, factor: 1.0 }), "1 scales, expected 0");
+    fn scaled(schema: &mut Schema, offset: f64, factor: f64) {
+        kind(schema, TaskKind::Regression).classes.clear();
+        schema.targets[0].scales = vec![Scaling { offset, factor }];
+    }
+    bad(|s| scaled(s, 0.0, 0.0), "a factor of 0");
+    bad(|s| scaled(s, f64::INFINITY, 1.0), "not finite");
     bad(|s| s.targets[0].classes.truncate(1), "1 classes");
     bad(|s| s.targets[0].classes[1] = "p".into(), "class \"p\" is there twice");
     bad(|s| s.targets[0].groups = vec![vec!["1".into()]], "1 groups for 2 classes");
@@ -553,7 +770,7 @@ fn arrays_that_do_not_fit() {
     let dataset = |width, labels| Dataset::from_arrays(width, vec![0.0; width], labels).unwrap();
     let parts = |part| Parts::new(Schema::for_arrays(2, &[("y", &["p", "q"])]), dataset(2, vec![vec![0]]), Some(part), None).map(|_| ());
     check(parts(dataset(3, vec![vec![0]])), Exit::Data, &["valid part: 3 features a row, the schema has 2"], "agree");
-    check(parts(dataset(2, vec![])), Exit::Data, &["valid part: labels of 0 tasks, the schema has 1"], "agree");
+    check(parts(dataset(2, vec![])), Exit::Data, &["valid part: 0 label columns, the schema has 1"], "agree");
     check(parts(dataset(2, vec![vec![2]])), Exit::Data, &["valid part: label 2 of task \"y\", which has 2 classes"], "agree");
 }
 

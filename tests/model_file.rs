@@ -5,20 +5,18 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tandem::config::{Activation, Scale};
-use tandem::data::{Column, Input, Schema, Target};
+use tandem::data::{Column, Encoding, Input, Schema, Target};
 use tandem::fault::{Exit, exit_of, hint_of};
 use tandem::model::file::{Model, check_savable, initial_from, load, replace, save};
 use tandem::model::layout::Layout;
-use tandem::model::network::{Head, Kind, Network, Trunk};
+use tandem::model::network::{Head, Network, Trunk};
 
 fn head(name: &str, classes: &[&str], layers: &[usize]) -> Head {
     Head {
-        name: name.into(),
-        kind: Kind::Multiclass,
-        classes: classes.iter().map(|c| c.to_string()).collect(),
         layers: layers.to_vec(),
         activation: Activation::Gelu,
         dropout: 0.25,
+        ..Head::multiclass(name, classes.iter().map(|c| c.to_string()).collect())
     }
 }
 
@@ -29,8 +27,10 @@ fn network() -> Network {
 }
 
 fn schema(network: &Network) -> Schema {
-    let column = |i: usize| Column { name: format!("c{i}"), scale: Scale::Standard, offset: 0.1 + i as f64 / 3.0, factor: 1.0 / 7.0 };
-    let target = |head: &Head| Target { task: head.name.clone(), column: "y".into(), classes: head.classes.clone(), groups: vec![] };
+    let encoding =
+        |i: usize| Encoding::Numeric { scale: Scale::Standard, offset: 0.1 + i as f64 / 3.0, factor: 1.0 / 7.0, indicator: false };
+    let column = |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
+    let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };
     Schema {
         input: Input::Columns { columns: (0..network.inputs).map(column).collect() },
         targets: network.tasks.iter().map(target).collect(),
@@ -162,7 +162,8 @@ fn scaling_survives_to_the_last_bit() {
     let mut bits = 1_u64;
     for _ in 0..300 {
         for column in columns.iter_mut() {
-            for value in [&mut column.offset, &mut column.factor] {
+            let Encoding::Numeric { offset, factor, .. } = &mut column.encoding else { panic!() };
+            for value in [offset, factor] {
                 bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 // Any sign and fraction, exponents around one.
                 *value = f64::from_bits((bits & 0x800f_ffff_ffff_ffff) | ((1023 - 40 + bits.rotate_left(9) % 80) << 52));

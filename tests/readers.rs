@@ -497,7 +497,10 @@ fn files_of_one_table() {
     let other = |text: &str| read(&[a.clone(), write(dir.path(), "c.csv", text)], &Options::default());
     check("name", other("p,r\n1,2\n"), Exit::Data, &["c.csv: column 2 is \"r\"", "a.csv it is \"q\""], "same columns");
     check("count", other("p,q,r\n1,2,3\n"), Exit::Data, &["c.csv: 3 columns", "a.csv has 2"], "same columns");
-    let arrays = [write(dir.path(), "x-1.npy", shaped("|u1", false, "(1,)", &[1])), write(dir.path(), "x-2.npy", shaped("|u1", false, "(1,)", &[2]))];
+    let arrays = [
+        write(dir.path(), "x-1.npy", shaped("|u1", false, "(1,)", &[1])),
+        write(dir.path(), "x-2.npy", shaped("|u1", false, "(1,)", &[2])),
+    ];
     assert_eq!(rows(&read(&arrays, &Options::default()).unwrap()), [["1"], ["2"]]);
     check("formats", read(&[a.clone(), arrays[0].clone()], &Options::default()), Exit::Data, &["x-1.npy", "another format"], "one format");
     check("none", read(&[], &Options::default()), Exit::NoInput, &["no file"], "name");
@@ -536,7 +539,9 @@ fn patterns() {
 
 #[test]
 fn formats_by_name() {
-    for (name, format) in [("a.csv", Format::Csv), ("A.TSV", Format::Csv), ("a.txt.gz", Format::Csv), ("iris.data", Format::Csv), ("x", Format::Csv)] {
+    for (name, format) in
+        [("a.csv", Format::Csv), ("A.TSV", Format::Csv), ("a.txt.gz", Format::Csv), ("iris.data", Format::Csv), ("x", Format::Csv)]
+    {
         assert_eq!(Format::of(Path::new(name)).unwrap(), format, "{name}");
     }
     assert_eq!(Format::of(Path::new("a.b.npy")).unwrap(), Format::Npy);
@@ -593,7 +598,12 @@ fn bad_texts() -> Vec<Bad> {
         ("open.csv", b"a,y\n1,p\n2,\"q\n3,p\n".to_vec(), &["open.csv:3", "never closed"], "quote"),
         ("open-header.csv", b"\"a,y\n1,p\n".to_vec(), &["open-header.csv:1", "never closed"], "quote"),
         ("end.csv", b"a,y\n1,p\n2,\"".to_vec(), &["end.csv:3", "never closed"], "quote"),
-        ("endless.csv", format!("a,y\n1,p\n2,\"{}\n", "q".repeat(17 << 20)).into_bytes(), &["endless.csv:3", "longer than 16777216"], "quote"),
+        (
+            "endless.csv",
+            format!("a,y\n1,p\n2,\"{}\n", "q".repeat(17 << 20)).into_bytes(),
+            &["endless.csv:3", "longer than 16777216"],
+            "quote",
+        ),
         ("commas.csv", ",".repeat(17 << 20).into_bytes(), &["commas.csv:1", "longer than 16777216"], "quote"),
         ("book.xlsx", b"PK\x03\x04".to_vec(), &["book.xlsx: no known format", "\"xlsx\""], ".parquet"),
         ("x.npy.gz", b"x".to_vec(), &["\"npy.gz\""], ".npy"),
@@ -633,7 +643,12 @@ fn bad_arrays() -> Vec<Bad> {
         ("short.npy", shaped("<f8", false, "(2,)", &[0; 15]), &["= 16 bytes, the file holds 15"], hint),
         ("tail.npy", shaped("<f8", false, "(2,)", &[0; 17]), &["= 16 bytes, the file holds 17"], hint),
         ("packed.npy", gzip(&shaped("|u1", false, "(1,)", &[0])), &["not an NPY file: it begins [1F, 8B"], hint),
-        ("inexact.npy", shaped("<i8", false, "(2,)", &[[0; 8], i64::MAX.to_le_bytes()].concat()), &["inexact.npy: row 2, column 0", "2^53"], "float64"),
+        (
+            "inexact.npy",
+            shaped("<i8", false, "(2,)", &[[0; 8], i64::MAX.to_le_bytes()].concat()),
+            &["inexact.npy: row 2, column 0", "2^53"],
+            "float64",
+        ),
         ("two.npy", shaped("|b1", true, "(2, 1)", &[1, 2]), &["two.npy: row 2", "neither 0 nor 1"], "damaged"),
     ]
 }
@@ -704,7 +719,12 @@ fn bad_parquet() -> Vec<Bad> {
         ("fixed.parquet", element(int(1, 7)), &["type 7 of length 0"], again),
         ("repeated.parquet", element(int(3, 2)), &["\"a\" is nested"], "flat"),
         ("name.parquet", element(words(4, " ")), &["a column has no name"], "name it"),
-        ("control.parquet", hand().set(|h| &mut h.element, words(4, "\x1b[2J")).set(|h| &mut h.element, int(3, 2)).file(), &["\\u{1b}[2J"], "flat"),
+        (
+            "control.parquet",
+            hand().set(|h| &mut h.element, words(4, "\x1b[2J")).set(|h| &mut h.element, int(3, 2)).file(),
+            &["\\u{1b}[2J"],
+            "flat",
+        ),
         ("interval.parquet", element(int(6, 21)), &["converted type 21 is not supported"], "flat"),
         ("root.parquet", Hand { root: vec![words(4, "root"), int(5, 7)], ..hand() }.file(), &["its root says 7"], again),
         ("outside.parquet", chunk(int(9, 1 << 40)), &["lie outside of the file"], again),
@@ -738,7 +758,12 @@ fn bad_parquet() -> Vec<Bad> {
         ("gzip-long.parquet", packed(2, &gzip(&[0; 1 << 20])), &["unpacks to 9 bytes, its header says 8"], again),
         ("utf8.parquet", text(&[1, 0, 0, 0, 255, 0, 0, 0, 0]), &["not UTF-8"], "flat"),
         ("text-length.parquet", text(&[255, 255, 255, 255, 0]), &["ends within its values"], again),
-        ("levels.parquet", hand().set(|h| &mut h.element, int(3, 1)).body(&[255, 255, 255, 255]).file(), &["the levels of a page lie outside"], again),
+        (
+            "levels.parquet",
+            hand().set(|h| &mut h.element, int(3, 1)).body(&[255, 255, 255, 255]).file(),
+            &["the levels of a page lie outside"],
+            again,
+        ),
         ("levels-end.parquet", hand().set(|h| &mut h.element, int(3, 1)).body(&[1, 0, 0, 0, 3]).file(), &["ends within its values"], again),
     ]
 }
@@ -800,7 +825,13 @@ fn targets() -> Vec<(&'static str, Reader, Vec<Vec<u8>>)> {
         (
             "parquet",
             |bytes| parquet::read(bytes, "x"),
-            vec![hand().file(), fixture("snappy.parquet"), fixture("gzip_v2.parquet"), fixture("encodings.parquet"), fixture("int96.parquet")],
+            vec![
+                hand().file(),
+                fixture("snappy.parquet"),
+                fixture("gzip_v2.parquet"),
+                fixture("encodings.parquet"),
+                fixture("int96.parquet"),
+            ],
         ),
     ]
 }

@@ -38,26 +38,75 @@ pub struct Data {
     pub split: Option<[f64; 3]>,
     /// Seed of the split, so that `--seed` never changes what is tested on; 0 without a split.
     pub split_seed: u64,
+    /// Column whose cells say `train`, `valid` or `test`.
+    pub split_column: Option<String>,
+    /// Task whose classes get equal shares of the split.
+    pub stratify: Option<String>,
+    /// Column whose rows of one value stay in one part of the split.
+    pub group: Option<String>,
     /// Lay a random partner image over each image (IDX only).
     pub overlay: Option<Overlay>,
-    /// CSV columns that are neither features nor labels.
+    /// Character between the cells of a line; `None` = found in the first line.
+    pub delimiter: Option<char>,
+    /// Whether the first line of a text file names the columns.
+    pub header: bool,
+    /// Columns that are neither features nor labels.
     pub ignore: Vec<String>,
+    /// Texts that mean that a cell is blank.
+    pub missing: Vec<String>,
+    /// Column with the weight of each row in all losses.
+    pub row_weight: Option<String>,
     /// `[feature.NAME]`: columns that differ from the default.
     pub features: Vec<Feature>,
 }
 
 impl Data {
-    /// Whether there will be validation rows: from a file, from the split, or in a built-in set.
+    /// All of `train` is trained on, with every other setting at its default.
+    pub fn new(train: Source) -> Data {
+        Data {
+            train,
+            valid: None,
+            test: None,
+            split: None,
+            split_seed: 0,
+            split_column: None,
+            stratify: None,
+            group: None,
+            overlay: None,
+            delimiter: None,
+            header: true,
+            ignore: Vec::new(),
+            missing: vec![String::new()],
+            row_weight: None,
+            features: Vec::new(),
+        }
+    }
+
+    /// Whether there will be validation rows: from a file, from the split, by a column, or in a built-in set.
     pub fn has_validation(&self) -> bool {
-        matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || self.split.is_some_and(|shares| shares[1] > 0.0)
+        let splits = self.split_column.is_some() || self.split.is_some_and(|shares| shares[1] > 0.0);
+        matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || splits
+    }
+
+    /// Columns that say something of rows, with the key that names each; they are no features.
+    pub fn row_columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let columns = [("data.row_weight", &self.row_weight), ("data.split_column", &self.split_column), ("data.group", &self.group)];
+        columns.into_iter().filter_map(|(key, column)| Some((key, column.as_ref()?)))
     }
 }
 
 /// A place that rows come from. Paths are absolute, so that a configuration means the same from every directory.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// CSV or CSV.gz with a header.
-    Csv(PathBuf),
+    /// Files of rows and columns, or patterns such as `part-*.csv`, read as one; the format of each is that of its ending.
+    Table(Vec<PathBuf>),
+    /// Two arrays of as many rows, columns called after their files.
+    Npy {
+        /// Numbers.
+        features: PathBuf,
+        /// Labels.
+        labels: PathBuf,
+    },
     /// IDX images with IDX labels (MNIST format, plain or gzip).
     Idx {
         /// Images, `u8`, `[N, H, W]`.
@@ -69,6 +118,13 @@ pub enum Source {
     BuiltIn(String),
 }
 
+impl Source {
+    /// Whether its rows have columns.
+    pub fn has_columns(&self) -> bool {
+        matches!(self, Source::Table(_) | Source::Npy { .. })
+    }
+}
+
 /// `overlay = { shift, seed }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overlay {
@@ -78,13 +134,70 @@ pub struct Overlay {
     pub seed: u64,
 }
 
-/// `[feature.NAME]`.
+/// `[feature.NAME]`; what is `None` has its default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feature {
     /// Column name.
     pub column: String,
-    /// How its numbers are scaled; fitted on the training part.
-    pub scale: Scale,
+    /// What its cells mean; `None` = guessed on the training part.
+    pub kind: Option<FeatureKind>,
+    /// How its numbers are scaled (numeric).
+    pub scale: Option<Scale>,
+    /// Texts that mean that a cell is blank; `None` = those of the data.
+    pub missing: Option<Vec<String>>,
+    /// Rows of the training part that a value needs for an input of its own (category).
+    pub min_count: Option<usize>,
+    /// Most values with an input of their own (category).
+    pub max_values: Option<usize>,
+    /// Inputs that words share (text).
+    pub buckets: Option<usize>,
+    /// Most words and character n-grams of a row (text).
+    pub slots: Option<usize>,
+    /// Length of the character n-grams beside the words; 0 = none (text).
+    pub ngrams: Option<usize>,
+}
+
+impl Feature {
+    /// Default of `min_count`: what stands once shares an input, as values will that nobody has seen.
+    pub const MIN_COUNT: usize = 2;
+    /// Default of `max_values`.
+    pub const MAX_VALUES: usize = 256;
+    /// Default of `buckets`.
+    pub const BUCKETS: usize = 1024;
+    /// Default of `slots`.
+    pub const SLOTS: usize = 32;
+
+    /// A column with every setting at its default.
+    pub fn new(column: &str) -> Feature {
+        Feature {
+            column: column.to_owned(),
+            kind: None,
+            scale: None,
+            missing: None,
+            min_count: None,
+            max_values: None,
+            buckets: None,
+            slots: None,
+            ngrams: None,
+        }
+    }
+}
+
+/// What the cells of a feature column mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeatureKind {
+    /// Numbers.
+    Numeric,
+    /// One of several values.
+    Category,
+    /// One of two values.
+    Binary,
+    /// A day, perhaps with a time.
+    Date,
+    /// Words.
+    Text,
+    /// Nothing that is of use.
+    Ignore,
 }
 
 /// Scaling of a numeric column, fitted on the training part alone.
@@ -148,8 +261,8 @@ pub struct Task {
     pub name: String,
     /// What it learns.
     pub kind: TaskKind,
-    /// Label column.
-    pub target: String,
+    /// Label columns: one; several for multilabel and regression.
+    pub targets: Vec<String>,
     /// Classes made of label values: (class name, label values as text). Empty = the label values are the classes.
     pub groups: Vec<(String, Vec<String>)>,
     /// Widths of its own tower; empty = none.
@@ -160,13 +273,122 @@ pub struct Task {
     pub dropout: f64,
     /// w_i in the objective.
     pub weight: f64,
+    /// L_i.
+    pub loss: Loss,
+    /// The class that counts as positive (binary only); `None` = the second one.
+    pub positive: Option<String>,
+    /// Scaling of the labels, turned back in predictions and metrics (regression only).
+    pub scale: Scale,
+    /// Texts of its label columns that mean "not labelled"; `None` = those of the data.
+    pub missing: Option<Vec<String>>,
+    /// k of the metric `top_k` (multiclass only).
+    pub top_k: usize,
+}
+
+impl Task {
+    /// A task of several classes with every other setting at its default: no tower, weight one.
+    pub fn multiclass(name: &str) -> Task {
+        Task {
+            name: name.into(),
+            kind: TaskKind::Multiclass,
+            targets: vec![name.into()],
+            groups: Vec::new(),
+            layers: Vec::new(),
+            activation: Activation::Relu,
+            dropout: 0.0,
+            weight: 1.0,
+            loss: Loss::default_of(TaskKind::Multiclass),
+            positive: None,
+            scale: Scale::Standard,
+            missing: None,
+            top_k: 5,
+        }
+    }
+}
+
+impl Loss {
+    /// The loss of a task that names none.
+    pub fn default_of(kind: TaskKind) -> Loss {
+        match kind {
+            TaskKind::Multiclass => Loss::CrossEntropy { label_smoothing: 0.0, focal_gamma: 0.0, class_weights: ClassWeights::None },
+            TaskKind::Binary | TaskKind::Multilabel => Loss::Logistic { focal_gamma: 0.0, positive_weight: PositiveWeight::Given(1.0) },
+            TaskKind::Regression => Loss::Squared,
+            TaskKind::Count => Loss::Poisson,
+        }
+    }
 }
 
 /// Type of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TaskKind {
-    /// One of C classes; softmax cross-entropy.
+    /// One of C classes, C logits.
     Multiclass,
+    /// One of two classes, one logit, that of the positive class.
+    Binary,
+    /// Several columns, each yes or no, one logit each.
+    Multilabel,
+    /// One number or several, one output each.
+    Regression,
+    /// A count, 0, 1, 2, …; the output is the logarithm of its rate.
+    Count,
+}
+
+/// Loss of one task, as the configuration states it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Loss {
+    /// −Σ t ln softmax(z) (multiclass).
+    CrossEntropy {
+        /// Share of the target that is spread over all classes (Szegedy et al., 2016).
+        label_smoothing: f64,
+        /// γ of the focal loss (Lin et al., 2017); 0 = cross-entropy.
+        focal_gamma: f64,
+        /// Weights of the classes.
+        class_weights: ClassWeights,
+    },
+    /// Cross-entropy on the logit (binary, multilabel).
+    Logistic {
+        /// γ of the focal loss; 0 = cross-entropy.
+        focal_gamma: f64,
+        /// Weight of the positive class.
+        positive_weight: PositiveWeight,
+    },
+    /// (z − y)² (regression).
+    Squared,
+    /// |z − y| (regression).
+    Absolute,
+    /// ½ d² up to δ, then δ (d − ½ δ) (Huber, 1964) (regression).
+    Huber {
+        /// Where it turns linear, in units of the scaled label.
+        delta: f64,
+    },
+    /// max(q (y − z), (q − 1) (y − z)) (Koenker and Bassett, 1978) (regression).
+    Quantile {
+        /// The quantile, in (0, 1).
+        quantile: f64,
+    },
+    /// e^z − y z (count).
+    Poisson,
+}
+
+/// Weights of the classes of a multiclass task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClassWeights {
+    /// All one.
+    None,
+    /// rows / (classes · rows of the class), over the training part.
+    Balanced,
+    /// By class name; classes that are not named have 1.
+    Given(Vec<(String, f64)>),
+}
+
+/// Weight of the positive class of a binary task or of a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PositiveWeight {
+    /// So much.
+    Given(f64),
+    /// Negative rows over positive rows of the training part, column by column.
+    Balanced,
 }
 
 /// `[[coupling]]`.
@@ -285,7 +507,7 @@ pub enum BatchSize {
 }
 
 /// Which validation metric picks the best model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Select {
     /// Mean of the tasks' primary metrics.
     Mean,
@@ -296,4 +518,17 @@ pub enum Select {
         /// Metric name.
         metric: String,
     },
+    /// The weighted mean of several.
+    Weighted(Vec<Term>),
+}
+
+/// A metric of a task in what picks the best model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Task name.
+    pub task: String,
+    /// Metric name.
+    pub metric: String,
+    /// Its weight.
+    pub weight: f64,
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use super::{Config, Data, Task};
+use super::{Config, Data, Task, TaskKind};
 use crate::fault::{Exit, Fault, quoted};
 use item::Result;
 pub use known::{KNOWN, Keys};
@@ -58,17 +58,50 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     Ok(Config { data, trunk, tasks, couplings, optimizer, train })
 }
 
-/// A label column is neither ignored nor a feature.
+/// A label column is neither ignored nor a feature, and a column that says something of rows is neither of them.
 fn check_columns(data: &Data, tasks: &[Task]) -> Result<()> {
-    let task_of = |column: &str| tasks.iter().find(|task| task.target == column).map(|task| &task.name);
+    let task_of = |column: &str| tasks.iter().find(|task| task.targets.iter().any(|t| t == column)).map(|task| &task.name);
     if let Some((column, task)) = data.ignore.iter().find_map(|c| Some((c, task_of(c)?))) {
         return Err(Fault::config("data.ignore", format!("the column {} is the target of task {}", quoted(column), quoted(task)))
             .hint("label columns are never features, so they need not be ignored"));
     }
-    match data.features.iter().find_map(|f| Some((&f.column, task_of(&f.column)?))) {
-        Some((column, task)) => Err(Fault::config(&known::join("feature", column), format!("is the target of task {}", quoted(task)))
-            .hint("label columns are never features: leave this table out, or change the target")),
-        None => Ok(()),
+    if let Some((column, task)) = data.features.iter().find_map(|f| Some((&f.column, task_of(&f.column)?))) {
+        return Err(Fault::config(&known::join("feature", column), format!("is the target of task {}", quoted(task)))
+            .hint("label columns are never features: leave this table out, or change the target"));
+    }
+    for (key, column) in data.row_columns() {
+        check_row_column(key, column, data, task_of(column))?;
+    }
+    data.stratify.as_ref().map_or(Ok(()), |name| check_stratify(name, tasks))
+}
+
+/// A column that says something of rows has no other use.
+fn check_row_column(key: &str, column: &str, data: &Data, task: Option<&String>) -> Result<()> {
+    if let Some(task) = task {
+        return Err(Fault::config(key, format!("the column {} is the target of task {}", quoted(column), quoted(task)))
+            .hint("name another column, or change the target"));
+    }
+    if data.ignore.iter().any(|c| c == column) {
+        return Err(Fault::config("data.ignore", format!("the column {} is that of {key}", quoted(column)))
+            .hint("it is no feature anyway, so it need not be ignored"));
+    }
+    match data.features.iter().any(|f| f.column == column) {
+        true => Err(Fault::config(&known::join("feature", column), format!("has no effect, since the column is that of {key}"))
+            .hint("leave this table out")),
+        false => Ok(()),
+    }
+}
+
+/// Only tasks with classes can be stratified by.
+fn check_stratify(name: &str, tasks: &[Task]) -> Result<()> {
+    let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+    let Some(task) = tasks.iter().find(|task| task.name == name) else {
+        return Err(Fault::config("data.stratify", format!("there is no task {}", quoted(name))).hint(known::choices(name, &names)));
+    };
+    match task.kind {
+        TaskKind::Multiclass | TaskKind::Binary => Ok(()),
+        kind => Err(Fault::config("data.stratify", format!("the task {} is of type {kind}, expected multiclass or binary", quoted(name)))
+            .hint("name a task whose labels are classes, or leave it out")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Every, Init, Scale, TaskKind};
+use super::{Activation, Every, FeatureKind, Init, Loss, Scale, TaskKind};
 
 /// Kinds of coupling. This floor knows their names only; `objective::couplings` has one file for each.
 pub const COUPLING_KINDS: &[&str] = &["soft_sharing", "agreement"];
@@ -39,16 +39,42 @@ macro_rules! words {
 }
 
 words!(Scale: Standard = "standard", MinMax = "minmax", Robust = "robust", None = "none");
+words!(FeatureKind: Numeric = "numeric", Category = "category", Binary = "binary", Date = "date", Text = "text", Ignore = "ignore");
 words!(Activation: Relu = "relu", Tanh = "tanh", Gelu = "gelu", Silu = "silu", Identity = "identity");
 words!(Init: Auto = "auto", He = "he", Xavier = "xavier");
-words!(TaskKind: Multiclass = "multiclass");
+words!(TaskKind: Multiclass = "multiclass", Binary = "binary", Multilabel = "multilabel", Regression = "regression", Count = "count");
 
 impl TaskKind {
+    /// Names of the losses that a task of this type can have, the default first.
+    pub fn losses(self) -> &'static [&'static str] {
+        match self {
+            TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel => &["cross_entropy"],
+            TaskKind::Regression => &["squared", "absolute", "huber", "quantile"],
+            TaskKind::Count => &["poisson"],
+        }
+    }
+
     /// Names of the metrics that a task of this type has, the primary one first.
     pub fn metrics(self) -> &'static [&'static str] {
         match self {
-            TaskKind::Multiclass => &["accuracy", "log_loss"],
+            TaskKind::Multiclass => &["accuracy", "top_k", "macro_f1", "log_loss"],
+            TaskKind::Binary => &["auc", "average_precision", "f1", "accuracy", "log_loss", "calibration_error"],
+            TaskKind::Multilabel => &["auc", "average_precision", "f1", "accuracy", "log_loss"],
+            TaskKind::Regression => &["r2", "rmse", "mae"],
+            TaskKind::Count => &["deviance", "rmse", "mae"],
         }
+    }
+}
+
+/// The name of a loss.
+pub(super) fn loss_word(loss: &Loss) -> &'static str {
+    match loss {
+        Loss::CrossEntropy { .. } | Loss::Logistic { .. } => "cross_entropy",
+        Loss::Squared => "squared",
+        Loss::Absolute => "absolute",
+        Loss::Huber { .. } => "huber",
+        Loss::Quantile { .. } => "quantile",
+        Loss::Poisson => "poisson",
     }
 }
 

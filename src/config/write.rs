@@ -3,8 +3,11 @@
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
-use super::words::is_bare;
-use super::{BatchSize, Config, Coupling, Data, Feature, Optimizer, OptimizerKind, Overlay, Schedule, Select, Source, Task, Train, Trunk};
+use super::words::{is_bare, loss_word};
+use super::{
+    BatchSize, ClassWeights, Config, Coupling, Data, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight, Schedule, Select,
+    Source, Task, TaskKind, Train, Trunk,
+};
 
 /// The text of a configuration, every key with an effect written out and paths absolute; `read::from_text` makes the same
 /// [`Config`] of it again.
@@ -45,6 +48,7 @@ impl Text {
         self.set("train", source(&data.train));
         data.valid.iter().for_each(|valid| self.set("valid", source(valid)));
         data.test.iter().for_each(|test| self.set("test", source(test)));
+        self.text_file(data);
         self.split(data);
         if let Some(Overlay { shift, seed }) = data.overlay {
             self.set("overlay", format_args!("{{ shift = {shift}, seed = {seed} }}"));
@@ -52,11 +56,24 @@ impl Text {
         if !data.ignore.is_empty() {
             self.set("ignore", texts(&data.ignore));
         }
+        if data.train.has_columns() {
+            self.set("missing", texts(&data.missing));
+        }
+        data.row_weight.iter().for_each(|column| self.set("row_weight", quote(column)));
+    }
+
+    /// How lines become cells.
+    fn text_file(&mut self, data: &Data) {
+        data.delimiter.iter().for_each(|delimiter| self.set("delimiter", quote(delimiter)));
+        if !data.header {
+            self.set("header", false);
+        }
     }
 
     /// No split has to be said where the default would be one.
     fn split(&mut self, data: &Data) {
-        let splittable = !matches!(data.train, Source::BuiltIn(_)) && (data.valid.is_none() || data.test.is_none());
+        let own = matches!(data.train, Source::BuiltIn(_)) || data.split_column.is_some();
+        let splittable = !own && (data.valid.is_none() || data.test.is_none());
         match data.split {
             Some(shares) => {
                 self.set("split", format_args!("{shares:?}"));
@@ -65,12 +82,26 @@ impl Text {
             None if splittable => self.set("split", "[1.0, 0.0, 0.0]"),
             None => {}
         }
+        for (name, value) in [("split_column", &data.split_column), ("stratify", &data.stratify), ("group", &data.group)] {
+            value.iter().for_each(|value| self.set(name, quote(value)));
+        }
     }
 
     fn feature(&mut self, feature: &Feature) {
         self.table(format_args!("[feature.{}]", key(&feature.column)));
-        self.set("type", quote("numeric"));
-        self.set("scale", quote(feature.scale));
+        feature.kind.iter().for_each(|kind| self.set("type", quote(kind)));
+        feature.missing.iter().for_each(|missing| self.set("missing", texts(missing)));
+        feature.scale.iter().for_each(|scale| self.set("scale", quote(scale)));
+        let numbers = [
+            ("min_count", feature.min_count),
+            ("max_values", feature.max_values),
+            ("buckets", feature.buckets),
+            ("slots", feature.slots),
+            ("ngrams", feature.ngrams),
+        ];
+        for (name, number) in numbers {
+            number.iter().for_each(|number| self.set(name, number));
+        }
     }
 
     fn trunk(&mut self, trunk: &Trunk) {
@@ -86,7 +117,10 @@ impl Text {
     fn task(&mut self, task: &Task) {
         self.table(format_args!("[task.{}]", key(&task.name)));
         self.set("type", quote(task.kind));
-        self.set("target", quote(&task.target));
+        match &task.targets[..] {
+            [one] => self.set("target", quote(one)),
+            several => self.set("target", texts(several)),
+        }
         if !task.groups.is_empty() {
             let groups: Vec<String> = task.groups.iter().map(|(class, values)| format!("{} = {}", key(class), texts(values))).collect();
             self.set("groups", format_args!("{{ {} }}", groups.join(", ")));
@@ -97,6 +131,42 @@ impl Text {
             self.number("dropout", task.dropout);
         }
         self.number("weight", task.weight);
+        self.loss(task);
+        task.positive.iter().for_each(|class| self.set("positive", quote(class)));
+        task.missing.iter().for_each(|missing| self.set("missing", texts(missing)));
+        match task.kind {
+            TaskKind::Multiclass => self.set("top_k", task.top_k),
+            TaskKind::Regression => self.set("scale", quote(task.scale)),
+            _ => {}
+        }
+    }
+
+    fn loss(&mut self, task: &Task) {
+        self.set("loss", quote(loss_word(&task.loss)));
+        match &task.loss {
+            Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => {
+                self.number("label_smoothing", *label_smoothing);
+                self.number("focal_gamma", *focal_gamma);
+                match class_weights {
+                    ClassWeights::None => {}
+                    ClassWeights::Balanced => self.set("class_weights", quote("balanced")),
+                    ClassWeights::Given(weights) => {
+                        let weights: Vec<String> = weights.iter().map(|(class, w)| format!("{} = {w:?}", key(class))).collect();
+                        self.set("class_weights", format_args!("{{ {} }}", weights.join(", ")));
+                    }
+                }
+            }
+            Loss::Logistic { focal_gamma, positive_weight } => {
+                self.number("focal_gamma", *focal_gamma);
+                match positive_weight {
+                    PositiveWeight::Given(weight) => self.number("positive_weight", *weight),
+                    PositiveWeight::Balanced => self.set("positive_weight", quote("balanced")),
+                }
+            }
+            Loss::Huber { delta } => self.number("huber_delta", *delta),
+            Loss::Quantile { quantile } => self.number("quantile", *quantile),
+            Loss::Squared | Loss::Absolute | Loss::Poisson => {}
+        }
     }
 
     fn coupling(&mut self, coupling: &Coupling) {
@@ -167,7 +237,11 @@ impl Text {
 /// A source as TOML.
 fn source(source: &Source) -> String {
     match source {
-        Source::Csv(file) => path(file),
+        Source::Table(files) => match &files[..] {
+            [one] => path(one),
+            several => format!("[{}]", several.iter().map(|file| path(file)).collect::<Vec<_>>().join(", ")),
+        },
+        Source::Npy { features, labels } => format!("{{ features = {}, labels = {} }}", path(features), path(labels)),
         Source::Idx { images, labels } => format!("{{ images = {}, labels = {} }}", path(images), path(labels)),
         Source::BuiltIn(name) => quote(name),
     }
@@ -184,6 +258,11 @@ fn select(select: &Select) -> String {
     match select {
         Select::Mean => quote("mean"),
         Select::Metric { task, metric } => quote(format_args!("{task}.{metric}")),
+        Select::Weighted(terms) => {
+            let terms: Vec<String> =
+                terms.iter().map(|t| format!("{} = {:?}", quote(format_args!("{}.{}", t.task, t.metric)), t.weight)).collect();
+            format!("{{ {} }}", terms.join(", "))
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Column, Dataset, Features, Input, Parts, Schema, Target, UNLABELLED};
-use crate::config::Scale;
+use super::{Column, Dataset, Encoding, Features, Input, Parts, Reading, Scaling, Schema, Target, UNLABELLED};
+use crate::config::{Scale, TaskKind};
 use crate::fault::{Fault, quoted};
 
 impl Dataset {
-    /// A part from `features` [rows, width], taken as they are, and per task `labels` `[rows]`: class index or [`UNLABELLED`].
+    /// A part from `features` [rows, width], taken as they are, and per label column `labels` `[rows]`: a word as in [`Dataset::labels`].
     /// Values are not looked at: what is not finite shows where it is used.
     ///
     /// # Errors
@@ -25,23 +25,25 @@ impl Dataset {
                 .hint("give one label per row, UNLABELLED where there is none")
                 .into());
         }
-        Ok(Dataset { rows, features: Features::F32(features), labels, table: None })
+        Ok(Dataset { rows, features: Features::F32(features), labels, weights: None, table: None })
     }
 
-    /// Features of a row.
+    /// Features of a row, or slots of cells.
     pub fn width(&self) -> usize {
         match &self.features {
             Features::U8 { values, .. } => values.len() / self.rows.max(1),
             Features::F32(values) => values.len() / self.rows.max(1),
+            Features::Cells { slots, .. } => *slots,
         }
     }
 
-    /// Features of row `row` as the network sees them, `[width]`.
+    /// Features of row `row`, `[width]`, as the network sees them; cells as they lie.
     pub fn row(&self, row: usize) -> Vec<f32> {
         let width = self.width();
         match &self.features {
             Features::U8 { values, scale } => values[row * width..][..width].iter().map(|&v| f32::from(v) * scale).collect(),
             Features::F32(values) => values[row * width..][..width].to_vec(),
+            Features::Cells { words, slots } => words[row * slots..][..*slots].iter().map(|w| f32::from_bits(*w)).collect(),
         }
     }
 }
@@ -56,21 +58,29 @@ impl Parts {
         for (name, part) in [("train", Some(&train)), ("valid", valid.as_ref()), ("test", test.as_ref())] {
             part.map_or(Ok(()), |part| schema.check_part(name, part))?;
         }
-        Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes: Vec::new() })
+        Ok(Parts {
+            train: Arc::new(train),
+            valid: valid.map(Arc::new),
+            test: test.map(Arc::new),
+            schema,
+            hashes: Vec::new(),
+            notices: Vec::new(),
+        })
     }
 }
 
 impl Schema {
     /// The schema of `width` unscaled features `x0`, `x1`, … and tasks of given class names.
     pub fn for_arrays(width: usize, tasks: &[(&str, &[&str])]) -> Schema {
-        let column = |i| Column { name: format!("x{i}"), scale: Scale::None, offset: 0.0, factor: 1.0 };
-        let target = |&(task, classes): &(&str, &[&str])| Target {
-            task: task.to_owned(),
-            column: task.to_owned(),
-            classes: classes.iter().map(|&class| class.to_owned()).collect(),
-            groups: Vec::new(),
-        };
-        Schema { input: Input::Columns { columns: (0..width).map(column).collect() }, targets: tasks.iter().map(target).collect() }
+        let numeric = Encoding::Numeric { scale: Scale::None, offset: 0.0, factor: 1.0, indicator: false };
+        let column = |i| Column { name: format!("x{i}"), missing: Vec::new(), encoding: numeric.clone() };
+        let target = |&(task, classes): &(&str, &[&str])| Target::multiclass(task, classes.iter().map(|&class| class.to_owned()).collect());
+        Schema::new(Input::Columns { columns: (0..width).map(column).collect() }, tasks.iter().map(target).collect())
+    }
+
+    /// A schema of files that are read as they say themselves.
+    pub fn new(input: Input, targets: Vec<Target>) -> Schema {
+        Schema { input, targets, reading: Reading::default() }
     }
 
     /// Checks what the types leave open, for a schema from a file: names are unique, numbers finite, sizes not zero and not overflowing,
@@ -90,10 +100,17 @@ impl Schema {
     }
 
     fn check_part(&self, name: &str, part: &Dataset) -> anyhow::Result<()> {
-        let found = if part.width() != self.input.width() {
-            format!("{} features a row, the schema has {}", part.width(), self.input.width())
-        } else if part.labels.len() != self.targets.len() {
-            format!("labels of {} tasks, the schema has {}", part.labels.len(), self.targets.len())
+        let columns: usize = self.targets.iter().map(Target::cells).sum();
+        let width = match &part.features {
+            Features::Cells { .. } => self.input.spread().iter().map(|spread| spread.slots).sum(),
+            _ => self.input.width(),
+        };
+        let found = if part.width() != width {
+            format!("{} features a row, the schema has {width}", part.width())
+        } else if part.labels.len() != columns {
+            format!("{} label columns, the schema has {columns}", part.labels.len())
+        } else if let Some(weights) = part.weights.as_ref().filter(|weights| weights.len() != part.rows) {
+            format!("{} weights for {} rows", weights.len(), part.rows)
         } else if let Some((target, label)) = self.stray_label(part) {
             format!("label {label} of task {}, which has {} classes", quoted(&target.task), target.classes.len())
         } else {
@@ -102,11 +119,18 @@ impl Schema {
         Err(Fault::data(format!("{name} part"), found).hint("make arrays and schema agree").into())
     }
 
+    /// A label that is none of its task's classes.
     fn stray_label(&self, part: &Dataset) -> Option<(&Target, u32)> {
-        let stray = |(target, labels): (&Target, &Vec<u32>)| {
-            labels.iter().copied().find(|&l| l != UNLABELLED && l as usize >= target.classes.len())
+        let targets = self.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));
+        let stray = |target: &Target, labels: &Vec<u32>| {
+            let classes = match target.kind {
+                TaskKind::Multiclass => target.classes.len(),
+                TaskKind::Binary | TaskKind::Multilabel => 2,
+                TaskKind::Regression | TaskKind::Count => return None,
+            };
+            labels.iter().copied().find(|&l| l != UNLABELLED && l as usize >= classes)
         };
-        self.targets.iter().zip(&part.labels).find_map(|pair| stray(pair).map(|label| (pair.0, label)))
+        targets.zip(&part.labels).find_map(|(target, labels)| stray(target, labels).map(|label| (target, label)))
     }
 }
 
@@ -114,8 +138,8 @@ fn check_columns(columns: &[Column]) -> Result<(), String> {
     if columns.is_empty() {
         return Err("no feature columns".into());
     }
-    match columns.iter().find(|c| !c.offset.is_finite() || !c.factor.is_finite()) {
-        Some(column) => Err(format!("column {}: offset or factor is not finite", quoted(&column.name))),
+    match columns.iter().find_map(Column::problem) {
+        Some(problem) => Err(problem),
         None => unique("column", columns.iter().map(|column| &column.name)),
     }
 }
@@ -130,14 +154,36 @@ fn check_image(height: usize, width: usize, scale: f32, overlay: Option<(usize, 
 }
 
 fn check_target(target: &Target) -> Result<(), String> {
-    let task = quoted(&target.task);
-    if target.classes.len() < 2 {
-        return Err(format!("task {task}: {} classes, expected two or more", target.classes.len()));
-    }
-    if !target.groups.is_empty() && target.groups.len() != target.classes.len() {
-        return Err(format!("task {task}: {} groups for {} classes", target.groups.len(), target.classes.len()));
-    }
+    target.problem().map_or(Ok(()), |problem| Err(format!("task {}: {problem}", quoted(&target.task))))?;
     unique("class", target.classes.iter())
+}
+
+impl Target {
+    /// What is wrong with a target that came from a file.
+    pub fn problem(&self) -> Option<String> {
+        let (classes, columns) = (self.classes.len(), self.columns.len());
+        let several = matches!(self.kind, TaskKind::Multilabel | TaskKind::Regression);
+        if columns == 0 || (columns > 1 && !several) {
+            return Some(format!("{columns} columns for a task of type {}", self.kind));
+        }
+        match self.kind {
+            TaskKind::Multiclass if classes < 2 => return Some(format!("{classes} classes, expected two or more")),
+            TaskKind::Binary if classes != 2 => return Some(format!("{classes} classes, expected two")),
+            TaskKind::Multilabel | TaskKind::Regression | TaskKind::Count if classes > 0 => {
+                return Some(format!("{classes} classes for a task of type {}", self.kind));
+            }
+            _ => {}
+        }
+        if !self.groups.is_empty() && self.groups.len() != classes {
+            return Some(format!("{} groups for {classes} classes", self.groups.len()));
+        }
+        let scales = if self.kind == TaskKind::Regression { columns } else { 0 };
+        if self.scales.len() != scales {
+            return Some(format!("{} scales, expected {scales}", self.scales.len()));
+        }
+        let is_good = |s: &Scaling| s.offset.is_finite() && s.factor.is_finite() && s.factor != 0.0;
+        (!self.scales.iter().all(is_good)).then(|| "an offset or a factor that is not finite, or a factor of 0".into())
+    }
 }
 
 fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {

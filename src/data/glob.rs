@@ -20,7 +20,9 @@ pub fn expand(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
     }
     found.sort();
     if found.is_empty() {
-        return Err(Fault::missing(pattern, "no file matches").hint("check folder and pattern: * any characters, ? one, [abc] one of these").into());
+        return Err(Fault::missing(pattern, "no file matches")
+            .hint("check folder and pattern: * any characters, ? one, [abc] one of these")
+            .into());
     }
     Ok(found)
 }

@@ -1,6 +1,6 @@
 //! Labelled images in memory, from any source, on their way to a [`Dataset`].
 
-use super::labels::{self, LabelColumn};
+use super::labels::{self, LabelColumn, Labels};
 use super::{Dataset, Features, Input, Target};
 use crate::config::Task;
 use crate::fault::{Fault, quoted};
@@ -47,15 +47,15 @@ impl Images {
         Images { place, label_place, height: self.height, width: self.width, pixels: Vec::new(), labels: Vec::new() }
     }
 
-    /// The classes of every task, all rows being training rows.
+    /// The targets of every task, all rows being training rows.
     ///
     /// # Errors
     /// 78 if a target is not among the labels; those of [`labels::fit`].
     pub fn fit(&self, tasks: &[Task]) -> anyhow::Result<Vec<Target>> {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let fit = |task: &Task| {
-            let index = self.label_index(&task.target).ok_or_else(|| no_label(task))?;
-            labels::fit(task, &LabelColumn::from_bytes(&self.labels[index]), &rows, &self.label_place)
+            let columns = self.label_columns(&task.targets).map_err(|name| no_label(task, name))?;
+            labels::fit(task, &self.labels_of(&columns, &|_, row| self.locate(row)), &rows, &[])
         };
         tasks.iter().map(fit).collect()
     }
@@ -63,19 +63,33 @@ impl Images {
     /// A data set whose features are the bytes times `scale`; without targets it has no labels.
     ///
     /// # Errors
-    /// 65 if a label is no class of its task, or a target is not among the labels.
+    /// 65 if a label is not what its task needs, or a target is not among the labels.
     pub fn into_dataset(self, targets: &[Target], scale: f32) -> anyhow::Result<Dataset> {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let encode = |target: &Target| {
-            let index = self.label_index(&target.column).ok_or_else(|| {
-                let found = format!("there are no labels {} for task {}", quoted(&target.column), quoted(&target.task));
+            let columns = self.label_columns(&target.columns).map_err(|name| {
+                let found = format!("there are no labels {} for task {}", quoted(name), quoted(&target.task));
                 Fault::data(&self.place, found).hint("give data of the kind that the model was trained on")
             })?;
-            let locate = |row: usize| format!("{}: label {row}", self.label_place);
-            labels::encode(target, &LabelColumn::from_bytes(&self.labels[index]), &rows, locate)
+            labels::encode(target, &self.labels_of(&columns, &|_, row| self.locate(row)), &rows)
         };
-        let labels = targets.iter().map(encode).collect::<anyhow::Result<_>>()?;
-        Ok(Dataset { rows: rows.len(), features: Features::U8 { values: self.pixels, scale }, labels, table: None })
+        let labels: Vec<Vec<Vec<u32>>> = targets.iter().map(encode).collect::<anyhow::Result<_>>()?;
+        let labels = labels.into_iter().flatten().collect();
+        Ok(Dataset { rows: rows.len(), features: Features::U8 { values: self.pixels, scale }, labels, weights: None, table: None })
+    }
+
+    /// The label vectors of these names; `Err` is the first that is not there.
+    fn label_columns<'n>(&self, names: &'n [String]) -> Result<Vec<LabelColumn>, &'n str> {
+        let column = |name: &'n String| self.label_index(name).map(|i| LabelColumn::from_bytes(&self.labels[i])).ok_or(name.as_str());
+        names.iter().map(column).collect()
+    }
+
+    fn labels_of<'l>(&'l self, columns: &'l [LabelColumn], locate: &'l dyn Fn(usize, usize) -> String) -> Labels<'l> {
+        Labels { columns: columns.iter().collect(), place: &self.label_place, locate }
+    }
+
+    fn locate(&self, row: usize) -> String {
+        format!("{}: label {row}", self.label_place)
     }
 
     /// Checks that the images are of the size that a model was trained on.
@@ -101,8 +115,7 @@ impl Images {
     }
 }
 
-fn no_label(task: &Task) -> Fault {
+fn no_label(task: &Task, name: &str) -> Fault {
     let place = format!("task.{}.target", task.name);
-    Fault::config(&place, format!("{} is not a label of overlaid images", quoted(&task.target)))
-        .hint("target = \"left\" or target = \"right\"")
+    Fault::config(&place, format!("{} is not a label of overlaid images", quoted(name))).hint("target = \"left\" or target = \"right\"")
 }

@@ -1,80 +1,129 @@
-//! Label texts to class indices: classes are found on the training part and applied to every part.
+//! Label cells to label words: what they mean is found on the training part and applied to every part.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::Target;
 use super::columns::some;
-use crate::config::Task;
+use super::fit::{fit_scale, sort, unscalable};
+use super::view::View;
+use super::{Scaling, Target, UNLABELLED};
+use crate::config::{Task, TaskKind};
 use crate::fault::{Fault, quoted};
 
-/// The label cells of one task, each distinct text stored once.
+/// Texts that mean "yes" where nothing says which of two classes is the positive one.
+const POSITIVE: &[&str] = &["yes", "true", "t", "y", "1", "+", "positive"];
+/// What stands in the columns of a multilabel task.
+const YES_AND_NO: [(&str, u32); 6] = [("0", 0), ("1", 1), ("false", 0), ("true", 1), ("no", 0), ("yes", 1)];
+/// The largest count: above it, 32-bit floats skip whole numbers.
+const MAX_COUNT: f64 = 16_777_216.0;
+
+/// The label cells of one column, each different text stored once.
 #[derive(Clone, Debug, Default)]
 pub struct LabelColumn {
-    /// Distinct texts.
+    /// Different texts.
     pub texts: Vec<String>,
-    /// `[rows]`, indices into `texts`.
+    /// `[rows]`, indices into `texts`, or [`UNLABELLED`] where there is no text at all.
     pub codes: Vec<u32>,
-    index: HashMap<String, u32>,
 }
 
 impl LabelColumn {
-    /// Appends a cell.
-    pub fn push(&mut self, text: &str) {
-        let code = self.index.get(text).copied().unwrap_or_else(|| {
-            let code = self.texts.len() as u32;
-            self.texts.push(text.to_owned());
-            self.index.insert(text.to_owned(), code);
-            code
-        });
-        self.codes.push(code);
+    /// The cells of all rows of a column.
+    pub fn read(view: &View, rows: usize) -> LabelColumn {
+        let all: Vec<u32> = (0..rows as u32).collect();
+        let distinct = view.distinct(&all);
+        LabelColumn { texts: distinct.texts.into_iter().map(String::from).collect(), codes: distinct.codes }
     }
 
     /// Labels given as bytes; their texts are "0" to "255".
     pub fn from_bytes(bytes: &[u8]) -> LabelColumn {
         let texts: Vec<String> = (0..=255u32).map(|value| value.to_string()).collect();
-        LabelColumn { texts, codes: bytes.iter().map(|&b| u32::from(b)).collect(), index: HashMap::new() }
+        LabelColumn { texts, codes: bytes.iter().map(|&b| u32::from(b)).collect() }
     }
 
-    /// The distinct texts of `rows`: by value if all are numbers, else by text.
-    fn distinct(&self, rows: &[u32]) -> Vec<String> {
-        let codes: HashSet<u32> = rows.iter().map(|&row| self.codes[row as usize]).collect();
-        let mut texts: Vec<String> = codes.into_iter().map(|code| self.texts[code as usize].clone()).collect();
-        let numbers = texts.iter().all(|text| number(text).is_some());
-        texts.sort_by(|a, b| if numbers { by_value(a, b) } else { a.cmp(b) });
+    /// Whether one of `rows` has a label.
+    fn has_label(&self, rows: &[u32], missing: &[String]) -> bool {
+        let codes = rows.iter().map(|&row| self.codes[row as usize]);
+        codes.filter(|&code| code != UNLABELLED).any(|code| !missing.contains(&self.texts[code as usize]))
+    }
+
+    /// The different texts of `rows` that are labels: by value if all are numbers, else by text.
+    fn distinct(&self, rows: &[u32], missing: &[String]) -> Vec<String> {
+        let codes: HashSet<u32> = rows.iter().map(|&row| self.codes[row as usize]).filter(|&code| code != UNLABELLED).collect();
+        let texts = codes.into_iter().map(|code| self.texts[code as usize].clone());
+        let mut texts: Vec<String> = texts.filter(|text| !missing.contains(text)).collect();
+        sort(&mut texts);
         texts
     }
 }
 
-/// "1" and "1.0" are two classes of one value; their texts decide.
-fn by_value(a: &str, b: &str) -> Ordering {
-    number(a).partial_cmp(&number(b)).unwrap_or(Ordering::Equal).then_with(|| a.cmp(b))
+/// The label columns of a task, with the names of their places.
+pub struct Labels<'l> {
+    /// One per column of the task.
+    pub columns: Vec<&'l LabelColumn>,
+    /// Where the training labels came from.
+    pub place: &'l str,
+    /// Where a label stands: (column of the task, row).
+    pub locate: &'l dyn Fn(usize, usize) -> String,
 }
 
-fn number(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|x: &f64| x.is_finite())
-}
-
-/// The classes of a task: its groups, or the distinct labels of the training rows. `place` is the training file, for messages.
+/// The target of a task, from its labels in the training `rows`. `missing` are the texts that mean "not labelled" where the task names none.
 ///
 /// # Errors
-/// 65 if there are fewer than two distinct labels; 78 if there are fewer than two groups, or one value is in two of them.
-pub fn fit(task: &Task, labels: &LabelColumn, rows: &[u32], place: &str) -> anyhow::Result<Target> {
+/// 65 if there is no label, or there are fewer than two classes, or more than two of a binary task, or a label is not what the task needs;
+/// 78 if groups or the positive class do not fit.
+pub fn fit(task: &Task, labels: &Labels, rows: &[u32], missing: &[String]) -> anyhow::Result<Target> {
+    let missing = task.missing.clone().unwrap_or_else(|| missing.to_vec());
+    let bare =
+        Target { columns: task.targets.clone(), kind: task.kind, missing, counts: Vec::new(), ..Target::multiclass(&task.name, vec![]) };
+    check_labelled(&bare, labels, rows)?;
+    let target = match task.kind {
+        TaskKind::Multiclass => multiclass(task, bare, labels, rows)?,
+        TaskKind::Binary => binary(task, bare, labels, rows)?,
+        TaskKind::Regression => regression(task, bare, labels, rows)?,
+        TaskKind::Multilabel | TaskKind::Count => bare,
+    };
+    let counts = counts(&target, &encode(&target, labels, rows)?);
+    Ok(Target { counts, ..target })
+}
+
+/// A task learns nothing from rows that are all blank.
+fn check_labelled(target: &Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<()> {
+    if labels.columns.iter().any(|column| column.has_label(rows, &target.missing)) {
+        return Ok(());
+    }
+    let (noun, verb) = if target.columns.len() == 1 { ("column", "is") } else { ("columns", "are") };
+    let found = format!(
+        "task {} has no label: {noun} {} {verb} blank in all {} rows of the training part",
+        quoted(&target.task),
+        some(&target.columns),
+        rows.len()
+    );
+    let hint = format!("check target and missing of task.{0}, or remove the task; a larger training part may have labels", target.task);
+    Err(Fault::data(labels.place, found).hint(hint).into())
+}
+
+fn multiclass(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
     let (classes, groups) = if task.groups.is_empty() {
-        (labels.distinct(rows), Vec::new())
+        (distinct(&bare, labels, rows), Vec::new())
     } else {
         check_groups(task)?;
         task.groups.iter().cloned().unzip()
     };
-    if classes.len() < 2 {
-        let found = format!(
-            "column {} of the training part holds the one label {}, a task needs two classes",
-            quoted(&task.target),
-            some(&classes)
-        );
-        return Err(Fault::data(place, found).hint(format!("check the target of task.{}, or remove the task", task.name)).into());
+    check_two(task, &classes, labels.place)?;
+    Ok(Target { classes, groups, ..bare })
+}
+
+/// The different labels of a task of one column.
+fn distinct(target: &Target, labels: &Labels, rows: &[u32]) -> Vec<String> {
+    labels.columns.first().map(|column| column.distinct(rows, &target.missing)).unwrap_or_default()
+}
+
+fn check_two(task: &Task, classes: &[String], place: &str) -> anyhow::Result<()> {
+    if classes.len() >= 2 {
+        return Ok(());
     }
-    Ok(Target { task: task.name.clone(), column: task.target.clone(), classes, groups })
+    let column = quoted(&task.targets[0]);
+    let found = format!("column {column} of the training part holds the one label {}, a task needs two classes", some(classes));
+    Err(Fault::data(place, found).hint(format!("check the target of task.{}, or remove the task", task.name)).into())
 }
 
 fn check_groups(task: &Task) -> anyhow::Result<()> {
@@ -95,18 +144,114 @@ fn check_groups(task: &Task) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Class indices of `rows`. `locate` names the place of a row's label, for messages.
+fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
+    let mut classes = distinct(&bare, labels, rows);
+    check_two(task, &classes, labels.place)?;
+    if classes.len() > 2 {
+        let found = format!(
+            "column {} of the training part holds {} labels, a binary task has two: {}",
+            quoted(&task.targets[0]),
+            classes.len(),
+            some(&classes)
+        );
+        let hint = format!("type = \"multiclass\" in task.{}, or name those that mean \"blank\" in its missing", task.name);
+        return Err(Fault::data(labels.place, found).hint(hint).into());
+    }
+    if positive(task, &classes)? == 0 {
+        classes.swap(0, 1);
+    }
+    Ok(Target { classes, ..bare })
+}
+
+/// Which of two sorted labels is the positive class.
+fn positive(task: &Task, classes: &[String]) -> anyhow::Result<usize> {
+    if let Some(class) = &task.positive {
+        return classes.iter().position(|c| c == class).ok_or_else(|| {
+            let place = format!("task.{}.positive", task.name);
+            let found = format!("{} is no label of column {} in the training part", quoted(class), quoted(&task.targets[0]));
+            Fault::config(&place, found).hint(format!("its labels are {}", some(classes))).into()
+        });
+    }
+    let is_number = |class: &String| class.parse::<f64>().is_ok_and(f64::is_finite);
+    let is_positive = |class: &String| POSITIVE.contains(&class.to_lowercase().as_str());
+    let by_word = classes.iter().filter(|class| is_positive(class)).count() == 1 && !classes.iter().all(is_number);
+    Ok(if by_word { classes.iter().position(is_positive).unwrap_or(1) } else { 1 })
+}
+
+fn regression(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
+    let mut scales = Vec::with_capacity(bare.columns.len());
+    for (i, column) in labels.columns.iter().enumerate() {
+        let numbers = numbers(&bare, labels, i)?;
+        let codes = rows.iter().map(|&row| column.codes[row as usize]).filter(|&code| code != UNLABELLED);
+        let values: Vec<f64> = codes.filter_map(|code| numbers[code as usize]).collect();
+        let (offset, factor) = fit_scale(task.scale, values);
+        if !offset.is_finite() || !factor.is_finite() {
+            return Err(unscalable(labels.place, &bare.columns[i]).into());
+        }
+        // A constant label is learnt as it is.
+        scales.push(Scaling { offset, factor: if factor == 0.0 { 1.0 } else { factor } });
+    }
+    Ok(Target { scales, ..bare })
+}
+
+/// The number of each text of a column; `None` for those that mean "not labelled".
+fn numbers(target: &Target, labels: &Labels, column: usize) -> anyhow::Result<Vec<Option<f64>>> {
+    words_of(target, labels, column, |text| text.parse().ok().filter(|x: &f64| x.is_finite()))
+}
+
+/// What each text of a column is read as; the first row of one that cannot be read is named.
+fn words_of<T>(target: &Target, labels: &Labels, column: usize, read: impl Fn(&str) -> Option<T>) -> anyhow::Result<Vec<Option<T>>> {
+    let texts = &labels.columns[column].texts;
+    let word = |(code, text): (usize, &String)| match target.missing.contains(text) {
+        true => Ok(None),
+        false => read(text).map(Some).ok_or(code),
+    };
+    let words: Result<Vec<Option<T>>, usize> = texts.iter().enumerate().map(word).collect();
+    words.map_err(|code| {
+        let row = labels.columns[column].codes.iter().position(|&c| c as usize == code).unwrap_or(0);
+        unknown(target, &texts[code], (labels.locate)(column, row)).into()
+    })
+}
+
+/// Label words of `rows`, one vector per column.
 ///
 /// # Errors
-/// 65 with place and value if a label is no class of the task.
-pub fn encode(target: &Target, labels: &LabelColumn, rows: &[u32], locate: impl Fn(usize) -> String) -> anyhow::Result<Vec<u32>> {
+/// 65 with place and value if a label is not what the task needs.
+pub fn encode(target: &Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Vec<Vec<u32>>> {
+    (0..labels.columns.len()).map(|column| encode_column(target, labels, rows, column)).collect()
+}
+
+fn encode_column(target: &Target, labels: &Labels, rows: &[u32], column: usize) -> anyhow::Result<Vec<u32>> {
+    let codes = &labels.columns[column].codes;
+    let texts = &labels.columns[column].texts;
     let class_of = class_of(target);
-    let by_code: Vec<Option<u32>> = labels.texts.iter().map(|text| class_of.get(text.as_str()).copied()).collect();
-    let encoded = rows.iter().map(|&row| {
-        let code = labels.codes[row as usize] as usize;
-        by_code[code].ok_or_else(|| unknown(target, &labels.texts[code], locate(row as usize)).into())
+    let scaling = target.scales.get(column).copied().unwrap_or(Scaling { offset: 0.0, factor: 1.0 });
+    let read = |text: &str| read(target.kind, &class_of, scaling, text);
+    // `Err` holds what cannot be read: it matters only if one of `rows` has it.
+    let words: Vec<Option<u32>> =
+        texts.iter().map(|text| if target.missing.contains(text) { Some(UNLABELLED) } else { read(text) }).collect();
+    let encoded = rows.iter().map(|&row| match codes[row as usize] {
+        UNLABELLED => Ok(UNLABELLED),
+        code => words[code as usize].ok_or_else(|| unknown(target, &texts[code as usize], (labels.locate)(column, row as usize)).into()),
     });
     encoded.collect()
+}
+
+/// The word of a label text; `None` if it is none of the task's.
+fn read(kind: TaskKind, class_of: &HashMap<&str, u32>, scaling: Scaling, text: &str) -> Option<u32> {
+    let number = || text.parse::<f64>().ok().filter(|x| x.is_finite());
+    match kind {
+        TaskKind::Multiclass | TaskKind::Binary => class_of.get(text).copied(),
+        TaskKind::Multilabel => YES_AND_NO.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value),
+        TaskKind::Regression => {
+            let scaled = ((number()? - scaling.offset) * scaling.factor) as f32;
+            scaled.is_finite().then_some(scaled.to_bits())
+        }
+        TaskKind::Count => {
+            let count = number().filter(|x| *x >= 0.0 && x.fract() == 0.0 && *x <= MAX_COUNT)?;
+            Some((count.abs() as f32).to_bits())
+        }
+    }
 }
 
 /// Label text to class index.
@@ -118,12 +263,49 @@ fn class_of<'t>(target: &'t Target) -> HashMap<&'t str, u32> {
     target.groups.iter().zip(0..).flat_map(of_group).collect()
 }
 
+/// Labelled rows per column: by class, or as one number.
+fn counts(target: &Target, labels: &[Vec<u32>]) -> Vec<Vec<u64>> {
+    let classes = match target.kind {
+        TaskKind::Multiclass => target.classes.len(),
+        TaskKind::Binary | TaskKind::Multilabel => 2,
+        TaskKind::Regression | TaskKind::Count => 1,
+    };
+    let of_column = |words: &Vec<u32>| {
+        let mut counts = vec![0; classes];
+        for &word in words.iter().filter(|&&word| word != UNLABELLED) {
+            counts[if classes == 1 { 0 } else { word as usize }] += 1;
+        }
+        counts
+    };
+    labels.iter().map(of_column).collect()
+}
+
 fn unknown(target: &Target, text: &str, place: String) -> Fault {
-    let task = quoted(&target.task);
-    if target.groups.is_empty() {
-        let hint = format!("the training part has the labels {}; correct the label, or remove the row", some(&target.classes));
-        return Fault::data(place, format!("{} is not a class of task {task}", quoted(text))).hint(hint);
-    }
-    let hint = format!("add it to a group in task.{}.groups, or remove the row", target.task);
-    Fault::data(place, format!("{} is in no group of task {task}", quoted(text))).hint(hint)
+    let (task, text) = (quoted(&target.task), quoted(text));
+    let or_blank = format!("or add it to missing in task.{} if it means \"not labelled\"", target.task);
+    let (found, hint) = match target.kind {
+        _ if !target.groups.is_empty() => (
+            format!("{text} is in no group of task {task}"),
+            format!("add it to a group in task.{}.groups, or remove the row", target.task),
+        ),
+        TaskKind::Multiclass | TaskKind::Binary => (
+            format!("{text} is not a class of task {task}"),
+            format!("the training part has the labels {}; correct the label, or remove the row", some(&target.classes)),
+        ),
+        TaskKind::Multilabel => {
+            (format!("{text} is neither yes nor no, as task {task} needs"), format!("write 0 or 1, false or true, no or yes, {or_blank}"))
+        }
+        TaskKind::Regression => {
+            let is_number = text.trim_matches('"').parse::<f64>().is_ok_and(f64::is_finite);
+            let found = match is_number {
+                true => format!("{text} is too large for task {task} after scaling"),
+                false => format!("{text} is not a finite number, as task {task} needs"),
+            };
+            (found, format!("correct the label, {or_blank}"))
+        }
+        TaskKind::Count => {
+            (format!("{text} is not a count, as task {task} needs"), format!("give a whole number from 0 to {MAX_COUNT}, {or_blank}"))
+        }
+    };
+    Fault::data(place, found).hint(hint)
 }

@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::columns::{self, Frame, Roles};
-use super::csv::Sheet;
 use super::images::Images;
 use super::split::{shares_without, split};
-use super::{Dataset, Features, Input, Part, Parts, Schema, Target, digits, idx, labels, overlay};
+use super::{Dataset, Input, Part, Parts, Schema, digits, idx, overlay, raw, table};
 use crate::config::{self, Overlay, Source, Task};
 use crate::fault::{Fault, quoted};
 
@@ -20,7 +18,7 @@ type Hash = (String, String);
 /// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
 pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     match &data.train {
-        Source::Csv(path) => load_csv(path, data, tasks),
+        Source::Table(_) | Source::Npy { .. } => load_table(data, tasks),
         Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
         Source::BuiltIn(name) => load_built_in(name, data, tasks),
     }
@@ -29,8 +27,12 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
 /// What `--data` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
-    /// A CSV or CSV.gz file.
-    Csv(PathBuf),
+    /// A table, or a pattern of tables.
+    Table(PathBuf),
+    /// CSV from the standard input: `-`.
+    Stdin,
+    /// NPY files: `FEATURES,LABELS`.
+    Npy(PathBuf, PathBuf),
     /// IDX files: `IMAGES,LABELS` or `IMAGES`.
     Idx(PathBuf, Option<PathBuf>),
     /// A part of the built-in set: `digits-overlay:test`.
@@ -50,23 +52,36 @@ pub fn parse_source(text: &str, input: &Input) -> anyhow::Result<Given> {
         });
     }
     Ok(match (input, text.split_once(',')) {
-        (Input::Columns { .. }, _) => Given::Csv(text.into()),
+        (Input::Columns { .. }, _) if text == "-" => Given::Stdin,
+        (Input::Columns { .. }, Some((features, labels))) if is_npy(features) && is_npy(labels) && !Path::new(text).exists() => {
+            Given::Npy(features.into(), labels.into())
+        }
+        (Input::Columns { .. }, _) => Given::Table(text.into()),
         (Input::Image { .. }, Some((images, labels))) if !Path::new(text).exists() => Given::Idx(images.into(), Some(labels.into())),
         (Input::Image { .. }, _) => Given::Idx(text.into(), None),
     })
 }
 
+fn is_npy(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"))
+}
+
 /// Reads the data that `--data` names as the schema of a trained model says; nothing is fitted. With `labelled`, every target must be
-/// there (`evaluate`); without, labels are not even looked at (`predict`). A CSV file's cells are kept as its table. Images are laid
+/// there (`evaluate`); without, labels are not even looked at (`predict`). A table's cells are kept. Images are laid
 /// over each other as those of a test part. Returns the name of the data too.
 ///
 /// # Errors
 /// 66 if a file is missing; 65 if it is malformed or does not fit the schema; 2 if `text` is no source.
 pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<(Dataset, String)> {
-    let bare = Schema { input: schema.input.clone(), targets: Vec::new() };
+    let bare = Schema { targets: Vec::new(), ..schema.clone() };
     let schema = if labelled { schema } else { &bare };
+    let options = schema.reading.options();
     let dataset = match parse_source(text, &schema.input)? {
-        Given::Csv(path) => csv_with(schema, &path, true)?.0,
+        Given::Table(path) => table::apply_and_keep(schema, table::read(&Source::Table(vec![path]), &options)?)?,
+        Given::Stdin => table::apply_and_keep(schema, raw::read_from(std::io::stdin().lock(), "standard input", &options)?)?,
+        Given::Npy(features, labels) => {
+            table::apply_and_keep(schema, raw::read_pair(&features, Some(&labels).filter(|_| labelled).map(PathBuf::as_path))?)?
+        }
         Given::Idx(images, labels) => {
             if labelled && labels.is_none() {
                 let found = format!("--data {}: the labels are missing", quoted(text));
@@ -80,40 +95,18 @@ pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<
     Ok((dataset, text.to_owned()))
 }
 
-fn load_csv(path: &Path, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+fn load_table(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     if data.overlay.is_some() {
-        return Err(Fault::config("data.overlay", "CSV rows cannot be laid over each other")
+        return Err(Fault::config("data.overlay", "the rows of a table cannot be laid over each other")
             .hint("remove the key, or train on IDX images")
             .into());
     }
-    let sheet = Sheet::read(path)?;
-    let names = columns::features(&sheet, data, tasks)?;
-    let target = |task: &Task| {
-        let key = format!("task.{}.target", task.name);
-        sheet.column(&task.target).ok_or_else(|| columns::no_column(&key, &task.target, &sheet).into())
-    };
-    let labels = tasks.iter().map(target).collect::<anyhow::Result<_>>()?;
-    let features = names.iter().filter_map(|(name, _)| sheet.column(name)).collect();
-    let frame = Frame::read(&sheet, &Roles { features, labels, keep: false })?;
-    let mut hashes = vec![(sheet.place.clone(), sheet.hash.clone())];
-    drop(sheet);
-
-    let rows = split_rows(frame.lines.len(), data)?;
-    let fit = |(task, column)| labels::fit(task, column, &rows[0], &frame.place);
-    let targets = tasks.iter().zip(&frame.labels).map(fit).collect::<anyhow::Result<_>>()?;
-    let schema = Schema { input: Input::Columns { columns: frame.fit(&names, &rows[0])? }, targets };
-    let mut part = |key: &str, given: &Option<Source>, rows: &[u32]| match given {
-        None if rows.is_empty() => Ok(None),
-        None => frame_with(&schema, &frame, rows).map(Some),
-        Some(Source::Csv(path)) => csv_with(&schema, path, false).map(|(part, hash)| {
-            hashes.push(hash);
-            Some(part)
-        }),
-        Some(_) => Err(other_kind(key, "a CSV file")),
-    };
-    let train = part("data.train", &None, &rows[0])?;
-    let (valid, test) = (part("data.valid", &data.valid, &rows[1])?, part("data.test", &data.test, &rows[2])?);
-    parts(schema, [train, valid, test], hashes)
+    for (key, given) in [("data.valid", &data.valid), ("data.test", &data.test)] {
+        if given.as_ref().is_some_and(|source| !source.has_columns()) {
+            return Err(other_kind(key, "a table"));
+        }
+    }
+    table::load(data, tasks)
 }
 
 fn load_idx(images: &Path, labels: &Path, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
@@ -167,48 +160,24 @@ fn split_rows(rows: usize, data: &config::Data) -> anyhow::Result<[Vec<u32>; 3]>
 fn image_parts(images: [Option<Images>; 3], scale: f32, over: Option<Overlay>, tasks: &[Task], hashes: Vec<Hash>) -> anyhow::Result<Parts> {
     let Some(first) = &images[0] else { return Err(no_rows()) };
     let input = Input::Image { height: first.height, width: first.width, scale, overlay: over.map(|o| (o.shift, o.seed)) };
-    let schema = Schema { input, targets: first.fit(tasks)? };
+    let schema = Schema::new(input, first.fit(tasks)?);
     let [train, valid, test] = images.map(|images| images.map(|images| images_with(&schema, images)).transpose());
     parts(schema, [train?, valid?, test?], hashes)
 }
 
 fn parts(schema: Schema, [train, valid, test]: [Option<Dataset>; 3], hashes: Vec<Hash>) -> anyhow::Result<Parts> {
     let train = Arc::new(train.ok_or_else(no_rows)?);
-    Ok(Parts { train, valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes })
-}
-
-fn csv_with(schema: &Schema, path: &Path, keep: bool) -> anyhow::Result<(Dataset, Hash)> {
-    let Input::Columns { columns } = &schema.input else { return Err(wrong_input(path.display().to_string(), "images")) };
-    let sheet = Sheet::read(path)?;
-    let names: Vec<&str> = columns.iter().map(|c| &c.name).chain(schema.targets.iter().map(|t| &t.column)).map(String::as_str).collect();
-    let mut features = columns::positions(&sheet, &names)?;
-    let labels = features.split_off(columns.len());
-    let mut frame = Frame::read(&sheet, &Roles { features, labels, keep })?;
-    let hash = (sheet.place.clone(), sheet.hash.clone());
-    drop(sheet);
-    let rows: Vec<u32> = (0..frame.lines.len() as u32).collect();
-    let table = frame.table.take();
-    Ok((Dataset { table, ..frame_with(schema, &frame, &rows)? }, hash))
-}
-
-fn frame_with(schema: &Schema, frame: &Frame, rows: &[u32]) -> anyhow::Result<Dataset> {
-    let Input::Columns { columns } = &schema.input else { return Err(wrong_input(frame.place.clone(), "images")) };
-    let encode = |(target, column): (&Target, _)| {
-        let locate = |row: usize| format!("{}:{}: column {}", frame.place, frame.lines[row], quoted(&target.column));
-        labels::encode(target, column, rows, locate)
-    };
-    let labels = schema.targets.iter().zip(&frame.labels).map(encode).collect::<anyhow::Result<_>>()?;
-    Ok(Dataset { rows: rows.len(), features: Features::F32(frame.scaled(columns, rows)?), labels, table: None })
+    Ok(Parts { train, valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes, notices: Vec::new() })
 }
 
 fn images_with(schema: &Schema, images: Images) -> anyhow::Result<Dataset> {
-    let Input::Image { scale, .. } = schema.input else { return Err(wrong_input(images.place, "CSV columns")) };
+    let Input::Image { scale, .. } = schema.input else { return Err(wrong_input(images.place, "columns of a table")) };
     images.check_size(&schema.input)?;
     images.into_dataset(&schema.targets, scale)
 }
 
 fn digits_with(schema: &Schema, part: Part) -> anyhow::Result<Dataset> {
-    let Input::Image { .. } = schema.input else { return Err(wrong_input(digits::NAME.to_owned(), "CSV columns")) };
+    let Input::Image { .. } = schema.input else { return Err(wrong_input(digits::NAME.to_owned(), "columns of a table")) };
     if schema.input != digits::input() {
         let found = "the model was trained on other images than the built-in digits";
         return Err(Fault::data(digits::NAME, found).hint("give the IDX files as --data IMAGES,LABELS").into());
@@ -232,7 +201,7 @@ fn stored_overlay(input: &Input) -> Option<Overlay> {
 
 fn no_columns(data: &config::Data) -> anyhow::Result<()> {
     if !data.ignore.is_empty() {
-        return Err(Fault::config("data.ignore", "images have no columns").hint("remove the key, or train on a CSV file").into());
+        return Err(Fault::config("data.ignore", "images have no columns").hint("remove the key, or train on a table").into());
     }
     match data.features.first() {
         Some(f) => Err(Fault::config(&format!("feature.{}", f.column), "images have no columns").hint("remove the table").into()),

@@ -1,10 +1,13 @@
-//! Rows: features, labels, what columns mean. Readers turn files into [`Parts`]; nothing here knows a network or a GPU.
+//! Rows: features, labels, what columns mean. Readers turn files into [`raw::Raw`] tables or images, the rest of the room turns those into [`Parts`]; nothing here knows a network or a GPU.
 
 pub mod arrays;
 pub mod bytes;
 pub mod columns;
-pub mod csv;
+pub mod dates;
 pub mod digits;
+pub mod encode;
+pub mod fit;
+pub mod giveaway;
 pub mod glob;
 pub mod idx;
 pub mod images;
@@ -17,12 +20,17 @@ pub mod parquet;
 pub mod raw;
 pub mod split;
 pub mod stream;
+pub mod summary;
 pub mod svmlight;
+pub mod table;
 pub mod text;
+pub mod view;
+pub mod words;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::config::Scale;
+use crate::config::{Scale, TaskKind};
 
 /// A label that is not there: the row does not train this task.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -55,9 +63,13 @@ pub struct Dataset {
     pub rows: usize,
     /// [rows, width], row-major.
     pub features: Features,
-    /// One vector of `[rows]` per task, in task order: class index, or [`UNLABELLED`]. Empty when the file has no label columns (`predict`).
+    /// One vector of `[rows]` per label column, task by task in task order, [`Target::cells`] of each: a class index (multiclass), 0 or 1
+    /// (binary, multilabel), bits of a scaled f32 (regression) or of a count; or [`UNLABELLED`]. Empty when the file has no label columns
+    /// (`predict`).
     pub labels: Vec<Vec<u32>>,
-    /// The cells of the file as they were, for `predict`: header and records. Absent for images.
+    /// Weight of each row in all losses, finite and not negative; `None` = one each.
+    pub weights: Option<Vec<f32>>,
+    /// The cells of the file as they were, for `predict`. Absent for images.
     pub table: Option<Table>,
 }
 
@@ -73,15 +85,48 @@ pub enum Features {
     },
     /// Scaled numbers.
     F32(Vec<f32>),
+    /// Numbers (bits of f32) and codes of categories, spread out to inputs on the device as [`Input::spread`] says.
+    Cells {
+        /// [rows, slots]
+        words: Vec<u32>,
+        /// Words of a row.
+        slots: usize,
+    },
 }
 
-/// Text cells of a CSV file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// In a slot of codes: there is none.
+pub const NO_CODE: u32 = u32::MAX;
+
+/// How the slots of one column become inputs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// First slot.
+    pub slot: usize,
+    /// Number of slots.
+    pub slots: usize,
+    /// First input.
+    pub input: usize,
+    /// Number of inputs. The inputs of codes are zeros, and each code of its slots adds `scale` to the input of its number.
+    pub width: usize,
+    /// Whether the slots hold codes; else each slot is an input.
+    pub codes: bool,
+    /// What a code adds.
+    pub scale: f32,
+}
+
+/// The cells of a file as they were.
+#[derive(Clone, Debug)]
 pub struct Table {
     /// Column names.
     pub header: Vec<String>,
-    /// One record per row.
-    pub records: Vec<::csv::StringRecord>,
+    raw: Arc<raw::Raw>,
+}
+
+impl Table {
+    /// The cells of a row, in the order of the header; blanks around them are gone.
+    pub fn record(&self, row: usize) -> impl Iterator<Item = Cow<'_, str>> {
+        (0..self.header.len()).map(move |column| self.raw.cell(row, column))
+    }
 }
 
 /// What is known of the columns; kept as `schema.json` beside a model, applied by `evaluate` and `predict`.
@@ -91,13 +136,45 @@ pub struct Schema {
     pub input: Input,
     /// One per task, in task order.
     pub targets: Vec<Target>,
+    /// How files are read.
+    #[serde(default, skip_serializing_if = "Reading::is_default")]
+    pub reading: Reading,
+}
+
+/// How the files of a table are read, and which of their columns says something of rows.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Reading {
+    /// Character between the cells of a line; `None` = found in the first line.
+    pub delimiter: Option<char>,
+    /// Whether the first line names the columns.
+    pub header: bool,
+    /// Column with the weight of each row.
+    pub row_weight: Option<String>,
+}
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading { delimiter: None, header: true, row_weight: None }
+    }
+}
+
+impl Reading {
+    fn is_default(&self) -> bool {
+        *self == Reading::default()
+    }
+
+    /// The same for the readers of files.
+    pub fn options(&self) -> raw::Options {
+        let header = if self.header { raw::Header::First } else { raw::Header::None };
+        raw::Options { delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()), header }
+    }
 }
 
 /// How features are made from a file.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Input {
-    /// Numeric CSV columns in this order.
+    /// Columns of a table in this order.
     Columns {
         /// The columns.
         columns: Vec<Column>,
@@ -119,22 +196,102 @@ impl Input {
     /// Number of features of a row.
     pub fn width(&self) -> usize {
         match self {
-            Input::Columns { columns } => columns.len(),
+            Input::Columns { columns } => columns.iter().map(Column::width).sum(),
             Input::Image { height, width, .. } => height * width,
         }
     }
+
+    /// How the slots of a row become inputs; empty where features are numbers as the network sees them.
+    pub fn spread(&self) -> Vec<Spread> {
+        let Input::Columns { columns } = self else { return Vec::new() };
+        if !columns.iter().any(Column::has_codes) {
+            return Vec::new();
+        }
+        let (mut slot, mut input) = (0, 0);
+        let place = |column: &Column| {
+            let (slots, width, codes) = (column.slots(), column.width(), column.has_codes());
+            let spread = Spread { slot, slots, input, width, codes, scale: column.code_scale() };
+            (slot, input) = (slot + slots, input + width);
+            spread
+        };
+        columns.iter().map(place).collect()
+    }
 }
 
-/// A numeric column: the feature is `(x − offset) · factor`.
+/// A column of a table and the inputs that are made of it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Column {
     /// Name in the header.
     pub name: String,
-    /// How offset and factor were fitted.
-    pub scale: Scale,
+    /// Texts that mean that there is no value.
+    pub missing: Vec<String>,
+    /// What its cells mean.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+/// How cells become inputs; fitted on the training part.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Encoding {
+    /// `(x − offset) · factor`; blanks are zero, the mean of a standardised column.
+    Numeric {
+        /// How offset and factor were fitted.
+        scale: Scale,
+        /// Subtracted first.
+        offset: f64,
+        /// Then multiplied with; 0 for a constant column.
+        factor: f64,
+        /// Whether a second input says 1 where the cell is blank.
+        indicator: bool,
+    },
+    /// One input a value (one-hot); the one after them is for rare and unseen values, and for blanks where there is none of their own.
+    Category {
+        /// Known values.
+        values: Vec<String>,
+        /// Whether the last input is for blanks.
+        blank: bool,
+    },
+    /// 0 for the first value, 1 for the second; `mean` for blanks and for all other values.
+    Binary {
+        /// The two values.
+        values: [String; 2],
+        /// Share of the second value.
+        mean: f64,
+        /// Whether a second input says 1 where the cell holds none of them.
+        indicator: bool,
+    },
+    /// `(years since 1970 − offset) · factor`; sine and cosine of the month; the day of the month from −1 to 1; sine and cosine of the
+    /// weekday, and of the hour where there are times. Blanks are zeros.
+    Date {
+        /// Subtracted from the years.
+        offset: f64,
+        /// Then multiplied with.
+        factor: f64,
+        /// Whether there are times.
+        time: bool,
+        /// Whether a last input says 1 where the cell is blank.
+        indicator: bool,
+    },
+    /// The words of a text, and perhaps character n-grams, counted in buckets by their hash; see [`words`].
+    Text {
+        /// Number of inputs.
+        buckets: usize,
+        /// Most words and n-grams of a row; what follows them does not count.
+        slots: usize,
+        /// Length of the n-grams; 0 = none.
+        ngrams: usize,
+        /// What each adds to the input of its bucket.
+        scale: f32,
+    },
+}
+
+/// `(y − offset) · factor`
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Scaling {
     /// Subtracted first.
     pub offset: f64,
-    /// Then multiplied with; 0 for a constant column.
+    /// Then multiplied with; never 0.
     pub factor: f64,
 }
 
@@ -143,12 +300,42 @@ pub struct Column {
 pub struct Target {
     /// Task name.
     pub task: String,
-    /// Label column.
-    pub column: String,
-    /// Class names, in the order of the logits.
+    /// Task type.
+    #[serde(rename = "type")]
+    pub kind: TaskKind,
+    /// Label columns.
+    pub columns: Vec<String>,
+    /// Class names: those of the logits in order (multiclass), or negative and positive (binary); else empty.
     pub classes: Vec<String>,
     /// Class groups: for each class the label values that it stands for; empty when the label values are the classes.
     pub groups: Vec<Vec<String>>,
+    /// Texts that mean "not labelled".
+    pub missing: Vec<String>,
+    /// Scaling of each column (regression); else empty.
+    pub scales: Vec<Scaling>,
+    /// Per column, labelled rows of the training part by class (negative and positive, for binary and multilabel), or as one number.
+    pub counts: Vec<Vec<u64>>,
+}
+
+impl Target {
+    /// A target of several classes, in a column named as the task, of which no row has been counted.
+    pub fn multiclass(task: &str, classes: Vec<String>) -> Target {
+        Target {
+            task: task.to_owned(),
+            kind: TaskKind::Multiclass,
+            columns: vec![task.to_owned()],
+            counts: vec![vec![0; classes.len()]],
+            classes,
+            groups: Vec::new(),
+            missing: Vec::new(),
+            scales: Vec::new(),
+        }
+    }
+
+    /// Label words of a row.
+    pub fn cells(&self) -> usize {
+        self.columns.len()
+    }
 }
 
 /// The parts of a data set with their common schema.
@@ -164,4 +351,6 @@ pub struct Parts {
     pub schema: Schema,
     /// BLAKE3 of what was read, by file or built-in name, for `environment.json`.
     pub hashes: Vec<(String, String)>,
+    /// What a user should know of the columns: which were dropped, which nearly determine a label.
+    pub notices: Vec<String>,
 }

@@ -37,7 +37,8 @@ pub fn read(reader: impl Read, place: &str, size: u64, stem: &str) -> anyhow::Re
     let there = size.saturating_sub(stream.count);
     let expected = layout.shape.iter().fold(layout.size as u128, |product, &n| product * u128::from(n));
     if expected != u128::from(there) {
-        let found = format!("the header says {:?} values of {} bytes = {expected} bytes, the file holds {there}", layout.shape, layout.size);
+        let found =
+            format!("the header says {:?} values of {} bytes = {expected} bytes, the file holds {there}", layout.shape, layout.size);
         return Err(refused(place, &found).into());
     }
     let columns = values(&mut stream, &layout, rows, width)?;

@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{npy, parquet, svmlight, text};
 pub use super::glob::expand;
+use super::{npy, parquet, svmlight, text};
 use crate::fault::{self, Fault, quoted};
 
 /// Most columns of a text or Parquet file.

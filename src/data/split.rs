@@ -1,8 +1,14 @@
 //! Which rows of one file are trained on, validated on, tested on.
 
 use super::Part;
-use crate::fault::Fault;
-use crate::rng::{Purpose, uniform};
+use super::view::View;
+use crate::fault::{Fault, quoted};
+use crate::rng::{Purpose, below, uniform};
+
+/// Streams of the random values, so that rows, values of a group and folds share none.
+const ROWS: u64 = 0;
+const GROUPS: u64 = 1;
+const FOLDS: u64 = 2;
 
 /// Row numbers of each part, ascending: [train, valid, test]. A row's part depends on `seed` and its 0-based number alone.
 /// `shares` need not sum to one.
@@ -10,10 +16,83 @@ use crate::rng::{Purpose, uniform};
 /// # Errors
 /// 78 if a part with a share gets no row, or the training part has no share.
 pub fn split(rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
-    let mut parts = [const { Vec::new() }; 3];
-    for row in 0..rows {
-        parts[part_of(shares, uniform(seed, Purpose::Split, 0, row as u64)) as usize].push(row as u32);
+    check(rows, shares, by(rows, |row| part_of(shares, uniform(seed, Purpose::Split, ROWS, row as u64))))
+}
+
+/// The same, for rows that stay together where their value in `group` is one: a value's part depends on `seed` and its text alone.
+///
+/// # Errors
+/// Those of [`split`]; 65 if a group is blank.
+pub fn grouped(group: &View, rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
+    let all: Vec<u32> = (0..rows as u32).collect();
+    let distinct = group.distinct(&all);
+    if let Some(row) = (0..rows).find(|&row| group.cell(row).is_none()) {
+        return Err(group.fault(row, "the group is blank", "every row needs a group: fill the cell or remove the row").into());
     }
+    let part = |text: &str| part_of(shares, uniform(seed, Purpose::Split, GROUPS, group_number(text)));
+    let parts: Vec<Part> = distinct.texts.iter().map(|text| part(text)).collect();
+    check(rows, shares, by(rows, |row| parts[distinct.codes[row] as usize]))
+}
+
+/// The same, with the shares kept in each class: of the rows of one class, in the order of their random numbers, the first go to
+/// training, the next to validation. `classes` has a number for each row.
+///
+/// # Errors
+/// Those of [`split`].
+pub fn stratified(classes: &[u32], shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
+    let mut order: Vec<(u32, f64, usize)> =
+        classes.iter().enumerate().map(|(row, &class)| (class, uniform(seed, Purpose::Split, ROWS, row as u64), row)).collect();
+    order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+    let mut parts = vec![Part::Train; classes.len()];
+    for class in order.chunk_by(|a, b| a.0 == b.0) {
+        for (i, &(_, _, row)) in class.iter().enumerate() {
+            parts[row] = part_of(shares, (i as f64 + 0.5) / class.len() as f64);
+        }
+    }
+    check(classes.len(), shares, by(classes.len(), |row| parts[row]))
+}
+
+/// Parts as a column says: each cell is `train`, `valid` or `test`.
+///
+/// # Errors
+/// 65 if a cell is something else; 78 if no row is trained on.
+pub fn by_column(column: &View, rows: usize) -> anyhow::Result<[Vec<u32>; 3]> {
+    let all: Vec<u32> = (0..rows as u32).collect();
+    let distinct = column.distinct(&all);
+    let named = |text: &str| Part::ALL.into_iter().find(|part| part.name() == text);
+    let parts: Vec<Option<Part>> = distinct.texts.iter().map(|text| named(text)).collect();
+    let part = |row: usize| distinct.codes.get(row).and_then(|&code| parts.get(code as usize)).copied().flatten();
+    if let Some(row) = (0..rows).find(|&row| part(row).is_none()) {
+        let found = format!("{} names no part", quoted(&column.text(row)));
+        return Err(column.fault(row, found, "write train, valid or test").into());
+    }
+    let parts = by(rows, |row| part(row).unwrap_or(Part::Train));
+    if parts[0].is_empty() {
+        let found = format!("no row says train in column {}", quoted(column.name));
+        return Err(Fault::config("data.split_column", found).hint("write train where a row is to be trained on").into());
+    }
+    Ok(parts)
+}
+
+/// Which of `k` folds a row is in, by its 0-based number, or all rows of a group, by [`group_number`].
+pub fn fold_of(seed: u64, row_or_group: u64, k: usize) -> usize {
+    below(k.max(1) as u64, seed, Purpose::Split, FOLDS, row_or_group) as usize
+}
+
+/// A number for the value of a group.
+pub fn group_number(text: &str) -> u64 {
+    let hash = blake3::hash(text.as_bytes());
+    hash.as_bytes().iter().take(8).fold(0, |number, &b| number << 8 | u64::from(b))
+}
+
+fn by(rows: usize, part: impl Fn(usize) -> Part) -> [Vec<u32>; 3] {
+    let mut parts = [const { Vec::new() }; 3];
+    (0..rows).for_each(|row| parts[part(row) as usize].push(row as u32));
+    parts
+}
+
+/// Every part with a share has rows.
+fn check(rows: usize, shares: [f64; 3], parts: [Vec<u32>; 3]) -> anyhow::Result<[Vec<u32>; 3]> {
     let empty = |part: &Part| parts[*part as usize].is_empty() && (shares[*part as usize] > 0.0 || *part == Part::Train);
     if let Some(part) = Part::ALL.into_iter().find(empty) {
         let found = format!("the {} part is empty: none of {rows} rows fell into its share of {}", part.name(), shares[part as usize]);

@@ -121,8 +121,9 @@ impl<R: Read> Stream<R> {
     fn broken(&self, e: &io::Error) -> Fault {
         match &self.body {
             Body::Plain(_) => Fault::missing(&self.place, format!("cannot be read: {e}")).hint("give a readable file, not a directory"),
-            Body::Gzip(_) => Fault::data(&self.place, format!("the gzip stream is truncated or damaged: {e}"))
-                .hint("copy or download the file again"),
+            Body::Gzip(_) => {
+                Fault::data(&self.place, format!("the gzip stream is truncated or damaged: {e}")).hint("copy or download the file again")
+            }
         }
     }
 

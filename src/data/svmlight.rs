@@ -80,7 +80,9 @@ impl Sparse {
             window.pass(length, 0);
         }
         if self.files.last().is_none_or(|(_, first, _)| *first == self.ends.len()) {
-            return Err(Fault::data(place, "the file has no rows").hint("give a file with at least one line \"label index:value …\"").into());
+            return Err(Fault::data(place, "the file has no rows")
+                .hint("give a file with at least one line \"label index:value …\"")
+                .into());
         }
         self.hashes.push(window.finish()?);
         Ok(())
@@ -149,7 +151,8 @@ impl Sparse {
         // A column costs something too, however few rows there are.
         let numbers = (rows as u64 + 16) * (width + features) as u64;
         if numbers > self.allowed() {
-            let found = format!("{rows} rows × {features} features of {} bytes of text: more than {DENSE_RATIO} numbers a byte", self.bytes);
+            let found =
+                format!("{rows} rows × {features} features of {} bytes of text: more than {DENSE_RATIO} numbers a byte", self.bytes);
             let hint = "tables are kept with their zeros: keep fewer features, or give a dense format";
             return Err(Fault::data(place, found).hint(hint).into());
         }

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Activation, Config, Init, Task, TaskKind};
-use crate::data::Schema;
+use crate::config::{self, Activation, ClassWeights, Config, Init, PositiveWeight, Task, TaskKind};
+use crate::data::{Schema, Target};
 use crate::fault::Fault;
 
 /// A shared trunk with several heads; `config.json` of a model.
@@ -36,29 +36,112 @@ pub struct Head {
     pub name: String,
     /// Task type.
     #[serde(rename = "type")]
-    pub kind: Kind,
-    /// Class names in the order of the logits.
+    pub kind: TaskKind,
+    /// Class names: those of the logits in order (multiclass), or negative and positive (binary); else empty.
     pub classes: Vec<String>,
+    /// Label columns, where each has an output of its own (multilabel, regression); else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
     /// Widths of the tower; empty = none.
     pub layers: Vec<usize>,
     /// Activation of the tower.
     pub activation: Activation,
     /// Dropout rate in the tower.
     pub dropout: f64,
+    /// L_i.
+    pub loss: Loss,
+    /// Probability above which a row is called positive (binary), chosen on validation data; `None` = one half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// k of the metric `top_k` (multiclass).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
 }
 
-/// What a head's outputs mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Logits of one class out of several.
-    Multiclass,
+/// The loss of a head, with every weight a number; formulas as in [`config::Loss`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Loss {
+    /// −Σ t ln softmax(z)
+    CrossEntropy {
+        /// ε
+        label_smoothing: f64,
+        /// γ
+        focal_gamma: f64,
+        /// One a class; empty = all one.
+        class_weights: Vec<f64>,
+    },
+    /// Cross-entropy on the logit of each output.
+    Logistic {
+        /// γ
+        focal_gamma: f64,
+        /// One an output.
+        positive_weights: Vec<f64>,
+    },
+    /// (z − y)²
+    Squared,
+    /// |z − y|
+    Absolute,
+    /// Huber's
+    Huber {
+        /// δ
+        delta: f64,
+    },
+    /// Of a quantile.
+    Quantile {
+        /// q
+        quantile: f64,
+    },
+    /// e^z − y z
+    Poisson,
+}
+
+impl Loss {
+    /// Cross-entropy of classes, nothing else.
+    pub fn cross_entropy() -> Loss {
+        Loss::CrossEntropy { label_smoothing: 0.0, focal_gamma: 0.0, class_weights: Vec::new() }
+    }
 }
 
 impl Head {
+    /// A head of several classes without a tower.
+    pub fn multiclass(name: &str, classes: Vec<String>) -> Head {
+        Head {
+            name: name.into(),
+            kind: TaskKind::Multiclass,
+            classes,
+            columns: Vec::new(),
+            layers: Vec::new(),
+            activation: Activation::Identity,
+            dropout: 0.0,
+            loss: Loss::cross_entropy(),
+            threshold: None,
+            top_k: None,
+        }
+    }
+
+    /// Probability above which a row is called positive.
+    pub fn threshold(&self) -> f64 {
+        self.threshold.unwrap_or(0.5)
+    }
+
+    /// Width of its output layer.
+    pub fn outputs(&self) -> usize {
+        match self.kind {
+            TaskKind::Multiclass => self.classes.len(),
+            TaskKind::Binary | TaskKind::Count => 1,
+            TaskKind::Multilabel | TaskKind::Regression => self.columns.len(),
+        }
+    }
+
+    /// Label words of a row.
+    pub fn cells(&self) -> usize {
+        if self.kind == TaskKind::Multiclass { 1 } else { self.outputs() }
+    }
+
     /// Widths of its dense layers, the output layer last.
     pub fn widths(&self) -> impl Iterator<Item = usize> + '_ {
-        self.layers.iter().copied().chain([self.classes.len()])
+        self.layers.iter().copied().chain([self.outputs()])
     }
 }
 
@@ -72,7 +155,7 @@ impl Network {
             return Err(Fault::config("task", message).hint("name the same tasks in the same order").into());
         }
         let trunk = Trunk { layers: config.trunk.layers.clone(), activation: config.trunk.activation, dropout: config.trunk.dropout };
-        let tasks = config.tasks.iter().zip(&schema.targets).map(|(task, target)| head(task, &target.classes)).collect();
+        let tasks = config.tasks.iter().zip(&schema.targets).map(|(task, target)| head(task, target)).collect();
         Ok(Network { inputs: schema.input.width(), trunk, tasks })
     }
 
@@ -81,14 +164,24 @@ impl Network {
         self.trunk.layers.last().copied().unwrap_or(self.inputs)
     }
 
-    /// Σ of the classes of all tasks.
+    /// Σ of the outputs of all tasks.
     pub fn logits(&self) -> usize {
-        self.tasks.iter().map(|t| t.classes.len()).sum()
+        self.tasks.iter().map(Head::outputs).sum()
+    }
+
+    /// Label words of a row, of all tasks.
+    pub fn cells(&self) -> usize {
+        self.tasks.iter().map(Head::cells).sum()
+    }
+
+    /// First label word of a task among those of a row.
+    pub fn first_cell(&self, task: usize) -> usize {
+        self.tasks[..task].iter().map(Head::cells).sum()
     }
 
     /// First column of a task among the logits of all.
     pub fn first_logit(&self, task: usize) -> usize {
-        self.tasks[..task].iter().map(|t| t.classes.len()).sum()
+        self.tasks[..task].iter().map(Head::outputs).sum()
     }
 
     /// Widest activation of the network, inputs and logits included.
@@ -98,18 +191,58 @@ impl Network {
     }
 }
 
-fn head(task: &Task, classes: &[String]) -> Head {
-    let kind = match task.kind {
-        TaskKind::Multiclass => Kind::Multiclass,
-    };
+fn head(task: &Task, target: &Target) -> Head {
+    let has_columns = matches!(task.kind, TaskKind::Multilabel | TaskKind::Regression);
     Head {
         name: task.name.clone(),
-        kind,
-        classes: classes.to_vec(),
+        kind: task.kind,
+        classes: target.classes.clone(),
+        columns: if has_columns { target.columns.clone() } else { Vec::new() },
         layers: task.layers.clone(),
         activation: task.activation,
         dropout: task.dropout,
+        loss: loss(&task.loss, target),
+        threshold: None,
+        top_k: (task.kind == TaskKind::Multiclass).then_some(task.top_k),
     }
+}
+
+/// A loss with the weights that the training part's counts give.
+fn loss(loss: &config::Loss, target: &Target) -> Loss {
+    match loss {
+        config::Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => Loss::CrossEntropy {
+            label_smoothing: *label_smoothing,
+            focal_gamma: *focal_gamma,
+            class_weights: match class_weights {
+                ClassWeights::None => Vec::new(),
+                ClassWeights::Balanced => balanced(target.counts.first().map_or(&[], Vec::as_slice)),
+                ClassWeights::Given(given) => target.classes.iter().map(|class| weight_of(given, class)).collect(),
+            },
+        },
+        config::Loss::Logistic { focal_gamma, positive_weight } => {
+            let weight = |counts: &Vec<u64>| match (positive_weight, &counts[..]) {
+                (PositiveWeight::Given(weight), _) => *weight,
+                (PositiveWeight::Balanced, [negative, positive]) if *negative > 0 && *positive > 0 => *negative as f64 / *positive as f64,
+                (PositiveWeight::Balanced, _) => 1.0,
+            };
+            Loss::Logistic { focal_gamma: *focal_gamma, positive_weights: target.counts.iter().map(weight).collect() }
+        }
+        config::Loss::Squared => Loss::Squared,
+        config::Loss::Absolute => Loss::Absolute,
+        config::Loss::Huber { delta } => Loss::Huber { delta: *delta },
+        config::Loss::Quantile { quantile } => Loss::Quantile { quantile: *quantile },
+        config::Loss::Poisson => Loss::Poisson,
+    }
+}
+
+/// rows / (classes · rows of the class), as scikit-learn's `class_weight="balanced"`; 1 for a class without rows.
+fn balanced(counts: &[u64]) -> Vec<f64> {
+    let (rows, classes) = (counts.iter().sum::<u64>() as f64, counts.len() as f64);
+    counts.iter().map(|&n| if n == 0 { 1.0 } else { rows / (classes * n as f64) }).collect()
+}
+
+fn weight_of(given: &[(String, f64)], class: &str) -> f64 {
+    given.iter().find(|(name, _)| name == class).map_or(1.0, |(_, weight)| *weight)
 }
 
 /// Gain² of the initial weights of a layer: variance = gain² / fan.

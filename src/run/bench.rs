@@ -12,8 +12,7 @@ use super::profile::Profile;
 use super::train::Plan;
 use super::tune::{Choice, Mode, tuned};
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Optimizer, OptimizerKind, Schedule, Select, Source, Task, TaskKind, Train,
-    Trunk,
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Optimizer, OptimizerKind, Schedule, Select, Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::device::{Gpu, Session};
@@ -22,7 +21,7 @@ use crate::kernels::Kernel;
 use crate::kernels::params::Step;
 use crate::kernels::tuning::{Class, Tuning};
 use crate::model::layout::Layout;
-use crate::model::network::{Head, Kind, Network, Trunk as NetworkTrunk};
+use crate::model::network::{Head, Network, Trunk as NetworkTrunk};
 use crate::objective::Objective;
 use crate::rng::{Purpose, below, normal, uniform};
 use crate::schedule::build::{Built, PartShape, Request, build};
@@ -164,7 +163,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
 }
 
 fn upload_synthetic(shape: &StepShape, plan: &Plan, built: &Built, engine: &mut dyn Engine) -> Result<()> {
-    upload(engine, &built.parts[0], &plan.parts.train, shape.classes.len())?;
+    upload(engine, &built.parts[0], &plan.parts.train, built.counting)?;
     let rows = shape.rows as u64;
     let order: Vec<u32> = (0..rows).map(|i| below(rows, 0, Purpose::Synthetic, 9, i) as u32).collect();
     engine.upload(built.buffers.order, 0, &order)?;
@@ -257,30 +256,11 @@ fn synthetic_plan(shape: &StepShape) -> Result<Plan> {
 }
 
 fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
-    let task = |name: &String| Task {
-        name: name.clone(),
-        kind: TaskKind::Multiclass,
-        target: name.clone(),
-        groups: Vec::new(),
-        layers: Vec::new(),
-        activation: Activation::Relu,
-        dropout: 0.0,
-        weight: 1.0,
-    };
     let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
     Config {
-        data: Data {
-            train: Source::BuiltIn("synthetic".into()),
-            valid: None,
-            test: None,
-            split: None,
-            split_seed: 0,
-            overlay: None,
-            ignore: Vec::new(),
-            features: Vec::new(),
-        },
+        data: Data::new(Source::BuiltIn("synthetic".into())),
         trunk: Trunk { layers: shape.trunk.clone(), activation: Activation::Relu, dropout: 0.0, init: Init::Auto },
-        tasks: tasks.iter().map(task).collect(),
+        tasks: tasks.iter().map(|name| Task::multiclass(name)).collect(),
         couplings: shape.coupling.iter().map(coupling).collect(),
         optimizer: Optimizer {
             kind: OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
@@ -396,14 +376,7 @@ struct Single {
 impl Single {
     fn new(gpu: &Gpu, tuning: &Tuning, inputs: usize, trunk: &[usize], rows: usize, kernel: &Kernel) -> Result<Single> {
         let trunk = NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
-        let head = Head {
-            name: "t".into(),
-            kind: Kind::Multiclass,
-            classes: vec!["0".into(), "1".into()],
-            layers: Vec::new(),
-            activation: Activation::Identity,
-            dropout: 0.0,
-        };
+        let head = Head::multiclass("t", vec!["0".into(), "1".into()]);
         let network = Network { inputs, trunk, tasks: vec![head] };
         let layout = Layout::new(&network);
         let objective = Objective { weights: vec![1.0], pairs: Vec::new() };
@@ -418,6 +391,8 @@ impl Single {
             parts: &[PartShape { name: "train".into(), rows, bytes: None }],
             batch: rows,
             shuffled: false,
+            spread: &[],
+            labels: crate::schedule::build::LabelShape::default(),
         };
         let built = build(&request)?;
         let mut program = built.program.clone();

@@ -1,60 +1,175 @@
 //! `[data]` and `[feature.*]`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::item::{Item, NOT_NEGATIVE, Result};
-use super::known::{DATA, FEATURE, IDX, OVERLAY, alike};
+use super::item::{Item, MOST, NOT_NEGATIVE, Result};
+use super::known::{DATA, FEATURE, IDX, NPY, OVERLAY, alike};
 use super::section::Section;
-use crate::config::{BUILT_IN, Data, Feature, Overlay, Scale, Source};
+use crate::config::{BUILT_IN, Data, Feature, FeatureKind, Overlay, Scale, Source};
 use crate::fault::{Fault, quoted};
 
 /// The split where the file names none.
 const SHARES: [f64; 3] = [0.8, 0.1, 0.1];
 /// What a source can be.
-const FORMATS: &str = "a .csv or .csv.gz file, { images = \"…\", labels = \"…\" } (IDX), or built in: digits-overlay";
+const FORMATS: &str = "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .data, .parquet, .npy, .svm, .svmlight, .libsvm), a list of tables, \
+                       { images = \"…\", labels = \"…\" } (IDX), { features = \"…\", labels = \"…\" } (NPY), or built in: digits-overlay";
+/// Endings of text files of lines and cells.
+const TEXT: &[&str] = &[".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"];
+/// Endings of other tables.
+const TABLES: &[&str] = &[".parquet", ".npy", ".svm", ".svmlight", ".libsvm", ".svm.gz", ".svmlight.gz", ".libsvm.gz"];
+/// Most inputs of one column: with a layer of ordinary width they still fit on a device.
+const MOST_INPUTS: u64 = 1 << 20;
 
 /// Reads `[data]` and `[feature.*]`; relative paths start at `base`.
 pub(super) fn read(root: &mut Section, base: &Path) -> Result<Data> {
     let mut section = root.section("data", DATA)?;
-    section.not_yet(&["missing", "row_weight"])?;
     let train = section.require("train", FORMATS, |item| source(item, base))?;
-    if let Source::BuiltIn(name) = &train {
-        section.refuse(&["valid", "test", "split", "split_seed"], format!("{name} has its own validation and test parts"))?;
-    }
-    let valid = section.maybe("valid", |item| part(item, base, &train))?;
-    let test = section.maybe("test", |item| part(item, base, &train))?;
-    let split = split(&mut section, &train, [valid.is_some(), test.is_some()])?;
-    if split.is_none() {
-        section.refuse(&["split_seed"], "nothing is split")?;
-    }
-    let split_seed = section.read("split_seed", 0, |item| item.seed())?;
-    if !matches!(train, Source::Idx { .. }) {
+    let mut data = Data::new(train);
+    parts(&mut section, &mut data, base)?;
+    if !matches!(data.train, Source::Idx { .. }) {
         section.refuse(&["overlay"], "only IDX images can be overlaid")?;
     }
-    let overlay = section.maybe("overlay", overlay)?;
-    if !matches!(train, Source::Csv(_)) {
-        section.refuse(&["ignore"], "only a CSV file has columns")?;
-    }
-    let ignore = section.read("ignore", vec![], |item| item.texts())?;
+    data.overlay = section.maybe("overlay", overlay)?;
+    columns(&mut section, &mut data)?;
     section.finish()?;
-    let features = features(root, &train, &ignore)?;
-    Ok(Data { train, valid, test, split, split_seed, overlay, ignore, features })
+    data.features = features(root, &data)?;
+    Ok(data)
 }
 
-/// A source: a path, a built-in name, or a pair of IDX files.
-fn source(item: Item, base: &Path) -> Result<Source> {
-    if item.value.is_table() {
-        let mut pair = Section::open_item(item, IDX)?;
-        let images = pair.require("images", "the path of an IDX file of images", |item| item.path_from(base))?;
-        let labels = pair.require("labels", "the path of an IDX file of labels", |item| item.path_from(base))?;
-        return pair.finish().map(|()| Source::Idx { images, labels });
+/// Where rows are validated and tested on.
+fn parts(section: &mut Section, data: &mut Data, base: &Path) -> Result<()> {
+    if let Source::BuiltIn(name) = &data.train {
+        let keys = ["valid", "test", "split", "split_seed", "split_column", "stratify", "group"];
+        section.refuse(&keys, format!("{name} has its own validation and test parts"))?;
     }
-    let Some(text) = item.value.as_str() else { return Err(item.wrong("a path, a table, or the name of a built-in set").hint(FORMATS)) };
-    let lower = text.to_ascii_lowercase();
+    if !data.train.has_columns() {
+        section.refuse(&["split_column", "stratify", "group"], NO_COLUMNS)?;
+    }
+    data.split_column = section.maybe("split_column", |item| item.text().map(str::to_owned))?;
+    if data.split_column.is_some() {
+        let keys = ["valid", "test", "split", "split_seed", "stratify", "group"];
+        return section.refuse(&keys, "data.split_column says where each row belongs");
+    }
+    data.valid = section.maybe("valid", |item| part(item, base, &data.train))?;
+    data.test = section.maybe("test", |item| part(item, base, &data.train))?;
+    data.split = split(section, &data.train, [data.valid.is_some(), data.test.is_some()])?;
+    if data.split.is_none() {
+        section.refuse(&["split_seed", "stratify", "group"], "nothing is split")?;
+    }
+    data.split_seed = section.read("split_seed", 0, |item| item.seed())?;
+    data.stratify = section.maybe("stratify", |item| item.text().map(str::to_owned))?;
+    if data.stratify.is_some() {
+        section.refuse(&["group"], "data.stratify draws single rows")?;
+    }
+    data.group = section.maybe("group", |item| item.text().map(str::to_owned))?;
+    Ok(())
+}
+
+/// Why keys about columns mean nothing for images.
+const NO_COLUMNS: &str = "only tables have columns";
+
+/// What is said of all columns of a table.
+fn columns(section: &mut Section, data: &mut Data) -> Result<()> {
+    if !data.train.has_columns() {
+        section.refuse(&["ignore", "missing", "row_weight", "delimiter", "header"], NO_COLUMNS)?;
+    }
+    if !is_text(data) {
+        section.refuse(&["delimiter", "header"], "only text files (.csv, .tsv, .txt) have lines of cells")?;
+    }
+    data.delimiter = section.maybe("delimiter", |item| delimiter(&item))?;
+    data.header = section.read("header", true, |item| item.flag())?;
+    data.ignore = section.read("ignore", vec![], |item| item.texts())?;
+    data.missing = section.read("missing", vec![String::new()], |item| item.blanks())?;
+    data.row_weight = section.maybe("row_weight", |item| item.text().map(str::to_owned))?;
+    Ok(())
+}
+
+/// Whether a file of the data is a text of lines and cells.
+fn is_text(data: &Data) -> bool {
+    let text = |path: &Path| ends_with(&path.to_string_lossy(), TEXT);
+    let of = |source: &Source| matches!(source, Source::Table(paths) if paths.iter().any(|path| text(path)));
+    of(&data.train) || data.valid.as_ref().is_some_and(of) || data.test.as_ref().is_some_and(of)
+}
+
+/// Whether a name has one of these endings, in any case.
+fn ends_with(name: &str, endings: &[&str]) -> bool {
+    let name = name.to_ascii_lowercase();
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// A character that can stand between cells.
+fn delimiter(item: &Item) -> Result<char> {
+    let wrong = || item.wrong("one character such as \",\", \";\", \"|\" or \"\\t\"");
+    let mut characters = item.text().map_err(|_| wrong())?.chars();
+    match (characters.next(), characters.next()) {
+        (Some(c), None) if c.is_ascii() && !c.is_ascii_alphanumeric() && !"\"\n\r\0.+-_".contains(c) => Ok(c),
+        _ => Err(wrong()),
+    }
+}
+
+/// A source: a path or several, a built-in name, or a pair of IDX or NPY files.
+fn source(item: Item, base: &Path) -> Result<Source> {
+    if let Some(table) = item.value.as_table() {
+        let arrays = table.contains_key("features") && !table.contains_key("images");
+        return if arrays { npy(item, base) } else { idx(item, base) };
+    }
+    if item.value.is_array() {
+        return files(&item, base);
+    }
+    let Some(text) = item.value.as_str() else {
+        return Err(item.wrong("a path, a list of paths, a table, or the name of a built-in set").hint(FORMATS));
+    };
     match BUILT_IN.contains(&text) {
         true => Ok(Source::BuiltIn(text.to_owned())),
-        false if lower.ends_with(".csv") || lower.ends_with(".csv.gz") => item.path_from(base).map(Source::Csv),
-        false => Err(unreadable(&item, text)),
+        false => file(&item, base).map(|path| Source::Table(vec![path])),
+    }
+}
+
+/// `{ images = "…", labels = "…" }`
+fn idx(item: Item, base: &Path) -> Result<Source> {
+    let mut pair = Section::open_item(item, IDX)?;
+    let images = pair.require("images", "the path of an IDX file of images", |item| item.path_from(base))?;
+    let labels = pair.require("labels", "the path of an IDX file of labels", |item| item.path_from(base))?;
+    pair.finish().map(|()| Source::Idx { images, labels })
+}
+
+/// `{ features = "x.npy", labels = "y.npy" }`
+fn npy(item: Item, base: &Path) -> Result<Source> {
+    let path = |item: Item| {
+        let path = item.path_from(base)?;
+        match ends_with(&path.to_string_lossy(), &[".npy"]) {
+            true => Ok(path),
+            false => Err(item.wrong("the path of a .npy file")),
+        }
+    };
+    let mut pair = Section::open_item(item, NPY)?;
+    let features = pair.require("features", "the path of a .npy file of numbers", path)?;
+    let labels = pair.require("labels", "the path of a .npy file of labels", path)?;
+    pair.finish().map(|()| Source::Npy { features, labels })
+}
+
+/// Several tables that are read as one.
+fn files(item: &Item, base: &Path) -> Result<Source> {
+    let mut paths = Vec::new();
+    for item in item.list("paths")? {
+        let path = file(&item, base)?;
+        if paths.contains(&path) {
+            return Err(item.fault(format!("{} stands twice in the list", quoted(&path.to_string_lossy()))));
+        }
+        paths.push(path);
+    }
+    match paths.is_empty() {
+        true => Err(item.wrong("one path or more").hint(FORMATS)),
+        false => Ok(Source::Table(paths)),
+    }
+}
+
+/// The path of a table, or a pattern of paths.
+fn file(item: &Item, base: &Path) -> Result<PathBuf> {
+    let text = item.text()?;
+    match ends_with(text, TEXT) || ends_with(text, TABLES) {
+        true => item.path_from(base),
+        false => Err(unreadable(item, text)),
     }
 }
 
@@ -82,7 +197,8 @@ fn part(item: Item, base: &Path, train: &Source) -> Result<Source> {
 /// The name of a source's format.
 fn format(source: &Source) -> &'static str {
     match source {
-        Source::Csv(_) => "a CSV file",
+        Source::Table(_) => "a table",
+        Source::Npy { .. } => "a pair of NPY files",
         Source::Idx { .. } => "a pair of IDX files",
         Source::BuiltIn(_) => "a built-in set",
     }
@@ -148,22 +264,48 @@ fn overlay(item: Item) -> Result<Overlay> {
 }
 
 /// The tables `[feature.NAME]`.
-fn features(root: &mut Section, train: &Source, ignore: &[String]) -> Result<Vec<Feature>> {
-    if !matches!(train, Source::Csv(_)) {
-        root.refuse(&["feature"], "only a CSV file has columns")?;
+fn features(root: &mut Section, data: &Data) -> Result<Vec<Feature>> {
+    if !data.train.has_columns() {
+        root.refuse(&["feature"], NO_COLUMNS)?;
     }
     let tables = root.read("feature", vec![], |item| item.entries("tables [feature.NAME]"))?;
-    tables.into_iter().map(|(column, item)| feature(column, item, ignore)).collect()
+    tables.into_iter().map(|(column, item)| feature(&column, item, &data.ignore)).collect()
 }
 
+/// Keys of `[feature.NAME]` that belong to one type.
+const KEYS_OF: [(FeatureKind, &[&str]); 3] = [
+    (FeatureKind::Numeric, &["scale"]),
+    (FeatureKind::Category, &["min_count", "max_values"]),
+    (FeatureKind::Text, &["buckets", "slots", "ngrams"]),
+];
+
 /// `[feature.NAME]`
-fn feature(column: String, item: Item, ignore: &[String]) -> Result<Feature> {
-    if ignore.contains(&column) {
+fn feature(column: &str, item: Item, ignore: &[String]) -> Result<Feature> {
+    if ignore.iter().any(|c| c == column) {
         return Err(item.fault("has no effect, since data.ignore names this column").hint("leave one of the two out"));
     }
     let mut section = Section::open_item(item, FEATURE)?;
-    section.not_yet(&["missing"])?;
-    section.read("type", "numeric", |item| item.one_of_with(&["numeric"], &["categorical", "text"]))?;
-    let scale = section.read("scale", Scale::Standard, |item| item.word())?;
-    section.finish().map(|()| Feature { column, scale })
+    let kind: Option<FeatureKind> = section.maybe("type", |item| item.word())?;
+    if let Some(kind) = kind {
+        for (of, keys) in KEYS_OF.iter().filter(|(of, _)| *of != kind) {
+            section.refuse(keys, format!("the column is of type {kind}, and the key is for {of}"))?;
+        }
+    }
+    if kind == Some(FeatureKind::Ignore) {
+        section.refuse(&["missing"], "the column is ignored")?;
+    }
+    // A type brings the defaults of its own keys along, so that they stand in the run's config.toml.
+    let default = |of: FeatureKind, value: usize| (kind == Some(of)).then_some(value);
+    let mut number = |key: &str, of: FeatureKind, value: usize, least: u64, most: u64| {
+        let given = section.maybe(key, |item| item.count(least..=most))?;
+        Ok::<_, Fault>(given.map(|n| n as usize).or(default(of, value)))
+    };
+    let min_count = number("min_count", FeatureKind::Category, Feature::MIN_COUNT, 1, MOST)?;
+    let max_values = number("max_values", FeatureKind::Category, Feature::MAX_VALUES, 1, MOST_INPUTS)?;
+    let buckets = number("buckets", FeatureKind::Text, Feature::BUCKETS, 1, MOST_INPUTS)?;
+    let slots = number("slots", FeatureKind::Text, Feature::SLOTS, 1, 4096)?;
+    let ngrams = number("ngrams", FeatureKind::Text, 0, 0, 16)?;
+    let scale = section.maybe("scale", |item| item.word())?.or((kind == Some(FeatureKind::Numeric)).then_some(Scale::Standard));
+    let missing = section.maybe("missing", |item| item.blanks())?;
+    section.finish().map(|()| Feature { kind, scale, missing, min_count, max_values, buckets, slots, ngrams, ..Feature::new(column) })
 }

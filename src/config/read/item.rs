@@ -28,6 +28,9 @@ pub(super) const NOT_NEGATIVE: Range = Range { says: "a finite number, 0 or abov
 /// [0, 1)
 pub(super) const BELOW_ONE: Range = Range { says: "a number from 0 to below 1", holds: |x| (0.0..1.0).contains(&x) };
 
+/// (0, 1)
+pub(super) const INSIDE_ONE: Range = Range { says: "a number above 0 and below 1", holds: |x| x > 0.0 && x < 1.0 };
+
 /// A value of the configuration and where it stands.
 pub(super) struct Item {
     /// Key path, such as `optimizer.learning_rate`.
@@ -98,6 +101,26 @@ impl Item {
                 return Err(item.fault(format!("{} stands twice in {}", quoted(text), self.path)));
             }
             texts.push(text.to_owned());
+        }
+        Ok(texts)
+    }
+
+    /// Texts that mean "blank", each once; the empty text may be one, and an integer stands for its digits.
+    pub fn blanks(&self) -> Result<Vec<String>> {
+        let mut texts: Vec<String> = Vec::new();
+        for item in self.list("texts that mean \"blank\"")? {
+            let text = match &item.value {
+                Value::String(text) => text.clone(),
+                Value::Integer(i) => i.to_string(),
+                _ => return Err(item.wrong("a text or an integer")),
+            };
+            if text.trim() != text {
+                return Err(item.fault(format!("{} begins or ends with a space, which cells lose", quoted(&text))));
+            }
+            if texts.contains(&text) {
+                return Err(item.fault(format!("{} stands twice in {}", quoted(&text), self.path)));
+            }
+            texts.push(text);
         }
         Ok(texts)
     }

@@ -15,14 +15,54 @@ pub struct Keys {
 /// The top level.
 pub(super) const ROOT: Keys = Keys { table: "", keys: &["data", "feature", "trunk", "task", "coupling", "optimizer", "train"] };
 /// `[data]`
-pub(super) const DATA: Keys =
-    Keys { table: "data", keys: &["train", "valid", "test", "split", "split_seed", "overlay", "ignore", "missing", "row_weight"] };
+pub(super) const DATA: Keys = Keys {
+    table: "data",
+    keys: &[
+        "train",
+        "valid",
+        "test",
+        "delimiter",
+        "header",
+        "split",
+        "split_seed",
+        "split_column",
+        "stratify",
+        "group",
+        "overlay",
+        "ignore",
+        "missing",
+        "row_weight",
+    ],
+};
 /// `[feature.NAME]`
-pub(super) const FEATURE: Keys = Keys { table: "feature.NAME", keys: &["type", "scale", "missing"] };
+pub(super) const FEATURE: Keys =
+    Keys { table: "feature.NAME", keys: &["type", "missing", "scale", "min_count", "max_values", "buckets", "slots", "ngrams"] };
 /// `[trunk]`
 pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init"] };
 /// `[task.NAME]`
-pub(super) const TASK: Keys = Keys { table: "task.NAME", keys: &["type", "target", "groups", "layers", "activation", "dropout", "weight"] };
+pub(super) const TASK: Keys = Keys {
+    table: "task.NAME",
+    keys: &[
+        "type",
+        "target",
+        "groups",
+        "positive",
+        "missing",
+        "layers",
+        "activation",
+        "dropout",
+        "weight",
+        "loss",
+        "label_smoothing",
+        "focal_gamma",
+        "class_weights",
+        "positive_weight",
+        "huber_delta",
+        "quantile",
+        "scale",
+        "top_k",
+    ],
+};
 /// `[[coupling]]`
 pub(super) const COUPLING: Keys = Keys { table: "coupling.0", keys: &["kind", "strength", "pairs"] };
 /// `[optimizer]`
@@ -50,11 +90,13 @@ pub(super) const TRAIN: Keys =
     Keys { table: "train", keys: &["epochs", "max_steps", "max_time", "batch_size", "seed", "patience", "select", "log_every"] };
 /// `{ images = "…", labels = "…" }` in place of a file.
 pub(super) const IDX: Keys = Keys { table: "data.train", keys: &["images", "labels"] };
+/// `{ features = "…", labels = "…" }` in place of a file.
+pub(super) const NPY: Keys = Keys { table: "data.train", keys: &["features", "labels"] };
 /// `overlay = { shift = 8, seed = 0 }`
 pub(super) const OVERLAY: Keys = Keys { table: "data.overlay", keys: &["shift", "seed"] };
 
 /// Every table with its keys.
-pub const KNOWN: &[Keys] = &[ROOT, DATA, FEATURE, TRUNK, TASK, COUPLING, OPTIMIZER, TRAIN, IDX, OVERLAY];
+pub const KNOWN: &[Keys] = &[ROOT, DATA, FEATURE, TRUNK, TASK, COUPLING, OPTIMIZER, TRAIN, IDX, NPY, OVERLAY];
 
 /// A key path, spelt as in the file and as `--set` takes it.
 pub(super) fn join(path: &str, key: &str) -> String {

@@ -1,13 +1,10 @@
 //! `[trunk]` and `[task.*]`.
 
-use super::item::{BELOW_ONE, Item, NOT_NEGATIVE, Result};
+use super::item::{BELOW_ONE, INSIDE_ONE, Item, MOST, NOT_NEGATIVE, POSITIVE, Result};
 use super::known::{TASK, TRUNK};
 use super::section::Section;
-use crate::config::{Activation, Init, Task, TaskKind, Trunk};
+use crate::config::{Activation, ClassWeights, Init, Loss, PositiveWeight, Scale, Task, TaskKind, Trunk};
 use crate::fault::{Fault, quoted};
-
-/// Types of task that are known but not of use yet.
-const LATER: &[&str] = &["binary", "regression", "multilabel", "count"];
 
 /// Reads `[trunk]`.
 pub(super) fn trunk(root: &mut Section) -> Result<Trunk> {
@@ -41,9 +38,19 @@ pub(super) fn tasks(root: &mut Section, trunk: &Trunk) -> Result<Vec<Task>> {
 fn task(name: String, item: Item, trunk: &Trunk) -> Result<Task> {
     check_name(&name, &item)?;
     let mut section = Section::open_item(item, TASK)?;
-    let kind = section.read("type", TaskKind::Multiclass, |item| item.word_with(LATER))?;
-    let target = section.read("target", name.clone(), |item| item.text().map(str::to_owned))?;
+    let kind = section.read("type", TaskKind::Multiclass, |item| item.word())?;
+    let targets = section.read("target", vec![name.clone()], |item| targets(&item, kind))?;
+    only(&section, kind, &["groups", "label_smoothing", "class_weights", "top_k"], &[TaskKind::Multiclass])?;
+    only(&section, kind, &["positive"], &[TaskKind::Binary])?;
+    only(&section, kind, &["positive_weight"], &[TaskKind::Binary, TaskKind::Multilabel])?;
+    only(&section, kind, &["focal_gamma"], &[TaskKind::Multiclass, TaskKind::Binary, TaskKind::Multilabel])?;
+    only(&section, kind, &["scale"], &[TaskKind::Regression])?;
     let groups = section.read("groups", vec![], groups)?;
+    let positive = section.maybe("positive", |item| label(&item))?;
+    let missing = section.maybe("missing", |item| item.texts())?;
+    let loss = loss(&mut section, kind)?;
+    let scale = section.read("scale", Scale::Standard, |item| item.word())?;
+    let top_k = section.read("top_k", 5, |item| item.count(1..=MOST))? as usize;
     let layers = section.read("layers", vec![], |item| item.widths())?;
     if layers.is_empty() {
         section.refuse(&["activation"], "the task has no layers of its own")?;
@@ -51,7 +58,90 @@ fn task(name: String, item: Item, trunk: &Trunk) -> Result<Task> {
     let activation = section.read("activation", trunk.activation, |item| item.word())?;
     let dropout = dropout(&mut section, &layers)?;
     let weight = section.read("weight", 1.0, |item| item.number(&NOT_NEGATIVE))?;
-    section.finish().map(|()| Task { name, kind, target, groups, layers, activation, dropout, weight })
+    section.finish().map(|()| Task {
+        name,
+        kind,
+        targets,
+        groups,
+        layers,
+        activation,
+        dropout,
+        weight,
+        loss,
+        positive,
+        scale,
+        missing,
+        top_k,
+    })
+}
+
+/// Refuses keys that mean nothing for a task of this type.
+fn only(section: &Section, kind: TaskKind, keys: &[&str], kinds: &[TaskKind]) -> Result<()> {
+    let known: Vec<String> = kinds.iter().map(TaskKind::to_string).collect();
+    match kinds.contains(&kind) {
+        true => Ok(()),
+        false => section.refuse(keys, format!("the task is of type {kind}, and the key is for {}", known.join(", "))),
+    }
+}
+
+/// `target`: a column, or a list of columns where a task may have several.
+fn targets(item: &Item, kind: TaskKind) -> Result<Vec<String>> {
+    if !item.value.is_array() {
+        return item.text().map(|column| vec![column.to_owned()]);
+    }
+    let columns = item.texts()?;
+    let several = matches!(kind, TaskKind::Multilabel | TaskKind::Regression);
+    if columns.is_empty() || (columns.len() > 1 && !several) {
+        return Err(item
+            .fault(format!("must be one column for a task of type {kind}, found {}", columns.len()))
+            .hint("several columns are one task of type multilabel or regression, or several tasks"));
+    }
+    match columns.iter().enumerate().find(|(i, column)| columns[..*i].contains(column)) {
+        Some((_, twice)) => Err(item.fault(format!("the column {} stands twice", quoted(twice)))),
+        None => Ok(columns),
+    }
+}
+
+/// `loss` with the keys that belong to it.
+fn loss(section: &mut Section, kind: TaskKind) -> Result<Loss> {
+    let word = section.read("loss", kind.losses()[0].to_owned(), |item| item.one_of(kind.losses()).map(str::to_owned))?;
+    for (key, of) in [("huber_delta", "huber"), ("quantile", "quantile")] {
+        if word != of {
+            section.refuse(&[key], format!("loss = \"{word}\""))?;
+        }
+    }
+    Ok(match (word.as_str(), kind) {
+        ("cross_entropy", TaskKind::Multiclass) => Loss::CrossEntropy {
+            label_smoothing: section.read("label_smoothing", 0.0, |item| item.number(&BELOW_ONE))?,
+            focal_gamma: section.read("focal_gamma", 0.0, |item| item.number(&NOT_NEGATIVE))?,
+            class_weights: section.read("class_weights", ClassWeights::None, class_weights)?,
+        },
+        ("cross_entropy", _) => Loss::Logistic {
+            focal_gamma: section.read("focal_gamma", 0.0, |item| item.number(&NOT_NEGATIVE))?,
+            positive_weight: section.read("positive_weight", PositiveWeight::Given(1.0), |item| match item.value.as_str() {
+                Some("balanced") => Ok(PositiveWeight::Balanced),
+                Some(_) => Err(item.wrong("a number above 0 or \"balanced\"")),
+                None => item.number(&POSITIVE).map(PositiveWeight::Given),
+            })?,
+        },
+        ("squared", _) => Loss::Squared,
+        ("absolute", _) => Loss::Absolute,
+        ("huber", _) => Loss::Huber { delta: section.read("huber_delta", 1.0, |item| item.number(&POSITIVE))? },
+        ("quantile", _) => Loss::Quantile { quantile: section.read("quantile", 0.5, |item| item.number(&INSIDE_ONE))? },
+        _ => Loss::Poisson,
+    })
+}
+
+/// `class_weights = "balanced"`, or `{ CLASS = 2.0, … }`
+fn class_weights(item: Item) -> Result<ClassWeights> {
+    if item.value.as_str() == Some("balanced") {
+        return Ok(ClassWeights::Balanced);
+    }
+    if !item.value.is_table() {
+        return Err(item.wrong("\"balanced\" or a table such as { yes = 2.0, no = 1.0 }"));
+    }
+    let weights = item.entries("a table of weights by class")?;
+    weights.into_iter().map(|(class, item)| Ok((class, item.number(&NOT_NEGATIVE)?))).collect::<Result<_>>().map(ClassWeights::Given)
 }
 
 /// Names of tasks go into tensor names, column names and file names.

@@ -67,14 +67,6 @@ impl Section {
         }
     }
 
-    /// Refuses keys that a later version will have.
-    pub fn not_yet(&self, keys: &[&str]) -> Result<()> {
-        match keys.iter().find(|key| self.table.contains_key(**key)) {
-            Some(key) => Err(self.fault(key, "is not in this version yet").hint("leave it out")),
-            None => Ok(()),
-        }
-    }
-
     /// Ends the reading. A key that nobody took is a gap in this room; it is refused all the same, never ignored.
     pub fn finish(self) -> Result<()> {
         match self.table.keys().next() {

@@ -29,7 +29,9 @@ impl Cells {
             (Meaning::Plain, Values::Ints(values)) => Ok(wholes(values.into_iter().map(i128::from).collect())),
             (Meaning::Plain, Values::Bytes(values)) => texts(values.iter().map(|cell| text(cell))),
             (Meaning::Unsigned, Values::Ints(values)) => Ok(wholes(values.into_iter().map(|x| unsigned(leaf.physical, x)).collect())),
-            (Meaning::Decimal(scale), Values::Ints(values)) => Ok(Cells::Numbers(values.iter().map(|&x| decimal(x.into(), scale)).collect())),
+            (Meaning::Decimal(scale), Values::Ints(values)) => {
+                Ok(Cells::Numbers(values.iter().map(|&x| decimal(x.into(), scale)).collect()))
+            }
             (Meaning::Decimal(scale), Values::Bytes(values)) => {
                 let numbers = values.iter().map(|cell| Ok(decimal(whole(cell)?, scale)));
                 Ok(Cells::Numbers(numbers.collect::<Result<_, Refused>>()?))

@@ -241,7 +241,8 @@ fn leaf(e: Element) -> Result<Leaf, Refused> {
     }
     let physical = Physical::of(kind, e.length)?;
     let meaning = meaning(&e, physical).ok_or_else(|| {
-        let logical = e.logical.map_or_else(|| format!("converted type {}", e.converted.unwrap_or(-1)), |l| format!("logical type {}", l.id));
+        let logical =
+            e.logical.map_or_else(|| format!("converted type {}", e.converted.unwrap_or(-1)), |l| format!("logical type {}", l.id));
         unsupported(format!("column {name} of {physical:?} with {logical} is not supported"))
     })?;
     Ok(Leaf { name: e.name.trim().to_owned(), physical, meaning, optional: e.repetition == 1 })

@@ -111,7 +111,8 @@ fn footer(file: &[u8]) -> Result<&[u8], Refused> {
     let body = body.strip_suffix(MAGIC).ok_or_else(|| damaged("the file does not end as a Parquet file does"))?;
     let (body, length) = body.split_last_chunk::<4>().ok_or_else(not_parquet)?;
     let length = u32::from_le_bytes(*length) as usize;
-    let start = body.len().checked_sub(length).ok_or_else(|| damaged(format!("metadata of {length} bytes, the file has {}", body.len())))?;
+    let start =
+        body.len().checked_sub(length).ok_or_else(|| damaged(format!("metadata of {length} bytes, the file has {}", body.len())))?;
     Ok(&body[start..])
 }
 
@@ -144,7 +145,8 @@ fn chunk(file: &[u8], leaf: &Leaf, chunk: Chunk, rows: usize, column: &mut Sink,
     while done < rows {
         let (header, length) = Header::read(rest)?;
         let size = usize::try_from(header.packed).ok();
-        let (body, behind) = size.and_then(|n| rest[length..].split_at_checked(n)).ok_or_else(|| damaged("a page ends behind its column"))?;
+        let (body, behind) =
+            size.and_then(|n| rest[length..].split_at_checked(n)).ok_or_else(|| damaged("a page ends behind its column"))?;
         rest = behind;
         let page = Page { leaf, header, codec: chunk.codec, body };
         match header.kind {

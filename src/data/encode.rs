@@ -1,0 +1,165 @@
+//! Cells of a table to the words that the network's inputs are made of, as fitted columns say.
+
+use std::collections::HashMap;
+use std::f64::consts::TAU;
+
+use super::dates::Date;
+use super::fit::read_date;
+use super::raw::Raw;
+use super::view::{Cell, View};
+use super::words::Hashing;
+use super::{Column, Encoding, Features, NO_CODE};
+use crate::fault::{Fault, quoted};
+
+/// The features of `rows`; columns that are not there in a table that names only what occurs are zeros.
+///
+/// # Errors
+/// 65 with file, line and column if a cell is not what the column holds, or a scaled number does not fit into f32.
+pub fn features(raw: &Raw, columns: &[Column], rows: &[u32]) -> anyhow::Result<Features> {
+    let slots: usize = columns.iter().map(Column::slots).sum();
+    let mut words = vec![0; rows.len() * slots];
+    let mut first = 0;
+    for column in columns {
+        let view = View::named(raw, &column.name, &column.missing).ok_or_else(|| gone(raw, column))?;
+        let places = words.chunks_exact_mut(slots.max(1)).map(|row| &mut row[first..][..column.slots()]);
+        encode(column, &view, rows.iter().map(|&row| row as usize).zip(places))?;
+        first += column.slots();
+    }
+    if columns.iter().any(Column::has_codes) {
+        return Ok(Features::Cells { words, slots });
+    }
+    Ok(Features::F32(words.into_iter().map(f32::from_bits).collect()))
+}
+
+/// Callers have looked whether all columns are there.
+fn gone(raw: &Raw, column: &Column) -> Fault {
+    Fault::data(&raw.place, format!("column missing: {}", quoted(&column.name))).hint("give a file with the columns of the training file")
+}
+
+/// Writes the words of one column.
+fn encode<'w>(column: &Column, view: &View, rows: impl Iterator<Item = (usize, &'w mut [u32])>) -> anyhow::Result<()> {
+    match &column.encoding {
+        Encoding::Numeric { offset, factor, indicator, .. } => numbers(view, rows, *offset, *factor, *indicator),
+        Encoding::Category { values, blank } => {
+            let known: HashMap<&str, u32> = values.iter().map(String::as_str).zip(0..).collect();
+            let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
+            each(view, rows, |cell| match cell {
+                Some(text) => known.get(text).copied().unwrap_or(other),
+                None => blank,
+            });
+            Ok(())
+        }
+        Encoding::Binary { values, mean, indicator } => {
+            for (row, place) in rows {
+                let text = view.cell(row).map(|_| view.text(row));
+                let known = text.and_then(|text| values.iter().position(|value| *value == text));
+                put(place, known.map(|i| i as f32).unwrap_or(*mean as f32), known.is_none(), *indicator);
+            }
+            Ok(())
+        }
+        Encoding::Date { offset, factor, time, indicator } => dates(view, rows, *offset, *factor, (*time, *indicator)),
+        Encoding::Text { buckets, ngrams, .. } => {
+            let hashing = Hashing { buckets: *buckets, ngrams: *ngrams };
+            for (row, place) in rows {
+                place.fill(NO_CODE);
+                let mut free = place.iter_mut();
+                view.words(row, &hashing, |bucket| {
+                    // Asked once more than there is room for, it says no.
+                    free.next().map(|slot| *slot = bucket).is_some()
+                });
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Writes one code a row. Equal cells often follow each other.
+fn each<'w>(view: &View, rows: impl Iterator<Item = (usize, &'w mut [u32])>, code: impl Fn(Option<&str>) -> u32) {
+    let mut last: Option<(&str, u32)> = None;
+    for (row, place) in rows {
+        place[0] = match (view.cell(row), last) {
+            (Some(Cell::Text(text)), Some((before, code))) if text == before => code,
+            (Some(Cell::Text(text)), _) => {
+                let code = code(Some(text));
+                last = Some((text, code));
+                code
+            }
+            (Some(Cell::Number(_)), _) => code(Some(&view.text(row))),
+            (None, _) => code(None),
+        };
+    }
+}
+
+fn numbers<'w>(
+    view: &View,
+    rows: impl Iterator<Item = (usize, &'w mut [u32])>,
+    offset: f64,
+    factor: f64,
+    indicator: bool,
+) -> anyhow::Result<()> {
+    for (row, place) in rows {
+        let cell = view.cell(row);
+        let value = match cell {
+            Some(cell) => scaled(view, row, view.number(row, cell, "")?, offset, factor)?,
+            None => 0.0,
+        };
+        put(place, value, cell.is_none(), indicator);
+    }
+    Ok(())
+}
+
+/// A number and, where there is one, its indicator.
+fn put(place: &mut [u32], value: f32, is_blank: bool, indicator: bool) {
+    place[0] = value.to_bits();
+    if indicator {
+        place[1] = f32::from(u8::from(is_blank)).to_bits();
+    }
+}
+
+/// `(x − offset) · factor`, if it is finite in f32.
+fn scaled(view: &View, row: usize, x: f64, offset: f64, factor: f64) -> Result<f32, Fault> {
+    // A factor of 0 stands for "constant": no value of a later file may make it anything else.
+    let y = if factor == 0.0 { 0.0 } else { ((x - offset) * factor) as f32 };
+    match y.is_finite() {
+        true => Ok(y),
+        false => Err(view.fault(
+            row,
+            format!("{x:e} is too large for a 32-bit float after scaling"),
+            "correct the cell, or give the column in another unit",
+        )),
+    }
+}
+
+fn dates<'w>(
+    view: &View,
+    rows: impl Iterator<Item = (usize, &'w mut [u32])>,
+    offset: f64,
+    factor: f64,
+    (time, indicator): (bool, bool),
+) -> anyhow::Result<()> {
+    for (row, place) in rows {
+        let cell = view.cell(row);
+        place.fill(0);
+        if let Some(cell) = cell {
+            let date = read_date(view, row, cell)?;
+            let inputs = parts(&date, time);
+            let years = scaled(view, row, date.years(), offset, factor)?;
+            let words = std::iter::once(years).chain(inputs).map(f32::to_bits);
+            place.iter_mut().zip(words).for_each(|(slot, word)| *slot = word);
+        }
+        if let (Some(last), true) = (place.last_mut(), indicator) {
+            *last = f32::from(u8::from(cell.is_none())).to_bits();
+        }
+    }
+    Ok(())
+}
+
+/// What a date is made into beside its years: what comes round is a point on a circle.
+fn parts(date: &Date, time: bool) -> impl Iterator<Item = f32> {
+    let circle = |at: f64| [(at * TAU).sin() as f32, (at * TAU).cos() as f32];
+    let month = circle(f64::from(date.month - 1) / 12.0);
+    let day = [(f64::from(date.day) - 16.0) as f32 / 15.0];
+    let weekday = circle(f64::from(date.weekday()) / 7.0);
+    let hour = time.then(|| circle(date.seconds.unwrap_or(0.0) / 86_400.0));
+    month.into_iter().chain(day).chain(weekday).chain(hour.into_iter().flatten())
+}

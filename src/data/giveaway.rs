@@ -1,0 +1,101 @@
+//! Features that nearly determine a label: what the label was computed from, or what was noted after it was known.
+
+use std::collections::HashMap;
+
+use super::{Column, Dataset, Encoding, Features, Input, Schema, Target, UNLABELLED};
+use crate::config::TaskKind;
+use crate::fault::quoted;
+
+/// At most so many cells are looked at, in all.
+const WORK: usize = 50_000_000;
+/// Fewer labelled rows say nothing.
+const FEW: usize = 40;
+/// So many rows a value, on average, for a value to say something of a class.
+const ROWS_PER_VALUE: usize = 5;
+/// From this share of rows on, whose class is the commonest of their value, a column gives the class away …
+const PURITY: f64 = 0.99;
+/// … if it leaves at most this part of the doubt that there is without it.
+const DOUBT: f64 = 0.1;
+/// From this correlation on, a column gives a number away.
+const CORRELATION: f64 = 0.999;
+
+/// A sentence for each feature and task where the first nearly determines the second, in the training part.
+pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
+    let Input::Columns { columns } = &schema.input else { return Vec::new() };
+    let targets = schema.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));
+    let stride = (train.rows * columns.len() * train.labels.len()).div_ceil(WORK).max(1);
+    let rows: Vec<usize> = (0..train.rows).step_by(stride).collect();
+    let mut notices: Vec<String> = Vec::new();
+    for (target, labels) in targets.zip(&train.labels) {
+        let mut slot = 0;
+        for column in columns {
+            if determines(train, &rows, (column, slot), (target, labels)) {
+                let (column, task) = (quoted(&column.name), quoted(&target.task));
+                notices.push(format!(
+                    "column {column} nearly determines task {task}: is it known before the label is? else add it to data.ignore"
+                ));
+            }
+            slot += column.slots();
+        }
+    }
+    notices.dedup();
+    notices
+}
+
+fn determines(train: &Dataset, rows: &[usize], (column, slot): (&Column, usize), (target, labels): (&Target, &[u32])) -> bool {
+    if matches!(column.encoding, Encoding::Text { .. }) {
+        return false;
+    }
+    let width = train.width();
+    let word = |row: usize| match &train.features {
+        Features::Cells { words, .. } => words[row * width + slot],
+        Features::F32(values) => values[row * width + slot].to_bits(),
+        Features::U8 { .. } => 0,
+    };
+    let labelled = rows.iter().filter(|&&row| labels[row] != UNLABELLED);
+    let pairs = labelled.map(|&row| (word(row), labels[row]));
+    match (target.kind, &column.encoding) {
+        (TaskKind::Regression | TaskKind::Count, Encoding::Numeric { .. }) => correlate(pairs),
+        (TaskKind::Regression | TaskKind::Count, _) => false,
+        _ => is_pure(pairs),
+    }
+}
+
+/// Whether nearly all rows of a value have one class.
+fn is_pure(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let (mut joint, mut classes, mut n) = (HashMap::new(), HashMap::new(), 0usize);
+    for pair in pairs {
+        *joint.entry(pair).or_insert(0usize) += 1;
+        *classes.entry(pair.1).or_insert(0usize) += 1;
+        n += 1;
+        if joint.len() > 1024 && joint.len() * ROWS_PER_VALUE > n {
+            return false;
+        }
+    }
+    let mut best: HashMap<u32, usize> = HashMap::new();
+    for ((value, _), count) in joint {
+        let most = best.entry(value).or_insert(0);
+        *most = count.max(*most);
+    }
+    if n < FEW || best.len() * ROWS_PER_VALUE > n {
+        return false;
+    }
+    let share = |count: usize| count as f64 / n as f64;
+    let (purity, base) = (share(best.values().sum()), share(classes.values().copied().max().unwrap_or(0)));
+    purity >= PURITY && 1.0 - purity <= DOUBT * (1.0 - base) && base < 1.0
+}
+
+/// Whether numbers lie on a line (Pearson's correlation, in one pass).
+fn correlate(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let (mut n, mut mean, mut square, mut product) = (0.0, [0.0; 2], [0.0; 2], 0.0);
+    for (x, y) in pairs {
+        let value = [f64::from(f32::from_bits(x)), f64::from(f32::from_bits(y))];
+        n += 1.0;
+        let before = [value[0] - mean[0], value[1] - mean[1]];
+        (0..2).for_each(|i| mean[i] += before[i] / n);
+        (0..2).for_each(|i| square[i] += before[i] * (value[i] - mean[i]));
+        product += before[0] * (value[1] - mean[1]);
+    }
+    let spread = (square[0] * square[1]).sqrt();
+    n >= FEW as f64 && spread > 0.0 && (product / spread).abs() >= CORRELATION
+}

@@ -1,0 +1,223 @@
+//! Tables to data sets: which column is what, rows to parts, the schema fitted and applied.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::columns::{check_there, no_column};
+use super::fit::{self, Fitted};
+use super::labels::{self, LabelColumn, Labels};
+use super::raw::{self, Options, Raw};
+use super::view::View;
+use super::{Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, encode, giveaway, glob, split};
+use crate::config::{self, Feature, FeatureKind, Source, Task};
+use crate::fault::{Fault, quoted};
+
+/// Texts that mean "blank" in a column where no cell is let pass as blank.
+const NEVER: &[String] = &[];
+
+/// Reads the files of a source that has columns.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if one is malformed.
+pub fn read(source: &Source, options: &Options) -> anyhow::Result<Raw> {
+    match source {
+        Source::Table(patterns) => {
+            let mut paths: Vec<PathBuf> = Vec::new();
+            for pattern in patterns {
+                paths.extend(glob::expand(&pattern.to_string_lossy())?);
+            }
+            raw::read(&paths, options)
+        }
+        Source::Npy { features, labels } => raw::read_pair(features, Some(labels)),
+        Source::Idx { .. } | Source::BuiltIn(_) => Err(Fault::config("data", "images have no columns").hint("give a table").into()),
+    }
+}
+
+/// A table with the positions of its columns by use.
+struct Roles<'t> {
+    raw: Raw,
+    data: &'t config::Data,
+    tasks: &'t [Task],
+    /// What the configuration says of each column that may be a feature.
+    features: Vec<Feature>,
+    /// Per task, the cells of its label columns.
+    labels: Vec<Vec<LabelColumn>>,
+}
+
+/// Reads the training table and whatever is validated and tested on; all that is fitted is fitted on the training part.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
+pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+    let reading = Reading { delimiter: data.delimiter, header: data.header, row_weight: data.row_weight.clone() };
+    let mut roles = Roles::new(read(&data.train, &reading.options())?, data, tasks)?;
+    let mut hashes = std::mem::take(&mut roles.raw.hashes);
+    let rows = roles.split()?;
+    let (schema, mut notices) = roles.fit(&rows[0], reading)?;
+    if data.split_column.is_some() && rows[1].is_empty() {
+        notices.push("no row says valid, so nothing is validated on and the model is that of the last epoch".to_owned());
+    }
+    let mut part = |part: Part, given: &Option<Source>| match given {
+        None if rows[part as usize].is_empty() => Ok(None),
+        None => roles.dataset(&schema, &rows[part as usize]).map(Some),
+        Some(source) => {
+            let mut raw = read(source, &schema.reading.options())?;
+            hashes.append(&mut raw.hashes);
+            apply(&schema, &raw).map(Some)
+        }
+    };
+    let (train, valid, test) = (part(Part::Train, &None)?, part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
+    let train = train.ok_or_else(|| Fault::config("data.train", "the training part is empty").hint("give rows to train on"))?;
+    notices.extend(giveaway::notices(&schema, &train));
+    Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes, notices })
+}
+
+impl<'t> Roles<'t> {
+    /// Finds the columns that the configuration names.
+    fn new(raw: Raw, data: &'t config::Data, tasks: &'t [Task]) -> anyhow::Result<Roles<'t>> {
+        for (key, name) in data.ignore.iter().map(|name| ("data.ignore", name)).chain(data.row_columns()) {
+            raw.column(name).ok_or_else(|| no_column(key, name, &raw))?;
+        }
+        for (task, name) in tasks.iter().flat_map(|task| task.targets.iter().map(move |name| (task, name))) {
+            raw.column(name).ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, &raw))?;
+        }
+        let features = features(&raw, data, tasks)?;
+        let column = |name: &String| raw.column(name).map(|at| LabelColumn::read(&View::new(&raw, at, NEVER), raw.rows));
+        let labels = tasks.iter().map(|task| task.targets.iter().filter_map(column).collect()).collect();
+        Ok(Roles { raw, data, tasks, features, labels })
+    }
+
+    /// Row numbers of each part.
+    fn split(&self) -> anyhow::Result<[Vec<u32>; 3]> {
+        let (data, rows) = (self.data, self.raw.rows);
+        let view = |name: &'t Option<String>, missing: &'t [String]| {
+            name.as_ref().and_then(|name| self.raw.column(name)).map(|at| View::new(&self.raw, at, missing))
+        };
+        if let Some(column) = view(&data.split_column, NEVER) {
+            return split::by_column(&column, rows);
+        }
+        let Some(shares) = data.split else { return Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]) };
+        let shares = split::shares_without(shares, data.valid.is_some(), data.test.is_some());
+        if let Some(group) = view(&data.group, &data.missing) {
+            return split::grouped(&group, rows, shares, data.split_seed);
+        }
+        let stratify = data.stratify.as_ref().and_then(|name| self.tasks.iter().position(|task| task.name == *name));
+        match stratify.and_then(|task| self.labels[task].first()) {
+            Some(column) => split::stratified(&column.codes, shares, data.split_seed),
+            None => split::split(rows, shares, data.split_seed),
+        }
+    }
+
+    /// The schema of the training `rows`, and what is to be said of columns that it does without.
+    fn fit(&self, rows: &[u32], reading: Reading) -> anyhow::Result<(Schema, Vec<String>)> {
+        let mut targets = Vec::with_capacity(self.tasks.len());
+        for (task, columns) in self.tasks.iter().zip(&self.labels) {
+            let locate = |column: usize, row: usize| locate(&self.raw, row, &task.targets[column]);
+            let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
+            targets.push(labels::fit(task, &labels, rows, &self.data.missing)?);
+        }
+        let (mut columns, mut notices) = (Vec::new(), Vec::new());
+        for feature in &self.features {
+            let missing = feature.missing.clone().unwrap_or_else(|| self.data.missing.clone());
+            let Some(view) = View::named(&self.raw, &feature.column, &missing) else { continue };
+            match fit::fit(&view, rows, feature)? {
+                Fitted::Encoding(encoding) => columns.push(Column { name: feature.column.clone(), missing, encoding }),
+                Fitted::Dropped(why) => notices.push(format!("column {} {why}: it is dropped", quoted(&feature.column))),
+            }
+        }
+        if columns.is_empty() {
+            let found = format!("{} has no feature columns: all are labels, ignored or dropped{}", self.raw.place, first(&notices));
+            return Err(Fault::config("data.train", found).hint("keep at least one column that differs between rows").into());
+        }
+        let schema = Schema { reading, ..Schema::new(Input::Columns { columns }, targets) };
+        Ok((schema, notices))
+    }
+
+    /// Some rows as the schema says.
+    fn dataset(&self, schema: &Schema, rows: &[u32]) -> anyhow::Result<Dataset> {
+        dataset(schema, &self.raw, &self.labels, rows)
+    }
+}
+
+fn first(notices: &[String]) -> String {
+    notices.first().map_or(String::new(), |notice| format!(" ({notice})"))
+}
+
+/// What the configuration says of each column that is a feature, in the order of the table.
+fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Vec<Feature>> {
+    let is_target = |name: &String| tasks.iter().any(|task| task.targets.contains(name));
+    let taken = |name: &String| is_target(name) || data.ignore.contains(name) || data.row_columns().any(|(_, column)| column == name);
+    for feature in &data.features {
+        let place = format!("feature.{}", feature.column);
+        raw.column(&feature.column).ok_or_else(|| no_column(&place, &feature.column, raw))?;
+        if taken(&feature.column) {
+            let found = format!("{} is a label column, of rows or ignored, so it is no feature", quoted(&feature.column));
+            return Err(Fault::config(&place, found).hint("remove this table").into());
+        }
+    }
+    let given: std::collections::HashMap<&str, &Feature> = data.features.iter().map(|f| (f.column.as_str(), f)).collect();
+    let feature = |name: &String| given.get(name.as_str()).map_or_else(|| Feature::new(name), |&f| f.clone());
+    let features = raw.names.iter().filter(|name| !taken(name)).map(feature);
+    Ok(features.filter(|feature| feature.kind != Some(FeatureKind::Ignore)).collect())
+}
+
+fn locate(raw: &Raw, row: usize, column: &str) -> String {
+    format!("{}: column {}", raw.locate(row), quoted(column))
+}
+
+/// All rows of a table as a schema says; without targets, labels are not looked at.
+///
+/// # Errors
+/// 65 if columns are missing, or a cell is not what the schema needs.
+pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
+    let Input::Columns { columns } = &schema.input else {
+        return Err(Fault::data(&raw.place, "the model was trained on images")
+            .hint("give data of the kind that the model was trained on")
+            .into());
+    };
+    let targets = schema.targets.iter().flat_map(|target| &target.columns);
+    let names: Vec<&str> = columns.iter().map(|c| &c.name).chain(targets).map(String::as_str).collect();
+    check_there(raw, &names)?;
+    let label = |name: &String| View::named(raw, name, NEVER).map(|view| LabelColumn::read(&view, raw.rows));
+    let of_target = |target: &Target| target.columns.iter().filter_map(label).collect();
+    let labels: Vec<Vec<LabelColumn>> = schema.targets.iter().map(of_target).collect();
+    let rows: Vec<u32> = (0..raw.rows as u32).collect();
+    dataset(schema, raw, &labels, &rows)
+}
+
+/// The same with the cells kept as they were.
+///
+/// # Errors
+/// Those of [`apply`].
+pub fn apply_and_keep(schema: &Schema, raw: Raw) -> anyhow::Result<Dataset> {
+    let dataset = apply(schema, &raw)?;
+    Ok(Dataset { table: Some(Table { header: raw.names.clone(), raw: Arc::new(raw) }), ..dataset })
+}
+
+fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]) -> anyhow::Result<Dataset> {
+    let Input::Columns { columns } = &schema.input else { return Err(Fault::data(&raw.place, "images have no columns").into()) };
+    let mut words = Vec::new();
+    for (target, columns) in schema.targets.iter().zip(labels) {
+        let locate = |column: usize, row: usize| locate(raw, row, &target.columns[column]);
+        words.extend(labels::encode(target, &Labels { columns: columns.iter().collect(), place: &raw.place, locate: &locate }, rows)?);
+    }
+    // Weights matter to losses alone.
+    let weights = schema.reading.row_weight.as_ref().filter(|_| !schema.targets.is_empty());
+    let weights = weights.map(|name| weights_of(raw, name, rows)).transpose()?;
+    Ok(Dataset { rows: rows.len(), features: encode::features(raw, columns, rows)?, labels: words, weights, table: None })
+}
+
+/// The weights of `rows`.
+fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
+    check_there(raw, &[name])?;
+    let Some(view) = View::named(raw, name, NEVER) else { return Ok(Vec::new()) };
+    let weight = |row: usize| {
+        let number = view.cell(row).and_then(|cell| cell.number()).filter(|x| *x >= 0.0 && (*x as f32).is_finite());
+        let hint = "every row needs a weight: correct the cell, or remove the row";
+        number.map(|x| x as f32).ok_or_else(|| {
+            let found = format!("{} is no weight, expected a finite number, 0 or above", quoted(&view.text(row)));
+            view.fault(row, found, hint).into()
+        })
+    };
+    rows.iter().map(|&row| weight(row as usize)).collect()
+}

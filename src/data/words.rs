@@ -1,0 +1,46 @@
+//! Texts to numbers of buckets: words, and character n-grams of words, by a hash. A model keeps none of the words.
+
+/// How words become buckets; a stored model depends on every bit of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashing {
+    /// Number of buckets, 1 or more.
+    pub buckets: usize,
+    /// Length of the character n-grams; 0 = none.
+    pub ngrams: usize,
+}
+
+impl Hashing {
+    /// Calls `take` with the bucket of each word (a run of letters and digits, in lower case) and of each n-gram of `<word>`, until it
+    /// says no.
+    pub fn buckets(&self, text: &str, mut take: impl FnMut(u32) -> bool) {
+        let mut word = String::new();
+        for piece in text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty()) {
+            word.clear();
+            word.push('<');
+            word.extend(piece.chars().flat_map(char::to_lowercase));
+            word.push('>');
+            if !take(self.bucket(0, &word)) || !self.grams(&word, &mut take) {
+                return;
+            }
+        }
+    }
+
+    /// The n-grams of a word in its brackets; whether `take` wants more.
+    fn grams(&self, word: &str, take: &mut impl FnMut(u32) -> bool) -> bool {
+        if self.ngrams == 0 {
+            return true;
+        }
+        let starts = word.char_indices().map(|(i, _)| i);
+        let ends = word.char_indices().map(|(i, _)| i).chain([word.len()]).skip(self.ngrams);
+        starts.zip(ends).all(|(start, end)| take(self.bucket(1, &word[start..end])))
+    }
+
+    /// FNV-1a of 64 bits, its high bits mixed in, mapped to the buckets by multiplication.
+    fn bucket(&self, salt: u64, text: &str) -> u32 {
+        let fold = |h: u64, b: u8| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+        let mut h = text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ salt, fold);
+        h = (h ^ (h >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        h ^= h >> 32;
+        ((u128::from(h) * self.buckets as u128) >> 64) as u32
+    }
+}
