@@ -37,7 +37,7 @@ fn rows(table: &Raw) -> Vec<Vec<String>> {
 
 fn numbers(table: &Raw) -> Vec<&[f64]> {
     let column = |column| match column {
-        &RawColumn::Numbers(ref numbers) => &numbers[..],
+        RawColumn::Numbers(numbers) => &numbers[..],
         RawColumn::Texts(_) => panic!("text"),
     };
     table.columns.iter().map(column).collect()
@@ -309,8 +309,11 @@ fn sparse_files_of_one_table() {
 
 // ---- Parquet ----
 
-/// What `tests/fixtures/parquet.py` writes: name, whether it is numbers, cell of a row that is not blank.
-fn written() -> Vec<(&'static str, bool, fn(i64) -> String)> {
+/// Name of a column, whether it is numbers, cell of a row that is not blank.
+type Written = (&'static str, bool, fn(i64) -> String);
+
+/// What `tests/fixtures/parquet.py` writes.
+fn written() -> Vec<Written> {
     fn clock(seconds: i64) -> String {
         let s = seconds % 86_400;
         format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
