@@ -15,6 +15,7 @@ struct AgreeingPair {
     first: u32,    // [rows, classes] of head a among the logits
     second: u32,   // of head b
     classes: u32,
+    one: u32,      // bit 0: head a has one logit, that of its second class, and the first one is 0; bit 1: head b
     strength: f32, // λ
     partials: u32, // one partial a row
 }
@@ -26,28 +27,33 @@ struct AgreeingPair {
 @group(0) @binding(4) var<storage, read_write> logits_delta: array<f32>; // [rows, C] a head
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 
+// The logit of a class; of one logit for two classes, the first class has 0.
+fn logit(z: u32, one: bool, c: u32) -> f32 {
+    return select(logits[select(z + c, z, one)], 0.0, one && c == 0u);
+}
+
 // ln Σ e^z of one head, as (peak, ln of the sum without the peak's factor).
-fn log_sum(z: u32, classes: u32) -> vec2<f32> {
+fn log_sum(z: u32, one: bool, classes: u32) -> vec2<f32> {
     var best = 0u;
     for (var c = 1u; c < classes; c++) {
-        if (logits[z + c] > logits[z + best]) {
+        if (logit(z, one, c) > logit(z, one, best)) {
             best = c;
         }
     }
-    let peak = logits[z + best];
+    let peak = logit(z, one, best);
     var others = 0.0;
     for (var c = 0u; c < classes; c++) {
         if (c != best) {
-            others += exponential(logits[z + c] - peak);
+            others += exponential(logit(z, one, c) - peak);
         }
     }
     return vec2(peak, logarithm_1p(others));
 }
 
 // (p, q, ½ ln(p/m), ½ ln(q/m)); a vanished probability counts nothing.
-fn terms(a: u32, b: u32, norm_a: vec2<f32>, norm_b: vec2<f32>) -> vec4<f32> {
-    let ln_p = (logits[a] - norm_a.x) - norm_a.y;
-    let ln_q = (logits[b] - norm_b.x) - norm_b.y;
+fn terms(z_a: f32, z_b: f32, norm_a: vec2<f32>, norm_b: vec2<f32>) -> vec4<f32> {
+    let ln_p = (z_a - norm_a.x) - norm_a.y;
+    let ln_q = (z_b - norm_b.x) - norm_b.y;
     let p = exponential(ln_p);
     let q = exponential(ln_q);
     let sum = p + q;
@@ -75,14 +81,16 @@ fn agreement(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     let inside = params.chunk_first + row < step.rows;
     for (var i = 0u; i < params.pairs; i++) {
         let pair = agreeing_pairs[i];
-        let a = pair.first + row * pair.classes;
-        let b = pair.second + row * pair.classes;
-        let norm_a = log_sum(a, pair.classes);
-        let norm_b = log_sum(b, pair.classes);
+        let one_a = (pair.one & 1u) != 0u;
+        let one_b = (pair.one & 2u) != 0u;
+        let a = pair.first + row * select(pair.classes, 1u, one_a);
+        let b = pair.second + row * select(pair.classes, 1u, one_b);
+        let norm_a = log_sum(a, one_a, pair.classes);
+        let norm_b = log_sum(b, one_b, pair.classes);
         var mean_a = 0.0;
         var mean_b = 0.0;
         for (var c = 0u; c < pair.classes; c++) {
-            let t = terms(a + c, b + c, norm_a, norm_b);
+            let t = terms(logit(a, one_a, c), logit(b, one_b, c), norm_a, norm_b);
             mean_a += t.x * t.z;
             mean_b += t.y * t.w;
         }
@@ -90,9 +98,13 @@ fn agreement(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
         if (inside && params.gradient == 1u) {
             let scale = pair.strength * step.inverse_rows;
             for (var c = 0u; c < pair.classes; c++) {
-                let t = terms(a + c, b + c, norm_a, norm_b);
-                logits_delta[a + c] += scale * t.x * (t.z - mean_a);
-                logits_delta[b + c] += scale * t.y * (t.w - mean_b);
+                let t = terms(logit(a, one_a, c), logit(b, one_b, c), norm_a, norm_b);
+                if (!one_a || c == 1u) {
+                    logits_delta[select(a + c, a, one_a)] += scale * t.x * (t.z - mean_a);
+                }
+                if (!one_b || c == 1u) {
+                    logits_delta[select(b + c, b, one_b)] += scale * t.y * (t.w - mean_b);
+                }
             }
         }
     }

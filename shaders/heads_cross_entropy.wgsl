@@ -287,7 +287,7 @@ fn heads_cross_entropy(
         }
         let chosen = subgroupShuffle(z[label & 3u], (label >> 2u) & 7u);
         if (lane == 0u) {
-            partials[params.loss + task * params.capacity + row] = select(0.0, logarithm_1p(others) + (peak - chosen), labelled);
+            partials[params.loss + task * params.capacity + row] = select(0.0, step.inverse_rows * (logarithm_1p(others) + (peak - chosen)), labelled);
             partials[params.hits + task * params.capacity + row] = select(0.0, 1.0, label == best);
         }
     }

@@ -40,13 +40,31 @@ struct Dense {
     pad_1: u32,
 }
 
-// One task's output layer.
+// One task's output layer and its loss.
 struct Head {
-    classes: u32,
-    logits: u32,   // [rows, classes] among the logits of all heads
-    weight: f32,   // w_i of the objective
-    coupled: u32,  // 1: a coupling reads the logits
+    outputs: u32,   // width of the output layer
+    logits: u32,    // [rows, outputs] among the logits of all heads
+    weight: f32,    // w_i of the objective
+    coupled: u32,   // 1: a coupling reads the logits
+    kind: u32,      // MULTICLASS, LOGISTIC, …
+    cell: u32,      // first label word
+    cells: u32,     // label words
+    parameter: f32, // δ of huber, q of quantile
+    gamma: f32,     // γ of the focal loss, or 0
+    smoothing: f32, // ε of label smoothing
+    weights: u32,   // first of its class weights (one a class) or weights of positives (one an output), or NONE
+    share: f32,     // 1 / cells
+    inverse: u32,   // where 1 / Σ of the weights of labelled cells stands among the partials; NONE = all rows are labelled and weigh one
 }
+
+// Kinds of loss.
+const MULTICLASS = 0u;
+const LOGISTIC = 1u;
+const SQUARED = 2u;
+const ABSOLUTE = 3u;
+const HUBER = 4u;
+const QUANTILE = 5u;
+const POISSON = 6u;
 
 const NONE = 0xffffffffu;
 

@@ -1,12 +1,16 @@
-// loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − one_hot(label)) / rows
+// loss = r · (1 − p)^γ · Σ_c t_c (ln Σ e^z − z_c),   dz_c = w · r · n · (f p_c Σ t − f t_c),   f = (1 − p)^γ + γ p (1 − p)^(γ − 1) loss
 //
-// One invocation a row of one head (group.y). The maximum is taken out first, and ln(1 + Σ of the others) keeps the digits of confident
-// predictions, so the loss is stable for any finite logits. Unlabelled rows have no loss and no gradient. Losses stay per row, raw and
-// unweighted, for `reduce_metrics`; a hit is a row whose first largest logit is its label.
+// t is the target: the weight of the label's class, of which label smoothing (Szegedy et al., CVPR 2016) spreads a share ε over all
+// classes; γ that of the focal loss (Lin et al., ICCV 2017), with p the probability of the label; r the weight of the row and n one over
+// the sum of weights of the batch. One invocation a row of one head (group.y); heads of other types are left alone. The maximum is taken
+// out first, and ln(1 + Σ of the others) keeps the digits of confident predictions, so the loss is stable for any finite logits.
+// Unlabelled rows have no loss and no gradient. Losses stay per row, divided by n and not multiplied with w, for `reduce_metrics`; a hit
+// is a row whose first largest logit is its label.
 
 struct Params {
     rows: u32,         // rows of the chunk
-    tasks: u32,
+    cells: u32,        // label words of a row
+    weighted: u32,     // 1: the last label word is the weight of the row
     loss: u32,         // partials [T, capacity] of losses
     hits: u32,         // partials [T, capacity] of hits
     capacity: u32,     // row capacity of the partials
@@ -16,47 +20,110 @@ struct Params {
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> heads: array<Head>;                // [T]
 @group(0) @binding(3) var<storage, read> logits: array<f32>;                // [rows, C] a head
-@group(0) @binding(4) var<storage, read> labels: array<u32>;                // [rows, T]
-@group(0) @binding(5) var<storage, read_write> logits_delta: array<f32>;    // [rows, C] a head
-@group(0) @binding(6) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(4) var<storage, read> labels: array<u32>;                // [rows, cells]
+@group(0) @binding(5) var<storage, read> class_weights: array<f32>;
+@group(0) @binding(6) var<storage, read_write> logits_delta: array<f32>;    // [rows, C] a head
+@group(0) @binding(7) var<storage, read_write> partials: array<f32>;
+
+override SHAPED: bool = false; // whether a head has class weights, label smoothing or a focal γ
+
+fn weight_of(head: Head, label: u32) -> f32 {
+    if (head.weights == NONE) {
+        return 1.0;
+    }
+    return class_weights[head.weights + label];
+}
 
 @compute @workgroup_size(64)
 fn softmax_cross_entropy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.x * 64u + lane;
     let task = group.y;
-    if (row >= params.rows) {
+    let head = heads[task];
+    if (row >= params.rows || head.kind != MULTICLASS) {
         return;
     }
-    let head = heads[task];
-    let z = head.logits + row * head.classes;
-    let label = labels[row * params.tasks + task];
+    let z = head.logits + row * head.outputs;
+    let label = labels[row * params.cells + head.cell];
     var best = 0u;
-    for (var c = 1u; c < head.classes; c++) {
+    for (var c = 1u; c < head.outputs; c++) {
         if (logits[z + c] > logits[z + best]) {
             best = c;
         }
     }
     let peak = logits[z + best];
     var others = 0.0;
-    for (var c = 0u; c < head.classes; c++) {
+    for (var c = 0u; c < head.outputs; c++) {
         if (c != best) {
             others += exponential(logits[z + c] - peak);
         }
     }
-    let labelled = label < head.classes;
-    let scale = select(0.0, head.weight * step.inverse_rows, labelled);
-    let share = scale / (1.0 + others);
-    for (var c = 0u; c < head.classes; c++) {
-        var d = share * exponential(logits[z + c] - peak);
-        if (c == label) {
-            d -= scale;
-        }
-        logits_delta[z + c] = d;
+    let labelled = label < head.outputs;
+    var of_row = 1.0;
+    if (params.weighted == 1u) {
+        of_row = bitcast<f32>(labels[(row + 1u) * params.cells - 1u]);
     }
+    var inverse = step.inverse_rows;
+    if (head.inverse != NONE) {
+        inverse = partials[head.inverse];
+    }
+    let norm = select(0.0, of_row * inverse, labelled);
+    let scale = head.weight * norm;
+    let log_sum = logarithm_1p(others);
     var loss = 0.0;
-    if (labelled) {
-        loss = logarithm_1p(others) + (peak - logits[z + label]);
+    if (!SHAPED) {
+        let share = scale / (1.0 + others);
+        for (var c = 0u; c < head.outputs; c++) {
+            var d = share * exponential(logits[z + c] - peak);
+            if (c == label) {
+                d -= scale;
+            }
+            logits_delta[z + c] = d;
+        }
+        if (labelled) {
+            loss = log_sum + (peak - logits[z + label]);
+        }
+    } else {
+        // The smoothed targets, their sum, and the loss without the focal factor.
+        let at = select(0u, label, labelled);
+        let own = (1.0 - head.smoothing) * weight_of(head, at);
+        let spread = head.smoothing / f32(head.outputs);
+        var total = own;
+        var rest = 0.0;
+        loss = own * (log_sum + (peak - logits[z + at]));
+        for (var c = 0u; c < head.outputs; c++) {
+            if (c != at) {
+                rest += exponential(logits[z + c] - peak);
+            }
+            if (head.smoothing > 0.0) {
+                let t = spread * weight_of(head, c);
+                total += t;
+                loss += t * (log_sum + (peak - logits[z + c]));
+            }
+        }
+        var focus = 1.0;
+        if (head.gamma > 0.0) {
+            let q = rest / (1.0 + others);
+            let p = exponential(logits[z + at] - peak) / (1.0 + others);
+            let nll = log_sum + (peak - logits[z + at]);
+            var power = 0.0;
+            if (q > 1e-30) {
+                power = exponential(head.gamma * logarithm(q));
+                focus = power + head.gamma * p * (power / q) * nll;
+            } else {
+                focus = 0.0;
+            }
+            loss *= power;
+        }
+        for (var c = 0u; c < head.outputs; c++) {
+            var target_share = spread * weight_of(head, c);
+            if (c == at) {
+                target_share += own;
+            }
+            let p = exponential(logits[z + c] - peak) / (1.0 + others);
+            logits_delta[z + c] = scale * focus * (p * total - target_share);
+        }
+        loss = select(0.0, loss, labelled);
     }
-    partials[params.loss + task * params.capacity + row] = loss;
+    partials[params.loss + task * params.capacity + row] = norm * loss;
     partials[params.hits + task * params.capacity + row] = select(0.0, 1.0, label == best);
 }

@@ -121,6 +121,19 @@ fn sixty_four_steps_a_submission_change_nothing() {
     assert_same(&run(&plan(TABLES), device(), Some(64)), first());
 }
 
+/// Rows that are brought to the device as steps need them, in windows of one batch, of three, and of more rows than there are.
+#[test]
+fn streamed_data_changes_nothing() {
+    for batches in [1, 3, 100] {
+        let plan = plan(TABLES);
+        let row = 4 * (WIDTH + CLASSES.len() + 1) as u64;
+        let mut points = Points::default();
+        let options = Options { streamed: Some(48 * batches * row), ..Options::default() };
+        let outcome = train(&plan, device(), options, &mut points).unwrap();
+        assert_same(&(outcome, points.0), first());
+    }
+}
+
 #[test]
 fn another_seed_is_another_run() {
     let other = run(&plan(&format!("{TABLES}seed = 1\n")), device(), None);
@@ -160,7 +173,7 @@ fn steps(plan: &Plan, tuning: &Tuning, count: u64) -> (Vec<StepResult>, Vec<u32>
     let built = plan.build(tuning).unwrap();
     let mut session = Session::new(gpu().clone(), built.program.clone()).unwrap();
     for (part, (_, data)) in built.parts.iter().zip(plan.named_parts()) {
-        upload(&mut session, part, data, CLASSES.len()).unwrap();
+        upload(&mut session, part, data, built.counting).unwrap();
     }
     session.upload(built.buffers.order, 0, &epoch_order(plan.parts.train.rows, 0, 0)).unwrap();
     session.upload(built.buffers.parameters, 0, &bits(&plan.initial())).unwrap();

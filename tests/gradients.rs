@@ -601,7 +601,7 @@ fn an_evaluation_leaves_nothing_behind() {
     let gradients = bench.gradients();
     let evaluate = |bench: &mut Bench, parameters: &[f64]| {
         bench.engine.set_numbers(bench.built.buffers.parameters, 0, parameters);
-        evaluate(&mut bench.engine, &bench.built, &bench.plan.objective, 0, 1, 64).unwrap()
+        evaluate(&mut bench.engine, &bench.built, &bench.plan.network, &bench.plan.objective, 0, 1).unwrap()
     };
     let first = evaluate(&mut bench, &parameters);
     assert_eq!(bench.train(&parameters, &step), before, "metrics of a step before and after an evaluation");
@@ -609,7 +609,7 @@ fn an_evaluation_leaves_nothing_behind() {
     assert_eq!(evaluate(&mut bench, &parameters), first, "an evaluation before and after a step");
     let rows: Vec<usize> = (0..200).collect();
     let expected = formula(&bench, &rows).evaluate(&named(&bench, &parameters)).0;
-    assert!((first.0 - expected).abs() < BOUND * expected, "evaluated loss {}, by the formula {expected}", first.0);
+    assert!((first.loss - expected).abs() < BOUND * expected, "evaluated loss {}, by the formula {expected}", first.loss);
 }
 
 /// A batch in the middle of an epoch's order.

@@ -118,7 +118,7 @@ struct Left {
 fn session(plan: &Plan, built: &Built) -> Session {
     let mut session = Session::new(gpu().clone(), built.program.clone()).unwrap();
     for (part, (_, data)) in built.parts.iter().zip(plan.named_parts()) {
-        upload(&mut session, part, data, CLASSES.len()).unwrap();
+        upload(&mut session, part, data, built.counting).unwrap();
     }
     session.upload(built.buffers.order, 0, &epoch_order(plan.parts.train.rows, 0, 0)).unwrap();
     session.upload(built.buffers.parameters, 0, &bits(&plan.initial())).unwrap();
@@ -136,7 +136,7 @@ fn five_steps(plan: &Plan, built: &Built) -> Left {
     session.submit(built.train.unwrap(), &table(plan, 5)).unwrap();
     let metrics = session.collect(true).unwrap().into_iter().map(|r| r.metrics).collect();
     let parameters = session.download(built.program.whole(built.buffers.parameters)).unwrap();
-    let (loss, _, _) = evaluate(&mut session, built, &plan.objective, 0, 5, 1).unwrap();
+    let loss = evaluate(&mut session, built, &plan.network, &plan.objective, 0, 5).unwrap().loss;
     Left { metrics, parameters, loss }
 }
 

@@ -11,7 +11,7 @@ use tandem::data::{Input, Part, Schema, Target};
 use tandem::fault::{Exit, exit_of, hint_of};
 use tandem::model::file::load;
 use tandem::model::layout::Layout;
-use tandem::model::network::{Head, Kind, Network, Trunk};
+use tandem::model::network::{Head, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
 use tandem::run::directory::RunDirectory;
 use tandem::run::point::{Point, TaskPoint};
@@ -32,7 +32,7 @@ fn objective(pairs: usize) -> Objective {
 }
 
 fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
-    let task = |k: f64| TaskPoint { loss: loss * k, accuracy: k / 4.0, rows: 10 };
+    let task = |k: f64| TaskPoint { loss: loss * k, rows: 10, metrics: vec![("accuracy", k / 4.0), ("log_loss", loss * k)] };
     let tasks = vec![task(1.0), task(2.0)];
     Point { step, epoch, split: split.into(), loss, tasks, couplings: vec![0.125], learning_rate: 1e-3, seconds: step as f64 }
 }
@@ -237,7 +237,9 @@ fn the_table_has_a_column_for_each_split_task_and_metric() {
     let root = tempfile::tempdir().unwrap();
     let run = begun(root.path(), &[Part::Train, Part::Valid]);
     let of_split = |s: &str| {
-        let tasks = ["left", "right"].iter().flat_map(|t| ["loss", "accuracy", "log_loss"].map(|m| format!("{s}/{t}/{m}")));
+        // F1 needs a whole part; a training point has only what comes with its steps.
+        let metrics = ["loss", "accuracy", "macro_f1", "log_loss"].into_iter().filter(|m| *m != "macro_f1" || s != "train");
+        let tasks = ["left", "right"].iter().flat_map(|t| metrics.clone().map(move |m| format!("{s}/{t}/{m}")));
         let names: Vec<String> = [format!("{s}/loss")].into_iter().chain(tasks).chain([format!("{s}/soft_sharing/left/right")]).collect();
         names.join(",")
     };
@@ -338,7 +340,7 @@ fn both_models_are_saved_and_found() {
     let layout = Layout::new(&network);
     let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };
     let input = Input::Image { height: 2, width: 2, scale: 1.0, overlay: None };
-    let schema = Schema { input, targets: network.tasks.iter().map(target).collect() };
+    let schema = Schema::new(input, network.tasks.iter().map(target).collect());
     let (best, last) = (vec![0.0; layout.len], vec![0.0; layout.len]);
     run.save_model(&network, &layout, &schema, &best).unwrap();
     run.save_last(&network, &layout, &schema, &last).unwrap();

@@ -4,17 +4,18 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tandem::config::{Activation, Optimizer, OptimizerKind, Schedule as Course};
+use tandem::config::{Activation, Optimizer, OptimizerKind, Schedule as Course, TaskKind};
+use tandem::data::Spread;
 use tandem::data::UNLABELLED;
 use tandem::kernels::params::{DenseBackwardWeight, NONE, Step};
 use tandem::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use tandem::kernels::{self, Kernel};
 use tandem::model::layout::Layout;
-use tandem::model::network::{Head, Network, Trunk};
+use tandem::model::network::{Head, Loss, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
-use tandem::schedule::build::{Built, PartShape, Request, build};
+use tandem::schedule::build::{Built, LabelShape, PartShape, Request, build};
 use tandem::schedule::check::check;
 use tandem::schedule::plan::Plan;
 use tandem::schedule::{Buffer, Dispatch, Effect, Engine, Kind, Program, Slice, show};
@@ -37,6 +38,8 @@ struct Case {
     tight: bool,
     /// The kernels of software adapters.
     direct: bool,
+    /// A binary task and numbers beside the others, blanks, weights of rows, and a column of categories among the inputs.
+    table: bool,
 }
 
 const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -55,6 +58,7 @@ fn plain() -> Case {
         rows: 90,
         tight: false,
         direct: false,
+        table: false,
     }
 }
 
@@ -67,18 +71,31 @@ impl Case {
             ..Head::multiclass(&format!("t{number}"), (0..*classes).map(|c| c.to_string()).collect())
         };
         let trunk = Trunk { layers: self.trunk.clone(), activation: Activation::Gelu, dropout: 0.5 };
-        Network { inputs: self.inputs, trunk, tasks: self.heads.iter().enumerate().map(head).collect() }
+        let loss = Loss::Logistic { focal_gamma: 0.0, positive_weights: vec![2.0] };
+        let binary = Head { kind: TaskKind::Binary, loss, ..Head::multiclass("b", vec!["0".into(), "1".into()]) };
+        let columns = vec!["n0".into(), "n1".into()];
+        let numbers = Head { kind: TaskKind::Regression, columns, loss: Loss::Squared, ..Head::multiclass("n", vec![]) };
+        let others = [binary, numbers].into_iter().filter(|_| self.table);
+        Network { inputs: self.inputs, trunk, tasks: self.heads.iter().enumerate().map(head).chain(others).collect() }
     }
 
     /// Every pair that a kind applies to.
     fn objective(&self, network: &Network) -> Objective {
         let mut pairs = Vec::new();
         for &coupling in COUPLINGS.iter().filter(|c| self.couplings.contains(&c.name())) {
-            let all = (0..self.heads.len()).flat_map(|a| (a + 1..self.heads.len()).map(move |b| (a, b)));
+            let all = (0..network.tasks.len()).flat_map(|a| (a + 1..network.tasks.len()).map(move |b| (a, b)));
             let fits = all.filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok());
             pairs.extend(fits.map(|(a, b)| Pair { coupling, a, b, strength: 0.5 + a as f32 }));
         }
-        Objective { weights: (0..self.heads.len()).map(|t| 0.5 + t as f32).collect(), pairs }
+        Objective { weights: (0..network.tasks.len()).map(|t| 0.5 + t as f32).collect(), pairs }
+    }
+
+    /// One column of codes, and one of numbers where there are inputs left.
+    fn spread(&self) -> Vec<Spread> {
+        let codes = self.inputs.min(5);
+        let column = |slot, slots, input, width, codes| Spread { slot, slots, input, width, codes, scale: 1.0 };
+        let columns = [column(0, 2, 0, codes, true), column(2, self.inputs - codes, codes, self.inputs - codes, false)];
+        columns.into_iter().filter(|c| self.table && !self.bytes && c.slots > 0).collect()
     }
 
     fn tuning(&self, layout: &Layout) -> Tuning {
@@ -112,6 +129,8 @@ impl Case {
             parts: &parts,
             batch: self.batch,
             shuffled: true,
+            spread: &self.spread(),
+            labels: LabelShape { weighted: self.table, blanks: self.table },
         };
         build(&request).unwrap_or_else(|e| panic!("{self:?}\n{e:#}"))
     }
@@ -147,6 +166,7 @@ fn cases() -> Vec<Case> {
                     rows: [1, 90, 1001][pick(5, 3)],
                     tight: pick(6, 2) == 0,
                     direct: pick(7, 2) == 0,
+                    table: pick(8, 3) == 0,
                 });
             }
         }
@@ -193,6 +213,8 @@ fn a_time_limit_splits_batches_by_the_laws() {
         parts: &parts,
         batch: case.batch,
         shuffled: true,
+        spread: &[],
+        labels: tandem::schedule::build::LabelShape::default(),
     };
     let built = build(&request).unwrap();
     assert_eq!(count(&built, "softmax_cross_entropy"), 4, "100 rows, 32 at a time");
@@ -545,14 +567,22 @@ fn fill(engine: &mut Reference, case: &Case, built: &Built) {
     }
     for (part, segment) in built.parts.iter().flat_map(|p| p.segments.iter().map(move |s| (p, s))) {
         let words = engine.program().buffers[segment.features.0].len;
-        let word = |i| if part.shape.bytes.is_some() { 0x2f83_4c17 ^ (i as u32) } else { random(1.0).to_bits() };
+        let spread = case.spread();
+        let slots: usize = spread.iter().map(|s| s.slots).sum();
+        let word = |i: usize| match (part.shape.bytes, spread.first()) {
+            (Some(_), _) => 0x2f83_4c17 ^ (i as u32),
+            (None, Some(codes)) if i % slots < codes.slots => i as u32 % 7,
+            _ => random(1.0).to_bits(),
+        };
         engine.upload(segment.features, 0, &(0..words).map(word).collect::<Vec<_>>()).unwrap();
         // One in five is not there.
-        let label = |i| match below(5, 3, Purpose::Synthetic, 1, i as u64) {
+        let cells = built.counting.cells;
+        let label = |i: usize| match below(5, 3, Purpose::Synthetic, 1, i as u64) {
+            _ if built.counting.weighted && i % cells == cells - 1 => (0.5 + (i % 3) as f32).to_bits(),
             4 => UNLABELLED,
             n => n as u32 % 2,
         };
-        engine.upload(segment.labels, 0, &(0..segment.rows * case.heads.len()).map(label).collect::<Vec<_>>()).unwrap();
+        engine.upload(segment.labels, 0, &(0..segment.rows * cells).map(label).collect::<Vec<_>>()).unwrap();
     }
     let order = permutation(built.parts[0].shape.rows, 5, Purpose::Order, 0);
     engine.upload(built.buffers.order, 0, &order).unwrap();
@@ -637,6 +667,8 @@ fn small() -> Vec<Case> {
         Case { trunk: vec![], heads: towers, bytes: true, ..plain() },
         Case { trunk: vec![], couplings: vec![], clip: false, rows: 5, batch: 1, ..plain() },
         Case { couplings: vec!["agreement"], direct: true, ..plain() },
+        Case { table: true, ..plain() },
+        Case { table: true, tight: true, batch: 60, rows: 61, direct: true, ..plain() },
         Case { trunk: vec![6], optimizer: None, rows: 40, tight: true, direct: true, ..plain() },
     ]
 }

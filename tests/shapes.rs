@@ -55,7 +55,7 @@ fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<Contents> {
         session.upload(buffer, 0, &vec![SENTINEL; program.buffers[buffer.0].len]).unwrap();
     }
     for (part, (_, data)) in built.parts.iter().zip(plan.named_parts()) {
-        upload(&mut session, part, data, EDGES.len()).unwrap();
+        upload(&mut session, part, data, built.counting).unwrap();
     }
     session.upload(b.order, 0, &(0..plan.parts.train.rows as u32).collect::<Vec<_>>()).unwrap();
     session.upload(b.parameters, 0, &plan.initial().iter().map(|x| x.to_bits()).collect::<Vec<_>>()).unwrap();

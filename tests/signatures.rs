@@ -253,8 +253,8 @@ fn a_missing_or_added_field_is_reported() {
 fn a_shared_structure_that_differs_is_reported() {
     let kernel = by_name("softmax_cross_entropy").unwrap();
     let source = kernel.module();
-    assert!(source.contains("    classes: u32,\n"));
-    let changed = source.replace("    classes: u32,\n", "    classes: u32,\n    surplus: u32,\n");
+    assert!(source.contains("    coupled: u32,   // 1: a coupling reads the logits\n"));
+    let changed = source.replace("    coupled: u32,   // 1: a coupling reads the logits\n", "    coupled: u32,\n    surplus: u32,\n");
     let said = Signature::of_source(kernel, &changed).unwrap_err().to_string();
     assert!(said.starts_with("softmax_cross_entropy: structure Head differs\n  WGSL [") && said.contains("\n  Rust ["), "{said}");
 }

@@ -114,6 +114,20 @@ struct TrainArgs {
     /// Time each dispatch of the training step and print a table; steps take longer, results are the same
     #[arg(long)]
     profile: bool,
+    /// Whether the data stays on the device; off brings it there batch by batch; changes no result
+    #[arg(long, default_value = "auto", value_name = "WHEN")]
+    resident: Resident,
+}
+
+/// Whether the data stays on the device.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Resident {
+    /// Unless it takes more than two buffers of the largest size that the adapter has
+    Auto,
+    /// Always
+    On,
+    /// Never
+    Off,
 }
 
 /// When the tiles of the products are chosen by measurement.

@@ -13,6 +13,7 @@ use crate::model::file::{self, Model};
 use crate::objective::Objective;
 use crate::run::apply::{Applied, apply};
 use crate::run::machine::Machine;
+use crate::run::measure;
 use crate::run::point::tasks_json;
 use crate::run::predict;
 
@@ -27,22 +28,24 @@ fn open(model: &Path, data: &str, labelled: bool, common: &Common, console: &Con
 
 pub(super) fn evaluate(path: &Path, data: &str, common: &Common, console: &Console) -> Result<()> {
     let (model, dataset, mut applied) = open(path, data, true, common, console)?;
-    let (loss, tasks, _) = applied.evaluate(&Objective::plain(&model.network))?;
+    let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
+    let tasks = measure::tasks(&model.network, &model.schema, &dataset, &measured);
     if console.json {
-        let value = json!({"rows": dataset.rows, "loss": loss, "tasks": tasks_json(&model.network, &tasks, true)});
+        let value = json!({"rows": dataset.rows, "loss": measured.loss, "tasks": tasks_json(&model.network, &tasks, true)});
         return console.result_json(&value);
     }
     let width = model.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
-    let mut text = format!("{:width$} {:>8} {:>10} {:>10}", "task", "rows", "loss", "accuracy");
+    let mut text = format!("{:width$} {:>8} {:>10}  metrics", "task", "rows", "loss");
     for (head, task) in model.network.tasks.iter().zip(&tasks) {
-        text += &format!("\n{:width$} {:>8} {:>10.4} {:>10.4}", head.name, task.rows, task.loss, task.accuracy);
+        let metrics: Vec<String> = task.metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+        text += &format!("\n{:width$} {:>8} {:>10.4}  {}", head.name, task.rows, task.loss, metrics.join(", "));
     }
-    console.result(&format!("{text}\n{:width$} {:>8} {loss:>10.4}", "sum", dataset.rows))
+    console.result(&format!("{text}\n{:width$} {:>8} {:>10.4}", "sum", dataset.rows, measured.loss))
 }
 
 pub(super) fn predict(path: &Path, data: &str, out: Option<&Path>, logits: bool, common: &Common, console: &Console) -> Result<()> {
     let (model, dataset, mut applied) = open(path, data, false, common, console)?;
-    let rows = applied.logits()?;
+    let rows = applied.evaluate(&model.network, &Objective::plain(&model.network))?.logits;
     if let Some(out) = out {
         predict::write_file(out, &model, &dataset, &rows, logits)?;
         if console.json {
@@ -52,7 +55,7 @@ pub(super) fn predict(path: &Path, data: &str, out: Option<&Path>, logits: bool,
         return Ok(());
     }
     if console.json {
-        return console.result_json(&predict::json(&model, &rows, logits));
+        return console.result_json(&predict::json(&model, &dataset, &rows, logits));
     }
     predict::write_stdout(&model, &dataset, &rows, logits)
 }

@@ -9,19 +9,20 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use super::signals::Signals;
-use super::{Common, Progress, TrainArgs};
+use super::{Common, Progress, Resident, TrainArgs};
 use crate::config::{Config, read, write};
 use crate::data::Part;
 use crate::data::load::load;
 use crate::fault::Exit;
 use crate::kernels::tuning::Tuning;
 use crate::model::file;
+use crate::model::network::Network;
 use crate::run::bench::Ceilings;
 use crate::run::directory::RunDirectory;
 use crate::run::machine::Machine;
-use crate::run::point::Point;
+use crate::run::point::{Point, headline};
 use crate::run::profile::Profile;
-use crate::run::train::{Ended, Observer, Options, Outcome, Plan};
+use crate::run::train::{Ended, Observer, Options, Outcome, Plan, WINDOW};
 use crate::run::tune::{Choice, tuned};
 
 /// The recipe of the demonstration.
@@ -64,7 +65,16 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     directory.log(&format!("adapter: {}", machine.describe()))?;
     console.detail(&format!("data read and adapter opened in {:.2} s", begun.elapsed().as_secs_f64()));
     let steps_per_submission = args.steps_per_submission.map(|n| n as usize);
-    let options = Options { tuning: Some(tuning), initial, steps_per_submission, profile: args.profile };
+    let streamed = match args.resident {
+        Resident::On => false,
+        Resident::Off => true,
+        Resident::Auto => machine.most_data().is_some_and(|most| plan.data_bytes() > most),
+    };
+    if streamed {
+        console.detail(&format!("data stays on the host, {} rows on their way to the device at once", plan.window(WINDOW)));
+    }
+    let streamed = streamed.then_some(WINDOW);
+    let options = Options { tuning: Some(tuning), initial, steps_per_submission, profile: args.profile, streamed };
     let mut watch = Watch::new(&plan, &mut directory, console, signals.clone());
     let outcome = crate::run::train::train(&plan, machine.clone(), options, &mut watch)?;
     watch.bar.finish_and_clear();
@@ -139,23 +149,24 @@ impl<'a> Watch<'a> {
         let mut line = format!("epoch {}/{} loss {:.4}", train.epoch, self.plan.config.train.epochs, train.loss);
         if let Some(valid) = self.of("valid").filter(|v| v.epoch == train.epoch) {
             line += &format!(" valid {:.4}", valid.loss);
-            line += &accuracies(self.plan, valid);
+            line += &headlines(self.plan, valid);
         } else {
-            line += &accuracies(self.plan, train);
+            line += &headlines(self.plan, train);
         }
         line + &format!(" {:.0} rows/s", self.rate(train.step))
     }
 }
 
 /// ` left .912 right .923`
-fn accuracies(plan: &Plan, point: &Point) -> String {
-    plan.network.tasks.iter().zip(&point.tasks).map(|(head, t)| format!(" {} {:.4}", head.name, t.accuracy)).collect()
+fn headlines(plan: &Plan, point: &Point) -> String {
+    let text = |(head, task)| headline(head, task).map(|(_, value)| format!(" {} {value:.4}", head.name));
+    plan.network.tasks.iter().zip(&point.tasks).filter_map(text).collect()
 }
 
 impl Observer for Watch<'_> {
     fn progress(&mut self, steps: u64, loss: f64) {
         self.bar.set_position(steps);
-        let shown = self.of("valid").or(self.of("train")).map(|p| accuracies(self.plan, p)).unwrap_or_default();
+        let shown = self.of("valid").or(self.of("train")).map(|p| headlines(self.plan, p)).unwrap_or_default();
         self.bar.set_message(format!("loss {loss:.4}{shown} {:.0} rows/s", self.rate(steps)));
     }
 
@@ -167,8 +178,8 @@ impl Observer for Watch<'_> {
         Ok(())
     }
 
-    fn improved(&mut self, parameters: &[f32], _epoch: u64) -> Result<()> {
-        self.directory.save_model(&self.plan.network, &self.plan.layout, &self.plan.parts.schema, parameters)
+    fn improved(&mut self, network: &Network, parameters: &[f32], _epoch: u64) -> Result<()> {
+        self.directory.save_model(network, &self.plan.layout, &self.plan.parts.schema, parameters)
     }
 
     fn end_epoch(&mut self) -> Result<()> {
@@ -191,7 +202,7 @@ impl Observer for Watch<'_> {
 fn save(plan: &Plan, directory: &RunDirectory, outcome: Outcome, console: &Console) -> Result<Outcome> {
     let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
     let saved = directory.save_last(network, layout, schema, &outcome.last);
-    let saved = saved.and_then(|()| directory.save_model(network, layout, schema, &outcome.best));
+    let saved = saved.and_then(|()| directory.save_model(&outcome.network, layout, schema, &outcome.best));
     if let Ended::NotFinite(fault) = outcome.ended {
         // The cause matters more than what could not be saved because of it: weights may be infinite themselves.
         if saved.is_ok() {
@@ -243,19 +254,22 @@ fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[P
 fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Point]) -> String {
     let splits: Vec<&Point> = ["train", "valid", "test"].iter().filter_map(|s| points.iter().find(|p| p.split == *s)).collect();
     let width = plan.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
+    let longest = plan.network.tasks.iter().map(|t| t.kind.metrics()[0].len()).max().unwrap_or(0);
+    let width_of_metrics = longest + " -0.0000".len();
     let mut text = format!("{:width$}", "task");
     for point in &splits {
-        text += &format!("  {:>10} {:>10}", format!("{} loss", point.split), "accuracy");
+        text += &format!("  {:>10} {:>width_of_metrics$}", format!("{} loss", point.split), "metric");
     }
     for (i, head) in plan.network.tasks.iter().enumerate() {
         text += &format!("\n{:width$}", head.name);
         for point in &splits {
-            text += &format!("  {:>10.4} {:>10.4}", point.tasks[i].loss, point.tasks[i].accuracy);
+            let metric = headline(head, &point.tasks[i]).map_or(String::new(), |(name, value)| format!("{name} {value:.4}"));
+            text += &format!("  {:>10.4} {metric:>width_of_metrics$}", point.tasks[i].loss);
         }
     }
     text += &format!("\n{:width$}", "combined");
     for point in &splits {
-        text += &format!("  {:>10.4} {:>10}", point.loss, "");
+        text += &format!("  {:>10.4} {:>width_of_metrics$}", point.loss, "");
     }
     for (i, pair) in plan.objective.pairs.iter().enumerate() {
         let names = format!("{} {} {}", pair.coupling.name(), plan.network.tasks[pair.a].name, plan.network.tasks[pair.b].name);

@@ -507,7 +507,7 @@ pub enum BatchSize {
 }
 
 /// Which validation metric picks the best model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Select {
     /// Mean of the tasks' primary metrics.
     Mean,
@@ -518,4 +518,17 @@ pub enum Select {
         /// Metric name.
         metric: String,
     },
+    /// The weighted mean of several.
+    Weighted(Vec<Term>),
+}
+
+/// A metric of a task in what picks the best model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Task name.
+    pub task: String,
+    /// Metric name.
+    pub metric: String,
+    /// Its weight.
+    pub weight: f64,
 }

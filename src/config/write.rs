@@ -258,6 +258,11 @@ fn select(select: &Select) -> String {
     match select {
         Select::Mean => quote("mean"),
         Select::Metric { task, metric } => quote(format_args!("{task}.{metric}")),
+        Select::Weighted(terms) => {
+            let terms: Vec<String> =
+                terms.iter().map(|t| format!("{} = {:?}", quote(format_args!("{}.{}", t.task, t.metric)), t.weight)).collect();
+            format!("{{ {} }}", terms.join(", "))
+        }
     }
 }
 

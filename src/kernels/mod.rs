@@ -93,7 +93,10 @@ registry! {
     dense_backward_weight_direct_32, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
     heads_cross_entropy, HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
     gather_rows_direct, GatherRows, 1.0, in_place_of gather_rows;
+    gather_cells, GatherCells, 1.0; // sums of few equal numbers
+    label_sums, LabelSums, 4.0; // sums, one division
     softmax_cross_entropy, SoftmaxCrossEntropy, 8.0; // exp, log, one division
+    pointwise_losses, PointwiseLosses, 8.0; // exp, log, one division
     soft_sharing, SoftSharing, 4.0;
     soft_sharing_direct, SoftSharing, 4.0, in_place_of soft_sharing;
     agreement, Agreement, 8.0; // exp, log, two divisions

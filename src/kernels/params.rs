@@ -34,20 +34,29 @@ words! {
     "Dense" Dense { inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32, delta: u32,
         delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
         weight_tile: u32, z_flag: u32, gradient_flag: u32, task: u32, pad_0: u32, pad_1: u32 }
-    /// One task's output layer.
-    "Head" Head { classes: u32, logits: u32, weight: f32, coupled: u32 }
+    /// One task's output layer and its loss.
+    "Head" Head { outputs: u32, logits: u32, weight: f32, coupled: u32, kind: u32, cell: u32, cells: u32, parameter: f32, gamma: f32,
+        smoothing: f32, weights: u32, share: f32, inverse: u32 }
     /// An activation whose gradient is wanted; padded likewise.
     "Destination" Destination { width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32, pad_0: u32, pad_1: u32 }
     /// Two heads under `soft_sharing`.
     "SharedPair" SharedPair { first: u32, second: u32, count: u32, strength: f32, partials: u32, flag_first: u32, flag_second: u32 }
     /// Two heads under `agreement`.
-    "AgreeingPair" AgreeingPair { first: u32, second: u32, classes: u32, strength: f32, partials: u32 }
+    "AgreeingPair" AgreeingPair { first: u32, second: u32, classes: u32, one: u32, strength: f32, partials: u32 }
     /// One number of a row of metrics.
     "Metric" Metric { partials: u32, count: u32, mean: u32, flag: u32 }
 
     /// Parameters of `gather_rows`.
     "Params" GatherRows { rows: u32, chunk_first: u32, width: u32, tasks: u32, target_x: u32, segment_first: u32, segment_rows: u32,
         shuffled: u32, bytes: u32, scale: f32, fill: u32 }
+    /// A column of a table and its inputs.
+    "Spread" Spread { slot: u32, slots: u32, input: u32, width: u32, codes: u32, scale: f32 }
+    /// Parameters of `gather_cells`.
+    "Params" GatherCells { rows: u32, chunk_first: u32, width: u32, slots: u32, columns: u32, tasks: u32, target_x: u32,
+        segment_first: u32, segment_rows: u32, shuffled: u32, fill: u32 }
+    /// Parameters of `label_sums`.
+    "Params" LabelSums { cells: u32, tasks: u32, counts: u32, segment_first: u32, segment_rows: u32, shuffled: u32, weighted: u32,
+        accumulate: u32 }
     /// Parameters of `dense_forward`.
     "Params" DenseForward { rows: u32, chunk_first: u32, first_layer: u32, layers: u32 }
     /// Parameters of `dense_backward_input`.
@@ -57,7 +66,9 @@ words! {
     /// Parameters of `heads_cross_entropy`.
     "Params" HeadsCrossEntropy { rows: u32, first_layer: u32, layers: u32, tasks: u32, loss: u32, hits: u32, capacity: u32 }
     /// Parameters of `softmax_cross_entropy`.
-    "Params" SoftmaxCrossEntropy { rows: u32, tasks: u32, loss: u32, hits: u32, capacity: u32 }
+    "Params" SoftmaxCrossEntropy { rows: u32, cells: u32, weighted: u32, loss: u32, hits: u32, capacity: u32 }
+    /// Parameters of `pointwise_losses`.
+    "Params" PointwiseLosses { rows: u32, cells: u32, weighted: u32, loss: u32, hits: u32, capacity: u32 }
     /// Parameters of `soft_sharing`.
     "Params" SoftSharing { pairs: u32, gradient: u32 }
     /// Parameters of `agreement`.
@@ -75,6 +86,18 @@ words! {
 
 /// "No such thing" in a field that holds an offset or a flag.
 pub const NONE: u32 = u32::MAX;
+
+/// Kinds of loss, as heads name them.
+pub mod loss {
+    #![allow(missing_docs)]
+    pub const MULTICLASS: u32 = 0;
+    pub const LOGISTIC: u32 = 1;
+    pub const SQUARED: u32 = 2;
+    pub const ABSOLUTE: u32 = 3;
+    pub const HUBER: u32 = 4;
+    pub const QUANTILE: u32 = 5;
+    pub const POISSON: u32 = 6;
+}
 
 /// As the count of a metric: one partial a row of the chunk.
 pub const PER_ROW: u32 = 0;

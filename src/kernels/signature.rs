@@ -168,6 +168,7 @@ fn shared(name: &str) -> Option<&'static [(&'static str, &'static str)]> {
         line::<params::SharedPair>(),
         line::<params::AgreeingPair>(),
         line::<params::Metric>(),
+        line::<params::Spread>(),
     ];
     all.into_iter().find(|(n, _)| *n == name).map(|(_, fields)| fields)
 }

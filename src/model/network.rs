@@ -50,6 +50,12 @@ pub struct Head {
     pub dropout: f64,
     /// L_i.
     pub loss: Loss,
+    /// Probability above which a row is called positive (binary), chosen on validation data; `None` = one half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// k of the metric `top_k` (multiclass).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
 }
 
 /// The loss of a head, with every weight a number; formulas as in [`config::Loss`].
@@ -109,7 +115,14 @@ impl Head {
             activation: Activation::Identity,
             dropout: 0.0,
             loss: Loss::cross_entropy(),
+            threshold: None,
+            top_k: None,
         }
+    }
+
+    /// Probability above which a row is called positive.
+    pub fn threshold(&self) -> f64 {
+        self.threshold.unwrap_or(0.5)
     }
 
     /// Width of its output layer.
@@ -189,6 +202,8 @@ fn head(task: &Task, target: &Target) -> Head {
         activation: task.activation,
         dropout: task.dropout,
         loss: loss(&task.loss, target),
+        threshold: None,
+        top_k: (task.kind == TaskKind::Multiclass).then_some(task.top_k),
     }
 }
 

@@ -12,12 +12,20 @@ use crate::schedule::{Buffer, Dispatch};
 #[derive(Debug)]
 pub(super) struct Agreement;
 
+/// Whether a head has one logit for its two classes.
+fn one(head: &Head) -> u32 {
+    u32::from(head.outputs() == 1)
+}
+
 impl Coupling for Agreement {
     fn name(&self) -> &'static str {
         "agreement"
     }
 
     fn applies(&self, a: &Head, b: &Head) -> Result<(), String> {
+        if let Some(other) = [a, b].into_iter().find(|head| head.classes.is_empty()) {
+            return Err(format!("\"{}\" is of type {}, which has no classes", other.name, other.kind));
+        }
         if a.classes == b.classes {
             return Ok(());
         }
@@ -41,6 +49,7 @@ impl Coupling for Agreement {
             first: scene.logits(placed.pair.a).0 as u32,
             second: scene.logits(placed.pair.b).0 as u32,
             classes: scene.network.tasks[placed.pair.a].classes.len() as u32,
+            one: one(&scene.network.tasks[placed.pair.a]) | one(&scene.network.tasks[placed.pair.b]) << 1,
             strength: placed.pair.strength,
             partials: placed.partials as u32,
         };

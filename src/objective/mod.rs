@@ -3,6 +3,8 @@
 //! A new coupling is a WGSL file, a twin in `reference`, a file here with a [`Coupling`], and its line in [`COUPLINGS`].
 
 mod agreement;
+pub mod losses;
+pub mod pointwise_losses;
 mod soft_sharing;
 pub mod softmax_cross_entropy;
 

@@ -6,19 +6,22 @@ use anyhow::{Result, bail};
 
 use super::Arguments;
 use super::real::Real;
-use crate::kernels::params::{self, AgreeingPair, Dense, Destination, Head, Metric, NONE, PER_ROW, SharedPair};
+use crate::kernels::params::{self, AgreeingPair, Dense, Destination, Head, Metric, NONE, PER_ROW, SharedPair, Spread, loss};
 
 /// A twin.
 type Twin<T> = fn(&Arguments<T>);
 
-fn table<T: Real>() -> [(&'static str, Twin<T>); 12] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 15] {
     [
         ("gather_rows", gather_rows),
         ("dense_forward", dense_forward),
         ("dense_backward_input", dense_backward_input),
         ("dense_backward_weight", dense_backward_weight),
         ("heads_cross_entropy", heads_cross_entropy),
+        ("gather_cells", gather_cells),
+        ("label_sums", label_sums),
         ("softmax_cross_entropy", softmax_cross_entropy),
+        ("pointwise_losses", pointwise_losses),
         ("soft_sharing", soft_sharing),
         ("agreement", agreement),
         ("gradient_norm", gradient_norm),
@@ -204,8 +207,8 @@ fn heads_cross_entropy<T: Real>(a: &Arguments<T>) {
             a.numbers_mut("logits")[run.clone()].copy_from_slice(&all[run]);
         }
     }
-    let (rows, tasks, loss, hits, capacity) = (p.rows, p.tasks, p.loss, p.hits, p.capacity);
-    let p = params::SoftmaxCrossEntropy { rows, tasks, loss, hits, capacity };
+    let (rows, cells, weighted, loss, hits, capacity) = (p.rows, p.tasks, 0, p.loss, p.hits, p.capacity);
+    let p = params::SoftmaxCrossEntropy { rows, cells, weighted, loss, hits, capacity };
     group.iter().for_each(|layer| cross_entropy(a, &p, layer.task as usize, &all));
 }
 
@@ -224,28 +227,198 @@ fn output_layer<T: Real>(a: &Arguments<T>, layer: &Dense, rows: usize, logits: &
 
 fn softmax_cross_entropy<T: Real>(a: &Arguments<T>) {
     let (p, logits) = (a.params::<params::SoftmaxCrossEntropy>(), a.numbers("logits"));
-    (0..p.tasks as usize).for_each(|task| cross_entropy(a, &p, task, &logits));
+    let heads = a.table::<Head>("heads");
+    let of_classes = (0..heads.len()).filter(|task| heads[*task].kind == loss::MULTICLASS);
+    of_classes.for_each(|task| cross_entropy(a, &p, task, &logits));
 }
 
 fn cross_entropy<T: Real>(a: &Arguments<T>, p: &params::SoftmaxCrossEntropy, task: usize, logits: &[T]) {
     let (step, head, labels) = (a.step(), a.table::<Head>("heads")[task], a.words("labels"));
     let (mut logits_delta, mut partials) = (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
+    let inverse = if head.inverse == NONE { T::from(step.inverse_rows) } else { partials[head.inverse as usize] };
+    let classes = head.outputs as usize;
+    let one = T::of(1.0);
+    let weight = |class: usize| if head.weights == NONE { one } else { a.numbers("class_weights")[head.weights as usize + class] };
     for r in 0..p.rows as usize {
-        let classes = head.classes as usize;
         let first = head.logits as usize + r * classes;
         let z = &logits[first..first + classes];
-        let label = labels[r * p.tasks as usize + task] as usize;
+        let words = &labels[r * p.cells as usize..][..p.cells as usize];
+        let label = words[head.cell as usize] as usize;
         let (best, sum) = normaliser(z);
-        let labelled = label < classes;
-        for c in 0..classes {
-            let probability = (z[c] - z[best]).exp() / sum;
-            let target = T::of(if c == label { 1.0 } else { 0.0 });
-            let scale = T::from(head.weight) * T::from(step.inverse_rows);
-            logits_delta[first + c] = if labelled { scale * (probability - target) } else { T::of(0.0) };
-        }
         let place = task * p.capacity as usize + r;
-        partials[p.loss as usize + place] = if labelled { sum.ln() + (z[best] - z[label]) } else { T::of(0.0) };
         partials[p.hits as usize + place] = T::of(if label == best { 1.0 } else { 0.0 });
+        if label >= classes {
+            logits_delta[first..first + classes].fill(T::of(0.0));
+            partials[p.loss as usize + place] = T::of(0.0);
+            continue;
+        }
+        let norm = if p.weighted == 1 { T::from(f32::from_bits(words[words.len() - 1])) * inverse } else { inverse };
+        let nll = |c: usize| sum.ln() + (z[best] - z[c]);
+        let probability = |c: usize| (z[c] - z[best]).exp() / sum;
+        let spread = T::from(head.smoothing) / T::of(classes as f64);
+        let target = |c: usize| {
+            let own = if c == label { (one - T::from(head.smoothing)) * weight(c) } else { T::of(0.0) };
+            if head.smoothing > 0.0 { own + spread * weight(c) } else { own }
+        };
+        let total = (0..classes).fold(T::of(0.0), |total, c| if head.smoothing > 0.0 || c == label { total + target(c) } else { total });
+        let plain = (0..classes).filter(|c| head.smoothing > 0.0 || *c == label).fold(T::of(0.0), |sum, c| sum + target(c) * nll(c));
+        let others = (0..classes).filter(|c| *c != label).fold(T::of(0.0), |sum, c| sum + (z[c] - z[best]).exp());
+        let (power, focus) = focal(head.gamma, others / sum, probability(label), nll(label));
+        for c in 0..classes {
+            logits_delta[first + c] = T::from(head.weight) * norm * focus * (probability(c) * total - target(c));
+        }
+        partials[p.loss as usize + place] = norm * power * plain;
+    }
+}
+
+/// ((1 − p)^γ, its part of the slope); q = 1 − p.
+fn focal<T: Real>(gamma: f32, q: T, p: T, nll: T) -> (T, T) {
+    match (gamma > 0.0, q > T::of(1e-30)) {
+        (false, _) => (T::of(1.0), T::of(1.0)),
+        (true, false) => (T::of(0.0), T::of(0.0)),
+        (true, true) => {
+            let power = (T::from(gamma) * q.ln()).exp();
+            (power, power + T::from(gamma) * p * (power / q) * nll)
+        }
+    }
+}
+
+fn pointwise_losses<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::PointwiseLosses>();
+    let (step, labels, logits, weights) = (a.step(), a.words("labels"), a.numbers("logits"), a.numbers("class_weights"));
+    let (mut logits_delta, mut partials) = (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
+    for (task, head) in a.table::<Head>("heads").iter().enumerate().filter(|(_, head)| head.kind != loss::MULTICLASS) {
+        let inverse = match head.inverse {
+            NONE => T::from(step.inverse_rows) * T::from(head.share),
+            place => partials[place as usize],
+        };
+        for r in 0..p.rows as usize {
+            let words = &labels[r * p.cells as usize..][..p.cells as usize];
+            let (mut sum, mut hits) = (T::of(0.0), 0.0);
+            for k in 0..head.outputs as usize {
+                let place = head.logits as usize + r * head.outputs as usize + k;
+                let (z, label) = (logits[place], words[head.cell as usize + k]);
+                logits_delta[place] = T::of(0.0);
+                if label == NONE {
+                    continue;
+                }
+                let row = if p.weighted == 1 { T::from(f32::from_bits(words[words.len() - 1])) } else { T::of(1.0) };
+                let (value, slope) = match head.kind {
+                    loss::LOGISTIC => logistic(z, label == 1, weights[head.weights as usize + k], head.gamma),
+                    kind => of_number(kind, z, T::from(f32::from_bits(label)), T::from(head.parameter)),
+                };
+                if head.kind == loss::LOGISTIC && (z > T::of(0.0)) == (label == 1) {
+                    hits += 1.0;
+                }
+                sum += row * inverse * value;
+                logits_delta[place] = T::from(head.weight) * (row * inverse) * slope;
+            }
+            let place = task * p.capacity as usize + r;
+            partials[p.loss as usize + place] = sum;
+            partials[p.hits as usize + place] = T::of(hits);
+        }
+    }
+}
+
+fn logistic<T: Real>(z: T, positive: bool, weight: T, gamma: f32) -> (T, T) {
+    let one = T::of(1.0);
+    let (u, weight) = if positive { (z, weight) } else { (-z, one) };
+    // For large u the textbook forms lose every digit of q: it is e^−u there.
+    let (q, nll) = if u > T::of(0.0) {
+        let small = (-u).exp();
+        (small / (one + small), (one + small).ln())
+    } else {
+        let small = u.exp();
+        (one / (one + small), (one + small).ln() - u)
+    };
+    let (power, focus) = focal(gamma, q, one - q, nll);
+    let slope = -(weight * focus * q);
+    (weight * power * nll, if positive { slope } else { -slope })
+}
+
+fn of_number<T: Real>(kind: u32, z: T, y: T, parameter: T) -> (T, T) {
+    let (e, zero, one) = (z - y, T::of(0.0), T::of(1.0));
+    let sign = T::of(if e > zero {
+        1.0
+    } else if e < zero {
+        -1.0
+    } else {
+        0.0
+    });
+    let size = if e < zero { -e } else { e };
+    match kind {
+        loss::SQUARED => (e * e, T::of(2.0) * e),
+        loss::ABSOLUTE => (size, sign),
+        loss::HUBER if size > parameter => (parameter * (size - T::of(0.5) * parameter), parameter * sign),
+        loss::HUBER => (T::of(0.5) * e * e, e),
+        loss::QUANTILE if e > zero => ((one - parameter) * e, one - parameter),
+        loss::QUANTILE => (-(parameter * e), if e < zero { -parameter } else { zero }),
+        _ => (z.exp() - y * z, z.exp() - y),
+    }
+}
+
+fn label_sums<T: Real>(a: &Arguments<T>) {
+    let (p, step) = (a.params::<params::LabelSums>(), a.step());
+    let (labels, order, weights, mut partials) =
+        (a.words("data_labels"), a.words("order"), a.numbers("class_weights"), a.numbers_mut("partials"));
+    for (task, head) in a.table::<Head>("heads").iter().enumerate() {
+        let (mut weight, mut number) = (T::of(0.0), T::of(0.0));
+        for i in step.first..step.first + step.rows {
+            let row = if p.shuffled == 1 { order[i as usize] } else { i };
+            if row < p.segment_first || row >= p.segment_first + p.segment_rows {
+                continue;
+            }
+            let words = &labels[((row - p.segment_first) * p.cells) as usize..][..p.cells as usize];
+            for label in words[head.cell as usize..][..head.cells as usize].iter().filter(|label| **label != NONE) {
+                let of_row = if p.weighted == 1 { T::from(f32::from_bits(words[words.len() - 1])) } else { T::of(1.0) };
+                let has_weights = head.kind == loss::MULTICLASS && head.weights != NONE;
+                weight += if has_weights { of_row * weights[(head.weights + label) as usize] } else { of_row };
+                number += T::of(1.0);
+            }
+        }
+        let places = [0, 1, 2].map(|k| p.counts as usize + k * p.tasks as usize + task);
+        if p.accumulate == 1 {
+            weight += partials[places[0]];
+            number += partials[places[1]];
+        }
+        partials[places[0]] = weight;
+        partials[places[1]] = number;
+        partials[places[2]] = if weight > T::of(0.0) { T::of(1.0) / weight } else { T::of(0.0) };
+    }
+}
+
+fn gather_cells<T: Real>(a: &Arguments<T>) {
+    let (p, step) = (a.params::<params::GatherCells>(), a.step());
+    let (data, data_labels, order) = (a.words("data"), a.words("data_labels"), a.words("order"));
+    let (mut inputs, mut labels) = (a.numbers_mut("inputs"), a.words_mut("labels"));
+    for r in 0..p.rows {
+        let place = p.chunk_first + r;
+        let real = place < step.rows;
+        let row = if real && p.shuffled == 1 { order[(step.first + place) as usize] } else { step.first + place };
+        let here = real && row >= p.segment_first && row < p.segment_first + p.segment_rows;
+        if !here && p.fill == 1 {
+            continue;
+        }
+        let first = (p.target_x + r * p.width) as usize;
+        inputs[first..first + p.width as usize].fill(T::of(0.0));
+        labels[(r * p.tasks) as usize..][..p.tasks as usize].fill(NONE);
+        if !here {
+            continue;
+        }
+        let words = &data[((row - p.segment_first) * p.slots) as usize..][..p.slots as usize];
+        for spread in &a.table::<Spread>("spreads")[..p.columns as usize] {
+            for (i, &word) in words[spread.slot as usize..][..spread.slots as usize].iter().enumerate() {
+                let input = first + spread.input as usize;
+                match spread.codes {
+                    0 => inputs[input + i] = T::from(f32::from_bits(word)),
+                    _ if word < spread.width => inputs[input + word as usize] += T::from(spread.scale),
+                    _ => {}
+                }
+            }
+        }
+        for t in 0..p.tasks {
+            labels[(r * p.tasks + t) as usize] = data_labels[((row - p.segment_first) * p.tasks + t) as usize];
+        }
     }
 }
 
@@ -277,15 +450,17 @@ fn agreement<T: Real>(a: &Arguments<T>) {
     let (p, step) = (a.params::<params::Agreement>(), a.step());
     let (logits, mut logits_delta, mut partials) = (a.numbers("logits"), a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
     let log_probabilities = |first: usize, classes: usize| {
-        let z = &logits[first..first + classes];
-        let (best, sum) = normaliser(z);
+        // One logit for two classes: the first one has 0.
+        let z: Vec<T> = if classes == 1 { vec![T::of(0.0), logits[first]] } else { logits[first..first + classes].to_vec() };
+        let (best, sum) = normaliser(&z);
         z.iter().map(|v| *v - z[best] - sum.ln()).collect::<Vec<T>>()
     };
     for pair in &a.table::<AgreeingPair>("agreeing_pairs")[..p.pairs as usize] {
         let classes = pair.classes as usize;
+        let [of_a, of_b] = [1, 2].map(|bit| if pair.one & bit != 0 { 1 } else { classes });
         for r in 0..p.rows as usize {
-            let (first, second) = (pair.first as usize + r * classes, pair.second as usize + r * classes);
-            let (ln_p, ln_q) = (log_probabilities(first, classes), log_probabilities(second, classes));
+            let (first, second) = (pair.first as usize + r * of_a, pair.second as usize + r * of_b);
+            let (ln_p, ln_q) = (log_probabilities(first, of_a), log_probabilities(second, of_b));
             let half_ln_ratio = |x: T, y: T| {
                 let mean = T::of(0.5) * (x.exp() + y.exp());
                 if x.exp() > T::of(0.0) { T::of(0.5) * (x - mean.ln()) } else { T::of(0.0) }
@@ -299,8 +474,12 @@ fn agreement<T: Real>(a: &Arguments<T>) {
             if inside && p.gradient == 1 {
                 let scale = T::from(pair.strength) * T::from(step.inverse_rows);
                 for c in 0..classes {
-                    logits_delta[first + c] += scale * ln_p[c].exp() * (g[c] - mean_p);
-                    logits_delta[second + c] += scale * ln_q[c].exp() * (h[c] - mean_q);
+                    if of_a > 1 || c == 1 {
+                        logits_delta[first + c.min(of_a - 1)] += scale * ln_p[c].exp() * (g[c] - mean_p);
+                    }
+                    if of_b > 1 || c == 1 {
+                        logits_delta[second + c.min(of_b - 1)] += scale * ln_q[c].exp() * (h[c] - mean_q);
+                    }
                 }
             }
         }

@@ -163,7 +163,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
 }
 
 fn upload_synthetic(shape: &StepShape, plan: &Plan, built: &Built, engine: &mut dyn Engine) -> Result<()> {
-    upload(engine, &built.parts[0], &plan.parts.train, shape.classes.len())?;
+    upload(engine, &built.parts[0], &plan.parts.train, built.counting)?;
     let rows = shape.rows as u64;
     let order: Vec<u32> = (0..rows).map(|i| below(rows, 0, Purpose::Synthetic, 9, i) as u32).collect();
     engine.upload(built.buffers.order, 0, &order)?;
@@ -391,6 +391,8 @@ impl Single {
             parts: &[PartShape { name: "train".into(), rows, bytes: None }],
             batch: rows,
             shuffled: false,
+            spread: &[],
+            labels: crate::schedule::build::LabelShape::default(),
         };
         let built = build(&request)?;
         let mut program = built.program.clone();

@@ -1,27 +1,48 @@
-//! Brings parts of the data onto an engine, as compact as they are.
+//! Brings rows of the data onto an engine, as compact as they are: whole parts, or as many as the next steps need.
 
 use anyhow::Result;
 
 use crate::data::{Dataset, Features, UNLABELLED};
 use crate::schedule::Engine;
-use crate::schedule::build::{PartBuffers, Segment};
+use crate::schedule::build::{Counting, PartBuffers};
 
-/// Uploads a part; `tasks` is the number of label columns that the program expects.
-pub fn upload(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, tasks: usize) -> Result<()> {
+/// Uploads a part; `counting` says which label words the program expects.
+pub fn upload(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, counting: Counting) -> Result<()> {
     for segment in &part.segments {
-        engine.upload(segment.features, 0, &features(data, segment))?;
-        engine.upload(segment.labels, 0, &labels(data, segment, tasks))?;
+        let rows = segment.first..segment.first + segment.rows;
+        engine.upload(segment.features, 0, &features(data, rows.clone()))?;
+        engine.upload(segment.labels, 0, &labels(data, rows, counting))?;
     }
     Ok(())
 }
 
-fn features(data: &Dataset, segment: &Segment) -> Vec<u32> {
+/// Uploads these rows, one after the other, to the places of a part from `at` on, a multiple of four.
+pub fn upload_rows(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, rows: &[u32], at: usize, counting: Counting) -> Result<()> {
+    for segment in &part.segments {
+        let (first, end) = (segment.first.max(at), (segment.first + segment.rows).min(at + rows.len()));
+        if first >= end {
+            continue;
+        }
+        let chosen = || rows[first - at..end - at].iter().map(|row| *row as usize);
+        let place = first - segment.first;
+        let width = data.width();
+        let word = if matches!(data.features, Features::U8 { .. }) { place * width / 4 } else { place * width };
+        engine.upload(segment.features, word, &features(data, chosen()))?;
+        engine.upload(segment.labels, place * counting.cells, &labels(data, chosen(), counting))?;
+    }
+    Ok(())
+}
+
+/// Data words of rows.
+fn features(data: &Dataset, rows: impl Iterator<Item = usize>) -> Vec<u32> {
     let width = data.width();
-    let (first, end) = (segment.first * width, (segment.first + segment.rows) * width);
     match &data.features {
-        Features::F32(values) => values[first..end].iter().map(|x| x.to_bits()).collect(),
-        Features::Cells { words, .. } => words[first..end].to_vec(),
-        Features::U8 { values, .. } => values[first..end].chunks(4).map(word).collect(),
+        Features::F32(values) => rows.flat_map(|row| &values[row * width..][..width]).map(|x| x.to_bits()).collect(),
+        Features::Cells { words, .. } => rows.flat_map(|row| &words[row * width..][..width]).copied().collect(),
+        Features::U8 { values, .. } => {
+            let bytes: Vec<u8> = rows.flat_map(|row| &values[row * width..][..width]).copied().collect();
+            bytes.chunks(4).map(word).collect()
+        }
     }
 }
 
@@ -30,8 +51,13 @@ fn word(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |word, b| word << 8 | u32::from(*b))
 }
 
-/// [rows, T], row by row; rows without labels where the data has none.
-fn labels(data: &Dataset, segment: &Segment, tasks: usize) -> Vec<u32> {
-    let label = |row: usize, task: usize| data.labels.get(task).map_or(UNLABELLED, |column| column[row]);
-    (segment.first..segment.first + segment.rows).flat_map(|row| (0..tasks).map(move |task| label(row, task))).collect()
+/// [rows, cells], row by row; rows without labels where the data has none, and weights of one.
+fn labels(data: &Dataset, rows: impl Iterator<Item = usize>, counting: Counting) -> Vec<u32> {
+    let labels = counting.cells - usize::from(counting.weighted);
+    let word = |row: usize, cell: usize| match (cell < labels, &data.weights) {
+        (true, _) => data.labels.get(cell).map_or(UNLABELLED, |column| column[row]),
+        (false, Some(weights)) => weights[row].to_bits(),
+        (false, None) => 1f32.to_bits(),
+    };
+    rows.flat_map(|row| (0..counting.cells).map(move |cell| word(row, cell))).collect()
 }

@@ -43,6 +43,14 @@ impl Machine {
         Ok(Some((profile.against(&best), best)))
     }
 
+    /// Bytes of data that are kept on it unasked; `None` = any number.
+    pub fn most_data(&self) -> Option<u64> {
+        match self {
+            Machine::Device(gpu) => Some(2 * gpu.limits.max_buffer_size),
+            Machine::Reference => None,
+        }
+    }
+
     /// Seconds that opening it took.
     pub fn open_seconds(&self) -> f64 {
         match self {

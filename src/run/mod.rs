@@ -9,6 +9,8 @@ pub mod doctor;
 pub mod evaluate;
 pub mod learning_rate;
 pub mod machine;
+pub mod measure;
+pub mod metrics;
 pub mod point;
 pub mod predict;
 pub mod profile;

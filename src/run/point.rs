@@ -2,19 +2,27 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::network::Network;
-use crate::objective::Objective;
+use crate::config::TaskKind;
+use crate::model::network::{Head, Network};
+use crate::objective::{Objective, losses};
 use crate::schedule::{MetricKind, StepResult};
 
 /// What a task shows at a point.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskPoint {
     /// Mean loss L_i, without its weight.
     pub loss: f64,
-    /// Share of rows whose class was found.
-    pub accuracy: f64,
-    /// Rows that were looked at.
+    /// Labelled rows that were looked at; labelled cells, where a task has several columns.
     pub rows: u64,
+    /// Its metrics by name, those that are defined; the primary one first.
+    pub metrics: Vec<(&'static str, f64)>,
+}
+
+impl TaskPoint {
+    /// A metric by name.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
 }
 
 /// One logged point.
@@ -38,42 +46,49 @@ pub struct Point {
     pub seconds: f64,
 }
 
-/// A task's metric by name; higher is better for all but losses.
-pub fn metric(task: &TaskPoint, name: &str) -> Option<(f64, bool)> {
-    match name {
-        "accuracy" => Some((task.accuracy, true)),
-        "log_loss" => Some((task.loss, false)),
-        _ => None,
-    }
+/// The metric of a task that says most, with its name: the primary one, or the first that is defined.
+pub fn headline(head: &Head, task: &TaskPoint) -> Option<(&'static str, f64)> {
+    let primary = head.kind.metrics()[0];
+    task.metrics.iter().find(|(name, _)| *name == primary).or(task.metrics.first()).copied()
 }
 
-/// Sums over steps.
+/// Whether more of a metric is better.
+pub fn higher_is_better(name: &str) -> bool {
+    !matches!(name, "log_loss" | "calibration_error" | "rmse" | "mae" | "deviance")
+}
+
+/// Sums over training steps.
 #[derive(Clone, Debug, Default)]
 pub struct Sums {
     steps: u64,
-    rows: u64,
     losses: Vec<f64>,
     hits: Vec<f64>,
+    /// Per task: labelled cells, and steps that had one.
+    labelled: Vec<(f64, u64)>,
     couplings: Vec<f64>,
 }
 
 impl Sums {
     /// Sums for a number of tasks and pairs.
     pub fn new(tasks: usize, pairs: usize) -> Sums {
-        Sums { steps: 0, rows: 0, losses: vec![0.0; tasks], hits: vec![0.0; tasks], couplings: vec![0.0; pairs] }
+        Sums { steps: 0, losses: vec![0.0; tasks], hits: vec![0.0; tasks], labelled: vec![(0.0, 0); tasks], couplings: vec![0.0; pairs] }
     }
 
-    /// Adds a step. `weight` is 1 for means over steps, the rows of the batch for means over rows.
-    pub fn add(&mut self, metrics: &[MetricKind], result: &StepResult, weight: f64) {
+    /// Adds a step. `cells` is the number of labels that a row has for each task, where the step does not say how many were there.
+    pub fn add(&mut self, metrics: &[MetricKind], result: &StepResult, cells: &[usize]) {
         self.steps += 1;
-        self.rows += u64::from(result.rows);
+        let mut labelled: Vec<f64> = cells.iter().map(|cells| *cells as f64 * f64::from(result.rows)).collect();
         for (kind, value) in metrics.iter().zip(&result.metrics) {
             match kind {
-                MetricKind::Loss(task) => self.losses[*task] += weight * value,
+                MetricKind::Loss(task) => self.losses[*task] += value,
                 MetricKind::Hits(task) => self.hits[*task] += value,
-                MetricKind::Coupling(pair) => self.couplings[*pair] += weight * value,
-                MetricKind::SquaredNorm => {}
+                MetricKind::Coupling(pair) => self.couplings[*pair] += value,
+                MetricKind::Labelled(task) => labelled[*task] = *value,
+                MetricKind::Weight(_) | MetricKind::SquaredNorm => {}
             }
+        }
+        for (sum, labelled) in self.labelled.iter_mut().zip(labelled) {
+            *sum = (sum.0 + labelled, sum.1 + u64::from(labelled > 0.0));
         }
     }
 
@@ -82,19 +97,28 @@ impl Sums {
         self.steps == 0
     }
 
-    /// Steps that were added.
-    pub fn steps(&self) -> u64 {
-        self.steps
+    /// Means over the steps, those of a task over the steps that had a label for it: (L, tasks, couplings). L is the mean over all steps.
+    pub fn means(&self, objective: &Objective, network: &Network) -> (f64, Vec<TaskPoint>, Vec<f64>) {
+        let steps = self.steps as f64;
+        let over = |sums: &[f64]| sums.iter().map(|sum| sum / steps).collect::<Vec<f64>>();
+        let (losses, couplings) = (over(&self.losses), over(&self.couplings));
+        let task = |(i, head): (usize, &Head)| {
+            let (labelled, with_label) = self.labelled[i];
+            let loss = self.losses[i] / with_label.max(1) as f64;
+            let known = [("accuracy", self.hits[i] / labelled.max(1.0)), ("log_loss", loss)];
+            let metrics = known.into_iter().filter(|(name, _)| labelled > 0.0 && of_training(head).contains(name)).collect();
+            TaskPoint { loss, rows: labelled as u64, metrics }
+        };
+        (objective.total(&losses, &couplings), network.tasks.iter().enumerate().map(task).collect(), couplings)
     }
+}
 
-    /// Means over the steps (`by_rows` = false) or over the rows: (L, tasks, couplings).
-    pub fn means(&self, objective: &Objective, by_rows: bool) -> (f64, Vec<TaskPoint>, Vec<f64>) {
-        let weight = if by_rows { self.rows as f64 } else { self.steps as f64 };
-        let losses: Vec<f64> = self.losses.iter().map(|l| l / weight).collect();
-        let couplings: Vec<f64> = self.couplings.iter().map(|c| c / weight).collect();
-        let rows = self.rows;
-        let task = |(loss, hits): (&f64, &f64)| TaskPoint { loss: *loss, accuracy: hits / rows as f64, rows };
-        (objective.total(&losses, &couplings), losses.iter().zip(&self.hits).map(task).collect(), couplings)
+/// Names of the metrics of a training point, which come with the step.
+pub fn of_training(head: &Head) -> &'static [&'static str] {
+    match (head.kind, losses::is_plain(head)) {
+        (TaskKind::Multiclass, true) => &["accuracy", "log_loss"],
+        (TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel, _) => &["accuracy"],
+        (TaskKind::Regression | TaskKind::Count, _) => &[],
     }
 }
 
@@ -119,8 +143,7 @@ pub fn tasks_json(network: &Network, tasks: &[TaskPoint], rows: bool) -> Value {
             entry.insert("rows".into(), json!(task.rows));
         }
         entry.insert("loss".into(), json!(task.loss));
-        entry.insert("accuracy".into(), json!(task.accuracy));
-        entry.insert("log_loss".into(), json!(task.loss));
+        entry.extend(task.metrics.iter().map(|(name, value)| (name.to_string(), json!(value))));
         map.insert(head.name.clone(), Value::Object(entry));
     }
     Value::Object(map)

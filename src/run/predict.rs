@@ -1,7 +1,9 @@
 //! Predictions as a table: one row out per row in, same order, input columns kept, new columns named after the tasks.
 //!
-//! Per task `NAME` (the class) and `NAME:CLASS` (its probability, for every class); with logits also `NAME:logit:CLASS`. Where the input has a
-//! column of that name, as labelled files do, the new one is called `NAME:predicted`.
+//! A task of classes has `NAME` (the class) and `NAME:CLASS` (its probability, for every class); one of several columns has `NAME:COLUMN` for
+//! each, a probability (multilabel) or a number in the units of the data (regression), as has `NAME` of a single one; a count has its rate. With
+//! logits also `NAME:logit:CLASS` or `NAME:logit:COLUMN`. Where the input has a column of that name, as labelled files do, the new one is
+//! called `NAME:predicted`.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,12 +11,15 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use crate::data::Dataset;
+use super::measure::probability;
+use crate::config::TaskKind;
+use crate::data::{Dataset, Scaling, Target};
 use crate::fault::{Exit, Fault};
 use crate::model::file::Model;
+use crate::model::network::Head;
 
 /// Softmax of one row of logits, in f64.
-fn probabilities(logits: &[f32]) -> Vec<f64> {
+fn softmax(logits: &[f32]) -> Vec<f64> {
     let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f64> = logits.iter().map(|z| f64::from(z - peak).exp()).collect();
     let sum: f64 = powers.iter().sum();
@@ -26,35 +31,111 @@ fn best(logits: &[f32]) -> usize {
     (1..logits.len()).fold(0, |best, c| if logits[c] > logits[best] { c } else { best })
 }
 
-fn row_of(model: &Model, logits: &[Vec<f32>], task: usize, row: usize) -> Vec<f32> {
-    let classes = model.network.tasks[task].classes.len();
-    logits[task][row * classes..(row + 1) * classes].to_vec()
+/// What is predicted of one row for one task.
+enum Prediction<'m> {
+    /// The class, and the probability of each.
+    Class(&'m str, Vec<f64>),
+    /// A probability or a number for each column.
+    Numbers(Vec<f64>),
+}
+
+/// A task of a model.
+struct Predicted<'m> {
+    head: &'m Head,
+    target: &'m Target,
+    logits: &'m [f32],
+}
+
+fn tasks<'m>(model: &'m Model, logits: &'m [Vec<f32>]) -> Vec<Predicted<'m>> {
+    let heads = model.network.tasks.iter().zip(&model.schema.targets).zip(logits);
+    heads.map(|((head, target), logits)| Predicted { head, target, logits }).collect()
+}
+
+impl<'m> Predicted<'m> {
+    fn logits(&self, row: usize) -> &'m [f32] {
+        let outputs = self.head.outputs();
+        &self.logits[row * outputs..][..outputs]
+    }
+
+    fn of(&self, row: usize) -> Prediction<'m> {
+        let z = self.logits(row);
+        match self.head.kind {
+            TaskKind::Multiclass => Prediction::Class(&self.head.classes[best(z)], softmax(z)),
+            TaskKind::Binary => {
+                let p = probability(z[0]);
+                Prediction::Class(&self.head.classes[usize::from(p > self.head.threshold())], vec![probability(-z[0]), p])
+            }
+            TaskKind::Multilabel => Prediction::Numbers(z.iter().map(|z| probability(*z)).collect()),
+            TaskKind::Regression => {
+                let back = |(z, scale): (&f32, &Scaling)| f64::from(*z) / scale.factor + scale.offset;
+                Prediction::Numbers(z.iter().zip(&self.target.scales).map(back).collect())
+            }
+            TaskKind::Count => Prediction::Numbers(vec![f64::from(z[0]).exp()]),
+        }
+    }
+
+    /// Names of its numbers: classes, or columns where there are several.
+    fn names(&self) -> &'m [String] {
+        match self.head.kind {
+            TaskKind::Multiclass | TaskKind::Binary => &self.head.classes,
+            TaskKind::Multilabel => &self.head.columns,
+            TaskKind::Regression if self.head.columns.len() > 1 => &self.head.columns,
+            TaskKind::Regression | TaskKind::Count => &[],
+        }
+    }
+
+    /// Whether there is a column with the name of the task alone.
+    fn has_own(&self) -> bool {
+        self.names().is_empty() || !self.head.classes.is_empty()
+    }
+
+    /// Names of its logits: those of its numbers, or of the one that there is.
+    fn logit_names(&self) -> Vec<String> {
+        let name = &self.head.name;
+        match (self.head.kind, self.names()) {
+            (TaskKind::Binary, [_, positive]) => vec![format!("{name}:logit:{positive}")],
+            (_, []) => vec![format!("{name}:logit")],
+            (_, names) => names.iter().map(|column| format!("{name}:logit:{column}")).collect(),
+        }
+    }
 }
 
 fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
     let mut columns = data.table.as_ref().map_or(vec!["row".to_string()], |t| t.header.clone());
-    for head in &model.network.tasks {
-        let taken = columns.contains(&head.name);
-        columns.push(if taken { format!("{}:predicted", head.name) } else { head.name.clone() });
-        columns.extend(head.classes.iter().map(|c| format!("{}:{c}", head.name)));
+    let logits = vec![Vec::new(); model.network.tasks.len()];
+    for task in tasks(model, &logits) {
+        let name = &task.head.name;
+        if task.has_own() {
+            let taken = columns.contains(name);
+            columns.push(if taken { format!("{name}:predicted") } else { name.clone() });
+        }
+        columns.extend(task.names().iter().map(|column| format!("{name}:{column}")));
         if with_logits {
-            columns.extend(head.classes.iter().map(|c| format!("{}:logit:{c}", head.name)));
+            columns.extend(task.logit_names());
         }
     }
     columns
 }
 
-fn record(model: &Model, data: &Dataset, logits: &[Vec<f32>], row: usize, with_logits: bool) -> Vec<String> {
+fn record(tasks: &[Predicted], data: &Dataset, row: usize, with_logits: bool) -> Vec<String> {
     let mut cells: Vec<String> = match &data.table {
         Some(table) => table.record(row).map(String::from).collect(),
         None => vec![row.to_string()],
     };
-    for (task, head) in model.network.tasks.iter().enumerate() {
-        let z = row_of(model, logits, task, row);
-        cells.push(head.classes[best(&z)].clone());
-        cells.extend(probabilities(&z).iter().map(|p| format!("{p:.7}")));
+    for task in tasks {
+        match task.of(row) {
+            Prediction::Class(class, probabilities) => {
+                cells.push(class.to_owned());
+                cells.extend(probabilities.iter().map(|p| format!("{p:.7}")));
+            }
+            Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => {
+                cells.extend(numbers.iter().map(|p| format!("{p:.7}")))
+            }
+            // The shortest text that is the same f32: more digits would say what is not known.
+            Prediction::Numbers(numbers) => cells.extend(numbers.iter().map(|x| (*x as f32).to_string())),
+        }
         if with_logits {
-            cells.extend(z.iter().map(|z| format!("{z:e}")));
+            cells.extend(task.logits(row).iter().map(|z| format!("{z:e}")));
         }
     }
     cells
@@ -63,8 +144,9 @@ fn record(model: &Model, data: &Dataset, logits: &[Vec<f32>], row: usize, with_l
 fn write(to: impl Write, model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: bool) -> csv::Result<()> {
     let mut writer = csv::Writer::from_writer(to);
     writer.write_record(header(model, data, with_logits))?;
+    let tasks = tasks(model, logits);
     for row in 0..data.rows {
-        writer.write_record(record(model, data, logits, row, with_logits))?;
+        writer.write_record(record(&tasks, data, row, with_logits))?;
     }
     Ok(writer.flush()?)
 }
@@ -89,22 +171,27 @@ pub fn write_stdout(model: &Model, data: &Dataset, logits: &[Vec<f32>], with_log
 }
 
 /// The table as JSON: a list of rows.
-pub fn json(model: &Model, logits: &[Vec<f32>], with_logits: bool) -> Value {
-    let rows = logits.first().map_or(0, |l| l.len() / model.network.tasks[0].classes.len());
+pub fn json(model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: bool) -> Value {
+    let tasks = tasks(model, logits);
+    let named =
+        |names: &[String], values: &[f64]| -> Map<String, Value> { names.iter().cloned().zip(values.iter().map(|v| json!(v))).collect() };
     let entry = |row: usize| {
         let mut map = Map::new();
-        for (task, head) in model.network.tasks.iter().enumerate() {
-            let z = row_of(model, logits, task, row);
-            let named = |values: Vec<f64>| -> Map<String, Value> {
-                head.classes.iter().cloned().zip(values.into_iter().map(|v| json!(v))).collect()
+        for task in &tasks {
+            let mut value = match task.of(row) {
+                Prediction::Class(class, probabilities) => json!({"class": class, "probabilities": named(task.names(), &probabilities)}),
+                Prediction::Numbers(numbers) if task.names().is_empty() => json!({"value": numbers[0]}),
+                Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => {
+                    json!({"probabilities": named(task.names(), &numbers)})
+                }
+                Prediction::Numbers(numbers) => json!({"values": named(task.names(), &numbers)}),
             };
-            let mut value = json!({"class": head.classes[best(&z)], "probabilities": named(probabilities(&z))});
             if with_logits {
-                value["logits"] = Value::Object(named(z.iter().map(|z| f64::from(*z)).collect()));
+                value["logits"] = json!(task.logits(row));
             }
-            map.insert(head.name.clone(), value);
+            map.insert(task.head.name.clone(), value);
         }
         Value::Object(map)
     };
-    json!({"rows": rows, "predictions": (0..rows).map(entry).collect::<Vec<_>>()})
+    json!({"rows": data.rows, "predictions": (0..data.rows).map(entry).collect::<Vec<_>>()})
 }

@@ -5,27 +5,31 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::data::upload;
-use super::evaluate::evaluate;
+use super::data::{upload, upload_rows};
+use super::evaluate::{Measured, evaluate, evaluate_streamed};
 use super::learning_rate::Course;
 use super::machine::Machine;
-use super::point::{Point, Sums, metric};
+use super::measure;
+use super::point::{Point, Sums, TaskPoint, higher_is_better};
 use super::profile::Profile;
 use crate::config::{BatchSize, Config, Every, Select};
 use crate::data::order::epoch_order;
-use crate::data::{Dataset, Parts};
+use crate::data::{Dataset, Features, Parts};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
 use crate::kernels::tuning::Tuning;
 use crate::model::init;
 use crate::model::layout::Layout;
-use crate::model::network::Network;
+use crate::model::network::{Head, Network};
 use crate::objective::Objective;
-use crate::schedule::build::{Built, PartShape, Request, build};
+use crate::schedule::build::{Built, LabelShape, PartShape, Request, build};
 use crate::schedule::{Engine, NotFinite, Program, SLOTS, Slice};
 
 /// Device time that a submission aims at, in seconds.
 const SUBMISSION: f64 = 0.1;
+
+/// Bytes of the rows that are brought to the device for one submission, where the data does not stay there.
+pub const WINDOW: u64 = 16 << 20;
 
 /// Everything that is settled before the first step.
 #[derive(Debug)]
@@ -71,9 +75,16 @@ impl Plan {
         std::iter::once(("train", &self.parts.train)).chain(others).collect()
     }
 
-    /// The program for a machine's choices.
+    /// The program for a machine's choices, with all data on the device.
     pub fn build(&self, tuning: &Tuning) -> Result<Built> {
-        let parts: Vec<PartShape> = self.named_parts().iter().map(|(n, d)| PartShape::new(n, d.rows, &d.features)).collect();
+        self.build_for(tuning, None)
+    }
+
+    /// The program for a machine's choices. With a window the device holds so many rows of each part, and steps find theirs in it one after
+    /// the other.
+    pub fn build_for(&self, tuning: &Tuning, window: Option<usize>) -> Result<Built> {
+        let rows = |rows: usize| window.map_or(rows, |window| rows.min(window));
+        let parts: Vec<PartShape> = self.named_parts().iter().map(|(n, d)| PartShape::new(n, rows(d.rows), &d.features)).collect();
         build(&Request {
             network: &self.network,
             layout: &self.layout,
@@ -82,8 +93,26 @@ impl Plan {
             tuning,
             parts: &parts,
             batch: self.batch,
-            shuffled: self.config.train.batch_size != BatchSize::Full,
+            shuffled: self.config.train.batch_size != BatchSize::Full && window.is_none(),
+            spread: &self.parts.schema.input.spread(),
+            labels: LabelShape::of(self.named_parts().iter().map(|(_, part)| part.as_ref())),
         })
+    }
+
+    /// Bytes of the features and labels of all parts on a device.
+    pub fn data_bytes(&self) -> u64 {
+        self.named_parts().iter().map(|(_, part)| part.rows as u64 * self.row_bytes(part)).sum()
+    }
+
+    fn row_bytes(&self, part: &Dataset) -> u64 {
+        let feature = if matches!(part.features, Features::U8 { .. }) { 1 } else { 4 };
+        feature * part.width() as u64 + 4 * (self.network.cells() + 1) as u64
+    }
+
+    /// Rows of a window of two halves, each for the steps of one submission: about so many bytes, and a batch at least.
+    pub fn window(&self, bytes: u64) -> usize {
+        let by_size = (bytes / self.row_bytes(&self.parts.train).max(1)) as usize;
+        2 * by_size.clamp(self.batch, SLOTS * self.batch).next_multiple_of(4)
     }
 
     /// Initial parameters by the seed.
@@ -116,6 +145,8 @@ pub struct Outcome {
     pub last: Vec<f32>,
     /// Parameters of the model: best by validation, or the last.
     pub best: Vec<f32>,
+    /// The network with the thresholds that go with it.
+    pub network: Network,
     /// Epoch of the best model; 1-based.
     pub best_epoch: u64,
     /// Steps done.
@@ -138,8 +169,8 @@ pub trait Observer {
     fn point(&mut self, _point: &Point) -> Result<()> {
         Ok(())
     }
-    /// A better model was found.
-    fn improved(&mut self, _parameters: &[f32], _epoch: u64) -> Result<()> {
+    /// A better model was found; the network has the thresholds that go with it.
+    fn improved(&mut self, _network: &Network, _parameters: &[f32], _epoch: u64) -> Result<()> {
         Ok(())
     }
     /// All points of an epoch were reached.
@@ -169,13 +200,16 @@ pub struct Options {
     pub steps_per_submission: Option<usize>,
     /// Time each dispatch. Changes no result.
     pub profile: bool,
+    /// Bring rows to the device for one submission after the other, so many bytes each, as for data that does not fit there. Changes no
+    /// result.
+    pub streamed: Option<u64>,
 }
 
 /// Trains.
 pub fn train(plan: &Plan, machine: Machine, options: Options, observer: &mut dyn Observer) -> Result<Outcome> {
     let start = Instant::now();
     let tuning = options.tuning.clone().unwrap_or_else(|| machine.tuning());
-    let built = plan.build(&tuning)?;
+    let built = plan.build_for(&tuning, options.streamed.map(|bytes| plan.window(bytes)))?;
     let engine = machine.engine(built.program.clone())?;
     let mut run = Run::new(plan, built, engine, options, start)?;
     let ended = run.epochs(observer)?;
@@ -197,12 +231,19 @@ struct Run<'a> {
     submitted: u64,
     done: u64,
     sums: Sums,
+    /// Labels that a row has for each task.
+    cells: Vec<usize>,
     first_step_seconds: f64,
     best: Option<Best>,
+    /// Rows of half a window where data is streamed, and the order of the epoch.
+    streamed: Option<usize>,
+    second_half: bool,
+    order: Vec<u32>,
 }
 
 struct Best {
     parameters: Vec<f32>,
+    network: Network,
     epoch: u64,
     score: f64,
 }
@@ -210,8 +251,10 @@ struct Best {
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, built: Built, mut engine: Box<dyn Engine>, options: Options, start: Instant) -> Result<Run<'a>> {
         let tasks = plan.network.tasks.len();
-        for (part, (_, data)) in built.parts.iter().zip(plan.named_parts()) {
-            upload(engine.as_mut(), part, data, tasks)?;
+        let streamed = options.streamed.map(|bytes| plan.window(bytes) / 2);
+        let parts = built.parts.iter().zip(plan.named_parts()).filter(|_| streamed.is_none());
+        for (part, (_, data)) in parts {
+            upload(engine.as_mut(), part, data, built.counting)?;
         }
         let initial = options.initial.unwrap_or_else(|| plan.initial());
         engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
@@ -230,8 +273,12 @@ impl<'a> Run<'a> {
             submitted: 0,
             done: 0,
             sums,
+            cells: plan.network.tasks.iter().map(Head::cells).collect(),
             first_step_seconds: 0.0,
             best: None,
+            streamed,
+            second_half: false,
+            order: Vec::new(),
         })
     }
 
@@ -264,8 +311,10 @@ impl<'a> Run<'a> {
     fn epoch(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<Option<Ended>> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
         if self.plan.config.train.batch_size != BatchSize::Full {
-            let order = epoch_order(rows, self.plan.config.train.seed, epoch);
-            self.engine.upload(self.built.buffers.order, 0, &order)?;
+            self.order = epoch_order(rows, self.plan.config.train.seed, epoch);
+            if self.streamed.is_none() {
+                self.engine.upload(self.built.buffers.order, 0, &self.order)?;
+            }
         }
         let batches: Vec<usize> = (0..rows).step_by(batch).collect();
         let mut next = 0;
@@ -275,7 +324,8 @@ impl<'a> Run<'a> {
                 return Ok(Some(ended));
             }
             let left = (self.plan.total_steps - self.submitted) as usize;
-            let count = self.per_submission.min(batches.len() - next).min(left);
+            let room = self.streamed.map_or(SLOTS, |rows| (rows / batch).max(1));
+            let count = self.per_submission.min(batches.len() - next).min(left).min(room);
             self.submit(&batches[next..next + count])?;
             next += count;
             self.take(false, observer)?;
@@ -297,7 +347,10 @@ impl<'a> Run<'a> {
 
     fn submit(&mut self, batches: &[usize]) -> Result<()> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
-        let step = |(slot, &first): (usize, &usize)| self.course.step(self.submitted + slot as u64, first, batch.min(rows - first), slot);
+        let moved = self.bring(batches[0], (batches.len() * batch).min(rows - batches[0]))?;
+        let place = |first: usize| first - batches[0] + moved.unwrap_or(batches[0]);
+        let step =
+            |(slot, &first): (usize, &usize)| self.course.step(self.submitted + slot as u64, place(first), batch.min(rows - first), slot);
         let steps: Vec<Step> = batches.iter().enumerate().map(step).collect();
         self.submitted += steps.len() as u64;
         if self.to_profile > 0 {
@@ -305,6 +358,22 @@ impl<'a> Run<'a> {
             self.engine.start_profile()?;
         }
         self.engine.submit(self.built.train.unwrap_or(0), &steps)
+    }
+
+    /// Where data is streamed, brings the rows of the next steps to the half of the window that the last ones did not use, and says where
+    /// that begins.
+    fn bring(&mut self, first: usize, count: usize) -> Result<Option<usize>> {
+        let Some(half) = self.streamed else { return Ok(None) };
+        let rows: Vec<u32> = match self.order.is_empty() {
+            true => (first as u32..(first + count) as u32).collect(),
+            false => self.order[first..first + count].to_vec(),
+        };
+        let part = &self.built.parts[0];
+        // A part that is smaller than the window has no second half.
+        self.second_half = !self.second_half && half + count <= part.shape.rows;
+        let place = if self.second_half { half } else { 0 };
+        upload_rows(self.engine.as_mut(), part, &self.plan.parts.train, &rows, place, self.built.counting)?;
+        Ok(Some(place))
     }
 
     /// Takes in results; while the number of steps per submission is being found, waits for them and times them.
@@ -323,14 +392,14 @@ impl<'a> Run<'a> {
         }
         let bad = self.engine.not_finite().map_or(u32::MAX, |n| n.step);
         for result in results.iter().filter(|r| r.number < bad) {
-            self.sums.add(&self.built.program.metrics, result, 1.0);
+            self.sums.add(&self.built.program.metrics, result, &self.cells);
             self.done += 1;
             if self.is_logged(self.done) {
                 self.train_point(observer)?;
             }
         }
         if !self.sums.is_empty() {
-            observer.progress(self.done, self.sums.means(&self.plan.objective, false).0);
+            observer.progress(self.done, self.sums.means(&self.plan.objective, &self.plan.network).0);
         }
         Ok(())
     }
@@ -344,13 +413,13 @@ impl<'a> Run<'a> {
     }
 
     fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        let (loss, tasks, couplings) = self.sums.means(&self.plan.objective, false);
+        let (loss, tasks, couplings) = self.sums.means(&self.plan.objective, &self.plan.network);
         self.sums = Sums::new(self.plan.network.tasks.len(), self.plan.objective.pairs.len());
         let point = self.point("train", (self.done - 1) / self.plan.steps_per_epoch, loss, tasks, couplings);
         observer.point(&point)
     }
 
-    fn point(&self, split: &str, epoch: u64, loss: f64, tasks: Vec<super::point::TaskPoint>, couplings: Vec<f64>) -> Point {
+    fn point(&self, split: &str, epoch: u64, loss: f64, tasks: Vec<TaskPoint>, couplings: Vec<f64>) -> Point {
         Point {
             step: self.done,
             epoch: epoch + 1,
@@ -365,24 +434,36 @@ impl<'a> Run<'a> {
 
     /// Evaluates the validation part; whether the model became better. Without one every epoch is the best so far.
     fn validate(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<bool> {
-        let Some(point) = self.measure("valid", epoch)? else { return Ok(true) };
+        let Some((data, measured)) = self.measure("valid")? else { return Ok(true) };
+        let network =
+            with_thresholds(&self.plan.network, measure::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured));
+        let point = self.measured_point("valid", epoch, &network, data, &measured);
         observer.point(&point)?;
         let score = score(&self.plan.network, &self.plan.config.train.select, &point);
         if self.best.as_ref().is_some_and(|b| score <= b.score) || !point.loss.is_finite() {
             return Ok(false);
         }
         let parameters = self.parameters()?;
-        observer.improved(&parameters, epoch + 1)?;
-        self.best = Some(Best { parameters, epoch: epoch + 1, score });
+        observer.improved(&network, &parameters, epoch + 1)?;
+        self.best = Some(Best { parameters, network, epoch: epoch + 1, score });
         Ok(true)
     }
 
-    fn measure(&mut self, part: &str, epoch: u64) -> Result<Option<Point>> {
+    fn measure(&mut self, part: &str) -> Result<Option<(&'a Dataset, Measured)>> {
         let Some(number) = self.built.parts.iter().position(|p| p.shape.name == part) else { return Ok(None) };
-        let per_submission = (self.per_submission * self.plan.batch).div_ceil(self.built.evaluate_rows);
-        let (engine, objective) = (self.engine.as_mut(), &self.plan.objective);
-        let (loss, tasks, couplings) = evaluate(engine, &self.built, objective, number, self.done.max(1), per_submission)?;
-        Ok(Some(self.point(part, epoch, loss, tasks, couplings)))
+        let (plan, step) = (self.plan, self.done.max(1));
+        let Some((_, data)) = plan.named_parts().into_iter().find(|(name, _)| *name == part) else { return Ok(None) };
+        let (engine, network, objective) = (self.engine.as_mut(), &plan.network, &plan.objective);
+        let measured = match self.streamed {
+            None => evaluate(engine, &self.built, network, objective, number, step)?,
+            Some(_) => evaluate_streamed(engine, &self.built, network, objective, number, step, data)?,
+        };
+        Ok(Some((data, measured)))
+    }
+
+    fn measured_point(&self, part: &str, epoch: u64, network: &Network, data: &Dataset, measured: &Measured) -> Point {
+        let tasks = measure::tasks(network, &self.plan.parts.schema, data, measured);
+        self.point(part, epoch, measured.loss, tasks, measured.couplings.clone())
     }
 
     fn parameters(&mut self) -> Result<Vec<f32>> {
@@ -401,35 +482,51 @@ impl<'a> Run<'a> {
         let last = self.parameters()?;
         let epoch = self.done.saturating_sub(1) / self.plan.steps_per_epoch;
         let seconds = self.start.elapsed().as_secs_f64();
-        let (best, best_epoch) = match self.best.take() {
-            Some(best) => (best.parameters, best.epoch),
-            None => (last.clone(), epoch + 1),
-        };
-        let test = if matches!(ended, Ended::NotFinite(_) | Ended::Stopped) { None } else { self.test(&best, best_epoch, observer)? };
+        let Best { parameters: best, network, epoch: best_epoch, .. } = self.best.take().unwrap_or_else(|| Best {
+            parameters: last.clone(),
+            network: self.plan.network.clone(),
+            epoch: epoch + 1,
+            score: f64::NAN,
+        });
+        let is_tested = !matches!(ended, Ended::NotFinite(_) | Ended::Stopped);
+        let test = if is_tested { self.test(&best, &network, best_epoch, observer)? } else { None };
         observer.end_epoch()?;
         let profile = Profile::of(self.engine.as_ref(), self.built.train.unwrap_or(0));
         let (steps, first_step_seconds) = (self.done, self.first_step_seconds);
-        Ok(Outcome { ended, last, best, best_epoch, steps, first_step_seconds, seconds, test, profile })
+        Ok(Outcome { ended, last, best, network, best_epoch, steps, first_step_seconds, seconds, test, profile })
     }
 
-    fn test(&mut self, best: &[f32], best_epoch: u64, observer: &mut dyn Observer) -> Result<Option<Point>> {
+    fn test(&mut self, best: &[f32], network: &Network, best_epoch: u64, observer: &mut dyn Observer) -> Result<Option<Point>> {
         self.engine.upload(self.built.buffers.parameters, 0, bytemuck::cast_slice(best))?;
-        let point = self.measure("test", best_epoch - 1)?;
-        if let Some(point) = &point {
-            observer.point(point)?;
-        }
-        Ok(point)
+        let Some((data, measured)) = self.measure("test")? else { return Ok(None) };
+        let point = self.measured_point("test", best_epoch - 1, network, data, &measured);
+        observer.point(&point)?;
+        Ok(Some(point))
     }
 }
 
-/// What picks the model: larger is better.
+fn with_thresholds(network: &Network, thresholds: Vec<Option<f64>>) -> Network {
+    let mut network = network.clone();
+    network.tasks.iter_mut().zip(thresholds).for_each(|(head, threshold)| head.threshold = threshold);
+    network
+}
+
+/// What picks the model: larger is better. A metric that is not defined on the part counts nothing.
 fn score(network: &Network, select: &Select, point: &Point) -> f64 {
+    let of = |task: usize, name: &str| {
+        let value = point.tasks[task].metric(name);
+        value.map(|value| if higher_is_better(name) { value } else { -value })
+    };
+    let number = |task: &String| network.tasks.iter().position(|t| t.name == *task).unwrap_or(0);
+    let mean = |terms: Vec<(Option<f64>, f64)>| {
+        let known = terms.iter().filter_map(|(value, weight)| Some(((*value)?, *weight)));
+        let (sum, weights) = known.fold((0.0, 0.0), |(sum, weights), (value, weight)| (sum + weight * value, weights + weight));
+        if weights > 0.0 { sum / weights } else { -point.loss }
+    };
     match select {
-        Select::Mean => point.tasks.iter().map(|t| t.accuracy).sum::<f64>() / point.tasks.len() as f64,
-        Select::Metric { task, metric: name } => {
-            let number = network.tasks.iter().position(|t| t.name == *task).unwrap_or(0);
-            metric(&point.tasks[number], name).map_or(f64::NAN, |(value, higher)| if higher { value } else { -value })
-        }
+        Select::Mean => mean(network.tasks.iter().enumerate().map(|(i, head)| (of(i, head.kind.metrics()[0]), 1.0)).collect()),
+        Select::Metric { task, metric } => mean(vec![(of(number(task), metric), 1.0)]),
+        Select::Weighted(terms) => mean(terms.iter().map(|t| (of(number(&t.task), &t.metric), t.weight)).collect()),
     }
 }
 

@@ -6,14 +6,14 @@ use super::place::{layer_flags, place_arenas};
 use super::plan::Plan;
 use super::{Buffer, Dispatch, MetricKind, Program, Schedule};
 use crate::config::Optimizer;
-use crate::data::Features;
+use crate::data::{Dataset, Features, Spread, UNLABELLED};
 use crate::fault::{Exit, Fault};
 use crate::kernels::MAX_GROUPS;
 use crate::kernels::params::{self, Dense};
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
-use crate::objective::{Coupling, Objective, Phase, Placed};
+use crate::objective::{Coupling, Objective, Phase, Placed, losses};
 
 /// Rows that are worked off together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,56 @@ pub struct Request<'a> {
     pub batch: usize,
     /// Whether training rows go through the order of the epoch.
     pub shuffled: bool,
+    /// How the words of a row become inputs; empty where they are the inputs.
+    pub spread: &'a [Spread],
+    /// What labels there are.
+    pub labels: LabelShape,
+}
+
+/// What the labels of all parts have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LabelShape {
+    /// Whether rows have weights.
+    pub weighted: bool,
+    /// Whether a cell may be unlabelled.
+    pub blanks: bool,
+}
+
+impl LabelShape {
+    /// The shape of these parts.
+    pub fn of<'d>(parts: impl IntoIterator<Item = &'d Dataset>) -> LabelShape {
+        parts.into_iter().fold(LabelShape::default(), |shape, part| LabelShape {
+            weighted: shape.weighted || part.weights.is_some(),
+            blanks: shape.blanks || part.labels.iter().any(|cells| cells.contains(&UNLABELLED)),
+        })
+    }
+}
+
+/// Label words of a row, and what they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting {
+    /// Words, the weight of the row included.
+    pub cells: usize,
+    /// Whether the last one is the weight of the row.
+    pub weighted: bool,
+}
+
+impl Request<'_> {
+    /// Label words of a row.
+    pub(super) fn counting(&self) -> Counting {
+        Counting { cells: self.network.cells() + usize::from(self.labels.weighted), weighted: self.labels.weighted }
+    }
+
+    /// Where sums over the labels of a batch lie among the partials; `None` where all rows are labelled and weigh one.
+    pub(super) fn counts(&self, capacity: usize) -> Option<usize> {
+        let counted = self.labels != LabelShape::default() || self.network.tasks.iter().any(losses::has_class_weights);
+        counted.then_some(2 * self.network.tasks.len() * capacity)
+    }
+
+    /// Data words of a row, or bytes where they are bytes.
+    pub(super) fn row_words(&self) -> usize {
+        if self.spread.is_empty() { self.network.inputs } else { self.spread.iter().map(|s| s.slots).sum() }
+    }
 }
 
 /// Handles of the buffers.
@@ -90,6 +140,8 @@ pub struct Buffers {
     pub layers: Buffer,
     pub destinations: Buffer,
     pub heads: Buffer,
+    pub class_weights: Buffer,
+    pub spreads: Buffer,
     pub metric_table: Buffer,
 }
 
@@ -130,12 +182,18 @@ pub struct Scene<'a> {
     pub plan: Plan,
     /// Handles.
     pub buffers: Buffers,
+    /// How the words of a row become inputs.
+    pub spread: &'a [Spread],
+    /// Label words of a row.
+    pub counting: Counting,
+    /// Where sums over the labels of a batch lie among the partials: weights, numbers, inverses of the weights, [3, T].
+    pub counts: Option<usize>,
 }
 
 impl Scene<'_> {
-    /// A task's logits: (first element, classes); rows of them lie one after the other.
+    /// A task's logits: (first element, outputs); rows of them lie one after the other.
     pub fn logits(&self, task: usize) -> (usize, usize) {
-        (self.plan.capacity * self.network.first_logit(task), self.network.tasks[task].classes.len())
+        (self.plan.capacity * self.network.first_logit(task), self.network.tasks[task].outputs())
     }
 
     /// The flag of the gradient of a task's output layer.
@@ -171,8 +229,10 @@ pub struct Built {
     pub evaluate: Vec<usize>,
     /// Rows of an evaluation step.
     pub evaluate_rows: usize,
-    /// Where each task's logits lie: (first element, classes).
+    /// Where each task's logits lie: (first element, outputs).
     pub logits: Vec<(usize, usize)>,
+    /// Label words of a row.
+    pub counting: Counting,
 }
 
 /// Rows of an evaluation step where memory and time allow.
@@ -185,7 +245,7 @@ const LEAST_TILE_ROWS: usize = 16;
 pub fn chunk_limit(network: &Network, layout: &Layout, tuning: &Tuning) -> Result<usize> {
     let tasks = network.tasks.len();
     // Partials: a loss and a hit a task, a value a coupled pair.
-    let partials = 2 * tasks + tasks * tasks.saturating_sub(1) / 2;
+    let partials = 5 * tasks + tasks * tasks.saturating_sub(1) / 2;
     let per_row = Plan::elements_per_row(network, layout, tuning).max(partials);
     let by_binding = (tuning.binding_bytes / 4) as usize / per_row.max(1);
     let flop = Plan::new(network, layout, tuning, 1).flop_per_row().max(1);
@@ -219,7 +279,9 @@ pub fn build(request: &Request) -> Result<Built> {
         evaluate.push(builder.evaluate(part, &tables, evaluate_rows));
     }
     let logits = (0..request.network.tasks.len()).map(|t| builder.scene.logits(t)).collect();
-    Ok(Built { program: builder.program, buffers: builder.scene.buffers, parts: builder.parts, train, evaluate, evaluate_rows, logits })
+    let counting = builder.scene.counting;
+    let (program, buffers, parts) = (builder.program, builder.scene.buffers, builder.parts);
+    Ok(Built { program, buffers, parts, train, evaluate, evaluate_rows, logits, counting })
 }
 
 pub(super) struct Builder<'a> {
@@ -259,14 +321,15 @@ impl<'a> Builder<'a> {
         let buffers = place_arenas(&mut program, request, &plan);
         program.flags = layer_flags(&plan, request);
         let (network, layout, objective, tuning) = (request.network, request.layout, request.objective, request.tuning);
-        let partials = 2 * network.tasks.len() * capacity;
-        let scene = Scene { network, layout, objective, tuning, plan, buffers };
+        let (counting, counts) = (request.counting(), request.counts(capacity));
+        let partials = 2 * network.tasks.len() * capacity + counts.map_or(0, |_| 3 * network.tasks.len());
+        let scene = Scene { network, layout, objective, tuning, plan, buffers, spread: request.spread, counting, counts };
         Builder { scene, program, parts: Vec::new(), chunk_metrics: 0, partials }
     }
 
     fn train(&mut self, request: &Request, optimizer: &Optimizer, tables: &[CouplingTable], limit: usize) -> usize {
         let chunks = chunks(request.batch, self.scene.plan.capacity.min(limit));
-        let mut dispatches = Vec::new();
+        let mut dispatches = self.count(0, request.shuffled);
         for &chunk in &chunks {
             dispatches.extend(self.gather(0, chunk, request.shuffled));
             dispatches.extend(self.forward(chunk, true));
@@ -291,7 +354,8 @@ impl<'a> Builder<'a> {
 
     fn evaluate(&mut self, part: usize, tables: &[CouplingTable], rows: usize) -> usize {
         let chunk = Chunk { index: 0, first: 0, rows };
-        let mut dispatches = self.gather(part, chunk, false);
+        let mut dispatches = self.count(part, false);
+        dispatches.extend(self.gather(part, chunk, false));
         dispatches.extend(self.forward(chunk, false));
         dispatches.extend(self.couple(tables, Phase::Logits, chunk, false));
         dispatches.extend(self.couple(tables, Phase::Weights, chunk, false));

@@ -7,7 +7,7 @@ use crate::config::{Optimizer, OptimizerKind};
 use crate::kernels::params::{self, Dense, Metric};
 use crate::kernels::{self, folded};
 use crate::model::layout::{ALIGN, Block};
-use crate::objective::{Phase, softmax_cross_entropy};
+use crate::objective::{Phase, losses, softmax_cross_entropy};
 
 impl Builder<'_> {
     pub(super) fn gather(&self, part: usize, chunk: Chunk, shuffled: bool) -> Vec<Dispatch> {
@@ -15,8 +15,16 @@ impl Builder<'_> {
         part.segments.iter().enumerate().map(|(i, s)| self.gather_segment(part, i, s, chunk, shuffled)).collect()
     }
 
+    pub(super) fn count(&self, part: usize, shuffled: bool) -> Vec<Dispatch> {
+        let order = self.program.buffers[self.scene.buffers.order.0].len;
+        losses::count(&self.scene, &self.parts[part], shuffled, order)
+    }
+
     pub(super) fn gather_segment(&self, part: &PartBuffers, index: usize, segment: &Segment, chunk: Chunk, shuffled: bool) -> Dispatch {
-        let (b, width, tasks) = (&self.scene.buffers, self.scene.network.inputs, self.scene.network.tasks.len());
+        if !self.scene.spread.is_empty() {
+            return self.gather_cells(part, index, segment, chunk, shuffled);
+        }
+        let (b, width, tasks) = (&self.scene.buffers, self.scene.network.inputs, self.scene.counting.cells);
         let kernel = self.scene.tuning.kernel(&kernels::gather_rows);
         let blocks = width.max(tasks).div_ceil(if kernel.direct { 1024 } else { 64 });
         let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
@@ -44,6 +52,34 @@ impl Builder<'_> {
             .effect(effect, slices(b.labels, [(0, chunk.rows * tasks)]))
     }
 
+    fn gather_cells(&self, part: &PartBuffers, index: usize, segment: &Segment, chunk: Chunk, shuffled: bool) -> Dispatch {
+        let (b, width, spread) = (&self.scene.buffers, self.scene.network.inputs, self.scene.spread);
+        let blocks = (spread.len() + 1).div_ceil(64);
+        let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
+        let grid = [(blocks * chunk.rows.min(rows_per_line)) as u32, chunk.rows.div_ceil(rows_per_line) as u32, 1];
+        let parameters = params::GatherCells {
+            rows: chunk.rows as u32,
+            chunk_first: chunk.first as u32,
+            width: width as u32,
+            slots: spread.iter().map(|s| s.slots).sum::<usize>() as u32,
+            columns: spread.len() as u32,
+            tasks: self.scene.counting.cells as u32,
+            target_x: 0,
+            segment_first: segment.first as u32,
+            segment_rows: segment.rows as u32,
+            shuffled: u32::from(shuffled),
+            fill: u32::from(index > 0),
+        };
+        let given = [segment.features, segment.labels, b.order, b.spreads].map(|buffer| self.program.whole(buffer));
+        let effect = gradient_effect(index);
+        Dispatch::new(&kernels::gather_cells, part.shape.name.clone(), parameters, grid)
+            .bind([("spreads", b.spreads), ("data", segment.features), ("data_labels", segment.labels), ("order", b.order)])
+            .bind([("inputs", b.activations[0]), ("labels", b.labels)])
+            .reads(given)
+            .effect(effect, slices(b.activations[0], [(0, chunk.rows * width)]))
+            .effect(effect, slices(b.labels, [(0, chunk.rows * self.scene.counting.cells)]))
+    }
+
     pub(super) fn forward(&self, chunk: Chunk, training: bool) -> Vec<Dispatch> {
         let is_fused = softmax_cross_entropy::is_fused(&self.scene);
         let of = |group: &Group| match group.writes == Arena::Logits && is_fused {
@@ -52,7 +88,7 @@ impl Builder<'_> {
         };
         let mut dispatches: Vec<_> = self.scene.plan.forward.iter().map(of).collect();
         if !is_fused {
-            dispatches.push(softmax_cross_entropy::dispatch(&self.scene, chunk));
+            dispatches.extend(losses::dispatches(&self.scene, chunk));
         }
         dispatches
     }

@@ -167,8 +167,12 @@ pub struct Schedule {
 pub enum MetricKind {
     /// Mean loss of a task.
     Loss(usize),
-    /// Rows of a task whose largest logit is the label.
+    /// Rows of a task whose largest logit is the label; cells whose logit is on the side of theirs.
     Hits(usize),
+    /// Σ of the weights of a task's labelled cells, which its loss was divided by.
+    Weight(usize),
+    /// Labelled cells of a task.
+    Labelled(usize),
     /// Value of a coupled pair, without λ.
     Coupling(usize),
     /// Squared global norm of the gradient, before clipping.

@@ -4,17 +4,18 @@ use super::build::{Buffers, Builder, CouplingTable, PartBuffers, Request, Segmen
 use super::plan::Plan;
 use super::{Buffer, BufferSpec, Flag, Kind, MetricKind, Program, SLOTS};
 use crate::config::{Optimizer, OptimizerKind};
+use crate::data;
 use crate::kernels::params::{self, Metric};
 use crate::model::layout::{ALIGN, Layout};
-use crate::objective::{COUPLINGS, Phase, Placed, softmax_cross_entropy};
+use crate::objective::{COUPLINGS, Phase, Placed, losses};
 
 impl Builder<'_> {
     /// The data set on the device, in as many segments of rows as bindings make necessary.
     pub(super) fn place_data(&mut self, request: &Request) {
-        let tasks = request.network.tasks.len();
+        let cells = self.scene.counting.cells;
         for shape in request.parts {
-            let row_bytes = request.network.inputs as u64 * if shape.bytes.is_some() { 1 } else { 4 };
-            let widest = row_bytes.max(4 * tasks as u64);
+            let row_bytes = request.row_words() as u64 * if shape.bytes.is_some() { 1 } else { 4 };
+            let widest = row_bytes.max(4 * cells as u64);
             let most = (((request.tuning.binding_bytes - 4) / widest) as usize / 4 * 4).max(1);
             let mut segments = Vec::new();
             for first in (0..shape.rows.max(1)).step_by(most) {
@@ -23,7 +24,7 @@ impl Builder<'_> {
                 let name =
                     |what: &str| format!("{what} of {}{}", shape.name, if first > 0 { format!(" from {first}") } else { String::new() });
                 let features = spec(&mut self.program, &name("features"), words, Kind::U32, Vec::new());
-                let labels = spec(&mut self.program, &name("labels"), rows * tasks, Kind::U32, Vec::new());
+                let labels = spec(&mut self.program, &name("labels"), rows * cells, Kind::U32, Vec::new());
                 segments.push(Segment { first, rows, features, labels });
             }
             self.parts.push(PartBuffers { shape: shape.clone(), segments });
@@ -55,7 +56,7 @@ impl Builder<'_> {
         let names: Vec<String> = self.scene.network.tasks.iter().map(|t| t.name.clone()).collect();
         for (task, name) in names.iter().enumerate() {
             let flag = self.flag("loss", Some(name));
-            lines.push((MetricKind::Loss(task), Metric { partials: (task * capacity) as u32, count: params::PER_ROW, mean: 1, flag }));
+            lines.push((MetricKind::Loss(task), Metric { partials: (task * capacity) as u32, count: params::PER_ROW, mean: 0, flag }));
         }
         for task in 0..tasks {
             let partials = ((tasks + task) * capacity) as u32;
@@ -75,6 +76,11 @@ impl Builder<'_> {
             if phase == Phase::Logits {
                 self.chunk_metrics = lines.len();
             }
+        }
+        for (task, first) in (0..tasks).filter_map(|task| Some((task, self.scene.counts?))) {
+            let line = |place: usize| Metric { partials: place as u32, count: 1, mean: 0, flag: params::NONE };
+            lines.push((MetricKind::Weight(task), line(first + task)));
+            lines.push((MetricKind::Labelled(task), line(first + tasks + task)));
         }
         if optimizer.is_some_and(|o| o.clip_norm > 0.0) {
             let (partials, count) = (self.partials as u32, self.norm_groups());
@@ -120,7 +126,7 @@ fn table_spec<T: bytemuck::Pod>(program: &mut Program, name: &str, lines: &[T]) 
 }
 
 pub(super) fn place_arenas(program: &mut Program, request: &Request, plan: &Plan) -> Buffers {
-    let (len, tasks) = (request.layout.len, request.network.tasks.len());
+    let (len, cells) = (request.layout.len, request.counting().cells);
     let mut arena = |name: &str, len: usize| spec(program, name, len, Kind::F32, Vec::new());
     let parameters = arena("parameters", len);
     // An evaluation has neither gradients nor moments; couplings bind the gradients all the same.
@@ -132,13 +138,17 @@ pub(super) fn place_arenas(program: &mut Program, request: &Request, plan: &Plan
     let activations = [arena("activations, even", plan.activations[0]), arena("activations, odd", plan.activations[1])];
     let deltas = [arena("deltas, even", plan.deltas[0]), arena("deltas, odd", plan.deltas[1])];
     let (logits, logits_delta) = (arena("logits", plan.logits), arena("logits' gradients", plan.logits));
-    let labels = spec(program, "labels", plan.capacity * tasks, Kind::U32, Vec::new());
+    let labels = spec(program, "labels", plan.capacity * cells, Kind::U32, Vec::new());
     let order = spec(program, "order", request.parts.first().map_or(1, |p| p.rows), Kind::U32, Vec::new());
     let decay = request.optimizer.map_or(Vec::new(), |o| decay_table(request.layout, o));
     let decay = spec(program, "decay", len / ALIGN, Kind::F32, decay);
     let layers = table_spec(program, "layers", &plan.layers);
     let destinations = table_spec(program, "destinations", &plan.destinations);
     let heads = head_table(program, request, plan);
+    let class_weights =
+        spec(program, "class weights", losses::class_weights(request.network).len(), Kind::F32, losses::class_weights(request.network));
+    let spreads: Vec<params::Spread> = request.spread.iter().map(spread).collect();
+    let spreads = table_spec(program, "columns", &spreads);
     let later = Buffer(usize::MAX);
     Buffers {
         parameters,
@@ -158,13 +168,27 @@ pub(super) fn place_arenas(program: &mut Program, request: &Request, plan: &Plan
         layers,
         destinations,
         heads,
+        class_weights,
+        spreads,
         metric_table: later,
     }
 }
 
 fn head_table(program: &mut Program, request: &Request, plan: &Plan) -> Buffer {
-    let lines = softmax_cross_entropy::table(request.network, request.objective, plan.capacity);
+    let counts = request.counts(plan.capacity).map(|first| first + 2 * request.network.tasks.len());
+    let lines = losses::heads(request.network, request.objective, plan.capacity, counts);
     table_spec(program, "heads", &lines)
+}
+
+fn spread(from: &data::Spread) -> params::Spread {
+    params::Spread {
+        slot: from.slot as u32,
+        slots: from.slots as u32,
+        input: from.input as u32,
+        width: from.width as u32,
+        codes: u32::from(from.codes),
+        scale: from.scale,
+    }
 }
 
 /// Weight decay of every run of [`ALIGN`] parameters, as bits.

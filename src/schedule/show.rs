@@ -3,7 +3,7 @@
 use super::{Buffer, Dispatch, Effect, Footprint, Program, Schedule};
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::{Layer, Layout};
-use crate::model::network::Network;
+use crate::model::network::{Head, Network};
 
 /// A schedule, a line a dispatch: what is launched, how much of it, which buffers it reads and which it writes.
 pub fn table(program: &Program, schedule: &Schedule) -> String {
@@ -41,11 +41,12 @@ fn millions(flop: u64) -> String {
 /// What a step does within another dispatch, and what it does not and why.
 pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String {
     let has = |name: &str| schedule.dispatches.iter().any(|d| d.kernel.twin == name);
-    let widest = network.tasks.iter().map(|t| t.classes.len()).max().unwrap_or(0);
+    let widest = network.tasks.iter().map(Head::outputs).max().unwrap_or(0);
     let heads = match tuning.fused_classes {
         0 => format!("apart: adapters of class {} have no kernel for both", tuning.class),
         most if widest > most => format!("apart: a head has {widest} classes, a tile {most}"),
-        _ => "one kernel".into(),
+        _ if has("heads_cross_entropy") => "one kernel".into(),
+        _ => "apart: the kernel for both knows neither blanks, weights of rows and classes, nor other losses".into(),
     };
     let mut lines = vec![
         ["bias, activation, its slope, dropout".into(), "in the store of each forward product".into()],

@@ -62,7 +62,7 @@ impl Bench {
     pub fn new(plan: Plan, tuning: &Tuning) -> Bench {
         let built = plan.build(tuning).unwrap();
         let mut engine = Reference::<f64>::new(built.program.clone());
-        upload(&mut engine, &built.parts[0], &plan.parts.train, plan.network.tasks.len()).unwrap();
+        upload(&mut engine, &built.parts[0], &plan.parts.train, built.counting).unwrap();
         Bench { plan, built, engine }
     }
 

@@ -2,10 +2,10 @@
 
 use toml::Value;
 
-use super::item::{Item, MOST, Result};
+use super::item::{Item, MOST, POSITIVE, Result};
 use super::known::TRAIN;
 use super::section::Section;
-use crate::config::{BatchSize, Data, Every, Select, Task, Train};
+use crate::config::{BatchSize, Data, Every, Select, Task, Term, Train};
 
 /// Reads `[train]`; what validation decides is refused where there is none.
 pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Train> {
@@ -42,7 +42,25 @@ fn select(section: &mut Section, data: &Data, tasks: &[Task]) -> Result<Select> 
     if !data.has_validation() {
         return section.refuse(&["select"], NO_VALIDATION).map_err(|fault| fault.hint(GIVE_VALIDATION)).map(|()| Select::Mean);
     }
-    section.read("select", Select::Mean, |item| choice(&item, tasks))
+    section.read("select", Select::Mean, |item| if item.value.is_table() { weighted(item, tasks) } else { choice(&item, tasks) })
+}
+
+/// `{ "TASK.METRIC" = 2.0, … }`
+fn weighted(item: Item, tasks: &[Task]) -> Result<Select> {
+    let path = item.path.clone();
+    let mut terms = Vec::new();
+    for (name, item) in item.entries("a table of weights")? {
+        let weight = item.number(&POSITIVE)?;
+        let name = Item { path: path.clone(), value: Value::String(name) };
+        match choice(&name, tasks)? {
+            Select::Metric { task, metric } => terms.push(Term { task, metric, weight }),
+            _ => return Err(name.fault("mean is a choice of its own, not one metric of several")),
+        }
+    }
+    match terms.is_empty() {
+        true => Err(Item { path, value: Value::Table(Default::default()) }.fault("must have a metric, found none")),
+        false => Ok(Select::Weighted(terms)),
+    }
 }
 
 /// One of the names that pick a model.

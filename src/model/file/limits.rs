@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{header, malformed};
+use crate::config::TaskKind;
 use crate::data::{Column, Input, Schema, Target};
 use crate::fault::{Exit, Fault, quoted};
-use crate::model::network::{Head, Network};
+use crate::model::network::{Head, Loss, Network};
 
 /// Most layers in the trunk, and in a head.
 const MAX_LAYERS: usize = 1024;
@@ -73,9 +74,44 @@ fn names_problem(network: &Network) -> Option<String> {
 }
 
 fn head_problem(head: &Head) -> Option<String> {
-    let classes = || width_problem("classes", head.classes.len(), 2);
+    let classes = || width_problem("outputs", head.outputs(), 1);
     let twice = || repeated(&head.classes).map(|name| format!("two classes are named {}", quoted(name)));
-    layers_problem(&head.layers, head.dropout).or_else(classes).or_else(twice)
+    let shape = || shape_problem(head).map(|found| format!("task {}: {found}", quoted(&head.name)));
+    layers_problem(&head.layers, head.dropout).or_else(classes).or_else(twice).or_else(shape)
+}
+
+/// Classes, columns and loss are those of the type.
+fn shape_problem(head: &Head) -> Option<String> {
+    let (classes, columns) = (head.classes.len(), head.columns.len());
+    let (has_classes, has_columns) = match head.kind {
+        TaskKind::Multiclass => (classes >= 2, columns == 0),
+        TaskKind::Binary => (classes == 2, columns == 0),
+        TaskKind::Multilabel | TaskKind::Regression => (classes == 0, columns >= 1),
+        TaskKind::Count => (classes == 0, columns == 0),
+    };
+    if !has_classes || !has_columns {
+        return Some(format!("{classes} classes and {columns} columns for the type {}", head.kind));
+    }
+    if head.threshold.is_some_and(|t| !(0.0..=1.0).contains(&t)) {
+        return Some("a threshold that is no probability".into());
+    }
+    let weights = |weights: &[f64], count: usize| weights.len() == count && weights.iter().all(|w| w.is_finite() && *w >= 0.0);
+    let fits = match (&head.loss, head.kind) {
+        (Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights }, TaskKind::Multiclass) => {
+            (0.0..1.0).contains(label_smoothing)
+                && focal_gamma.is_finite()
+                && *focal_gamma >= 0.0
+                && (class_weights.is_empty() || weights(class_weights, classes))
+        }
+        (Loss::Logistic { focal_gamma, positive_weights }, TaskKind::Binary | TaskKind::Multilabel) => {
+            focal_gamma.is_finite() && *focal_gamma >= 0.0 && weights(positive_weights, head.outputs())
+        }
+        (Loss::Squared | Loss::Absolute, TaskKind::Regression) | (Loss::Poisson, TaskKind::Count) => true,
+        (Loss::Huber { delta }, TaskKind::Regression) => delta.is_finite() && *delta > 0.0,
+        (Loss::Quantile { quantile }, TaskKind::Regression) => *quantile > 0.0 && *quantile < 1.0,
+        _ => false,
+    };
+    (!fits).then(|| format!("a loss that is none of the type {}, or has numbers that it cannot have", head.kind))
 }
 
 /// The first that stands twice.
@@ -124,8 +160,7 @@ fn input_problem(input: &Input, inputs: usize) -> Option<String> {
             if let Some(problem) = columns.iter().find_map(Column::problem) {
                 return Some(problem);
             }
-            // After these limits, and in a file of bounded length, the sum has room.
-            Some(input.width())
+            columns.iter().try_fold(0usize, |sum, column| sum.checked_add(column.width()))
         }
         Input::Image { scale, overlay, height, width } => {
             if !scale.is_finite() {
@@ -156,8 +191,8 @@ fn target_problem(target: &Target, head: &Head) -> Option<String> {
     if target.classes != head.classes {
         return Some(format!("task {task}: other classes than in config.json"));
     }
-    if target.kind != head.kind {
-        return Some(format!("task {task}: of type {}, in config.json {}", target.kind, head.kind));
+    if target.kind != head.kind || target.columns.len() != head.cells() {
+        return Some(format!("task {task}: another type or other columns than config.json asks for"));
     }
     target.problem().map(|problem| format!("task {task}: {problem}"))
 }

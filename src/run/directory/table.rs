@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::Appended;
 use crate::data::Part;
-use crate::model::network::Network;
+use crate::model::network::{Head, Network};
 use crate::objective::Objective;
-use crate::run::point::{Point, TaskPoint};
+use crate::run::point::{Point, TaskPoint, of_training};
 
 /// Columns that do not depend on the network.
 const FIXED: [&str; 4] = ["epoch", "step", "learning_rate", "seconds"];
@@ -117,18 +117,26 @@ impl Row {
 
 /// The names of all columns: those of a point for each part, whatever a task of its type shows.
 fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<String> {
-    let task = TaskPoint { loss: 0.0, accuracy: 0.0, rows: 0 };
-    let (tasks, couplings) = (vec![task; network.tasks.len()], vec![0.0; objective.pairs.len()]);
-    let point = Point { step: 0, epoch: 0, split: String::new(), loss: 0.0, tasks, couplings, learning_rate: 0.0, seconds: 0.0 };
-    let json = point.json(network, objective);
+    let names = |part: &Part, head: &Head| if *part == Part::Train { of_training(head) } else { head.kind.metrics() };
+    let json = |part: &Part| {
+        let zeros = |head: &Head| names(part, head).iter().filter(|name| has(head, name)).map(|name| (*name, 0.0)).collect();
+        let tasks = network.tasks.iter().map(|head| TaskPoint { loss: 0.0, rows: 0, metrics: zeros(head) }).collect();
+        let (split, couplings) = (part.name().to_owned(), vec![0.0; objective.pairs.len()]);
+        Point { step: 0, epoch: 0, split, loss: 0.0, tasks, couplings, learning_rate: 0.0, seconds: 0.0 }.json(network, objective)
+    };
     let mut columns: Vec<String> = FIXED.map(str::to_owned).into();
-    for (name, _) in parts.iter().flat_map(|part| cells(part.name(), &json)) {
+    for (name, _) in parts.iter().flat_map(|part| cells(part.name(), &json(part))) {
         // Two tables may couple the same pair in the same way: one value, one column.
         if !columns.contains(&name) {
             columns.push(name);
         }
     }
     columns
+}
+
+/// Whether a head can have a metric of its type: the k largest of k classes say nothing.
+fn has(head: &Head, metric: &str) -> bool {
+    metric != "top_k" || head.top_k.is_some_and(|k| k < head.outputs())
 }
 
 /// `SPLIT/loss`, `SPLIT/TASK/METRIC` and `SPLIT/KIND/TASK/TASK` of a point.

@@ -3,13 +3,14 @@
 
 use anyhow::Result;
 
-use crate::config::{Activation, Optimizer, OptimizerKind, Schedule};
+use crate::config::{Activation, Optimizer, OptimizerKind, Schedule, TaskKind};
+use crate::data::Spread;
 use crate::kernels::params::Step;
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
-use crate::model::network::{Head, Network, Trunk};
+use crate::model::network::{Head, Loss, Network, Trunk};
 use crate::objective::{COUPLINGS, Objective, Pair};
-use crate::schedule::build::{Built, PartShape, Request, build};
+use crate::schedule::build::{Built, LabelShape, PartShape, Request, build};
 
 /// A program to check.
 #[derive(Debug)]
@@ -22,12 +23,27 @@ pub struct Case {
     pub step: Step,
     /// Rows of the training part.
     pub rows: usize,
-    /// Number of classes per task, for random labels.
-    pub classes: Vec<usize>,
+    /// What each label word of a row is, for random labels.
+    pub cells: Vec<Cell>,
+    /// How the words of a row become inputs, for random data.
+    pub spread: Vec<Spread>,
     /// Size of random numbers.
     pub scale: f64,
     /// Parameter blocks (offset, length); the gaps between them hold zeros for ever.
     pub blocks: Vec<(usize, usize)>,
+}
+
+/// A label word.
+#[derive(Clone, Copy, Debug)]
+pub enum Cell {
+    /// One of so many classes.
+    Class(usize),
+    /// A number.
+    Number,
+    /// A count.
+    Count,
+    /// The weight of the row.
+    Weight,
 }
 
 struct Shape {
@@ -46,6 +62,12 @@ struct Shape {
     scale: f64,
     /// Most bytes of a binding; 0 = as the adapter has it.
     binding: u64,
+    /// Heads of other types and losses, after the others.
+    others: fn() -> Vec<Head>,
+    /// Whether labels may be blank and rows have weights.
+    labels: LabelShape,
+    /// Columns of categories: (slots, inputs); as many numbers before them as make up the inputs.
+    codes: &'static [(usize, usize)],
 }
 
 const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -66,6 +88,9 @@ const BASE: Shape = Shape {
     coupled: false,
     scale: 1.0,
     binding: 0,
+    others: Vec::new,
+    labels: LabelShape { weighted: false, blanks: false },
+    codes: &[],
 };
 
 const SHAPES: &[Shape] = &[
@@ -161,7 +186,107 @@ const SHAPES: &[Shape] = &[
         coupled: true,
         ..BASE
     },
+    Shape {
+        name: "every loss, all labelled",
+        inputs: 9,
+        trunk: &[14],
+        heads: &[(3, &[])],
+        optimizer: ADAM,
+        rows: [90, 70, 65],
+        coupled: true,
+        others: every_loss,
+        ..BASE
+    },
+    Shape {
+        name: "every loss, blanks, weights, categories",
+        inputs: 60,
+        trunk: &[14],
+        heads: &[(3, &[5])],
+        optimizer: ADAM,
+        rows: [190, 70, 65],
+        coupled: true,
+        others: every_loss,
+        labels: LabelShape { weighted: true, blanks: true },
+        codes: &[(1, 17), (3, 30), (1, 2)],
+        ..BASE
+    },
+    Shape {
+        name: "categories and blanks in segments and chunks",
+        inputs: 40,
+        trunk: &[24],
+        heads: &[(4, &[])],
+        optimizer: ADAM,
+        rows: [800, 200, 190],
+        others: || vec![numbers("r", 2, Loss::Squared)],
+        labels: LabelShape { weighted: false, blanks: true },
+        codes: &[(1, 37)],
+        binding: 8 << 10,
+        ..BASE
+    },
 ];
+
+fn classes(name: &str, classes: usize, loss: Loss) -> Head {
+    Head { loss, ..Head::multiclass(name, (0..classes).map(|c| c.to_string()).collect()) }
+}
+
+fn numbers(name: &str, columns: usize, loss: Loss) -> Head {
+    let columns = (0..columns).map(|c| format!("{name}{c}")).collect();
+    Head { kind: TaskKind::Regression, classes: Vec::new(), columns, loss, ..Head::multiclass(name, Vec::new()) }
+}
+
+fn every_loss() -> Vec<Head> {
+    let softmax = |label_smoothing, focal_gamma, class_weights: &[f64]| Loss::CrossEntropy {
+        label_smoothing,
+        focal_gamma,
+        class_weights: class_weights.to_vec(),
+    };
+    let logistic = |focal_gamma, positive: &[f64]| Loss::Logistic { focal_gamma, positive_weights: positive.to_vec() };
+    let binary = |name: &str, loss| Head { kind: TaskKind::Binary, ..classes(name, 2, loss) };
+    vec![
+        classes("weights", 4, softmax(0.0, 0.0, &[0.5, 2.0, 1.0, 3.0])),
+        classes("smooth", 5, softmax(0.1, 0.0, &[])),
+        classes("both", 3, softmax(0.2, 0.0, &[0.3, 1.0, 2.5])),
+        classes("focal", 4, softmax(0.0, 2.0, &[1.0, 0.4, 2.0, 1.0])),
+        binary("plain", logistic(0.0, &[1.0])),
+        binary("positive", logistic(0.0, &[3.5])),
+        binary("focus", logistic(1.5, &[0.7])),
+        Head { kind: TaskKind::Multilabel, ..numbers("labels", 3, logistic(0.0, &[1.0, 2.0, 0.5])) },
+        numbers("squared", 2, Loss::Squared),
+        numbers("absolute", 1, Loss::Absolute),
+        numbers("huber", 1, Loss::Huber { delta: 0.7 }),
+        numbers("quantile", 1, Loss::Quantile { quantile: 0.9 }),
+        Head { kind: TaskKind::Count, columns: Vec::new(), ..numbers("count", 1, Loss::Poisson) },
+    ]
+}
+
+/// What the label words of a row are.
+fn cells(network: &Network, labels: LabelShape) -> Vec<Cell> {
+    let of_head = |head: &Head| {
+        let cell = match head.kind {
+            TaskKind::Multiclass => Cell::Class(head.classes.len()),
+            TaskKind::Binary | TaskKind::Multilabel => Cell::Class(2),
+            TaskKind::Regression => Cell::Number,
+            TaskKind::Count => Cell::Count,
+        };
+        vec![cell; head.cells()]
+    };
+    network.tasks.iter().flat_map(of_head).chain(labels.weighted.then_some(Cell::Weight)).collect()
+}
+
+/// The columns of a shape: numbers first, then codes; none where all are numbers.
+fn spread(shape: &Shape) -> Vec<Spread> {
+    if shape.codes.is_empty() {
+        return Vec::new();
+    }
+    let numbers = shape.inputs - shape.codes.iter().map(|(_, width)| width).sum::<usize>();
+    let mut columns = vec![Spread { slot: 0, slots: numbers, input: 0, width: numbers, codes: false, scale: 1.0 }];
+    let (mut slot, mut input) = (numbers, numbers);
+    for &(slots, width) in shape.codes {
+        columns.push(Spread { slot, slots, input, width, codes: true, scale: 0.5 });
+        (slot, input) = (slot + slots, input + width);
+    }
+    columns
+}
 
 /// All cases, for an adapter's choices.
 pub fn cases(tuning: &Tuning) -> Result<Vec<Case>> {
@@ -196,10 +321,12 @@ fn case(shape: &Shape, tuning: &Tuning) -> Result<Case> {
         parts: &[part("train", rows), part("valid", rows / 2 + 1)],
         batch,
         shuffled: true,
+        spread: &spread(shape),
+        labels: shape.labels,
     })?;
-    let classes = shape.heads.iter().map(|(c, _)| *c).collect();
+    let (cells, spread) = (cells(&network, shape.labels), spread(shape));
     let blocks = layout.blocks.iter().map(|b| (b.offset, b.len)).collect();
-    Ok(Case { name: shape.name, built, step: step(rows, present), rows, classes, scale: shape.scale, blocks })
+    Ok(Case { name: shape.name, built, step: step(rows, present), rows, cells, spread, scale: shape.scale, blocks })
 }
 
 fn step(rows: usize, present: usize) -> Step {
@@ -225,7 +352,7 @@ fn network(shape: &Shape) -> Network {
         ..Head::multiclass(&format!("t{i}"), (0..*classes).map(|c| c.to_string()).collect())
     };
     let trunk = Trunk { layers: shape.trunk.to_vec(), activation: shape.activation, dropout: shape.dropout };
-    Network { inputs: shape.inputs, trunk, tasks: shape.heads.iter().enumerate().map(head).collect() }
+    Network { inputs: shape.inputs, trunk, tasks: shape.heads.iter().enumerate().map(head).chain((shape.others)()).collect() }
 }
 
 /// Every pair that a kind applies to, each with a strength of its own.

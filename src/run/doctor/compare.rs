@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::Case;
-use crate::data::UNLABELLED;
+use super::cases::Cell;
+use crate::data::{NO_CODE, UNLABELLED};
 use crate::device::Session;
 use crate::reference::Reference;
 use crate::reference::real::{Bounded, Real};
@@ -57,6 +58,8 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
         permutation(case.rows, 7, Purpose::Synthetic, stream)
     } else if buffer == b.labels || is_data(|s| s.labels) {
         (0..spec.len).map(|i| label(case, stream, i)).collect()
+    } else if is_data(|s| s.features) && !case.spread.is_empty() {
+        (0..spec.len).map(|i| cell(case, stream, i)).collect()
     } else if is_data(|s| s.features) && case.built.parts[0].shape.bytes.is_some() {
         (0..spec.len).map(|i| bits(7, Purpose::Synthetic, stream, i as u64) as u32).collect()
     } else if !spec.initial.is_empty() {
@@ -80,9 +83,23 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
 }
 
 fn label(case: &Case, stream: u64, index: usize) -> u32 {
-    let classes = case.classes[index % case.classes.len()] as u64;
-    let drawn = below(classes + 1, 7, Purpose::Synthetic, stream, index as u64) as u32;
-    if u64::from(drawn) == classes { UNLABELLED } else { drawn }
+    let draw = |below_this: usize| below(below_this as u64, 7, Purpose::Synthetic, stream, index as u64) as usize;
+    let blank = |drawn: Option<u32>| drawn.unwrap_or(UNLABELLED);
+    match case.cells[index % case.cells.len()] {
+        Cell::Class(classes) => blank(Some(draw(classes + 1)).filter(|drawn| *drawn < classes).map(|drawn| drawn as u32)),
+        Cell::Number => blank((draw(7) > 0).then(|| number(case.scale, stream, index as u64, false).to_bits())),
+        Cell::Count => blank(Some(draw(12)).filter(|drawn| *drawn < 11).map(|drawn| (drawn as f32).to_bits())),
+        Cell::Weight => (draw(5) as f32 / 2.0).to_bits(),
+    }
+}
+
+/// A word of a row: bits of a number, a code, or none.
+fn cell(case: &Case, stream: u64, index: usize) -> u32 {
+    let slots: usize = case.spread.iter().map(|s| s.slots).sum();
+    let of_codes = case.spread.iter().find(|s| s.codes && (s.slot..s.slot + s.slots).contains(&(index % slots)));
+    let Some(column) = of_codes else { return number(case.scale, stream, index as u64, false).to_bits() };
+    let drawn = below(column.width as u64 + 1, 7, Purpose::Synthetic, stream, index as u64) as u32;
+    if drawn as usize == column.width { NO_CODE } else { drawn }
 }
 
 /// Normal numbers over four orders of magnitude.

@@ -1,0 +1,82 @@
+// inputs[r, c] = what the cells of data row order[first + r] make of input c,   labels[r, t] = data_labels[order[first + r], t]
+//
+// For tables with categories. One invocation a column of a row, and one more a row for its labels. A column of numbers is copied, slot by
+// slot; a column of codes makes `width` inputs, zeros to which each code of its slots adds `scale` at its number. So the data set holds
+// one word a category, and one-hot rows exist for the batch alone. Rows past the end of the batch become zeros without labels; segments as
+// in `gather_rows.wgsl`.
+
+struct Params {
+    rows: u32,          // rows of the chunk
+    chunk_first: u32,   // first row of the chunk within the batch
+    width: u32,         // inputs of a row
+    slots: u32,         // data words of a row
+    columns: u32,
+    tasks: u32,         // label words of a row
+    target_x: u32,      // offset of the inputs in their arena
+    segment_first: u32, // data rows [segment_first, segment_first + segment_rows) lie in `data`
+    segment_rows: u32,
+    shuffled: u32,      // 1: through `order`; 0: rows as they lie
+    fill: u32,          // 1: leave rows of other segments alone
+}
+
+struct Spread {
+    slot: u32,    // first data word
+    slots: u32,
+    input: u32,   // first input
+    width: u32,
+    codes: u32,   // 1: the words are codes; 0: f32 bits
+    scale: f32,   // what a code adds
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> spreads: array<Spread>;        // [columns]
+@group(0) @binding(3) var<storage, read> data: array<u32>;              // [N, slots]
+@group(0) @binding(4) var<storage, read> data_labels: array<u32>;       // [N, T]
+@group(0) @binding(5) var<storage, read> order: array<u32>;             // [N]
+@group(0) @binding(6) var<storage, read_write> inputs: array<f32>;      // [rows, I]
+@group(0) @binding(7) var<storage, read_write> labels: array<u32>;      // [rows, T]
+
+@compute @workgroup_size(64)
+fn gather_cells(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let blocks = (params.columns + 64u) / 64u;
+    let c = (group.x % blocks) * 64u + lane;
+    let r = group.x / blocks + group.y * (65535u / blocks);
+    if (r >= params.rows || c > params.columns) {
+        return;
+    }
+    let place = params.chunk_first + r;
+    var row = step.first + place;
+    if (place < step.rows && params.shuffled == 1u) {
+        row = order[row];
+    }
+    let here = place < step.rows && row >= params.segment_first && row - params.segment_first < params.segment_rows;
+    if (!here && params.fill == 1u) {
+        return;
+    }
+    let local = select(0u, row - params.segment_first, here);
+    if (c == params.columns) {
+        for (var t = 0u; t < params.tasks; t++) {
+            labels[r * params.tasks + t] = select(NONE, data_labels[local * params.tasks + t], here);
+        }
+        return;
+    }
+    let spread = spreads[c];
+    let first = params.target_x + r * params.width + spread.input;
+    let words = local * params.slots + spread.slot;
+    if (spread.codes == 0u) {
+        for (var i = 0u; i < spread.width; i++) {
+            inputs[first + i] = select(0.0, bitcast<f32>(data[words + i]), here);
+        }
+        return;
+    }
+    for (var i = 0u; i < spread.width; i++) {
+        inputs[first + i] = 0.0;
+    }
+    for (var i = 0u; i < spread.slots; i++) {
+        let code = data[words + i];
+        if (here && code < spread.width) {
+            inputs[first + code] += spread.scale;
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `L_i` of tasks whose outputs have one label each: the logistic loss, those of numbers, that of counts. The formulas stand in the WGSL.
+
+use super::losses;
+use crate::kernels;
+use crate::kernels::params;
+use crate::schedule::Dispatch;
+use crate::schedule::build::{Chunk, Scene};
+
+/// Loss, hits and gradients of these tasks for one chunk of rows.
+pub fn dispatch(scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
+    let (count, capacity) = (scene.network.tasks.len(), scene.plan.capacity);
+    let parameters = params::PointwiseLosses {
+        rows: chunk.rows as u32,
+        cells: scene.counting.cells as u32,
+        weighted: u32::from(scene.counting.weighted),
+        loss: 0,
+        hits: (count * capacity) as u32,
+        capacity: capacity as u32,
+    };
+    let grid = [chunk.rows.div_ceil(64) as u32, count as u32, 1];
+    losses::bind(Dispatch::new(&kernels::pointwise_losses, "heads", parameters, grid), scene, tasks, chunk)
+}

@@ -1,0 +1,84 @@
+//! How good predictions are: exact metrics in f64, on the host, by type of task.
+//!
+//! Rows are given without those that have no label. `weights` are weights of rows, finite and not negative; `None` is one each. A row of weight
+//! zero counts as absent. Where scikit-learn has the metric, the value is that of scikit-learn, except as stated, and `tests/metrics.rs` compares.
+//!
+//! A value is `None` where there is nothing to measure: no row that weighs anything, a quotient of zeros such as the AUC of one class, a number
+//! that is not finite, slices that do not belong together. It is then left out of reports; nothing stands in for it.
+
+pub mod binary;
+pub mod count;
+pub mod multiclass;
+pub mod multilabel;
+pub mod regression;
+
+/// Mean of the values that there are, all alike.
+pub fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let (sum, count) = values.iter().flatten().fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    finite(sum / count)
+}
+
+/// A number, unless it is infinite or none.
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// Rows with their weights; some row weighs more than zero.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    count: usize,
+    weights: Option<&'a [f64]>,
+}
+
+impl<'a> Rows<'a> {
+    /// As many rows as there are labels, those of `numbers`, [count, width]. `None` if a length or a weight is wrong, if nothing weighs anything, or
+    /// if a number in a row that does is not finite.
+    fn new(numbers: &[f64], width: usize, count: usize, weights: Option<&'a [f64]>) -> Option<Rows<'a>> {
+        let lengths = count.checked_mul(width) == Some(numbers.len()) && weights.is_none_or(|weights| weights.len() == count);
+        let valid = weights.is_none_or(|weights| weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0));
+        let rows = Rows { count, weights };
+        let known = lengths && valid && rows.iter().all(|(row, _)| numbers[row * width..][..width].iter().all(|z| z.is_finite()));
+        (known && rows.iter().next().is_some()).then_some(rows)
+    }
+
+    /// The rows that weigh anything, in order, with their weights.
+    fn iter(self) -> impl Iterator<Item = (usize, f64)> {
+        let weight = move |row| self.weights.map_or(1.0, |weights| weights[row]);
+        (0..self.count).map(move |row| (row, weight(row))).filter(|(_, weight)| *weight > 0.0)
+    }
+
+    /// Σ w v / Σ w
+    fn mean(self, value: impl Fn(usize) -> f64) -> Option<f64> {
+        let (sum, total) = self.iter().fold((0.0, 0.0), |(sum, total), (row, weight)| (sum + weight * value(row), total + weight));
+        finite(sum / total)
+    }
+
+    /// Whether a value is the same in all rows.
+    fn constant(self, values: &[f64]) -> bool {
+        let mut rows = self.iter().map(|(row, _)| values[row]);
+        let first = rows.next();
+        rows.all(|value| Some(value) == first)
+    }
+}
+
+/// Places in a table [rows, columns] of the cells that are labelled, of one column or of all.
+fn places(rows: usize, columns: usize, column: Option<usize>, labelled: impl Fn(usize) -> bool) -> Vec<usize> {
+    let (first, step) = column.map_or((0, 1), |column| (column, columns.max(1)));
+    (first..rows * columns).step_by(step).filter(|&place| labelled(place)).collect()
+}
+
+/// What stands at some places.
+fn pick<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
+    places.iter().map(|&place| values[place]).collect()
+}
+
+/// For each place in a table the weight of its row.
+fn pick_weights(weights: Option<&[f64]>, columns: usize, places: &[usize]) -> Option<Vec<f64>> {
+    weights.map(|weights| places.iter().map(|&place| weights[place / columns]).collect())
+}
+
+/// The rows of a table of predictions, [rows, columns], for so many labels; `None` as in [`Rows::new`].
+fn table<'a>(predictions: &[f64], columns: usize, labels: usize, weights: Option<&'a [f64]>) -> Option<Rows<'a>> {
+    let rows = labels.checked_div(columns)?;
+    if rows * columns == labels { Rows::new(predictions, columns, rows, weights) } else { None }
+}
