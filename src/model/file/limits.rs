@@ -160,7 +160,8 @@ fn input_problem(input: &Input, inputs: usize) -> Option<String> {
             if let Some(problem) = columns.iter().find_map(Column::problem) {
                 return Some(problem);
             }
-            columns.iter().try_fold(0usize, |sum, column| sum.checked_add(column.width()))
+            // After these limits, and in a file of bounded length, the sum has room.
+            Some(input.width())
         }
         Input::Image { scale, overlay, height, width } => {
             if !scale.is_finite() {
@@ -191,8 +192,11 @@ fn target_problem(target: &Target, head: &Head) -> Option<String> {
     if target.classes != head.classes {
         return Some(format!("task {task}: other classes than in config.json"));
     }
-    if target.kind != head.kind || target.columns.len() != head.cells() {
-        return Some(format!("task {task}: another type or other columns than config.json asks for"));
+    if target.kind != head.kind {
+        return Some(format!("task {task}: of type {}, in config.json {}", target.kind, head.kind));
+    }
+    if target.columns.len() != head.cells() {
+        return Some(format!("task {task}: {} columns, config.json has {}", target.columns.len(), head.cells()));
     }
     target.problem().map(|problem| format!("task {task}: {problem}"))
 }
