@@ -1,8 +1,9 @@
 # What people start. `make help` lists it.
 
 CARGO ?= cargo
+FUZZ_SECONDS ?= 600
 
-.PHONY: help setup demo test examples lint clean
+.PHONY: help setup demo test examples soak lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -21,6 +22,12 @@ examples: setup ## fetch MNIST and train on it, twice
 	$(CARGO) build --release --locked
 	sh examples/multimnist/run.sh
 	sh examples/mnist-two-tasks/run.sh
+
+soak: ## fuzz each reader for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz); what is found lies in fuzz/artifacts
+	for target in text npy svmlight parquet; do \
+	    mkdir -p fuzz/soak/$$target && \
+	    $(CARGO) +nightly fuzz run $$target fuzz/soak/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 || exit 1; \
+	done
 
 lint: ## formatting, clippy and the documentation, warnings being errors
 	$(CARGO) fmt --check

@@ -37,7 +37,7 @@ fn rows(table: &Raw) -> Vec<Vec<String>> {
 
 fn numbers(table: &Raw) -> Vec<&[f64]> {
     let column = |column| match column {
-        &RawColumn::Numbers(ref numbers) => &numbers[..],
+        RawColumn::Numbers(numbers) => &numbers[..],
         RawColumn::Texts(_) => panic!("text"),
     };
     table.columns.iter().map(column).collect()
@@ -150,15 +150,19 @@ fn records(text: &str, delimiter: u8) -> Vec<Vec<String>> {
 fn cells_are_those_of_the_csv_crate() {
     let mut noise = Noise(1);
     let (mut accepted, mut wide) = (0, 0);
-    for _ in 0..20_000 {
+    for _ in 0..40_000 {
         let pieces = ["a", "\"", "\"\"", ",", ",", "\n", "\r", "\r\n", " ", "ä", "1.5", "long text here"];
-        let text: String = (0..noise.below(24)).map(|_| *noise.of(&pieces)).collect();
-        let Ok(table) = read_from(text.as_bytes(), "x", &given(Some(b','), Header::None)) else { continue };
+        let text: String = (0..noise.below(60)).map(|_| *noise.of(&pieces)).collect();
+        let read = |size| text::read(text.as_bytes(), "x", size, &given(Some(b','), Header::None));
+        // A small size makes windows of 64 bytes.
+        let (whole, pieces) = (read(text.len() as u64), read(1));
+        assert_eq!(whole.as_ref().map_err(|e| e.to_string()).map(rows), pieces.as_ref().map_err(|e| e.to_string()).map(rows), "{text:?}");
+        let Ok(table) = pieces else { continue };
         assert_eq!(rows(&table), records(&text, b','), "{text:?}");
         accepted += 1;
         wide += usize::from(table.names.len() > 1);
     }
-    assert!(accepted > 3000 && wide > 300, "{accepted} {wide}");
+    assert!(accepted > 2000 && wide > 200, "{accepted} {wide}");
 }
 
 #[test]
@@ -305,8 +309,11 @@ fn sparse_files_of_one_table() {
 
 // ---- Parquet ----
 
-/// What `tests/fixtures/parquet.py` writes: name, whether it is numbers, cell of a row that is not blank.
-fn written() -> Vec<(&'static str, bool, fn(i64) -> String)> {
+/// Name of a column, whether it is numbers, cell of a row that is not blank.
+type Written = (&'static str, bool, fn(i64) -> String);
+
+/// What `tests/fixtures/parquet.py` writes.
+fn written() -> Vec<Written> {
     fn clock(seconds: i64) -> String {
         let s = seconds % 86_400;
         format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
@@ -489,7 +496,7 @@ fn files_of_one_table() {
     let table = read(&[a.clone(), b.clone()], &Options::default()).unwrap();
     assert_eq!(rows(&table), [["1", "2"], ["3", "x"]]);
     assert_eq!((table.locate(0), table.locate(1)), (format!("{}:2", a.display()), format!("{}:3", b.display())));
-    assert_eq!(table.place, format!("{}, {}", a.display(), b.display()));
+    assert_eq!(table.place, format!("{} and 1 more", a.display()));
     let other = |text: &str| read(&[a.clone(), write(dir.path(), "c.csv", text)], &Options::default());
     check("name", other("p,r\n1,2\n"), Exit::Data, &["c.csv: column 2 is \"r\"", "a.csv it is \"q\""], "same columns");
     check("count", other("p,q,r\n1,2,3\n"), Exit::Data, &["c.csv: 3 columns", "a.csv has 2"], "same columns");
@@ -902,6 +909,22 @@ fn the_fuzz_corpus_does_no_harm() {
         // A package of the crate is without the folder.
         for entry in std::fs::read_dir(folder.join(name)).into_iter().flatten() {
             survive(name, reader, &std::fs::read(entry.unwrap().path()).unwrap());
+        }
+    }
+}
+
+/// Writes the corpus that fuzzing starts from: `cargo test --test readers -- --ignored`.
+#[test]
+#[ignore = "writes files"]
+fn write_the_fuzz_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let bad = [bad_texts(), bad_arrays(), bad_sparse(), bad_parquet()];
+    for ((name, _, seeds), bad) in targets().into_iter().zip(bad) {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        let seeds = seeds.into_iter().enumerate().map(|(i, bytes)| (format!("seed-{i}"), bytes)).filter(|(_, bytes)| bytes.len() < 10_000);
+        let bad = bad.into_iter().filter(|(_, bytes, ..)| bytes.len() < 600).step_by(3).map(|(file, bytes, ..)| (file.to_owned(), bytes));
+        for (file, bytes) in seeds.chain(bad) {
+            write(&folder.join(name), &file, bytes);
         }
     }
 }

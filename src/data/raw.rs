@@ -252,8 +252,8 @@ impl Raw {
         let shifted = other.origins.into_iter().map(|origin| Origin { first: origin.first + self.rows, ..origin });
         self.origins.extend(shifted);
         self.hashes.extend(other.hashes);
-        self.place = format!("{}, {}", self.place, other.place);
         self.rows += other.rows;
+        self.place = several(self.origins.iter().map(|origin| origin.place.as_str()));
         self.check_rows()
     }
 
@@ -279,8 +279,7 @@ impl Raw {
 
     /// Says that the table came from several files: (file, first row, lines).
     pub(super) fn with_origins(mut self, origins: Vec<(String, usize, Lines)>) -> Raw {
-        let places: Vec<&str> = origins.iter().map(|(place, ..)| place.as_str()).collect();
-        self.place = places.join(", ");
+        self.place = several(origins.iter().map(|(place, ..)| place.as_str()));
         self.origins = origins.into_iter().map(|(place, first, lines)| Origin { place, first, lines: Some(lines) }).collect();
         self
     }
@@ -307,6 +306,12 @@ impl Raw {
         let hint = "files of one table need the same columns in the same order";
         Err(Fault::data(&other.place, found).hint(hint).into())
     }
+}
+
+/// What several files are called in messages.
+pub(super) fn several<'a>(mut places: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let first = places.next().unwrap_or_default();
+    if places.len() == 0 { first.to_owned() } else { format!("{first} and {} more", places.len()) }
 }
 
 /// Checks that no name is empty or there twice.

@@ -8,8 +8,10 @@ use flate2::read::MultiGzDecoder;
 use super::bytes::{GZIP_FLOOR, GZIP_RATIO};
 use crate::fault::Fault;
 
-/// A window reads at least this many bytes at a time.
+/// A window reads at least this many bytes at a time, or a file that is smaller at once.
 const CHUNK: usize = 256 << 10;
+/// Or at least this many.
+const SMALL_CHUNK: usize = 64;
 
 /// Hashes and counts what is read through it.
 struct Tee<R> {
@@ -151,6 +153,7 @@ fn fill(read: &mut impl FnMut(&mut [u8]) -> anyhow::Result<usize>, buffer: &mut 
 /// A part of a text that moves along it, with the number of the line where it begins.
 pub struct Window<R: Read> {
     stream: Stream<R>,
+    chunk: usize,
     bytes: Vec<u8>,
     /// Where in `bytes` begins what was not yet passed.
     at: usize,
@@ -164,14 +167,16 @@ pub struct Window<R: Read> {
 }
 
 impl<R: Read> Window<R> {
-    /// A window on the beginning of a stream. `size` as in [`Stream::new`].
+    /// A window on the beginning of a stream. `size` as in [`Stream::new`]; nothing depends on its being right.
     ///
     /// # Errors
     /// Those of [`Window::more`].
     pub fn new(reader: R, place: &str, size: u64) -> anyhow::Result<Window<R>> {
         let stream = Stream::new(reader, place, size)?;
+        let is_small = size > 0 && size < CHUNK as u64 && matches!(stream.body, Body::Plain(_));
+        let chunk = if is_small { (size as usize + 1).max(SMALL_CHUNK) } else { CHUNK };
         let (bytes, line) = (Vec::new(), 1);
-        let mut window = Window { stream, bytes, at: 0, checked: 0, started: false, ended: false, line, after_cr: false };
+        let mut window = Window { stream, chunk, bytes, at: 0, checked: 0, started: false, ended: false, line, after_cr: false };
         window.more()?;
         Ok(window)
     }
@@ -221,7 +226,7 @@ impl<R: Read> Window<R> {
         self.bytes.drain(..self.at);
         (self.checked, self.at) = (self.checked - self.at, 0);
         let there = self.bytes.len();
-        self.bytes.resize(there + there.max(CHUNK), 0);
+        self.bytes.resize(there + there.max(self.chunk), 0);
         let n = self.stream.fill(&mut self.bytes[there..])?;
         self.ended = there + n < self.bytes.len();
         self.bytes.truncate(there + n);

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use super::raw::{Lines, Raw, RawColumn};
+use super::raw::{Lines, Raw, RawColumn, several};
 use super::stream::Window;
 use super::text::MAX_RECORD;
 use crate::fault::{self, Fault, quoted};
@@ -144,8 +144,7 @@ impl Sparse {
 
     /// The table with its zeros.
     fn table(self) -> anyhow::Result<Raw> {
-        let places: Vec<&str> = self.files.iter().map(|(place, ..)| place.as_str()).collect();
-        let place = places.join(", ");
+        let place = several(self.files.iter().map(|(place, ..)| place.as_str()));
         let (rows, width) = (self.ends.len(), self.width.unwrap_or(1));
         let (first, last) = self.entries.iter().fold((1, 0), |(first, last), &(index, _)| (first.min(index), last.max(index)));
         let features = (last + 1 - first) as usize;

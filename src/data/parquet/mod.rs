@@ -72,7 +72,7 @@ pub fn read(reader: impl Read, place: &str) -> anyhow::Result<Raw> {
     let mut stream = Stream::plain(reader, place, 0);
     let (mut bytes, mut there) = (Vec::new(), 0);
     loop {
-        bytes.resize(there + (there / 2).max(1 << 20), 0);
+        bytes.resize(there + there.max(64 << 10), 0);
         match stream.fill(&mut bytes[there..])? {
             0 => break,
             n => there += n,
