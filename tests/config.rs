@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use tandem::config::read::{KNOWN, from_file, from_text};
 use tandem::config::write::to_toml;
-use tandem::config::{Activation, BatchSize, Config, Every, Feature, Init, Overlay, Scale, Schedule, Select, Source};
+use tandem::config::{Activation, BatchSize, Config, Every, Feature, FeatureKind, Init, Overlay, Scale, Schedule, Select, Source};
 use tandem::config::{OptimizerKind, TaskKind};
 use tandem::fault::{Exit, exit_of, hint_of};
 
 const CSV: &str = "[data]\ntrain = \"x.csv\"\n";
 const IDX: &str = "[data]\ntrain = { images = \"i.gz\", labels = \"l.gz\" }\n";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n";
+const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n";
 const TASKS: &str = "[task.left]\n[task.right]\n";
 
 /// `text`, with a data table and two tasks where it has none.
@@ -24,6 +25,10 @@ fn whole(text: &str) -> String {
 fn set(text: &str, overrides: &[&str]) -> anyhow::Result<Config> {
     let overrides: Vec<String> = overrides.iter().map(|o| o.to_string()).collect();
     from_text(&whole(text), "config.toml", Path::new("base"), &overrides)
+}
+
+fn table(path: PathBuf) -> Source {
+    Source::Table(vec![path])
 }
 
 fn read(text: &str) -> Config {
@@ -47,12 +52,12 @@ fn refused(what: &str, result: anyhow::Result<Config>, message: &str, hint: &str
 #[test]
 fn defaults_are_those_of_the_contract() {
     let c = read("");
-    assert_eq!((&c.data.train, &c.data.valid, &c.data.test), (&Source::Csv(at("x.csv")), &None, &None));
+    assert_eq!((&c.data.train, &c.data.valid, &c.data.test), (&table(at("x.csv")), &None, &None));
     assert_eq!((c.data.split, c.data.split_seed, c.data.overlay), (Some([0.8, 0.1, 0.1]), 0, None));
     assert!(c.data.ignore.is_empty() && c.data.features.is_empty() && c.couplings.is_empty());
     assert_eq!((c.trunk.layers, c.trunk.activation, c.trunk.dropout, c.trunk.init), (vec![128, 128], Activation::Relu, 0.0, Init::Auto));
     let left = &c.tasks[0];
-    assert_eq!((left.name.as_str(), left.target.as_str(), left.kind, left.weight), ("left", "left", TaskKind::Multiclass, 1.0));
+    assert_eq!((left.name.as_str(), left.targets[0].as_str(), left.kind, left.weight), ("left", "left", TaskKind::Multiclass, 1.0));
     assert!(left.groups.is_empty() && left.layers.is_empty() && left.dropout == 0.0 && left.activation == Activation::Relu);
     let o = &c.optimizer;
     assert_eq!(o.kind, OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 });
@@ -76,7 +81,7 @@ fn values_arrive_where_they_belong() {
     assert_eq!(c.tasks.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["b", "a"], "the order of the file");
     let texts = |values: &[&str]| values.iter().map(|v| v.to_string()).collect::<Vec<_>>();
     assert_eq!(b.groups, [("odd".to_owned(), texts(&["1", "3"])), ("even".to_owned(), texts(&["0", "2"]))]);
-    assert_eq!((b.target.as_str(), &b.layers, b.activation, b.dropout, b.weight), ("t", &vec![7, 5], Activation::Gelu, 0.5, 2.0));
+    assert_eq!((b.targets[0].as_str(), &b.layers, b.activation, b.dropout, b.weight), ("t", &vec![7, 5], Activation::Gelu, 0.5, 2.0));
     assert_eq!(c.tasks[1].activation, Activation::Tanh, "a task's activation is the trunk's by default");
     assert_eq!((c.couplings[0].kind.as_str(), c.couplings[0].strength), ("agreement", 0.0));
     assert_eq!(c.couplings[0].pairs, Some(vec![["b".to_owned(), "a".to_owned()]]));
@@ -85,7 +90,7 @@ fn values_arrive_where_they_belong() {
     assert_eq!(c.train.select, Select::Metric { task: "b".into(), metric: "log_loss".into() });
     assert_eq!((c.train.batch_size, c.train.patience, c.train.max_time), (BatchSize::Full, 3, Some(90.0)));
     assert_eq!(c.train.log_every, Every::Steps(100));
-    assert_eq!(c.data.features, [Feature { column: "age".into(), scale: Scale::MinMax }]);
+    assert_eq!(c.data.features, [Feature { scale: Some(Scale::MinMax), ..Feature::new("age") }]);
 }
 
 #[test]
@@ -117,7 +122,7 @@ fn relative_paths_start_at_the_directory_of_the_file() {
     let absolute = dir.path().join("elsewhere").join("v.csv");
     std::fs::write(&path, whole(&format!("[data]\ntrain = \"./x.csv\"\nvalid = {:?}\n", absolute.to_str().unwrap()))).unwrap();
     let config = from_file(&path, &[]).unwrap();
-    assert_eq!((config.data.train, config.data.valid), (Source::Csv(dir.path().join("x.csv")), Some(Source::Csv(absolute))));
+    assert_eq!((config.data.train, config.data.valid), (table(dir.path().join("x.csv")), Some(table(absolute))));
 }
 
 #[test]
@@ -169,7 +174,7 @@ fn overrides_are_laid_over_the_file() {
     .unwrap();
     assert_eq!((c.tasks[0].weight, c.tasks[2].weight, c.couplings[0].strength), (2.0, 3.0, 0.5));
     assert_eq!((c.couplings.len(), c.couplings[1].kind.as_str(), c.train.epochs), (2, "soft_sharing", 3));
-    assert_eq!((&c.data.train, c.trunk.layers, c.trunk.init), (&Source::Csv(at("y.csv")), vec![4, 9], Init::He));
+    assert_eq!((&c.data.train, c.trunk.layers, c.trunk.init), (&table(at("y.csv")), vec![4, 9], Init::He));
     assert_eq!((c.train.batch_size, c.train.max_time, c.train.log_every), (BatchSize::Full, Some(3600.0), Every::Steps(10)));
     assert_eq!((c.data.features[0].column.as_str(), c.data.ignore), ("p=q r", vec!["id".to_owned()]));
     assert_eq!(set("", &["coupling.0.kind=agreement"]).unwrap().couplings.len(), 1, "a first coupling may come from an override");
@@ -221,15 +226,11 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[data]", "data.train: is missing", ".csv.gz"),
     ("data = 3", "data: must be a table, found 3", ""),
     ("[data]\ntrain = 3", "data.train: must be a path", "IDX"),
-    ("[data]\ntrain = \"x.parquet\"", "data.train: \"x.parquet\" is neither a file of a known format nor a built-in set", ".csv.gz"),
+    ("[data]\ntrain = \"x.xlsx\"", "data.train: \"x.xlsx\" is neither a file of a known format nor a built-in set", ".csv.gz"),
     ("[data]\ntrain = \"digit-overlay\"", "data.train: \"digit-overlay\" is neither", "did you mean \"digits-overlay\"?"),
     ("[data]\ntrain = { images = \"i\" }", "data.train.labels: is missing", "IDX"),
     ("[data]\ntrain = { images = \"\", labels = \"l\" }", "data.train.images: must be a text that is not empty, found the text \"\"", ""),
-    (
-        "[data]\ntrain = \"x.csv\"\nvalid = \"digits-overlay\"",
-        "data.valid: is a built-in set, while data.train is a CSV file",
-        "one format",
-    ),
+    ("[data]\ntrain = \"x.csv\"\nvalid = \"digits-overlay\"", "data.valid: is a built-in set, while data.train is a table", "one format"),
     ("[data]\ntrain = \"x.csv\"\ntest = { images = \"i\", labels = \"l\" }", "data.test: is a pair of IDX files, while", "one format"),
     (
         "[data]\ntrain = \"digits-overlay\"\nvalid = \"x.csv\"",
@@ -239,8 +240,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[data]\ntrain = \"digits-overlay\"\nsplit = [1, 0, 0]", "data.split: has no effect", "leave it out"),
     ("[data]\ntrain = \"digits-overlay\"\nsplit_seed = 1", "data.split_seed: has no effect", "leave it out"),
     ("[data]\ntrain = \"digits-overlay\"\noverlay = {}", "data.overlay: has no effect, since only IDX", "leave it out"),
-    ("[data]\ntrain = \"digits-overlay\"\nignore = [\"a\"]", "data.ignore: has no effect, since only a CSV", "leave it out"),
-    ("[feature.a]\n[data]\ntrain = \"digits-overlay\"", "feature: has no effect, since only a CSV", "leave it out"),
+    ("[data]\ntrain = \"digits-overlay\"\nignore = [\"a\"]", "data.ignore: has no effect, since only tables have columns", "leave it out"),
+    ("[feature.a]\n[data]\ntrain = \"digits-overlay\"", "feature: has no effect, since only tables have columns", "leave it out"),
     ("[data]\ntrain = \"x.csv\"\noverlay = { shift = 1 }", "data.overlay: has no effect", ""),
     (
         "[data]\ntrain = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\"\nsplit = [1, 0, 0]",
@@ -269,11 +270,69 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[data]\ntrain = \"x.csv\"\nignore = [\"id\", 3]", "data.ignore.1: must be a text that is not empty, found 3", ""),
     ("[data]\ntrain = \"x.csv\"\nignore = [\"id\", \"id\"]", "data.ignore.1: \"id\" stands twice", ""),
     ("[data]\ntrain = \"x.csv\"\nignore = [\"left\"]", "data.ignore: the column \"left\" is the target of task \"left\"", "label columns"),
-    ("[data]\ntrain = \"x.csv\"\nmissing = [\"?\"]", "data.missing: is not in this version yet", "leave it out"),
-    ("[data]\ntrain = \"x.csv\"\nrow_weight = \"w\"", "data.row_weight: is not in this version yet", "leave it out"),
+    ("[data]\ntrain = []", "data.train: must be one path or more, found a list", ".parquet"),
+    ("[data]\ntrain = [\"x.csv\", 3]", "data.train.1: must be a text that is not empty, found 3", ""),
+    ("[data]\ntrain = [\"x.csv\", \"y.xls\"]", "data.train.1: \"y.xls\" is neither a file", ".tsv.gz"),
+    ("[data]\ntrain = [\"x.csv\", \"x.csv\"]", "data.train.1: \"", ""),
+    ("[data]\ntrain = { features = \"x.npy\" }", "data.train.labels: is missing", ".npy"),
+    ("[data]\ntrain = { features = \"x.csv\", labels = \"y.npy\" }", "data.train.features: must be the path of a .npy file", ""),
+    ("[data]\ntrain = { features = \"x.npy\", label = \"y.npy\" }", "data.train.label: unknown key", "data.train.labels"),
+    (
+        "[data]\ntrain = \"x.csv\"\nvalid = { features = \"x.npy\", labels = \"y.npy\" }",
+        "data.valid: is a pair of NPY files, while data.train is a table",
+        "one format",
+    ),
+    ("[data]\ntrain = \"x.csv\"\ndelimiter = \"ab\"", "data.delimiter: must be one character", ""),
+    ("[data]\ntrain = \"x.csv\"\ndelimiter = \"x\"", "data.delimiter: must be one character", ""),
+    ("[data]\ntrain = \"x.csv\"\ndelimiter = \"\\\"\"", "data.delimiter: must be one character", ""),
+    ("[data]\ntrain = \"x.csv\"\ndelimiter = \"é\"", "data.delimiter: must be one character", ""),
+    ("[data]\ntrain = \"x.parquet\"\ndelimiter = \";\"", "data.delimiter: has no effect, since only text files", "leave it out"),
+    ("[data]\ntrain = \"x.npy\"\nheader = false", "data.header: has no effect, since only text files", "leave it out"),
+    ("[data]\ntrain = \"digits-overlay\"\nheader = true", "data.header: has no effect, since only tables", "leave it out"),
+    ("[data]\ntrain = \"x.csv\"\nheader = \"yes\"", "data.header: must be true or false, found the text \"yes\"", ""),
+    ("[data]\ntrain = \"x.csv\"\nmissing = \"?\"", "data.missing: must be a list of texts that mean \"blank\", found the text \"?\"", ""),
+    ("[data]\ntrain = \"x.csv\"\nmissing = [0.5]", "data.missing.0: must be a text or an integer, found 0.5", ""),
+    ("[data]\ntrain = \"x.csv\"\nmissing = [\" NA\"]", "data.missing.0: \" NA\" begins or ends with a space", ""),
+    ("[data]\ntrain = \"x.csv\"\nmissing = [-9, \"-9\"]", "data.missing.1: \"-9\" stands twice", ""),
+    ("[data]\ntrain = \"digits-overlay\"\nmissing = []", "data.missing: has no effect, since only tables", "leave it out"),
+    ("[data]\ntrain = \"digits-overlay\"\nrow_weight = \"w\"", "data.row_weight: has no effect, since only tables", "leave it out"),
+    ("[data]\ntrain = \"x.csv\"\nrow_weight = \"left\"", "data.row_weight: the column \"left\" is the target of task \"left\"", ""),
+    ("[data]\ntrain = \"x.csv\"\nrow_weight = \"w\"\nignore = [\"w\"]", "data.ignore: the column \"w\" is that of data.row_weight", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nrow_weight = \"w\"\n[feature.w]",
+        "feature.w: has no effect, since the column is that of data.row_weight",
+        "",
+    ),
+    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nsplit = [1, 0, 0]", "data.split: has no effect, since data.split_column says", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nvalid = \"v.csv\"", "data.valid: has no effect, since data.split_column says", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nsplit_seed = 1", "data.split_seed: has no effect", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\ngroup = \"g\"", "data.group: has no effect", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"right\"", "data.split_column: the column \"right\" is the target", "another column"),
+    ("[data]\ntrain = { images = \"i\", labels = \"l\" }\nsplit_column = \"s\"", "data.split_column: has no effect, since only tables", ""),
+    ("[data]\ntrain = \"x.csv\"\nstratify = \"leftt\"", "data.stratify: there is no task \"leftt\"", "did you mean \"left\"?"),
+    (
+        "[data]\ntrain = \"x.csv\"\nstratify = \"a\"\n[task.a]\ntype = \"regression\"",
+        "data.stratify: the task \"a\" is of type regression, expected multiclass or binary",
+        "classes",
+    ),
+    ("[data]\ntrain = \"x.csv\"\nstratify = \"left\"\ngroup = \"g\"", "data.group: has no effect, since data.stratify", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\nstratify = \"left\"", "data.stratify: has no effect, since nothing is split", ""),
+    ("[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\ngroup = \"g\"", "data.group: has no effect, since nothing is split", ""),
+    ("[data]\ntrain = \"x.csv\"\ngroup = 3", "data.group: must be a text that is not empty, found 3", ""),
     ("[data]\ntrain = \"x.csv\"\nignore = [\"a\"]\n[feature.a]", "feature.a: has no effect, since data.ignore", ""),
-    ("[feature.a]\nmissing = [\"?\"]", "feature.a.missing: is not in this version yet", ""),
-    ("[feature.a]\ntype = \"categorical\"", "feature.a.type: \"categorical\" is not in this version yet", "numeric"),
+    ("[feature.a]\nmissing = 3", "feature.a.missing: must be a list of texts", ""),
+    ("[feature.a]\ntype = \"ignore\"\nmissing = []", "feature.a.missing: has no effect, since the column is ignored", "leave it out"),
+    ("[feature.a]\ntype = \"categry\"", "feature.a.type: \"categry\" is not known", "did you mean \"category\"?"),
+    ("[feature.a]\ntype = \"category\"\nscale = \"none\"", "feature.a.scale: has no effect, since the column is of type category", ""),
+    ("[feature.a]\ntype = \"numeric\"\nmin_count = 3", "feature.a.min_count: has no effect, since the column is of type numeric", ""),
+    ("[feature.a]\ntype = \"binary\"\nmax_values = 3", "feature.a.max_values: has no effect, since the column is of type binary", ""),
+    ("[feature.a]\ntype = \"date\"\nslots = 3", "feature.a.slots: has no effect, since the column is of type date", ""),
+    ("[feature.a]\ntype = \"category\"\nbuckets = 3", "feature.a.buckets: has no effect", "leave it out"),
+    ("[feature.a]\nmin_count = 0", "feature.a.min_count: must be an integer from 1 to", ""),
+    ("[feature.a]\nmax_values = 0", "feature.a.max_values: must be an integer from 1 to 1048576, found 0", ""),
+    ("[feature.a]\nbuckets = 2000000", "feature.a.buckets: must be an integer from 1 to 1048576", ""),
+    ("[feature.a]\nslots = 5000", "feature.a.slots: must be an integer from 1 to 4096, found 5000", ""),
+    ("[feature.a]\nngrams = 17", "feature.a.ngrams: must be an integer from 0 to 16, found 17", ""),
     ("[feature.a]\ntype = \"numerik\"", "feature.a.type: \"numerik\" is not known", "did you mean \"numeric\"?"),
     ("[feature.a]\nscale = \"zscore\"", "feature.a.scale: \"zscore\" is not known", "known: standard, minmax, robust, none"),
     ("[feature.left]", "feature.left: is the target of task \"left\"", ""),
@@ -308,7 +367,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[task.\"\"]", "task.\"\": the name of a task", ""),
     ("[task.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]", "task.aaaaaaaaa", ""),
     ("[task]\nleft = 3", "task.left: must be a table, found 3", ""),
-    ("[task.left]\ntype = \"regression\"", "task.left.type: \"regression\" is not in this version yet", "multiclass"),
+    ("[task.left]\nmissing = [\"a \"]", "task.left.missing.0: \"a \" begins or ends with a space", ""),
     ("[task.left]\ntype = \"multi_class\"", "task.left.type: \"multi_class\" is not known", "did you mean \"multiclass\"?"),
     ("[task.left]\ntarget = \"\"", "task.left.target: must be a text that is not empty", ""),
     ("[task.left]\nweight = -0.5", "task.left.weight: must be a finite number, 0 or above, found -0.5", ""),
@@ -417,8 +476,22 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "data.test=t.csv",
             "data.split=[0.5, 0.3, 0.2]",
             "data.split_seed=1",
+            "data.split_column=s",
+            "data.stratify=left",
+            "data.group=g",
+            "data.delimiter=;",
+            "data.header=false",
             "data.ignore=[\"id\"]",
+            "data.missing=[\"\", \"NA\"]",
+            "data.row_weight=w",
+            "feature.age.type=category",
+            "feature.age.missing=[\"?\"]",
             "feature.age.scale=robust",
+            "feature.age.min_count=3",
+            "feature.age.max_values=3",
+            "feature.age.buckets=3",
+            "feature.age.slots=3",
+            "feature.age.ngrams=3",
             "trunk.layers=[3]",
             "trunk.activation=silu",
             "trunk.dropout=0.25",
@@ -456,6 +529,22 @@ const TRIES: &[(&str, &str, &[&str])] = &[
         &["optimizer.momentum=0.75", "optimizer.nesterov=true", "optimizer.step_size=1s", "optimizer.gamma=1"],
     ),
     ("", IDX, &["data.train.images=j", "data.train.labels=j", "data.overlay={}", "data.overlay.shift=1", "data.overlay.seed=1"]),
+    (
+        "",
+        CSV,
+        &[
+            "task.left.missing=[\"?\", \"\"]",
+            "task.left.label_smoothing=0.1",
+            "task.left.focal_gamma=2",
+            "task.left.class_weights=balanced",
+            "task.left.top_k=3",
+        ],
+    ),
+    ("[task.left]\ntype = \"binary\"\n[task.right]\n", CSV, &["task.left.positive=no", "task.left.positive_weight=balanced"]),
+    ("[task.left]\ntype = \"regression\"\n[task.right]\n", CSV, &["task.left.scale=none", "task.left.loss=absolute"]),
+    ("[task.left]\ntype = \"regression\"\nloss = \"huber\"\n[task.right]\n", CSV, &["task.left.huber_delta=2"]),
+    ("[task.left]\ntype = \"regression\"\nloss = \"quantile\"\n[task.right]\n", CSV, &["task.left.quantile=0.9"]),
+    ("", NPY, &["data.train.features=z.npy", "data.train.labels=z.npy"]),
 ];
 
 #[test]
@@ -471,8 +560,7 @@ fn every_key_has_an_effect() {
             seen.insert(path.replace(".left.", ".NAME.").replace(".age.", ".NAME."));
         }
     }
-    // One value only, or not in this version yet.
-    let alone = ["feature.NAME.type", "task.NAME.type", "feature.NAME.missing", "data.missing", "data.row_weight"];
+    let alone = ["task.NAME.type"];
     seen.extend(alone.map(str::to_owned));
     let tables = KNOWN.iter().filter(|keys| !keys.table.is_empty());
     let known: BTreeSet<String> = tables.flat_map(|t| t.keys.iter().map(move |key| format!("{}.{key}", t.table))).collect();
@@ -484,7 +572,11 @@ fn every_key_refuses_a_wrong_type_by_its_path() {
     for keys in KNOWN {
         for key in keys.keys {
             let path = if keys.table.is_empty() { key.to_string() } else { format!("{}.{key}", keys.table.replace("NAME", "left")) };
-            let base = if keys.table.starts_with("data.") { IDX } else { CSV };
+            let base = match keys.table.starts_with("data.") {
+                true if keys.keys.contains(&"features") => NPY,
+                true => IDX,
+                false => CSV,
+            };
             let text = format!("[[coupling]]\nkind = \"agreement\"\n{base}");
             refused(&path, set(&text, &[&format!("{path}=1979-05-27")]), &format!("{path}: "), "");
         }
@@ -493,7 +585,7 @@ fn every_key_refuses_a_wrong_type_by_its_path() {
 
 /// Configurations of every form.
 fn good() -> Vec<Config> {
-    let mut texts: Vec<String> = [CSV, IDX, DIGITS].map(str::to_owned).into();
+    let mut texts: Vec<String> = [CSV, IDX, DIGITS, NPY].map(str::to_owned).into();
     for kind in [
         "kind = \"adamw\"\nbeta1 = 0.1\nbeta2 = 0.2\neps = 1e-30",
         "kind = \"adam\"\neps = 3",
@@ -513,6 +605,12 @@ fn good() -> Vec<Config> {
         "split = [1, 0, 0]",
         "split = [0.5, 0, 0.5]",
         "split = [0.3333333, 0.3333333, 0.3333334]\nsplit_seed = 9223372036854775807",
+        "split_column = \"s\"",
+        "stratify = \"right\"",
+        "group = \"g \\\"\"\nsplit = [0.5, 0.5, 0]",
+        "delimiter = \"\\t\"\nheader = false\nmissing = []\nrow_weight = \"w\"",
+        "missing = [\"NA\", -9, \"\"]",
+        "valid = [\"v.parquet\", \"*.tsv\"]\ntest = \"t.svm\"",
         "ignore = [\"a\\\"b\", \"c\\\\d\", \"e\\nf\\u0001\\u007F\", \"\u{e4}\"]",
     ] {
         texts.push(format!("[data]\ntrain = \"a \\\"b\\\\'.csv\"\n{data}\n"));
@@ -525,6 +623,17 @@ fn good() -> Vec<Config> {
     for scale in ["standard", "minmax", "robust", "none"] {
         texts
             .push(format!("[feature.\"a.b \\\" \\n=\"]\nscale = \"{scale}\"\n[feature.plain]\ntype = \"numeric\"\n[feature.\"\u{df}\"]\n"));
+    }
+    for feature in [
+        "type = \"category\"\nmin_count = 1",
+        "max_values = 7\nmissing = [\"?\"]",
+        "type = \"text\"\nngrams = 3",
+        "buckets = 9\nslots = 2",
+        "type = \"binary\"",
+        "type = \"date\"\nmissing = []",
+        "type = \"ignore\"",
+    ] {
+        texts.push(format!("[feature.a]\n{feature}\n"));
     }
     for activation in ["relu", "tanh", "gelu", "silu", "identity"] {
         texts.push(format!("[trunk]\nlayers = []\nactivation = \"{activation}\"\ninit = \"he\"\n[task.a]\nlayers = [1]\n[task.b]\nlayers = [2, 3]\ndropout = 0.1\n"));
@@ -564,7 +673,7 @@ fn what_is_written_reads_back_as_the_same() {
 #[test]
 fn what_is_written_has_absolute_paths_and_only_keys_with_an_effect() {
     let mut config = read("[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\n[trunk]\nlayers = []\n");
-    config.data.train = Source::Csv("base/x.csv".into());
+    config.data.train = table("base/x.csv".into());
     let text = to_toml(&config);
     assert!(text.contains(&format!("train = \"{}\"\n", at("x.csv").display())), "{text}");
     for idle in [
@@ -573,7 +682,7 @@ fn what_is_written_has_absolute_paths_and_only_keys_with_an_effect() {
         "patience",
         "select",
         "momentum",
-        "gamma",
+        "\ngamma",
         "pairs",
         "coupling",
         "overlay",
@@ -622,6 +731,32 @@ fn damaged_texts_never_panic() {
         }
     }
     assert!(read > 200 && refused > 200, "{read} read, {refused} refused");
+}
+
+#[test]
+fn a_type_brings_the_defaults_of_its_keys_along() {
+    let feature = |text: &str| read(&format!("[feature.a]\n{text}\n")).data.features.remove(0);
+    let bare = Feature::new("a");
+    assert_eq!(feature(""), bare);
+    let of = |kind| Feature { kind: Some(kind), ..bare.clone() };
+    assert_eq!(feature("type = \"numeric\""), Feature { scale: Some(Scale::Standard), ..of(FeatureKind::Numeric) });
+    let category = Feature { min_count: Some(2), max_values: Some(256), ..of(FeatureKind::Category) };
+    assert_eq!(feature("type = \"category\""), category);
+    let text = Feature { buckets: Some(1024), slots: Some(32), ngrams: Some(0), ..of(FeatureKind::Text) };
+    assert_eq!(feature("type = \"text\""), text);
+    assert_eq!(feature("type = \"date\"\nmissing = [0]"), Feature { missing: Some(vec!["0".into()]), ..of(FeatureKind::Date) });
+}
+
+#[test]
+fn data_can_be_files_of_many_kinds() {
+    let train = |text: &str| read(&format!("[data]\ntrain = {text}\n")).data.train;
+    for name in ["x.CSV", "x.tsv", "x.txt", "x.data", "x.csv.gz", "x.parquet", "x.npy", "x.svm", "x.libsvm.gz", "part-*.csv"] {
+        assert_eq!(train(&format!("\"{name}\"")), table(at(name)));
+    }
+    assert_eq!(train("[\"a.csv\", \"b.csv\"]"), Source::Table(vec![at("a.csv"), at("b.csv")]));
+    let pair = Source::Npy { features: at("x.npy"), labels: at("y.npy") };
+    assert_eq!(train("{ features = \"x.npy\", labels = \"y.npy\" }"), pair);
+    assert!(read("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\n").data.has_validation());
 }
 
 #[test]

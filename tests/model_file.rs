@@ -31,10 +31,8 @@ fn schema(network: &Network) -> Schema {
         |i: usize| Encoding::Numeric { scale: Scale::Standard, offset: 0.1 + i as f64 / 3.0, factor: 1.0 / 7.0, indicator: false };
     let column = |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
     let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };
-    Schema {
-        input: Input::Columns { columns: (0..network.inputs).map(column).collect() },
-        targets: network.tasks.iter().map(target).collect(),
-    }
+    let input = Input::Columns { columns: (0..network.inputs).map(column).collect() };
+    Schema::new(input, network.tasks.iter().map(target).collect())
 }
 
 /// An arena in which every parameter is another number, and the gaps are zero.
@@ -169,7 +167,7 @@ fn scaling_survives_to_the_last_bit() {
                 *value = f64::from_bits((bits & 0x800f_ffff_ffff_ffff) | ((1023 - 40 + bits.rotate_left(9) % 80) << 52));
             }
         }
-        let schema = Schema { input: Input::Columns { columns: columns.clone() }, targets: saved.schema.targets.clone() };
+        let schema = Schema::new(Input::Columns { columns: columns.clone() }, saved.schema.targets.clone());
         let text = serde_json::to_string(&schema).unwrap();
         // Off by a bit without serde_json's feature float_roundtrip, and predictions would differ from those of the training.
         assert_eq!(serde_json::from_str::<Schema>(&text).unwrap(), schema);

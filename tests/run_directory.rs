@@ -340,7 +340,7 @@ fn both_models_are_saved_and_found() {
     let layout = Layout::new(&network);
     let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };
     let input = Input::Image { height: 2, width: 2, scale: 1.0, overlay: None };
-    let schema = Schema { input, targets: network.tasks.iter().map(target).collect() };
+    let schema = Schema::new(input, network.tasks.iter().map(target).collect());
     let (best, last) = (vec![0.0; layout.len], vec![0.0; layout.len]);
     run.save_model(&network, &layout, &schema, &best).unwrap();
     run.save_last(&network, &layout, &schema, &last).unwrap();

@@ -6,8 +6,10 @@ use super::{Column, Dataset, Encoding, Features, Input, Schema, Target, UNLABELL
 use crate::config::TaskKind;
 use crate::fault::quoted;
 
-/// At most so many cells are looked at, in all.
-const WORK: usize = 50_000_000;
+/// About so many cells are looked at, in all, so many rows apart …
+const WORK: usize = 2_000_000;
+/// … but of so many rows, if there are as many.
+const LEAST: usize = 200;
 /// Fewer labelled rows say nothing.
 const FEW: usize = 40;
 /// So many rows a value, on average, for a value to say something of a class.
@@ -23,7 +25,8 @@ const CORRELATION: f64 = 0.999;
 pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
     let Input::Columns { columns } = &schema.input else { return Vec::new() };
     let targets = schema.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));
-    let stride = (train.rows * columns.len() * train.labels.len()).div_ceil(WORK).max(1);
+    let most = (WORK / (columns.len() * train.labels.len()).max(1)).max(LEAST);
+    let stride = train.rows.div_ceil(most).max(1);
     let rows: Vec<usize> = (0..train.rows).step_by(stride).collect();
     let mut notices: Vec<String> = Vec::new();
     for (target, labels) in targets.zip(&train.labels) {

@@ -147,6 +147,13 @@ fn check_groups(task: &Task) -> anyhow::Result<()> {
 fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
     let mut classes = distinct(&bare, labels, rows);
     check_two(task, &classes, labels.place)?;
+    if let (Some(class), true) = (&task.positive, classes.len() > 2) {
+        // One against the others.
+        let (own, others): (Vec<String>, Vec<String>) = classes.iter().cloned().partition(|c| c == class);
+        if !own.is_empty() {
+            return Ok(Target { classes: vec![format!("not {class}"), class.clone()], groups: vec![others, own], ..bare });
+        }
+    }
     if classes.len() > 2 {
         let found = format!(
             "column {} of the training part holds {} labels, a binary task has two: {}",
@@ -154,7 +161,10 @@ fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::R
             classes.len(),
             some(&classes)
         );
-        let hint = format!("type = \"multiclass\" in task.{}, or name those that mean \"blank\" in its missing", task.name);
+        let hint = format!(
+            "type = \"multiclass\" in task.{}, or positive = \"…\" for one label against the others, or name blanks in its missing",
+            task.name
+        );
         return Err(Fault::data(labels.place, found).hint(hint).into());
     }
     if positive(task, &classes)? == 0 {

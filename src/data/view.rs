@@ -106,11 +106,17 @@ impl<'r> View<'r> {
     pub fn distinct(&self, rows: &[u32]) -> Distinct<'r> {
         let mut found = Distinct { texts: Vec::new(), counts: Vec::new(), codes: Vec::with_capacity(rows.len()) };
         let (mut texts, mut numbers) = (HashMap::new(), HashMap::new());
+        // Equal cells often follow each other.
+        let mut last = ("", UNLABELLED);
         for row in rows.iter().map(|&row| row as usize) {
             let next = found.texts.len() as u32;
             let code = match self.cell(row) {
                 None => UNLABELLED,
-                Some(Cell::Text(text)) => *texts.entry(text).or_insert(next),
+                Some(Cell::Text(text)) if text == last.0 && last.1 != UNLABELLED => last.1,
+                Some(Cell::Text(text)) => {
+                    last = (text, *texts.entry(text).or_insert(next));
+                    last.1
+                }
                 // The sum makes one zero of the two.
                 Some(Cell::Number(x)) => *numbers.entry((x + 0.0).to_bits()).or_insert(next),
             };

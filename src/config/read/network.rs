@@ -47,7 +47,7 @@ fn task(name: String, item: Item, trunk: &Trunk) -> Result<Task> {
     only(&section, kind, &["scale"], &[TaskKind::Regression])?;
     let groups = section.read("groups", vec![], groups)?;
     let positive = section.maybe("positive", |item| label(&item))?;
-    let missing = section.maybe("missing", |item| item.texts())?;
+    let missing = section.maybe("missing", |item| item.blanks())?;
     let loss = loss(&mut section, kind)?;
     let scale = section.read("scale", Scale::Standard, |item| item.word())?;
     let top_k = section.read("top_k", 5, |item| item.count(1..=MOST))? as usize;
