@@ -121,6 +121,16 @@ fn sixty_four_steps_a_submission_change_nothing() {
     assert_same(&run(&plan(TABLES), device(), Some(64)), first());
 }
 
+/// Every loss with blanks, row weights and categories.
+#[test]
+fn every_loss_gives_equal_bits_however_it_is_submitted() {
+    let tables = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n";
+    let plan = common::every_plan(tables, 400);
+    let first = run(&plan, device(), Some(1));
+    assert!(first.1.iter().any(|point| point.split == "valid") && first.1.iter().all(|point| point.loss.is_finite()));
+    assert_same(&run(&plan, device(), Some(64)), &first);
+}
+
 #[test]
 fn another_seed_is_another_run() {
     let other = run(&plan(&format!("{TABLES}seed = 1\n")), device(), None);
