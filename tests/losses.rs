@@ -45,22 +45,27 @@ struct Formula<'a> {
     /// A vector a label column.
     labels: Vec<Vec<u32>>,
     weights: Vec<f64>,
+    /// Of each label column, rows of the training part by class.
+    counts: Vec<Vec<u64>>,
 }
 
 /// What it says of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Said {
     total: f64,
     losses: Vec<f64>,
     couplings: Vec<f64>,
+    hits: Vec<f64>,
+    labelled: Vec<f64>,
     /// Distance from the nearest kink.
     margin: f64,
 }
 
-/// A label's loss, what it counts in the mean, and how far its kink is.
+/// A label's loss, what it counts in the mean, whether it is hit, and how far its kink is.
 struct OfLabel {
     loss: f64,
     counts: f64,
+    hit: bool,
     margin: f64,
 }
 
@@ -73,28 +78,33 @@ impl<'a> Formula<'a> {
             x: rows.iter().map(|&r| data.row(r).into_iter().map(f64::from).collect()).collect(),
             labels: data.labels.iter().map(|column| rows.iter().map(|&r| column[r]).collect()).collect(),
             weights: rows.iter().map(|&r| data.weights.as_ref().map_or(1.0, |w| f64::from(w[r]))).collect(),
+            counts: plan.parts.schema.targets.iter().flat_map(|target| target.counts.clone()).collect(),
         }
     }
 
     fn evaluate(&self, p: &Parameters) -> Said {
-        let mut said = Said { total: 0.0, losses: Vec::new(), couplings: Vec::new(), margin: f64::INFINITY };
+        let mut said = Said { margin: f64::INFINITY, ..Said::default() };
         let hidden: Vec<Vec<f64>> = self.x.iter().map(|x| dense(p, "trunk.0", x).into_iter().map(f64::tanh).collect()).collect();
         let logits = |task: &Task| hidden.iter().map(|h| dense(p, &format!("task.{}.0", task.name), h)).collect::<Vec<_>>();
         let z: Vec<Vec<Vec<f64>>> = self.config.tasks.iter().map(logits).collect();
         let mut column = 0;
         for (task, z) in self.config.tasks.iter().zip(&z) {
-            let (mut sum, mut count) = (0.0, 0.0);
+            let (mut sum, mut count, mut hits, mut labelled) = (0.0, 0.0, 0, 0);
             for k in 0..task.targets.len() {
                 for row in (0..z.len()).filter(|row| self.labels[column + k][*row] != UNLABELLED) {
-                    let of = of_label(task, &z[row], k, self.labels[column + k][row]);
+                    let of = of_label(task, &self.counts[column + k], &z[row], k, self.labels[column + k][row]);
                     sum += self.weights[row] * of.loss;
                     count += self.weights[row] * of.counts;
+                    hits += u32::from(of.hit);
+                    labelled += 1;
                     said.margin = said.margin.min(of.margin);
                 }
             }
             column += task.targets.len();
             said.losses.push(if count > 0.0 { sum / count } else { 0.0 });
             said.total += task.weight * said.losses[said.losses.len() - 1];
+            said.hits.push(f64::from(hits));
+            said.labelled.push(f64::from(labelled));
         }
         for coupling in &self.config.couplings {
             assert_eq!(coupling.kind, "agreement");
@@ -137,25 +147,30 @@ fn jensen_shannon(p: &[f64], q: &[f64]) -> f64 {
 }
 
 /// The loss of a label, by the textbook.
-fn of_label(task: &Task, z: &[f64], column: usize, word: u32) -> OfLabel {
-    let smooth = |loss: f64| OfLabel { loss, counts: 1.0, margin: f64::INFINITY };
+fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> OfLabel {
+    let smooth = |loss: f64| OfLabel { loss, counts: 1.0, hit: false, margin: f64::INFINITY };
     let y = f64::from(f32::from_bits(word));
     let e = z[column.min(z.len() - 1)] - y;
     match &task.loss {
         Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => {
-            let (p, classes, weight) = (distribution(z), z.len() as f64, |c: usize| class_weight(class_weights, c));
+            let (p, classes, weight) = (distribution(z), z.len() as f64, |c: usize| class_weight(class_weights, rows, c));
             let target = |c: usize| label_smoothing / classes + if c == word as usize { 1.0 - label_smoothing } else { 0.0 };
             let cross_entropy: f64 = (0..z.len()).map(|c| -weight(c) * target(c) * p[c].ln()).sum();
             let loss = (1.0 - p[word as usize]).powf(*focal_gamma) * cross_entropy;
-            OfLabel { loss, counts: weight(word as usize), margin: f64::INFINITY }
+            let hit = (0..z.len()).all(|c| z[c] <= z[word as usize]);
+            OfLabel { counts: weight(word as usize), hit, ..smooth(loss) }
         }
         Loss::Logistic { focal_gamma, positive_weight } => {
             let p = 1.0 / (1.0 + (-z[column]).exp());
-            let PositiveWeight::Given(weight) = positive_weight else { panic!("a number was expected") };
-            smooth(match word {
+            let weight = match positive_weight {
+                PositiveWeight::Given(weight) => *weight,
+                PositiveWeight::Balanced => rows[0] as f64 / rows[1] as f64,
+            };
+            let loss = match word {
                 1 => -weight * (1.0 - p).powf(*focal_gamma) * p.ln(),
                 _ => -p.powf(*focal_gamma) * (1.0 - p).ln(),
-            })
+            };
+            OfLabel { hit: (p > 0.5) == (word == 1), ..smooth(loss) }
         }
         Loss::Squared => smooth(e * e),
         Loss::Absolute => OfLabel { margin: e.abs(), ..smooth(e.abs()) },
@@ -166,11 +181,11 @@ fn of_label(task: &Task, z: &[f64], column: usize, word: u32) -> OfLabel {
     }
 }
 
-fn class_weight(weights: &ClassWeights, class: usize) -> f64 {
+fn class_weight(weights: &ClassWeights, rows: &[u64], class: usize) -> f64 {
     match weights {
         ClassWeights::None => 1.0,
         ClassWeights::Given(given) => given.iter().find(|(name, _)| *name == class.to_string()).map_or(1.0, |(_, weight)| *weight),
-        ClassWeights::Balanced => panic!("numbers were expected"),
+        ClassWeights::Balanced => rows.iter().sum::<u64>() as f64 / (rows.len() as f64 * rows[class] as f64),
     }
 }
 
@@ -240,9 +255,14 @@ const FULL: &str = "\n[train]\nbatch_size = \"full\"\n";
 
 /// A step over all rows on the reference: losses by the formula, gradients by its differences. Returns the worst errors.
 fn check(tables: &str, data: Dataset, classes: &[usize], seed: u64) -> (f64, f64) {
+    check_plan(plan_of(&format!("{tables}{FULL}"), data, None, classes), seed)
+}
+
+fn check_plan(plan: Plan, seed: u64) -> (f64, f64) {
+    let data = &plan.parts.train;
     let blank = data.labels.iter().flatten().any(|label| *label == UNLABELLED);
     let all: Vec<usize> = (0..data.rows).collect();
-    let mut bench = Bench::new(plan_of(&format!("{tables}{FULL}"), data, None, classes), &whole());
+    let mut bench = Bench::new(plan, &whole());
     let parameters = parameters(&bench, seed);
     bench.poison();
     let step = bench.step(0, 0, all.len());
@@ -257,6 +277,8 @@ fn check(tables: &str, data: Dataset, classes: &[usize], seed: u64) -> (f64, f64
         of_loss = of_loss.max((found - expected).abs() / expected.abs().max(1e-3));
     }
     assert!(of_loss < 1e-10, "losses {:?}, by the formula {said:?}", (shown.losses, shown.couplings));
+    assert_eq!(shown.hits, said.hits);
+    assert!(shown.labelled.is_empty() || shown.labelled == said.labelled, "{:?} labelled, {:?} there", shown.labelled, said.labelled);
     let mut of_gradient: f64 = 0.0;
     for (name, gradients) in &shown.gradients {
         let width = here[name][0].len();
@@ -267,7 +289,7 @@ fn check(tables: &str, data: Dataset, classes: &[usize], seed: u64) -> (f64, f64
                 formula.evaluate(&moved).total
             });
             let error = (found - expected).abs() / expected.abs().max(1e-3);
-            assert!(error < BOUND, "{tables}{name} [{i}]: gradient {found:e}, by differences {expected:e}, error {error:.1e}");
+            assert!(error < BOUND, "{name} [{i}]: gradient {found:e}, by differences {expected:e}, error {error:.1e}");
             of_gradient = of_gradient.max(error);
         }
         assert!(blank || gradients.iter().any(|g| g.abs() > 1e-3), "{name}: no gradient above 1e-3");
@@ -381,6 +403,19 @@ fn three_columns() {
     let tables = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.t]\ntype = \"regression\"\ntarget = [\"x\", \"y\", \"z\"]\n";
     let data = labelled(tables, 30, 64, WIDTH, &[1], 0.1);
     check(tables, data, &[1], 30);
+}
+
+/// Weights that come from the rows of the training part, column by column.
+#[test]
+fn balanced_weights() {
+    let tables = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.m]\nclass_weights = \"balanced\"\n\
+                  [task.l]\ntype = \"multilabel\"\ntarget = [\"x\", \"y\"]\npositive_weight = \"balanced\"\n";
+    let data = labelled(tables, 31, 64, WIDTH, &[4, 2], 0.3);
+    let plan = plan_of(&format!("{tables}{FULL}"), data, None, &[4, 2]);
+    let mut parts = plan.parts.clone();
+    parts.schema.targets[0].counts = vec![vec![8, 16, 32, 8]];
+    parts.schema.targets[1].counts = vec![vec![24, 8], vec![8, 32]];
+    check_plan(Plan::new(plan.config, parts).unwrap(), 31);
 }
 
 const AGREEMENT: &str = "[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\n";
@@ -780,15 +815,16 @@ fn training_points_leave_out_steps_without_a_label() {
     for (task, columns) in columns(&plan).into_iter().enumerate() {
         let is_labelled = |row: &&u32| columns.clone().any(|c| plan.parts.train.labels[c][**row as usize] != UNLABELLED);
         let batches: Vec<&[u32]> = order.chunks(8).filter(|batch| batch.iter().any(|row| is_labelled(&row))).collect();
-        let loss = |batch: &&[u32]| {
-            let rows: Vec<usize> = batch.iter().map(|row| *row as usize).collect();
-            Formula::new(&plan, &rows).evaluate(&parameters).losses[task]
-        };
-        let expected = batches.iter().map(loss).sum::<f64>() / batches.len().max(1) as f64;
+        let rows = |batch: &&[u32]| batch.iter().map(|row| *row as usize).collect::<Vec<_>>();
+        let said: Vec<Said> = batches.iter().map(|batch| Formula::new(&plan, &rows(batch)).evaluate(&parameters)).collect();
+        let expected = said.iter().map(|said| said.losses[task]).sum::<f64>() / batches.len().max(1) as f64;
         let found = &point.tasks[task];
         assert!((found.loss - expected).abs() <= 1e-7 * expected, "task {task}: {found:?}, expected {expected}");
         let cells: usize = columns.map(|c| plan.parts.train.labels[c].iter().filter(|label| **label != UNLABELLED).count()).sum();
         assert_eq!(found.rows, cells as u64);
+        let hits: f64 = said.iter().map(|said| said.hits[task]).sum();
+        assert!(found.metric("accuracy").is_none_or(|accuracy| (accuracy - hits / cells as f64).abs() < 1e-12), "task {task}: {hits} hits");
+        assert_eq!(found.metric("accuracy").is_some(), cells > 0 && task < 11, "task {task}");
         assert!(task != 1 || batches.len() < 5, "{} batches have a label", batches.len());
     }
     assert_eq!((point.tasks[7].loss, point.tasks[7].rows, point.tasks[7].metrics.len()), (0.0, 0, 0));

@@ -187,6 +187,15 @@ const SHAPES: &[Shape] = &[
         ..BASE
     },
     Shape {
+        name: "several columns, nothing counted",
+        inputs: 5,
+        trunk: &[6],
+        heads: &[(3, &[])],
+        rows: [40, 30, 27],
+        others: || vec![numbers("r", 2, Loss::Squared), numbers("s", 3, Loss::Absolute)],
+        ..BASE
+    },
+    Shape {
         name: "every loss, all labelled",
         inputs: 9,
         trunk: &[14],
