@@ -177,7 +177,9 @@ fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {
     }
     let found = format!("column {column} of the training part holds {} labels, a binary task has two: {listed}", classes.len());
     let name = &task.name;
-    let hint = format!("type = \"multiclass\" or two groups in task.{name}, or name those that mean \"blank\" in its missing");
+    let hint = format!(
+        "type = \"multiclass\", two groups, or positive = \"…\" (one label against the others) in task.{name}; blanks stand in its missing"
+    );
     Fault::data(place, found).hint(hint)
 }
 
