@@ -258,6 +258,20 @@ fn ten_steps_follow_the_reference() {
     }
 }
 
+/// Every loss with blanks, row weights and categories; training and validation.
+#[test]
+fn ten_steps_of_every_loss_follow_the_reference() {
+    let plan = common::every_plan("[train]\nepochs = 5\nbatch_size = 48\nlog_every = \"1s\"\nmax_steps = 10\n", 96);
+    let (found, expected) = (run(&plan, device(), None), run(&plan, Machine::Reference, None));
+    assert!(expected.1.iter().any(|point| point.split == "valid"));
+    let worst = largest_difference(&found.1, &expected.1);
+    println!("{worst:e}");
+    assert!(worst <= 1e-5, "a loss is {worst:e} away from the reference, relatively");
+    for (found, expected) in found.1.iter().flat_map(|p| &p.tasks).zip(expected.1.iter().flat_map(|p| &p.tasks)) {
+        assert_eq!(found.rows, expected.rows);
+    }
+}
+
 #[test]
 fn the_reference_repeats_to_the_bit() {
     let tables = format!("{TABLES}max_steps = 10\n");

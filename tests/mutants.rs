@@ -193,6 +193,7 @@ const POINTWISE_LOSSES: &[Mutant] = &[
     ("the loss is that of the last output", "loss += found.x;", "loss = found.x;"),
     ("squared loses its two", "vec2(e * e, 2.0 * e)", "vec2(e * e, e)"),
     ("absolute forgets the sign", "vec2(abs(e), sign(e))", "vec2(abs(e), 1.0)"),
+    ("a loss is infinite", "vec2(abs(e), sign(e))", "vec2(abs(e) / f32(params.weighted / 2u), sign(e))"),
     ("huber is never linear", "if (abs(e) <= parameter)", "if (abs(e) >= 0.0)"),
     ("huber is always linear", "if (abs(e) <= parameter)", "if (abs(e) < 0.0)"),
     ("huber has a step", "(abs(e) - 0.5 * parameter)", "abs(e)"),

@@ -236,8 +236,8 @@ pub fn row_weights(seed: u64, rows: usize) -> Vec<f32> {
     (0..rows).map(|row| below(5, seed, Purpose::Synthetic, 5000, row as u64) as f32 / 2.0).collect()
 }
 
-/// Inputs of the two columns of categories of [`every_plan`].
-const CATEGORIES: [usize; 2] = [6, 5];
+/// Inputs of the two columns of categories of [`every_plan`], after three of numbers.
+pub const CATEGORIES: [usize; 2] = [6, 5];
 
 /// [`EVERY_LOSS`] with agreement over rows with blanks, weights and categories; some rows validate.
 pub fn every_plan(tables: &str, rows: usize) -> Plan {

@@ -207,6 +207,17 @@ const SHAPES: &[Shape] = &[
         ..BASE
     },
     Shape {
+        name: "every loss, large values",
+        inputs: 9,
+        heads: &[(3, &[])],
+        rows: [150, 100, 97],
+        coupled: true,
+        scale: 30.0,
+        others: every_loss,
+        labels: LabelShape { weighted: false, blanks: true },
+        ..BASE
+    },
+    Shape {
         name: "every loss, blanks, weights, categories",
         inputs: 60,
         trunk: &[14],
