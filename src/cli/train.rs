@@ -97,11 +97,12 @@ impl Call<'_> {
         let (args, console) = (self.args, self.console);
         let begun = Instant::now();
         let parts = load(&config.data, &config.tasks)?;
-        told_of(&parts).iter().for_each(|line| console.note(line));
+        let told = told_of(&parts);
         let plan = Plan::new(config, parts)?;
         file::check_savable(&plan.network)?;
         let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
         let machine = self.machine()?;
+        told.iter().for_each(|line| console.note(line));
         let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
         let mut directory = directory(&plan)?;
         directory.write_config(&write::to_toml(&plan.config))?;
