@@ -489,6 +489,8 @@ fn weights_that_are_none() {
         let pieces = ["train.csv:3: column \"w\"", cell, "is no weight, expected a finite number, 0 or above"];
         csv(format!("a,w,y\n1,1,p\n2,{cell},q\n")).edit(weight).refused(Exit::Data, &pieces, "every row needs a weight");
     }
+    let room = csv("a,w,y\n1,0,p\n2,-0,q\n").edit(weight);
+    room.refused(Exit::Data, &["train.csv: column \"w\" of the training part holds no weight above 0"], "a weight above 0");
     csv("a,ww,y\n1,1,p\n2,1,q\n").edit(weight).refused(
         Exit::Config,
         &["data.row_weight: there is no column \"w\""],
