@@ -132,6 +132,14 @@ fn streamed_data_changes_nothing() {
         let outcome = train(&plan, device(), options, &mut points).unwrap();
         assert_same(&(outcome, points.0), first());
     }
+/// Every loss with blanks, row weights and categories.
+#[test]
+fn every_loss_gives_equal_bits_however_it_is_submitted() {
+    let tables = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n";
+    let plan = common::every_plan(tables, 400);
+    let first = run(&plan, device(), Some(1));
+    assert!(first.1.iter().any(|point| point.split == "valid") && first.1.iter().all(|point| point.loss.is_finite()));
+    assert_same(&run(&plan, device(), Some(64)), &first);
 }
 
 #[test]

@@ -11,8 +11,9 @@ use super::console::Console;
 use super::signals::Signals;
 use super::{Common, Progress, Resident, TrainArgs};
 use crate::config::{Config, read, write};
-use crate::data::Part;
 use crate::data::load::load;
+use crate::data::summary::{Labelled, label_summary};
+use crate::data::{Input, Part, Parts};
 use crate::fault::Exit;
 use crate::kernels::tuning::Tuning;
 use crate::model::file;
@@ -52,6 +53,7 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     let signals = Signals::install()?;
     let begun = Instant::now();
     let parts = load(&config.data, &config.tasks)?;
+    told_of(&parts).iter().for_each(|line| console.note(line));
     let plan = Plan::new(config, parts)?;
     file::check_savable(&plan.network)?;
     let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
@@ -88,6 +90,30 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     let last = directory.path().join("last");
     console.note(&format!("stopped by a signal after step {}; what was learned is in {}", outcome.steps, last.display()));
     Ok(Some(signals.arrived().unwrap_or(Exit::Interrupted)))
+}
+
+/// What the data is: its columns, what was noticed of them, and how many rows have a label for each task.
+fn told_of(parts: &Parts) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Input::Columns { columns } = &parts.schema.input {
+        let mut types: Vec<(&str, usize)> = Vec::new();
+        for word in columns.iter().map(|column| column.encoding.word()) {
+            match types.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, count)) => *count += 1,
+                None => types.push((word, 1)),
+            }
+        }
+        let types: Vec<String> = types.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        lines.push(format!("{} columns ({}) make {} inputs", columns.len(), types.join(", "), parts.schema.input.width()));
+    }
+    lines.extend(parts.notices.iter().cloned());
+    for labelled in label_summary(parts).chunk_by(|a, b| (&a.task, &a.column) == (&b.task, &b.column)) {
+        let of_part = |l: &Labelled| format!("{} {} of {}", l.part.name(), l.labelled, l.rows);
+        let parts: Vec<String> = labelled.iter().map(of_part).collect();
+        let column = if labelled[0].column == labelled[0].task { String::new() } else { format!(" (column {})", labelled[0].column) };
+        lines.push(format!("labelled for {}{column}: {}", labelled[0].task, parts.join(", ")));
+    }
+    lines
 }
 
 fn initial(path: &Path, plan: &Plan) -> Result<Vec<f32>> {

@@ -152,6 +152,13 @@ fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::R
         task.groups.iter().cloned().unzip()
     };
     check_two(task, &classes, labels.place)?;
+    if let (Some(class), true) = (&task.positive, groups.is_empty() && classes.len() > 2) {
+        // One against the others.
+        let (own, others): (Vec<String>, Vec<String>) = classes.iter().cloned().partition(|c| c == class);
+        if !own.is_empty() {
+            return Ok(Target { classes: vec![format!("not {class}"), class.clone()], groups: vec![others, own], ..bare });
+        }
+    }
     if classes.len() > 2 {
         return Err(too_many(task, &classes, labels.place).into());
     }
@@ -170,7 +177,9 @@ fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {
     }
     let found = format!("column {column} of the training part holds {} labels, a binary task has two: {listed}", classes.len());
     let name = &task.name;
-    let hint = format!("type = \"multiclass\" or two groups in task.{name}, or name those that mean \"blank\" in its missing");
+    let hint = format!(
+        "type = \"multiclass\", two groups, or positive = \"…\" (one label against the others) in task.{name}; blanks stand in its missing"
+    );
     Fault::data(place, found).hint(hint)
 }
 

@@ -286,6 +286,19 @@ pub enum Encoding {
     },
 }
 
+impl Encoding {
+    /// Its name in the configuration.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Encoding::Numeric { .. } => "numeric",
+            Encoding::Category { .. } => "category",
+            Encoding::Binary { .. } => "binary",
+            Encoding::Date { .. } => "date",
+            Encoding::Text { .. } => "text",
+        }
+    }
+}
+
 /// `(y − offset) · factor`
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scaling {
