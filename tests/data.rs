@@ -573,6 +573,15 @@ fn the_positive_class_is_found() {
 }
 
 #[test]
+fn one_label_against_the_others_is_a_binary_task() {
+    let task = Task { positive: Some("single".into()), ..of_kind(TaskKind::Binary, &["y"]) };
+    let (target, labels) = target_of("a,y\n1,single\n2,wed\n3,\n4,widowed\n", task);
+    assert_eq!((target.classes.clone(), &target.groups[0]), (texts(&["not single", "single"]), &texts(&["wed", "widowed"])));
+    assert_eq!((labels, target.counts.clone()), (vec![vec![1, 0, UNLABELLED, 0]], vec![vec![2, 1]]));
+    assert_eq!(target.problem(), None);
+}
+
+#[test]
 fn two_groups_of_labels_are_a_binary_task() {
     let text = "a,y\n1,single\n2,wed\n3,\n4,widowed\n";
     let of = |positive: Option<&str>| {

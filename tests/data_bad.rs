@@ -437,7 +437,7 @@ fn a_task_without_a_label() {
 #[test]
 fn a_binary_task_with_other_than_two_labels() {
     let pieces = ["train.csv", "column \"y\"", "holds 3 labels, a binary task has two: \"p\", \"q\", \"r\""];
-    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(Exit::Data, &pieces, "type = \"multiclass\" or two groups in task.y");
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(Exit::Data, &pieces, "positive = \"…\" for one label against the others");
     of_kind(TaskKind::Binary, "a,y\n1,p\n2,p\n3,\n").refused(Exit::Data, &["the one label \"p\""], "task.y");
     let group = |name: &str, values: &[&str]| (name.to_owned(), texts(values));
     let three = vec![group("a", &["p"]), group("b", &["q"]), group("c", &["r"])];
@@ -448,6 +448,10 @@ fn a_binary_task_with_other_than_two_labels() {
     let room = room.edit(|r| (r.tasks[0].groups, r.tasks[0].positive) = (two, Some("p".into())));
     room.refused(Exit::Config, &["task.y.positive: \"p\" is none of the task's groups"], "\"a\", \"b\"");
     let positive = |r: &mut Room| r.tasks[0].positive = Some("maybe".into());
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(positive).refused(Exit::Data, &["holds 3 labels"], "multiclass");
+    let one = |r: &mut Room| r.tasks[0].positive = Some("p".into());
+    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(one).file("valid.csv", "a,y\n1,p\n2,s\n").csv("valid", "valid.csv");
+    room.refused(Exit::Data, &["valid.csv:3: column \"y\": \"s\" is in no group of task \"y\""], "task.y.groups");
     let pieces = ["task.y.positive: \"maybe\" is no label of column \"y\""];
     of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").edit(positive).refused(Exit::Config, &pieces, "\"p\", \"q\"");
     let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").file("valid.csv", "a,y\n1,p\n2,\n3,r\n").csv("valid", "valid.csv");

@@ -146,7 +146,7 @@ fn check_groups(task: &Task) -> anyhow::Result<()> {
 
 fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
     let (mut classes, mut groups) = if task.groups.is_empty() {
-        (distinct(&bare, labels, rows), Vec::new())
+        one_against_others(task, distinct(&bare, labels, rows))
     } else {
         check_groups(task)?;
         task.groups.iter().cloned().unzip()
@@ -167,6 +167,17 @@ fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::R
         groups.reverse();
     }
     Ok(Target { classes, groups, ..bare })
+}
+
+/// Classes and groups of sorted labels: where there are more than two and one is named as positive, the others are one class together.
+fn one_against_others(task: &Task, labels: Vec<String>) -> (Vec<String>, Vec<Vec<String>>) {
+    match &task.positive {
+        Some(positive) if labels.len() > 2 && labels.contains(positive) => {
+            let others = labels.into_iter().filter(|label| label != positive).collect();
+            (vec![format!("not {positive}"), positive.clone()], vec![others, vec![positive.clone()]])
+        }
+        _ => (labels, Vec::new()),
+    }
 }
 
 fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {

@@ -130,14 +130,14 @@ pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
         }
     };
     let targets = config.tasks.iter().zip(classes).map(target).collect();
-    Schema { input: Schema::for_arrays(width, &[]).input, targets }
+    Schema::new(Schema::for_arrays(width, &[]).input, targets)
 }
 
 /// A run over arrays with tasks of any type.
 pub fn plan_of(tables: &str, train: Dataset, valid: Option<Dataset>, classes: &[usize]) -> Plan {
     let config = config(tables);
     let schema = schema(&config, train.width(), classes);
-    let parts = Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: None, schema, hashes: Vec::new() };
+    let parts = Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: None, schema, hashes: Vec::new(), notices: Vec::new() };
     Plan::new(config, parts).unwrap()
 }
 
@@ -255,7 +255,7 @@ pub fn every_plan(tables: &str, rows: usize) -> Plan {
         Dataset { features: with_categories(&data, seed), weights: Some(row_weights(seed, rows)), ..data }
     };
     let (train, valid) = (Arc::new(part(50, rows)), Some(Arc::new(part(51, 70))));
-    Plan::new(config, Parts { train, valid, test: None, schema, hashes: Vec::new() }).unwrap()
+    Plan::new(config, Parts { train, valid, test: None, schema, hashes: Vec::new(), notices: Vec::new() }).unwrap()
 }
 
 /// The features of some rows, and a code for each column of categories, or none.
