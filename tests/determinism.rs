@@ -132,6 +132,8 @@ fn streamed_data_changes_nothing() {
         let outcome = train(&plan, device(), options, &mut points).unwrap();
         assert_same(&(outcome, points.0), first());
     }
+}
+
 /// Every loss with blanks, row weights and categories.
 #[test]
 fn every_loss_gives_equal_bits_however_it_is_submitted() {

@@ -130,7 +130,7 @@ pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
         }
     };
     let targets = config.tasks.iter().zip(classes).map(target).collect();
-    Schema::new(Schema::for_arrays(width, &[]).input, targets)
+    Schema { targets, ..Schema::for_arrays(width, &[]) }
 }
 
 /// A run over arrays with tasks of any type.
