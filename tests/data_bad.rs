@@ -437,7 +437,11 @@ fn a_task_without_a_label() {
 #[test]
 fn a_binary_task_with_other_than_two_labels() {
     let pieces = ["train.csv", "column \"y\"", "holds 3 labels, a binary task has two: \"p\", \"q\", \"r\""];
-    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(Exit::Data, &pieces, "positive = \"…\" for one label against the others");
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(
+        Exit::Data,
+        &pieces,
+        "positive = \"…\" (one label against the others) in task.y",
+    );
     of_kind(TaskKind::Binary, "a,y\n1,p\n2,p\n3,\n").refused(Exit::Data, &["the one label \"p\""], "task.y");
     let group = |name: &str, values: &[&str]| (name.to_owned(), texts(values));
     let three = vec![group("a", &["p"]), group("b", &["q"]), group("c", &["r"])];

@@ -152,13 +152,6 @@ fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::R
         task.groups.iter().cloned().unzip()
     };
     check_two(task, &classes, labels.place)?;
-    if let (Some(class), true) = (&task.positive, groups.is_empty() && classes.len() > 2) {
-        // One against the others.
-        let (own, others): (Vec<String>, Vec<String>) = classes.iter().cloned().partition(|c| c == class);
-        if !own.is_empty() {
-            return Ok(Target { classes: vec![format!("not {class}"), class.clone()], groups: vec![others, own], ..bare });
-        }
-    }
     if classes.len() > 2 {
         return Err(too_many(task, &classes, labels.place).into());
     }
