@@ -368,6 +368,23 @@ fn a_column_that_names_rows_is_dropped() {
 }
 
 #[test]
+fn of_many_dropped_columns_some_are_named() {
+    let header: Vec<String> = (0..30).map(|i| format!("c{i}")).collect();
+    let rows: String = (0..4).map(|i| format!("{}{i},{}\n", "7,".repeat(30), i % 2)).collect();
+    let parts = csv_parts(&format!("{},a,y\n{rows}", header.join(",")), |_| (), &[task("y", "y")]);
+    assert_eq!((parts.notices.len(), parts.notices[20].as_str()), (21, "10 more columns are dropped"));
+}
+
+#[test]
+fn blocks_of_rows_are_encoded_alike() {
+    let rows: String = (0..1000).map(|i| format!("{i},v{},{}\n", i % 5, i % 2)).collect();
+    let none = |data: &mut Data| data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("n") }];
+    let parts = csv_parts(&format!("n,c,y\n{rows}"), none, &[task("y", "y")]);
+    let expected: Vec<u32> = (0..1000u32).flat_map(|i| [(i as f32).to_bits(), i % 5]).collect();
+    assert_eq!(cells(&parts.train), (&expected[..], 2));
+}
+
+#[test]
 fn two_values_are_one_number() {
     let parts = csv_parts("b,a,y\nyes,1,p\nno,2,q\nyes,3,p\n,4,q\nyes,5,q\n", |_| (), &[task("y", "y")]);
     let expected = Encoding::Binary { values: ["no".into(), "yes".into()], mean: 0.75, indicator: true };
@@ -553,6 +570,15 @@ fn the_positive_class_is_found() {
     assert_eq!((classes("N", "Y", None), classes("+", "-", None)), ("N Y".into(), "- +".into()));
     assert_eq!((classes("positive", "unknown", None), classes("cat", "dog", None)), ("unknown positive".into(), "cat dog".into()));
     assert_eq!((classes("yes", "no", Some("no")), classes("1", "0", Some("0"))), ("yes no".into(), "1 0".into()));
+}
+
+#[test]
+fn one_label_against_the_others_is_a_binary_task() {
+    let task = Task { positive: Some("single".into()), ..of_kind(TaskKind::Binary, &["y"]) };
+    let (target, labels) = target_of("a,y\n1,single\n2,wed\n3,\n4,widowed\n", task);
+    assert_eq!((target.classes.clone(), &target.groups[0]), (texts(&["not single", "single"]), &texts(&["wed", "widowed"])));
+    assert_eq!((labels, target.counts.clone()), (vec![vec![1, 0, UNLABELLED, 0]], vec![vec![2, 1]]));
+    assert_eq!(target.problem(), None);
 }
 
 #[test]

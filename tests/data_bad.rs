@@ -437,7 +437,11 @@ fn a_task_without_a_label() {
 #[test]
 fn a_binary_task_with_other_than_two_labels() {
     let pieces = ["train.csv", "column \"y\"", "holds 3 labels, a binary task has two: \"p\", \"q\", \"r\""];
-    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(Exit::Data, &pieces, "type = \"multiclass\", two groups, or positive");
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(
+        Exit::Data,
+        &pieces,
+        "positive = \"…\" (one label against the others) in task.y",
+    );
     of_kind(TaskKind::Binary, "a,y\n1,p\n2,p\n3,\n").refused(Exit::Data, &["the one label \"p\""], "task.y");
     let group = |name: &str, values: &[&str]| (name.to_owned(), texts(values));
     let three = vec![group("a", &["p"]), group("b", &["q"]), group("c", &["r"])];
@@ -448,6 +452,10 @@ fn a_binary_task_with_other_than_two_labels() {
     let room = room.edit(|r| (r.tasks[0].groups, r.tasks[0].positive) = (two, Some("p".into())));
     room.refused(Exit::Config, &["task.y.positive: \"p\" is none of the task's groups"], "\"a\", \"b\"");
     let positive = |r: &mut Room| r.tasks[0].positive = Some("maybe".into());
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(positive).refused(Exit::Data, &["holds 3 labels"], "multiclass");
+    let one = |r: &mut Room| r.tasks[0].positive = Some("p".into());
+    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(one).file("valid.csv", "a,y\n1,p\n2,s\n").csv("valid", "valid.csv");
+    room.refused(Exit::Data, &["valid.csv:3: column \"y\": \"s\" is in no group of task \"y\""], "task.y.groups");
     let pieces = ["task.y.positive: \"maybe\" is no label of column \"y\""];
     of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").edit(positive).refused(Exit::Config, &pieces, "\"p\", \"q\"");
     let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").file("valid.csv", "a,y\n1,p\n2,\n3,r\n").csv("valid", "valid.csv");
@@ -489,6 +497,8 @@ fn weights_that_are_none() {
         let pieces = ["train.csv:3: column \"w\"", cell, "is no weight, expected a finite number, 0 or above"];
         csv(format!("a,w,y\n1,1,p\n2,{cell},q\n")).edit(weight).refused(Exit::Data, &pieces, "every row needs a weight");
     }
+    let room = csv("a,w,y\n1,0,p\n2,-0,q\n").edit(weight);
+    room.refused(Exit::Data, &["train.csv: column \"w\" of the training part holds no weight above 0"], "a weight above 0");
     csv("a,ww,y\n1,1,p\n2,1,q\n").edit(weight).refused(
         Exit::Config,
         &["data.row_weight: there is no column \"w\""],

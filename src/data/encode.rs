@@ -6,29 +6,54 @@ use std::f64::consts::TAU;
 use super::dates::Date;
 use super::fit::read_date;
 use super::raw::Raw;
-use super::view::{Cell, View};
+use super::view::{Cell, Index, View};
 use super::words::Hashing;
 use super::{Column, Encoding, Features, NO_CODE};
 use crate::fault::{Fault, quoted};
+
+/// Rows that are worked off together, so that what is written of them stays near.
+const BLOCK: usize = 256;
+
+/// A column with what is looked up for each of its cells.
+struct Coder<'c> {
+    column: &'c Column,
+    view: View<'c>,
+    /// Codes of known values (category).
+    known: HashMap<&'c str, u32>,
+    /// First of its slots, and how many they are.
+    place: (usize, usize),
+}
 
 /// The features of `rows`; columns that are not there in a table that names only what occurs are zeros.
 ///
 /// # Errors
 /// 65 with file, line and column if a cell is not what the column holds, or a scaled number does not fit into f32.
 pub fn features(raw: &Raw, columns: &[Column], rows: &[u32]) -> anyhow::Result<Features> {
-    let slots: usize = columns.iter().map(Column::slots).sum();
-    let mut words = vec![0; rows.len() * slots];
-    let mut first = 0;
+    let (index, mut slots) = (Index::new(raw), 0);
+    let mut coders = Vec::with_capacity(columns.len());
     for column in columns {
-        let view = View::named(raw, &column.name, &column.missing).ok_or_else(|| gone(raw, column))?;
-        let places = words.chunks_exact_mut(slots.max(1)).map(|row| &mut row[first..][..column.slots()]);
-        encode(column, &view, rows.iter().map(|&row| row as usize).zip(places))?;
-        first += column.slots();
+        let view = index.view(&column.name, &column.missing).ok_or_else(|| gone(raw, column))?;
+        coders.push(Coder { column, view, known: known(column), place: (slots, column.slots()) });
+        slots += column.slots();
+    }
+    let mut words = vec![0; rows.len() * slots];
+    for (rows, words) in rows.chunks(BLOCK).zip(words.chunks_mut((BLOCK * slots).max(1))) {
+        for coder in &coders {
+            let (first, count) = coder.place;
+            let places = words.chunks_exact_mut(slots.max(1)).map(|row| &mut row[first..][..count]);
+            encode(coder, rows.iter().map(|&row| row as usize).zip(places))?;
+        }
     }
     if columns.iter().any(Column::has_codes) {
         return Ok(Features::Cells { words, slots });
     }
     Ok(Features::F32(words.into_iter().map(f32::from_bits).collect()))
+}
+
+/// Codes of the values of a category.
+fn known(column: &Column) -> HashMap<&str, u32> {
+    let Encoding::Category { values, .. } = &column.encoding else { return HashMap::new() };
+    values.iter().map(String::as_str).zip(0..).collect()
 }
 
 /// Callers have looked whether all columns are there.
@@ -37,23 +62,20 @@ fn gone(raw: &Raw, column: &Column) -> Fault {
 }
 
 /// Writes the words of one column.
-fn encode<'w>(column: &Column, view: &View, rows: impl Iterator<Item = (usize, &'w mut [u32])>) -> anyhow::Result<()> {
-    match &column.encoding {
+fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>) -> anyhow::Result<()> {
+    let view = &coder.view;
+    match &coder.column.encoding {
         Encoding::Numeric { offset, factor, indicator, .. } => numbers(view, rows, *offset, *factor, *indicator),
         Encoding::Category { values, blank } => {
-            let known: HashMap<&str, u32> = values.iter().map(String::as_str).zip(0..).collect();
             let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
-            each(view, rows, |cell| match cell {
-                Some(text) => known.get(text).copied().unwrap_or(other),
-                None => blank,
-            });
+            each(view, rows, |cell| cell.map_or(blank, |text| coder.known.get(text).copied().unwrap_or(other)));
             Ok(())
         }
         Encoding::Binary { values, mean, indicator } => {
             for (row, place) in rows {
                 let text = view.cell(row).map(|_| view.text(row));
                 let known = text.and_then(|text| values.iter().position(|value| *value == text));
-                put(place, known.map(|i| i as f32).unwrap_or(*mean as f32), known.is_none(), *indicator);
+                put(place, known.map_or(*mean as f32, |i| i as f32), known.is_none(), *indicator);
             }
             Ok(())
         }

@@ -146,19 +146,12 @@ fn check_groups(task: &Task) -> anyhow::Result<()> {
 
 fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
     let (mut classes, mut groups) = if task.groups.is_empty() {
-        (distinct(&bare, labels, rows), Vec::new())
+        one_against_others(task, distinct(&bare, labels, rows))
     } else {
         check_groups(task)?;
         task.groups.iter().cloned().unzip()
     };
     check_two(task, &classes, labels.place)?;
-    if let (Some(class), true) = (&task.positive, groups.is_empty() && classes.len() > 2) {
-        // One against the others.
-        let (own, others): (Vec<String>, Vec<String>) = classes.iter().cloned().partition(|c| c == class);
-        if !own.is_empty() {
-            return Ok(Target { classes: vec![format!("not {class}"), class.clone()], groups: vec![others, own], ..bare });
-        }
-    }
     if classes.len() > 2 {
         return Err(too_many(task, &classes, labels.place).into());
     }
@@ -167,6 +160,17 @@ fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::R
         groups.reverse();
     }
     Ok(Target { classes, groups, ..bare })
+}
+
+/// Classes and groups of sorted labels: where there are more than two and one is named as positive, the others are one class together.
+fn one_against_others(task: &Task, labels: Vec<String>) -> (Vec<String>, Vec<Vec<String>>) {
+    match &task.positive {
+        Some(positive) if labels.len() > 2 && labels.contains(positive) => {
+            let others = labels.into_iter().filter(|label| label != positive).collect();
+            (vec![format!("not {positive}"), positive.clone()], vec![others, vec![positive.clone()]])
+        }
+        _ => (labels, Vec::new()),
+    }
 }
 
 fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {

@@ -7,7 +7,7 @@ use super::columns::{check_there, no_column};
 use super::fit::{self, Fitted};
 use super::labels::{self, LabelColumn, Labels};
 use super::raw::{self, Options, Raw};
-use super::view::View;
+use super::view::{Index, View};
 use super::{Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, encode, giveaway, glob, split};
 use crate::config::{self, Feature, FeatureKind, Source, Task};
 use crate::fault::{Fault, quoted};
@@ -33,7 +33,10 @@ pub fn read(source: &Source, options: &Options) -> anyhow::Result<Raw> {
     }
 }
 
-/// A table with the positions of its columns by use.
+/// Most dropped columns that are named.
+const MOST_DROPPED: usize = 20;
+
+/// A table with the uses of its columns.
 struct Roles<'t> {
     raw: Raw,
     data: &'t config::Data,
@@ -68,6 +71,10 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     };
     let (train, valid, test) = (part(Part::Train, &None)?, part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
     let train = train.ok_or_else(|| Fault::config("data.train", "the training part is empty").hint("give rows to train on"))?;
+    if let (Some(name), true) = (&data.row_weight, train.weights.as_ref().is_some_and(|weights| weights.iter().all(|&w| w == 0.0))) {
+        let found = format!("column {} of the training part holds no weight above 0", quoted(name));
+        return Err(Fault::data(&roles.raw.place, found).hint("give the rows that are to be trained on a weight above 0").into());
+    }
     notices.extend(giveaway::notices(&schema, &train));
     Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes, notices })
 }
@@ -127,10 +134,10 @@ impl<'t> Roles<'t> {
             let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
             targets.push(labels::fit(task, &labels, rows, &self.data.missing)?);
         }
-        let (mut columns, mut notices) = (Vec::new(), Vec::new());
+        let (mut columns, mut notices, index) = (Vec::new(), Vec::new(), Index::new(&self.raw));
         for feature in &self.features {
             let missing = feature.missing.clone().unwrap_or_else(|| self.data.missing.clone());
-            let Some(view) = View::named(&self.raw, &feature.column, &missing) else { continue };
+            let Some(view) = index.view(&feature.column, &missing) else { continue };
             match fit::fit(&view, rows, feature)? {
                 Fitted::Encoding(encoding) => columns.push(Column { name: feature.column.clone(), missing, encoding }),
                 Fitted::Dropped(why) => notices.push(format!("column {} {why}: it is dropped", quoted(&feature.column))),
@@ -139,6 +146,10 @@ impl<'t> Roles<'t> {
         if columns.is_empty() {
             let found = format!("{} has no feature columns: all are labels, ignored or dropped{}", self.raw.place, first(&notices));
             return Err(Fault::config("data.train", found).hint("keep at least one column that differs between rows").into());
+        }
+        if let Some(more @ 1..) = notices.len().checked_sub(MOST_DROPPED) {
+            notices.truncate(MOST_DROPPED);
+            notices.push(format!("{more} more columns are dropped"));
         }
         let schema = Schema { reading, ..Schema::new(Input::Columns { columns }, targets) };
         Ok((schema, notices))
@@ -180,7 +191,7 @@ fn locate(raw: &Raw, row: usize, column: &str) -> String {
 ///
 /// # Errors
 /// 65 if columns are missing, or a cell is not what the schema needs.
-pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
+pub fn apply<'s>(schema: &'s Schema, raw: &'s Raw) -> anyhow::Result<Dataset> {
     let Input::Columns { columns } = &schema.input else {
         return Err(Fault::data(&raw.place, "the model was trained on images")
             .hint("give data of the kind that the model was trained on")
@@ -189,8 +200,9 @@ pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     let targets = schema.targets.iter().flat_map(|target| &target.columns);
     let names: Vec<&str> = columns.iter().map(|c| &c.name).chain(targets).map(String::as_str).collect();
     check_there(raw, &names)?;
-    let label = |name: &String| View::named(raw, name, NEVER).map(|view| LabelColumn::read(&view, raw.rows));
-    let of_target = |target: &Target| target.columns.iter().filter_map(label).collect();
+    let index = Index::new(raw);
+    let label = |name: &'s String| index.view(name, NEVER).map(|view| LabelColumn::read(&view, raw.rows));
+    let of_target = |target: &'s Target| target.columns.iter().filter_map(label).collect();
     let labels: Vec<Vec<LabelColumn>> = schema.targets.iter().map(of_target).collect();
     let rows: Vec<u32> = (0..raw.rows as u32).collect();
     dataset(schema, raw, &labels, &rows)
@@ -221,7 +233,7 @@ fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]
 /// The weights of `rows`.
 fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
     check_there(raw, &[name])?;
-    let Some(view) = View::named(raw, name, NEVER) else { return Ok(Vec::new()) };
+    let Some(view) = Index::new(raw).view(name, NEVER) else { return Ok(Vec::new()) };
     let weight = |row: usize| {
         let number = view.cell(row).and_then(|cell| cell.number()).filter(|x| *x >= 0.0 && (*x as f32).is_finite());
         let hint = "every row needs a weight: correct the cell, or remove the row";

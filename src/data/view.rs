@@ -58,17 +58,31 @@ impl Distinct<'_> {
     }
 }
 
+/// The columns of a table by name.
+#[derive(Clone, Debug)]
+pub struct Index<'r> {
+    raw: &'r Raw,
+    positions: HashMap<&'r str, usize>,
+}
+
+impl<'r> Index<'r> {
+    /// Of all columns.
+    pub fn new(raw: &'r Raw) -> Index<'r> {
+        Index { raw, positions: raw.names.iter().map(String::as_str).zip(0..).collect() }
+    }
+
+    /// The column of a name; in a table that names only what occurs, one that is not there is all zeros.
+    pub fn view(&self, name: &'r str, missing: &'r [String]) -> Option<View<'r>> {
+        let zeros = || self.raw.sparse.then(|| View { name, raw: self.raw, at: None, missing: &[], numbers: Vec::new() });
+        self.positions.get(name).map(|&at| View::new(self.raw, at, missing)).or_else(zeros)
+    }
+}
+
 impl<'r> View<'r> {
     /// The column at position `at` of a table.
     pub fn new(raw: &'r Raw, at: usize, missing: &'r [String]) -> View<'r> {
         let numbers = missing.iter().filter_map(|text| text.parse().ok()).collect();
         View { name: raw.names.get(at).map_or("", String::as_str), raw, at: Some(at), missing, numbers }
-    }
-
-    /// The column of a name; in a table that names only what occurs, one that is not there is all zeros.
-    pub fn named(raw: &'r Raw, name: &'r str, missing: &'r [String]) -> Option<View<'r>> {
-        let zeros = || raw.sparse.then(|| View { name, raw, at: None, missing: &[], numbers: Vec::new() });
-        raw.column(name).map(|at| View::new(raw, at, missing)).or_else(zeros)
     }
 
     /// The cell of a row; `None` if it is blank.
