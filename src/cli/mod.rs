@@ -6,6 +6,7 @@ mod look;
 mod model;
 mod signals;
 mod sweep;
+mod table;
 mod train;
 
 use std::path::PathBuf;
@@ -61,6 +62,24 @@ enum Verb {
         /// Add the logits: columns TASK:logit:CLASS
         #[arg(long)]
         logits: bool,
+    },
+    /// Write a commented configuration for a table: what it holds, and how to learn some of its columns
+    Init {
+        /// A table: .csv, .tsv, .parquet, …, or a pattern of several
+        #[arg(long, value_name = "FILE")]
+        data: String,
+        #[command(flatten)]
+        table: table::TableArgs,
+        /// Where to write it; must not exist yet; stdout if absent
+        #[arg(long, value_name = "CONFIG.toml")]
+        out: Option<PathBuf>,
+    },
+    /// Show what a table holds, or what a model is made of
+    Inspect {
+        /// A table, a run directory, a model directory, or a .safetensors file beside its config.json
+        what: String,
+        #[command(flatten)]
+        table: table::TableArgs,
     },
     /// Print the network, its parameters and the dispatches of one step
     Explain {
@@ -257,6 +276,8 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         Verb::Train { config, args } => train::train(&config, &args, common, console),
         Verb::Evaluate { model, data } => model::evaluate(&model, &data, common, console).map(|()| None),
         Verb::Predict { model, data, out, logits } => model::predict(&model, &data, out.as_deref(), logits, common, console).map(|()| None),
+        Verb::Init { data, table, out } => table::init(&data, &table, out.as_deref(), console).map(|()| None),
+        Verb::Inspect { what, table } => table::inspect(&what, &table, console).map(|()| None),
         Verb::Explain { config, set } => look::explain(&config, &set, common, console).map(|()| None),
         Verb::Devices => look::devices(common, console).map(|()| None),
         Verb::Doctor => look::doctor(common, console),
