@@ -53,12 +53,15 @@ enum Verb {
     Predict {
         /// A run directory, a model directory, or a .safetensors file beside its config.json
         model: PathBuf,
-        /// A file, IMAGES (IDX), or a part of a built-in set: digits-overlay:test
+        /// A file, - (CSV on stdin), IMAGES (IDX), or a part of a built-in set: digits-overlay:test
         #[arg(long)]
         data: String,
-        /// Where to write the CSV; stdout if absent
+        /// Where to write the rows; stdout if absent
         #[arg(long)]
         out: Option<PathBuf>,
+        /// How to write them [default: by the ending of --out, else csv]
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<Format>,
         /// Add the logits: columns TASK:logit:CLASS
         #[arg(long)]
         logits: bool,
@@ -147,6 +150,24 @@ enum Resident {
     On,
     /// Never
     Off,
+}
+
+/// How predictions are written.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// A line of names, then a line a row
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+impl From<Format> for crate::run::predict::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv => Self::Csv,
+            Format::Jsonl => Self::Jsonl,
+        }
+    }
 }
 
 /// When the tiles of the products are chosen by measurement.
@@ -275,7 +296,10 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         Verb::Demo(args) => train::demo(&args, common, console),
         Verb::Train { config, args } => train::train(&config, &args, common, console),
         Verb::Evaluate { model, data } => model::evaluate(&model, &data, common, console).map(|()| None),
-        Verb::Predict { model, data, out, logits } => model::predict(&model, &data, out.as_deref(), logits, common, console).map(|()| None),
+        Verb::Predict { model, data, out, format, logits } => {
+            let wanted = model::Wanted { out, format: format.map(Into::into), logits };
+            model::predict(&model, &data, &wanted, common, console).map(|()| None)
+        }
         Verb::Init { data, table, out } => table::init(&data, &table, out.as_deref(), console).map(|()| None),
         Verb::Inspect { what, table } => table::inspect(&what, &table, console).map(|()| None),
         Verb::Explain { config, set } => look::explain(&config, &set, common, console).map(|()| None),

@@ -129,6 +129,11 @@ impl Table {
     pub fn record(&self, row: usize) -> impl Iterator<Item = Cow<'_, str>> {
         (0..self.header.len()).map(move |column| self.raw.cell(row, column))
     }
+
+    /// Whether a column came as numbers, not as text.
+    pub fn holds_numbers(&self, column: usize) -> bool {
+        matches!(self.raw.columns.get(column), Some(raw::RawColumn::Numbers(_)))
+    }
 }
 
 /// What is known of the columns; kept as `schema.json` beside a model, applied by `evaluate` and `predict`.
