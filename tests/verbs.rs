@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tandem::config::read;
 use tandem::data::load::load;
+use tandem::data::raw;
 use tandem::rng::{Purpose, uniform};
 use tandem::run::train::Plan;
 use tempfile::TempDir;
@@ -285,6 +286,19 @@ fn predictions_keep_rows_and_columns_in_every_format() {
     assert_eq!(jsonl, room.text("p.jsonl"));
     room.run(&["predict", "run", "--data", "new.csv", "--format", "csv", "--out", "q.jsonl"]).expect(0);
     assert_eq!(room.text("q.jsonl"), printed);
+    room.run(&["predict", "run", "--data", "new.csv", "--out", "p.parquet"]).expect(0);
+    let parquet = raw::read(&[room.path("p.parquet")], &raw::Options::default()).unwrap();
+    assert_eq!((parquet.rows, &parquet.names), (30, &header));
+    for (row, out) in out.iter().enumerate() {
+        for (column, cell) in out.iter().enumerate() {
+            let found = parquet.cell(row, column);
+            let near = |a: &str, b: &str| a.parse::<f64>().is_ok_and(|a| b.parse::<f64>().is_ok_and(|b| (a - b).abs() < 1e-6));
+            assert!(found == *cell || near(&found, cell), "{} of row {row}: {found}, {cell}", header[column]);
+        }
+    }
+    // Predictions in Parquet are data again, numbers as numbers.
+    room.run(&["predict", "run", "--data", "p.parquet", "--out", "q.parquet"]).expect(0);
+    room.run(&["predict", "run", "--data", "new.csv", "--format", "parquet"]).refused(2, &["--format parquet"]);
     room.run(&["predict", "run", "--data", "new.csv", "--format", "jsonl", "--json"]).refused(2, &["--format"]);
     room.run(&["predict", "run", "--data", "new.csv", "--out", "no/such/p.csv"]).refused(73, &["p.csv"]);
 }
@@ -300,7 +314,7 @@ fn tasks_without_labels_are_left_out() {
     let (header, cells) = records(&room.text("rows.csv"));
     let mut text = header.iter().filter(|name| *name != "won").cloned().collect::<Vec<_>>().join(",") + "\n";
     for row in &cells {
-        let cell = |(name, cell): (&String, &String)| if name == "price" { String::new() } else { cell.replace(',', ";") };
+        let cell = |(name, cell): (&String, &String)| if name == "price" { String::new() } else { format!("\"{cell}\"") };
         text += &(header.iter().zip(row).filter(|(name, _)| *name != "won").map(cell).collect::<Vec<_>>().join(",") + "\n");
     }
     room.write("some.csv", &text);

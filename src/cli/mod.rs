@@ -159,6 +159,8 @@ enum Format {
     Csv,
     /// A JSON object a line
     Jsonl,
+    /// Parquet, for --out alone
+    Parquet,
 }
 
 impl From<Format> for crate::run::predict::Format {
@@ -166,6 +168,7 @@ impl From<Format> for crate::run::predict::Format {
         match format {
             Format::Csv => Self::Csv,
             Format::Jsonl => Self::Jsonl,
+            Format::Parquet => Self::Parquet,
         }
     }
 }

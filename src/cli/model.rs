@@ -117,6 +117,10 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
         let fault = Fault::new(Exit::Usage, "--json and --format both say what is printed");
         return Err(fault.hint("leave one of the two out, or write to a file with --out").into());
     }
+    if out.is_none() && *format == Some(Format::Parquet) {
+        let fault = Fault::new(Exit::Usage, "--format parquet: stdout is for text");
+        return Err(fault.hint("name a file with --out").into());
+    }
     let (model, data, mut applied) = open(path, data, false, common, console)?;
     let logits = applied.evaluate(&model.network, &Objective::plain(&model.network))?.logits;
     let format = format.unwrap_or_else(|| out.as_deref().map_or(Format::Csv, Format::of));

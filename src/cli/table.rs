@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use crate::config::{Source, TaskKind, read};
-use crate::data::draft::{Draft, seen};
+use crate::data::draft::{Draft, range};
 use crate::data::load::load;
 use crate::data::raw::{Header, Options, Raw};
 use crate::data::survey::{Found, Survey, Wanted, overlap, wanted};
@@ -119,10 +119,16 @@ fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> 
     }
     let head = ["column", "type", "blank", "values", "range or commonest", "example"].map(String::from);
     let line = |c: &Found| {
-        let range = seen(c).split_once(", ").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
         let id = if c.is_id(survey.rows) { ", names rows" } else { "" };
-        [c.name.clone(), format!("{}{id}", c.kind), c.blanks.to_string(), c.values.to_string(), range, c.example.chars().take(24).collect()]
-            .map(|text| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+        [
+            c.name.clone(),
+            format!("{}{id}", c.kind),
+            c.blanks.to_string(),
+            c.values.to_string(),
+            range(c),
+            c.example.chars().take(24).collect(),
+        ]
+        .map(|text| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
     };
     let lines = std::iter::once(head).chain(survey.columns.iter().map(line)).collect();
     let blanks: Vec<String> = survey.missing.iter().map(|text| crate::fault::quoted(text)).collect();

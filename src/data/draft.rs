@@ -192,27 +192,31 @@ impl Draft<'_> {
 }
 
 /// What was seen of a feature column.
-pub fn seen(column: &Found) -> String {
-    let mut told = vec![format!("{} values", column.values)];
-    match column.range {
-        Some([low, high]) => told.push(format!("{} to {}", short(low), short(high))),
-        None => told.extend(
-            column.commonest.iter().take(2).map(|(text, rows)| format!("{} {rows}", quoted(&text.chars().take(24).collect::<String>()))),
-        ),
-    }
+fn seen(column: &Found) -> String {
+    let mut told = vec![format!("{} {}", column.values, if column.values == 1 { "value" } else { "values" }), range(column)];
     if column.blanks > 0 {
         told.push(format!("{} blank", column.blanks));
     }
     match column.kind {
         FeatureKind::Numeric if column.whole && (3..=CODES).contains(&column.values) => {
-            told.push("if these are codes, type = \"category\"".into())
+            told.push("if these are codes, type = \"category\"".into());
         }
         FeatureKind::Category if column.values > Feature::MAX_VALUES => {
             told.push(format!("those beyond {} share an input (max_values)", Feature::MAX_VALUES));
         }
         _ => {}
     }
+    told.retain(|part| !part.is_empty());
     told.join(", ")
+}
+
+/// Smallest and largest number of a column, or its commonest values with their rows.
+pub fn range(column: &Found) -> String {
+    let common = |(text, rows): &(String, usize)| format!("{} {rows}", quoted(&text.chars().take(24).collect::<String>()));
+    match column.range {
+        Some([low, high]) => format!("{} to {}", short(low), short(high)),
+        None => column.commonest.iter().take(2).map(common).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// Text that stays on the line of its comment.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::measure::probability;
 use crate::config::TaskKind;
+use crate::data::parquet::write::Writer;
 use crate::data::{Dataset, Scaling, Target};
 use crate::fault::{Exit, Fault};
 use crate::model::file::Model;
@@ -145,12 +146,20 @@ impl Cell<'_> {
         }
     }
 
+    /// As a number; NaN for a blank or a text. An f32 is the shortest number that is the same one.
+    fn number(&self) -> f64 {
+        match self {
+            Cell::Text(_) => f64::NAN,
+            Cell::Input(text) => text.parse().unwrap_or(f64::NAN),
+            Cell::Share(p) => *p,
+            Cell::Number(x) | Cell::Logit(x) => x.to_string().parse().unwrap_or(f64::NAN),
+        }
+    }
+
     fn json(&self) -> Value {
         match self {
             Cell::Text(text) => json!(text),
-            Cell::Input(text) => json!(text.parse::<f64>().ok()),
-            Cell::Share(p) => json!(p),
-            Cell::Number(x) | Cell::Logit(x) => json!(x.to_string().parse::<f64>().ok()),
+            other => json!(other.number()),
         }
     }
 }
@@ -195,13 +204,19 @@ pub enum Format {
     Csv,
     /// A JSON object a line; texts are strings, numbers are numbers, blanks of arrays are null.
     Jsonl,
+    /// Texts and numbers, blanks of arrays being NaN.
+    Parquet,
 }
 
 impl Format {
     /// The format of a file by its ending; CSV, if it is none that is known.
     pub fn of(path: &Path) -> Format {
-        let is_jsonl = path.extension().is_some_and(|e| ["jsonl", "ndjson"].iter().any(|known| e.eq_ignore_ascii_case(known)));
-        if is_jsonl { Format::Jsonl } else { Format::Csv }
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        match &*ending {
+            "jsonl" | "ndjson" => Format::Jsonl,
+            "parquet" => Format::Parquet,
+            _ => Format::Csv,
+        }
     }
 }
 
@@ -224,6 +239,9 @@ impl Rows<'_> {
     /// Writes row by row: a table in memory would be as large as the file.
     fn write(self, mut to: impl Write) -> std::io::Result<()> {
         let Rows { model, data, logits, with_logits, format } = self;
+        if format == Format::Parquet {
+            return self.write_parquet(to);
+        }
         let names = header(model, data, with_logits);
         let tasks = tasks(model, logits);
         let mut line = String::new();
@@ -239,7 +257,7 @@ impl Rows<'_> {
                     line.push_str(if i > 0 { "," } else { "" });
                     line.push_str(&cell.csv());
                 }),
-                Format::Jsonl => {
+                Format::Jsonl | Format::Parquet => {
                     let object: Map<String, Value> = names.iter().cloned().zip(cells.iter().map(Cell::json)).collect();
                     line = Value::Object(object).to_string();
                 }
@@ -248,6 +266,24 @@ impl Rows<'_> {
             writeln!(to, "{}", if line.is_empty() { "\"\"" } else { &line })?;
         }
         to.flush()
+    }
+
+    fn write_parquet(self, to: impl Write) -> std::io::Result<()> {
+        let Rows { model, data, logits, with_logits, .. } = self;
+        let tasks = tasks(model, logits);
+        let first = record(&tasks, data, 0, with_logits);
+        let columns = header(model, data, with_logits).into_iter().zip(first.iter().map(|cell| matches!(cell, Cell::Text(_))));
+        let mut writer = Writer::new(to, columns.collect())?;
+        for row in 0..data.rows {
+            for (column, cell) in record(&tasks, data, row, with_logits).iter().enumerate() {
+                match cell {
+                    Cell::Text(text) => writer.text(column, text),
+                    other => writer.number(column, other.number()),
+                }
+            }
+            writer.end_row()?;
+        }
+        writer.finish()
     }
 
     /// Writes the table to a file.
