@@ -198,10 +198,32 @@ fn slips_rare_labels_and_odd_names_are_provided_for() {
 #[test]
 fn give_aways_become_notes() {
     let room = Room::new();
-    let line = |row: u64| format!("{},{},{row}\n", if row % 3 == 0 { "yes" } else { "no" }, if row % 3 == 0 { "p" } else { "q" });
+    let line = |row: u64| format!("{},{row}\n", ["yes,p", "no,q", "no,q"][(row % 3) as usize]);
     room.write("given.csv", &("label,secret,n\n".to_string() + &(0..90).map(|row| line(row * 7 % 90)).collect::<String>()));
     let ran = room.run(&["init", "--data", "given.csv", "--target", "label"]).expect(0);
     assert!(ran.out.lines().any(|line| line.starts_with("# Note: ") && line.contains("\"secret\" nearly determines")), "{ran:#?}");
+}
+
+/// Tables that leave little to guess with: few rows, one class in few of them, other delimiters, no names.
+#[test]
+fn small_and_plain_tables_train_too() {
+    let room = Room::new();
+    room.write("few.csv", "a;b;label\n1;x;u\n2;y;v\n3;x;u\n4;y;v\n5;x;u\n6;y;v\n7;x;u\n8;z;v\n9;x;u\n10;y;v\n11;x;u\n12;y;v\n");
+    room.run(&["init", "--data", "few.csv", "--target", "label", "--out", "few.toml"]).expect(0);
+    room.run(&["train", "few.toml", "--out", "few", "--max-steps", "2"]).expect(0);
+    let bare: String = (0..90).map(|row| format!("{},{},{}\n", row % 11, row % 7, ["p", "q", "r"][row % 3])).collect();
+    room.write("bare.csv", &bare);
+    room.run(&["init", "--data", "bare.csv", "--no-header", "--target", "2:binary", "--target", "0:regression", "--out", "bare.toml"])
+        .expect(0);
+    let text = room.text("bare.toml");
+    assert!(text.contains("header = false") && text.contains("positive = \"p\""), "{text}");
+    room.run(&["train", "bare.toml", "--out", "bare", "--max-steps", "2"]).expect(0);
+    room.write(
+        "seldom.csv",
+        &("n,label\n".to_string() + &(0..80).map(|row| format!("{row}.5,{}\n", ["no", "yes"][usize::from(row == 41)])).collect::<String>()),
+    );
+    room.run(&["init", "--data", "seldom.csv", "--target", "label", "--out", "seldom.toml"]).expect(0);
+    room.run(&["train", "seldom.toml", "--out", "seldom", "--max-steps", "2"]).expect(0);
 }
 
 // --- inspect ---

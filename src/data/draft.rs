@@ -91,7 +91,8 @@ impl Draft<'_> {
             out,
             "split = [0.8, 0.1, 0.1]          # shares that train, validate and test; valid = \"…\" and test = \"…\" name files instead"
         )?;
-        if let Some(task) = self.tasks.iter().find(|task| task.kind == TaskKind::Multiclass) {
+        let classes = self.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary));
+        if let Some(task) = classes.min_by_key(|task| task.balance.last().map(|(_, rows)| *rows)) {
             writeln!(out, "stratify = {}  # each of its classes is shared out alike, so that all are trained on", quote(&task.name))?;
         }
         writeln!(out, "missing = {}  # texts that mean that a cell is blank", texts(&self.survey.missing))?;
@@ -131,7 +132,7 @@ impl Draft<'_> {
         let name = |column: &Found| comment(&key(&column.name));
         let width = features.iter().map(|column| name(column).chars().count()).max().unwrap_or(0).min(32);
         for column in &features {
-            writeln!(out, "#   {:width$}  {:8}  {}", name(column), column.kind, comment(&seen(column)))?;
+            writeln!(out, "#   {:width$}  {:8}  {}", name(column), column.kind.to_string(), comment(&seen(column)))?;
         }
         features.iter().filter(|column| !column.odd.is_empty()).try_for_each(|column| self.slips(column, out))
     }
@@ -163,9 +164,7 @@ impl Draft<'_> {
             [one] => writeln!(out, "target = {}", quote(one))?,
             several => writeln!(out, "target = {}", texts(several))?,
         }
-        task.positive
-            .iter()
-            .try_for_each(|class| writeln!(out, "positive = {}  # the class whose probability is predicted", quote(class)))?;
+        task.positive.iter().try_for_each(|class| writeln!(out, "positive = {}  # this one against all others", quote(class)))?;
         if task.missing != self.survey.missing {
             writeln!(out, "missing = {}  # texts that mean \"not labelled\"", texts(&task.missing))?;
         }

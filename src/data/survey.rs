@@ -281,7 +281,7 @@ fn task(raw: &Raw, survey: &Survey, columns: Vec<String>, given: Option<TaskKind
         name: task_name(&columns),
         kind,
         guessed: given.is_none(),
-        positive: (kind == TaskKind::Binary && classes.len() == 2).then(|| classes[positive_of(&classes)].clone()),
+        positive: positive(kind, &classes, &balance),
         balance,
         spread: if is_number { tallies.iter().map(spread).collect() } else { Vec::new() },
         rare,
@@ -330,6 +330,15 @@ fn spread(tally: &Tally) -> [f64; 3] {
     let start = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
     let (low, high, sum, rows) = numbers.fold(start, |(low, high, sum, n), (x, rows)| (low.min(x), high.max(x), sum + rows * x, n + rows));
     [low, sum / rows, high]
+}
+
+/// The positive class of a binary task: that of two that says yes, or the commonest of several.
+fn positive(kind: TaskKind, classes: &[String], balance: &[(String, usize)]) -> Option<String> {
+    match classes.len() {
+        _ if kind != TaskKind::Binary => None,
+        2 => classes.get(positive_of(classes)).cloned(),
+        _ => balance.first().map(|(class, _)| class.clone()),
+    }
 }
 
 /// Names of tasks are plain.
