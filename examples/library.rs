@@ -65,7 +65,7 @@ fn main() -> Result<()> {
 
     // The test part is measured once, with the model of the best epoch.
     for (head, task) in plan.network.tasks.iter().zip(outcome.test.iter().flat_map(|point| &point.tasks)) {
-        println!("{:10} test accuracy {:.4}", head.name, task.accuracy);
+        println!("{:10} test accuracy {:.4}", head.name, task.metric("accuracy").unwrap_or(f64::NAN));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@
 //
 // Losses of one output and one label each. One invocation a row of one head (group.y), all its outputs in order; heads of classes are left
 // alone. r is the weight of the row and n one over the sum of weights of the batch's labelled cells. Unlabelled cells have no loss and no
-// gradient. Losses stay per row, divided by n and not multiplied with w, for `reduce_metrics`; a hit is a logit on the side of its label.
+// gradient. Losses stay per row, multiplied with n and not with w, for `reduce_metrics`; a hit is a logit on the side of its label.
 
 struct Params {
     rows: u32,         // rows of the chunk

@@ -1,11 +1,12 @@
-// loss = r · (1 − p)^γ · Σ_c t_c (ln Σ e^z − z_c),   dz_c = w · r · n · (f p_c Σ t − f t_c),   f = (1 − p)^γ + γ p (1 − p)^(γ − 1) loss
+// loss = r · q^γ · S,   S = Σ_c t_c (ln Σ e^z − z_c)
+// dz_c = w · r · n · (q^γ (p_c Σ t − t_c) + γ p q^(γ − 1) S (p_c − [c is the label]))
 //
 // t is the target: the weight of the label's class, of which label smoothing (Szegedy et al., CVPR 2016) spreads a share ε over all
-// classes; γ that of the focal loss (Lin et al., ICCV 2017), with p the probability of the label; r the weight of the row and n one over
-// the sum of weights of the batch. One invocation a row of one head (group.y); heads of other types are left alone. The maximum is taken
-// out first, and ln(1 + Σ of the others) keeps the digits of confident predictions, so the loss is stable for any finite logits.
-// Unlabelled rows have no loss and no gradient. Losses stay per row, divided by n and not multiplied with w, for `reduce_metrics`; a hit
-// is a row whose first largest logit is its label.
+// classes; γ that of the focal loss (Lin et al., ICCV 2017), with p the probability of the label and q = 1 − p; r the weight of the row
+// and n one over the sum of weights of the batch. One invocation a row of one head (group.y); heads of other types are left alone. The
+// maximum is taken out first, and ln(1 + Σ of the others) keeps the digits of confident predictions, so the loss is stable for any finite
+// logits. Unlabelled rows have no loss and no gradient. Losses stay per row, multiplied with n and not with w, for
+// `reduce_metrics`; a hit is a row whose first largest logit is its label.
 
 struct Params {
     rows: u32,         // rows of the chunk
@@ -100,29 +101,28 @@ fn softmax_cross_entropy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local
                 loss += t * (log_sum + (peak - logits[z + c]));
             }
         }
-        var focus = 1.0;
+        let q = rest / (1.0 + others);
+        var power = 1.0;
+        var pull = 0.0;
         if (head.gamma > 0.0) {
-            let q = rest / (1.0 + others);
             let p = exponential(logits[z + at] - peak) / (1.0 + others);
-            let nll = log_sum + (peak - logits[z + at]);
-            var power = 0.0;
+            power = 0.0;
             if (q > 1e-30) {
                 power = exponential(head.gamma * logarithm(q));
-                focus = power + head.gamma * p * (power / q) * nll;
-            } else {
-                focus = 0.0;
+                pull = head.gamma * p * (power / q) * loss;
             }
-            loss *= power;
         }
         for (var c = 0u; c < head.outputs; c++) {
+            let p = exponential(logits[z + c] - peak) / (1.0 + others);
             var target_share = spread * weight_of(head, c);
+            var off = p;
             if (c == at) {
                 target_share += own;
+                off = -q;
             }
-            let p = exponential(logits[z + c] - peak) / (1.0 + others);
-            logits_delta[z + c] = scale * focus * (p * total - target_share);
+            logits_delta[z + c] = scale * (power * (p * total - target_share) + pull * off);
         }
-        loss = select(0.0, loss, labelled);
+        loss = select(0.0, power * loss, labelled);
     }
     partials[params.loss + task * params.capacity + row] = norm * loss;
     partials[params.hits + task * params.capacity + row] = select(0.0, 1.0, label == best);

@@ -832,7 +832,7 @@ const BAD: &[(&str, i32, &str)] = &[
     ("evaluate newer --data test.csv", 65, "newer than this program"),
     ("evaluate no-schema --data test.csv", 65, "no-schema/schema.json"),
     ("evaluate net.toml --data test.csv", 65, "net.toml"),
-    ("evaluate run --data digits-overlay:test", 65, "CSV columns"),
+    ("evaluate run --data digits-overlay:test", 65, "columns of a table"),
     ("evaluate run --data unlabelled.csv", 65, "\"colour\", \"size\""),
     ("evaluate run --data purple.csv", 65, "purple.csv:2: column \"colour\": \"purple\""),
     ("predict run --data word.csv", 65, "word.csv:3: column \"z\": \"three\" is not a number"),

@@ -544,6 +544,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
     ("[task.left]\ntype = \"regression\"\n[task.right]\n", CSV, &["task.left.scale=none", "task.left.loss=absolute"]),
     ("[task.left]\ntype = \"regression\"\nloss = \"huber\"\n[task.right]\n", CSV, &["task.left.huber_delta=2"]),
     ("[task.left]\ntype = \"regression\"\nloss = \"quantile\"\n[task.right]\n", CSV, &["task.left.quantile=0.9"]),
+    ("", "[data]\ntrain = \"x.csv\"\nfolds = 3\nfold = 1\n", &["data.folds=4", "data.fold=2"]),
     ("", NPY, &["data.train.features=z.npy", "data.train.labels=z.npy"]),
 ];
 

@@ -556,6 +556,19 @@ fn the_positive_class_is_found() {
 }
 
 #[test]
+fn two_groups_of_labels_are_a_binary_task() {
+    let text = "a,y\n1,single\n2,wed\n3,\n4,widowed\n";
+    let of = |positive: Option<&str>| {
+        let groups = groups(&[("never", &["single"]), ("once", &["wed", "widowed"])]);
+        let task = Task { groups, positive: positive.map(str::to_owned), ..of_kind(TaskKind::Binary, &["y"]) };
+        let (target, labels) = target_of(text, task);
+        (target.classes.join(" "), labels[0].clone(), target.counts[0].clone())
+    };
+    assert_eq!(of(None), ("never once".into(), vec![0, 1, UNLABELLED, 1], vec![1, 2]));
+    assert_eq!(of(Some("never")), ("once never".into(), vec![1, 0, UNLABELLED, 0], vec![2, 1]));
+}
+
+#[test]
 fn several_columns_of_yes_and_no_are_one_task() {
     let task = of_kind(TaskKind::Multilabel, &["u", "v"]);
     let (target, labels) = target_of("a,u,v\n1,0,yes\n2,1,NO\n3,True,\n4,,false\n", task);
@@ -652,6 +665,53 @@ fn several_files_and_patterns_are_one_table() {
     let parts = load(&Data { features, ..data(Source::Table(vec![dir.path().join("part-?.csv"), more])) }, &[task("y", "y")]).unwrap();
     assert_eq!(floats(&parts.train), [1.0, 2.0, 3.0, 4.0]);
     assert_eq!((parts.train.labels.clone(), parts.hashes.len()), (vec![vec![0, 1, 0, 1]], 3));
+}
+
+// ---- other formats ----
+
+/// A `.npy` file of doubles, rows first.
+fn npy(shape: &str, values: &[f64]) -> Vec<u8> {
+    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape}), }}");
+    header += &" ".repeat(63 - (10 + header.len()) % 64);
+    header.push('\n');
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((header.len() as u16).to_le_bytes());
+    file.extend(header.as_bytes());
+    file.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    file
+}
+
+#[test]
+fn two_arrays_are_features_and_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let features = write(dir.path(), "x.npy", npy("3, 2", &[0.0, 1.0, 2.0, f64::NAN, 4.0, 3.0]));
+    let labels = write(dir.path(), "y.npy", npy("3,", &[7.0, f64::NAN, -7.0]));
+    let task = Task { kind: TaskKind::Binary, ..task("t", "y") };
+    let parts = load(&data(Source::Npy { features: features.clone(), labels: labels.clone() }), &[task]).unwrap();
+    assert_eq!(names(&parts), ["x0", "x1"]);
+    assert_eq!((parts.schema.targets[0].classes.clone(), parts.train.labels.clone()), (texts(&["-7", "7"]), vec![vec![1, UNLABELLED, 0]]));
+    let s = 1.5f64.sqrt();
+    close(floats(&parts.train), &[-s, -1.0, 0.0, 0.0, 0.0, 1.0, s, 1.0, 0.0]);
+    let both = format!("{},{}", features.display(), labels.display());
+    let evaluated = load_with(&parts.schema, &both, true).unwrap().0;
+    assert_eq!((&evaluated.features, &evaluated.labels), (&parts.train.features, &parts.train.labels));
+    let predicted = load_with(&parts.schema, features.to_str().unwrap(), false).unwrap().0;
+    assert_eq!(predicted.features, parts.train.features);
+    assert_eq!(predicted.table.unwrap().record(1).collect::<Vec<_>>(), ["2", ""]);
+}
+
+#[test]
+fn a_sparse_file_names_only_what_is_not_zero() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut data = data(table(write(dir.path(), "train.svm", "1 1:2 2:5\n-1 2:1\n1 1:4 3:9\n-1 1:2\n")));
+    data.valid = Some(table(write(dir.path(), "valid.svm", "1 1:2\n")));
+    data.features = ["1", "2", "3"].map(|name| Feature { scale: Some(Scale::None), ..Feature::new(name) }).into();
+    let parts = load(&data, &[Task { kind: TaskKind::Binary, ..task("t", "label") }]).unwrap();
+    assert_eq!(floats(&parts.train), [2.0, 5.0, 0.0, 0.0, 1.0, 0.0, 4.0, 0.0, 9.0, 2.0, 0.0, 0.0]);
+    assert_eq!(parts.train.labels, [[1, 0, 1, 0]]);
+    // The columns 2 and 3 are not in this file at all.
+    let valid = parts.valid.unwrap();
+    assert_eq!((floats(&valid), &valid.labels), (&[2.0, 0.0, 0.0][..], &vec![vec![1]]));
 }
 
 // ---- split and order ----
@@ -755,7 +815,7 @@ fn rows_of_a_group_stay_together() {
 
 #[test]
 fn each_class_gets_the_shares() {
-    let class = |i: usize| if i % 10 == 0 { "rare" } else { ["p", "q", ""][i % 3] };
+    let class = |i: usize| if i.is_multiple_of(10) { "rare" } else { ["p", "q", ""][i % 3] };
     let rows: String = (0..1000).map(|i| format!("{i},{}\n", class(i))).collect();
     let edit = |seed| move |data: &mut Data| (data.stratify, data.split, data.split_seed) = (Some("y".into()), Some([0.7, 0.2, 0.1]), seed);
     let parts = csv_parts(&format!("a,y\n{rows}"), edit(0), &[task("y", "y")]);

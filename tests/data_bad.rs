@@ -437,8 +437,16 @@ fn a_task_without_a_label() {
 #[test]
 fn a_binary_task_with_other_than_two_labels() {
     let pieces = ["train.csv", "column \"y\"", "holds 3 labels, a binary task has two: \"p\", \"q\", \"r\""];
-    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(Exit::Data, &pieces, "type = \"multiclass\" in task.y");
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(Exit::Data, &pieces, "type = \"multiclass\", two groups, or positive");
     of_kind(TaskKind::Binary, "a,y\n1,p\n2,p\n3,\n").refused(Exit::Data, &["the one label \"p\""], "task.y");
+    let group = |name: &str, values: &[&str]| (name.to_owned(), texts(values));
+    let three = vec![group("a", &["p"]), group("b", &["q"]), group("c", &["r"])];
+    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(|r| r.tasks[0].groups = three);
+    room.refused(Exit::Config, &["task.y.groups: 3 groups, a binary task has two: \"a\", \"b\", \"c\""], "two groups");
+    let two = vec![group("a", &["p"]), group("b", &["q", "r"])];
+    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n");
+    let room = room.edit(|r| (r.tasks[0].groups, r.tasks[0].positive) = (two, Some("p".into())));
+    room.refused(Exit::Config, &["task.y.positive: \"p\" is none of the task's groups"], "\"a\", \"b\"");
     let positive = |r: &mut Room| r.tasks[0].positive = Some("maybe".into());
     let pieces = ["task.y.positive: \"maybe\" is no label of column \"y\""];
     of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").edit(positive).refused(Exit::Config, &pieces, "\"p\", \"q\"");
@@ -791,6 +799,49 @@ fn mutated(bytes: &[u8], round: u64) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// The same for columns of every type and tasks of every type.
+#[test]
+fn mutated_tables_of_all_types_are_read_or_refused() {
+    let mut text = String::from("n,d,b,c,w,weight,part,m,r,k,e\n");
+    for i in 0..12 {
+        let (day, part) = (1 + i % 28, ["train", "train", "valid"][i % 3]);
+        let blank = if i % 4 == 0 { "" } else { "7" };
+        text += &format!(
+            "{blank},2020-01-{day:02}T10:00,{},c{},some words {i},{i},{part},{},{i}.5,{blank},x{}\n",
+            ["u", "v"][i % 2],
+            i % 3,
+            i % 2,
+            i % 2
+        );
+    }
+    let tasks: Vec<Task> = [("m", TaskKind::Multilabel), ("r", TaskKind::Regression), ("k", TaskKind::Count), ("e", TaskKind::Binary)]
+        .into_iter()
+        .map(|(name, kind)| Task { kind, ..task(name) })
+        .collect();
+    let features = [("d", FeatureKind::Date), ("c", FeatureKind::Category), ("w", FeatureKind::Text), ("n", FeatureKind::Numeric)];
+    let (mut read, mut refused) = (0, 0);
+    for round in 0..1500 {
+        let room = csv(mutated(text.as_bytes(), round)).edit(|r| {
+            r.tasks = tasks.clone();
+            (r.data.split_column, r.data.row_weight) = (Some("part".into()), Some("weight".into()));
+            r.data.features = features.map(|(name, kind)| of_type(name, kind)).into();
+        });
+        match load(&room.data, &room.tasks) {
+            Ok(parts) => {
+                read += 1;
+                parts.schema.check("schema").unwrap();
+                Parts::new(parts.schema.clone(), (*parts.train).clone(), None, None).unwrap();
+            }
+            Err(error) => {
+                refused += 1;
+                let fault = error.downcast_ref::<Fault>().unwrap_or_else(|| panic!("round {round}: no fault: {error:#}"));
+                assert!(matches!(fault.exit, Exit::Data | Exit::Config) && fault.hint.is_some(), "round {round}: {fault}");
+            }
+        }
+    }
+    assert!(read > 100 && refused > 500, "{read} read, {refused} refused: the mutations say nothing");
 }
 
 /// Whatever happens to a file, it is read or refused with a code, a sentence and a hint.

@@ -134,6 +134,16 @@ fn streamed_data_changes_nothing() {
     }
 }
 
+/// Every loss with blanks, row weights and categories.
+#[test]
+fn every_loss_gives_equal_bits_however_it_is_submitted() {
+    let tables = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n";
+    let plan = common::every_plan(tables, 400);
+    let first = run(&plan, device(), Some(1));
+    assert!(first.1.iter().any(|point| point.split == "valid") && first.1.iter().all(|point| point.loss.is_finite()));
+    assert_same(&run(&plan, device(), Some(64)), &first);
+}
+
 #[test]
 fn another_seed_is_another_run() {
     let other = run(&plan(&format!("{TABLES}seed = 1\n")), device(), None);
@@ -245,6 +255,20 @@ fn ten_steps_follow_the_reference() {
         let worst = largest_difference(&found.1, &expected.1);
         println!("{name}: {worst:e}");
         assert!(worst <= 1e-5, "{name}: a loss is {worst:e} away from the reference, relatively");
+    }
+}
+
+/// Every loss with blanks, row weights and categories; training and validation.
+#[test]
+fn ten_steps_of_every_loss_follow_the_reference() {
+    let plan = common::every_plan("[train]\nepochs = 5\nbatch_size = 48\nlog_every = \"1s\"\nmax_steps = 10\n", 96);
+    let (found, expected) = (run(&plan, device(), None), run(&plan, Machine::Reference, None));
+    assert!(expected.1.iter().any(|point| point.split == "valid"));
+    let worst = largest_difference(&found.1, &expected.1);
+    println!("{worst:e}");
+    assert!(worst <= 1e-5, "a loss is {worst:e} away from the reference, relatively");
+    for (found, expected) in found.1.iter().flat_map(|p| &p.tasks).zip(expected.1.iter().flat_map(|p| &p.tasks)) {
+        assert_eq!(found.rows, expected.rows);
     }
 }
 

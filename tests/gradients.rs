@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 
 use common::{Bench, plan, synthetic, whole};
 use tandem::config::{Activation, Config};
-use tandem::data::{Dataset, Features, UNLABELLED};
+use tandem::data::{Dataset, Features, Parts, Schema, UNLABELLED};
 use tandem::kernels::tuning::Tuning;
 use tandem::run::evaluate::evaluate;
+use tandem::run::train::Plan;
 use tandem::schedule::{Engine, MetricKind};
 
 const BOUND: f64 = 1e-7;
@@ -649,4 +650,43 @@ fn bytes_are_numbers() {
     assert!(segments > 1, "the data lie in one segment");
     assert_eq!(gradients(&bytes, &whole()).1, expected, "bytes in one segment");
     assert_eq!(in_segments, expected, "bytes in {segments} segments");
+}
+
+/// The inputs of a row of [`common::every_plan`], spread out on the host: three numbers, then a place for each category.
+fn spread_out(words: &[u32]) -> Vec<f32> {
+    let mut inputs: Vec<f32> = words[..3].iter().map(|word| f32::from_bits(*word)).collect();
+    for (code, width) in words[3..].iter().zip(common::CATEGORIES) {
+        inputs.extend((0..width).map(|place| f32::from(u8::from(place as u32 == *code))));
+    }
+    inputs
+}
+
+/// Categories give the bits that the same inputs as numbers give; in chunks and segments, next to them.
+#[test]
+fn categories_are_numbers() {
+    let coded = || common::every_plan("[train]\nbatch_size = 32\n", 400);
+    let (plan, parts) = (coded(), coded().parts);
+    let Features::Cells { words, slots } = &parts.train.features else { unreachable!() };
+    let features = Features::F32(words.chunks(*slots).flat_map(spread_out).collect());
+    let train = Dataset { features, ..Dataset::clone(&parts.train) };
+    let input = Schema::for_arrays(train.width(), &[]).input;
+    let schema = Schema { input, ..parts.schema.clone() };
+    let numbers = Plan::new(plan.config, Parts { train: train.into(), valid: None, schema, ..parts }).unwrap();
+    let gradients = |plan: Plan, tuning: &Tuning| {
+        let mut bench = Bench::new(plan, tuning);
+        upload_order(&mut bench);
+        bench.poison();
+        let (parameters, step) = (bench.random_parameters(33), bench.step(1, 75, 32));
+        let metrics = bench.train(&parameters, &step);
+        (bench.built.parts[0].segments.len(), (metrics, bench.gradients()))
+    };
+    let small = Tuning { binding_bytes: 4 * plan.layout.len as u64, ..whole() };
+    let (_, expected) = gradients(numbers, &whole());
+    assert!(expected.1.iter().all(|g| g.is_finite()));
+    let (segments, in_segments) = gradients(coded(), &small);
+    assert!(segments > 1, "the data lie in one segment");
+    assert!(gradients(coded(), &whole()).1 == expected, "categories in one segment");
+    // A small binding cuts the batch in chunks too, whose sums round in another order.
+    assert_close("metric", &in_segments.0, &expected.0);
+    assert_close("gradient", &in_segments.1, &expected.1);
 }

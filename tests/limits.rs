@@ -69,13 +69,15 @@ fn bits(values: &[f32]) -> Vec<u32> {
 fn the_default_limits_of_webgpu_are_enough_and_change_no_bit() {
     let least = open(&Wish { default_limits: true, ..Wish::default() });
     assert!(least.limits.max_storage_buffer_binding_size <= 128 << 20);
-    let plan = plan(TABLES, 300);
-    let last = |gpu: &Gpu| {
-        let outcome = train(&plan, Machine::Device(Box::new(gpu.clone())), Options::default(), &mut Silent).unwrap();
-        assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
-        bits(&outcome.last)
-    };
-    assert!(last(&least) == last(gpu()), "parameters differ");
+    let every_loss = common::every_plan("[train]\nepochs = 2\nbatch_size = 48\n", 300);
+    for plan in [plan(TABLES, 300), every_loss] {
+        let last = |gpu: &Gpu| {
+            let outcome = train(&plan, Machine::Device(Box::new(gpu.clone())), Options::default(), &mut Silent).unwrap();
+            assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
+            bits(&outcome.last)
+        };
+        assert!(last(&least) == last(gpu()), "parameters differ");
+    }
 }
 
 /// `explain` says how much memory a program takes before there is a device; afterwards its allocator says nearly the same.

@@ -26,7 +26,10 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("soft_sharing_direct", SOFT_SHARING_DIRECT),
     ("reduce_metrics_direct", REDUCE_METRICS_DIRECT),
     ("adam_direct", ADAM_DIRECT),
+    ("gather_cells", GATHER_CELLS),
+    ("label_sums", LABEL_SUMS),
     ("softmax_cross_entropy", SOFTMAX_CROSS_ENTROPY),
+    ("pointwise_losses", POINTWISE_LOSSES),
     ("soft_sharing", SOFT_SHARING),
     ("agreement", AGREEMENT),
     ("gradient_norm", GRADIENT_NORM),
@@ -132,19 +135,120 @@ const DENSE_BACKWARD_WEIGHT_DIRECT: &[Mutant] = &[
 ];
 
 const SOFTMAX_CROSS_ENTROPY: &[Mutant] = &[
-    ("the task's weight is forgotten", "head.weight * step.inverse_rows", "step.inverse_rows"),
-    ("the mean is a sum", "head.weight * step.inverse_rows", "head.weight / step.inverse_rows"),
-    ("off by one class", "c < head.classes; c++) {\n        if (c != best)", "c + 1u < head.classes; c++) {\n        if (c != best)"),
-    ("the last class has no gradient", "c < head.classes; c++) {\n        var d", "c + 1u < head.classes; c++) {\n        var d"),
+    ("the task's weight is forgotten", "head.weight * norm", "norm"),
+    ("the mean is a sum", "var inverse = step.inverse_rows;", "var inverse = 1.0 / step.inverse_rows;"),
+    ("the counted labels are ignored", "inverse = partials[head.inverse];", "inverse = step.inverse_rows;"),
+    ("the weight of the row is ignored", "if (params.weighted == 1u)", "if (params.weighted == 2u)"),
+    ("a row takes the weight of another one", "labels[(row + 1u) * params.cells - 1u]", "labels[params.cells - 1u]"),
+    ("every head reads the first label", "params.cells + head.cell", "params.cells"),
+    ("off by one class", "c < head.outputs; c++) {\n        if (c != best)", "c + 1u < head.outputs; c++) {\n        if (c != best)"),
+    ("the last class has no gradient", "c < head.outputs; c++) {\n            var d", "c + 1u < head.outputs; c++) {\n            var d"),
     ("the label's sign", "d -= scale;", "d += scale;"),
-    (
-        "rows without a label are trained on",
-        "let scale = select(0.0, head.weight * step.inverse_rows, labelled);",
-        "let scale = head.weight * step.inverse_rows;",
-    ),
-    ("class 1 never wins", "for (var c = 1u; c < head.classes; c++)", "for (var c = 2u; c < head.classes; c++)"),
+    ("rows without a label are trained on", "select(0.0, of_row * inverse, labelled)", "of_row * inverse"),
+    ("class 1 never wins", "for (var c = 1u; c < head.outputs; c++)", "for (var c = 2u; c < head.outputs; c++)"),
     ("the exponential loses a term", "let r = (t - n * 0.693359375) + n * 2.12194440e-4;", "let r = t - n * 0.693359375;"),
     ("hits are counted among the losses", "partials[params.hits + ", "partials[params.loss + "),
+    ("classes have the weight of the first", "class_weights[head.weights + label]", "class_weights[head.weights]"),
+    ("weights of another head", "class_weights[head.weights + label]", "class_weights[label]"),
+    ("the label keeps what smoothing takes", "(1.0 - head.smoothing) * weight_of", "weight_of"),
+    ("smoothing leaves the label out", "total += t;", "total += select(t, 0.0, c == at);"),
+    ("smoothing has no part in the loss", "loss += t * (log_sum", "loss += 0.0 * (log_sum"),
+    ("smoothing ignores class weights", "let t = spread * weight_of(head, c);", "let t = spread;"),
+    ("smoothing ignores class weights in the gradient", "var target_share = spread * weight_of(head, c);", "var target_share = spread;"),
+    ("smoothing is spread over one class too few", "head.smoothing / f32(head.outputs)", "head.smoothing / f32(head.outputs - 1u)"),
+    ("the label is no target", "target_share += own;", "target_share += 0.0;"),
+    ("the focal loss forgets its own slope", "* (power / q) * loss", "* 0.0"),
+    ("the focal slope of the label's logit", "off = -q;", "off = q;"),
+    ("the focal slope takes q for p", "pull = head.gamma * p *", "pull = head.gamma * q *"),
+    ("gamma is one", "exponential(head.gamma * logarithm(q))", "q"),
+    ("the focal loss is not smaller", "select(0.0, power * loss, labelled)", "select(0.0, loss, labelled)"),
+    ("the loss is not that of the mean", "= norm * loss;", "= inverse * loss;"),
+];
+
+const POINTWISE_LOSSES: &[Mutant] = &[
+    ("the task's weight is forgotten", "head.weight * (of_row * inverse)", "of_row * inverse"),
+    ("the mean over rows is a sum", "step.inverse_rows * head.share", "head.share / step.inverse_rows"),
+    ("the mean over columns is a sum", "step.inverse_rows * head.share", "step.inverse_rows"),
+    ("the counted labels are ignored", "inverse = partials[head.inverse];", "inverse = step.inverse_rows * head.share;"),
+    ("the weight of the row is ignored", "if (params.weighted == 1u)", "if (params.weighted == 2u)"),
+    ("the weight of the row has no part in the gradient", "(of_row * inverse), label", "inverse, label"),
+    ("the weight of the row has no part in the loss", "select(0.0, of_row * inverse, any_label)", "select(0.0, inverse, any_label)"),
+    ("heads of classes are not left alone", "|| head.kind == MULTICLASS", ""),
+    ("the last output is missing", "k < head.outputs; k++", "k + 1u < head.outputs; k++"),
+    ("all outputs read the first label", "head.cell + k]", "head.cell]"),
+    ("cells without a label are trained on", "any_label = true;", "any_label = true; } {"),
+    ("the first positive weight for all", "class_weights[head.weights + k]", "class_weights[head.weights]"),
+    ("negatives have the weight of positives", "select(1.0, weight, positive)", "weight"),
+    ("positives weigh one", "select(1.0, weight, positive)", "1.0"),
+    ("the label's sign", "let u = select(-z, z, positive);", "let u = select(z, -z, positive);"),
+    ("the slope's sign", "select(-slope, slope, positive)", "slope"),
+    ("a confident mistake costs nothing", "max(-u, 0.0) + ", ""),
+    ("p is taken for q", "select(1.0, small, u > 0.0) / ", "select(small, 1.0, u > 0.0) / "),
+    ("gamma is one", "exponential(gamma * logarithm(q))", "q"),
+    ("the focal loss forgets its own slope", "gamma * (1.0 - q) * nll)", "0.0 * nll)"),
+    ("the focal loss is not smaller", "vec2(power * nll,", "vec2(nll,"),
+    ("every logit is a hit for a positive", "(z > 0.0) == (label == 1u)", "label == 1u"),
+    ("hits are those of the last output", "hits += select", "hits = select"),
+    ("hits are counted among the losses", "partials[params.hits + ", "partials[params.loss + "),
+    ("the loss is that of the last output", "loss += found.x;", "loss = found.x;"),
+    ("squared loses its two", "vec2(e * e, 2.0 * e)", "vec2(e * e, e)"),
+    ("absolute forgets the sign", "vec2(abs(e), sign(e))", "vec2(abs(e), 1.0)"),
+    ("a loss is infinite", "vec2(abs(e), sign(e))", "vec2(abs(e) / f32(params.weighted / 2u), sign(e))"),
+    ("huber is never linear", "if (abs(e) <= parameter)", "if (abs(e) >= 0.0)"),
+    ("huber is always linear", "if (abs(e) <= parameter)", "if (abs(e) < 0.0)"),
+    ("huber has a step", "(abs(e) - 0.5 * parameter)", "abs(e)"),
+    ("the other quantile", "if (e > 0.0)", "if (e < 0.0)"),
+    ("the quantile's slope below", "select(0.0, -parameter, e < 0.0)", "select(0.0, parameter, e < 0.0)"),
+    ("the median for any quantile", "(1.0 - parameter) * e, 1.0 - parameter", "0.5 * e, 0.5"),
+    ("poisson forgets the label", "vec2(rate - y * z, rate - y)", "vec2(rate - y * z, rate)"),
+    ("poisson forgets the label in the loss", "vec2(rate - y * z, rate - y)", "vec2(rate, rate - y)"),
+];
+
+const LABEL_SUMS: &[Mutant] = &[
+    ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
+    ("rows of the epoch's start", "var row = step.first + i;", "var row = i;"),
+    ("rows past the end of the batch count", "i < step.rows; i += 64u", "i < step.rows + 3u; i += 64u"),
+    ("rows from 64 on are missing", "i < step.rows; i += 64u", "i < min(step.rows, 64u); i += 64u"),
+    ("a segment is read from its start", "(row - params.segment_first) * params.cells", "row * params.cells"),
+    ("rows of other segments count", "row - params.segment_first >= params.segment_rows", "false"),
+    ("the weight of the row is ignored", "params.weighted == 1u", "params.weighted == 2u"),
+    ("the first label is taken for the weight", "data_labels[words + params.cells - 1u]", "data_labels[words]"),
+    ("every head reads the first label", "words + head.cell + c", "words + c"),
+    ("the last column is missing", "c < head.cells; c++", "c + 1u < max(head.cells, 2u); c++"),
+    ("cells without a label count", "if (label != NONE)", "if (true)"),
+    ("class weights are ignored", "head.kind == MULTICLASS &&", "head.kind != MULTICLASS &&"),
+    ("classes have the weight of the first", "class_weights[head.weights + label]", "class_weights[head.weights]"),
+    ("the number is weighted", "number += 1.0;", "number += of_row;"),
+    ("half of the lanes are lost", "var half = 32u; half > 0u", "var half = 16u; half > 0u"),
+    ("later segments overwrite", "params.accumulate == 1u", "params.accumulate == 2u"),
+    ("later segments overwrite the number", "select(numbers[0], partials[place + params.tasks] + numbers[0], again)", "numbers[0]"),
+    ("the inverse is that of the number", "1.0 / max(total, 1e-30)", "1.0 / max(partials[place + params.tasks], 1e-30)"),
+    ("the inverse is that of one segment", "1.0 / max(total, 1e-30)", "1.0 / max(weights[0], 1e-30)"),
+];
+
+const GATHER_CELLS: &[Mutant] = &[
+    ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
+    ("rows past the end of the batch are filled", "let here = place < step.rows && row", "let here = row"),
+    ("a later segment overwrites the first one", "if (!here && params.fill == 1u)", "if (!here && params.fill == 2u)"),
+    ("a segment is read from its start", "select(0u, row - params.segment_first, here)", "select(0u, row, here)"),
+    ("every chunk reads the first rows", "let place = params.chunk_first + r;", "let place = r;"),
+    (
+        "labels stay where there is no row",
+        "select(NONE, data_labels[local * params.tasks + t], here)",
+        "data_labels[local * params.tasks + t]",
+    ),
+    ("the last label is missing", "t < params.tasks; t++", "t + 1u < params.tasks; t++"),
+    ("numbers are left where there is no row", "select(0.0, bitcast<f32>(data[words + i]), here)", "bitcast<f32>(data[words + i])"),
+    ("columns read the first cell", "params.slots + spread.slot", "params.slots"),
+    ("columns write the first inputs", "params.width + spread.input", "params.width"),
+    ("numbers are codes", "if (spread.codes == 0u)", "if (spread.codes == 2u)"),
+    ("codes are numbers", "if (spread.codes == 0u)", "if (spread.codes <= 1u)"),
+    ("inputs are not cleared", "inputs[first + i] = 0.0;", "inputs[first + i] = inputs[first + i];"),
+    ("codes of rows that are not there", "if (here && code < spread.width)", "if (code < spread.width)"),
+    ("a cell without a code is one of the next column", "if (here && code < spread.width)", "if (here)"),
+    ("only the first code counts", "i < spread.slots; i++", "i < min(spread.slots, 1u); i++"),
+    ("a code twice is a code once", "inputs[first + code] += spread.scale", "inputs[first + code] = spread.scale"),
+    ("codes add one", "+= spread.scale", "+= 1.0"),
 ];
 
 const SOFT_SHARING: &[Mutant] = &[
@@ -164,6 +268,12 @@ const AGREEMENT: &[Mutant] = &[
     ("rows past the end of the batch count", "select(0.0, mean_a + mean_b, inside)", "mean_a + mean_b"),
     ("every chunk ends where the batch does", "params.chunk_first + row < step.rows", "row < step.rows"),
     ("the second pair is skipped", "i < params.pairs; i++", "i < min(params.pairs, 1u); i++"),
+    ("one logit is that of the first class", "0.0, one && c == 0u)", "0.0, one && c == 1u)"),
+    ("one logit counts for both classes", "0.0, one && c == 0u)", "0.0, false)"),
+    ("the gradient of one logit is that of the first class", "if (!one_a || c == 1u)", "if (!one_a || c == 0u)"),
+    ("the second head's gradient of one logit", "if (!one_b || c == 1u)", "if (!one_b || c == 0u)"),
+    ("both heads are of one logit", "(pair.one & 1u) != 0u", "pair.one != 0u"),
+    ("rows of one logit lie as far apart as those of two", "select(pair.classes, 1u, one_b)", "pair.classes"),
 ];
 
 const GRADIENT_NORM: &[Mutant] = &[
@@ -443,4 +553,19 @@ fn reduce_metrics_direct() {
 #[test]
 fn adam_direct() {
     check("adam_direct");
+}
+
+#[test]
+fn pointwise_losses() {
+    check("pointwise_losses");
+}
+
+#[test]
+fn label_sums() {
+    check("label_sums");
+}
+
+#[test]
+fn gather_cells() {
+    check("gather_cells");
 }

@@ -240,3 +240,65 @@ fn no_false_alarm() {
 fn no_false_alarm_on_the_reference() {
     unusual(reference);
 }
+
+/// A task of classes beside one of numbers and one of counts.
+const NUMBERS: &str = "
+[trunk]
+layers = [8]
+activation = \"relu\"
+[task.a]
+[task.r]
+type = \"regression\"
+[task.n]
+type = \"count\"
+[optimizer]
+learning_rate = 1e-3
+[train]
+epochs = 1
+batch_size = 40
+log_every = \"1s\"
+";
+
+/// Data for these, healthy save what `spoil` does with the given row of the 4th step.
+fn numbers(spoil: fn(&mut Dataset, usize)) -> Plan {
+    let mut data = common::labelled(NUMBERS, 3, 10 * BATCH, WIDTH, &[3, 1, 1], 0.1);
+    data.weights = Some(vec![1.0; data.rows]);
+    let row = epoch_order(data.rows, 0, 0)[3 * BATCH + 7] as usize;
+    data.labels.iter_mut().for_each(|labels| labels[row] = if labels[row] == UNLABELLED { 0 } else { labels[row] });
+    spoil(&mut data, row);
+    common::plan_of(NUMBERS, data, None, &[3, 1, 1])
+}
+
+/// What readers refuse and arrays may bring is caught at its step.
+fn bad_label(machine: fn() -> Machine, task: &str, spoil: fn(&mut Dataset, usize)) {
+    let (outcome, points) = run(&numbers(spoil), machine(), None, Some(64));
+    fault(&outcome, &["step 4: ", task]);
+    assert_eq!((outcome.steps, points.len()), (3, 3));
+    assert!(outcome.last.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn a_label_or_a_row_weight_that_is_not_finite() {
+    for machine in [device, reference] {
+        bad_label(machine, "task \"r\"", |data, row| data.labels[1][row] = f32::NAN.to_bits());
+        bad_label(machine, "task \"r\"", |data, row| data.labels[1][row] = f32::NEG_INFINITY.to_bits());
+        bad_label(machine, "task \"n\"", |data, row| data.labels[2][row] = f32::INFINITY.to_bits());
+        bad_label(machine, "task \"a\"", |data, row| data.weights.as_mut().unwrap()[row] = f32::NAN);
+        bad_label(machine, "task \"a\"", |data, row| data.weights.as_mut().unwrap()[row] = f32::INFINITY);
+    }
+}
+
+/// A rate beyond the largest number.
+#[test]
+fn a_rate_that_overflows() {
+    for machine in [device, reference] {
+        let plan = numbers(|_, _| ());
+        let mut initial = plan.initial();
+        let bias = plan.layout.blocks.iter().find(|b| b.name == "task.n.0.bias").unwrap().offset;
+        initial[bias] = 1000.0;
+        let (outcome, points) = run(&plan, machine(), Some(initial.clone()), Some(64));
+        fault(&outcome, &["step 1: ", "task \"n\""]);
+        assert_eq!((outcome.steps, points.len()), (0, 0));
+        assert!(bits(&outcome.last) == bits(&initial), "a parameter changed");
+    }
+}

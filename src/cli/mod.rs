@@ -2,6 +2,7 @@
 
 mod bench;
 mod console;
+mod kfold;
 mod look;
 mod model;
 mod signals;
@@ -136,6 +137,9 @@ struct TrainArgs {
     /// Time each dispatch of the training step and print a table; steps take longer, results are the same
     #[arg(long)]
     profile: bool,
+    /// Train once for each of N folds of the table, test on the fold, and show mean and spread
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000))]
+    k_fold: Option<u64>,
     /// Whether the data stays on the device; off brings it there batch by batch; changes no result
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     resident: Resident,

@@ -1,5 +1,6 @@
 //! `train` and `demo`.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::console::Console;
+use super::kfold;
 use super::signals::Signals;
 use super::{Common, Progress, Resident, TrainArgs};
 use crate::config::{Config, read, write};
@@ -51,45 +53,97 @@ fn overrides(args: &TrainArgs) -> Vec<String> {
 fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
     common.check_profile(args.profile)?;
     let signals = Signals::install()?;
-    let begun = Instant::now();
-    let parts = load(&config.data, &config.tasks)?;
-    told_of(&parts).iter().for_each(|line| console.note(line));
-    let plan = Plan::new(config, parts)?;
-    file::check_savable(&plan.network)?;
-    let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
-    let machine = Machine::open(&common.wish())?;
-    console.machine(&machine);
-    let (tuning, choices) = tuned(&machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
-    let mut directory = RunDirectory::create(args.out.as_deref(), name)?;
-    directory.write_config(&write::to_toml(&plan.config))?;
-    directory.write_environment(&environment(&plan, &machine, &tuning, &choices))?;
-    directory.begin(&plan.network, &plan.objective, &parts_of(&plan))?;
-    directory.log(&format!("adapter: {}", machine.describe()))?;
-    console.detail(&format!("data read and adapter opened in {:.2} s", begun.elapsed().as_secs_f64()));
-    let steps_per_submission = args.steps_per_submission.map(|n| n as usize);
-    let streamed = match args.resident {
-        Resident::On => false,
-        Resident::Off => true,
-        Resident::Auto => machine.most_data().is_some_and(|most| plan.data_bytes() > most),
-    };
-    if streamed {
-        console.detail(&format!("data stays on the host, {} rows on their way to the device at once", plan.window(WINDOW)));
+    let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
+    if let Some(folds) = args.k_fold {
+        return kfold::train(&config, name, folds as usize, &call);
     }
-    let streamed = streamed.then_some(WINDOW);
-    let options = Options { tuning: Some(tuning), initial, steps_per_submission, profile: args.profile, streamed };
-    let mut watch = Watch::new(&plan, &mut directory, console, signals.clone());
-    let outcome = crate::run::train::train(&plan, machine.clone(), options, &mut watch)?;
-    watch.bar.finish_and_clear();
-    let points = watch.latest;
-    let outcome = save(&plan, &directory, outcome, console)?;
-    let profiled = machine.against_ceilings(outcome.profile.clone())?;
-    finish(&plan, &directory, &outcome, &points, profiled, console)?;
-    if !matches!(outcome.ended, Ended::Stopped) {
-        return Ok(None);
+    let done = call.run(config, |_| RunDirectory::create(args.out.as_deref(), name))?;
+    let profiled = call.machine()?.against_ceilings(done.outcome.profile.clone())?;
+    finish(&done.plan, &done.directory, &done.outcome, &done.points, profiled, console)?;
+    Ok(call.stopped(&done))
+}
+
+/// What all runs of one command have in common.
+pub(super) struct Call<'a> {
+    pub(super) args: &'a TrainArgs,
+    pub(super) console: &'a Console,
+    common: &'a Common,
+    signals: &'a Signals,
+    machine: OnceCell<Machine>,
+}
+
+/// A run that has ended.
+pub(super) struct Done {
+    pub(super) plan: Plan,
+    pub(super) directory: RunDirectory,
+    pub(super) outcome: Outcome,
+    /// The last point of each part.
+    pub(super) points: Vec<Point>,
+}
+
+impl Call<'_> {
+    /// The machine, opened when it is first wanted: what is wrong with the data is said before.
+    fn machine(&self) -> Result<&Machine> {
+        if let Some(machine) = self.machine.get() {
+            return Ok(machine);
+        }
+        let machine = Machine::open(&self.common.wish())?;
+        self.console.machine(&machine);
+        Ok(self.machine.get_or_init(|| machine))
     }
-    let last = directory.path().join("last");
-    console.note(&format!("stopped by a signal after step {}; what was learned is in {}", outcome.steps, last.display()));
-    Ok(Some(signals.arrived().unwrap_or(Exit::Interrupted)))
+
+    /// Trains; the directory is made when the data has been read.
+    pub(super) fn run(&self, config: Config, directory: impl FnOnce(&Plan) -> Result<RunDirectory>) -> Result<Done> {
+        let (args, console) = (self.args, self.console);
+        let begun = Instant::now();
+        let parts = load(&config.data, &config.tasks)?;
+        let told = told_of(&parts);
+        let plan = Plan::new(config, parts)?;
+        file::check_savable(&plan.network)?;
+        let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
+        let machine = self.machine()?;
+        told.iter().for_each(|line| console.note(line));
+        let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
+        let mut directory = directory(&plan)?;
+        directory.write_config(&write::to_toml(&plan.config))?;
+        directory.write_environment(&environment(&plan, machine, &tuning, &choices))?;
+        directory.begin(&plan.network, &plan.objective, &parts_of(&plan))?;
+        directory.log(&format!("adapter: {}", machine.describe()))?;
+        console.detail(&format!("data read in {:.2} s", begun.elapsed().as_secs_f64()));
+        let steps_per_submission = args.steps_per_submission.map(|n| n as usize);
+        let streamed = self.streamed(machine, &plan);
+        let options = Options { tuning: Some(tuning), initial, steps_per_submission, profile: args.profile, streamed };
+        let mut watch = Watch::new(&plan, &mut directory, console, self.signals.clone());
+        let outcome = crate::run::train::train(&plan, machine.clone(), options, &mut watch)?;
+        watch.bar.finish_and_clear();
+        let points = watch.latest;
+        let outcome = save(&plan, &directory, outcome, console)?;
+        Ok(Done { plan, directory, outcome, points })
+    }
+
+    /// Bytes of a window, where data is not to stay on the device.
+    fn streamed(&self, machine: &Machine, plan: &Plan) -> Option<u64> {
+        let streamed = match self.args.resident {
+            Resident::On => false,
+            Resident::Off => true,
+            Resident::Auto => machine.most_data().is_some_and(|most| plan.data_bytes() > most),
+        };
+        if streamed {
+            let rows = plan.window(WINDOW);
+            self.console.detail(&format!("data stays on the host, {rows} rows on their way to the device at once"));
+        }
+        streamed.then_some(WINDOW)
+    }
+
+    /// The exit of a run that a signal stopped.
+    pub(super) fn stopped(&self, done: &Done) -> Option<Exit> {
+        if !matches!(done.outcome.ended, Ended::Stopped) {
+            return None;
+        }
+        let (last, steps) = (done.directory.path().join("last"), done.outcome.steps);
+        self.console.note(&format!("stopped by a signal after step {steps}; what was learned is in {}", last.display()));
+        Some(self.signals.arrived().unwrap_or(Exit::Interrupted))
+    }
 }
 
 /// What the data is: its columns, what was noticed of them, and how many rows have a label for each task.

@@ -42,6 +42,8 @@ pub struct Data {
     pub split_column: Option<String>,
     /// Task whose classes get equal shares of the split.
     pub stratify: Option<String>,
+    /// Rows are cut into this many folds, and one of them, from 1 up, is tested on: (fold, folds).
+    pub fold: Option<(usize, usize)>,
     /// Column whose rows of one value stay in one part of the split.
     pub group: Option<String>,
     /// Lay a random partner image over each image (IDX only).
@@ -71,6 +73,7 @@ impl Data {
             split_seed: 0,
             split_column: None,
             stratify: None,
+            fold: None,
             group: None,
             overlay: None,
             delimiter: None,

@@ -82,6 +82,13 @@ impl Text {
             None if splittable => self.set("split", "[1.0, 0.0, 0.0]"),
             None => {}
         }
+        if let Some((fold, folds)) = data.fold {
+            if data.split.is_none() {
+                self.set("split_seed", data.split_seed);
+            }
+            self.set("folds", folds);
+            self.set("fold", fold);
+        }
         for (name, value) in [("split_column", &data.split_column), ("stratify", &data.stratify), ("group", &data.group)] {
             value.iter().for_each(|value| self.set(name, quote(value)));
         }

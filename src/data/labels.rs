@@ -145,9 +145,14 @@ fn check_groups(task: &Task) -> anyhow::Result<()> {
 }
 
 fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
-    let mut classes = distinct(&bare, labels, rows);
+    let (mut classes, mut groups) = if task.groups.is_empty() {
+        (distinct(&bare, labels, rows), Vec::new())
+    } else {
+        check_groups(task)?;
+        task.groups.iter().cloned().unzip()
+    };
     check_two(task, &classes, labels.place)?;
-    if let (Some(class), true) = (&task.positive, classes.len() > 2) {
+    if let (Some(class), true) = (&task.positive, groups.is_empty() && classes.len() > 2) {
         // One against the others.
         let (own, others): (Vec<String>, Vec<String>) = classes.iter().cloned().partition(|c| c == class);
         if !own.is_empty() {
@@ -155,31 +160,39 @@ fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::R
         }
     }
     if classes.len() > 2 {
-        let found = format!(
-            "column {} of the training part holds {} labels, a binary task has two: {}",
-            quoted(&task.targets[0]),
-            classes.len(),
-            some(&classes)
-        );
-        let hint = format!(
-            "type = \"multiclass\" in task.{}, or positive = \"…\" for one label against the others, or name blanks in its missing",
-            task.name
-        );
-        return Err(Fault::data(labels.place, found).hint(hint).into());
+        return Err(too_many(task, &classes, labels.place).into());
     }
     if positive(task, &classes)? == 0 {
         classes.swap(0, 1);
+        groups.reverse();
     }
-    Ok(Target { classes, ..bare })
+    Ok(Target { classes, groups, ..bare })
 }
 
-/// Which of two sorted labels is the positive class.
+fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {
+    let (column, listed) = (quoted(&task.targets[0]), some(classes));
+    if !task.groups.is_empty() {
+        let found = format!("{} groups, a binary task has two: {listed}", classes.len());
+        return Fault::config(&format!("task.{}.groups", task.name), found).hint("put the label values into two groups");
+    }
+    let found = format!("column {column} of the training part holds {} labels, a binary task has two: {listed}", classes.len());
+    let name = &task.name;
+    let hint = format!(
+        "type = \"multiclass\", two groups, or positive = \"…\" (one label against the others) in task.{name}; blanks stand in its missing"
+    );
+    Fault::data(place, found).hint(hint)
+}
+
+/// Which of two labels, sorted or as grouped, is the positive class.
 fn positive(task: &Task, classes: &[String]) -> anyhow::Result<usize> {
     if let Some(class) = &task.positive {
         return classes.iter().position(|c| c == class).ok_or_else(|| {
             let place = format!("task.{}.positive", task.name);
-            let found = format!("{} is no label of column {} in the training part", quoted(class), quoted(&task.targets[0]));
-            Fault::config(&place, found).hint(format!("its labels are {}", some(classes))).into()
+            let found = match task.groups.is_empty() {
+                true => format!("{} is no label of column {} in the training part", quoted(class), quoted(&task.targets[0])),
+                false => format!("{} is none of the task's groups", quoted(class)),
+            };
+            Fault::config(&place, found).hint(format!("there are {}", some(classes))).into()
         });
     }
     Ok(positive_of(classes))

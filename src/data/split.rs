@@ -79,6 +79,26 @@ pub fn fold_of(seed: u64, row_or_group: u64, k: usize) -> usize {
     below(k.max(1) as u64, seed, Purpose::Split, FOLDS, row_or_group) as usize
 }
 
+/// The parts of a split in which the rows of one fold (of so many, from 1 up) are tested on, and no others are.
+///
+/// # Errors
+/// 78 if no row is in the fold, or none is left to train on.
+pub fn held_out(parts: [Vec<u32>; 3], (fold, folds): (usize, usize), fold_of: impl Fn(u32) -> usize) -> anyhow::Result<[Vec<u32>; 3]> {
+    let is_held = |row: &u32| fold_of(*row) + 1 == fold;
+    let mut test: Vec<u32> = parts.iter().flatten().copied().filter(is_held).collect();
+    test.sort_unstable();
+    let [mut train, mut valid, rest] = parts;
+    train.extend(rest);
+    train.retain(|row| !is_held(row));
+    valid.retain(|row| !is_held(row));
+    train.sort_unstable();
+    if train.is_empty() || test.is_empty() {
+        let found = format!("fold {fold} of {folds} leaves {} rows to train on and {} to test on", train.len(), test.len());
+        return Err(Fault::config("data.folds", found).hint("take fewer folds, or give more rows").into());
+    }
+    Ok([train, valid, test])
+}
+
 /// A number for the value of a group.
 pub fn group_number(text: &str) -> u64 {
     let hash = blake3::hash(text.as_bytes());

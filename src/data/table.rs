@@ -96,9 +96,20 @@ impl<'t> Roles<'t> {
         if let Some(column) = view(&data.split_column, NEVER) {
             return split::by_column(&column, rows);
         }
-        let Some(shares) = data.split else { return Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]) };
+        let Some(shares) = data.split.or(data.fold.map(|_| [1.0, 0.0, 0.0])) else {
+            return Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]);
+        };
         let shares = split::shares_without(shares, data.valid.is_some(), data.test.is_some());
-        if let Some(group) = view(&data.group, &data.missing) {
+        let parts = self.split_by(shares, view(&data.group, &data.missing))?;
+        let Some((fold, folds)) = data.fold else { return Ok(parts) };
+        let group = view(&data.group, &data.missing);
+        let number = |row: u32| group.as_ref().map_or(u64::from(row), |group| split::group_number(&group.text(row as usize)));
+        split::held_out(parts, (fold, folds), |row| split::fold_of(data.split_seed, number(row), folds))
+    }
+
+    fn split_by(&self, shares: [f64; 3], group: Option<View>) -> anyhow::Result<[Vec<u32>; 3]> {
+        let (data, rows) = (self.data, self.raw.rows);
+        if let Some(group) = group {
             return split::grouped(&group, rows, shares, data.split_seed);
         }
         let stratify = data.stratify.as_ref().and_then(|name| self.tasks.iter().position(|task| task.name == *name));

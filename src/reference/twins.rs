@@ -263,22 +263,25 @@ fn cross_entropy<T: Real>(a: &Arguments<T>, p: &params::SoftmaxCrossEntropy, tas
         let total = (0..classes).fold(T::of(0.0), |total, c| if head.smoothing > 0.0 || c == label { total + target(c) } else { total });
         let plain = (0..classes).filter(|c| head.smoothing > 0.0 || *c == label).fold(T::of(0.0), |sum, c| sum + target(c) * nll(c));
         let others = (0..classes).filter(|c| *c != label).fold(T::of(0.0), |sum, c| sum + (z[c] - z[best]).exp());
-        let (power, focus) = focal(head.gamma, others / sum, probability(label), nll(label));
+        let q = others / sum;
+        let (power, slope) = focal(head.gamma, q);
+        let pull = probability(label) * slope * plain;
         for c in 0..classes {
-            logits_delta[first + c] = T::from(head.weight) * norm * focus * (probability(c) * total - target(c));
+            let off = if c == label { -q } else { probability(c) };
+            logits_delta[first + c] = T::from(head.weight) * norm * (power * (probability(c) * total - target(c)) + pull * off);
         }
         partials[p.loss as usize + place] = norm * power * plain;
     }
 }
 
-/// ((1 − p)^γ, its part of the slope); q = 1 − p.
-fn focal<T: Real>(gamma: f32, q: T, p: T, nll: T) -> (T, T) {
+/// (q^γ, γ q^(γ − 1)); q = 1 − p.
+fn focal<T: Real>(gamma: f32, q: T) -> (T, T) {
     match (gamma > 0.0, q > T::of(1e-30)) {
-        (false, _) => (T::of(1.0), T::of(1.0)),
+        (false, _) => (T::of(1.0), T::of(0.0)),
         (true, false) => (T::of(0.0), T::of(0.0)),
         (true, true) => {
             let power = (T::from(gamma) * q.ln()).exp();
-            (power, power + T::from(gamma) * p * (power / q) * nll)
+            (power, T::from(gamma) * (power / q))
         }
     }
 }
@@ -331,8 +334,8 @@ fn logistic<T: Real>(z: T, positive: bool, weight: T, gamma: f32) -> (T, T) {
         let small = u.exp();
         (one / (one + small), (one + small).ln() - u)
     };
-    let (power, focus) = focal(gamma, q, one - q, nll);
-    let slope = -(weight * focus * q);
+    let (power, by_q) = focal(gamma, q);
+    let slope = -(weight * (power + by_q * (one - q) * nll) * q);
     (weight * power * nll, if positive { slope } else { -slope })
 }
 

@@ -3,14 +3,15 @@
 #![allow(dead_code)] // every test file uses a part of it
 
 use std::path::Path;
+use std::sync::Arc;
 
-use tandem::config::Config;
 use tandem::config::read::from_text;
-use tandem::data::{Dataset, Parts, Schema};
+use tandem::config::{Config, Task, TaskKind};
+use tandem::data::{Column, Dataset, Encoding, Features, Input, NO_CODE, Parts, Scaling, Schema, Target, UNLABELLED};
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
 use tandem::reference::Reference;
-use tandem::rng::{Purpose, below, normal};
+use tandem::rng::{Purpose, below, normal, uniform};
 use tandem::run::data::upload;
 use tandem::run::learning_rate::Course;
 use tandem::run::machine::Machine;
@@ -107,4 +108,166 @@ impl Bench {
             self.engine.set_numbers(b.gradients, block.offset, &vec![f64::NAN; block.len]);
         }
     }
+}
+
+// Tasks of any type.
+
+/// The schema of unscaled features and labels for the tasks of a configuration. `classes` per task, of which those of multiclass and binary
+/// tasks count; every class has been seen as often as any other.
+pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
+    let target = |(task, classes): (&Task, &usize)| {
+        let has_classes = matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary);
+        let (columns, numbers) = (task.targets.len(), if task.kind == TaskKind::Regression { task.targets.len() } else { 0 });
+        Target {
+            task: task.name.clone(),
+            kind: task.kind,
+            columns: task.targets.clone(),
+            classes: if has_classes { (0..*classes).map(|c| c.to_string()).collect() } else { Vec::new() },
+            groups: Vec::new(),
+            missing: Vec::new(),
+            scales: vec![Scaling { offset: 0.0, factor: 1.0 }; numbers],
+            counts: vec![vec![8; *classes]; columns],
+        }
+    };
+    let targets = config.tasks.iter().zip(classes).map(target).collect();
+    Schema { targets, ..Schema::for_arrays(width, &[]) }
+}
+
+/// A run over arrays with tasks of any type.
+pub fn plan_of(tables: &str, train: Dataset, valid: Option<Dataset>, classes: &[usize]) -> Plan {
+    let config = config(tables);
+    let schema = schema(&config, train.width(), classes);
+    let parts = Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: None, schema, hashes: Vec::new(), notices: Vec::new() };
+    Plan::new(config, parts).unwrap()
+}
+
+/// Rows as those of [`synthetic`], with random labels for the tasks of a configuration, of which a share is blank.
+pub fn labelled(tables: &str, seed: u64, rows: usize, width: usize, classes: &[usize], blank: f64) -> Dataset {
+    let mut data = synthetic(seed, rows, width, &[]);
+    let mut column = 0;
+    for (task, classes) in config(tables).tasks.iter().zip(classes) {
+        for _ in &task.targets {
+            column += 1;
+            data.labels.push((0..rows).map(|row| any_label(task.kind, *classes, (seed, column, row as u64), blank)).collect());
+        }
+    }
+    data
+}
+
+/// A random label word, which is the same for every share of blanks save where it is blank.
+fn any_label(kind: TaskKind, classes: usize, (seed, column, row): (u64, u64, u64), blank: f64) -> u32 {
+    if uniform(seed, Purpose::Synthetic, 1000 + column, row) < blank {
+        return UNLABELLED;
+    }
+    let draw = |below_this: u64| below(below_this, seed, Purpose::Synthetic, column, row) as u32;
+    match kind {
+        TaskKind::Multiclass => draw(classes as u64),
+        TaskKind::Binary | TaskKind::Multilabel => draw(2),
+        TaskKind::Regression => (normal(seed, Purpose::Synthetic, 2000 + column, row) as f32).to_bits(),
+        TaskKind::Count => (draw(6) as f32).to_bits(),
+    }
+}
+
+/// Every loss, several columns, and pairs of heads of one logit, and of one and two.
+pub const EVERY_LOSS: &str = r#"
+[trunk]
+layers = [6]
+activation = "tanh"
+[task.plain]
+weight = 0.75
+[task.weights]
+class_weights = { 0 = 0.5, 1 = 2.0, 3 = 3.25 }
+[task.smooth]
+label_smoothing = 0.125
+[task.both]
+label_smoothing = 0.25
+class_weights = { 0 = 0.5, 1 = 2.0 }
+weight = 1.25
+[task.focal]
+focal_gamma = 2.0
+class_weights = { 2 = 0.25 }
+[task.all]
+focal_gamma = 1.5
+label_smoothing = 0.125
+class_weights = { 1 = 1.75 }
+[task.two]
+weight = 1.5
+[task.binary]
+type = "binary"
+[task.positive]
+type = "binary"
+positive_weight = 3.5
+weight = 0.625
+[task.focus]
+type = "binary"
+focal_gamma = 1.5
+positive_weight = 0.75
+[task.labels]
+type = "multilabel"
+target = ["l0", "l1", "l2", "l3"]
+positive_weight = 2.0
+weight = 1.75
+[task.squared]
+type = "regression"
+target = ["s0", "s1"]
+[task.absolute]
+type = "regression"
+loss = "absolute"
+weight = 0.875
+[task.huber]
+type = "regression"
+loss = "huber"
+huber_delta = 0.75
+target = ["h0", "h1"]
+[task.quantile]
+type = "regression"
+loss = "quantile"
+quantile = 0.875
+[task.count]
+type = "count"
+weight = 0.5
+"#;
+
+/// Classes of the tasks of [`EVERY_LOSS`].
+pub const EVERY_CLASSES: [usize; 16] = [3, 4, 5, 3, 4, 4, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1];
+
+/// Random row weights from 0 to 2 in halves.
+pub fn row_weights(seed: u64, rows: usize) -> Vec<f32> {
+    (0..rows).map(|row| below(5, seed, Purpose::Synthetic, 5000, row as u64) as f32 / 2.0).collect()
+}
+
+/// Inputs of the two columns of categories of [`every_plan`], after three of numbers.
+pub const CATEGORIES: [usize; 2] = [6, 5];
+
+/// [`EVERY_LOSS`] with agreement over rows with blanks, weights and categories; some rows validate.
+pub fn every_plan(tables: &str, rows: usize) -> Plan {
+    let tables = format!("{EVERY_LOSS}[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\n{tables}");
+    let config = config(&tables);
+    let mut schema = schema(&config, 3, &EVERY_CLASSES);
+    let Input::Columns { columns } = &mut schema.input else { unreachable!() };
+    for (number, width) in CATEGORIES.into_iter().enumerate() {
+        let values = (1..width).map(|value| value.to_string()).collect();
+        let encoding = Encoding::Category { values, blank: false };
+        columns.push(Column { name: format!("c{number}"), missing: Vec::new(), encoding });
+    }
+    let part = |seed: u64, rows: usize| {
+        let data = labelled(&tables, seed, rows, 3, &EVERY_CLASSES, 0.3);
+        Dataset { features: with_categories(&data, seed), weights: Some(row_weights(seed, rows)), ..data }
+    };
+    let (train, valid) = (Arc::new(part(50, rows)), Some(Arc::new(part(51, 70))));
+    Plan::new(config, Parts { train, valid, test: None, schema, hashes: Vec::new(), notices: Vec::new() }).unwrap()
+}
+
+/// The features of some rows, and a code for each column of categories, or none.
+fn with_categories(data: &Dataset, seed: u64) -> Features {
+    let code = |row: usize, column: usize| {
+        let width = CATEGORIES[column] as u64;
+        let drawn = below(width + 1, seed, Purpose::Synthetic, 7000 + column as u64, row as u64);
+        if drawn == width { NO_CODE } else { drawn as u32 }
+    };
+    let row = |row: usize| {
+        let numbers = data.row(row).into_iter().map(f32::to_bits);
+        numbers.chain((0..CATEGORIES.len()).map(move |column| code(row, column))).collect::<Vec<u32>>()
+    };
+    Features::Cells { words: (0..data.rows).flat_map(row).collect(), slots: data.width() + CATEGORIES.len() }
 }

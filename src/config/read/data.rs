@@ -39,22 +39,25 @@ pub(super) fn read(root: &mut Section, base: &Path) -> Result<Data> {
 /// Where rows are validated and tested on.
 fn parts(section: &mut Section, data: &mut Data, base: &Path) -> Result<()> {
     if let Source::BuiltIn(name) = &data.train {
-        let keys = ["valid", "test", "split", "split_seed", "split_column", "stratify", "group"];
+        let keys = ["valid", "test", "split", "split_seed", "split_column", "stratify", "group", "folds", "fold"];
         section.refuse(&keys, format!("{name} has its own validation and test parts"))?;
     }
     if !data.train.has_columns() {
-        section.refuse(&["split_column", "stratify", "group"], NO_COLUMNS)?;
+        section.refuse(&["split_column", "stratify", "group", "folds", "fold"], NO_COLUMNS)?;
     }
     data.split_column = section.maybe("split_column", |item| item.text().map(str::to_owned))?;
     if data.split_column.is_some() {
-        let keys = ["valid", "test", "split", "split_seed", "stratify", "group"];
+        let keys = ["valid", "test", "split", "split_seed", "stratify", "group", "folds", "fold"];
         return section.refuse(&keys, "data.split_column says where each row belongs");
     }
     data.valid = section.maybe("valid", |item| part(item, base, &data.train))?;
     data.test = section.maybe("test", |item| part(item, base, &data.train))?;
     data.split = split(section, &data.train, [data.valid.is_some(), data.test.is_some()])?;
     if data.split.is_none() {
-        section.refuse(&["split_seed", "stratify", "group"], "nothing is split")?;
+        section.refuse(&["stratify"], "nothing is split")?;
+        if !section.has("folds") {
+            section.refuse(&["split_seed", "group"], "nothing is split")?;
+        }
     }
     data.split_seed = section.read("split_seed", 0, |item| item.seed())?;
     data.stratify = section.maybe("stratify", |item| item.text().map(str::to_owned))?;
@@ -62,7 +65,20 @@ fn parts(section: &mut Section, data: &mut Data, base: &Path) -> Result<()> {
         section.refuse(&["group"], "data.stratify draws single rows")?;
     }
     data.group = section.maybe("group", |item| item.text().map(str::to_owned))?;
+    data.fold = fold(section, data)?;
     Ok(())
+}
+
+/// `folds` and `fold`
+fn fold(section: &mut Section, data: &Data) -> Result<Option<(usize, usize)>> {
+    if data.test.is_some() || data.stratify.is_some() {
+        section.refuse(&["folds", "fold"], "data.test or data.stratify says what is tested on")?;
+    }
+    let Some(folds) = section.maybe("folds", |item| item.count(2..=1000))? else {
+        return section.refuse(&["fold"], "data.folds is not given").map(|()| None);
+    };
+    let fold = section.require("fold", "from 1 to data.folds; train --k-fold N takes each in turn", |item| item.count(1..=folds))?;
+    Ok(Some((fold as usize, folds as usize)))
 }
 
 /// Why keys about columns mean nothing for images.

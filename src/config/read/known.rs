@@ -27,6 +27,8 @@ pub(super) const DATA: Keys = Keys {
         "split_seed",
         "split_column",
         "stratify",
+        "folds",
+        "fold",
         "group",
         "overlay",
         "ignore",

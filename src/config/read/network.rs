@@ -40,7 +40,8 @@ fn task(name: String, item: Item, trunk: &Trunk) -> Result<Task> {
     let mut section = Section::open_item(item, TASK)?;
     let kind = section.read("type", TaskKind::Multiclass, |item| item.word())?;
     let targets = section.read("target", vec![name.clone()], |item| targets(&item, kind))?;
-    only(&section, kind, &["groups", "label_smoothing", "class_weights", "top_k"], &[TaskKind::Multiclass])?;
+    only(&section, kind, &["label_smoothing", "class_weights", "top_k"], &[TaskKind::Multiclass])?;
+    only(&section, kind, &["groups"], &[TaskKind::Multiclass, TaskKind::Binary])?;
     only(&section, kind, &["positive"], &[TaskKind::Binary])?;
     only(&section, kind, &["positive_weight"], &[TaskKind::Binary, TaskKind::Multilabel])?;
     only(&section, kind, &["focal_gamma"], &[TaskKind::Multiclass, TaskKind::Binary, TaskKind::Multilabel])?;

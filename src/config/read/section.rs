@@ -59,6 +59,11 @@ impl Section {
         Fault::config(&join(&self.path, key), message)
     }
 
+    /// Whether a key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// Refuses keys that would have no effect, and says why.
     pub fn refuse(&self, keys: &[&str], why: impl std::fmt::Display) -> Result<()> {
         match keys.iter().find(|key| self.table.contains_key(**key)) {

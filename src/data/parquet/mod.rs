@@ -152,7 +152,7 @@ fn chunk(file: &[u8], leaf: &Leaf, chunk: Chunk, rows: usize, column: &mut Sink,
         let page = Page { leaf, header, codec: chunk.codec, body };
         match header.kind {
             0 | 3 => done += page.data(rows - done, dictionary.as_ref(), column, budget)?,
-            2 if dictionary.is_none() && done == 0 => dictionary = Some(page.dictionary(budget)?),
+            2 if dictionary.is_none() && done == 0 => dictionary = Some(page.dictionary(rows, budget)?),
             2 => return Err(damaged("a second dictionary")),
             1 => {}
             other => return Err(damaged(format!("a page of kind {other}"))),
@@ -170,11 +170,12 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Its values as a dictionary.
-    fn dictionary(&self, budget: &mut Budget) -> Result<Cells, Refused> {
+    /// Its values as a dictionary of a column of so many rows. Categories that no row has may be in it too, but not without end.
+    fn dictionary(&self, rows: usize, budget: &mut Budget) -> Result<Cells, Refused> {
         let bytes = self.unpack(0, budget)?;
         // Every value takes a bit at least.
-        let n = usize::try_from(self.header.values).ok().filter(|&n| n <= 8 * bytes.len());
+        let limit = (8 * bytes.len()).min(rows + CELL_FLOOR as usize);
+        let n = usize::try_from(self.header.values).ok().filter(|&n| n <= limit);
         let n = n.ok_or_else(|| damaged(format!("a dictionary of {} values in {} bytes", self.header.values, bytes.len())))?;
         if !matches!(self.header.encoding, 0 | 2) {
             return Err(damaged(format!("a dictionary in encoding {}", self.header.encoding)));

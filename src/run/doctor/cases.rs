@@ -187,6 +187,15 @@ const SHAPES: &[Shape] = &[
         ..BASE
     },
     Shape {
+        name: "several columns, nothing counted",
+        inputs: 5,
+        trunk: &[6],
+        heads: &[(3, &[])],
+        rows: [40, 30, 27],
+        others: || vec![numbers("r", 2, Loss::Squared), numbers("s", 3, Loss::Absolute)],
+        ..BASE
+    },
+    Shape {
         name: "every loss, all labelled",
         inputs: 9,
         trunk: &[14],
@@ -195,6 +204,17 @@ const SHAPES: &[Shape] = &[
         rows: [90, 70, 65],
         coupled: true,
         others: every_loss,
+        ..BASE
+    },
+    Shape {
+        name: "every loss, large values",
+        inputs: 9,
+        heads: &[(3, &[])],
+        rows: [150, 100, 97],
+        coupled: true,
+        scale: 30.0,
+        others: every_loss,
+        labels: LabelShape { weighted: false, blanks: true },
         ..BASE
     },
     Shape {
@@ -247,7 +267,9 @@ fn every_loss() -> Vec<Head> {
         classes("smooth", 5, softmax(0.1, 0.0, &[])),
         classes("both", 3, softmax(0.2, 0.0, &[0.3, 1.0, 2.5])),
         classes("focal", 4, softmax(0.0, 2.0, &[1.0, 0.4, 2.0, 1.0])),
+        classes("all", 4, softmax(0.1, 1.5, &[2.0, 1.0, 0.4, 1.0])),
         binary("plain", logistic(0.0, &[1.0])),
+        classes("two", 2, Loss::cross_entropy()),
         binary("positive", logistic(0.0, &[3.5])),
         binary("focus", logistic(1.5, &[0.7])),
         Head { kind: TaskKind::Multilabel, ..numbers("labels", 3, logistic(0.0, &[1.0, 2.0, 0.5])) },

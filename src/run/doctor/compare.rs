@@ -146,7 +146,9 @@ fn compare(
 fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<String> {
     let (value, found) = (expected.value(), f64::from(found));
     if value.is_nan() || !found.is_finite() {
-        return (value.is_nan() != found.is_nan()).then(|| format!("found {found}, expected {value}"));
+        // What is large may overflow in f32, on the way to the result if not there.
+        let passes = if value.is_nan() { found.is_nan() } else { found.is_infinite() && found.signum() * value > 1e30 };
+        return (!passes).then(|| format!("found {found}, expected {value}"));
     }
     let error = (found - value).abs();
     // Adapters may flush numbers below the normal range to zero.
