@@ -44,7 +44,8 @@ fn plan(heads: usize) -> anyhow::Result<Plan> {
     let values = (0..ROWS * INPUTS).map(|i| normal(0, Purpose::Synthetic, 0, i as u64) as f32).collect();
     let labels = (0..heads).map(|t| (0..ROWS).map(|row| ((row + t) % 10) as u32).collect()).collect();
     let rows = Dataset::from_arrays(INPUTS, values, labels)?;
-    Plan::new(config, Parts::new(Schema::for_arrays(INPUTS, &tasks), rows, None, None)?)
+    let parts = Parts::new(Schema::for_arrays(INPUTS, &tasks), rows, None, None)?;
+    Plan::new(config, parts)
 }
 
 fn table(folder: &Path) -> anyhow::Result<PathBuf> {

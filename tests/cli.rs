@@ -604,7 +604,7 @@ fn the_seed_leaves_the_test_alone() {
 fn no_adapter_names_the_package() {
     let room = Room::new();
     for args in [&["train", "net.toml"][..], &["devices"], &["doctor"], &["bench", "gemm", "--m", "8", "--n", "8", "--k", "8"]] {
-        let ran = Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(69);
+        let ran = Ran::of(room.command(args).arg("-q").env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(69);
         assert!(ran.err.contains("mesa-vulkan-drivers"), "{ran:#?}");
         assert_eq!((ran.lines("error: "), ran.lines("hint: "), ran.err.lines().count()), (1, 1, 2), "{ran:#?}");
     }

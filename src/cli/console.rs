@@ -12,7 +12,8 @@ use crate::run::machine::Machine;
 /// The streams of a run.
 pub(super) struct Console {
     quiet: bool,
-    verbose: bool,
+    /// More is told.
+    pub verbose: bool,
     colored: bool,
     progress: Progress,
     terminal: bool,

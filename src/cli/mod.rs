@@ -7,6 +7,7 @@ mod look;
 mod model;
 mod signals;
 mod sweep;
+mod table;
 mod train;
 
 use std::path::PathBuf;
@@ -53,15 +54,36 @@ enum Verb {
     Predict {
         /// A run directory, a model directory, or a .safetensors file beside its config.json
         model: PathBuf,
-        /// A file, IMAGES (IDX), or a part of a built-in set: digits-overlay:test
+        /// A file, - (CSV on stdin), IMAGES (IDX), or a part of a built-in set: digits-overlay:test
         #[arg(long)]
         data: String,
-        /// Where to write the CSV; stdout if absent
+        /// Where to write the rows; stdout if absent
         #[arg(long)]
         out: Option<PathBuf>,
+        /// How to write them [default: by the ending of --out, else csv]
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<Format>,
         /// Add the logits: columns TASK:logit:CLASS
         #[arg(long)]
         logits: bool,
+    },
+    /// Write a commented configuration for a table: what it holds, and how to learn some of its columns
+    Init {
+        /// A table: .csv, .tsv, .parquet, …, or a pattern of several
+        #[arg(long, value_name = "FILE")]
+        data: String,
+        #[command(flatten)]
+        table: table::TableArgs,
+        /// Where to write it; must not exist yet; stdout if absent
+        #[arg(long, value_name = "CONFIG.toml")]
+        out: Option<PathBuf>,
+    },
+    /// Show what a table holds, or what a model is made of
+    Inspect {
+        /// A table, a run directory, a model directory, or a .safetensors file beside its config.json
+        what: String,
+        #[command(flatten)]
+        table: table::TableArgs,
     },
     /// Print the network, its parameters and the dispatches of one step
     Explain {
@@ -132,6 +154,27 @@ enum Resident {
     On,
     /// Never
     Off,
+}
+
+/// How predictions are written.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// A line of names, then a line a row
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+    /// Parquet, for --out alone
+    Parquet,
+}
+
+impl From<Format> for crate::run::predict::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv => Self::Csv,
+            Format::Jsonl => Self::Jsonl,
+            Format::Parquet => Self::Parquet,
+        }
+    }
 }
 
 /// When the tiles of the products are chosen by measurement.
@@ -260,7 +303,12 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         Verb::Demo(args) => train::demo(&args, common, console),
         Verb::Train { config, args } => train::train(&config, &args, common, console),
         Verb::Evaluate { model, data } => model::evaluate(&model, &data, common, console).map(|()| None),
-        Verb::Predict { model, data, out, logits } => model::predict(&model, &data, out.as_deref(), logits, common, console).map(|()| None),
+        Verb::Predict { model, data, out, format, logits } => {
+            let wanted = model::Wanted { out, format: format.map(Into::into), logits };
+            model::predict(&model, &data, &wanted, common, console).map(|()| None)
+        }
+        Verb::Init { data, table, out } => table::init(&data, &table, out.as_deref(), console).map(|()| None),
+        Verb::Inspect { what, table } => table::inspect(&what, &table, console).map(|()| None),
         Verb::Explain { config, set } => look::explain(&config, &set, common, console).map(|()| None),
         Verb::Devices => look::devices(common, console).map(|()| None),
         Verb::Doctor => look::doctor(common, console),

@@ -274,18 +274,18 @@ fn select(select: &Select) -> String {
 }
 
 /// A list of texts as TOML.
-fn texts(texts: &[String]) -> String {
+pub(crate) fn texts(texts: &[String]) -> String {
     let quoted: Vec<String> = texts.iter().map(quote).collect();
     format!("[{}]", quoted.join(", "))
 }
 
 /// A key as TOML: bare where it can be.
-fn key(key: &str) -> String {
+pub(crate) fn key(key: &str) -> String {
     if is_bare(key) { key.to_owned() } else { quote(key) }
 }
 
 /// A basic string of TOML.
-fn quote(text: impl Display) -> String {
+pub(crate) fn quote(text: impl Display) -> String {
     let mut out = String::from('"');
     for c in text.to_string().chars() {
         match c {

@@ -73,7 +73,7 @@ fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
 }
 
 /// What the cells look like; with their different values, where those had to be looked at.
-fn guess<'r>(view: &View<'r>, rows: &[u32]) -> (FeatureKind, Option<Distinct<'r>>) {
+pub(super) fn guess<'r>(view: &View<'r>, rows: &[u32]) -> (FeatureKind, Option<Distinct<'r>>) {
     if nearly_all(view, rows, |cell| cell.number().is_some()) {
         return (FeatureKind::Numeric, None);
     }

@@ -199,10 +199,15 @@ fn positive(task: &Task, classes: &[String]) -> anyhow::Result<usize> {
             Fault::config(&place, found).hint(format!("there are {}", some(classes))).into()
         });
     }
+    Ok(positive_of(classes))
+}
+
+/// Which of two sorted labels is the positive class where nothing says it.
+pub(super) fn positive_of(classes: &[String]) -> usize {
     let is_number = |class: &String| class.parse::<f64>().is_ok_and(f64::is_finite);
     let is_positive = |class: &String| POSITIVE.contains(&class.to_lowercase().as_str());
     let by_word = classes.iter().filter(|class| is_positive(class)).count() == 1 && !classes.iter().all(is_number);
-    Ok(if by_word { classes.iter().position(is_positive).unwrap_or(1) } else { 1 })
+    if by_word { classes.iter().position(is_positive).unwrap_or(1) } else { 1 }
 }
 
 fn regression(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {

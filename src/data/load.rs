@@ -66,8 +66,8 @@ fn is_npy(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"))
 }
 
-/// Reads the data that `--data` names as the schema of a trained model says; nothing is fitted. With `labelled`, every target must be
-/// there (`evaluate`); without, labels are not even looked at (`predict`). A table's cells are kept. Images are laid
+/// Reads the data that `--data` names as the schema of a trained model says; nothing is fitted. With `labelled`, targets are
+/// read (`evaluate`), and one whose column is absent has no label; without, labels are not even looked at (`predict`). A table's cells are kept. Images are laid
 /// over each other as those of a test part. Returns the name of the data too.
 ///
 /// # Errors

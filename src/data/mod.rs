@@ -5,6 +5,7 @@ pub mod bytes;
 pub mod columns;
 pub mod dates;
 pub mod digits;
+pub mod draft;
 pub mod encode;
 pub mod fit;
 pub mod giveaway;
@@ -21,6 +22,7 @@ pub mod raw;
 pub mod split;
 pub mod stream;
 pub mod summary;
+pub mod survey;
 pub mod svmlight;
 pub mod table;
 pub mod text;
@@ -126,6 +128,11 @@ impl Table {
     /// The cells of a row, in the order of the header; blanks around them are gone.
     pub fn record(&self, row: usize) -> impl Iterator<Item = Cow<'_, str>> {
         (0..self.header.len()).map(move |column| self.raw.cell(row, column))
+    }
+
+    /// Whether a column came as numbers, not as text.
+    pub fn holds_numbers(&self, column: usize) -> bool {
+        matches!(self.raw.columns.get(column), Some(raw::RawColumn::Numbers(_)))
     }
 }
 

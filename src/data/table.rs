@@ -8,7 +8,7 @@ use super::fit::{self, Fitted};
 use super::labels::{self, LabelColumn, Labels};
 use super::raw::{self, Options, Raw};
 use super::view::{Index, View};
-use super::{Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, encode, giveaway, glob, split};
+use super::{Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, UNLABELLED, encode, giveaway, glob, split};
 use crate::config::{self, Feature, FeatureKind, Source, Task};
 use crate::fault::{Fault, quoted};
 
@@ -191,29 +191,45 @@ fn locate(raw: &Raw, row: usize, column: &str) -> String {
 ///
 /// # Errors
 /// 65 if columns are missing, or a cell is not what the schema needs.
-pub fn apply<'s>(schema: &'s Schema, raw: &'s Raw) -> anyhow::Result<Dataset> {
-    let Input::Columns { columns } = &schema.input else {
+pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
+    let targets: Vec<&str> = schema.targets.iter().flat_map(|target| &target.columns).map(String::as_str).collect();
+    if matches!(schema.input, Input::Columns { .. }) {
+        check_there(raw, &[&feature_names(schema)[..], &targets].concat())?;
+    }
+    apply_to_labelled(schema, raw)
+}
+
+fn feature_names(schema: &Schema) -> Vec<&str> {
+    let Input::Columns { columns } = &schema.input else { return Vec::new() };
+    columns.iter().map(|column| column.name.as_str()).collect()
+}
+
+/// The same where label columns may be absent: no row has a label of theirs.
+///
+/// # Errors
+/// Those of [`apply`], but for label columns.
+fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
+    if !matches!(schema.input, Input::Columns { .. }) {
         return Err(Fault::data(&raw.place, "the model was trained on images")
             .hint("give data of the kind that the model was trained on")
             .into());
-    };
-    let targets = schema.targets.iter().flat_map(|target| &target.columns);
-    let names: Vec<&str> = columns.iter().map(|c| &c.name).chain(targets).map(String::as_str).collect();
-    check_there(raw, &names)?;
+    }
+    check_there(raw, &feature_names(schema))?;
+    let absent = || LabelColumn { texts: Vec::new(), codes: vec![UNLABELLED; raw.rows] };
     let index = Index::new(raw);
-    let label = |name: &'s String| index.view(name, NEVER).map(|view| LabelColumn::read(&view, raw.rows));
-    let of_target = |target: &'s Target| target.columns.iter().filter_map(label).collect();
+    let label = |name: &String| index.view(name, NEVER).map_or_else(absent, |view| LabelColumn::read(&view, raw.rows));
+    let of_target = |target: &Target| target.columns.iter().map(label).collect();
     let labels: Vec<Vec<LabelColumn>> = schema.targets.iter().map(of_target).collect();
     let rows: Vec<u32> = (0..raw.rows as u32).collect();
     dataset(schema, raw, &labels, &rows)
 }
 
-/// The same with the cells kept as they were.
+/// The same with the cells kept as they were; a label column that is absent leaves its task without labels.
 ///
 /// # Errors
-/// Those of [`apply`].
+/// Those of [`apply`], but for label columns.
 pub fn apply_and_keep(schema: &Schema, raw: Raw) -> anyhow::Result<Dataset> {
-    let dataset = apply(schema, &raw)?;
+    let dataset = apply_to_labelled(schema, &raw)?;
     Ok(Dataset { table: Some(Table { header: raw.names.clone(), raw: Arc::new(raw) }), ..dataset })
 }
 

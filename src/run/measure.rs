@@ -37,6 +37,19 @@ pub fn thresholds(network: &Network, schema: &Schema, data: &Dataset, measured: 
     network.tasks.iter().enumerate().map(threshold).collect()
 }
 
+/// For each multiclass task the weight of the rows of each class, by the class that was predicted: `table[label][predicted]`.
+pub fn confusions(network: &Network, schema: &Schema, data: &Dataset, measured: &Measured) -> Vec<Option<Vec<Vec<f64>>>> {
+    let mut cells = 0;
+    let confusion = |(number, head): (usize, &Head)| {
+        let labels = &data.labels[cells..cells + head.cells()];
+        cells += head.cells();
+        let truth =
+            Truth { head, target: &schema.targets[number], labels, weights: data.weights.as_deref(), logits: &measured.logits[number] };
+        (head.kind == TaskKind::Multiclass).then(|| truth.confusion()).flatten()
+    };
+    network.tasks.iter().enumerate().map(confusion).collect()
+}
+
 /// 1 / (1 + e^−z)
 pub fn probability(logit: f32) -> f64 {
     1.0 / (1.0 + (-f64::from(logit)).exp())
@@ -84,9 +97,20 @@ impl Truth<'_> {
         rows.iter().map(|row| f64::from(self.logits[row * outputs + output])).collect()
     }
 
+    /// Logits of all classes on the labelled rows, with their labels.
+    fn classes(&self) -> (Vec<f64>, Labelled) {
+        let (classes, labelled) = (self.head.outputs(), self.labelled(0));
+        let of_row = |row: &usize| &self.logits[*row * classes..][..classes];
+        (labelled.rows.iter().flat_map(of_row).map(|z| f64::from(*z)).collect(), labelled)
+    }
+
+    fn confusion(&self) -> Option<Vec<Vec<f64>>> {
+        let (logits, Labelled { labels, weights, .. }) = self.classes();
+        multiclass::confusion(&logits, self.head.outputs(), &labels, weights.as_deref())
+    }
+
     fn multiclass(&self) -> Vec<(&'static str, Option<f64>)> {
-        let (classes, Labelled { rows, labels, weights }) = (self.head.outputs(), self.labelled(0));
-        let logits: Vec<f64> = rows.iter().flat_map(|row| &self.logits[row * classes..][..classes]).map(|z| f64::from(*z)).collect();
+        let (classes, (logits, Labelled { labels, weights, .. })) = (self.head.outputs(), self.classes());
         let weights = weights.as_deref();
         let top_k = self.head.top_k.filter(|k| *k < classes).and_then(|k| multiclass::top_k(&logits, classes, &labels, k, weights));
         vec![

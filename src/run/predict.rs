@@ -5,6 +5,7 @@
 //! logits also `NAME:logit:CLASS` or `NAME:logit:COLUMN`. Where the input has a column of that name, as labelled files do, the new one is
 //! called `NAME:predicted`.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::measure::probability;
 use crate::config::TaskKind;
+use crate::data::parquet::write::Writer;
 use crate::data::{Dataset, Scaling, Target};
 use crate::fault::{Exit, Fault};
 use crate::model::file::Model;
@@ -117,56 +119,187 @@ fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
     columns
 }
 
-fn record(tasks: &[Predicted], data: &Dataset, row: usize, with_logits: bool) -> Vec<String> {
-    let mut cells: Vec<String> = match &data.table {
-        Some(table) => table.record(row).map(String::from).collect(),
-        None => vec![row.to_string()],
+/// What stands in a column of a row.
+enum Cell<'d> {
+    /// A text, as in the input or the name of a class.
+    Text(Cow<'d, str>),
+    /// A number of the input, in the text that it has there; "" if it is blank.
+    Input(Cow<'d, str>),
+    /// A probability.
+    Share(f64),
+    /// A number.
+    Number(f32),
+    /// A logit.
+    Logit(f32),
+}
+
+impl Cell<'_> {
+    /// As a field of CSV, quotes included where it needs them.
+    fn csv(&self) -> Cow<'_, str> {
+        match self {
+            Cell::Text(text) => quoted(text),
+            Cell::Input(text) => Cow::Borrowed(text),
+            Cell::Share(p) => format!("{p:.7}").into(),
+            // The shortest text that is the same f32: more digits would say what is not known.
+            Cell::Number(x) => x.to_string().into(),
+            Cell::Logit(z) => format!("{z:e}").into(),
+        }
+    }
+
+    /// As a number; NaN for a blank or a text. An f32 is the shortest number that is the same one.
+    fn number(&self) -> f64 {
+        match self {
+            Cell::Text(_) => f64::NAN,
+            Cell::Input(text) => text.parse().unwrap_or(f64::NAN),
+            Cell::Share(p) => *p,
+            Cell::Number(x) | Cell::Logit(x) => x.to_string().parse().unwrap_or(f64::NAN),
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Cell::Text(text) => json!(text),
+            other => json!(other.number()),
+        }
+    }
+}
+
+/// A field of CSV. A text that a spreadsheet would take for a formula is quoted, so that it stays what it was.
+fn quoted(text: &str) -> Cow<'_, str> {
+    let is_formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
+    if !is_formula && !text.contains([',', '"', '\n', '\r']) {
+        return Cow::Borrowed(text);
+    }
+    format!("\"{}\"", text.replace('"', "\"\"")).into()
+}
+
+fn record<'d>(tasks: &[Predicted<'d>], data: &'d Dataset, row: usize, with_logits: bool) -> Vec<Cell<'d>> {
+    let mut cells: Vec<Cell> = match &data.table {
+        Some(table) => {
+            let cell = |(column, text)| if table.holds_numbers(column) { Cell::Input(text) } else { Cell::Text(text) };
+            table.record(row).enumerate().map(cell).collect()
+        }
+        None => vec![Cell::Input(row.to_string().into())],
     };
     for task in tasks {
         match task.of(row) {
             Prediction::Class(class, probabilities) => {
-                cells.push(class.to_owned());
-                cells.extend(probabilities.iter().map(|p| format!("{p:.7}")));
+                cells.push(Cell::Text(class.into()));
+                cells.extend(probabilities.into_iter().map(Cell::Share));
             }
-            Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => {
-                cells.extend(numbers.iter().map(|p| format!("{p:.7}")))
-            }
-            // The shortest text that is the same f32: more digits would say what is not known.
-            Prediction::Numbers(numbers) => cells.extend(numbers.iter().map(|x| (*x as f32).to_string())),
+            Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => cells.extend(numbers.into_iter().map(Cell::Share)),
+            Prediction::Numbers(numbers) => cells.extend(numbers.into_iter().map(|x| Cell::Number(x as f32))),
         }
         if with_logits {
-            cells.extend(task.logits(row).iter().map(|z| format!("{z:e}")));
+            cells.extend(task.logits(row).iter().map(|z| Cell::Logit(*z)));
         }
     }
     cells
 }
 
-fn write(to: impl Write, model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: bool) -> csv::Result<()> {
-    let mut writer = csv::Writer::from_writer(to);
-    writer.write_record(header(model, data, with_logits))?;
-    let tasks = tasks(model, logits);
-    for row in 0..data.rows {
-        writer.write_record(record(&tasks, data, row, with_logits))?;
+/// How the table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line of names, then a line a row.
+    Csv,
+    /// A JSON object a line; texts are strings, numbers are numbers, blanks of arrays are null.
+    Jsonl,
+    /// Texts and numbers, blanks of arrays being NaN.
+    Parquet,
+}
+
+impl Format {
+    /// The format of a file by its ending; CSV, if it is none that is known.
+    pub fn of(path: &Path) -> Format {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        match &*ending {
+            "jsonl" | "ndjson" => Format::Jsonl,
+            "parquet" => Format::Parquet,
+            _ => Format::Csv,
+        }
     }
-    Ok(writer.flush()?)
 }
 
-/// Writes the table to a file.
-pub fn write_file(path: &Path, model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: bool) -> Result<()> {
-    let create = |e| Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", path.display())).hint("choose another --out");
-    let file = std::fs::File::create(path).map_err(create)?;
-    let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", path.display())).hint("is the disk full?");
-    Ok(write(std::io::BufWriter::new(file), model, data, logits, with_logits).map_err(failed)?)
+/// The rows that are written, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'d> {
+    /// What predicted them.
+    pub model: &'d Model,
+    /// What they were predicted from.
+    pub data: &'d Dataset,
+    /// Per task [rows, outputs].
+    pub logits: &'d [Vec<f32>],
+    /// Whether logits are written too.
+    pub with_logits: bool,
+    /// How they are written.
+    pub format: Format,
 }
 
-/// Writes the table to stdout. A closed pipe ends it without an error.
-pub fn write_stdout(model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: bool) -> Result<()> {
-    match write(std::io::stdout().lock(), model, data, logits, with_logits) {
-        Err(e) => match e.kind() {
-            csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            _ => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
-        },
-        Ok(()) => Ok(()),
+impl Rows<'_> {
+    /// Writes row by row: a table in memory would be as large as the file.
+    fn write(self, mut to: impl Write) -> std::io::Result<()> {
+        let Rows { model, data, logits, with_logits, format } = self;
+        if format == Format::Parquet {
+            return self.write_parquet(to);
+        }
+        let names = header(model, data, with_logits);
+        let tasks = tasks(model, logits);
+        let mut line = String::new();
+        if format == Format::Csv {
+            line = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+            writeln!(to, "{line}")?;
+        }
+        for row in 0..data.rows {
+            line.clear();
+            let cells = record(&tasks, data, row, with_logits);
+            match format {
+                Format::Csv => cells.iter().enumerate().for_each(|(i, cell)| {
+                    line.push_str(if i > 0 { "," } else { "" });
+                    line.push_str(&cell.csv());
+                }),
+                Format::Jsonl | Format::Parquet => {
+                    let object: Map<String, Value> = names.iter().cloned().zip(cells.iter().map(Cell::json)).collect();
+                    line = Value::Object(object).to_string();
+                }
+            }
+            // A line of nothing would be no row.
+            writeln!(to, "{}", if line.is_empty() { "\"\"" } else { &line })?;
+        }
+        to.flush()
+    }
+
+    fn write_parquet(self, to: impl Write) -> std::io::Result<()> {
+        let Rows { model, data, logits, with_logits, .. } = self;
+        let tasks = tasks(model, logits);
+        let first = record(&tasks, data, 0, with_logits);
+        let columns = header(model, data, with_logits).into_iter().zip(first.iter().map(|cell| matches!(cell, Cell::Text(_))));
+        let mut writer = Writer::new(to, columns.collect())?;
+        for row in 0..data.rows {
+            for (column, cell) in record(&tasks, data, row, with_logits).iter().enumerate() {
+                match cell {
+                    Cell::Text(text) => writer.text(column, text),
+                    other => writer.number(column, other.number()),
+                }
+            }
+            writer.end_row()?;
+        }
+        writer.finish()
+    }
+
+    /// Writes the table to a file.
+    pub fn write_file(self, path: &Path) -> Result<()> {
+        let create = |e| Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", path.display())).hint("choose another --out");
+        let file = std::fs::File::create(path).map_err(create)?;
+        let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", path.display())).hint("is the disk full?");
+        Ok(self.write(std::io::BufWriter::new(file)).map_err(failed)?)
+    }
+
+    /// Writes the table to stdout. A closed pipe ends it without an error.
+    pub fn write_stdout(self) -> Result<()> {
+        match self.write(std::io::BufWriter::new(std::io::stdout().lock())) {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod encoding;
 mod meta;
 mod thrift;
 mod unpack;
+pub mod write;
 
 use std::io::Read;
 

@@ -1,0 +1,223 @@
+//! `init`, and `inspect` of a table or of a model: looking at what one has.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::console::Console;
+use crate::config::{Source, TaskKind, read};
+use crate::data::draft::{Draft, range};
+use crate::data::load::load;
+use crate::data::raw::{Header, Options, Raw};
+use crate::data::survey::{Found, Survey, Wanted, overlap, wanted};
+use crate::data::{Input, table};
+use crate::fault::{Exit, Fault};
+use crate::model::file::{self, Model};
+use crate::model::network::Head;
+use crate::run::train::Plan;
+use crate::schedule::show::{self, aligned};
+
+/// How a table without a configuration is read.
+#[derive(Args)]
+pub(super) struct TableArgs {
+    /// A label column, perhaps with its type: COLUMN, COLUMN:binary, A,B:multilabel (repeatable)
+    #[arg(long, value_name = "COLUMN[:TYPE]")]
+    target: Vec<String>,
+    /// The file has no line of names: columns are called 0, 1, …
+    #[arg(long)]
+    no_header: bool,
+}
+
+impl TableArgs {
+    fn read(&self, path: &str) -> Result<Raw> {
+        let header = if self.no_header { Header::None } else { Header::First };
+        table::read(&Source::Table(vec![PathBuf::from(path)]), &Options { delimiter: None, header })
+    }
+}
+
+/// Writes a configuration for a table.
+pub(super) fn init(data: &str, args: &TableArgs, out: Option<&Path>, console: &Console) -> Result<()> {
+    if args.target.is_empty() {
+        let fault = Fault::new(Exit::Usage, "--target is missing: a configuration needs something to learn");
+        return Err(fault.hint(format!("name a label column: --target COLUMN; tandem inspect {data} lists the columns")).into());
+    }
+    if let Some(out) = out.filter(|out| out.exists()) {
+        return Err(taken(out, "exists already"));
+    }
+    let raw = args.read(data)?;
+    let survey = Survey::new(&raw);
+    let tasks = wanted(&raw, &survey, &args.target)?;
+    drop(raw);
+    let path = path_from(data, out)?;
+    let draft = Draft { path: &path, header: !args.no_header, survey: &survey, tasks: &tasks, notices: &[] };
+    // What is written has to train, so it is read and planned as `train` would.
+    let base = out.and_then(Path::parent).unwrap_or(Path::new("."));
+    let config = read::from_text(&draft.text(), "the drafted configuration", base, &[])?;
+    let parts = load(&config.data, &config.tasks)?;
+    let notices = parts.notices.clone();
+    Plan::new(config, parts)?;
+    let text = Draft { notices: &notices, ..draft }.text();
+    let said = json!({"out": out, "rows": survey.rows, "tasks": tasks.iter().map(task_json).collect::<Vec<_>>(), "notices": notices, "config": text});
+    if let Some(out) = out {
+        write_new(out, &text)?;
+        console.note(&format!("{} written; next: tandem train {}", out.display(), out.display()));
+    }
+    match (console.json, out) {
+        (true, _) => console.result_json(&said),
+        (false, None) => console.result(&text),
+        (false, Some(_)) => Ok(()),
+    }
+}
+
+/// The data as a configuration in the folder of `out` names it.
+fn path_from(data: &str, out: Option<&Path>) -> Result<String> {
+    let elsewhere = out.and_then(Path::parent).is_some_and(|folder| !folder.as_os_str().is_empty());
+    if !elsewhere {
+        return Ok(data.to_owned());
+    }
+    let absolute = std::path::absolute(data).map_err(|e| Fault::missing(data, e))?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+fn taken(out: &Path, why: impl std::fmt::Display) -> anyhow::Error {
+    Fault::new(Exit::CantCreate, format!("{}: {why}", out.display())).hint("choose another --out; nothing is overwritten").into()
+}
+
+fn write_new(out: &Path, text: &str) -> Result<()> {
+    let mut file = std::fs::File::create_new(out).map_err(|e| taken(out, format!("cannot be created: {e}")))?;
+    let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
+    Ok(file.write_all(text.as_bytes()).map_err(failed)?)
+}
+
+/// Looks at a table or at a model, whichever it is.
+pub(super) fn inspect(what: &str, args: &TableArgs, console: &Console) -> Result<()> {
+    let path = Path::new(what);
+    if !path.is_dir() && path.extension().is_none_or(|ending| ending != "safetensors") {
+        return inspect_table(what, args, console);
+    }
+    if !args.target.is_empty() || args.no_header {
+        let fault = Fault::new(Exit::Usage, format!("{what}: --target and --no-header are for tables, and this is a model"));
+        return Err(fault.hint("leave them out").into());
+    }
+    inspect_model(&file::load(path)?, console)
+}
+
+fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {
+    let raw = args.read(path)?;
+    let survey = Survey::new(&raw);
+    let tasks = wanted(&raw, &survey, &args.target)?;
+    if console.json {
+        return console.result_json(&json!({
+            "kind": "table", "place": survey.place, "rows": survey.rows, "missing": survey.missing,
+            "columns": survey.columns.iter().map(|column| column_json(column, survey.rows)).collect::<Vec<_>>(),
+            "tasks": tasks.iter().map(task_json).collect::<Vec<_>>(),
+            "overlap": overlap(&tasks).into_iter().map(|(a, b, rows)| json!({"tasks": [tasks[a].name, tasks[b].name], "rows": rows})).collect::<Vec<_>>(),
+        }));
+    }
+    let head = ["column", "type", "blank", "values", "range or commonest", "example"].map(String::from);
+    let line = |c: &Found| {
+        let id = if c.is_id(survey.rows) { ", names rows" } else { "" };
+        [
+            c.name.clone(),
+            format!("{}{id}", c.kind),
+            c.blanks.to_string(),
+            c.values.to_string(),
+            range(c),
+            c.example.chars().take(24).collect(),
+        ]
+        .map(|text| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+    };
+    let lines = std::iter::once(head).chain(survey.columns.iter().map(line)).collect();
+    let blanks: Vec<String> = survey.missing.iter().map(|text| crate::fault::quoted(text)).collect();
+    let mut text = format!("{}: {} rows, {} columns; blank is {}\n\n", survey.place, survey.rows, survey.columns.len(), blanks.join(", "));
+    text += &aligned(lines, [false, false, true, true, false, false]);
+    text += &labels_text(&tasks, survey.rows);
+    console.result(&text)
+}
+
+/// Balance of labels, and rows that two tasks share.
+fn labels_text(tasks: &[Wanted], rows: usize) -> String {
+    if tasks.is_empty() {
+        return String::new();
+    }
+    let head = ["task", "type", "labelled", "labels"].map(String::from);
+    let line = |t: &Wanted| [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.told()];
+    let mut text = format!("\n{}", aligned(std::iter::once(head).chain(tasks.iter().map(line)).collect(), [false, false, true, false]));
+    for (a, b, both) in overlap(tasks) {
+        text += &format!("labelled for both {} and {}: {both} of {rows}\n", tasks[a].name, tasks[b].name);
+    }
+    text
+}
+
+fn column_json(column: &Found, rows: usize) -> Value {
+    json!({
+        "name": column.name, "type": column.kind.to_string(), "blank": column.blanks, "values": column.values, "range": column.range,
+        "commonest": column.commonest.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect::<Vec<_>>(),
+        "example": column.example, "names_rows": column.is_id(rows), "odd": column.odd,
+        "maybe_blank": column.doubtful.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect::<Vec<_>>(),
+    })
+}
+
+fn task_json(task: &Wanted) -> Value {
+    json!({
+        "name": task.name, "type": task.kind, "columns": task.columns, "guessed": task.guessed, "labelled": task.rows(),
+        "missing": task.missing, "positive": task.positive,
+        "labels": task.balance.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect::<Vec<_>>(),
+        "range": task.spread.iter().map(|[low, mean, high]| json!({"min": low, "mean": mean, "max": high})).collect::<Vec<_>>(),
+    })
+}
+
+/// What a head tells apart or predicts.
+fn outputs(head: &Head) -> String {
+    match head.kind {
+        TaskKind::Binary => format!("{} from probability {:.4} on", head.classes.get(1).map_or("", String::as_str), head.threshold()),
+        TaskKind::Multiclass => format!("{} classes", head.classes.len()),
+        TaskKind::Multilabel | TaskKind::Regression => head.columns.join(", "),
+        TaskKind::Count => "a rate".into(),
+    }
+}
+
+fn loss_name(head: &Head) -> String {
+    json!(head.loss)["kind"].as_str().unwrap_or_default().to_owned()
+}
+
+fn inspect_model(model: &Model, console: &Console) -> Result<()> {
+    let (network, layout) = (&model.network, &model.layout);
+    let (parameters, bytes) = (layout.parameters(), 4 * layout.parameters());
+    if console.json {
+        let blocks: Vec<Value> = layout.blocks.iter().map(|b| json!({"name": b.name, "shape": b.shape, "parameters": b.len})).collect();
+        let task = |head: &Head| {
+            let threshold = (head.kind == TaskKind::Binary).then(|| head.threshold());
+            json!({"name": head.name, "type": head.kind, "loss": head.loss, "classes": head.classes, "columns": head.columns, "threshold": threshold})
+        };
+        return console.result_json(&json!({
+            "kind": "model", "directory": model.directory, "inputs": network.inputs, "tasks": network.tasks.iter().map(task).collect::<Vec<_>>(),
+            "blocks": blocks, "parameters": parameters, "bytes": bytes, "input": model.schema.input,
+        }));
+    }
+    let head = ["task", "type", "loss", "predicts"].map(String::from);
+    let line = |head: &Head| [head.name.clone(), head.kind.to_string(), loss_name(head), outputs(head)];
+    let tasks = aligned(std::iter::once(head).chain(network.tasks.iter().map(line)).collect(), [false; 4]);
+    let text = format!(
+        "{}\n\n{}\n{}\n{parameters} parameters, {bytes} bytes\n\n{tasks}",
+        model.directory.display(),
+        inputs(&model.schema.input),
+        show::network(network, layout)
+    );
+    console.result(&text)
+}
+
+/// Columns and the inputs that are made of them.
+fn inputs(input: &Input) -> String {
+    match input {
+        Input::Columns { columns } => {
+            let head = ["column", "type", "inputs"].map(String::from);
+            let line = |c: &crate::data::Column| [c.name.clone(), c.encoding.word().to_owned(), c.width().to_string()];
+            aligned(std::iter::once(head).chain(columns.iter().map(line)).collect(), [false, false, true])
+        }
+        Input::Image { height, width, .. } => format!("images of {height} × {width} pixels: {} inputs\n", height * width),
+    }
+}
