@@ -136,7 +136,8 @@ impl Dispatch {
     pub fn bytes(&self) -> u64 {
         let elements = |effect| self.effects.iter().filter(|(e, _)| *e == effect).map(|(_, s)| s.len as u64).sum::<u64>();
         let [read, written, updated] = [Effect::Read, Effect::Overwrite, Effect::Update].map(elements);
-        let read = if self.kernel.twin == kernels::gather_rows.name { read.min(written + updated) } else { read };
+        let picks = [kernels::gather_rows.name, kernels::gather_cells.name, kernels::label_sums.name].contains(&self.kernel.twin);
+        let read = if picks { read.min(written + updated) } else { read };
         4 * (read + written + 2 * updated)
     }
 
