@@ -351,7 +351,9 @@ fn tasks_without_labels_are_left_out() {
     let told = room.run(&["evaluate", "run", "--data", "some.csv"]).expect(0).out;
     assert!(told.contains("colour") && !told.contains("won") && !told.contains("price"), "{told}");
     room.write("none.csv", &rows(20, false));
-    room.run(&["evaluate", "run", "--data", "none.csv"]).refused(65, &["no row has a label"]);
+    room.run(&["evaluate", "run", "--data", "none.csv"]).refused(65, &["columns missing", "won"]);
+    room.write("blank.csv", "id,x,place,note,won\nr1,1,north,n,\n");
+    room.run(&["evaluate", "run", "--data", "blank.csv"]).refused(65, &["blank.csv", "no row has a label"]);
     room.write("less.csv", "id,x,note,won\nr1,1,n,yes\n");
     room.run(&["evaluate", "run", "--data", "less.csv"]).refused(65, &["column missing", "place"]);
 }

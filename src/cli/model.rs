@@ -67,7 +67,7 @@ pub(super) fn evaluate(path: &Path, data: &str, common: &Common, console: &Conso
 
 /// Which tasks have a label in the data; those that have none are named.
 fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> Result<Vec<bool>> {
-    let (mut column, mut found, mut absent, mut notes) = (0, Vec::new(), Vec::new(), Vec::new());
+    let (mut column, mut found, mut notes) = (0, Vec::new(), Vec::new());
     for (head, target) in model.network.tasks.iter().zip(&model.schema.targets) {
         let own = column..column + head.cells();
         column = own.end;
@@ -77,16 +77,13 @@ fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> 
             let gone: Vec<String> = target.columns.iter().filter(|name| !is_there(name)).map(|name| quoted(name)).collect();
             let why = if gone.is_empty() { "no row is labelled".to_owned() } else { format!("there is no column {}", gone.join(", ")) };
             notes.push(format!("task {} is left out: {why}", head.name));
-            absent.extend(gone);
         }
     }
     if found.contains(&true) {
         notes.iter().for_each(|note| console.note(note));
         return Ok(found);
     }
-    let missing = if absent.is_empty() { String::new() } else { format!("; columns missing: {}", absent.join(", ")) };
-    let fault = Fault::data(data, format!("no row has a label for any task{missing}"));
-    Err(fault.hint("give labelled data, or use tandem predict").into())
+    Err(Fault::data(data, "no row has a label for any task").hint("give labelled data, or use tandem predict").into())
 }
 
 /// Weights of rows by label and by what was predicted.

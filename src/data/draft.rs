@@ -11,6 +11,10 @@ use crate::fault::quoted;
 const SLIPS: usize = 16;
 /// So few different whole numbers may be codes.
 const CODES: usize = 8;
+/// From so many rows on some are kept for validation …
+const SOME: usize = 30;
+/// … and from so many on for a test.
+const FULL: usize = 300;
 /// Epochs are as many as make about so many steps.
 const STEPS: usize = 4000;
 
@@ -87,14 +91,7 @@ impl Draft<'_> {
         if !self.header {
             writeln!(out, "header = false                   # columns are called by their numbers, from 0")?;
         }
-        writeln!(
-            out,
-            "split = [0.8, 0.1, 0.1]          # shares that train, validate and test; valid = \"…\" and test = \"…\" name files instead"
-        )?;
-        let classes = self.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary));
-        if let Some(task) = classes.min_by_key(|task| task.balance.last().map(|(_, rows)| *rows)) {
-            writeln!(out, "stratify = {}  # each of its classes is shared out alike, so that all are trained on", quote(&task.name))?;
-        }
+        self.split(out)?;
         writeln!(out, "missing = {}  # texts that mean that a cell is blank", texts(&self.survey.missing))?;
         for column in &self.survey.columns {
             for (text, rows) in column.doubtful.iter().filter(|_| !self.is_target(column)) {
@@ -111,6 +108,27 @@ impl Draft<'_> {
         }
         let names: Vec<String> = ids.iter().map(|column| column.name.clone()).collect();
         writeln!(out, "ignore = {}  # all values differ: names of rows, it seems", texts(&names))
+    }
+
+    /// No part may be empty, and each class should be trained on.
+    fn split(&self, out: &mut String) -> std::fmt::Result {
+        let rows = self.survey.rows;
+        let classes = self.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary));
+        let rarest = classes.min_by_key(|task| task.balance.last().map(|(_, rows)| *rows));
+        // A class of fewer than ten rows has none in the middle of three parts.
+        let shared_out = rarest.map_or(rows, |task| FULL * rows / 10 / task.balance.len().max(1));
+        let (shares, said) = match rows.min(shared_out.max(SOME)) {
+            0..SOME => ("[1.0, 0.0, 0.0]", "too few rows to keep some for validation"),
+            SOME..FULL => ("[0.8, 0.2, 0.0]", "shares that train, validate and test"),
+            _ => ("[0.8, 0.1, 0.1]", "shares that train, validate and test"),
+        };
+        writeln!(out, "split = {shares}          # {said}; valid = \"…\" and test = \"…\" name files instead")?;
+        match rarest.filter(|_| rows >= SOME) {
+            Some(task) => {
+                writeln!(out, "stratify = {}  # each of its classes is shared out alike, so that all are trained on", quote(&task.name))
+            }
+            None => Ok(()),
+        }
     }
 
     fn is_target(&self, column: &Found) -> bool {

@@ -192,11 +192,14 @@ fn locate(raw: &Raw, row: usize, column: &str) -> String {
 /// # Errors
 /// 65 if columns are missing, or a cell is not what the schema needs.
 pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
-    let targets: Vec<&str> = schema.targets.iter().flat_map(|target| &target.columns).map(String::as_str).collect();
     if matches!(schema.input, Input::Columns { .. }) {
-        check_there(raw, &[&feature_names(schema)[..], &targets].concat())?;
+        check_there(raw, &[feature_names(schema), target_names(schema)].concat())?;
     }
     apply_to_labelled(schema, raw)
+}
+
+fn target_names(schema: &Schema) -> Vec<&str> {
+    schema.targets.iter().flat_map(|target| &target.columns).map(String::as_str).collect()
 }
 
 fn feature_names(schema: &Schema) -> Vec<&str> {
@@ -204,10 +207,10 @@ fn feature_names(schema: &Schema) -> Vec<&str> {
     columns.iter().map(|column| column.name.as_str()).collect()
 }
 
-/// The same where label columns may be absent: no row has a label of theirs.
+/// The same where some label columns may be absent: no row has a label of theirs.
 ///
 /// # Errors
-/// Those of [`apply`], but for label columns.
+/// Those of [`apply`]; for label columns if all are absent.
 fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     if !matches!(schema.input, Input::Columns { .. }) {
         return Err(Fault::data(&raw.place, "the model was trained on images")
@@ -215,6 +218,10 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
             .into());
     }
     check_there(raw, &feature_names(schema))?;
+    let targets = target_names(schema);
+    if !targets.iter().any(|name| raw.column(name).is_some()) {
+        check_there(raw, &targets)?;
+    }
     let absent = || LabelColumn { texts: Vec::new(), codes: vec![UNLABELLED; raw.rows] };
     let index = Index::new(raw);
     let label = |name: &String| index.view(name, NEVER).map_or_else(absent, |view| LabelColumn::read(&view, raw.rows));
@@ -227,7 +234,7 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
 /// The same with the cells kept as they were; a label column that is absent leaves its task without labels.
 ///
 /// # Errors
-/// Those of [`apply`], but for label columns.
+/// Those of [`apply`]; for label columns if all are absent.
 pub fn apply_and_keep(schema: &Schema, raw: Raw) -> anyhow::Result<Dataset> {
     let dataset = apply_to_labelled(schema, &raw)?;
     Ok(Dataset { table: Some(Table { header: raw.names.clone(), raw: Arc::new(raw) }), ..dataset })
