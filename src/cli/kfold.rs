@@ -12,8 +12,9 @@ use crate::run::point::Point;
 
 /// Trains one network a fold, in `fold-1`, `fold-2`, … of the run directory, and shows what the folds have in common.
 pub(super) fn train(config: &Config, name: &str, folds: usize, call: &Call) -> Result<Option<Exit>> {
-    if !config.data.train.has_columns() || config.data.test.is_some() || config.data.split_column.is_some() {
-        let found = "folds are cut from a table that has neither data.test nor data.split_column";
+    let data = &config.data;
+    if !data.train.has_columns() || data.test.is_some() || data.split_column.is_some() || data.stratify.is_some() {
+        let found = "folds are cut from a table that has none of data.test, data.split_column and data.stratify";
         return Err(Fault::new(Exit::Usage, format!("--k-fold: {found}")).hint("leave the flag or the key out").into());
     }
     let parent = RunDirectory::create(call.args.out.as_deref(), name)?;

@@ -82,19 +82,23 @@ pub fn fold_of(seed: u64, row_or_group: u64, k: usize) -> usize {
 /// The parts of a split in which the rows of one fold (of so many, from 1 up) are tested on, and no others are.
 ///
 /// # Errors
-/// 78 if no row is in the fold, or none is left to train on.
+/// 78 if no row is in the fold, or none is left to train on, or to validate on where some were.
 pub fn held_out(parts: [Vec<u32>; 3], (fold, folds): (usize, usize), fold_of: impl Fn(u32) -> usize) -> anyhow::Result<[Vec<u32>; 3]> {
     let is_held = |row: &u32| fold_of(*row) + 1 == fold;
     let mut test: Vec<u32> = parts.iter().flatten().copied().filter(is_held).collect();
     test.sort_unstable();
     let [mut train, mut valid, rest] = parts;
+    let validates = !valid.is_empty();
     train.extend(rest);
     train.retain(|row| !is_held(row));
     valid.retain(|row| !is_held(row));
     train.sort_unstable();
-    if train.is_empty() || test.is_empty() {
-        let found = format!("fold {fold} of {folds} leaves {} rows to train on and {} to test on", train.len(), test.len());
-        return Err(Fault::config("data.folds", found).hint("take fewer folds, or give more rows").into());
+    if train.is_empty() || test.is_empty() || (validates && valid.is_empty()) {
+        let [train, valid, test] = [train.len(), valid.len(), test.len()];
+        let found = format!("fold {fold} of {folds} leaves {train} rows to train on, {valid} to validate on and {test} to test on");
+        return Err(Fault::config("data.folds", found)
+            .hint("take other folds, other shares in data.split or another data.split_seed, or give more rows")
+            .into());
     }
     Ok([train, valid, test])
 }

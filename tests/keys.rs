@@ -1,0 +1,479 @@
+//! Every key of the configuration changes something: each is flipped over files that need it, and what comes of it is compared with what came
+//! before. What is compared holds no configuration, so that an echo of a key does not count.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tandem::config::Config;
+use tandem::config::read::{KNOWN, from_text};
+use tandem::data::load::load;
+use tandem::data::{Dataset, Features};
+use tandem::rng::{Purpose, below, normal};
+use tandem::run::machine::Machine;
+use tandem::run::point::Point;
+use tandem::run::train::{Observer, Options, Outcome, Plan, train};
+use tempfile::TempDir;
+
+/// A task of every type over columns of every type; the columns that a flip may want are ignored until it does.
+const TABLE: &str = r#"
+[data]
+train = "rows.csv"
+ignore = ["id", "w", "part", "g", "shape"]
+[feature.kind]
+type = "category"
+[feature.note]
+type = "text"
+buckets = 16
+[trunk]
+layers = [6]
+[task.colour]
+[task.size]
+layers = [4]
+[task.yes]
+type = "binary"
+[task.tags]
+type = "multilabel"
+target = ["a", "b", "c"]
+[task.price]
+type = "regression"
+target = ["price", "cost"]
+[task.visits]
+type = "count"
+[optimizer]
+learning_rate = 1e-2
+[train]
+epochs = 3
+batch_size = 32
+"#;
+
+/// Columns whose names are their numbers.
+const NUMBERED: &str = "[data]\ntrain = \"numbered.csv\"\n[trunk]\nlayers = [3]\n[task.t]\ntarget = \"2\"\n[train]\nepochs = 2";
+/// Two columns, whichever of two characters stands between them.
+const ODD: &str = "[data]\ntrain = \"odd.csv\"\ndelimiter = \",\"\n[trunk]\nlayers = [3]\n[task.label]\n[train]\nepochs = 2";
+const IDX: &str = "[data]\ntrain = { images = \"i\", labels = \"l\" }\n[trunk]\nlayers = [3]\n[task.left]\n[train]\nepochs = 2";
+const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n[trunk]\nlayers = [3]\n[task.y]\n[train]\nepochs = 2";
+const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
+
+/// What a configuration comes to, in the order in which it comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// How inputs and labels are made, without the texts and names that were asked for.
+    Schema,
+    /// The training rows: words, labels, weights.
+    Rows,
+    /// Buffers with their contents, and dispatches.
+    Program,
+    /// Initial parameters.
+    Initial,
+    /// Parameters after the last step.
+    Trained,
+    /// Rows that are validated or tested on, points, parameters of the model, why and when it ended.
+    Watched,
+}
+
+use Part::{Initial, Program, Rows, Schema, Trained, Watched};
+
+const PARTS: [Part; 6] = [Schema, Rows, Program, Initial, Trained, Watched];
+
+/// What is set before, the key that is flipped with what has to go along, and the part that is the first to change. What comes before
+/// that part stays; the parameters after training change too, unless the key is one that only watches.
+struct Flip {
+    base: &'static str,
+    before: &'static [&'static str],
+    after: &'static [&'static str],
+    first: Part,
+}
+
+const fn flip(base: &'static str, before: &'static [&'static str], after: &'static [&'static str], first: Part) -> Flip {
+    Flip { base, before, after, first }
+}
+
+const SGD: &[&str] = &["optimizer.kind=sgd", "optimizer.momentum=0.9"];
+const DECAYS: &[&str] = &["optimizer.weight_decay=0.1", "optimizer.learning_rate=0.1"];
+const STEPS: &[&str] = &["optimizer.schedule=step", "optimizer.step_size=1e"];
+const COUPLED: &[&str] = &["coupling.0.kind=agreement", "coupling.0.strength=0.5"];
+/// Three tasks that can be coupled.
+const THREE: &[&str] = &[
+    "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"yes\", \"shape\"]",
+    "task.yes.type=multiclass",
+    "task.yes.target=colour",
+    "coupling.0.kind=agreement",
+];
+/// A task one of whose classes may be a text for blanks.
+const SHAPED: &[&str] = &["data.ignore=[\"id\", \"w\", \"part\", \"g\", \"yes\"]", "task.yes.type=multiclass", "task.yes.target=shape"];
+const FOLDED: &[&str] = &["data.folds=3", "data.fold=1"];
+const OVERLAID: &[&str] = &["data.overlay={ shift = 1 }"];
+const HUBER: &[&str] = &["task.price.loss=huber"];
+const QUANTILE: &[&str] = &["task.price.loss=quantile"];
+/// So that an epoch other than the last is best.
+const LONG: &[&str] = &["train.epochs=12", "optimizer.learning_rate=0.1"];
+
+const FLIPS: &[Flip] = &[
+    // [data]
+    flip(TABLE, &[], &["data.train=more.csv"], Schema),
+    flip(TABLE, &["data.split=[0.8, 0.0, 0.2]"], &["data.valid=more.csv"], Watched),
+    flip(TABLE, &["data.split=[0.8, 0.2, 0.0]"], &["data.test=more.csv"], Watched),
+    flip(ODD, &[], &["data.delimiter=|"], Schema),
+    flip(NUMBERED, &[], &["data.header=false"], Schema),
+    flip(TABLE, &[], &["data.split=[0.5, 0.2, 0.3]"], Schema),
+    flip(TABLE, &[], &["data.split_seed=1"], Schema),
+    flip(TABLE, &[], &["data.split_column=part", "data.ignore=[\"id\", \"w\", \"g\", \"shape\"]"], Schema),
+    flip(TABLE, &[], &["data.stratify=colour"], Schema),
+    flip(TABLE, FOLDED, &["data.folds=4"], Schema),
+    flip(TABLE, FOLDED, &["data.fold=2"], Schema),
+    flip(TABLE, &[], &["data.group=g", "data.ignore=[\"id\", \"w\", \"part\", \"shape\"]"], Schema),
+    flip(IDX, &[], &["data.overlay={ shift = 1 }"], Schema),
+    flip(TABLE, &[], &["data.ignore=[\"id\", \"w\", \"part\", \"g\", \"shape\", \"x\"]"], Schema),
+    flip(TABLE, &[], &["data.missing=[\"\", -9]"], Schema),
+    flip(TABLE, &[], &["data.row_weight=w", "data.ignore=[\"id\", \"part\", \"g\", \"shape\"]"], Rows),
+    flip(IDX, &[], &["data.train.images=i2"], Rows),
+    flip(IDX, &[], &["data.train.labels=l2"], Schema),
+    flip(IDX, OVERLAID, &["data.overlay.shift=2"], Schema),
+    flip(IDX, OVERLAID, &["data.overlay.seed=3"], Rows),
+    flip(NPY, &[], &["data.train.features=x2.npy"], Schema),
+    flip(NPY, &[], &["data.train.labels=y2.npy", "task.y.target=y2"], Schema),
+    // [feature.*]
+    flip(TABLE, &[], &["feature.x.type=category"], Schema),
+    flip(TABLE, &[], &["feature.y.missing=[\"\", -9]"], Schema),
+    flip(TABLE, &[], &["feature.x.scale=robust"], Schema),
+    flip(TABLE, &[], &["feature.kind.min_count=1"], Schema),
+    flip(TABLE, &[], &["feature.kind.max_values=2"], Schema),
+    flip(TABLE, &[], &["feature.note.buckets=8"], Schema),
+    flip(TABLE, &[], &["feature.note.slots=2"], Schema),
+    flip(TABLE, &[], &["feature.note.ngrams=3"], Schema),
+    // [trunk]
+    flip(TABLE, &[], &["trunk.layers=[5]"], Program),
+    flip(TABLE, &[], &["trunk.activation=tanh"], Program),
+    flip(TABLE, &[], &["trunk.dropout=0.25"], Program),
+    flip(TABLE, &[], &["trunk.init=xavier"], Initial),
+    // [task.*]
+    flip(TABLE, &[], &["task.visits.type=regression"], Schema),
+    flip(TABLE, &[], &["task.price.target=price", "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"shape\", \"cost\"]"], Schema),
+    flip(TABLE, &[], &["task.colour.groups={ warm = [\"red\"], cold = [\"green\", \"blue\"] }"], Schema),
+    flip(TABLE, &[], &["task.yes.positive=no"], Schema),
+    flip(TABLE, SHAPED, &["task.yes.missing=[\"\", \"?\"]"], Schema),
+    flip(TABLE, &[], &["task.size.layers=[5]"], Program),
+    flip(TABLE, &[], &["task.size.activation=silu"], Program),
+    flip(TABLE, &[], &["task.size.dropout=0.25"], Program),
+    flip(TABLE, &[], &["task.visits.weight=3.0"], Program),
+    flip(TABLE, &[], &["task.price.loss=absolute"], Program),
+    flip(TABLE, &[], &["task.colour.label_smoothing=0.2"], Program),
+    flip(TABLE, &[], &["task.colour.focal_gamma=2.0"], Program),
+    flip(TABLE, &[], &["task.yes.focal_gamma=2.0"], Program),
+    flip(TABLE, &[], &["task.colour.class_weights={ red = 3.0 }"], Program),
+    flip(TABLE, &[], &["task.colour.class_weights=balanced"], Program),
+    flip(TABLE, &[], &["task.yes.positive_weight=3.0"], Program),
+    flip(TABLE, &[], &["task.tags.positive_weight=balanced"], Program),
+    flip(TABLE, HUBER, &["task.price.huber_delta=0.1"], Program),
+    flip(TABLE, QUANTILE, &["task.price.quantile=0.9"], Program),
+    flip(TABLE, &[], &["task.price.scale=minmax"], Schema),
+    flip(TABLE, &["task.colour.top_k=1"], &["task.colour.top_k=2"], Watched),
+    // [[coupling]]
+    flip(TABLE, COUPLED, &["coupling.0.kind=soft_sharing", "coupling.0.pairs=[[\"colour\", \"tags\"]]"], Program),
+    flip(TABLE, COUPLED, &["coupling.0.strength=0.25"], Program),
+    flip(TABLE, THREE, &["coupling.0.pairs=[[\"colour\", \"size\"]]"], Program),
+    // [optimizer]
+    flip(TABLE, &["optimizer.weight_decay=0.1"], &["optimizer.kind=adamw"], Program),
+    flip(TABLE, &[], &["optimizer.kind=sgd"], Program),
+    flip(TABLE, &[], &["optimizer.learning_rate=2e-2"], Trained),
+    flip(TABLE, &[], &["optimizer.beta1=0.5"], Program),
+    flip(TABLE, &[], &["optimizer.beta2=0.9"], Program),
+    flip(TABLE, &[], &["optimizer.eps=0.1"], Program),
+    flip(TABLE, SGD, &["optimizer.momentum=0.5"], Program),
+    flip(TABLE, SGD, &["optimizer.nesterov=true"], Program),
+    flip(TABLE, &[], &["optimizer.weight_decay=0.1"], Program),
+    flip(TABLE, DECAYS, &["optimizer.decay_biases=false"], Program),
+    flip(TABLE, &[], &["optimizer.clip_norm=0.01"], Program),
+    flip(TABLE, &[], &["optimizer.schedule=cosine"], Trained),
+    flip(TABLE, STEPS, &["optimizer.step_size=2s"], Trained),
+    flip(TABLE, STEPS, &["optimizer.gamma=0.5"], Trained),
+    flip(TABLE, &[], &["optimizer.warmup_steps=5"], Trained),
+    // [train]
+    flip(TABLE, &[], &["train.epochs=4"], Trained),
+    flip(TABLE, &[], &["train.max_steps=4"], Trained),
+    flip(TABLE, &[], &["train.max_time=1e-9"], Trained),
+    flip(TABLE, &[], &["train.batch_size=24"], Program),
+    flip(TABLE, &[], &["train.batch_size=full"], Program),
+    flip(TABLE, &[], &["train.seed=1"], Initial),
+    flip(TABLE, LONG, &["train.patience=1"], Trained),
+    flip(TABLE, LONG, &["train.select=yes.log_loss"], Watched),
+    flip(TABLE, LONG, &["train.select={ \"yes.log_loss\" = 1.0, \"colour.accuracy\" = 0.1 }"], Watched),
+    flip(TABLE, &[], &["train.log_every=2s"], Watched),
+    // A built-in set.
+    flip(DIGITS, &[], &["task.left.weight=2.0"], Program),
+    flip(DIGITS, &[], &["train.max_steps=3"], Trained),
+];
+
+/// A number from 0 to below `most` for a cell.
+fn draw(most: u64, column: u64, row: u64) -> usize {
+    below(most, 7, Purpose::Synthetic, column, row) as usize
+}
+
+/// A table with what the flips look for: blanks, texts for blanks, rare values, classes of unequal size.
+fn rows_csv(first: u64, rows: u64) -> String {
+    let mut text = "id,x,y,kind,note,day,colour,size,shape,yes,a,b,c,price,cost,visits,w,part,g\n".to_owned();
+    for row in first..first + rows {
+        let x = normal(7, Purpose::Synthetic, 100, row);
+        let y = if row % 9 == 4 {
+            "".to_owned()
+        } else if row % 11 == 3 {
+            "-9".to_owned()
+        } else {
+            format!("{:.3}", x * x + 1.0)
+        };
+        let kind = if row % 40 == 17 { format!("rare{row}") } else { ["k0", "k1", "k2", "k3"][draw(4, 1, row)].to_owned() };
+        let note = ["the old red house", "a new blue door here", "some green tree by it", "one more word"][draw(4, 2, row)];
+        let colour = ["red", "green", "blue"][if x > 0.5 { 0 } else { draw(3, 3, row) }];
+        let size = ["red", "green", "blue"][draw(3, 4, row)];
+        let shape = ["round", "flat", "?"][draw(3, 5, row)];
+        let yes = if x + normal(7, Purpose::Synthetic, 101, row) > 0.7 { "yes" } else { "no" };
+        let bits = [6, 7, 8].map(|column| usize::from(draw(4, column, row) == 0));
+        let _ = writeln!(
+            text,
+            "{row},{:.1},{y},{kind},{note} {},2020-{:02}-{:02},{colour},{size},{shape},{yes},{},{},{},{:.3},{:.3},{},{},{},g{}",
+            x,
+            row % 13,
+            1 + draw(12, 9, row),
+            1 + draw(28, 10, row),
+            bits[0],
+            bits[1],
+            bits[2],
+            3.0 * x + normal(7, Purpose::Synthetic, 102, row),
+            (normal(7, Purpose::Synthetic, 103, row)).exp(),
+            draw(5, 11, row),
+            1 + draw(3, 12, row),
+            ["train", "train", "train", "valid", "test"][draw(5, 13, row)],
+            row % 15,
+        );
+    }
+    text
+}
+
+/// An IDX file of bytes.
+fn idx(dims: &[u32], values: impl Iterator<Item = u8>) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, dims.len() as u8];
+    dims.iter().for_each(|n| file.extend(n.to_be_bytes()));
+    file.extend(values);
+    file
+}
+
+/// An NPY file of doubles.
+fn npy(shape: &str, values: impl Iterator<Item = f64>) -> Vec<u8> {
+    let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape}), }}");
+    let header = format!("{header:<117}\n");
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((header.len() as u16).to_le_bytes());
+    file.extend(header.bytes());
+    values.for_each(|x| file.extend(x.to_le_bytes()));
+    file
+}
+
+/// All files that the bases and flips name.
+fn files() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: Vec<u8>| fs::write(dir.path().join(name), bytes).unwrap();
+    write("rows.csv", rows_csv(0, 120).into_bytes());
+    write("more.csv", rows_csv(1000, 60).into_bytes());
+    let line = |row: u64| format!("{},{},{}\n", draw(9, 20, row), draw(7, 21, row), draw(3, 22, row));
+    write("numbered.csv", ("0,1,2\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes());
+    let line = |row: u64| format!("{},{}|{}\n", draw(2, 23, row), draw(2, 24, row), draw(2, 25, row));
+    write("odd.csv", ("label,x|label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes());
+    for (number, (images, labels)) in [("i", "l"), ("i2", "l2")].into_iter().enumerate() {
+        let column = 30 + 2 * number as u64;
+        write(images, idx(&[60, 3, 4], (0..720).map(|i| draw(256, column, i) as u8)));
+        write(labels, idx(&[60], (0..60).map(|i| draw(3, column + 5, i) as u8)));
+    }
+    for (number, (features, labels)) in [("x.npy", "y.npy"), ("x2.npy", "y2.npy")].into_iter().enumerate() {
+        let column = 40 + 2 * number as u64;
+        write(features, npy("60, 2", (0..120).map(|i| normal(7, Purpose::Synthetic, column, i))));
+        write(labels, npy("60,", (0..60).map(|i| draw(3, column + 1, i) as f64)));
+    }
+    dir
+}
+
+/// Keeps the points.
+#[derive(Default)]
+struct Points(Vec<Point>);
+
+impl Observer for Points {
+    fn point(&mut self, point: &Point) -> anyhow::Result<()> {
+        self.0.push(point.clone());
+        Ok(())
+    }
+}
+
+/// What a configuration comes to, part by part, without the configuration.
+struct Print([String; 6]);
+
+impl Print {
+    fn of(config: Config) -> Print {
+        let parts = load(&config.data, &config.tasks).unwrap();
+        let plan = Plan::new(config, parts).unwrap();
+        let mut points = Points::default();
+        let options = Options { steps_per_submission: Some(1), ..Options::default() };
+        let outcome = train(&plan, Machine::Reference, options, &mut points).unwrap();
+        let program = plan.build(&Machine::Reference.tuning()).unwrap().program;
+        Print([
+            schema(&plan),
+            rows(&plan.parts.train),
+            program_without_others(&plan, &format!("{program:?}")),
+            bits(&plan.initial()),
+            bits(&outcome.last),
+            watched(&plan, &outcome, &points.0),
+        ])
+    }
+
+    /// The parts in which two differ.
+    fn differs(&self, other: &Print) -> Vec<Part> {
+        PARTS.into_iter().filter(|part| self.0[*part as usize] != other.0[*part as usize]).collect()
+    }
+}
+
+/// Where only what is watched differs, the program has other parts to evaluate: then what it trains with is all that counts.
+fn program_without_others(plan: &Plan, whole: &str) -> String {
+    let mut plan = Plan { config: plan.config.clone(), parts: plan.parts.clone(), ..again(plan) };
+    if plan.parts.valid.is_none() && plan.parts.test.is_none() {
+        return whole.to_owned();
+    }
+    (plan.parts.valid, plan.parts.test) = (None, None);
+    format!("{:?}", plan.build(&Machine::Reference.tuning()).unwrap().program)
+}
+
+/// The same plan once more.
+fn again(plan: &Plan) -> Plan {
+    Plan::new(plan.config.clone(), plan.parts.clone()).unwrap()
+}
+
+/// The schema without what a user may have written into it.
+fn schema(plan: &Plan) -> String {
+    let mut value = serde_json::to_value(&plan.parts.schema).unwrap();
+    value.as_object_mut().unwrap().remove("reading");
+    value["input"].as_object_mut().unwrap().remove("overlay");
+    let columns = value["input"].get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten();
+    columns.for_each(|column| forget(column, &["missing", "slots", "ngrams"]));
+    value["targets"].as_array_mut().unwrap().iter_mut().for_each(|target| forget(target, &["missing", "type", "columns", "groups"]));
+    value.to_string()
+}
+
+/// Takes keys out of an object. The name of a scaling goes too; its numbers stay.
+fn forget(value: &mut Value, keys: &[&str]) {
+    let object = value.as_object_mut().unwrap();
+    keys.iter().for_each(|key| drop(object.remove(*key)));
+    if object.get("scale").is_some_and(Value::is_string) {
+        object.remove("scale");
+    }
+}
+
+fn rows(data: &Dataset) -> String {
+    let features = match &data.features {
+        Features::F32(values) => bits(values),
+        other => format!("{other:?}"),
+    };
+    format!("{} {features} {:?} {:?}", data.rows, data.labels, data.weights)
+}
+
+fn bits(values: &[f32]) -> String {
+    format!("{:?}", values.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+}
+
+fn watched(plan: &Plan, outcome: &Outcome, points: &[Point]) -> String {
+    let others: String = plan.named_parts()[1..].iter().map(|(name, data)| format!("{name} {}", rows(data))).collect();
+    let still = |point: &Point| Point { seconds: 0.0, learning_rate: 0.0, ..point.clone() };
+    let points: Vec<Point> = points.iter().map(still).collect();
+    format!("{others} {points:?} {} {} {:?} {}", bits(&outcome.best), outcome.best_epoch, outcome.ended, outcome.steps)
+}
+
+fn settings(dir: &Path, base: &str, overrides: &[&[&str]]) -> Config {
+    let overrides: Vec<String> = overrides.concat().iter().map(|o| o.to_string()).collect();
+    from_text(base, "config.toml", dir, &overrides).unwrap_or_else(|e| panic!("{overrides:?}: {e}"))
+}
+
+/// The key that an override is about, as the list of known keys has it.
+fn key_of(spec: &str) -> String {
+    let path: Vec<&str> = spec.split('=').next().unwrap().split('.').collect();
+    match path[..] {
+        [table @ ("feature" | "task"), _, key] => format!("{table}.NAME.{key}"),
+        _ => path.join("."),
+    }
+}
+
+#[test]
+fn every_key_has_a_flip() {
+    let mut flipped: BTreeSet<String> = FLIPS.iter().map(|flip| key_of(flip.after[0])).collect();
+    // A table is flipped by its keys.
+    let tables: Vec<String> = flipped.iter().map(|key| key.split('.').next().unwrap().to_owned()).collect();
+    flipped.extend(tables);
+    let path = |table: &str, key: &str| if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
+    let known: BTreeSet<String> = KNOWN.iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
+    assert_eq!(flipped, known);
+}
+
+#[test]
+fn every_key_changes_what_it_should() {
+    let dir = files();
+    let mut wrong = String::new();
+    for flip in FLIPS {
+        let before = Print::of(settings(dir.path(), flip.base, &[flip.before]));
+        let after = Print::of(settings(dir.path(), flip.base, &[flip.before, flip.after]));
+        let changed = before.differs(&after);
+        let must = if flip.first == Watched { vec![Watched] } else { vec![flip.first, Trained, Watched] };
+        if changed.first() != Some(&flip.first)
+            || !must.iter().all(|part| changed.contains(part))
+            || changed.contains(&Trained) != must.contains(&Trained)
+        {
+            let _ = writeln!(wrong, "{:?}: changed {changed:?}, expected {:?} first", flip.after, flip.first);
+        }
+    }
+    assert_eq!(wrong, "");
+}
+
+/// Without this, an empty difference would be no proof.
+#[test]
+fn the_same_settings_come_to_the_same() {
+    let dir = files();
+    for base in [TABLE, ODD, NUMBERED, IDX, NPY, DIGITS] {
+        let [one, two] = [0, 1].map(|_| Print::of(settings(dir.path(), base, &[])));
+        assert_eq!(one.differs(&two), [], "{base}");
+    }
+}
+
+/// A key that only says again what is the default, or what the files say already, changes nothing: no part echoes the configuration.
+#[test]
+fn what_says_nothing_new_changes_nothing() {
+    let dir = files();
+    let plain = Print::of(settings(dir.path(), TABLE, &[]));
+    for spec in [
+        "data.delimiter=,",
+        "data.header=true",
+        "data.missing=[\"\", \"never there\"]",
+        "feature.x.missing=[\"\", \"never there\"]",
+        "feature.x.type=numeric",
+        "feature.kind.max_values=200",
+        "task.yes.missing=[\"\", \"never there\"]",
+        "task.yes.positive=yes",
+        "task.tags.positive_weight=1.0",
+        "train.max_time=1h",
+        "train.log_every=3s",
+    ] {
+        assert_eq!(plain.differs(&Print::of(settings(dir.path(), TABLE, &[&[spec]]))), [], "{spec}");
+    }
+}
+
+#[test]
+fn time_that_is_over_ends_a_run_early() {
+    let dir = files();
+    let steps = |time: &str| {
+        let config = settings(dir.path(), TABLE, &[&[&format!("train.max_time={time}")]]);
+        let parts = load(&config.data, &config.tasks).unwrap();
+        let plan = Plan::new(config, parts).unwrap();
+        let outcome = train(&plan, Machine::Reference, Options::default(), &mut Points::default()).unwrap();
+        (outcome.steps, plan.total_steps)
+    };
+    let (done, total) = steps("1e-9");
+    assert!(done < total, "{done} of {total}");
+    let (done, total) = steps("1h");
+    assert_eq!(done, total);
+}
