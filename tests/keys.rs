@@ -10,7 +10,7 @@ use serde_json::Value;
 use tandem::config::Config;
 use tandem::config::read::{KNOWN, from_text};
 use tandem::data::load::load;
-use tandem::data::{Dataset, Features};
+use tandem::data::{Dataset, Features, Parts};
 use tandem::rng::{Purpose, below, normal};
 use tandem::run::machine::Machine;
 use tandem::run::point::Point;
@@ -64,7 +64,7 @@ enum Part {
     Schema,
     /// The training rows: words, labels, weights.
     Rows,
-    /// Buffers with their contents, and dispatches.
+    /// Buffers with their contents, and dispatches, of what is done with the training rows.
     Program,
     /// Initial parameters.
     Initial,
@@ -315,11 +315,10 @@ impl Print {
         let mut points = Points::default();
         let options = Options { steps_per_submission: Some(1), ..Options::default() };
         let outcome = train(&plan, Machine::Reference, options, &mut points).unwrap();
-        let program = plan.build(&Machine::Reference.tuning()).unwrap().program;
         Print([
             schema(&plan),
             rows(&plan.parts.train),
-            program_without_others(&plan, &format!("{program:?}")),
+            program(&plan),
             bits(&plan.initial()),
             bits(&outcome.last),
             watched(&plan, &outcome, &points.0),
@@ -332,19 +331,11 @@ impl Print {
     }
 }
 
-/// Where only what is watched differs, the program has other parts to evaluate: then what it trains with is all that counts.
-fn program_without_others(plan: &Plan, whole: &str) -> String {
-    let mut plan = Plan { config: plan.config.clone(), parts: plan.parts.clone(), ..again(plan) };
-    if plan.parts.valid.is_none() && plan.parts.test.is_none() {
-        return whole.to_owned();
-    }
-    (plan.parts.valid, plan.parts.test) = (None, None);
+/// The program over the training part alone: it has another schedule for each part that is evaluated.
+fn program(plan: &Plan) -> String {
+    let parts = Parts { valid: None, test: None, ..plan.parts.clone() };
+    let plan = Plan::new(plan.config.clone(), parts).unwrap();
     format!("{:?}", plan.build(&Machine::Reference.tuning()).unwrap().program)
-}
-
-/// The same plan once more.
-fn again(plan: &Plan) -> Plan {
-    Plan::new(plan.config.clone(), plan.parts.clone()).unwrap()
 }
 
 /// The schema without what a user may have written into it.

@@ -43,7 +43,10 @@ pub(super) fn train(config: &Config, name: &str, folds: usize, call: &Call) -> R
 }
 
 /// Values of each metric of each task, fold by fold.
-struct Summary(Vec<(String, Vec<(String, Vec<f64>)>)>);
+struct Summary(Vec<(String, Metrics)>);
+
+/// Metrics by name, each with its value in every fold.
+type Metrics = Vec<(String, Vec<f64>)>;
 
 impl Summary {
     fn of(network: &Network, points: &[Point]) -> Summary {
