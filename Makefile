@@ -18,10 +18,13 @@ demo: setup ## build, train the built-in demonstration, print its result
 test: setup ## every test there is
 	$(CARGO) test --locked
 
-examples: setup ## fetch MNIST and train on it, twice
+examples: setup ## fetch the data of the examples and train on each
 	$(CARGO) build --release --locked
 	sh examples/multimnist/run.sh
 	sh examples/mnist-two-tasks/run.sh
+	sh examples/energy/run.sh
+	sh examples/census-income/run.sh
+	sh examples/flights/run.sh
 
 soak: ## fuzz each reader for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz); what is found lies in fuzz/artifacts
 	for target in text npy svmlight parquet; do \
