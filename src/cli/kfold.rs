@@ -13,9 +13,17 @@ use crate::run::point::Point;
 /// Trains one network a fold, in `fold-1`, `fold-2`, … of the run directory, and shows what the folds have in common.
 pub(super) fn train(config: &Config, name: &str, folds: usize, call: &Call) -> Result<Option<Exit>> {
     let data = &config.data;
-    if !data.train.has_columns() || data.test.is_some() || data.split_column.is_some() || data.stratify.is_some() {
-        let found = "folds are cut from a table that has none of data.test, data.split_column and data.stratify";
-        return Err(Fault::new(Exit::Usage, format!("--k-fold: {found}")).hint("leave the flag or the key out").into());
+    let keys = [
+        ("data.test", data.test.is_some()),
+        ("data.split_column", data.split_column.is_some()),
+        ("data.stratify", data.stratify.is_some()),
+    ];
+    if !data.train.has_columns() {
+        return Err(Fault::new(Exit::Usage, "--k-fold: folds are cut from a table").hint("leave the flag out").into());
+    }
+    if let Some((key, _)) = keys.into_iter().find(|(_, given)| *given) {
+        let found = format!("--k-fold: folds say what is tested on, and so does {key}");
+        return Err(Fault::new(Exit::Usage, found).hint(format!("remove {key} from the configuration, or leave the flag out")).into());
     }
     let parent = RunDirectory::create(call.args.out.as_deref(), name)?;
     let mut points = Vec::new();
@@ -34,6 +42,9 @@ pub(super) fn train(config: &Config, name: &str, folds: usize, call: &Call) -> R
     }
     let Some(network) = network else { return Ok(None) };
     let summary = Summary::of(&network, &points);
+    let path = parent.path().join("folds.json");
+    let text = serde_json::to_string_pretty(&json!({"folds": folds, "tasks": summary.json()}))?;
+    std::fs::write(&path, text + "\n").map_err(|e| Fault::new(Exit::Io, format!("{}: {e}", path.display())))?;
     if call.console.json {
         call.console.result_json(&json!({"run": parent.path(), "folds": folds, "tasks": summary.json()}))?;
     } else {

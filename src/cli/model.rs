@@ -121,6 +121,11 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
         let fault = Fault::new(Exit::Usage, "--format parquet: stdout is for text");
         return Err(fault.hint("name a file with --out").into());
     }
+    let same = |out: &Path| Some(out.canonicalize().ok()? == Path::new(data).canonicalize().ok()?);
+    if let Some(out) = out.as_deref().filter(|out| same(out) == Some(true)) {
+        let fault = Fault::new(Exit::CantCreate, format!("{}: is the data that is to be read", out.display()));
+        return Err(fault.hint("choose another --out").into());
+    }
     let (model, data, mut applied) = open(path, data, false, common, console)?;
     let logits = applied.evaluate(&model.network, &Objective::plain(&model.network))?.logits;
     let format = format.unwrap_or_else(|| out.as_deref().map_or(Format::Csv, Format::of));

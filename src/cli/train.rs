@@ -223,17 +223,16 @@ impl<'a> Watch<'a> {
         self.latest.iter().find(|p| p.split == split)
     }
 
-    /// One plain line for an epoch.
-    fn line(&self) -> String {
-        let Some(train) = self.of("train") else { return String::new() };
-        let mut line = format!("epoch {}/{} loss {:.4}", train.epoch, self.plan.config.train.epochs, train.loss);
-        if let Some(valid) = self.of("valid").filter(|v| v.epoch == train.epoch) {
-            line += &format!(" valid {:.4}", valid.loss);
-            line += &headlines(self.plan, valid);
-        } else {
-            line += &headlines(self.plan, train);
-        }
-        line + &format!(" {:.0} rows/s", self.rate(train.step))
+    /// One plain line for an epoch, of the points that it reached.
+    fn line(&self) -> Option<String> {
+        let epoch = self.latest.iter().filter(|p| p.split != "test").map(|p| p.epoch).max()?;
+        let of = |split: &str| self.of(split).filter(|p| p.epoch == epoch);
+        let (train, valid) = (of("train"), of("valid"));
+        let shown = valid.or(train)?;
+        let mut line = format!("epoch {epoch}/{}", self.plan.config.train.epochs);
+        line += &train.map(|p| format!(" loss {:.4}", p.loss)).unwrap_or_default();
+        line += &valid.map(|p| format!(" valid {:.4}", p.loss)).unwrap_or_default();
+        Some(format!("{line}{} {:.0} rows/s", headlines(self.plan, shown), self.rate(shown.step)))
     }
 }
 
@@ -263,8 +262,7 @@ impl Observer for Watch<'_> {
     }
 
     fn end_epoch(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.fresh) {
-            let line = self.line();
+        if let Some(line) = self.line().filter(|_| std::mem::take(&mut self.fresh)) {
             self.directory.log(&line)?;
             if self.console.progress() == Progress::Plain {
                 self.console.note(&line);

@@ -107,16 +107,22 @@ fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
     let logits = vec![Vec::new(); model.network.tasks.len()];
     for task in tasks(model, &logits) {
         let name = &task.head.name;
-        if task.has_own() {
-            let taken = columns.contains(name);
-            columns.push(if taken { format!("{name}:predicted") } else { name.clone() });
-        }
-        columns.extend(task.names().iter().map(|column| format!("{name}:{column}")));
-        if with_logits {
-            columns.extend(task.logit_names());
+        let own = task.has_own().then(|| name.clone());
+        let numbers = task.names().iter().map(|column| format!("{name}:{column}"));
+        let logits = if with_logits { task.logit_names() } else { Vec::new() };
+        for wanted in own.into_iter().chain(numbers).chain(logits) {
+            let free = free(&columns, wanted);
+            columns.push(free);
         }
     }
     columns
+}
+
+/// The name, or where a column has it already `NAME:predicted`, `NAME:predicted:2`, …
+fn free(columns: &[String], wanted: String) -> String {
+    let predicted = |n: usize| if n == 1 { format!("{wanted}:predicted") } else { format!("{wanted}:predicted:{n}") };
+    let names = std::iter::once(wanted.clone()).chain((1..=columns.len() + 1).map(predicted));
+    names.into_iter().find(|name| !columns.contains(name)).unwrap_or(wanted)
 }
 
 /// What stands in a column of a row.
