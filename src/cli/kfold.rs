@@ -32,7 +32,8 @@ pub(super) fn train(config: &Config, name: &str, folds: usize, call: &Call) -> R
         call.console.note(&format!("fold {fold} of {folds}"));
         let mut config = config.clone();
         config.data.fold = Some((fold, folds));
-        let done = call.run(config, |_| RunDirectory::create(Some(&parent.path().join(format!("fold-{fold}"))), name))?;
+        let out = parent.path().join(format!("fold-{fold}"));
+        let done = call.run(config, |_| RunDirectory::create(Some(&out), name), None)?;
         if let Some(exit) = call.stopped(&done) {
             return Ok(Some(exit));
         }

@@ -5,10 +5,12 @@ mod console;
 mod kfold;
 mod look;
 mod model;
+mod resume;
 mod signals;
 mod sweep;
 mod table;
 mod train;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,10 +37,14 @@ struct Cli {
 enum Verb {
     /// Train the built-in demonstration: two overlaid digits, tasks `left` and `right`
     Demo(TrainArgs),
-    /// Train what a configuration says
+    /// Train what a configuration says, or go on with a run
     Train {
         /// The configuration, TOML
-        config: PathBuf,
+        #[arg(required_unless_present = "resume")]
+        config: Option<PathBuf>,
+        /// Go on with the run in this directory, from its newest checkpoint; flags that are given change its settings
+        #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from", "k_fold"])]
+        resume: Option<PathBuf>,
         #[command(flatten)]
         args: TrainArgs,
     },
@@ -128,6 +134,18 @@ struct TrainArgs {
     /// Stop after so long: 90s, 10m, 2h
     #[arg(long, value_name = "TIME")]
     max_time: Option<String>,
+    /// Write a checkpoint every 1e (epoch), 500s (steps), 10m or 2h [default: 10m]; there is always one at the end
+    #[arg(long, value_name = "INTERVAL")]
+    checkpoint_every: Option<String>,
+    /// Checkpoints that are kept, the newest ones [default: 2]
+    #[arg(long, value_name = "N")]
+    keep: Option<u64>,
+    /// When a value is not finite: stop; skip the step; rollback to the last checkpoint, with half the learning rate [default: stop]
+    #[arg(long, value_name = "WHAT")]
+    on_nan: Option<String>,
+    /// Go on so many times on a new device, from the last checkpoint, where one is lost or hangs
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retry_device: u64,
     /// Choice of tiles: as without measurement, as measured once, measured anew; changes no result
     #[arg(long, default_value = "cached", value_name = "WHEN")]
     tune: Tune,
@@ -301,7 +319,8 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
     let common = &cli.common;
     match cli.verb {
         Verb::Demo(args) => train::demo(&args, common, console),
-        Verb::Train { config, args } => train::train(&config, &args, common, console),
+        Verb::Train { resume: Some(run), args, .. } => train::go_on(&run, &args, common, console),
+        Verb::Train { config, args, .. } => train::train(&config.unwrap_or_default(), &args, common, console),
         Verb::Evaluate { model, data } => model::evaluate(&model, &data, common, console).map(|()| None),
         Verb::Predict { model, data, out, format, logits } => {
             let wanted = model::Wanted { out, format: format.map(Into::into), logits };

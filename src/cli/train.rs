@@ -5,27 +5,26 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use super::kfold;
 use super::signals::Signals;
-use super::{Common, Progress, Resident, TrainArgs};
+use super::watch::Watch;
+use super::{Common, Resident, TrainArgs, kfold, resume};
 use crate::config::{Config, read, write};
 use crate::data::load::load;
 use crate::data::summary::{Labelled, label_summary};
 use crate::data::{Input, Part, Parts};
-use crate::fault::Exit;
+use crate::fault::{Exit, Fault, exit_of};
 use crate::kernels::tuning::Tuning;
 use crate::model::file;
-use crate::model::network::Network;
 use crate::run::bench::Ceilings;
+use crate::run::checkpoint::{Context, Keeper, Loaded};
 use crate::run::directory::RunDirectory;
 use crate::run::machine::Machine;
 use crate::run::point::{Point, headline};
 use crate::run::profile::Profile;
-use crate::run::train::{Ended, Observer, Options, Outcome, Plan, WINDOW};
+use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW};
 use crate::run::tune::{Choice, tuned};
 
 /// The recipe of the demonstration.
@@ -42,12 +41,30 @@ pub(super) fn train(path: &Path, args: &TrainArgs, common: &Common, console: &Co
     start(config, &name, args, common, console)
 }
 
+/// `train --resume RUN`
+pub(super) fn go_on(run: &Path, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
+    common.check_profile(args.profile)?;
+    let signals = Signals::install()?;
+    let (directory, config, loaded) = resume::open(run, &overrides(args), console)?;
+    let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
+    let done = call.run(config, |_| Ok(directory), Some(loaded))?;
+    call.tell(&done)
+}
+
 /// `--set` in their order, then the flags that stand for a key.
 fn overrides(args: &TrainArgs) -> Vec<String> {
     let number = |key: &str, value: Option<u64>| value.map(|v| format!("train.{key}={v}"));
-    let flags = [number("seed", args.seed), number("epochs", args.epochs), number("max_steps", args.max_steps)];
-    let time = args.max_time.as_ref().map(|t| format!("train.max_time={t}"));
-    args.set.iter().cloned().chain(flags.into_iter().flatten()).chain(time).collect()
+    let text = |key: &str, value: &Option<String>| value.as_ref().map(|v| format!("train.{key}={v}"));
+    let flags = [
+        number("seed", args.seed),
+        number("epochs", args.epochs),
+        number("max_steps", args.max_steps),
+        number("keep", args.keep),
+        text("max_time", &args.max_time),
+        text("checkpoint_every", &args.checkpoint_every),
+        text("on_nan", &args.on_nan),
+    ];
+    args.set.iter().cloned().chain(flags.into_iter().flatten()).collect()
 }
 
 fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
@@ -57,10 +74,8 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     if let Some(folds) = args.k_fold {
         return kfold::train(&config, name, folds as usize, &call);
     }
-    let done = call.run(config, |_| RunDirectory::create(args.out.as_deref(), name))?;
-    let profiled = call.machine()?.against_ceilings(done.outcome.profile.clone())?;
-    finish(&done.plan, &done.directory, &done.outcome, &done.points, profiled, console)?;
-    Ok(call.stopped(&done))
+    let done = call.run(config, |_| RunDirectory::create(args.out.as_deref(), name), None)?;
+    call.tell(&done)
 }
 
 /// What all runs of one command have in common.
@@ -92,33 +107,81 @@ impl Call<'_> {
         Ok(self.machine.get_or_init(|| machine))
     }
 
-    /// Trains; the directory is made when the data has been read.
-    pub(super) fn run(&self, config: Config, directory: impl FnOnce(&Plan) -> Result<RunDirectory>) -> Result<Done> {
+    /// Trains; the directory is made when the data has been read. `before` is what there is of a run that goes on: its newest checkpoint,
+    /// if there was one already.
+    pub(super) fn run(
+        &self,
+        config: Config,
+        directory: impl FnOnce(&Plan) -> Result<RunDirectory>,
+        before: Option<Option<Loaded>>,
+    ) -> Result<Done> {
         let (args, console) = (self.args, self.console);
         let begun = Instant::now();
         let parts = load(&config.data, &config.tasks)?;
         let told = told_of(&parts);
         let plan = Plan::new(config, parts)?;
         file::check_savable(&plan.network)?;
+        let goes_on = before.is_some();
+        let loaded = before.flatten();
+        let text = write::to_toml(&plan.config);
+        let mut notes = loaded.iter().map(|loaded| resume::check(loaded, &plan, &text)).collect::<Result<Vec<_>>>()?.concat();
         let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
         let machine = self.machine()?;
         told.iter().for_each(|line| console.note(line));
         let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
+        let context = context(&plan, machine, &tuning, text);
+        if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.adapter != context.adapter) {
+            notes.push(format!("the run was on {}: results agree within rounding, not bit by bit", loaded.adapter));
+        }
         let mut directory = directory(&plan)?;
-        directory.write_config(&write::to_toml(&plan.config))?;
+        directory.write_config(&context.config)?;
         directory.write_environment(&environment(&plan, machine, &tuning, &choices))?;
         directory.begin(&plan.network, &plan.objective, &parts_of(&plan))?;
         directory.log(&format!("adapter: {}", machine.describe()))?;
+        let keeper = Keeper::new(directory.checkpoints(), context, plan.config.train.keep)?;
         console.detail(&format!("data read in {:.2} s", begun.elapsed().as_secs_f64()));
-        let steps_per_submission = args.steps_per_submission.map(|n| n as usize);
-        let streamed = self.streamed(machine, &plan);
-        let options = Options { tuning: Some(tuning), initial, steps_per_submission, profile: args.profile, streamed };
-        let mut watch = Watch::new(&plan, &mut directory, console, self.signals.clone());
-        let outcome = crate::run::train::train(&plan, machine.clone(), options, &mut watch)?;
-        watch.bar.finish_and_clear();
-        let points = watch.latest;
-        let outcome = save(&plan, &directory, outcome, console)?;
+        let mut watch = Watch::new(&plan, &mut directory, console, self.signals.clone(), keeper);
+        for note in notes {
+            watch.say(&note)?;
+        }
+        if goes_on {
+            watch.resume(loaded.as_ref())?;
+        }
+        let options = Options {
+            tuning: Some(tuning),
+            initial,
+            steps_per_submission: args.steps_per_submission.map(|n| n as usize),
+            profile: args.profile,
+            streamed: self.streamed(machine, &plan),
+            resume: loaded.map(|loaded| loaded.snapshot),
+        };
+        let outcome = self.train(&plan, machine, options, &mut watch).map_err(|error| watch.with_way_on(error))?;
+        let (points, last) = watch.finish(&outcome)?;
+        let outcome = save(&plan, &directory, outcome, last.as_deref(), console)?;
         Ok(Done { plan, directory, outcome, points })
+    }
+
+    /// Trains, on a new device from the last checkpoint where one is lost and that is wanted.
+    fn train(&self, plan: &Plan, machine: &Machine, mut options: Options, watch: &mut Watch) -> Result<Outcome> {
+        let mut machine = machine.clone();
+        let mut left = self.args.retry_device;
+        loop {
+            let error = match crate::run::train::train(plan, machine.clone(), options.clone(), watch) {
+                Err(error) if left > 0 && is_of_device(&error) => error,
+                ended => return ended,
+            };
+            left -= 1;
+            watch.say(&format!("{error:#}; a new device goes on from the last checkpoint, {left} more if needed"))?;
+            machine = Machine::open(&self.common.wish())?;
+            options.resume = watch.back_to_checkpoint()?;
+        }
+    }
+
+    /// Prints the result; the exit of a run that a signal stopped.
+    fn tell(&self, done: &Done) -> Result<Option<Exit>> {
+        let profiled = self.machine()?.against_ceilings(done.outcome.profile.clone())?;
+        finish(&done.plan, &done.directory, &done.outcome, &done.points, profiled, self.console)?;
+        Ok(self.stopped(done))
     }
 
     /// Bytes of a window, where data is not to stay on the device.
@@ -140,8 +203,8 @@ impl Call<'_> {
         if !matches!(done.outcome.ended, Ended::Stopped) {
             return None;
         }
-        let (last, steps) = (done.directory.path().join("last"), done.outcome.steps);
-        self.console.note(&format!("stopped by a signal after step {steps}; what was learned is in {}", last.display()));
+        let (run, steps) = (done.directory.path().display(), done.outcome.steps);
+        self.console.note(&format!("stopped by a signal after step {steps}; go on with: tandem train --resume {run}"));
         Some(self.signals.arrived().unwrap_or(Exit::Interrupted))
     }
 }
@@ -179,6 +242,24 @@ fn parts_of(plan: &Plan) -> Vec<Part> {
     Part::ALL.into_iter().zip(given).filter(|(_, given)| *given).map(|(part, _)| part).collect()
 }
 
+/// Whether a new device may help: what went wrong is known, and is neither the user's nor ours.
+fn is_of_device(error: &anyhow::Error) -> bool {
+    exit_of(error) == Exit::Internal && error.chain().any(|cause| cause.is::<Fault>())
+}
+
+/// What is written with every checkpoint.
+fn context(plan: &Plan, machine: &Machine, tuning: &Tuning, config: String) -> Context {
+    Context {
+        network: plan.network.clone(),
+        layout: plan.layout.clone(),
+        schema: plan.parts.schema.clone(),
+        config,
+        data: plan.parts.hashes.clone(),
+        adapter: machine.name(),
+        kernels: [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name.to_owned()).into(),
+    }
+}
+
 fn environment(plan: &Plan, machine: &Machine, tuning: &Tuning, choices: &[Choice]) -> Value {
     let kernels = [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name);
     let (adapter, limits) = match machine {
@@ -196,88 +277,8 @@ fn environment(plan: &Plan, machine: &Machine, tuning: &Tuning, choices: &[Choic
     })
 }
 
-/// Watches a run for the console and the run directory.
-struct Watch<'a> {
-    plan: &'a Plan,
-    directory: &'a mut RunDirectory,
-    console: &'a Console,
-    signals: Signals,
-    bar: ProgressBar,
-    begun: Instant,
-    latest: Vec<Point>,
-    /// Whether there is a point that no line has told of yet.
-    fresh: bool,
-}
-
-impl<'a> Watch<'a> {
-    fn new(plan: &'a Plan, directory: &'a mut RunDirectory, console: &'a Console, signals: Signals) -> Watch<'a> {
-        let bar = console.bar(plan.total_steps);
-        Watch { plan, directory, console, signals, bar, begun: Instant::now(), latest: Vec::new(), fresh: false }
-    }
-
-    fn rate(&self, steps: u64) -> f64 {
-        steps as f64 * self.plan.batch as f64 / self.begun.elapsed().as_secs_f64().max(1e-9)
-    }
-
-    fn of(&self, split: &str) -> Option<&Point> {
-        self.latest.iter().find(|p| p.split == split)
-    }
-
-    /// One plain line for an epoch, of the points that it reached.
-    fn line(&self) -> Option<String> {
-        let epoch = self.latest.iter().filter(|p| p.split != "test").map(|p| p.epoch).max()?;
-        let of = |split: &str| self.of(split).filter(|p| p.epoch == epoch);
-        let (train, valid) = (of("train"), of("valid"));
-        let shown = valid.or(train)?;
-        let mut line = format!("epoch {epoch}/{}", self.plan.config.train.epochs);
-        line += &train.map(|p| format!(" loss {:.4}", p.loss)).unwrap_or_default();
-        line += &valid.map(|p| format!(" valid {:.4}", p.loss)).unwrap_or_default();
-        Some(format!("{line}{} {:.0} rows/s", headlines(self.plan, shown), self.rate(shown.step)))
-    }
-}
-
-/// ` left .912 right .923`
-fn headlines(plan: &Plan, point: &Point) -> String {
-    let text = |(head, task)| headline(head, task).map(|(_, value)| format!(" {} {value:.4}", head.name));
-    plan.network.tasks.iter().zip(&point.tasks).filter_map(text).collect()
-}
-
-impl Observer for Watch<'_> {
-    fn progress(&mut self, steps: u64, loss: f64) {
-        self.bar.set_position(steps);
-        let shown = self.of("valid").or(self.of("train")).map(|p| headlines(self.plan, p)).unwrap_or_default();
-        self.bar.set_message(format!("loss {loss:.4}{shown} {:.0} rows/s", self.rate(steps)));
-    }
-
-    fn point(&mut self, point: &Point) -> Result<()> {
-        self.directory.point(point)?;
-        self.latest.retain(|p| p.split != point.split);
-        self.latest.push(point.clone());
-        self.fresh = true;
-        Ok(())
-    }
-
-    fn improved(&mut self, network: &Network, parameters: &[f32], _epoch: u64) -> Result<()> {
-        self.directory.save_model(network, &self.plan.layout, &self.plan.parts.schema, parameters)
-    }
-
-    fn end_epoch(&mut self) -> Result<()> {
-        if let Some(line) = self.line().filter(|_| std::mem::take(&mut self.fresh)) {
-            self.directory.log(&line)?;
-            if self.console.progress() == Progress::Plain {
-                self.console.note(&line);
-            }
-        }
-        self.directory.end_epoch()
-    }
-
-    fn stop(&mut self) -> bool {
-        self.signals.arrived().is_some()
-    }
-}
-
 /// Writes what was learned; an error where training ended in one.
-fn save(plan: &Plan, directory: &RunDirectory, outcome: Outcome, console: &Console) -> Result<Outcome> {
+fn save(plan: &Plan, directory: &RunDirectory, outcome: Outcome, last: Option<&Path>, console: &Console) -> Result<Outcome> {
     let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
     let saved = directory.save_last(network, layout, schema, &outcome.last);
     let saved = saved.and_then(|()| directory.save_model(&outcome.network, layout, schema, &outcome.best));
@@ -286,6 +287,8 @@ fn save(plan: &Plan, directory: &RunDirectory, outcome: Outcome, console: &Conso
         if saved.is_ok() {
             console.note(&format!("the weights before that step are in {}", directory.path().join("last").display()));
         }
+        let kept = last.map(|last| format!("; last good checkpoint: {}", last.display())).unwrap_or_default();
+        let fault = Fault { message: fault.message + &kept, ..fault };
         return Err(fault.into());
     }
     saved.map(|()| outcome)

@@ -498,6 +498,32 @@ pub struct Train {
     pub select: Select,
     /// How often a training point is logged.
     pub log_every: Every,
+    /// How often a checkpoint is written; there is always one at the end.
+    pub checkpoint_every: Interval,
+    /// Checkpoints that are kept, the newest ones.
+    pub keep: usize,
+    /// What is done when a value is not finite.
+    pub on_nan: OnNan,
+}
+
+/// How often a checkpoint is written: `"1e"`, `"500s"`, `"10m"`, `"2h"`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Interval {
+    /// Every so many steps or epochs.
+    Every(Every),
+    /// Every so many minutes.
+    Minutes(f64),
+}
+
+/// What is done when a value is not finite. The step that made it changes nothing in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNan {
+    /// The run ends.
+    Stop,
+    /// The step is left out; ten in a row end the run.
+    Skip,
+    /// The run goes back to its last checkpoint and on with half the learning rate; the fourth time it ends.
+    Rollback,
 }
 
 /// Rows of a step.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Every, FeatureKind, Init, Loss, Scale, TaskKind};
+use super::{Activation, Every, FeatureKind, Init, Interval, Loss, OnNan, Scale, TaskKind};
 
 /// Kinds of coupling. This floor knows their names only; `objective::couplings` has one file for each.
 pub const COUPLING_KINDS: &[&str] = &["soft_sharing", "agreement"];
@@ -41,6 +41,7 @@ macro_rules! words {
 words!(Scale: Standard = "standard", MinMax = "minmax", Robust = "robust", None = "none");
 words!(FeatureKind: Numeric = "numeric", Category = "category", Binary = "binary", Date = "date", Text = "text", Ignore = "ignore");
 words!(Activation: Relu = "relu", Tanh = "tanh", Gelu = "gelu", Silu = "silu", Identity = "identity");
+words!(OnNan: Stop = "stop", Skip = "skip", Rollback = "rollback");
 words!(Init: Auto = "auto", He = "he", Xavier = "xavier");
 words!(TaskKind: Multiclass = "multiclass", Binary = "binary", Multilabel = "multilabel", Regression = "regression", Count = "count");
 
@@ -83,6 +84,15 @@ impl fmt::Display for Every {
         match self {
             Every::Steps(n) => write!(f, "{n}s"),
             Every::Epochs(n) => write!(f, "{n}e"),
+        }
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Interval::Every(every) => every.fmt(f),
+            Interval::Minutes(minutes) => write!(f, "{minutes}m"),
         }
     }
 }

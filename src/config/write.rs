@@ -238,6 +238,9 @@ impl Text {
             self.set("select", select(&train.select));
         }
         self.set("log_every", quote(train.log_every));
+        self.set("checkpoint_every", quote(train.checkpoint_every));
+        self.set("keep", train.keep);
+        self.set("on_nan", quote(train.on_nan));
     }
 }
 

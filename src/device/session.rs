@@ -13,7 +13,7 @@ use super::mirror::{Mirrors, Use};
 use super::pipeline::{Pipeline, pipelines};
 use super::profile::Profile;
 use crate::fault::{Exit, Fault};
-use crate::kernels::params::Step;
+use crate::kernels::params::{NONE, Step};
 use crate::kernels::signature::Access;
 use crate::schedule::{
     Buffer, Dispatch, Encoded, Engine, IN_FLIGHT, NotFinite, Program, SLOTS, SUBMISSIONS, Slice, StepResult, Timings, UNIFORM,
@@ -374,6 +374,12 @@ impl Engine for Session {
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {
         Ok(self.download_words(slice)?.into_iter().map(f32::from_bits).collect())
+    }
+
+    fn forgive(&mut self) -> Result<()> {
+        self.not_finite = None;
+        let clear = vec![NONE; 1 + self.program.flags.len()];
+        self.upload(self.program.flags_buffer, 0, &clear)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The network: its shape, where each parameter lies in the flat arena, how weights start, and its files.
 
+pub mod arena;
 pub mod file;
 pub mod init;
 pub mod layout;

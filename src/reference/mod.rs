@@ -9,6 +9,7 @@ use std::cell::{Ref, RefCell, RefMut};
 use anyhow::{Result, ensure};
 
 use crate::kernels::params::{Step, Words};
+use crate::model::arena::Numbers;
 use crate::schedule::{Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite};
 use real::Real;
 
@@ -195,5 +196,17 @@ impl<T: Real> Engine for Reference<T> {
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {
         Ok(self.numbers(slice).into_iter().map(|x| x.value() as f32).collect())
+    }
+
+    fn save(&mut self, buffer: Buffer) -> Result<Numbers> {
+        Ok(Numbers::F64(self.numbers(self.program.whole(buffer)).into_iter().map(Real::value).collect()))
+    }
+
+    fn restore(&mut self, buffer: Buffer, numbers: &Numbers) -> Result<()> {
+        match numbers {
+            Numbers::F64(numbers) => self.set_numbers(buffer, 0, &numbers.iter().copied().map(T::of).collect::<Vec<T>>()),
+            Numbers::F32(numbers) => self.set_numbers(buffer, 0, &numbers.iter().copied().map(T::from).collect::<Vec<T>>()),
+        }
+        Ok(())
     }
 }

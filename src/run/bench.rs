@@ -12,7 +12,8 @@ use super::profile::Profile;
 use super::train::Plan;
 use super::tune::{Choice, Mode, tuned};
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Optimizer, OptimizerKind, Schedule, Select, Source, Task, Train, Trunk,
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer, OptimizerKind, Schedule, Select, Source, Task,
+    Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::device::{Gpu, Session};
@@ -280,6 +281,9 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
             patience: 0,
             select: Select::Mean,
             log_every: Every::Epochs(1),
+            checkpoint_every: Interval::Every(Every::Epochs(1)),
+            keep: 1,
+            on_nan: OnNan::Stop,
         },
     }
 }

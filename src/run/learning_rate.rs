@@ -11,17 +11,19 @@ pub struct Course {
     seed: u64,
     steps_per_epoch: u64,
     total: u64,
+    /// What all learning rates are multiplied by.
+    pub factor: f64,
 }
 
 impl Course {
     /// A course over `total` steps.
     pub fn new(optimizer: &Optimizer, seed: u64, steps_per_epoch: u64, total: u64) -> Course {
-        Course { optimizer: optimizer.clone(), seed, steps_per_epoch, total }
+        Course { optimizer: optimizer.clone(), seed, steps_per_epoch, total, factor: 1.0 }
     }
 
     /// Learning rate of the 0-based step `t`: linear warm-up over the first `warmup_steps`, then the schedule over the rest.
     pub fn learning_rate(&self, t: u64) -> f64 {
-        let (base, warmup) = (self.optimizer.learning_rate, self.optimizer.warmup_steps);
+        let (base, warmup) = (self.factor * self.optimizer.learning_rate, self.optimizer.warmup_steps);
         if t < warmup {
             return base * (t + 1) as f64 / warmup as f64;
         }

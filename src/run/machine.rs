@@ -59,6 +59,14 @@ impl Machine {
         }
     }
 
+    /// Its name, with its driver.
+    pub fn name(&self) -> String {
+        match self {
+            Machine::Device(gpu) => format!("{} ({}, {})", gpu.entry.name, gpu.entry.backend, gpu.entry.driver),
+            Machine::Reference => "reference".into(),
+        }
+    }
+
     /// One line: what it is and why it was taken.
     pub fn describe(&self) -> String {
         match self {

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod bench;
 pub mod chart;
+pub mod checkpoint;
 pub mod data;
 pub mod directory;
 pub mod doctor;

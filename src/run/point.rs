@@ -1,5 +1,6 @@
 //! Points of the course of a run: what `metrics.jsonl` holds, made from the rows that engines give back.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::config::TaskKind;
@@ -58,7 +59,8 @@ pub fn higher_is_better(name: &str) -> bool {
 }
 
 /// Sums over training steps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sums {
     steps: u64,
     losses: Vec<f64>,
@@ -130,6 +132,29 @@ impl Point {
             "tasks": tasks_json(network, &self.tasks, false),
             "couplings": couplings_json(network, objective, &self.couplings),
             "learning_rate": self.learning_rate, "seconds": self.seconds,
+        })
+    }
+}
+
+impl Point {
+    /// The point of an object of `metrics.jsonl`; `None` if it is none of this network.
+    pub fn from_json(json: &Value, network: &Network) -> Option<Point> {
+        let task = |head: &Head| {
+            let entry = json["tasks"].get(&head.name)?.as_object()?;
+            let value = |name: &'static str| Some((name, entry.get(name)?.as_f64()?));
+            let metrics = head.kind.metrics().iter().filter_map(|name| value(name)).collect();
+            Some(TaskPoint { loss: entry.get("loss")?.as_f64().unwrap_or(f64::NAN), rows: 0, metrics })
+        };
+        let couplings = json["couplings"].as_array()?.iter().map(|c| c["value"].as_f64().unwrap_or(f64::NAN)).collect();
+        Some(Point {
+            step: json["step"].as_u64()?,
+            epoch: json["epoch"].as_u64()?,
+            split: json["split"].as_str()?.into(),
+            loss: json["loss"].as_f64().unwrap_or(f64::NAN),
+            tasks: network.tasks.iter().map(task).collect::<Option<_>>()?,
+            couplings,
+            learning_rate: json["learning_rate"].as_f64()?,
+            seconds: json["seconds"].as_f64()?,
         })
     }
 }

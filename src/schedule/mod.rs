@@ -11,9 +11,10 @@ pub mod show;
 
 use anyhow::Result;
 
-use crate::kernels::params::{Step, Words};
+use crate::kernels::params::{NONE, Step, Words};
 use crate::kernels::signature::{Access, Signature};
 use crate::kernels::{self, Kernel, MIRROR_ROW, mirror_rows};
+use crate::model::arena::Numbers;
 
 /// A buffer of a [`Program`], by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -404,12 +405,29 @@ pub trait Engine: std::fmt::Debug {
 
     /// Reads numbers of a buffer of [`Kind::F32`], after all that was submitted.
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>>;
+
+    /// All numbers of a buffer of [`Kind::F32`], exactly, after all that was submitted.
+    fn save(&mut self, buffer: Buffer) -> Result<Numbers> {
+        Ok(Numbers::F32(self.download(self.program().whole(buffer))?))
+    }
+
+    /// Gives a buffer the numbers that [`Engine::save`] read; those of the other engine are rounded.
+    fn restore(&mut self, buffer: Buffer, numbers: &Numbers) -> Result<()> {
+        self.upload(buffer, 0, bytemuck::cast_slice(&numbers.to_f32()))
+    }
+
+    /// Forgets that a value was not finite, so that steps change parameters again; when all results were collected.
+    fn forgive(&mut self) -> Result<()> {
+        let flags = self.program().flags_buffer;
+        let clear = vec![NONE; self.program().buffers[flags.0].len];
+        self.upload(flags, 0, &clear)
+    }
 }
 
 /// Reads the flags as they sit in the buffer: the latch, then one word per flag, each the number of the step that raised it.
 pub fn first_not_finite(flags: &[u32]) -> Option<NotFinite> {
     let step = *flags.first()?;
-    if step == crate::kernels::params::NONE {
+    if step == NONE {
         return None;
     }
     let raised = flags.iter().enumerate().skip(1).filter(|(_, s)| **s == step).map(|(i, _)| i).collect();

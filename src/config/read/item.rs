@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::known::{choices, join};
-use crate::config::{Every, Word};
+use crate::config::{Every, Interval, Word};
 use crate::fault::{Fault, quoted};
 
 /// What reading gives; the caller of this room gets it as `anyhow::Result`.
@@ -183,6 +183,18 @@ impl Item {
         };
         let n = digits.parse().ok().filter(|n| (1..=MOST).contains(n) && digits.bytes().all(|b| b.is_ascii_digit()));
         n.map(unit).ok_or_else(wrong)
+    }
+
+    /// A number of epochs, steps, minutes or hours, as in `"1e"`, `"500s"`, `"10m"`, `"2h"`.
+    pub fn interval(&self) -> Result<Interval> {
+        let wrong = || self.wrong("a text such as \"1e\" (epochs), \"500s\" (steps), \"10m\" (minutes) or \"2h\" (hours)");
+        let text = self.value.as_str().ok_or_else(wrong)?;
+        let minutes = match (text.strip_suffix('m'), text.strip_suffix('h')) {
+            (Some(number), _) => number.parse::<f64>().ok(),
+            (_, Some(number)) => number.parse::<f64>().ok().map(|hours| 60.0 * hours),
+            _ => return self.every().map(Interval::Every).map_err(|_| wrong()),
+        };
+        minutes.filter(|m| *m > 0.0 && *m <= MOST as f64).map(Interval::Minutes).ok_or_else(wrong)
     }
 
     /// A time in seconds, as a number or as `"30s"`, `"10m"`, `"1.5h"`.

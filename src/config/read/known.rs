@@ -88,8 +88,22 @@ pub(super) const OPTIMIZER: Keys = Keys {
     ],
 };
 /// `[train]`
-pub(super) const TRAIN: Keys =
-    Keys { table: "train", keys: &["epochs", "max_steps", "max_time", "batch_size", "seed", "patience", "select", "log_every"] };
+pub(super) const TRAIN: Keys = Keys {
+    table: "train",
+    keys: &[
+        "epochs",
+        "max_steps",
+        "max_time",
+        "batch_size",
+        "seed",
+        "patience",
+        "select",
+        "log_every",
+        "checkpoint_every",
+        "keep",
+        "on_nan",
+    ],
+};
 /// `{ images = "…", labels = "…" }` in place of a file.
 pub(super) const IDX: Keys = Keys { table: "data.train", keys: &["images", "labels"] };
 /// `{ features = "…", labels = "…" }` in place of a file.

@@ -5,7 +5,7 @@ use toml::Value;
 use super::item::{Item, MOST, POSITIVE, Result};
 use super::known::TRAIN;
 use super::section::Section;
-use crate::config::{BatchSize, Data, Every, Select, Task, Term, Train};
+use crate::config::{BatchSize, Data, Every, Interval, OnNan, Select, Task, Term, Train};
 
 /// Reads `[train]`; what validation decides is refused where there is none.
 pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Train> {
@@ -19,6 +19,9 @@ pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Tr
         patience: patience(&mut section, data)?,
         select: select(&mut section, data, tasks)?,
         log_every: section.read("log_every", Every::Epochs(1), |item| item.every())?,
+        checkpoint_every: section.read("checkpoint_every", Interval::Minutes(10.0), |item| item.interval())?,
+        keep: section.read("keep", 2, |item| item.count(1..=MOST))? as usize,
+        on_nan: section.read("on_nan", OnNan::Stop, |item| item.word())?,
     };
     section.finish().map(|()| train)
 }

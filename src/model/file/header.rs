@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::Result;
+use safetensors::Dtype;
 use serde::Deserialize;
 use serde::de::{Error, MapAccess, Visitor};
 
@@ -46,8 +46,9 @@ pub(super) struct Header {
     pub data: u64,
 }
 
-/// Reads the header of a file of `length` bytes; afterwards every tensor of the layout is known to lie within the file, in its shape.
-pub(super) fn read(path: &Path, file: &mut File, length: u64, layout: &Layout) -> Result<Header> {
+/// Reads the header of a file of `length` bytes; afterwards every tensor of the layout is known to lie within the file, in its shape and of
+/// this type (`F32` or `F64`).
+pub(super) fn read(path: &Path, file: &mut impl Read, length: u64, layout: &Layout, dtype: Dtype) -> Result<Header> {
     let place = path.display();
     let bytes = read_bytes(path, file, length)?;
     let text = std::str::from_utf8(&bytes[PREFIX..]).map_err(|_| malformed(&place, "the header is not UTF-8 text"))?;
@@ -55,14 +56,14 @@ pub(super) fn read(path: &Path, file: &mut File, length: u64, layout: &Layout) -
     let data = length - bytes.len() as u64;
     check_names(path, &tensors, layout)?;
     for block in &layout.blocks {
-        check_tensor(&tensors[&block.name], block, data).map_err(|e| in_tensor(path, &block.name, e))?;
+        check_tensor(&tensors[&block.name], block, data, dtype).map_err(|e| in_tensor(path, &block.name, e))?;
     }
     check_cover(path, &tensors, data)?;
     Ok(Header { bytes, data })
 }
 
 /// The length of the header and the header, after its length was compared with that of the file.
-fn read_bytes(path: &Path, file: &mut File, length: u64) -> Result<Vec<u8>> {
+fn read_bytes(path: &Path, file: &mut impl Read, length: u64) -> Result<Vec<u8>> {
     let place = path.display();
     let cut = |e| malformed(&place, format!("cannot be read: {e}"));
     if length < PREFIX as u64 {
@@ -102,15 +103,15 @@ fn check_names(path: &Path, tensors: &HashMap<String, Entry>, layout: &Layout) -
 }
 
 /// A tensor has the type and shape of its block, and lies within the `data` bytes of the file.
-fn check_tensor(entry: &Entry, block: &Block, data: u64) -> Result<(), String> {
+fn check_tensor(entry: &Entry, block: &Block, data: u64, expected: Dtype) -> Result<(), String> {
     let Entry { dtype, shape, data_offsets: [begin, end] } = entry;
-    if dtype != "F32" {
-        return Err(format!("of type {}, expected \"F32\"", quoted(dtype)));
+    if *dtype != expected.to_string() {
+        return Err(format!("of type {}, expected \"{expected}\"", quoted(dtype)));
     }
     if !shape.iter().copied().eq(block.shape.iter().map(|&n| n as u64)) {
         return Err(format!("of shape {}, expected {:?} by config.json", plain(&format!("{shape:?}")), block.shape));
     }
-    let expected = 4 * block.len as u64;
+    let expected = (expected.bitsize() / 8 * block.len) as u64;
     if end.checked_sub(*begin) != Some(expected) {
         return Err(format!("at bytes {begin} to {end}, expected {expected} bytes by its shape"));
     }

@@ -9,6 +9,7 @@
 //! The format number covers all three. Nothing in a file names another file, and nothing is allocated on the word of a file before its
 //! real length has confirmed it.
 
+pub mod arena;
 mod header;
 mod initial;
 mod json;
@@ -27,7 +28,7 @@ use crate::fault::Fault;
 pub use initial::initial_from;
 pub use limits::check_savable;
 pub use read::load;
-pub use write::{replace, save};
+pub use write::{contents, replace, save};
 
 /// Number of the format; rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;

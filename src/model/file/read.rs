@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::{CONFIG, FORMAT, Model, NetworkFile, SCHEMA, TENSORS, header, json, limits, malformed, plain};
@@ -94,7 +94,7 @@ fn schema(path: &Path, network: &Network) -> Result<Schema> {
 /// The arena of a file.
 fn parameters(path: &Path, layout: &Layout) -> Result<Vec<f32>> {
     let (mut file, length) = json::open(path)?;
-    let header = header::read(path, &mut file, length, layout)?;
+    let header = header::read(path, &mut file, length, layout, Dtype::F32)?;
     let bytes = read_data(path, file, header)?;
     let wrong = |e: safetensors::SafeTensorError| malformed(path.display(), plain(&e.to_string()));
     let tensors = SafeTensors::deserialize(&bytes).map_err(wrong)?;

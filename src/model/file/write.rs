@@ -1,16 +1,13 @@
 //! Writing: every file is complete under its name, or not there.
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use safetensors::Dtype;
-use safetensors::tensor::{TensorView, serialize};
 use serde::Serialize;
 
-use super::{CONFIG, FORMAT, NetworkFile, SCHEMA, TENSORS};
+use super::{CONFIG, FORMAT, NetworkFile, SCHEMA, TENSORS, arena};
 use crate::data::Schema;
 use crate::fault::{Exit, Fault};
 use crate::model::layout::{Block, Layout};
@@ -22,21 +19,30 @@ use crate::model::network::Network;
 /// # Errors
 /// 73 if a file cannot be created, 74 if it cannot be written; 3, and nothing is written, if a parameter is not finite.
 pub fn save(dir: &Path, network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<()> {
-    ensure!(parameters.len() == layout.len, "{}: {} parameters, the layout has {}", dir.display(), parameters.len(), layout.len);
-    check_finite(dir, layout, parameters)?;
+    let files = contents(network, layout, schema, parameters).map_err(|e| {
+        e.downcast::<Fault>().map_or_else(|e| e, |fault| Fault { message: format!("{}: {}", dir.display(), fault.message), ..fault }.into())
+    })?;
     fs::create_dir_all(dir).map_err(|e| cannot_create(dir, &e))?;
+    files.iter().try_for_each(|(name, bytes)| update(&dir.join(name), bytes))
+}
+
+/// The files of a model directory, names and bytes, the tensors last.
+///
+/// # Errors
+/// 3 if a parameter is not finite.
+pub fn contents(network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<[(&'static str, Vec<u8>); 3]> {
+    ensure!(parameters.len() == layout.len, "{} parameters, the layout has {}", parameters.len(), layout.len);
+    check_finite(layout, parameters)?;
     let Network { inputs, trunk, tasks } = network.clone();
     let config = NetworkFile { format: FORMAT, tandem: env!("CARGO_PKG_VERSION").into(), inputs, trunk, tasks };
-    update(&dir.join(CONFIG), &pretty(&config)?)?;
-    update(&dir.join(SCHEMA), &pretty(schema)?)?;
-    replace(&dir.join(TENSORS), &tensors(layout, parameters)?)
+    Ok([(CONFIG, pretty(&config)?), (SCHEMA, pretty(schema)?), (TENSORS, arena::to_bytes(layout, parameters)?)])
 }
 
 /// A model that cannot be loaded again must not take the place of one that can.
-fn check_finite(dir: &Path, layout: &Layout, parameters: &[f32]) -> Result<()> {
+fn check_finite(layout: &Layout, parameters: &[f32]) -> Result<()> {
     let bad = |block: &&Block| parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite());
     let Some(block) = layout.blocks.iter().find(bad) else { return Ok(()) };
-    let message = format!("{}: tensor \"{}\" is not finite, so it is not saved", dir.display(), block.name);
+    let message = format!("tensor \"{}\" is not finite, so it is not saved", block.name);
     Err(Fault::new(Exit::NotFinite, message).hint("lower optimizer.learning_rate, or set optimizer.clip_norm").into())
 }
 
@@ -45,21 +51,6 @@ fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value).context("a model's description as JSON")?;
     text.push(b'\n');
     Ok(text)
-}
-
-/// The safetensors file of an arena. Its metadata has one key only: more are written in random order.
-fn tensors(layout: &Layout, parameters: &[f32]) -> Result<Vec<u8>> {
-    let bytes: Vec<u8> = layout.blocks.iter().flat_map(|b| &parameters[b.offset..][..b.len]).flat_map(|x| x.to_le_bytes()).collect();
-    let mut rest = bytes.as_slice();
-    let mut views = Vec::with_capacity(layout.blocks.len());
-    for block in &layout.blocks {
-        let (data, after) = rest.split_at(4 * block.len);
-        rest = after;
-        let view = TensorView::new(Dtype::F32, block.shape.clone(), data).with_context(|| format!("tensor {}", block.name))?;
-        views.push((block.name.as_str(), view));
-    }
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    serialize(views, Some(metadata)).context("a model's tensors as safetensors")
 }
 
 /// [`replace`] where the content is another.

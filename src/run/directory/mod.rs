@@ -129,7 +129,41 @@ impl RunDirectory {
         ensure!(point.tasks.len() == records.network.tasks.len(), "a point with {} tasks", point.tasks.len());
         let json = point.json(&records.network, &records.objective);
         records.metrics.line(&json.to_string())?;
-        records.table.point(point, &json)
+        records.table.point(&json)
+    }
+
+    /// Forgets all points but the first so many, in both files; `is_whole` says that with them an epoch ended. Gives back what is left.
+    ///
+    /// # Errors
+    /// 65 if a line that is left is not JSON; 74 if a file cannot be written.
+    pub fn cut_back(&mut self, points: u64, is_whole: bool) -> Result<Vec<Value>> {
+        let records = self.records()?;
+        let path = &records.metrics.path;
+        let text = fs::read_to_string(path).map_err(|e| Fault::data(path.display(), format!("cannot be read: {e}")))?;
+        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let lines: Vec<&str> = lines.take(usize::try_from(points).unwrap_or(usize::MAX)).collect();
+        let parse = |(i, line): (usize, &&str)| {
+            let wrong = |e| Fault::data(format_args!("{}:{}", path.display(), i + 1), format!("is not JSON: {e}"));
+            serde_json::from_str(line).map_err(|e| wrong(e).hint("remove the line"))
+        };
+        let kept = lines.iter().enumerate().map(parse).collect::<Result<Vec<Value>, Fault>>()?;
+        records.metrics.cut(lines.iter().map(|line| line.len() as u64).sum())?;
+        records.table.replay(&kept)?;
+        if is_whole {
+            records.table.end_epoch()?;
+        }
+        Ok(kept)
+    }
+
+    /// Waits until all points are on the disk: a checkpoint counts on them.
+    pub fn sync(&mut self) -> Result<()> {
+        let Records { metrics, .. } = self.records()?;
+        Ok(metrics.file.sync_data().map_err(|e| metrics.failed(&e))?)
+    }
+
+    /// Where the checkpoints of the run are.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
     }
 
     /// Writes the row of the epoch that ended to `metrics.csv`; without a point since the last row it does nothing.

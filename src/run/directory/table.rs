@@ -53,20 +53,39 @@ impl Table {
         Ok(table)
     }
 
-    /// Keeps a point, whose object in `metrics.jsonl` is `json`, for its row.
-    pub(super) fn point(&mut self, point: &Point, json: &Value) -> Result<()> {
-        let cells = cells(&point.split, json);
-        if point.split == Part::Test.name() && self.row.fixed.is_none() {
+    /// Keeps a point, as it stands in `metrics.jsonl`, for its row.
+    pub(super) fn point(&mut self, json: &Value) -> Result<()> {
+        let (split, step) = (json["split"].as_str().unwrap_or_default(), json["step"].as_u64().unwrap_or(0));
+        let cells = cells(split, json);
+        if split == Part::Test.name() && self.row.fixed.is_none() {
             return self.amend(cells);
         }
-        if point.split == Part::Train.name() {
-            self.row.train.push((point.step.saturating_sub(self.trained) as f64, cells));
-            self.trained = point.step;
+        if split == Part::Train.name() {
+            self.row.train.push((step.saturating_sub(self.trained) as f64, cells));
+            self.trained = step;
         } else {
             self.row.others.extend(cells);
         }
-        if point.split != Part::Test.name() {
+        if split != Part::Test.name() {
             self.row.fixed = Some(FIXED.map(|key| json[key].clone()));
+        }
+        Ok(())
+    }
+
+    /// Writes the whole table anew from points, as if they were told now.
+    pub(super) fn replay(&mut self, points: &[Value]) -> Result<()> {
+        (self.row, self.last, self.trained) = (Row::default(), None, 0);
+        self.file.cut(0)?;
+        let header = record(&self.columns)?;
+        self.file.write(&header)?;
+        let mut epoch = 0;
+        for json in points {
+            let of_point = json["epoch"].as_u64().unwrap_or(0);
+            if json["split"] != Part::Test.name() && of_point > epoch {
+                self.end_epoch()?;
+                epoch = of_point;
+            }
+            self.point(json)?;
         }
         Ok(())
     }

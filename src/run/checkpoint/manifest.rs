@@ -1,0 +1,135 @@
+//! `manifest.json`: what decides the future besides the arenas, and by what the files of a checkpoint are known to be whole.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{Best, Context, Snapshot};
+use crate::fault::{Fault, quoted};
+use crate::model::arena::Numbers;
+use crate::run::point::Sums;
+
+/// Number of the format; rises with every change that an older program would misread.
+pub const FORMAT: u64 = 1;
+
+/// What can be done about a damaged checkpoint.
+pub(super) const DAMAGED: &str = "the checkpoint is damaged; remove it, or copy it again";
+
+/// The whole file. Keys stand in this order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    pub format: u64,
+    pub tandem: String,
+    pub step: u64,
+    pub validated: u64,
+    pub points: u64,
+    pub sums: Sums,
+    pub worse: u64,
+    pub best: Option<BestEntry>,
+    pub seconds: f64,
+    pub rate_factor: f64,
+    pub rollbacks: u64,
+    pub skipped: u64,
+    /// Whether the arenas are of f64.
+    pub double: bool,
+    pub adapter: String,
+    pub kernels: Vec<String>,
+    pub data: Vec<(String, String)>,
+    pub files: Vec<Entry>,
+    /// Of this file while this is empty.
+    pub blake3: String,
+}
+
+/// What there is of the best model beside its arena.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BestEntry {
+    pub epoch: u64,
+    pub score: f64,
+    pub thresholds: Vec<Option<f64>>,
+}
+
+/// A file beside the manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entry {
+    pub name: String,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+/// What is read before it is known whether the rest can be.
+#[derive(Deserialize)]
+struct Version {
+    format: u64,
+    tandem: String,
+}
+
+/// BLAKE3 as text.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+impl Manifest {
+    /// The manifest of a snapshot whose files are these.
+    pub(super) fn new(snapshot: &Snapshot, context: &Context, files: &[(&str, Vec<u8>)]) -> Manifest {
+        let entry = |(name, bytes): &(&str, Vec<u8>)| Entry { name: (*name).into(), bytes: bytes.len() as u64, blake3: hash(bytes) };
+        let best = |b: &Best| BestEntry { epoch: b.epoch, score: b.score, thresholds: b.thresholds.clone() };
+        Manifest {
+            format: FORMAT,
+            tandem: env!("CARGO_PKG_VERSION").into(),
+            step: snapshot.steps,
+            validated: snapshot.validated,
+            points: snapshot.points,
+            sums: snapshot.sums.clone(),
+            worse: snapshot.worse,
+            best: snapshot.best.as_deref().map(best),
+            seconds: snapshot.seconds,
+            rate_factor: snapshot.rate_factor,
+            rollbacks: snapshot.rollbacks,
+            skipped: snapshot.skipped,
+            double: matches!(snapshot.parameters, Numbers::F64(_)),
+            adapter: context.adapter.clone(),
+            kernels: context.kernels.clone(),
+            data: context.data.clone(),
+            files: files.iter().map(entry).collect(),
+            blake3: String::new(),
+        }
+    }
+
+    /// The text of the file.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
+        let sealed = Manifest { blake3: hash(&self.text("")?), ..self.clone() };
+        self.text(&sealed.blake3)
+    }
+
+    fn text(&self, seal: &str) -> Result<Vec<u8>> {
+        let sealed = Manifest { blake3: seal.into(), ..self.clone() };
+        let mut text = serde_json::to_vec_pretty(&sealed).context("a manifest as JSON")?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// Reads the text of a manifest; `path` stands for it in messages.
+    ///
+    /// # Errors
+    /// 65 if it is newer than this program, or one byte is not as it was written.
+    pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Manifest, Fault> {
+        let damaged = |message: String| Fault::data(path.display(), message).hint(DAMAGED);
+        let wrong = |e: serde_json::Error| damaged(quoted(&e.to_string()).trim_matches('"').to_owned());
+        let Version { format, tandem } = serde_json::from_slice(bytes).map_err(wrong)?;
+        if format > FORMAT {
+            let own = env!("CARGO_PKG_VERSION");
+            let message = format!(
+                "format {format}, written by tandem {}, is newer than this program (tandem {own}, format {FORMAT})",
+                quoted(&tandem)
+            );
+            return Err(Fault::data(path.display(), message).hint("update tandem"));
+        }
+        let manifest: Manifest = serde_json::from_slice(bytes).map_err(wrong)?;
+        let whole = manifest.to_bytes().is_ok_and(|text| text == bytes);
+        if whole { Ok(manifest) } else { Err(damaged("is not as it was written: its hash differs".into())) }
+    }
+}

@@ -1,0 +1,425 @@
+//! The training loop: epochs of many steps per submission, points, validation, the best model, checkpoints, and every way to stop.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::trouble::Way;
+use super::{Ended, Observer, Options, Outcome, Plan};
+use crate::config::{BatchSize, Every, Interval, OnNan, Select};
+use crate::data::Dataset;
+use crate::data::order::epoch_order;
+use crate::kernels::params::Step;
+use crate::model::network::{Head, Network};
+use crate::run::checkpoint::{Best, Snapshot};
+use crate::run::data::{upload, upload_rows};
+use crate::run::evaluate::{Measured, evaluate, evaluate_streamed};
+use crate::run::learning_rate::Course;
+use crate::run::measure;
+use crate::run::point::{Point, Sums, TaskPoint, higher_is_better};
+use crate::run::profile::Profile;
+use crate::schedule::build::Built;
+use crate::schedule::{Engine, SLOTS, Slice};
+
+/// Device time that a submission aims at, in seconds.
+const SUBMISSION: f64 = 0.1;
+
+/// A run under way. Everything that decides its future is in a [`Snapshot`], or follows from the plan.
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) built: Built,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) course: Course,
+    start: Instant,
+    /// Steps per submission, and whether it is still being found.
+    per_submission: usize,
+    calibrating: usize,
+    /// Times that profiling is still to be started: at the first submission, and anew at the second, for the first one warms up.
+    to_profile: usize,
+    /// Steps handed to the engine, and steps whose results are in.
+    pub(super) submitted: u64,
+    pub(super) done: u64,
+    /// Those of the snapshot; see there.
+    pub(super) validated: u64,
+    pub(super) points: u64,
+    pub(super) sums: Sums,
+    pub(super) worse: u64,
+    pub(super) best: Option<Arc<Best>>,
+    pub(super) rollbacks: u64,
+    pub(super) skipped: u64,
+    /// Seconds of training before this process.
+    pub(super) seconds_before: f64,
+    /// Step and time of the last checkpoint; the last one itself where a run may go back to it.
+    checkpointed: (u64, Instant),
+    pub(super) good: Option<Arc<Snapshot>>,
+    /// Labels that a row has for each task.
+    cells: Vec<usize>,
+    first_step_seconds: Option<f64>,
+    /// Rows of half a window where data is streamed, and the order of an epoch.
+    streamed: Option<usize>,
+    second_half: bool,
+    pub(super) order: Vec<u32>,
+    order_of: Option<u64>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(plan: &'a Plan, built: Built, mut engine: Box<dyn Engine>, options: Options, start: Instant) -> Result<Run<'a>> {
+        let tasks = plan.network.tasks.len();
+        let streamed = options.streamed.map(|bytes| plan.window(bytes) / 2);
+        let parts = built.parts.iter().zip(plan.named_parts()).filter(|_| streamed.is_none());
+        for (part, (_, data)) in parts {
+            upload(engine.as_mut(), part, data, built.counting)?;
+        }
+        let initial = options.initial.unwrap_or_else(|| plan.initial());
+        engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
+        let course = Course::new(&plan.config.optimizer, plan.config.train.seed, plan.steps_per_epoch, plan.total_steps);
+        let mut run = Run {
+            plan,
+            built,
+            engine,
+            course,
+            start,
+            per_submission: options.steps_per_submission.unwrap_or(1).clamp(1, SLOTS),
+            calibrating: if options.steps_per_submission.is_none() { 2 } else { 0 },
+            to_profile: if options.profile { 2 } else { 0 },
+            submitted: 0,
+            done: 0,
+            validated: 0,
+            points: 0,
+            sums: Sums::new(tasks, plan.objective.pairs.len()),
+            worse: 0,
+            best: None,
+            rollbacks: 0,
+            skipped: 0,
+            seconds_before: 0.0,
+            checkpointed: (0, start),
+            good: None,
+            cells: plan.network.tasks.iter().map(Head::cells).collect(),
+            first_step_seconds: None,
+            streamed,
+            second_half: false,
+            order: Vec::new(),
+            order_of: None,
+        };
+        if let Some(snapshot) = &options.resume {
+            run.restore(snapshot)?;
+            run.checkpointed.0 = snapshot.steps;
+        }
+        Ok(run)
+    }
+
+    /// The whole run, from where it stands.
+    pub(super) fn run(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
+        if self.plan.config.train.on_nan == OnNan::Rollback {
+            self.good = Some(Arc::new(self.snapshot()?));
+        }
+        let patience = self.plan.config.train.patience;
+        loop {
+            if patience > 0 && self.worse >= patience {
+                return Ok(Ended::EarlyStopping);
+            }
+            let Some(epoch) = self.epoch_now() else { return Ok(Ended::Finished) };
+            match self.epoch(epoch, observer)? {
+                Way::On => {}
+                Way::Back => continue,
+                Way::End(ended) => return Ok(ended),
+            }
+            let improved = self.validate(epoch, observer)?;
+            match self.trouble(observer)? {
+                Way::On => {}
+                Way::Back => continue,
+                Way::End(ended) => return Ok(ended),
+            }
+            self.worse = if improved { 0 } else { self.worse + 1 };
+            self.validated = self.done;
+            if self.epoch_now().is_some() && !(patience > 0 && self.worse >= patience) {
+                observer.end_epoch()?;
+                if matches!(self.plan.config.train.checkpoint_every, Interval::Every(Every::Epochs(n)) if (epoch + 1).is_multiple_of(n)) {
+                    self.checkpoint(observer)?;
+                }
+            }
+        }
+    }
+
+    /// The epoch that is to be trained or validated, 0-based; `None` when all was done.
+    fn epoch_now(&self) -> Option<u64> {
+        let Plan { steps_per_epoch, total_steps, .. } = *self.plan;
+        let is_over = self.done.is_multiple_of(steps_per_epoch) || self.done >= total_steps;
+        if self.done > self.validated && is_over {
+            return Some((self.done - 1) / steps_per_epoch);
+        }
+        (self.done < total_steps).then(|| self.done / steps_per_epoch)
+    }
+
+    /// The steps of an epoch that are not done yet.
+    fn epoch(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<Way> {
+        self.enter(epoch)?;
+        let end = ((epoch + 1) * self.plan.steps_per_epoch).min(self.plan.total_steps);
+        loop {
+            while self.submitted < end {
+                if let Some(ended) = self.interruption(observer) {
+                    self.take(true, observer)?;
+                    return Ok(self.trouble(observer)?.or(ended));
+                }
+                self.submit(self.next_steps(end))?;
+                let is_due = self.is_checkpoint_due();
+                self.take(is_due, observer)?;
+                let before = self.submitted;
+                match self.trouble(observer)? {
+                    Way::On if is_due && self.submitted == before => self.checkpoint(observer)?,
+                    Way::On => {}
+                    way => return Ok(way),
+                }
+            }
+            self.take(true, observer)?;
+            match self.trouble(observer)? {
+                // A step that was skipped may not have been the last one.
+                Way::On if self.submitted < end => {}
+                way => return Ok(way),
+            }
+        }
+    }
+
+    /// Makes the order of an epoch the one that steps go by.
+    fn enter(&mut self, epoch: u64) -> Result<()> {
+        if self.plan.config.train.batch_size == BatchSize::Full || self.order_of == Some(epoch) {
+            return Ok(());
+        }
+        self.order = epoch_order(self.plan.parts.train.rows, self.plan.config.train.seed, epoch);
+        self.order_of = Some(epoch);
+        if self.streamed.is_none() {
+            self.engine.upload(self.built.buffers.order, 0, &self.order)?;
+        }
+        Ok(())
+    }
+
+    /// Steps of the next submission: not beyond `end`, nor beyond the next checkpoint.
+    fn next_steps(&self, end: u64) -> usize {
+        let room = self.streamed.map_or(SLOTS, |rows| (rows / self.plan.batch).max(1));
+        let left = match self.plan.config.train.checkpoint_every {
+            Interval::Every(Every::Steps(n)) => (n - self.submitted % n).min(end - self.submitted),
+            _ => end - self.submitted,
+        };
+        self.per_submission.min(room).min(usize::try_from(left).unwrap_or(usize::MAX))
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        match self.plan.config.train.checkpoint_every {
+            Interval::Every(Every::Steps(n)) => self.submitted.is_multiple_of(n) && self.submitted > self.checkpointed.0,
+            Interval::Every(Every::Epochs(_)) => false,
+            Interval::Minutes(minutes) => self.checkpointed.1.elapsed().as_secs_f64() >= 60.0 * minutes,
+        }
+    }
+
+    /// Offers the run as it stands; all that was submitted must be in.
+    fn checkpoint(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let goes_back = self.plan.config.train.on_nan == OnNan::Rollback;
+        self.checkpointed = (self.done, Instant::now());
+        if !goes_back && !observer.keeps() {
+            return Ok(());
+        }
+        let snapshot = Arc::new(self.snapshot()?);
+        self.good = goes_back.then(|| Arc::clone(&snapshot));
+        observer.checkpoint(&snapshot)
+    }
+
+    fn interruption(&self, observer: &mut dyn Observer) -> Option<Ended> {
+        if observer.stop() {
+            return Some(Ended::Stopped);
+        }
+        let limit = self.plan.config.train.max_time?;
+        (self.start.elapsed().as_secs_f64() >= limit).then_some(Ended::TimeOver)
+    }
+
+    /// Hands the next steps of the epoch to the engine.
+    pub(super) fn submit(&mut self, count: usize) -> Result<()> {
+        let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
+        let first = (self.submitted % self.plan.steps_per_epoch) as usize * batch;
+        let moved = self.bring(first, (count * batch).min(rows - first))?;
+        let place = |row: usize| row - first + moved.unwrap_or(first);
+        let step = |slot: usize| {
+            let row = first + slot * batch;
+            self.course.step(self.submitted + slot as u64, place(row), batch.min(rows - row), slot)
+        };
+        let steps: Vec<Step> = (0..count).map(step).collect();
+        self.submitted += count as u64;
+        if self.to_profile > 0 {
+            self.to_profile -= 1;
+            self.engine.start_profile()?;
+        }
+        self.engine.submit(self.built.train.unwrap_or(0), &steps)
+    }
+
+    /// Where data is streamed, brings the rows of the next steps to the half of the window that the last ones did not use, and says where
+    /// that begins.
+    fn bring(&mut self, first: usize, count: usize) -> Result<Option<usize>> {
+        let Some(half) = self.streamed else { return Ok(None) };
+        let rows: Vec<u32> = match self.order.is_empty() {
+            true => (first as u32..(first + count) as u32).collect(),
+            false => self.order[first..first + count].to_vec(),
+        };
+        let part = &self.built.parts[0];
+        // A part that is smaller than the window has no second half.
+        self.second_half = !self.second_half && half + count <= part.shape.rows;
+        let place = if self.second_half { half } else { 0 };
+        upload_rows(self.engine.as_mut(), part, &self.plan.parts.train, &rows, place, self.built.counting)?;
+        Ok(Some(place))
+    }
+
+    /// Takes in results; while the number of steps per submission is being found, waits for them and times them.
+    pub(super) fn take(&mut self, wait: bool, observer: &mut dyn Observer) -> Result<()> {
+        let begun = Instant::now();
+        let results = self.engine.collect(wait || self.calibrating > 0)?;
+        if !results.is_empty() {
+            self.first_step_seconds.get_or_insert(self.start.elapsed().as_secs_f64());
+        }
+        if self.calibrating > 0 && !results.is_empty() {
+            self.calibrating -= 1;
+            if self.calibrating == 0 {
+                let each = begun.elapsed().as_secs_f64().max(1e-6) / results.len() as f64;
+                self.per_submission = ((SUBMISSION / each) as usize).clamp(1, SLOTS);
+            }
+        }
+        let bad = self.engine.not_finite().map_or(u32::MAX, |n| n.step);
+        for result in results.iter().filter(|r| r.number < bad) {
+            self.sums.add(&self.built.program.metrics, result, &self.cells);
+            self.done += 1;
+            self.skipped = 0;
+            self.log(observer)?;
+        }
+        if !self.sums.is_empty() {
+            observer.progress(self.done, self.sums.means(&self.plan.objective, &self.plan.network).0);
+        }
+        Ok(())
+    }
+
+    /// Makes a training point of the steps since the last one, where one is due.
+    pub(super) fn log(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let every = match self.plan.config.train.log_every {
+            Every::Steps(n) => n,
+            Every::Epochs(n) => n * self.plan.steps_per_epoch,
+        };
+        let is_due = self.done.is_multiple_of(every.max(1)) || self.done == self.plan.total_steps;
+        if is_due && !self.sums.is_empty() { self.train_point(observer) } else { Ok(()) }
+    }
+
+    fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let (loss, tasks, couplings) = self.sums.means(&self.plan.objective, &self.plan.network);
+        self.sums = Sums::new(self.plan.network.tasks.len(), self.plan.objective.pairs.len());
+        let point = self.point("train", (self.done - 1) / self.plan.steps_per_epoch, loss, tasks, couplings);
+        self.tell(&point, observer)
+    }
+
+    fn tell(&mut self, point: &Point, observer: &mut dyn Observer) -> Result<()> {
+        self.points += 1;
+        observer.point(point)
+    }
+
+    fn point(&self, split: &str, epoch: u64, loss: f64, tasks: Vec<TaskPoint>, couplings: Vec<f64>) -> Point {
+        Point {
+            step: self.done,
+            epoch: epoch + 1,
+            split: split.into(),
+            loss,
+            tasks,
+            couplings,
+            learning_rate: self.course.learning_rate(self.done.saturating_sub(1)),
+            seconds: self.seconds(),
+        }
+    }
+
+    /// Seconds of training, in all processes.
+    pub(super) fn seconds(&self) -> f64 {
+        self.seconds_before + self.start.elapsed().as_secs_f64()
+    }
+
+    /// Evaluates the validation part; whether the model became better. Without one every epoch is the best so far.
+    fn validate(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<bool> {
+        let Some((data, measured)) = self.measure("valid")? else { return Ok(true) };
+        let thresholds = measure::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured);
+        let network = self.plan.with_thresholds(&thresholds);
+        let point = self.measured_point("valid", epoch, &network, data, &measured);
+        self.tell(&point, observer)?;
+        let score = score(&self.plan.network, &self.plan.config.train.select, &point);
+        if self.best.as_ref().is_some_and(|b| score <= b.score) || !point.loss.is_finite() {
+            return Ok(false);
+        }
+        let parameters = self.parameters()?;
+        observer.improved(&network, &parameters, epoch + 1)?;
+        self.best = Some(Arc::new(Best { parameters, thresholds, epoch: epoch + 1, score }));
+        Ok(true)
+    }
+
+    fn measure(&mut self, part: &str) -> Result<Option<(&'a Dataset, Measured)>> {
+        let Some(number) = self.built.parts.iter().position(|p| p.shape.name == part) else { return Ok(None) };
+        let (plan, step) = (self.plan, self.done.max(1));
+        let Some((_, data)) = plan.named_parts().into_iter().find(|(name, _)| *name == part) else { return Ok(None) };
+        let (engine, network, objective) = (self.engine.as_mut(), &plan.network, &plan.objective);
+        let measured = match self.streamed {
+            None => evaluate(engine, &self.built, network, objective, number, step)?,
+            Some(_) => evaluate_streamed(engine, &self.built, network, objective, number, step, data)?,
+        };
+        Ok(Some((data, measured)))
+    }
+
+    fn measured_point(&self, part: &str, epoch: u64, network: &Network, data: &Dataset, measured: &Measured) -> Point {
+        let tasks = measure::tasks(network, &self.plan.parts.schema, data, measured);
+        self.point(part, epoch, measured.loss, tasks, measured.couplings.clone())
+    }
+
+    fn parameters(&mut self) -> Result<Vec<f32>> {
+        self.engine.download(Slice { buffer: self.built.buffers.parameters, first: 0, len: self.plan.layout.len })
+    }
+
+    /// Ends the run: its last checkpoint, its last points, its models.
+    pub(super) fn outcome(mut self, ended: Ended, observer: &mut dyn Observer) -> Result<Outcome> {
+        if observer.keeps() {
+            let snapshot = Arc::new(self.snapshot()?);
+            observer.checkpoint(&snapshot)?;
+        }
+        if !self.sums.is_empty() {
+            self.train_point(observer)?;
+        }
+        let last = self.parameters()?;
+        let epoch = self.done.saturating_sub(1) / self.plan.steps_per_epoch;
+        let seconds = self.seconds();
+        let (best, network, best_epoch) = match self.best.take() {
+            Some(best) => (best.parameters.clone(), self.plan.with_thresholds(&best.thresholds), best.epoch),
+            None => (last.clone(), self.plan.network.clone(), epoch + 1),
+        };
+        let is_tested = !matches!(ended, Ended::NotFinite(_) | Ended::Stopped);
+        let test = if is_tested { self.test(&best, &network, best_epoch, observer)? } else { None };
+        observer.end_epoch()?;
+        let profile = Profile::of(self.engine.as_ref(), self.built.train.unwrap_or(0));
+        let (steps, first_step_seconds) = (self.done, self.first_step_seconds.unwrap_or(0.0));
+        Ok(Outcome { ended, last, best, network, best_epoch, steps, first_step_seconds, seconds, test, profile })
+    }
+
+    fn test(&mut self, best: &[f32], network: &Network, best_epoch: u64, observer: &mut dyn Observer) -> Result<Option<Point>> {
+        self.engine.upload(self.built.buffers.parameters, 0, bytemuck::cast_slice(best))?;
+        let Some((data, measured)) = self.measure("test")? else { return Ok(None) };
+        let point = self.measured_point("test", best_epoch - 1, network, data, &measured);
+        self.tell(&point, observer)?;
+        Ok(Some(point))
+    }
+}
+
+/// What picks the model: larger is better. A metric that is not defined on the part counts nothing.
+fn score(network: &Network, select: &Select, point: &Point) -> f64 {
+    let of = |task: usize, name: &str| {
+        let value = point.tasks[task].metric(name);
+        value.map(|value| if higher_is_better(name) { value } else { -value })
+    };
+    let number = |task: &String| network.tasks.iter().position(|t| t.name == *task).unwrap_or(0);
+    let mean = |terms: Vec<(Option<f64>, f64)>| {
+        let known = terms.iter().filter_map(|(value, weight)| Some(((*value)?, *weight)));
+        let (sum, weights) = known.fold((0.0, 0.0), |(sum, weights), (value, weight)| (sum + weight * value, weights + weight));
+        if weights > 0.0 { sum / weights } else { -point.loss }
+    };
+    match select {
+        Select::Mean => mean(network.tasks.iter().enumerate().map(|(i, head)| (of(i, head.kind.metrics()[0]), 1.0)).collect()),
+        Select::Metric { task, metric } => mean(vec![(of(number(task), metric), 1.0)]),
+        Select::Weighted(terms) => mean(terms.iter().map(|t| (of(number(&t.task), &t.metric), t.weight)).collect()),
+    }
+}

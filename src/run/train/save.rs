@@ -1,0 +1,56 @@
+//! A run as a snapshot, and back.
+
+use anyhow::{Result, ensure};
+
+use super::run::Run;
+use crate::config::OptimizerKind;
+use crate::run::checkpoint::Snapshot;
+use crate::schedule::Buffer;
+
+impl Run<'_> {
+    /// The run as it stands; all that was submitted must be in.
+    pub(super) fn snapshot(&mut self) -> Result<Snapshot> {
+        let moments = self.moments().into_iter().map(|buffer| self.engine.save(buffer)).collect::<Result<_>>()?;
+        Ok(Snapshot {
+            steps: self.done,
+            validated: self.validated,
+            points: self.points,
+            parameters: self.engine.save(self.built.buffers.parameters)?,
+            moments,
+            sums: self.sums.clone(),
+            worse: self.worse,
+            best: self.best.clone(),
+            seconds: self.seconds(),
+            rate_factor: self.course.factor,
+            rollbacks: self.rollbacks,
+            skipped: self.skipped,
+        })
+    }
+
+    /// Puts the run where a snapshot was taken.
+    pub(super) fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let moments = self.moments();
+        let (found, expected) = (snapshot.moments.len(), moments.len());
+        ensure!(found == expected, "a checkpoint with {found} moments for an optimizer with {expected}");
+        self.engine.restore(self.built.buffers.parameters, &snapshot.parameters)?;
+        for (buffer, numbers) in moments.into_iter().zip(&snapshot.moments) {
+            self.engine.restore(buffer, numbers)?;
+        }
+        (self.submitted, self.done, self.validated) = (snapshot.steps, snapshot.steps, snapshot.validated);
+        (self.points, self.sums) = (snapshot.points, snapshot.sums.clone());
+        (self.worse, self.best) = (snapshot.worse, snapshot.best.clone());
+        self.course.factor = snapshot.rate_factor;
+        (self.rollbacks, self.skipped) = (snapshot.rollbacks, snapshot.skipped);
+        self.seconds_before = snapshot.seconds;
+        Ok(())
+    }
+
+    /// Where the optimizer remembers.
+    fn moments(&self) -> Vec<Buffer> {
+        let b = &self.built.buffers;
+        match self.plan.config.optimizer.kind {
+            OptimizerKind::Adam { .. } | OptimizerKind::AdamW { .. } => vec![b.first_moment, b.second_moment],
+            OptimizerKind::Sgd { .. } => vec![b.first_moment],
+        }
+    }
+}
