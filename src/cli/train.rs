@@ -15,7 +15,7 @@ use crate::config::{Config, read, write};
 use crate::data::load::load;
 use crate::data::summary::{Labelled, label_summary};
 use crate::data::{Input, Part, Parts};
-use crate::fault::{Exit, Fault, exit_of};
+use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::Tuning;
 use crate::model::file;
 use crate::run::bench::Ceilings;
@@ -24,7 +24,7 @@ use crate::run::directory::RunDirectory;
 use crate::run::machine::Machine;
 use crate::run::point::{Point, headline};
 use crate::run::profile::Profile;
-use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW};
+use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW, persist};
 use crate::run::tune::{Choice, tuned};
 
 /// The recipe of the demonstration.
@@ -155,26 +155,12 @@ impl Call<'_> {
             streamed: self.streamed(machine, &plan),
             resume: loaded.map(|loaded| loaded.snapshot),
         };
-        let outcome = self.train(&plan, machine, options, &mut watch).map_err(|error| watch.with_way_on(error))?;
+        let mut open = || Machine::open(&self.common.wish());
+        let outcome = persist(&plan, machine.clone(), options, args.retry_device, &mut open, &mut watch);
+        let outcome = outcome.map_err(|error| watch.with_way_on(error))?;
         let (points, last) = watch.finish(&outcome)?;
         let outcome = save(&plan, &directory, outcome, last.as_deref(), console)?;
         Ok(Done { plan, directory, outcome, points })
-    }
-
-    /// Trains, on a new device from the last checkpoint where one is lost and that is wanted.
-    fn train(&self, plan: &Plan, machine: &Machine, mut options: Options, watch: &mut Watch) -> Result<Outcome> {
-        let mut machine = machine.clone();
-        let mut left = self.args.retry_device;
-        loop {
-            let error = match crate::run::train::train(plan, machine.clone(), options.clone(), watch) {
-                Err(error) if left > 0 && is_of_device(&error) => error,
-                ended => return ended,
-            };
-            left -= 1;
-            watch.say(&format!("{error:#}; a new device goes on from the last checkpoint, {left} more if needed"))?;
-            machine = Machine::open(&self.common.wish())?;
-            options.resume = watch.back_to_checkpoint()?;
-        }
     }
 
     /// Prints the result; the exit of a run that a signal stopped.
@@ -240,11 +226,6 @@ fn initial(path: &Path, plan: &Plan) -> Result<Vec<f32>> {
 fn parts_of(plan: &Plan) -> Vec<Part> {
     let given = [true, plan.parts.valid.is_some(), plan.parts.test.is_some()];
     Part::ALL.into_iter().zip(given).filter(|(_, given)| *given).map(|(part, _)| part).collect()
-}
-
-/// Whether a new device may help: what went wrong is known, and is neither the user's nor ours.
-fn is_of_device(error: &anyhow::Error) -> bool {
-    exit_of(error) == Exit::Internal && error.chain().any(|cause| cause.is::<Fault>())
 }
 
 /// What is written with every checkpoint.

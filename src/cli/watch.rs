@@ -64,14 +64,6 @@ impl<'a> Watch<'a> {
         self.go_back(loaded.map(|loaded| &loaded.snapshot))
     }
 
-    /// Back to the newest checkpoint, after trouble with the device; without one to the beginning.
-    pub(super) fn back_to_checkpoint(&mut self) -> Result<Option<Snapshot>> {
-        self.keeper.finish()?;
-        let loaded = newest(&self.directory.checkpoints())?.loaded;
-        self.go_back(loaded.as_ref().map(|loaded| &loaded.snapshot))?;
-        Ok(loaded.map(|loaded| loaded.snapshot))
-    }
-
     fn go_back(&mut self, snapshot: Option<&Snapshot>) -> Result<()> {
         let (points, steps) = snapshot.map_or((0, 0), |s| (s.points, s.steps));
         self.cut(points, snapshot.is_some_and(|s| s.steps == s.validated))?;
@@ -192,6 +184,14 @@ impl Observer for Watch<'_> {
     fn trouble(&mut self, fault: &Fault, done: &str) {
         // What cannot be written to the log is on the console at least.
         let _ = self.say(&format!("{}: {done}", fault.message));
+    }
+
+    fn lost(&mut self, error: &anyhow::Error) -> Result<Option<Snapshot>> {
+        self.say(&format!("{error:#}; going on with a new device"))?;
+        self.keeper.finish()?;
+        let loaded = newest(&self.directory.checkpoints())?.loaded;
+        self.resume(loaded.as_ref())?;
+        Ok(loaded.map(|loaded| loaded.snapshot))
     }
 
     fn cut_back(&mut self, points: u64, is_whole: bool) -> Result<()> {

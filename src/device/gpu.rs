@@ -88,6 +88,9 @@ impl Gpu {
 
     /// An error if the device was lost or an error went uncaught since it was opened.
     pub fn check(&self) -> Result<()> {
+        if self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).error.is_some() {
+            self.hear_of_loss();
+        }
         let sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(why) = &sink.lost {
             let fault = Fault::new(Exit::Internal, format!("{}: the device was lost: {why}", self.entry.name));
@@ -101,6 +104,11 @@ impl Gpu {
         Ok(())
     }
 
+    /// On a lost device everything is an error, and often before the callback that tells of the loss: lets that run.
+    fn hear_of_loss(&self) {
+        let _ = self.polled(wgpu::PollType::Poll);
+    }
+
     /// Runs a creation inside error scopes; `what` and `bytes` say what was wanted if it fails.
     pub(super) fn scoped<T>(&self, what: &str, bytes: u64, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
         let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -109,6 +117,10 @@ impl Gpu {
         let made = create(&self.device);
         let memory = pollster::block_on(memory.pop());
         let others = [pollster::block_on(internal.pop()), pollster::block_on(invalid.pop())];
+        if memory.is_some() || others.iter().any(Option::is_some) {
+            self.hear_of_loss();
+            self.check()?;
+        }
         if memory.is_some() {
             let message = format!("{}: out of memory for {what}: {bytes} bytes wanted", self.entry.name);
             return Err(Fault::new(Exit::Internal, message).hint("use a smaller batch_size or narrower layers").into());

@@ -133,7 +133,10 @@ impl Session {
         let submission = self.gpu.submit(Some(encoder.finish()));
         let mapped = map(&staging);
         self.gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
-        read(&staging, &mapped)
+        let words = read(&staging, &mapped)?;
+        // On a device that was lost meanwhile the copy may not have been made.
+        self.gpu.poll()?;
+        Ok(words)
     }
 
     fn upload_initial(&mut self) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Training: what is settled before it, what watches it, what it leaves. The loop itself is in `train/run.rs`.
 
+mod retry;
 mod run;
 mod save;
 mod trouble;
@@ -23,6 +24,7 @@ use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::schedule::SLOTS;
 use crate::schedule::build::{Built, LabelShape, PartShape, Request, build};
+pub use retry::persist;
 use run::Run;
 pub use trouble::not_finite;
 
@@ -196,6 +198,10 @@ pub trait Observer {
     }
     /// A value was not finite, and the run goes on: what it was, and what was done about it.
     fn trouble(&mut self, _fault: &Fault, _done: &str) {}
+    /// The device failed, and the run is to go on with another one: from where? `None` = from the beginning.
+    fn lost(&mut self, _error: &anyhow::Error) -> Result<Option<Snapshot>> {
+        Ok(None)
+    }
     /// The run went back: all points but the first so many are void. `is_whole` says that with them an epoch ended.
     fn cut_back(&mut self, _points: u64, _is_whole: bool) -> Result<()> {
         Ok(())
