@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tandem::config::Config;
@@ -12,6 +13,7 @@ use tandem::config::read::{KNOWN, from_text};
 use tandem::data::load::load;
 use tandem::data::{Dataset, Features, Parts};
 use tandem::rng::{Purpose, below, normal};
+use tandem::run::checkpoint::{Context, Keeper, Snapshot, list};
 use tandem::run::machine::Machine;
 use tandem::run::point::Point;
 use tandem::run::train::{Observer, Options, Outcome, Plan, train};
@@ -93,6 +95,7 @@ const fn flip(base: &'static str, before: &'static [&'static str], after: &'stat
 
 const SGD: &[&str] = &["optimizer.kind=sgd", "optimizer.momentum=0.9"];
 const DECAYS: &[&str] = &["optimizer.weight_decay=0.1", "optimizer.learning_rate=0.1"];
+const DIVERGES: &[&str] = &["optimizer.kind=sgd", "optimizer.learning_rate=1e38"];
 const STEPS: &[&str] = &["optimizer.schedule=step", "optimizer.step_size=1e"];
 const COUPLED: &[&str] = &["coupling.0.kind=agreement", "coupling.0.strength=0.5"];
 /// Three tasks that can be coupled.
@@ -202,6 +205,9 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, LONG, &["train.select=yes.log_loss"], Watched),
     flip(TABLE, LONG, &["train.select={ \"yes.log_loss\" = 1.0, \"colour.accuracy\" = 0.1 }"], Watched),
     flip(TABLE, &[], &["train.log_every=2s"], Watched),
+    flip(TABLE, &[], &["train.checkpoint_every=2s"], Watched),
+    flip(TABLE, &["train.checkpoint_every=1s"], &["train.keep=3"], Watched),
+    flip(TABLE, DIVERGES, &["train.on_nan=skip"], Watched),
     // A built-in set.
     flip(DIGITS, &[], &["task.left.weight=2.0"], Program),
     flip(DIGITS, &[], &["train.max_steps=3"], Trained),
@@ -294,15 +300,33 @@ fn files() -> TempDir {
     dir
 }
 
-/// Keeps the points.
+/// Keeps the points, and the checkpoints where there is a place for them.
 #[derive(Default)]
-struct Points(Vec<Point>);
+struct Points {
+    points: Vec<Point>,
+    keeper: Option<Keeper>,
+}
 
 impl Observer for Points {
     fn point(&mut self, point: &Point) -> anyhow::Result<()> {
-        self.0.push(point.clone());
+        self.points.push(point.clone());
         Ok(())
     }
+
+    fn keeps(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    fn checkpoint(&mut self, snapshot: &Arc<Snapshot>) -> anyhow::Result<()> {
+        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.keep(Arc::clone(snapshot)))
+    }
+}
+
+/// Keeps the checkpoints of a run that is to have no other trace.
+fn keeper(plan: &Plan, root: &Path) -> Keeper {
+    let (network, layout, schema) = (plan.network.clone(), plan.layout.clone(), plan.parts.schema.clone());
+    let context = Context { network, layout, schema, config: String::new(), data: Vec::new(), adapter: String::new(), kernels: Vec::new() };
+    Keeper::new(root.to_owned(), context, plan.config.train.keep).unwrap()
 }
 
 /// What a configuration comes to, part by part, without the configuration.
@@ -312,16 +336,19 @@ impl Print {
     fn of(config: Config) -> Print {
         let parts = load(&config.data, &config.tasks).unwrap();
         let plan = Plan::new(config, parts).unwrap();
-        let mut points = Points::default();
+        let root = tempfile::tempdir().unwrap();
+        let mut points = Points { points: Vec::new(), keeper: Some(keeper(&plan, root.path())) };
         let options = Options { steps_per_submission: Some(1), ..Options::default() };
         let outcome = train(&plan, Machine::Reference, options, &mut points).unwrap();
+        points.keeper.take().unwrap().finish().unwrap();
+        let kept: Vec<u64> = list(root.path()).into_iter().map(|(step, _)| step).collect();
         Print([
             schema(&plan),
             rows(&plan.parts.train),
             program(&plan),
             bits(&plan.initial()),
             bits(&outcome.last),
-            watched(&plan, &outcome, &points.0),
+            watched(&plan, &outcome, &points.points) + &format!(" {kept:?}"),
         ])
     }
 
@@ -448,6 +475,9 @@ fn what_says_nothing_new_changes_nothing() {
         "task.tags.positive_weight=1.0",
         "train.max_time=1h",
         "train.log_every=3s",
+        "train.checkpoint_every=2h",
+        "train.keep=7",
+        "train.on_nan=rollback",
     ] {
         assert_eq!(plain.differs(&Print::of(settings(dir.path(), TABLE, &[&[spec]]))), [], "{spec}");
     }
