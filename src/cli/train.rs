@@ -147,6 +147,9 @@ impl Call<'_> {
         if goes_on {
             watch.resume(loaded.as_ref())?;
         }
+        if loaded.as_ref().is_some_and(|loaded| loaded.snapshot.steps >= plan.total_steps) {
+            watch.say("the run is finished: --epochs or --max-steps take it further")?;
+        }
         let options = Options {
             tuning: Some(tuning),
             initial,

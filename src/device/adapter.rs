@@ -118,9 +118,14 @@ fn adapters(wish: &Wish) -> Result<(Backends, Vec<wgpu::Adapter>)> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    // Where a driver tells of its budget, a creation beyond it is refused while the device still lives.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(BUDGET);
     let instance = wgpu::Instance::new(descriptor);
     Ok((backends, pollster::block_on(instance.enumerate_adapters(backends))))
 }
+
+/// Per cent of a driver's memory budget that buffers may take.
+const BUDGET: u8 = 95;
 
 /// All adapters that the wish admits.
 pub fn list(wish: &Wish) -> Result<Vec<Entry>> {

@@ -29,6 +29,20 @@ const WELCOME: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::T
 struct Sink {
     error: Option<String>,
     lost: Option<String>,
+    refused: Option<Refused>,
+    /// In a test, bytes beyond which creations are refused.
+    most: Option<u64>,
+}
+
+/// Memory that a device did not give.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What it was for.
+    pub what: String,
+    /// Bytes of it.
+    pub bytes: u64,
+    /// Bytes in use at that time, where the backend counts them.
+    pub used: Option<u64>,
 }
 
 /// An open device with its queue. Clones share it.
@@ -122,14 +136,45 @@ impl Gpu {
             self.check()?;
         }
         if memory.is_some() {
-            let message = format!("{}: out of memory for {what}: {bytes} bytes wanted", self.entry.name);
-            return Err(Fault::new(Exit::Internal, message).hint("use a smaller batch_size or narrower layers").into());
+            return Err(self.refuse(what, bytes, self.used()).into());
+        }
+        if self.is_beyond() {
+            let used = self.used().map(|used| used.saturating_sub(bytes));
+            return Err(self.refuse(what, bytes, used).into());
         }
         if let Some(error) = others.into_iter().flatten().next() {
             return Err(Fault::new(Exit::Internal, format!("{}: {what}: {error}", self.entry.name)).into());
         }
         self.check()?;
         Ok(made)
+    }
+
+    fn used(&self) -> Option<u64> {
+        self.allocations().map(|list| list.iter().map(|(_, bytes)| bytes).sum())
+    }
+
+    /// Whether a test wants no more memory to be given.
+    fn is_beyond(&self) -> bool {
+        let most = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).most;
+        most.is_some_and(|most| self.used().is_some_and(|used| used > most))
+    }
+
+    fn refuse(&self, what: &str, bytes: u64, used: Option<u64>) -> Fault {
+        let refused = Refused { what: what.into(), bytes, used };
+        self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).refused = Some(refused);
+        let message = format!("{}: out of memory for {what}: {bytes} bytes wanted", self.entry.name);
+        Fault::new(Exit::Internal, message).hint("use a smaller batch_size or narrower layers")
+    }
+
+    /// The memory that was refused last.
+    pub fn refused(&self) -> Option<Refused> {
+        self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).refused.clone()
+    }
+
+    /// Behaves from now on as a device with so many bytes.
+    #[doc(hidden)]
+    pub fn pretend_memory(&self, bytes: u64) {
+        self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).most = Some(bytes);
     }
 
     /// Keeps what was compiled for later runs.

@@ -7,5 +7,5 @@ mod pipeline;
 mod profile;
 mod session;
 
-pub use gpu::Gpu;
+pub use gpu::{Gpu, Refused};
 pub use session::Session;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::bench::{Ceilings, ceilings};
 use super::profile::Profile;
 use crate::device::adapter::Wish;
-use crate::device::{Gpu, Session};
+use crate::device::{Gpu, Refused, Session};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::reference::Reference;
 use crate::schedule::{Engine, Program};
@@ -47,6 +47,14 @@ impl Machine {
     pub fn most_data(&self) -> Option<u64> {
         match self {
             Machine::Device(gpu) => Some(2 * gpu.limits.max_buffer_size),
+            Machine::Reference => None,
+        }
+    }
+
+    /// The memory that it refused last.
+    pub fn refused(&self) -> Option<Refused> {
+        match self {
+            Machine::Device(gpu) => gpu.refused(),
             Machine::Reference => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Training: what is settled before it, what watches it, what it leaves. The loop itself is in `train/run.rs`.
 
+mod memory;
 mod retry;
 mod run;
 mod save;
@@ -31,8 +32,8 @@ pub use trouble::not_finite;
 /// Bytes of the rows that are brought to the device for one submission, where the data does not stay there.
 pub const WINDOW: u64 = 16 << 20;
 
-/// Everything that is settled before the first step.
-#[derive(Debug)]
+/// Everything that is settled before the first step. Clones share the data.
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Settings.
     pub config: Config,
@@ -73,6 +74,11 @@ impl Plan {
         let others = [("valid", &self.parts.valid), ("test", &self.parts.test)];
         let others = others.into_iter().filter_map(|(name, part)| part.as_ref().map(|p| (name, p)));
         std::iter::once(("train", &self.parts.train)).chain(others).collect()
+    }
+
+    /// The same with batches of so many rows.
+    fn with_batch(&self, batch: usize) -> Plan {
+        Plan { batch, ..self.clone() }
     }
 
     /// The program for a machine's choices, with all data on the device.
@@ -236,8 +242,10 @@ pub struct Options {
 pub fn train(plan: &Plan, machine: Machine, options: Options, observer: &mut dyn Observer) -> Result<Outcome> {
     let start = Instant::now();
     let tuning = options.tuning.clone().unwrap_or_else(|| machine.tuning());
-    let built = plan.build_for(&tuning, options.streamed.map(|bytes| plan.window(bytes)))?;
-    let engine = machine.engine(built.program.clone())?;
+    let window = options.streamed.map(|bytes| plan.window(bytes));
+    let built = plan.build_for(&tuning, window)?;
+    let engine = machine.clone().engine(built.program.clone());
+    let engine = engine.map_err(|error| memory::explain(error, plan, &tuning, window, &machine))?;
     let mut run = Run::new(plan, built, engine, options, start)?;
     let ended = run.run(observer)?;
     run.outcome(ended, observer)
