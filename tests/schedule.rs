@@ -40,6 +40,8 @@ struct Case {
     direct: bool,
     /// A binary task and numbers beside the others, blanks, weights of rows, and a column of categories among the inputs.
     table: bool,
+    /// The trunk is not trained.
+    frozen: bool,
 }
 
 const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -59,6 +61,7 @@ fn plain() -> Case {
         tight: false,
         direct: false,
         table: false,
+        frozen: false,
     }
 }
 
@@ -108,7 +111,7 @@ impl Case {
 
     fn build(&self) -> Built {
         let network = self.network();
-        let (layout, objective) = (Layout::new(&network), self.objective(&network));
+        let (layout, objective) = (Layout { frozen: self.frozen, ..Layout::new(&network) }, self.objective(&network));
         let optimizer = self.optimizer.map(|kind| Optimizer {
             kind,
             learning_rate: 0.1,
@@ -167,6 +170,7 @@ fn cases() -> Vec<Case> {
                     tight: pick(6, 2) == 0,
                     direct: pick(7, 2) == 0,
                     table: pick(8, 3) == 0,
+                    frozen: pick(9, 3) == 0,
                 });
             }
         }

@@ -124,7 +124,14 @@ fn idle_program(kernel: &'static Kernel) -> Program {
     };
     Program {
         buffers: bindings.iter().map(spec).collect(),
-        schedules: vec![Schedule { name: "idle".into(), dispatches: vec![dispatch], given: vec![], wanted: vec![], rows: 0 }],
+        schedules: vec![Schedule {
+            name: "idle".into(),
+            dispatches: vec![dispatch],
+            given: vec![],
+            wanted: vec![],
+            spare: vec![],
+            rows: 0,
+        }],
         metrics: Vec::new(),
         flags: Vec::new(),
         metrics_buffer: Buffer(0),

@@ -125,6 +125,12 @@ struct TrainArgs {
     /// Start from the weights of a model
     #[arg(long, value_name = "MODEL")]
     init_from: Option<PathBuf>,
+    /// How much of that model: all of it, or its trunk alone under new heads
+    #[arg(long, value_name = "PART", requires = "init_from", default_value = "all")]
+    init_part: InitPart,
+    /// Leave the trunk as it begins
+    #[arg(long, value_name = "PART")]
+    freeze: Option<Frozen>,
     /// Passes over the training data
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
@@ -143,6 +149,9 @@ struct TrainArgs {
     /// When a value is not finite: stop; skip the step; rollback to the last checkpoint, with half the learning rate [default: stop]
     #[arg(long, value_name = "WHAT")]
     on_nan: Option<String>,
+    /// Work each batch off in so many parts, which takes less memory; the same result to rounding
+    #[arg(long, value_name = "N")]
+    accumulate: Option<u64>,
     /// Go on so many times on a new device, from the last checkpoint, where one is lost or hangs
     #[arg(long, value_name = "N", default_value_t = 0)]
     retry_device: u64,
@@ -161,6 +170,19 @@ struct TrainArgs {
     /// Whether the data stays on the device; off brings it there batch by batch; changes no result
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     resident: Resident,
+}
+
+/// How much of a model a run begins with.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum InitPart {
+    All,
+    Trunk,
+}
+
+/// What is not trained.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Frozen {
+    Trunk,
 }
 
 /// Whether the data stays on the device.

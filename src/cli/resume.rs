@@ -67,6 +67,7 @@ fn may_change(key: &str, before: &str, after: &str) -> bool {
     let is_adam = |kind: &str| matches!(kind, "\"adam\"" | "\"adamw\"");
     match key.split('.').collect::<Vec<&str>>()[..] {
         ["data", "train" | "valid" | "test"] => before != "-" && after != "-",
+        ["trunk", "freeze"] => true,
         ["train", "batch_size"] => false,
         ["optimizer", "kind"] => is_adam(before) && is_adam(after),
         ["optimizer", ..] | ["train", ..] => true,

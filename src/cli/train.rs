@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::console::Console;
 use super::signals::Signals;
 use super::watch::Watch;
-use super::{Common, Resident, TrainArgs, kfold, resume};
+use super::{Common, InitPart, Resident, TrainArgs, kfold, resume};
 use crate::config::{Config, read, write};
 use crate::data::load::load;
 use crate::data::summary::{Labelled, label_summary};
@@ -63,6 +63,8 @@ fn overrides(args: &TrainArgs) -> Vec<String> {
         text("max_time", &args.max_time),
         text("checkpoint_every", &args.checkpoint_every),
         text("on_nan", &args.on_nan),
+        number("accumulate", args.accumulate),
+        args.freeze.map(|_| "trunk.freeze=true".to_owned()),
     ];
     args.set.iter().cloned().chain(flags.into_iter().flatten()).collect()
 }
@@ -125,7 +127,7 @@ impl Call<'_> {
         let loaded = before.flatten();
         let text = write::to_toml(&plan.config);
         let mut notes = loaded.iter().map(|loaded| resume::check(loaded, &plan, &text)).collect::<Result<Vec<_>>>()?.concat();
-        let initial = args.init_from.as_deref().map(|path| initial(path, &plan)).transpose()?;
+        let initial = args.init_from.as_deref().map(|path| initial(path, &plan, args.init_part)).transpose()?;
         let machine = self.machine()?;
         told.iter().for_each(|line| console.note(line));
         let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
@@ -222,8 +224,12 @@ fn told_of(parts: &Parts) -> Vec<String> {
     lines
 }
 
-fn initial(path: &Path, plan: &Plan) -> Result<Vec<f32>> {
-    file::initial_from(&file::load(path)?, &plan.network, &plan.layout)
+fn initial(path: &Path, plan: &Plan, part: InitPart) -> Result<Vec<f32>> {
+    let model = file::load(path)?;
+    match part {
+        InitPart::All => file::initial_from(&model, &plan.network, &plan.layout),
+        InitPart::Trunk => file::trunk_from(&model, &plan.network, &plan.layout, plan.initial()),
+    }
 }
 
 fn parts_of(plan: &Plan) -> Vec<Part> {

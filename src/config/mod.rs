@@ -228,6 +228,8 @@ pub struct Trunk {
     pub dropout: f64,
     /// Initial weights, of the whole network.
     pub init: Init,
+    /// Whether it stays as it begins.
+    pub freeze: bool,
 }
 
 /// An activation function.
@@ -504,6 +506,8 @@ pub struct Train {
     pub keep: usize,
     /// What is done when a value is not finite.
     pub on_nan: OnNan,
+    /// Parts of equal size that a batch is worked off in.
+    pub accumulate: usize,
 }
 
 /// How often a checkpoint is written: `"1e"`, `"500s"`, `"10m"`, `"2h"`.

@@ -119,6 +119,9 @@ impl Text {
             self.number("dropout", trunk.dropout);
         }
         self.set("init", quote(trunk.init));
+        if !trunk.layers.is_empty() {
+            self.set("freeze", trunk.freeze);
+        }
     }
 
     fn task(&mut self, task: &Task) {
@@ -241,6 +244,7 @@ impl Text {
         self.set("checkpoint_every", quote(train.checkpoint_every));
         self.set("keep", train.keep);
         self.set("on_nan", quote(train.on_nan));
+        self.set("accumulate", train.accumulate);
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Tuning {
     pub flop_per_dispatch: u64,
     /// Most bytes in one storage binding.
     pub binding_bytes: u64,
+    /// Most rows of a batch that are worked on at once, where a run asks for fewer than fit.
+    pub rows: usize,
 }
 
 /// Bytes of a storage binding that every WebGPU adapter grants.
@@ -118,6 +120,7 @@ impl Tuning {
                 Class::Reference => u64::MAX,
             },
             binding_bytes,
+            rows: usize::MAX,
         }
     }
 

@@ -61,12 +61,14 @@ pub struct Layout {
     pub layers: Vec<Layer>,
     /// Elements of an arena, a multiple of [`ALIGN`].
     pub len: usize,
+    /// Whether what all tasks share is not trained: it gets no gradient and does not decay.
+    pub frozen: bool,
 }
 
 impl Layout {
     /// The layout of a network.
     pub fn new(network: &Network) -> Layout {
-        let mut layout = Layout { blocks: Vec::new(), layers: Vec::new(), len: 0 };
+        let mut layout = Layout { blocks: Vec::new(), layers: Vec::new(), len: 0, frozen: false };
         let mut inputs = network.inputs;
         for (depth, &outputs) in network.trunk.layers.iter().enumerate() {
             let (activation, dropout) = (network.trunk.activation, network.trunk.dropout);
@@ -96,6 +98,11 @@ impl Layout {
             self.len += usize::next_multiple_of(len, ALIGN);
         }
         self.layers.push(layer);
+    }
+
+    /// Whether what belongs to this task, or to none, is not trained.
+    pub fn is_frozen(&self, task: Option<usize>) -> bool {
+        self.frozen && task.is_none()
     }
 
     /// Number of parameters, without the gaps between blocks.

@@ -260,7 +260,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
     let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
     Config {
         data: Data::new(Source::BuiltIn("synthetic".into())),
-        trunk: Trunk { layers: shape.trunk.clone(), activation: Activation::Relu, dropout: 0.0, init: Init::Auto },
+        trunk: Trunk { layers: shape.trunk.clone(), activation: Activation::Relu, dropout: 0.0, init: Init::Auto, freeze: false },
         tasks: tasks.iter().map(|name| Task::multiclass(name)).collect(),
         couplings: shape.coupling.iter().map(coupling).collect(),
         optimizer: Optimizer {
@@ -284,6 +284,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
             checkpoint_every: Interval::Every(Every::Epochs(1)),
             keep: 1,
             on_nan: OnNan::Stop,
+            accumulate: 1,
         },
     }
 }

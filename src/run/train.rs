@@ -57,7 +57,7 @@ impl Plan {
     /// Settles a run.
     pub fn new(config: Config, parts: Parts) -> Result<Plan> {
         let network = Network::new(&config, &parts.schema)?;
-        let layout = Layout::new(&network);
+        let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network) };
         let objective = Objective::new(&config, &network)?;
         let rows = parts.train.rows;
         let batch = match config.train.batch_size {
@@ -89,6 +89,10 @@ impl Plan {
     /// The program for a machine's choices. With a window the device holds so many rows of each part, and steps find theirs in it one after
     /// the other.
     pub fn build_for(&self, tuning: &Tuning, window: Option<usize>) -> Result<Built> {
+        let tuning = &match self.config.train.accumulate {
+            1 => tuning.clone(),
+            parts => Tuning { rows: self.batch.div_ceil(parts).next_multiple_of(4), ..tuning.clone() },
+        };
         let rows = |rows: usize| window.map_or(rows, |window| rows.min(window));
         let parts: Vec<PartShape> = self.named_parts().iter().map(|(n, d)| PartShape::new(n, rows(d.rows), &d.features)).collect();
         build(&Request {

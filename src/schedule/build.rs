@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::place::{layer_flags, place_arenas};
 use super::plan::Plan;
-use super::{Buffer, Dispatch, MetricKind, Program, Schedule};
+use super::{Buffer, Dispatch, MetricKind, Program, Schedule, Slice};
 use crate::config::Optimizer;
 use crate::data::{Dataset, Features, Spread, UNLABELLED};
 use crate::fault::{Exit, Fault};
@@ -255,7 +255,7 @@ pub fn chunk_limit(network: &Network, layout: &Layout, tuning: &Tuning) -> Resul
         let message = format!("the network needs a storage binding of {wanted} bytes; this adapter offers {}", tuning.binding_bytes);
         return Err(Fault::new(Exit::Unavailable, message).hint("use narrower layers, or another adapter (see tandem devices)").into());
     }
-    let limit = by_binding.min(by_time).min(MAX_GROUPS as usize * LEAST_TILE_ROWS);
+    let limit = by_binding.min(by_time).min(tuning.rows).min(MAX_GROUPS as usize * LEAST_TILE_ROWS);
     // Whole vec4s, and no odd ends where it can be helped; the same for every shape of tiles, which are to give equal bits.
     Ok([32, 4].into_iter().find(|n| limit >= *n).map_or(limit, |n| limit / n * n))
 }
@@ -381,7 +381,8 @@ impl<'a> Builder<'a> {
         let (mut given, mut wanted): (Vec<_>, Vec<_>) = (given.iter().map(whole).collect(), wanted.iter().map(whole).collect());
         wanted.extend([b.first_moment, b.second_moment].iter().map(whole));
         given.extend(self.gaps());
-        self.program.schedules.push(Schedule { name: name.into(), dispatches, given, wanted, rows });
+        let spare = self.scene.plan.spare().map(|(odd, first, len)| Slice { buffer: b.activations[odd], first, len }).collect();
+        self.program.schedules.push(Schedule { name: name.into(), dispatches, given, wanted, spare, rows });
         self.program.schedules.len() - 1
     }
 }

@@ -178,27 +178,32 @@ fn known_before_read(program: &Program, schedule: &Schedule) -> Vec<String> {
     found
 }
 
-/// What is written is read later, before it is overwritten, or is wanted at the end.
+/// What is written is read later, before it is overwritten, or is wanted at the end; unless it is said to be spare, and then nobody reads it.
 fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
     let mut used = Elements::of(&schedule.wanted);
+    let spare = Elements::of(&schedule.spare);
     let mut found = Vec::new();
     for (number, dispatch) in schedule.dispatches.iter().enumerate().rev() {
-        let idle = dispatch.effects.iter().filter(|(e, s)| *e != Effect::Read && !used.overlap(s));
+        let idle = dispatch.effects.iter().filter(|(e, s)| *e != Effect::Read && !used.overlap(s) && !spare.overlap(s));
         found.extend(idle.map(|(_, s)| format!("{}: nothing reads {} after it is written", place(number, dispatch), text(program, s))));
         dispatch.effects.iter().filter(|(e, _)| *e == Effect::Overwrite).for_each(|(_, s)| used.remove(s));
         dispatch.effects.iter().filter(|(e, _)| *e != Effect::Overwrite).for_each(|(_, s)| used.insert(s));
     }
     found.reverse();
+    let reads = schedule.dispatches.iter().flat_map(|d| &d.effects).filter(|(e, s)| *e != Effect::Overwrite && spare.overlap(s));
+    found.extend(reads.map(|(_, s)| format!("{} is spare, and read all the same", text(program, s))));
     found
 }
 
 /// The first writer of a gradient overwrites it, and later ones add: there is no clearing pass. Only the gaps between blocks are given, as
-/// zeros; blocks begin on multiples of [`ALIGN`], so a given slice that holds such an element would excuse a block from being overwritten.
+/// zeros, and blocks that are not trained, which nobody writes. Blocks begin on multiples of [`ALIGN`], so a given slice that holds such an
+/// element would excuse a block from being overwritten.
 fn gradients_once(program: &Program, schedule: &Schedule) -> Vec<String> {
     let Some(gradients) = program.buffer("gradients") else { return Vec::new() };
     let of_gradients = |s: &&Slice| s.buffer == gradients;
     let begins_block = |s: &Slice| s.first.next_multiple_of(ALIGN) < s.first + s.len;
-    let given = schedule.given.iter().filter(of_gradients).filter(|s| begins_block(s));
+    let written = |s: &Slice| schedule.dispatches.iter().flat_map(|d| &d.effects).any(|(e, w)| *e != Effect::Read && w.overlaps(s));
+    let given = schedule.given.iter().filter(of_gradients).filter(|s| begins_block(s) && written(s));
     let mut found: Vec<String> = given.map(|s| format!("{} is given, so nobody need overwrite it", text(program, s))).collect();
     let mut written = Elements::default();
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {

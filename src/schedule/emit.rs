@@ -167,26 +167,27 @@ impl Builder<'_> {
 
     pub(super) fn backward_weight(&self, chunk: Chunk) -> Dispatch {
         let (b, plan, rows) = (&self.scene.buffers, &self.scene.plan, chunk.rows);
+        let layers = &plan.layers[plan.trained_from..];
         let parameters = params::DenseBackwardWeight {
             rows: rows as u32,
-            first_layer: 0,
-            layers: plan.layers.len() as u32,
+            first_layer: plan.trained_from as u32,
+            layers: layers.len() as u32,
             tiles: plan.weight_tiles as u32,
             accumulate: u32::from(chunk.index > 0),
         };
         let arena = |d: &Dense| [b.deltas[0], b.deltas[1], b.logits_delta][d.delta_arena as usize];
         let slice = |buffer, first: u32, len: u32| Slice { buffer, first: first as usize, len: rows * len as usize };
         let read = |d: &Dense| [slice(b.activations[d.x_odd as usize], d.x, d.inputs), slice(arena(d), d.delta, d.outputs)];
-        let gradients = plan.layers.iter().flat_map(|d| [self.scene.weights(d), self.scene.bias(d)]);
+        let gradients = layers.iter().flat_map(|d| [self.scene.weights(d), self.scene.bias(d)]);
         let stores = |d: &Dense| if chunk.index == 0 && fours(&[d.inputs]) { 1 } else { 2 };
         Dispatch::new(self.scene.tuning.backward_weight.kernel, "all layers", parameters, folded(plan.weight_tiles as u32))
             .bind([("layers", b.layers), ("even", b.activations[0]), ("odd", b.activations[1]), ("even_delta", b.deltas[0])])
             .bind([("odd_delta", b.deltas[1]), ("logits_delta", b.logits_delta), ("gradients", b.gradients), ("flags", b.flags)])
-            .reads(plan.layers.iter().flat_map(read))
+            .reads(layers.iter().flat_map(read))
             .effect(gradient_effect(chunk.index), slices(b.gradients, gradients))
-            .constant("LOOPS", f64::from(plan.layers.iter().fold(0, |bits, d| bits | loop_backward_weight(d))))
-            .constant("STORES", f64::from(plan.layers.iter().fold(0, |bits, d| bits | stores(d))))
-            .flop(plan.layers.iter().map(|d| product(d, rows)).sum())
+            .constant("LOOPS", f64::from(layers.iter().fold(0, |bits, d| bits | loop_backward_weight(d))))
+            .constant("STORES", f64::from(layers.iter().fold(0, |bits, d| bits | stores(d))))
+            .flop(layers.iter().map(|d| product(d, rows)).sum())
     }
 
     pub(super) fn gradient_norm(&self) -> Dispatch {
@@ -261,7 +262,8 @@ impl Builder<'_> {
             .updates(changed)
     }
 
-    /// The gaps between the blocks of the gradients: zeros for ever, which kernels that run over the whole arena read.
+    /// The gaps between the blocks of the gradients, and blocks that are not trained: zeros for ever, which kernels that run over the whole
+    /// arena read.
     pub(super) fn gaps(&self) -> Vec<Slice> {
         let (layout, gradients) = (self.scene.layout, self.scene.buffers.gradients);
         if self.program.buffers[gradients.0].len < layout.len {
@@ -269,7 +271,8 @@ impl Builder<'_> {
         }
         let end = |b: &Block| b.offset + b.len;
         let gaps = layout.blocks.iter().map(|b| (end(b), end(b).next_multiple_of(ALIGN) - end(b)));
-        slices(gradients, gaps.filter(|(_, len)| *len > 0))
+        let frozen = layout.blocks.iter().filter(|b| layout.is_frozen(b.task)).map(|b| (b.offset, b.len));
+        slices(gradients, gaps.filter(|(_, len)| *len > 0).chain(frozen))
     }
 }
 

@@ -160,6 +160,8 @@ pub struct Schedule {
     pub given: Vec<Slice>,
     /// Slices that somebody reads after it.
     pub wanted: Vec<Slice>,
+    /// Slices that kernels write beside others, and nobody reads.
+    pub spare: Vec<Slice>,
     /// Most rows of a step.
     pub rows: usize,
 }

@@ -194,7 +194,7 @@ fn spread(from: &data::Spread) -> params::Spread {
 /// Weight decay of every run of [`ALIGN`] parameters, as bits.
 fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
     let mut table = vec![0.0f32; layout.len / ALIGN];
-    for block in layout.blocks.iter().filter(|b| optimizer.decay_biases || !b.is_bias()) {
+    for block in layout.blocks.iter().filter(|b| (optimizer.decay_biases || !b.is_bias()) && !layout.is_frozen(b.task)) {
         table[block.offset / ALIGN..(block.offset + block.len).div_ceil(ALIGN)].fill(optimizer.weight_decay as f32);
     }
     table.into_iter().map(f32::to_bits).collect()

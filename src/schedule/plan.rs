@@ -63,6 +63,8 @@ pub struct Plan {
     pub capacity: usize,
     /// The table of layers.
     pub layers: Vec<Dense>,
+    /// First entry of the table that is trained.
+    pub trained_from: usize,
     /// For each entry of the table its layer in the layout.
     pub order: Vec<usize>,
     /// The table of destinations.
@@ -104,6 +106,7 @@ impl Plan {
         let mut plan = Plan {
             capacity,
             layers: Vec::new(),
+            trained_from: 0,
             order,
             destinations: Vec::new(),
             forward: Vec::new(),
@@ -160,6 +163,12 @@ impl Plan {
             self.activations[parity] += 2 * size;
             self.deltas[parity] += size;
         }
+        if layout.is_frozen(layer.task) {
+            // It stands before all others in the table, and has no tiles.
+            self.trained_from = place + 1;
+            self.layers.push(dense);
+            return;
+        }
         self.weight_tiles += layer.outputs.div_ceil(tuning.backward_weight.rows) * layer.inputs.div_ceil(tuning.backward_weight.columns);
         self.layers.push(dense);
     }
@@ -205,7 +214,9 @@ impl Plan {
     fn plan_backward(&mut self, network: &Network, layout: &Layout, tuning: &Tuning) {
         self.tile_forward(tuning);
         let hidden: Vec<Group> = self.forward.iter().filter(|g| g.writes != Arena::Logits).cloned().collect();
-        for group in hidden.iter().rev() {
+        let trained = |group: &&Group| !layout.is_frozen(layout.layers[self.order[group.first]].task);
+        let hidden: Vec<&Group> = hidden.iter().rev().filter(trained).collect();
+        for group in hidden {
             let first = self.destinations.len();
             let mut tiles = 0;
             for place in group.first..group.first + group.count {
@@ -228,6 +239,12 @@ impl Plan {
         let first = (0..self.order.len()).find(|&p| reads(p)).unwrap_or(0);
         let count = (first..self.order.len()).take_while(|&p| reads(p)).count();
         (first, count)
+    }
+
+    /// Slopes that nobody reads, since what would read them is not trained: (parity of their level, first element, length).
+    pub fn spare(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let slope = |d: &Dense| (usize::from(d.x_odd == 0), d.slope as usize, self.capacity * d.outputs as usize);
+        self.layers[..self.trained_from].iter().map(slope)
     }
 
     /// Most floating-point operations per row in one dispatch.

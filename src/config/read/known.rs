@@ -40,7 +40,7 @@ pub(super) const DATA: Keys = Keys {
 pub(super) const FEATURE: Keys =
     Keys { table: "feature.NAME", keys: &["type", "missing", "scale", "min_count", "max_values", "buckets", "slots", "ngrams"] };
 /// `[trunk]`
-pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init"] };
+pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init", "freeze"] };
 /// `[task.NAME]`
 pub(super) const TASK: Keys = Keys {
     table: "task.NAME",
@@ -102,6 +102,7 @@ pub(super) const TRAIN: Keys = Keys {
         "checkpoint_every",
         "keep",
         "on_nan",
+        "accumulate",
     ],
 };
 /// `{ images = "…", labels = "…" }` in place of a file.

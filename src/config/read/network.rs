@@ -13,7 +13,11 @@ pub(super) fn trunk(root: &mut Section) -> Result<Trunk> {
     let activation = section.read("activation", Activation::Relu, |item| item.word())?;
     let dropout = dropout(&mut section, &layers)?;
     let init = section.read("init", Init::Auto, |item| item.word())?;
-    section.finish().map(|()| Trunk { layers, activation, dropout, init })
+    let freeze = section.read("freeze", false, |item| item.flag())?;
+    if freeze && layers.is_empty() {
+        return Err(section.fault("freeze", "has no effect, since layers = []").hint("leave it out, or give layers"));
+    }
+    section.finish().map(|()| Trunk { layers, activation, dropout, init, freeze })
 }
 
 /// Dropout acts on hidden layers, so there must be one.

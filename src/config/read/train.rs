@@ -22,6 +22,7 @@ pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Tr
         checkpoint_every: section.read("checkpoint_every", Interval::Minutes(10.0), |item| item.interval())?,
         keep: section.read("keep", 2, |item| item.count(1..=MOST))? as usize,
         on_nan: section.read("on_nan", OnNan::Stop, |item| item.word())?,
+        accumulate: section.read("accumulate", 1, |item| item.count(1..=MOST))? as usize,
     };
     section.finish().map(|()| train)
 }

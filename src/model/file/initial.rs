@@ -26,6 +26,30 @@ pub fn initial_from(model: &Model, network: &Network, layout: &Layout) -> Result
     }
 }
 
+/// `arena` with what the tasks of `model` share in place of what those of `network` share; the heads stay as they are.
+///
+/// # Errors
+/// 78 if the two do not share the same tensors in the same shapes.
+pub fn trunk_from(model: &Model, network: &Network, layout: &Layout, mut arena: Vec<f32>) -> Result<Vec<f32>> {
+    let shared = |layout: &'_ Layout| layout.blocks.iter().filter(|b| b.task.is_none()).cloned().collect::<Vec<Block>>();
+    for block in shared(layout) {
+        let from = find(&model.layout, &block);
+        match from.filter(|from| from.shape == block.shape) {
+            Some(from) => arena[block.offset..][..block.len].copy_from_slice(&model.parameters[from.offset..][..from.len]),
+            None => return Err(differs(model, network, &block.name, from, Some(&block)).into()),
+        }
+    }
+    match shared(&model.layout).iter().find(|block| find(layout, block).is_none()) {
+        Some(more) => Err(differs(model, network, &more.name, Some(more), None).into()),
+        None if shared(layout).is_empty() => Err(no_trunk().into()),
+        None => Ok(arena),
+    }
+}
+
+fn no_trunk() -> Fault {
+    Fault::new(Exit::Config, "--init-part trunk: the network has no trunk").hint("leave it out, or give trunk.layers")
+}
+
 fn find<'l>(layout: &'l Layout, like: &Block) -> Option<&'l Block> {
     layout.blocks.iter().find(|block| block.name == like.name)
 }

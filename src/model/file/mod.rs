@@ -25,7 +25,7 @@ use super::layout::Layout;
 use super::network::{Head, Network, Trunk};
 use crate::data::Schema;
 use crate::fault::Fault;
-pub use initial::initial_from;
+pub use initial::{initial_from, trunk_from};
 pub use limits::check_savable;
 pub use read::load;
 pub use write::{contents, replace, save};

@@ -21,11 +21,15 @@ pub(super) fn explain(error: Error, plan: &Plan, tuning: &Tuning, window: Option
         refused.what
     );
     let halves = std::iter::successors(Some(plan.batch / 2), |batch| Some(batch / 2)).take_while(|batch| *batch > 0);
-    let fitting = halves.filter_map(|batch| Some((batch, bytes(batch)?))).find(|(_, bytes)| refused.used.is_some_and(|used| *bytes <= used));
+    let fitting =
+        halves.filter_map(|batch| Some((batch, bytes(batch)?))).find(|(_, bytes)| refused.used.is_some_and(|used| *bytes <= used));
     let hint = match fitting {
         Some((batch, bytes)) => {
             let parts = plan.batch.div_ceil(batch);
-            format!("--accumulate {parts} trains on the same batches in parts of {batch} rows; that or batch_size = {batch} takes {}", mib(bytes))
+            format!(
+                "--accumulate {parts} trains on the same batches in parts of {batch} rows; that or batch_size = {batch} takes {}",
+                mib(bytes)
+            )
         }
         None => "the data leaves no room for any batch: --resident off keeps it on the host; else use narrower layers".into(),
     };
