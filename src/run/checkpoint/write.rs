@@ -138,7 +138,7 @@ impl Keeper {
     /// Begins to write a snapshot, when the one before is committed.
     ///
     /// # Errors
-    /// Those of [`write`], for the snapshot before.
+    /// Those of [`write()`], for the snapshot before.
     pub fn keep(&mut self, snapshot: Arc<Snapshot>) -> Result<()> {
         self.finish()?;
         let place = Some((snapshot.steps, snapshot.validated));
@@ -155,7 +155,7 @@ impl Keeper {
     /// Waits until what was begun is committed.
     ///
     /// # Errors
-    /// Those of [`write`].
+    /// Those of [`write()`].
     pub fn finish(&mut self) -> Result<()> {
         if let Some(thread) = self.writing.take() {
             self.last = Some(thread.join().map_err(|_| anyhow!("a checkpoint could not be written"))??);
