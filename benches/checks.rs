@@ -1,0 +1,32 @@
+//! `cargo bench --bench checks`: what it costs to look for values that are not finite, as a share of a training step.
+
+use tandem::device::Gpu;
+use tandem::run::bench::{StepShape, with_and_without_checks};
+use tandem::run::tune::Mode;
+
+/// (name, inputs, trunk, heads of ten classes, batch, steps of a run)
+const SHAPES: &[(&str, usize, &[usize], usize, usize, usize)] =
+    &[("W1", 784, &[128, 128], 2, 128, 40), ("W2", 64, &[128, 128], 3, 128, 60), ("W3", 784, &[512, 512], 4, 256, 10)];
+
+fn main() -> anyhow::Result<()> {
+    let gpu = Gpu::open(&Default::default())?;
+    println!("{} ({})", gpu.entry.name, gpu.entry.driver);
+    for (name, inputs, trunk, heads, batch, steps) in SHAPES {
+        let shape = StepShape {
+            inputs: *inputs,
+            trunk: trunk.to_vec(),
+            classes: vec![10; *heads],
+            batch: *batch,
+            rows: 10_000,
+            coupling: Some("soft_sharing".into()),
+            steps: *steps,
+            tune: Mode::Off,
+        };
+        let mut ratios: Vec<f64> = with_and_without_checks(&shape, &gpu, 9)?.iter().map(|[with, without]| with / without).collect();
+        ratios.sort_by(f64::total_cmp);
+        let per_cent = |ratio: f64| 100.0 * (ratio - 1.0);
+        let (least, median, most) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
+        println!("{name}: {:+.1} % of a step ({:+.1} to {:+.1} in nine rounds)", per_cent(median), per_cent(least), per_cent(most));
+    }
+    Ok(())
+}
