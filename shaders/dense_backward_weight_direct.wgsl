@@ -145,22 +145,7 @@ fn dense_backward_weight_direct(
     var s13 = vec4<f32>();
     var s14 = vec4<f32>();
     var s15 = vec4<f32>();
-    var t0 = 0.0;
-    var t1 = 0.0;
-    var t2 = 0.0;
-    var t3 = 0.0;
-    var t4 = 0.0;
-    var t5 = 0.0;
-    var t6 = 0.0;
-    var t7 = 0.0;
-    var t8 = 0.0;
-    var t9 = 0.0;
-    var t10 = 0.0;
-    var t11 = 0.0;
-    var t12 = 0.0;
-    var t13 = 0.0;
-    var t14 = 0.0;
-    var t15 = 0.0;
+    var t = vec4<f32>();
     if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (layer.delta_arena == 0u && are_aligned))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 4u;
@@ -172,37 +157,30 @@ fn dense_backward_weight_direct(
         let b2 = four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        t += a0 + subgroupShuffle(a0, (lane + 4u) & 7u) + a1 + subgroupShuffle(a1, (lane + 4u) & 7u);
+    }
     }
     } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (layer.delta_arena == 1u && are_aligned))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -215,37 +193,30 @@ fn dense_backward_weight_direct(
         let b2 = four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        t += a0 + subgroupShuffle(a0, (lane + 4u) & 7u) + a1 + subgroupShuffle(a1, (lane + 4u) & 7u);
+    }
     }
     } else if ((LOOPS & 4u) != 0u && (LOOPS == 4u || (layer.delta_arena == 0u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -258,37 +229,30 @@ fn dense_backward_weight_direct(
         let b2 = any_four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = any_four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        t += a0 + subgroupShuffle(a0, (lane + 4u) & 7u) + a1 + subgroupShuffle(a1, (lane + 4u) & 7u);
+    }
     }
     } else if ((LOOPS & 8u) != 0u && (LOOPS == 8u || (layer.delta_arena == 1u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -301,37 +265,30 @@ fn dense_backward_weight_direct(
         let b2 = any_four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = any_four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        t += a0 + subgroupShuffle(a0, (lane + 4u) & 7u) + a1 + subgroupShuffle(a1, (lane + 4u) & 7u);
+    }
     }
     } else if ((LOOPS & 16u) != 0u && (LOOPS == 16u || (layer.x_odd == 1u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -344,37 +301,30 @@ fn dense_backward_weight_direct(
         let b2 = any_four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = any_four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        t += a0 + subgroupShuffle(a0, (lane + 4u) & 7u) + a1 + subgroupShuffle(a1, (lane + 4u) & 7u);
+    }
     }
     } else if ((LOOPS & 32u) != 0u && (LOOPS == 32u || (true))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -387,37 +337,30 @@ fn dense_backward_weight_direct(
         let b2 = any_four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = any_four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1 + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a1.x, 4u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1 + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a1.y, 4u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1 + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a1.z, 4u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1 + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a1.w, 4u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1 + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a1.x, 5u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1 + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a1.y, 5u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1 + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a1.z, 5u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1 + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a1.w, 5u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1 + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a1.x, 6u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1 + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a1.y, 6u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1 + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a1.z, 6u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1 + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a1.w, 6u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1 + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a1.x, 7u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1 + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a1.y, 7u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1 + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a1.z, 7u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1 + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a1.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 4u;
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step0 < params.rows);
+        let step1 = base + 2u + lane / 4u;
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 4u))), step1 < params.rows);
+        t += a0 + subgroupShuffle(a0, (lane + 4u) & 7u) + a1 + subgroupShuffle(a1, (lane + 4u) & 7u);
+    }
     }
     }
     let rows = min(ROWS, layer.outputs - row_tile);
@@ -499,10 +442,11 @@ fn dense_backward_weight_direct(
             }
         }
     }
-    if (column_tile == 0u && lane == 0u) {
-        var biases = array(t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15);
-        for (var r = 0u; r < rows; r++) {
-            fine = store(layer.bias + row_tile + r, biases[r]) && fine;
+    if (column_tile == 0u && lane < ROWS / 4u) {
+        for (var c = 0u; c < 4u; c++) {
+            if (4u * lane + c < rows) {
+                fine = store(layer.bias + row_tile + 4u * lane + c, t[c]) && fine;
+            }
         }
     }
     if (!fine) {

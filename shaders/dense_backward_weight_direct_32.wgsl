@@ -161,38 +161,7 @@ fn dense_backward_weight_direct_32(
     var s29 = vec4<f32>();
     var s30 = vec4<f32>();
     var s31 = vec4<f32>();
-    var t0 = 0.0;
-    var t1 = 0.0;
-    var t2 = 0.0;
-    var t3 = 0.0;
-    var t4 = 0.0;
-    var t5 = 0.0;
-    var t6 = 0.0;
-    var t7 = 0.0;
-    var t8 = 0.0;
-    var t9 = 0.0;
-    var t10 = 0.0;
-    var t11 = 0.0;
-    var t12 = 0.0;
-    var t13 = 0.0;
-    var t14 = 0.0;
-    var t15 = 0.0;
-    var t16 = 0.0;
-    var t17 = 0.0;
-    var t18 = 0.0;
-    var t19 = 0.0;
-    var t20 = 0.0;
-    var t21 = 0.0;
-    var t22 = 0.0;
-    var t23 = 0.0;
-    var t24 = 0.0;
-    var t25 = 0.0;
-    var t26 = 0.0;
-    var t27 = 0.0;
-    var t28 = 0.0;
-    var t29 = 0.0;
-    var t30 = 0.0;
-    var t31 = 0.0;
+    var t = vec4<f32>();
     if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (layer.delta_arena == 0u && are_aligned))) {
     for (var base = 0u; base < params.rows; base += 4u) {
         let step0 = base + 0u + lane / 8u;
@@ -208,69 +177,50 @@ fn dense_backward_weight_direct_32(
         let b2 = four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
         s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
-        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
         s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
-        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
         s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
-        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
         s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
-        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
         s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
-        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
         s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
-        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
         s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
-        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
         s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
-        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
         s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
-        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
         s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
-        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
         s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
-        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
         s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
-        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
         s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
-        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
         s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
-        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
         s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
-        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
-        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), four_even_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), four_even_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        t += a0 + a1 + a2 + a3;
+    }
     }
     } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (layer.delta_arena == 1u && are_aligned))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -287,69 +237,50 @@ fn dense_backward_weight_direct_32(
         let b2 = four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
         s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
-        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
         s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
-        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
         s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
-        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
         s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
-        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
         s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
-        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
         s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
-        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
         s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
-        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
         s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
-        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
         s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
-        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
         s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
-        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
         s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
-        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
         s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
-        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
         s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
-        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
         s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
-        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
         s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
-        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
-        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        t += a0 + a1 + a2 + a3;
+    }
     }
     } else if ((LOOPS & 4u) != 0u && (LOOPS == 4u || (layer.delta_arena == 0u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -366,69 +297,50 @@ fn dense_backward_weight_direct_32(
         let b2 = any_four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = any_four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
         s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
-        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
         s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
-        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
         s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
-        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
         s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
-        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
         s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
-        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
         s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
-        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
         s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
-        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
         s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
-        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
         s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
-        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
         s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
-        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
         s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
-        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
         s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
-        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
         s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
-        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
         s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
-        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
         s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
-        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
-        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        t += a0 + a1 + a2 + a3;
+    }
     }
     } else if ((LOOPS & 8u) != 0u && (LOOPS == 8u || (layer.delta_arena == 1u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -445,69 +357,50 @@ fn dense_backward_weight_direct_32(
         let b2 = any_four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = any_four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
         s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
-        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
         s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
-        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
         s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
-        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
         s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
-        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
         s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
-        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
         s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
-        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
         s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
-        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
         s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
-        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
         s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
-        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
         s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
-        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
         s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
-        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
         s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
-        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
         s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
-        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
         s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
-        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
         s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
-        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
-        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        t += a0 + a1 + a2 + a3;
+    }
     }
     } else if ((LOOPS & 16u) != 0u && (LOOPS == 16u || (layer.x_odd == 1u))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -524,69 +417,50 @@ fn dense_backward_weight_direct_32(
         let b2 = any_four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = any_four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
         s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
-        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
         s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
-        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
         s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
-        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
         s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
-        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
         s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
-        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
         s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
-        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
         s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
-        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
         s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
-        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
         s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
-        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
         s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
-        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
         s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
-        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
         s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
-        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
         s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
-        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
         s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
-        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
         s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
-        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
-        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        t += a0 + a1 + a2 + a3;
+    }
     }
     } else if ((LOOPS & 32u) != 0u && (LOOPS == 32u || (true))) {
     for (var base = 0u; base < params.rows; base += 4u) {
@@ -603,69 +477,50 @@ fn dense_backward_weight_direct_32(
         let b2 = any_four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
         let b3 = any_four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
-        t0 += subgroupShuffle(a0.x, 0u) + subgroupShuffle(a1.x, 0u) + subgroupShuffle(a2.x, 0u) + subgroupShuffle(a3.x, 0u);
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
-        t1 += subgroupShuffle(a0.y, 0u) + subgroupShuffle(a1.y, 0u) + subgroupShuffle(a2.y, 0u) + subgroupShuffle(a3.y, 0u);
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
-        t2 += subgroupShuffle(a0.z, 0u) + subgroupShuffle(a1.z, 0u) + subgroupShuffle(a2.z, 0u) + subgroupShuffle(a3.z, 0u);
         s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a1.w, 0u) * b1 + subgroupShuffle(a2.w, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
-        t3 += subgroupShuffle(a0.w, 0u) + subgroupShuffle(a1.w, 0u) + subgroupShuffle(a2.w, 0u) + subgroupShuffle(a3.w, 0u);
         s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a1.x, 1u) * b1 + subgroupShuffle(a2.x, 1u) * b2 + subgroupShuffle(a3.x, 1u) * b3;
-        t4 += subgroupShuffle(a0.x, 1u) + subgroupShuffle(a1.x, 1u) + subgroupShuffle(a2.x, 1u) + subgroupShuffle(a3.x, 1u);
         s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1 + subgroupShuffle(a2.y, 1u) * b2 + subgroupShuffle(a3.y, 1u) * b3;
-        t5 += subgroupShuffle(a0.y, 1u) + subgroupShuffle(a1.y, 1u) + subgroupShuffle(a2.y, 1u) + subgroupShuffle(a3.y, 1u);
         s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a1.z, 1u) * b1 + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a3.z, 1u) * b3;
-        t6 += subgroupShuffle(a0.z, 1u) + subgroupShuffle(a1.z, 1u) + subgroupShuffle(a2.z, 1u) + subgroupShuffle(a3.z, 1u);
         s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a1.w, 1u) * b1 + subgroupShuffle(a2.w, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
-        t7 += subgroupShuffle(a0.w, 1u) + subgroupShuffle(a1.w, 1u) + subgroupShuffle(a2.w, 1u) + subgroupShuffle(a3.w, 1u);
         s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a1.x, 2u) * b1 + subgroupShuffle(a2.x, 2u) * b2 + subgroupShuffle(a3.x, 2u) * b3;
-        t8 += subgroupShuffle(a0.x, 2u) + subgroupShuffle(a1.x, 2u) + subgroupShuffle(a2.x, 2u) + subgroupShuffle(a3.x, 2u);
         s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1 + subgroupShuffle(a2.y, 2u) * b2 + subgroupShuffle(a3.y, 2u) * b3;
-        t9 += subgroupShuffle(a0.y, 2u) + subgroupShuffle(a1.y, 2u) + subgroupShuffle(a2.y, 2u) + subgroupShuffle(a3.y, 2u);
         s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a1.z, 2u) * b1 + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a3.z, 2u) * b3;
-        t10 += subgroupShuffle(a0.z, 2u) + subgroupShuffle(a1.z, 2u) + subgroupShuffle(a2.z, 2u) + subgroupShuffle(a3.z, 2u);
         s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a1.w, 2u) * b1 + subgroupShuffle(a2.w, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
-        t11 += subgroupShuffle(a0.w, 2u) + subgroupShuffle(a1.w, 2u) + subgroupShuffle(a2.w, 2u) + subgroupShuffle(a3.w, 2u);
         s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a1.x, 3u) * b1 + subgroupShuffle(a2.x, 3u) * b2 + subgroupShuffle(a3.x, 3u) * b3;
-        t12 += subgroupShuffle(a0.x, 3u) + subgroupShuffle(a1.x, 3u) + subgroupShuffle(a2.x, 3u) + subgroupShuffle(a3.x, 3u);
         s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1 + subgroupShuffle(a2.y, 3u) * b2 + subgroupShuffle(a3.y, 3u) * b3;
-        t13 += subgroupShuffle(a0.y, 3u) + subgroupShuffle(a1.y, 3u) + subgroupShuffle(a2.y, 3u) + subgroupShuffle(a3.y, 3u);
         s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a1.z, 3u) * b1 + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a3.z, 3u) * b3;
-        t14 += subgroupShuffle(a0.z, 3u) + subgroupShuffle(a1.z, 3u) + subgroupShuffle(a2.z, 3u) + subgroupShuffle(a3.z, 3u);
         s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a1.w, 3u) * b1 + subgroupShuffle(a2.w, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
-        t15 += subgroupShuffle(a0.w, 3u) + subgroupShuffle(a1.w, 3u) + subgroupShuffle(a2.w, 3u) + subgroupShuffle(a3.w, 3u);
         s16 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a1.x, 4u) * b1 + subgroupShuffle(a2.x, 4u) * b2 + subgroupShuffle(a3.x, 4u) * b3;
-        t16 += subgroupShuffle(a0.x, 4u) + subgroupShuffle(a1.x, 4u) + subgroupShuffle(a2.x, 4u) + subgroupShuffle(a3.x, 4u);
         s17 += subgroupShuffle(a0.y, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1 + subgroupShuffle(a2.y, 4u) * b2 + subgroupShuffle(a3.y, 4u) * b3;
-        t17 += subgroupShuffle(a0.y, 4u) + subgroupShuffle(a1.y, 4u) + subgroupShuffle(a2.y, 4u) + subgroupShuffle(a3.y, 4u);
         s18 += subgroupShuffle(a0.z, 4u) * b0 + subgroupShuffle(a1.z, 4u) * b1 + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a3.z, 4u) * b3;
-        t18 += subgroupShuffle(a0.z, 4u) + subgroupShuffle(a1.z, 4u) + subgroupShuffle(a2.z, 4u) + subgroupShuffle(a3.z, 4u);
         s19 += subgroupShuffle(a0.w, 4u) * b0 + subgroupShuffle(a1.w, 4u) * b1 + subgroupShuffle(a2.w, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
-        t19 += subgroupShuffle(a0.w, 4u) + subgroupShuffle(a1.w, 4u) + subgroupShuffle(a2.w, 4u) + subgroupShuffle(a3.w, 4u);
         s20 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a1.x, 5u) * b1 + subgroupShuffle(a2.x, 5u) * b2 + subgroupShuffle(a3.x, 5u) * b3;
-        t20 += subgroupShuffle(a0.x, 5u) + subgroupShuffle(a1.x, 5u) + subgroupShuffle(a2.x, 5u) + subgroupShuffle(a3.x, 5u);
         s21 += subgroupShuffle(a0.y, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1 + subgroupShuffle(a2.y, 5u) * b2 + subgroupShuffle(a3.y, 5u) * b3;
-        t21 += subgroupShuffle(a0.y, 5u) + subgroupShuffle(a1.y, 5u) + subgroupShuffle(a2.y, 5u) + subgroupShuffle(a3.y, 5u);
         s22 += subgroupShuffle(a0.z, 5u) * b0 + subgroupShuffle(a1.z, 5u) * b1 + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a3.z, 5u) * b3;
-        t22 += subgroupShuffle(a0.z, 5u) + subgroupShuffle(a1.z, 5u) + subgroupShuffle(a2.z, 5u) + subgroupShuffle(a3.z, 5u);
         s23 += subgroupShuffle(a0.w, 5u) * b0 + subgroupShuffle(a1.w, 5u) * b1 + subgroupShuffle(a2.w, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
-        t23 += subgroupShuffle(a0.w, 5u) + subgroupShuffle(a1.w, 5u) + subgroupShuffle(a2.w, 5u) + subgroupShuffle(a3.w, 5u);
         s24 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a1.x, 6u) * b1 + subgroupShuffle(a2.x, 6u) * b2 + subgroupShuffle(a3.x, 6u) * b3;
-        t24 += subgroupShuffle(a0.x, 6u) + subgroupShuffle(a1.x, 6u) + subgroupShuffle(a2.x, 6u) + subgroupShuffle(a3.x, 6u);
         s25 += subgroupShuffle(a0.y, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1 + subgroupShuffle(a2.y, 6u) * b2 + subgroupShuffle(a3.y, 6u) * b3;
-        t25 += subgroupShuffle(a0.y, 6u) + subgroupShuffle(a1.y, 6u) + subgroupShuffle(a2.y, 6u) + subgroupShuffle(a3.y, 6u);
         s26 += subgroupShuffle(a0.z, 6u) * b0 + subgroupShuffle(a1.z, 6u) * b1 + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a3.z, 6u) * b3;
-        t26 += subgroupShuffle(a0.z, 6u) + subgroupShuffle(a1.z, 6u) + subgroupShuffle(a2.z, 6u) + subgroupShuffle(a3.z, 6u);
         s27 += subgroupShuffle(a0.w, 6u) * b0 + subgroupShuffle(a1.w, 6u) * b1 + subgroupShuffle(a2.w, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
-        t27 += subgroupShuffle(a0.w, 6u) + subgroupShuffle(a1.w, 6u) + subgroupShuffle(a2.w, 6u) + subgroupShuffle(a3.w, 6u);
         s28 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a1.x, 7u) * b1 + subgroupShuffle(a2.x, 7u) * b2 + subgroupShuffle(a3.x, 7u) * b3;
-        t28 += subgroupShuffle(a0.x, 7u) + subgroupShuffle(a1.x, 7u) + subgroupShuffle(a2.x, 7u) + subgroupShuffle(a3.x, 7u);
         s29 += subgroupShuffle(a0.y, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1 + subgroupShuffle(a2.y, 7u) * b2 + subgroupShuffle(a3.y, 7u) * b3;
-        t29 += subgroupShuffle(a0.y, 7u) + subgroupShuffle(a1.y, 7u) + subgroupShuffle(a2.y, 7u) + subgroupShuffle(a3.y, 7u);
         s30 += subgroupShuffle(a0.z, 7u) * b0 + subgroupShuffle(a1.z, 7u) * b1 + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a3.z, 7u) * b3;
-        t30 += subgroupShuffle(a0.z, 7u) + subgroupShuffle(a1.z, 7u) + subgroupShuffle(a2.z, 7u) + subgroupShuffle(a3.z, 7u);
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
-        t31 += subgroupShuffle(a0.w, 7u) + subgroupShuffle(a1.w, 7u) + subgroupShuffle(a2.w, 7u) + subgroupShuffle(a3.w, 7u);
+    }
+    if (column_tile == 0u) {
+    for (var base = 0u; base < params.rows; base += 4u) {
+        let step0 = base + 0u + lane / 8u;
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let step1 = base + 1u + lane / 8u;
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let step2 = base + 2u + lane / 8u;
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let step3 = base + 3u + lane / 8u;
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        t += a0 + a1 + a2 + a3;
+    }
     }
     }
     let rows = min(ROWS, layer.outputs - row_tile);
@@ -811,10 +666,11 @@ fn dense_backward_weight_direct_32(
             }
         }
     }
-    if (column_tile == 0u && lane == 0u) {
-        var biases = array(t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15, t16, t17, t18, t19, t20, t21, t22, t23, t24, t25, t26, t27, t28, t29, t30, t31);
-        for (var r = 0u; r < rows; r++) {
-            fine = store(layer.bias + row_tile + r, biases[r]) && fine;
+    if (column_tile == 0u && lane < ROWS / 4u) {
+        for (var c = 0u; c < 4u; c++) {
+            if (4u * lane + c < rows) {
+                fine = store(layer.bias + row_tile + 4u * lane + c, t[c]) && fine;
+            }
         }
     }
     if (!fine) {

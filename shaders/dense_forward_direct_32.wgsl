@@ -51,6 +51,25 @@ fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     return select(value * layer.dropout_scale, vec2(0.0, 0.0), h < layer.dropout_threshold);
 }
 
+// Whether the response takes so few operations that the stores may be written out.
+fn is_short() -> bool {
+    return (ACTIVATION == 0u || ACTIVATION == 4u) && !DROPOUT;
+}
+
+fn short_value(z: vec4<f32>) -> vec4<f32> {
+    if (ACTIVATION == 4u) {
+        return z;
+    }
+    return select(vec4<f32>(), z, z > vec4<f32>());
+}
+
+fn short_slope(z: vec4<f32>) -> vec4<f32> {
+    if (ACTIVATION == 4u) {
+        return vec4(1.0);
+    }
+    return select(vec4<f32>(), vec4(1.0), z > vec4<f32>());
+}
+
 fn four_layers(element: u32) -> vec4<u32> {
     return textureLoad(layers, texel_of(element));
 }
@@ -88,7 +107,7 @@ const COLUMNS = 32u;
 
 // What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
 override LOOPS: u32 = 3u;
-override STORES: u32 = 7u;
+override STORES: u32 = 15u;
 
 @compute @workgroup_size(8)
 fn dense_forward_direct_32(
@@ -311,30 +330,259 @@ fn dense_forward_direct_32(
         atomicMin(&flags[0], step.number);
         atomicMin(&flags[layer.z_flag], step.number);
     }
-    var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20, s21, s22, s23, s24, s25, s26, s27, s28, s29, s30, s31);
     let rows = min(ROWS, params.rows - row_tile);
     let first = layer.y + row_tile * layer.outputs + column;
     let first_slope = layer.slope + row_tile * layer.outputs + column;
-    if ((STORES & 1u) != 0u && layer.slope == NONE) {
+    let is_inside = column < layer.outputs;
+    if ((STORES & 8u) != 0u && ((layer.outputs | layer.y) & 3u) == 0u && layer.slope == NONE) {
+        if (is_inside && 0u < rows) {
+            y[(first + 0u * layer.outputs) >> 2u] = s0;
+        }
+        if (is_inside && 1u < rows) {
+            y[(first + 1u * layer.outputs) >> 2u] = s1;
+        }
+        if (is_inside && 2u < rows) {
+            y[(first + 2u * layer.outputs) >> 2u] = s2;
+        }
+        if (is_inside && 3u < rows) {
+            y[(first + 3u * layer.outputs) >> 2u] = s3;
+        }
+        if (is_inside && 4u < rows) {
+            y[(first + 4u * layer.outputs) >> 2u] = s4;
+        }
+        if (is_inside && 5u < rows) {
+            y[(first + 5u * layer.outputs) >> 2u] = s5;
+        }
+        if (is_inside && 6u < rows) {
+            y[(first + 6u * layer.outputs) >> 2u] = s6;
+        }
+        if (is_inside && 7u < rows) {
+            y[(first + 7u * layer.outputs) >> 2u] = s7;
+        }
+        if (is_inside && 8u < rows) {
+            y[(first + 8u * layer.outputs) >> 2u] = s8;
+        }
+        if (is_inside && 9u < rows) {
+            y[(first + 9u * layer.outputs) >> 2u] = s9;
+        }
+        if (is_inside && 10u < rows) {
+            y[(first + 10u * layer.outputs) >> 2u] = s10;
+        }
+        if (is_inside && 11u < rows) {
+            y[(first + 11u * layer.outputs) >> 2u] = s11;
+        }
+        if (is_inside && 12u < rows) {
+            y[(first + 12u * layer.outputs) >> 2u] = s12;
+        }
+        if (is_inside && 13u < rows) {
+            y[(first + 13u * layer.outputs) >> 2u] = s13;
+        }
+        if (is_inside && 14u < rows) {
+            y[(first + 14u * layer.outputs) >> 2u] = s14;
+        }
+        if (is_inside && 15u < rows) {
+            y[(first + 15u * layer.outputs) >> 2u] = s15;
+        }
+        if (is_inside && 16u < rows) {
+            y[(first + 16u * layer.outputs) >> 2u] = s16;
+        }
+        if (is_inside && 17u < rows) {
+            y[(first + 17u * layer.outputs) >> 2u] = s17;
+        }
+        if (is_inside && 18u < rows) {
+            y[(first + 18u * layer.outputs) >> 2u] = s18;
+        }
+        if (is_inside && 19u < rows) {
+            y[(first + 19u * layer.outputs) >> 2u] = s19;
+        }
+        if (is_inside && 20u < rows) {
+            y[(first + 20u * layer.outputs) >> 2u] = s20;
+        }
+        if (is_inside && 21u < rows) {
+            y[(first + 21u * layer.outputs) >> 2u] = s21;
+        }
+        if (is_inside && 22u < rows) {
+            y[(first + 22u * layer.outputs) >> 2u] = s22;
+        }
+        if (is_inside && 23u < rows) {
+            y[(first + 23u * layer.outputs) >> 2u] = s23;
+        }
+        if (is_inside && 24u < rows) {
+            y[(first + 24u * layer.outputs) >> 2u] = s24;
+        }
+        if (is_inside && 25u < rows) {
+            y[(first + 25u * layer.outputs) >> 2u] = s25;
+        }
+        if (is_inside && 26u < rows) {
+            y[(first + 26u * layer.outputs) >> 2u] = s26;
+        }
+        if (is_inside && 27u < rows) {
+            y[(first + 27u * layer.outputs) >> 2u] = s27;
+        }
+        if (is_inside && 28u < rows) {
+            y[(first + 28u * layer.outputs) >> 2u] = s28;
+        }
+        if (is_inside && 29u < rows) {
+            y[(first + 29u * layer.outputs) >> 2u] = s29;
+        }
+        if (is_inside && 30u < rows) {
+            y[(first + 30u * layer.outputs) >> 2u] = s30;
+        }
+        if (is_inside && 31u < rows) {
+            y[(first + 31u * layer.outputs) >> 2u] = s31;
+        }
+    } else if ((STORES & 1u) != 0u && layer.slope == NONE) {
+        var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20, s21, s22, s23, s24, s25, s26, s27, s28, s29, s30, s31);
         for (var i = 0u; i < 4u * rows; i++) {
             if (column + (i & 3u) < layer.outputs) {
                 let place = first + (i >> 2u) * layer.outputs + (i & 3u);
                 y[place >> 2u][place & 3u] = sums[i >> 2u][i & 3u];
             }
         }
-    } else if ((STORES & 2u) != 0u && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+    } else if ((STORES & 2u) != 0u && is_short() && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+        if (is_inside && 0u < rows) {
+            y[(first + 0u * layer.outputs) >> 2u] = short_value(s0);
+            y[(first_slope + 0u * layer.outputs) >> 2u] = short_slope(s0);
+        }
+        if (is_inside && 1u < rows) {
+            y[(first + 1u * layer.outputs) >> 2u] = short_value(s1);
+            y[(first_slope + 1u * layer.outputs) >> 2u] = short_slope(s1);
+        }
+        if (is_inside && 2u < rows) {
+            y[(first + 2u * layer.outputs) >> 2u] = short_value(s2);
+            y[(first_slope + 2u * layer.outputs) >> 2u] = short_slope(s2);
+        }
+        if (is_inside && 3u < rows) {
+            y[(first + 3u * layer.outputs) >> 2u] = short_value(s3);
+            y[(first_slope + 3u * layer.outputs) >> 2u] = short_slope(s3);
+        }
+        if (is_inside && 4u < rows) {
+            y[(first + 4u * layer.outputs) >> 2u] = short_value(s4);
+            y[(first_slope + 4u * layer.outputs) >> 2u] = short_slope(s4);
+        }
+        if (is_inside && 5u < rows) {
+            y[(first + 5u * layer.outputs) >> 2u] = short_value(s5);
+            y[(first_slope + 5u * layer.outputs) >> 2u] = short_slope(s5);
+        }
+        if (is_inside && 6u < rows) {
+            y[(first + 6u * layer.outputs) >> 2u] = short_value(s6);
+            y[(first_slope + 6u * layer.outputs) >> 2u] = short_slope(s6);
+        }
+        if (is_inside && 7u < rows) {
+            y[(first + 7u * layer.outputs) >> 2u] = short_value(s7);
+            y[(first_slope + 7u * layer.outputs) >> 2u] = short_slope(s7);
+        }
+        if (is_inside && 8u < rows) {
+            y[(first + 8u * layer.outputs) >> 2u] = short_value(s8);
+            y[(first_slope + 8u * layer.outputs) >> 2u] = short_slope(s8);
+        }
+        if (is_inside && 9u < rows) {
+            y[(first + 9u * layer.outputs) >> 2u] = short_value(s9);
+            y[(first_slope + 9u * layer.outputs) >> 2u] = short_slope(s9);
+        }
+        if (is_inside && 10u < rows) {
+            y[(first + 10u * layer.outputs) >> 2u] = short_value(s10);
+            y[(first_slope + 10u * layer.outputs) >> 2u] = short_slope(s10);
+        }
+        if (is_inside && 11u < rows) {
+            y[(first + 11u * layer.outputs) >> 2u] = short_value(s11);
+            y[(first_slope + 11u * layer.outputs) >> 2u] = short_slope(s11);
+        }
+        if (is_inside && 12u < rows) {
+            y[(first + 12u * layer.outputs) >> 2u] = short_value(s12);
+            y[(first_slope + 12u * layer.outputs) >> 2u] = short_slope(s12);
+        }
+        if (is_inside && 13u < rows) {
+            y[(first + 13u * layer.outputs) >> 2u] = short_value(s13);
+            y[(first_slope + 13u * layer.outputs) >> 2u] = short_slope(s13);
+        }
+        if (is_inside && 14u < rows) {
+            y[(first + 14u * layer.outputs) >> 2u] = short_value(s14);
+            y[(first_slope + 14u * layer.outputs) >> 2u] = short_slope(s14);
+        }
+        if (is_inside && 15u < rows) {
+            y[(first + 15u * layer.outputs) >> 2u] = short_value(s15);
+            y[(first_slope + 15u * layer.outputs) >> 2u] = short_slope(s15);
+        }
+        if (is_inside && 16u < rows) {
+            y[(first + 16u * layer.outputs) >> 2u] = short_value(s16);
+            y[(first_slope + 16u * layer.outputs) >> 2u] = short_slope(s16);
+        }
+        if (is_inside && 17u < rows) {
+            y[(first + 17u * layer.outputs) >> 2u] = short_value(s17);
+            y[(first_slope + 17u * layer.outputs) >> 2u] = short_slope(s17);
+        }
+        if (is_inside && 18u < rows) {
+            y[(first + 18u * layer.outputs) >> 2u] = short_value(s18);
+            y[(first_slope + 18u * layer.outputs) >> 2u] = short_slope(s18);
+        }
+        if (is_inside && 19u < rows) {
+            y[(first + 19u * layer.outputs) >> 2u] = short_value(s19);
+            y[(first_slope + 19u * layer.outputs) >> 2u] = short_slope(s19);
+        }
+        if (is_inside && 20u < rows) {
+            y[(first + 20u * layer.outputs) >> 2u] = short_value(s20);
+            y[(first_slope + 20u * layer.outputs) >> 2u] = short_slope(s20);
+        }
+        if (is_inside && 21u < rows) {
+            y[(first + 21u * layer.outputs) >> 2u] = short_value(s21);
+            y[(first_slope + 21u * layer.outputs) >> 2u] = short_slope(s21);
+        }
+        if (is_inside && 22u < rows) {
+            y[(first + 22u * layer.outputs) >> 2u] = short_value(s22);
+            y[(first_slope + 22u * layer.outputs) >> 2u] = short_slope(s22);
+        }
+        if (is_inside && 23u < rows) {
+            y[(first + 23u * layer.outputs) >> 2u] = short_value(s23);
+            y[(first_slope + 23u * layer.outputs) >> 2u] = short_slope(s23);
+        }
+        if (is_inside && 24u < rows) {
+            y[(first + 24u * layer.outputs) >> 2u] = short_value(s24);
+            y[(first_slope + 24u * layer.outputs) >> 2u] = short_slope(s24);
+        }
+        if (is_inside && 25u < rows) {
+            y[(first + 25u * layer.outputs) >> 2u] = short_value(s25);
+            y[(first_slope + 25u * layer.outputs) >> 2u] = short_slope(s25);
+        }
+        if (is_inside && 26u < rows) {
+            y[(first + 26u * layer.outputs) >> 2u] = short_value(s26);
+            y[(first_slope + 26u * layer.outputs) >> 2u] = short_slope(s26);
+        }
+        if (is_inside && 27u < rows) {
+            y[(first + 27u * layer.outputs) >> 2u] = short_value(s27);
+            y[(first_slope + 27u * layer.outputs) >> 2u] = short_slope(s27);
+        }
+        if (is_inside && 28u < rows) {
+            y[(first + 28u * layer.outputs) >> 2u] = short_value(s28);
+            y[(first_slope + 28u * layer.outputs) >> 2u] = short_slope(s28);
+        }
+        if (is_inside && 29u < rows) {
+            y[(first + 29u * layer.outputs) >> 2u] = short_value(s29);
+            y[(first_slope + 29u * layer.outputs) >> 2u] = short_slope(s29);
+        }
+        if (is_inside && 30u < rows) {
+            y[(first + 30u * layer.outputs) >> 2u] = short_value(s30);
+            y[(first_slope + 30u * layer.outputs) >> 2u] = short_slope(s30);
+        }
+        if (is_inside && 31u < rows) {
+            y[(first + 31u * layer.outputs) >> 2u] = short_value(s31);
+            y[(first_slope + 31u * layer.outputs) >> 2u] = short_slope(s31);
+        }
+    } else if ((STORES & 2u) != 0u && !is_short() && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+        var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20, s21, s22, s23, s24, s25, s26, s27, s28, s29, s30, s31);
         for (var r = 0u; r < rows; r++) {
             let z = sums[r];
             let a = respond(layer, row_tile + r, column, z.x);
             let b = respond(layer, row_tile + r, column + 1u, z.y);
             let c = respond(layer, row_tile + r, column + 2u, z.z);
             let d = respond(layer, row_tile + r, column + 3u, z.w);
-            if (column < layer.outputs) {
+            if (is_inside) {
                 y[(first + r * layer.outputs) >> 2u] = vec4(a.x, b.x, c.x, d.x);
                 y[(first_slope + r * layer.outputs) >> 2u] = vec4(a.y, b.y, c.y, d.y);
             }
         }
     } else if ((STORES & 4u) != 0u) {
+        var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20, s21, s22, s23, s24, s25, s26, s27, s28, s29, s30, s31);
         for (var i = 0u; i < 4u * rows; i++) {
             let r = i >> 2u;
             let c = i & 3u;

@@ -37,7 +37,7 @@ struct Direct {
     name: &'static str,
     /// Rows of the register tile, 16 or 32.
     rows: usize,
-    /// The kernel that it stands in for; its file gives `Params`. Empty = none.
+    /// The kernel that it stands in for; its file gives `Params`.
     kernel: &'static str,
     formula: &'static str,
     /// Bindings and functions.
@@ -54,7 +54,7 @@ struct Direct {
     places: [&'static str; 2],
     /// The loops, in the order of the bits of LOOPS.
     inner: &'static [Inner],
-    /// Whether the row operand is summed over the inner steps as well, for the bias.
+    /// Whether the row operand is summed over the inner steps as well, for the bias: by the first column tile, in a loop of its own.
     sums_rows: bool,
     /// What follows the loops; lines between `EACH` and `END` are repeated for each row of the tile, with its number for `{r}`.
     tail: &'static str,
@@ -103,6 +103,25 @@ fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     let h = hash(column, params.chunk_first + row, layer.layer ^ step.key_low, step.key_high);
     return select(value * layer.dropout_scale, vec2(0.0, 0.0), h < layer.dropout_threshold);
 }
+
+// Whether the response takes so few operations that the stores may be written out.
+fn is_short() -> bool {
+    return (ACTIVATION == 0u || ACTIVATION == 4u) && !DROPOUT;
+}
+
+fn short_value(z: vec4<f32>) -> vec4<f32> {
+    if (ACTIVATION == 4u) {
+        return z;
+    }
+    return select(vec4<f32>(), z, z > vec4<f32>());
+}
+
+fn short_slope(z: vec4<f32>) -> vec4<f32> {
+    if (ACTIVATION == 4u) {
+        return vec4(1.0);
+    }
+    return select(vec4<f32>(), vec4(1.0), z > vec4<f32>());
+}
 ",
     frame: "    let layer = layer_at(layer_of(group.x));
     let row_tile = group.y * ROWS;
@@ -131,30 +150,42 @@ END    if (is_unfinite(exponents)) {
         atomicMin(&flags[0], step.number);
         atomicMin(&flags[layer.z_flag], step.number);
     }
-    var sums = ALL;
     let rows = min(ROWS, params.rows - row_tile);
     let first = layer.y + row_tile * layer.outputs + column;
     let first_slope = layer.slope + row_tile * layer.outputs + column;
-    if ((STORES & 1u) != 0u && layer.slope == NONE) {
+    let is_inside = column < layer.outputs;
+    if ((STORES & 8u) != 0u && ((layer.outputs | layer.y) & 3u) == 0u && layer.slope == NONE) {
+EACH        if (is_inside && {r}u < rows) {
+            y[(first + {r}u * layer.outputs) >> 2u] = s{r};
+        }
+END    } else if ((STORES & 1u) != 0u && layer.slope == NONE) {
+        var sums = ALL;
         for (var i = 0u; i < 4u * rows; i++) {
             if (column + (i & 3u) < layer.outputs) {
                 let place = first + (i >> 2u) * layer.outputs + (i & 3u);
                 y[place >> 2u][place & 3u] = sums[i >> 2u][i & 3u];
             }
         }
-    } else if ((STORES & 2u) != 0u && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+    } else if ((STORES & 2u) != 0u && is_short() && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+EACH        if (is_inside && {r}u < rows) {
+            y[(first + {r}u * layer.outputs) >> 2u] = short_value(s{r});
+            y[(first_slope + {r}u * layer.outputs) >> 2u] = short_slope(s{r});
+        }
+END    } else if ((STORES & 2u) != 0u && !is_short() && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+        var sums = ALL;
         for (var r = 0u; r < rows; r++) {
             let z = sums[r];
             let a = respond(layer, row_tile + r, column, z.x);
             let b = respond(layer, row_tile + r, column + 1u, z.y);
             let c = respond(layer, row_tile + r, column + 2u, z.z);
             let d = respond(layer, row_tile + r, column + 3u, z.w);
-            if (column < layer.outputs) {
+            if (is_inside) {
                 y[(first + r * layer.outputs) >> 2u] = vec4(a.x, b.x, c.x, d.x);
                 y[(first_slope + r * layer.outputs) >> 2u] = vec4(a.y, b.y, c.y, d.y);
             }
         }
     } else if ((STORES & 4u) != 0u) {
+        var sums = ALL;
         for (var i = 0u; i < 4u * rows; i++) {
             let r = i >> 2u;
             let c = i & 3u;
@@ -348,10 +379,11 @@ END        fine = !is_unfinite(exponents);
             }
         }
     }
-    if (column_tile == 0u && lane == 0u) {
-        var biases = BIASES;
-        for (var r = 0u; r < rows; r++) {
-            fine = store(layer.bias + row_tile + r, biases[r]) && fine;
+    if (column_tile == 0u && lane < ROWS / 4u) {
+        for (var c = 0u; c < 4u; c++) {
+            if (4u * lane + c < rows) {
+                fine = store(layer.bias + row_tile + 4u * lane + c, t[c]) && fine;
+            }
         }
     }
     if (!fine) {
@@ -361,11 +393,16 @@ END        fine = !is_unfinite(exponents);
 ",
 };
 
-const HEADS: Direct = Direct {
-    name: "heads_cross_entropy",
-    kernel: "",
-    formula: "z = x · wᵀ + b,   loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − one_hot(label)) / rows, of heads of at most 32 classes",
-    head: "struct Params {
+/// Output layers with their loss. Lanes are rows here, and each holds all classes: a head has few of them, and what follows the product goes row
+/// by row without a word between lanes.
+const HEADS: &str = "// z = x · wᵀ + b,   loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − one_hot(label)) / rows, of heads of at most 32 classes
+//
+// For software adapters: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in the inner
+// loops (indices are clamped, terms beyond the end are zero). A lane holds two rows, lane and lane + 8 of its tile, and all their classes; the
+// weights are handed round by shuffles with constant index; terms are added four by four in ascending order.
+// Written by tests/generated.rs.
+
+struct Params {
     rows: u32,         // rows of the chunk
     first_layer: u32,  // the group: layers [first_layer, first_layer + layers)
     layers: u32,
@@ -388,93 +425,153 @@ const HEADS: Direct = Direct {
 @group(0) @binding(10) var<storage, read_write> flags: array<atomic<u32>>;
 
 override ALL_LOGITS: bool = false; // whether the logits of all heads are read after the dispatch, and not of coupled ones alone
+override CLASSES: u32 = 32u;       // most classes of a head: code that is masked out costs time all the same
 
 const LOWEST = -3.4028234e38;
 
-// Whether one of the exponents is that of infinities and NaN.
-fn is_unfinite(exponents: vec4<u32>) -> bool {
-    return any(exponents == vec4(0x7f800000u));
+// Whether an exponent is that of infinities and NaN.
+fn is_unfinite(z: vec2<f32>) -> bool {
+    return any((bitcast<vec2<u32>>(z) & vec2(0x7f800000u)) == vec2(0x7f800000u));
 }
 
-fn largest(value: f32, lane: u32) -> f32 {
-    let four = max(value, subgroupShuffle(value, (lane + 4u) & 7u));
-    let two = max(four, subgroupShuffle(four, (lane + 2u) & 7u));
-    return max(two, subgroupShuffle(two, (lane + 1u) & 7u));
+fn power(z: vec2<f32>) -> vec2<f32> {
+    return vec2(exponential(z.x), exponential(z.y));
 }
+READERS
 
-fn smallest(value: u32, lane: u32) -> u32 {
-    let four = min(value, subgroupShuffle(value, (lane + 4u) & 7u));
-    let two = min(four, subgroupShuffle(four, (lane + 2u) & 7u));
-    return min(two, subgroupShuffle(two, (lane + 1u) & 7u));
-}
+const ROWS = 16u;
 
-// Class by class in ascending order.
-fn sum_of(e: vec4<f32>) -> f32 {
-    var sum = 0.0;
-SUMS    return sum;
-}
-",
-    frame: "    let layer = layer_at(params.first_layer + group.x);
+// What the layers of the dispatch need, one bit a loop: code that is masked out costs time all the same.
+override LOOPS: u32 = 3u;
+
+@compute @workgroup_size(8)
+fn heads_cross_entropy(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let layer = layer_at(params.first_layer + group.x);
     let row_tile = group.y * ROWS;
-    let column_tile = 0u;
     let task = layer.task;
-    let weight = heads[task].weight;
-    let is_read = ALL_LOGITS || heads[task].coupled == 1u;
-    let label_low = labels[min(row_tile + lane, params.rows - 1u) * params.tasks + task];
-    let label_high = labels[min(row_tile + 8u + lane, params.rows - 1u) * params.tasks + task];
-",
-    tail: "    let bias = vec4(
-        one_parameters(layer.bias + c0),
-        one_parameters(layer.bias + c1),
-        one_parameters(layer.bias + c2),
-        one_parameters(layer.bias + c3),
-    );
-    // Rows and columns beyond the end repeat the last ones, so that testing them does no harm.
-    var exponents = vec4<u32>();
-EACH    s{r} += bias;
-    exponents = max(exponents, bitcast<vec4<u32>>(s{r}) & vec4(0x7f800000u));
-END    if (is_unfinite(exponents)) {
+    let rows = vec2(row_tile + lane, row_tile + 8u + lane);
+    let r0 = min(rows.x, params.rows - 1u);
+    let r1 = min(rows.y, params.rows - 1u);
+";
+
+
+const HEADS_TAIL: &str = "    // Rows and classes beyond the end repeat the last ones, so that testing them does no harm.
+    var broken = false;
+EACH        z{c} += vec2(subgroupShuffle(bias{g}, {l}u));
+        broken = broken || is_unfinite(z{c});
+END    if (broken) {
         atomicMin(&flags[0], step.number);
         atomicMin(&flags[layer.z_flag], step.number);
     }
-    var sums = ALL;
-    let columns = vec4(column) + vec4(0u, 1u, 2u, 3u);
-    let is_class = columns < vec4(layer.outputs);
-    let count = min(layer.outputs - min(column, layer.outputs), 4u);
-    for (var r = 0u; r < min(ROWS, params.rows - row_tile); r++) {
-        let row = row_tile + r;
-        let label = subgroupShuffle(select(label_low, label_high, r >= 8u), r & 7u);
-        let z = select(vec4(LOWEST), sums[r], is_class);
-        let peak = largest(max(max(z.x, z.y), max(z.z, z.w)), lane);
-        let peaks = select(vec4(NONE), columns, z == vec4(peak));
-        let best = smallest(min(min(peaks.x, peaks.y), min(peaks.z, peaks.w)), lane);
-        let powers = vec4(exponential(z.x - peak), exponential(z.y - peak), exponential(z.z - peak), exponential(z.w - peak));
-        let others = sum_of(select(vec4<f32>(), powers, is_class & (columns != vec4(best))));
-        let labelled = label < layer.outputs;
-        let scale = select(0.0, weight * step.inverse_rows, labelled);
-        let share = scale / (1.0 + others);
-        let delta = share * powers - select(vec4<f32>(), vec4(scale), columns == vec4(label));
-        let first = layer.y + row * layer.outputs + column;
-        for (var c = 0u; c < count; c++) {
-            logits_delta[first + c] = delta[c];
+    let label = vec2(labels[r0 * params.tasks + task], labels[r1 * params.tasks + task]);
+    var peak = vec2(LOWEST);
+    var best = vec2(NONE);
+    var chosen = vec2<f32>();
+EACH        let is_higher = (z{c} > peak) & vec2({c}u < layer.outputs);
+        best = select(best, vec2({c}u), is_higher);
+        peak = select(peak, z{c}, is_higher);
+        chosen = select(chosen, z{c}, label == vec2({c}u));
+END    // Class by class in ascending order.
+    var others = vec2<f32>();
+EACH        e{c} = power(z{c} - peak);
+        others += select(vec2<f32>(), e{c}, (best != vec2({c}u)) & vec2({c}u < layer.outputs));
+END    let is_labelled = label < vec2(layer.outputs);
+    let scale = select(vec2<f32>(), vec2(heads[task].weight * step.inverse_rows), is_labelled);
+    let share = scale / (1.0 + others);
+    let first = vec2(layer.y) + rows * layer.outputs;
+    let is_row = rows < vec2(params.rows);
+EACH        let d = share * e{c} - select(vec2<f32>(), scale, label == vec2({c}u));
+        if (is_row.x && {c}u < layer.outputs) {
+            logits_delta[first.x + {c}u] = d.x;
         }
-        for (var c = 0u; c < select(0u, count, is_read); c++) {
-            logits[first + c] = z[c];
+        if (is_row.y && {c}u < layer.outputs) {
+            logits_delta[first.y + {c}u] = d.y;
         }
-        let chosen = subgroupShuffle(z[label & 3u], (label >> 2u) & 7u);
-        if (lane == 0u) {
-            partials[params.loss + task * params.capacity + row] = select(0.0, step.inverse_rows * (logarithm_1p(others) + (peak - chosen)), labelled);
-            partials[params.hits + task * params.capacity + row] = select(0.0, 1.0, label == best);
+END    if (ALL_LOGITS || heads[task].coupled == 1u) {
+EACH        if (is_row.x && {c}u < layer.outputs) {
+            logits[first.x + {c}u] = z{c}.x;
         }
+        if (is_row.y && {c}u < layer.outputs) {
+            logits[first.y + {c}u] = z{c}.y;
+        }
+END    }
+    let log_sum = vec2(logarithm_1p(others.x), logarithm_1p(others.y));
+    let loss = select(vec2<f32>(), step.inverse_rows * (log_sum + (peak - chosen)), is_labelled);
+    let hit = select(vec2<f32>(), vec2(1.0), label == best);
+    let partial = task * params.capacity;
+    if (is_row.x) {
+        partials[params.loss + partial + rows.x] = loss.x;
+        partials[params.hits + partial + rows.x] = hit.x;
     }
-",
-    ..FORWARD
-};
+    if (is_row.y) {
+        partials[params.loss + partial + rows.y] = loss.y;
+        partials[params.hits + partial + rows.y] = hit.y;
+    }
+}
+";
+
+/// Most classes of a head.
+const CLASSES: usize = 32;
+
+/// Classes in groups of four, each for heads of so many classes alone; `{c}` is the class, `{g}` its eight, `{l}` its place there.
+fn each_class(text: &str) -> String {
+    let of = |c: usize| {
+        let text = fill(text, &[("c", &c.to_string()), ("g", &(c / 8).to_string()), ("l", &(c % 8).to_string())]);
+        if text.contains("let ") { format!("        {{\n{text}        }}\n") } else { text }
+    };
+    (0..CLASSES)
+        .step_by(4)
+        .map(|first| format!("    if (CLASSES > {first}u) {{\n{}    }}\n", (first..first + 4).map(of).collect::<String>()))
+        .collect()
+}
+
+fn heads_loop(out: &mut String, bit: usize, is_aligned: bool) {
+    let otherwise = if bit > 1 { "} else " } else { "" };
+    let condition = if is_aligned { "((layer.inputs | layer.x) & 3u) == 0u" } else { "true" };
+    line(out, &format!("    {otherwise}if ((LOOPS & {bit}u) != 0u && (LOOPS == {bit}u || ({condition}))) {{"));
+    line(out, "    for (var base = 0u; base < layer.inputs; base += 4u) {");
+    if !is_aligned {
+        line(out, "        let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.inputs);");
+    }
+    for i in 0..2 {
+        let place = format!("layer.x + r{i} * layer.inputs + base");
+        line(out, &format!("        let a{i} = {};", ended(&fetch(("x", is_aligned), &place), is_aligned)));
+    }
+    XYZW.iter().for_each(|c| line(out, &format!("        let x_{c} = vec2(a0.{c}, a1.{c});")));
+    for eight in 0..CLASSES / 8 {
+        let place = format!("layer.weight + c{eight} * layer.inputs + base");
+        line(out, &format!("        if (CLASSES > {}u) {{", 8 * eight));
+        line(out, &format!("        let w = {};", ended(&fetch(("parameters", is_aligned), &place), is_aligned)));
+        for c in 8 * eight..8 * eight + 8 {
+            if c % 8 == 4 {
+                line(out, &format!("        if (CLASSES > {c}u) {{"));
+            }
+            let terms = XYZW.map(|k| format!("x_{k} * subgroupShuffle(w.{k}, {}u)", c % 8));
+            line(out, &format!("        z{c} += {};", terms.join(" + ")));
+        }
+        line(out, "        }\n        }");
+    }
+    line(out, "    }");
+}
+
+fn heads() -> String {
+    let mut out = HEADS.to_string();
+    (0..CLASSES / 8).for_each(|g| line(&mut out, &format!("    let c{g} = min({}u + lane, layer.outputs - 1u);", 8 * g)));
+    (0..CLASSES / 8).for_each(|g| line(&mut out, &format!("    let bias{g} = one_parameters(layer.bias + c{g});")));
+    (0..CLASSES).for_each(|c| line(&mut out, &format!("    var z{c} = vec2<f32>();\n    var e{c} = vec2<f32>();")));
+    heads_loop(&mut out, 1, true);
+    heads_loop(&mut out, 2, false);
+    line(&mut out, "    }");
+    out += &repeated(HEADS_TAIL, &each_class);
+    out.replacen("READERS\n", &readers(&out), 1)
+}
 
 const DIRECT: &[Direct] = &[
     FORWARD,
     Direct { name: "dense_forward_direct_32", rows: 32, ..FORWARD },
-    HEADS,
     BACKWARD_INPUT,
     Direct { name: "dense_backward_input_direct_32", rows: 32, ..BACKWARD_INPUT },
     BACKWARD_WEIGHT,
@@ -491,9 +588,6 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
 
 /// `Params` of the kernel that is stood in for.
 fn params(kernel: &str) -> String {
-    if kernel.is_empty() {
-        return String::new();
-    }
     let text = std::fs::read_to_string(shader(kernel)).expect("the tiled kernel");
     let begin = text.find("struct Params").expect("Params");
     text[begin..begin + text[begin..].find("\n}\n").expect("its end") + 3].to_string()
@@ -525,11 +619,11 @@ fn readers_of(text: &str, mirror: &str, is_float: bool) -> String {
 
 fn generate(d: &Direct) -> String {
     let groups = if d.sums_rows { "    @builtin(num_workgroups) groups: vec3<u32>,\n" } else { "" };
-    let stores = d.tail.matches("STORES &").count();
+    let stores = (0..4).take_while(|bit| d.tail.contains(&format!("STORES & {}u", 1 << bit))).count();
     let mut out = format!(
         "// {}
 //
-// For software adapters{}: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
+// For software adapters, in place of `{}.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
 // workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
 // its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
 // Written by tests/generated.rs.
@@ -550,7 +644,7 @@ fn {}(
 ) {{
 {}",
         d.formula,
-        if d.kernel.is_empty() { String::new() } else { format!(", in place of `{}.wgsl`", d.kernel) },
+        d.kernel,
         params(d.kernel),
         d.head,
         d.rows,
@@ -561,8 +655,7 @@ fn {}(
         d.frame
     );
     body(&mut out, d);
-    let adds = |lane: usize| XYZW.map(|c| format!("    sum += subgroupShuffle(e.{c}, {lane}u);\n")).concat();
-    let out = out.replace("SUMS", &(0..8).map(adds).collect::<String>()) + "}\n";
+    out.push_str("}\n");
     out.replacen("READERS\n", &readers(&out), 1)
 }
 
@@ -577,7 +670,7 @@ fn body(out: &mut String, d: &Direct) {
     }
     (0..d.rows).for_each(|r| line(out, &format!("    var s{r} = vec4<f32>();")));
     if d.sums_rows {
-        (0..d.rows).for_each(|r| line(out, &format!("    var t{r} = 0.0;")));
+        line(out, "    var t = vec4<f32>();");
     }
     out.push_str(d.around[0]);
     for (i, inner) in d.inner.iter().enumerate() {
@@ -593,10 +686,15 @@ fn body(out: &mut String, d: &Direct) {
 
 fn tail(d: &Direct) -> String {
     let list = |name: &str| format!("array({})", (0..d.rows).map(|r| format!("{name}{r}")).collect::<Vec<_>>().join(", "));
-    let mut text = d.tail.replace("= ALL;", &format!("= {};", list("s"))).replace("= BIASES;", &format!("= {};", list("t")));
+    let text = d.tail.replace("= ALL;", &format!("= {};", list("s")));
+    repeated(&text, &|each| (0..d.rows).map(|r| each.replace("{r}", &r.to_string())).collect())
+}
+
+/// The text with what stands between `EACH` and `END` replaced.
+fn repeated(text: &str, repeat: &dyn Fn(&str) -> String) -> String {
+    let mut text = text.to_string();
     while let Some((before, (each, after))) = text.split_once("EACH").and_then(|(b, rest)| Some((b, rest.split_once("END")?))) {
-        let rows: String = (0..d.rows).map(|r| each.replace("{r}", &r.to_string())).collect();
-        text = format!("{before}{rows}{after}");
+        text = format!("{before}{}{after}", repeat(each));
     }
     text
 }
@@ -614,11 +712,27 @@ fn steps(out: &mut String, d: &Direct, inner: &Inner) {
         let values: Vec<String> = (0..4).map(|i| row_value(d, r, i)).collect();
         let terms: Vec<String> = values.iter().enumerate().map(|(i, a)| format!("{a} * b{i}")).collect();
         line(out, &format!("        s{r} += {};", terms.join(" + ")));
-        if d.sums_rows {
-            line(out, &format!("        t{r} += {};", values.join(" + ")));
-        }
     }
     out.push_str("    }\n");
+    if d.sums_rows {
+        row_sums(out, d, inner);
+    }
+}
+
+/// Sums of the row operand over the inner steps, in the first column tile: four rows a lane, in the lanes that fetch the first step of a turn.
+fn row_sums(out: &mut String, d: &Direct, inner: &Inner) {
+    line(out, "    if (column_tile == 0u) {");
+    line(out, &format!("    for (var base = 0u; base < {}; base += 4u) {{", d.sizes[2]));
+    row_loads(out, d, inner);
+    let quads = d.rows / 4;
+    let later = |load: usize, step: usize| match step {
+        0 => format!("a{load}"),
+        _ => format!("subgroupShuffle(a{load}, (lane + {}u) & 7u)", quads * step),
+    };
+    let per_load = 8 / quads;
+    let terms: Vec<String> = (0..4).map(|i| later(i / per_load, i % per_load)).collect();
+    line(out, &format!("        t += {};", terms.join(" + ")));
+    out.push_str("    }\n    }\n");
 }
 
 fn fetch((mirror, is_aligned): (&str, bool), place: &str) -> String {
@@ -695,6 +809,7 @@ fn direct_kernels_are_what_their_generator_writes() {
     for d in DIRECT {
         compare(d.name, &generate(d));
     }
+    compare("heads_cross_entropy", &heads());
 }
 
 // The shapes of tiles for GPUs.

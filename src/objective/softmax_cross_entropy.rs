@@ -46,6 +46,7 @@ pub fn fused(scene: &Scene, group: &Group, chunk: Chunk, training: bool) -> Disp
         .overwrites(slices(b.partials, partials))
         .constant("ALL_LOGITS", f64::from(u8::from(!training)))
         .constant("LOOPS", loops_forward(layers))
+        .constant("CLASSES", f64::from(layers.iter().map(|d| d.outputs).max().unwrap_or(0)))
         .flop(layers.iter().map(|d| product(d, chunk.rows)).sum())
 }
 

@@ -26,9 +26,10 @@ impl Builder<'_> {
         }
         let (b, width, tasks) = (&self.scene.buffers, self.scene.network.inputs, self.scene.counting.cells);
         let kernel = self.scene.tuning.kernel(&kernels::gather_rows);
-        let blocks = width.max(tasks).div_ceil(if kernel.direct { 1024 } else { 64 });
+        let (span, rows) = if kernel.direct { (1024, chunk.rows.div_ceil(8)) } else { (64, chunk.rows) };
+        let blocks = width.max(tasks).div_ceil(span);
         let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
-        let grid = [(blocks * chunk.rows.min(rows_per_line)) as u32, chunk.rows.div_ceil(rows_per_line) as u32, 1];
+        let grid = [(blocks * rows.min(rows_per_line)) as u32, rows.div_ceil(rows_per_line) as u32, 1];
         let parameters = params::GatherRows {
             rows: chunk.rows as u32,
             chunk_first: chunk.first as u32,
@@ -293,6 +294,7 @@ pub(crate) fn loops_forward(layers: &[Dense]) -> f64 {
 
 fn stores_forward(d: &Dense) -> u32 {
     match d.slope {
+        params::NONE if fours(&[d.outputs, d.y]) => 8,
         params::NONE => 1,
         slope if fours(&[d.outputs, d.y, slope]) => 2,
         _ => 4,
