@@ -66,6 +66,8 @@ pub struct Gpu {
     cache_entry: Option<String>,
     /// Whether bounded kernels are compiled without checks.
     pub(super) trusts: bool,
+    /// Whether a buffer and its mirror are one piece of memory.
+    pub(super) shares: bool,
     /// Kernels compiled so far.
     pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
 }
@@ -95,8 +97,9 @@ impl Gpu {
         let open_seconds = start.elapsed().as_secs_f64();
         let (turn, pipelines) = (Arc::default(), Arc::default());
         let mut gpu =
-            Gpu { device, queue, pipeline_cache, cache_entry, entry, reason, open_seconds, limits, sink, turn, trusts: false, pipelines };
+            Gpu { device, queue, pipeline_cache, cache_entry, entry, reason, open_seconds, limits, sink, turn, trusts: false, shares: false, pipelines };
         gpu.trusts = gpu.tuning().trusted;
+        gpu.shares = gpu.runs_direct() && super::shared::shares(&gpu)?;
         Ok(gpu)
     }
 
@@ -188,7 +191,8 @@ impl Gpu {
 
     /// The choices for this adapter.
     pub fn tuning(&self) -> Tuning {
-        Tuning::new(self.entry.class, self.limits.max_storage_buffer_binding_size, self.runs_direct())
+        let plain = Tuning::new(self.entry.class, self.limits.max_storage_buffer_binding_size, self.runs_direct());
+        Tuning { shared_mirrors: self.shares, ..plain }
     }
 
     /// Whether the kernels for software adapters can run here.
@@ -250,6 +254,12 @@ impl Gpu {
     #[doc(hidden)]
     pub fn trusting(&self, trusts: bool) -> Gpu {
         Gpu { trusts, pipelines: Arc::default(), ..self.clone() }
+    }
+
+    /// The same device, whose mirrors are copies.
+    #[doc(hidden)]
+    pub fn copying(&self) -> Gpu {
+        Gpu { shares: false, ..self.clone() }
     }
 
     /// What the allocator of wgpu has handed out: names and bytes, without what its blocks hold in reserve; `None` = this backend has none.

@@ -1,6 +1,7 @@
 //! Mirrors: textures that hold what buffers hold, for the kernels of software adapters (`shaders/mirror.wgsl` says why).
 //!
-//! A mirror is brought up to date by a copy between two dispatches, and only where a dispatch reads what was written since the last copy.
+//! Where a buffer can lie in the memory of its mirror (`shared.rs`), that is all. Elsewhere a mirror is brought up to date by a copy between two
+//! dispatches, and only where a dispatch reads what was written since the last copy.
 
 use std::ops::Range;
 
@@ -23,6 +24,8 @@ struct Mirror {
     view: wgpu::TextureView,
     /// Rows of texels that the buffer has changed since the last copy.
     stale: Range<u32>,
+    /// The buffer, where it lies in the same memory.
+    shared: Option<wgpu::Buffer>,
 }
 
 /// The mirrors of a program, by buffer.
@@ -66,7 +69,9 @@ impl Mirrors {
                 let bytes = 4 * (MIRROR_ROW * mirror_rows(spec.len)) as u64;
                 let texture = gpu.scoped(&format!("mirror of {}", spec.name), bytes, |device| device.create_texture(&descriptor))?;
                 let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-                anyhow::Ok(Mirror { texture, view, stale: rows(0..spec.len) })
+                let bytes = 4 * spec.len.next_multiple_of(MIRROR_ROW) as u64;
+                let shared = if gpu.shares { super::shared::buffer_over(gpu, &texture, &spec.name, bytes) } else { None };
+                anyhow::Ok(Mirror { texture, view, stale: rows(0..spec.len), shared })
             });
             mirrors.push(made.transpose()?);
         }
@@ -76,6 +81,11 @@ impl Mirrors {
     /// Elements to allocate for a buffer: whole rows where it has a mirror, else whole vec4s, as some kernels bind them.
     pub(super) fn padded(&self, buffer: usize, len: usize) -> usize {
         len.next_multiple_of(if self.0[buffer].is_some() { MIRROR_ROW } else { 4 })
+    }
+
+    /// The buffer of a mirror that is the same memory.
+    pub(super) fn shared(&self, buffer: usize) -> Option<&wgpu::Buffer> {
+        self.0[buffer].as_ref()?.shared.as_ref()
     }
 
     pub(super) fn view(&self, buffer: usize) -> Option<&wgpu::TextureView> {
@@ -128,7 +138,8 @@ impl Mirrors {
     }
 
     fn is_stale(&self, buffer: usize, read: &Range<u32>) -> bool {
-        self.0[buffer].as_ref().is_some_and(|m| m.stale.start < read.end.min(m.stale.end) && read.start < m.stale.end)
+        let copied = self.0[buffer].as_ref().filter(|m| m.shared.is_none());
+        copied.is_some_and(|m| m.stale.start < read.end.min(m.stale.end) && read.start < m.stale.end)
     }
 
     /// Records the copies that a dispatch needs.

@@ -6,6 +6,7 @@ mod mirror;
 mod pipeline;
 mod profile;
 mod session;
+mod shared;
 
 pub use gpu::{Gpu, Refused};
 pub use session::Session;

@@ -14,6 +14,7 @@ use super::pipeline::{Pipeline, pipelines};
 use super::profile::Profile;
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::{NONE, Step};
+use crate::kernels::MIRROR_ROW;
 use crate::kernels::signature::Access;
 use crate::schedule::{
     Buffer, Dispatch, Encoded, Engine, IN_FLIGHT, NotFinite, Program, SLOTS, SUBMISSIONS, Slice, StepResult, Timings, UNIFORM,
@@ -77,7 +78,8 @@ impl Session {
         let mirrors = Mirrors::new(&gpu, &program)?;
         let bytes = |i: usize, len| 4 * mirrors.padded(i, len) as u64;
         let specs = program.buffers.iter().enumerate();
-        let buffers = specs.map(|(i, b)| storage(&gpu, &b.name, bytes(i, b.len))).collect::<Result<Vec<_>>>()?;
+        let made = |i: usize| mirrors.shared(i).cloned().map(Ok);
+        let buffers = specs.map(|(i, b)| made(i).unwrap_or_else(|| storage(&gpu, &b.name, bytes(i, b.len)))).collect::<Result<Vec<_>>>()?;
         let steps = buffer(&gpu, "step table", SLOTS as u64 * SLOT, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
         let schedules = record(&gpu, &program, &pipelines, &buffers, &mirrors, &steps)?;
         let mut session = Session {
@@ -459,6 +461,18 @@ fn record_one(
     let group = gpu.scoped(&format!("bindings of {}", dispatch.kernel.name), 0, |device| device.create_bind_group(&descriptor))?;
     let reads_step = signature.bindings.iter().any(|b| b.access == Access::Step);
     Ok(Recorded { pipeline, group, grid: dispatch.grid, reads_step, mirrors: mirrors.uses(dispatch, signature) })
+}
+
+/// Words of a texture of whole rows, after all that was submitted.
+pub(super) fn texels(gpu: &Gpu, texture: &wgpu::Texture, bytes: u64) -> Result<Vec<u32>> {
+    let staging = buffer(gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
+    let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * MIRROR_ROW as u32), rows_per_image: None };
+    encoder.copy_texture_to_buffer(texture.as_image_copy(), wgpu::TexelCopyBufferInfo { buffer: &staging, layout }, texture.size());
+    let submission = gpu.submit(Some(encoder.finish()));
+    let mapped = map(&staging);
+    gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
+    read(&staging, &mapped)
 }
 
 const PENDING: u8 = 0;

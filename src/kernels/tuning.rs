@@ -77,6 +77,8 @@ pub struct Tuning {
     pub backward_weight: Product,
     /// Whether other kernels too are those for software adapters.
     pub direct: bool,
+    /// Whether a buffer and its mirror are one piece of memory, so that nothing is copied between dispatches.
+    pub shared_mirrors: bool,
     /// Most classes of heads whose product and loss are one kernel, `heads_cross_entropy`; 0 = never.
     pub fused_classes: usize,
     /// Whether [`Kernel::bounded`] kernels run without checks of indices and loops. Drivers that run on the CPU would write into our memory.
@@ -110,6 +112,7 @@ impl Tuning {
             backward_input,
             backward_weight,
             direct,
+            shared_mirrors: direct,
             fused_classes: if direct { 32 } else { 0 },
             trusted: matches!(class, Class::Integrated | Class::Discrete),
             // Slowest members seen: 2 GFLOP/s in software, a tenth of a TFLOP/s integrated, half a TFLOP/s discrete.

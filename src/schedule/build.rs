@@ -317,6 +317,7 @@ impl<'a> Builder<'a> {
             flags: Vec::new(),
             metrics_buffer: none,
             flags_buffer: none,
+            shared_mirrors: request.tuning.shared_mirrors,
         };
         let buffers = place_arenas(&mut program, request, &plan);
         program.flags = layer_flags(&plan, request);

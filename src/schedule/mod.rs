@@ -207,6 +207,8 @@ pub struct Program {
     pub metrics_buffer: Buffer,
     /// The buffer of flags: [1 + flags].
     pub flags_buffer: Buffer,
+    /// Whether the memory of a mirror is that of its buffer.
+    pub shared_mirrors: bool,
 }
 
 /// Steps that one submission may hold: rows of the metrics buffer and of the step table.
@@ -222,7 +224,7 @@ pub const IN_FLIGHT: usize = 2;
 /// uploads pass through, 32 MiB at most, which is free again when they have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    /// All buffers, padded to what kernels bind.
+    /// All buffers, padded to what kernels bind; without those that lie in their mirrors.
     pub buffers: u64,
     /// Mirrors of those that have one.
     pub mirrors: u64,
@@ -269,6 +271,7 @@ impl Program {
     pub fn footprint(&self) -> Footprint {
         let mirrors = self.mirrors().unwrap_or_default();
         let padded = |(i, b): (usize, &BufferSpec)| match mirrors.get(i) {
+            Some(Some(_)) if self.shared_mirrors => (0, MIRROR_ROW * mirror_rows(b.len)),
             Some(Some(_)) => (b.len.next_multiple_of(MIRROR_ROW), MIRROR_ROW * mirror_rows(b.len)),
             _ => (b.len.next_multiple_of(4), 0),
         };
