@@ -28,7 +28,7 @@ fn run(gpu: &Gpu, batch: usize) -> anyhow::Result<()> {
 
 #[test]
 fn the_batch_that_is_suggested_fits() {
-    let gpu = gpu(24 << 20);
+    let gpu = gpu(13 << 20);
     let mut refused = 0;
     for batch in [512, 1024, 2048, 4096, 8192] {
         let Err(error) = run(&gpu, batch) else { continue };

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};
-use tandem::kernels::tuning::{Class, Tuning, ladder};
+use tandem::kernels::tuning::{Class, Tuning, candidates, ladder};
 use tandem::kernels::{self, KERNELS};
 use tandem::run::data::upload;
 use tandem::run::learning_rate::Course;
@@ -92,6 +92,37 @@ fn all_shapes_give_equal_bits() {
             let differs = difference(&step(gpu(), &plan, &tuning), &expected);
             assert_eq!(differs, None, "{} × {}, {rows} rows, trunk of {width}", tuning.forward.rows, tuning.forward.columns);
         }
+    }
+}
+
+// Software adapters: where mirrors lie, and how tall tiles are.
+
+#[test]
+fn mirrors_that_share_memory_and_copies_give_equal_bits() {
+    if !gpu().runs_direct() {
+        return eprintln!("{} has no mirrors", gpu().entry.name);
+    }
+    let (shared, copied) = (gpu().clone(), gpu().copying());
+    assert_eq!([&shared, &copied].map(|gpu| gpu.tuning().shared_mirrors), [true, false]);
+    for (rows, width, plan) in plans().step_by(3) {
+        let differs = difference(&step(&shared, &plan, &shared.tuning()), &step(&copied, &plan, &copied.tuning()));
+        assert_eq!(differs, None, "{rows} rows, trunk of {width}");
+    }
+}
+
+#[test]
+fn tiles_of_software_adapters_give_equal_bits() {
+    if !gpu().runs_direct() {
+        return eprintln!("{} has other kernels", gpu().entry.name);
+    }
+    let low = gpu().tuning();
+    let [forward, backward_input, backward_weight] =
+        [low.forward, low.backward_input, low.backward_weight].map(|p| *candidates(&p).last().unwrap());
+    let tall = Tuning { forward, backward_input, backward_weight, ..low.clone() };
+    assert_eq!((low.forward.rows, tall.forward.rows), (16, 32));
+    for (rows, width, plan) in plans() {
+        let differs = difference(&step(gpu(), &plan, &tall), &step(gpu(), &plan, &low));
+        assert_eq!(differs, None, "{rows} rows, trunk of {width}");
     }
 }
 

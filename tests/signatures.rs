@@ -136,6 +136,7 @@ fn idle_program(kernel: &'static Kernel) -> Program {
         flags: Vec::new(),
         metrics_buffer: Buffer(0),
         flags_buffer: Buffer(0),
+        shared_mirrors: false,
     }
 }
 

@@ -73,7 +73,12 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
     let tuning = gpu.tuning();
     let products = [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name);
     text += &format!("a run takes {} {}: {}\n", chosen.entry.index, chosen.entry.name, chosen.reason);
-    text += &format!("kernels of class {}: {}", tuning.class, products.join(", "));
+    let mirrors = match (tuning.direct, tuning.shared_mirrors) {
+        (false, _) => "",
+        (true, true) => "; their mirrors lie in the memory of the buffers",
+        (true, false) => "; their mirrors are copies, since this driver shares no memory between textures and buffers",
+    };
+    text += &format!("kernels of class {}: {}{mirrors}", tuning.class, products.join(", "));
     console.result(&text)
 }
 

@@ -220,13 +220,13 @@ pub const UNIFORM: usize = 256;
 /// Submissions on their way at once; one runs while the next is being encoded.
 pub const IN_FLIGHT: usize = 2;
 
-/// Bytes that a program takes on a device while it runs. Left out are what drivers round textures up to (64 KiB in Mesa), and the memory that
-/// uploads pass through, 32 MiB at most, which is free again when they have arrived.
+/// Bytes that a program takes on a device while it runs. Left out is the memory that uploads pass through, 32 MiB at
+/// most, which is free again when they have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
     /// All buffers, padded to what kernels bind; without those that lie in their mirrors.
     pub buffers: u64,
-    /// Mirrors of those that have one.
+    /// Mirrors of those that have one, in units of 64 KiB as Mesa allocates textures.
     pub mirrors: u64,
     /// Uniform tables: steps, and parameters of dispatches.
     pub tables: u64,
@@ -237,6 +237,8 @@ pub struct Footprint {
 impl Footprint {
     /// Zeros that wgpu keeps for every open device.
     pub const ZEROS: u64 = 512 << 10;
+    /// Elements that Mesa rounds the memory of a texture up to: 64 KiB.
+    const UNIT: usize = 16 << 10;
 }
 
 impl Program {
@@ -271,8 +273,8 @@ impl Program {
     pub fn footprint(&self) -> Footprint {
         let mirrors = self.mirrors().unwrap_or_default();
         let padded = |(i, b): (usize, &BufferSpec)| match mirrors.get(i) {
-            Some(Some(_)) if self.shared_mirrors => (0, MIRROR_ROW * mirror_rows(b.len)),
-            Some(Some(_)) => (b.len.next_multiple_of(MIRROR_ROW), MIRROR_ROW * mirror_rows(b.len)),
+            Some(Some(_)) if self.shared_mirrors => (0, (MIRROR_ROW * mirror_rows(b.len)).next_multiple_of(Footprint::UNIT)),
+            Some(Some(_)) => (b.len.next_multiple_of(MIRROR_ROW), (MIRROR_ROW * mirror_rows(b.len)).next_multiple_of(Footprint::UNIT)),
             _ => (b.len.next_multiple_of(4), 0),
         };
         let (buffers, mirrors): (Vec<usize>, Vec<usize>) = self.buffers.iter().enumerate().map(padded).unzip();
