@@ -112,6 +112,11 @@ const DENSE_FORWARD_DIRECT: &[Mutant] = &[
     ("dropout in evaluations", "if (!DROPOUT)", "if (layer.dropout_threshold == 0u)"),
     ("every chunk drops the same units", "params.chunk_first + row,", "row,"),
     ("logits have slopes", "layer.slope == NONE)", "layer.slope != NONE)"),
+    ("relu has a slope below zero", "select(vec4<f32>(), vec4(1.0), z > vec4<f32>())", "vec4(1.0)"),
+    ("relu lets pass what is below zero", "return select(vec4<f32>(), z, z > vec4<f32>());", "return z;"),
+    ("a row of whole vec4s is stored as another one", "= short_value(s1);", "= short_value(s2);"),
+    ("a slope of whole vec4s is that of another row", "= short_slope(s1);", "= short_slope(s2);"),
+    ("a row of whole logits is stored as another one", "1u * layer.outputs) >> 2u] = s1;", "1u * layer.outputs) >> 2u] = s2;"),
 ];
 
 const DENSE_BACKWARD_INPUT_DIRECT: &[Mutant] = &[
@@ -129,7 +134,9 @@ const DENSE_BACKWARD_WEIGHT_DIRECT: &[Mutant] = &[
     ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
     ("the last rows are missing", "base < params.rows; base +=", "base + 8u < params.rows; base +="),
     ("an output takes another's delta", "subgroupShuffle(a0.x, 1u)", "subgroupShuffle(a0.x, 2u)"),
-    ("the bias forgets what came before", "t1 += subgroupShuffle", "t1 = subgroupShuffle"),
+    ("the bias forgets what came before", "        t += a0", "        t = a0"),
+    ("the bias takes a step twice", "subgroupShuffle(a0, (lane + 4u) & 7u)", "a0"),
+    ("a column tile without sums writes biases", "column_tile == 0u && lane", "lane"),
     ("rows beyond the end count", "select(vec4<f32>(), ", "select(vec4<f32>(1.0), "),
     ("layers of the even arena read the odd one", "layer.delta_arena == 0u", "layer.delta_arena == 1u"),
 ];
@@ -314,16 +321,24 @@ const SGD: &[Mutant] = &[
 ];
 
 const HEADS_CROSS_ENTROPY: &[Mutant] = &[
-    ("the bias is forgotten", " += bias;", " += 0.0 * bias;"),
-    ("the task's weight is forgotten", "weight * step.inverse_rows", "step.inverse_rows"),
-    ("the mean is a sum", "weight * step.inverse_rows", "weight / step.inverse_rows"),
-    ("rows without a label are trained on", "select(0.0, weight * step.inverse_rows, labelled)", "weight * step.inverse_rows"),
-    ("the label's sign", "share * powers - select", "share * powers + select"),
-    ("the largest class is not known", "is_class & (columns != vec4(best))", "is_class"),
-    ("the last of the largest wins", "select(vec4(NONE), columns, z == vec4(peak))", "select(vec4(NONE), 31u - columns, z == vec4(peak))"),
-    ("labels of the second half are those of the first", "r >= 8u", "r >= 16u"),
+    ("the bias is forgotten", "+= vec2(subgroupShuffle(bias", "+= 0.0 * vec2(subgroupShuffle(bias"),
+    ("the task's weight is forgotten", "heads[task].weight * step.inverse_rows", "step.inverse_rows"),
+    ("the mean is a sum", "heads[task].weight * step.inverse_rows", "heads[task].weight / step.inverse_rows"),
+    ("rows without a label are trained on", "let is_labelled = label < vec2(layer.outputs);", "let is_labelled = vec2(true);"),
+    ("a loss where there is no label", "(log_sum + (peak - chosen)), is_labelled)", "(log_sum + (peak - chosen)), vec2(true))"),
+    ("the label's sign", " - select(vec2<f32>(), scale, ", " + select(vec2<f32>(), scale, "),
+    ("the largest class counts twice", "(best != vec2(3u)) & ", ""),
+    ("classes beyond the last have a share", "(best != vec2(11u)) & vec2(11u < layer.outputs)", "(best != vec2(11u))"),
+    ("class 1 never wins", "(z1 > peak) & ", "(z1 > peak) & (z1 < peak) & "),
+    ("labels of the second half are those of the first", "labels[r1 *", "labels[r0 *"),
     ("hits are counted among the losses", "partials[params.hits + ", "partials[params.loss + "),
-    ("a row reads another row's input", "subgroupShuffle(a0.x, 1u)", "subgroupShuffle(a0.x, 2u)"),
+    ("the second row takes the first one's input", "vec2(a0.x, a1.x)", "vec2(a0.x, a0.x)"),
+    ("an input is taken for its neighbour", "x_y * subgroupShuffle(w.y, 1u)", "x_y * subgroupShuffle(w.x, 1u)"),
+    ("a class takes another one's weights", "x_x * subgroupShuffle(w.x, 1u)", "x_x * subgroupShuffle(w.x, 2u)"),
+    ("the last inputs are missing", "base < layer.inputs; base +=", "base + 8u < layer.inputs; base +="),
+    ("inputs beyond the end count", "let is_step = vec4(base)", "let is_step = vec4(0u * base)"),
+    ("the last class has no gradient", "if (is_row.x && 1u < layer.outputs) {\n            logits_delta", "if (is_row.x && 2u < layer.outputs) {\n            logits_delta"),
+    ("logits of the second row are those of the first", ".y;\n        }\n    }\n", ".x;\n        }\n    }\n"),
     ("the loss forgets the label", "(peak - chosen)", "peak"),
 ];
 
@@ -333,9 +348,13 @@ const GATHER_ROWS_DIRECT: &[Mutant] = &[
     ("bytes of a word in the wrong order", "vec4(0u, 8u, 16u, 24u)", "vec4(24u, 16u, 8u, 0u)"),
     ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
     ("rows past the end of the batch are filled", "let here = place < step.rows && row", "let here = row"),
-    ("a later segment overwrites the first one", "params.fill == 1u)", "params.fill == 2u)"),
-    ("a segment is read from its start", "let local = row - params.segment_first;", "let local = row;"),
+    ("a later segment overwrites the first one", "(here || params.fill == 0u)", "(here || params.fill < 2u)"),
+    ("a segment is read from its start", "select(0u, row - params.segment_first, here)", "select(0u, row, here)"),
     ("every chunk reads the first rows", "let place = params.chunk_first + r;", "let place = r;"),
+    ("all rows of a tile are the first", "subgroupShuffle(local, i)", "subgroupShuffle(local, 0u)"),
+    ("rows that are not here keep their inputs", "select(begin, end, state > 1u)", "select(begin, end, here)"),
+    ("the last row of a tile is missing", "i < min(ROWS, ", "i < min(ROWS - 1u, "),
+    ("every row has the label of the first", "labels[r * params.tasks + c] = label", "labels[r * params.tasks + c] = subgroupShuffle(label, 0u)"),
 ];
 
 const SOFT_SHARING_DIRECT: &[Mutant] = &[

@@ -51,7 +51,16 @@ fn hull(a: &Range<u32>, b: &Range<u32>) -> Range<u32> {
 }
 
 impl Mirrors {
+    /// Makes them.
     pub(super) fn new(gpu: &Gpu, program: &Program) -> Result<Mirrors> {
+        let made = Mirrors::made(gpu, program);
+        // wgpu keeps what is being cleared, also where making the rest has failed.
+        let submission = gpu.submit(None);
+        gpu.wait(&submission)?;
+        made
+    }
+
+    fn made(gpu: &Gpu, program: &Program) -> Result<Mirrors> {
         let mut mirrors = Vec::new();
         for (spec, access) in program.buffers.iter().zip(program.mirrors()?) {
             let made = access.map(|access| {

@@ -128,6 +128,7 @@ const SHAPES: &[Shape] = &[
         rows: [64, 31, 31],
         ..BASE
     },
+    Shape { name: "more classes than one lane holds", inputs: 5, trunk: &[6], heads: &[(36, &[])], rows: [40, 19, 19], ..BASE },
     Shape { name: "bytes in whole words", inputs: 12, trunk: &[4], heads: &[(3, &[])], rows: [20, 9, 9], bytes: Some(0.5), ..BASE },
     Shape {
         name: "bytes, silu, tall",
