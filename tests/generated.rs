@@ -457,7 +457,6 @@ fn heads_cross_entropy(
     let r1 = min(rows.y, params.rows - 1u);
 ";
 
-
 const HEADS_TAIL: &str = "    // Rows and classes beyond the end repeat the last ones, so that testing them does no harm.
     var broken = false;
 EACH        z{c} += vec2(subgroupShuffle(bias{g}, {l}u));

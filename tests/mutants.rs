@@ -337,7 +337,11 @@ const HEADS_CROSS_ENTROPY: &[Mutant] = &[
     ("a class takes another one's weights", "x_x * subgroupShuffle(w.x, 1u)", "x_x * subgroupShuffle(w.x, 2u)"),
     ("the last inputs are missing", "base < layer.inputs; base +=", "base + 8u < layer.inputs; base +="),
     ("inputs beyond the end count", "let is_step = vec4(base)", "let is_step = vec4(0u * base)"),
-    ("the last class has no gradient", "if (is_row.x && 1u < layer.outputs) {\n            logits_delta", "if (is_row.x && 2u < layer.outputs) {\n            logits_delta"),
+    (
+        "the last class has no gradient",
+        "if (is_row.x && 1u < layer.outputs) {\n            logits_delta",
+        "if (is_row.x && 2u < layer.outputs) {\n            logits_delta",
+    ),
     ("logits of the second row are those of the first", ".y;\n        }\n    }\n", ".x;\n        }\n    }\n"),
     ("the loss forgets the label", "(peak - chosen)", "peak"),
 ];
@@ -354,7 +358,11 @@ const GATHER_ROWS_DIRECT: &[Mutant] = &[
     ("all rows of a tile are the first", "subgroupShuffle(local, i)", "subgroupShuffle(local, 0u)"),
     ("rows that are not here keep their inputs", "select(begin, end, state > 1u)", "select(begin, end, here)"),
     ("the last row of a tile is missing", "i < min(ROWS, ", "i < min(ROWS - 1u, "),
-    ("every row has the label of the first", "labels[r * params.tasks + c] = label", "labels[r * params.tasks + c] = subgroupShuffle(label, 0u)"),
+    (
+        "every row has the label of the first",
+        "labels[r * params.tasks + c] = label",
+        "labels[r * params.tasks + c] = subgroupShuffle(label, 0u)",
+    ),
 ];
 
 const SOFT_SHARING_DIRECT: &[Mutant] = &[

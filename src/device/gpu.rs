@@ -96,8 +96,21 @@ impl Gpu {
         let pipeline_cache = cache_entry.as_deref().and_then(|entry| open_pipelines(&device, entry));
         let open_seconds = start.elapsed().as_secs_f64();
         let (turn, pipelines) = (Arc::default(), Arc::default());
-        let mut gpu =
-            Gpu { device, queue, pipeline_cache, cache_entry, entry, reason, open_seconds, limits, sink, turn, trusts: false, shares: false, pipelines };
+        let mut gpu = Gpu {
+            device,
+            queue,
+            pipeline_cache,
+            cache_entry,
+            entry,
+            reason,
+            open_seconds,
+            limits,
+            sink,
+            turn,
+            trusts: false,
+            shares: false,
+            pipelines,
+        };
         gpu.trusts = gpu.tuning().trusted;
         gpu.shares = gpu.runs_direct() && super::shared::shares(&gpu)?;
         Ok(gpu)

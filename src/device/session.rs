@@ -13,8 +13,8 @@ use super::mirror::{Mirrors, Use};
 use super::pipeline::{Pipeline, pipelines};
 use super::profile::Profile;
 use crate::fault::{Exit, Fault};
-use crate::kernels::params::{NONE, Step};
 use crate::kernels::MIRROR_ROW;
+use crate::kernels::params::{NONE, Step};
 use crate::kernels::signature::Access;
 use crate::schedule::{
     Buffer, Dispatch, Encoded, Engine, IN_FLIGHT, NotFinite, Program, SLOTS, SUBMISSIONS, Slice, StepResult, Timings, UNIFORM,
