@@ -36,6 +36,8 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("reduce_metrics", REDUCE_METRICS),
     ("adam", ADAM),
     ("sgd", SGD),
+    ("gradient_norm_direct", GRADIENT_NORM_DIRECT),
+    ("sgd_direct", SGD_DIRECT),
 ];
 
 const GATHER_ROWS: &[Mutant] = &[
@@ -320,6 +322,25 @@ const SGD: &[Mutant] = &[
     ("no clipping", "gradients[i] * clip_factor()", "gradients[i] * max(clip_factor(), 1.0)"),
 ];
 
+const GRADIENT_NORM_DIRECT: &[Mutant] = &[
+    ("the square is forgotten", "low * low", "low"),
+    ("the second half of a share is missing", " + high * high", ""),
+    ("the last gradients are missing", "first < params.count; first +=", "first + 64u < params.count; first +="),
+    ("half of the lanes are lost", "(lane + 4u) & 7u", "lane"),
+    ("half of the components are lost", "(sums.x + sums.z)", "(sums.x + sums.x)"),
+];
+
+const SGD_DIRECT: &[Mutant] = &[
+    ("nesterov is ignored", "params.nesterov == 1u", "params.nesterov == 2u"),
+    ("always nesterov", "params.nesterov == 1u", "params.nesterov <= 1u"),
+    ("momentum is forgotten", "let m = params.momentum * textureLoad", "let m = 0.0 * textureLoad"),
+    ("nesterov without momentum's factor", "g + params.momentum * m", "g + m"),
+    ("the decay's sign", "* clip + ", "* clip - "),
+    ("no clipping", "textureLoad(gradients, texel) * clip", "textureLoad(gradients, texel) * max(clip, 1.0)"),
+    ("blocks take the first one's decay", "subgroupShuffle(weight_decay, turn & 6u)", "subgroupShuffle(weight_decay, 0u)"),
+    ("the norm of another step", "metrics[step.slot * params.stride + params.norm_metric]", "metrics[params.norm_metric]"),
+];
+
 const HEADS_CROSS_ENTROPY: &[Mutant] = &[
     ("the bias is forgotten", "+= vec2(subgroupShuffle(bias", "+= 0.0 * vec2(subgroupShuffle(bias"),
     ("the task's weight is forgotten", "heads[task].weight * step.inverse_rows", "step.inverse_rows"),
@@ -580,6 +601,16 @@ fn reduce_metrics_direct() {
 #[test]
 fn adam_direct() {
     check("adam_direct");
+}
+
+#[test]
+fn gradient_norm_direct() {
+    check("gradient_norm_direct");
+}
+
+#[test]
+fn sgd_direct() {
+    check("sgd_direct");
 }
 
 #[test]

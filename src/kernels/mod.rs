@@ -101,11 +101,13 @@ registry! {
     soft_sharing_direct, SoftSharing, 4.0, in_place_of soft_sharing;
     agreement, Agreement, 8.0; // exp, log, two divisions
     gradient_norm, GradientNorm, 4.0;
+    gradient_norm_direct, GradientNorm, 4.0, in_place_of gradient_norm;
     reduce_metrics, ReduceMetrics, 4.0;
     reduce_metrics_direct, ReduceMetrics, 4.0, in_place_of reduce_metrics;
     adam, Adam, 8.0; // root and division at the end of a chain of products
     adam_direct, Adam, 8.0, in_place_of adam;
     sgd, Sgd, 8.0; // root and division of the clip factor
+    sgd_direct, Sgd, 8.0, in_place_of sgd;
 }
 
 impl Kernel {

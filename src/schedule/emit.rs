@@ -195,7 +195,7 @@ impl Builder<'_> {
         let (b, groups) = (&self.scene.buffers, self.norm_groups());
         let first = self.partials - groups as usize;
         let parameters = params::GradientNorm { count: self.scene.layout.len as u32, partials: first as u32, groups };
-        Dispatch::new(&kernels::gradient_norm, "all parameters", parameters, [groups, 1, 1])
+        Dispatch::new(self.scene.tuning.kernel(&kernels::gradient_norm), "all parameters", parameters, [groups, 1, 1])
             .bind([("gradients", b.gradients), ("partials", b.partials)])
             .reads([self.program.whole(b.gradients)])
             .overwrites(slices(b.partials, [(first, groups as usize)]))
@@ -227,7 +227,7 @@ impl Builder<'_> {
             OptimizerKind::Sgd { momentum, nesterov } => {
                 let momentum = momentum as f32;
                 let p = params::Sgd { count, momentum, nesterov: u32::from(nesterov), clip_norm, norm_metric, stride };
-                (Dispatch::new(&kernels::sgd, "all parameters", p, grid), vec![("first_moment", b.first_moment)])
+                (Dispatch::new(self.scene.tuning.kernel(&kernels::sgd), "all parameters", p, grid), vec![("first_moment", b.first_moment)])
             }
             OptimizerKind::Adam { beta1, beta2, eps } | OptimizerKind::AdamW { beta1, beta2, eps } => {
                 let p = params::Adam {
