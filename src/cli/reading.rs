@@ -48,9 +48,9 @@ fn show(stage: &Mutex<Stage>, is_done: &Receiver<()>, console: &Console) {
     while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(BEAT) {
         let Ok((what, bytes, before)) = stage.lock().map(|stage| stage.clone()) else { break };
         let read = bytes_read().saturating_sub(before).min(bytes);
+        bar.set_message(what.clone());
         bar.set_length(bytes);
         bar.set_position(read);
-        bar.set_message(what.clone());
         if console.progress() == Progress::Plain && told.elapsed() >= LONG {
             told = Instant::now();
             console.note(&format!("{what} data: {:.0} of {:.0} MB", read as f64 / 1e6, bytes as f64 / 1e6));

@@ -122,7 +122,7 @@ impl Files {
         let user = Entries::of_user().map(|entries| entries.directory);
         let parent = entries.map(|entries| entries.directory.clone()).or(user).unwrap_or_else(|| std::env::temp_dir().join("tandem"));
         let (mut folder, before) = (Folder::new(&parent)?, self.stamps());
-        (way.stage)("reading and encoding", 2 * self.bytes);
+        (way.stage)("encoding", 2 * self.bytes);
         let (schema, notices) = large::load(data, tasks, self.budget, &mut folder)?;
         folder.finish(&schema, &notices)?;
         if before != self.stamps() {
