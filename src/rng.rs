@@ -14,12 +14,14 @@ pub enum Purpose {
     Init = 2,
     /// Dropout; stream = step. The key goes to the device, which hashes on from there.
     Dropout = 3,
-    /// Split of a file into parts; stream = 0, index = row.
+    /// Split of a file into parts; stream = what is drawn, index = row or group.
     Split = 4,
     /// Partner images of an overlay; stream = part.
     Overlay = 5,
     /// Synthetic data of benches and self-tests.
     Synthetic = 6,
+    /// Order of the rows in a window; stream = epoch and window.
+    Window = 7,
 }
 
 fn mix(mut z: u64) -> u64 {

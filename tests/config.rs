@@ -296,6 +296,14 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[data]\ntrain = \"x.csv\"\nmissing = [-9, \"-9\"]", "data.missing.1: \"-9\" stands twice", ""),
     ("[data]\ntrain = \"digits-overlay\"\nmissing = []", "data.missing: has no effect, since only tables", "leave it out"),
     ("[data]\ntrain = \"digits-overlay\"\nrow_weight = \"w\"", "data.row_weight: has no effect, since only tables", "leave it out"),
+    ("[data]\ntrain = \"digits-overlay\"\nmemory = 5000", "data.memory: has no effect, since only tables", "leave it out"),
+    ("[data]\ntrain = \"x.csv\"\nmemory = \"2 GB\"", "data.memory: must be a size of 1 KB to 1000 TB", "--set data.memory"),
+    ("[data]\ntrain = \"x.csv\"\nshuffle_window = 0", "data.shuffle_window: must be an integer from 1 to", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nshuffle_window = 9\n[train]\nbatch_size = \"full\"",
+        "data.shuffle_window: has no effect, since train.batch_size is \"full\"",
+        "leave it out",
+    ),
     ("[data]\ntrain = \"x.csv\"\nrow_weight = \"left\"", "data.row_weight: the column \"left\" is the target of task \"left\"", ""),
     ("[data]\ntrain = \"x.csv\"\nrow_weight = \"w\"\nignore = [\"w\"]", "data.ignore: the column \"w\" is that of data.row_weight", ""),
     (
@@ -490,6 +498,8 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "data.ignore=[\"id\"]",
             "data.missing=[\"\", \"NA\"]",
             "data.row_weight=w",
+            "data.memory=1GB",
+            "data.shuffle_window=100",
             "feature.age.type=category",
             "feature.age.missing=[\"?\"]",
             "feature.age.scale=robust",
@@ -622,6 +632,8 @@ fn good() -> Vec<Config> {
         "group = \"g \\\"\"\nsplit = [0.5, 0.5, 0]",
         "delimiter = \"\\t\"\nheader = false\nmissing = []\nrow_weight = \"w\"",
         "missing = [\"NA\", -9, \"\"]",
+        "memory = \"2GB\"\nshuffle_window = 100",
+        "memory = 1000",
         "valid = [\"v.parquet\", \"*.tsv\"]\ntest = \"t.svm\"",
         "ignore = [\"a\\\"b\", \"c\\\\d\", \"e\\nf\\u0001\\u007F\", \"\u{e4}\"]",
     ] {

@@ -132,6 +132,8 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["data.ignore=[\"id\", \"w\", \"part\", \"g\", \"shape\", \"x\"]"], Schema),
     flip(TABLE, &[], &["data.missing=[\"\", -9]"], Schema),
     flip(TABLE, &[], &["data.row_weight=w", "data.ignore=[\"id\", \"part\", \"g\", \"shape\"]"], Rows),
+    flip(TABLE, &[], &["data.memory=30KB"], Schema),
+    flip(TABLE, &[], &["data.shuffle_window=16"], Trained),
     flip(IDX, &[], &["data.train.images=i2"], Rows),
     flip(IDX, &[], &["data.train.labels=l2"], Schema),
     flip(IDX, OVERLAID, &["data.overlay.shift=2"], Schema),
@@ -390,6 +392,8 @@ fn forget(value: &mut Value, keys: &[&str]) {
 fn rows(data: &Dataset) -> String {
     let features = match &data.features {
         Features::F32(values) => bits(values),
+        // Where rows are says nothing of them.
+        Features::Stored(stored) => format!("{:?}", stored.fetch(0..data.rows).unwrap()),
         other => format!("{other:?}"),
     };
     format!("{} {features} {:?} {:?}", data.rows, data.labels, data.weights)

@@ -101,13 +101,22 @@ impl Console {
         }
     }
 
+    /// A bar over bytes on stderr; hidden unless bars are shown.
+    pub(super) fn bytes_bar(&self) -> ProgressBar {
+        self.styled_bar("{msg} data {BAR} {bytes}/{total_bytes} {eta} left", 0)
+    }
+
     /// A bar over `steps` on stderr; hidden unless bars are shown.
     pub(super) fn bar(&self, steps: u64) -> ProgressBar {
+        self.styled_bar("{BAR} {pos}/{len} {msg} {eta} left", steps)
+    }
+
+    fn styled_bar(&self, template: &str, length: u64) -> ProgressBar {
         if self.progress() != Progress::Bar {
             return ProgressBar::hidden();
         }
-        let template = if self.colored { "{bar:32.green} {pos}/{len} {msg} {eta} left" } else { "{bar:32} {pos}/{len} {msg} {eta} left" };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr()).with_style(style)
+        let template = template.replace("{BAR}", if self.colored { "{bar:32.green}" } else { "{bar:32}" });
+        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()).with_style(style)
     }
 }

@@ -5,6 +5,7 @@ mod console;
 mod kfold;
 mod look;
 mod model;
+mod reading;
 mod resume;
 mod signals;
 mod sweep;
@@ -170,6 +171,16 @@ struct TrainArgs {
     /// Whether the data stays on the device; off brings it there batch by batch; changes no result
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     resident: Resident,
+    /// Whether a table of 8 MB or more is kept in the cache directory as it was encoded, and taken from there; changes no result
+    #[arg(long, default_value = "on", value_name = "WHEN")]
+    data_cache: DataCache,
+}
+
+/// Whether encoded tables are kept and used.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum DataCache {
+    On,
+    Off,
 }
 
 /// How much of a model a run begins with.

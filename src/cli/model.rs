@@ -1,5 +1,6 @@
 //! `evaluate` and `predict`.
 
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -7,32 +8,28 @@ use serde_json::json;
 
 use super::Common;
 use super::console::Console;
-use crate::data::Dataset;
-use crate::data::load::load_with;
+use crate::data::chunks::Chunks;
+use crate::data::load::{chunk_with, chunks_of, load_with};
+use crate::data::{Dataset, Schema};
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::file::{self, Model};
 use crate::model::network::Head;
 use crate::objective::Objective;
-use crate::run::apply::{Applied, apply};
+use crate::run::apply::{Applied, apply, apply_to_pieces};
 use crate::run::machine::Machine;
 use crate::run::measure;
 use crate::run::point::tasks_json;
-use crate::run::predict::{self, Format, Rows};
+use crate::run::predict::{self, Format, Sheet};
 
 /// Most classes of a task whose confusion matrix is printed.
 const MOST_CLASSES: usize = 12;
 
-fn open(model: &Path, data: &str, labelled: bool, common: &Common, console: &Console) -> Result<(Model, Dataset, Applied)> {
-    let model = file::load(model)?;
-    let (dataset, _) = load_with(&model.schema, data, labelled)?;
+pub(super) fn evaluate(path: &Path, data: &str, common: &Common, console: &Console) -> Result<()> {
+    let model = file::load(path)?;
+    let (dataset, _) = load_with(&model.schema, data, true)?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
-    let applied = apply(&model, &dataset, machine)?;
-    Ok((model, dataset, applied))
-}
-
-pub(super) fn evaluate(path: &Path, data: &str, common: &Common, console: &Console) -> Result<()> {
-    let (model, dataset, mut applied) = open(path, data, true, common, console)?;
+    let mut applied = apply(&model, &dataset, machine)?;
     let labelled = labelled(&model, &dataset, data, console)?;
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
     let points = measure::tasks(&model.network, &model.schema, &dataset, &measured);
@@ -126,20 +123,83 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
         let fault = Fault::new(Exit::CantCreate, format!("{}: is the data that is to be read", out.display()));
         return Err(fault.hint("choose another --out").into());
     }
-    let (model, data, mut applied) = open(path, data, false, common, console)?;
-    let logits = applied.evaluate(&model.network, &Objective::plain(&model.network))?.logits;
+    let model = file::load(path)?;
+    let mut pieces = Pieces::of(&model, data, !console.json || out.is_some())?;
+    let first = pieces.next()?.ok_or_else(|| Fault::data(data, "there are no rows").hint("give at least one row"))?;
+    let machine = Machine::open(&common.wish())?;
+    console.machine(&machine);
+    let mut applied = apply_to_pieces(&model, &first, machine)?;
+    if console.json && out.is_none() {
+        let logits = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &first)?.logits;
+        return console.result_json(&predict::json(&model, &first, &logits, *with_logits));
+    }
     let format = format.unwrap_or_else(|| out.as_deref().map_or(Format::Csv, Format::of));
-    let rows = Rows { model: &model, data: &data, logits: &logits, with_logits: *with_logits, format };
-    if let Some(out) = out {
-        rows.write_file(out)?;
-        if console.json {
-            return console.result_json(&json!({"rows": data.rows, "out": out}));
-        }
-        console.note(&format!("{} rows written to {}", data.rows, out.display()));
-        return Ok(());
-    }
+    let Some(out) = out else {
+        let written = write((&model, &mut applied), first, &mut pieces, std::io::stdout().lock(), format, *with_logits)?;
+        return match written {
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
+            _ => Ok(()),
+        };
+    };
+    let create = |e| Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", out.display())).hint("choose another --out");
+    let file = std::fs::File::create(out).map_err(create)?;
+    let written = write((&model, &mut applied), first, &mut pieces, file, format, *with_logits);
+    let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
+    let rows = written.and_then(|written| Ok(written.map_err(failed)?)).inspect_err(|_| {
+        // Half of a table is worse than none.
+        let _ = std::fs::remove_file(out);
+    })?;
     if console.json {
-        return console.result_json(&predict::json(&model, &data, &logits, *with_logits));
+        return console.result_json(&json!({"rows": rows, "out": out}));
     }
-    rows.write_stdout()
+    console.note(&format!("{rows} rows written to {}", out.display()));
+    Ok(())
+}
+
+/// Data to predict: a table chunk by chunk, and whatever else as one piece.
+enum Pieces<'m> {
+    Whole(Option<Box<Dataset>>),
+    Chunks(&'m Schema, Chunks),
+}
+
+impl Pieces<'_> {
+    fn of<'m>(model: &'m Model, data: &str, in_chunks: bool) -> Result<Pieces<'m>> {
+        let chunks = if in_chunks { chunks_of(&model.schema, data, predict::CHUNK)? } else { None };
+        Ok(match chunks {
+            Some(chunks) => Pieces::Chunks(&model.schema, chunks),
+            None => Pieces::Whole(Some(Box::new(load_with(&model.schema, data, false)?.0))),
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<Dataset>> {
+        match self {
+            Pieces::Whole(data) => Ok(data.take().map(|data| *data)),
+            Pieces::Chunks(schema, chunks) => chunks.next().map(|chunk| chunk_with(schema, chunk?)).transpose(),
+        }
+    }
+}
+
+/// Predicts and writes piece by piece, in the order of the rows; how many they were, or what went wrong in writing.
+fn write(
+    (model, applied): (&Model, &mut Applied),
+    first: Dataset,
+    pieces: &mut Pieces,
+    to: impl Write,
+    format: Format,
+    with_logits: bool,
+) -> Result<std::io::Result<usize>> {
+    let mut sheet = match Sheet::new(BufWriter::new(to), model, &first, format, with_logits) {
+        Ok(sheet) => sheet,
+        Err(e) => return Ok(Err(e)),
+    };
+    let mut next = Some(first);
+    while let Some(data) = next {
+        let logits = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &data)?.logits;
+        if let Err(e) = sheet.add(&data, &logits) {
+            return Ok(Err(e));
+        }
+        next = pieces.next()?;
+    }
+    let rows = sheet.rows;
+    Ok(sheet.finish().map(|()| rows))
 }

@@ -8,11 +8,11 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::console::Console;
+use super::reading::read_data;
 use super::signals::Signals;
 use super::watch::Watch;
-use super::{Common, InitPart, Resident, TrainArgs, kfold, resume};
+use super::{Common, DataCache, InitPart, Resident, TrainArgs, kfold, resume};
 use crate::config::{Config, read, write};
-use crate::data::load::load;
 use crate::data::summary::{Labelled, label_summary};
 use crate::data::{Input, Part, Parts};
 use crate::fault::{Exit, Fault};
@@ -119,7 +119,7 @@ impl Call<'_> {
     ) -> Result<Done> {
         let (args, console) = (self.args, self.console);
         let begun = Instant::now();
-        let parts = load(&config.data, &config.tasks)?;
+        let parts = read_data(&config, args.data_cache == DataCache::On, console)?;
         let told = told_of(&parts);
         let plan = Plan::new(config, parts)?;
         file::check_savable(&plan.network)?;
@@ -180,7 +180,7 @@ impl Call<'_> {
         let streamed = match self.args.resident {
             Resident::On => false,
             Resident::Off => true,
-            Resident::Auto => machine.most_data().is_some_and(|most| plan.data_bytes() > most),
+            Resident::Auto => plan.parts.train.stored().is_some() || machine.most_data().is_some_and(|most| plan.data_bytes() > most),
         };
         if streamed {
             let rows = plan.window(WINDOW);

@@ -58,6 +58,10 @@ pub struct Data {
     pub missing: Vec<String>,
     /// Column with the weight of each row in all losses.
     pub row_weight: Option<String>,
+    /// Bytes of memory that a table may take before it goes to disk; `None` = as the machine has.
+    pub memory: Option<u64>,
+    /// Rows that are shuffled with each other; `None` = all, or of rows on disk as many as the memory has room for.
+    pub shuffle_window: Option<usize>,
     /// `[feature.NAME]`: columns that differ from the default.
     pub features: Vec<Feature>,
 }
@@ -81,6 +85,8 @@ impl Data {
             ignore: Vec::new(),
             missing: vec![String::new()],
             row_weight: None,
+            memory: None,
+            shuffle_window: None,
             features: Vec::new(),
         }
     }

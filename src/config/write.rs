@@ -60,6 +60,8 @@ impl Text {
             self.set("missing", texts(&data.missing));
         }
         data.row_weight.iter().for_each(|column| self.set("row_weight", quote(column)));
+        data.memory.iter().for_each(|bytes| self.set("memory", bytes));
+        data.shuffle_window.iter().for_each(|rows| self.set("shuffle_window", rows));
     }
 
     /// How lines become cells.

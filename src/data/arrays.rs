@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::stored::Stored;
 use super::{Column, Dataset, Encoding, Features, Input, Parts, Reading, Scaling, Schema, Target, UNLABELLED};
 use crate::config::{Scale, TaskKind};
 use crate::fault::{Fault, quoted};
@@ -34,16 +35,23 @@ impl Dataset {
             Features::U8 { values, .. } => values.len() / self.rows.max(1),
             Features::F32(values) => values.len() / self.rows.max(1),
             Features::Cells { slots, .. } => *slots,
+            Features::Stored(stored) => stored.slots,
         }
     }
 
-    /// Features of row `row`, `[width]`, as the network sees them; cells as they lie.
+    /// The features where they are on disk.
+    pub fn stored(&self) -> Option<&Stored> {
+        if let Features::Stored(stored) = &self.features { Some(stored) } else { None }
+    }
+
+    /// Features of row `row`, `[width]`, as the network sees them; cells as they lie. What cannot be read from disk is not there.
     pub fn row(&self, row: usize) -> Vec<f32> {
         let width = self.width();
         match &self.features {
             Features::U8 { values, scale } => values[row * width..][..width].iter().map(|&v| f32::from(v) * scale).collect(),
             Features::F32(values) => values[row * width..][..width].to_vec(),
             Features::Cells { words, slots } => words[row * slots..][..*slots].iter().map(|w| f32::from_bits(*w)).collect(),
+            Features::Stored(stored) => stored.fetch(std::iter::once(row)).unwrap_or_default().into_iter().map(f32::from_bits).collect(),
         }
     }
 }
@@ -103,6 +111,7 @@ impl Schema {
         let columns: usize = self.targets.iter().map(Target::cells).sum();
         let width = match &part.features {
             Features::Cells { .. } => self.input.spread().iter().map(|spread| spread.slots).sum(),
+            Features::Stored(stored) if stored.codes => self.input.spread().iter().map(|spread| spread.slots).sum(),
             _ => self.input.width(),
         };
         let found = if part.width() != width {

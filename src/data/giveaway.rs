@@ -53,7 +53,7 @@ fn determines(train: &Dataset, rows: &[usize], (column, slot): (&Column, usize),
     let word = |row: usize| match &train.features {
         Features::Cells { words, .. } => words[row * width + slot],
         Features::F32(values) => values[row * width + slot].to_bits(),
-        Features::U8 { .. } => 0,
+        Features::U8 { .. } | Features::Stored(_) => 0,
     };
     let labelled = rows.iter().filter(|&&row| labels[row] != UNLABELLED);
     let pairs = labelled.map(|&row| (word(row), labels[row]));

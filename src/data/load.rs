@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chunks::{Chunks, indivisible};
 use super::images::Images;
 use super::split::{shares_without, split};
+use super::way::{self, Way};
 use super::{Dataset, Input, Part, Parts, Schema, digits, idx, overlay, raw, table};
 use crate::config::{self, Overlay, Source, Task};
 use crate::fault::{Fault, quoted};
@@ -17,8 +19,16 @@ type Hash = (String, String);
 /// # Errors
 /// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
 pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+    load_by(data, tasks, &Way::default())
+}
+
+/// The same, where tables may have been read before.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_by(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
     match &data.train {
-        Source::Table(_) | Source::Npy { .. } => load_table(data, tasks),
+        Source::Table(_) | Source::Npy { .. } => load_table(data, tasks, way),
         Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
         Source::BuiltIn(name) => load_built_in(name, data, tasks),
     }
@@ -95,7 +105,35 @@ pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<
     Ok((dataset, text.to_owned()))
 }
 
-fn load_table(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+/// The rows of a table that `--data` names, about `bytes` of text at a time, for a model that needs no labels of them; `None` if it is no
+/// table, or can be read only as a whole.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if it is malformed; 2 if `text` is no source.
+pub fn chunks_of(schema: &Schema, text: &str, bytes: u64) -> anyhow::Result<Option<Chunks>> {
+    let options = schema.reading.options();
+    match parse_source(text, &schema.input)? {
+        Given::Table(path) => {
+            let source = Source::Table(vec![path]);
+            match indivisible(&source)? {
+                Some(_) => Ok(None),
+                None => Chunks::new(&source, &options, bytes).map(Some),
+            }
+        }
+        Given::Stdin => Chunks::of_text(Box::new(std::io::stdin()), "standard input", &options, bytes).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The rows of a chunk as the schema of a trained model says, without labels; its cells are kept.
+///
+/// # Errors
+/// 65 if it does not fit the schema.
+pub fn chunk_with(schema: &Schema, chunk: raw::Raw) -> anyhow::Result<Dataset> {
+    table::apply_and_keep(&Schema { targets: Vec::new(), ..schema.clone() }, chunk)
+}
+
+fn load_table(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
     if data.overlay.is_some() {
         return Err(Fault::config("data.overlay", "the rows of a table cannot be laid over each other")
             .hint("remove the key, or train on IDX images")
@@ -106,7 +144,7 @@ fn load_table(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
             return Err(other_kind(key, "a table"));
         }
     }
-    table::load(data, tasks)
+    way::load(data, tasks, way)
 }
 
 fn load_idx(images: &Path, labels: &Path, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {

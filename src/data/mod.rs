@@ -2,17 +2,20 @@
 
 pub mod arrays;
 pub mod bytes;
+pub mod chunks;
 pub mod columns;
 pub mod dates;
 pub mod digits;
 pub mod draft;
 pub mod encode;
+pub mod entries;
 pub mod fit;
 pub mod giveaway;
 pub mod glob;
 pub mod idx;
 pub mod images;
 pub mod labels;
+pub mod large;
 pub mod load;
 pub mod npy;
 pub mod order;
@@ -20,6 +23,7 @@ pub mod overlay;
 pub mod parquet;
 pub mod raw;
 pub mod split;
+pub mod stored;
 pub mod stream;
 pub mod summary;
 pub mod survey;
@@ -27,6 +31,7 @@ pub mod svmlight;
 pub mod table;
 pub mod text;
 pub mod view;
+pub mod way;
 pub mod words;
 
 use std::borrow::Cow;
@@ -94,6 +99,8 @@ pub enum Features {
         /// Words of a row.
         slots: usize,
     },
+    /// Words of the two kinds before, on disk.
+    Stored(Arc<stored::Stored>),
 }
 
 /// In a slot of codes: there is none.

@@ -31,22 +31,81 @@ struct Layout {
 /// # Errors
 /// 66 if it cannot be read; 65 if it is not NPY of numbers in one or two dimensions, or its length is not what the header says.
 pub fn read(reader: impl Read, place: &str, size: u64, stem: &str) -> anyhow::Result<Raw> {
-    let mut stream = Stream::plain(reader, place, size);
-    let layout = header(&mut stream)?;
-    let (rows, width) = layout.table().map_err(|found| refused(place, &found))?;
-    let there = size.saturating_sub(stream.count);
-    let expected = layout.shape.iter().fold(layout.size as u128, |product, &n| product * u128::from(n));
-    if expected != u128::from(there) {
-        let found =
-            format!("the header says {:?} values of {} bytes = {expected} bytes, the file holds {there}", layout.shape, layout.size);
-        return Err(refused(place, &found).into());
-    }
-    let columns = values(&mut stream, &layout, rows, width)?;
-    let hash = stream.finish()?;
-    let names = if layout.shape.len() == 1 { vec![stem.to_owned()] } else { (0..width).map(|i| format!("{stem}{i}")).collect() };
-    let mut table = Raw::new(place, names, columns.into_iter().map(RawColumn::Numbers).collect(), None)?;
-    table.hashes.push(hash);
+    let mut reader = Reader::new(reader, place, size, stem)?;
+    let mut table = reader.chunk(reader.rows)?.ok_or_else(|| refused(place, "no values"))?;
+    table.hashes.push(reader.finish()?);
     Ok(table)
+}
+
+/// An array that is read from its first row to its last, some rows at a time.
+pub struct Reader<R: Read> {
+    /// All rows.
+    pub rows: usize,
+    stream: Stream<R>,
+    layout: Layout,
+    names: Vec<String>,
+    /// Rows that were read.
+    done: usize,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the header of a file of `size` bytes; `stem` is what its columns are called.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn new(reader: R, place: &str, size: u64, stem: &str) -> anyhow::Result<Reader<R>> {
+        let mut stream = Stream::plain(reader, place, size);
+        let layout = header(&mut stream)?;
+        let (rows, width) = layout.table().map_err(|found| refused(place, &found))?;
+        let there = size.saturating_sub(stream.count);
+        let expected = layout.shape.iter().fold(layout.size as u128, |product, &n| product * u128::from(n));
+        if expected != u128::from(there) {
+            let found =
+                format!("the header says {:?} values of {} bytes = {expected} bytes, the file holds {there}", layout.shape, layout.size);
+            return Err(refused(place, &found).into());
+        }
+        let names = if layout.shape.len() == 1 { vec![stem.to_owned()] } else { (0..width).map(|i| format!("{stem}{i}")).collect() };
+        Ok(Reader { rows, stream, layout, names, done: 0 })
+    }
+
+    /// The file, for messages.
+    pub fn place(&self) -> &str {
+        &self.stream.place
+    }
+
+    /// Whether the values of a row lie together.
+    pub fn is_by_rows(&self) -> bool {
+        !self.layout.columns_first || self.names.len() == 1
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.names.len() * self.layout.size
+    }
+
+    /// The next rows, at most so many: all of them unless the array lies by rows. `None` at the end.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn chunk(&mut self, rows: usize) -> anyhow::Result<Option<Raw>> {
+        let rows = rows.min(self.rows - self.done);
+        if rows == 0 {
+            return Ok(None);
+        }
+        let columns = values(&mut self.stream, &self.layout, rows, self.names.len(), self.done)?;
+        let columns = columns.into_iter().map(RawColumn::Numbers).collect();
+        let table = Raw::new(&self.stream.place, self.names.clone(), columns, None)?.behind(self.done);
+        self.done += rows;
+        Ok(Some(table))
+    }
+
+    /// Reads to the end; returns place and hash of the file.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn finish(self) -> anyhow::Result<(String, String)> {
+        self.stream.finish()
+    }
 }
 
 fn refused(place: &str, found: &str) -> Fault {
@@ -243,8 +302,8 @@ pub(super) fn half(bits: u16) -> f64 {
     if sign == 1 { -size } else { size }
 }
 
-/// The columns. Their sizes were compared with that of the file.
-fn values<R: Read>(stream: &mut Stream<R>, layout: &Layout, rows: usize, width: usize) -> anyhow::Result<Vec<Vec<f64>>> {
+/// The columns of some rows, the first of which is row `first`. Their sizes were compared with that of the file.
+fn values<R: Read>(stream: &mut Stream<R>, layout: &Layout, rows: usize, width: usize, first: usize) -> anyhow::Result<Vec<Vec<f64>>> {
     let mut columns: Vec<Vec<f64>> = (0..width).map(|_| Vec::with_capacity(rows)).collect();
     // A line is what lies together in the file: a row, or a column.
     let line = if layout.columns_first { rows } else { width };
@@ -257,7 +316,7 @@ fn values<R: Read>(stream: &mut Stream<R>, layout: &Layout, rows: usize, width: 
         }
         for bytes in piece[..wanted].chunks_exact(layout.size) {
             let (row, column) = if layout.columns_first { (done % line, done / line) } else { (done / line, done % line) };
-            let value = layout.value(bytes).ok_or_else(|| inexact(&stream.place, layout, row, column))?;
+            let value = layout.value(bytes).ok_or_else(|| inexact(&stream.place, layout, first + row, column))?;
             columns[column].push(value);
             done += 1;
         }

@@ -7,6 +7,24 @@ pub fn epoch_order(rows: usize, seed: u64, epoch: u64) -> Vec<u32> {
     permutation(rows, seed, Purpose::Order, epoch)
 }
 
+/// The same where rows that are far from each other are not to be mixed: windows of so many rows in a random order, and in each of them its
+/// rows in a random order. A window that holds all rows changes nothing.
+pub fn windowed_order(rows: usize, seed: u64, epoch: u64, window: usize) -> Vec<u32> {
+    if window >= rows {
+        return epoch_order(rows, seed, epoch);
+    }
+    let window = window.max(1);
+    let mut order = Vec::with_capacity(rows);
+    for at in permutation(rows.div_ceil(window), seed, Purpose::Order, epoch) {
+        let first = at as usize * window;
+        // Every window has a stream of its own in every epoch.
+        let stream = epoch << 32 | u64::from(at);
+        let inside = permutation(window.min(rows - first), seed, Purpose::Window, stream);
+        order.extend(inside.into_iter().map(|row| first as u32 + row));
+    }
+    order
+}
+
 /// The batches of an epoch as (first position in its order, number of rows); the last may be shorter and is kept.
 pub fn batches(rows: usize, batch_size: usize) -> impl Iterator<Item = (usize, usize)> {
     let size = batch_size.max(1);

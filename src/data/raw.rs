@@ -65,8 +65,9 @@ struct Origin {
     place: String,
     /// First row of the table that came from it.
     first: usize,
-    /// Absent where rows have no lines.
-    lines: Option<Lines>,
+    /// Where in the file each row stands: its line, or where rows have no lines its number, from 1.
+    lines: Lines,
+    has_lines: bool,
 }
 
 /// The line on which each row begins, as runs of rows with a line each: (row, line) of the first of each run.
@@ -136,24 +137,32 @@ impl Format {
 /// # Errors
 /// 66 if a file cannot be read or none is given; 65 if one is malformed, or the files have other columns or formats; 78 if `options` cannot be.
 pub fn read(paths: &[PathBuf], options: &Options) -> anyhow::Result<Raw> {
-    let Some(first) = paths.first() else {
-        return Err(Fault::missing("data", "no file is given").hint("name at least one file").into());
-    };
-    let format = Format::of(first)?;
+    let format = format_of(paths)?;
+    if format == Format::Svmlight {
+        return svmlight::read(paths);
+    }
+    let stem = stem(&paths[0]);
+    let mut table = read_one(&paths[0], format, options, &stem)?;
+    for path in &paths[1..] {
+        table.append(read_one(path, format, options, &stem)?)?;
+    }
+    Ok(table)
+}
+
+/// The one format of some files.
+///
+/// # Errors
+/// 65 if they have several, or one of none that is known.
+pub fn format_of(paths: &[PathBuf]) -> anyhow::Result<Format> {
+    let mut formats = Vec::with_capacity(paths.len());
     for path in paths {
-        if Format::of(path)? != format {
+        formats.push(Format::of(path)?);
+        if let Some(first) = paths.first().filter(|_| formats.last() != formats.first()) {
             let found = format!("another format than that of {}", first.display());
             return Err(Fault::data(path.display(), found).hint("give files of one format").into());
         }
     }
-    if format == Format::Svmlight {
-        return svmlight::read(paths);
-    }
-    let mut table = read_one(first, format, options, &stem(first))?;
-    for path in &paths[1..] {
-        table.append(read_one(path, format, options, &stem(first))?)?;
-    }
-    Ok(table)
+    formats.pop().ok_or_else(|| Fault::missing("data", "no file is given").hint("name at least one file").into())
 }
 
 /// Reads text with a delimiter from anywhere, such as the standard input.
@@ -178,18 +187,23 @@ fn read_one(path: &Path, format: Format, options: &Options, stem: &str) -> anyho
     let (file, place) = (fault::open(path)?, path.display().to_string());
     let size = file.metadata().map_or(0, |found| found.len());
     match format {
-        Format::Csv => {
-            let tabs = path.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".tsv");
-            let delimiter = options.delimiter.or(tabs.then_some(b'\t'));
-            text::read(file, &place, size, &Options { delimiter, header: options.header.clone() })
-        }
+        Format::Csv => text::read(file, &place, size, &options.of(path)),
         Format::Parquet => parquet::read(file, &place),
         Format::Npy => npy::read(file, &place, size, stem),
         Format::Svmlight => svmlight::read(&[path.to_path_buf()]),
     }
 }
 
-fn stem(path: &Path) -> String {
+impl Options {
+    /// The same for a file whose ending says what stands between its cells.
+    pub(super) fn of(&self, path: &Path) -> Options {
+        let tabs = path.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".tsv");
+        Options { delimiter: self.delimiter.or(tabs.then_some(b'\t')), header: self.header.clone() }
+    }
+}
+
+/// What the columns of an array are called.
+pub(super) fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
@@ -204,7 +218,9 @@ impl Raw {
             return Err(Fault::data(place, "the file has no rows").hint("give a file with at least one row").into());
         }
         check_names(place, &names)?;
-        let origins = vec![Origin { place: place.to_owned(), first: 0, lines }];
+        let has_lines = lines.is_some();
+        let lines = lines.unwrap_or(Lines { runs: vec![(0, 1)] });
+        let origins = vec![Origin { place: place.to_owned(), first: 0, lines, has_lines }];
         let table = Raw { place: place.to_owned(), hashes: Vec::new(), names, columns, rows, sparse: false, origins };
         table.check_rows()?;
         Ok(table)
@@ -219,11 +235,43 @@ impl Raw {
     pub fn locate(&self, row: usize) -> String {
         let at = self.origins.partition_point(|origin| origin.first <= row).saturating_sub(1);
         let Some(origin) = self.origins.get(at) else { return self.place.clone() };
-        let within = row.saturating_sub(origin.first);
-        match &origin.lines {
-            Some(lines) => format!("{}:{}", origin.place, lines.of(within)),
-            None => format!("{}: row {}", origin.place, within + 1),
+        let line = origin.lines.of(row.saturating_sub(origin.first));
+        if origin.has_lines { format!("{}:{line}", origin.place) } else { format!("{}: row {line}", origin.place) }
+    }
+
+    /// The same rows as those that follow the first so many of a file without lines.
+    pub(super) fn behind(mut self, rows: usize) -> Raw {
+        for origin in self.origins.iter_mut().filter(|origin| !origin.has_lines) {
+            origin.lines = Lines { runs: vec![(0, rows as u64 + 1)] };
         }
+        self
+    }
+
+    /// Some rows, ascending, of some columns; each says still where it came from.
+    pub fn cut(&self, columns: &[usize], rows: &[u32]) -> Raw {
+        let names = columns.iter().map(|&at| self.names[at].clone()).collect();
+        let cells = columns.iter().map(|&at| self.columns[at].cut(rows)).collect();
+        let mut origins: Vec<Origin> = Vec::new();
+        for (at, &row) in rows.iter().enumerate() {
+            let from = self.origins.partition_point(|origin| origin.first <= row as usize).saturating_sub(1);
+            let Some(origin) = self.origins.get(from) else { continue };
+            if origins.last().is_none_or(|last| last.place != origin.place) {
+                origins.push(Origin { first: at, lines: Lines::default(), ..origin.clone() });
+            }
+            if let Some(last) = origins.last_mut() {
+                last.lines.push(at - last.first, origin.lines.of(row as usize - origin.first));
+            }
+        }
+        Raw { names, columns: cells, rows: rows.len(), origins, hashes: Vec::new(), place: self.place.clone(), sparse: self.sparse }
+    }
+
+    /// Bytes of the cells in memory, about.
+    pub fn bytes(&self) -> u64 {
+        let of = |column: &RawColumn| match column {
+            RawColumn::Texts(texts) => texts.text.len() + 4 * texts.len(),
+            RawColumn::Numbers(numbers) => 8 * numbers.len(),
+        };
+        self.columns.iter().map(|column| of(column) as u64).sum()
     }
 
     /// A cell as text: as it stood in the file, without blanks around it; a number in its shortest form; "" if it is blank.
@@ -239,7 +287,10 @@ impl Raw {
     ///
     /// # Errors
     /// 65 if its columns are not the same.
-    pub fn append(&mut self, other: Raw) -> anyhow::Result<()> {
+    pub fn append(&mut self, mut other: Raw) -> anyhow::Result<()> {
+        if self.origins.last().map(|origin| &origin.place) == other.origins.first().map(|origin| &origin.place) {
+            self.spell_alike(&mut other);
+        }
         self.check_same(&other)?;
         for (column, below) in self.columns.iter_mut().zip(other.columns) {
             match (column, below) {
@@ -249,8 +300,13 @@ impl Raw {
                 _ => {}
             }
         }
-        let shifted = other.origins.into_iter().map(|origin| Origin { first: origin.first + self.rows, ..origin });
-        self.origins.extend(shifted);
+        for origin in other.origins {
+            let first = origin.first + self.rows;
+            match self.origins.last_mut().filter(|last| last.place == origin.place) {
+                Some(last) => last.lines.append(first - last.first, origin.lines),
+                None => self.origins.push(Origin { first, ..origin }),
+            }
+        }
         self.hashes.extend(other.hashes);
         self.rows += other.rows;
         self.place = several(self.origins.iter().map(|origin| origin.place.as_str()));
@@ -280,8 +336,16 @@ impl Raw {
     /// Says that the table came from several files: (file, first row, lines).
     pub(super) fn with_origins(mut self, origins: Vec<(String, usize, Lines)>) -> Raw {
         self.place = several(origins.iter().map(|(place, ..)| place.as_str()));
-        self.origins = origins.into_iter().map(|(place, first, lines)| Origin { place, first, lines: Some(lines) }).collect();
+        self.origins = origins.into_iter().map(|(place, first, lines)| Origin { place, first, lines, has_lines: true }).collect();
         self
+    }
+
+    /// Of one file some rows may have whole numbers that floats hold, and others may not.
+    fn spell_alike(&mut self, other: &mut Raw) {
+        for (column, below) in self.columns.iter_mut().zip(&mut other.columns).filter(|(column, below)| column.kind() != below.kind()) {
+            column.spell();
+            below.spell();
+        }
     }
 
     fn check_rows(&self) -> anyhow::Result<()> {
@@ -340,6 +404,25 @@ impl RawColumn {
     /// Whether there are no cells.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Makes whole numbers text.
+    fn spell(&mut self) {
+        let RawColumn::Numbers(numbers) = self else { return };
+        let mut texts = Texts::default();
+        numbers.iter().for_each(|&x| texts.push(&if x.is_nan() { String::new() } else { (x as i128).to_string() }));
+        *self = RawColumn::Texts(texts);
+    }
+
+    fn cut(&self, rows: &[u32]) -> RawColumn {
+        match self {
+            RawColumn::Texts(texts) => {
+                let mut cut = Texts::default();
+                rows.iter().for_each(|&row| cut.push(texts.get(row as usize)));
+                RawColumn::Texts(cut)
+            }
+            RawColumn::Numbers(numbers) => RawColumn::Numbers(rows.iter().map(|&row| numbers[row as usize]).collect()),
+        }
     }
 
     fn kind(&self) -> &'static str {
@@ -436,6 +519,11 @@ impl Lines {
         if expected != Some(line) {
             self.runs.push((row, line));
         }
+    }
+
+    /// The lines of rows that follow, of which the first is row `first` here.
+    fn append(&mut self, first: usize, below: Lines) {
+        below.runs.into_iter().for_each(|(row, line)| self.push(first + row, line));
     }
 
     fn of(&self, row: usize) -> u64 {

@@ -2,6 +2,7 @@
 //! that show text which was checked to be text.
 
 use std::io::{self, Chain, Cursor, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
@@ -12,6 +13,19 @@ use crate::fault::Fault;
 const CHUNK: usize = 256 << 10;
 /// Or at least this many.
 const SMALL_CHUNK: usize = 64;
+
+/// Bytes of files that this process has read.
+static READ: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes of data files that this process has read so far, for whoever shows how far it is.
+pub fn bytes_read() -> u64 {
+    READ.load(Ordering::Relaxed)
+}
+
+/// Notes that so many bytes were read.
+pub(super) fn count(bytes: usize) {
+    READ.fetch_add(bytes as u64, Ordering::Relaxed);
+}
 
 /// Hashes and counts what is read through it.
 struct Tee<R> {
@@ -25,6 +39,7 @@ impl<R: Read> Read for Tee<R> {
         let n = self.reader.read(buffer)?;
         self.hasher.update(&buffer[..n]);
         self.count += n as u64;
+        count(n);
         Ok(n)
     }
 }

@@ -1,5 +1,6 @@
 //! Tables to data sets: which column is what, rows to parts, the schema fitted and applied.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,14 +22,25 @@ const NEVER: &[String] = &[];
 /// 66 if a file is missing; 65 if one is malformed.
 pub fn read(source: &Source, options: &Options) -> anyhow::Result<Raw> {
     match source {
+        Source::Npy { features, labels } => raw::read_pair(features, Some(labels)),
+        _ => raw::read(&paths(source)?, options),
+    }
+}
+
+/// The files of a source that has columns, in the order in which they are read.
+///
+/// # Errors
+/// 66 if a pattern matches no file.
+pub fn paths(source: &Source) -> anyhow::Result<Vec<PathBuf>> {
+    match source {
         Source::Table(patterns) => {
             let mut paths: Vec<PathBuf> = Vec::new();
             for pattern in patterns {
                 paths.extend(glob::expand(&pattern.to_string_lossy())?);
             }
-            raw::read(&paths, options)
+            Ok(paths)
         }
-        Source::Npy { features, labels } => raw::read_pair(features, Some(labels)),
+        Source::Npy { features, labels } => Ok(vec![features.clone(), labels.clone()]),
         Source::Idx { .. } | Source::BuiltIn(_) => Err(Fault::config("data", "images have no columns").hint("give a table").into()),
     }
 }
@@ -37,8 +49,10 @@ pub fn read(source: &Source, options: &Options) -> anyhow::Result<Raw> {
 const MOST_DROPPED: usize = 20;
 
 /// A table with the uses of its columns.
-struct Roles<'t> {
+pub(super) struct Roles<'t> {
     raw: Raw,
+    /// Where `raw` has only the columns that are wanted of all rows: some rows with all columns, and their numbers.
+    sample: Option<(Raw, Vec<u32>)>,
     data: &'t config::Data,
     tasks: &'t [Task],
     /// What the configuration says of each column that may be a feature.
@@ -53,13 +67,10 @@ struct Roles<'t> {
 /// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
 pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     let reading = Reading { delimiter: data.delimiter, header: data.header, row_weight: data.row_weight.clone() };
-    let mut roles = Roles::new(read(&data.train, &reading.options())?, data, tasks)?;
+    let mut roles = Roles::new(read(&data.train, &reading.options())?, None, data, tasks)?;
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
     let rows = roles.split()?;
-    let (schema, mut notices) = roles.fit(&rows[0], reading)?;
-    if data.split_column.is_some() && rows[1].is_empty() {
-        notices.push("no row says valid, so nothing is validated on and the model is that of the last epoch".to_owned());
-    }
+    let (schema, mut notices) = roles.fit(&rows, reading)?;
     let mut part = |part: Part, given: &Option<Source>| match given {
         None if rows[part as usize].is_empty() => Ok(None),
         None => roles.dataset(&schema, &rows[part as usize]).map(Some),
@@ -71,31 +82,72 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     };
     let (train, valid, test) = (part(Part::Train, &None)?, part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
     let train = train.ok_or_else(|| Fault::config("data.train", "the training part is empty").hint("give rows to train on"))?;
-    if let (Some(name), true) = (&data.row_weight, train.weights.as_ref().is_some_and(|weights| weights.iter().all(|&w| w == 0.0))) {
-        let found = format!("column {} of the training part holds no weight above 0", quoted(name));
-        return Err(Fault::data(&roles.raw.place, found).hint("give the rows that are to be trained on a weight above 0").into());
+    if train.weights.as_ref().is_some_and(|weights| weights.iter().all(|&w| w == 0.0)) {
+        return Err(all_zero(data, roles.place()).into());
     }
     notices.extend(giveaway::notices(&schema, &train));
     Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes, notices })
 }
 
+/// What to say of weights that leave nothing to train on.
+pub(super) fn all_zero(data: &config::Data, place: &str) -> Fault {
+    let column = quoted(data.row_weight.as_deref().unwrap_or_default());
+    let found = format!("column {column} of the training part holds no weight above 0");
+    Fault::data(place, found).hint("give the rows that are to be trained on a weight above 0")
+}
+
+/// Checks that the columns that the configuration names are there.
+///
+/// # Errors
+/// 78 with the first that is not.
+pub(super) fn check_columns(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<()> {
+    for (key, name) in data.ignore.iter().map(|name| ("data.ignore", name)).chain(data.row_columns()) {
+        raw.column(name).ok_or_else(|| no_column(key, name, raw))?;
+    }
+    for (task, name) in tasks.iter().flat_map(|task| task.targets.iter().map(move |name| (task, name))) {
+        raw.column(name).ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, raw))?;
+    }
+    Ok(())
+}
+
 impl<'t> Roles<'t> {
-    /// Finds the columns that the configuration names.
-    fn new(raw: Raw, data: &'t config::Data, tasks: &'t [Task]) -> anyhow::Result<Roles<'t>> {
-        for (key, name) in data.ignore.iter().map(|name| ("data.ignore", name)).chain(data.row_columns()) {
-            raw.column(name).ok_or_else(|| no_column(key, name, &raw))?;
-        }
-        for (task, name) in tasks.iter().flat_map(|task| task.targets.iter().map(move |name| (task, name))) {
-            raw.column(name).ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, &raw))?;
-        }
-        let features = features(&raw, data, tasks)?;
+    /// Finds the columns that the configuration names. A table of only those that are wanted of all rows comes with a sample of rows with
+    /// all columns.
+    pub(super) fn new(raw: Raw, sample: Option<(Raw, Vec<u32>)>, data: &'t config::Data, tasks: &'t [Task]) -> anyhow::Result<Roles<'t>> {
+        let whole = sample.as_ref().map_or(&raw, |(sample, _)| sample);
+        check_columns(whole, data, tasks)?;
+        let features = features(whole, data, tasks)?;
         let column = |name: &String| raw.column(name).map(|at| LabelColumn::read(&View::new(&raw, at, NEVER), raw.rows));
         let labels = tasks.iter().map(|task| task.targets.iter().filter_map(column).collect()).collect();
-        Ok(Roles { raw, data, tasks, features, labels })
+        Ok(Roles { raw, sample, data, tasks, features, labels })
+    }
+
+    /// The files, for messages.
+    pub(super) fn place(&self) -> &str {
+        &self.raw.place
+    }
+
+    /// The table that features are fitted on, and where in it training rows are.
+    fn fitted<'r>(&'r self, rows: &'r [u32]) -> (&'r Raw, Cow<'r, [u32]>) {
+        let Some((sample, numbers)) = &self.sample else { return (&self.raw, Cow::Borrowed(rows)) };
+        let there = (0..numbers.len() as u32).filter(|&at| rows.binary_search(&numbers[at as usize]).is_ok());
+        (sample, Cow::Owned(there.collect()))
+    }
+
+    /// Of the sample the training rows, encoded.
+    pub(super) fn fitted_on(&self, schema: &Schema, rows: &[u32]) -> anyhow::Result<Dataset> {
+        let (table, rows) = self.fitted(rows);
+        apply_rows(schema, table, &rows)
+    }
+
+    /// That features were not fitted on all training rows, where that is so.
+    pub(super) fn said_of_sample(&self, rows: &[u32]) -> Option<String> {
+        let (fitted, all) = (self.fitted(rows).1.len(), rows.len());
+        (fitted < all).then(|| format!("columns are fitted on a sample of {fitted} of {all} training rows, which data.memory has room for"))
     }
 
     /// Row numbers of each part.
-    fn split(&self) -> anyhow::Result<[Vec<u32>; 3]> {
+    pub(super) fn split(&self) -> anyhow::Result<[Vec<u32>; 3]> {
         let (data, rows) = (self.data, self.raw.rows);
         let view = |name: &'t Option<String>, missing: &'t [String]| {
             name.as_ref().and_then(|name| self.raw.column(name)).map(|at| View::new(&self.raw, at, missing))
@@ -126,19 +178,24 @@ impl<'t> Roles<'t> {
         }
     }
 
-    /// The schema of the training `rows`, and what is to be said of columns that it does without.
-    fn fit(&self, rows: &[u32], reading: Reading) -> anyhow::Result<(Schema, Vec<String>)> {
+    /// The schema of the training rows, and what is to be said of columns that it does without, and of the parts.
+    pub(super) fn fit(&self, [rows, valid, _]: &[Vec<u32>; 3], reading: Reading) -> anyhow::Result<(Schema, Vec<String>)> {
         let mut targets = Vec::with_capacity(self.tasks.len());
         for (task, columns) in self.tasks.iter().zip(&self.labels) {
             let locate = |column: usize, row: usize| locate(&self.raw, row, &task.targets[column]);
             let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
             targets.push(labels::fit(task, &labels, rows, &self.data.missing)?);
         }
-        let (mut columns, mut notices, index) = (Vec::new(), Vec::new(), Index::new(&self.raw));
+        let (table, sample) = self.fitted(rows);
+        if sample.is_empty() {
+            let found = format!("a sample that takes {} bytes has no training row", table.bytes());
+            return Err(Fault::config("data.memory", found).hint("give more memory").into());
+        }
+        let (mut columns, mut notices, index) = (Vec::new(), Vec::new(), Index::new(table));
         for feature in &self.features {
             let missing = feature.missing.clone().unwrap_or_else(|| self.data.missing.clone());
             let Some(view) = index.view(&feature.column, &missing) else { continue };
-            match fit::fit(&view, rows, feature)? {
+            match fit::fit(&view, &sample, feature)? {
                 Fitted::Encoding(encoding) => columns.push(Column { name: feature.column.clone(), missing, encoding }),
                 Fitted::Dropped(why) => notices.push(format!("column {} {why}: it is dropped", quoted(&feature.column))),
             }
@@ -150,6 +207,9 @@ impl<'t> Roles<'t> {
         if let Some(more @ 1..) = notices.len().checked_sub(MOST_DROPPED) {
             notices.truncate(MOST_DROPPED);
             notices.push(format!("{more} more columns are dropped"));
+        }
+        if self.data.split_column.is_some() && valid.is_empty() {
+            notices.push("no row says valid, so nothing is validated on and the model is that of the last epoch".to_owned());
         }
         let schema = Schema { reading, ..Schema::new(Input::Columns { columns }, targets) };
         Ok((schema, notices))
@@ -222,13 +282,21 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     if !targets.iter().any(|name| raw.column(name).is_some()) {
         check_there(raw, &targets)?;
     }
+    let rows: Vec<u32> = (0..raw.rows as u32).collect();
+    apply_rows(schema, raw, &rows)
+}
+
+/// Some rows of a table as a schema says.
+///
+/// # Errors
+/// 65 if a cell is not what the schema needs.
+pub(super) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Result<Dataset> {
     let absent = || LabelColumn { texts: Vec::new(), codes: vec![UNLABELLED; raw.rows] };
     let index = Index::new(raw);
     let label = |name: &String| index.view(name, NEVER).map_or_else(absent, |view| LabelColumn::read(&view, raw.rows));
     let of_target = |target: &Target| target.columns.iter().map(label).collect();
     let labels: Vec<Vec<LabelColumn>> = schema.targets.iter().map(of_target).collect();
-    let rows: Vec<u32> = (0..raw.rows as u32).collect();
-    dataset(schema, raw, &labels, &rows)
+    dataset(schema, raw, &labels, rows)
 }
 
 /// The same with the cells kept as they were; a label column that is absent leaves its task without labels.

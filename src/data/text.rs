@@ -62,31 +62,72 @@ struct Column {
 /// # Errors
 /// 66 if it cannot be read; 65 if it is not UTF-8 text, has no proper header or no rows, or a record is malformed; 78 if `options` cannot be.
 pub fn read(reader: impl Read, place: &str, size: u64, options: &Options) -> anyhow::Result<Raw> {
-    check_options(options)?;
-    let mut window = Window::new(reader, place, size)?;
-    window.pass_line_ends();
-    let delimiter = options.delimiter.unwrap_or_else(|| delimiter(window.text(), window.ended()));
-    let mut record = Record { limit: MAX_COLUMNS + 1, ..Record::default() };
-    if !next(&mut window, delimiter, &mut record)? {
-        return Err(empty(place, "the file is empty").into());
-    }
-    let names = names(&window, &record, &options.header)?;
-    let mut table = Table { columns: names.iter().map(|_| Column::default()).collect(), lines: Lines::default(), rows: 0 };
-    if options.header == Header::First {
-        window.pass(record.len, record.lines);
-    }
-    record.limit = names.len();
-    while next(&mut window, delimiter, &mut record)? {
-        table.push(&window, &record)?;
-        window.pass(record.len, record.lines);
-    }
-    if table.rows == 0 {
-        return Err(empty(place, "the file has a header and no rows").into());
-    }
-    let hash = window.finish()?;
-    let mut raw = Raw::new(place, names, table.finish(place)?, Some(std::mem::take(&mut table.lines)))?;
-    raw.hashes.push(hash);
+    let mut reader = Reader::new(reader, place, size, options)?;
+    let mut raw = reader.chunk(u64::MAX)?.ok_or_else(|| empty(place, "the file has a header and no rows"))?;
+    raw.hashes.push(reader.finish()?);
     Ok(raw)
+}
+
+/// A table that is read from its first row to its last, some rows at a time.
+pub struct Reader<R: Read> {
+    place: String,
+    window: Window<R>,
+    delimiter: u8,
+    names: Vec<String>,
+    record: Record,
+    is_empty: bool,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the header. `size` is that of the file, 0 if it is not known.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn new(reader: R, place: &str, size: u64, options: &Options) -> anyhow::Result<Reader<R>> {
+        check_options(options)?;
+        let mut window = Window::new(reader, place, size)?;
+        window.pass_line_ends();
+        let delimiter = options.delimiter.unwrap_or_else(|| delimiter(window.text(), window.ended()));
+        let mut record = Record { limit: MAX_COLUMNS + 1, ..Record::default() };
+        if !next(&mut window, delimiter, &mut record)? {
+            return Err(empty(place, "the file is empty").into());
+        }
+        let names = names(&window, &record, &options.header)?;
+        if options.header == Header::First {
+            window.pass(record.len, record.lines);
+        }
+        record.limit = names.len();
+        Ok(Reader { place: place.to_owned(), window, delimiter, names, record, is_empty: true })
+    }
+
+    /// The next rows, about `bytes` of text and one at least; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
+        let columns = self.names.iter().map(|_| Column::default()).collect();
+        let (mut table, mut passed) = (Table { columns, lines: Lines::default(), rows: 0 }, 0);
+        while passed < bytes && next(&mut self.window, self.delimiter, &mut self.record)? {
+            table.push(&self.window, &self.record)?;
+            self.window.pass(self.record.len, self.record.lines);
+            passed += self.record.len as u64;
+        }
+        if table.rows == 0 {
+            let fault = || empty(&self.place, "the file has a header and no rows");
+            return if self.is_empty { Err(fault().into()) } else { Ok(None) };
+        }
+        self.is_empty = false;
+        let columns = table.finish(&self.place)?;
+        Raw::new(&self.place, self.names.clone(), columns, Some(std::mem::take(&mut table.lines))).map(Some)
+    }
+
+    /// Reads to the end; returns place and hash of the file.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn finish(self) -> anyhow::Result<(String, String)> {
+        self.window.finish()
+    }
 }
 
 /// The columns so far.
@@ -124,11 +165,13 @@ impl Column {
     /// Adds a cell, blanks around it removed.
     #[inline]
     fn push(&mut self, text: &[u8], span: Span) {
-        let cell = &text[span.start as usize..span.end as usize];
+        let cell = text[span.start as usize..span.end as usize].trim_ascii();
+        // What is neither graphic nor an ASCII blank may still be a blank.
         let is_edge = |byte: Option<&u8>| byte.is_none_or(|b| b.is_ascii_graphic());
         if !span.escaped && is_edge(cell.first()) && is_edge(cell.last()) {
             self.bytes.extend_from_slice(cell);
         } else {
+            let cell = &text[span.start as usize..span.end as usize];
             self.bytes.extend_from_slice(plain(cell, span.escaped).trim().as_bytes());
         }
         self.ends.push(self.bytes.len());

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::data::upload;
-use super::evaluate::{Measured, evaluate};
+use super::evaluate::{Measured, evaluate, evaluate_streamed};
 use super::machine::Machine;
 use super::train::not_finite;
 use crate::data::Dataset;
@@ -20,8 +20,22 @@ pub struct Applied {
     engine: Box<dyn Engine>,
 }
 
+/// Rows that are on the device at a time, where data is not brought there as a whole.
+const PIECE: usize = 8192;
+
 /// Brings a model and its data onto a machine.
 pub fn apply(model: &Model, data: &Dataset, machine: Machine) -> Result<Applied> {
+    let mut applied = apply_bare(model, data, data.rows, machine)?;
+    upload(applied.engine.as_mut(), &applied.built.parts[0], data, applied.built.counting)?;
+    Ok(applied)
+}
+
+/// Brings a model onto a machine, with room for some rows of data such as this.
+pub fn apply_to_pieces(model: &Model, data: &Dataset, machine: Machine) -> Result<Applied> {
+    apply_bare(model, data, data.rows.min(PIECE), machine)
+}
+
+fn apply_bare(model: &Model, data: &Dataset, rows: usize, machine: Machine) -> Result<Applied> {
     let objective = Objective::plain(&model.network);
     let built = build(&Request {
         network: &model.network,
@@ -29,14 +43,13 @@ pub fn apply(model: &Model, data: &Dataset, machine: Machine) -> Result<Applied>
         objective: &objective,
         optimizer: None,
         tuning: &machine.tuning(),
-        parts: &[PartShape::new("data", data.rows, &data.features)],
+        parts: &[PartShape::new("data", rows, &data.features)],
         batch: 1,
         shuffled: false,
         spread: &model.schema.input.spread(),
         labels: LabelShape::of([data]),
     })?;
     let mut engine = machine.engine(built.program.clone())?;
-    upload(engine.as_mut(), &built.parts[0], data, built.counting)?;
     engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&model.parameters))?;
     Ok(Applied { built, engine })
 }
@@ -45,6 +58,13 @@ impl Applied {
     /// Losses by an objective, and logits.
     pub fn evaluate(&mut self, network: &Network, objective: &Objective) -> Result<Measured> {
         let measured = evaluate(self.engine.as_mut(), &self.built, network, objective, 0, 1)?;
+        self.check()?;
+        Ok(measured)
+    }
+
+    /// The same for data that is brought to the device a piece after the other.
+    pub fn evaluate_pieces(&mut self, network: &Network, objective: &Objective, data: &Dataset) -> Result<Measured> {
+        let measured = evaluate_streamed(self.engine.as_mut(), &self.built, network, objective, 0, 1, data)?;
         self.check()?;
         Ok(measured)
     }

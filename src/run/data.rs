@@ -10,7 +10,7 @@ use crate::schedule::build::{Counting, PartBuffers};
 pub fn upload(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, counting: Counting) -> Result<()> {
     for segment in &part.segments {
         let rows = segment.first..segment.first + segment.rows;
-        engine.upload(segment.features, 0, &features(data, rows.clone()))?;
+        engine.upload(segment.features, 0, &features(data, rows.clone())?)?;
         engine.upload(segment.labels, 0, &labels(data, rows, counting))?;
     }
     Ok(())
@@ -27,23 +27,24 @@ pub fn upload_rows(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, 
         let place = first - segment.first;
         let width = data.width();
         let word = if matches!(data.features, Features::U8 { .. }) { place * width / 4 } else { place * width };
-        engine.upload(segment.features, word, &features(data, chosen()))?;
+        engine.upload(segment.features, word, &features(data, chosen())?)?;
         engine.upload(segment.labels, place * counting.cells, &labels(data, chosen(), counting))?;
     }
     Ok(())
 }
 
 /// Data words of rows.
-fn features(data: &Dataset, rows: impl Iterator<Item = usize>) -> Vec<u32> {
+fn features(data: &Dataset, rows: impl Iterator<Item = usize>) -> Result<Vec<u32>> {
     let width = data.width();
-    match &data.features {
+    Ok(match &data.features {
+        Features::Stored(stored) => return stored.fetch(rows),
         Features::F32(values) => rows.flat_map(|row| &values[row * width..][..width]).map(|x| x.to_bits()).collect(),
         Features::Cells { words, .. } => rows.flat_map(|row| &words[row * width..][..width]).copied().collect(),
         Features::U8 { values, .. } => {
             let bytes: Vec<u8> = rows.flat_map(|row| &values[row * width..][..width]).copied().collect();
             bytes.chunks(4).map(word).collect()
         }
-    }
+    })
 }
 
 /// Four bytes, the first in the lowest bits.

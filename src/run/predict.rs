@@ -9,14 +9,12 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::measure::probability;
 use crate::config::TaskKind;
 use crate::data::parquet::write::Writer;
 use crate::data::{Dataset, Scaling, Target};
-use crate::fault::{Exit, Fault};
 use crate::model::file::Model;
 use crate::model::network::Head;
 
@@ -226,87 +224,90 @@ impl Format {
     }
 }
 
-/// The rows that are written, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Rows<'d> {
-    /// What predicted them.
-    pub model: &'d Model,
-    /// What they were predicted from.
-    pub data: &'d Dataset,
-    /// Per task [rows, outputs].
-    pub logits: &'d [Vec<f32>],
-    /// Whether logits are written too.
-    pub with_logits: bool,
-    /// How they are written.
-    pub format: Format,
+/// Bytes of text that are predicted at a time.
+pub const CHUNK: u64 = 64 << 20;
+
+/// Where predictions are written row by row: a table in memory would be as large as the file.
+pub struct Sheet<'m, W: Write> {
+    model: &'m Model,
+    with_logits: bool,
+    format: Format,
+    names: Vec<String>,
+    to: To<W>,
+    /// Rows that were written.
+    pub rows: usize,
 }
 
-impl Rows<'_> {
-    /// Writes row by row: a table in memory would be as large as the file.
-    fn write(self, mut to: impl Write) -> std::io::Result<()> {
-        let Rows { model, data, logits, with_logits, format } = self;
-        if format == Format::Parquet {
-            return self.write_parquet(to);
-        }
+/// What is written to; its head has been.
+enum To<W: Write> {
+    Lines(W),
+    /// With whether each column is of text.
+    Parquet(Writer<W>, Vec<bool>),
+}
+
+impl<'m, W: Write> Sheet<'m, W> {
+    /// Begins a table with the columns of some rows and what is predicted of them.
+    pub fn new(mut to: W, model: &'m Model, data: &Dataset, format: Format, with_logits: bool) -> std::io::Result<Self> {
         let names = header(model, data, with_logits);
-        let tasks = tasks(model, logits);
-        let mut line = String::new();
-        if format == Format::Csv {
-            line = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
-            writeln!(to, "{line}")?;
-        }
-        for row in 0..data.rows {
-            line.clear();
-            let cells = record(&tasks, data, row, with_logits);
-            match format {
-                Format::Csv => cells.iter().enumerate().for_each(|(i, cell)| {
-                    line.push_str(if i > 0 { "," } else { "" });
-                    line.push_str(&cell.csv());
-                }),
-                Format::Jsonl | Format::Parquet => {
-                    let object: Map<String, Value> = names.iter().cloned().zip(cells.iter().map(Cell::json)).collect();
-                    line = Value::Object(object).to_string();
-                }
+        let to = match format {
+            Format::Parquet => {
+                let logits: Vec<Vec<f32>> = model.network.tasks.iter().map(|head| vec![0.0; head.outputs()]).collect();
+                let first = record(&tasks(model, &logits), data, 0, with_logits);
+                let texts: Vec<bool> = first.iter().map(|cell| matches!(cell, Cell::Text(_))).collect();
+                To::Parquet(Writer::new(to, names.iter().cloned().zip(texts.iter().copied()).collect())?, texts)
             }
-            // A line of nothing would be no row.
-            writeln!(to, "{}", if line.is_empty() { "\"\"" } else { &line })?;
-        }
-        to.flush()
-    }
-
-    fn write_parquet(self, to: impl Write) -> std::io::Result<()> {
-        let Rows { model, data, logits, with_logits, .. } = self;
-        let tasks = tasks(model, logits);
-        let first = record(&tasks, data, 0, with_logits);
-        let columns = header(model, data, with_logits).into_iter().zip(first.iter().map(|cell| matches!(cell, Cell::Text(_))));
-        let mut writer = Writer::new(to, columns.collect())?;
-        for row in 0..data.rows {
-            for (column, cell) in record(&tasks, data, row, with_logits).iter().enumerate() {
-                match cell {
-                    Cell::Text(text) => writer.text(column, text),
-                    other => writer.number(column, other.number()),
-                }
+            Format::Csv => {
+                writeln!(to, "{}", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(","))?;
+                To::Lines(to)
             }
-            writer.end_row()?;
-        }
-        writer.finish()
+            Format::Jsonl => To::Lines(to),
+        };
+        Ok(Sheet { model, with_logits, format, names, to, rows: 0 })
     }
 
-    /// Writes the table to a file.
-    pub fn write_file(self, path: &Path) -> Result<()> {
-        let create = |e| Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", path.display())).hint("choose another --out");
-        let file = std::fs::File::create(path).map_err(create)?;
-        let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", path.display())).hint("is the disk full?");
-        Ok(self.write(std::io::BufWriter::new(file)).map_err(failed)?)
+    /// Adds rows; `logits` per task [rows, outputs].
+    pub fn add(&mut self, data: &Dataset, logits: &[Vec<f32>]) -> std::io::Result<()> {
+        let tasks = tasks(self.model, logits);
+        for row in 0..data.rows {
+            let cells = record(&tasks, data, row, self.with_logits);
+            match &mut self.to {
+                To::Parquet(writer, texts) => {
+                    cells.iter().zip(texts).enumerate().for_each(|(column, (cell, is_text))| match (is_text, cell) {
+                        (true, Cell::Text(text)) => writer.text(column, text),
+                        (true, other) => writer.text(column, &other.csv()),
+                        (false, cell) => writer.number(column, cell.number()),
+                    });
+                    writer.end_row()?;
+                }
+                To::Lines(to) => writeln!(to, "{}", line(self.format, &self.names, &cells))?,
+            }
+        }
+        self.rows += data.rows;
+        Ok(())
     }
 
-    /// Writes the table to stdout. A closed pipe ends it without an error.
-    pub fn write_stdout(self) -> Result<()> {
-        match self.write(std::io::BufWriter::new(std::io::stdout().lock())) {
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
-            _ => Ok(()),
+    /// Ends the table.
+    pub fn finish(self) -> std::io::Result<()> {
+        match self.to {
+            To::Parquet(writer, _) => writer.finish(),
+            To::Lines(mut to) => to.flush(),
         }
     }
+}
+
+/// A row as a line of text.
+fn line(format: Format, names: &[String], cells: &[Cell]) -> String {
+    if format == Format::Jsonl {
+        let object: Map<String, Value> = names.iter().cloned().zip(cells.iter().map(Cell::json)).collect();
+        return Value::Object(object).to_string();
+    }
+    let mut line = String::new();
+    for (i, cell) in cells.iter().enumerate() {
+        line.push_str(if i > 0 { "," } else { "" });
+        line.push_str(&cell.csv());
+    }
+    // A line of nothing would be no row.
+    if line.is_empty() { "\"\"".to_owned() } else { line }
 }
 
 /// The table as JSON: a list of rows.

@@ -55,7 +55,12 @@ pub struct Plan {
 
 impl Plan {
     /// Settles a run.
-    pub fn new(config: Config, parts: Parts) -> Result<Plan> {
+    pub fn new(mut config: Config, parts: Parts) -> Result<Plan> {
+        if let Some(stored) = parts.train.stored() {
+            // What the machine decided decides the numbers, so it is a setting from now on.
+            config.data.memory = Some(stored.memory);
+            config.data.shuffle_window = Some(stored.window).filter(|_| config.train.batch_size != BatchSize::Full);
+        }
         let network = Network::new(&config, &parts.schema)?;
         let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network) };
         let objective = Objective::new(&config, &network)?;

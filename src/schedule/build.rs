@@ -38,11 +38,11 @@ pub struct PartShape {
 }
 
 impl PartShape {
-    /// The shape of features in memory.
+    /// The shape of features.
     pub fn new(name: &str, rows: usize, features: &Features) -> PartShape {
         let bytes = match features {
             Features::U8 { scale, .. } => Some(*scale),
-            Features::F32(_) | Features::Cells { .. } => None,
+            Features::F32(_) | Features::Cells { .. } | Features::Stored(_) => None,
         };
         PartShape { name: name.into(), rows, bytes }
     }

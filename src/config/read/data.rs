@@ -31,6 +31,7 @@ pub(super) fn read(root: &mut Section, base: &Path) -> Result<Data> {
     }
     data.overlay = section.maybe("overlay", overlay)?;
     columns(&mut section, &mut data)?;
+    data.shuffle_window = section.maybe("shuffle_window", |item| item.count(1..=MOST).map(|rows| rows as usize))?;
     section.finish()?;
     data.features = features(root, &data)?;
     Ok(data)
@@ -87,7 +88,7 @@ const NO_COLUMNS: &str = "only tables have columns";
 /// What is said of all columns of a table.
 fn columns(section: &mut Section, data: &mut Data) -> Result<()> {
     if !data.train.has_columns() {
-        section.refuse(&["ignore", "missing", "row_weight", "delimiter", "header"], NO_COLUMNS)?;
+        section.refuse(&["ignore", "missing", "row_weight", "delimiter", "header", "memory"], NO_COLUMNS)?;
     }
     if !is_text(data) {
         section.refuse(&["delimiter", "header"], "only text files (.csv, .tsv, .txt) have lines of cells")?;
@@ -97,6 +98,7 @@ fn columns(section: &mut Section, data: &mut Data) -> Result<()> {
     data.ignore = section.read("ignore", vec![], |item| item.texts())?;
     data.missing = section.read("missing", vec![String::new()], |item| item.blanks())?;
     data.row_weight = section.maybe("row_weight", |item| item.text().map(str::to_owned))?;
+    data.memory = section.maybe("memory", |item| item.bytes())?;
     Ok(())
 }
 

@@ -197,13 +197,24 @@ impl Item {
         minutes.filter(|m| *m > 0.0 && *m <= MOST as f64).map(Interval::Minutes).ok_or_else(wrong)
     }
 
+    /// A number of bytes, as such or as `"500MB"`, `"2GB"`.
+    pub fn bytes(&self) -> Result<u64> {
+        let wrong = || self.wrong("a size of 1 KB to 1000 TB, as a number of bytes or as \"500MB\", \"2GB\"");
+        let bytes = match &self.value {
+            Value::Integer(i) => Some(*i as f64),
+            Value::String(text) => with_suffix(text, &[("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)]),
+            _ => None,
+        };
+        bytes.filter(|bytes| (1e3..=1e15).contains(bytes)).map(|bytes| bytes as u64).ok_or_else(wrong)
+    }
+
     /// A time in seconds, as a number or as `"30s"`, `"10m"`, `"1.5h"`.
     pub fn seconds(&self) -> Result<f64> {
         let wrong = || self.wrong(format!("a time above 0 and up to {MOST} seconds, as a number or as \"30s\", \"10m\", \"1h\""));
         let seconds = match &self.value {
             Value::Integer(i) => Some(*i as f64),
             Value::Float(x) => Some(*x),
-            Value::String(text) => with_unit(text),
+            Value::String(text) => with_suffix(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0)]),
             _ => None,
         };
         seconds.filter(|x| *x > 0.0 && *x <= MOST as f64).ok_or_else(wrong)
@@ -236,9 +247,9 @@ fn in_32_bits(x: f64) -> f64 {
     if single.is_subnormal() { 0.0 } else { f64::from(single) }
 }
 
-/// `"10m"` in seconds.
-fn with_unit(text: &str) -> Option<f64> {
-    let (unit, factor) = [("s", 1.0), ("m", 60.0), ("h", 3600.0)].into_iter().find(|(unit, _)| text.ends_with(unit))?;
+/// `"10m"` in seconds, or `"2GB"` in bytes: a number with one of these units behind it.
+fn with_suffix(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let (unit, factor) = units.iter().find(|(unit, _)| text.ends_with(unit))?;
     let digits = text.strip_suffix(unit)?;
     digits.bytes().all(|b| b.is_ascii_digit() || b == b'.').then(|| digits.parse::<f64>().ok().map(|x| x * factor))?
 }

@@ -34,6 +34,8 @@ pub(super) const DATA: Keys = Keys {
         "ignore",
         "missing",
         "row_weight",
+        "memory",
+        "shuffle_window",
     ],
 };
 /// `[feature.NAME]`

@@ -6,6 +6,7 @@ use super::item::{Item, MOST, POSITIVE, Result};
 use super::known::TRAIN;
 use super::section::Section;
 use crate::config::{BatchSize, Data, Every, Interval, OnNan, Select, Task, Term, Train};
+use crate::fault::Fault;
 
 /// Reads `[train]`; what validation decides is refused where there is none.
 pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Train> {
@@ -24,6 +25,10 @@ pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Tr
         on_nan: section.read("on_nan", OnNan::Stop, |item| item.word())?,
         accumulate: section.read("accumulate", 1, |item| item.count(1..=MOST))? as usize,
     };
+    if train.batch_size == BatchSize::Full && data.shuffle_window.is_some() {
+        let message = "has no effect, since train.batch_size is \"full\" and nothing is shuffled";
+        return Err(Fault::config("data.shuffle_window", message).hint("leave it out, or give batches of some rows"));
+    }
     section.finish().map(|()| train)
 }
 

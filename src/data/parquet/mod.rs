@@ -11,12 +11,14 @@ mod thrift;
 mod unpack;
 pub mod write;
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use self::cells::{Cells, Sink};
 use self::meta::{Chunk, Header, Leaf, Meta};
 use super::raw::Raw;
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use crate::fault::{Fault, quoted};
 
 /// A file may have this many cells for each of its bytes …
@@ -55,6 +57,11 @@ impl Refused {
 struct Budget(u64);
 
 impl Budget {
+    /// That of a file of so many bytes.
+    fn of(size: usize) -> Budget {
+        Budget(size as u64 * BYTE_RATIO + BYTE_FLOOR)
+    }
+
     fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
         let left = self.0.checked_sub(bytes as u64);
         self.0 = left.ok_or_else(|| Refused {
@@ -89,17 +96,88 @@ pub fn read(reader: impl Read, place: &str) -> anyhow::Result<Raw> {
 fn parse(file: &[u8], place: &str) -> anyhow::Result<Raw> {
     let meta = footer(file).and_then(Meta::read).map_err(|refused| refused.at(place))?;
     let rows = check_rows(&meta, file.len()).map_err(|refused| refused.at(place))?;
-    let mut budget = Budget(file.len() as u64 * BYTE_RATIO + BYTE_FLOOR);
+    let mut budget = Budget::of(file.len());
     let mut columns = Vec::new();
     for (i, leaf) in meta.leaves.iter().enumerate() {
         let mut column = Sink::new(leaf);
         for (rows, (_, chunks)) in rows.iter().zip(&meta.groups) {
-            let at = || format!("{place}: column {}", quoted(&leaf.name));
-            chunk(file, leaf, chunks[i], *rows, &mut column, &mut budget).map_err(|refused| refused.at(&at()))?;
+            let read = pages(file, chunks[i]).and_then(|pages| chunk(pages, leaf, chunks[i].codec, *rows, &mut column, &mut budget));
+            read.map_err(|refused| refused.at(&at(place, leaf)))?;
         }
         columns.push(column.column);
     }
     Raw::new(place, meta.leaves.into_iter().map(|leaf| leaf.name).collect(), columns, None)
+}
+
+/// A file that is read one row group after the other.
+pub struct Groups {
+    file: File,
+    place: String,
+    meta: Meta,
+    /// Rows of each group.
+    rows: Vec<usize>,
+    size: usize,
+    /// Groups and rows that were read.
+    done: (usize, usize),
+}
+
+impl Groups {
+    /// Reads the metadata.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn new(mut file: File, place: &str) -> anyhow::Result<Groups> {
+        let size = file.metadata().map_or(0, |found| found.len()) as usize;
+        let mut start = take(&mut file, place, 0, MAGIC.len().min(size))?;
+        let mut length = 0;
+        // The metadata are as long as the last bytes say, and those are not believed beyond the size of the file.
+        if size >= 2 * MAGIC.len() + 4 {
+            let end = take(&mut file, place, size as u64 - 8, 4)?;
+            length = end.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize).min(size - 12);
+        }
+        let behind = start.len().max(size.saturating_sub(length + 8));
+        start.extend(take(&mut file, place, behind as u64, size - behind)?);
+        let meta = footer(&start).and_then(Meta::read).map_err(|refused| refused.at(place))?;
+        let rows = check_rows(&meta, size).map_err(|refused| refused.at(place))?;
+        Ok(Groups { file, place: place.to_owned(), meta, rows, size, done: (0, 0) })
+    }
+
+    /// The next row group that has rows; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn chunk(&mut self) -> anyhow::Result<Option<Raw>> {
+        let (mut group, before) = self.done;
+        while self.rows.get(group) == Some(&0) {
+            group += 1;
+        }
+        let (Some(&rows), Some((_, chunks))) = (self.rows.get(group), self.meta.groups.get(group)) else { return Ok(None) };
+        let (mut budget, mut columns) = (Budget::of(self.size), Vec::new());
+        for (leaf, from) in self.meta.leaves.iter().zip(chunks) {
+            let range = range(*from).filter(|range| range.end <= self.size);
+            let range = range.ok_or_else(|| outside().at(&at(&self.place, leaf)))?;
+            let pages = take(&mut self.file, &self.place, range.start as u64, range.len())?;
+            let mut column = Sink::new(leaf);
+            chunk(&pages, leaf, from.codec, rows, &mut column, &mut budget).map_err(|refused| refused.at(&at(&self.place, leaf)))?;
+            columns.push(column.column);
+        }
+        self.done = (group + 1, before + rows);
+        let names = self.meta.leaves.iter().map(|leaf| leaf.name.clone()).collect();
+        Ok(Some(Raw::new(&self.place, names, columns, None)?.behind(before)))
+    }
+}
+
+/// Bytes of a file, which must be there.
+fn take(file: &mut File, place: &str, start: u64, length: usize) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes));
+    read.map_err(|e| Fault::missing(place, format!("cannot be read: {e}")).hint("give a readable file that nobody writes to"))?;
+    stream::count(length);
+    Ok(bytes)
+}
+
+fn at(place: &str, leaf: &Leaf) -> String {
+    format!("{place}: column {}", quoted(&leaf.name))
 }
 
 /// The metadata at the end of a file.
@@ -137,19 +215,30 @@ fn check_rows(meta: &Meta, size: usize) -> Result<Vec<usize>, Refused> {
     Ok(rows)
 }
 
+/// Where the pages of a column in a row group lie.
+fn range(chunk: Chunk) -> Option<Range<usize>> {
+    let (start, length) = usize::try_from(chunk.start).ok().zip(usize::try_from(chunk.length).ok())?;
+    Some(start..start.checked_add(length)?)
+}
+
+fn pages(file: &[u8], chunk: Chunk) -> Result<&[u8], Refused> {
+    range(chunk).and_then(|range| file.get(range)).ok_or_else(outside)
+}
+
+fn outside() -> Refused {
+    damaged("its pages lie outside of the file")
+}
+
 /// Reads the pages of a column in a row group.
-fn chunk(file: &[u8], leaf: &Leaf, chunk: Chunk, rows: usize, column: &mut Sink, budget: &mut Budget) -> Result<(), Refused> {
-    let range = usize::try_from(chunk.start).ok().zip(usize::try_from(chunk.length).ok());
-    let range = range.and_then(|(start, length)| Some(start..start.checked_add(length)?));
-    let mut rest = range.and_then(|range| file.get(range)).ok_or_else(|| damaged("its pages lie outside of the file"))?;
-    let (mut dictionary, mut done) = (None, 0);
+fn chunk(pages: &[u8], leaf: &Leaf, codec: i64, rows: usize, column: &mut Sink, budget: &mut Budget) -> Result<(), Refused> {
+    let (mut rest, mut dictionary, mut done) = (pages, None, 0);
     while done < rows {
         let (header, length) = Header::read(rest)?;
         let size = usize::try_from(header.packed).ok();
         let (body, behind) =
             size.and_then(|n| rest[length..].split_at_checked(n)).ok_or_else(|| damaged("a page ends behind its column"))?;
         rest = behind;
-        let page = Page { leaf, header, codec: chunk.codec, body };
+        let page = Page { leaf, header, codec, body };
         match header.kind {
             0 | 3 => done += page.data(rows - done, dictionary.as_ref(), column, budget)?,
             2 if dictionary.is_none() && done == 0 => dictionary = Some(page.dictionary(rows, budget)?),
@@ -211,7 +300,7 @@ impl Page<'_> {
     }
 
     /// The unpacked page, where in it the levels lie, and where the values begin.
-    fn levels(&self, budget: &mut Budget) -> Result<(Vec<u8>, std::ops::Range<usize>, usize), Refused> {
+    fn levels(&self, budget: &mut Budget) -> Result<(Vec<u8>, Range<usize>, usize), Refused> {
         let outside = || damaged("the levels of a page lie outside of it");
         if self.header.kind == 3 {
             let (repetition, definition) = self.header.levels;

@@ -9,7 +9,7 @@ use super::trouble::Way;
 use super::{Ended, Observer, Options, Outcome, Plan};
 use crate::config::{BatchSize, Every, Interval, OnNan, Select};
 use crate::data::Dataset;
-use crate::data::order::epoch_order;
+use crate::data::order::windowed_order;
 use crate::kernels::params::Step;
 use crate::model::network::{Head, Network};
 use crate::run::checkpoint::{Best, Snapshot};
@@ -186,7 +186,9 @@ impl<'a> Run<'a> {
         if self.plan.config.train.batch_size == BatchSize::Full || self.order_of == Some(epoch) {
             return Ok(());
         }
-        self.order = epoch_order(self.plan.parts.train.rows, self.plan.config.train.seed, epoch);
+        let rows = self.plan.parts.train.rows;
+        let window = self.plan.config.data.shuffle_window.unwrap_or(rows);
+        self.order = windowed_order(rows, self.plan.config.train.seed, epoch, window);
         self.order_of = Some(epoch);
         if self.streamed.is_none() {
             self.engine.upload(self.built.buffers.order, 0, &self.order)?;

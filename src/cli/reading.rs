@@ -1,0 +1,60 @@
+//! Reading data, and showing how far it is.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::Progress;
+use super::console::Console;
+use crate::config::Config;
+use crate::data::Parts;
+use crate::data::entries::Entries;
+use crate::data::load::load_by;
+use crate::data::stream::bytes_read;
+use crate::data::way::Way;
+
+/// How often a bar moves.
+const BEAT: Duration = Duration::from_millis(100);
+/// How often a line tells that it takes long.
+const LONG: Duration = Duration::from_secs(10);
+
+/// What is done to files, of how many bytes, and what had been read of all files when it began.
+type Stage = (String, u64, u64);
+
+/// Reads the data of a configuration; from the cache, where it may be.
+pub(super) fn read_data(config: &Config, cached: bool, console: &Console) -> Result<Parts> {
+    let stage: Mutex<Stage> = Mutex::new(("reading".to_owned(), 0, bytes_read()));
+    let begin = |what: &str, bytes: u64| {
+        if let Ok(mut stage) = stage.lock() {
+            *stage = (what.to_owned(), bytes, bytes_read());
+        }
+    };
+    let way = Way { entries: Entries::of_user().filter(|_| cached), stage: &begin };
+    let (done, is_done) = channel::<()>();
+    let stage = &stage;
+    std::thread::scope(|scope| {
+        scope.spawn(move || show(stage, &is_done, console));
+        let parts = load_by(&config.data, &config.tasks, &way);
+        drop(done);
+        parts
+    })
+}
+
+/// Shows how far reading is until nobody is left who could say that it is done.
+fn show(stage: &Mutex<Stage>, is_done: &Receiver<()>, console: &Console) {
+    let (bar, mut told) = (console.bytes_bar(), Instant::now());
+    while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(BEAT) {
+        let Ok((what, bytes, before)) = stage.lock().map(|stage| stage.clone()) else { break };
+        let read = bytes_read().saturating_sub(before).min(bytes);
+        bar.set_message(what.clone());
+        bar.set_length(bytes);
+        bar.set_position(read);
+        if console.progress() == Progress::Plain && told.elapsed() >= LONG {
+            told = Instant::now();
+            console.note(&format!("{what} data: {:.0} of {:.0} MB", read as f64 / 1e6, bytes as f64 / 1e6));
+        }
+    }
+    bar.finish_and_clear();
+}
