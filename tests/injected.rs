@@ -195,6 +195,10 @@ struct Place {
     tensor: String,
 }
 
+fn is_coupled(block: &str) -> bool {
+    ["task.a", "task.b"].iter().any(|head| block.starts_with(head))
+}
+
 fn places(plan: &Plan) -> Vec<Place> {
     let last = |name: &str| plan.layout.blocks.iter().find(|b| b.name == name).map(|b| b.offset + b.len - 1).unwrap();
     let gradient = |kernel, after, variable, block: &str| Place {
@@ -202,8 +206,8 @@ fn places(plan: &Plan) -> Vec<Place> {
         after,
         variable,
         condition: format!("place == {}u", last(block)),
-        // A coupling of heads tests a head as a whole.
-        tensor: format!("gradient of {}", block.rsplitn(if kernel == "soft_sharing" { 3 } else { 2 }, '.').last().unwrap()),
+        // A coupling of weights tests a head as a whole.
+        tensor: format!("gradient of {}", block.rsplitn(if is_coupled(block) { 3 } else { 2 }, '.').last().unwrap()),
     };
     let products = plan.layout.blocks.iter().map(|b| gradient("dense_backward_weight", "var value = sum;", "value", &b.name));
     let shared = ["task.a.0.weight", "task.b.1.bias"].map(|b| gradient("soft_sharing", "var sum = gradients[place] + value;", "sum", b));
