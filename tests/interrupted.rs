@@ -189,6 +189,24 @@ fn without_checkpoints_a_run_begins_anew() {
     room.same("run", "whole");
 }
 
+/// What a kill leaves between a write and a rename.
+#[test]
+fn what_was_half_written_goes() {
+    let room = room();
+    stopped(&room, "run", 30);
+    for name in ["run/.config.toml.tmp", "run/model/.model.safetensors.tmp", "run/last/.config.json.tmp"] {
+        room.write(name, "half");
+    }
+    fs::create_dir(room.path("run/checkpoints/.tmp-31-1")).unwrap();
+    fs::create_dir(room.path("run/checkpoints/.tmp-old-20-1")).unwrap();
+    room.write("run/checkpoints/.tmp-31-1/model.safetensors", "half");
+    // Put aside for another one of its step, which never came.
+    fs::rename(room.path("run/checkpoints/step-30"), room.path("run/checkpoints/.was-step-30")).unwrap();
+    room.resume("run", &ON).expect(0).says(&["going on after step 30 ("]);
+    room.is_tidy("run");
+    ends_alike(&room, "run");
+}
+
 // --- what cannot be the same run ---
 
 #[test]

@@ -24,6 +24,8 @@ struct Sample {
     /// Resident memory in KiB.
     resident: u64,
     files: usize,
+    /// Seconds of processors, which others that use them do not lengthen much.
+    busy: f64,
 }
 
 /// The step of the last whole line of a file that grows.
@@ -41,7 +43,14 @@ fn sample(child: &Child, metrics: &Path) -> Option<Sample> {
     let process = format!("/proc/{}", child.id());
     let status = fs::read_to_string(format!("{process}/status")).ok()?;
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().trim_end_matches(" kB").parse().ok()?;
-    Some(Sample { step: last_step(metrics)?, resident, files: fs::read_dir(format!("{process}/fd")).ok()?.count() })
+    let files = fs::read_dir(format!("{process}/fd")).ok()?.count();
+    Some(Sample { step: last_step(metrics)?, resident, files, busy: busy(&fs::read_to_string(format!("{process}/stat")).ok()?)? })
+}
+
+/// User and system time of `/proc/N/stat`, in hundredths; the name before them may hold anything.
+fn busy(stat: &str) -> Option<f64> {
+    let ticks: Vec<f64> = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
+    Some(ticks.iter().sum::<f64>() / 100.0)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -78,7 +87,8 @@ fn a_hundred_thousand_steps() {
     assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
     assert!(!said.contains("not finite") && room.last_step("run") == STEPS, "{said}");
 
-    let warm: Vec<Sample> = samples.iter().copied().filter(|s| s.step >= WARM).collect();
+    // After the last step files are closed.
+    let warm: Vec<Sample> = samples.iter().copied().filter(|s| (WARM..STEPS).contains(&s.step)).collect();
     let tenth = warm.len() / 10;
     let resident = |samples: &[Sample]| samples.iter().map(|s| s.resident).max().unwrap();
     let files = |samples: &[Sample]| samples.iter().map(|s| s.files).min().unwrap();
@@ -86,8 +96,14 @@ fn a_hundred_thousand_steps() {
     let times = step_times(&room.text("run/metrics.jsonl"));
     let time = |from: u64, to: u64| median(times.iter().filter(|(step, _)| (from..to).contains(step)).map(|(_, t)| *t).collect());
     let (early, late) = (time(WARM, 2 * WARM), time(STEPS - WARM, STEPS + 1));
+    let work = |from: u64, to: u64| {
+        let at = |step: u64| warm.iter().find(|s| s.step >= step).or(warm.last()).unwrap();
+        1e3 * (at(to).busy - at(from).busy) / (at(to).step - at(from).step) as f64
+    };
+    let (worked, works) = (work(WARM, 2 * WARM), work(STEPS - WARM, STEPS));
     eprintln!(
-        "resident memory {} KiB at first, {} KiB at step {WARM}, {} KiB at the end; open files {} and {}; a step {:.3} ms and {:.3} ms ({:+.1} %)",
+        "resident memory {} KiB at first, {} KiB at step {WARM}, {} KiB at the end; open files {} and {}; \
+         a step {:.3} ms and {:.3} ms ({:+.1} %), {worked:.3} ms and {works:.3} ms of processors ({:+.1} %)",
         samples[0].resident,
         resident(first),
         resident(last),
@@ -95,7 +111,8 @@ fn a_hundred_thousand_steps() {
         files(last),
         1e3 * early,
         1e3 * late,
-        100.0 * (late / early - 1.0)
+        100.0 * (late / early - 1.0),
+        100.0 * (works / worked - 1.0)
     );
     assert!(resident(last) <= resident(first) + 1024, "the process grew: {warm:?}");
     assert_eq!(files(first), files(last), "files stay open");
