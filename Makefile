@@ -32,6 +32,12 @@ soak: ## fuzz each reader for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz); 
 	    $(CARGO) +nightly fuzz run $$target fuzz/soak/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 || exit 1; \
 	done
 
+# Beside the fuzzers: tests that take too long for `make test`.
+.PHONY: endurance
+soak: endurance
+endurance: setup ## 500 kills with what follows them, and 100,000 steps that are watched
+	$(CARGO) test --locked --test kills --test soak -- --ignored --nocapture --test-threads=1
+
 lint: ## formatting, clippy and the documentation, warnings being errors
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings

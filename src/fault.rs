@@ -81,6 +81,14 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// The exit code for a file or directory that could not be created: where there is no room for it, that of a failed write.
+pub fn of_creation(error: &std::io::Error) -> Exit {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Exit::Io,
+        _ => Exit::CantCreate,
+    }
+}
+
 /// The exit code of an error: that of the first [`Fault`] in its chain, else [`Exit::Internal`].
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     error.chain().find_map(|e| e.downcast_ref::<Fault>()).map_or(Exit::Internal, |f| f.exit)

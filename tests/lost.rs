@@ -148,3 +148,37 @@ fn a_step_without_its_stamp_is_noticed() {
         assert!(format!("{error:#}").contains("step 4 came back without its stamp"), "{error:#}");
     }
 }
+
+/// A device that does not answer is given up after a while, told of, and left alone: nothing waits for it in the end.
+#[test]
+fn a_device_that_hangs_is_given_up() {
+    let tables = "[trunk]\nlayers = [256, 256]\n[task.a]\n[task.b]\n[train]\nbatch_size = 4096\n";
+    let plan = common::plan(tables, common::synthetic(1, 4096, 256, &CLASSES), &CLASSES);
+    let gpu = open().watched_for(Duration::from_millis(300));
+    let built = plan.build(&gpu.tuning()).unwrap();
+    let train = built.train.unwrap();
+    let mut session = Session::new(gpu, built.program.clone()).unwrap();
+    let step = Step { number: 1, rows: 4096, ..Step::default() };
+    let last = built.program.schedules[train].dispatches.iter().position(|d| d.kernel.name.starts_with("dense_backward_weight")).unwrap();
+    // So often that it takes far longer than anyone waits.
+    let begun = Instant::now();
+    let error = session.run_dispatch(train, last, &step, 20_000).unwrap_err();
+    let waited = begun.elapsed();
+    assert_eq!(exit_of(&error), Exit::Internal);
+    assert!(
+        format!("{error:#}").contains("no answer after ") && hint_of(&error).is_some_and(|h| h.contains("the driver hangs")),
+        "{error:#}"
+    );
+    assert!(waited < Duration::from_secs(5), "given up after {waited:?}");
+    drop(session);
+    assert!(begun.elapsed() < Duration::from_secs(5), "something waited for it: {:?}", begun.elapsed());
+    // Another device computes meanwhile.
+    let mut watch = Destroyer::new(&open(), u64::MAX);
+    let plan = common::plan(TABLES, common::synthetic(1, 20 * 30, 5, &CLASSES), &CLASSES);
+    let machine = Machine::Device(Box::new(watch.gpu.clone()));
+    assert_eq!(train_steps(&plan, machine, &mut watch), 60);
+}
+
+fn train_steps(plan: &Plan, machine: Machine, watch: &mut Destroyer) -> u64 {
+    train(plan, machine, Options::default(), watch).unwrap().steps
+}

@@ -124,6 +124,8 @@ fn every_step(plan: &Plan, machine: &Machine, root: &Path, wanted: impl Fn(u64) 
         write(&Disk::default(), root, snapshot, &context(plan), 100).unwrap();
     }
     assert_eq!(list(root).len(), 60, "a checkpoint a step");
+    let ends = whole.snapshots.iter().filter(|s| s.steps % 13 == 0);
+    assert!(ends.clone().count() == 4 && ends.clone().all(|s| s.validated == s.steps), "the end of an epoch before its validation");
     for (step, path) in list(root).into_iter().filter(|(step, _)| wanted(*step)) {
         let loaded = load(&path).unwrap();
         let taken = whole.snapshots.iter().rfind(|s| s.steps == step).unwrap();

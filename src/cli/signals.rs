@@ -24,6 +24,9 @@ impl Signals {
             flag::register(signal, Arc::clone(&again))?;
             flag::register_usize(signal, Arc::clone(&arrived), exit as usize)?;
         }
+        // A file that may not grow is a failed write, with its message and code, and not the end of the process.
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
         Ok(Signals(arrived))
     }
 

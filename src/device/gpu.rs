@@ -68,6 +68,7 @@ pub struct Gpu {
     pub(super) trusts: bool,
     /// Whether a buffer and its mirror are one piece of memory.
     pub(super) shares: bool,
+    watchdog: Duration,
     /// Kernels compiled so far.
     pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
 }
@@ -109,6 +110,7 @@ impl Gpu {
             turn,
             trusts: false,
             shares: false,
+            watchdog: WATCHDOG,
             pipelines,
         };
         gpu.trusts = gpu.tuning().trusted;
@@ -215,23 +217,27 @@ impl Gpu {
         self.device.features().contains(wgpu::Features::SUBGROUP) && self.entry.subgroup == [8, 8] && mirrors
     }
 
-    /// Waits for a submission, at most [`WATCHDOG`].
+    /// Waits for a submission, as long as the watchdog lets it.
     pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex) -> Result<()> {
         let start = Instant::now();
         loop {
-            let poll = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(Duration::from_secs(1)) };
+            let timeout = Some(self.watchdog.min(Duration::from_secs(1)));
+            let poll = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout };
             let answer = self.polled(poll);
             self.check()?;
             match answer {
                 Ok(_) => return Ok(()),
-                Err(wgpu::PollError::Timeout) if start.elapsed() < WATCHDOG => {}
-                Err(error) => {
-                    let waited = start.elapsed().as_secs();
-                    let message = format!("{}: no answer after {waited} s: {error}", self.entry.name);
-                    return Err(Fault::new(Exit::Internal, message).hint("the driver hangs; restart it, or try another adapter").into());
-                }
+                Err(wgpu::PollError::Timeout) if start.elapsed() < self.watchdog => {}
+                Err(error) => return Err(self.give_up(start.elapsed(), &error.to_string()).into()),
             }
         }
+    }
+
+    fn give_up(&self, waited: Duration, error: &str) -> Fault {
+        // wgpu waits for a queue that is dropped, and panics in the end.
+        std::mem::forget((self.device.clone(), self.queue.clone()));
+        let message = format!("{}: no answer after {:.0} s: {error}", self.entry.name, waited.as_secs_f64());
+        Fault::new(Exit::Internal, message).hint("the driver hangs; restart it, or try another adapter")
     }
 
     /// Submits commands.
@@ -250,7 +256,7 @@ impl Gpu {
     pub(super) fn wait_until(&self, submission: &wgpu::SubmissionIndex, arrived: impl Fn() -> bool) -> Result<()> {
         self.wait(submission)?;
         let start = Instant::now();
-        while !arrived() && start.elapsed() < WATCHDOG {
+        while !arrived() && start.elapsed() < self.watchdog {
             self.poll()?;
             std::thread::sleep(Duration::from_micros(50));
         }
@@ -261,6 +267,12 @@ impl Gpu {
     pub(super) fn poll(&self) -> Result<()> {
         let _ = self.polled(wgpu::PollType::Poll);
         self.check()
+    }
+
+    /// The same device, given up after so long.
+    #[doc(hidden)]
+    pub fn watched_for(&self, watchdog: Duration) -> Gpu {
+        Gpu { watchdog, ..self.clone() }
     }
 
     /// The same device, trusted or not whatever its class.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // every test file uses a part of it
 
+pub mod program;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ use crate::fault::Fault;
 pub use initial::{initial_from, trunk_from};
 pub use limits::check_savable;
 pub use read::load;
-pub use write::{contents, replace, save};
+pub use write::{clean, contents, replace, save};
 
 /// Number of the format; rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{CONFIG, FORMAT, NetworkFile, SCHEMA, TENSORS, arena};
 use crate::data::Schema;
-use crate::fault::{Exit, Fault};
+use crate::fault::{Exit, Fault, of_creation};
 use crate::model::layout::{Block, Layout};
 use crate::model::network::Network;
 
@@ -82,6 +82,16 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.tmp"))
 }
 
+/// Removes what killed processes left of [`replace`] in a directory.
+pub fn clean(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+            // What stays does no harm: it has no name that anyone looks for.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A new file; one that a killed process left goes first, and no link is followed.
 fn create(path: &Path) -> Result<File, Fault> {
     let gone = match fs::remove_file(path) {
@@ -108,7 +118,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> Fault {
-    Fault::new(Exit::CantCreate, format!("{}: cannot be created: {error}", path.display()))
+    Fault::new(of_creation(error), format!("{}: cannot be created: {error}", path.display()))
         .hint("check that its directory may be written to, or choose another one with --out")
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::disk::Disk;
 use super::manifest::{DAMAGED, Manifest, hash};
-use super::write::TEMPORARY;
+use super::write::{TEMPORARY, put_back};
 use super::{BEST, Best, CONFIG, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
@@ -53,8 +54,10 @@ pub fn list(root: &Path) -> Vec<(u64, PathBuf)> {
     found
 }
 
-/// Removes what killed processes left half-written. The run directory must be locked.
+/// Removes what killed processes left half-written, and puts back what they had put aside. The run directory must be locked.
 pub fn clean(root: &Path) {
+    // What cannot be put back is as if it had been removed: one before it is used.
+    let _ = put_back(&Disk::default(), root);
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
             let path = entry.path();

@@ -11,13 +11,16 @@ use super::disk::Disk;
 use super::manifest::Manifest;
 use super::read::list;
 use super::{BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
-use crate::fault::{Exit, Fault};
+use crate::fault::{Exit, Fault, of_creation};
 use crate::model::arena::Numbers;
 use crate::model::file::{arena, contents};
 use crate::model::layout::Layout;
 
 /// What the name of a directory that is not committed begins with.
 pub(super) const TEMPORARY: &str = ".tmp-";
+
+/// What stands before the name of a checkpoint while another one takes its place.
+pub(super) const ASIDE: &str = ".was-";
 
 /// Commits a snapshot as `ROOT/step-N`, and removes all but the newest `keep` checkpoints.
 ///
@@ -31,9 +34,10 @@ pub fn write(disk: &Disk, root: &Path, snapshot: &Snapshot, context: &Context, k
     if written.is_err() {
         // The first error is the one to tell.
         let _ = disk.remove_directory(&temporary);
+        let _ = put_back(disk, root);
     }
     written?;
-    prune(disk, root, keep).map_err(|e| cannot_write(root, &e))?;
+    prune(disk, root, snapshot.steps, keep).map_err(|e| cannot_write(root, &e))?;
     Ok(path)
 }
 
@@ -77,19 +81,37 @@ fn commit(disk: &Disk, root: &Path, temporary: &Path, path: &Path, files: &[(&st
     let written = || -> io::Result<()> {
         files.iter().try_for_each(|(name, bytes)| disk.write(&temporary.join(name), bytes))?;
         disk.sync_directory(temporary)?;
-        // A checkpoint of this step can only be one that was damaged: the run went on from an earlier one.
+        // One of this step may be damaged, or from before the epoch was validated; it makes room, and goes when there is a better one.
         if path.exists() {
-            disk.remove_directory(path)?;
+            disk.rename(path, &aside(root, path))?;
         }
         disk.rename(temporary, path)?;
-        disk.sync_directory(root)
+        disk.sync_directory(root)?;
+        put_back(disk, root)
     };
     written().map_err(|e| cannot_write(path, &e))
 }
 
-/// Removes the oldest checkpoints; first their names, so that what is half removed is no checkpoint.
-fn prune(disk: &Disk, root: &Path, keep: usize) -> io::Result<()> {
-    for (step, path) in list(root).into_iter().skip(keep.max(1)) {
+fn aside(root: &Path, path: &Path) -> PathBuf {
+    root.join(format!("{ASIDE}{}", path.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+/// Gives checkpoints that made room their names again where no other one has taken them, and removes them where one has.
+pub(super) fn put_back(disk: &Disk, root: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(root)?.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(ASIDE)) else { continue };
+        let path = root.join(name);
+        if path.exists() { disk.remove_directory(&entry.path())? } else { disk.rename(&entry.path(), &path)? }
+    }
+    Ok(())
+}
+
+/// Removes the oldest checkpoints, and those of later steps than `newest`: they were damaged, and the run came here from before them. First
+/// their names go, so that what is half removed is no checkpoint.
+fn prune(disk: &Disk, root: &Path, newest: u64, keep: usize) -> io::Result<()> {
+    let (later, others): (Vec<_>, Vec<_>) = list(root).into_iter().partition(|(step, _)| *step > newest);
+    for (step, path) in later.into_iter().chain(others.into_iter().skip(keep.max(1))) {
         let temporary = root.join(format!("{TEMPORARY}old-{step}-{}", std::process::id()));
         disk.rename(&path, &temporary)?;
         disk.remove_directory(&temporary)?;
@@ -98,8 +120,7 @@ fn prune(disk: &Disk, root: &Path, keep: usize) -> io::Result<()> {
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> Fault {
-    let exit = if error.kind() == io::ErrorKind::StorageFull { Exit::Io } else { Exit::CantCreate };
-    Fault::new(exit, format!("{}: cannot be created: {error}", path.display()))
+    Fault::new(of_creation(error), format!("{}: cannot be created: {error}", path.display()))
         .hint("check the free space and the rights of the run directory; earlier checkpoints are untouched")
 }
 
@@ -123,9 +144,11 @@ impl Keeper {
     /// A keeper of the newest `keep` checkpoints in `root`, which is made if it is not there.
     ///
     /// # Errors
-    /// 73 if it cannot be made.
+    /// 73 if it cannot be made, or nothing can be made in it.
     pub fn new(root: PathBuf, context: Context, keep: usize) -> Result<Keeper> {
         std::fs::create_dir_all(&root).map_err(|e| cannot_create(&root, &e))?;
+        let trial = root.join(format!("{TEMPORARY}{}", std::process::id()));
+        std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial)).map_err(|e| cannot_create(&root, &e))?;
         Ok(Keeper { root, context: Arc::new(context), keep, writing: None, last: None, committed: None })
     }
 

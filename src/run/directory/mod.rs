@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::point::Point;
 use crate::data::{Part, Schema};
-use crate::fault::{Exit, Fault};
-use crate::model::file::{replace, save};
+use crate::fault::{Exit, Fault, of_creation};
+use crate::model::file::{clean, replace, save};
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
@@ -71,7 +71,7 @@ impl RunDirectory {
         unreachable!("2^64 directories")
     }
 
-    /// The directory of an earlier run, to go on in it; its records are appended to.
+    /// The directory of an earlier run, to go on in it; its records are appended to. What a killed process left half-written goes.
     ///
     /// # Errors
     /// 66 if there is no such directory; 75 if another process is using it.
@@ -79,7 +79,9 @@ impl RunDirectory {
         if !path.is_dir() {
             return Err(Fault::missing(path.display(), "there is no such run directory").hint("check the path; runs are in runs/").into());
         }
-        RunDirectory::lock(path.to_owned(), false)
+        let run = RunDirectory::lock(path.to_owned(), false)?;
+        [path.to_owned(), path.join("model"), path.join("last")].iter().for_each(|directory| clean(directory));
+        Ok(run)
     }
 
     fn lock(path: PathBuf, is_new: bool) -> Result<RunDirectory> {
@@ -250,6 +252,6 @@ fn not_empty(path: &Path) -> Fault {
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> Fault {
-    Fault::new(Exit::CantCreate, format!("{}: cannot be created: {error}", path.display()))
+    Fault::new(of_creation(error), format!("{}: cannot be created: {error}", path.display()))
         .hint("choose a place that may be written to with --out DIR")
 }

@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
             self.validated = self.done;
             if self.epoch_now().is_some() && !(patience > 0 && self.worse >= patience) {
                 observer.end_epoch()?;
-                if matches!(self.plan.config.train.checkpoint_every, Interval::Every(Every::Epochs(n)) if (epoch + 1).is_multiple_of(n)) {
+                if self.is_checkpoint_due(Some(epoch + 1)) {
                     self.checkpoint(observer)?;
                 }
             }
@@ -163,7 +163,8 @@ impl<'a> Run<'a> {
                     return Ok(self.trouble(observer)?.or(ended));
                 }
                 self.submit(self.next_steps(end))?;
-                let is_due = self.is_checkpoint_due();
+                // At its end the epoch is validated first: a step has one place in the run, and one checkpoint.
+                let is_due = self.submitted < end && self.is_checkpoint_due(None);
                 self.take(is_due, observer)?;
                 let before = self.submitted;
                 match self.trouble(observer)? {
@@ -206,10 +207,11 @@ impl<'a> Run<'a> {
         self.per_submission.min(room).min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
-    fn is_checkpoint_due(&self) -> bool {
+    /// Whether it is time for a checkpoint, within an epoch or after so many.
+    fn is_checkpoint_due(&self, epochs: Option<u64>) -> bool {
         match self.plan.config.train.checkpoint_every {
             Interval::Every(Every::Steps(n)) => self.submitted.is_multiple_of(n) && self.submitted > self.checkpointed.0,
-            Interval::Every(Every::Epochs(_)) => false,
+            Interval::Every(Every::Epochs(n)) => epochs.is_some_and(|epochs| epochs.is_multiple_of(n)),
             Interval::Minutes(minutes) => self.checkpointed.1.elapsed().as_secs_f64() >= 60.0 * minutes,
         }
     }

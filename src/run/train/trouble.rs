@@ -4,10 +4,12 @@ use anyhow::Result;
 
 use super::run::Run;
 use super::{Ended, Observer};
-use crate::config::{BatchSize, OnNan};
-use crate::data::Features;
+use crate::config::{BatchSize, OnNan, TaskKind};
+use crate::data::{Features, UNLABELLED};
 use crate::fault::{Exit, Fault};
-use crate::schedule::{NotFinite, Program};
+use crate::model::layout::Block;
+use crate::model::network::Head;
+use crate::schedule::{Flag, NotFinite, Program};
 
 /// Steps in a row that are skipped before the run ends.
 const MOST_SKIPPED: u64 = 10;
@@ -77,7 +79,7 @@ impl Run<'_> {
         if is_step {
             let rows = self.rows_of_next();
             fault.message += &format!(", gradient norm {}, {}", self.gradient_norm()?, named(&rows));
-            if let Some(cause) = self.largest(&rows) {
+            if let Some(cause) = self.cause(&rows) {
                 fault.hint = fault.hint.map(|hint| format!("{cause}; {hint}"));
             }
         }
@@ -105,23 +107,55 @@ impl Run<'_> {
         let gradients = self.engine.download(whole)?;
         let bad = gradients.iter().filter(|g| !g.is_finite()).count();
         let squares: f64 = gradients.iter().filter(|g| g.is_finite()).map(|g| f64::from(*g).powi(2)).sum();
-        Ok(if bad == 0 { format!("{:.3e}", squares.sqrt()) } else { format!("not finite ({bad} of its numbers)") })
+        let is_bad = |block: &&Block| gradients[block.offset..][..block.len].iter().any(|g| !g.is_finite());
+        Ok(match self.plan.layout.blocks.iter().find(is_bad) {
+            None => format!("{:.3e}", squares.sqrt()),
+            Some(block) => format!("not finite ({bad} of its numbers, the first in {})", block.name),
+        })
     }
 
-    /// The largest input of the rows, where it is large.
-    fn largest(&self, rows: &[u32]) -> Option<String> {
+    /// The largest input, label or weight of the rows, where it is large.
+    fn cause(&self, rows: &[u32]) -> Option<String> {
+        let all = [self.largest_input(rows), self.largest_label(rows), self.largest_weight(rows)];
+        let (number, what) = all.into_iter().flatten().max_by(|a, b| size(a.0).total_cmp(&size(b.0)))?;
+        (size(number) > 1e4).then(|| format!("{what} is {number:e}"))
+    }
+
+    fn largest_input(&self, rows: &[u32]) -> Option<(f32, String)> {
         let data = &self.plan.parts.train;
         let Features::F32(numbers) = &data.features else { return None };
         let width = data.width();
-        let cells = rows.iter().flat_map(|&row| (0..width).map(move |input| (row, input)));
-        let size = |&(row, input): &(u32, usize)| {
-            let number = numbers[row as usize * width + input];
-            if number.is_nan() { f32::INFINITY } else { number.abs() }
-        };
-        let (row, input) = cells.max_by(|a, b| size(a).total_cmp(&size(b)))?;
-        let number = numbers[row as usize * width + input];
-        (size(&(row, input)) > 1e4).then(|| format!("input {input} of row {row} is {number:e}"))
+        let input = |&(row, input): &(u32, usize)| numbers[row as usize * width + input];
+        let all = rows.iter().flat_map(|&row| (0..width).map(move |input| (row, input)));
+        let found = all.max_by(|a, b| size(input(a)).total_cmp(&size(input(b))))?;
+        Some((input(&found), format!("input {} of row {}", found.1, found.0)))
     }
+
+    /// Of tasks whose labels are numbers.
+    fn largest_label(&self, rows: &[u32]) -> Option<(f32, String)> {
+        let (labels, network) = (&self.plan.parts.train.labels, &self.plan.network);
+        let of_numbers = |(_, head): &(usize, &Head)| matches!(head.kind, TaskKind::Regression | TaskKind::Count);
+        let columns = network.tasks.iter().enumerate().filter(of_numbers).flat_map(|(task, head)| {
+            let first = network.first_cell(task);
+            (first..first + head.cells()).map(move |column| (column, &head.name))
+        });
+        let cells = columns.flat_map(|(column, task)| rows.iter().map(move |&row| (labels[column][row as usize], row, task)));
+        let numbers = cells.filter(|(word, ..)| *word != UNLABELLED).map(|(word, row, task)| (f32::from_bits(word), row, task));
+        let (number, row, task) = numbers.max_by(|a, b| size(a.0).total_cmp(&size(b.0)))?;
+        Some((number, format!("the label of row {row} for task \"{task}\"")))
+    }
+
+    fn largest_weight(&self, rows: &[u32]) -> Option<(f32, String)> {
+        let weights = self.plan.parts.train.weights.as_ref()?;
+        let weight = |row: &u32| weights[*row as usize];
+        let row = *rows.iter().max_by(|a, b| size(weight(a)).total_cmp(&size(weight(b))))?;
+        Some((weight(&row), format!("the weight of row {row}")))
+    }
+}
+
+/// How large a number is; NaN is as large as any.
+fn size(number: f32) -> f32 {
+    if number.is_nan() { f32::INFINITY } else { number.abs() }
 }
 
 /// `rows 3, 17 of the training part`
@@ -133,7 +167,10 @@ fn named(rows: &[u32]) -> String {
 
 /// The sentence for a value that was not finite.
 pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> Fault {
-    let flag = found.flags.iter().filter_map(|i| program.flags.get(i - 1)).min_by_key(|f| rank(&f.tensor));
+    let flags = found.flags.iter().filter_map(|i| Some((*i as i64, program.flags.get(i - 1)?)));
+    // Within a step values are made from the first layer to the last, and gradients from the last to the first.
+    let order = |(i, flag): &(i64, &Flag)| (rank(&flag.tensor), if flag.tensor.starts_with(GRADIENT) { -i } else { *i });
+    let flag = flags.min_by_key(order).map(|(_, flag)| flag);
     let what = match flag {
         Some(f) => match &f.task {
             Some(task) => format!("task \"{task}\": {}", f.tensor),
@@ -146,9 +183,12 @@ pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> F
     Fault::new(Exit::NotFinite, message).hint(hint)
 }
 
+/// What the name of the flag of a gradient begins with.
+const GRADIENT: &str = "gradient of";
+
 /// Order in which values are made within a step: the first cause is named.
 fn rank(tensor: &str) -> usize {
-    ["pre-activation", "loss", "agreement", "gradient of", "soft_sharing", "gradient norm"]
+    ["pre-activation", "loss", "agreement", GRADIENT, "soft_sharing", "gradient norm"]
         .iter()
         .position(|k| tensor.starts_with(k))
         .unwrap_or(6)
