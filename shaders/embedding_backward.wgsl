@@ -30,9 +30,12 @@ struct Embedding {
 @group(0) @binding(3) var<storage, read> codes: array<u32>;
 @group(0) @binding(4) var<storage, read> next: array<u32>;
 @group(0) @binding(5) var<storage, read> first: array<u32>;
-@group(0) @binding(6) var<storage, read> delta: array<f32>;
-@group(0) @binding(7) var<storage, read_write> gradients: array<f32>;
+@group(0) @binding(6) var<storage, read> delta: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> flags: array<atomic<u32>>;
+
+// Whether all vectors are whole fours.
+override WHOLE: bool = false;
 
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
@@ -62,6 +65,28 @@ fn first_cell(table: Embedding, value: u32, cells: u32) -> u32 {
     return NONE;
 }
 
+// Adds numbers to what earlier chunks left; whether all are finite.
+fn store(place: u32, numbers: u32, sum: vec4<f32>) -> bool {
+    var value = sum;
+    if (WHOLE) {
+        if (params.accumulate == 1u) {
+            value += gradients[place / 4u];
+        }
+        gradients[place / 4u] = value;
+        return is_finite(value.x) && is_finite(value.y) && is_finite(value.z) && is_finite(value.w);
+    }
+    var finite = true;
+    for (var p = place; p < place + numbers; p++) {
+        let d = p - place;
+        if (params.accumulate == 1u) {
+            value[d] += gradients[p / 4u][p % 4u];
+        }
+        gradients[p / 4u][p % 4u] = value[d];
+        finite = finite && is_finite(value[d]);
+    }
+    return finite;
+}
+
 @compute @workgroup_size(64)
 fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let tile = group.x + group.y * 65535u;
@@ -82,22 +107,17 @@ fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_in
     var sum = vec4<f32>();
     while (cell < cells) {
         let place = params.delta + cell / table.slots * params.width + table.input + quad;
-        for (var d = 0u; d < numbers; d++) {
-            sum[d] += delta[place + d];
+        if (WHOLE) {
+            sum += delta[place / 4u];
+        } else {
+            for (var p = place; p < place + numbers; p++) {
+                sum[p - place] += delta[p / 4u][p % 4u];
+            }
         }
         // A chain ascends, so it ends.
         cell = max(next[table.codes + cell], cell + 1u);
     }
-    sum *= table.scale;
-    let place = table.weight + value * table.width + quad;
-    for (var d = 0u; d < numbers; d++) {
-        var gradient = sum[d];
-        if (params.accumulate == 1u) {
-            gradient += gradients[place + d];
-        }
-        if (!is_finite(gradient)) {
-            raise(table.flag);
-        }
-        gradients[place + d] = gradient;
+    if (!store(table.weight + value * table.width + quad, numbers, sum * table.scale)) {
+        raise(table.flag);
     }
 }

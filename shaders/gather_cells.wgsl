@@ -39,6 +39,8 @@ const KEPT = 3u;    // `input` is the first of the codes of its column
 
 // Whether there are lines of the last two kinds: code that is masked out costs time on software adapters.
 override VECTORS: bool = false;
+// Whether all vectors are whole fours.
+override WHOLE: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -46,7 +48,7 @@ override VECTORS: bool = false;
 @group(0) @binding(3) var<storage, read> data: array<u32>;              // [N, slots]
 @group(0) @binding(4) var<storage, read> data_labels: array<u32>;       // [N, T]
 @group(0) @binding(5) var<storage, read> order: array<u32>;             // [N]
-@group(0) @binding(6) var<storage, read> parameters: array<f32>;        // [values, stride] a learned column
+@group(0) @binding(6) var<storage, read> parameters: array<vec4<f32>>;  // [values, stride] a learned column
 @group(0) @binding(7) var<storage, read_write> inputs: array<f32>;      // [rows, I]
 @group(0) @binding(8) var<storage, read_write> labels: array<u32>;      // [rows, T]
 @group(0) @binding(9) var<storage, read_write> codes: array<u32>;       // [rows, slots] a learned column
@@ -58,8 +60,12 @@ fn vectors(spread: Spread, words: u32) -> vec4<f32> {
         let code = data[words + i];
         if (code < spread.values) {
             let place = spread.weight + code * spread.stride;
-            for (var d = 0u; d < spread.width; d++) {
-                sum[d] += parameters[place + d];
+            if (WHOLE) {
+                sum += parameters[place / 4u];
+            } else {
+                for (var p = place; p < place + spread.width; p++) {
+                    sum[p - place] += parameters[p / 4u][p % 4u];
+                }
             }
         }
     }
@@ -101,8 +107,15 @@ fn gather_cells(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     }
     if (VECTORS && spread.kind == VECTOR) {
         let sum = select(vec4<f32>(), vectors(spread, words), here);
-        for (var d = 0u; d < spread.width; d++) {
-            inputs[first + d] = sum[d];
+        if (WHOLE) {
+            inputs[first] = sum.x;
+            inputs[first + 1u] = sum.y;
+            inputs[first + 2u] = sum.z;
+            inputs[first + 3u] = sum.w;
+        } else {
+            for (var d = 0u; d < spread.width; d++) {
+                inputs[first + d] = sum[d];
+            }
         }
         return;
     }

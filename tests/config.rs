@@ -329,7 +329,11 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[feature.a]\ntype = \"date\"\nslots = 3", "feature.a.slots: has no effect, since the column is of type date", ""),
     ("[feature.a]\ntype = \"category\"\nbuckets = 3", "feature.a.buckets: has no effect", "leave it out"),
     ("[feature.a]\nmin_count = 0", "feature.a.min_count: must be an integer from 1 to", ""),
-    ("[feature.a]\ntype = \"numeric\"\nembed = 3", "feature.a.embed: has no effect, since the column is of type numeric, and the key is for category and text", "leave it out"),
+    (
+        "[feature.a]\ntype = \"numeric\"\nembed = 3",
+        "feature.a.embed: has no effect, since the column is of type numeric, and the key is for category and text",
+        "leave it out",
+    ),
     ("[feature.a]\nembed = 2000", "feature.a.embed: must be an integer from 0 to 1024, found 2000", ""),
     ("[feature.a]\nembed = \"wide\"", "feature.a.embed: must be an integer from 0 to 1024, or \"auto\", found the text \"wide\"", ""),
     ("[feature.a]\nmax_values = 0", "feature.a.max_values: must be an integer from 1 to 1048576, found 0", ""),

@@ -468,7 +468,8 @@ const PINNED: [u32; 2] = [283, 499];
 #[test]
 fn a_row_of_text_is_its_words_in_slots() {
     let text = "w,y\none two three four,p\none,q\n,p\n!,p\na b c d e f g,q\n";
-    let feature = Feature { kind: Some(FeatureKind::Text), buckets: Some(50), slots: Some(5), embed: Some(Embed::Width(0)), ..Feature::new("w") };
+    let feature =
+        Feature { kind: Some(FeatureKind::Text), buckets: Some(50), slots: Some(5), embed: Some(Embed::Width(0)), ..Feature::new("w") };
     let parts = csv_parts(text, |data: &mut Data| data.features = vec![feature], &[task("y", "y")]);
     // Rows with words have 4, 1 and 5 of them: 10 in 3.
     let scale = (0.3f64).sqrt() as f32;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::words::{is_bare, loss_word};
 use super::{
-    BatchSize, ClassWeights, Config, Coupling, Data, Embed, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight, Schedule, Select,
-    Source, Task, TaskKind, Train, Trunk,
+    BatchSize, ClassWeights, Config, Coupling, Data, Embed, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight, Schedule,
+    Select, Source, Task, TaskKind, Train, Trunk,
 };
 
 /// The text of a configuration, every key with an effect written out and paths absolute; `read::from_text` makes the same

@@ -70,8 +70,7 @@ pub struct Layout {
 impl Layout {
     /// The layout of a network.
     pub fn new(network: &Network) -> Layout {
-        let mut layout =
-            Layout { blocks: Vec::new(), layers: Vec::new(), embeddings: network.embeddings.len(), len: 0, frozen: false };
+        let mut layout = Layout { blocks: Vec::new(), layers: Vec::new(), embeddings: network.embeddings.len(), len: 0, frozen: false };
         for embedding in &network.embeddings {
             layout.push_block(format!("embedding.{}.weight", embedding.column), vec![embedding.values, embedding.width], None);
         }

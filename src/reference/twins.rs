@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 
 use super::Arguments;
 use super::real::Real;
-use crate::kernels::params::{self, AgreeingPair, Dense, Destination, Embedding, Head, Metric, NONE, PER_ROW, SharedPair, Spread, loss, spread};
+use crate::kernels::params::{
+    self, AgreeingPair, Dense, Destination, Embedding, Head, Metric, NONE, PER_ROW, SharedPair, Spread, loss, spread,
+};
 
 /// A twin.
 type Twin<T> = fn(&Arguments<T>);
@@ -156,7 +158,8 @@ fn dense_backward_input<T: Real>(a: &Arguments<T>) {
                     let from = if layer.delta_arena == 2 { &logits_delta } else { &next_delta };
                     let outputs = layer.outputs as usize;
                     for o in 0..outputs {
-                        sum += from[layer.delta as usize + r * outputs + o] * parameters[layer.weight as usize + o * layer.inputs as usize + i];
+                        sum += from[layer.delta as usize + r * outputs + o]
+                            * parameters[layer.weight as usize + o * layer.inputs as usize + i];
                     }
                 }
                 let has_slope = a.constant("SLOPES") == 1;
@@ -430,7 +433,8 @@ fn gather_cells<T: Real>(a: &Arguments<T>) {
                 }
             }
             for d in (0..s.width).filter(|_| s.kind == spread::VECTOR) {
-                let vectors = words.iter().filter(|word| **word < s.values).map(|word| parameters[(s.weight + word * s.stride + d) as usize]);
+                let vectors =
+                    words.iter().filter(|word| **word < s.values).map(|word| parameters[(s.weight + word * s.stride + d) as usize]);
                 inputs[first + (s.input + d) as usize] = vectors.fold(T::of(0.0), |sum, x| sum + x) * T::from(s.scale);
             }
         }

@@ -262,7 +262,9 @@ pub fn chunk_limit(network: &Network, layout: &Layout, codes: usize, tuning: &Tu
     if by_binding == 0 || 4 * layout.len as u64 > tuning.binding_bytes {
         let wanted = 4 * layout.len.max(per_row) as u64;
         let message = format!("the network needs a storage binding of {wanted} bytes; this adapter offers {}", tuning.binding_bytes);
-        return Err(Fault::new(Exit::Unavailable, message).hint("use narrower layers or fewer vectors (max_values, buckets, embed), or another adapter (see tandem devices)").into());
+        return Err(Fault::new(Exit::Unavailable, message)
+            .hint("use narrower layers or fewer vectors (max_values, buckets, embed), or another adapter (see tandem devices)")
+            .into());
     }
     let limit = by_binding.min(by_time).min(tuning.rows).min(MAX_GROUPS as usize * LEAST_TILE_ROWS);
     // Whole vec4s, and no odd ends where it can be helped; the same for every shape of tiles, which are to give equal bits.

@@ -98,6 +98,11 @@ impl Scene<'_> {
         !self.embeddings.is_empty() && !self.layout.is_frozen(None)
     }
 
+    /// Whether vectors, and so their inputs, begin and end with whole fours.
+    fn whole_vectors(&self) -> bool {
+        self.embeddings.iter().all(|e| e.width.is_multiple_of(QUAD as u32))
+    }
+
     /// Lines of the table of columns that a gather works on.
     pub(super) fn columns(&self, training: bool) -> usize {
         let kept = if training && self.trains_embeddings() { 0 } else { self.embeddings.len() };
@@ -126,6 +131,7 @@ impl Builder<'_> {
         let kept = if training && scene.trains_embeddings() { scene.cells(chunk.rows).collect() } else { Vec::new() };
         dispatch
             .constant("VECTORS", 1.0)
+            .constant("WHOLE", f64::from(u8::from(scene.whole_vectors())))
             .reads(slices(b.parameters, scene.vectors()))
             .effect(gradient_effect(segment), slices(b.codes, kept))
     }
@@ -151,6 +157,7 @@ impl Builder<'_> {
     fn sum_cells(&self, chunk: Chunk) -> Dispatch {
         let (scene, b) = (&self.scene, &self.scene.buffers);
         let width = scene.network.learned_inputs();
+        // That of the learned inputs is the last one.
         let delta = scene.plan.destinations.last().map_or(0, |d| d.delta);
         let parameters = params::EmbeddingBackward {
             rows: chunk.rows as u32,
@@ -165,6 +172,7 @@ impl Builder<'_> {
         Dispatch::new(&kernels::embedding_backward, "embeddings", parameters, grid)
             .bind([("embeddings", b.embeddings), ("codes", b.codes), ("next", b.next_cells), ("first", b.first_cells)])
             .bind([("delta", b.deltas[0]), ("gradients", b.gradients), ("flags", b.flags)])
+            .constant("WHOLE", f64::from(u8::from(scene.whole_vectors() && delta.is_multiple_of(QUAD as u32))))
             .reads(slices(b.codes, scene.cells(chunk.rows)))
             .reads(slices(b.next_cells, scene.cells(chunk.rows)))
             .reads([self.program.whole(b.first_cells), deltas])

@@ -173,7 +173,12 @@ impl Builder<'_> {
             .constant("LOOPS", f64::from(sources().fold(0, |bits, d| bits | loop_backward_input(d))))
             .constant("STORES", f64::from(destinations.iter().fold(0, |b, d| b | if fours(&[d.width, d.delta, d.slope]) { 1 } else { 2 })))
             .constant("SLOPES", f64::from(u8::from(!group.inputs)))
-            .flop(destinations.iter().map(|d| plan.sources(d).iter().map(|s| 2 * rows as u64 * u64::from(d.width) * u64::from(s.outputs)).sum::<u64>()).sum())
+            .flop(
+                destinations
+                    .iter()
+                    .map(|d| plan.sources(d).iter().map(|s| 2 * rows as u64 * u64::from(d.width) * u64::from(s.outputs)).sum::<u64>())
+                    .sum(),
+            )
     }
 
     pub(super) fn backward_weight(&self, chunk: Chunk) -> Dispatch {

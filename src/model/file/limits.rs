@@ -170,7 +170,10 @@ fn size_problem(network: &Network) -> Option<String> {
 pub(super) fn check_schema(path: &Path, schema: &Schema, network: &Network) -> Result<()> {
     let inputs = input_problem(&schema.input, network.inputs);
     let others = || (Embedding::of(&schema.input) != network.embeddings).then(|| "other embeddings than in config.json".to_owned());
-    inputs.or_else(others).or_else(|| targets_problem(&schema.targets, network)).map_or(Ok(()), |e| Err(malformed(path.display(), e).into()))
+    inputs
+        .or_else(others)
+        .or_else(|| targets_problem(&schema.targets, network))
+        .map_or(Ok(()), |e| Err(malformed(path.display(), e).into()))
 }
 
 fn input_problem(input: &Input, inputs: usize) -> Option<String> {

@@ -252,10 +252,11 @@ const SHAPES: &[Shape] = &[
         trunk: &[24, 11],
         heads: &[(4, &[]), (3, &[6])],
         optimizer: ADAM,
-        rows: [190, 70, 65],
+        rows: [500, 230, 215],
         coupled: true,
         labels: LabelShape { weighted: false, blanks: true },
         codes: &[(1, 9)],
+        binding: 24 << 10,
         vectors: &[(1, 300, 8), (5, 23, 12), (1, 3, 1), (2, 7, 5)],
         ..BASE
     },

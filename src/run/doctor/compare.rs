@@ -167,6 +167,7 @@ fn compare(
     let (words, numbers) = (reference.words(whole), reference.numbers(whole));
     for i in 0..spec.len {
         let wrong = if spec.kind == Kind::U32 {
+            finding.elements += usize::from(written[i]);
             (words[i] != found[i]).then(|| format!("found {}, expected {}", found[i], words[i]))
         } else if written[i] {
             finding.elements += 1;
