@@ -1,7 +1,7 @@
 // dw[v] = scale · Σ over the cells that hold code v: the delta of their row at the inputs of the column
 //
-// A scatter without atomics: one invocation a vector and four of its numbers goes from cell to cell as `link_cells` tied them, in ascending
-// order. Vectors that no cell of the batch names get zeros. Later chunks of a batch add.
+// A scatter without atomics: one invocation a vector goes from cell to cell as `link_cells` tied them, in ascending order, once for
+// each four of its numbers. Vectors that no cell of the batch names get zeros. Later chunks of a batch add.
 
 struct Params {
     rows: u32,       // rows of the chunk
@@ -91,33 +91,35 @@ fn store(place: u32, numbers: u32, sum: vec4<f32>) -> bool {
 fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let tile = group.x + group.y * 65535u;
     let table = embeddings[table_of(tile)];
-    let quads = (table.width + 3u) / 4u;
-    let item = (tile - table.tile) * 64u + lane;
-    let value = item / quads;
-    let quad = 4u * (item % quads);
+    let value = (tile - table.tile) * 64u + lane;
     if (value >= table.values) {
         return;
     }
     let cells = params.rows * table.slots;
-    var cell = first_cell(table, value, cells);
-    if (cell == NONE && params.accumulate == 1u) {
+    let head = first_cell(table, value, cells);
+    if (head == NONE && params.accumulate == 1u) {
         return;
     }
-    let numbers = min(4u, table.width - quad);
-    var sum = vec4<f32>();
-    while (cell < cells) {
-        let place = params.delta + cell / table.slots * params.width + table.input + quad;
-        if (WHOLE) {
-            sum += delta[place / 4u];
-        } else {
-            for (var p = place; p < place + numbers; p++) {
-                sum[p - place] += delta[p / 4u][p % 4u];
+    var finite = true;
+    for (var quad = 0u; quad < table.width; quad += 4u) {
+        let numbers = min(4u, table.width - quad);
+        var sum = vec4<f32>();
+        var cell = head;
+        while (cell < cells) {
+            let place = params.delta + cell / table.slots * params.width + table.input + quad;
+            if (WHOLE) {
+                sum += delta[place / 4u];
+            } else {
+                for (var p = place; p < place + numbers; p++) {
+                    sum[p - place] += delta[p / 4u][p % 4u];
+                }
             }
+            // A chain ascends, so it ends.
+            cell = max(next[table.codes + cell], cell + 1u);
         }
-        // A chain ascends, so it ends.
-        cell = max(next[table.codes + cell], cell + 1u);
+        finite = store(table.weight + value * table.width + quad, numbers, sum * table.scale) && finite;
     }
-    if (!store(table.weight + value * table.width + quad, numbers, sum * table.scale)) {
+    if (!finite) {
         raise(table.flag);
     }
 }

@@ -277,9 +277,9 @@ const LINK_CELLS: &[Mutant] = &[
 ];
 
 const EMBEDDING_BACKWARD: &[Mutant] = &[
-    ("vectors without a cell keep what they had", "if (cell == NONE && params.accumulate == 1u)", "if (cell == NONE)"),
+    ("vectors without a cell keep what they had", "if (head == NONE && params.accumulate == 1u)", "if (head == NONE)"),
     ("what an earlier step left is believed", "== value)", ">= 0u)"),
-    ("only the first cell counts", "cell = max(next[table.codes + cell], cell + 1u);", "cell = cells;"),
+    ("only the first cell counts", "cell = max(next[table.codes + cell], cell + 1u);", "cell = max(next[table.codes + cell], cells);"),
     ("every cell is a row", "cell / table.slots * params.width", "cell * params.width"),
     ("all columns have the first inputs", "params.width + table.input + quad", "params.width + quad"),
     ("four numbers stand for all", "table.input + quad;", "table.input;"),

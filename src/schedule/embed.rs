@@ -12,11 +12,11 @@ use crate::kernels::params::{self, spread};
 use crate::kernels::{self, folded};
 use crate::model::layout::Block;
 
-/// Numbers of a vector that one line of the table of columns, or one item of the gradient, is about.
+/// Numbers of a vector that one line of the table of columns is about.
 const QUAD: usize = 4;
 
-/// Items of a workgroup of `embedding_backward`.
-const ITEMS: usize = 64;
+/// Vectors of a workgroup of `embedding_backward`.
+const GROUP: usize = 64;
 
 /// The columns whose codes have vectors.
 fn learned(spread: &[data::Spread]) -> impl Iterator<Item = &data::Spread> {
@@ -47,7 +47,7 @@ pub(super) fn embeddings(request: &Request, plan: &Plan) -> Vec<params::Embeddin
         };
         codes += plan.capacity * s.slots;
         first += s.vectors;
-        tile += (s.vectors * s.width.div_ceil(QUAD)).div_ceil(ITEMS);
+        tile += s.vectors.div_ceil(GROUP);
         line
     };
     learned(request.spread).zip(request.layout.embeddings()).enumerate().map(line).collect()
@@ -166,8 +166,8 @@ impl Builder<'_> {
             width: width as u32,
             accumulate: u32::from(chunk.index > 0),
         };
-        let tiles = |e: &params::Embedding| e.tile as usize + (e.values as usize * (e.width as usize).div_ceil(QUAD)).div_ceil(ITEMS);
-        let grid = folded(scene.embeddings.last().map_or(0, tiles) as u32);
+        let tiles = |e: &params::Embedding| e.tile + e.values.div_ceil(GROUP as u32);
+        let grid = folded(scene.embeddings.last().map_or(0, tiles));
         let deltas = Slice { buffer: b.deltas[0], first: delta as usize, len: chunk.rows * width };
         Dispatch::new(&kernels::embedding_backward, "embeddings", parameters, grid)
             .bind([("embeddings", b.embeddings), ("codes", b.codes), ("next", b.next_cells), ("first", b.first_cells)])
