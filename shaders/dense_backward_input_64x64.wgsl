@@ -5,8 +5,10 @@
 // four by four whatever the shape of the tile. Operands go through workgroup memory as they lie: deltas by four outputs, weights by four
 // inputs.
 //
-// Indices: rows are below params.rows, outputs below those of the source, units below the destination's width, which is the number of
-// inputs of its sources, or nothing is read or written; tables are read at destinations of the group, which it has one of at least, and
+// Learned inputs are a destination without slopes, and fewer than the inputs of its sources: the first ones.
+//
+// Indices: rows are below params.rows, outputs below those of the source, inputs below its inputs, units below the destination's width,
+// or nothing is read or written; tables are read at destinations of the group, which it has one of at least, and
 // at their sources; workgroup memory at places below the products of the constants.
 
 struct Params {
@@ -53,6 +55,9 @@ const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u && DEPTH * COL
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 const LOGITS = 2u;
+
+// Whether the destinations have slopes.
+override SLOPES: bool = true;
 
 var<workgroup> d_tile: array<vec4<f32>, ROWS * D_STRIDE>;
 var<workgroup> w_tile: array<vec4<f32>, DEPTH * W_STRIDE>;
@@ -115,7 +120,11 @@ fn store(destination: Destination, row: u32, column: u32, sum: f32) {
     if (row < params.rows && column < destination.width) {
         let place = row * destination.width + column;
         let at = destination.slope + place;
-        delta[destination.delta + place] = sum * slope[at / 4u][at % 4u];
+        var value = sum;
+        if (SLOPES) {
+            value = sum * slope[at / 4u][at % 4u];
+        }
+        delta[destination.delta + place] = value;
     }
 }
 

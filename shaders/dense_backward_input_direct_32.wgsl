@@ -22,6 +22,9 @@ struct Params {
 
 const LOGITS = 2u;
 
+// Whether the destinations have slopes.
+override SLOPES: bool = true;
+
 struct Destination {
     width: u32,
     slope: u32,        // [rows, width] in the activation arena
@@ -339,107 +342,107 @@ fn dense_backward_input_direct_32(
     if ((STORES & 1u) != 0u && ((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
         let is_inside = column < destination.width;
         if (is_inside && 0u < rows) {
-            delta[(first + 0u * destination.width) >> 2u] = s0 * four_slope(first_slope + 0u * destination.width);
+            delta[(first + 0u * destination.width) >> 2u] = s0 * select(vec4(1.0), four_slope(first_slope + 0u * destination.width), SLOPES);
         }
         if (is_inside && 1u < rows) {
-            delta[(first + 1u * destination.width) >> 2u] = s1 * four_slope(first_slope + 1u * destination.width);
+            delta[(first + 1u * destination.width) >> 2u] = s1 * select(vec4(1.0), four_slope(first_slope + 1u * destination.width), SLOPES);
         }
         if (is_inside && 2u < rows) {
-            delta[(first + 2u * destination.width) >> 2u] = s2 * four_slope(first_slope + 2u * destination.width);
+            delta[(first + 2u * destination.width) >> 2u] = s2 * select(vec4(1.0), four_slope(first_slope + 2u * destination.width), SLOPES);
         }
         if (is_inside && 3u < rows) {
-            delta[(first + 3u * destination.width) >> 2u] = s3 * four_slope(first_slope + 3u * destination.width);
+            delta[(first + 3u * destination.width) >> 2u] = s3 * select(vec4(1.0), four_slope(first_slope + 3u * destination.width), SLOPES);
         }
         if (is_inside && 4u < rows) {
-            delta[(first + 4u * destination.width) >> 2u] = s4 * four_slope(first_slope + 4u * destination.width);
+            delta[(first + 4u * destination.width) >> 2u] = s4 * select(vec4(1.0), four_slope(first_slope + 4u * destination.width), SLOPES);
         }
         if (is_inside && 5u < rows) {
-            delta[(first + 5u * destination.width) >> 2u] = s5 * four_slope(first_slope + 5u * destination.width);
+            delta[(first + 5u * destination.width) >> 2u] = s5 * select(vec4(1.0), four_slope(first_slope + 5u * destination.width), SLOPES);
         }
         if (is_inside && 6u < rows) {
-            delta[(first + 6u * destination.width) >> 2u] = s6 * four_slope(first_slope + 6u * destination.width);
+            delta[(first + 6u * destination.width) >> 2u] = s6 * select(vec4(1.0), four_slope(first_slope + 6u * destination.width), SLOPES);
         }
         if (is_inside && 7u < rows) {
-            delta[(first + 7u * destination.width) >> 2u] = s7 * four_slope(first_slope + 7u * destination.width);
+            delta[(first + 7u * destination.width) >> 2u] = s7 * select(vec4(1.0), four_slope(first_slope + 7u * destination.width), SLOPES);
         }
         if (is_inside && 8u < rows) {
-            delta[(first + 8u * destination.width) >> 2u] = s8 * four_slope(first_slope + 8u * destination.width);
+            delta[(first + 8u * destination.width) >> 2u] = s8 * select(vec4(1.0), four_slope(first_slope + 8u * destination.width), SLOPES);
         }
         if (is_inside && 9u < rows) {
-            delta[(first + 9u * destination.width) >> 2u] = s9 * four_slope(first_slope + 9u * destination.width);
+            delta[(first + 9u * destination.width) >> 2u] = s9 * select(vec4(1.0), four_slope(first_slope + 9u * destination.width), SLOPES);
         }
         if (is_inside && 10u < rows) {
-            delta[(first + 10u * destination.width) >> 2u] = s10 * four_slope(first_slope + 10u * destination.width);
+            delta[(first + 10u * destination.width) >> 2u] = s10 * select(vec4(1.0), four_slope(first_slope + 10u * destination.width), SLOPES);
         }
         if (is_inside && 11u < rows) {
-            delta[(first + 11u * destination.width) >> 2u] = s11 * four_slope(first_slope + 11u * destination.width);
+            delta[(first + 11u * destination.width) >> 2u] = s11 * select(vec4(1.0), four_slope(first_slope + 11u * destination.width), SLOPES);
         }
         if (is_inside && 12u < rows) {
-            delta[(first + 12u * destination.width) >> 2u] = s12 * four_slope(first_slope + 12u * destination.width);
+            delta[(first + 12u * destination.width) >> 2u] = s12 * select(vec4(1.0), four_slope(first_slope + 12u * destination.width), SLOPES);
         }
         if (is_inside && 13u < rows) {
-            delta[(first + 13u * destination.width) >> 2u] = s13 * four_slope(first_slope + 13u * destination.width);
+            delta[(first + 13u * destination.width) >> 2u] = s13 * select(vec4(1.0), four_slope(first_slope + 13u * destination.width), SLOPES);
         }
         if (is_inside && 14u < rows) {
-            delta[(first + 14u * destination.width) >> 2u] = s14 * four_slope(first_slope + 14u * destination.width);
+            delta[(first + 14u * destination.width) >> 2u] = s14 * select(vec4(1.0), four_slope(first_slope + 14u * destination.width), SLOPES);
         }
         if (is_inside && 15u < rows) {
-            delta[(first + 15u * destination.width) >> 2u] = s15 * four_slope(first_slope + 15u * destination.width);
+            delta[(first + 15u * destination.width) >> 2u] = s15 * select(vec4(1.0), four_slope(first_slope + 15u * destination.width), SLOPES);
         }
         if (is_inside && 16u < rows) {
-            delta[(first + 16u * destination.width) >> 2u] = s16 * four_slope(first_slope + 16u * destination.width);
+            delta[(first + 16u * destination.width) >> 2u] = s16 * select(vec4(1.0), four_slope(first_slope + 16u * destination.width), SLOPES);
         }
         if (is_inside && 17u < rows) {
-            delta[(first + 17u * destination.width) >> 2u] = s17 * four_slope(first_slope + 17u * destination.width);
+            delta[(first + 17u * destination.width) >> 2u] = s17 * select(vec4(1.0), four_slope(first_slope + 17u * destination.width), SLOPES);
         }
         if (is_inside && 18u < rows) {
-            delta[(first + 18u * destination.width) >> 2u] = s18 * four_slope(first_slope + 18u * destination.width);
+            delta[(first + 18u * destination.width) >> 2u] = s18 * select(vec4(1.0), four_slope(first_slope + 18u * destination.width), SLOPES);
         }
         if (is_inside && 19u < rows) {
-            delta[(first + 19u * destination.width) >> 2u] = s19 * four_slope(first_slope + 19u * destination.width);
+            delta[(first + 19u * destination.width) >> 2u] = s19 * select(vec4(1.0), four_slope(first_slope + 19u * destination.width), SLOPES);
         }
         if (is_inside && 20u < rows) {
-            delta[(first + 20u * destination.width) >> 2u] = s20 * four_slope(first_slope + 20u * destination.width);
+            delta[(first + 20u * destination.width) >> 2u] = s20 * select(vec4(1.0), four_slope(first_slope + 20u * destination.width), SLOPES);
         }
         if (is_inside && 21u < rows) {
-            delta[(first + 21u * destination.width) >> 2u] = s21 * four_slope(first_slope + 21u * destination.width);
+            delta[(first + 21u * destination.width) >> 2u] = s21 * select(vec4(1.0), four_slope(first_slope + 21u * destination.width), SLOPES);
         }
         if (is_inside && 22u < rows) {
-            delta[(first + 22u * destination.width) >> 2u] = s22 * four_slope(first_slope + 22u * destination.width);
+            delta[(first + 22u * destination.width) >> 2u] = s22 * select(vec4(1.0), four_slope(first_slope + 22u * destination.width), SLOPES);
         }
         if (is_inside && 23u < rows) {
-            delta[(first + 23u * destination.width) >> 2u] = s23 * four_slope(first_slope + 23u * destination.width);
+            delta[(first + 23u * destination.width) >> 2u] = s23 * select(vec4(1.0), four_slope(first_slope + 23u * destination.width), SLOPES);
         }
         if (is_inside && 24u < rows) {
-            delta[(first + 24u * destination.width) >> 2u] = s24 * four_slope(first_slope + 24u * destination.width);
+            delta[(first + 24u * destination.width) >> 2u] = s24 * select(vec4(1.0), four_slope(first_slope + 24u * destination.width), SLOPES);
         }
         if (is_inside && 25u < rows) {
-            delta[(first + 25u * destination.width) >> 2u] = s25 * four_slope(first_slope + 25u * destination.width);
+            delta[(first + 25u * destination.width) >> 2u] = s25 * select(vec4(1.0), four_slope(first_slope + 25u * destination.width), SLOPES);
         }
         if (is_inside && 26u < rows) {
-            delta[(first + 26u * destination.width) >> 2u] = s26 * four_slope(first_slope + 26u * destination.width);
+            delta[(first + 26u * destination.width) >> 2u] = s26 * select(vec4(1.0), four_slope(first_slope + 26u * destination.width), SLOPES);
         }
         if (is_inside && 27u < rows) {
-            delta[(first + 27u * destination.width) >> 2u] = s27 * four_slope(first_slope + 27u * destination.width);
+            delta[(first + 27u * destination.width) >> 2u] = s27 * select(vec4(1.0), four_slope(first_slope + 27u * destination.width), SLOPES);
         }
         if (is_inside && 28u < rows) {
-            delta[(first + 28u * destination.width) >> 2u] = s28 * four_slope(first_slope + 28u * destination.width);
+            delta[(first + 28u * destination.width) >> 2u] = s28 * select(vec4(1.0), four_slope(first_slope + 28u * destination.width), SLOPES);
         }
         if (is_inside && 29u < rows) {
-            delta[(first + 29u * destination.width) >> 2u] = s29 * four_slope(first_slope + 29u * destination.width);
+            delta[(first + 29u * destination.width) >> 2u] = s29 * select(vec4(1.0), four_slope(first_slope + 29u * destination.width), SLOPES);
         }
         if (is_inside && 30u < rows) {
-            delta[(first + 30u * destination.width) >> 2u] = s30 * four_slope(first_slope + 30u * destination.width);
+            delta[(first + 30u * destination.width) >> 2u] = s30 * select(vec4(1.0), four_slope(first_slope + 30u * destination.width), SLOPES);
         }
         if (is_inside && 31u < rows) {
-            delta[(first + 31u * destination.width) >> 2u] = s31 * four_slope(first_slope + 31u * destination.width);
+            delta[(first + 31u * destination.width) >> 2u] = s31 * select(vec4(1.0), four_slope(first_slope + 31u * destination.width), SLOPES);
         }
     } else if ((STORES & 2u) != 0u) {
         var sums = array(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20, s21, s22, s23, s24, s25, s26, s27, s28, s29, s30, s31);
         for (var i = 0u; i < 4u * rows; i++) {
             let place = (i >> 2u) * destination.width + (i & 3u);
             if (column + (i & 3u) < destination.width) {
-                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * one_slope(first_slope + place);
+                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * select(1.0, one_slope(first_slope + place), SLOPES);
             }
         }
     }

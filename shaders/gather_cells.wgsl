@@ -1,9 +1,10 @@
 // inputs[r, c] = what the cells of data row order[first + r] make of input c,   labels[r, t] = data_labels[order[first + r], t]
 //
-// For tables with categories. One invocation a column of a row, and one more a row for its labels. A column of numbers is copied, slot by
-// slot; a column of codes makes `width` inputs, zeros to which each code of its slots adds `scale` at its number. So the data set holds
-// one word a category, and one-hot rows exist for the batch alone. Rows past the end of the batch become zeros without labels; segments as
-// in `gather_rows.wgsl`.
+// For tables with categories. One invocation a line of the table of columns of a row, and one more a row for its labels. A column of numbers
+// is copied, slot by slot; a column of codes makes `width` inputs, zeros to which each code of its slots adds `scale` at its number. So the
+// data set holds one word a category, and one-hot rows exist for the batch alone. Where codes have learned vectors, a line makes four
+// inputs, `scale` times the sum of these four numbers of the vectors of its slots; another line keeps the codes of the batch for
+// the backward pass. Rows past the end of the batch become zeros without labels and codes; segments as in `gather_rows.wgsl`.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -24,9 +25,22 @@ struct Spread {
     slots: u32,
     input: u32,   // first input
     width: u32,
-    codes: u32,   // 1: the words are codes; 0: f32 bits
-    scale: f32,   // what a code adds
+    kind: u32,    // NUMBERS, ONE_HOT, VECTOR, KEPT
+    scale: f32,   // what a code adds, or factor of its vector
+    values: u32,  // VECTOR: codes below this have one
+    weight: u32,  // VECTOR: first number of the first of them
+    stride: u32,  // VECTOR: from one to the next
 }
+
+const NUMBERS = 0u; // f32 bits
+const ONE_HOT = 1u;
+const VECTOR = 2u;
+const KEPT = 3u;    // `input` is the first of the codes of its column
+
+// Whether there are lines of the last two kinds: code that is masked out costs time on software adapters.
+override VECTORS: bool = false;
+// Whether all vectors are whole fours.
+override WHOLE: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -34,8 +48,29 @@ struct Spread {
 @group(0) @binding(3) var<storage, read> data: array<u32>;              // [N, slots]
 @group(0) @binding(4) var<storage, read> data_labels: array<u32>;       // [N, T]
 @group(0) @binding(5) var<storage, read> order: array<u32>;             // [N]
-@group(0) @binding(6) var<storage, read_write> inputs: array<f32>;      // [rows, I]
-@group(0) @binding(7) var<storage, read_write> labels: array<u32>;      // [rows, T]
+@group(0) @binding(6) var<storage, read> parameters: array<vec4<f32>>;  // [values, stride] a learned column
+@group(0) @binding(7) var<storage, read_write> inputs: array<f32>;      // [rows, I]
+@group(0) @binding(8) var<storage, read_write> labels: array<u32>;      // [rows, T]
+@group(0) @binding(9) var<storage, read_write> codes: array<u32>;       // [rows, slots] a learned column
+
+// Four numbers of the sum of the vectors of some words.
+fn vectors(spread: Spread, words: u32) -> vec4<f32> {
+    var sum = vec4<f32>();
+    for (var i = 0u; i < spread.slots; i++) {
+        let code = data[words + i];
+        if (code < spread.values) {
+            let place = spread.weight + code * spread.stride;
+            if (WHOLE) {
+                sum += parameters[place / 4u];
+            } else {
+                for (var p = place; p < place + spread.width; p++) {
+                    sum[p - place] += parameters[p / 4u][p % 4u];
+                }
+            }
+        }
+    }
+    return sum * spread.scale;
+}
 
 @compute @workgroup_size(64)
 fn gather_cells(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -64,7 +99,27 @@ fn gather_cells(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     let spread = spreads[c];
     let first = params.target_x + r * params.width + spread.input;
     let words = local * params.slots + spread.slot;
-    if (spread.codes == 0u) {
+    if (VECTORS && spread.kind == KEPT) {
+        for (var i = 0u; i < spread.slots; i++) {
+            codes[spread.input + r * spread.slots + i] = select(NONE, data[words + i], here);
+        }
+        return;
+    }
+    if (VECTORS && spread.kind == VECTOR) {
+        let sum = select(vec4<f32>(), vectors(spread, words), here);
+        if (WHOLE) {
+            inputs[first] = sum.x;
+            inputs[first + 1u] = sum.y;
+            inputs[first + 2u] = sum.z;
+            inputs[first + 3u] = sum.w;
+        } else {
+            for (var d = 0u; d < spread.width; d++) {
+                inputs[first + d] = sum[d];
+            }
+        }
+        return;
+    }
+    if (spread.kind == NUMBERS) {
         for (var i = 0u; i < spread.width; i++) {
             inputs[first + i] = select(0.0, bitcast<f32>(data[words + i]), here);
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tandem::config::read::{KNOWN, from_file, from_text};
 use tandem::config::write::to_toml;
-use tandem::config::{Activation, BatchSize, Config, Every, Feature, FeatureKind, Init, Overlay, Scale, Schedule, Select, Source};
+use tandem::config::{Activation, BatchSize, Config, Embed, Every, Feature, FeatureKind, Init, Overlay, Scale, Schedule, Select, Source};
 use tandem::config::{OptimizerKind, TaskKind};
 use tandem::fault::{Exit, exit_of, hint_of};
 
@@ -337,6 +337,13 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[feature.a]\ntype = \"date\"\nslots = 3", "feature.a.slots: has no effect, since the column is of type date", ""),
     ("[feature.a]\ntype = \"category\"\nbuckets = 3", "feature.a.buckets: has no effect", "leave it out"),
     ("[feature.a]\nmin_count = 0", "feature.a.min_count: must be an integer from 1 to", ""),
+    (
+        "[feature.a]\ntype = \"numeric\"\nembed = 3",
+        "feature.a.embed: has no effect, since the column is of type numeric, and the key is for category and text",
+        "leave it out",
+    ),
+    ("[feature.a]\nembed = 2000", "feature.a.embed: must be an integer from 0 to 1024, found 2000", ""),
+    ("[feature.a]\nembed = \"wide\"", "feature.a.embed: must be an integer from 0 to 1024, or \"auto\", found the text \"wide\"", ""),
     ("[feature.a]\nmax_values = 0", "feature.a.max_values: must be an integer from 1 to 1048576, found 0", ""),
     ("[feature.a]\nbuckets = 2000000", "feature.a.buckets: must be an integer from 1 to 1048576", ""),
     ("[feature.a]\nslots = 5000", "feature.a.slots: must be an integer from 1 to 4096, found 5000", ""),
@@ -508,6 +515,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "feature.age.buckets=3",
             "feature.age.slots=3",
             "feature.age.ngrams=3",
+            "feature.age.embed=3",
             "trunk.layers=[3]",
             "trunk.activation=silu",
             "trunk.dropout=0.25",
@@ -653,6 +661,9 @@ fn good() -> Vec<Config> {
         "max_values = 7\nmissing = [\"?\"]",
         "type = \"text\"\nngrams = 3",
         "buckets = 9\nslots = 2",
+        "type = \"category\"\nembed = 0",
+        "type = \"text\"\nembed = 12",
+        "embed = \"auto\"",
         "type = \"binary\"",
         "type = \"date\"\nmissing = []",
         "type = \"ignore\"",
@@ -764,10 +775,16 @@ fn a_type_brings_the_defaults_of_its_keys_along() {
     assert_eq!(feature(""), bare);
     let of = |kind| Feature { kind: Some(kind), ..bare.clone() };
     assert_eq!(feature("type = \"numeric\""), Feature { scale: Some(Scale::Standard), ..of(FeatureKind::Numeric) });
-    let category = Feature { min_count: Some(2), max_values: Some(256), ..of(FeatureKind::Category) };
+    let embed = |embed| Feature { embed: Some(embed), ..bare.clone() };
+    let category = Feature { min_count: Some(2), max_values: Some(65536), embed: Some(Embed::Auto), ..of(FeatureKind::Category) };
     assert_eq!(feature("type = \"category\""), category);
-    let text = Feature { buckets: Some(1024), slots: Some(32), ngrams: Some(0), ..of(FeatureKind::Text) };
-    assert_eq!(feature("type = \"text\""), text);
+    let one_hot = Feature { max_values: Some(256), embed: Some(Embed::Width(0)), ..category };
+    assert_eq!(feature("type = \"category\"\nembed = 0"), one_hot);
+    let text = Feature { buckets: Some(4096), slots: Some(32), ngrams: Some(0), embed: Some(Embed::Auto), ..of(FeatureKind::Text) };
+    assert_eq!(feature("type = \"text\"\nembed = \"auto\""), text);
+    let spread_out = Feature { buckets: Some(1024), embed: Some(Embed::Width(0)), ..text };
+    assert_eq!(feature("type = \"text\"\nembed = 0"), spread_out);
+    assert_eq!((feature("embed = 8"), feature("embed = \"auto\"")), (embed(Embed::Width(8)), embed(Embed::Auto)));
     assert_eq!(feature("type = \"date\"\nmissing = [0]"), Feature { missing: Some(vec!["0".into()]), ..of(FeatureKind::Date) });
 }
 

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use tandem::config::{Data, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
+use tandem::config::{Data, Embed, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
 use tandem::data::load::{Given, load, load_with, parse_source};
 use tandem::data::summary::label_summary;
 use tandem::data::words::Hashing;
@@ -321,7 +321,7 @@ fn what_means_blank_is_said_for_all_columns_or_for_one() {
     assert!(matches!(a.encoding, Encoding::Numeric { offset: 3.5, indicator: true, .. }), "{a:?}");
     assert!(matches!(b.encoding, Encoding::Numeric { offset: 4.0, indicator: true, .. }), "{b:?}");
     // In this column NA is a value.
-    assert_eq!(c.encoding, Encoding::Category { values: texts(&["u", "v"]), blank: false });
+    assert_eq!(c.encoding, Encoding::Category { values: texts(&["u", "v"]), blank: false, embed: 0 });
     assert_eq!(parts.train.labels, [[0, 1, 0, UNLABELLED, 1, 0]]);
     assert_eq!((&a.missing[1], &parts.schema.targets[0].missing), (&"-9".to_owned(), &texts(&["", "NA"])));
 }
@@ -330,7 +330,7 @@ fn what_means_blank_is_said_for_all_columns_or_for_one() {
 fn categories_are_codes_with_places_for_the_rare_the_unseen_and_the_blank() {
     let text = "c,a,y\nred,1,p\nblue,2,q\nred,3,p\nblue,4,p\ngreen,5,q\n,6,q\n red ,7,p\n";
     let parts = csv_parts(text, |_| (), &[task("y", "y")]);
-    assert_eq!(columns_of(&parts)[0].encoding, Encoding::Category { values: texts(&["blue", "red"]), blank: true });
+    assert_eq!(columns_of(&parts)[0].encoding, Encoding::Category { values: texts(&["blue", "red"]), blank: true, embed: 0 });
     let codes = |dataset: &Dataset| cells(dataset).0.chunks(2).map(|row| row[0]).collect::<Vec<_>>();
     // blue, red, other, blank
     assert_eq!(codes(&parts.train), [1, 0, 1, 0, 2, 3, 1]);
@@ -468,11 +468,12 @@ const PINNED: [u32; 2] = [283, 499];
 #[test]
 fn a_row_of_text_is_its_words_in_slots() {
     let text = "w,y\none two three four,p\none,q\n,p\n!,p\na b c d e f g,q\n";
-    let feature = Feature { kind: Some(FeatureKind::Text), buckets: Some(50), slots: Some(5), ..Feature::new("w") };
+    let feature =
+        Feature { kind: Some(FeatureKind::Text), buckets: Some(50), slots: Some(5), embed: Some(Embed::Width(0)), ..Feature::new("w") };
     let parts = csv_parts(text, |data: &mut Data| data.features = vec![feature], &[task("y", "y")]);
     // Rows with words have 4, 1 and 5 of them: 10 in 3.
     let scale = (0.3f64).sqrt() as f32;
-    assert_eq!(columns_of(&parts)[0].encoding, Encoding::Text { buckets: 50, slots: 5, ngrams: 0, scale });
+    assert_eq!(columns_of(&parts)[0].encoding, Encoding::Text { buckets: 50, slots: 5, ngrams: 0, scale, embed: 0 });
     let (words, slots) = cells(&parts.train);
     let rows: Vec<&[u32]> = words.chunks(slots).collect();
     assert_eq!((slots, parts.schema.input.width()), (5, 50));
@@ -492,7 +493,8 @@ fn spreads_cover_all_slots_and_inputs_in_order() {
         let number = if blank { String::new() } else { i.to_string() };
         text += &format!("{number},v{},2020-01-{:02},some words and number {i} here,{},{}\n", i % 5, 1 + i % 28, ["l", "r"][i % 2], i % 3);
     }
-    let parts = csv_parts(&text, |_| (), &[task("y", "y")]);
+    let one_hot = Feature { embed: Some(Embed::Width(0)), ..Feature::new("w") };
+    let parts = csv_parts(&text, |data: &mut Data| data.features = vec![one_hot], &[task("y", "y")]);
     let (mut slot, mut input) = (0, 0);
     for (spread, column) in parts.schema.input.spread().iter().zip(columns_of(&parts)) {
         assert_eq!((spread.slot, spread.input), (slot, input));

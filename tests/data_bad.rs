@@ -738,7 +738,7 @@ fn a_schema_that_contradicts_itself() {
         &mut columns(schema)[0].encoding
     }
     fn words(buckets: usize, slots: usize, ngrams: usize, scale: f32) -> Encoding {
-        Encoding::Text { buckets, slots, ngrams, scale }
+        Encoding::Text { buckets, slots, ngrams, scale, embed: 0 }
     }
     fn kind(schema: &mut Schema, kind: TaskKind) -> &mut Target {
         schema.targets[0].kind = kind;
@@ -749,7 +749,10 @@ fn a_schema_that_contradicts_itself() {
     bad(|s| *first(s) = words(1, 5000, 0, 1.0), "5000 slots");
     bad(|s| *first(s) = words(1, 1, 17, 1.0), "n-grams of 17");
     bad(|s| *first(s) = words(1, 1, 1, f32::INFINITY), "scale inf");
-    bad(|s| *first(s) = Encoding::Category { values: texts(&["a", "b", "a"]), blank: true }, "column \"x0\": the value \"a\" stands twice");
+    bad(
+        |s| *first(s) = Encoding::Category { values: texts(&["a", "b", "a"]), blank: true, embed: 0 },
+        "column \"x0\": the value \"a\" stands twice",
+    );
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "a".into()], mean: 0.5, indicator: false }, "the value \"a\" stands twice");
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "b".into()], mean: f64::NAN, indicator: false }, "a mean of NaN");
     bad(|s| *first(s) = Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false }, "not finite");

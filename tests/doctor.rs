@@ -49,9 +49,14 @@ fn so_it_does_within_the_default_limits_of_webgpu() {
     let mut verdicts: Vec<Verdict> =
         KERNELS.iter().map(|&kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None }).collect();
     let cases = doctor::all_cases(&gpu).unwrap();
-    for case in cases.iter().filter(|c| {
-        ["around the tile", "mixed towers", "chunks and segments", "categories and blanks in segments and chunks"].contains(&c.name)
-    }) {
+    let some = [
+        "around the tile",
+        "mixed towers",
+        "chunks and segments",
+        "categories and blanks in segments and chunks",
+        "embeddings under heads alone, in segments and chunks",
+    ];
+    for case in cases.iter().filter(|c| some.contains(&c.name)) {
         doctor::check_case(&gpu, case, |kernel| kernel.module(), &mut verdicts).unwrap();
     }
     check(&gpu, &verdicts);

@@ -217,6 +217,9 @@ const BACKWARD_INPUT: Direct = Direct {
 
 const LOGITS = 2u;
 
+// Whether the destinations have slopes.
+override SLOPES: bool = true;
+
 struct Destination {
     width: u32,
     slope: u32,        // [rows, width] in the activation arena
@@ -277,14 +280,14 @@ fn destination_of(tile: u32) -> u32 {
     if ((STORES & 1u) != 0u && ((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
         let is_inside = column < destination.width;
 EACH        if (is_inside && {r}u < rows) {
-            delta[(first + {r}u * destination.width) >> 2u] = s{r} * four_slope(first_slope + {r}u * destination.width);
+            delta[(first + {r}u * destination.width) >> 2u] = s{r} * select(vec4(1.0), four_slope(first_slope + {r}u * destination.width), SLOPES);
         }
 END    } else if ((STORES & 2u) != 0u) {
         var sums = ALL;
         for (var i = 0u; i < 4u * rows; i++) {
             let place = (i >> 2u) * destination.width + (i & 3u);
             if (column + (i & 3u) < destination.width) {
-                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * one_slope(first_slope + place);
+                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * select(1.0, one_slope(first_slope + place), SLOPES);
             }
         }
     }

@@ -149,6 +149,8 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["feature.note.buckets=8"], Schema),
     flip(TABLE, &[], &["feature.note.slots=2"], Schema),
     flip(TABLE, &[], &["feature.note.ngrams=3"], Schema),
+    flip(TABLE, &[], &["feature.note.embed=5"], Schema),
+    flip(TABLE, &[], &["feature.kind.embed=3"], Schema),
     // [trunk]
     flip(TABLE, &[], &["trunk.layers=[5]"], Program),
     flip(TABLE, &[], &["trunk.activation=tanh"], Program),

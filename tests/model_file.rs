@@ -23,7 +23,12 @@ fn head(name: &str, classes: &[&str], layers: &[usize]) -> Head {
 /// Three features, a trunk of 5, a task with a tower and one without.
 fn network() -> Network {
     let trunk = Trunk { layers: vec![5], activation: Activation::Relu, dropout: 0.1 };
-    Network { inputs: 3, trunk, tasks: vec![head("left", &["a", "b"], &[4]), head("right", &["x", "y", "ü z"], &[])] }
+    Network {
+        inputs: 3,
+        embeddings: Vec::new(),
+        trunk,
+        tasks: vec![head("left", &["a", "b"], &[4]), head("right", &["x", "y", "ü z"], &[])],
+    }
 }
 
 fn schema(network: &Network) -> Schema {

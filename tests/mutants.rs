@@ -27,6 +27,8 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("reduce_metrics_direct", REDUCE_METRICS_DIRECT),
     ("adam_direct", ADAM_DIRECT),
     ("gather_cells", GATHER_CELLS),
+    ("link_cells", LINK_CELLS),
+    ("embedding_backward", EMBEDDING_BACKWARD),
     ("label_sums", LABEL_SUMS),
     ("softmax_cross_entropy", SOFTMAX_CROSS_ENTROPY),
     ("pointwise_losses", POINTWISE_LOSSES),
@@ -78,6 +80,7 @@ const DENSE_BACKWARD_INPUT: &[Mutant] = &[
     ("the slope is forgotten", "sum * slope[at / 4u][at % 4u]", "sum * max(slope[at / 4u][at % 4u], 1.0)"),
     ("the second source is skipped", "s < destination.sources; s++", "s < min(destination.sources, 1u); s++"),
     ("hidden sources are read among the logits", "arena == LOGITS)", "arena <= LOGITS)"),
+    ("learned inputs have slopes", "if (SLOPES)", "if (true)"),
     ("the last output is missing", "k >= layer.outputs", "k + 1u >= layer.outputs"),
     ("the last of four outputs is missing", "FOUR < vec4(layer.outputs - k)", "FOUR + 1u < vec4(layer.outputs - k)"),
     ("fours of weights begin anywhere", "let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;", "let whole_w = true;"),
@@ -122,13 +125,14 @@ const DENSE_FORWARD_DIRECT: &[Mutant] = &[
 ];
 
 const DENSE_BACKWARD_INPUT_DIRECT: &[Mutant] = &[
-    ("the slope is doubled where rows are whole vec4s", "* four_slope(", "* 2.0 * four_slope("),
+    ("the slope is doubled where rows are whole vec4s", "four_slope(first_slope", "2.0 * four_slope(first_slope"),
     ("the second source is skipped", "s < destination.sources; s++", "s < min(destination.sources, 1u); s++"),
     ("the last outputs are missing", "base < layer.outputs; base +=", "base + 8u < layer.outputs; base +="),
     ("a row reads another row's delta", "subgroupShuffle(a0.x, 1u)", "subgroupShuffle(a0.x, 2u)"),
     ("an output is taken for its neighbour", "subgroupShuffle(a1.y, ", "subgroupShuffle(a1.x, "),
-    ("a unit reads its neighbour's slope", "* one_slope(first_slope + place)", "* one_slope(first_slope + place + 1u)"),
+    ("a unit reads its neighbour's slope", "one_slope(first_slope + place)", "one_slope(first_slope + place + 1u)"),
     ("hidden sources are read among the logits", "layer.delta_arena != LOGITS;", "layer.delta_arena == LOGITS;"),
+    ("learned inputs have slopes", ", SLOPES)", ", true)"),
 ];
 
 const DENSE_BACKWARD_WEIGHT_DIRECT: &[Mutant] = &[
@@ -250,14 +254,50 @@ const GATHER_CELLS: &[Mutant] = &[
     ("numbers are left where there is no row", "select(0.0, bitcast<f32>(data[words + i]), here)", "bitcast<f32>(data[words + i])"),
     ("columns read the first cell", "params.slots + spread.slot", "params.slots"),
     ("columns write the first inputs", "params.width + spread.input", "params.width"),
-    ("numbers are codes", "if (spread.codes == 0u)", "if (spread.codes == 2u)"),
-    ("codes are numbers", "if (spread.codes == 0u)", "if (spread.codes <= 1u)"),
+    ("numbers are codes", "if (spread.kind == NUMBERS)", "if (spread.kind == KEPT)"),
+    ("codes are numbers", "if (spread.kind == NUMBERS)", "if (spread.kind <= ONE_HOT)"),
     ("inputs are not cleared", "inputs[first + i] = 0.0;", "inputs[first + i] = inputs[first + i];"),
     ("codes of rows that are not there", "if (here && code < spread.width)", "if (code < spread.width)"),
     ("a cell without a code is one of the next column", "if (here && code < spread.width)", "if (here)"),
     ("only the first code counts", "i < spread.slots; i++", "i < min(spread.slots, 1u); i++"),
     ("a code twice is a code once", "inputs[first + code] += spread.scale", "inputs[first + code] = spread.scale"),
     ("codes add one", "+= spread.scale", "+= 1.0"),
+    ("vectors are not scaled", "return sum * spread.scale;", "return sum;"),
+    ("all vectors are whole fours", "if (WHOLE)", "if (true)"),
+    ("all codes have the first vector", "spread.weight + code * spread.stride", "spread.weight"),
+    ("cells without a code have a vector", "if (code < spread.values)", "if (true)"),
+    ("vectors of rows that are not there", "select(vec4<f32>(), vectors(spread, words), here)", "vectors(spread, words)"),
+    ("codes of rows that are not there are kept", "select(NONE, data[words + i], here)", "data[words + i]"),
+    ("codes are kept in the place of the first row", "spread.input + r * spread.slots + i", "spread.input + i"),
+];
+
+const LINK_CELLS: &[Mutant] = &[
+    ("the first cells are missing", "turn <= blocks", "turn < blocks"),
+    ("rows have one cell", "params.rows * table.slots", "params.rows"),
+    ("cells of a block are not tied", "if (has_vector && after < BLOCK)", "if (has_vector && after < 1u)"),
+    ("what comes after the block is lost", "link = later(table, code, base + BLOCK, cells);", "link = NONE;"),
+    ("what an earlier step left is believed", "cell < cells && codes[table.codes + min(cell, cells - 1u)] == code", "cell < cells"),
+    ("a chain goes back", "cell >= end && cell < cells", "cell < cells"),
+    ("chains begin with the last of a block", "if (has_vector && before == 0u)", "if (has_vector && after == BLOCK)"),
+    ("cells without a vector begin chains", "if (has_vector && before == 0u)", "if (before == 0u)"),
+    ("cells without a vector are tied", "if (has_vector && after < BLOCK)", "if (after < BLOCK)"),
+    ("columns share their cells", "next[table.codes + cell] = link", "next[cell] = link"),
+    ("columns share their values", "first[table.first + code] = cell", "first[code] = cell"),
+];
+
+const EMBEDDING_BACKWARD: &[Mutant] = &[
+    ("vectors without a cell keep what they had", "if (head == NONE && params.accumulate == 1u)", "if (head == NONE)"),
+    ("what an earlier step left is believed", "== value)", ">= 0u)"),
+    ("only the first cell counts", "cell = max(next[table.codes + cell], cell + 1u);", "cell = max(next[table.codes + cell], cells);"),
+    ("every cell is a row", "cell / table.slots * params.width", "cell * params.width"),
+    ("all columns have the first inputs", "params.width + table.input + quad", "params.width + quad"),
+    ("four numbers stand for all", "table.input + quad;", "table.input;"),
+    ("the scale is forgotten", "sum * table.scale", "sum"),
+    ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
+    ("all vectors are whole fours", "if (WHOLE)", "if (true)"),
+    ("all vectors are of the first column", "embeddings[middle].tile <= tile", "embeddings[middle].tile > tile"),
+    ("the last number of a vector is missing", "min(4u, table.width - quad)", "min(4u, table.width - quad - 1u)"),
+    ("the last vector is missing", "value >= table.values", "value + 1u >= table.values"),
 ];
 
 const SOFT_SHARING: &[Mutant] = &[
@@ -511,6 +551,16 @@ fn every_kernel_has_mutants() {
 #[test]
 fn gather_rows() {
     check("gather_rows");
+}
+
+#[test]
+fn link_cells() {
+    check("link_cells");
+}
+
+#[test]
+fn embedding_backward() {
+    check("embedding_backward");
 }
 
 #[test]

@@ -23,7 +23,7 @@ static SPAWN: RwLock<()> = RwLock::new(());
 fn network() -> Network {
     let head = |name: &str| Head { activation: Activation::Relu, ..Head::multiclass(name, vec!["a".into(), "b".into()]) };
     let trunk = Trunk { layers: vec![2], activation: Activation::Relu, dropout: 0.0 };
-    Network { inputs: 4, trunk, tasks: vec![head("left"), head("right")] }
+    Network { inputs: 4, embeddings: Vec::new(), trunk, tasks: vec![head("left"), head("right")] }
 }
 
 fn objective(pairs: usize) -> Objective {

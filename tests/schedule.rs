@@ -11,7 +11,7 @@ use tandem::kernels::params::{DenseBackwardWeight, NONE, Step};
 use tandem::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use tandem::kernels::{self, Kernel};
 use tandem::model::layout::Layout;
-use tandem::model::network::{Head, Loss, Network, Trunk};
+use tandem::model::network::{Embedding, Head, Loss, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
@@ -42,6 +42,8 @@ struct Case {
     table: bool,
     /// The trunk is not trained.
     frozen: bool,
+    /// A column of the table has learned vectors, if there are inputs enough.
+    learned: bool,
 }
 
 const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -62,6 +64,7 @@ fn plain() -> Case {
         direct: false,
         table: false,
         frozen: false,
+        learned: false,
     }
 }
 
@@ -79,7 +82,9 @@ impl Case {
         let columns = vec!["n0".into(), "n1".into()];
         let numbers = Head { kind: TaskKind::Regression, columns, loss: Loss::Squared, ..Head::multiclass("n", vec![]) };
         let others = [binary, numbers].into_iter().filter(|_| self.table);
-        Network { inputs: self.inputs, trunk, tasks: self.heads.iter().enumerate().map(head).chain(others).collect() }
+        let learned = self.spread().into_iter().filter(|s| s.vectors > 0);
+        let embeddings = learned.map(|s| Embedding { column: "e".into(), values: s.vectors, width: s.width }).collect();
+        Network { inputs: self.inputs, embeddings, trunk, tasks: self.heads.iter().enumerate().map(head).chain(others).collect() }
     }
 
     /// Every pair that a kind applies to.
@@ -93,12 +98,15 @@ impl Case {
         Objective { weights: (0..network.tasks.len()).map(|t| 0.5 + t as f32).collect(), pairs }
     }
 
-    /// One column of codes, and one of numbers where there are inputs left.
+    /// One column of codes, and one of numbers where there are inputs left; before their inputs, those of codes with vectors.
     fn spread(&self) -> Vec<Spread> {
-        let codes = self.inputs.min(5);
-        let column = |slot, slots, input, width, codes| Spread { slot, slots, input, width, codes, scale: 1.0 };
-        let columns = [column(0, 2, 0, codes, true), column(2, self.inputs - codes, codes, self.inputs - codes, false)];
-        columns.into_iter().filter(|c| self.table && !self.bytes && c.slots > 0).collect()
+        let learned = if self.learned && self.inputs >= 7 { 3 } else { 0 };
+        let codes = (self.inputs - learned).min(5);
+        let numbers = self.inputs - learned - codes;
+        let column = |slot, slots, input, width, codes| Spread { slot, slots, input, width, codes, scale: 1.0, vectors: 0 };
+        let vectors = Spread { scale: 0.5, vectors: 6, ..column(2 + numbers, 2, 0, learned, true) };
+        let columns = [column(0, 2, learned, codes, true), column(2, numbers, learned + codes, numbers, false), vectors];
+        columns.into_iter().filter(|c| self.table && !self.bytes && c.slots > 0 && c.width > 0).collect()
     }
 
     fn tuning(&self, layout: &Layout) -> Tuning {
@@ -171,6 +179,7 @@ fn cases() -> Vec<Case> {
                     direct: pick(7, 2) == 0,
                     table: pick(8, 3) == 0,
                     frozen: pick(9, 3) == 0,
+                    learned: pick(10, 2) == 0,
                 });
             }
         }
@@ -275,6 +284,10 @@ fn layers_never_share_an_element_of_an_arena() {
                 activations[1 - dense.x_odd as usize].push((layer.name.clone(), range(dense.y)));
                 activations[1 - dense.x_odd as usize].push((format!("slope of {}", layer.name), range(dense.slope)));
             }
+        }
+        if let Some(inputs) = plan.backward.iter().find(|group| group.inputs) {
+            let delta = &plan.destinations[inputs.first];
+            deltas[0].push(("learned inputs".into(), delta.delta as usize..(delta.delta + 5 * delta.width) as usize));
         }
         for (parity, (activations, deltas)) in activations.into_iter().zip(&deltas).enumerate() {
             disjoint(&case, "activations", plan.activations[parity], activations);
@@ -673,6 +686,9 @@ fn small() -> Vec<Case> {
         Case { couplings: vec!["agreement"], direct: true, ..plain() },
         Case { table: true, ..plain() },
         Case { table: true, tight: true, batch: 60, rows: 61, direct: true, ..plain() },
+        Case { table: true, learned: true, ..plain() },
+        Case { table: true, learned: true, trunk: vec![], inputs: 9, tight: true, batch: 60, rows: 61, direct: true, ..plain() },
+        Case { table: true, learned: true, frozen: true, ..plain() },
         Case { trunk: vec![6], optimizer: None, rows: 40, tight: true, direct: true, ..plain() },
     ]
 }

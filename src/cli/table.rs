@@ -13,7 +13,7 @@ use crate::data::draft::{Draft, range};
 use crate::data::load::load;
 use crate::data::raw::{Header, Options, Raw};
 use crate::data::survey::{Found, Survey, Wanted, overlap, wanted};
-use crate::data::{Input, table};
+use crate::data::{Column, Input, table};
 use crate::fault::{Exit, Fault};
 use crate::model::file::{self, Model};
 use crate::model::network::Head;
@@ -215,7 +215,11 @@ fn inputs(input: &Input) -> String {
     match input {
         Input::Columns { columns } => {
             let head = ["column", "type", "inputs"].map(String::from);
-            let line = |c: &crate::data::Column| [c.name.clone(), c.encoding.word().to_owned(), c.width().to_string()];
+            let kind = |c: &Column| match c.vectors() {
+                0 => c.encoding.word().to_owned(),
+                vectors => format!("{}, {vectors} vectors", c.encoding.word()),
+            };
+            let line = |c: &Column| [c.name.clone(), kind(c), c.width().to_string()];
             aligned(std::iter::once(head).chain(columns.iter().map(line)).collect(), [false, false, true])
         }
         Input::Image { height, width, .. } => format!("images of {height} × {width} pixels: {} inputs\n", height * width),

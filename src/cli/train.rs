@@ -14,7 +14,7 @@ use super::watch::Watch;
 use super::{Common, DataCache, InitPart, Resident, TrainArgs, kfold, resume};
 use crate::config::{Config, read, write};
 use crate::data::summary::{Labelled, label_summary};
-use crate::data::{Input, Part, Parts};
+use crate::data::{Column, Input, Part, Parts};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::Tuning;
 use crate::model::file;
@@ -212,7 +212,11 @@ fn told_of(parts: &Parts) -> Vec<String> {
             }
         }
         let types: Vec<String> = types.iter().map(|(word, count)| format!("{count} {word}")).collect();
-        lines.push(format!("{} columns ({}) make {} inputs", columns.len(), types.join(", "), parts.schema.input.width()));
+        let learned: Vec<&Column> = columns.iter().filter(|column| column.vectors() > 0).collect();
+        let (inputs, of_them): (usize, usize) = (parts.schema.input.width(), learned.iter().map(|column| column.width()).sum());
+        let vectors: usize = learned.iter().map(|column| column.vectors()).sum();
+        let note = if vectors > 0 { format!(", {of_them} of them from {vectors} learned vectors") } else { String::new() };
+        lines.push(format!("{} columns ({}) make {inputs} inputs{note}", columns.len(), types.join(", ")));
     }
     lines.extend(parts.notices.iter().cloned());
     for labelled in label_summary(parts).chunk_by(|a, b| (&a.task, &a.column) == (&b.task, &b.column)) {

@@ -156,25 +156,38 @@ pub struct Feature {
     pub missing: Option<Vec<String>>,
     /// Rows of the training part that a value needs for an input of its own (category).
     pub min_count: Option<usize>,
-    /// Most values with an input of their own (category).
+    /// Most values with an input or a vector of their own (category).
     pub max_values: Option<usize>,
-    /// Inputs that words share (text).
+    /// Inputs or vectors that words share (text).
     pub buckets: Option<usize>,
     /// Most words and character n-grams of a row (text).
     pub slots: Option<usize>,
     /// Length of the character n-grams beside the words; 0 = none (text).
     pub ngrams: Option<usize>,
+    /// What its values become (category, text); `None` = [`Embed::Auto`].
+    pub embed: Option<Embed>,
+}
+
+/// What the values of a column become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Embed {
+    /// Vectors where they are many, or words; else inputs.
+    Auto,
+    /// A learned vector of so many numbers each; 0 = an input each.
+    Width(usize),
 }
 
 impl Feature {
     /// Default of `min_count`: what stands once shares an input, as values will that nobody has seen.
     pub const MIN_COUNT: usize = 2;
-    /// Default of `max_values`.
-    pub const MAX_VALUES: usize = 256;
-    /// Default of `buckets`.
-    pub const BUCKETS: usize = 1024;
+    /// A category of more values gets vectors unless it is told otherwise; default of `max_values` where it gets inputs.
+    pub const MAX_ONE_HOT: usize = 256;
     /// Default of `slots`.
     pub const SLOTS: usize = 32;
+    /// Numbers of the vector of a word, unless told otherwise.
+    const WORD_WIDTH: usize = 32;
+    /// Most numbers of a vector that is not asked for.
+    const MAX_AUTO: usize = 64;
 
     /// A column with every setting at its default.
     pub fn new(column: &str) -> Feature {
@@ -188,7 +201,33 @@ impl Feature {
             buckets: None,
             slots: None,
             ngrams: None,
+            embed: None,
         }
+    }
+
+    /// `max_values`, or its default: a vector costs memory, an input the time of a product as well.
+    pub fn max_values(&self) -> usize {
+        self.max_values.unwrap_or(if self.embed == Some(Embed::Width(0)) { Feature::MAX_ONE_HOT } else { 1 << 16 })
+    }
+
+    /// `buckets`, or its default, likewise.
+    pub fn buckets(&self) -> usize {
+        self.buckets.unwrap_or(if self.embed == Some(Embed::Width(0)) { 1024 } else { 4096 })
+    }
+
+    /// Numbers of the vector of each of so many values; 0 = an input each. If nothing is said, the rule of thumb of fastai's tabular
+    /// models, 1.6 n^0.56 (Howard and Gugger, 2020), in whole fours.
+    pub fn value_width(&self, values: usize) -> usize {
+        match self.embed {
+            Some(Embed::Width(width)) => width,
+            _ if values <= Feature::MAX_ONE_HOT => 0,
+            _ => ((1.6 * (values as f64).powf(0.56)).ceil() as usize).next_multiple_of(4).min(Feature::MAX_AUTO),
+        }
+    }
+
+    /// Numbers of the vector of a word; 0 = an input a bucket.
+    pub fn word_width(&self) -> usize {
+        if let Some(Embed::Width(width)) = self.embed { width } else { Feature::WORD_WIDTH }
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::words::{is_bare, loss_word};
 use super::{
-    BatchSize, ClassWeights, Config, Coupling, Data, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight, Schedule, Select,
-    Source, Task, TaskKind, Train, Trunk,
+    BatchSize, ClassWeights, Config, Coupling, Data, Embed, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight, Schedule,
+    Select, Source, Task, TaskKind, Train, Trunk,
 };
 
 /// The text of a configuration, every key with an effect written out and paths absolute; `read::from_text` makes the same
@@ -110,6 +110,11 @@ impl Text {
         ];
         for (name, number) in numbers {
             number.iter().for_each(|number| self.set(name, number));
+        }
+        match feature.embed {
+            Some(Embed::Auto) => self.set("embed", quote("auto")),
+            Some(Embed::Width(width)) => self.set("embed", width),
+            None => {}
         }
     }
 

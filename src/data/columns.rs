@@ -10,6 +10,8 @@ use crate::fault::{Fault, quoted};
 pub const MAX_BUCKETS: usize = 1 << 20;
 /// Most words of a row in one column.
 pub const MAX_SLOTS: usize = 4096;
+/// Most numbers of a learned vector.
+pub const MAX_EMBED: usize = 1024;
 /// Longest character n-grams.
 pub const MAX_NGRAMS: usize = 16;
 
@@ -18,9 +20,26 @@ impl Column {
     pub fn width(&self) -> usize {
         match &self.encoding {
             Encoding::Numeric { indicator, .. } | Encoding::Binary { indicator, .. } => 1 + usize::from(*indicator),
-            Encoding::Category { values, blank } => values.len() + 1 + usize::from(*blank),
+            Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if *embed > 0 => *embed,
+            Encoding::Category { .. } | Encoding::Text { .. } => self.codes(),
             Encoding::Date { time, indicator, .. } => 6 + 2 * usize::from(*time) + usize::from(*indicator),
+        }
+    }
+
+    /// Codes that its words may be; 0 where they are none.
+    pub fn codes(&self) -> usize {
+        match &self.encoding {
+            Encoding::Category { values, blank, .. } => values.len() + 1 + usize::from(*blank),
             Encoding::Text { buckets, .. } => *buckets,
+            _ => 0,
+        }
+    }
+
+    /// Codes that have a learned vector; 0 = none.
+    pub fn vectors(&self) -> usize {
+        match self.encoding {
+            Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if embed > 0 => self.codes(),
+            _ => 0,
         }
     }
 
@@ -48,6 +67,9 @@ impl Column {
         let scaled = |offset: f64, factor: f64| (!(offset.is_finite() && factor.is_finite())).then_some("offset or factor is not finite");
         let found = match &self.encoding {
             Encoding::Numeric { offset, factor, .. } | Encoding::Date { offset, factor, .. } => scaled(*offset, *factor)?.to_owned(),
+            Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if *embed > MAX_EMBED => {
+                format!("vectors of {embed} numbers, expected at most {MAX_EMBED}")
+            }
             Encoding::Category { values, .. } => {
                 let mut seen = HashSet::new();
                 format!("the value {} stands twice", quoted(values.iter().find(|value| !seen.insert(value.as_str()))?))
@@ -55,7 +77,7 @@ impl Column {
             Encoding::Binary { values: [a, b], .. } if a == b => format!("the value {} stands twice", quoted(a)),
             Encoding::Binary { mean, .. } if (0.0..=1.0).contains(mean) => return None,
             Encoding::Binary { mean, .. } => format!("a mean of {mean}, expected 0 to 1"),
-            Encoding::Text { buckets, slots, ngrams, scale } => {
+            Encoding::Text { buckets, slots, ngrams, scale, .. } => {
                 let fits = (1..=MAX_BUCKETS).contains(buckets) && (1..=MAX_SLOTS).contains(slots) && *ngrams <= MAX_NGRAMS;
                 if fits && scale.is_finite() {
                     return None;

@@ -218,8 +218,8 @@ fn seen(column: &Found) -> String {
         FeatureKind::Numeric if column.whole && (3..=CODES).contains(&column.values) => {
             told.push("if these are codes, type = \"category\"".into());
         }
-        FeatureKind::Category if column.values > Feature::MAX_VALUES => {
-            told.push(format!("those beyond {} share an input (max_values)", Feature::MAX_VALUES));
+        FeatureKind::Category if column.values > Feature::MAX_ONE_HOT => {
+            told.push("a learned vector each (embed), save those that stand once (min_count)".into());
         }
         _ => {}
     }

@@ -66,7 +66,7 @@ fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>)
     let view = &coder.view;
     match &coder.column.encoding {
         Encoding::Numeric { offset, factor, indicator, .. } => numbers(view, rows, *offset, *factor, *indicator),
-        Encoding::Category { values, blank } => {
+        Encoding::Category { values, blank, .. } => {
             let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
             each(view, rows, |cell| cell.map_or(blank, |text| coder.known.get(text).copied().unwrap_or(other)));
             Ok(())

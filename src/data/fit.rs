@@ -58,6 +58,7 @@ fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
         ("scale", feature.scale.is_some(), FeatureKind::Numeric),
         ("min_count", feature.min_count.is_some(), FeatureKind::Category),
         ("max_values", feature.max_values.is_some(), FeatureKind::Category),
+        ("embed", feature.embed.is_some() && kind != FeatureKind::Text, FeatureKind::Category),
         ("buckets", feature.buckets.is_some(), FeatureKind::Text),
         ("slots", feature.slots.is_some(), FeatureKind::Text),
         ("ngrams", feature.ngrams.is_some(), FeatureKind::Text),
@@ -140,7 +141,7 @@ fn constant(value: &str) -> Fitted {
 }
 
 fn category(distinct: &Distinct, feature: &Feature) -> Fitted {
-    let (least, most) = (feature.min_count.unwrap_or(Feature::MIN_COUNT), feature.max_values.unwrap_or(Feature::MAX_VALUES));
+    let (least, most) = (feature.min_count.unwrap_or(Feature::MIN_COUNT), feature.max_values());
     let blank_cells = distinct.blanks() > 0;
     match &distinct.texts[..] {
         [] => return blank(),
@@ -156,7 +157,8 @@ fn category(distinct: &Distinct, feature: &Feature) -> Fitted {
     }
     let mut values: Vec<String> = kept.into_iter().map(|(text, _)| text.to_string()).collect();
     sort(&mut values);
-    Fitted::Encoding(Encoding::Category { values, blank: blank_cells })
+    let embed = feature.value_width(values.len());
+    Fitted::Encoding(Encoding::Category { values, blank: blank_cells, embed })
 }
 
 /// By value if all are numbers, else by text; of one value, by text.
@@ -223,7 +225,7 @@ pub(super) fn read_date(view: &View, row: usize, cell: Cell) -> Result<Date, Fau
 }
 
 fn text(view: &View, rows: &[u32], feature: &Feature) -> Fitted {
-    let (buckets, slots) = (feature.buckets.unwrap_or(Feature::BUCKETS), feature.slots.unwrap_or(Feature::SLOTS));
+    let (buckets, slots) = (feature.buckets(), feature.slots.unwrap_or(Feature::SLOTS));
     let hashing = Hashing { buckets, ngrams: feature.ngrams.unwrap_or(0) };
     let (mut words, mut filled) = (0, 0);
     for row in rows.iter().map(|&row| row as usize) {
@@ -240,7 +242,7 @@ fn text(view: &View, rows: &[u32], feature: &Feature) -> Fitted {
     }
     // A row of as many words as the average has a length of about one, whatever that average is.
     let scale = (filled as f64 / words as f64).sqrt() as f32;
-    Fitted::Encoding(Encoding::Text { buckets, slots, ngrams: hashing.ngrams, scale })
+    Fitted::Encoding(Encoding::Text { buckets, slots, ngrams: hashing.ngrams, scale, embed: feature.word_width() })
 }
 
 /// Offset and factor. A column without spread gets the factor 0; one whose quartiles alone coincide is only centred.

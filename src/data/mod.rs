@@ -115,12 +115,15 @@ pub struct Spread {
     pub slots: usize,
     /// First input.
     pub input: usize,
-    /// Number of inputs. The inputs of codes are zeros, and each code of its slots adds `scale` to the input of its number.
+    /// Number of inputs. The inputs of codes are zeros, and each code of its slots adds `scale` to the input of its number, or `scale`
+    /// times its vector to all of them.
     pub width: usize,
     /// Whether the slots hold codes; else each slot is an input.
     pub codes: bool,
     /// What a code adds.
     pub scale: f32,
+    /// How many codes have a learned vector of `width` numbers; 0 = none, a code is an input.
+    pub vectors: usize,
 }
 
 /// The cells of a file as they were.
@@ -215,17 +218,21 @@ impl Input {
         }
     }
 
-    /// How the slots of a row become inputs; empty where features are numbers as the network sees them.
+    /// How the slots of a row become inputs; empty where features are numbers as the network sees them. Slots lie in the order of the
+    /// columns; of the inputs those that are learned come first, so that what has a gradient is one run of a row.
     pub fn spread(&self) -> Vec<Spread> {
         let Input::Columns { columns } = self else { return Vec::new() };
         if !columns.iter().any(Column::has_codes) {
             return Vec::new();
         }
-        let (mut slot, mut input) = (0, 0);
+        let (mut slot, mut learned) = (0, 0);
+        let mut fixed = columns.iter().filter(|c| c.vectors() > 0).map(Column::width).sum();
         let place = |column: &Column| {
-            let (slots, width, codes) = (column.slots(), column.width(), column.has_codes());
-            let spread = Spread { slot, slots, input, width, codes, scale: column.code_scale() };
-            (slot, input) = (slot + slots, input + width);
+            let (slots, width, codes, vectors) = (column.slots(), column.width(), column.has_codes(), column.vectors());
+            let input = if vectors > 0 { &mut learned } else { &mut fixed };
+            let spread = Spread { slot, slots, input: *input, width, codes, scale: column.code_scale(), vectors };
+            *input += width;
+            slot += slots;
             spread
         };
         columns.iter().map(place).collect()
@@ -259,12 +266,16 @@ pub enum Encoding {
         /// Whether a second input says 1 where the cell is blank.
         indicator: bool,
     },
-    /// One input a value (one-hot); the one after them is for rare and unseen values, and for blanks where there is none of their own.
+    /// One input a value (one-hot), or a learned vector; the one after them is for rare and unseen values, and for blanks where there is
+    /// none of their own.
     Category {
         /// Known values.
         values: Vec<String>,
-        /// Whether the last input is for blanks.
+        /// Whether the last one is for blanks.
         blank: bool,
+        /// Numbers of a learned vector; 0 = one-hot.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        embed: usize,
     },
     /// 0 for the first value, 1 for the second; `mean` for blanks and for all other values.
     Binary {
@@ -287,17 +298,25 @@ pub enum Encoding {
         /// Whether a last input says 1 where the cell is blank.
         indicator: bool,
     },
-    /// The words of a text, and perhaps character n-grams, counted in buckets by their hash; see [`words`].
+    /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see [`words`]; or the sum of the learned
+    /// vectors of their buckets.
     Text {
-        /// Number of inputs.
+        /// Number of inputs or vectors.
         buckets: usize,
         /// Most words and n-grams of a row; what follows them does not count.
         slots: usize,
         /// Length of the n-grams; 0 = none.
         ngrams: usize,
-        /// What each adds to the input of its bucket.
+        /// What each adds to the input of its bucket, or factor on its vector.
         scale: f32,
+        /// Numbers of a learned vector; 0 = an input a bucket.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        embed: usize,
     },
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Encoding {

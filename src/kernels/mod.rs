@@ -93,7 +93,9 @@ registry! {
     dense_backward_weight_direct_32, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
     heads_cross_entropy, HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
     gather_rows_direct, GatherRows, 1.0, in_place_of gather_rows;
-    gather_cells, GatherCells, 1.0; // sums of few equal numbers
+    gather_cells, GatherCells, 4.0; // sums of few equal numbers, or of vectors, and one product
+    link_cells, LinkCells, 1.0; // integers
+    embedding_backward, EmbeddingBackward, 4.0; // sums, one product
     label_sums, LabelSums, 4.0; // sums, one division
     softmax_cross_entropy, SoftmaxCrossEntropy, 8.0; // exp, log, one division
     pointwise_losses, PointwiseLosses, 8.0; // exp, log, one division

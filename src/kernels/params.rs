@@ -50,10 +50,17 @@ words! {
     "Params" GatherRows { rows: u32, chunk_first: u32, width: u32, tasks: u32, target_x: u32, segment_first: u32, segment_rows: u32,
         shuffled: u32, bytes: u32, scale: f32, fill: u32 }
     /// A column of a table and its inputs.
-    "Spread" Spread { slot: u32, slots: u32, input: u32, width: u32, codes: u32, scale: f32 }
+    "Spread" Spread { slot: u32, slots: u32, input: u32, width: u32, kind: u32, scale: f32, values: u32, weight: u32, stride: u32 }
+    /// The learned vectors of a column.
+    "Embedding" Embedding { values: u32, width: u32, weight: u32, input: u32, slots: u32, scale: f32, codes: u32, first: u32, flag: u32,
+        tile: u32 }
     /// Parameters of `gather_cells`.
     "Params" GatherCells { rows: u32, chunk_first: u32, width: u32, slots: u32, columns: u32, tasks: u32, target_x: u32,
         segment_first: u32, segment_rows: u32, shuffled: u32, fill: u32 }
+    /// Parameters of `link_cells`.
+    "Params" LinkCells { rows: u32 }
+    /// Parameters of `embedding_backward`.
+    "Params" EmbeddingBackward { rows: u32, embeddings: u32, delta: u32, width: u32, accumulate: u32 }
     /// Parameters of `label_sums`.
     "Params" LabelSums { cells: u32, tasks: u32, counts: u32, segment_first: u32, segment_rows: u32, shuffled: u32, weighted: u32,
         accumulate: u32 }
@@ -97,6 +104,15 @@ pub mod loss {
     pub const HUBER: u32 = 4;
     pub const QUANTILE: u32 = 5;
     pub const POISSON: u32 = 6;
+}
+
+/// What the line of a column does with its words.
+pub mod spread {
+    #![allow(missing_docs)]
+    pub const NUMBERS: u32 = 0;
+    pub const ONE_HOT: u32 = 1;
+    pub const VECTOR: u32 = 2;
+    pub const KEPT: u32 = 3;
 }
 
 /// As the count of a metric: one partial a row of the chunk.

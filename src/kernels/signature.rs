@@ -169,6 +169,7 @@ fn shared(name: &str) -> Option<&'static [(&'static str, &'static str)]> {
         line::<params::AgreeingPair>(),
         line::<params::Metric>(),
         line::<params::Spread>(),
+        line::<params::Embedding>(),
     ];
     all.into_iter().find(|(n, _)| *n == name).map(|(_, fields)| fields)
 }

@@ -5,15 +5,19 @@ use super::network::initial_variance;
 use crate::config::Init;
 use crate::rng::{Purpose, normal};
 
-/// The arena of initial parameters: normal weights (He et al. 2015 or Glorot and Bengio 2010), zero biases.
+/// The arena of initial parameters: normal weights (He et al. 2015 or Glorot and Bengio 2010), zero biases. Vectors of embeddings are
+/// normal with variance 1 / width: they begin with a length of about one, that of the one-hot row which they stand for.
 pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
-    for layer in &layout.layers {
-        let block = &layout.blocks[layer.weight];
-        let deviation = initial_variance(init, layer.activation, layer.inputs, layer.outputs).sqrt();
+    let mut fill = |number: usize, variance: f64| {
+        let block = &layout.blocks[number];
         for (i, value) in arena[block.offset..block.offset + block.len].iter_mut().enumerate() {
-            *value = (deviation * normal(seed, Purpose::Init, layer.weight as u64, i as u64)) as f32;
+            *value = (variance.sqrt() * normal(seed, Purpose::Init, number as u64, i as u64)) as f32;
         }
+    };
+    layout.embeddings().iter().enumerate().for_each(|(number, block)| fill(number, 1.0 / block.shape[1] as f64));
+    for layer in &layout.layers {
+        fill(layer.weight, initial_variance(init, layer.activation, layer.inputs, layer.outputs));
     }
     arena
 }

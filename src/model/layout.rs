@@ -55,20 +55,25 @@ pub struct Layer {
 /// All blocks and layers of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// Trunk first, then heads in task order; weight before bias.
+    /// Embeddings first, then the trunk, then heads in task order; weight before bias.
     pub blocks: Vec<Block>,
     /// In the same order.
     pub layers: Vec<Layer>,
+    /// How many blocks are of embeddings, `[values, width]`.
+    pub embeddings: usize,
     /// Elements of an arena, a multiple of [`ALIGN`].
     pub len: usize,
-    /// Whether what all tasks share is not trained: it gets no gradient and does not decay.
+    /// Whether what all tasks share, embeddings included, is not trained: it gets no gradient and does not decay.
     pub frozen: bool,
 }
 
 impl Layout {
     /// The layout of a network.
     pub fn new(network: &Network) -> Layout {
-        let mut layout = Layout { blocks: Vec::new(), layers: Vec::new(), len: 0, frozen: false };
+        let mut layout = Layout { blocks: Vec::new(), layers: Vec::new(), embeddings: network.embeddings.len(), len: 0, frozen: false };
+        for embedding in &network.embeddings {
+            layout.push_block(format!("embedding.{}.weight", embedding.column), vec![embedding.values, embedding.width], None);
+        }
         let mut inputs = network.inputs;
         for (depth, &outputs) in network.trunk.layers.iter().enumerate() {
             let (activation, dropout) = (network.trunk.activation, network.trunk.dropout);
@@ -93,11 +98,20 @@ impl Layout {
     fn push(&mut self, mut layer: Layer) {
         layer.weight = self.blocks.len();
         for (suffix, shape) in [("weight", vec![layer.outputs, layer.inputs]), ("bias", vec![layer.outputs])] {
-            let len = shape.iter().product();
-            self.blocks.push(Block { name: format!("{}.{suffix}", layer.name), shape, offset: self.len, len, task: layer.task });
-            self.len += usize::next_multiple_of(len, ALIGN);
+            self.push_block(format!("{}.{suffix}", layer.name), shape, layer.task);
         }
         self.layers.push(layer);
+    }
+
+    fn push_block(&mut self, name: String, shape: Vec<usize>, task: Option<usize>) {
+        let len = shape.iter().product();
+        self.blocks.push(Block { name, shape, offset: self.len, len, task });
+        self.len += usize::next_multiple_of(len, ALIGN);
+    }
+
+    /// Blocks of the embeddings, in order.
+    pub fn embeddings(&self) -> &[Block] {
+        &self.blocks[..self.embeddings]
     }
 
     /// Whether what belongs to this task, or to none, is not trained.

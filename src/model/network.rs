@@ -4,18 +4,41 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Activation, ClassWeights, Config, Init, PositiveWeight, Task, TaskKind};
-use crate::data::{Schema, Target};
+use crate::data::{Input, Schema, Target};
 use crate::fault::Fault;
 
 /// A shared trunk with several heads; `config.json` of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Network {
-    /// Features of a row.
+    /// Inputs of a row; those of the embeddings come first, in their order.
     pub inputs: usize,
+    /// Columns whose values have learned vectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub embeddings: Vec<Embedding>,
     /// Shared layers.
     pub trunk: Trunk,
     /// One per task, in task order.
     pub tasks: Vec<Head>,
+}
+
+/// The learned vectors of a column: the sum of those that a row names is the column's inputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Embedding {
+    /// Column name.
+    pub column: String,
+    /// Vectors.
+    pub values: usize,
+    /// Numbers of a vector.
+    pub width: usize,
+}
+
+impl Embedding {
+    /// Those of the columns of an input.
+    pub fn of(input: &Input) -> Vec<Embedding> {
+        let Input::Columns { columns } = input else { return Vec::new() };
+        let learned = columns.iter().filter(|column| column.vectors() > 0);
+        learned.map(|c| Embedding { column: c.name.clone(), values: c.vectors(), width: c.width() }).collect()
+    }
 }
 
 /// The layers that all tasks share.
@@ -156,7 +179,12 @@ impl Network {
         }
         let trunk = Trunk { layers: config.trunk.layers.clone(), activation: config.trunk.activation, dropout: config.trunk.dropout };
         let tasks = config.tasks.iter().zip(&schema.targets).map(|(task, target)| head(task, target)).collect();
-        Ok(Network { inputs: schema.input.width(), trunk, tasks })
+        Ok(Network { inputs: schema.input.width(), embeddings: Embedding::of(&schema.input), trunk, tasks })
+    }
+
+    /// Inputs that come from embeddings.
+    pub fn learned_inputs(&self) -> usize {
+        self.embeddings.iter().map(|e| e.width).sum()
     }
 
     /// Width of what the heads read.

@@ -6,12 +6,14 @@ use anyhow::{Result, bail};
 
 use super::Arguments;
 use super::real::Real;
-use crate::kernels::params::{self, AgreeingPair, Dense, Destination, Head, Metric, NONE, PER_ROW, SharedPair, Spread, loss};
+use crate::kernels::params::{
+    self, AgreeingPair, Dense, Destination, Embedding, Head, Metric, NONE, PER_ROW, SharedPair, Spread, loss, spread,
+};
 
 /// A twin.
 type Twin<T> = fn(&Arguments<T>);
 
-fn table<T: Real>() -> [(&'static str, Twin<T>); 15] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 17] {
     [
         ("gather_rows", gather_rows),
         ("dense_forward", dense_forward),
@@ -19,6 +21,8 @@ fn table<T: Real>() -> [(&'static str, Twin<T>); 15] {
         ("dense_backward_weight", dense_backward_weight),
         ("heads_cross_entropy", heads_cross_entropy),
         ("gather_cells", gather_cells),
+        ("link_cells", link_cells),
+        ("embedding_backward", embedding_backward),
         ("label_sums", label_sums),
         ("softmax_cross_entropy", softmax_cross_entropy),
         ("pointwise_losses", pointwise_losses),
@@ -154,10 +158,13 @@ fn dense_backward_input<T: Real>(a: &Arguments<T>) {
                     let from = if layer.delta_arena == 2 { &logits_delta } else { &next_delta };
                     let outputs = layer.outputs as usize;
                     for o in 0..outputs {
-                        sum += from[layer.delta as usize + r * outputs + o] * parameters[layer.weight as usize + o * width + i];
+                        sum += from[layer.delta as usize + r * outputs + o]
+                            * parameters[layer.weight as usize + o * layer.inputs as usize + i];
                     }
                 }
-                delta[d.delta as usize + r * width + i] = sum * slope[d.slope as usize + r * width + i];
+                let has_slope = a.constant("SLOPES") == 1;
+                let slope = if has_slope { slope[d.slope as usize + r * width + i] } else { T::of(1.0) };
+                delta[d.delta as usize + r * width + i] = sum * slope;
             }
         }
     }
@@ -393,7 +400,9 @@ fn label_sums<T: Real>(a: &Arguments<T>) {
 fn gather_cells<T: Real>(a: &Arguments<T>) {
     let (p, step) = (a.params::<params::GatherCells>(), a.step());
     let (data, data_labels, order) = (a.words("data"), a.words("data_labels"), a.words("order"));
+    let (parameters, mut codes) = (a.numbers("parameters"), a.words_mut("codes"));
     let (mut inputs, mut labels) = (a.numbers_mut("inputs"), a.words_mut("labels"));
+    let spreads = &a.table::<Spread>("spreads")[..p.columns as usize];
     for r in 0..p.rows {
         let place = p.chunk_first + r;
         let real = place < step.rows;
@@ -405,22 +414,70 @@ fn gather_cells<T: Real>(a: &Arguments<T>) {
         let first = (p.target_x + r * p.width) as usize;
         inputs[first..first + p.width as usize].fill(T::of(0.0));
         labels[(r * p.tasks) as usize..][..p.tasks as usize].fill(NONE);
+        for kept in spreads.iter().filter(|s| s.kind == spread::KEPT) {
+            codes[(kept.input + r * kept.slots) as usize..][..kept.slots as usize].fill(NONE);
+        }
         if !here {
             continue;
         }
         let words = &data[((row - p.segment_first) * p.slots) as usize..][..p.slots as usize];
-        for spread in &a.table::<Spread>("spreads")[..p.columns as usize] {
-            for (i, &word) in words[spread.slot as usize..][..spread.slots as usize].iter().enumerate() {
-                let input = first + spread.input as usize;
-                match spread.codes {
-                    0 => inputs[input + i] = T::from(f32::from_bits(word)),
-                    _ if word < spread.width => inputs[input + word as usize] += T::from(spread.scale),
+        for s in spreads {
+            let words = &words[s.slot as usize..][..s.slots as usize];
+            for (i, &word) in words.iter().enumerate() {
+                let input = first + s.input as usize;
+                match s.kind {
+                    spread::NUMBERS => inputs[input + i] = T::from(f32::from_bits(word)),
+                    spread::ONE_HOT if word < s.width => inputs[input + word as usize] += T::from(s.scale),
+                    spread::KEPT => codes[(s.input + r * s.slots) as usize + i] = word,
                     _ => {}
                 }
+            }
+            for d in (0..s.width).filter(|_| s.kind == spread::VECTOR) {
+                let vectors =
+                    words.iter().filter(|word| **word < s.values).map(|word| parameters[(s.weight + word * s.stride + d) as usize]);
+                inputs[first + (s.input + d) as usize] = vectors.fold(T::of(0.0), |sum, x| sum + x) * T::from(s.scale);
             }
         }
         for t in 0..p.tasks {
             labels[(r * p.tasks + t) as usize] = data_labels[((row - p.segment_first) * p.tasks + t) as usize];
+        }
+    }
+}
+
+fn link_cells<T: Real>(a: &Arguments<T>) {
+    let (p, codes) = (a.params::<params::LinkCells>(), a.words("codes"));
+    let (mut next, mut first) = (a.words_mut("next"), a.words_mut("first"));
+    for e in a.table::<Embedding>("embeddings").iter().filter(|e| e.values > 0) {
+        let mut seen = vec![NONE; e.values as usize];
+        for cell in (0..p.rows * e.slots).rev() {
+            let code = codes[(e.codes + cell) as usize];
+            next[(e.codes + cell) as usize] = NONE;
+            if code < e.values {
+                next[(e.codes + cell) as usize] = std::mem::replace(&mut seen[code as usize], cell);
+                first[(e.first + code) as usize] = cell;
+            }
+        }
+    }
+}
+
+fn embedding_backward<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::EmbeddingBackward>();
+    let (codes, delta, mut gradients) = (a.words("codes"), a.numbers("delta"), a.numbers_mut("gradients"));
+    for e in &a.table::<Embedding>("embeddings")[..p.embeddings as usize] {
+        let width = e.width as usize;
+        let mut sums = vec![T::of(0.0); e.values as usize * width];
+        for cell in 0..p.rows * e.slots {
+            let code = codes[(e.codes + cell) as usize];
+            for d in (0..width).filter(|_| code < e.values) {
+                sums[code as usize * width + d] += delta[(p.delta + cell / e.slots * p.width + e.input) as usize + d];
+            }
+        }
+        for (i, sum) in sums.into_iter().enumerate() {
+            let (place, sum) = (e.weight as usize + i, sum * T::from(e.scale));
+            gradients[place] = if p.accumulate == 1 { gradients[place] + sum } else { sum };
+            if !gradients[place].value().is_finite() {
+                a.raise(e.flag);
+            }
         }
     }
 }

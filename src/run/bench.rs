@@ -414,7 +414,7 @@ impl Single {
     fn new(gpu: &Gpu, tuning: &Tuning, inputs: usize, trunk: &[usize], rows: usize, kernel: &Kernel) -> Result<Single> {
         let trunk = NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
         let head = Head::multiclass("t", vec!["0".into(), "1".into()]);
-        let network = Network { inputs, trunk, tasks: vec![head] };
+        let network = Network { inputs, embeddings: Vec::new(), trunk, tasks: vec![head] };
         let layout = Layout::new(&network);
         let objective = Objective { weights: vec![1.0], pairs: Vec::new() };
         let tuning = Tuning { flop_per_dispatch: u64::MAX, ..tuning.clone() };

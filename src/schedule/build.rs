@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::embed;
 use super::place::{layer_flags, place_arenas};
 use super::plan::Plan;
 use super::{Buffer, Dispatch, MetricKind, Program, Schedule, Slice};
@@ -142,6 +143,10 @@ pub struct Buffers {
     pub heads: Buffer,
     pub class_weights: Buffer,
     pub spreads: Buffer,
+    pub embeddings: Buffer,
+    pub codes: Buffer,
+    pub next_cells: Buffer,
+    pub first_cells: Buffer,
     pub metric_table: Buffer,
 }
 
@@ -184,6 +189,10 @@ pub struct Scene<'a> {
     pub buffers: Buffers,
     /// How the words of a row become inputs.
     pub spread: &'a [Spread],
+    /// Lines of the table that says so to kernels.
+    pub(super) columns: usize,
+    /// The table of embeddings.
+    pub(super) embeddings: Vec<params::Embedding>,
     /// Label words of a row.
     pub counting: Counting,
     /// Where sums over the labels of a batch lie among the partials: weights, numbers, inverses of the weights, [3, T].
@@ -241,19 +250,21 @@ const EVALUATE_ROWS: usize = 512;
 /// Rows of the lowest tile that a product kernel has.
 const LEAST_TILE_ROWS: usize = 16;
 
-/// Most rows of a chunk: every arena fits a binding, no dispatch is too long.
-pub fn chunk_limit(network: &Network, layout: &Layout, tuning: &Tuning) -> Result<usize> {
+/// Most rows of a chunk: every arena fits a binding, no dispatch is too long. A row has so many codes of vectors.
+pub fn chunk_limit(network: &Network, layout: &Layout, codes: usize, tuning: &Tuning) -> Result<usize> {
     let tasks = network.tasks.len();
     // Partials: a loss and a hit a task, a value a coupled pair.
     let partials = 5 * tasks + tasks * tasks.saturating_sub(1) / 2;
-    let per_row = Plan::elements_per_row(network, layout, tuning).max(partials);
+    let per_row = Plan::elements_per_row(network, layout, tuning).max(partials).max(codes);
     let by_binding = (tuning.binding_bytes / 4) as usize / per_row.max(1);
     let flop = Plan::new(network, layout, tuning, 1).flop_per_row().max(1);
     let by_time = usize::try_from(tuning.flop_per_dispatch / flop).unwrap_or(usize::MAX).max(32);
     if by_binding == 0 || 4 * layout.len as u64 > tuning.binding_bytes {
         let wanted = 4 * layout.len.max(per_row) as u64;
         let message = format!("the network needs a storage binding of {wanted} bytes; this adapter offers {}", tuning.binding_bytes);
-        return Err(Fault::new(Exit::Unavailable, message).hint("use narrower layers, or another adapter (see tandem devices)").into());
+        return Err(Fault::new(Exit::Unavailable, message)
+            .hint("use narrower layers or fewer vectors (max_values, buckets, embed), or another adapter (see tandem devices)")
+            .into());
     }
     let limit = by_binding.min(by_time).min(tuning.rows).min(MAX_GROUPS as usize * LEAST_TILE_ROWS);
     // Whole vec4s, and no odd ends where it can be helped; the same for every shape of tiles, which are to give equal bits.
@@ -262,7 +273,7 @@ pub fn chunk_limit(network: &Network, layout: &Layout, tuning: &Tuning) -> Resul
 
 /// Builds the program.
 pub fn build(request: &Request) -> Result<Built> {
-    let limit = chunk_limit(request.network, request.layout, request.tuning)?;
+    let limit = chunk_limit(request.network, request.layout, embed::cells_per_row(request.spread), request.tuning)?;
     let batch = if request.optimizer.is_some() { request.batch } else { 1 };
     let longest = request.parts.iter().map(|p| p.rows).max().unwrap_or(1);
     let evaluate_rows = EVALUATE_ROWS.max(batch).min(limit).min(longest).max(1);
@@ -319,12 +330,14 @@ impl<'a> Builder<'a> {
             flags_buffer: none,
             shared_mirrors: request.tuning.shared_mirrors,
         };
-        let buffers = place_arenas(&mut program, request, &plan);
+        let embeddings = embed::embeddings(request, &plan);
+        let buffers = place_arenas(&mut program, request, &plan, &embeddings);
         program.flags = layer_flags(&plan, request);
         let (network, layout, objective, tuning) = (request.network, request.layout, request.objective, request.tuning);
         let (counting, counts) = (request.counting(), request.counts(capacity));
         let partials = 2 * network.tasks.len() * capacity + counts.map_or(0, |_| 3 * network.tasks.len());
-        let scene = Scene { network, layout, objective, tuning, plan, buffers, spread: request.spread, counting, counts };
+        let (spread, columns) = (request.spread, embed::lines(request.spread, &embeddings).len());
+        let scene = Scene { network, layout, objective, tuning, plan, buffers, spread, columns, embeddings, counting, counts };
         Builder { scene, program, parts: Vec::new(), chunk_metrics: 0, partials }
     }
 
@@ -332,7 +345,7 @@ impl<'a> Builder<'a> {
         let chunks = chunks(request.batch, self.scene.plan.capacity.min(limit));
         let mut dispatches = self.count(0, request.shuffled);
         for &chunk in &chunks {
-            dispatches.extend(self.gather(0, chunk, request.shuffled));
+            dispatches.extend(self.gather(0, chunk, request.shuffled, true));
             dispatches.extend(self.forward(chunk, true));
             dispatches.extend(self.couple(tables, Phase::Logits, chunk, true));
             dispatches.extend(self.backward(chunk));
@@ -356,7 +369,7 @@ impl<'a> Builder<'a> {
     fn evaluate(&mut self, part: usize, tables: &[CouplingTable], rows: usize) -> usize {
         let chunk = Chunk { index: 0, first: 0, rows };
         let mut dispatches = self.count(part, false);
-        dispatches.extend(self.gather(part, chunk, false));
+        dispatches.extend(self.gather(part, chunk, false, false));
         dispatches.extend(self.forward(chunk, false));
         dispatches.extend(self.couple(tables, Phase::Logits, chunk, false));
         dispatches.extend(self.couple(tables, Phase::Weights, chunk, false));
@@ -372,8 +385,9 @@ impl<'a> Builder<'a> {
     fn finish(&mut self, name: &str, dispatches: Vec<Dispatch>, part: usize, wanted: &[Buffer], rows: usize) -> usize {
         let b = &self.scene.buffers;
         let data = self.parts[part].segments.iter().flat_map(|s| [s.features, s.labels]);
-        // Of the metrics a step writes its own row and keeps the others; decays are a table, of zeros where nothing decays.
-        let state = [b.parameters, b.first_moment, b.second_moment, b.metrics, b.decay, b.order, b.flags];
+        // Of the metrics a step writes its own row and keeps the others; decays are a table, of zeros where nothing decays. What an earlier
+        // step left of the first cells is not believed.
+        let state = [b.parameters, b.first_moment, b.second_moment, b.metrics, b.decay, b.order, b.flags, b.first_cells];
         let tables = self.program.buffers.iter().enumerate().filter(|(_, s)| !s.initial.is_empty()).map(|(i, _)| Buffer(i));
         let mut given: Vec<Buffer> = data.chain(state).chain(tables).collect();
         given.sort_unstable();

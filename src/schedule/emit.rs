@@ -10,9 +10,13 @@ use crate::model::layout::{ALIGN, Block};
 use crate::objective::{Phase, losses, softmax_cross_entropy};
 
 impl Builder<'_> {
-    pub(super) fn gather(&self, part: usize, chunk: Chunk, shuffled: bool) -> Vec<Dispatch> {
+    pub(super) fn gather(&self, part: usize, chunk: Chunk, shuffled: bool, training: bool) -> Vec<Dispatch> {
         let part = &self.parts[part];
-        part.segments.iter().enumerate().map(|(i, s)| self.gather_segment(part, i, s, chunk, shuffled)).collect()
+        let segments = part.segments.iter().enumerate();
+        match self.scene.spread.is_empty() {
+            true => segments.map(|(i, s)| self.gather_rows(part, i, s, chunk, shuffled)).collect(),
+            false => segments.map(|(i, s)| self.gather_cells(part, (i, s), chunk, shuffled, training)).collect(),
+        }
     }
 
     pub(super) fn count(&self, part: usize, shuffled: bool) -> Vec<Dispatch> {
@@ -20,10 +24,7 @@ impl Builder<'_> {
         losses::count(&self.scene, &self.parts[part], shuffled, order)
     }
 
-    pub(super) fn gather_segment(&self, part: &PartBuffers, index: usize, segment: &Segment, chunk: Chunk, shuffled: bool) -> Dispatch {
-        if !self.scene.spread.is_empty() {
-            return self.gather_cells(part, index, segment, chunk, shuffled);
-        }
+    fn gather_rows(&self, part: &PartBuffers, index: usize, segment: &Segment, chunk: Chunk, shuffled: bool) -> Dispatch {
         let (b, width, tasks) = (&self.scene.buffers, self.scene.network.inputs, self.scene.counting.cells);
         let kernel = self.scene.tuning.kernel(&kernels::gather_rows);
         let (span, rows) = if kernel.direct { (1024, chunk.rows.div_ceil(8)) } else { (64, chunk.rows) };
@@ -53,17 +54,24 @@ impl Builder<'_> {
             .effect(effect, slices(b.labels, [(0, chunk.rows * tasks)]))
     }
 
-    fn gather_cells(&self, part: &PartBuffers, index: usize, segment: &Segment, chunk: Chunk, shuffled: bool) -> Dispatch {
-        let (b, width, spread) = (&self.scene.buffers, self.scene.network.inputs, self.scene.spread);
-        let blocks = (spread.len() + 1).div_ceil(64);
+    fn gather_cells(
+        &self,
+        part: &PartBuffers,
+        (index, segment): (usize, &Segment),
+        chunk: Chunk,
+        shuffled: bool,
+        training: bool,
+    ) -> Dispatch {
+        let (b, width, columns) = (&self.scene.buffers, self.scene.network.inputs, self.scene.columns(training));
+        let blocks = (columns + 1).div_ceil(64);
         let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
         let grid = [(blocks * chunk.rows.min(rows_per_line)) as u32, chunk.rows.div_ceil(rows_per_line) as u32, 1];
         let parameters = params::GatherCells {
             rows: chunk.rows as u32,
             chunk_first: chunk.first as u32,
             width: width as u32,
-            slots: spread.iter().map(|s| s.slots).sum::<usize>() as u32,
-            columns: spread.len() as u32,
+            slots: self.scene.spread.iter().map(|s| s.slots).sum::<usize>() as u32,
+            columns: columns as u32,
             tasks: self.scene.counting.cells as u32,
             target_x: 0,
             segment_first: segment.first as u32,
@@ -73,12 +81,13 @@ impl Builder<'_> {
         };
         let given = [segment.features, segment.labels, b.order, b.spreads].map(|buffer| self.program.whole(buffer));
         let effect = gradient_effect(index);
-        Dispatch::new(&kernels::gather_cells, part.shape.name.clone(), parameters, grid)
+        let dispatch = Dispatch::new(&kernels::gather_cells, part.shape.name.clone(), parameters, grid)
             .bind([("spreads", b.spreads), ("data", segment.features), ("data_labels", segment.labels), ("order", b.order)])
             .bind([("inputs", b.activations[0]), ("labels", b.labels)])
             .reads(given)
             .effect(effect, slices(b.activations[0], [(0, chunk.rows * width)]))
-            .effect(effect, slices(b.labels, [(0, chunk.rows * self.scene.counting.cells)]))
+            .effect(effect, slices(b.labels, [(0, chunk.rows * self.scene.counting.cells)]));
+        self.with_vectors(dispatch, chunk, index, training)
     }
 
     pub(super) fn forward(&self, chunk: Chunk, training: bool) -> Vec<Dispatch> {
@@ -135,6 +144,7 @@ impl Builder<'_> {
     pub(super) fn backward(&self, chunk: Chunk) -> Vec<Dispatch> {
         let mut dispatches: Vec<_> = self.scene.plan.backward.iter().map(|g| self.backward_input(g, chunk)).collect();
         dispatches.push(self.backward_weight(chunk));
+        dispatches.extend(self.embedding_backward(chunk));
         dispatches
     }
 
@@ -144,12 +154,12 @@ impl Builder<'_> {
         let parameters =
             params::DenseBackwardInput { rows: rows as u32, first_destination: group.first as u32, destinations: group.count as u32 };
         let (here, next) = (usize::from(group.odd), usize::from(!group.odd));
-        let sources = || destinations.iter().flat_map(|d| &plan.layers[d.first_source as usize..][..d.sources as usize]);
+        let sources = || destinations.iter().flat_map(|d| plan.sources(d));
         let deltas = |logits: bool| {
             let chosen = sources().filter(move |s| (s.delta_arena == 2) == logits);
             chosen.map(|s| (s.delta as usize, rows * s.outputs as usize)).collect::<Vec<_>>()
         };
-        let slopes = destinations.iter().map(|d| (d.slope as usize, rows * d.width as usize));
+        let slopes = destinations.iter().filter(|_| !group.inputs).map(|d| (d.slope as usize, rows * d.width as usize));
         let targets = destinations.iter().map(|d| (d.delta as usize, rows * d.width as usize));
         let grid = [group.tiles as u32, rows.div_ceil(tuning.backward_input.rows) as u32, 1];
         Dispatch::new(tuning.backward_input.kernel, group.label.clone(), parameters, grid)
@@ -163,7 +173,13 @@ impl Builder<'_> {
             .overwrites(slices(b.deltas[here], targets))
             .constant("LOOPS", f64::from(sources().fold(0, |bits, d| bits | loop_backward_input(d))))
             .constant("STORES", f64::from(destinations.iter().fold(0, |b, d| b | if fours(&[d.width, d.delta, d.slope]) { 1 } else { 2 })))
-            .flop(sources().map(|d| product(d, rows)).sum())
+            .constant("SLOPES", f64::from(u8::from(!group.inputs)))
+            .flop(
+                destinations
+                    .iter()
+                    .map(|d| plan.sources(d).iter().map(|s| 2 * rows as u64 * u64::from(d.width) * u64::from(s.outputs)).sum::<u64>())
+                    .sum(),
+            )
     }
 
     pub(super) fn backward_weight(&self, chunk: Chunk) -> Dispatch {

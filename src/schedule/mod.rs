@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod check;
+mod embed;
 pub(crate) mod emit;
 mod place;
 pub mod plan;

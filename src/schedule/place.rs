@@ -1,12 +1,12 @@
 //! Where a program's buffers come from: arenas, the data set, the tables of couplings and metrics.
 
 use super::build::{Buffers, Builder, CouplingTable, PartBuffers, Request, Segment};
+use super::embed;
 use super::plan::Plan;
 use super::{Buffer, BufferSpec, Flag, Kind, MetricKind, Program, SLOTS};
 use crate::config::{Optimizer, OptimizerKind};
-use crate::data;
 use crate::kernels::params::{self, Metric};
-use crate::model::layout::{ALIGN, Layout};
+use crate::model::layout::{ALIGN, Block, Layout};
 use crate::objective::{COUPLINGS, Phase, Placed, losses};
 
 impl Builder<'_> {
@@ -125,7 +125,7 @@ fn table_spec<T: bytemuck::Pod>(program: &mut Program, name: &str, lines: &[T]) 
     spec(program, name, words.len().max(size_of::<T>() / 4), Kind::U32, words)
 }
 
-pub(super) fn place_arenas(program: &mut Program, request: &Request, plan: &Plan) -> Buffers {
+pub(super) fn place_arenas(program: &mut Program, request: &Request, plan: &Plan, embeddings: &[params::Embedding]) -> Buffers {
     let (len, cells) = (request.layout.len, request.counting().cells);
     let mut arena = |name: &str, len: usize| spec(program, name, len, Kind::F32, Vec::new());
     let parameters = arena("parameters", len);
@@ -147,8 +147,11 @@ pub(super) fn place_arenas(program: &mut Program, request: &Request, plan: &Plan
     let heads = head_table(program, request, plan);
     let class_weights =
         spec(program, "class weights", losses::class_weights(request.network).len(), Kind::F32, losses::class_weights(request.network));
-    let spreads: Vec<params::Spread> = request.spread.iter().map(spread).collect();
-    let spreads = table_spec(program, "columns", &spreads);
+    let spreads = table_spec(program, "columns", &embed::lines(request.spread, embeddings));
+    let cells = plan.capacity * embed::cells_per_row(request.spread);
+    let [codes, next_cells, first_cells] = [("codes", cells), ("next cells", cells), ("first cells", vectors(embeddings))]
+        .map(|(name, len)| spec(program, name, len, Kind::U32, Vec::new()));
+    let embeddings = table_spec(program, "embeddings", embeddings);
     let later = Buffer(usize::MAX);
     Buffers {
         parameters,
@@ -170,6 +173,10 @@ pub(super) fn place_arenas(program: &mut Program, request: &Request, plan: &Plan
         heads,
         class_weights,
         spreads,
+        embeddings,
+        codes,
+        next_cells,
+        first_cells,
         metric_table: later,
     }
 }
@@ -180,15 +187,9 @@ fn head_table(program: &mut Program, request: &Request, plan: &Plan) -> Buffer {
     table_spec(program, "heads", &lines)
 }
 
-fn spread(from: &data::Spread) -> params::Spread {
-    params::Spread {
-        slot: from.slot as u32,
-        slots: from.slots as u32,
-        input: from.input as u32,
-        width: from.width as u32,
-        codes: u32::from(from.codes),
-        scale: from.scale,
-    }
+/// Vectors of all embeddings.
+fn vectors(embeddings: &[params::Embedding]) -> usize {
+    embeddings.iter().map(|e| e.values as usize).sum()
 }
 
 /// Weight decay of every run of [`ALIGN`] parameters, as bits.
@@ -200,7 +201,7 @@ fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
     table.into_iter().map(f32::to_bits).collect()
 }
 
-/// Names of the flags of the layers, two a layer in table order: pre-activation, gradient.
+/// Names of the flags of the layers, two a layer in table order: pre-activation, gradient; then the gradients of the embeddings.
 pub(super) fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
     let names = |&l: &usize| {
         let layer = &request.layout.layers[l];
@@ -208,5 +209,7 @@ pub(super) fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
         [format!("pre-activation of {}", layer.name), format!("gradient of {}", layer.name)]
             .map(|tensor| Flag { tensor, task: task.clone() })
     };
-    plan.order.iter().flat_map(names).collect()
+    let embeddings = request.layout.embeddings().iter();
+    let gradient = |b: &Block| Flag { tensor: format!("gradient of {}", b.name.trim_end_matches(".weight")), task: None };
+    plan.order.iter().flat_map(names).chain(embeddings.map(gradient)).collect()
 }

@@ -54,6 +54,8 @@ pub struct BackwardGroup {
     pub tiles: usize,
     /// Parity of the level of the destinations.
     pub odd: bool,
+    /// Whether they are the learned inputs, which have no slopes.
+    pub inputs: bool,
 }
 
 /// The plan of a network for a capacity of rows.
@@ -220,7 +222,7 @@ impl Plan {
             let first = self.destinations.len();
             let mut tiles = 0;
             for place in group.first..group.first + group.count {
-                let (first_source, sources) = self.readers_of(layout, place);
+                let (first_source, sources) = self.readers_of(layout, Some(place));
                 let dense = self.layers[place];
                 let tile = tiles as u32;
                 let (first_source, sources) = (first_source as u32, sources as u32);
@@ -229,13 +231,31 @@ impl Plan {
                 tiles += (dense.outputs as usize).div_ceil(tuning.backward_input.columns);
             }
             let odd = level(network, &layout.layers[self.order[group.first]]) % 2 == 1;
-            self.backward.push(BackwardGroup { label: group.label.clone(), first, count: group.count, tiles, odd });
+            self.backward.push(BackwardGroup { label: group.label.clone(), first, count: group.count, tiles, odd, inputs: false });
+        }
+        if network.learned_inputs() > 0 && !layout.is_frozen(None) {
+            self.plan_learned_inputs(network.learned_inputs(), layout, tuning);
         }
     }
 
-    /// The run of entries that read the output of an entry.
-    fn readers_of(&self, layout: &Layout, place: usize) -> (usize, usize) {
-        let reads = |p: usize| self.source_of(layout, &layout.layers[self.order[p]]) == Some(place);
+    /// The last destination: the first so many inputs of a row, whatever else the layers read beside them.
+    fn plan_learned_inputs(&mut self, width: usize, layout: &Layout, tuning: &Tuning) {
+        let (first_source, sources) = self.readers_of(layout, None);
+        let (first_source, sources, delta) = (first_source as u32, sources as u32, self.deltas[0] as u32);
+        let (first, tiles) = (self.destinations.len(), width.div_ceil(tuning.backward_input.columns));
+        self.destinations.push(Destination { width: width as u32, delta, first_source, sources, ..Destination::default() });
+        self.deltas[0] += self.capacity * width;
+        self.backward.push(BackwardGroup { label: "embeddings".into(), first, count: 1, tiles, odd: false, inputs: true });
+    }
+
+    /// The layers that read a destination.
+    pub fn sources(&self, destination: &Destination) -> &[Dense] {
+        &self.layers[destination.first_source as usize..][..destination.sources as usize]
+    }
+
+    /// The run of entries that read the output of an entry, or the inputs.
+    fn readers_of(&self, layout: &Layout, place: Option<usize>) -> (usize, usize) {
+        let reads = |p: usize| self.source_of(layout, &layout.layers[self.order[p]]) == place;
         let first = (0..self.order.len()).find(|&p| reads(p)).unwrap_or(0);
         let count = (first..self.order.len()).take_while(|&p| reads(p)).count();
         (first, count)

@@ -2,7 +2,7 @@
 
 use super::{Buffer, Dispatch, Effect, Footprint, Program, Schedule};
 use crate::kernels::tuning::Tuning;
-use crate::model::layout::{Layer, Layout};
+use crate::model::layout::{Block, Layer, Layout};
 use crate::model::network::{Head, Network};
 
 /// A schedule, a line a dispatch: what is launched, how much of it, which buffers it reads and which it writes.
@@ -70,15 +70,21 @@ pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String
 pub fn network(network: &Network, layout: &Layout) -> String {
     let title = format!("{} features, {} trunk layers, {} tasks\n", network.inputs, network.trunk.layers.len(), network.tasks.len());
     let mut lines = vec![["block", "shape", "offset", "parameters", ""].map(String::from)];
+    for block in layout.embeddings() {
+        lines.push(block_line(block, "embedding".into()));
+    }
     for layer in &layout.layers {
         for block in &layout.blocks[layer.weight..layer.weight + 2] {
-            let shape = block.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
-            let note = if block.is_bias() { String::new() } else { makes(layer) };
-            lines.push([block.name.clone(), shape, block.offset.to_string(), block.len.to_string(), note]);
+            lines.push(block_line(block, if block.is_bias() { String::new() } else { makes(layer) }));
         }
     }
     lines.push(["total".into(), String::new(), String::new(), layout.parameters().to_string(), String::new()]);
     title + &aligned(lines, [false, true, true, true, false])
+}
+
+fn block_line(block: &Block, note: String) -> [String; 5] {
+    let shape = block.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+    [block.name.clone(), shape, block.offset.to_string(), block.len.to_string(), note]
 }
 
 fn makes(layer: &Layer) -> String {

@@ -249,7 +249,7 @@ pub fn every_plan(tables: &str, rows: usize) -> Plan {
     let Input::Columns { columns } = &mut schema.input else { unreachable!() };
     for (number, width) in CATEGORIES.into_iter().enumerate() {
         let values = (1..width).map(|value| value.to_string()).collect();
-        let encoding = Encoding::Category { values, blank: false };
+        let encoding = Encoding::Category { values, blank: false, embed: 0 };
         columns.push(Column { name: format!("c{number}"), missing: Vec::new(), encoding });
     }
     let part = |seed: u64, rows: usize| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::known::{DATA, FEATURE, IDX, NPY, OVERLAY, alike};
 use super::section::Section;
-use crate::config::{BUILT_IN, Data, Feature, FeatureKind, Overlay, Scale, Source};
+use crate::config::{BUILT_IN, Data, Embed, Feature, FeatureKind, Overlay, Scale, Source};
 use crate::fault::{Fault, quoted};
 
 /// The split where the file names none.
@@ -19,6 +19,8 @@ const TEXT: &[&str] = &[".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", "
 const TABLES: &[&str] = &[".parquet", ".npy", ".svm", ".svmlight", ".libsvm", ".svm.gz", ".svmlight.gz", ".libsvm.gz"];
 /// Most inputs of one column: with a layer of ordinary width they still fit on a device.
 const MOST_INPUTS: u64 = 1 << 20;
+/// Most numbers of a learned vector.
+const MOST_WIDTH: u64 = 1024;
 
 /// Reads `[data]` and `[feature.*]`; relative paths start at `base`.
 pub(super) fn read(root: &mut Section, base: &Path) -> Result<Data> {
@@ -290,11 +292,12 @@ fn features(root: &mut Section, data: &Data) -> Result<Vec<Feature>> {
     tables.into_iter().map(|(column, item)| feature(&column, item, &data.ignore)).collect()
 }
 
-/// Keys of `[feature.NAME]` that belong to one type.
-const KEYS_OF: [(FeatureKind, &[&str]); 3] = [
-    (FeatureKind::Numeric, &["scale"]),
-    (FeatureKind::Category, &["min_count", "max_values"]),
-    (FeatureKind::Text, &["buckets", "slots", "ngrams"]),
+/// Keys of `[feature.NAME]` that belong to one type or two.
+const KEYS_OF: [(&[FeatureKind], &[&str]); 4] = [
+    (&[FeatureKind::Numeric], &["scale"]),
+    (&[FeatureKind::Category], &["min_count", "max_values"]),
+    (&[FeatureKind::Text], &["buckets", "slots", "ngrams"]),
+    (&[FeatureKind::Category, FeatureKind::Text], &["embed"]),
 ];
 
 /// `[feature.NAME]`
@@ -305,8 +308,9 @@ fn feature(column: &str, item: Item, ignore: &[String]) -> Result<Feature> {
     let mut section = Section::open_item(item, FEATURE)?;
     let kind: Option<FeatureKind> = section.maybe("type", |item| item.word())?;
     if let Some(kind) = kind {
-        for (of, keys) in KEYS_OF.iter().filter(|(of, _)| *of != kind) {
-            section.refuse(keys, format!("the column is of type {kind}, and the key is for {of}"))?;
+        for (of, keys) in KEYS_OF.iter().filter(|(of, _)| !of.contains(&kind)) {
+            let of: Vec<String> = of.iter().map(FeatureKind::to_string).collect();
+            section.refuse(keys, format!("the column is of type {kind}, and the key is for {}", of.join(" and ")))?;
         }
     }
     if kind == Some(FeatureKind::Ignore) {
@@ -314,16 +318,28 @@ fn feature(column: &str, item: Item, ignore: &[String]) -> Result<Feature> {
     }
     // A type brings the defaults of its own keys along, so that they stand in the run's config.toml.
     let default = |of: FeatureKind, value: usize| (kind == Some(of)).then_some(value);
+    let is_coded = matches!(kind, Some(FeatureKind::Category | FeatureKind::Text));
+    let embed = section.maybe("embed", |item| embed(&item))?.or(is_coded.then_some(Embed::Auto));
+    let defaults = Feature { embed, ..Feature::new(column) };
     let mut number = |key: &str, of: FeatureKind, value: usize, least: u64, most: u64| {
         let given = section.maybe(key, |item| item.count(least..=most))?;
         Ok::<_, Fault>(given.map(|n| n as usize).or(default(of, value)))
     };
     let min_count = number("min_count", FeatureKind::Category, Feature::MIN_COUNT, 1, MOST)?;
-    let max_values = number("max_values", FeatureKind::Category, Feature::MAX_VALUES, 1, MOST_INPUTS)?;
-    let buckets = number("buckets", FeatureKind::Text, Feature::BUCKETS, 1, MOST_INPUTS)?;
+    let max_values = number("max_values", FeatureKind::Category, defaults.max_values(), 1, MOST_INPUTS)?;
+    let buckets = number("buckets", FeatureKind::Text, defaults.buckets(), 1, MOST_INPUTS)?;
     let slots = number("slots", FeatureKind::Text, Feature::SLOTS, 1, 4096)?;
     let ngrams = number("ngrams", FeatureKind::Text, 0, 0, 16)?;
     let scale = section.maybe("scale", |item| item.word())?.or((kind == Some(FeatureKind::Numeric)).then_some(Scale::Standard));
     let missing = section.maybe("missing", |item| item.blanks())?;
-    section.finish().map(|()| Feature { kind, scale, missing, min_count, max_values, buckets, slots, ngrams, ..Feature::new(column) })
+    section.finish().map(|()| Feature { kind, scale, missing, min_count, max_values, buckets, slots, ngrams, ..defaults })
+}
+
+/// `embed = 16`, or `"auto"`.
+fn embed(item: &Item) -> Result<Embed> {
+    match item.value.as_str() {
+        Some("auto") => Ok(Embed::Auto),
+        Some(_) => Err(item.wrong(format!("an integer from 0 to {MOST_WIDTH}, or \"auto\""))),
+        None => Ok(Embed::Width(item.count(0..=MOST_WIDTH)? as usize)),
+    }
 }

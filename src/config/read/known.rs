@@ -40,7 +40,7 @@ pub(super) const DATA: Keys = Keys {
 };
 /// `[feature.NAME]`
 pub(super) const FEATURE: Keys =
-    Keys { table: "feature.NAME", keys: &["type", "missing", "scale", "min_count", "max_values", "buckets", "slots", "ngrams"] };
+    Keys { table: "feature.NAME", keys: &["type", "missing", "scale", "min_count", "max_values", "buckets", "slots", "ngrams", "embed"] };
 /// `[trunk]`
 pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init", "freeze"] };
 /// `[task.NAME]`

@@ -7,9 +7,10 @@ use anyhow::Result;
 
 use super::{header, malformed};
 use crate::config::TaskKind;
+use crate::data::columns::MAX_EMBED;
 use crate::data::{Column, Input, Schema, Target};
 use crate::fault::{Exit, Fault, quoted};
-use crate::model::network::{Head, Loss, Network};
+use crate::model::network::{Embedding, Head, Loss, Network};
 
 /// Most layers in the trunk, and in a head.
 const MAX_LAYERS: usize = 1024;
@@ -40,10 +41,25 @@ fn problem(network: &Network) -> Option<String> {
     let trunk = &network.trunk;
     let own = || layers_problem(&trunk.layers, trunk.dropout).map(|e| format!("trunk: {e}"));
     width_problem("inputs", network.inputs, 1)
+        .or_else(|| embeddings_problem(network))
         .or_else(own)
         .or_else(|| names_problem(network))
         .or_else(heads)
         .or_else(|| size_problem(network))
+}
+
+/// Their widths are among the inputs, their names are tensor names.
+fn embeddings_problem(network: &Network) -> Option<String> {
+    let embeddings = &network.embeddings;
+    if let Some(name) = repeated(embeddings.iter().map(|e| &e.column)) {
+        return Some(format!("two embeddings of column {}", quoted(name)));
+    }
+    let size = |e: &Embedding| {
+        let fits = (1..=MAX_EMBED).contains(&e.width) && (1..=MAX_WIDTH).contains(&e.values);
+        (!fits).then(|| format!("embedding {}: {} vectors of {} numbers, expected 1 to {MAX_EMBED}", quoted(&e.column), e.values, e.width))
+    };
+    let learned = embeddings.iter().try_fold(0_usize, |sum, e| sum.checked_add(e.width)).filter(|sum| *sum <= network.inputs);
+    embeddings.iter().find_map(size).or_else(|| learned.is_none().then(|| format!("more than {} inputs from embeddings", network.inputs)))
 }
 
 fn width_problem(what: &str, width: usize, least: usize) -> Option<String> {
@@ -133,6 +149,11 @@ fn size_problem(network: &Network) -> Option<String> {
     };
     add("", network.inputs, &mut network.trunk.layers.iter().copied());
     network.tasks.iter().for_each(|head| add(&head.name, network.trunk_width(), &mut head.widths()));
+    for e in &network.embeddings {
+        parameters = parameters.and_then(|sum| sum.checked_add(e.values.checked_mul(e.width)?));
+        // A name may be escaped in the header, character by character.
+        (tensors, header) = (tensors + 1, header + 6 * e.column.len() + ENTRY_BYTES);
+    }
     if tensors > header::MAX_TENSORS || header as u64 > header::MAX_BYTES {
         return Some(format!(
             "{tensors} tensors with a header of {header} bytes, expected at most {} with {}",
@@ -148,7 +169,11 @@ fn size_problem(network: &Network) -> Option<String> {
 /// A schema is whole in itself and belongs to the network.
 pub(super) fn check_schema(path: &Path, schema: &Schema, network: &Network) -> Result<()> {
     let inputs = input_problem(&schema.input, network.inputs);
-    inputs.or_else(|| targets_problem(&schema.targets, network)).map_or(Ok(()), |e| Err(malformed(path.display(), e).into()))
+    let others = || (Embedding::of(&schema.input) != network.embeddings).then(|| "other embeddings than in config.json".to_owned());
+    inputs
+        .or_else(others)
+        .or_else(|| targets_problem(&schema.targets, network))
+        .map_or(Ok(()), |e| Err(malformed(path.display(), e).into()))
 }
 
 fn input_problem(input: &Input, inputs: usize) -> Option<String> {

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
-use super::network::{Head, Network, Trunk};
+use super::network::{Embedding, Head, Network, Trunk};
 use crate::data::Schema;
 use crate::fault::Fault;
 pub use initial::{initial_from, trunk_from};
@@ -58,6 +58,8 @@ struct NetworkFile {
     format: u64,
     tandem: String,
     inputs: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    embeddings: Vec<Embedding>,
     trunk: Trunk,
     tasks: Vec<Head>,
 }

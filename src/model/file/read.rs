@@ -79,8 +79,8 @@ fn network(path: &Path) -> Result<Network> {
     if format < FORMAT {
         return Err(malformed(path.display(), format!("format {format}, expected {FORMAT}")).into());
     }
-    let NetworkFile { inputs, trunk, tasks, .. } = json::parse_strictly(path, &bytes)?;
-    let network = Network { inputs, trunk, tasks };
+    let NetworkFile { inputs, embeddings, trunk, tasks, .. } = json::parse_strictly(path, &bytes)?;
+    let network = Network { inputs, embeddings, trunk, tasks };
     limits::check_network(path, &network)?;
     Ok(network)
 }

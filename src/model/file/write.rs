@@ -33,8 +33,8 @@ pub fn save(dir: &Path, network: &Network, layout: &Layout, schema: &Schema, par
 pub fn contents(network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<[(&'static str, Vec<u8>); 3]> {
     ensure!(parameters.len() == layout.len, "{} parameters, the layout has {}", parameters.len(), layout.len);
     check_finite(layout, parameters)?;
-    let Network { inputs, trunk, tasks } = network.clone();
-    let config = NetworkFile { format: FORMAT, tandem: env!("CARGO_PKG_VERSION").into(), inputs, trunk, tasks };
+    let Network { inputs, embeddings, trunk, tasks } = network.clone();
+    let config = NetworkFile { format: FORMAT, tandem: env!("CARGO_PKG_VERSION").into(), inputs, embeddings, trunk, tasks };
     Ok([(CONFIG, pretty(&config)?), (SCHEMA, pretty(schema)?), (TENSORS, arena::to_bytes(layout, parameters)?)])
 }
 

@@ -8,7 +8,7 @@ use crate::data::Spread;
 use crate::kernels::params::Step;
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
-use crate::model::network::{Head, Loss, Network, Trunk};
+use crate::model::network::{Embedding, Head, Loss, Network, Trunk};
 use crate::objective::{COUPLINGS, Objective, Pair};
 use crate::schedule::build::{Built, LabelShape, PartShape, Request, build};
 
@@ -68,6 +68,8 @@ struct Shape {
     labels: LabelShape,
     /// Columns of categories: (slots, inputs); as many numbers before them as make up the inputs.
     codes: &'static [(usize, usize)],
+    /// Columns of categories with vectors: (slots, vectors, numbers of each).
+    vectors: &'static [(usize, usize, usize)],
 }
 
 const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -91,6 +93,7 @@ const BASE: Shape = Shape {
     others: Vec::new,
     labels: LabelShape { weighted: false, blanks: false },
     codes: &[],
+    vectors: &[],
 };
 
 const SHAPES: &[Shape] = &[
@@ -244,6 +247,41 @@ const SHAPES: &[Shape] = &[
         binding: 8 << 10,
         ..BASE
     },
+    Shape {
+        name: "embeddings and bags under a trunk",
+        inputs: 41,
+        trunk: &[24, 11],
+        heads: &[(4, &[]), (3, &[6])],
+        optimizer: ADAM,
+        rows: [500, 230, 215],
+        coupled: true,
+        labels: LabelShape { weighted: false, blanks: true },
+        codes: &[(1, 9)],
+        binding: 24 << 10,
+        vectors: &[(1, 300, 8), (5, 23, 12), (1, 3, 1), (2, 7, 5)],
+        ..BASE
+    },
+    Shape {
+        name: "embeddings under heads alone, in segments and chunks",
+        inputs: 13,
+        heads: &[(4, &[]), (4, &[6]), (3, &[])],
+        optimizer: ADAM,
+        rows: [800, 200, 190],
+        coupled: true,
+        vectors: &[(1, 40, 8), (3, 33, 4)],
+        binding: 6 << 10,
+        ..BASE
+    },
+    Shape {
+        name: "embeddings, large values",
+        inputs: 16,
+        trunk: &[12],
+        heads: &[(2, &[])],
+        rows: [150, 100, 97],
+        vectors: &[(1, 5, 16)],
+        scale: 30.0,
+        ..BASE
+    },
 ];
 
 fn classes(name: &str, classes: usize, loss: Loss) -> Head {
@@ -296,16 +334,23 @@ fn cells(network: &Network, labels: LabelShape) -> Vec<Cell> {
     network.tasks.iter().flat_map(of_head).chain(labels.weighted.then_some(Cell::Weight)).collect()
 }
 
-/// The columns of a shape: numbers first, then codes; none where all are numbers.
+/// The columns of a shape: numbers first, then codes, then codes with vectors, whose inputs come before all others; none where all are
+/// numbers.
 fn spread(shape: &Shape) -> Vec<Spread> {
-    if shape.codes.is_empty() {
+    if shape.codes.is_empty() && shape.vectors.is_empty() {
         return Vec::new();
     }
-    let numbers = shape.inputs - shape.codes.iter().map(|(_, width)| width).sum::<usize>();
-    let mut columns = vec![Spread { slot: 0, slots: numbers, input: 0, width: numbers, codes: false, scale: 1.0 }];
-    let (mut slot, mut input) = (numbers, numbers);
+    let learned = shape.vectors.iter().map(|(_, _, width)| width).sum::<usize>();
+    let numbers = shape.inputs - learned - shape.codes.iter().map(|(_, width)| width).sum::<usize>();
+    let mut columns = vec![Spread { slot: 0, slots: numbers, input: learned, width: numbers, codes: false, scale: 1.0, vectors: 0 }];
+    let (mut slot, mut input) = (numbers, learned + numbers);
     for &(slots, width) in shape.codes {
-        columns.push(Spread { slot, slots, input, width, codes: true, scale: 0.5 });
+        columns.push(Spread { slot, slots, input, width, codes: true, scale: 0.5, vectors: 0 });
+        (slot, input) = (slot + slots, input + width);
+    }
+    input = 0;
+    for &(slots, vectors, width) in shape.vectors {
+        columns.push(Spread { slot, slots, input, width, codes: true, scale: 0.75, vectors });
         (slot, input) = (slot + slots, input + width);
     }
     columns
@@ -375,7 +420,9 @@ fn network(shape: &Shape) -> Network {
         ..Head::multiclass(&format!("t{i}"), (0..*classes).map(|c| c.to_string()).collect())
     };
     let trunk = Trunk { layers: shape.trunk.to_vec(), activation: shape.activation, dropout: shape.dropout };
-    Network { inputs: shape.inputs, trunk, tasks: shape.heads.iter().enumerate().map(head).chain((shape.others)()).collect() }
+    let embedding = |(i, &(_, values, width)): (usize, &(usize, usize, usize))| Embedding { column: format!("c{i}"), values, width };
+    let embeddings = shape.vectors.iter().enumerate().map(embedding).collect();
+    Network { inputs: shape.inputs, embeddings, trunk, tasks: shape.heads.iter().enumerate().map(head).chain((shape.others)()).collect() }
 }
 
 /// Every pair that a kind applies to, each with a strength of its own.

@@ -6,6 +6,7 @@ use super::Case;
 use super::cases::Cell;
 use crate::data::{NO_CODE, UNLABELLED};
 use crate::device::Session;
+use crate::kernels::params;
 use crate::reference::Reference;
 use crate::reference::real::{Bounded, Real};
 use crate::rng::{Purpose, below, bits, normal, permutation, uniform};
@@ -62,6 +63,8 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
         (0..spec.len).map(|i| cell(case, stream, i)).collect()
     } else if is_data(|s| s.features) && case.built.parts[0].shape.bytes.is_some() {
         (0..spec.len).map(|i| bits(7, Purpose::Synthetic, stream, i as u64) as u32).collect()
+    } else if [b.codes, b.next_cells, b.first_cells].contains(&buffer) {
+        cells(case, dispatch, buffer, (stream - buffer.0 as u64, spec.len))
     } else if !spec.initial.is_empty() {
         spec.initial.clone()
     } else {
@@ -98,8 +101,43 @@ fn cell(case: &Case, stream: u64, index: usize) -> u32 {
     let slots: usize = case.spread.iter().map(|s| s.slots).sum();
     let of_codes = case.spread.iter().find(|s| s.codes && (s.slot..s.slot + s.slots).contains(&(index % slots)));
     let Some(column) = of_codes else { return number(case.scale, stream, index as u64, false).to_bits() };
-    let drawn = below(column.width as u64 + 1, 7, Purpose::Synthetic, stream, index as u64) as u32;
-    if drawn as usize == column.width { NO_CODE } else { drawn }
+    let codes = if column.vectors > 0 { column.vectors } else { column.width };
+    code(codes as u32, stream, index as u64)
+}
+
+/// One of so many codes, or none.
+fn code(codes: u32, stream: u64, index: u64) -> u32 {
+    let drawn = below(u64::from(codes) + 1, 7, Purpose::Synthetic, stream, index) as u32;
+    if drawn == codes { NO_CODE } else { drawn }
+}
+
+/// Codes of a batch; or, where a dispatch reads them, how the cells of each code are tied together; else what might be left of an
+/// earlier step.
+fn cells(case: &Case, dispatch: &Dispatch, buffer: Buffer, (stream, len): (u64, usize)) -> Vec<u32> {
+    let (program, b) = (&case.built.program, &case.built.buffers);
+    let tables: &[params::Embedding] = bytemuck::cast_slice(&program.buffers[b.embeddings.0].initial);
+    let mut codes = vec![NO_CODE; program.buffers[b.codes.0].len];
+    for (number, table) in tables.iter().enumerate() {
+        let end = tables.get(number + 1).map_or(codes.len(), |next| next.codes as usize);
+        (table.codes as usize..end).for_each(|i| codes[i] = code(table.values, stream, i as u64));
+    }
+    if buffer == b.codes {
+        return codes;
+    }
+    let mut words: Vec<u32> = (0..len).map(|i| below(96, 9, Purpose::Synthetic, stream, i as u64) as u32).collect();
+    let read = dispatch.effects.iter().filter(|(effect, slice)| *effect == Effect::Read && slice.buffer == b.codes);
+    for (table, (_, slice)) in tables.iter().zip(read) {
+        let codes = &codes[slice.first..slice.first + slice.len];
+        for (i, code) in codes.iter().enumerate().filter(|_| buffer == b.next_cells) {
+            let after = codes[i + 1..].iter().position(|c| c == code && *code != NO_CODE);
+            words[slice.first + i] = after.map_or(NO_CODE, |after| (i + 1 + after) as u32);
+        }
+        for value in (0..table.values).filter(|_| buffer == b.first_cells && dispatch.kernel.twin == "embedding_backward") {
+            let first = codes.iter().position(|c| *c == value);
+            first.into_iter().for_each(|first| words[(table.first + value) as usize] = first as u32);
+        }
+    }
+    words
 }
 
 /// Normal numbers over four orders of magnitude.
@@ -129,6 +167,7 @@ fn compare(
     let (words, numbers) = (reference.words(whole), reference.numbers(whole));
     for i in 0..spec.len {
         let wrong = if spec.kind == Kind::U32 {
+            finding.elements += usize::from(written[i]);
             (words[i] != found[i]).then(|| format!("found {}, expected {}", found[i], words[i]))
         } else if written[i] {
             finding.elements += 1;
