@@ -114,6 +114,9 @@ fn a_hundred_thousand_steps() {
         100.0 * (late / early - 1.0),
         100.0 * (works / worked - 1.0)
     );
-    assert!(resident(last) <= resident(first) + 1024, "the process grew: {warm:?}");
+    // What leaks does so all the time; a heap that was once fuller than before, on a busy machine, grows at that moment alone.
+    let marks: Vec<f64> = warm.chunks(warm.len().div_ceil(9)).map(|window| resident(window) as f64).collect();
+    let leaked = 8.0 * median(marks.windows(2).map(|pair| pair[1] - pair[0]).collect());
+    assert!(leaked <= 1024.0, "the process grew: {marks:?} KiB");
     assert_eq!(files(first), files(last), "files stay open");
 }

@@ -155,8 +155,8 @@ impl Room {
     /// The step of the last line of `metrics.jsonl` that is whole; 0 = there is none.
     pub fn last_step(&self, run: &str) -> u64 {
         let text = fs::read_to_string(self.path(run).join("metrics.jsonl")).unwrap_or_default();
-        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        lines.last().map_or(0, |line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap())
+        let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        lines.next_back().map_or(0, |line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap())
     }
 
     /// What may not depend on interruptions: models, points and table, without the seconds.
