@@ -146,8 +146,10 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
     let written = write((&model, &mut applied), first, &mut pieces, file, format, *with_logits);
     let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
     let rows = written.and_then(|written| Ok(written.map_err(failed)?)).inspect_err(|_| {
-        // Half of a table is worse than none.
-        let _ = std::fs::remove_file(out);
+        // Half of a table is worse than none; a device or a pipe is not ours to remove.
+        if out.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+            let _ = std::fs::remove_file(out);
+        }
     })?;
     if console.json {
         return console.result_json(&json!({"rows": rows, "out": out}));
@@ -158,22 +160,22 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
 
 /// Data to predict: a table chunk by chunk, and whatever else as one piece.
 enum Pieces<'m> {
-    Whole(Option<Box<Dataset>>),
-    Chunks(&'m Schema, Chunks),
+    Whole(Option<Dataset>),
+    Chunks(&'m Schema, Box<Chunks>),
 }
 
 impl Pieces<'_> {
     fn of<'m>(model: &'m Model, data: &str, in_chunks: bool) -> Result<Pieces<'m>> {
         let chunks = if in_chunks { chunks_of(&model.schema, data, predict::CHUNK)? } else { None };
         Ok(match chunks {
-            Some(chunks) => Pieces::Chunks(&model.schema, chunks),
-            None => Pieces::Whole(Some(Box::new(load_with(&model.schema, data, false)?.0))),
+            Some(chunks) => Pieces::Chunks(&model.schema, Box::new(chunks)),
+            None => Pieces::Whole(Some(load_with(&model.schema, data, false)?.0)),
         })
     }
 
     fn next(&mut self) -> Result<Option<Dataset>> {
         match self {
-            Pieces::Whole(data) => Ok(data.take().map(|data| *data)),
+            Pieces::Whole(data) => Ok(data.take()),
             Pieces::Chunks(schema, chunks) => chunks.next().map(|chunk| chunk_with(schema, chunk?)).transpose(),
         }
     }
