@@ -287,6 +287,22 @@ fn pieces_change_nothing_but_rounding() {
     assert_eq!(bits(&pieces), bits(&gradients(&plan, &small).1));
 }
 
+/// Vectors have a length of about one, save that of rare and unseen values, which begins at zero; words have no such vector.
+#[test]
+fn vectors_begin_with_a_length_of_about_one() {
+    let plan = plan(&tables("[6]", RUN), 8, &CLASSES, 0.0);
+    let initial = plan.initial();
+    for (block, has_rest) in plan.layout.embeddings().iter().zip([true, false, true]) {
+        let vectors: Vec<f64> = initial[block.offset..block.offset + block.len]
+            .chunks(block.shape[1])
+            .map(|vector| norm(vector.iter().map(|x| f64::from(*x))))
+            .collect();
+        assert_eq!(vectors.iter().map(|length| *length == 0.0).collect::<Vec<_>>().last(), Some(&has_rest), "{}", block.name);
+        let (count, squares) = (vectors.len() - usize::from(has_rest), vectors.iter().map(|length| length * length).sum::<f64>());
+        assert!((0.6..1.6).contains(&(squares / count as f64)), "{}: {vectors:?}", block.name);
+    }
+}
+
 /// With the trunk, the vectors stay as they are.
 #[test]
 fn a_frozen_trunk_keeps_its_vectors() {

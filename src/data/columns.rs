@@ -35,6 +35,11 @@ impl Column {
         }
     }
 
+    /// The code of rare and unseen values.
+    pub fn rest(&self) -> Option<usize> {
+        if let Encoding::Category { values, .. } = &self.encoding { Some(values.len()) } else { None }
+    }
+
     /// Codes that have a learned vector; 0 = none.
     pub fn vectors(&self) -> usize {
         match self.encoding {

@@ -3,6 +3,7 @@
 use super::layout::Layout;
 use super::network::initial_variance;
 use crate::config::Init;
+use crate::data::Input;
 use crate::rng::{Purpose, normal};
 
 /// The arena of initial parameters: normal weights (He et al. 2015 or Glorot and Bengio 2010), zero biases. Vectors of embeddings are
@@ -20,4 +21,13 @@ pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
         fill(layer.weight, initial_variance(init, layer.activation, layer.inputs, layer.outputs));
     }
     arena
+}
+
+/// The vectors of rare and unseen values become zeros: what training never met is to say nothing.
+pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
+    let Input::Columns { columns } = input else { return };
+    for (column, block) in columns.iter().filter(|column| column.vectors() > 0).zip(layout.embeddings()) {
+        let width = block.shape[1];
+        column.rest().into_iter().for_each(|rest| arena[block.offset + rest * width..][..width].fill(0.0));
+    }
 }

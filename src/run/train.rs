@@ -139,7 +139,9 @@ impl Plan {
 
     /// Initial parameters by the seed.
     pub fn initial(&self) -> Vec<f32> {
-        init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed)
+        let mut arena = init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed);
+        init::silence_the_rest(&mut arena, &self.layout, &self.parts.schema.input);
+        arena
     }
 }
 
