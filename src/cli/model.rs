@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 
-use super::Common;
 use super::console::Console;
+use super::{Common, Weights};
 use crate::data::Dataset;
 use crate::data::load::load_with;
 use crate::fault::{Exit, Fault, quoted};
-use crate::model::file::{self, Model};
+use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
 use crate::run::apply::{Applied, apply};
@@ -22,18 +22,17 @@ use crate::run::predict::{self, Format, Rows};
 /// Most classes of a task whose confusion matrix is printed.
 const MOST_CLASSES: usize = 12;
 
-fn open(model: &Path, data: &str, labelled: bool, common: &Common, console: &Console) -> Result<(Model, Dataset, Applied)> {
-    let model = file::load(model)?;
+fn open(model: &Model, data: &str, labelled: bool, common: &Common, console: &Console) -> Result<(Dataset, Applied)> {
     let (dataset, _) = load_with(&model.schema, data, labelled)?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
-    let applied = apply(&model, &dataset, machine)?;
-    Ok((model, dataset, applied))
+    let applied = apply(model, &dataset, machine)?;
+    Ok((dataset, applied))
 }
 
-pub(super) fn evaluate(path: &Path, data: &str, common: &Common, console: &Console) -> Result<()> {
-    let (model, dataset, mut applied) = open(path, data, true, common, console)?;
-    let labelled = labelled(&model, &dataset, data, console)?;
+pub(super) fn evaluate(model: &Model, data: &str, common: &Common, console: &Console) -> Result<()> {
+    let (dataset, mut applied) = open(model, data, true, common, console)?;
+    let labelled = labelled(model, &dataset, data, console)?;
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
     let points = measure::tasks(&model.network, &model.schema, &dataset, &measured);
     let confusions = measure::confusions(&model.network, &model.schema, &dataset, &measured);
@@ -109,10 +108,12 @@ pub(super) struct Wanted {
     pub format: Option<Format>,
     /// Logits too.
     pub logits: bool,
+    /// What the model may hold.
+    pub weights: Weights,
 }
 
 pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common, console: &Console) -> Result<()> {
-    let Wanted { out, format, logits: with_logits } = wanted;
+    let Wanted { out, format, logits: with_logits, weights } = wanted;
     if console.json && out.is_none() && format.is_some() {
         let fault = Fault::new(Exit::Usage, "--json and --format both say what is printed");
         return Err(fault.hint("leave one of the two out, or write to a file with --out").into());
@@ -126,7 +127,8 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
         let fault = Fault::new(Exit::CantCreate, format!("{}: is the data that is to be read", out.display()));
         return Err(fault.hint("choose another --out").into());
     }
-    let (model, data, mut applied) = open(path, data, false, common, console)?;
+    let model = weights.load(path, console)?;
+    let (data, mut applied) = open(&model, data, false, common, console)?;
     let logits = applied.evaluate(&model.network, &Objective::plain(&model.network))?.logits;
     let format = format.unwrap_or_else(|| out.as_deref().map_or(Format::Csv, Format::of));
     let rows = Rows { model: &model, data: &data, logits: &logits, with_logits: *with_logits, format };
