@@ -2,8 +2,9 @@
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= text npy svmlight parquet idx model manifest config
 
-.PHONY: help setup demo test examples soak lint clean
+.PHONY: help setup demo test examples soak lint deny audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -26,10 +27,11 @@ examples: setup ## fetch the data of the examples and train on each
 	sh examples/census-income/run.sh
 	sh examples/flights/run.sh
 
-soak: ## fuzz each reader for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz); what is found lies in fuzz/artifacts
-	for target in text npy svmlight parquet; do \
+soak: ## fuzz all that reads, FUZZ_SECONDS a target (needs nightly Rust and cargo-fuzz); what is found lies in fuzz/artifacts
+	for target in $(FUZZ_TARGETS); do \
 	    mkdir -p fuzz/soak/$$target && \
-	    $(CARGO) +nightly fuzz run $$target fuzz/soak/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 || exit 1; \
+	    $(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/soak/$$target fuzz/corpus/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -report_slow_units=1 -rss_limit_mb=512 || exit 1; \
 	done
 
 # Beside the fuzzers: tests that take too long for `make test`.
@@ -38,10 +40,18 @@ soak: endurance
 endurance: setup ## 500 kills with what follows them, and 100,000 steps that are watched
 	$(CARGO) test --locked --test kills --test soak -- --ignored --nocapture --test-threads=1
 
-lint: ## formatting, clippy and the documentation, warnings being errors
+lint: deny ## formatting, clippy and the documentation, warnings being errors; and deny
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+deny: ## licences, sources and bans of all that the program is built of, as deny.toml says; installs cargo-deny where it is missing
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check licenses bans sources
+
+audit: ## the same with the advisories, whose database is fetched
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check
 
 clean: ## remove what was built; runs and fetched data stay
 	$(CARGO) clean --locked

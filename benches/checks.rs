@@ -4,14 +4,16 @@ use tandem::device::Gpu;
 use tandem::run::bench::{StepShape, with_and_without_checks};
 use tandem::run::tune::Mode;
 
-/// (name, inputs, trunk, heads of ten classes, batch, steps of a run)
-const SHAPES: &[(&str, usize, &[usize], usize, usize, usize)] =
-    &[("W1", 784, &[128, 128], 2, 128, 40), ("W2", 64, &[128, 128], 3, 128, 60), ("W3", 784, &[512, 512], 4, 256, 10)];
+/// A name, then inputs, heads of ten classes, batch and steps of a run; the trunk.
+type Workload = (&'static str, [usize; 4], [usize; 2]);
+
+const SHAPES: &[Workload] =
+    &[("W1", [784, 2, 128, 40], [128, 128]), ("W2", [64, 3, 128, 60], [128, 128]), ("W3", [784, 4, 256, 10], [512, 512])];
 
 fn main() -> anyhow::Result<()> {
     let gpu = Gpu::open(&Default::default())?;
     println!("{} ({})", gpu.entry.name, gpu.entry.driver);
-    for (name, inputs, trunk, heads, batch, steps) in SHAPES {
+    for (name, [inputs, heads, batch, steps], trunk) in SHAPES {
         let shape = StepShape {
             inputs: *inputs,
             trunk: trunk.to_vec(),

@@ -11,7 +11,7 @@ use tandem::fault::{Exit, exit_of, hint_of};
 use tandem::model::arena::Numbers;
 use tandem::run::checkpoint::disk::{Disk, How};
 use tandem::run::checkpoint::{Best, Context, Snapshot, clean, list, load, newest, write};
-use tandem::run::point::Sums;
+use tandem::run::sums::Sums;
 use tandem::run::train::Plan;
 
 const CLASSES: [usize; 2] = [3, 3];

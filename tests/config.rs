@@ -806,3 +806,19 @@ fn overlay_is_read_with_its_defaults() {
     assert_eq!(overlay("{}"), Some(Overlay { shift: 8, seed: 0 }));
     assert_eq!(overlay("{ shift = 3, seed = 4 }"), Some(Overlay { shift: 3, seed: 4 }));
 }
+
+#[test]
+fn a_configuration_is_of_bounded_size() {
+    use tandem::config::read::check_length;
+    let says = |text: &[u8]| check_length("c.toml", text).map_err(|fault| fault.message);
+    let lines = |line: &str, count: usize| line.repeat(count).into_bytes();
+    // The draft for the widest table, a line of comment a column, and a table for each of twenty thousand.
+    assert_eq!(says(&lines("# column_12345: numeric, from -1.5 to 2.5\n", 65_536)), Ok(()));
+    assert_eq!(says(&lines("[feature.c12345]\ntype = \"text\"\n", 20_000)), Ok(()));
+    // A mark in a text behind a # counts: it may be no comment.
+    // A line of comment is one.
+    assert!(says(&lines("#\n", 300_000)).is_err());
+    assert!(says(&lines("1,", 299_999)).is_ok() && says(&lines("1,", 300_001)).unwrap_err().contains("300002 marks"));
+    assert!(says(&[&b"a = [\"#\""[..], &lines(",1", 300_000)].concat()).is_err());
+    assert!(says(&lines("a", (16 << 20) + 1)).unwrap_err().contains("too large"));
+}

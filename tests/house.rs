@@ -187,6 +187,45 @@ fn imports_go_down_only() {
     assert!(imported > 100, "{imported} imports seen");
 }
 
+/// Blocks of unsafe code by file; each says at its place why it is sound.
+const UNSAFE: [(&str, usize); 3] = [
+    ("device/gpu.rs", 1),      // a pipeline cache takes bytes from the disk
+    ("device/pipeline.rs", 1), // shaders without checks, whose files say why they need none
+    ("main.rs", 1),            // an environment variable, before there is a thread
+];
+
+/// Lines on which `unsafe` stands, and whether a comment above says why it may.
+fn unsafe_lines(text: &str) -> Vec<(usize, bool)> {
+    let (code, lines) = (code(text), text.lines().collect::<Vec<_>>());
+    let line = |place: usize| code[..place].matches('\n').count();
+    let is_explained = |line: usize| {
+        let above = lines[..line].iter().rev().map(|l| l.trim()).take_while(|l| l.starts_with("//"));
+        above.into_iter().any(|l| l.starts_with("// SAFETY: "))
+    };
+    words(&code, "unsafe").map(|place| (line(place) + 1, is_explained(line(place)))).collect()
+}
+
+#[test]
+fn unsafe_stands_in_listed_places_with_its_reason() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in sources(&src, "") {
+        let found = unsafe_lines(&std::fs::read_to_string(src.join(&file)).unwrap());
+        let allowed = UNSAFE.iter().find(|(known, _)| *known == file).map_or(0, |(_, count)| *count);
+        assert_eq!(found.len(), allowed, "src/{file}: unsafe on lines {found:?}");
+        assert!(found.iter().all(|(_, is_explained)| *is_explained), "src/{file}: no SAFETY comment above {found:?}");
+    }
+    for root in ["lib.rs", "main.rs"] {
+        assert!(code(&std::fs::read_to_string(src.join(root)).unwrap()).contains("#![deny(unsafe_code)]"), "{root}");
+    }
+}
+
+#[test]
+fn unsafe_without_a_reason_is_found() {
+    assert_eq!(unsafe_lines("fn f() {\n    // SAFETY: x\n    // is y.\n    unsafe { g() }\n}"), [(4, true)]);
+    assert_eq!(unsafe_lines("// SAFETY: x\n\nunsafe { g() }"), [(3, false)]);
+    assert_eq!(unsafe_lines("/// unsafe\nlet a = \"unsafe\"; #[allow(unsafe_code)]"), []);
+}
+
 // The test can fail.
 
 fn one(file: &str, text: &str) -> String {

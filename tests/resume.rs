@@ -180,3 +180,22 @@ fn a_finished_run_goes_on_with_more_epochs() {
     assert_eq!(longer.last, whole.last);
     assert_eq!((longer.best, longer.best_epoch), (whole.best, whole.best_epoch));
 }
+
+#[test]
+fn a_coupling_may_join_in_the_middle_of_an_epoch() {
+    let plan_with = |couplings: &str| {
+        let tables = format!(
+            "[trunk]\nlayers = [8]\n[task.a]\n[task.b]\n{couplings}[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1e\"\ncheckpoint_every = \"1s\"\n"
+        );
+        common::plan_of(&tables, common::synthetic(1, 240, WIDTH, &[3, 3]), None, &[3, 3])
+    };
+    let coupling = |kind: &str| format!("[[coupling]]\nkind = \"{kind}\"\nstrength = 0.1\n");
+    let one = plan_with(&coupling("soft_sharing"));
+    let (_, whole) = run(&one, Machine::Reference, None, None);
+    let third = whole.snapshots.iter().find(|snapshot| snapshot.steps == 3).unwrap();
+    for (couplings, pairs) in [(String::new(), 0), (coupling("soft_sharing") + &coupling("agreement"), 2)] {
+        let (outcome, tape) = run(&plan_with(&couplings), Machine::Reference, Some((**third).clone()), None);
+        assert_eq!(outcome.steps, 10);
+        assert!(tape.points.iter().all(|point| point.couplings.len() == pairs && point.couplings.iter().all(|x| x.is_finite())));
+    }
+}

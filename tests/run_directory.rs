@@ -366,9 +366,16 @@ fn a_full_disk_is_74() {
     let mut run = RunDirectory::numbered(root.path(), "y").unwrap();
     full(&run, "metrics.csv");
     is_74(run.begin(&network(), &objective(1), &[Part::Train]), "metrics.csv");
-    let path = run.path().to_owned();
-    drop(run);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_with_a_link_is_not_opened() {
+    let _whole = SPAWN.read().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let path = RunDirectory::numbered(root.path(), "x").unwrap().path().to_owned();
+    assert!(RunDirectory::open(&path).is_ok());
     fs::remove_file(path.join("train.log")).unwrap();
     std::os::unix::fs::symlink("/dev/full", path.join("train.log")).unwrap();
-    is_74(RunDirectory::open(&path).unwrap().log("x"), "train.log");
+    fails(RunDirectory::open(&path), Exit::Data, "train.log");
 }

@@ -1,5 +1,6 @@
 //! What goes to stdout and what to stderr, and with which colours.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 use anyhow::Result;
@@ -19,6 +20,15 @@ pub(super) struct Console {
     terminal: bool,
     /// Print JSON on stdout.
     pub json: bool,
+}
+
+/// Text that may be from files: a terminal would obey its control characters, so they are shown instead.
+fn plain(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(acts) {
+        return text.into();
+    }
+    text.chars().flat_map(|c| if acts(c) { c.escape_debug().collect() } else { vec![c] }).collect()
 }
 
 /// A line on stderr. A closed or full one is no reason to lose a training.
@@ -46,14 +56,14 @@ impl Console {
     /// A line on stderr, unless `-q`.
     pub(super) fn note(&self, line: &str) {
         if !self.quiet {
-            say(line);
+            say(&plain(line));
         }
     }
 
     /// A line on stderr with `-v`.
     pub(super) fn detail(&self, line: &str) {
         if self.verbose {
-            say(line);
+            say(&plain(line));
         }
     }
 
@@ -62,23 +72,24 @@ impl Console {
         self.note(&format!("adapter: {}", machine.describe()));
         if let Machine::Device(gpu) = machine
             && gpu.entry.class == crate::kernels::tuning::Class::Software
+            && !self.quiet
         {
-            self.note(&format!("{}: {} runs on the CPU; a GPU would be faster", self.paint("33", "note"), gpu.entry.name));
+            say(&format!("{}: {} runs on the CPU; a GPU would be faster", self.paint("33", "note"), plain(&gpu.entry.name)));
         }
     }
 
     /// An error with its hint.
     pub(super) fn error(&self, message: &str, hint: Option<&str>, is_bug: bool) {
-        say(&format!("{}: {message}", self.paint("1;31", "error")));
+        say(&format!("{}: {}", self.paint("1;31", "error"), plain(message)));
         let hint = hint.or(is_bug.then_some("this may be a bug of tandem; run it again with -v and report what it prints"));
         if let Some(hint) = hint {
-            say(&format!("{}: {hint}", self.paint("1;36", "hint")));
+            say(&format!("{}: {}", self.paint("1;36", "hint"), plain(hint)));
         }
     }
 
     /// The result on stdout. A closed pipe is no error of ours.
     pub(super) fn result(&self, text: &str) -> Result<()> {
-        match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+        match writeln!(std::io::stdout().lock(), "{}", plain(text.trim_end())) {
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
             _ => Ok(()),
         }

@@ -13,7 +13,7 @@ mod table;
 mod train;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault, exit_of, hint_of};
+use crate::model::file::{self, Model};
 use crate::run::tune::Mode;
 use console::Console;
 
@@ -56,6 +57,8 @@ enum Verb {
         /// A file, IMAGES,LABELS (IDX), or a part of a built-in set: digits-overlay:test
         #[arg(long)]
         data: String,
+        #[command(flatten)]
+        weights: Weights,
     },
     /// One row out per row in: classes and probabilities, columns named after the tasks
     Predict {
@@ -73,6 +76,8 @@ enum Verb {
         /// Add the logits: columns TASK:logit:CLASS
         #[arg(long)]
         logits: bool,
+        #[command(flatten)]
+        weights: Weights,
     },
     /// Write a commented configuration for a table: what it holds, and how to learn some of its columns
     Init {
@@ -91,6 +96,8 @@ enum Verb {
         what: String,
         #[command(flatten)]
         table: table::TableArgs,
+        #[command(flatten)]
+        weights: Weights,
     },
     /// Print the network, its parameters and the dispatches of one step
     Explain {
@@ -126,6 +133,8 @@ struct TrainArgs {
     /// Start from the weights of a model
     #[arg(long, value_name = "MODEL")]
     init_from: Option<PathBuf>,
+    #[command(flatten)]
+    weights: Weights,
     /// How much of that model: all of it, or its trunk alone under new heads
     #[arg(long, value_name = "PART", requires = "init_from", default_value = "all")]
     init_part: InitPart,
@@ -181,6 +190,33 @@ struct TrainArgs {
 enum DataCache {
     On,
     Off,
+}
+
+/// What a model may hold.
+#[derive(Args, Clone, Copy)]
+struct Weights {
+    /// Take a model as it is, weights that are not finite included; they are counted
+    #[arg(long)]
+    allow_nonfinite: bool,
+}
+
+impl Weights {
+    /// Loads a model.
+    fn load(self, path: &Path, console: &Console) -> Result<Model> {
+        if !self.allow_nonfinite {
+            return file::load(path);
+        }
+        let model = file::load_any(path)?;
+        if model.not_finite() > 0 {
+            console.note(&format!(
+                "{}: {} of its {} weights are not finite",
+                path.display(),
+                model.not_finite(),
+                model.layout.parameters()
+            ));
+        }
+        Ok(model)
+    }
 }
 
 /// How much of a model a run begins with.
@@ -354,13 +390,13 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         Verb::Demo(args) => train::demo(&args, common, console),
         Verb::Train { resume: Some(run), args, .. } => train::go_on(&run, &args, common, console),
         Verb::Train { config, args, .. } => train::train(&config.unwrap_or_default(), &args, common, console),
-        Verb::Evaluate { model, data } => model::evaluate(&model, &data, common, console).map(|()| None),
-        Verb::Predict { model, data, out, format, logits } => {
-            let wanted = model::Wanted { out, format: format.map(Into::into), logits };
+        Verb::Evaluate { model, data, weights } => model::evaluate(&weights.load(&model, console)?, &data, common, console).map(|()| None),
+        Verb::Predict { model, data, out, format, logits, weights } => {
+            let wanted = model::Wanted { out, format: format.map(Into::into), logits, weights };
             model::predict(&model, &data, &wanted, common, console).map(|()| None)
         }
         Verb::Init { data, table, out } => table::init(&data, &table, out.as_deref(), console).map(|()| None),
-        Verb::Inspect { what, table } => table::inspect(&what, &table, console).map(|()| None),
+        Verb::Inspect { what, table, weights } => table::inspect(&what, &table, weights, console).map(|()| None),
         Verb::Explain { config, set } => look::explain(&config, &set, common, console).map(|()| None),
         Verb::Devices => look::devices(common, console).map(|()| None),
         Verb::Doctor => look::doctor(common, console),

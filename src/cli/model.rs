@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 
-use super::Common;
 use super::console::Console;
+use super::{Common, Weights};
 use crate::data::chunks::Chunks;
 use crate::data::load::{chunk_with, chunks_of, load_with};
 use crate::data::{Dataset, Schema};
 use crate::fault::{Exit, Fault, quoted};
-use crate::model::file::{self, Model};
+use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
 use crate::run::apply::{Applied, apply, apply_to_pieces};
@@ -24,13 +24,12 @@ use crate::run::predict::{self, Format, Sheet};
 /// Most classes of a task whose confusion matrix is printed.
 const MOST_CLASSES: usize = 12;
 
-pub(super) fn evaluate(path: &Path, data: &str, common: &Common, console: &Console) -> Result<()> {
-    let model = file::load(path)?;
+pub(super) fn evaluate(model: &Model, data: &str, common: &Common, console: &Console) -> Result<()> {
     let (dataset, _) = load_with(&model.schema, data, true)?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
-    let mut applied = apply(&model, &dataset, machine)?;
-    let labelled = labelled(&model, &dataset, data, console)?;
+    let mut applied = apply(model, &dataset, machine)?;
+    let labelled = labelled(model, &dataset, data, console)?;
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
     let points = measure::tasks(&model.network, &model.schema, &dataset, &measured);
     let confusions = measure::confusions(&model.network, &model.schema, &dataset, &measured);
@@ -106,10 +105,12 @@ pub(super) struct Wanted {
     pub format: Option<Format>,
     /// Logits too.
     pub logits: bool,
+    /// What the model may hold.
+    pub weights: Weights,
 }
 
 pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common, console: &Console) -> Result<()> {
-    let Wanted { out, format, logits: with_logits } = wanted;
+    let Wanted { out, format, logits: with_logits, weights } = wanted;
     if console.json && out.is_none() && format.is_some() {
         let fault = Fault::new(Exit::Usage, "--json and --format both say what is printed");
         return Err(fault.hint("leave one of the two out, or write to a file with --out").into());
@@ -123,7 +124,7 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
         let fault = Fault::new(Exit::CantCreate, format!("{}: is the data that is to be read", out.display()));
         return Err(fault.hint("choose another --out").into());
     }
-    let model = file::load(path)?;
+    let model = weights.load(path, console)?;
     let mut pieces = Pieces::of(&model, data, !console.json || out.is_some())?;
     let first = pieces.next()?.ok_or_else(|| Fault::data(data, "there are no rows").hint("give at least one row"))?;
     let machine = Machine::open(&common.wish())?;

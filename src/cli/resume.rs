@@ -49,6 +49,7 @@ pub(super) fn check(loaded: &Loaded, plan: &Plan, config: &str) -> Result<Vec<St
     }
     check_data(loaded, plan)?;
     file::initial_from(&loaded.model, &plan.network, &plan.layout)?;
+    check_moments(loaded, plan)?;
     if loaded.model.schema != plan.parts.schema {
         let message = "its columns, scaling or class names are not those that the data makes now";
         return Err(Fault::data(loaded.path.join("schema.json").display(), message).hint(ANEW).into());
@@ -75,6 +76,15 @@ fn may_change(key: &str, before: &str, after: &str) -> bool {
         [.., "weight" | "dropout"] => !key.starts_with("data") && !key.starts_with("feature"),
         _ => false,
     }
+}
+
+fn check_moments(loaded: &Loaded, plan: &Plan) -> Result<()> {
+    let (found, expected) = (loaded.snapshot.moments.len(), plan.config.optimizer.kind.moments());
+    if found == expected {
+        return Ok(());
+    }
+    let message = format!("has {found} moments, the optimizer has {expected}");
+    Err(Fault::data(loaded.path.display(), message).hint("remove the checkpoint: the one before it is used then").into())
 }
 
 fn check_data(loaded: &Loaded, plan: &Plan) -> Result<()> {

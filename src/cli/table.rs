@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::Weights;
 use super::console::Console;
 use crate::config::{Source, TaskKind, read};
 use crate::data::draft::{Draft, range};
@@ -15,7 +16,7 @@ use crate::data::raw::{Header, Options, Raw};
 use crate::data::survey::{Found, Survey, Wanted, overlap, wanted};
 use crate::data::{Column, Input, table};
 use crate::fault::{Exit, Fault};
-use crate::model::file::{self, Model};
+use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::run::train::Plan;
 use crate::schedule::show::{self, aligned};
@@ -93,7 +94,7 @@ fn write_new(out: &Path, text: &str) -> Result<()> {
 }
 
 /// Looks at a table or at a model, whichever it is.
-pub(super) fn inspect(what: &str, args: &TableArgs, console: &Console) -> Result<()> {
+pub(super) fn inspect(what: &str, args: &TableArgs, weights: Weights, console: &Console) -> Result<()> {
     let path = Path::new(what);
     if !path.is_dir() && path.extension().is_none_or(|ending| ending != "safetensors") {
         return inspect_table(what, args, console);
@@ -102,7 +103,7 @@ pub(super) fn inspect(what: &str, args: &TableArgs, console: &Console) -> Result
         let fault = Fault::new(Exit::Usage, format!("{what}: --target and --no-header are for tables, and this is a model"));
         return Err(fault.hint("leave them out").into());
     }
-    inspect_model(&file::load(path)?, console)
+    inspect_model(&weights.load(path, console)?, console)
 }
 
 fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::data::summary::{Labelled, label_summary};
 use crate::data::{Column, Input, Part, Parts};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::Tuning;
-use crate::model::file;
+use crate::model::file::{self, Model};
 use crate::run::bench::Ceilings;
 use crate::run::checkpoint::{Context, Keeper, Loaded};
 use crate::run::directory::RunDirectory;
@@ -126,8 +126,10 @@ impl Call<'_> {
         let goes_on = before.is_some();
         let loaded = before.flatten();
         let text = write::to_toml(&plan.config);
+        read::check_length("config.toml, with every key written out,", text.as_bytes())?;
         let mut notes = loaded.iter().map(|loaded| resume::check(loaded, &plan, &text)).collect::<Result<Vec<_>>>()?.concat();
-        let initial = args.init_from.as_deref().map(|path| initial(path, &plan, args.init_part)).transpose()?;
+        let initial =
+            args.init_from.as_deref().map(|path| initial(&args.weights.load(path, console)?, &plan, args.init_part)).transpose()?;
         let machine = self.machine()?;
         told.iter().for_each(|line| console.note(line));
         let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
@@ -228,11 +230,10 @@ fn told_of(parts: &Parts) -> Vec<String> {
     lines
 }
 
-fn initial(path: &Path, plan: &Plan, part: InitPart) -> Result<Vec<f32>> {
-    let model = file::load(path)?;
+fn initial(model: &Model, plan: &Plan, part: InitPart) -> Result<Vec<f32>> {
     match part {
-        InitPart::All => file::initial_from(&model, &plan.network, &plan.layout),
-        InitPart::Trunk => file::trunk_from(&model, &plan.network, &plan.layout, plan.initial()),
+        InitPart::All => file::initial_from(model, &plan.network, &plan.layout),
+        InitPart::Trunk => file::trunk_from(model, &plan.network, &plan.layout, plan.initial()),
     }
 }
 

@@ -76,9 +76,9 @@ impl<'a> Watch<'a> {
     fn cut(&mut self, points: u64, is_whole: bool) -> Result<()> {
         let kept = self.directory.cut_back(points, is_whole)?;
         self.latest.clear();
-        for point in kept.iter().filter_map(|json| Point::from_json(json, &self.plan.network)) {
-            self.keep_latest(point);
-        }
+        let pairs = self.plan.objective.pairs.len();
+        let points = kept.iter().filter_map(|json| Point::from_json(json, &self.plan.network));
+        points.filter(|point| point.couplings.len() == pairs).for_each(|point| self.keep_latest(point));
         self.fresh = false;
         Ok(())
     }

@@ -501,6 +501,16 @@ pub enum OptimizerKind {
     },
 }
 
+impl OptimizerKind {
+    /// Arenas of what it remembers.
+    pub fn moments(self) -> usize {
+        match self {
+            OptimizerKind::Adam { .. } | OptimizerKind::AdamW { .. } => 2,
+            OptimizerKind::Sgd { .. } => 1,
+        }
+    }
+}
+
 /// Course of the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {

@@ -12,6 +12,7 @@ mod overrides;
 mod section;
 mod train;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
@@ -22,16 +23,41 @@ use item::Result;
 pub use known::{KNOWN, Keys};
 use section::Section;
 
+/// Longest configuration in bytes.
+const LONGEST: usize = 16 << 20;
+
+/// Most lines and bytes in it that are no letters, lines of comment being one each: while it is read, each may take two hundred bytes of memory.
+const MOST_MARKS: usize = 300_000;
+
 /// Reads a configuration file; one that is missing is exit 66. Relative data paths start at its directory, so that a configuration
 /// and its data can be moved together and started from anywhere; those of overrides do the same.
 pub fn from_file(path: &Path, overrides: &[String]) -> anyhow::Result<Config> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|e| {
         Fault::missing(&name, format!("cannot be read: {e}")).hint("check the path of the configuration; \"tandem demo\" needs none")
     })?;
+    check_length(&name, &bytes)?;
     let not_text = |_| Fault::config(&name, "is not UTF-8 text").hint("a configuration is a TOML file");
     let text = String::from_utf8(bytes).map_err(not_text)?;
     from_text(&text, &name, path.parent().unwrap_or(Path::new("")), overrides)
+}
+
+/// Whether a configuration is short enough to be read, be it one from a file or one that will be written.
+///
+/// # Errors
+/// 78 if it is not.
+pub fn check_length(name: &str, text: &[u8]) -> Result<()> {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii();
+    let inside = |line: &[u8]| line.iter().filter(|byte| !is_letter(byte)).count();
+    let marks = |line: &[u8]| if line.trim_ascii_start().starts_with(b"#") { 1 } else { 1 + inside(line) };
+    let marks: usize = text.split(|byte| *byte == b'\n').map(marks).sum();
+    if text.len() <= LONGEST && marks <= MOST_MARKS {
+        return Ok(());
+    }
+    let found = format!("is too large: {marks} marks in {} bytes or more, expected at most {MOST_MARKS} in {LONGEST}", text.len());
+    Err(Fault::config(name, found).hint("a configuration is a TOML file; columns that are all alike need no [feature] tables"))
 }
 
 /// Reads the text of a configuration with overrides (`section.key=value`) laid over it. `name` stands for the text in messages,

@@ -30,24 +30,29 @@ pub fn read(path: &Path) -> anyhow::Result<Contents> {
     fault::open(path)?
         .read_to_end(&mut bytes)
         .map_err(|e| Fault::missing(path.display(), format!("cannot be read: {e}")).hint("give a readable file, not a directory"))?;
+    unpacked(&path.display().to_string(), bytes)
+}
+
+/// The contents of the bytes of a file; `place` stands for it in messages.
+///
+/// # Errors
+/// Those of a gzip stream in [`read`].
+pub fn unpacked(place: &str, bytes: Vec<u8>) -> anyhow::Result<Contents> {
     let hash = blake3::hash(&bytes).to_hex().to_string();
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        bytes = unpack(path, &bytes)?;
-    }
+    let bytes = if bytes.starts_with(&[0x1f, 0x8b]) { unpack(place, &bytes)? } else { bytes };
     Ok(Contents { bytes, hash })
 }
 
-fn unpack(path: &Path, packed: &[u8]) -> anyhow::Result<Vec<u8>> {
+fn unpack(place: &str, packed: &[u8]) -> anyhow::Result<Vec<u8>> {
     let cap = packed.len() as u64 * GZIP_RATIO + GZIP_FLOOR;
     let mut bytes = Vec::new();
-    MultiGzDecoder::new(packed).take(cap + 1).read_to_end(&mut bytes).map_err(|e| {
-        Fault::data(path.display(), format!("the gzip stream is truncated or damaged: {e}")).hint("copy or download the file again")
-    })?;
+    MultiGzDecoder::new(packed)
+        .take(cap + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Fault::data(place, format!("the gzip stream is truncated or damaged: {e}")).hint("copy or download the file again"))?;
     if bytes.len() as u64 > cap {
         let found = format!("the gzip stream unpacks to more than {GZIP_RATIO} times its {} bytes", packed.len());
-        return Err(Fault::data(path.display(), found)
-            .hint("if the file is what you expect, unpack it first and give the plain file")
-            .into());
+        return Err(Fault::data(place, found).hint("if the file is what you expect, unpack it first and give the plain file").into());
     }
     Ok(bytes)
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::bytes;
+use super::bytes::{self, Contents};
 use super::images::Images;
 use crate::fault::Fault;
 
@@ -15,12 +15,20 @@ const U8: u8 = 0x08;
 /// 66 if a file cannot be read; 65 if it is not IDX of u8 with the right number of dimensions, its length is not what the header
 /// says, there are no images, or as many labels as images are not there.
 pub fn read(images: &Path, labels: Option<&Path>) -> anyhow::Result<(Images, Vec<(String, String)>)> {
-    let (place, contents) = (images.display().to_string(), bytes::read(images)?);
+    let contents = |path: &Path| Ok::<_, anyhow::Error>((path.display().to_string(), bytes::read(path)?));
+    pair(contents(images)?, labels.map(contents).transpose()?)
+}
+
+/// The same of contents, each with its place for messages.
+///
+/// # Errors
+/// Those of [`read`], 66 aside.
+pub fn pair(images: (String, Contents), labels: Option<(String, Contents)>) -> anyhow::Result<(Images, Vec<(String, String)>)> {
+    let (place, contents) = images;
     let ([n, height, width], pixels) = parse(&place, contents.bytes, "images")?;
     let mut hashes = vec![(place.clone(), contents.hash)];
     let mut images = Images { place, label_place: String::new(), height, width, pixels, labels: Vec::new() };
-    if let Some(path) = labels {
-        let (place, contents) = (path.display().to_string(), bytes::read(path)?);
+    if let Some((place, contents)) = labels {
         let ([found], values) = parse(&place, contents.bytes, "labels")?;
         if found != n {
             let message = format!("{found} labels for {n} images in {}", images.place);

@@ -107,6 +107,9 @@ impl Objective {
     }
 }
 
+/// Most tasks of which every pair is coupled unasked.
+const MOST_TASKS: usize = 1000;
+
 fn resolve(network: &Network, number: usize, table: &config::Coupling) -> Result<Vec<Pair>> {
     let place = format!("coupling.{number}");
     let coupling = COUPLINGS.iter().find(|c| c.name() == table.kind).copied();
@@ -114,7 +117,7 @@ fn resolve(network: &Network, number: usize, table: &config::Coupling) -> Result
     let strength = table.strength as f32;
     let named = match &table.pairs {
         Some(pairs) => pairs.iter().map(|p| named_pair(network, &place, coupling, p)).collect::<Result<Vec<_>>>()?,
-        None => every_pair(network, coupling),
+        None => every_pair(network, &place, coupling)?,
     };
     if named.is_empty() {
         let why = network.tasks.iter().zip(network.tasks.iter().skip(1)).find_map(|(a, b)| coupling.applies(a, b).err());
@@ -138,8 +141,12 @@ fn named_pair(network: &Network, place: &str, coupling: &dyn Coupling, names: &[
     Ok((a, b))
 }
 
-fn every_pair(network: &Network, coupling: &dyn Coupling) -> Vec<(usize, usize)> {
+fn every_pair(network: &Network, place: &str, coupling: &dyn Coupling) -> Result<Vec<(usize, usize)>> {
     let count = network.tasks.len();
+    if count > MOST_TASKS {
+        let message = format!("missing: every pair of {count} tasks would be coupled, expected at most {MOST_TASKS} tasks");
+        return Err(Fault::config(&format!("{place}.pairs"), message).hint("name the pairs").into());
+    }
     let all = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
-    all.filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok()).collect()
+    Ok(all.filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok()).collect())
 }

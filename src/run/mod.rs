@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod point;
 pub mod predict;
 pub mod profile;
+pub mod sums;
 pub mod sweep;
 pub mod train;
 pub mod tune;

@@ -1,11 +1,11 @@
 //! Points of the course of a run: what `metrics.jsonl` holds, made from the rows that engines give back.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::config::TaskKind;
 use crate::model::network::{Head, Network};
 use crate::objective::{Objective, losses};
+use crate::run::sums::Sums;
 use crate::schedule::{MetricKind, StepResult};
 
 /// What a task shows at a point.
@@ -58,24 +58,7 @@ pub fn higher_is_better(name: &str) -> bool {
     !matches!(name, "log_loss" | "calibration_error" | "rmse" | "mae" | "deviance")
 }
 
-/// Sums over training steps.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sums {
-    steps: u64,
-    losses: Vec<f64>,
-    hits: Vec<f64>,
-    /// Per task: labelled cells, and steps that had one.
-    labelled: Vec<(f64, u64)>,
-    couplings: Vec<f64>,
-}
-
 impl Sums {
-    /// Sums for a number of tasks and pairs.
-    pub fn new(tasks: usize, pairs: usize) -> Sums {
-        Sums { steps: 0, losses: vec![0.0; tasks], hits: vec![0.0; tasks], labelled: vec![(0.0, 0); tasks], couplings: vec![0.0; pairs] }
-    }
-
     /// Adds a step. `cells` is the number of labels that a row has for each task, where the step does not say how many were there.
     pub fn add(&mut self, metrics: &[MetricKind], result: &StepResult, cells: &[usize]) {
         self.steps += 1;
@@ -92,11 +75,6 @@ impl Sums {
         for (sum, labelled) in self.labelled.iter_mut().zip(labelled) {
             *sum = (sum.0 + labelled, sum.1 + u64::from(labelled > 0.0));
         }
-    }
-
-    /// Whether nothing was added.
-    pub fn is_empty(&self) -> bool {
-        self.steps == 0
     }
 
     /// Means over the steps, those of a task over the steps that had a label for it: (L, tasks, couplings). L is the mean over all steps.

@@ -47,13 +47,12 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T>
     serde_json::from_slice(bytes).map_err(|e| at_line(path, &e).into())
 }
 
-/// A value of `bytes`; keys that stand twice, or that it does not know, are refused.
-pub(super) fn parse_strictly<T: DeserializeOwned + Serialize>(path: &Path, bytes: &[u8]) -> Result<T> {
-    let value: T = parse(path, bytes)?;
-    let known = serde_json::to_value(&value)?;
+/// Refuses keys that stand twice, or that the value of `bytes` does not know. It takes many times the memory of the value: to be asked when that is
+/// within its limits.
+pub(super) fn check_keys(path: &Path, bytes: &[u8], value: &impl Serialize) -> Result<()> {
+    let known = serde_json::to_value(value)?;
     let mut text = serde_json::Deserializer::from_slice(bytes);
-    Strict(Some(&known)).deserialize(&mut text).map_err(|e| at_line(path, &e))?;
-    Ok(value)
+    Ok(Strict(Some(&known)).deserialize(&mut text).map_err(|e| at_line(path, &e))?)
 }
 
 fn at_line(path: &Path, error: &serde_json::Error) -> Fault {

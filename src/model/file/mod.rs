@@ -27,7 +27,7 @@ use crate::data::Schema;
 use crate::fault::Fault;
 pub use initial::{initial_from, trunk_from};
 pub use limits::check_savable;
-pub use read::load;
+pub use read::{from_bytes, load, load_any};
 pub use write::{clean, contents, replace, save};
 
 /// Number of the format; rises with every change that an older program would misread.
@@ -50,6 +50,13 @@ pub struct Model {
     pub parameters: Vec<f32>,
     /// Where it was read.
     pub directory: PathBuf,
+}
+
+impl Model {
+    /// How many of its weights are not finite.
+    pub fn not_finite(&self) -> usize {
+        self.parameters.iter().filter(|x| !x.is_finite()).count()
+    }
 }
 
 /// `config.json`: a [`Network`] with its format.

@@ -1,7 +1,6 @@
 //! Reading, one suspicion after the other: the network within limits, the schema for that network, the header for that network and for the
 //! length of the file, finite weights.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use serde::Deserialize;
 use super::{CONFIG, FORMAT, Model, NetworkFile, SCHEMA, TENSORS, header, json, limits, malformed, plain};
 use crate::data::Schema;
 use crate::fault::{Exit, Fault, quoted};
-use crate::model::layout::Layout;
+use crate::model::layout::{Block, Layout};
 use crate::model::network::Network;
 
 /// Loads a model. `path` is a run directory (its `model/` is taken), a model directory, or a `.safetensors` file beside its
@@ -21,12 +20,53 @@ use crate::model::network::Network;
 /// # Errors
 /// 66 if a file is missing; 65 if one is malformed or newer than this program, or a weight is not finite.
 pub fn load(path: &Path) -> Result<Model> {
+    let (model, tensors) = read(path)?;
+    check_finite(&tensors, &model)?;
+    Ok(model)
+}
+
+/// The same, and weights that are not finite are let in.
+///
+/// # Errors
+/// Those of [`load`], weights that are not finite aside.
+pub fn load_any(path: &Path) -> Result<Model> {
+    Ok(read(path)?.0)
+}
+
+/// The model and the place of its tensors.
+fn read(path: &Path) -> Result<(Model, PathBuf)> {
     let (directory, tensors) = find(path)?;
-    let network = network(&directory.join(CONFIG))?;
-    let schema = schema(&directory.join(SCHEMA), &network)?;
+    let read = |name: &str| json::read(&directory.join(name));
+    let (network, schema) = described(&directory, &read(CONFIG)?, || read(SCHEMA))?;
     let layout = Layout::new(&network);
-    let parameters = parameters(&tensors, &layout)?;
-    Ok(Model { network, layout, schema, parameters, directory })
+    let (file, length) = json::open(&tensors)?;
+    let parameters = parameters(&tensors, file, length, &layout)?;
+    Ok((Model { network, layout, schema, parameters, directory }, tensors))
+}
+
+/// The model of three files that are in memory; `directory` stands for theirs in messages.
+///
+/// # Errors
+/// Those of [`load`], 66 aside.
+pub fn from_bytes(directory: &Path, config: &[u8], schema: &[u8], tensors: &[u8]) -> Result<Model> {
+    let (network, schema) = described(directory, config, || Ok(schema.to_vec()))?;
+    let layout = Layout::new(&network);
+    let place = directory.join(TENSORS);
+    let parameters = parameters(&place, tensors, tensors.len() as u64, &layout)?;
+    let model = Model { network, layout, schema, parameters, directory: directory.to_owned() };
+    check_finite(&place, &model)?;
+    Ok(model)
+}
+
+/// What the two JSON files say.
+fn described(directory: &Path, config: &[u8], schema: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Network, Schema)> {
+    let network = network(&directory.join(CONFIG), config)?;
+    let path = directory.join(SCHEMA);
+    let bytes = schema()?;
+    let schema = json::parse(&path, &bytes)?;
+    limits::check_schema(&path, &schema, &network)?;
+    json::check_keys(&path, &bytes, &schema)?;
+    Ok((network, schema))
 }
 
 /// (directory of the model, its tensors)
@@ -67,9 +107,8 @@ struct Version {
     tandem: String,
 }
 
-fn network(path: &Path) -> Result<Network> {
-    let bytes = json::read(path)?;
-    let Version { format, tandem } = json::parse(path, &bytes)?;
+fn network(path: &Path, bytes: &[u8]) -> Result<Network> {
+    let Version { format, tandem } = json::parse(path, bytes)?;
     if format > FORMAT {
         let own = env!("CARGO_PKG_VERSION");
         let found =
@@ -79,21 +118,16 @@ fn network(path: &Path) -> Result<Network> {
     if format < FORMAT {
         return Err(malformed(path.display(), format!("format {format}, expected {FORMAT}")).into());
     }
-    let NetworkFile { inputs, embeddings, trunk, tasks, .. } = json::parse_strictly(path, &bytes)?;
+    let NetworkFile { format, tandem, inputs, embeddings, trunk, tasks } = json::parse(path, bytes)?;
     let network = Network { inputs, embeddings, trunk, tasks };
     limits::check_network(path, &network)?;
+    let Network { inputs, embeddings, trunk, tasks } = network.clone();
+    json::check_keys(path, bytes, &NetworkFile { format, tandem, inputs, embeddings, trunk, tasks })?;
     Ok(network)
 }
 
-fn schema(path: &Path, network: &Network) -> Result<Schema> {
-    let schema = json::parse_strictly(path, &json::read(path)?)?;
-    limits::check_schema(path, &schema, network)?;
-    Ok(schema)
-}
-
-/// The arena of a file.
-fn parameters(path: &Path, layout: &Layout) -> Result<Vec<f32>> {
-    let (mut file, length) = json::open(path)?;
+/// The arena of a file of `length` bytes.
+fn parameters(path: &Path, mut file: impl Read, length: u64, layout: &Layout) -> Result<Vec<f32>> {
     let header = header::read(path, &mut file, length, layout, Dtype::F32)?;
     let bytes = read_data(path, file, header)?;
     let wrong = |e: safetensors::SafeTensorError| malformed(path.display(), plain(&e.to_string()));
@@ -106,12 +140,11 @@ fn parameters(path: &Path, layout: &Layout) -> Result<Vec<f32>> {
             *to = f32::from_le_bytes([from[0], from[1], from[2], from[3]]);
         }
     }
-    check_finite(path, layout, &arena)?;
     Ok(arena)
 }
 
 /// The whole file.
-fn read_data(path: &Path, file: File, header: header::Header) -> Result<Vec<u8>> {
+fn read_data(path: &Path, file: impl Read, header: header::Header) -> Result<Vec<u8>> {
     let length = header.bytes.len() + header.data as usize;
     let mut bytes = reserve(path, length)?;
     bytes.extend(header.bytes);
@@ -130,10 +163,10 @@ fn reserve<T>(path: &Path, count: usize) -> Result<Vec<T>> {
     Ok(room)
 }
 
-fn check_finite(path: &Path, layout: &Layout, arena: &[f32]) -> Result<()> {
-    let bad = |x: &&f32| !x.is_finite();
-    let first = layout.blocks.iter().find(|block| arena[block.offset..][..block.len].iter().any(|x| bad(&x)));
-    let Some(first) = first else { return Ok(()) };
-    let message = format!("tensor \"{}\": not finite; {} weights of the file are not", first.name, arena.iter().filter(bad).count());
-    Err(malformed(path.display(), message).into())
+fn check_finite(path: &Path, model: &Model) -> Result<()> {
+    let bad = |block: &&Block| model.parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite());
+    let Some(first) = model.layout.blocks.iter().find(bad) else { return Ok(()) };
+    let message = format!("tensor \"{}\": not finite; {} weights of the file are not", first.name, model.not_finite());
+    let hint = "copy the model again, or train again with a lower optimizer.learning_rate; --allow-nonfinite takes it as it is";
+    Err(Fault::data(path.display(), message).hint(hint).into())
 }

@@ -55,8 +55,9 @@ fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
 
 /// [`replace`] where the content is another.
 fn update(path: &Path, bytes: &[u8]) -> Result<()> {
-    match fs::read(path) {
-        Ok(found) if found == bytes => Ok(()),
+    let is_same = fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
+    match is_same.then(|| fs::read(path)) {
+        Some(Ok(found)) if found == bytes => Ok(()),
         _ => replace(path, bytes),
     }
 }

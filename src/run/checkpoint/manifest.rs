@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Best, Context, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
-use crate::run::point::Sums;
+use crate::run::sums::Sums;
 
 /// Number of the format; rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;

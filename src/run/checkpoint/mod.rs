@@ -23,7 +23,7 @@ use crate::data::Schema;
 use crate::model::arena::Numbers;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
-use crate::run::point::Sums;
+use crate::run::sums::Sums;
 pub use changes::changes;
 pub use manifest::FORMAT;
 pub use read::{Found, Loaded, clean, list, load, newest};

@@ -73,8 +73,8 @@ pub fn clean(root: &Path) {
 /// 65 if there are checkpoints and all are damaged, or one is newer than this program.
 pub fn newest(root: &Path) -> Result<Found> {
     let mut found = Found::default();
-    for (_, path) in list(root) {
-        match load(&path) {
+    for (step, path) in list(root) {
+        match load(&path).and_then(|loaded| of_step(loaded, step)) {
             Ok(loaded) => {
                 found.loaded = Some(loaded);
                 return Ok(found);
@@ -90,6 +90,12 @@ pub fn newest(root: &Path) -> Result<Found> {
             Err(Fault::data(root.display(), message).hint("begin anew with --init-from RUN/last, or copy the checkpoints again").into())
         }
     }
+}
+
+/// A checkpoint that is of the step in its name.
+fn of_step(loaded: Loaded, step: u64) -> Result<Loaded> {
+    let found = loaded.snapshot.steps;
+    if found == step { Ok(loaded) } else { Err(damaged(&loaded.path, format!("is of step {found}")).into()) }
 }
 
 fn is_newer(error: &anyhow::Error) -> bool {
@@ -119,21 +125,22 @@ pub fn load(path: &Path) -> Result<Loaded> {
     let model = file::load(path)?;
     let snapshot = snapshot(path, &manifest, &model, &files)?;
     let text = get(path, &files, CONFIG)?.to_vec();
-    let config = String::from_utf8(text).map_err(|_| damaged(&path.join(CONFIG), "is not UTF-8 text".into()))?;
+    let config = String::from_utf8(text).ok().filter(|text| text.parse::<toml::Table>().is_ok());
+    let config = config.ok_or_else(|| damaged(&path.join(CONFIG), "is not TOML".into()))?;
     let Manifest { data, adapter, .. } = manifest;
     Ok(Loaded { path: path.to_owned(), snapshot, model, config, data, adapter })
 }
 
 fn snapshot(path: &Path, manifest: &Manifest, model: &Model, files: &[(&str, Vec<u8>)]) -> Result<Snapshot> {
     let layout = &model.layout;
+    if let Some(problem) = problem(manifest, model.network.tasks.len()) {
+        return Err(damaged(&path.join(MANIFEST), format!("says what no run can be: {problem}")).into());
+    }
     let arena_of = |name: &str| numbers(&path.join(name), get(path, files, name)?, layout, manifest.double);
     let moments = MOMENTS.iter().filter(|name| files.iter().any(|(known, _)| known == *name));
     let best = manifest.best.as_ref().map(|best| -> Result<Arc<Best>> {
         let parameters = arena::from_bytes(&path.join(BEST), get(path, files, BEST)?, layout)?;
         let thresholds = best.thresholds.clone();
-        if thresholds.len() != model.network.tasks.len() {
-            return Err(damaged(&path.join(MANIFEST), "has thresholds for another number of tasks".into()).into());
-        }
         Ok(Arc::new(Best { parameters, thresholds, epoch: best.epoch, score: best.score }))
     });
     Ok(Snapshot {
@@ -150,6 +157,28 @@ fn snapshot(path: &Path, manifest: &Manifest, model: &Model, files: &[(&str, Vec
         rollbacks: manifest.rollbacks,
         skipped: manifest.skipped,
     })
+}
+
+/// What is wrong with a manifest that is as it was written: its hash shows damage, not who wrote it.
+fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
+    let best = manifest.best.as_ref();
+    let is_share = |share: f64| (0.0..=1.0).contains(&share);
+    if !manifest.sums.is_of(tasks) {
+        return Some("sums of another number of tasks");
+    }
+    if best.is_some_and(|best| best.thresholds.len() != tasks) {
+        return Some("thresholds of another number of tasks");
+    }
+    if best.is_some_and(|best| !best.thresholds.iter().flatten().all(|threshold| is_share(*threshold))) {
+        return Some("a threshold that is no probability");
+    }
+    if manifest.validated > manifest.step {
+        return Some("it was validated after a later step");
+    }
+    if manifest.seconds < 0.0 || manifest.rate_factor == 0.0 || !is_share(manifest.rate_factor) {
+        return Some("a time or a factor out of range");
+    }
+    None
 }
 
 fn numbers(path: &Path, bytes: &[u8], layout: &Layout, double: bool) -> Result<Numbers> {

@@ -85,6 +85,7 @@ impl RunDirectory {
     }
 
     fn lock(path: PathBuf, is_new: bool) -> Result<RunDirectory> {
+        check_own(&path)?;
         let lock = lock::acquire(&path)?;
         // Someone may have been here between the first look and the lock.
         if is_new && !is_empty(&path)? {
@@ -141,7 +142,8 @@ impl RunDirectory {
     pub fn cut_back(&mut self, points: u64, is_whole: bool) -> Result<Vec<Value>> {
         let records = self.records()?;
         let path = &records.metrics.path;
-        let text = fs::read_to_string(path).map_err(|e| Fault::data(path.display(), format!("cannot be read: {e}")))?;
+        let hint = "copy the run again, or begin anew with --init-from RUN/last";
+        let text = fs::read_to_string(path).map_err(|e| Fault::data(path.display(), format!("cannot be read: {e}")).hint(hint))?;
         let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let lines: Vec<&str> = lines.take(usize::try_from(points).unwrap_or(usize::MAX)).collect();
         let parse = |(i, line): (usize, &&str)| {
@@ -244,6 +246,20 @@ fn is_empty(path: &Path) -> Result<bool> {
     let entries = fs::read_dir(path).map_err(|e| cannot_create(path, &e))?;
     let mut names = entries.map(|entry| entry.map(|e| e.file_name()));
     Ok(names.all(|name| name.is_ok_and(|n| n == lock::NAME)))
+}
+
+/// Nothing that is written to leads out of the directory: a run from elsewhere may hold links, and pipes that would block.
+fn check_own(path: &Path) -> Result<()> {
+    for entry in fs::read_dir(path).map_err(|e| cannot_create(path, &e))?.flatten() {
+        let is_own = entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir());
+        if !is_own {
+            let message = format!("{}: is neither a plain file nor a directory", entry.path().display());
+            return Err(Fault::new(Exit::Data, message)
+                .hint("a run directory holds no links and no pipes; put a copy of the file there")
+                .into());
+        }
+    }
+    Ok(())
 }
 
 fn not_empty(path: &Path) -> Fault {

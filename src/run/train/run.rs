@@ -17,8 +17,9 @@ use crate::run::data::{upload, upload_rows};
 use crate::run::evaluate::{Measured, evaluate, evaluate_streamed};
 use crate::run::learning_rate::Course;
 use crate::run::measure;
-use crate::run::point::{Point, Sums, TaskPoint, higher_is_better};
+use crate::run::point::{Point, TaskPoint, higher_is_better};
 use crate::run::profile::Profile;
+use crate::run::sums::Sums;
 use crate::schedule::build::Built;
 use crate::schedule::{Engine, SLOTS, Slice};
 

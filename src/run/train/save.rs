@@ -3,7 +3,6 @@
 use anyhow::{Result, ensure};
 
 use super::run::Run;
-use crate::config::OptimizerKind;
 use crate::run::checkpoint::Snapshot;
 use crate::schedule::Buffer;
 
@@ -37,7 +36,7 @@ impl Run<'_> {
             self.engine.restore(buffer, numbers)?;
         }
         (self.submitted, self.done, self.validated) = (snapshot.steps, snapshot.steps, snapshot.validated);
-        (self.points, self.sums) = (snapshot.points, snapshot.sums.clone());
+        (self.points, self.sums) = (snapshot.points, snapshot.sums.clone().with_pairs(self.plan.objective.pairs.len()));
         (self.worse, self.best) = (snapshot.worse, snapshot.best.clone());
         self.course.factor = snapshot.rate_factor;
         (self.rollbacks, self.skipped) = (snapshot.rollbacks, snapshot.skipped);
@@ -48,9 +47,6 @@ impl Run<'_> {
     /// Where the optimizer remembers.
     fn moments(&self) -> Vec<Buffer> {
         let b = &self.built.buffers;
-        match self.plan.config.optimizer.kind {
-            OptimizerKind::Adam { .. } | OptimizerKind::AdamW { .. } => vec![b.first_moment, b.second_moment],
-            OptimizerKind::Sgd { .. } => vec![b.first_moment],
-        }
+        [b.first_moment, b.second_moment].into_iter().take(self.plan.config.optimizer.kind.moments()).collect()
     }
 }
