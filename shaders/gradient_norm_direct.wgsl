@@ -15,12 +15,16 @@ struct Params {
 
 @compute @workgroup_size(8)
 fn gradient_norm_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    var sums = vec4<f32>();
+    // The order of the tree of `gradient_norm.wgsl`: the bits are the same.
+    var low = vec4<f32>();
+    var high = vec4<f32>();
     for (var first = group.x * 64u; first < params.count; first += params.groups * 64u) {
-        let low = textureLoad(gradients, texel_of(first + 4u * lane));
-        let high = textureLoad(gradients, texel_of(first + 32u + 4u * lane));
-        sums += low * low + high * high;
+        let a = textureLoad(gradients, texel_of(first + 4u * lane));
+        let b = textureLoad(gradients, texel_of(first + 32u + 4u * lane));
+        low += a * a;
+        high += b * b;
     }
+    var sums = low + high;
     sums += subgroupShuffle(sums, (lane + 4u) & 7u);
     sums += subgroupShuffle(sums, (lane + 2u) & 7u);
     sums += subgroupShuffle(sums, (lane + 1u) & 7u);

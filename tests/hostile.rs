@@ -421,7 +421,7 @@ const CHECKPOINTS: &[Case] = &[
         65,
         "plain file",
     ),
-    ("a newer format", |p| p.edit(&format!("{CHECKPOINT}/manifest.json"), |m| m["format"] = 2.into()), RESUME, 65, "newer"),
+    ("a newer format", |p| p.forge(|m| m["format"] = 2.into()), RESUME, 65, "newer"),
     ("a file above it", |p| p.forge(|m| m["files"][0]["name"] = "../../config.toml".into()), RESUME, 65, "none of a checkpoint"),
     ("a file elsewhere", |p| p.forge(|m| m["files"][0]["name"] = "/etc/passwd".into()), RESUME, 65, "none of a checkpoint"),
     ("a file with a NUL", |p| p.forge(|m| m["files"][0]["name"] = "config.toml\0.png".into()), RESUME, 65, "none of a checkpoint"),

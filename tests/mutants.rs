@@ -363,8 +363,8 @@ const SGD: &[Mutant] = &[
 ];
 
 const GRADIENT_NORM_DIRECT: &[Mutant] = &[
-    ("the square is forgotten", "low * low", "low"),
-    ("the second half of a share is missing", " + high * high", ""),
+    ("the square is forgotten", "a * a", "a"),
+    ("the second half of a share is missing", "low + high", "low"),
     ("the last gradients are missing", "first < params.count; first +=", "first + 64u < params.count; first +="),
     ("half of the lanes are lost", "(lane + 4u) & 7u", "lane"),
     ("half of the components are lost", "(sums.x + sums.z)", "(sums.x + sums.x)"),

@@ -681,7 +681,7 @@ fn small() -> Vec<Case> {
         plain(),
         Case { tight: true, batch: 60, rows: 61, ..plain() },
         Case { heads: towers.clone(), optimizer: Some(SGD), bytes: true, tight: true, batch: 50, direct: true, ..plain() },
-        Case { trunk: vec![], heads: towers, bytes: true, ..plain() },
+        Case { trunk: vec![], heads: towers, optimizer: Some(SGD), bytes: true, ..plain() },
         Case { trunk: vec![], couplings: vec![], clip: false, rows: 5, batch: 1, ..plain() },
         Case { couplings: vec!["agreement"], direct: true, ..plain() },
         Case { table: true, ..plain() },

@@ -60,9 +60,7 @@ impl Applied {
     /// Losses by an objective, and logits.
     pub fn evaluate(&mut self, network: &Network, objective: &Objective) -> Result<Measured> {
         let measured = evaluate(self.engine.as_mut(), &self.built, network, objective, 0, 1)?;
-        if self.is_finite {
-            self.check()?;
-        }
+        self.check()?;
         Ok(measured)
     }
 
@@ -74,6 +72,9 @@ impl Applied {
     }
 
     fn check(&self) -> Result<()> {
+        if !self.is_finite {
+            return Ok(());
+        }
         self.engine.not_finite().map_or(Ok(()), |found| Err(not_finite(&self.built.program, &found, 0.0).into()))
     }
 }

@@ -101,9 +101,11 @@ pub fn memory(program: &Program) -> String {
     let mut lines = vec![["buffer", "elements", "KiB"].map(String::from)];
     lines.extend(program.buffers.iter().map(|b| [b.name.clone(), b.len.to_string(), size(4 * b.len as u64)]));
     let f = program.footprint();
+    let elements = program.buffers.iter().map(|b| 4 * b.len as u64).sum::<u64>();
+    let (padding, mirrors) = if program.shared_mirrors { (f.buffers + f.mirrors - elements, 0) } else { (f.buffers - elements, f.mirrors) };
     let others = [
-        ("padding", f.buffers - program.buffers.iter().map(|b| 4 * b.len as u64).sum::<u64>()),
-        ("mirrors", f.mirrors),
+        ("padding", padding),
+        ("mirrors beside their buffers", mirrors),
         ("tables of steps and dispatches", f.tables),
         ("read-back of metrics", f.read_backs),
         ("zeros of wgpu", Footprint::ZEROS),
