@@ -102,7 +102,7 @@ impl<'a> Watch<'a> {
         Fault::new(exit_of(&error), format!("{error:#}")).hint(hint).into()
     }
 
-    /// The last point of each part, and the last checkpoint, when all is committed.
+    /// The points of the model that is kept, one a part, and the last checkpoint, when all is committed.
     pub(super) fn finish(mut self, outcome: &Outcome) -> Result<(Vec<Point>, Option<PathBuf>)> {
         self.bar.finish_and_clear();
         match self.keeper.finish() {
@@ -110,7 +110,18 @@ impl<'a> Watch<'a> {
             Err(error) if !matches!(outcome.ended, Ended::NotFinite(_)) => return Err(self.with_way_on(error)),
             _ => {}
         }
+        if self.of("valid").is_some_and(|valid| valid.epoch != outcome.best_epoch) {
+            self.show_epoch(outcome.best_epoch)?;
+        }
         Ok((std::mem::take(&mut self.latest), self.keeper.last().map(Path::to_owned)))
+    }
+
+    /// Takes the points of an epoch for the last ones; test points are of the model that is kept in any case.
+    fn show_epoch(&mut self, epoch: u64) -> Result<()> {
+        let (points, _) = self.directory.points(u64::MAX)?;
+        let points = points.iter().filter_map(|json| Point::from_json(json, &self.plan.network));
+        points.filter(|point| point.epoch == epoch && point.split != "test").for_each(|point| self.keep_latest(point));
+        Ok(())
     }
 
     fn rate(&self, steps: u64) -> f64 {

@@ -200,9 +200,10 @@ impl Draft<'_> {
         writeln!(out, "\n[train]")?;
         writeln!(out, "epochs = {}", sizes.epochs)?;
         writeln!(out, "batch_size = {}", sizes.batch)?;
-        writeln!(out, "patience = 0                     # epochs without a better validation result before training ends; 0 = never")?;
+        let patience = (sizes.epochs / 5).max(2);
+        writeln!(out, "patience = {patience:<22}# epochs without a better validation result before training ends; 0 = never")?;
         if sizes.epochs >= 100 {
-            writeln!(out, "log_every = \"10e\"                # a line every ten epochs")?;
+            writeln!(out, "log_every = \"10e\"                # a training point every ten epochs; epochs are validated all the same")?;
         }
         Ok(())
     }

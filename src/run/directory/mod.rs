@@ -135,13 +135,12 @@ impl RunDirectory {
         records.table.point(&json)
     }
 
-    /// Forgets all points but the first so many, in both files; `is_whole` says that with them an epoch ended. Gives back what is left.
+    /// The first so many points, and the bytes of their lines.
     ///
     /// # Errors
-    /// 65 if a line that is left is not JSON; 74 if a file cannot be written.
-    pub fn cut_back(&mut self, points: u64, is_whole: bool) -> Result<Vec<Value>> {
-        let records = self.records()?;
-        let path = &records.metrics.path;
+    /// 65 if the file cannot be read, or one of these lines is not JSON.
+    pub fn points(&mut self, points: u64) -> Result<(Vec<Value>, u64)> {
+        let path = &self.records()?.metrics.path;
         let hint = "copy the run again, or begin anew with --init-from RUN/last";
         let text = fs::read_to_string(path).map_err(|e| Fault::data(path.display(), format!("cannot be read: {e}")).hint(hint))?;
         let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
@@ -151,7 +150,17 @@ impl RunDirectory {
             serde_json::from_str(line).map_err(|e| wrong(e).hint("remove the line"))
         };
         let kept = lines.iter().enumerate().map(parse).collect::<Result<Vec<Value>, Fault>>()?;
-        records.metrics.cut(lines.iter().map(|line| line.len() as u64).sum())?;
+        Ok((kept, lines.iter().map(|line| line.len() as u64).sum()))
+    }
+
+    /// Forgets all points but the first so many, in both files; `is_whole` says that with them an epoch ended. Gives back what is left.
+    ///
+    /// # Errors
+    /// 65 if a line that is left is not JSON; 74 if a file cannot be written.
+    pub fn cut_back(&mut self, points: u64, is_whole: bool) -> Result<Vec<Value>> {
+        let (kept, bytes) = self.points(points)?;
+        let records = self.records()?;
+        records.metrics.cut(bytes)?;
         records.table.replay(&kept)?;
         if is_whole {
             records.table.end_epoch()?;
