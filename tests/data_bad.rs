@@ -377,8 +377,8 @@ fn numbers_too_large() {
 fn a_label_that_training_does_not_know() {
     let pieces = ["valid.csv:4: column \"y\": \"r\" is not a class of task \"y\""];
     csv("a,y\n1,p\n2,q\n").file("valid.csv", "a,y\n1,p\n\n2,r\n").csv("valid", "valid.csv").refused(Exit::Data, &pieces, "\"p\", \"q\"");
-    let pieces = ["test.csv:2: column \"y\": \"1.0\" is not a class"];
-    csv("a,y\n1,1\n2,2\n").file("test.csv", "a,y\n1,1.0\n").csv("test", "test.csv").refused(Exit::Data, &pieces, "\"1\", \"2\"");
+    let pieces = ["test.csv:2: column \"y\": \"1.5\" is not a class"];
+    csv("a,y\n1,1\n2,2\n").file("test.csv", "a,y\n1,1.5\n").csv("test", "test.csv").refused(Exit::Data, &pieces, "\"1\", \"2\"");
 }
 
 #[test]

@@ -110,14 +110,24 @@ impl Draft<'_> {
         writeln!(out, "ignore = {}  # all values differ: names of rows, it seems", texts(&names))
     }
 
+    /// The task of the rarest class.
+    fn rarest(&self) -> Option<&Wanted> {
+        let classes = self.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary));
+        classes.min_by_key(|task| task.balance.last().map(|(_, rows)| *rows))
+    }
+
+    /// Rows as they count for shares: a class of fewer than ten has none in the middle of three parts.
+    fn shared_out(&self) -> usize {
+        let rows = self.survey.rows;
+        let shared_out = self.rarest().map_or(rows, |task| FULL * rows / 10 / task.balance.len().max(1));
+        rows.min(shared_out.max(SOME))
+    }
+
     /// No part may be empty, and each class should be trained on.
     fn split(&self, out: &mut String) -> std::fmt::Result {
         let rows = self.survey.rows;
-        let classes = self.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary));
-        let rarest = classes.min_by_key(|task| task.balance.last().map(|(_, rows)| *rows));
-        // A class of fewer than ten rows has none in the middle of three parts.
-        let shared_out = rarest.map_or(rows, |task| FULL * rows / 10 / task.balance.len().max(1));
-        let (shares, said) = match rows.min(shared_out.max(SOME)) {
+        let rarest = self.rarest();
+        let (shares, said) = match self.shared_out() {
             0..SOME => ("[1.0, 0.0, 0.0]", "too few rows to keep some for validation"),
             SOME..FULL => ("[0.8, 0.2, 0.0]", "shares that train, validate and test"),
             _ => ("[0.8, 0.1, 0.1]", "shares that train, validate and test"),
@@ -200,7 +210,7 @@ impl Draft<'_> {
         writeln!(out, "\n[train]")?;
         writeln!(out, "epochs = {}", sizes.epochs)?;
         writeln!(out, "batch_size = {}", sizes.batch)?;
-        let patience = (sizes.epochs / 5).max(2);
+        let patience = if self.shared_out() < SOME { 0 } else { (sizes.epochs / 5).max(2) };
         writeln!(out, "patience = {patience:<22}# epochs without a better validation result before training ends; 0 = never")?;
         if sizes.epochs >= 100 {
             writeln!(out, "log_every = \"10e\"                # a training point every ten epochs; epochs are validated all the same")?;

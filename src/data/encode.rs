@@ -1,8 +1,8 @@
 //! Cells of a table to the words that the network's inputs are made of, as fitted columns say.
 
-use std::collections::HashMap;
 use std::f64::consts::TAU;
 
+use super::alike::Lookup;
 use super::dates::Date;
 use super::fit::read_date;
 use super::raw::Raw;
@@ -18,8 +18,8 @@ const BLOCK: usize = 256;
 struct Coder<'c> {
     column: &'c Column,
     view: View<'c>,
-    /// Codes of known values (category).
-    known: HashMap<&'c str, u32>,
+    /// Codes of known values (category, binary).
+    known: Lookup<'c>,
     /// First of its slots, and how many they are.
     place: (usize, usize),
 }
@@ -50,10 +50,14 @@ pub fn features(raw: &Raw, columns: &[Column], rows: &[u32]) -> anyhow::Result<F
     Ok(Features::F32(words.into_iter().map(f32::from_bits).collect()))
 }
 
-/// Codes of the values of a category.
-fn known(column: &Column) -> HashMap<&str, u32> {
-    let Encoding::Category { values, .. } = &column.encoding else { return HashMap::new() };
-    values.iter().map(String::as_str).zip(0..).collect()
+/// Codes of the values of a category or of a yes or no.
+fn known(column: &Column) -> Lookup<'_> {
+    let values = match &column.encoding {
+        Encoding::Category { values, .. } => &values[..],
+        Encoding::Binary { values, .. } => &values[..],
+        _ => &[],
+    };
+    Lookup::new(values.iter().map(String::as_str).zip(0..))
 }
 
 /// Callers have looked whether all columns are there.
@@ -68,13 +72,12 @@ fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>)
         Encoding::Numeric { offset, factor, indicator, .. } => numbers(view, rows, *offset, *factor, *indicator),
         Encoding::Category { values, blank, .. } => {
             let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
-            each(view, rows, |cell| cell.map_or(blank, |text| coder.known.get(text).copied().unwrap_or(other)));
+            each(view, rows, |cell| cell.map_or(blank, |text| coder.known.get(text).unwrap_or(other)));
             Ok(())
         }
-        Encoding::Binary { values, mean, indicator } => {
+        Encoding::Binary { mean, indicator, .. } => {
             for (row, place) in rows {
-                let text = view.cell(row).map(|_| view.text(row));
-                let known = text.and_then(|text| values.iter().position(|value| *value == text));
+                let known = view.cell(row).and_then(|_| coder.known.get(&view.text(row)));
                 put(place, known.map_or(*mean as f32, |i| i as f32), known.is_none(), *indicator);
             }
             Ok(())

@@ -18,6 +18,8 @@ const ROWS_PER_VALUE: usize = 5;
 const PURITY: f64 = 0.99;
 /// … if it leaves at most this part of the doubt that there is without it.
 const DOUBT: f64 = 0.1;
+/// From this area under the ROC curve on, a number gives one of two classes away.
+const AREA: f64 = 0.999;
 /// From this correlation on, a column gives a number away.
 const CORRELATION: f64 = 0.999;
 
@@ -59,7 +61,8 @@ fn determines(train: &Dataset, rows: &[usize], (column, slot): (&Column, usize),
     let pairs = labelled.map(|&row| (word(row), labels[row]));
     match (target.kind, &column.encoding) {
         (TaskKind::Regression | TaskKind::Count, Encoding::Numeric { .. }) => correlate(pairs),
-        (TaskKind::Regression | TaskKind::Count, _) => false,
+        (TaskKind::Regression | TaskKind::Count, _) => explains(pairs),
+        (_, Encoding::Numeric { .. }) => is_pure(pairs.clone()) || parts_two(pairs),
         _ => is_pure(pairs),
     }
 }
@@ -86,6 +89,37 @@ fn is_pure(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
     let share = |count: usize| count as f64 / n as f64;
     let (purity, base) = (share(best.values().sum()), share(classes.values().copied().max().unwrap_or(0)));
     purity >= PURITY && 1.0 - purity <= DOUBT * (1.0 - base) && base < 1.0
+}
+
+/// Whether a threshold parts two classes: nearly all pairs of a row of each are in one order (the area under the ROC curve, ties being halves).
+fn parts_two(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let mut sorted: Vec<(f32, u32)> = pairs.map(|(x, class)| (f32::from_bits(x), class)).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut inverted, mut ones) = (0.0, 0.0, 0.0);
+    for equal in sorted.chunk_by(|a, b| a.0 == b.0) {
+        let (zeros, of_one) = (equal.iter().filter(|e| e.1 == 0).count() as f64, equal.iter().filter(|e| e.1 == 1).count() as f64);
+        if zeros + of_one < equal.len() as f64 {
+            return false;
+        }
+        inverted += of_one * (below + 0.5 * zeros);
+        below += zeros;
+        ones += of_one;
+    }
+    let area = inverted / (below * ones);
+    below.min(ones) >= 0.01 * sorted.len() as f64 && sorted.len() >= FEW && area.max(1.0 - area) >= AREA
+}
+
+/// Whether the values of a column leave next to nothing of the variance of a number (correlation ratio).
+fn explains(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let mut groups: HashMap<u32, [f64; 3]> = HashMap::new();
+    for (value, y) in pairs {
+        let (y, group) = (f64::from(f32::from_bits(y)), groups.entry(value).or_default());
+        *group = [group[0] + 1.0, group[1] + y, group[2] + y * y];
+    }
+    let total = groups.values().fold([0.0; 3], |t, g| [t[0] + g[0], t[1] + g[1], t[2] + g[2]]);
+    let spread = |[n, sum, square]: [f64; 3]| square - sum * sum / n;
+    let (whole, within) = (spread(total), groups.values().map(|g| spread(*g)).sum::<f64>());
+    total[0] >= FEW as f64 && (groups.len() * ROWS_PER_VALUE) as f64 <= total[0] && whole > 0.0 && within <= (1.0 - CORRELATION) * whole
 }
 
 /// Whether numbers lie on a line (Pearson's correlation, in one pass).

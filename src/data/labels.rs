@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::alike::{Lookup, is_among};
 use super::columns::some;
 use super::fit::{fit_scale, sort, unscalable};
 use super::view::View;
@@ -42,14 +43,14 @@ impl LabelColumn {
     /// Whether one of `rows` has a label.
     fn has_label(&self, rows: &[u32], missing: &[String]) -> bool {
         let codes = rows.iter().map(|&row| self.codes[row as usize]);
-        codes.filter(|&code| code != UNLABELLED).any(|code| !missing.contains(&self.texts[code as usize]))
+        codes.filter(|&code| code != UNLABELLED).any(|code| !is_among(missing, &self.texts[code as usize]))
     }
 
     /// The different texts of `rows` that are labels: by value if all are numbers, else by text.
     fn distinct(&self, rows: &[u32], missing: &[String]) -> Vec<String> {
         let codes: HashSet<u32> = rows.iter().map(|&row| self.codes[row as usize]).filter(|&code| code != UNLABELLED).collect();
         let texts = codes.into_iter().map(|code| self.texts[code as usize].clone());
-        let mut texts: Vec<String> = texts.filter(|text| !missing.contains(text)).collect();
+        let mut texts: Vec<String> = texts.filter(|text| !is_among(missing, text)).collect();
         sort(&mut texts);
         texts
     }
@@ -190,7 +191,8 @@ fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {
 /// Which of two labels, sorted or as grouped, is the positive class.
 fn positive(task: &Task, classes: &[String]) -> anyhow::Result<usize> {
     if let Some(class) = &task.positive {
-        return classes.iter().position(|c| c == class).ok_or_else(|| {
+        let known = Lookup::new(classes.iter().map(String::as_str).zip(0..));
+        return known.get(class).map(|i| i as usize).ok_or_else(|| {
             let place = format!("task.{}.positive", task.name);
             let found = match task.groups.is_empty() {
                 true => format!("{} is no label of column {} in the training part", quoted(class), quoted(&task.targets[0])),
@@ -234,7 +236,7 @@ fn numbers(target: &Target, labels: &Labels, column: usize) -> anyhow::Result<Ve
 /// What each text of a column is read as; the first row of one that cannot be read is named.
 fn words_of<T>(target: &Target, labels: &Labels, column: usize, read: impl Fn(&str) -> Option<T>) -> anyhow::Result<Vec<Option<T>>> {
     let texts = &labels.columns[column].texts;
-    let word = |(code, text): (usize, &String)| match target.missing.contains(text) {
+    let word = |(code, text): (usize, &String)| match is_among(&target.missing, text) {
         true => Ok(None),
         false => read(text).map(Some).ok_or(code),
     };
@@ -261,7 +263,7 @@ fn encode_column(target: &Target, labels: &Labels, rows: &[u32], column: usize) 
     let read = |text: &str| read(target.kind, &class_of, scaling, text);
     // `Err` holds what cannot be read: it matters only if one of `rows` has it.
     let words: Vec<Option<u32>> =
-        texts.iter().map(|text| if target.missing.contains(text) { Some(UNLABELLED) } else { read(text) }).collect();
+        texts.iter().map(|text| if is_among(&target.missing, text) { Some(UNLABELLED) } else { read(text) }).collect();
     let encoded = rows.iter().map(|&row| match codes[row as usize] {
         UNLABELLED => Ok(UNLABELLED),
         code => words[code as usize].ok_or_else(|| unknown(target, &texts[code as usize], (labels.locate)(column, row as usize)).into()),
@@ -270,11 +272,14 @@ fn encode_column(target: &Target, labels: &Labels, rows: &[u32], column: usize) 
 }
 
 /// The word of a label text; `None` if it is none of the task's.
-fn read(kind: TaskKind, class_of: &HashMap<&str, u32>, scaling: Scaling, text: &str) -> Option<u32> {
+fn read(kind: TaskKind, class_of: &Lookup, scaling: Scaling, text: &str) -> Option<u32> {
     let number = || text.parse::<f64>().ok().filter(|x| x.is_finite());
     match kind {
-        TaskKind::Multiclass | TaskKind::Binary => class_of.get(text).copied(),
-        TaskKind::Multilabel => YES_AND_NO.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value),
+        TaskKind::Multiclass | TaskKind::Binary => class_of.get(text),
+        TaskKind::Multilabel => {
+            let word = YES_AND_NO.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
+            word.or_else(|| [0, 1].into_iter().find(|value| number() == Some(f64::from(*value))))
+        }
         TaskKind::Regression => {
             let scaled = ((number()? - scaling.offset) * scaling.factor) as f32;
             scaled.is_finite().then_some(scaled.to_bits())
@@ -287,12 +292,11 @@ fn read(kind: TaskKind, class_of: &HashMap<&str, u32>, scaling: Scaling, text: &
 }
 
 /// Label text to class index.
-fn class_of<'t>(target: &'t Target) -> HashMap<&'t str, u32> {
+fn class_of(target: &Target) -> Lookup<'_> {
     if target.groups.is_empty() {
-        return target.classes.iter().zip(0..).map(|(class, i)| (class.as_str(), i)).collect();
+        return Lookup::new(target.classes.iter().zip(0..).map(|(class, i)| (class.as_str(), i)));
     }
-    let of_group = |(values, i): (&'t Vec<String>, u32)| values.iter().map(move |value| (value.trim(), i));
-    target.groups.iter().zip(0..).flat_map(of_group).collect()
+    Lookup::new(target.groups.iter().zip(0..).flat_map(|(values, i)| values.iter().map(move |value| (value.trim(), i))))
 }
 
 /// Labelled rows per column: by class, or as one number.

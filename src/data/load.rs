@@ -7,7 +7,7 @@ use super::chunks::{Chunks, indivisible};
 use super::images::Images;
 use super::split::{shares_without, split};
 use super::way::{self, Way};
-use super::{Dataset, Input, Part, Parts, Schema, digits, idx, overlay, raw, table};
+use super::{Dataset, Input, Part, Parts, Schema, UNLABELLED, digits, idx, overlay, raw, table};
 use crate::config::{self, Overlay, Source, Task};
 use crate::fault::{Fault, quoted};
 
@@ -27,11 +27,21 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
 /// # Errors
 /// Those of [`load`].
 pub fn load_by(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
-    match &data.train {
+    let parts = match &data.train {
         Source::Table(_) | Source::Npy { .. } => load_table(data, tasks, way),
         Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
         Source::BuiltIn(name) => load_built_in(name, data, tasks),
+    };
+    parts.map(without_idle_validation)
+}
+
+/// Rows without any label pick no model.
+fn without_idle_validation(mut parts: Parts) -> Parts {
+    let is_idle = |valid: &Arc<Dataset>| valid.labels.iter().flatten().all(|word| *word == UNLABELLED);
+    if parts.valid.take_if(|valid| is_idle(valid)).is_some() {
+        parts.notices.push("no row of the validation part has a label: it is left out, and the last epoch is kept".into());
     }
+    parts
 }
 
 /// What `--data` names.

@@ -1,5 +1,6 @@
 //! Rows: features, labels, what columns mean. Readers turn files into [`raw::Raw`] tables or images, the rest of the room turns those into [`Parts`]; nothing here knows a network or a GPU.
 
+pub mod alike;
 pub mod arrays;
 pub mod bytes;
 pub mod chunks;

@@ -91,7 +91,7 @@ impl<'r> View<'r> {
         match column {
             Some(Some(RawColumn::Texts(texts))) => {
                 let text = texts.get(row);
-                (!self.missing.iter().any(|blank| blank == text)).then_some(Cell::Text(text))
+                (!self.is_blank(text)).then_some(Cell::Text(text))
             }
             Some(Some(RawColumn::Numbers(numbers))) => {
                 let x = numbers.get(row).copied().filter(|x| !x.is_nan() && !self.numbers.contains(x));
@@ -100,6 +100,11 @@ impl<'r> View<'r> {
             Some(None) => None,
             None => Some(Cell::Number(0.0)),
         }
+    }
+
+    fn is_blank(&self, text: &str) -> bool {
+        let has_value = || text.parse().is_ok_and(|x| self.numbers.contains(&x));
+        self.missing.iter().any(|blank| blank == text) || (!self.numbers.is_empty() && has_value())
     }
 
     /// A cell as text.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Activation, ClassWeights, Config, Init, PositiveWeight, Task, TaskKind};
 use crate::data::{Input, Schema, Target};
-use crate::fault::Fault;
+use crate::fault::{Fault, quoted};
 
 /// A shared trunk with several heads; `config.json` of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,6 +177,7 @@ impl Network {
             let message = format!("the configuration's tasks are not those of the data: {}", names.join(", "));
             return Err(Fault::config("task", message).hint("name the same tasks in the same order").into());
         }
+        config.tasks.iter().zip(&schema.targets).try_for_each(|(task, target)| check_classes(task, target))?;
         let trunk = Trunk { layers: config.trunk.layers.clone(), activation: config.trunk.activation, dropout: config.trunk.dropout };
         let tasks = config.tasks.iter().zip(&schema.targets).map(|(task, target)| head(task, target)).collect();
         Ok(Network { inputs: schema.input.width(), embeddings: Embedding::of(&schema.input), trunk, tasks })
@@ -217,6 +218,21 @@ impl Network {
         let hidden = self.trunk.layers.iter().chain(self.tasks.iter().flat_map(|t| &t.layers));
         hidden.copied().chain([self.inputs, self.logits()]).max().unwrap_or(1)
     }
+}
+
+/// What is said of classes holds for classes that there are.
+fn check_classes(task: &Task, target: &Target) -> Result<(), Fault> {
+    let place = |key: &str| format!("task.{}.{key}", task.name);
+    if let config::Loss::CrossEntropy { class_weights: ClassWeights::Given(given), .. } = &task.loss {
+        if let Some((unknown, _)) = given.iter().find(|(name, _)| !target.classes.contains(name)) {
+            let found = format!("{} is no class of the task", quoted(unknown));
+            return Err(Fault::config(&place("class_weights"), found).hint(format!("there are {}", target.classes.join(", "))));
+        }
+        if target.classes.iter().all(|class| weight_of(given, class) == 0.0) {
+            return Err(Fault::config(&place("class_weights"), "all are zero").hint("give a class a weight, or set the task's weight to 0"));
+        }
+    }
+    Ok(())
 }
 
 fn head(task: &Task, target: &Target) -> Head {

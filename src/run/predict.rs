@@ -67,10 +67,16 @@ impl<'m> Predicted<'m> {
             }
             TaskKind::Multilabel => Prediction::Numbers(z.iter().map(|z| probability(*z)).collect()),
             TaskKind::Regression => {
-                let back = |(z, scale): (&f32, &Scaling)| f64::from(*z) / scale.factor + scale.offset;
+                let back = |(z, scale): (&f32, &Scaling)| {
+                    let (z, unit) = (f64::from(*z), 1.0 / scale.factor);
+                    rounded(z * unit + scale.offset, z * unit)
+                };
                 Prediction::Numbers(z.iter().zip(&self.target.scales).map(back).collect())
             }
-            TaskKind::Count => Prediction::Numbers(vec![f64::from(z[0]).exp()]),
+            TaskKind::Count => {
+                let count = f64::from(z[0]).exp();
+                Prediction::Numbers(vec![rounded(count, count)])
+            }
         }
     }
 
@@ -132,9 +138,16 @@ enum Cell<'d> {
     /// A probability.
     Share(f64),
     /// A number.
-    Number(f32),
+    Number(f64),
     /// A logit.
     Logit(f32),
+}
+
+/// `x` without the digits that an f32 of the size of `part` does not know.
+fn rounded(x: f64, part: f64) -> f64 {
+    let unit = part.abs().max(f64::MIN_POSITIVE) * f64::from(f32::EPSILON) / 4.0;
+    let digits = (-unit.log10()).ceil().clamp(0.0, 17.0) as usize;
+    format!("{x:.digits$}").parse().unwrap_or(x)
 }
 
 impl Cell<'_> {
@@ -143,8 +156,9 @@ impl Cell<'_> {
         match self {
             Cell::Text(text) => quoted(text),
             Cell::Input(text) => Cow::Borrowed(text),
-            Cell::Share(p) => format!("{p:.7}").into(),
             // The shortest text that is the same f32: more digits would say what is not known.
+            Cell::Share(p) if *p < 1e-5 => format!("{:e}", *p as f32).into(),
+            Cell::Share(p) => (*p as f32).to_string().into(),
             Cell::Number(x) => x.to_string().into(),
             Cell::Logit(z) => format!("{z:e}").into(),
         }
@@ -156,7 +170,8 @@ impl Cell<'_> {
             Cell::Text(_) => f64::NAN,
             Cell::Input(text) => text.parse().unwrap_or(f64::NAN),
             Cell::Share(p) => *p,
-            Cell::Number(x) | Cell::Logit(x) => x.to_string().parse().unwrap_or(f64::NAN),
+            Cell::Number(x) => *x,
+            Cell::Logit(x) => x.to_string().parse().unwrap_or(f64::NAN),
         }
     }
 
@@ -192,7 +207,7 @@ fn record<'d>(tasks: &[Predicted<'d>], data: &'d Dataset, row: usize, with_logit
                 cells.extend(probabilities.into_iter().map(Cell::Share));
             }
             Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => cells.extend(numbers.into_iter().map(Cell::Share)),
-            Prediction::Numbers(numbers) => cells.extend(numbers.into_iter().map(|x| Cell::Number(x as f32))),
+            Prediction::Numbers(numbers) => cells.extend(numbers.into_iter().map(Cell::Number)),
         }
         if with_logits {
             cells.extend(task.logits(row).iter().map(|z| Cell::Logit(*z)));

@@ -1,4 +1,4 @@
-//! Packed pages: Snappy and gzip, never more than a budget.
+//! Packed pages: Snappy, gzip and Zstandard, never more than a budget.
 
 use std::io::Read;
 
@@ -13,10 +13,11 @@ pub fn unpack(codec: i64, packed: &[u8], length: usize) -> Result<Vec<u8>, Refus
         0 => packed.to_vec(),
         1 => snappy(packed, length)?,
         2 => gzip(packed, length)?,
+        6 => zstandard(packed, length)?,
         other => {
             let names = ["", "", "", "LZO", "Brotli", "LZ4", "Zstandard", "LZ4"];
             let name = usize::try_from(other).ok().and_then(|i| names.get(i)).map_or_else(|| format!("codec {other}"), |n| n.to_string());
-            return Err(unsupported(format!("pages packed with {name}, expected Snappy, gzip or none")));
+            return Err(unsupported(format!("pages packed with {name}, expected Snappy, gzip, Zstandard or none")));
         }
     };
     if out.len() != length {
@@ -30,6 +31,28 @@ fn gzip(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     let limit = length as u64 + 1;
     MultiGzDecoder::new(packed).take(limit).read_to_end(&mut out).map_err(|e| damaged(format!("a gzip page is damaged: {e}")))?;
     Ok(out)
+}
+
+/// Largest window that is taken for granted: beyond it, one may be as large as the page.
+const WINDOW: u64 = 8 << 20;
+
+fn zstandard(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
+    let broken = |e: &dyn std::fmt::Display| damaged(format!("a Zstandard page is damaged: {e}"));
+    // The decoder makes room for the window that the frame asks for.
+    if window(packed).is_some_and(|bytes| bytes > WINDOW.max(2 * length as u64)) {
+        return Err(damaged("a Zstandard page asks for a window that is larger than the page"));
+    }
+    let decoder = ruzstd::decoding::StreamingDecoder::new(packed).map_err(|e| broken(&e))?;
+    let mut out = Vec::new();
+    decoder.take(length as u64 + 1).read_to_end(&mut out).map_err(|e| broken(&e))?;
+    Ok(out)
+}
+
+/// Bytes of the window of a frame (RFC 8878, 3.1.1.1.2); `None` where it is the content.
+fn window(packed: &[u8]) -> Option<u64> {
+    let (descriptor, window) = (*packed.get(4)?, *packed.get(5)?);
+    let base = 1u64 << (10 + (window >> 3));
+    (descriptor & 0x20 == 0).then(|| base + base / 8 * u64::from(window & 7))
 }
 
 /// Snappy without a frame: the length, then literals and copies of what came before.
