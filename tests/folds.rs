@@ -359,5 +359,8 @@ fn an_interrupt_ends_all_folds() {
     interrupt(&child);
     let ran = Ran::of(child.wait_with_output().unwrap()).expect(130);
     assert!(ran.out.is_empty(), "no summary of folds that were not run: {ran:#?}");
+    for piece in ["train --resume run/fold-1 ends this fold alone, and folds 2 to 3 are not trained", "--k-fold 3 begins anew"] {
+        assert!(ran.err.contains(piece), "no \"{piece}\": {ran:#?}");
+    }
     assert!(room.path("run/fold-1/last/model.safetensors").exists() && !room.path("run/fold-2").exists());
 }

@@ -207,6 +207,84 @@ fn what_was_half_written_goes() {
     ends_alike(&room, "run");
 }
 
+/// Whenever a run that begins with given weights is killed, it goes on with them.
+#[test]
+fn given_weights_are_there_before_the_first_step() {
+    let room = room();
+    for (run, alone, part) in [("a", "b", &["--init-part", "all"][..]), ("c", "d", &["--init-part", "trunk", "--freeze", "trunk"])] {
+        let flags = [&["--init-from", "whole", "--seed", "7", "--keep", "99", "--epochs", "5"], part].concat();
+        room.train(alone, &flags).expect(0);
+        let mut command = room.command(&[&["train", "net.toml", "--out", run, "--device", "reference"], &flags[..]].concat());
+        let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        while !room.path(&format!("{run}/config.toml")).exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // A faster machine is further on by now.
+        for step in room.checkpoints(run).into_iter().filter(|step| *step > 0) {
+            fs::remove_dir_all(room.path(&format!("{run}/checkpoints/step-{step}"))).unwrap();
+        }
+        room.resume(run, &[]).expect(0).says(&["going on after step 0 ("]);
+        room.same(run, alone);
+    }
+}
+
+/// Accuracies are above zero, and errors count as numbers below: the old best score would stay the best for ever.
+#[test]
+fn another_way_to_pick_the_model_forgets_the_best_score() {
+    let room = room();
+    stopped(&room, "run", 39);
+    let ran = room.resume("run", &["--max-steps", "52", "--set", "train.select=a.log_loss"]).expect(0);
+    let ran = ran.says(&["changed: train.select", "the best score so far was by another train.select and is forgotten"]);
+    assert!(ran.out.contains("model: best epoch 4"), "{ran:#?}");
+    let again = room.resume("run", &["--max-steps", "53"]).expect(0);
+    assert!(!again.err.contains("forgotten"), "{again:#?}");
+}
+
+#[test]
+fn a_run_with_nothing_left_to_do_says_so_and_keeps_its_settings() {
+    let room = Room::new(NET);
+    stopped(&room, "run", 30);
+    let idle = |run: &str, flags: &[&str], pieces: &[&str]| {
+        let before = room.bytes(&format!("{run}/config.toml"));
+        let ran = room.resume(run, flags).expect(0).says(pieces).says(&["settings stay as they were"]);
+        assert!(!ran.err.contains("changed: ") && !ran.err.contains("falls to 0"), "{ran:#?}");
+        assert!(room.bytes(&format!("{run}/config.toml")) == before, "other settings");
+    };
+    idle("run", &["--max-steps", "20"], &["nothing to do, 30 steps are done and 20 wanted"]);
+    // At this rate only the first epoch is an improvement.
+    room.train("early", &["--set", "train.patience=2", "--set", "optimizer.learning_rate=1e-30"]).expect(0);
+    assert_eq!(room.last_step("early"), 39);
+    let pieces = ["early stopping ended the run, 2 epochs without improvement at a patience of 2", "--set train.patience=3 or more"];
+    idle("early", &["--epochs", "20"], &pieces);
+    room.resume("early", &["--set", "train.patience=3"]).expect(0);
+    assert_eq!(room.last_step("early"), 52);
+}
+
+/// A file of points that lost its end: said once, and what follows stands there once.
+#[test]
+fn lost_points_are_told_of_and_none_is_doubled() {
+    let room = room();
+    stopped(&room, "run", 30);
+    // 30 training points, and validation after steps 13, 26 and 30; the first 20 lines end with step 19.
+    let known: Vec<String> = room.text("run/metrics.jsonl").lines().take(20).map(|line| format!("{line}\n")).collect();
+    room.write("run/metrics.jsonl", known.concat());
+    let lost = ["run/metrics.jsonl: 20 lines up to step 30 where there were 33"];
+    room.resume("run", &["--max-steps", "34"]).expect(0).says(&lost);
+    // From the same checkpoint once more, as after a kill.
+    fs::remove_dir_all(room.path("run/checkpoints/step-34")).unwrap();
+    room.resume("run", &["--max-steps", "34"]).expect(0).says(&lost);
+    let last = room.resume("run", &["--max-steps", "40"]).expect(0);
+    assert!(!last.err.contains("metrics.jsonl"), "{last:#?}");
+    let of_part = |part: &str| -> Vec<u64> {
+        let named = format!("\"split\":\"{part}\"");
+        room.points("run").iter().filter(|p| p.contains(&named)).map(|p| of(p, "step")).collect()
+    };
+    assert_eq!(of_part("train"), (1..=19).chain(31..=40).collect::<Vec<u64>>());
+    assert_eq!((of_part("valid"), of_part("test")), (vec![13, 34, 39, 40], vec![40]));
+}
+
 // --- what cannot be the same run ---
 
 #[test]

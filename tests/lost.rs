@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};
-use tandem::fault::{Exit, exit_of, hint_of};
+use tandem::fault::{Exit, Fault, exit_of, hint_of};
 use tandem::kernels::params::Step;
 use tandem::rng::{Purpose, below};
 use tandem::run::checkpoint::Snapshot;
@@ -117,6 +117,34 @@ fn without_retries_the_first_loss_ends_the_run() {
     };
     let error = persist(&plan(), Machine::Device(Box::new(gpu)), Options::default(), 0, &mut again, &mut watch).unwrap_err();
     assert_eq!((exit_of(&error), opened), (Exit::Internal, 0));
+}
+
+/// A new device has no more memory than the one before.
+#[test]
+fn refused_memory_is_not_tried_again() {
+    let gpu = open();
+    gpu.pretend_memory(1 << 10);
+    let mut opened = 0;
+    let mut again = || {
+        opened += 1;
+        Ok(Machine::Device(Box::new(open())))
+    };
+    let machine = Machine::Device(Box::new(gpu.clone()));
+    let error = persist(&plan(), machine, Options::default(), 3, &mut again, &mut Destroyer::new(&gpu, u64::MAX)).unwrap_err();
+    assert_eq!((exit_of(&error), opened), (Exit::Internal, 0), "{error:#}");
+    assert!(format!("{error:#}").contains("out of memory"), "{error:#}");
+}
+
+/// The loss is what ended the run, and has the exit code by which the way on is shown.
+#[test]
+fn where_no_new_device_opens_the_loss_is_told() {
+    let gpu = open();
+    let mut none = || Err(Fault::new(Exit::Unavailable, "no adapter").hint("install one").into());
+    let machine = Machine::Device(Box::new(gpu.clone()));
+    let error = persist(&plan(), machine, Options::default(), 3, &mut none, &mut Destroyer::new(&gpu, 7)).unwrap_err();
+    assert_eq!((exit_of(&error), hint_of(&error)), (Exit::Internal, Some("install one")));
+    let text = format!("{error:#}");
+    assert!(text.contains("lost") && text.contains("no new device could be opened: no adapter"), "{text}");
 }
 
 /// The stamp of a step is written by its last kernel but one; without it the step was not done, whatever the driver says.

@@ -186,3 +186,21 @@ fn three_rollbacks_that_do_not_help_are_enough() {
     assert_eq!((tape.troubles.len(), outcome.steps), (3, 10));
     assert!(tape.troubles[2].contains("back to step 8, the learning rate times 0.125"), "{:?}", tape.troubles);
 }
+
+/// No step made it, so none is left out, and none is named as its cause.
+#[test]
+fn a_value_of_the_validation_part_is_told_apart() {
+    let mut valid = common::synthetic(2, 30, WIDTH, &CLASSES);
+    if let Features::F32(values) = &mut valid.features {
+        values[4 * WIDTH] = f32::NAN;
+    }
+    for machine in [device(), Machine::Reference] {
+        for on_nan in ["stop", "skip"] {
+            let plan = common::plan_of(&tables(on_nan, ""), poisoned(&[]), Some(valid.clone()), &CLASSES);
+            let (outcome, tape) = run(&plan, machine.clone(), None, None);
+            let Ended::NotFinite(fault) = &outcome.ended else { panic!("{:?}", outcome.ended) };
+            assert!(fault.message.starts_with("in validation after step 20: "), "{}", fault.message);
+            assert_eq!((outcome.steps, tape.troubles.len()), (20, 0), "{:?}", tape.troubles);
+        }
+    }
+}

@@ -35,6 +35,8 @@ pub(super) fn train(config: &Config, name: &str, folds: usize, call: &Call) -> R
         let out = parent.path().join(format!("fold-{fold}"));
         let done = call.run(config, |_| RunDirectory::create(Some(&out), name), None)?;
         if let Some(exit) = call.stopped(&done) {
+            let way_on = format!("tandem train --resume {} ends this fold alone", out.display());
+            call.console.note(&format!("stopped by a signal in fold {fold} of {folds}; {way_on}, {}", left(fold, folds)));
             return Ok(Some(exit));
         }
         let Done { plan, outcome, .. } = done;
@@ -52,6 +54,16 @@ pub(super) fn train(config: &Config, name: &str, folds: usize, call: &Call) -> R
         call.console.result(&format!("{}\nrun directory: {}", summary.table(folds), parent.path().display()))?;
     }
     Ok(None)
+}
+
+/// What an interruption in a fold leaves undone, and how it is done.
+fn left(fold: usize, folds: usize) -> String {
+    let undone = match folds - fold {
+        0 => "and the means over all folds are missing".to_owned(),
+        1 => format!("and fold {folds} is not trained"),
+        _ => format!("and folds {} to {folds} are not trained", fold + 1),
+    };
+    format!("{undone}: the same command with --k-fold {folds} begins anew")
 }
 
 /// Values of each metric of each task, fold by fold.

@@ -8,7 +8,7 @@ use super::console::Console;
 use crate::config::{Config, Schedule, read};
 use crate::fault::{Fault, quoted};
 use crate::model::file;
-use crate::run::checkpoint::{Loaded, changes, clean, newest};
+use crate::run::checkpoint::{Loaded, Snapshot, changes, clean, newest};
 use crate::run::directory::RunDirectory;
 use crate::run::train::Plan;
 
@@ -36,12 +36,12 @@ pub(super) fn open(run: &Path, overrides: &[String], console: &Console) -> Resul
     Ok((directory, config, found.loaded))
 }
 
-/// Whether a checkpoint fits what is now to be trained, and what a user should know of the differences; `config` are the settings as they
-/// will be written.
+/// Whether a checkpoint fits what is now to be trained, and what a user should know of the differences; or else why nothing is left to do.
+/// `config` are the settings as they would be written.
 ///
 /// # Errors
 /// 78 if settings differ that make it another run; 65 if the data is other data.
-pub(super) fn check(loaded: &Loaded, plan: &Plan, config: &str) -> Result<Vec<String>> {
+pub(super) fn check(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<(Vec<String>, Option<String>)> {
     let differences = changes(&loaded.config, config)?;
     if let Some((key, before, after)) = differences.iter().find(|(key, before, after)| !may_change(key, before, after)) {
         let message = format!("the run has {before}, now it is to be {after}; a run that goes on cannot change it");
@@ -54,13 +54,50 @@ pub(super) fn check(loaded: &Loaded, plan: &Plan, config: &str) -> Result<Vec<St
         let message = "its columns, scaling or class names are not those that the data makes now";
         return Err(Fault::data(loaded.path.join("schema.json").display(), message).hint(ANEW).into());
     }
+    let forgotten = forget_other_scores(loaded, plan, config)?;
+    if let Some(why) = over(&loaded.snapshot, plan) {
+        let settings = if differences.is_empty() { "" } else { "; settings stay as they were" };
+        return Ok((Vec::new(), Some(why + settings)));
+    }
     let mut notes: Vec<String> =
         differences.iter().map(|(key, before, after)| format!("changed: {key} = {after}, before {before}")).collect();
     let is_longer = differences.iter().any(|(key, ..)| matches!(key.as_str(), "train.epochs" | "train.max_steps"));
     if is_longer && plan.config.optimizer.schedule == Schedule::Cosine {
         notes.push(format!("the learning rate now falls to 0 over {} steps, as if that had been the plan", plan.total_steps));
     }
-    Ok(notes)
+    notes.extend(forgotten);
+    Ok((notes, None))
+}
+
+/// Scores by another `train.select` cannot be compared: forgets the best one, and the epochs since, where there will be others. A sentence
+/// if it did.
+pub(super) fn forget_other_scores(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<Option<String>> {
+    let is_other = |key: &str| key == "train.select" || key.starts_with("train.select.");
+    let is_changed = changes(&loaded.config, config)?.iter().any(|(key, ..)| is_other(key));
+    if !is_changed || loaded.snapshot.best.is_none() || is_done(&loaded.snapshot, plan) {
+        return Ok(None);
+    }
+    (loaded.snapshot.best, loaded.snapshot.worse) = (None, 0);
+    let what = "the best score so far was by another train.select and is forgotten, and so are the epochs without improvement";
+    Ok(Some(format!("{what}: model/ will be of an epoch from here on")))
+}
+
+/// Why a run has nothing left to do, and what changes that.
+fn over(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
+    let (steps, worse, patience) = (snapshot.steps, snapshot.worse, plan.config.train.patience);
+    if patience > 0 && worse >= patience {
+        let why = format!("early stopping ended the run, {worse} epochs without improvement at a patience of {patience}");
+        return Some(format!("nothing to do, {why}: --set train.patience={} or more takes it further, 0 to the last epoch", worse + 1));
+    }
+    let wanted = plan.total_steps;
+    is_done(snapshot, plan).then(|| {
+        format!("nothing to do, {steps} steps are done and {wanted} wanted; the run is finished: --epochs or --max-steps take it further")
+    })
+}
+
+/// Whether all steps are done, and validated.
+fn is_done(snapshot: &Snapshot, plan: &Plan) -> bool {
+    snapshot.steps > plan.total_steps || (snapshot.steps == plan.total_steps && snapshot.validated == snapshot.steps)
 }
 
 /// Settings that may change within a run. A file may move; what is in it is compared.

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -124,10 +125,12 @@ impl Call<'_> {
         let plan = Plan::new(config, parts)?;
         file::check_savable(&plan.network)?;
         let goes_on = before.is_some();
-        let loaded = before.flatten();
+        let mut loaded = before.flatten();
         let text = write::to_toml(&plan.config);
         read::check_length("config.toml, with every key written out,", text.as_bytes())?;
-        let mut notes = loaded.iter().map(|loaded| resume::check(loaded, &plan, &text)).collect::<Result<Vec<_>>>()?.concat();
+        let (mut notes, over) = loaded.as_mut().map(|loaded| resume::check(loaded, &plan, &text)).transpose()?.unwrap_or_default();
+        // Settings by which nothing is done are not those of the run.
+        let text = loaded.as_ref().filter(|_| over.is_some()).map_or(text, |loaded| loaded.config.clone());
         let initial =
             args.init_from.as_deref().map(|path| initial(&args.weights.load(path, console)?, &plan, args.init_part)).transpose()?;
         let machine = self.machine()?;
@@ -138,21 +141,29 @@ impl Call<'_> {
             notes.push(format!("the run was on {}: results agree within rounding, not bit by bit", loaded.adapter));
         }
         let mut directory = directory(&plan)?;
-        directory.write_config(&context.config)?;
+        let settings = context.config.clone();
+        let mut keeper = Keeper::new(directory.checkpoints(), context, plan.config.train.keep)?;
+        if let Some(initial) = &initial {
+            // There is no run to go on with before this is committed: going on never begins with other weights.
+            keeper.keep(Arc::new(plan.beginning(initial.clone())))?;
+            keeper.finish()?;
+        }
+        if over.is_none() {
+            directory.write_config(&settings)?;
+        }
         directory.write_environment(&environment(&plan, machine, &tuning, &choices))?;
         directory.begin(&plan.network, &plan.objective, &parts_of(&plan))?;
         directory.log(&format!("adapter: {}", machine.describe()))?;
-        let keeper = Keeper::new(directory.checkpoints(), context, plan.config.train.keep)?;
         console.detail(&format!("data read in {:.2} s", begun.elapsed().as_secs_f64()));
         let mut watch = Watch::new(&plan, &mut directory, console, self.signals.clone(), keeper);
         for note in notes {
             watch.say(&note)?;
         }
         if goes_on {
-            watch.resume(loaded.as_ref())?;
+            watch.resume(loaded.as_mut())?;
         }
-        if loaded.as_ref().is_some_and(|loaded| loaded.snapshot.steps >= plan.total_steps) {
-            watch.say("the run is finished: --epochs or --max-steps take it further")?;
+        if let Some(why) = over {
+            watch.say(&why)?;
         }
         let options = Options {
             tuning: Some(tuning),
@@ -174,7 +185,12 @@ impl Call<'_> {
     fn tell(&self, done: &Done) -> Result<Option<Exit>> {
         let profiled = self.machine()?.against_ceilings(done.outcome.profile.clone())?;
         finish(&done.plan, &done.directory, &done.outcome, &done.points, profiled, self.console)?;
-        Ok(self.stopped(done))
+        let stopped = self.stopped(done);
+        if stopped.is_some() {
+            let (run, steps) = (done.directory.path().display(), done.outcome.steps);
+            self.console.note(&format!("stopped by a signal after step {steps}; go on with: tandem train --resume {run}"));
+        }
+        Ok(stopped)
     }
 
     /// Bytes of a window, where data is not to stay on the device.
@@ -193,12 +209,7 @@ impl Call<'_> {
 
     /// The exit of a run that a signal stopped.
     pub(super) fn stopped(&self, done: &Done) -> Option<Exit> {
-        if !matches!(done.outcome.ended, Ended::Stopped) {
-            return None;
-        }
-        let (run, steps) = (done.directory.path().display(), done.outcome.steps);
-        self.console.note(&format!("stopped by a signal after step {steps}; go on with: tandem train --resume {run}"));
-        Some(self.signals.arrived().unwrap_or(Exit::Interrupted))
+        matches!(done.outcome.ended, Ended::Stopped).then(|| self.signals.arrived().unwrap_or(Exit::Interrupted))
     }
 }
 

@@ -9,7 +9,9 @@ use indicatif::ProgressBar;
 
 use super::Progress;
 use super::console::Console;
+use super::resume::forget_other_scores;
 use super::signals::Signals;
+use crate::config::write;
 use crate::fault::{Exit, Fault, exit_of, hint_of};
 use crate::model::network::Network;
 use crate::run::checkpoint::{Keeper, Loaded, Snapshot, newest};
@@ -52,8 +54,8 @@ impl<'a> Watch<'a> {
     }
 
     /// The run goes on from a checkpoint, or from its beginning where there was none yet.
-    pub(super) fn resume(&mut self, loaded: Option<&Loaded>) -> Result<()> {
-        let place = match loaded {
+    pub(super) fn resume(&mut self, loaded: Option<&mut Loaded>) -> Result<()> {
+        let place = match &loaded {
             Some(loaded) => {
                 self.keeper.resumed(loaded.path.clone(), &loaded.snapshot);
                 format!("going on after step {} ({})", loaded.snapshot.steps, loaded.path.display())
@@ -61,26 +63,32 @@ impl<'a> Watch<'a> {
             None => "the run has no checkpoint yet: it begins anew".into(),
         };
         self.say(&place)?;
-        self.go_back(loaded.map(|loaded| &loaded.snapshot))
+        self.go_back(loaded.map(|loaded| &mut loaded.snapshot))
     }
 
-    fn go_back(&mut self, snapshot: Option<&Snapshot>) -> Result<()> {
-        let (points, steps) = snapshot.map_or((0, 0), |s| (s.points, s.steps));
-        self.cut(points, snapshot.is_some_and(|s| s.steps == s.validated))?;
+    fn go_back(&mut self, snapshot: Option<&mut Snapshot>) -> Result<()> {
+        let (points, steps) = snapshot.as_ref().map_or((0, 0), |s| (s.points, s.steps));
+        let found = self.cut(points, steps, snapshot.as_ref().is_some_and(|s| s.steps == s.validated))?;
+        if let Some(snapshot) = snapshot.filter(|_| found < points) {
+            snapshot.points = found;
+            let path = self.directory.path().join("metrics.jsonl");
+            self.say(&format!("{}: {found} lines up to step {steps} where there were {points}: the others are lost", path.display()))?;
+        }
         (self.before, self.begun) = (steps, Instant::now());
         self.bar.set_position(steps);
         self.bar.reset_eta();
         Ok(())
     }
 
-    fn cut(&mut self, points: u64, is_whole: bool) -> Result<()> {
-        let kept = self.directory.cut_back(points, is_whole)?;
+    /// Forgets all points but the first so many, up to a step; how many are left.
+    fn cut(&mut self, points: u64, steps: u64, is_whole: bool) -> Result<u64> {
+        let kept = self.directory.cut_back(points, steps, is_whole)?;
         self.latest.clear();
         let pairs = self.plan.objective.pairs.len();
         let points = kept.iter().filter_map(|json| Point::from_json(json, &self.plan.network));
         points.filter(|point| point.couplings.len() == pairs).for_each(|point| self.keep_latest(point));
         self.fresh = false;
-        Ok(())
+        Ok(kept.len() as u64)
     }
 
     fn keep_latest(&mut self, point: Point) {
@@ -118,8 +126,8 @@ impl<'a> Watch<'a> {
 
     /// Takes the points of an epoch for the last ones; test points are of the model that is kept in any case.
     fn show_epoch(&mut self, epoch: u64) -> Result<()> {
-        let (points, _) = self.directory.points(u64::MAX)?;
-        let points = points.iter().filter_map(|json| Point::from_json(json, &self.plan.network));
+        let points = self.directory.points(u64::MAX)?;
+        let points = points.iter().filter_map(|(json, _)| Point::from_json(json, &self.plan.network));
         points.filter(|point| point.epoch == epoch && point.split != "test").for_each(|point| self.keep_latest(point));
         Ok(())
     }
@@ -200,12 +208,15 @@ impl Observer for Watch<'_> {
     fn lost(&mut self, error: &anyhow::Error) -> Result<Option<Snapshot>> {
         self.say(&format!("{error:#}; going on with a new device"))?;
         self.keeper.finish()?;
-        let loaded = newest(&self.directory.checkpoints())?.loaded;
-        self.resume(loaded.as_ref())?;
+        let mut loaded = newest(&self.directory.checkpoints())?.loaded;
+        if let Some(loaded) = &mut loaded {
+            forget_other_scores(loaded, self.plan, &write::to_toml(&self.plan.config))?;
+        }
+        self.resume(loaded.as_mut())?;
         Ok(loaded.map(|loaded| loaded.snapshot))
     }
 
     fn cut_back(&mut self, points: u64, is_whole: bool) -> Result<()> {
-        self.cut(points, is_whole)
+        self.cut(points, u64::MAX, is_whole).map(|_| ())
     }
 }

@@ -15,10 +15,12 @@ use super::checkpoint::Snapshot;
 use super::machine::Machine;
 use super::point::Point;
 use super::profile::Profile;
+use super::sums::Sums;
 use crate::config::{BatchSize, Config};
 use crate::data::{Dataset, Features, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
+use crate::model::arena::Numbers;
 use crate::model::init;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
@@ -142,6 +144,25 @@ impl Plan {
         let mut arena = init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed);
         init::silence_the_rest(&mut arena, &self.layout, &self.parts.schema.input);
         arena
+    }
+
+    /// The run before its first step, with these parameters.
+    pub fn beginning(&self, parameters: Vec<f32>) -> Snapshot {
+        let moment = || Numbers::F32(vec![0.0; self.layout.len]);
+        Snapshot {
+            steps: 0,
+            validated: 0,
+            points: 0,
+            parameters: Numbers::F32(parameters),
+            moments: std::iter::repeat_with(moment).take(self.config.optimizer.kind.moments()).collect(),
+            sums: Sums::new(self.network.tasks.len(), self.objective.pairs.len()),
+            worse: 0,
+            best: None,
+            seconds: 0.0,
+            rate_factor: 1.0,
+            rollbacks: 0,
+            skipped: 0,
+        }
     }
 }
 

@@ -135,11 +135,11 @@ impl RunDirectory {
         records.table.point(&json)
     }
 
-    /// The first so many points, and the bytes of their lines.
+    /// The first so many points, each with the bytes of its line.
     ///
     /// # Errors
     /// 65 if the file cannot be read, or one of these lines is not JSON.
-    pub fn points(&mut self, points: u64) -> Result<(Vec<Value>, u64)> {
+    pub fn points(&mut self, points: u64) -> Result<Vec<(Value, u64)>> {
         let path = &self.records()?.metrics.path;
         let hint = "copy the run again, or begin anew with --init-from RUN/last";
         let text = fs::read_to_string(path).map_err(|e| Fault::data(path.display(), format!("cannot be read: {e}")).hint(hint))?;
@@ -147,18 +147,23 @@ impl RunDirectory {
         let lines: Vec<&str> = lines.take(usize::try_from(points).unwrap_or(usize::MAX)).collect();
         let parse = |(i, line): (usize, &&str)| {
             let wrong = |e| Fault::data(format_args!("{}:{}", path.display(), i + 1), format!("is not JSON: {e}"));
-            serde_json::from_str(line).map_err(|e| wrong(e).hint("remove the line"))
+            let json = serde_json::from_str(line).map_err(|e| wrong(e).hint("remove the line"))?;
+            Ok((json, line.len() as u64))
         };
-        let kept = lines.iter().enumerate().map(parse).collect::<Result<Vec<Value>, Fault>>()?;
-        Ok((kept, lines.iter().map(|line| line.len() as u64).sum()))
+        Ok(lines.iter().enumerate().map(parse).collect::<Result<Vec<_>, Fault>>()?)
     }
 
-    /// Forgets all points but the first so many, in both files; `is_whole` says that with them an epoch ended. Gives back what is left.
+    /// Forgets all points but the first so many, in both files, and what is not of the first `steps` steps: where lines are missing, later
+    /// ones have moved up. A test point is of the end of a run, which is further on. `is_whole` says that with them an epoch ended. Gives
+    /// back what is left.
     ///
     /// # Errors
     /// 65 if a line that is left is not JSON; 74 if a file cannot be written.
-    pub fn cut_back(&mut self, points: u64, is_whole: bool) -> Result<Vec<Value>> {
-        let (kept, bytes) = self.points(points)?;
+    pub fn cut_back(&mut self, points: u64, steps: u64, is_whole: bool) -> Result<Vec<Value>> {
+        let is_known = |json: &Value| json["step"].as_u64().is_some_and(|step| step <= steps) && json["split"] != Part::Test.name();
+        let kept = self.points(points)?.into_iter().take_while(|(json, _)| is_known(json));
+        let (kept, bytes): (Vec<Value>, Vec<u64>) = kept.unzip();
+        let bytes = bytes.iter().sum();
         let records = self.records()?;
         records.metrics.cut(bytes)?;
         records.table.replay(&kept)?;

@@ -146,7 +146,11 @@ impl<'a> Run<'a> {
     /// The epoch that is to be trained or validated, 0-based; `None` when all was done.
     fn epoch_now(&self) -> Option<u64> {
         let Plan { steps_per_epoch, total_steps, .. } = *self.plan;
-        let is_over = self.done.is_multiple_of(steps_per_epoch) || self.done >= total_steps;
+        // A run may be cut short behind what it has done; then nothing is left of it.
+        if self.done > total_steps {
+            return None;
+        }
+        let is_over = self.done.is_multiple_of(steps_per_epoch) || self.done == total_steps;
         if self.done > self.validated && is_over {
             return Some((self.done - 1) / steps_per_epoch);
         }

@@ -82,6 +82,8 @@ impl Run<'_> {
             if let Some(cause) = self.cause(&rows) {
                 fault.hint = fault.hint.map(|hint| format!("{cause}; {hint}"));
             }
+        } else {
+            fault.message = format!("in validation after {}", fault.message);
         }
         Ok(fault)
     }
