@@ -1,7 +1,7 @@
 # What people start. `make help` lists it.
 
 CARGO ?= cargo
-FUZZ_SECONDS ?= 600
+FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= text npy svmlight parquet idx model manifest config
 
 .PHONY: help setup demo test examples soak lint deny audit clean

@@ -464,6 +464,32 @@ fn a_termination_keeps_what_was_learned() {
     stopped_by("-TERM", 143);
 }
 
+/// While data is read there is nothing to keep: the reading, which here never ends, is not waited for.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_reading_of_data_at_once() {
+    let room = Room::new();
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let _ = fs::remove_file(room.path("train.csv"));
+        assert!(Command::new("mkfifo").arg(room.path("train.csv")).status().unwrap().success());
+        let args = ["train", "net.toml", "--out", "run", "--device", "reference"];
+        let mut child = room.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // It is open when someone reads.
+        let pipe = fs::OpenOptions::new().write(true).open(room.path("train.csv")).unwrap();
+        signal(&child, name);
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begun.elapsed() > std::time::Duration::from_secs(30) {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert!(!room.path("run").exists(), "a run directory was made");
+        drop(pipe);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_directory_is_for_one_process() {
@@ -580,6 +606,30 @@ fn weights_of_another_shape_are_refused() {
         assert!(ran.err.contains("--init-from") && ran.lines("hint: ") == 1, "{ran:#?}");
         assert!(!room.path("b").exists(), "{set}: a run directory was made");
     }
+}
+
+/// Columns of other names, or in another order, are not what the weights were learned on, of one width as they are.
+#[test]
+fn weights_of_other_columns_are_refused() {
+    let room = Room::new();
+    room.train("a", &[]);
+    let header = |names: &str| labelled(1, 300).replacen("x,y,z", names, 1);
+    for (names, text) in [
+        ("x,z,y", "column 2 is \"y\" of width 1 in the model, \"z\" of width 1 in this configuration"),
+        ("w,y,z", "column 1 is \"x\" of width 1 in the model, \"w\" of width 1"),
+    ] {
+        room.write("other.csv", header(names));
+        for part in ["all", "trunk"] {
+            let args = ["train", "net.toml", "--init-from", "a", "--init-part", part, "--out", "b", "--set"];
+            let sets = ["data.train=other.csv", "--set", "data.test=other.csv"];
+            let ran = room.on_reference(&[&args[..], &sets].concat()).expect(78);
+            assert!(ran.err.contains("--init-from a") && ran.err.contains(text) && ran.lines("hint: ") == 1, "{ran:#?}");
+            assert!(!room.path("b").exists(), "a run directory was made");
+        }
+    }
+    // Other numbers in these columns are scaled in another way, and are no other columns.
+    room.write("other.csv", labelled(3, 200));
+    room.train("b", &["--init-from", "a", "--set", "data.train=other.csv", "--epochs", "1"]);
 }
 
 /// The seed changes weights and order, and never what is tested on.
@@ -809,6 +859,13 @@ const BAD: &[(&str, i32, &str)] = &[
     ("bench step --classes 1", 2, "--classes"),
     ("bench step --trunk wide", 2, "wide"),
     ("bench step --coupling none,none", 2, "--coupling"),
+    ("train net.toml --init-part trunk", 2, "--init-from"),
+    ("train net.toml --allow-nonfinite", 2, "--init-from"),
+    ("train --resume run --init-part trunk", 2, "cannot be used with"),
+    ("train --resume run --allow-nonfinite", 2, "cannot be used with"),
+    ("demo --init-part trunk", 2, "--init-from"),
+    ("train net.toml --retry-device 1", 2, "--retry-device goes on where an adapter is lost"),
+    ("train --resume run --retry-device 1", 2, "--retry-device goes on where an adapter is lost"),
     ("train net.toml --profile", 2, "--profile times what an adapter runs"),
     ("bench step --profile", 2, "--profile times what an adapter runs"),
     ("bench step --profile --sweep batch=1,2", 2, "cannot be used with"),
@@ -875,6 +932,9 @@ const BAD: &[(&str, i32, &str)] = &[
     ("train net.toml --set optimizer.learning_rate=nan", 78, "optimizer.learning_rate"),
     ("train net.toml --set optimizer.momentum=0.9", 78, "optimizer.momentum"),
     ("train net.toml --set train.batch_size=0", 78, "train.batch_size"),
+    ("train net.toml --accumulate 49", 78, "train.accumulate: 49 parts of a batch, and a batch has 48 rows"),
+    ("train net.toml --accumulate 277 --set train.batch_size=full", 78, "train.accumulate: 277 parts of a batch, and a batch has 276 rows"),
+    ("train net.toml --set feature.x.embed=4", 78, "type numeric, and the key is for category and text"),
     ("train net.toml --set train.select=colour.f2", 78, "train.select"),
     ("train net.toml --set coupling.0.kind=agreement", 78, "classes differ"),
     ("train net.toml --set coupling.0.kind=friendship", 78, "friendship"),

@@ -292,12 +292,16 @@ fn another_shape_is_refused_with_the_difference() {
     let room = room();
     stopped(&room, "run", 30);
     let before = everything(&room.path("run"));
-    for (set, pieces) in [
-        ("trunk.layers=[13]", ["trunk.layers", "the run has [12], now it is to be [13]"]),
-        ("train.batch_size=17", ["train.batch_size", "the run has 16, now it is to be 17"]),
-        ("trunk.activation=tanh", ["trunk.activation", "\"tanh\""]),
+    let (weights, trunk) = ("from these weights with --init-from RUN/last\n", "--init-from RUN/last --init-part trunk\n");
+    for (set, pieces, instead) in [
+        ("trunk.layers=[13]", ["trunk.layers", "the run has [12], now it is to be [13]"], "or begin a new run\n"),
+        ("task.a.layers=[6] --set task.b.layers=[6]", ["task.a.layers", "the run has [5], now it is to be [6]"], trunk),
+        ("train.batch_size=17", ["train.batch_size", "the run has 16, now it is to be 17"], weights),
+        ("trunk.activation=tanh", ["trunk.activation", "\"tanh\""], weights),
+        ("data.ignore=[\"x0\"]", ["data.ignore", "\"x0\""], "or begin a new run\n"),
     ] {
-        room.resume("run", &["--set", set]).refused(78, &pieces).says(&["--init-from RUN/last"]);
+        let sets: Vec<&str> = ["--set"].into_iter().chain(set.split(' ')).collect();
+        room.resume("run", &sets).refused(78, &pieces).says(&[instead]);
     }
     assert_eq!(everything(&room.path("run")), before, "a refusal changed something");
 }
@@ -387,7 +391,7 @@ fn a_second_process_gets_75_and_harms_nothing() {
     for _ in 0..3 {
         let busy = format!("in use by another process ({})", child.id());
         room.train("run", &[]).refused(75, &[&busy]);
-        room.resume("run", &["--epochs", "3"]).refused(75, &[&busy]);
+        room.resume("run", &["--epochs", "3"]).refused(75, &[&busy, "wait for that run to end; a new run can go elsewhere"]);
     }
     assert!(child.try_wait().unwrap().is_none(), "the first run ended");
     assert_eq!((config, environment), (room.bytes("run/config.toml"), room.bytes("run/environment.json")));
@@ -489,7 +493,8 @@ fn read_only_places_are_noticed_before_training() {
     let before = room.last_step("run");
     for path in ["run/checkpoints", "run"] {
         lock(path, 0o555);
-        goes_on().refused(73, &[path, "cannot be created"]);
+        let ran = goes_on().refused(73, &[path, "cannot be created"]);
+        assert!(!ran.err.contains("choose"), "a hint that --resume forbids: {ran:#?}");
         assert_eq!((room.last_step("run"), room.checkpoints("run")), (before, vec![30, 25]));
     }
     let new = Ran::of(user(&["train", "net.toml", "--out", "run/new", "--device", "reference"]).output().unwrap());

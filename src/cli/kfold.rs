@@ -29,6 +29,10 @@ pub(super) fn train(config: &Config, name: &str, folds: usize, call: &Call) -> R
     let mut points = Vec::new();
     let mut network = None;
     for fold in 1..=folds {
+        // One that arrived when the fold before had been trained.
+        if let Some(exit) = call.signals.arrived() {
+            return Ok(Some(exit));
+        }
         call.console.note(&format!("fold {fold} of {folds}"));
         let mut config = config.clone();
         config.data.fold = Some((fold, folds));

@@ -45,7 +45,7 @@ enum Verb {
         #[arg(required_unless_present = "resume")]
         config: Option<PathBuf>,
         /// Go on with the run in this directory, from its newest checkpoint; flags that are given change its settings
-        #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from", "k_fold"])]
+        #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from", "init_part", "allow_nonfinite", "k_fold"])]
         resume: Option<PathBuf>,
         #[command(flatten)]
         args: TrainArgs,
@@ -133,8 +133,9 @@ struct TrainArgs {
     /// Start from the weights of a model
     #[arg(long, value_name = "MODEL")]
     init_from: Option<PathBuf>,
-    #[command(flatten)]
-    weights: Weights,
+    /// Take that model as it is, weights that are not finite included; they are counted
+    #[arg(long, requires = "init_from")]
+    allow_nonfinite: bool,
     /// How much of that model: all of it, or its trunk alone under new heads
     #[arg(long, value_name = "PART", requires = "init_from", default_value = "all")]
     init_part: InitPart,
@@ -183,6 +184,13 @@ struct TrainArgs {
     /// Whether a table of 8 MB or more is kept in the cache directory as it was encoded, and taken from there; changes no result
     #[arg(long, default_value = "on", value_name = "WHEN")]
     data_cache: DataCache,
+}
+
+impl TrainArgs {
+    /// What the model to start from may hold.
+    fn weights(&self) -> Weights {
+        Weights { allow_nonfinite: self.allow_nonfinite }
+    }
 }
 
 /// Whether encoded tables are kept and used.
@@ -343,13 +351,23 @@ impl Common {
         Wish { device: Some(self.device.clone()), backend, default_limits: self.default_limits }
     }
 
+    /// Refuses flags of `train` that say something of an adapter where there is none.
+    fn check_adapter(&self, args: &TrainArgs) -> Result<(), Fault> {
+        self.check_profile(args.profile)?;
+        self.wants_adapter(args.retry_device > 0, "--retry-device", "goes on where an adapter is lost")
+    }
+
     /// Refuses `--profile` where there is nothing to time.
     fn check_profile(&self, wanted: bool) -> Result<(), Fault> {
+        self.wants_adapter(wanted, "--profile", "times what an adapter runs")
+    }
+
+    fn wants_adapter(&self, wanted: bool, flag: &str, does: &str) -> Result<(), Fault> {
         if !wanted || self.device != "reference" {
             return Ok(());
         }
-        let fault = Fault::new(Exit::Usage, "--profile times what an adapter runs, and the float64 reference is none");
-        Err(fault.hint("leave --profile out, or name an adapter (see tandem devices)"))
+        let fault = Fault::new(Exit::Usage, format!("{flag} {does}, and the float64 reference is none"));
+        Err(fault.hint(format!("leave {flag} out, or name an adapter (see tandem devices)")))
     }
 }
 

@@ -12,8 +12,19 @@ use crate::run::checkpoint::{Loaded, Snapshot, changes, clean, newest};
 use crate::run::directory::RunDirectory;
 use crate::run::train::Plan;
 
-/// What to do instead of changing what cannot be changed.
-const ANEW: &str = "leave that as it was, or begin a new run from these weights with --init-from RUN/last";
+/// What can be begun instead of changing what cannot be changed: as much of the run as fits what is wanted now.
+fn anew(loaded: &Loaded, plan: &Plan) -> &'static str {
+    let (model, layout) = (&loaded.model, &plan.layout);
+    if file::check_inputs(model, &plan.parts.schema.input).is_err() {
+        "begin a new run"
+    } else if file::initial_from(model, &plan.network, layout).is_ok() {
+        "begin a new run from these weights with --init-from RUN/last"
+    } else if file::trunk_from(model, &plan.network, layout, plan.initial()).is_ok() {
+        "begin a new run from this trunk with --init-from RUN/last --init-part trunk"
+    } else {
+        "begin a new run"
+    }
+}
 
 /// The directory of a run, held by this process, its settings with what is laid over them, and its newest checkpoint that is whole.
 ///
@@ -45,14 +56,16 @@ pub(super) fn check(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<(V
     let differences = changes(&loaded.config, config)?;
     if let Some((key, before, after)) = differences.iter().find(|(key, before, after)| !may_change(key, before, after)) {
         let message = format!("the run has {before}, now it is to be {after}; a run that goes on cannot change it");
-        return Err(Fault::config(key, message).hint(ANEW).into());
+        return Err(Fault::config(key, message).hint(format!("leave that as it was, or {}", anew(loaded, plan))).into());
     }
     check_data(loaded, plan)?;
     file::initial_from(&loaded.model, &plan.network, &plan.layout)?;
     check_moments(loaded, plan)?;
     if loaded.model.schema != plan.parts.schema {
         let message = "its columns, scaling or class names are not those that the data makes now";
-        return Err(Fault::data(loaded.path.join("schema.json").display(), message).hint(ANEW).into());
+        return Err(Fault::data(loaded.path.join("schema.json").display(), message)
+            .hint(format!("give back the files and settings of the run, or {}", anew(loaded, plan)))
+            .into());
     }
     let forgotten = forget_other_scores(loaded, plan, config)?;
     if let Some(why) = over(&loaded.snapshot, plan) {
@@ -126,7 +139,7 @@ fn check_moments(loaded: &Loaded, plan: &Plan) -> Result<()> {
 
 fn check_data(loaded: &Loaded, plan: &Plan) -> Result<()> {
     let (before, now) = (&loaded.data, &plan.parts.hashes);
-    let hint = "give back the files that the run began with, or begin a new run with --init-from RUN/last";
+    let hint = format!("give back the files that the run began with, or {}", anew(loaded, plan));
     if before.len() != now.len() {
         let message = format!("the run reads {} files of data, now there are {}", before.len(), now.len());
         return Err(Fault::data(loaded.path.display(), message).hint(hint).into());

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first one asks the run to stop and to leave `last/` whole, the second one ends the program at once.
+//! SIGINT and SIGTERM: while there is nothing to keep the first one ends the program at once; once a run trains it asks the run to stop and to
+//! leave `last/` whole, and the second one ends the program.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,30 +10,38 @@ use signal_hook::flag;
 
 use crate::fault::Exit;
 
-/// The signal that arrived, if any.
+/// The signal that arrived, if any, and whether the next one ends the program.
 #[derive(Clone)]
-pub(super) struct Signals(Arc<AtomicUsize>);
+pub(super) struct Signals {
+    arrived: Arc<AtomicUsize>,
+    at_once: Arc<AtomicBool>,
+}
 
 impl Signals {
-    /// Installs the handlers.
+    /// Installs the handlers; a signal ends the program until there is something to keep.
     pub(super) fn install() -> Result<Signals> {
         let arrived = Arc::new(AtomicUsize::new(0));
-        let again = Arc::new(AtomicBool::new(false));
+        let at_once = Arc::new(AtomicBool::new(true));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
-            // In this order: the second signal finds `again` set by the first.
-            flag::register_conditional_shutdown(signal, exit as i32, Arc::clone(&again))?;
-            flag::register(signal, Arc::clone(&again))?;
+            // In this order: the second signal finds `at_once` set by the first.
+            flag::register_conditional_shutdown(signal, exit as i32, Arc::clone(&at_once))?;
+            flag::register(signal, Arc::clone(&at_once))?;
             flag::register_usize(signal, Arc::clone(&arrived), exit as usize)?;
         }
         // A file that may not grow is a failed write, with its message and code, and not the end of the process.
         #[cfg(unix)]
         flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
-        Ok(Signals(arrived))
+        Ok(Signals { arrived, at_once })
+    }
+
+    /// Whether there is something to keep now, so that the first signal is a request.
+    pub(super) fn keep(&self, something: bool) {
+        self.at_once.store(!something, Ordering::Relaxed);
     }
 
     /// The exit code of the signal that arrived.
     pub(super) fn arrived(&self) -> Option<Exit> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.arrived.load(Ordering::Relaxed) {
             n if n == Exit::Interrupted as usize => Some(Exit::Interrupted),
             n if n == Exit::Terminated as usize => Some(Exit::Terminated),
             _ => None,

@@ -44,7 +44,7 @@ pub(super) fn train(path: &Path, args: &TrainArgs, common: &Common, console: &Co
 
 /// `train --resume RUN`
 pub(super) fn go_on(run: &Path, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
-    common.check_profile(args.profile)?;
+    common.check_adapter(args)?;
     let signals = Signals::install()?;
     let (directory, config, loaded) = resume::open(run, &overrides(args), console)?;
     let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
@@ -71,7 +71,7 @@ fn overrides(args: &TrainArgs) -> Vec<String> {
 }
 
 fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
-    common.check_profile(args.profile)?;
+    common.check_adapter(args)?;
     let signals = Signals::install()?;
     let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
     if let Some(folds) = args.k_fold {
@@ -86,7 +86,7 @@ pub(super) struct Call<'a> {
     pub(super) args: &'a TrainArgs,
     pub(super) console: &'a Console,
     common: &'a Common,
-    signals: &'a Signals,
+    pub(super) signals: &'a Signals,
     machine: OnceCell<Machine>,
 }
 
@@ -120,6 +120,7 @@ impl Call<'_> {
     ) -> Result<Done> {
         let (args, console) = (self.args, self.console);
         let begun = Instant::now();
+        self.signals.keep(false);
         let parts = read_data(&config, args.data_cache == DataCache::On, console)?;
         let told = told_of(&parts);
         let plan = Plan::new(config, parts)?;
@@ -132,7 +133,7 @@ impl Call<'_> {
         // Settings by which nothing is done are not those of the run.
         let text = loaded.as_ref().filter(|_| over.is_some()).map_or(text, |loaded| loaded.config.clone());
         let initial =
-            args.init_from.as_deref().map(|path| initial(&args.weights.load(path, console)?, &plan, args.init_part)).transpose()?;
+            args.init_from.as_deref().map(|path| initial(&args.weights().load(path, console)?, &plan, args.init_part)).transpose()?;
         let machine = self.machine()?;
         told.iter().for_each(|line| console.note(line));
         let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
@@ -173,6 +174,7 @@ impl Call<'_> {
             streamed: self.streamed(machine, &plan),
             resume: loaded.map(|loaded| loaded.snapshot),
         };
+        self.signals.keep(true);
         let mut open = || Machine::open(&self.common.wish());
         let outcome = persist(&plan, machine.clone(), options, args.retry_device, &mut open, &mut watch);
         let outcome = outcome.map_err(|error| watch.with_way_on(error))?;
@@ -252,6 +254,7 @@ fn some(names: &[&str]) -> String {
 }
 
 fn initial(model: &Model, plan: &Plan, part: InitPart) -> Result<Vec<f32>> {
+    file::check_inputs(model, &plan.parts.schema.input)?;
     match part {
         InitPart::All => file::initial_from(model, &plan.network, &plan.layout),
         InitPart::Trunk => file::trunk_from(model, &plan.network, &plan.layout, plan.initial()),

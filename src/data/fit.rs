@@ -55,19 +55,20 @@ pub fn fit(view: &View, rows: &[u32], feature: &Feature) -> anyhow::Result<Fitte
 /// Settings of a type that the column does not have would have no effect.
 fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
     let given = [
-        ("scale", feature.scale.is_some(), FeatureKind::Numeric),
-        ("min_count", feature.min_count.is_some(), FeatureKind::Category),
-        ("max_values", feature.max_values.is_some(), FeatureKind::Category),
-        ("embed", feature.embed.is_some() && kind != FeatureKind::Text, FeatureKind::Category),
-        ("buckets", feature.buckets.is_some(), FeatureKind::Text),
-        ("slots", feature.slots.is_some(), FeatureKind::Text),
-        ("ngrams", feature.ngrams.is_some(), FeatureKind::Text),
+        ("scale", feature.scale.is_some(), &[FeatureKind::Numeric][..]),
+        ("min_count", feature.min_count.is_some(), &[FeatureKind::Category]),
+        ("max_values", feature.max_values.is_some(), &[FeatureKind::Category]),
+        ("embed", feature.embed.is_some(), &[FeatureKind::Category, FeatureKind::Text]),
+        ("buckets", feature.buckets.is_some(), &[FeatureKind::Text]),
+        ("slots", feature.slots.is_some(), &[FeatureKind::Text]),
+        ("ngrams", feature.ngrams.is_some(), &[FeatureKind::Text]),
     ];
-    match given.into_iter().find(|&(_, is_given, of)| is_given && of != kind) {
+    match given.into_iter().find(|(_, is_given, of)| *is_given && !of.contains(&kind)) {
         Some((key, _, of)) => {
-            let found = format!("has no effect: the column was taken for one of type {kind}, and the key is for {of}");
+            let joined = |word: &str| of.iter().map(FeatureKind::to_string).collect::<Vec<_>>().join(word);
+            let found = format!("has no effect: the column was taken for one of type {kind}, and the key is for {}", joined(" and "));
             let place = format!("feature.{}.{key}", feature.column);
-            Err(Fault::config(&place, found).hint(format!("leave it out, or add type = \"{of}\"")).into())
+            Err(Fault::config(&place, found).hint(format!("leave it out, or add type = \"{}\"", joined("\" or \""))).into())
         }
         None => Ok(()),
     }

@@ -57,6 +57,9 @@ pub struct Plan {
 
 impl Plan {
     /// Settles a run.
+    ///
+    /// # Errors
+    /// 78 if the settings do not fit the data or each other.
     pub fn new(mut config: Config, parts: Parts) -> Result<Plan> {
         if let Some(stored) = parts.train.stored() {
             // What the machine decided decides the numbers, so it is a setting from now on.
@@ -71,6 +74,7 @@ impl Plan {
             BatchSize::Rows(n) => n.min(rows),
             BatchSize::Full => rows,
         };
+        check_parts(config.train.accumulate, batch)?;
         let steps_per_epoch = rows.div_ceil(batch) as u64;
         let total_steps = (config.train.epochs * steps_per_epoch).min(config.train.max_steps.unwrap_or(u64::MAX));
         Ok(Plan { config, parts, network, layout, objective, batch, steps_per_epoch, total_steps })
@@ -164,6 +168,15 @@ impl Plan {
             skipped: 0,
         }
     }
+}
+
+/// A batch has no more parts than rows.
+fn check_parts(parts: usize, batch: usize) -> Result<(), Fault> {
+    if parts <= batch {
+        return Ok(());
+    }
+    let found = format!("{parts} parts of a batch, and a batch has {batch} rows");
+    Err(Fault::config("train.accumulate", found).hint(format!("at most {batch}")))
 }
 
 /// Why a run ended.

@@ -3,9 +3,39 @@
 use anyhow::Result;
 
 use super::Model;
-use crate::fault::{Exit, Fault};
+use crate::data::{Column, Input};
+use crate::fault::{Exit, Fault, quoted};
 use crate::model::layout::{Block, Layout};
 use crate::model::network::{Head, Network};
+
+/// Whether each input of `model` is of the same thing in a new network: the same columns in the same order and of the same width, or images of
+/// the same size. How they are scaled is the new run's own matter.
+///
+/// # Errors
+/// 78 with the first difference.
+pub fn check_inputs(model: &Model, input: &Input) -> Result<()> {
+    let found = match (&model.schema.input, input) {
+        (Input::Columns { columns: before }, Input::Columns { columns: now }) => {
+            let places = 0..before.len().max(now.len());
+            places.map(|i| (format!("column {}", i + 1), column(before.get(i)), column(now.get(i)))).find(|(_, before, now)| before != now)
+        }
+        (before, now) => Some(("its input".to_owned(), kind(before), kind(now))).filter(|(_, before, now)| before != now),
+    };
+    let Some((what, before, now)) = found else { return Ok(()) };
+    let message = format!("--init-from {}: {what} is {before} in the model, {now} in this configuration", model.directory.display());
+    Err(Fault::new(Exit::Config, message).hint("give the run the inputs of the model in the same order, or leave --init-from out").into())
+}
+
+fn column(column: Option<&Column>) -> String {
+    column.map_or("absent".into(), |column| format!("{} of width {}", quoted(&column.name), column.width()))
+}
+
+fn kind(input: &Input) -> String {
+    match input {
+        Input::Columns { columns } => format!("{} columns of a table", columns.len()),
+        Input::Image { height, width, .. } => format!("images of {height} × {width} pixels"),
+    }
+}
 
 /// The arena of `layout` with the parameters of `model`, block by block of the same name; the order of the tasks may differ.
 ///

@@ -25,10 +25,10 @@ use super::layout::Layout;
 use super::network::{Embedding, Head, Network, Trunk};
 use crate::data::Schema;
 use crate::fault::Fault;
-pub use initial::{initial_from, trunk_from};
+pub use initial::{check_inputs, initial_from, trunk_from};
 pub use limits::check_savable;
 pub use read::{from_bytes, load, load_any};
-pub use write::{clean, contents, replace, save};
+pub use write::{clean, contents, replace, save, sync_parent};
 
 /// Number of the format; rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;

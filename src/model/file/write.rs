@@ -107,23 +107,29 @@ fn commit(mut file: File, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Re
     file.sync_all()?;
     drop(file);
     fs::rename(temporary, path)?;
-    sync_directory(path)
+    sync_parent(path)
 }
 
-/// A rename is durable when its directory is; not every system can open one.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) if cfg!(unix) && !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => Ok(()),
+/// Waits until the name of `path` is on the disk: it is when its directory is. Not every system can open one, and not everyone who may write
+/// to one may open it.
+///
+/// # Errors
+/// Those of the directory.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    match File::open(parent) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        opened => opened?.sync_all(),
     }
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> Fault {
     Fault::new(of_creation(error), format!("{}: cannot be created: {error}", path.display()))
-        .hint("check that its directory may be written to, or choose another one with --out")
+        .hint("check that its directory may be written to; a new run can go elsewhere with --out")
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Fault {
     Fault::new(Exit::Io, format!("{}: cannot be written: {error}", path.display()))
-        .hint("check the free space of the disk, or choose another directory with --out")
+        .hint("check the free space of the disk; a new run can go elsewhere with --out")
 }

@@ -13,7 +13,7 @@ use super::read::list;
 use super::{BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Exit, Fault, of_creation};
 use crate::model::arena::Numbers;
-use crate::model::file::{arena, contents};
+use crate::model::file::{arena, contents, sync_parent};
 use crate::model::layout::Layout;
 
 /// What the name of a directory that is not committed begins with.
@@ -146,7 +146,8 @@ impl Keeper {
     /// # Errors
     /// 73 if it cannot be made, or nothing can be made in it.
     pub fn new(root: PathBuf, context: Context, keep: usize) -> Result<Keeper> {
-        std::fs::create_dir_all(&root).map_err(|e| cannot_create(&root, &e))?;
+        // A checkpoint is on the disk when the names above it are.
+        std::fs::create_dir_all(&root).and_then(|()| sync_parent(&root)).map_err(|e| cannot_create(&root, &e))?;
         let trial = root.join(format!("{TEMPORARY}{}", std::process::id()));
         std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial)).map_err(|e| cannot_create(&root, &e))?;
         Ok(Keeper { root, context: Arc::new(context), keep, writing: None, last: None, committed: None })

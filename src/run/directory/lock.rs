@@ -40,5 +40,5 @@ fn busy(directory: &Path) -> Fault {
     let owner = std::fs::read_to_string(directory.join(NAME)).ok().and_then(|text| text.trim().parse::<u32>().ok());
     let owner = owner.map_or(String::new(), |id| format!(" ({id})"));
     Fault::new(Exit::Busy, format!("{}: in use by another process{owner}", directory.display()))
-        .hint("wait for that run to end, or choose another directory with --out")
+        .hint("wait for that run to end; a new run can go elsewhere with --out")
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::point::Point;
 use crate::data::{Part, Schema};
 use crate::fault::{Exit, Fault, of_creation};
-use crate::model::file::{clean, replace, save};
+use crate::model::file::{clean, replace, save, sync_parent};
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
@@ -57,13 +57,16 @@ impl RunDirectory {
     /// # Errors
     /// 73 if it cannot be created.
     pub fn numbered(base: &Path, name: &str) -> Result<RunDirectory> {
-        fs::create_dir_all(base).map_err(|e| cannot_create(base, &e))?;
+        make(base)?;
         let name: String = name.chars().map(|c| if matches!(c, '/' | '\\') || c.is_control() { '-' } else { c }).collect();
         for n in 1_u64.. {
             let path = base.join(format!("{name}-{n}"));
             // Creating is what finds out whether it is free: of two processes one succeeds.
             match fs::create_dir(&path) {
-                Ok(()) => return RunDirectory::lock(path, true),
+                Ok(()) => {
+                    sync_parent(&path).map_err(|e| cannot_create(&path, &e))?;
+                    return RunDirectory::lock(path, true);
+                }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(cannot_create(&path, &e).into()),
             }
@@ -117,6 +120,7 @@ impl RunDirectory {
     pub fn begin(&mut self, network: &Network, objective: &Objective, parts: &[Part]) -> Result<()> {
         let metrics = Appended::open(self.path.join("metrics.jsonl"))?;
         let table = Table::open(self.path.join("metrics.csv"), network, objective, parts)?;
+        sync_parent(&metrics.path).map_err(|e| metrics.failed(&e))?;
         self.records = Some(Records { network: network.clone(), objective: objective.clone(), metrics, table });
         Ok(())
     }
@@ -247,9 +251,16 @@ impl Appended {
     }
 }
 
+/// Makes a directory with those above it that are not there, and waits until their names are on the disk.
+fn make(path: &Path) -> Result<()> {
+    let new: Vec<&Path> = path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    let made = fs::create_dir_all(path).and_then(|()| new.into_iter().try_for_each(sync_parent));
+    Ok(made.map_err(|e| cannot_create(path, &e))?)
+}
+
 /// `--out DIR`: a directory that is new, or has nothing in it.
 fn empty(path: &Path) -> Result<PathBuf> {
-    fs::create_dir_all(path).map_err(|e| cannot_create(path, &e))?;
+    make(path)?;
     // Where a run lives the lock tells more: in use, or just not empty.
     let is_free = is_empty(path)? || lock::is_there(path);
     if is_free { Ok(path.to_owned()) } else { Err(not_empty(path).into()) }
@@ -283,5 +294,5 @@ fn not_empty(path: &Path) -> Fault {
 
 fn cannot_create(path: &Path, error: &io::Error) -> Fault {
     Fault::new(of_creation(error), format!("{}: cannot be created: {error}", path.display()))
-        .hint("choose a place that may be written to with --out DIR")
+        .hint("check that it may be written to; a new run can go elsewhere with --out DIR")
 }
