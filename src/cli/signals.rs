@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: while there is nothing to keep the first one ends the program at once; once a run trains it asks the run to stop and to
-//! leave `last/` whole, and the second one ends the program.
+//! SIGINT and SIGTERM: while data is read the first one ends the program at once; from then on it asks the run to stop and to leave `last/` whole,
+//! and the second one ends the program.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

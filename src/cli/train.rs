@@ -122,6 +122,7 @@ impl Call<'_> {
         let begun = Instant::now();
         self.signals.keep(false);
         let parts = read_data(&config, args.data_cache == DataCache::On, console)?;
+        self.signals.keep(true);
         let told = told_of(&parts);
         let plan = Plan::new(config, parts)?;
         file::check_savable(&plan.network)?;
@@ -174,7 +175,6 @@ impl Call<'_> {
             streamed: self.streamed(machine, &plan),
             resume: loaded.map(|loaded| loaded.snapshot),
         };
-        self.signals.keep(true);
         let mut open = || Machine::open(&self.common.wish());
         let outcome = persist(&plan, machine.clone(), options, args.retry_device, &mut open, &mut watch);
         let outcome = outcome.map_err(|error| watch.with_way_on(error))?;
