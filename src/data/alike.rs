@@ -3,15 +3,11 @@
 
 use std::collections::HashMap;
 
-/// The number of a text, if it has one; truth has 1 and 0.
-pub fn number(text: &str) -> Option<f64> {
-    let truth = [("true", 1.0), ("false", 0.0)].into_iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-    truth.map(|(_, x)| x).or_else(|| text.parse().ok().filter(|x: &f64| x.is_finite()))
-}
-
-/// One key for equal numbers; the sum makes one zero of the two.
+/// One key for texts of one number, truth being 1 and 0; the sum makes one zero of the two.
 fn key(text: &str) -> Option<u64> {
-    number(text).map(|x| (x + 0.0).to_bits())
+    let truth = [("true", 1.0), ("false", 0.0)].into_iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+    let number = truth.map(|(_, x)| x).or_else(|| text.parse().ok().filter(|x: &f64| x.is_finite()));
+    number.map(|x| (x + 0.0).to_bits())
 }
 
 /// The numbers of known texts.

@@ -2,7 +2,8 @@
 //!
 //! Mesa's software driver lays a texture out row by row, as the buffer lies; that is no promise, so [`shares`] tries it out on every device,
 //! and where it fails mirrors are copied. The driver runs one dispatch after the other, so nothing has to be said of order. Within a
-//! dispatch a kernel may read a mirror of what it writes only where the same lane has read the element before it writes it: `adam_direct`.
+//! dispatch a kernel may read a mirror of what it writes only where the same lane has read the element before it writes it: `adam_direct` and
+//! `sgd_direct`.
 
 use anyhow::Result;
 
