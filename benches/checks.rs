@@ -7,11 +7,8 @@ use tandem::run::tune::Mode;
 /// A name, then inputs, heads of ten classes, batch and steps of a turn; the trunk; pairs of turns.
 type Workload = (&'static str, [usize; 4], [usize; 2], usize);
 
-const SHAPES: &[Workload] = &[
-    ("W1", [784, 2, 128, 20], [128, 128], 400),
-    ("W2", [64, 3, 128, 40], [128, 128], 400),
-    ("W3", [784, 4, 256, 4], [512, 512], 200),
-];
+const SHAPES: &[Workload] =
+    &[("W1", [784, 2, 128, 20], [128, 128], 400), ("W2", [64, 3, 128, 40], [128, 128], 400), ("W3", [784, 4, 256, 4], [512, 512], 200)];
 
 fn main() -> anyhow::Result<()> {
     let gpu = Gpu::open(&Default::default())?;

@@ -128,6 +128,8 @@ fn dense_backward_weight_direct_32(
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
     let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
+    // A bound by the uniform alone would be unrolled, and the kernel compiled anew at every dispatch, by Mesa's software driver.
+    let batch = select(0u, params.rows, layer.inputs > 0u);
     let column = column_tile + 4u * lane;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
@@ -163,19 +165,19 @@ fn dense_backward_weight_direct_32(
     var s31 = vec4<f32>();
     var t = vec4<f32>();
     if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (layer.delta_arena == 0u && are_aligned))) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), four_even_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), four_even_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), four_even_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), four_even_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), four_even_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = four_odd(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = four_odd(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), four_even_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
+        let b0 = four_odd(layer.x + min(base + 0u, batch - 1u) * layer.inputs + column);
+        let b1 = four_odd(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
+        let b2 = four_odd(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
+        let b3 = four_odd(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
@@ -210,32 +212,32 @@ fn dense_backward_weight_direct_32(
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
     }
     if (column_tile == 0u) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), four_even_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), four_even_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), four_even_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), four_even_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), four_even_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let a3 = select(vec4<f32>(), four_even_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
         t += a0 + a1 + a2 + a3;
     }
     }
     } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (layer.delta_arena == 1u && are_aligned))) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = four_even(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = four_even(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
+        let b0 = four_even(layer.x + min(base + 0u, batch - 1u) * layer.inputs + column);
+        let b1 = four_even(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
+        let b2 = four_even(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
+        let b3 = four_even(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
@@ -270,32 +272,32 @@ fn dense_backward_weight_direct_32(
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
     }
     if (column_tile == 0u) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let a3 = select(vec4<f32>(), four_odd_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
         t += a0 + a1 + a2 + a3;
     }
     }
     } else if ((LOOPS & 4u) != 0u && (LOOPS == 4u || (layer.delta_arena == 0u))) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = any_four_odd(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = any_four_odd(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = any_four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = any_four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
+        let b0 = any_four_odd(layer.x + min(base + 0u, batch - 1u) * layer.inputs + column);
+        let b1 = any_four_odd(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
+        let b2 = any_four_odd(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
+        let b3 = any_four_odd(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
@@ -330,32 +332,32 @@ fn dense_backward_weight_direct_32(
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
     }
     if (column_tile == 0u) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let a3 = select(vec4<f32>(), any_four_even_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
         t += a0 + a1 + a2 + a3;
     }
     }
     } else if ((LOOPS & 8u) != 0u && (LOOPS == 8u || (layer.delta_arena == 1u))) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = any_four_even(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = any_four_even(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = any_four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = any_four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
+        let b0 = any_four_even(layer.x + min(base + 0u, batch - 1u) * layer.inputs + column);
+        let b1 = any_four_even(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
+        let b2 = any_four_even(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
+        let b3 = any_four_even(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
@@ -390,32 +392,32 @@ fn dense_backward_weight_direct_32(
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
     }
     if (column_tile == 0u) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let a3 = select(vec4<f32>(), any_four_odd_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
         t += a0 + a1 + a2 + a3;
     }
     }
     } else if ((LOOPS & 16u) != 0u && (LOOPS == 16u || (layer.x_odd == 1u))) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = any_four_odd(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = any_four_odd(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = any_four_odd(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = any_four_odd(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
+        let b0 = any_four_odd(layer.x + min(base + 0u, batch - 1u) * layer.inputs + column);
+        let b1 = any_four_odd(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
+        let b2 = any_four_odd(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
+        let b3 = any_four_odd(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
@@ -450,32 +452,32 @@ fn dense_backward_weight_direct_32(
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
     }
     if (column_tile == 0u) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
         t += a0 + a1 + a2 + a3;
     }
     }
     } else if ((LOOPS & 32u) != 0u && (LOOPS == 32u || (true))) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
-        let b0 = any_four_even(layer.x + min(base + 0u, params.rows - 1u) * layer.inputs + column);
-        let b1 = any_four_even(layer.x + min(base + 1u, params.rows - 1u) * layer.inputs + column);
-        let b2 = any_four_even(layer.x + min(base + 2u, params.rows - 1u) * layer.inputs + column);
-        let b3 = any_four_even(layer.x + min(base + 3u, params.rows - 1u) * layer.inputs + column);
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
+        let b0 = any_four_even(layer.x + min(base + 0u, batch - 1u) * layer.inputs + column);
+        let b1 = any_four_even(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
+        let b2 = any_four_even(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
+        let b3 = any_four_even(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
         s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a1.x, 0u) * b1 + subgroupShuffle(a2.x, 0u) * b2 + subgroupShuffle(a3.x, 0u) * b3;
         s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1 + subgroupShuffle(a2.y, 0u) * b2 + subgroupShuffle(a3.y, 0u) * b3;
         s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a1.z, 0u) * b1 + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a3.z, 0u) * b3;
@@ -510,15 +512,15 @@ fn dense_backward_weight_direct_32(
         s31 += subgroupShuffle(a0.w, 7u) * b0 + subgroupShuffle(a1.w, 7u) * b1 + subgroupShuffle(a2.w, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
     }
     if (column_tile == 0u) {
-    for (var base = 0u; base < params.rows; base += 4u) {
+    for (var base = 0u; base < batch; base += 4u) {
         let step0 = base + 0u + lane / 8u;
-        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < params.rows);
+        let a0 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step0, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step0 < batch);
         let step1 = base + 1u + lane / 8u;
-        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < params.rows);
+        let a1 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step1, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step1 < batch);
         let step2 = base + 2u + lane / 8u;
-        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < params.rows);
+        let a2 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step2, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step2 < batch);
         let step3 = base + 3u + lane / 8u;
-        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, params.rows - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < params.rows);
+        let a3 = select(vec4<f32>(), any_four_logits_delta(layer.delta + min(step3, batch - 1u) * layer.outputs + (row_tile + 4u * (lane % 8u))), step3 < batch);
         t += a0 + a1 + a2 + a3;
     }
     }

@@ -349,9 +349,11 @@ fn store(place: u32, sum: f32) -> bool {
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
     let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
+    // A bound by the uniform alone would be unrolled, and the kernel compiled anew at every dispatch, by Mesa's software driver.
+    let batch = select(0u, params.rows, layer.inputs > 0u);
 ",
     around: ["", ""],
-    sizes: ["layer.outputs", "layer.inputs", "params.rows"],
+    sizes: ["layer.outputs", "layer.inputs", "batch"],
     fours: [Across, Across],
     places: ["layer.delta + {k} * layer.outputs + {r}", "layer.x + {k} * layer.inputs + {c}"],
     inner: &[
