@@ -42,7 +42,8 @@ fn growing(program: &Program, step: &Step) -> Vec<String> {
             (0..TIMES).for_each(|_| run());
             let growth = machine_code() - before;
             if growth > 0 {
-                found.push(format!("{}, {}, {}: {growth} bytes in {TIMES} dispatches", dispatch.kernel.name, schedule.name, dispatch.label));
+                found
+                    .push(format!("{}, {}, {}: {growth} bytes in {TIMES} dispatches", dispatch.kernel.name, schedule.name, dispatch.label));
             }
         }
     }
