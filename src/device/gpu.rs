@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::adapter::{Chosen, Entry, Wish, choose};
+use super::awake::Awake;
 use super::pipeline::Pipeline;
 use crate::cache;
 use crate::fault::{Exit, Fault};
 use crate::kernels::MIRROR_ROW;
-use crate::kernels::tuning::Tuning;
+use crate::kernels::tuning::{Class, Tuning};
 
 /// A device that does not answer for so long is given up.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -238,6 +239,11 @@ impl Gpu {
         std::mem::forget((self.device.clone(), self.queue.clone()));
         let message = format!("{}: no answer after {:.0} s: {error}", self.entry.name, waited.as_secs_f64());
         Fault::new(Exit::Internal, message).hint("the driver hangs; restart it, or try another adapter")
+    }
+
+    /// Keeps processors awake where they are the device.
+    pub(super) fn awake(&self) -> Option<Awake> {
+        if self.entry.class == Class::Software { Awake::hold() } else { None }
     }
 
     /// Submits commands.

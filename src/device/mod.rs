@@ -1,6 +1,7 @@
 //! The wgpu engine: f32, hand-written WGSL. wgpu is named in this room alone.
 
 pub mod adapter;
+mod awake;
 mod gpu;
 mod mirror;
 mod pipeline;

@@ -9,6 +9,7 @@ use anyhow::{Result, anyhow, ensure};
 use wgpu::BufferUsages;
 
 use super::Gpu;
+use super::awake::Awake;
 use super::mirror::{Mirrors, Use};
 use super::pipeline::{Pipeline, pipelines};
 use super::profile::Profile;
@@ -43,6 +44,7 @@ struct Flight {
     submission: wgpu::SubmissionIndex,
     steps: Vec<Step>,
     mapped: Arc<AtomicU8>,
+    _awake: Option<Awake>,
 }
 
 /// The device engine.
@@ -116,6 +118,7 @@ impl Session {
             self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, 0);
         }
         drop(pass);
+        let _awake = self.gpu.awake();
         let submission = self.gpu.submit(Some(encoder.finish()));
         self.gpu.wait(&submission)
     }
@@ -332,13 +335,14 @@ impl Engine for Session {
         while self.flights.len() >= IN_FLIGHT {
             self.land()?;
         }
+        let awake = self.gpu.awake();
         let begun = Instant::now();
         let submission = self.gpu.submit(Some(commands));
         self.pending_upload = 0;
         let mapped = map(&staging);
         let (recording, submitting) = (recorded.as_secs_f64(), begun.elapsed().as_secs_f64());
         self.note_encoded(Encoded { steps: steps.len(), recording, submitting });
-        self.flights.push_back(Flight { staging, submission, steps: steps.to_vec(), mapped });
+        self.flights.push_back(Flight { staging, submission, steps: steps.to_vec(), mapped, _awake: awake });
         if let Some(profile) = &mut self.profile {
             profile.add(&self.gpu, schedule)?;
         }
