@@ -187,6 +187,23 @@ fn imports_go_down_only() {
     assert!(imported > 100, "{imported} imports seen");
 }
 
+/// What the fuzz targets build by path imports nothing that they do not build.
+#[test]
+fn rooms_that_are_fuzzed_are_complete() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // A package of the crate is without the folder.
+    let Ok(list) = std::fs::read_to_string(root.join("fuzz/src/lib.rs")) else { return };
+    let paths: Vec<&str> = list.lines().filter_map(|line| line.trim().strip_prefix("#[path = \"../../src/")?.strip_suffix("\"]")).collect();
+    let built = |file: &str| paths.iter().any(|p| file == *p || p.strip_suffix("mod.rs").is_some_and(|folder| file.starts_with(folder)));
+    let files: Vec<String> = sources(&root.join("src"), "").into_iter().filter(|file| built(file)).collect();
+    assert!(files.len() > 20, "{files:?}");
+    for file in &files {
+        for (_, to) in imports(file, &code(&std::fs::read_to_string(root.join("src").join(file)).unwrap())) {
+            assert!(files.iter().any(|f| room(f) == to), "src/{file} imports {to}, which fuzz/src/lib.rs does not build");
+        }
+    }
+}
+
 /// Blocks of unsafe code by file; each says at its place why it is sound.
 const UNSAFE: [(&str, usize); 5] = [
     ("device/awake.rs", 2),    // the class of a thread, the processors of a process

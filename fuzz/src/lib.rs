@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // of a room the targets use what reads
 
+#[path = "../../src/cache.rs"]
+pub mod cache;
 #[path = "../../src/config/mod.rs"]
 pub mod config;
 #[path = "../../src/data/mod.rs"]
