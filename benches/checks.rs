@@ -1,5 +1,6 @@
 //! `cargo bench --bench checks`: what it costs to look for values that are not finite, as a share of a training step.
 
+use tandem::config::Precision;
 use tandem::device::Gpu;
 use tandem::run::bench::{StepShape, with_and_without_checks};
 use tandem::run::tune::Mode;
@@ -23,6 +24,7 @@ fn main() -> anyhow::Result<()> {
             coupling: Some("soft_sharing".into()),
             steps: *steps,
             tune: Mode::Off,
+            precision: Precision::F32,
         };
         let mut ratios: Vec<f64> = with_and_without_checks(&shape, &gpu, *pairs)?.iter().map(|[with, without]| with / without).collect();
         ratios.sort_by(f64::total_cmp);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use tandem::config::Precision;
 use tandem::config::read::from_text;
 use tandem::data::load::load;
 use tandem::data::raw::{self, Header, Options};
@@ -108,6 +109,7 @@ fn main() -> anyhow::Result<()> {
         coupling: Some("soft_sharing".into()),
         steps: 100,
         tune: Mode::Off,
+        precision: Precision::F32,
     };
     let r = step(&shape, Machine::Device(Box::new(Gpu::open(&Default::default())?)))?;
     let submitting = r.submit_us_per_step.unwrap_or_default();

@@ -14,6 +14,8 @@ struct Step {
     root_correction: f32, // Adam: 1 / √(1 − β2^t)
     key_low: u32,         // key of this step's dropout masks
     key_high: u32,
+    delta_scale: f32,     // what gradients are multiplied by before matrix units round them, a power of two
+    inverse_scale: f32,   // 1 / delta_scale
 }
 
 // One dense layer: y = act(x · wᵀ + b). Offsets count elements of their arena.

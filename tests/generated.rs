@@ -861,6 +861,38 @@ fn shapes_are_what_their_generator_writes() {
     }
 }
 
+// Matrix units.
+
+/// Units apart from that of the files themselves: what operands are, and the side of their matrices.
+const UNITS: &[(&str, usize)] = &[("f16", 8), ("f16", 16)];
+
+/// Name and text of the kernel of a product for a unit.
+fn for_unit(kernel: &str, (element, side): (&str, usize)) -> (String, String) {
+    let base = format!("{kernel}_matrix_f32_8");
+    let name = format!("{kernel}_matrix_{element}_{side}");
+    let text = std::fs::read_to_string(shader(&base)).expect("the kernel of the f32 unit");
+    let text = replaced(&text, "\nenable wgpu", &format!("\nenable {element};\nenable wgpu"));
+    let text = replaced(
+        &text,
+        "// The unit and what follows from it. The files of the other units are written from this one, by tests/generated.rs.\n",
+        &format!("// The unit and what follows from it; the rest is that of {base}.wgsl. Written by tests/generated.rs.\n"),
+    );
+    let text = replaced(&text, "alias Element = f32;", &format!("alias Element = {element};"));
+    let matrix = |text: String, of: &str, role: &str| {
+        replaced(&text, &format!("coop_mat8x8<f32, {role}>"), &format!("coop_mat{side}x{side}<{of}, {role}>"))
+    };
+    let text = matrix(matrix(matrix(text, element, "A"), element, "B"), "f32", "C");
+    let text = replaced(&text, &format!("\nfn {base}("), &format!("\nfn {name}("));
+    (name, with_constant(&text, "SIDE", side))
+}
+
+#[test]
+fn units_are_what_their_generator_writes() {
+    for (name, text) in TILED.iter().flat_map(|kernel| UNITS.iter().map(|unit| for_unit(kernel, *unit))) {
+        compare(&name, &text);
+    }
+}
+
 /// The tiles that schedules reckon with are those of the files.
 #[test]
 fn ladders_name_every_shape() {

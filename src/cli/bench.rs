@@ -8,11 +8,13 @@ use serde_json::json;
 
 use super::console::Console;
 use super::{Common, Tune, sweep};
-use crate::config::COUPLING_KINDS;
+use crate::config::{COUPLING_KINDS, Precision, Word};
 use crate::device::Gpu;
+use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
 use crate::run::bench::{self, StepReport, StepShape};
 use crate::run::machine::Machine;
+use crate::run::precision::{precise, wants_units};
 use crate::run::tune::tune_shapes;
 
 #[derive(Subcommand)]
@@ -33,6 +35,9 @@ pub(super) enum What {
         /// Choice of tiles: as without measurement, as measured once, measured anew
         #[arg(long, default_value = "cached", value_name = "WHEN")]
         tune: Tune,
+        /// What products are computed with: as `train.precision`
+        #[arg(long, default_value = "f32", value_name = "WHAT", value_parser = precision)]
+        precision: Precision,
     },
 }
 
@@ -69,6 +74,9 @@ pub(super) struct StepArgs {
     /// Choice of tiles: as without measurement, as measured once, measured anew
     #[arg(long, default_value = "cached", value_name = "WHEN")]
     tune: Tune,
+    /// What products are computed with: as `train.precision`
+    #[arg(long, default_value = "f32", value_name = "WHAT", value_parser = precision)]
+    precision: Precision,
     /// Draw the sweep into an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -79,6 +87,11 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         Ok(n) if (1..=1_000_000).contains(&n) => Ok(n),
         _ => Err("a whole number from 1 to 1000000".into()),
     }
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    let known = || Precision::ALL.iter().map(|p| p.word()).collect::<Vec<_>>().join(", ");
+    Precision::ALL.iter().copied().find(|p| p.word() == text).ok_or_else(|| format!("one of {}", known()))
 }
 
 fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
@@ -96,9 +109,11 @@ fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
 pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()> {
     match what {
         What::Step(args) => run_step(args, common, console),
-        What::Gemm { m, n, k, tune } => {
-            let gpu = Gpu::open(&common.wish())?;
+        What::Gemm { m, n, k, tune, precision } => {
+            let gpu = Gpu::open(&Wish { units: wants_units(*precision), ..common.wish() })?;
             let (tuning, _) = tune_shapes(&gpu, [[*m, *n, *k]; 3], true, (*tune).into())?;
+            let (tuning, fallback) = precise(&Machine::Device(Box::new(gpu.clone())), tuning, *precision)?;
+            fallback.iter().for_each(|line| console.note(line));
             let report = bench::gemm(*m, *n, *k, &gpu, &tuning)?;
             if console.json {
                 return console.result_json(&json!(report));
@@ -124,7 +139,7 @@ fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
         None => {}
     }
     args.svg.as_deref().map(sweep::check_svg).transpose()?;
-    let machine = Machine::open(&common.wish())?;
+    let machine = Machine::open(&Wish { units: wants_units(args.precision), ..common.wish() })?;
     console.machine(&machine);
     match wanted {
         Some(wanted) => sweep::run(&wanted, &shape, args.svg.as_deref(), &machine, console),
@@ -144,11 +159,12 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
         return Err(fault.hint(format!("one of none, {}", COUPLING_KINDS.join(", "))).into());
     }
     let (batch, rows) = (args.batch.unwrap_or(128), args.rows);
-    Ok(StepShape { inputs: args.inputs, trunk, classes, batch, rows, coupling, steps: args.steps, tune: args.tune.into() })
+    Ok(StepShape { inputs: args.inputs, trunk, classes, batch, rows, coupling, steps: args.steps, tune: args.tune.into(), precision: args.precision })
 }
 
 fn step(shape: &StepShape, machine: Machine, profile: bool, console: &Console) -> Result<()> {
     let report = bench::step(shape, machine.clone())?;
+    report.fallback.iter().for_each(|line| console.note(line));
     let profiled = if profile { machine.against_ceilings(report.profile.clone())? } else { None };
     if console.json {
         let mut document = json!(report);

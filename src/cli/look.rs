@@ -10,11 +10,13 @@ use super::Common;
 use super::console::Console;
 use crate::config::read;
 use crate::data::load::load;
+use crate::device::adapter::Wish;
 use crate::device::{Gpu, adapter};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::run::doctor;
 use crate::run::machine::Machine;
+use crate::run::precision::{precise, wants_units};
 use crate::run::train::Plan;
 use crate::schedule::show;
 
@@ -22,8 +24,13 @@ pub(super) fn explain(path: &Path, set: &[String], common: &Common, console: &Co
     let config = read::from_file(path, set)?;
     let parts = load(&config.data, &config.tasks)?;
     let plan = Plan::new(config, parts)?;
-    let tuning = match Machine::open(&common.wish()) {
-        Ok(machine) => machine.tuning(),
+    let precision = plan.config.train.precision;
+    let tuning = match Machine::open(&Wish { units: wants_units(precision), ..common.wish() }) {
+        Ok(machine) => {
+            let (tuning, fallback) = precise(&machine, machine.tuning(), precision)?;
+            fallback.iter().for_each(|line| console.note(line));
+            tuning
+        }
         Err(error) if common.device == "auto" => {
             console.note(&format!("{error}; explaining for class \"software\""));
             Tuning::new(Class::Software, DEFAULT_BINDING, true)
@@ -68,6 +75,10 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
         );
         text += &format!("workgroup memory {} KiB, {} invocations, ", e.workgroup_bytes >> 10, e.invocations);
         text += &format!("subgroups {}..{}; {}\n", e.subgroup[0], e.subgroup[1], e.features.join(", "));
+        if !e.units.is_empty() {
+            let units: Vec<String> = e.units.iter().map(ToString::to_string).collect();
+            text += &format!("      matrix units, where train.precision asks for them: {}\n", units.join(", "));
+        }
     }
     let gpu = Gpu::open(&wish)?;
     let tuning = gpu.tuning();
@@ -84,7 +95,7 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
 
 pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>> {
     let begun = Instant::now();
-    let gpu = Gpu::open(&common.wish())?;
+    let gpu = Gpu::open(&Wish { units: true, ..common.wish() })?;
     let verdicts = doctor::doctor(&gpu)?;
     let seconds = begun.elapsed().as_secs_f64();
     let passed = verdicts.iter().all(doctor::Verdict::passed);

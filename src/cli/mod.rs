@@ -348,7 +348,7 @@ enum Color {
 impl Common {
     fn wish(&self) -> Wish {
         let backend = self.backend.and_then(|b| b.to_possible_value()).map(|v| v.get_name().to_string());
-        Wish { device: Some(self.device.clone()), backend, default_limits: self.default_limits }
+        Wish { device: Some(self.device.clone()), backend, default_limits: self.default_limits, units: false }
     }
 
     /// Refuses flags of `train` that say something of an adapter where there is none.

@@ -13,9 +13,10 @@ use super::reading::read_data;
 use super::signals::Signals;
 use super::watch::Watch;
 use super::{Common, DataCache, InitPart, Resident, TrainArgs, kfold, resume};
-use crate::config::{Config, read, write};
+use crate::config::{Config, Precision, read, write};
 use crate::data::summary::{Labelled, label_summary};
 use crate::data::{Column, Input, Part, Parts};
+use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::Tuning;
 use crate::model::file::{self, Model};
@@ -24,6 +25,7 @@ use crate::run::checkpoint::{Context, Keeper, Loaded};
 use crate::run::directory::RunDirectory;
 use crate::run::machine::Machine;
 use crate::run::point::{Point, headline};
+use crate::run::precision::{precise, wants_units};
 use crate::run::profile::Profile;
 use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW, persist};
 use crate::run::tune::{Choice, tuned};
@@ -100,12 +102,16 @@ pub(super) struct Done {
 }
 
 impl Call<'_> {
+    fn wish(&self, precision: Precision) -> Wish {
+        Wish { units: wants_units(precision), ..self.common.wish() }
+    }
+
     /// The machine, opened when it is first wanted: what is wrong with the data is said before.
-    fn machine(&self) -> Result<&Machine> {
+    fn machine(&self, precision: Precision) -> Result<&Machine> {
         if let Some(machine) = self.machine.get() {
             return Ok(machine);
         }
-        let machine = Machine::open(&self.common.wish())?;
+        let machine = Machine::open(&self.wish(precision))?;
         self.console.machine(&machine);
         Ok(self.machine.get_or_init(|| machine))
     }
@@ -135,9 +141,11 @@ impl Call<'_> {
         let text = loaded.as_ref().filter(|_| over.is_some()).map_or(text, |loaded| loaded.config.clone());
         let initial =
             args.init_from.as_deref().map(|path| initial(&args.weights().load(path, console)?, &plan, args.init_part)).transpose()?;
-        let machine = self.machine()?;
+        let machine = self.machine(plan.config.train.precision)?;
         told.iter().for_each(|line| console.note(line));
         let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
+        let (tuning, fallback) = precise(machine, tuning, plan.config.train.precision)?;
+        notes.extend(fallback);
         let context = context(&plan, machine, &tuning, text);
         if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.adapter != context.adapter) {
             notes.push(format!("the run was on {}: results agree within rounding, not bit by bit", loaded.adapter));
@@ -175,7 +183,8 @@ impl Call<'_> {
             streamed: self.streamed(machine, &plan),
             resume: loaded.map(|loaded| loaded.snapshot),
         };
-        let mut open = || Machine::open(&self.common.wish());
+        let wish = self.wish(plan.config.train.precision);
+        let mut open = || Machine::open(&wish);
         let outcome = persist(&plan, machine.clone(), options, args.retry_device, &mut open, &mut watch);
         let outcome = outcome.map_err(|error| watch.with_way_on(error))?;
         let (points, last) = watch.finish(&outcome)?;
@@ -185,7 +194,7 @@ impl Call<'_> {
 
     /// Prints the result; the exit of a run that a signal stopped.
     fn tell(&self, done: &Done) -> Result<Option<Exit>> {
-        let profiled = self.machine()?.against_ceilings(done.outcome.profile.clone())?;
+        let profiled = self.machine(done.plan.config.train.precision)?.against_ceilings(done.outcome.profile.clone())?;
         finish(&done.plan, &done.directory, &done.outcome, &done.points, profiled, self.console)?;
         let stopped = self.stopped(done);
         if stopped.is_some() {

@@ -205,6 +205,10 @@ impl Observer for Watch<'_> {
         let _ = self.say(&format!("{}: {done}", fault.message));
     }
 
+    fn rescaled(&mut self, step: u64, scale: f64) {
+        let _ = self.say(&format!("step {step}: its gradients overflow f16; it is left out, and they are scaled by {scale} from now on"));
+    }
+
     fn lost(&mut self, error: &anyhow::Error) -> Result<Option<Snapshot>> {
         self.say(&format!("{error:#}; going on with a new device"))?;
         self.keeper.finish()?;

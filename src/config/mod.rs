@@ -563,6 +563,19 @@ pub struct Train {
     pub on_nan: OnNan,
     /// Parts of equal size that a batch is worked off in.
     pub accumulate: usize,
+    /// What products are computed with.
+    pub precision: Precision,
+}
+
+/// What products are computed with. Parameters, moments, sums and everything else are f32 in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// f32, in an order of sums that every adapter of a class shares.
+    F32,
+    /// f32 by the adapter's matrix unit, in the unit's own order.
+    F32Matrix,
+    /// Operands rounded to f16, by the matrix unit, gradients scaled so that they keep within its range.
+    Mixed,
 }
 
 /// How often a checkpoint is written: `"1e"`, `"500s"`, `"10m"`, `"2h"`.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Every, FeatureKind, Init, Interval, Loss, OnNan, Scale, TaskKind};
+use super::{Activation, Every, FeatureKind, Init, Interval, Loss, OnNan, Precision, Scale, TaskKind};
 
 /// Kinds of coupling. This floor knows their names only; `objective::couplings` has one file for each.
 pub const COUPLING_KINDS: &[&str] = &["soft_sharing", "agreement"];
@@ -42,6 +42,7 @@ words!(Scale: Standard = "standard", MinMax = "minmax", Robust = "robust", None 
 words!(FeatureKind: Numeric = "numeric", Category = "category", Binary = "binary", Date = "date", Text = "text", Ignore = "ignore");
 words!(Activation: Relu = "relu", Tanh = "tanh", Gelu = "gelu", Silu = "silu", Identity = "identity");
 words!(OnNan: Stop = "stop", Skip = "skip", Rollback = "rollback");
+words!(Precision: F32 = "f32", F32Matrix = "f32-matrix", Mixed = "mixed");
 words!(Init: Auto = "auto", He = "he", Xavier = "xavier");
 words!(TaskKind: Multiclass = "multiclass", Binary = "binary", Multilabel = "multilabel", Regression = "regression", Count = "count");
 

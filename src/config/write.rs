@@ -252,6 +252,7 @@ impl Text {
         self.set("keep", train.keep);
         self.set("on_nan", quote(train.on_nan));
         self.set("accumulate", train.accumulate);
+        self.set("precision", quote(train.precision));
     }
 }
 

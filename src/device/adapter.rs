@@ -5,6 +5,7 @@ use serde::Serialize;
 use wgpu::{Backend, Backends, DeviceType};
 
 use crate::fault::{Exit, Fault};
+use crate::kernels::Unit;
 use crate::kernels::tuning::Class;
 
 /// How the user narrows the choice.
@@ -16,6 +17,8 @@ pub struct Wish {
     pub backend: Option<String>,
     /// Ask for WebGPU's default limits and nothing beyond: no larger ones, no optional features.
     pub default_limits: bool,
+    /// Open the adapter with its matrix units.
+    pub units: bool,
 }
 
 /// An adapter as `tandem devices` lists it.
@@ -43,6 +46,8 @@ pub struct Entry {
     pub invocations: u32,
     /// Lanes of a subgroup, smallest and largest.
     pub subgroup: [u32; 2],
+    /// Matrix units that there are kernels for.
+    pub units: Vec<Unit>,
     /// Features that kernels may use.
     pub features: Vec<&'static str>,
 }
@@ -86,9 +91,30 @@ fn entry(index: usize, adapter: &wgpu::Adapter) -> Entry {
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         invocations: limits.max_compute_invocations_per_workgroup,
         subgroup: [info.subgroup_min_size, info.subgroup_max_size],
+        units: units(adapter),
         features: known.iter().filter(|(f, _)| features.contains(*f)).map(|(_, n)| *n).collect(),
         name: info.name,
     }
+}
+
+/// Square matrices with sums in f32, of subgroups that four of make a workgroup.
+fn units(adapter: &wgpu::Adapter) -> Vec<Unit> {
+    let info = adapter.get_info();
+    let wanted = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
+    if !adapter.features().contains(wanted) || 4 * info.subgroup_max_size > adapter.limits().max_compute_invocations_per_workgroup.min(256) {
+        return Vec::new();
+    }
+    let offered = adapter.cooperative_matrix_properties();
+    let is_offered = |unit: &Unit| {
+        let operand = if unit.is_half() { wgpu::CooperativeScalarType::F16 } else { wgpu::CooperativeScalarType::F32 };
+        let has_type = !unit.is_half() || adapter.features().contains(wgpu::Features::SHADER_F16);
+        has_type
+            && offered.iter().any(|p| {
+                [p.m_size, p.n_size, p.k_size].iter().all(|side| *side as usize == unit.side())
+                    && (p.ab_type, p.cr_type) == (operand, wgpu::CooperativeScalarType::F32)
+            })
+    };
+    Unit::ALL.into_iter().filter(is_offered).collect()
 }
 
 fn backends(wish: &Wish) -> Result<Backends> {

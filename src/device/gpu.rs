@@ -13,7 +13,7 @@ use super::awake::Awake;
 use super::pipeline::Pipeline;
 use crate::cache;
 use crate::fault::{Exit, Fault};
-use crate::kernels::MIRROR_ROW;
+use crate::kernels::{MIRROR_ROW, Unit};
 use crate::kernels::tuning::{Class, Tuning};
 
 /// A device that does not answer for so long is given up.
@@ -24,6 +24,9 @@ const MIRRORS: u32 = 6;
 
 /// Features that are used where an adapter has them.
 const WELCOME: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::TIMESTAMP_QUERY).union(wgpu::Features::PIPELINE_CACHE);
+
+/// Features of the kernels for matrix units.
+const UNITS: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16);
 
 /// What wgpu told us outside of error scopes.
 #[derive(Debug, Default)]
@@ -81,9 +84,12 @@ impl Gpu {
         let Chosen { adapter, entry, reason } = choose(wish)?;
         let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
         let optional = if wish.default_limits { wgpu::Features::empty() } else { WELCOME };
+        let with_units = wish.units && !entry.units.is_empty();
+        let of_units = if with_units { UNITS } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("tandem"),
-            required_features: adapter.features() & optional,
+            required_features: adapter.features() & (optional | of_units),
+            experimental_features: if with_units { experiments() } else { wgpu::ExperimentalFeatures::disabled() },
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -211,6 +217,17 @@ impl Gpu {
         Tuning { shared_mirrors: self.shares, ..plain }
     }
 
+    /// The matrix unit for operands of f16 or f32, where the adapter has one and was opened with it: the larger one.
+    pub fn unit(&self, half: bool) -> Option<Unit> {
+        let is_open = self.device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+        self.entry.units.iter().copied().filter(|unit| is_open && unit.is_half() == half).max_by_key(|unit| unit.side())
+    }
+
+    /// The choices for this adapter with products by a matrix unit.
+    pub fn unit_tuning(&self, unit: Unit) -> Tuning {
+        self.tuning().with_unit(unit, self.entry.subgroup[1])
+    }
+
     /// Whether the kernels for software adapters can run here.
     pub fn runs_direct(&self) -> bool {
         let mirrors = self.limits.max_storage_textures_per_shader_stage >= MIRRORS
@@ -304,6 +321,14 @@ impl Gpu {
     pub fn destroy(&self) {
         self.device.destroy();
     }
+}
+
+/// The word for features that wgpu may still change.
+#[allow(unsafe_code)]
+fn experiments() -> wgpu::ExperimentalFeatures {
+    // SAFETY: what is still open about matrix units in wgpu is what drivers make of them. A run that asks for them compares every product kernel
+    // with its twin first, and without that wish no module uses them.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
 #[allow(unsafe_code)]

@@ -25,6 +25,47 @@ pub struct Kernel {
     /// Whether it keeps its indices in bounds by itself and its loops end: its file says under "Indices" why, and tests show it at
     /// sizes around the edges of its tile. Adapters that are trusted compile it without checks.
     pub bounded: bool,
+    /// The matrix unit that it computes with.
+    pub unit: Option<Unit>,
+}
+
+/// A kind of matrix unit: what its operands are, and the sides of its square matrices. Sums are f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum Unit {
+    /// f32, 8 × 8: Apple.
+    #[serde(rename = "f32 8x8")]
+    F32x8,
+    /// f16, 8 × 8: Apple, Mesa's software driver.
+    #[serde(rename = "f16 8x8")]
+    F16x8,
+    /// f16, 16 × 16: NVIDIA, AMD.
+    #[serde(rename = "f16 16x16")]
+    F16x16,
+}
+
+impl Unit {
+    /// All kinds.
+    pub const ALL: [Unit; 3] = [Unit::F32x8, Unit::F16x8, Unit::F16x16];
+
+    /// Whether operands are rounded to f16.
+    pub fn is_half(self) -> bool {
+        self != Unit::F32x8
+    }
+
+    /// Rows or columns of its matrices.
+    pub fn side(self) -> usize {
+        if self == Unit::F16x16 { 16 } else { 8 }
+    }
+}
+
+impl std::fmt::Display for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", match self {
+            Unit::F32x8 => "f32 8×8",
+            Unit::F16x8 => "f16 8×8",
+            Unit::F16x16 => "f16 16×16",
+        })
+    }
 }
 
 /// Texels in a row of a mirror; `shaders/mirror.wgsl` calls it MIRROR_WIDTH.
@@ -46,7 +87,7 @@ const MIRROR: &str = include_str!("../../shaders/mirror.wgsl");
 pub const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 macro_rules! registry {
-    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)? $(, shape_of $base:ident)? $(=> $direct:ident)? $([$bounded:ident])?;)*) => {
+    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)? $(, shape_of $base:ident)? $(=> $direct:ident)? $([$bounded:ident])? $({$unit:ident})?;)*) => {
         $(#[doc = concat!("`shaders/", stringify!($name), ".wgsl`")] #[allow(non_upper_case_globals)]
         pub static $name: Kernel = Kernel {
             name: stringify!($name),
@@ -56,6 +97,7 @@ macro_rules! registry {
             twin: [$(stringify!($twin),)? $(stringify!($base),)? stringify!($name)][0],
             direct: [$(!stringify!($twin).is_empty(),)? $(!stringify!($direct).is_empty(),)? false][0],
             bounded: [$(!stringify!($bounded).is_empty(),)? false][0],
+            unit: [$(Some(Unit::$unit),)? None][0],
         };)*
 
         /// All kernels.
@@ -67,7 +109,8 @@ macro_rules! registry {
 // carries the conditioning of the function, and C adds what the polynomial and the (2.5 ulp) division of WGSL may lose.
 //
 // Kernels `in_place_of` another one are for software adapters; they share parameters and twin with it. So does a `shape_of` another one:
-// the same text with a tile of other sides, see `tuning::ladder`.
+// the same text with a tile of other sides, see `tuning::ladder`; and those in braces are for matrix units, in an order of sums that is the
+// unit's own. Two operands of a product that are rounded to f16 are off by 2⁻¹¹ each, 16,384 of the eps of f32.
 registry! {
     gather_rows, GatherRows, 1.0; // one product at most
     dense_forward, DenseForward, 8.0 [bounded]; // sums, then an activation by polynomial and a division
@@ -91,6 +134,15 @@ registry! {
     dense_backward_input_direct_32, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
     dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
     dense_backward_weight_direct_32, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
+    dense_forward_matrix_f32_8, DenseForward, 16.0, shape_of dense_forward {F32x8};
+    dense_backward_input_matrix_f32_8, DenseBackwardInput, 8.0, shape_of dense_backward_input {F32x8};
+    dense_backward_weight_matrix_f32_8, DenseBackwardWeight, 8.0, shape_of dense_backward_weight {F32x8};
+    dense_forward_matrix_f16_8, DenseForward, 20000.0, shape_of dense_forward {F16x8};
+    dense_backward_input_matrix_f16_8, DenseBackwardInput, 20000.0, shape_of dense_backward_input {F16x8};
+    dense_backward_weight_matrix_f16_8, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight {F16x8};
+    dense_forward_matrix_f16_16, DenseForward, 20000.0, shape_of dense_forward {F16x16};
+    dense_backward_input_matrix_f16_16, DenseBackwardInput, 20000.0, shape_of dense_backward_input {F16x16};
+    dense_backward_weight_matrix_f16_16, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight {F16x16};
     heads_cross_entropy, HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
     gather_rows_direct, GatherRows, 1.0, in_place_of gather_rows;
     gather_cells, GatherCells, 4.0; // sums of few equal numbers, or of vectors, and one product

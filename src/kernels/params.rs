@@ -29,7 +29,7 @@ macro_rules! words {
 words! {
     /// What changes from step to step.
     "Step" Step { number: u32, first: u32, rows: u32, slot: u32, learning_rate: f32, inverse_rows: f32, step_size: f32,
-        root_correction: f32, key_low: u32, key_high: u32 }
+        root_correction: f32, key_low: u32, key_high: u32, delta_scale: f32, inverse_scale: f32 }
     /// One dense layer; padded to whole vec4s, as mirrors are read.
     "Dense" Dense { inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32, delta: u32,
         delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,

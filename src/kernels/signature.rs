@@ -53,7 +53,9 @@ pub struct Signature {
 pub fn module(name: &str, source: &str) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
     let file = format!("shaders/{name}.wgsl");
     let module = naga::front::wgsl::parse_str(source).map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, &file)))?;
-    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::SUBGROUP);
+    use naga::valid::Capabilities;
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE).subgroup_operations(naga::valid::SubgroupOperationSet::all());
     let info = validator.validate(&module).map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, &file)))?;
     Ok((module, info))
@@ -73,7 +75,8 @@ impl Signature {
         ensure!(entry.name == kernel.name, "{}: the entry point is called {}", kernel.name, entry.name);
         let uses = info.get_entry_point(0);
         let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
-        let mut signature = Signature { bindings: Vec::new(), workgroup_size: entry.workgroup_size, workgroup_bytes: 0, overrides };
+        let workgroup_size = workgroup_size(&module);
+        let mut signature = Signature { bindings: Vec::new(), workgroup_size, workgroup_bytes: 0, overrides };
         for (handle, variable) in module.global_variables.iter() {
             if variable.space == AddressSpace::WorkGroup {
                 signature.workgroup_bytes += module.types[variable.ty].inner.size(module.to_ctx());
@@ -102,6 +105,23 @@ impl Signature {
     pub fn mirrors(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter().filter(|b| matches!(b.access, Access::MirrorF32 | Access::MirrorU32))
     }
+}
+
+/// As the file has it: where an override is a size, its default.
+fn workgroup_size(module: &naga::Module) -> [u32; 3] {
+    let entry = &module.entry_points[0];
+    let mut size = entry.workgroup_size;
+    for (size, expression) in size.iter_mut().zip(entry.workgroup_size_overrides.into_iter().flatten()) {
+        let Some(expression) = expression else { continue };
+        let default = match module.global_expressions[expression] {
+            naga::Expression::Override(o) => module.overrides[o].init.map(|init| &module.global_expressions[init]),
+            ref other => Some(other),
+        };
+        if let Some(naga::Expression::Literal(naga::Literal::U32(n))) = default {
+            *size = *n;
+        }
+    }
+    size
 }
 
 fn binding(kernel: &Kernel, module: &naga::Module, variable: &naga::GlobalVariable, name: String) -> Result<Binding> {

@@ -1,6 +1,6 @@
 //! Which implementation of each kernel an adapter gets, and how much work one dispatch may be. The only place where adapters differ.
 
-use super::Kernel;
+use super::{Kernel, Unit};
 
 /// What kind of machine executes the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -56,6 +56,9 @@ pub fn ladder(product: &'static Kernel) -> Vec<Product> {
 
 /// The tiles that a product may be done with instead of another one, itself included. They give equal bits.
 pub fn candidates(product: &Product) -> Vec<Product> {
+    if product.kernel.unit.is_some() {
+        return vec![*product];
+    }
     if !product.kernel.direct {
         return ladder(product.kernel);
     }
@@ -75,6 +78,10 @@ pub struct Tuning {
     pub backward_input: Product,
     /// deltaᵀ · x (TN).
     pub backward_weight: Product,
+    /// The matrix unit that does the products, where a run asked for one.
+    pub unit: Option<Unit>,
+    /// Invocations of a workgroup of such a product: four subgroups.
+    pub unit_invocations: u32,
     /// Whether other kernels too are those for software adapters.
     pub direct: bool,
     /// Whether a buffer and its mirror are one piece of memory, so that nothing is copied between dispatches.
@@ -111,6 +118,8 @@ impl Tuning {
             forward,
             backward_input,
             backward_weight,
+            unit: None,
+            unit_invocations: 0,
             direct,
             shared_mirrors: direct,
             fused_classes: if direct { 32 } else { 0 },
@@ -124,6 +133,24 @@ impl Tuning {
             },
             binding_bytes,
             rows: usize::MAX,
+        }
+    }
+
+    /// The same with products by a matrix unit, on an adapter whose subgroups have so many lanes at most.
+    pub fn with_unit(&self, unit: Unit, lanes: u32) -> Tuning {
+        let by_unit = |product: &Product| {
+            let kernel = super::KERNELS.iter().find(|k| k.unit == Some(unit) && k.twin == product.kernel.twin);
+            kernel.map_or(*product, |kernel| Product { kernel, rows: 4 * unit.side(), columns: 4 * unit.side() })
+        };
+        Tuning {
+            forward: by_unit(&self.forward),
+            backward_input: by_unit(&self.backward_input),
+            backward_weight: by_unit(&self.backward_weight),
+            unit: Some(unit),
+            unit_invocations: 4 * lanes,
+            // The product of the heads is one of them.
+            fused_classes: 0,
+            ..self.clone()
         }
     }
 

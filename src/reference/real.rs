@@ -209,11 +209,11 @@ impl Real for Bounded {
     fn erf(self) -> Bounded {
         self.function(erf(self.value), std::f64::consts::FRAC_2_SQRT_PI * (-self.value * self.value).exp())
     }
-    /// Where rounding may turn the sign, either answer is right.
+    /// Where rounding may turn the sign, either answer is right: the magnitude is such that an error of one is within a bound `C · eps` as soon as
+    /// the argument is.
     fn step(self) -> Bounded {
-        let unsure = self.value.abs() <= 8.0 * f64::from(f32::EPSILON) * self.magnitude();
         let value = f64::from(u8::from(self.value > 0.0));
-        let magnitude = if unsure && self.magnitude() > 0.0 { 1.0 / f64::from(f32::EPSILON) } else { 0.0 };
+        let magnitude = if self.magnitude() > 0.0 { (self.magnitude() / self.value.abs()).min(1.0 / f64::from(f32::EPSILON)) } else { 0.0 };
         Bounded { value, absolute: magnitude.max(value), running: magnitude }
     }
 }

@@ -10,9 +10,10 @@ use super::learning_rate::Course;
 use super::machine::Machine;
 use super::profile::Profile;
 use super::train::Plan;
+use super::precision::precise;
 use super::tune::{Choice, Mode, tuned};
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer, OptimizerKind, Schedule, Select, Source, Task,
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer, OptimizerKind, Precision, Schedule, Select, Source, Task,
     Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
@@ -47,6 +48,8 @@ pub struct StepShape {
     pub steps: usize,
     /// How tiles are chosen.
     pub tune: Mode,
+    /// What products are computed with.
+    pub precision: Precision,
 }
 
 /// Runs that the median is taken of.
@@ -113,6 +116,9 @@ pub struct StepReport {
     pub buffer_bytes: u64,
     /// Tiles of the products, and where the choice comes from.
     pub tuned: Vec<Choice>,
+    /// Why products are not computed with what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
     /// The same beside what the device says.
     pub device_bytes: DeviceBytes,
     /// Times of the dispatches in steps after the measured ones; `None` on the reference.
@@ -125,6 +131,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let plan = synthetic_plan(shape)?;
     let (opened, (adapter, driver)) = (machine.open_seconds(), names(&machine));
     let (tuning, tuned) = tuned(&machine, &plan.layout, shape.batch, u64::MAX, shape.tune)?;
+    let (tuning, fallback) = precise(&machine, tuning, shape.precision)?;
     let start = Instant::now();
     let built = plan.build(&tuning)?;
     let mut engine = machine.engine(built.program.clone())?;
@@ -158,6 +165,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
         first_step_seconds,
         buffer_bytes: device_bytes.estimated,
         tuned,
+        fallback,
         device_bytes,
         profile,
     })
@@ -317,6 +325,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
             keep: 1,
             on_nan: OnNan::Stop,
             accumulate: 1,
+            precision: Precision::F32,
         },
     }
 }
@@ -499,7 +508,7 @@ impl Single {
 }
 
 fn one_step(rows: usize) -> Step {
-    Step { number: 1, rows: rows as u32, inverse_rows: 1.0, root_correction: 1.0, ..Step::default() }
+    Step { number: 1, rows: rows as u32, inverse_rows: 1.0, root_correction: 1.0, delta_scale: 1.0, inverse_scale: 1.0, ..Step::default() }
 }
 
 /// Seconds that each of the three measurements of [`Ceilings`] takes, about.
@@ -541,6 +550,6 @@ pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
 
 impl StepShape {
     fn none() -> StepShape {
-        StepShape { inputs: 1, trunk: Vec::new(), classes: Vec::new(), batch: 1, rows: 1, coupling: None, steps: 1, tune: Mode::Off }
+        StepShape { inputs: 1, trunk: Vec::new(), classes: Vec::new(), batch: 1, rows: 1, coupling: None, steps: 1, tune: Mode::Off, precision: Precision::F32 }
     }
 }

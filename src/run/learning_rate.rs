@@ -1,5 +1,6 @@
 //! The course of the learning rate, and what else changes from step to step, computed on the host in f64.
 
+use super::scale::Scale;
 use crate::config::{Every, Optimizer, OptimizerKind, Schedule};
 use crate::kernels::params::Step;
 use crate::rng::{Purpose, bits};
@@ -13,12 +14,14 @@ pub struct Course {
     total: u64,
     /// What all learning rates are multiplied by.
     pub factor: f64,
+    /// What gradients are multiplied by before matrix units round them.
+    pub scale: Scale,
 }
 
 impl Course {
     /// A course over `total` steps.
     pub fn new(optimizer: &Optimizer, seed: u64, steps_per_epoch: u64, total: u64) -> Course {
-        Course { optimizer: optimizer.clone(), seed, steps_per_epoch, total, factor: 1.0 }
+        Course { optimizer: optimizer.clone(), seed, steps_per_epoch, total, factor: 1.0, scale: Scale::ONE }
     }
 
     /// Learning rate of the 0-based step `t`: linear warm-up over the first `warmup_steps`, then the schedule over the rest.
@@ -54,6 +57,7 @@ impl Course {
             OptimizerKind::Sgd { .. } => (1.0, 1.0),
         };
         let key = bits(self.seed, Purpose::Dropout, t, 0);
+        let scale = (1u64 << self.scale.exponent_at(t)) as f32;
         Step {
             number: (t + 1) as u32,
             first: first as u32,
@@ -65,6 +69,8 @@ impl Course {
             root_correction: (1.0 / correction2.sqrt()) as f32,
             key_low: key as u32,
             key_high: (key >> 32) as u32,
+            delta_scale: scale,
+            inverse_scale: 1.0 / scale,
         }
     }
 }

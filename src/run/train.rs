@@ -166,6 +166,7 @@ impl Plan {
             rate_factor: 1.0,
             rollbacks: 0,
             skipped: 0,
+            scale: None,
         }
     }
 }
@@ -249,6 +250,8 @@ pub trait Observer {
     }
     /// A value was not finite, and the run goes on: what it was, and what was done about it.
     fn trouble(&mut self, _fault: &Fault, _done: &str) {}
+    /// The gradients of a step overflowed f16: it is left out, and from now on they are scaled by so much.
+    fn rescaled(&mut self, _step: u64, _scale: f64) {}
     /// The device failed, and the run is to go on with another one: from where? `None` = from the beginning.
     fn lost(&mut self, _error: &anyhow::Error) -> Result<Option<Snapshot>> {
         Ok(None)

@@ -105,6 +105,7 @@ pub(super) const TRAIN: Keys = Keys {
         "keep",
         "on_nan",
         "accumulate",
+        "precision",
     ],
 };
 /// `{ images = "…", labels = "…" }` in place of a file.
@@ -158,9 +159,12 @@ pub(super) fn alike<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
 
 /// `did you mean "relu"? known: relu, tanh, …`
 pub(super) fn choices(word: &str, candidates: &[&str]) -> String {
+    // A name from a file may hold anything, and a message is one line.
+    let shown = |name: &&str| if name.contains(char::is_control) { quoted(name) } else { (*name).to_owned() };
+    let named: Vec<String> = candidates.iter().take(24).map(shown).collect();
     let listed = match candidates.len() {
-        0..=24 => candidates.join(", "),
-        n => format!("{}, … ({n} in all)", candidates[..24].join(", ")),
+        0..=24 => named.join(", "),
+        n => format!("{}, … ({n} in all)", named.join(", ")),
     };
     match alike(word, candidates) {
         Some(near) => format!("did you mean {}? known: {listed}", quoted(near)),

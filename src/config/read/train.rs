@@ -5,7 +5,7 @@ use toml::Value;
 use super::item::{Item, MOST, POSITIVE, Result};
 use super::known::TRAIN;
 use super::section::Section;
-use crate::config::{BatchSize, Data, Every, Interval, OnNan, Select, Task, Term, Train};
+use crate::config::{BatchSize, Data, Every, Interval, OnNan, Precision, Select, Task, Term, Train};
 use crate::fault::Fault;
 
 /// Reads `[train]`; what validation decides is refused where there is none.
@@ -24,6 +24,7 @@ pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Tr
         keep: section.read("keep", 2, |item| item.count(1..=MOST))? as usize,
         on_nan: section.read("on_nan", OnNan::Stop, |item| item.word())?,
         accumulate: section.read("accumulate", 1, |item| item.count(1..=MOST))? as usize,
+        precision: section.read("precision", Precision::F32, |item| item.word())?,
     };
     if train.batch_size == BatchSize::Full && data.shuffle_window.is_some() {
         let message = "has no effect, since train.batch_size is \"full\" and nothing is shuffled";

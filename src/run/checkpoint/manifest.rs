@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Best, Context, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
+use crate::run::scale::Scale;
 use crate::run::sums::Sums;
 
 /// Number of the format; rises with every change that an older program would misread.
@@ -32,6 +33,8 @@ pub(super) struct Manifest {
     pub rate_factor: f64,
     pub rollbacks: u64,
     pub skipped: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
     /// Whether the arenas are of f64.
     pub double: bool,
     pub adapter: String,
@@ -90,6 +93,7 @@ impl Manifest {
             rate_factor: snapshot.rate_factor,
             rollbacks: snapshot.rollbacks,
             skipped: snapshot.skipped,
+            scale: snapshot.scale,
             double: matches!(snapshot.parameters, Numbers::F64(_)),
             adapter: context.adapter.clone(),
             kernels: context.kernels.clone(),

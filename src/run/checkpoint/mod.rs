@@ -23,6 +23,7 @@ use crate::data::Schema;
 use crate::model::arena::Numbers;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
+use crate::run::scale::Scale;
 use crate::run::sums::Sums;
 pub use changes::changes;
 pub use manifest::FORMAT;
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub rollbacks: u64,
     /// Steps that were skipped since the last one that was not.
     pub skipped: u64,
+    /// What gradients are scaled by, where operands are rounded to f16.
+    pub scale: Option<Scale>,
 }
 
 /// The best model of a run by its validation part.

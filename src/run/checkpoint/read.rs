@@ -15,6 +15,7 @@ use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
 use crate::model::file::{self, Model, arena};
 use crate::model::layout::Layout;
+use crate::run::scale::Scale;
 
 /// Longest manifest in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -156,6 +157,7 @@ fn snapshot(path: &Path, manifest: &Manifest, model: &Model, files: &[(&str, Vec
         rate_factor: manifest.rate_factor,
         rollbacks: manifest.rollbacks,
         skipped: manifest.skipped,
+        scale: manifest.scale,
     })
 }
 
@@ -174,6 +176,9 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     }
     if manifest.validated > manifest.step {
         return Some("it was validated after a later step");
+    }
+    if manifest.scale.is_some_and(|scale| scale.exponent > Scale::MOST || scale.since > manifest.step) {
+        return Some("gradients scaled by what they never are");
     }
     if manifest.seconds < 0.0 || manifest.rate_factor == 0.0 || !is_share(manifest.rate_factor) {
         return Some("a time or a factor out of range");

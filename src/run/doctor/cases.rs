@@ -407,6 +407,8 @@ fn step(rows: usize, present: usize) -> Step {
         inverse_rows: (1.0 / present as f64) as f32,
         step_size: 0.02,
         root_correction: 1.5,
+        delta_scale: 64.0,
+        inverse_scale: 1.0 / 64.0,
         key_low: 0x1234_5678,
         key_high: 0x9abc_def1,
     }

@@ -190,8 +190,8 @@ fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<S
         return (!passes).then(|| format!("found {found}, expected {value}"));
     }
     let error = (found - value).abs();
-    // Adapters may flush numbers below the normal range to zero.
-    if error <= f64::from(f32::MIN_POSITIVE) {
+    // Adapters may flush numbers below the normal range to zero, on the way too.
+    if error <= bound * f64::from(f32::MIN_POSITIVE) {
         return None;
     }
     let score = error / (f64::from(f32::EPSILON) * expected.magnitude());

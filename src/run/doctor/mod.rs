@@ -14,7 +14,7 @@ pub use compare::{Finding, check_dispatch};
 
 use crate::device::{Gpu, Session};
 use crate::kernels::tuning::{Class, Product, Tuning, candidates, ladder};
-use crate::kernels::{KERNELS, Kernel};
+use crate::kernels::{Unit, KERNELS, Kernel};
 use crate::reference::Reference;
 use crate::reference::real::Bounded;
 
@@ -54,6 +54,22 @@ pub fn doctor(gpu: &Gpu) -> Result<Vec<Verdict>> {
 /// files differ from those of the plain tile in constants alone, so what is left out is activations.
 const SHAPE_CASES: [&str; 3] = ["around the tile", "chunks and segments", "whole vec4s"];
 
+/// Cases with sums over many matrices of a unit, and with tiles that are not full.
+const UNIT_CASES: [&str; 3] = ["around the tile", "mixed towers", "wide, many classes, large values"];
+
+/// Checks the product kernels of a matrix unit.
+pub fn of_unit(gpu: &Gpu, unit: Unit) -> Result<Vec<Verdict>> {
+    let new = |kernel: &&'static Kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None };
+    let mut verdicts: Vec<Verdict> = KERNELS.iter().filter(|k| k.unit == Some(unit)).map(new).collect();
+    for mut case in cases(&gpu.unit_tuning(unit))?.into_iter().filter(|case| UNIT_CASES.contains(&case.name)) {
+        for schedule in &mut case.built.program.schedules {
+            schedule.dispatches.retain(|d| d.kernel.unit == Some(unit));
+        }
+        check_case(gpu, &case, |k| k.module(), &mut verdicts)?;
+    }
+    Ok(verdicts)
+}
+
 /// The cases of all choices, each reduced to the kernels that no earlier choice has.
 pub fn all_cases(gpu: &Gpu) -> Result<Vec<Case>> {
     let (mut all, mut seen) = (Vec::new(), Vec::new());
@@ -75,7 +91,8 @@ pub fn all_cases(gpu: &Gpu) -> Result<Vec<Case>> {
 pub fn tunings(gpu: &Gpu) -> Vec<Tuning> {
     let own = gpu.tuning();
     let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
-    let shapes = other_shapes(&plain);
+    let units = Unit::ALL.into_iter().filter(|unit| gpu.unit(unit.is_half()).is_some() && gpu.entry.units.contains(unit));
+    let shapes: Vec<Tuning> = other_shapes(&plain).into_iter().chain(units.map(|unit| gpu.unit_tuning(unit))).collect();
     if !own.direct {
         return [vec![own], shapes].concat();
     }
@@ -95,7 +112,7 @@ fn other_shapes(plain: &Tuning) -> Vec<Tuning> {
 }
 
 fn is_other_shape(tuning: &Tuning) -> bool {
-    tuning.forward.kernel.name != Tuning::new(tuning.class, tuning.binding_bytes, tuning.direct).forward.kernel.name
+    tuning.unit.is_none() && tuning.forward.kernel.name != Tuning::new(tuning.class, tuning.binding_bytes, tuning.direct).forward.kernel.name
 }
 
 /// Checks the dispatches of one case; `source` gives the text of each kernel, so that tests may put in mutants.

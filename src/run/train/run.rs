@@ -10,6 +10,7 @@ use super::{Ended, Observer, Options, Outcome, Plan};
 use crate::config::{BatchSize, Every, Interval, OnNan, Select};
 use crate::data::Dataset;
 use crate::data::order::windowed_order;
+use crate::kernels::Unit;
 use crate::kernels::params::Step;
 use crate::model::network::{Head, Network};
 use crate::run::checkpoint::{Best, Snapshot};
@@ -19,6 +20,7 @@ use crate::run::learning_rate::Course;
 use crate::run::measure;
 use crate::run::point::{Point, TaskPoint, higher_is_better};
 use crate::run::profile::Profile;
+use crate::run::scale::Scale;
 use crate::run::sums::Sums;
 use crate::schedule::build::Built;
 use crate::schedule::{Engine, SLOTS, Slice};
@@ -74,7 +76,11 @@ impl<'a> Run<'a> {
         }
         let initial = options.initial.unwrap_or_else(|| plan.initial());
         engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
-        let course = Course::new(&plan.config.optimizer, plan.config.train.seed, plan.steps_per_epoch, plan.total_steps);
+        let mut course = Course::new(&plan.config.optimizer, plan.config.train.seed, plan.steps_per_epoch, plan.total_steps);
+        let mut dispatches = built.program.schedules.iter().flat_map(|s| &s.dispatches);
+        if dispatches.any(|d| d.kernel.unit.is_some_and(Unit::is_half)) {
+            course.scale = Scale::HALF;
+        }
         let mut run = Run {
             plan,
             built,

@@ -23,6 +23,7 @@ impl Run<'_> {
             rate_factor: self.course.factor,
             rollbacks: self.rollbacks,
             skipped: self.skipped,
+            scale: self.course.scale.grows.then_some(self.course.scale),
         })
     }
 
@@ -39,6 +40,9 @@ impl Run<'_> {
         (self.points, self.sums) = (snapshot.points, snapshot.sums.clone().with_pairs(self.plan.objective.pairs.len()));
         (self.worse, self.best) = (snapshot.worse, snapshot.best.clone());
         self.course.factor = snapshot.rate_factor;
+        if let (Some(scale), true) = (snapshot.scale, self.course.scale.grows) {
+            self.course.scale = scale;
+        }
         (self.rollbacks, self.skipped) = (snapshot.rollbacks, snapshot.skipped);
         self.seconds_before = snapshot.seconds;
         Ok(())

@@ -9,6 +9,7 @@ use crate::data::{Features, UNLABELLED};
 use crate::fault::{Exit, Fault};
 use crate::model::layout::Block;
 use crate::model::network::Head;
+use crate::run::scale::Scale;
 use crate::schedule::{Flag, NotFinite, Program};
 
 /// Steps in a row that are skipped before the run ends.
@@ -43,6 +44,11 @@ impl Run<'_> {
         let Some(found) = self.engine.not_finite() else { return Ok(Way::On) };
         self.take(true, observer)?;
         let is_step = found.step == (self.done + 1) as u32;
+        if let Some(scale) = self.overflow(&found).filter(|_| is_step) {
+            self.course.scale = scale;
+            observer.rescaled(self.done + 1, f64::from(scale.exponent).exp2());
+            return self.leave_out(observer).map(|()| Way::On);
+        }
         let fault = self.explain(&found, is_step)?;
         match self.plan.config.train.on_nan {
             OnNan::Skip if is_step && self.skipped + 1 < MOST_SKIPPED => {
@@ -54,9 +60,23 @@ impl Run<'_> {
         }
     }
 
+    /// What gradients are to be scaled by, where nothing but a scale too large for f16 need have made them infinite.
+    fn overflow(&self, found: &NotFinite) -> Option<Scale> {
+        let flags = &self.built.program.flags;
+        let is_gradient = |flag: &usize| flags.get(flag - 1).is_some_and(|f| ["gradient", "soft_sharing"].iter().any(|k| f.tensor.starts_with(k)));
+        let scale = self.course.scale;
+        scale.after_overflow(self.done).filter(|_| scale.grows && found.flags.iter().all(is_gradient))
+    }
+
     fn skip(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        self.skipped += 1;
+        self.leave_out(observer)
+    }
+
+    /// Goes on behind the step, which changed nothing.
+    fn leave_out(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.engine.forgive()?;
-        (self.done, self.skipped) = (self.done + 1, self.skipped + 1);
+        self.done += 1;
         self.submitted = self.done;
         self.log(observer)
     }

@@ -1,0 +1,40 @@
+//! Products by matrix units, for runs that ask for them: they round and add in ways of their own, so they are never taken unasked.
+
+use anyhow::Result;
+
+use super::doctor;
+use super::machine::Machine;
+use crate::config::Precision;
+use crate::device::Gpu;
+use crate::kernels::Unit;
+use crate::kernels::tuning::Tuning;
+
+/// Whether an adapter is to be opened with its matrix units.
+pub fn wants_units(precision: Precision) -> bool {
+    precision != Precision::F32
+}
+
+/// The choices for a precision, and what is to be said where they are those of f32 all the same. The unit is compared with the twins of its kernels
+/// before anything is trained with it.
+pub fn precise(machine: &Machine, tuning: Tuning, precision: Precision) -> Result<(Tuning, Option<String>)> {
+    if !wants_units(precision) {
+        return Ok((tuning, None));
+    }
+    let half = precision == Precision::Mixed;
+    let why = match machine {
+        Machine::Reference => "the float64 reference has no matrix units".into(),
+        Machine::Device(gpu) => match gpu.unit(half) {
+            None => format!("{} has no matrix unit for operands of {}", gpu.entry.name, if half { "f16" } else { "f32" }),
+            Some(unit) => match trial(gpu, unit)? {
+                None => return Ok((Tuning { rows: tuning.rows, ..gpu.unit_tuning(unit) }, None)),
+                Some(failure) => format!("the {unit} matrix unit of {} fails its test ({failure})", gpu.entry.name),
+            },
+        },
+    };
+    Ok((tuning, Some(format!("train.precision = \"{precision}\": {why}; products are computed as with \"f32\""))))
+}
+
+/// Runs the kernels of a unit beside their twins, over tiles that are not full and sums of many matrices; what is wrong with them.
+fn trial(gpu: &Gpu, unit: Unit) -> Result<Option<String>> {
+    Ok(doctor::of_unit(gpu, unit)?.into_iter().find_map(|verdict| verdict.failure))
+}
