@@ -77,7 +77,7 @@ fn feature<T: Real>(p: &params::GatherRows, data: &[u32], index: usize) -> T {
 fn activate<T: Real>(kind: u32, z: T) -> (T, T) {
     let one = T::of(1.0);
     match kind {
-        0 => (if z > T::of(0.0) { z } else { T::of(0.0) * z }, z.step()),
+        0 => (z * z.step(), z.step()),
         1 => {
             let y = z.tanh();
             (y, one - y * y)

@@ -181,6 +181,9 @@ fn compare(
     }
 }
 
+/// Adapters may flush numbers below the normal range to zero, also on the way to a result, where weights multiply them afterwards.
+const FLUSHED: f64 = 64.0 * f32::MIN_POSITIVE as f64;
+
 /// The sentence for an element that is not finite where it should be, or too far away.
 fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<String> {
     let (value, found) = (expected.value(), f64::from(found));
@@ -190,8 +193,7 @@ fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<S
         return (!passes).then(|| format!("found {found}, expected {value}"));
     }
     let error = (found - value).abs();
-    // Adapters may flush numbers below the normal range to zero, on the way too.
-    if error <= bound * f64::from(f32::MIN_POSITIVE) {
+    if error <= FLUSHED {
         return None;
     }
     let score = error / (f64::from(f32::EPSILON) * expected.magnitude());
