@@ -59,6 +59,7 @@ fn snapshot(plan: &Plan, step: u64, double: bool) -> Snapshot {
         rate_factor: 1.0,
         rollbacks: 0,
         skipped: 0,
+        scale: Some(tandem::run::loss_scale::LossScale { exponent: 11, since: step, grows: true }),
     }
 }
 

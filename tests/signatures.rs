@@ -163,8 +163,16 @@ fn every_kernel_has_its_twin_with_the_same_bindings_and_parameters() {
 #[test]
 fn a_kernel_without_a_twin_is_an_error() {
     let mut program = idle_program(by_name("adam").unwrap());
-    program.schedules[0].dispatches[0].kernel =
-        Box::leak(Box::new(Kernel { name: "eve", source: "", params: &[], bound: 1.0, twin: "eve", direct: false, bounded: false, unit: None }));
+    program.schedules[0].dispatches[0].kernel = Box::leak(Box::new(Kernel {
+        name: "eve",
+        source: "",
+        params: &[],
+        bound: 1.0,
+        twin: "eve",
+        direct: false,
+        bounded: false,
+        unit: None,
+    }));
     let error = Reference::<f64>::new(program).run_dispatch(0, 0, &Step::default()).unwrap_err();
     assert_eq!(error.to_string(), "kernel eve has no twin");
 }

@@ -22,8 +22,8 @@ pub mod rng;
 pub mod run {
     #[path = "../../src/run/checkpoint/mod.rs"]
     pub mod checkpoint;
-    #[path = "../../src/run/scale.rs"]
-    pub mod scale;
+    #[path = "../../src/run/loss_scale.rs"]
+    pub mod loss_scale;
     #[path = "../../src/run/sums.rs"]
     pub mod sums;
 }

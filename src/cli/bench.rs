@@ -159,7 +159,17 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
         return Err(fault.hint(format!("one of none, {}", COUPLING_KINDS.join(", "))).into());
     }
     let (batch, rows) = (args.batch.unwrap_or(128), args.rows);
-    Ok(StepShape { inputs: args.inputs, trunk, classes, batch, rows, coupling, steps: args.steps, tune: args.tune.into(), precision: args.precision })
+    Ok(StepShape {
+        inputs: args.inputs,
+        trunk,
+        classes,
+        batch,
+        rows,
+        coupling,
+        steps: args.steps,
+        tune: args.tune.into(),
+        precision: args.precision,
+    })
 }
 
 fn step(shape: &StepShape, machine: Machine, profile: bool, console: &Console) -> Result<()> {

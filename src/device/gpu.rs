@@ -13,8 +13,8 @@ use super::awake::Awake;
 use super::pipeline::Pipeline;
 use crate::cache;
 use crate::fault::{Exit, Fault};
-use crate::kernels::{MIRROR_ROW, Unit};
 use crate::kernels::tuning::{Class, Tuning};
+use crate::kernels::{MIRROR_ROW, Unit};
 
 /// A device that does not answer for so long is given up.
 const WATCHDOG: Duration = Duration::from_secs(60);

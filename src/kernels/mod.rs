@@ -60,11 +60,15 @@ impl Unit {
 
 impl std::fmt::Display for Unit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", match self {
-            Unit::F32x8 => "f32 8×8",
-            Unit::F16x8 => "f16 8×8",
-            Unit::F16x16 => "f16 16×16",
-        })
+        write!(
+            f,
+            "{}",
+            match self {
+                Unit::F32x8 => "f32 8×8",
+                Unit::F16x8 => "f16 8×8",
+                Unit::F16x16 => "f16 16×16",
+            }
+        )
     }
 }
 

@@ -8,6 +8,7 @@ use std::cell::{Ref, RefCell, RefMut};
 
 use anyhow::{Result, ensure};
 
+use crate::kernels::Unit;
 use crate::kernels::params::{Step, Words};
 use crate::model::arena::Numbers;
 use crate::schedule::{Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite};
@@ -34,6 +35,9 @@ pub(crate) struct Arguments<'a, T: Real> {
     stores: &'a [Store<T>],
     step: &'a Step,
 }
+
+/// The largest number that f16 holds.
+const LARGEST_HALF: f64 = 65504.0;
 
 impl<'a, T: Real> Arguments<'a, T> {
     fn store(&self, name: &str) -> &'a Store<T> {
@@ -95,6 +99,13 @@ impl<'a, T: Real> Arguments<'a, T> {
     /// The step.
     pub(crate) fn step(&self) -> &'a Step {
         self.step
+    }
+
+    /// A gradient as a matrix unit gets it: infinite where f16 does not reach; its rounding is an error, and none of the formula.
+    pub(crate) fn in_range(&self, delta: T) -> T {
+        let is_half = self.dispatch.kernel.unit.is_some_and(Unit::is_half);
+        let size = delta.value().abs() * f64::from(self.step.delta_scale);
+        if is_half && size > LARGEST_HALF { delta * T::of(f64::INFINITY) } else { delta }
     }
 
     /// Notes that a value was not finite.

@@ -158,7 +158,7 @@ fn dense_backward_input<T: Real>(a: &Arguments<T>) {
                     let from = if layer.delta_arena == 2 { &logits_delta } else { &next_delta };
                     let outputs = layer.outputs as usize;
                     for o in 0..outputs {
-                        sum += from[layer.delta as usize + r * outputs + o]
+                        sum += a.in_range(from[layer.delta as usize + r * outputs + o])
                             * parameters[layer.weight as usize + o * layer.inputs as usize + i];
                     }
                 }
@@ -188,7 +188,7 @@ fn dense_backward_weight<T: Real>(a: &Arguments<T>) {
         let delta = |r: usize, o: usize| deltas[layer.delta_arena as usize][layer.delta as usize + r * outputs + o];
         for o in 0..outputs {
             for i in 0..inputs {
-                let sum = (0..p.rows as usize).fold(T::of(0.0), |sum, r| sum + delta(r, o) * x(r, i));
+                let sum = (0..p.rows as usize).fold(T::of(0.0), |sum, r| sum + a.in_range(delta(r, o)) * x(r, i));
                 store(layer.weight as usize + o * inputs + i, sum, layer.gradient_flag);
             }
             let sum = (0..p.rows as usize).fold(T::of(0.0), |sum, r| sum + delta(r, o));

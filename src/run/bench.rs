@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::data::upload;
 use super::learning_rate::Course;
 use super::machine::Machine;
+use super::precision::precise;
 use super::profile::Profile;
 use super::train::Plan;
-use super::precision::precise;
 use super::tune::{Choice, Mode, tuned};
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer, OptimizerKind, Precision, Schedule, Select, Source, Task,
-    Train, Trunk,
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer, OptimizerKind, Precision, Schedule, Select,
+    Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::device::{Gpu, Session};
@@ -550,6 +550,16 @@ pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
 
 impl StepShape {
     fn none() -> StepShape {
-        StepShape { inputs: 1, trunk: Vec::new(), classes: Vec::new(), batch: 1, rows: 1, coupling: None, steps: 1, tune: Mode::Off, precision: Precision::F32 }
+        StepShape {
+            inputs: 1,
+            trunk: Vec::new(),
+            classes: Vec::new(),
+            batch: 1,
+            rows: 1,
+            coupling: None,
+            steps: 1,
+            tune: Mode::Off,
+            precision: Precision::F32,
+        }
     }
 }

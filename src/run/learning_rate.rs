@@ -1,6 +1,6 @@
 //! The course of the learning rate, and what else changes from step to step, computed on the host in f64.
 
-use super::scale::Scale;
+use super::loss_scale::LossScale;
 use crate::config::{Every, Optimizer, OptimizerKind, Schedule};
 use crate::kernels::params::Step;
 use crate::rng::{Purpose, bits};
@@ -15,13 +15,13 @@ pub struct Course {
     /// What all learning rates are multiplied by.
     pub factor: f64,
     /// What gradients are multiplied by before matrix units round them.
-    pub scale: Scale,
+    pub scale: LossScale,
 }
 
 impl Course {
     /// A course over `total` steps.
     pub fn new(optimizer: &Optimizer, seed: u64, steps_per_epoch: u64, total: u64) -> Course {
-        Course { optimizer: optimizer.clone(), seed, steps_per_epoch, total, factor: 1.0, scale: Scale::ONE }
+        Course { optimizer: optimizer.clone(), seed, steps_per_epoch, total, factor: 1.0, scale: LossScale::ONE }
     }
 
     /// Learning rate of the 0-based step `t`: linear warm-up over the first `warmup_steps`, then the schedule over the rest.

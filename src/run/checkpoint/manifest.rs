@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Best, Context, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
-use crate::run::scale::Scale;
+use crate::run::loss_scale::LossScale;
 use crate::run::sums::Sums;
 
 /// Number of the format; rises with every change that an older program would misread.
@@ -34,7 +34,7 @@ pub(super) struct Manifest {
     pub rollbacks: u64,
     pub skipped: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scale: Option<Scale>,
+    pub scale: Option<LossScale>,
     /// Whether the arenas are of f64.
     pub double: bool,
     pub adapter: String,

@@ -23,7 +23,7 @@ use crate::data::Schema;
 use crate::model::arena::Numbers;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
-use crate::run::scale::Scale;
+use crate::run::loss_scale::LossScale;
 use crate::run::sums::Sums;
 pub use changes::changes;
 pub use manifest::FORMAT;
@@ -65,7 +65,7 @@ pub struct Snapshot {
     /// Steps that were skipped since the last one that was not.
     pub skipped: u64,
     /// What gradients are scaled by, where operands are rounded to f16.
-    pub scale: Option<Scale>,
+    pub scale: Option<LossScale>,
 }
 
 /// The best model of a run by its validation part.

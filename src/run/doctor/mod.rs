@@ -14,7 +14,7 @@ pub use compare::{Finding, check_dispatch};
 
 use crate::device::{Gpu, Session};
 use crate::kernels::tuning::{Class, Product, Tuning, candidates, ladder};
-use crate::kernels::{Unit, KERNELS, Kernel};
+use crate::kernels::{KERNELS, Kernel, Unit};
 use crate::reference::Reference;
 use crate::reference::real::Bounded;
 
@@ -112,7 +112,8 @@ fn other_shapes(plain: &Tuning) -> Vec<Tuning> {
 }
 
 fn is_other_shape(tuning: &Tuning) -> bool {
-    tuning.unit.is_none() && tuning.forward.kernel.name != Tuning::new(tuning.class, tuning.binding_bytes, tuning.direct).forward.kernel.name
+    tuning.unit.is_none()
+        && tuning.forward.kernel.name != Tuning::new(tuning.class, tuning.binding_bytes, tuning.direct).forward.kernel.name
 }
 
 /// Checks the dispatches of one case; `source` gives the text of each kernel, so that tests may put in mutants.

@@ -17,10 +17,10 @@ use crate::run::checkpoint::{Best, Snapshot};
 use crate::run::data::{upload, upload_rows};
 use crate::run::evaluate::{Measured, evaluate, evaluate_streamed};
 use crate::run::learning_rate::Course;
+use crate::run::loss_scale::LossScale;
 use crate::run::measure;
 use crate::run::point::{Point, TaskPoint, higher_is_better};
 use crate::run::profile::Profile;
-use crate::run::scale::Scale;
 use crate::run::sums::Sums;
 use crate::schedule::build::Built;
 use crate::schedule::{Engine, SLOTS, Slice};
@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
         let mut course = Course::new(&plan.config.optimizer, plan.config.train.seed, plan.steps_per_epoch, plan.total_steps);
         let mut dispatches = built.program.schedules.iter().flat_map(|s| &s.dispatches);
         if dispatches.any(|d| d.kernel.unit.is_some_and(Unit::is_half)) {
-            course.scale = Scale::HALF;
+            course.scale = LossScale::HALF;
         }
         let mut run = Run {
             plan,

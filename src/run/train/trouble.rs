@@ -9,7 +9,7 @@ use crate::data::{Features, UNLABELLED};
 use crate::fault::{Exit, Fault};
 use crate::model::layout::Block;
 use crate::model::network::Head;
-use crate::run::scale::Scale;
+use crate::run::loss_scale::LossScale;
 use crate::schedule::{Flag, NotFinite, Program};
 
 /// Steps in a row that are skipped before the run ends.
@@ -61,9 +61,10 @@ impl Run<'_> {
     }
 
     /// What gradients are to be scaled by, where nothing but a scale too large for f16 need have made them infinite.
-    fn overflow(&self, found: &NotFinite) -> Option<Scale> {
+    fn overflow(&self, found: &NotFinite) -> Option<LossScale> {
         let flags = &self.built.program.flags;
-        let is_gradient = |flag: &usize| flags.get(flag - 1).is_some_and(|f| ["gradient", "soft_sharing"].iter().any(|k| f.tensor.starts_with(k)));
+        let is_gradient =
+            |flag: &usize| flags.get(flag - 1).is_some_and(|f| ["gradient", "soft_sharing"].iter().any(|k| f.tensor.starts_with(k)));
         let scale = self.course.scale;
         scale.after_overflow(self.done).filter(|_| scale.grows && found.flags.iter().all(is_gradient))
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// two, which doubles after so many steps without an overflow and is halved by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Scale {
+pub struct LossScale {
     /// The exponent of the power of two at step `since`.
     pub exponent: u32,
     /// The 0-based step from which on doublings are counted.
@@ -15,11 +15,11 @@ pub struct Scale {
     pub grows: bool,
 }
 
-impl Scale {
+impl LossScale {
     /// None, for products whose operands are f32.
-    pub const ONE: Scale = Scale { exponent: 0, since: 0, grows: false };
+    pub const ONE: LossScale = LossScale { exponent: 0, since: 0, grows: false };
     /// The start, as PyTorch's `GradScaler` has it.
-    pub const HALF: Scale = Scale { exponent: 16, since: 0, grows: true };
+    pub const HALF: LossScale = LossScale { exponent: 16, since: 0, grows: true };
     /// Steps after which it doubles.
     pub const INTERVAL: u64 = 2000;
     /// The largest one.
@@ -27,13 +27,13 @@ impl Scale {
 
     /// The exponent at the 0-based step `t`.
     pub fn exponent_at(&self, t: u64) -> u32 {
-        let doublings = if self.grows { t.saturating_sub(self.since) / Scale::INTERVAL } else { 0 };
-        (u64::from(self.exponent) + doublings).min(Scale::MOST.into()) as u32
+        let doublings = if self.grows { t.saturating_sub(self.since) / LossScale::INTERVAL } else { 0 };
+        (u64::from(self.exponent) + doublings).min(LossScale::MOST.into()) as u32
     }
 
     /// What it is after an overflow at the 0-based step `t`; `None` where it can't be less.
-    pub fn after_overflow(&self, t: u64) -> Option<Scale> {
+    pub fn after_overflow(&self, t: u64) -> Option<LossScale> {
         let exponent = self.exponent_at(t).checked_sub(1)?;
-        Some(Scale { exponent, since: t + 1, ..*self })
+        Some(LossScale { exponent, since: t + 1, ..*self })
     }
 }
