@@ -18,7 +18,6 @@ use super::model::layout::Layout;
 use super::model::network::{Head, Network, Trunk};
 use super::run::checkpoint::disk::Disk;
 use super::run::checkpoint::{Best, Context, Snapshot, changes, load, write};
-use super::run::loss_scale::LossScale;
 use super::run::sums::Sums;
 
 /// What was read; of a refusal nothing is left once it was seen to be one.
@@ -233,7 +232,7 @@ fn whole_checkpoint() -> (Snapshot, Context) {
         rate_factor: 1.0,
         rollbacks: 0,
         skipped: 0,
-        scale: Some(LossScale { exponent: 9, since: 3, grows: true }),
+        scale: None,
     };
     let config = "[data]\ntrain = \"/a.csv\"\n".into();
     let (adapter, kernels, data) = ("reference".into(), vec!["dense_forward".into()], vec![("/a.csv".into(), "00".into())]);
