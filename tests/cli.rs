@@ -1043,3 +1043,26 @@ fn tiles_change_no_result() {
     assert_eq!([off.1, forced.1, cached.1], [vec!["default"; 3], vec!["measured"; 3], vec!["cache"; 3]]);
     assert!(off.0 == forced.0 && forced.0 == cached.0, "models differ");
 }
+
+/// Kernels that the driver meets for the first time, with a second device at work beside the first, and kernels that it knows: the same bytes.
+#[test]
+fn kernels_that_are_new_to_the_driver_change_no_result() {
+    let room = Room::new();
+    let train = |out: &str| {
+        let args = ["train", "net.toml", "--out", out, "--set", "train.epochs=1"];
+        let command = &mut room.command(&args);
+        command.env("TANDEM_CACHE_DIR", room.path("cache")).env("MESA_SHADER_CACHE_DIR", room.path("driver"));
+        Ran::of(command.output().unwrap()).expect(0);
+        let entries = std::fs::read_dir(room.path("cache")).into_iter().flatten().map(|entry| entry.unwrap().path());
+        let met: Vec<String> =
+            entries.filter(|p| p.to_string_lossy().ends_with("-met")).map(|p| std::fs::read_to_string(p).unwrap()).collect();
+        (std::fs::read(room.path(&format!("{out}/last/model.safetensors"))).unwrap(), met)
+    };
+    let (new, known) = (train("new"), train("known"));
+    assert!(new.0 == known.0, "models differ");
+    assert_eq!(new.1, known.1, "met again");
+    let cores = std::thread::available_parallelism().unwrap().get();
+    if tandem::device::Gpu::open(&Default::default()).unwrap().entry.class == tandem::kernels::tuning::Class::Software && cores > 1 {
+        assert!(new.1.len() == 1 && new.1[0].lines().count() >= 6, "{:?}", new.1);
+    }
+}

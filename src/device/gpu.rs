@@ -52,6 +52,7 @@ pub struct Refused {
 /// An open device with its queue. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Gpu {
+    adapter: wgpu::Adapter,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     /// The adapter as listed.
@@ -67,7 +68,7 @@ pub struct Gpu {
     turn: Arc<Mutex<()>>,
     /// What the driver keeps of compiled kernels from run to run, where it hands that out, and its entry in the cache directory.
     pub(super) pipeline_cache: Option<wgpu::PipelineCache>,
-    cache_entry: Option<String>,
+    pub(super) cache_entry: Option<String>,
     /// Whether bounded kernels are compiled without checks.
     pub(super) trusts: bool,
     /// Whether a buffer and its mirror are one piece of memory.
@@ -86,25 +87,14 @@ impl Gpu {
         let optional = if wish.default_limits { wgpu::Features::empty() } else { WELCOME };
         let with_units = wish.units && !entry.units.is_empty();
         let of_units = if with_units { UNITS } else { wgpu::Features::empty() };
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("tandem"),
-            required_features: adapter.features() & (optional | of_units),
-            experimental_features: if with_units { experiments() } else { wgpu::ExperimentalFeatures::disabled() },
-            required_limits: limits.clone(),
-            memory_hints: wgpu::MemoryHints::Performance,
-            ..Default::default()
-        };
-        let opened = pollster::block_on(adapter.request_device(&descriptor));
-        let (device, queue) = opened.map_err(|e| {
-            Fault::new(Exit::Unavailable, format!("{} does not open: {e}", entry.name)).hint("choose another adapter, see tandem devices")
-        })?;
-        let sink = Arc::new(Mutex::new(Sink::default()));
-        watch(&device, &sink);
+        let features = adapter.features() & (optional | of_units);
+        let (device, queue, sink) = open(&adapter, &entry, features, &limits)?;
         let cache_entry = wgpu::util::pipeline_cache_key(&adapter.get_info()).map(|key| format!("{key}-{}", env!("CARGO_PKG_VERSION")));
         let pipeline_cache = cache_entry.as_deref().and_then(|entry| open_pipelines(&device, entry));
         let open_seconds = start.elapsed().as_secs_f64();
         let (turn, pipelines) = (Arc::default(), Arc::default());
         let mut gpu = Gpu {
+            adapter,
             device,
             queue,
             pipeline_cache,
@@ -123,6 +113,13 @@ impl Gpu {
         gpu.trusts = gpu.tuning().trusted;
         gpu.shares = gpu.runs_direct() && super::shared::shares(&gpu)?;
         Ok(gpu)
+    }
+
+    /// Another device of the adapter, which is like this one.
+    pub(super) fn second(&self) -> Result<Gpu> {
+        let (device, queue, sink) = open(&self.adapter, &self.entry, self.device.features(), &self.limits)?;
+        let pipeline_cache = None;
+        Ok(Gpu { device, queue, sink, pipeline_cache, turn: Arc::default(), pipelines: Arc::default(), ..self.clone() })
     }
 
     /// An error if the device was lost or an error went uncaught since it was opened.
@@ -321,6 +318,27 @@ impl Gpu {
     pub fn destroy(&self) {
         self.device.destroy();
     }
+}
+
+type Opened = (wgpu::Device, wgpu::Queue, Arc<Mutex<Sink>>);
+
+fn open(adapter: &wgpu::Adapter, entry: &Entry, features: wgpu::Features, limits: &wgpu::Limits) -> Result<Opened> {
+    let is_experimental = features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("tandem"),
+        required_features: features,
+        experimental_features: if is_experimental { experiments() } else { wgpu::ExperimentalFeatures::disabled() },
+        required_limits: limits.clone(),
+        memory_hints: wgpu::MemoryHints::Performance,
+        ..Default::default()
+    };
+    let opened = pollster::block_on(adapter.request_device(&descriptor));
+    let (device, queue) = opened.map_err(|e| {
+        Fault::new(Exit::Unavailable, format!("{} does not open: {e}", entry.name)).hint("choose another adapter, see tandem devices")
+    })?;
+    let sink = Arc::new(Mutex::new(Sink::default()));
+    watch(&device, &sink);
+    Ok((device, queue, sink))
 }
 
 /// The word for features that wgpu may still change.

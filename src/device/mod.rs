@@ -8,6 +8,7 @@ mod pipeline;
 mod profile;
 mod session;
 mod shared;
+mod warm;
 
 pub use gpu::{Gpu, Refused};
 pub use session::Session;

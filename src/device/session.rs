@@ -13,6 +13,7 @@ use super::awake::Awake;
 use super::mirror::{Mirrors, Use};
 use super::pipeline::{Pipeline, pipelines};
 use super::profile::Profile;
+use super::warm::{self, Warm};
 use crate::fault::{Exit, Fault};
 use crate::kernels::MIRROR_ROW;
 use crate::kernels::params::{NONE, Step};
@@ -64,12 +65,16 @@ pub struct Session {
     pending_upload: usize,
     encoded: VecDeque<Encoded>,
     profile: Option<Profile>,
+    /// While the kernels are new to the driver.
+    _warm: Option<Warm>,
 }
 
 impl Session {
     /// Allocates a program on a device and compiles its kernels.
     pub fn new(gpu: Gpu, program: Program) -> Result<Session> {
-        Session::with_sources(gpu, program, |kernel| kernel.module())
+        let warm = warm::begin(&gpu, &program);
+        let session = Session::with_sources(gpu, program, |kernel| kernel.module())?;
+        Ok(Session { _warm: warm, ..session })
     }
 
     /// The same with other text for the kernels: tests run mutants of them.
@@ -99,6 +104,7 @@ impl Session {
             pending_upload: 0,
             encoded: VecDeque::new(),
             profile: None,
+            _warm: None,
         };
         session.upload_initial()?;
         Ok(session)

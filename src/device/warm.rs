@@ -1,0 +1,86 @@
+//! The first meeting of a software adapter with kernels. Its driver makes machine code when a kernel is first dispatched, one kernel after the
+//! other while the run waits. So a second device makes that of the later ones meanwhile, in a thread of its own, and the driver's cache on disk hands
+//! it over. Nothing is computed there: the grids are empty, and the buffers small.
+
+use std::collections::BTreeSet;
+use std::thread::JoinHandle;
+
+use super::{Gpu, Session};
+use crate::cache;
+use crate::kernels::MIRROR_ROW;
+use crate::kernels::params::Step;
+use crate::kernels::tuning::Class;
+use crate::schedule::{Dispatch, Program, Schedule};
+
+/// Kernels from which on a second device is worth its while.
+const FEW: usize = 4;
+
+/// Elements of a buffer of the second device, those of the smallest mirror.
+const SMALL: usize = 3 * MIRROR_ROW;
+
+/// The thread; it is waited for, since a driver does not like to be left in the middle of a kernel at the end of a process.
+#[derive(Debug)]
+pub(super) struct Warm(Option<JoinHandle<()>>);
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(JoinHandle::join);
+    }
+}
+
+/// Begins with the later half of the kernels of the longest schedule, where the driver has met few of them.
+pub(super) fn begin(gpu: &Gpu, program: &Program) -> Option<Warm> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if gpu.entry.class != Class::Software || cores < 2 {
+        return None;
+    }
+    let longest = program.schedules.iter().max_by_key(|s| s.dispatches.len())?;
+    let mut kernels: Vec<&Dispatch> = Vec::new();
+    for dispatch in &longest.dispatches {
+        if !kernels.iter().any(|d| key(gpu, d) == key(gpu, dispatch)) {
+            kernels.push(dispatch);
+        }
+    }
+    let entry = format!("{}-met", gpu.cache_entry.as_ref()?);
+    let mut met: BTreeSet<String> = cache::read(&entry).map_or_else(BTreeSet::new, |text| lines(&text));
+    let new = kernels.iter().filter(|d| met.insert(key(gpu, d))).count();
+    if new < FEW {
+        return None;
+    }
+    cache::write(&entry, met.iter().map(|line| format!("{line}\n")).collect::<String>().as_bytes());
+    let later = kernels.split_off(kernels.len() / 2);
+    let count = later.len();
+    let program = small(program, longest, &later);
+    let gpu = gpu.clone();
+    let thread = std::thread::Builder::new().name("warm".into()).spawn(move || {
+        // Whatever happens here happens again where it matters.
+        let _ = gpu.second().and_then(|second| {
+            let mut session = Session::with_sources(second, program, |kernel| kernel.module())?;
+            (0..count).try_for_each(|dispatch| session.run_dispatch(0, dispatch, &Step::default(), 1))
+        });
+    });
+    thread.ok().map(|thread| Warm(Some(thread)))
+}
+
+fn lines(text: &[u8]) -> BTreeSet<String> {
+    String::from_utf8_lossy(text).lines().map(str::to_owned).collect()
+}
+
+/// What machine code is made of, and by whom.
+fn key(gpu: &Gpu, dispatch: &Dispatch) -> String {
+    let constants: Vec<String> = dispatch.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let text = format!("{}\n{}\n{}", gpu.entry.driver, constants.join(" "), dispatch.kernel.module());
+    blake3::hash(text.as_bytes()).to_hex().as_str()[..16].to_owned()
+}
+
+/// The program with small buffers and a single schedule: these kernels, the last one first, over no workgroup at all.
+fn small(program: &Program, schedule: &Schedule, later: &[&Dispatch]) -> Program {
+    let mut small = program.clone();
+    for buffer in &mut small.buffers {
+        buffer.len = buffer.len.min(SMALL);
+        buffer.initial.truncate(buffer.len);
+    }
+    let empty = |dispatch: &&Dispatch| Dispatch { grid: [0; 3], effects: Vec::new(), ..(*dispatch).clone() };
+    small.schedules = vec![Schedule { dispatches: later.iter().rev().map(empty).collect(), ..schedule.clone() }];
+    small
+}
