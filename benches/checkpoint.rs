@@ -70,6 +70,7 @@ fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
             rate_factor: 1.0,
             rollbacks: 0,
             skipped: 0,
+            scale: None,
         };
         let begun = Instant::now();
         let path = write(&Disk::default(), root.path(), &snapshot, &context(plan, machine), 1)?;

@@ -7,6 +7,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use anyhow::Result;
+use tandem::config::Precision;
 use tandem::data::order::epoch_order;
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};
@@ -85,8 +86,17 @@ fn the_default_limits_of_webgpu_are_enough_and_change_no_bit() {
 fn the_estimate_of_memory_is_what_is_allocated() {
     for (inputs, classes) in [(784, vec![10, 10]), (64, vec![10, 10, 10])] {
         let gpu = open(&Wish::default());
-        let shape =
-            StepShape { inputs, trunk: vec![128, 128], classes, batch: 128, rows: 10_000, coupling: None, steps: 5, tune: Mode::Off };
+        let shape = StepShape {
+            inputs,
+            trunk: vec![128, 128],
+            classes,
+            batch: 128,
+            rows: 10_000,
+            coupling: None,
+            steps: 5,
+            tune: Mode::Off,
+            precision: Precision::F32,
+        };
         let DeviceBytes { estimated, allocated } = step(&shape, Machine::Device(Box::new(gpu.clone()))).unwrap().device_bytes;
         let Some(allocated) = allocated else { return eprintln!("{} has no report", gpu.entry.backend) };
         let off = estimated.abs_diff(allocated) as f64 / allocated as f64;

@@ -491,6 +491,7 @@ static GREEDY: Kernel = Kernel {
     twin: "greedy",
     direct: false,
     bounded: false,
+    unit: None,
 };
 
 static UNREADABLE: Kernel = Kernel { name: "unreadable", source: "fn unreadable() { let x = ; }", params: &[], ..GREEDY };
@@ -616,6 +617,8 @@ fn step(rows: usize) -> Step {
         inverse_rows: 1.0 / rows as f32,
         step_size: 0.1,
         root_correction: 1.5,
+        delta_scale: 1.0,
+        inverse_scale: 1.0,
         key_low: 11,
         key_high: 12,
     }

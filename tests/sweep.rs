@@ -87,6 +87,7 @@ fn point(value: usize, median: f64) -> Point {
         product_share: None,
         first_step_seconds: 0.0,
         tuned: Vec::new(),
+        fallback: None,
         profile: None,
     };
     Point { value, report }

@@ -43,6 +43,7 @@ pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String
     let has = |name: &str| schedule.dispatches.iter().any(|d| d.kernel.twin == name);
     let widest = network.tasks.iter().map(Head::outputs).max().unwrap_or(0);
     let heads = match tuning.fused_classes {
+        0 if tuning.unit.is_some() => "apart: products are by the matrix unit".into(),
         0 => format!("apart: adapters of class {} have no kernel for both", tuning.class),
         most if widest > most => format!("apart: a head has {widest} classes, a tile {most}"),
         _ if has("heads_cross_entropy") => "one kernel".into(),
