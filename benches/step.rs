@@ -1,5 +1,6 @@
 //! `cargo bench --bench step`: a training step of several shapes on the adapter that a run would take, medians of five runs.
 
+use tandem::config::Precision;
 use tandem::device::Gpu;
 use tandem::run::bench::{StepShape, step};
 use tandem::run::machine::Machine;
@@ -22,6 +23,7 @@ fn main() -> anyhow::Result<()> {
             coupling: Some("soft_sharing".into()),
             steps: 100,
             tune: Mode::Off,
+            precision: Precision::F32,
         };
         let r = step(&shape, Machine::Device(Box::new(gpu.clone())))?;
         println!("{name}: {:.3} ms a step, {:.2} GFLOP/s, {} dispatches", r.ms_per_step.median, r.gflop_per_s, r.dispatches_per_step);
