@@ -1,38 +1,24 @@
-//! `cargo bench --bench host [-- FILE.csv]`: what the host does beside the device, medians of five: writing a schedule, recording a submission,
-//! reading a CSV file, and reading it into a data set. Without a file one is made, 20,000 rows of 20 numbers; with one, reading is all.
+//! `cargo bench --bench host`: what the host does beside the device: writing a schedule, recording a submission, reading a CSV file, and reading it
+//! into a data set. The file is made, 20,000 rows of 20 numbers; `CSV=FILE cargo bench --bench host reading` reads another one.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::Duration;
 
-use tandem::config::Precision;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tandem::config::read::from_text;
 use tandem::data::load::load;
 use tandem::data::raw::{self, Header, Options};
 use tandem::data::{Dataset, Parts, Schema};
-use tandem::device::Gpu;
+use tandem::device::{Gpu, Session};
+use tandem::kernels::params::Step;
 use tandem::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use tandem::rng::{Purpose, normal};
-use tandem::run::bench::{StepShape, step};
-use tandem::run::machine::Machine;
 use tandem::run::train::Plan;
-use tandem::run::tune::Mode;
+use tandem::schedule::{Engine, SLOTS};
 
 const INPUTS: usize = 64;
 const ROWS: usize = 256;
-
-/// Median of five runs, in seconds.
-fn median(mut run: impl FnMut()) -> f64 {
-    let mut seconds: Vec<f64> = (0..5)
-        .map(|_| {
-            let begun = Instant::now();
-            run();
-            begun.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds[2]
-}
 
 /// A trunk of 128 and 128, and so many heads of ten classes.
 fn plan(heads: usize) -> anyhow::Result<Plan> {
@@ -60,61 +46,57 @@ fn table(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Reads a file, whether or not its first line is one of names.
-fn read_csv(path: &Path) -> anyhow::Result<()> {
+/// A file as it stands, whether or not its first line is one of names.
+fn reading(c: &mut Criterion, path: &Path) {
     let options = Options { header: Header::None, ..Options::default() };
-    let (mut rows, mut columns) = (0, 0);
-    let seconds = median(|| {
-        if let Ok(raw) = raw::read(&[path.to_path_buf()], &options) {
-            (rows, columns) = (raw.rows, raw.names.len());
-        }
-    });
-    let megabytes = std::fs::metadata(path)?.len() as f64 / 1e6;
-    let rates = format!("{:.0} MB/s, {:.0} rows/s", megabytes / seconds, rows as f64 / seconds);
-    println!("CSV, {rows} rows of {columns} columns: {rates}; peak memory {}", peak_memory());
-    Ok(())
+    let mut group = c.benchmark_group("reading");
+    group.sample_size(10).throughput(Throughput::BytesDecimal(std::fs::metadata(path).unwrap().len()));
+    group.bench_function("CSV", |b| b.iter(|| raw::read(&[path.to_path_buf()], &options).unwrap()));
 }
 
-/// The most memory that this process has taken.
-fn peak_memory() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map_or("unknown".to_owned(), |kib| kib.trim().to_owned())
-}
-
-fn main() -> anyhow::Result<()> {
-    let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).map(PathBuf::from);
-    if let Some(path) = given {
-        return read_csv(&path);
+fn csv(c: &mut Criterion) {
+    if let Some(path) = std::env::var_os("CSV") {
+        return reading(c, Path::new(&path));
     }
+    let folder = tempfile::tempdir().unwrap();
+    let path = table(folder.path()).unwrap();
+    reading(c, &path);
+    let config = from_text("[data]\ntrain = \"train.csv\"\n[task.t]\n", "bench.toml", folder.path(), &[]).unwrap();
+    let mut group = c.benchmark_group("reading");
+    group.sample_size(10).throughput(Throughput::BytesDecimal(std::fs::metadata(&path).unwrap().len()));
+    group.bench_function("CSV to a data set", |b| b.iter(|| load(&config.data, &config.tasks).unwrap()));
+}
+
+fn schedules(c: &mut Criterion) {
     let tuning = Tuning::new(Class::Discrete, DEFAULT_BINDING, false);
     for heads in [2, 64] {
-        let plan = plan(heads)?;
-        let seconds = median(|| drop(plan.build(&tuning)));
-        println!("schedule of {heads} heads: {:.2} ms", 1e3 * seconds);
+        let plan = plan(heads).unwrap();
+        c.bench_function(&format!("schedule of {heads} heads"), |b| b.iter(|| plan.build(&tuning).unwrap()));
     }
-
-    let folder = tempfile::tempdir()?;
-    let path = table(folder.path())?;
-    read_csv(&path)?;
-    let config = from_text("[data]\ntrain = \"train.csv\"\n[task.t]\n", "bench.toml", folder.path(), &[])?;
-    let seconds = median(|| drop(load(&config.data, &config.tasks)));
-    println!("the same as a data set: {:.0} MB/s", std::fs::metadata(&path)?.len() as f64 / 1e6 / seconds);
-
-    let shape = StepShape {
-        inputs: INPUTS,
-        trunk: vec![128, 128],
-        classes: vec![10; 3],
-        batch: 128,
-        rows: 10_000,
-        coupling: Some("soft_sharing".into()),
-        steps: 100,
-        tune: Mode::Off,
-        precision: Precision::F32,
-    };
-    let r = step(&shape, Machine::Device(Box::new(Gpu::open(&Default::default())?)))?;
-    let submitting = r.submit_us_per_step.unwrap_or_default();
-    let recording = r.encode_us_per_step.unwrap_or_default() - submitting;
-    let each = recording / r.dispatches_per_step as f64;
-    println!("recording a step: {recording:.1} µs, {each:.2} µs a dispatch; handing it to the driver: {submitting:.1} µs");
-    Ok(())
 }
+
+/// Recording steps, without what the driver does when it gets them; the figure is for one dispatch.
+fn recording(c: &mut Criterion) {
+    let gpu = Gpu::open(&Default::default()).unwrap();
+    let plan = plan(3).unwrap();
+    let built = plan.build(&gpu.tuning()).unwrap();
+    let train = built.train.unwrap();
+    let dispatches = built.program.schedules[train].dispatches.len();
+    let mut session = Session::new(gpu, built.program).unwrap();
+    let mut number = 0;
+    let mut submission = || {
+        let step = |slot| Step { number: number + slot + 1, slot, rows: 128, inverse_rows: 1.0 / 128.0, ..Step::default() };
+        let steps: Vec<Step> = (0..SLOTS as u32).map(step).collect();
+        number += SLOTS as u32;
+        session.submit(train, &steps).unwrap();
+        session.collect(true).unwrap();
+        session.take_encoded().iter().map(|e| e.recording / (e.steps * dispatches) as f64).sum::<f64>()
+    };
+    let mut of_dispatches = |count: u64| Duration::from_secs_f64((0..5).map(|_| submission()).sum::<f64>() / 5.0 * count as f64);
+    let mut group = c.benchmark_group("recording");
+    group.sample_size(20).measurement_time(Duration::from_millis(1)).warm_up_time(Duration::from_millis(1));
+    group.bench_function("a dispatch", |b| b.iter_custom(&mut of_dispatches));
+}
+
+criterion_group!(host, schedules, recording, csv);
+criterion_main!(host);

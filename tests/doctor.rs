@@ -21,7 +21,7 @@ fn print(gpu: &Gpu, verdicts: &[Verdict]) {
     }
 }
 
-/// Every kernel passes; only those that need subgroups of 8 lanes may be missing, and only where there are none.
+/// Every kernel passes; only those that need subgroups of 8 lanes or a matrix unit may be missing, and only where there are none.
 fn check(gpu: &Gpu, verdicts: &[Verdict]) {
     print(gpu, verdicts);
     let has_subgroups = doctor::tunings(gpu).iter().any(|tuning| tuning.forward.kernel.direct);
@@ -29,14 +29,15 @@ fn check(gpu: &Gpu, verdicts: &[Verdict]) {
     assert_eq!(names, KERNELS.iter().map(|k| k.name).collect::<Vec<_>>());
     for v in verdicts {
         assert!(v.passed(), "{}: {:?}", v.kernel.name, v.failure);
-        let is_exempt = v.kernel.direct && !has_subgroups;
+        let has_unit = v.kernel.unit.is_none_or(|unit| gpu.unit(unit.is_half()) == Some(unit));
+        let is_exempt = (v.kernel.direct && !has_subgroups) || !has_unit;
         assert!(is_exempt || (v.dispatches > 0 && v.elements > 0), "{}: never looked at", v.kernel.name);
     }
 }
 
 #[test]
 fn every_kernel_keeps_its_bound() {
-    let gpu = open(&Wish::default());
+    let gpu = open(&Wish { units: true, ..Wish::default() });
     check(&gpu, &doctor::doctor(&gpu).unwrap());
 }
 

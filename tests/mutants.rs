@@ -138,7 +138,7 @@ const DENSE_BACKWARD_INPUT_DIRECT: &[Mutant] = &[
 const DENSE_BACKWARD_WEIGHT_DIRECT: &[Mutant] = &[
     ("all units share one bias", "store(layer.bias + ", "store(layer.bias + 0u * "),
     ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
-    ("the last rows are missing", "base < params.rows; base +=", "base + 8u < params.rows; base +="),
+    ("the last rows are missing", "base < batch; base +=", "base + 8u < batch; base +="),
     ("an output takes another's delta", "subgroupShuffle(a0.x, 1u)", "subgroupShuffle(a0.x, 2u)"),
     ("the bias forgets what came before", "        t += a0", "        t = a0"),
     ("the bias takes a step twice", "subgroupShuffle(a0, (lane + 4u) & 7u)", "a0"),

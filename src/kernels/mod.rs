@@ -138,15 +138,15 @@ registry! {
     dense_backward_input_direct_32, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
     dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
     dense_backward_weight_direct_32, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
-    dense_forward_matrix_f32_8, DenseForward, 16.0, shape_of dense_forward {F32x8};
-    dense_backward_input_matrix_f32_8, DenseBackwardInput, 8.0, shape_of dense_backward_input {F32x8};
-    dense_backward_weight_matrix_f32_8, DenseBackwardWeight, 8.0, shape_of dense_backward_weight {F32x8};
-    dense_forward_matrix_f16_8, DenseForward, 20000.0, shape_of dense_forward {F16x8};
-    dense_backward_input_matrix_f16_8, DenseBackwardInput, 20000.0, shape_of dense_backward_input {F16x8};
-    dense_backward_weight_matrix_f16_8, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight {F16x8};
-    dense_forward_matrix_f16_16, DenseForward, 20000.0, shape_of dense_forward {F16x16};
-    dense_backward_input_matrix_f16_16, DenseBackwardInput, 20000.0, shape_of dense_backward_input {F16x16};
-    dense_backward_weight_matrix_f16_16, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight {F16x16};
+    dense_forward_matrix_f32_8, DenseForward, 16.0, shape_of dense_forward [bounded] {F32x8};
+    dense_backward_input_matrix_f32_8, DenseBackwardInput, 8.0, shape_of dense_backward_input [bounded] {F32x8};
+    dense_backward_weight_matrix_f32_8, DenseBackwardWeight, 8.0, shape_of dense_backward_weight [bounded] {F32x8};
+    dense_forward_matrix_f16_8, DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x8};
+    dense_backward_input_matrix_f16_8, DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x8};
+    dense_backward_weight_matrix_f16_8, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x8};
+    dense_forward_matrix_f16_16, DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x16};
+    dense_backward_input_matrix_f16_16, DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x16};
+    dense_backward_weight_matrix_f16_16, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x16};
     heads_cross_entropy, HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
     gather_rows_direct, GatherRows, 1.0, in_place_of gather_rows;
     gather_cells, GatherCells, 4.0; // sums of few equal numbers, or of vectors, and one product
