@@ -6,9 +6,12 @@ use super::bench::{Ceilings, ceilings};
 use super::profile::Profile;
 use crate::device::adapter::Wish;
 use crate::device::{Gpu, Refused, Session};
-use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
+use crate::kernels::tuning::{Class, Tuning};
 use crate::reference::Reference;
 use crate::schedule::{Engine, Program};
+
+/// The reference binds nothing: what it takes is limited by memory alone.
+const UNBOUND: u64 = 1 << 40;
 
 /// A device, or the reference.
 #[derive(Clone, Debug)]
@@ -32,7 +35,7 @@ impl Machine {
     pub fn tuning(&self) -> Tuning {
         match self {
             Machine::Device(gpu) => gpu.tuning(),
-            Machine::Reference => Tuning::new(Class::Reference, DEFAULT_BINDING, false),
+            Machine::Reference => Tuning::new(Class::Reference, UNBOUND, false),
         }
     }
 
