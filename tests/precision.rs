@@ -125,6 +125,16 @@ fn a_run_that_goes_on_has_the_scale_that_it_had() {
 }
 
 #[test]
+fn a_run_that_was_f32_begins_to_scale_where_it_goes_on() {
+    let whole = plan(300.0, "");
+    let (_, before) = run(&whole, None, None, 1);
+    let from = before.snapshots.iter().find(|s| s.steps == 4).unwrap();
+    let (_, rest) = run(&whole, Some(Unit::F16x8), Some((**from).clone()), 1);
+    assert_eq!(rest.rescaled.first(), Some(&(5, 32768.0)));
+    assert_eq!(rest.snapshots.last().unwrap().scale, Some(LossScale { exponent: 10, since: 10, grows: true }));
+}
+
+#[test]
 fn what_no_scale_can_cure_is_trouble_as_ever() {
     // A gradient of 1e6 exceeds f16 at a scale of one.
     let (outcome, tape) = run(&plan(2e7, ""), Some(Unit::F16x8), None, 64);

@@ -90,6 +90,7 @@ pub(super) fn run(wanted: &Wanted, shape: &StepShape, svg: Option<&Path>, machin
         }
     };
     let sweep = sweep::sweep(shape, wanted.axis, &wanted.values, machine, tell)?;
+    sweep.points.iter().take(1).filter_map(|point| point.report.fallback.as_ref()).for_each(|line| console.note(line));
     if console.json {
         console.result_json(&json!({"sweep": sweep}))?;
     } else {

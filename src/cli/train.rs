@@ -146,6 +146,9 @@ impl Call<'_> {
         let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
         let (tuning, fallback) = precise(machine, tuning, plan.config.train.precision)?;
         notes.extend(fallback);
+        // A unit has one tile.
+        let choices = if tuning.unit.is_some() { Vec::new() } else { choices };
+        let unit = tuning.unit;
         let context = context(&plan, machine, &tuning, text);
         if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.adapter != context.adapter) {
             notes.push(format!("the run was on {}: results agree within rounding, not bit by bit", loaded.adapter));
@@ -184,7 +187,15 @@ impl Call<'_> {
             resume: loaded.map(|loaded| loaded.snapshot),
         };
         let wish = self.wish(plan.config.train.precision);
-        let mut open = || Machine::open(&wish);
+        let mut open = || {
+            let machine = Machine::open(&wish)?;
+            let (again, _) = precise(&machine, machine.tuning(), plan.config.train.precision)?;
+            if again.unit != unit {
+                let message = format!("{} has not the matrix unit that the run computes with", machine.name());
+                return Err(Fault::new(Exit::Unavailable, message).hint("resume the run on an adapter that has it").into());
+            }
+            Ok(machine)
+        };
         let outcome = persist(&plan, machine.clone(), options, args.retry_device, &mut open, &mut watch);
         let outcome = outcome.map_err(|error| watch.with_way_on(error))?;
         let (points, last) = watch.finish(&outcome)?;

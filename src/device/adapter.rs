@@ -101,8 +101,9 @@ fn entry(index: usize, adapter: &wgpu::Adapter) -> Entry {
 fn units(adapter: &wgpu::Adapter) -> Vec<Unit> {
     let info = adapter.get_info();
     let wanted = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
-    if !adapter.features().contains(wanted) || 4 * info.subgroup_max_size > adapter.limits().max_compute_invocations_per_workgroup.min(256)
-    {
+    let most = adapter.limits().max_compute_invocations_per_workgroup.min(256);
+    // The kernels count on 32 invocations at least.
+    if !adapter.features().contains(wanted) || !(32..=most).contains(&(4 * info.subgroup_max_size)) {
         return Vec::new();
     }
     let offered = adapter.cooperative_matrix_properties();

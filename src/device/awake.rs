@@ -2,7 +2,7 @@
 //!
 //! Such an adapter hands every dispatch to threads and sleeps until they are done: twenty times a step and more a processor has nothing to do for
 //! some microseconds. A virtual machine gives it back to its host then, and waking it takes longer than many a dispatch. So threads of the lowest class
-//! there is (`SCHED_IDLE`, which gives way to everything else at once) spin as long as work is in flight, as the threads of OpenMP do between two
+//! there is (`SCHED_IDLE`, which gives way to everything else of its control group at once) spin as long as work is in flight, as the threads of OpenMP do between two
 //! loops. Where a quota counts the time of all threads they would take it from the work, and where the class is not to be had they would compete
 //! with it: there is none then.
 
@@ -73,8 +73,8 @@ fn processors() -> usize {
         }
         libc::CPU_COUNT(&set) as usize
     };
-    // What Rust counts is less where a control group has a quota.
-    let is_whole = std::thread::available_parallelism().is_ok_and(|n| n.get() == allowed);
+    // What Rust counts is less where a control group has a quota, but never less than one.
+    let is_whole = allowed > 1 && std::thread::available_parallelism().is_ok_and(|n| n.get() == allowed);
     if is_whole { allowed.min(MOST) } else { 0 }
 }
 

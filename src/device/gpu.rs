@@ -85,7 +85,7 @@ impl Gpu {
         let Chosen { adapter, entry, reason } = choose(wish)?;
         let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
         let optional = if wish.default_limits { wgpu::Features::empty() } else { WELCOME };
-        let with_units = wish.units && !entry.units.is_empty();
+        let with_units = wish.units && !wish.default_limits && !entry.units.is_empty();
         let of_units = if with_units { UNITS } else { wgpu::Features::empty() };
         let features = adapter.features() & (optional | of_units);
         let (device, queue, sink) = open(&adapter, &entry, features, &limits)?;
@@ -344,8 +344,8 @@ fn open(adapter: &wgpu::Adapter, entry: &Entry, features: wgpu::Features, limits
 /// The word for features that wgpu may still change.
 #[allow(unsafe_code)]
 fn experiments() -> wgpu::ExperimentalFeatures {
-    // SAFETY: what is still open about matrix units in wgpu is what drivers make of them. A run that asks for them compares every product kernel
-    // with its twin first, and without that wish no module uses them.
+    // SAFETY: what is still open about matrix units in wgpu is what drivers make of them. A run that asks for them compares the kernels of its unit
+    // with their twins first, on every device that it opens, and without that wish no module uses them.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 

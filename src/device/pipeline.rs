@@ -113,7 +113,8 @@ fn trusted_module(device: &wgpu::Device, kernel: &Kernel) -> wgpu::ShaderModule 
     let checks = wgpu::ShaderRuntimeChecks { bounds_checks: false, force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
     // SAFETY: the text is compiled in. Its file states under "Indices" why every index is in bounds, given tables as `schedule::plan` writes
     // them, whose slices the laws of a schedule keep inside buffers; every loop counts up to a finite end. tests/shapes.rs shows at sizes
-    // around the edges of all tiles that nothing else is written and that results are those of the checked module.
+    // around the edges of all tiles that nothing else is written and that results are those of the checked module. Kernels for matrix units are
+    // compared with their twins before a run uses them, over such sizes too.
     unsafe { device.create_shader_module_trusted(descriptor(kernel, &kernel.module()), checks) }
 }
 

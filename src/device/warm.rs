@@ -3,6 +3,8 @@
 //! it over. Nothing is computed there: the grids are empty, and the buffers small.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::{Gpu, Session};
@@ -20,11 +22,15 @@ const SMALL: usize = 3 * MIRROR_ROW;
 
 /// The thread; it is waited for, since a driver does not like to be left in the middle of a kernel at the end of a process.
 #[derive(Debug)]
-pub(super) struct Warm(Option<JoinHandle<()>>);
+pub(super) struct Warm {
+    thread: Option<JoinHandle<()>>,
+    is_enough: Arc<AtomicBool>,
+}
 
 impl Drop for Warm {
     fn drop(&mut self) {
-        let _ = self.0.take().map(JoinHandle::join);
+        self.is_enough.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -34,32 +40,33 @@ pub(super) fn begin(gpu: &Gpu, program: &Program) -> Option<Warm> {
     if gpu.entry.class != Class::Software || cores < 2 {
         return None;
     }
+    let entry = format!("{}-met", gpu.cache_entry.as_ref()?);
     let longest = program.schedules.iter().max_by_key(|s| s.dispatches.len())?;
     let mut kernels: Vec<&Dispatch> = Vec::new();
     for dispatch in &longest.dispatches {
-        if !kernels.iter().any(|d| key(gpu, d) == key(gpu, dispatch)) {
+        if !kernels.iter().any(|d| d.kernel.name == dispatch.kernel.name && d.constants == dispatch.constants) {
             kernels.push(dispatch);
         }
     }
-    let entry = format!("{}-met", gpu.cache_entry.as_ref()?);
-    let mut met: BTreeSet<String> = cache::read(&entry).map_or_else(BTreeSet::new, |text| lines(&text));
+    let mut met = cache::read(&entry).map_or_else(BTreeSet::new, |text| lines(&text));
     let new = kernels.iter().filter(|d| met.insert(key(gpu, d))).count();
     if new < FEW {
         return None;
     }
     cache::write(&entry, met.iter().map(|line| format!("{line}\n")).collect::<String>().as_bytes());
     let later = kernels.split_off(kernels.len() / 2);
-    let count = later.len();
-    let program = small(program, longest, &later);
-    let gpu = gpu.clone();
+    let (program, count, gpu) = (small(program, longest, &later), later.len(), gpu.clone());
+    let is_enough = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&is_enough);
     let thread = std::thread::Builder::new().name("warm".into()).spawn(move || {
         // Whatever happens here happens again where it matters.
         let _ = gpu.second().and_then(|second| {
             let mut session = Session::with_sources(second, program, |kernel| kernel.module())?;
-            (0..count).try_for_each(|dispatch| session.run_dispatch(0, dispatch, &Step::default(), 1))
+            let mut wanted = (0..count).take_while(|_| !stop.load(Ordering::Relaxed));
+            wanted.try_for_each(|dispatch| session.run_dispatch(0, dispatch, &Step::default(), 1))
         });
     });
-    thread.ok().map(|thread| Warm(Some(thread)))
+    thread.ok().map(|thread| Warm { thread: Some(thread), is_enough })
 }
 
 fn lines(text: &[u8]) -> BTreeSet<String> {

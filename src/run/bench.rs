@@ -171,8 +171,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     })
 }
 
-/// Milliseconds a step with kernels as they are, and with kernels that take every value for finite: a pair a round, measured in turn, each
-/// the least of three runs.
+/// Milliseconds a step with kernels as they are, and with kernels that take every value for finite, measured in turn: so many pairs.
 #[doc(hidden)]
 pub fn with_and_without_checks(shape: &StepShape, gpu: &Gpu, pairs: usize) -> Result<Vec<[f64; 2]>> {
     let plan = synthetic_plan(shape)?;

@@ -10,8 +10,8 @@ use crate::kernels::tuning::{Class, Tuning};
 use crate::reference::Reference;
 use crate::schedule::{Engine, Program};
 
-/// The reference binds nothing: what it takes is limited by memory alone.
-const UNBOUND: u64 = 1 << 40;
+/// The reference binds nothing: what it takes is limited by memory, and by places that are counted in 32 bits.
+const UNBOUND: u64 = 4 * u32::MAX as u64;
 
 /// A device, or the reference.
 #[derive(Clone, Debug)]

@@ -34,7 +34,11 @@ pub fn precise(machine: &Machine, tuning: Tuning, precision: Precision) -> Resul
     Ok((tuning, Some(format!("train.precision = \"{precision}\": {why}; products are computed as with \"f32\""))))
 }
 
-/// Runs the kernels of a unit beside their twins, over tiles that are not full and sums of many matrices; what is wrong with them.
+/// Runs the kernels of a unit beside their twins, over tiles that are not full and sums of many matrices; what is wrong with them. An error of
+/// the driver is wrong too, as long as the device is there.
 fn trial(gpu: &Gpu, unit: Unit) -> Result<Option<String>> {
-    Ok(doctor::of_unit(gpu, unit)?.into_iter().find_map(|verdict| verdict.failure))
+    match doctor::of_unit(gpu, unit) {
+        Ok(verdicts) => Ok(verdicts.into_iter().find_map(|verdict| verdict.failure)),
+        Err(error) => gpu.check().map(|()| Some(format!("{error:#}"))),
+    }
 }

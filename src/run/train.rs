@@ -271,7 +271,7 @@ impl Observer for Silent {}
 /// How to run a plan, beyond its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Choices of kernels; else those of the machine without measurement. Changes no result.
+    /// Choices of kernels; else those of the machine without measurement. Those of one class change no result, a matrix unit does.
     pub tuning: Option<Tuning>,
     /// Initial parameters; else by the seed.
     pub initial: Option<Vec<f32>>,

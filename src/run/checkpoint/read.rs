@@ -177,7 +177,7 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     if manifest.validated > manifest.step {
         return Some("it was validated after a later step");
     }
-    if manifest.scale.is_some_and(|scale| scale.exponent > LossScale::MOST || scale.since > manifest.step) {
+    if manifest.scale.is_some_and(|scale| !scale.grows || scale.exponent > LossScale::MOST || scale.since > manifest.step) {
         return Some("gradients scaled by what they never are");
     }
     if manifest.seconds < 0.0 || manifest.rate_factor == 0.0 || !is_share(manifest.rate_factor) {

@@ -192,6 +192,9 @@ fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<S
         let passes = if value.is_nan() { found.is_nan() } else { found.is_infinite() && found.signum() * value > 1e30 };
         return (!passes).then(|| format!("found {found}, expected {value}"));
     }
+    if value.is_infinite() {
+        return Some(format!("found {found:e}, expected {value}"));
+    }
     let error = (found - value).abs();
     if error <= FLUSHED {
         return None;

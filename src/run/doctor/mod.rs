@@ -13,6 +13,7 @@ pub use cases::{Case, cases};
 pub use compare::{Finding, check_dispatch};
 
 use crate::device::{Gpu, Session};
+use crate::kernels::params::Step;
 use crate::kernels::tuning::{Class, Product, Tuning, candidates, ladder};
 use crate::kernels::{KERNELS, Kernel, Unit};
 use crate::reference::Reference;
@@ -57,11 +58,21 @@ const SHAPE_CASES: [&str; 3] = ["around the tile", "chunks and segments", "whole
 /// Cases with sums over many matrices of a unit, and with tiles that are not full.
 const UNIT_CASES: [&str; 3] = ["around the tile", "mixed towers", "wide, many classes, large values"];
 
+/// The one of them that is repeated with gradients scaled beyond f16.
+const OVERFLOWS: &str = "mixed towers";
+
 /// Checks the product kernels of a matrix unit.
 pub fn of_unit(gpu: &Gpu, unit: Unit) -> Result<Vec<Verdict>> {
     let new = |kernel: &&'static Kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None };
     let mut verdicts: Vec<Verdict> = KERNELS.iter().filter(|k| k.unit == Some(unit)).map(new).collect();
-    for mut case in cases(&gpu.unit_tuning(unit))?.into_iter().filter(|case| UNIT_CASES.contains(&case.name)) {
+    let tuning = gpu.unit_tuning(unit);
+    let mut all: Vec<Case> = cases(&tuning)?.into_iter().filter(|case| UNIT_CASES.contains(&case.name)).collect();
+    if unit.is_half() {
+        // Many a gradient is beyond f16, and has to become infinite: scaling hears of it by that alone.
+        let beyond = cases(&tuning)?.into_iter().filter(|case| case.name == OVERFLOWS);
+        all.extend(beyond.map(|case| Case { step: Step { delta_scale: 65536.0, inverse_scale: 1.0 / 65536.0, ..case.step }, ..case }));
+    }
+    for mut case in all {
         for schedule in &mut case.built.program.schedules {
             schedule.dispatches.retain(|d| d.kernel.unit == Some(unit));
         }

@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::run::Run;
 use crate::run::checkpoint::Snapshot;
+use crate::run::loss_scale::LossScale;
 use crate::schedule::Buffer;
 
 impl Run<'_> {
@@ -40,8 +41,9 @@ impl Run<'_> {
         (self.points, self.sums) = (snapshot.points, snapshot.sums.clone().with_pairs(self.plan.objective.pairs.len()));
         (self.worse, self.best) = (snapshot.worse, snapshot.best.clone());
         self.course.factor = snapshot.rate_factor;
-        if let (Some(scale), true) = (snapshot.scale, self.course.scale.grows) {
-            self.course.scale = scale;
+        if self.course.scale.grows {
+            // A run that was f32 until now begins to scale here.
+            self.course.scale = snapshot.scale.unwrap_or(LossScale { since: snapshot.steps, ..LossScale::HALF });
         }
         (self.rollbacks, self.skipped) = (snapshot.rollbacks, snapshot.skipped);
         self.seconds_before = snapshot.seconds;

@@ -63,8 +63,7 @@ impl Run<'_> {
     /// What gradients are to be scaled by, where nothing but a scale too large for f16 need have made them infinite.
     fn overflow(&self, found: &NotFinite) -> Option<LossScale> {
         let flags = &self.built.program.flags;
-        let is_gradient =
-            |flag: &usize| flags.get(flag - 1).is_some_and(|f| ["gradient", "soft_sharing"].iter().any(|k| f.tensor.starts_with(k)));
+        let is_gradient = |flag: &usize| flags.get(flag - 1).is_some_and(|f| f.tensor.starts_with("gradient"));
         let scale = self.course.scale;
         scale.after_overflow(self.done).filter(|_| scale.grows && found.flags.iter().all(is_gradient))
     }
