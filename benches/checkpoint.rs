@@ -10,6 +10,7 @@ use tandem::config::read::from_text;
 use tandem::data::load::load;
 use tandem::data::{Dataset, Parts, Schema};
 use tandem::device::Gpu;
+use tandem::kernels::tuning::Tuning;
 use tandem::run::checkpoint::disk::Disk;
 use tandem::run::checkpoint::{Best, Context, Snapshot, write};
 use tandem::run::machine::Machine;
@@ -47,7 +48,11 @@ fn large(layers: &str) -> Result<Plan> {
 
 fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
     let root = tempfile::tempdir()?;
-    let built = plan.build(&machine.tuning())?;
+    let built = plan.build(&match machine {
+        Machine::Device(_) => machine.tuning(),
+        // It is held to what every adapter binds, and has no need to be.
+        Machine::Reference => Tuning { binding_bytes: 1 << 30, ..machine.tuning() },
+    })?;
     let mut engine = machine.clone().engine(built.program.clone())?;
     let initial = plan.initial();
     engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;

@@ -6,12 +6,9 @@ use super::bench::{Ceilings, ceilings};
 use super::profile::Profile;
 use crate::device::adapter::Wish;
 use crate::device::{Gpu, Refused, Session};
-use crate::kernels::tuning::{Class, Tuning};
+use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::reference::Reference;
 use crate::schedule::{Engine, Program};
-
-/// The reference binds nothing: what it takes is limited by memory, and by places that are counted in 32 bits.
-const UNBOUND: u64 = 4 * u32::MAX as u64;
 
 /// A device, or the reference.
 #[derive(Clone, Debug)]
@@ -35,7 +32,7 @@ impl Machine {
     pub fn tuning(&self) -> Tuning {
         match self {
             Machine::Device(gpu) => gpu.tuning(),
-            Machine::Reference => Tuning::new(Class::Reference, UNBOUND, false),
+            Machine::Reference => Tuning::new(Class::Reference, DEFAULT_BINDING, false),
         }
     }
 
