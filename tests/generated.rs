@@ -886,6 +886,27 @@ fn for_unit(kernel: &str, (element, side): (&str, usize)) -> (String, String) {
     (name, with_constant(&text, "SIDE", side))
 }
 
+/// The function of a name, from its head to its end.
+fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let begin = text.find(&format!("\nfn {name}("))? + 1;
+    Some(&text[begin..begin + text[begin..].find("\n}\n")?])
+}
+
+/// What the kernels for units fetch and store, and where, they do as the tiled ones do, word by word.
+#[test]
+fn units_fetch_and_store_as_tiles_do() {
+    let read = |name: &str| std::fs::read_to_string(shader(name)).expect("a kernel");
+    for kernel in TILED {
+        let (tiled, unit) = (read(kernel), read(&format!("{kernel}_matrix_f32_8")));
+        let names = tiled.lines().filter_map(|line| line.strip_prefix("fn ")?.split('(').next());
+        let shared: Vec<&str> = names.filter(|name| function(&unit, name).is_some()).collect();
+        assert!(shared.len() >= 5, "{kernel}: {shared:?}");
+        for name in shared {
+            assert_eq!(function(&tiled, name), function(&unit, name), "{kernel}: {name}");
+        }
+    }
+}
+
 #[test]
 fn units_are_what_their_generator_writes() {
     for (name, text) in TILED.iter().flat_map(|kernel| UNITS.iter().map(|unit| for_unit(kernel, *unit))) {

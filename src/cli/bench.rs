@@ -111,9 +111,12 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
         What::Step(args) => run_step(args, common, console),
         What::Gemm { m, n, k, tune, precision } => {
             let gpu = Gpu::open(&Wish { units: wants_units(*precision), ..common.wish() })?;
-            let (tuning, _) = tune_shapes(&gpu, [[*m, *n, *k]; 3], true, (*tune).into())?;
-            let (tuning, fallback) = precise(&Machine::Device(Box::new(gpu.clone())), tuning, *precision)?;
+            let (by_unit, fallback) = precise(&Machine::Device(Box::new(gpu.clone())), gpu.tuning(), *precision)?;
             fallback.iter().for_each(|line| console.note(line));
+            let tuning = match by_unit.unit {
+                Some(_) => by_unit,
+                None => tune_shapes(&gpu, [[*m, *n, *k]; 3], true, (*tune).into())?.0,
+            };
             let report = bench::gemm(*m, *n, *k, &gpu, &tuning)?;
             if console.json {
                 return console.result_json(&json!(report));

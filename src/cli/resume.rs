@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::console::Console;
-use crate::config::{Config, Schedule, read};
+use crate::config::{Config, Schedule, read, write};
 use crate::fault::{Fault, quoted};
 use crate::model::file;
 use crate::run::checkpoint::{Loaded, Snapshot, changes, clean, newest};
@@ -53,7 +53,9 @@ pub(super) fn open(run: &Path, overrides: &[String], console: &Console) -> Resul
 /// # Errors
 /// 78 if settings differ that make it another run; 65 if the data is other data.
 pub(super) fn check(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<(Vec<String>, Option<String>)> {
-    let differences = changes(&loaded.config, config)?;
+    // With every key that there is now: what an earlier version did not know it did as the default says.
+    let whole = read::from_text(&loaded.config, "config.toml", Path::new("/"), &[]).map(|before| write::to_toml(&before));
+    let differences = changes(whole.as_ref().unwrap_or(&loaded.config), config)?;
     if let Some((key, before, after)) = differences.iter().find(|(key, before, after)| !may_change(key, before, after)) {
         let message = format!("the run has {before}, now it is to be {after}; a run that goes on cannot change it");
         return Err(Fault::config(key, message).hint(format!("leave that as it was, or {}", anew(loaded, plan))).into());

@@ -143,12 +143,14 @@ impl Call<'_> {
             args.init_from.as_deref().map(|path| initial(&args.weights().load(path, console)?, &plan, args.init_part)).transpose()?;
         let machine = self.machine(plan.config.train.precision)?;
         told.iter().for_each(|line| console.note(line));
-        let (tuning, choices) = tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?;
-        let (tuning, fallback) = precise(machine, tuning, plan.config.train.precision)?;
+        let (by_unit, fallback) = precise(machine, machine.tuning(), plan.config.train.precision)?;
         notes.extend(fallback);
-        // A unit has one tile.
-        let choices = if tuning.unit.is_some() { Vec::new() } else { choices };
-        let unit = tuning.unit;
+        let unit = by_unit.unit;
+        let (tuning, choices) = match unit {
+            // It has one tile.
+            Some(_) => (by_unit, Vec::new()),
+            None => tuned(machine, &plan.layout, plan.batch, plan.total_steps, args.tune.into())?,
+        };
         let context = context(&plan, machine, &tuning, text);
         if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.adapter != context.adapter) {
             notes.push(format!("the run was on {}: results agree within rounding, not bit by bit", loaded.adapter));

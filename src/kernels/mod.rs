@@ -114,7 +114,7 @@ macro_rules! registry {
 //
 // Kernels `in_place_of` another one are for software adapters; they share parameters and twin with it. So does a `shape_of` another one:
 // the same text with a tile of other sides, see `tuning::ladder`; and those in braces are for matrix units, in an order of sums that is the
-// unit's own. Two operands of a product that are rounded to f16 are off by 2⁻¹¹ each, 16,384 of the eps of f32.
+// unit's own. Operands that become f16, in whichever direction an adapter rounds, are off by up to 2⁻¹⁰ each, two of them by 16,384 of f32's eps.
 registry! {
     gather_rows, GatherRows, 1.0; // one product at most
     dense_forward, DenseForward, 8.0 [bounded]; // sums, then an activation by polynomial and a division
@@ -138,9 +138,9 @@ registry! {
     dense_backward_input_direct_32, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
     dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
     dense_backward_weight_direct_32, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
-    dense_forward_matrix_f32_8, DenseForward, 16.0, shape_of dense_forward [bounded] {F32x8};
-    dense_backward_input_matrix_f32_8, DenseBackwardInput, 8.0, shape_of dense_backward_input [bounded] {F32x8};
-    dense_backward_weight_matrix_f32_8, DenseBackwardWeight, 8.0, shape_of dense_backward_weight [bounded] {F32x8};
+    dense_forward_matrix_f32_8, DenseForward, 8.0, shape_of dense_forward [bounded] {F32x8};
+    dense_backward_input_matrix_f32_8, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded] {F32x8};
+    dense_backward_weight_matrix_f32_8, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded] {F32x8};
     dense_forward_matrix_f16_8, DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x8};
     dense_backward_input_matrix_f16_8, DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x8};
     dense_backward_weight_matrix_f16_8, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x8};

@@ -130,8 +130,11 @@ pub struct StepReport {
 pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let plan = synthetic_plan(shape)?;
     let (opened, (adapter, driver)) = (machine.open_seconds(), names(&machine));
-    let (tuning, tuned) = tuned(&machine, &plan.layout, shape.batch, u64::MAX, shape.tune)?;
-    let (tuning, fallback) = precise(&machine, tuning, shape.precision)?;
+    let (by_unit, fallback) = precise(&machine, machine.tuning(), shape.precision)?;
+    let (tuning, tuned) = match by_unit.unit {
+        Some(_) => (by_unit, Vec::new()),
+        None => tuned(&machine, &plan.layout, shape.batch, u64::MAX, shape.tune)?,
+    };
     let start = Instant::now();
     let built = plan.build(&tuning)?;
     let mut engine = machine.engine(built.program.clone())?;

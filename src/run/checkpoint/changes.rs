@@ -19,9 +19,7 @@ pub fn changes(before: &str, after: &str) -> Result<Vec<(String, String, String)
     let all = before.keys().chain(after.keys().filter(|key| !before.contains_key(*key)));
     let value = |keys: &BTreeMap<String, String>, key: &str| keys.get(key).cloned().unwrap_or_else(|| "-".into());
     let differing = all.map(|key| (key.clone(), value(&before, key), value(&after, key)));
-    // What earlier versions did not know they did as it is without the key.
-    let is_new = |key: &str, before: &str, after: &str| key == "train.precision" && before == "-" && after == "\"f32\"";
-    Ok(differing.filter(|(key, before, after)| before != after && !is_new(key, before, after)).collect())
+    Ok(differing.filter(|(_, before, after)| before != after).collect())
 }
 
 fn flatten(path: &str, value: &Value, keys: &mut BTreeMap<String, String>) {
