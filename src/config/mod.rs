@@ -25,9 +25,21 @@ pub struct Config {
     pub train: Train,
 }
 
+/// Which version's guesses and defaults hold, `version` at the top of a configuration. A run is reproduced only by those that it was made with, so
+/// they are never changed, and every `config.toml` names its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// The guesses and defaults of tandem 0.1.0, which wrote no `version`.
+    V0_1,
+    /// Those of today.
+    V0_2,
+}
+
 /// `[data]`: where rows come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Data {
+    /// `version`, which stands at the top of the file: it decides above all what cells are taken for.
+    pub version: Version,
     /// `train`: required. `valid` and `test` are of the same kind.
     pub train: Source,
     /// `valid`, else taken from `train` by `split`.
@@ -70,6 +82,7 @@ impl Data {
     /// All of `train` is trained on, with every other setting at its default.
     pub fn new(train: Source) -> Data {
         Data {
+            version: Version::V0_2,
             train,
             valid: None,
             test: None,

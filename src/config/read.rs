@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use super::{Config, Data, Task, TaskKind};
+use super::{Config, Data, Task, TaskKind, Version};
 use crate::fault::{Exit, Fault, quoted};
 use item::Result;
 pub use known::{KNOWN, Keys};
@@ -72,8 +72,10 @@ pub fn from_text(text: &str, name: &str, base: &Path, overrides: &[String]) -> a
 
 /// The whole configuration.
 fn config(table: Table, base: &Path) -> Result<Config> {
+    let unnamed = if is_of_0_1(&table) { Version::V0_1 } else { Version::V0_2 };
     let mut root = Section::open("", table, known::ROOT)?;
-    let data = data::read(&mut root, base)?;
+    let version = root.read("version", unnamed, |item| item.word())?;
+    let data = data::read(&mut root, base, version)?;
     let trunk = network::trunk(&mut root)?;
     let tasks = network::tasks(&mut root, &trunk)?;
     check_columns(&data, &tasks)?;
@@ -82,6 +84,19 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let train = train::read(&mut root, &data, &tasks)?;
     root.finish()?;
     Ok(Config { data, trunk, tasks, couplings, optimizer, train })
+}
+
+/// Keys that tandem 0.1.0 wrote into the `config.toml` of every run; it wrote no `version`, and nobody writes all of these by hand.
+const OF_0_1: [(&str, &[&str]); 3] = [
+    ("trunk", &["layers", "activation", "init"]),
+    ("optimizer", &["kind", "learning_rate", "weight_decay", "decay_biases", "clip_norm", "schedule", "warmup_steps"]),
+    ("train", &["epochs", "batch_size", "seed", "log_every", "checkpoint_every", "keep", "on_nan"]),
+];
+
+/// Whether a configuration without `version` is one that tandem 0.1.0 wrote.
+fn is_of_0_1(table: &Table) -> bool {
+    let has = |section: &str, key: &str| table.get(section).and_then(|section| section.get(key)).is_some();
+    OF_0_1.iter().all(|(section, keys)| keys.iter().all(|key| has(section, key)))
 }
 
 /// A label column is neither ignored nor a feature, and a column that says something of rows is neither of them.

@@ -13,6 +13,7 @@ use super::{
 /// [`Config`] of it again.
 pub fn to_toml(config: &Config) -> String {
     let mut text = Text(String::new());
+    text.set("version", quote(config.data.version));
     text.data(&config.data);
     config.data.features.iter().for_each(|feature| text.feature(feature));
     text.trunk(&config.trunk);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::known::{DATA, FEATURE, IDX, NPY, OVERLAY, alike};
 use super::section::Section;
-use crate::config::{BUILT_IN, Data, Embed, Feature, FeatureKind, Overlay, Scale, Source};
+use crate::config::{BUILT_IN, Data, Embed, Feature, FeatureKind, Overlay, Scale, Source, Version};
 use crate::fault::{Fault, quoted};
 
 /// The split where the file names none.
@@ -23,10 +23,10 @@ const MOST_INPUTS: u64 = 1 << 20;
 const MOST_WIDTH: u64 = 1024;
 
 /// Reads `[data]` and `[feature.*]`; relative paths start at `base`.
-pub(super) fn read(root: &mut Section, base: &Path) -> Result<Data> {
+pub(super) fn read(root: &mut Section, base: &Path, version: Version) -> Result<Data> {
     let mut section = root.section("data", DATA)?;
     let train = section.require("train", FORMATS, |item| source(item, base))?;
-    let mut data = Data::new(train);
+    let mut data = Data { version, ..Data::new(train) };
     parts(&mut section, &mut data, base)?;
     if !matches!(data.train, Source::Idx { .. }) {
         section.refuse(&["overlay"], "only IDX images can be overlaid")?;

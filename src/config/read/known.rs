@@ -13,7 +13,7 @@ pub struct Keys {
 }
 
 /// The top level.
-pub(super) const ROOT: Keys = Keys { table: "", keys: &["data", "feature", "trunk", "task", "coupling", "optimizer", "train"] };
+pub(super) const ROOT: Keys = Keys { table: "", keys: &["version", "data", "feature", "trunk", "task", "coupling", "optimizer", "train"] };
 /// `[data]`
 pub(super) const DATA: Keys = Keys {
     table: "data",
