@@ -131,7 +131,7 @@ fn a_column_of_one_number_and_blanks_says_where_it_is_blank() {
         let parts = csv_parts(&format!("a,y\n{text}"), edit, &[task("y", "y")]);
         // Rounding must not give the 0.1 a spread.
         assert_eq!(floats(&parts.train), [0.0, 0.0, 0.0, 1.0].repeat(5));
-        assert_eq!(columns_of(&parts)[0].encoding, Encoding::Numeric { scale, offset: 0.1, factor: 0.0, indicator: true });
+        assert_eq!(columns_of(&parts)[0].encoding, Encoding::Numeric { scale, offset: 0.1, factor: 0.0, indicator: true, notation: Default::default() });
         let dir = tempfile::tempdir().unwrap();
         let path = write(dir.path(), "new.csv", "a\n-1e308\n");
         let later = load_with(&parts.schema, path.to_str().unwrap(), false).unwrap().0;
@@ -310,7 +310,7 @@ fn blanks_are_the_mean_with_an_indicator() {
 fn what_means_blank_is_said_for_all_columns_or_for_one() {
     let text = "a,b,c,y\n1,NA,u,p\n-9,2,NA,q\n3,3,u,p\n4,4,v,NA\n,5,w,q\n6,6,v,p\n";
     let edit = |data: &mut Data| {
-        data.missing = texts(&["", "NA"]);
+        data.missing = Some(texts(&["", "NA"]));
         data.features = vec![
             Feature { missing: Some(texts(&["-9.0", "-9", ""])), ..Feature::new("a") },
             Feature { missing: Some(texts(&[""])), ..Feature::new("c") },
@@ -422,7 +422,7 @@ fn dates_are_read_as_iso_writes_them() {
 #[test]
 fn dates_become_years_and_points_on_circles() {
     let parts = csv_parts("d,y\n2020-01-01,p\n2020-07-16T18:00:00,q\n,q\n", |_| (), &[task("y", "y")]);
-    let Encoding::Date { offset, factor, time: true, indicator: true } = columns_of(&parts)[0].encoding else { panic!() };
+    let Encoding::Date { offset, factor, time: true, indicator: true, .. } = columns_of(&parts)[0].encoding else { panic!() };
     assert_eq!((parts.schema.input.width(), parts.train.width()), (9, 9));
     let rows: Vec<&[f32]> = floats(&parts.train).chunks(9).collect();
     // 50 years and 18,262 days; half a year and 18 hours later. The mean of two lies one deviation from each.

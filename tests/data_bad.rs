@@ -310,7 +310,7 @@ fn a_hostile_cell_is_printed_harmlessly() {
 
 #[test]
 fn blanks_that_are_not_among_the_texts_for_blank() {
-    let missing = |r: &mut Room| r.data.missing = texts(&["NA"]);
+    let missing = |r: &mut Room| r.data.missing = Some(texts(&["NA"]));
     let rows = "1,p\n2,q\n".repeat(10);
     csv(format!("a,y\n{rows},q\n")).edit(missing).refused(Exit::Data, &["train.csv:22: column \"a\": \"\" is not a number"], "add \"\"");
     csv(format!("a,y\n{rows}NA,q\n")).refused(Exit::Data, &["train.csv:22: column \"a\": \"NA\" is not a number"], "add \"NA\"");
@@ -425,7 +425,7 @@ fn a_task_without_a_label() {
     let two = |r: &mut Room| r.tasks[0].targets = texts(&["y", "z"]);
     let room = of_kind(TaskKind::Regression, "a,y,z\n1,,\n2,,\n").edit(two);
     room.refused(Exit::Data, &["task \"y\" has no label: columns \"y\", \"z\" are blank"], "missing of task.y");
-    let other = |r: &mut Room| r.data.missing = texts(&["NA"]);
+    let other = |r: &mut Room| r.data.missing = Some(texts(&["NA"]));
     csv("a,y\n1,NA\n2,NA\n").edit(other).refused(Exit::Data, &["has no label"], "target");
     let valid = |r: &mut Room| (r.data.split, r.data.split_seed) = (Some([0.5, 0.5, 0.0]), 1);
     let seven = tandem::data::split::split(20, [0.5, 0.5, 0.0], 1).unwrap()[1][0];
@@ -730,7 +730,7 @@ fn a_schema_that_contradicts_itself() {
     bad(|s| columns(s).clear(), "no feature columns");
     bad(|s| columns(s)[1].name = "x0".into(), "column \"x0\" is there twice");
     fn numeric(offset: f64, factor: f64) -> Encoding {
-        Encoding::Numeric { scale: Scale::None, offset, factor, indicator: false }
+        Encoding::Numeric { scale: Scale::None, offset, factor, indicator: false, notation: Default::default() }
     }
     bad(|s| columns(s)[0].encoding = numeric(0.0, f64::INFINITY), "not finite");
     bad(|s| columns(s)[0].encoding = numeric(f64::NAN, 1.0), "not finite");
@@ -755,7 +755,7 @@ fn a_schema_that_contradicts_itself() {
     );
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "a".into()], mean: 0.5, indicator: false }, "the value \"a\" stands twice");
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "b".into()], mean: f64::NAN, indicator: false }, "a mean of NaN");
-    bad(|s| *first(s) = Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false }, "not finite");
+    bad(|s| *first(s) = Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false, order: Default::default() }, "not finite");
     bad(|s| s.targets[0].columns.clear(), "0 columns for a task of type multiclass");
     bad(|s| s.targets[0].columns.push("z".into()), "2 columns for a task of type multiclass");
     bad(|s| kind(s, TaskKind::Binary).classes.push("r".into()), "3 classes, expected two");

@@ -1,8 +1,9 @@
 //! Labelled images in memory, from any source, on their way to a [`Dataset`].
 
 use super::labels::{self, LabelColumn, Labels};
+use super::meaning::{Kind, Meaning};
 use super::{Dataset, Features, Input, Target};
-use crate::config::Task;
+use crate::config::{Task, Version};
 use crate::fault::{Fault, quoted};
 
 /// Images with their labels.
@@ -55,7 +56,10 @@ impl Images {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let fit = |task: &Task| {
             let columns = self.label_columns(&task.targets).map_err(|name| no_label(task, name))?;
-            labels::fit(task, &self.labels_of(&columns, &|_, row| self.locate(row)), &rows, &[])
+            let bytes = vec![Meaning::given(Some(&[]), Kind::Texts); columns.len()];
+            let locate = |_: usize, row: usize| self.locate(row);
+            let labels = self.labels_of(&columns, &locate);
+            labels::fit(task, &labels, &rows, &bytes, Version::V0_2).map(|(target, _)| target)
         };
         tasks.iter().map(fit).collect()
     }

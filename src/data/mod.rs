@@ -2,6 +2,7 @@
 
 pub mod alike;
 pub mod arrays;
+pub mod blanks;
 pub mod bytes;
 pub mod chunks;
 pub mod columns;
@@ -18,6 +19,8 @@ pub mod images;
 pub mod labels;
 pub mod large;
 pub mod load;
+pub mod meaning;
+pub mod notation;
 pub mod npy;
 pub mod order;
 pub mod overlay;
@@ -38,7 +41,7 @@ pub mod words;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::config::{Scale, TaskKind};
+use crate::config::{Data, Scale, TaskKind};
 
 /// A label that is not there: the row does not train this task.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -168,15 +171,28 @@ pub struct Reading {
     pub header: bool,
     /// Column with the weight of each row.
     pub row_weight: Option<String>,
+    /// Whether words such as NA mean "blank" where a column does not know them as a value.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub blank_words: bool,
 }
 
 impl Default for Reading {
     fn default() -> Reading {
-        Reading { delimiter: None, header: true, row_weight: None }
+        Reading { delimiter: None, header: true, row_weight: None, blank_words: false }
     }
 }
 
 impl Reading {
+    /// What the configuration of a run says of its files.
+    pub fn of(data: &Data) -> Reading {
+        Reading {
+            delimiter: data.delimiter,
+            header: data.header,
+            row_weight: data.row_weight.clone(),
+            blank_words: data.missing.is_none(),
+        }
+    }
+
     fn is_default(&self) -> bool {
         *self == Reading::default()
     }
@@ -266,6 +282,9 @@ pub enum Encoding {
         factor: f64,
         /// Whether a second input says 1 where the cell is blank.
         indicator: bool,
+        /// How the numbers are written.
+        #[serde(default, skip_serializing_if = "notation::Notation::is_plain")]
+        notation: notation::Notation,
     },
     /// One input a value (one-hot), or a learned vector; the one after them is for rare and unseen values, and for blanks where there is
     /// none of their own.
@@ -298,6 +317,9 @@ pub enum Encoding {
         time: bool,
         /// Whether a last input says 1 where the cell is blank.
         indicator: bool,
+        /// How the dates are written.
+        #[serde(default, skip_serializing_if = "dates::DateOrder::is_iso")]
+        order: dates::DateOrder,
     },
     /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see [`words`]; or the sum of the learned
     /// vectors of their buckets.
@@ -314,6 +336,10 @@ pub enum Encoding {
         #[serde(default, skip_serializing_if = "is_zero")]
         embed: usize,
     },
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -358,6 +384,12 @@ pub struct Target {
     pub groups: Vec<Vec<String>>,
     /// Texts that mean "not labelled".
     pub missing: Vec<String>,
+    /// Whether words such as NA mean so too, unless they are classes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub blank_words: bool,
+    /// How the numbers of each column are written (regression, count); empty where all are plain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notations: Vec<notation::Notation>,
     /// Scaling of each column (regression); else empty.
     pub scales: Vec<Scaling>,
     /// Per column, labelled rows of the training part by class (negative and positive, for binary and multilabel), or as one number.
@@ -375,6 +407,8 @@ impl Target {
             classes,
             groups: Vec::new(),
             missing: Vec::new(),
+            blank_words: false,
+            notations: Vec::new(),
             scales: Vec::new(),
         }
     }
