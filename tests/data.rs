@@ -131,7 +131,10 @@ fn a_column_of_one_number_and_blanks_says_where_it_is_blank() {
         let parts = csv_parts(&format!("a,y\n{text}"), edit, &[task("y", "y")]);
         // Rounding must not give the 0.1 a spread.
         assert_eq!(floats(&parts.train), [0.0, 0.0, 0.0, 1.0].repeat(5));
-        assert_eq!(columns_of(&parts)[0].encoding, Encoding::Numeric { scale, offset: 0.1, factor: 0.0, indicator: true, notation: Default::default() });
+        assert_eq!(
+            columns_of(&parts)[0].encoding,
+            Encoding::Numeric { scale, offset: 0.1, factor: 0.0, indicator: true, notation: Default::default() }
+        );
         let dir = tempfile::tempdir().unwrap();
         let path = write(dir.path(), "new.csv", "a\n-1e308\n");
         let later = load_with(&parts.schema, path.to_str().unwrap(), false).unwrap().0;
@@ -159,10 +162,10 @@ fn scaling_and_classes_come_from_the_training_part_alone() {
 #[test]
 fn classes_are_sorted_by_number_or_by_text_and_count_as_written() {
     let classes = |text: &str| csv_parts(text, |_| (), &[task("y", "y")]).schema.targets[0].classes.clone();
-    assert_eq!(classes("a,y\n0,10\n1,9\n2,-1\n3,1.0\n4,1\n"), ["-1", "1", "1.0", "9", "10"]);
+    assert_eq!(classes("a,y\n0,10\n1,9\n2,-1\n3,1.0\n4,1\n"), ["-1", "1", "9", "10"]);
     assert_eq!(classes("a,y\n0,10\n1,9\n2,x\n"), ["10", "9", "x"]);
-    // "nan" and "inf" are words here, not numbers.
-    assert_eq!(classes("a,y\n0,nan\n1,inf\n2,10\n3,9\n"), ["10", "9", "inf", "nan"]);
+    // "inf" is a word here, not a number, and "nan" means that there is no label.
+    assert_eq!(classes("a,y\n0,nan\n1,inf\n2,10\n3,9\n"), ["10", "9", "inf"]);
 }
 
 #[test]

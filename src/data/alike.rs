@@ -14,10 +14,10 @@ const TRUTH: [(bool, &[&str]); 2] = [
 pub fn truth(text: &str) -> Option<bool> {
     let small = text.to_lowercase();
     let word = TRUTH.iter().find(|(_, words)| words.contains(&small.as_str())).map(|(is_yes, _)| *is_yes);
-    word.or_else(|| match text.parse::<f64>() {
-        Ok(1.0) => Some(true),
-        Ok(0.0) => Some(false),
-        _ => None,
+    word.or_else(|| {
+        let (digit, zeros) = text.split_at_checked(1)?;
+        let is_whole = zeros.is_empty() || zeros.strip_prefix('.').is_some_and(|zeros| zeros.bytes().all(|b| b == b'0'));
+        ["0", "1"].contains(&digit).then_some(digit == "1").filter(|_| is_whole)
     })
 }
 

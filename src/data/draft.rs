@@ -117,7 +117,11 @@ impl Draft<'_> {
         let given = &self.survey.given;
         self.delimiter.iter().try_for_each(|sign| writeln!(out, "delimiter = {}", quote(sign)))?;
         if given.decimal != Decimal::Auto {
-            writeln!(out, "decimal = {}                    # sign between the whole part and the fraction of numbers", quote(given.decimal))?;
+            writeln!(
+                out,
+                "decimal = {}                    # sign between the whole part and the fraction of numbers",
+                quote(given.decimal)
+            )?;
         }
         let found: Vec<String> = self.survey.missing.iter().map(|text| comment(&quoted(text))).collect();
         match &given.missing {

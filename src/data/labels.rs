@@ -113,8 +113,9 @@ pub fn meaning<'c>(task: &Task, tally: impl Iterator<Item = (&'c str, usize)>, w
     if is_numeric(task.kind) {
         return meaning;
     }
-    let is_named =
-        |text: &str| task.positive.as_deref() == Some(text) || task.groups.iter().any(|(_, values)| values.iter().any(|value| value == text));
+    let is_named = |text: &str| {
+        task.positive.as_deref() == Some(text) || task.groups.iter().any(|(_, values)| values.iter().any(|value| value == text))
+    };
     meaning.without(|text| is_named(text) || !is_blank_between(text))
 }
 
@@ -342,8 +343,7 @@ fn encode_column(target: &Target, labels: &Labels, rows: &[u32], column: usize) 
     let is_blank = |text: &str| target.is_blank(text) && !is_class(text);
     let read = |text: &str| read(target.kind, &class_of, scaling, notation, text);
     // `Err` holds what cannot be read: it matters only if one of `rows` has it.
-    let words: Vec<Option<u32>> =
-        texts.iter().map(|text| if is_blank(text) { Some(UNLABELLED) } else { read(text) }).collect();
+    let words: Vec<Option<u32>> = texts.iter().map(|text| if is_blank(text) { Some(UNLABELLED) } else { read(text) }).collect();
     let encoded = rows.iter().map(|&row| match codes[row as usize] {
         UNLABELLED => Ok(UNLABELLED),
         code => words[code as usize].ok_or_else(|| unknown(target, &texts[code as usize], (labels.locate)(column, row as usize)).into()),

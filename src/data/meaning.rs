@@ -131,13 +131,15 @@ impl<'c> Candidate<'c> {
         self.unfit.values().sum()
     }
 
-    fn fit(&self, different: usize) -> Option<Fit> {
+    fn fit(&self, different: usize, words_may_be_blank: bool) -> Option<Fit> {
         let (unfit, filled) = (self.unfit_cells(), self.hits + self.unfit_cells());
         let is_word = |(text, cells): (&&str, &usize)| *cells > 1 && !text.bytes().any(|b| b.is_ascii_digit());
         match self.unfit.len() {
             _ if self.is_given_up || self.hits == 0 => None,
             0 => Some(Fit::Whole),
-            1..=MOST_WORDS if different > CODES + self.unfit.len() && self.unfit.iter().all(is_word) => Some(Fit::ButForWords),
+            1..=MOST_WORDS if words_may_be_blank && different > CODES + self.unfit.len() && self.unfit.iter().all(is_word) => {
+                Some(Fit::ButForWords)
+            }
             _ => (unfit <= filled / SLIPS).then_some(Fit::Nearly),
         }
     }
@@ -302,11 +304,9 @@ impl<'c> Search<'c> {
             }
         }
         let different = self.seen.len();
-        let fits: Vec<Option<Fit>> = self.candidates.iter().map(|candidate| candidate.fit(different)).collect();
+        let fits: Vec<Option<Fit>> = self.candidates.iter().map(|candidate| candidate.fit(different, wishes.missing.is_none())).collect();
         let best = (0..fits.len()).filter(|i| fits[*i].is_some()).min_by_key(|i| fits[*i]);
-        let whole = |reading: Reading| {
-            self.candidates.iter().zip(&fits).any(|(c, fit)| c.reading == reading && *fit == Some(Fit::Whole))
-        };
+        let whole = |reading: Reading| self.candidates.iter().zip(&fits).any(|(c, fit)| c.reading == reading && *fit == Some(Fit::Whole));
         let fits_comma = whole(Reading::Number(Notation::Comma));
         let mut meaning = Meaning { fits_comma, ..Meaning::given(wishes.missing, Kind::Texts) };
         // What holds where the type of the column is named and its cells fit no reading.
@@ -334,7 +334,9 @@ impl<'c> Search<'c> {
             meaning.doubt = meaning.doubt.filter(|reading| whole(*reading));
         }
         let order_of_dots = |text: &&str| text.contains('.') && meaning.order == DateOrder::Mdy;
-        if meaning.doubt == Some(Reading::Date(DateOrder::Dmy)) && self.seen.keys().any(|text| order_of_dots(&text.split(' ').next().unwrap_or_default())) {
+        if meaning.doubt == Some(Reading::Date(DateOrder::Dmy))
+            && self.seen.keys().any(|text| order_of_dots(&text.split(' ').next().unwrap_or_default()))
+        {
             // Nobody writes the month first between points.
             (meaning.order, meaning.doubt) = (DateOrder::Dmy, None);
         }
@@ -344,7 +346,7 @@ impl<'c> Search<'c> {
         meaning.example = examples.first().map(|text| (**text).to_owned());
         meaning.has_point = meaning.kind == Kind::Numbers && self.seen.keys().any(|text| text.contains('.'));
         meaning.is_sure = matches!(meaning.notation, Notation::Grouped | Notation::Comma) && meaning.doubt.is_none();
-        if fits[best] == Some(Fit::ButForWords) && wishes.missing.is_none() {
+        if fits[best] == Some(Fit::ButForWords) {
             let unfit = std::mem::take(&mut self.candidates[best].unfit);
             self.words.extend(unfit);
         }

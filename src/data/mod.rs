@@ -185,12 +185,7 @@ impl Default for Reading {
 impl Reading {
     /// What the configuration of a run says of its files.
     pub fn of(data: &Data) -> Reading {
-        Reading {
-            delimiter: data.delimiter,
-            header: data.header,
-            row_weight: data.row_weight.clone(),
-            blank_words: data.missing.is_none(),
-        }
+        Reading { delimiter: data.delimiter, header: data.header, row_weight: data.row_weight.clone(), blank_words: data.missing.is_none() }
     }
 
     fn is_default(&self) -> bool {

@@ -50,14 +50,10 @@ impl Notation {
 /// Reads a number with the decimal sign `point`; groups of three digits may be parted by `group` or
 /// by one of [`GROUPS`], always the same in one number.
 fn rewritten(text: &str, point: char, group: char) -> Option<f64> {
-    let (sign, rest) = match text.chars().next()? {
-        '-' | '−' => ("-", text.trim_start_matches(['-', '−'])),
-        '+' => ("", &text[1..]),
-        _ => ("", text),
+    let (sign, rest) = match text.strip_prefix(['-', '−']) {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
-    if text.len() - rest.len() > '−'.len_utf8() {
-        return None;
-    }
     let (mantissa, exponent) = rest.split_once(['e', 'E']).map_or((rest, None), |(m, e)| (m, Some(e)));
     let (whole, fraction) = mantissa.split_once(point).map_or((mantissa, None), |(w, f)| (w, Some(f)));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -387,7 +387,13 @@ fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]
     // Weights matter to losses alone.
     let weights = schema.reading.row_weight.as_ref().filter(|_| !schema.targets.is_empty());
     let weights = weights.map(|name| weights_of(raw, name, rows)).transpose()?;
-    Ok(Dataset { rows: rows.len(), features: encode::features(raw, columns, rows, schema.reading.blank_words)?, labels: words, weights, table: None })
+    Ok(Dataset {
+        rows: rows.len(),
+        features: encode::features(raw, columns, rows, schema.reading.blank_words)?,
+        labels: words,
+        weights,
+        table: None,
+    })
 }
 
 /// The weights of `rows`.

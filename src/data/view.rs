@@ -7,9 +7,9 @@ use super::alike::spellings;
 use super::blanks::{is_blank, is_blank_between};
 use super::dates::{Date, DateOrder};
 use super::notation::Notation;
-use super::{Column, Encoding, UNLABELLED};
 use super::raw::{Raw, RawColumn, Texts};
 use super::words::Hashing;
+use super::{Column, Encoding, UNLABELLED};
 use crate::fault::{Fault, quoted};
 
 /// A cell that is not blank.

@@ -41,8 +41,10 @@ pub(super) const DATA: Keys = Keys {
     ],
 };
 /// `[feature.NAME]`
-pub(super) const FEATURE: Keys =
-    Keys { table: "feature.NAME", keys: &["type", "missing", "decimal", "dates", "scale", "min_count", "max_values", "buckets", "slots", "ngrams", "embed"] };
+pub(super) const FEATURE: Keys = Keys {
+    table: "feature.NAME",
+    keys: &["type", "missing", "decimal", "dates", "scale", "min_count", "max_values", "buckets", "slots", "ngrams", "embed"],
+};
 /// `[trunk]`
 pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init", "freeze"] };
 /// `[task.NAME]`
