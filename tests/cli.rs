@@ -962,7 +962,7 @@ fn spoil(room: &Room) {
     room.write("unlabelled.csv", unlabelled(3));
     room.write("purple.csv", "x,y,z,colour,size\n1,2,3,purple,small\n");
     room.write("word.csv", "x,y,z\n1,2,3\n1,2,three\n");
-    room.write("nan.csv", "x,y,z\n1,NaN,3\n");
+    room.write("nan.csv", "x,y,z\n1,inf,3\n");
     room.write("huge.csv", "x,y,z\n1,1e39,3\n");
     room.write("ragged.csv", "x,y,z\n1,2,3\n1,2\n");
     room.write("column.csv", "x,y\n1,2\n");

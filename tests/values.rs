@@ -117,7 +117,9 @@ fn dates_are_read_in_three_orders_and_with_offsets() {
         ("1/é/2022", Mdy),
         ("", Ymd),
     ];
-    none.map(|(text, order)| assert_eq!(Date::read_as(text, order), None, "{text}"));
+    for (text, order) in none {
+        assert_eq!(Date::read_as(text, order), None, "{text}");
+    }
     let date = Date::read_as("2022-01-01T00:30:00+02:00", Ymd).unwrap();
     assert_eq!((date.month, date.day, date.seconds, date.weekday()), (12, 31, Some(81_000.0), 4), "the Friday before, in UTC");
 }
@@ -286,6 +288,8 @@ fn dates_of_other_orders_and_with_offsets_are_dates() {
         let found = encoding(&lines(date));
         assert!(matches!(found, Encoding::Date { order, .. } if order == expected), "{}: {found:?}", date(0));
     }
+    let ahead = parts(&lines(&|i| format!("2022-03-{:02}T09:28:00+02:00", 1 + i % 28)), REGRESSION);
+    said(&ahead, "column \"d\": times with an offset are taken in UTC");
     let doubt = parts(&lines(&|i| format!("{:02}/{:02}/2022", 1 + i % 12, 1 + i % 11)), REGRESSION);
     said(&doubt, "month/day/year");
     said(&doubt, "day.month.year would fit every cell as well: data.dates = \"dmy\" says so");
@@ -339,6 +343,19 @@ fn init_and_inspect_take_texts_for_what_training_does() {
     let seen: Value = serde_json::from_str(&room.run(&["inspect", "d.csv", "--decimal", ".", "--json"]).expect(0).out).unwrap();
     assert_eq!(seen["columns"][0]["type"], "category", "no decimal comma");
     room.run(&["inspect", "d.csv", "--delimiter", "ab"]).refused(2, &["--delimiter \"ab\": expected one character"]);
+}
+
+/// Two rows a thousand times as far out as the rest.
+#[test]
+fn init_gives_wild_targets_a_loss_that_bears_them() {
+    let room = Room::new("");
+    let y = |i: usize, wild: usize| if i < wild { 1e6 } else { (i * 7 % 100) as f64 };
+    for (wild, robust) in [(0, false), (2, true), (60, false)] {
+        room.write("d.csv", "x,y\n".to_owned() + &(0..300).map(|i| format!("{},{}\n", i * 31 % 17, y(i, wild))).collect::<String>());
+        let config = room.run(&["init", "--data", "d.csv", "--target", "y:regression"]).expect(0).out;
+        assert_eq!(config.contains("loss = \"huber\"") && config.contains("scale = \"robust\""), robust, "{wild}: {config}");
+        assert_eq!(config.contains("2 rows lie more than 20 interquartile ranges"), robust, "{config}");
+    }
 }
 
 /// Whole numbers that are codes by their name and range are categories in what `init` writes.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::survey::{Found, Survey, Wanted, overlap, short};
+use super::survey::{Found, Survey, WILD, Wanted, overlap, short};
 use crate::config::write::{key, quote, texts};
 use crate::config::{Decimal, Feature, FeatureKind, TaskKind};
 use crate::fault::quoted;
@@ -35,9 +35,8 @@ pub struct Draft<'d> {
     pub notices: &'d [String],
 }
 
-/// Sizes that suit a number of rows.
+/// Sizes that suit a number of rows. They and the rest of the recipe were chosen on nine tables; `docs/tried.md` has the figures.
 struct Sizes {
-    layers: &'static str,
     batch: usize,
     epochs: usize,
     rate: &'static str,
@@ -46,15 +45,15 @@ struct Sizes {
 impl Sizes {
     /// About [`STEPS`] steps, in batches that grow with the rows.
     fn of(rows: usize) -> Sizes {
-        let (layers, batch, rate) = match rows {
-            0..=499 => ("[32]", 32, "3e-3"),
-            500..=9_999 => ("[128, 128]", 64, "3e-3"),
-            10_000..=99_999 => ("[128, 64]", 128, "1e-3"),
-            100_000..=1_999_999 => ("[128, 64]", 256, "1e-3"),
-            _ => ("[256, 128]", 1024, "1e-3"),
+        let (batch, rate) = match rows {
+            0..=499 => (32, "3e-3"),
+            500..=9_999 => (64, "3e-3"),
+            10_000..=99_999 => (128, "1e-3"),
+            100_000..=1_999_999 => (256, "1e-3"),
+            _ => (1024, "1e-3"),
         };
         let epochs = (STEPS * batch / rows.max(1)).clamp(3, 300);
-        Sizes { layers, batch, epochs, rate }
+        Sizes { batch, epochs, rate }
     }
 }
 
@@ -77,9 +76,10 @@ impl Draft<'_> {
         self.features(out)?;
         let sizes = Sizes::of(survey.rows);
         writeln!(out, "\n[trunk]                          # the layers that all tasks share")?;
-        writeln!(out, "layers = {}", sizes.layers)?;
+        writeln!(out, "layers = [256, 256]")?;
         writeln!(out, "activation = \"relu\"              # relu, tanh, gelu, silu, identity")?;
-        writeln!(out, "dropout = 0.0")?;
+        writeln!(out, "dropout = 0.1")?;
+        writeln!(out, "init = \"xavier\"                  # law of the initial weights: xavier, he")?;
         self.tasks.iter().try_for_each(|task| self.task(task, out))?;
         for (a, b, rows) in overlap(self.tasks) {
             writeln!(out, "# {rows} rows are labelled for both {} and {}.", self.tasks[a].name, self.tasks[b].name)?;
@@ -217,6 +217,17 @@ impl Draft<'_> {
             [one] => writeln!(out, "target = {}", quote(one))?,
             several => writeln!(out, "target = {}", texts(several))?,
         }
+        if task.wild > 0 {
+            writeln!(
+                out,
+                "loss = \"huber\"                   # {} rows lie more than {WILD} interquartile ranges from the median:",
+                task.wild
+            )?;
+            writeln!(
+                out,
+                "scale = \"robust\"                 # squared, they would outweigh all others; loss = \"squared\" if they count so"
+            )?;
+        }
         task.positive.iter().try_for_each(|class| writeln!(out, "positive = {}  # this one against all others", quote(class)))?;
         if !task.rare.is_empty() {
             writeln!(out, "missing = {}  # texts that mean \"not labelled\"", texts(&task.missing))?;
@@ -228,13 +239,14 @@ impl Draft<'_> {
 
     fn training(&self, sizes: &Sizes, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\n[optimizer]")?;
-        writeln!(out, "kind = \"adam\"                    # adam, adamw, sgd")?;
+        writeln!(out, "kind = \"adamw\"                   # adam, adamw, sgd")?;
         writeln!(out, "learning_rate = {}", sizes.rate)?;
+        writeln!(out, "weight_decay = 0.1")?;
         writeln!(out, "schedule = \"cosine\"              # constant, cosine, step")?;
         writeln!(out, "\n[train]")?;
         writeln!(out, "epochs = {}", sizes.epochs)?;
         writeln!(out, "batch_size = {}", sizes.batch)?;
-        let patience = if self.shared_out() < SOME { 0 } else { (sizes.epochs / 5).max(2) };
+        let patience = if self.shared_out() < SOME { 0 } else { (sizes.epochs / 4).max(2) };
         writeln!(out, "patience = {patience:<22}# epochs without a better validation result before training ends; 0 = never")?;
         if sizes.epochs >= 100 {
             writeln!(out, "log_every = \"10e\"                # a training point every ten epochs; epochs are validated all the same")?;

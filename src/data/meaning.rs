@@ -64,6 +64,8 @@ pub struct Meaning {
     pub order: DateOrder,
     /// Another notation or order that fits every cell as well.
     pub doubt: Option<Reading>,
+    /// Whether some times have an offset from UTC.
+    has_offset: bool,
     /// Up to three texts that the reading does not fit, where most cells fit, and how many such cells
     /// there are of how many.
     pub unfit: (Vec<String>, usize, usize),
@@ -156,6 +158,7 @@ impl Meaning {
             notation: Notation::Plain,
             order: DateOrder::Iso,
             doubt: None,
+            has_offset: false,
             unfit: (Vec::new(), 0, 0),
             fits_comma: false,
             is_sure: false,
@@ -197,6 +200,9 @@ impl Meaning {
                 told.push(format!("column {column}: dates are read as {}{example}", order.words()));
             }
             _ => {}
+        }
+        if self.has_offset {
+            told.push(format!("column {column}: times with an offset are taken in UTC{}", if told.is_empty() { &example } else { "" }));
         }
         if let (Some(doubt), Some(last)) = (self.doubt, told.last_mut()) {
             let (other, key) = match doubt {
@@ -344,6 +350,7 @@ impl<'c> Search<'c> {
         let mut examples: Vec<&&str> = self.seen.keys().filter(plain).filter(|text| self.candidates[best].reading.fits(text)).collect();
         examples.sort_unstable();
         meaning.example = examples.first().map(|text| (**text).to_owned());
+        meaning.has_offset = meaning.kind == Kind::Dates && self.seen.keys().any(|text| has_offset(text));
         meaning.has_point = meaning.kind == Kind::Numbers && self.seen.keys().any(|text| text.contains('.'));
         meaning.is_sure = matches!(meaning.notation, Notation::Grouped | Notation::Comma) && meaning.doubt.is_none();
         if fits[best] == Some(Fit::ButForWords) {
@@ -375,6 +382,12 @@ impl<'c> Search<'c> {
         let unfit = best.unfit_cells();
         (texts.iter().take(3).map(|(text, _)| (**text).to_owned()).collect(), unfit, best.hits + unfit)
     }
+}
+
+/// Whether a time says how far its clock is from UTC, and is not at it.
+fn has_offset(text: &str) -> bool {
+    let offset = text.get(10..).and_then(|time| time.rfind(['+', '-']).map(|at| &time[at + 1..]));
+    offset.is_some_and(|digits| digits.bytes().any(|b| (b'1'..=b'9').contains(&b)))
 }
 
 /// Brings the columns of one table to one decimal sign: where a column can only be read with a comma,

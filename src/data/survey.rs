@@ -23,6 +23,10 @@ const CLASSES: usize = 12;
 const FEW: usize = 20;
 /// … if each is in so many rows, on average.
 const ROWS_PER_CLASS: usize = 10;
+/// A number so many interquartile ranges from the median is wild: 27 standard deviations, if the rest is normal …
+pub const WILD: f64 = 20.0;
+/// … unless there is one in so many rows or more.
+const FEW_WILD: usize = 100;
 /// A class of fewer rows may be missing from the training part.
 pub const RARE: usize = 5;
 
@@ -237,6 +241,8 @@ pub struct Wanted {
     pub balance: Vec<(String, usize)>,
     /// Smallest, mean and largest number of each column (regression, count).
     pub spread: Vec<[f64; 3]>,
+    /// Rows that lie further from the middle than [`WILD`] interquartile ranges, where they are few (regression).
+    pub wild: usize,
     /// Whether each row has a label.
     pub labelled: Vec<bool>,
 }
@@ -340,7 +346,9 @@ fn task(raw: &Raw, survey: &Survey, columns: Vec<String>, given: Option<TaskKind
     for view in columns.iter().filter_map(|column| index.view(column, &missing)) {
         labelled.iter_mut().enumerate().for_each(|(row, labelled)| *labelled |= view.cell(row).is_some());
     }
+    let wild = |(tally, meaning): (&Tally, &Meaning)| wild(tally, meaning.notation);
     Ok(Wanted {
+        wild: if kind == TaskKind::Regression { tallies.iter().zip(&meanings).map(wild).max().unwrap_or(0) } else { 0 },
         name: task_name(&columns),
         kind,
         guessed: given.is_none(),
@@ -395,6 +403,26 @@ fn spread(tally: &Tally, notation: Notation) -> [f64; 3] {
     let start = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
     let (low, high, sum, rows) = numbers.fold(start, |(low, high, sum, n), (x, rows)| (low.min(x), high.max(x), sum + rows * x, n + rows));
     [low, sum / rows, high]
+}
+
+/// Rows whose number lies further than [`WILD`] interquartile ranges from the median; 0 if they are more than one in [`FEW_WILD`], so that
+/// they are no exceptions.
+fn wild(tally: &Tally, notation: Notation) -> usize {
+    let mut numbers: Vec<(f64, usize)> = tally.iter().filter_map(|(text, rows)| Some((number(notation, text)?, *rows))).collect();
+    numbers.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let rows: usize = numbers.iter().map(|(_, rows)| rows).sum();
+    let quantile = |q: f64| {
+        let (mut below, at) = (0, (q * rows as f64) as usize);
+        let found = numbers.iter().find(|(_, rows)| {
+            below += rows;
+            below > at
+        });
+        found.map_or(0.0, |(x, _)| *x)
+    };
+    let (middle, range) = (quantile(0.5), quantile(0.75) - quantile(0.25));
+    let is_wild = |(x, _): &&(f64, usize)| (x - middle).abs() > WILD * range;
+    let wild: usize = numbers.iter().filter(is_wild).map(|(_, rows)| rows).sum();
+    if range > 0.0 && wild * FEW_WILD <= rows { wild } else { 0 }
 }
 
 /// The positive class of a binary task: that of two that says yes, or the commonest of several.
