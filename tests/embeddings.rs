@@ -231,7 +231,7 @@ fn a_run_repeats_to_the_bit_however_it_is_submitted() {
     for trunk in ["[12]", "[]"] {
         let plan = plan(&tables(trunk, RUN), 400, &CLASSES, 0.2);
         let (first, points) = run(&plan, device(), Options { steps_per_submission: Some(1), ..Options::default() });
-        assert_ne!(bits(&first.last), bits(&plan.initial()));
+        assert_ne!(bits(&first.last), bits(&plan.initial().unwrap()));
         let all = Options { steps_per_submission: Some(64), ..Options::default() };
         let streamed = Options { streamed: Some(48 * 4 * (CELLS + 3) as u64), ..Options::default() };
         for options in [all, streamed] {
@@ -263,7 +263,7 @@ fn gradients(plan: &Plan, tuning: &Tuning) -> (usize, Vec<f32>) {
     let built = plan.build(tuning).unwrap();
     let mut session = Session::new(*gpu, built.program.clone()).unwrap();
     upload(&mut session, &built.parts[0], &plan.parts.train, built.counting).unwrap();
-    session.upload(built.buffers.parameters, 0, &bits(&plan.initial())).unwrap();
+    session.upload(built.buffers.parameters, 0, &bits(&plan.initial().unwrap())).unwrap();
     let course = tandem::run::learning_rate::Course::new(&plan.config.optimizer, 0, plan.steps_per_epoch, plan.total_steps);
     session.submit(built.train.unwrap(), &[course.step(0, 0, plan.batch, 0)]).unwrap();
     session.collect(true).unwrap();
@@ -291,7 +291,7 @@ fn pieces_change_nothing_but_rounding() {
 #[test]
 fn vectors_begin_with_a_length_of_about_one() {
     let plan = plan(&tables("[6]", RUN), 8, &CLASSES, 0.0);
-    let initial = plan.initial();
+    let initial = plan.initial().unwrap();
     for (block, has_rest) in plan.layout.embeddings().iter().zip([true, false, true]) {
         let vectors: Vec<f64> = initial[block.offset..block.offset + block.len]
             .chunks(block.shape[1])
@@ -312,7 +312,7 @@ fn a_frozen_trunk_keeps_its_vectors() {
         .layout
         .blocks
         .iter()
-        .filter(|b| outcome.last[b.offset..b.offset + b.len] != plan.initial()[b.offset..b.offset + b.len])
+        .filter(|b| outcome.last[b.offset..b.offset + b.len] != plan.initial().unwrap()[b.offset..b.offset + b.len])
         .map(|b| b.name.as_str())
         .collect();
     assert!(!changed.is_empty() && changed.iter().all(|name| name.starts_with("task.")), "{changed:?}");
@@ -476,7 +476,7 @@ fn older_schemas_are_read() {
 #[test]
 fn models_keep_their_vectors() {
     let (plan, root) = (plan(&tables("[6]", RUN), 8, &CLASSES, 0.0), tempfile::tempdir().unwrap());
-    let (dir, initial) = (root.path().join("model"), plan.initial());
+    let (dir, initial) = (root.path().join("model"), plan.initial().unwrap());
     file::save(&dir, &plan.network, &plan.layout, &plan.parts.schema, &initial).unwrap();
     let model = file::load(&dir).unwrap();
     assert_eq!((&model.network, &model.layout, &model.schema), (&plan.network, &plan.layout, &plan.parts.schema));

@@ -352,7 +352,7 @@ impl Print {
             schema(&plan),
             rows(&plan.parts.train),
             program(&plan),
-            bits(&plan.initial()),
+            bits(&plan.initial().unwrap()),
             bits(&outcome.last),
             watched(&plan, &outcome, &points.points) + &format!(" {kept:?}"),
         ])

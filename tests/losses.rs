@@ -177,7 +177,7 @@ fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> O
         Loss::Huber { delta } if e.abs() <= *delta => OfLabel { margin: delta - e.abs(), ..smooth(0.5 * e * e) },
         Loss::Huber { delta } => OfLabel { margin: e.abs() - delta, ..smooth(delta * (e.abs() - 0.5 * delta)) },
         Loss::Quantile { quantile } => OfLabel { margin: e.abs(), ..smooth((-quantile * e).max((1.0 - quantile) * e)) },
-        Loss::Poisson => smooth(z[0].exp() - y * z[0]),
+        Loss::Poisson { .. } => smooth(z[0].exp() - y * z[0]),
     }
 }
 
@@ -810,7 +810,7 @@ fn training_points_leave_out_steps_without_a_label() {
     let outcome = train(&plan, Machine::Reference, Options::default(), &mut points).unwrap();
     assert!(matches!(outcome.ended, Ended::Finished));
     let point = points.0.iter().find(|p| p.split == "train").unwrap();
-    let parameters = named(&plan, &plan.initial().into_iter().map(f64::from).collect::<Vec<_>>());
+    let parameters = named(&plan, &plan.initial().unwrap().into_iter().map(f64::from).collect::<Vec<_>>());
     let order = epoch_order(200, plan.config.train.seed, 0);
     for (task, columns) in columns(&plan).into_iter().enumerate() {
         let is_labelled = |row: &&u32| columns.clone().any(|c| plan.parts.train.labels[c][**row as usize] != UNLABELLED);

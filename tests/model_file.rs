@@ -32,8 +32,14 @@ fn network() -> Network {
 }
 
 fn schema(network: &Network) -> Schema {
-    let encoding =
-        |i: usize| Encoding::Numeric { scale: Scale::Standard, offset: 0.1 + i as f64 / 3.0, factor: 1.0 / 7.0, indicator: false };
+    let encoding = |i: usize| Encoding::Numeric {
+        scale: Scale::Standard,
+        offset: 0.1 + i as f64 / 3.0,
+        factor: 1.0 / 7.0,
+        indicator: false,
+        blank: 0.0,
+        range: None,
+    };
     let column = |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
     let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };
     let input = Input::Columns { columns: (0..network.inputs).map(column).collect() };

@@ -165,6 +165,8 @@ pub struct Feature {
     pub kind: Option<FeatureKind>,
     /// How its numbers are scaled (numeric).
     pub scale: Option<Scale>,
+    /// Standard deviations of the training part that a number can come to lie beyond its ends; 0 = it stays where it is (numeric).
+    pub clip: Option<f64>,
     /// Texts that mean that a cell is blank; `None` = those of the data.
     pub missing: Option<Vec<String>>,
     /// Rows of the training part that a value needs for an input of its own (category).
@@ -208,6 +210,7 @@ impl Feature {
             column: column.to_owned(),
             kind: None,
             scale: None,
+            clip: None,
             missing: None,
             min_count: None,
             max_values: None,
@@ -216,6 +219,11 @@ impl Feature {
             ngrams: None,
             embed: None,
         }
+    }
+
+    /// `clip`, or the default of a version: before 0.2 a number was taken as it is, however far outside it lay.
+    pub fn clip(&self, version: Version) -> f64 {
+        self.clip.unwrap_or(if version >= Version::V0_2 { 2.0 } else { 0.0 })
     }
 
     /// `max_values`, or its default: a vector costs memory, an input the time of a product as well.
@@ -376,7 +384,7 @@ impl Loss {
             TaskKind::Multiclass => Loss::CrossEntropy { label_smoothing: 0.0, focal_gamma: 0.0, class_weights: ClassWeights::None },
             TaskKind::Binary | TaskKind::Multilabel => Loss::Logistic { focal_gamma: 0.0, positive_weight: PositiveWeight::Given(1.0) },
             TaskKind::Regression => Loss::Squared,
-            TaskKind::Count => Loss::Poisson,
+            TaskKind::Count => Loss::Poisson { per_mean: true },
         }
     }
 }
@@ -431,7 +439,10 @@ pub enum Loss {
         quantile: f64,
     },
     /// e^z − y z (count).
-    Poisson,
+    Poisson {
+        /// Whether it is divided by the mean of the training part's counts (`scale_loss`).
+        per_mean: bool,
+    },
 }
 
 /// Weights of the classes of a multiclass task.

@@ -102,6 +102,7 @@ impl Text {
         feature.kind.iter().for_each(|kind| self.set("type", quote(kind)));
         feature.missing.iter().for_each(|missing| self.set("missing", texts(missing)));
         feature.scale.iter().for_each(|scale| self.set("scale", quote(scale)));
+        feature.clip.iter().for_each(|clip| self.number("clip", *clip));
         let numbers = [
             ("min_count", feature.min_count),
             ("max_values", feature.max_values),
@@ -183,7 +184,8 @@ impl Text {
             }
             Loss::Huber { delta } => self.number("huber_delta", *delta),
             Loss::Quantile { quantile } => self.number("quantile", *quantile),
-            Loss::Squared | Loss::Absolute | Loss::Poisson => {}
+            Loss::Poisson { per_mean } => self.set("scale_loss", per_mean),
+            Loss::Squared | Loss::Absolute => {}
         }
     }
 

@@ -69,7 +69,10 @@ fn gone(raw: &Raw, column: &Column) -> Fault {
 fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>) -> anyhow::Result<()> {
     let view = &coder.view;
     match &coder.column.encoding {
-        Encoding::Numeric { offset, factor, indicator, .. } => numbers(view, rows, *offset, *factor, *indicator),
+        Encoding::Numeric { offset, factor, indicator, blank, range, .. } => {
+            let held = |x: f64| range.as_ref().map_or(x, |range| range.held(x));
+            numbers(view, rows, &held, (*offset, *factor), (*blank as f32, *indicator))
+        }
         Encoding::Category { values, blank, .. } => {
             let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
             each(view, rows, |cell| cell.map_or(blank, |text| coder.known.get(text).unwrap_or(other)));
@@ -118,15 +121,15 @@ fn each<'w>(view: &View, rows: impl Iterator<Item = (usize, &'w mut [u32])>, cod
 fn numbers<'w>(
     view: &View,
     rows: impl Iterator<Item = (usize, &'w mut [u32])>,
-    offset: f64,
-    factor: f64,
-    indicator: bool,
+    held: &dyn Fn(f64) -> f64,
+    (offset, factor): (f64, f64),
+    (blank, indicator): (f32, bool),
 ) -> anyhow::Result<()> {
     for (row, place) in rows {
         let cell = view.cell(row);
         let value = match cell {
-            Some(cell) => scaled(view, row, view.number(row, cell, "")?, offset, factor)?,
-            None => 0.0,
+            Some(cell) => scaled(view, row, held(view.number(row, cell, "")?), offset, factor)?,
+            None => blank,
         };
         put(place, value, cell.is_none(), indicator);
     }

@@ -1,7 +1,7 @@
 //! Labelled images in memory, from any source, on their way to a [`Dataset`].
 
 use super::labels::{self, LabelColumn, Labels};
-use super::{Dataset, Features, Input, Target};
+use super::{Dataset, Features, Input, Target, per_mean};
 use crate::config::Task;
 use crate::fault::{Fault, quoted};
 
@@ -55,7 +55,9 @@ impl Images {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let fit = |task: &Task| {
             let columns = self.label_columns(&task.targets).map_err(|name| no_label(task, name))?;
-            labels::fit(task, &self.labels_of(&columns, &|_, row| self.locate(row)), &rows, &[])
+            let locate = |_: usize, row: usize| self.locate(row);
+            let labels = self.labels_of(&columns, &locate);
+            per_mean::fit(task, labels::fit(task, &labels, &rows, &[])?, &labels, &rows, None)
         };
         tasks.iter().map(fit).collect()
     }

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use super::columns::{check_there, no_column};
 use super::fit::{self, Fitted};
 use super::labels::{self, LabelColumn, Labels};
+use super::range::Outside;
 use super::raw::{self, Options, Raw};
 use super::view::{Index, View};
-use super::{Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, UNLABELLED, encode, giveaway, glob, split};
-use crate::config::{self, Feature, FeatureKind, Source, Task};
+use super::{
+    Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, UNLABELLED, encode, giveaway, glob, index, per_mean, range, split,
+};
+use crate::config::{self, Feature, FeatureKind, Source, Task, Version};
 use crate::fault::{Fault, quoted};
 
 /// Texts that mean "blank" in a column where no cell is let pass as blank.
@@ -71,12 +74,19 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
     let rows = roles.split()?;
     let (schema, mut notices) = roles.fit(&rows, reading)?;
+    let mut outside = [Outside::default(), Outside::default(), Outside::default()];
     let mut part = |part: Part, given: &Option<Source>| match given {
         None if rows[part as usize].is_empty() => Ok(None),
-        None => roles.dataset(&schema, &rows[part as usize]).map(Some),
+        None => {
+            if part != Part::Train {
+                outside[part as usize].look(&schema, &roles.raw, &rows[part as usize]);
+            }
+            roles.dataset(&schema, &rows[part as usize]).map(Some)
+        }
         Some(source) => {
             let mut raw = read(source, &schema.reading.options())?;
             hashes.append(&mut raw.hashes);
+            outside[part as usize].look(&schema, &raw, &all_rows(&raw));
             apply(&schema, &raw).map(Some)
         }
     };
@@ -86,7 +96,13 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
         return Err(all_zero(data, roles.place()).into());
     }
     notices.extend(giveaway::notices(&schema, &train));
+    notices.extend(range::notices(&schema, &outside));
     Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes, notices })
+}
+
+/// The numbers of all rows of a table.
+pub(super) fn all_rows(raw: &Raw) -> Vec<u32> {
+    (0..raw.rows as u32).collect()
 }
 
 /// What to say of weights that leave nothing to train on.
@@ -132,6 +148,12 @@ impl<'t> Roles<'t> {
         let Some((sample, numbers)) = &self.sample else { return (&self.raw, Cow::Borrowed(rows)) };
         let there = (0..numbers.len() as u32).filter(|&at| rows.binary_search(&numbers[at as usize]).is_ok());
         (sample, Cow::Owned(there.collect()))
+    }
+
+    /// The numbers of the rows of the table that features are fitted on, training rows or not, in the whole table.
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let sample = self.sample.as_ref().map(|(_, numbers)| &numbers[..]);
+        (0..sample.map_or(self.raw.rows, <[u32]>::len) as u32).map(move |at| sample.map_or(at, |numbers| numbers[at as usize]))
     }
 
     /// Of the sample the training rows, encoded.
@@ -181,21 +203,29 @@ impl<'t> Roles<'t> {
     /// The schema of the training rows, and what is to be said of columns that it does without, and of the parts.
     pub(super) fn fit(&self, [rows, valid, _]: &[Vec<u32>; 3], reading: Reading) -> anyhow::Result<(Schema, Vec<String>)> {
         let mut targets = Vec::with_capacity(self.tasks.len());
+        let weights = self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
+        let weights = weights.map(|name| weights_of(&self.raw, name, rows)).transpose()?;
         for (task, columns) in self.tasks.iter().zip(&self.labels) {
             let locate = |column: usize, row: usize| locate(&self.raw, row, &task.targets[column]);
             let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
-            targets.push(labels::fit(task, &labels, rows, &self.data.missing)?);
+            let target = labels::fit(task, &labels, rows, &self.data.missing)?;
+            targets.push(per_mean::fit(task, target, &labels, rows, weights.as_deref())?);
         }
         let (table, sample) = self.fitted(rows);
         if sample.is_empty() {
             let found = format!("a sample that takes {} bytes has no training row", table.bytes());
             return Err(Fault::config("data.memory", found).hint("give more memory").into());
         }
-        let (mut columns, mut notices, index) = (Vec::new(), Vec::new(), Index::new(table));
+        let (mut columns, mut notices, by_name) = (Vec::new(), Vec::new(), Index::new(table));
         for feature in &self.features {
             let missing = feature.missing.clone().unwrap_or_else(|| self.data.missing.clone());
-            let Some(view) = index.view(&feature.column, &missing) else { continue };
-            match fit::fit(&view, &sample, feature)? {
+            let Some(view) = by_name.view(&feature.column, &missing) else { continue };
+            let is_named = self.data.features.iter().any(|given| given.column == feature.column);
+            if self.data.version >= Version::V0_2 && !is_named && index::is_index(&view, self.numbers()) {
+                notices.push(format!("column {} {}: it is dropped", quoted(&feature.column), index::WHY));
+                continue;
+            }
+            match fit::fit(&view, &sample, feature, self.data.version)? {
                 Fitted::Encoding(encoding) => columns.push(Column { name: feature.column.clone(), missing, encoding }),
                 Fitted::Dropped(why) => notices.push(format!("column {} {why}: it is dropped", quoted(&feature.column))),
             }
@@ -208,6 +238,7 @@ impl<'t> Roles<'t> {
             notices.truncate(MOST_DROPPED);
             notices.push(format!("{more} more columns are dropped"));
         }
+        notices.extend(per_mean::notices(self.tasks, &targets));
         if self.data.split_column.is_some() && valid.is_empty() {
             notices.push("no row says valid, so nothing is validated on and the model is that of the last epoch".to_owned());
         }
@@ -282,8 +313,7 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     if !targets.iter().any(|name| raw.column(name).is_some()) {
         check_there(raw, &targets)?;
     }
-    let rows: Vec<u32> = (0..raw.rows as u32).collect();
-    apply_rows(schema, raw, &rows)
+    apply_rows(schema, raw, &all_rows(raw))
 }
 
 /// Some rows of a table as a schema says.
