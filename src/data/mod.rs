@@ -19,7 +19,7 @@ pub mod index;
 pub mod labels;
 pub mod large;
 pub mod load;
-pub mod met;
+
 pub mod npy;
 pub mod order;
 pub mod overlay;
@@ -27,6 +27,7 @@ pub mod parquet;
 pub mod per_mean;
 pub mod range;
 pub mod raw;
+pub mod seen;
 pub mod split;
 pub mod stored;
 pub mod stream;

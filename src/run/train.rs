@@ -17,7 +17,7 @@ use super::point::Point;
 use super::profile::Profile;
 use super::sums::Sums;
 use crate::config::{BatchSize, Config, Version};
-use crate::data::met::Met;
+use crate::data::seen::Seen;
 use crate::data::{Dataset, Features, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
@@ -153,8 +153,8 @@ impl Plan {
         init::silence_the_rest(&mut arena, &self.layout, &self.parts.schema.input);
         // In tandem 0.1.0 inputs that no training row has kept their random weights.
         if self.config.data.version >= Version::V0_2 {
-            let met = Met::of(&self.parts.schema.input, &self.parts.train)?;
-            met.iter().for_each(|met| init::silence_the_unmet(&mut arena, &self.layout, met));
+            let seen = Seen::of(&self.parts.schema.input, &self.parts.train)?;
+            seen.iter().for_each(|seen| init::silence_the_unseen(&mut arena, &self.layout, seen));
         }
         Ok(arena)
     }
