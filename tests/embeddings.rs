@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use common::{Bench, config, labelled, schema, whole};
 use safetensors::SafeTensors;
+use tandem::data::seen::Seen;
 use tandem::data::{Column, Dataset, Encoding, Features, Input, NO_CODE, Parts};
 use tandem::device::Session;
 use tandem::device::adapter::Wish;
@@ -287,18 +288,20 @@ fn pieces_change_nothing_but_rounding() {
     assert_eq!(bits(&pieces), bits(&gradients(&plan, &small).1));
 }
 
-/// Vectors have a length of about one, save that of rare and unseen values, which begins at zero; words have no such vector.
+/// Vectors have a length of about one, save that of rare and unseen values and those that no training row has, which begin at zero.
 #[test]
 fn vectors_begin_with_a_length_of_about_one() {
     let plan = plan(&tables("[6]", RUN), 8, &CLASSES, 0.0);
     let initial = plan.initial().unwrap();
-    for (block, has_rest) in plan.layout.embeddings().iter().zip([true, false, true]) {
+    let seen = Seen::of(&plan.parts.schema.input, &plan.parts.train).unwrap().unwrap();
+    for ((block, has_rest), seen) in plan.layout.embeddings().iter().zip([true, false, true]).zip(&seen.vectors) {
         let vectors: Vec<f64> = initial[block.offset..block.offset + block.len]
             .chunks(block.shape[1])
             .map(|vector| norm(vector.iter().map(|x| f64::from(*x))))
             .collect();
-        assert_eq!(vectors.iter().map(|length| *length == 0.0).collect::<Vec<_>>().last(), Some(&has_rest), "{}", block.name);
-        let (count, squares) = (vectors.len() - usize::from(has_rest), vectors.iter().map(|length| length * length).sum::<f64>());
+        let begins: Vec<bool> = (0..seen.len()).map(|code| seen[code] && !(has_rest && code + 1 == seen.len())).collect();
+        assert_eq!(vectors.iter().map(|length| *length > 0.0).collect::<Vec<_>>(), begins, "{}", block.name);
+        let (count, squares) = (begins.iter().filter(|begins| **begins).count(), vectors.iter().map(|length| length * length).sum::<f64>());
         assert!((0.6..1.6).contains(&(squares / count as f64)), "{}: {vectors:?}", block.name);
     }
 }

@@ -251,8 +251,8 @@ fn the_index_of_pandas_is_no_feature() {
         let said = format!("column \"{column}\" numbers the rows, as pandas writes its index");
         room.train("run", &[]).expect(0).says(&[&said, "it is dropped"]);
         assert!(!room.text("run/model/schema.json").contains(column), "{name}");
-        room.train("on-disk", &["--set", "data.memory=900"]).expect(0).says(&[&said]);
-        let init = room.run(&["init", "train.csv", "--target", "y"]).expect(0);
+        room.train("on-disk", &["--set", "data.memory=2000"]).expect(0).says(&[&said]);
+        let init = room.run(&["init", "--data", "train.csv", "--target", "y"]).expect(0);
         assert!(init.out.contains(&format!("ignore = [\"{column}\"]")), "{name}: {}", init.out);
         room.on_reference(&["predict", "run", "--data", "train.csv"]).expect(0);
     }

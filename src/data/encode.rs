@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use super::alike::Lookup;
 use super::dates::Date;
 use super::fit::read_date;
+use super::range::Range;
 use super::raw::Raw;
 use super::view::{Cell, Index, View};
 use super::words::Hashing;
@@ -70,8 +71,7 @@ fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>)
     let view = &coder.view;
     match &coder.column.encoding {
         Encoding::Numeric { offset, factor, indicator, blank, range, .. } => {
-            let held = |x: f64| range.as_ref().map_or(x, |range| range.held(x));
-            numbers(view, rows, &held, (*offset, *factor), (*blank as f32, *indicator))
+            numbers(view, rows, range.as_ref(), (*offset, *factor), (*blank as f32, *indicator))
         }
         Encoding::Category { values, blank, .. } => {
             let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
@@ -121,14 +121,21 @@ fn each<'w>(view: &View, rows: impl Iterator<Item = (usize, &'w mut [u32])>, cod
 fn numbers<'w>(
     view: &View,
     rows: impl Iterator<Item = (usize, &'w mut [u32])>,
-    held: &dyn Fn(f64) -> f64,
+    range: Option<&Range>,
     (offset, factor): (f64, f64),
     (blank, indicator): (f32, bool),
 ) -> anyhow::Result<()> {
     for (row, place) in rows {
         let cell = view.cell(row);
         let value = match cell {
-            Some(cell) => scaled(view, row, held(view.number(row, cell, "")?), offset, factor)?,
+            Some(cell) => {
+                let x = view.number(row, cell, "")?;
+                let y = scaled(view, row, x, offset, factor)?;
+                match range.map(|range| range.held(x)).filter(|held| *held != x) {
+                    Some(held) => scaled(view, row, held, offset, factor)?,
+                    None => y,
+                }
+            }
             None => blank,
         };
         put(place, value, cell.is_none(), indicator);

@@ -26,7 +26,9 @@ const CORRELATION: f64 = 0.999;
 /// Some training rows, as they were encoded.
 #[derive(Debug)]
 pub(super) struct Sight<'s> {
+    /// How they were encoded.
     pub schema: &'s Schema,
+    /// All training rows.
     pub train: &'s Dataset,
     /// Numbers of the rows that are looked at.
     pub rows: Vec<usize>,
@@ -44,11 +46,6 @@ impl<'s> Sight<'s> {
             slot += column.slots();
             (at, column, first)
         })
-    }
-
-    /// The name of a column.
-    pub fn name(&self, at: usize) -> &'s str {
-        self.columns().find(|(number, ..)| *number == at).map_or("", |(_, column, _)| &column.name)
     }
 
     /// A word of a row.

@@ -25,7 +25,7 @@ pub fn is_index(view: &View, numbers: impl Iterator<Item = u32>) -> bool {
     let whole = |row: usize| view.cell(row)?.number().filter(|x| x.fract() == 0.0 && x.abs() < 1e15);
     let read: Option<Vec<(f64, f64)>> = numbers.enumerate().map(|(row, number)| Some((f64::from(number), whole(row)?))).collect();
     let Some(read) = read else { return false };
-    let Some(&(_, first)) = read.first() else { return false };
+    let Some(first) = read.first().map(|(number, x)| x - number) else { return false };
     let counts = read.windows(2).all(|pair| {
         let ((before, last), (number, x)) = (pair[0], pair[1]);
         let passed = number - before;

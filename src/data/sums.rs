@@ -56,27 +56,33 @@ pub(super) fn notices(sight: &Sight, told: &HashSet<(usize, usize)>) -> Vec<Stri
     if features.len() * labels.len() > WORK {
         return Vec::new();
     }
-    let mut made_of_labels = Vec::new();
-    for (at, feature) in features.iter().filter(|(at, _)| !told.iter().any(|(feature, _)| feature == at)) {
-        let of: Vec<&Numbers> = labels.iter().map(|(_, label)| label).collect();
-        if let Some(formula) = sum_of(feature, &of).map(|(others, sum)| sum.formula(&others)) {
-            let column = quoted(sight.name(*at));
-            made_of_labels.push(format!("column {column} is {formula}: is it known before these labels are? else add it to data.ignore"));
-        }
-    }
-    let mut made_of_features = Vec::new();
-    for (at, label) in &labels {
-        let of: Vec<&Numbers> =
-            features.iter().filter(|(feature, _)| !told.contains(&(*feature, *at))).map(|(_, feature)| feature).collect();
-        if let Some((others, sum)) = sum_of(label, &of) {
-            let names: Vec<String> = others.iter().map(|other| other.name.to_owned()).collect();
-            let (columns, label, formula) = (some(&names), key(label.name), sum.formula(&others));
-            made_of_features.push(format!(
-                "columns {columns} together determine a label, {label} = {formula}: are all known before it is? else add one to data.ignore"
-            ));
-        }
-    }
-    shortened(made_of_labels, "features").into_iter().chain(shortened(made_of_features, "labels")).collect()
+    let of_labels: Vec<(usize, String)> = features
+        .iter()
+        .filter(|(at, _)| !told.iter().any(|(feature, _)| feature == at))
+        .filter_map(|(at, feature)| Some((*at, made_of_labels(feature, &labels)?)))
+        .collect();
+    let is_told = |feature: usize, label: usize| told.contains(&(feature, label)) || of_labels.iter().any(|(at, _)| *at == feature);
+    let of_features = labels.iter().filter_map(|(label, numbers)| {
+        let others = features.iter().filter(|(feature, _)| !is_told(*feature, *label)).map(|(_, feature)| feature);
+        made_of_features(numbers, &others.collect::<Vec<_>>())
+    });
+    let of_features = shortened(of_features.collect(), "labels");
+    shortened(of_labels.into_iter().map(|(_, sentence)| sentence).collect(), "features").into_iter().chain(of_features).collect()
+}
+
+fn made_of_labels(feature: &Numbers, labels: &[(usize, Numbers)]) -> Option<String> {
+    let (others, sum) = sum_of(feature, &labels.iter().map(|(_, label)| label).collect::<Vec<_>>())?;
+    let (column, formula) = (quoted(feature.name), sum.formula(&others));
+    Some(format!("column {column} is {formula}: is it known before these labels are? else add it to data.ignore"))
+}
+
+fn made_of_features(label: &Numbers, features: &[&Numbers]) -> Option<String> {
+    let (others, sum) = sum_of(label, features)?;
+    let names: Vec<String> = others.iter().map(|other| other.name.to_owned()).collect();
+    let (columns, label, formula) = (some(&names), key(label.name), sum.formula(&others));
+    Some(format!(
+        "columns {columns} together determine a label, {label} = {formula}: are all known before it is? else add one to data.ignore"
+    ))
 }
 
 /// The first few sentences, and how many more there are.
@@ -125,7 +131,7 @@ fn of_labels<'n>(schema: &'n Schema, train: &Dataset, rows: &[usize]) -> Vec<(us
 }
 
 /// The two to [`MOST`] of some numbers that make up another one, and how.
-fn sum_of<'n>(number: &Numbers, of: &[&'n Numbers<'n>]) -> Option<(Vec<&'n Numbers<'n>>, Sum)> {
+fn sum_of<'a, 'n>(number: &Numbers, of: &[&'a Numbers<'n>]) -> Option<(Vec<&'a Numbers<'n>>, Sum)> {
     let all: Vec<usize> = (0..of.len()).collect();
     let share = |chosen: &[usize]| sum(number, of, chosen).map(|sum| sum.share);
     if of.len() < 2 || (of.len() <= TOGETHER && share(&all).is_some_and(|share| share < SHARE)) {
