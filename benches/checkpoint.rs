@@ -54,7 +54,7 @@ fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
         Machine::Reference => Tuning { binding_bytes: 1 << 30, ..machine.tuning() },
     })?;
     let mut engine = machine.clone().engine(built.program.clone())?;
-    let initial = plan.initial();
+    let initial = plan.initial()?;
     engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
     let best = || Best { parameters: initial.clone(), thresholds: vec![None; plan.network.tasks.len()], epoch: 1, score: 0.0 }.into();
     let (mut still, mut writing, mut bytes) = (Vec::new(), Vec::new(), 0);

@@ -6,7 +6,7 @@
 //   absolute   l = |z − y|
 //   huber      l = ½ (z − y)² where that difference is at most δ, else δ (|z − y| − ½ δ)
 //   quantile   l = max(q (y − z), (q − 1) (y − z))
-//   poisson    l = e^z − y z
+//   poisson    l = c (e^z − y z), c one over the mean of the counts of the training part, or 1
 //
 // Losses of one output and one label each. One invocation a row of one head (group.y), all its outputs in order; heads of classes are left
 // alone. r is the weight of the row and n one over the sum of weights of the batch's labelled cells. Unlabelled cells have no loss and no
@@ -75,7 +75,7 @@ fn of_number(kind: u32, z: f32, y: f32, parameter: f32) -> vec2<f32> {
         }
         default: {
             let rate = exponential(z);
-            return vec2(rate - y * z, rate - y);
+            return parameter * vec2(rate - y * z, rate - y);
         }
     }
 }

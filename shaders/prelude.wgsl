@@ -51,7 +51,7 @@ struct Head {
     kind: u32,      // MULTICLASS, LOGISTIC, …
     cell: u32,      // first label word
     cells: u32,     // label words
-    parameter: f32, // δ of huber, q of quantile
+    parameter: f32, // δ of huber, q of quantile, c of poisson
     gamma: f32,     // γ of the focal loss, or 0
     smoothing: f32, // ε of label smoothing
     weights: u32,   // first of its class weights (one a class) or weights of positives (one an output), or NONE

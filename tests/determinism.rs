@@ -154,7 +154,7 @@ fn another_seed_is_another_run() {
 /// Runs differ by their seed even from equal weights: by the order of rows and by dropout.
 #[test]
 fn the_seed_reaches_more_than_the_initial_weights() {
-    let initial = plan(TABLES).initial();
+    let initial = plan(TABLES).initial().unwrap();
     let last = |seed: u64| {
         let plan = plan(&format!("{TABLES}seed = {seed}\n"));
         let options = Options { initial: Some(initial.clone()), ..Options::default() };
@@ -186,7 +186,7 @@ fn steps(plan: &Plan, tuning: &Tuning, count: u64) -> (Vec<StepResult>, Vec<u32>
         upload(&mut session, part, data, built.counting).unwrap();
     }
     session.upload(built.buffers.order, 0, &epoch_order(plan.parts.train.rows, 0, 0)).unwrap();
-    session.upload(built.buffers.parameters, 0, &bits(&plan.initial())).unwrap();
+    session.upload(built.buffers.parameters, 0, &bits(&plan.initial().unwrap())).unwrap();
     let course = Course::new(&plan.config.optimizer, 0, plan.steps_per_epoch, plan.total_steps);
     let steps: Vec<Step> = (0..count).map(|t| course.step(t, 0, plan.batch, t as usize)).collect();
     session.submit(built.train.unwrap(), &steps).unwrap();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use common::{Bench, config, labelled, schema, whole};
 use safetensors::SafeTensors;
+use tandem::data::seen::Seen;
 use tandem::data::{Column, Dataset, Encoding, Features, Input, NO_CODE, Parts};
 use tandem::device::Session;
 use tandem::device::adapter::Wish;
@@ -231,7 +232,7 @@ fn a_run_repeats_to_the_bit_however_it_is_submitted() {
     for trunk in ["[12]", "[]"] {
         let plan = plan(&tables(trunk, RUN), 400, &CLASSES, 0.2);
         let (first, points) = run(&plan, device(), Options { steps_per_submission: Some(1), ..Options::default() });
-        assert_ne!(bits(&first.last), bits(&plan.initial()));
+        assert_ne!(bits(&first.last), bits(&plan.initial().unwrap()));
         let all = Options { steps_per_submission: Some(64), ..Options::default() };
         let streamed = Options { streamed: Some(48 * 4 * (CELLS + 3) as u64), ..Options::default() };
         for options in [all, streamed] {
@@ -263,7 +264,7 @@ fn gradients(plan: &Plan, tuning: &Tuning) -> (usize, Vec<f32>) {
     let built = plan.build(tuning).unwrap();
     let mut session = Session::new(*gpu, built.program.clone()).unwrap();
     upload(&mut session, &built.parts[0], &plan.parts.train, built.counting).unwrap();
-    session.upload(built.buffers.parameters, 0, &bits(&plan.initial())).unwrap();
+    session.upload(built.buffers.parameters, 0, &bits(&plan.initial().unwrap())).unwrap();
     let course = tandem::run::learning_rate::Course::new(&plan.config.optimizer, 0, plan.steps_per_epoch, plan.total_steps);
     session.submit(built.train.unwrap(), &[course.step(0, 0, plan.batch, 0)]).unwrap();
     session.collect(true).unwrap();
@@ -287,18 +288,20 @@ fn pieces_change_nothing_but_rounding() {
     assert_eq!(bits(&pieces), bits(&gradients(&plan, &small).1));
 }
 
-/// Vectors have a length of about one, save that of rare and unseen values, which begins at zero; words have no such vector.
+/// Vectors have a length of about one, save that of rare and unseen values and those that no training row has, which begin at zero.
 #[test]
 fn vectors_begin_with_a_length_of_about_one() {
     let plan = plan(&tables("[6]", RUN), 8, &CLASSES, 0.0);
-    let initial = plan.initial();
-    for (block, has_rest) in plan.layout.embeddings().iter().zip([true, false, true]) {
+    let initial = plan.initial().unwrap();
+    let seen = Seen::of(&plan.parts.schema.input, &plan.parts.train).unwrap().unwrap();
+    for ((block, has_rest), seen) in plan.layout.embeddings().iter().zip([true, false, true]).zip(&seen.vectors) {
         let vectors: Vec<f64> = initial[block.offset..block.offset + block.len]
             .chunks(block.shape[1])
             .map(|vector| norm(vector.iter().map(|x| f64::from(*x))))
             .collect();
-        assert_eq!(vectors.iter().map(|length| *length == 0.0).collect::<Vec<_>>().last(), Some(&has_rest), "{}", block.name);
-        let (count, squares) = (vectors.len() - usize::from(has_rest), vectors.iter().map(|length| length * length).sum::<f64>());
+        let begins: Vec<bool> = (0..seen.len()).map(|code| seen[code] && !(has_rest && code + 1 == seen.len())).collect();
+        assert_eq!(vectors.iter().map(|length| *length > 0.0).collect::<Vec<_>>(), begins, "{}", block.name);
+        let (count, squares) = (begins.iter().filter(|begins| **begins).count(), vectors.iter().map(|length| length * length).sum::<f64>());
         assert!((0.6..1.6).contains(&(squares / count as f64)), "{}: {vectors:?}", block.name);
     }
 }
@@ -312,7 +315,7 @@ fn a_frozen_trunk_keeps_its_vectors() {
         .layout
         .blocks
         .iter()
-        .filter(|b| outcome.last[b.offset..b.offset + b.len] != plan.initial()[b.offset..b.offset + b.len])
+        .filter(|b| outcome.last[b.offset..b.offset + b.len] != plan.initial().unwrap()[b.offset..b.offset + b.len])
         .map(|b| b.name.as_str())
         .collect();
     assert!(!changed.is_empty() && changed.iter().all(|name| name.starts_with("task.")), "{changed:?}");
@@ -476,7 +479,7 @@ fn older_schemas_are_read() {
 #[test]
 fn models_keep_their_vectors() {
     let (plan, root) = (plan(&tables("[6]", RUN), 8, &CLASSES, 0.0), tempfile::tempdir().unwrap());
-    let (dir, initial) = (root.path().join("model"), plan.initial());
+    let (dir, initial) = (root.path().join("model"), plan.initial().unwrap());
     file::save(&dir, &plan.network, &plan.layout, &plan.parts.schema, &initial).unwrap();
     let model = file::load(&dir).unwrap();
     assert_eq!((&model.network, &model.layout, &model.schema), (&plan.network, &plan.layout, &plan.parts.schema));

@@ -298,7 +298,7 @@ impl Device {
         let built = plan.build(&common::whole()).unwrap();
         let mut session = Session::with_sources(gpu(), built.program.clone(), |kernel| spoiled(places, kernel)).unwrap();
         upload(&mut session, &built.parts[0], &plan.parts.train, built.counting).unwrap();
-        session.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial())).unwrap();
+        session.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial().unwrap())).unwrap();
         let order = epoch_order(plan.parts.train.rows, 0, 0);
         session.upload(built.buffers.order, 0, &order).unwrap();
         let state = [built.buffers.parameters, built.buffers.first_moment, built.buffers.second_moment];

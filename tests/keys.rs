@@ -153,6 +153,8 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["feature.x.type=category"], Schema),
     flip(TABLE, &[], &["feature.y.missing=[\"\", -9]"], Schema),
     flip(TABLE, &[], &["feature.x.scale=robust"], Schema),
+    // Training rows are within their range.
+    flip(TABLE, &["data.split=[0.5, 0.5, 0.0]"], &["feature.x.clip=0.5"], Watched),
     flip(TABLE, &[], &["feature.kind.min_count=1"], Schema),
     flip(TABLE, &[], &["feature.kind.max_values=2"], Schema),
     flip(TABLE, &[], &["feature.note.buckets=8"], Schema),
@@ -186,6 +188,7 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["task.tags.positive_weight=balanced"], Program),
     flip(TABLE, HUBER, &["task.price.huber_delta=0.1"], Program),
     flip(TABLE, QUANTILE, &["task.price.quantile=0.9"], Program),
+    flip(TABLE, &[], &["task.visits.scale_loss=false"], Schema),
     flip(TABLE, &[], &["task.price.scale=minmax"], Schema),
     flip(TABLE, &["task.colour.top_k=1"], &["task.colour.top_k=2"], Watched),
     // [[coupling]]
@@ -366,7 +369,7 @@ impl Print {
             schema(&plan),
             rows(&plan.parts.train),
             program(&plan),
-            bits(&plan.initial()),
+            bits(&plan.initial().unwrap()),
             bits(&outcome.last),
             watched(&plan, &outcome, &points.points) + &format!(" {kept:?}"),
         ])
@@ -391,7 +394,10 @@ fn schema(plan: &Plan) -> String {
     value.as_object_mut().unwrap().remove("reading");
     value["input"].as_object_mut().unwrap().remove("overlay");
     let columns = value["input"].get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten();
-    columns.for_each(|column| forget(column, &["missing", "slots", "ngrams"]));
+    columns.for_each(|column| {
+        forget(column, &["missing", "slots", "ngrams"]);
+        column.get_mut("range").into_iter().for_each(|range| forget(range, &["clip"]));
+    });
     value["targets"].as_array_mut().unwrap().iter_mut().for_each(|target| forget(target, &["missing", "type", "columns", "groups"]));
     value.to_string()
 }

@@ -133,7 +133,7 @@ fn session(plan: &Plan, built: &Built) -> Session {
         upload(&mut session, part, data, built.counting).unwrap();
     }
     session.upload(built.buffers.order, 0, &epoch_order(plan.parts.train.rows, 0, 0)).unwrap();
-    session.upload(built.buffers.parameters, 0, &bits(&plan.initial())).unwrap();
+    session.upload(built.buffers.parameters, 0, &bits(&plan.initial().unwrap())).unwrap();
     session
 }
 

@@ -47,6 +47,8 @@ struct Formula<'a> {
     weights: Vec<f64>,
     /// Of each label column, rows of the training part by class.
     counts: Vec<Vec<u64>>,
+    /// Of each label column, what its loss is per unit of.
+    means: Vec<f64>,
 }
 
 /// What it says of them.
@@ -79,6 +81,7 @@ impl<'a> Formula<'a> {
             labels: data.labels.iter().map(|column| rows.iter().map(|&r| column[r]).collect()).collect(),
             weights: rows.iter().map(|&r| data.weights.as_ref().map_or(1.0, |w| f64::from(w[r]))).collect(),
             counts: plan.parts.schema.targets.iter().flat_map(|target| target.counts.clone()).collect(),
+            means: plan.parts.schema.targets.iter().flat_map(|t| vec![t.mean.unwrap_or(1.0); t.columns.len()]).collect(),
         }
     }
 
@@ -93,7 +96,7 @@ impl<'a> Formula<'a> {
             for k in 0..task.targets.len() {
                 for row in (0..z.len()).filter(|row| self.labels[column + k][*row] != UNLABELLED) {
                     let of = of_label(task, &self.counts[column + k], &z[row], k, self.labels[column + k][row]);
-                    sum += self.weights[row] * of.loss;
+                    sum += self.weights[row] * of.loss / self.means[column + k];
                     count += self.weights[row] * of.counts;
                     hits += u32::from(of.hit);
                     labelled += 1;
@@ -177,7 +180,7 @@ fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> O
         Loss::Huber { delta } if e.abs() <= *delta => OfLabel { margin: delta - e.abs(), ..smooth(0.5 * e * e) },
         Loss::Huber { delta } => OfLabel { margin: e.abs() - delta, ..smooth(delta * (e.abs() - 0.5 * delta)) },
         Loss::Quantile { quantile } => OfLabel { margin: e.abs(), ..smooth((-quantile * e).max((1.0 - quantile) * e)) },
-        Loss::Poisson => smooth(z[0].exp() - y * z[0]),
+        Loss::Poisson { .. } => smooth(z[0].exp() - y * z[0]),
     }
 }
 
@@ -395,6 +398,20 @@ fn quantile() {
 #[test]
 fn poisson() {
     check_alone("count");
+}
+
+/// Powers of two, so that their inverses are numbers of 32 bits.
+#[test]
+fn poisson_per_unit_of_its_mean() {
+    let (tables, number) = alone("count");
+    for (mean, seed) in [(0.125, 41), (512.0, 42)] {
+        let mut data = labelled(&tables, seed, 64, WIDTH, &[EVERY_CLASSES[number]], 0.3);
+        data.weights = Some(row_weights(seed, 64));
+        let plan = plan_of(&format!("{tables}{FULL}"), data, None, &[EVERY_CLASSES[number]]);
+        let mut parts = plan.parts.clone();
+        parts.schema.targets[0].mean = Some(mean);
+        check_plan(Plan::new(plan.config, parts).unwrap(), seed);
+    }
 }
 
 /// Three columns: a third is rounded to f32 where all are labelled.
@@ -810,7 +827,7 @@ fn training_points_leave_out_steps_without_a_label() {
     let outcome = train(&plan, Machine::Reference, Options::default(), &mut points).unwrap();
     assert!(matches!(outcome.ended, Ended::Finished));
     let point = points.0.iter().find(|p| p.split == "train").unwrap();
-    let parameters = named(&plan, &plan.initial().into_iter().map(f64::from).collect::<Vec<_>>());
+    let parameters = named(&plan, &plan.initial().unwrap().into_iter().map(f64::from).collect::<Vec<_>>());
     let order = epoch_order(200, plan.config.train.seed, 0);
     for (task, columns) in columns(&plan).into_iter().enumerate() {
         let is_labelled = |row: &&u32| columns.clone().any(|c| plan.parts.train.labels[c][**row as usize] != UNLABELLED);

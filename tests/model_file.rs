@@ -38,6 +38,8 @@ fn schema(network: &Network) -> Schema {
         factor: 1.0 / 7.0,
         indicator: false,
         notation: Default::default(),
+        blank: 0.0,
+        range: None,
     };
     let column = |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
     let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };

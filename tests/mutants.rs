@@ -215,6 +215,7 @@ const POINTWISE_LOSSES: &[Mutant] = &[
     ("the median for any quantile", "(1.0 - parameter) * e, 1.0 - parameter", "0.5 * e, 0.5"),
     ("poisson forgets the label", "vec2(rate - y * z, rate - y)", "vec2(rate - y * z, rate)"),
     ("poisson forgets the label in the loss", "vec2(rate - y * z, rate - y)", "vec2(rate, rate - y)"),
+    ("poisson is not per unit of the mean", "parameter * vec2(rate", "vec2(rate"),
 ];
 
 const LABEL_SUMS: &[Mutant] = &[

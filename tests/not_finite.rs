@@ -137,7 +137,7 @@ fn nan_in_a_feature_on_the_reference() {
 
 /// Parameters with one value replaced.
 fn replaced(plan: &Plan, block: &str, value: f32) -> Vec<f32> {
-    let mut initial = plan.initial();
+    let mut initial = plan.initial().unwrap();
     let block = plan.layout.blocks.iter().find(|b| b.name == block).unwrap();
     initial[block.offset + 1] = value;
     initial
@@ -296,7 +296,7 @@ fn a_label_or_a_row_weight_that_is_not_finite() {
 fn a_rate_that_overflows() {
     for machine in [device, reference] {
         let plan = numbers(|_, _| ());
-        let mut initial = plan.initial();
+        let mut initial = plan.initial().unwrap();
         let bias = plan.layout.blocks.iter().find(|b| b.name == "task.n.0.bias").unwrap().offset;
         initial[bias] = 1000.0;
         let (outcome, points) = run(&plan, machine(), Some(initial.clone()), Some(64));

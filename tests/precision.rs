@@ -104,7 +104,7 @@ fn steps_whose_gradients_overflow_f16_are_left_out_and_lower_the_scale() {
         assert_eq!((last.steps, last.skipped), (STEPS, 0));
         assert_eq!(last.scale, Some(LossScale { exponent: 10, since: 6, grows: true }));
         let fresh = plan(300.0, "");
-        let from = Snapshot { steps: 6, ..fresh.beginning(fresh.initial()) };
+        let from = Snapshot { steps: 6, ..fresh.beginning(fresh.initial().unwrap()) };
         let (_, plain) = run(&fresh, None, Some(from), 1);
         assert_eq!(plain.snapshots.last().unwrap().parameters, last.parameters);
         assert_eq!(plain.snapshots.last().unwrap().moments, last.moments);

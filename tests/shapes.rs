@@ -58,7 +58,7 @@ fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<Contents> {
         upload(&mut session, part, data, built.counting).unwrap();
     }
     session.upload(b.order, 0, &(0..plan.parts.train.rows as u32).collect::<Vec<_>>()).unwrap();
-    session.upload(b.parameters, 0, &plan.initial().iter().map(|x| x.to_bits()).collect::<Vec<_>>()).unwrap();
+    session.upload(b.parameters, 0, &plan.initial().unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>()).unwrap();
     let course = Course::new(&plan.config.optimizer, 0, plan.steps_per_epoch, plan.total_steps);
     session.submit(built.train.unwrap(), &[course.step(0, 0, plan.batch, 0)]).unwrap();
     session.collect(true).unwrap();

@@ -67,7 +67,7 @@ fn through_trunk(plan: &Plan, parameters: &[f32], data: &Dataset) -> Vec<f32> {
 fn a_frozen_trunk_stays_and_the_heads_learn_on_top_of_it() {
     for optimizer in ["kind = \"adamw\"\nweight_decay = 0.3", "weight_decay = 0.1\nclip_norm = 0.2", "kind = \"sgd\"\nmomentum = 0.9"] {
         let frozen = plan("layers = [8, 7]\nfreeze = true", optimizer, "", data());
-        let initial = frozen.initial();
+        let initial = frozen.initial().unwrap();
         // The same heads over what the trunk makes, without any trunk.
         let features = through_trunk(&frozen, &initial, &data());
         let heads = plan("layers = []", optimizer, "", Dataset::from_arrays(7, features, data().labels).unwrap());
@@ -115,14 +115,14 @@ fn a_trunk_comes_from_another_model_and_new_heads_from_the_seed() {
     let model = Model { network, layout, schema: donor.parts.schema.clone(), parameters: parameters.clone(), directory: "donor".into() };
     let tables = "[trunk]\nlayers = [8]\n[task.c]\n[train]\nepochs = 1\n";
     let other = common::plan(tables, common::synthetic(4, 40, WIDTH, &[5]), &[5]);
-    let initial = trunk_from(&model, &other.network, &other.layout, other.initial()).unwrap();
+    let initial = trunk_from(&model, &other.network, &other.layout, other.initial().unwrap()).unwrap();
     assert_eq!(block(&other, &initial, "trunk.0.weight"), block(&donor, &parameters, "trunk.0.weight"));
-    assert_eq!(block(&other, &initial, "task.c.0.weight"), block(&other, &other.initial(), "task.c.0.weight"));
+    assert_eq!(block(&other, &initial, "task.c.0.weight"), block(&other, &other.initial().unwrap(), "task.c.0.weight"));
     let wider = common::plan(&tables.replace('8', "9"), common::synthetic(4, 40, WIDTH, &[5]), &[5]);
-    let error = trunk_from(&model, &wider.network, &wider.layout, wider.initial()).unwrap_err();
+    let error = trunk_from(&model, &wider.network, &wider.layout, wider.initial().unwrap()).unwrap_err();
     assert!(error.to_string().contains("tensor \"trunk.0.weight\": [8, 6] in the model, [9, 6] in this configuration"), "{error}");
     let deeper = common::plan(&tables.replace("[8]", "[]"), common::synthetic(4, 40, WIDTH, &[5]), &[5]);
-    assert!(trunk_from(&model, &deeper.network, &deeper.layout, deeper.initial()).is_err());
+    assert!(trunk_from(&model, &deeper.network, &deeper.layout, deeper.initial().unwrap()).is_err());
 }
 
 #[test]

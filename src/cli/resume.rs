@@ -19,7 +19,7 @@ fn anew(loaded: &Loaded, plan: &Plan) -> &'static str {
         "begin a new run"
     } else if file::initial_from(model, &plan.network, layout).is_ok() {
         "begin a new run from these weights with --init-from RUN/last"
-    } else if file::trunk_from(model, &plan.network, layout, plan.initial()).is_ok() {
+    } else if plan.initial().and_then(|initial| file::trunk_from(model, &plan.network, layout, initial)).is_ok() {
         "begin a new run from this trunk with --init-from RUN/last --init-part trunk"
     } else {
         "begin a new run"

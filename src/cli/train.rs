@@ -279,7 +279,7 @@ fn initial(model: &Model, plan: &Plan, part: InitPart) -> Result<Vec<f32>> {
     file::check_inputs(model, &plan.parts.schema.input)?;
     match part {
         InitPart::All => file::initial_from(model, &plan.network, &plan.layout),
-        InitPart::Trunk => file::trunk_from(model, &plan.network, &plan.layout, plan.initial()),
+        InitPart::Trunk => file::trunk_from(model, &plan.network, &plan.layout, plan.initial()?),
     }
 }
 

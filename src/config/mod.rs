@@ -171,6 +171,8 @@ pub struct Feature {
     pub kind: Option<FeatureKind>,
     /// How its numbers are scaled (numeric).
     pub scale: Option<Scale>,
+    /// Standard deviations of the training part that a number can come to lie beyond its ends; 0 = it stays where it is (numeric).
+    pub clip: Option<f64>,
     /// Texts that mean that a cell is blank; `None` = those of the data.
     pub missing: Option<Vec<String>>,
     /// Decimal sign of its numbers; `None` = that of the data.
@@ -218,6 +220,7 @@ impl Feature {
             column: column.to_owned(),
             kind: None,
             scale: None,
+            clip: None,
             missing: None,
             decimal: None,
             dates: None,
@@ -228,6 +231,11 @@ impl Feature {
             ngrams: None,
             embed: None,
         }
+    }
+
+    /// `clip`, or the default of a version: before 0.2 a number was taken as it is, however far outside it lay.
+    pub fn clip(&self, version: Version) -> f64 {
+        self.clip.unwrap_or(if version >= Version::V0_2 { 2.0 } else { 0.0 })
     }
 
     /// `max_values`, or its default: a vector costs memory, an input the time of a product as well.
@@ -412,7 +420,7 @@ impl Loss {
             TaskKind::Multiclass => Loss::CrossEntropy { label_smoothing: 0.0, focal_gamma: 0.0, class_weights: ClassWeights::None },
             TaskKind::Binary | TaskKind::Multilabel => Loss::Logistic { focal_gamma: 0.0, positive_weight: PositiveWeight::Given(1.0) },
             TaskKind::Regression => Loss::Squared,
-            TaskKind::Count => Loss::Poisson,
+            TaskKind::Count => Loss::Poisson { per_mean: true },
         }
     }
 }
@@ -467,7 +475,10 @@ pub enum Loss {
         quantile: f64,
     },
     /// e^z − y z (count).
-    Poisson,
+    Poisson {
+        /// Whether it is divided by the mean of the training part's counts (`scale_loss`).
+        per_mean: bool,
+    },
 }
 
 /// Weights of the classes of a multiclass task.

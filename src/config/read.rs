@@ -77,7 +77,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let version = root.read("version", unnamed, |item| item.word())?;
     let data = data::read(&mut root, base, version)?;
     let trunk = network::trunk(&mut root)?;
-    let tasks = network::tasks(&mut root, &trunk)?;
+    let tasks = network::tasks(&mut root, &trunk, version)?;
     check_columns(&data, &tasks)?;
     let couplings = coupling::read(&mut root, &tasks)?;
     let optimizer = optimizer::read(&mut root)?;

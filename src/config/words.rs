@@ -79,7 +79,7 @@ pub(super) fn loss_word(loss: &Loss) -> &'static str {
         Loss::Absolute => "absolute",
         Loss::Huber { .. } => "huber",
         Loss::Quantile { .. } => "quantile",
-        Loss::Poisson => "poisson",
+        Loss::Poisson { .. } => "poisson",
     }
 }
 

@@ -109,6 +109,7 @@ impl Text {
         feature.decimal.iter().for_each(|decimal| self.set("decimal", quote(decimal)));
         feature.dates.iter().for_each(|dates| self.set("dates", quote(dates)));
         feature.scale.iter().for_each(|scale| self.set("scale", quote(scale)));
+        feature.clip.iter().for_each(|clip| self.number("clip", *clip));
         let numbers = [
             ("min_count", feature.min_count),
             ("max_values", feature.max_values),
@@ -190,7 +191,8 @@ impl Text {
             }
             Loss::Huber { delta } => self.number("huber_delta", *delta),
             Loss::Quantile { quantile } => self.number("quantile", *quantile),
-            Loss::Squared | Loss::Absolute | Loss::Poisson => {}
+            Loss::Poisson { per_mean } => self.set("scale_loss", per_mean),
+            Loss::Squared | Loss::Absolute => {}
         }
     }
 

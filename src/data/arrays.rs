@@ -81,7 +81,8 @@ impl Parts {
 impl Schema {
     /// The schema of `width` unscaled features `x0`, `x1`, … and tasks of given class names.
     pub fn for_arrays(width: usize, tasks: &[(&str, &[&str])]) -> Schema {
-        let numeric = Encoding::Numeric { scale: Scale::None, offset: 0.0, factor: 1.0, indicator: false, notation: Notation::Plain };
+        let (blank, range, notation) = (0.0, None, Notation::Plain);
+        let numeric = Encoding::Numeric { scale: Scale::None, offset: 0.0, factor: 1.0, indicator: false, blank, range, notation };
         let column = |i| Column { name: format!("x{i}"), missing: Vec::new(), encoding: numeric.clone() };
         let target = |&(task, classes): &(&str, &[&str])| Target::multiclass(task, classes.iter().map(|&class| class.to_owned()).collect());
         Schema::new(Input::Columns { columns: (0..width).map(column).collect() }, tasks.iter().map(target).collect())
@@ -190,6 +191,9 @@ impl Target {
         let scales = if self.kind == TaskKind::Regression { columns } else { 0 };
         if self.scales.len() != scales {
             return Some(format!("{} scales, expected {scales}", self.scales.len()));
+        }
+        if self.mean.is_some_and(|mean| self.kind != TaskKind::Count || !(mean.is_finite() && mean > 0.0)) {
+            return Some("a mean of counts that is none".into());
         }
         let is_good = |s: &Scaling| s.offset.is_finite() && s.factor.is_finite() && s.factor != 0.0;
         (!self.scales.iter().all(is_good)).then(|| "an offset or a factor that is not finite, or a factor of 0".into())

@@ -71,6 +71,9 @@ impl Column {
     pub fn problem(&self) -> Option<String> {
         let scaled = |offset: f64, factor: f64| (!(offset.is_finite() && factor.is_finite())).then_some("offset or factor is not finite");
         let found = match &self.encoding {
+            Encoding::Numeric { blank, range, .. } if !blank.is_finite() || range.is_some_and(|range| !range.is_good()) => {
+                "the value of blanks or the range is none that a column can have".to_owned()
+            }
             Encoding::Numeric { offset, factor, .. } | Encoding::Date { offset, factor, .. } => scaled(*offset, *factor)?.to_owned(),
             Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if *embed > MAX_EMBED => {
                 format!("vectors of {embed} numbers, expected at most {MAX_EMBED}")

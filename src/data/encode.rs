@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use super::alike::Lookup;
 use super::dates::Date;
 use super::fit::read_date;
+use super::range::Range;
 use super::raw::Raw;
 use super::view::{Cell, Index, View};
 use super::words::Hashing;
@@ -69,7 +70,9 @@ fn gone(raw: &Raw, column: &Column) -> Fault {
 fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>) -> anyhow::Result<()> {
     let view = &coder.view;
     match &coder.column.encoding {
-        Encoding::Numeric { offset, factor, indicator, .. } => numbers(view, rows, *offset, *factor, *indicator),
+        Encoding::Numeric { offset, factor, indicator, blank, range, .. } => {
+            numbers(view, rows, range.as_ref(), (*offset, *factor), (*blank as f32, *indicator))
+        }
         Encoding::Category { values, blank, .. } => {
             let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
             each(view, rows, |cell| cell.map_or(blank, |text| coder.known.get(text).unwrap_or(other)));
@@ -118,15 +121,22 @@ fn each<'w>(view: &View, rows: impl Iterator<Item = (usize, &'w mut [u32])>, cod
 fn numbers<'w>(
     view: &View,
     rows: impl Iterator<Item = (usize, &'w mut [u32])>,
-    offset: f64,
-    factor: f64,
-    indicator: bool,
+    range: Option<&Range>,
+    (offset, factor): (f64, f64),
+    (blank, indicator): (f32, bool),
 ) -> anyhow::Result<()> {
     for (row, place) in rows {
         let cell = view.cell(row);
         let value = match cell {
-            Some(cell) => scaled(view, row, view.number(row, cell, "")?, offset, factor)?,
-            None => 0.0,
+            Some(cell) => {
+                let x = view.number(row, cell, "")?;
+                let y = scaled(view, row, x, offset, factor)?;
+                match range.map(|range| range.held(x)).filter(|held| *held != x) {
+                    Some(held) => scaled(view, row, held, offset, factor)?,
+                    None => y,
+                }
+            }
+            None => blank,
         };
         put(place, value, cell.is_none(), indicator);
     }

@@ -116,6 +116,8 @@ fn count(source: &Source) -> usize {
 
 /// A task without what says nothing of its labels.
 fn bare(task: &Task) -> Task {
-    let (loss, activation) = (Loss::default_of(task.kind), Activation::Relu);
+    // Whether a count's loss is divided decides whether its mean is kept.
+    let loss = if let Loss::Poisson { .. } = task.loss { task.loss.clone() } else { Loss::default_of(task.kind) };
+    let activation = Activation::Relu;
     Task { layers: Vec::new(), activation, dropout: 0.0, weight: 1.0, loss, top_k: 1, ..task.clone() }
 }

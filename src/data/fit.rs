@@ -7,9 +7,10 @@ use super::Encoding;
 use super::alike::merged_notice;
 use super::dates::Date;
 use super::meaning::{Kind, Meaning, SLIPS};
+use super::range::{Range, mean};
 use super::view::{Cell, Distinct, View};
 use super::words::Hashing;
-use crate::config::{Feature, FeatureKind, Scale};
+use crate::config::{Feature, FeatureKind, Scale, Version};
 use crate::fault::{Fault, quoted};
 
 /// A column of so few values is of categories however few rows there are.
@@ -38,7 +39,13 @@ pub enum Fitted {
 /// # Errors
 /// 65 with line and column if a cell is not what the column holds, or its numbers cannot be scaled; 78 if a setting does not fit the
 /// column.
-pub fn fit(view: &View, rows: &[u32], feature: &Feature, meaning: Option<&Meaning>) -> anyhow::Result<(Fitted, Option<String>)> {
+pub fn fit(
+    view: &View,
+    rows: &[u32],
+    feature: &Feature,
+    meaning: Option<&Meaning>,
+    version: Version,
+) -> anyhow::Result<(Fitted, Option<String>)> {
     let (kind, distinct) = match feature.kind {
         Some(kind) => (kind, None),
         None => guess(view, rows, meaning),
@@ -51,7 +58,7 @@ pub fn fit(view: &View, rows: &[u32], feature: &Feature, meaning: Option<&Meanin
         distinct
     };
     let fitted = match kind {
-        FeatureKind::Numeric => numeric(view, rows, feature.scale.unwrap_or(Scale::Standard))?,
+        FeatureKind::Numeric => numeric(view, rows, feature, version)?,
         FeatureKind::Category => category(&distinct(), feature, meaning),
         FeatureKind::Binary => binary(&distinct(), feature)?,
         FeatureKind::Date => date(view, rows)?,
@@ -67,6 +74,7 @@ fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
         ("scale", feature.scale.is_some(), &[FeatureKind::Numeric][..]),
         ("decimal", feature.decimal.is_some(), &[FeatureKind::Numeric]),
         ("dates", feature.dates.is_some(), &[FeatureKind::Date]),
+        ("clip", feature.clip.is_some(), &[FeatureKind::Numeric]),
         ("min_count", feature.min_count.is_some(), &[FeatureKind::Category]),
         ("max_values", feature.max_values.is_some(), &[FeatureKind::Category]),
         ("embed", feature.embed.is_some(), &[FeatureKind::Category, FeatureKind::Text]),
@@ -129,7 +137,7 @@ fn nearly_all(view: &View, rows: &[u32], is_one: &dyn Fn(Cell) -> bool) -> bool 
     slips <= filled / SLIPS
 }
 
-fn numeric(view: &View, rows: &[u32], scale: Scale) -> anyhow::Result<Fitted> {
+fn numeric(view: &View, rows: &[u32], feature: &Feature, version: Version) -> anyhow::Result<Fitted> {
     let mut values = Vec::with_capacity(rows.len());
     for row in rows.iter().map(|&row| row as usize) {
         if let Some(cell) = view.cell(row) {
@@ -141,9 +149,13 @@ fn numeric(view: &View, rows: &[u32], scale: Scale) -> anyhow::Result<Fitted> {
     if !indicator && values.iter().all(|&x| x == first) {
         return Ok(constant(&first.to_string()));
     }
+    let (scale, clip, today) = (feature.scale.unwrap_or(Scale::Standard), feature.clip(version), version >= Version::V0_2);
+    let (mean, range) = (mean(&values), Range::of(&values, clip).filter(|_| today || clip > 0.0));
     let (offset, factor) = fit_scale(scale, values);
     if offset.is_finite() && factor.is_finite() {
-        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, notation: view.notation() }));
+        // A standardised mean is 0, whatever rounding says; and 0.1.0 took blanks for 0 whatever the scale.
+        let blank = mean.filter(|_| today && scale != Scale::Standard).map_or(0.0, |mean| (mean - offset) * factor);
+        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, blank, range, notation: view.notation() }));
     }
     Err(unscalable(view.place(), view.name).into())
 }

@@ -1,8 +1,8 @@
 //! Features that nearly determine a label: what the label was computed from, or what was noted after it was known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Column, Dataset, Encoding, Features, Input, Schema, Target, UNLABELLED};
+use super::{Column, Dataset, Encoding, Features, Input, Schema, Target, UNLABELLED, sums};
 use crate::config::TaskKind;
 use crate::fault::quoted;
 
@@ -11,7 +11,7 @@ const WORK: usize = 2_000_000;
 /// … but of so many rows, if there are as many.
 const LEAST: usize = 200;
 /// Fewer labelled rows say nothing.
-const FEW: usize = 40;
+pub(super) const TOO_FEW: usize = 40;
 /// So many rows a value, on average, for a value to say something of a class.
 const ROWS_PER_VALUE: usize = 5;
 /// From this share of rows on, whose class is the commonest of their value, a column gives the class away …
@@ -23,46 +23,85 @@ const AREA: f64 = 0.999;
 /// From this correlation on, a column gives a number away.
 const CORRELATION: f64 = 0.999;
 
-/// A sentence for each feature and task where the first nearly determines the second, in the training part.
+/// Some training rows, as they were encoded.
+#[derive(Debug)]
+pub(super) struct Sight<'s> {
+    /// How they were encoded.
+    pub schema: &'s Schema,
+    /// All training rows.
+    pub train: &'s Dataset,
+    /// Numbers of the rows that are looked at.
+    pub rows: Vec<usize>,
+    /// Words of a row.
+    width: usize,
+}
+
+impl<'s> Sight<'s> {
+    /// The columns, with their numbers and the first slot of each.
+    pub fn columns(&self) -> impl Iterator<Item = (usize, &'s Column, usize)> + use<'s> {
+        let columns = if let Input::Columns { columns } = &self.schema.input { &columns[..] } else { &[] };
+        let mut slot = 0;
+        columns.iter().enumerate().map(move |(at, column)| {
+            let first = slot;
+            slot += column.slots();
+            (at, column, first)
+        })
+    }
+
+    /// A word of a row.
+    pub fn word(&self, row: usize, slot: usize) -> u32 {
+        match &self.train.features {
+            Features::Cells { words, .. } => words[row * self.width + slot],
+            Features::F32(values) => values[row * self.width + slot].to_bits(),
+            Features::U8 { .. } | Features::Stored(_) => 0,
+        }
+    }
+
+    /// Whether the cell of a number is blank, or that of a yes or no none of the two.
+    pub fn is_blank(&self, row: usize, column: &Column, slot: usize) -> bool {
+        let has_indicator = matches!(column.encoding, Encoding::Numeric { indicator: true, .. } | Encoding::Binary { indicator: true, .. });
+        has_indicator && f32::from_bits(self.word(row, slot + 1)) != 0.0
+    }
+}
+
+/// A sentence for each feature and task where the first nearly determines the second, in the training part, and for each number that is a
+/// sum of others where some of them are features and the rest is labels.
 pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
     let Input::Columns { columns } = &schema.input else { return Vec::new() };
     let targets = schema.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));
     let most = (WORK / (columns.len() * train.labels.len()).max(1)).max(LEAST);
     let stride = train.rows.div_ceil(most).max(1);
-    let rows: Vec<usize> = (0..train.rows).step_by(stride).collect();
-    let mut notices: Vec<String> = Vec::new();
-    for (target, labels) in targets.zip(&train.labels) {
-        let mut slot = 0;
-        for column in columns {
-            if determines(train, &rows, (column, slot), (target, labels)) {
+    let sight = Sight { schema, train, rows: (0..train.rows).step_by(stride).collect(), width: train.width() };
+    let (mut notices, mut told): (Vec<String>, HashSet<(usize, usize)>) = (Vec::new(), HashSet::new());
+    for (label, (target, labels)) in targets.zip(&train.labels).enumerate() {
+        for (at, column, slot) in sight.columns() {
+            if determines(&sight, (column, slot), (target, labels)) {
+                told.insert((at, label));
                 let (column, task) = (quoted(&column.name), quoted(&target.task));
                 notices.push(format!(
                     "column {column} nearly determines task {task}: is it known before the label is? else add it to data.ignore"
                 ));
             }
-            slot += column.slots();
         }
     }
     notices.dedup();
+    notices.extend(sums::notices(&sight, &told));
     notices
 }
 
-fn determines(train: &Dataset, rows: &[usize], (column, slot): (&Column, usize), (target, labels): (&Target, &[u32])) -> bool {
+fn determines(sight: &Sight, (column, slot): (&Column, usize), (target, labels): (&Target, &[u32])) -> bool {
     if matches!(column.encoding, Encoding::Text { .. }) {
         return false;
     }
-    let width = train.width();
-    let word = |row: usize| match &train.features {
-        Features::Cells { words, .. } => words[row * width + slot],
-        Features::F32(values) => values[row * width + slot].to_bits(),
-        Features::U8 { .. } | Features::Stored(_) => 0,
-    };
-    let labelled = rows.iter().filter(|&&row| labels[row] != UNLABELLED);
-    let pairs = labelled.map(|&row| (word(row), labels[row]));
+    let labelled = sight.rows.iter().copied().filter(|&row| labels[row] != UNLABELLED);
+    let pair = |row: usize| (sight.word(row, slot), labels[row]);
+    // A blank number is a value like any other only where values are compared, not where they are ordered.
+    let filled = labelled.clone().filter(|&row| !sight.is_blank(row, column, slot)).map(pair);
+    let pairs = labelled.clone().map(pair);
     match (target.kind, &column.encoding) {
-        (TaskKind::Regression | TaskKind::Count, Encoding::Numeric { .. }) => correlate(pairs),
+        (TaskKind::Regression | TaskKind::Count, Encoding::Numeric { .. }) => correlate(filled),
         (TaskKind::Regression | TaskKind::Count, _) => explains(pairs),
-        (_, Encoding::Numeric { .. }) => is_pure(pairs.clone()) || parts_two(pairs),
+        (_, Encoding::Numeric { .. }) => is_pure(pairs) || parts_two(filled),
         _ => is_pure(pairs),
     }
 }
@@ -83,7 +122,7 @@ fn is_pure(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
         let most = best.entry(value).or_insert(0);
         *most = count.max(*most);
     }
-    if n < FEW || best.len() * ROWS_PER_VALUE > n {
+    if n < TOO_FEW || best.len() * ROWS_PER_VALUE > n {
         return false;
     }
     let share = |count: usize| count as f64 / n as f64;
@@ -106,7 +145,7 @@ fn parts_two(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
         ones += of_one;
     }
     let area = inverted / (below * ones);
-    below.min(ones) >= 0.01 * sorted.len() as f64 && sorted.len() >= FEW && area.max(1.0 - area) >= AREA
+    below.min(ones) >= 0.01 * sorted.len() as f64 && sorted.len() >= TOO_FEW && area.max(1.0 - area) >= AREA
 }
 
 /// Whether the values of a column leave next to nothing of the variance of a number (correlation ratio).
@@ -119,7 +158,7 @@ fn explains(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
     let total = groups.values().fold([0.0; 3], |t, g| [t[0] + g[0], t[1] + g[1], t[2] + g[2]]);
     let spread = |[n, sum, square]: [f64; 3]| square - sum * sum / n;
     let (whole, within) = (spread(total), groups.values().map(|g| spread(*g)).sum::<f64>());
-    total[0] >= FEW as f64 && (groups.len() * ROWS_PER_VALUE) as f64 <= total[0] && whole > 0.0 && within <= (1.0 - CORRELATION) * whole
+    total[0] >= TOO_FEW as f64 && (groups.len() * ROWS_PER_VALUE) as f64 <= total[0] && whole > 0.0 && within <= (1.0 - CORRELATION) * whole
 }
 
 /// Whether numbers lie on a line (Pearson's correlation, in one pass).
@@ -134,5 +173,5 @@ fn correlate(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
         product += before[0] * (value[1] - mean[1]);
     }
     let spread = (square[0] * square[1]).sqrt();
-    n >= FEW as f64 && spread > 0.0 && (product / spread).abs() >= CORRELATION
+    n >= TOO_FEW as f64 && spread > 0.0 && (product / spread).abs() >= CORRELATION
 }

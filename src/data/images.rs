@@ -2,7 +2,7 @@
 
 use super::labels::{self, LabelColumn, Labels};
 use super::meaning::{Kind, Meaning};
-use super::{Dataset, Features, Input, Target};
+use super::{Dataset, Features, Input, Target, per_mean};
 use crate::config::{Task, Version};
 use crate::fault::{Fault, quoted};
 
@@ -59,7 +59,8 @@ impl Images {
             let bytes = vec![Meaning::given(Some(&[]), Kind::Texts); columns.len()];
             let locate = |_: usize, row: usize| self.locate(row);
             let labels = self.labels_of(&columns, &locate);
-            labels::fit(task, &labels, &rows, &bytes, Version::V0_2).map(|(target, _)| target)
+            let (target, _) = labels::fit(task, &labels, &rows, &bytes, Version::V0_2)?;
+            per_mean::fit(task, target, &labels, &rows, None)
         };
         tasks.iter().map(fit).collect()
     }

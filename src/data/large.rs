@@ -3,10 +3,11 @@
 //! goes to disk. Labels, weights and the order of the rows stay in memory.
 
 use super::chunks::Chunks;
+use super::range::Outside;
 use super::raw::Raw;
 use super::stored::Folder;
-use super::table::{Roles, all_zero, apply, apply_rows, check_columns};
-use super::{Part, Reading, Schema, giveaway, table};
+use super::table::{Roles, all_rows, all_zero, apply, apply_rows, check_columns};
+use super::{Part, Reading, Schema, giveaway, range, table};
 use crate::config::{Data, Source, Task};
 use crate::fault::Fault;
 use crate::rng::{Purpose, bits};
@@ -88,16 +89,20 @@ pub fn load(data: &Data, tasks: &[Task], budget: Budget, folder: &mut Folder) ->
     // What the first pass kept is not in memory during the second.
     let place = roles.place().to_owned();
     drop(roles);
-    encode(&schema, &data.train, &rows, budget, folder)?;
+    let mut outside = [Outside::default(), Outside::default(), Outside::default()];
+    encode((&schema, &data.train), &rows, budget, folder, &mut outside)?;
     for (part, given) in [(Part::Valid, &data.valid), (Part::Test, &data.test)] {
         let Some(source) = given else { continue };
         for chunk in Chunks::new(source, &schema.reading.options(), budget.chunk())? {
-            folder.push(part, &apply(&schema, &chunk?)?)?;
+            let chunk = chunk?;
+            outside[part as usize].look(&schema, &chunk, &all_rows(&chunk));
+            folder.push(part, &apply(&schema, &chunk)?)?;
         }
     }
     if folder.weights(Part::Train).is_some_and(|weights| weights.iter().all(|&w| w == 0.0)) {
         return Err(all_zero(data, &place).into());
     }
+    notices.extend(range::notices(&schema, &outside));
     Ok((schema, notices))
 }
 
@@ -136,7 +141,13 @@ fn of_rows<'t>(data: &'t Data, tasks: &'t [Task]) -> impl Iterator<Item = &'t St
 }
 
 /// Encodes the parts that come from one source.
-fn encode(schema: &Schema, source: &Source, rows: &[Vec<u32>; 3], budget: Budget, folder: &mut Folder) -> anyhow::Result<()> {
+fn encode(
+    (schema, source): (&Schema, &Source),
+    rows: &[Vec<u32>; 3],
+    budget: Budget,
+    folder: &mut Folder,
+    outside: &mut [Outside; 3],
+) -> anyhow::Result<()> {
     let mut first = 0;
     for chunk in Chunks::new(source, &schema.reading.options(), budget.chunk())? {
         let chunk = chunk?;
@@ -145,6 +156,7 @@ fn encode(schema: &Schema, source: &Source, rows: &[Vec<u32>; 3], budget: Budget
             let [from, to] = [first, end].map(|row| rows.partition_point(|&r| r < row));
             let here: Vec<u32> = rows[from..to].iter().map(|row| row - first).collect();
             if !here.is_empty() {
+                outside[part as usize].look(schema, &chunk, &here);
                 folder.push(part, &apply_rows(schema, &chunk, &here)?)?;
             }
         }

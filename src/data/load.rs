@@ -7,7 +7,7 @@ use super::chunks::{Chunks, indivisible};
 use super::images::Images;
 use super::split::{shares_without, split};
 use super::way::{self, Way};
-use super::{Dataset, Input, Part, Parts, Schema, UNLABELLED, digits, idx, overlay, raw, table};
+use super::{Dataset, Input, Part, Parts, Schema, UNLABELLED, digits, idx, overlay, per_mean, raw, table};
 use crate::config::{self, Overlay, Source, Task};
 use crate::fault::{Fault, quoted};
 
@@ -210,7 +210,8 @@ fn image_parts(images: [Option<Images>; 3], scale: f32, over: Option<Overlay>, t
     let input = Input::Image { height: first.height, width: first.width, scale, overlay: over.map(|o| (o.shift, o.seed)) };
     let schema = Schema::new(input, first.fit(tasks)?);
     let [train, valid, test] = images.map(|images| images.map(|images| images_with(&schema, images)).transpose());
-    parts(schema, [train?, valid?, test?], hashes)
+    let notices = per_mean::notices(tasks, &schema.targets);
+    Ok(Parts { notices, ..parts(schema, [train?, valid?, test?], hashes)? })
 }
 
 fn parts(schema: Schema, [train, valid, test]: [Option<Dataset>; 3], hashes: Vec<Hash>) -> anyhow::Result<Parts> {

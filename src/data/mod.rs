@@ -16,6 +16,7 @@ pub mod giveaway;
 pub mod glob;
 pub mod idx;
 pub mod images;
+pub mod index;
 pub mod labels;
 pub mod large;
 pub mod load;
@@ -25,11 +26,15 @@ pub mod npy;
 pub mod order;
 pub mod overlay;
 pub mod parquet;
+pub mod per_mean;
+pub mod range;
 pub mod raw;
+pub mod seen;
 pub mod split;
 pub mod stored;
 pub mod stream;
 pub mod summary;
+mod sums;
 pub mod survey;
 pub mod svmlight;
 pub mod table;
@@ -267,7 +272,7 @@ pub struct Column {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Encoding {
-    /// `(x − offset) · factor`; blanks are zero, the mean of a standardised column.
+    /// `(x − offset) · factor`, where `x` far outside of the training part's numbers is held near them.
     Numeric {
         /// How offset and factor were fitted.
         scale: Scale,
@@ -277,6 +282,13 @@ pub enum Encoding {
         factor: f64,
         /// Whether a second input says 1 where the cell is blank.
         indicator: bool,
+        /// What blanks become: the mean of the training part, scaled. It is 0 where the column is standardised, and in
+        /// models of tandem 0.1.0.
+        #[serde(default, skip_serializing_if = "is_nought")]
+        blank: f64,
+        /// The training part's numbers; `None` in models of tandem 0.1.0, and where they have no spread.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        range: Option<range::Range>,
         /// How the numbers are written.
         #[serde(default, skip_serializing_if = "notation::Notation::is_plain")]
         notation: notation::Notation,
@@ -337,6 +349,10 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+fn is_nought(number: &f64) -> bool {
+    *number == 0.0
+}
+
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -387,6 +403,9 @@ pub struct Target {
     pub notations: Vec<notation::Notation>,
     /// Scaling of each column (regression); else empty.
     pub scales: Vec<Scaling>,
+    /// Mean of the training part's counts, by which the loss is divided (count); `None` = it is not divided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
     /// Per column, labelled rows of the training part by class (negative and positive, for binary and multilabel), or as one number.
     pub counts: Vec<Vec<u64>>,
 }
@@ -405,6 +424,7 @@ impl Target {
             blank_words: false,
             notations: Vec::new(),
             scales: Vec::new(),
+            mean: None,
         }
     }
 

@@ -7,6 +7,7 @@ use super::blanks::is_blank_between;
 use super::columns::no_column;
 use super::dates::Date;
 use super::fit::guess;
+use super::index::is_index;
 use super::labels::{self, positive_of};
 use super::meaning::{Kind, Meaning, Wishes, agree, blank_notices};
 use super::notation::Notation;
@@ -86,6 +87,8 @@ pub struct Found {
     pub range: Option<[f64; 2]>,
     /// Whether these are whole.
     pub whole: bool,
+    /// Whether they count the rows, as pandas writes its index.
+    pub index: bool,
     /// The values that most rows have, with their rows.
     pub commonest: Vec<(String, usize)>,
     /// The first value.
@@ -173,6 +176,7 @@ fn found(raw: &Raw, at: usize, tally: Tally, meaning: Meaning, rows: &[u32]) -> 
         values: filled.len(),
         range: (kind == FeatureKind::Numeric && !numbers.is_empty()).then_some(range),
         whole: numbers.iter().all(|x| x.fract() == 0.0),
+        index: is_index(&view, 0..raw.rows as u32),
         commonest,
         example: filled.first().map(|(text, _)| text.to_string()).unwrap_or_default(),
         odd: filled.iter().filter(|(text, _)| !is_right(text)).map(|(text, _)| text.to_string()).collect(),
@@ -202,10 +206,10 @@ impl Found {
         known.filter(|_| self.values > 2).map(|(_, what, _)| *what)
     }
 
-    /// Whether it only names rows: all values differ, and they are words, or whole numbers without a gap or of such a name.
+    /// Whether it only names rows: it is the index of pandas, or all values differ, and they are words, or whole numbers without a gap or of such a name.
     pub fn is_id(&self, rows: usize) -> bool {
         if self.values != rows || rows <= FEW {
-            return false;
+            return self.index;
         }
         match (self.kind, self.range) {
             (FeatureKind::Category, _) => true,
@@ -213,9 +217,9 @@ impl Found {
                 let name = self.name.to_lowercase();
                 let named =
                     ["id", "key", "index", "nr", "no", "number"].iter().any(|word| name.split(['_', ' ', '-', '.']).any(|w| w == *word));
-                self.whole && (high - low == (rows - 1) as f64 || named || name.ends_with("id"))
+                self.index || self.whole && (high - low == (rows - 1) as f64 || named || name.ends_with("id"))
             }
-            _ => false,
+            _ => self.index,
         }
     }
 }

@@ -8,9 +8,12 @@ use super::columns::{check_there, no_column};
 use super::fit::{self, Fitted};
 use super::labels::{self, LabelColumn, Labels};
 use super::meaning::{self, Kind, Meaning, Wishes, agree};
+use super::range::Outside;
 use super::raw::{self, Options, Raw};
 use super::view::{Index, View};
-use super::{Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, UNLABELLED, encode, giveaway, glob, split};
+use super::{
+    Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, UNLABELLED, encode, giveaway, glob, index, per_mean, range, split,
+};
 use crate::config::{self, Feature, FeatureKind, Source, Task, Version};
 use crate::fault::{Fault, quoted};
 
@@ -75,12 +78,19 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
     let rows = roles.split()?;
     let (schema, mut notices) = roles.fit(&rows, reading)?;
+    let mut outside = [Outside::default(), Outside::default(), Outside::default()];
     let mut part = |part: Part, given: &Option<Source>| match given {
         None if rows[part as usize].is_empty() => Ok(None),
-        None => roles.dataset(&schema, &rows[part as usize]).map(Some),
+        None => {
+            if part != Part::Train {
+                outside[part as usize].look(&schema, &roles.raw, &rows[part as usize]);
+            }
+            roles.dataset(&schema, &rows[part as usize]).map(Some)
+        }
         Some(source) => {
             let mut raw = read(source, &schema.reading.options())?;
             hashes.append(&mut raw.hashes);
+            outside[part as usize].look(&schema, &raw, &all_rows(&raw));
             apply(&schema, &raw).map(Some)
         }
     };
@@ -90,7 +100,13 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
         return Err(all_zero(data, roles.place()).into());
     }
     notices.extend(giveaway::notices(&schema, &train));
+    notices.extend(range::notices(&schema, &outside));
     Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes, notices })
+}
+
+/// The numbers of all rows of a table.
+pub(super) fn all_rows(raw: &Raw) -> Vec<u32> {
+    (0..raw.rows as u32).collect()
 }
 
 /// What to say of weights that leave nothing to train on.
@@ -136,6 +152,12 @@ impl<'t> Roles<'t> {
         let Some((sample, numbers)) = &self.sample else { return (&self.raw, Cow::Borrowed(rows)) };
         let there = (0..numbers.len() as u32).filter(|&at| rows.binary_search(&numbers[at as usize]).is_ok());
         (sample, Cow::Owned(there.collect()))
+    }
+
+    /// The numbers of the rows of the table that features are fitted on, training rows or not, in the whole table.
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let sample = self.sample.as_ref().map(|(_, numbers)| &numbers[..]);
+        (0..sample.map_or(self.raw.rows, <[u32]>::len) as u32).map(move |at| sample.map_or(at, |numbers| numbers[at as usize]))
     }
 
     /// Of the sample the training rows, encoded.
@@ -185,6 +207,8 @@ impl<'t> Roles<'t> {
 
     /// The schema of the training rows, and what is to be said of columns that it does without, and of the parts.
     pub(super) fn fit(&self, [rows, valid, _]: &[Vec<u32>; 3], reading: Reading) -> anyhow::Result<(Schema, Vec<String>)> {
+        let weights = self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
+        let weights = weights.map(|name| weights_of(&self.raw, name, rows)).transpose()?;
         let (table, sample) = self.fitted(rows);
         if sample.is_empty() {
             let found = format!("a sample that takes {} bytes has no training row", table.bytes());
@@ -196,15 +220,20 @@ impl<'t> Roles<'t> {
             let locate = |column: usize, row: usize| locate(&self.raw, row, &task.targets[column]);
             let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
             let (target, said) = labels::fit(task, &labels, rows, meanings, self.data.version)?;
-            targets.push(target);
+            targets.push(per_mean::fit(task, target, &labels, rows, weights.as_deref())?);
             notices.extend(said);
         }
-        let (mut columns, mut dropped, index) = (Vec::new(), Vec::new(), Index::new(table));
+        let (mut columns, mut dropped, by_name) = (Vec::new(), Vec::new(), Index::new(table));
         for (feature, meaning) in self.features.iter().zip(&meanings.features) {
-            let Some(view) = index.view(&feature.column, &meaning.missing) else { continue };
+            let Some(view) = by_name.view(&feature.column, &meaning.missing) else { continue };
             let view = view.written(meaning.notation, meaning.order);
+            let is_named = self.data.features.iter().any(|given| given.column == feature.column);
+            if self.data.version >= Version::V0_2 && !is_named && index::is_index(&view, self.numbers()) {
+                dropped.push(format!("column {} {}: it is dropped", quoted(&feature.column), index::WHY));
+                continue;
+            }
             let looked_at = Some(meaning).filter(|_| self.data.version >= Version::V0_2);
-            let (fitted, said) = fit::fit(&view, &sample, feature, looked_at)?;
+            let (fitted, said) = fit::fit(&view, &sample, feature, looked_at, self.data.version)?;
             notices.extend(said);
             match fitted {
                 Fitted::Encoding(encoding) => {
@@ -223,6 +252,7 @@ impl<'t> Roles<'t> {
         }
         notices.splice(0..0, meanings.notices(self));
         notices.extend(dropped);
+        notices.extend(per_mean::notices(self.tasks, &targets));
         if self.data.split_column.is_some() && valid.is_empty() {
             notices.push("no row says valid, so nothing is validated on and the model is that of the last epoch".to_owned());
         }
@@ -351,8 +381,7 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     if !targets.iter().any(|name| raw.column(name).is_some()) {
         check_there(raw, &targets)?;
     }
-    let rows: Vec<u32> = (0..raw.rows as u32).collect();
-    apply_rows(schema, raw, &rows)
+    apply_rows(schema, raw, &all_rows(raw))
 }
 
 /// Some rows of a table as a schema says.

@@ -3,8 +3,10 @@
 //! What a quote means is as RFC 4180 has it, and beyond it as the `csv` crate does: it opens a quoted cell at the beginning of a cell alone,
 //! what follows a closing quote is taken as it stands, and lines without any character are passed over.
 
+use std::collections::HashSet;
 use std::io::Read;
 
+use super::index;
 use super::raw::{Ends, Header, Lines, MAX_COLUMNS, Options, Raw, RawColumn, Texts};
 use super::stream::{Window, line_ends};
 use crate::fault::{Fault, quoted};
@@ -92,7 +94,7 @@ impl<R: Read> Reader<R> {
         if !next(&mut window, delimiter, &mut record)? {
             return Err(empty(place, "the file is empty").into());
         }
-        let names = names(&window, &record, &options.header)?;
+        let names = names(&window, delimiter, &record, &options.header)?;
         if options.header == Header::First {
             window.pass(record.len, record.lines);
         }
@@ -302,14 +304,14 @@ fn plain(cell: &[u8], escaped: bool) -> String {
 }
 
 /// Column names from the first record, which the window stands at.
-fn names<R: Read>(window: &Window<R>, record: &Record, header: &Header) -> anyhow::Result<Vec<String>> {
+fn names<R: Read>(window: &Window<R>, delimiter: u8, record: &Record, header: &Header) -> anyhow::Result<Vec<String>> {
     let place = window.place();
     if record.cells > MAX_COLUMNS {
         let found = format!("the header has {} columns, the limit is {MAX_COLUMNS}", record.cells);
         return Err(Fault::data(place, found).hint("keep the columns that are needed").into());
     }
     let cell = |span: &Span| plain(&window.text()[span.start as usize..span.end as usize], span.escaped).trim().to_owned();
-    let names: Vec<String> = match header {
+    let mut names: Vec<String> = match header {
         Header::None => (0..record.cells).map(|i| i.to_string()).collect(),
         Header::Given(names) if names.len() != record.cells => {
             let found = format!("{} cells, {} names are given", record.cells, names.len());
@@ -318,11 +320,15 @@ fn names<R: Read>(window: &Window<R>, record: &Record, header: &Header) -> anyho
         Header::Given(names) => names.clone(),
         Header::First => record.spans.iter().map(cell).collect(),
     };
+    let behind = &window.text()[record.len.min(window.text().len())..];
+    if names.len() > 1 && names[0].is_empty() && counts(behind, delimiter, window.ended()) {
+        names[0] = index::unnamed(&names);
+    }
     if let Some(i) = names.iter().position(String::is_empty) {
         let hint = "name it or remove it (pandas: to_csv(…, index=False)); a delimiter at the end of the header makes one too";
         return Err(Fault::data(place, format!("column {} of the header has no name", i + 1)).hint(hint).into());
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     match names.iter().find(|name| !seen.insert(name.as_str())) {
         Some(name) => {
             let found = format!("column {} is in the header twice", quoted(name));
@@ -361,6 +367,23 @@ fn sample(text: &[u8], delimiter: u8, ended: bool) -> Vec<usize> {
         at += record.len;
     }
     cells
+}
+
+/// Whether the first cells of the first records are whole numbers, of which no two are the same.
+fn counts(text: &[u8], delimiter: u8, ended: bool) -> bool {
+    let (mut record, mut seen, mut at) = (Record { limit: 1, ..Record::default() }, HashSet::new(), 0);
+    while seen.len() < SAMPLE {
+        at += text[at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+        if at == text.len() || record.scan(&text[at..], delimiter, ended) != Scan::Whole {
+            break;
+        }
+        let cell = record.spans.first().map(|span| plain(&text[at + span.start as usize..at + span.end as usize], span.escaped));
+        if !cell.and_then(|cell| cell.trim().parse::<i64>().ok()).is_some_and(|number| seen.insert(number)) {
+            return false;
+        }
+        at += record.len;
+    }
+    !seen.is_empty()
 }
 
 fn check_options(options: &Options) -> anyhow::Result<()> {

@@ -1,9 +1,10 @@
 //! Initial weights, a function of the seed and of each parameter's place alone.
 
-use super::layout::Layout;
+use super::layout::{Layer, Layout};
 use super::network::initial_variance;
 use crate::config::Init;
 use crate::data::Input;
+use crate::data::seen::Seen;
 use crate::rng::{Purpose, normal};
 
 /// The arena of initial parameters: normal weights (He et al. 2015 or Glorot and Bengio 2010), zero biases. Vectors of embeddings are
@@ -29,5 +30,23 @@ pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
     for (column, block) in columns.iter().filter(|column| column.vectors() > 0).zip(layout.embeddings()) {
         let width = block.shape[1];
         column.rest().into_iter().for_each(|rest| arena[block.offset + rest * width..][..width].fill(0.0));
+    }
+}
+
+/// What no training row has becomes zeros: the weights of inputs in the layers that read them, and learned vectors. All other weights are
+/// what they are without this.
+pub fn silence_the_unseen(arena: &mut [f32], layout: &Layout, seen: &Seen) {
+    for (codes, block) in seen.vectors.iter().zip(layout.embeddings()) {
+        let width = block.shape[1];
+        let unseen = (0..codes.len()).filter(|&code| !codes[code]);
+        unseen.for_each(|code| arena[block.offset + code * width..][..width].fill(0.0));
+    }
+    let has_trunk = layout.layers.iter().any(|layer| layer.task.is_none());
+    let reads_inputs = |layer: &&Layer| layer.depth == 0 && layer.task.is_some() != has_trunk;
+    for layer in layout.layers.iter().filter(reads_inputs) {
+        let weights = &mut arena[layout.blocks[layer.weight].offset..][..layer.inputs * layer.outputs];
+        for of_output in weights.chunks_exact_mut(layer.inputs.max(1)) {
+            of_output.iter_mut().zip(&seen.inputs).filter(|(_, seen)| !**seen).for_each(|(weight, _)| *weight = 0.0);
+        }
     }
 }

@@ -115,8 +115,20 @@ pub enum Loss {
         /// q
         quantile: f64,
     },
-    /// e^z − y z
-    Poisson,
+    /// c (e^z − y z)
+    Poisson {
+        /// c: one over the mean of the training part's counts, or 1.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        factor: f64,
+    },
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(factor: &f64) -> bool {
+    *factor == 1.0
 }
 
 impl Loss {
@@ -275,7 +287,8 @@ fn loss(loss: &config::Loss, target: &Target) -> Loss {
         config::Loss::Absolute => Loss::Absolute,
         config::Loss::Huber { delta } => Loss::Huber { delta: *delta },
         config::Loss::Quantile { quantile } => Loss::Quantile { quantile: *quantile },
-        config::Loss::Poisson => Loss::Poisson,
+        // A training part without a count above 0 has no mean to speak of.
+        config::Loss::Poisson { .. } => Loss::Poisson { factor: target.mean.map_or(1.0, f64::recip) },
     }
 }
 

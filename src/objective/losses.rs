@@ -83,7 +83,7 @@ impl Shape {
             Loss::Absolute => kind(loss::ABSOLUTE),
             Loss::Huber { delta } => Shape { parameter: *delta, ..kind(loss::HUBER) },
             Loss::Quantile { quantile } => Shape { parameter: *quantile, ..kind(loss::QUANTILE) },
-            Loss::Poisson => kind(loss::POISSON),
+            Loss::Poisson { factor } => Shape { parameter: *factor, ..kind(loss::POISSON) },
         }
     }
 }

@@ -363,7 +363,7 @@ fn of_number<T: Real>(kind: u32, z: T, y: T, parameter: T) -> (T, T) {
         loss::HUBER => (T::of(0.5) * e * e, e),
         loss::QUANTILE if e > zero => ((one - parameter) * e, one - parameter),
         loss::QUANTILE => (-(parameter * e), if e < zero { -parameter } else { zero }),
-        _ => (z.exp() - y * z, z.exp() - y),
+        _ => (parameter * (z.exp() - y * z), parameter * (z.exp() - y)),
     }
 }
 

@@ -210,7 +210,7 @@ fn upload_synthetic(shape: &StepShape, plan: &Plan, built: &Built, engine: &mut 
     let rows = shape.rows as u64;
     let order: Vec<u32> = (0..rows).map(|i| below(rows, 0, Purpose::Synthetic, 9, i) as u32).collect();
     engine.upload(built.buffers.order, 0, &order)?;
-    engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial()))
+    engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial()?))
 }
 
 /// Fails where a machine has no room for the network of a shape, whatever the rows; computes nothing.

@@ -16,7 +16,8 @@ use super::machine::Machine;
 use super::point::Point;
 use super::profile::Profile;
 use super::sums::Sums;
-use crate::config::{BatchSize, Config};
+use crate::config::{BatchSize, Config, Version};
+use crate::data::seen::Seen;
 use crate::data::{Dataset, Features, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
@@ -144,10 +145,18 @@ impl Plan {
     }
 
     /// Initial parameters by the seed.
-    pub fn initial(&self) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// 74 if training rows on disk cannot be read.
+    pub fn initial(&self) -> Result<Vec<f32>> {
         let mut arena = init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed);
         init::silence_the_rest(&mut arena, &self.layout, &self.parts.schema.input);
-        arena
+        // In tandem 0.1.0 inputs that no training row has kept their random weights.
+        if self.config.data.version >= Version::V0_2 {
+            let seen = Seen::of(&self.parts.schema.input, &self.parts.train)?;
+            seen.iter().for_each(|seen| init::silence_the_unseen(&mut arena, &self.layout, seen));
+        }
+        Ok(arena)
     }
 
     /// The run before its first step, with these parameters.

@@ -130,6 +130,7 @@ pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
             blank_words: false,
             notations: Vec::new(),
             scales: vec![Scaling { offset: 0.0, factor: 1.0 }; numbers],
+            mean: None,
             counts: vec![vec![8; *classes]; columns],
         }
     };

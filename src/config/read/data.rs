@@ -297,12 +297,12 @@ fn features(root: &mut Section, data: &Data) -> Result<Vec<Feature>> {
         root.refuse(&["feature"], NO_COLUMNS)?;
     }
     let tables = root.read("feature", vec![], |item| item.entries("tables [feature.NAME]"))?;
-    tables.into_iter().map(|(column, item)| feature(&column, item, &data.ignore)).collect()
+    tables.into_iter().map(|(column, item)| feature(&column, item, data)).collect()
 }
 
 /// Keys of `[feature.NAME]` that belong to one type or two.
 const KEYS_OF: [(&[FeatureKind], &[&str]); 5] = [
-    (&[FeatureKind::Numeric], &["scale", "decimal"]),
+    (&[FeatureKind::Numeric], &["scale", "clip", "decimal"]),
     (&[FeatureKind::Date], &["dates"]),
     (&[FeatureKind::Category], &["min_count", "max_values"]),
     (&[FeatureKind::Text], &["buckets", "slots", "ngrams"]),
@@ -310,8 +310,8 @@ const KEYS_OF: [(&[FeatureKind], &[&str]); 5] = [
 ];
 
 /// `[feature.NAME]`
-fn feature(column: &str, item: Item, ignore: &[String]) -> Result<Feature> {
-    if ignore.iter().any(|c| c == column) {
+fn feature(column: &str, item: Item, data: &Data) -> Result<Feature> {
+    if data.ignore.iter().any(|c| c == column) {
         return Err(item.fault("has no effect, since data.ignore names this column").hint("leave one of the two out"));
     }
     let mut section = Section::open_item(item, FEATURE)?;
@@ -340,10 +340,35 @@ fn feature(column: &str, item: Item, ignore: &[String]) -> Result<Feature> {
     let slots = number("slots", FeatureKind::Text, Feature::SLOTS, 1, 4096)?;
     let ngrams = number("ngrams", FeatureKind::Text, 0, 0, 16)?;
     let scale = section.maybe("scale", |item| item.word())?.or((kind == Some(FeatureKind::Numeric)).then_some(Scale::Standard));
+    // The default of tandem 0.1.0 is that there is no such key.
+    let clip = (kind == Some(FeatureKind::Numeric) && data.version >= Version::V0_2).then(|| defaults.clip(data.version));
+    let clip = section.maybe("clip", clip_of)?.or(clip);
     let missing = section.maybe("missing", |item| item.blanks())?;
     let decimal = section.maybe("decimal", |item| item.word())?;
     let dates = section.maybe("dates", |item| item.word())?;
-    section.finish().map(|()| Feature { kind, scale, missing, decimal, dates, min_count, max_values, buckets, slots, ngrams, ..defaults })
+    section.finish().map(|()| Feature {
+        kind,
+        scale,
+        clip,
+        missing,
+        decimal,
+        dates,
+        min_count,
+        max_values,
+        buckets,
+        slots,
+        ngrams,
+        ..defaults
+    })
+}
+
+/// `clip = 2.0`, or `false`, which is 0.
+fn clip_of(item: Item) -> Result<f64> {
+    match item.value.as_bool() {
+        Some(false) => Ok(0.0),
+        Some(true) => Err(item.wrong("a finite number, 0 or above, or false")),
+        None => item.number(&NOT_NEGATIVE),
+    }
 }
 
 /// `embed = 16`, or `"auto"`.

@@ -43,7 +43,7 @@ pub(super) const DATA: Keys = Keys {
 /// `[feature.NAME]`
 pub(super) const FEATURE: Keys = Keys {
     table: "feature.NAME",
-    keys: &["type", "missing", "decimal", "dates", "scale", "min_count", "max_values", "buckets", "slots", "ngrams", "embed"],
+    keys: &["type", "missing", "decimal", "dates", "scale", "clip", "min_count", "max_values", "buckets", "slots", "ngrams", "embed"],
 };
 /// `[trunk]`
 pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init", "freeze"] };
@@ -67,6 +67,7 @@ pub(super) const TASK: Keys = Keys {
         "positive_weight",
         "huber_delta",
         "quantile",
+        "scale_loss",
         "scale",
         "top_k",
     ],

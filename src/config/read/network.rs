@@ -3,7 +3,7 @@
 use super::item::{BELOW_ONE, INSIDE_ONE, Item, MOST, NOT_NEGATIVE, POSITIVE, Result};
 use super::known::{TASK, TRUNK};
 use super::section::Section;
-use crate::config::{Activation, ClassWeights, Init, Loss, PositiveWeight, Scale, Task, TaskKind, Trunk};
+use crate::config::{Activation, ClassWeights, Init, Loss, PositiveWeight, Scale, Task, TaskKind, Trunk, Version};
 use crate::fault::{Fault, quoted};
 
 /// Reads `[trunk]`.
@@ -30,16 +30,16 @@ fn dropout(section: &mut Section, layers: &[usize]) -> Result<f64> {
 }
 
 /// Reads `[task.*]`, in the order of the file.
-pub(super) fn tasks(root: &mut Section, trunk: &Trunk) -> Result<Vec<Task>> {
+pub(super) fn tasks(root: &mut Section, trunk: &Trunk, version: Version) -> Result<Vec<Task>> {
     let tables = root.read("task", vec![], |item| item.entries("tables [task.NAME]"))?;
     if tables.is_empty() {
         return Err(Fault::config("task", "there is no task").hint("add a table [task.NAME] for each label to learn"));
     }
-    tables.into_iter().map(|(name, item)| task(name, item, trunk)).collect()
+    tables.into_iter().map(|(name, item)| task(name, item, trunk, version)).collect()
 }
 
 /// `[task.NAME]`
-fn task(name: String, item: Item, trunk: &Trunk) -> Result<Task> {
+fn task(name: String, item: Item, trunk: &Trunk, version: Version) -> Result<Task> {
     check_name(&name, &item)?;
     let mut section = Section::open_item(item, TASK)?;
     let kind = section.read("type", TaskKind::Multiclass, |item| item.word())?;
@@ -50,10 +50,11 @@ fn task(name: String, item: Item, trunk: &Trunk) -> Result<Task> {
     only(&section, kind, &["positive_weight"], &[TaskKind::Binary, TaskKind::Multilabel])?;
     only(&section, kind, &["focal_gamma"], &[TaskKind::Multiclass, TaskKind::Binary, TaskKind::Multilabel])?;
     only(&section, kind, &["scale"], &[TaskKind::Regression])?;
+    only(&section, kind, &["scale_loss"], &[TaskKind::Count])?;
     let groups = section.read("groups", vec![], groups)?;
     let positive = section.maybe("positive", |item| label(&item))?;
     let missing = section.maybe("missing", |item| item.blanks())?;
-    let loss = loss(&mut section, kind)?;
+    let loss = loss(&mut section, kind, version)?;
     let scale = section.read("scale", Scale::Standard, |item| item.word())?;
     let top_k = section.read("top_k", 5, |item| item.count(1..=MOST))? as usize;
     let layers = section.read("layers", vec![], |item| item.widths())?;
@@ -108,7 +109,7 @@ fn targets(item: &Item, kind: TaskKind) -> Result<Vec<String>> {
 }
 
 /// `loss` with the keys that belong to it.
-fn loss(section: &mut Section, kind: TaskKind) -> Result<Loss> {
+fn loss(section: &mut Section, kind: TaskKind, version: Version) -> Result<Loss> {
     let word = section.read("loss", kind.losses()[0].to_owned(), |item| item.one_of(kind.losses()).map(str::to_owned))?;
     for (key, of) in [("huber_delta", "huber"), ("quantile", "quantile")] {
         if word != of {
@@ -133,7 +134,7 @@ fn loss(section: &mut Section, kind: TaskKind) -> Result<Loss> {
         ("absolute", _) => Loss::Absolute,
         ("huber", _) => Loss::Huber { delta: section.read("huber_delta", 1.0, |item| item.number(&POSITIVE))? },
         ("quantile", _) => Loss::Quantile { quantile: section.read("quantile", 0.5, |item| item.number(&INSIDE_ONE))? },
-        _ => Loss::Poisson,
+        _ => Loss::Poisson { per_mean: section.read("scale_loss", version >= Version::V0_2, |item| item.flag())? },
     })
 }
 

@@ -122,7 +122,8 @@ fn shape_problem(head: &Head) -> Option<String> {
         (Loss::Logistic { focal_gamma, positive_weights }, TaskKind::Binary | TaskKind::Multilabel) => {
             focal_gamma.is_finite() && *focal_gamma >= 0.0 && weights(positive_weights, head.outputs())
         }
-        (Loss::Squared | Loss::Absolute, TaskKind::Regression) | (Loss::Poisson, TaskKind::Count) => true,
+        (Loss::Squared | Loss::Absolute, TaskKind::Regression) => true,
+        (Loss::Poisson { factor }, TaskKind::Count) => factor.is_finite() && *factor > 0.0,
         (Loss::Huber { delta }, TaskKind::Regression) => delta.is_finite() && *delta > 0.0,
         (Loss::Quantile { quantile }, TaskKind::Regression) => *quantile > 0.0 && *quantile < 1.0,
         _ => false,

@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
         for (part, (_, data)) in parts {
             upload(engine.as_mut(), part, data, built.counting)?;
         }
-        let initial = options.initial.unwrap_or_else(|| plan.initial());
+        let initial = options.initial.map_or_else(|| plan.initial(), Ok)?;
         engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
         let mut course = Course::new(&plan.config.optimizer, plan.config.train.seed, plan.steps_per_epoch, plan.total_steps);
         let mut dispatches = built.program.schedules.iter().flat_map(|s| &s.dispatches);
