@@ -35,7 +35,7 @@ pub(super) struct TableArgs {
 impl TableArgs {
     fn read(&self, path: &str) -> Result<Raw> {
         let header = if self.no_header { Header::None } else { Header::First };
-        table::read(&Source::Table(vec![PathBuf::from(path)]), &Options { delimiter: None, header })
+        table::read(&Source::Table(vec![PathBuf::from(path)]), &Options { header, ..Options::default() })
     }
 }
 

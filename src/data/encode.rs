@@ -51,7 +51,7 @@ pub fn features(raw: &Raw, columns: &[Column], rows: &[u32]) -> anyhow::Result<F
 }
 
 /// Codes of the values of a category or of a yes or no.
-fn known(column: &Column) -> Lookup<'_> {
+pub(super) fn known(column: &Column) -> Lookup<'_> {
     let values = match &column.encoding {
         Encoding::Category { values, .. } => &values[..],
         Encoding::Binary { values, .. } => &values[..],

@@ -1,6 +1,7 @@
 //! Rows: features, labels, what columns mean. Readers turn files into [`raw::Raw`] tables or images, the rest of the room turns those into [`Parts`]; nothing here knows a network or a GPU.
 
 pub mod alike;
+pub mod applied;
 pub mod arrays;
 pub mod bytes;
 pub mod chunks;
@@ -22,7 +23,9 @@ pub mod npy;
 pub mod order;
 pub mod overlay;
 pub mod parquet;
+pub mod places;
 pub mod raw;
+pub mod shape;
 pub mod split;
 pub mod stored;
 pub mod stream;
@@ -33,12 +36,13 @@ pub mod table;
 pub mod text;
 pub mod view;
 pub mod way;
+pub mod wholes;
 pub mod words;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::config::{Scale, TaskKind};
+use crate::config::{self, Scale, TaskKind};
 
 /// A label that is not there: the row does not train this task.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -132,6 +136,8 @@ pub struct Spread {
 pub struct Table {
     /// Column names.
     pub header: Vec<String>,
+    /// What a schema met in the cells.
+    pub met: applied::Met,
     raw: Arc<raw::Raw>,
 }
 
@@ -141,9 +147,22 @@ impl Table {
         (0..self.header.len()).map(move |column| self.raw.cell(row, column))
     }
 
-    /// Whether a column came as numbers, not as text.
-    pub fn holds_numbers(&self, column: usize) -> bool {
-        matches!(self.raw.columns.get(column), Some(raw::RawColumn::Numbers(_)))
+    /// One of them.
+    pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
+        self.raw.cell(row, column)
+    }
+
+    /// What a column holds, by the word of its file.
+    pub fn kind(&self, column: usize) -> shape::Kind {
+        self.raw.columns.get(column).map_or(shape::Kind::Text, raw::RawColumn::kind)
+    }
+
+    /// The whole number of a cell of a column of such; `None` if it is blank.
+    pub fn whole(&self, row: usize, column: usize) -> Option<i128> {
+        match self.raw.columns.get(column) {
+            Some(raw::RawColumn::Wholes(wholes)) => wholes.get(row),
+            _ => None,
+        }
     }
 }
 
@@ -168,11 +187,20 @@ pub struct Reading {
     pub header: bool,
     /// Column with the weight of each row.
     pub row_weight: Option<String>,
+    /// Columns of the training file that say which rows belong together, and which part each is of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of_rows: Vec<String>,
+    /// Of files that name only what occurs: the smallest and the largest index of the training file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indices: Option<[u32; 2]>,
+    /// Names of the columns of arrays, by place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrays: Option<places::Arrays>,
 }
 
 impl Default for Reading {
     fn default() -> Reading {
-        Reading { delimiter: None, header: true, row_weight: None }
+        Reading { delimiter: None, header: true, row_weight: None, of_rows: Vec::new(), indices: None, arrays: None }
     }
 }
 
@@ -184,7 +212,24 @@ impl Reading {
     /// The same for the readers of files.
     pub fn options(&self) -> raw::Options {
         let header = if self.header { raw::Header::First } else { raw::Header::None };
-        raw::Options { delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()), header }
+        raw::Options { delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()), header, arrays: self.arrays.clone() }
+    }
+
+    /// As the settings of a training say.
+    ///
+    /// # Errors
+    /// Those of [`places::Arrays::of`].
+    pub fn of(data: &config::Data) -> anyhow::Result<Reading> {
+        let of_rows = data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name.clone());
+        let is_told = data.version != config::Version::V0_1;
+        Ok(Reading {
+            delimiter: data.delimiter,
+            header: data.header,
+            row_weight: data.row_weight.clone(),
+            of_rows: of_rows.filter(|_| is_told).collect(),
+            indices: None,
+            arrays: places::Arrays::of(data)?,
+        })
     }
 }
 
