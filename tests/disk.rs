@@ -18,6 +18,7 @@ use tandem::data::load::{chunk_with, chunks_of, load, load_by, load_with};
 use tandem::data::order::{epoch_order, windowed_order};
 use tandem::data::parquet::write::Writer;
 use tandem::data::raw::{self, Raw};
+use tandem::data::shape::Kind;
 use tandem::data::way::Way;
 use tandem::data::{Dataset, Features, Parts};
 use tandem::fault::hint_of;
@@ -564,7 +565,7 @@ fn gzip_parquet_and_arrays_go_to_disk_too() {
     packed.write_all(&fs::read(room.path("rows.csv")).unwrap()).unwrap();
     room.write("rows.csv.gz", &packed.finish().unwrap());
     from_format(&room, "rows.csv.gz", WHOLE, NET);
-    let columns = ["a", "t"].map(|name| (name.to_owned(), name == "t"));
+    let columns = [("a", Kind::Numbers), ("t", Kind::Text)].map(|(name, kind)| (name.to_owned(), kind));
     let mut writer = Writer::new(fs::File::create(room.path("p.parquet")).unwrap(), columns.to_vec()).unwrap();
     for row in 0..70_000u64 {
         writer.number(0, if row % 10 == 3 { f64::NAN } else { normal(1, Purpose::Synthetic, 0, row) });

@@ -57,6 +57,9 @@ enum Verb {
         /// A file, IMAGES,LABELS (IDX), or a part of a built-in set: digits-overlay:test
         #[arg(long)]
         data: String,
+        /// Go on where a column holds nothing that the model knows
+        #[arg(long)]
+        allow_unknown: bool,
         #[command(flatten)]
         weights: Weights,
     },
@@ -67,15 +70,18 @@ enum Verb {
         /// A file, - (CSV on stdin), IMAGES (IDX), or a part of a built-in set: digits-overlay:test
         #[arg(long)]
         data: String,
-        /// Where to write the rows; stdout if absent
+        /// Where to write the rows, .csv, .tsv, .jsonl (all plain or .gz) or .parquet; stdout if absent
         #[arg(long)]
         out: Option<PathBuf>,
-        /// How to write them [default: by the ending of --out, else csv]
+        /// How to write them [default: by the ending of --out, on stdout csv]
         #[arg(long, value_name = "FORMAT")]
         format: Option<Format>,
         /// Add the logits: columns TASK:logit:CLASS
         #[arg(long)]
         logits: bool,
+        /// Go on where a column holds nothing that the model knows
+        #[arg(long)]
+        allow_unknown: bool,
         #[command(flatten)]
         weights: Weights,
     },
@@ -256,6 +262,8 @@ enum Resident {
 enum Format {
     /// A line of names, then a line a row
     Csv,
+    /// The same with tabs
+    Tsv,
     /// A JSON object a line
     Jsonl,
     /// Parquet, for --out alone
@@ -266,6 +274,7 @@ impl From<Format> for crate::run::predict::Format {
     fn from(format: Format) -> Self {
         match format {
             Format::Csv => Self::Csv,
+            Format::Tsv => Self::Tsv,
             Format::Jsonl => Self::Jsonl,
             Format::Parquet => Self::Parquet,
         }
@@ -408,9 +417,11 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         Verb::Demo(args) => train::demo(&args, common, console),
         Verb::Train { resume: Some(run), args, .. } => train::go_on(&run, &args, common, console),
         Verb::Train { config, args, .. } => train::train(&config.unwrap_or_default(), &args, common, console),
-        Verb::Evaluate { model, data, weights } => model::evaluate(&weights.load(&model, console)?, &data, common, console).map(|()| None),
-        Verb::Predict { model, data, out, format, logits, weights } => {
-            let wanted = model::Wanted { out, format: format.map(Into::into), logits, weights };
+        Verb::Evaluate { model, data, allow_unknown, weights } => {
+            model::evaluate(&weights.load(&model, console)?, &data, allow_unknown, common, console).map(|()| None)
+        }
+        Verb::Predict { model, data, out, format, logits, allow_unknown, weights } => {
+            let wanted = model::Wanted { out, format: format.map(Into::into), logits, weights, allow_unknown };
             model::predict(&model, &data, &wanted, common, console).map(|()| None)
         }
         Verb::Init { data, table, out } => table::init(&data, &table, out.as_deref(), console).map(|()| None),

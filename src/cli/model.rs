@@ -4,13 +4,15 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::console::Console;
 use super::{Common, Weights};
+use crate::data::applied::{Count, Met};
 use crate::data::chunks::Chunks;
+use crate::data::glob::expand;
 use crate::data::load::{chunk_with, chunks_of, load_with};
-use crate::data::{Dataset, Schema};
+use crate::data::{Column, Dataset, Schema};
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
@@ -18,18 +20,22 @@ use crate::objective::Objective;
 use crate::run::apply::{Applied, apply, apply_to_pieces};
 use crate::run::machine::Machine;
 use crate::run::measure;
+use crate::run::output::{Form, Output};
 use crate::run::point::tasks_json;
 use crate::run::predict::{self, Format, Sheet};
 
 /// Most classes of a task whose confusion matrix is printed.
 const MOST_CLASSES: usize = 12;
 
-pub(super) fn evaluate(model: &Model, data: &str, common: &Common, console: &Console) -> Result<()> {
+pub(super) fn evaluate(model: &Model, data: &str, allow_unknown: bool, common: &Common, console: &Console) -> Result<()> {
     let (dataset, _) = load_with(&model.schema, data, true)?;
+    let met = met(&dataset);
+    check_met(&met, &model.schema, data, allow_unknown)?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
     let mut applied = apply(model, &dataset, machine)?;
     let labelled = labelled(model, &dataset, data, console)?;
+    met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
     let points = measure::tasks(&model.network, &model.schema, &dataset, &measured);
     let confusions = measure::confusions(&model.network, &model.schema, &dataset, &measured);
@@ -44,7 +50,8 @@ pub(super) fn evaluate(model: &Model, data: &str, common: &Common, console: &Con
                 }),
             }
         }
-        return console.result_json(&json!({"rows": dataset.rows, "loss": measured.loss, "tasks": tasks}));
+        let result = json!({"rows": dataset.rows, "loss": measured.loss, "tasks": tasks});
+        return console.result_json(&with_met(result, &met, &model.schema));
     }
     let width = model.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
     let mut text = format!("{:width$} {:>8} {:>10}  metrics", "task", "rows", "loss");
@@ -59,6 +66,32 @@ pub(super) fn evaluate(model: &Model, data: &str, common: &Common, console: &Con
         }
     }
     console.result(&text)
+}
+
+/// What the schema met in the cells of some rows.
+fn met(dataset: &Dataset) -> Met {
+    dataset.table.as_ref().map(|table| table.met.clone()).unwrap_or_default()
+}
+
+/// A column of which the model knows no cell is refused, unless it is allowed.
+fn check_met(met: &Met, schema: &Schema, data: &str, allow_unknown: bool) -> Result<()> {
+    if allow_unknown { Ok(()) } else { Ok(met.check(schema, data)?) }
+}
+
+/// A result with what was met: columns with something to tell, and those that were passed over.
+fn with_met(mut result: Value, met: &Met, schema: &Schema) -> Value {
+    let count = |(column, count): (&Column, &Count)| {
+        let counts = json!({
+            "unknown": count.unknown, "blank": count.blank, "out_of_range": count.out_of_range, "cells": met.rows
+        });
+        (column.name.clone(), counts)
+    };
+    result["columns"] = Value::Object(met.told(schema).map(count).collect::<Map<_, _>>());
+    result["passed_over"] = json!(met.passed_over);
+    if !met.absent.is_empty() {
+        result["absent"] = json!(met.absent);
+    }
+    result
 }
 
 /// Which tasks have a label in the data; those that have none are named.
@@ -107,78 +140,121 @@ pub(super) struct Wanted {
     pub logits: bool,
     /// What the model may hold.
     pub weights: Weights,
+    /// Whether a column may hold nothing that the model knows.
+    pub allow_unknown: bool,
 }
 
 pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common, console: &Console) -> Result<()> {
-    let Wanted { out, format, logits: with_logits, weights } = wanted;
-    if console.json && out.is_none() && format.is_some() {
-        let fault = Fault::new(Exit::Usage, "--json and --format both say what is printed");
-        return Err(fault.hint("leave one of the two out, or write to a file with --out").into());
-    }
-    if out.is_none() && *format == Some(Format::Parquet) {
-        let fault = Fault::new(Exit::Usage, "--format parquet: stdout is for text");
-        return Err(fault.hint("name a file with --out").into());
-    }
-    let same = |out: &Path| Some(out.canonicalize().ok()? == Path::new(data).canonicalize().ok()?);
-    if let Some(out) = out.as_deref().filter(|out| same(out) == Some(true)) {
-        let fault = Fault::new(Exit::CantCreate, format!("{}: is the data that is to be read", out.display()));
-        return Err(fault.hint("choose another --out").into());
-    }
-    let model = weights.load(path, console)?;
-    let mut pieces = Pieces::of(&model, data, !console.json || out.is_some())?;
+    let form = wanted.form(data, console)?;
+    let model = wanted.weights.load(path, console)?;
+    let mut pieces = Pieces::of(&model, data, !console.json || wanted.out.is_some(), wanted.allow_unknown)?;
     let first = pieces.next()?.ok_or_else(|| Fault::data(data, "there are no rows").hint("give at least one row"))?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
     let mut applied = apply_to_pieces(&model, &first, machine)?;
-    if console.json && out.is_none() {
-        let logits = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &first)?.logits;
-        return console.result_json(&predict::json(&model, &first, &logits, *with_logits));
-    }
-    let format = format.unwrap_or_else(|| out.as_deref().map_or(Format::Csv, Format::of));
-    let Some(out) = out else {
-        let written = write((&model, &mut applied), first, &mut pieces, std::io::stdout().lock(), format, *with_logits)?;
+    let tell = |met: &Met| met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
+    let Some(out) = &wanted.out else {
+        if console.json {
+            let logits = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &first)?.logits;
+            tell(&pieces.met);
+            let result = predict::json(&model, &first, &logits, wanted.logits);
+            return console.result_json(&with_met(result, &pieces.met, &model.schema));
+        }
+        let written = write((&model, &mut applied), first, &mut pieces, std::io::stdout().lock(), form.format, wanted.logits)?;
+        tell(&pieces.met);
         return match written {
             Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
             _ => Ok(()),
         };
     };
     let create = |e| Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", out.display())).hint("choose another --out");
-    let file = std::fs::File::create(out).map_err(create)?;
-    let written = write((&model, &mut applied), first, &mut pieces, file, format, *with_logits);
     let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
-    let rows = written.and_then(|written| Ok(written.map_err(failed)?)).inspect_err(|_| {
-        // Half of a table is worse than none; a device or a pipe is not ours to remove.
-        if out.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-            let _ = std::fs::remove_file(out);
-        }
-    })?;
+    let mut output = Output::create(out, form.is_packed).map_err(create)?;
+    let rows = write((&model, &mut applied), first, &mut pieces, &mut output, form.format, wanted.logits)?.map_err(failed)?;
+    output.finish().map_err(failed)?;
+    tell(&pieces.met);
     if console.json {
-        return console.result_json(&json!({"rows": rows, "out": out}));
+        return console.result_json(&with_met(json!({"rows": rows, "out": out}), &pieces.met, &model.schema));
     }
     console.note(&format!("{rows} rows written to {}", out.display()));
     Ok(())
 }
 
+impl Wanted {
+    /// How rows are written, which is known before anything is read.
+    fn form(&self, data: &str, console: &Console) -> Result<Form> {
+        let Some(out) = &self.out else {
+            if console.json && self.format.is_some() {
+                let fault = Fault::new(Exit::Usage, "--json and --format both say what is printed");
+                return Err(fault.hint("leave one of the two out, or write to a file with --out").into());
+            }
+            if self.format == Some(Format::Parquet) {
+                let fault = Fault::new(Exit::Usage, "--format parquet: stdout is for text");
+                return Err(fault.hint("name a file with --out").into());
+            }
+            return Ok(Form { format: self.format.unwrap_or(Format::Csv), is_packed: false });
+        };
+        let form = Form::of(out, self.format)?;
+        if is_read(out, data) {
+            let fault = Fault::new(Exit::CantCreate, format!("{}: is the data that is to be read", out.display()));
+            return Err(fault.hint("choose another --out").into());
+        }
+        Ok(form)
+    }
+}
+
+/// Whether a file is among those that `--data` names.
+fn is_read(out: &Path, data: &str) -> bool {
+    let Ok(out) = out.canonicalize() else { return false };
+    let files = std::iter::once(data).chain(data.split(',')).flat_map(|file| expand(file).unwrap_or_default());
+    files.into_iter().any(|file| file.canonicalize().is_ok_and(|file| file == out))
+}
+
 /// Data to predict: a table chunk by chunk, and whatever else as one piece.
-enum Pieces<'m> {
+enum Source<'m> {
     Whole(Option<Dataset>),
     Chunks(&'m Schema, Box<Chunks>),
 }
 
-impl Pieces<'_> {
-    fn of<'m>(model: &'m Model, data: &str, in_chunks: bool) -> Result<Pieces<'m>> {
+/// The same with one piece in hand, so that it is known which is the last before it is used.
+struct Pieces<'m> {
+    source: Source<'m>,
+    schema: &'m Schema,
+    data: &'m str,
+    allow_unknown: bool,
+    ahead: Option<Dataset>,
+    /// What was met in the pieces so far.
+    met: Met,
+}
+
+impl<'m> Pieces<'m> {
+    fn of(model: &'m Model, data: &'m str, in_chunks: bool, allow_unknown: bool) -> Result<Pieces<'m>> {
         let chunks = if in_chunks { chunks_of(&model.schema, data, predict::CHUNK)? } else { None };
-        Ok(match chunks {
-            Some(chunks) => Pieces::Chunks(&model.schema, Box::new(chunks)),
-            None => Pieces::Whole(Some(load_with(&model.schema, data, false)?.0)),
-        })
+        let source = match chunks {
+            Some(chunks) => Source::Chunks(&model.schema, Box::new(chunks)),
+            None => Source::Whole(Some(load_with(&model.schema, data, false)?.0)),
+        };
+        let mut pieces = Pieces { source, schema: &model.schema, data, allow_unknown, ahead: None, met: Met::default() };
+        pieces.ahead = pieces.read()?;
+        Ok(pieces)
+    }
+
+    fn read(&mut self) -> Result<Option<Dataset>> {
+        let piece = match &mut self.source {
+            Source::Whole(data) => data.take(),
+            Source::Chunks(schema, chunks) => chunks.next().map(|chunk| chunk_with(schema, chunk?)).transpose()?,
+        };
+        match &piece {
+            Some(piece) => self.met.add(met(piece)),
+            None => check_met(&self.met, self.schema, self.data, self.allow_unknown)?,
+        }
+        Ok(piece)
     }
 
     fn next(&mut self) -> Result<Option<Dataset>> {
-        match self {
-            Pieces::Whole(data) => Ok(data.take()),
-            Pieces::Chunks(schema, chunks) => chunks.next().map(|chunk| chunk_with(schema, chunk?)).transpose(),
-        }
+        let Some(piece) = self.ahead.take() else { return Ok(None) };
+        self.ahead = self.read()?;
+        Ok(Some(piece))
     }
 }
 

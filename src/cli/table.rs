@@ -54,7 +54,7 @@ impl TableArgs {
     fn read(&self, path: &str) -> Result<Raw> {
         let header = if self.no_header { Header::None } else { Header::First };
         let delimiter = self.delimiter()?.and_then(|sign| u8::try_from(sign).ok());
-        table::read(&Source::Table(vec![PathBuf::from(path)]), &Options { delimiter, header })
+        table::read(&Source::Table(vec![PathBuf::from(path)]), &Options { delimiter, header, ..Options::default() })
     }
 
     /// One character; `\t` is a tab, since shells make it hard to type.

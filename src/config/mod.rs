@@ -42,6 +42,8 @@ pub struct Data {
     pub version: Version,
     /// `train`: required. `valid` and `test` are of the same kind.
     pub train: Source,
+    /// `feature_names` and `label_names` of `train`, of a pair of arrays.
+    pub names: ArrayNames,
     /// `valid`, else taken from `train` by `split`.
     pub valid: Option<Source>,
     /// `test`, else taken from `train` by `split`.
@@ -88,6 +90,7 @@ impl Data {
         Data {
             version: Version::V0_2,
             train,
+            names: ArrayNames::default(),
             valid: None,
             test: None,
             split: None,
@@ -128,7 +131,7 @@ impl Data {
 pub enum Source {
     /// Files of rows and columns, or patterns such as `part-*.csv`, read as one; the format of each is that of its ending.
     Table(Vec<PathBuf>),
-    /// Two arrays of as many rows, columns called after their files.
+    /// Two arrays of as many rows; their columns are known by their place.
     Npy {
         /// Numbers.
         features: PathBuf,
@@ -151,6 +154,15 @@ impl Source {
     pub fn has_columns(&self) -> bool {
         matches!(self, Source::Table(_) | Source::Npy { .. })
     }
+}
+
+/// What the columns of a pair of arrays are called; none = after their place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArrayNames {
+    /// Columns of the features.
+    pub features: Vec<String>,
+    /// Columns of the labels.
+    pub labels: Vec<String>,
 }
 
 /// `overlay = { shift, seed }`.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::words::{is_bare, loss_word};
 use super::{
-    BatchSize, ClassWeights, Config, Coupling, Data, Embed, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight, Schedule,
-    Select, Source, Task, TaskKind, Train, Trunk,
+    ArrayNames, BatchSize, ClassWeights, Config, Coupling, Data, Embed, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight,
+    Schedule, Select, Source, Task, TaskKind, Train, Trunk,
 };
 
 /// The text of a configuration, every key with an effect written out and paths absolute; `read::from_text` makes the same
@@ -46,7 +46,7 @@ impl Text {
 
     fn data(&mut self, data: &Data) {
         self.table("[data]");
-        self.set("train", source(&data.train));
+        self.set("train", named(source(&data.train), &data.names));
         data.valid.iter().for_each(|valid| self.set("valid", source(valid)));
         data.test.iter().for_each(|test| self.set("test", source(test)));
         self.text_file(data);
@@ -277,6 +277,17 @@ fn source(source: &Source) -> String {
         Source::Idx { images, labels } => format!("{{ images = {}, labels = {} }}", path(images), path(labels)),
         Source::BuiltIn(name) => quote(name),
     }
+}
+
+/// A source with the names of its columns, where they have some.
+fn named(source: String, names: &ArrayNames) -> String {
+    let mut source = source;
+    for (key, names) in [("feature_names", &names.features), ("label_names", &names.labels)] {
+        if let (false, Some(start)) = (names.is_empty(), source.strip_suffix(" }")) {
+            source = format!("{start}, {key} = {} }}", texts(names));
+        }
+    }
+    source
 }
 
 /// A path as TOML, absolute since the text will be read in another directory.

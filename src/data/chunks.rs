@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::raw::{Format, Options, Raw, format_of, stem};
+use super::shape::Shape;
 use super::table::paths;
 use super::{npy, parquet, text};
 use crate::config::Source;
@@ -21,6 +22,8 @@ pub struct Chunks {
     open: Option<Open>,
     /// Files that were opened.
     opened: usize,
+    /// What all files have in common; `None` before the first was opened.
+    shape: Option<Shape>,
 }
 
 /// What is read side by side.
@@ -52,7 +55,9 @@ impl Chunks {
             }
         };
         let stem = found.first().map(|path| stem(path)).unwrap_or_default();
-        Ok(Chunks { files, stem, options: options.clone(), bytes, open: None, opened: 0 })
+        let mut chunks = Chunks { files, stem, options: options.clone(), bytes, open: None, opened: 0, shape: None };
+        chunks.look_ahead()?;
+        Ok(chunks)
     }
 
     /// Chunks of text with a delimiter from anywhere.
@@ -61,7 +66,22 @@ impl Chunks {
     /// Those of [`text::read`].
     pub fn of_text(reader: Box<dyn Read>, place: &str, options: &Options, bytes: u64) -> anyhow::Result<Chunks> {
         let open = Some(Open::Text(text::Reader::new(reader, place, 0, options)?));
-        Ok(Chunks { files: Vec::new(), stem: String::new(), options: options.clone(), bytes, open, opened: 0 })
+        Ok(Chunks { files: Vec::new(), stem: String::new(), options: options.clone(), bytes, open, opened: 0, shape: None })
+    }
+
+    /// Whether several files are of one table is said before the first row of any is used.
+    fn look_ahead(&mut self) -> anyhow::Result<()> {
+        for files in self.files.iter().filter(|_| self.files.len() > 1) {
+            let shape = self.open(files)?.shape();
+            match &mut self.shape {
+                Some(first) => {
+                    first.check_same(&shape)?;
+                    first.widen(&shape);
+                }
+                None => self.shape = Some(shape),
+            }
+        }
+        Ok(())
     }
 
     fn read(&mut self) -> anyhow::Result<Option<Raw>> {
@@ -72,8 +92,13 @@ impl Chunks {
                 self.opened += 1;
             }
             let chunk = self.open.as_mut().map_or(Ok(None), |open| open.chunk(self.bytes))?;
-            if chunk.is_some() {
-                return Ok(chunk);
+            if let Some(mut chunk) = chunk {
+                if let Some(shape) = &self.shape {
+                    // A file may have changed since.
+                    shape.check_same(&chunk.shape())?;
+                    chunk.fit_into(shape);
+                }
+                return Ok(Some(chunk));
             }
             self.open = None;
         }
@@ -82,12 +107,12 @@ impl Chunks {
     fn open(&self, files: &Files) -> anyhow::Result<Open> {
         Ok(match files {
             Files::Pair(features, labels) => {
-                let [features, labels] = [features, labels].map(|path| npy(path, &stem(path)));
-                let (features, labels) = (features?, labels?);
+                let features = called(features, &stem(features), &self.options)?;
+                let labels = called(labels, &stem(labels), &self.options.of_labels())?;
                 check_rows(&features, &labels)?;
                 Open::Pair(Box::new([features, labels]))
             }
-            Files::One(path, Format::Npy) => Open::Npy(npy(path, &self.stem)?),
+            Files::One(path, Format::Npy) => Open::Npy(called(path, &self.stem, &self.options)?),
             Files::One(path, Format::Parquet) => Open::Parquet(parquet::Groups::new(fault::open(path)?, &path.display().to_string())?),
             Files::One(path, _) => {
                 let file = fault::open(path)?;
@@ -99,13 +124,31 @@ impl Chunks {
     }
 }
 
-fn npy(path: &Path, stem: &str) -> anyhow::Result<npy::Reader<File>> {
+/// An array whose columns have the names that options say.
+fn called(path: &Path, stem: &str, options: &Options) -> anyhow::Result<npy::Reader<File>> {
+    let mut array = array(path, stem)?;
+    options.arrays.as_ref().map_or(Ok(()), |arrays| array.call(arrays))?;
+    Ok(array)
+}
+
+/// An array whose columns are called after the stem of a file.
+pub(super) fn array(path: &Path, stem: &str) -> anyhow::Result<npy::Reader<File>> {
     let file = fault::open(path)?;
     let size = file.metadata().map_or(0, |found| found.len());
     npy::Reader::new(file, &path.display().to_string(), size, stem)
 }
 
 impl Open {
+    /// Names and kinds of the columns, by the head of the file.
+    fn shape(&self) -> Shape {
+        match self {
+            Open::Text(text) => text.shape(),
+            Open::Parquet(groups) => groups.shape(),
+            Open::Npy(array) => array.shape(),
+            Open::Pair(pair) => pair[0].shape(),
+        }
+    }
+
     fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
         let rows = |array: &npy::Reader<File>| (bytes / array.row_bytes().max(1) as u64).max(1) as usize;
         match self {
@@ -144,7 +187,7 @@ pub fn indivisible(source: &Source) -> anyhow::Result<Option<&'static str>> {
         (_, Format::Npy) => {
             let mut by_rows = true;
             for path in &paths {
-                by_rows &= npy(path, "")?.is_by_rows();
+                by_rows &= array(path, "")?.is_by_rows();
             }
             Ok((!by_rows).then_some("the array lies column by column"))
         }

@@ -110,14 +110,15 @@ pub fn no_column(key: &str, name: &str, raw: &Raw) -> Fault {
     Fault::config(key, message).hint(hint)
 }
 
-/// Checks that a table has the columns that a model needs; one that names only what occurs has them all.
+/// Checks that a table has the columns that a model needs; one that names only what occurs has all that are indices.
 ///
 /// # Errors
 /// 65 with all that are missing and the nearest name of the first.
 pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
     let known: HashSet<&str> = raw.names.iter().map(String::as_str).collect();
-    let missing: Vec<String> = names.iter().filter(|name| !known.contains(*name)).map(|&name| name.to_owned()).collect();
-    let Some(first) = missing.first().filter(|_| !raw.sparse) else { return Ok(()) };
+    let is_gone = |name: &&&str| !known.contains(**name) && !raw.is_zero(name);
+    let missing: Vec<String> = names.iter().filter(is_gone).map(|&name| name.to_owned()).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
     let wanted: HashSet<&str> = names.iter().copied().collect();
     let unused = raw.names.iter().map(String::as_str).filter(|name| !wanted.contains(name));
     let hint = match nearest(first, unused) {

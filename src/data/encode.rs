@@ -52,7 +52,7 @@ pub fn features(raw: &Raw, columns: &[Column], rows: &[u32], blank_words: bool) 
 }
 
 /// Codes of the values of a category or of a yes or no.
-fn known(column: &Column) -> Lookup<'_> {
+pub(super) fn known(column: &Column) -> Lookup<'_> {
     let values = match &column.encoding {
         Encoding::Category { values, .. } => &values[..],
         Encoding::Binary { values, .. } => &values[..],

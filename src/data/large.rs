@@ -2,6 +2,7 @@
 //! the columns that say something of rows, and a sample of all others, on which features are fitted; the second encodes, and what it encodes
 //! goes to disk. Labels, weights and the order of the rows stay in memory.
 
+use super::applied::Met;
 use super::chunks::Chunks;
 use super::range::Outside;
 use super::raw::Raw;
@@ -80,24 +81,27 @@ fn machine() -> Option<u64> {
 /// # Errors
 /// Those of [`table::load`]; 74 if the folder cannot be written; 78 if the budget leaves no row to fit on.
 pub fn load(data: &Data, tasks: &[Task], budget: Budget, folder: &mut Folder) -> anyhow::Result<(Schema, Vec<String>)> {
-    let reading = Reading::of(data);
+    let reading = Reading::of(data)?;
     let roles = first_pass(data, tasks, &reading, budget)?;
     let rows = roles.split()?;
     let (schema, mut notices) = roles.fit(&rows, reading)?;
     notices.extend(roles.said_of_sample(&rows[0]));
     notices.extend(giveaway::notices(&schema, &roles.fitted_on(&schema, &rows[0])?));
     // What the first pass kept is not in memory during the second.
-    let place = roles.place().to_owned();
+    let (place, names) = (roles.place().to_owned(), roles.names().to_vec());
     drop(roles);
     let mut outside = [Outside::default(), Outside::default(), Outside::default()];
     encode((&schema, &data.train), &rows, budget, folder, &mut outside)?;
     for (part, given) in [(Part::Valid, &data.valid), (Part::Test, &data.test)] {
         let Some(source) = given else { continue };
+        let mut met = Met::default();
         for chunk in Chunks::new(source, &schema.reading.options(), budget.chunk())? {
             let chunk = chunk?;
             outside[part as usize].look(&schema, &chunk, &all_rows(&chunk));
             folder.push(part, &apply(&schema, &chunk)?)?;
+            met.add(Met::of(&schema, &chunk));
         }
+        notices.extend(met.said_of(part, &schema, &names));
     }
     if folder.weights(Part::Train).is_some_and(|weights| weights.iter().all(|&w| w == 0.0)) {
         return Err(all_zero(data, &place).into());

@@ -7,7 +7,7 @@ use super::chunks::{Chunks, indivisible};
 use super::images::Images;
 use super::split::{shares_without, split};
 use super::way::{self, Way};
-use super::{Dataset, Input, Part, Parts, Schema, UNLABELLED, digits, idx, overlay, per_mean, raw, table};
+use super::{Dataset, Input, Part, Parts, Schema, UNLABELLED, digits, idx, overlay, per_mean, places, raw, table};
 use crate::config::{self, Overlay, Source, Task};
 use crate::fault::{Fault, quoted};
 
@@ -94,13 +94,16 @@ fn is_npy(name: &str) -> bool {
 /// 66 if a file is missing; 65 if it is malformed or does not fit the schema; 2 if `text` is no source.
 pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<(Dataset, String)> {
     let bare = Schema { targets: Vec::new(), ..schema.clone() };
-    let schema = if labelled { schema } else { &bare };
     let options = schema.reading.options();
-    let dataset = match parse_source(text, &schema.input)? {
-        Given::Table(path) => table::apply_and_keep(schema, table::read(&Source::Table(vec![path]), &options)?)?,
-        Given::Stdin => table::apply_and_keep(schema, raw::read_from(std::io::stdin().lock(), "standard input", &options)?)?,
+    let keep = |raw| table::apply_and_keep(schema, raw, labelled);
+    let source = parse_source(text, &schema.input)?;
+    let schema = if labelled { schema } else { &bare };
+    let dataset = match source {
+        Given::Table(path) => keep(table::read(&Source::Table(vec![path]), &options)?)?,
+        Given::Stdin => keep(raw::read_from(std::io::stdin().lock(), "standard input", &options)?)?,
         Given::Npy(features, labels) => {
-            table::apply_and_keep(schema, raw::read_pair(&features, Some(&labels).filter(|_| labelled).map(PathBuf::as_path))?)?
+            let labels = Some(&labels).filter(|_| labelled).map(PathBuf::as_path);
+            keep(raw::read_pair(&features, labels, &options)?)?
         }
         Given::Idx(images, labels) => {
             if labelled && labels.is_none() {
@@ -140,7 +143,7 @@ pub fn chunks_of(schema: &Schema, text: &str, bytes: u64) -> anyhow::Result<Opti
 /// # Errors
 /// 65 if it does not fit the schema.
 pub fn chunk_with(schema: &Schema, chunk: raw::Raw) -> anyhow::Result<Dataset> {
-    table::apply_and_keep(&Schema { targets: Vec::new(), ..schema.clone() }, chunk)
+    table::apply_and_keep(schema, chunk, false)
 }
 
 fn load_table(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
@@ -154,7 +157,10 @@ fn load_table(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<
             return Err(other_kind(key, "a table"));
         }
     }
-    way::load(data, tasks, way)
+    match places::resolve(data, tasks)? {
+        Some((data, tasks)) => way::load(&data, &tasks, way),
+        None => way::load(data, tasks, way),
+    }
 }
 
 fn load_idx(images: &Path, labels: &Path, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {

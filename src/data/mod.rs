@@ -1,6 +1,7 @@
 //! Rows: features, labels, what columns mean. Readers turn files into [`raw::Raw`] tables or images, the rest of the room turns those into [`Parts`]; nothing here knows a network or a GPU.
 
 pub mod alike;
+pub mod applied;
 pub mod arrays;
 pub mod blanks;
 pub mod bytes;
@@ -27,9 +28,11 @@ pub mod order;
 pub mod overlay;
 pub mod parquet;
 pub mod per_mean;
+pub mod places;
 pub mod range;
 pub mod raw;
 pub mod seen;
+pub mod shape;
 pub mod split;
 pub mod stored;
 pub mod stream;
@@ -41,12 +44,13 @@ pub mod table;
 pub mod text;
 pub mod view;
 pub mod way;
+pub mod wholes;
 pub mod words;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::config::{Data, Scale, TaskKind};
+use crate::config::{self, Scale, TaskKind};
 
 /// A label that is not there: the row does not train this task.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -140,6 +144,8 @@ pub struct Spread {
 pub struct Table {
     /// Column names.
     pub header: Vec<String>,
+    /// What a schema met in the cells.
+    pub met: applied::Met,
     raw: Arc<raw::Raw>,
 }
 
@@ -149,9 +155,22 @@ impl Table {
         (0..self.header.len()).map(move |column| self.raw.cell(row, column))
     }
 
-    /// Whether a column came as numbers, not as text.
-    pub fn holds_numbers(&self, column: usize) -> bool {
-        matches!(self.raw.columns.get(column), Some(raw::RawColumn::Numbers(_)))
+    /// One of them.
+    pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
+        self.raw.cell(row, column)
+    }
+
+    /// What a column holds, by the word of its file.
+    pub fn kind(&self, column: usize) -> shape::Kind {
+        self.raw.columns.get(column).map_or(shape::Kind::Text, raw::RawColumn::kind)
+    }
+
+    /// The whole number of a cell of a column of such; `None` if it is blank.
+    pub fn whole(&self, row: usize, column: usize) -> Option<i128> {
+        match self.raw.columns.get(column) {
+            Some(raw::RawColumn::Wholes(wholes)) => wholes.get(row),
+            _ => None,
+        }
     }
 }
 
@@ -179,20 +198,25 @@ pub struct Reading {
     /// Whether words such as NA mean "blank" where a column does not know them as a value.
     #[serde(default, skip_serializing_if = "is_false")]
     pub blank_words: bool,
+    /// Columns of the training file that say which rows belong together, and which part each is of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of_rows: Vec<String>,
+    /// Of files that name only what occurs: the smallest and the largest index of the training file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indices: Option<[u32; 2]>,
+    /// Names of the columns of arrays, by place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrays: Option<places::Arrays>,
 }
 
 impl Default for Reading {
     fn default() -> Reading {
-        Reading { delimiter: None, header: true, row_weight: None, blank_words: false }
+        let (of_rows, indices, arrays) = (Vec::new(), None, None);
+        Reading { delimiter: None, header: true, row_weight: None, blank_words: false, of_rows, indices, arrays }
     }
 }
 
 impl Reading {
-    /// What the configuration of a run says of its files.
-    pub fn of(data: &Data) -> Reading {
-        Reading { delimiter: data.delimiter, header: data.header, row_weight: data.row_weight.clone(), blank_words: data.missing.is_none() }
-    }
-
     fn is_default(&self) -> bool {
         *self == Reading::default()
     }
@@ -200,7 +224,25 @@ impl Reading {
     /// The same for the readers of files.
     pub fn options(&self) -> raw::Options {
         let header = if self.header { raw::Header::First } else { raw::Header::None };
-        raw::Options { delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()), header }
+        raw::Options { delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()), header, arrays: self.arrays.clone() }
+    }
+
+    /// As the settings of a training say.
+    ///
+    /// # Errors
+    /// Those of [`places::Arrays::of`].
+    pub fn of(data: &config::Data) -> anyhow::Result<Reading> {
+        let of_rows = data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name.clone());
+        let is_told = data.version != config::Version::V0_1;
+        Ok(Reading {
+            delimiter: data.delimiter,
+            header: data.header,
+            row_weight: data.row_weight.clone(),
+            blank_words: data.missing.is_none(),
+            of_rows: of_rows.filter(|_| is_told).collect(),
+            indices: None,
+            arrays: places::Arrays::of(data)?,
+        })
     }
 }
 

@@ -5,8 +5,11 @@
 
 use std::io::Read;
 
+use super::places::Arrays;
 use super::raw::{Raw, RawColumn};
+use super::shape::{Kind, Shape};
 use super::stream::Stream;
+use super::wholes::{Wholes, Width, exact};
 use crate::fault::{Fault, quoted};
 
 /// Largest header in bytes.
@@ -31,7 +34,16 @@ struct Layout {
 /// # Errors
 /// 66 if it cannot be read; 65 if it is not NPY of numbers in one or two dimensions, or its length is not what the header says.
 pub fn read(reader: impl Read, place: &str, size: u64, stem: &str) -> anyhow::Result<Raw> {
+    read_as(reader, place, size, stem, None)
+}
+
+/// The same, where columns are known by their place.
+///
+/// # Errors
+/// Those of [`read`]; 65 if there are more or fewer columns.
+pub fn read_as(reader: impl Read, place: &str, size: u64, stem: &str, arrays: Option<&Arrays>) -> anyhow::Result<Raw> {
     let mut reader = Reader::new(reader, place, size, stem)?;
+    arrays.map_or(Ok(()), |arrays| reader.call(arrays))?;
     let mut table = reader.chunk(reader.rows)?.ok_or_else(|| refused(place, "no values"))?;
     table.hashes.push(reader.finish()?);
     Ok(table)
@@ -73,6 +85,35 @@ impl<R: Read> Reader<R> {
         &self.stream.place
     }
 
+    /// What its columns are called.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Calls its columns by their place, as those of an array that was trained on. A single array may lack the last ones: they can be
+    /// labels, and whether all features are there is looked at elsewhere.
+    ///
+    /// # Errors
+    /// 65 if there are more or fewer.
+    pub fn call(&mut self, arrays: &Arrays) -> anyhow::Result<()> {
+        let (found, known) = (self.names.len(), arrays.features.len());
+        if found > known || (found < known && !arrays.labels.is_empty()) {
+            let place = &self.stream.place;
+            let found = format!("the array has {found} columns, that of the training data has {known}");
+            return Err(Fault::data(place, found)
+                .hint("columns of arrays are known by their place: give as many in the same order")
+                .into());
+        }
+        self.names = arrays.features[..found].to_vec();
+        Ok(())
+    }
+
+    /// Names and kinds of its columns.
+    pub(super) fn shape(&self) -> Shape {
+        let kinds = vec![self.layout.kind(); self.names.len()];
+        Shape { place: self.stream.place.clone(), names: self.names.clone(), kinds }
+    }
+
     /// Whether the values of a row lie together.
     pub fn is_by_rows(&self) -> bool {
         !self.layout.columns_first || self.names.len() == 1
@@ -93,7 +134,7 @@ impl<R: Read> Reader<R> {
             return Ok(None);
         }
         let columns = values(&mut self.stream, &self.layout, rows, self.names.len(), self.done)?;
-        let columns = columns.into_iter().map(RawColumn::Numbers).collect();
+        let columns = columns.into_iter().map(|numbers| self.layout.column(numbers)).collect();
         let table = Raw::new(&self.stream.place, self.names.clone(), columns, None)?.behind(self.done);
         self.done += rows;
         Ok(Some(table))
@@ -264,6 +305,23 @@ impl Layout {
         Ok((rows as usize, width as usize))
     }
 
+    /// What its values are, by its type.
+    fn kind(&self) -> Kind {
+        match (self.kind, self.size) {
+            (b'f', _) => Kind::Numbers,
+            (b'u', 8) => Kind::Wholes(Width::Unsigned),
+            _ => Kind::Wholes(Width::Signed),
+        }
+    }
+
+    /// A column of values.
+    fn column(&self, numbers: Vec<f64>) -> RawColumn {
+        match self.kind() {
+            Kind::Wholes(width) => RawColumn::Wholes(Wholes::of(width, &numbers)),
+            _ => RawColumn::Numbers(numbers),
+        }
+    }
+
     /// A value; `None` if it is one that has no place in a 64-bit float, or a boolean that is neither 0 nor 1.
     fn value(&self, bytes: &[u8]) -> Option<f64> {
         let mut whole = [0; 8];
@@ -282,12 +340,6 @@ impl Layout {
             _ => (bits < 2).then_some(bits as f64),
         }
     }
-}
-
-/// A whole number as a float, if there is one.
-pub(super) fn exact(n: i128) -> Option<f64> {
-    let x = n as f64;
-    (x as i128 == n).then_some(x)
 }
 
 /// A float of 16 bits.

@@ -9,6 +9,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use super::glob::expand;
+use super::places::Arrays;
+use super::shape::{Kind, Shape};
+use super::wholes::Wholes;
 use super::{npy, parquet, svmlight, text};
 use crate::fault::{self, Fault, quoted};
 
@@ -32,6 +35,8 @@ pub struct Raw {
     pub sparse: bool,
     /// What stands between the cells of a line, in texts with lines.
     pub delimiter: Option<u8>,
+    /// Of such a table, the smallest and the largest index that occur.
+    pub indices: Option<[u32; 2]>,
     /// Where rows came from, by first row.
     origins: Vec<Origin>,
 }
@@ -43,6 +48,8 @@ pub enum RawColumn {
     Texts(Texts),
     /// Numbers; NaN is a blank cell.
     Numbers(Vec<f64>),
+    /// Whole numbers, where the file says that the column holds no others.
+    Wholes(Wholes),
 }
 
 /// Text cells, one behind the other in one string.
@@ -85,6 +92,8 @@ pub struct Options {
     pub delimiter: Option<u8>,
     /// Where column names come from.
     pub header: Header,
+    /// What the columns of arrays are called; `None` = after the file.
+    pub arrays: Option<Arrays>,
 }
 
 /// Where the column names of a text file come from.
@@ -175,14 +184,14 @@ pub fn read_from(reader: impl Read, place: &str, options: &Options) -> anyhow::R
     text::read(reader, place, 0, options)
 }
 
-/// Reads features and, where given, labels from two files, side by side.
+/// Reads features and, where given, labels from two arrays, side by side.
 ///
 /// # Errors
 /// Those of [`read`]; 65 if the files have different numbers of rows or a name in common.
-pub fn read_pair(features: &Path, labels: Option<&Path>) -> anyhow::Result<Raw> {
-    let table = read(&[features.to_path_buf()], &Options::default())?;
+pub fn read_pair(features: &Path, labels: Option<&Path>, options: &Options) -> anyhow::Result<Raw> {
+    let table = read(&[features.to_path_buf()], options)?;
     let Some(labels) = labels else { return Ok(table) };
-    table.beside(read(&[labels.to_path_buf()], &Options::default())?)
+    table.beside(read(&[labels.to_path_buf()], &options.of_labels())?)
 }
 
 fn read_one(path: &Path, format: Format, options: &Options, stem: &str) -> anyhow::Result<Raw> {
@@ -191,7 +200,7 @@ fn read_one(path: &Path, format: Format, options: &Options, stem: &str) -> anyho
     match format {
         Format::Csv => text::read(file, &place, size, &options.of(path)),
         Format::Parquet => parquet::read(file, &place),
-        Format::Npy => npy::read(file, &place, size, stem),
+        Format::Npy => npy::read_as(file, &place, size, stem, options.arrays.as_ref()),
         Format::Svmlight => svmlight::read(&[path.to_path_buf()]),
     }
 }
@@ -200,7 +209,14 @@ impl Options {
     /// The same for a file whose ending says what stands between its cells.
     pub(super) fn of(&self, path: &Path) -> Options {
         let tabs = path.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".tsv");
-        Options { delimiter: self.delimiter.or(tabs.then_some(b'\t')), header: self.header.clone() }
+        Options { delimiter: self.delimiter.or(tabs.then_some(b'\t')), ..self.clone() }
+    }
+
+    /// The same for an array of labels.
+    pub(super) fn of_labels(&self) -> Options {
+        let labels = |arrays: &Arrays| Arrays { features: arrays.labels.clone(), labels: arrays.labels.clone() };
+        let arrays = self.arrays.as_ref().filter(|arrays| !arrays.labels.is_empty()).map(labels);
+        Options { arrays, ..self.clone() }
     }
 }
 
@@ -223,7 +239,8 @@ impl Raw {
         let has_lines = lines.is_some();
         let lines = lines.unwrap_or(Lines { runs: vec![(0, 1)] });
         let origins = vec![Origin { place: place.to_owned(), first: 0, lines, has_lines }];
-        let table = Raw { place: place.to_owned(), hashes: Vec::new(), names, columns, rows, sparse: false, delimiter: None, origins };
+        let (place, hashes, indices) = (place.to_owned(), Vec::new(), None);
+        let table = Raw { place, hashes, names, columns, rows, sparse: false, delimiter: None, indices, origins };
         table.check_rows()?;
         Ok(table)
     }
@@ -264,8 +281,14 @@ impl Raw {
                 last.lines.push(at - last.first, origin.lines.of(row as usize - origin.first));
             }
         }
-        let (place, sparse, delimiter) = (self.place.clone(), self.sparse, self.delimiter);
-        Raw { names, columns: cells, rows: rows.len(), origins, hashes: Vec::new(), place, sparse, delimiter }
+        let (place, sparse, indices) = (self.place.clone(), self.sparse, self.indices);
+        let delimiter = self.delimiter;
+        Raw { names, columns: cells, rows: rows.len(), origins, hashes: Vec::new(), place, sparse, delimiter, indices }
+    }
+
+    /// Whether a column that is not there stands for zeros: one of an index, in a table that names only what occurs.
+    pub fn is_zero(&self, name: &str) -> bool {
+        self.sparse && name.parse::<u32>().is_ok() && self.column(name).is_none()
     }
 
     /// Bytes of the cells in memory, about.
@@ -273,6 +296,7 @@ impl Raw {
         let of = |column: &RawColumn| match column {
             RawColumn::Texts(texts) => texts.text.len() + 4 * texts.len(),
             RawColumn::Numbers(numbers) => 8 * numbers.len(),
+            RawColumn::Wholes(wholes) => 8 * wholes.len(),
         };
         self.columns.iter().map(|column| of(column) as u64).sum()
     }
@@ -282,6 +306,7 @@ impl Raw {
         match self.columns.get(column) {
             Some(RawColumn::Texts(texts)) => Cow::Borrowed(texts.get(row)),
             Some(RawColumn::Numbers(numbers)) => Cow::Owned(numbers.get(row).map(|&x| shortest(x)).unwrap_or_default()),
+            Some(RawColumn::Wholes(wholes)) => Cow::Owned(wholes.get(row).map(|n| n.to_string()).unwrap_or_default()),
             None => Cow::Borrowed(""),
         }
     }
@@ -291,14 +316,13 @@ impl Raw {
     /// # Errors
     /// 65 if its columns are not the same.
     pub fn append(&mut self, mut other: Raw) -> anyhow::Result<()> {
-        if self.origins.last().map(|origin| &origin.place) == other.origins.first().map(|origin| &origin.place) {
-            self.spell_alike(&mut other);
-        }
-        self.check_same(&other)?;
+        self.widen(&mut other);
+        self.shape().check_same(&other.shape())?;
         for (column, below) in self.columns.iter_mut().zip(other.columns) {
             match (column, below) {
                 (RawColumn::Texts(texts), RawColumn::Texts(below)) => texts.append(&below),
                 (RawColumn::Numbers(numbers), RawColumn::Numbers(below)) => numbers.extend(below),
+                (RawColumn::Wholes(wholes), RawColumn::Wholes(below)) => wholes.append(&below),
                 // `check_same` has seen to it that there is no other case.
                 _ => {}
             }
@@ -343,11 +367,12 @@ impl Raw {
         self
     }
 
-    /// Of one file some rows may have whole numbers that floats hold, and others may not.
-    fn spell_alike(&mut self, other: &mut Raw) {
-        for (column, below) in self.columns.iter_mut().zip(&mut other.columns).filter(|(column, below)| column.kind() != below.kind()) {
-            column.spell();
-            below.spell();
+    /// Where one of two tables has whole numbers and the other has numbers with fractions, both get the latter.
+    fn widen(&mut self, other: &mut Raw) {
+        for (column, below) in self.columns.iter_mut().zip(&mut other.columns) {
+            let kind = column.kind().wider(below.kind());
+            column.widen(kind);
+            below.widen(kind);
         }
     }
 
@@ -358,20 +383,15 @@ impl Raw {
         Ok(())
     }
 
-    /// The first difference between the columns of two tables.
-    fn check_same(&self, other: &Raw) -> anyhow::Result<()> {
-        let found = if let Some(i) = (0..self.names.len().min(other.names.len())).find(|&i| self.names[i] != other.names[i]) {
-            format!("column {} is {}, in {} it is {}", i + 1, quoted(&other.names[i]), self.place, quoted(&self.names[i]))
-        } else if self.names.len() != other.names.len() {
-            format!("{} columns, {} has {}", other.names.len(), self.place, self.names.len())
-        } else if let Some(i) = (0..self.columns.len()).find(|&i| self.columns[i].kind() != other.columns[i].kind()) {
-            let (name, kind, expected) = (quoted(&self.names[i]), other.columns[i].kind(), self.columns[i].kind());
-            format!("column {name} holds {kind}, in {} it holds {expected}", self.place)
-        } else {
-            return Ok(());
-        };
-        let hint = "files of one table need the same columns in the same order";
-        Err(Fault::data(&other.place, found).hint(hint).into())
+    /// What its columns are.
+    pub(super) fn shape(&self) -> Shape {
+        let kinds = self.columns.iter().map(RawColumn::kind).collect();
+        Shape { place: self.place.clone(), names: self.names.clone(), kinds }
+    }
+
+    /// Whole numbers of the columns of a shape that has fractions there become such.
+    pub(super) fn fit_into(&mut self, shape: &Shape) {
+        self.columns.iter_mut().zip(&shape.kinds).for_each(|(column, &kind)| column.widen(kind));
     }
 }
 
@@ -401,6 +421,7 @@ impl RawColumn {
         match self {
             RawColumn::Texts(texts) => texts.len(),
             RawColumn::Numbers(numbers) => numbers.len(),
+            RawColumn::Wholes(wholes) => wholes.len(),
         }
     }
 
@@ -409,12 +430,13 @@ impl RawColumn {
         self.len() == 0
     }
 
-    /// Makes whole numbers text.
-    fn spell(&mut self) {
-        let RawColumn::Numbers(numbers) = self else { return };
-        let mut texts = Texts::default();
-        numbers.iter().for_each(|&x| texts.push(&if x.is_nan() { String::new() } else { (x as i128).to_string() }));
-        *self = RawColumn::Texts(texts);
+    /// Takes a wider kind. What no float holds is rounded to the nearest then, as numbers with fractions are.
+    fn widen(&mut self, kind: Kind) {
+        match (&mut *self, kind) {
+            (RawColumn::Wholes(wholes), Kind::Wholes(width)) => wholes.width = wholes.width.max(width),
+            (RawColumn::Wholes(wholes), Kind::Numbers) => *self = RawColumn::Numbers(wholes.floats()),
+            _ => {}
+        }
     }
 
     fn cut(&self, rows: &[u32]) -> RawColumn {
@@ -425,13 +447,16 @@ impl RawColumn {
                 RawColumn::Texts(cut)
             }
             RawColumn::Numbers(numbers) => RawColumn::Numbers(rows.iter().map(|&row| numbers[row as usize]).collect()),
+            RawColumn::Wholes(wholes) => RawColumn::Wholes(wholes.cut(rows)),
         }
     }
 
-    fn kind(&self) -> &'static str {
+    /// What its cells are.
+    pub fn kind(&self) -> Kind {
         match self {
-            RawColumn::Texts(_) => "text",
-            RawColumn::Numbers(_) => "numbers",
+            RawColumn::Texts(_) => Kind::Text,
+            RawColumn::Numbers(_) => Kind::Numbers,
+            RawColumn::Wholes(wholes) => Kind::Wholes(wholes.width),
         }
     }
 }

@@ -146,7 +146,9 @@ impl Sparse {
     fn table(self) -> anyhow::Result<Raw> {
         let place = several(self.files.iter().map(|(place, ..)| place.as_str()));
         let (rows, width) = (self.ends.len(), self.width.unwrap_or(1));
-        let (first, last) = self.entries.iter().fold((1, 0), |(first, last), &(index, _)| (first.min(index), last.max(index)));
+        let smallest = self.entries.iter().map(|&(index, _)| index).min();
+        let last = self.entries.iter().map(|&(index, _)| index).max().unwrap_or(0);
+        let first = smallest.map_or(1, |index| index.min(1));
         let features = (last + 1 - first) as usize;
         // A column costs something too, however few rows there are.
         let numbers = (rows as u64 + 16) * (width + features) as u64;
@@ -167,7 +169,7 @@ impl Sparse {
         let names = label_names(width).into_iter().chain((first..=last).map(|index| index.to_string())).collect();
         let columns = self.label_columns(width).into_iter().chain(columns).map(RawColumn::Numbers).collect();
         let mut table = Raw::new(&place, names, columns, None)?.with_origins(self.files);
-        (table.hashes, table.sparse) = (self.hashes, true);
+        (table.hashes, table.sparse, table.indices) = (self.hashes, true, smallest.map(|smallest| [smallest, last]));
         Ok(table)
     }
 
@@ -177,6 +179,23 @@ impl Sparse {
         }
         (0..width).map(|label| self.labels.iter().skip(label).step_by(width).copied().collect()).collect()
     }
+}
+
+/// That a file counts its indices from where the training file did; each has the smallest and the largest index that occur.
+///
+/// # Errors
+/// 65 if one begins at 0 and the other cannot.
+pub fn check_indices(known: Option<[u32; 2]>, raw: &Raw) -> anyhow::Result<()> {
+    let (Some([known, last]), Some([first, end])) = (known, raw.indices) else { return Ok(()) };
+    let found = match (known, first) {
+        (1.., 0) => format!("index 0 occurs, the indices of the training data are {known} to {last}: they are counted from 1 there"),
+        (0, 1..) if end == last + 1 => {
+            format!("the indices are {first} to {end}, those of the training data are 0 to {last}: they are counted from 0 there")
+        }
+        _ => return Ok(()),
+    };
+    let hint = "count the indices as the training file does (scikit-learn: dump_svmlight_file(…, zero_based=…)), or train again";
+    Err(Fault::data(&raw.place, found).hint(hint).into())
 }
 
 fn label_names(width: usize) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::applied::Met;
 use super::columns::{check_there, no_column};
 use super::fit::{self, Fitted};
 use super::labels::{self, LabelColumn, Labels};
@@ -13,6 +14,7 @@ use super::raw::{self, Options, Raw};
 use super::view::{Index, View};
 use super::{
     Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, UNLABELLED, encode, giveaway, glob, index, per_mean, range, split,
+    svmlight,
 };
 use crate::config::{self, Feature, FeatureKind, Source, Task, Version};
 use crate::fault::{Fault, quoted};
@@ -29,7 +31,7 @@ static EMPTY: [String; 1] = [String::new()];
 /// 66 if a file is missing; 65 if one is malformed.
 pub fn read(source: &Source, options: &Options) -> anyhow::Result<Raw> {
     match source {
-        Source::Npy { features, labels } => raw::read_pair(features, Some(labels)),
+        Source::Npy { features, labels } => raw::read_pair(features, Some(labels), options),
         _ => raw::read(&paths(source)?, options),
     }
 }
@@ -73,7 +75,7 @@ pub(super) struct Roles<'t> {
 /// # Errors
 /// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
 pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
-    let reading = Reading::of(data);
+    let reading = Reading::of(data)?;
     let mut roles = Roles::new(read(&data.train, &reading.options())?, None, data, tasks)?;
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
     let rows = roles.split()?;
@@ -91,7 +93,9 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
             let mut raw = read(source, &schema.reading.options())?;
             hashes.append(&mut raw.hashes);
             outside[part as usize].look(&schema, &raw, &all_rows(&raw));
-            apply(&schema, &raw).map(Some)
+            let dataset = apply(&schema, &raw)?;
+            notices.extend(Met::of(&schema, &raw).said_of(part, &schema, roles.names()));
+            Ok::<_, anyhow::Error>(Some(dataset))
         }
     };
     let (train, valid, test) = (part(Part::Train, &None)?, part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
@@ -145,6 +149,11 @@ impl<'t> Roles<'t> {
     /// The files, for messages.
     pub(super) fn place(&self) -> &str {
         &self.raw.place
+    }
+
+    /// All columns of the files.
+    pub(super) fn names(&self) -> &[String] {
+        self.sample.as_ref().map_or(&self.raw.names, |(sample, _)| &sample.names)
     }
 
     /// The table that features are fitted on, and where in it training rows are.
@@ -256,6 +265,9 @@ impl<'t> Roles<'t> {
         if self.data.split_column.is_some() && valid.is_empty() {
             notices.push("no row says valid, so nothing is validated on and the model is that of the last epoch".to_owned());
         }
+        // Where runs of before go on, what is kept of them stays as it was.
+        let indices = self.raw.indices.filter(|_| self.data.version != Version::V0_1);
+        let reading = Reading { indices, ..reading };
         let schema = Schema { reading, ..Schema::new(Input::Columns { columns }, targets) };
         Ok((schema, notices))
     }
@@ -357,11 +369,13 @@ pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     apply_to_labelled(schema, raw)
 }
 
-fn target_names(schema: &Schema) -> Vec<&str> {
+/// Names of the label columns.
+pub(super) fn target_names(schema: &Schema) -> Vec<&str> {
     schema.targets.iter().flat_map(|target| &target.columns).map(String::as_str).collect()
 }
 
-fn feature_names(schema: &Schema) -> Vec<&str> {
+/// Names of the columns that features are made of.
+pub(super) fn feature_names(schema: &Schema) -> Vec<&str> {
     let Input::Columns { columns } = &schema.input else { return Vec::new() };
     columns.iter().map(|column| column.name.as_str()).collect()
 }
@@ -376,6 +390,7 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
             .hint("give data of the kind that the model was trained on")
             .into());
     }
+    svmlight::check_indices(schema.reading.indices, raw)?;
     check_there(raw, &feature_names(schema))?;
     let targets = target_names(schema);
     if !targets.iter().any(|name| raw.column(name).is_some()) {
@@ -397,13 +412,16 @@ pub(super) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Re
     dataset(schema, raw, &labels, rows)
 }
 
-/// The same with the cells kept as they were; a label column that is absent leaves its task without labels.
+/// The same with the cells kept as they were, and what was met in them; a label column that is absent leaves its task without labels, and
+/// unless they are wanted labels are not looked at.
 ///
 /// # Errors
 /// Those of [`apply`]; for label columns if all are absent.
-pub fn apply_and_keep(schema: &Schema, raw: Raw) -> anyhow::Result<Dataset> {
-    let dataset = apply_to_labelled(schema, &raw)?;
-    Ok(Dataset { table: Some(Table { header: raw.names.clone(), raw: Arc::new(raw) }), ..dataset })
+pub fn apply_and_keep(schema: &Schema, raw: Raw, labelled: bool) -> anyhow::Result<Dataset> {
+    let bare = || Schema { targets: Vec::new(), ..schema.clone() };
+    let dataset = if labelled { apply_to_labelled(schema, &raw)? } else { apply_to_labelled(&bare(), &raw)? };
+    let (header, met) = (raw.names.clone(), Met::of(schema, &raw));
+    Ok(Dataset { table: Some(Table { header, met, raw: Arc::new(raw) }), ..dataset })
 }
 
 fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]) -> anyhow::Result<Dataset> {

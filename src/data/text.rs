@@ -8,6 +8,7 @@ use std::io::Read;
 
 use super::index;
 use super::raw::{Ends, Header, Lines, MAX_COLUMNS, Options, Raw, RawColumn, Texts};
+use super::shape::{Kind, Shape};
 use super::stream::{Window, line_ends};
 use crate::fault::{Fault, quoted};
 
@@ -100,6 +101,11 @@ impl<R: Read> Reader<R> {
         }
         record.limit = names.len();
         Ok(Reader { place: place.to_owned(), window, delimiter, names, record, is_empty: true })
+    }
+
+    /// Names and kinds of its columns.
+    pub(super) fn shape(&self) -> Shape {
+        Shape { place: self.place.clone(), names: self.names.clone(), kinds: vec![Kind::Text; self.names.len()] }
     }
 
     /// The next rows, about `bytes` of text and one at least; `None` at the end.

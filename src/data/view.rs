@@ -124,7 +124,7 @@ impl<'r> Index<'r> {
 
     /// The column of a name; in a table that names only what occurs, one that is not there is all zeros.
     pub fn view(&self, name: &'r str, missing: &'r [String]) -> Option<View<'r>> {
-        let zeros = || self.raw.sparse.then(|| View { name, at: None, ..View::new(self.raw, 0, &[]) });
+        let zeros = || self.raw.is_zero(name).then(|| View { name, at: None, ..View::new(self.raw, 0, &[]) });
         self.positions.get(name).map(|&at| View::new(self.raw, at, missing)).or_else(zeros)
     }
 
@@ -201,8 +201,20 @@ impl<'r> View<'r> {
                 let x = numbers.get(row).copied().filter(|x| !x.is_nan() && !self.numbers.contains(x));
                 x.map(Cell::Number)
             }
+            Some(Some(RawColumn::Wholes(wholes))) => {
+                let x = wholes.get(row).map(|n| n as f64).filter(|x| !self.numbers.contains(x));
+                x.map(Cell::Number)
+            }
             Some(None) => None,
             None => Some(Cell::Number(0.0)),
+        }
+    }
+
+    /// The number of a cell in a column of whole numbers.
+    fn whole(&self, row: usize) -> Option<i128> {
+        match self.raw.columns.get(self.at?) {
+            Some(RawColumn::Wholes(wholes)) => wholes.get(row),
+            _ => None,
         }
     }
 
@@ -228,7 +240,7 @@ impl<'r> View<'r> {
     /// The different values of `rows`.
     pub fn distinct(&self, rows: &[u32]) -> Distinct<'r> {
         let mut found = Distinct { texts: Vec::new(), counts: Vec::new(), codes: Vec::with_capacity(rows.len()), others: Vec::new() };
-        let (mut texts, mut numbers) = (HashMap::new(), HashMap::new());
+        let (mut texts, mut numbers, mut wholes) = (HashMap::new(), HashMap::new(), HashMap::new());
         // Equal cells often follow each other.
         let mut last = ("", UNLABELLED);
         for row in rows.iter().map(|&row| row as usize) {
@@ -240,8 +252,12 @@ impl<'r> View<'r> {
                     last = (text, *texts.entry(text).or_insert(next));
                     last.1
                 }
-                // The sum makes one zero of the two.
-                Some(Cell::Number(x)) => *numbers.entry((x + 0.0).to_bits()).or_insert(next),
+                Some(Cell::Number(x)) => match self.whole(row) {
+                    // Every digit counts.
+                    Some(n) => *wholes.entry(n).or_insert(next),
+                    // The sum makes one zero of the two.
+                    None => *numbers.entry((x + 0.0).to_bits()).or_insert(next),
+                },
             };
             if code == next {
                 found.texts.push(self.text(row));

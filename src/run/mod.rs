@@ -13,6 +13,7 @@ pub mod loss_scale;
 pub mod machine;
 pub mod measure;
 pub mod metrics;
+pub mod output;
 pub mod point;
 pub mod precision;
 pub mod predict;

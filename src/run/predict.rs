@@ -7,13 +7,15 @@
 
 use std::borrow::Cow;
 use std::io::Write;
-use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::measure::probability;
+pub use super::output::Format;
 use crate::config::TaskKind;
 use crate::data::parquet::write::Writer;
+use crate::data::shape::Kind;
+use crate::data::wholes::Width;
 use crate::data::{Dataset, Scaling, Target};
 use crate::model::file::Model;
 use crate::model::network::Head;
@@ -135,6 +137,8 @@ enum Cell<'d> {
     Text(Cow<'d, str>),
     /// A number of the input, in the text that it has there; "" if it is blank.
     Input(Cow<'d, str>),
+    /// A whole number of the input; `None` if it is blank.
+    Whole(Option<i128>),
     /// A probability.
     Share(f64),
     /// A number.
@@ -151,11 +155,12 @@ fn rounded(x: f64, part: f64) -> f64 {
 }
 
 impl Cell<'_> {
-    /// As a field of CSV, quotes included where it needs them.
-    fn csv(&self) -> Cow<'_, str> {
+    /// As a field of a text with a delimiter, quotes included where it needs them.
+    fn field(&self, delimiter: char) -> Cow<'_, str> {
         match self {
-            Cell::Text(text) => quoted(text),
+            Cell::Text(text) => quoted(text, delimiter),
             Cell::Input(text) => Cow::Borrowed(text),
+            Cell::Whole(number) => number.map(|n| n.to_string()).unwrap_or_default().into(),
             // The shortest text that is the same f32: more digits would say what is not known.
             Cell::Share(p) if *p < 1e-5 => format!("{:e}", *p as f32).into(),
             Cell::Share(p) => (*p as f32).to_string().into(),
@@ -169,24 +174,27 @@ impl Cell<'_> {
         match self {
             Cell::Text(_) => f64::NAN,
             Cell::Input(text) => text.parse().unwrap_or(f64::NAN),
+            Cell::Whole(number) => number.map_or(f64::NAN, |n| n as f64),
             Cell::Share(p) => *p,
             Cell::Number(x) => *x,
             Cell::Logit(x) => x.to_string().parse().unwrap_or(f64::NAN),
         }
     }
 
-    fn json(&self) -> Value {
+    /// As JSON; a whole number with all of its digits.
+    fn json(&self) -> String {
         match self {
-            Cell::Text(text) => json!(text),
-            other => json!(other.number()),
+            Cell::Text(text) => json!(text).to_string(),
+            Cell::Whole(number) => number.map_or_else(|| "null".to_owned(), |n| n.to_string()),
+            other => json!(other.number()).to_string(),
         }
     }
 }
 
-/// A field of CSV. A text that a spreadsheet would take for a formula is quoted, so that it stays what it was.
-fn quoted(text: &str) -> Cow<'_, str> {
+/// A field of a text with a delimiter. A text that a spreadsheet would take for a formula is quoted, so that it stays what it was.
+fn quoted(text: &str, delimiter: char) -> Cow<'_, str> {
     let is_formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
-    if !is_formula && !text.contains([',', '"', '\n', '\r']) {
+    if !is_formula && !text.contains([delimiter, '"', '\n', '\r']) {
         return Cow::Borrowed(text);
     }
     format!("\"{}\"", text.replace('"', "\"\"")).into()
@@ -195,10 +203,14 @@ fn quoted(text: &str) -> Cow<'_, str> {
 fn record<'d>(tasks: &[Predicted<'d>], data: &'d Dataset, row: usize, with_logits: bool) -> Vec<Cell<'d>> {
     let mut cells: Vec<Cell> = match &data.table {
         Some(table) => {
-            let cell = |(column, text)| if table.holds_numbers(column) { Cell::Input(text) } else { Cell::Text(text) };
-            table.record(row).enumerate().map(cell).collect()
+            let cell = |column: usize| match table.kind(column) {
+                Kind::Text => Cell::Text(table.cell(row, column)),
+                Kind::Numbers => Cell::Input(table.cell(row, column)),
+                Kind::Wholes(_) => Cell::Whole(table.whole(row, column)),
+            };
+            (0..table.header.len()).map(cell).collect()
         }
-        None => vec![Cell::Input(row.to_string().into())],
+        None => vec![Cell::Whole(Some(row as i128))],
     };
     for task in tasks {
         match task.of(row) {
@@ -214,29 +226,6 @@ fn record<'d>(tasks: &[Predicted<'d>], data: &'d Dataset, row: usize, with_logit
         }
     }
     cells
-}
-
-/// How the table is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A line of names, then a line a row.
-    Csv,
-    /// A JSON object a line; texts are strings, numbers are numbers, blanks of arrays are null.
-    Jsonl,
-    /// Texts and numbers, blanks of arrays being NaN.
-    Parquet,
-}
-
-impl Format {
-    /// The format of a file by its ending; CSV, if it is none that is known.
-    pub fn of(path: &Path) -> Format {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-        match &*ending {
-            "jsonl" | "ndjson" => Format::Jsonl,
-            "parquet" => Format::Parquet,
-            _ => Format::Csv,
-        }
-    }
 }
 
 /// Bytes of text that are predicted at a time.
@@ -256,8 +245,7 @@ pub struct Sheet<'m, W: Write> {
 /// What is written to; its head has been.
 enum To<W: Write> {
     Lines(W),
-    /// With whether each column is of text.
-    Parquet(Writer<W>, Vec<bool>),
+    Parquet(Writer<W>),
 }
 
 impl<'m, W: Write> Sheet<'m, W> {
@@ -268,11 +256,18 @@ impl<'m, W: Write> Sheet<'m, W> {
             Format::Parquet => {
                 let logits: Vec<Vec<f32>> = model.network.tasks.iter().map(|head| vec![0.0; head.outputs()]).collect();
                 let first = record(&tasks(model, &logits), data, 0, with_logits);
-                let texts: Vec<bool> = first.iter().map(|cell| matches!(cell, Cell::Text(_))).collect();
-                To::Parquet(Writer::new(to, names.iter().cloned().zip(texts.iter().copied()).collect())?, texts)
+                let kind = |(column, cell): (usize, &Cell)| match cell {
+                    Cell::Text(_) => Kind::Text,
+                    Cell::Whole(_) => data.table.as_ref().map_or(Kind::Wholes(Width::Signed), |table| table.kind(column)),
+                    _ => Kind::Numbers,
+                };
+                let kinds = first.iter().enumerate().map(kind);
+                To::Parquet(Writer::new(to, names.iter().cloned().zip(kinds).collect())?)
             }
-            Format::Csv => {
-                writeln!(to, "{}", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(","))?;
+            Format::Csv | Format::Tsv => {
+                let delimiter = delimiter(format);
+                let fields: Vec<Cow<str>> = names.iter().map(|name| quoted(name, delimiter)).collect();
+                writeln!(to, "{}", fields.join(&delimiter.to_string()))?;
                 To::Lines(to)
             }
             Format::Jsonl => To::Lines(to),
@@ -286,11 +281,11 @@ impl<'m, W: Write> Sheet<'m, W> {
         for row in 0..data.rows {
             let cells = record(&tasks, data, row, self.with_logits);
             match &mut self.to {
-                To::Parquet(writer, texts) => {
-                    cells.iter().zip(texts).enumerate().for_each(|(column, (cell, is_text))| match (is_text, cell) {
-                        (true, Cell::Text(text)) => writer.text(column, text),
-                        (true, other) => writer.text(column, &other.csv()),
-                        (false, cell) => writer.number(column, cell.number()),
+                To::Parquet(writer) => {
+                    cells.iter().enumerate().for_each(|(column, cell)| match cell {
+                        Cell::Text(text) => writer.text(column, text),
+                        Cell::Whole(number) => writer.whole(column, *number),
+                        cell => writer.number(column, cell.number()),
                     });
                     writer.end_row()?;
                 }
@@ -304,22 +299,27 @@ impl<'m, W: Write> Sheet<'m, W> {
     /// Ends the table.
     pub fn finish(self) -> std::io::Result<()> {
         match self.to {
-            To::Parquet(writer, _) => writer.finish(),
+            To::Parquet(writer) => writer.finish(),
             To::Lines(mut to) => to.flush(),
         }
     }
 }
 
+/// What stands between the cells of a line.
+fn delimiter(format: Format) -> char {
+    if format == Format::Tsv { '\t' } else { ',' }
+}
+
 /// A row as a line of text.
 fn line(format: Format, names: &[String], cells: &[Cell]) -> String {
     if format == Format::Jsonl {
-        let object: Map<String, Value> = names.iter().cloned().zip(cells.iter().map(Cell::json)).collect();
-        return Value::Object(object).to_string();
+        let members: Vec<String> = names.iter().zip(cells).map(|(name, cell)| format!("{}:{}", json!(name), cell.json())).collect();
+        return format!("{{{}}}", members.join(","));
     }
     let mut line = String::new();
     for (i, cell) in cells.iter().enumerate() {
-        line.push_str(if i > 0 { "," } else { "" });
-        line.push_str(&cell.csv());
+        line.extend((i > 0).then_some(delimiter(format)));
+        line.push_str(&cell.field(delimiter(format)));
     }
     // A line of nothing would be no row.
     if line.is_empty() { "\"\"".to_owned() } else { line }

@@ -52,7 +52,7 @@ pub fn table(result: anyhow::Result<Raw>) -> Option<Raw> {
 pub fn text(bytes: &[u8]) {
     let size = bytes.len() as u64;
     table(lines::read(bytes, "x", size, &Options::default()));
-    let bare = Options { delimiter: Some(b','), header: Header::None };
+    let bare = Options { delimiter: Some(b','), header: Header::None, ..Options::default() };
     let [whole, pieces] = [size, 1].map(|size| table(lines::read(bytes, "x", size, &bare)));
     assert_eq!(whole.is_some(), pieces.is_some());
     if let (Some(whole), Some(pieces)) = (whole, pieces) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::known::{DATA, FEATURE, IDX, NPY, OVERLAY, alike};
 use super::section::Section;
-use crate::config::{BUILT_IN, Data, Dates, Decimal, Embed, Feature, FeatureKind, Overlay, Scale, Source, Version};
+use crate::config::{ArrayNames, BUILT_IN, Data, Dates, Decimal, Embed, Feature, FeatureKind, Overlay, Scale, Source, Version};
 use crate::fault::{Fault, quoted};
 
 /// The split where the file names none.
@@ -25,8 +25,9 @@ const MOST_WIDTH: u64 = 1024;
 /// Reads `[data]` and `[feature.*]`; relative paths start at `base`.
 pub(super) fn read(root: &mut Section, base: &Path, version: Version) -> Result<Data> {
     let mut section = root.section("data", DATA)?;
-    let train = section.require("train", FORMATS, |item| source(item, base))?;
-    let mut data = Data { version, ..Data::new(train) };
+    let mut names = ArrayNames::default();
+    let train = section.require("train", FORMATS, |item| source(item, base, Some(&mut names)))?;
+    let mut data = Data { version, names, ..Data::new(train) };
     parts(&mut section, &mut data, base)?;
     if !matches!(data.train, Source::Idx { .. }) {
         section.refuse(&["overlay"], "only IDX images can be overlaid")?;
@@ -136,10 +137,10 @@ fn delimiter(item: &Item) -> Result<char> {
 }
 
 /// A source: a path or several, a built-in name, or a pair of IDX or NPY files.
-fn source(item: Item, base: &Path) -> Result<Source> {
+fn source(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Source> {
     if let Some(table) = item.value.as_table() {
         let arrays = table.contains_key("features") && !table.contains_key("images");
-        return if arrays { npy(item, base) } else { idx(item, base) };
+        return if arrays { npy(item, base, names) } else { idx(item, base) };
     }
     if item.value.is_array() {
         return files(&item, base);
@@ -161,8 +162,8 @@ fn idx(item: Item, base: &Path) -> Result<Source> {
     pair.finish().map(|()| Source::Idx { images, labels })
 }
 
-/// `{ features = "x.npy", labels = "y.npy" }`
-fn npy(item: Item, base: &Path) -> Result<Source> {
+/// `{ features = "x.npy", labels = "y.npy" }`, and for training perhaps names of the columns.
+fn npy(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Source> {
     let path = |item: Item| {
         let path = item.path_from(base)?;
         match ends_with(&path.to_string_lossy(), &[".npy"]) {
@@ -173,7 +174,26 @@ fn npy(item: Item, base: &Path) -> Result<Source> {
     let mut pair = Section::open_item(item, NPY)?;
     let features = pair.require("features", "the path of a .npy file of numbers", path)?;
     let labels = pair.require("labels", "the path of a .npy file of labels", path)?;
+    match names {
+        Some(names) => {
+            names.features = pair.read("feature_names", vec![], column_names)?;
+            names.labels = pair.read("label_names", vec![], column_names)?;
+            if let Some(name) = names.labels.iter().find(|name| names.features.contains(name)) {
+                return Err(pair.fault("label_names", format!("{} is a name of a feature too", quoted(name))).hint("rename one of them"));
+            }
+        }
+        None => pair.refuse(&["feature_names", "label_names"], "columns have the names that stand in data.train")?,
+    }
     pair.finish().map(|()| Source::Npy { features, labels })
+}
+
+/// Names of the columns of an array, each once.
+fn column_names(item: Item) -> Result<Vec<String>> {
+    let names = item.texts()?;
+    match names.is_empty() || names.iter().any(|name| name.trim().is_empty()) {
+        true => Err(item.wrong("one name per column, in order, none empty")),
+        false => Ok(names),
+    }
 }
 
 /// Several tables that are read as one.
@@ -213,7 +233,7 @@ fn unreadable(item: &Item, text: &str) -> Fault {
 /// A source that goes with the training part.
 fn part(item: Item, base: &Path, train: &Source) -> Result<Source> {
     let place = Item { path: item.path.clone(), value: item.value.clone() };
-    let source = source(item, base)?;
+    let source = source(item, base, None)?;
     match std::mem::discriminant(&source) == std::mem::discriminant(train) {
         true => Ok(source),
         false => {

@@ -116,7 +116,7 @@ pub(super) const TRAIN: Keys = Keys {
 /// `{ images = "…", labels = "…" }` in place of a file.
 pub(super) const IDX: Keys = Keys { table: "data.train", keys: &["images", "labels"] };
 /// `{ features = "…", labels = "…" }` in place of a file.
-pub(super) const NPY: Keys = Keys { table: "data.train", keys: &["features", "labels"] };
+pub(super) const NPY: Keys = Keys { table: "data.train", keys: &["features", "labels", "feature_names", "label_names"] };
 /// `overlay = { shift = 8, seed = 0 }`
 pub(super) const OVERLAY: Keys = Keys { table: "data.overlay", keys: &["shift", "seed"] };
 

@@ -3,8 +3,10 @@
 use super::encoding::Values;
 use super::meta::{Leaf, Meaning, Physical};
 use super::{Budget, Refused, damaged, unsupported};
-use crate::data::npy::{exact, half};
+use crate::data::npy::half;
 use crate::data::raw::{RawColumn, Texts};
+use crate::data::shape::Kind;
+use crate::data::wholes::{Wholes, Width};
 
 /// Cells of a column in the making.
 pub struct Sink {
@@ -16,7 +18,6 @@ pub struct Sink {
 #[derive(Debug)]
 pub enum Cells {
     Numbers(Vec<f64>),
-    /// Whole numbers, some of which no float holds.
     Wholes(Vec<i128>),
     Texts(Vec<String>),
 }
@@ -26,9 +27,15 @@ impl Cells {
     pub fn new(leaf: &Leaf, values: Values<'_>) -> Result<Cells, Refused> {
         match (leaf.meaning, values) {
             (Meaning::Plain, Values::Floats(values)) => Ok(Cells::Numbers(values)),
-            (Meaning::Plain, Values::Ints(values)) => Ok(wholes(values.into_iter().map(i128::from).collect())),
+            (Meaning::Plain | Meaning::Decimal(0), Values::Ints(values)) => Ok(Cells::Wholes(values.into_iter().map(i128::from).collect())),
             (Meaning::Plain, Values::Bytes(values)) => texts(values.iter().map(|cell| text(cell))),
-            (Meaning::Unsigned, Values::Ints(values)) => Ok(wholes(values.into_iter().map(|x| unsigned(leaf.physical, x)).collect())),
+            (Meaning::Unsigned, Values::Ints(values)) => {
+                Ok(Cells::Wholes(values.into_iter().map(|x| unsigned(leaf.physical, x)).collect()))
+            }
+            (Meaning::Decimal(0), Values::Bytes(values)) => {
+                let wholes: Result<_, Refused> = values.iter().map(|cell| whole(cell).and_then(bounded)).collect();
+                Ok(Cells::Wholes(wholes?))
+            }
             (Meaning::Decimal(scale), Values::Ints(values)) => {
                 Ok(Cells::Numbers(values.iter().map(|&x| decimal(x.into(), scale)).collect()))
             }
@@ -60,17 +67,17 @@ impl Cells {
 impl Sink {
     /// A column without cells.
     pub fn new(leaf: &Leaf) -> Sink {
-        let dated = matches!(leaf.meaning, Meaning::Date | Meaning::Time(_) | Meaning::Timestamp(..));
-        let text = leaf.meaning == Meaning::Plain && matches!(leaf.physical, Physical::Bytes | Physical::Fixed(_));
-        let column = if dated || text { RawColumn::Texts(Texts::default()) } else { RawColumn::Numbers(Vec::new()) };
-        Sink { column }
+        Sink {
+            column: match kind(leaf) {
+                Kind::Text => RawColumn::Texts(Texts::default()),
+                Kind::Numbers => RawColumn::Numbers(Vec::new()),
+                Kind::Wholes(width) => RawColumn::Wholes(Wholes::new(width)),
+            },
+        }
     }
 
     /// Adds the cells of these positions; `None` is a blank.
     pub fn push(&mut self, cells: &Cells, at: impl Iterator<Item = Option<usize>>, budget: &mut Budget) -> Result<(), Refused> {
-        if let (Cells::Wholes(_), RawColumn::Numbers(numbers)) = (cells, &self.column) {
-            self.column = RawColumn::Texts(spelled(numbers, budget)?);
-        }
         let outside = || damaged("an index outside of the dictionary");
         match (&mut self.column, cells) {
             (RawColumn::Numbers(numbers), Cells::Numbers(cells)) => {
@@ -78,49 +85,48 @@ impl Sink {
                     numbers.push(at.map_or(Some(f64::NAN), |at| cells.get(at).copied()).ok_or_else(outside)?);
                 }
             }
-            (RawColumn::Texts(texts), cells) => {
+            (RawColumn::Wholes(wholes), Cells::Wholes(cells)) => {
                 for at in at {
-                    let cell = at.map_or(Some(String::new().into()), |at| cells.text(at)).ok_or_else(outside)?;
-                    budget.spend(cell.len())?;
-                    texts.push(&cell);
+                    wholes.push(at.map(|at| cells.get(at).copied().ok_or_else(outside)).transpose()?);
                 }
             }
-            // A column of numbers gets no texts: the schema says which of the two it is.
-            (RawColumn::Numbers(_), _) => return Err(damaged("text in a column of numbers")),
+            (RawColumn::Texts(texts), Cells::Texts(cells)) => {
+                for at in at {
+                    let cell = at.map_or(Some(""), |at| cells.get(at).map(String::as_str)).ok_or_else(outside)?;
+                    budget.spend(cell.len())?;
+                    texts.push(cell);
+                }
+            }
+            // A page of blanks has values of no type.
+            (column, cells) if cells.len() == 0 => {
+                for at in at {
+                    at.map_or(Ok(()), |_| Err(outside()))?;
+                    match &mut *column {
+                        RawColumn::Texts(texts) => texts.push(""),
+                        RawColumn::Numbers(numbers) => numbers.push(f64::NAN),
+                        RawColumn::Wholes(wholes) => wholes.push(None),
+                    }
+                }
+            }
+            // The schema says which of them a column is.
+            _ => return Err(damaged("values of another type than the column has")),
         }
         Ok(())
     }
 }
 
-impl Cells {
-    fn text(&self, at: usize) -> Option<std::borrow::Cow<'_, str>> {
-        match self {
-            Cells::Numbers(cells) => cells.get(at).map(|&x| whole_text(x).into()),
-            Cells::Wholes(cells) => cells.get(at).map(|x| x.to_string().into()),
-            Cells::Texts(cells) => cells.get(at).map(|text| text.as_str().into()),
+/// What the cells of a column are.
+pub fn kind(leaf: &Leaf) -> Kind {
+    match (leaf.meaning, leaf.physical) {
+        (Meaning::Date | Meaning::Time(_) | Meaning::Timestamp(..), _) => Kind::Text,
+        (Meaning::Plain, Physical::Bytes | Physical::Fixed(_)) => Kind::Text,
+        (Meaning::Unsigned, Physical::Int64) => Kind::Wholes(Width::Unsigned),
+        (Meaning::Plain | Meaning::Unsigned | Meaning::Decimal(0), Physical::Boolean | Physical::Int32 | Physical::Int64) => {
+            Kind::Wholes(Width::Signed)
         }
+        (Meaning::Decimal(0), _) => Kind::Wholes(Width::Wide),
+        _ => Kind::Numbers,
     }
-}
-
-/// Numbers that are whole, as text.
-fn spelled(numbers: &[f64], budget: &mut Budget) -> Result<Texts, Refused> {
-    let mut texts = Texts::default();
-    for &x in numbers {
-        let text = whole_text(x);
-        budget.spend(text.len())?;
-        texts.push(&text);
-    }
-    Ok(texts)
-}
-
-fn whole_text(x: f64) -> String {
-    if x.is_nan() { String::new() } else { (x as i128).to_string() }
-}
-
-/// Whole numbers as floats, if all of them are the same then.
-fn wholes(values: Vec<i128>) -> Cells {
-    let numbers: Option<Vec<f64>> = values.iter().map(|&n| exact(n)).collect();
-    numbers.map_or(Cells::Wholes(values), Cells::Numbers)
 }
 
 fn unsigned(physical: Physical, x: i64) -> i128 {
@@ -145,6 +151,11 @@ fn whole(cell: &[u8]) -> Result<i128, Refused> {
     }
     let start = if cell.first().is_some_and(|byte| byte >> 7 == 1) { -1 } else { 0 };
     Ok(cell.iter().fold(start, |n, &byte| n << 8 | i128::from(byte)))
+}
+
+/// A whole number of at most 38 digits, which is what decimals have.
+fn bounded(n: i128) -> Result<i128, Refused> {
+    if n.unsigned_abs() < 10u128.pow(38) { Ok(n) } else { Err(damaged("a decimal of more than 38 digits")) }
 }
 
 /// `n / 10^scale`, rounded once.

@@ -2,7 +2,7 @@
 //! Pages plain or packed with Snappy or gzip, of both versions, in every encoding that is written today.
 //!
 //! Written by hand because files may be hostile: nothing is allocated on the word of a header, cells and unpacked bytes are bounded by the
-//! size of the file, and nothing can panic. A whole number beyond 2^53 that no float holds makes its column one of text.
+//! size of the file, and nothing can panic. Whole numbers keep all of their digits, whatever a float holds of them.
 
 mod cells;
 mod encoding;
@@ -18,6 +18,7 @@ use std::ops::Range;
 use self::cells::{Cells, Sink};
 use self::meta::{Chunk, Header, Leaf, Meta};
 use super::raw::Raw;
+use super::shape::Shape;
 use super::stream::{self, Stream};
 use crate::fault::{Fault, quoted};
 
@@ -140,6 +141,12 @@ impl Groups {
         let meta = footer(&start).and_then(Meta::read).map_err(|refused| refused.at(place))?;
         let rows = check_rows(&meta, size).map_err(|refused| refused.at(place))?;
         Ok(Groups { file, place: place.to_owned(), meta, rows, size, done: (0, 0) })
+    }
+
+    /// Names and kinds of its columns.
+    pub(super) fn shape(&self) -> Shape {
+        let names = self.meta.leaves.iter().map(|leaf| leaf.name.clone()).collect();
+        Shape { place: self.place.clone(), names, kinds: self.meta.leaves.iter().map(cells::kind).collect() }
     }
 
     /// The next row group that has rows; `None` at the end.

@@ -1,6 +1,10 @@
-//! Tables to Parquet: texts and numbers, plain and uncompressed, a group of rows at a time, so that memory does not grow with the rows.
+//! Tables to Parquet: texts, numbers and whole numbers, plain and uncompressed, a group of rows at a time, so that memory does not grow
+//! with the rows.
 
 use std::io::{Result, Write};
+
+use crate::data::shape::Kind;
+use crate::data::wholes::Width;
 
 const MAGIC: &[u8; 4] = b"PAR1";
 /// A group of rows ends with so many rows …
@@ -8,8 +12,12 @@ const ROWS: usize = 1 << 16;
 /// … or so many bytes.
 const BYTES: usize = 16 << 20;
 /// Physical types.
+const LONG: i64 = 2;
 const DOUBLE: i64 = 5;
 const TEXT: i64 = 6;
+/// What values mean beyond their physical types.
+const UTF8: i64 = 0;
+const UNSIGNED: i64 = 14;
 
 /// Thrift's compact protocol: a structure in the making.
 #[derive(Default)]
@@ -94,11 +102,52 @@ struct Group {
 /// A column and its values that are not written yet.
 struct Column {
     name: String,
-    is_text: bool,
+    kind: Kind,
     values: Vec<u8>,
+    /// Of a column of whole numbers, which rows have one: a bit each, the first in the lowest.
+    there: Vec<u8>,
 }
 
-/// A file in the making; columns are texts or numbers.
+impl Column {
+    /// Its physical type. Whole numbers of more than 64 bits are text: every digit is kept.
+    fn physical(&self) -> i64 {
+        match self.kind {
+            Kind::Numbers => DOUBLE,
+            Kind::Wholes(Width::Signed | Width::Unsigned) => LONG,
+            Kind::Text | Kind::Wholes(Width::Wide) => TEXT,
+        }
+    }
+
+    /// Whether cells may be null.
+    fn is_optional(&self) -> bool {
+        self.physical() == LONG
+    }
+
+    /// What its values mean, where that is to be said.
+    fn meaning(&self) -> Option<i64> {
+        match (self.physical(), self.kind) {
+            (TEXT, _) => Some(UTF8),
+            (_, Kind::Wholes(Width::Unsigned)) => Some(UNSIGNED),
+            _ => None,
+        }
+    }
+
+    /// The page of its rows so far: which of them are there, then the values.
+    fn page(&mut self, rows: usize) -> Vec<u8> {
+        let values = std::mem::take(&mut self.values);
+        if !self.is_optional() {
+            return values;
+        }
+        // One run of groups of eight bits.
+        let mut run = Message::default();
+        run.varint((rows.div_ceil(8) as u64) << 1 | 1);
+        run.bytes.append(&mut self.there);
+        let length = run.bytes.len() as u32;
+        [&length.to_le_bytes()[..], &run.bytes, &values].concat()
+    }
+}
+
+/// A file in the making.
 pub struct Writer<W: Write> {
     to: W,
     at: u64,
@@ -108,13 +157,14 @@ pub struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a file of columns: (name, whether it holds texts).
+    /// Begins a file of columns: (name, what it holds).
     ///
     /// # Errors
     /// Those of `to`.
-    pub fn new(mut to: W, columns: Vec<(String, bool)>) -> Result<Writer<W>> {
+    pub fn new(mut to: W, columns: Vec<(String, Kind)>) -> Result<Writer<W>> {
         to.write_all(MAGIC)?;
-        let columns = columns.into_iter().map(|(name, is_text)| Column { name, is_text, values: Vec::new() }).collect();
+        let column = |(name, kind)| Column { name, kind, values: Vec::new(), there: Vec::new() };
+        let columns = columns.into_iter().map(column).collect();
         Ok(Writer { to, at: MAGIC.len() as u64, columns, rows: 0, groups: Vec::new() })
     }
 
@@ -128,6 +178,22 @@ impl<W: Write> Writer<W> {
     /// The next number of a column of numbers; NaN for a blank.
     pub fn number(&mut self, column: usize, x: f64) {
         self.columns[column].values.extend(x.to_le_bytes());
+    }
+
+    /// The next whole number of a column of such; `None` for a blank.
+    pub fn whole(&mut self, column: usize, number: Option<i128>) {
+        if self.columns[column].physical() == TEXT {
+            return self.text(column, &number.map(|n| n.to_string()).unwrap_or_default());
+        }
+        let (row, column) = (self.rows, &mut self.columns[column]);
+        if row.is_multiple_of(8) {
+            column.there.push(0);
+        }
+        if let (Some(number), Some(bits)) = (number, column.there.last_mut()) {
+            *bits |= 1 << (row % 8);
+            // The lowest 64 bits: those of a number without a sign are the same.
+            column.values.extend((number as i64).to_le_bytes());
+        }
     }
 
     /// Ends a row, of which every column has got its value.
@@ -150,8 +216,8 @@ impl<W: Write> Writer<W> {
         let rows = std::mem::take(&mut self.rows);
         let mut chunks = Vec::with_capacity(self.columns.len());
         for column in 0..self.columns.len() {
-            let values = std::mem::take(&mut self.columns[column].values);
-            let (mut header, size) = (Message::default(), values.len() as i64);
+            let page = self.columns[column].page(rows);
+            let (mut header, size) = (Message::default(), page.len() as i64);
             header.structure(|m| {
                 m.int(1, 0);
                 m.int(2, size);
@@ -161,7 +227,7 @@ impl<W: Write> Writer<W> {
             });
             let start = self.at;
             self.write(&header.bytes)?;
-            self.write(&values)?;
+            self.write(&page)?;
             chunks.push(Chunk { start, length: self.at - start });
         }
         self.groups.push(Group { rows, chunks });
@@ -194,12 +260,10 @@ impl<W: Write> Writer<W> {
         });
         for column in &self.columns {
             m.structure(|m| {
-                m.int(1, if column.is_text { TEXT } else { DOUBLE });
-                m.int(3, 0);
+                m.int(1, column.physical());
+                m.int(3, i64::from(column.is_optional()));
                 m.text(4, &column.name);
-                if column.is_text {
-                    m.int(6, 0);
-                }
+                column.meaning().iter().for_each(|&meaning| m.int(6, meaning));
             });
         }
         m.long(3, self.groups.iter().map(|group| group.rows as i64).sum());
@@ -215,7 +279,7 @@ impl<W: Write> Writer<W> {
                 m.long(2, chunk.start as i64);
                 m.field(3, 12);
                 m.structure(|m| {
-                    m.int(1, if column.is_text { TEXT } else { DOUBLE });
+                    m.int(1, column.physical());
                     m.list(2, 5, 2);
                     m.zigzag(0);
                     m.zigzag(3);

@@ -1,0 +1,217 @@
+//! What a schema meets in rows that it was not fitted on: cells that it does not know, blanks where training had none, numbers out of range,
+//! columns that it has no use for. Counted while it is applied, whoever applies it, and said in one line a column.
+
+use super::columns::some;
+use super::encode::known;
+use super::raw::{Raw, RawColumn};
+use super::table::{feature_names, target_names};
+use super::view::{Cell, Index, View};
+use super::{Column, Encoding, Input, Part, Schema};
+use crate::fault::{Fault, quoted};
+
+/// Cells that are shown.
+const SHOWN: usize = 3;
+
+/// What was met in some rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Number of rows.
+    pub rows: usize,
+    /// One per column of the schema.
+    pub columns: Vec<Count>,
+    /// Columns that are neither features nor labels nor say something of rows.
+    pub passed_over: Vec<String>,
+    /// Features that occur in no row of a file that names only what occurs.
+    pub absent: Vec<String>,
+}
+
+/// Cells of one column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Values that the model does not know.
+    pub unknown: usize,
+    /// Blanks, where training had none.
+    pub blank: usize,
+    /// Numbers far outside of those of training.
+    pub out_of_range: usize,
+    /// Values that the model knows.
+    known: usize,
+    /// The first of the unknown, or of those out of range.
+    examples: Vec<String>,
+}
+
+impl Column {
+    /// Whether a blank cell is nothing new: training had some.
+    fn expects_blanks(&self) -> bool {
+        match &self.encoding {
+            Encoding::Numeric { indicator, .. } | Encoding::Binary { indicator, .. } | Encoding::Date { indicator, .. } => *indicator,
+            Encoding::Category { blank, .. } => *blank,
+            Encoding::Text { .. } => true,
+        }
+    }
+
+    /// The values that it knows, where there are some.
+    fn values(&self) -> &[String] {
+        match &self.encoding {
+            Encoding::Category { values, .. } => values,
+            Encoding::Binary { values, .. } => values,
+            Encoding::Numeric { .. } | Encoding::Date { .. } | Encoding::Text { .. } => &[],
+        }
+    }
+}
+
+impl Met {
+    /// Looks at all rows of a table.
+    pub fn of(schema: &Schema, raw: &Raw) -> Met {
+        let Input::Columns { columns } = &schema.input else { return Met { rows: raw.rows, ..Met::default() } };
+        let index = Index::new(raw);
+        let view = |column: &'_ Column| {
+            index.of(column, schema.reading.blank_words).map_or_else(Count::default, |view| count(column, &view, raw.rows))
+        };
+        let zero = |name: &str| raw.sparse && raw.column(name).is_none_or(|at| is_zero(&raw.columns[at]));
+        let mut used = std::collections::HashSet::new();
+        used.extend(feature_names(schema));
+        used.extend(target_names(schema));
+        used.extend(schema.reading.row_weight.as_deref());
+        used.extend(schema.reading.of_rows.iter().map(String::as_str));
+        let passed_over = raw.names.iter().filter(|name| !used.contains(name.as_str()) && !zero(name)).cloned().collect();
+        let absent = feature_names(schema).into_iter().filter(|name| zero(name)).map(str::to_owned).collect();
+        Met { rows: raw.rows, columns: columns.iter().map(view).collect(), passed_over, absent }
+    }
+
+    /// Adds what was met in rows that follow.
+    pub fn add(&mut self, other: Met) {
+        if self.rows == 0 {
+            *self = other;
+            return;
+        }
+        self.rows += other.rows;
+        self.columns.iter_mut().zip(other.columns).for_each(|(count, more)| count.add(more));
+        self.absent.retain(|name| other.absent.contains(name));
+        let fresh = other.passed_over.into_iter().filter(|name| !self.passed_over.contains(name)).collect::<Vec<_>>();
+        self.passed_over.extend(fresh);
+    }
+
+    /// Columns with something to tell.
+    pub fn told<'m>(&'m self, schema: &'m Schema) -> impl Iterator<Item = (&'m Column, &'m Count)> {
+        let columns = match &schema.input {
+            Input::Columns { columns } => &columns[..],
+            Input::Image { .. } => &[],
+        };
+        columns.iter().zip(&self.columns).filter(|(_, count)| count.unknown + count.blank + count.out_of_range > 0)
+    }
+
+    /// One line a column, and one for those that are passed over.
+    pub fn notices(&self, schema: &Schema) -> Vec<String> {
+        let mut notices: Vec<String> = self.told(schema).map(|(column, count)| count.said(column, self.rows)).collect();
+        if !self.passed_over.is_empty() {
+            notices.push(format!("columns that the model does not use are passed over: {}", some(&self.passed_over)));
+        }
+        if !self.absent.is_empty() {
+            notices.push(format!("indices of the model that occur in no row: {}", some(&self.absent)));
+        }
+        notices
+    }
+
+    /// The same of a part that has files of its own, for whoever knows the columns of the training file.
+    pub(super) fn said_of(mut self, part: Part, schema: &Schema, names: &[String]) -> Vec<String> {
+        let names: std::collections::HashSet<&String> = names.iter().collect();
+        self.passed_over.retain(|name| !names.contains(name));
+        // Numbers far outside are told of all parts together, files of their own or not.
+        self.columns.iter_mut().for_each(|count| count.out_of_range = 0);
+        self.notices(schema).into_iter().map(|notice| format!("{}: {notice}", part.name())).collect()
+    }
+
+    /// That every column has a cell which the model knows; a model can say nothing of rows that it knows nothing of.
+    ///
+    /// # Errors
+    /// 65 with the first column that has none.
+    pub fn check(&self, schema: &Schema, place: &str) -> Result<(), Fault> {
+        let Some((column, count)) = self.told(schema).find(|(_, count)| count.known == 0) else { return Ok(()) };
+        let name = format!("{place}: column {}", quoted(&column.name));
+        let (found, mend) = match count.unknown {
+            0 => (format!("all {} cells are blank, and none was in training", self.rows), "fill the column".to_owned()),
+            unknown => {
+                let found = format!("none of {unknown} cells holds a value that the model knows: {}", some(&count.examples));
+                (found, format!("the model knows {}: write the cells so", some(column.values())))
+            }
+        };
+        Err(Fault::data(name, found).hint(format!("{mend}; --allow-unknown goes on all the same")))
+    }
+}
+
+impl Count {
+    fn example(&mut self, text: &str) {
+        if self.examples.len() < SHOWN && !self.examples.iter().any(|known| known == text) {
+            self.examples.push(text.to_owned());
+        }
+    }
+
+    fn add(&mut self, more: Count) {
+        self.unknown += more.unknown;
+        self.blank += more.blank;
+        self.out_of_range += more.out_of_range;
+        self.known += more.known;
+        more.examples.iter().for_each(|text| self.example(text));
+    }
+
+    /// A sentence about a column of so many cells.
+    fn said(&self, column: &Column, cells: usize) -> String {
+        let such = || format!(", such as {}", some(&self.examples));
+        let mut parts = Vec::new();
+        match (self.unknown, column.values()) {
+            (0, _) => {}
+            (unknown, [no, yes]) if matches!(column.encoding, Encoding::Binary { .. }) => {
+                parts.push(format!("{unknown} of {cells} cells are neither {} nor {}{}", quoted(no), quoted(yes), such()));
+            }
+            (unknown, values) => {
+                parts.push(format!("{unknown} of {cells} cells are not among the {} values of training{}", values.len(), such()));
+            }
+        }
+        if self.out_of_range > 0 {
+            parts.push(format!("{} of {cells} cells are far out of the range of training{}", self.out_of_range, such()));
+        }
+        if self.blank > 0 {
+            parts.push(format!("{} of {cells} cells are blank, and none was in training", self.blank));
+        }
+        format!("column {}: {}", quoted(&column.name), parts.join("; "))
+    }
+}
+
+/// Counts the cells of a column.
+fn count(column: &Column, view: &View, rows: usize) -> Count {
+    let (mut count, values, expects_blanks) = (Count::default(), known(column), column.expects_blanks());
+    let (has_values, has_range) = (!column.values().is_empty(), column.range().is_some());
+    // Equal cells often follow each other.
+    let mut last: Option<(&str, bool)> = None;
+    for row in 0..rows {
+        let cell = view.cell(row);
+        let is_known = match (cell, last) {
+            (None, _) => {
+                count.blank += usize::from(!expects_blanks);
+                continue;
+            }
+            (Some(Cell::Text(text)), Some((before, is_known))) if text == before => is_known,
+            (Some(_), _) => !has_values || values.get(&view.text(row)).is_some(),
+        };
+        if let (Some(Cell::Text(text)), true) = (cell, has_values) {
+            last = Some((text, is_known));
+        }
+        if !is_known {
+            count.unknown += 1;
+            count.example(&view.text(row));
+            continue;
+        }
+        count.known += 1;
+        if has_range && cell.and_then(|cell| view.value(cell)).is_some_and(|x| column.is_far(x)) {
+            count.out_of_range += 1;
+            count.example(&view.text(row));
+        }
+    }
+    count
+}
+
+/// Whether a column of numbers holds nothing else than zeros.
+fn is_zero(column: &RawColumn) -> bool {
+    matches!(column, RawColumn::Numbers(numbers) if numbers.iter().all(|&x| x == 0.0))
+}

@@ -1,0 +1,186 @@
+//! The file that predictions go to: its format by its ending, packed or not, and in its place only when it is whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::fault::{Exit, Fault, quoted};
+use crate::model::file::sync_parent;
+
+/// Endings of the files that are written.
+pub const ENDINGS: &str = ".csv, .tsv, .jsonl or .ndjson, all plain or .gz, or .parquet";
+/// A name of a file has at most 255 bytes; so many of it go into the name of the temporary one.
+const NAME: usize = 200;
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line of names, then a line a row, with commas between the cells.
+    Csv,
+    /// The same with tabs.
+    Tsv,
+    /// A JSON object a line; texts are strings, numbers are numbers, blanks of arrays are null.
+    Jsonl,
+    /// Texts and numbers; blanks are null in columns of whole numbers, NaN in those of others.
+    Parquet,
+}
+
+/// A format, and whether it is packed with gzip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The format.
+    pub format: Format,
+    /// Whether the file is packed.
+    pub is_packed: bool,
+}
+
+impl Form {
+    /// The form of a file: by its ending, or as `given` says; CSV, if what is there is a device or a pipe.
+    ///
+    /// # Errors
+    /// 2 if the ending is none that is known, or is one of packed files and the format is not packed.
+    pub fn of(path: &Path, given: Option<Format>) -> Result<Form, Fault> {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let (bare, is_packed) = name.strip_suffix(".gz").map_or((&*name, false), |bare| (bare, true));
+        let ending = bare.rsplit_once('.').map_or("", |(_, ending)| ending);
+        let by_ending = match ending {
+            "csv" => Some(Format::Csv),
+            "tsv" => Some(Format::Tsv),
+            "jsonl" | "ndjson" => Some(Format::Jsonl),
+            "parquet" => Some(Format::Parquet),
+            _ => None,
+        };
+        let is_device = || fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+        match given.or(by_ending) {
+            Some(Format::Parquet) if is_packed => {
+                let fault = Fault::new(Exit::Usage, format!("--out {}: Parquet is not packed with gzip", path.display()));
+                Err(fault.hint("name a file with the ending .parquet"))
+            }
+            Some(format) => Ok(Form { format, is_packed }),
+            None if is_device() => Ok(Form { format: Format::Csv, is_packed: false }),
+            None => {
+                let found = match ending {
+                    "" => "has no ending that says a format".to_owned(),
+                    _ => format!("no format has the ending {}", quoted(&format!(".{ending}{}", if is_packed { ".gz" } else { "" }))),
+                };
+                let hint = format!("{ENDINGS}; or say it with --format csv, tsv, jsonl or parquet");
+                Err(Fault::new(Exit::Usage, format!("--out {}: {found}", path.display())).hint(hint))
+            }
+        }
+    }
+}
+
+/// A file in the making. What had its name before stays until [`Output::finish`]; if that does not come, nothing is left.
+pub struct Output {
+    to: Option<To>,
+    /// The temporary file and the one that it becomes; a device or a pipe is written as it is.
+    names: Option<[PathBuf; 2]>,
+}
+
+enum To {
+    Plain(BufWriter<File>),
+    Packed(GzEncoder<BufWriter<File>>),
+}
+
+impl Output {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn create(path: &Path, is_packed: bool) -> io::Result<Output> {
+        let there = fs::metadata(path).ok();
+        let (file, names) = match &there {
+            Some(meta) if !meta.is_file() => (OpenOptions::new().write(true).open(path)?, None),
+            _ => {
+                let names = names(path)?;
+                (create(&names, there.as_ref())?, Some(names))
+            }
+        };
+        let file = BufWriter::new(file);
+        let to = if is_packed { To::Packed(GzEncoder::new(file, Compression::default())) } else { To::Plain(file) };
+        Ok(Output { to: Some(to), names })
+    }
+
+    /// Ends the file and gives it its name.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn finish(mut self) -> io::Result<()> {
+        let file = match self.to.take() {
+            Some(To::Plain(file)) => file,
+            Some(To::Packed(packed)) => packed.finish()?,
+            None => return Ok(()),
+        };
+        let file = file.into_inner().map_err(|e| e.into_error())?;
+        let Some([temporary, target]) = &self.names else { return Ok(()) };
+        file.sync_all()?;
+        drop(file);
+        fs::rename(temporary, target)?;
+        sync_parent(target)?;
+        self.names = None;
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some([temporary, _]) = &self.names {
+            // Whoever dropped it has an error to tell already.
+            let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.to {
+            Some(To::Plain(file)) => file.write(bytes),
+            Some(To::Packed(packed)) => packed.write(bytes),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.to {
+            Some(To::Plain(file)) => file.flush(),
+            // What is flushed within a stream packs worse; the end does it.
+            Some(To::Packed(_)) | None => Ok(()),
+        }
+    }
+}
+
+/// The name of the temporary file, and the file that it is to become: of a link, what it leads to.
+fn names(path: &Path) -> io::Result<[PathBuf; 2]> {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    let target = match is_link {
+        // One that leads nowhere yet is followed by a step.
+        true => path.canonicalize().or_else(|_| fs::read_link(path).map(|to| path.parent().unwrap_or(Path::new("")).join(to)))?,
+        false => path.to_owned(),
+    };
+    let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
+    let short = name.char_indices().take_while(|(at, c)| at + c.len_utf8() <= NAME);
+    let name: String = short.map(|(_, c)| c).collect();
+    let temporary = target.with_file_name(format!(".{name}.tmp-{}", std::process::id()));
+    Ok([temporary, target])
+}
+
+/// The temporary file, as open to others as the one that is there.
+fn create([temporary, target]: &[PathBuf; 2], there: Option<&fs::Metadata>) -> io::Result<File> {
+    if there.is_some() {
+        // What may not be written to is not replaced either.
+        OpenOptions::new().write(true).open(target)?;
+    }
+    // What a killed process left under the same number goes first; no link is followed.
+    match fs::remove_file(temporary) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
+    if let Some(meta) = there {
+        file.set_permissions(meta.permissions())?;
+    }
+    Ok(file)
+}
