@@ -15,7 +15,8 @@ use crate::fault::{Exit, Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
-use crate::run::apply::{Applied, apply, apply_to_pieces};
+use crate::run::apply::apply;
+use crate::run::folds::{self, Predictor};
 use crate::run::machine::Machine;
 use crate::run::measure;
 use crate::run::point::tasks_json;
@@ -109,6 +110,15 @@ pub(super) struct Wanted {
     pub weights: Weights,
 }
 
+/// The model of a path, or those of all folds of a run.
+fn models(path: &Path, weights: Weights, console: &Console) -> Result<Vec<Model>> {
+    let Some(count) = folds::count(path) else { return Ok(vec![weights.load(path, console)?]) };
+    let models = folds::models(path, count, |path| weights.load(path, console))?;
+    let what = "probabilities, numbers and rates are averaged; RUN/fold-1 predicts alone";
+    console.note(&format!("{}: the models of {count} folds predict together: their {what}", path.display()));
+    Ok(models)
+}
+
 pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common, console: &Console) -> Result<()> {
     let Wanted { out, format, logits: with_logits, weights } = wanted;
     if console.json && out.is_none() && format.is_some() {
@@ -124,19 +134,20 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
         let fault = Fault::new(Exit::CantCreate, format!("{}: is the data that is to be read", out.display()));
         return Err(fault.hint("choose another --out").into());
     }
-    let model = weights.load(path, console)?;
+    let models = models(path, *weights, console)?;
+    let Some(model) = folds::spokesman(&models) else { return Ok(()) };
     let mut pieces = Pieces::of(&model, data, !console.json || out.is_some())?;
     let first = pieces.next()?.ok_or_else(|| Fault::data(data, "there are no rows").hint("give at least one row"))?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
-    let mut applied = apply_to_pieces(&model, &first, machine)?;
+    let mut predictor = Predictor::new(&models, &first, &machine)?;
     if console.json && out.is_none() {
-        let logits = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &first)?.logits;
+        let logits = predictor.logits(&first)?;
         return console.result_json(&predict::json(&model, &first, &logits, *with_logits));
     }
     let format = format.unwrap_or_else(|| out.as_deref().map_or(Format::Csv, Format::of));
     let Some(out) = out else {
-        let written = write((&model, &mut applied), first, &mut pieces, std::io::stdout().lock(), format, *with_logits)?;
+        let written = write((&model, &mut predictor), first, &mut pieces, std::io::stdout().lock(), format, *with_logits)?;
         return match written {
             Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
             _ => Ok(()),
@@ -144,7 +155,7 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
     };
     let create = |e| Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", out.display())).hint("choose another --out");
     let file = std::fs::File::create(out).map_err(create)?;
-    let written = write((&model, &mut applied), first, &mut pieces, file, format, *with_logits);
+    let written = write((&model, &mut predictor), first, &mut pieces, file, format, *with_logits);
     let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
     let rows = written.and_then(|written| Ok(written.map_err(failed)?)).inspect_err(|_| {
         // Half of a table is worse than none; a device or a pipe is not ours to remove.
@@ -184,7 +195,7 @@ impl Pieces<'_> {
 
 /// Predicts and writes piece by piece, in the order of the rows; how many they were, or what went wrong in writing.
 fn write(
-    (model, applied): (&Model, &mut Applied),
+    (model, predictor): (&Model, &mut Predictor),
     first: Dataset,
     pieces: &mut Pieces,
     to: impl Write,
@@ -197,7 +208,7 @@ fn write(
     };
     let mut next = Some(first);
     while let Some(data) = next {
-        let logits = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &data)?.logits;
+        let logits = predictor.logits(&data)?;
         if let Err(e) = sheet.add(&data, &logits) {
             return Ok(Err(e));
         }

@@ -11,6 +11,7 @@ pub mod draft;
 pub mod encode;
 pub mod entries;
 pub mod fit;
+pub mod folds;
 pub mod giveaway;
 pub mod glob;
 pub mod idx;
@@ -25,6 +26,7 @@ pub mod parquet;
 pub mod raw;
 pub mod split;
 pub mod stored;
+pub mod strata;
 pub mod stream;
 pub mod summary;
 pub mod survey;
@@ -132,6 +134,7 @@ pub struct Spread {
 pub struct Table {
     /// Column names.
     pub header: Vec<String>,
+    /// The cells.
     raw: Arc<raw::Raw>,
 }
 

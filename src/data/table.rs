@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::columns::{check_there, no_column};
 use super::fit::{self, Fitted};
+use super::folds::{self, Folds};
 use super::labels::{self, LabelColumn, Labels};
 use super::raw::{self, Options, Raw};
 use super::view::{Index, View};
@@ -50,15 +51,15 @@ const MOST_DROPPED: usize = 20;
 
 /// A table with the uses of its columns.
 pub(super) struct Roles<'t> {
-    raw: Raw,
+    pub(super) raw: Raw,
     /// Where `raw` has only the columns that are wanted of all rows: some rows with all columns, and their numbers.
     sample: Option<(Raw, Vec<u32>)>,
-    data: &'t config::Data,
-    tasks: &'t [Task],
+    pub(super) data: &'t config::Data,
+    pub(super) tasks: &'t [Task],
     /// What the configuration says of each column that may be a feature.
     features: Vec<Feature>,
     /// Per task, the cells of its label columns.
-    labels: Vec<Vec<LabelColumn>>,
+    pub(super) labels: Vec<Vec<LabelColumn>>,
 }
 
 /// Reads the training table and whatever is validated and tested on; all that is fitted is fitted on the training part.
@@ -101,11 +102,12 @@ pub(super) fn all_zero(data: &config::Data, place: &str) -> Fault {
 /// # Errors
 /// 78 with the first that is not.
 pub(super) fn check_columns(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<()> {
+    let labels: Vec<&str> = tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect();
     for (key, name) in data.ignore.iter().map(|name| ("data.ignore", name)).chain(data.row_columns()) {
-        raw.column(name).ok_or_else(|| no_column(key, name, raw))?;
+        raw.column(name).ok_or_else(|| no_column(key, name, raw, &labels))?;
     }
     for (task, name) in tasks.iter().flat_map(|task| task.targets.iter().map(move |name| (task, name))) {
-        raw.column(name).ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, raw))?;
+        raw.column(name).ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, raw, &labels))?;
     }
     Ok(())
 }
@@ -149,42 +151,59 @@ impl<'t> Roles<'t> {
     /// Row numbers of each part.
     pub(super) fn split(&self) -> anyhow::Result<[Vec<u32>; 3]> {
         let (data, rows) = (self.data, self.raw.rows);
-        let view = |name: &'t Option<String>, missing: &'t [String]| {
-            name.as_ref().and_then(|name| self.raw.column(name)).map(|at| View::new(&self.raw, at, missing))
-        };
-        if let Some(column) = view(&data.split_column, NEVER) {
-            return split::by_column(&column, rows);
+        if let Some(at) = data.split_column.as_ref().and_then(|name| self.raw.column(name)) {
+            return split::by_column(&View::new(&self.raw, at, NEVER), rows);
         }
         let Some(shares) = data.split.or(data.fold.map(|_| [1.0, 0.0, 0.0])) else {
             return Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]);
         };
         let shares = split::shares_without(shares, data.valid.is_some(), data.test.is_some());
-        let parts = self.split_by(shares, view(&data.group, &data.missing))?;
-        let Some((fold, folds)) = data.fold else { return Ok(parts) };
-        let group = view(&data.group, &data.missing);
-        let number = |row: u32| group.as_ref().map_or(u64::from(row), |group| split::group_number(&group.text(row as usize)));
-        split::held_out(parts, (fold, folds), |row| split::fold_of(data.split_seed, number(row), folds))
+        match data.fold {
+            Some((fold, folds)) => Folds::new(self, folds)?.parts(self, shares, fold),
+            None => self.split_by(shares),
+        }
     }
 
-    fn split_by(&self, shares: [f64; 3], group: Option<View>) -> anyhow::Result<[Vec<u32>; 3]> {
+    /// The column of the groups.
+    pub(super) fn group(&self) -> Option<View<'_>> {
+        let at = self.data.group.as_ref().and_then(|name| self.raw.column(name))?;
+        Some(View::new(&self.raw, at, &self.data.missing))
+    }
+
+    /// Row numbers of each part where no fold is held out.
+    pub(super) fn split_by(&self, shares: [f64; 3]) -> anyhow::Result<[Vec<u32>; 3]> {
         let (data, rows) = (self.data, self.raw.rows);
-        if let Some(group) = group {
+        if let Some(group) = self.group() {
             return split::grouped(&group, rows, shares, data.split_seed);
         }
         let stratify = data.stratify.as_ref().and_then(|name| self.tasks.iter().position(|task| task.name == *name));
-        match stratify.and_then(|task| self.labels[task].first()) {
-            Some(column) => split::stratified(&column.codes, shares, data.split_seed),
+        match stratify {
+            Some(task) => split::stratified(&folds::strata(self, task)?, shares, data.split_seed),
             None => split::split(rows, shares, data.split_seed),
         }
+    }
+
+    /// Words of the labels of all rows, one vector a column of the task.
+    pub(super) fn words(&self, task: usize) -> anyhow::Result<(Target, Vec<Vec<u32>>)> {
+        let rows: Vec<u32> = (0..self.raw.rows as u32).collect();
+        self.with_labels(task, |labels| {
+            let target = labels::fit(&self.tasks[task], labels, &rows, &self.data.missing)?;
+            let words = labels::encode(&target, labels, &rows)?;
+            Ok((target, words))
+        })
+    }
+
+    /// Does something with the labels of a task.
+    fn with_labels<T>(&self, task: usize, act: impl FnOnce(&Labels) -> T) -> T {
+        let locate = |column: usize, row: usize| locate(&self.raw, row, &self.tasks[task].targets[column]);
+        act(&Labels { columns: self.labels[task].iter().collect(), place: &self.raw.place, locate: &locate })
     }
 
     /// The schema of the training rows, and what is to be said of columns that it does without, and of the parts.
     pub(super) fn fit(&self, [rows, valid, _]: &[Vec<u32>; 3], reading: Reading) -> anyhow::Result<(Schema, Vec<String>)> {
         let mut targets = Vec::with_capacity(self.tasks.len());
-        for (task, columns) in self.tasks.iter().zip(&self.labels) {
-            let locate = |column: usize, row: usize| locate(&self.raw, row, &task.targets[column]);
-            let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
-            targets.push(labels::fit(task, &labels, rows, &self.data.missing)?);
+        for (number, task) in self.tasks.iter().enumerate() {
+            targets.push(self.with_labels(number, |labels| labels::fit(task, labels, rows, &self.data.missing))?);
         }
         let (table, sample) = self.fitted(rows);
         if sample.is_empty() {
@@ -231,7 +250,8 @@ fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Ve
     let taken = |name: &String| is_target(name) || data.ignore.contains(name) || data.row_columns().any(|(_, column)| column == name);
     for feature in &data.features {
         let place = format!("feature.{}", feature.column);
-        raw.column(&feature.column).ok_or_else(|| no_column(&place, &feature.column, raw))?;
+        let labels = || tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect::<Vec<&str>>();
+        raw.column(&feature.column).ok_or_else(|| no_column(&place, &feature.column, raw, &labels()))?;
         if taken(&feature.column) {
             let found = format!("{} is a label column, of rows or ignored, so it is no feature", quoted(&feature.column));
             return Err(Fault::config(&place, found).hint("remove this table").into());
@@ -253,11 +273,12 @@ fn locate(raw: &Raw, row: usize, column: &str) -> String {
 /// 65 if columns are missing, or a cell is not what the schema needs.
 pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     if matches!(schema.input, Input::Columns { .. }) {
-        check_there(raw, &[feature_names(schema), target_names(schema)].concat())?;
+        check_there(raw, &[target_names(schema), feature_names(schema)].concat())?;
     }
     apply_to_labelled(schema, raw)
 }
 
+/// The label columns that a schema knows, task by task.
 fn target_names(schema: &Schema) -> Vec<&str> {
     schema.targets.iter().flat_map(|target| &target.columns).map(String::as_str).collect()
 }
@@ -306,6 +327,17 @@ pub(super) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Re
 pub fn apply_and_keep(schema: &Schema, raw: Raw) -> anyhow::Result<Dataset> {
     let dataset = apply_to_labelled(schema, &raw)?;
     Ok(Dataset { table: Some(Table { header: raw.names.clone(), raw: Arc::new(raw) }), ..dataset })
+}
+
+/// The rows of a data set that kept its cells, as another schema says; without labels.
+///
+/// # Errors
+/// Those of [`apply`].
+pub fn apply_again(schema: &Schema, data: &Dataset) -> anyhow::Result<Dataset> {
+    let Some(table) = &data.table else {
+        return Err(Fault::data("data", "has no columns").hint("give data of the kind that the model was trained on").into());
+    };
+    apply_to_labelled(&Schema { targets: Vec::new(), ..schema.clone() }, &table.raw)
 }
 
 fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]) -> anyhow::Result<Dataset> {
