@@ -22,15 +22,24 @@ use crate::run::train::Plan;
 use crate::schedule::show;
 
 /// The configuration that a path names: of a run directory its settings, which is said.
-fn settings(path: &Path, console: &Console) -> PathBuf {
+///
+/// # Errors
+/// 66 if it is a directory without any.
+fn settings(path: &Path, console: &Console) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
     let names = ["config.toml", SETTINGS];
-    let Some(found) = names.into_iter().map(|name| path.join(name)).find(|file| file.is_file()) else { return path.to_owned() };
+    let Some(found) = names.into_iter().map(|name| path.join(name)).find(|file| file.is_file()) else {
+        let hint = "name a configuration, or the directory that a run has printed; tandem inspect shows what a model is made of";
+        return Err(Fault::missing(path.display(), "is no run directory: it has no config.toml").hint(hint).into());
+    };
     console.note(&format!("{} is a directory: its {} is explained", path.display(), found.strip_prefix(path).unwrap_or(&found).display()));
-    found
+    Ok(found)
 }
 
 pub(super) fn explain(path: &Path, set: &[String], common: &Common, console: &Console) -> Result<()> {
-    let config = read::from_file(&settings(path, console), set)?;
+    let config = read::from_file(&settings(path, console)?, set)?;
     let parts = load(&config.data, &config.tasks)?;
     let plan = Plan::new(config, parts)?;
     let precision = plan.config.train.precision;

@@ -246,13 +246,20 @@ fn split(section: &mut Section, data: &Data) -> Result<Option<[f64; 3]>> {
 
 /// Shares as the file gives them.
 fn shares(item: &Item, given: [bool; 2]) -> Result<[f64; 3]> {
-    let wrong = || item.wrong("three shares for train, valid and test, such as [0.8, 0.1, 0.1]");
+    let expected = "three shares for train, valid and test, such as [0.8, 0.1, 0.1]";
+    let wrong = || item.wrong(expected);
     let list = item.list("three shares").map_err(|_| wrong())?;
     let numbers = list.iter().map(|share| share.number(&NOT_NEGATIVE)).collect::<Result<Vec<f64>>>()?;
     let shares: [f64; 3] = match numbers[..] {
         [train, valid, test] => [train, valid, test],
-        [train, rest] => return Err(wrong().hint(two_shares(train, rest, given))),
-        _ => return Err(wrong().hint("one share for each part; 0.0 for a part that there is not to be")),
+        [train, rest] => {
+            let found = item.fault(format!("must be {expected}, found two, {numbers:?}"));
+            return Err(found.hint(two_shares(train, rest, given)));
+        }
+        _ => {
+            let found = item.fault(format!("must be {expected}, found {}", numbers.len()));
+            return Err(found.hint("one share for each part; 0.0 for a part that there is not to be"));
+        }
     };
     let sum: f64 = shares.iter().sum();
     if (sum - 1.0).abs() > 1e-6 {
