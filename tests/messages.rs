@@ -1,8 +1,6 @@
 //! Messages that people meet early: each names what was meant and what to write instead.
 
-mod common {
-    pub mod program;
-}
+mod common;
 
 use common::program::{NET, Room};
 
@@ -91,7 +89,7 @@ fn label_columns_are_named_first() {
     let room = bare();
     let names: Vec<String> = (0..20).map(|i| format!("column{i}")).collect();
     let line = |row: usize| {
-        (0..20).map(|i| ((row * (i + 3)) % 7).to_string()).collect::<Vec<_>>().join(",") + &format!(",{},{}\n", row % 2, row % 3)
+        (0..20).map(|i| ((row * (i + 3)) % 7).to_string()).collect::<Vec<_>>().join(",") + &format!(",{},{}\n", row % 2, row / 2 % 2)
     };
     room.write("wide.csv", names.join(",") + ",a,b\n" + &(0..60).map(line).collect::<String>());
     let train = |key: &str| room.train("run", &["--set", "data.train=wide.csv", "--set", key]);

@@ -265,20 +265,24 @@ fn marks_of_a_multilabel_task_are_shared_out() {
 #[test]
 fn groups_stay_whole_and_their_sizes_are_said() {
     let table = Table::new(&three_tasks(120));
-    let keys = ["data.ignore=[\"m\", \"n\"]", "data.group=g", "data.split=[0.5, 0.5, 0.0]"];
+    let keys = ["data.ignore=[\"m\", \"n\", \"b\"]", "data.group=g", "data.split=[0.5, 0.5, 0.0]"];
     for keys in [keys.to_vec(), [&keys[..], &["data.stratify=a"]].concat()] {
-        let parts = table.folds(A_AND_B, 4, &keys);
+        let parts = table.folds("[task.a]\n", 4, &keys);
         for [train, valid, test] in &parts {
             let groups = [train, valid, test].map(|rows| rows.iter().map(|row| row % 20).collect::<BTreeSet<u32>>());
             assert_eq!(groups.iter().map(BTreeSet::len).sum::<usize>(), 20);
             assert_eq!(test.len(), 30);
         }
-        let said = table.looked(A_AND_B, 4, &keys).unwrap();
+        let said = table.looked("[task.a]\n", 4, &keys).unwrap();
         let stratified = keys.len() == 4;
         assert!(said[0].contains("groups stay whole, so folds have 30, 30, 30, 30 rows"), "{said:?}");
         assert_eq!(said[0].contains("classes are not shared out alike"), !stratified, "{said:?}");
         assert_eq!(said[0].contains("the classes of task \"a\""), stratified, "{said:?}");
     }
+    // A class that stands in one group alone is missing when that is held out.
+    let keys = ["data.ignore=[\"m\", \"n\"]", "data.group=g"];
+    let (found, _) = table.looked(A_AND_B, 4, &[&keys[..], &["data.split=[1.0, 0.0, 0.0]"]].concat()).unwrap_err();
+    assert!(found.contains("task \"b\": class \"rare\" has 6 rows, and none is left to train on in fold"), "{found}");
 }
 
 /// A table with some rows of class `rare`.
@@ -338,8 +342,10 @@ fn a_class_that_a_fold_does_not_train_is_named() {
     let (found, hint) = both.expect("no seed puts both rows of r into one fold");
     assert!(found.contains("task \"z\": class \"r\" has 2 rows, and none is left to train on in fold"), "{found}");
     assert!(hint.contains("data.stratify = \"z\" shares its classes out alike"), "{hint}");
+    // The task with the rarest class is the one that is shared out where nothing is said.
     for seed in 0..60 {
-        table.looked(tasks, 2, &[&format!("data.split_seed={seed}")]).unwrap();
+        let refused = table.looked(tasks, 2, &[&format!("data.split_seed={seed}")]).err();
+        assert!(refused.is_none_or(|(found, _)| !found.contains("task \"z\"")));
     }
 }
 

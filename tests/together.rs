@@ -1,9 +1,7 @@
 //! Folds together: what is predicted of each row by the network that did not know it, what all folds predict as one, and a run of folds that is
 //! interrupted and goes on.
 
-mod common {
-    pub mod program;
-}
+mod common;
 
 use std::fs;
 use std::path::Path;

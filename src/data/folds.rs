@@ -76,10 +76,7 @@ impl Folds {
             Version::V0_2 => [train + test, valid, 0.0],
         };
         let Some(strata) = &self.strata else {
-            let parts = match shares[1..] {
-                [0.0, 0.0] => [(0..self.of.len() as u32).collect(), Vec::new(), Vec::new()],
-                _ => roles.split_by(shares)?,
-            };
+            let parts = roles.split_by(shares)?;
             return split::held_out(parts, (fold, self.folds), is_held);
         };
         let (test, rest): (Vec<u32>, Vec<u32>) = (0..self.of.len() as u32).partition(|&row| is_held(row) + 1 == fold);
@@ -233,9 +230,7 @@ fn look_at_task(roles: &Roles, number: usize, parts: &[[Vec<u32>; 3]]) -> anyhow
             return Err(untrained(roles, task, classes.get(at), fold + 1, rows).into());
         }
     }
-    let is_rare = |rows: u64| (1..folds as u64).contains(&rows);
-    let rare = classes.iter().zip(&total).filter(|(_, rows)| is_rare(**rows));
-    let rare: Vec<String> = rare.map(|(class, &rows)| class_of(class, rows)).collect();
+    let rare = rare(task, classes, (&total, &words), folds as u64);
     let tested = parts.iter().filter(|parts| column(&parts[Part::Test as usize]).iter().any(|&rows| rows > 0)).count();
     let name = quoted(&task.name);
     Ok(match rare.len() {
@@ -249,8 +244,24 @@ fn look_at_task(roles: &Roles, number: usize, parts: &[[Vec<u32>; 3]]) -> anyhow
     })
 }
 
+/// The classes with fewer rows than folds, or the columns that say yes in so few, as sentences name them.
+fn rare(task: &Task, classes: &[String], (total, words): (&[u64], &[Vec<u32>]), folds: u64) -> Vec<String> {
+    let is_rare = |rows: u64| (1..folds).contains(&rows);
+    if task.kind != TaskKind::Multilabel {
+        let rare = classes.iter().zip(total).filter(|(_, rows)| is_rare(**rows));
+        return rare.map(|(class, &rows)| class_of(class, rows)).collect();
+    }
+    let yes = words.iter().map(|column| column.iter().filter(|&&word| word == 1).count() as u64);
+    let rare = task.targets.iter().zip(yes).filter(|(_, rows)| is_rare(*rows));
+    rare.map(|(column, rows)| format!("column {} says yes in {}", quoted(column), counted(rows))).collect()
+}
+
+fn counted(rows: u64) -> String {
+    format!("{rows} {}", if rows == 1 { "row" } else { "rows" })
+}
+
 fn class_of(class: &str, rows: u64) -> String {
-    format!("class {} has {rows} {}", quoted(class), if rows == 1 { "row" } else { "rows" })
+    format!("class {} has {}", quoted(class), counted(rows))
 }
 
 /// Labels of some rows, by class, or all together where there are no classes.
