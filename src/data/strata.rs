@@ -215,7 +215,7 @@ pub fn dealt_groups_by_class(groups: &[u32], keys: &[u64], strata: &Strata, fold
     let totals: Vec<f64> = marks.iter().map(|rows| rows.len().max(1) as f64).collect();
     let (mut held, mut parts) = (vec![vec![0.0; marks.len()]; folds], vec![0u32; keys.len()]);
     for group in order {
-        let part = best_part(&mut held, &counts[group], &totals);
+        let part = best_part(&held, &counts[group], &totals);
         held[part].iter_mut().zip(&counts[group]).for_each(|(sum, count)| *sum += count);
         parts[group] = part as u32;
     }
@@ -223,16 +223,22 @@ pub fn dealt_groups_by_class(groups: &[u32], keys: &[u64], strata: &Strata, fold
 }
 
 /// The part that a group goes to, given what each part holds of each class: where the deviations of the shares between the parts are least
-/// on average over the classes, and of several such the one that holds least.
-fn best_part(held: &mut [Vec<f64>], group: &[f64], totals: &[f64]) -> usize {
+/// on average over the classes, and of several such the one that holds least. Sums are of whole numbers, so no digits cancel.
+fn best_part(held: &[Vec<f64>], group: &[f64], totals: &[f64]) -> usize {
+    let parts = held.len() as f64;
+    let sums =
+        |power: i32| (0..totals.len()).map(|class| held.iter().map(|held| held[class].powi(power)).sum::<f64>()).collect::<Vec<f64>>();
+    let (sums, squares) = (sums(1), sums(2));
     let (mut best, mut least) = (0, (f64::INFINITY, f64::INFINITY));
-    for part in 0..held.len() {
-        let add = |held: &mut [Vec<f64>], sign: f64| held[part].iter_mut().zip(group).for_each(|(sum, count)| *sum += sign * count);
-        add(held, 1.0);
-        let of_class = |class: usize| deviation(&held.iter().map(|held| held[class] / totals[class]).collect::<Vec<f64>>());
+    for (part, held) in held.iter().enumerate() {
+        let of_class = |class: usize| {
+            let added = group[class];
+            let square = squares[class] + 2.0 * held[class] * added + added * added;
+            let deviation = (parts * square - (sums[class] + added).powi(2)).max(0.0).sqrt() / parts;
+            deviation / totals[class]
+        };
         let mean = (0..totals.len()).map(of_class).sum::<f64>() / totals.len().max(1) as f64;
-        add(held, -1.0);
-        let rows = held[part].iter().sum::<f64>();
+        let rows = held.iter().sum::<f64>();
         let is_equal = (mean - least.0).abs() <= 1e-8 + 1e-5 * least.0.abs();
         if (mean < least.0 && !is_equal) || (is_equal && rows < least.1) || least.0.is_infinite() {
             (best, least) = (part, (mean, rows));
