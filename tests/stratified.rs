@@ -287,7 +287,7 @@ fn groups_stay_whole_and_their_sizes_are_said() {
 
 /// A table with some rows of class `rare`.
 fn with_rare(rare: usize) -> String {
-    let line = |row: usize| format!("{row},{},{}\n", row % 7, if row % 2 == 0 { "a" } else { "b" });
+    let line = |row: usize| format!("{row},{},{}\n", row % 7, if row.is_multiple_of(2) { "a" } else { "b" });
     let rares = (60..60 + rare).map(|row| format!("{row},{},rare\n", row % 7));
     "id,x,y\n".to_owned() + &(0..60).map(line).chain(rares).collect::<String>()
 }
@@ -327,7 +327,7 @@ fn a_class_that_a_fold_does_not_train_is_named() {
         format!(
             "{row},{},{}\n",
             if row < 4 { "few" } else { "many" },
-            ["p", "q", "r"][usize::from(row % 50 < 2) + usize::from(row % 100 == 0)]
+            ["p", "q", "r"][usize::from(row % 50 < 2) + usize::from(row.is_multiple_of(100))]
         )
     };
     let text = "id,y,z\n".to_owned() + &(0..200).map(line).collect::<String>();
