@@ -6,7 +6,7 @@ use serde_json::Value;
 use tandem::config::read::from_text;
 use tandem::data::folds::look;
 use tandem::data::load::load;
-use tandem::data::strata::{Strata, dealt, dealt_by_class, dealt_by_marks, dealt_groups, dealt_groups_by_class};
+use tandem::data::strata::{Strata, dealt, dealt_by_class, dealt_by_classes, dealt_by_marks, dealt_groups, dealt_groups_by_class};
 use tandem::data::{Dataset, UNLABELLED};
 use tandem::fault::hint_of;
 use tandem::rng::{Purpose, below};
@@ -52,6 +52,19 @@ fn classes_are_shared_out_as_scikit_learn_does_it() {
             assert_eq!(found, rows_of(&case["counts"]), "{} rows, {folds} folds, seed {seed}", labels.len());
         }
     }
+}
+
+/// The classes of a second task differ by one row at most within each class of the first.
+#[test]
+fn classes_of_other_tasks_are_spread_within_those_of_the_first() {
+    let first: Vec<u32> = (0..200).map(|row| below(3, 1, Purpose::Synthetic, 1, row) as u32).collect();
+    let second: Vec<u32> = (0..200).map(|row| below(5, 1, Purpose::Synthetic, 2, row) as u32).collect();
+    let of = dealt_by_classes(&[&first, &second], 4, 0);
+    let by_first = |of: &[u32]| counts(of, &first, 4);
+    assert_eq!(by_first(&of), by_first(&dealt_by_class(&first, 4, 0)));
+    let both: Vec<u32> = first.iter().zip(&second).map(|(a, b)| 5 * a + b).collect();
+    let counts = counts(&of, &both, 4);
+    (0..15).for_each(|class| assert!(is_level(counts.iter().map(|fold| fold[class])), "{class}"));
 }
 
 #[test]
@@ -347,6 +360,20 @@ fn a_class_that_a_fold_does_not_train_is_named() {
         let refused = table.looked(tasks, 2, &[&format!("data.split_seed={seed}")]).err();
         assert!(refused.is_none_or(|(found, _)| !found.contains("task \"z\"")));
     }
+}
+
+/// Weights of zero train nothing.
+#[test]
+fn a_fold_without_a_weight_to_train_on_is_refused() {
+    let text = |weighty: usize| {
+        let line = |row: usize| format!("{row},{},{}\n", row % 2, u32::from(row < weighty));
+        "id,y,w\n".to_owned() + &(0..40).map(line).collect::<String>()
+    };
+    let look = |weighty: usize| Table::new(&text(weighty)).looked("[task.y]\n", 4, &["data.row_weight=w"]);
+    let (found, hint) = look(1).unwrap_err();
+    assert!(found.contains("holds no weight above 0 (fold "), "{found}");
+    assert!(hint.contains("give the rows that are to be trained on a weight"), "{hint}");
+    look(40).unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::chunks::{Chunks, indivisible};
 use super::raw::{Raw, RawColumn};
-use super::strata::{Strata, dealt, dealt_groups, dealt_groups_by_class};
+use super::strata::{Strata, dealt, dealt_by_classes, dealt_groups, dealt_groups_by_class};
 use super::table::{self, Roles, apply_rows};
 use super::{Dataset, Part, Schema, Table, UNLABELLED, split, way};
 use crate::config::{self, Task, TaskKind, Version};
@@ -40,6 +40,11 @@ impl Folds {
         let strata = task.map(|task| strata(roles, task)).transpose()?;
         let of = match (&group, &strata) {
             (None, None) => dealt(rows, folds, data.split_seed),
+            (None, Some(Strata::Classes(classes))) => {
+                let others = others(roles, task)?;
+                let tasks: Vec<&[u32]> = std::iter::once(classes).chain(&others).map(Vec::as_slice).collect();
+                dealt_by_classes(&tasks, folds, data.split_seed)
+            }
             (None, Some(strata)) => strata.dealt(folds, data.split_seed),
             (Some(group), strata) => {
                 let (codes, keys) = split::groups(group, rows, data.split_seed)?;
@@ -156,24 +161,39 @@ fn chosen(roles: &Roles, is_grouped: bool) -> anyhow::Result<(Option<usize>, Str
             "classes are not shared out alike (data.stratify names a task by which they are, as far as groups allow)".into(),
         ));
     }
-    let mut rarest: Option<(u64, usize)> = None;
-    let mut tasks = 0;
-    for task in (0..roles.tasks.len()).filter(|&task| has_classes(&roles.tasks[task])) {
-        tasks += 1;
-        let counts = roles.words(task)?.0.counts;
-        let least = counts.into_iter().flatten().filter(|&count| count > 0).min();
-        if let Some(least) = least.filter(|least| rarest.is_none_or(|(known, _)| *least < known)) {
-            rarest = Some((least, task));
-        }
-    }
-    Ok(match rarest {
-        None => (None, "no task has classes to be shared out alike".into()),
-        Some((_, task)) if tasks == 1 => (Some(task), alike(task)),
-        Some((rows, task)) => {
-            let why = format!("{}, which has the rarest one ({rows} rows); data.stratify names another task", alike(task));
+    Ok(match by_rarest(roles)?[..] {
+        [] => (None, "no task has classes to be shared out alike".into()),
+        [(_, task)] => (Some(task), alike(task)),
+        [(rows, task), ..] => {
+            let why = format!("{}, which has the rarest one ({}); data.stratify names another task", alike(task), counted(rows));
             (Some(task), why)
         }
     })
+}
+
+/// The tasks with classes, each with the rows of its rarest class, ascending by them.
+fn by_rarest(roles: &Roles) -> anyhow::Result<Vec<(u64, usize)>> {
+    let mut tasks = Vec::new();
+    for task in (0..roles.tasks.len()).filter(|&task| has_classes(&roles.tasks[task])) {
+        let counts = roles.words(task)?.0.counts;
+        tasks.extend(counts.into_iter().flatten().filter(|&count| count > 0).min().map(|least| (least, task)));
+    }
+    tasks.sort_by_key(|(least, _)| *least);
+    Ok(tasks)
+}
+
+/// The classes of the other tasks that have one a row, the task with the rarest class first.
+fn others(roles: &Roles, chosen: Option<usize>) -> anyhow::Result<Vec<Vec<u32>>> {
+    let mut others = Vec::new();
+    for (_, task) in by_rarest(roles)? {
+        if Some(task) == chosen {
+            continue;
+        }
+        if let Strata::Classes(classes) = strata(roles, task)? {
+            others.push(classes);
+        }
+    }
+    Ok(others)
 }
 
 /// Whether the labels of a task are classes, or yes and no.
@@ -207,12 +227,25 @@ pub fn look(data: &config::Data, tasks: &[Task], folds: usize) -> anyhow::Result
         let shares = data.split.unwrap_or([1.0, 0.0, 0.0]);
         let shares = split::shares_without(shares, data.valid.is_some(), data.test.is_some());
         let parts: Vec<[Vec<u32>; 3]> = (1..=folds).map(|fold| found.parts(roles, shares, fold)).collect::<Result<_, _>>()?;
+        look_at_weights(roles, &parts)?;
         let mut notes = vec![format!("{folds} folds: {}", found.said)];
         for task in 0..tasks.len() {
             notes.extend(look_at_task(roles, task, &parts)?);
         }
         Ok((found, notes))
     })
+}
+
+/// Whether every fold has a row to train on that weighs anything.
+fn look_at_weights(roles: &Roles, parts: &[[Vec<u32>; 3]]) -> anyhow::Result<()> {
+    let Some(name) = &roles.data.row_weight else { return Ok(()) };
+    for (fold, [train, ..]) in parts.iter().enumerate() {
+        if table::weights_of(&roles.raw, name, train)?.iter().all(|&weight| weight == 0.0) {
+            let fault = table::all_zero(roles.data, roles.place());
+            return Err(Fault { message: format!("{} (fold {})", fault.message, fold + 1), ..fault }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Whether every fold has all classes of a task to train on, and which are not everywhere to be tested on.

@@ -83,12 +83,22 @@ pub fn dealt(rows: usize, folds: usize, seed: u64) -> Vec<u32> {
 /// The same with the classes one after the other, so that their rows are shared out alike as well: parts differ by one row of a class at
 /// most. The shares are those of scikit-learn's `StratifiedKFold`.
 pub fn dealt_by_class(classes: &[u32], folds: usize, seed: u64) -> Vec<u32> {
-    let (ranks, _) = ranks(classes);
-    let mut order: Vec<(usize, f64, usize)> =
-        ranks.into_iter().enumerate().map(|(row, rank)| (rank, uniform(seed, Purpose::Split, DEALT, row as u64), row)).collect();
-    order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
-    let mut parts = vec![0; classes.len()];
-    order.iter().enumerate().for_each(|(at, &(_, _, row))| parts[row] = (at % folds.max(1)) as u32);
+    dealt_by_classes(&[classes], folds, seed)
+}
+
+/// The same for the classes of several tasks: those of the first are shared out alike, and within each of them those of the next are
+/// spread over the parts.
+pub fn dealt_by_classes(tasks: &[&[u32]], folds: usize, seed: u64) -> Vec<u32> {
+    let rows = tasks.first().map_or(0, |classes| classes.len());
+    let ranks: Vec<Vec<usize>> = tasks.iter().map(|classes| ranks(classes).0).collect();
+    let draws: Vec<u64> = (0..rows).map(|row| bits(seed, Purpose::Split, DEALT, row as u64)).collect();
+    let mut order: Vec<usize> = (0..rows).collect();
+    order.sort_by(|&a, &b| {
+        let by_class = ranks.iter().map(|ranks| ranks[a].cmp(&ranks[b])).find(|by| by.is_ne());
+        by_class.unwrap_or(draws[a].cmp(&draws[b])).then(a.cmp(&b))
+    });
+    let mut parts = vec![0; rows];
+    order.iter().enumerate().for_each(|(at, &row)| parts[row] = (at % folds.max(1)) as u32);
     parts
 }
 

@@ -354,7 +354,7 @@ fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]
 }
 
 /// The weights of `rows`.
-fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
+pub(super) fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
     check_there(raw, &[name])?;
     let Some(view) = Index::new(raw).view(name, NEVER) else { return Ok(Vec::new()) };
     let weight = |row: usize| {
