@@ -99,8 +99,30 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|e| e.downcast_ref::<Fault>()).and_then(|f| f.hint.as_deref())
 }
 
+/// What to say of a text that names no file here but one elsewhere, such as `https://…`; `None` if it is no such address. `place` is where it
+/// stands, or the text itself.
+pub fn address(place: &str, text: &str) -> Option<Fault> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_scheme = scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    if !is_scheme || !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || std::path::Path::new(text).exists() {
+        return None;
+    }
+    let hint = match scheme {
+        "file" => format!("give the path alone: {}", quoted(rest)),
+        "http" | "https" | "ftp" => {
+            format!("download it first, for instance with curl -LO {}, and give the path of the copy", quoted(text))
+        }
+        _ => "bring it here first, and give the path of the copy".to_owned(),
+    };
+    let found = if place == text { String::new() } else { format!("{} ", quoted(text)) };
+    Some(Fault::missing(place, format!("{found}is an address, and files are read from this machine alone")).hint(hint))
+}
+
 /// Opens a file for reading; a missing one is exit 66, with the path in the message.
 pub fn open(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
+    if let Some(fault) = path.to_str().and_then(|text| address(text, text)) {
+        return Err(fault.into());
+    }
     std::fs::File::open(path).map_err(|e| {
         Fault::missing(path.display(), format!("cannot be opened: {e}"))
             .hint(

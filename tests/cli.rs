@@ -17,6 +17,7 @@ const NET: &str = "
 [data]
 train = \"train.csv\"
 test = \"test.csv\"
+split = [0.9, 0.1, 0.0]
 ignore = [\"id\"]
 [trunk]
 layers = [8]

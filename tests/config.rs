@@ -106,8 +106,13 @@ fn only_the_split_that_is_in_effect_is_kept() {
         (c.data.split, c.data.has_validation())
     };
     assert_eq!(split("train = \"x.csv\""), (Some([0.8, 0.1, 0.1]), true));
-    assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\""), (Some([0.9, 0.0, 0.1]), true));
-    assert_eq!(split("train = \"x.csv\"\ntest = \"t.csv.gz\""), (Some([0.9, 0.1, 0.0]), true));
+    assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\""), (None, true));
+    assert_eq!(split("train = \"x.csv\"\ntest = \"t.csv.gz\""), (None, false));
+    assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\"\nsplit = [0.9, 0, 0.1]"), (Some([0.9, 0.0, 0.1]), true));
+    assert_eq!(split("train = \"x.csv\"\ntest = \"t.csv.gz\"\nsplit = [0.9, 0.1, 0]"), (Some([0.9, 0.1, 0.0]), true));
+    // As tandem 0.1.0 had it.
+    let old = |data: &str| read(&format!("version = \"0.1\"\n[data]\ntrain = \"x.csv\"\n{data}\n")).data.split;
+    assert_eq!([old("valid = \"v.csv\""), old("test = \"t.csv\"")], [Some([0.9, 0.0, 0.1]), Some([0.9, 0.1, 0.0])]);
     assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\""), (None, true));
     assert_eq!(split("train = \"x.csv\"\nsplit = [0.7, 0, 0.3]"), (Some([0.7, 0.0, 0.3]), false));
     assert_eq!(split("train = \"x.csv\"\nsplit = [1, 0, 0]"), (None, false));

@@ -213,7 +213,7 @@ fn a_feature_that_is_not_there() {
     let feature = |column: &str| vec![Feature { scale: Some(Scale::None), ..Feature::new(column) }];
     let room = || csv("age,y\n1,p\n2,q\n");
     room().edit(|r| r.data.features = feature("aeg")).refused(Exit::Config, &["feature.aeg", "no column \"aeg\""], "did you mean \"age\"?");
-    room().edit(|r| r.data.features = feature("zzz")).refused(Exit::Config, &["feature.zzz"], "the columns are \"age\", \"y\"");
+    room().edit(|r| r.data.features = feature("zzz")).refused(Exit::Config, &["feature.zzz"], "the columns are \"y\", \"age\"");
     room().edit(|r| r.data.features = feature("y")).refused(Exit::Config, &["feature.y", "label column"], "remove");
 }
 

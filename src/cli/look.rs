@@ -1,6 +1,6 @@
 //! `explain`, `devices` and `doctor`: looking, without training.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -15,13 +15,31 @@ use crate::device::{Gpu, adapter};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::run::doctor;
+use crate::run::folds::SETTINGS;
 use crate::run::machine::Machine;
 use crate::run::precision::{precise, wants_units};
 use crate::run::train::Plan;
 use crate::schedule::show;
 
+/// The configuration that a path names: of a run directory its settings, which is said.
+///
+/// # Errors
+/// 66 if it is a directory without any.
+fn settings(path: &Path, console: &Console) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let names = ["config.toml", SETTINGS];
+    let Some(found) = names.into_iter().map(|name| path.join(name)).find(|file| file.is_file()) else {
+        let hint = "name a configuration, or the directory that a run has printed; tandem inspect shows what a model is made of";
+        return Err(Fault::missing(path.display(), "is no run directory: it has no config.toml").hint(hint).into());
+    };
+    console.note(&format!("{} is a directory: its {} is explained", path.display(), found.strip_prefix(path).unwrap_or(&found).display()));
+    Ok(found)
+}
+
 pub(super) fn explain(path: &Path, set: &[String], common: &Common, console: &Console) -> Result<()> {
-    let config = read::from_file(path, set)?;
+    let config = read::from_file(&settings(path, console)?, set)?;
     let parts = load(&config.data, &config.tasks)?;
     let plan = Plan::new(config, parts)?;
     let precision = plan.config.train.precision;

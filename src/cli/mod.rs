@@ -20,8 +20,9 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::adapter::Wish;
-use crate::fault::{Exit, Fault, exit_of, hint_of};
+use crate::fault::{Exit, Fault, address, exit_of, hint_of};
 use crate::model::file::{self, Model};
+use crate::run::folds;
 use crate::run::tune::Mode;
 use console::Console;
 
@@ -107,7 +108,7 @@ enum Verb {
     },
     /// Print the network, its parameters and the dispatches of one step
     Explain {
-        /// The configuration, TOML
+        /// The configuration, TOML, or a run directory
         config: PathBuf,
         /// Override a key: section.key=value (repeatable)
         #[arg(long, value_name = "KEY=VALUE")]
@@ -217,6 +218,14 @@ struct Weights {
 impl Weights {
     /// Loads a model.
     fn load(self, path: &Path, console: &Console) -> Result<Model> {
+        if let Some(fault) = path.to_str().and_then(|text| address(text, text)) {
+            return Err(fault.into());
+        }
+        if let Some(folds) = folds::count(path) {
+            let found = format!("is a run of {folds} folds, each with a model of its own");
+            let hint = format!("name one of them: {}; tandem predict averages all of them", folds::directory(path, 1).display());
+            return Err(Fault::missing(path.display(), found).hint(hint).into());
+        }
         if !self.allow_nonfinite {
             return file::load(path);
         }
@@ -324,7 +333,7 @@ struct Common {
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     color: Color,
     /// No progress and no notices
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true)]
     quiet: bool,
     /// More notices
     #[arg(short, long, global = true)]
@@ -413,6 +422,10 @@ fn one_line(error: &anyhow::Error) -> String {
 /// Runs a verb; `Some` is an exit code that is no error of ours, such as that of a signal.
 fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
     let common = &cli.common;
+    if common.quiet && common.verbose {
+        let fault = Fault::new(Exit::Usage, "-q (--quiet) and -v (--verbose) stand together: one asks for no notices, the other for more");
+        return Err(fault.hint("leave one of the two out").into());
+    }
     match cli.verb {
         Verb::Demo(args) => train::demo(&args, common, console),
         Verb::Train { resume: Some(run), args, .. } => train::go_on(&run, &args, common, console),

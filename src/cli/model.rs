@@ -17,7 +17,8 @@ use crate::fault::{Exit, Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
-use crate::run::apply::{Applied, apply, apply_to_pieces};
+use crate::run::apply::apply;
+use crate::run::folds::{self, Predictor};
 use crate::run::machine::Machine;
 use crate::run::measure;
 use crate::run::output::{Form, Output};
@@ -144,23 +145,33 @@ pub(super) struct Wanted {
     pub allow_unknown: bool,
 }
 
+/// The model of a path, or those of all folds of a run.
+fn models(path: &Path, weights: Weights, console: &Console) -> Result<Vec<Model>> {
+    let Some(count) = folds::count(path) else { return Ok(vec![weights.load(path, console)?]) };
+    let models = folds::models(path, count, |path| weights.load(path, console))?;
+    let what = "probabilities, numbers and rates are averaged; RUN/fold-1 predicts alone";
+    console.note(&format!("{}: the models of {count} folds predict together: their {what}", path.display()));
+    Ok(models)
+}
+
 pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common, console: &Console) -> Result<()> {
     let form = wanted.form(data, console)?;
-    let model = wanted.weights.load(path, console)?;
+    let models = models(path, wanted.weights, console)?;
+    let Some(model) = folds::spokesman(&models) else { return Ok(()) };
     let mut pieces = Pieces::of(&model, data, !console.json || wanted.out.is_some(), wanted.allow_unknown)?;
     let first = pieces.next()?.ok_or_else(|| Fault::data(data, "there are no rows").hint("give at least one row"))?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
-    let mut applied = apply_to_pieces(&model, &first, machine)?;
+    let mut predictor = Predictor::new(&models, &first, &machine)?;
     let tell = |met: &Met| met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
     let Some(out) = &wanted.out else {
         if console.json {
-            let logits = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &first)?.logits;
+            let logits = predictor.logits(&first)?;
             tell(&pieces.met);
             let result = predict::json(&model, &first, &logits, wanted.logits);
             return console.result_json(&with_met(result, &pieces.met, &model.schema));
         }
-        let written = write((&model, &mut applied), first, &mut pieces, std::io::stdout().lock(), form.format, wanted.logits)?;
+        let written = write((&model, &mut predictor), first, &mut pieces, std::io::stdout().lock(), form.format, wanted.logits)?;
         tell(&pieces.met);
         return match written {
             Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
@@ -170,7 +181,7 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
     let create = |e| Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", out.display())).hint("choose another --out");
     let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
     let mut output = Output::create(out, form.is_packed).map_err(create)?;
-    let rows = write((&model, &mut applied), first, &mut pieces, &mut output, form.format, wanted.logits)?.map_err(failed)?;
+    let rows = write((&model, &mut predictor), first, &mut pieces, &mut output, form.format, wanted.logits)?.map_err(failed)?;
     output.finish().map_err(failed)?;
     tell(&pieces.met);
     if console.json {
@@ -260,7 +271,7 @@ impl<'m> Pieces<'m> {
 
 /// Predicts and writes piece by piece, in the order of the rows; how many they were, or what went wrong in writing.
 fn write(
-    (model, applied): (&Model, &mut Applied),
+    (model, predictor): (&Model, &mut Predictor),
     first: Dataset,
     pieces: &mut Pieces,
     to: impl Write,
@@ -273,7 +284,7 @@ fn write(
     };
     let mut next = Some(first);
     while let Some(data) = next {
-        let logits = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &data)?.logits;
+        let logits = predictor.logits(&data)?;
         if let Err(e) = sheet.add(&data, &logits) {
             return Ok(Err(e));
         }

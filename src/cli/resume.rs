@@ -84,6 +84,20 @@ pub(super) fn check(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<(V
     Ok((notes, None))
 }
 
+/// Whether settings of a run of folds differ from what they were; `differences` are (key, before, after).
+///
+/// # Errors
+/// 78 if one differs that makes it another run.
+pub(super) fn check_changes(differences: &[(String, String, String)]) -> Result<bool> {
+    match differences.iter().find(|(key, before, after)| !may_change(key, before, after)) {
+        Some((key, before, after)) => {
+            let message = format!("the run has {before}, now it is to be {after}; a run that goes on cannot change it");
+            Err(Fault::config(key, message).hint("leave that as it was, or begin a new run").into())
+        }
+        None => Ok(!differences.is_empty()),
+    }
+}
+
 /// Scores by another `train.select` cannot be compared: forgets the best one, and the epochs since, where there will be others. A sentence
 /// if it did.
 pub(super) fn forget_other_scores(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<Option<String>> {

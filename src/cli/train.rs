@@ -23,6 +23,7 @@ use crate::model::file::{self, Model};
 use crate::run::bench::Ceilings;
 use crate::run::checkpoint::{Context, Keeper, Loaded};
 use crate::run::directory::RunDirectory;
+use crate::run::folds;
 use crate::run::machine::Machine;
 use crate::run::point::{Point, headline};
 use crate::run::precision::{precise, wants_units};
@@ -34,12 +35,12 @@ use crate::run::tune::{Choice, tuned};
 const DEMO: &str = include_str!("../../examples/demo.toml");
 
 pub(super) fn demo(args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
-    let config = read::from_text(DEMO, "demo.toml", Path::new("."), &overrides(args))?;
+    let config = of_flag(args, read::from_text(DEMO, "demo.toml", Path::new("."), &keys(args)))?;
     start(config, "demo", args, common, console)
 }
 
 pub(super) fn train(path: &Path, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
-    let config = read::from_file(path, &overrides(args))?;
+    let config = of_flag(args, read::from_file(path, &keys(args)))?;
     let name = path.file_stem().map_or("train".into(), |s| s.to_string_lossy().into_owned());
     start(config, &name, args, common, console)
 }
@@ -48,14 +49,27 @@ pub(super) fn train(path: &Path, args: &TrainArgs, common: &Common, console: &Co
 pub(super) fn go_on(run: &Path, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
     common.check_adapter(args)?;
     let signals = Signals::install()?;
-    let (directory, config, loaded) = resume::open(run, &overrides(args), console)?;
     let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
+    if folds::count(run).is_some() {
+        return kfold::go_on(run, &call);
+    }
+    let (directory, config, loaded) = resume::open(run, &overrides(args), console)?;
     let done = call.run(config, |_| Ok(directory), Some(loaded))?;
     call.tell(&done)
 }
 
+/// Keys that are laid over a configuration: those of the flags, and of the folds.
+fn keys(args: &TrainArgs) -> Vec<String> {
+    overrides(args).into_iter().chain(args.k_fold.map(kfold::keys).into_iter().flatten()).collect()
+}
+
+/// A configuration, or what is wrong with it; of folds it is the flag's fault.
+fn of_flag(args: &TrainArgs, config: Result<Config>) -> Result<Config> {
+    config.map_err(|error| if args.k_fold.is_some() { kfold::of_flag(error) } else { error })
+}
+
 /// `--set` in their order, then the flags that stand for a key.
-fn overrides(args: &TrainArgs) -> Vec<String> {
+pub(super) fn overrides(args: &TrainArgs) -> Vec<String> {
     let number = |key: &str, value: Option<u64>| value.map(|v| format!("train.{key}={v}"));
     let text = |key: &str, value: &Option<String>| value.as_ref().map(|v| format!("train.{key}={v}"));
     let flags = [
@@ -77,7 +91,7 @@ fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console:
     let signals = Signals::install()?;
     let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
     if let Some(folds) = args.k_fold {
-        return kfold::train(&config, name, folds as usize, &call);
+        return kfold::train(config, name, folds as usize, &call);
     }
     let done = call.run(config, |_| RunDirectory::create(args.out.as_deref(), name), None)?;
     call.tell(&done)
@@ -107,7 +121,7 @@ impl Call<'_> {
     }
 
     /// The machine, opened when it is first wanted: what is wrong with the data is said before.
-    fn machine(&self, precision: Precision) -> Result<&Machine> {
+    pub(super) fn machine(&self, precision: Precision) -> Result<&Machine> {
         if let Some(machine) = self.machine.get() {
             return Ok(machine);
         }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use super::{Config, Data, Task, TaskKind, Version};
-use crate::fault::{Exit, Fault, quoted};
+use crate::fault::{Exit, Fault, address, quoted};
 use item::Result;
 pub use known::{KNOWN, Keys};
 use section::Section;
@@ -33,6 +33,9 @@ const MOST_MARKS: usize = 300_000;
 /// and its data can be moved together and started from anywhere; those of overrides do the same.
 pub fn from_file(path: &Path, overrides: &[String]) -> anyhow::Result<Config> {
     let name = path.display().to_string();
+    if let Some(fault) = address(&name, &name) {
+        return Err(fault.into());
+    }
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|e| {
@@ -140,9 +143,12 @@ fn check_stratify(name: &str, tasks: &[Task]) -> Result<()> {
         return Err(Fault::config("data.stratify", format!("there is no task {}", quoted(name))).hint(known::choices(name, &names)));
     };
     match task.kind {
-        TaskKind::Multiclass | TaskKind::Binary => Ok(()),
-        kind => Err(Fault::config("data.stratify", format!("the task {} is of type {kind}, expected multiclass or binary", quoted(name)))
-            .hint("name a task whose labels are classes, or leave it out")),
+        TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel => Ok(()),
+        kind => Err(Fault::config(
+            "data.stratify",
+            format!("the task {} is of type {kind}, expected multiclass or binary, or multilabel", quoted(name)),
+        )
+        .hint("name a task whose labels are classes, or leave it out")),
     }
 }
 

@@ -14,6 +14,8 @@ pub const MAX_SLOTS: usize = 4096;
 pub const MAX_EMBED: usize = 1024;
 /// Longest character n-grams.
 pub const MAX_NGRAMS: usize = 16;
+/// Most names of a list in a message.
+const MOST_NAMED: usize = 8;
 
 impl Column {
     /// Inputs that are made of it.
@@ -100,17 +102,32 @@ impl Column {
     }
 }
 
-/// "There is no such column", as a config fault with the nearest name.
-pub fn no_column(key: &str, name: &str, raw: &Raw) -> Fault {
+/// "There is no such column", as a config fault with the nearest name. `labels` are known label columns, which are named first.
+pub fn no_column(key: &str, name: &str, raw: &Raw, labels: &[&str]) -> Fault {
     let message = format!("there is no column {} in {}", quoted(name), raw.place);
     let hint = match nearest(name, raw.names.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {}?", quoted(near)),
-        None => format!("the columns are {}", some(&raw.names)),
+        None => format!("the columns are {}", columns_of(raw, labels)),
     };
     Fault::config(key, message).hint(hint)
 }
 
-/// Checks that a table has the columns that a model needs; one that names only what occurs has all that are indices.
+/// The columns of a table: `labels` first, then the others; of many the first and the last, where labels often stand.
+fn columns_of(raw: &Raw, labels: &[&str]) -> String {
+    let known: HashSet<&str> = raw.names.iter().map(String::as_str).collect();
+    let first: HashSet<&str> = labels.iter().copied().collect();
+    let labels = labels.iter().copied().filter(|name| known.contains(name));
+    let others = raw.names.iter().map(String::as_str).filter(|name| !first.contains(name));
+    let names: Vec<String> = labels.chain(others).map(String::from).collect();
+    if names.len() <= MOST_NAMED {
+        return some(&names);
+    }
+    let (first, rest) = names.split_at(MOST_NAMED - 2);
+    format!("{}, …, {} ({} in all)", some(first), some(&rest[rest.len() - 2..]), names.len())
+}
+
+/// Checks that a table has the columns that a model needs; one that names only what occurs has all that are indices. Label columns stand
+/// first in `names`.
 ///
 /// # Errors
 /// 65 with all that are missing and the nearest name of the first.
@@ -123,7 +140,7 @@ pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
     let unused = raw.names.iter().map(String::as_str).filter(|name| !wanted.contains(name));
     let hint = match nearest(first, unused) {
         Some(near) => format!("the file has {}; is that {}?", quoted(near), quoted(first)),
-        None => format!("the file has the columns {}", some(&raw.names)),
+        None => format!("the file has the columns {}", columns_of(raw, names)),
     };
     let (noun, count) = if missing.len() == 1 { ("column", String::new()) } else { ("columns", format!("{} ", missing.len())) };
     Err(Fault::data(&raw.place, format!("{count}{noun} missing: {}", some(&missing))).hint(hint).into())
@@ -142,7 +159,7 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&
 
 /// The first few names, quoted.
 pub fn some(names: &[String]) -> String {
-    let shown: Vec<String> = names.iter().take(8).map(|name| quoted(name)).collect();
-    let rest = if names.len() > 8 { format!(" and {} more", names.len() - 8) } else { String::new() };
+    let shown: Vec<String> = names.iter().take(MOST_NAMED).map(|name| quoted(name)).collect();
+    let rest = if names.len() > MOST_NAMED { format!(" and {} more", names.len() - MOST_NAMED) } else { String::new() };
     shown.join(", ") + &rest
 }

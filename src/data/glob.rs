@@ -2,13 +2,16 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, address};
 
 /// The files that a path or a pattern names, in the order of their names. A path of an existing file, or one without wildcards, is itself.
 ///
 /// # Errors
-/// 66 if a pattern matches no file.
+/// 66 if a pattern matches no file, or is the address of one elsewhere.
 pub fn expand(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
+    if let Some(fault) = address(pattern, pattern) {
+        return Err(fault.into());
+    }
     if !has_wildcards(pattern) || Path::new(pattern).exists() {
         return Ok(vec![pattern.into()]);
     }

@@ -111,7 +111,7 @@ pub fn load(data: &Data, tasks: &[Task], budget: Budget, folder: &mut Folder) ->
 }
 
 /// What there is to know before anything can be encoded.
-fn first_pass<'t>(data: &'t Data, tasks: &'t [Task], reading: &Reading, budget: Budget) -> anyhow::Result<Roles<'t>> {
+pub(super) fn first_pass<'t>(data: &'t Data, tasks: &'t [Task], reading: &Reading, budget: Budget) -> anyhow::Result<Roles<'t>> {
     let (mut narrow, mut sample): (Option<Raw>, Option<Sample>) = (None, None);
     for chunk in Chunks::new(&data.train, &reading.options(), budget.chunk())? {
         let chunk = chunk?;

@@ -13,6 +13,7 @@ pub mod draft;
 pub mod encode;
 pub mod entries;
 pub mod fit;
+pub mod folds;
 pub mod giveaway;
 pub mod glob;
 pub mod idx;
@@ -35,6 +36,7 @@ pub mod seen;
 pub mod shape;
 pub mod split;
 pub mod stored;
+pub mod strata;
 pub mod stream;
 pub mod summary;
 mod sums;
@@ -146,6 +148,7 @@ pub struct Table {
     pub header: Vec<String>,
     /// What a schema met in the cells.
     pub met: applied::Met,
+    /// The cells.
     raw: Arc<raw::Raw>,
 }
 

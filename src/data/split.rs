@@ -1,9 +1,10 @@
 //! Which rows of one file are trained on, validated on, tested on.
 
 use super::Part;
-use super::view::View;
+use super::strata::{Strata, dealt_by_marks};
+use super::view::{Distinct, View};
 use crate::fault::{Fault, quoted};
-use crate::rng::{Purpose, below, uniform};
+use crate::rng::{Purpose, below, bits, uniform};
 
 /// Streams of the random values, so that rows, values of a group and folds share none.
 const ROWS: u64 = 0;
@@ -24,32 +25,63 @@ pub fn split(rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u3
 /// # Errors
 /// Those of [`split`]; 65 if a group is blank.
 pub fn grouped(group: &View, rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
-    let all: Vec<u32> = (0..rows as u32).collect();
-    let distinct = group.distinct(&all);
-    if let Some(row) = (0..rows).find(|&row| group.cell(row).is_none()) {
-        return Err(group.fault(row, "the group is blank", "every row needs a group: fill the cell or remove the row").into());
-    }
+    let distinct = all_grouped(group, rows)?;
     let part = |text: &str| part_of(shares, uniform(seed, Purpose::Split, GROUPS, group_number(text)));
     let parts: Vec<Part> = distinct.texts.iter().map(|text| part(text)).collect();
     check(rows, shares, by(rows, |row| parts[distinct.codes[row] as usize]))
 }
 
+/// The different values of a group column, if every row has one.
+fn all_grouped<'r>(group: &View<'r>, rows: usize) -> anyhow::Result<Distinct<'r>> {
+    let all: Vec<u32> = (0..rows as u32).collect();
+    let distinct = group.distinct(&all);
+    match (0..rows).find(|&row| group.cell(row).is_none()) {
+        Some(row) => Err(group.fault(row, "the group is blank", "every row needs a group: fill the cell or remove the row").into()),
+        None => Ok(distinct),
+    }
+}
+
+/// The group of each row as a code, and a random number for each group, by its text alone.
+///
+/// # Errors
+/// 65 if a group is blank.
+pub fn groups(group: &View, rows: usize, seed: u64) -> anyhow::Result<(Vec<u32>, Vec<u64>)> {
+    let distinct = all_grouped(group, rows)?;
+    let keys = distinct.texts.iter().map(|text| bits(seed, Purpose::Split, FOLDS, group_number(text))).collect();
+    Ok((distinct.codes, keys))
+}
+
 /// The same, with the shares kept in each class: of the rows of one class, in the order of their random numbers, the first go to
-/// training, the next to validation. `classes` has a number for each row.
+/// training, the next to validation; rows with several marks are dealt out by [`dealt_by_marks`].
 ///
 /// # Errors
 /// Those of [`split`].
-pub fn stratified(classes: &[u32], shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
-    let mut order: Vec<(u32, f64, usize)> =
-        classes.iter().enumerate().map(|(row, &class)| (class, uniform(seed, Purpose::Split, ROWS, row as u64), row)).collect();
-    order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
-    let mut parts = vec![Part::Train; classes.len()];
-    for class in order.chunk_by(|a, b| a.0 == b.0) {
-        for (i, &(_, _, row)) in class.iter().enumerate() {
-            parts[row] = part_of(shares, (i as f64 + 0.5) / class.len() as f64);
+pub fn stratified(strata: &Strata, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
+    let rows: Vec<u32> = (0..strata.rows() as u32).collect();
+    check(rows.len(), shares, stratified_among(&rows, strata, shares, seed))
+}
+
+/// The same of some rows alone, ascending; a part may get none.
+pub fn stratified_among(rows: &[u32], strata: &Strata, shares: [f64; 3], seed: u64) -> [Vec<u32>; 3] {
+    let mut parts = [const { Vec::new() }; 3];
+    match strata {
+        Strata::Classes(classes) => {
+            let key = |&row: &u32| (classes[row as usize], uniform(seed, Purpose::Split, ROWS, u64::from(row)), row);
+            let mut order: Vec<(u32, f64, u32)> = rows.iter().map(key).collect();
+            order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+            for class in order.chunk_by(|a, b| a.0 == b.0) {
+                for (i, &(_, _, row)) in class.iter().enumerate() {
+                    parts[part_of(shares, (i as f64 + 0.5) / class.len() as f64) as usize].push(row);
+                }
+            }
+        }
+        Strata::Marks { .. } => {
+            let dealt = dealt_by_marks(&strata.among(rows), rows, &shares, seed);
+            rows.iter().zip(dealt).for_each(|(&row, part)| parts[part as usize].push(row));
         }
     }
-    check(classes.len(), shares, by(classes.len(), |row| parts[row]))
+    parts.iter_mut().for_each(|rows| rows.sort_unstable());
+    parts
 }
 
 /// Parts as a column says: each cell is `train`, `valid` or `test`.
@@ -74,7 +106,8 @@ pub fn by_column(column: &View, rows: usize) -> anyhow::Result<[Vec<u32>; 3]> {
     Ok(parts)
 }
 
-/// Which of `k` folds a row is in, by its 0-based number, or all rows of a group, by [`group_number`].
+/// Which of `k` folds a row is in, by its 0-based number, or all rows of a group, by [`group_number`]: the folds of tandem 0.1.0, whose sizes
+/// differ by chance.
 pub fn fold_of(seed: u64, row_or_group: u64, k: usize) -> usize {
     below(k.max(1) as u64, seed, Purpose::Split, FOLDS, row_or_group) as usize
 }
@@ -83,8 +116,8 @@ pub fn fold_of(seed: u64, row_or_group: u64, k: usize) -> usize {
 ///
 /// # Errors
 /// 78 if no row is in the fold, or none is left to train on, or to validate on where some were.
-pub fn held_out(parts: [Vec<u32>; 3], (fold, folds): (usize, usize), fold_of: impl Fn(u32) -> usize) -> anyhow::Result<[Vec<u32>; 3]> {
-    let is_held = |row: &u32| fold_of(*row) + 1 == fold;
+pub fn held_out(parts: [Vec<u32>; 3], fold: (usize, usize), fold_of: impl Fn(u32) -> usize) -> anyhow::Result<[Vec<u32>; 3]> {
+    let is_held = |row: &u32| fold_of(*row) + 1 == fold.0;
     let mut test: Vec<u32> = parts.iter().flatten().copied().filter(is_held).collect();
     test.sort_unstable();
     let [mut train, mut valid, rest] = parts;
@@ -93,14 +126,22 @@ pub fn held_out(parts: [Vec<u32>; 3], (fold, folds): (usize, usize), fold_of: im
     train.retain(|row| !is_held(row));
     valid.retain(|row| !is_held(row));
     train.sort_unstable();
-    if train.is_empty() || test.is_empty() || (validates && valid.is_empty()) {
-        let [train, valid, test] = [train.len(), valid.len(), test.len()];
-        let found = format!("fold {fold} of {folds} leaves {train} rows to train on, {valid} to validate on and {test} to test on");
-        return Err(Fault::config("data.folds", found)
-            .hint("take other folds, other shares in data.split or another data.split_seed, or give more rows")
-            .into());
+    check_fold([train, valid, test], fold, validates)
+}
+
+/// Every part of a fold has rows; that of validation where there is to be one.
+///
+/// # Errors
+/// 78 with the numbers of rows.
+pub fn check_fold(parts: [Vec<u32>; 3], (fold, folds): (usize, usize), validates: bool) -> anyhow::Result<[Vec<u32>; 3]> {
+    let [train, valid, test] = parts.each_ref().map(Vec::len);
+    if train > 0 && test > 0 && (valid > 0 || !validates) {
+        return Ok(parts);
     }
-    Ok([train, valid, test])
+    let found = format!("fold {fold} of {folds} leaves {train} rows to train on, {valid} to validate on and {test} to test on");
+    Err(Fault::config("data.folds", found)
+        .hint("take other folds, other shares in data.split or another data.split_seed, or give more rows")
+        .into())
 }
 
 /// A number for the value of a group.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::applied::Met;
 use super::columns::{check_there, no_column};
 use super::fit::{self, Fitted};
+use super::folds::{self, Folds};
 use super::labels::{self, LabelColumn, Labels};
 use super::meaning::{self, Kind, Meaning, Wishes, agree};
 use super::range::Outside;
@@ -59,15 +60,15 @@ const MOST_DROPPED: usize = 20;
 
 /// A table with the uses of its columns.
 pub(super) struct Roles<'t> {
-    raw: Raw,
+    pub(super) raw: Raw,
     /// Where `raw` has only the columns that are wanted of all rows: some rows with all columns, and their numbers.
     sample: Option<(Raw, Vec<u32>)>,
-    data: &'t config::Data,
-    tasks: &'t [Task],
+    pub(super) data: &'t config::Data,
+    pub(super) tasks: &'t [Task],
     /// What the configuration says of each column that may be a feature.
     features: Vec<Feature>,
     /// Per task, the cells of its label columns.
-    labels: Vec<Vec<LabelColumn>>,
+    pub(super) labels: Vec<Vec<LabelColumn>>,
 }
 
 /// Reads the training table and whatever is validated and tested on; all that is fitted is fitted on the training part.
@@ -125,11 +126,12 @@ pub(super) fn all_zero(data: &config::Data, place: &str) -> Fault {
 /// # Errors
 /// 78 with the first that is not.
 pub(super) fn check_columns(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<()> {
+    let labels: Vec<&str> = tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect();
     for (key, name) in data.ignore.iter().map(|name| ("data.ignore", name)).chain(data.row_columns()) {
-        raw.column(name).ok_or_else(|| no_column(key, name, raw))?;
+        raw.column(name).ok_or_else(|| no_column(key, name, raw, &labels))?;
     }
     for (task, name) in tasks.iter().flat_map(|task| task.targets.iter().map(move |name| (task, name))) {
-        raw.column(name).ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, raw))?;
+        raw.column(name).ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, raw, &labels))?;
     }
     Ok(())
 }
@@ -184,34 +186,61 @@ impl<'t> Roles<'t> {
     /// Row numbers of each part.
     pub(super) fn split(&self) -> anyhow::Result<[Vec<u32>; 3]> {
         let (data, rows) = (self.data, self.raw.rows);
-        let view = |name: &'t Option<String>, missing: &'t [String]| {
-            name.as_ref().and_then(|name| self.raw.column(name)).map(|at| View::new(&self.raw, at, missing))
-        };
-        if let Some(column) = view(&data.split_column, NEVER) {
-            return split::by_column(&column, rows);
+        if let Some(at) = data.split_column.as_ref().and_then(|name| self.raw.column(name)) {
+            return split::by_column(&View::new(&self.raw, at, NEVER), rows);
         }
         let Some(shares) = data.split.or(data.fold.map(|_| [1.0, 0.0, 0.0])) else {
             return Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]);
         };
         let shares = split::shares_without(shares, data.valid.is_some(), data.test.is_some());
-        let missing = data.missing.as_deref().unwrap_or(&EMPTY[..]);
-        let parts = self.split_by(shares, view(&data.group, missing))?;
-        let Some((fold, folds)) = data.fold else { return Ok(parts) };
-        let group = view(&data.group, missing);
-        let number = |row: u32| group.as_ref().map_or(u64::from(row), |group| split::group_number(&group.text(row as usize)));
-        split::held_out(parts, (fold, folds), |row| split::fold_of(data.split_seed, number(row), folds))
+        match data.fold {
+            Some((fold, folds)) => Folds::new(self, folds)?.parts(self, shares, fold),
+            None => self.split_by(shares),
+        }
     }
 
-    fn split_by(&self, shares: [f64; 3], group: Option<View>) -> anyhow::Result<[Vec<u32>; 3]> {
+    /// The column of the groups.
+    pub(super) fn group(&self) -> Option<View<'_>> {
+        let at = self.data.group.as_ref().and_then(|name| self.raw.column(name))?;
+        Some(View::new(&self.raw, at, self.data.missing.as_deref().unwrap_or(&EMPTY[..])))
+    }
+
+    /// Row numbers of each part where no fold is held out.
+    pub(super) fn split_by(&self, shares: [f64; 3]) -> anyhow::Result<[Vec<u32>; 3]> {
         let (data, rows) = (self.data, self.raw.rows);
-        if let Some(group) = group {
+        if let Some(group) = self.group() {
             return split::grouped(&group, rows, shares, data.split_seed);
         }
         let stratify = data.stratify.as_ref().and_then(|name| self.tasks.iter().position(|task| task.name == *name));
-        match stratify.and_then(|task| self.labels[task].first()) {
-            Some(column) => split::stratified(&column.codes, shares, data.split_seed),
+        match stratify {
+            Some(task) => split::stratified(&folds::strata(self, task)?, shares, data.split_seed),
             None => split::split(rows, shares, data.split_seed),
         }
+    }
+
+    /// Words of the labels of all rows, one vector a column of the task.
+    pub(super) fn words(&self, task: usize) -> anyhow::Result<(Target, Vec<Vec<u32>>)> {
+        let rows: Vec<u32> = (0..self.raw.rows as u32).collect();
+        self.with_labels(task, |labels| {
+            let (target, _) = labels::fit(&self.tasks[task], labels, &rows, &self.label_meanings(task, &rows), self.data.version)?;
+            let words = labels::encode(&target, labels, &rows)?;
+            Ok((target, words))
+        })
+    }
+
+    /// What the texts of the label columns of a task are taken for, by `rows`.
+    fn label_meanings(&self, task: usize, rows: &[u32]) -> Vec<Meaning> {
+        let (data, columns) = (self.data, &self.labels[task]);
+        let task = &self.tasks[task];
+        let missing = task.missing.as_deref().or(data.missing.as_deref());
+        let wishes = Wishes { missing, decimal: data.decimal, dates: data.dates, version: data.version };
+        columns.iter().map(|column| labels::meaning(task, column.tally(rows).into_iter(), &wishes)).collect()
+    }
+
+    /// Does something with the labels of a task.
+    fn with_labels<T>(&self, task: usize, act: impl FnOnce(&Labels) -> T) -> T {
+        let locate = |column: usize, row: usize| locate(&self.raw, row, &self.tasks[task].targets[column]);
+        act(&Labels { columns: self.labels[task].iter().collect(), place: &self.raw.place, locate: &locate })
     }
 
     /// The schema of the training rows, and what is to be said of columns that it does without, and of the parts.
@@ -225,12 +254,13 @@ impl<'t> Roles<'t> {
         }
         let meanings = Meanings::of(self, rows, table, &sample);
         let (mut targets, mut notices) = (Vec::with_capacity(self.tasks.len()), Vec::new());
-        for ((task, columns), meanings) in self.tasks.iter().zip(&self.labels).zip(&meanings.labels) {
-            let locate = |column: usize, row: usize| locate(&self.raw, row, &task.targets[column]);
-            let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
-            let (target, said) = labels::fit(task, &labels, rows, meanings, self.data.version)?;
-            targets.push(per_mean::fit(task, target, &labels, rows, weights.as_deref())?);
-            notices.extend(said);
+        for (number, (task, meanings)) in self.tasks.iter().zip(&meanings.labels).enumerate() {
+            let fit = |labels: &Labels| {
+                let (target, said) = labels::fit(task, labels, rows, meanings, self.data.version)?;
+                notices.extend(said);
+                per_mean::fit(task, target, labels, rows, weights.as_deref())
+            };
+            targets.push(self.with_labels(number, fit)?);
         }
         let (mut columns, mut dropped, by_name) = (Vec::new(), Vec::new(), Index::new(table));
         for (feature, meaning) in self.features.iter().zip(&meanings.features) {
@@ -303,12 +333,7 @@ impl Meanings {
             }
         };
         let mut all: Vec<Meaning> = roles.features.iter().map(of_feature).collect();
-        for (task, columns) in roles.tasks.iter().zip(&roles.labels) {
-            let missing = task.missing.as_deref().or(data.missing.as_deref());
-            let wishes = Wishes { missing, decimal: data.decimal, dates: data.dates, version: data.version };
-            let meaning = |column: &LabelColumn| labels::meaning(task, column.tally(rows).into_iter(), &wishes);
-            all.extend(columns.iter().map(meaning));
-        }
+        (0..roles.tasks.len()).for_each(|task| all.extend(roles.label_meanings(task, rows)));
         agree(&mut all, data.decimal, table.delimiter == Some(b';'));
         let mut labels = all.split_off(roles.features.len()).into_iter();
         let labels = roles.labels.iter().map(|columns| labels.by_ref().take(columns.len()).collect()).collect();
@@ -342,7 +367,8 @@ fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Ve
     let taken = |name: &String| is_target(name) || data.ignore.contains(name) || data.row_columns().any(|(_, column)| column == name);
     for feature in &data.features {
         let place = format!("feature.{}", feature.column);
-        raw.column(&feature.column).ok_or_else(|| no_column(&place, &feature.column, raw))?;
+        let labels = || tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect::<Vec<&str>>();
+        raw.column(&feature.column).ok_or_else(|| no_column(&place, &feature.column, raw, &labels()))?;
         if taken(&feature.column) {
             let found = format!("{} is a label column, of rows or ignored, so it is no feature", quoted(&feature.column));
             return Err(Fault::config(&place, found).hint("remove this table").into());
@@ -364,12 +390,12 @@ fn locate(raw: &Raw, row: usize, column: &str) -> String {
 /// 65 if columns are missing, or a cell is not what the schema needs.
 pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     if matches!(schema.input, Input::Columns { .. }) {
-        check_there(raw, &[feature_names(schema), target_names(schema)].concat())?;
+        check_there(raw, &[target_names(schema), feature_names(schema)].concat())?;
     }
     apply_to_labelled(schema, raw)
 }
 
-/// Names of the label columns.
+/// The label columns that a schema knows, task by task.
 pub(super) fn target_names(schema: &Schema) -> Vec<&str> {
     schema.targets.iter().flat_map(|target| &target.columns).map(String::as_str).collect()
 }
@@ -424,6 +450,17 @@ pub fn apply_and_keep(schema: &Schema, raw: Raw, labelled: bool) -> anyhow::Resu
     Ok(Dataset { table: Some(Table { header, met, raw: Arc::new(raw) }), ..dataset })
 }
 
+/// The rows of a data set that kept its cells, as another schema says; without labels.
+///
+/// # Errors
+/// Those of [`apply`].
+pub fn apply_again(schema: &Schema, data: &Dataset) -> anyhow::Result<Dataset> {
+    let Some(table) = &data.table else {
+        return Err(Fault::data("data", "has no columns").hint("give data of the kind that the model was trained on").into());
+    };
+    apply_to_labelled(&Schema { targets: Vec::new(), ..schema.clone() }, &table.raw)
+}
+
 fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]) -> anyhow::Result<Dataset> {
     let Input::Columns { columns } = &schema.input else { return Err(Fault::data(&raw.place, "images have no columns").into()) };
     let mut words = Vec::new();
@@ -444,7 +481,7 @@ fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]
 }
 
 /// The weights of `rows`.
-fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
+pub(super) fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
     check_there(raw, &[name])?;
     let Some(view) = Index::new(raw).view(name, NEVER) else { return Ok(Vec::new()) };
     let weight = |row: usize| {

@@ -9,7 +9,8 @@ use super::entries::{Entries, key};
 use super::large::{self, Budget};
 use super::stored::{self, Folder, Found, Place};
 use super::stream::Stream;
-use super::{Part, Parts, table};
+use super::table::{self, Roles};
+use super::{Part, Parts, Reading};
 use crate::config::{Data, Source, Task};
 use crate::fault::{self, Exit, Fault};
 
@@ -53,6 +54,20 @@ pub fn load(data: &Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
     };
     parts.notices.extend(notice);
     Ok(parts)
+}
+
+/// Looks at a table with the uses of its columns, by the way that it comes to the training.
+///
+/// # Errors
+/// Those of [`table::load`].
+pub(super) fn with_roles<T>(data: &Data, tasks: &[Task], look: impl FnOnce(&Roles) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let (files, _) = Files::of(data)?;
+    let reading = Reading::of(data)?;
+    let roles = match files.is_large {
+        true => large::first_pass(data, tasks, &reading, files.budget)?,
+        false => Roles::new(table::read(&data.train, &reading.options())?, None, data, tasks)?,
+    };
+    look(&roles)
 }
 
 impl Files {

@@ -8,6 +8,7 @@ pub mod data;
 pub mod directory;
 pub mod doctor;
 pub mod evaluate;
+pub mod folds;
 pub mod learning_rate;
 pub mod loss_scale;
 pub mod machine;

@@ -21,7 +21,7 @@ use crate::model::file::Model;
 use crate::model::network::Head;
 
 /// Softmax of one row of logits, in f64.
-fn softmax(logits: &[f32]) -> Vec<f64> {
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f64> = logits.iter().map(|z| f64::from(z - peak).exp()).collect();
     let sum: f64 = powers.iter().sum();

@@ -56,16 +56,13 @@ fn parts(section: &mut Section, data: &mut Data, base: &Path) -> Result<()> {
     }
     data.valid = section.maybe("valid", |item| part(item, base, &data.train))?;
     data.test = section.maybe("test", |item| part(item, base, &data.train))?;
-    data.split = split(section, &data.train, [data.valid.is_some(), data.test.is_some()])?;
-    if data.split.is_none() {
-        section.refuse(&["stratify"], "nothing is split")?;
-        if !section.has("folds") {
-            section.refuse(&["split_seed", "group"], "nothing is split")?;
-        }
+    data.split = split(section, data)?;
+    if data.split.is_none() && !section.has("folds") {
+        section.refuse(&["split_seed", "group", "stratify"], "nothing is split")?;
     }
     data.split_seed = section.read("split_seed", 0, |item| item.seed())?;
     data.stratify = section.maybe("stratify", |item| item.text().map(str::to_owned))?;
-    if data.stratify.is_some() {
+    if data.stratify.is_some() && !section.has("folds") {
         section.refuse(&["group"], "data.stratify draws single rows")?;
     }
     data.group = section.maybe("group", |item| item.text().map(str::to_owned))?;
@@ -75,8 +72,11 @@ fn parts(section: &mut Section, data: &mut Data, base: &Path) -> Result<()> {
 
 /// `folds` and `fold`
 fn fold(section: &mut Section, data: &Data) -> Result<Option<(usize, usize)>> {
-    if data.test.is_some() || data.stratify.is_some() {
-        section.refuse(&["folds", "fold"], "data.test or data.stratify says what is tested on")?;
+    if data.test.is_some() {
+        section.refuse(&["folds", "fold"], "data.test says what is tested on")?;
+    }
+    if data.version == Version::V0_1 && data.stratify.is_some() {
+        section.refuse(&["folds", "fold"], "data.stratify says what is tested on")?;
     }
     let Some(folds) = section.maybe("folds", |item| item.count(2..=1000))? else {
         return section.refuse(&["fold"], "data.folds is not given").map(|()| None);
@@ -214,6 +214,7 @@ fn files(item: &Item, base: &Path) -> Result<Source> {
 
 /// The path of a table, or a pattern of paths.
 fn file(item: &Item, base: &Path) -> Result<PathBuf> {
+    item.check_local()?;
     let text = item.text()?;
     match ends_with(text, TEXT) || ends_with(text, TABLES) {
         true => item.path_from(base),
@@ -252,25 +253,42 @@ fn format(source: &Source) -> &'static str {
     }
 }
 
-/// The shares in effect: those given, else the default with the shares of `given` parts left in training.
-fn split(section: &mut Section, train: &Source, given: [bool; 2]) -> Result<Option<[f64; 3]>> {
-    if matches!(train, Source::BuiltIn(_)) {
+/// The shares in effect: those that stand there, else the default. Where a part has a file of its own nothing is cut off the training file
+/// that is not asked for; tandem 0.1.0 took the share of the other part.
+fn split(section: &mut Section, data: &Data) -> Result<Option<[f64; 3]>> {
+    let given = [data.valid.is_some(), data.test.is_some()];
+    if matches!(data.train, Source::BuiltIn(_)) {
         return Ok(None);
     }
     if given == [true, true] {
         section.refuse(&["split"], "data.valid and data.test are both given")?;
         return Ok(None);
     }
-    let shares = section.read("split", left_in_training(SHARES, given), |item| shares(&item, given))?;
+    let default = match data.version {
+        Version::V0_2 if given.contains(&true) => [1.0, 0.0, 0.0],
+        _ => left_in_training(SHARES, given),
+    };
+    let shares = section.read("split", default, |item| shares(&item, given))?;
     Ok(Some(shares).filter(|[_, valid, test]| valid + test > 0.0))
 }
 
 /// Shares as the file gives them.
 fn shares(item: &Item, given: [bool; 2]) -> Result<[f64; 3]> {
-    let wrong = || item.wrong("three shares for train, valid and test, such as [0.8, 0.1, 0.1]");
+    let expected = "three shares for train, valid and test, such as [0.8, 0.1, 0.1]";
+    let wrong = || item.wrong(expected);
     let list = item.list("three shares").map_err(|_| wrong())?;
     let numbers = list.iter().map(|share| share.number(&NOT_NEGATIVE)).collect::<Result<Vec<f64>>>()?;
-    let shares: [f64; 3] = numbers.try_into().map_err(|_| wrong())?;
+    let shares: [f64; 3] = match numbers[..] {
+        [train, valid, test] => [train, valid, test],
+        [train, rest] => {
+            let found = item.fault(format!("must be {expected}, found two, {numbers:?}"));
+            return Err(found.hint(two_shares(train, rest, given)));
+        }
+        _ => {
+            let found = item.fault(format!("must be {expected}, found {}", numbers.len()));
+            return Err(found.hint("one share for each part; 0.0 for a part that there is not to be"));
+        }
+    };
     let sum: f64 = shares.iter().sum();
     if (sum - 1.0).abs() > 1e-6 {
         return Err(item.fault(format!("the shares must sum to 1, found {sum}")));
@@ -279,6 +297,16 @@ fn shares(item: &Item, given: [bool; 2]) -> Result<[f64; 3]> {
         return Err(item.fault("the first share, of training, must be above 0"));
     }
     effective(item, shares, given)
+}
+
+/// What two shares may be meant to say.
+fn two_shares(train: f64, rest: f64, given: [bool; 2]) -> String {
+    let (to_valid, to_test) = (format!("[{train:?}, {rest:?}, 0.0]"), format!("[{train:?}, 0.0, {rest:?}]"));
+    match given {
+        [true, _] => format!("write split = {to_test}: a share to test on, none to validate on, since data.valid is given"),
+        [_, true] => format!("write split = {to_valid}: a share to validate on, none to test on, since data.test is given"),
+        _ => format!("write split = {to_valid} to validate on the second share and test on none, or {to_test} to test on it"),
+    }
 }
 
 /// A share for a part that has a file of its own would have no effect.

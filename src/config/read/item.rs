@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::known::{choices, join};
 use crate::config::{Every, Interval, Word};
-use crate::fault::{Fault, quoted};
+use crate::fault::{Exit, Fault, address, quoted};
 
 /// What reading gives; the caller of this room gets it as `anyhow::Result`.
 pub(super) type Result<T> = std::result::Result<T, Fault>;
@@ -220,8 +220,15 @@ impl Item {
         seconds.filter(|x| *x > 0.0 && *x <= MOST as f64).ok_or_else(wrong)
     }
 
+    /// Refuses the address of a file elsewhere.
+    pub fn check_local(&self) -> Result<()> {
+        let fault = self.value.as_str().and_then(|text| address(&self.path, text));
+        fault.map_or(Ok(()), |fault| Err(Fault { exit: Exit::Config, ..fault }))
+    }
+
     /// An absolute path; a relative one starts at `base`.
     pub fn path_from(&self, base: &Path) -> Result<PathBuf> {
+        self.check_local()?;
         let path = super::absolute(&base.join(self.text()?)).map_err(|e| self.fault(format!("cannot be made absolute: {e}")))?;
         // The path will stand in the run's config.toml, which is text.
         if path.to_str().is_none() { Err(self.fault("leads to a path that is not valid UTF-8")) } else { Ok(path) }

@@ -133,6 +133,8 @@ pub(super) fn join(path: &str, key: &str) -> String {
 pub(super) fn unknown(path: &str, key: &str, keys: Keys) -> Fault {
     let (nearest, score) = nearest(path, key, keys);
     let hint = match score >= ALIKE {
+        // What a column can be told is not what other tables can.
+        true if keys.table == FEATURE.table => format!("did you mean {nearest}? known here: {}", keys.keys.join(", ")),
         true => format!("did you mean {nearest}?"),
         false => format!("the nearest known key is {nearest}; known here: {}", keys.keys.join(", ")),
     };
