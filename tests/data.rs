@@ -133,7 +133,7 @@ fn a_column_of_one_number_and_blanks_says_where_it_is_blank() {
         assert_eq!(floats(&parts.train), [0.0, 0.0, 0.0, 1.0].repeat(5));
         assert_eq!(
             columns_of(&parts)[0].encoding,
-            Encoding::Numeric { scale, offset: 0.1, factor: 0.0, indicator: true, blank: 0.0, range: None }
+            Encoding::Numeric { scale, offset: 0.1, factor: 0.0, indicator: true, notation: Default::default(), blank: 0.0, range: None }
         );
         let dir = tempfile::tempdir().unwrap();
         let path = write(dir.path(), "new.csv", "a\n-1e308\n");
@@ -162,10 +162,10 @@ fn scaling_and_classes_come_from_the_training_part_alone() {
 #[test]
 fn classes_are_sorted_by_number_or_by_text_and_count_as_written() {
     let classes = |text: &str| csv_parts(text, |_| (), &[task("y", "y")]).schema.targets[0].classes.clone();
-    assert_eq!(classes("a,y\n0,10\n1,9\n2,-1\n3,1.0\n4,1\n"), ["-1", "1", "1.0", "9", "10"]);
+    assert_eq!(classes("a,y\n0,10\n1,9\n2,-1\n3,1.0\n4,1\n"), ["-1", "1", "9", "10"]);
     assert_eq!(classes("a,y\n0,10\n1,9\n2,x\n"), ["10", "9", "x"]);
-    // "nan" and "inf" are words here, not numbers.
-    assert_eq!(classes("a,y\n0,nan\n1,inf\n2,10\n3,9\n"), ["10", "9", "inf", "nan"]);
+    // "inf" is a word here, not a number, and "nan" means that there is no label.
+    assert_eq!(classes("a,y\n0,nan\n1,inf\n2,10\n3,9\n"), ["10", "9", "inf"]);
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn blanks_are_the_mean_with_an_indicator() {
 fn what_means_blank_is_said_for_all_columns_or_for_one() {
     let text = "a,b,c,y\n1,NA,u,p\n-9,2,NA,q\n3,3,u,p\n4,4,v,NA\n,5,w,q\n6,6,v,p\n";
     let edit = |data: &mut Data| {
-        data.missing = texts(&["", "NA"]);
+        data.missing = Some(texts(&["", "NA"]));
         data.features = vec![
             Feature { missing: Some(texts(&["-9.0", "-9", ""])), ..Feature::new("a") },
             Feature { missing: Some(texts(&[""])), ..Feature::new("c") },
@@ -425,7 +425,7 @@ fn dates_are_read_as_iso_writes_them() {
 #[test]
 fn dates_become_years_and_points_on_circles() {
     let parts = csv_parts("d,y\n2020-01-01,p\n2020-07-16T18:00:00,q\n,q\n", |_| (), &[task("y", "y")]);
-    let Encoding::Date { offset, factor, time: true, indicator: true } = columns_of(&parts)[0].encoding else { panic!() };
+    let Encoding::Date { offset, factor, time: true, indicator: true, .. } = columns_of(&parts)[0].encoding else { panic!() };
     assert_eq!((parts.schema.input.width(), parts.train.width()), (9, 9));
     let rows: Vec<&[f32]> = floats(&parts.train).chunks(9).collect();
     // 50 years and 18,262 days; half a year and 18 hours later. The mean of two lies one deviation from each.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use tandem::config::{Data, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
+use tandem::config::{Data, Decimal, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
 use tandem::data::load::{load, load_with};
 use tandem::data::{Column, Dataset, Encoding, Input, Parts, Scaling, Schema, Target, digits};
 use tandem::fault::{Exit, Fault, exit_of, hint_of};
@@ -276,16 +276,29 @@ fn a_letter_for_a_digit() {
 
 #[test]
 fn numbers_that_are_not_finite() {
-    for cell in ["NaN", "nan", "inf", "-inf", "Infinity", "1e999", "-1e999"] {
+    for cell in ["inf", "-inf", "Infinity", "1e999", "-1e999"] {
         let pieces = ["train.csv:3: column \"a\"", cell, "is not a finite number"];
         csv(format!("a,y\n1,p\n{cell},q\n")).refused(Exit::Data, &pieces, "correct the cell");
+    }
+    let empty = |r: &mut Room| r.data.missing = Some(texts(&[""]));
+    for cell in ["NaN", "nan"] {
+        let pieces = ["train.csv:3: column \"a\"", cell, "is not a finite number"];
+        csv(format!("a,y\n1,p\n{cell},q\n")).edit(empty).refused(Exit::Data, &pieces, "correct the cell");
     }
 }
 
 #[test]
 fn numbers_of_another_country() {
-    numbers("a;y\n1;p\n3,5;q\n").refused(Exit::Data, &["train.csv:3: column \"a\": \"3,5\" is not a number"], "decimal point");
-    numbers("a,y\n1,p\n\"1,234\",q\n").refused(Exit::Data, &["\"1,234\" is not a number"], "thousands separators");
+    let point = |r: &mut Room| r.data.decimal = Decimal::Point;
+    let pieces = ["train.csv:3: column \"a\": \"3,5\" is not a number"];
+    numbers("a;y\n1;p\n3,5;q\n").edit(point).refused(Exit::Data, &pieces, "data.decimal");
+    // No reading fits both cells.
+    numbers("a;y\n1.5;p\n3,5;q\n").refused(Exit::Data, &pieces, "write all numbers of the column alike");
+    numbers("a,y\n1,p\n\"1,23\",q\n").edit(point).refused(
+        Exit::Data,
+        &["\"1,23\" is not a number"],
+        "write all numbers of the column alike",
+    );
 }
 
 #[test]
@@ -310,10 +323,15 @@ fn a_hostile_cell_is_printed_harmlessly() {
 
 #[test]
 fn blanks_that_are_not_among_the_texts_for_blank() {
-    let missing = |r: &mut Room| r.data.missing = texts(&["NA"]);
+    let missing = |r: &mut Room| r.data.missing = Some(texts(&["NA"]));
     let rows = "1,p\n2,q\n".repeat(10);
     csv(format!("a,y\n{rows},q\n")).edit(missing).refused(Exit::Data, &["train.csv:22: column \"a\": \"\" is not a number"], "add \"\"");
-    csv(format!("a,y\n{rows}NA,q\n")).refused(Exit::Data, &["train.csv:22: column \"a\": \"NA\" is not a number"], "add \"NA\"");
+    let empty = |r: &mut Room| r.data.missing = Some(texts(&[""]));
+    csv(format!("a,y\n{rows}NA,q\n")).edit(empty).refused(
+        Exit::Data,
+        &["train.csv:22: column \"a\": \"NA\" is not a number"],
+        "add \"NA\"",
+    );
     let own = |r: &mut Room| r.data.features = vec![Feature { missing: Some(vec![]), ..of_type("a", FeatureKind::Numeric) }];
     csv("a,y\n1,p\n,q\n").edit(own).refused(Exit::Data, &["train.csv:3: column \"a\": \"\" is not a number"], "(missing)");
 }
@@ -328,7 +346,7 @@ fn dates_that_are_none() {
         "2020-00-01",
         "2020-01-32",
         "20-01-01",
-        "2020/01/02",
+        "2020/01-02",
         "2020-01-02T25:00",
         "2020-01-02x",
         "2020-01-02 12:3",
@@ -339,8 +357,8 @@ fn dates_that_are_none() {
         csv(format!("a,y\n2020-01-01,p\n{cell},q\n")).edit(feature).refused(Exit::Data, &pieces, "2020-01-31T12:30:00");
     }
     let rows = "2020-01-01,p\n2020-01-02,q\n".repeat(10);
-    let pieces = ["train.csv:22: column \"a\": \"2020-1-1\" is not a date"];
-    csv(format!("a,y\n{rows}2020-1-1,p\n")).refused(Exit::Data, &pieces, "write dates as 2020-01-31");
+    let pieces = ["train.csv:22: column \"a\": \"2020-1-32\" is not a date"];
+    csv(format!("a,y\n{rows}2020-1-32,p\n")).refused(Exit::Data, &pieces, "write dates as 2020-01-31");
 }
 
 #[test]
@@ -425,7 +443,7 @@ fn a_task_without_a_label() {
     let two = |r: &mut Room| r.tasks[0].targets = texts(&["y", "z"]);
     let room = of_kind(TaskKind::Regression, "a,y,z\n1,,\n2,,\n").edit(two);
     room.refused(Exit::Data, &["task \"y\" has no label: columns \"y\", \"z\" are blank"], "missing of task.y");
-    let other = |r: &mut Room| r.data.missing = texts(&["NA"]);
+    let other = |r: &mut Room| r.data.missing = Some(texts(&["NA"]));
     csv("a,y\n1,NA\n2,NA\n").edit(other).refused(Exit::Data, &["has no label"], "target");
     let valid = |r: &mut Room| (r.data.split, r.data.split_seed) = (Some([0.5, 0.5, 0.0]), 1);
     let seven = tandem::data::split::split(20, [0.5, 0.5, 0.0], 1).unwrap()[1][0];
@@ -472,13 +490,19 @@ fn labels_that_are_not_what_the_task_needs() {
     let two = |r: &mut Room| r.tasks[0].targets = texts(&["y", "z"]);
     let room = of_kind(TaskKind::Multilabel, "a,y,z\n1,0,1\n2,1,x\n").edit(two);
     room.refused(Exit::Data, &["train.csv:3: column \"z\": \"x\" is neither"], "no or yes");
+    let empty = |r: &mut Room| r.data.missing = Some(texts(&[""]));
     for cell in ["x", "NA", "nan", "inf", "1e999", "1 2"] {
         let pieces = ["train.csv:3: column \"y\"", cell, "is not a finite number, as task \"y\" needs"];
-        of_kind(TaskKind::Regression, &format!("a,y\n1,0\n2,{cell}\n")).refused(Exit::Data, &pieces, "add it to missing in task.y");
+        of_kind(TaskKind::Regression, &format!("a,y\n1,0\n2,{cell}\n")).edit(empty).refused(
+            Exit::Data,
+            &pieces,
+            "add it to missing in task.y",
+        );
     }
     for cell in ["-1", "1.5", "x", "nan", "1e30"] {
         let pieces = ["train.csv:3: column \"y\"", cell, "is not a count, as task \"y\" needs"];
-        of_kind(TaskKind::Count, &format!("a,y\n1,0\n2,{cell}\n")).refused(Exit::Data, &pieces, "a whole number from 0");
+        let room = of_kind(TaskKind::Count, &format!("a,y\n1,0\n2,{cell}\n")).edit(empty);
+        room.refused(Exit::Data, &pieces, "a whole number from 0");
     }
     let room = of_kind(TaskKind::Count, "a,y\n1,0\n2,1\n").file("test.csv", "a,y\n1,2\n\n1,two\n").csv("test", "test.csv");
     room.refused(Exit::Data, &["test.csv:4: column \"y\": \"two\" is not a count"], "whole number");
@@ -730,7 +754,7 @@ fn a_schema_that_contradicts_itself() {
     bad(|s| columns(s).clear(), "no feature columns");
     bad(|s| columns(s)[1].name = "x0".into(), "column \"x0\" is there twice");
     fn numeric(offset: f64, factor: f64) -> Encoding {
-        Encoding::Numeric { scale: Scale::None, offset, factor, indicator: false, blank: 0.0, range: None }
+        Encoding::Numeric { scale: Scale::None, offset, factor, indicator: false, notation: Default::default(), blank: 0.0, range: None }
     }
     bad(|s| columns(s)[0].encoding = numeric(0.0, f64::INFINITY), "not finite");
     bad(|s| columns(s)[0].encoding = numeric(f64::NAN, 1.0), "not finite");
@@ -755,7 +779,10 @@ fn a_schema_that_contradicts_itself() {
     );
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "a".into()], mean: 0.5, indicator: false }, "the value \"a\" stands twice");
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "b".into()], mean: f64::NAN, indicator: false }, "a mean of NaN");
-    bad(|s| *first(s) = Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false }, "not finite");
+    bad(
+        |s| *first(s) = Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false, order: Default::default() },
+        "not finite",
+    );
     bad(|s| s.targets[0].columns.clear(), "0 columns for a task of type multiclass");
     bad(|s| s.targets[0].columns.push("z".into()), "2 columns for a task of type multiclass");
     bad(|s| kind(s, TaskKind::Binary).classes.push("r".into()), "3 classes, expected two");

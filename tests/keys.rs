@@ -23,6 +23,7 @@ use tempfile::TempDir;
 const TABLE: &str = r#"
 [data]
 train = "rows.csv"
+missing = [""]
 ignore = ["id", "w", "part", "g", "shape"]
 [feature.kind]
 type = "category"
@@ -55,6 +56,9 @@ batch_size = 32
 const NUMBERED: &str = "[data]\ntrain = \"numbered.csv\"\n[trunk]\nlayers = [3]\n[task.t]\ntarget = \"2\"\n[train]\nepochs = 2";
 /// Two columns, whichever of two characters stands between them.
 const ODD: &str = "[data]\ntrain = \"odd.csv\"\ndelimiter = \",\"\n[trunk]\nlayers = [3]\n[task.label]\n[train]\nepochs = 2";
+/// Numbers and dates that can be read in two ways.
+const WRITTEN: &str = "[data]\ntrain = \"written.csv\"\n[feature.n]\ntype = \"numeric\"\nscale = \"none\"\n[trunk]\nlayers = [3]\n[task.label]\n[train]\nepochs = 2";
+const DATED: &str = "[data]\ntrain = \"written.csv\"\nignore = [\"n\"]\n[trunk]\nlayers = [3]\n[task.label]\n[train]\nepochs = 2";
 const IDX: &str = "[data]\ntrain = { images = \"i\", labels = \"l\" }\n[trunk]\nlayers = [3]\n[task.left]\n[train]\nepochs = 2";
 const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n[trunk]\nlayers = [3]\n[task.y]\n[train]\nepochs = 2";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
@@ -131,6 +135,11 @@ const FLIPS: &[Flip] = &[
     flip(IDX, &[], &["data.overlay={ shift = 1 }"], Schema),
     flip(TABLE, &[], &["data.ignore=[\"id\", \"w\", \"part\", \"g\", \"shape\", \"x\"]"], Schema),
     flip(TABLE, &[], &["data.missing=[\"\", -9]"], Schema),
+    flip(WRITTEN, &[], &["data.decimal=\",\""], Schema),
+    flip(WRITTEN, &[], &["data.dates=dmy"], Schema),
+    flip(WRITTEN, &[], &["feature.n.decimal=\",\""], Schema),
+    flip(WRITTEN, &[], &["feature.d.dates=dmy"], Schema),
+    flip(DATED, &[], &["version=\"0.1\""], Schema),
     flip(TABLE, &[], &["data.row_weight=w", "data.ignore=[\"id\", \"part\", \"g\", \"shape\"]"], Rows),
     flip(TABLE, &[], &["data.memory=30KB"], Schema),
     flip(TABLE, &[], &["data.shuffle_window=16"], Trained),
@@ -296,6 +305,11 @@ fn files() -> TempDir {
     write("numbered.csv", ("0,1,2\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes());
     let line = |row: u64| format!("{},{}|{}\n", draw(2, 23, row), draw(2, 24, row), draw(2, 25, row));
     write("odd.csv", ("label,x|label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes());
+    let line = |row: u64| {
+        let (month, day) = (1 + draw(12, 26, row), 1 + draw(12, 27, row));
+        format!("\"{},{:03}\",{month:02}/{day:02}/2020,{}\n", 1 + draw(9, 28, row), draw(1000, 29, row), draw(2, 60, row))
+    };
+    write("written.csv", ("n,d,label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes());
     for (number, (images, labels)) in [("i", "l"), ("i2", "l2")].into_iter().enumerate() {
         let column = 30 + 2 * number as u64;
         write(images, idx(&[60, 3, 4], (0..720).map(|i| draw(256, column, i) as u8)));
@@ -437,7 +451,7 @@ fn every_key_has_a_flip() {
     let mut flipped: BTreeSet<String> = FLIPS.iter().map(|flip| key_of(flip.after[0])).collect();
     // A table is flipped by its keys.
     let tables: Vec<String> = flipped.iter().map(|key| key.split('.').next().unwrap().to_owned()).collect();
-    flipped.extend(tables);
+    flipped.extend(tables.into_iter().filter(|table| table != "version"));
     let path = |table: &str, key: &str| if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
     let known: BTreeSet<String> = KNOWN.iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
     // It says what an adapter computes with, and here is none: tests/precision.rs.
@@ -473,7 +487,7 @@ fn every_key_changes_what_it_should() {
 #[test]
 fn the_same_settings_come_to_the_same() {
     let dir = files();
-    for base in [TABLE, ODD, NUMBERED, IDX, NPY, DIGITS] {
+    for base in [TABLE, ODD, NUMBERED, WRITTEN, DATED, IDX, NPY, DIGITS] {
         let [one, two] = [0, 1].map(|_| Print::of(settings(dir.path(), base, &[])));
         assert_eq!(one.differs(&two), [], "{base}");
     }

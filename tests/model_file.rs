@@ -39,6 +39,7 @@ fn schema(network: &Network) -> Schema {
         indicator: false,
         blank: 0.0,
         range: None,
+        notation: Default::default(),
     };
     let column = |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
     let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };

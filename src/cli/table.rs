@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::Weights;
 use super::console::Console;
-use crate::config::{Source, TaskKind, read};
+use crate::config::{Decimal, Source, TaskKind, read};
 use crate::data::draft::{Draft, range};
 use crate::data::load::load;
 use crate::data::raw::{Header, Options, Raw};
-use crate::data::survey::{Found, Survey, Wanted, overlap, wanted};
+use crate::data::survey::{Found, Given, Survey, Wanted, overlap, wanted};
 use crate::data::{Column, Input, table};
 use crate::fault::{Exit, Fault};
 use crate::model::file::Model;
@@ -30,12 +30,67 @@ pub(super) struct TableArgs {
     /// The file has no line of names: columns are called 0, 1, …
     #[arg(long)]
     no_header: bool,
+    /// Character between the cells of a line [default: found in the first lines]
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<String>,
+    /// Sign between the whole part and the fraction of numbers: . or , [default: found]
+    #[arg(long, value_name = "SIGN")]
+    decimal: Option<DecimalSign>,
+    /// A text that means "blank" (repeatable) [default: the empty one and those that are found, such as NA]
+    #[arg(long, value_name = "TEXT")]
+    missing: Vec<String>,
+}
+
+/// Sign between the whole part and the fraction of numbers.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum DecimalSign {
+    #[value(name = ".")]
+    Point,
+    #[value(name = ",")]
+    Comma,
 }
 
 impl TableArgs {
     fn read(&self, path: &str) -> Result<Raw> {
         let header = if self.no_header { Header::None } else { Header::First };
-        table::read(&Source::Table(vec![PathBuf::from(path)]), &Options { delimiter: None, header })
+        let delimiter = self.delimiter()?.and_then(|sign| u8::try_from(sign).ok());
+        table::read(&Source::Table(vec![PathBuf::from(path)]), &Options { delimiter, header })
+    }
+
+    /// One character; `\t` is a tab, since shells make it hard to type.
+    fn delimiter(&self) -> Result<Option<char>> {
+        let Some(text) = &self.delimiter else { return Ok(None) };
+        let mut characters = text.chars();
+        match (text.as_str(), characters.next(), characters.next()) {
+            ("\\t", ..) => Ok(Some('\t')),
+            (_, Some(sign), None) if sign.is_ascii() && !sign.is_ascii_alphanumeric() && !"\"\n\r\0.+-_".contains(sign) => Ok(Some(sign)),
+            _ => {
+                let fault = Fault::new(Exit::Usage, format!("--delimiter {}: expected one character", crate::fault::quoted(text)));
+                Err(fault.hint("such as \",\", \";\", \"|\" or \"\\t\"").into())
+            }
+        }
+    }
+
+    /// How cells are to be read.
+    fn given(&self) -> Given {
+        let decimal = match self.decimal {
+            None => Decimal::Auto,
+            Some(DecimalSign::Point) => Decimal::Point,
+            Some(DecimalSign::Comma) => Decimal::Comma,
+        };
+        let mut missing = vec![String::new()];
+        for text in self.missing.iter().map(|text| text.trim()) {
+            if !missing.iter().any(|known| known == text) {
+                missing.push(text.to_owned());
+            }
+        }
+        Given { missing: (!self.missing.is_empty()).then_some(missing), decimal }
+    }
+
+    /// Whether something is said of a table.
+    fn is_given(&self) -> bool {
+        let said = self.delimiter.is_some() || self.decimal.is_some() || !self.missing.is_empty();
+        said || !self.target.is_empty() || self.no_header
     }
 }
 
@@ -49,11 +104,12 @@ pub(super) fn init(data: &str, args: &TableArgs, out: Option<&Path>, console: &C
         return Err(taken(out, "exists already"));
     }
     let raw = args.read(data)?;
-    let survey = Survey::new(&raw);
+    let survey = Survey::new(&raw, args.given());
     let tasks = wanted(&raw, &survey, &args.target)?;
     drop(raw);
     let path = path_from(data, out)?;
-    let draft = Draft { path: &path, header: !args.no_header, survey: &survey, tasks: &tasks, notices: &[] };
+    let (header, delimiter) = (!args.no_header, args.delimiter()?);
+    let draft = Draft { path: &path, header, delimiter, survey: &survey, tasks: &tasks, notices: &[] };
     // What is written has to train, so it is read and planned as `train` would.
     let base = out.and_then(Path::parent).unwrap_or(Path::new("."));
     let config = read::from_text(&draft.text(), "the drafted configuration", base, &[])?;
@@ -99,8 +155,9 @@ pub(super) fn inspect(what: &str, args: &TableArgs, weights: Weights, console: &
     if !path.is_dir() && path.extension().is_none_or(|ending| ending != "safetensors") {
         return inspect_table(what, args, console);
     }
-    if !args.target.is_empty() || args.no_header {
-        let fault = Fault::new(Exit::Usage, format!("{what}: --target and --no-header are for tables, and this is a model"));
+    if args.is_given() {
+        let flags = "--target, --no-header, --delimiter, --decimal and --missing";
+        let fault = Fault::new(Exit::Usage, format!("{what}: {flags} are for tables, and this is a model"));
         return Err(fault.hint("leave them out").into());
     }
     inspect_model(&weights.load(path, console)?, console)
@@ -108,11 +165,11 @@ pub(super) fn inspect(what: &str, args: &TableArgs, weights: Weights, console: &
 
 fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {
     let raw = args.read(path)?;
-    let survey = Survey::new(&raw);
+    let survey = Survey::new(&raw, args.given());
     let tasks = wanted(&raw, &survey, &args.target)?;
     if console.json {
         return console.result_json(&json!({
-            "kind": "table", "place": survey.place, "rows": survey.rows, "missing": survey.missing,
+            "kind": "table", "place": survey.place, "rows": survey.rows, "missing": survey.missing, "notices": survey.notices,
             "columns": survey.columns.iter().map(|column| column_json(column, survey.rows)).collect::<Vec<_>>(),
             "tasks": tasks.iter().map(task_json).collect::<Vec<_>>(),
             "overlap": overlap(&tasks).into_iter().map(|(a, b, rows)| json!({"tasks": [tasks[a].name, tasks[b].name], "rows": rows})).collect::<Vec<_>>(),
@@ -135,6 +192,7 @@ fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> 
     let blanks: Vec<String> = survey.missing.iter().map(|text| crate::fault::quoted(text)).collect();
     let mut text = format!("{}: {} rows, {} columns; blank is {}\n\n", survey.place, survey.rows, survey.columns.len(), blanks.join(", "));
     text += &aligned(lines, [false, false, true, true, false, false]);
+    survey.notices.iter().for_each(|notice| console.note(notice));
     text += &labels_text(&tasks, survey.rows);
     console.result(&text)
 }

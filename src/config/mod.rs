@@ -66,8 +66,12 @@ pub struct Data {
     pub header: bool,
     /// Columns that are neither features nor labels.
     pub ignore: Vec<String>,
-    /// Texts that mean that a cell is blank.
-    pub missing: Vec<String>,
+    /// Texts that mean that a cell is blank; `None` = the empty one, and those that are found.
+    pub missing: Option<Vec<String>>,
+    /// Sign between the whole part and the fraction of numbers.
+    pub decimal: Decimal,
+    /// Order of year, month and day in dates.
+    pub dates: Dates,
     /// Column with the weight of each row in all losses.
     pub row_weight: Option<String>,
     /// Bytes of memory that a table may take before it goes to disk; `None` = as the machine has.
@@ -96,7 +100,9 @@ impl Data {
             delimiter: None,
             header: true,
             ignore: Vec::new(),
-            missing: vec![String::new()],
+            missing: None,
+            decimal: Decimal::Auto,
+            dates: Dates::Auto,
             row_weight: None,
             memory: None,
             shuffle_window: None,
@@ -169,6 +175,10 @@ pub struct Feature {
     pub clip: Option<f64>,
     /// Texts that mean that a cell is blank; `None` = those of the data.
     pub missing: Option<Vec<String>>,
+    /// Decimal sign of its numbers; `None` = that of the data.
+    pub decimal: Option<Decimal>,
+    /// Order of its dates; `None` = that of the data.
+    pub dates: Option<Dates>,
     /// Rows of the training part that a value needs for an input of its own (category).
     pub min_count: Option<usize>,
     /// Most values with an input or a vector of their own (category).
@@ -212,6 +222,8 @@ impl Feature {
             scale: None,
             clip: None,
             missing: None,
+            decimal: None,
+            dates: None,
             min_count: None,
             max_values: None,
             buckets: None,
@@ -267,6 +279,30 @@ pub enum FeatureKind {
     Text,
     /// Nothing that is of use.
     Ignore,
+}
+
+/// Sign between the whole part and the fraction of the numbers in texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decimal {
+    /// Found for each column, one for a table where its columns allow it.
+    Auto,
+    /// `1234.5`, `1,234.5`.
+    Point,
+    /// `1234,5`, `1.234,5`.
+    Comma,
+}
+
+/// Order of year, month and day in the dates of texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dates {
+    /// Found for each column.
+    Auto,
+    /// Year, month, day.
+    Ymd,
+    /// Month, day, year.
+    Mdy,
+    /// Day, month, year.
+    Dmy,
 }
 
 /// Scaling of a numeric column, fitted on the training part alone.

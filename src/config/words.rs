@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Every, FeatureKind, Init, Interval, Loss, OnNan, Precision, Scale, TaskKind, Version};
+use super::{Activation, Dates, Decimal, Every, FeatureKind, Init, Interval, Loss, OnNan, Precision, Scale, TaskKind, Version};
 
 /// Kinds of coupling. This floor knows their names only; `objective::couplings` has one file for each.
 pub const COUPLING_KINDS: &[&str] = &["soft_sharing", "agreement"];
@@ -39,6 +39,8 @@ macro_rules! words {
 }
 
 words!(Version: V0_1 = "0.1", V0_2 = "0.2");
+words!(Decimal: Auto = "auto", Point = ".", Comma = ",");
+words!(Dates: Auto = "auto", Ymd = "ymd", Mdy = "mdy", Dmy = "dmy");
 words!(Scale: Standard = "standard", MinMax = "minmax", Robust = "robust", None = "none");
 words!(FeatureKind: Numeric = "numeric", Category = "category", Binary = "binary", Date = "date", Text = "text", Ignore = "ignore");
 words!(Activation: Relu = "relu", Tanh = "tanh", Gelu = "gelu", Silu = "silu", Identity = "identity");

@@ -58,7 +58,12 @@ impl Text {
             self.set("ignore", texts(&data.ignore));
         }
         if data.train.has_columns() {
-            self.set("missing", texts(&data.missing));
+            match &data.missing {
+                Some(missing) => self.set("missing", texts(missing)),
+                None => self.set("missing", quote("auto")),
+            }
+            self.set("decimal", quote(data.decimal));
+            self.set("dates", quote(data.dates));
         }
         data.row_weight.iter().for_each(|column| self.set("row_weight", quote(column)));
         data.memory.iter().for_each(|bytes| self.set("memory", bytes));
@@ -101,6 +106,8 @@ impl Text {
         self.table(format_args!("[feature.{}]", key(&feature.column)));
         feature.kind.iter().for_each(|kind| self.set("type", quote(kind)));
         feature.missing.iter().for_each(|missing| self.set("missing", texts(missing)));
+        feature.decimal.iter().for_each(|decimal| self.set("decimal", quote(decimal)));
+        feature.dates.iter().for_each(|dates| self.set("dates", quote(dates)));
         feature.scale.iter().for_each(|scale| self.set("scale", quote(scale)));
         feature.clip.iter().for_each(|clip| self.number("clip", *clip));
         let numbers = [

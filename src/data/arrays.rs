@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::notation::Notation;
 use super::stored::Stored;
 use super::{Column, Dataset, Encoding, Features, Input, Parts, Reading, Scaling, Schema, Target, UNLABELLED};
 use crate::config::{Scale, TaskKind};
@@ -80,7 +81,15 @@ impl Parts {
 impl Schema {
     /// The schema of `width` unscaled features `x0`, `x1`, … and tasks of given class names.
     pub fn for_arrays(width: usize, tasks: &[(&str, &[&str])]) -> Schema {
-        let numeric = Encoding::Numeric { scale: Scale::None, offset: 0.0, factor: 1.0, indicator: false, blank: 0.0, range: None };
+        let numeric = Encoding::Numeric {
+            scale: Scale::None,
+            offset: 0.0,
+            factor: 1.0,
+            indicator: false,
+            notation: Notation::Plain,
+            blank: 0.0,
+            range: None,
+        };
         let column = |i| Column { name: format!("x{i}"), missing: Vec::new(), encoding: numeric.clone() };
         let target = |&(task, classes): &(&str, &[&str])| Target::multiclass(task, classes.iter().map(|&class| class.to_owned()).collect());
         Schema::new(Input::Columns { columns: (0..width).map(column).collect() }, tasks.iter().map(target).collect())

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::survey::{Found, Survey, Wanted, overlap, short};
 use crate::config::write::{key, quote, texts};
-use crate::config::{Feature, FeatureKind, TaskKind};
+use crate::config::{Decimal, Feature, FeatureKind, TaskKind};
 use crate::fault::quoted;
 
 /// Texts that are no numbers, in a column of numbers, that are named one by one.
@@ -25,6 +25,8 @@ pub struct Draft<'d> {
     pub path: &'d str,
     /// Whether the file names its columns.
     pub header: bool,
+    /// Character between the cells of a line, if it was given.
+    pub delimiter: Option<char>,
     /// What was seen of the table.
     pub survey: &'d Survey,
     /// What is to be learnt.
@@ -92,7 +94,7 @@ impl Draft<'_> {
             writeln!(out, "header = false                   # columns are called by their numbers, from 0")?;
         }
         self.split(out)?;
-        writeln!(out, "missing = {}  # texts that mean that a cell is blank", texts(&self.survey.missing))?;
+        self.reading(out)?;
         for column in &self.survey.columns {
             for (text, rows) in column.doubtful.iter().filter(|_| !self.is_target(column)) {
                 let (text, name) = (comment(&quoted(text)), comment(&quoted(&column.name)));
@@ -108,6 +110,24 @@ impl Draft<'_> {
         }
         let names: Vec<String> = ids.iter().map(|column| column.name.clone()).collect();
         writeln!(out, "ignore = {}  # all values differ: names of rows, it seems", texts(&names))
+    }
+
+    /// How cells are read, as far as that was said or found.
+    fn reading(&self, out: &mut String) -> std::fmt::Result {
+        let given = &self.survey.given;
+        self.delimiter.iter().try_for_each(|sign| writeln!(out, "delimiter = {}", quote(sign)))?;
+        if given.decimal != Decimal::Auto {
+            writeln!(
+                out,
+                "decimal = {}                    # sign between the whole part and the fraction of numbers",
+                quote(given.decimal)
+            )?;
+        }
+        let found: Vec<String> = self.survey.missing.iter().map(|text| comment(&quoted(text))).collect();
+        match &given.missing {
+            Some(missing) => writeln!(out, "missing = {}  # texts that mean that a cell is blank", texts(missing)),
+            None => writeln!(out, "missing = \"auto\"                # texts that mean that a cell is blank; found: {}", found.join(", ")),
+        }
     }
 
     /// The task of the rarest class.
@@ -160,9 +180,14 @@ impl Draft<'_> {
         let name = |column: &Found| comment(&key(&column.name));
         let width = features.iter().map(|column| name(column).chars().count()).max().unwrap_or(0).min(32);
         for column in &features {
-            writeln!(out, "#   {:width$}  {:8}  {}", name(column), column.kind.to_string(), comment(&seen(column)))?;
+            let kind = if column.codes().is_some() { FeatureKind::Category } else { column.kind };
+            writeln!(out, "#   {:width$}  {:8}  {}", name(column), kind.to_string(), comment(&seen(column)))?;
         }
-        features.iter().filter(|column| !column.odd.is_empty()).try_for_each(|column| self.slips(column, out))
+        for (column, what) in features.iter().filter_map(|column| Some((column, column.codes()?))) {
+            writeln!(out, "\n[feature.{}]", key(&column.name))?;
+            writeln!(out, "type = \"category\"                # {what}, by its name; numeric if more of it means more")?;
+        }
+        features.iter().filter(|column| !column.odd.is_empty() && column.codes().is_none()).try_for_each(|column| self.slips(column, out))
     }
 
     /// A table for a column in which some cells are no number, or no date.
@@ -172,7 +197,7 @@ impl Draft<'_> {
         if column.odd.len() > SLIPS {
             return writeln!(out, "type = \"category\"                # {} of its values are no {what}", column.odd.len());
         }
-        let all: Vec<String> = self.survey.missing.iter().chain(&column.odd).cloned().collect();
+        let all: Vec<String> = column.meaning.missing.iter().chain(&column.odd).cloned().collect();
         writeln!(out, "missing = {}  # some are no {what}: correct them in the file, or leave them blank as here", texts(&all))
     }
 
@@ -193,11 +218,10 @@ impl Draft<'_> {
             several => writeln!(out, "target = {}", texts(several))?,
         }
         task.positive.iter().try_for_each(|class| writeln!(out, "positive = {}  # this one against all others", quote(class)))?;
-        if task.missing != self.survey.missing {
-            writeln!(out, "missing = {}  # texts that mean \"not labelled\"", texts(&task.missing))?;
-        }
         if !task.rare.is_empty() {
-            writeln!(out, "# {} of these texts are labels of too few rows to be learnt.", task.rare.len())?;
+            writeln!(out, "missing = {}  # texts that mean \"not labelled\"", texts(&task.missing))?;
+            let what = if task.spread.is_empty() { "are labels of too few rows to be learnt" } else { "are no numbers" };
+            writeln!(out, "# {} of these texts {what}.", task.rare.len())?;
         }
         writeln!(out, "# {} of {} rows are labelled: {}", task.rows(), self.survey.rows, comment(&task.told()))
     }
@@ -226,7 +250,7 @@ fn seen(column: &Found) -> String {
         told.push(format!("{} blank", column.blanks));
     }
     match column.kind {
-        FeatureKind::Numeric if column.whole && (3..=CODES).contains(&column.values) => {
+        FeatureKind::Numeric if column.codes().is_none() && column.whole && (3..=CODES).contains(&column.values) => {
             told.push("if these are codes, type = \"category\"".into());
         }
         FeatureKind::Category if column.values > Feature::MAX_ONE_HOT => {

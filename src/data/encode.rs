@@ -25,15 +25,15 @@ struct Coder<'c> {
     place: (usize, usize),
 }
 
-/// The features of `rows`; columns that are not there in a table that names only what occurs are zeros.
+/// The features of `rows`; `blank_words` is that of the schema. Columns that are not there in a table that names only what occurs are zeros.
 ///
 /// # Errors
 /// 65 with file, line and column if a cell is not what the column holds, or a scaled number does not fit into f32.
-pub fn features(raw: &Raw, columns: &[Column], rows: &[u32]) -> anyhow::Result<Features> {
+pub fn features(raw: &Raw, columns: &[Column], rows: &[u32], blank_words: bool) -> anyhow::Result<Features> {
     let (index, mut slots) = (Index::new(raw), 0);
     let mut coders = Vec::with_capacity(columns.len());
     for column in columns {
-        let view = index.view(&column.name, &column.missing).ok_or_else(|| gone(raw, column))?;
+        let view = index.of(column, blank_words).ok_or_else(|| gone(raw, column))?;
         coders.push(Coder { column, view, known: known(column), place: (slots, column.slots()) });
         slots += column.slots();
     }
@@ -85,7 +85,7 @@ fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>)
             }
             Ok(())
         }
-        Encoding::Date { offset, factor, time, indicator } => dates(view, rows, *offset, *factor, (*time, *indicator)),
+        Encoding::Date { offset, factor, time, indicator, .. } => dates(view, rows, *offset, *factor, (*time, *indicator)),
         Encoding::Text { buckets, ngrams, .. } => {
             let hashing = Hashing { buckets: *buckets, ngrams: *ngrams };
             for (row, place) in rows {

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::Encoding;
+use super::alike::merged_notice;
 use super::dates::Date;
+use super::meaning::{Kind, Meaning, SLIPS};
 use super::range::{Range, mean};
 use super::view::{Cell, Distinct, View};
 use super::words::Hashing;
@@ -17,8 +19,6 @@ const FEW: usize = 16;
 const ROWS_PER_VALUE: usize = 20;
 /// Words of a cell, on average, from which on it is a text.
 const WORDS: usize = 4;
-/// One cell in so many may be no number in a column of numbers: it is taken for a slip and refused with its line.
-const SLIPS: usize = 10;
 /// What else can be done about a cell that is no number or no date.
 const OR: &str = ", or name the column's type in its [feature.NAME]";
 
@@ -31,26 +31,41 @@ pub enum Fitted {
     Dropped(String),
 }
 
-/// Fits a column on the training `rows`; `feature` holds what the configuration says of it.
+/// Fits a column on the training `rows`; `feature` holds what the configuration says of it, `meaning` what its texts are taken for, where
+/// that was looked at: else numbers and dates are told as tandem 0.1.0 did.
+///
+/// Returns what is to be said of values in several spellings too.
 ///
 /// # Errors
 /// 65 with line and column if a cell is not what the column holds, or its numbers cannot be scaled; 78 if a setting does not fit the
 /// column.
-pub fn fit(view: &View, rows: &[u32], feature: &Feature, version: Version) -> anyhow::Result<Fitted> {
+pub fn fit(
+    view: &View,
+    rows: &[u32],
+    feature: &Feature,
+    meaning: Option<&Meaning>,
+    version: Version,
+) -> anyhow::Result<(Fitted, Option<String>)> {
     let (kind, distinct) = match feature.kind {
         Some(kind) => (kind, None),
-        None => guess(view, rows),
+        None => guess(view, rows, meaning),
     };
     check_settings(feature, kind)?;
-    let distinct = || distinct.unwrap_or_else(|| view.distinct(rows));
-    Ok(match kind {
+    let mut said = None;
+    let distinct = || {
+        let distinct = distinct.unwrap_or_else(|| values(view, rows, meaning));
+        said = merged_notice(&format!("column {}", quoted(view.name)), &distinct.others);
+        distinct
+    };
+    let fitted = match kind {
         FeatureKind::Numeric => numeric(view, rows, feature, version)?,
-        FeatureKind::Category => category(&distinct(), feature),
+        FeatureKind::Category => category(&distinct(), feature, meaning),
         FeatureKind::Binary => binary(&distinct(), feature)?,
         FeatureKind::Date => date(view, rows)?,
         FeatureKind::Text => text(view, rows, feature),
         FeatureKind::Ignore => Fitted::Dropped("is ignored".into()),
-    })
+    };
+    Ok((fitted, said))
 }
 
 /// Settings of a type that the column does not have would have no effect.
@@ -58,6 +73,8 @@ fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
     let given = [
         ("scale", feature.scale.is_some(), &[FeatureKind::Numeric][..]),
         ("clip", feature.clip.is_some(), &[FeatureKind::Numeric]),
+        ("decimal", feature.decimal.is_some(), &[FeatureKind::Numeric]),
+        ("dates", feature.dates.is_some(), &[FeatureKind::Date]),
         ("min_count", feature.min_count.is_some(), &[FeatureKind::Category]),
         ("max_values", feature.max_values.is_some(), &[FeatureKind::Category]),
         ("embed", feature.embed.is_some(), &[FeatureKind::Category, FeatureKind::Text]),
@@ -77,14 +94,18 @@ fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
 }
 
 /// What the cells look like; with their different values, where those had to be looked at.
-pub(super) fn guess<'r>(view: &View<'r>, rows: &[u32]) -> (FeatureKind, Option<Distinct<'r>>) {
-    if nearly_all(view, rows, |cell| cell.number().is_some()) {
+pub(super) fn guess<'r>(view: &View<'r>, rows: &[u32], meaning: Option<&Meaning>) -> (FeatureKind, Option<Distinct<'r>>) {
+    let is_of = |kind: Kind, is_one: &dyn Fn(Cell) -> bool| match meaning {
+        Some(meaning) => meaning.kind == kind,
+        None => nearly_all(view, rows, is_one),
+    };
+    if is_of(Kind::Numbers, &|cell| view.value(cell).is_some()) {
         return (FeatureKind::Numeric, None);
     }
-    if nearly_all(view, rows, |cell| matches!(cell, Cell::Text(text) if Date::read(text).is_some())) {
+    if is_of(Kind::Dates, &|cell| matches!(cell, Cell::Text(_)) && view.date(cell).is_some()) {
         return (FeatureKind::Date, None);
     }
-    let distinct = view.distinct(rows);
+    let distinct = values(view, rows, meaning);
     let (values, filled) = (distinct.texts.len(), rows.len() - distinct.blanks());
     let words: usize = distinct.texts.iter().map(|text| text.split_whitespace().count()).sum();
     let kind = if values == 2 {
@@ -97,8 +118,14 @@ pub(super) fn guess<'r>(view: &View<'r>, rows: &[u32]) -> (FeatureKind, Option<D
     (kind, Some(distinct))
 }
 
+/// The different values of a column; those that are equal in other words are one, where the column's meaning was looked at.
+fn values<'r>(view: &View<'r>, rows: &[u32], meaning: Option<&Meaning>) -> Distinct<'r> {
+    let distinct = view.distinct(rows);
+    if meaning.is_some() { distinct.merged() } else { distinct }
+}
+
 /// Whether at most one in [`SLIPS`] of the cells that are not blank fails `is_one`.
-fn nearly_all(view: &View, rows: &[u32], is_one: impl Fn(Cell) -> bool) -> bool {
+fn nearly_all(view: &View, rows: &[u32], is_one: &dyn Fn(Cell) -> bool) -> bool {
     let (mut filled, mut slips) = (0, 0);
     for cell in rows.iter().filter_map(|&row| view.cell(row as usize)) {
         filled += 1;
@@ -128,7 +155,7 @@ fn numeric(view: &View, rows: &[u32], feature: &Feature, version: Version) -> an
     if offset.is_finite() && factor.is_finite() {
         // A standardised mean is 0, whatever rounding says; and 0.1.0 took blanks for 0 whatever the scale.
         let blank = mean.filter(|_| today && scale != Scale::Standard).map_or(0.0, |mean| (mean - offset) * factor);
-        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, blank, range }));
+        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, notation: view.notation(), blank, range }));
     }
     Err(unscalable(view.place(), view.name).into())
 }
@@ -147,7 +174,7 @@ fn constant(value: &str) -> Fitted {
     Fitted::Dropped(format!("holds {} in every row of the training part", quoted(value)))
 }
 
-fn category(distinct: &Distinct, feature: &Feature) -> Fitted {
+fn category(distinct: &Distinct, feature: &Feature, meaning: Option<&Meaning>) -> Fitted {
     let (least, most) = (feature.min_count.unwrap_or(Feature::MIN_COUNT), feature.max_values());
     let blank_cells = distinct.blanks() > 0;
     match &distinct.texts[..] {
@@ -160,7 +187,10 @@ fn category(distinct: &Distinct, feature: &Feature) -> Fitted {
     kept.truncate(most);
     if kept.is_empty() && !blank_cells {
         let why = format!("has {} values and none in {least} rows of the training part or more", distinct.texts.len());
-        return Fitted::Dropped(why + ": it names rows, or needs type = \"text\"");
+        return Fitted::Dropped(match meaning.and_then(Meaning::mostly) {
+            Some(mostly) => format!("{why}; {mostly}: correct these, or list them in missing"),
+            None => why + ": it names rows, or needs type = \"text\"",
+        });
     }
     let mut values: Vec<String> = kept.into_iter().map(|(text, _)| text.to_string()).collect();
     sort(&mut values);
@@ -215,18 +245,18 @@ fn date(view: &View, rows: &[u32]) -> anyhow::Result<Fitted> {
         return Ok(Fitted::Dropped("holds one date in every row of the training part".into()));
     }
     let (offset, factor) = fit_scale(Scale::Standard, years);
-    Ok(Fitted::Encoding(Encoding::Date { offset, factor, time, indicator }))
+    Ok(Fitted::Encoding(Encoding::Date { offset, factor, time, indicator, order: view.order() }))
 }
 
 /// A date that is wanted of a cell.
 pub(super) fn read_date(view: &View, row: usize, cell: Cell) -> Result<Date, Fault> {
-    let text = match cell {
-        Cell::Text(text) => Cow::Borrowed(text),
-        Cell::Number(x) => Cow::Owned(x.to_string()),
-    };
-    Date::read(&text).ok_or_else(|| {
-        let hint =
-            format!("write dates as 2020-01-31 or 2020-01-31T12:30:00, or add {} to the texts that mean \"blank\"{OR}", quoted(&text));
+    view.date(cell).ok_or_else(|| {
+        let text = view.text(row);
+        let hint = format!(
+            "write dates as {}, or say data.dates, or add {} to the texts that mean \"blank\"{OR}",
+            view.order().example(),
+            quoted(&text)
+        );
         view.fault(row, format!("{} is not a date", quoted(&text)), hint)
     })
 }

@@ -22,7 +22,7 @@ pub fn is_index(view: &View, numbers: impl Iterator<Item = u32>) -> bool {
     if !(is_its_own(view.name) || ["index", "level_0"].contains(&view.name)) {
         return false;
     }
-    let whole = |row: usize| view.cell(row)?.number().filter(|x| x.fract() == 0.0 && x.abs() < 1e15);
+    let whole = |row: usize| view.value(view.cell(row)?).filter(|x| x.fract() == 0.0 && x.abs() < 1e15);
     let read: Option<Vec<(f64, f64)>> = numbers.enumerate().map(|(row, number)| Some((f64::from(number), whole(row)?))).collect();
     let Some(read) = read else { return false };
     let Some(first) = read.first().map(|(number, x)| x - number) else { return false };

@@ -1,19 +1,21 @@
 //! Label cells to label words: what they mean is found on the training part and applied to every part.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-use super::alike::{Lookup, is_among};
+use super::alike::{Lookup, is_among, merged_notice, truth};
+use super::blanks::{is_blank, is_blank_between};
 use super::columns::some;
 use super::fit::{fit_scale, sort, unscalable};
-use super::view::View;
+use super::meaning::{Meaning, Wishes};
+use super::notation::Notation;
+use super::view::{Distinct, View};
 use super::{Scaling, Target, UNLABELLED};
-use crate::config::{Task, TaskKind};
+use crate::config::{Task, TaskKind, Version};
 use crate::fault::{Fault, quoted};
 
-/// Texts that mean "yes" where nothing says which of two classes is the positive one.
+/// Texts that meant "yes" to tandem 0.1.0 where nothing says which of two classes is the positive one.
 const POSITIVE: &[&str] = &["yes", "true", "t", "y", "1", "+", "positive"];
-/// What stands in the columns of a multilabel task.
-const YES_AND_NO: [(&str, u32); 6] = [("0", 0), ("1", 1), ("false", 0), ("true", 1), ("no", 0), ("yes", 1)];
 /// The largest count: above it, 32-bit floats skip whole numbers.
 const MAX_COUNT: f64 = 16_777_216.0;
 
@@ -46,13 +48,11 @@ impl LabelColumn {
         codes.filter(|&code| code != UNLABELLED).any(|code| !is_among(missing, &self.texts[code as usize]))
     }
 
-    /// The different texts of `rows` that are labels: by value if all are numbers, else by text.
-    fn distinct(&self, rows: &[u32], missing: &[String]) -> Vec<String> {
-        let codes: HashSet<u32> = rows.iter().map(|&row| self.codes[row as usize]).filter(|&code| code != UNLABELLED).collect();
-        let texts = codes.into_iter().map(|code| self.texts[code as usize].clone());
-        let mut texts: Vec<String> = texts.filter(|text| !is_among(missing, text)).collect();
-        sort(&mut texts);
-        texts
+    /// The different texts of `rows` with their rows, in the order of their codes.
+    pub fn tally(&self, rows: &[u32]) -> Vec<(&str, usize)> {
+        let mut counts = vec![0; self.texts.len()];
+        rows.iter().map(|&row| self.codes[row as usize]).filter(|&code| code != UNLABELLED).for_each(|code| counts[code as usize] += 1);
+        self.texts.iter().map(String::as_str).zip(counts).filter(|(_, rows)| *rows > 0).collect()
     }
 }
 
@@ -66,24 +66,74 @@ pub struct Labels<'l> {
     pub locate: &'l dyn Fn(usize, usize) -> String,
 }
 
-/// The target of a task, from its labels in the training `rows`. `missing` are the texts that mean "not labelled" where the task names none.
+/// The target of a task, from its labels in the training `rows`, and what is to be said of them. `meanings` has what the texts of each label
+/// column are taken for.
 ///
 /// # Errors
 /// 65 if there is no label, or there are fewer than two classes, or more than two of a binary task, or a label is not what the task needs;
 /// 78 if groups or the positive class do not fit.
-pub fn fit(task: &Task, labels: &Labels, rows: &[u32], missing: &[String]) -> anyhow::Result<Target> {
-    let missing = task.missing.clone().unwrap_or_else(|| missing.to_vec());
-    let bare =
-        Target { columns: task.targets.clone(), kind: task.kind, missing, counts: Vec::new(), ..Target::multiclass(&task.name, vec![]) };
+pub fn fit(task: &Task, labels: &Labels, rows: &[u32], meanings: &[Meaning], version: Version) -> anyhow::Result<(Target, Vec<String>)> {
+    let bare = Target {
+        columns: task.targets.clone(),
+        kind: task.kind,
+        missing: missing(meanings),
+        blank_words: meanings.iter().any(|meaning| meaning.is_guessed),
+        notations: notations(task, meanings),
+        counts: Vec::new(),
+        ..Target::multiclass(&task.name, vec![])
+    };
     check_labelled(&bare, labels, rows)?;
+    let mut notices = Vec::new();
     let target = match task.kind {
-        TaskKind::Multiclass => multiclass(task, bare, labels, rows)?,
-        TaskKind::Binary => binary(task, bare, labels, rows)?,
+        TaskKind::Multiclass | TaskKind::Binary => {
+            let (classes, said) = distinct(&bare, labels, rows, version);
+            notices.extend(said);
+            if task.kind == TaskKind::Binary {
+                binary(task, bare, classes, labels.place, version)?
+            } else {
+                multiclass(task, bare, classes, labels.place)?
+            }
+        }
         TaskKind::Regression => regression(task, bare, labels, rows)?,
         TaskKind::Multilabel | TaskKind::Count => bare,
     };
     let counts = counts(&target, &encode(&target, labels, rows)?);
-    Ok(Target { counts, ..target })
+    Ok((Target { counts, ..target }, notices))
+}
+
+/// Whether the labels of a task are numbers, not classes.
+pub fn is_numeric(kind: TaskKind) -> bool {
+    matches!(kind, TaskKind::Regression | TaskKind::Count)
+}
+
+/// What the texts of a label column are taken for. A text that comes back between classes is a class, unless it is known to mean "blank",
+/// and what the configuration names as a label is one.
+pub fn meaning<'c>(task: &Task, tally: impl Iterator<Item = (&'c str, usize)>, wishes: &Wishes) -> Meaning {
+    let meaning = Meaning::of(tally, wishes);
+    if is_numeric(task.kind) {
+        return meaning;
+    }
+    let is_named = |text: &str| {
+        task.positive.as_deref() == Some(text) || task.groups.iter().any(|(_, values)| values.iter().any(|value| value == text))
+    };
+    meaning.without(|text| is_named(text) || !is_blank_between(text))
+}
+
+/// Texts that mean "not labelled" in any of the columns.
+fn missing(meanings: &[Meaning]) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in meanings.iter().flat_map(|meaning| &meaning.missing) {
+        if !texts.contains(text) {
+            texts.push(text.clone());
+        }
+    }
+    texts
+}
+
+/// How the numbers of each label column are written; empty where all are plain.
+fn notations(task: &Task, meanings: &[Meaning]) -> Vec<Notation> {
+    let all: Vec<Notation> = meanings.iter().map(|meaning| meaning.notation).collect();
+    if is_numeric(task.kind) && !all.iter().all(Notation::is_plain) { all } else { Vec::new() }
 }
 
 /// A task learns nothing from rows that are all blank.
@@ -102,20 +152,31 @@ fn check_labelled(target: &Target, labels: &Labels, rows: &[u32]) -> anyhow::Res
     Err(Fault::data(labels.place, found).hint(hint).into())
 }
 
-fn multiclass(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
+fn multiclass(task: &Task, bare: Target, classes: Vec<String>, place: &str) -> anyhow::Result<Target> {
     let (classes, groups) = if task.groups.is_empty() {
-        (distinct(&bare, labels, rows), Vec::new())
+        (classes, Vec::new())
     } else {
         check_groups(task)?;
         task.groups.iter().cloned().unzip()
     };
-    check_two(task, &classes, labels.place)?;
+    check_two(task, &classes, place)?;
     Ok(Target { classes, groups, ..bare })
 }
 
-/// The different labels of a task of one column.
-fn distinct(target: &Target, labels: &Labels, rows: &[u32]) -> Vec<String> {
-    labels.columns.first().map(|column| column.distinct(rows, &target.missing)).unwrap_or_default()
+/// The different labels of a task of one column, by value if all are numbers, else by text; those that are equal in other words are one,
+/// which is said.
+fn distinct(target: &Target, labels: &Labels, rows: &[u32], version: Version) -> (Vec<String>, Option<String>) {
+    let Some(column) = labels.columns.first() else { return Default::default() };
+    let tally = column.tally(rows).into_iter().filter(|(text, _)| !is_among(&target.missing, text));
+    let (texts, counts): (Vec<Cow<str>>, Vec<usize>) = tally.map(|(text, rows)| (text.into(), rows)).unzip();
+    let mut found = Distinct { texts, counts, ..Distinct::default() };
+    if version >= Version::V0_2 {
+        found = found.merged();
+    }
+    let said = merged_notice(&format!("labels of task {}", target.task), &found.others);
+    let mut classes: Vec<String> = found.texts.iter().map(ToString::to_string).collect();
+    sort(&mut classes);
+    (classes, said)
 }
 
 fn check_two(task: &Task, classes: &[String], place: &str) -> anyhow::Result<()> {
@@ -145,18 +206,18 @@ fn check_groups(task: &Task) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn binary(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
+fn binary(task: &Task, bare: Target, classes: Vec<String>, place: &str, version: Version) -> anyhow::Result<Target> {
     let (mut classes, mut groups) = if task.groups.is_empty() {
-        one_against_others(task, distinct(&bare, labels, rows))
+        one_against_others(task, classes)
     } else {
         check_groups(task)?;
         task.groups.iter().cloned().unzip()
     };
-    check_two(task, &classes, labels.place)?;
+    check_two(task, &classes, place)?;
     if classes.len() > 2 {
-        return Err(too_many(task, &classes, labels.place).into());
+        return Err(too_many(task, &classes, place).into());
     }
-    if positive(task, &classes)? == 0 {
+    if positive(task, &classes, version)? == 0 {
         classes.swap(0, 1);
         groups.reverse();
     }
@@ -189,7 +250,7 @@ fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {
 }
 
 /// Which of two labels, sorted or as grouped, is the positive class.
-fn positive(task: &Task, classes: &[String]) -> anyhow::Result<usize> {
+fn positive(task: &Task, classes: &[String], version: Version) -> anyhow::Result<usize> {
     if let Some(class) = &task.positive {
         let known = Lookup::new(classes.iter().map(String::as_str).zip(0..));
         return known.get(class).map(|i| i as usize).ok_or_else(|| {
@@ -201,13 +262,16 @@ fn positive(task: &Task, classes: &[String]) -> anyhow::Result<usize> {
             Fault::config(&place, found).hint(format!("there are {}", some(classes))).into()
         });
     }
-    Ok(positive_of(classes))
+    Ok(positive_of(classes, version))
 }
 
 /// Which of two sorted labels is the positive class where nothing says it.
-pub(super) fn positive_of(classes: &[String]) -> usize {
+pub(super) fn positive_of(classes: &[String], version: Version) -> usize {
     let is_number = |class: &String| class.parse::<f64>().is_ok_and(f64::is_finite);
-    let is_positive = |class: &String| POSITIVE.contains(&class.to_lowercase().as_str());
+    let is_positive = |class: &String| match version {
+        Version::V0_1 => POSITIVE.contains(&class.to_lowercase().as_str()),
+        Version::V0_2 => truth(class) == Some(true),
+    };
     let by_word = classes.iter().filter(|class| is_positive(class)).count() == 1 && !classes.iter().all(is_number);
     if by_word { classes.iter().position(is_positive).unwrap_or(1) } else { 1 }
 }
@@ -230,13 +294,27 @@ fn regression(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyho
 
 /// The number of each text of a column; `None` for those that mean "not labelled".
 fn numbers(target: &Target, labels: &Labels, column: usize) -> anyhow::Result<Vec<Option<f64>>> {
-    words_of(target, labels, column, |text| text.parse().ok().filter(|x: &f64| x.is_finite()))
+    let notation = target.notation(column);
+    words_of(target, labels, column, |text| notation.read(text).filter(|x: &f64| x.is_finite()))
+}
+
+impl Target {
+    /// How the numbers of a column are written.
+    fn notation(&self, column: usize) -> Notation {
+        self.notations.get(column).copied().unwrap_or_default()
+    }
+
+    /// Whether a text means "not labelled".
+    fn is_blank(&self, text: &str) -> bool {
+        let by_word = if is_numeric(self.kind) { is_blank_between } else { is_blank };
+        is_among(&self.missing, text) || (self.blank_words && by_word(text))
+    }
 }
 
 /// What each text of a column is read as; the first row of one that cannot be read is named.
 fn words_of<T>(target: &Target, labels: &Labels, column: usize, read: impl Fn(&str) -> Option<T>) -> anyhow::Result<Vec<Option<T>>> {
     let texts = &labels.columns[column].texts;
-    let word = |(code, text): (usize, &String)| match is_among(&target.missing, text) {
+    let word = |(code, text): (usize, &String)| match target.is_blank(text) {
         true => Ok(None),
         false => read(text).map(Some).ok_or(code),
     };
@@ -260,10 +338,12 @@ fn encode_column(target: &Target, labels: &Labels, rows: &[u32], column: usize) 
     let texts = &labels.columns[column].texts;
     let class_of = class_of(target);
     let scaling = target.scales.get(column).copied().unwrap_or(Scaling { offset: 0.0, factor: 1.0 });
-    let read = |text: &str| read(target.kind, &class_of, scaling, text);
+    let notation = target.notation(column);
+    let is_class = |text: &str| !is_among(&target.missing, text) && class_of.get(text).is_some();
+    let is_blank = |text: &str| target.is_blank(text) && !is_class(text);
+    let read = |text: &str| read(target.kind, &class_of, scaling, notation, text);
     // `Err` holds what cannot be read: it matters only if one of `rows` has it.
-    let words: Vec<Option<u32>> =
-        texts.iter().map(|text| if is_among(&target.missing, text) { Some(UNLABELLED) } else { read(text) }).collect();
+    let words: Vec<Option<u32>> = texts.iter().map(|text| if is_blank(text) { Some(UNLABELLED) } else { read(text) }).collect();
     let encoded = rows.iter().map(|&row| match codes[row as usize] {
         UNLABELLED => Ok(UNLABELLED),
         code => words[code as usize].ok_or_else(|| unknown(target, &texts[code as usize], (labels.locate)(column, row as usize)).into()),
@@ -272,14 +352,11 @@ fn encode_column(target: &Target, labels: &Labels, rows: &[u32], column: usize) 
 }
 
 /// The word of a label text; `None` if it is none of the task's.
-fn read(kind: TaskKind, class_of: &Lookup, scaling: Scaling, text: &str) -> Option<u32> {
-    let number = || text.parse::<f64>().ok().filter(|x| x.is_finite());
+fn read(kind: TaskKind, class_of: &Lookup, scaling: Scaling, notation: Notation, text: &str) -> Option<u32> {
+    let number = || notation.read(text).filter(|x| x.is_finite());
     match kind {
         TaskKind::Multiclass | TaskKind::Binary => class_of.get(text),
-        TaskKind::Multilabel => {
-            let word = YES_AND_NO.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
-            word.or_else(|| [0, 1].into_iter().find(|value| number() == Some(f64::from(*value))))
-        }
+        TaskKind::Multilabel => truth(text).map(u32::from),
         TaskKind::Regression => {
             let scaled = ((number()? - scaling.offset) * scaling.factor) as f32;
             scaled.is_finite().then_some(scaled.to_bits())

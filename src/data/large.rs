@@ -80,7 +80,7 @@ fn machine() -> Option<u64> {
 /// # Errors
 /// Those of [`table::load`]; 74 if the folder cannot be written; 78 if the budget leaves no row to fit on.
 pub fn load(data: &Data, tasks: &[Task], budget: Budget, folder: &mut Folder) -> anyhow::Result<(Schema, Vec<String>)> {
-    let reading = Reading { delimiter: data.delimiter, header: data.header, row_weight: data.row_weight.clone() };
+    let reading = Reading::of(data);
     let roles = first_pass(data, tasks, &reading, budget)?;
     let rows = roles.split()?;
     let (schema, mut notices) = roles.fit(&rows, reading)?;

@@ -2,6 +2,7 @@
 
 pub mod alike;
 pub mod arrays;
+pub mod blanks;
 pub mod bytes;
 pub mod chunks;
 pub mod columns;
@@ -19,7 +20,8 @@ pub mod index;
 pub mod labels;
 pub mod large;
 pub mod load;
-
+pub mod meaning;
+pub mod notation;
 pub mod npy;
 pub mod order;
 pub mod overlay;
@@ -44,7 +46,7 @@ pub mod words;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::config::{Scale, TaskKind};
+use crate::config::{Data, Scale, TaskKind};
 
 /// A label that is not there: the row does not train this task.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -174,15 +176,23 @@ pub struct Reading {
     pub header: bool,
     /// Column with the weight of each row.
     pub row_weight: Option<String>,
+    /// Whether words such as NA mean "blank" where a column does not know them as a value.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub blank_words: bool,
 }
 
 impl Default for Reading {
     fn default() -> Reading {
-        Reading { delimiter: None, header: true, row_weight: None }
+        Reading { delimiter: None, header: true, row_weight: None, blank_words: false }
     }
 }
 
 impl Reading {
+    /// What the configuration of a run says of its files.
+    pub fn of(data: &Data) -> Reading {
+        Reading { delimiter: data.delimiter, header: data.header, row_weight: data.row_weight.clone(), blank_words: data.missing.is_none() }
+    }
+
     fn is_default(&self) -> bool {
         *self == Reading::default()
     }
@@ -272,6 +282,9 @@ pub enum Encoding {
         factor: f64,
         /// Whether a second input says 1 where the cell is blank.
         indicator: bool,
+        /// How the numbers are written.
+        #[serde(default, skip_serializing_if = "notation::Notation::is_plain")]
+        notation: notation::Notation,
         /// What blanks become: the mean of the training part, scaled. It is 0 where the column is standardised, and in
         /// models of tandem 0.1.0.
         #[serde(default, skip_serializing_if = "is_nought")]
@@ -311,6 +324,9 @@ pub enum Encoding {
         time: bool,
         /// Whether a last input says 1 where the cell is blank.
         indicator: bool,
+        /// How the dates are written.
+        #[serde(default, skip_serializing_if = "dates::DateOrder::is_iso")]
+        order: dates::DateOrder,
     },
     /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see [`words`]; or the sum of the learned
     /// vectors of their buckets.
@@ -331,6 +347,10 @@ pub enum Encoding {
 
 fn is_nought(number: &f64) -> bool {
     *number == 0.0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -375,6 +395,12 @@ pub struct Target {
     pub groups: Vec<Vec<String>>,
     /// Texts that mean "not labelled".
     pub missing: Vec<String>,
+    /// Whether words such as NA mean so too, unless they are classes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub blank_words: bool,
+    /// How the numbers of each column are written (regression, count); empty where all are plain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notations: Vec<notation::Notation>,
     /// Scaling of each column (regression); else empty.
     pub scales: Vec<Scaling>,
     /// Mean of the training part's counts, by which the loss is divided (count); `None` = it is not divided.
@@ -395,6 +421,8 @@ impl Target {
             classes,
             groups: Vec::new(),
             missing: Vec::new(),
+            blank_words: false,
+            notations: Vec::new(),
             scales: Vec::new(),
             mean: None,
         }

@@ -81,9 +81,9 @@ impl Outside {
         self.counts.resize(columns.len(), [0; 2]);
         let index = Index::new(raw);
         for (column, counts) in columns.iter().zip(&mut self.counts).filter(|(column, _)| column.range().is_some()) {
-            let Some(view) = index.view(&column.name, &column.missing) else { continue };
+            let Some(view) = index.of(column, schema.reading.blank_words) else { continue };
             let cells = rows.iter().filter_map(|&row| view.cell(row as usize));
-            for x in cells.filter_map(|cell| cell.number()) {
+            for x in cells.filter_map(|cell| view.value(cell)) {
                 counts[0] += usize::from(column.is_far(x));
                 counts[1] += 1;
             }

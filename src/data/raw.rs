@@ -30,6 +30,8 @@ pub struct Raw {
     pub rows: usize,
     /// Whether a column that is not there stands for zeros (SVMlight names only what occurs).
     pub sparse: bool,
+    /// What stands between the cells of a line, in texts with lines.
+    pub delimiter: Option<u8>,
     /// Where rows came from, by first row.
     origins: Vec<Origin>,
 }
@@ -221,7 +223,7 @@ impl Raw {
         let has_lines = lines.is_some();
         let lines = lines.unwrap_or(Lines { runs: vec![(0, 1)] });
         let origins = vec![Origin { place: place.to_owned(), first: 0, lines, has_lines }];
-        let table = Raw { place: place.to_owned(), hashes: Vec::new(), names, columns, rows, sparse: false, origins };
+        let table = Raw { place: place.to_owned(), hashes: Vec::new(), names, columns, rows, sparse: false, delimiter: None, origins };
         table.check_rows()?;
         Ok(table)
     }
@@ -262,7 +264,8 @@ impl Raw {
                 last.lines.push(at - last.first, origin.lines.of(row as usize - origin.first));
             }
         }
-        Raw { names, columns: cells, rows: rows.len(), origins, hashes: Vec::new(), place: self.place.clone(), sparse: self.sparse }
+        let (place, sparse, delimiter) = (self.place.clone(), self.sparse, self.delimiter);
+        Raw { names, columns: cells, rows: rows.len(), origins, hashes: Vec::new(), place, sparse, delimiter }
     }
 
     /// Bytes of the cells in memory, about.

@@ -2,22 +2,20 @@
 
 use std::borrow::Cow;
 
+use super::alike::{spellings, truth};
+use super::blanks::is_blank_between;
 use super::columns::no_column;
 use super::dates::Date;
 use super::fit::guess;
 use super::index::is_index;
-use super::labels::positive_of;
-use super::raw::Raw;
+use super::labels::{self, positive_of};
+use super::meaning::{Kind, Meaning, Wishes, agree, blank_notices};
+use super::notation::Notation;
+use super::raw::{Raw, RawColumn};
 use super::view::{Index, View};
-use crate::config::{FeatureKind, TaskKind, Word};
+use crate::config::{Dates, Decimal, FeatureKind, Task, TaskKind, Version, Word};
 use crate::fault::{Exit, Fault, quoted};
 
-/// Texts that people write where they have nothing to write.
-const BLANKS: &[&str] = &["", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null"];
-/// What stands in the columns of a task of several yes and no.
-const YES_AND_NO: &[&str] = &["0", "1", "true", "false", "yes", "no"];
-/// One cell in so many may be no number in a column of numbers.
-const SLIPS: usize = 10;
 /// Values of a column that are shown.
 const SHOWN: usize = 3;
 /// Labels of a task that are shown.
@@ -29,6 +27,15 @@ const ROWS_PER_CLASS: usize = 10;
 /// A class of fewer rows may be missing from the training part.
 pub const RARE: usize = 5;
 
+/// Names of columns whose whole numbers are codes, what they are codes of, and between which numbers.
+const CODES: &[(&[&str], &str, [f64; 2])] = &[
+    (&["hr", "hour", "hours"], "hours of a day", [0.0, 24.0]),
+    (&["month", "mnth", "mon"], "months", [0.0, 12.0]),
+    (&["weekday", "dayofweek", "dow", "wday", "day_of_week", "day of week"], "days of a week", [0.0, 7.0]),
+    (&["season", "quarter", "qtr"], "seasons", [0.0, 4.0]),
+    (&["code", "type", "kind", "class", "category", "cat", "group", "zone", "region", "cluster"], "codes", [0.0, 64.0]),
+];
+
 /// What a table holds.
 #[derive(Clone, Debug)]
 pub struct Survey {
@@ -36,10 +43,29 @@ pub struct Survey {
     pub place: String,
     /// Number of rows.
     pub rows: usize,
-    /// Texts that mean "blank": the empty one, and those that stand between numbers or dates.
+    /// Texts that mean "blank" in some column: those that were given, or those that were found.
     pub missing: Vec<String>,
+    /// Those that were given.
+    pub given: Given,
     /// In the order of the table.
     pub columns: Vec<Found>,
+    /// What is to be said of blanks, and of how numbers and dates are written.
+    pub notices: Vec<String>,
+}
+
+/// How the cells of a table are to be read, as far as that is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Texts that mean "blank"; `None` = found.
+    pub missing: Option<Vec<String>>,
+    /// Decimal sign.
+    pub decimal: Decimal,
+}
+
+impl Given {
+    fn wishes(&self) -> Wishes<'_> {
+        Wishes { missing: self.missing.as_deref(), decimal: self.decimal, dates: Dates::Auto, version: Version::V0_2 }
+    }
 }
 
 /// What a column holds.
@@ -67,6 +93,8 @@ pub struct Found {
     pub odd: Vec<String>,
     /// Values that look like blanks between words; that many rows.
     pub doubtful: Vec<(String, usize)>,
+    /// What its texts are taken for.
+    pub meaning: Meaning,
 }
 
 /// Different values of a column with their rows, in the order of their first row; blank cells of arrays are "".
@@ -82,37 +110,35 @@ fn tally<'r>(raw: &'r Raw, at: usize, rows: &[u32]) -> Tally<'r> {
     found
 }
 
-fn number(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|x: &f64| x.is_finite())
-}
-
-fn looks_blank(text: &str) -> bool {
-    BLANKS.contains(&text)
-}
-
-/// Whether nearly all of the cells that do not look blank are numbers, or nearly all are dates.
-fn measured(tally: &Tally) -> bool {
-    let sum = |is: &dyn Fn(&str) -> bool| tally.iter().filter(|(text, _)| is(text)).map(|(_, rows)| rows).sum::<usize>();
-    let filled = sum(&|text| !looks_blank(text));
-    let nearly = |right: usize| filled - right <= filled / SLIPS;
-    nearly(sum(&|text| !looks_blank(text) && number(text).is_some()))
-        || nearly(sum(&|text| !looks_blank(text) && Date::read(text).is_some()))
+/// A finite number.
+fn number(notation: Notation, text: &str) -> Option<f64> {
+    notation.read(text).filter(|x: &f64| x.is_finite())
 }
 
 impl Survey {
     /// Looks at all cells of a table.
-    pub fn new(raw: &Raw) -> Survey {
+    pub fn new(raw: &Raw, given: Given) -> Survey {
         let rows: Vec<u32> = (0..raw.rows as u32).collect();
         let tallies: Vec<Tally> = (0..raw.names.len()).map(|at| tally(raw, at, &rows)).collect();
+        let meaning = |(tally, column): (&Tally, &RawColumn)| match column {
+            RawColumn::Texts(_) => Meaning::of(tally.iter().map(|(text, rows)| (&**text, *rows)), &given.wishes()),
+            _ => Meaning::given(given.missing.as_deref(), Kind::Numbers),
+        };
+        let mut meanings: Vec<Meaning> = tallies.iter().zip(&raw.columns).map(meaning).collect();
+        agree(&mut meanings, given.decimal, raw.delimiter == Some(b';'));
+        let named = || raw.names.iter().map(String::as_str).zip(&meanings);
+        let mut notices = blank_notices(named());
+        notices.extend(named().flat_map(|(name, meaning)| meaning.notices(name)));
         let mut missing = vec![String::new()];
-        for (text, _) in tallies.iter().filter(|tally| measured(tally)).flatten().filter(|(text, _)| looks_blank(text)) {
-            if !missing.iter().any(|known| known == text) {
-                missing.push(text.to_string());
+        for text in meanings.iter().flat_map(|meaning| &meaning.missing) {
+            if !missing.contains(text) {
+                missing.push(text.clone());
             }
         }
-        let column = |(at, tally)| found(raw, at, tally, &missing, &rows);
-        let columns = tallies.into_iter().enumerate().map(column).collect();
-        Survey { place: raw.place.clone(), rows: raw.rows, columns, missing }
+        let missing = given.missing.clone().unwrap_or(missing);
+        let columns = tallies.into_iter().zip(meanings).enumerate();
+        let columns = columns.map(|(at, (tally, meaning))| found(raw, at, tally, meaning, &rows)).collect();
+        Survey { place: raw.place.clone(), rows: raw.rows, columns, missing, given, notices }
     }
 
     /// A column by name.
@@ -121,14 +147,16 @@ impl Survey {
     }
 }
 
-fn found(raw: &Raw, at: usize, tally: Tally, missing: &[String], rows: &[u32]) -> Found {
-    let is_blank = |text: &str| missing.iter().any(|blank| blank == text);
-    let blanks = tally.iter().filter(|(text, _)| is_blank(text)).map(|(_, rows)| rows).sum();
-    let filled: Tally = tally.into_iter().filter(|(text, _)| !is_blank(text)).collect();
-    let kind = guess(&View::new(raw, at, missing), rows).0;
+fn found(raw: &Raw, at: usize, tally: Tally, meaning: Meaning, rows: &[u32]) -> Found {
+    let blanks = tally.iter().filter(|(text, _)| meaning.is_blank(text)).map(|(_, rows)| rows).sum();
+    let filled: Tally = tally.into_iter().filter(|(text, _)| !meaning.is_blank(text)).collect();
+    let view = View::new(raw, at, &meaning.missing).written(meaning.notation, meaning.order);
+    let kind = guess(&view, rows, Some(&meaning)).0;
+    let filled = if kind == FeatureKind::Numeric || kind == FeatureKind::Date { filled } else { merged(filled) };
+    let number = |text: &str| number(meaning.notation, text);
     let is_right = |text: &str| match kind {
         FeatureKind::Numeric => number(text).is_some(),
-        FeatureKind::Date => Date::read(text).is_some(),
+        FeatureKind::Date => Date::read_as(text, meaning.order).is_some(),
         _ => true,
     };
     let numbers: Vec<f64> = filled.iter().filter_map(|(text, _)| number(text)).collect();
@@ -144,16 +172,38 @@ fn found(raw: &Raw, at: usize, tally: Tally, missing: &[String], rows: &[u32]) -
         values: filled.len(),
         range: (kind == FeatureKind::Numeric && !numbers.is_empty()).then_some(range),
         whole: numbers.iter().all(|x| x.fract() == 0.0),
-        index: is_index(&View::new(raw, at, missing), 0..raw.rows as u32),
+        index: is_index(&view, 0..raw.rows as u32),
         commonest,
         example: filled.first().map(|(text, _)| text.to_string()).unwrap_or_default(),
         odd: filled.iter().filter(|(text, _)| !is_right(text)).map(|(text, _)| text.to_string()).collect(),
-        doubtful: filled.iter().filter(|(text, _)| looks_blank(text)).map(|(text, rows)| (text.to_string(), *rows)).collect(),
+        doubtful: filled.iter().filter(|(text, _)| is_blank_between(text)).map(|(text, rows)| (text.to_string(), *rows)).collect(),
+        meaning,
     }
 }
 
+/// The same with values that are equal in other words as one.
+fn merged(tally: Tally) -> Tally {
+    let (texts, counts): (Vec<Cow<str>>, Vec<usize>) = tally.into_iter().unzip();
+    let spelt = spellings(&texts, &counts);
+    let rows = |code: usize| spelt.iter().zip(&counts).filter(|(kept, _)| **kept == code).map(|(_, rows)| rows).sum();
+    if spelt.iter().enumerate().all(|(code, kept)| code == *kept) {
+        return texts.into_iter().zip(counts).collect();
+    }
+    texts.iter().enumerate().filter(|(code, _)| spelt[*code] == *code).map(|(code, text)| (text.clone(), rows(code))).collect()
+}
+
 impl Found {
-    /// Whether it only names rows: it is the index of pandas, or all values differ, and they are words, or whole numbers without a gap or of such a name.
+    /// What its whole numbers are codes of, by its name and their range: hours, months, …
+    pub fn codes(&self) -> Option<&'static str> {
+        let (FeatureKind::Numeric, Some([low, high]), true) = (self.kind, self.range, self.whole) else { return None };
+        let name = self.name.to_lowercase();
+        let is_named = |words: &[&str]| words.contains(&name.as_str()) || name.split(['_', ' ', '-', '.']).any(|w| words.contains(&w));
+        let known = CODES.iter().find(|(words, _, [least, most])| is_named(words) && low >= *least && high <= *most);
+        known.filter(|_| self.values > 2).map(|(_, what, _)| *what)
+    }
+
+    /// Whether it only names rows: it is the index of pandas, or all values differ, and they are words, or whole numbers without a gap or of
+    /// such a name.
     pub fn is_id(&self, rows: usize) -> bool {
         if self.values != rows || rows <= FEW {
             return self.index;
@@ -253,25 +303,38 @@ fn task(raw: &Raw, survey: &Survey, columns: Vec<String>, given: Option<TaskKind
     for column in &columns {
         tallies.push(raw.column(column).map(|at| tally(raw, at, &rows)).unwrap_or_default());
     }
-    let mut missing = survey.missing.clone();
+    let meanings: Vec<&Meaning> = columns.iter().filter_map(|column| survey.column(column)).map(|found| &found.meaning).collect();
+    let kind = given.map_or_else(|| guess_task(&columns, &tallies, &meanings), Ok)?;
+    let is_number = labels::is_numeric(kind);
+    let bare = Task { kind, ..Task::multiclass("") };
+    let meaning = |(tally, meaning): (&Tally, &&Meaning)| match is_number {
+        true => (*meaning).clone(),
+        false => labels::meaning(&bare, tally.iter().map(|(text, rows)| (&**text, *rows)), &survey.given.wishes()),
+    };
+    let meanings: Vec<Meaning> = tallies.iter().zip(&meanings).map(meaning).collect();
+    let mut missing: Vec<String> = Vec::new();
     let mut add = |text: &str| {
         if !missing.iter().any(|known| known == text) {
             missing.push(text.to_owned());
         }
     };
-    tallies.iter().flatten().filter(|(text, _)| looks_blank(text)).for_each(|(text, _)| add(text));
-    let kind = given.map_or_else(|| guess_task(&columns, &tallies), Ok)?;
-    let is_number = matches!(kind, TaskKind::Regression | TaskKind::Count);
+    meanings.iter().flat_map(|meaning| &meaning.missing).for_each(|text| add(text));
+    let is_blank = |text: &str| meanings.iter().any(|meaning| meaning.is_blank(text));
+    let mut rare: Vec<String> = Vec::new();
     if is_number {
         // What is no number between numbers is no label.
-        tallies.iter().filter(|tally| measured(tally)).flatten().filter(|(text, _)| number(text).is_none()).for_each(|(text, _)| add(text));
+        for (tally, meaning) in tallies.iter().zip(&meanings).filter(|(_, meaning)| meaning.kind == Kind::Numbers) {
+            let odd = tally.iter().filter(|(text, _)| number(meaning.notation, text).is_none() && !meaning.is_blank(text));
+            rare.extend(odd.map(|(text, _)| text.to_string()));
+        }
+    } else if kind != TaskKind::Multilabel {
+        tallies = tallies.into_iter().map(|tally| merged(tally.into_iter().filter(|(text, _)| !is_blank(text)).collect())).collect();
     }
-    let common = |tally: &Tally| tally.iter().filter(|(text, rows)| !looks_blank(text) && *rows >= RARE).count();
-    let mut rare = Vec::new();
+    let common = |tally: &Tally| tally.iter().filter(|(text, rows)| !is_blank(text) && *rows >= RARE).count();
     if kind == TaskKind::Multiclass && common(&tallies[0]) >= 2 {
-        rare.extend(tallies[0].iter().filter(|(text, rows)| !looks_blank(text) && *rows < RARE).map(|(text, _)| text.to_string()));
-        rare.iter().for_each(|text| add(text));
+        rare.extend(tallies[0].iter().filter(|(text, rows)| !is_blank(text) && *rows < RARE).map(|(text, _)| text.to_string()));
     }
+    rare.iter().for_each(|text| add(text));
     let is_label = |text: &str| !missing.iter().any(|blank| blank == text);
     tallies.iter_mut().for_each(|tally| tally.retain(|(text, _)| is_label(text)));
     let balance = if is_number { Vec::new() } else { balance(kind, &columns, &tallies) };
@@ -288,7 +351,7 @@ fn task(raw: &Raw, survey: &Survey, columns: Vec<String>, given: Option<TaskKind
         guessed: given.is_none(),
         positive: positive(kind, &classes, &balance),
         balance,
-        spread: if is_number { tallies.iter().map(spread).collect() } else { Vec::new() },
+        spread: if is_number { tallies.iter().zip(&meanings).map(|(tally, m)| spread(tally, m.notation)).collect() } else { Vec::new() },
         rare,
         missing,
         columns,
@@ -297,18 +360,21 @@ fn task(raw: &Raw, survey: &Survey, columns: Vec<String>, given: Option<TaskKind
 }
 
 /// What a task learns, by its labels: two values, several columns of yes and no, few classes, numbers.
-fn guess_task(columns: &[String], tallies: &[Tally]) -> anyhow::Result<TaskKind> {
-    let labels: Vec<&(Cow<str>, usize)> = tallies.iter().flatten().filter(|(text, _)| !looks_blank(text)).collect();
+fn guess_task(columns: &[String], tallies: &[Tally], meanings: &[&Meaning]) -> anyhow::Result<TaskKind> {
+    let mut labels: Tally = Vec::new();
+    for (tally, meaning) in tallies.iter().zip(meanings) {
+        labels.extend(merged(tally.iter().filter(|(text, _)| !meaning.is_blank(text)).cloned().collect()));
+    }
     let (values, rows) = (labels.len(), labels.iter().map(|(_, rows)| rows).sum::<usize>());
     if columns.len() > 1 {
-        let yes_or_no = labels.iter().all(|(text, _)| YES_AND_NO.iter().any(|word| word.eq_ignore_ascii_case(text)));
+        let yes_or_no = labels.iter().all(|(text, _)| truth(text).is_some());
         return Ok(if yes_or_no { TaskKind::Multilabel } else { TaskKind::Regression });
     }
     if values == 2 {
         return Ok(TaskKind::Binary);
     }
-    if tallies.iter().all(measured) && labels.iter().any(|(text, _)| number(text).is_some()) {
-        let whole = labels.iter().all(|(text, _)| number(text).is_none_or(|x| x.fract() == 0.0));
+    if let [Meaning { kind: Kind::Numbers, notation, .. }] = meanings {
+        let whole = labels.iter().all(|(text, _)| number(*notation, text).is_none_or(|x| x.fract() == 0.0));
         let few = values <= FEW && values * ROWS_PER_CLASS <= rows;
         return Ok(if whole && few { TaskKind::Multiclass } else { TaskKind::Regression });
     }
@@ -321,8 +387,7 @@ fn guess_task(columns: &[String], tallies: &[Tally]) -> anyhow::Result<TaskKind>
 
 fn balance(kind: TaskKind, columns: &[String], tallies: &[Tally]) -> Vec<(String, usize)> {
     if kind == TaskKind::Multilabel {
-        let is_yes = |text: &str| ["1", "true", "yes"].iter().any(|yes| yes.eq_ignore_ascii_case(text));
-        let yes = |tally: &Tally| tally.iter().filter(|(text, _)| is_yes(text)).map(|(_, rows)| rows).sum();
+        let yes = |tally: &Tally| tally.iter().filter(|(text, _)| truth(text) == Some(true)).map(|(_, rows)| rows).sum();
         return columns.iter().cloned().zip(tallies.iter().map(yes)).collect();
     }
     let mut found: Vec<(String, usize)> = tallies.iter().flatten().map(|(text, rows)| (text.to_string(), *rows)).collect();
@@ -330,8 +395,8 @@ fn balance(kind: TaskKind, columns: &[String], tallies: &[Tally]) -> Vec<(String
     found
 }
 
-fn spread(tally: &Tally) -> [f64; 3] {
-    let numbers = tally.iter().filter_map(|(text, rows)| Some((number(text)?, *rows as f64)));
+fn spread(tally: &Tally, notation: Notation) -> [f64; 3] {
+    let numbers = tally.iter().filter_map(|(text, rows)| Some((number(notation, text)?, *rows as f64)));
     let start = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
     let (low, high, sum, rows) = numbers.fold(start, |(low, high, sum, n), (x, rows)| (low.min(x), high.max(x), sum + rows * x, n + rows));
     [low, sum / rows, high]
@@ -341,7 +406,7 @@ fn spread(tally: &Tally) -> [f64; 3] {
 fn positive(kind: TaskKind, classes: &[String], balance: &[(String, usize)]) -> Option<String> {
     match classes.len() {
         _ if kind != TaskKind::Binary => None,
-        2 => classes.get(positive_of(classes)).cloned(),
+        2 => classes.get(positive_of(classes, Version::V0_2)).cloned(),
         _ => balance.first().map(|(class, _)| class.clone()),
     }
 }

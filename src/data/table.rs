@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::columns::{check_there, no_column};
 use super::fit::{self, Fitted};
 use super::labels::{self, LabelColumn, Labels};
+use super::meaning::{self, Kind, Meaning, Wishes, agree};
 use super::range::Outside;
 use super::raw::{self, Options, Raw};
 use super::view::{Index, View};
@@ -18,6 +19,9 @@ use crate::fault::{Fault, quoted};
 
 /// Texts that mean "blank" in a column where no cell is let pass as blank.
 const NEVER: &[String] = &[];
+
+/// The text that means "blank" where nothing else does.
+static EMPTY: [String; 1] = [String::new()];
 
 /// Reads the files of a source that has columns.
 ///
@@ -69,7 +73,7 @@ pub(super) struct Roles<'t> {
 /// # Errors
 /// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
 pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
-    let reading = Reading { delimiter: data.delimiter, header: data.header, row_weight: data.row_weight.clone() };
+    let reading = Reading::of(data);
     let mut roles = Roles::new(read(&data.train, &reading.options())?, None, data, tasks)?;
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
     let rows = roles.split()?;
@@ -181,9 +185,10 @@ impl<'t> Roles<'t> {
             return Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]);
         };
         let shares = split::shares_without(shares, data.valid.is_some(), data.test.is_some());
-        let parts = self.split_by(shares, view(&data.group, &data.missing))?;
+        let missing = data.missing.as_deref().unwrap_or(&EMPTY[..]);
+        let parts = self.split_by(shares, view(&data.group, missing))?;
         let Some((fold, folds)) = data.fold else { return Ok(parts) };
-        let group = view(&data.group, &data.missing);
+        let group = view(&data.group, missing);
         let number = |row: u32| group.as_ref().map_or(u64::from(row), |group| split::group_number(&group.text(row as usize)));
         split::held_out(parts, (fold, folds), |row| split::fold_of(data.split_seed, number(row), folds))
     }
@@ -202,42 +207,51 @@ impl<'t> Roles<'t> {
 
     /// The schema of the training rows, and what is to be said of columns that it does without, and of the parts.
     pub(super) fn fit(&self, [rows, valid, _]: &[Vec<u32>; 3], reading: Reading) -> anyhow::Result<(Schema, Vec<String>)> {
-        let mut targets = Vec::with_capacity(self.tasks.len());
-        let weights = self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
-        let weights = weights.map(|name| weights_of(&self.raw, name, rows)).transpose()?;
-        for (task, columns) in self.tasks.iter().zip(&self.labels) {
-            let locate = |column: usize, row: usize| locate(&self.raw, row, &task.targets[column]);
-            let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
-            let target = labels::fit(task, &labels, rows, &self.data.missing)?;
-            targets.push(per_mean::fit(task, target, &labels, rows, weights.as_deref())?);
-        }
         let (table, sample) = self.fitted(rows);
         if sample.is_empty() {
             let found = format!("a sample that takes {} bytes has no training row", table.bytes());
             return Err(Fault::config("data.memory", found).hint("give more memory").into());
         }
-        let (mut columns, mut notices, by_name) = (Vec::new(), Vec::new(), Index::new(table));
-        for feature in &self.features {
-            let missing = feature.missing.clone().unwrap_or_else(|| self.data.missing.clone());
-            let Some(view) = by_name.view(&feature.column, &missing) else { continue };
+        let meanings = Meanings::of(self, rows, table, &sample);
+        let (mut targets, mut notices) = (Vec::with_capacity(self.tasks.len()), Vec::new());
+        let weights = self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
+        let weights = weights.map(|name| weights_of(&self.raw, name, rows)).transpose()?;
+        for ((task, columns), meanings) in self.tasks.iter().zip(&self.labels).zip(&meanings.labels) {
+            let locate = |column: usize, row: usize| locate(&self.raw, row, &task.targets[column]);
+            let labels = Labels { columns: columns.iter().collect(), place: &self.raw.place, locate: &locate };
+            let (target, said) = labels::fit(task, &labels, rows, meanings, self.data.version)?;
+            targets.push(per_mean::fit(task, target, &labels, rows, weights.as_deref())?);
+            notices.extend(said);
+        }
+        let (mut columns, mut dropped, by_name) = (Vec::new(), Vec::new(), Index::new(table));
+        for (feature, meaning) in self.features.iter().zip(&meanings.features) {
+            let Some(view) = by_name.view(&feature.column, &meaning.missing) else { continue };
+            let view = view.written(meaning.notation, meaning.order);
             let is_named = self.data.features.iter().any(|given| given.column == feature.column);
             if self.data.version >= Version::V0_2 && !is_named && index::is_index(&view, self.numbers()) {
-                notices.push(format!("column {} {}: it is dropped", quoted(&feature.column), index::WHY));
+                dropped.push(format!("column {} {}: it is dropped", quoted(&feature.column), index::WHY));
                 continue;
             }
-            match fit::fit(&view, &sample, feature, self.data.version)? {
-                Fitted::Encoding(encoding) => columns.push(Column { name: feature.column.clone(), missing, encoding }),
-                Fitted::Dropped(why) => notices.push(format!("column {} {why}: it is dropped", quoted(&feature.column))),
+            let looked_at = Some(meaning).filter(|_| self.data.version >= Version::V0_2);
+            let (fitted, said) = fit::fit(&view, &sample, feature, looked_at, self.data.version)?;
+            notices.extend(said);
+            match fitted {
+                Fitted::Encoding(encoding) => {
+                    columns.push(Column { name: feature.column.clone(), missing: meaning.missing.clone(), encoding });
+                }
+                Fitted::Dropped(why) => dropped.push(format!("column {} {why}: it is dropped", quoted(&feature.column))),
             }
         }
         if columns.is_empty() {
-            let found = format!("{} has no feature columns: all are labels, ignored or dropped{}", self.raw.place, first(&notices));
+            let found = format!("{} has no feature columns: all are labels, ignored or dropped{}", self.raw.place, first(&dropped));
             return Err(Fault::config("data.train", found).hint("keep at least one column that differs between rows").into());
         }
-        if let Some(more @ 1..) = notices.len().checked_sub(MOST_DROPPED) {
-            notices.truncate(MOST_DROPPED);
-            notices.push(format!("{more} more columns are dropped"));
+        if let Some(more @ 1..) = dropped.len().checked_sub(MOST_DROPPED) {
+            dropped.truncate(MOST_DROPPED);
+            dropped.push(format!("{more} more columns are dropped"));
         }
+        notices.splice(0..0, meanings.notices(self));
+        notices.extend(dropped);
         notices.extend(per_mean::notices(self.tasks, &targets));
         if self.data.split_column.is_some() && valid.is_empty() {
             notices.push("no row says valid, so nothing is validated on and the model is that of the last epoch".to_owned());
@@ -249,6 +263,60 @@ impl<'t> Roles<'t> {
     /// Some rows as the schema says.
     fn dataset(&self, schema: &Schema, rows: &[u32]) -> anyhow::Result<Dataset> {
         dataset(schema, &self.raw, &self.labels, rows)
+    }
+}
+
+/// What the texts of all columns are taken for.
+struct Meanings {
+    /// One per column that may be a feature.
+    features: Vec<Meaning>,
+    /// One per label column of each task.
+    labels: Vec<Vec<Meaning>>,
+}
+
+impl Meanings {
+    /// Looks at the training `rows` of the labels, and at the `sample` of a table for the features.
+    fn of(roles: &Roles, rows: &[u32], table: &Raw, sample: &[u32]) -> Meanings {
+        let (data, index) = (roles.data, Index::new(table));
+        let of_feature = |feature: &Feature| {
+            let wishes = Wishes {
+                missing: feature.missing.as_deref().or(data.missing.as_deref()),
+                decimal: feature.decimal.unwrap_or(data.decimal),
+                dates: feature.dates.unwrap_or(data.dates),
+                version: data.version,
+            };
+            match index.view(&feature.column, NEVER).and_then(|view| view.texts()) {
+                Some(texts) => Meaning::of(sample.iter().map(|&row| (texts.get(row as usize), 1)), &wishes),
+                None => Meaning::given(wishes.missing, Kind::Numbers),
+            }
+        };
+        let mut all: Vec<Meaning> = roles.features.iter().map(of_feature).collect();
+        for (task, columns) in roles.tasks.iter().zip(&roles.labels) {
+            let missing = task.missing.as_deref().or(data.missing.as_deref());
+            let wishes = Wishes { missing, decimal: data.decimal, dates: data.dates, version: data.version };
+            let meaning = |column: &LabelColumn| labels::meaning(task, column.tally(rows).into_iter(), &wishes);
+            all.extend(columns.iter().map(meaning));
+        }
+        agree(&mut all, data.decimal, table.delimiter == Some(b';'));
+        let mut labels = all.split_off(roles.features.len()).into_iter();
+        let labels = roles.labels.iter().map(|columns| labels.by_ref().take(columns.len()).collect()).collect();
+        Meanings { features: all, labels }
+    }
+
+    /// What is to be said of them.
+    fn notices(&self, roles: &Roles) -> Vec<String> {
+        if roles.data.version < Version::V0_2 {
+            return Vec::new();
+        }
+        let features = roles.features.iter().zip(&self.features).map(|(feature, meaning)| (&feature.column, meaning, true));
+        let labels = roles.tasks.iter().zip(&self.labels).flat_map(|(task, meanings)| {
+            let is_numeric = labels::is_numeric(task.kind);
+            task.targets.iter().zip(meanings).map(move |(column, meaning)| (column, meaning, is_numeric))
+        });
+        let columns: Vec<(&String, &Meaning, bool)> = features.chain(labels).collect();
+        let mut notices = meaning::blank_notices(columns.iter().map(|(column, meaning, _)| (column.as_str(), *meaning)));
+        notices.extend(columns.iter().filter(|(.., is_read)| *is_read).flat_map(|(column, meaning, _)| meaning.notices(column)));
+        notices
     }
 }
 
@@ -348,7 +416,13 @@ fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]
     // Weights matter to losses alone.
     let weights = schema.reading.row_weight.as_ref().filter(|_| !schema.targets.is_empty());
     let weights = weights.map(|name| weights_of(raw, name, rows)).transpose()?;
-    Ok(Dataset { rows: rows.len(), features: encode::features(raw, columns, rows)?, labels: words, weights, table: None })
+    Ok(Dataset {
+        rows: rows.len(),
+        features: encode::features(raw, columns, rows, schema.reading.blank_words)?,
+        labels: words,
+        weights,
+        table: None,
+    })
 }
 
 /// The weights of `rows`.
@@ -356,7 +430,7 @@ fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
     check_there(raw, &[name])?;
     let Some(view) = Index::new(raw).view(name, NEVER) else { return Ok(Vec::new()) };
     let weight = |row: usize| {
-        let number = view.cell(row).and_then(|cell| cell.number()).filter(|x| *x >= 0.0 && (*x as f32).is_finite());
+        let number = view.cell(row).and_then(|cell| view.value(cell)).filter(|x| *x >= 0.0 && (*x as f32).is_finite());
         let hint = "every row needs a weight: correct the cell, or remove the row";
         number.map(|x| x as f32).ok_or_else(|| {
             let found = format!("{} is no weight, expected a finite number, 0 or above", quoted(&view.text(row)));

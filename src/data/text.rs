@@ -120,7 +120,9 @@ impl<R: Read> Reader<R> {
         }
         self.is_empty = false;
         let columns = table.finish(&self.place)?;
-        Raw::new(&self.place, self.names.clone(), columns, Some(std::mem::take(&mut table.lines))).map(Some)
+        let mut raw = Raw::new(&self.place, self.names.clone(), columns, Some(std::mem::take(&mut table.lines)))?;
+        raw.delimiter = Some(self.delimiter);
+        Ok(Some(raw))
     }
 
     /// Reads to the end; returns place and hash of the file.

@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::UNLABELLED;
-use super::raw::{Raw, RawColumn};
+use super::alike::spellings;
+use super::blanks::{is_blank, is_blank_between};
+use super::dates::{Date, DateOrder};
+use super::notation::Notation;
+use super::raw::{Raw, RawColumn, Texts};
 use super::words::Hashing;
+use super::{Column, Encoding, UNLABELLED};
 use crate::fault::{Fault, quoted};
 
 /// A cell that is not blank.
@@ -17,12 +21,24 @@ pub enum Cell<'r> {
     Number(f64),
 }
 
-impl Cell<'_> {
-    /// Its number, which need not be finite.
-    pub fn number(self) -> Option<f64> {
+/// Which texts mean "blank" beside those that are named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Words {
+    /// None.
+    #[default]
+    None,
+    /// Those that mean so anywhere.
+    Anywhere,
+    /// Those that mean so between numbers or dates.
+    Between,
+}
+
+impl Words {
+    fn is_blank(self, text: &str) -> bool {
         match self {
-            Cell::Text(text) => text.parse().ok(),
-            Cell::Number(x) => Some(x),
+            Words::None => false,
+            Words::Anywhere => is_blank(text),
+            Words::Between => is_blank_between(text),
         }
     }
 }
@@ -38,6 +54,12 @@ pub struct View<'r> {
     missing: &'r [String],
     /// The same as numbers, where they are some.
     numbers: Vec<f64>,
+    /// Other texts that mean "blank".
+    words: Words,
+    /// How its numbers are written.
+    notation: Notation,
+    /// How its dates are written.
+    order: DateOrder,
 }
 
 /// The different values of some rows.
@@ -49,9 +71,38 @@ pub struct Distinct<'r> {
     pub counts: Vec<usize>,
     /// For each row the number of its value, or [`UNLABELLED`] where it is blank.
     pub codes: Vec<u32>,
+    /// Values that are another one in other words: each with its rows, and that other one with its own.
+    pub others: Vec<(String, usize, String, usize)>,
 }
 
 impl Distinct<'_> {
+    /// The same with values that are equal in other words as one, spelt as most rows have it; see [`alike::spellings`].
+    #[must_use]
+    pub fn merged(self) -> Self {
+        let spelt = spellings(&self.texts, &self.counts);
+        if spelt.iter().enumerate().all(|(code, spelt)| code == *spelt) {
+            return self;
+        }
+        // Numbers of the values that are left, in their order.
+        let mut left = vec![UNLABELLED; self.texts.len()];
+        let mut merged = Distinct::default();
+        for (code, kept) in spelt.iter().enumerate().filter(|(code, kept)| code != *kept) {
+            let [other, kept] = [code, *kept].map(|code| (self.texts[code].to_string(), self.counts[code]));
+            merged.others.push((other.0, other.1, kept.0, kept.1));
+        }
+        for (code, text) in self.texts.into_iter().enumerate().filter(|(code, _)| spelt[*code] == *code) {
+            left[code] = merged.texts.len() as u32;
+            merged.texts.push(text);
+            merged.counts.push(0);
+        }
+        for (code, count) in self.counts.iter().enumerate() {
+            merged.counts[left[spelt[code]] as usize] += count;
+        }
+        let of = |code: u32| if code == UNLABELLED { code } else { left[spelt[code as usize]] };
+        merged.codes = self.codes.into_iter().map(of).collect();
+        merged
+    }
+
     /// How many rows are blank.
     pub fn blanks(&self) -> usize {
         self.codes.iter().filter(|&&code| code == UNLABELLED).count()
@@ -73,8 +124,20 @@ impl<'r> Index<'r> {
 
     /// The column of a name; in a table that names only what occurs, one that is not there is all zeros.
     pub fn view(&self, name: &'r str, missing: &'r [String]) -> Option<View<'r>> {
-        let zeros = || self.raw.sparse.then(|| View { name, raw: self.raw, at: None, missing: &[], numbers: Vec::new() });
+        let zeros = || self.raw.sparse.then(|| View { name, at: None, ..View::new(self.raw, 0, &[]) });
         self.positions.get(name).map(|&at| View::new(self.raw, at, missing)).or_else(zeros)
+    }
+
+    /// The same for a column of a model; `blank_words` says whether words such as NA mean "blank".
+    pub fn of(&self, column: &'r Column, blank_words: bool) -> Option<View<'r>> {
+        let view = self.view(&column.name, &column.missing)?;
+        let (words, notation, order) = match &column.encoding {
+            Encoding::Numeric { notation, .. } => (Words::Between, *notation, DateOrder::Iso),
+            Encoding::Date { order, .. } => (Words::Between, Notation::Plain, *order),
+            _ => (Words::Anywhere, Notation::Plain, DateOrder::Iso),
+        };
+        let words = if blank_words { words } else { Words::None };
+        Some(View { words, notation, order, ..view })
     }
 }
 
@@ -82,7 +145,48 @@ impl<'r> View<'r> {
     /// The column at position `at` of a table.
     pub fn new(raw: &'r Raw, at: usize, missing: &'r [String]) -> View<'r> {
         let numbers = missing.iter().filter_map(|text| text.parse().ok()).collect();
-        View { name: raw.names.get(at).map_or("", String::as_str), raw, at: Some(at), missing, numbers }
+        let name = raw.names.get(at).map_or("", String::as_str);
+        let (words, notation, order) = (Words::None, Notation::Plain, DateOrder::Iso);
+        View { name, raw, at: Some(at), missing, numbers, words, notation, order }
+    }
+
+    /// The same with numbers and dates in some writing.
+    pub fn written(self, notation: Notation, order: DateOrder) -> View<'r> {
+        View { notation, order, ..self }
+    }
+
+    /// How its numbers are written.
+    pub fn notation(&self) -> Notation {
+        self.notation
+    }
+
+    /// How its dates are written.
+    pub fn order(&self) -> DateOrder {
+        self.order
+    }
+
+    /// Its texts; `None` if it came as numbers, or is one of zeros.
+    pub fn texts(&self) -> Option<&'r Texts> {
+        match self.at.and_then(|at| self.raw.columns.get(at)) {
+            Some(RawColumn::Texts(texts)) => Some(texts),
+            _ => None,
+        }
+    }
+
+    /// The number of a cell, which need not be finite.
+    pub fn value(&self, cell: Cell) -> Option<f64> {
+        match cell {
+            Cell::Text(text) => self.notation.read(text),
+            Cell::Number(x) => Some(x),
+        }
+    }
+
+    /// The date of a cell.
+    pub fn date(&self, cell: Cell) -> Option<Date> {
+        match cell {
+            Cell::Text(text) => Date::read_as(text, self.order),
+            Cell::Number(x) => Date::read_as(&x.to_string(), self.order),
+        }
     }
 
     /// The cell of a row; `None` if it is blank.
@@ -104,7 +208,7 @@ impl<'r> View<'r> {
 
     fn is_blank(&self, text: &str) -> bool {
         let has_value = || text.parse().is_ok_and(|x| self.numbers.contains(&x));
-        self.missing.iter().any(|blank| blank == text) || (!self.numbers.is_empty() && has_value())
+        self.missing.iter().any(|blank| blank == text) || (!self.numbers.is_empty() && has_value()) || self.words.is_blank(text)
     }
 
     /// A cell as text.
@@ -123,7 +227,7 @@ impl<'r> View<'r> {
 
     /// The different values of `rows`.
     pub fn distinct(&self, rows: &[u32]) -> Distinct<'r> {
-        let mut found = Distinct { texts: Vec::new(), counts: Vec::new(), codes: Vec::with_capacity(rows.len()) };
+        let mut found = Distinct { texts: Vec::new(), counts: Vec::new(), codes: Vec::with_capacity(rows.len()), others: Vec::new() };
         let (mut texts, mut numbers) = (HashMap::new(), HashMap::new());
         // Equal cells often follow each other.
         let mut last = ("", UNLABELLED);
@@ -171,7 +275,7 @@ impl<'r> View<'r> {
     /// # Errors
     /// 65 with file, line, column and cell; `or` says what else could be done.
     pub fn number(&self, row: usize, cell: Cell<'_>, or: &str) -> Result<f64, Fault> {
-        match cell.number() {
+        match self.value(cell) {
             Some(x) if x.is_finite() => Ok(x),
             found => Err(self.no_number(row, found.is_some(), or)),
         }
@@ -180,7 +284,7 @@ impl<'r> View<'r> {
     fn no_number(&self, row: usize, is_number: bool, or: &str) -> Fault {
         let text = self.text(row);
         let hint = match text.contains(',') && !is_number {
-            true => "write a decimal point and no thousands separators, as in 1234.5".to_owned(),
+            true => format!("write all numbers of the column alike, as in {}, or say data.decimal{or}", self.notation.example()),
             false => format!("correct the cell, or add {} to the texts that mean \"blank\" (missing){or}", quoted(&text)),
         };
         let expected = if is_number { "a finite number" } else { "a number" };

@@ -119,7 +119,15 @@ fn network() -> Network {
 
 fn schema(network: &Network) -> Schema {
     let column = |name: &str, encoding| Column { name: name.into(), missing: vec![String::new()], encoding };
-    let numeric = Encoding::Numeric { scale: Scale::Standard, offset: 0.5, factor: 2.0, indicator: true, blank: 0.0, range: None };
+    let numeric = Encoding::Numeric {
+        scale: Scale::Standard,
+        offset: 0.5,
+        factor: 2.0,
+        indicator: true,
+        notation: Default::default(),
+        blank: 0.0,
+        range: None,
+    };
     let category = Encoding::Category { values: vec!["red".into()], blank: false, embed: 0 };
     let columns = vec![column("a", numeric), column("b", category)];
     Schema::new(Input::Columns { columns }, network.tasks.iter().map(|head| Target::multiclass(&head.name, head.classes.clone())).collect())

@@ -127,6 +127,8 @@ pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
             classes: if has_classes { (0..*classes).map(|c| c.to_string()).collect() } else { Vec::new() },
             groups: Vec::new(),
             missing: Vec::new(),
+            blank_words: false,
+            notations: Vec::new(),
             scales: vec![Scaling { offset: 0.0, factor: 1.0 }; numbers],
             mean: None,
             counts: vec![vec![8; *classes]; columns],

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::known::{DATA, FEATURE, IDX, NPY, OVERLAY, alike};
 use super::section::Section;
-use crate::config::{BUILT_IN, Data, Embed, Feature, FeatureKind, Overlay, Scale, Source, Version};
+use crate::config::{BUILT_IN, Data, Dates, Decimal, Embed, Feature, FeatureKind, Overlay, Scale, Source, Version};
 use crate::fault::{Fault, quoted};
 
 /// The split where the file names none.
@@ -90,7 +90,7 @@ const NO_COLUMNS: &str = "only tables have columns";
 /// What is said of all columns of a table.
 fn columns(section: &mut Section, data: &mut Data) -> Result<()> {
     if !data.train.has_columns() {
-        section.refuse(&["ignore", "missing", "row_weight", "delimiter", "header", "memory"], NO_COLUMNS)?;
+        section.refuse(&["ignore", "missing", "decimal", "dates", "row_weight", "delimiter", "header", "memory"], NO_COLUMNS)?;
     }
     if !is_text(data) {
         section.refuse(&["delimiter", "header"], "only text files (.csv, .tsv, .txt) have lines of cells")?;
@@ -98,7 +98,15 @@ fn columns(section: &mut Section, data: &mut Data) -> Result<()> {
     data.delimiter = section.maybe("delimiter", |item| delimiter(&item))?;
     data.header = section.read("header", true, |item| item.flag())?;
     data.ignore = section.read("ignore", vec![], |item| item.texts())?;
-    data.missing = section.read("missing", vec![String::new()], |item| item.blanks())?;
+    let found = |item: Item| match item.value.as_str() {
+        Some("auto") => Ok(None),
+        _ => item.blanks().map(Some),
+    };
+    // What 0.1.0 took for blank, where nothing was said.
+    let unsaid = (data.version < Version::V0_2).then(|| vec![String::new()]);
+    data.missing = section.read("missing", unsaid, found)?;
+    data.decimal = section.read("decimal", Decimal::Auto, |item| item.word())?;
+    data.dates = section.read("dates", Dates::Auto, |item| item.word())?;
     data.row_weight = section.maybe("row_weight", |item| item.text().map(str::to_owned))?;
     data.memory = section.maybe("memory", |item| item.bytes())?;
     Ok(())
@@ -293,8 +301,9 @@ fn features(root: &mut Section, data: &Data) -> Result<Vec<Feature>> {
 }
 
 /// Keys of `[feature.NAME]` that belong to one type or two.
-const KEYS_OF: [(&[FeatureKind], &[&str]); 4] = [
-    (&[FeatureKind::Numeric], &["scale", "clip"]),
+const KEYS_OF: [(&[FeatureKind], &[&str]); 5] = [
+    (&[FeatureKind::Numeric], &["scale", "clip", "decimal"]),
+    (&[FeatureKind::Date], &["dates"]),
     (&[FeatureKind::Category], &["min_count", "max_values"]),
     (&[FeatureKind::Text], &["buckets", "slots", "ngrams"]),
     (&[FeatureKind::Category, FeatureKind::Text], &["embed"]),
@@ -335,7 +344,22 @@ fn feature(column: &str, item: Item, data: &Data) -> Result<Feature> {
     let clip = (kind == Some(FeatureKind::Numeric) && data.version >= Version::V0_2).then(|| defaults.clip(data.version));
     let clip = section.maybe("clip", clip_of)?.or(clip);
     let missing = section.maybe("missing", |item| item.blanks())?;
-    section.finish().map(|()| Feature { kind, scale, clip, missing, min_count, max_values, buckets, slots, ngrams, ..defaults })
+    let decimal = section.maybe("decimal", |item| item.word())?;
+    let dates = section.maybe("dates", |item| item.word())?;
+    section.finish().map(|()| Feature {
+        kind,
+        scale,
+        clip,
+        missing,
+        decimal,
+        dates,
+        min_count,
+        max_values,
+        buckets,
+        slots,
+        ngrams,
+        ..defaults
+    })
 }
 
 /// `clip = 2.0`, or `false`, which is 0.

@@ -33,6 +33,8 @@ pub(super) const DATA: Keys = Keys {
         "overlay",
         "ignore",
         "missing",
+        "decimal",
+        "dates",
         "row_weight",
         "memory",
         "shuffle_window",
@@ -41,7 +43,7 @@ pub(super) const DATA: Keys = Keys {
 /// `[feature.NAME]`
 pub(super) const FEATURE: Keys = Keys {
     table: "feature.NAME",
-    keys: &["type", "missing", "scale", "clip", "min_count", "max_values", "buckets", "slots", "ngrams", "embed"],
+    keys: &["type", "missing", "decimal", "dates", "scale", "clip", "min_count", "max_values", "buckets", "slots", "ngrams", "embed"],
 };
 /// `[trunk]`
 pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init", "freeze"] };
