@@ -520,6 +520,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "feature.age.decimal=\".\"",
             "feature.age.dates=mdy",
             "feature.age.scale=robust",
+            "feature.age.clip=1.5",
             "feature.age.min_count=3",
             "feature.age.max_values=3",
             "feature.age.buckets=3",
@@ -582,6 +583,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
     ),
     ("[task.left]\ntype = \"binary\"\n[task.right]\n", CSV, &["task.left.positive=no", "task.left.positive_weight=balanced"]),
     ("[task.left]\ntype = \"regression\"\n[task.right]\n", CSV, &["task.left.scale=none", "task.left.loss=absolute"]),
+    ("[task.left]\ntype = \"count\"\n[task.right]\n", CSV, &["task.left.scale_loss=false"]),
     ("[task.left]\ntype = \"regression\"\nloss = \"huber\"\n[task.right]\n", CSV, &["task.left.huber_delta=2"]),
     ("[task.left]\ntype = \"regression\"\nloss = \"quantile\"\n[task.right]\n", CSV, &["task.left.quantile=0.9"]),
     ("", "[data]\ntrain = \"x.csv\"\nfolds = 3\nfold = 1\n", &["data.folds=4", "data.fold=2"]),
@@ -785,7 +787,7 @@ fn a_type_brings_the_defaults_of_its_keys_along() {
     let bare = Feature::new("a");
     assert_eq!(feature(""), bare);
     let of = |kind| Feature { kind: Some(kind), ..bare.clone() };
-    assert_eq!(feature("type = \"numeric\""), Feature { scale: Some(Scale::Standard), ..of(FeatureKind::Numeric) });
+    assert_eq!(feature("type = \"numeric\""), Feature { scale: Some(Scale::Standard), clip: Some(2.0), ..of(FeatureKind::Numeric) });
     let embed = |embed| Feature { embed: Some(embed), ..bare.clone() };
     let category = Feature { min_count: Some(2), max_values: Some(65536), embed: Some(Embed::Auto), ..of(FeatureKind::Category) };
     assert_eq!(feature("type = \"category\""), category);

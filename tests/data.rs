@@ -40,6 +40,11 @@ fn groups(groups: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
     groups.iter().map(|(name, values)| (name.to_string(), values.iter().map(|v| v.to_string()).collect())).collect()
 }
 
+/// A column whose numbers stay where they are, however far outside of the training part's.
+fn unheld(name: &str) -> Feature {
+    Feature { clip: Some(0.0), ..Feature::new(name) }
+}
+
 fn csv_parts(text: &str, edit: impl FnOnce(&mut Data), tasks: &[Task]) -> Parts {
     let dir = tempfile::tempdir().unwrap();
     let mut data = data(table(write(dir.path(), "train.csv", text)));
@@ -150,8 +155,9 @@ fn scaling_and_classes_come_from_the_training_part_alone() {
     data.test = Some(table(write(dir.path(), "test.csv.gz", gzip(b"a,y\n-1,no\n"))));
     let parts = load(&data, &[task("t", "y")]).unwrap();
     let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
-    close(floats(&valid), &[99.0]);
-    close(floats(&test), &[-2.0]);
+    // 98 and 1 standard deviations beyond the ends, held within two of them: 2 · 98 / (2 + 98) and 2 · 1 / (2 + 1).
+    close(floats(&valid), &[1.0 + 1.96]);
+    close(floats(&test), &[-1.0 - 2.0 / 3.0]);
     assert_eq!((&valid.labels[0], &test.labels[0]), (&vec![1], &vec![0]));
     assert_eq!(parts.schema.targets[0].classes, ["no", "yes"]);
     let packed = blake3::hash(&std::fs::read(dir.path().join("test.csv.gz")).unwrap()).to_hex().to_string();
@@ -219,7 +225,8 @@ fn a_stored_schema_is_applied_and_never_fitted_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path(), "new.csv", "name,b,y,a\nx,4, yes,1\ny,2,no,3\n");
     let (dataset, name) = load_with(&schema, path.to_str().unwrap(), true).unwrap();
-    close(floats(&dataset), &[0.0, 1.0, 2.0, 0.0]);
+    // 3 is one standard deviation beyond 2, and is held at two thirds of one.
+    close(floats(&dataset), &[0.0, 1.0, 5.0 / 3.0, 0.0]);
     assert_eq!((dataset.rows, &dataset.labels), (2, &vec![vec![1, 0]]));
     assert_eq!(name, path.to_str().unwrap());
     let table = dataset.table.unwrap();
@@ -791,7 +798,7 @@ fn a_part_with_a_file_of_its_own_gets_no_share() {
 #[test]
 fn a_split_file_is_scaled_by_its_training_rows() {
     let rows: String = (0..60).map(|i| format!("{},{}\n", i * i, i % 2)).collect();
-    let edit = |data: &mut Data| (data.split, data.split_seed) = (Some([0.6, 0.2, 0.2]), 3);
+    let edit = |data: &mut Data| (data.split, data.split_seed, data.features) = (Some([0.6, 0.2, 0.2]), 3, vec![unheld("a")]);
     let parts = csv_parts(&format!("a,y\n{rows}"), edit, &[task("y", "y")]);
     let [train, valid, _] = split::split(60, [0.6, 0.2, 0.2], 3).unwrap();
     let x = |row: &u32| f64::from(row * row);
@@ -811,8 +818,9 @@ fn a_column_says_which_part_a_row_is_in() {
     assert_eq!(names(&parts), ["a"]);
     let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
     assert_eq!((parts.train.rows, valid.rows, test.rows), (2, 2, 1));
-    // 2 and 4: mean 3, deviation 1.
-    assert_eq!((floats(&parts.train), floats(&valid), floats(&test)), (&[-1.0, 1.0][..], &[0.0, 2.0][..], &[-2.0][..]));
+    // 2 and 4: mean 3, deviation 1; 5 and 1 are one beyond the ends, and are held at two thirds.
+    let held = 5.0 / 3.0;
+    assert_eq!((floats(&parts.train), floats(&valid), floats(&test)), (&[-1.0, 1.0][..], &[0.0, held][..], &[-held][..]));
     let parts = csv_parts("a,s,y\n2,train,p\n4,train,q\n", |data| data.split_column = Some("s".into()), &[task("y", "y")]);
     assert!(parts.valid.is_none() && parts.notices[0].starts_with("no row says valid"), "{:?}", parts.notices);
 }

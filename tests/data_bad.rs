@@ -192,7 +192,7 @@ fn a_column_twice() {
 
 #[test]
 fn a_column_without_a_name() {
-    csv(",a,y\n0,1,p\n").refused(Exit::Data, &["train.csv:1", "column 1 of the header has no name"], "index=False");
+    csv(",a,y\nx,1,p\n").refused(Exit::Data, &["train.csv:1", "column 1 of the header has no name"], "index=False");
     csv("a,y,\n1,p,\n").refused(Exit::Data, &["column 3 of the header has no name"], "delimiter at the end");
 }
 

@@ -291,7 +291,7 @@ fn pieces_change_nothing_but_rounding() {
 /// Vectors have a length of about one, save that of rare and unseen values and those that no training row has, which begin at zero.
 #[test]
 fn vectors_begin_with_a_length_of_about_one() {
-    let plan = plan(&tables("[6]", RUN), 8, &CLASSES, 0.0);
+    let plan = plan(&tables("[6]", RUN), 96, &CLASSES, 0.0);
     let initial = plan.initial().unwrap();
     let seen = Seen::of(&plan.parts.schema.input, &plan.parts.train).unwrap().unwrap();
     for ((block, has_rest), seen) in plan.layout.embeddings().iter().zip([true, false, true]).zip(&seen.vectors) {

@@ -158,7 +158,7 @@ fn predictions_far_outside_do_not_run_away() {
         room.on_reference(&["predict", run, "--data", "wild.csv"]).refused(65, &["wild.csv:2", "too large for a 32-bit float"]);
     }
     let written = |run: &str| room.text(&format!("{run}/config.toml"));
-    assert!(written("held").contains("clip = 2.0") && written("no").contains("clip = 0.0") && !written("old").contains("clip"));
+    assert!(written("held").contains("clip = 2.0") && written("no").contains("clip = 0.0") && !written("old").contains("\nclip ="));
     assert!(!room.text("old/model/schema.json").contains("range"), "a model of 0.1.0 has no range");
 }
 
@@ -218,17 +218,53 @@ fn counts() -> String {
 const COUNTS: &str = "[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\nignore = [\"w\", \"yes\"]\n[trunk]\nlayers = [4]\n\
                       [task.visits]\ntype = \"count\"\n[optimizer]\nlearning_rate = 1e-9\n[train]\nepochs = 1\nbatch_size = 40\n";
 
-/// The factor of the loss of the first task, and what the run printed as its loss.
-fn factor_and_loss(room: &Room, run: &str) -> (f64, f64) {
-    let config: Value = serde_json::from_str(&room.text(&format!("{run}/model/config.json"))).unwrap();
-    let head = config.get("network").unwrap_or(&config)["tasks"][0].clone();
-    let factor = head["loss"].get("factor").map_or(1.0, |factor| factor.as_f64().unwrap());
-    let metrics = room.text(&format!("{run}/metrics.csv"));
-    let mut reader = csv::Reader::from_reader(metrics.as_bytes());
-    let headers = reader.headers().unwrap().clone();
-    let at = headers.iter().position(|name| name == "train/visits/loss").unwrap_or_else(|| panic!("{headers:?}"));
-    let last = reader.records().map(Result::unwrap).filter(|record| !record[at].is_empty()).last().unwrap();
-    (factor, last[at].parse().unwrap())
+/// What a model says of its training rows, as JSON; its own loss is multiplied by nothing where `plain`.
+fn evaluated(room: &Room, run: &str, plain: bool) -> Value {
+    let (model, path) = (format!("{run}-copy"), |name: &str| room.path(name));
+    std::fs::create_dir_all(path(&model)).unwrap();
+    for file in ["model.safetensors", "schema.json", "config.json"] {
+        std::fs::copy(path(&format!("{run}/model/{file}")), path(&format!("{model}/{file}"))).unwrap();
+    }
+    if plain {
+        let config = room.text(&format!("{run}/model/config.json"));
+        let mut config: Value = serde_json::from_str(&config).unwrap();
+        head_of(&mut config)["loss"].as_object_mut().unwrap().remove("factor").expect("a factor");
+        room.write(&format!("{model}/config.json"), config.to_string());
+    }
+    let out = room.on_reference(&["evaluate", &model, "--data", "train.csv", "--json"]).expect(0).out;
+    serde_json::from_str(&out).unwrap()
+}
+
+/// The first task in the configuration of a model.
+fn head_of(config: &mut Value) -> &mut Value {
+    let network = if config.get("network").is_some() { &mut config["network"] } else { config };
+    &mut network["tasks"][0]
+}
+
+/// The number of a name, wherever it stands.
+fn number(value: &Value, name: &str) -> Option<f64> {
+    match value {
+        Value::Object(object) => {
+            let here = object.get(name).and_then(Value::as_f64);
+            here.or_else(|| object.values().find_map(|value| number(value, name)))
+        }
+        Value::Array(values) => values.iter().find_map(|value| number(value, name)),
+        _ => None,
+    }
+}
+
+/// The factor of the loss of the first task of a run.
+fn factor(room: &Room, run: &str) -> f64 {
+    let mut config: Value = serde_json::from_str(&room.text(&format!("{run}/model/config.json"))).unwrap();
+    head_of(&mut config)["loss"].get("factor").map_or(1.0, |factor| factor.as_f64().unwrap())
+}
+
+/// The bias of the first output of a run.
+fn bias(room: &Room, run: &str) -> f64 {
+    let bytes = room.bytes(&format!("{run}/model/model.safetensors"));
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let bias = tensors.tensor("task.visits.0.bias").unwrap();
+    f64::from(f32::from_le_bytes(bias.data()[..4].try_into().unwrap()))
 }
 
 #[test]
@@ -246,12 +282,20 @@ fn the_loss_of_a_count_is_per_unit_of_its_mean() {
     room.train("weighted-off", &[&weights[..], &off].concat()).expect(0);
     room.write("net.toml", format!("version = \"0.1\"\n{COUNTS}"));
     assert!(!room.train("old", &[]).expect(0).err.contains("per unit"));
-    for (run, off, mean) in [("mean", "off", 40.0), ("weighted", "weighted-off", 50.0), ("on-disk", "weighted-off", 50.0)] {
-        let ((factor, loss), (one, whole)) = (factor_and_loss(&room, run), factor_and_loss(&room, off));
-        assert!((factor - 1.0 / mean).abs() < 1e-15 && one == 1.0, "{run}: {factor}, {one}");
-        assert!((loss * mean / whole - 1.0).abs() < 1e-5, "{run}: {loss} · {mean} is not {whole}");
+    for (run, mean) in [("mean", 40.0), ("weighted", 50.0), ("on-disk", 50.0)] {
+        assert!((factor(&room, run) - 1.0 / mean).abs() < 1e-15, "{run}: {}", factor(&room, run));
+        // Nothing has been learnt yet: it begins at the mean, and without the factor at a rate of 1.
+        assert!((bias(&room, run) - f64::ln(mean)).abs() < 1e-6, "{run}: {}", bias(&room, run));
+        let (own, plain) = (evaluated(&room, run, false), evaluated(&room, run, true));
+        let [a, b] = [&own, &plain].map(|found| number(found, "loss").unwrap_or_else(|| panic!("{found}")));
+        assert!((a * mean / b - 1.0).abs() < 1e-6, "{run}: {a} · {mean} is not {b}");
+        for metric in ["deviance", "rmse", "mae"] {
+            assert_eq!(number(&own, metric).unwrap(), number(&plain, metric).unwrap(), "{metric}");
+        }
     }
-    assert_eq!(factor_and_loss(&room, "old"), factor_and_loss(&room, "off"));
+    for run in ["off", "weighted-off", "old"] {
+        assert!(factor(&room, run) == 1.0 && bias(&room, run).abs() < 1e-6, "{run}");
+    }
     assert!(!room.text("old/model/schema.json").contains("mean") && !room.text("off/model/config.json").contains("factor"));
     assert!(room.text("off/config.toml").contains("scale_loss = false") && room.text("mean/config.toml").contains("scale_loss = true"));
     room.write("net.toml", COUNTS.replace("\"count\"", "\"regression\"\nscale_loss = true"));

@@ -1,7 +1,7 @@
 //! Initial weights, a function of the seed and of each parameter's place alone.
 
 use super::layout::{Layer, Layout};
-use super::network::initial_variance;
+use super::network::{Head, Loss, Network, initial_variance};
 use crate::config::Init;
 use crate::data::Input;
 use crate::data::seen::Seen;
@@ -30,6 +30,18 @@ pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
     for (column, block) in columns.iter().filter(|column| column.vectors() > 0).zip(layout.embeddings()) {
         let width = block.shape[1];
         column.rest().into_iter().for_each(|rest| arena[block.offset + rest * width..][..width].fill(0.0));
+    }
+}
+
+/// Counts whose loss is per unit of their mean begin at it, as numbers that are standardised do: their output's bias is its logarithm. So
+/// what there is to learn is the same, whatever a count is a count of.
+pub fn begin_at_the_mean(arena: &mut [f32], layout: &Layout, network: &Network) {
+    for layer in layout.layers.iter().filter(|layer| layer.is_output) {
+        let head = layer.task.and_then(|task| network.tasks.get(task));
+        if let Some(Head { loss: Loss::Poisson { factor }, .. }) = head {
+            let bias = &layout.blocks[layer.weight + 1];
+            arena[bias.offset..][..bias.len].fill(factor.recip().ln() as f32);
+        }
     }
 }
 

@@ -151,8 +151,9 @@ impl Plan {
     pub fn initial(&self) -> Result<Vec<f32>> {
         let mut arena = init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed);
         init::silence_the_rest(&mut arena, &self.layout, &self.parts.schema.input);
-        // In tandem 0.1.0 inputs that no training row has kept their random weights.
+        // In tandem 0.1.0 counts began at a rate of 1, and inputs that no training row has kept their random weights.
         if self.config.data.version >= Version::V0_2 {
+            init::begin_at_the_mean(&mut arena, &self.layout, &self.network);
             let seen = Seen::of(&self.parts.schema.input, &self.parts.train)?;
             seen.iter().for_each(|seen| init::silence_the_unseen(&mut arena, &self.layout, seen));
         }
