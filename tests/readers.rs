@@ -240,7 +240,7 @@ fn arrays_of_both_orders_and_all_versions() {
         let header = "{\"shape\": (2L,), 'fortran_order':False,'descr':'=f4'}";
         let start = [&b"\x93NUMPY"[..], &[version, 0], &(header.len() as u32).to_le_bytes(), header.as_bytes()].concat();
         let table = from_npy(&[start, vec![0; 8]].concat()).unwrap();
-        assert_eq!((&table.names[..], numbers(&table)), (&["x".to_owned()][..], vec![&[0.0, 0.0][..]]));
+        assert_eq!((&table.names[..], numbers(&table)), (&["x".to_owned()][..], vec![vec![0.0, 0.0]]));
     }
     // More than one piece, of both orders.
     let values: Vec<u8> = (0..300_000u32).flat_map(|i| f64::from(i).to_le_bytes()).collect();
@@ -344,9 +344,9 @@ fn written() -> Vec<Written> {
         ("small", true, |i| (i - 50).to_string()),
         ("int", true, |i| ((i - 50) * 1_000_003).to_string()),
         ("long", true, |i| ((i - 50) * 1_000_000_007).to_string()),
-        ("huge", false, |i| ((1i64 << 60) + i).to_string()),
+        ("huge", true, |i| ((1i64 << 60) + i).to_string()),
         ("unsigned", true, |i| ((1i64 << 32) - 1 - i).to_string()),
-        ("giant", true, |i| format!("{:e}", ((1u64 << 63) + 2048 * i as u64) as f64)),
+        ("giant", true, |i| ((1u64 << 63) + 2048 * i as u64).to_string()),
         ("half", true, |i| (i as f64 / 4.0).to_string()),
         ("float", true, |i| (i as f64 / 8.0 - 1.0).to_string()),
         ("double", true, |i| (i as f64 / 10.0).to_string()),
@@ -486,7 +486,7 @@ impl Hand {
 #[test]
 fn parquet_by_hand() {
     let table = parquet::read(&hand().file()[..], "x").unwrap();
-    assert_eq!((&table.names[..], numbers(&table)), (&["a".to_owned()][..], vec![&[5.0, -6.0][..]]));
+    assert_eq!((&table.names[..], numbers(&table)), (&["a".to_owned()][..], vec![vec![5.0, -6.0]]));
     // A literal of Snappy, and a copy that reaches into itself.
     let packed = hand().body(&[8, 0x00, 1, 0x0d, 1]).set(|h| &mut h.page, int(2, 8)).set(|h| &mut h.chunk, int(4, 1)).file();
     assert_eq!(numbers(&parquet::read(&packed[..], "x").unwrap()), [[16843009.0, 16843009.0]]);
