@@ -281,6 +281,22 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[data]\ntrain = [\"x.csv\", \"x.csv\"]", "data.train.1: \"", ""),
     ("[data]\ntrain = { features = \"x.npy\" }", "data.train.labels: is missing", ".npy"),
     ("[data]\ntrain = { features = \"x.csv\", labels = \"y.npy\" }", "data.train.features: must be the path of a .npy file", ""),
+    (
+        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\", feature_names = [\"a\"], label_names = [\"a\"] }",
+        "data.train.label_names: \"a\" is a name of a feature too",
+        "rename",
+    ),
+    (
+        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\", label_names = [] }",
+        "data.train.label_names: must be one name per column",
+        "",
+    ),
+    (
+        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n\
+         valid = { features = \"x.npy\", labels = \"y.npy\", label_names = [\"a\"] }",
+        "data.valid.label_names: has no effect, since columns have the names that stand in data.train",
+        "leave it out",
+    ),
     ("[data]\ntrain = { features = \"x.npy\", label = \"y.npy\" }", "data.train.label: unknown key", "data.train.labels"),
     (
         "[data]\ntrain = \"x.csv\"\nvalid = { features = \"x.npy\", labels = \"y.npy\" }",
@@ -588,6 +604,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
     ("[task.left]\ntype = \"regression\"\nloss = \"quantile\"\n[task.right]\n", CSV, &["task.left.quantile=0.9"]),
     ("", "[data]\ntrain = \"x.csv\"\nfolds = 3\nfold = 1\n", &["data.folds=4", "data.fold=2"]),
     ("", NPY, &["data.train.features=z.npy", "data.train.labels=z.npy"]),
+    ("", NPY, &["data.train.feature_names=[\"p\", \"q\"]", "data.train.label_names=[\"r\"]"]),
 ];
 
 #[test]

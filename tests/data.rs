@@ -726,7 +726,7 @@ fn two_arrays_are_features_and_labels() {
     let labels = write(dir.path(), "y.npy", npy("3,", &[7.0, f64::NAN, -7.0]));
     let task = Task { kind: TaskKind::Binary, ..task("t", "y") };
     let parts = load(&data(Source::Npy { features: features.clone(), labels: labels.clone() }), &[task]).unwrap();
-    assert_eq!(names(&parts), ["x0", "x1"]);
+    assert_eq!(names(&parts), ["features.0", "features.1"]);
     assert_eq!((parts.schema.targets[0].classes.clone(), parts.train.labels.clone()), (texts(&["-7", "7"]), vec![vec![1, UNLABELLED, 0]]));
     let s = 1.5f64.sqrt();
     close(floats(&parts.train), &[-s, -1.0, 0.0, 0.0, 0.0, 1.0, s, 1.0, 0.0]);

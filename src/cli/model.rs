@@ -30,12 +30,12 @@ const MOST_CLASSES: usize = 12;
 
 pub(super) fn evaluate(model: &Model, data: &str, allow_unknown: bool, common: &Common, console: &Console) -> Result<()> {
     let (dataset, _) = load_with(&model.schema, data, true)?;
-    let met = met(&dataset);
-    check_met(&met, &model.schema, data, allow_unknown)?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
     let mut applied = apply(model, &dataset, machine)?;
     let labelled = labelled(model, &dataset, data, console)?;
+    let met = met(&dataset);
+    check_met(&met, &model.schema, data, allow_unknown)?;
     met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
     let points = measure::tasks(&model.network, &model.schema, &dataset, &measured);

@@ -18,8 +18,7 @@ impl Kind {
     fn word(self) -> &'static str {
         match self {
             Kind::Text => "text",
-            Kind::Numbers => "numbers",
-            Kind::Wholes(_) => "whole numbers",
+            Kind::Numbers | Kind::Wholes(_) => "numbers",
         }
     }
 
