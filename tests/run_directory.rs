@@ -32,9 +32,9 @@ fn objective(pairs: usize) -> Objective {
 }
 
 fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
-    let task = |k: f64| TaskPoint { loss: loss * k, rows: 10, metrics: vec![("accuracy", k / 4.0), ("log_loss", loss * k)] };
+    let task = |k: f64| TaskPoint { loss: Some(loss * k), rows: 10, metrics: vec![("accuracy", k / 4.0), ("log_loss", loss * k)] };
     let tasks = vec![task(1.0), task(2.0)];
-    Point { step, epoch, split: split.into(), loss, tasks, couplings: vec![0.125], learning_rate: 1e-3, seconds: step as f64 }
+    Point { step, epoch, split: split.into(), loss: Some(loss), tasks, couplings: vec![0.125], learning_rate: 1e-3, seconds: step as f64 }
 }
 
 /// A new run directory `out` in `root`, with its records open.

@@ -80,7 +80,7 @@ impl Summary {
     fn of(network: &Network, points: &[Point]) -> Summary {
         let task = |(number, head): (usize, &crate::model::network::Head)| {
             let values = |name: &str| points.iter().filter_map(|p| p.tasks[number].metric(name)).collect::<Vec<f64>>();
-            let losses = points.iter().map(|p| p.tasks[number].loss).collect();
+            let losses = points.iter().filter_map(|p| p.tasks[number].loss).collect();
             let metrics = head.kind.metrics().iter().map(|name| (name.to_string(), values(name)));
             let all = std::iter::once(("loss".to_owned(), losses)).chain(metrics).filter(|(_, values): &(_, Vec<f64>)| !values.is_empty());
             (head.name.clone(), all.collect())
