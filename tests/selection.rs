@@ -316,6 +316,21 @@ fn a_metric_that_is_not_defined_is_never_best() {
     assert!(ran.out.contains("epoch 3, the last one, which is kept"), "{ran:#?}");
 }
 
+/// A score by other weights is another score, where the weights have a part in it.
+#[test]
+fn other_weights_forget_the_best_score() {
+    let room = room(TWO);
+    let heavier = ["--epochs", "6", "--set", "task.rings.weight=3.0"];
+    room.train("loss", &["--epochs", "4", "--set", "train.select=loss"]).expect(0);
+    room.resume("loss", &heavier).expect(0).says(&["the best score so far was by other weights and is forgotten"]);
+    room.train("relative", &["--epochs", "4"]).expect(0);
+    copy(&room.path("relative"), &room.path("zero"));
+    let ran = room.resume("relative", &heavier).expect(0);
+    assert!(!ran.err.contains("forgotten"), "{ran:#?}");
+    let none = ["--epochs", "6", "--set", "task.rings.weight=0.0"];
+    room.resume("zero", &none).expect(0).says(&["by other weights and is forgotten"]);
+}
+
 // --- parts that are measured in between ---
 
 /// [`NET`] without early stopping, its parts measured every eight steps.
@@ -477,6 +492,16 @@ fn the_table_shows_the_kept_epoch() {
             assert_eq!(words[task][3 * column], format!("{found:.4}"));
         }
     }
+}
+
+/// What was not measured is said to be something else.
+#[test]
+fn a_run_of_less_than_an_epoch_shows_means_of_its_steps() {
+    let room = room(TWO);
+    let ran = room.train("run", &["--max-steps", "4"]).expect(0);
+    assert!(ran.out.contains("table and model: epoch 1, the kept one (train: means over its steps)"), "{ran:#?}");
+    let train = &points(&room, "run", "train")[0];
+    assert!(ran.out.contains(&format!("{:.4}", loss(train, "sex"))), "{ran:#?}");
 }
 
 #[test]

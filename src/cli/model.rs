@@ -68,7 +68,7 @@ fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> 
         let own = column..column + head.cells();
         column = own.end;
         let is_labelled = own.clone().any(|column| dataset.labelled(column) > 0);
-        found.push(own.into_iter().any(|column| dataset.weighs(&dataset.labels[column])));
+        found.push(own.into_iter().any(|column| dataset.labels.get(column).is_some_and(|labels| dataset.weighs(labels))));
         if found.last() == Some(&false) && is_labelled {
             notes.push(format!("task {} is left out: all its labels are in rows of weight zero", head.name));
         } else if found.last() == Some(&false) {
@@ -82,7 +82,9 @@ fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> 
         notes.iter().for_each(|note| console.note(note));
         return Ok(found);
     }
-    Err(Fault::data(data, "no row that weighs anything has a label for any task").hint("give labelled data, or use tandem predict").into())
+    let is_bare = (0..column).all(|column| dataset.labelled(column) == 0);
+    let why = if is_bare { "no row has a label for any task" } else { "every row that has a label weighs nothing" };
+    Err(Fault::data(data, why).hint("give labelled data, or use tandem predict").into())
 }
 
 /// Weights of rows by label and by what was predicted.

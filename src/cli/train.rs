@@ -383,7 +383,7 @@ fn kept(plan: &Plan, outcome: &Outcome) -> String {
     let is_whole = step.is_multiple_of(plan.steps_per_epoch) || step == plan.total_steps;
     let place = if is_whole { format!("epoch {epoch}") } else { format!("step {step} in epoch {epoch}") };
     let why = if outcome.selected { "the kept one" } else { "the last one, which is kept" };
-    let means = if outcome.kept.is_empty() { " (train: means over its steps)" } else { "" };
+    let means = if !outcome.measured_training() { " (train: means over its steps)" } else { "" };
     format!("{place}, {why}{means}")
 }
 

@@ -120,11 +120,11 @@ impl<'a> Watch<'a> {
             Err(error) if !matches!(outcome.ended, Ended::NotFinite(_)) => return Err(self.with_way_on(error)),
             _ => {}
         }
-        if outcome.kept.is_empty() {
+        self.latest.clear();
+        if !outcome.measured_training() {
             self.show_epoch(outcome)?;
-        } else {
-            self.latest.clone_from(&outcome.kept);
         }
+        outcome.kept.iter().cloned().for_each(|point| self.keep_latest(point));
         Ok((std::mem::take(&mut self.latest), self.keeper.last().map(Path::to_owned)))
     }
 
@@ -132,7 +132,6 @@ impl<'a> Watch<'a> {
     fn show_epoch(&mut self, outcome: &Outcome) -> Result<()> {
         let points = self.directory.points(u64::MAX)?;
         let points = points.iter().filter_map(|(json, _)| Point::from_json(json, &self.plan.network));
-        self.latest.clear();
         let (epoch, step) = (outcome.best_epoch, outcome.best_step);
         let is_kept = |point: &Point| if point.split == "train" { point.epoch == epoch && point.step <= step } else { point.step == step };
         points.filter(is_kept).for_each(|point| self.keep_latest(point));

@@ -53,7 +53,10 @@ impl Selection {
     /// # Errors
     /// 78 if it needs labels that the validation part has not, or a metric that these labels cannot have.
     pub fn new(config: &Config, network: &Network, parts: &Parts) -> Result<Settled, Fault> {
-        let Some(valid) = &parts.valid else { return Ok((None, Vec::new())) };
+        let Some(valid) = &parts.valid else {
+            let idle = "train.patience ends nothing: no row is validated on";
+            return Ok((None, (config.train.patience > 0).then(|| idle.to_owned()).into_iter().collect()));
+        };
         let scene = Scene { config, network, parts, valid };
         let select = &config.train.select;
         if config.data.version == Version::V0_1 && !matches!(select, Select::RelativeLoss | Select::Loss) {

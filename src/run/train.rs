@@ -20,7 +20,7 @@ use super::profile::Profile;
 use super::selection::Selection;
 use super::sums::Sums;
 use crate::config::{BatchSize, Config};
-use crate::data::{Dataset, Features, Parts};
+use crate::data::{Dataset, Features, Part, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
 use crate::model::arena::Numbers;
@@ -242,12 +242,20 @@ pub struct Outcome {
     pub first_step_seconds: f64,
     /// Seconds of training.
     pub seconds: f64,
-    /// What the model shows on each part, the training part included, without dropout; empty for a run that was stopped or was not finite.
+    /// What the model shows on each part, the training part included after one epoch at least, without dropout; empty for a run that was
+    /// stopped or was not finite.
     pub kept: Vec<Point>,
     /// The one of them on the test part.
     pub test: Option<Point>,
     /// Times of the dispatches of the training step, where [`Options::profile`] asks for them and the engine has them.
     pub profile: Option<Profile>,
+}
+
+impl Outcome {
+    /// Whether the training part was measured with the model.
+    pub fn measured_training(&self) -> bool {
+        self.kept.iter().any(|point| point.split == Part::Train.name())
+    }
 }
 
 /// What watches a run.

@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
     /// The best model, or that of the last step.
     fn kept(&mut self, last: &[f32], observer: &mut dyn Observer) -> Kept {
         if let Some(best) = self.best.take() {
-            let step = best.step.unwrap_or(best.epoch * self.plan.steps_per_epoch);
+            let step = best.step.unwrap_or(best.epoch.saturating_mul(self.plan.steps_per_epoch)).min(self.done);
             return Kept {
                 parameters: best.parameters.clone(),
                 network: self.plan.with_thresholds(&best.thresholds),
@@ -110,12 +110,13 @@ impl<'a> Run<'a> {
         Kept { parameters: last.to_vec(), network: self.plan.network.clone(), step: self.done, selected: false }
     }
 
-    /// What the kept model shows on each part: without dropout, training part included.
+    /// What the kept model shows on each part, without dropout. The training part is left out where not even one epoch was trained: to
+    /// measure all of it could take longer than the run.
     fn measure_kept(&mut self, kept: &Kept) -> Result<Vec<Point>> {
         self.engine.upload(self.built.buffers.parameters, 0, bytemuck::cast_slice(&kept.parameters))?;
         let mut points = Vec::new();
         for part in Part::ALL {
-            if let Some((data, measured)) = self.measure(part.name(), true)? {
+            if let Some((data, measured)) = self.measure(part.name(), part != Part::Train || self.done >= self.plan.steps_per_epoch)? {
                 points.push(self.measured_point(part.name(), kept.step, &kept.network, (data, &measured)));
             }
         }
