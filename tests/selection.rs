@@ -479,10 +479,7 @@ fn the_table_shows_the_kept_epoch() {
     assert!(ran.out.contains(&format!("table and model: epoch {epoch}, the kept one\n")), "{ran:#?}");
     let words: BTreeMap<&str, Vec<&str>> =
         ran.out.lines().filter_map(|line| Some((line.split_whitespace().next()?, line.split_whitespace().skip(1).collect()))).collect();
-    for (column, part) in
-        [("train", "tr.csv"), ("valid", "va.csv"), ("test", "te.csv")].into_iter().enumerate().map(|(i, (part, file))| (i, (part, file)))
-    {
-        let (name, file) = part;
+    for (column, (name, file)) in [("train", "tr.csv"), ("valid", "va.csv"), ("test", "te.csv")].into_iter().enumerate() {
         let said = json(&room.on_reference(&["evaluate", "run", "--data", file, "--json"]).expect(0));
         assert_eq!((&summary[name]["epoch"], &summary[name]["step"]), (&Value::from(epoch), &Value::from(6 * epoch)), "{name}");
         for task in ["sex", "rings"] {
