@@ -56,7 +56,8 @@ fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
     let mut engine = machine.clone().engine(built.program.clone())?;
     let initial = plan.initial()?;
     engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
-    let best = || Best { parameters: initial.clone(), thresholds: vec![None; plan.network.tasks.len()], epoch: 1, score: 0.0 }.into();
+    let best =
+        || Best { parameters: initial.clone(), thresholds: vec![None; plan.network.tasks.len()], epoch: 1, step: None, score: 0.0 }.into();
     let (mut still, mut writing, mut bytes) = (Vec::new(), Vec::new(), 0);
     for round in 0..ROUNDS {
         let begun = Instant::now();

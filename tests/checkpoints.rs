@@ -45,7 +45,7 @@ fn arena(plan: &Plan, step: u64) -> Vec<f64> {
 fn snapshot(plan: &Plan, step: u64, double: bool) -> Snapshot {
     let of = |numbers: Vec<f64>| if double { Numbers::F64(numbers) } else { Numbers::F32(numbers.iter().map(|x| *x as f32).collect()) };
     let parameters = arena(plan, 1).iter().map(|x| *x as f32).collect();
-    let best = Best { parameters, thresholds: vec![None, None], epoch: 1, score: 0.5 };
+    let best = Best { parameters, thresholds: vec![None, None], epoch: 1, step: None, score: 0.5 };
     Snapshot {
         steps: step,
         validated: step,

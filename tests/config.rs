@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tandem::config::read::{KNOWN, from_file, from_text};
 use tandem::config::write::to_toml;
-use tandem::config::{Activation, BatchSize, Config, Embed, Every, Feature, FeatureKind, Init, Overlay, Scale, Schedule, Select, Source};
+use tandem::config::{
+    Activation, BatchSize, Config, Embed, Evaluated, Every, Feature, FeatureKind, Init, Overlay, Scale, Schedule, Select, Source,
+};
 use tandem::config::{OptimizerKind, TaskKind};
 use tandem::fault::{Exit, exit_of, hint_of};
 
@@ -65,7 +67,8 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(o.schedule, Schedule::Constant);
     let t = &c.train;
     assert_eq!((t.epochs, t.max_steps, t.max_time, t.batch_size), (20, None, None, BatchSize::Rows(128)));
-    assert_eq!((t.seed, t.patience, &t.select, t.log_every), (0, 0, &Select::Mean, Every::Epochs(1)));
+    assert_eq!((t.seed, t.patience, &t.select, t.log_every), (0, 0, &Select::RelativeLoss, Every::Epochs(1)));
+    assert_eq!((t.evaluate_every, &t.evaluate[..]), (Every::Epochs(1), &[Evaluated::Valid][..]));
 }
 
 #[test]
@@ -568,6 +571,8 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "train.seed=1",
             "train.patience=1",
             "train.select=left.accuracy",
+            "train.evaluate_every=20s",
+            "train.evaluate=[\"valid\", \"test\"]",
             "train.log_every=2e",
             "train.checkpoint_every=3s",
             "train.keep=1",

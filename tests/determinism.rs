@@ -140,7 +140,7 @@ fn every_loss_gives_equal_bits_however_it_is_submitted() {
     let tables = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n";
     let plan = common::every_plan(tables, 400);
     let first = run(&plan, device(), Some(1));
-    assert!(first.1.iter().any(|point| point.split == "valid") && first.1.iter().all(|point| point.loss.is_finite()));
+    assert!(first.1.iter().any(|point| point.split == "valid") && first.1.iter().all(|point| point.loss.is_some_and(f64::is_finite)));
     assert_same(&run(&plan, device(), Some(64)), &first);
 }
 
@@ -235,8 +235,8 @@ fn difference(a: f64, b: f64) -> f64 {
 /// Every loss, coupling and total of every point; training, validation and test alike.
 fn largest_difference(found: &[Point], expected: &[Point]) -> f64 {
     let numbers = |p: &Point| -> Vec<f64> {
-        let tasks = p.tasks.iter().map(|t| t.loss);
-        tasks.chain(p.couplings.iter().copied()).chain([p.loss]).collect()
+        let tasks = p.tasks.iter().map(|t| t.loss.unwrap());
+        tasks.chain(p.couplings.iter().copied()).chain(p.loss).collect()
     };
     let of_point = |(f, e): (&Point, &Point)| {
         assert_eq!((f.step, f.epoch, &f.split), (e.step, e.epoch, &e.split));

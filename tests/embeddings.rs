@@ -238,6 +238,13 @@ fn a_run_repeats_to_the_bit_however_it_is_submitted() {
         for options in [all, streamed] {
             let (again, same) = run(&plan, device(), options);
             assert!(same == points && bits(&again.last) == bits(&first.last) && bits(&again.best) == bits(&first.best));
+            // The rows of the training part are measured in other pieces, which are rounded otherwise.
+            for (found, expected) in again.kept.iter().zip(&first.kept) {
+                assert_eq!((found.step, &found.split), (expected.step, &expected.split));
+                let far = (found.loss.unwrap() - expected.loss.unwrap()).abs();
+                assert!(far <= 1e-6, "{found:?}, expected {expected:?}");
+            }
+            assert!(again.measured_training() && first.measured_training());
         }
     }
 }
@@ -248,7 +255,8 @@ fn ten_steps_follow_the_reference() {
     let [found, expected] = [device(), Machine::Reference].map(|machine| run(&plan, machine, Options::default()));
     assert_eq!(found.1.len(), expected.1.len());
     for (found, expected) in found.1.iter().zip(&expected.1) {
-        assert!((found.loss - expected.loss).abs() <= 1e-5 * expected.loss, "{} and {}", found.loss, expected.loss);
+        let (found, expected) = (found.loss.unwrap(), expected.loss.unwrap());
+        assert!((found - expected).abs() <= 1e-5 * expected, "{found} and {expected}");
     }
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
     for block in &plan.layout.blocks {
@@ -404,7 +412,8 @@ fn thirty_steps_follow_pytorch() {
         let (outcome, points) = run(&plan, machine, Options { initial: Some(initial), ..Options::default() });
         assert_eq!(points.len(), 30);
         for (point, expected) in points.iter().zip(&numbers["loss"]) {
-            assert!((point.loss - expected).abs() <= most[0] * expected, "step {}: {}, in PyTorch {expected}", point.step, point.loss);
+            let loss = point.loss.unwrap();
+            assert!((loss - expected).abs() <= most[0] * expected, "step {}: {loss}, in PyTorch {expected}", point.step);
         }
         let last: Vec<f64> = outcome.last.into_iter().map(f64::from).collect();
         assert_near(&plan, &last, &arena(&plan, &numbers, "final"), most[1]);

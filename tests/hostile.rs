@@ -455,6 +455,13 @@ const CHECKPOINTS: &[Case] = &[
         "best.safetensors",
     ),
     (
+        "a best model of a later step",
+        |p| p.forge(|m| m["best"] = json!({"epoch": 1, "step": u64::MAX, "score": 1.0, "thresholds": [null, null]})),
+        RESUME,
+        65,
+        "no run can be",
+    ),
+    (
         "settings that are no TOML",
         |p| {
             p.put(&format!("{CHECKPOINT}/config.toml"), "=\u{1b}[");

@@ -237,7 +237,7 @@ fn another_way_to_pick_the_model_forgets_the_best_score() {
     stopped(&room, "run", 39);
     let ran = room.resume("run", &["--max-steps", "52", "--set", "train.select=a.log_loss"]).expect(0);
     let ran = ran.says(&["changed: train.select", "the best score so far was by another train.select and is forgotten"]);
-    assert!(ran.out.contains("model: best epoch 4"), "{ran:#?}");
+    assert!(ran.out.contains("model: epoch 4, the kept one"), "{ran:#?}");
     let again = room.resume("run", &["--max-steps", "53"]).expect(0);
     assert!(!again.err.contains("forgotten"), "{again:#?}");
 }

@@ -223,6 +223,8 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, LONG, &["train.patience=1"], Trained),
     flip(TABLE, LONG, &["train.select=yes.log_loss"], Watched),
     flip(TABLE, PLAIN, &["train.select={ \"yes.log_loss\" = 1.0, \"colour.accuracy\" = 0.1 }"], Watched),
+    flip(TABLE, &[], &["train.evaluate_every=2s"], Watched),
+    flip(TABLE, &[], &["train.evaluate=[\"valid\", \"test\"]"], Watched),
     flip(TABLE, &[], &["train.log_every=2s"], Watched),
     flip(TABLE, &[], &["train.checkpoint_every=2s"], Watched),
     flip(TABLE, &["train.checkpoint_every=1s"], &["train.keep=3"], Watched),

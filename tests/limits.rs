@@ -148,7 +148,7 @@ fn five_steps(plan: &Plan, built: &Built) -> Left {
     session.submit(built.train.unwrap(), &table(plan, 5)).unwrap();
     let metrics = session.collect(true).unwrap().into_iter().map(|r| r.metrics).collect();
     let parameters = session.download(built.program.whole(built.buffers.parameters)).unwrap();
-    let loss = evaluate(&mut session, built, &plan.network, &plan.objective, 0, 5).unwrap().loss;
+    let loss = evaluate(&mut session, built, &plan.network, &plan.objective, 0, 5).unwrap().loss.unwrap();
     Left { metrics, parameters, loss }
 }
 

@@ -45,7 +45,7 @@ impl Destroyer {
 }
 
 impl Observer for Destroyer {
-    fn progress(&mut self, steps: u64, _: f64) {
+    fn progress(&mut self, steps: u64, _: Option<f64>) {
         if self.destroyed.is_none() && steps >= self.at {
             self.gpu.destroy();
             self.destroyed = Some(Instant::now());

@@ -101,7 +101,7 @@ fn caught_at(step: usize, machine: fn() -> Machine, steps_per_submission: Option
     fault(&outcome, &[&format!("step {step}: "), "trunk", "pre-activation of trunk.0"]);
     assert_eq!(outcome.steps, step as u64 - 1);
     assert_eq!(points.iter().map(|p| p.step).collect::<Vec<_>>(), (1..step as u64).collect::<Vec<_>>());
-    assert!(points.iter().all(|p| p.loss.is_finite()));
+    assert!(points.iter().all(|p| p.loss.is_some_and(f64::is_finite)));
 
     let before = plan(&format!("{TABLES}max_steps = {}\n", step - 1), healthy());
     let (expected, _) = run(&before, machine(), None, None);

@@ -32,9 +32,9 @@ fn objective(pairs: usize) -> Objective {
 }
 
 fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
-    let task = |k: f64| TaskPoint { loss: loss * k, rows: 10, metrics: vec![("accuracy", k / 4.0), ("log_loss", loss * k)] };
+    let task = |k: f64| TaskPoint { loss: Some(loss * k), rows: 10, metrics: vec![("accuracy", k / 4.0), ("log_loss", loss * k)] };
     let tasks = vec![task(1.0), task(2.0)];
-    Point { step, epoch, split: split.into(), loss, tasks, couplings: vec![0.125], learning_rate: 1e-3, seconds: step as f64 }
+    Point { step, epoch, split: split.into(), loss: Some(loss), tasks, couplings: vec![0.125], learning_rate: 1e-3, seconds: step as f64 }
 }
 
 /// A new run directory `out` in `root`, with its records open.
@@ -262,9 +262,11 @@ fn a_row_per_epoch_with_the_figures_of_the_points() {
         run.end_epoch().unwrap();
         assert_eq!(rows(&run).len() as u64, epoch);
     }
-    run.point(&point("test", 10, 1, 0.9)).unwrap();
+    // Of the model that is kept, which is that of the first epoch: a row of its own, not one of another epoch.
+    run.point(&point("test", 5, 1, 0.9)).unwrap();
+    run.end_epoch().unwrap();
     let rows = rows(&run);
-    assert_eq!(rows.len(), 2);
+    assert_eq!(rows.len(), 3);
     let shown = |row: usize| {
         ["epoch", "step", "learning_rate", "train/loss", "valid/right/loss", "valid/left/accuracy"].map(|c| cell(&rows[row], c))
     };
@@ -272,8 +274,9 @@ fn a_row_per_epoch_with_the_figures_of_the_points() {
     assert_eq!(shown(1), ["2", "10", "0.001", "0.2", "1.2", "0.25"]);
     let test =
         |row: usize| ["test/loss", "test/left/loss", "test/right/accuracy", "test/soft_sharing/left/right"].map(|c| cell(&rows[row], c));
-    assert_eq!(test(0), [""; 4]);
-    assert_eq!(test(1), ["0.9", "0.9", "0.5", "0.125"]);
+    assert_eq!((test(0), test(1)), ([""; 4], [""; 4]));
+    assert_eq!(test(2), ["0.9", "0.9", "0.5", "0.125"]);
+    assert_eq!(shown(2), ["1", "5", "0.001", "", "", ""]);
 }
 
 #[test]

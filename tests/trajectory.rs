@@ -84,9 +84,9 @@ fn compare_points(name: &str, plan: &Plan, record: &Value, points: &[Point]) -> 
             assert!(error < 1e-3, "{name}: step {}: {what} is {found}, in PyTorch {expected}", i + 1);
             worst = worst.max(error);
         };
-        compare("the loss", point.loss, &record["loss"][i]);
+        compare("the loss", point.loss.unwrap(), &record["loss"][i]);
         for (task, found) in plan.config.tasks.iter().zip(&point.tasks) {
-            compare(&format!("the loss of {}", task.name), found.loss, &record["task_loss"][&task.name][i]);
+            compare(&format!("the loss of {}", task.name), found.loss.unwrap(), &record["task_loss"][&task.name][i]);
         }
         for (pair, found) in point.couplings.iter().enumerate() {
             compare(&format!("coupling {pair}"), *found, &record["coupling"][pair][i]);

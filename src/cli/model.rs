@@ -22,7 +22,7 @@ use crate::run::folds::{self, Predictor};
 use crate::run::machine::Machine;
 use crate::run::measure;
 use crate::run::output::{Form, Output};
-use crate::run::point::tasks_json;
+use crate::run::point::{shown, tasks_json};
 use crate::run::predict::{self, Format, Sheet};
 
 /// Most classes of a task whose confusion matrix is printed.
@@ -58,9 +58,9 @@ pub(super) fn evaluate(model: &Model, data: &str, allow_unknown: bool, common: &
     let mut text = format!("{:width$} {:>8} {:>10}  metrics", "task", "rows", "loss");
     for ((head, task), _) in model.network.tasks.iter().zip(&points).zip(&labelled).filter(|(_, labelled)| **labelled) {
         let metrics: Vec<String> = task.metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
-        text += &format!("\n{:width$} {:>8} {:>10.4}  {}", head.name, task.rows, task.loss, metrics.join(", "));
+        text += &format!("\n{:width$} {:>8} {:>10}  {}", head.name, task.rows, shown(task.loss), metrics.join(", "));
     }
-    text += &format!("\n{:width$} {:>8} {:>10.4}", "sum", dataset.rows, measured.loss);
+    text += &format!("\n{:width$} {:>8} {:>10}", "sum", dataset.rows, shown(measured.loss));
     for ((head, _), table) in model.network.tasks.iter().zip(&labelled).zip(confusions).filter(|((_, labelled), _)| **labelled) {
         if let Some(table) = table.filter(|table| console.verbose && table.len() <= MOST_CLASSES) {
             text += &format!("\n\n{}, a line a label, a column a prediction\n{}", head.name, confusion(head, &table));
@@ -101,8 +101,11 @@ fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> 
     for (head, target) in model.network.tasks.iter().zip(&model.schema.targets) {
         let own = column..column + head.cells();
         column = own.end;
-        found.push(own.into_iter().any(|column| dataset.labelled(column) > 0));
-        if found.last() == Some(&false) {
+        let is_labelled = own.clone().any(|column| dataset.labelled(column) > 0);
+        found.push(own.into_iter().any(|column| dataset.labels.get(column).is_some_and(|labels| dataset.weighs(labels))));
+        if found.last() == Some(&false) && is_labelled {
+            notes.push(format!("task {} is left out: all its labels are in rows of weight zero", head.name));
+        } else if found.last() == Some(&false) {
             let is_there = |name: &&String| dataset.table.as_ref().is_none_or(|table| table.header.contains(name));
             let gone: Vec<String> = target.columns.iter().filter(|name| !is_there(name)).map(|name| quoted(name)).collect();
             let why = if gone.is_empty() { "no row is labelled".to_owned() } else { format!("there is no column {}", gone.join(", ")) };
@@ -113,7 +116,9 @@ fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> 
         notes.iter().for_each(|note| console.note(note));
         return Ok(found);
     }
-    Err(Fault::data(data, "no row has a label for any task").hint("give labelled data, or use tandem predict").into())
+    let is_bare = (0..column).all(|column| dataset.labelled(column) == 0);
+    let why = if is_bare { "no row has a label for any task" } else { "every row that has a label weighs nothing" };
+    Err(Fault::data(data, why).hint("give labelled data, or use tandem predict").into())
 }
 
 /// Weights of rows by label and by what was predicted.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::console::Console;
-use crate::config::{Config, Schedule, read, write};
+use crate::config::{Config, Every, Schedule, Select, read, write};
 use crate::fault::{Fault, quoted};
 use crate::model::file;
 use crate::run::checkpoint::{Loaded, Snapshot, changes, clean, newest};
@@ -98,24 +98,47 @@ pub(super) fn check_changes(differences: &[(String, String, String)]) -> Result<
     }
 }
 
-/// Scores by another `train.select` cannot be compared: forgets the best one, and the epochs since, where there will be others. A sentence
-/// if it did.
+/// Scores by another `train.select`, or by other weights where they have a part in it, cannot be compared: forgets the best one, and the
+/// evaluations since, where there will be others. A sentence if it did.
 pub(super) fn forget_other_scores(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<Option<String>> {
-    let is_other = |key: &str| key == "train.select" || key.starts_with("train.select.");
-    let is_changed = changes(&loaded.config, config)?.iter().any(|(key, ..)| is_other(key));
-    if !is_changed || loaded.snapshot.best.is_none() || is_done(&loaded.snapshot, plan) {
+    let changes = changes(&loaded.config, config)?;
+    let is_other = |(key, ..): &&(String, String, String)| key == "train.select" || key.starts_with("train.select.");
+    let by = match changes.iter().find(is_other) {
+        Some(_) => Some("another train.select"),
+        None => changes.iter().any(|change| is_part_of(&plan.config.train.select, change)).then_some("other weights"),
+    };
+    let Some(by) = by else { return Ok(None) };
+    if loaded.snapshot.best.is_none() || is_done(&loaded.snapshot, plan) {
         return Ok(None);
     }
     (loaded.snapshot.best, loaded.snapshot.worse) = (None, 0);
-    let what = "the best score so far was by another train.select and is forgotten, and so are the epochs without improvement";
+    let what = format!("the best score so far was by {by} and is forgotten, and so are the {} without improvement", evaluations(plan));
     Ok(Some(format!("{what}: model/ will be of an epoch from here on")))
+}
+
+/// Whether a changed weight has a part in what picks the model: all of them in the combined loss, in a mean over tasks those that are 0 now
+/// or were.
+fn is_part_of(select: &Select, (key, before, after): &(String, String, String)) -> bool {
+    let is_weight = key.starts_with("task.") && key.ends_with(".weight");
+    let is_zero = |weight: &str| weight.parse() == Ok(0.0);
+    match select {
+        Select::Loss => is_weight || key.starts_with("coupling"),
+        Select::RelativeLoss | Select::Mean => is_weight && is_zero(before) != is_zero(after),
+        Select::Metric { .. } | Select::Weighted(_) => false,
+    }
+}
+
+/// What patience counts.
+fn evaluations(plan: &Plan) -> &'static str {
+    if plan.config.train.evaluate_every == Every::Epochs(1) { "epochs" } else { "evaluations" }
 }
 
 /// Why a run has nothing left to do, and what changes that.
 fn over(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
     let (steps, worse, patience) = (snapshot.steps, snapshot.worse, plan.config.train.patience);
     if patience > 0 && worse >= patience {
-        let why = format!("early stopping ended the run, {worse} epochs without improvement at a patience of {patience}");
+        let counted = evaluations(plan);
+        let why = format!("early stopping ended the run, {worse} {counted} without improvement at a patience of {patience}");
         return Some(format!("nothing to do, {why}: --set train.patience={} or more takes it further, 0 to the last epoch", worse + 1));
     }
     let wanted = plan.total_steps;

@@ -13,7 +13,7 @@ use super::reading::read_data;
 use super::signals::Signals;
 use super::watch::Watch;
 use super::{Common, DataCache, InitPart, Resident, TrainArgs, kfold, resume};
-use crate::config::{Config, Precision, read, write};
+use crate::config::{Config, Evaluated, Precision, read, write};
 use crate::data::summary::{Labelled, label_summary};
 use crate::data::{Column, Input, Part, Parts};
 use crate::device::adapter::Wish;
@@ -25,7 +25,7 @@ use crate::run::checkpoint::{Context, Keeper, Loaded};
 use crate::run::directory::RunDirectory;
 use crate::run::folds;
 use crate::run::machine::Machine;
-use crate::run::point::{Point, headline};
+use crate::run::point::{Point, headline, shown};
 use crate::run::precision::{precise, wants_units};
 use crate::run::profile::Profile;
 use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW, persist};
@@ -145,6 +145,7 @@ impl Call<'_> {
         self.signals.keep(true);
         let told = told_of(&parts);
         let plan = Plan::new(config, parts)?;
+        let told: Vec<String> = told.into_iter().chain(plan.notices.iter().cloned()).collect();
         file::check_savable(&plan.network)?;
         let goes_on = before.is_some();
         let mut loaded = before.flatten();
@@ -182,6 +183,9 @@ impl Call<'_> {
         }
         directory.write_environment(&environment(&plan, machine, &tuning, &choices))?;
         directory.begin(&plan.network, &plan.objective, &parts_of(&plan))?;
+        if plan.config.train.evaluate.contains(&Evaluated::Test) {
+            directory.tests_between()?;
+        }
         directory.log(&format!("adapter: {}", machine.describe()))?;
         console.detail(&format!("data read in {:.2} s", begun.elapsed().as_secs_f64()));
         let mut watch = Watch::new(&plan, &mut directory, console, self.signals.clone(), keeper);
@@ -381,9 +385,20 @@ fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[P
     let point = |split: &str| points.iter().find(|p| p.split == split).map(|p| p.json(&plan.network, &plan.objective));
     json!({
         "run": directory.path(), "ended": ended(outcome), "steps": outcome.steps, "best_epoch": outcome.best_epoch,
+        "best_step": outcome.best_step,
         "seconds": outcome.seconds, "first_step_seconds": outcome.first_step_seconds,
         "train": point("train"), "valid": point("valid"), "test": point("test"),
     })
+}
+
+/// What the model is of, and with it every figure of the table: `epoch 12, the kept one`.
+fn kept(plan: &Plan, outcome: &Outcome) -> String {
+    let (epoch, step) = (outcome.best_epoch, outcome.best_step);
+    let is_whole = step.is_multiple_of(plan.steps_per_epoch) || step == plan.total_steps;
+    let place = if is_whole { format!("epoch {epoch}") } else { format!("step {step} in epoch {epoch}") };
+    let why = if outcome.selected { "the kept one" } else { "the last one, which is kept" };
+    let means = if !outcome.measured_training() { " (train: means over its steps)" } else { "" };
+    format!("{place}, {why}{means}")
 }
 
 /// The result as a table: a line a task, a column a part.
@@ -400,19 +415,19 @@ fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Poi
         text += &format!("\n{:width$}", head.name);
         for point in &splits {
             let metric = headline(head, &point.tasks[i]).map_or(String::new(), |(name, value)| format!("{name} {value:.4}"));
-            text += &format!("  {:>10.4} {metric:>width_of_metrics$}", point.tasks[i].loss);
+            text += &format!("  {:>10} {metric:>width_of_metrics$}", shown(point.tasks[i].loss));
         }
     }
     text += &format!("\n{:width$}", "combined");
     for point in &splits {
-        text += &format!("  {:>10.4} {:>width_of_metrics$}", point.loss, "");
+        text += &format!("  {:>10} {:>width_of_metrics$}", shown(point.loss), "");
     }
     for (i, pair) in plan.objective.pairs.iter().enumerate() {
         let names = format!("{} {} {}", pair.coupling.name(), plan.network.tasks[pair.a].name, plan.network.tasks[pair.b].name);
         let values: Vec<String> = splits.iter().map(|p| format!("{} {:.6}", p.split, p.couplings[i])).collect();
         text += &format!("\ncoupling {names}: {}", values.join(", "));
     }
-    let kept = if plan.parts.valid.is_some() { format!("best epoch {}", outcome.best_epoch) } else { "last epoch".into() };
-    text += &format!("\n{} after {} steps, {:.1} s; model: {kept}", ended(outcome), outcome.steps, outcome.seconds);
+    text +=
+        &format!("\n{} after {} steps, {:.1} s; table and model: {}", ended(outcome), outcome.steps, outcome.seconds, kept(plan, outcome));
     text + &format!("\nrun directory: {}", directory.path().display())
 }

@@ -31,8 +31,8 @@ pub(super) struct Watch<'a> {
     before: u64,
     begun: Instant,
     latest: Vec<Point>,
-    /// Whether there is a point that no line has told of yet.
-    fresh: bool,
+    /// Step of the last line: of later points none has told yet.
+    told: u64,
 }
 
 impl<'a> Watch<'a> {
@@ -44,7 +44,7 @@ impl<'a> Watch<'a> {
         keeper: Keeper,
     ) -> Watch<'a> {
         let bar = console.bar(plan.total_steps);
-        Watch { plan, directory, console, signals, keeper, bar, before: 0, begun: Instant::now(), latest: Vec::new(), fresh: false }
+        Watch { plan, directory, console, signals, keeper, bar, before: 0, begun: Instant::now(), latest: Vec::new(), told: 0 }
     }
 
     /// A line for the console and for `train.log`.
@@ -68,7 +68,7 @@ impl<'a> Watch<'a> {
 
     fn go_back(&mut self, snapshot: Option<&mut Snapshot>) -> Result<()> {
         let (points, steps) = snapshot.as_ref().map_or((0, 0), |s| (s.points, s.steps));
-        let found = self.cut(points, steps, snapshot.as_ref().is_some_and(|s| s.steps == s.validated))?;
+        let found = self.cut(points, steps, snapshot.as_ref().is_some_and(|s| self.plan.is_end_of_row(s)))?;
         if let Some(snapshot) = snapshot.filter(|_| found < points) {
             snapshot.points = found;
             let path = self.directory.path().join("metrics.jsonl");
@@ -87,7 +87,9 @@ impl<'a> Watch<'a> {
         let pairs = self.plan.objective.pairs.len();
         let points = kept.iter().filter_map(|json| Point::from_json(json, &self.plan.network));
         points.filter(|point| point.couplings.len() == pairs).for_each(|point| self.keep_latest(point));
-        self.fresh = false;
+        // What is of the row in the making is told with it.
+        let is_of_row = |point: &&Point| is_whole || point.split != "train";
+        self.told = self.latest.iter().filter(is_of_row).map(|point| point.step).max().unwrap_or(0);
         Ok(kept.len() as u64)
     }
 
@@ -118,17 +120,21 @@ impl<'a> Watch<'a> {
             Err(error) if !matches!(outcome.ended, Ended::NotFinite(_)) => return Err(self.with_way_on(error)),
             _ => {}
         }
-        if self.of("valid").is_some_and(|valid| valid.epoch != outcome.best_epoch) {
-            self.show_epoch(outcome.best_epoch)?;
+        self.latest.clear();
+        if !outcome.measured_training() {
+            self.show_epoch(outcome)?;
         }
+        outcome.kept.iter().cloned().for_each(|point| self.keep_latest(point));
         Ok((std::mem::take(&mut self.latest), self.keeper.last().map(Path::to_owned)))
     }
 
-    /// Takes the points of an epoch for the last ones; test points are of the model that is kept in any case.
-    fn show_epoch(&mut self, epoch: u64) -> Result<()> {
+    /// Takes the points of the kept model for the last ones: of the training part the last one of its epoch that is not later.
+    fn show_epoch(&mut self, outcome: &Outcome) -> Result<()> {
         let points = self.directory.points(u64::MAX)?;
         let points = points.iter().filter_map(|(json, _)| Point::from_json(json, &self.plan.network));
-        points.filter(|point| point.epoch == epoch && point.split != "test").for_each(|point| self.keep_latest(point));
+        let (epoch, step) = (outcome.best_epoch, outcome.best_step);
+        let is_kept = |point: &Point| if point.split == "train" { point.epoch == epoch && point.step <= step } else { point.step == step };
+        points.filter(is_kept).for_each(|point| self.keep_latest(point));
         Ok(())
     }
 
@@ -140,36 +146,44 @@ impl<'a> Watch<'a> {
         self.latest.iter().find(|p| p.split == split)
     }
 
-    /// One plain line for an epoch, of the points that it reached.
+    /// One plain line for the points since the last line: `epoch 3/20 loss 0.5123 valid 0.4711 rings r2 0.5400 9120 rows/s`.
     fn line(&self) -> Option<String> {
-        let epoch = self.latest.iter().filter(|p| p.split != "test").map(|p| p.epoch).max()?;
-        let of = |split: &str| self.of(split).filter(|p| p.epoch == epoch);
-        let (train, valid) = (of("train"), of("valid"));
-        let shown = valid.or(train)?;
-        let mut line = format!("epoch {epoch}/{}", self.plan.config.train.epochs);
-        line += &train.map(|p| format!(" loss {:.4}", p.loss)).unwrap_or_default();
-        line += &valid.map(|p| format!(" valid {:.4}", p.loss)).unwrap_or_default();
-        Some(format!("{line}{} {:.0} rows/s", headlines(self.plan, shown), self.rate(shown.step)))
+        let step = self.latest.iter().map(|p| p.step).filter(|step| *step > self.told).max()?;
+        let of = |split: &str| self.of(split).filter(|p| p.step > self.told);
+        let (train, valid, test) = (of("train"), of("valid"), of("test"));
+        let shown = valid.or(test).or(train)?;
+        let loss =
+            |name: &str, point: Option<&Point>| point.and_then(|p| p.loss).map_or(String::new(), |loss| format!(" {name} {loss:.4}"));
+        let figures = loss("loss", train) + &loss("valid", valid) + &loss("test", test) + &headlines(self.plan, shown);
+        Some(format!("{}{figures} {:.0} rows/s", self.place(step, shown.epoch), self.rate(step)))
+    }
+
+    /// Where a line is: at the end of an epoch, or at a step within it.
+    fn place(&self, step: u64, epoch: u64) -> String {
+        let total = self.plan.total_steps;
+        let epochs = format!("epoch {epoch}/{}", self.plan.config.train.epochs);
+        let is_end = step.is_multiple_of(self.plan.steps_per_epoch) || step == total;
+        if is_end { epochs } else { format!("step {step}/{total} {epochs}") }
     }
 }
 
-/// ` left .912 right .923`
+/// ` rings r2 0.5400 sex accuracy 0.5300`
 fn headlines(plan: &Plan, point: &Point) -> String {
-    let text = |(head, task)| headline(head, task).map(|(_, value)| format!(" {} {value:.4}", head.name));
+    let text = |(head, task)| headline(head, task).map(|(name, value)| format!(" {} {name} {value:.4}", head.name));
     plan.network.tasks.iter().zip(&point.tasks).filter_map(text).collect()
 }
 
 impl Observer for Watch<'_> {
-    fn progress(&mut self, steps: u64, loss: f64) {
+    fn progress(&mut self, steps: u64, loss: Option<f64>) {
         self.bar.set_position(steps);
         let shown = self.of("valid").or(self.of("train")).map(|p| headlines(self.plan, p)).unwrap_or_default();
-        self.bar.set_message(format!("loss {loss:.4}{shown} {:.0} rows/s", self.rate(steps)));
+        let loss = loss.map_or(String::new(), |loss| format!("loss {loss:.4}"));
+        self.bar.set_message(format!("{loss}{shown} {:.0} rows/s", self.rate(steps)));
     }
 
     fn point(&mut self, point: &Point) -> Result<()> {
         self.directory.point(point)?;
         self.keep_latest(point.clone());
-        self.fresh = true;
         Ok(())
     }
 
@@ -178,7 +192,8 @@ impl Observer for Watch<'_> {
     }
 
     fn end_epoch(&mut self) -> Result<()> {
-        if let Some(line) = self.line().filter(|_| std::mem::take(&mut self.fresh)) {
+        if let Some(line) = self.line() {
+            self.told = self.latest.iter().map(|p| p.step).max().unwrap_or(0).max(self.told);
             self.directory.log(&line)?;
             if self.console.progress() == Progress::Plain {
                 self.console.note(&line);
@@ -203,6 +218,10 @@ impl Observer for Watch<'_> {
     fn trouble(&mut self, fault: &Fault, done: &str) {
         // What cannot be written to the log is on the console at least.
         let _ = self.say(&format!("{}: {done}", fault.message));
+    }
+
+    fn notice(&mut self, line: &str) {
+        let _ = self.say(line);
     }
 
     fn rescaled(&mut self, step: u64, scale: f64) {

@@ -119,6 +119,12 @@ impl Data {
         matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || splits
     }
 
+    /// Whether there will be test rows, likewise or as a fold.
+    pub fn has_test(&self) -> bool {
+        let splits = self.split_column.is_some() || self.split.is_some_and(|shares| shares[2] > 0.0);
+        matches!(self.train, Source::BuiltIn(_)) || self.test.is_some() || self.fold.is_some() || splits
+    }
+
     /// Columns that say something of rows, with the key that names each; they are no features.
     pub fn row_columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let columns = [("data.row_weight", &self.row_weight), ("data.split_column", &self.split_column), ("data.group", &self.group)];
@@ -608,6 +614,16 @@ pub enum Every {
     Epochs(u64),
 }
 
+impl Every {
+    /// The same in steps, given those of an epoch; 1 at least.
+    pub fn steps(self, epoch: u64) -> u64 {
+        match self {
+            Every::Steps(n) => n.max(1),
+            Every::Epochs(n) => n.saturating_mul(epoch).max(1),
+        }
+    }
+}
+
 /// `[train]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Train {
@@ -621,10 +637,14 @@ pub struct Train {
     pub batch_size: BatchSize,
     /// Seed of order, initial weights and dropout.
     pub seed: u64,
-    /// Epochs without improvement before training stops; 0 = never.
+    /// Evaluations without improvement before training stops; 0 = never.
     pub patience: u64,
     /// What picks `model/`.
     pub select: Select,
+    /// How often the parts of `evaluate` are measured; they always are after the last step.
+    pub evaluate_every: Every,
+    /// Parts that are measured during training, those of [`Data`] that there are; the test part never selects.
+    pub evaluate: Vec<Evaluated>,
     /// How often a training point is logged.
     pub log_every: Every,
     /// How often a checkpoint is written; there is always one at the end.
@@ -679,20 +699,40 @@ pub enum BatchSize {
     Full,
 }
 
-/// Which validation metric picks the best model.
+/// A part that is measured during training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evaluated {
+    /// The validation part, which selects and stops.
+    Valid,
+    /// The test part, which is shown and nothing more.
+    Test,
+}
+
+/// Which figure of the validation part picks the best model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Select {
+    /// Mean over the tasks of their loss divided by that of predicting the training mean or the class shares.
+    RelativeLoss,
+    /// The combined loss, with weights and couplings.
+    Loss,
     /// Mean of the tasks' primary metrics.
     Mean,
-    /// One metric of one task.
+    /// One metric of one task, or its loss.
     Metric {
         /// Task name.
         task: String,
-        /// Metric name.
+        /// Metric name, or `loss`.
         metric: String,
     },
     /// The weighted mean of several.
     Weighted(Vec<Term>),
+}
+
+impl Select {
+    /// What picks the model where nothing is said.
+    pub fn default_of(version: Version) -> Select {
+        if version == Version::V0_1 { Select::Mean } else { Select::RelativeLoss }
+    }
 }
 
 /// A metric of a task in what picks the best model.
@@ -700,7 +740,7 @@ pub enum Select {
 pub struct Term {
     /// Task name.
     pub task: String,
-    /// Metric name.
+    /// Metric name, or `loss`.
     pub metric: String,
     /// Its weight.
     pub weight: f64,

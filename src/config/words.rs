@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Dates, Decimal, Every, FeatureKind, Init, Interval, Loss, OnNan, Precision, Scale, TaskKind, Version};
+use super::{Activation, Dates, Decimal, Evaluated, Every, FeatureKind, Init, Interval, Loss, OnNan, Precision, Scale, TaskKind, Version};
 
 /// Kinds of coupling. This floor knows their names only; `objective::couplings` has one file for each.
 pub const COUPLING_KINDS: &[&str] = &["soft_sharing", "agreement"];
@@ -45,6 +45,7 @@ words!(Scale: Standard = "standard", MinMax = "minmax", Robust = "robust", None 
 words!(FeatureKind: Numeric = "numeric", Category = "category", Binary = "binary", Date = "date", Text = "text", Ignore = "ignore");
 words!(Activation: Relu = "relu", Tanh = "tanh", Gelu = "gelu", Silu = "silu", Identity = "identity");
 words!(OnNan: Stop = "stop", Skip = "skip", Rollback = "rollback");
+words!(Evaluated: Valid = "valid", Test = "test");
 words!(Precision: F32 = "f32", F32Matrix = "f32-matrix", Mixed = "mixed");
 words!(Init: Auto = "auto", He = "he", Xavier = "xavier");
 words!(TaskKind: Multiclass = "multiclass", Binary = "binary", Multilabel = "multilabel", Regression = "regression", Count = "count");
@@ -57,6 +58,11 @@ impl TaskKind {
             TaskKind::Regression => &["squared", "absolute", "huber", "quantile"],
             TaskKind::Count => &["poisson"],
         }
+    }
+
+    /// Whether its primary metric lies between 0 and 1, so that a mean of several says something of each.
+    pub fn is_bounded(self) -> bool {
+        matches!(self, TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel)
     }
 
     /// Names of the metrics that a task of this type has, the primary one first.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::words::{is_bare, loss_word};
 use super::{
-    ArrayNames, BatchSize, ClassWeights, Config, Coupling, Data, Embed, Feature, Loss, Optimizer, OptimizerKind, Overlay, PositiveWeight,
-    Schedule, Select, Source, Task, TaskKind, Train, Trunk,
+    ArrayNames, BatchSize, ClassWeights, Config, Coupling, Data, Embed, Evaluated, Feature, Loss, Optimizer, OptimizerKind, Overlay,
+    PositiveWeight, Schedule, Select, Source, Task, TaskKind, Train, Trunk,
 };
 
 /// The text of a configuration, every key with an effect written out and paths absolute; `read::from_text` makes the same
@@ -20,7 +20,7 @@ pub fn to_toml(config: &Config) -> String {
     config.tasks.iter().for_each(|task| text.task(task));
     config.couplings.iter().for_each(|coupling| text.coupling(coupling));
     text.optimizer(&config.optimizer);
-    text.train(&config.train, config.data.has_validation());
+    text.train(&config.train, &config.data);
     text.0
 }
 
@@ -243,7 +243,7 @@ impl Text {
         }
     }
 
-    fn train(&mut self, train: &Train, has_validation: bool) {
+    fn train(&mut self, train: &Train, data: &Data) {
         self.table("[train]");
         self.set("epochs", train.epochs);
         train.max_steps.iter().for_each(|steps| self.set("max_steps", steps));
@@ -253,9 +253,14 @@ impl Text {
             BatchSize::Full => self.set("batch_size", quote("full")),
         }
         self.set("seed", train.seed);
-        if has_validation {
+        if data.has_validation() {
             self.set("patience", train.patience);
             self.set("select", select(&train.select));
+        }
+        if !train.evaluate.is_empty() {
+            let parts: Vec<String> = train.evaluate.iter().map(Evaluated::to_string).collect();
+            self.set("evaluate_every", quote(train.evaluate_every));
+            self.set("evaluate", texts(&parts));
         }
         self.set("log_every", quote(train.log_every));
         self.set("checkpoint_every", quote(train.checkpoint_every));
@@ -299,6 +304,8 @@ fn path(path: &Path) -> String {
 /// What picks the model, as TOML.
 fn select(select: &Select) -> String {
     match select {
+        Select::RelativeLoss => quote("relative_loss"),
+        Select::Loss => quote("loss"),
         Select::Mean => quote("mean"),
         Select::Metric { task, metric } => quote(format_args!("{task}.{metric}")),
         Select::Weighted(terms) => {

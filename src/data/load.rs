@@ -8,7 +8,7 @@ use super::images::Images;
 use super::split::{shares_without, split};
 use super::way::{self, Way};
 use super::{Dataset, Input, Part, Parts, Schema, UNLABELLED, digits, idx, overlay, per_mean, places, raw, table};
-use crate::config::{self, Overlay, Source, Task};
+use crate::config::{self, Overlay, Source, Task, Version};
 use crate::fault::{Fault, quoted};
 
 /// (file or built-in name, BLAKE3 in hex)
@@ -32,15 +32,20 @@ pub fn load_by(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result
         Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
         Source::BuiltIn(name) => load_built_in(name, data, tasks),
     };
-    parts.map(without_idle_validation)
+    parts.map(|parts| without_idle_validation(parts, data.version))
 }
 
-/// Rows without any label pick no model.
-fn without_idle_validation(mut parts: Parts) -> Parts {
-    let is_idle = |valid: &Arc<Dataset>| valid.labels.iter().flatten().all(|word| *word == UNLABELLED);
-    if parts.valid.take_if(|valid| is_idle(valid)).is_some() {
-        parts.notices.push("no row of the validation part has a label: it is left out, and the last epoch is kept".into());
-    }
+/// Rows without any label, or all of whose labels weigh nothing, pick no model. To tandem 0.1.0 a label without weight was one.
+fn without_idle_validation(mut parts: Parts, version: Version) -> Parts {
+    let is_bare = |valid: &Arc<Dataset>| valid.labels.iter().flatten().all(|word| *word == UNLABELLED);
+    let is_weightless = |valid: &Arc<Dataset>| version > Version::V0_1 && valid.labels.iter().all(|column| !valid.weighs(column));
+    let why = match &parts.valid {
+        Some(valid) if is_bare(valid) => "no row of the validation part has a label",
+        Some(valid) if is_weightless(valid) => "every label of the validation part is in a row of weight zero",
+        _ => return parts,
+    };
+    parts.valid = None;
+    parts.notices.push(format!("{why}: it is left out, and the last epoch is kept"));
     parts
 }
 

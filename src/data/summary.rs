@@ -32,6 +32,12 @@ pub fn label_summary(parts: &Parts) -> Vec<Labelled> {
 }
 
 impl Dataset {
+    /// Whether one of these labels is there and in a row that weighs anything.
+    pub fn weighs(&self, labels: &[u32]) -> bool {
+        let weight = |row: usize| self.weights.as_ref().map_or(1.0, |weights| weights[row]);
+        labels.iter().enumerate().any(|(row, label)| *label != UNLABELLED && weight(row) > 0.0)
+    }
+
     /// Rows with a label in label column `column`.
     pub fn labelled(&self, column: usize) -> usize {
         self.labels.get(column).map_or(0, |labels| labels.iter().filter(|&&label| label != UNLABELLED).count())

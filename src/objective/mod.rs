@@ -93,11 +93,16 @@ impl Objective {
         Objective { weights: vec![1.0; network.tasks.len()], pairs: Vec::new() }
     }
 
-    /// L from the tasks' losses and the pairs' values.
-    pub fn total(&self, losses: &[f64], couplings: &[f64]) -> f64 {
-        let tasks: f64 = self.weights.iter().zip(losses).map(|(w, l)| f64::from(*w) * l).sum();
-        let pairs: f64 = self.pairs.iter().zip(couplings).map(|(p, v)| f64::from(p.strength) * v).sum();
-        tasks + pairs
+    /// L from the tasks' losses and the pairs' values: the weighted sum over the tasks that have a loss. `None` if no task that weighs
+    /// anything has one.
+    pub fn total(&self, losses: &[Option<f64>], couplings: &[f64]) -> Option<f64> {
+        let known = || self.weights.iter().zip(losses).filter_map(|(w, loss)| Some((f64::from(*w), (*loss)?)));
+        let nothing_weighs = self.weights.iter().all(|weight| *weight == 0.0);
+        known().any(|(weight, _)| weight > 0.0 || nothing_weighs).then(|| {
+            let tasks: f64 = known().map(|(w, l)| w * l).sum();
+            let pairs: f64 = self.pairs.iter().zip(couplings).map(|(p, v)| f64::from(p.strength) * v).sum();
+            tasks + pairs
+        })
     }
 
     /// Pairs of one kind with their numbers.

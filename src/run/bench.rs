@@ -322,6 +322,8 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
             seed: 0,
             patience: 0,
             select: Select::Mean,
+            evaluate_every: Every::Epochs(1),
+            evaluate: Vec::new(),
             log_every: Every::Epochs(1),
             checkpoint_every: Interval::Every(Every::Epochs(1)),
             keep: 1,

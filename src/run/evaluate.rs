@@ -13,10 +13,11 @@ use crate::schedule::{Engine, MetricKind, Slice};
 /// What one part showed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
-    /// L with weights and couplings.
-    pub loss: f64,
-    /// L_i of each task, without its weight: over all labelled cells of the part, by their weights.
-    pub losses: Vec<f64>,
+    /// L with weights and couplings; `None` where no task that weighs anything has a loss.
+    pub loss: Option<f64>,
+    /// L_i of each task, without its weight: over all labelled cells of the part, by their weights. `None` for a task of which no cell
+    /// weighs anything.
+    pub losses: Vec<Option<f64>>,
     /// L(T_i, T_j) of each pair, without λ.
     pub couplings: Vec<f64>,
     /// Per task [rows, outputs].
@@ -118,9 +119,8 @@ impl Sums {
         self.rows += rows;
     }
 
-    fn means(&self) -> (Vec<f64>, Vec<f64>) {
-        // A part without a label for a task has no loss of it.
-        let loss = |(sum, weight): (&f64, &f64)| if *weight > 0.0 { sum / weight } else { 0.0 };
+    fn means(&self) -> (Vec<Option<f64>>, Vec<f64>) {
+        let loss = |(sum, weight): (&f64, &f64)| (*weight > 0.0).then(|| sum / weight);
         (self.losses.iter().zip(&self.weights).map(loss).collect(), self.couplings.iter().map(|sum| sum / self.rows).collect())
     }
 }

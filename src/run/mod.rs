@@ -1,6 +1,7 @@
 //! The loops that people start, and what they leave behind.
 
 pub mod apply;
+pub mod baseline;
 pub mod bench;
 pub mod chart;
 pub mod checkpoint;
@@ -19,6 +20,7 @@ pub mod point;
 pub mod precision;
 pub mod predict;
 pub mod profile;
+pub mod selection;
 pub mod sums;
 pub mod sweep;
 pub mod train;

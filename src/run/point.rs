@@ -11,8 +11,8 @@ use crate::schedule::{MetricKind, StepResult};
 /// What a task shows at a point.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskPoint {
-    /// Mean loss L_i, without its weight.
-    pub loss: f64,
+    /// Mean loss L_i, without its weight; `None` where no label weighs anything.
+    pub loss: Option<f64>,
     /// Labelled rows that were looked at; labelled cells, where a task has several columns.
     pub rows: u64,
     /// Its metrics by name, those that are defined; the primary one first.
@@ -20,6 +20,11 @@ pub struct TaskPoint {
 }
 
 impl TaskPoint {
+    /// A metric by name, or the loss.
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        if name == "loss" { self.loss } else { self.metric(name) }
+    }
+
     /// A metric by name.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.metrics.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
@@ -35,8 +40,8 @@ pub struct Point {
     pub epoch: u64,
     /// `train`, `valid`, `test`.
     pub split: String,
-    /// L with weights and couplings.
-    pub loss: f64,
+    /// L with weights and couplings; `None` where no task that weighs anything has a loss.
+    pub loss: Option<f64>,
     /// In task order.
     pub tasks: Vec<TaskPoint>,
     /// L(T_i, T_j) of each pair, without λ, in the order of the objective.
@@ -53,9 +58,14 @@ pub fn headline(head: &Head, task: &TaskPoint) -> Option<(&'static str, f64)> {
     task.metrics.iter().find(|(name, _)| *name == primary).or(task.metrics.first()).copied()
 }
 
+/// A number with four decimals; nothing where it is not defined.
+pub fn shown(number: Option<f64>) -> String {
+    number.map_or(String::new(), |number| format!("{number:.4}"))
+}
+
 /// Whether more of a metric is better.
 pub fn higher_is_better(name: &str) -> bool {
-    !matches!(name, "log_loss" | "calibration_error" | "rmse" | "mae" | "deviance")
+    !matches!(name, "loss" | "log_loss" | "calibration_error" | "rmse" | "mae" | "deviance")
 }
 
 impl Sums {
@@ -63,31 +73,36 @@ impl Sums {
     pub fn add(&mut self, metrics: &[MetricKind], result: &StepResult, cells: &[usize]) {
         self.steps += 1;
         let mut labelled: Vec<f64> = cells.iter().map(|cells| *cells as f64 * f64::from(result.rows)).collect();
+        let mut weights = labelled.clone();
         for (kind, value) in metrics.iter().zip(&result.metrics) {
             match kind {
                 MetricKind::Loss(task) => self.losses[*task] += value,
                 MetricKind::Hits(task) => self.hits[*task] += value,
                 MetricKind::Coupling(pair) => self.couplings[*pair] += value,
                 MetricKind::Labelled(task) => labelled[*task] = *value,
-                MetricKind::Weight(_) | MetricKind::SquaredNorm => {}
+                MetricKind::Weight(task) => weights[*task] = *value,
+                MetricKind::SquaredNorm => {}
             }
         }
-        for (sum, labelled) in self.labelled.iter_mut().zip(labelled) {
-            *sum = (sum.0 + labelled, sum.1 + u64::from(labelled > 0.0));
+        for (sum, (labelled, weight)) in self.labelled.iter_mut().zip(labelled.into_iter().zip(weights)) {
+            *sum = (sum.0 + labelled, sum.1 + u64::from(weight > 0.0));
         }
     }
 
-    /// Means over the steps, those of a task over the steps that had a label for it: (L, tasks, couplings). L is the mean over all steps.
-    pub fn means(&self, objective: &Objective, network: &Network) -> (f64, Vec<TaskPoint>, Vec<f64>) {
+    /// Means over the steps, those of a task over the steps that had a label of some weight for it: (L, tasks, couplings). L is the mean
+    /// over all steps.
+    pub fn means(&self, objective: &Objective, network: &Network) -> (Option<f64>, Vec<TaskPoint>, Vec<f64>) {
         let steps = self.steps as f64;
-        let over = |sums: &[f64]| sums.iter().map(|sum| sum / steps).collect::<Vec<f64>>();
-        let (losses, couplings) = (over(&self.losses), over(&self.couplings));
+        let couplings: Vec<f64> = self.couplings.iter().map(|sum| sum / steps).collect();
+        let losses = self.losses.iter().zip(&self.labelled).map(|(sum, (_, with_label))| (*with_label > 0).then_some(sum / steps));
+        let losses: Vec<Option<f64>> = losses.collect();
         let task = |(i, head): (usize, &Head)| {
             let (labelled, with_label) = self.labelled[i];
-            let loss = self.losses[i] / with_label.max(1) as f64;
-            let known = [("accuracy", self.hits[i] / labelled.max(1.0)), ("log_loss", loss)];
-            let metrics = known.into_iter().filter(|(name, _)| labelled > 0.0 && of_training(head).contains(name)).collect();
-            TaskPoint { loss, rows: labelled as u64, metrics }
+            let is_known = with_label > 0 && labelled > 0.0;
+            let loss = is_known.then(|| self.losses[i] / with_label as f64);
+            let known = [("accuracy", is_known.then(|| self.hits[i] / labelled)), ("log_loss", loss)];
+            let known = known.into_iter().filter(|(name, _)| of_training(head).contains(name));
+            TaskPoint { loss, rows: labelled as u64, metrics: known.filter_map(|(name, value)| Some((name, value?))).collect() }
         };
         (objective.total(&losses, &couplings), network.tasks.iter().enumerate().map(task).collect(), couplings)
     }
@@ -121,14 +136,14 @@ impl Point {
             let entry = json["tasks"].get(&head.name)?.as_object()?;
             let value = |name: &'static str| Some((name, entry.get(name)?.as_f64()?));
             let metrics = head.kind.metrics().iter().filter_map(|name| value(name)).collect();
-            Some(TaskPoint { loss: entry.get("loss")?.as_f64().unwrap_or(f64::NAN), rows: 0, metrics })
+            Some(TaskPoint { loss: entry.get("loss")?.as_f64(), rows: 0, metrics })
         };
         let couplings = json["couplings"].as_array()?.iter().map(|c| c["value"].as_f64().unwrap_or(f64::NAN)).collect();
         Some(Point {
             step: json["step"].as_u64()?,
             epoch: json["epoch"].as_u64()?,
             split: json["split"].as_str()?.into(),
-            loss: json["loss"].as_f64().unwrap_or(f64::NAN),
+            loss: json["loss"].as_f64(),
             tasks: network.tasks.iter().map(task).collect::<Option<_>>()?,
             couplings,
             learning_rate: json["learning_rate"].as_f64()?,

@@ -9,7 +9,7 @@ pub struct Sums {
     pub(super) steps: u64,
     pub(super) losses: Vec<f64>,
     pub(super) hits: Vec<f64>,
-    /// Per task: labelled cells, and steps that had one.
+    /// Per task: labelled cells, and steps that had one of some weight.
     pub(super) labelled: Vec<(f64, u64)>,
     pub(super) couplings: Vec<f64>,
 }

@@ -1,10 +1,12 @@
 //! Training: what is settled before it, what watches it, what it leaves. The loop itself is in `train/run.rs`.
 
+mod levels;
 mod memory;
 mod retry;
 mod run;
 mod save;
 mod trouble;
+mod validate;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,10 +17,11 @@ use super::checkpoint::Snapshot;
 use super::machine::Machine;
 use super::point::Point;
 use super::profile::Profile;
+use super::selection::Selection;
 use super::sums::Sums;
 use crate::config::{BatchSize, Config, Version};
 use crate::data::seen::Seen;
-use crate::data::{Dataset, Features, Parts};
+use crate::data::{Dataset, Features, Part, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
 use crate::model::arena::Numbers;
@@ -48,6 +51,10 @@ pub struct Plan {
     pub layout: Layout,
     /// Its objective.
     pub objective: Objective,
+    /// What picks the model; `None` = the last step.
+    pub selection: Option<Selection>,
+    /// What a user should know of what picks the model.
+    pub notices: Vec<String>,
     /// Rows of a step.
     pub batch: usize,
     /// Steps of an epoch.
@@ -70,6 +77,7 @@ impl Plan {
         let network = Network::new(&config, &parts.schema)?;
         let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network) };
         let objective = Objective::new(&config, &network)?;
+        let (selection, notices) = Selection::new(&config, &network, &parts)?;
         let rows = parts.train.rows;
         let batch = match config.train.batch_size {
             BatchSize::Rows(n) => n.min(rows),
@@ -78,7 +86,23 @@ impl Plan {
         check_parts(config.train.accumulate, batch)?;
         let steps_per_epoch = rows.div_ceil(batch) as u64;
         let total_steps = (config.train.epochs * steps_per_epoch).min(config.train.max_steps.unwrap_or(u64::MAX));
-        Ok(Plan { config, parts, network, layout, objective, batch, steps_per_epoch, total_steps })
+        Ok(Plan { config, parts, network, layout, objective, selection, notices, batch, steps_per_epoch, total_steps })
+    }
+
+    /// Steps from one evaluation to the next.
+    pub fn evaluation_interval(&self) -> u64 {
+        self.config.train.evaluate_every.steps(self.steps_per_epoch)
+    }
+
+    /// Whether parts are measured after so many steps.
+    pub fn is_evaluated_at(&self, steps: u64) -> bool {
+        steps > 0 && (steps.is_multiple_of(self.evaluation_interval()) || steps == self.total_steps)
+    }
+
+    /// Whether a row of `metrics.csv` ended where a snapshot was taken: after an evaluation, or with an epoch.
+    pub fn is_end_of_row(&self, snapshot: &Snapshot) -> bool {
+        let is_evaluated = !self.is_evaluated_at(snapshot.steps) || snapshot.steps == snapshot.validated;
+        snapshot.steps == snapshot.validated || (is_evaluated && snapshot.steps.is_multiple_of(self.steps_per_epoch))
     }
 
     /// The parts in the order of the program: training first.
@@ -195,7 +219,7 @@ fn check_parts(parts: usize, batch: usize) -> Result<(), Fault> {
 pub enum Ended {
     /// All epochs or steps were done.
     Finished,
-    /// No improvement for `patience` epochs.
+    /// No improvement for `patience` evaluations.
     EarlyStopping,
     /// `max_time` was over.
     TimeOver,
@@ -216,24 +240,40 @@ pub struct Outcome {
     pub best: Vec<f32>,
     /// The network with the thresholds that go with it.
     pub network: Network,
-    /// Epoch of the best model; 1-based.
+    /// Epoch of that model; 1-based.
     pub best_epoch: u64,
+    /// Its step.
+    pub best_step: u64,
+    /// Whether validation picked it; else it is that of the last step.
+    pub selected: bool,
     /// Steps done.
     pub steps: u64,
     /// Seconds from the start of training to the first finished step.
     pub first_step_seconds: f64,
     /// Seconds of training.
     pub seconds: f64,
-    /// Evaluation of the model on the test part.
+    /// What the model shows on each part, the training part included after one epoch at least, without dropout; empty for a run that was
+    /// stopped or was not finite.
+    pub kept: Vec<Point>,
+    /// The one of them on the test part.
     pub test: Option<Point>,
     /// Times of the dispatches of the training step, where [`Options::profile`] asks for them and the engine has them.
     pub profile: Option<Profile>,
 }
 
+impl Outcome {
+    /// Whether the training part was measured with the model.
+    pub fn measured_training(&self) -> bool {
+        self.kept.iter().any(|point| point.split == Part::Train.name())
+    }
+}
+
 /// What watches a run.
 pub trait Observer {
     /// Some steps were done: (steps done, running mean of the loss).
-    fn progress(&mut self, _steps: u64, _loss: f64) {}
+    fn progress(&mut self, _steps: u64, _loss: Option<f64>) {}
+    /// Something that the user should know.
+    fn notice(&mut self, _line: &str) {}
     /// A point was reached.
     fn point(&mut self, _point: &Point) -> Result<()> {
         Ok(())
@@ -242,7 +282,7 @@ pub trait Observer {
     fn improved(&mut self, _network: &Network, _parameters: &[f32], _epoch: u64) -> Result<()> {
         Ok(())
     }
-    /// All points of an epoch were reached.
+    /// All points of an evaluation or of an epoch were reached.
     fn end_epoch(&mut self) -> Result<()> {
         Ok(())
     }
@@ -266,7 +306,7 @@ pub trait Observer {
     fn lost(&mut self, _error: &anyhow::Error) -> Result<Option<Snapshot>> {
         Ok(None)
     }
-    /// The run went back: all points but the first so many are void. `is_whole` says that with them an epoch ended.
+    /// The run went back: all points but the first so many are void. `is_whole` says that with them a row of `metrics.csv` ended.
     fn cut_back(&mut self, _points: u64, _is_whole: bool) -> Result<()> {
         Ok(())
     }

@@ -219,7 +219,7 @@ fn whole_checkpoint() -> (Snapshot, Context) {
     let (layout, schema) = (Layout::new(&network), schema(&network));
     let parameters = arena(&layout);
     let numbers = Numbers::F32(parameters.clone());
-    let best = Best { parameters, thresholds: vec![None, Some(0.25)], epoch: 1, score: 0.75 };
+    let best = Best { parameters, thresholds: vec![None, Some(0.25)], epoch: 1, step: None, score: 0.75 };
     let snapshot = Snapshot {
         steps: 7,
         validated: 5,

@@ -152,11 +152,11 @@ impl Room {
         tandem::run::checkpoint::list(&self.path(run).join("checkpoints")).into_iter().map(|(step, _)| step).collect()
     }
 
-    /// The step of the last line of `metrics.jsonl` that is whole; 0 = there is none.
+    /// The highest step of the lines of `metrics.jsonl` that are whole; 0 = there is none. The last line may be of the model that was kept.
     pub fn last_step(&self, run: &str) -> u64 {
         let text = fs::read_to_string(self.path(run).join("metrics.jsonl")).unwrap_or_default();
-        let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        lines.next_back().map_or(0, |line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap())
+        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        lines.map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap()).max().unwrap_or(0)
     }
 
     /// What may not depend on interruptions: models, points and table, without the seconds.

@@ -105,6 +105,8 @@ pub(super) const TRAIN: Keys = Keys {
         "seed",
         "patience",
         "select",
+        "evaluate_every",
+        "evaluate",
         "log_every",
         "checkpoint_every",
         "keep",

@@ -5,12 +5,13 @@ use toml::Value;
 use super::item::{Item, MOST, POSITIVE, Result};
 use super::known::TRAIN;
 use super::section::Section;
-use crate::config::{BatchSize, Data, Every, Interval, OnNan, Precision, Select, Task, Term, Train};
-use crate::fault::Fault;
+use crate::config::{BatchSize, Data, Evaluated, Every, Interval, OnNan, Precision, Select, Task, Term, Train, Version};
+use crate::fault::{Fault, quoted};
 
 /// Reads `[train]`; what validation decides is refused where there is none.
 pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Train> {
     let mut section = root.section("train", TRAIN)?;
+    let parts = evaluate(&mut section, data)?;
     let train = Train {
         epochs: section.read("epochs", 20, |item| item.count(1..=MOST))?,
         max_steps: section.maybe("max_steps", |item| item.count(1..=MOST))?,
@@ -19,6 +20,8 @@ pub(super) fn read(root: &mut Section, data: &Data, tasks: &[Task]) -> Result<Tr
         seed: section.read("seed", 0, |item| item.seed())?,
         patience: patience(&mut section, data)?,
         select: select(&mut section, data, tasks)?,
+        evaluate_every: evaluate_every(&mut section, &parts)?,
+        evaluate: parts,
         log_every: section.read("log_every", Every::Epochs(1), |item| item.every())?,
         checkpoint_every: section.read("checkpoint_every", Interval::Minutes(10.0), |item| item.interval())?,
         keep: section.read("keep", 2, |item| item.count(1..=MOST))? as usize,
@@ -47,12 +50,30 @@ fn patience(section: &mut Section, data: &Data) -> Result<u64> {
     }
 }
 
-/// `select`: `mean` or `TASK.METRIC`.
+/// `select`: `relative_loss`, `loss`, `mean`, `TASK.METRIC`, `TASK.loss`, or a table of the last two.
 fn select(section: &mut Section, data: &Data, tasks: &[Task]) -> Result<Select> {
+    let default = Select::default_of(data.version);
     if !data.has_validation() {
-        return section.refuse(&["select"], NO_VALIDATION).map_err(|fault| fault.hint(GIVE_VALIDATION)).map(|()| Select::Mean);
+        return section.refuse(&["select"], NO_VALIDATION).map_err(|fault| fault.hint(GIVE_VALIDATION)).map(|()| default);
     }
-    section.read("select", Select::Mean, |item| if item.value.is_table() { weighted(item, tasks) } else { choice(&item, tasks) })
+    let all = |item: &Item| match choice(item, tasks)? {
+        Select::Mean if data.version != Version::V0_1 => bounded(item, tasks),
+        other => Ok(other),
+    };
+    section.read("select", default, |item| if item.value.is_table() { weighted(item, tasks) } else { all(&item) })
+}
+
+/// `mean`, where every metric in it lies between 0 and 1: of others the worst would decide alone.
+fn bounded(item: &Item, tasks: &[Task]) -> Result<Select> {
+    let mut counted = tasks.iter().filter(|task| task.weight > 0.0).peekable();
+    if counted.peek().is_none() {
+        let found = "\"mean\" is a mean over the tasks of weight above 0, and there is none";
+        return Err(item.fault(found).hint("select by one metric of one task, \"TASK.METRIC\""));
+    }
+    let Some(task) = counted.find(|task| !task.kind.is_bounded()) else { return Ok(Select::Mean) };
+    let why = "r2 has no lower bound, deviance no upper one: one bad task would decide alone";
+    let found = format!("\"mean\" would average {} of task {}, and {why}", task.kind.metrics()[0], quoted(&task.name));
+    Err(item.fault(found).hint("select = \"relative_loss\" weighs all tasks alike; or give one metric of one task"))
 }
 
 /// `{ "TASK.METRIC" = 2.0, … }`
@@ -64,7 +85,7 @@ fn weighted(item: Item, tasks: &[Task]) -> Result<Select> {
         let name = Item { path: path.clone(), value: Value::String(name) };
         match choice(&name, tasks)? {
             Select::Metric { task, metric } => terms.push(Term { task, metric, weight }),
-            _ => return Err(name.fault("mean is a choice of its own, not one metric of several")),
+            _ => return Err(name.fault("mean, loss and relative_loss are choices of their own, not one metric of several")),
         }
     }
     match terms.is_empty() {
@@ -75,11 +96,58 @@ fn weighted(item: Item, tasks: &[Task]) -> Result<Select> {
 
 /// One of the names that pick a model.
 fn choice(item: &Item, tasks: &[Task]) -> Result<Select> {
-    let metrics = tasks.iter().flat_map(|task| task.kind.metrics().iter().map(|metric| format!("{}.{metric}", task.name)));
-    let names: Vec<String> = std::iter::once("mean".to_owned()).chain(metrics).collect();
+    const WHOLE: [(&str, Select); 3] = [("relative_loss", Select::RelativeLoss), ("loss", Select::Loss), ("mean", Select::Mean)];
+    let of_task = |task: &Task| ["loss"].iter().chain(task.kind.metrics()).map(|m| format!("{}.{m}", task.name)).collect::<Vec<_>>();
+    let names: Vec<String> = WHOLE.iter().map(|(name, _)| (*name).to_owned()).chain(tasks.iter().flat_map(of_task)).collect();
     let name = item.one_of(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
     // The names of tasks may have dots, those of metrics have none.
-    Ok(name.rsplit_once('.').map_or(Select::Mean, |(task, metric)| Select::Metric { task: task.to_owned(), metric: metric.to_owned() }))
+    let whole = WHOLE.into_iter().find(|(word, _)| *word == name).map(|(_, select)| select);
+    let metric = name.rsplit_once('.').map(|(task, metric)| Select::Metric { task: task.to_owned(), metric: metric.to_owned() });
+    whole.or(metric).ok_or_else(|| item.wrong("a known name"))
+}
+
+/// `evaluate`: parts that there are, the validation part among them where there is one.
+fn evaluate(section: &mut Section, data: &Data) -> Result<Vec<Evaluated>> {
+    let (has_validation, has_test) = (data.has_validation(), data.has_test());
+    let default = if has_validation { vec![Evaluated::Valid] } else { Vec::new() };
+    section.read("evaluate", default, |item| {
+        let mut parts: Vec<Evaluated> = Vec::new();
+        for text in item.list("parts")? {
+            let part = text.word()?;
+            let (is_there, hint) = match part {
+                Evaluated::Valid => (has_validation, GIVE_VALIDATION),
+                Evaluated::Test => (has_test, "give data.test or a share of data.split, or leave it out"),
+            };
+            match (is_there, parts.contains(&part)) {
+                (false, _) => return Err(text.fault(format!("there is no {} data", named(part))).hint(hint)),
+                (true, true) => return Err(text.fault(format!("\"{part}\" stands twice"))),
+                (true, false) => parts.push(part),
+            }
+        }
+        if has_validation && !parts.contains(&Evaluated::Valid) {
+            let found = "must have \"valid\": there is validation data, and it picks the model";
+            return Err(item.fault(found).hint("evaluate = [\"valid\", \"test\"], or no validation data"));
+        }
+        if parts.is_empty() { Err(item.fault("must name a part, found none")) } else { Ok(parts) }
+    })
+}
+
+/// A part in a sentence.
+fn named(part: Evaluated) -> &'static str {
+    match part {
+        Evaluated::Valid => "validation",
+        Evaluated::Test => "test",
+    }
+}
+
+/// `evaluate_every`, which has no effect where nothing is evaluated.
+fn evaluate_every(section: &mut Section, parts: &[Evaluated]) -> Result<Every> {
+    if parts.is_empty() {
+        let why = "there is no validation data, and train.evaluate does not name \"test\"";
+        let hint = "give data.valid or a share of data.split, or evaluate = [\"test\"]";
+        section.refuse(&["evaluate_every"], why).map_err(|fault| fault.hint(hint))?;
+    }
+    section.read("evaluate_every", Every::Epochs(1), |item| item.every())
 }
 
 /// A number of rows, or `full`.

@@ -50,6 +50,8 @@ pub(super) struct Manifest {
 #[serde(deny_unknown_fields)]
 pub(super) struct BestEntry {
     pub epoch: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
     pub score: f64,
     pub thresholds: Vec<Option<f64>>,
 }
@@ -79,7 +81,7 @@ impl Manifest {
     /// The manifest of a snapshot whose files are these.
     pub(super) fn new(snapshot: &Snapshot, context: &Context, files: &[(&str, Vec<u8>)]) -> Manifest {
         let entry = |(name, bytes): &(&str, Vec<u8>)| Entry { name: (*name).into(), bytes: bytes.len() as u64, blake3: hash(bytes) };
-        let best = |b: &Best| BestEntry { epoch: b.epoch, score: b.score, thresholds: b.thresholds.clone() };
+        let best = |b: &Best| BestEntry { epoch: b.epoch, step: b.step, score: b.score, thresholds: b.thresholds.clone() };
         Manifest {
             format: FORMAT,
             tandem: env!("CARGO_PKG_VERSION").into(),

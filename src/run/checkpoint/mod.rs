@@ -42,7 +42,7 @@ const MANIFEST: &str = "manifest.json";
 pub struct Snapshot {
     /// Steps done, those that were skipped included.
     pub steps: u64,
-    /// Step after which an epoch was validated last; 0 = none was.
+    /// Step after which parts were measured last; 0 = none were.
     pub validated: u64,
     /// Points that were reached, as `metrics.jsonl` has lines.
     pub points: u64,
@@ -52,7 +52,7 @@ pub struct Snapshot {
     pub moments: Vec<Numbers>,
     /// Since the last training point.
     pub sums: Sums,
-    /// Epochs since the best one.
+    /// Evaluations since the best one.
     pub worse: u64,
     /// The best model so far.
     pub best: Option<Arc<Best>>,
@@ -77,6 +77,8 @@ pub struct Best {
     pub thresholds: Vec<Option<f64>>,
     /// Its epoch, 1-based.
     pub epoch: u64,
+    /// Its step, where that is not the last one of the epoch.
+    pub step: Option<u64>,
     /// What it was picked by; larger is better.
     pub score: f64,
 }

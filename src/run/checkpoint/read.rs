@@ -142,7 +142,7 @@ fn snapshot(path: &Path, manifest: &Manifest, model: &Model, files: &[(&str, Vec
     let best = manifest.best.as_ref().map(|best| -> Result<Arc<Best>> {
         let parameters = arena::from_bytes(&path.join(BEST), get(path, files, BEST)?, layout)?;
         let thresholds = best.thresholds.clone();
-        Ok(Arc::new(Best { parameters, thresholds, epoch: best.epoch, score: best.score }))
+        Ok(Arc::new(Best { parameters, thresholds, epoch: best.epoch, step: best.step, score: best.score }))
     });
     Ok(Snapshot {
         steps: manifest.step,
@@ -176,6 +176,9 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     }
     if manifest.validated > manifest.step {
         return Some("it was validated after a later step");
+    }
+    if best.and_then(|best| best.step).is_some_and(|step| step > manifest.step) {
+        return Some("the best model is of a later step");
     }
     if manifest.scale.is_some_and(|scale| !scale.grows || scale.exponent > LossScale::MOST || scale.since > manifest.step) {
         return Some("gradients scaled by what they never are");

@@ -38,6 +38,8 @@ struct Records {
     objective: Objective,
     metrics: Appended,
     table: Table,
+    /// Whether the test part is measured during the run.
+    tests_between: bool,
 }
 
 impl RunDirectory {
@@ -121,7 +123,16 @@ impl RunDirectory {
         let metrics = Appended::open(self.path.join("metrics.jsonl"))?;
         let table = Table::open(self.path.join("metrics.csv"), network, objective, parts)?;
         sync_parent(&metrics.path).map_err(|e| metrics.failed(&e))?;
-        self.records = Some(Records { network: network.clone(), objective: objective.clone(), metrics, table });
+        self.records = Some(Records { network: network.clone(), objective: objective.clone(), metrics, table, tests_between: false });
+        Ok(())
+    }
+
+    /// Says that the test part is measured during the run, not at its end alone.
+    ///
+    /// # Errors
+    /// If the records are not open.
+    pub fn tests_between(&mut self) -> Result<()> {
+        self.records()?.tests_between = true;
         Ok(())
     }
 
@@ -129,8 +140,7 @@ impl RunDirectory {
         self.records.as_mut().context("a point before RunDirectory::begin")
     }
 
-    /// Appends a point to `metrics.jsonl`, and keeps it for the row of its epoch. A test point that comes after the last row is put in
-    /// that row.
+    /// Appends a point to `metrics.jsonl`, and keeps it for the row that is in the making. A point that comes after the last row begins one.
     pub fn point(&mut self, point: &Point) -> Result<()> {
         let records = self.records()?;
         ensure!(point.tasks.len() == records.network.tasks.len(), "a point with {} tasks", point.tasks.len());
@@ -158,13 +168,17 @@ impl RunDirectory {
     }
 
     /// Forgets all points but the first so many, in both files, and what is not of the first `steps` steps: where lines are missing, later
-    /// ones have moved up. A test point is of the end of a run, which is further on. `is_whole` says that with them an epoch ended. Gives
-    /// back what is left.
+    /// ones have moved up. The test point of the model that was kept is of the end of a run, which is further on: it is of a step that was
+    /// tested before, or the only one. `is_whole` says that with them a row ended. Gives back what is left.
     ///
     /// # Errors
     /// 65 if a line that is left is not JSON; 74 if a file cannot be written.
     pub fn cut_back(&mut self, points: u64, steps: u64, is_whole: bool) -> Result<Vec<Value>> {
-        let is_known = |json: &Value| json["step"].as_u64().is_some_and(|step| step <= steps) && json["split"] != Part::Test.name();
+        let (tests_between, mut tested) = (self.records()?.tests_between, 0);
+        let mut is_new_test = |step: u64| tests_between && step > std::mem::replace(&mut tested, step);
+        let mut is_known = |json: &Value| {
+            json["step"].as_u64().is_some_and(|step| step <= steps && (json["split"] != Part::Test.name() || is_new_test(step)))
+        };
         let kept = self.points(points)?.into_iter().take_while(|(json, _)| is_known(json));
         let (kept, bytes): (Vec<Value>, Vec<u64>) = kept.unzip();
         let bytes = bytes.iter().sum();
@@ -188,7 +202,7 @@ impl RunDirectory {
         self.path.join("checkpoints")
     }
 
-    /// Writes the row of the epoch that ended to `metrics.csv`; without a point since the last row it does nothing.
+    /// Writes the row of the points since the last one to `metrics.csv`; without such a point it does nothing.
     pub fn end_epoch(&mut self) -> Result<()> {
         self.records()?.table.end_epoch()
     }

@@ -1,4 +1,5 @@
-//! `metrics.csv`: one row per epoch, one column per split, task and metric, the same figures as in `metrics.jsonl`.
+//! `metrics.csv`: one row per evaluation and per epoch, and one for the test figures of the model that is kept; one column per split, task
+//! and metric, the same figures as in `metrics.jsonl`.
 
 use std::path::PathBuf;
 
@@ -20,13 +21,11 @@ pub(super) struct Table {
     file: Appended,
     columns: Vec<String>,
     row: Row,
-    /// The row that was written last, and the byte at which it begins.
-    last: Option<(Row, u64)>,
     /// Step of the last training point.
     trained: u64,
 }
 
-/// Figures of an epoch.
+/// Figures since the row before.
 #[derive(Clone, Debug, Default)]
 struct Row {
     /// Those of [`FIXED`], once there is a point.
@@ -45,7 +44,7 @@ impl Table {
     pub(super) fn open(path: PathBuf, network: &Network, objective: &Objective, parts: &[Part]) -> Result<Table> {
         let file = Appended::open(path)?;
         let columns = columns(network, objective, parts);
-        let mut table = Table { file, columns, row: Row::default(), last: None, trained: 0 };
+        let mut table = Table { file, columns, row: Row::default(), trained: 0 };
         if table.file.len()? == 0 {
             let header = record(&table.columns)?;
             table.file.write(&header)?;
@@ -57,33 +56,25 @@ impl Table {
     pub(super) fn point(&mut self, json: &Value) -> Result<()> {
         let (split, step) = (json["split"].as_str().unwrap_or_default(), json["step"].as_u64().unwrap_or(0));
         let cells = cells(split, json);
-        if split == Part::Test.name() && self.row.fixed.is_none() {
-            return self.amend(cells);
-        }
         if split == Part::Train.name() {
             self.row.train.push((step.saturating_sub(self.trained) as f64, cells));
             self.trained = step;
         } else {
             self.row.others.extend(cells);
         }
-        if split != Part::Test.name() {
-            self.row.fixed = Some(FIXED.map(|key| json[key].clone()));
-        }
+        self.row.fixed = Some(FIXED.map(|key| json[key].clone()));
         Ok(())
     }
 
     /// Writes the whole table anew from points, as if they were told now.
     pub(super) fn replay(&mut self, points: &[Value]) -> Result<()> {
-        (self.row, self.last, self.trained) = (Row::default(), None, 0);
+        (self.row, self.trained) = (Row::default(), 0);
         self.file.cut(0)?;
         let header = record(&self.columns)?;
         self.file.write(&header)?;
-        let mut epoch = 0;
         for json in points {
-            let of_point = json["epoch"].as_u64().unwrap_or(0);
-            if json["split"] != Part::Test.name() && of_point > epoch {
+            if self.row.is_over(json) {
                 self.end_epoch()?;
-                epoch = of_point;
             }
             self.point(json)?;
         }
@@ -93,29 +84,18 @@ impl Table {
     /// Writes the row.
     pub(super) fn end_epoch(&mut self) -> Result<()> {
         let row = std::mem::take(&mut self.row);
-        if row.fixed.is_some() { self.write(row) } else { Ok(()) }
-    }
-
-    fn write(&mut self, row: Row) -> Result<()> {
-        let begin = self.file.len()?;
-        self.file.write(&record(&row.texts(&self.columns))?)?;
-        self.last = Some((row, begin));
-        Ok(())
-    }
-
-    /// Writes the last row once more, with more in it. Before any row the cells wait for the first.
-    fn amend(&mut self, cells: Vec<Cell>) -> Result<()> {
-        let Some((mut row, begin)) = self.last.take() else {
-            self.row.others.extend(cells);
-            return Ok(());
-        };
-        row.others.extend(cells);
-        self.file.cut(begin)?;
-        self.write(row)
+        if row.fixed.is_some() { self.file.write(&record(&row.texts(&self.columns))?) } else { Ok(()) }
     }
 }
 
 impl Row {
+    /// Whether a point belongs to a later row: it is of a later epoch, or of a later step than an evaluation that is in this one.
+    fn is_over(&self, json: &Value) -> bool {
+        let Some([epoch, step, ..]) = &self.fixed else { return false };
+        let is_later = |before: &Value, key: &str| json[key].as_u64() > before.as_u64();
+        is_later(epoch, "epoch") || (!self.others.is_empty() && is_later(step, "step"))
+    }
+
     /// One text per column, blank where nothing was measured or the value was not finite.
     fn texts(&self, columns: &[String]) -> Vec<String> {
         let fixed = FIXED.iter().zip(self.fixed.iter().flatten()).map(|(name, value)| (name.to_string(), value.clone()));
@@ -125,12 +105,33 @@ impl Row {
         columns.iter().map(|column| text(column).map_or(String::new(), |(_, value)| value.to_string())).collect()
     }
 
-    /// Training figures: those of the one point, or means over the steps of several.
+    /// Training figures: means over the steps of the points that have them. Points of no label at all have none; where the combined loss is
+    /// not finite, what else has no number is not finite either, and neither is the mean.
     fn means(&self) -> Vec<Cell> {
-        let [first, _, ..] = self.train.as_slice() else { return self.train.iter().flat_map(|(_, cells)| cells.clone()).collect() };
-        let steps: f64 = self.train.iter().map(|(steps, _)| steps).sum();
-        let mean = |i: usize| self.train.iter().map(|(n, cells)| n * cells[i].1.as_f64().unwrap_or(f64::NAN)).sum::<f64>() / steps;
-        first.1.iter().enumerate().map(|(i, (name, _))| (name.clone(), Value::from(mean(i)))).collect()
+        let known: Vec<&(f64, Vec<Cell>)> =
+            self.train.iter().filter(|(_, cells)| !cells.iter().all(|(_, value)| value.is_null())).collect();
+        if let [(_, cells)] = known[..] {
+            return cells.clone();
+        }
+        let mut names: Vec<&String> = Vec::new();
+        let all = known.iter().flat_map(|(_, cells)| cells).map(|(name, _)| name);
+        all.for_each(|name| {
+            if !names.contains(&name) {
+                names.push(name)
+            }
+        });
+        let mean = |name: &String| {
+            let (mut sum, mut steps) = (0.0, 0.0);
+            for (n, cells) in &known {
+                let is_finite = cells.first().is_some_and(|(_, combined)| !combined.is_null());
+                let value = cells.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_f64());
+                if let Some(value) = value.or((!is_finite).then_some(f64::NAN)) {
+                    (sum, steps) = (sum + n * value, steps + n);
+                }
+            }
+            Value::from(sum / steps)
+        };
+        names.iter().map(|name| ((*name).clone(), mean(name))).collect()
     }
 }
 
@@ -139,9 +140,9 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
     let names = |part: &Part, head: &Head| if *part == Part::Train { of_training(head) } else { head.kind.metrics() };
     let json = |part: &Part| {
         let zeros = |head: &Head| names(part, head).iter().filter(|name| has(head, name)).map(|name| (*name, 0.0)).collect();
-        let tasks = network.tasks.iter().map(|head| TaskPoint { loss: 0.0, rows: 0, metrics: zeros(head) }).collect();
+        let tasks = network.tasks.iter().map(|head| TaskPoint { loss: Some(0.0), rows: 0, metrics: zeros(head) }).collect();
         let (split, couplings) = (part.name().to_owned(), vec![0.0; objective.pairs.len()]);
-        Point { step: 0, epoch: 0, split, loss: 0.0, tasks, couplings, learning_rate: 0.0, seconds: 0.0 }.json(network, objective)
+        Point { step: 0, epoch: 0, split, loss: Some(0.0), tasks, couplings, learning_rate: 0.0, seconds: 0.0 }.json(network, objective)
     };
     let mut columns: Vec<String> = FIXED.map(str::to_owned).into();
     for (name, _) in parts.iter().flat_map(|part| cells(part.name(), &json(part))) {

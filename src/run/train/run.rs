@@ -1,4 +1,4 @@
-//! The training loop: epochs of many steps per submission, points, validation, the best model, checkpoints, and every way to stop.
+//! The training loop: epochs of many steps per submission, training points, checkpoints, and every way to stop.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,24 +6,20 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::trouble::Way;
-use super::{Ended, Observer, Options, Outcome, Plan};
-use crate::config::{BatchSize, Every, Interval, OnNan, Select};
-use crate::data::Dataset;
+use super::{Ended, Observer, Options, Plan};
+use crate::config::{BatchSize, Every, Interval, OnNan};
 use crate::data::order::windowed_order;
 use crate::kernels::Unit;
 use crate::kernels::params::Step;
-use crate::model::network::{Head, Network};
+use crate::model::network::Head;
 use crate::run::checkpoint::{Best, Snapshot};
 use crate::run::data::{upload, upload_rows};
-use crate::run::evaluate::{Measured, evaluate, evaluate_streamed};
 use crate::run::learning_rate::Course;
 use crate::run::loss_scale::LossScale;
-use crate::run::measure;
-use crate::run::point::{Point, TaskPoint, higher_is_better};
-use crate::run::profile::Profile;
+use crate::run::point::{Point, TaskPoint};
 use crate::run::sums::Sums;
 use crate::schedule::build::Built;
-use crate::schedule::{Engine, SLOTS, Slice};
+use crate::schedule::{Engine, SLOTS};
 
 /// Device time that a submission aims at, in seconds.
 const SUBMISSION: f64 = 0.1;
@@ -57,10 +53,14 @@ pub(super) struct Run<'a> {
     checkpointed: (u64, Instant),
     pub(super) good: Option<Arc<Snapshot>>,
     /// Labels that a row has for each task.
-    cells: Vec<usize>,
-    first_step_seconds: Option<f64>,
+    pub(super) cells: Vec<usize>,
+    pub(super) first_step_seconds: Option<f64>,
+    /// Sums over the first epoch, until it ends.
+    pub(super) first: Option<Sums>,
+    /// Whether a figure that selects was not defined yet, its name.
+    pub(super) undefined: Option<String>,
     /// Rows of half a window where data is streamed, and the order of an epoch.
-    streamed: Option<usize>,
+    pub(super) streamed: Option<usize>,
     second_half: bool,
     pub(super) order: Vec<u32>,
     order_of: Option<u64>,
@@ -104,6 +104,8 @@ impl<'a> Run<'a> {
             good: None,
             cells: plan.network.tasks.iter().map(Head::cells).collect(),
             first_step_seconds: None,
+            first: Some(Sums::new(tasks, plan.objective.pairs.len())),
+            undefined: None,
             streamed,
             second_half: false,
             order: Vec::new(),
@@ -126,47 +128,50 @@ impl<'a> Run<'a> {
             if patience > 0 && self.worse >= patience {
                 return Ok(Ended::EarlyStopping);
             }
-            let Some(epoch) = self.epoch_now() else { return Ok(Ended::Finished) };
-            match self.epoch(epoch, observer)? {
+            let Some(end) = self.next_stop() else { return Ok(Ended::Finished) };
+            match self.steps_to(end, observer)? {
                 Way::On => {}
                 Way::Back => continue,
                 Way::End(ended) => return Ok(ended),
             }
-            let improved = self.validate(epoch, observer)?;
-            match self.trouble(observer)? {
-                Way::On => {}
-                Way::Back => continue,
-                Way::End(ended) => return Ok(ended),
+            if self.plan.is_evaluated_at(self.done) {
+                let improved = self.evaluate_parts(observer)?;
+                match self.trouble(observer)? {
+                    Way::On => {}
+                    Way::Back => continue,
+                    Way::End(ended) => return Ok(ended),
+                }
+                self.worse = if improved { 0 } else { self.worse + 1 };
+                self.validated = self.done;
             }
-            self.worse = if improved { 0 } else { self.worse + 1 };
-            self.validated = self.done;
-            if self.epoch_now().is_some() && !(patience > 0 && self.worse >= patience) {
+            if self.next_stop().is_some() && !(patience > 0 && self.worse >= patience) {
                 observer.end_epoch()?;
-                if self.is_checkpoint_due(Some(epoch + 1)) {
+                let epochs = self.done.is_multiple_of(self.plan.steps_per_epoch).then(|| self.done / self.plan.steps_per_epoch);
+                if self.is_checkpoint_due(epochs) {
                     self.checkpoint(observer)?;
                 }
             }
         }
     }
 
-    /// The epoch that is to be trained or validated, 0-based; `None` when all was done.
-    fn epoch_now(&self) -> Option<u64> {
+    /// The step after which the run stops next, to be measured or because an epoch ends; `None` when all was done.
+    fn next_stop(&self) -> Option<u64> {
         let Plan { steps_per_epoch, total_steps, .. } = *self.plan;
         // A run may be cut short behind what it has done; then nothing is left of it.
         if self.done > total_steps {
             return None;
         }
-        let is_over = self.done.is_multiple_of(steps_per_epoch) || self.done == total_steps;
-        if self.done > self.validated && is_over {
-            return Some((self.done - 1) / steps_per_epoch);
+        if self.done > self.validated && self.plan.is_evaluated_at(self.done) {
+            return Some(self.done);
         }
-        (self.done < total_steps).then(|| self.done / steps_per_epoch)
+        let next = |interval: u64| (self.done / interval + 1).saturating_mul(interval);
+        let stops = [next(steps_per_epoch), next(self.plan.evaluation_interval()), total_steps];
+        (self.done < total_steps).then(|| stops.into_iter().min()).flatten()
     }
 
-    /// The steps of an epoch that are not done yet.
-    fn epoch(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<Way> {
-        self.enter(epoch)?;
-        let end = ((epoch + 1) * self.plan.steps_per_epoch).min(self.plan.total_steps);
+    /// The steps up to one of the same epoch that are not done yet.
+    fn steps_to(&mut self, end: u64, observer: &mut dyn Observer) -> Result<Way> {
+        self.enter((end - 1) / self.plan.steps_per_epoch)?;
         loop {
             while self.submitted < end {
                 if let Some(ended) = self.interruption(observer) {
@@ -174,7 +179,7 @@ impl<'a> Run<'a> {
                     return Ok(self.trouble(observer)?.or(ended));
                 }
                 self.submit(self.next_steps(end))?;
-                // At its end the epoch is validated first: a step has one place in the run, and one checkpoint.
+                // At the end parts are measured first: a step has one place in the run, and one checkpoint.
                 let is_due = self.submitted < end && self.is_checkpoint_due(None);
                 self.take(is_due, observer)?;
                 let before = self.submitted;
@@ -301,6 +306,7 @@ impl<'a> Run<'a> {
             self.sums.add(&self.built.program.metrics, result, &self.cells);
             self.done += 1;
             self.skipped = 0;
+            self.compare_tasks(result, observer);
             self.log(observer)?;
         }
         if !self.sums.is_empty() {
@@ -311,35 +317,33 @@ impl<'a> Run<'a> {
 
     /// Makes a training point of the steps since the last one, where one is due.
     pub(super) fn log(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        let every = match self.plan.config.train.log_every {
-            Every::Steps(n) => n,
-            Every::Epochs(n) => n * self.plan.steps_per_epoch,
-        };
-        let is_due = self.done.is_multiple_of(every.max(1)) || self.done == self.plan.total_steps;
+        let every = self.plan.config.train.log_every.steps(self.plan.steps_per_epoch);
+        let is_due = self.done.is_multiple_of(every) || self.done == self.plan.total_steps;
         if is_due && !self.sums.is_empty() { self.train_point(observer) } else { Ok(()) }
     }
 
-    fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    pub(super) fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let (loss, tasks, couplings) = self.sums.means(&self.plan.objective, &self.plan.network);
         self.sums = Sums::new(self.plan.network.tasks.len(), self.plan.objective.pairs.len());
-        let point = self.point("train", (self.done - 1) / self.plan.steps_per_epoch, loss, tasks, couplings);
+        let point = self.point("train", self.done, (loss, tasks, couplings));
         self.tell(&point, observer)
     }
 
-    fn tell(&mut self, point: &Point, observer: &mut dyn Observer) -> Result<()> {
+    pub(super) fn tell(&mut self, point: &Point, observer: &mut dyn Observer) -> Result<()> {
         self.points += 1;
         observer.point(point)
     }
 
-    fn point(&self, split: &str, epoch: u64, loss: f64, tasks: Vec<TaskPoint>, couplings: Vec<f64>) -> Point {
+    /// A point after so many steps: L, tasks, couplings.
+    pub(super) fn point(&self, split: &str, step: u64, (loss, tasks, couplings): (Option<f64>, Vec<TaskPoint>, Vec<f64>)) -> Point {
         Point {
-            step: self.done,
-            epoch: epoch + 1,
+            step,
+            epoch: step.saturating_sub(1) / self.plan.steps_per_epoch + 1,
             split: split.into(),
             loss,
             tasks,
             couplings,
-            learning_rate: self.course.learning_rate(self.done.saturating_sub(1)),
+            learning_rate: self.course.learning_rate(step.saturating_sub(1)),
             seconds: self.seconds(),
         }
     }
@@ -347,94 +351,5 @@ impl<'a> Run<'a> {
     /// Seconds of training, in all processes.
     pub(super) fn seconds(&self) -> f64 {
         self.seconds_before + self.start.elapsed().as_secs_f64()
-    }
-
-    /// Evaluates the validation part; whether the model became better. Without one every epoch is the best so far.
-    fn validate(&mut self, epoch: u64, observer: &mut dyn Observer) -> Result<bool> {
-        let Some((data, measured)) = self.measure("valid")? else { return Ok(true) };
-        let thresholds = measure::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured);
-        let network = self.plan.with_thresholds(&thresholds);
-        let point = self.measured_point("valid", epoch, &network, data, &measured);
-        self.tell(&point, observer)?;
-        let score = score(&self.plan.network, &self.plan.config.train.select, &point);
-        if self.best.as_ref().is_some_and(|b| score <= b.score) || !point.loss.is_finite() {
-            return Ok(false);
-        }
-        let parameters = self.parameters()?;
-        observer.improved(&network, &parameters, epoch + 1)?;
-        self.best = Some(Arc::new(Best { parameters, thresholds, epoch: epoch + 1, score }));
-        Ok(true)
-    }
-
-    fn measure(&mut self, part: &str) -> Result<Option<(&'a Dataset, Measured)>> {
-        let Some(number) = self.built.parts.iter().position(|p| p.shape.name == part) else { return Ok(None) };
-        let (plan, step) = (self.plan, self.done.max(1));
-        let Some((_, data)) = plan.named_parts().into_iter().find(|(name, _)| *name == part) else { return Ok(None) };
-        let (engine, network, objective) = (self.engine.as_mut(), &plan.network, &plan.objective);
-        let measured = match self.streamed {
-            None => evaluate(engine, &self.built, network, objective, number, step)?,
-            Some(_) => evaluate_streamed(engine, &self.built, network, objective, number, step, data)?,
-        };
-        Ok(Some((data, measured)))
-    }
-
-    fn measured_point(&self, part: &str, epoch: u64, network: &Network, data: &Dataset, measured: &Measured) -> Point {
-        let tasks = measure::tasks(network, &self.plan.parts.schema, data, measured);
-        self.point(part, epoch, measured.loss, tasks, measured.couplings.clone())
-    }
-
-    fn parameters(&mut self) -> Result<Vec<f32>> {
-        self.engine.download(Slice { buffer: self.built.buffers.parameters, first: 0, len: self.plan.layout.len })
-    }
-
-    /// Ends the run: its last checkpoint, its last points, its models.
-    pub(super) fn outcome(mut self, ended: Ended, observer: &mut dyn Observer) -> Result<Outcome> {
-        if observer.keeps() {
-            let snapshot = Arc::new(self.snapshot()?);
-            observer.checkpoint(&snapshot)?;
-        }
-        if !self.sums.is_empty() {
-            self.train_point(observer)?;
-        }
-        let last = self.parameters()?;
-        let epoch = self.done.saturating_sub(1) / self.plan.steps_per_epoch;
-        let seconds = self.seconds();
-        let (best, network, best_epoch) = match self.best.take() {
-            Some(best) => (best.parameters.clone(), self.plan.with_thresholds(&best.thresholds), best.epoch),
-            None => (last.clone(), self.plan.network.clone(), epoch + 1),
-        };
-        let is_tested = !matches!(ended, Ended::NotFinite(_) | Ended::Stopped);
-        let test = if is_tested { self.test(&best, &network, best_epoch, observer)? } else { None };
-        observer.end_epoch()?;
-        let profile = Profile::of(self.engine.as_ref(), self.built.train.unwrap_or(0));
-        let (steps, first_step_seconds) = (self.done, self.first_step_seconds.unwrap_or(0.0));
-        Ok(Outcome { ended, last, best, network, best_epoch, steps, first_step_seconds, seconds, test, profile })
-    }
-
-    fn test(&mut self, best: &[f32], network: &Network, best_epoch: u64, observer: &mut dyn Observer) -> Result<Option<Point>> {
-        self.engine.upload(self.built.buffers.parameters, 0, bytemuck::cast_slice(best))?;
-        let Some((data, measured)) = self.measure("test")? else { return Ok(None) };
-        let point = self.measured_point("test", best_epoch - 1, network, data, &measured);
-        self.tell(&point, observer)?;
-        Ok(Some(point))
-    }
-}
-
-/// What picks the model: larger is better. A metric that is not defined on the part counts nothing.
-fn score(network: &Network, select: &Select, point: &Point) -> f64 {
-    let of = |task: usize, name: &str| {
-        let value = point.tasks[task].metric(name);
-        value.map(|value| if higher_is_better(name) { value } else { -value })
-    };
-    let number = |task: &String| network.tasks.iter().position(|t| t.name == *task).unwrap_or(0);
-    let mean = |terms: Vec<(Option<f64>, f64)>| {
-        let known = terms.iter().filter_map(|(value, weight)| Some(((*value)?, *weight)));
-        let (sum, weights) = known.fold((0.0, 0.0), |(sum, weights), (value, weight)| (sum + weight * value, weights + weight));
-        if weights > 0.0 { sum / weights } else { -point.loss }
-    };
-    match select {
-        Select::Mean => mean(network.tasks.iter().enumerate().map(|(i, head)| (of(i, head.kind.metrics()[0]), 1.0)).collect()),
-        Select::Metric { task, metric } => mean(vec![(of(number(task), metric), 1.0)]),
-        Select::Weighted(terms) => mean(terms.iter().map(|t| (of(number(&t.task), &t.metric), t.weight)).collect()),
     }
 }

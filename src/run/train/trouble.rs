@@ -88,7 +88,7 @@ impl Run<'_> {
         self.restore(&good)?;
         (self.course.factor, self.rollbacks, self.seconds_before) = (factor, rollbacks, before);
         observer.trouble(fault, &format!("back to step {}, the learning rate times {factor}", good.steps));
-        observer.cut_back(good.points, good.steps == good.validated)?;
+        observer.cut_back(good.points, self.plan.is_end_of_row(&good))?;
         Ok(Way::Back)
     }
 

@@ -1,0 +1,162 @@
+//! What a network that reads no input would cost: one that says the mean of the training part, or its class shares. In f64, on the host.
+//!
+//! A loss divided by this one says how much of what can be learned is still missing, whatever the scale of the labels: 1 is no better than
+//! the mean. For squared errors the quotient is 1 − R², for counts the deviance over that of the mean (McFadden, 1974, for likelihoods).
+
+use crate::config::TaskKind;
+use crate::data::{Dataset, UNLABELLED};
+use crate::model::network::{Head, Loss};
+
+/// The labels of one task in one part.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// One vector a label column, as in [`Dataset::labels`].
+    pub columns: &'a [Vec<u32>],
+    /// Weight of each row; `None` = one each.
+    pub weights: Option<&'a [f32]>,
+}
+
+/// The loss of a network that reads no input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Baseline {
+    /// L_i where the training mean or the class shares are predicted for every row; not finite where a label has no share.
+    pub constant: f64,
+    /// The lowest L_i that there is: 0, or for counts that of predicting every label.
+    pub saturated: f64,
+}
+
+impl Baseline {
+    /// What there is to gain over predicting the mean; `None` where that is nothing, or has no number.
+    pub fn gain(&self) -> Option<f64> {
+        Some(self.constant - self.saturated).filter(|gain| gain.is_finite() && *gain > 0.0)
+    }
+}
+
+impl<'a> Labels<'a> {
+    /// Those of a task whose first label column has this number.
+    pub fn of(data: &'a Dataset, head: &Head, first: usize) -> Labels<'a> {
+        Labels { columns: &data.labels[first..first + head.cells()], weights: data.weights.as_deref() }
+    }
+
+    /// Labels with the weights of their rows, of the cells of a column that are labelled and weigh anything.
+    fn cells(self, column: usize) -> impl Iterator<Item = (u32, f64)> + 'a {
+        let weight = move |row: usize| self.weights.map_or(1.0, |weights| f64::from(weights[row]));
+        let cells = self.columns[column].iter().enumerate().map(move |(row, label)| (*label, weight(row)));
+        cells.filter(|(label, weight)| *label != UNLABELLED && *weight > 0.0)
+    }
+
+    /// Weights of the labels of a column that name one of so many classes, class by class.
+    fn classes(self, column: usize, classes: usize) -> Vec<f64> {
+        let mut weights = vec![0.0; classes];
+        self.cells(column).for_each(|(label, weight)| {
+            if let Some(sum) = weights.get_mut(label as usize) {
+                *sum += weight;
+            }
+        });
+        weights
+    }
+
+    /// Mean of the numbers of a column; not a number where there are none.
+    fn mean(self, column: usize) -> f64 {
+        let numbers = self.cells(column).map(|(label, weight)| (number(label), weight));
+        let (sum, weights) = numbers.fold((0.0, 0.0), |(sum, weights), (y, weight)| (sum + weight * y, weights + weight));
+        sum / weights
+    }
+}
+
+/// A label word that is a number.
+fn number(label: u32) -> f64 {
+    f64::from(f32::from_bits(label))
+}
+
+/// Sums of losses and of the weights that they are divided by.
+type Sums = (f64, f64);
+
+/// What a task costs on a part if the mean or the class shares of the training part are predicted for every row, by the task's own loss with
+/// all its weights. `None` if no label of the part weighs anything.
+pub fn baseline(head: &Head, train: Labels, part: Labels) -> Option<Baseline> {
+    let columns = 0..part.columns.len();
+    let (sum, weight) = match head.kind {
+        TaskKind::Multiclass => of_classes(&head.loss, &shares(&train.classes(0, head.outputs())), &part.classes(0, head.outputs())),
+        TaskKind::Binary | TaskKind::Multilabel => total(columns.map(|column| {
+            let share = shares(&train.classes(column, 2))[1];
+            of_yes_or_no(&head.loss, column, share, &part.classes(column, 2))
+        })),
+        TaskKind::Regression | TaskKind::Count => total(columns.map(|column| of_numbers(&head.loss, train.mean(column), part, column))),
+    };
+    let saturated = least(head, part)?;
+    (weight > 0.0).then(|| Baseline { constant: sum / weight, saturated })
+}
+
+fn total(columns: impl Iterator<Item = Sums>) -> Sums {
+    columns.fold((0.0, 0.0), |all, column| (all.0 + column.0, all.1 + column.1))
+}
+
+/// Weights as shares of their sum.
+fn shares(weights: &[f64]) -> Vec<f64> {
+    let all: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / all).collect()
+}
+
+/// (1 − p)^γ, the factor of the focal loss (Lin et al., 2017, equation 4); 1 without it.
+fn focal(gamma: f64, p: f64) -> f64 {
+    if gamma > 0.0 { (1.0 - p).powf(gamma) } else { 1.0 }
+}
+
+/// w x, and 0 for w = 0 even where x is infinite: what has no weight costs nothing.
+fn times(weight: f64, x: f64) -> f64 {
+    if weight == 0.0 { 0.0 } else { weight * x }
+}
+
+/// Cross-entropy of constant shares p with smoothed targets and class weights, as PyTorch's `CrossEntropyLoss`: for a label k
+/// w_k (1 − ε) (−ln p_k) + Σ_c w_c ε / C (−ln p_c), times (1 − p_k)^γ, over Σ w_k.
+fn of_classes(loss: &Loss, shares: &[f64], part: &[f64]) -> Sums {
+    let Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } = loss else { return (f64::NAN, 0.0) };
+    let weight = |class: usize| class_weights.get(class).copied().unwrap_or(1.0);
+    let nll = |class: usize| -shares[class].ln();
+    let each = label_smoothing / shares.len() as f64;
+    let spread: f64 = (0..shares.len()).map(|class| times(each * weight(class), nll(class))).sum();
+    let of_label = |k: usize| focal(*focal_gamma, shares[k]) * (times((1.0 - label_smoothing) * weight(k), nll(k)) + spread);
+    total((0..shares.len()).map(|k| (times(part[k], of_label(k)), part[k] * weight(k))))
+}
+
+/// Cross-entropy of a constant share p of positives, as PyTorch's `BCEWithLogitsLoss`: −w_+ ln p and −ln (1 − p), with the focal factor.
+fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> Sums {
+    let Loss::Logistic { focal_gamma, positive_weights } = loss else { return (f64::NAN, 0.0) };
+    let of_label = |p: f64| -focal(*focal_gamma, p) * p.ln();
+    let yes = times(part[1] * positive_weights.get(column).copied().unwrap_or(1.0), of_label(share));
+    (yes + times(part[0], of_label(1.0 - share)), part[0] + part[1])
+}
+
+/// Losses of a constant number: the mean itself, and of a count its logarithm as the network's output.
+fn of_numbers(loss: &Loss, mean: f64, part: Labels, column: usize) -> Sums {
+    total(part.cells(column).map(|(label, weight)| (weight * of_number(loss, mean, number(label)), weight)))
+}
+
+/// The loss of predicting `mean` for `y`; formulas as in [`crate::config::Loss`].
+fn of_number(loss: &Loss, mean: f64, y: f64) -> f64 {
+    let e = mean - y;
+    match loss {
+        Loss::Squared => e * e,
+        Loss::Absolute => e.abs(),
+        Loss::Huber { delta } if e.abs() > *delta => delta * (e.abs() - 0.5 * delta),
+        Loss::Huber { .. } => 0.5 * e * e,
+        Loss::Quantile { quantile } => (quantile * -e).max((quantile - 1.0) * -e),
+        Loss::Poisson { factor } => factor * (mean - times(y, mean.ln())),
+        Loss::CrossEntropy { .. } | Loss::Logistic { .. } => f64::NAN,
+    }
+}
+
+/// The lowest loss that a task can have on a part, by its own loss: 0, and for counts that of predicting every label. `None` if that is asked
+/// of counts of which none weighs anything.
+pub fn least(head: &Head, part: Labels) -> Option<f64> {
+    if let Loss::Poisson { factor } = head.loss { Some(factor * saturated(part)?) } else { Some(0.0) }
+}
+
+/// The Poisson loss of predicting every count itself, mean of y − y ln y with 0 ln 0 = 0: the saturated model of McCullagh and Nelder, 1989.
+/// Twice the distance to it is the deviance. `None` if no label weighs anything.
+pub fn saturated(part: Labels) -> Option<f64> {
+    let of_cell = |(label, weight): (u32, f64)| (weight * (number(label) - times(number(label), number(label).ln())), weight);
+    let (sum, weight) = total((0..part.columns.len()).map(|column| total(part.cells(column).map(of_cell))));
+    (weight > 0.0).then(|| sum / weight)
+}
