@@ -28,8 +28,11 @@ fn regression(name: &str) -> String {
     format!("[task.{name}]\ntype = \"regression\"\n")
 }
 
-/// A table of columns with a formula of the row's random numbers each.
-fn table(columns: &[(&str, &dyn Fn(&[f64]) -> String)], seed: u64) -> String {
+/// A cell by the random numbers of its row.
+type Formula<'f> = &'f dyn Fn(&[f64]) -> String;
+
+/// A table of columns with a formula each.
+fn table(columns: &[(&str, Formula)], seed: u64) -> String {
     let mut text = columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",") + "\n";
     for row in 0..ROWS {
         let z: Vec<f64> = (0..6).map(|stream| normal(seed, Purpose::Synthetic, stream, row)).collect();

@@ -596,7 +596,7 @@ fn bad_texts() -> Vec<Bad> {
         ("bomb.csv.gz", gzip(&vec![b'1'; 64 << 20]), &["unpacks to more than 200 times"], "unpack it first"),
         ("members.csv.gz", gzip(&vec![b'\n'; 8 << 20]).repeat(8), &["unpacks to more than 200 times"], "unpack it first"),
         ("twice.csv", b"a,b, a,y\n1,2,3,p\n".to_vec(), &["twice.csv:1", "\"a\" is in the header twice"], "rename"),
-        ("first.csv", b",a,y\n0,1,p\n".to_vec(), &["first.csv:1: column 1 of the header has no name"], "index=False"),
+        ("first.csv", b",a,y\nx,1,p\n".to_vec(), &["first.csv:1: column 1 of the header has no name"], "index=False"),
         ("last.csv", b"\na,y,\n1,p,\n".to_vec(), &["last.csv:2: column 3 of the header has no name"], "delimiter at the end"),
         ("many.csv", (many.join(",") + "\n1\n").into_bytes(), &["many.csv:1", "65537 columns"], "keep"),
         ("short.csv", b"a,b,y\n1,2,p\n3,q\n".to_vec(), &["short.csv:3: 2 cells, the header has 3"], "one cell per column"),
