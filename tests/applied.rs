@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tandem::data::parquet::write::Writer;
@@ -236,6 +237,10 @@ fn files_that_are_validated_on_are_told_of_too() {
     let says = ["valid: column \"dep\": 1 of 2 cells are not among the 3 values of training, such as \"hr\""];
     let ran = room.train("run", &[]).expect(0).says(&says).says(&["valid: columns that the model does not use are passed over: \"new\""]);
     assert!(!ran.err.contains("passed over: \"id\""), "{}", ran.err);
+    // What was told to be ignored is not told of later either; what was dropped is.
+    room.write("both.csv", "id,same,new,sex,dep,x\n7,1,2,female,HR,1\n");
+    let found = document(&predict(&room, &["--data", "both.csv", "--json"]).expect(0));
+    assert_eq!(found["passed_over"], json!(["same", "new"]));
     // In chunks the same.
     room.train("disk", &["--set", "data.memory=20KB", "--data-cache", "off"]).expect(0).says(&says);
 }
@@ -244,7 +249,7 @@ fn files_that_are_validated_on_are_told_of_too() {
 
 /// Lines with indices from `first` on; the first and the last index occur.
 fn sparse(first: usize) -> String {
-    let line = |i: usize| format!("{} {}:{} {}:1.5\n", if i % 3 == 0 { 1 } else { -1 }, first + i % 3, 1 + i % 5, first + 3);
+    let line = |i: usize| format!("{} {}:{} {}:1.5\n", if i.is_multiple_of(3) { 1 } else { -1 }, first + i % 3, 1 + i % 5, first + 3);
     (0..60).map(line).collect()
 }
 
@@ -316,13 +321,34 @@ fn an_earlier_file_stays_until_the_new_one_is_whole() {
     let room = trained(&rows(40));
     room.write("old.csv", "as it was");
     // What goes wrong comes in the second chunk of the file.
-    let mut long = rows(40).repeat(1);
+    let mut long = rows(40);
     let line = long.lines().nth(1).unwrap().to_owned() + "\n";
     long.push_str(&line.repeat((70 << 20) / line.len()));
     room.write("long.csv", long + "female,HR,word,1\n");
     let ran = predict(&room, &["--data", "long.csv", "--out", "old.csv"]);
     ran.refused(65, &["\"word\" is not a number"]);
     assert_eq!((room.text("old.csv").as_str(), hidden(&room)), ("as it was", vec![]));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_nothing_half_written() {
+    let room = trained(&rows(40));
+    room.write("old.csv", "as it was");
+    room.write("long.csv", rows(40) + &"female,HR,1,1\n".repeat(1_000_000));
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let args = ["predict", "run", "--data", "long.csv", "--out", "old.csv", "--device", "reference", "-q"];
+        let mut child = room.command(&args).spawn().unwrap();
+        while hidden(&room).is_empty() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before it wrote");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // The handler stands soon after the file.
+        std::thread::sleep(Duration::from_millis(50));
+        program::signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert_eq!((room.text("old.csv").as_str(), hidden(&room)), ("as it was", vec![]));
+    }
 }
 
 #[cfg(unix)]

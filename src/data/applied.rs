@@ -19,7 +19,7 @@ pub struct Met {
     pub rows: usize,
     /// One per column of the schema.
     pub columns: Vec<Count>,
-    /// Columns that are neither features nor labels nor say something of rows.
+    /// Columns that are neither features nor labels, say nothing of rows and were not told to be ignored.
     pub passed_over: Vec<String>,
     /// Features that occur in no row of a file that names only what occurs.
     pub absent: Vec<String>,
@@ -83,7 +83,7 @@ impl Met {
         used.extend(feature_names(schema));
         used.extend(target_names(schema));
         used.extend(schema.reading.row_weight.as_deref());
-        used.extend(schema.reading.of_rows.iter().map(String::as_str));
+        used.extend(schema.reading.aside.iter().map(String::as_str));
         let passed_over = raw.names.iter().filter(|name| !used.contains(name.as_str()) && !zero(name)).cloned().collect();
         let absent = feature_names(schema).into_iter().filter(|name| zero(name)).map(str::to_owned).collect();
         Met { rows: raw.rows, columns: columns.iter().map(view).collect(), passed_over, absent }

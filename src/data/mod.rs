@@ -187,9 +187,10 @@ pub struct Reading {
     pub header: bool,
     /// Column with the weight of each row.
     pub row_weight: Option<String>,
-    /// Columns of the training file that say which rows belong together, and which part each is of.
+    /// Columns of the training file that are no features by the word of the configuration: ignored ones, and those that say which rows
+    /// belong together or which part each is of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub of_rows: Vec<String>,
+    pub aside: Vec<String>,
     /// Of files that name only what occurs: the smallest and the largest index of the training file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indices: Option<[u32; 2]>,
@@ -200,7 +201,7 @@ pub struct Reading {
 
 impl Default for Reading {
     fn default() -> Reading {
-        Reading { delimiter: None, header: true, row_weight: None, of_rows: Vec::new(), indices: None, arrays: None }
+        Reading { delimiter: None, header: true, row_weight: None, aside: Vec::new(), indices: None, arrays: None }
     }
 }
 
@@ -220,13 +221,15 @@ impl Reading {
     /// # Errors
     /// Those of [`places::Arrays::of`].
     pub fn of(data: &config::Data) -> anyhow::Result<Reading> {
-        let of_rows = data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name.clone());
+        let of_rows = data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name);
+        let ignored = data.features.iter().filter(|feature| feature.kind == Some(config::FeatureKind::Ignore));
+        let aside = data.ignore.iter().chain(ignored.map(|feature| &feature.column)).chain(of_rows);
         let is_told = data.version != config::Version::V0_1;
         Ok(Reading {
             delimiter: data.delimiter,
             header: data.header,
             row_weight: data.row_weight.clone(),
-            of_rows: of_rows.filter(|_| is_told).collect(),
+            aside: aside.filter(|_| is_told).cloned().collect(),
             indices: None,
             arrays: places::Arrays::of(data)?,
         })
