@@ -2,13 +2,19 @@
 //! indices of sparse files, places of arrays; and what predict and evaluate say of it, and where they write.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tandem::config::read::from_text;
+use tandem::config::{Config, Data, Source, Version};
+use tandem::data::applied::Met;
+use tandem::data::load::{chunk_with, chunks_of, load};
 use tandem::data::parquet::write::Writer;
 use tandem::data::raw::{self, Options, Raw, RawColumn};
 use tandem::data::shape::Kind;
 use tandem::data::wholes::Width;
+use tandem::data::{Reading, Schema};
 
 #[path = "common/program.rs"]
 #[allow(dead_code)] // of helpers that others need
@@ -236,15 +242,67 @@ fn files_that_are_validated_on_are_told_of_too() {
     let says = ["valid: column \"dep\": 1 of 2 cells are not among the 3 values of training, such as \"hr\""];
     let ran = room.train("run", &[]).expect(0).says(&says).says(&["valid: columns that the model does not use are passed over: \"new\""]);
     assert!(!ran.err.contains("passed over: \"id\""), "{}", ran.err);
+    // What was told to be ignored is not told of later either; what was dropped is.
+    room.write("both.csv", "id,same,new,sex,dep,x\n7,1,2,female,HR,1\n");
+    let found = document(&predict(&room, &["--data", "both.csv", "--json"]).expect(0));
+    assert_eq!(found["passed_over"], json!(["same", "new"]));
     // In chunks the same.
     room.train("disk", &["--set", "data.memory=20KB", "--data-cache", "off"]).expect(0).says(&says);
+}
+
+/// What is met in chunks is what is met in the whole.
+#[test]
+fn chunks_add_up() {
+    let room = trained(&rows(60));
+    let schema = tandem::model::file::load(&room.path("run/model")).unwrap().schema;
+    let line = |i: usize| format!("{i},{},{},{}\n", ["male", "M"][i % 2], ["HR", "hr", "Ops", "", "x"][i % 5], ["1", "", "3"][i % 3]);
+    room.write("new.csv", "id,sex,dep,x\n".to_owned() + &(0..500).map(line).collect::<String>());
+    let path = room.path("new.csv");
+    let met = |bytes: u64| {
+        let (mut met, mut count) = (Met::default(), 0);
+        for chunk in chunks_of(&schema, path.to_str().unwrap(), bytes).unwrap().unwrap() {
+            met.add(chunk_with(&schema, chunk.unwrap()).unwrap().table.unwrap().met);
+            count += 1;
+        }
+        (met, count)
+    };
+    let ((whole, one), (parts, many)) = (met(u64::MAX), met(300));
+    assert!(one == 1 && many > 10 && whole == parts, "{many}: {whole:?} {parts:?}");
+    let counts = |at: usize| (whole.columns[at].unknown, whole.columns[at].blank);
+    assert_eq!([counts(0), counts(1), counts(2)], [(250, 0), (300, 100), (0, 167)]);
+}
+
+/// What 0.1.0 wrote down means what it meant: columns of arrays bear the names of files, and nothing new stands in the schema.
+#[test]
+fn what_the_first_version_wrote_keeps_its_names() {
+    let room = Room::new("");
+    pair(&room, "x.npy", "y.npy");
+    room.write("t.svm", sparse(1) + "1\n");
+    let task = |target: &str| read(&format!("[data]\ntrain = \"x.csv\"\n[task.t]\ntarget = \"{target}\"\n")).tasks;
+    let arrays = Source::Npy { features: room.path("x.npy"), labels: room.path("y.npy") };
+    let of = |train: Source, target: &str, version: Version| {
+        let data = Data { version, ignore: vec![if target == "label" { "2" } else { "y0" }.to_owned()], ..Data::new(train) };
+        load(&data, &task(target)).unwrap().schema
+    };
+    for (train, target) in [(arrays, "y1"), (Source::Table(vec![room.path("t.svm")]), "label")] {
+        let [old, new] = [Version::V0_1, Version::V0_2].map(|version| of(train.clone(), target, version));
+        assert_eq!((&old.reading, &old.targets[0].columns[0][..]), (&Reading::default(), target));
+        assert_ne!(new.reading, old.reading);
+        let names = |schema: &Schema| serde_json::to_value(schema).unwrap()["input"]["columns"][0]["name"].as_str().unwrap().to_owned();
+        let expected = if target == "label" { ["1", "1"] } else { ["x0", "features.0"] };
+        assert_eq!([names(&old), names(&new)], expected);
+    }
+}
+
+fn read(text: &str) -> Config {
+    from_text(text, "net.toml", Path::new("/"), &[]).unwrap()
 }
 
 // ---- SVMlight ----
 
 /// Lines with indices from `first` on; the first and the last index occur.
 fn sparse(first: usize) -> String {
-    let line = |i: usize| format!("{} {}:{} {}:1.5\n", if i % 3 == 0 { 1 } else { -1 }, first + i % 3, 1 + i % 5, first + 3);
+    let line = |i: usize| format!("{} {}:{} {}:1.5\n", if i.is_multiple_of(3) { 1 } else { -1 }, first + i % 3, 1 + i % 5, first + 3);
     (0..60).map(line).collect()
 }
 
@@ -316,13 +374,34 @@ fn an_earlier_file_stays_until_the_new_one_is_whole() {
     let room = trained(&rows(40));
     room.write("old.csv", "as it was");
     // What goes wrong comes in the second chunk of the file.
-    let mut long = rows(40).repeat(1);
+    let mut long = rows(40);
     let line = long.lines().nth(1).unwrap().to_owned() + "\n";
     long.push_str(&line.repeat((70 << 20) / line.len()));
     room.write("long.csv", long + "female,HR,word,1\n");
     let ran = predict(&room, &["--data", "long.csv", "--out", "old.csv"]);
     ran.refused(65, &["\"word\" is not a number"]);
     assert_eq!((room.text("old.csv").as_str(), hidden(&room)), ("as it was", vec![]));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_nothing_half_written() {
+    let room = trained(&rows(40));
+    room.write("old.csv", "as it was");
+    room.write("long.csv", rows(40) + &"female,HR,1,1\n".repeat(1_000_000));
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let args = ["predict", "run", "--data", "long.csv", "--out", "old.csv", "--device", "reference", "-q"];
+        let mut child = room.command(&args).spawn().unwrap();
+        while hidden(&room).is_empty() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before it wrote");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // The handler stands soon after the file.
+        std::thread::sleep(Duration::from_millis(50));
+        program::signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert_eq!((room.text("old.csv").as_str(), hidden(&room)), ("as it was", vec![]));
+    }
 }
 
 #[cfg(unix)]

@@ -25,6 +25,7 @@ ignore = [\"g\", \"w\"]
 [feature.id]
 type = \"numeric\"
 scale = \"none\"
+clip = 0
 [trunk]
 layers = [4]
 [task.colour]

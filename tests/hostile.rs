@@ -385,7 +385,7 @@ const DESCRIPTIONS: &[Case] = &[
         "overlay",
     ),
     ("a scale that is infinite", |p| p.text(SCHEMA, "\"factor\": ", "\"factor\": 1e999, \"x\": "), PREDICT, 65, "schema.json"),
-    ("100,000 columns", |p| p.edit(SCHEMA, many_columns), PREDICT, 65, "features"),
+    ("80,000 columns", |p| p.edit(SCHEMA, many_columns), PREDICT, 65, "features"),
     ("a class with an escape", |p| p.edit(SCHEMA, |s| s["targets"][0]["classes"][0] = "\u{1b}[31m\n".into()), PREDICT, 65, "classes"),
 ];
 
@@ -396,7 +396,7 @@ fn many_columns(schema: &mut Value) {
         column["name"] = i.to_string().into();
         column
     };
-    schema["input"]["columns"] = (0..100_000).map(column).collect();
+    schema["input"]["columns"] = (0..80_000).map(column).collect();
 }
 
 /// Checkpoints, some by someone who knows how their hashes are made.

@@ -38,7 +38,7 @@ fn a_part_with_a_file_leaves_the_training_file_whole() {
 fn the_keys_of_a_column_are_listed() {
     for key in ["skale", "zzz", "scaling"] {
         let ran = bare().train("run", &["--set", &format!("feature.x0.{key}=1")]);
-        ran.refused(78, &[&format!("feature.x0.{key}: unknown key"), "known here: type, missing, scale, min_count"]);
+        ran.refused(78, &[&format!("feature.x0.{key}: unknown key"), "known here: type, missing, decimal, dates, scale, clip, min_count"]);
     }
 }
 

@@ -128,7 +128,7 @@ fn what_init_writes_trains_as_it_is() {
     assert!(ran.out.is_empty() && ran.err.contains("c.toml written"), "{ran:#?}");
     let text = room.text("c.toml");
     for line in [
-        "missing = [\"\", \"?\"]",
+        "missing = \"auto\"                # texts that mean that a cell is blank; found: \"\", \"?\"",
         "ignore = [\"id\"]",
         "positive = \"yes\"",
         "type = \"multiclass\"",

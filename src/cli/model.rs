@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
+use super::signals::Signals;
 use super::{Common, Weights};
 use crate::data::applied::{Count, Met};
 use crate::data::chunks::Chunks;
@@ -52,7 +53,8 @@ pub(super) fn evaluate(model: &Model, data: &str, allow_unknown: bool, common: &
             }
         }
         let result = json!({"rows": dataset.rows, "loss": measured.loss, "tasks": tasks});
-        return console.result_json(&with_met(result, &met, &model.schema));
+        let is_silent = met.notices(&model.schema).is_empty();
+        return console.result_json(&if is_silent { result } else { with_met(result, &met, &model.schema) });
     }
     let width = model.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
     let mut text = format!("{:width$} {:>8} {:>10}  metrics", "task", "rows", "loss");
@@ -185,7 +187,9 @@ pub(super) fn predict(path: &Path, data: &str, wanted: &Wanted, common: &Common,
     };
     let create = |e| Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", out.display())).hint("choose another --out");
     let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
+    let signals = Signals::install()?;
     let mut output = Output::create(out, form.is_packed).map_err(create)?;
+    output.temporary().into_iter().for_each(|file| signals.clone().remove_at_end(file.to_owned()));
     let rows = write((&model, &mut predictor), first, &mut pieces, &mut output, form.format, wanted.logits)?.map_err(failed)?;
     output.finish().map_err(failed)?;
     tell(&pieces.met);

@@ -1,14 +1,19 @@
 //! SIGINT and SIGTERM: while data is read the first one ends the program at once; from then on it asks the run to stop and to leave `last/` whole,
 //! and the second one ends the program.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::fault::Exit;
+
+/// How often is looked whether a signal has arrived.
+const BEAT: Duration = Duration::from_millis(20);
 
 /// The signal that arrived, if any, and whether the next one ends the program.
 #[derive(Clone)]
@@ -46,5 +51,19 @@ impl Signals {
             n if n == Exit::Terminated as usize => Some(Exit::Terminated),
             _ => None,
         }
+    }
+
+    /// From now on a signal removes a file in the making and ends the program.
+    pub(super) fn remove_at_end(self, file: PathBuf) {
+        self.keep(true);
+        std::thread::spawn(move || {
+            loop {
+                if let Some(exit) = self.arrived() {
+                    let _ = std::fs::remove_file(file);
+                    std::process::exit(exit as i32);
+                }
+                std::thread::sleep(BEAT);
+            }
+        });
     }
 }

@@ -1,6 +1,8 @@
 //! What a schema meets in rows that it was not fitted on: cells that it does not know, blanks where training had none, numbers out of range,
 //! columns that it has no use for. Counted while it is applied, whoever applies it, and said in one line a column.
 
+use std::collections::HashSet;
+
 use super::columns::some;
 use super::encode::known;
 use super::raw::{Raw, RawColumn};
@@ -19,7 +21,7 @@ pub struct Met {
     pub rows: usize,
     /// One per column of the schema.
     pub columns: Vec<Count>,
-    /// Columns that are neither features nor labels nor say something of rows.
+    /// Columns that are neither features nor labels, say nothing of rows and were not told to be ignored.
     pub passed_over: Vec<String>,
     /// Features that occur in no row of a file that names only what occurs.
     pub absent: Vec<String>,
@@ -65,17 +67,20 @@ impl Met {
     pub fn of(schema: &Schema, raw: &Raw) -> Met {
         let Input::Columns { columns } = &schema.input else { return Met { rows: raw.rows, ..Met::default() } };
         let index = Index::new(raw);
-        let view = |column: &'_ Column| {
-            index.of(column, schema.reading.blank_words).map_or_else(Count::default, |view| count(column, &view, raw.rows))
+        let view = |column: &Column| {
+            let view = index.of(column, schema.reading.blank_words);
+            view.map_or_else(Count::default, |view| count(column, &view, raw.rows))
         };
-        let zero = |name: &str| raw.sparse && raw.column(name).is_none_or(|at| is_zero(&raw.columns[at]));
-        let mut used = std::collections::HashSet::new();
-        used.extend(feature_names(schema));
-        used.extend(target_names(schema));
+        let mut used: HashSet<&str> = feature_names(schema).into_iter().chain(target_names(schema)).collect();
         used.extend(schema.reading.row_weight.as_deref());
-        used.extend(schema.reading.of_rows.iter().map(String::as_str));
-        let passed_over = raw.names.iter().filter(|name| !used.contains(name.as_str()) && !zero(name)).cloned().collect();
-        let absent = feature_names(schema).into_iter().filter(|name| zero(name)).map(str::to_owned).collect();
+        used.extend(schema.reading.aside.iter().map(String::as_str));
+        let occurs = |at: usize| !(raw.sparse && is_zero(&raw.columns[at]));
+        let there = raw.names.iter().map(String::as_str).enumerate().filter(|(at, _)| occurs(*at));
+        let there: HashSet<&str> = there.map(|(_, name)| name).collect();
+        let is_over = |name: &&String| !used.contains(name.as_str()) && there.contains(name.as_str());
+        let passed_over = raw.names.iter().filter(is_over).cloned().collect();
+        let is_absent = |name: &&str| raw.sparse && !there.contains(name);
+        let absent = feature_names(schema).into_iter().filter(is_absent).map(str::to_owned).collect();
         Met { rows: raw.rows, columns: columns.iter().map(view).collect(), passed_over, absent }
     }
 
@@ -88,8 +93,11 @@ impl Met {
         self.rows += other.rows;
         self.columns.iter_mut().zip(other.columns).for_each(|(count, more)| count.add(more));
         self.absent.retain(|name| other.absent.contains(name));
-        let fresh = other.passed_over.into_iter().filter(|name| !self.passed_over.contains(name)).collect::<Vec<_>>();
-        self.passed_over.extend(fresh);
+        if other.passed_over != self.passed_over {
+            let known: HashSet<&String> = self.passed_over.iter().collect();
+            let fresh: Vec<String> = other.passed_over.into_iter().filter(|name| !known.contains(name)).collect();
+            self.passed_over.extend(fresh);
+        }
     }
 
     /// Columns with something to tell.
@@ -115,7 +123,7 @@ impl Met {
 
     /// The same of a part that has files of its own, for whoever knows the columns of the training file.
     pub(super) fn said_of(mut self, part: Part, schema: &Schema, names: &[String]) -> Vec<String> {
-        let names: std::collections::HashSet<&String> = names.iter().collect();
+        let names: HashSet<&String> = names.iter().collect();
         self.passed_over.retain(|name| !names.contains(name));
         // Numbers far outside are told of all parts together, files of their own or not.
         self.columns.iter_mut().for_each(|count| count.out_of_range = 0);
@@ -182,6 +190,9 @@ impl Count {
 fn count(column: &Column, view: &View, rows: usize) -> Count {
     let (mut count, values, expects_blanks) = (Count::default(), known(column), column.expects_blanks());
     let (has_values, has_range) = (!column.values().is_empty(), column.range().is_some());
+    if expects_blanks && !has_values && !has_range {
+        return count;
+    }
     // Equal cells often follow each other.
     let mut last: Option<(&str, bool)> = None;
     for row in 0..rows {

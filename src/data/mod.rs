@@ -201,9 +201,10 @@ pub struct Reading {
     /// Whether words such as NA mean "blank" where a column does not know them as a value.
     #[serde(default, skip_serializing_if = "is_false")]
     pub blank_words: bool,
-    /// Columns of the training file that say which rows belong together, and which part each is of.
+    /// Columns of the training file that are no features by the word of the configuration: ignored ones, and those that say which rows
+    /// belong together or which part each is of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub of_rows: Vec<String>,
+    pub aside: Vec<String>,
     /// Of files that name only what occurs: the smallest and the largest index of the training file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indices: Option<[u32; 2]>,
@@ -214,8 +215,8 @@ pub struct Reading {
 
 impl Default for Reading {
     fn default() -> Reading {
-        let (of_rows, indices, arrays) = (Vec::new(), None, None);
-        Reading { delimiter: None, header: true, row_weight: None, blank_words: false, of_rows, indices, arrays }
+        let (aside, indices, arrays) = (Vec::new(), None, None);
+        Reading { delimiter: None, header: true, row_weight: None, blank_words: false, aside, indices, arrays }
     }
 }
 
@@ -235,14 +236,16 @@ impl Reading {
     /// # Errors
     /// Those of [`places::Arrays::of`].
     pub fn of(data: &config::Data) -> anyhow::Result<Reading> {
-        let of_rows = data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name.clone());
+        let of_rows = data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name);
+        let ignored = data.features.iter().filter(|feature| feature.kind == Some(config::FeatureKind::Ignore));
+        let aside = data.ignore.iter().chain(ignored.map(|feature| &feature.column)).chain(of_rows);
         let is_told = data.version != config::Version::V0_1;
         Ok(Reading {
             delimiter: data.delimiter,
             header: data.header,
             row_weight: data.row_weight.clone(),
             blank_words: data.missing.is_none(),
-            of_rows: of_rows.filter(|_| is_told).collect(),
+            aside: aside.filter(|_| is_told).cloned().collect(),
             indices: None,
             arrays: places::Arrays::of(data)?,
         })

@@ -288,7 +288,7 @@ impl Raw {
 
     /// Whether a column that is not there stands for zeros: one of an index, in a table that names only what occurs.
     pub fn is_zero(&self, name: &str) -> bool {
-        self.sparse && name.parse::<u32>().is_ok() && self.column(name).is_none()
+        self.sparse && name.parse::<u32>().is_ok()
     }
 
     /// Bytes of the cells in memory, about.

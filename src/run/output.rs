@@ -104,6 +104,11 @@ impl Output {
         Ok(Output { to: Some(to), names })
     }
 
+    /// The file that is not to be left where the program ends early.
+    pub fn temporary(&self) -> Option<&Path> {
+        self.names.as_ref().map(|[temporary, _]| temporary.as_path())
+    }
+
     /// Ends the file and gives it its name.
     ///
     /// # Errors
