@@ -221,7 +221,7 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["train.batch_size=full"], Program),
     flip(TABLE, &[], &["train.seed=1"], Initial),
     flip(TABLE, LONG, &["train.patience=1"], Trained),
-    flip(TABLE, &["train.epochs=12", "optimizer.learning_rate=0.1", "data.split_seed=3"], &["train.select=yes.log_loss"], Watched),
+    flip(TABLE, LONG, &["train.select=colour.accuracy"], Watched),
     flip(TABLE, PLAIN, &["train.select={ \"yes.log_loss\" = 1.0, \"colour.accuracy\" = 0.1 }"], Watched),
     flip(TABLE, &[], &["train.evaluate_every=2s"], Watched),
     flip(TABLE, &[], &["train.evaluate=[\"valid\", \"test\"]"], Watched),

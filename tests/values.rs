@@ -248,6 +248,19 @@ fn decimal_commas_and_groups_are_numbers() {
     assert!((scale.offset - mean).abs() < 1e-9, "{scale:?}");
 }
 
+/// Between decimal commas a comma parts nothing, whether lines have names or not.
+#[test]
+fn a_decimal_comma_is_no_delimiter() {
+    let room = Room::new("");
+    for (lines, columns) in
+        [("6579,67;19600,95;0\n7664,74;23046,07;1\n", 3), ("1,5;2,5;3,5\n2,5;1,5;0,5\n", 3), ("1,5\n2,5\n", 2), ("1|2,5|3\n4|5,5|6\n", 3)]
+    {
+        room.write("d.csv", lines.repeat(20));
+        let seen: Value = serde_json::from_str(&room.run(&["inspect", "d.csv", "--no-header", "--json"]).expect(0).out).unwrap();
+        assert_eq!(seen["columns"].as_array().unwrap().len(), columns, "{lines}");
+    }
+}
+
 /// One table has one decimal sign: what can be read in two ways follows what cannot.
 #[test]
 fn a_table_has_one_decimal_sign() {

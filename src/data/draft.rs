@@ -15,8 +15,6 @@ const CODES: usize = 8;
 const SOME: usize = 30;
 /// … and from so many on for a test.
 const FULL: usize = 300;
-/// Epochs are as many as make about so many steps.
-const STEPS: usize = 4000;
 
 /// What a configuration is drafted from.
 #[derive(Clone, Copy, Debug)]
@@ -37,23 +35,22 @@ pub struct Draft<'d> {
 
 /// Sizes that suit a number of rows. They and the rest of the recipe were chosen on nine tables; `docs/tried.md` has the figures.
 struct Sizes {
+    layers: &'static str,
     batch: usize,
     epochs: usize,
-    rate: &'static str,
 }
 
 impl Sizes {
-    /// About [`STEPS`] steps, in batches that grow with the rows.
+    /// Batches grow with the rows, and epochs are as many as make a number of steps, within bounds.
     fn of(rows: usize) -> Sizes {
-        let (batch, rate) = match rows {
-            0..=499 => (32, "3e-3"),
-            500..=9_999 => (64, "3e-3"),
-            10_000..=99_999 => (128, "1e-3"),
-            100_000..=1_999_999 => (256, "1e-3"),
-            _ => (1024, "1e-3"),
+        let (layers, batch, steps) = match rows {
+            0..=499 => ("[256, 256]", 32, 4000),
+            500..=9_999 => ("[256, 256]", 64, 8000),
+            10_000..=99_999 => ("[256, 256]", 128, 2000),
+            100_000..=1_999_999 => ("[128, 128]", 256, 3000),
+            _ => ("[128, 128]", 1024, 3000),
         };
-        let epochs = (STEPS * batch / rows.max(1)).clamp(3, 300);
-        Sizes { batch, epochs, rate }
+        Sizes { layers, batch, epochs: (steps * batch / rows.max(1)).clamp(3, 300) }
     }
 }
 
@@ -76,7 +73,7 @@ impl Draft<'_> {
         self.features(out)?;
         let sizes = Sizes::of(survey.rows);
         writeln!(out, "\n[trunk]                          # the layers that all tasks share")?;
-        writeln!(out, "layers = [256, 256]")?;
+        writeln!(out, "layers = {}", sizes.layers)?;
         writeln!(out, "activation = \"relu\"              # relu, tanh, gelu, silu, identity")?;
         writeln!(out, "dropout = 0.1")?;
         writeln!(out, "init = \"xavier\"                  # law of the initial weights: xavier, he")?;
@@ -240,13 +237,14 @@ impl Draft<'_> {
     fn training(&self, sizes: &Sizes, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\n[optimizer]")?;
         writeln!(out, "kind = \"adamw\"                   # adam, adamw, sgd")?;
-        writeln!(out, "learning_rate = {}", sizes.rate)?;
+        writeln!(out, "learning_rate = 3e-3")?;
         writeln!(out, "weight_decay = 0.1")?;
+        writeln!(out, "clip_norm = 1.0                  # largest norm of the whole gradient; 0 = off")?;
         writeln!(out, "schedule = \"cosine\"              # constant, cosine, step")?;
         writeln!(out, "\n[train]")?;
         writeln!(out, "epochs = {}", sizes.epochs)?;
         writeln!(out, "batch_size = {}", sizes.batch)?;
-        let patience = if self.shared_out() < SOME { 0 } else { (sizes.epochs / 4).max(2) };
+        let patience = if self.shared_out() < SOME { 0 } else { (sizes.epochs / 4).max(3) };
         writeln!(out, "patience = {patience:<22}# epochs without a better validation result before training ends; 0 = never")?;
         if sizes.epochs >= 100 {
             writeln!(out, "log_every = \"10e\"                # a training point every ten epochs; epochs are validated all the same")?;

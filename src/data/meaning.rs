@@ -169,6 +169,10 @@ impl Meaning {
 
     /// The meaning of texts, each given with its number of cells.
     pub fn of<'c>(cells: impl Iterator<Item = (&'c str, usize)>, wishes: &Wishes) -> Meaning {
+        // What 0.1.0 took for blank, where nothing was said.
+        let empty = [String::new()];
+        let unsaid = (wishes.version < Version::V0_2).then_some(&empty[..]);
+        let wishes = &Wishes { missing: wishes.missing.or(unsaid), ..*wishes };
         let mut found = Search::new(wishes);
         cells.for_each(|(text, count)| found.add(text, count, wishes.missing));
         found.meaning(wishes)

@@ -244,7 +244,7 @@ impl Reading {
             delimiter: data.delimiter,
             header: data.header,
             row_weight: data.row_weight.clone(),
-            blank_words: data.missing.is_none(),
+            blank_words: data.missing.is_none() && is_told,
             aside: aside.filter(|_| is_told).cloned().collect(),
             indices: None,
             arrays: places::Arrays::of(data)?,

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use super::index;
+use super::notation::Notation;
 use super::raw::{Ends, Header, Lines, MAX_COLUMNS, Options, Raw, RawColumn, Texts};
 use super::shape::{Kind, Shape};
 use super::stream::{Window, line_ends};
@@ -344,20 +345,24 @@ fn names<R: Read>(window: &Window<R>, delimiter: u8, record: &Record, header: &H
     }
 }
 
-/// The delimiter of a text: the one that gives all of the first records equally many cells, and of several the one that gives the first
-/// record most.
+/// The delimiter of a text: of those that give all of the first records equally many cells the one between whose cells most are numbers, in
+/// any notation, so that decimal commas part nothing; and of several the one that gives the first record most cells.
 fn delimiter(text: &[u8], ended: bool) -> u8 {
     let rate = |&delimiter: &u8| {
-        let cells = sample(text, delimiter, ended);
+        let (cells, numbers) = sample(text, delimiter, ended);
         let first = cells.first().copied().unwrap_or_default();
-        (first > 1 && cells.iter().all(|&n| n == first), first)
+        let is_even = first > 1 && cells.iter().all(|&n| n == first);
+        let all: usize = cells.iter().sum();
+        (is_even, if is_even { 1000 * numbers / all.max(1) } else { 0 }, first)
     };
     DELIMITERS.into_iter().max_by_key(rate).unwrap_or(b',')
 }
 
-/// Numbers of cells of the first records.
-fn sample(text: &[u8], delimiter: u8, ended: bool) -> Vec<usize> {
-    let (mut record, mut cells, mut at) = (Record::default(), Vec::new(), 0);
+/// Numbers of cells of the first records, and how many of all these cells are numbers.
+fn sample(text: &[u8], delimiter: u8, ended: bool) -> (Vec<usize>, usize) {
+    let mut record = Record { limit: MAX_COLUMNS, ..Record::default() };
+    let (mut cells, mut numbers, mut at) = (Vec::new(), 0, 0);
+    let is_number = |cell: &str| Notation::ALL.iter().any(|notation| notation.read(cell).is_some());
     while cells.len() < SAMPLE {
         at += text[at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
         if at == text.len() {
@@ -366,13 +371,15 @@ fn sample(text: &[u8], delimiter: u8, ended: bool) -> Vec<usize> {
         let scan = record.scan(&text[at..], delimiter, ended);
         if scan == Scan::Whole || cells.is_empty() {
             cells.push(record.cells);
+            let cell = |span: &Span| plain(&text[at..][span.start as usize..span.end as usize], span.escaped);
+            numbers += record.spans.iter().filter(|span| is_number(cell(span).trim())).count();
         }
         if scan != Scan::Whole {
             break;
         }
         at += record.len;
     }
-    cells
+    (cells, numbers)
 }
 
 /// Whether the first cells of the first records are whole numbers, of which no two are the same.
