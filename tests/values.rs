@@ -310,7 +310,7 @@ fn dates_of_other_orders_and_with_offsets_are_dates() {
 
 #[test]
 fn what_is_mostly_numbers_says_which_cells_are_not() {
-    let text = |i: usize| if i % 5 == 0 { format!("{i} kg") } else { format!("{i}") };
+    let text = |i: usize| if i.is_multiple_of(5) { format!("{i} kg") } else { format!("{i}") };
     let lines = "x,z,y\n".to_owned() + &(0..100).map(|i| format!("{},{i},{i}\n", text(i))).collect::<String>();
     said(&parts(&lines, REGRESSION), "80 of 100 cells are numbers or dates, 20 are not: \"0 kg\"");
 }
@@ -318,7 +318,7 @@ fn what_is_mostly_numbers_says_which_cells_are_not() {
 #[test]
 fn init_and_inspect_take_texts_for_what_training_does() {
     let room = Room::new("");
-    let word = |i: usize| if i % 3 == 0 { "None".to_owned() } else { format!("{},5", i) };
+    let word = |i: usize| if i.is_multiple_of(3) { "None".to_owned() } else { format!("{},5", i) };
     room.write(
         "d.csv",
         "x;when;yes;ta;tb;y\n".to_owned()

@@ -76,7 +76,7 @@ pub struct Distinct<'r> {
 }
 
 impl Distinct<'_> {
-    /// The same with values that are equal in other words as one, spelt as most rows have it; see [`alike::spellings`].
+    /// The same with values that are equal in other words as one, spelt as most rows have it; see [`spellings`].
     #[must_use]
     pub fn merged(self) -> Self {
         let spelt = spellings(&self.texts, &self.counts);
