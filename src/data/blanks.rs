@@ -55,5 +55,9 @@ pub fn is_blank(text: &str) -> bool {
 
 /// Whether a text means "blank" in a column of numbers or dates.
 pub fn is_blank_between(text: &str) -> bool {
+    // Most cells between numbers begin and end with a digit, and no word does.
+    if matches!(text.as_bytes(), [b'0'..=b'9', .., b'0'..=b'9'] | [b'0'..=b'9']) {
+        return false;
+    }
     is_blank(text) || (text.len() <= 16 && BETWEEN.contains(&text.to_lowercase().as_str()))
 }

@@ -240,7 +240,6 @@ struct Search<'c> {
     words: HashMap<&'c str, usize>,
     /// Whether cells are looked at one by one from now on.
     is_full: bool,
-    has_empty: bool,
 }
 
 impl<'c> Search<'c> {
@@ -267,27 +266,29 @@ impl<'c> Search<'c> {
             seen: HashMap::new(),
             words: HashMap::new(),
             is_full: false,
-            has_empty: false,
         }
     }
 
     fn add(&mut self, text: &'c str, cells: usize, missing: Option<&[String]>) {
+        if let Some((_, count)) = self.seen.get_mut(text) {
+            *count += cells;
+            return;
+        }
+        if let Some(count) = self.words.get_mut(text) {
+            *count += cells;
+            return;
+        }
         match missing {
             Some(missing) if is_among(missing, text) => return,
             Some(_) => {}
-            None if text.is_empty() => {
-                self.has_empty = true;
-                return;
-            }
+            None if text.is_empty() => return,
             None if is_blank_between(text) => {
                 *self.words.entry(text).or_insert(0) += cells;
                 return;
             }
             None => {}
         }
-        if let Some((_, count)) = self.seen.get_mut(text) {
-            *count += cells;
-        } else if self.seen.len() < REMEMBERED {
+        if self.seen.len() < REMEMBERED {
             let bits = self.candidates.iter().enumerate().map(|(i, c)| u32::from(c.reading.fits(text)) << i).sum();
             self.seen.insert(text, (bits, cells));
         } else {
