@@ -198,10 +198,14 @@ fn equal_values_in_other_words_are_one_class() {
     // Codes that begin with a zero are codes, and stay apart.
     let texts = ["01", "1", "1.0", "yes"].map(Into::into);
     assert_eq!(spellings(&texts, &[5, 3, 4, 1]), [0, 2, 2, 3]);
-    let truths = ["yes", "Yes", "no", "0", "TRUE"].map(Into::into);
+    let truths = ["yes", "Yes", "no", "0", "Y"].map(Into::into);
     assert_eq!(spellings(&truths, &[5, 3, 4, 1, 1]), [0, 0, 2, 2, 0]);
+    // Words of several pairs are codes, and so is what floats cannot tell apart.
+    for texts in [["y", "n", "f", "t"], ["yes", "no", "-", "?"], ["1152921504606846977", "1152921504606846978", "1e3", "1000"]] {
+        assert_eq!(spellings(&texts.map(Into::into), &[1, 2, 3, 4]), [0, 1, 2, 3], "{texts:?}");
+    }
     assert_eq!(
-        ["ja", "nein", "1.0", "0", "-", "2", "maybe"].map(truth),
+        ["ja", "nein", "1.0", "0", "off", "2", "-"].map(truth),
         [Some(true), Some(false), Some(true), Some(false), Some(false), None, None]
     );
 }
@@ -354,8 +358,66 @@ fn init_and_inspect_take_texts_for_what_training_does() {
         assert!(config.contains(line), "{line} in {config}");
     }
     let seen: Value = serde_json::from_str(&room.run(&["inspect", "d.csv", "--decimal", ".", "--json"]).expect(0).out).unwrap();
-    assert_eq!(seen["columns"][0]["type"], "category", "no decimal comma");
+    assert_eq!(seen["columns"][0]["type"], "numeric");
+    assert!(seen["notices"].to_string().contains("the decimal sign that is asked for does not fit its cells"), "{seen}");
+    room.run(&["inspect", "d.csv", "--missing", "-999"]).expect(0);
     room.run(&["inspect", "d.csv", "--delimiter", "ab"]).refused(2, &["--delimiter \"ab\": expected one character"]);
+}
+
+/// Numbers that all differ may decide, whatever they count; `init` and training agree on that.
+#[test]
+fn whole_numbers_are_no_names_of_rows() {
+    let room = Room::new("");
+    for (name, is_id) in [("year", false), ("amount_paid", false), ("number of visits", false), ("user_id", true), ("PassengerId", true)] {
+        room.write("d.csv", format!("{name},y\n") + &(0..60).map(|i| format!("{},{}\n", 1900 + i, i * i)).collect::<String>());
+        let config = room.run(&["init", "--data", "d.csv", "--target", "y", "--json"]);
+        assert_eq!(
+            config.out.contains("ignore = ["),
+            is_id && config.code == Some(0) || config.out.contains("# ignore"),
+            "{name}: {config:#?}"
+        );
+        assert_eq!(config.code == Some(0), !is_id, "{name} is all there is: {config:#?}");
+    }
+}
+
+/// A sign at every number is named as what keeps the column from being one of numbers.
+#[test]
+fn a_sign_at_every_number_is_named() {
+    let column =
+        |cell: &dyn Fn(usize) -> String| "x,z,y\n".to_owned() + &(0..80).map(|i| format!("{},{i},{i}\n", cell(i))).collect::<String>();
+    for (cell, sign) in [("$N.5", "\"$\" before it"), ("N.5%", "\"%\" after it"), ("N.5 kg", "\"kg\" after it")] {
+        let found = parts(&column(&|i| cell.replace('N', &i.to_string())), REGRESSION);
+        said(&found, &format!("every cell is a number with {sign}"));
+    }
+    let codes = parts(&column(&|i| format!("k{}", i % 9)), REGRESSION);
+    assert!(!codes.notices.iter().any(|n| n.contains("every cell is a number")), "{:?}", codes.notices);
+}
+
+/// A key that does not fit a column makes nothing of it but a line.
+#[test]
+fn a_key_that_does_not_fit_a_column() {
+    let lines = "a;b;d;y\n".to_owned() + &(0..60).map(|i| format!("{i},5;{i}.25;2021-03-{:02};{i}\n", 1 + i % 28)).collect::<String>();
+    let found = parts(&lines, &format!("decimal = \",\"\ndates = \"mdy\"\n{REGRESSION}"));
+    let words: Vec<&str> = columns(&found).values().map(|column| column.encoding.word()).collect();
+    assert_eq!(words, ["numeric", "numeric", "date"]);
+    said(&found, "column \"b\": the decimal sign that is asked for does not fit its cells (\"0.25\" …): they have a point");
+}
+
+/// How a column is written is asked of the whole file, so that folds do not differ in it.
+#[test]
+fn all_rows_say_how_a_column_is_written() {
+    let day = |i: usize| if i == 57 { "13/1/2020".to_owned() } else { format!("{}/{}/2020", 1 + i % 12, 1 + i % 11) };
+    let label = |i: usize| if i % 4 < 2 { "2" } else { ["1", "1.0", "1.0"][i % 3] };
+    let lines = "d,k\n".to_owned() + &(0..60).map(|i| format!("{},{}\n", day(i), label(i))).collect::<String>();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("d.csv"), lines).unwrap();
+    for seed in 0..6 {
+        let text = format!("[data]\ntrain = \"d.csv\"\nsplit = [0.5, 0.0, 0.5]\nsplit_seed = {seed}\n[task.k]\n");
+        let config = from_text(&text, "c.toml", dir.path(), &[]).unwrap();
+        let parts = load(&config.data, &config.tasks).unwrap();
+        assert!(matches!(columns(&parts)["d"].encoding, Encoding::Date { order: DateOrder::Dmy, .. }));
+        assert_eq!(parts.schema.targets[0].classes, ["1.0", "2"]);
+    }
 }
 
 /// Two rows a thousand times as far out as the rest.

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: while data is read the first one ends the program at once; from then on it asks the run to stop and to leave `last/` whole,
+//! SIGINT and SIGTERM: while the data of a new run is read the first one ends the program at once; from then on it asks the run to stop and to leave `last/` whole,
 //! and the second one ends the program.
 
 use std::path::PathBuf;

@@ -37,7 +37,7 @@ pub(super) struct TableArgs {
     #[arg(long, value_name = "SIGN")]
     decimal: Option<DecimalSign>,
     /// A text that means "blank" (repeatable) [default: the empty one and those that are found, such as NA]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     missing: Vec<String>,
 }
 

@@ -25,7 +25,7 @@ use crate::run::checkpoint::{Context, Keeper, Loaded};
 use crate::run::directory::RunDirectory;
 use crate::run::folds;
 use crate::run::machine::Machine;
-use crate::run::point::{Point, headline, shown};
+use crate::run::point::{Point, shown};
 use crate::run::precision::{precise, wants_units};
 use crate::run::profile::Profile;
 use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW, persist};
@@ -140,7 +140,8 @@ impl Call<'_> {
     ) -> Result<Done> {
         let (args, console) = (self.args, self.console);
         let begun = Instant::now();
-        self.signals.keep(false);
+        // A run that goes on holds its directory already: it ends with its own words, and not at once.
+        self.signals.keep(before.is_some());
         let parts = read_data(&config, args.data_cache == DataCache::On, console)?;
         self.signals.keep(true);
         let told = told_of(&parts);
@@ -413,8 +414,11 @@ fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Poi
     }
     for (i, head) in plan.network.tasks.iter().enumerate() {
         text += &format!("\n{:width$}", head.name);
+        // One metric a row, so that its columns compare: the primary one, if some part has it.
+        let of_parts = |name: &&&str| splits.iter().any(|point| point.tasks[i].metric(name).is_some());
+        let name = head.kind.metrics().iter().find(of_parts).copied().unwrap_or_default();
         for point in &splits {
-            let metric = headline(head, &point.tasks[i]).map_or(String::new(), |(name, value)| format!("{name} {value:.4}"));
+            let metric = point.tasks[i].metric(name).map_or(String::new(), |value| format!("{name} {value:.4}"));
             text += &format!("  {:>10} {metric:>width_of_metrics$}", shown(point.tasks[i].loss));
         }
     }

@@ -83,6 +83,10 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let tasks = network::tasks(&mut root, &trunk, version)?;
     check_columns(&data, &tasks)?;
     let couplings = coupling::read(&mut root, &tasks)?;
+    if version >= Version::V0_2 && couplings.is_empty() && tasks.iter().all(|task| task.weight == 0.0) {
+        let found = "every task has weight 0 and there is no coupling, so nothing is trained";
+        return Err(Fault::config("task", found).hint("give one of them a weight above 0"));
+    }
     let optimizer = optimizer::read(&mut root)?;
     let train = train::read(&mut root, &data, &tasks)?;
     root.finish()?;

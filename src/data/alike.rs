@@ -4,41 +4,66 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Words for yes and for no, in small letters; 1 and 0 are some as well, however they are written.
-const TRUTH: [(bool, &[&str]); 2] = [
-    (true, &["true", "t", "yes", "y", "on", "+", "positive", "pos", "ja", "j", "oui", "si", "sí", "sim", "da", "wahr", "vrai"]),
-    (false, &["false", "f", "no", "n", "off", "-", "negative", "neg", "nein", "non", "não", "nao", "nee", "net", "falsch", "faux"]),
+/// Pairs of words for yes and for no, in small letters. Words of one column that mean yes or no are of one pair, or they are something else.
+const TRUTH: [(&[&str], &[&str]); 9] = [
+    (&["true", "t"], &["false", "f"]),
+    (&["yes", "y"], &["no", "n"]),
+    (&["on"], &["off"]),
+    (&["positive", "pos"], &["negative", "neg"]),
+    (&["ja", "j"], &["nein", "nee", "n"]),
+    (&["oui", "o"], &["non", "n"]),
+    (&["si", "sí", "s", "sim"], &["no", "não", "nao", "n"]),
+    (&["da"], &["ne", "net", "nu"]),
+    (&["wahr", "vrai", "vero"], &["falsch", "faux", "falso"]),
 ];
+
+/// Whether a text means yes or no, and of which pairs it is, as bits; 1 and 0 are of any, however many zeros follow their point.
+fn pairs(text: &str) -> Option<(bool, u32)> {
+    let digit = text.split_at_checked(1).filter(|(digit, zeros)| {
+        let is_whole = zeros.is_empty() || zeros.strip_prefix('.').is_some_and(|zeros| zeros.bytes().all(|b| b == b'0'));
+        is_whole && ["0", "1"].contains(digit)
+    });
+    if let Some((digit, _)) = digit {
+        return Some((digit == "1", u32::MAX));
+    }
+    let small = text.to_lowercase();
+    let of = |is_yes: bool| {
+        let has = |(yes, no): &(&[&str], &[&str])| if is_yes { yes } else { no }.contains(&small.as_str());
+        TRUTH.iter().enumerate().filter(|(_, pair)| has(pair)).fold(0, |bits, (at, _)| bits | 1 << at)
+    };
+    [true, false].into_iter().map(|is_yes| (is_yes, of(is_yes))).find(|(_, bits)| *bits != 0)
+}
 
 /// Whether a text means yes or no; `None` if it may mean something else.
 pub fn truth(text: &str) -> Option<bool> {
-    let small = text.to_lowercase();
-    let word = TRUTH.iter().find(|(_, words)| words.contains(&small.as_str())).map(|(is_yes, _)| *is_yes);
-    word.or_else(|| {
-        let (digit, zeros) = text.split_at_checked(1)?;
-        let is_whole = zeros.is_empty() || zeros.strip_prefix('.').is_some_and(|zeros| zeros.bytes().all(|b| b == b'0'));
-        ["0", "1"].contains(&digit).then_some(digit == "1").filter(|_| is_whole)
-    })
+    pairs(text).map(|(is_yes, _)| is_yes)
 }
 
-/// Whether all of some texts mean yes or no.
+/// Whether all of some texts mean yes or no, in words of one pair.
 fn are_truths<'t>(mut texts: impl Iterator<Item = &'t str>) -> bool {
-    texts.all(|text| truth(text).is_some())
+    texts.try_fold(u32::MAX, |bits, text| pairs(text).map(|(_, of)| bits & of).filter(|bits| *bits != 0)).is_some()
+}
+
+/// One key for texts of one number, to its last digit. `None` if the text is no decimal number, or begins with a zero too many: then it is a code.
+fn key(text: &str) -> Option<String> {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text.strip_prefix('+').unwrap_or(text)), |digits| ("-", digits));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let is_code = whole.len() > 1 && whole.starts_with('0');
+    if whole.is_empty() || is_code || !all_digits(whole) || !all_digits(fraction) {
+        return None;
+    }
+    let fraction = fraction.trim_end_matches('0');
+    let sign = if whole == "0" && fraction.is_empty() { "" } else { sign };
+    Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
 }
 
 /// For each of several different texts the number of the one that stands for it: of texts of one value that which most rows have. Numbers
 /// are equal by value, unless they begin with a zero too many, as codes do; words for yes and no where there are no others.
 pub fn spellings(texts: &[Cow<str>], counts: &[usize]) -> Vec<usize> {
-    let is_code = |text: &str| {
-        let digits = text.trim_start_matches(['-', '+']);
-        digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.") || !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-    };
     let truths = are_truths(texts.iter().map(|text| &**text));
-    let value = |text: &str| match truths {
-        true => truth(text).map(u64::from),
-        false => key(text).filter(|_| !is_code(text)),
-    };
-    let mut best: HashMap<u64, usize> = HashMap::new();
+    let value = |text: &str| if truths { truth(text).map(|is_yes| is_yes.to_string()) } else { key(text) };
+    let mut best: HashMap<String, usize> = HashMap::new();
     for (code, text) in texts.iter().enumerate() {
         let Some(value) = value(text) else { continue };
         let kept = best.entry(value).or_insert(code);
@@ -58,18 +83,11 @@ pub fn merged_notice(of: &str, pairs: &[(String, usize, String, usize)]) -> Opti
     Some(format!("{of}: {other} ({rows} rows) is {kept} ({most} rows) in other words, one value, spelt {kept}{more}"))
 }
 
-/// One key for texts of one number, truth being 1 and 0; the sum makes one zero of the two.
-fn key(text: &str) -> Option<u64> {
-    let truth = [("true", 1.0), ("false", 0.0)].into_iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-    let number = truth.map(|(_, x)| x).or_else(|| text.parse().ok().filter(|x: &f64| x.is_finite()));
-    number.map(|x| (x + 0.0).to_bits())
-}
-
 /// The numbers of known texts.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup<'t> {
     exact: HashMap<&'t str, u32>,
-    by_value: HashMap<u64, u32>,
+    by_value: HashMap<String, u32>,
     /// Those of yes and no, where the texts mean nothing else.
     by_truth: HashMap<bool, u32>,
 }

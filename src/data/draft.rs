@@ -106,7 +106,10 @@ impl Draft<'_> {
             return writeln!(out, "# ignore = [\"…\"]                 # columns that are neither features nor labels");
         }
         let names: Vec<String> = ids.iter().map(|column| column.name.clone()).collect();
-        writeln!(out, "ignore = {}  # all values differ: names of rows, it seems", texts(&names))
+        writeln!(out, "ignore = {}  # all values differ: names of rows, it seems", texts(&names))?;
+        ids.iter().filter_map(|column| Some((column, column.nearly()?))).try_for_each(|(column, nearly)| {
+            writeln!(out, "# {} names no rows, perhaps: {}", comment(&quoted(&column.name)), comment(&nearly))
+        })
     }
 
     /// How cells are read, as far as that was said or found.

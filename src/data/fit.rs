@@ -55,6 +55,8 @@ pub fn fit(
     let distinct = || {
         let distinct = distinct.unwrap_or_else(|| values(view, rows, meaning));
         said = merged_notice(&format!("column {}", quoted(view.name)), &distinct.others);
+        let nearly = meaning.filter(|_| feature.kind.is_none()).and_then(Meaning::mostly);
+        said = said.take().or(nearly.map(|nearly| format!("column {} is taken for texts: {nearly}", quoted(view.name))));
         distinct
     };
     let fitted = match kind {
@@ -65,6 +67,8 @@ pub fn fit(
         FeatureKind::Text => text(view, rows, feature),
         FeatureKind::Ignore => Fitted::Dropped("is ignored".into()),
     };
+    // Why a column is dropped says enough.
+    let said = said.filter(|_| matches!(fitted, Fitted::Encoding(_)));
     Ok((fitted, said))
 }
 
@@ -189,6 +193,12 @@ fn category(distinct: &Distinct, feature: &Feature, meaning: Option<&Meaning>) -
         let why = format!("has {} values and none in {least} rows of the training part or more", distinct.texts.len());
         return Fitted::Dropped(match meaning.and_then(Meaning::mostly) {
             Some(mostly) => format!("{why}; {mostly}: correct these, or list them in missing"),
+            None if distinct.texts.iter().all(|text| text.bytes().any(|b| b.is_ascii_digit())) => {
+                let example = distinct.texts.first().map(|text| quoted(text)).unwrap_or_default();
+                format!(
+                    "{why}, and they are neither numbers nor dates as they stand, such as {example}: it names rows, or needs another writing"
+                )
+            }
             None => why + ": it names rows, or needs type = \"text\"",
         });
     }

@@ -1,9 +1,9 @@
 //! Label cells to label words: what they mean is found on the training part and applied to every part.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::alike::{Lookup, is_among, merged_notice, truth};
+use super::alike::{Lookup, is_among, merged_notice, spellings, truth};
 use super::blanks::{is_blank, is_blank_between};
 use super::columns::some;
 use super::fit::{fit_scale, sort, unscalable};
@@ -167,14 +167,24 @@ fn multiclass(task: &Task, bare: Target, classes: Vec<String>, place: &str) -> a
 /// which is said.
 fn distinct(target: &Target, labels: &Labels, rows: &[u32], version: Version) -> (Vec<String>, Option<String>) {
     let Some(column) = labels.columns.first() else { return Default::default() };
-    let tally = column.tally(rows).into_iter().filter(|(text, _)| !is_among(&target.missing, text));
-    let (texts, counts): (Vec<Cow<str>>, Vec<usize>) = tally.map(|(text, rows)| (text.into(), rows)).unzip();
-    let mut found = Distinct { texts, counts, ..Distinct::default() };
-    if version >= Version::V0_2 {
-        found = found.merged();
+    let is_label = |(text, _): &(&str, usize)| !is_among(&target.missing, text);
+    let trained: Vec<&str> = column.tally(rows).into_iter().filter(is_label).map(|(text, _)| text).collect();
+    if version < Version::V0_2 {
+        let mut classes: Vec<String> = trained.into_iter().map(str::to_owned).collect();
+        sort(&mut classes);
+        return (classes, None);
     }
+    // All rows have a say in the spelling, so that it does not depend on which of them are trained on.
+    let all: Vec<u32> = (0..column.codes.len() as u32).collect();
+    let tally = column.tally(&all).into_iter().filter(is_label);
+    let (texts, counts): (Vec<Cow<str>>, Vec<usize>) = tally.map(|(text, rows)| (text.into(), rows)).unzip();
+    let spelt = spellings(&texts, &counts);
+    let trained: HashSet<&str> = trained.into_iter().collect();
+    let of_rows = texts.iter().zip(&spelt).filter(|(text, _)| trained.contains(&***text));
+    let kept: HashSet<usize> = of_rows.map(|(_, kept)| *kept).collect();
+    let found = Distinct { texts: texts.clone(), counts, ..Distinct::default() }.merged();
     let said = merged_notice(&format!("labels of task {}", target.task), &found.others);
-    let mut classes: Vec<String> = found.texts.iter().map(ToString::to_string).collect();
+    let mut classes: Vec<String> = kept.into_iter().map(|code| texts[code].to_string()).collect();
     sort(&mut classes);
     (classes, said)
 }
@@ -227,9 +237,12 @@ fn binary(task: &Task, bare: Target, classes: Vec<String>, place: &str, version:
 /// Classes and groups of sorted labels: where there are more than two and one is named as positive, the others are one class together.
 fn one_against_others(task: &Task, labels: Vec<String>) -> (Vec<String>, Vec<Vec<String>>) {
     match &task.positive {
-        Some(positive) if labels.len() > 2 && labels.contains(positive) => {
-            let others = labels.into_iter().filter(|label| label != positive).collect();
-            (vec![format!("not {positive}"), positive.clone()], vec![others, vec![positive.clone()]])
+        Some(positive) if labels.len() > 2 => {
+            let known = Lookup::new(labels.iter().map(String::as_str).zip(0..)).get(positive);
+            let Some(at) = known else { return (labels, Vec::new()) };
+            let mut others = labels;
+            let found = others.remove(at as usize);
+            (vec![format!("not {positive}"), positive.clone()], vec![others, vec![found]])
         }
         _ => (labels, Vec::new()),
     }
@@ -270,7 +283,7 @@ pub(super) fn positive_of(classes: &[String], version: Version) -> usize {
     let is_number = |class: &String| class.parse::<f64>().is_ok_and(f64::is_finite);
     let is_positive = |class: &String| match version {
         Version::V0_1 => POSITIVE.contains(&class.to_lowercase().as_str()),
-        Version::V0_2 => truth(class) == Some(true),
+        Version::V0_2 => truth(class) == Some(true) || class == "+",
     };
     let by_word = classes.iter().filter(|class| is_positive(class)).count() == 1 && !classes.iter().all(is_number);
     if by_word { classes.iter().position(is_positive).unwrap_or(1) } else { 1 }
@@ -409,12 +422,15 @@ fn unknown(target: &Target, text: &str, place: String) -> Fault {
             (format!("{text} is neither yes nor no, as task {task} needs"), format!("write 0 or 1, false or true, no or yes, {or_blank}"))
         }
         TaskKind::Regression => {
-            let is_number = text.trim_matches('"').parse::<f64>().is_ok_and(f64::is_finite);
+            // Whatever the notation, a number is one; what is none in that of the task is not too large for it.
+            let notation = target.notations.first().copied().unwrap_or_default();
+            let is_number = notation.read(text.trim_matches('"')).is_some_and(f64::is_finite);
             let found = match is_number {
                 true => format!("{text} is too large for task {task} after scaling"),
                 false => format!("{text} is not a finite number, as task {task} needs"),
             };
-            (found, format!("correct the label, {or_blank}"))
+            let sign = if text.contains([',', '.']) { ", say data.decimal" } else { "" };
+            (found, format!("correct the label{sign}, {or_blank}"))
         }
         TaskKind::Count => {
             (format!("{text} is not a count, as task {task} needs"), format!("give a whole number from 0 to {MAX_COUNT}, {or_blank}"))

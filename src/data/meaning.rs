@@ -69,12 +69,18 @@ pub struct Meaning {
     /// Up to three texts that the reading does not fit, where most cells fit, and how many such cells
     /// there are of how many.
     pub unfit: (Vec<String>, usize, usize),
+    /// What stands before and behind the number in every cell, where nothing else keeps them from being numbers.
+    around: Option<(String, String)>,
+    /// Whether every cell fits.
+    is_whole: bool,
+    /// Whether the configuration asks for another notation.
+    is_misfit: bool,
     /// Whether every cell is a number with a decimal comma too.
     fits_comma: bool,
     /// Whether no other notation fits.
     is_sure: bool,
-    /// Whether some number has a point, which means groups where the decimal sign is a comma.
-    has_point: bool,
+    /// A number with a point, which parts groups where the decimal sign is a comma.
+    pointed: Option<String>,
     /// A number with groups or another decimal sign than the point, for messages.
     example: Option<String>,
 }
@@ -159,10 +165,13 @@ impl Meaning {
             order: DateOrder::Iso,
             doubt: None,
             has_offset: false,
+            around: None,
+            is_whole: false,
+            is_misfit: false,
             unfit: (Vec::new(), 0, 0),
             fits_comma: false,
             is_sure: false,
-            has_point: false,
+            pointed: None,
             example: None,
         }
     }
@@ -188,6 +197,11 @@ impl Meaning {
         self
     }
 
+    /// Whether the reading that was found fits every cell.
+    pub fn fits_all(&self) -> bool {
+        self.is_whole
+    }
+
     /// Whether a text means "blank".
     pub fn is_blank(&self, text: &str) -> bool {
         is_among(&self.missing, text)
@@ -197,7 +211,17 @@ impl Meaning {
     pub fn notices(&self, column: &str) -> Vec<String> {
         let (column, mut told) = (quoted(column), Vec::new());
         let example = self.example.as_deref().map(|text| format!(" ({} …)", quoted(text))).unwrap_or_default();
+        let plain = self.pointed.as_deref().map(|text| format!(" ({} …)", quoted(text))).unwrap_or_default();
         match (self.kind, self.notation, self.order) {
+            (Kind::Numbers, Notation::Plain, _) if self.is_misfit => {
+                told.push(format!("column {column}: the decimal sign that is asked for does not fit its cells{plain}: they have a point"));
+            }
+            (Kind::Numbers, Notation::Comma, _) if self.is_misfit => {
+                told.push(format!(
+                    "column {column}: the decimal sign that is asked for does not fit its cells{example}: they have a comma"
+                ));
+            }
+            (Kind::Numbers, Notation::Comma, _) if self.example.is_none() => {}
             (Kind::Numbers, Notation::Comma, _) => told.push(format!("column {column}: numbers with a decimal comma{example}")),
             (Kind::Numbers, Notation::Grouped, _) => told.push(format!("column {column}: numbers with groups of three digits{example}")),
             (Kind::Dates, _, order @ (DateOrder::Mdy | DateOrder::Dmy)) => {
@@ -220,8 +244,13 @@ impl Meaning {
         told
     }
 
-    /// That most cells are numbers, or dates, and which are not; `None` where that is not so.
+    /// That most cells are numbers, or dates, and which are not, or that all are numbers with a sign around them; `None` where that is not so.
     pub fn mostly(&self) -> Option<String> {
+        if let Some((before, after)) = &self.around {
+            let sides = [(before, "before"), (after, "after")].into_iter().filter(|(sign, _)| !sign.is_empty());
+            let sides: Vec<String> = sides.map(|(sign, side)| format!("{} {side} it", quoted(sign))).collect();
+            return Some(format!("every cell is a number with {}: remove that, and the column is one of numbers", sides.join(" and ")));
+        }
         let (examples, unfit, filled) = &self.unfit;
         if examples.is_empty() {
             return None;
@@ -246,14 +275,16 @@ impl<'c> Search<'c> {
     fn new(wishes: &Wishes) -> Search<'c> {
         let numbers: &[Notation] = match wishes.decimal {
             Decimal::Auto => &Notation::ALL,
-            Decimal::Point => &[Notation::Plain, Notation::Grouped],
-            Decimal::Comma => &[Notation::Comma],
+            // The last one is for columns that the key does not fit.
+            Decimal::Point => &[Notation::Plain, Notation::Grouped, Notation::Comma],
+            Decimal::Comma => &[Notation::Comma, Notation::Plain],
         };
         let orders: &[DateOrder] = match wishes.dates {
             Dates::Auto => &DateOrder::ALL,
             Dates::Ymd => &[DateOrder::Ymd],
-            Dates::Mdy => &[DateOrder::Mdy],
-            Dates::Dmy => &[DateOrder::Dmy],
+            // Nobody who writes the year first means anything else.
+            Dates::Mdy => &[DateOrder::Ymd, DateOrder::Mdy],
+            Dates::Dmy => &[DateOrder::Ymd, DateOrder::Dmy],
         };
         // Where nothing is said, 0.1.0 knew one way to write each.
         let is_old = wishes.version < Version::V0_2;
@@ -261,12 +292,7 @@ impl<'c> Search<'c> {
         let orders = if is_old && wishes.dates == Dates::Auto { &[DateOrder::Iso] } else { orders };
         let readings = numbers.iter().map(|n| Reading::Number(*n)).chain(orders.iter().map(|o| Reading::Date(*o)));
         let candidate = |reading| Candidate { reading, hits: 0, unfit: HashMap::new(), is_given_up: false };
-        Search {
-            candidates: readings.map(candidate).collect(),
-            seen: HashMap::new(),
-            words: HashMap::new(),
-            is_full: false,
-        }
+        Search { candidates: readings.map(candidate).collect(), seen: HashMap::new(), words: HashMap::new(), is_full: false }
     }
 
     fn add(&mut self, text: &'c str, cells: usize, missing: Option<&[String]>) {
@@ -329,6 +355,7 @@ impl<'c> Search<'c> {
         }
         let Some(best) = best else {
             meaning.unfit = self.mostly();
+            meaning.around = around(self.seen.keys().copied());
             self.blanks(&mut meaning, wishes.missing, is_blank);
             return meaning;
         };
@@ -336,7 +363,14 @@ impl<'c> Search<'c> {
             Reading::Number(notation) => (meaning.kind, meaning.notation) = (Kind::Numbers, notation),
             Reading::Date(order) => (meaning.kind, meaning.order) = (Kind::Dates, order),
         }
-        if fits[best] == Some(Fit::Whole) {
+        meaning.is_whole = fits[best] == Some(Fit::Whole);
+        meaning.is_misfit = match wishes.decimal {
+            _ if meaning.kind != Kind::Numbers => false,
+            Decimal::Auto => false,
+            Decimal::Point => meaning.notation == Notation::Comma,
+            Decimal::Comma => meaning.notation != Notation::Comma,
+        };
+        if meaning.is_whole && wishes.decimal == Decimal::Auto {
             meaning.doubt = match self.candidates[best].reading {
                 Reading::Number(Notation::Grouped) => Some(Reading::Number(Notation::Comma)),
                 Reading::Date(DateOrder::Mdy) => Some(Reading::Date(DateOrder::Dmy)),
@@ -356,7 +390,8 @@ impl<'c> Search<'c> {
         examples.sort_unstable();
         meaning.example = examples.first().map(|text| (**text).to_owned());
         meaning.has_offset = meaning.kind == Kind::Dates && self.seen.keys().any(|text| has_offset(text));
-        meaning.has_point = meaning.kind == Kind::Numbers && self.seen.keys().any(|text| text.contains('.'));
+        let pointed = self.seen.keys().filter(|text| meaning.kind == Kind::Numbers && text.contains('.'));
+        meaning.pointed = pointed.min().map(|text| (*text).to_owned());
         meaning.is_sure = matches!(meaning.notation, Notation::Grouped | Notation::Comma) && meaning.doubt.is_none();
         if fits[best] == Some(Fit::ButForWords) {
             let unfit = std::mem::take(&mut self.candidates[best].unfit);
@@ -389,6 +424,25 @@ impl<'c> Search<'c> {
     }
 }
 
+/// What stands before and behind a number in all of some texts, the same in each: a sign or a unit; `None` if there is no number, or nothing else.
+fn around<'t>(texts: impl Iterator<Item = &'t str>) -> Option<(String, String)> {
+    let mut found: Option<(&str, &str)> = None;
+    for text in texts {
+        let is_number = |c: char| c.is_ascii_digit();
+        let (first, last) = (text.find(is_number)?, text.rfind(is_number)? + 1);
+        let sign = usize::from(text[..first].ends_with(['-', '+']));
+        let (before, number, after) = (&text[..first - sign], &text[first - sign..last], &text[last..]);
+        let fits = Notation::ALL.iter().any(|notation| notation.read(number).is_some());
+        let same = *found.get_or_insert((before, after)) == (before, after);
+        (fits && same).then_some(())?;
+    }
+    let (before, after) = found.filter(|(before, after)| !before.is_empty() || !after.is_empty())?;
+    // Letters at a number make it a code, unless they stand apart from it, as units do.
+    let is_sign = |text: &str| !text.contains(|c: char| c.is_alphanumeric() || c == '#' || c == '_');
+    let is_unit = is_sign(after) || after.starts_with(' ');
+    (is_sign(before) && is_unit).then(|| (before.trim().to_owned(), after.trim().to_owned()))
+}
+
 /// Whether a time says how far its clock is from UTC, and is not at it.
 fn has_offset(text: &str) -> bool {
     let offset = text.get(10..).and_then(|time| time.rfind(['+', '-']).map(|at| &time[at + 1..]));
@@ -412,8 +466,10 @@ pub fn agree(meanings: &mut [Meaning], decimal: Decimal, comma_first: bool) {
         } else if in_doubt && comma_first {
             meaning.notation = Notation::Comma;
             meaning.doubt = Some(Reading::Number(Notation::Grouped));
-        } else if meaning.notation == Notation::Plain && meaning.fits_comma && comma && !point && meaning.has_point {
+        } else if meaning.notation == Notation::Plain && meaning.fits_comma && comma && !point && meaning.pointed.is_some() {
             meaning.notation = Notation::Comma;
+            meaning.doubt = Some(Reading::Number(Notation::Plain));
+            meaning.example = meaning.pointed.clone();
         }
     }
 }

@@ -27,16 +27,17 @@ const ROWS_PER_CLASS: usize = 10;
 /// A number so many interquartile ranges from the median is wild: 27 standard deviations, if the rest is normal …
 pub const WILD: f64 = 20.0;
 /// … unless there is one in so many rows or more.
-const FEW_WILD: usize = 100;
+const FEW_WILD: usize = 10;
 /// A class of fewer rows may be missing from the training part.
 pub const RARE: usize = 5;
 
 /// Names of columns whose whole numbers are codes, what they are codes of, and between which numbers.
 const CODES: &[(&[&str], &str, [f64; 2])] = &[
-    (&["hr", "hour", "hours"], "hours of a day", [0.0, 24.0]),
+    (&["hr", "hour"], "hours of a day", [0.0, 24.0]),
     (&["month", "mnth", "mon"], "months", [0.0, 12.0]),
     (&["weekday", "dayofweek", "dow", "wday", "day_of_week", "day of week"], "days of a week", [0.0, 7.0]),
-    (&["season", "quarter", "qtr"], "seasons", [0.0, 4.0]),
+    (&["season"], "seasons", [0.0, 4.0]),
+    (&["quarter", "qtr"], "quarters", [0.0, 4.0]),
     (&["code", "type", "kind", "class", "category", "cat", "group", "zone", "region", "cluster"], "codes", [0.0, 64.0]),
 ];
 
@@ -141,7 +142,9 @@ impl Survey {
         }
         let missing = given.missing.clone().unwrap_or(missing);
         let columns = tallies.into_iter().zip(meanings).enumerate();
-        let columns = columns.map(|(at, (tally, meaning))| found(raw, at, tally, meaning, &rows)).collect();
+        let columns: Vec<Found> = columns.map(|(at, (tally, meaning))| found(raw, at, tally, meaning, &rows)).collect();
+        let nearly = |column: &Found| Some(format!("column {} is one of texts: {}", quoted(&column.name), column.nearly()?));
+        notices.extend(columns.iter().filter_map(nearly));
         Survey { place: raw.place.clone(), rows: raw.rows, columns, missing, given, notices }
     }
 
@@ -206,21 +209,27 @@ impl Found {
         known.filter(|_| self.values > 2).map(|(_, what, _)| *what)
     }
 
-    /// Whether it only names rows: it is the index of pandas, or all values differ, and they are words, or whole numbers without a gap or of such a name.
+    /// Whether it only names rows: it is the index of pandas, or all values differ and are words, or whole numbers of a column called `id`.
+    /// Other numbers may decide, however much they look like a count of rows.
     pub fn is_id(&self, rows: usize) -> bool {
         if self.values != rows || rows <= FEW {
             return self.index;
         }
-        match (self.kind, self.range) {
-            (FeatureKind::Category, _) => true,
-            (FeatureKind::Numeric, Some([low, high])) => {
-                let name = self.name.to_lowercase();
-                let named =
-                    ["id", "key", "index", "nr", "no", "number"].iter().any(|word| name.split(['_', ' ', '-', '.']).any(|w| w == *word));
-                self.index || self.whole && (high - low == (rows - 1) as f64 || named || name.ends_with("id"))
-            }
+        let is_named = || {
+            let words = self.name.split(['_', ' ', '-', '.']);
+            words.into_iter().any(|word| word.eq_ignore_ascii_case("id")) || self.name.ends_with("Id") || self.name.ends_with("ID")
+        };
+        match self.kind {
+            FeatureKind::Category => true,
+            FeatureKind::Numeric => self.index || (self.whole && is_named()),
             _ => self.index,
         }
+    }
+
+    /// That its cells are nearly numbers or dates, which they are not, where that is so.
+    pub fn nearly(&self) -> Option<String> {
+        let is_text = matches!(self.kind, FeatureKind::Category | FeatureKind::Text);
+        self.meaning.mostly().filter(|_| is_text)
     }
 }
 
@@ -423,10 +432,13 @@ fn wild(tally: &Tally, notation: Notation) -> usize {
         });
         found.map_or(0.0, |(x, _)| *x)
     };
-    let (middle, range) = (quantile(0.5), quantile(0.75) - quantile(0.25));
+    // Where half of the numbers are one, the middle half says nothing of the others.
+    let between = |low: f64, high: f64| Some(quantile(high) - quantile(low)).filter(|range| *range > 0.0);
+    let middle = quantile(0.5);
+    let Some(range) = between(0.25, 0.75).or_else(|| between(0.05, 0.9)) else { return 0 };
     let is_wild = |(x, _): &&(f64, usize)| (x - middle).abs() > WILD * range;
     let wild: usize = numbers.iter().filter(is_wild).map(|(_, rows)| rows).sum();
-    if range > 0.0 && wild * FEW_WILD <= rows { wild } else { 0 }
+    if wild * FEW_WILD <= rows { wild } else { 0 }
 }
 
 /// The positive class of a binary task: that of two that says yes, or the commonest of several.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::applied::Met;
 use super::columns::{check_there, no_column};
+use super::dates::DateOrder;
 use super::fit::{self, Fitted};
 use super::folds::{self, Folds};
 use super::labels::{self, LabelColumn, Labels};
 use super::meaning::{self, Kind, Meaning, Wishes, agree};
+use super::notation::Notation;
 use super::range::Outside;
 use super::raw::{self, Options, Raw};
 use super::view::{Index, View};
@@ -104,6 +106,7 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     if train.weights.as_ref().is_some_and(|weights| weights.iter().all(|&w| w == 0.0)) {
         return Err(all_zero(data, roles.place()).into());
     }
+    check_weighed(&schema, &train, data, roles.place())?;
     notices.extend(giveaway::notices(&schema, &train));
     notices.extend(range::notices(&schema, &outside));
     Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes, notices })
@@ -119,6 +122,25 @@ pub(super) fn all_zero(data: &config::Data, place: &str) -> Fault {
     let column = quoted(data.row_weight.as_deref().unwrap_or_default());
     let found = format!("column {column} of the training part holds no weight above 0");
     Fault::data(place, found).hint("give the rows that are to be trained on a weight above 0")
+}
+
+/// Checks that each task has a training row with a label that weighs anything.
+///
+/// # Errors
+/// 65 with the first task that has none.
+fn check_weighed(schema: &Schema, train: &Dataset, data: &config::Data, place: &str) -> Result<(), Fault> {
+    let Some(weights) = train.weights.as_ref().filter(|_| data.version >= Version::V0_2) else { return Ok(()) };
+    let mut first = 0;
+    for target in &schema.targets {
+        let labels = &train.labels[first..first + target.cells()];
+        first += target.cells();
+        let weighs = |column: &Vec<u32>| column.iter().zip(weights).any(|(label, weight)| *label != UNLABELLED && *weight > 0.0);
+        if !labels.iter().any(weighs) {
+            let found = format!("task {} has no label of any weight in the training part", quoted(&target.task));
+            return Err(Fault::data(place, found).hint("give rows with such a label a weight above 0, or remove the task"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the columns that the configuration names are there.
@@ -222,19 +244,20 @@ impl<'t> Roles<'t> {
     pub(super) fn words(&self, task: usize) -> anyhow::Result<(Target, Vec<Vec<u32>>)> {
         let rows: Vec<u32> = (0..self.raw.rows as u32).collect();
         self.with_labels(task, |labels| {
-            let (target, _) = labels::fit(&self.tasks[task], labels, &rows, &self.label_meanings(task, &rows), self.data.version)?;
+            let (target, _) = labels::fit(&self.tasks[task], labels, &rows, &self.label_meanings(task), self.data.version)?;
             let words = labels::encode(&target, labels, &rows)?;
             Ok((target, words))
         })
     }
 
-    /// What the texts of the label columns of a task are taken for, by `rows`.
-    fn label_meanings(&self, task: usize, rows: &[u32]) -> Vec<Meaning> {
+    /// What the texts of the label columns of a task are taken for, by all rows.
+    fn label_meanings(&self, task: usize) -> Vec<Meaning> {
+        let rows: Vec<u32> = (0..self.raw.rows as u32).collect();
         let (data, columns) = (self.data, &self.labels[task]);
         let task = &self.tasks[task];
         let missing = task.missing.as_deref().or(data.missing.as_deref());
         let wishes = Wishes { missing, decimal: data.decimal, dates: data.dates, version: data.version };
-        columns.iter().map(|column| labels::meaning(task, column.tally(rows).into_iter(), &wishes)).collect()
+        columns.iter().map(|column| labels::meaning(task, column.tally(&rows).into_iter(), &wishes)).collect()
     }
 
     /// Does something with the labels of a task.
@@ -252,7 +275,7 @@ impl<'t> Roles<'t> {
             let found = format!("a sample that takes {} bytes has no training row", table.bytes());
             return Err(Fault::config("data.memory", found).hint("give more memory").into());
         }
-        let meanings = Meanings::of(self, rows, table, &sample);
+        let meanings = Meanings::of(self, table, &sample);
         let (mut targets, mut notices) = (Vec::with_capacity(self.tasks.len()), Vec::new());
         for (number, (task, meanings)) in self.tasks.iter().zip(&meanings.labels).enumerate() {
             let fit = |labels: &Labels| {
@@ -317,8 +340,8 @@ struct Meanings {
 }
 
 impl Meanings {
-    /// Looks at the training `rows` of the labels, and at the `sample` of a table for the features.
-    fn of(roles: &Roles, rows: &[u32], table: &Raw, sample: &[u32]) -> Meanings {
+    /// Looks at all labels, and at the columns of a table for the features, of which `sample` are the training rows.
+    fn of(roles: &Roles, table: &Raw, sample: &[u32]) -> Meanings {
         let (data, index) = (roles.data, Index::new(table));
         let of_feature = |feature: &Feature| {
             let wishes = Wishes {
@@ -327,13 +350,19 @@ impl Meanings {
                 dates: feature.dates.unwrap_or(data.dates),
                 version: data.version,
             };
-            match index.view(&feature.column, NEVER).and_then(|view| view.texts()) {
-                Some(texts) => Meaning::of(sample.iter().map(|&row| (texts.get(row as usize), 1)), &wishes),
-                None => Meaning::given(wishes.missing, Kind::Numbers),
+            let Some(texts) = index.view(&feature.column, NEVER).and_then(|view| view.texts()) else {
+                return Meaning::given(wishes.missing, Kind::Numbers);
+            };
+            // How a column is written does not depend on which of its rows are trained on; what it is does, if not all rows agree.
+            let whole = Meaning::of(texts.iter().map(|text| (text, 1)), &wishes);
+            if whole.fits_all() || data.version < Version::V0_2 && sample.len() == texts.len() {
+                return whole;
             }
+            let trained = Meaning::of(sample.iter().map(|&row| (texts.get(row as usize), 1)), &wishes);
+            if trained.kind == whole.kind && data.version >= Version::V0_2 { whole } else { trained }
         };
         let mut all: Vec<Meaning> = roles.features.iter().map(of_feature).collect();
-        (0..roles.tasks.len()).for_each(|task| all.extend(roles.label_meanings(task, rows)));
+        (0..roles.tasks.len()).for_each(|task| all.extend(roles.label_meanings(task)));
         agree(&mut all, data.decimal, table.delimiter == Some(b';'));
         let mut labels = all.split_off(roles.features.len()).into_iter();
         let labels = roles.labels.iter().map(|columns| labels.by_ref().take(columns.len()).collect()).collect();
@@ -484,6 +513,10 @@ fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]
 pub(super) fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
     check_there(raw, &[name])?;
     let Some(view) = Index::new(raw).view(name, NEVER) else { return Ok(Vec::new()) };
+    let fits =
+        |notation: &Notation| rows.iter().all(|&row| view.texts().is_none_or(|texts| notation.read(texts.get(row as usize)).is_some()));
+    let notation = Notation::ALL.into_iter().find(fits).unwrap_or_default();
+    let view = view.written(notation, DateOrder::Iso);
     let weight = |row: usize| {
         let number = view.cell(row).and_then(|cell| view.value(cell)).filter(|x| *x >= 0.0 && (*x as f32).is_finite());
         let hint = "every row needs a weight: correct the cell, or remove the row";

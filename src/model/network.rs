@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Activation, ClassWeights, Config, Init, PositiveWeight, Task, TaskKind};
+use crate::data::alike::Lookup;
 use crate::data::{Input, Schema, Target};
 use crate::fault::{Fault, quoted};
 
@@ -235,8 +236,9 @@ impl Network {
 /// What is said of classes holds for classes that there are.
 fn check_classes(task: &Task, target: &Target) -> Result<(), Fault> {
     let place = |key: &str| format!("task.{}.{key}", task.name);
+    let known = Lookup::new(target.classes.iter().map(String::as_str).zip(0..));
     if let config::Loss::CrossEntropy { class_weights: ClassWeights::Given(given), .. } = &task.loss {
-        if let Some((unknown, _)) = given.iter().find(|(name, _)| !target.classes.contains(name)) {
+        if let Some((unknown, _)) = given.iter().find(|(name, _)| known.get(name).is_none()) {
             let found = format!("{} is no class of the task", quoted(unknown));
             return Err(Fault::config(&place("class_weights"), found).hint(format!("there are {}", target.classes.join(", "))));
         }
@@ -299,7 +301,8 @@ fn balanced(counts: &[u64]) -> Vec<f64> {
 }
 
 fn weight_of(given: &[(String, f64)], class: &str) -> f64 {
-    given.iter().find(|(name, _)| name == class).map_or(1.0, |(_, weight)| *weight)
+    let known = Lookup::new(given.iter().map(|(name, _)| name.as_str()).zip(0..));
+    known.get(class).map_or(1.0, |at| given[at as usize].1)
 }
 
 /// Gain² of the initial weights of a layer: variance = gain² / fan.

@@ -55,7 +55,9 @@ impl Selection {
     pub fn new(config: &Config, network: &Network, parts: &Parts) -> Result<Settled, Fault> {
         let Some(valid) = &parts.valid else {
             let idle = "train.patience ends nothing: no row is validated on";
-            return Ok((None, (config.train.patience > 0).then(|| idle.to_owned()).into_iter().collect()));
+            let picks = !matches!(config.train.select, Select::RelativeLoss | Select::Mean) && config.data.has_validation();
+            let unpicked = picks.then(|| "train.select picks nothing: no row is validated on, and the last epoch is kept".to_owned());
+            return Ok((None, (config.train.patience > 0).then(|| idle.to_owned()).into_iter().chain(unpicked).collect()));
         };
         let scene = Scene { config, network, parts, valid };
         let select = &config.train.select;

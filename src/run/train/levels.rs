@@ -2,6 +2,7 @@
 
 use super::run::Run;
 use super::{Observer, Plan};
+use crate::model::network::Loss;
 use crate::run::baseline::{Labels, least};
 use crate::run::chart::rounded;
 use crate::run::point::TaskPoint;
@@ -43,5 +44,9 @@ fn far_apart(plan: &Plan, tasks: &[TaskPoint]) -> Vec<String> {
 /// How far the loss of a task is above the least possible one, which is not 0 for counts.
 fn above_least(plan: &Plan, task: usize, loss: f64) -> Option<f64> {
     let head = &plan.network.tasks[task];
+    // The gradients of these do not grow with the loss, so there is nothing to level.
+    if matches!(head.loss, Loss::Huber { .. } | Loss::Absolute | Loss::Quantile { .. }) {
+        return None;
+    }
     Some(loss - least(head, Labels::of(&plan.parts.train, head, plan.network.first_cell(task)))?)
 }
