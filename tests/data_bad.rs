@@ -293,9 +293,9 @@ fn numbers_of_another_country() {
     let pieces = ["train.csv:3: column \"a\": \"3,5\" is not a number"];
     // No reading fits both cells.
     numbers("a;y\n1.5;p\n3,5;q\n").refused(Exit::Data, &pieces, "write all numbers of the column alike");
-    numbers("a,y\n1,p\n\"1,23\",q\n").edit(point).refused(
+    numbers("a,y\n1,p\n\"1,2,3\",q\n").edit(point).refused(
         Exit::Data,
-        &["\"1,23\" is not a number"],
+        &["\"1,2,3\" is not a number"],
         "write all numbers of the column alike",
     );
 }
