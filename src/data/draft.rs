@@ -266,6 +266,7 @@ fn seen(column: &Found) -> String {
         FeatureKind::Numeric if column.codes().is_none() && column.whole && (3..=CODES).contains(&column.values) => {
             told.push("if these are codes, type = \"category\"".into());
         }
+        FeatureKind::Numeric if column.is_hours() => told.push("hours of a day: type = \"category\" if each has a level of its own".into()),
         FeatureKind::Category if column.values > Feature::MAX_ONE_HOT => {
             told.push("a learned vector each (embed), save those that stand once (min_count)".into());
         }

@@ -33,13 +33,15 @@ pub const RARE: usize = 5;
 
 /// Names of columns whose whole numbers are codes, what they are codes of, and between which numbers.
 const CODES: &[(&[&str], &str, [f64; 2])] = &[
-    (&["hr", "hour"], "hours of a day", [0.0, 24.0]),
     (&["month", "mnth", "mon"], "months", [0.0, 12.0]),
     (&["weekday", "dayofweek", "dow", "wday", "day_of_week", "day of week"], "days of a week", [0.0, 7.0]),
     (&["season"], "seasons", [0.0, 4.0]),
     (&["quarter", "qtr"], "quarters", [0.0, 4.0]),
     (&["code", "type", "kind", "class", "category", "cat", "group", "zone", "region", "cluster"], "codes", [0.0, 64.0]),
 ];
+
+/// Names of columns of hours. They stay numbers: as codes they did worse, on the one table that was tried (`docs/tried.md`).
+const HOURS: &[&str] = &["hr", "hour"];
 
 /// What a table holds.
 #[derive(Clone, Debug)]
@@ -200,12 +202,22 @@ fn merged(tally: Tally) -> Tally {
 }
 
 impl Found {
+    /// Whether it has one of some names, or one of them is a word of its name.
+    fn is_called(&self, words: &[&str]) -> bool {
+        let name = self.name.to_lowercase();
+        words.contains(&name.as_str()) || name.split(['_', ' ', '-', '.']).any(|word| words.contains(&word))
+    }
+
+    /// Whether its whole numbers are hours of a day, by its name and their range.
+    pub fn is_hours(&self) -> bool {
+        let in_a_day = self.range.is_some_and(|[low, high]| low >= 0.0 && high <= 24.0);
+        self.kind == FeatureKind::Numeric && self.whole && in_a_day && self.is_called(HOURS)
+    }
+
     /// What its whole numbers are codes of, by its name and their range: hours, months, …
     pub fn codes(&self) -> Option<&'static str> {
         let (FeatureKind::Numeric, Some([low, high]), true) = (self.kind, self.range, self.whole) else { return None };
-        let name = self.name.to_lowercase();
-        let is_named = |words: &[&str]| words.contains(&name.as_str()) || name.split(['_', ' ', '-', '.']).any(|w| words.contains(&w));
-        let known = CODES.iter().find(|(words, _, [least, most])| is_named(words) && low >= *least && high <= *most);
+        let known = CODES.iter().find(|(words, _, [least, most])| self.is_called(words) && low >= *least && high <= *most);
         known.filter(|_| self.values > 2).map(|(_, what, _)| *what)
     }
 
