@@ -232,6 +232,40 @@ fn a_column_without_one_known_value_is_refused() {
     predict(&room, &["--data", "blank.csv"]).refused(65, &["column \"x\": all 2 cells are blank, and none was in training"]);
 }
 
+/// Blanks in training are no reason to predict from a column that is not filled at all.
+#[test]
+fn a_column_of_blanks_alone_is_refused_whatever_training_had() {
+    let word = |i: usize| ["red green blue house", "old tree by a lake", "new road to the sea", "cold rain and wind"][i % 4];
+    let note = |i: usize| format!("{} {i}, {} {}", word(i), word(i / 4), i * 7);
+    let dep = |i: usize| ["HR", "Sales", "Tech"][i % 3];
+    let sex = |i: usize| ["f", "m"][i % 2];
+    let day = |i: usize| format!("2020-01-{:02}", 1 + i % 28);
+    let row = |i: usize| match i {
+        // One blank in each column.
+        7 => "1,,,,,\"\"\n".to_owned(),
+        _ => format!("{},{},{},{},{},\"{}\"\n", i as f64 / 7.0, i as f64 / 10.0, sex(i), dep(i), day(i), note(i)),
+    };
+    let table = |count: usize| "y,x,sex,dep,day,note\n".to_owned() + &(0..count).map(row).collect::<String>();
+    let room = trained(&table(120));
+    let columns = ["x", "sex", "dep", "day", "note"];
+    for (at, name) in columns.into_iter().enumerate() {
+        let cells = ["0.5", "f", "HR", "2020-01-05", "old tree"].into_iter().enumerate().map(|(c, cell)| if c == at { "" } else { cell });
+        let line = format!("1,{}\n", cells.collect::<Vec<_>>().join(","));
+        room.write("new.csv", "y,x,sex,dep,day,note\n".to_owned() + &line.repeat(2));
+        let says = format!("column \"{name}\": all 2 cells are blank");
+        for verb in ["predict", "evaluate"] {
+            room.on_reference(&[verb, "run", "--data", "new.csv"]).refused(65, &["new.csv", &says, "--allow-unknown"]);
+            room.on_reference(&[verb, "run", "--data", "new.csv", "--allow-unknown"]).expect(0).says(&[&says]);
+        }
+        let found = document(&predict(&room, &["--data", "new.csv", "--allow-unknown", "--json"]).expect(0));
+        assert_eq!(found["columns"][name]["blank"], 2, "{found}");
+    }
+    // One blank beside a value is what training had.
+    room.write("new.csv", table(120).lines().take(9).map(|line| format!("{line}\n")).collect::<String>());
+    let said = predict(&room, &["--data", "new.csv"]).expect(0).err;
+    assert!(!said.contains("blank"), "{said}");
+}
+
 #[test]
 fn files_that_are_validated_on_are_told_of_too() {
     let room = Room::new(&NET.replace("split = [1.0, 0.0, 0.0]", "valid = \"v.csv\"\nsplit = [1.0, 0.0, 0.0]\nignore = [\"id\"]"));
