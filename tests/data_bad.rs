@@ -780,7 +780,10 @@ fn a_schema_that_contradicts_itself() {
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "a".into()], mean: 0.5, indicator: false }, "the value \"a\" stands twice");
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "b".into()], mean: f64::NAN, indicator: false }, "a mean of NaN");
     bad(
-        |s| *first(s) = Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false, order: Default::default() },
+        |s| {
+            *first(s) =
+                Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false, order: Default::default(), range: None }
+        },
         "not finite",
     );
     bad(|s| s.targets[0].columns.clear(), "0 columns for a task of type multiclass");

@@ -34,7 +34,7 @@ pub struct Count {
     pub unknown: usize,
     /// Blanks, where training had none.
     pub blank: usize,
-    /// Numbers far outside of those of training.
+    /// Numbers or dates far outside of those of training.
     pub out_of_range: usize,
     /// Values that the model knows.
     known: usize,
@@ -229,7 +229,7 @@ fn count(column: &Column, view: &View, rows: usize) -> Count {
             continue;
         }
         count.known += 1;
-        if has_range && cell.and_then(|cell| view.value(cell)).is_some_and(|x| column.is_far(x)) {
+        if has_range && cell.and_then(|cell| column.measure(view, cell)).is_some_and(|x| column.is_far(x)) {
             count.out_of_range += 1;
             count.example(&view.text(row));
         }

@@ -73,8 +73,9 @@ impl Column {
     pub fn problem(&self) -> Option<String> {
         let scaled = |offset: f64, factor: f64| (!(offset.is_finite() && factor.is_finite())).then_some("offset or factor is not finite");
         let found = match &self.encoding {
-            Encoding::Numeric { blank, range, .. } if !blank.is_finite() || range.is_some_and(|range| !range.is_good()) => {
-                "the value of blanks or the range is none that a column can have".to_owned()
+            Encoding::Numeric { blank, .. } if !blank.is_finite() => "the value of blanks is none that a column can have".to_owned(),
+            Encoding::Numeric { range: Some(range), .. } | Encoding::Date { range: Some(range), .. } if !range.is_good() => {
+                "the range is none that a column can have".to_owned()
             }
             Encoding::Numeric { offset, factor, .. } | Encoding::Date { offset, factor, .. } => scaled(*offset, *factor)?.to_owned(),
             Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if *embed > MAX_EMBED => {

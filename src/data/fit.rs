@@ -61,7 +61,7 @@ pub fn fit(
         FeatureKind::Numeric => numeric(view, rows, feature, version)?,
         FeatureKind::Category => category(&distinct(), feature, meaning),
         FeatureKind::Binary => binary(&distinct(), feature)?,
-        FeatureKind::Date => date(view, rows)?,
+        FeatureKind::Date => date(view, rows, version)?,
         FeatureKind::Text => text(view, rows, feature),
         FeatureKind::Ignore => Fitted::Dropped("is ignored".into()),
     };
@@ -227,7 +227,7 @@ fn binary(distinct: &Distinct, feature: &Feature) -> anyhow::Result<Fitted> {
     }
 }
 
-fn date(view: &View, rows: &[u32]) -> anyhow::Result<Fitted> {
+fn date(view: &View, rows: &[u32], version: Version) -> anyhow::Result<Fitted> {
     let (mut years, mut time, mut first, mut same) = (Vec::with_capacity(rows.len()), false, None, true);
     for row in rows.iter().map(|&row| row as usize) {
         if let Some(cell) = view.cell(row) {
@@ -244,8 +244,10 @@ fn date(view: &View, rows: &[u32]) -> anyhow::Result<Fitted> {
     if same && !indicator {
         return Ok(Fitted::Dropped("holds one date in every row of the training part".into()));
     }
+    // Dates go on where those of training end, so they are not held.
+    let range = Range::of(&years, 0.0).filter(|_| version >= Version::V0_2);
     let (offset, factor) = fit_scale(Scale::Standard, years);
-    Ok(Fitted::Encoding(Encoding::Date { offset, factor, time, indicator, order: view.order() }))
+    Ok(Fitted::Encoding(Encoding::Date { offset, factor, time, indicator, order: view.order(), range }))
 }
 
 /// A date that is wanted of a cell.

@@ -375,6 +375,9 @@ pub enum Encoding {
         /// How the dates are written.
         #[serde(default, skip_serializing_if = "dates::DateOrder::is_iso")]
         order: dates::DateOrder,
+        /// The training part's years since 1970, by which dates far outside are told, not held; `None` in models of tandem 0.1.0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        range: Option<range::Range>,
     },
     /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see [`words`]; or the sum of the learned
     /// vectors of their buckets.
