@@ -405,6 +405,22 @@ fn sparse_files_are_counted_from_one_index() {
 }
 
 #[test]
+fn sparse_files_of_a_pattern_are_counted_from_one_index() {
+    let net = "[data]\ntrain = \"q-*.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \"binary\"\n[train]\nepochs = 1";
+    let room = Room::new(net);
+    for (one, other) in [(0, 1), (1, 0)] {
+        room.write("q-1.svm", sparse(one));
+        room.write("q-2.svm", sparse(other) + "1\n");
+        let says = format!("q-{}.svm: the indices are 1 to 4, in ", 2 - one);
+        room.train("run", &[]).refused(65, &[&says, "they are 0 to 3: one counts from 1, the other from 0"]);
+    }
+    // In which index 0 does not occur, and which ends where the others do: a part of a table that begins at 0.
+    room.write("q-1.svm", sparse(0));
+    room.write("q-2.svm", "1 2:1 3:2\n-1 3:3\n");
+    room.train("run", &[]).expect(0);
+}
+
+#[test]
 fn indices_that_are_unknown_or_missing_are_told() {
     let room =
         Room::new("[data]\ntrain = \"t.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \"binary\"\n[train]\nepochs = 1");
@@ -415,6 +431,13 @@ fn indices_that_are_unknown_or_missing_are_told() {
     let found = predict(&room, &["--data", "new.svm", "--json"]).expect(0);
     let found = document(&found.says(&["passed over: \"9\"", "indices of the model that occur in no row: \"3\""]));
     assert_eq!((&found["passed_over"], &found["absent"]), (&json!(["9"]), &json!(["3"])));
+    room.write("other.svm", "1 8:1\n-1 9:3\n");
+    let says = "other.svm: none of the 4 indices of the model occurs: \"1\", \"2\", \"3\", \"4\"";
+    for verb in ["predict", "evaluate"] {
+        room.on_reference(&[verb, "run", "--data", "other.svm"]).refused(65, &[says, "--allow-unknown"]);
+        let allowed = room.on_reference(&[verb, "run", "--data", "other.svm", "--allow-unknown"]).expect(0);
+        allowed.says(&["indices of the model that occur in no row: \"1\", \"2\", \"3\", \"4\""]);
+    }
     // A label that is not there is none of zero.
     room.on_reference(&["evaluate", "run", "--data", "two.svm"]).refused(65, &["column missing: \"label\""]);
 }
@@ -531,6 +554,8 @@ fn columns_of_arrays_are_known_by_their_place() {
         let out = |data: &str| predict(&room, &["--data", data]).expect(0).out;
         assert_eq!(out("x_test.npy"), out("x_train.npy"));
         room.on_reference(&["evaluate", "run", "--data", "x_test.npy,y_test.npy"]).expect(0);
+        let says = ["x_test.npy: the array of features has no labels", "--data FEATURES.npy,LABELS.npy"];
+        room.on_reference(&["evaluate", "run", "--data", "x_test.npy"]).refused(65, &says);
         room.write("x3.npy", doubles("60, 3", (0..180).map(f64::from)));
         predict(&room, &["--data", "x3.npy"]).refused(65, &["x3.npy: the array has 3 columns, that of the training data has 2"]);
         room.on_reference(&["evaluate", "run", "--data", "x_test.npy,x3.npy"]).refused(65, &["x3.npy: the array has 3 columns"]);
@@ -570,6 +595,15 @@ fn columns_of_arrays_may_be_named() {
     let set = |value: &str| format!("data.train.label_names={value}");
     room.train("few", &["--set", &set("[\"a\"]")]).refused(78, &["data.train.label_names: 1 names", "y_train.npy has 2 columns"]);
     room.train("same", &["--set", &set("[\"age\", \"b\"]")]).refused(78, &["data.train.label_names", "\"age\""]);
+}
+
+#[test]
+fn names_of_a_letter_are_like_no_other() {
+    let nearest = |name: &str, names: &[&'static str]| tandem::data::columns::nearest(name, names.iter().copied());
+    assert_eq!(nearest("u", &["features.2", "v", "uv", "up"]), None);
+    assert_eq!(nearest("features.2", &["u", "fe"]), None);
+    assert_eq!((nearest("X1", &["x2", "x1"]), nearest("U", &["u"])), (Some("x1"), Some("u")));
+    assert_eq!(nearest("aeg", &["ae", "age"]), Some("age"));
 }
 
 #[test]

@@ -133,11 +133,17 @@ impl Met {
         self.notices(schema).into_iter().map(|notice| format!("{}: {notice}", part.name())).collect()
     }
 
-    /// That every column has a cell which the model knows; a model can say nothing of rows that it knows nothing of.
+    /// That every column has a cell which the model knows, and that a file which names only what occurs names one at least; a model can
+    /// say nothing of rows that it knows nothing of.
     ///
     /// # Errors
     /// 65 with the first column that has none.
     pub fn check(&self, schema: &Schema, place: &str) -> Result<(), Fault> {
+        if !self.absent.is_empty() && self.absent.len() == feature_names(schema).len() {
+            let found = format!("none of the {} indices of the model occurs: {}", self.absent.len(), some(&self.absent));
+            let hint = "give rows of the kind that the model was trained on; --allow-unknown goes on all the same";
+            return Err(Fault::data(place, found).hint(hint));
+        }
         // A column without one known value has something to tell.
         let Some((column, count)) = self.told(schema).find(|(_, count)| count.known == 0) else { return Ok(()) };
         let name = format!("{place}: column {}", quoted(&column.name));
