@@ -266,6 +266,40 @@ fn a_column_of_blanks_alone_is_refused_whatever_training_had() {
     assert!(!said.contains("blank"), "{said}");
 }
 
+/// Truth is 1 and 0 in Parquet, and words where the same table is a text.
+#[test]
+fn words_for_yes_and_no_are_the_numbers_of_a_column_of_these() {
+    let room = Room::new(&NET.replace("t.csv", "t.parquet"));
+    let columns = [("f", Kind::Wholes(Width::Signed)), ("i", Kind::Wholes(Width::Signed)), ("y", Kind::Numbers)];
+    let file = std::fs::File::create(room.path("t.parquet")).unwrap();
+    let mut writer = Writer::new(file, columns.map(|(name, kind)| (name.to_owned(), kind)).to_vec()).unwrap();
+    for row in 0..60i128 {
+        let (f, i) = (row * 7 % 3 % 2, row % 3);
+        writer.whole(0, Some(f));
+        writer.whole(1, Some(i));
+        writer.number(2, (2 * f + i) as f64);
+        writer.end_row().unwrap();
+    }
+    writer.finish().unwrap();
+    room.train("run", &[]).expect(0);
+    let of = |words: [&str; 2]| {
+        room.write("new.csv", (0..6).map(|row| format!("{},{},1\n", words[row % 2], row % 3)).fold("f,i,y\n".to_owned(), |a, b| a + &b));
+        room.on_reference(&["evaluate", "run", "--data", "new.csv"]).expect(0);
+        let out = predict(&room, &["--data", "new.csv"]).expect(0).out;
+        out.lines().map(|line| line.rsplit(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let numbers = of(["0", "1"]);
+    assert_ne!(numbers[1], numbers[2]);
+    for words in [["False", "True"], ["no", "yes"], ["N", "Y"], ["0.0", "1.0"]] {
+        assert_eq!(of(words), numbers, "{words:?}");
+    }
+    // No other words, and no other column.
+    room.write("new.csv", "f,i\nmaybe,1\n");
+    predict(&room, &["--data", "new.csv"]).refused(65, &["column \"f\": \"maybe\" is not a number"]);
+    room.write("new.csv", "f,i\n1,True\n");
+    predict(&room, &["--data", "new.csv"]).refused(65, &["column \"i\": \"True\" is not a number"]);
+}
+
 /// Dates of January 2020, written in some way.
 fn dated(count: usize, write: impl Fn(usize) -> String) -> String {
     "d,y\n".to_owned() + &(0..count).map(|i| format!("{},{i}\n", write(1 + i % 31))).collect::<String>()

@@ -754,7 +754,16 @@ fn a_schema_that_contradicts_itself() {
     bad(|s| columns(s).clear(), "no feature columns");
     bad(|s| columns(s)[1].name = "x0".into(), "column \"x0\" is there twice");
     fn numeric(offset: f64, factor: f64) -> Encoding {
-        Encoding::Numeric { scale: Scale::None, offset, factor, indicator: false, blank: 0.0, range: None, notation: Default::default() }
+        Encoding::Numeric {
+            scale: Scale::None,
+            offset,
+            factor,
+            indicator: false,
+            blank: 0.0,
+            range: None,
+            notation: Default::default(),
+            truth: false,
+        }
     }
     bad(|s| columns(s)[0].encoding = numeric(0.0, f64::INFINITY), "not finite");
     bad(|s| columns(s)[0].encoding = numeric(f64::NAN, 1.0), "not finite");

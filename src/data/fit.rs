@@ -151,11 +151,13 @@ fn numeric(view: &View, rows: &[u32], feature: &Feature, version: Version) -> an
     }
     let (scale, clip, today) = (feature.scale.unwrap_or(Scale::Standard), feature.clip(version), version >= Version::V0_2);
     let (mean, range) = (mean(&values), Range::of(&values, clip).filter(|_| today || clip > 0.0));
+    let truth = today && values.iter().all(|&x| x == 0.0 || x == 1.0);
     let (offset, factor) = fit_scale(scale, values);
     if offset.is_finite() && factor.is_finite() {
         // A standardised mean is 0, whatever rounding says; and 0.1.0 took blanks for 0 whatever the scale.
         let blank = mean.filter(|_| today && scale != Scale::Standard).map_or(0.0, |mean| (mean - offset) * factor);
-        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, blank, range, notation: view.notation() }));
+        let notation = view.notation();
+        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, blank, range, notation, truth }));
     }
     Err(unscalable(view.place(), view.name).into())
 }

@@ -340,6 +340,9 @@ pub enum Encoding {
         /// How the numbers are written.
         #[serde(default, skip_serializing_if = "notation::Notation::is_plain")]
         notation: notation::Notation,
+        /// Whether the training part held 1 and 0 alone, so that words for yes and no are these; never in models of tandem 0.1.0.
+        #[serde(default, skip_serializing_if = "is_false")]
+        truth: bool,
     },
     /// One input a value (one-hot), or a learned vector; the one after them is for rare and unseen values, and for blanks where there is
     /// none of their own.
