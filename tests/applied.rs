@@ -232,6 +232,120 @@ fn a_column_without_one_known_value_is_refused() {
     predict(&room, &["--data", "blank.csv"]).refused(65, &["column \"x\": all 2 cells are blank, and none was in training"]);
 }
 
+/// Blanks in training are no reason to predict from a column that is not filled at all.
+#[test]
+fn a_column_of_blanks_alone_is_refused_whatever_training_had() {
+    let word = |i: usize| ["red green blue house", "old tree by a lake", "new road to the sea", "cold rain and wind"][i % 4];
+    let note = |i: usize| format!("{} {i}, {} {}", word(i), word(i / 4), i * 7);
+    let dep = |i: usize| ["HR", "Sales", "Tech"][i % 3];
+    let sex = |i: usize| ["f", "m"][i % 2];
+    let day = |i: usize| format!("2020-01-{:02}", 1 + i % 28);
+    let row = |i: usize| match i {
+        // One blank in each column.
+        7 => "1,,,,,\"\"\n".to_owned(),
+        _ => format!("{},{},{},{},{},\"{}\"\n", i as f64 / 7.0, i as f64 / 10.0, sex(i), dep(i), day(i), note(i)),
+    };
+    let table = |count: usize| "y,x,sex,dep,day,note\n".to_owned() + &(0..count).map(row).collect::<String>();
+    let room = trained(&table(120));
+    let columns = ["x", "sex", "dep", "day", "note"];
+    for (at, name) in columns.into_iter().enumerate() {
+        let cells = ["0.5", "f", "HR", "2020-01-05", "old tree"].into_iter().enumerate().map(|(c, cell)| if c == at { "" } else { cell });
+        let line = format!("1,{}\n", cells.collect::<Vec<_>>().join(","));
+        room.write("new.csv", "y,x,sex,dep,day,note\n".to_owned() + &line.repeat(2));
+        let says = format!("column \"{name}\": all 2 cells are blank");
+        for verb in ["predict", "evaluate"] {
+            room.on_reference(&[verb, "run", "--data", "new.csv"]).refused(65, &["new.csv", &says, "--allow-unknown"]);
+            room.on_reference(&[verb, "run", "--data", "new.csv", "--allow-unknown"]).expect(0).says(&[&says]);
+        }
+        let found = document(&predict(&room, &["--data", "new.csv", "--allow-unknown", "--json"]).expect(0));
+        assert_eq!(found["columns"][name]["blank"], 2, "{found}");
+    }
+    // One blank beside a value is what training had.
+    room.write("new.csv", table(120).lines().take(9).map(|line| format!("{line}\n")).collect::<String>());
+    let said = predict(&room, &["--data", "new.csv"]).expect(0).err;
+    assert!(!said.contains("blank"), "{said}");
+}
+
+/// Truth is 1 and 0 in Parquet, and words where the same table is a text.
+#[test]
+fn words_for_yes_and_no_are_the_numbers_of_a_column_of_these() {
+    let room = Room::new(&NET.replace("t.csv", "t.parquet"));
+    let columns = [("f", Kind::Wholes(Width::Signed)), ("i", Kind::Wholes(Width::Signed)), ("y", Kind::Numbers)];
+    let file = std::fs::File::create(room.path("t.parquet")).unwrap();
+    let mut writer = Writer::new(file, columns.map(|(name, kind)| (name.to_owned(), kind)).to_vec()).unwrap();
+    for row in 0..60i128 {
+        let (f, i) = (row * 7 % 3 % 2, row % 3);
+        writer.whole(0, Some(f));
+        writer.whole(1, Some(i));
+        writer.number(2, (2 * f + i) as f64);
+        writer.end_row().unwrap();
+    }
+    writer.finish().unwrap();
+    room.train("run", &[]).expect(0);
+    let of = |words: [&str; 2]| {
+        room.write("new.csv", (0..6).map(|row| format!("{},{},1\n", words[row % 2], row % 3)).fold("f,i,y\n".to_owned(), |a, b| a + &b));
+        room.on_reference(&["evaluate", "run", "--data", "new.csv"]).expect(0);
+        let out = predict(&room, &["--data", "new.csv"]).expect(0).out;
+        out.lines().map(|line| line.rsplit(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let numbers = of(["0", "1"]);
+    assert_ne!(numbers[1], numbers[2]);
+    for words in [["False", "True"], ["no", "yes"], ["N", "Y"], ["0.0", "1.0"]] {
+        assert_eq!(of(words), numbers, "{words:?}");
+    }
+    // No other words, and no other column.
+    room.write("new.csv", "f,i\nmaybe,1\n");
+    predict(&room, &["--data", "new.csv"]).refused(65, &["column \"f\": \"maybe\" is not a number"]);
+    room.write("new.csv", "f,i\n1,True\n");
+    predict(&room, &["--data", "new.csv"]).refused(65, &["column \"i\": \"True\" is not a number"]);
+}
+
+/// Dates of January 2020, written in some way.
+fn dated(count: usize, write: impl Fn(usize) -> String) -> String {
+    "d,y\n".to_owned() + &(0..count).map(|i| format!("{},{i}\n", write(1 + i % 31))).collect::<String>()
+}
+
+#[test]
+fn dates_far_out_of_range_are_told() {
+    let table = dated(62, |day| format!("2020-01-{day:02}"));
+    let room = Room::new(&NET.replace("split", "valid = \"v.csv\"\nsplit"));
+    room.write("t.csv", &table);
+    // The deviation of the days 1 to 31 is sqrt((31^2 - 1) / 12) = 8.94 days.
+    room.write("v.csv", "d,y\n2020-02-09,1\n2020-02-08,1\n2019-12-24,1\n2019-12-22,1\n");
+    let far =
+        "2 of 4 dates of the valid part lie far outside of 2020-01-01 to 2020-01-31, on which it was fitted, and are taken as they are";
+    room.train("run", &[]).expect(0).says(&[far]);
+    room.train("disk", &["--set", "data.memory=20KB", "--data-cache", "off"]).expect(0).says(&[far]);
+    let says = "column \"d\": 2 of 4 cells are far out of the range of training, such as \"2020-02-09\", \"2019-12-22\"";
+    let found = document(&predict(&room, &["--data", "v.csv", "--json"]).expect(0).says(&[says]));
+    assert_eq!(found["columns"]["d"], json!({"unknown": 0, "blank": 0, "out_of_range": 2, "cells": 4}));
+    // Told of, not held: without the range the model predicts the same.
+    let path = room.path("run/model/schema.json");
+    let before = predict(&room, &["--data", "v.csv"]).expect(0).out;
+    let mut schema: Value = serde_json::from_str(&room.text("run/model/schema.json")).unwrap();
+    schema["input"]["columns"][0].as_object_mut().unwrap().remove("range").unwrap();
+    std::fs::write(path, schema.to_string()).unwrap();
+    let ran = predict(&room, &["--data", "v.csv"]).expect(0);
+    assert!(ran.out == before && !ran.err.contains("range"), "{ran:#?}");
+}
+
+/// Nobody who writes the year first means the day by it.
+#[test]
+fn dates_with_the_year_first_are_read_by_every_model() {
+    let writings: [fn(usize) -> String; 2] = [|day| format!("{day}/1/2020"), |day| format!("1/{day}/2020")];
+    for write in writings {
+        let room = trained(&dated(62, write));
+        room.write("own.csv", dated(31, write));
+        room.write("iso.csv", dated(31, |day| format!("2020-01-{day:02}")));
+        room.write("time.csv", dated(31, |day| format!("2020-01-{day:02}T00:00:00")));
+        let last = |name: &str| {
+            let out = predict(&room, &["--data", name]).expect(0).out;
+            out.lines().map(|line| line.rsplit(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((last("iso.csv"), last("time.csv")), (last("own.csv"), last("own.csv")));
+    }
+}
+
 #[test]
 fn files_that_are_validated_on_are_told_of_too() {
     let room = Room::new(&NET.replace("split = [1.0, 0.0, 0.0]", "valid = \"v.csv\"\nsplit = [1.0, 0.0, 0.0]\nignore = [\"id\"]"));
@@ -325,6 +439,22 @@ fn sparse_files_are_counted_from_one_index() {
 }
 
 #[test]
+fn sparse_files_of_a_pattern_are_counted_from_one_index() {
+    let net = "[data]\ntrain = \"q-*.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \"binary\"\n[train]\nepochs = 1";
+    let room = Room::new(net);
+    for (one, other) in [(0, 1), (1, 0)] {
+        room.write("q-1.svm", sparse(one));
+        room.write("q-2.svm", sparse(other) + "1\n");
+        let says = format!("q-{}.svm: the indices are 1 to 4, in ", 2 - one);
+        room.train("run", &[]).refused(65, &[&says, "they are 0 to 3: one counts from 1, the other from 0"]);
+    }
+    // In which index 0 does not occur, and which ends where the others do: a part of a table that begins at 0.
+    room.write("q-1.svm", sparse(0));
+    room.write("q-2.svm", "1 2:1 3:2\n-1 3:3\n");
+    room.train("run", &[]).expect(0);
+}
+
+#[test]
 fn indices_that_are_unknown_or_missing_are_told() {
     let room =
         Room::new("[data]\ntrain = \"t.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \"binary\"\n[train]\nepochs = 1");
@@ -335,6 +465,13 @@ fn indices_that_are_unknown_or_missing_are_told() {
     let found = predict(&room, &["--data", "new.svm", "--json"]).expect(0);
     let found = document(&found.says(&["passed over: \"9\"", "indices of the model that occur in no row: \"3\""]));
     assert_eq!((&found["passed_over"], &found["absent"]), (&json!(["9"]), &json!(["3"])));
+    room.write("other.svm", "1 8:1\n-1 9:3\n");
+    let says = "other.svm: none of the 4 indices of the model occurs: \"1\", \"2\", \"3\", \"4\"";
+    for verb in ["predict", "evaluate"] {
+        room.on_reference(&[verb, "run", "--data", "other.svm"]).refused(65, &[says, "--allow-unknown"]);
+        let allowed = room.on_reference(&[verb, "run", "--data", "other.svm", "--allow-unknown"]).expect(0);
+        allowed.says(&["indices of the model that occur in no row: \"1\", \"2\", \"3\", \"4\""]);
+    }
     // A label that is not there is none of zero.
     room.on_reference(&["evaluate", "run", "--data", "two.svm"]).refused(65, &["column missing: \"label\""]);
 }
@@ -451,6 +588,8 @@ fn columns_of_arrays_are_known_by_their_place() {
         let out = |data: &str| predict(&room, &["--data", data]).expect(0).out;
         assert_eq!(out("x_test.npy"), out("x_train.npy"));
         room.on_reference(&["evaluate", "run", "--data", "x_test.npy,y_test.npy"]).expect(0);
+        let says = ["x_test.npy: the array of features has no labels", "--data FEATURES.npy,LABELS.npy"];
+        room.on_reference(&["evaluate", "run", "--data", "x_test.npy"]).refused(65, &says);
         room.write("x3.npy", doubles("60, 3", (0..180).map(f64::from)));
         predict(&room, &["--data", "x3.npy"]).refused(65, &["x3.npy: the array has 3 columns, that of the training data has 2"]);
         room.on_reference(&["evaluate", "run", "--data", "x_test.npy,x3.npy"]).refused(65, &["x3.npy: the array has 3 columns"]);
@@ -490,6 +629,15 @@ fn columns_of_arrays_may_be_named() {
     let set = |value: &str| format!("data.train.label_names={value}");
     room.train("few", &["--set", &set("[\"a\"]")]).refused(78, &["data.train.label_names: 1 names", "y_train.npy has 2 columns"]);
     room.train("same", &["--set", &set("[\"age\", \"b\"]")]).refused(78, &["data.train.label_names", "\"age\""]);
+}
+
+#[test]
+fn names_of_a_letter_are_like_no_other() {
+    let nearest = |name: &str, names: &[&'static str]| tandem::data::columns::nearest(name, names.iter().copied());
+    assert_eq!(nearest("u", &["features.2", "v", "uv", "up"]), None);
+    assert_eq!(nearest("features.2", &["u", "fe"]), None);
+    assert_eq!((nearest("X1", &["x2", "x1"]), nearest("U", &["u"])), (Some("x1"), Some("u")));
+    assert_eq!(nearest("aeg", &["ae", "age"]), Some("age"));
 }
 
 #[test]

@@ -138,7 +138,16 @@ fn a_column_of_one_number_and_blanks_says_where_it_is_blank() {
         assert_eq!(floats(&parts.train), [0.0, 0.0, 0.0, 1.0].repeat(5));
         assert_eq!(
             columns_of(&parts)[0].encoding,
-            Encoding::Numeric { scale, offset: 0.1, factor: 0.0, indicator: true, blank: 0.0, range: None, notation: Default::default() }
+            Encoding::Numeric {
+                scale,
+                offset: 0.1,
+                factor: 0.0,
+                indicator: true,
+                blank: 0.0,
+                range: None,
+                notation: Default::default(),
+                truth: false
+            }
         );
         let dir = tempfile::tempdir().unwrap();
         let path = write(dir.path(), "new.csv", "a\n-1e308\n");

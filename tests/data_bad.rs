@@ -753,7 +753,16 @@ fn a_schema_that_contradicts_itself() {
     bad(|s| columns(s).clear(), "no feature columns");
     bad(|s| columns(s)[1].name = "x0".into(), "column \"x0\" is there twice");
     fn numeric(offset: f64, factor: f64) -> Encoding {
-        Encoding::Numeric { scale: Scale::None, offset, factor, indicator: false, blank: 0.0, range: None, notation: Default::default() }
+        Encoding::Numeric {
+            scale: Scale::None,
+            offset,
+            factor,
+            indicator: false,
+            blank: 0.0,
+            range: None,
+            notation: Default::default(),
+            truth: false,
+        }
     }
     bad(|s| columns(s)[0].encoding = numeric(0.0, f64::INFINITY), "not finite");
     bad(|s| columns(s)[0].encoding = numeric(f64::NAN, 1.0), "not finite");
@@ -779,7 +788,10 @@ fn a_schema_that_contradicts_itself() {
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "a".into()], mean: 0.5, indicator: false }, "the value \"a\" stands twice");
     bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "b".into()], mean: f64::NAN, indicator: false }, "a mean of NaN");
     bad(
-        |s| *first(s) = Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false, order: Default::default() },
+        |s| {
+            *first(s) =
+                Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false, order: Default::default(), range: None }
+        },
         "not finite",
     );
     bad(|s| s.targets[0].columns.clear(), "0 columns for a task of type multiclass");

@@ -40,6 +40,7 @@ fn schema(network: &Network) -> Schema {
         notation: Default::default(),
         blank: 0.0,
         range: None,
+        truth: false,
     };
     let column = |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
     let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };

@@ -492,6 +492,36 @@ fn parquet_by_hand() {
     assert_eq!(numbers(&parquet::read(&packed[..], "x").unwrap()), [[16843009.0, 16843009.0]]);
 }
 
+/// What pyarrow writes of a column without one value: type null, so no kind that it must be of.
+#[test]
+fn a_column_of_nothing_fits_any_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let null = (10, 12, structure(&[(11, 12, structure(&[]))]));
+    // Two rows, each of level 0.
+    let nothing = hand().set(|h| &mut h.element, int(3, 1)).set(|h| &mut h.element, null).body(&[2, 0, 0, 0, 4, 0]);
+    let bytes = |text: &str| text.bytes().flat_map(|b| [1, 0, 0, 0, b]).collect::<Vec<u8>>();
+    let text = hand().set(|h| &mut h.element, int(1, 6)).set(|h| &mut h.chunk, int(1, 6)).body(&bytes("xy")).file();
+    let files = [("n", nothing.file()), ("t", text), ("i", hand().file())]
+        .map(|(name, bytes)| write(dir.path(), &format!("{name}.parquet"), bytes));
+    let [n, t, i] = &files;
+    let of = |paths: [&PathBuf; 2]| {
+        let paths = paths.map(PathBuf::clone);
+        let table = read(&paths, &Options::default()).unwrap();
+        // Chunk by chunk the same, each of the kind that the whole is of.
+        let source = tandem::config::Source::Table(paths.to_vec());
+        let chunks = tandem::data::chunks::Chunks::new(&source, &Options::default(), 1).unwrap();
+        let chunks: Vec<Raw> = chunks.map(Result::unwrap).collect();
+        assert!(chunks.iter().all(|chunk| chunk.columns[0].kind() == table.columns[0].kind()));
+        assert_eq!(chunks.iter().flat_map(rows).collect::<Vec<_>>(), rows(&table));
+        rows(&table).concat()
+    };
+    assert_eq!((of([n, t]), of([t, n])), (["", "", "x", "y"].map(String::from).to_vec(), ["x", "y", "", ""].map(String::from).to_vec()));
+    assert_eq!((of([n, i]), of([i, n])), (["", "", "5", "-6"].map(String::from).to_vec(), ["5", "-6", "", ""].map(String::from).to_vec()));
+    assert_eq!(of([n, n]), ["", "", "", ""]);
+    let kinds = read(&[i.clone(), t.clone()], &Options::default());
+    check("kinds", kinds, Exit::Data, &["t.parquet: column \"a\" holds text"], "same columns");
+}
+
 // ---- several files ----
 
 #[test]

@@ -85,7 +85,7 @@ fn check_met(met: &Met, schema: &Schema, data: &str, allow_unknown: bool) -> Res
 fn with_met(mut result: Value, met: &Met, schema: &Schema) -> Value {
     let count = |(column, count): (&Column, &Count)| {
         let counts = json!({
-            "unknown": count.unknown, "blank": count.blank, "out_of_range": count.out_of_range, "cells": met.rows
+            "unknown": count.unknown, "blank": count.blanks(), "out_of_range": count.out_of_range, "cells": met.rows
         });
         (column.name.clone(), counts)
     };

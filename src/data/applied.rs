@@ -34,10 +34,12 @@ pub struct Count {
     pub unknown: usize,
     /// Blanks, where training had none.
     pub blank: usize,
-    /// Numbers far outside of those of training.
+    /// Numbers or dates far outside of those of training.
     pub out_of_range: usize,
     /// Values that the model knows.
     known: usize,
+    /// Blanks, whatever training had.
+    empty: usize,
     /// The first of the unknown, or of those out of range.
     examples: Vec<String>,
 }
@@ -106,7 +108,8 @@ impl Met {
             Input::Columns { columns } => &columns[..],
             Input::Image { .. } => &[],
         };
-        columns.iter().zip(&self.columns).filter(|(_, count)| count.unknown + count.blank + count.out_of_range > 0)
+        let is_told = |count: &Count| count.unknown + count.blanks() + count.out_of_range > 0;
+        columns.iter().zip(&self.columns).filter(move |(_, count)| is_told(count))
     }
 
     /// One line a column, and one for those that are passed over.
@@ -130,15 +133,22 @@ impl Met {
         self.notices(schema).into_iter().map(|notice| format!("{}: {notice}", part.name())).collect()
     }
 
-    /// That every column has a cell which the model knows; a model can say nothing of rows that it knows nothing of.
+    /// That every column has a cell which the model knows, and that a file which names only what occurs names one at least; a model can
+    /// say nothing of rows that it knows nothing of.
     ///
     /// # Errors
     /// 65 with the first column that has none.
     pub fn check(&self, schema: &Schema, place: &str) -> Result<(), Fault> {
+        if !self.absent.is_empty() && self.absent.len() == feature_names(schema).len() {
+            let found = format!("none of the {} indices of the model occurs: {}", self.absent.len(), some(&self.absent));
+            let hint = "give rows of the kind that the model was trained on; --allow-unknown goes on all the same";
+            return Err(Fault::data(place, found).hint(hint));
+        }
+        // A column without one known value has something to tell.
         let Some((column, count)) = self.told(schema).find(|(_, count)| count.known == 0) else { return Ok(()) };
         let name = format!("{place}: column {}", quoted(&column.name));
         let (found, mend) = match count.unknown {
-            0 => (format!("all {} cells are blank, and none was in training", self.rows), "fill the column".to_owned()),
+            0 => (count.said_of_blanks(column, self.rows), "fill the column".to_owned()),
             unknown => {
                 let found = format!("none of {unknown} cells holds a value that the model knows: {}", some(&count.examples));
                 (found, format!("the model knows {}: write the cells so", some(column.values())))
@@ -155,9 +165,15 @@ impl Count {
         }
     }
 
+    /// Blanks to tell of: those that are new, or all where the column holds nothing else.
+    pub fn blanks(&self) -> usize {
+        if self.unknown + self.known == 0 { self.empty } else { self.blank }
+    }
+
     fn add(&mut self, more: Count) {
         self.unknown += more.unknown;
         self.blank += more.blank;
+        self.empty += more.empty;
         self.out_of_range += more.out_of_range;
         self.known += more.known;
         more.examples.iter().for_each(|text| self.example(text));
@@ -179,10 +195,17 @@ impl Count {
         if self.out_of_range > 0 {
             parts.push(format!("{} of {cells} cells are far out of the range of training{}", self.out_of_range, such()));
         }
-        if self.blank > 0 {
-            parts.push(format!("{} of {cells} cells are blank, and none was in training", self.blank));
+        if self.blanks() > 0 {
+            parts.push(self.said_of_blanks(column, cells));
         }
         format!("column {}: {}", quoted(&column.name), parts.join("; "))
+    }
+
+    /// A part of such a sentence about the blanks.
+    fn said_of_blanks(&self, column: &Column, cells: usize) -> String {
+        let how_many = if self.blanks() == cells { format!("all {cells}") } else { format!("{} of {cells}", self.blanks()) };
+        let since = if column.expects_blanks() { "" } else { ", and none was in training" };
+        format!("{how_many} cells are blank{since}")
     }
 }
 
@@ -190,15 +213,13 @@ impl Count {
 fn count(column: &Column, view: &View, rows: usize) -> Count {
     let (mut count, values, expects_blanks) = (Count::default(), known(column), column.expects_blanks());
     let (has_values, has_range) = (!column.values().is_empty(), column.range().is_some());
-    if expects_blanks && !has_values && !has_range {
-        return count;
-    }
     // Equal cells often follow each other.
     let mut last: Option<(&str, bool)> = None;
     for row in 0..rows {
         let cell = view.cell(row);
         let is_known = match (cell, last) {
             (None, _) => {
+                count.empty += 1;
                 count.blank += usize::from(!expects_blanks);
                 continue;
             }
@@ -214,7 +235,7 @@ fn count(column: &Column, view: &View, rows: usize) -> Count {
             continue;
         }
         count.known += 1;
-        if has_range && cell.and_then(|cell| view.value(cell)).is_some_and(|x| column.is_far(x)) {
+        if has_range && cell.and_then(|cell| column.measure(view, cell)).is_some_and(|x| column.is_far(x)) {
             count.out_of_range += 1;
             count.example(&view.text(row));
         }

@@ -82,7 +82,8 @@ impl Schema {
     /// The schema of `width` unscaled features `x0`, `x1`, … and tasks of given class names.
     pub fn for_arrays(width: usize, tasks: &[(&str, &[&str])]) -> Schema {
         let (blank, range, notation) = (0.0, None, Notation::Plain);
-        let numeric = Encoding::Numeric { scale: Scale::None, offset: 0.0, factor: 1.0, indicator: false, blank, range, notation };
+        let (indicator, truth) = (false, false);
+        let numeric = Encoding::Numeric { scale: Scale::None, offset: 0.0, factor: 1.0, indicator, blank, range, notation, truth };
         let column = |i| Column { name: format!("x{i}"), missing: Vec::new(), encoding: numeric.clone() };
         let target = |&(task, classes): &(&str, &[&str])| Target::multiclass(task, classes.iter().map(|&class| class.to_owned()).collect());
         Schema::new(Input::Columns { columns: (0..width).map(column).collect() }, tasks.iter().map(target).collect())

@@ -73,8 +73,9 @@ impl Column {
     pub fn problem(&self) -> Option<String> {
         let scaled = |offset: f64, factor: f64| (!(offset.is_finite() && factor.is_finite())).then_some("offset or factor is not finite");
         let found = match &self.encoding {
-            Encoding::Numeric { blank, range, .. } if !blank.is_finite() || range.is_some_and(|range| !range.is_good()) => {
-                "the value of blanks or the range is none that a column can have".to_owned()
+            Encoding::Numeric { blank, .. } if !blank.is_finite() => "the value of blanks is none that a column can have".to_owned(),
+            Encoding::Numeric { range: Some(range), .. } | Encoding::Date { range: Some(range), .. } if !range.is_good() => {
+                "the range is none that a column can have".to_owned()
             }
             Encoding::Numeric { offset, factor, .. } | Encoding::Date { offset, factor, .. } => scaled(*offset, *factor)?.to_owned(),
             Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if *embed > MAX_EMBED => {
@@ -146,11 +147,16 @@ pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
     Err(Fault::data(&raw.place, format!("{count}{noun} missing: {}", some(&missing))).hint(hint).into())
 }
 
-/// The name most like `name`: by Jaro–Winkler similarity above 0.7, or one slip away (which that rates low in short names).
+/// The name most like `name`: by Jaro–Winkler similarity above 0.7, or one slip away (which that rates low in short names). Names of one
+/// or two letters are like none but those that differ in case.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
+    let is_short = |name: &str| name.chars().count() <= 2;
     let rate = |other: &str| {
-        let slip = name.len() > 2 && strsim::osa_distance(&name, other) <= 1;
+        if is_short(&name) || is_short(other) {
+            return f64::from(u8::from(name == other));
+        }
+        let slip = strsim::osa_distance(&name, other) <= 1;
         strsim::jaro_winkler(&name, other).max(if slip { 0.9 } else { 0.0 })
     };
     let rated = names.map(|n| (rate(&n.to_lowercase()), n));

@@ -24,9 +24,9 @@ pub enum DateOrder {
     Iso,
     /// `2020-01-31`, `2020/1/31`, `2020-01-31 12:30:00.5+02:00`.
     Ymd,
-    /// `01/31/2020`, `1/31/20 2:30 PM`.
+    /// `01/31/2020`, `1/31/20 2:30 PM`, and `2020-01-31`.
     Mdy,
-    /// `31.01.2020`, `31/1/20 14:30`.
+    /// `31.01.2020`, `31/1/20 14:30`, and `2020-01-31`.
     Dmy,
 }
 
@@ -59,7 +59,8 @@ impl DateOrder {
 }
 
 impl Date {
-    /// Reads a date in an order; `None` if the text is none. A time with an offset becomes UTC.
+    /// Reads a date in an order; `None` if the text is none. A time with an offset becomes UTC. A text such as `2020-01-31` has its year
+    /// first whatever the order: nobody means anything else by it.
     pub fn read_as(text: &str, order: DateOrder) -> Option<Date> {
         if order == DateOrder::Iso {
             return Date::read(text);
@@ -69,6 +70,7 @@ impl Date {
         let separator = date.bytes().find(|b| !b.is_ascii_digit()).filter(|b| b"-/.".contains(b))?;
         let mut parts = date.split(char::from(separator));
         let [a, b, c] = [parts.next()?, parts.next()?, parts.next()?];
+        let order = if a.len() == 4 && separator == b'-' { DateOrder::Ymd } else { order };
         let (year, month, day) = match order {
             DateOrder::Iso | DateOrder::Ymd => (a, b, c),
             DateOrder::Mdy => (c, a, b),
@@ -122,6 +124,15 @@ impl Date {
     /// Years since the beginning of 1970, with their fraction.
     pub fn years(&self) -> f64 {
         (self.days as f64 + self.seconds.unwrap_or(0.0) / 86_400.0) / 365.2425
+    }
+
+    /// The day of a number of years since the beginning of 1970, for messages: `2020-01-31`.
+    pub fn day_of(years: f64) -> String {
+        // What rounding takes from midnight is less than a second.
+        let days = (years * 365.2425 + 1.0 / 86_400.0).floor() as i64;
+        let (month, day) = month_and_day(days);
+        let year = (1970 + (days as f64 / 365.2425) as i64 - 1..).find(|&year| self::days(year + 1, 1, 1) > days).unwrap_or_default();
+        format!("{year:04}-{month:02}-{day:02}")
     }
 
     /// Day of the week, 0 = Monday.

@@ -63,7 +63,7 @@ pub fn fit(
         FeatureKind::Numeric => numeric(view, rows, feature, version)?,
         FeatureKind::Category => category(&distinct(), feature, meaning),
         FeatureKind::Binary => binary(&distinct(), feature)?,
-        FeatureKind::Date => date(view, rows)?,
+        FeatureKind::Date => date(view, rows, version)?,
         FeatureKind::Text => text(view, rows, feature),
         FeatureKind::Ignore => Fitted::Dropped("is ignored".into()),
     };
@@ -155,11 +155,13 @@ fn numeric(view: &View, rows: &[u32], feature: &Feature, version: Version) -> an
     }
     let (scale, clip, today) = (feature.scale.unwrap_or(Scale::Standard), feature.clip(version), version >= Version::V0_2);
     let (mean, range) = (mean(&values), Range::of(&values, clip).filter(|_| today || clip > 0.0));
+    let truth = today && values.iter().all(|&x| x == 0.0 || x == 1.0);
     let (offset, factor) = fit_scale(scale, values);
     if offset.is_finite() && factor.is_finite() {
         // A standardised mean is 0, whatever rounding says; and 0.1.0 took blanks for 0 whatever the scale.
         let blank = mean.filter(|_| today && scale != Scale::Standard).map_or(0.0, |mean| (mean - offset) * factor);
-        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, blank, range, notation: view.notation() }));
+        let notation = view.notation();
+        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, blank, range, notation, truth }));
     }
     Err(unscalable(view.place(), view.name).into())
 }
@@ -237,7 +239,7 @@ fn binary(distinct: &Distinct, feature: &Feature) -> anyhow::Result<Fitted> {
     }
 }
 
-fn date(view: &View, rows: &[u32]) -> anyhow::Result<Fitted> {
+fn date(view: &View, rows: &[u32], version: Version) -> anyhow::Result<Fitted> {
     let (mut years, mut time, mut first, mut same) = (Vec::with_capacity(rows.len()), false, None, true);
     for row in rows.iter().map(|&row| row as usize) {
         if let Some(cell) = view.cell(row) {
@@ -254,8 +256,10 @@ fn date(view: &View, rows: &[u32]) -> anyhow::Result<Fitted> {
     if same && !indicator {
         return Ok(Fitted::Dropped("holds one date in every row of the training part".into()));
     }
+    // Dates go on where those of training end, so they are not held.
+    let range = Range::of(&years, 0.0).filter(|_| version >= Version::V0_2);
     let (offset, factor) = fit_scale(Scale::Standard, years);
-    Ok(Fitted::Encoding(Encoding::Date { offset, factor, time, indicator, order: view.order() }))
+    Ok(Fitted::Encoding(Encoding::Date { offset, factor, time, indicator, order: view.order(), range }))
 }
 
 /// A date that is wanted of a cell.

@@ -104,7 +104,13 @@ pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<
     let source = parse_source(text, &schema.input)?;
     let schema = if labelled { schema } else { &bare };
     let dataset = match source {
-        Given::Table(path) => keep(table::read(&Source::Table(vec![path]), &options)?)?,
+        Given::Table(path) => {
+            let raw = table::read(&Source::Table(vec![path]), &options)?;
+            if labelled && is_npy(text) {
+                places::check_labels(schema, &raw)?;
+            }
+            keep(raw)?
+        }
         Given::Stdin => keep(raw::read_from(std::io::stdin().lock(), "standard input", &options)?)?,
         Given::Npy(features, labels) => {
             let labels = Some(&labels).filter(|_| labelled).map(PathBuf::as_path);

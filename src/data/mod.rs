@@ -340,6 +340,9 @@ pub enum Encoding {
         /// How the numbers are written.
         #[serde(default, skip_serializing_if = "notation::Notation::is_plain")]
         notation: notation::Notation,
+        /// Whether the training part held 1 and 0 alone, so that words for yes and no are these; never in models of tandem 0.1.0.
+        #[serde(default, skip_serializing_if = "is_false")]
+        truth: bool,
     },
     /// One input a value (one-hot), or a learned vector; the one after them is for rare and unseen values, and for blanks where there is
     /// none of their own.
@@ -375,6 +378,9 @@ pub enum Encoding {
         /// How the dates are written.
         #[serde(default, skip_serializing_if = "dates::DateOrder::is_iso")]
         order: dates::DateOrder,
+        /// The training part's years since 1970, by which dates far outside are told, not held; `None` in models of tandem 0.1.0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        range: Option<range::Range>,
     },
     /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see [`words`]; or the sum of the learned
     /// vectors of their buckets.

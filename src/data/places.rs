@@ -6,9 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::Schema;
 use super::chunks::array;
-use super::raw::{Format, stem};
-use super::table::paths;
+use super::columns::some;
+use super::raw::{Format, Raw, stem};
+use super::table::{paths, target_names};
 use crate::config::{Data, Source, Task, Version};
 use crate::fault::{Fault, quoted};
 
@@ -82,6 +84,19 @@ impl Arrays {
         let features = names.next();
         Ok(features.map(|features| Arrays { features, labels: names.next().unwrap_or_default() }))
     }
+}
+
+/// That a single array has labels, where a model was trained on a pair.
+///
+/// # Errors
+/// 65 if it holds as many columns as the array of features, which have no label among them.
+pub(super) fn check_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<()> {
+    let Some(arrays) = schema.reading.arrays.as_ref().filter(|arrays| !arrays.labels.is_empty()) else { return Ok(()) };
+    if raw.names != arrays.features || target_names(schema).iter().any(|name| raw.column(name).is_some()) {
+        return Ok(());
+    }
+    let found = format!("the array of features has no labels, which the model was trained on as {}", some(&arrays.labels));
+    Err(Fault::data(&raw.place, found).hint("give both: --data FEATURES.npy,LABELS.npy").into())
 }
 
 /// Settings in which each column of an array has its one name; `None` if there is no array.

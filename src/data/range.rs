@@ -1,8 +1,9 @@
 //! The numbers that a column had in the training part: what lies far outside of them is held near them, by a smooth bend.
 
 use super::columns::some;
+use super::dates::Date;
 use super::raw::Raw;
-use super::view::Index;
+use super::view::{Cell, Index, View};
 use super::{Column, Encoding, Input, Part, Schema};
 use crate::fault::quoted;
 
@@ -83,7 +84,7 @@ impl Outside {
         for (column, counts) in columns.iter().zip(&mut self.counts).filter(|(column, _)| column.range().is_some()) {
             let Some(view) = index.of(column, schema.reading.blank_words) else { continue };
             let cells = rows.iter().filter_map(|&row| view.cell(row as usize));
-            for x in cells.filter_map(|cell| view.value(cell)) {
+            for x in cells.filter_map(|cell| column.measure(&view, cell)) {
                 counts[0] += usize::from(column.is_far(x));
                 counts[1] += 1;
             }
@@ -102,7 +103,8 @@ pub fn notices(schema: &Schema, parts: &[Outside; 3]) -> Vec<String> {
     let told = |&(at, column): &(usize, &Column)| {
         let of_part = |(part, outside): (Part, &Outside)| {
             let [far, all] = count(outside, at);
-            (far > 0).then(|| format!("{far} of {all} numbers of the {} part", part.name()))
+            let what = if column.is_of_dates() { "dates" } else { "numbers" };
+            (far > 0).then(|| format!("{far} of {all} {what} of the {} part", part.name()))
         };
         let cells: Vec<String> = Part::ALL.into_iter().zip(parts).filter_map(of_part).collect();
         column.range().map(|range| sentence(column, range, &cells.join(" and ")))
@@ -115,21 +117,36 @@ pub fn notices(schema: &Schema, parts: &[Outside; 3]) -> Vec<String> {
 }
 
 fn sentence(column: &Column, range: &Range, cells: &str) -> String {
-    let (name, low, high) = (quoted(&column.name), super::survey::short(range.low), super::survey::short(range.high));
+    let short = |x: f64| if column.is_of_dates() { Date::day_of(x) } else { super::survey::short(x) };
+    let (name, low, high) = (quoted(&column.name), short(range.low), short(range.high));
     let then = match range.clip > 0.0 {
         true => format!("are held within {} standard deviations of it (clip)", super::survey::short(range.clip)),
+        false if column.is_of_dates() => "are taken as they are".to_owned(),
         false => "are taken as they are (clip = 0)".to_owned(),
     };
     format!("column {name}: {cells} lie far outside of {low} to {high}, on which it was fitted, and {then}")
 }
 
 impl Column {
-    /// The numbers that it had in the training part, if it holds numbers and that is known.
+    /// The numbers that it had in the training part, or of dates the years since 1970, if that is known.
     pub fn range(&self) -> Option<&Range> {
-        if let Encoding::Numeric { range, .. } = &self.encoding { range.as_ref() } else { None }
+        match &self.encoding {
+            Encoding::Numeric { range, .. } | Encoding::Date { range, .. } => range.as_ref(),
+            _ => None,
+        }
     }
 
-    /// Whether a number of a cell, as it stands there, lies far outside of those of the training part.
+    /// Whether it holds dates.
+    fn is_of_dates(&self) -> bool {
+        matches!(self.encoding, Encoding::Date { .. })
+    }
+
+    /// The number of a cell that its range is about.
+    pub(super) fn measure(&self, view: &View, cell: Cell) -> Option<f64> {
+        if self.is_of_dates() { view.date(cell).map(|date| date.years()) } else { view.value(cell) }
+    }
+
+    /// Whether such a number lies far outside of those of the training part.
     pub fn is_far(&self, x: f64) -> bool {
         self.range().is_some_and(|range| range.is_far(x))
     }

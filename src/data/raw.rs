@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub use super::glob::expand;
 use super::places::Arrays;
 use super::shape::{Kind, Shape};
-use super::wholes::Wholes;
+use super::wholes::{Wholes, Width};
 use super::{npy, parquet, svmlight, text};
 use crate::fault::{self, Fault, quoted};
 
@@ -435,6 +435,7 @@ impl RawColumn {
         match (&mut *self, kind) {
             (RawColumn::Wholes(wholes), Kind::Wholes(width)) => wholes.width = wholes.width.max(width),
             (RawColumn::Wholes(wholes), Kind::Numbers) => *self = RawColumn::Numbers(wholes.floats()),
+            (RawColumn::Wholes(wholes), Kind::Text) if wholes.width == Width::Nothing => *self = RawColumn::Texts(wholes.texts()),
             _ => {}
         }
     }

@@ -22,11 +22,12 @@ impl Kind {
         }
     }
 
-    /// What holds numbers of both; itself, if there is no such kind.
+    /// What holds the cells of both; itself, if there is no such kind.
     pub(super) fn wider(self, other: Kind) -> Kind {
         match (self, other) {
             (Kind::Wholes(a), Kind::Wholes(b)) => Kind::Wholes(a.max(b)),
             (Kind::Wholes(_), Kind::Numbers) => Kind::Numbers,
+            (Kind::Wholes(Width::Nothing), Kind::Text) => Kind::Text,
             (kind, _) => kind,
         }
     }

@@ -42,7 +42,8 @@ struct Sparse {
 /// Reads files as one table.
 ///
 /// # Errors
-/// 66 if a file cannot be read; 65 if a line is malformed, there are no rows, or the table would be too large for what the files hold.
+/// 66 if a file cannot be read; 65 if a line is malformed, there are no rows, the files count their indices from 0 and from 1,
+/// or the table would be too large for what the files hold.
 pub fn read(paths: &[PathBuf]) -> anyhow::Result<Raw> {
     let mut sparse = Sparse::default();
     for path in paths {
@@ -142,8 +143,31 @@ impl Sparse {
         self.bytes * DENSE_RATIO + DENSE_FLOOR
     }
 
+    /// The smallest and the largest index that occur in some rows.
+    fn span(&self, rows: std::ops::Range<usize>) -> Option<[u32; 2]> {
+        let end = |rows: usize| rows.checked_sub(1).and_then(|row| self.ends.get(row)).copied().unwrap_or_default();
+        let indices = self.entries.get(end(rows.start)..end(rows.end))?.iter().map(|&(index, _)| index);
+        Some([indices.clone().min()?, indices.max()?])
+    }
+
+    /// That no file counts its indices from 0 beside one that counts them from 1. One in which index 0 does not occur is taken for the
+    /// latter if its first index is 1, or its last is one above that of a file with index 0.
+    fn check_first(&self) -> Result<(), Fault> {
+        let ends = self.files.iter().skip(1).map(|(_, first, _)| *first).chain([self.ends.len()]);
+        let spans = self.files.iter().zip(ends).filter_map(|((place, first, _), end)| Some((place, self.span(*first..end)?)));
+        let (from_0, others): (Vec<_>, Vec<_>) = spans.partition(|(_, [first, _])| *first == 0);
+        let Some((zero, [_, last])) = from_0.first() else { return Ok(()) };
+        let is_other = |first: u32, end: u32| first == 1 || from_0.iter().any(|(_, [_, last])| end == last + 1);
+        let Some((place, [first, end])) = others.into_iter().find(|(_, [first, end])| is_other(*first, *end)) else { return Ok(()) };
+        let found = format!("the indices are {first} to {end}, in {zero} they are 0 to {last}: one counts from 1, the other from 0");
+        let hint = "count the indices of all files alike (scikit-learn: dump_svmlight_file(…, zero_based=…)); if index 0 merely does not \
+                    occur, put all rows into one file";
+        Err(Fault::data(place, found).hint(hint))
+    }
+
     /// The table with its zeros.
     fn table(self) -> anyhow::Result<Raw> {
+        self.check_first()?;
         let place = several(self.files.iter().map(|(place, ..)| place.as_str()));
         let (rows, width) = (self.ends.len(), self.width.unwrap_or(1));
         let smallest = self.entries.iter().map(|&(index, _)| index).min();

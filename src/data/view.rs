@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::alike::spellings;
+use super::alike::{spellings, truth};
 use super::blanks::{is_blank, is_blank_between};
 use super::dates::{Date, DateOrder};
 use super::notation::Notation;
@@ -60,6 +60,8 @@ pub struct View<'r> {
     notation: Notation,
     /// How its dates are written.
     order: DateOrder,
+    /// Whether words for yes and no are the numbers 1 and 0.
+    truth: bool,
 }
 
 /// The different values of some rows.
@@ -137,7 +139,8 @@ impl<'r> Index<'r> {
             _ => (Words::Anywhere, Notation::Plain, DateOrder::Iso),
         };
         let words = if blank_words { words } else { Words::None };
-        Some(View { words, notation, order, ..view })
+        let truth = matches!(column.encoding, Encoding::Numeric { truth: true, .. });
+        Some(View { words, notation, order, truth, ..view })
     }
 }
 
@@ -147,7 +150,7 @@ impl<'r> View<'r> {
         let numbers = missing.iter().filter_map(|text| text.parse().ok()).collect();
         let name = raw.names.get(at).map_or("", String::as_str);
         let (words, notation, order) = (Words::None, Notation::Plain, DateOrder::Iso);
-        View { name, raw, at: Some(at), missing, numbers, words, notation, order }
+        View { name, raw, at: Some(at), missing, numbers, words, notation, order, truth: false }
     }
 
     /// The same with numbers and dates in some writing.
@@ -176,9 +179,15 @@ impl<'r> View<'r> {
     /// The number of a cell, which need not be finite.
     pub fn value(&self, cell: Cell) -> Option<f64> {
         match cell {
-            Cell::Text(text) => self.notation.read(text),
+            Cell::Text(text) => self.notation.read(text).or_else(|| self.truth_of(text)),
             Cell::Number(x) => Some(x),
         }
+    }
+
+    /// 1 or 0 for a word that means yes or no, where that is what the column holds.
+    fn truth_of(&self, text: &str) -> Option<f64> {
+        let is_word = self.truth && text.chars().all(char::is_alphabetic);
+        truth(text).filter(|_| is_word).map(|is_yes| f64::from(u8::from(is_yes)))
     }
 
     /// The date of a cell.

@@ -1,8 +1,12 @@
 //! Whole numbers of a column as they stood in a file: what no float holds keeps its digits.
 
+use super::raw::Texts;
+
 /// What a column of whole numbers may hold, as its file says; a format that has types keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Width {
+    /// None at all: the column has no value, so it may be of any kind.
+    Nothing,
     /// From −2^63 to 2^63 − 1.
     Signed,
     /// From 0 to 2^64 − 1.
@@ -77,6 +81,13 @@ impl Wholes {
     pub(super) fn append(&mut self, below: &Wholes) {
         self.width = self.width.max(below.width);
         (0..below.len()).for_each(|row| self.push(below.get(row)));
+    }
+
+    /// The same as texts, "" for a blank.
+    pub(super) fn texts(&self) -> Texts {
+        let mut texts = Texts::default();
+        (0..self.len()).for_each(|row| texts.push(&self.get(row).map(|n| n.to_string()).unwrap_or_default()));
+        texts
     }
 
     /// Some of the cells.

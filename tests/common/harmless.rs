@@ -120,7 +120,8 @@ fn network() -> Network {
 fn schema(network: &Network) -> Schema {
     let column = |name: &str, encoding| Column { name: name.into(), missing: vec![String::new()], encoding };
     let (blank, range, notation) = (0.0, None, Default::default());
-    let numeric = Encoding::Numeric { scale: Scale::Standard, offset: 0.5, factor: 2.0, indicator: true, blank, range, notation };
+    let numeric =
+        Encoding::Numeric { scale: Scale::Standard, offset: 0.5, factor: 2.0, indicator: true, blank, range, notation, truth: false };
     let category = Encoding::Category { values: vec!["red".into()], blank: false, embed: 0 };
     let columns = vec![column("a", numeric), column("b", category)];
     Schema::new(Input::Columns { columns }, network.tasks.iter().map(|head| Target::multiclass(&head.name, head.classes.clone())).collect())

@@ -27,7 +27,9 @@ impl Cells {
     pub fn new(leaf: &Leaf, values: Values<'_>) -> Result<Cells, Refused> {
         match (leaf.meaning, values) {
             (Meaning::Plain, Values::Floats(values)) => Ok(Cells::Numbers(values)),
-            (Meaning::Plain | Meaning::Decimal(0), Values::Ints(values)) => Ok(Cells::Wholes(values.into_iter().map(i128::from).collect())),
+            (Meaning::Plain | Meaning::Nothing | Meaning::Decimal(0), Values::Ints(values)) => {
+                Ok(Cells::Wholes(values.into_iter().map(i128::from).collect()))
+            }
             (Meaning::Plain, Values::Bytes(values)) => texts(values.iter().map(|cell| text(cell))),
             (Meaning::Unsigned, Values::Ints(values)) => {
                 Ok(Cells::Wholes(values.into_iter().map(|x| unsigned(leaf.physical, x)).collect()))
@@ -120,6 +122,7 @@ pub fn kind(leaf: &Leaf) -> Kind {
     match (leaf.meaning, leaf.physical) {
         (Meaning::Date | Meaning::Time(_) | Meaning::Timestamp(..), _) => Kind::Text,
         (Meaning::Plain, Physical::Bytes | Physical::Fixed(_)) => Kind::Text,
+        (Meaning::Nothing, _) => Kind::Wholes(Width::Nothing),
         (Meaning::Unsigned, Physical::Int64) => Kind::Wholes(Width::Unsigned),
         (Meaning::Plain | Meaning::Unsigned | Meaning::Decimal(0), Physical::Boolean | Physical::Int32 | Physical::Int64) => {
             Kind::Wholes(Width::Signed)

@@ -24,6 +24,8 @@ pub enum Physical {
 pub enum Meaning {
     /// What they are: numbers, or text.
     Plain,
+    /// Nothing: there are none.
+    Nothing,
     Unsigned,
     /// Whole numbers, to be divided by ten to this power.
     Decimal(u32),
@@ -261,7 +263,8 @@ fn meaning(e: &Element, physical: Physical) -> Option<Meaning> {
         (Meaning::Decimal(_), Physical::Bytes | Physical::Fixed(_) | Physical::Int32 | Physical::Int64) if (0..=76).contains(&scale) => {
             Some(Meaning::Decimal(scale as u32))
         }
-        (Meaning::Plain, _) => Some(Meaning::Plain),
+        (Meaning::Nothing, _) if whole => Some(Meaning::Nothing),
+        (Meaning::Plain | Meaning::Nothing, _) => Some(Meaning::Plain),
         (Meaning::Unsigned | Meaning::Time(_) | Meaning::Timestamp(..), _) if whole => Some(found),
         (Meaning::Date, Physical::Int32) | (Meaning::Half, Physical::Fixed(2)) => Some(found),
         _ => None,
@@ -275,7 +278,8 @@ fn stated(l: Logical) -> Option<Meaning> {
         _ => 1_000_000_000,
     };
     match l.id {
-        1 | 4 | 11 | 12 => Some(Meaning::Plain),
+        1 | 4 | 12 => Some(Meaning::Plain),
+        11 => Some(Meaning::Nothing),
         5 => Some(Meaning::Decimal(0)),
         6 => Some(Meaning::Date),
         7 => Some(Meaning::Time(per_second)),

@@ -113,7 +113,7 @@ impl Column {
     fn physical(&self) -> i64 {
         match self.kind {
             Kind::Numbers => DOUBLE,
-            Kind::Wholes(Width::Signed | Width::Unsigned) => LONG,
+            Kind::Wholes(Width::Nothing | Width::Signed | Width::Unsigned) => LONG,
             Kind::Text | Kind::Wholes(Width::Wide) => TEXT,
         }
     }
