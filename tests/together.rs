@@ -171,6 +171,31 @@ fn a_run_of_folds_is_no_model() {
     room.on_reference(&["predict", "run", "--data", "rows.csv"]).refused(66, &["fold 2 of 2 has no model yet", "train --resume run"]);
 }
 
+/// Fewer folds than were wanted do not answer for all of them.
+#[test]
+fn an_unfinished_run_of_folds_predicts_nothing() {
+    let room = room(ALL, 120);
+    room.train("run", &["--k-fold", "3", "--epochs", "1"]).expect(0);
+    let summary: Value = serde_json::from_str(&room.text("run/folds.json")).unwrap();
+    let asked = |fold: usize| {
+        let ran = room.on_reference(&["predict", "run", "--data", "rows.csv"]);
+        let ran = ran.refused(66, &[&format!("fold {fold} of 3 has not ended"), "tandem train --resume run"]);
+        assert!(ran.out.is_empty(), "{ran:#?}");
+    };
+    // The third has models of its first epochs, and nobody says that it has ended.
+    let tested = serde_json::json!([summary["tested"][0], summary["tested"][1], null]);
+    room.write("run/folds.json", serde_json::json!({"folds": 3, "tested": tested}).to_string());
+    asked(3);
+    // It has not begun.
+    fs::remove_dir_all(room.path("run/fold-3")).unwrap();
+    asked(3);
+    // None has ended, and none has begun.
+    fs::remove_file(room.path("run/folds.json")).unwrap();
+    asked(1);
+    (1..=2).for_each(|fold| fs::remove_dir_all(room.path(&format!("run/fold-{fold}"))).unwrap());
+    asked(1);
+}
+
 #[test]
 fn models_of_other_classes_do_not_predict_together() {
     let room = room(ALL, 120);

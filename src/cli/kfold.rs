@@ -16,7 +16,7 @@ use crate::fault::{Exit, Fault};
 use crate::model::file::{self, Model, replace};
 use crate::run::checkpoint::changes;
 use crate::run::directory::RunDirectory;
-use crate::run::folds::{PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
+use crate::run::folds::{self, PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
 use crate::run::point::tasks_json;
 use crate::run::predict::{Format, Sheet};
 use crate::run::train::Plan;
@@ -101,12 +101,9 @@ impl Run<'_> {
 
     /// Takes over what ended folds have shown.
     fn read_tested(&mut self) {
-        let text = fs::read(self.path().join(SUMMARY)).unwrap_or_default();
-        let found: Value = serde_json::from_slice(&text).unwrap_or_default();
-        for (number, tested) in self.tested.iter_mut().enumerate() {
-            let has_model = directory(self.parent.path(), number + 1).join("model").is_dir();
-            *tested = found["tested"].get(number).filter(|tested| tested.is_object() && has_model).cloned();
-        }
+        let tested = folds::tested(self.path(), self.tested.len()).into_iter().enumerate();
+        let has_model = |number: usize| directory(self.path(), number + 1).join("model").is_dir();
+        self.tested = tested.map(|(number, tested)| tested.filter(|_| has_model(number))).collect();
     }
 
     /// All folds that have not ended, then what they have in common.
