@@ -171,6 +171,31 @@ fn a_run_of_folds_is_no_model() {
     room.on_reference(&["predict", "run", "--data", "rows.csv"]).refused(66, &["fold 2 of 2 has no model yet", "train --resume run"]);
 }
 
+/// Fewer folds than were wanted do not answer for all of them.
+#[test]
+fn an_unfinished_run_of_folds_predicts_nothing() {
+    let room = room(ALL, 120);
+    room.train("run", &["--k-fold", "3", "--epochs", "1"]).expect(0);
+    let summary: Value = serde_json::from_str(&room.text("run/folds.json")).unwrap();
+    let asked = |fold: usize| {
+        let ran = room.on_reference(&["predict", "run", "--data", "rows.csv"]);
+        let ran = ran.refused(66, &[&format!("fold {fold} of 3 has not ended"), "tandem train --resume run"]);
+        assert!(ran.out.is_empty(), "{ran:#?}");
+    };
+    // The third has models of its first epochs, and nobody says that it has ended.
+    let tested = serde_json::json!([summary["tested"][0], summary["tested"][1], null]);
+    room.write("run/folds.json", serde_json::json!({"folds": 3, "tested": tested}).to_string());
+    asked(3);
+    // It has not begun.
+    fs::remove_dir_all(room.path("run/fold-3")).unwrap();
+    asked(3);
+    // None has ended, and none has begun.
+    fs::remove_file(room.path("run/folds.json")).unwrap();
+    asked(1);
+    (1..=2).for_each(|fold| fs::remove_dir_all(room.path(&format!("run/fold-{fold}"))).unwrap());
+    asked(1);
+}
+
 #[test]
 fn models_of_other_classes_do_not_predict_together() {
     let room = room(ALL, 120);
@@ -329,6 +354,45 @@ fn folds_of_other_data_are_refused() {
     fs::remove_dir_all(room.path("run/fold-2")).unwrap();
     room.write("rows.csv", table(121));
     room.resume("run", &[]).refused(65, &["is not the data that the first fold was trained on"]);
+}
+
+/// Each model would predict rows that it was trained on.
+#[test]
+fn an_ended_run_keeps_what_it_left_where_the_data_is_other_data() {
+    let room = room(ALL, 120);
+    room.train("run", &["--k-fold", "2", "--epochs", "1"]).expect(0);
+    let files = ["run/folds.csv", "run/folds.json", "run/folds.toml"];
+    let before = files.map(|file| room.bytes(file));
+    let rows = room.text("rows.csv");
+    for other in [rows.replacen("yes", "no", 3), table(121)] {
+        room.write("rows.csv", other);
+        for more in [&[][..], &["--epochs", "2"]] {
+            room.resume("run", more).refused(65, &["rows.csv", "is not the data that the first fold was trained on"]);
+            assert!(files.map(|file| room.bytes(file)) == before);
+        }
+    }
+    // The same data at another place is the same.
+    room.write("moved.csv", rows);
+    room.resume("run", &["--set", "data.train=../moved.csv"]).expect(0);
+    assert!(room.bytes("run/folds.csv") == before[0]);
+}
+
+/// What is to be changed in all folds is so when one of them is interrupted.
+#[test]
+fn changed_settings_leave_no_fold_that_has_ended() {
+    let room = room(ALL, 120);
+    room.train("run", &["--k-fold", "2", "--epochs", "1"]).expect(0);
+    let args = ["train", "--resume", "run", "--epochs", "1000000000", "--device", "reference", "--progress", "none"];
+    let mut child = room.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while room.last_step("run/fold-1") < 20 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no point in the first fold");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    signal(&child, "-INT");
+    wait(&mut child, Duration::from_secs(60)).unwrap();
+    Ran::of(child.wait_with_output().unwrap()).expect(130);
+    room.on_reference(&["predict", "run", "--data", "rows.csv"]).refused(66, &["fold 1 of 2 has not ended"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `train --k-fold N`: each fold is tested on once by a network that was trained on the others; means and spreads over the folds, and
 //! what was predicted of each row by the network that did not know it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +13,12 @@ use super::train::{Call, overrides};
 use crate::config::{Config, read, write};
 use crate::data::Dataset;
 use crate::data::folds::{Folds, look};
+use crate::data::way;
 use crate::fault::{Exit, Fault};
 use crate::model::file::{self, Model, replace};
 use crate::run::checkpoint::changes;
 use crate::run::directory::RunDirectory;
-use crate::run::folds::{PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
+use crate::run::folds::{self, PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
 use crate::run::point::tasks_json;
 use crate::run::predict::{Format, Sheet};
 use crate::run::train::Plan;
@@ -75,12 +77,16 @@ pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
         return Err(fault.hint("begin a new run, or leave the keys out").into());
     };
     let is_changed = resume::check_changes(&changes(&write::to_toml(&before), &write::to_toml(&config))?)?;
+    check_hashes(&way::hashes(&config.data)?, hashes(path).as_ref())?;
     let (found, _) = look(&config.data, &config.tasks, folds)?;
     let mut run = Run { call, parent, config, folds: found, tested: vec![None; folds] };
-    run.save_settings()?;
-    if !is_changed {
+    if is_changed {
+        // Before the settings: whoever is interrupted now trains too much, and never too little.
+        run.save(json!({"folds": folds, "tested": run.tested}))?;
+    } else {
         run.read_tested();
     }
+    run.save_settings()?;
     run.run()
 }
 
@@ -101,12 +107,9 @@ impl Run<'_> {
 
     /// Takes over what ended folds have shown.
     fn read_tested(&mut self) {
-        let text = fs::read(self.path().join(SUMMARY)).unwrap_or_default();
-        let found: Value = serde_json::from_slice(&text).unwrap_or_default();
-        for (number, tested) in self.tested.iter_mut().enumerate() {
-            let has_model = directory(self.parent.path(), number + 1).join("model").is_dir();
-            *tested = found["tested"].get(number).filter(|tested| tested.is_object() && has_model).cloned();
-        }
+        let tested = folds::tested(self.path(), self.tested.len()).into_iter().enumerate();
+        let has_model = |number: usize| directory(self.path(), number + 1).join("model").is_dir();
+        self.tested = tested.map(|(number, tested)| tested.filter(|_| has_model(number))).collect();
     }
 
     /// All folds that have not ended, then what they have in common.
@@ -157,9 +160,9 @@ impl Run<'_> {
             }
             let mut config = self.config.clone();
             config.data.fold = Some((fold, folds));
-            let hashes = self.hashes();
+            let hashes = hashes(self.path());
             let begin = |plan: &Plan| {
-                check_hashes(plan, hashes.as_ref())?;
+                check_hashes(&plan.parts.hashes, hashes.as_ref())?;
                 RunDirectory::create(Some(&out), "fold")
             };
             call.run(config, begin, None)?
@@ -181,14 +184,6 @@ impl Run<'_> {
     fn save(&self, summary: Value) -> Result<()> {
         let text = serde_json::to_string_pretty(&summary)? + "\n";
         replace(&self.path().join(SUMMARY), text.as_bytes())
-    }
-
-    /// Hashes of the data that the first fold was trained on.
-    fn hashes(&self) -> Option<Vec<String>> {
-        let text = fs::read(directory(self.path(), 1).join("environment.json")).ok()?;
-        let found: Value = serde_json::from_slice(&text).ok()?;
-        let hashes = found["data"].as_object()?.values().filter_map(|hash| hash.as_str().map(str::to_owned));
-        Some(hashes.collect())
     }
 
     /// Writes what each fold predicts of its own rows, every row once and in the order of the table.
@@ -244,11 +239,28 @@ fn records(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Hashes of the data that the first fold of a run was trained on; `None` if it has not begun.
+fn hashes(run: &Path) -> Option<Vec<String>> {
+    let text = fs::read(directory(run, 1).join("environment.json")).ok()?;
+    let found: Value = serde_json::from_slice(&text).ok()?;
+    let hashes = found["data"].as_object()?.values().filter_map(|hash| hash.as_str().map(str::to_owned));
+    Some(hashes.collect())
+}
+
 /// All folds are of the same data.
-fn check_hashes(plan: &Plan, before: Option<&Vec<String>>) -> Result<()> {
-    let now = plan.parts.hashes.iter();
-    let Some(before) = before.filter(|before| before.len() == now.len()) else { return Ok(()) };
-    match now.zip(before).find(|((_, now), before)| now != *before) {
+///
+/// # Errors
+/// 65 with the first file that is another one, or with their number.
+fn check_hashes(now: &[(String, String)], before: Option<&Vec<String>>) -> Result<()> {
+    let Some(before) = before else { return Ok(()) };
+    // A file that is read twice stands once among those of before.
+    let mut names = HashSet::new();
+    let now: Vec<&(String, String)> = now.iter().filter(|(name, _)| names.insert(name)).collect();
+    if before.len() != now.len() {
+        let found = format!("the first fold was trained on {} files of data, now there are {}", before.len(), now.len());
+        return Err(Fault::data("data", found).hint("give back the files that the run began with, or begin anew").into());
+    }
+    match now.iter().zip(before).find(|((_, now), before)| now != *before) {
         None => Ok(()),
         Some(((name, _), _)) => {
             let found = "is not the data that the first fold was trained on";

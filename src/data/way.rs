@@ -56,6 +56,14 @@ pub fn load(data: &Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
     Ok(parts)
 }
 
+/// (file, BLAKE3 in hex) of each file of a table, in the order of [`Parts::hashes`].
+///
+/// # Errors
+/// 66 if a file is missing.
+pub fn hashes(data: &Data) -> anyhow::Result<Vec<(String, String)>> {
+    Files::of(data)?.0.hashes(&Way::default())
+}
+
 /// Looks at a table with the uses of its columns, by the way that it comes to the training.
 ///
 /// # Errors

@@ -29,30 +29,49 @@ pub fn directory(run: &Path, fold: usize) -> PathBuf {
     run.join(format!("fold-{fold}"))
 }
 
-/// How many folds a run has whose directory this is; `None` if it is not that of a run of folds.
+/// How many folds a run has whose directory this is: as its settings say, and without any as many as stand there. `None` if it is not that
+/// of a run of folds.
 pub fn count(run: &Path) -> Option<usize> {
     if run.join("config.toml").exists() || run.join("config.json").exists() || run.join("model").exists() {
         return None;
     }
     let there = (1..).take_while(|&fold| directory(run, fold).is_dir()).count();
-    let summary = || std::fs::read(run.join(SUMMARY)).ok();
-    let said = || serde_json::from_slice::<Value>(&summary()?).ok()?["folds"].as_u64();
-    (there > 0 || run.join(SETTINGS).exists()).then(|| said().map_or(there, |folds| folds as usize))
+    let has_settings = run.join(SETTINGS).exists();
+    (there > 0 || has_settings).then(|| wanted(run).unwrap_or(there))
+}
+
+/// How many folds the settings of a run ask for.
+fn wanted(run: &Path) -> Option<usize> {
+    let settings: toml::Table = std::fs::read_to_string(run.join(SETTINGS)).ok()?.parse().ok()?;
+    usize::try_from(settings.get("data")?.get("folds")?.as_integer()?).ok()
+}
+
+/// What the folds of a run showed that have ended, by the summary; of the others `None`.
+pub fn tested(run: &Path, folds: usize) -> Vec<Option<Value>> {
+    let text = std::fs::read(run.join(SUMMARY)).unwrap_or_default();
+    let found: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let of = |fold: usize| found["tested"].get(fold).filter(|tested| tested.is_object()).cloned();
+    (0..folds).map(of).collect()
 }
 
 /// The models of the folds of a run, read by `load`.
 ///
 /// # Errors
-/// 66 if a fold has none yet; those of `load`; 65 if the folds predict different things.
+/// 66 if a fold has not ended; those of `load`; 65 if the folds predict different things.
 pub fn models(run: &Path, folds: usize, load: impl Fn(&Path) -> Result<Model>) -> Result<Vec<Model>> {
     let mut models: Vec<Model> = Vec::with_capacity(folds.min(1000));
+    // Tandem 0.1.0 wrote neither settings nor a summary.
+    let tested = run.join(SETTINGS).exists().then(|| tested(run, folds));
+    let has_ended = |fold: usize| tested.as_ref().is_none_or(|tested| tested[fold - 1].is_some());
+    let has_model = |fold: usize| directory(run, fold).join("model").is_dir();
     for fold in 1..=folds {
         let path = directory(run, fold);
-        if !path.join("model").is_dir() {
-            let found = format!("fold {fold} of {folds} has no model yet");
-            let hint =
-                format!("end the run with: tandem train --resume {0}; or name a fold that has ended, such as {0}/fold-1", run.display());
-            return Err(Fault::missing(path.display(), found).hint(hint).into());
+        if !has_ended(fold) || !has_model(fold) {
+            let found = if has_ended(fold) { "has no model yet" } else { "has not ended" };
+            let other = (1..=folds).find(|&fold| has_ended(fold) && has_model(fold)).map(|fold| directory(run, fold));
+            let other = other.map_or_else(String::new, |fold| format!("; or name a fold that has ended, such as {}", fold.display()));
+            let hint = format!("end the run with: tandem train --resume {}{other}", run.display());
+            return Err(Fault::missing(path.display(), format!("fold {fold} of {folds} {found}")).hint(hint).into());
         }
         let model = load(&path)?;
         if let Some(first) = models.first() {
