@@ -518,6 +518,15 @@ fn a_column_of_nothing_fits_any_kind() {
     assert_eq!((of([n, t]), of([t, n])), (["", "", "x", "y"].map(String::from).to_vec(), ["x", "y", "", ""].map(String::from).to_vec()));
     assert_eq!((of([n, i]), of([i, n])), (["", "", "5", "-6"].map(String::from).to_vec(), ["5", "-6", "", ""].map(String::from).to_vec()));
     assert_eq!(of([n, n]), ["", "", "", ""]);
+    // The same of one that is declared to be of text, in which all is blank by its statistics: two nulls of two cells.
+    let blank = |cells: i64| {
+        let hand = hand().set(|h| &mut h.element, int(3, 1)).set(|h| &mut h.element, int(1, 6)).body(&[2, 0, 0, 0, 4, 0]);
+        let chunk = hand.set(|h| &mut h.chunk, int(1, 6)).set(|h| &mut h.chunk, (12, 12, structure(&[int(3, cells)])));
+        write(dir.path(), "b.parquet", chunk.file())
+    };
+    assert_eq!(of([i, &blank(2)]), ["5", "-6", "", ""]);
+    let other = read(&[i.clone(), blank(1)], &Options::default());
+    check("nulls", other, Exit::Data, &["b.parquet: column \"a\" holds text"], "same columns");
     let kinds = read(&[i.clone(), t.clone()], &Options::default());
     check("kinds", kinds, Exit::Data, &["t.parquet: column \"a\" holds text"], "same columns");
 }

@@ -148,15 +148,16 @@ pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
 }
 
 /// The name most like `name`: by Jaro–Winkler similarity above 0.7, or one slip away (which that rates low in short names). Names of one
-/// or two letters are like none but those that differ in case.
+/// or two letters are like none but those that differ in case, or go on by a letter.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let is_short = |name: &str| name.chars().count() <= 2;
     let rate = |other: &str| {
-        if is_short(&name) || is_short(other) {
-            return f64::from(u8::from(name == other));
-        }
         let slip = strsim::osa_distance(&name, other) <= 1;
+        if is_short(&name) || is_short(other) {
+            let goes_on = slip && (name.starts_with(other) || other.starts_with(&name));
+            return f64::from(u8::from(name == other)).max(if goes_on { 0.9 } else { 0.0 });
+        }
         strsim::jaro_winkler(&name, other).max(if slip { 0.9 } else { 0.0 })
     };
     let rated = names.map(|n| (rate(&n.to_lowercase()), n));

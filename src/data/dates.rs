@@ -24,9 +24,9 @@ pub enum DateOrder {
     Iso,
     /// `2020-01-31`, `2020/1/31`, `2020-01-31 12:30:00.5+02:00`.
     Ymd,
-    /// `01/31/2020`, `1/31/20 2:30 PM`, and `2020-01-31`.
+    /// `01/31/2020`, `1/31/20 2:30 PM`.
     Mdy,
-    /// `31.01.2020`, `31/1/20 14:30`, and `2020-01-31`.
+    /// `31.01.2020`, `31/1/20 14:30`.
     Dmy,
 }
 
@@ -59,8 +59,14 @@ impl DateOrder {
 }
 
 impl Date {
-    /// Reads a date in an order; `None` if the text is none. A time with an offset becomes UTC. A text such as `2020-01-31` has its year
-    /// first whatever the order: nobody means anything else by it.
+    /// Reads a date of a column whose order is known; `None` if the text is none. One such as `2020-01-31` has its year first whatever the
+    /// order: nobody means anything else by it.
+    pub fn read_in(text: &str, order: DateOrder) -> Option<Date> {
+        let is_year_first = matches!(order, DateOrder::Mdy | DateOrder::Dmy) && text.find('-') == Some(4);
+        Date::read_as(text, if is_year_first { DateOrder::Ymd } else { order })
+    }
+
+    /// Reads a date in an order and no other; `None` if the text is none. A time with an offset becomes UTC.
     pub fn read_as(text: &str, order: DateOrder) -> Option<Date> {
         if order == DateOrder::Iso {
             return Date::read(text);
@@ -70,7 +76,6 @@ impl Date {
         let separator = date.bytes().find(|b| !b.is_ascii_digit()).filter(|b| b"-/.".contains(b))?;
         let mut parts = date.split(char::from(separator));
         let [a, b, c] = [parts.next()?, parts.next()?, parts.next()?];
-        let order = if a.len() == 4 && separator == b'-' { DateOrder::Ymd } else { order };
         let (year, month, day) = match order {
             DateOrder::Iso | DateOrder::Ymd => (a, b, c),
             DateOrder::Mdy => (c, a, b),

@@ -193,8 +193,8 @@ impl<'r> View<'r> {
     /// The date of a cell.
     pub fn date(&self, cell: Cell) -> Option<Date> {
         match cell {
-            Cell::Text(text) => Date::read_as(text, self.order),
-            Cell::Number(x) => Date::read_as(&x.to_string(), self.order),
+            Cell::Text(text) => Date::read_in(text, self.order),
+            Cell::Number(x) => Date::read_in(&x.to_string(), self.order),
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Chunk {
     pub start: i64,
     pub length: i64,
     kind: i64,
+    /// Cells, and how many of them are blank by the statistics, where there are some.
+    cells: (i64, Option<i64>),
 }
 
 /// What the end of the file says.
@@ -76,13 +78,20 @@ impl Meta {
             }
             Ok(())
         })?;
-        let leaves = leaves(elements)?;
+        let mut leaves = leaves(elements)?;
         for (_, chunks) in &groups {
             if chunks.len() != leaves.len() {
                 return Err(damaged(format!("a row group of {} columns, the schema has {}", chunks.len(), leaves.len())));
             }
             if let Some((leaf, chunk)) = leaves.iter().zip(chunks).find(|(leaf, chunk)| leaf.physical.number() != chunk.kind) {
                 return Err(damaged(format!("column {} of type {}, the schema says {:?}", quoted(&leaf.name), chunk.kind, leaf.physical)));
+            }
+        }
+        // A column of blanks alone may be of any kind, whatever it was declared to be.
+        let is_blank = |chunk: &Chunk| chunk.cells.1 == Some(chunk.cells.0);
+        for (at, leaf) in leaves.iter_mut().enumerate().filter(|(_, leaf)| leaf.optional) {
+            if !groups.is_empty() && groups.iter().all(|(_, chunks)| is_blank(&chunks[at])) {
+                leaf.meaning = Meaning::Nothing;
             }
         }
         Ok(Meta { leaves, groups })
@@ -201,10 +210,17 @@ fn chunk(t: &mut Thrift<'_>) -> Result<Chunk, Refused> {
     let (mut c, mut data, mut dictionary) = (Chunk::default(), 0, 0);
     t.fields(|t, id, kind| match id {
         1 => Err(unsupported("the columns lie in other files")),
-        3 if kind == STRUCT => t.fields(|t, id, _| {
+        3 if kind == STRUCT => t.fields(|t, id, kind| {
             match id {
                 1 => c.kind = t.int()?,
                 4 => c.codec = t.int()?,
+                5 => c.cells.0 = t.int()?,
+                12 if kind == STRUCT => t.fields(|t, id, _| {
+                    if id == 3 {
+                        c.cells.1 = Some(t.int()?);
+                    }
+                    Ok(())
+                })?,
                 7 => c.length = t.int()?,
                 9 => data = t.int()?,
                 11 => dictionary = t.int()?,
