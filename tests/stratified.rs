@@ -298,6 +298,93 @@ fn groups_stay_whole_and_their_sizes_are_said() {
     assert!(found.contains("task \"b\": class \"rare\" has 6 rows, and none is left to train on in fold"), "{found}");
 }
 
+/// Validation rows are cut off what is left when the fold is held out, in whole groups.
+#[test]
+fn groups_are_validated_on_in_every_fold() {
+    let text = |groups: u32, rows: u32| {
+        "id,y,g\n".to_owned() + &(0..rows).map(|row| format!("{row},{}.5,g{}\n", row % 13, row % groups)).collect::<String>()
+    };
+    let task = "[task.y]\ntype = \"regression\"\n";
+    for (groups, rows, folds) in [(20, 200, 5), (20, 200, 10), (4, 40, 2), (3, 30, 3)] {
+        for seed in 0..5 {
+            let seed = format!("data.split_seed={seed}");
+            for [train, valid, test] in Table::new(&text(groups, rows)).folds(task, folds, &["data.group=g", &seed]) {
+                let of = [&train, &valid, &test].map(|rows| rows.iter().map(|row| row % groups).collect::<BTreeSet<u32>>());
+                assert!(of.iter().all(|groups| !groups.is_empty()), "{groups} {folds} {of:?}");
+                assert_eq!(of.iter().map(BTreeSet::len).sum::<usize>() as u32, groups);
+                assert_eq!((train.len() + valid.len() + test.len()) as u32, rows);
+                // A tenth of what is left, to half a group.
+                let share = (train.len() + valid.len()) as f64 / 10.0;
+                assert!(of[1].len() == 1 || (valid.len() as f64 - share).abs() <= 5.0, "{} {share}", valid.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_without_classes_are_validated_on_in_every_fold() {
+    let text = |rows: u32| "id,y\n".to_owned() + &(0..rows).map(|row| format!("{row},{}.5\n", row % 7)).collect::<String>();
+    let task = "[task.y]\ntype = \"regression\"\n";
+    for (rows, folds, expected) in [(12, 4, 1..2), (6, 3, 1..2), (300, 3, 20..21)] {
+        for seed in 0..20 {
+            let seed = format!("data.split_seed={seed}");
+            for [train, valid, test] in Table::new(&text(rows)).folds(task, folds, &[&seed]) {
+                assert!(expected.contains(&valid.len()), "{rows} rows, {folds} folds: {}", valid.len());
+                assert_eq!((train.len() + valid.len() + test.len()) as u32, rows);
+            }
+        }
+    }
+}
+
+/// The columns of a task with several differ by few rows within each class of the first task.
+#[test]
+fn a_multilabel_task_is_spread_within_the_classes() {
+    // Two rows in five of a class say yes in `m`, one in four in `n`.
+    let m = |row: u64| below(5, 1, Purpose::Synthetic, 3, row) < 2;
+    let n = |row: u64| below(4, 1, Purpose::Synthetic, 4, row) < 1;
+    let class = |row: u64| below(9, 1, Purpose::Synthetic, 5, row).min(1);
+    let line = |row: u64| format!("{row},c{},{},{}\n", class(row), u32::from(m(row)), u32::from(n(row)));
+    let table = Table::new(&("id,y,m,n\n".to_owned() + &(0..240).map(line).collect::<String>()));
+    let tasks = "[task.y]\n[task.t]\ntype = \"multilabel\"\ntarget = [\"m\", \"n\"]\n";
+    let parts = table.folds(tasks, 4, &["data.stratify=y"]);
+    for of in 0..2 {
+        let counted = |is: &dyn Fn(u64) -> bool| {
+            let rows = |test: &Vec<u32>| test.iter().filter(|&&row| class(row.into()) == of && is(row.into())).count() as u32;
+            parts.iter().map(|[_, _, test]| rows(test)).collect::<Vec<u32>>()
+        };
+        let (all, m, n) = (counted(&|_| true), counted(&m), counted(&n));
+        assert!(is_level(all.iter().copied()) && is_level(n.iter().copied()), "{all:?} {n:?}");
+        assert!(m.iter().max().unwrap() - m.iter().min().unwrap() <= 2, "{m:?}");
+    }
+}
+
+/// What is one number is one group, however it is written.
+#[test]
+fn groups_that_are_equal_in_other_words_are_one() {
+    let of = |row: u32| row / 2 % 10;
+    let line = |row: u32| format!("{row},{}.5,{}{}\n", row % 13, of(row), if row % 4 == 1 { ".0" } else { "" });
+    let table = Table::new(&("id,y,g\n".to_owned() + &(0..200).map(line).collect::<String>()));
+    let (task, keys) = ("[task.y]\ntype = \"regression\"\n", ["data.group=g"]);
+    let is_whole = |parts: [&Vec<u32>; 3]| {
+        let of = parts.map(|rows| rows.iter().map(|&row| of(row)).collect::<BTreeSet<u32>>());
+        of.iter().map(BTreeSet::len).sum::<usize>() == 10
+    };
+    table.folds(task, 5, &keys).iter().for_each(|parts| assert!(is_whole(parts.each_ref())));
+    for seed in 0..20 {
+        let (seed, old) = (format!("data.split_seed={seed}"), "version=\"0.1\"");
+        let found = |more: &[&str]| {
+            let config = table.config(task, &[&["data.group=g", "data.split=[0.5, 0.5, 0.0]", &seed][..], more].concat());
+            let parts = load(&config.data, &config.tasks).unwrap();
+            let rows = |data: &Dataset| (0..data.rows).map(|row| data.row(row)[0] as u32).collect::<Vec<u32>>();
+            (is_whole([&rows(&parts.train), &rows(&parts.valid.unwrap()), &Vec::new()]), parts.notices)
+        };
+        let (whole, notices) = found(&[]);
+        assert!(whole && notices.iter().any(|line| line.contains("groups of column \"g\"") && line.contains("one value")), "{notices:?}");
+        let (_, notices) = found(&[old]);
+        assert!(!notices.iter().any(|line| line.contains("groups of column")), "{notices:?}");
+    }
+}
+
 /// A table with some rows of class `rare`.
 fn with_rare(rare: usize) -> String {
     let line = |row: usize| format!("{row},{},{}\n", row % 7, if row.is_multiple_of(2) { "a" } else { "b" });

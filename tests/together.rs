@@ -373,7 +373,8 @@ fn an_ended_run_keeps_what_it_left_where_the_data_is_other_data() {
     }
     // The same data at another place is the same.
     room.write("moved.csv", rows);
-    room.resume("run", &["--set", "data.train=../moved.csv"]).expect(0);
+    let moved = format!("data.train={}", room.path("moved.csv").display());
+    room.resume("run", &["--set", &moved]).expect(0);
     assert!(room.bytes("run/folds.csv") == before[0]);
 }
 

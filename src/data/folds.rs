@@ -23,6 +23,8 @@ pub struct Folds {
     pub folds: usize,
     /// What is shared out alike; `None` = nothing.
     strata: Option<Strata>,
+    /// Groups that stay whole: `[rows]`, a code each, and a random number for each code.
+    groups: Option<(Vec<u32>, Vec<u64>)>,
     /// By which task, and why; or why by none.
     said: String,
 }
@@ -35,11 +37,13 @@ impl Folds {
         if data.version == Version::V0_1 {
             let number = |row: usize| group.as_ref().map_or(row as u64, |group| split::group_number(&group.text(row)));
             let of = (0..rows).map(|row| split::fold_of(data.split_seed, number(row), folds) as u32).collect();
-            return Ok(Folds { of, folds, strata: None, said: "rows are drawn one by one, as by tandem 0.1.0".into() });
+            let said = "rows are drawn one by one, as by tandem 0.1.0".into();
+            return Ok(Folds { of, folds, strata: None, groups: None, said });
         }
         let (task, why) = chosen(roles, group.is_some())?;
         let strata = task.map(|task| strata(roles, task)).transpose()?;
-        let of = match (&group, &strata) {
+        let groups = group.map(|group| split::groups(&group, rows, (data.split_seed, data.version))).transpose()?;
+        let of = match (&groups, &strata) {
             (None, None) => dealt(rows, folds, data.split_seed),
             (None, Some(Strata::Classes(classes))) => {
                 let others = others(roles, task)?;
@@ -47,16 +51,11 @@ impl Folds {
                 dealt_by_classes(&tasks, folds, data.split_seed)
             }
             (None, Some(strata)) => strata.dealt(folds, data.split_seed),
-            (Some(group), strata) => {
-                let (codes, keys) = split::groups(group, rows, data.split_seed)?;
-                match strata {
-                    None => dealt_groups(&codes, &keys, folds),
-                    Some(strata) => dealt_groups_by_class(&codes, &keys, strata, folds),
-                }
-            }
+            (Some((codes, keys)), None) => dealt_groups(codes, keys, folds),
+            (Some((codes, keys)), Some(strata)) => dealt_groups_by_class(codes, keys, strata, folds),
         };
-        let mut found = Folds { of, folds, strata: strata.filter(|_| group.is_none()), said: why };
-        if group.is_some() {
+        let mut found = Folds { of, folds, strata, groups, said: why };
+        if found.groups.is_some() {
             let sizes: Vec<String> = found.sizes().iter().map(usize::to_string).collect();
             found.said = format!("groups stay whole, so folds have {} rows; {}", sizes.join(", "), found.said);
         }
@@ -76,17 +75,17 @@ impl Folds {
     /// 78 if a part would be empty.
     pub(super) fn parts(&self, roles: &Roles, shares: [f64; 3], fold: usize) -> anyhow::Result<[Vec<u32>; 3]> {
         let is_held = |row: u32| self.of[row as usize] as usize;
+        if roles.data.version == Version::V0_1 {
+            return split::held_out(roles.split_by(shares)?, (fold, self.folds), is_held);
+        }
         let [train, valid, test] = shares;
-        let shares = match roles.data.version {
-            Version::V0_1 => shares,
-            Version::V0_2 => [train + test, valid, 0.0],
-        };
-        let Some(strata) = &self.strata else {
-            let parts = roles.split_by(shares)?;
-            return split::held_out(parts, (fold, self.folds), is_held);
-        };
+        let (shares, seed) = ([train + test, valid, 0.0], roles.data.split_seed);
         let (test, rest): (Vec<u32>, Vec<u32>) = (0..self.of.len() as u32).partition(|&row| is_held(row) + 1 == fold);
-        let [train, valid, _] = split::stratified_among(&rest, strata, shares, roles.data.split_seed);
+        let [train, valid, _] = match (&self.groups, &self.strata) {
+            (Some((codes, keys)), _) => split::groups_among(&rest, codes, keys, shares),
+            (None, Some(strata)) => split::stratified_among(&rest, strata, shares, seed),
+            (None, None) => split::rows_among(&rest, self.of.len(), shares, seed),
+        };
         split::check_fold([train, valid, test], (fold, self.folds), shares[1] > 0.0)
     }
 
@@ -184,16 +183,17 @@ fn by_rarest(roles: &Roles) -> anyhow::Result<Vec<(u64, usize)>> {
     Ok(tasks)
 }
 
-/// The classes of the other tasks that have one a row, the task with the rarest class first.
+/// The classes of the other tasks, the task with the rarest class first; of a task with several columns those of each, the column that says
+/// yes least often first.
 fn others(roles: &Roles, chosen: Option<usize>) -> anyhow::Result<Vec<Vec<u32>>> {
     let mut others = Vec::new();
     for (_, task) in by_rarest(roles)? {
         if Some(task) == chosen {
             continue;
         }
-        if let Strata::Classes(classes) = strata(roles, task)? {
-            others.push(classes);
-        }
+        let mut columns = roles.words(task)?.1;
+        columns.sort_by_key(|column| column.iter().filter(|&&word| word == 1).count());
+        others.extend(columns);
     }
     Ok(others)
 }

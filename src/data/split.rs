@@ -1,8 +1,11 @@
 //! Which rows of one file are trained on, validated on, tested on.
 
+use std::collections::BTreeMap;
+
 use super::Part;
 use super::strata::{Strata, dealt_by_marks};
 use super::view::{Distinct, View};
+use crate::config::Version;
 use crate::fault::{Fault, quoted};
 use crate::rng::{Purpose, below, bits, uniform};
 
@@ -24,17 +27,22 @@ pub fn split(rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u3
 ///
 /// # Errors
 /// Those of [`split`]; 65 if a group is blank.
-pub fn grouped(group: &View, rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
-    let distinct = all_grouped(group, rows)?;
+pub fn grouped(group: &View, rows: usize, shares: [f64; 3], (seed, version): (u64, Version)) -> anyhow::Result<[Vec<u32>; 3]> {
+    let distinct = all_grouped(group, rows, version)?;
     let part = |text: &str| part_of(shares, uniform(seed, Purpose::Split, GROUPS, group_number(text)));
     let parts: Vec<Part> = distinct.texts.iter().map(|text| part(text)).collect();
     check(rows, shares, by(rows, |row| parts[distinct.codes[row] as usize]))
 }
 
-/// The different values of a group column, if every row has one.
-fn all_grouped<'r>(group: &View<'r>, rows: usize) -> anyhow::Result<Distinct<'r>> {
+/// The different values of a group column, if every row has one. Those that are equal in other words (5 and 5.0) are one, which they were
+/// not to tandem 0.1.0.
+///
+/// # Errors
+/// 65 if a group is blank.
+pub fn all_grouped<'r>(group: &View<'r>, rows: usize, version: Version) -> anyhow::Result<Distinct<'r>> {
     let all: Vec<u32> = (0..rows as u32).collect();
     let distinct = group.distinct(&all);
+    let distinct = if version == Version::V0_1 { distinct } else { distinct.merged() };
     match (0..rows).find(|&row| group.cell(row).is_none()) {
         Some(row) => Err(group.fault(row, "the group is blank", "every row needs a group: fill the cell or remove the row").into()),
         None => Ok(distinct),
@@ -45,8 +53,8 @@ fn all_grouped<'r>(group: &View<'r>, rows: usize) -> anyhow::Result<Distinct<'r>
 ///
 /// # Errors
 /// 65 if a group is blank.
-pub fn groups(group: &View, rows: usize, seed: u64) -> anyhow::Result<(Vec<u32>, Vec<u64>)> {
-    let distinct = all_grouped(group, rows)?;
+pub fn groups(group: &View, rows: usize, (seed, version): (u64, Version)) -> anyhow::Result<(Vec<u32>, Vec<u64>)> {
+    let distinct = all_grouped(group, rows, version)?;
     let keys = distinct.texts.iter().map(|text| bits(seed, Purpose::Split, FOLDS, group_number(text))).collect();
     Ok((distinct.codes, keys))
 }
@@ -80,6 +88,47 @@ pub fn stratified_among(rows: &[u32], strata: &Strata, shares: [f64; 3], seed: u
             rows.iter().zip(dealt).for_each(|(&row, part)| parts[part as usize].push(row));
         }
     }
+    parts.iter_mut().for_each(|rows| rows.sort_unstable());
+    parts
+}
+
+/// The same of some rows alone where nothing is shared out alike: one row at least is validated on where that has a share and two are left.
+pub fn rows_among(rows: &[u32], all: usize, shares: [f64; 3], seed: u64) -> [Vec<u32>; 3] {
+    let mut parts = stratified_among(rows, &Strata::Classes(vec![0; all]), shares, seed);
+    if shares[Part::Valid as usize] > 0.0 && parts[1].is_empty() && parts[0].len() > 1 {
+        let key = |row: u32| uniform(seed, Purpose::Split, ROWS, u64::from(row));
+        let last = (0..parts[0].len()).max_by(|&a, &b| key(parts[0][a]).total_cmp(&key(parts[0][b])));
+        let taken = last.map(|at| parts[0].remove(at));
+        parts[1].extend(taken);
+    }
+    parts
+}
+
+/// The same of whole groups, in the order of their random numbers: a group is in the part that holds its middle. One group at least is
+/// validated on where that has a share and two are left, the smallest one then. `groups` has a code for each row of the table, `keys` a
+/// number for each group.
+pub fn groups_among(rows: &[u32], groups: &[u32], keys: &[u64], shares: [f64; 3]) -> [Vec<u32>; 3] {
+    let mut of: BTreeMap<(u64, u32), Vec<u32>> = BTreeMap::new();
+    for &row in rows {
+        let group = groups[row as usize];
+        of.entry((keys[group as usize], group)).or_default().push(row);
+    }
+    let (mut parts, mut before) = ([const { Vec::new() }; 3], 0);
+    for group in of.into_values() {
+        let middle = (before as f64 + group.len() as f64 / 2.0) / rows.len() as f64;
+        before += group.len();
+        parts[part_of(shares, middle) as usize].push(group);
+    }
+    let [train, valid, _] = &mut parts;
+    if shares[Part::Valid as usize] > 0.0 && valid.is_empty() && train.len() > 1 {
+        let smallest = (0..train.len()).min_by_key(|&at| train[at].len());
+        valid.extend(smallest.map(|at| train.remove(at)));
+    }
+    if train.is_empty() && valid.len() > 1 {
+        let largest = (0..valid.len()).max_by_key(|&at| valid[at].len());
+        train.extend(largest.map(|at| valid.remove(at)));
+    }
+    let mut parts = parts.map(|groups| groups.concat());
     parts.iter_mut().for_each(|rows| rows.sort_unstable());
     parts
 }

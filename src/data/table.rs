@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::alike::merged_notice;
 use super::applied::Met;
 use super::columns::{check_there, no_column};
 use super::dates::DateOrder;
@@ -227,11 +228,18 @@ impl<'t> Roles<'t> {
         Some(View::new(&self.raw, at, self.data.missing.as_deref().unwrap_or(&EMPTY[..])))
     }
 
+    /// That groups are equal in other words, where some are.
+    fn said_of_groups(&self) -> anyhow::Result<Option<String>> {
+        let Some(group) = self.group() else { return Ok(None) };
+        let others = split::all_grouped(&group, self.raw.rows, self.data.version)?.others;
+        Ok(merged_notice(&format!("groups of column {}", quoted(group.name)), &others))
+    }
+
     /// Row numbers of each part where no fold is held out.
     pub(super) fn split_by(&self, shares: [f64; 3]) -> anyhow::Result<[Vec<u32>; 3]> {
         let (data, rows) = (self.data, self.raw.rows);
         if let Some(group) = self.group() {
-            return split::grouped(&group, rows, shares, data.split_seed);
+            return split::grouped(&group, rows, shares, (data.split_seed, data.version));
         }
         let stratify = data.stratify.as_ref().and_then(|name| self.tasks.iter().position(|task| task.name == *name));
         match stratify {
@@ -313,6 +321,7 @@ impl<'t> Roles<'t> {
             dropped.push(format!("{more} more columns are dropped"));
         }
         notices.splice(0..0, meanings.notices(self));
+        notices.extend(self.said_of_groups()?);
         notices.extend(dropped);
         notices.extend(per_mean::notices(self.tasks, &targets));
         if self.data.split_column.is_some() && valid.is_empty() {
