@@ -292,12 +292,7 @@ impl<'c> Search<'c> {
         let orders = if is_old && wishes.dates == Dates::Auto { &[DateOrder::Iso] } else { orders };
         let readings = numbers.iter().map(|n| Reading::Number(*n)).chain(orders.iter().map(|o| Reading::Date(*o)));
         let candidate = |reading| Candidate { reading, hits: 0, unfit: HashMap::new(), is_given_up: false };
-        Search {
-            candidates: readings.map(candidate).collect(),
-            seen: HashMap::new(),
-            words: HashMap::new(),
-            is_full: false,
-        }
+        Search { candidates: readings.map(candidate).collect(), seen: HashMap::new(), words: HashMap::new(), is_full: false }
     }
 
     fn add(&mut self, text: &'c str, cells: usize, missing: Option<&[String]>) {
