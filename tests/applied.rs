@@ -652,3 +652,23 @@ fn one_array_is_known_by_place_too() {
     predict(&room, &["--data", "wide.npy"]).refused(65, &["wide.npy: the array has 4 columns"]);
     predict(&room, &["--data", "narrow.npy"]).refused(65, &["column missing: \"1\""]);
 }
+
+/// Folds know the columns of arrays by whichever name the configuration has, as one training does.
+#[test]
+fn folds_of_arrays_know_both_names() {
+    let room = Room::new("");
+    pair(&room, "x_a.npy", "y_a.npy");
+    for target in ["y_a1", "labels.1"] {
+        let aside = target.replace('1', "0");
+        room.write(
+            "k.toml",
+            format!(
+                "[data]\ntrain = {{ features = \"x_a.npy\", labels = \"y_a.npy\" }}\nignore = [\"{aside}\"]\n[task.t]\ntype = \"regression\"\n\
+                 target = \"{target}\"\n[train]\nepochs = 1\n"
+            ),
+        );
+        let out = format!("run-{target}");
+        room.on_reference(&["train", "k.toml", "--k-fold", "2", "--out", &out]).expect(0);
+        assert!(room.text(&format!("{out}/folds.csv")).lines().count() > 2);
+    }
+}

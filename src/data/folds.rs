@@ -5,7 +5,7 @@ use super::chunks::{Chunks, indivisible};
 use super::raw::{Raw, RawColumn};
 use super::strata::{Strata, dealt, dealt_by_classes, dealt_groups, dealt_groups_by_class};
 use super::table::{self, Roles, apply_rows};
-use super::{Dataset, Part, Schema, Table, UNLABELLED, split, way};
+use super::{Dataset, Part, Schema, Table, UNLABELLED, places, split, way};
 use crate::config::{self, Task, TaskKind, Version};
 use crate::fault::{Fault, quoted};
 
@@ -102,6 +102,8 @@ impl Folds {
         take: &mut dyn FnMut(Dataset) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let schema = Schema { targets: Vec::new(), ..schema.clone() };
+        let resolved = places::resolve(data, tasks)?;
+        let (data, tasks) = resolved.as_ref().map_or((data, tasks), |(data, tasks)| (data, &tasks[..]));
         let mut first = 0;
         let mut piece = |raw: &Raw| {
             let end = (first + raw.rows).min(self.of.len());
@@ -224,6 +226,9 @@ pub(super) fn strata(roles: &Roles, task: usize) -> anyhow::Result<Strata> {
 /// # Errors
 /// Those of [`table::load`]; 65 if in a fold nothing of a class or of a task is left to train on; 78 if a part of a fold is empty.
 pub fn look(data: &config::Data, tasks: &[Task], folds: usize) -> anyhow::Result<(Folds, Vec<String>)> {
+    // Columns of arrays may be named in several ways.
+    let resolved = places::resolve(data, tasks)?;
+    let (data, tasks) = resolved.as_ref().map_or((data, tasks), |(data, tasks)| (data, &tasks[..]));
     way::with_roles(data, tasks, |roles| {
         let found = Folds::new(roles, folds)?;
         let shares = data.split.unwrap_or([1.0, 0.0, 0.0]);
