@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::alike::{Lookup, is_among, merged_notice, spellings, truth};
+use super::alike::{Lookup, is_among, merged_notice, truth};
 use super::blanks::{is_blank, is_blank_between};
 use super::columns::some;
 use super::fit::{fit_scale, sort, unscalable};
@@ -178,13 +178,11 @@ fn distinct(target: &Target, labels: &Labels, rows: &[u32], version: Version) ->
     let all: Vec<u32> = (0..column.codes.len() as u32).collect();
     let tally = column.tally(&all).into_iter().filter(is_label);
     let (texts, counts): (Vec<Cow<str>>, Vec<usize>) = tally.map(|(text, rows)| (text.into(), rows)).unzip();
-    let spelt = spellings(&texts, &counts);
-    let trained: HashSet<&str> = trained.into_iter().collect();
-    let of_rows = texts.iter().zip(&spelt).filter(|(text, _)| trained.contains(&***text));
-    let kept: HashSet<usize> = of_rows.map(|(_, kept)| *kept).collect();
-    let found = Distinct { texts: texts.clone(), counts, ..Distinct::default() }.merged();
+    let found = Distinct { texts, counts, ..Distinct::default() }.merged();
     let said = merged_notice(&format!("labels of task {}", target.task), &found.others);
-    let mut classes: Vec<String> = kept.into_iter().map(|code| texts[code].to_string()).collect();
+    let class_of = Lookup::new(found.texts.iter().map(|text| &**text).zip(0..));
+    let kept: HashSet<u32> = trained.into_iter().filter_map(|text| class_of.get(text)).collect();
+    let mut classes: Vec<String> = kept.into_iter().map(|code| found.texts[code as usize].to_string()).collect();
     sort(&mut classes);
     (classes, said)
 }

@@ -370,14 +370,12 @@ impl<'c> Search<'c> {
             Decimal::Point => meaning.notation == Notation::Comma,
             Decimal::Comma => meaning.notation != Notation::Comma,
         };
-        if meaning.is_whole && wishes.decimal == Decimal::Auto {
-            meaning.doubt = match self.candidates[best].reading {
-                Reading::Number(Notation::Grouped) => Some(Reading::Number(Notation::Comma)),
-                Reading::Date(DateOrder::Mdy) => Some(Reading::Date(DateOrder::Dmy)),
-                _ => None,
-            };
-            meaning.doubt = meaning.doubt.filter(|reading| whole(*reading));
-        }
+        let other = match self.candidates[best].reading {
+            Reading::Number(Notation::Grouped) if wishes.decimal == Decimal::Auto => Some(Reading::Number(Notation::Comma)),
+            Reading::Date(DateOrder::Mdy) => Some(Reading::Date(DateOrder::Dmy)),
+            _ => None,
+        };
+        meaning.doubt = other.filter(|reading| meaning.is_whole && whole(*reading));
         let order_of_dots = |text: &&str| text.contains('.') && meaning.order == DateOrder::Mdy;
         if meaning.doubt == Some(Reading::Date(DateOrder::Dmy))
             && self.seen.keys().any(|text| order_of_dots(&text.split(' ').next().unwrap_or_default()))

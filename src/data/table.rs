@@ -364,11 +364,11 @@ impl Meanings {
             };
             // How a column is written does not depend on which of its rows are trained on; what it is does, if not all rows agree.
             let whole = Meaning::of(texts.iter().map(|text| (text, 1)), &wishes);
-            if whole.fits_all() || data.version < Version::V0_2 && sample.len() == texts.len() {
+            if whole.fits_all() {
                 return whole;
             }
             let trained = Meaning::of(sample.iter().map(|&row| (texts.get(row as usize), 1)), &wishes);
-            if trained.kind == whole.kind && data.version >= Version::V0_2 { whole } else { trained }
+            if trained.kind == whole.kind { whole } else { trained }
         };
         let mut all: Vec<Meaning> = roles.features.iter().map(of_feature).collect();
         (0..roles.tasks.len()).for_each(|task| all.extend(roles.label_meanings(task)));
