@@ -1,6 +1,7 @@
-//! `cargo bench --bench checkpoint`: how large a checkpoint is, how long training stands still for it (what the device holds is read back), and
-//! how long it is then being written, beside the training. The demonstration, a network of 33 million parameters, and one of 50 million, for which
-//! not every adapter has a storage binding that is large enough.
+//! `cargo bench --bench checkpoint`: how large a checkpoint is, how long training stands still for
+//! it (what the device holds is read back), and how long it is then being written, beside the
+//! training. The demonstration, a network of 33 million parameters, and one of 50 million, for
+//! which not every adapter has a storage binding that is large enough.
 
 use std::path::Path;
 use std::time::Instant;
@@ -34,16 +35,27 @@ fn main() -> Result<()> {
 }
 
 fn demonstration() -> Result<Plan> {
-    let config = from_text(include_str!("../examples/demo.toml"), "demo.toml", Path::new("."), &[])?;
+    let config =
+        from_text(include_str!("../examples/demo.toml"), "demo.toml", Path::new("."), &[])?;
     let parts = load(&config.data, &config.tasks)?;
     Plan::new(config, parts)
 }
 
 fn large(layers: &str) -> Result<Plan> {
-    let text = format!("[data]\ntrain = \"memory.csv\"\n[trunk]\nlayers = {layers}\n[task.a]\n[task.b]\n[train]\nbatch_size = 8\n");
+    let text = format!(
+        "[data]\ntrain = \"memory.csv\"\n[trunk]\nlayers = {layers}\n[task.a]\n[task.b]\n[train]\nbatch_size = 8\n"
+    );
     let config = from_text(&text, "large.toml", Path::new("."), &[])?;
     let rows = Dataset::from_arrays(4096, vec![0.5; 8 * 4096], vec![vec![0; 8], vec![1; 8]])?;
-    Plan::new(config, Parts::new(Schema::for_arrays(4096, &[("a", &["no", "yes"]), ("b", &["no", "yes"])]), rows, None, None)?)
+    Plan::new(
+        config,
+        Parts::new(
+            Schema::for_arrays(4096, &[("a", &["no", "yes"]), ("b", &["no", "yes"])]),
+            rows,
+            None,
+            None,
+        )?,
+    )
 }
 
 fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
@@ -56,13 +68,24 @@ fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
     let mut engine = machine.clone().engine(built.program.clone())?;
     let initial = plan.initial()?;
     engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
-    let best =
-        || Best { parameters: initial.clone(), thresholds: vec![None; plan.network.tasks.len()], epoch: 1, step: None, score: 0.0 }.into();
+    let best = || {
+        Best {
+            parameters: initial.clone(),
+            thresholds: vec![None; plan.network.tasks.len()],
+            epoch: 1,
+            step: None,
+            score: 0.0,
+        }
+        .into()
+    };
     let (mut still, mut writing, mut bytes) = (Vec::new(), Vec::new(), 0);
     for round in 0..ROUNDS {
         let begun = Instant::now();
         let parameters = engine.save(built.buffers.parameters)?;
-        let moments = vec![engine.save(built.buffers.first_moment)?, engine.save(built.buffers.second_moment)?];
+        let moments = vec![
+            engine.save(built.buffers.first_moment)?,
+            engine.save(built.buffers.second_moment)?,
+        ];
         still.push(1e3 * begun.elapsed().as_secs_f64());
         let snapshot = Snapshot {
             steps: 1 + round as u64,
@@ -82,10 +105,16 @@ fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
         let begun = Instant::now();
         let path = write(&Disk::default(), root.path(), &snapshot, &context(plan, machine), 1)?;
         writing.push(1e3 * begun.elapsed().as_secs_f64());
-        bytes = std::fs::read_dir(path)?.map(|entry| Ok(entry?.metadata()?.len())).sum::<Result<u64>>()?;
+        bytes = std::fs::read_dir(path)?
+            .map(|entry| Ok(entry?.metadata()?.len()))
+            .sum::<Result<u64>>()?;
     }
     let (parameters, megabytes) = (plan.layout.parameters(), bytes as f64 / 1e6);
-    println!("{name}: {parameters} parameters, {megabytes:.1} MB; stands still for {}; is written in {}", said(still), said(writing));
+    println!(
+        "{name}: {parameters} parameters, {megabytes:.1} MB; stands still for {}; is written in {}",
+        said(still),
+        said(writing)
+    );
     Ok(())
 }
 

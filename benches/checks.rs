@@ -1,4 +1,5 @@
-//! `cargo bench --bench checks`: what it costs to look for values that are not finite, as a share of a training step.
+//! `cargo bench --bench checks`: what it costs to look for values that are not finite, as a share
+//! of a training step.
 
 use tandem::config::Precision;
 use tandem::device::Gpu;
@@ -8,8 +9,11 @@ use tandem::run::tune::Mode;
 /// A name, then inputs, heads of ten classes, batch and steps of a turn; the trunk; pairs of turns.
 type Workload = (&'static str, [usize; 4], [usize; 2], usize);
 
-const SHAPES: &[Workload] =
-    &[("W1", [784, 2, 128, 20], [128, 128], 400), ("W2", [64, 3, 128, 40], [128, 128], 400), ("W3", [784, 4, 256, 4], [512, 512], 200)];
+const SHAPES: &[Workload] = &[
+    ("W1", [784, 2, 128, 20], [128, 128], 400),
+    ("W2", [64, 3, 128, 40], [128, 128], 400),
+    ("W3", [784, 4, 256, 4], [512, 512], 200),
+];
 
 fn main() -> anyhow::Result<()> {
     let gpu = Gpu::open(&Default::default())?;
@@ -26,13 +30,20 @@ fn main() -> anyhow::Result<()> {
             tune: Mode::Off,
             precision: Precision::F32,
         };
-        let mut ratios: Vec<f64> = with_and_without_checks(&shape, &gpu, *pairs)?.iter().map(|[with, without]| with / without).collect();
+        let mut ratios: Vec<f64> = with_and_without_checks(&shape, &gpu, *pairs)?
+            .iter()
+            .map(|[with, without]| with / without)
+            .collect();
         ratios.sort_by(f64::total_cmp);
-        // The median lies between the order statistics n/2 -+ 0.98 sqrt(n) in 95 of 100 samples (binomial, p = 1/2).
+        // The median lies between the order statistics n/2 -+ 0.98 sqrt(n) in 95 of 100 samples
+        // (binomial, p = 1/2).
         let (n, half) = (ratios.len(), 0.98 * (ratios.len() as f64).sqrt());
         let per_cent = |rank: f64| 100.0 * (ratios[(rank as usize).min(n - 1)] - 1.0);
-        let [least, median, most] = [-half, 0.0, half].map(|offset| per_cent(n as f64 / 2.0 + offset));
-        println!("{name}: {median:+.1} % of a step (95 % interval {least:+.1} to {most:+.1}, {n} pairs of turns)");
+        let [least, median, most] =
+            [-half, 0.0, half].map(|offset| per_cent(n as f64 / 2.0 + offset));
+        println!(
+            "{name}: {median:+.1} % of a step (95 % interval {least:+.1} to {most:+.1}, {n} pairs of turns)"
+        );
     }
     Ok(())
 }

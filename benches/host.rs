@@ -1,5 +1,6 @@
-//! `cargo bench --bench host`: what the host does beside the device: writing a schedule, recording a submission, reading a CSV file, and reading it
-//! into a data set. The file is made, 20,000 rows of 20 numbers; `CSV=FILE cargo bench --bench host reading` reads another one.
+//! `cargo bench --bench host`: what the host does beside the device: writing a schedule, recording
+//! a submission, reading a CSV file, and reading it into a data set. The file is made, 20,000 rows
+//! of 20 numbers; `CSV=FILE cargo bench --bench host reading` reads another one.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,12 @@ fn plan(heads: usize) -> anyhow::Result<Plan> {
     text += "[[coupling]]\nkind = \"soft_sharing\"\nstrength = 0.01\n";
     let config = from_text(&text, "bench.toml", Path::new("."), &[])?;
     let classes = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-    let tasks: Vec<(&str, &[&str])> = config.tasks.iter().map(|t| (t.name.as_str(), &classes[..])).collect();
-    let values = (0..ROWS * INPUTS).map(|i| normal(0, Purpose::Synthetic, 0, i as u64) as f32).collect();
-    let labels = (0..heads).map(|t| (0..ROWS).map(|row| ((row + t) % 10) as u32).collect()).collect();
+    let tasks: Vec<(&str, &[&str])> =
+        config.tasks.iter().map(|t| (t.name.as_str(), &classes[..])).collect();
+    let values =
+        (0..ROWS * INPUTS).map(|i| normal(0, Purpose::Synthetic, 0, i as u64) as f32).collect();
+    let labels =
+        (0..heads).map(|t| (0..ROWS).map(|row| ((row + t) % 10) as u32).collect()).collect();
     let rows = Dataset::from_arrays(INPUTS, values, labels)?;
     let parts = Parts::new(Schema::for_arrays(INPUTS, &tasks), rows, None, None)?;
     Plan::new(config, parts)
@@ -50,7 +54,9 @@ fn table(folder: &Path) -> anyhow::Result<PathBuf> {
 fn reading(c: &mut Criterion, path: &Path) {
     let options = Options { header: Header::None, ..Options::default() };
     let mut group = c.benchmark_group("reading");
-    group.sample_size(10).throughput(Throughput::BytesDecimal(std::fs::metadata(path).unwrap().len()));
+    group
+        .sample_size(10)
+        .throughput(Throughput::BytesDecimal(std::fs::metadata(path).unwrap().len()));
     group.bench_function("CSV", |b| b.iter(|| raw::read(&[path.to_path_buf()], &options).unwrap()));
 }
 
@@ -61,17 +67,25 @@ fn csv(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let path = table(folder.path()).unwrap();
     reading(c, &path);
-    let config = from_text("[data]\ntrain = \"train.csv\"\n[task.t]\n", "bench.toml", folder.path(), &[]).unwrap();
+    let config =
+        from_text("[data]\ntrain = \"train.csv\"\n[task.t]\n", "bench.toml", folder.path(), &[])
+            .unwrap();
     let mut group = c.benchmark_group("reading");
-    group.sample_size(10).throughput(Throughput::BytesDecimal(std::fs::metadata(&path).unwrap().len()));
-    group.bench_function("CSV to a data set", |b| b.iter(|| load(&config.data, &config.tasks).unwrap()));
+    group
+        .sample_size(10)
+        .throughput(Throughput::BytesDecimal(std::fs::metadata(&path).unwrap().len()));
+    group.bench_function("CSV to a data set", |b| {
+        b.iter(|| load(&config.data, &config.tasks).unwrap())
+    });
 }
 
 fn schedules(c: &mut Criterion) {
     let tuning = Tuning::new(Class::Discrete, DEFAULT_BINDING, false);
     for heads in [2, 64] {
         let plan = plan(heads).unwrap();
-        c.bench_function(&format!("schedule of {heads} heads"), |b| b.iter(|| plan.build(&tuning).unwrap()));
+        c.bench_function(&format!("schedule of {heads} heads"), |b| {
+            b.iter(|| plan.build(&tuning).unwrap())
+        });
     }
 }
 
@@ -85,16 +99,31 @@ fn recording(c: &mut Criterion) {
     let mut session = Session::new(gpu, built.program).unwrap();
     let mut number = 0;
     let mut submission = || {
-        let step = |slot| Step { number: number + slot + 1, slot, rows: 128, inverse_rows: 1.0 / 128.0, ..Step::default() };
+        let step = |slot| Step {
+            number: number + slot + 1,
+            slot,
+            rows: 128,
+            inverse_rows: 1.0 / 128.0,
+            ..Step::default()
+        };
         let steps: Vec<Step> = (0..SLOTS as u32).map(step).collect();
         number += SLOTS as u32;
         session.submit(train, &steps).unwrap();
         session.collect(true).unwrap();
-        session.take_encoded().iter().map(|e| e.recording / (e.steps * dispatches) as f64).sum::<f64>()
+        session
+            .take_encoded()
+            .iter()
+            .map(|e| e.recording / (e.steps * dispatches) as f64)
+            .sum::<f64>()
     };
-    let mut of_dispatches = |count: u64| Duration::from_secs_f64((0..5).map(|_| submission()).sum::<f64>() / 5.0 * count as f64);
+    let mut of_dispatches = |count: u64| {
+        Duration::from_secs_f64((0..5).map(|_| submission()).sum::<f64>() / 5.0 * count as f64)
+    };
     let mut group = c.benchmark_group("recording");
-    group.sample_size(20).measurement_time(Duration::from_millis(1)).warm_up_time(Duration::from_millis(1));
+    group
+        .sample_size(20)
+        .measurement_time(Duration::from_millis(1))
+        .warm_up_time(Duration::from_millis(1));
     group.bench_function("a dispatch", |b| b.iter_custom(&mut of_dispatches));
 }
 

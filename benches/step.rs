@@ -1,4 +1,5 @@
-//! `cargo bench --bench step`: a training step of several shapes on the adapter that a run would take, medians of five runs.
+//! `cargo bench --bench step`: a training step of several shapes on the adapter that a run would
+//! take, medians of five runs.
 
 use tandem::config::Precision;
 use tandem::device::Gpu;
@@ -7,8 +8,11 @@ use tandem::run::machine::Machine;
 use tandem::run::tune::Mode;
 
 /// (name, inputs, trunk, heads of ten classes, batch)
-const SHAPES: &[(&str, usize, &[usize], usize, usize)] =
-    &[("W1", 784, &[128, 128], 2, 128), ("W2", 64, &[128, 128], 3, 128), ("W3", 784, &[512, 512], 4, 256)];
+const SHAPES: &[(&str, usize, &[usize], usize, usize)] = &[
+    ("W1", 784, &[128, 128], 2, 128),
+    ("W2", 64, &[128, 128], 3, 128),
+    ("W3", 784, &[512, 512], 4, 256),
+];
 
 fn main() -> anyhow::Result<()> {
     let gpu = Gpu::open(&Default::default())?;
@@ -26,7 +30,10 @@ fn main() -> anyhow::Result<()> {
             precision: Precision::F32,
         };
         let r = step(&shape, Machine::Device(Box::new(gpu.clone())))?;
-        println!("{name}: {:.3} ms a step, {:.2} GFLOP/s, {} dispatches", r.ms_per_step.median, r.gflop_per_s, r.dispatches_per_step);
+        println!(
+            "{name}: {:.3} ms a step, {:.2} GFLOP/s, {} dispatches",
+            r.ms_per_step.median, r.gflop_per_s, r.dispatches_per_step
+        );
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Training on arrays in memory, with the library alone: no file is read, and none is written.
 //!
-//! A point of the plane answers two questions: in which of three rings it lies, and in which of four quadrants.
+//! A point of the plane answers two questions: in which of three rings it lies, and in which of
+//! four quadrants.
 //!
-//! `cargo run --release --example library [DEVICE]`, with a DEVICE as `--device` takes it: `reference` needs no adapter.
+//! `cargo run --release --example library [DEVICE]`, with a DEVICE as `--device` takes it:
+//! `reference` needs no adapter.
 
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -15,7 +17,8 @@ use tandem::rng::{Purpose, uniform};
 use tandem::run::machine::Machine;
 use tandem::run::train::{Options, Plan, Silent, train};
 
-/// The settings are those of a file. `data.train` has to be there and is not looked at: the rows are handed over below.
+/// The settings are those of a file. `data.train` has to be there and is not looked at: the rows
+/// are handed over below.
 const SETTINGS: &str = r#"
     [data]
     train = "memory.csv"
@@ -42,7 +45,8 @@ fn points(rows: usize, seed: u64) -> Result<Dataset> {
     for row in 0..rows as u64 {
         let radius = 3.0 * uniform(seed, Purpose::Synthetic, 0, row);
         let angle = uniform(seed, Purpose::Synthetic, 1, row);
-        features.extend([(radius * (TAU * angle).cos()) as f32, (radius * (TAU * angle).sin()) as f32]);
+        features
+            .extend([(radius * (TAU * angle).cos()) as f32, (radius * (TAU * angle).sin()) as f32]);
         ring.push(radius as u32);
         quadrant.push((4.0 * angle) as u32);
     }
@@ -52,20 +56,34 @@ fn points(rows: usize, seed: u64) -> Result<Dataset> {
 fn main() -> Result<()> {
     let config = read::from_text(SETTINGS, "settings", Path::new("."), &[])?;
     // Tasks in the order of the settings, each with the names of its classes.
-    let schema = Schema::for_arrays(2, &[("ring", &["inner", "middle", "outer"]), ("quadrant", &["1st", "2nd", "3rd", "4th"])]);
-    let parts = Parts::new(schema, points(4000, 1)?, Some(points(500, 2)?), Some(points(1000, 3)?))?;
+    let schema = Schema::for_arrays(
+        2,
+        &[("ring", &["inner", "middle", "outer"]), ("quadrant", &["1st", "2nd", "3rd", "4th"])],
+    );
+    let parts =
+        Parts::new(schema, points(4000, 1)?, Some(points(500, 2)?), Some(points(1000, 3)?))?;
 
     let plan = Plan::new(config, parts)?;
     let machine = Machine::open(&Wish { device: std::env::args().nth(1), ..Wish::default() })?;
     println!("{} parameters on {}", plan.layout.parameters(), machine.describe());
 
-    // An `Observer` in place of `Silent` would see every point and every better model, and could end the run.
+    // An `Observer` in place of `Silent` would see every point and every better model, and could
+    // end the run.
     let outcome = train(&plan, machine, Options::default(), &mut Silent)?;
-    println!("{} steps in {:.1} s, best epoch {}", outcome.steps, outcome.seconds, outcome.best_epoch);
+    println!(
+        "{} steps in {:.1} s, best epoch {}",
+        outcome.steps, outcome.seconds, outcome.best_epoch
+    );
 
     // The test part is measured once, with the model of the best epoch.
-    for (head, task) in plan.network.tasks.iter().zip(outcome.test.iter().flat_map(|point| &point.tasks)) {
-        println!("{:10} test accuracy {:.4}", head.name, task.metric("accuracy").unwrap_or(f64::NAN));
+    for (head, task) in
+        plan.network.tasks.iter().zip(outcome.test.iter().flat_map(|point| &point.tasks))
+    {
+        println!(
+            "{:10} test accuracy {:.4}",
+            head.name,
+            task.metric("accuracy").unwrap_or(f64::NAN)
+        );
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The user's cache directory: what a later run may reuse and nothing depends on. What cannot be read is as if it were not there, and what
-//! cannot be written is made again next time.
+//! The user's cache directory: what a later run may reuse and nothing depends on. What cannot be
+//! read is as if it were not there, and what cannot be written is made again next time.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,9 @@ pub fn directory() -> Option<PathBuf> {
     let base = match std::env::consts::OS {
         "windows" => variable("LOCALAPPDATA"),
         "macos" => variable("HOME").map(|home| home.join("Library/Caches")),
-        _ => variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache"))),
+        _ => {
+            variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")))
+        }
     };
     base.map(|base| base.join("tandem"))
 }
@@ -26,7 +28,8 @@ pub fn read(name: &str) -> Option<Vec<u8>> {
 pub fn write(name: &str, bytes: &[u8]) {
     let Some(directory) = directory() else { return };
     let temporary = directory.join(format!("{name}.{}.tmp", std::process::id()));
-    let written = std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&temporary, bytes));
+    let written =
+        std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&temporary, bytes));
     if written.and_then(|()| std::fs::rename(&temporary, directory.join(name))).is_err() {
         let _ = std::fs::remove_file(&temporary);
     }

@@ -1,7 +1,9 @@
-//! What can go wrong, as the user meets it: one line with cause and place, one line with what to do, and an exit code.
+//! What can go wrong, as the user meets it: one line with cause and place, one line with what to
+//! do, and an exit code.
 //!
-//! Everything in this crate returns [`anyhow::Result`]; an error whose cause the user can act on is a [`Fault`]. `main` finds it in
-//! the chain, prints it and leaves with its code. An error without a `Fault` is a bug of ours and leaves with [`Exit::Internal`].
+//! Everything in this crate returns [`anyhow::Result`]; an error whose cause the user can act on is
+//! a [`Fault`]. `main` finds it in the chain, prints it and leaves with its code. An error without
+//! a `Fault` is a bug of ours and leaves with [`Exit::Internal`].
 
 use std::fmt;
 
@@ -62,7 +64,8 @@ impl Fault {
         Fault::new(Exit::Config, format!("{place}: {message}"))
     }
 
-    /// A data or model file is malformed (65). `place` is a path, with line and column where there are any.
+    /// A data or model file is malformed (65). `place` is a path, with line and column where there
+    /// are any.
     pub fn data(place: impl fmt::Display, message: impl fmt::Display) -> Fault {
         Fault::new(Exit::Data, format!("{place}: {message}"))
     }
@@ -81,7 +84,8 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The exit code for a file or directory that could not be created: where there is no room for it, that of a failed write.
+/// The exit code for a file or directory that could not be created: where there is no room for it,
+/// that of a failed write.
 pub fn of_creation(error: &std::io::Error) -> Exit {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Exit::Io,
@@ -99,23 +103,36 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|e| e.downcast_ref::<Fault>()).and_then(|f| f.hint.as_deref())
 }
 
-/// What to say of a text that names no file here but one elsewhere, such as `https://…`; `None` if it is no such address. `place` is where it
-/// stands, or the text itself.
+/// What to say of a text that names no file here but one elsewhere, such as `https://…`; `None` if
+/// it is no such address. `place` is where it stands, or the text itself.
 pub fn address(place: &str, text: &str) -> Option<Fault> {
     let (scheme, rest) = text.split_once("://")?;
-    let is_scheme = scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
-    if !is_scheme || !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || std::path::Path::new(text).exists() {
+    let is_scheme = scheme.len() > 1
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    if !is_scheme
+        || !scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        || std::path::Path::new(text).exists()
+    {
         return None;
     }
     let hint = match scheme {
         "file" => format!("give the path alone: {}", quoted(rest)),
         "http" | "https" | "ftp" => {
-            format!("download it first, for instance with curl -LO {}, and give the path of the copy", quoted(text))
+            format!(
+                "download it first, for instance with curl -LO {}, and give the path of the copy",
+                quoted(text)
+            )
         }
         _ => "bring it here first, and give the path of the copy".to_owned(),
     };
     let found = if place == text { String::new() } else { format!("{} ", quoted(text)) };
-    Some(Fault::missing(place, format!("{found}is an address, and files are read from this machine alone")).hint(hint))
+    Some(
+        Fault::missing(
+            place,
+            format!("{found}is an address, and files are read from this machine alone"),
+        )
+        .hint(hint),
+    )
 }
 
 /// Opens a file for reading; a missing one is exit 66, with the path in the message.

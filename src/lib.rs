@@ -1,8 +1,11 @@
-//! Multi-task learning on any GPU: a trunk that all tasks share, a head for each, a coupling between pairs, every number of a step computed by
-//! hand-written WGSL. What is minimised is `L = Σ wᵢ Lᵢ + Σ λ L(Tᵢ, Tⱼ)`.
+//! Multi-task learning on any GPU: a trunk that all tasks share, a head for each, a coupling
+//! between pairs, every number of a step computed by hand-written WGSL. What is minimised is `L = Σ
+//! wᵢ Lᵢ + Σ λ L(Tᵢ, Tⱼ)`.
 //!
-//! One idea carries it: the work of a training step is data. A [`schedule`] is a flat list of dispatches over named buffers, written by code that
-//! knows no GPU. Two engines interpret it, [`device`] in f32 and [`reference`](mod@reference) in f64, and the second is the measure of the first.
+//! One idea carries it: the work of a training step is data. A [`schedule`] is a flat list of
+//! dispatches over named buffers, written by code that knows no GPU. Two engines interpret it,
+//! [`device`] in f32 and [`reference`](mod@reference) in f64, and the second is the measure of the
+//! first.
 //!
 //! The floors, from the ground up; imports go down only, and a test enforces it:
 //!
@@ -16,8 +19,8 @@
 //! | 5 | [`run`]: training, evaluation, prediction, self-test, measurement |
 //! | 6 | [`cli`]: verbs, flags, streams, exit codes |
 //!
-//! ARCHITECTURE.md is the tour at length. From the outside a training is a configuration, [`data::Parts`], a [`run::train::Plan`] and a
-//! [`run::machine::Machine`]:
+//! ARCHITECTURE.md is the tour at length. From the outside a training is a configuration,
+//! [`data::Parts`], a [`run::train::Plan`] and a [`run::machine::Machine`]:
 //!
 //! ```
 //! use std::path::Path;

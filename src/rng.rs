@@ -1,8 +1,10 @@
-//! One counter-keyed generator: a value is a function of (seed, purpose, stream, index) and of nothing else.
+//! One counter-keyed generator: a value is a function of (seed, purpose, stream, index) and of
+//! nothing else.
 //!
-//! There is no state to save or to advance, so any value can be had in any order, on any thread, after any interruption.
-//! The mixing function is the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-//! OOPSLA 2014), applied once per key word.
+//! There is no state to save or to advance, so any value can be had in any order, on any thread,
+//! after any interruption. The mixing function is the finaliser of SplitMix64 (Steele, Lea and
+//! Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), applied once per key
+//! word.
 
 /// What a random value is for. Purposes never share values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,8 @@ fn words(data: &Dataset) -> Vec<u32> {
     }
 }
 
-/// Numbers of categories, truth, and blanks that are numbers: once as one program writes them, once as another does.
+/// Numbers of categories, truth, and blanks that are numbers: once as one program writes them, once
+/// as another does.
 #[test]
 fn equal_values_in_other_words() {
     let room = Room::new();
@@ -40,7 +41,11 @@ fn equal_values_in_other_words() {
         let [a, b, yes, no, blank, number] = way;
         let row = |i: usize| {
             let (code, truth) = ([a, b, b][i % 3], [yes, no][i % 2]);
-            format!("{code},{truth},{},{}\n", [blank, number, number, number, number][i % 5], ["u", "v"][i % 2])
+            format!(
+                "{code},{truth},{},{}\n",
+                [blank, number, number, number, number][i % 5],
+                ["u", "v"][i % 2]
+            )
         };
         "code,flag,x,t\n".to_owned() + &(0..60).map(row).collect::<String>()
     };
@@ -60,7 +65,10 @@ fn yes_and_no_as_floats() {
     let room = Room::new();
     room.put("train.csv", "x,a,b,c\n1,0.0,1.0,1.0\n2,1.0,,0.0\n3,0.0,0.0,1.0\n4,1.0,1.0,\n");
     let parts = room.load("[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\n[task.m]\ntype = \"multilabel\"\ntarget = [\"a\", \"b\"]\n[task.c]\ntype = \"binary\"\npositive = \"1\"\n");
-    assert_eq!(parts.train.labels, [vec![0, 1, 0, 1], vec![1, UNLABELLED, 0, 1], vec![1, 0, 1, UNLABELLED]]);
+    assert_eq!(
+        parts.train.labels,
+        [vec![0, 1, 0, 1], vec![1, UNLABELLED, 0, 1], vec![1, 0, 1, UNLABELLED]]
+    );
     let whole = room.put("whole.csv", "x,a,b,c\n1,0,1,1\n");
     let (read, _) = load_with(&parts.schema, &whole, true).unwrap();
     assert_eq!(read.labels, [vec![0], vec![1], vec![1]]);
@@ -71,18 +79,27 @@ fn a_validation_part_without_labels_picks_nothing() {
     let room = Room::new();
     room.put("train.csv", "x,t\n1,a\n2,b\n3,a\n4,b\n");
     room.put("valid.csv", "x,t\n1,\n2,\n");
-    let parts = room.load("[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\nvalid = \"valid.csv\"\n[task.t]\n");
+    let parts = room.load(
+        "[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\nvalid = \"valid.csv\"\n[task.t]\n",
+    );
     assert!(parts.valid.is_none());
-    assert!(parts.notices.iter().any(|n| n.contains("no row of the validation part has a label")), "{:?}", parts.notices);
+    assert!(
+        parts.notices.iter().any(|n| n.contains("no row of the validation part has a label")),
+        "{:?}",
+        parts.notices
+    );
 }
 
 #[test]
 fn weights_of_classes_that_there_are_not() {
     let room = Room::new();
     room.put("train.csv", "x,t\n1,a\n2,b\n3,a\n4,b\n");
-    for (weights, said) in [("{ nope = 3.0 }", "\"nope\" is no class"), ("{ a = 0.0, b = 0.0 }", "all are zero")] {
-        let text =
-            format!("[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\n[task.t]\ntype = \"multiclass\"\nclass_weights = {weights}\n");
+    for (weights, said) in
+        [("{ nope = 3.0 }", "\"nope\" is no class"), ("{ a = 0.0, b = 0.0 }", "all are zero")]
+    {
+        let text = format!(
+            "[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\n[task.t]\ntype = \"multiclass\"\nclass_weights = {weights}\n"
+        );
         let config = from_text(&text, "x.toml", Path::new(room.0.path()), &[]).unwrap();
         let parts = load(&config.data, &config.tasks).unwrap();
         let error = tandem::model::network::Network::new(&config, &parts.schema).unwrap_err();

@@ -1,4 +1,5 @@
-//! Checkpoints on disks that fail at any operation, and checkpoints that are damaged afterwards: what was committed before is read.
+//! Checkpoints on disks that fail at any operation, and checkpoints that are damaged afterwards:
+//! what was committed before is read.
 
 mod common;
 
@@ -17,7 +18,11 @@ use tandem::run::train::Plan;
 const CLASSES: [usize; 2] = [3, 3];
 
 fn plan() -> Plan {
-    common::plan("[trunk]\nlayers = [4]\n[task.a]\n[task.b]\n[train]\nepochs = 3\n", common::synthetic(1, 40, 5, &CLASSES), &CLASSES)
+    common::plan(
+        "[trunk]\nlayers = [4]\n[task.a]\n[task.b]\n[train]\nepochs = 3\n",
+        common::synthetic(1, 40, 5, &CLASSES),
+        &CLASSES,
+    )
 }
 
 fn context(plan: &Plan) -> Context {
@@ -43,7 +48,13 @@ fn arena(plan: &Plan, step: u64) -> Vec<f64> {
 
 /// A snapshot of a device, or of the reference, with everything in it that can be.
 fn snapshot(plan: &Plan, step: u64, double: bool) -> Snapshot {
-    let of = |numbers: Vec<f64>| if double { Numbers::F64(numbers) } else { Numbers::F32(numbers.iter().map(|x| *x as f32).collect()) };
+    let of = |numbers: Vec<f64>| {
+        if double {
+            Numbers::F64(numbers)
+        } else {
+            Numbers::F32(numbers.iter().map(|x| *x as f32).collect())
+        }
+    };
     let parameters = arena(plan, 1).iter().map(|x| *x as f32).collect();
     let best = Best { parameters, thresholds: vec![None, None], epoch: 1, step: None, score: 0.5 };
     Snapshot {
@@ -84,7 +95,13 @@ impl Place {
     }
 
     fn write(&self, disk: &Disk, step: u64, keep: usize) -> anyhow::Result<PathBuf> {
-        write(disk, &self.root(), &snapshot(&self.plan, step, self.double), &context(&self.plan), keep)
+        write(
+            disk,
+            &self.root(),
+            &snapshot(&self.plan, step, self.double),
+            &context(&self.plan),
+            keep,
+        )
     }
 
     /// The newest checkpoint that is whole is that of a step, number by number.
@@ -99,7 +116,10 @@ impl Place {
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(self.root()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = fs::read_dir(self.root())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -109,14 +129,25 @@ const WAYS: [How; 4] = [How::Full, How::Error, How::CrashBefore, How::CrashAfter
 
 /// What a failed operation means to the user: a failed write, or a directory that cannot be made.
 fn is_told(error: &anyhow::Error, at: usize, how: How, directories: &[usize]) {
-    let expected = if how != How::Full && directories.contains(&at) { Exit::CantCreate } else { Exit::Io };
+    let expected =
+        if how != How::Full && directories.contains(&at) { Exit::CantCreate } else { Exit::Io };
     assert_eq!(exit_of(error), expected, "operation {at}, {how:?}: {error:#}");
-    assert!(hint_of(error).is_some_and(|hint| hint.contains("earlier checkpoints are untouched")), "{error:#}");
+    assert!(
+        hint_of(error).is_some_and(|hint| hint.contains("earlier checkpoints are untouched")),
+        "{error:#}"
+    );
 }
 
-/// Makes each operation of a checkpoint fail in each way. `prepare` makes a place, where `before` is the newest checkpoint; then `step` is
-/// written. Numbers of the operations that make a directory are `directories`. Gives back how many operations there are.
-fn every_fault(prepare: impl Fn() -> Place, before: Option<u64>, step: u64, keep: usize, directories: &[usize]) -> usize {
+/// Makes each operation of a checkpoint fail in each way. `prepare` makes a place, where `before`
+/// is the newest checkpoint; then `step` is written. Numbers of the operations that make a
+/// directory are `directories`. Gives back how many operations there are.
+fn every_fault(
+    prepare: impl Fn() -> Place,
+    before: Option<u64>,
+    step: u64,
+    keep: usize,
+    directories: &[usize],
+) -> usize {
     let disk = Disk::default();
     prepare().write(&disk, step, keep).unwrap();
     let operations = disk.operations();
@@ -129,27 +160,40 @@ fn every_fault(prepare: impl Fn() -> Place, before: Option<u64>, step: u64, keep
             }
             // The next start.
             clean(&place.root());
-            assert!(place.names().iter().all(|name| name.starts_with("step-")), "{how:?} at {at}: {:?}", place.names());
+            assert!(
+                place.names().iter().all(|name| name.starts_with("step-")),
+                "{how:?} at {at}: {:?}",
+                place.names()
+            );
             let found = place.steps().first().copied();
             assert!(found == before || found == Some(step), "{how:?} at {at}: {:?}", place.steps());
             let whole = |step: &u64| load(&place.root().join(format!("step-{step}"))).is_ok();
-            assert!(place.steps().iter().filter(|step| whole(step)).count() >= usize::from(before.is_some()), "{how:?} at {at}");
+            assert!(
+                place.steps().iter().filter(|step| whole(step)).count()
+                    >= usize::from(before.is_some()),
+                "{how:?} at {at}"
+            );
             // And the run goes on.
             place.write(&Disk::default(), step + 1, keep).unwrap();
             place.holds(step + 1);
             assert!(place.steps().len() <= keep);
         }
-        assert!(prepare().write(&Disk::failing(operations, how), step, keep).is_ok(), "{how:?}: operations are not counted");
+        assert!(
+            prepare().write(&Disk::failing(operations, how), step, keep).is_ok(),
+            "{how:?}: operations are not counted"
+        );
     }
     operations
 }
 
-/// A place whose newest checkpoint is whole: whatever fails, either it or the new one is the newest, and is read.
+/// A place whose newest checkpoint is whole: whatever fails, either it or the new one is the
+/// newest, and is read.
 #[test]
 fn a_fault_at_every_operation() {
     for double in [false, true] {
         let operations = every_fault(|| Place::new(double), Some(20), 30, 2, &[0]);
-        // A directory; open, write and sync of eight or nine files; a directory's sync, a rename, a sync; the oldest renamed and removed.
+        // A directory; open, write and sync of eight or nine files; a directory's sync, a rename, a
+        // sync; the oldest renamed and removed.
         assert_eq!(operations, 1 + 3 * (8 + usize::from(double)) + 3 + 2);
         for how in WAYS {
             for at in 0..operations {
@@ -160,7 +204,11 @@ fn a_fault_at_every_operation() {
                 // The rename is the commit.
                 let step = place.steps()[0];
                 place.holds(step);
-                assert!(step == 30 || place.steps() == [20, 10], "{how:?} at {at}: {:?}", place.steps());
+                assert!(
+                    step == 30 || place.steps() == [20, 10],
+                    "{how:?} at {at}: {:?}",
+                    place.steps()
+                );
                 assert_eq!(fs::read(place.root().join("step-20/manifest.json")).unwrap(), before);
             }
         }
@@ -197,7 +245,10 @@ fn a_fault_in_the_first_checkpoint() {
                 is_told(&error, at, how, &[0, 1]);
             }
             clean(&place.root());
-            assert!(place.steps().is_empty() || load(&place.root().join("step-5")).is_ok(), "{how:?} at {at}");
+            assert!(
+                place.steps().is_empty() || load(&place.root().join("step-5")).is_ok(),
+                "{how:?} at {at}"
+            );
             assert!(newest(&place.root()).unwrap().damaged.is_empty(), "{how:?} at {at}");
             place.write(&Disk::default(), 6, 2).unwrap();
             place.holds(6);
@@ -205,7 +256,8 @@ fn a_fault_in_the_first_checkpoint() {
     }
 }
 
-/// A checkpoint of a step takes the place of one that is there, good or not; at no time is there neither, even where it is the only one.
+/// A checkpoint of a step takes the place of one that is there, good or not; at no time is there
+/// neither, even where it is the only one.
 #[test]
 fn a_fault_while_a_checkpoint_is_replaced() {
     let prepare = || {
@@ -235,7 +287,8 @@ fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-/// One bit is another one, or the file ends early: 1,000 of them, and the number of the format bit by bit.
+/// One bit is another one, or the file ends early: 1,000 of them, and the number of the format bit
+/// by bit.
 #[test]
 fn a_thousand_flips_and_truncations() {
     let mut draws = Draws::new(6);
@@ -246,10 +299,16 @@ fn a_thousand_flips_and_truncations() {
         assert_eq!(files.len(), 8 + usize::from(double));
         let check = |(path, bytes): &(PathBuf, Vec<u8>), damaged: &[u8], what: &str| {
             fs::write(path, damaged).unwrap();
-            let found = newest(&place.root()).unwrap_or_else(|e| panic!("{what} of {}: {e:#}", path.display()));
+            let found = newest(&place.root())
+                .unwrap_or_else(|e| panic!("{what} of {}: {e:#}", path.display()));
             fs::write(path, bytes).unwrap();
-            let [message] = found.damaged.as_slice() else { panic!("{what} of {} went unnoticed", path.display()) };
-            assert!(message.contains(&path.display().to_string()) && !message.contains('\n'), "{what}: {message}");
+            let [message] = found.damaged.as_slice() else {
+                panic!("{what} of {} went unnoticed", path.display())
+            };
+            assert!(
+                message.contains(&path.display().to_string()) && !message.contains('\n'),
+                "{what}: {message}"
+            );
             assert_eq!(found.loaded.unwrap().snapshot.steps, 10, "{what} of {}", path.display());
         };
         for number in 0..500 {
@@ -266,7 +325,8 @@ fn a_thousand_flips_and_truncations() {
             }
         }
         let manifest = files.iter().find(|(path, _)| path.ends_with("manifest.json")).unwrap();
-        let format = String::from_utf8_lossy(&manifest.1).find("\"format\": 1").unwrap() + "\"format\": ".len();
+        let format = String::from_utf8_lossy(&manifest.1).find("\"format\": 1").unwrap()
+            + "\"format\": ".len();
         for bit in 0..8 {
             let mut flipped = manifest.1.clone();
             flipped[format] ^= 1 << bit;

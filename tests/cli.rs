@@ -1,6 +1,7 @@
 //! The program as its users and their scripts meet it: verbs, streams, files, exit codes.
 //!
-//! Most runs are on the float64 reference, which needs no adapter; a few are on the adapter of this machine.
+//! Most runs are on the float64 reference, which needs no adapter; a few are on the adapter of this
+//! machine.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +13,8 @@ use serde_json::Value;
 use tandem::rng::{Purpose, normal};
 use tempfile::TempDir;
 
-/// Two tasks of three classes each, so that their heads can be coupled; the batch leaves a short one at the end.
+/// Two tasks of three classes each, so that their heads can be coupled; the batch leaves a short
+/// one at the end.
 const NET: &str = "
 [data]
 train = \"train.csv\"
@@ -87,13 +89,24 @@ impl Room {
         fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// The program, ready to start here, with nothing of the tester's own environment that it listens to; backtraces are asked for.
+    /// The program, ready to start here, with nothing of the tester's own environment that it
+    /// listens to; backtraces are asked for.
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-        for name in ["WGPU_BACKEND", "WGPU_ADAPTER_NAME", "WGPU_POWER_PREF", "NO_COLOR", "CLICOLOR_FORCE", "XDG_RUNTIME_DIR"] {
+        for name in [
+            "WGPU_BACKEND",
+            "WGPU_ADAPTER_NAME",
+            "WGPU_POWER_PREF",
+            "NO_COLOR",
+            "CLICOLOR_FORCE",
+            "XDG_RUNTIME_DIR",
+        ] {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm-256color").env("RUST_BACKTRACE", "1").env("RUST_LIB_BACKTRACE", "1");
+        command
+            .env("TERM", "xterm-256color")
+            .env("RUST_BACKTRACE", "1")
+            .env("RUST_LIB_BACKTRACE", "1");
         command.current_dir(self.0.path()).args(args).stdin(Stdio::null());
         command
     }
@@ -132,8 +145,10 @@ fn without_seconds(mut point: Value) -> Value {
 /// One row: three features, and the labels that follow from them.
 fn row(seed: u64, row: usize) -> ([f64; 3], &'static str, &'static str) {
     let x = [0, 1, 2].map(|i| normal(seed, Purpose::Synthetic, i, row as u64));
-    let colour = if x[0] + 0.3 * x[2] > 0.0 { "red" } else { ["green", "blue"][usize::from(x[1] > 0.0)] };
-    let size = if x[1] - x[0] > 0.7 { "large" } else { ["small", "medium"][usize::from(x[2] > 0.0)] };
+    let colour =
+        if x[0] + 0.3 * x[2] > 0.0 { "red" } else { ["green", "blue"][usize::from(x[1] > 0.0)] };
+    let size =
+        if x[1] - x[0] > 0.7 { "large" } else { ["small", "medium"][usize::from(x[2] > 0.0)] };
     (x, colour, size)
 }
 
@@ -164,7 +179,10 @@ fn table(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
 }
 
 fn column(header: &[String], name: &str) -> usize {
-    header.iter().position(|h| h == name).unwrap_or_else(|| panic!("no column {name} in {header:?}"))
+    header
+        .iter()
+        .position(|h| h == name)
+        .unwrap_or_else(|| panic!("no column {name} in {header:?}"))
 }
 
 fn keys(value: &Value) -> BTreeSet<&str> {
@@ -177,7 +195,9 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 fn median_seconds(room: &Room, args: &[&str]) -> f64 {
     let seconds = |_| {
         let begun = Instant::now();
-        let ran = Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(0);
+        let ran =
+            Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap())
+                .expect(0);
         assert!(!ran.out.is_empty() && ran.err.is_empty(), "{ran:#?}");
         begun.elapsed().as_secs_f64()
     };
@@ -201,7 +221,10 @@ fn help_names_every_verb() {
     for verb in ["demo", "train", "evaluate", "predict", "explain", "devices", "doctor", "bench"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}: {help}");
     }
-    assert_eq!(Room::new().run(&["--version"]).expect(0).out, format!("tandem {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        Room::new().run(&["--version"]).expect(0).out,
+        format!("tandem {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
@@ -215,9 +238,23 @@ fn json_is_one_document() {
     }
     room.on_reference(&["explain", "net.toml", "--json"]).expect(0).json();
     room.on_reference(&["predict", "run", "--data", "test.csv", "--json"]).expect(0).json();
-    room.on_reference(&["bench", "step", "--inputs", "4", "--trunk", "5", "--classes", "3", "--batch", "6", "--steps", "2", "--json"])
-        .expect(0)
-        .json();
+    room.on_reference(&[
+        "bench",
+        "step",
+        "--inputs",
+        "4",
+        "--trunk",
+        "5",
+        "--classes",
+        "3",
+        "--batch",
+        "6",
+        "--steps",
+        "2",
+        "--json",
+    ])
+    .expect(0)
+    .json();
 }
 
 #[test]
@@ -265,8 +302,16 @@ fn colours_where_they_are_asked_for() {
 fn quiet_is_quiet() {
     let room = Room::new();
     assert_eq!(room.train("run", &["-q"]).err, "");
-    assert_eq!(room.on_reference(&["evaluate", "run", "--data", "test.csv", "-q"]).expect(0).err, "");
-    assert_eq!(room.on_reference(&["predict", "run", "--data", "test.csv", "--out", "p.csv", "-q"]).expect(0).err, "");
+    assert_eq!(
+        room.on_reference(&["evaluate", "run", "--data", "test.csv", "-q"]).expect(0).err,
+        ""
+    );
+    assert_eq!(
+        room.on_reference(&["predict", "run", "--data", "test.csv", "--out", "p.csv", "-q"])
+            .expect(0)
+            .err,
+        ""
+    );
 }
 
 #[test]
@@ -279,7 +324,8 @@ fn a_line_an_epoch_unless_told_otherwise() {
 
 /// Starts a verb whose stream nobody reads any more.
 fn with_closed(room: &Room, args: &[&str], close: fn(&mut Child)) -> Option<i32> {
-    let mut child = room.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        room.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     close(&mut child);
     let ran = Ran::of(child.wait_with_output().unwrap());
     assert!(!ran.err.contains("panicked"), "{ran:#?}");
@@ -315,7 +361,10 @@ fn the_run_directory_has_its_files() {
     }
     for directory in ["model", "last"] {
         for name in ["model.safetensors", "config.json", "schema.json"] {
-            assert!(!room.bytes(&format!("run/{directory}/{name}")).is_empty(), "{directory}/{name}");
+            assert!(
+                !room.bytes(&format!("run/{directory}/{name}")).is_empty(),
+                "{directory}/{name}"
+            );
         }
     }
     let environment: Value = serde_json::from_str(&room.text("run/environment.json")).unwrap();
@@ -331,12 +380,24 @@ fn metrics_have_the_promised_keys() {
     let room = Room::new();
     let coupling = ["--set", "coupling.0.kind=soft_sharing", "--set", "coupling.0.strength=0.5"];
     room.train("run", &[&coupling[..], &["--set", "task.size.weight=2"]].concat());
-    let point_keys = BTreeSet::from(["step", "epoch", "split", "loss", "tasks", "couplings", "learning_rate", "seconds"]);
+    let point_keys = BTreeSet::from([
+        "step",
+        "epoch",
+        "split",
+        "loss",
+        "tasks",
+        "couplings",
+        "learning_rate",
+        "seconds",
+    ]);
     for line in room.text("run/metrics.jsonl").lines() {
         let point: Value = serde_json::from_str(line).unwrap();
         assert_eq!(keys(&point), point_keys);
         assert_eq!(keys(&point["tasks"]), BTreeSet::from(["colour", "size"]));
-        assert!(keys(&point["tasks"]["size"]).is_superset(&BTreeSet::from(["loss", "accuracy", "log_loss"])));
+        assert!(
+            keys(&point["tasks"]["size"])
+                .is_superset(&BTreeSet::from(["loss", "accuracy", "log_loss"]))
+        );
         assert_eq!(keys(&point["couplings"][0]), BTreeSet::from(["kind", "pair", "value"]));
         assert_eq!(point["couplings"][0]["pair"], serde_json::json!(["colour", "size"]));
         let number = |value: &Value| value.as_f64().unwrap();
@@ -344,7 +405,8 @@ fn metrics_have_the_promised_keys() {
         let total = colour + 2.0 * size + 0.5 * number(&point["couplings"][0]["value"]);
         assert!((number(&point["loss"]) - total).abs() < 1e-9, "{point:#}");
     }
-    let splits: Vec<String> = room.points("run").iter().map(|p| p["split"].as_str().unwrap().to_owned()).collect();
+    let splits: Vec<String> =
+        room.points("run").iter().map(|p| p["split"].as_str().unwrap().to_owned()).collect();
     assert_eq!(splits, ["train", "valid", "train", "valid", "train", "valid", "test"]);
 }
 
@@ -355,10 +417,17 @@ fn the_table_has_a_row_an_epoch() {
     let (header, records) = table(&room.text("run/metrics.csv"));
     // And one for the test figures of the model that is kept.
     assert_eq!(records.len(), 4);
-    let epochs: Vec<&String> = records.iter().map(|record| &record[column(&header, "epoch")]).collect();
+    let epochs: Vec<&String> =
+        records.iter().map(|record| &record[column(&header, "epoch")]).collect();
     assert_eq!(epochs[..3], ["1", "2", "3"]);
-    for (row, name) in [(2, "train/loss"), (2, "train/colour/accuracy"), (2, "valid/size/loss"), (3, "test/colour/log_loss")] {
-        let last: f64 = records[row][column(&header, name)].parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+    for (row, name) in [
+        (2, "train/loss"),
+        (2, "train/colour/accuracy"),
+        (2, "valid/size/loss"),
+        (3, "test/colour/log_loss"),
+    ] {
+        let last: f64 =
+            records[row][column(&header, name)].parse().unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(last.is_finite());
         assert_eq!(records[5 - row][column(&header, name)], "", "{name}");
     }
@@ -367,9 +436,18 @@ fn the_table_has_a_row_an_epoch() {
 #[test]
 fn its_configuration_reproduces_a_run() {
     let room = Room::new();
-    room.train("a", &["--set", "trunk.dropout=0.2", "--set", "optimizer.schedule=cosine", "--seed", "5"]);
+    room.train(
+        "a",
+        &["--set", "trunk.dropout=0.2", "--set", "optimizer.schedule=cosine", "--seed", "5"],
+    );
     room.on_reference(&["train", "a/config.toml", "--out", "b"]).expect(0);
-    for file in ["model/model.safetensors", "last/model.safetensors", "model/schema.json", "model/config.json", "config.toml"] {
+    for file in [
+        "model/model.safetensors",
+        "last/model.safetensors",
+        "model/schema.json",
+        "model/config.json",
+        "config.toml",
+    ] {
         assert!(room.bytes(&format!("a/{file}")) == room.bytes(&format!("b/{file}")), "{file}");
     }
     assert_eq!(room.points("a"), room.points("b"));
@@ -379,7 +457,8 @@ fn its_configuration_reproduces_a_run() {
 fn run_directories_count_up() {
     let room = Room::new();
     for expected in ["runs/net-1", "runs/net-2", "runs/net-3"] {
-        let summary = room.on_reference(&["train", "net.toml", "--epochs", "1", "--json"]).expect(0).json();
+        let summary =
+            room.on_reference(&["train", "net.toml", "--epochs", "1", "--json"]).expect(0).json();
         assert_eq!(Path::new(summary["run"].as_str().unwrap()), Path::new(expected));
         assert!(room.path(expected).join("model").is_dir());
     }
@@ -406,9 +485,11 @@ fn nothing_is_overwritten() {
 #[test]
 fn early_stopping_is_a_success() {
     let room = Room::new();
-    let summary = room.train("run", &["--set", "train.patience=2", "--epochs", "500", "--json"]).json();
+    let summary =
+        room.train("run", &["--set", "train.patience=2", "--epochs", "500", "--json"]).json();
     assert_eq!(summary["ended"], "early stopping");
-    let (best, steps) = (summary["best_epoch"].as_u64().unwrap(), summary["steps"].as_u64().unwrap());
+    let (best, steps) =
+        (summary["best_epoch"].as_u64().unwrap(), summary["steps"].as_u64().unwrap());
     assert_eq!(steps, (best + 2) * 6, "{summary:#}");
 }
 
@@ -417,7 +498,8 @@ fn steps_and_time_can_be_bounded() {
     let room = Room::new();
     let summary = room.train("a", &["--max-steps", "7", "--json"]).json();
     assert_eq!((&summary["ended"], &summary["steps"]), (&"finished".into(), &7.into()));
-    let summary = room.train("b", &["--max-time", "0.3s", "--epochs", "1000000", "-q", "--json"]).json();
+    let summary =
+        room.train("b", &["--max-time", "0.3s", "--epochs", "1000000", "-q", "--json"]).json();
     assert_eq!(summary["ended"], "time over");
     assert!(room.path("b/last/model.safetensors").exists());
 }
@@ -425,12 +507,27 @@ fn steps_and_time_can_be_bounded() {
 /// A run that would last for ever, once it has logged a point.
 #[cfg(unix)]
 fn endless(room: &Room, out: &str) -> Child {
-    let args = ["train", "net.toml", "--epochs", "1000000000", "--out", out, "--progress", "none", "--device", "reference"];
+    let args = [
+        "train",
+        "net.toml",
+        "--epochs",
+        "1000000000",
+        "--out",
+        out,
+        "--progress",
+        "none",
+        "--device",
+        "reference",
+    ];
     let child = room.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let metrics = room.path(out).join("metrics.jsonl");
     let begun = Instant::now();
     while !fs::read_to_string(&metrics).is_ok_and(|text| text.contains('\n')) {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "no point in {}", metrics.display());
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(30),
+            "no point in {}",
+            metrics.display()
+        );
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     child
@@ -452,7 +549,10 @@ fn stopped_by(name: &str, code: i32) {
     assert_eq!(room.evaluate("run/last")["rows"], 60);
     assert_eq!(room.evaluate("run")["rows"], 60);
     let text = room.text("run/metrics.jsonl");
-    assert!(text.ends_with('\n') && text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    assert!(
+        text.ends_with('\n')
+            && text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok())
+    );
 }
 
 #[cfg(unix)]
@@ -467,7 +567,8 @@ fn a_termination_keeps_what_was_learned() {
     stopped_by("-TERM", 143);
 }
 
-/// While data is read there is nothing to keep: the reading, which here never ends, is not waited for.
+/// While data is read there is nothing to keep: the reading, which here never ends, is not waited
+/// for.
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_the_reading_of_data_at_once() {
@@ -476,7 +577,8 @@ fn a_signal_ends_the_reading_of_data_at_once() {
         let _ = fs::remove_file(room.path("train.csv"));
         assert!(Command::new("mkfifo").arg(room.path("train.csv")).status().unwrap().success());
         let args = ["train", "net.toml", "--out", "run", "--device", "reference"];
-        let mut child = room.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            room.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // It is open when someone reads.
         let pipe = fs::OpenOptions::new().write(true).open(room.path("train.csv")).unwrap();
         signal(&child, name);
@@ -516,7 +618,8 @@ fn an_evaluation_agrees_with_the_test_point() {
     for task in ["colour", "size"] {
         assert_eq!(found["tasks"][task]["rows"], 60);
         for metric in ["loss", "accuracy", "log_loss"] {
-            let [f, e] = [&found["tasks"][task][metric], &test["tasks"][task][metric]].map(|v| v.as_f64().unwrap());
+            let [f, e] = [&found["tasks"][task][metric], &test["tasks"][task][metric]]
+                .map(|v| v.as_f64().unwrap());
             // The model's parameters were rounded to f32.
             assert!((f - e).abs() <= 1e-6 * e.abs(), "{task}.{metric}: {f}, in the run {e}");
         }
@@ -540,14 +643,24 @@ fn predictions_keep_rows_and_columns() {
     room.train("run", &[]);
     let ran = room.on_reference(&["predict", "run", "--data", "new.csv"]).expect(0);
     let ((inputs, given), (header, records)) = (table(&unlabelled(25)), table(&ran.out));
-    let new = ["colour", "colour:blue", "colour:green", "colour:red", "size", "size:large", "size:medium", "size:small"];
+    let new = [
+        "colour",
+        "colour:blue",
+        "colour:green",
+        "colour:red",
+        "size",
+        "size:large",
+        "size:medium",
+        "size:small",
+    ];
     assert_eq!(header[..4], inputs[..]);
     assert_eq!(header[4..], new.map(str::to_owned)[..]);
     assert_eq!(records.len(), 25);
     for (record, given) in records.iter().zip(&given) {
         assert_eq!(record[..4], given[..]);
         for first in [4, 8] {
-            let p: Vec<f64> = record[first + 1..first + 4].iter().map(|cell| cell.parse().unwrap()).collect();
+            let p: Vec<f64> =
+                record[first + 1..first + 4].iter().map(|cell| cell.parse().unwrap()).collect();
             assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{record:?}");
             let best = (0..3).max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap();
             assert_eq!(header[first + 1 + best], format!("{}:{}", header[first], record[first]));
@@ -561,9 +674,11 @@ fn predictions_go_to_a_file_or_into_json() {
     room.write("new.csv", unlabelled(25));
     room.train("run", &[]);
     let expected = room.on_reference(&["predict", "run", "--data", "new.csv"]).expect(0).out;
-    let ran = room.on_reference(&["predict", "run", "--data", "new.csv", "--out", "p.csv"]).expect(0);
+    let ran =
+        room.on_reference(&["predict", "run", "--data", "new.csv", "--out", "p.csv"]).expect(0);
     assert_eq!((ran.out.as_str(), room.text("p.csv")), ("", expected.clone()));
-    let json = room.on_reference(&["predict", "run", "--data", "new.csv", "--json"]).expect(0).json();
+    let json =
+        room.on_reference(&["predict", "run", "--data", "new.csv", "--json"]).expect(0).json();
     assert_eq!(json["rows"], 25);
     let (header, records) = table(&expected);
     for (record, prediction) in records.iter().zip(json["predictions"].as_array().unwrap()) {
@@ -574,7 +689,8 @@ fn predictions_go_to_a_file_or_into_json() {
     }
 }
 
-/// A labelled file may be predicted on too; its columns stay, and the accuracy is that of `evaluate`.
+/// A labelled file may be predicted on too; its columns stay, and the accuracy is that of
+/// `evaluate`.
 #[test]
 fn predictions_agree_with_the_evaluation() {
     let room = Room::new();
@@ -583,11 +699,15 @@ fn predictions_agree_with_the_evaluation() {
     let (header, records) = table(&ran.out);
     let hits = |task: &str| {
         let (label, found) = (column(&header, task), column(&header, &format!("{task}:predicted")));
-        records.iter().filter(|record| record[label] == record[found]).count() as f64 / records.len() as f64
+        records.iter().filter(|record| record[label] == record[found]).count() as f64
+            / records.len() as f64
     };
     let evaluation = room.evaluate("run");
     for task in ["colour", "size"] {
-        assert!((hits(task) - evaluation["tasks"][task]["accuracy"].as_f64().unwrap()).abs() < 1e-12, "{task}");
+        assert!(
+            (hits(task) - evaluation["tasks"][task]["accuracy"].as_f64().unwrap()).abs() < 1e-12,
+            "{task}"
+        );
     }
 }
 
@@ -595,7 +715,10 @@ fn predictions_agree_with_the_evaluation() {
 fn training_starts_from_given_weights() {
     let room = Room::new();
     room.train("a", &[]);
-    room.train("b", &["--init-from", "a", "--max-steps", "1", "--set", "optimizer.learning_rate=1e-30"]);
+    room.train(
+        "b",
+        &["--init-from", "a", "--max-steps", "1", "--set", "optimizer.learning_rate=1e-30"],
+    );
     assert!(room.bytes("a/model/model.safetensors") == room.bytes("b/model/model.safetensors"));
     assert_eq!(room.evaluate("a"), room.evaluate("b"));
 }
@@ -604,29 +727,55 @@ fn training_starts_from_given_weights() {
 fn weights_of_another_shape_are_refused() {
     let room = Room::new();
     room.train("a", &[]);
-    for set in ["trunk.layers=[9]", "trunk.layers=[8,8]", "task.size.layers=[4]", "data.ignore=[\"id\",\"z\"]"] {
-        let ran = room.on_reference(&["train", "net.toml", "--init-from", "a", "--set", set, "--out", "b"]).expect(78);
+    for set in [
+        "trunk.layers=[9]",
+        "trunk.layers=[8,8]",
+        "task.size.layers=[4]",
+        "data.ignore=[\"id\",\"z\"]",
+    ] {
+        let ran = room
+            .on_reference(&["train", "net.toml", "--init-from", "a", "--set", set, "--out", "b"])
+            .expect(78);
         assert!(ran.err.contains("--init-from") && ran.lines("hint: ") == 1, "{ran:#?}");
         assert!(!room.path("b").exists(), "{set}: a run directory was made");
     }
 }
 
-/// Columns of other names, or in another order, are not what the weights were learned on, of one width as they are.
+/// Columns of other names, or in another order, are not what the weights were learned on, of one
+/// width as they are.
 #[test]
 fn weights_of_other_columns_are_refused() {
     let room = Room::new();
     room.train("a", &[]);
     let header = |names: &str| labelled(1, 300).replacen("x,y,z", names, 1);
     for (names, text) in [
-        ("x,z,y", "column 2 is \"y\" of width 1 in the model, \"z\" of width 1 in this configuration"),
+        (
+            "x,z,y",
+            "column 2 is \"y\" of width 1 in the model, \"z\" of width 1 in this configuration",
+        ),
         ("w,y,z", "column 1 is \"x\" of width 1 in the model, \"w\" of width 1"),
     ] {
         room.write("other.csv", header(names));
         for part in ["all", "trunk"] {
-            let args = ["train", "net.toml", "--init-from", "a", "--init-part", part, "--out", "b", "--set"];
+            let args = [
+                "train",
+                "net.toml",
+                "--init-from",
+                "a",
+                "--init-part",
+                part,
+                "--out",
+                "b",
+                "--set",
+            ];
             let sets = ["data.train=other.csv", "--set", "data.test=other.csv"];
             let ran = room.on_reference(&[&args[..], &sets].concat()).expect(78);
-            assert!(ran.err.contains("--init-from a") && ran.err.contains(text) && ran.lines("hint: ") == 1, "{ran:#?}");
+            assert!(
+                ran.err.contains("--init-from a")
+                    && ran.err.contains(text)
+                    && ran.lines("hint: ") == 1,
+                "{ran:#?}"
+            );
             assert!(!room.path("b").exists(), "a run directory was made");
         }
     }
@@ -643,7 +792,17 @@ fn the_seed_leaves_the_test_alone() {
     room.train("b", &["--seed", "7"]);
     assert!(room.bytes("a/model/model.safetensors") != room.bytes("b/model/model.safetensors"));
     let still = |out: &str, seed: &str| {
-        let flags = ["--init-from", "a", "--seed", seed, "--max-steps", "1", "--set", "optimizer.learning_rate=1e-30", "--json"];
+        let flags = [
+            "--init-from",
+            "a",
+            "--seed",
+            seed,
+            "--max-steps",
+            "1",
+            "--set",
+            "optimizer.learning_rate=1e-30",
+            "--json",
+        ];
         let summary = room.train(out, &flags).json();
         ["valid", "test"].map(|split| summary[split]["tasks"].clone())
     };
@@ -656,10 +815,22 @@ fn the_seed_leaves_the_test_alone() {
 #[test]
 fn no_adapter_names_the_package() {
     let room = Room::new();
-    for args in [&["train", "net.toml"][..], &["devices"], &["doctor"], &["bench", "gemm", "--m", "8", "--n", "8", "--k", "8"]] {
-        let ran = Ran::of(room.command(args).arg("-q").env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(69);
+    for args in [
+        &["train", "net.toml"][..],
+        &["devices"],
+        &["doctor"],
+        &["bench", "gemm", "--m", "8", "--n", "8", "--k", "8"],
+    ] {
+        let ran = Ran::of(
+            room.command(args).arg("-q").env("VK_DRIVER_FILES", "/nonexistent").output().unwrap(),
+        )
+        .expect(69);
         assert!(ran.err.contains("mesa-vulkan-drivers"), "{ran:#?}");
-        assert_eq!((ran.lines("error: "), ran.lines("hint: "), ran.err.lines().count()), (1, 1, 2), "{ran:#?}");
+        assert_eq!(
+            (ran.lines("error: "), ran.lines("hint: "), ran.err.lines().count()),
+            (1, 1, 2),
+            "{ran:#?}"
+        );
     }
     let ran = room.run(&["train", "net.toml", "--backend", "metal"]).expect(69);
     assert!(ran.err.contains("metal") && ran.lines("hint: ") == 1, "{ran:#?}");
@@ -670,10 +841,20 @@ fn no_adapter_names_the_package() {
 #[test]
 fn explain_works_without_an_adapter_and_says_so() {
     let room = Room::new();
-    let explain = |args: &[&str]| Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap()).expect(0);
+    let explain = |args: &[&str]| {
+        Ran::of(room.command(args).env("VK_DRIVER_FILES", "/nonexistent").output().unwrap())
+            .expect(0)
+    };
     let ran = explain(&["explain", "net.toml"]);
     assert!(ran.err.contains("no adapter") && ran.err.contains("software"), "{ran:#?}");
-    for text in ["class software", "trunk.0.weight", "task.size.0.bias", "dense_forward", "heads_cross_entropy", "adam"] {
+    for text in [
+        "class software",
+        "trunk.0.weight",
+        "task.size.0.bias",
+        "dense_forward",
+        "heads_cross_entropy",
+        "adam",
+    ] {
         assert!(ran.out.contains(text), "{text}: {}", ran.out);
     }
     let json = explain(&["explain", "net.toml", "--json"]).json();
@@ -702,7 +883,8 @@ fn devices_lists_what_a_run_would_take() {
     assert!(ran.out.contains(adapter["name"].as_str().unwrap()), "{ran:#?}");
 }
 
-/// A run on the adapter keeps both streams clean: nothing of a driver's own, nothing but JSON on stdout.
+/// A run on the adapter keeps both streams clean: nothing of a driver's own, nothing but JSON on
+/// stdout.
 #[test]
 fn a_run_on_the_adapter() {
     let room = Room::new();
@@ -711,7 +893,10 @@ fn a_run_on_the_adapter() {
     assert!(!ran.err.contains(['\x1b', '\r']), "{ran:#?}");
     assert_eq!(ran.json()["steps"], 18);
     let environment: Value = serde_json::from_str(&room.text("run/environment.json")).unwrap();
-    assert!(environment["adapter"]["name"].is_string() && environment["limits"].is_object(), "{environment:#}");
+    assert!(
+        environment["adapter"]["name"].is_string() && environment["limits"].is_object(),
+        "{environment:#}"
+    );
     let ran = room.run(&["evaluate", "run", "--data", "test.csv", "--json", "-q"]).expect(0);
     assert_eq!(ran.err, "");
     let [f, e] = [ran.json(), room.evaluate("run")].map(|json| json["loss"].as_f64().unwrap());
@@ -721,23 +906,35 @@ fn a_run_on_the_adapter() {
 const DEVICE_CLOCK: &str = "timestamps of the device";
 const WALL_CLOCK: &str = "wall clock of single submissions";
 
-/// The profile of a JSON document has the dispatches of `explain`, and figures that agree with each other.
+/// The profile of a JSON document has the dispatches of `explain`, and figures that agree with each
+/// other.
 fn assert_profile(found: &Value, explained: &Value, clock: &str) {
-    let (lines, dispatches) = (found["profile"].as_array().unwrap(), explained["dispatches"].as_array().unwrap());
+    let (lines, dispatches) =
+        (found["profile"].as_array().unwrap(), explained["dispatches"].as_array().unwrap());
     assert_eq!(found["profile_clock"], clock);
     assert_eq!(lines.len(), dispatches.len());
     let (number, best) = (|value: &Value| value.as_f64().unwrap_or(f64::NAN), &found["ceilings"]);
     for (i, (line, dispatch)) in lines.iter().zip(dispatches).enumerate() {
-        assert_eq!((&line["number"], &line["kernel"], &line["for"]), (&i.into(), &dispatch["kernel"], &dispatch["for"]));
+        assert_eq!(
+            (&line["number"], &line["kernel"], &line["for"]),
+            (&i.into(), &dispatch["kernel"], &dispatch["for"])
+        );
         let seconds = 1e-6 * number(&line["us_per_step"]);
         assert!(seconds > 0.0 && number(&line["bytes"]) > 0.0, "{line:#}");
-        for (speed, amount, share) in
-            [("gflop_per_s", &dispatch["flop"], "of_best_gflop_per_s"), ("gb_per_s", &line["bytes"], "of_best_gb_per_s")]
-        {
+        for (speed, amount, share) in [
+            ("gflop_per_s", &dispatch["flop"], "of_best_gflop_per_s"),
+            ("gb_per_s", &line["bytes"], "of_best_gb_per_s"),
+        ] {
             let expected = 1e-9 * number(amount) / seconds;
-            assert!((number(&line[speed]) - expected).abs() <= 1e-9 * expected, "{speed}: {line:#}");
+            assert!(
+                (number(&line[speed]) - expected).abs() <= 1e-9 * expected,
+                "{speed}: {line:#}"
+            );
             let expected = number(&line[speed]) / number(&best[speed]);
-            assert!((number(&line[share]) - expected).abs() <= 1e-9 * expected, "{share}: {line:#}");
+            assert!(
+                (number(&line[share]) - expected).abs() <= 1e-9 * expected,
+                "{share}: {line:#}"
+            );
         }
     }
     let shares: f64 = lines.iter().map(|line| number(&line["share"])).sum();
@@ -750,11 +947,21 @@ fn a_profile_has_every_dispatch_and_changes_no_result() {
     let room = Room::new();
     let devices = room.run(&["devices", "--json"]).expect(0).json();
     let features = &devices["adapters"][devices["chosen"].as_u64().unwrap() as usize]["features"];
-    let own = if features.as_array().unwrap().contains(&"timestamps".into()) { DEVICE_CLOCK } else { WALL_CLOCK };
-    for (name, limits, clock) in [("own", &[][..], own), ("wall", &["--default-limits"][..], WALL_CLOCK)] {
+    let own = if features.as_array().unwrap().contains(&"timestamps".into()) {
+        DEVICE_CLOCK
+    } else {
+        WALL_CLOCK
+    };
+    for (name, limits, clock) in
+        [("own", &[][..], own), ("wall", &["--default-limits"][..], WALL_CLOCK)]
+    {
         let run = |args: &[&str]| room.run(&[args, limits].concat()).expect(0);
         let explained = run(&["explain", "net.toml", "--json"]).json();
-        assert_profile(&run(&["train", "net.toml", "--out", name, "--json", "--profile"]).json(), &explained, clock);
+        assert_profile(
+            &run(&["train", "net.toml", "--out", name, "--json", "--profile"]).json(),
+            &explained,
+            clock,
+        );
         let plain = format!("{name}-plain");
         assert!(run(&["train", "net.toml", "--out", &plain, "--json"]).json()["profile"].is_null());
         let model = |run: &str| room.bytes(&format!("{run}/last/model.safetensors"));
@@ -766,14 +973,30 @@ fn a_profile_has_every_dispatch_and_changes_no_result() {
 #[test]
 fn a_profile_of_one_step_is_a_table() {
     let room = Room::new();
-    let ran = room.run(&["train", "net.toml", "--max-steps", "1", "--profile", "--out", "run"]).expect(0);
+    let ran =
+        room.run(&["train", "net.toml", "--max-steps", "1", "--profile", "--out", "run"]).expect(0);
     let lines: Vec<&str> = ran.out.lines().collect();
-    let head = lines.iter().position(|line| line.contains("µs per step")).unwrap_or_else(|| panic!("{ran:#?}"));
-    let count = room.run(&["explain", "net.toml", "--json"]).expect(0).json()["dispatches"].as_array().unwrap().len();
-    let numbers: Vec<usize> = lines[head + 1..].iter().map_while(|line| line.split_whitespace().next()?.parse().ok()).collect();
+    let head = lines
+        .iter()
+        .position(|line| line.contains("µs per step"))
+        .unwrap_or_else(|| panic!("{ran:#?}"));
+    let count = room.run(&["explain", "net.toml", "--json"]).expect(0).json()["dispatches"]
+        .as_array()
+        .unwrap()
+        .len();
+    let numbers: Vec<usize> = lines[head + 1..]
+        .iter()
+        .map_while(|line| line.split_whitespace().next()?.parse().ok())
+        .collect();
     assert_eq!(numbers, (0..count).collect::<Vec<_>>(), "{}", ran.out);
     let below = lines[head + 1 + count..].join("\n");
-    for said in ["means of 1 steps", "so a step takes longer than without --profile", "best: ", "GFLOP/s", "GB/s, adam over"] {
+    for said in [
+        "means of 1 steps",
+        "so a step takes longer than without --profile",
+        "best: ",
+        "GFLOP/s",
+        "GB/s, adam over",
+    ] {
         assert!(below.contains(said), "{said}: {below}");
     }
 }
@@ -781,41 +1004,111 @@ fn a_profile_of_one_step_is_a_table() {
 #[test]
 fn a_benchmark_has_a_profile_where_asked() {
     let room = Room::new();
-    let shape =
-        ["bench", "step", "--inputs", "4", "--trunk", "5", "--classes", "3,3", "--batch", "6", "--steps", "2", "--rows", "50", "--json"];
+    let shape = [
+        "bench",
+        "step",
+        "--inputs",
+        "4",
+        "--trunk",
+        "5",
+        "--classes",
+        "3,3",
+        "--batch",
+        "6",
+        "--steps",
+        "2",
+        "--rows",
+        "50",
+        "--json",
+    ];
     let begun = Instant::now();
     let found = room.run(&[&shape[..], &["--profile"]].concat()).expect(0).json();
-    let (lines, count) = (found["profile"].as_array().unwrap(), found["dispatches_per_step"].as_f64().unwrap());
+    let (lines, count) =
+        (found["profile"].as_array().unwrap(), found["dispatches_per_step"].as_f64().unwrap());
     assert_eq!(lines.len(), count as usize, "{found:#}");
-    let products = lines.iter().filter(|line| line["flop"] != 0).map(|line| line["share"].as_f64().unwrap()).sum::<f64>();
+    let products = lines
+        .iter()
+        .filter(|line| line["flop"] != 0)
+        .map(|line| line["share"].as_f64().unwrap())
+        .sum::<f64>();
     let number = |key: &str| found[key].as_f64().unwrap_or_else(|| panic!("{key}: {found:#}"));
-    assert!((number("product_share") - products).abs() < 1e-9 && products > 0.0 && products < 1.0, "{found:#}");
-    assert!(number("encode_us_per_step") > number("submit_us_per_step") && number("submit_us_per_step") > 0.0, "{found:#}");
-    assert!((number("encode_us_per_dispatch") * count - number("encode_us_per_step")).abs() < 1e-6, "{found:#}");
+    assert!(
+        (number("product_share") - products).abs() < 1e-9 && products > 0.0 && products < 1.0,
+        "{found:#}"
+    );
+    assert!(
+        number("encode_us_per_step") > number("submit_us_per_step")
+            && number("submit_us_per_step") > 0.0,
+        "{found:#}"
+    );
+    assert!(
+        (number("encode_us_per_dispatch") * count - number("encode_us_per_step")).abs() < 1e-6,
+        "{found:#}"
+    );
     let first = number("first_step_seconds");
-    assert!(first > 1e-3 * found["ms_per_step"]["min"].as_f64().unwrap() && first < begun.elapsed().as_secs_f64(), "{found:#}");
+    assert!(
+        first > 1e-3 * found["ms_per_step"]["min"].as_f64().unwrap()
+            && first < begun.elapsed().as_secs_f64(),
+        "{found:#}"
+    );
     assert!(room.run(&shape).expect(0).json()["profile"].is_null());
 }
 
-/// The first step is measured everywhere, the host's and the device's shares where there is a device.
+/// The first step is measured everywhere, the host's and the device's shares where there is a
+/// device.
 #[test]
 fn a_benchmark_on_the_reference_has_no_device_to_tell_of() {
     let room = Room::new();
-    let shape =
-        ["bench", "step", "--inputs", "4", "--trunk", "5", "--classes", "3", "--batch", "6", "--steps", "2", "--rows", "50", "--json"];
+    let shape = [
+        "bench",
+        "step",
+        "--inputs",
+        "4",
+        "--trunk",
+        "5",
+        "--classes",
+        "3",
+        "--batch",
+        "6",
+        "--steps",
+        "2",
+        "--rows",
+        "50",
+        "--json",
+    ];
     let found = room.on_reference(&shape).expect(0).json();
-    for key in ["encode_us_per_step", "submit_us_per_step", "encode_us_per_dispatch", "product_share"] {
-        assert!(found.as_object().unwrap().contains_key(key) && found[key].is_null(), "{key}: {found:#}");
+    for key in
+        ["encode_us_per_step", "submit_us_per_step", "encode_us_per_dispatch", "product_share"]
+    {
+        assert!(
+            found.as_object().unwrap().contains_key(key) && found[key].is_null(),
+            "{key}: {found:#}"
+        );
     }
-    assert!(found["first_step_seconds"].as_f64().unwrap() > 0.0 && found["steps_per_submission"].as_u64().unwrap() > 0, "{found:#}");
+    assert!(
+        found["first_step_seconds"].as_f64().unwrap() > 0.0
+            && found["steps_per_submission"].as_u64().unwrap() > 0,
+        "{found:#}"
+    );
 }
 
-/// Learning rates beyond all bounds: the step and the tensor are named, and `last/` holds the parameters before it.
+/// Learning rates beyond all bounds: the step and the tensor are named, and `last/` holds the
+/// parameters before it.
 #[test]
 fn a_value_that_is_not_finite_on_the_adapter() {
     let room = Room::new();
-    let ran =
-        room.run(&["train", "net.toml", "--out", "run", "--set", "optimizer.kind=sgd", "--set", "optimizer.learning_rate=1e30"]).expect(3);
+    let ran = room
+        .run(&[
+            "train",
+            "net.toml",
+            "--out",
+            "run",
+            "--set",
+            "optimizer.kind=sgd",
+            "--set",
+            "optimizer.learning_rate=1e30",
+        ])
+        .expect(3);
     assert!(ran.err.contains("error: step ") && ran.err.contains("is not finite"), "{ran:#?}");
     assert_eq!((ran.lines("error"), ran.lines("hint")), (1, 1), "{ran:#?}");
     assert!(room.path("run/last/model.safetensors").exists());
@@ -824,7 +1117,16 @@ fn a_value_that_is_not_finite_on_the_adapter() {
 #[test]
 fn a_value_that_is_not_finite_on_the_reference() {
     let room = Room::new();
-    let args = ["train", "net.toml", "--out", "run", "--set", "optimizer.kind=sgd", "--set", "optimizer.learning_rate=1e38"];
+    let args = [
+        "train",
+        "net.toml",
+        "--out",
+        "run",
+        "--set",
+        "optimizer.kind=sgd",
+        "--set",
+        "optimizer.learning_rate=1e38",
+    ];
     let ran = room.on_reference(&args).expect(3);
     assert!(ran.err.contains("error: step ") && ran.err.contains("is not finite"), "{ran:#?}");
 }
@@ -845,7 +1147,8 @@ fn a_full_disk_is_a_failed_write() {
     }
 }
 
-/// (command, exit code, what stderr says). `run` is a model; files of other names are made by [`spoil`].
+/// (command, exit code, what stderr says). `run` is a model; files of other names are made by
+/// [`spoil`].
 const BAD: &[(&str, i32, &str)] = &[
     ("", 2, "Usage"),
     ("frobnicate", 2, "frobnicate"),
@@ -935,9 +1238,21 @@ const BAD: &[(&str, i32, &str)] = &[
     ("train net.toml --set optimizer.learning_rate=nan", 78, "optimizer.learning_rate"),
     ("train net.toml --set optimizer.momentum=0.9", 78, "optimizer.momentum"),
     ("train net.toml --set train.batch_size=0", 78, "train.batch_size"),
-    ("train net.toml --accumulate 49", 78, "train.accumulate: 49 parts of a batch, and a batch has 48 rows"),
-    ("train net.toml --accumulate 277 --set train.batch_size=full", 78, "train.accumulate: 277 parts of a batch, and a batch has 276 rows"),
-    ("train net.toml --set feature.x.embed=4", 78, "type numeric, and the key is for category and text"),
+    (
+        "train net.toml --accumulate 49",
+        78,
+        "train.accumulate: 49 parts of a batch, and a batch has 48 rows",
+    ),
+    (
+        "train net.toml --accumulate 277 --set train.batch_size=full",
+        78,
+        "train.accumulate: 277 parts of a batch, and a batch has 276 rows",
+    ),
+    (
+        "train net.toml --set feature.x.embed=4",
+        78,
+        "type numeric, and the key is for category and text",
+    ),
     ("train net.toml --set train.select=colour.f2", 78, "train.select"),
     ("train net.toml --set coupling.0.kind=agreement", 78, "classes differ"),
     ("train net.toml --set coupling.0.kind=friendship", 78, "friendship"),
@@ -986,8 +1301,11 @@ fn ends_with_both(err: &str) -> bool {
 
 /// What is wrong with the answer to a bad command, if anything.
 fn complaint(ran: &Ran, code: i32, text: &str) -> Option<String> {
-    let plain = !["panicked", "RUST_BACKTRACE", "stack backtrace", "\x1b"].iter().any(|bad| ran.err.contains(bad));
-    // The parser of the command line says what to do in words of its own, and shows the usage alone where there is no verb.
+    let plain = !["panicked", "RUST_BACKTRACE", "stack backtrace", "\x1b"]
+        .iter()
+        .any(|bad| ran.err.contains(bad));
+    // The parser of the command line says what to do in words of its own, and shows the usage alone
+    // where there is no verb.
     let errors = if code == 2 { ran.lines("error: ") <= 1 } else { ran.lines("error: ") == 1 };
     let hints = if code == 2 { ran.lines("hint: ") <= 1 } else { ran.lines("hint: ") == 1 };
     let rules = [
@@ -996,7 +1314,10 @@ fn complaint(ran: &Ran, code: i32, text: &str) -> Option<String> {
         (plain, "a panic, a backtrace or an escape byte".to_owned()),
         (errors, "not exactly one line of error".to_owned()),
         (hints, "not exactly one hint".to_owned()),
-        (code == 2 || ends_with_both(&ran.err), "an error and its hint are not the last two lines".to_owned()),
+        (
+            code == 2 || ends_with_both(&ran.err),
+            "an error and its hint are not the last two lines".to_owned(),
+        ),
         (ran.out.is_empty(), "something on stdout".to_owned()),
     ];
     rules.into_iter().find(|(kept, _)| !kept).map(|(_, broken)| broken)
@@ -1009,7 +1330,10 @@ fn bad_input_has_its_exit_code_one_error_and_one_hint() {
     let mut complaints = Vec::new();
     for (command, code, text) in BAD {
         let mut args: Vec<&str> = command.split_whitespace().collect();
-        let has_device = args.is_empty() || args.contains(&"--backend") || args.contains(&"gemm") || args == ["frobnicate"];
+        let has_device = args.is_empty()
+            || args.contains(&"--backend")
+            || args.contains(&"gemm")
+            || args == ["frobnicate"];
         if !has_device {
             args.extend(["--device", "reference"]);
         }
@@ -1018,7 +1342,13 @@ fn bad_input_has_its_exit_code_one_error_and_one_hint() {
             complaints.push(format!("tandem {command}: {complaint}\n{}", ran.err));
         }
     }
-    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), BAD.len(), complaints.join("\n"));
+    assert!(
+        complaints.is_empty(),
+        "{} of {}:\n{}",
+        complaints.len(),
+        BAD.len(),
+        complaints.join("\n")
+    );
     assert!(!room.path("runs").exists(), "a run directory was made");
 }
 
@@ -1029,7 +1359,8 @@ fn the_table_covers_the_codes() {
     assert_eq!(codes, BTreeSet::from([2, 65, 66, 73, 78]));
 }
 
-/// Tiles that were measured, that came from the cache, and those without measurement: the same bytes.
+/// Tiles that were measured, that came from the cache, and those without measurement: the same
+/// bytes.
 #[test]
 fn tiles_change_no_result() {
     let room = Room::new();
@@ -1037,35 +1368,58 @@ fn tiles_change_no_result() {
         let args = ["train", "net.toml", "--out", out, "--tune", tune, "--set", "train.epochs=1"];
         let cache = room.path("cache");
         Ran::of(room.command(&args).env("TANDEM_CACHE_DIR", &cache).output().unwrap()).expect(0);
-        let environment = std::fs::read_to_string(room.path(&format!("{out}/environment.json"))).unwrap();
-        let tiles = serde_json::from_str::<serde_json::Value>(&environment).unwrap()["kernels"]["tiles"].clone();
-        let origins: Vec<String> = tiles.as_array().unwrap().iter().map(|t| t["origin"].as_str().unwrap().into()).collect();
+        let environment =
+            std::fs::read_to_string(room.path(&format!("{out}/environment.json"))).unwrap();
+        let tiles =
+            serde_json::from_str::<serde_json::Value>(&environment).unwrap()["kernels"]["tiles"]
+                .clone();
+        let origins: Vec<String> = tiles
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|t| t["origin"].as_str().unwrap().into())
+            .collect();
         (std::fs::read(room.path(&format!("{out}/last/model.safetensors"))).unwrap(), origins)
     };
-    let (off, forced, cached) = (train("off", "off"), train("forced", "force"), train("cached", "cached"));
-    assert_eq!([off.1, forced.1, cached.1], [vec!["default"; 3], vec!["measured"; 3], vec!["cache"; 3]]);
+    let (off, forced, cached) =
+        (train("off", "off"), train("forced", "force"), train("cached", "cached"));
+    assert_eq!(
+        [off.1, forced.1, cached.1],
+        [vec!["default"; 3], vec!["measured"; 3], vec!["cache"; 3]]
+    );
     assert!(off.0 == forced.0 && forced.0 == cached.0, "models differ");
 }
 
-/// Kernels that the driver meets for the first time, with a second device at work beside the first, and kernels that it knows: the same bytes.
+/// Kernels that the driver meets for the first time, with a second device at work beside the first,
+/// and kernels that it knows: the same bytes.
 #[test]
 fn kernels_that_are_new_to_the_driver_change_no_result() {
     let room = Room::new();
     let train = |out: &str| {
         let args = ["train", "net.toml", "--out", out, "--set", "train.epochs=1"];
         let command = &mut room.command(&args);
-        command.env("TANDEM_CACHE_DIR", room.path("cache")).env("MESA_SHADER_CACHE_DIR", room.path("driver"));
+        command
+            .env("TANDEM_CACHE_DIR", room.path("cache"))
+            .env("MESA_SHADER_CACHE_DIR", room.path("driver"));
         Ran::of(command.output().unwrap()).expect(0);
-        let entries = std::fs::read_dir(room.path("cache")).into_iter().flatten().map(|entry| entry.unwrap().path());
-        let met: Vec<String> =
-            entries.filter(|p| p.to_string_lossy().ends_with("-met")).map(|p| std::fs::read_to_string(p).unwrap()).collect();
+        let entries = std::fs::read_dir(room.path("cache"))
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().path());
+        let met: Vec<String> = entries
+            .filter(|p| p.to_string_lossy().ends_with("-met"))
+            .map(|p| std::fs::read_to_string(p).unwrap())
+            .collect();
         (std::fs::read(room.path(&format!("{out}/last/model.safetensors"))).unwrap(), met)
     };
     let (new, known) = (train("new"), train("known"));
     assert!(new.0 == known.0, "models differ");
     assert_eq!(new.1, known.1, "met again");
     let cores = std::thread::available_parallelism().unwrap().get();
-    if tandem::device::Gpu::open(&Default::default()).unwrap().entry.class == tandem::kernels::tuning::Class::Software && cores > 1 {
+    if tandem::device::Gpu::open(&Default::default()).unwrap().entry.class
+        == tandem::kernels::tuning::Class::Software
+        && cores > 1
+    {
         assert!(new.1.len() == 1 && new.1[0].lines().count() >= 6, "{:?}", new.1);
     }
 }

@@ -1,5 +1,6 @@
-//! Mesa's software driver puts the values of uniforms into loops and branches that depend on nothing else, and compiles a kernel anew at every
-//! dispatch where that changes it much: milliseconds, and memory that never comes back. No kernel may be of that kind.
+//! Mesa's software driver puts the values of uniforms into loops and branches that depend on
+//! nothing else, and compiles a kernel anew at every dispatch where that changes it much:
+//! milliseconds, and memory that never comes back. No kernel may be of that kind.
 
 #![cfg(target_os = "linux")] // memory is read from /proc
 
@@ -19,10 +20,14 @@ use tandem::schedule::Program;
 /// Dispatches that are looked at together.
 const TIMES: u32 = 8;
 
-/// Bytes of machine code that were made while the process ran: what may be executed and comes from no file.
+/// Bytes of machine code that were made while the process ran: what may be executed and comes from
+/// no file.
 fn machine_code() -> u64 {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let made = maps.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|f| f[1].contains('x') && f.len() == 5);
+    let made = maps
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|f| f[1].contains('x') && f.len() == 5);
     let bytes = |range: &str| {
         let (first, end) = range.split_once('-').unwrap();
         u64::from_str_radix(end, 16).unwrap() - u64::from_str_radix(first, 16).unwrap()
@@ -35,19 +40,25 @@ fn growing(program: &Program, step: &Step) -> Vec<String> {
     // What another test has compiled is none of this one's business.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    // What a pipeline met first decides whether the driver goes on trying: none may come from another program. No second device helps.
-    let mut session = Session::with_sources(gpu(), program.clone(), |kernel| kernel.module()).unwrap();
+    // What a pipeline met first decides whether the driver goes on trying: none may come from
+    // another program. No second device helps.
+    let mut session =
+        Session::with_sources(gpu(), program.clone(), |kernel| kernel.module()).unwrap();
     let mut found = Vec::new();
     for (s, schedule) in program.schedules.iter().enumerate() {
         for (d, dispatch) in schedule.dispatches.iter().enumerate() {
-            let mut run = || session.run_dispatch(s, d, &Step { number: step.number + 1, ..*step }, 1).unwrap();
+            let mut run = || {
+                session.run_dispatch(s, d, &Step { number: step.number + 1, ..*step }, 1).unwrap()
+            };
             run();
             let before = machine_code();
             (0..TIMES).for_each(|_| run());
             let growth = machine_code().saturating_sub(before);
             if growth > 0 {
-                found
-                    .push(format!("{}, {}, {}: {growth} bytes in {TIMES} dispatches", dispatch.kernel.name, schedule.name, dispatch.label));
+                found.push(format!(
+                    "{}, {}, {}: {growth} bytes in {TIMES} dispatches",
+                    dispatch.kernel.name, schedule.name, dispatch.label
+                ));
             }
         }
     }
@@ -55,7 +66,8 @@ fn growing(program: &Program, step: &Step) -> Vec<String> {
 }
 
 fn gpu() -> Gpu {
-    Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+    Gpu::open(&Wish::default())
+        .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
 }
 
 #[test]
@@ -86,8 +98,14 @@ fn so_they_are_for_small_batches_and_networks() {
             );
             let plan = common::plan(&tables, common::synthetic(1, 80, width, &[3, 3]), &[3, 3]);
             let built = plan.build(&gpu.tuning()).unwrap();
-            let step = Course::new(&plan.config.optimizer, 1, plan.steps_per_epoch, plan.total_steps).step(1, 0, batch, 0);
-            found.extend(growing(&built.program, &step).into_iter().map(|what| format!("batch {batch}, {optimizer}: {what}")));
+            let step =
+                Course::new(&plan.config.optimizer, 1, plan.steps_per_epoch, plan.total_steps)
+                    .step(1, 0, batch, 0);
+            found.extend(
+                growing(&built.program, &step)
+                    .into_iter()
+                    .map(|what| format!("batch {batch}, {optimizer}: {what}")),
+            );
         }
     }
     assert!(found.is_empty() || gpu.entry.class != Class::Software, "{found:#?}");

@@ -1,4 +1,5 @@
-//! The configuration: what it takes, what it refuses and in which words, and that a written one reads back as the same.
+//! The configuration: what it takes, what it refuses and in which words, and that a written one
+//! reads back as the same.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,8 @@ use std::path::{Path, PathBuf};
 use tandem::config::read::{KNOWN, from_file, from_text};
 use tandem::config::write::to_toml;
 use tandem::config::{
-    Activation, BatchSize, Config, Embed, Evaluated, Every, Feature, FeatureKind, Init, Overlay, Scale, Schedule, Select, Source,
+    Activation, BatchSize, Config, Embed, Evaluated, Every, Feature, FeatureKind, Init, Overlay,
+    Scale, Schedule, Select, Source,
 };
 use tandem::config::{OptimizerKind, TaskKind};
 use tandem::fault::{Exit, exit_of, hint_of};
@@ -43,9 +45,12 @@ fn at(file: &str) -> PathBuf {
 
 /// Asserts that `result` is exit 78 and that its message starts and its hint contains as given.
 fn refused(what: &str, result: anyhow::Result<Config>, message: &str, hint: &str) {
-    let error = result.err().unwrap_or_else(|| panic!("accepted, though it should say {message:?}:\n{what}"));
+    let error = result
+        .err()
+        .unwrap_or_else(|| panic!("accepted, though it should say {message:?}:\n{what}"));
     assert_eq!(exit_of(&error), Exit::Config, "{what}");
-    let (said, hinted) = (error.to_string(), hint_of(&error).unwrap_or_else(|| panic!("no hint: {error}")));
+    let (said, hinted) =
+        (error.to_string(), hint_of(&error).unwrap_or_else(|| panic!("no hint: {error}")));
     assert!(said.starts_with(message), "{what}\nexpected: {message}\nfound:    {said}");
     assert!(hinted.contains(hint), "{what}\nexpected hint: {hint}\nfound hint:    {hinted}");
     assert!(!said.contains('\n') && !hinted.contains('\n'), "one line each: {said:?} {hinted:?}");
@@ -57,17 +62,37 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!((&c.data.train, &c.data.valid, &c.data.test), (&table(at("x.csv")), &None, &None));
     assert_eq!((c.data.split, c.data.split_seed, c.data.overlay), (Some([0.8, 0.1, 0.1]), 0, None));
     assert!(c.data.ignore.is_empty() && c.data.features.is_empty() && c.couplings.is_empty());
-    assert_eq!((c.trunk.layers, c.trunk.activation, c.trunk.dropout, c.trunk.init), (vec![128, 128], Activation::Relu, 0.0, Init::Auto));
+    assert_eq!(
+        (c.trunk.layers, c.trunk.activation, c.trunk.dropout, c.trunk.init),
+        (vec![128, 128], Activation::Relu, 0.0, Init::Auto)
+    );
     let left = &c.tasks[0];
-    assert_eq!((left.name.as_str(), left.targets[0].as_str(), left.kind, left.weight), ("left", "left", TaskKind::Multiclass, 1.0));
-    assert!(left.groups.is_empty() && left.layers.is_empty() && left.dropout == 0.0 && left.activation == Activation::Relu);
+    assert_eq!(
+        (left.name.as_str(), left.targets[0].as_str(), left.kind, left.weight),
+        ("left", "left", TaskKind::Multiclass, 1.0)
+    );
+    assert!(
+        left.groups.is_empty()
+            && left.layers.is_empty()
+            && left.dropout == 0.0
+            && left.activation == Activation::Relu
+    );
     let o = &c.optimizer;
     assert_eq!(o.kind, OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 });
-    assert_eq!((o.learning_rate, o.weight_decay, o.decay_biases, o.clip_norm, o.warmup_steps), (1e-3, 0.0, true, 0.0, 0));
+    assert_eq!(
+        (o.learning_rate, o.weight_decay, o.decay_biases, o.clip_norm, o.warmup_steps),
+        (1e-3, 0.0, true, 0.0, 0)
+    );
     assert_eq!(o.schedule, Schedule::Constant);
     let t = &c.train;
-    assert_eq!((t.epochs, t.max_steps, t.max_time, t.batch_size), (20, None, None, BatchSize::Rows(128)));
-    assert_eq!((t.seed, t.patience, &t.select, t.log_every), (0, 0, &Select::RelativeLoss, Every::Epochs(1)));
+    assert_eq!(
+        (t.epochs, t.max_steps, t.max_time, t.batch_size),
+        (20, None, None, BatchSize::Rows(128))
+    );
+    assert_eq!(
+        (t.seed, t.patience, &t.select, t.log_every),
+        (0, 0, &Select::RelativeLoss, Every::Epochs(1))
+    );
     assert_eq!((t.evaluate_every, &t.evaluate[..]), (Every::Epochs(1), &[Evaluated::Valid][..]));
 }
 
@@ -81,17 +106,34 @@ fn values_arrive_where_they_belong() {
          [feature.age]\nscale = \"minmax\"\n",
     );
     let b = &c.tasks[0];
-    assert_eq!(c.tasks.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["b", "a"], "the order of the file");
+    assert_eq!(
+        c.tasks.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(),
+        ["b", "a"],
+        "the order of the file"
+    );
     let texts = |values: &[&str]| values.iter().map(|v| v.to_string()).collect::<Vec<_>>();
-    assert_eq!(b.groups, [("odd".to_owned(), texts(&["1", "3"])), ("even".to_owned(), texts(&["0", "2"]))]);
-    assert_eq!((b.targets[0].as_str(), &b.layers, b.activation, b.dropout, b.weight), ("t", &vec![7, 5], Activation::Gelu, 0.5, 2.0));
-    assert_eq!(c.tasks[1].activation, Activation::Tanh, "a task's activation is the trunk's by default");
+    assert_eq!(
+        b.groups,
+        [("odd".to_owned(), texts(&["1", "3"])), ("even".to_owned(), texts(&["0", "2"]))]
+    );
+    assert_eq!(
+        (b.targets[0].as_str(), &b.layers, b.activation, b.dropout, b.weight),
+        ("t", &vec![7, 5], Activation::Gelu, 0.5, 2.0)
+    );
+    assert_eq!(
+        c.tasks[1].activation,
+        Activation::Tanh,
+        "a task's activation is the trunk's by default"
+    );
     assert_eq!((c.couplings[0].kind.as_str(), c.couplings[0].strength), ("agreement", 0.0));
     assert_eq!(c.couplings[0].pairs, Some(vec![["b".to_owned(), "a".to_owned()]]));
     assert_eq!(c.optimizer.kind, OptimizerKind::Sgd { momentum: 0.9, nesterov: true });
     assert_eq!(c.optimizer.schedule, Schedule::Step { step_size: Every::Steps(1000), gamma: 0.5 });
     assert_eq!(c.train.select, Select::Metric { task: "b".into(), metric: "log_loss".into() });
-    assert_eq!((c.train.batch_size, c.train.patience, c.train.max_time), (BatchSize::Full, 3, Some(90.0)));
+    assert_eq!(
+        (c.train.batch_size, c.train.patience, c.train.max_time),
+        (BatchSize::Full, 3, Some(90.0))
+    );
     assert_eq!(c.train.log_every, Every::Steps(100));
     assert_eq!(c.data.features, [Feature { scale: Some(Scale::MinMax), ..Feature::new("age") }]);
 }
@@ -111,11 +153,22 @@ fn only_the_split_that_is_in_effect_is_kept() {
     assert_eq!(split("train = \"x.csv\""), (Some([0.8, 0.1, 0.1]), true));
     assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\""), (None, true));
     assert_eq!(split("train = \"x.csv\"\ntest = \"t.csv.gz\""), (None, false));
-    assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\"\nsplit = [0.9, 0, 0.1]"), (Some([0.9, 0.0, 0.1]), true));
-    assert_eq!(split("train = \"x.csv\"\ntest = \"t.csv.gz\"\nsplit = [0.9, 0.1, 0]"), (Some([0.9, 0.1, 0.0]), true));
+    assert_eq!(
+        split("train = \"x.csv\"\nvalid = \"v.csv\"\nsplit = [0.9, 0, 0.1]"),
+        (Some([0.9, 0.0, 0.1]), true)
+    );
+    assert_eq!(
+        split("train = \"x.csv\"\ntest = \"t.csv.gz\"\nsplit = [0.9, 0.1, 0]"),
+        (Some([0.9, 0.1, 0.0]), true)
+    );
     // As tandem 0.1.0 had it.
-    let old = |data: &str| read(&format!("version = \"0.1\"\n[data]\ntrain = \"x.csv\"\n{data}\n")).data.split;
-    assert_eq!([old("valid = \"v.csv\""), old("test = \"t.csv\"")], [Some([0.9, 0.0, 0.1]), Some([0.9, 0.1, 0.0])]);
+    let old = |data: &str| {
+        read(&format!("version = \"0.1\"\n[data]\ntrain = \"x.csv\"\n{data}\n")).data.split
+    };
+    assert_eq!(
+        [old("valid = \"v.csv\""), old("test = \"t.csv\"")],
+        [Some([0.9, 0.0, 0.1]), Some([0.9, 0.1, 0.0])]
+    );
     assert_eq!(split("train = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\""), (None, true));
     assert_eq!(split("train = \"x.csv\"\nsplit = [0.7, 0, 0.3]"), (Some([0.7, 0.0, 0.3]), false));
     assert_eq!(split("train = \"x.csv\"\nsplit = [1, 0, 0]"), (None, false));
@@ -128,9 +181,16 @@ fn relative_paths_start_at_the_directory_of_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.toml");
     let absolute = dir.path().join("elsewhere").join("v.csv");
-    std::fs::write(&path, whole(&format!("[data]\ntrain = \"./x.csv\"\nvalid = {:?}\n", absolute.to_str().unwrap()))).unwrap();
+    std::fs::write(
+        &path,
+        whole(&format!("[data]\ntrain = \"./x.csv\"\nvalid = {:?}\n", absolute.to_str().unwrap())),
+    )
+    .unwrap();
     let config = from_file(&path, &[]).unwrap();
-    assert_eq!((config.data.train, config.data.valid), (table(dir.path().join("x.csv")), Some(table(absolute))));
+    assert_eq!(
+        (config.data.train, config.data.valid),
+        (table(dir.path().join("x.csv")), Some(table(absolute)))
+    );
 }
 
 #[test]
@@ -147,11 +207,28 @@ fn a_file_that_is_missing_is_66_and_one_that_is_no_text_is_78() {
 #[test]
 fn a_slip_in_the_toml_has_line_and_column() {
     let place = |text: &str| from_text(text, "c.toml", Path::new(""), &[]).unwrap_err().to_string();
-    assert!(place("[data]\ntrain = x\n").starts_with("c.toml:2:9: "), "{}", place("[data]\ntrain = x\n"));
-    assert!(place("# \u{e4}\u{f6}\n[a]\n\u{e4} = 1").starts_with("c.toml:3:1: "), "{}", place("# \u{e4}\u{f6}\n[a]\n\u{e4} = 1"));
-    assert!(place("\"\u{e4}\" = }").starts_with("c.toml:1:7: "), "columns are characters: {}", place("\"\u{e4}\" = }"));
+    assert!(
+        place("[data]\ntrain = x\n").starts_with("c.toml:2:9: "),
+        "{}",
+        place("[data]\ntrain = x\n")
+    );
+    assert!(
+        place("# \u{e4}\u{f6}\n[a]\n\u{e4} = 1").starts_with("c.toml:3:1: "),
+        "{}",
+        place("# \u{e4}\u{f6}\n[a]\n\u{e4} = 1")
+    );
+    assert!(
+        place("\"\u{e4}\" = }").starts_with("c.toml:1:7: "),
+        "columns are characters: {}",
+        place("\"\u{e4}\" = }")
+    );
     for large in ["9223372036854775808", "99999999999999999999"] {
-        refused(large, set(&format!("[train]\nseed = {large}\n"), &[]), "config.toml:2:8: the integer is not from -92", "");
+        refused(
+            large,
+            set(&format!("[train]\nseed = {large}\n"), &[]),
+            "config.toml:2:8: the integer is not from -92",
+            "",
+        );
     }
     refused("twice", set("[train]\nseed = 1\nseed = 2\n", &[]), "config.toml:3:1: ", "once");
 }
@@ -181,33 +258,69 @@ fn overrides_are_laid_over_the_file() {
     )
     .unwrap();
     assert_eq!((c.tasks[0].weight, c.tasks[2].weight, c.couplings[0].strength), (2.0, 3.0, 0.5));
-    assert_eq!((c.couplings.len(), c.couplings[1].kind.as_str(), c.train.epochs), (2, "soft_sharing", 3));
-    assert_eq!((&c.data.train, c.trunk.layers, c.trunk.init), (&table(at("y.csv")), vec![4, 9], Init::He));
-    assert_eq!((c.train.batch_size, c.train.max_time, c.train.log_every), (BatchSize::Full, Some(3600.0), Every::Steps(10)));
-    assert_eq!((c.data.features[0].column.as_str(), c.data.ignore), ("p=q r", vec!["id".to_owned()]));
-    assert_eq!(set("", &["coupling.0.kind=agreement"]).unwrap().couplings.len(), 1, "a first coupling may come from an override");
+    assert_eq!(
+        (c.couplings.len(), c.couplings[1].kind.as_str(), c.train.epochs),
+        (2, "soft_sharing", 3)
+    );
+    assert_eq!(
+        (&c.data.train, c.trunk.layers, c.trunk.init),
+        (&table(at("y.csv")), vec![4, 9], Init::He)
+    );
+    assert_eq!(
+        (c.train.batch_size, c.train.max_time, c.train.log_every),
+        (BatchSize::Full, Some(3600.0), Every::Steps(10))
+    );
+    assert_eq!(
+        (c.data.features[0].column.as_str(), c.data.ignore),
+        ("p=q r", vec!["id".to_owned()])
+    );
+    assert_eq!(
+        set("", &["coupling.0.kind=agreement"]).unwrap().couplings.len(),
+        1,
+        "a first coupling may come from an override"
+    );
 }
 
 #[test]
 fn bad_overrides_are_refused() {
     for (spec, message, hint) in [
-        ("train.epochs", "--set \"train.epochs\": must read section.key=value", "--set train.epochs=3"),
+        (
+            "train.epochs",
+            "--set \"train.epochs\": must read section.key=value",
+            "--set train.epochs=3",
+        ),
         ("=3", "--set \"=3\": ", "for example"),
         ("train..epochs=3", "--set ", "for example"),
         ("train.epoch=3", "train.epoch: unknown key", "train.epochs"),
         ("epochs=3", "epochs: unknown key", "train.epochs"),
         ("trian.epochs=3", "trian: unknown key", "train"),
-        ("train.epochs=many", "train.epochs: must be an integer from 1 to 1000000000, found the text \"many\"", ""),
+        (
+            "train.epochs=many",
+            "train.epochs: must be an integer from 1 to 1000000000, found the text \"many\"",
+            "",
+        ),
         ("train.epochs=", "train.epochs: must be an integer", ""),
         ("train.epochs=3\nseed = 4", "train.epochs: must be an integer", ""),
         ("train.epochs.x=3", "train.epochs: is 5, so \"x\" cannot be set in it", ""),
         ("task.lefft.weight=2", "task.lefft: there is no such task", "\"left\""),
-        ("coupling.1.strength=2", "coupling.1: coupling is a list of 0 and has no item \"1\"", "coupling.0="),
+        (
+            "coupling.1.strength=2",
+            "coupling.1: coupling is a list of 0 and has no item \"1\"",
+            "coupling.0=",
+        ),
         ("coupling.strength=2", "coupling.strength: coupling is a list", "coupling.0="),
         ("coupling.0.strength=2", "coupling.0.kind: is missing", "soft_sharing"),
         ("coupling.99999999999999999999999.strength=2", "coupling.", ""),
-        ("optimizer.learning_rate=-1", "optimizer.learning_rate: must be a finite number above 0, found -1", ""),
-        ("train.seed=-1", "train.seed: must be an integer from 0 to 9223372036854775807, found -1", ""),
+        (
+            "optimizer.learning_rate=-1",
+            "optimizer.learning_rate: must be a finite number above 0, found -1",
+            "",
+        ),
+        (
+            "train.seed=-1",
+            "train.seed: must be an integer from 0 to 9223372036854775807, found -1",
+            "",
+        ),
     ] {
         refused(spec, set("[train]\nepochs = 5\n", &[spec]), message, hint);
     }
@@ -218,8 +331,16 @@ const BAD: &[(&str, &str, &str)] = &[
     // keys
     ("trunc = 1", "trunc: unknown key", "did you mean trunk?"),
     ("[optimiser]", "optimiser: unknown key", "did you mean optimizer?"),
-    ("[train]\nlearning_rate = 0.1", "train.learning_rate: unknown key", "did you mean optimizer.learning_rate?"),
-    ("[optimizer]\nlearning_rat = 0.1", "optimizer.learning_rat: unknown key", "did you mean optimizer.learning_rate?"),
+    (
+        "[train]\nlearning_rate = 0.1",
+        "train.learning_rate: unknown key",
+        "did you mean optimizer.learning_rate?",
+    ),
+    (
+        "[optimizer]\nlearning_rat = 0.1",
+        "optimizer.learning_rat: unknown key",
+        "did you mean optimizer.learning_rate?",
+    ),
     ("lr = 1", "lr: unknown key", "did you mean optimizer.learning_rate?"),
     ("[train]\nEpochs = 1", "train.Epochs: unknown key", "did you mean train.epochs?"),
     ("[train]\nzzzzzz = 1", "train.zzzzzz: unknown key", "known here: epochs, max_steps"),
@@ -228,36 +349,92 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[[coupling]]\nstrenght = 1", "coupling.0.strenght: unknown key", "coupling.0.strength"),
     ("[feature.age]\nscaling = 1", "feature.age.scaling: unknown key", "feature.age.scale"),
     ("[data]\ntrian = \"x.csv\"", "data.trian: unknown key", "did you mean data.train?"),
-    ("[data]\ntrain = { image = \"i\", labels = \"l\" }", "data.train.image: unknown key", "data.train.images"),
-    ("[data]\ntrain = { images = \"i\", labels = \"l\" }\noverlay = { shif = 1 }", "data.overlay.shif: unknown key", "data.overlay.shift"),
+    (
+        "[data]\ntrain = { image = \"i\", labels = \"l\" }",
+        "data.train.image: unknown key",
+        "data.train.images",
+    ),
+    (
+        "[data]\ntrain = { images = \"i\", labels = \"l\" }\noverlay = { shif = 1 }",
+        "data.overlay.shif: unknown key",
+        "data.overlay.shift",
+    ),
     // [data]
     ("[data]", "data.train: is missing", ".csv.gz"),
     ("data = 3", "data: must be a table, found 3", ""),
     ("[data]\ntrain = 3", "data.train: must be a path", "IDX"),
-    ("[data]\ntrain = \"x.xlsx\"", "data.train: \"x.xlsx\" is neither a file of a known format nor a built-in set", ".csv.gz"),
-    ("[data]\ntrain = \"digit-overlay\"", "data.train: \"digit-overlay\" is neither", "did you mean \"digits-overlay\"?"),
+    (
+        "[data]\ntrain = \"x.xlsx\"",
+        "data.train: \"x.xlsx\" is neither a file of a known format nor a built-in set",
+        ".csv.gz",
+    ),
+    (
+        "[data]\ntrain = \"digit-overlay\"",
+        "data.train: \"digit-overlay\" is neither",
+        "did you mean \"digits-overlay\"?",
+    ),
     ("[data]\ntrain = { images = \"i\" }", "data.train.labels: is missing", "IDX"),
-    ("[data]\ntrain = { images = \"\", labels = \"l\" }", "data.train.images: must be a text that is not empty, found the text \"\"", ""),
-    ("[data]\ntrain = \"x.csv\"\nvalid = \"digits-overlay\"", "data.valid: is a built-in set, while data.train is a table", "one format"),
-    ("[data]\ntrain = \"x.csv\"\ntest = { images = \"i\", labels = \"l\" }", "data.test: is a pair of IDX files, while", "one format"),
+    (
+        "[data]\ntrain = { images = \"\", labels = \"l\" }",
+        "data.train.images: must be a text that is not empty, found the text \"\"",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nvalid = \"digits-overlay\"",
+        "data.valid: is a built-in set, while data.train is a table",
+        "one format",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\ntest = { images = \"i\", labels = \"l\" }",
+        "data.test: is a pair of IDX files, while",
+        "one format",
+    ),
     (
         "[data]\ntrain = \"digits-overlay\"\nvalid = \"x.csv\"",
         "data.valid: has no effect, since digits-overlay has its own",
         "leave it out",
     ),
-    ("[data]\ntrain = \"digits-overlay\"\nsplit = [1, 0, 0]", "data.split: has no effect", "leave it out"),
-    ("[data]\ntrain = \"digits-overlay\"\nsplit_seed = 1", "data.split_seed: has no effect", "leave it out"),
-    ("[data]\ntrain = \"digits-overlay\"\noverlay = {}", "data.overlay: has no effect, since only IDX", "leave it out"),
-    ("[data]\ntrain = \"digits-overlay\"\nignore = [\"a\"]", "data.ignore: has no effect, since only tables have columns", "leave it out"),
-    ("[feature.a]\n[data]\ntrain = \"digits-overlay\"", "feature: has no effect, since only tables have columns", "leave it out"),
+    (
+        "[data]\ntrain = \"digits-overlay\"\nsplit = [1, 0, 0]",
+        "data.split: has no effect",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"digits-overlay\"\nsplit_seed = 1",
+        "data.split_seed: has no effect",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"digits-overlay\"\noverlay = {}",
+        "data.overlay: has no effect, since only IDX",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"digits-overlay\"\nignore = [\"a\"]",
+        "data.ignore: has no effect, since only tables have columns",
+        "leave it out",
+    ),
+    (
+        "[feature.a]\n[data]\ntrain = \"digits-overlay\"",
+        "feature: has no effect, since only tables have columns",
+        "leave it out",
+    ),
     ("[data]\ntrain = \"x.csv\"\noverlay = { shift = 1 }", "data.overlay: has no effect", ""),
     (
         "[data]\ntrain = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\"\nsplit = [1, 0, 0]",
         "data.split: has no effect, since data.valid and",
         "",
     ),
-    ("[data]\ntrain = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\"\nsplit_seed = 1", "data.split_seed: has no effect", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\nsplit_seed = 1", "data.split_seed: has no effect, since nothing is split", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nvalid = \"v.csv\"\ntest = \"t.csv\"\nsplit_seed = 1",
+        "data.split_seed: has no effect",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\nsplit_seed = 1",
+        "data.split_seed: has no effect, since nothing is split",
+        "",
+    ),
     (
         "[data]\ntrain = \"x.csv\"\nvalid = \"v.csv\"\nsplit = [0.8, 0.1, 0.1]",
         "data.split: the share 0.1 of valid has no effect",
@@ -269,21 +446,69 @@ const BAD: &[(&str, &str, &str)] = &[
         "data.split: must be three shares for train, valid and test, such as [0.8, 0.1, 0.1], found 0.8",
         "",
     ),
-    ("[data]\ntrain = \"x.csv\"\nsplit = [0.8, 0.1, 0.2]", "data.split: the shares must sum to 1, found 1.1", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit = [0.8, 0.1, 0.09999]", "data.split: the shares must sum to 1, found 0.99999", "--set data.split="),
-    ("[data]\ntrain = \"x.csv\"\nsplit = [1.1, -0.1, 0]", "data.split.1: must be a finite number, 0 or above, found -0.1", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit = [0, 0.5, 0.5]", "data.split: the first share, of training, must be above 0", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit_seed = -1", "data.split_seed: must be an integer from 0 to", ""),
-    ("[data]\ntrain = \"x.csv\"\nignore = \"id\"", "data.ignore: must be a list of texts, found the text \"id\"", ""),
-    ("[data]\ntrain = \"x.csv\"\nignore = [\"id\", 3]", "data.ignore.1: must be a text that is not empty, found 3", ""),
-    ("[data]\ntrain = \"x.csv\"\nignore = [\"id\", \"id\"]", "data.ignore.1: \"id\" stands twice", ""),
-    ("[data]\ntrain = \"x.csv\"\nignore = [\"left\"]", "data.ignore: the column \"left\" is the target of task \"left\"", "label columns"),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit = [0.8, 0.1, 0.2]",
+        "data.split: the shares must sum to 1, found 1.1",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit = [0.8, 0.1, 0.09999]",
+        "data.split: the shares must sum to 1, found 0.99999",
+        "--set data.split=",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit = [1.1, -0.1, 0]",
+        "data.split.1: must be a finite number, 0 or above, found -0.1",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit = [0, 0.5, 0.5]",
+        "data.split: the first share, of training, must be above 0",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit_seed = -1",
+        "data.split_seed: must be an integer from 0 to",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nignore = \"id\"",
+        "data.ignore: must be a list of texts, found the text \"id\"",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nignore = [\"id\", 3]",
+        "data.ignore.1: must be a text that is not empty, found 3",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nignore = [\"id\", \"id\"]",
+        "data.ignore.1: \"id\" stands twice",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nignore = [\"left\"]",
+        "data.ignore: the column \"left\" is the target of task \"left\"",
+        "label columns",
+    ),
     ("[data]\ntrain = []", "data.train: must be one path or more, found a list", ".parquet"),
-    ("[data]\ntrain = [\"x.csv\", 3]", "data.train.1: must be a text that is not empty, found 3", ""),
-    ("[data]\ntrain = [\"x.csv\", \"y.xls\"]", "data.train.1: \"y.xls\" is neither a file", ".tsv.gz"),
+    (
+        "[data]\ntrain = [\"x.csv\", 3]",
+        "data.train.1: must be a text that is not empty, found 3",
+        "",
+    ),
+    (
+        "[data]\ntrain = [\"x.csv\", \"y.xls\"]",
+        "data.train.1: \"y.xls\" is neither a file",
+        ".tsv.gz",
+    ),
     ("[data]\ntrain = [\"x.csv\", \"x.csv\"]", "data.train.1: \"", ""),
     ("[data]\ntrain = { features = \"x.npy\" }", "data.train.labels: is missing", ".npy"),
-    ("[data]\ntrain = { features = \"x.csv\", labels = \"y.npy\" }", "data.train.features: must be the path of a .npy file", ""),
+    (
+        "[data]\ntrain = { features = \"x.csv\", labels = \"y.npy\" }",
+        "data.train.features: must be the path of a .npy file",
+        "",
+    ),
     (
         "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\", feature_names = [\"a\"], label_names = [\"a\"] }",
         "data.train.label_names: \"a\" is a name of a feature too",
@@ -300,7 +525,11 @@ const BAD: &[(&str, &str, &str)] = &[
         "data.valid.label_names: has no effect, since columns have the names that stand in data.train",
         "leave it out",
     ),
-    ("[data]\ntrain = { features = \"x.npy\", label = \"y.npy\" }", "data.train.label: unknown key", "data.train.labels"),
+    (
+        "[data]\ntrain = { features = \"x.npy\", label = \"y.npy\" }",
+        "data.train.label: unknown key",
+        "data.train.labels",
+    ),
     (
         "[data]\ntrain = \"x.csv\"\nvalid = { features = \"x.npy\", labels = \"y.npy\" }",
         "data.valid: is a pair of NPY files, while data.train is a table",
@@ -308,72 +537,240 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     ("[data]\ntrain = \"x.csv\"\ndelimiter = \"ab\"", "data.delimiter: must be one character", ""),
     ("[data]\ntrain = \"x.csv\"\ndelimiter = \"x\"", "data.delimiter: must be one character", ""),
-    ("[data]\ntrain = \"x.csv\"\ndelimiter = \"\\\"\"", "data.delimiter: must be one character", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\ndelimiter = \"\\\"\"",
+        "data.delimiter: must be one character",
+        "",
+    ),
     ("[data]\ntrain = \"x.csv\"\ndelimiter = \"é\"", "data.delimiter: must be one character", ""),
-    ("[data]\ntrain = \"x.parquet\"\ndelimiter = \";\"", "data.delimiter: has no effect, since only text files", "leave it out"),
-    ("[data]\ntrain = \"x.npy\"\nheader = false", "data.header: has no effect, since only text files", "leave it out"),
-    ("[data]\ntrain = \"digits-overlay\"\nheader = true", "data.header: has no effect, since only tables", "leave it out"),
-    ("[data]\ntrain = \"x.csv\"\nheader = \"yes\"", "data.header: must be true or false, found the text \"yes\"", ""),
-    ("[data]\ntrain = \"x.csv\"\nmissing = \"?\"", "data.missing: must be a list of texts that mean \"blank\", found the text \"?\"", ""),
-    ("[data]\ntrain = \"x.csv\"\nmissing = [0.5]", "data.missing.0: must be a text or an integer, found 0.5", ""),
-    ("[data]\ntrain = \"x.csv\"\nmissing = [\" NA\"]", "data.missing.0: \" NA\" begins or ends with a space", ""),
-    ("[data]\ntrain = \"x.csv\"\nmissing = [-9, \"-9\"]", "data.missing.1: \"-9\" stands twice", ""),
-    ("[data]\ntrain = \"digits-overlay\"\nmissing = []", "data.missing: has no effect, since only tables", "leave it out"),
-    ("[data]\ntrain = \"digits-overlay\"\nrow_weight = \"w\"", "data.row_weight: has no effect, since only tables", "leave it out"),
-    ("[data]\ntrain = \"digits-overlay\"\nmemory = 5000", "data.memory: has no effect, since only tables", "leave it out"),
-    ("[data]\ntrain = \"x.csv\"\nmemory = \"2 GB\"", "data.memory: must be a size of 1 KB to 1000 TB", "--set data.memory"),
-    ("[data]\ntrain = \"x.csv\"\nshuffle_window = 0", "data.shuffle_window: must be an integer from 1 to", ""),
+    (
+        "[data]\ntrain = \"x.parquet\"\ndelimiter = \";\"",
+        "data.delimiter: has no effect, since only text files",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"x.npy\"\nheader = false",
+        "data.header: has no effect, since only text files",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"digits-overlay\"\nheader = true",
+        "data.header: has no effect, since only tables",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nheader = \"yes\"",
+        "data.header: must be true or false, found the text \"yes\"",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nmissing = \"?\"",
+        "data.missing: must be a list of texts that mean \"blank\", found the text \"?\"",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nmissing = [0.5]",
+        "data.missing.0: must be a text or an integer, found 0.5",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nmissing = [\" NA\"]",
+        "data.missing.0: \" NA\" begins or ends with a space",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nmissing = [-9, \"-9\"]",
+        "data.missing.1: \"-9\" stands twice",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"digits-overlay\"\nmissing = []",
+        "data.missing: has no effect, since only tables",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"digits-overlay\"\nrow_weight = \"w\"",
+        "data.row_weight: has no effect, since only tables",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"digits-overlay\"\nmemory = 5000",
+        "data.memory: has no effect, since only tables",
+        "leave it out",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nmemory = \"2 GB\"",
+        "data.memory: must be a size of 1 KB to 1000 TB",
+        "--set data.memory",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nshuffle_window = 0",
+        "data.shuffle_window: must be an integer from 1 to",
+        "",
+    ),
     (
         "[data]\ntrain = \"x.csv\"\nshuffle_window = 9\n[train]\nbatch_size = \"full\"",
         "data.shuffle_window: has no effect, since train.batch_size is \"full\"",
         "leave it out",
     ),
-    ("[data]\ntrain = \"x.csv\"\nrow_weight = \"left\"", "data.row_weight: the column \"left\" is the target of task \"left\"", ""),
-    ("[data]\ntrain = \"x.csv\"\nrow_weight = \"w\"\nignore = [\"w\"]", "data.ignore: the column \"w\" is that of data.row_weight", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nrow_weight = \"left\"",
+        "data.row_weight: the column \"left\" is the target of task \"left\"",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nrow_weight = \"w\"\nignore = [\"w\"]",
+        "data.ignore: the column \"w\" is that of data.row_weight",
+        "",
+    ),
     (
         "[data]\ntrain = \"x.csv\"\nrow_weight = \"w\"\n[feature.w]",
         "feature.w: has no effect, since the column is that of data.row_weight",
         "",
     ),
-    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nsplit = [1, 0, 0]", "data.split: has no effect, since data.split_column says", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nvalid = \"v.csv\"", "data.valid: has no effect, since data.split_column says", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nsplit_seed = 1", "data.split_seed: has no effect", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\ngroup = \"g\"", "data.group: has no effect", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit_column = \"right\"", "data.split_column: the column \"right\" is the target", "another column"),
-    ("[data]\ntrain = { images = \"i\", labels = \"l\" }\nsplit_column = \"s\"", "data.split_column: has no effect, since only tables", ""),
-    ("[data]\ntrain = \"x.csv\"\nstratify = \"leftt\"", "data.stratify: there is no task \"leftt\"", "did you mean \"left\"?"),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nsplit = [1, 0, 0]",
+        "data.split: has no effect, since data.split_column says",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nvalid = \"v.csv\"",
+        "data.valid: has no effect, since data.split_column says",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\nsplit_seed = 1",
+        "data.split_seed: has no effect",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit_column = \"s\"\ngroup = \"g\"",
+        "data.group: has no effect",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit_column = \"right\"",
+        "data.split_column: the column \"right\" is the target",
+        "another column",
+    ),
+    (
+        "[data]\ntrain = { images = \"i\", labels = \"l\" }\nsplit_column = \"s\"",
+        "data.split_column: has no effect, since only tables",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nstratify = \"leftt\"",
+        "data.stratify: there is no task \"leftt\"",
+        "did you mean \"left\"?",
+    ),
     (
         "[data]\ntrain = \"x.csv\"\nstratify = \"a\"\n[task.a]\ntype = \"regression\"",
         "data.stratify: the task \"a\" is of type regression, expected multiclass or binary",
         "classes",
     ),
-    ("[data]\ntrain = \"x.csv\"\nstratify = \"left\"\ngroup = \"g\"", "data.group: has no effect, since data.stratify", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\nstratify = \"left\"", "data.stratify: has no effect, since nothing is split", ""),
-    ("[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\ngroup = \"g\"", "data.group: has no effect, since nothing is split", ""),
-    ("[data]\ntrain = \"x.csv\"\ngroup = 3", "data.group: must be a text that is not empty, found 3", ""),
-    ("[data]\ntrain = \"x.csv\"\nignore = [\"a\"]\n[feature.a]", "feature.a: has no effect, since data.ignore", ""),
+    (
+        "[data]\ntrain = \"x.csv\"\nstratify = \"left\"\ngroup = \"g\"",
+        "data.group: has no effect, since data.stratify",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\nstratify = \"left\"",
+        "data.stratify: has no effect, since nothing is split",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nsplit = [1, 0, 0]\ngroup = \"g\"",
+        "data.group: has no effect, since nothing is split",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\ngroup = 3",
+        "data.group: must be a text that is not empty, found 3",
+        "",
+    ),
+    (
+        "[data]\ntrain = \"x.csv\"\nignore = [\"a\"]\n[feature.a]",
+        "feature.a: has no effect, since data.ignore",
+        "",
+    ),
     ("[feature.a]\nmissing = 3", "feature.a.missing: must be a list of texts", ""),
-    ("[feature.a]\ntype = \"ignore\"\nmissing = []", "feature.a.missing: has no effect, since the column is ignored", "leave it out"),
-    ("[feature.a]\ntype = \"categry\"", "feature.a.type: \"categry\" is not known", "did you mean \"category\"?"),
-    ("[feature.a]\ntype = \"category\"\nscale = \"none\"", "feature.a.scale: has no effect, since the column is of type category", ""),
-    ("[feature.a]\ntype = \"numeric\"\nmin_count = 3", "feature.a.min_count: has no effect, since the column is of type numeric", ""),
-    ("[feature.a]\ntype = \"binary\"\nmax_values = 3", "feature.a.max_values: has no effect, since the column is of type binary", ""),
-    ("[feature.a]\ntype = \"date\"\nslots = 3", "feature.a.slots: has no effect, since the column is of type date", ""),
-    ("[feature.a]\ntype = \"category\"\nbuckets = 3", "feature.a.buckets: has no effect", "leave it out"),
+    (
+        "[feature.a]\ntype = \"ignore\"\nmissing = []",
+        "feature.a.missing: has no effect, since the column is ignored",
+        "leave it out",
+    ),
+    (
+        "[feature.a]\ntype = \"categry\"",
+        "feature.a.type: \"categry\" is not known",
+        "did you mean \"category\"?",
+    ),
+    (
+        "[feature.a]\ntype = \"category\"\nscale = \"none\"",
+        "feature.a.scale: has no effect, since the column is of type category",
+        "",
+    ),
+    (
+        "[feature.a]\ntype = \"numeric\"\nmin_count = 3",
+        "feature.a.min_count: has no effect, since the column is of type numeric",
+        "",
+    ),
+    (
+        "[feature.a]\ntype = \"binary\"\nmax_values = 3",
+        "feature.a.max_values: has no effect, since the column is of type binary",
+        "",
+    ),
+    (
+        "[feature.a]\ntype = \"date\"\nslots = 3",
+        "feature.a.slots: has no effect, since the column is of type date",
+        "",
+    ),
+    (
+        "[feature.a]\ntype = \"category\"\nbuckets = 3",
+        "feature.a.buckets: has no effect",
+        "leave it out",
+    ),
     ("[feature.a]\nmin_count = 0", "feature.a.min_count: must be an integer from 1 to", ""),
     (
         "[feature.a]\ntype = \"numeric\"\nembed = 3",
         "feature.a.embed: has no effect, since the column is of type numeric, and the key is for category and text",
         "leave it out",
     ),
-    ("[feature.a]\nembed = 2000", "feature.a.embed: must be an integer from 0 to 1024, found 2000", ""),
-    ("[feature.a]\nembed = \"wide\"", "feature.a.embed: must be an integer from 0 to 1024, or \"auto\", found the text \"wide\"", ""),
-    ("[feature.a]\nmax_values = 0", "feature.a.max_values: must be an integer from 1 to 1048576, found 0", ""),
-    ("[feature.a]\nbuckets = 2000000", "feature.a.buckets: must be an integer from 1 to 1048576", ""),
-    ("[feature.a]\nslots = 5000", "feature.a.slots: must be an integer from 1 to 4096, found 5000", ""),
+    (
+        "[feature.a]\nembed = 2000",
+        "feature.a.embed: must be an integer from 0 to 1024, found 2000",
+        "",
+    ),
+    (
+        "[feature.a]\nembed = \"wide\"",
+        "feature.a.embed: must be an integer from 0 to 1024, or \"auto\", found the text \"wide\"",
+        "",
+    ),
+    (
+        "[feature.a]\nmax_values = 0",
+        "feature.a.max_values: must be an integer from 1 to 1048576, found 0",
+        "",
+    ),
+    (
+        "[feature.a]\nbuckets = 2000000",
+        "feature.a.buckets: must be an integer from 1 to 1048576",
+        "",
+    ),
+    (
+        "[feature.a]\nslots = 5000",
+        "feature.a.slots: must be an integer from 1 to 4096, found 5000",
+        "",
+    ),
     ("[feature.a]\nngrams = 17", "feature.a.ngrams: must be an integer from 0 to 16, found 17", ""),
-    ("[feature.a]\ntype = \"numerik\"", "feature.a.type: \"numerik\" is not known", "did you mean \"numeric\"?"),
-    ("[feature.a]\nscale = \"zscore\"", "feature.a.scale: \"zscore\" is not known", "known: standard, minmax, robust, none"),
+    (
+        "[feature.a]\ntype = \"numerik\"",
+        "feature.a.type: \"numerik\" is not known",
+        "did you mean \"numeric\"?",
+    ),
+    (
+        "[feature.a]\nscale = \"zscore\"",
+        "feature.a.scale: \"zscore\" is not known",
+        "known: standard, minmax, robust, none",
+    ),
     ("[feature.left]", "feature.left: is the target of task \"left\"", ""),
     ("feature = 3", "feature: must be tables [feature.NAME], found 3", ""),
     (
@@ -383,14 +780,26 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     // [trunk] and [task.*]
     ("[trunk]\nlayers = 128", "trunk.layers: must be a list of layer widths, found 128", ""),
-    ("[trunk]\nlayers = [128, 0]", "trunk.layers.1: must be an integer from 1 to 1000000, found 0", ""),
-    ("[trunk]\nlayers = [12.5]", "trunk.layers.0: must be an integer from 1 to 1000000, found 12.5", ""),
+    (
+        "[trunk]\nlayers = [128, 0]",
+        "trunk.layers.1: must be an integer from 1 to 1000000, found 0",
+        "",
+    ),
+    (
+        "[trunk]\nlayers = [12.5]",
+        "trunk.layers.0: must be an integer from 1 to 1000000, found 12.5",
+        "",
+    ),
     (
         "[trunk]\nactivation = \"rellu\"",
         "trunk.activation: \"rellu\" is not known",
         "did you mean \"relu\"? known: relu, tanh, gelu, silu, identity",
     ),
-    ("[trunk]\nactivation = 3", "trunk.activation: must be one of the texts relu, tanh, gelu, silu, identity, found 3", ""),
+    (
+        "[trunk]\nactivation = 3",
+        "trunk.activation: must be one of the texts relu, tanh, gelu, silu, identity, found 3",
+        "",
+    ),
     ("[trunk]\ninit = \"glorot\"", "trunk.init: \"glorot\" is not known", "auto, he, xavier"),
     ("[trunk]\ndropout = 1.0", "trunk.dropout: must be a number from 0 to below 1, found 1.0", ""),
     (
@@ -398,51 +807,159 @@ const BAD: &[(&str, &str, &str)] = &[
         "trunk.dropout: must be a number from 0 to below 1, found 9.9999999999e-1, which is 1 in 32 bits",
         "",
     ),
-    ("[trunk]\ndropout = true", "trunk.dropout: must be a number from 0 to below 1, found the boolean true", ""),
+    (
+        "[trunk]\ndropout = true",
+        "trunk.dropout: must be a number from 0 to below 1, found the boolean true",
+        "",
+    ),
     ("[trunk]\nlayers = []\ndropout = 0.5", "trunk.dropout: has no effect, since layers = []", ""),
     ("task = 3", "task: must be tables [task.NAME], found 3", ""),
     ("task = {}", "task: there is no task", "[task.NAME]"),
     ("[task.\"a b\"]", "task.\"a b\": the name of a task must be 1 to 64 characters", "target"),
     ("[task.\"\"]", "task.\"\": the name of a task", ""),
-    ("[task.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]", "task.aaaaaaaaa", ""),
+    (
+        "[task.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]",
+        "task.aaaaaaaaa",
+        "",
+    ),
     ("[task]\nleft = 3", "task.left: must be a table, found 3", ""),
-    ("[task.left]\nmissing = [\"a \"]", "task.left.missing.0: \"a \" begins or ends with a space", ""),
-    ("[task.left]\ntype = \"multi_class\"", "task.left.type: \"multi_class\" is not known", "did you mean \"multiclass\"?"),
+    (
+        "[task.left]\nmissing = [\"a \"]",
+        "task.left.missing.0: \"a \" begins or ends with a space",
+        "",
+    ),
+    (
+        "[task.left]\ntype = \"multi_class\"",
+        "task.left.type: \"multi_class\" is not known",
+        "did you mean \"multiclass\"?",
+    ),
     ("[task.left]\ntarget = \"\"", "task.left.target: must be a text that is not empty", ""),
-    ("[task.left]\nweight = -0.5", "task.left.weight: must be a finite number, 0 or above, found -0.5", ""),
-    ("[task.left]\nweight = nan", "task.left.weight: must be a finite number, 0 or above, found NaN", ""),
+    (
+        "[task.left]\nweight = -0.5",
+        "task.left.weight: must be a finite number, 0 or above, found -0.5",
+        "",
+    ),
+    (
+        "[task.left]\nweight = nan",
+        "task.left.weight: must be a finite number, 0 or above, found NaN",
+        "",
+    ),
     ("[task.left]\ndropout = 0.5", "task.left.dropout: has no effect, since layers = []", ""),
-    ("[task.left]\nactivation = \"relu\"", "task.left.activation: has no effect, since the task has no layers", ""),
+    (
+        "[task.left]\nactivation = \"relu\"",
+        "task.left.activation: has no effect, since the task has no layers",
+        "",
+    ),
     ("[task.left]\ngroups = [1, 2]", "task.left.groups: must be a table of classes", ""),
-    ("[task.left]\ngroups = { a = [1] }", "task.left.groups: there must be 2 groups or more, found 1", ""),
+    (
+        "[task.left]\ngroups = { a = [1] }",
+        "task.left.groups: there must be 2 groups or more, found 1",
+        "",
+    ),
     ("[task.left]\ngroups = {}", "task.left.groups: there must be 2 groups or more, found 0", ""),
-    ("[task.left]\ngroups = { a = [1], b = [] }", "task.left.groups.b: must have a label value", ""),
-    ("[task.left]\ngroups = { a = [1], b = [2, \"1\"] }", "task.left.groups.b.1: the label \"1\" is in the group \"a\" already", ""),
-    ("[task.left]\ngroups = { a = [1, 1], b = [2] }", "task.left.groups.a.1: the label \"1\" stands twice", ""),
-    ("[task.left]\ngroups = { a = [1.5], b = [2] }", "task.left.groups.a.0: must be an integer or a text, found 1.5", ""),
-    ("[task.left]\ngroups = { a = 1, b = [2] }", "task.left.groups.a: must be a list of label values", ""),
+    (
+        "[task.left]\ngroups = { a = [1], b = [] }",
+        "task.left.groups.b: must have a label value",
+        "",
+    ),
+    (
+        "[task.left]\ngroups = { a = [1], b = [2, \"1\"] }",
+        "task.left.groups.b.1: the label \"1\" is in the group \"a\" already",
+        "",
+    ),
+    (
+        "[task.left]\ngroups = { a = [1, 1], b = [2] }",
+        "task.left.groups.a.1: the label \"1\" stands twice",
+        "",
+    ),
+    (
+        "[task.left]\ngroups = { a = [1.5], b = [2] }",
+        "task.left.groups.a.0: must be an integer or a text, found 1.5",
+        "",
+    ),
+    (
+        "[task.left]\ngroups = { a = 1, b = [2] }",
+        "task.left.groups.a: must be a list of label values",
+        "",
+    ),
     // [[coupling]]
-    ("[coupling]\nkind = \"agreement\"", "coupling: must be a list of tables, found a table", "[[coupling]]"),
+    (
+        "[coupling]\nkind = \"agreement\"",
+        "coupling: must be a list of tables, found a table",
+        "[[coupling]]",
+    ),
     ("[[coupling]]", "coupling.0.kind: is missing", "soft_sharing, agreement"),
-    ("[[coupling]]\nkind = \"soft-sharing\"", "coupling.0.kind: \"soft-sharing\" is not known", "did you mean \"soft_sharing\"?"),
-    ("[[coupling]]\nkind = \"agreement\"\nstrength = -1", "coupling.0.strength: must be a finite number, 0 or above, found -1", ""),
-    ("[[coupling]]\nkind = \"agreement\"\nstrength = inf", "coupling.0.strength: must be a finite number, 0 or above, found inf", ""),
-    ("[[coupling]]\nkind = \"agreement\"\npairs = []", "coupling.0.pairs: must have a pair", "every pair"),
-    ("[[coupling]]\nkind = \"agreement\"\npairs = [\"left\"]", "coupling.0.pairs.0: must be a pair of task names", ""),
-    ("[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\"]]", "coupling.0.pairs.0: must be two task names, found 1", ""),
-    ("[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"left\"]]", "coupling.0.pairs.0: a task cannot be coupled with itself", ""),
+    (
+        "[[coupling]]\nkind = \"soft-sharing\"",
+        "coupling.0.kind: \"soft-sharing\" is not known",
+        "did you mean \"soft_sharing\"?",
+    ),
+    (
+        "[[coupling]]\nkind = \"agreement\"\nstrength = -1",
+        "coupling.0.strength: must be a finite number, 0 or above, found -1",
+        "",
+    ),
+    (
+        "[[coupling]]\nkind = \"agreement\"\nstrength = inf",
+        "coupling.0.strength: must be a finite number, 0 or above, found inf",
+        "",
+    ),
+    (
+        "[[coupling]]\nkind = \"agreement\"\npairs = []",
+        "coupling.0.pairs: must have a pair",
+        "every pair",
+    ),
+    (
+        "[[coupling]]\nkind = \"agreement\"\npairs = [\"left\"]",
+        "coupling.0.pairs.0: must be a pair of task names",
+        "",
+    ),
+    (
+        "[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\"]]",
+        "coupling.0.pairs.0: must be two task names, found 1",
+        "",
+    ),
+    (
+        "[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"left\"]]",
+        "coupling.0.pairs.0: a task cannot be coupled with itself",
+        "",
+    ),
     (
         "[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"rihgt\"]]",
         "coupling.0.pairs.0.1: \"rihgt\" is not known",
         "did you mean \"right\"?",
     ),
-    ("[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"right\"], [\"right\", \"left\"]]", "coupling.0.pairs.1: the pair of", ""),
-    ("[task.left]\n[[coupling]]\nkind = \"agreement\"", "coupling: has no effect, since there is one task", "add one"),
+    (
+        "[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"right\"], [\"right\", \"left\"]]",
+        "coupling.0.pairs.1: the pair of",
+        "",
+    ),
+    (
+        "[task.left]\n[[coupling]]\nkind = \"agreement\"",
+        "coupling: has no effect, since there is one task",
+        "add one",
+    ),
     // [optimizer]
-    ("[optimizer]\nkind = \"adamax\"", "optimizer.kind: \"adamax\" is not known", "known: adam, adamw, sgd"),
-    ("[optimizer]\nlearning_rate = -1", "optimizer.learning_rate: must be a finite number above 0, found -1", ""),
-    ("[optimizer]\nlearning_rate = 0", "optimizer.learning_rate: must be a finite number above 0, found 0", ""),
-    ("[optimizer]\nlearning_rate = \"1e-3\"", "optimizer.learning_rate: must be a finite number above 0, found the text \"1e-3\"", ""),
+    (
+        "[optimizer]\nkind = \"adamax\"",
+        "optimizer.kind: \"adamax\" is not known",
+        "known: adam, adamw, sgd",
+    ),
+    (
+        "[optimizer]\nlearning_rate = -1",
+        "optimizer.learning_rate: must be a finite number above 0, found -1",
+        "",
+    ),
+    (
+        "[optimizer]\nlearning_rate = 0",
+        "optimizer.learning_rate: must be a finite number above 0, found 0",
+        "",
+    ),
+    (
+        "[optimizer]\nlearning_rate = \"1e-3\"",
+        "optimizer.learning_rate: must be a finite number above 0, found the text \"1e-3\"",
+        "",
+    ),
     (
         "[optimizer]\nlearning_rate = 1e-50",
         "optimizer.learning_rate: must be a finite number above 0, found 1e-50, which is 0 in 32 bits",
@@ -453,44 +970,128 @@ const BAD: &[(&str, &str, &str)] = &[
         "optimizer.learning_rate: must be a finite number above 0, found 1e50, which is inf in 32 bits",
         "",
     ),
-    ("[optimizer]\nlearning_rate = 1e-40", "optimizer.learning_rate: must be a finite number above 0, found 1e-40, which is 0", ""),
-    ("[optimizer]\nweight_decay = -1e-3", "optimizer.weight_decay: must be a finite number, 0 or above, found -0.001", ""),
+    (
+        "[optimizer]\nlearning_rate = 1e-40",
+        "optimizer.learning_rate: must be a finite number above 0, found 1e-40, which is 0",
+        "",
+    ),
+    (
+        "[optimizer]\nweight_decay = -1e-3",
+        "optimizer.weight_decay: must be a finite number, 0 or above, found -0.001",
+        "",
+    ),
     ("[optimizer]\ndecay_biases = 1", "optimizer.decay_biases: must be true or false, found 1", ""),
     ("[optimizer]\nclip_norm = -1", "optimizer.clip_norm: must be", ""),
     ("[optimizer]\nbeta1 = 1", "optimizer.beta1: must be a number from 0 to below 1, found 1", ""),
     ("[optimizer]\neps = 0.0", "optimizer.eps: must be a finite number above 0, found 0.0", ""),
-    ("[optimizer]\nmomentum = 0.9", "optimizer.momentum: has no effect, since kind = \"adam\"", "leave it out"),
-    ("[optimizer]\nkind = \"adamw\"\nnesterov = true", "optimizer.nesterov: has no effect, since kind = \"adamw\"", ""),
-    ("[optimizer]\nkind = \"sgd\"\nbeta2 = 0.9", "optimizer.beta2: has no effect, since kind = \"sgd\"", ""),
-    ("[optimizer]\nkind = \"sgd\"\nnesterov = true", "optimizer.nesterov: has no effect without momentum", "momentum = 0.9"),
-    ("[optimizer]\nschedule = \"cosin\"", "optimizer.schedule: \"cosin\" is not known", "did you mean \"cosine\"?"),
+    (
+        "[optimizer]\nmomentum = 0.9",
+        "optimizer.momentum: has no effect, since kind = \"adam\"",
+        "leave it out",
+    ),
+    (
+        "[optimizer]\nkind = \"adamw\"\nnesterov = true",
+        "optimizer.nesterov: has no effect, since kind = \"adamw\"",
+        "",
+    ),
+    (
+        "[optimizer]\nkind = \"sgd\"\nbeta2 = 0.9",
+        "optimizer.beta2: has no effect, since kind = \"sgd\"",
+        "",
+    ),
+    (
+        "[optimizer]\nkind = \"sgd\"\nnesterov = true",
+        "optimizer.nesterov: has no effect without momentum",
+        "momentum = 0.9",
+    ),
+    (
+        "[optimizer]\nschedule = \"cosin\"",
+        "optimizer.schedule: \"cosin\" is not known",
+        "did you mean \"cosine\"?",
+    ),
     ("[optimizer]\nschedule = \"cosine\"\ngamma = 0.1", "optimizer.gamma: has no effect", ""),
     ("[optimizer]\nstep_size = \"1e\"", "optimizer.step_size: has no effect", ""),
-    ("[optimizer]\nschedule = \"step\"\nstep_size = \"0e\"", "optimizer.step_size: must be a text such as", ""),
-    ("[optimizer]\nschedule = \"step\"\ngamma = 0", "optimizer.gamma: must be a finite number above 0", ""),
+    (
+        "[optimizer]\nschedule = \"step\"\nstep_size = \"0e\"",
+        "optimizer.step_size: must be a text such as",
+        "",
+    ),
+    (
+        "[optimizer]\nschedule = \"step\"\ngamma = 0",
+        "optimizer.gamma: must be a finite number above 0",
+        "",
+    ),
     ("[optimizer]\nwarmup_steps = -1", "optimizer.warmup_steps: must be an integer from 0 to", ""),
     // [train]
     ("[train]\nepochs = 0", "train.epochs: must be an integer from 1 to 1000000000, found 0", ""),
-    ("[train]\nepochs = 2.5", "train.epochs: must be an integer from 1 to 1000000000, found 2.5", ""),
+    (
+        "[train]\nepochs = 2.5",
+        "train.epochs: must be an integer from 1 to 1000000000, found 2.5",
+        "",
+    ),
     ("[train]\nmax_steps = 0", "train.max_steps: must be", ""),
     ("[train]\nmax_time = \"10\"", "train.max_time: must be a time above 0", ""),
     ("[train]\nmax_time = \"-1s\"", "train.max_time: must be a time above 0", ""),
-    ("[train]\nmax_time = 0", "train.max_time: must be a time above 0 and up to 1000000000 seconds", ""),
+    (
+        "[train]\nmax_time = 0",
+        "train.max_time: must be a time above 0 and up to 1000000000 seconds",
+        "",
+    ),
     ("[train]\nmax_time = inf", "train.max_time: must be a time above 0", ""),
-    ("[train]\nbatch_size = 0", "train.batch_size: must be an integer from 1 to 1000000000 or \"full\", found 0", ""),
-    ("[train]\nbatch_size = \"ful\"", "train.batch_size: must be an integer from 1 to 1000000000 or \"full\", found the text \"ful\"", ""),
-    ("[train]\nseed = 1.0", "train.seed: must be an integer from 0 to 9223372036854775807, found 1.0", ""),
-    ("[train]\nlog_every = \"+1e\"", "train.log_every: must be a text such as \"1e\" (epochs) or \"100s\" (steps)", ""),
+    (
+        "[train]\nbatch_size = 0",
+        "train.batch_size: must be an integer from 1 to 1000000000 or \"full\", found 0",
+        "",
+    ),
+    (
+        "[train]\nbatch_size = \"ful\"",
+        "train.batch_size: must be an integer from 1 to 1000000000 or \"full\", found the text \"ful\"",
+        "",
+    ),
+    (
+        "[train]\nseed = 1.0",
+        "train.seed: must be an integer from 0 to 9223372036854775807, found 1.0",
+        "",
+    ),
+    (
+        "[train]\nlog_every = \"+1e\"",
+        "train.log_every: must be a text such as \"1e\" (epochs) or \"100s\" (steps)",
+        "",
+    ),
     ("[train]\nlog_every = 100", "train.log_every: must be a text", ""),
-    ("[train]\ncheckpoint_every = \"0m\"", "train.checkpoint_every: must be a text such as \"1e\" (epochs), \"500s\" (steps)", ""),
+    (
+        "[train]\ncheckpoint_every = \"0m\"",
+        "train.checkpoint_every: must be a text such as \"1e\" (epochs), \"500s\" (steps)",
+        "",
+    ),
     ("[train]\ncheckpoint_every = 10", "train.checkpoint_every: must be a text", ""),
-    ("[train]\naccumulate = 0", "train.accumulate: must be an integer from 1 to 1000000000, found 0", ""),
-    ("[trunk]\nlayers = []\nfreeze = true", "trunk.freeze: has no effect, since layers = []", "leave it out"),
+    (
+        "[train]\naccumulate = 0",
+        "train.accumulate: must be an integer from 1 to 1000000000, found 0",
+        "",
+    ),
+    (
+        "[trunk]\nlayers = []\nfreeze = true",
+        "trunk.freeze: has no effect, since layers = []",
+        "leave it out",
+    ),
     ("[train]\nkeep = 0", "train.keep: must be an integer from 1 to 1000000000, found 0", ""),
     ("[train]\nprecision = \"f16\"", "train.precision: \"f16\" is not known", "f32-matrix"),
-    ("[train]\non_nan = \"rolback\"", "train.on_nan: \"rolback\" is not known", "did you mean \"rollback\"?"),
-    ("[train]\nselect = \"lefft.accuracy\"", "train.select: \"lefft.accuracy\" is not known", "did you mean \"left.accuracy\"?"),
-    ("[train]\nselect = \"left.rmse\"", "train.select: \"left.rmse\" is not known", "left.log_loss"),
+    (
+        "[train]\non_nan = \"rolback\"",
+        "train.on_nan: \"rolback\" is not known",
+        "did you mean \"rollback\"?",
+    ),
+    (
+        "[train]\nselect = \"lefft.accuracy\"",
+        "train.select: \"lefft.accuracy\" is not known",
+        "did you mean \"left.accuracy\"?",
+    ),
+    (
+        "[train]\nselect = \"left.rmse\"",
+        "train.select: \"left.rmse\" is not known",
+        "left.log_loss",
+    ),
     (
         "[train]\npatience = 2\n[data]\ntrain = \"x.csv\"\nsplit = [0.5, 0, 0.5]",
         "train.patience: has no effect, since there is no valid",
@@ -583,14 +1184,37 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "coupling.0.kind=agreement",
         ],
     ),
-    ("[task.left]\nlayers = [2]\n[task.right]\n", CSV, &["task.left.activation=tanh", "task.left.dropout=0.5"]),
-    ("[[coupling]]\nkind = \"agreement\"\n", CSV, &["coupling.0.strength=3", "coupling.0.pairs=[[\"left\", \"right\"]]"]),
+    (
+        "[task.left]\nlayers = [2]\n[task.right]\n",
+        CSV,
+        &["task.left.activation=tanh", "task.left.dropout=0.5"],
+    ),
+    (
+        "[[coupling]]\nkind = \"agreement\"\n",
+        CSV,
+        &["coupling.0.strength=3", "coupling.0.pairs=[[\"left\", \"right\"]]"],
+    ),
     (
         "[optimizer]\nkind = \"sgd\"\nmomentum = 0.5\nschedule = \"step\"\n",
         CSV,
-        &["optimizer.momentum=0.75", "optimizer.nesterov=true", "optimizer.step_size=1s", "optimizer.gamma=1"],
+        &[
+            "optimizer.momentum=0.75",
+            "optimizer.nesterov=true",
+            "optimizer.step_size=1s",
+            "optimizer.gamma=1",
+        ],
     ),
-    ("", IDX, &["data.train.images=j", "data.train.labels=j", "data.overlay={}", "data.overlay.shift=1", "data.overlay.seed=1"]),
+    (
+        "",
+        IDX,
+        &[
+            "data.train.images=j",
+            "data.train.labels=j",
+            "data.overlay={}",
+            "data.overlay.shift=1",
+            "data.overlay.seed=1",
+        ],
+    ),
     (
         "",
         CSV,
@@ -602,11 +1226,27 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "task.left.top_k=3",
         ],
     ),
-    ("[task.left]\ntype = \"binary\"\n[task.right]\n", CSV, &["task.left.positive=no", "task.left.positive_weight=balanced"]),
-    ("[task.left]\ntype = \"regression\"\n[task.right]\n", CSV, &["task.left.scale=none", "task.left.loss=absolute"]),
+    (
+        "[task.left]\ntype = \"binary\"\n[task.right]\n",
+        CSV,
+        &["task.left.positive=no", "task.left.positive_weight=balanced"],
+    ),
+    (
+        "[task.left]\ntype = \"regression\"\n[task.right]\n",
+        CSV,
+        &["task.left.scale=none", "task.left.loss=absolute"],
+    ),
     ("[task.left]\ntype = \"count\"\n[task.right]\n", CSV, &["task.left.scale_loss=false"]),
-    ("[task.left]\ntype = \"regression\"\nloss = \"huber\"\n[task.right]\n", CSV, &["task.left.huber_delta=2"]),
-    ("[task.left]\ntype = \"regression\"\nloss = \"quantile\"\n[task.right]\n", CSV, &["task.left.quantile=0.9"]),
+    (
+        "[task.left]\ntype = \"regression\"\nloss = \"huber\"\n[task.right]\n",
+        CSV,
+        &["task.left.huber_delta=2"],
+    ),
+    (
+        "[task.left]\ntype = \"regression\"\nloss = \"quantile\"\n[task.right]\n",
+        CSV,
+        &["task.left.quantile=0.9"],
+    ),
     ("", "[data]\ntrain = \"x.csv\"\nfolds = 3\nfold = 1\n", &["data.folds=4", "data.fold=2"]),
     ("", NPY, &["data.train.features=z.npy", "data.train.labels=z.npy"]),
     ("", NPY, &["data.train.feature_names=[\"p\", \"q\"]", "data.train.label_names=[\"r\"]"]),
@@ -620,7 +1260,11 @@ fn every_key_has_an_effect() {
         for spec in *specs {
             let with = set(&base, &[spec]).unwrap_or_else(|e| panic!("{spec}: {e}"));
             assert_ne!(with, read(&base), "{spec} changes nothing");
-            assert_eq!(from_text(&to_toml(&with), "again", Path::new("/"), &[]).unwrap(), with, "{spec}");
+            assert_eq!(
+                from_text(&to_toml(&with), "again", Path::new("/"), &[]).unwrap(),
+                with,
+                "{spec}"
+            );
             let path = spec.split('=').next().unwrap();
             seen.insert(path.replace(".left.", ".NAME.").replace(".age.", ".NAME."));
         }
@@ -628,7 +1272,8 @@ fn every_key_has_an_effect() {
     let alone = ["task.NAME.type"];
     seen.extend(alone.map(str::to_owned));
     let tables = KNOWN.iter().filter(|keys| !keys.table.is_empty());
-    let known: BTreeSet<String> = tables.flat_map(|t| t.keys.iter().map(move |key| format!("{}.{key}", t.table))).collect();
+    let known: BTreeSet<String> =
+        tables.flat_map(|t| t.keys.iter().map(move |key| format!("{}.{key}", t.table))).collect();
     assert_eq!(seen, known);
 }
 
@@ -636,7 +1281,11 @@ fn every_key_has_an_effect() {
 fn every_key_refuses_a_wrong_type_by_its_path() {
     for keys in KNOWN {
         for key in keys.keys {
-            let path = if keys.table.is_empty() { key.to_string() } else { format!("{}.{key}", keys.table.replace("NAME", "left")) };
+            let path = if keys.table.is_empty() {
+                key.to_string()
+            } else {
+                format!("{}.{key}", keys.table.replace("NAME", "left"))
+            };
             let base = match keys.table.starts_with("data.") {
                 true if keys.keys.contains(&"features") => NPY,
                 true => IDX,
@@ -682,7 +1331,9 @@ fn good() -> Vec<Config> {
     ] {
         texts.push(format!("[data]\ntrain = \"a \\\"b\\\\'.csv\"\n{data}\n"));
     }
-    for overlay in ["{}", "{ shift = 0 }", "{ seed = 3 }", "{ shift = 4, seed = 9223372036854775807 }"] {
+    for overlay in
+        ["{}", "{ shift = 0 }", "{ seed = 3 }", "{ shift = 4, seed = 9223372036854775807 }"]
+    {
         texts.push(format!(
             "[data]\ntrain = {{ images = \"i\", labels = \"l\" }}\nvalid = {{ images = \"vi\", labels = \"vl\" }}\noverlay = {overlay}\n"
         ));
@@ -734,7 +1385,8 @@ fn what_is_written_reads_back_as_the_same() {
     assert!(configs.len() >= 50);
     for config in configs {
         let text = to_toml(&config);
-        let again = from_text(&text, "again", Path::new("/another/place"), &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let again = from_text(&text, "again", Path::new("/another/place"), &[])
+            .unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert_eq!(again, config, "{text}");
         assert_eq!(to_toml(&again), text, "writing is stable");
     }
@@ -763,11 +1415,15 @@ fn what_is_written_has_absolute_paths_and_only_keys_with_an_effect() {
         assert!(!text.contains(idle), "{idle} has no effect:\n{text}");
     }
     let places: Vec<_> =
-        ["[data]", "[trunk]", "[task.left]", "[task.right]", "[optimizer]", "[train]"].iter().map(|t| text.find(t).unwrap()).collect();
+        ["[data]", "[trunk]", "[task.left]", "[task.right]", "[optimizer]", "[train]"]
+            .iter()
+            .map(|t| text.find(t).unwrap())
+            .collect();
     assert!(places.is_sorted(), "the order of the contract:\n{text}");
 }
 
-/// Damages good texts byte by byte: each is refused with one line and exit 78, or read, and then it keeps the law of writing.
+/// Damages good texts byte by byte: each is refused with one line and exit 78, or read, and then it
+/// keeps the law of writing.
 #[test]
 fn damaged_texts_never_panic() {
     let mut state = 1u64;
@@ -791,7 +1447,11 @@ fn damaged_texts_never_panic() {
         match from_text(&text, "c", Path::new("/"), &[]) {
             Ok(config) => {
                 read += 1;
-                assert_eq!(from_text(&to_toml(&config), "again", Path::new("/"), &[]).unwrap(), config, "{text}");
+                assert_eq!(
+                    from_text(&to_toml(&config), "again", Path::new("/"), &[]).unwrap(),
+                    config,
+                    "{text}"
+                );
             }
             Err(error) => {
                 refused += 1;
@@ -809,24 +1469,55 @@ fn a_type_brings_the_defaults_of_its_keys_along() {
     let bare = Feature::new("a");
     assert_eq!(feature(""), bare);
     let of = |kind| Feature { kind: Some(kind), ..bare.clone() };
-    assert_eq!(feature("type = \"numeric\""), Feature { scale: Some(Scale::Standard), clip: Some(2.0), ..of(FeatureKind::Numeric) });
+    assert_eq!(
+        feature("type = \"numeric\""),
+        Feature { scale: Some(Scale::Standard), clip: Some(2.0), ..of(FeatureKind::Numeric) }
+    );
     let embed = |embed| Feature { embed: Some(embed), ..bare.clone() };
-    let category = Feature { min_count: Some(2), max_values: Some(65536), embed: Some(Embed::Auto), ..of(FeatureKind::Category) };
+    let category = Feature {
+        min_count: Some(2),
+        max_values: Some(65536),
+        embed: Some(Embed::Auto),
+        ..of(FeatureKind::Category)
+    };
     assert_eq!(feature("type = \"category\""), category);
     let one_hot = Feature { max_values: Some(256), embed: Some(Embed::Width(0)), ..category };
     assert_eq!(feature("type = \"category\"\nembed = 0"), one_hot);
-    let text = Feature { buckets: Some(4096), slots: Some(32), ngrams: Some(0), embed: Some(Embed::Auto), ..of(FeatureKind::Text) };
+    let text = Feature {
+        buckets: Some(4096),
+        slots: Some(32),
+        ngrams: Some(0),
+        embed: Some(Embed::Auto),
+        ..of(FeatureKind::Text)
+    };
     assert_eq!(feature("type = \"text\"\nembed = \"auto\""), text);
     let spread_out = Feature { buckets: Some(1024), embed: Some(Embed::Width(0)), ..text };
     assert_eq!(feature("type = \"text\"\nembed = 0"), spread_out);
-    assert_eq!((feature("embed = 8"), feature("embed = \"auto\"")), (embed(Embed::Width(8)), embed(Embed::Auto)));
-    assert_eq!(feature("type = \"date\"\nmissing = [0]"), Feature { missing: Some(vec!["0".into()]), ..of(FeatureKind::Date) });
+    assert_eq!(
+        (feature("embed = 8"), feature("embed = \"auto\"")),
+        (embed(Embed::Width(8)), embed(Embed::Auto))
+    );
+    assert_eq!(
+        feature("type = \"date\"\nmissing = [0]"),
+        Feature { missing: Some(vec!["0".into()]), ..of(FeatureKind::Date) }
+    );
 }
 
 #[test]
 fn data_can_be_files_of_many_kinds() {
     let train = |text: &str| read(&format!("[data]\ntrain = {text}\n")).data.train;
-    for name in ["x.CSV", "x.tsv", "x.txt", "x.data", "x.csv.gz", "x.parquet", "x.npy", "x.svm", "x.libsvm.gz", "part-*.csv"] {
+    for name in [
+        "x.CSV",
+        "x.tsv",
+        "x.txt",
+        "x.data",
+        "x.csv.gz",
+        "x.parquet",
+        "x.npy",
+        "x.svm",
+        "x.libsvm.gz",
+        "part-*.csv",
+    ] {
         assert_eq!(train(&format!("\"{name}\"")), table(at(name)));
     }
     assert_eq!(train("[\"a.csv\", \"b.csv\"]"), Source::Table(vec![at("a.csv"), at("b.csv")]));
@@ -847,13 +1538,17 @@ fn a_configuration_is_of_bounded_size() {
     use tandem::config::read::check_length;
     let says = |text: &[u8]| check_length("c.toml", text).map_err(|fault| fault.message);
     let lines = |line: &str, count: usize| line.repeat(count).into_bytes();
-    // The draft for the widest table, a line of comment a column, and a table for each of twenty thousand.
+    // The draft for the widest table, a line of comment a column, and a table for each of twenty
+    // thousand.
     assert_eq!(says(&lines("# column_12345: numeric, from -1.5 to 2.5\n", 65_536)), Ok(()));
     assert_eq!(says(&lines("[feature.c12345]\ntype = \"text\"\n", 20_000)), Ok(()));
     // A mark in a text behind a # counts: it may be no comment.
     // A line of comment is one.
     assert!(says(&lines("#\n", 300_000)).is_err());
-    assert!(says(&lines("1,", 299_999)).is_ok() && says(&lines("1,", 300_001)).unwrap_err().contains("300002 marks"));
+    assert!(
+        says(&lines("1,", 299_999)).is_ok()
+            && says(&lines("1,", 300_001)).unwrap_err().contains("300002 marks")
+    );
     assert!(says(&[&b"a = [\"#\""[..], &lines(",1", 300_000)].concat()).is_err());
     assert!(says(&lines("a", (16 << 20) + 1)).unwrap_err().contains("too large"));
 }

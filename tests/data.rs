@@ -1,5 +1,6 @@
-//! The data room: what is read, how it is scaled, split, ordered and laid over each other. Expected numbers are worked out by hand
-//! or, for the built-in digits, by a separate program from the same source file.
+//! The data room: what is read, how it is scaled, split, ordered and laid over each other. Expected
+//! numbers are worked out by hand or, for the built-in digits, by a separate program from the same
+//! source file.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,9 @@ use tandem::config::{Data, Embed, Feature, FeatureKind, Overlay, Scale, Source, 
 use tandem::data::load::{Given, load, load_with, parse_source};
 use tandem::data::summary::label_summary;
 use tandem::data::words::Hashing;
-use tandem::data::{Column, Dataset, Encoding, Features, Input, NO_CODE, Part, Parts, Schema, Target, UNLABELLED};
+use tandem::data::{
+    Column, Dataset, Encoding, Features, Input, NO_CODE, Part, Parts, Schema, Target, UNLABELLED,
+};
 use tandem::data::{columns, dates, digits, order, overlay, split};
 use tandem::fault::exit_of;
 
@@ -37,7 +40,10 @@ fn task(name: &str, target: &str) -> Task {
 }
 
 fn groups(groups: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
-    groups.iter().map(|(name, values)| (name.to_string(), values.iter().map(|v| v.to_string()).collect())).collect()
+    groups
+        .iter()
+        .map(|(name, values)| (name.to_string(), values.iter().map(|v| v.to_string()).collect()))
+        .collect()
 }
 
 /// A column whose numbers stay where they are, however far outside of the training part's.
@@ -96,11 +102,16 @@ fn columns_are_scaled_as_worked_out_by_hand() {
     // 1 2 3 4 10: mean 4, population variance 10; range 9; median 3, quartiles 2 and 4.
     let text = "a,b,c,d,y\n1,1,1,1,p\n2,2,2,2,q\n3,3,3,3,p\n4,4,4,4,q\n10,10,10,10,p\n";
     let scale = |column: &str, scale| Feature { scale: Some(scale), ..Feature::new(column) };
-    let edit = |data: &mut Data| data.features = vec![scale("b", Scale::MinMax), scale("c", Scale::Robust), scale("d", Scale::None)];
+    let edit = |data: &mut Data| {
+        data.features =
+            vec![scale("b", Scale::MinMax), scale("c", Scale::Robust), scale("d", Scale::None)]
+    };
     let parts = csv_parts(text, edit, &[task("y", "y")]);
     let s = 10f64.sqrt();
-    let expected: Vec<f64> =
-        [1.0, 2.0, 3.0, 4.0, 10.0].iter().flat_map(|x| [(x - 4.0) / s, (x - 1.0) / 9.0, (x - 3.0) / 2.0, *x]).collect();
+    let expected: Vec<f64> = [1.0, 2.0, 3.0, 4.0, 10.0]
+        .iter()
+        .flat_map(|x| [(x - 4.0) / s, (x - 1.0) / 9.0, (x - 3.0) / 2.0, *x])
+        .collect();
     close(floats(&parts.train), &expected);
     assert_eq!(parts.train.labels, [[0, 1, 0, 1, 0]]);
     assert!(parts.valid.is_none() && parts.test.is_none() && parts.train.table.is_none());
@@ -109,7 +120,9 @@ fn columns_are_scaled_as_worked_out_by_hand() {
 #[test]
 fn quartiles_lie_between_values() {
     // 1 2 3 4: quartiles 1.75 and 3.25, median 2.5.
-    let edit = |data: &mut Data| data.features = vec![Feature { scale: Some(Scale::Robust), ..Feature::new("a") }];
+    let edit = |data: &mut Data| {
+        data.features = vec![Feature { scale: Some(Scale::Robust), ..Feature::new("a") }]
+    };
     let parts = csv_parts("a,y\n4,p\n1,q\n3,p\n2,q\n", edit, &[task("y", "y")]);
     close(floats(&parts.train), &[1.0, -1.0, 1.0 / 3.0, -1.0 / 3.0]);
 }
@@ -130,9 +143,12 @@ fn constant_and_blank_columns_are_dropped_with_a_notice() {
 
 #[test]
 fn a_column_of_one_number_and_blanks_says_where_it_is_blank() {
-    let text: String = (0..10).map(|i| format!("{},{i}\n", if i % 2 == 0 { "0.1" } else { "" })).collect();
+    let text: String =
+        (0..10).map(|i| format!("{},{i}\n", if i % 2 == 0 { "0.1" } else { "" })).collect();
     for scale in [Scale::Standard, Scale::MinMax, Scale::Robust] {
-        let edit = |data: &mut Data| data.features = vec![Feature { scale: Some(scale), ..Feature::new("a") }];
+        let edit = |data: &mut Data| {
+            data.features = vec![Feature { scale: Some(scale), ..Feature::new("a") }]
+        };
         let parts = csv_parts(&format!("a,y\n{text}"), edit, &[task("y", "y")]);
         // Rounding must not give the 0.1 a spread.
         assert_eq!(floats(&parts.train), [0.0, 0.0, 0.0, 1.0].repeat(5));
@@ -164,19 +180,22 @@ fn scaling_and_classes_come_from_the_training_part_alone() {
     data.test = Some(table(write(dir.path(), "test.csv.gz", gzip(b"a,y\n-1,no\n"))));
     let parts = load(&data, &[task("t", "y")]).unwrap();
     let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
-    // 98 and 1 standard deviations beyond the ends, held within two of them: 2 · 98 / (2 + 98) and 2 · 1 / (2 + 1).
+    // 98 and 1 standard deviations beyond the ends, held within two of them: 2 · 98 / (2 + 98) and
+    // 2 · 1 / (2 + 1).
     close(floats(&valid), &[1.0 + 1.96]);
     close(floats(&test), &[-1.0 - 2.0 / 3.0]);
     assert_eq!((&valid.labels[0], &test.labels[0]), (&vec![1], &vec![0]));
     assert_eq!(parts.schema.targets[0].classes, ["no", "yes"]);
-    let packed = blake3::hash(&std::fs::read(dir.path().join("test.csv.gz")).unwrap()).to_hex().to_string();
+    let packed =
+        blake3::hash(&std::fs::read(dir.path().join("test.csv.gz")).unwrap()).to_hex().to_string();
     assert_eq!(parts.hashes.len(), 3);
     assert!(parts.hashes[2].0.ends_with("test.csv.gz") && parts.hashes[2].1 == packed);
 }
 
 #[test]
 fn classes_are_sorted_by_number_or_by_text_and_count_as_written() {
-    let classes = |text: &str| csv_parts(text, |_| (), &[task("y", "y")]).schema.targets[0].classes.clone();
+    let classes =
+        |text: &str| csv_parts(text, |_| (), &[task("y", "y")]).schema.targets[0].classes.clone();
     assert_eq!(classes("a,y\n0,10\n1,9\n2,-1\n3,1.0\n4,1\n"), ["-1", "1", "9", "10"]);
     assert_eq!(classes("a,y\n0,10\n1,9\n2,x\n"), ["10", "9", "x"]);
     // "inf" is a word here, not a number, and "nan" means that there is no label.
@@ -187,7 +206,8 @@ fn classes_are_sorted_by_number_or_by_text_and_count_as_written() {
 fn groups_keep_the_order_of_the_configuration() {
     let mut parity = task("parity", "digit");
     parity.groups = groups(&[("odd", &["1", "3"]), ("even", &["0", "2"])]);
-    let parts = csv_parts("a,digit\n0,0\n1,1\n2,2\n3,3\n", |_| (), &[parity, task("digit", "digit")]);
+    let parts =
+        csv_parts("a,digit\n0,0\n1,1\n2,2\n3,3\n", |_| (), &[parity, task("digit", "digit")]);
     assert_eq!(parts.train.labels, [[1, 0, 1, 0], [0, 1, 2, 3]]);
     assert_eq!(parts.schema.targets[0].classes, ["odd", "even"]);
     assert_eq!(parts.schema.targets[0].groups, [["1", "3"], ["0", "2"]]);
@@ -196,7 +216,8 @@ fn groups_keep_the_order_of_the_configuration() {
 #[test]
 fn ignored_columns_and_targets_are_no_features() {
     let edit = |data: &mut Data| data.ignore = vec!["id".into()];
-    let parts = csv_parts("id,a,y,z\nx1,0,0,1\nx2,1,1,0\n", edit, &[task("y", "y"), task("z", "z")]);
+    let parts =
+        csv_parts("id,a,y,z\nx1,0,0,1\nx2,1,1,0\n", edit, &[task("y", "y"), task("z", "z")]);
     assert_eq!(names(&parts), ["a"]);
     assert_eq!(parts.schema.input.width(), 1);
 }
@@ -213,14 +234,19 @@ fn csv_dialects_read_the_same() {
     ];
     for text in same {
         let parts = csv_parts(text, |_| (), &[task("y", "y")]);
-        assert_eq!((&parts.train.features, &parts.train.labels), (&expected.train.features, &expected.train.labels), "{text:?}");
+        assert_eq!(
+            (&parts.train.features, &parts.train.labels),
+            (&expected.train.features, &expected.train.labels),
+            "{text:?}"
+        );
         assert_eq!(parts.schema, expected.schema, "{text:?}");
     }
 }
 
 #[test]
 fn quoted_cells_may_hold_delimiters_quotes_and_line_ends() {
-    let parts = csv_parts("\"a;b\",y\n1,\"p,1\"\n2,\"say \"\"q\"\"\n!\"\n", |_| (), &[task("y", "y")]);
+    let parts =
+        csv_parts("\"a;b\",y\n1,\"p,1\"\n2,\"say \"\"q\"\"\n!\"\n", |_| (), &[task("y", "y")]);
     assert_eq!(parts.schema.targets[0].classes, ["p,1", "say \"q\"\n!"]);
     assert!(matches!(&parts.schema.input, Input::Columns { columns } if columns[0].name == "a;b"));
 }
@@ -287,27 +313,54 @@ fn types_are_guessed_from_the_training_rows() {
     for i in 0..400 {
         let words = format!("the {i}th report of {} words and {} more", i % 37, i % 41);
         let day = format!("20{:02}-{:02}-{:02}", i % 90, 1 + i % 12, 1 + i % 28);
-        text += &format!("{}.5,{},{day},{},{},{words},name{},{}\n", i, i % 3, ["no", "yes"][i % 2], i % 17 * 1000 + 7, i / 2, i % 2);
+        text += &format!(
+            "{}.5,{},{day},{},{},{words},name{},{}\n",
+            i,
+            i % 3,
+            ["no", "yes"][i % 2],
+            i % 17 * 1000 + 7,
+            i / 2,
+            i % 2
+        );
     }
     text = text.replace("7,the", "7u,the");
     let kinds = |parts: &Parts| {
-        let kind = |column: &Column| serde_json::to_value(&column.encoding).unwrap()["type"].as_str().unwrap().to_owned();
-        columns_of(parts).iter().map(|column| format!("{}: {}", column.name, kind(column))).collect::<Vec<_>>().join(", ")
+        let kind = |column: &Column| {
+            serde_json::to_value(&column.encoding).unwrap()["type"].as_str().unwrap().to_owned()
+        };
+        columns_of(parts)
+            .iter()
+            .map(|column| format!("{}: {}", column.name, kind(column)))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let parts = csv_parts(&text, |_| (), &[task("y", "y")]);
-    assert_eq!(kinds(&parts), "n: numeric, i: numeric, d: date, b: binary, c: category, w: text, x: category");
+    assert_eq!(
+        kinds(&parts),
+        "n: numeric, i: numeric, d: date, b: binary, c: category, w: text, x: category"
+    );
     let edit = |data: &mut Data| {
         let (i, b) = (of_type("i", FeatureKind::Category), of_type("b", FeatureKind::Category));
-        data.features = vec![i, b, of_type("x", FeatureKind::Text), of_type("d", FeatureKind::Ignore), of_type("w", FeatureKind::Text)];
+        data.features = vec![
+            i,
+            b,
+            of_type("x", FeatureKind::Text),
+            of_type("d", FeatureKind::Ignore),
+            of_type("w", FeatureKind::Text),
+        ];
     };
     let parts = csv_parts(&text, edit, &[task("y", "y")]);
-    assert_eq!(kinds(&parts), "n: numeric, i: category, b: category, c: category, w: text, x: text");
+    assert_eq!(
+        kinds(&parts),
+        "n: numeric, i: category, b: category, c: category, w: text, x: text"
+    );
 }
 
 #[test]
 fn the_training_rows_alone_decide_on_types() {
     let dir = tempfile::tempdir().unwrap();
-    let mut data = data(table(write(dir.path(), "train.csv", "a,b,y\n1,u,p\n2,v,q\n3,w,q\n4,u,p\n5,v,p\n")));
+    let mut data =
+        data(table(write(dir.path(), "train.csv", "a,b,y\n1,u,p\n2,v,q\n3,w,q\n4,u,p\n5,v,p\n")));
     data.valid = Some(table(write(dir.path(), "valid.csv", "a,b,y\n3,7,p\n")));
     let parts = load(&data, &[task("y", "y")]).unwrap();
     let Encoding::Category { values, .. } = &columns_of(&parts)[1].encoding else { panic!() };
@@ -340,23 +393,39 @@ fn what_means_blank_is_said_for_all_columns_or_for_one() {
     assert!(matches!(a.encoding, Encoding::Numeric { offset: 3.5, indicator: true, .. }), "{a:?}");
     assert!(matches!(b.encoding, Encoding::Numeric { offset: 4.0, indicator: true, .. }), "{b:?}");
     // In this column NA is a value.
-    assert_eq!(c.encoding, Encoding::Category { values: texts(&["u", "v"]), blank: false, embed: 0 });
+    assert_eq!(
+        c.encoding,
+        Encoding::Category { values: texts(&["u", "v"]), blank: false, embed: 0 }
+    );
     assert_eq!(parts.train.labels, [[0, 1, 0, UNLABELLED, 1, 0]]);
-    assert_eq!((&a.missing[1], &parts.schema.targets[0].missing), (&"-9".to_owned(), &texts(&["", "NA"])));
+    assert_eq!(
+        (&a.missing[1], &parts.schema.targets[0].missing),
+        (&"-9".to_owned(), &texts(&["", "NA"]))
+    );
 }
 
 #[test]
 fn categories_are_codes_with_places_for_the_rare_the_unseen_and_the_blank() {
     let text = "c,a,y\nred,1,p\nblue,2,q\nred,3,p\nblue,4,p\ngreen,5,q\n,6,q\n red ,7,p\n";
     let parts = csv_parts(text, |_| (), &[task("y", "y")]);
-    assert_eq!(columns_of(&parts)[0].encoding, Encoding::Category { values: texts(&["blue", "red"]), blank: true, embed: 0 });
-    let codes = |dataset: &Dataset| cells(dataset).0.chunks(2).map(|row| row[0]).collect::<Vec<_>>();
+    assert_eq!(
+        columns_of(&parts)[0].encoding,
+        Encoding::Category { values: texts(&["blue", "red"]), blank: true, embed: 0 }
+    );
+    let codes =
+        |dataset: &Dataset| cells(dataset).0.chunks(2).map(|row| row[0]).collect::<Vec<_>>();
     // blue, red, other, blank
     assert_eq!(codes(&parts.train), [1, 0, 1, 0, 2, 3, 1]);
     assert_eq!(codes(&later(&parts, "a,c\n1,green\n1,violet\n1,\n1,blue\n")), [2, 2, 3, 0]);
     let spread = parts.schema.input.spread();
-    assert_eq!((spread[0].slot, spread[0].slots, spread[0].input, spread[0].width, spread[0].codes), (0, 1, 0, 4, true));
-    assert_eq!((spread[1].slot, spread[1].slots, spread[1].input, spread[1].width, spread[1].codes), (1, 1, 4, 1, false));
+    assert_eq!(
+        (spread[0].slot, spread[0].slots, spread[0].input, spread[0].width, spread[0].codes),
+        (0, 1, 0, 4, true)
+    );
+    assert_eq!(
+        (spread[1].slot, spread[1].slots, spread[1].input, spread[1].width, spread[1].codes),
+        (1, 1, 4, 1, false)
+    );
     assert_eq!((parts.schema.input.width(), parts.train.width()), (5, 2));
     // Without blanks in training, a later blank is one of the others.
     let parts = csv_parts(&text.replace("\n,6", "\nred,6"), |_| (), &[task("y", "y")]);
@@ -365,10 +434,23 @@ fn categories_are_codes_with_places_for_the_rare_the_unseen_and_the_blank() {
 
 #[test]
 fn the_rarest_categories_share_an_input() {
-    let text: String = "aaaaabbbbcccdde".chars().enumerate().map(|(i, c)| format!("{c},{i},{}\n", i % 2)).collect();
+    let text: String = "aaaaabbbbcccdde"
+        .chars()
+        .enumerate()
+        .map(|(i, c)| format!("{c},{i},{}\n", i % 2))
+        .collect();
     let values = |min_count, max_values| {
-        let feature = Feature { kind: Some(FeatureKind::Category), min_count, max_values, ..Feature::new("c") };
-        let parts = csv_parts(&format!("c,a,y\n{text}"), |data: &mut Data| data.features = vec![feature], &[task("y", "y")]);
+        let feature = Feature {
+            kind: Some(FeatureKind::Category),
+            min_count,
+            max_values,
+            ..Feature::new("c")
+        };
+        let parts = csv_parts(
+            &format!("c,a,y\n{text}"),
+            |data: &mut Data| data.features = vec![feature],
+            &[task("y", "y")],
+        );
         let Encoding::Category { values, .. } = &columns_of(&parts)[0].encoding else { panic!() };
         values.concat()
     };
@@ -382,7 +464,10 @@ fn a_column_that_names_rows_is_dropped() {
     let rows: String = (0..50).map(|i| format!("row{i},{i},{}\n", i % 2)).collect();
     let parts = csv_parts(&format!("id,a,y\n{rows}"), |_| (), &[task("y", "y")]);
     assert_eq!(names(&parts), ["a"]);
-    assert!(parts.notices[0].starts_with("column \"id\" has 50 values and none in 2 rows") && parts.notices[0].contains("names rows"));
+    assert!(
+        parts.notices[0].starts_with("column \"id\" has 50 values and none in 2 rows")
+            && parts.notices[0].contains("names rows")
+    );
     assert_eq!(parts.notices.len(), 1);
 }
 
@@ -391,13 +476,18 @@ fn of_many_dropped_columns_some_are_named() {
     let header: Vec<String> = (0..30).map(|i| format!("c{i}")).collect();
     let rows: String = (0..4).map(|i| format!("{}{i},{}\n", "7,".repeat(30), i % 2)).collect();
     let parts = csv_parts(&format!("{},a,y\n{rows}", header.join(",")), |_| (), &[task("y", "y")]);
-    assert_eq!((parts.notices.len(), parts.notices[20].as_str()), (21, "10 more columns are dropped"));
+    assert_eq!(
+        (parts.notices.len(), parts.notices[20].as_str()),
+        (21, "10 more columns are dropped")
+    );
 }
 
 #[test]
 fn blocks_of_rows_are_encoded_alike() {
     let rows: String = (0..1000).map(|i| format!("{i},v{},{}\n", i % 5, i % 2)).collect();
-    let none = |data: &mut Data| data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("n") }];
+    let none = |data: &mut Data| {
+        data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("n") }]
+    };
     let parts = csv_parts(&format!("n,c,y\n{rows}"), none, &[task("y", "y")]);
     let expected: Vec<u32> = (0..1000u32).flat_map(|i| [(i as f32).to_bits(), i % 5]).collect();
     assert_eq!(cells(&parts.train), (&expected[..], 2));
@@ -405,10 +495,14 @@ fn blocks_of_rows_are_encoded_alike() {
 
 #[test]
 fn two_values_are_one_number() {
-    let parts = csv_parts("b,a,y\nyes,1,p\nno,2,q\nyes,3,p\n,4,q\nyes,5,q\n", |_| (), &[task("y", "y")]);
-    let expected = Encoding::Binary { values: ["no".into(), "yes".into()], mean: 0.75, indicator: true };
+    let parts =
+        csv_parts("b,a,y\nyes,1,p\nno,2,q\nyes,3,p\n,4,q\nyes,5,q\n", |_| (), &[task("y", "y")]);
+    let expected =
+        Encoding::Binary { values: ["no".into(), "yes".into()], mean: 0.75, indicator: true };
     assert_eq!(columns_of(&parts)[0].encoding, expected);
-    let pairs = |dataset: &Dataset| floats(dataset).chunks(3).map(|row| (row[0], row[1])).collect::<Vec<_>>();
+    let pairs = |dataset: &Dataset| {
+        floats(dataset).chunks(3).map(|row| (row[0], row[1])).collect::<Vec<_>>()
+    };
     assert_eq!(pairs(&parts.train), [(1.0, 0.0), (0.0, 0.0), (1.0, 0.0), (0.75, 1.0), (1.0, 0.0)]);
     assert_eq!(pairs(&later(&parts, "a,b\n1,maybe\n1,no\n")), [(0.75, 1.0), (0.0, 0.0)]);
     let parts = csv_parts("b,y\nyes,p\nno,q\nno,q\nno,p\n", |_| (), &[task("y", "y")]);
@@ -420,33 +514,63 @@ fn two_values_are_one_number() {
 fn dates_are_read_as_iso_writes_them() {
     let read = |text: &str| dates::Date::read(text);
     let date = read("2000-02-29").unwrap();
-    assert_eq!((date.days, date.month, date.day, date.seconds, date.weekday()), (11_016, 2, 29, None, 1));
+    assert_eq!(
+        (date.days, date.month, date.day, date.seconds, date.weekday()),
+        (11_016, 2, 29, None, 1)
+    );
     assert_eq!((read("1970-01-01").unwrap().days, read("1969-12-31").unwrap().days), (0, -1));
-    assert_eq!((read("0001-01-01").unwrap().days, read("9999-12-31").unwrap().days), (-719_162, 2_932_896));
+    assert_eq!(
+        (read("0001-01-01").unwrap().days, read("9999-12-31").unwrap().days),
+        (-719_162, 2_932_896)
+    );
     assert_eq!(read("2024-05-05").unwrap().weekday(), 6, "a Sunday");
-    for text in ["2020-01-31T12:30:15.5", "2020-01-31 12:30:15.5", "2020-01-31T12:30:15.500Z", "2020-01-31t12:30:15.5z"] {
+    for text in [
+        "2020-01-31T12:30:15.5",
+        "2020-01-31 12:30:15.5",
+        "2020-01-31T12:30:15.500Z",
+        "2020-01-31t12:30:15.5z",
+    ] {
         assert_eq!(read(text).unwrap().seconds, Some(45_015.5), "{text}");
     }
     assert_eq!(read("2020-01-31T12:30").unwrap().seconds, Some(45_000.0));
-    for text in
-        ["", "2020", "2020-01", "2020-1-31", "2020-01-31T", "2020-01-31T1", "2020-01-31T12:30:", "2020-01-31T12:30:15.", "2020-01-31Z"]
-    {
+    for text in [
+        "",
+        "2020",
+        "2020-01",
+        "2020-1-31",
+        "2020-01-31T",
+        "2020-01-31T1",
+        "2020-01-31T12:30:",
+        "2020-01-31T12:30:15.",
+        "2020-01-31Z",
+    ] {
         assert_eq!(read(text), None, "{text}");
     }
-    for text in ["é020-01-31", "2020-01-3é", "2020-01-31T12:30:15.1234567890", "2020-04-31", "+020-01-31"] {
+    for text in
+        ["é020-01-31", "2020-01-3é", "2020-01-31T12:30:15.1234567890", "2020-04-31", "+020-01-31"]
+    {
         assert_eq!(read(text), None, "{text}");
     }
 }
 
 #[test]
 fn dates_become_years_and_points_on_circles() {
-    let parts = csv_parts("d,y\n2020-01-01,p\n2020-07-16T18:00:00,q\n,q\n", |_| (), &[task("y", "y")]);
-    let Encoding::Date { offset, factor, time: true, indicator: true, .. } = columns_of(&parts)[0].encoding else { panic!() };
+    let parts =
+        csv_parts("d,y\n2020-01-01,p\n2020-07-16T18:00:00,q\n,q\n", |_| (), &[task("y", "y")]);
+    let Encoding::Date { offset, factor, time: true, indicator: true, .. } =
+        columns_of(&parts)[0].encoding
+    else {
+        panic!()
+    };
     assert_eq!((parts.schema.input.width(), parts.train.width()), (9, 9));
     let rows: Vec<&[f32]> = floats(&parts.train).chunks(9).collect();
-    // 50 years and 18,262 days; half a year and 18 hours later. The mean of two lies one deviation from each.
+    // 50 years and 18,262 days; half a year and 18 hours later. The mean of two lies one deviation
+    // from each.
     let years = [18_262.0 / 365.2425, (18_262.0 + 197.75) / 365.2425];
-    assert!((offset - (years[0] + years[1]) / 2.0).abs() < 1e-9 && (1.0 / factor - (years[1] - years[0]) / 2.0).abs() < 1e-9);
+    assert!(
+        (offset - (years[0] + years[1]) / 2.0).abs() < 1e-9
+            && (1.0 / factor - (years[1] - years[0]) / 2.0).abs() < 1e-9
+    );
     // January, the first, a Wednesday, midnight.
     let (sin, cos) = (2.0 * std::f64::consts::TAU / 7.0).sin_cos();
     close(rows[0], &[-1.0, 0.0, 1.0, -1.0, sin, cos, 0.0, 1.0, 0.0]);
@@ -472,9 +596,14 @@ fn texts_become_buckets_of_words() {
     let words = hashed("the cat s hat the cat", 0);
     assert_eq!(hashed("The cat's  hat; the CAT", 0), words);
     assert_eq!((words[0], words[1]), (words[4], words[5]));
-    assert!(words[0] != words[1] && words[1] != words[3] && words.iter().all(|&bucket| bucket < 1000));
+    assert!(
+        words[0] != words[1] && words[1] != words[3] && words.iter().all(|&bucket| bucket < 1000)
+    );
     // <äb> has the pairs <ä, äb, b>; <c> has <c and c>; each after its word.
-    assert_eq!((hashed("Äb c", 2).len(), hashed("Äb c", 5).len(), hashed("Äb c", 4).len()), (7, 2, 3));
+    assert_eq!(
+        (hashed("Äb c", 2).len(), hashed("Äb c", 5).len(), hashed("Äb c", 4).len()),
+        (7, 2, 3)
+    );
     assert_eq!(hashed("äb", 0)[..1], hashed("Äb", 2)[..1]);
     assert!(hashed(" ,; ", 3).is_empty());
     // A model on the disk depends on these numbers.
@@ -487,20 +616,34 @@ const PINNED: [u32; 2] = [283, 499];
 #[test]
 fn a_row_of_text_is_its_words_in_slots() {
     let text = "w,y\none two three four,p\none,q\n,p\n!,p\na b c d e f g,q\n";
-    let feature =
-        Feature { kind: Some(FeatureKind::Text), buckets: Some(50), slots: Some(5), embed: Some(Embed::Width(0)), ..Feature::new("w") };
+    let feature = Feature {
+        kind: Some(FeatureKind::Text),
+        buckets: Some(50),
+        slots: Some(5),
+        embed: Some(Embed::Width(0)),
+        ..Feature::new("w")
+    };
     let parts = csv_parts(text, |data: &mut Data| data.features = vec![feature], &[task("y", "y")]);
     // Rows with words have 4, 1 and 5 of them: 10 in 3.
     let scale = (0.3f64).sqrt() as f32;
-    assert_eq!(columns_of(&parts)[0].encoding, Encoding::Text { buckets: 50, slots: 5, ngrams: 0, scale, embed: 0 });
+    assert_eq!(
+        columns_of(&parts)[0].encoding,
+        Encoding::Text { buckets: 50, slots: 5, ngrams: 0, scale, embed: 0 }
+    );
     let (words, slots) = cells(&parts.train);
     let rows: Vec<&[u32]> = words.chunks(slots).collect();
     assert_eq!((slots, parts.schema.input.width()), (5, 50));
     assert!(rows[0][..4].iter().all(|&code| code < 50) && rows[0][4] == NO_CODE);
-    assert_eq!((rows[1][0], &rows[1][1..], rows[2], rows[3]), (rows[0][0], &[NO_CODE; 4][..], &[NO_CODE; 5][..], &[NO_CODE; 5][..]));
+    assert_eq!(
+        (rows[1][0], &rows[1][1..], rows[2], rows[3]),
+        (rows[0][0], &[NO_CODE; 4][..], &[NO_CODE; 5][..], &[NO_CODE; 5][..])
+    );
     assert!(rows[4].iter().all(|&code| code < 50), "the first five of seven");
     let spread = parts.schema.input.spread();
-    assert_eq!((spread.len(), spread[0].slots, spread[0].width, spread[0].codes, spread[0].scale), (1, 5, 50, true, scale));
+    assert_eq!(
+        (spread.len(), spread[0].slots, spread[0].width, spread[0].codes, spread[0].scale),
+        (1, 5, 50, true, scale)
+    );
     assert_eq!(cells(&later(&parts, "w\nONE\n")).0[0], rows[1][0]);
 }
 
@@ -510,14 +653,24 @@ fn spreads_cover_all_slots_and_inputs_in_order() {
     for i in 0..60 {
         let blank = i % 10 == 0;
         let number = if blank { String::new() } else { i.to_string() };
-        text += &format!("{number},v{},2020-01-{:02},some words and number {i} here,{},{}\n", i % 5, 1 + i % 28, ["l", "r"][i % 2], i % 3);
+        text += &format!(
+            "{number},v{},2020-01-{:02},some words and number {i} here,{},{}\n",
+            i % 5,
+            1 + i % 28,
+            ["l", "r"][i % 2],
+            i % 3
+        );
     }
     let one_hot = Feature { embed: Some(Embed::Width(0)), ..Feature::new("w") };
-    let parts = csv_parts(&text, |data: &mut Data| data.features = vec![one_hot], &[task("y", "y")]);
+    let parts =
+        csv_parts(&text, |data: &mut Data| data.features = vec![one_hot], &[task("y", "y")]);
     let (mut slot, mut input) = (0, 0);
     for (spread, column) in parts.schema.input.spread().iter().zip(columns_of(&parts)) {
         assert_eq!((spread.slot, spread.input), (slot, input));
-        assert_eq!((spread.slots, spread.width, spread.codes), (column.slots(), column.width(), column.has_codes()));
+        assert_eq!(
+            (spread.slots, spread.width, spread.codes),
+            (column.slots(), column.width(), column.has_codes())
+        );
         assert!(spread.codes || spread.slots == spread.width);
         (slot, input) = (slot + spread.slots, input + spread.width);
     }
@@ -536,11 +689,17 @@ fn features_that_give_a_label_away_are_pointed_out() {
     for i in 0..200u32 {
         let (y, z) = (i * 7 % 4, i * i % 97);
         let honest = if i % 3 == 0 { 0 } else { y };
-        text += &format!("k{y},{},{},h{honest},{},c{y},{z}\n", ["low", "high"][(y / 2) as usize], f64::from(z) * -2.5 + 1.0, y * 10);
+        text += &format!(
+            "k{y},{},{},h{honest},{},c{y},{z}\n",
+            ["low", "high"][(y / 2) as usize],
+            f64::from(z) * -2.5 + 1.0,
+            y * 10
+        );
     }
     let z = Task { kind: TaskKind::Regression, ..task("z", "z") };
     let parts = csv_parts(&text, |_| (), &[task("y", "y"), z]);
-    let found: Vec<String> = parts.notices.iter().map(|notice| notice.split(':').next().unwrap().to_owned()).collect();
+    let found: Vec<String> =
+        parts.notices.iter().map(|notice| notice.split(':').next().unwrap().to_owned()).collect();
     let expected = [
         "column \"copy\" nearly determines task \"y\"",
         "column \"code\" nearly determines task \"y\"",
@@ -562,13 +721,20 @@ fn target_of(text: &str, task: Task) -> (Target, Vec<Vec<u32>>) {
 
 #[test]
 fn blank_labels_are_unlabelled_and_counted() {
-    let (target, labels) = target_of("a,y\n1,q\n2,\n3,p\n4,q\n", of_kind(TaskKind::Multiclass, &["y"]));
-    assert_eq!((labels, target.classes, target.counts), (vec![vec![1, UNLABELLED, 0, 1]], texts(&["p", "q"]), vec![vec![1, 2]]));
+    let (target, labels) =
+        target_of("a,y\n1,q\n2,\n3,p\n4,q\n", of_kind(TaskKind::Multiclass, &["y"]));
+    assert_eq!(
+        (labels, target.classes, target.counts),
+        (vec![vec![1, UNLABELLED, 0, 1]], texts(&["p", "q"]), vec![vec![1, 2]])
+    );
     let own = Task { missing: Some(texts(&["?"])), ..of_kind(TaskKind::Multiclass, &["y"]) };
     let (target, labels) = target_of("a,y\n1,q\n2,?\n3,\"\"\n4,q\n", own);
     assert_eq!((labels, target.classes), (vec![vec![1, UNLABELLED, 0, 1]], texts(&["", "q"])));
     assert_eq!((target.counts, target.missing), (vec![vec![1, 2]], texts(&["?"])));
-    let grouped = Task { groups: groups(&[("a", &["p"]), ("b", &["q", "r"])]), ..of_kind(TaskKind::Multiclass, &["y"]) };
+    let grouped = Task {
+        groups: groups(&[("a", &["p"]), ("b", &["q", "r"])]),
+        ..of_kind(TaskKind::Multiclass, &["y"])
+    };
     let (target, labels) = target_of("a,y\n1,q\n2,\n3,p\n4,r\n", grouped);
     assert_eq!((labels, target.counts), (vec![vec![1, UNLABELLED, 0, 1]], vec![vec![1, 2]]));
 }
@@ -576,8 +742,10 @@ fn blank_labels_are_unlabelled_and_counted() {
 #[test]
 fn the_positive_class_is_found() {
     let classes = |first: &str, second: &str, positive: Option<&str>| {
-        let task = Task { positive: positive.map(str::to_owned), ..of_kind(TaskKind::Binary, &["y"]) };
-        let (target, labels) = target_of(&format!("a,y\n1,{first}\n2,\n3,{second}\n4,{first}\n"), task);
+        let task =
+            Task { positive: positive.map(str::to_owned), ..of_kind(TaskKind::Binary, &["y"]) };
+        let (target, labels) =
+            target_of(&format!("a,y\n1,{first}\n2,\n3,{second}\n4,{first}\n"), task);
         let code = target.classes.iter().position(|class| class == first).unwrap() as u32;
         assert_eq!(labels, [[code, UNLABELLED, 1 - code, code]]);
         assert_eq!(target.counts[0][code as usize], 2);
@@ -587,18 +755,33 @@ fn the_positive_class_is_found() {
         (classes("1", "0", None), classes("2", "10", None), classes("-1", "-2", None)),
         ("0 1".into(), "2 10".into(), "-2 -1".into())
     );
-    assert_eq!((classes("True", "False", None), classes("yes", "zero", None)), ("False True".into(), "zero yes".into()));
+    assert_eq!(
+        (classes("True", "False", None), classes("yes", "zero", None)),
+        ("False True".into(), "zero yes".into())
+    );
     assert_eq!((classes("N", "Y", None), classes("+", "-", None)), ("N Y".into(), "- +".into()));
-    assert_eq!((classes("positive", "unknown", None), classes("cat", "dog", None)), ("unknown positive".into(), "cat dog".into()));
-    assert_eq!((classes("yes", "no", Some("no")), classes("1", "0", Some("0"))), ("yes no".into(), "1 0".into()));
+    assert_eq!(
+        (classes("positive", "unknown", None), classes("cat", "dog", None)),
+        ("unknown positive".into(), "cat dog".into())
+    );
+    assert_eq!(
+        (classes("yes", "no", Some("no")), classes("1", "0", Some("0"))),
+        ("yes no".into(), "1 0".into())
+    );
 }
 
 #[test]
 fn one_label_against_the_others_is_a_binary_task() {
     let task = Task { positive: Some("single".into()), ..of_kind(TaskKind::Binary, &["y"]) };
     let (target, labels) = target_of("a,y\n1,single\n2,wed\n3,\n4,widowed\n", task);
-    assert_eq!((target.classes.clone(), &target.groups[0]), (texts(&["not single", "single"]), &texts(&["wed", "widowed"])));
-    assert_eq!((labels, target.counts.clone()), (vec![vec![1, 0, UNLABELLED, 0]], vec![vec![2, 1]]));
+    assert_eq!(
+        (target.classes.clone(), &target.groups[0]),
+        (texts(&["not single", "single"]), &texts(&["wed", "widowed"]))
+    );
+    assert_eq!(
+        (labels, target.counts.clone()),
+        (vec![vec![1, 0, UNLABELLED, 0]], vec![vec![2, 1]])
+    );
     assert_eq!(target.problem(), None);
 }
 
@@ -607,7 +790,11 @@ fn two_groups_of_labels_are_a_binary_task() {
     let text = "a,y\n1,single\n2,wed\n3,\n4,widowed\n";
     let of = |positive: Option<&str>| {
         let groups = groups(&[("never", &["single"]), ("once", &["wed", "widowed"])]);
-        let task = Task { groups, positive: positive.map(str::to_owned), ..of_kind(TaskKind::Binary, &["y"]) };
+        let task = Task {
+            groups,
+            positive: positive.map(str::to_owned),
+            ..of_kind(TaskKind::Binary, &["y"])
+        };
         let (target, labels) = target_of(text, task);
         (target.classes.join(" "), labels[0].clone(), target.counts[0].clone())
     };
@@ -620,26 +807,43 @@ fn several_columns_of_yes_and_no_are_one_task() {
     let task = of_kind(TaskKind::Multilabel, &["u", "v"]);
     let (target, labels) = target_of("a,u,v\n1,0,yes\n2,1,NO\n3,True,\n4,,false\n", task);
     assert_eq!(labels, [[0, 1, 1, UNLABELLED], [1, 0, UNLABELLED, 0]]);
-    assert_eq!((target.columns, target.counts, target.classes), (texts(&["u", "v"]), vec![vec![1, 2], vec![2, 1]], vec![]));
+    assert_eq!(
+        (target.columns, target.counts, target.classes),
+        (texts(&["u", "v"]), vec![vec![1, 2], vec![2, 1]], vec![])
+    );
 }
 
 #[test]
 fn regression_labels_are_scaled_by_the_training_part() {
     let text = "a,u,v\n1,1,5\n2,2,5\n3,,5\n4,3,\n5,4,5\n6,10,5\n";
-    let scaled = |scale| target_of(text, Task { scale, ..of_kind(TaskKind::Regression, &["u", "v"]) });
+    let scaled =
+        |scale| target_of(text, Task { scale, ..of_kind(TaskKind::Regression, &["u", "v"]) });
     let s = 10f64.sqrt();
-    for (scale, offset, factor) in
-        [(Scale::Standard, 4.0, 1.0 / s), (Scale::None, 0.0, 1.0), (Scale::MinMax, 1.0, 1.0 / 9.0), (Scale::Robust, 3.0, 0.5)]
-    {
+    for (scale, offset, factor) in [
+        (Scale::Standard, 4.0, 1.0 / s),
+        (Scale::None, 0.0, 1.0),
+        (Scale::MinMax, 1.0, 1.0 / 9.0),
+        (Scale::Robust, 3.0, 0.5),
+    ] {
         let (target, labels) = scaled(scale);
-        assert!((target.scales[0].offset - offset).abs() < 1e-12 && (target.scales[0].factor - factor).abs() < 1e-12);
+        assert!(
+            (target.scales[0].offset - offset).abs() < 1e-12
+                && (target.scales[0].factor - factor).abs() < 1e-12
+        );
         assert_eq!(labels[0][2], UNLABELLED);
-        let found: Vec<f32> = labels[0].iter().filter(|&&word| word != UNLABELLED).map(|&word| f32::from_bits(word)).collect();
+        let found: Vec<f32> = labels[0]
+            .iter()
+            .filter(|&&word| word != UNLABELLED)
+            .map(|&word| f32::from_bits(word))
+            .collect();
         close(&found, &[1.0, 2.0, 3.0, 4.0, 10.0].map(|y| (y - offset) * factor));
         // A constant label keeps its unit.
         assert_eq!(target.scales[1].factor, 1.0);
         assert_eq!(f32::from_bits(labels[1][0]), if scale == Scale::None { 5.0 } else { 0.0 });
-        assert_eq!((labels[1][3], target.counts, target.classes), (UNLABELLED, vec![vec![5], vec![5]], vec![]));
+        assert_eq!(
+            (labels[1][3], target.counts, target.classes),
+            (UNLABELLED, vec![vec![5], vec![5]], vec![])
+        );
     }
 }
 
@@ -650,17 +854,24 @@ fn regression_labels_of_other_parts_take_the_scaling_of_training() {
     data.valid = Some(table(write(dir.path(), "valid.csv", "a,y\n1,5\n1,\n")));
     let parts = load(&data, &[Task { kind: TaskKind::Regression, ..task("y", "y") }]).unwrap();
     assert_eq!(parts.valid.as_ref().unwrap().labels, [[4f32.to_bits(), UNLABELLED]]);
-    let summary: Vec<_> = label_summary(&parts).into_iter().map(|l| (l.task, l.column, l.part, l.labelled, l.rows)).collect();
+    let summary: Vec<_> = label_summary(&parts)
+        .into_iter()
+        .map(|l| (l.task, l.column, l.part, l.labelled, l.rows))
+        .collect();
     let y = || ("y".to_owned(), "y".to_owned());
     assert_eq!(summary, [(y().0, y().1, Part::Train, 2, 2), (y().0, y().1, Part::Valid, 1, 2)]);
     let path = dir.path().join("valid.csv");
     let (again, _) = load_with(&parts.schema, path.to_str().unwrap(), true).unwrap();
-    assert_eq!((&again.labels, &again.features), (&parts.valid.as_ref().unwrap().labels, &parts.valid.as_ref().unwrap().features));
+    assert_eq!(
+        (&again.labels, &again.features),
+        (&parts.valid.as_ref().unwrap().labels, &parts.valid.as_ref().unwrap().features)
+    );
 }
 
 #[test]
 fn counts_are_whole_numbers() {
-    let (target, labels) = target_of("a,y\n1,0\n2,3\n3,\n4,2.0\n5,16777216\n", of_kind(TaskKind::Count, &["y"]));
+    let (target, labels) =
+        target_of("a,y\n1,0\n2,3\n3,\n4,2.0\n5,16777216\n", of_kind(TaskKind::Count, &["y"]));
     let bits = |x: f32| x.to_bits();
     assert_eq!(labels, [[bits(0.0), bits(3.0), UNLABELLED, bits(2.0), bits(16_777_216.0)]]);
     assert_eq!((target.counts, target.scales, target.classes), (vec![vec![4]], vec![], vec![]));
@@ -668,14 +879,21 @@ fn counts_are_whole_numbers() {
 
 #[test]
 fn several_tasks_have_their_label_columns_one_after_the_other() {
-    let tasks = [Task { name: "r".into(), ..of_kind(TaskKind::Regression, &["v", "u"]) }, task("y", "y")];
+    let tasks =
+        [Task { name: "r".into(), ..of_kind(TaskKind::Regression, &["v", "u"]) }, task("y", "y")];
     let parts = csv_parts("a,u,y,v\n1,0,p,10\n2,1,q,20\n", |_| (), &tasks);
     assert_eq!(names(&parts), ["a"]);
     let bits = |x: f32| x.to_bits();
-    assert_eq!(parts.train.labels, [vec![bits(-1.0), bits(1.0)], vec![bits(-1.0), bits(1.0)], vec![0, 1]]);
+    assert_eq!(
+        parts.train.labels,
+        [vec![bits(-1.0), bits(1.0)], vec![bits(-1.0), bits(1.0)], vec![0, 1]]
+    );
     assert_eq!((parts.schema.targets[0].cells(), parts.schema.targets[1].cells()), (2, 1));
     let summary: Vec<_> = label_summary(&parts).into_iter().map(|l| (l.task, l.column)).collect();
-    assert_eq!(summary, [("r", "v"), ("r", "u"), ("y", "y")].map(|(t, c)| (t.to_owned(), c.to_owned())));
+    assert_eq!(
+        summary,
+        [("r", "v"), ("r", "u"), ("y", "y")].map(|(t, c)| (t.to_owned(), c.to_owned()))
+    );
 }
 
 #[test]
@@ -686,10 +904,18 @@ fn rows_have_weights() {
     data.row_weight = Some("w".into());
     let parts = load(&data, &[task("y", "y")]).unwrap();
     assert_eq!(names(&parts), ["a"]);
-    assert_eq!((&parts.train.weights, &parts.valid.as_ref().unwrap().weights), (&Some(vec![0.0, 2.5]), &Some(vec![7.0])));
+    assert_eq!(
+        (&parts.train.weights, &parts.valid.as_ref().unwrap().weights),
+        (&Some(vec![0.0, 2.5]), &Some(vec![7.0]))
+    );
     let path = dir.path().join("valid.csv");
-    let labelled = |labelled| load_with(&parts.schema, path.to_str().unwrap(), labelled).unwrap().0.weights;
-    assert_eq!((labelled(true), labelled(false)), (Some(vec![7.0]), None), "weights matter to losses alone");
+    let labelled =
+        |labelled| load_with(&parts.schema, path.to_str().unwrap(), labelled).unwrap().0.weights;
+    assert_eq!(
+        (labelled(true), labelled(false)),
+        (Some(vec![7.0]), None),
+        "weights matter to losses alone"
+    );
 }
 
 #[test]
@@ -697,7 +923,8 @@ fn a_file_without_a_header_is_read_again_without_one() {
     let edit = |data: &mut Data| (data.header, data.delimiter) = (false, Some('|'));
     let parts = csv_parts("0|p|1\n2|q|2\n4|q|0\n", edit, &[task("t", "1")]);
     assert_eq!(names(&parts), ["0", "2"]);
-    let schema: Schema = serde_json::from_str(&serde_json::to_string(&parts.schema).unwrap()).unwrap();
+    let schema: Schema =
+        serde_json::from_str(&serde_json::to_string(&parts.schema).unwrap()).unwrap();
     assert_eq!(schema, parts.schema);
     assert_eq!(later(&parts, "2|p|1\n").row(0), [0.0, 0.0]);
 }
@@ -709,7 +936,11 @@ fn several_files_and_patterns_are_one_table() {
     write(dir.path(), "part-1.csv", "a,y\n1,p\n2,q\n");
     let more = write(dir.path(), "more.csv", "a,y\n4,q\n");
     let features = vec![Feature { scale: Some(Scale::None), ..Feature::new("a") }];
-    let parts = load(&Data { features, ..data(Source::Table(vec![dir.path().join("part-?.csv"), more])) }, &[task("y", "y")]).unwrap();
+    let parts = load(
+        &Data { features, ..data(Source::Table(vec![dir.path().join("part-?.csv"), more])) },
+        &[task("y", "y")],
+    )
+    .unwrap();
     assert_eq!(floats(&parts.train), [1.0, 2.0, 3.0, 4.0]);
     assert_eq!((parts.train.labels.clone(), parts.hashes.len()), (vec![vec![0, 1, 0, 1]], 3));
 }
@@ -734,14 +965,22 @@ fn two_arrays_are_features_and_labels() {
     let features = write(dir.path(), "x.npy", npy("3, 2", &[0.0, 1.0, 2.0, f64::NAN, 4.0, 3.0]));
     let labels = write(dir.path(), "y.npy", npy("3,", &[7.0, f64::NAN, -7.0]));
     let task = Task { kind: TaskKind::Binary, ..task("t", "y") };
-    let parts = load(&data(Source::Npy { features: features.clone(), labels: labels.clone() }), &[task]).unwrap();
+    let parts =
+        load(&data(Source::Npy { features: features.clone(), labels: labels.clone() }), &[task])
+            .unwrap();
     assert_eq!(names(&parts), ["features.0", "features.1"]);
-    assert_eq!((parts.schema.targets[0].classes.clone(), parts.train.labels.clone()), (texts(&["-7", "7"]), vec![vec![1, UNLABELLED, 0]]));
+    assert_eq!(
+        (parts.schema.targets[0].classes.clone(), parts.train.labels.clone()),
+        (texts(&["-7", "7"]), vec![vec![1, UNLABELLED, 0]])
+    );
     let s = 1.5f64.sqrt();
     close(floats(&parts.train), &[-s, -1.0, 0.0, 0.0, 0.0, 1.0, s, 1.0, 0.0]);
     let both = format!("{},{}", features.display(), labels.display());
     let evaluated = load_with(&parts.schema, &both, true).unwrap().0;
-    assert_eq!((&evaluated.features, &evaluated.labels), (&parts.train.features, &parts.train.labels));
+    assert_eq!(
+        (&evaluated.features, &evaluated.labels),
+        (&parts.train.features, &parts.train.labels)
+    );
     let predicted = load_with(&parts.schema, features.to_str().unwrap(), false).unwrap().0;
     assert_eq!(predicted.features, parts.train.features);
     assert_eq!(predicted.table.unwrap().record(1).collect::<Vec<_>>(), ["2", ""]);
@@ -750,9 +989,12 @@ fn two_arrays_are_features_and_labels() {
 #[test]
 fn a_sparse_file_names_only_what_is_not_zero() {
     let dir = tempfile::tempdir().unwrap();
-    let mut data = data(table(write(dir.path(), "train.svm", "1 1:2 2:5\n-1 2:1\n1 1:4 3:9\n-1 1:2\n")));
+    let mut data =
+        data(table(write(dir.path(), "train.svm", "1 1:2 2:5\n-1 2:1\n1 1:4 3:9\n-1 1:2\n")));
     data.valid = Some(table(write(dir.path(), "valid.svm", "1 1:2\n")));
-    data.features = ["1", "2", "3"].map(|name| Feature { scale: Some(Scale::None), ..Feature::new(name) }).into();
+    data.features = ["1", "2", "3"]
+        .map(|name| Feature { scale: Some(Scale::None), ..Feature::new(name) })
+        .into();
     let parts = load(&data, &[Task { kind: TaskKind::Binary, ..task("t", "label") }]).unwrap();
     assert_eq!(floats(&parts.train), [2.0, 5.0, 0.0, 0.0, 1.0, 0.0, 4.0, 0.0, 9.0, 2.0, 0.0, 0.0]);
     assert_eq!(parts.train.labels, [[1, 0, 1, 0]]);
@@ -807,7 +1049,9 @@ fn a_part_with_a_file_of_its_own_gets_no_share() {
 #[test]
 fn a_split_file_is_scaled_by_its_training_rows() {
     let rows: String = (0..60).map(|i| format!("{},{}\n", i * i, i % 2)).collect();
-    let edit = |data: &mut Data| (data.split, data.split_seed, data.features) = (Some([0.6, 0.2, 0.2]), 3, vec![unheld("a")]);
+    let edit = |data: &mut Data| {
+        (data.split, data.split_seed, data.features) = (Some([0.6, 0.2, 0.2]), 3, vec![unheld("a")])
+    };
     let parts = csv_parts(&format!("a,y\n{rows}"), edit, &[task("y", "y")]);
     let [train, valid, _] = split::split(60, [0.6, 0.2, 0.2], 3).unwrap();
     let x = |row: &u32| f64::from(row * row);
@@ -829,26 +1073,55 @@ fn a_column_says_which_part_a_row_is_in() {
     assert_eq!((parts.train.rows, valid.rows, test.rows), (2, 2, 1));
     // 2 and 4: mean 3, deviation 1; 5 and 1 are one beyond the ends, and are held at two thirds.
     let held = 5.0 / 3.0;
-    assert_eq!((floats(&parts.train), floats(&valid), floats(&test)), (&[-1.0, 1.0][..], &[0.0, held][..], &[-held][..]));
-    let parts = csv_parts("a,s,y\n2,train,p\n4,train,q\n", |data| data.split_column = Some("s".into()), &[task("y", "y")]);
-    assert!(parts.valid.is_none() && parts.notices[0].starts_with("no row says valid"), "{:?}", parts.notices);
+    assert_eq!(
+        (floats(&parts.train), floats(&valid), floats(&test)),
+        (&[-1.0, 1.0][..], &[0.0, held][..], &[-held][..])
+    );
+    let parts = csv_parts(
+        "a,s,y\n2,train,p\n4,train,q\n",
+        |data| data.split_column = Some("s".into()),
+        &[task("y", "y")],
+    );
+    assert!(
+        parts.valid.is_none() && parts.notices[0].starts_with("no row says valid"),
+        "{:?}",
+        parts.notices
+    );
 }
 
 #[test]
 fn rows_of_a_group_stay_together() {
     let rows: String = (0..600).map(|i| format!("{i},g{},{}\n", i * 7 % 100, i % 2)).collect();
     let text = format!("a,g,y\n{rows}");
-    let edit = |seed| move |data: &mut Data| (data.group, data.split, data.split_seed) = (Some("g".into()), Some([0.6, 0.2, 0.2]), seed);
+    let edit = |seed| {
+        move |data: &mut Data| {
+            (data.group, data.split, data.split_seed) =
+                (Some("g".into()), Some([0.6, 0.2, 0.2]), seed)
+        }
+    };
     let parts = csv_parts(&text, edit(0), &[task("y", "y")]);
     assert_eq!(names(&parts), ["a"]);
     let Encoding::Numeric { offset, factor, .. } = columns_of(&parts)[0].encoding else { panic!() };
-    let rows = |dataset: &Dataset| floats(dataset).iter().map(|x| (f64::from(*x) / factor + offset).round() as usize).collect::<Vec<_>>();
-    let of = [rows(&parts.train), rows(parts.valid.as_ref().unwrap()), rows(parts.test.as_ref().unwrap())];
+    let rows = |dataset: &Dataset| {
+        floats(dataset)
+            .iter()
+            .map(|x| (f64::from(*x) / factor + offset).round() as usize)
+            .collect::<Vec<_>>()
+    };
+    let of = [
+        rows(&parts.train),
+        rows(parts.valid.as_ref().unwrap()),
+        rows(parts.test.as_ref().unwrap()),
+    ];
     assert_eq!(of.iter().map(Vec::len).sum::<usize>(), 600);
     let mut part_of = [None; 100];
     for (part, rows) in of.iter().enumerate() {
         for row in rows {
-            assert!(part_of[row * 7 % 100].is_none_or(|other| other == part), "group {}", row * 7 % 100);
+            assert!(
+                part_of[row * 7 % 100].is_none_or(|other| other == part),
+                "group {}",
+                row * 7 % 100
+            );
             part_of[row * 7 % 100] = Some(part);
         }
         // Twenty groups are four standard deviations.
@@ -865,14 +1138,25 @@ fn rows_of_a_group_stay_together() {
 fn each_class_gets_the_shares() {
     let class = |i: usize| if i.is_multiple_of(10) { "rare" } else { ["p", "q", ""][i % 3] };
     let rows: String = (0..1000).map(|i| format!("{i},{}\n", class(i))).collect();
-    let edit = |seed| move |data: &mut Data| (data.stratify, data.split, data.split_seed) = (Some("y".into()), Some([0.7, 0.2, 0.1]), seed);
+    let edit = |seed| {
+        move |data: &mut Data| {
+            (data.stratify, data.split, data.split_seed) =
+                (Some("y".into()), Some([0.7, 0.2, 0.1]), seed)
+        }
+    };
     let parts = csv_parts(&format!("a,y\n{rows}"), edit(0), &[task("y", "y")]);
-    let all: Vec<&Dataset> = vec![&parts.train, parts.valid.as_ref().unwrap(), parts.test.as_ref().unwrap()];
+    let all: Vec<&Dataset> =
+        vec![&parts.train, parts.valid.as_ref().unwrap(), parts.test.as_ref().unwrap()];
     for (dataset, share) in all.iter().zip([0.7, 0.2, 0.1]) {
         for label in [0, 1, 2, UNLABELLED] {
-            let count = |dataset: &Dataset| dataset.labels[0].iter().filter(|&&l| l == label).count();
+            let count =
+                |dataset: &Dataset| dataset.labels[0].iter().filter(|&&l| l == label).count();
             let expected = share * all.iter().map(|d| count(d)).sum::<usize>() as f64;
-            assert!((count(dataset) as f64 - expected).abs() <= 1.0, "{label}: {} for {expected}", count(dataset));
+            assert!(
+                (count(dataset) as f64 - expected).abs() <= 1.0,
+                "{label}: {} for {expected}",
+                count(dataset)
+            );
         }
     }
     let again = csv_parts(&format!("a,y\n{rows}"), edit(1), &[task("y", "y")]);
@@ -960,7 +1244,10 @@ fn idx_images_are_bytes_by_255_and_every_task_reads_the_one_label() {
     close(&parts.train.row(1), &[10.0, 11.0, 12.0, 13.0, 14.0, 15.0].map(|v| v / 255.0));
     assert_eq!(parts.train.labels, [[0, 1, 2, 0, 1, 2], [0, 1, 1, 0, 1, 1]]);
     assert_eq!(parts.schema.targets[0].classes, ["0", "1", "2"]);
-    assert_eq!(parts.schema.input, Input::Image { height: 2, width: 3, scale: 1.0 / 255.0, overlay: None });
+    assert_eq!(
+        parts.schema.input,
+        Input::Image { height: 2, width: 3, scale: 1.0 / 255.0, overlay: None }
+    );
     assert_eq!(parts.hashes.len(), 2);
 }
 
@@ -971,7 +1258,10 @@ fn overlaid_idx_images_come_from_their_own_part() {
     data.overlay = Some(Overlay { shift: 2, seed: 11 });
     data.test = Some(files.source());
     let parts = load(&data, &[task("l", "left"), task("r", "right")]).unwrap();
-    assert_eq!(parts.schema.input, Input::Image { height: 4, width: 5, scale: 1.0 / 255.0, overlay: Some((2, 11)) });
+    assert_eq!(
+        parts.schema.input,
+        Input::Image { height: 4, width: 5, scale: 1.0 / 255.0, overlay: Some((2, 11)) }
+    );
     let test = parts.test.unwrap();
     for dataset in [&parts.train, &test] {
         for k in 0..6 {
@@ -980,12 +1270,19 @@ fn overlaid_idx_images_come_from_their_own_part() {
             let partner = (canvas[12] / 10) as usize;
             assert_eq!(canvas[..3], [0, 1, 2].map(|i| (k * 10 + i) as u8));
             assert_eq!(canvas[12..15], [0, 1, 2].map(|i| (partner * 10 + i) as u8));
-            assert_eq!((dataset.labels[0][k], dataset.labels[1][k]), ((k % 3) as u32, (partner % 3) as u32));
+            assert_eq!(
+                (dataset.labels[0][k], dataset.labels[1][k]),
+                ((k % 3) as u32, (partner % 3) as u32)
+            );
         }
     }
     assert_ne!(parts.train.features, test.features, "each part draws its own partners");
     let (again, _) = load_with(&parts.schema, &files.text(), true).unwrap();
-    assert_eq!((&again.features, &again.labels), (&test.features, &test.labels), "evaluate lays images as the test part does");
+    assert_eq!(
+        (&again.features, &again.labels),
+        (&test.features, &test.labels),
+        "evaluate lays images as the test part does"
+    );
     let (unlabelled, _) = load_with(&parts.schema, files.images.to_str().unwrap(), false).unwrap();
     assert_eq!(unlabelled.features, test.features);
     assert!(unlabelled.labels.is_empty());
@@ -996,12 +1293,17 @@ fn idx_files_can_be_split() {
     let dir = tempfile::tempdir().unwrap();
     let pixels: Vec<u8> = (0..100).collect();
     let labels: Vec<u8> = (0..100).map(|i| i % 2).collect();
-    let (images, labels) = (write(dir.path(), "i", idx(&[100, 1, 1], &pixels)), write(dir.path(), "l", idx(&[100], &labels)));
+    let (images, labels) = (
+        write(dir.path(), "i", idx(&[100, 1, 1], &pixels)),
+        write(dir.path(), "l", idx(&[100], &labels)),
+    );
     let mut data = data(Source::Idx { images, labels });
     data.split = Some([0.5, 0.25, 0.25]);
     let parts = load(&data, &[task("y", "y")]).unwrap();
     let expected = split::split(100, [0.5, 0.25, 0.25], 0).unwrap();
-    for (dataset, rows) in [parts.train, parts.valid.unwrap(), parts.test.unwrap()].iter().zip(&expected) {
+    for (dataset, rows) in
+        [parts.train, parts.valid.unwrap(), parts.test.unwrap()].iter().zip(&expected)
+    {
         assert_eq!(bytes(dataset), rows.iter().map(|&row| row as u8).collect::<Vec<_>>());
         assert_eq!(dataset.labels[0], rows.iter().map(|row| row % 2).collect::<Vec<_>>());
     }
@@ -1023,8 +1325,14 @@ fn every_built_in_pair_is_pinned() {
             content.update(&[images.labels[0][k], images.labels[1][k]]);
         }
     }
-    assert_eq!(pairs.finalize().to_hex().as_str(), "24737abda1de8a54598d97a039c94d2f7286b40f3a40de8db0f4a72282a100a1");
-    assert_eq!(content.finalize().to_hex().as_str(), "88ecf7a8498ead69dfe99f99e9d399bc252a88b072cd3adc5e6ba08ac16453bd");
+    assert_eq!(
+        pairs.finalize().to_hex().as_str(),
+        "24737abda1de8a54598d97a039c94d2f7286b40f3a40de8db0f4a72282a100a1"
+    );
+    assert_eq!(
+        content.finalize().to_hex().as_str(),
+        "88ecf7a8498ead69dfe99f99e9d399bc252a88b072cd3adc5e6ba08ac16453bd"
+    );
 }
 
 #[test]
@@ -1041,17 +1349,31 @@ fn no_digit_is_in_two_parts() {
 
 #[test]
 fn the_built_in_set_loads_with_its_parts() {
-    let parts = load(&data(Source::BuiltIn("digits-overlay".into())), &[task("left", "left"), task("second", "right")]).unwrap();
+    let parts = load(
+        &data(Source::BuiltIn("digits-overlay".into())),
+        &[task("left", "left"), task("second", "right")],
+    )
+    .unwrap();
     let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
     assert_eq!([parts.train.rows, valid.rows, test.rows], [20_000, 3_000, 4_000]);
-    assert_eq!(parts.schema.input, Input::Image { height: 12, width: 12, scale: 1.0 / 16.0, overlay: Some((4, 0)) });
+    assert_eq!(
+        parts.schema.input,
+        Input::Image { height: 12, width: 12, scale: 1.0 / 16.0, overlay: Some((4, 0)) }
+    );
     for target in &parts.schema.targets {
         assert_eq!(target.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     }
     assert_eq!(parts.train.row(0).iter().fold(0.0f32, |m, &x| m.max(x)), 1.0);
-    for (text, expected) in [("digits-overlay:train", &parts.train), ("digits-overlay:valid", &valid), ("digits-overlay:test", &test)] {
+    for (text, expected) in [
+        ("digits-overlay:train", &parts.train),
+        ("digits-overlay:valid", &valid),
+        ("digits-overlay:test", &test),
+    ] {
         let (again, name) = load_with(&parts.schema, text, true).unwrap();
-        assert_eq!((&again.features, &again.labels, name.as_str()), (&expected.features, &expected.labels, text));
+        assert_eq!(
+            (&again.features, &again.labels, name.as_str()),
+            (&expected.features, &expected.labels, text)
+        );
     }
     // The first digits of the source file are 0 1 2 3 4 5 6 7 8 9.
     assert_eq!(digits::digits().unwrap().labels[0][..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -1064,11 +1386,17 @@ fn the_text_of_data_is_read_by_what_the_model_takes() {
     assert_eq!(parse_source("a,b", &columns).unwrap(), Given::Table("a,b".into()));
     assert_eq!(parse_source("a,b", &image).unwrap(), Given::Idx("a".into(), Some("b".into())));
     assert_eq!(parse_source("-", &columns).unwrap(), Given::Stdin);
-    assert_eq!(parse_source("x.npy,y.NPY", &columns).unwrap(), Given::Npy("x.npy".into(), "y.NPY".into()));
+    assert_eq!(
+        parse_source("x.npy,y.NPY", &columns).unwrap(),
+        Given::Npy("x.npy".into(), "y.NPY".into())
+    );
     assert_eq!(parse_source("x.npy", &columns).unwrap(), Given::Table("x.npy".into()));
     assert_eq!(parse_source("a", &image).unwrap(), Given::Idx("a".into(), None));
     assert_eq!(parse_source("digits-overlay:valid", &columns).unwrap(), Given::Digits(Part::Valid));
-    assert_eq!(parse_source("digits-overlay.csv", &columns).unwrap(), Given::Table("digits-overlay.csv".into()));
+    assert_eq!(
+        parse_source("digits-overlay.csv", &columns).unwrap(),
+        Given::Table("digits-overlay.csv".into())
+    );
     for text in ["digits-overlay", "digits-overlay:", "digits-overlay:all"] {
         assert_eq!(exit_of(&parse_source(text, &image).unwrap_err()) as i32, 2);
     }
@@ -1082,7 +1410,12 @@ fn the_text_of_data_is_read_by_what_the_model_takes() {
 #[test]
 fn arrays_make_parts() {
     let schema = Schema::for_arrays(2, &[("a", &["x", "y"]), ("b", &["0", "1", "2"])]);
-    let train = Dataset::from_arrays(2, vec![1.0, f32::NAN, 3.0, 4.0], vec![vec![0, 1], vec![2, UNLABELLED]]).unwrap();
+    let train = Dataset::from_arrays(
+        2,
+        vec![1.0, f32::NAN, 3.0, 4.0],
+        vec![vec![0, 1], vec![2, UNLABELLED]],
+    )
+    .unwrap();
     assert_eq!((train.rows, train.width(), train.row(1)), (2, 2, vec![3.0, 4.0]));
     assert!(train.row(0)[1].is_nan(), "values are not looked at");
     let parts = Parts::new(schema.clone(), train.clone(), None, Some(train)).unwrap();

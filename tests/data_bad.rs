@@ -1,4 +1,5 @@
-//! What the data room refuses: each malformed or hostile input with its exit code, its sentence and its hint.
+//! What the data room refuses: each malformed or hostile input with its exit code, its sentence and
+//! its hint.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use tandem::data::{Column, Dataset, Encoding, Input, Parts, Scaling, Schema, Tar
 use tandem::fault::{Exit, Fault, exit_of, hint_of};
 use tandem::rng;
 
-/// A directory with files, a configuration of the CSV file `train.csv` with the task `y`, and what the inputs are called.
+/// A directory with files, a configuration of the CSV file `train.csv` with the task `y`, and what
+/// the inputs are called.
 struct Room {
     dir: tempfile::TempDir,
     data: Data,
@@ -39,11 +41,15 @@ impl Room {
 
     fn csv(self, key: &str, name: &str) -> Room {
         let source = Some(table(self.dir.path().join(name)));
-        self.edit(|room| *(if key == "valid" { &mut room.data.valid } else { &mut room.data.test }) = source)
+        self.edit(|room| {
+            *(if key == "valid" { &mut room.data.valid } else { &mut room.data.test }) = source
+        })
     }
 
     fn idx(self, images: Vec<u8>, labels: Vec<u8>) -> Room {
-        self.file("images", images).file("labels", labels).edit(|room| room.data.train = source(room.dir.path()))
+        self.file("images", images)
+            .file("labels", labels)
+            .edit(|room| room.data.train = source(room.dir.path()))
     }
 
     fn edit(mut self, edit: impl FnOnce(&mut Room)) -> Room {
@@ -51,7 +57,8 @@ impl Room {
         self
     }
 
-    /// Loads and expects a refusal: the exit code, all the given pieces of the sentence and of the hint; one line each.
+    /// Loads and expects a refusal: the exit code, all the given pieces of the sentence and of the
+    /// hint; one line each.
     #[track_caller]
     fn refused(self, exit: Exit, pieces: &[&str], hint: &str) {
         check(load(&self.data, &self.tasks).map(|_| ()), exit, pieces, hint);
@@ -72,7 +79,10 @@ fn check(result: anyhow::Result<()>, exit: Exit, pieces: &[&str], hint: &str) {
     }
     let found = hint_of(&error).expect("no hint");
     assert!(found.contains(hint), "hint {found:?} does not say {hint:?}");
-    assert!(!message.chars().chain(found.chars()).any(char::is_control), "control characters in {message:?} / {found:?}");
+    assert!(
+        !message.chars().chain(found.chars()).any(char::is_control),
+        "control characters in {message:?} / {found:?}"
+    );
 }
 
 /// `train.csv` with this text, its column `a` one of numbers whatever it holds.
@@ -133,21 +143,34 @@ fn an_empty_file() {
 
 #[test]
 fn a_header_and_no_rows() {
-    csv("a,y\n").refused(Exit::Data, &["train.csv: the file has a header and no rows"], "at least one row");
+    csv("a,y\n").refused(
+        Exit::Data,
+        &["train.csv: the file has a header and no rows"],
+        "at least one row",
+    );
     csv("a,y\n\n\n").refused(Exit::Data, &["header and no rows"], "at least one row");
 }
 
 #[test]
 fn utf16_with_and_without_a_mark() {
     csv(utf16("a,y\n1,2\n", true)).refused(Exit::Data, &["train.csv: the text is UTF-16"], "UTF-8");
-    csv(utf16("a,y\n1,2\n", false)).refused(Exit::Data, &["train.csv: the text is UTF-16"], "UTF-8");
-    let big_endian: Vec<u8> = utf16("a,y\n1,2\n", false).chunks(2).flat_map(|c| [c[1], c[0]]).collect();
+    csv(utf16("a,y\n1,2\n", false)).refused(
+        Exit::Data,
+        &["train.csv: the text is UTF-16"],
+        "UTF-8",
+    );
+    let big_endian: Vec<u8> =
+        utf16("a,y\n1,2\n", false).chunks(2).flat_map(|c| [c[1], c[0]]).collect();
     csv(big_endian).refused(Exit::Data, &["train.csv: the text is UTF-16"], "UTF-8");
 }
 
 #[test]
 fn latin_1() {
-    csv(b"a,y\n1,p\n2,caf\xe9\n").refused(Exit::Data, &["train.csv:3", "0xE9 is not UTF-8"], "LATIN1");
+    csv(b"a,y\n1,p\n2,caf\xe9\n").refused(
+        Exit::Data,
+        &["train.csv:3", "0xE9 is not UTF-8"],
+        "LATIN1",
+    );
 }
 
 #[test]
@@ -160,7 +183,11 @@ fn a_nul_byte() {
 #[test]
 fn a_damaged_gzip_stream() {
     let packed = gzip(b"a,y\n1,p\n2,q\n");
-    csv(&packed[..packed.len() - 9]).refused(Exit::Data, &["train.csv", "truncated or damaged"], "again");
+    csv(&packed[..packed.len() - 9]).refused(
+        Exit::Data,
+        &["train.csv", "truncated or damaged"],
+        "again",
+    );
     let mut flipped = packed.clone();
     let checksum = flipped.len() - 6;
     flipped[checksum] ^= 1;
@@ -173,59 +200,111 @@ fn a_damaged_gzip_stream() {
 fn a_gzip_bomb() {
     let bomb = gzip(&vec![b'1'; 64 << 20]);
     assert!(bomb.len() < 100_000);
-    csv(&bomb).refused(Exit::Data, &["train.csv", "unpacks to more than 200 times"], "unpack it first");
-    room().idx(bomb, idx(&[1], &[0])).refused(Exit::Data, &["images", "unpacks to more than 200 times"], "unpack it first");
+    csv(&bomb).refused(
+        Exit::Data,
+        &["train.csv", "unpacks to more than 200 times"],
+        "unpack it first",
+    );
+    room().idx(bomb, idx(&[1], &[0])).refused(
+        Exit::Data,
+        &["images", "unpacks to more than 200 times"],
+        "unpack it first",
+    );
 }
 
 #[test]
 fn a_gzip_bomb_of_many_members() {
     let member = gzip(&vec![b'1'; 8 << 20]);
-    csv(member.repeat(8)).refused(Exit::Data, &["unpacks to more than 200 times"], "unpack it first");
+    csv(member.repeat(8)).refused(
+        Exit::Data,
+        &["unpacks to more than 200 times"],
+        "unpack it first",
+    );
 }
 
 // ---- the header ----
 
 #[test]
 fn a_column_twice() {
-    csv("a,b, a,y\n1,2,3,p\n").refused(Exit::Data, &["train.csv:1", "column \"a\" is in the header twice"], "rename");
+    csv("a,b, a,y\n1,2,3,p\n").refused(
+        Exit::Data,
+        &["train.csv:1", "column \"a\" is in the header twice"],
+        "rename",
+    );
 }
 
 #[test]
 fn a_column_without_a_name() {
-    csv(",a,y\nx,1,p\n").refused(Exit::Data, &["train.csv:1", "column 1 of the header has no name"], "index=False");
-    csv("a,y,\n1,p,\n").refused(Exit::Data, &["column 3 of the header has no name"], "delimiter at the end");
+    csv(",a,y\nx,1,p\n").refused(
+        Exit::Data,
+        &["train.csv:1", "column 1 of the header has no name"],
+        "index=False",
+    );
+    csv("a,y,\n1,p,\n").refused(
+        Exit::Data,
+        &["column 3 of the header has no name"],
+        "delimiter at the end",
+    );
 }
 
 #[test]
 fn too_many_columns() {
     let header: Vec<String> = (0..65_537).map(|i| format!("c{i}")).collect();
-    csv(header.join(",") + "\n" + &"0,".repeat(65_536) + "0\n").refused(Exit::Data, &["train.csv:1", "65537 columns"], "keep");
+    csv(header.join(",") + "\n" + &"0,".repeat(65_536) + "0\n").refused(
+        Exit::Data,
+        &["train.csv:1", "65537 columns"],
+        "keep",
+    );
 }
 
 #[test]
 fn a_target_that_is_not_there() {
     let pieces = ["task.label.target", "there is no column \"label\"", "train.csv"];
-    csv("a,labels\n1,p\n").edit(|r| r.tasks = vec![task("label")]).refused(Exit::Config, &pieces, "did you mean \"labels\"?");
+    csv("a,labels\n1,p\n").edit(|r| r.tasks = vec![task("label")]).refused(
+        Exit::Config,
+        &pieces,
+        "did you mean \"labels\"?",
+    );
 }
 
 #[test]
 fn a_feature_that_is_not_there() {
     let feature = |column: &str| vec![Feature { scale: Some(Scale::None), ..Feature::new(column) }];
     let room = || csv("age,y\n1,p\n2,q\n");
-    room().edit(|r| r.data.features = feature("aeg")).refused(Exit::Config, &["feature.aeg", "no column \"aeg\""], "did you mean \"age\"?");
-    room().edit(|r| r.data.features = feature("zzz")).refused(Exit::Config, &["feature.zzz"], "the columns are \"y\", \"age\"");
-    room().edit(|r| r.data.features = feature("y")).refused(Exit::Config, &["feature.y", "label column"], "remove");
+    room().edit(|r| r.data.features = feature("aeg")).refused(
+        Exit::Config,
+        &["feature.aeg", "no column \"aeg\""],
+        "did you mean \"age\"?",
+    );
+    room().edit(|r| r.data.features = feature("zzz")).refused(
+        Exit::Config,
+        &["feature.zzz"],
+        "the columns are \"y\", \"age\"",
+    );
+    room().edit(|r| r.data.features = feature("y")).refused(
+        Exit::Config,
+        &["feature.y", "label column"],
+        "remove",
+    );
 }
 
 #[test]
 fn an_ignored_column_that_is_not_there() {
     let pieces = ["data.ignore", "there is no column \"idd\""];
-    csv("id,a,y\n1,2,p\n").edit(|r| r.data.ignore = vec!["idd".into()]).refused(Exit::Config, &pieces, "\"id\"");
+    csv("id,a,y\n1,2,p\n").edit(|r| r.data.ignore = vec!["idd".into()]).refused(
+        Exit::Config,
+        &pieces,
+        "\"id\"",
+    );
 }
 
 #[test]
 fn no_feature_left() {
-    csv("a,y\n1,p\n2,q\n").edit(|r| r.data.ignore = vec!["a".into()]).refused(Exit::Config, &["no feature columns"], "keep");
+    csv("a,y\n1,p\n2,q\n").edit(|r| r.data.ignore = vec!["a".into()]).refused(
+        Exit::Config,
+        &["no feature columns"],
+        "keep",
+    );
     let pieces = ["data.train", "no feature columns", "column \"a\" holds \"1\" in every row"];
     csv("a,y\n1,p\n1,q\n").refused(Exit::Config, &pieces, "differs between rows");
     let ignored = |r: &mut Room| r.data.features = vec![of_type("a", FeatureKind::Ignore)];
@@ -236,23 +315,51 @@ fn no_feature_left() {
 
 #[test]
 fn unequal_lengths() {
-    csv("a,b,y\n1,2,p\n3,q\n").refused(Exit::Data, &["train.csv:3: 2 cells, the header has 3"], "one cell per column");
-    csv("a,b,y\n1,2,p\n1,2,q,\n").refused(Exit::Data, &["train.csv:3: 4 cells, the header has 3"], "one cell per column");
+    csv("a,b,y\n1,2,p\n3,q\n").refused(
+        Exit::Data,
+        &["train.csv:3: 2 cells, the header has 3"],
+        "one cell per column",
+    );
+    csv("a,b,y\n1,2,p\n1,2,q,\n").refused(
+        Exit::Data,
+        &["train.csv:3: 4 cells, the header has 3"],
+        "one cell per column",
+    );
 }
 
 #[test]
 fn line_numbers_are_those_of_an_editor() {
     // Blank lines, CRLF, and a cell of two lines come before.
-    numbers("\na,y\r\n\r\n1,\"p\nq\"\r\n\r\nx,q\r\n").refused(Exit::Data, &["train.csv:7: column \"a\": \"x\""], "correct the cell");
-    numbers("a,y\r1,p\r\rx,q\r").refused(Exit::Data, &["train.csv:4: column \"a\": \"x\""], "correct the cell");
-    numbers("a,y\n1,p\n\n\n\nx,q").refused(Exit::Data, &["train.csv:6: column \"a\": \"x\""], "correct the cell");
+    numbers("\na,y\r\n\r\n1,\"p\nq\"\r\n\r\nx,q\r\n").refused(
+        Exit::Data,
+        &["train.csv:7: column \"a\": \"x\""],
+        "correct the cell",
+    );
+    numbers("a,y\r1,p\r\rx,q\r").refused(
+        Exit::Data,
+        &["train.csv:4: column \"a\": \"x\""],
+        "correct the cell",
+    );
+    numbers("a,y\n1,p\n\n\n\nx,q").refused(
+        Exit::Data,
+        &["train.csv:6: column \"a\": \"x\""],
+        "correct the cell",
+    );
     let many = "1,p\r\n".repeat(5000);
-    csv(format!("a,y\r\n{many}\r\n2,q\r\n3,p,\r\n")).refused(Exit::Data, &["train.csv:5004: 3 cells"], "one cell");
+    csv(format!("a,y\r\n{many}\r\n2,q\r\n3,p,\r\n")).refused(
+        Exit::Data,
+        &["train.csv:5004: 3 cells"],
+        "one cell",
+    );
 }
 
 #[test]
 fn a_quote_that_is_never_closed() {
-    csv("a,y\n1,p\n2,\"q\n3,p\n").refused(Exit::Data, &["train.csv:3", "a quote in this record is never closed"], "quote");
+    csv("a,y\n1,p\n2,\"q\n3,p\n").refused(
+        Exit::Data,
+        &["train.csv:3", "a quote in this record is never closed"],
+        "quote",
+    );
     csv("a,y\n1,p\n2,\"q").refused(Exit::Data, &["train.csv:3", "never closed"], "quote");
     csv("\"a,y\n1,p\n").refused(Exit::Data, &["train.csv:1", "never closed"], "quote");
 }
@@ -261,7 +368,11 @@ fn a_quote_that_is_never_closed() {
 fn a_record_without_end() {
     let endless = format!("a,y\n1,p\n2,\"{}\n", "q".repeat(17 << 20));
     csv(endless).refused(Exit::Data, &["train.csv:3", "longer than 16777216 bytes"], "quote");
-    csv(",".repeat(17 << 20)).refused(Exit::Data, &["train.csv:1", "longer than 16777216 bytes"], "quote");
+    csv(",".repeat(17 << 20)).refused(
+        Exit::Data,
+        &["train.csv:1", "longer than 16777216 bytes"],
+        "quote",
+    );
 }
 
 // ---- cells ----
@@ -283,7 +394,11 @@ fn numbers_that_are_not_finite() {
     let empty = |r: &mut Room| r.data.missing = Some(texts(&[""]));
     for cell in ["NaN", "nan"] {
         let pieces = ["train.csv:3: column \"a\"", cell, "is not a finite number"];
-        csv(format!("a,y\n1,p\n{cell},q\n")).edit(empty).refused(Exit::Data, &pieces, "correct the cell");
+        csv(format!("a,y\n1,p\n{cell},q\n")).edit(empty).refused(
+            Exit::Data,
+            &pieces,
+            "correct the cell",
+        );
     }
 }
 
@@ -292,7 +407,11 @@ fn numbers_of_another_country() {
     let point = |r: &mut Room| r.data.decimal = Decimal::Point;
     let pieces = ["train.csv:3: column \"a\": \"3,5\" is not a number"];
     // No reading fits both cells.
-    numbers("a;y\n1.5;p\n3,5;q\n").refused(Exit::Data, &pieces, "write all numbers of the column alike");
+    numbers("a;y\n1.5;p\n3,5;q\n").refused(
+        Exit::Data,
+        &pieces,
+        "write all numbers of the column alike",
+    );
     numbers("a,y\n1,p\n\"1,2,3\",q\n").edit(point).refused(
         Exit::Data,
         &["\"1,2,3\" is not a number"],
@@ -314,7 +433,11 @@ fn texts_that_look_like_numbers() {
 #[test]
 fn a_hostile_cell_is_printed_harmlessly() {
     let cell = format!("\x1b[2J{}", "x".repeat(10_000));
-    numbers(format!("a,y\n{cell},p\n1,q\n")).refused(Exit::Data, &["train.csv:2", "\\u{1b}[2Jxxx", "…"], "correct the cell");
+    numbers(format!("a,y\n{cell},p\n1,q\n")).refused(
+        Exit::Data,
+        &["train.csv:2", "\\u{1b}[2Jxxx", "…"],
+        "correct the cell",
+    );
     let feature = |r: &mut Room| r.data.features = vec![of_type("a\x07\nb", FeatureKind::Numeric)];
     let room = csv("\"a\x07\nb\",y\nz,p\n1,q\n").edit(feature);
     room.refused(Exit::Data, &["train.csv:3: column \"a\\u{7}\\nb\""], "correct the cell");
@@ -324,15 +447,26 @@ fn a_hostile_cell_is_printed_harmlessly() {
 fn blanks_that_are_not_among_the_texts_for_blank() {
     let missing = |r: &mut Room| r.data.missing = Some(texts(&["NA"]));
     let rows = "1,p\n2,q\n".repeat(10);
-    csv(format!("a,y\n{rows},q\n")).edit(missing).refused(Exit::Data, &["train.csv:22: column \"a\": \"\" is not a number"], "add \"\"");
+    csv(format!("a,y\n{rows},q\n")).edit(missing).refused(
+        Exit::Data,
+        &["train.csv:22: column \"a\": \"\" is not a number"],
+        "add \"\"",
+    );
     let empty = |r: &mut Room| r.data.missing = Some(texts(&[""]));
     csv(format!("a,y\n{rows}NA,q\n")).edit(empty).refused(
         Exit::Data,
         &["train.csv:22: column \"a\": \"NA\" is not a number"],
         "add \"NA\"",
     );
-    let own = |r: &mut Room| r.data.features = vec![Feature { missing: Some(vec![]), ..of_type("a", FeatureKind::Numeric) }];
-    csv("a,y\n1,p\n,q\n").edit(own).refused(Exit::Data, &["train.csv:3: column \"a\": \"\" is not a number"], "(missing)");
+    let own = |r: &mut Room| {
+        r.data.features =
+            vec![Feature { missing: Some(vec![]), ..of_type("a", FeatureKind::Numeric) }]
+    };
+    csv("a,y\n1,p\n,q\n").edit(own).refused(
+        Exit::Data,
+        &["train.csv:3: column \"a\": \"\" is not a number"],
+        "(missing)",
+    );
 }
 
 #[test]
@@ -353,34 +487,78 @@ fn dates_that_are_none() {
         "7",
     ] {
         let pieces = ["train.csv:3: column \"a\"", cell, "is not a date"];
-        csv(format!("a,y\n2020-01-01,p\n{cell},q\n")).edit(feature).refused(Exit::Data, &pieces, "2020-01-31T12:30:00");
+        csv(format!("a,y\n2020-01-01,p\n{cell},q\n")).edit(feature).refused(
+            Exit::Data,
+            &pieces,
+            "2020-01-31T12:30:00",
+        );
     }
     let rows = "2020-01-01,p\n2020-01-02,q\n".repeat(10);
     let pieces = ["train.csv:22: column \"a\": \"2020-1-32\" is not a date"];
-    csv(format!("a,y\n{rows}2020-1-32,p\n")).refused(Exit::Data, &pieces, "write dates as 2020-01-31");
+    csv(format!("a,y\n{rows}2020-1-32,p\n")).refused(
+        Exit::Data,
+        &pieces,
+        "write dates as 2020-01-31",
+    );
 }
 
 #[test]
 fn settings_that_do_not_fit_the_type_of_a_column() {
-    let with = |feature: Feature| csv("a,b,c,y\n1,u,7,p\n2,v,8,q\n3,w,9,p\n").edit(|r| r.data.features = vec![feature]);
+    let with = |feature: Feature| {
+        csv("a,b,c,y\n1,u,7,p\n2,v,8,q\n3,w,9,p\n").edit(|r| r.data.features = vec![feature])
+    };
     let bare = Feature::new("a");
     let pieces = ["feature.a.max_values: has no effect", "of type numeric"];
-    with(Feature { max_values: Some(3), ..bare.clone() }).refused(Exit::Config, &pieces, "type = \"category\"");
-    with(Feature { min_count: Some(3), ..bare.clone() }).refused(Exit::Config, &["feature.a.min_count"], "type = \"category\"");
-    with(Feature { slots: Some(3), ..bare.clone() }).refused(Exit::Config, &["feature.a.slots"], "type = \"text\"");
-    with(Feature { ngrams: Some(3), ..bare.clone() }).refused(Exit::Config, &["feature.a.ngrams"], "type = \"text\"");
-    with(Feature { buckets: Some(3), ..bare }).refused(Exit::Config, &["feature.a.buckets"], "type = \"text\"");
+    with(Feature { max_values: Some(3), ..bare.clone() }).refused(
+        Exit::Config,
+        &pieces,
+        "type = \"category\"",
+    );
+    with(Feature { min_count: Some(3), ..bare.clone() }).refused(
+        Exit::Config,
+        &["feature.a.min_count"],
+        "type = \"category\"",
+    );
+    with(Feature { slots: Some(3), ..bare.clone() }).refused(
+        Exit::Config,
+        &["feature.a.slots"],
+        "type = \"text\"",
+    );
+    with(Feature { ngrams: Some(3), ..bare.clone() }).refused(
+        Exit::Config,
+        &["feature.a.ngrams"],
+        "type = \"text\"",
+    );
+    with(Feature { buckets: Some(3), ..bare }).refused(
+        Exit::Config,
+        &["feature.a.buckets"],
+        "type = \"text\"",
+    );
     let pieces = ["feature.b.scale: has no effect", "of type category"];
-    with(Feature { scale: Some(Scale::MinMax), ..Feature::new("b") }).refused(Exit::Config, &pieces, "type = \"numeric\"");
+    with(Feature { scale: Some(Scale::MinMax), ..Feature::new("b") }).refused(
+        Exit::Config,
+        &pieces,
+        "type = \"numeric\"",
+    );
     let pieces = ["feature.b.type", "holds 3 values, expected two: \"u\", \"v\", \"w\""];
     with(of_type("b", FeatureKind::Binary)).refused(Exit::Config, &pieces, "type = \"category\"");
 }
 
 #[test]
 fn numbers_too_large() {
-    let none = |r: &mut Room| r.data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("a") }];
-    csv("a,y\n1,p\n1e39,q\n").edit(none).refused(Exit::Data, &["train.csv:3: column \"a\"", "1e39", "32-bit"], "unit");
-    csv("a,y\n1e308,p\n-1e308,q\n1e308,p\n").refused(Exit::Data, &["train.csv", "column \"a\"", "too large"], "unit");
+    let none = |r: &mut Room| {
+        r.data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("a") }]
+    };
+    csv("a,y\n1,p\n1e39,q\n").edit(none).refused(
+        Exit::Data,
+        &["train.csv:3: column \"a\"", "1e39", "32-bit"],
+        "unit",
+    );
+    csv("a,y\n1e308,p\n-1e308,q\n1e308,p\n").refused(
+        Exit::Data,
+        &["train.csv", "column \"a\"", "too large"],
+        "unit",
+    );
     csv("a,y\n1,p\n2,q\n").file("valid.csv", "a,y\n1e300,p\n").csv("valid", "valid.csv").refused(
         Exit::Data,
         &["valid.csv:2: column \"a\"", "1e300"],
@@ -393,38 +571,74 @@ fn numbers_too_large() {
 #[test]
 fn a_label_that_training_does_not_know() {
     let pieces = ["valid.csv:4: column \"y\": \"r\" is not a class of task \"y\""];
-    csv("a,y\n1,p\n2,q\n").file("valid.csv", "a,y\n1,p\n\n2,r\n").csv("valid", "valid.csv").refused(Exit::Data, &pieces, "\"p\", \"q\"");
+    csv("a,y\n1,p\n2,q\n")
+        .file("valid.csv", "a,y\n1,p\n\n2,r\n")
+        .csv("valid", "valid.csv")
+        .refused(Exit::Data, &pieces, "\"p\", \"q\"");
     let pieces = ["test.csv:2: column \"y\": \"1.5\" is not a class"];
-    csv("a,y\n1,1\n2,2\n").file("test.csv", "a,y\n1,1.5\n").csv("test", "test.csv").refused(Exit::Data, &pieces, "\"1\", \"2\"");
+    csv("a,y\n1,1\n2,2\n").file("test.csv", "a,y\n1,1.5\n").csv("test", "test.csv").refused(
+        Exit::Data,
+        &pieces,
+        "\"1\", \"2\"",
+    );
 }
 
 #[test]
 fn a_label_of_one_validation_row_alone() {
-    let rows: String = (0..40).map(|i| format!("{i},{}\n", if i == 7 { "rare" } else { ["p", "q"][i % 2] })).collect();
-    let seed = (0..).find(|&seed| tandem::data::split::split(40, [0.5, 0.5, 0.0], seed).unwrap()[1].contains(&7)).unwrap();
-    let room = csv(format!("a,y\n{rows}")).edit(|r| (r.data.split, r.data.split_seed) = (Some([0.5, 0.5, 0.0]), seed));
-    room.refused(Exit::Data, &["train.csv:9: column \"y\": \"rare\" is not a class"], "the training part has the labels");
+    let rows: String = (0..40)
+        .map(|i| format!("{i},{}\n", if i == 7 { "rare" } else { ["p", "q"][i % 2] }))
+        .collect();
+    let seed = (0..)
+        .find(|&seed| {
+            tandem::data::split::split(40, [0.5, 0.5, 0.0], seed).unwrap()[1].contains(&7)
+        })
+        .unwrap();
+    let room = csv(format!("a,y\n{rows}"))
+        .edit(|r| (r.data.split, r.data.split_seed) = (Some([0.5, 0.5, 0.0]), seed));
+    room.refused(
+        Exit::Data,
+        &["train.csv:9: column \"y\": \"rare\" is not a class"],
+        "the training part has the labels",
+    );
 }
 
 #[test]
 fn a_label_in_no_group() {
-    let group = |name: &str, values: &[&str]| (name.to_owned(), values.iter().map(|v| v.to_string()).collect::<Vec<_>>());
+    let group = |name: &str, values: &[&str]| {
+        (name.to_owned(), values.iter().map(|v| v.to_string()).collect::<Vec<_>>())
+    };
     let groups = vec![group("even", &["0", "2"]), group("odd", &["1"])];
     let room = csv("a,y\n1,0\n2,3\n").edit(|r| r.tasks[0].groups = groups);
-    room.refused(Exit::Data, &["train.csv:3: column \"y\": \"3\" is in no group of task \"y\""], "task.y.groups");
+    room.refused(
+        Exit::Data,
+        &["train.csv:3: column \"y\": \"3\" is in no group of task \"y\""],
+        "task.y.groups",
+    );
 }
 
 #[test]
 fn a_label_in_two_groups() {
-    let groups = vec![("even".to_owned(), vec!["0".to_owned(), "2".into()]), ("odd".into(), vec!["1".into(), "2".into()])];
+    let groups = vec![
+        ("even".to_owned(), vec!["0".to_owned(), "2".into()]),
+        ("odd".into(), vec!["1".into(), "2".into()]),
+    ];
     let room = csv("a,y\n1,0\n2,1\n").edit(|r| r.tasks[0].groups = groups);
-    room.refused(Exit::Config, &["task.y.groups: the label \"2\" is in \"even\" and in \"odd\""], "one group");
+    room.refused(
+        Exit::Config,
+        &["task.y.groups: the label \"2\" is in \"even\" and in \"odd\""],
+        "one group",
+    );
 }
 
 #[test]
 fn fewer_than_two_classes() {
-    csv("a,y\n1,p\n2,p\n").refused(Exit::Data, &["train.csv", "column \"y\"", "the one label \"p\""], "task.y");
-    let room = csv("a,y\n1,p\n").edit(|r| r.tasks[0].groups = vec![("all".into(), vec!["p".into()])]);
+    csv("a,y\n1,p\n2,p\n").refused(
+        Exit::Data,
+        &["train.csv", "column \"y\"", "the one label \"p\""],
+        "task.y",
+    );
+    let room =
+        csv("a,y\n1,p\n").edit(|r| r.tasks[0].groups = vec![("all".into(), vec!["p".into()])]);
     room.refused(Exit::Config, &["task.y.groups", "one group"], "add a group");
 }
 
@@ -435,55 +649,108 @@ fn of_kind(kind: TaskKind, text: &str) -> Room {
 
 #[test]
 fn a_task_without_a_label() {
-    let pieces = ["train.csv: task \"y\" has no label: column \"y\" is blank in all 2 rows of the training part"];
-    for kind in [TaskKind::Multiclass, TaskKind::Binary, TaskKind::Multilabel, TaskKind::Regression, TaskKind::Count] {
+    let pieces = [
+        "train.csv: task \"y\" has no label: column \"y\" is blank in all 2 rows of the training part",
+    ];
+    for kind in [
+        TaskKind::Multiclass,
+        TaskKind::Binary,
+        TaskKind::Multilabel,
+        TaskKind::Regression,
+        TaskKind::Count,
+    ] {
         of_kind(kind, "a,y\n1,\n2,\n").refused(Exit::Data, &pieces, "remove the task");
     }
     let two = |r: &mut Room| r.tasks[0].targets = texts(&["y", "z"]);
     let room = of_kind(TaskKind::Regression, "a,y,z\n1,,\n2,,\n").edit(two);
-    room.refused(Exit::Data, &["task \"y\" has no label: columns \"y\", \"z\" are blank"], "missing of task.y");
+    room.refused(
+        Exit::Data,
+        &["task \"y\" has no label: columns \"y\", \"z\" are blank"],
+        "missing of task.y",
+    );
     let other = |r: &mut Room| r.data.missing = Some(texts(&["NA"]));
     csv("a,y\n1,NA\n2,NA\n").edit(other).refused(Exit::Data, &["has no label"], "target");
     let valid = |r: &mut Room| (r.data.split, r.data.split_seed) = (Some([0.5, 0.5, 0.0]), 1);
     let seven = tandem::data::split::split(20, [0.5, 0.5, 0.0], 1).unwrap()[1][0];
-    let rows: String = (0..20).map(|i| format!("{i},{}\n", if i == seven { "1" } else { "" })).collect();
+    let rows: String =
+        (0..20).map(|i| format!("{i},{}\n", if i == seven { "1" } else { "" })).collect();
     let pieces = ["task \"y\" has no label", "rows of the training part"];
-    of_kind(TaskKind::Regression, &format!("a,y\n{rows}")).edit(valid).refused(Exit::Data, &pieces, "a larger training part");
+    of_kind(TaskKind::Regression, &format!("a,y\n{rows}")).edit(valid).refused(
+        Exit::Data,
+        &pieces,
+        "a larger training part",
+    );
 }
 
 #[test]
 fn a_binary_task_with_other_than_two_labels() {
-    let pieces = ["train.csv", "column \"y\"", "holds 3 labels, a binary task has two: \"p\", \"q\", \"r\""];
+    let pieces =
+        ["train.csv", "column \"y\"", "holds 3 labels, a binary task has two: \"p\", \"q\", \"r\""];
     of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").refused(
         Exit::Data,
         &pieces,
         "positive = \"…\" (one label against the others) in task.y",
     );
-    of_kind(TaskKind::Binary, "a,y\n1,p\n2,p\n3,\n").refused(Exit::Data, &["the one label \"p\""], "task.y");
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,p\n3,\n").refused(
+        Exit::Data,
+        &["the one label \"p\""],
+        "task.y",
+    );
     let group = |name: &str, values: &[&str]| (name.to_owned(), texts(values));
     let three = vec![group("a", &["p"]), group("b", &["q"]), group("c", &["r"])];
-    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(|r| r.tasks[0].groups = three);
-    room.refused(Exit::Config, &["task.y.groups: 3 groups, a binary task has two: \"a\", \"b\", \"c\""], "two groups");
+    let room =
+        of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(|r| r.tasks[0].groups = three);
+    room.refused(
+        Exit::Config,
+        &["task.y.groups: 3 groups, a binary task has two: \"a\", \"b\", \"c\""],
+        "two groups",
+    );
     let two = vec![group("a", &["p"]), group("b", &["q", "r"])];
     let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n");
     let room = room.edit(|r| (r.tasks[0].groups, r.tasks[0].positive) = (two, Some("p".into())));
-    room.refused(Exit::Config, &["task.y.positive: \"p\" is none of the task's groups"], "\"a\", \"b\"");
+    room.refused(
+        Exit::Config,
+        &["task.y.positive: \"p\" is none of the task's groups"],
+        "\"a\", \"b\"",
+    );
     let positive = |r: &mut Room| r.tasks[0].positive = Some("maybe".into());
-    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(positive).refused(Exit::Data, &["holds 3 labels"], "multiclass");
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(positive).refused(
+        Exit::Data,
+        &["holds 3 labels"],
+        "multiclass",
+    );
     let one = |r: &mut Room| r.tasks[0].positive = Some("p".into());
-    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n").edit(one).file("valid.csv", "a,y\n1,p\n2,s\n").csv("valid", "valid.csv");
-    room.refused(Exit::Data, &["valid.csv:3: column \"y\": \"s\" is in no group of task \"y\""], "task.y.groups");
+    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n3,r\n")
+        .edit(one)
+        .file("valid.csv", "a,y\n1,p\n2,s\n")
+        .csv("valid", "valid.csv");
+    room.refused(
+        Exit::Data,
+        &["valid.csv:3: column \"y\": \"s\" is in no group of task \"y\""],
+        "task.y.groups",
+    );
     let pieces = ["task.y.positive: \"maybe\" is no label of column \"y\""];
-    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").edit(positive).refused(Exit::Config, &pieces, "\"p\", \"q\"");
-    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").file("valid.csv", "a,y\n1,p\n2,\n3,r\n").csv("valid", "valid.csv");
-    room.refused(Exit::Data, &["valid.csv:4: column \"y\": \"r\" is not a class of task \"y\""], "\"p\", \"q\"");
+    of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n").edit(positive).refused(
+        Exit::Config,
+        &pieces,
+        "\"p\", \"q\"",
+    );
+    let room = of_kind(TaskKind::Binary, "a,y\n1,p\n2,q\n")
+        .file("valid.csv", "a,y\n1,p\n2,\n3,r\n")
+        .csv("valid", "valid.csv");
+    room.refused(
+        Exit::Data,
+        &["valid.csv:4: column \"y\": \"r\" is not a class of task \"y\""],
+        "\"p\", \"q\"",
+    );
 }
 
 #[test]
 fn labels_that_are_not_what_the_task_needs() {
     let multilabel = |cell: &str| of_kind(TaskKind::Multilabel, &format!("a,y\n1,0\n2,{cell}\n"));
     for cell in ["2", "maybe", "-1", "0.5"] {
-        let pieces = ["train.csv:3: column \"y\"", cell, "is neither yes nor no, as task \"y\" needs"];
+        let pieces =
+            ["train.csv:3: column \"y\"", cell, "is neither yes nor no, as task \"y\" needs"];
         multilabel(cell).refused(Exit::Data, &pieces, "add it to missing in task.y");
     }
     let two = |r: &mut Room| r.tasks[0].targets = texts(&["y", "z"]);
@@ -491,7 +758,8 @@ fn labels_that_are_not_what_the_task_needs() {
     room.refused(Exit::Data, &["train.csv:3: column \"z\": \"x\" is neither"], "no or yes");
     let empty = |r: &mut Room| r.data.missing = Some(texts(&[""]));
     for cell in ["x", "NA", "nan", "inf", "1e999", "1 2"] {
-        let pieces = ["train.csv:3: column \"y\"", cell, "is not a finite number, as task \"y\" needs"];
+        let pieces =
+            ["train.csv:3: column \"y\"", cell, "is not a finite number, as task \"y\" needs"];
         of_kind(TaskKind::Regression, &format!("a,y\n1,0\n2,{cell}\n")).edit(empty).refused(
             Exit::Data,
             &pieces,
@@ -503,12 +771,24 @@ fn labels_that_are_not_what_the_task_needs() {
         let room = of_kind(TaskKind::Count, &format!("a,y\n1,0\n2,{cell}\n")).edit(empty);
         room.refused(Exit::Data, &pieces, "a whole number from 0");
     }
-    let room = of_kind(TaskKind::Count, "a,y\n1,0\n2,1\n").file("test.csv", "a,y\n1,2\n\n1,two\n").csv("test", "test.csv");
+    let room = of_kind(TaskKind::Count, "a,y\n1,0\n2,1\n")
+        .file("test.csv", "a,y\n1,2\n\n1,two\n")
+        .csv("test", "test.csv");
     room.refused(Exit::Data, &["test.csv:4: column \"y\": \"two\" is not a count"], "whole number");
-    let room = of_kind(TaskKind::Regression, "a,y\n1,0\n2,1\n").file("valid.csv", "a,y\n1,1e300\n").csv("valid", "valid.csv");
-    room.refused(Exit::Data, &["valid.csv:2: column \"y\": \"1e300\" is too large for task \"y\" after scaling"], "correct");
+    let room = of_kind(TaskKind::Regression, "a,y\n1,0\n2,1\n")
+        .file("valid.csv", "a,y\n1,1e300\n")
+        .csv("valid", "valid.csv");
+    room.refused(
+        Exit::Data,
+        &["valid.csv:2: column \"y\": \"1e300\" is too large for task \"y\" after scaling"],
+        "correct",
+    );
     let pieces = ["train.csv", "column \"y\"", "too large, or too close to each other"];
-    of_kind(TaskKind::Regression, "a,y\n1,1e308\n2,-1e308\n3,1e308\n").refused(Exit::Data, &pieces, "unit");
+    of_kind(TaskKind::Regression, "a,y\n1,1e308\n2,-1e308\n3,1e308\n").refused(
+        Exit::Data,
+        &pieces,
+        "unit",
+    );
 }
 
 // ---- columns that say something of rows ----
@@ -517,17 +797,32 @@ fn labels_that_are_not_what_the_task_needs() {
 fn weights_that_are_none() {
     let weight = |r: &mut Room| r.data.row_weight = Some("w".into());
     for cell in ["-1", "", "x", "nan", "inf", "1e300"] {
-        let pieces = ["train.csv:3: column \"w\"", cell, "is no weight, expected a finite number, 0 or above"];
-        csv(format!("a,w,y\n1,1,p\n2,{cell},q\n")).edit(weight).refused(Exit::Data, &pieces, "every row needs a weight");
+        let pieces = [
+            "train.csv:3: column \"w\"",
+            cell,
+            "is no weight, expected a finite number, 0 or above",
+        ];
+        csv(format!("a,w,y\n1,1,p\n2,{cell},q\n")).edit(weight).refused(
+            Exit::Data,
+            &pieces,
+            "every row needs a weight",
+        );
     }
     let room = csv("a,w,y\n1,0,p\n2,-0,q\n").edit(weight);
-    room.refused(Exit::Data, &["train.csv: column \"w\" of the training part holds no weight above 0"], "a weight above 0");
+    room.refused(
+        Exit::Data,
+        &["train.csv: column \"w\" of the training part holds no weight above 0"],
+        "a weight above 0",
+    );
     csv("a,ww,y\n1,1,p\n2,1,q\n").edit(weight).refused(
         Exit::Config,
         &["data.row_weight: there is no column \"w\""],
         "did you mean \"ww\"?",
     );
-    let room = csv("a,w,y\n1,1,p\n2,1,q\n").edit(weight).file("valid.csv", "a,y\n1,p\n").csv("valid", "valid.csv");
+    let room = csv("a,w,y\n1,1,p\n2,1,q\n")
+        .edit(weight)
+        .file("valid.csv", "a,y\n1,p\n")
+        .csv("valid", "valid.csv");
     room.refused(Exit::Data, &["valid.csv: column missing: \"w\""], "\"a\", \"y\"");
     let feature = |r: &mut Room| r.data.features = vec![Feature::new("w")];
     let room = csv("a,w,y\n1,1,p\n2,1,q\n").edit(weight).edit(feature);
@@ -539,29 +834,61 @@ fn split_columns_that_name_no_part() {
     let by_column = |r: &mut Room| r.data.split_column = Some("s".into());
     for cell in ["", "Train", "validation", "1"] {
         let pieces = ["train.csv:3: column \"s\"", cell, "names no part"];
-        csv(format!("a,s,y\n1,train,p\n2,{cell},q\n")).edit(by_column).refused(Exit::Data, &pieces, "write train, valid or test");
+        csv(format!("a,s,y\n1,train,p\n2,{cell},q\n")).edit(by_column).refused(
+            Exit::Data,
+            &pieces,
+            "write train, valid or test",
+        );
     }
     let room = csv("a,s,y\n1,test,p\n2,valid,q\n").edit(by_column);
-    room.refused(Exit::Config, &["data.split_column: no row says train in column \"s\""], "write train");
-    csv("a,y\n1,p\n2,q\n").edit(by_column).refused(Exit::Config, &["data.split_column: there is no column \"s\""], "columns are");
+    room.refused(
+        Exit::Config,
+        &["data.split_column: no row says train in column \"s\""],
+        "write train",
+    );
+    csv("a,y\n1,p\n2,q\n").edit(by_column).refused(
+        Exit::Config,
+        &["data.split_column: there is no column \"s\""],
+        "columns are",
+    );
 }
 
 #[test]
 fn groups_that_are_blank_or_too_few() {
-    let grouped = |r: &mut Room| (r.data.group, r.data.split) = (Some("g".into()), Some([0.5, 0.5, 0.0]));
+    let grouped =
+        |r: &mut Room| (r.data.group, r.data.split) = (Some("g".into()), Some([0.5, 0.5, 0.0]));
     let room = csv("a,g,y\n1,u,p\n2,,q\n").edit(grouped);
     room.refused(Exit::Data, &["train.csv:3: column \"g\": the group is blank"], "fill the cell");
     let room = csv("a,g,y\n1,u,p\n2,u,q\n3,u,q\n").edit(grouped);
     room.refused(Exit::Config, &["data.split: the", "part is empty"], "larger share");
-    csv("a,y\n1,p\n2,q\n").edit(grouped).refused(Exit::Config, &["data.group: there is no column \"g\""], "columns are");
+    csv("a,y\n1,p\n2,q\n").edit(grouped).refused(
+        Exit::Config,
+        &["data.group: there is no column \"g\""],
+        "columns are",
+    );
 }
 
 #[test]
 fn tables_of_several_files_that_do_not_fit_together() {
-    let both = |r: &mut Room| r.data.train = Source::Table(vec![r.dir.path().join("train.csv"), r.dir.path().join("more.csv")]);
-    csv("a,y\n1,p\n2,q\n").edit(both).refused(Exit::NoInput, &["more.csv", "cannot be opened"], "check the path");
-    csv("a,y\n1,p\n").file("more.csv", "a,z\n1,p\n").edit(both).refused(Exit::Data, &["more.csv", "\"z\""], "same columns");
-    csv("a,y\n1,p\n").file("more.csv", "a,b,y\n1,p,2\n").edit(both).refused(Exit::Data, &["more.csv"], "same columns");
+    let both = |r: &mut Room| {
+        r.data.train =
+            Source::Table(vec![r.dir.path().join("train.csv"), r.dir.path().join("more.csv")])
+    };
+    csv("a,y\n1,p\n2,q\n").edit(both).refused(
+        Exit::NoInput,
+        &["more.csv", "cannot be opened"],
+        "check the path",
+    );
+    csv("a,y\n1,p\n").file("more.csv", "a,z\n1,p\n").edit(both).refused(
+        Exit::Data,
+        &["more.csv", "\"z\""],
+        "same columns",
+    );
+    csv("a,y\n1,p\n").file("more.csv", "a,b,y\n1,p,2\n").edit(both).refused(
+        Exit::Data,
+        &["more.csv"],
+        "same columns",
+    );
     let slip = format!("a,y\n{}", "1,q\n2,p\n".repeat(10));
     csv(slip).file("more.csv", "a,y\n7,q\nx,q\n").edit(both).refused(
         Exit::Data,
@@ -569,7 +896,11 @@ fn tables_of_several_files_that_do_not_fit_together() {
         "correct the cell",
     );
     let pattern = |r: &mut Room| r.data.train = table(r.dir.path().join("part-*.csv"));
-    room().edit(pattern).refused(Exit::NoInput, &["part-*.csv", "no file matches"], "check folder and pattern");
+    room().edit(pattern).refused(
+        Exit::NoInput,
+        &["part-*.csv", "no file matches"],
+        "check folder and pattern",
+    );
 }
 
 // ---- parts ----
@@ -577,13 +908,19 @@ fn tables_of_several_files_that_do_not_fit_together() {
 #[test]
 fn an_empty_part() {
     let room = csv("a,y\n1,p\n2,q\n3,p\n").edit(|r| r.data.split = Some([0.98, 0.01, 0.01]));
-    room.refused(Exit::Config, &["data.split: the valid part is empty", "none of 3 rows", "0.01"], "larger share");
+    room.refused(
+        Exit::Config,
+        &["data.split: the valid part is empty", "none of 3 rows", "0.01"],
+        "larger share",
+    );
 }
 
 #[test]
 fn a_validation_file_without_a_column() {
     let pieces = ["valid.csv", "2 columns missing: \"height\", \"weight\""];
-    let room = csv("age,height,weight,y\n1,1,1,p\n2,2,2,q\n").file("valid.csv", "age,heigth,y\n1,1,p\n").csv("valid", "valid.csv");
+    let room = csv("age,height,weight,y\n1,1,1,p\n2,2,2,q\n")
+        .file("valid.csv", "age,heigth,y\n1,1,p\n")
+        .csv("valid", "valid.csv");
     room.refused(Exit::Data, &pieces, "\"heigth\"; is that \"height\"?");
 }
 
@@ -599,11 +936,25 @@ fn parts_of_different_kinds() {
 fn keys_that_do_not_fit_the_source() {
     let overlay = |r: &mut Room| r.data.overlay = Some(Overlay { shift: 1, seed: 0 });
     csv("a,y\n1,p\n").edit(overlay).refused(Exit::Config, &["data.overlay"], "IDX");
-    room_of_images().edit(|r| r.data.ignore = vec!["a".into()]).refused(Exit::Config, &["data.ignore", "no columns"], "remove");
-    let feature = |r: &mut Room| r.data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("a") }];
+    room_of_images().edit(|r| r.data.ignore = vec!["a".into()]).refused(
+        Exit::Config,
+        &["data.ignore", "no columns"],
+        "remove",
+    );
+    let feature = |r: &mut Room| {
+        r.data.features = vec![Feature { scale: Some(Scale::None), ..Feature::new("a") }]
+    };
     room_of_images().edit(feature).refused(Exit::Config, &["feature.a", "no columns"], "remove");
-    room().edit(built_in).edit(overlay).refused(Exit::Config, &["data.overlay", "built-in"], "remove");
-    room().edit(built_in).csv("valid", "v.csv").refused(Exit::Config, &["data.valid", "built-in"], "remove");
+    room().edit(built_in).edit(overlay).refused(
+        Exit::Config,
+        &["data.overlay", "built-in"],
+        "remove",
+    );
+    room().edit(built_in).csv("valid", "v.csv").refused(
+        Exit::Config,
+        &["data.valid", "built-in"],
+        "remove",
+    );
 }
 
 fn built_in(room: &mut Room) {
@@ -630,15 +981,31 @@ fn sizes_that_a_tiny_file_cannot_hold() {
         &["images", "[2147483648, 2147483648, 2147483648]", "the file holds 2"],
         "IDX",
     );
-    images(idx(&[u32::MAX, 1, 1], &[])).refused(Exit::Data, &["images", "4294967295 values, the file holds 0"], "IDX");
+    images(idx(&[u32::MAX, 1, 1], &[])).refused(
+        Exit::Data,
+        &["images", "4294967295 values, the file holds 0"],
+        "IDX",
+    );
     // The product is 2^64: in 64 bits it wraps to 0.
-    images(idx(&[1 << 22, 1 << 21, 1 << 21], &[])).refused(Exit::Data, &["18446744073709551616 values, the file holds 0"], "IDX");
-    room().idx(idx(&[2, 1, 1], &[1, 2]), idx(&[huge], &[0])).refused(Exit::Data, &["labels", "2147483648 values, the file holds 1"], "IDX");
+    images(idx(&[1 << 22, 1 << 21, 1 << 21], &[])).refused(
+        Exit::Data,
+        &["18446744073709551616 values, the file holds 0"],
+        "IDX",
+    );
+    room().idx(idx(&[2, 1, 1], &[1, 2]), idx(&[huge], &[0])).refused(
+        Exit::Data,
+        &["labels", "2147483648 values, the file holds 1"],
+        "IDX",
+    );
 }
 
 #[test]
 fn idx_files_too_short_or_too_long() {
-    images(idx(&[2, 1, 1], &[1])).refused(Exit::Data, &["images", "[2, 1, 1] = 2 values, the file holds 1"], "IDX");
+    images(idx(&[2, 1, 1], &[1])).refused(
+        Exit::Data,
+        &["images", "[2, 1, 1] = 2 values, the file holds 1"],
+        "IDX",
+    );
     images(idx(&[2, 1, 1], &[1, 2, 3])).refused(Exit::Data, &["images", "the file holds 3"], "IDX");
     for length in 0..16 {
         images(&idx(&[2, 1, 1], &[])[..length]).refused(
@@ -651,10 +1018,22 @@ fn idx_files_too_short_or_too_long() {
 
 #[test]
 fn files_that_are_not_idx() {
-    images("a,y\n1,p\n").refused(Exit::Data, &["images: not an IDX file: 8 bytes that begin [61, 2C, 79, 0A]"], "MNIST");
+    images("a,y\n1,p\n").refused(
+        Exit::Data,
+        &["images: not an IDX file: 8 bytes that begin [61, 2C, 79, 0A]"],
+        "MNIST",
+    );
     images("").refused(Exit::Data, &["images: not an IDX file: 0 bytes"], "MNIST");
-    images([&[0, 0, 0x0d, 3][..], &[0; 12]].concat()).refused(Exit::Data, &["IDX type 0x0D, expected 0x08"], "u8");
-    images([&[0, 0, 8, 255][..], &[0; 64]].concat()).refused(Exit::Data, &["255 dimensions, expected 3 for images"], "IDX");
+    images([&[0, 0, 0x0d, 3][..], &[0; 12]].concat()).refused(
+        Exit::Data,
+        &["IDX type 0x0D, expected 0x08"],
+        "u8",
+    );
+    images([&[0, 0, 8, 255][..], &[0; 64]].concat()).refused(
+        Exit::Data,
+        &["255 dimensions, expected 3 for images"],
+        "IDX",
+    );
 }
 
 #[test]
@@ -665,36 +1044,78 @@ fn images_and_labels_swapped() {
 
 #[test]
 fn images_of_no_size() {
-    images(idx(&[0, 28, 28], &[])).refused(Exit::Data, &["images: no images", "[0, 28, 28]"], "IDX");
+    images(idx(&[0, 28, 28], &[])).refused(
+        Exit::Data,
+        &["images: no images", "[0, 28, 28]"],
+        "IDX",
+    );
     images(idx(&[2, 0, 28], &[])).refused(Exit::Data, &["no images"], "IDX");
 }
 
 #[test]
 fn another_number_of_labels_than_of_images() {
-    images(idx(&[1, 1, 1], &[1])).refused(Exit::Data, &["labels: 2 labels for 1 images", "images"], "same part");
-    images(idx(&[3, 1, 1], &[1, 2, 3])).refused(Exit::Data, &["labels: 2 labels for 3 images", "images"], "same part");
+    images(idx(&[1, 1, 1], &[1])).refused(
+        Exit::Data,
+        &["labels: 2 labels for 1 images", "images"],
+        "same part",
+    );
+    images(idx(&[3, 1, 1], &[1, 2, 3])).refused(
+        Exit::Data,
+        &["labels: 2 labels for 3 images", "images"],
+        "same part",
+    );
 }
 
 #[test]
 fn a_label_byte_that_training_does_not_know() {
-    let test = |r: &mut Room| r.data.test = Some(Source::Idx { images: r.dir.path().join("images"), labels: r.dir.path().join("other") });
+    let test = |r: &mut Room| {
+        r.data.test = Some(Source::Idx {
+            images: r.dir.path().join("images"),
+            labels: r.dir.path().join("other"),
+        })
+    };
     let room = room_of_images().file("other", idx(&[2], &[0, 9])).edit(test);
-    room.refused(Exit::Data, &["other: label 1: \"9\" is not a class of task \"y\""], "\"0\", \"1\"");
+    room.refused(
+        Exit::Data,
+        &["other: label 1: \"9\" is not a class of task \"y\""],
+        "\"0\", \"1\"",
+    );
 }
 
 #[test]
 fn images_of_another_size() {
-    let test = |r: &mut Room| r.data.test = Some(Source::Idx { images: r.dir.path().join("other"), labels: r.dir.path().join("labels") });
+    let test = |r: &mut Room| {
+        r.data.test = Some(Source::Idx {
+            images: r.dir.path().join("other"),
+            labels: r.dir.path().join("labels"),
+        })
+    };
     let room = room_of_images().file("other", idx(&[2, 2, 2], &[0; 8])).edit(test);
-    room.refused(Exit::Data, &["other", "2 × 2 pixels, the training images have 1 × 1"], "same size");
+    room.refused(
+        Exit::Data,
+        &["other", "2 × 2 pixels, the training images have 1 × 1"],
+        "same size",
+    );
 }
 
 #[test]
 fn overlays_that_cannot_be() {
     let shift = |shift| move |r: &mut Room| r.data.overlay = Some(Overlay { shift, seed: 0 });
-    room_of_images().edit(shift(2)).refused(Exit::Config, &["data.overlay.shift: 2 pixels, the images have 1 × 1"], "0 to 1");
-    room_of_images().edit(shift(usize::MAX)).refused(Exit::Config, &["data.overlay.shift"], "0 to 1");
-    room_of_images().edit(shift(1)).refused(Exit::Config, &["task.y.target: \"y\" is not a label of overlaid images"], "\"left\"");
+    room_of_images().edit(shift(2)).refused(
+        Exit::Config,
+        &["data.overlay.shift: 2 pixels, the images have 1 × 1"],
+        "0 to 1",
+    );
+    room_of_images().edit(shift(usize::MAX)).refused(
+        Exit::Config,
+        &["data.overlay.shift"],
+        "0 to 1",
+    );
+    room_of_images().edit(shift(1)).refused(
+        Exit::Config,
+        &["task.y.target: \"y\" is not a label of overlaid images"],
+        "\"left\"",
+    );
     room().edit(built_in).refused(Exit::Config, &["task.y.target"], "\"right\"");
 }
 
@@ -711,26 +1132,67 @@ fn data_that_does_not_fit_the_model() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new.csv");
     let path = path.to_str().unwrap();
-    let with = |schema: &Schema, text: &str, labelled| load_with(schema, text, labelled).map(|_| ());
+    let with =
+        |schema: &Schema, text: &str, labelled| load_with(schema, text, labelled).map(|_| ());
     let schema = Schema::for_arrays(2, &[("y", &["p", "q"])]);
 
     std::fs::write(path, "x0,X1,y\n1,2,p\n").unwrap();
-    check(with(&schema, path, true), Exit::Data, &["new.csv: column missing: \"x1\""], "\"X1\"; is that \"x1\"?");
+    check(
+        with(&schema, path, true),
+        Exit::Data,
+        &["new.csv: column missing: \"x1\""],
+        "\"X1\"; is that \"x1\"?",
+    );
     std::fs::write(path, "x0,x1\n1,2\n").unwrap();
-    check(with(&schema, path, true), Exit::Data, &["new.csv: column missing: \"y\""], "\"x0\", \"x1\"");
+    check(
+        with(&schema, path, true),
+        Exit::Data,
+        &["new.csv: column missing: \"y\""],
+        "\"x0\", \"x1\"",
+    );
     std::fs::write(path, "x0,x1,y\n1,2,r\n").unwrap();
-    check(with(&schema, path, true), Exit::Data, &["new.csv:2: column \"y\": \"r\""], "\"p\", \"q\"");
+    check(
+        with(&schema, path, true),
+        Exit::Data,
+        &["new.csv:2: column \"y\": \"r\""],
+        "\"p\", \"q\"",
+    );
     std::fs::write(path, "x0,x1\n1,?\n").unwrap();
-    check(with(&schema, path, false), Exit::Data, &["new.csv:2: column \"x1\": \"?\" is not a number"], "correct");
-    check(with(&schema, "digits-overlay:test", false), Exit::Data, &["digits-overlay", "trained on columns of a table"], "kind");
+    check(
+        with(&schema, path, false),
+        Exit::Data,
+        &["new.csv:2: column \"x1\": \"?\" is not a number"],
+        "correct",
+    );
+    check(
+        with(&schema, "digits-overlay:test", false),
+        Exit::Data,
+        &["digits-overlay", "trained on columns of a table"],
+        "kind",
+    );
 
     let image = Schema::new(digits::input(), Vec::new());
     check(with(&image, path, false), Exit::Data, &["new.csv: not an IDX file"], "IDX");
-    check(with(&image, path, true), Exit::Usage, &["--data", "labels are missing"], "IMAGES,LABELS");
-    check(with(&image, "digits-overlay:all", true), Exit::Usage, &["digits-overlay:all"], "digits-overlay:test");
+    check(
+        with(&image, path, true),
+        Exit::Usage,
+        &["--data", "labels are missing"],
+        "IMAGES,LABELS",
+    );
+    check(
+        with(&image, "digits-overlay:all", true),
+        Exit::Usage,
+        &["digits-overlay:all"],
+        "digits-overlay:test",
+    );
     let other = Input::Image { height: 28, width: 28, scale: 1.0, overlay: None };
     let other = Schema::new(other, Vec::new());
-    check(with(&other, "digits-overlay:test", true), Exit::Data, &["digits-overlay", "other images"], "IMAGES,LABELS");
+    check(
+        with(&other, "digits-overlay:test", true),
+        Exit::Data,
+        &["digits-overlay", "other images"],
+        "IMAGES,LABELS",
+    );
     check(with(&schema, "no such file", false), Exit::NoInput, &["no such file"], "path");
 }
 
@@ -782,22 +1244,49 @@ fn a_schema_that_contradicts_itself() {
     bad(|s| *first(s) = words(1, 1, 17, 1.0), "n-grams of 17");
     bad(|s| *first(s) = words(1, 1, 1, f32::INFINITY), "scale inf");
     bad(
-        |s| *first(s) = Encoding::Category { values: texts(&["a", "b", "a"]), blank: true, embed: 0 },
+        |s| {
+            *first(s) =
+                Encoding::Category { values: texts(&["a", "b", "a"]), blank: true, embed: 0 }
+        },
         "column \"x0\": the value \"a\" stands twice",
     );
-    bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "a".into()], mean: 0.5, indicator: false }, "the value \"a\" stands twice");
-    bad(|s| *first(s) = Encoding::Binary { values: ["a".into(), "b".into()], mean: f64::NAN, indicator: false }, "a mean of NaN");
     bad(
         |s| {
             *first(s) =
-                Encoding::Date { offset: f64::NAN, factor: 1.0, time: true, indicator: false, order: Default::default(), range: None }
+                Encoding::Binary { values: ["a".into(), "a".into()], mean: 0.5, indicator: false }
+        },
+        "the value \"a\" stands twice",
+    );
+    bad(
+        |s| {
+            *first(s) = Encoding::Binary {
+                values: ["a".into(), "b".into()],
+                mean: f64::NAN,
+                indicator: false,
+            }
+        },
+        "a mean of NaN",
+    );
+    bad(
+        |s| {
+            *first(s) = Encoding::Date {
+                offset: f64::NAN,
+                factor: 1.0,
+                time: true,
+                indicator: false,
+                order: Default::default(),
+                range: None,
+            }
         },
         "not finite",
     );
     bad(|s| s.targets[0].columns.clear(), "0 columns for a task of type multiclass");
     bad(|s| s.targets[0].columns.push("z".into()), "2 columns for a task of type multiclass");
     bad(|s| kind(s, TaskKind::Binary).classes.push("r".into()), "3 classes, expected two");
-    bad(|s| kind(s, TaskKind::Regression).groups.clear(), "2 classes for a task of type regression");
+    bad(
+        |s| kind(s, TaskKind::Regression).groups.clear(),
+        "2 classes for a task of type regression",
+    );
     bad(|s| kind(s, TaskKind::Regression).classes.clear(), "0 scales, expected 1");
     bad(|s| s.targets[0].scales.push(Scaling { offset: 0.0, factor: 1.0 }), "1 scales, expected 0");
     fn scaled(schema: &mut Schema, offset: f64, factor: f64) {
@@ -818,19 +1307,52 @@ fn a_schema_that_contradicts_itself() {
 #[test]
 fn arrays_that_do_not_fit() {
     let made = |width, features: usize, labels: &[usize]| {
-        Dataset::from_arrays(width, vec![0.0; features], labels.iter().map(|&n| vec![0; n]).collect()).map(|_| ())
+        Dataset::from_arrays(
+            width,
+            vec![0.0; features],
+            labels.iter().map(|&n| vec![0; n]).collect(),
+        )
+        .map(|_| ())
     };
     made(3, 6, &[2, 2]).unwrap();
     check(made(0, 6, &[]), Exit::Data, &["features: 6 values", "rows of 0"], "rows × width");
     check(made(4, 6, &[]), Exit::Data, &["features: 6 values", "rows of 4"], "rows × width");
     check(made(4, 0, &[]), Exit::Data, &["features: 0 values"], "rows × width");
-    check(made(3, 6, &[2, 3]), Exit::Data, &["labels of task 1: 3 labels for 2 rows"], "one label per row");
+    check(
+        made(3, 6, &[2, 3]),
+        Exit::Data,
+        &["labels of task 1: 3 labels for 2 rows"],
+        "one label per row",
+    );
 
     let dataset = |width, labels| Dataset::from_arrays(width, vec![0.0; width], labels).unwrap();
-    let parts = |part| Parts::new(Schema::for_arrays(2, &[("y", &["p", "q"])]), dataset(2, vec![vec![0]]), Some(part), None).map(|_| ());
-    check(parts(dataset(3, vec![vec![0]])), Exit::Data, &["valid part: 3 features a row, the schema has 2"], "agree");
-    check(parts(dataset(2, vec![])), Exit::Data, &["valid part: 0 label columns, the schema has 1"], "agree");
-    check(parts(dataset(2, vec![vec![2]])), Exit::Data, &["valid part: label 2 of task \"y\", which has 2 classes"], "agree");
+    let parts = |part| {
+        Parts::new(
+            Schema::for_arrays(2, &[("y", &["p", "q"])]),
+            dataset(2, vec![vec![0]]),
+            Some(part),
+            None,
+        )
+        .map(|_| ())
+    };
+    check(
+        parts(dataset(3, vec![vec![0]])),
+        Exit::Data,
+        &["valid part: 3 features a row, the schema has 2"],
+        "agree",
+    );
+    check(
+        parts(dataset(2, vec![])),
+        Exit::Data,
+        &["valid part: 0 label columns, the schema has 1"],
+        "agree",
+    );
+    check(
+        parts(dataset(2, vec![vec![2]])),
+        Exit::Data,
+        &["valid part: label 2 of task \"y\", which has 2 classes"],
+        "agree",
+    );
 }
 
 // ---- anything ----
@@ -840,7 +1362,8 @@ const ODD: &[u8] = b",;\"\n\r\0\xff\xef19e.-xNai\t";
 /// Overwrites, removes or inserts a few bytes, the same for the same `round`.
 fn mutated(bytes: &[u8], round: u64) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    let draw = |n: usize, i: u64| rng::below(n as u64, 0, rng::Purpose::Synthetic, round, i) as usize;
+    let draw =
+        |n: usize, i: u64| rng::below(n as u64, 0, rng::Purpose::Synthetic, round, i) as usize;
     for i in 0..=draw(4, 0) as u64 {
         let (at, value) = (draw(bytes.len(), 3 * i + 1), ODD[draw(ODD.len(), 3 * i + 2)]);
         match draw(3, 3 * i + 3) {
@@ -867,11 +1390,21 @@ fn mutated_tables_of_all_types_are_read_or_refused() {
             i % 2
         );
     }
-    let tasks: Vec<Task> = [("m", TaskKind::Multilabel), ("r", TaskKind::Regression), ("k", TaskKind::Count), ("e", TaskKind::Binary)]
-        .into_iter()
-        .map(|(name, kind)| Task { kind, ..task(name) })
-        .collect();
-    let features = [("d", FeatureKind::Date), ("c", FeatureKind::Category), ("w", FeatureKind::Text), ("n", FeatureKind::Numeric)];
+    let tasks: Vec<Task> = [
+        ("m", TaskKind::Multilabel),
+        ("r", TaskKind::Regression),
+        ("k", TaskKind::Count),
+        ("e", TaskKind::Binary),
+    ]
+    .into_iter()
+    .map(|(name, kind)| Task { kind, ..task(name) })
+    .collect();
+    let features = [
+        ("d", FeatureKind::Date),
+        ("c", FeatureKind::Category),
+        ("w", FeatureKind::Text),
+        ("n", FeatureKind::Numeric),
+    ];
     let (mut read, mut refused) = (0, 0);
     for round in 0..1500 {
         let room = csv(mutated(text.as_bytes(), round)).edit(|r| {
@@ -887,12 +1420,20 @@ fn mutated_tables_of_all_types_are_read_or_refused() {
             }
             Err(error) => {
                 refused += 1;
-                let fault = error.downcast_ref::<Fault>().unwrap_or_else(|| panic!("round {round}: no fault: {error:#}"));
-                assert!(matches!(fault.exit, Exit::Data | Exit::Config) && fault.hint.is_some(), "round {round}: {fault}");
+                let fault = error
+                    .downcast_ref::<Fault>()
+                    .unwrap_or_else(|| panic!("round {round}: no fault: {error:#}"));
+                assert!(
+                    matches!(fault.exit, Exit::Data | Exit::Config) && fault.hint.is_some(),
+                    "round {round}: {fault}"
+                );
             }
         }
     }
-    assert!(read > 100 && refused > 500, "{read} read, {refused} refused: the mutations say nothing");
+    assert!(
+        read > 100 && refused > 500,
+        "{read} read, {refused} refused: the mutations say nothing"
+    );
 }
 
 /// Whatever happens to a file, it is read or refused with a code, a sentence and a hint.
@@ -913,11 +1454,19 @@ fn mutated_files_are_read_or_refused() {
                 Ok(_) => read += 1,
                 Err(error) => {
                     refused += 1;
-                    let fault = error.downcast_ref::<Fault>().unwrap_or_else(|| panic!("round {round}: no fault: {error:#}"));
-                    assert!(matches!(fault.exit, Exit::Data | Exit::Config) && fault.hint.is_some(), "round {round}: {fault}");
+                    let fault = error
+                        .downcast_ref::<Fault>()
+                        .unwrap_or_else(|| panic!("round {round}: no fault: {error:#}"));
+                    assert!(
+                        matches!(fault.exit, Exit::Data | Exit::Config) && fault.hint.is_some(),
+                        "round {round}: {fault}"
+                    );
                 }
             }
         }
     }
-    assert!(read > 100 && refused > 1000, "{read} read, {refused} refused: the mutations say nothing");
+    assert!(
+        read > 100 && refused > 1000,
+        "{read} read, {refused} refused: the mutations say nothing"
+    );
 }

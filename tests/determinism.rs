@@ -1,4 +1,5 @@
-//! Equal runs give equal bits on the device, however they are submitted; and the device follows the float64 reference step by step.
+//! Equal runs give equal bits on the device, however they are submitted; and the device follows the
+//! float64 reference step by step.
 
 mod common;
 
@@ -25,7 +26,8 @@ const WIDTH: usize = 7;
 /// Classes of the two tasks, `a` and `b`.
 const CLASSES: [usize; 2] = [4, 4];
 
-/// Everything that draws random numbers or sums over many: dropout, towers, both couplings, a short last batch.
+/// Everything that draws random numbers or sums over many: dropout, towers, both couplings, a short
+/// last batch.
 const TABLES: &str = "
 [trunk]
 layers = [16]
@@ -53,7 +55,10 @@ log_every = \"1s\"
 
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e))))
+    GPU.get_or_init(|| {
+        Gpu::open(&Wish::default())
+            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+    })
 }
 
 fn device() -> Machine {
@@ -64,7 +69,8 @@ fn device() -> Machine {
 fn plan(tables: &str) -> Plan {
     let config = common::config(tables);
     let names = ["0", "1", "2", "3"];
-    let tasks: Vec<(&str, &[&str])> = config.tasks.iter().map(|t| (t.name.as_str(), &names[..])).collect();
+    let tasks: Vec<(&str, &[&str])> =
+        config.tasks.iter().map(|t| (t.name.as_str(), &names[..])).collect();
     let schema = Schema::for_arrays(WIDTH, &tasks);
     let part = |seed: u64, rows: usize| common::synthetic(seed, rows, WIDTH, &CLASSES);
     let parts = Parts::new(schema, part(1, 400), Some(part(2, 90)), Some(part(3, 70))).unwrap();
@@ -82,9 +88,15 @@ impl Observer for Points {
     }
 }
 
-fn run(plan: &Plan, machine: Machine, steps_per_submission: Option<usize>) -> (Outcome, Vec<Point>) {
+fn run(
+    plan: &Plan,
+    machine: Machine,
+    steps_per_submission: Option<usize>,
+) -> (Outcome, Vec<Point>) {
     let mut points = Points::default();
-    let outcome = train(plan, machine, Options { steps_per_submission, ..Options::default() }, &mut points).unwrap();
+    let outcome =
+        train(plan, machine, Options { steps_per_submission, ..Options::default() }, &mut points)
+            .unwrap();
     assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
     (outcome, points.0)
 }
@@ -121,7 +133,8 @@ fn sixty_four_steps_a_submission_change_nothing() {
     assert_same(&run(&plan(TABLES), device(), Some(64)), first());
 }
 
-/// Rows that are brought to the device as steps need them, in windows of one batch, of three, and of more rows than there are.
+/// Rows that are brought to the device as steps need them, in windows of one batch, of three, and
+/// of more rows than there are.
 #[test]
 fn streamed_data_changes_nothing() {
     for batches in [1, 3, 100] {
@@ -140,7 +153,10 @@ fn every_loss_gives_equal_bits_however_it_is_submitted() {
     let tables = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n";
     let plan = common::every_plan(tables, 400);
     let first = run(&plan, device(), Some(1));
-    assert!(first.1.iter().any(|point| point.split == "valid") && first.1.iter().all(|point| point.loss.is_some_and(f64::is_finite)));
+    assert!(
+        first.1.iter().any(|point| point.split == "valid")
+            && first.1.iter().all(|point| point.loss.is_some_and(f64::is_finite))
+    );
     assert_same(&run(&plan, device(), Some(64)), &first);
 }
 
@@ -168,11 +184,20 @@ fn the_files_of_the_model_repeat_to_the_byte() {
     let root = tempfile::tempdir().unwrap();
     let write = |name: &str, outcome: &Outcome| {
         let plan = plan(TABLES);
-        save(&root.path().join(name), &plan.network, &plan.layout, &plan.parts.schema, &outcome.best).unwrap();
+        save(
+            &root.path().join(name),
+            &plan.network,
+            &plan.layout,
+            &plan.parts.schema,
+            &outcome.best,
+        )
+        .unwrap();
     };
     write("a", &first().0);
     write("b", &run(&plan(TABLES), device(), Some(7)).0);
-    let read = |directory: &str, file: &str| std::fs::read(root.path().join(Path::new(directory)).join(file)).unwrap();
+    let read = |directory: &str, file: &str| {
+        std::fs::read(root.path().join(Path::new(directory)).join(file)).unwrap()
+    };
     for file in ["model.safetensors", "config.json", "schema.json"] {
         assert!(read("a", file) == read("b", file), "{file}");
     }
@@ -203,7 +228,10 @@ fn batches_in_chunks_repeat_to_the_bit() {
     assert_eq!(results.len(), 5);
     let program = plan.build(&tuning).unwrap().program;
     let losses = ["softmax_cross_entropy", "heads_cross_entropy"];
-    assert!(program.schedules[0].dispatches.iter().filter(|d| losses.contains(&d.kernel.name)).count() > 1);
+    assert!(
+        program.schedules[0].dispatches.iter().filter(|d| losses.contains(&d.kernel.name)).count()
+            > 1
+    );
     assert_eq!((results, parameters), steps(&plan, &tuning, 5));
 }
 
@@ -261,13 +289,18 @@ fn ten_steps_follow_the_reference() {
 /// Every loss with blanks, row weights and categories; training and validation.
 #[test]
 fn ten_steps_of_every_loss_follow_the_reference() {
-    let plan = common::every_plan("[train]\nepochs = 5\nbatch_size = 48\nlog_every = \"1s\"\nmax_steps = 10\n", 96);
+    let plan = common::every_plan(
+        "[train]\nepochs = 5\nbatch_size = 48\nlog_every = \"1s\"\nmax_steps = 10\n",
+        96,
+    );
     let (found, expected) = (run(&plan, device(), None), run(&plan, Machine::Reference, None));
     assert!(expected.1.iter().any(|point| point.split == "valid"));
     let worst = largest_difference(&found.1, &expected.1);
     println!("{worst:e}");
     assert!(worst <= 1e-5, "a loss is {worst:e} away from the reference, relatively");
-    for (found, expected) in found.1.iter().flat_map(|p| &p.tasks).zip(expected.1.iter().flat_map(|p| &p.tasks)) {
+    for (found, expected) in
+        found.1.iter().flat_map(|p| &p.tasks).zip(expected.1.iter().flat_map(|p| &p.tasks))
+    {
         assert_eq!(found.rows, expected.rows);
     }
 }
@@ -275,5 +308,8 @@ fn ten_steps_of_every_loss_follow_the_reference() {
 #[test]
 fn the_reference_repeats_to_the_bit() {
     let tables = format!("{TABLES}max_steps = 10\n");
-    assert_same(&run(&plan(&tables), Machine::Reference, Some(1)), &run(&plan(&tables), Machine::Reference, Some(64)));
+    assert_same(
+        &run(&plan(&tables), Machine::Reference, Some(1)),
+        &run(&plan(&tables), Machine::Reference, Some(64)),
+    );
 }

@@ -1,5 +1,5 @@
-//! Tables that were read before, and tables that are larger than the memory they may take: both come to the numbers that reading them into
-//! memory comes to.
+//! Tables that were read before, and tables that are larger than the memory they may take: both
+//! come to the numbers that reading them into memory comes to.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -60,8 +60,8 @@ fn draw(most: u64, column: u64, row: u64) -> usize {
     below(most, 3, Purpose::Synthetic, column, row) as usize
 }
 
-/// Blanks in features and labels, categories, dates, texts. Cells are padded with blanks, which readers drop, so that files are several times
-/// as large as what is read from them.
+/// Blanks in features and labels, categories, dates, texts. Cells are padded with blanks, which
+/// readers drop, so that files are several times as large as what is read from them.
 fn line(row: u64, pad: usize) -> String {
     let x = normal(3, Purpose::Synthetic, 90, row);
     let cells = [
@@ -70,14 +70,19 @@ fn line(row: u64, pad: usize) -> String {
         if row % 13 == 5 { String::new() } else { format!("k{}", draw(5, 1, row)) },
         format!("2020-{:02}-{:02}", 1 + draw(12, 2, row), 1 + draw(28, 3, row)),
         format!("\"the {}, old\"", ["house", "door", "tree"][draw(3, 4, row)]),
-        if row % 7 == 2 { String::new() } else { ["red", "green", "blue"][draw(3, 5, row)].to_owned() },
+        if row % 7 == 2 {
+            String::new()
+        } else {
+            ["red", "green", "blue"][draw(3, 5, row)].to_owned()
+        },
         if row % 11 == 6 { String::new() } else { ["no", "yes"][usize::from(x > 0.3)].to_owned() },
         if row % 5 == 1 { String::new() } else { format!("{:.2}", 3.0 * x + 1.0) },
         ["train", "train", "train", "valid", "test"][draw(5, 6, row)].to_owned(),
         format!("g{}", row % 23),
         format!("{}", 1 + draw(3, 7, row)),
     ];
-    cells.map(|cell| if cell.starts_with('"') { cell } else { format!("{cell:>pad$}") }).join(",") + "\n"
+    cells.map(|cell| if cell.starts_with('"') { cell } else { format!("{cell:>pad$}") }).join(",")
+        + "\n"
 }
 
 const HEADER: &str = "x,number,kind,day,note,colour,yes,price,part,g,w\n";
@@ -105,7 +110,8 @@ impl Room {
 
     fn config(&self, overrides: &[&str]) -> Config {
         let overrides: Vec<String> = overrides.iter().map(|o| o.to_string()).collect();
-        from_text(NET, "net.toml", self.0.path(), &overrides).unwrap_or_else(|e| panic!("{overrides:?}: {e}"))
+        from_text(NET, "net.toml", self.0.path(), &overrides)
+            .unwrap_or_else(|e| panic!("{overrides:?}: {e}"))
     }
 
     /// A cache of its own, in which every table is kept.
@@ -115,7 +121,12 @@ impl Room {
 
     fn cached(&self, overrides: &[&str]) -> Parts {
         let config = self.config(overrides);
-        load_by(&config.data, &config.tasks, &Way { entries: Some(self.entries()), ..Way::default() }).unwrap()
+        load_by(
+            &config.data,
+            &config.tasks,
+            &Way { entries: Some(self.entries()), ..Way::default() },
+        )
+        .unwrap()
     }
 
     fn plain(&self, overrides: &[&str]) -> Parts {
@@ -132,12 +143,14 @@ impl Room {
     fn refused(&self, overrides: &[&str], words: &[&str]) {
         let config = self.config(overrides);
         let error = load(&config.data, &config.tasks).unwrap_err();
-        let text = format!("{error} | {}", hint_of(&error).unwrap_or_else(|| panic!("no hint: {error}")));
+        let text =
+            format!("{error} | {}", hint_of(&error).unwrap_or_else(|| panic!("no hint: {error}")));
         words.iter().for_each(|word| assert!(text.contains(word), "{word}: {text}"));
     }
 }
 
-/// Budgets: of the padded table, all that is in it fits a quarter of the first, and about a tenth fits a quarter of the second.
+/// Budgets: of the padded table, all that is in it fits a quarter of the first, and about a tenth
+/// fits a quarter of the second.
 const WHOLE: &str = "data.memory=400KB";
 const SMALL: &str = "data.memory=20KB";
 
@@ -158,7 +171,10 @@ fn same(one: &Parts, two: &Parts) {
     for (one, two) in all(one).into_iter().zip(all(two)) {
         assert_eq!(one.is_some(), two.is_some());
         let (Some(one), Some(two)) = (one, two) else { continue };
-        assert_eq!((one.rows, one.width(), &one.labels, &one.weights), (two.rows, two.width(), &two.labels, &two.weights));
+        assert_eq!(
+            (one.rows, one.width(), &one.labels, &one.weights),
+            (two.rows, two.width(), &two.labels, &two.weights)
+        );
         assert!(words(&one) == words(&two), "features differ");
     }
 }
@@ -177,12 +193,18 @@ fn trained(config: Config, parts: Parts, streamed: Option<u64>) -> (Vec<u32>, Ou
 #[test]
 fn a_table_that_was_read_before_comes_from_the_cache_and_is_the_same() {
     let room = Room::new();
-    for overrides in [&[][..], &["data.row_weight=w", "data.ignore=[\"part\", \"g\"]"], &["data.split=[1.0, 0.0, 0.0]"]] {
-        let (plain, first, second) = (room.plain(overrides), room.cached(overrides), room.cached(overrides));
+    for overrides in [
+        &[][..],
+        &["data.row_weight=w", "data.ignore=[\"part\", \"g\"]"],
+        &["data.split=[1.0, 0.0, 0.0]"],
+    ] {
+        let (plain, first, second) =
+            (room.plain(overrides), room.cached(overrides), room.cached(overrides));
         assert!(!is_cached(&plain) && !is_cached(&first) && is_cached(&second));
         same(&plain, &first);
         same(&plain, &second);
-        let [plain, second] = [plain, second].map(|parts| trained(room.config(overrides), parts, None).0);
+        let [plain, second] =
+            [plain, second].map(|parts| trained(room.config(overrides), parts, None).0);
         assert!(plain == second, "another model");
     }
 }
@@ -197,7 +219,11 @@ fn what_decides_the_rows_decides_the_entry() {
         &["data.split=[0.5, 0.5, 0.0]"],
         &["feature.number.scale=minmax"],
         &["data.missing=[\"\", \"k1\"]"],
-        &["task.price.type=count", "data.ignore=[\"part\", \"g\", \"w\", \"price\"]", "task.price.target=number"],
+        &[
+            "task.price.type=count",
+            "data.ignore=[\"part\", \"g\", \"w\", \"price\"]",
+            "task.price.target=number",
+        ],
         &["task.yes.positive=no"],
         &["data.folds=3", "data.fold=1"],
         &["data.folds=3", "data.fold=2"],
@@ -208,9 +234,11 @@ fn what_decides_the_rows_decides_the_entry() {
         assert_eq!(now.len(), kept.len() + 1, "{overrides:?}");
         kept = now;
     }
-    for overrides in
-        [&["trunk.layers=[3, 3]"][..], &["task.price.weight=2.0", "task.price.loss=huber"], &["train.seed=4", "task.yes.layers=[2]"]]
-    {
+    for overrides in [
+        &["trunk.layers=[3, 3]"][..],
+        &["task.price.weight=2.0", "task.price.loss=huber"],
+        &["train.seed=4", "task.yes.layers=[2]"],
+    ] {
         assert!(is_cached(&room.cached(overrides)), "{overrides:?}");
     }
     // The same name with one other cell, and the same contents under another path.
@@ -219,7 +247,11 @@ fn what_decides_the_rows_decides_the_entry() {
     fs::create_dir(room.path("moved")).unwrap();
     fs::copy(room.path("rows.csv"), room.path("moved/rows.csv")).unwrap();
     let moved = room.cached(&["data.train=moved/rows.csv"]);
-    assert!(is_cached(&moved) && moved.hashes[0].0.ends_with("moved/rows.csv"), "{:?}", moved.hashes);
+    assert!(
+        is_cached(&moved) && moved.hashes[0].0.ends_with("moved/rows.csv"),
+        "{:?}",
+        moved.hashes
+    );
 }
 
 #[test]
@@ -258,11 +290,16 @@ fn entries_take_no_more_than_they_may_and_the_one_used_last_stays() {
     let load = |seed: usize, most: u64| {
         let config = room.config(&[&format!("data.split_seed={seed}")]);
         let entries = Entries { most, ..room.entries() };
-        load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() }).unwrap()
+        load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
+            .unwrap()
     };
     (0..3).for_each(|seed| drop(load(seed, 1 << 30)));
     assert_eq!(room.kept().len(), 3);
-    let size = fs::read_dir(room.path("cache")).unwrap().map(|entry| folder_size(&entry.unwrap().path())).max().unwrap();
+    let size = fs::read_dir(room.path("cache"))
+        .unwrap()
+        .map(|entry| folder_size(&entry.unwrap().path()))
+        .max()
+        .unwrap();
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert!(is_cached(&load(0, 1 << 30)), "used");
     load(3, 2 * size + size / 2);
@@ -273,10 +310,15 @@ fn entries_take_no_more_than_they_may_and_the_one_used_last_stays() {
     // Nothing can be written where a file stands: what is read is the same.
     let config = room.config(&[]);
     let entries = Entries { directory: room.path("rows.csv"), least: 0, most: 1 };
-    same(&room.plain(&[]), &load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() }).unwrap());
+    same(
+        &room.plain(&[]),
+        &load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
+            .unwrap(),
+    );
     // Small tables are not kept.
     let entries = Entries { least: 1 << 20, ..room.entries() };
-    load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() }).unwrap();
+    load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
+        .unwrap();
     assert_eq!(room.kept().len(), 1);
 }
 
@@ -293,7 +335,11 @@ fn a_window_is_shuffled_inside_and_windows_are() {
         assert_eq!(sorted, (0..rows as u32).collect::<Vec<_>>());
         let mut windows: Vec<u32> = order.iter().map(|row| row / window as u32).collect();
         windows.dedup();
-        assert_eq!(windows.len(), rows.div_ceil(window), "each window is visited once: {windows:?}");
+        assert_eq!(
+            windows.len(),
+            rows.div_ceil(window),
+            "each window is visited once: {windows:?}"
+        );
     }
     let order = |seed, epoch| windowed_order(1000, seed, epoch, 50);
     assert_eq!(order(1, 2), order(1, 2));
@@ -301,10 +347,15 @@ fn a_window_is_shuffled_inside_and_windows_are() {
     assert_ne!(order(1, 2), order(2, 2));
     let first: Vec<u32> = order(1, 2).into_iter().step_by(50).map(|row| row / 50).collect();
     assert_ne!(first, (0..20).collect::<Vec<u32>>(), "windows are in order");
-    let inside: BTreeSet<Vec<u32>> = order(1, 2).chunks(50).map(|rows| rows.iter().map(|row| row % 50).collect()).collect();
+    let inside: BTreeSet<Vec<u32>> =
+        order(1, 2).chunks(50).map(|rows| rows.iter().map(|row| row % 50).collect()).collect();
     assert_eq!(inside.len(), 20, "two windows are shuffled alike");
     for window in [1000, 1001, usize::MAX] {
-        assert_eq!(windowed_order(1000, 1, 2, window), epoch_order(1000, 1, 2), "a window of all rows is none");
+        assert_eq!(
+            windowed_order(1000, 1, 2, window),
+            epoch_order(1000, 1, 2),
+            "a window of all rows is none"
+        );
     }
 }
 
@@ -316,8 +367,17 @@ const SPLITS: [&[&str]; 8] = [
     &["data.stratify=colour"],
     &["data.group=g", "data.ignore=[\"part\", \"w\"]"],
     &["data.folds=3", "data.fold=2"],
-    &["data.row_weight=w", "data.ignore=[\"part\", \"g\"]", "data.valid=more.csv", "data.split=[0.8, 0.0, 0.2]"],
-    &["data.train=[\"rows.csv\", \"more.csv\"]", "data.test=more.csv", "data.split=[0.7, 0.3, 0.0]"],
+    &[
+        "data.row_weight=w",
+        "data.ignore=[\"part\", \"g\"]",
+        "data.valid=more.csv",
+        "data.split=[0.8, 0.0, 0.2]",
+    ],
+    &[
+        "data.train=[\"rows.csv\", \"more.csv\"]",
+        "data.test=more.csv",
+        "data.split=[0.7, 0.3, 0.0]",
+    ],
 ];
 
 #[test]
@@ -332,14 +392,20 @@ fn a_table_that_goes_to_disk_comes_to_the_same_rows() {
         let sampled = |notice: &&String| notice.contains("sample");
         assert_eq!(stored.notices.iter().find(sampled), None, "{overrides:?}");
         assert_eq!(plain.notices[..], stored.notices[..plain.notices.len()]);
-        assert!(stored.notices.last().unwrap().contains("larger than data.memory"), "{:?}", stored.notices);
+        assert!(
+            stored.notices.last().unwrap().contains("larger than data.memory"),
+            "{:?}",
+            stored.notices
+        );
     }
 }
 
 #[test]
 fn training_from_disk_is_training_in_memory_with_the_same_window() {
     let room = Room::new();
-    for extra in [&[][..], &["train.accumulate=3"], &["data.row_weight=w", "data.ignore=[\"part\", \"g\"]"]] {
+    for extra in
+        [&[][..], &["train.accumulate=3"], &["data.row_weight=w", "data.ignore=[\"part\", \"g\"]"]]
+    {
         let window = [extra, &["data.shuffle_window=48"]].concat();
         let (memory, outcome) = trained(room.config(&window), room.plain(&window), None);
         let streamed = [&window[..], &[WHOLE]].concat();
@@ -347,7 +413,10 @@ fn training_from_disk_is_training_in_memory_with_the_same_window() {
         assert_eq!(parts.train.stored().map(|stored| stored.window), Some(48));
         let (disk, other) = trained(room.config(&streamed), parts, Some(WINDOW));
         assert!(memory == disk, "{extra:?}: another model");
-        assert_eq!(outcome.test.map(|point| (point.loss, point.tasks)), other.test.map(|point| (point.loss, point.tasks)));
+        assert_eq!(
+            outcome.test.map(|point| (point.loss, point.tasks)),
+            other.test.map(|point| (point.loss, point.tasks))
+        );
         let (whole, _) = trained(room.config(extra), room.plain(extra), None);
         assert!(whole != memory, "{extra:?}: the window has no effect");
     }
@@ -357,7 +426,10 @@ fn training_from_disk_is_training_in_memory_with_the_same_window() {
     assert!(parts.train.stored().is_some());
     let plan = Plan::new(room.config(&full), parts.clone()).unwrap();
     assert_eq!(plan.config.data.shuffle_window, None);
-    assert!(trained(room.config(&full[..1]), room.plain(&full[..1]), None).0 == trained(room.config(&full), parts, Some(WINDOW)).0);
+    assert!(
+        trained(room.config(&full[..1]), room.plain(&full[..1]), None).0
+            == trained(room.config(&full), parts, Some(WINDOW)).0
+    );
 }
 
 #[test]
@@ -366,10 +438,19 @@ fn what_the_memory_decided_is_a_setting_of_the_run() {
     let config = room.config(&[SMALL]);
     let parts = load(&config.data, &config.tasks).unwrap();
     let stored = parts.train.stored().unwrap();
-    assert!(stored.window < stored.rows && stored.window * stored.slots * 4 <= 5_000, "{} of {}", stored.window, stored.rows);
+    assert!(
+        stored.window < stored.rows && stored.window * stored.slots * 4 <= 5_000,
+        "{} of {}",
+        stored.window,
+        stored.rows
+    );
     let plan = Plan::new(config, parts.clone()).unwrap();
     let text = to_toml(&plan.config);
-    assert!(text.contains("\nmemory = 20000\n") && text.contains(&format!("\nshuffle_window = {}\n", stored.window)), "{text}");
+    assert!(
+        text.contains("\nmemory = 20000\n")
+            && text.contains(&format!("\nshuffle_window = {}\n", stored.window)),
+        "{text}"
+    );
     let again = from_text(&text, "config.toml", Path::new("/"), &[]).unwrap();
     assert_eq!(again, plan.config);
     let reread = load(&again.data, &again.tasks).unwrap();
@@ -398,9 +479,20 @@ fn a_run_on_disk_goes_on_within_an_epoch() {
     let overrides = [SMALL, "train.checkpoint_every=4s"];
     let plan = Plan::new(room.config(&overrides), room.plain(&overrides)).unwrap();
     let mut tape = Tape::default();
-    let whole = train(&plan, Machine::Reference, Options { streamed: Some(WINDOW), ..Options::default() }, &mut tape).unwrap();
-    let from = tape.0.iter().find(|s| s.steps % plan.steps_per_epoch != 0 && s.steps > plan.steps_per_epoch).expect("in the middle");
-    let options = Options { streamed: Some(WINDOW), resume: Some((**from).clone()), ..Options::default() };
+    let whole = train(
+        &plan,
+        Machine::Reference,
+        Options { streamed: Some(WINDOW), ..Options::default() },
+        &mut tape,
+    )
+    .unwrap();
+    let from = tape
+        .0
+        .iter()
+        .find(|s| s.steps % plan.steps_per_epoch != 0 && s.steps > plan.steps_per_epoch)
+        .expect("in the middle");
+    let options =
+        Options { streamed: Some(WINDOW), resume: Some((**from).clone()), ..Options::default() };
     let plan = Plan::new(room.config(&overrides), room.plain(&overrides)).unwrap();
     let rest = train(&plan, Machine::Reference, options, &mut Silent).unwrap();
     assert!(whole.last == rest.last && whole.best == rest.best);
@@ -413,10 +505,17 @@ fn a_table_on_disk_has_an_entry_and_without_a_cache_goes_when_it_is_not_needed()
     let (first, second) = (room.cached(&overrides), room.cached(&overrides));
     assert!(!is_cached(&first) && is_cached(&second) && second.train.stored().is_some());
     same(&first, &second);
-    assert!(!is_cached(&room.cached(&["data.memory=30KB"])), "another budget may be another sample");
+    assert!(
+        !is_cached(&room.cached(&["data.memory=30KB"])),
+        "another budget may be another sample"
+    );
     let entry = room.path("cache").join(room.kept().pop_first().unwrap());
     flip(&entry.join("train"), 40);
-    let left: Vec<bool> = (0..2).map(|_| is_cached(&room.cached(&overrides)) && is_cached(&room.cached(&["data.memory=30KB"]))).collect();
+    let left: Vec<bool> = (0..2)
+        .map(|_| {
+            is_cached(&room.cached(&overrides)) && is_cached(&room.cached(&["data.memory=30KB"]))
+        })
+        .collect();
     assert!(left[1], "made again");
 }
 
@@ -430,10 +529,15 @@ fn features_are_fitted_on_a_sample_and_classes_on_all_rows() {
     room.write("rows.csv", text.as_bytes());
     let overrides = ["data.split=[1.0, 0.0, 0.0]", SMALL, "feature.kind.min_count=1"];
     let parts = room.plain(&overrides);
-    let notice = parts.notices.iter().find(|notice| notice.contains("sample")).expect("the sample is said");
+    let notice =
+        parts.notices.iter().find(|notice| notice.contains("sample")).expect("the sample is said");
     let numbers: Vec<usize> = notice.split(' ').filter_map(|word| word.parse().ok()).collect();
     assert!(numbers[0] > 20 && numbers[0] < 200 && numbers[1] == 402, "{notice}");
-    assert!(parts.schema.targets[0].classes.contains(&"violet".to_owned()), "{:?}", parts.schema.targets[0].classes);
+    assert!(
+        parts.schema.targets[0].classes.contains(&"violet".to_owned()),
+        "{:?}",
+        parts.schema.targets[0].classes
+    );
     let whole = room.plain(&overrides[..1]);
     assert_eq!(parts.schema.targets, whole.schema.targets);
     assert_ne!(parts.schema.input, whole.schema.input);
@@ -461,22 +565,39 @@ fn faults_in_late_rows_are_found_with_their_line() {
     with("1,3,k1,2020-01-01,a,red,maybe,1,train,g1,1");
     room.refused(&[SMALL], &["3 labels, a binary task has two"]);
     with("1,3,k1,2020-01-01,a,red,no,many,train,g1,1");
-    room.refused(&[SMALL], &["rows.csv:393", "column \"price\"", "\"many\" is not a finite number"]);
+    room.refused(
+        &[SMALL],
+        &["rows.csv:393", "column \"price\"", "\"many\" is not a finite number"],
+    );
     with("1,3,k1,2020-01-01,a,red,no,1,train,g1");
     room.refused(&[SMALL], &["rows.csv:393", "10 cells, the header has 11"]);
     with("1,3,k1,2020-01-01,a,red,no,1,nowhere,g1,1");
-    room.refused(&[SMALL, "data.split_column=part", "data.ignore=[\"g\", \"w\"]"], &["rows.csv:393", "names no part"]);
+    room.refused(
+        &[SMALL, "data.split_column=part", "data.ignore=[\"g\", \"w\"]"],
+        &["rows.csv:393", "names no part"],
+    );
     room.refused(&[SMALL, "data.row_weight=none"], &["no column \"none\""]);
     room.write("more.csv", b"x,other\n1,2\n");
-    room.refused(&[SMALL, "data.train=[\"rows.csv\", \"more.csv\"]"], &["more.csv", "column 2 is \"other\""]);
+    room.refused(
+        &[SMALL, "data.train=[\"rows.csv\", \"more.csv\"]"],
+        &["more.csv", "column 2 is \"other\""],
+    );
 }
 
 #[test]
 fn a_window_that_does_not_fit_is_refused() {
     let room = Room::new();
-    room.refused(&[SMALL, "data.shuffle_window=300"], &["data.shuffle_window", "a quarter of data.memory", "at most"]);
+    room.refused(
+        &[SMALL, "data.shuffle_window=300"],
+        &["data.shuffle_window", "a quarter of data.memory", "at most"],
+    );
     let long = "word ".repeat(500);
-    room.write("long.csv", (HEADER.to_owned() + &(0..40).map(|row| line(row, 0).replace("the", &long)).collect::<String>()).as_bytes());
+    room.write(
+        "long.csv",
+        (HEADER.to_owned()
+            + &(0..40).map(|row| line(row, 0).replace("the", &long)).collect::<String>())
+            .as_bytes(),
+    );
     room.refused(&["data.train=long.csv", "data.memory=4KB"], &["data.memory", "no training row"]);
     let error = |spec: &[&str]| {
         let overrides: Vec<String> = spec.iter().map(|o| o.to_string()).collect();
@@ -490,7 +611,12 @@ fn a_window_that_does_not_fit_is_refused() {
         assert_eq!(room.config(&[&format!("data.memory={text}")]).data.memory, Some(bytes));
     }
     let images = "[data]\ntrain = { images = \"i\", labels = \"l\" }\nmemory = \"1GB\"\n[task.t]\n";
-    assert!(from_text(images, "images.toml", room.0.path(), &[]).unwrap_err().to_string().contains("data.memory"));
+    assert!(
+        from_text(images, "images.toml", room.0.path(), &[])
+            .unwrap_err()
+            .to_string()
+            .contains("data.memory")
+    );
 }
 
 /// All chunks of some files, one below the other.
@@ -512,7 +638,9 @@ fn equal(one: &Raw, two: &Raw) {
     assert_eq!((&one.names, one.rows, &one.place), (&two.names, two.rows, &two.place));
     for row in 0..one.rows {
         assert_eq!(one.locate(row), two.locate(row));
-        (0..one.names.len()).for_each(|at| assert_eq!(one.cell(row, at), two.cell(row, at), "row {row}, column {at}"));
+        (0..one.names.len()).for_each(|at| {
+            assert_eq!(one.cell(row, at), two.cell(row, at), "row {row}, column {at}")
+        });
     }
 }
 
@@ -524,10 +652,13 @@ fn chunks_of_a_file_are_the_file() {
     room.write("rows.csv.gz", &packed.finish().unwrap());
     room.write("odd.csv", b"\n\na;b\r\n1;\"x\r\ny\"\r\n\r\n2;z\r\n3;\" \"\"q\"\" \"");
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (50, 3), }";
-    let mut npy = [b"\x93NUMPY\x01\x00", &(118u16).to_le_bytes()[..], format!("{header:<117}\n").as_bytes()].concat();
+    let mut npy =
+        [b"\x93NUMPY\x01\x00", &(118u16).to_le_bytes()[..], format!("{header:<117}\n").as_bytes()]
+            .concat();
     (0..150).for_each(|i| npy.extend((i as f32 / 4.0).to_le_bytes()));
     room.write("x.npy", &npy);
-    let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let fixture =
+        |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     for (path, bytes, least) in [
         (room.path("rows.csv"), 3000, 20),
         (room.path("rows.csv"), u64::MAX, 1),
@@ -549,9 +680,11 @@ fn chunks_of_a_file_are_the_file() {
 
 /// A file that is too large for `memory`, but what is in it is not too large for the sample.
 fn from_format(room: &Room, source: &str, memory: &str, net: &str) {
-    let config = |overrides: &[String]| from_text(net, "net.toml", room.0.path(), overrides).unwrap();
+    let config =
+        |overrides: &[String]| from_text(net, "net.toml", room.0.path(), overrides).unwrap();
     let source = format!("data.train={source}");
-    let (memory, disk) = (config(std::slice::from_ref(&source)), config(&[source, memory.to_owned()]));
+    let (memory, disk) =
+        (config(std::slice::from_ref(&source)), config(&[source, memory.to_owned()]));
     let [plain, stored] = [&memory, &disk].map(|config| load(&config.data, &config.tasks).unwrap());
     assert!(stored.train.stored().is_some(), "{:?}", stored.notices);
     assert!(!stored.notices.iter().any(|notice| notice.contains("sample")), "{:?}", stored.notices);
@@ -565,10 +698,15 @@ fn gzip_parquet_and_arrays_go_to_disk_too() {
     packed.write_all(&fs::read(room.path("rows.csv")).unwrap()).unwrap();
     room.write("rows.csv.gz", &packed.finish().unwrap());
     from_format(&room, "rows.csv.gz", WHOLE, NET);
-    let columns = [("a", Kind::Numbers), ("t", Kind::Text)].map(|(name, kind)| (name.to_owned(), kind));
-    let mut writer = Writer::new(fs::File::create(room.path("p.parquet")).unwrap(), columns.to_vec()).unwrap();
+    let columns =
+        [("a", Kind::Numbers), ("t", Kind::Text)].map(|(name, kind)| (name.to_owned(), kind));
+    let mut writer =
+        Writer::new(fs::File::create(room.path("p.parquet")).unwrap(), columns.to_vec()).unwrap();
     for row in 0..70_000u64 {
-        writer.number(0, if row % 10 == 3 { f64::NAN } else { normal(1, Purpose::Synthetic, 0, row) });
+        writer.number(
+            0,
+            if row % 10 == 3 { f64::NAN } else { normal(1, Purpose::Synthetic, 0, row) },
+        );
         writer.text(1, ["u", "v"][draw(2, 1, row)]);
         writer.end_row().unwrap();
     }
@@ -576,12 +714,32 @@ fn gzip_parquet_and_arrays_go_to_disk_too() {
     from_format(&room, "p.parquet", "data.memory=6MB", "[data]\ntrain = \"x.csv\"\n[task.t]\n");
     let array = |name: &str, kind: &str, shape: &str, values: Vec<u8>| {
         let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
-        let head = [b"\x93NUMPY\x01\x00", &(118u16).to_le_bytes()[..], format!("{header:<117}\n").as_bytes()].concat();
+        let head = [
+            b"\x93NUMPY\x01\x00",
+            &(118u16).to_le_bytes()[..],
+            format!("{header:<117}\n").as_bytes(),
+        ]
+        .concat();
         room.write(name, &[head, values].concat());
     };
-    array("x.npy", "<f8", "500, 4", (0..2000).flat_map(|i| normal(1, Purpose::Synthetic, 5, i).to_le_bytes()).collect());
-    array("y.npy", "<i8", "500,", (0..500).flat_map(|i| (draw(3, 8, i) as i64).to_le_bytes()).collect());
-    from_format(&room, "{ features = \"x.npy\", labels = \"y.npy\" }", "data.memory=80KB", "[data]\ntrain = \"x.csv\"\n[task.y]\n");
+    array(
+        "x.npy",
+        "<f8",
+        "500, 4",
+        (0..2000).flat_map(|i| normal(1, Purpose::Synthetic, 5, i).to_le_bytes()).collect(),
+    );
+    array(
+        "y.npy",
+        "<i8",
+        "500,",
+        (0..500).flat_map(|i| (draw(3, 8, i) as i64).to_le_bytes()).collect(),
+    );
+    from_format(
+        &room,
+        "{ features = \"x.npy\", labels = \"y.npy\" }",
+        "data.memory=80KB",
+        "[data]\ntrain = \"x.csv\"\n[task.y]\n",
+    );
     // What can be read only as a whole is, and that is said.
     let svm: String = (0..300u64).map(|row| format!("{} 1:{} 2:0.5\n", row % 2, row)).collect();
     room.write("rows.svm", svm.as_bytes());
@@ -589,28 +747,46 @@ fn gzip_parquet_and_arrays_go_to_disk_too() {
     let config = from_text(text, "net.toml", room.0.path(), &[]).unwrap();
     let parts = load(&config.data, &config.tasks).unwrap();
     assert!(parts.train.stored().is_none());
-    assert!(parts.notices.iter().any(|notice| notice.contains("read as a whole")), "{:?}", parts.notices);
+    assert!(
+        parts.notices.iter().any(|notice| notice.contains("read as a whole")),
+        "{:?}",
+        parts.notices
+    );
 }
 
 #[test]
 fn predictions_in_chunks_are_those_of_the_whole() {
     let room = Room::new();
     let plan = Plan::new(room.config(&[]), room.plain(&[])).unwrap();
-    let parameters = train(&plan, Machine::Reference, Options::default(), &mut Silent).unwrap().best;
-    let (network, layout, schema) = (plan.network.clone(), plan.layout.clone(), plan.parts.schema.clone());
+    let parameters =
+        train(&plan, Machine::Reference, Options::default(), &mut Silent).unwrap().best;
+    let (network, layout, schema) =
+        (plan.network.clone(), plan.layout.clone(), plan.parts.schema.clone());
     let model = Model { network, layout, schema, parameters, directory: PathBuf::new() };
     let file = room.path("rows.csv");
     for format in [Format::Csv, Format::Jsonl, Format::Parquet] {
         let [whole, parts] = [u64::MAX, 7000].map(|bytes| {
-            let mut chunks = chunks_of(&model.schema, file.to_str().unwrap(), bytes).unwrap().unwrap();
-            let mut next = || chunks.next().map(|chunk| chunk_with(&model.schema, chunk.unwrap()).unwrap());
+            let mut chunks =
+                chunks_of(&model.schema, file.to_str().unwrap(), bytes).unwrap().unwrap();
+            let mut next =
+                || chunks.next().map(|chunk| chunk_with(&model.schema, chunk.unwrap()).unwrap());
             let mut data = next();
-            let mut applied = apply_to_pieces(&model, data.as_ref().unwrap(), Machine::Reference).unwrap();
+            let mut applied =
+                apply_to_pieces(&model, data.as_ref().unwrap(), Machine::Reference).unwrap();
             let path = room.path("out");
-            let mut sheet = Sheet::new(fs::File::create(&path).unwrap(), &model, data.as_ref().unwrap(), format, true).unwrap();
+            let mut sheet = Sheet::new(
+                fs::File::create(&path).unwrap(),
+                &model,
+                data.as_ref().unwrap(),
+                format,
+                true,
+            )
+            .unwrap();
             let mut count = 0;
             while let Some(rows) = data {
-                let measured = applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), &rows).unwrap();
+                let measured = applied
+                    .evaluate_pieces(&model.network, &Objective::plain(&model.network), &rows)
+                    .unwrap();
                 sheet.add(&rows, &measured.logits).unwrap();
                 (data, count) = (next(), count + 1);
             }
@@ -639,7 +815,11 @@ fn predictions_in_chunks_are_those_of_the_whole() {
 /// The program, as a user has it.
 fn program(room: &Room, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    command.args(arguments).args(["--device", "reference"]).current_dir(room.0.path()).env("TANDEM_CACHE_DIR", room.path("user"));
+    command
+        .args(arguments)
+        .args(["--device", "reference"])
+        .current_dir(room.0.path())
+        .env("TANDEM_CACHE_DIR", room.path("user"));
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
@@ -654,13 +834,19 @@ fn the_program_says_where_the_rows_are() {
     let room = Room::new();
     room.write("net.toml", NET.as_bytes());
     let run = |out: &str, more: &[&str]| {
-        let (code, _, err) = program(&room, &[&["train", "net.toml", "--out", out][..], more].concat());
+        let (code, _, err) =
+            program(&room, &[&["train", "net.toml", "--out", out][..], more].concat());
         assert_eq!(code, Some(0), "{err}");
         err
     };
     let small = ["--set", "data.memory=20KB"];
     let first = run("one", &small);
-    assert!(first.contains("larger than data.memory") && first.contains("fitted on a sample") && !first.contains("cache"), "{first}");
+    assert!(
+        first.contains("larger than data.memory")
+            && first.contains("fitted on a sample")
+            && !first.contains("cache"),
+        "{first}"
+    );
     let config = fs::read_to_string(room.path("one/config.toml")).unwrap();
     assert!(config.contains("memory = 20000") && config.contains("shuffle_window = "), "{config}");
     // From what the run wrote, with its own file of settings, and when it goes on.
@@ -671,7 +857,8 @@ fn the_program_says_where_the_rows_are() {
     assert_eq!(code, Some(0), "{err}");
     let four = run("four", &[&small[..], &["--epochs", "4"]].concat());
     assert!(model(&room, "two") == model(&room, "four"), "{four}");
-    let (code, _, err) = program(&room, &["train", "--resume", "two", "--set", "data.shuffle_window=7"]);
+    let (code, _, err) =
+        program(&room, &["train", "--resume", "two", "--set", "data.shuffle_window=7"]);
     assert!(code == Some(78) && err.contains("data.shuffle_window"), "{err}");
     // Small tables leave nothing behind.
     assert!(fs::read_dir(room.path("user/data")).map_or(0, |entries| entries.count()) == 0);
@@ -680,6 +867,14 @@ fn the_program_says_where_the_rows_are() {
     let short = ["--max-steps", "3"];
     let off = run("off", &[&short[..], &["--data-cache", "off"]].concat());
     let (fresh, again) = (run("fresh", &short), run("again", &short));
-    assert!(!off.contains("cache") && !fresh.contains("cache") && again.contains("taken from the cache"), "{again}");
-    assert!(model(&room, "off") == model(&room, "fresh") && model(&room, "off") == model(&room, "again"));
+    assert!(
+        !off.contains("cache")
+            && !fresh.contains("cache")
+            && again.contains("taken from the cache"),
+        "{again}"
+    );
+    assert!(
+        model(&room, "off") == model(&room, "fresh")
+            && model(&room, "off") == model(&room, "again")
+    );
 }

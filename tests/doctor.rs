@@ -1,4 +1,5 @@
-//! The check of kernels on the adapter of this machine: every kernel is looked at, and every one keeps its bound.
+//! The check of kernels on the adapter of this machine: every kernel is looked at, and every one
+//! keeps its bound.
 
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
@@ -21,7 +22,8 @@ fn print(gpu: &Gpu, verdicts: &[Verdict]) {
     }
 }
 
-/// Every kernel passes; only those that need subgroups of 8 lanes or a matrix unit may be missing, and only where there are none.
+/// Every kernel passes; only those that need subgroups of 8 lanes or a matrix unit may be missing,
+/// and only where there are none.
 fn check(gpu: &Gpu, verdicts: &[Verdict]) {
     print(gpu, verdicts);
     let has_subgroups = doctor::tunings(gpu).iter().any(|tuning| tuning.forward.kernel.direct);
@@ -31,7 +33,11 @@ fn check(gpu: &Gpu, verdicts: &[Verdict]) {
         assert!(v.passed(), "{}: {:?}", v.kernel.name, v.failure);
         let has_unit = v.kernel.unit.is_none_or(|unit| gpu.unit(unit.is_half()) == Some(unit));
         let is_exempt = (v.kernel.direct && !has_subgroups) || !has_unit;
-        assert!(is_exempt || (v.dispatches > 0 && v.elements > 0), "{}: never looked at", v.kernel.name);
+        assert!(
+            is_exempt || (v.dispatches > 0 && v.elements > 0),
+            "{}: never looked at",
+            v.kernel.name
+        );
     }
 }
 
@@ -47,8 +53,10 @@ fn so_it_does_within_the_default_limits_of_webgpu() {
     let gpu = open(&Wish { default_limits: true, ..Wish::default() });
     assert!(gpu.limits.max_storage_buffer_binding_size <= 128 << 20, "{:?}", gpu.limits);
     assert!(gpu.limits.max_compute_workgroup_storage_size <= 16_384, "{:?}", gpu.limits);
-    let mut verdicts: Vec<Verdict> =
-        KERNELS.iter().map(|&kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None }).collect();
+    let mut verdicts: Vec<Verdict> = KERNELS
+        .iter()
+        .map(|&kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None })
+        .collect();
     let cases = doctor::all_cases(&gpu).unwrap();
     let some = [
         "around the tile",

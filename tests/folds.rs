@@ -1,4 +1,5 @@
-//! `train --k-fold N`: which rows are in which fold, what a run over the folds leaves, and what it refuses.
+//! `train --k-fold N`: which rows are in which fold, what a run over the folds leaves, and what it
+//! refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -86,7 +87,11 @@ impl Room {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-        command.current_dir(self.0.path()).args(args).args(["--device", "reference"]).stdin(Stdio::null());
+        command
+            .current_dir(self.0.path())
+            .args(args)
+            .args(["--device", "reference"])
+            .stdin(Stdio::null());
         command
     }
 
@@ -103,7 +108,11 @@ impl Room {
     /// The same for each fold.
     fn folds(&self, folds: usize, keys: &[&str]) -> Vec<[BTreeSet<u64>; 3]> {
         let number = format!("data.folds={folds}");
-        (1..=folds).map(|fold| self.parts(&[&[number.as_str(), &format!("data.fold={fold}")], keys].concat())).collect()
+        (1..=folds)
+            .map(|fold| {
+                self.parts(&[&[number.as_str(), &format!("data.fold={fold}")], keys].concat())
+            })
+            .collect()
     }
 }
 
@@ -116,7 +125,11 @@ fn parts_of(path: &Path, keys: &[String]) -> [BTreeSet<u64>; 3] {
         assert_eq!(numbers.len(), data.rows, "a row stands twice in a part");
         numbers
     };
-    [rows(&train), valid.map(|data| rows(&data)).unwrap_or_default(), test.map(|data| rows(&data)).unwrap_or_default()]
+    [
+        rows(&train),
+        valid.map(|data| rows(&data)).unwrap_or_default(),
+        test.map(|data| rows(&data)).unwrap_or_default(),
+    ]
 }
 
 // --- rows ---
@@ -151,13 +164,21 @@ fn each_row_is_tested_once_and_is_in_one_part() {
 fn the_share_of_the_test_part_is_trained_on() {
     let room = Room::new();
     let [train, valid, test] = &room.folds(5, &["data.split=[0.2, 0.2, 0.6]"])[0];
-    assert!(train.len() > 2 * valid.len() && train.len() > 2 * test.len(), "{} {} {}", train.len(), valid.len(), test.len());
+    assert!(
+        train.len() > 2 * valid.len() && train.len() > 2 * test.len(),
+        "{} {} {}",
+        train.len(),
+        valid.len(),
+        test.len()
+    );
 }
 
 #[test]
 fn folds_follow_the_seed_of_the_split_alone() {
     let room = Room::new();
-    let tested = |keys: &[&str]| room.folds(3, keys).into_iter().map(|[_, _, test]| test).collect::<Vec<_>>();
+    let tested = |keys: &[&str]| {
+        room.folds(3, keys).into_iter().map(|[_, _, test]| test).collect::<Vec<_>>()
+    };
     let plain = tested(&[]);
     assert_eq!(tested(&["train.seed=5", "data.split=[0.6, 0.4, 0.0]"]), plain);
     assert_ne!(tested(&["data.split_seed=5"]), plain);
@@ -171,7 +192,9 @@ fn rows_of_a_group_stay_together() {
         let folds = room.folds(folds, &grouped);
         partitions(&folds, true);
         for parts in &folds {
-            let groups = parts.each_ref().map(|rows| rows.iter().map(|row| row % GROUPS).collect::<BTreeSet<_>>());
+            let groups = parts
+                .each_ref()
+                .map(|rows| rows.iter().map(|row| row % GROUPS).collect::<BTreeSet<_>>());
             let in_all: usize = groups.iter().map(BTreeSet::len).sum();
             assert_eq!(in_all as u64, GROUPS, "{groups:?}");
         }
@@ -196,13 +219,18 @@ fn model(room: &Room, run: &str) -> BTreeMap<String, Vec<u8>> {
 fn reproduces(keys: &[&str]) {
     let room = Room::new();
     let sets: Vec<&str> = keys.iter().flat_map(|key| ["--set", key]).collect();
-    room.run(&[&["train", "net.toml", "--out", "run", "--k-fold", "3"][..], &sets].concat()).expect(0);
+    room.run(&[&["train", "net.toml", "--out", "run", "--k-fold", "3"][..], &sets].concat())
+        .expect(0);
     let models: Vec<_> = (1..=3).map(|fold| model(&room, &format!("run/fold-{fold}"))).collect();
     for fold in 1..=3 {
         let [path, out] = [format!("run/fold-{fold}/config.toml"), format!("again-{fold}")];
         room.run(&["train", &path, "--out", &out]).expect(0);
         assert!(model(&room, &out) == models[fold - 1], "{keys:?}: fold {fold}");
-        assert_eq!(room.bytes(&path), room.bytes(&format!("{out}/config.toml")), "{keys:?}: fold {fold}");
+        assert_eq!(
+            room.bytes(&path),
+            room.bytes(&format!("{out}/config.toml")),
+            "{keys:?}: fold {fold}"
+        );
     }
     assert!(models[0] != models[1] && models[1] != models[2], "the folds are one");
     assert!(!room.path("run/fold-4").exists() && !room.path("run/fold-0").exists());
@@ -215,7 +243,13 @@ fn the_configuration_of_a_fold_makes_it_again() {
 
 #[test]
 fn it_does_with_groups_and_weights() {
-    reproduces(&["data.group=g", "data.row_weight=w", "data.ignore=[]", "data.split=[0.5, 0.5, 0.0]", "data.split_seed=3"]);
+    reproduces(&[
+        "data.group=g",
+        "data.row_weight=w",
+        "data.ignore=[]",
+        "data.split=[0.5, 0.5, 0.0]",
+        "data.split_seed=3",
+    ]);
 }
 
 #[test]
@@ -228,7 +262,8 @@ fn it_does_without_validation() {
 fn the_flag_wins_over_a_fold_that_is_set() {
     let room = Room::new();
     let run = |out: &str, more: &[&str]| {
-        room.run(&[&["train", "net.toml", "--out", out, "--k-fold", "2"][..], more].concat()).expect(0);
+        room.run(&[&["train", "net.toml", "--out", out, "--k-fold", "2"][..], more].concat())
+            .expect(0);
         [1, 2].map(|fold| model(&room, &format!("{out}/fold-{fold}")))
     };
     assert!(run("a", &[]) == run("b", &["--set", "data.folds=5", "--set", "data.fold=4"]));
@@ -243,20 +278,27 @@ fn the_json_has_mean_and_spread_of_what_the_folds_tested() {
     let mut metrics = 0;
     for (task, of_task) in found["tasks"].as_object().unwrap() {
         for (name, value) in of_task.as_object().unwrap() {
-            let folds: Vec<f64> = value["folds"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-            let tested: Vec<f64> = (1..=4).map(|fold| tested(&room, fold)["tasks"][task][name].as_f64().unwrap()).collect();
+            let folds: Vec<f64> =
+                value["folds"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+            let tested: Vec<f64> = (1..=4)
+                .map(|fold| tested(&room, fold)["tasks"][task][name].as_f64().unwrap())
+                .collect();
             assert_eq!(folds, tested, "{task} {name}");
             let mean = folds.iter().sum::<f64>() / 4.0;
             let spread = (folds.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / 3.0).sqrt();
             for (key, expected) in [("mean", mean), ("spread", spread)] {
                 let found = value[key].as_f64().unwrap();
-                assert!((found - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{task} {name} {key}: {found}, expected {expected}");
+                assert!(
+                    (found - expected).abs() <= 1e-12 * expected.abs().max(1.0),
+                    "{task} {name} {key}: {found}, expected {expected}"
+                );
             }
             metrics += 1;
         }
     }
     assert_eq!(found["tasks"].as_object().unwrap().keys().collect::<Vec<_>>(), ["colour", "price"]);
-    // Loss and three metrics of colour, whose classes are too few for the best five; loss and three of price.
+    // Loss and three metrics of colour, whose classes are too few for the best five; loss and three
+    // of price.
     assert_eq!(metrics, 8, "{found:#}");
 }
 
@@ -272,7 +314,10 @@ fn the_table_has_a_line_for_each_metric() {
     let room = Room::new();
     let out = room.run(&["train", "net.toml", "--out", "run", "--k-fold", "2"]).expect(0).out;
     for start in ["colour   loss", "colour   accuracy", "price    rmse"] {
-        let line = out.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {out}"));
+        let line = out
+            .lines()
+            .find(|line| line.starts_with(start))
+            .unwrap_or_else(|| panic!("{start}: {out}"));
         let numbers = line.split_whitespace().filter(|word| word.parse::<f64>().is_ok()).count();
         assert_eq!(numbers, 5, "mean, spread, number of folds, two folds: {line}");
     }
@@ -284,14 +329,28 @@ fn the_table_has_a_line_for_each_metric() {
 #[test]
 fn what_has_no_folds_is_a_mistake_of_usage() {
     let room = Room::new();
-    fs::write(room.path("idx.toml"), "[data]\ntrain = { images = \"i\", labels = \"l\" }\n[task.t]\n").unwrap();
-    fs::write(room.path("digits.toml"), "[data]\ntrain = \"digits-overlay\"\n[task.left]\n").unwrap();
+    fs::write(
+        room.path("idx.toml"),
+        "[data]\ntrain = { images = \"i\", labels = \"l\" }\n[task.t]\n",
+    )
+    .unwrap();
+    fs::write(room.path("digits.toml"), "[data]\ntrain = \"digits-overlay\"\n[task.left]\n")
+        .unwrap();
     let all: &[&[&str]] = &[
         &["train", "idx.toml", "--k-fold", "3"],
         &["train", "digits.toml", "--k-fold", "3"],
         &["demo", "--k-fold", "3"],
         &["train", "net.toml", "--k-fold", "3", "--set", "data.test=rows.csv"],
-        &["train", "net.toml", "--k-fold", "3", "--set", "data.split_column=g", "--set", "data.ignore=[\"w\"]"],
+        &[
+            "train",
+            "net.toml",
+            "--k-fold",
+            "3",
+            "--set",
+            "data.split_column=g",
+            "--set",
+            "data.ignore=[\"w\"]",
+        ],
         &["train", "net.toml", "--k-fold", "1"],
         &["train", "net.toml", "--k-fold", "0"],
         &["train", "net.toml", "--k-fold", "1001"],
@@ -307,27 +366,51 @@ fn what_has_no_folds_is_a_mistake_of_usage() {
 #[test]
 fn more_folds_than_rows_are_refused() {
     let room = Room::new();
-    fs::write(room.path("rows.csv"), "id,x,colour,price,w,g\n0,1,red,1,1,a\n1,2,blue,3,1,b\n2,3,red,2,1,c\n").unwrap();
-    let args = ["train", "net.toml", "--k-fold", "50", "--out", "run", "--set", "data.split=[1.0, 0.0, 0.0]"];
+    fs::write(
+        room.path("rows.csv"),
+        "id,x,colour,price,w,g\n0,1,red,1,1,a\n1,2,blue,3,1,b\n2,3,red,2,1,c\n",
+    )
+    .unwrap();
+    let args = [
+        "train",
+        "net.toml",
+        "--k-fold",
+        "50",
+        "--out",
+        "run",
+        "--set",
+        "data.split=[1.0, 0.0, 0.0]",
+    ];
     let ran = room.run(&args).expect(78);
     assert!(ran.err.contains("data.folds: fold 4 of 50 leaves"), "{ran:#?}");
 }
 
-/// To tandem 0.1.0 a group in the fold may be the only one that is validated on: without rows to validate on, nothing would pick the model.
+/// To tandem 0.1.0 a group in the fold may be the only one that is validated on: without rows to
+/// validate on, nothing would pick the model.
 #[test]
 fn a_fold_that_takes_all_validation_rows_is_refused() {
     let room = Room::new();
     let keys = |fold: usize, seed: usize| {
         let number = format!("data.fold={fold}");
         let seed = format!("data.split_seed={seed}");
-        ["data.group=g", "data.ignore=[\"w\"]", "data.split=[0.8, 0.2, 0.0]", "data.folds=2", &number, &seed, "version=\"0.1\""]
-            .map(str::to_owned)
+        [
+            "data.group=g",
+            "data.ignore=[\"w\"]",
+            "data.split=[0.8, 0.2, 0.0]",
+            "data.folds=2",
+            &number,
+            &seed,
+            "version=\"0.1\"",
+        ]
+        .map(str::to_owned)
     };
     let mut refused = 0;
     for (fold, seed) in (0..20).flat_map(|seed| [(1, seed), (2, seed)]) {
         let config = from_file(&room.path("net.toml"), &keys(fold, seed)).unwrap();
         match load(&config.data, &config.tasks) {
-            Ok(parts) => assert!(parts.valid.is_some_and(|valid| valid.rows > 0), "fold {fold}, seed {seed}"),
+            Ok(parts) => {
+                assert!(parts.valid.is_some_and(|valid| valid.rows > 0), "fold {fold}, seed {seed}")
+            }
             Err(error) => refused += usize::from(error.to_string().contains(" 0 to validate on")),
         }
     }
@@ -342,7 +425,9 @@ fn a_table_that_is_not_there_is_said_as_ever() {
 
 #[cfg(unix)]
 fn interrupt(child: &Child) {
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success()
+    );
 }
 
 /// A signal ends the whole, not one fold of it.
@@ -350,7 +435,18 @@ fn interrupt(child: &Child) {
 #[test]
 fn an_interrupt_ends_all_folds() {
     let room = Room::new();
-    let args = ["train", "net.toml", "--k-fold", "3", "--epochs", "1000000000", "--out", "run", "--progress", "none"];
+    let args = [
+        "train",
+        "net.toml",
+        "--k-fold",
+        "3",
+        "--epochs",
+        "1000000000",
+        "--out",
+        "run",
+        "--progress",
+        "none",
+    ];
     let child = room.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (metrics, begun) = (room.path("run/fold-1/metrics.jsonl"), Instant::now());
     while !fs::read_to_string(&metrics).is_ok_and(|text| text.contains('\n')) {
@@ -362,5 +458,8 @@ fn an_interrupt_ends_all_folds() {
     assert!(ran.out.is_empty(), "no summary of folds that were not run: {ran:#?}");
     let piece = "stopped by a signal in fold 1 of 3; go on with: tandem train --resume run\n";
     assert!(ran.err.contains(piece), "no \"{piece}\": {ran:#?}");
-    assert!(room.path("run/fold-1/last/model.safetensors").exists() && !room.path("run/fold-2").exists());
+    assert!(
+        room.path("run/fold-1/last/model.safetensors").exists()
+            && !room.path("run/fold-2").exists()
+    );
 }

@@ -1,4 +1,5 @@
-//! What the fuzzers found worth keeping, once more: every input of `fuzz/corpus` meets what it was kept for.
+//! What the fuzzers found worth keeping, once more: every input of `fuzz/corpus` meets what it was
+//! kept for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,11 @@ fn fuzz() -> PathBuf {
 
 fn inputs(target: &str) -> Vec<PathBuf> {
     // A package of the crate is without the folder.
-    fs::read_dir(fuzz().join("corpus").join(target)).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    fs::read_dir(fuzz().join("corpus").join(target))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect()
 }
 
 #[test]
@@ -44,7 +49,10 @@ fn the_corpus_does_no_harm() {
 #[test]
 fn every_target_has_a_corpus_that_is_small() {
     let Ok(manifest) = fs::read_to_string(fuzz().join("Cargo.toml")) else { return };
-    let named: Vec<&str> = manifest.lines().filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\"")).collect();
+    let named: Vec<&str> = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\""))
+        .collect();
     assert_eq!(named, TARGETS.map(|(name, _)| name));
     let mut bytes = 0;
     for (name, _) in TARGETS {
@@ -57,17 +65,26 @@ fn every_target_has_a_corpus_that_is_small() {
 
 #[test]
 fn what_is_whole_is_accepted() {
-    // The check can fail: of a damaged checkpoint whose manifest knows of the damage, the hash says nothing.
+    // The check can fail: of a damaged checkpoint whose manifest knows of the damage, the hash says
+    // nothing.
     let seeds = harmless::seeds();
-    let whole = |name: &'static str| seeds.iter().filter(move |(target, ..)| *target == name).map(|(.., bytes)| bytes.clone());
+    let whole = |name: &'static str| {
+        seeds.iter().filter(move |(target, ..)| *target == name).map(|(.., bytes)| bytes.clone())
+    };
     assert!(whole("model").all(|bytes| harmless::is_accepted_model(&bytes)));
     assert!(whole("manifest").all(|bytes| harmless::is_accepted_checkpoint(&bytes)));
     let cut = |bytes: Vec<u8>| bytes[..bytes.len() - 2].to_vec();
     assert!(whole("model").map(cut).all(|bytes| !harmless::is_accepted_model(&bytes)));
-    assert!(whole("manifest").map(cut).filter(|bytes| bytes[0] > b'a').all(|bytes| !harmless::is_accepted_checkpoint(&bytes)));
+    assert!(
+        whole("manifest")
+            .map(cut)
+            .filter(|bytes| bytes[0] > b'a')
+            .all(|bytes| !harmless::is_accepted_checkpoint(&bytes))
+    );
 }
 
-/// Writes the corpus that fuzzing of models and checkpoints starts from: `cargo test --test fuzz_corpus -- --ignored`.
+/// Writes the corpus that fuzzing of models and checkpoints starts from: `cargo test --test
+/// fuzz_corpus -- --ignored`.
 #[test]
 #[ignore = "writes files"]
 fn write_the_seeds() {

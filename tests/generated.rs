@@ -1,13 +1,17 @@
-//! Files of products that nobody writes by hand; the output is checked in, and the tests compare. `TANDEM_WRITE_SHADERS=1 cargo test --test
-//! generated` writes it anew.
+//! Files of products that nobody writes by hand; the output is checked in, and the tests compare.
+//! `TANDEM_WRITE_SHADERS=1 cargo test --test generated` writes it anew.
 //!
-//! The tiles of GPUs have several shapes, each a file: the text of the 32 × 32 tile with other constants, see the end.
+//! The tiles of GPUs have several shapes, each a file: the text of the 32 × 32 tile with other
+//! constants, see the end.
 //!
-//! The products of software adapters are unrolled register tiles: too long to write by hand and too regular to need it.
+//! The products of software adapters are unrolled register tiles: too long to write by hand and too
+//! regular to need it.
 //!
-//! A subgroup of 8 lanes computes a tile of rows × 32 columns, four columns a lane. Operands are read from mirrors (`shaders/mirror.wgsl`),
-//! four numbers at a time where sizes allow; each number of the row operand is fetched by one lane only and handed round by shuffles with
-//! constant index. Four inner steps are added together before an accumulator is touched: accumulators live in memory there.
+//! A subgroup of 8 lanes computes a tile of rows × 32 columns, four columns a lane. Operands are
+//! read from mirrors (`shaders/mirror.wgsl`), four numbers at a time where sizes allow; each number
+//! of the row operand is fetched by one lane only and handed round by shuffles with constant index.
+//! Four inner steps are added together before an accumulator is touched: accumulators live in
+//! memory there.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -24,8 +28,8 @@ enum Four {
 }
 use Four::{Across, Steps};
 
-/// A loop over the inner steps, for layers of which `condition` holds: which mirrors the row and the column operand are fetched from, and whether four numbers begin at
-/// multiples of four.
+/// A loop over the inner steps, for layers of which `condition` holds: which mirrors the row and
+/// the column operand are fetched from, and whether four numbers begin at multiples of four.
 struct Inner {
     condition: &'static str,
     rows: (&'static str, bool),
@@ -50,13 +54,16 @@ struct Direct {
     sizes: [&'static str; 3],
     /// What a fetch of the row operand and of the column operand brings.
     fours: [Four; 2],
-    /// Place of the row operand at row `{r}` and step `{k}`; of the column operand at step `{k}` and column `{c}`.
+    /// Place of the row operand at row `{r}` and step `{k}`; of the column operand at step `{k}`
+    /// and column `{c}`.
     places: [&'static str; 2],
     /// The loops, in the order of the bits of LOOPS.
     inner: &'static [Inner],
-    /// Whether the row operand is summed over the inner steps as well, for the bias: by the first column tile, in a loop of its own.
+    /// Whether the row operand is summed over the inner steps as well, for the bias: by the first
+    /// column tile, in a loop of its own.
     sums_rows: bool,
-    /// What follows the loops; lines between `EACH` and `END` are repeated for each row of the tile, with its number for `{r}`.
+    /// What follows the loops; lines between `EACH` and `END` are repeated for each row of the
+    /// tile, with its number for `{r}`.
     tail: &'static str,
 }
 
@@ -349,7 +356,8 @@ fn store(place: u32, sum: f32) -> bool {
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
     let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
-    // A bound by the uniform alone would be unrolled, and the kernel compiled anew at every dispatch, by Mesa's software driver.
+    // A bound by the uniform alone would be unrolled, and the kernel compiled anew at every
+    // dispatch, by Mesa's software driver.
     let batch = select(0u, params.rows, layer.inputs > 0u);
 ",
     around: ["", ""],
@@ -398,14 +406,15 @@ END        fine = !is_unfinite(exponents);
 ",
 };
 
-/// Output layers with their loss. Lanes are rows here, and each holds all classes: a head has few of them, and what follows the product goes row
-/// by row without a word between lanes.
+/// Output layers with their loss. Lanes are rows here, and each holds all classes: a head has few
+/// of them, and what follows the product goes row by row without a word between lanes.
 const HEADS: &str = "// z = x · wᵀ + b,   loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − one_hot(label)) / rows, of heads of at most 32 classes
 //
-// For software adapters: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in the inner
-// loops (indices are clamped, terms beyond the end are zero). A lane holds two rows, lane and lane + 8 of its tile, and all their classes; the
-// weights are handed round by shuffles with constant index; terms are added four by four in ascending order.
-// Written by tests/generated.rs.
+// For software adapters: operands from mirrors, no workgroup memory and no barrier, one subgroup of
+// 8 lanes a workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are
+// zero). A lane holds two rows, lane and lane + 8 of its tile, and all their classes; the weights
+// are handed round by shuffles with constant index; terms are added four by four in ascending
+// order. Written by tests/generated.rs.
 
 struct Params {
     rows: u32,         // rows of the chunk
@@ -446,7 +455,8 @@ READERS
 
 const ROWS = 16u;
 
-// What the layers of the dispatch need, one bit a loop: code that is masked out costs time all the same.
+// What the layers of the dispatch need, one bit a loop: code that is masked out costs time all the
+// same.
 override LOOPS: u32 = 3u;
 
 @compute @workgroup_size(8)
@@ -520,35 +530,61 @@ END    }
 /// Most classes of a head.
 const CLASSES: usize = 32;
 
-/// Classes in groups of four, each for heads of so many classes alone; `{c}` is the class, `{g}` its eight, `{l}` its place there.
+/// Classes in groups of four, each for heads of so many classes alone; `{c}` is the class, `{g}`
+/// its eight, `{l}` its place there.
 fn each_class(text: &str) -> String {
     let of = |c: usize| {
-        let text = fill(text, &[("c", &c.to_string()), ("g", &(c / 8).to_string()), ("l", &(c % 8).to_string())]);
+        let text = fill(
+            text,
+            &[("c", &c.to_string()), ("g", &(c / 8).to_string()), ("l", &(c % 8).to_string())],
+        );
         if text.contains("let ") { format!("        {{\n{text}        }}\n") } else { text }
     };
     (0..CLASSES)
         .step_by(4)
-        .map(|first| format!("    if (CLASSES > {first}u) {{\n{}    }}\n", (first..first + 4).map(of).collect::<String>()))
+        .map(|first| {
+            format!(
+                "    if (CLASSES > {first}u) {{\n{}    }}\n",
+                (first..first + 4).map(of).collect::<String>()
+            )
+        })
         .collect()
 }
 
 fn heads_loop(out: &mut String, bit: usize, is_aligned: bool) {
     let otherwise = if bit > 1 { "} else " } else { "" };
     let condition = if is_aligned { "((layer.inputs | layer.x) & 3u) == 0u" } else { "true" };
-    line(out, &format!("    {otherwise}if ((LOOPS & {bit}u) != 0u && (LOOPS == {bit}u || ({condition}))) {{"));
+    line(
+        out,
+        &format!(
+            "    {otherwise}if ((LOOPS & {bit}u) != 0u && (LOOPS == {bit}u || ({condition}))) {{"
+        ),
+    );
     line(out, "    for (var base = 0u; base < layer.inputs; base += 4u) {");
     if !is_aligned {
         line(out, "        let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4(layer.inputs);");
     }
     for i in 0..2 {
         let place = format!("layer.x + r{i} * layer.inputs + base");
-        line(out, &format!("        let a{i} = {};", ended(&fetch(("x", is_aligned), &place), is_aligned)));
+        line(
+            out,
+            &format!(
+                "        let a{i} = {};",
+                ended(&fetch(("x", is_aligned), &place), is_aligned)
+            ),
+        );
     }
     XYZW.iter().for_each(|c| line(out, &format!("        let x_{c} = vec2(a0.{c}, a1.{c});")));
     for eight in 0..CLASSES / 8 {
         let place = format!("layer.weight + c{eight} * layer.inputs + base");
         line(out, &format!("        if (CLASSES > {}u) {{", 8 * eight));
-        line(out, &format!("        let w = {};", ended(&fetch(("parameters", is_aligned), &place), is_aligned)));
+        line(
+            out,
+            &format!(
+                "        let w = {};",
+                ended(&fetch(("parameters", is_aligned), &place), is_aligned)
+            ),
+        );
         for c in 8 * eight..8 * eight + 8 {
             if c % 8 == 4 {
                 line(out, &format!("        if (CLASSES > {c}u) {{"));
@@ -563,9 +599,15 @@ fn heads_loop(out: &mut String, bit: usize, is_aligned: bool) {
 
 fn heads() -> String {
     let mut out = HEADS.to_string();
-    (0..CLASSES / 8).for_each(|g| line(&mut out, &format!("    let c{g} = min({}u + lane, layer.outputs - 1u);", 8 * g)));
-    (0..CLASSES / 8).for_each(|g| line(&mut out, &format!("    let bias{g} = one_parameters(layer.bias + c{g});")));
-    (0..CLASSES).for_each(|c| line(&mut out, &format!("    var z{c} = vec2<f32>();\n    var e{c} = vec2<f32>();")));
+    (0..CLASSES / 8).for_each(|g| {
+        line(&mut out, &format!("    let c{g} = min({}u + lane, layer.outputs - 1u);", 8 * g))
+    });
+    (0..CLASSES / 8).for_each(|g| {
+        line(&mut out, &format!("    let bias{g} = one_parameters(layer.bias + c{g});"))
+    });
+    (0..CLASSES).for_each(|c| {
+        line(&mut out, &format!("    var z{c} = vec2<f32>();\n    var e{c} = vec2<f32>();"))
+    });
     heads_loop(&mut out, 1, true);
     heads_loop(&mut out, 2, false);
     line(&mut out, "    }");
@@ -587,7 +629,9 @@ fn shader(name: &str) -> PathBuf {
 }
 
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    values.iter().fold(template.to_string(), |text, (key, value)| text.replace(&format!("{{{key}}}"), value))
+    values
+        .iter()
+        .fold(template.to_string(), |text, (key, value)| text.replace(&format!("{{{key}}}"), value))
 }
 
 /// `Params` of the kernel that is stood in for.
@@ -600,22 +644,33 @@ fn params(kernel: &str) -> String {
 /// The functions that read the mirrors of a kernel, as its text calls them.
 fn readers(text: &str) -> String {
     let mirrors = text.lines().filter_map(|l| l.split_once(": texture_storage_2d<rgba32"));
-    mirrors.map(|(before, after)| readers_of(text, before.rsplit(' ').next().expect("a name"), after.starts_with("float"))).collect()
+    mirrors
+        .map(|(before, after)| {
+            readers_of(text, before.rsplit(' ').next().expect("a name"), after.starts_with("float"))
+        })
+        .collect()
 }
 
 fn readers_of(text: &str, mirror: &str, is_float: bool) -> String {
     let kind = if is_float { "f32" } else { "u32" };
     let function = |head: &str, body: &str| format!("\nfn {head} {{\n    return {body};\n}}\n");
-    let mut out = function(&format!("four_{mirror}(element: u32) -> vec4<{kind}>"), &format!("textureLoad({mirror}, texel_of(element))"));
+    let mut out = function(
+        &format!("four_{mirror}(element: u32) -> vec4<{kind}>"),
+        &format!("textureLoad({mirror}, texel_of(element))"),
+    );
     if text.contains(&format!("any_four_{mirror}(")) {
         let body = format!("four_of(four_{mirror}(element), four_{mirror}(element + 4u), element)");
         out += &function(&format!("any_four_{mirror}(element: u32) -> vec4<f32>"), &body);
     }
     if text.contains(&format!("one_{mirror}(")) {
-        out += &function(&format!("one_{mirror}(element: u32) -> {kind}"), &format!("four_{mirror}(element)[element & 3u]"));
+        out += &function(
+            &format!("one_{mirror}(element: u32) -> {kind}"),
+            &format!("four_{mirror}(element)[element & 3u]"),
+        );
     }
     if mirror == "layers" {
-        let texels: Vec<String> = (0..5).map(|i| format!("four_layers(20u * i + {}u)", 4 * i)).collect();
+        let texels: Vec<String> =
+            (0..5).map(|i| format!("four_layers(20u * i + {}u)", 4 * i)).collect();
         out += &function("layer_at(i: u32) -> Dense", &format!("dense_of({})", texels.join(", ")));
     }
     out
@@ -623,14 +678,16 @@ fn readers_of(text: &str, mirror: &str, is_float: bool) -> String {
 
 fn generate(d: &Direct) -> String {
     let groups = if d.sums_rows { "    @builtin(num_workgroups) groups: vec3<u32>,\n" } else { "" };
-    let stores = (0..4).take_while(|bit| d.tail.contains(&format!("STORES & {}u", 1 << bit))).count();
+    let stores =
+        (0..4).take_while(|bit| d.tail.contains(&format!("STORES & {}u", 1 << bit))).count();
     let mut out = format!(
         "// {}
 //
-// For software adapters, in place of `{}.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
-// workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
-// its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
-// Written by tests/generated.rs.
+// For software adapters, in place of `{}.wgsl`: operands from mirrors, no workgroup memory and no
+// barrier, one subgroup of 8 lanes a workgroup, no branch in the inner loops (indices are clamped,
+// terms beyond the end are zero). A lane holds four columns of all rows of its tile; the row
+// operand is handed round by shuffles with constant index; terms are added four by four in
+// ascending order. Written by tests/generated.rs.
 
 {}
 {}READERS
@@ -638,7 +695,8 @@ fn generate(d: &Direct) -> String {
 const ROWS = {}u;
 const COLUMNS = 32u;
 
-// What the layers of the dispatch need, one bit a loop{}: code that is masked out costs time all the same.
+// What the layers of the dispatch need, one bit a loop{}: code that is masked out costs time all
+// the same.
 override LOOPS: u32 = {}u;
 {}
 @compute @workgroup_size(8)
@@ -654,7 +712,11 @@ fn {}(
         d.rows,
         if stores > 0 { " and one bit a way to store" } else { "" },
         (1 << d.inner.len()) - 1,
-        if stores > 0 { format!("override STORES: u32 = {}u;\n", (1 << stores) - 1) } else { String::new() },
+        if stores > 0 {
+            format!("override STORES: u32 = {}u;\n", (1 << stores) - 1)
+        } else {
+            String::new()
+        },
         d.name,
         d.frame
     );
@@ -667,10 +729,14 @@ fn body(out: &mut String, d: &Direct) {
     let [rows, columns, _] = d.sizes;
     line(out, "    let column = column_tile + 4u * lane;");
     if d.fours[0] == Steps {
-        (0..d.rows / 8).for_each(|h| line(out, &format!("    let r{h} = min(row_tile + {}u + lane, {rows} - 1u);", 8 * h)));
+        (0..d.rows / 8).for_each(|h| {
+            line(out, &format!("    let r{h} = min(row_tile + {}u + lane, {rows} - 1u);", 8 * h))
+        });
     }
     if d.fours[1] == Steps {
-        (0..4).for_each(|c| line(out, &format!("    let c{c} = min(column + {c}u, {columns} - 1u);")));
+        (0..4).for_each(|c| {
+            line(out, &format!("    let c{c} = min(column + {c}u, {columns} - 1u);"))
+        });
     }
     (0..d.rows).for_each(|r| line(out, &format!("    var s{r} = vec4<f32>();")));
     if d.sums_rows {
@@ -679,7 +745,8 @@ fn body(out: &mut String, d: &Direct) {
     out.push_str(d.around[0]);
     for (i, inner) in d.inner.iter().enumerate() {
         let bit = 1 << i;
-        let condition = format!("if ((LOOPS & {bit}u) != 0u && (LOOPS == {bit}u || ({}))) ", inner.condition);
+        let condition =
+            format!("if ((LOOPS & {bit}u) != 0u && (LOOPS == {bit}u || ({}))) ", inner.condition);
         line(out, &format!("    {}{condition}{{", if i > 0 { "} else " } else { "" }));
         steps(out, d, inner);
     }
@@ -689,7 +756,12 @@ fn body(out: &mut String, d: &Direct) {
 }
 
 fn tail(d: &Direct) -> String {
-    let list = |name: &str| format!("array({})", (0..d.rows).map(|r| format!("{name}{r}")).collect::<Vec<_>>().join(", "));
+    let list = |name: &str| {
+        format!(
+            "array({})",
+            (0..d.rows).map(|r| format!("{name}{r}")).collect::<Vec<_>>().join(", ")
+        )
+    };
     let text = d.tail.replace("= ALL;", &format!("= {};", list("s")));
     repeated(&text, &|each| (0..d.rows).map(|r| each.replace("{r}", &r.to_string())).collect())
 }
@@ -697,7 +769,9 @@ fn tail(d: &Direct) -> String {
 /// The text with what stands between `EACH` and `END` replaced.
 fn repeated(text: &str, repeat: &dyn Fn(&str) -> String) -> String {
     let mut text = text.to_string();
-    while let Some((before, (each, after))) = text.split_once("EACH").and_then(|(b, rest)| Some((b, rest.split_once("END")?))) {
+    while let Some((before, (each, after))) =
+        text.split_once("EACH").and_then(|(b, rest)| Some((b, rest.split_once("END")?)))
+    {
         text = format!("{before}{}{after}", repeat(each));
     }
     text
@@ -714,7 +788,8 @@ fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     column_loads(out, d, inner);
     for r in 0..d.rows {
         let values: Vec<String> = (0..4).map(|i| row_value(d, r, i)).collect();
-        let terms: Vec<String> = values.iter().enumerate().map(|(i, a)| format!("{a} * b{i}")).collect();
+        let terms: Vec<String> =
+            values.iter().enumerate().map(|(i, a)| format!("{a} * b{i}")).collect();
         line(out, &format!("        s{r} += {};", terms.join(" + ")));
     }
     out.push_str("    }\n");
@@ -723,7 +798,8 @@ fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     }
 }
 
-/// Sums of the row operand over the inner steps, in the first column tile: four rows a lane, in the lanes that fetch the first step of a turn.
+/// Sums of the row operand over the inner steps, in the first column tile: four rows a lane, in the
+/// lanes that fetch the first step of a turn.
 fn row_sums(out: &mut String, d: &Direct, inner: &Inner) {
     line(out, "    if (column_tile == 0u) {");
     line(out, &format!("    for (var base = 0u; base < {}; base += 4u) {{", d.sizes[2]));
@@ -753,40 +829,74 @@ fn row_loads(out: &mut String, d: &Direct, inner: &Inner) {
     let count = d.sizes[2];
     if d.fours[0] == Steps {
         if !inner.rows.1 {
-            line(out, &format!("        let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4({count});"));
+            line(
+                out,
+                &format!(
+                    "        let is_step = vec4(base) + vec4(0u, 1u, 2u, 3u) < vec4({count});"
+                ),
+            );
         }
         for half in 0..d.rows / 8 {
             let place = fill(d.places[0], &[("r", &format!("r{half}")), ("k", "base")]);
-            line(out, &format!("        let a{half} = {};", ended(&fetch(inner.rows, &place), inner.rows.1)));
+            line(
+                out,
+                &format!(
+                    "        let a{half} = {};",
+                    ended(&fetch(inner.rows, &place), inner.rows.1)
+                ),
+            );
         }
         return;
     }
     let quads = d.rows / 4;
     let per_load = 8 / quads;
     for load in 0..4 / per_load {
-        line(out, &format!("        let step{load} = base + {}u + lane / {quads}u;", per_load * load));
+        line(
+            out,
+            &format!("        let step{load} = base + {}u + lane / {quads}u;", per_load * load),
+        );
         let row = format!("(row_tile + 4u * (lane % {quads}u))");
-        let place = fill(d.places[0], &[("r", &row), ("k", &format!("min(step{load}, {count} - 1u)"))]);
-        line(out, &format!("        let a{load} = select(vec4<f32>(), {}, step{load} < {count});", fetch(inner.rows, &place)));
+        let place =
+            fill(d.places[0], &[("r", &row), ("k", &format!("min(step{load}, {count} - 1u)"))]);
+        line(
+            out,
+            &format!(
+                "        let a{load} = select(vec4<f32>(), {}, step{load} < {count});",
+                fetch(inner.rows, &place)
+            ),
+        );
     }
 }
 
-/// The row operand at row `r` and step `i` of the turn, in every lane. Where it is used, not before: 64 live values would spill.
+/// The row operand at row `r` and step `i` of the turn, in every lane. Where it is used, not
+/// before: 64 live values would spill.
 fn row_value(d: &Direct, r: usize, i: usize) -> String {
     if d.fours[0] == Steps {
         return format!("subgroupShuffle(a{}.{}, {}u)", r / 8, XYZW[i], r % 8);
     }
     let per_load = 32 / d.rows;
-    format!("subgroupShuffle(a{}.{}, {}u)", i / per_load, XYZW[r % 4], d.rows / 4 * (i % per_load) + r / 4)
+    format!(
+        "subgroupShuffle(a{}.{}, {}u)",
+        i / per_load,
+        XYZW[r % 4],
+        d.rows / 4 * (i % per_load) + r / 4
+    )
 }
 
 /// The column operand at the steps of a turn: `b{i}` holds the lane's four columns at step `i`.
 fn column_loads(out: &mut String, d: &Direct, inner: &Inner) {
     let count = d.sizes[2];
-    let fetched = |k: &str, c: &str| fetch(inner.columns, &fill(d.places[1], &[("k", k), ("c", c)]));
+    let fetched =
+        |k: &str, c: &str| fetch(inner.columns, &fill(d.places[1], &[("k", k), ("c", c)]));
     if d.fours[1] == Steps {
         for c in 0..4 {
-            line(out, &format!("        let p{c} = {};", ended(&fetched("base", &format!("c{c}")), inner.columns.1)));
+            line(
+                out,
+                &format!(
+                    "        let p{c} = {};",
+                    ended(&fetched("base", &format!("c{c}")), inner.columns.1)
+                ),
+            );
         }
     }
     for (i, component) in XYZW.iter().enumerate() {
@@ -805,7 +915,11 @@ fn compare(name: &str, text: &str) {
         std::fs::write(&path, text).expect("write");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "{} differs from its generator; run TANDEM_WRITE_SHADERS=1 cargo test --test generated", path.display());
+    assert!(
+        found == text,
+        "{} differs from its generator; run TANDEM_WRITE_SHADERS=1 cargo test --test generated",
+        path.display()
+    );
 }
 
 #[test]
@@ -818,11 +932,14 @@ fn direct_kernels_are_what_their_generator_writes() {
 
 // The shapes of tiles for GPUs.
 
-/// Shapes apart from that of the files themselves, by the constants at their head: an invocation's rows and columns, invocations one below
-/// another and side by side, inner steps in workgroup memory.
+/// Shapes apart from that of the files themselves, by the constants at their head: an invocation's
+/// rows and columns, invocations one below another and side by side, inner steps in workgroup
+/// memory.
 ///
-/// 64 sums an invocation are the most that registers hold; with 128 × 128 of them workgroup memory holds 8 steps.
-const SHAPES: &[[usize; 5]] = &[[8, 8, 16, 16, 8], [8, 8, 8, 8, 16], [4, 4, 16, 4, 16], [4, 4, 4, 16, 16]];
+/// 64 sums an invocation are the most that registers hold; with 128 × 128 of them workgroup memory
+/// holds 8 steps.
+const SHAPES: &[[usize; 5]] =
+    &[[8, 8, 16, 16, 8], [8, 8, 8, 8, 16], [4, 4, 16, 4, 16], [4, 4, 4, 16, 16]];
 const CONSTANTS: [&str; 5] = ["ROWS_EACH", "COLUMNS_EACH", "DOWN", "ACROSS", "DEPTH"];
 const TILED: &[&str] = &["dense_forward", "dense_backward_input", "dense_backward_weight"];
 
@@ -843,27 +960,35 @@ fn shaped(kernel: &str, shape: &[usize; 5]) -> (String, String) {
     let [rows, columns, down, across, _] = shape;
     let name = format!("{kernel}_{}x{}", rows * down, columns * across);
     let text = std::fs::read_to_string(shader(kernel)).expect("the tiled kernel");
-    let note = format!("// The shape of the tile; the rest is that of {kernel}.wgsl. Written by tests/generated.rs.\n");
+    let note = format!(
+        "// The shape of the tile; the rest is that of {kernel}.wgsl. Written by tests/generated.rs.\n"
+    );
     let text = replaced(
         &text,
         "// The shape of the tile. The other shapes are files of their own, with other numbers here, by tests/generated.rs.\n",
         &note,
     );
     let text = replaced(&text, &format!("\nfn {kernel}("), &format!("\nfn {name}("));
-    let text = CONSTANTS.iter().zip(shape).fold(text, |text, (constant, value)| with_constant(&text, constant, *value));
+    let text = CONSTANTS
+        .iter()
+        .zip(shape)
+        .fold(text, |text, (constant, value)| with_constant(&text, constant, *value));
     (name, text)
 }
 
 #[test]
 fn shapes_are_what_their_generator_writes() {
-    for (name, text) in TILED.iter().flat_map(|kernel| SHAPES.iter().map(|shape| shaped(kernel, shape))) {
+    for (name, text) in
+        TILED.iter().flat_map(|kernel| SHAPES.iter().map(|shape| shaped(kernel, shape)))
+    {
         compare(&name, &text);
     }
 }
 
 // Matrix units.
 
-/// Units apart from that of the files themselves: what operands are, and the side of their matrices.
+/// Units apart from that of the files themselves: what operands are, and the side of their
+/// matrices.
 const UNITS: &[(&str, usize)] = &[("f16", 8), ("f16", 16)];
 
 /// Name and text of the kernel of a product for a unit.
@@ -875,11 +1000,17 @@ fn for_unit(kernel: &str, (element, side): (&str, usize)) -> (String, String) {
     let text = replaced(
         &text,
         "// The unit and what follows from it. The files of the other units are written from this one, by tests/generated.rs.\n",
-        &format!("// The unit and what follows from it; the rest is that of {base}.wgsl. Written by tests/generated.rs.\n"),
+        &format!(
+            "// The unit and what follows from it; the rest is that of {base}.wgsl. Written by tests/generated.rs.\n"
+        ),
     );
     let text = replaced(&text, "alias Element = f32;", &format!("alias Element = {element};"));
     let matrix = |text: String, of: &str, role: &str| {
-        replaced(&text, &format!("coop_mat8x8<f32, {role}>"), &format!("coop_mat{side}x{side}<{of}, {role}>"))
+        replaced(
+            &text,
+            &format!("coop_mat8x8<f32, {role}>"),
+            &format!("coop_mat{side}x{side}<{of}, {role}>"),
+        )
     };
     let text = matrix(matrix(matrix(text, element, "A"), element, "B"), "f32", "C");
     let text = replaced(&text, &format!("\nfn {base}("), &format!("\nfn {name}("));
@@ -892,7 +1023,8 @@ fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     Some(&text[begin..begin + text[begin..].find("\n}\n")?])
 }
 
-/// What the kernels for units fetch and store, and where, they do as the tiled ones do, word by word.
+/// What the kernels for units fetch and store, and where, they do as the tiled ones do, word by
+/// word.
 #[test]
 fn units_fetch_and_store_as_tiles_do() {
     let read = |name: &str| std::fs::read_to_string(shader(name)).expect("a kernel");
@@ -909,7 +1041,9 @@ fn units_fetch_and_store_as_tiles_do() {
 
 #[test]
 fn units_are_what_their_generator_writes() {
-    for (name, text) in TILED.iter().flat_map(|kernel| UNITS.iter().map(|unit| for_unit(kernel, *unit))) {
+    for (name, text) in
+        TILED.iter().flat_map(|kernel| UNITS.iter().map(|unit| for_unit(kernel, *unit)))
+    {
         compare(&name, &text);
     }
 }
@@ -920,10 +1054,13 @@ fn ladders_name_every_shape() {
     for kernel in TILED {
         let plain = tandem::kernels::by_name(kernel).expect("a kernel");
         let ladder = tandem::kernels::tuning::ladder(plain);
-        let found: Vec<_> = ladder.iter().map(|p| (p.kernel.name.to_string(), p.rows * p.columns)).collect();
-        let mut expected: Vec<_> = SHAPES.iter().map(|s| (shaped(kernel, s).0, s[..4].iter().product())).collect();
+        let found: Vec<_> =
+            ladder.iter().map(|p| (p.kernel.name.to_string(), p.rows * p.columns)).collect();
+        let mut expected: Vec<_> =
+            SHAPES.iter().map(|s| (shaped(kernel, s).0, s[..4].iter().product())).collect();
         expected.insert(2, (kernel.to_string(), 32 * 32));
         assert_eq!(found, expected, "left: tuning::ladder, right: the files");
-        assert!(ladder.iter().all(|p| p.kernel.name == *kernel || p.kernel.name.ends_with(&format!("_{}x{}", p.rows, p.columns))));
+        assert!(ladder.iter().all(|p| p.kernel.name == *kernel
+            || p.kernel.name.ends_with(&format!("_{}x{}", p.rows, p.columns))));
     }
 }

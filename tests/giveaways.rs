@@ -1,5 +1,6 @@
-//! What gives a label away over several columns: sums and differences of labels, sums and differences of features, the index that pandas
-//! writes. Tables are made by formulas, so what is to be found is known; and on ordinary tables nothing is.
+//! What gives a label away over several columns: sums and differences of labels, sums and
+//! differences of features, the index that pandas writes. Tables are made by formulas, so what is
+//! to be found is known; and on ordinary tables nothing is.
 
 mod common;
 
@@ -21,7 +22,12 @@ fn notices(table: &str, tasks: &str) -> Vec<String> {
     let room = room(table);
     let text = format!("[data]\ntrain = \"train.csv\"\nsplit = [0.9, 0.1, 0.0]\n{tasks}");
     let config = from_text(&text, "net.toml", &room.path(""), &[]).unwrap();
-    load(&config.data, &config.tasks).unwrap().notices.into_iter().filter(|notice| !notice.contains("per unit of its mean")).collect()
+    load(&config.data, &config.tasks)
+        .unwrap()
+        .notices
+        .into_iter()
+        .filter(|notice| !notice.contains("per unit of its mean"))
+        .collect()
 }
 
 fn regression(name: &str) -> String {
@@ -35,7 +41,8 @@ type Formula<'f> = &'f dyn Fn(&[f64]) -> String;
 fn table(columns: &[(&str, Formula)], seed: u64) -> String {
     let mut text = columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",") + "\n";
     for row in 0..ROWS {
-        let z: Vec<f64> = (0..6).map(|stream| normal(seed, Purpose::Synthetic, stream, row)).collect();
+        let z: Vec<f64> =
+            (0..6).map(|stream| normal(seed, Purpose::Synthetic, stream, row)).collect();
         text += &(columns.iter().map(|(_, of)| of(&z)).collect::<Vec<_>>().join(",") + "\n");
     }
     text
@@ -69,15 +76,27 @@ fn a_feature_that_is_the_sum_of_labels_is_told_with_its_formula() {
             .collect::<Vec<_>>()
     };
     for kind in ["regression", "count"] {
-        let found = notices(&text, &format!("[task.casual]\ntype = \"{kind}\"\n[task.registered]\ntype = \"{kind}\"\n"));
+        let found = notices(
+            &text,
+            &format!("[task.casual]\ntype = \"{kind}\"\n[task.registered]\ntype = \"{kind}\"\n"),
+        );
         let expected = expected(["casual + registered", "2 registered - casual + 7"]);
         assert_eq!(found.len(), 2, "{found:?}");
-        found.iter().zip(&expected).for_each(|(found, expected)| assert!(found.starts_with(expected), "{found}, expected {expected}"));
+        found.iter().zip(&expected).for_each(|(found, expected)| {
+            assert!(found.starts_with(expected), "{found}, expected {expected}")
+        });
     }
-    let found = notices(&text, "[task.both]\ntype = \"regression\"\ntarget = [\"casual\", \"registered\"]\n");
-    assert!(found.len() == 2 && found[0].contains("bikers") && found[0].contains("casual + registered"), "{found:?}");
+    let found = notices(
+        &text,
+        "[task.both]\ntype = \"regression\"\ntarget = [\"casual\", \"registered\"]\n",
+    );
+    assert!(
+        found.len() == 2 && found[0].contains("bikers") && found[0].contains("casual + registered"),
+        "{found:?}"
+    );
     // Where one of the two is a feature, the other is a difference of features.
-    let found = notices(&text, "[feature.excess]\ntype = \"ignore\"\n[task.casual]\ntype = \"count\"\n");
+    let found =
+        notices(&text, "[feature.excess]\ntype = \"ignore\"\n[task.casual]\ntype = \"count\"\n");
     let expected = "columns \"bikers\", \"registered\" together determine a label, casual = bikers - registered: are all known";
     assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
 }
@@ -93,7 +112,9 @@ fn a_label_that_is_a_sum_of_features_is_told_with_them() {
         ("a + b + c + d", &|z| z[0] + z[1] + z[2] + z[3]),
     ] {
         for blank in [0.0, 0.2] {
-            let cell = |x: f64, seed: f64| if (seed * 1e4).fract().abs() < blank { String::new() } else { number(x) };
+            let cell = |x: f64, seed: f64| {
+                if (seed * 1e4).fract().abs() < blank { String::new() } else { number(x) }
+            };
             let text = table(
                 &[
                     ("a", &|z| cell(z[0], z[5])),
@@ -107,7 +128,10 @@ fn a_label_that_is_a_sum_of_features_is_told_with_them() {
             );
             let found = notices(&text, &regression("y"));
             let pieces = ["together determine a label, y = ", &format!("= {formula}: ")];
-            assert!(found.len() == 1 && pieces.iter().all(|piece| found[0].contains(piece)), "{formula}, {blank} blank: {found:?}");
+            assert!(
+                found.len() == 1 && pieces.iter().all(|piece| found[0].contains(piece)),
+                "{formula}, {blank} blank: {found:?}"
+            );
         }
     }
 }
@@ -127,8 +151,14 @@ fn a_count_of_several_yes_is_told() {
         ],
         3,
     );
-    let found = notices(&text, "[feature.tags]\ntype = \"numeric\"\n[task.t]\ntype = \"multilabel\"\ntarget = [\"p\", \"q\", \"r\"]\n");
-    assert!(found.len() == 1 && found[0].starts_with("column \"tags\" is p + q + r: "), "{found:?}");
+    let found = notices(
+        &text,
+        "[feature.tags]\ntype = \"numeric\"\n[task.t]\ntype = \"multilabel\"\ntarget = [\"p\", \"q\", \"r\"]\n",
+    );
+    assert!(
+        found.len() == 1 && found[0].starts_with("column \"tags\" is p + q + r: "),
+        "{found:?}"
+    );
     // The other way round: a number of yes and no, which are features.
     let found = notices(&text, &regression("tags"));
     assert!(found.len() == 1 && found[0].contains("tags = p + q + r: "), "{found:?}");
@@ -141,13 +171,18 @@ fn what_one_column_says_is_not_told_twice() {
         &[
             ("a", &|z| format!("{:.4}", z[0])),
             ("b", &|z| format!("{:.4}", z[1])),
-            ("copy", &|z| if z[5] > 1.0 { String::new() } else { format!("{:.4}", 3.0 - 2.0 * z[2]) }),
+            ("copy", &|z| {
+                if z[5] > 1.0 { String::new() } else { format!("{:.4}", 3.0 - 2.0 * z[2]) }
+            }),
             ("y", &|z| format!("{:.4}", z[2])),
         ],
         4,
     );
     let found = notices(&text, &regression("y"));
-    assert!(found.len() == 1 && found[0].starts_with("column \"copy\" nearly determines task \"y\""), "{found:?}");
+    assert!(
+        found.len() == 1 && found[0].starts_with("column \"copy\" nearly determines task \"y\""),
+        "{found:?}"
+    );
 }
 
 /// Labels that determine each other are no fault; nor are features that do.
@@ -167,7 +202,8 @@ fn labels_and_features_among_themselves_are_no_fault() {
     assert!(found.is_empty(), "{found:?}");
 }
 
-/// Three ordinary tables: buildings, whose measures hang together; rents, with much noise; a course over time with trends.
+/// Three ordinary tables: buildings, whose measures hang together; rents, with much noise; a course
+/// over time with trends.
 #[test]
 fn ordinary_tables_raise_no_alarm() {
     let buildings = table(
@@ -175,10 +211,27 @@ fn ordinary_tables_raise_no_alarm() {
             ("compactness", &|z| format!("{:.2}", 0.75 + 0.1 * z[0])),
             ("surface", &|z| format!("{:.1}", 670.0 - 88.0 * z[0] + 4.0 * z[0] * z[0])),
             ("wall", &|z| format!("{:.1}", 318.0 + 43.0 * z[1])),
-            ("roof", &|z| format!("{:.1}", (670.0 - 88.0 * z[0] + 4.0 * z[0] * z[0] - 318.0 - 43.0 * z[1]) / 2.0)),
-            ("glazing", &|z| ["0", "0.1", "0.25", "0.4"][(z[2].abs() * 2.0) as usize % 4].to_owned()),
-            ("heating", &|z| format!("{:.2}", 22.0 + 9.0 * z[0] + 2.0 * z[0] * z[1] + 20.0 * (z[2].abs() * 0.1) + 0.8 * z[3])),
-            ("cooling", &|z| format!("{:.2}", 24.0 + 8.0 * z[0] + 2.5 * z[0] * z[1] + 12.0 * (z[2].abs() * 0.1) + 1.5 * z[4])),
+            ("roof", &|z| {
+                format!(
+                    "{:.1}",
+                    (670.0 - 88.0 * z[0] + 4.0 * z[0] * z[0] - 318.0 - 43.0 * z[1]) / 2.0
+                )
+            }),
+            ("glazing", &|z| {
+                ["0", "0.1", "0.25", "0.4"][(z[2].abs() * 2.0) as usize % 4].to_owned()
+            }),
+            ("heating", &|z| {
+                format!(
+                    "{:.2}",
+                    22.0 + 9.0 * z[0] + 2.0 * z[0] * z[1] + 20.0 * (z[2].abs() * 0.1) + 0.8 * z[3]
+                )
+            }),
+            ("cooling", &|z| {
+                format!(
+                    "{:.2}",
+                    24.0 + 8.0 * z[0] + 2.5 * z[0] * z[1] + 12.0 * (z[2].abs() * 0.1) + 1.5 * z[4]
+                )
+            }),
         ],
         6,
     );
@@ -187,7 +240,9 @@ fn ordinary_tables_raise_no_alarm() {
             ("rooms", &|z| whole((3.0 + z[0]).clamp(1.0, 6.0))),
             ("area", &|z| format!("{:.0}", 70.0 + 20.0 * z[0] + 8.0 * z[1])),
             ("year", &|z| whole(1970.0 + 20.0 * z[2])),
-            ("rent", &|z| format!("{:.0}", 500.0 + 150.0 * z[0] + 80.0 * z[1] + 30.0 * z[2] + 60.0 * z[3])),
+            ("rent", &|z| {
+                format!("{:.0}", 500.0 + 150.0 * z[0] + 80.0 * z[1] + 30.0 * z[2] + 60.0 * z[3])
+            }),
             ("heated", &|z| u8::from(z[2] + z[4] > 0.0).to_string()),
         ],
         7,
@@ -197,7 +252,12 @@ fn ordinary_tables_raise_no_alarm() {
         let (t, noise) = (row as f64, |stream| normal(8, Purpose::Synthetic, stream, row));
         let load = 100.0 + 0.1 * t + 20.0 * (t / 24.0 * std::f64::consts::TAU).sin();
         let warmth = 10.0 + 8.0 * (t / 24.0).sin() + noise(1);
-        course += &format!("{},{load:.2},{:.2},{warmth:.2},{:.2}\n", row % 24, load + 3.0 * noise(2), load - 0.5 * warmth + 4.0 * noise(3));
+        course += &format!(
+            "{},{load:.2},{:.2},{warmth:.2},{:.2}\n",
+            row % 24,
+            load + 3.0 * noise(2),
+            load - 0.5 * warmth + 4.0 * noise(3)
+        );
     }
     for (name, text, tasks) in [
         ("buildings", &buildings, regression("heating") + &regression("cooling")),
@@ -215,7 +275,9 @@ fn chance_raises_no_alarm() {
     for seed in 0..5 {
         let mut text = (0..80).map(|at| format!("x{at},")).collect::<String>() + "y\n";
         for row in 0..60 {
-            (0..80).for_each(|at| text += &format!("{:.3},", uniform(seed, Purpose::Synthetic, at, row)));
+            (0..80).for_each(|at| {
+                text += &format!("{:.3},", uniform(seed, Purpose::Synthetic, at, row))
+            });
             text += &format!("{:.3}\n", uniform(seed, Purpose::Synthetic, 99, row));
         }
         let found = notices(&text, &regression("y"));
@@ -227,7 +289,9 @@ fn chance_raises_no_alarm() {
 
 /// Rows with a column before them whose number is `of` the row.
 fn indexed(name: &str, of: impl Fn(u64) -> String) -> String {
-    let row = |row: u64| format!("{},{:.3},{}\n", of(row), normal(11, Purpose::Synthetic, 0, row), row % 2);
+    let row = |row: u64| {
+        format!("{},{:.3},{}\n", of(row), normal(11, Purpose::Synthetic, 0, row), row % 2)
+    };
     format!("{name},x,y\n{}", (0..60).map(row).collect::<String>())
 }
 
@@ -273,11 +337,17 @@ fn what_is_no_index_stays_a_feature() {
         let room = room(&indexed(name, of));
         room.write("net.toml", NET);
         let ran = room.train("run", &[]).expect(0);
-        assert!(!ran.err.contains("pandas") && room.text("run/model/schema.json").contains(name), "{name}: {ran:#?}");
+        assert!(
+            !ran.err.contains("pandas") && room.text("run/model/schema.json").contains(name),
+            "{name}: {ran:#?}"
+        );
     }
     // Who names it in the configuration keeps it, and tandem 0.1.0 had it for a number.
     let room = room(&indexed("index", |row| row.to_string()));
-    for (run, net) in [("named", format!("{NET}[feature.index]\ntype = \"numeric\"\n")), ("old", format!("version = \"0.1\"\n{NET}"))] {
+    for (run, net) in [
+        ("named", format!("{NET}[feature.index]\ntype = \"numeric\"\n")),
+        ("old", format!("version = \"0.1\"\n{NET}")),
+    ] {
         room.write("net.toml", net);
         assert!(!room.train(run, &[]).expect(0).err.contains("pandas"));
         assert!(room.text(&format!("{run}/model/schema.json")).contains("index"));
@@ -294,7 +364,8 @@ fn a_first_column_without_a_name_has_to_count_rows() {
     let room = room("a,,y\n1,1,0\n2,2,1\n3,3,0\n");
     room.write("net.toml", NET);
     room.train("run", &[]).refused(65, &["column 2 of the header has no name"]);
-    let text: String = indexed("", |row| row.to_string()).lines().map(|line| line.to_owned() + ",\n").collect();
+    let text: String =
+        indexed("", |row| row.to_string()).lines().map(|line| line.to_owned() + ",\n").collect();
     room.write("train.csv", text);
     room.train("run", &[]).refused(65, &["column 4 of the header has no name"]);
     // A name that is there already is not given twice.
@@ -302,8 +373,12 @@ fn a_first_column_without_a_name_has_to_count_rows() {
     let twice: String = text
         .lines()
         .enumerate()
-        .map(|(at, line)| format!("{},{line}\n", if at == 0 { String::new() } else { (at - 1).to_string() }))
+        .map(|(at, line)| {
+            format!("{},{line}\n", if at == 0 { String::new() } else { (at - 1).to_string() })
+        })
         .collect();
     room.write("train.csv", twice);
-    room.train("twice", &[]).expect(0).says(&["\"Unnamed: 0\" numbers the rows", "\"Unnamed: 0.1\" numbers the rows"]);
+    room.train("twice", &[])
+        .expect(0)
+        .says(&["\"Unnamed: 0\" numbers the rows", "\"Unnamed: 0.1\" numbers the rows"]);
 }

@@ -1,6 +1,8 @@
-//! Runs of earlier versions: their models and checkpoints load for ever, predict what they predicted, and go on.
+//! Runs of earlier versions: their models and checkpoints load for ever, predict what they
+//! predicted, and go on.
 //!
-//! `tests/fixtures/golden/make.sh` wrote them, once a version; what is there is never written again.
+//! `tests/fixtures/golden/make.sh` wrote them, once a version; what is there is never written
+//! again.
 
 mod common;
 
@@ -20,7 +22,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { fs::copy(entry.path(), target).map(|_| ()).unwrap() }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            fs::copy(entry.path(), target).map(|_| ()).unwrap()
+        }
     }
 }
 
@@ -50,7 +56,8 @@ fn they_predict_what_they_predicted() {
     for run in RUNS {
         for (model, recorded) in [("model", "model"), ("checkpoints/step-20", "step-20")] {
             let path = format!("golden/{run}/{model}");
-            let found = room.on_reference(&["predict", &path, "--data", "golden/rows.csv"]).expect(0);
+            let found =
+                room.on_reference(&["predict", &path, "--data", "golden/rows.csv"]).expect(0);
             alike(&found.out, &room.text(&format!("golden/{run}/{recorded}.csv")), &path);
         }
     }
@@ -62,13 +69,19 @@ fn they_go_on() {
     let room = room();
     for run in RUNS {
         let path = format!("golden/{run}");
-        let data = ["train", "valid"].map(|part| format!("data.{part}={}", room.path(&format!("golden/{part}.csv")).display()));
-        let ran = room.resume(&path, &["--set", &data[0], "--set", &data[1], "--max-steps", "36"]).expect(0);
+        let data = ["train", "valid"].map(|part| {
+            format!("data.{part}={}", room.path(&format!("golden/{part}.csv")).display())
+        });
+        let ran = room
+            .resume(&path, &["--set", &data[0], "--set", &data[1], "--max-steps", "36"])
+            .expect(0);
         // A key that came later is no change of theirs.
         assert!(!ran.err.contains("changed: train.precision"), "{}", ran.err);
         let ran = ran.says(&["going on after step 20 ("]);
         assert!(!ran.err.contains("damaged") && !ran.err.contains("before it is used"), "{ran:#?}");
-        let found = room.on_reference(&["predict", &format!("{path}/last"), "--data", "golden/rows.csv"]).expect(0);
+        let found = room
+            .on_reference(&["predict", &format!("{path}/last"), "--data", "golden/rows.csv"])
+            .expect(0);
         alike(&found.out, &room.text(&format!("golden/{run}/end.csv")), run);
         assert_eq!(room.last_step(&path), 36);
     }

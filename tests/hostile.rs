@@ -1,7 +1,9 @@
-//! Files from strangers, through the program itself: each is refused with the contract's exit code, one line and a hint, within one second of
-//! the processor's time, and within three times its size and 64 MiB of memory; and nothing outside the run directory is touched.
+//! Files from strangers, through the program itself: each is refused with the contract's exit code,
+//! one line and a hint, within one second of the processor's time, and within three times its size
+//! and 64 MiB of memory; and nothing outside the run directory is touched.
 //!
-//! The operating system holds the program to the limits: what needs more is killed, and that is no exit code.
+//! The operating system holds the program to the limits: what needs more is killed, and that is no
+//! exit code.
 
 #![cfg(target_os = "linux")]
 
@@ -52,8 +54,18 @@ fn trained() -> &'static Place {
     static TRAINED: OnceLock<Place> = OnceLock::new();
     TRAINED.get_or_init(|| {
         let place = Place(tempfile::tempdir().unwrap());
-        let row = |i: usize| format!("{i},{},{},{}\n", i * 7 % 5, ["red", "blue", "green"][i % 3], ["s", "m", "l"][i * 5 % 3]);
-        place.put("train.csv", "a,b,colour,size\n".to_owned() + &(0..64).map(row).collect::<String>());
+        let row = |i: usize| {
+            format!(
+                "{i},{},{},{}\n",
+                i * 7 % 5,
+                ["red", "blue", "green"][i % 3],
+                ["s", "m", "l"][i * 5 % 3]
+            )
+        };
+        place.put(
+            "train.csv",
+            "a,b,colour,size\n".to_owned() + &(0..64).map(row).collect::<String>(),
+        );
         place.put("net.toml", NET);
         let output = place.run(&["train", "net.toml", "--out", "run", "--keep", "1"], 1 << 30, 60);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -65,7 +77,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &to) } else { fs::copy(entry.path(), to).map(drop).unwrap() }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to)
+        } else {
+            fs::copy(entry.path(), to).map(drop).unwrap()
+        }
     }
 }
 
@@ -144,7 +160,9 @@ impl Place {
             edit(value);
             for entry in value["files"].as_array_mut().into_iter().flatten() {
                 let path = self.path(CHECKPOINT).join(entry["name"].as_str().unwrap_or("-"));
-                if let (Ok(bytes), true) = (fs::read(&path), entry["bytes"].as_u64().is_some_and(|bytes| bytes < 1 << 40)) {
+                if let (Ok(bytes), true) =
+                    (fs::read(&path), entry["bytes"].as_u64().is_some_and(|bytes| bytes < 1 << 40))
+                {
                     entry["bytes"] = bytes.len().into();
                     entry["blake3"] = blake3::hash(&bytes).to_hex().to_string().into();
                 }
@@ -161,7 +179,13 @@ impl Place {
         fn of(path: &Path) -> u64 {
             let entries = fs::read_dir(path).unwrap().map(Result::unwrap);
             entries
-                .map(|e| if e.file_type().unwrap().is_dir() { of(&e.path()) } else { e.path().symlink_metadata().unwrap().blocks() * 512 })
+                .map(|e| {
+                    if e.file_type().unwrap().is_dir() {
+                        of(&e.path())
+                    } else {
+                        e.path().symlink_metadata().unwrap().blocks() * 512
+                    }
+                })
                 .sum()
         }
         of(self.0.path())
@@ -169,14 +193,26 @@ impl Place {
 
     fn run(&self, args: &[&str], memory: u64, seconds: u64) -> Output {
         // What hangs is ended too; nothing here takes as long.
-        let limits = format!("ulimit -d {} && ulimit -t {seconds} && exec timeout 60 \"$0\" \"$@\"", memory >> 10);
+        let limits = format!(
+            "ulimit -d {} && ulimit -t {seconds} && exec timeout 60 \"$0\" \"$@\"",
+            memory >> 10
+        );
         let mut command = Command::new("sh");
-        command.args(["-c", &limits, env!("CARGO_BIN_EXE_tandem")]).args(args).args(["--device", "reference"]);
-        command.current_dir(self.0.path()).env("TANDEM_CACHE_DIR", self.path("cache")).stdin(Stdio::null()).output().unwrap()
+        command
+            .args(["-c", &limits, env!("CARGO_BIN_EXE_tandem")])
+            .args(args)
+            .args(["--device", "reference"]);
+        command
+            .current_dir(self.0.path())
+            .env("TANDEM_CACHE_DIR", self.path("cache"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
     }
 }
 
-/// A name, what is done to the place, the program's arguments, its exit code, and a word of what it says.
+/// A name, what is done to the place, the program's arguments, its exit code, and a word of what it
+/// says.
 type Case = (&'static str, fn(&Place), &'static [&'static str], i32, &'static str);
 
 fn pipe(path: &Path) {
@@ -194,24 +230,69 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn npy(header: &str) -> Vec<u8> {
-    [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &[0; 64]].concat()
+    [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &[0; 64]]
+        .concat()
 }
 
 /// Tensors that are not what they say.
 const MODELS: &[Case] = &[
-    ("header of 2^40 bytes", |p| p.put(TENSORS, [&(1_u64 << 40).to_le_bytes()[..], b"{}"].concat()), EVALUATE, 65, "header"),
-    ("header of 2^64 − 1 bytes", |p| p.put(TENSORS, [&[255; 8][..], b"{}"].concat()), PREDICT, 65, "header"),
-    ("header of 2^40 bytes in a file that long", |p| p.sparse(TENSORS, 1 << 41), EVALUATE, 65, "header"),
+    (
+        "header of 2^40 bytes",
+        |p| p.put(TENSORS, [&(1_u64 << 40).to_le_bytes()[..], b"{}"].concat()),
+        EVALUATE,
+        65,
+        "header",
+    ),
+    (
+        "header of 2^64 − 1 bytes",
+        |p| p.put(TENSORS, [&[255; 8][..], b"{}"].concat()),
+        PREDICT,
+        65,
+        "header",
+    ),
+    (
+        "header of 2^40 bytes in a file that long",
+        |p| p.sparse(TENSORS, 1 << 41),
+        EVALUATE,
+        65,
+        "header",
+    ),
     ("no byte", |p| p.put(TENSORS, ""), EVALUATE, 65, "0 bytes"),
     ("seven bytes", |p| p.put(TENSORS, [0; 7]), PREDICT, 65, "7 bytes"),
-    ("header that is no text", |p| p.put(TENSORS, [&4_u64.to_le_bytes()[..], &[255; 4]].concat()), EVALUATE, 65, "UTF-8"),
+    (
+        "header that is no text",
+        |p| p.put(TENSORS, [&4_u64.to_le_bytes()[..], &[255; 4]].concat()),
+        EVALUATE,
+        65,
+        "UTF-8",
+    ),
     ("header that is deep", |p| p.put_tensors(deep(500_000), &[]), EVALUATE, 65, "header"),
-    ("deep inside a tensor", |p| p.put_tensors(format!("{{\"a\":{{\"shape\":{}", deep(300_000)), &[]), EVALUATE, 65, "header"),
-    ("shape of 2^64", |p| p.edit_header(|h| h["trunk.0.bias"]["shape"] = json!([1_u64 << 32, 1_u64 << 32])), EVALUATE, 65, "shape"),
-    ("shape of 2^128", |p| p.edit_header(|h| h["trunk.0.bias"]["shape"] = json!([u64::MAX, u64::MAX])), EVALUATE, 65, "shape"),
+    (
+        "deep inside a tensor",
+        |p| p.put_tensors(format!("{{\"a\":{{\"shape\":{}", deep(300_000)), &[]),
+        EVALUATE,
+        65,
+        "header",
+    ),
+    (
+        "shape of 2^64",
+        |p| p.edit_header(|h| h["trunk.0.bias"]["shape"] = json!([1_u64 << 32, 1_u64 << 32])),
+        EVALUATE,
+        65,
+        "shape",
+    ),
+    (
+        "shape of 2^128",
+        |p| p.edit_header(|h| h["trunk.0.bias"]["shape"] = json!([u64::MAX, u64::MAX])),
+        EVALUATE,
+        65,
+        "shape",
+    ),
     (
         "a number beyond 64 bits",
-        |p| p.put_tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,1]}}", &[]),
+        |p| {
+            p.put_tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,1]}}", &[])
+        },
         EVALUATE,
         65,
         "header",
@@ -219,7 +300,13 @@ const MODELS: &[Case] = &[
     ("a name twice", |p| twice(p, "trunk.0.bias"), EVALUATE, 65, "twice"),
     ("metadata twice", |p| twice(p, "__metadata__"), EVALUATE, 65, "twice"),
     ("a hole", |p| shift(p, 4), EVALUATE, 65, "hole"),
-    ("an overlap", |p| p.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([0, 16])), EVALUATE, 65, "overlaps"),
+    (
+        "an overlap",
+        |p| p.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([0, 16])),
+        EVALUATE,
+        65,
+        "overlaps",
+    ),
     (
         "offsets that end before they begin",
         |p| p.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([16, 0])),
@@ -234,14 +321,38 @@ const MODELS: &[Case] = &[
         65,
         "ends at",
     ),
-    ("a second file behind it", |p| append(p, b"PK\x03\x04 and an archive"), EVALUATE, 65, "too many"),
+    (
+        "a second file behind it",
+        |p| append(p, b"PK\x03\x04 and an archive"),
+        EVALUATE,
+        65,
+        "too many",
+    ),
     ("cut off", |p| p.put(TENSORS, &p.bytes(TENSORS)[..200]), EVALUATE, 65, "header"),
     ("a NaN", |p| poison(p, f32::NAN), EVALUATE, 65, "not finite"),
     ("a NaN, for predict", |p| poison(p, f32::NAN), PREDICT, 65, "not finite"),
     ("an infinity", |p| poison(p, f32::NEG_INFINITY), EVALUATE, 65, "1 weights"),
-    ("a NaN to begin with", |p| poison(p, f32::NAN), &["train", "net.toml", "--out", "new", "--init-from", "run"], 65, "not finite"),
-    ("another type", |p| p.edit_header(|h| h["trunk.0.bias"]["dtype"] = "F64".into()), EVALUATE, 65, "F64"),
-    ("a type with an escape", |p| p.edit_header(|h| h["trunk.0.bias"]["dtype"] = "\u{1b}[31mF32".into()), EVALUATE, 65, "type"),
+    (
+        "a NaN to begin with",
+        |p| poison(p, f32::NAN),
+        &["train", "net.toml", "--out", "new", "--init-from", "run"],
+        65,
+        "not finite",
+    ),
+    (
+        "another type",
+        |p| p.edit_header(|h| h["trunk.0.bias"]["dtype"] = "F64".into()),
+        EVALUATE,
+        65,
+        "F64",
+    ),
+    (
+        "a type with an escape",
+        |p| p.edit_header(|h| h["trunk.0.bias"]["dtype"] = "\u{1b}[31mF32".into()),
+        EVALUATE,
+        65,
+        "type",
+    ),
     ("a name that leads up", |p| p.rename_tensor("../../x"), EVALUATE, 65, "trunk.0.bias"),
     ("a name that is a path", |p| p.rename_tensor("/etc/passwd"), EVALUATE, 65, "trunk.0.bias"),
     ("a name with a NUL", |p| p.rename_tensor("trunk.0.bias\0"), EVALUATE, 65, "trunk.0.bias"),
@@ -252,18 +363,46 @@ const MODELS: &[Case] = &[
         65,
         "unknown",
     ),
-    ("one name more, of 10 kB", |p| p.edit_header(|h| h["x".repeat(10_000)] = h["trunk.0.bias"].clone()), EVALUATE, 65, "unknown"),
+    (
+        "one name more, of 10 kB",
+        |p| p.edit_header(|h| h["x".repeat(10_000)] = h["trunk.0.bias"].clone()),
+        EVALUATE,
+        65,
+        "unknown",
+    ),
     (
         "too many tensors",
-        |p| p.edit_header(|h| (0..10_001).for_each(|i| h[i.to_string()] = h["trunk.0.bias"].clone())),
+        |p| {
+            p.edit_header(|h| {
+                (0..10_001).for_each(|i| h[i.to_string()] = h["trunk.0.bias"].clone())
+            })
+        },
         EVALUATE,
         65,
         "header",
     ),
     ("tensors are a pipe", |p| p.instead(TENSORS, pipe), EVALUATE, 65, "plain file"),
-    ("tensors are a device", |p| p.instead(TENSORS, |at| symlink("/dev/zero", at).unwrap()), EVALUATE, 65, "plain file"),
-    ("tensors are a directory", |p| p.instead(TENSORS, |at| fs::create_dir(at).unwrap()), EVALUATE, 65, "plain file"),
-    ("tensors lead to themselves", |p| p.instead(TENSORS, |at| symlink(at, at).unwrap()), EVALUATE, 66, "opened"),
+    (
+        "tensors are a device",
+        |p| p.instead(TENSORS, |at| symlink("/dev/zero", at).unwrap()),
+        EVALUATE,
+        65,
+        "plain file",
+    ),
+    (
+        "tensors are a directory",
+        |p| p.instead(TENSORS, |at| fs::create_dir(at).unwrap()),
+        EVALUATE,
+        65,
+        "plain file",
+    ),
+    (
+        "tensors lead to themselves",
+        |p| p.instead(TENSORS, |at| symlink(at, at).unwrap()),
+        EVALUATE,
+        66,
+        "opened",
+    ),
 ];
 
 fn twice(place: &Place, name: &str) {
@@ -274,7 +413,9 @@ fn twice(place: &Place, name: &str) {
 
 fn shift(place: &Place, by: u64) {
     let (mut header, data) = place.tensors();
-    for (_, entry) in header.as_object_mut().unwrap().iter_mut().filter(|(name, _)| *name != "__metadata__") {
+    for (_, entry) in
+        header.as_object_mut().unwrap().iter_mut().filter(|(name, _)| *name != "__metadata__")
+    {
         let offsets = [0, 1].map(|i| entry["data_offsets"][i].as_u64().unwrap() + by);
         entry["data_offsets"] = json!(offsets);
     }
@@ -297,14 +438,32 @@ const DESCRIPTIONS: &[Case] = &[
     ("deep", |p| p.put(NETWORK, deep(1_000_000)), EVALUATE, 65, "config.json"),
     (
         "deep under a key",
-        |p| p.text(NETWORK, "\"inputs\"", &format!("\"x\": {}1{}, \"inputs\"", deep(100), "]".repeat(100))),
+        |p| {
+            p.text(
+                NETWORK,
+                "\"inputs\"",
+                &format!("\"x\": {}1{}, \"inputs\"", deep(100), "]".repeat(100)),
+            )
+        },
         EVALUATE,
         65,
         "unknown key",
     ),
     ("no text", |p| p.put(NETWORK, [0xff; 40]), EVALUATE, 65, "config.json"),
-    ("a number that is infinite", |p| p.text(NETWORK, "\"dropout\": 0.0", "\"dropout\": 1e999"), EVALUATE, 65, "config.json"),
-    ("a key twice", |p| p.text(NETWORK, "\"inputs\"", "\"inputs\": 3, \"inputs\""), EVALUATE, 65, "config.json"),
+    (
+        "a number that is infinite",
+        |p| p.text(NETWORK, "\"dropout\": 0.0", "\"dropout\": 1e999"),
+        EVALUATE,
+        65,
+        "config.json",
+    ),
+    (
+        "a key twice",
+        |p| p.text(NETWORK, "\"inputs\"", "\"inputs\": 3, \"inputs\""),
+        EVALUATE,
+        65,
+        "config.json",
+    ),
     ("a newer format", |p| p.edit(NETWORK, |c| c["format"] = 999.into()), EVALUATE, 65, "newer"),
     (
         "a newer format by a program with an escape",
@@ -318,7 +477,13 @@ const DESCRIPTIONS: &[Case] = &[
         65,
         "newer",
     ),
-    ("10^18 weights", |p| p.edit(NETWORK, |c| c["trunk"]["layers"] = json!([1_000_000_000, 1_000_000_000])), EVALUATE, 65, "counted"),
+    (
+        "10^18 weights",
+        |p| p.edit(NETWORK, |c| c["trunk"]["layers"] = json!([1_000_000_000, 1_000_000_000])),
+        EVALUATE,
+        65,
+        "counted",
+    ),
     (
         "more than can be counted",
         |p| p.edit(NETWORK, |c| c["trunk"]["layers"] = json!(vec![1_000_000_000; 1000])),
@@ -326,7 +491,13 @@ const DESCRIPTIONS: &[Case] = &[
         65,
         "config.json",
     ),
-    ("layers without end", |p| p.edit(NETWORK, |c| c["trunk"]["layers"] = json!(vec![1; 1_000_000])), EVALUATE, 65, "layers"),
+    (
+        "layers without end",
+        |p| p.edit(NETWORK, |c| c["trunk"]["layers"] = json!(vec![1; 1_000_000])),
+        EVALUATE,
+        65,
+        "layers",
+    ),
     (
         "tasks without end",
         |p| {
@@ -339,15 +510,57 @@ const DESCRIPTIONS: &[Case] = &[
         65,
         "two tasks",
     ),
-    ("a task whose name leads up", |p| p.edit(NETWORK, |c| c["tasks"][0]["name"] = "../../x".into()), EVALUATE, 65, "name"),
-    ("a task whose name is a path", |p| p.edit(NETWORK, |c| c["tasks"][0]["name"] = "/etc/passwd".into()), EVALUATE, 65, "name"),
-    ("a task with a NUL", |p| p.edit(NETWORK, |c| c["tasks"][0]["name"] = "a\0b".into()), EVALUATE, 65, "name"),
-    ("a task with 10 kB of name", |p| p.edit(NETWORK, |c| c["tasks"][0]["name"] = "x".repeat(10_000).into()), EVALUATE, 65, "name"),
+    (
+        "a task whose name leads up",
+        |p| p.edit(NETWORK, |c| c["tasks"][0]["name"] = "../../x".into()),
+        EVALUATE,
+        65,
+        "name",
+    ),
+    (
+        "a task whose name is a path",
+        |p| p.edit(NETWORK, |c| c["tasks"][0]["name"] = "/etc/passwd".into()),
+        EVALUATE,
+        65,
+        "name",
+    ),
+    (
+        "a task with a NUL",
+        |p| p.edit(NETWORK, |c| c["tasks"][0]["name"] = "a\0b".into()),
+        EVALUATE,
+        65,
+        "name",
+    ),
+    (
+        "a task with 10 kB of name",
+        |p| p.edit(NETWORK, |c| c["tasks"][0]["name"] = "x".repeat(10_000).into()),
+        EVALUATE,
+        65,
+        "name",
+    ),
     ("a pipe", |p| p.instead(NETWORK, pipe), EVALUATE, 65, "plain file"),
-    ("a device", |p| p.instead(NETWORK, |at| symlink("/dev/zero", at).unwrap()), EVALUATE, 65, "plain file"),
+    (
+        "a device",
+        |p| p.instead(NETWORK, |at| symlink("/dev/zero", at).unwrap()),
+        EVALUATE,
+        65,
+        "plain file",
+    ),
     ("40 MiB of nothing", |p| p.sparse(NETWORK, 40 << 20), EVALUATE, 65, "at most"),
-    ("a schema that is deep", |p| p.put(SCHEMA, "{\"input\":".repeat(200_000)), EVALUATE, 65, "schema.json"),
-    ("a schema with a key twice", |p| p.text(SCHEMA, "\"targets\"", "\"targets\": [], \"targets\""), EVALUATE, 65, "schema.json"),
+    (
+        "a schema that is deep",
+        |p| p.put(SCHEMA, "{\"input\":".repeat(200_000)),
+        EVALUATE,
+        65,
+        "schema.json",
+    ),
+    (
+        "a schema with a key twice",
+        |p| p.text(SCHEMA, "\"targets\"", "\"targets\": [], \"targets\""),
+        EVALUATE,
+        65,
+        "schema.json",
+    ),
     (
         "buckets without end",
         |p| {
@@ -379,14 +592,28 @@ const DESCRIPTIONS: &[Case] = &[
     ),
     (
         "an overlay larger than its image",
-        |p| p.edit(SCHEMA, |s| s["input"] = json!({"kind": "image", "height": 1, "width": 2, "scale": 1.0, "overlay": [u64::MAX, 0]})),
+        |p| {
+            p.edit(SCHEMA, |s| s["input"] = json!({"kind": "image", "height": 1, "width": 2, "scale": 1.0, "overlay": [u64::MAX, 0]}))
+        },
         PREDICT,
         65,
         "overlay",
     ),
-    ("a scale that is infinite", |p| p.text(SCHEMA, "\"factor\": ", "\"factor\": 1e999, \"x\": "), PREDICT, 65, "schema.json"),
+    (
+        "a scale that is infinite",
+        |p| p.text(SCHEMA, "\"factor\": ", "\"factor\": 1e999, \"x\": "),
+        PREDICT,
+        65,
+        "schema.json",
+    ),
     ("80,000 columns", |p| p.edit(SCHEMA, many_columns), PREDICT, 65, "features"),
-    ("a class with an escape", |p| p.edit(SCHEMA, |s| s["targets"][0]["classes"][0] = "\u{1b}[31m\n".into()), PREDICT, 65, "classes"),
+    (
+        "a class with an escape",
+        |p| p.edit(SCHEMA, |s| s["targets"][0]["classes"][0] = "\u{1b}[31m\n".into()),
+        PREDICT,
+        65,
+        "classes",
+    ),
 ];
 
 fn many_columns(schema: &mut Value) {
@@ -403,50 +630,148 @@ fn many_columns(schema: &mut Value) {
 const CHECKPOINTS: &[Case] = &[
     ("a bit", |p| flip(p, "model.safetensors"), RESUME, 65, "hash"),
     ("a bit of the manifest", |p| flip(p, "manifest.json"), RESUME, 65, "manifest.json"),
-    ("no manifest", |p| fs::remove_file(p.path(CHECKPOINT).join("manifest.json")).unwrap(), RESUME, 65, "manifest.json"),
-    ("a deep manifest", |p| p.put(&format!("{CHECKPOINT}/manifest.json"), deep(1_000_000)), RESUME, 65, "manifest.json"),
-    ("a manifest of 2^40 bytes", |p| p.sparse(&format!("{CHECKPOINT}/manifest.json"), 1 << 40), RESUME, 65, "at most"),
-    ("a manifest that is a pipe", |p| p.instead(&format!("{CHECKPOINT}/manifest.json"), pipe), RESUME, 65, "plain file"),
+    (
+        "no manifest",
+        |p| fs::remove_file(p.path(CHECKPOINT).join("manifest.json")).unwrap(),
+        RESUME,
+        65,
+        "manifest.json",
+    ),
+    (
+        "a deep manifest",
+        |p| p.put(&format!("{CHECKPOINT}/manifest.json"), deep(1_000_000)),
+        RESUME,
+        65,
+        "manifest.json",
+    ),
+    (
+        "a manifest of 2^40 bytes",
+        |p| p.sparse(&format!("{CHECKPOINT}/manifest.json"), 1 << 40),
+        RESUME,
+        65,
+        "at most",
+    ),
+    (
+        "a manifest that is a pipe",
+        |p| p.instead(&format!("{CHECKPOINT}/manifest.json"), pipe),
+        RESUME,
+        65,
+        "plain file",
+    ),
     (
         "a manifest that is a link",
-        |p| p.instead(&format!("{CHECKPOINT}/manifest.json"), |at| symlink("/etc/hostname", at).unwrap()),
+        |p| {
+            p.instead(&format!("{CHECKPOINT}/manifest.json"), |at| {
+                symlink("/etc/hostname", at).unwrap()
+            })
+        },
         RESUME,
         65,
         "plain file",
     ),
     (
         "a file that is a link",
-        |p| p.instead(&format!("{CHECKPOINT}/config.toml"), |at| symlink("/etc/hostname", at).unwrap()),
+        |p| {
+            p.instead(&format!("{CHECKPOINT}/config.toml"), |at| {
+                symlink("/etc/hostname", at).unwrap()
+            })
+        },
         RESUME,
         65,
         "plain file",
     ),
     ("a newer format", |p| p.forge(|m| m["format"] = 2.into()), RESUME, 65, "newer"),
-    ("a file above it", |p| p.forge(|m| m["files"][0]["name"] = "../../config.toml".into()), RESUME, 65, "none of a checkpoint"),
-    ("a file elsewhere", |p| p.forge(|m| m["files"][0]["name"] = "/etc/passwd".into()), RESUME, 65, "none of a checkpoint"),
-    ("a file with a NUL", |p| p.forge(|m| m["files"][0]["name"] = "config.toml\0.png".into()), RESUME, 65, "none of a checkpoint"),
-    ("a file with 10 kB of name", |p| p.forge(|m| m["files"][0]["name"] = "x".repeat(10_000).into()), RESUME, 65, "none of a checkpoint"),
-    ("a file of 2^63 bytes", |p| p.forge(|m| m["files"][0]["bytes"] = (1_u64 << 63).into()), RESUME, 65, "bytes, expected"),
+    (
+        "a file above it",
+        |p| p.forge(|m| m["files"][0]["name"] = "../../config.toml".into()),
+        RESUME,
+        65,
+        "none of a checkpoint",
+    ),
+    (
+        "a file elsewhere",
+        |p| p.forge(|m| m["files"][0]["name"] = "/etc/passwd".into()),
+        RESUME,
+        65,
+        "none of a checkpoint",
+    ),
+    (
+        "a file with a NUL",
+        |p| p.forge(|m| m["files"][0]["name"] = "config.toml\0.png".into()),
+        RESUME,
+        65,
+        "none of a checkpoint",
+    ),
+    (
+        "a file with 10 kB of name",
+        |p| p.forge(|m| m["files"][0]["name"] = "x".repeat(10_000).into()),
+        RESUME,
+        65,
+        "none of a checkpoint",
+    ),
+    (
+        "a file of 2^63 bytes",
+        |p| p.forge(|m| m["files"][0]["bytes"] = (1_u64 << 63).into()),
+        RESUME,
+        65,
+        "bytes, expected",
+    ),
     ("no file", |p| p.forge(|m| m["files"] = json!([])), RESUME, 65, "names no"),
     (
         "no moments",
-        |p| p.forge(|m| m["files"].as_array_mut().unwrap().retain(|f| !f["name"].as_str().unwrap().contains("moment"))),
+        |p| {
+            p.forge(|m| {
+                m["files"]
+                    .as_array_mut()
+                    .unwrap()
+                    .retain(|f| !f["name"].as_str().unwrap().contains("moment"))
+            })
+        },
         RESUME,
         65,
         "moments",
     ),
     ("a step beyond all", |p| p.forge(|m| m["step"] = u64::MAX.into()), RESUME, 65, "of step"),
-    ("validated after it", |p| p.forge(|m| m["validated"] = u64::MAX.into()), RESUME, 65, "no run can be"),
     (
-        "sums of no task",
-        |p| p.forge(|m| m["sums"] = json!({"steps": 1, "losses": [], "hits": [], "labelled": [], "couplings": []})),
+        "validated after it",
+        |p| p.forge(|m| m["validated"] = u64::MAX.into()),
         RESUME,
         65,
         "no run can be",
     ),
-    ("a time before it began", |p| p.forge(|m| m["seconds"] = (-1.0).into()), RESUME, 65, "no run can be"),
-    ("a learning rate times 10^300", |p| p.forge(|m| m["rate_factor"] = 1e300.into()), RESUME, 65, "no run can be"),
-    ("parameters in f64 that are not there", |p| p.forge(|m| m["double"] = (!m["double"].as_bool().unwrap()).into()), RESUME, 65, "step-8"),
+    (
+        "sums of no task",
+        |p| {
+            p.forge(|m| {
+                m["sums"] =
+                    json!({"steps": 1, "losses": [], "hits": [], "labelled": [], "couplings": []})
+            })
+        },
+        RESUME,
+        65,
+        "no run can be",
+    ),
+    (
+        "a time before it began",
+        |p| p.forge(|m| m["seconds"] = (-1.0).into()),
+        RESUME,
+        65,
+        "no run can be",
+    ),
+    (
+        "a learning rate times 10^300",
+        |p| p.forge(|m| m["rate_factor"] = 1e300.into()),
+        RESUME,
+        65,
+        "no run can be",
+    ),
+    (
+        "parameters in f64 that are not there",
+        |p| p.forge(|m| m["double"] = (!m["double"].as_bool().unwrap()).into()),
+        RESUME,
+        65,
+        "step-8",
+    ),
     (
         "a best model that is not there",
         |p| p.forge(|m| m["best"] = json!({"epoch": 1, "score": 1.0, "thresholds": [null, null]})),
@@ -456,7 +781,12 @@ const CHECKPOINTS: &[Case] = &[
     ),
     (
         "a best model of a later step",
-        |p| p.forge(|m| m["best"] = json!({"epoch": 1, "step": u64::MAX, "score": 1.0, "thresholds": [null, null]})),
+        |p| {
+            p.forge(|m| {
+                m["best"] =
+                    json!({"epoch": 1, "step": u64::MAX, "score": 1.0, "thresholds": [null, null]})
+            })
+        },
         RESUME,
         65,
         "no run can be",
@@ -481,8 +811,20 @@ const CHECKPOINTS: &[Case] = &[
         65,
         "header",
     ),
-    ("deep records", |p| p.put("run/metrics.jsonl", format!("{}\n{}\n", deep(100_000), deep(100_000))), RESUME, 65, "metrics.jsonl:1"),
-    ("records that are no text", |p| p.put("run/metrics.jsonl", [0xff, b'\n', 0xff, b'\n']), RESUME, 65, "metrics.jsonl"),
+    (
+        "deep records",
+        |p| p.put("run/metrics.jsonl", format!("{}\n{}\n", deep(100_000), deep(100_000))),
+        RESUME,
+        65,
+        "metrics.jsonl:1",
+    ),
+    (
+        "records that are no text",
+        |p| p.put("run/metrics.jsonl", [0xff, b'\n', 0xff, b'\n']),
+        RESUME,
+        65,
+        "metrics.jsonl",
+    ),
     (
         "settings of the run that are a device",
         |p| p.instead("run/config.toml", |at| symlink("/dev/zero", at).unwrap()),
@@ -503,11 +845,25 @@ fn flip(place: &Place, name: &str) {
 /// Configurations.
 const CONFIGURATIONS: &[Case] = &[
     ("deep", |p| p.put("net.toml", "a = ".to_owned() + &deep(200_000)), TRAIN, 78, "net.toml:1"),
-    ("deep and long", |p| p.put("net.toml", "a = ".to_owned() + &deep(1_000_000)), TRAIN, 78, "too large"),
+    (
+        "deep and long",
+        |p| p.put("net.toml", "a = ".to_owned() + &deep(1_000_000)),
+        TRAIN,
+        78,
+        "too large",
+    ),
     ("commas", |p| p.put("net.toml", format!("a = [{}]", "1,".repeat(150_000))), TRAIN, 78, "a:"),
     (
         "every pair of 5,000 tasks",
-        |p| p.put("net.toml", NET.to_owned() + &(0..5_000).map(|i| format!("[task.t{i}]\ntarget = \"size\"\n")).collect::<String>()),
+        |p| {
+            p.put(
+                "net.toml",
+                NET.to_owned()
+                    + &(0..5_000)
+                        .map(|i| format!("[task.t{i}]\ntarget = \"size\"\n"))
+                        .collect::<String>(),
+            )
+        },
         TRAIN,
         78,
         "coupling.0.pairs",
@@ -515,23 +871,73 @@ const CONFIGURATIONS: &[Case] = &[
     ("deep tables", |p| p.put("net.toml", format!("[{}a]", "a.".repeat(100_000))), TRAIN, 78, ""),
     ("a table twice", |p| p.put("net.toml", NET.to_owned() + "[trunk]\n"), TRAIN, 78, "net.toml:"),
     ("no text", |p| p.put("net.toml", [0xff; 9]), TRAIN, 78, "UTF-8"),
-    ("a device", |p| p.instead("net.toml", |at| symlink("/dev/zero", at).unwrap()), TRAIN, 78, "too large"),
+    (
+        "a device",
+        |p| p.instead("net.toml", |at| symlink("/dev/zero", at).unwrap()),
+        TRAIN,
+        78,
+        "too large",
+    ),
     ("17 MiB", |p| p.sparse("net.toml", 17 << 20), TRAIN, 78, "too large"),
-    ("an integer beyond 64 bits", |p| p.text("net.toml", "epochs = 2", "epochs = 99999999999999999999"), TRAIN, 78, "net.toml"),
-    ("a number that is infinite", |p| p.text("net.toml", "strength = 0.1", "strength = 1e999"), TRAIN, 78, "overflowed"),
-    ("10^18 weights", |p| p.text("net.toml", "layers = [4]", "layers = [1000000000, 1000000000]"), TRAIN, 78, ""),
-    ("a task whose name leads up", |p| p.text("net.toml", "[task.size]", "[task.\"../../x\"]\ntarget = \"size\""), TRAIN, 78, "name"),
-    ("a task with control characters", |p| p.text("net.toml", "[task.size]", "[task.\"\\u001b[2J\\n\"]"), TRAIN, 78, "name"),
+    (
+        "an integer beyond 64 bits",
+        |p| p.text("net.toml", "epochs = 2", "epochs = 99999999999999999999"),
+        TRAIN,
+        78,
+        "net.toml",
+    ),
+    (
+        "a number that is infinite",
+        |p| p.text("net.toml", "strength = 0.1", "strength = 1e999"),
+        TRAIN,
+        78,
+        "overflowed",
+    ),
+    (
+        "10^18 weights",
+        |p| p.text("net.toml", "layers = [4]", "layers = [1000000000, 1000000000]"),
+        TRAIN,
+        78,
+        "",
+    ),
+    (
+        "a task whose name leads up",
+        |p| p.text("net.toml", "[task.size]", "[task.\"../../x\"]\ntarget = \"size\""),
+        TRAIN,
+        78,
+        "name",
+    ),
+    (
+        "a task with control characters",
+        |p| p.text("net.toml", "[task.size]", "[task.\"\\u001b[2J\\n\"]"),
+        TRAIN,
+        78,
+        "name",
+    ),
     (
         "10,000 features that are not there",
-        |p| p.put("net.toml", NET.to_owned() + &(0..10_000).map(|i| format!("[feature.f{i}]\ntype = \"text\"\n")).collect::<String>()),
+        |p| {
+            p.put(
+                "net.toml",
+                NET.to_owned()
+                    + &(0..10_000)
+                        .map(|i| format!("[feature.f{i}]\ntype = \"text\"\n"))
+                        .collect::<String>(),
+            )
+        },
         TRAIN,
         78,
         "f0",
     ),
     (
         "couplings of everything",
-        |p| p.text("net.toml", "strength = 0.1", &format!("strength = 0.1\npairs = [{}]", "[\"colour\", \"size\"],".repeat(30_000))),
+        |p| {
+            p.text(
+                "net.toml",
+                "strength = 0.1",
+                &format!("strength = 0.1\npairs = [{}]", "[\"colour\", \"size\"],".repeat(30_000)),
+            )
+        },
         TRAIN,
         78,
         "pairs",
@@ -564,26 +970,52 @@ const DATA: &[Case] = &[
         65,
         "gzip",
     ),
-    ("a cell of 20 MiB", |p| p.put("train.csv", format!("a,b,colour,size\n\"{}", "x".repeat(20 << 20))), TRAIN, 65, "train.csv"),
+    (
+        "a cell of 20 MiB",
+        |p| p.put("train.csv", format!("a,b,colour,size\n\"{}", "x".repeat(20 << 20))),
+        TRAIN,
+        65,
+        "train.csv",
+    ),
     (
         "70,000 columns",
-        |p| p.put("train.csv", (0..70_000).map(|i| format!("c{i},")).collect::<String>() + "colour,size\n1\n"),
+        |p| {
+            p.put(
+                "train.csv",
+                (0..70_000).map(|i| format!("c{i},")).collect::<String>() + "colour,size\n1\n",
+            )
+        },
         TRAIN,
         65,
         "columns",
     ),
-    ("UTF-16", |p| p.put("train.csv", "a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()), TRAIN, 65, "UTF-16"),
+    (
+        "UTF-16",
+        |p| {
+            p.put(
+                "train.csv",
+                "a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(),
+            )
+        },
+        TRAIN,
+        65,
+        "UTF-16",
+    ),
     ("a NUL", |p| p.put("train.csv", "a,b,colour,size\n1,\0,red,s\n"), TRAIN, 65, "NUL"),
     (
         "an array of 2^64",
-        |p| p.put("x.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }\n")),
+        |p| {
+            p.put("x.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }\n"))
+        },
         &["inspect", "x.npy"],
         65,
         "x.npy",
     ),
     (
         "an array of 2^128",
-        |p| p.put("x.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551615, 18446744073709551615), }\n")),
+        |p| {
+            p.put("x.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551615, 18446744073709551615), }\n"))
+        },
         &["inspect", "x.npy"],
         65,
         "x.npy",
@@ -595,10 +1027,34 @@ const DATA: &[Case] = &[
         65,
         "x.npy",
     ),
-    ("a header of 2^32", |p| p.put("x.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff{"), &["inspect", "x.npy"], 65, "x.npy"),
-    ("an index of 2^63", |p| p.put("x.svm", "1 9223372036854775808:1\n"), &["inspect", "x.svm"], 65, "x.svm:1"),
-    ("a parquet that is short", |p| p.put("x.parquet", "PAR1PAR1"), &["inspect", "x.parquet"], 65, "x.parquet"),
-    ("a footer of 2^31", |p| p.put("x.parquet", b"PAR1\xff\xff\xff\x7fPAR1"), &["inspect", "x.parquet"], 65, "x.parquet"),
+    (
+        "a header of 2^32",
+        |p| p.put("x.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff{"),
+        &["inspect", "x.npy"],
+        65,
+        "x.npy",
+    ),
+    (
+        "an index of 2^63",
+        |p| p.put("x.svm", "1 9223372036854775808:1\n"),
+        &["inspect", "x.svm"],
+        65,
+        "x.svm:1",
+    ),
+    (
+        "a parquet that is short",
+        |p| p.put("x.parquet", "PAR1PAR1"),
+        &["inspect", "x.parquet"],
+        65,
+        "x.parquet",
+    ),
+    (
+        "a footer of 2^31",
+        |p| p.put("x.parquet", b"PAR1\xff\xff\xff\x7fPAR1"),
+        &["inspect", "x.parquet"],
+        65,
+        "x.parquet",
+    ),
     (
         "images of 2^96",
         |p| p.put("x.idx", [&[0, 0, 8, 3][..], &[255; 12]].concat()),
@@ -627,14 +1083,24 @@ fn complaint((name, spoil, args, code, word): &Case) -> Option<String> {
         _ => ("", ""),
     };
     let is_plain = !said.chars().any(|c| c.is_control() && c != '\n') && error.len() < 1000;
-    let fits = output.status.code() == Some(*code) && error.starts_with("error: ") && error.contains(word) && hint.starts_with("hint: ");
-    (!(fits && is_plain)).then(|| format!("{name}: {}, expected {code} and {word:?}:\n{said}", output.status))
+    let fits = output.status.code() == Some(*code)
+        && error.starts_with("error: ")
+        && error.contains(word)
+        && hint.starts_with("hint: ");
+    (!(fits && is_plain))
+        .then(|| format!("{name}: {}, expected {code} and {word:?}:\n{said}", output.status))
 }
 
 #[track_caller]
 fn check(cases: &[Case]) {
     let complaints: Vec<String> = cases.iter().filter_map(complaint).collect();
-    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), cases.len(), complaints.join("\n"));
+    assert!(
+        complaints.is_empty(),
+        "{} of {}:\n{}",
+        complaints.len(),
+        cases.len(),
+        complaints.join("\n")
+    );
 }
 
 #[test]
@@ -664,10 +1130,18 @@ fn data() {
 
 #[test]
 fn there_are_many() {
-    assert!([MODELS, DESCRIPTIONS, CHECKPOINTS, CONFIGURATIONS, DATA].map(<[Case]>::len).iter().sum::<usize>() >= 100);
+    assert!(
+        [MODELS, DESCRIPTIONS, CHECKPOINTS, CONFIGURATIONS, DATA]
+            .map(<[Case]>::len)
+            .iter()
+            .sum::<usize>()
+            >= 100
+    );
     // The check can fail: a whole run goes on, and no word that it does not say is found.
     assert!(complaint(&("whole", |_| (), EVALUATE, 65, "")).is_some());
-    assert!(complaint(&("another word", |p| flip(p, "manifest.json"), RESUME, 65, "overlap")).is_some());
+    assert!(
+        complaint(&("another word", |p| flip(p, "manifest.json"), RESUME, 65, "overlap")).is_some()
+    );
     assert!(complaint(&("another code", |p| flip(p, "manifest.json"), RESUME, 66, "")).is_some());
 }
 
@@ -681,7 +1155,8 @@ fn what_needs_more_is_killed() {
 
 // ---- nothing leaves the run directory ----
 
-/// A run directory from elsewhere in which `name` is a link to `victim`: going on with it is refused, and the victim stays as it was.
+/// A run directory from elsewhere in which `name` is a link to `victim`: going on with it is
+/// refused, and the victim stays as it was.
 fn leads_out(name: &str, is_directory: bool) {
     let place = Place::new();
     let (victim, link) = (place.path("victim"), place.path("run").join(name));
@@ -709,7 +1184,9 @@ fn leads_out(name: &str, is_directory: bool) {
 
 #[test]
 fn links_do_not_lead_out_of_a_run() {
-    for name in [".lock", "train.log", "metrics.jsonl", "metrics.csv", "config.toml", "environment.json"] {
+    for name in
+        [".lock", "train.log", "metrics.jsonl", "metrics.csv", "config.toml", "environment.json"]
+    {
         leads_out(name, false);
     }
     for name in ["model", "last", "checkpoints"] {
@@ -721,7 +1198,8 @@ fn links_do_not_lead_out_of_a_run() {
 fn links_inside_a_model_are_replaced_and_not_followed() {
     let place = Place::new();
     place.put("victim", "precious\n");
-    for name in ["run/last/model.safetensors", "run/model/config.json", "run/last/.schema.json.tmp"] {
+    for name in ["run/last/model.safetensors", "run/model/config.json", "run/last/.schema.json.tmp"]
+    {
         fs::remove_file(place.path(name)).ok();
         symlink(place.path("victim"), place.path(name)).unwrap();
     }
@@ -735,13 +1213,24 @@ fn links_inside_a_model_are_replaced_and_not_followed() {
 
 #[test]
 fn a_run_from_a_strange_name_stays_in_runs() {
-    for name in ["...toml", "..toml", "a\\b.toml", "CON.toml", "-x\u{1b}[2J.toml", "x y.toml", &("x".repeat(250) + ".toml")] {
+    for name in [
+        "...toml",
+        "..toml",
+        "a\\b.toml",
+        "CON.toml",
+        "-x\u{1b}[2J.toml",
+        "x y.toml",
+        &("x".repeat(250) + ".toml"),
+    ] {
         let place = Place::new();
         fs::rename(place.path("net.toml"), place.path(name)).unwrap();
         let before = names(place.0.path());
         let output = place.run(&["train", &format!("./{name}")], 1 << 30, 10);
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        let after: Vec<String> = names(place.0.path()).into_iter().filter(|n| !before.contains(n) && n != "cache").collect();
+        let after: Vec<String> = names(place.0.path())
+            .into_iter()
+            .filter(|n| !before.contains(n) && n != "cache")
+            .collect();
         assert_eq!(after, ["runs"], "{name}");
         assert_eq!(names(&place.path("runs")).len(), 1, "{name}");
         assert!(!names(&place.path("runs"))[0].contains(|c: char| c.is_control() || c == '\\'));
@@ -749,7 +1238,10 @@ fn a_run_from_a_strange_name_stays_in_runs() {
 }
 
 fn names(path: &Path) -> Vec<String> {
-    fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 #[test]
@@ -776,11 +1268,19 @@ fn names_with_control_characters_are_shown_and_not_obeyed() {
         s["input"]["columns"][0]["name"] = format!("a{bad}").into();
     });
     place.put("named.csv", format!("a{bad},b,colour,size\n1,2,{bad},s\n"));
-    for args in [&["inspect", "run"][..], &["inspect", "named.csv"], &["evaluate", "run", "-v", "--data", "named.csv"]] {
+    for args in [
+        &["inspect", "run"][..],
+        &["inspect", "named.csv"],
+        &["evaluate", "run", "-v", "--data", "named.csv"],
+    ] {
         let output = place.run(args, 1 << 30, 10);
-        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        let said =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert!(output.status.success(), "{args:?}: {said}");
-        assert!(said.contains("\\u{1b}[2J") && !said.contains(|c: char| c.is_control() && c != '\n'), "{args:?}: {said:?}");
+        assert!(
+            said.contains("\\u{1b}[2J") && !said.contains(|c: char| c.is_control() && c != '\n'),
+            "{args:?}: {said:?}"
+        );
     }
 }
 
@@ -801,7 +1301,10 @@ fn weights_that_are_not_finite_are_taken_where_allowed() {
     assert!(predicted.lines().nth(1).unwrap().contains("NaN"), "{predicted}");
     // The trunk is whole, so a run may begin with it; with all of it the first step is not finite.
     let from = ["train", "net.toml", "--init-from", "run", "--out"];
-    assert_eq!(allowed(&[&from[..], &["trunk", "--init-part", "trunk"]].concat()).status.code(), Some(0));
+    assert_eq!(
+        allowed(&[&from[..], &["trunk", "--init-part", "trunk"]].concat()).status.code(),
+        Some(0)
+    );
     assert_eq!(allowed(&[&from[..], &["all"]].concat()).status.code(), Some(3));
     // A whole model is one with the flag too, and nothing is said.
     let whole = Place::new();

@@ -1,4 +1,5 @@
-//! The house plan: imports go down only, and wgpu, naga and clap stay in their rooms. The plan is in ARCHITECTURE.md.
+//! The house plan: imports go down only, and wgpu, naga and clap stay in their rooms. The plan is
+//! in ARCHITECTURE.md.
 
 use std::path::Path;
 
@@ -17,7 +18,8 @@ const FLOORS: [&[&str]; 7] = [
 const TWINS: [&str; 2] = ["device", "reference"];
 
 /// Crates with the only place that names each, a file or a folder.
-const PRIVATE: [(&str, &str); 3] = [("wgpu", "device"), ("naga", "kernels/signature.rs"), ("clap", "cli")];
+const PRIVATE: [(&str, &str); 3] =
+    [("wgpu", "device"), ("naga", "kernels/signature.rs"), ("clap", "cli")];
 
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))
@@ -83,7 +85,9 @@ fn is_word(c: char) -> bool {
 
 /// Places where a word stands by itself.
 fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-    code.match_indices(word).map(|(i, _)| i).filter(move |&i| !code[..i].ends_with(is_word) && !code[i + word.len()..].starts_with(is_word))
+    code.match_indices(word).map(|(i, _)| i).filter(move |&i| {
+        !code[..i].ends_with(is_word) && !code[i + word.len()..].starts_with(is_word)
+    })
 }
 
 /// The rooms that a path from the root of the crate leads to: one, or those of a list in braces.
@@ -103,7 +107,11 @@ fn rooms_after(path: &str) -> Vec<String> {
             _ => {}
         }
     }
-    items.iter().map(|i| i.trim().chars().take_while(|c| is_word(*c)).collect::<String>()).filter(|i| !i.is_empty()).collect()
+    items
+        .iter()
+        .map(|i| i.trim().chars().take_while(|c| is_word(*c)).collect::<String>())
+        .filter(|i| !i.is_empty())
+        .collect()
 }
 
 /// How deep the module of a file lies below the root of the crate.
@@ -119,11 +127,17 @@ fn imports(file: &str, code: &str) -> Vec<(usize, String)> {
     let roots = [("crate::", true), ("tandem::", room(file) == "main"), (up.as_str(), true)];
     let mut found = Vec::new();
     for (root, _) in roots.into_iter().filter(|(_, applies)| *applies) {
-        // Within a module inside the file the same number of `super::` leads less far up, to no room.
+        // Within a module inside the file the same number of `super::` leads less far up, to no
+        // room.
         let is_import = |room: &String| root != up || floor(room).is_some();
         let starts = code.match_indices(root).map(|(i, _)| i);
         for start in starts.filter(|&i| !code[..i].ends_with(|c| is_word(c) || c == ':')) {
-            found.extend(rooms_after(&code[start + root.len()..]).into_iter().filter(is_import).map(|room| (start, room)));
+            found.extend(
+                rooms_after(&code[start + root.len()..])
+                    .into_iter()
+                    .filter(is_import)
+                    .map(|room| (start, room)),
+            );
         }
     }
     found
@@ -132,11 +146,14 @@ fn imports(file: &str, code: &str) -> Vec<(usize, String)> {
 /// Why a room may not import another; `None` if it may.
 fn arrow(from: &str, to: &str) -> Option<String> {
     let Some(below) = floor(to) else { return Some(format!("{to} is on no floor of the plan")) };
-    let Some(above) = floor(from) else { return Some(format!("{from} is on no floor of the plan")) };
+    let Some(above) = floor(from) else {
+        return Some(format!("{from} is on no floor of the plan"));
+    };
     if below > above {
         return Some(format!("{from} (floor {above}) imports {to} (floor {below})"));
     }
-    (from != to && TWINS.contains(&from) && TWINS.contains(&to)).then(|| format!("{from} and {to} are twins: neither knows the other"))
+    (from != to && TWINS.contains(&from) && TWINS.contains(&to))
+        .then(|| format!("{from} and {to} are twins: neither knows the other"))
 }
 
 /// Every breach of the plan in one file of `src/`, with its line.
@@ -149,12 +166,18 @@ fn breaches(file: &str, text: &str) -> Vec<String> {
         }
     }
     for (name, home) in PRIVATE {
-        let at_home = file == home || file.starts_with(&format!("{home}/")) || file == format!("{home}.rs");
+        let at_home =
+            file == home || file.starts_with(&format!("{home}/")) || file == format!("{home}.rs");
         let named = words(&code, name).filter(|_| !at_home);
         found.extend(named.map(|place| (place, format!("{name} is named outside {home}"))));
     }
     found.sort();
-    found.into_iter().map(|(place, why)| format!("src/{file}:{}: {why}", 1 + code[..place].matches('\n').count())).collect()
+    found
+        .into_iter()
+        .map(|(place, why)| {
+            format!("src/{file}:{}: {why}", 1 + code[..place].matches('\n').count())
+        })
+        .collect()
 }
 
 /// All Rust files below a folder, as paths relative to it.
@@ -177,13 +200,21 @@ fn sources(folder: &Path, prefix: &str) -> Vec<String> {
 fn imports_go_down_only() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = sources(&src, "");
-    let found: Vec<String> = files.iter().flat_map(|f| breaches(f, &std::fs::read_to_string(src.join(f)).unwrap())).collect();
+    let found: Vec<String> = files
+        .iter()
+        .flat_map(|f| breaches(f, &std::fs::read_to_string(src.join(f)).unwrap()))
+        .collect();
     assert!(found.is_empty(), "{} breaches of the house plan:\n{}", found.len(), found.join("\n"));
-    // The walk saw the house: every room of the plan that there is, and nothing that is on no floor.
+    // The walk saw the house: every room of the plan that there is, and nothing that is on no
+    // floor.
     assert!(files.len() > 40, "{files:?}");
-    let homeless: Vec<_> = files.iter().filter(|f| *f != "lib.rs" && floor(room(f)).is_none()).collect();
+    let homeless: Vec<_> =
+        files.iter().filter(|f| *f != "lib.rs" && floor(room(f)).is_none()).collect();
     assert!(homeless.is_empty(), "on no floor of the plan: {homeless:?}");
-    let imported = files.iter().flat_map(|f| imports(f, &code(&std::fs::read_to_string(src.join(f)).unwrap()))).count();
+    let imported = files
+        .iter()
+        .flat_map(|f| imports(f, &code(&std::fs::read_to_string(src.join(f)).unwrap())))
+        .count();
     assert!(imported > 100, "{imported} imports seen");
 }
 
@@ -193,24 +224,37 @@ fn rooms_that_are_fuzzed_are_complete() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // A package of the crate is without the folder.
     let Ok(list) = std::fs::read_to_string(root.join("fuzz/src/lib.rs")) else { return };
-    let paths: Vec<&str> = list.lines().filter_map(|line| line.trim().strip_prefix("#[path = \"../../src/")?.strip_suffix("\"]")).collect();
-    let built = |file: &str| paths.iter().any(|p| file == *p || p.strip_suffix("mod.rs").is_some_and(|folder| file.starts_with(folder)));
-    let files: Vec<String> = sources(&root.join("src"), "").into_iter().filter(|file| built(file)).collect();
+    let paths: Vec<&str> = list
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("#[path = \"../../src/")?.strip_suffix("\"]"))
+        .collect();
+    let built = |file: &str| {
+        paths.iter().any(|p| {
+            file == *p || p.strip_suffix("mod.rs").is_some_and(|folder| file.starts_with(folder))
+        })
+    };
+    let files: Vec<String> =
+        sources(&root.join("src"), "").into_iter().filter(|file| built(file)).collect();
     assert!(files.len() > 20, "{files:?}");
     for file in &files {
-        for (_, to) in imports(file, &code(&std::fs::read_to_string(root.join("src").join(file)).unwrap())) {
-            assert!(files.iter().any(|f| room(f) == to), "src/{file} imports {to}, which fuzz/src/lib.rs does not build");
+        for (_, to) in
+            imports(file, &code(&std::fs::read_to_string(root.join("src").join(file)).unwrap()))
+        {
+            assert!(
+                files.iter().any(|f| room(f) == to),
+                "src/{file} imports {to}, which fuzz/src/lib.rs does not build"
+            );
         }
     }
 }
 
 /// Blocks of unsafe code by file; each says at its place why it is sound.
 const UNSAFE: [(&str, usize); 5] = [
-    ("device/awake.rs", 2),    // the class of a thread, the processors of a process
-    ("device/gpu.rs", 2),      // a pipeline cache takes bytes from the disk; experimental features of wgpu
+    ("device/awake.rs", 2), // the class of a thread, the processors of a process
+    ("device/gpu.rs", 2), // a pipeline cache takes bytes from the disk; experimental features of wgpu
     ("device/pipeline.rs", 1), // shaders without checks, whose files say why they need none
-    ("device/shared.rs", 3),   // a buffer in the memory of a texture, by Vulkan's own calls
-    ("main.rs", 1),            // an environment variable, before there is a thread
+    ("device/shared.rs", 3), // a buffer in the memory of a texture, by Vulkan's own calls
+    ("main.rs", 1),       // an environment variable, before there is a thread
 ];
 
 /// Lines on which `unsafe` stands, and whether a comment above says why it may.
@@ -218,7 +262,8 @@ fn unsafe_lines(text: &str) -> Vec<(usize, bool)> {
     let (code, lines) = (code(text), text.lines().collect::<Vec<_>>());
     let line = |place: usize| code[..place].matches('\n').count();
     let is_explained = |line: usize| {
-        let above = lines[..line].iter().rev().map(|l| l.trim()).take_while(|l| l.starts_with("//"));
+        let above =
+            lines[..line].iter().rev().map(|l| l.trim()).take_while(|l| l.starts_with("//"));
         above.into_iter().any(|l| l.starts_with("// SAFETY: "))
     };
     words(&code, "unsafe").map(|place| (line(place) + 1, is_explained(line(place)))).collect()
@@ -229,18 +274,29 @@ fn unsafe_stands_in_listed_places_with_its_reason() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for file in sources(&src, "") {
         let found = unsafe_lines(&std::fs::read_to_string(src.join(&file)).unwrap());
-        let allowed = UNSAFE.iter().find(|(known, _)| *known == file).map_or(0, |(_, count)| *count);
+        let allowed =
+            UNSAFE.iter().find(|(known, _)| *known == file).map_or(0, |(_, count)| *count);
         assert_eq!(found.len(), allowed, "src/{file}: unsafe on lines {found:?}");
-        assert!(found.iter().all(|(_, is_explained)| *is_explained), "src/{file}: no SAFETY comment above {found:?}");
+        assert!(
+            found.iter().all(|(_, is_explained)| *is_explained),
+            "src/{file}: no SAFETY comment above {found:?}"
+        );
     }
     for root in ["lib.rs", "main.rs"] {
-        assert!(code(&std::fs::read_to_string(src.join(root)).unwrap()).contains("#![deny(unsafe_code)]"), "{root}");
+        assert!(
+            code(&std::fs::read_to_string(src.join(root)).unwrap())
+                .contains("#![deny(unsafe_code)]"),
+            "{root}"
+        );
     }
 }
 
 #[test]
 fn unsafe_without_a_reason_is_found() {
-    assert_eq!(unsafe_lines("fn f() {\n    // SAFETY: x\n    // is y.\n    unsafe { g() }\n}"), [(4, true)]);
+    assert_eq!(
+        unsafe_lines("fn f() {\n    // SAFETY: x\n    // is y.\n    unsafe { g() }\n}"),
+        [(4, true)]
+    );
     assert_eq!(unsafe_lines("// SAFETY: x\n\nunsafe { g() }"), [(3, false)]);
     assert_eq!(unsafe_lines("/// unsafe\nlet a = \"unsafe\"; #[allow(unsafe_code)]"), []);
 }
@@ -266,9 +322,18 @@ fn an_upward_arrow_is_found_in_every_spelling() {
     ] {
         assert_eq!(one("model/layout.rs", text), said, "{text}");
     }
-    assert_eq!(one("config/mod.rs", "use super::data::Schema;"), "src/config/mod.rs:1: config (floor 0) imports data (floor 1)");
-    assert_eq!(one("rng.rs", "use super::run::train;"), "src/rng.rs:1: rng (floor 0) imports run (floor 5)");
-    assert_eq!(one("run/train.rs", "use crate::cli::Arguments;"), "src/run/train.rs:1: run (floor 5) imports cli (floor 6)");
+    assert_eq!(
+        one("config/mod.rs", "use super::data::Schema;"),
+        "src/config/mod.rs:1: config (floor 0) imports data (floor 1)"
+    );
+    assert_eq!(
+        one("rng.rs", "use super::run::train;"),
+        "src/rng.rs:1: rng (floor 0) imports run (floor 5)"
+    );
+    assert_eq!(
+        one("run/train.rs", "use crate::cli::Arguments;"),
+        "src/run/train.rs:1: run (floor 5) imports cli (floor 6)"
+    );
     let several = breaches("rng.rs", "use crate::{\n    data::Part,\n    model,\n};");
     assert_eq!(several.len(), 2, "{several:?}");
 }
@@ -288,12 +353,18 @@ fn a_room_off_the_plan_is_found() {
 
 #[test]
 fn foreign_crates_outside_their_rooms_are_found() {
-    assert_eq!(one("run/train.rs", "\n\nuse wgpu::Device;"), "src/run/train.rs:3: wgpu is named outside device");
+    assert_eq!(
+        one("run/train.rs", "\n\nuse wgpu::Device;"),
+        "src/run/train.rs:3: wgpu is named outside device"
+    );
     assert_eq!(
         one("schedule/check.rs", "fn f(m: &naga::Module) {}"),
         "src/schedule/check.rs:1: naga is named outside kernels/signature.rs"
     );
-    assert_eq!(one("kernels/mod.rs", "use naga as n;"), "src/kernels/mod.rs:1: naga is named outside kernels/signature.rs");
+    assert_eq!(
+        one("kernels/mod.rs", "use naga as n;"),
+        "src/kernels/mod.rs:1: naga is named outside kernels/signature.rs"
+    );
     assert_eq!(one("main.rs", "use clap::Parser;"), "src/main.rs:1: clap is named outside cli");
     assert_eq!(one("lib.rs", "pub use wgpu;"), "src/lib.rs:1: wgpu is named outside device");
 }
@@ -301,17 +372,30 @@ fn foreign_crates_outside_their_rooms_are_found() {
 #[test]
 fn what_the_plan_allows_passes() {
     for (file, text) in [
-        ("main.rs", "use tandem::cli; use tandem::run::train; fn main() { tandem::fault::open(p) }"),
+        (
+            "main.rs",
+            "use tandem::cli; use tandem::run::train; fn main() { tandem::fault::open(p) }",
+        ),
         ("cli.rs", "use clap::Parser; use crate::run;"),
         ("cli/train.rs", "use clap::Parser;"),
-        ("device/mod.rs", "use wgpu::Device; use crate::schedule::{Engine, Slice}; use super::kernels;"),
+        (
+            "device/mod.rs",
+            "use wgpu::Device; use crate::schedule::{Engine, Slice}; use super::kernels;",
+        ),
         ("kernels/signature.rs", "use naga::Module; use super::params;"),
         ("schedule/build.rs", "use crate::objective::Objective; use super::plan::Plan;"),
         ("objective/mod.rs", "use crate::schedule::build::Scene; use crate::config;"),
         ("config/read/coupling.rs", "use super::super::words; use crate::config::Config;"),
-        // Not code: comments, strings, characters. Not the word: longer names, fields of other paths.
-        ("rng.rs", "// use crate::run;\n/* crate::run */ /// [`crate::run`] and wgpu\nconst A: &str = \"\\\" crate::run wgpu\";"),
-        ("rng.rs", "const A: &str = r#\"a \" crate::run \"#; const B: char = '\"'; const C: char = '\\''; // wgpu"),
+        // Not code: comments, strings, characters. Not the word: longer names, fields of other
+        // paths.
+        (
+            "rng.rs",
+            "// use crate::run;\n/* crate::run */ /// [`crate::run`] and wgpu\nconst A: &str = \"\\\" crate::run wgpu\";",
+        ),
+        (
+            "rng.rs",
+            "const A: &str = r#\"a \" crate::run \"#; const B: char = '\"'; const C: char = '\\''; // wgpu",
+        ),
         ("rng.rs", "fn f<'a>(x: &'a str) { wgpu_like(x.naga_version); other_crate::run(); }"),
         ("fault.rs", "mod tests { use super::*; use super::Fault; }"),
         ("lib.rs", "pub mod cli; pub use crate::run::train;"),
@@ -319,5 +403,12 @@ fn what_the_plan_allows_passes() {
         assert_eq!(breaches(file, text), Vec::<String>::new(), "{file}: {text}");
     }
     // Code after a literal is still code.
-    assert_eq!(breaches("rng.rs", "const A: &str = r#\"x\"#; const B: char = '\"'; use crate::run; const C: &str = \"\";").len(), 1);
+    assert_eq!(
+        breaches(
+            "rng.rs",
+            "const A: &str = r#\"x\"#; const B: char = '\"'; use crate::run; const C: &str = \"\";"
+        )
+        .len(),
+        1
+    );
 }

@@ -1,5 +1,6 @@
-//! Every key of the configuration changes something: each is flipped over files that need it, and what comes of it is compared with what came
-//! before. What is compared holds no configuration, so that an echo of a key does not count.
+//! Every key of the configuration changes something: each is flipped over files that need it, and
+//! what comes of it is compared with what came before. What is compared holds no configuration, so
+//! that an echo of a key does not count.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,7 +20,8 @@ use tandem::run::point::Point;
 use tandem::run::train::{Observer, Options, Outcome, Plan, train};
 use tempfile::TempDir;
 
-/// A task of every type over columns of every type; the columns that a flip may want are ignored until it does.
+/// A task of every type over columns of every type; the columns that a flip may want are ignored
+/// until it does.
 const TABLE: &str = r#"
 [data]
 train = "rows.csv"
@@ -76,7 +78,8 @@ enum Part {
     Initial,
     /// Parameters after the last step.
     Trained,
-    /// Rows that are validated or tested on, points, parameters of the model, why and when it ended.
+    /// Rows that are validated or tested on, points, parameters of the model, why and when it
+    /// ended.
     Watched,
 }
 
@@ -84,8 +87,9 @@ use Part::{Initial, Program, Rows, Schema, Trained, Watched};
 
 const PARTS: [Part; 6] = [Schema, Rows, Program, Initial, Trained, Watched];
 
-/// What is set before, the key that is flipped with what has to go along, and the part that is the first to change. What comes before
-/// that part stays; the parameters after training change too, unless the key is one that only watches.
+/// What is set before, the key that is flipped with what has to go along, and the part that is the
+/// first to change. What comes before that part stays; the parameters after training change too,
+/// unless the key is one that only watches.
 struct Flip {
     base: &'static str,
     before: &'static [&'static str],
@@ -93,7 +97,12 @@ struct Flip {
     first: Part,
 }
 
-const fn flip(base: &'static str, before: &'static [&'static str], after: &'static [&'static str], first: Part) -> Flip {
+const fn flip(
+    base: &'static str,
+    before: &'static [&'static str],
+    after: &'static [&'static str],
+    first: Part,
+) -> Flip {
     Flip { base, before, after, first }
 }
 
@@ -110,13 +119,18 @@ const THREE: &[&str] = &[
     "coupling.0.kind=agreement",
 ];
 /// A task one of whose classes may be a text for blanks.
-const SHAPED: &[&str] = &["data.ignore=[\"id\", \"w\", \"part\", \"g\", \"yes\"]", "task.yes.type=multiclass", "task.yes.target=shape"];
+const SHAPED: &[&str] = &[
+    "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"yes\"]",
+    "task.yes.type=multiclass",
+    "task.yes.target=shape",
+];
 const FOLDED: &[&str] = &["data.folds=3", "data.fold=1"];
 const OVERLAID: &[&str] = &["data.overlay={ shift = 1 }"];
 const HUBER: &[&str] = &["task.price.loss=huber"];
 const QUANTILE: &[&str] = &["task.price.loss=quantile"];
 /// So that an epoch other than the last is best, and another by other metrics.
-const PLAIN: &[&str] = &["train.epochs=12", "optimizer.learning_rate=0.1", "task.visits.scale_loss=false"];
+const PLAIN: &[&str] =
+    &["train.epochs=12", "optimizer.learning_rate=0.1", "task.visits.scale_loss=false"];
 /// So that an epoch other than the last is best.
 const LONG: &[&str] = &["train.epochs=12", "optimizer.learning_rate=0.1"];
 
@@ -129,7 +143,12 @@ const FLIPS: &[Flip] = &[
     flip(NUMBERED, &[], &["data.header=false"], Schema),
     flip(TABLE, &[], &["data.split=[0.5, 0.2, 0.3]"], Schema),
     flip(TABLE, &[], &["data.split_seed=1"], Schema),
-    flip(TABLE, &[], &["data.split_column=part", "data.ignore=[\"id\", \"w\", \"g\", \"shape\"]"], Schema),
+    flip(
+        TABLE,
+        &[],
+        &["data.split_column=part", "data.ignore=[\"id\", \"w\", \"g\", \"shape\"]"],
+        Schema,
+    ),
     flip(TABLE, &[], &["data.stratify=colour"], Schema),
     flip(TABLE, FOLDED, &["data.folds=4"], Schema),
     flip(TABLE, FOLDED, &["data.fold=2"], Schema),
@@ -142,7 +161,12 @@ const FLIPS: &[Flip] = &[
     flip(WRITTEN, &[], &["feature.n.decimal=\",\""], Schema),
     flip(WRITTEN, &[], &["feature.d.dates=dmy"], Schema),
     flip(DATED, &[], &["version=\"0.1\""], Schema),
-    flip(TABLE, &[], &["data.row_weight=w", "data.ignore=[\"id\", \"part\", \"g\", \"shape\"]"], Schema),
+    flip(
+        TABLE,
+        &[],
+        &["data.row_weight=w", "data.ignore=[\"id\", \"part\", \"g\", \"shape\"]"],
+        Schema,
+    ),
     flip(TABLE, &[], &["data.memory=30KB"], Schema),
     flip(TABLE, &[], &["data.shuffle_window=16"], Trained),
     flip(IDX, &[], &["data.train.images=i2"], Rows),
@@ -172,8 +196,21 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["trunk.freeze=true"], Program),
     // [task.*]
     flip(TABLE, &[], &["task.visits.type=regression"], Schema),
-    flip(TABLE, &[], &["task.price.target=price", "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"shape\", \"cost\"]"], Schema),
-    flip(TABLE, &[], &["task.colour.groups={ warm = [\"red\"], cold = [\"green\", \"blue\"] }"], Schema),
+    flip(
+        TABLE,
+        &[],
+        &[
+            "task.price.target=price",
+            "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"shape\", \"cost\"]",
+        ],
+        Schema,
+    ),
+    flip(
+        TABLE,
+        &[],
+        &["task.colour.groups={ warm = [\"red\"], cold = [\"green\", \"blue\"] }"],
+        Schema,
+    ),
     flip(TABLE, &[], &["task.yes.positive=no"], Schema),
     flip(TABLE, SHAPED, &["task.yes.missing=[\"\", \"?\"]"], Schema),
     flip(TABLE, &[], &["task.size.layers=[5]"], Program),
@@ -194,7 +231,12 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["task.price.scale=minmax"], Schema),
     flip(TABLE, &["task.colour.top_k=1"], &["task.colour.top_k=2"], Watched),
     // [[coupling]]
-    flip(TABLE, COUPLED, &["coupling.0.kind=soft_sharing", "coupling.0.pairs=[[\"colour\", \"tags\"]]"], Program),
+    flip(
+        TABLE,
+        COUPLED,
+        &["coupling.0.kind=soft_sharing", "coupling.0.pairs=[[\"colour\", \"tags\"]]"],
+        Program,
+    ),
     flip(TABLE, COUPLED, &["coupling.0.strength=0.25"], Program),
     flip(TABLE, THREE, &["coupling.0.pairs=[[\"colour\", \"size\"]]"], Program),
     // [optimizer]
@@ -222,7 +264,12 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["train.seed=1"], Initial),
     flip(TABLE, LONG, &["train.patience=1"], Trained),
     flip(TABLE, LONG, &["train.select=colour.accuracy"], Watched),
-    flip(TABLE, PLAIN, &["train.select={ \"yes.log_loss\" = 1.0, \"colour.accuracy\" = 0.1 }"], Watched),
+    flip(
+        TABLE,
+        PLAIN,
+        &["train.select={ \"yes.log_loss\" = 1.0, \"colour.accuracy\" = 0.1 }"],
+        Watched,
+    ),
     flip(TABLE, &[], &["train.evaluate_every=2s"], Watched),
     flip(TABLE, &[], &["train.evaluate=[\"valid\", \"test\"]"], Watched),
     flip(TABLE, &[], &["train.log_every=2s"], Watched),
@@ -240,9 +287,11 @@ fn draw(most: u64, column: u64, row: u64) -> usize {
     below(most, 7, Purpose::Synthetic, column, row) as usize
 }
 
-/// A table with what the flips look for: blanks, texts for blanks, rare values, classes of unequal size.
+/// A table with what the flips look for: blanks, texts for blanks, rare values, classes of unequal
+/// size.
 fn rows_csv(first: u64, rows: u64) -> String {
-    let mut text = "id,x,y,kind,note,day,colour,size,shape,yes,a,b,c,price,cost,visits,w,part,g\n".to_owned();
+    let mut text =
+        "id,x,y,kind,note,day,colour,size,shape,yes,a,b,c,price,cost,visits,w,part,g\n".to_owned();
     for row in first..first + rows {
         let x = normal(7, Purpose::Synthetic, 100, row);
         let y = if row % 9 == 4 {
@@ -252,8 +301,14 @@ fn rows_csv(first: u64, rows: u64) -> String {
         } else {
             format!("{:.3}", x * x + 1.0)
         };
-        let kind = if row % 40 == 17 { format!("rare{row}") } else { ["k0", "k1", "k2", "k3"][draw(4, 1, row)].to_owned() };
-        let note = ["the old red house", "a new blue door here", "some green tree by it", "one more word"][draw(4, 2, row)];
+        let kind = if row % 40 == 17 {
+            format!("rare{row}")
+        } else {
+            ["k0", "k1", "k2", "k3"][draw(4, 1, row)].to_owned()
+        };
+        let note =
+            ["the old red house", "a new blue door here", "some green tree by it", "one more word"]
+                [draw(4, 2, row)];
         let colour = ["red", "green", "blue"][if x > 0.5 { 0 } else { draw(3, 3, row) }];
         let size = ["red", "green", "blue"][draw(3, 4, row)];
         let shape = ["round", "flat", "?"][draw(3, 5, row)];
@@ -305,21 +360,39 @@ fn files() -> TempDir {
     let write = |name: &str, bytes: Vec<u8>| fs::write(dir.path().join(name), bytes).unwrap();
     write("rows.csv", rows_csv(0, 120).into_bytes());
     write("more.csv", rows_csv(1000, 60).into_bytes());
-    let line = |row: u64| format!("{},{},{}\n", draw(9, 20, row), draw(7, 21, row), draw(3, 22, row));
-    write("numbered.csv", ("0,1,2\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes());
-    let line = |row: u64| format!("{},{}|{}\n", draw(2, 23, row), draw(2, 24, row), draw(2, 25, row));
-    write("odd.csv", ("label,x|label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes());
+    let line =
+        |row: u64| format!("{},{},{}\n", draw(9, 20, row), draw(7, 21, row), draw(3, 22, row));
+    write(
+        "numbered.csv",
+        ("0,1,2\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes(),
+    );
+    let line =
+        |row: u64| format!("{},{}|{}\n", draw(2, 23, row), draw(2, 24, row), draw(2, 25, row));
+    write(
+        "odd.csv",
+        ("label,x|label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes(),
+    );
     let line = |row: u64| {
         let (month, day) = (1 + draw(12, 26, row), 1 + draw(12, 27, row));
-        format!("\"{},{:03}\",{month:02}/{day:02}/2020,{}\n", 1 + draw(9, 28, row), draw(1000, 29, row), draw(2, 60, row))
+        format!(
+            "\"{},{:03}\",{month:02}/{day:02}/2020,{}\n",
+            1 + draw(9, 28, row),
+            draw(1000, 29, row),
+            draw(2, 60, row)
+        )
     };
-    write("written.csv", ("n,d,label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes());
+    write(
+        "written.csv",
+        ("n,d,label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes(),
+    );
     for (number, (images, labels)) in [("i", "l"), ("i2", "l2")].into_iter().enumerate() {
         let column = 30 + 2 * number as u64;
         write(images, idx(&[60, 3, 4], (0..720).map(|i| draw(256, column, i) as u8)));
         write(labels, idx(&[60], (0..60).map(|i| draw(3, column + 5, i) as u8)));
     }
-    for (number, (features, labels)) in [("x.npy", "y.npy"), ("x2.npy", "y2.npy")].into_iter().enumerate() {
+    for (number, (features, labels)) in
+        [("x.npy", "y.npy"), ("x2.npy", "y2.npy")].into_iter().enumerate()
+    {
         let column = 40 + 2 * number as u64;
         write(features, npy("60, 2", (0..120).map(|i| normal(7, Purpose::Synthetic, column, i))));
         write(labels, npy("60,", (0..60).map(|i| draw(3, column + 1, i) as f64)));
@@ -351,8 +424,17 @@ impl Observer for Points {
 
 /// Keeps the checkpoints of a run that is to have no other trace.
 fn keeper(plan: &Plan, root: &Path) -> Keeper {
-    let (network, layout, schema) = (plan.network.clone(), plan.layout.clone(), plan.parts.schema.clone());
-    let context = Context { network, layout, schema, config: String::new(), data: Vec::new(), adapter: String::new(), kernels: Vec::new() };
+    let (network, layout, schema) =
+        (plan.network.clone(), plan.layout.clone(), plan.parts.schema.clone());
+    let context = Context {
+        network,
+        layout,
+        schema,
+        config: String::new(),
+        data: Vec::new(),
+        adapter: String::new(),
+        kernels: Vec::new(),
+    };
     Keeper::new(root.to_owned(), context, plan.config.train.keep).unwrap()
 }
 
@@ -385,7 +467,8 @@ impl Print {
     }
 }
 
-/// The program over the training part alone: it has another schedule for each part that is evaluated.
+/// The program over the training part alone: it has another schedule for each part that is
+/// evaluated.
 fn program(plan: &Plan) -> String {
     let parts = Parts { valid: None, test: None, ..plan.parts.clone() };
     let plan = Plan::new(plan.config.clone(), parts).unwrap();
@@ -397,12 +480,17 @@ fn schema(plan: &Plan) -> String {
     let mut value = serde_json::to_value(&plan.parts.schema).unwrap();
     value.as_object_mut().unwrap().remove("reading");
     value["input"].as_object_mut().unwrap().remove("overlay");
-    let columns = value["input"].get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten();
+    let columns =
+        value["input"].get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten();
     columns.for_each(|column| {
         forget(column, &["missing", "slots", "ngrams"]);
         column.get_mut("range").into_iter().for_each(|range| forget(range, &["clip"]));
     });
-    value["targets"].as_array_mut().unwrap().iter_mut().for_each(|target| forget(target, &["missing", "type", "columns", "groups"]));
+    value["targets"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(|target| forget(target, &["missing", "type", "columns", "groups"]));
     value.to_string()
 }
 
@@ -430,10 +518,19 @@ fn bits(values: &[f32]) -> String {
 }
 
 fn watched(plan: &Plan, outcome: &Outcome, points: &[Point]) -> String {
-    let others: String = plan.named_parts()[1..].iter().map(|(name, data)| format!("{name} {}", rows(data))).collect();
+    let others: String = plan.named_parts()[1..]
+        .iter()
+        .map(|(name, data)| format!("{name} {}", rows(data)))
+        .collect();
     let still = |point: &Point| Point { seconds: 0.0, learning_rate: 0.0, ..point.clone() };
     let points: Vec<Point> = points.iter().map(still).collect();
-    format!("{others} {points:?} {} {} {:?} {}", bits(&outcome.best), outcome.best_epoch, outcome.ended, outcome.steps)
+    format!(
+        "{others} {points:?} {} {} {:?} {}",
+        bits(&outcome.best),
+        outcome.best_epoch,
+        outcome.ended,
+        outcome.steps
+    )
 }
 
 fn settings(dir: &Path, base: &str, overrides: &[&[&str]]) -> Config {
@@ -454,10 +551,14 @@ fn key_of(spec: &str) -> String {
 fn every_key_has_a_flip() {
     let mut flipped: BTreeSet<String> = FLIPS.iter().map(|flip| key_of(flip.after[0])).collect();
     // A table is flipped by its keys.
-    let tables: Vec<String> = flipped.iter().map(|key| key.split('.').next().unwrap().to_owned()).collect();
+    let tables: Vec<String> =
+        flipped.iter().map(|key| key.split('.').next().unwrap().to_owned()).collect();
     flipped.extend(tables.into_iter().filter(|table| table != "version"));
-    let path = |table: &str, key: &str| if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
-    let known: BTreeSet<String> = KNOWN.iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
+    let path = |table: &str, key: &str| {
+        if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+    };
+    let known: BTreeSet<String> =
+        KNOWN.iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
     // It says what an adapter computes with, and here is none: tests/precision.rs.
     flipped.insert("train.precision".into());
     // They say what columns are called, and no number depends on that: tests/applied.rs.
@@ -483,7 +584,11 @@ fn every_key_changes_what_it_should() {
             || !must.iter().all(|part| changed.contains(part))
             || changed.contains(&Trained) != must.contains(&Trained)
         {
-            let _ = writeln!(wrong, "{:?}: changed {changed:?}, expected {:?} first", flip.after, flip.first);
+            let _ = writeln!(
+                wrong,
+                "{:?}: changed {changed:?}, expected {:?} first",
+                flip.after, flip.first
+            );
         }
     }
     assert_eq!(wrong, "");
@@ -499,7 +604,8 @@ fn the_same_settings_come_to_the_same() {
     }
 }
 
-/// A key that only says again what is the default, or what the files say already, changes nothing: no part echoes the configuration.
+/// A key that only says again what is the default, or what the files say already, changes nothing:
+/// no part echoes the configuration.
 #[test]
 fn what_says_nothing_new_changes_nothing() {
     let dir = files();
@@ -520,7 +626,11 @@ fn what_says_nothing_new_changes_nothing() {
         "train.keep=7",
         "train.on_nan=rollback",
     ] {
-        assert_eq!(plain.differs(&Print::of(settings(dir.path(), TABLE, &[&[spec]]))), [], "{spec}");
+        assert_eq!(
+            plain.differs(&Print::of(settings(dir.path(), TABLE, &[&[spec]]))),
+            [],
+            "{spec}"
+        );
     }
 }
 
@@ -531,7 +641,8 @@ fn time_that_is_over_ends_a_run_early() {
         let config = settings(dir.path(), TABLE, &[&[&format!("train.max_time={time}")]]);
         let parts = load(&config.data, &config.tasks).unwrap();
         let plan = Plan::new(config, parts).unwrap();
-        let outcome = train(&plan, Machine::Reference, Options::default(), &mut Points::default()).unwrap();
+        let outcome =
+            train(&plan, Machine::Reference, Options::default(), &mut Points::default()).unwrap();
         (outcome.steps, plan.total_steps)
     };
     let (done, total) = steps("1e-9");

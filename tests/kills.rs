@@ -1,7 +1,9 @@
-//! Runs of the program that are ended at any time, by a kill that cannot be caught or by a signal that can, and go on: nothing that was
-//! committed is lost, and the end is that of the run that was left alone, byte by byte.
+//! Runs of the program that are ended at any time, by a kill that cannot be caught or by a signal
+//! that can, and go on: nothing that was committed is lost, and the end is that of the run that was
+//! left alone, byte by byte.
 //!
-//! Two of three kills wait until a checkpoint is being written; whether one came in the middle of that is seen by what it left.
+//! Two of three kills wait until a checkpoint is being written; whether one came in the middle of
+//! that is seen by what it left.
 
 #![cfg(unix)]
 
@@ -45,9 +47,11 @@ struct Count {
 impl Life {
     fn new(device: &'static str, seed: u64) -> Life {
         // On a disk, where a checkpoint takes a while.
-        let room = Room::on(tempfile::tempdir().unwrap(), &NET.replace("epochs = 12", "epochs = 8"));
+        let room =
+            Room::on(tempfile::tempdir().unwrap(), &NET.replace("epochs = 12", "epochs = 8"));
         // Once for the cache of kernels, once for the time.
-        room.run(&["train", "net.toml", "--out", "first", "--max-steps", "1", "--device", device]).expect(0);
+        room.run(&["train", "net.toml", "--out", "first", "--max-steps", "1", "--device", device])
+            .expect(0);
         let begun = Instant::now();
         room.run(&["train", "net.toml", "--out", "whole", "--device", device]).expect(0);
         let whole = begun.elapsed().as_secs_f64();
@@ -61,9 +65,19 @@ impl Life {
         if !goes_on {
             let _ = fs::remove_dir_all(self.room.path("run"));
         }
-        let args = if goes_on { ["train", "--resume", "run"].as_slice() } else { &["train", "net.toml", "--out", "run"] };
+        let args = if goes_on {
+            ["train", "--resume", "run"].as_slice()
+        } else {
+            &["train", "net.toml", "--out", "run"]
+        };
         let err = File::create(self.room.path("err")).unwrap();
-        self.room.command(args).args(["--device", self.device]).stdout(Stdio::null()).stderr(err).spawn().unwrap()
+        self.room
+            .command(args)
+            .args(["--device", self.device])
+            .stdout(Stdio::null())
+            .stderr(err)
+            .spawn()
+            .unwrap()
     }
 
     fn newest(&self) -> Option<u64> {
@@ -72,9 +86,15 @@ impl Life {
 
     /// Whether a process is writing a checkpoint, or was when it ended.
     fn is_writing(&self, child: &Child) -> bool {
-        let (names, owner) = (fs::read_dir(self.room.path("run/checkpoints")), format!("-{}", child.id()));
-        let step = |name: &str| name.strip_prefix(".tmp-")?.strip_suffix(&owner)?.parse::<u64>().ok();
-        names.into_iter().flatten().flatten().any(|entry| entry.file_name().to_str().and_then(step).is_some())
+        let (names, owner) =
+            (fs::read_dir(self.room.path("run/checkpoints")), format!("-{}", child.id()));
+        let step =
+            |name: &str| name.strip_prefix(".tmp-")?.strip_suffix(&owner)?.parse::<u64>().ok();
+        names
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|entry| entry.file_name().to_str().and_then(step).is_some())
     }
 
     /// Lets a process go on for a while; false = it came to its end.
@@ -83,7 +103,8 @@ impl Life {
         wait(child, until).is_none()
     }
 
-    /// Lets a process go on until it is writing one of its next checkpoints, and some moments longer.
+    /// Lets a process go on until it is writing one of its next checkpoints, and some moments
+    /// longer.
     fn let_write(&mut self, child: &mut Child) -> bool {
         let next = self.newest().unwrap_or(0) + EVERY * self.draws.below(6);
         while self.newest().unwrap_or(0) < next || !self.is_writing(child) {
@@ -116,12 +137,15 @@ impl Life {
         }
         let lost = self.room.last_step("run").saturating_sub(newest.unwrap_or(0));
         assert!(lost <= 2 * EVERY, "{lost} steps were lost");
-        (self.count.most_lost, self.count.lost) = (self.count.most_lost.max(lost), self.count.lost + lost);
+        (self.count.most_lost, self.count.lost) =
+            (self.count.most_lost.max(lost), self.count.lost + lost);
     }
 
     fn goes_on_from(&self, newest: Option<u64>) {
         let said = self.room.text("err");
-        let expected = newest.map_or("the run has no checkpoint yet".into(), |step| format!("going on after step {step} ("));
+        let expected = newest.map_or("the run has no checkpoint yet".into(), |step| {
+            format!("going on after step {step} (")
+        });
         assert!(said.contains(&expected), "expected \"{expected}\", found: {said}");
     }
 
@@ -129,7 +153,11 @@ impl Life {
         let goes_on = self.room.path("run/config.toml").exists();
         let before = self.newest();
         let mut child = self.start();
-        let lives = if number.is_multiple_of(3) { self.let_live(&mut child) } else { self.let_write(&mut child) };
+        let lives = if number.is_multiple_of(3) {
+            self.let_live(&mut child)
+        } else {
+            self.let_write(&mut child)
+        };
         if !lives {
             assert_eq!(child.wait().unwrap().code(), Some(0), "{}", self.room.text("err"));
             if goes_on {
@@ -166,7 +194,9 @@ impl Life {
     fn stop(&mut self, name: &str, code: i32) {
         let mut child = self.start();
         let id = child.id().to_string();
-        while fs::read_to_string(self.room.path("run/.lock")).map_or(true, |owner| owner.trim() != id) {
+        while fs::read_to_string(self.room.path("run/.lock"))
+            .map_or(true, |owner| owner.trim() != id)
+        {
             assert!(child.try_wait().unwrap().is_none(), "{}", self.room.text("err"));
         }
         if !self.let_live(&mut child) {
@@ -188,7 +218,12 @@ impl Life {
         let (newest, last) = (self.newest().unwrap(), self.room.last_step("run"));
         assert_eq!(newest, last, "steps were lost");
         let said = self.room.text("err");
-        assert!(said.contains(&format!("stopped by a signal after step {newest}; go on with: tandem train --resume run")), "{said}");
+        assert!(
+            said.contains(&format!(
+                "stopped by a signal after step {newest}; go on with: tandem train --resume run"
+            )),
+            "{said}"
+        );
         assert!(self.room.path("run/last/model.safetensors").exists());
     }
 

@@ -1,4 +1,5 @@
-//! Limits of adapters: the least that WebGPU grants, bindings smaller than a batch or a data set, and a device that is lost.
+//! Limits of adapters: the least that WebGPU grants, bindings smaller than a batch or a data set,
+//! and a device that is lost.
 
 mod common;
 
@@ -73,7 +74,13 @@ fn the_default_limits_of_webgpu_are_enough_and_change_no_bit() {
     let every_loss = common::every_plan("[train]\nepochs = 2\nbatch_size = 48\n", 300);
     for plan in [plan(TABLES, 300), every_loss] {
         let last = |gpu: &Gpu| {
-            let outcome = train(&plan, Machine::Device(Box::new(gpu.clone())), Options::default(), &mut Silent).unwrap();
+            let outcome = train(
+                &plan,
+                Machine::Device(Box::new(gpu.clone())),
+                Options::default(),
+                &mut Silent,
+            )
+            .unwrap();
             assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
             bits(&outcome.last)
         };
@@ -81,7 +88,8 @@ fn the_default_limits_of_webgpu_are_enough_and_change_no_bit() {
     }
 }
 
-/// `explain` says how much memory a program takes before there is a device; afterwards its allocator says nearly the same.
+/// `explain` says how much memory a program takes before there is a device; afterwards its
+/// allocator says nearly the same.
 #[test]
 fn the_estimate_of_memory_is_what_is_allocated() {
     for (inputs, classes) in [(784, vec![10, 10]), (64, vec![10, 10, 10])] {
@@ -97,8 +105,11 @@ fn the_estimate_of_memory_is_what_is_allocated() {
             tune: Mode::Off,
             precision: Precision::F32,
         };
-        let DeviceBytes { estimated, allocated } = step(&shape, Machine::Device(Box::new(gpu.clone()))).unwrap().device_bytes;
-        let Some(allocated) = allocated else { return eprintln!("{} has no report", gpu.entry.backend) };
+        let DeviceBytes { estimated, allocated } =
+            step(&shape, Machine::Device(Box::new(gpu.clone()))).unwrap().device_bytes;
+        let Some(allocated) = allocated else {
+            return eprintln!("{} has no report", gpu.entry.backend);
+        };
         let off = estimated.abs_diff(allocated) as f64 / allocated as f64;
         assert!(off < 0.05, "{inputs} inputs: {estimated} estimated, {allocated} allocated");
     }
@@ -109,16 +120,23 @@ fn the_estimate_of_memory_is_what_is_allocated() {
 fn stamps_that_do_not_ascend_are_not_counted() {
     let mut timings = Timings::new(&[1, 2], true);
     timings.add_stamps(1, &[10, 11, 13, 17, 20, 22, 22, 23], 0.5);
-    assert_eq!((&timings.seconds[1], timings.steps[1], timings.between[1]), (&vec![1.5, 2.5], 2, 2.5));
+    assert_eq!(
+        (&timings.seconds[1], timings.steps[1], timings.between[1]),
+        (&vec![1.5, 2.5], 2, 2.5)
+    );
     for broken in [[0, 2, 3, 4], [5, 0, 7, 8], [5, 6, 0, 8], [5, 6, 7, 0]] {
         timings.add_stamps(1, &broken, 0.5);
     }
     timings.add_stamps(1, &[5, 6, 0, 8, 10, 12, 12, 14], 0.5);
-    assert_eq!((&timings.seconds[1], timings.steps[1], timings.between[1]), (&vec![2.5, 3.5], 3, 2.5));
+    assert_eq!(
+        (&timings.seconds[1], timings.steps[1], timings.between[1]),
+        (&vec![2.5, 3.5], 3, 2.5)
+    );
     assert_eq!((&timings.seconds[0], timings.steps[0]), (&vec![0.0], 0));
 }
 
-/// What steps left behind: metrics of each, parameters, and the loss of all training rows without dropout.
+/// What steps left behind: metrics of each, parameters, and the loss of all training rows without
+/// dropout.
 #[derive(Debug)]
 struct Left {
     metrics: Vec<Vec<f64>>,
@@ -148,13 +166,18 @@ fn five_steps(plan: &Plan, built: &Built) -> Left {
     session.submit(built.train.unwrap(), &table(plan, 5)).unwrap();
     let metrics = session.collect(true).unwrap().into_iter().map(|r| r.metrics).collect();
     let parameters = session.download(built.program.whole(built.buffers.parameters)).unwrap();
-    let loss = evaluate(&mut session, built, &plan.network, &plan.objective, 0, 5).unwrap().loss.unwrap();
+    let loss =
+        evaluate(&mut session, built, &plan.network, &plan.objective, 0, 5).unwrap().loss.unwrap();
     Left { metrics, parameters, loss }
 }
 
 /// Dispatches of a training step whose kernel is one of these or in the place of one.
 fn dispatches(built: &Built, kernels: &[&str]) -> usize {
-    built.program.schedules[built.train.unwrap()].dispatches.iter().filter(|d| kernels.contains(&d.kernel.twin)).count()
+    built.program.schedules[built.train.unwrap()]
+        .dispatches
+        .iter()
+        .filter(|d| kernels.contains(&d.kernel.twin))
+        .count()
 }
 
 /// Each is the loss of all heads: alone, and with the output layers.
@@ -167,7 +190,8 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     (difference / b.iter().map(|b| square(f64::from(*b))).sum::<f64>()).sqrt()
 }
 
-/// Chunks of rows and segments of data, as on an adapter whose bindings hold neither the batch nor the data set.
+/// Chunks of rows and segments of data, as on an adapter whose bindings hold neither the batch nor
+/// the data set.
 fn in_chunks(tables: &str) {
     let plan = plan(tables, 300);
     let small = Tuning { binding_bytes: 8 << 10, ..gpu().tuning() };
@@ -175,20 +199,33 @@ fn in_chunks(tables: &str) {
     assert_eq!((dispatches(&whole, LOSSES), dispatches(&whole, &["gather_rows"])), (1, 1));
     assert!(dispatches(&chunked, LOSSES) > 2, "{} chunks", dispatches(&chunked, LOSSES));
     assert!(chunked.parts[0].segments.len() > 1, "{} segments", chunked.parts[0].segments.len());
-    let largest = chunked.parts[0].segments.iter().map(|s| 4 * chunked.program.buffers[s.features.0].len).max();
+    let largest = chunked.parts[0]
+        .segments
+        .iter()
+        .map(|s| 4 * chunked.program.buffers[s.features.0].len)
+        .max();
     assert!(largest <= Some(8 << 10), "{largest:?} bytes");
 
     let (found, expected) = (five_steps(&plan, &chunked), five_steps(&plan, &whole));
     assert_eq!(found.metrics.len(), 5);
     for (step, (found, expected)) in found.metrics.iter().zip(&expected.metrics).enumerate() {
         for (f, e) in found.iter().zip(expected) {
-            assert!((f - e).abs() <= 1e-5 * e.abs(), "step {}: {found:?}, in one chunk {expected:?}", step + 1);
+            assert!(
+                (f - e).abs() <= 1e-5 * e.abs(),
+                "step {}: {found:?}, in one chunk {expected:?}",
+                step + 1
+            );
         }
     }
     let parameters = distance(&found.parameters, &expected.parameters);
     println!("parameters {parameters:e}, loss {:e}", found.loss - expected.loss);
     assert!(parameters <= 1e-5, "the parameters are {parameters:e} away, relatively");
-    assert!((found.loss - expected.loss).abs() <= 1e-5 * expected.loss.abs(), "{} and {}", found.loss, expected.loss);
+    assert!(
+        (found.loss - expected.loss).abs() <= 1e-5 * expected.loss.abs(),
+        "{} and {}",
+        found.loss,
+        expected.loss
+    );
 }
 
 #[test]
@@ -225,7 +262,8 @@ fn a_device_lost_before_training() {
     let exit = fails_soon(|| {
         let gpu = open(&Wish::default());
         gpu.destroy();
-        train(&plan(TABLES, 300), Machine::Device(Box::new(gpu)), Options::default(), &mut Silent).map(|_| ())
+        train(&plan(TABLES, 300), Machine::Device(Box::new(gpu)), Options::default(), &mut Silent)
+            .map(|_| ())
     });
     assert_eq!(exit, Exit::Internal);
 }
@@ -261,7 +299,13 @@ fn a_device_lost_during_training() {
     let exit = fails_soon(|| {
         let gpu = open(&Wish::default());
         let plan = plan(&format!("{TABLES}log_every = \"1s\"\n"), 300);
-        train(&plan, Machine::Device(Box::new(gpu.clone())), Options::default(), &mut Destroyer(gpu)).map(|_| ())
+        train(
+            &plan,
+            Machine::Device(Box::new(gpu.clone())),
+            Options::default(),
+            &mut Destroyer(gpu),
+        )
+        .map(|_| ())
     });
     assert_eq!(exit, Exit::Internal);
 }

@@ -1,8 +1,9 @@
 //! Losses of every type of task, with blanks and row weights.
 //!
-//! The float64 step against differences of formulas from the textbook, which know neither schedule nor engine (as in `gradients.rs`), and
-//! against numbers of PyTorch; then what must hold for any numbers: a row without a label is no row for that task, a row of weight 2 is
-//! two rows, an evaluation in pieces is an evaluation, on the device too.
+//! The float64 step against differences of formulas from the textbook, which know neither schedule
+//! nor engine (as in `gradients.rs`), and against numbers of PyTorch; then what must hold for any
+//! numbers: a row without a label is no row for that task, a row of weight 2 is two rows, an
+//! evaluation in pieces is an evaluation, on the device too.
 
 mod common;
 
@@ -78,24 +79,55 @@ impl<'a> Formula<'a> {
             config: &plan.config,
             classes: classes_of(plan),
             x: rows.iter().map(|&r| data.row(r).into_iter().map(f64::from).collect()).collect(),
-            labels: data.labels.iter().map(|column| rows.iter().map(|&r| column[r]).collect()).collect(),
-            weights: rows.iter().map(|&r| data.weights.as_ref().map_or(1.0, |w| f64::from(w[r]))).collect(),
-            counts: plan.parts.schema.targets.iter().flat_map(|target| target.counts.clone()).collect(),
-            means: plan.parts.schema.targets.iter().flat_map(|t| vec![t.mean.unwrap_or(1.0); t.columns.len()]).collect(),
+            labels: data
+                .labels
+                .iter()
+                .map(|column| rows.iter().map(|&r| column[r]).collect())
+                .collect(),
+            weights: rows
+                .iter()
+                .map(|&r| data.weights.as_ref().map_or(1.0, |w| f64::from(w[r])))
+                .collect(),
+            counts: plan
+                .parts
+                .schema
+                .targets
+                .iter()
+                .flat_map(|target| target.counts.clone())
+                .collect(),
+            means: plan
+                .parts
+                .schema
+                .targets
+                .iter()
+                .flat_map(|t| vec![t.mean.unwrap_or(1.0); t.columns.len()])
+                .collect(),
         }
     }
 
     fn evaluate(&self, p: &Parameters) -> Said {
         let mut said = Said { margin: f64::INFINITY, ..Said::default() };
-        let hidden: Vec<Vec<f64>> = self.x.iter().map(|x| dense(p, "trunk.0", x).into_iter().map(f64::tanh).collect()).collect();
-        let logits = |task: &Task| hidden.iter().map(|h| dense(p, &format!("task.{}.0", task.name), h)).collect::<Vec<_>>();
+        let hidden: Vec<Vec<f64>> = self
+            .x
+            .iter()
+            .map(|x| dense(p, "trunk.0", x).into_iter().map(f64::tanh).collect())
+            .collect();
+        let logits = |task: &Task| {
+            hidden.iter().map(|h| dense(p, &format!("task.{}.0", task.name), h)).collect::<Vec<_>>()
+        };
         let z: Vec<Vec<Vec<f64>>> = self.config.tasks.iter().map(logits).collect();
         let mut column = 0;
         for (task, z) in self.config.tasks.iter().zip(&z) {
             let (mut sum, mut count, mut hits, mut labelled) = (0.0, 0.0, 0, 0);
             for k in 0..task.targets.len() {
                 for row in (0..z.len()).filter(|row| self.labels[column + k][*row] != UNLABELLED) {
-                    let of = of_label(task, &self.counts[column + k], &z[row], k, self.labels[column + k][row]);
+                    let of = of_label(
+                        task,
+                        &self.counts[column + k],
+                        &z[row],
+                        k,
+                        self.labels[column + k][row],
+                    );
                     sum += self.weights[row] * of.loss / self.means[column + k];
                     count += self.weights[row] * of.counts;
                     hits += u32::from(of.hit);
@@ -112,7 +144,10 @@ impl<'a> Formula<'a> {
         for coupling in &self.config.couplings {
             assert_eq!(coupling.kind, "agreement");
             for (a, b) in self.pairs() {
-                let rows = z[a].iter().zip(&z[b]).map(|(a, b)| jensen_shannon(&distribution(a), &distribution(b)));
+                let rows = z[a]
+                    .iter()
+                    .zip(&z[b])
+                    .map(|(a, b)| jensen_shannon(&distribution(a), &distribution(b)));
                 said.couplings.push(rows.sum::<f64>() / z[a].len() as f64);
                 said.total += coupling.strength * said.couplings[said.couplings.len() - 1];
             }
@@ -122,31 +157,41 @@ impl<'a> Formula<'a> {
 
     /// All pairs of tasks of equally many classes.
     fn pairs(&self) -> Vec<(usize, usize)> {
-        let all = (0..self.classes.len()).flat_map(|a| (a + 1..self.classes.len()).map(move |b| (a, b)));
+        let all =
+            (0..self.classes.len()).flat_map(|a| (a + 1..self.classes.len()).map(move |b| (a, b)));
         all.filter(|&(a, b)| self.classes[a] == self.classes[b] && self.classes[a] > 1).collect()
     }
 }
 
 /// Classes by task; 1 where there are none.
 fn classes_of(plan: &Plan) -> &'static [usize] {
-    let classes = plan.network.tasks.iter().map(|head| head.classes.len().max(1)).collect::<Vec<_>>();
+    let classes =
+        plan.network.tasks.iter().map(|head| head.classes.len().max(1)).collect::<Vec<_>>();
     Box::leak(classes.into_boxed_slice())
 }
 
 fn dense(p: &Parameters, name: &str, x: &[f64]) -> Vec<f64> {
     let (weight, bias) = (&p[&format!("{name}.weight")], &p[&format!("{name}.bias")][0]);
-    weight.iter().zip(bias).map(|(w, b)| b + w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>()).collect()
+    weight
+        .iter()
+        .zip(bias)
+        .map(|(w, b)| b + w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>())
+        .collect()
 }
 
 /// Probabilities of classes, of which the first one's logit is 0 where there is one for two.
 fn distribution(z: &[f64]) -> Vec<f64> {
-    let powers: Vec<f64> = if z.len() == 1 { vec![1.0, z[0].exp()] } else { z.iter().map(|z| z.exp()).collect() };
+    let powers: Vec<f64> =
+        if z.len() == 1 { vec![1.0, z[0].exp()] } else { z.iter().map(|z| z.exp()).collect() };
     powers.iter().map(|power| power / powers.iter().sum::<f64>()).collect()
 }
 
 /// ½ Σ p ln(p / m) + ½ Σ q ln(q / m), m = (p + q) / 2
 fn jensen_shannon(p: &[f64], q: &[f64]) -> f64 {
-    p.iter().zip(q).map(|(p, q)| 0.5 * p * (2.0 * p / (p + q)).ln() + 0.5 * q * (2.0 * q / (p + q)).ln()).sum()
+    p.iter()
+        .zip(q)
+        .map(|(p, q)| 0.5 * p * (2.0 * p / (p + q)).ln() + 0.5 * q * (2.0 * q / (p + q)).ln())
+        .sum()
 }
 
 /// The loss of a label, by the textbook.
@@ -156,8 +201,12 @@ fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> O
     let e = z[column.min(z.len() - 1)] - y;
     match &task.loss {
         Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => {
-            let (p, classes, weight) = (distribution(z), z.len() as f64, |c: usize| class_weight(class_weights, rows, c));
-            let target = |c: usize| label_smoothing / classes + if c == word as usize { 1.0 - label_smoothing } else { 0.0 };
+            let (p, classes, weight) =
+                (distribution(z), z.len() as f64, |c: usize| class_weight(class_weights, rows, c));
+            let target = |c: usize| {
+                label_smoothing / classes
+                    + if c == word as usize { 1.0 - label_smoothing } else { 0.0 }
+            };
             let cross_entropy: f64 = (0..z.len()).map(|c| -weight(c) * target(c) * p[c].ln()).sum();
             let loss = (1.0 - p[word as usize]).powf(*focal_gamma) * cross_entropy;
             let hit = (0..z.len()).all(|c| z[c] <= z[word as usize]);
@@ -177,9 +226,15 @@ fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> O
         }
         Loss::Squared => smooth(e * e),
         Loss::Absolute => OfLabel { margin: e.abs(), ..smooth(e.abs()) },
-        Loss::Huber { delta } if e.abs() <= *delta => OfLabel { margin: delta - e.abs(), ..smooth(0.5 * e * e) },
-        Loss::Huber { delta } => OfLabel { margin: e.abs() - delta, ..smooth(delta * (e.abs() - 0.5 * delta)) },
-        Loss::Quantile { quantile } => OfLabel { margin: e.abs(), ..smooth((-quantile * e).max((1.0 - quantile) * e)) },
+        Loss::Huber { delta } if e.abs() <= *delta => {
+            OfLabel { margin: delta - e.abs(), ..smooth(0.5 * e * e) }
+        }
+        Loss::Huber { delta } => {
+            OfLabel { margin: e.abs() - delta, ..smooth(delta * (e.abs() - 0.5 * delta)) }
+        }
+        Loss::Quantile { quantile } => {
+            OfLabel { margin: e.abs(), ..smooth((-quantile * e).max((1.0 - quantile) * e)) }
+        }
         Loss::Poisson { .. } => smooth(z[0].exp() - y * z[0]),
     }
 }
@@ -187,8 +242,13 @@ fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> O
 fn class_weight(weights: &ClassWeights, rows: &[u64], class: usize) -> f64 {
     match weights {
         ClassWeights::None => 1.0,
-        ClassWeights::Given(given) => given.iter().find(|(name, _)| *name == class.to_string()).map_or(1.0, |(_, weight)| *weight),
-        ClassWeights::Balanced => rows.iter().sum::<u64>() as f64 / (rows.len() as f64 * rows[class] as f64),
+        ClassWeights::Given(given) => given
+            .iter()
+            .find(|(name, _)| *name == class.to_string())
+            .map_or(1.0, |(_, weight)| *weight),
+        ClassWeights::Balanced => {
+            rows.iter().sum::<u64>() as f64 / (rows.len() as f64 * rows[class] as f64)
+        }
     }
 }
 
@@ -197,7 +257,9 @@ fn class_weight(weights: &ClassWeights, rows: &[u64], class: usize) -> f64 {
 /// The arena by names.
 fn named(plan: &Plan, arena: &[f64]) -> Parameters {
     let rows = |values: &[f64], width: usize| values.chunks(width).map(<[f64]>::to_vec).collect();
-    let block = |b: &tandem::model::layout::Block| (b.name.clone(), rows(&arena[b.offset..b.offset + b.len], *b.shape.last().unwrap()));
+    let block = |b: &tandem::model::layout::Block| {
+        (b.name.clone(), rows(&arena[b.offset..b.offset + b.len], *b.shape.last().unwrap()))
+    };
     plan.layout.blocks.iter().map(block).collect()
 }
 
@@ -232,14 +294,21 @@ impl Shown {
                 MetricKind::SquaredNorm => {}
             }
         }
-        let block = |b: &tandem::model::layout::Block| (b.name.clone(), gradients[b.offset..b.offset + b.len].to_vec());
+        let block = |b: &tandem::model::layout::Block| {
+            (b.name.clone(), gradients[b.offset..b.offset + b.len].to_vec())
+        };
         shown.gradients = plan.layout.blocks.iter().map(block).collect();
         shown
     }
 
     /// Gradients of all blocks whose name starts so.
     fn gradient(&self, start: &str) -> Vec<f64> {
-        let found: Vec<f64> = self.gradients.iter().filter(|(name, _)| name.starts_with(start)).flat_map(|(_, g)| g.clone()).collect();
+        let found: Vec<f64> = self
+            .gradients
+            .iter()
+            .filter(|(name, _)| name.starts_with(start))
+            .flat_map(|(_, g)| g.clone())
+            .collect();
         assert!(!found.is_empty(), "no block starts with {start}");
         found
     }
@@ -256,7 +325,8 @@ fn parameters(bench: &Bench, seed: u64) -> Vec<f64> {
 
 const FULL: &str = "\n[train]\nbatch_size = \"full\"\n";
 
-/// A step over all rows on the reference: losses by the formula, gradients by its differences. Returns the worst errors.
+/// A step over all rows on the reference: losses by the formula, gradients by its differences.
+/// Returns the worst errors.
 fn check(tables: &str, data: Dataset, classes: &[usize], seed: u64) -> (f64, f64) {
     check_plan(plan_of(&format!("{tables}{FULL}"), data, None, classes), seed)
 }
@@ -275,13 +345,27 @@ fn check_plan(plan: Plan, seed: u64) -> (f64, f64) {
     let here = named(&bench.plan, &parameters);
     let said = formula.evaluate(&here);
     let mut of_loss: f64 = 0.0;
-    assert_eq!((shown.losses.len(), shown.couplings.len()), (said.losses.len(), said.couplings.len()));
-    for (found, expected) in shown.losses.iter().chain(&shown.couplings).zip(said.losses.iter().chain(&said.couplings)) {
+    assert_eq!(
+        (shown.losses.len(), shown.couplings.len()),
+        (said.losses.len(), said.couplings.len())
+    );
+    for (found, expected) in
+        shown.losses.iter().chain(&shown.couplings).zip(said.losses.iter().chain(&said.couplings))
+    {
         of_loss = of_loss.max((found - expected).abs() / expected.abs().max(1e-3));
     }
-    assert!(of_loss < 1e-10, "losses {:?}, by the formula {said:?}", (shown.losses, shown.couplings));
+    assert!(
+        of_loss < 1e-10,
+        "losses {:?}, by the formula {said:?}",
+        (shown.losses, shown.couplings)
+    );
     assert_eq!(shown.hits, said.hits);
-    assert!(shown.labelled.is_empty() || shown.labelled == said.labelled, "{:?} labelled, {:?} there", shown.labelled, said.labelled);
+    assert!(
+        shown.labelled.is_empty() || shown.labelled == said.labelled,
+        "{:?} labelled, {:?} there",
+        shown.labelled,
+        said.labelled
+    );
     let mut of_gradient: f64 = 0.0;
     for (name, gradients) in &shown.gradients {
         let width = here[name][0].len();
@@ -292,10 +376,16 @@ fn check_plan(plan: Plan, seed: u64) -> (f64, f64) {
                 formula.evaluate(&moved).total
             });
             let error = (found - expected).abs() / expected.abs().max(1e-3);
-            assert!(error < BOUND, "{name} [{i}]: gradient {found:e}, by differences {expected:e}, error {error:.1e}");
+            assert!(
+                error < BOUND,
+                "{name} [{i}]: gradient {found:e}, by differences {expected:e}, error {error:.1e}"
+            );
             of_gradient = of_gradient.max(error);
         }
-        assert!(blank || gradients.iter().any(|g| g.abs() > 1e-3), "{name}: no gradient above 1e-3");
+        assert!(
+            blank || gradients.iter().any(|g| g.abs() > 1e-3),
+            "{name}: no gradient above 1e-3"
+        );
     }
     (of_loss, of_gradient)
 }
@@ -307,7 +397,9 @@ fn check_with_blanks(tables: &str, classes: &[usize], seed: u64) {
             let mut data = labelled(tables, seed, 64, WIDTH, classes, blank);
             data.weights = weighted.then(|| row_weights(seed, 64));
             let (loss, gradient) = check(tables, data, classes, seed);
-            println!("{blank:.2} blank, row weights {weighted}: loss {loss:.1e}, gradient {gradient:.1e}");
+            println!(
+                "{blank:.2} blank, row weights {weighted}: loss {loss:.1e}, gradient {gradient:.1e}"
+            );
         }
     }
 }
@@ -316,7 +408,8 @@ fn check_with_blanks(tables: &str, classes: &[usize], seed: u64) {
 fn alone(task: &str) -> (String, usize) {
     let mut tables = EVERY_LOSS.split("[task.");
     let trunk = tables.next().unwrap();
-    let (number, table) = tables.enumerate().find(|(_, table)| table.starts_with(&format!("{task}]"))).unwrap();
+    let (number, table) =
+        tables.enumerate().find(|(_, table)| table.starts_with(&format!("{task}]"))).unwrap();
     (format!("{trunk}[task.{table}"), number)
 }
 
@@ -437,7 +530,8 @@ fn balanced_weights() {
 
 const AGREEMENT: &str = "[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\n";
 
-/// All at once, and agreement of every pair of equally many classes, on all rows whether labelled or not.
+/// All at once, and agreement of every pair of equally many classes, on all rows whether labelled
+/// or not.
 #[test]
 fn every_loss_with_agreement() {
     check_with_blanks(&format!("{EVERY_LOSS}{AGREEMENT}"), &EVERY_CLASSES, 20);
@@ -479,15 +573,19 @@ fn losses_of_pytorch() {
 }
 
 fn matrix(value: &serde_json::Value) -> Vec<Vec<f64>> {
-    let row = |row: &serde_json::Value| row.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+    let row = |row: &serde_json::Value| {
+        row.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+    };
     value.as_array().unwrap().iter().map(row).collect()
 }
 
 /// The features are the logits, and the one layer is the identity.
 fn error_of(case: &serde_json::Value) -> f64 {
-    let (logits, labels, gradient) = (matrix(&case["logits"]), matrix(&case["labels"]), matrix(&case["gradient"]));
+    let (logits, labels, gradient) =
+        (matrix(&case["logits"]), matrix(&case["labels"]), matrix(&case["gradient"]));
     let (rows, outputs) = (logits.len(), logits[0].len());
-    let tables = format!("[trunk]\nlayers = []\n[task.t]\n{}{FULL}", case["task"].as_str().unwrap());
+    let tables =
+        format!("[trunk]\nlayers = []\n[task.t]\n{}{FULL}", case["task"].as_str().unwrap());
     let kind = common::config(&tables).tasks[0].kind;
     let word = |y: f64| match kind {
         TaskKind::Regression | TaskKind::Count => (y as f32).to_bits(),
@@ -495,7 +593,9 @@ fn error_of(case: &serde_json::Value) -> f64 {
         _ => y as u32,
     };
     let features = logits.iter().flatten().map(|z| *z as f32).collect();
-    let words = (0..labels[0].len()).map(|column| labels.iter().map(|row| word(row[column])).collect()).collect();
+    let words = (0..labels[0].len())
+        .map(|column| labels.iter().map(|row| word(row[column])).collect())
+        .collect();
     let classes = if kind == TaskKind::Binary { 2 } else { outputs };
     let data = Dataset::from_arrays(outputs, features, words).unwrap();
     let mut bench = Bench::new(plan_of(&tables, data, None, &[classes]), &whole());
@@ -505,8 +605,10 @@ fn error_of(case: &serde_json::Value) -> f64 {
     let step = bench.step(0, 0, rows);
     let loss = bench.train(&identity, &step)[0];
     let found = bench.engine.numbers(bench.built.program.whole(bench.built.buffers.logits_delta));
-    let of_gradient =
-        found.iter().zip(gradient.iter().flatten()).map(|(found, expected)| (found - expected).abs() / expected.abs().max(0.1));
+    let of_gradient = found
+        .iter()
+        .zip(gradient.iter().flatten())
+        .map(|(found, expected)| (found - expected).abs() / expected.abs().max(0.1));
     let expected = case["loss"].as_f64().unwrap();
     of_gradient.fold((loss - expected).abs() / expected, f64::max)
 }
@@ -515,7 +617,10 @@ fn error_of(case: &serde_json::Value) -> f64 {
 
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e))))
+    GPU.get_or_init(|| {
+        Gpu::open(&Wish::default())
+            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+    })
 }
 
 /// A full step from parameters.
@@ -535,11 +640,21 @@ fn on_device(plan: &Plan, parameters: &[f64]) -> Shown {
     upload(&mut session, &built.parts[0], &plan.parts.train, built.counting).unwrap();
     let words: Vec<u32> = parameters.iter().map(|x| (*x as f32).to_bits()).collect();
     session.upload(built.buffers.parameters, 0, &words).unwrap();
-    let step = tandem::run::learning_rate::Course::new(&plan.config.optimizer, 0, 1, 1).step(0, 0, plan.parts.train.rows, 0);
+    let step = tandem::run::learning_rate::Course::new(&plan.config.optimizer, 0, 1, 1).step(
+        0,
+        0,
+        plan.parts.train.rows,
+        0,
+    );
     session.submit(built.train.unwrap(), &[step]).unwrap();
     let metrics = session.collect(true).unwrap().remove(0).metrics;
     let gradients = session.download(built.program.whole(built.buffers.gradients)).unwrap();
-    Shown::new(plan, &built.program.metrics, &metrics, &gradients.into_iter().map(f64::from).collect::<Vec<_>>())
+    Shown::new(
+        plan,
+        &built.program.metrics,
+        &metrics,
+        &gradients.into_iter().map(f64::from).collect::<Vec<_>>(),
+    )
 }
 
 fn norm(values: &[f64]) -> f64 {
@@ -557,14 +672,21 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 fn some(data: &Dataset, rows: &[usize], columns: std::ops::Range<usize>) -> Dataset {
     let Features::F32(values) = &data.features else { unreachable!() };
     let features = rows.iter().flat_map(|&r| values[r * WIDTH..][..WIDTH].to_vec()).collect();
-    let labels = data.labels[columns].iter().map(|column| rows.iter().map(|&r| column[r]).collect()).collect();
+    let labels = data.labels[columns]
+        .iter()
+        .map(|column| rows.iter().map(|&r| column[r]).collect())
+        .collect();
     let weights = data.weights.as_ref().map(|w| rows.iter().map(|&r| w[r]).collect());
     Dataset { weights, ..Dataset::from_arrays(WIDTH, features, labels).unwrap() }
 }
 
 /// Label columns of each task of a plan.
 fn columns(plan: &Plan) -> Vec<std::ops::Range<usize>> {
-    (0..plan.network.tasks.len()).map(|t| plan.network.first_cell(t)..plan.network.first_cell(t) + plan.network.tasks[t].cells()).collect()
+    (0..plan.network.tasks.len())
+        .map(|t| {
+            plan.network.first_cell(t)..plan.network.first_cell(t) + plan.network.tasks[t].cells()
+        })
+        .collect()
 }
 
 /// Parameters of another plan, by name.
@@ -572,7 +694,8 @@ fn same_parameters(from: &Plan, parameters: &[f64], to: &Plan) -> Vec<f64> {
     let mut arena = vec![0.0; to.layout.len];
     for block in &to.layout.blocks {
         let source = from.layout.blocks.iter().find(|b| b.name == block.name).unwrap();
-        arena[block.offset..block.offset + block.len].copy_from_slice(&parameters[source.offset..source.offset + source.len]);
+        arena[block.offset..block.offset + block.len]
+            .copy_from_slice(&parameters[source.offset..source.offset + source.len]);
     }
     arena
 }
@@ -583,7 +706,11 @@ fn again(plan: &Plan) -> Plan {
 
 /// Parameters that f32 holds.
 fn any_parameters(plan: &Plan, seed: u64) -> Vec<f64> {
-    Bench::new(again(plan), &whole()).random_parameters(seed).into_iter().map(|x| f64::from(x as f32)).collect()
+    Bench::new(again(plan), &whole())
+        .random_parameters(seed)
+        .into_iter()
+        .map(|x| f64::from(x as f32))
+        .collect()
 }
 
 /// 80 rows of which each task has labels on 32; of several columns some cells are blank there too.
@@ -605,7 +732,8 @@ fn with_unlabelled_rows(tables: &str) -> Dataset {
     data
 }
 
-/// Each task's loss and gradient in one step of all is what its labelled rows give alone, and the trunk gets the sum.
+/// Each task's loss and gradient in one step of all is what its labelled rows give alone, and the
+/// trunk gets the sum.
 fn each_task_sees_its_rows_alone(run: Run, bound: f64) {
     let data = with_unlabelled_rows(EVERY_LOSS);
     let plan = plan_of(&format!("{EVERY_LOSS}{FULL}"), data.clone(), None, &EVERY_CLASSES);
@@ -614,10 +742,16 @@ fn each_task_sees_its_rows_alone(run: Run, bound: f64) {
     let (mut trunk, mut worst) = (vec![0.0; together.gradient("trunk.").len()], 0f64);
     for (task, columns) in columns(&plan).into_iter().enumerate() {
         let name = &plan.network.tasks[task].name;
-        let is_labelled = |row: &usize| columns.clone().any(|column| data.labels[column][*row] != UNLABELLED);
+        let is_labelled =
+            |row: &usize| columns.clone().any(|column| data.labels[column][*row] != UNLABELLED);
         let rows: Vec<usize> = (0..data.rows).filter(is_labelled).collect();
         assert_eq!(rows.len(), 32, "{name}");
-        let own = plan_of(&format!("{}{FULL}", alone(name).0), some(&data, &rows, columns.clone()), None, &[EVERY_CLASSES[task]]);
+        let own = plan_of(
+            &format!("{}{FULL}", alone(name).0),
+            some(&data, &rows, columns.clone()),
+            None,
+            &[EVERY_CLASSES[task]],
+        );
         let shown = run(&own, &same_parameters(&plan, &parameters, &own));
         let start = format!("task.{name}.");
         let gradient = distance(&together.gradient(&start), &shown.gradient(&start));
@@ -625,8 +759,15 @@ fn each_task_sees_its_rows_alone(run: Run, bound: f64) {
         println!("{name}: loss {loss:.1e}, gradient {gradient:.1e}");
         assert!(loss <= bound && gradient <= bound, "{name}: loss {loss:e}, gradient {gradient:e}");
         worst = worst.max(loss).max(gradient);
-        let labelled = columns.clone().map(|c| data.labels[c].iter().filter(|label| **label != UNLABELLED).count()).sum::<usize>();
-        assert_eq!((together.hits[task], together.labelled[task]), (shown.hits[0], labelled as f64), "{name}: hits and labelled cells");
+        let labelled = columns
+            .clone()
+            .map(|c| data.labels[c].iter().filter(|label| **label != UNLABELLED).count())
+            .sum::<usize>();
+        assert_eq!(
+            (together.hits[task], together.labelled[task]),
+            (shown.hits[0], labelled as f64),
+            "{name}: hits and labelled cells"
+        );
         trunk.iter_mut().zip(shown.gradient("trunk.")).for_each(|(sum, g)| *sum += g);
     }
     let off = distance(&together.gradient("trunk."), &trunk);
@@ -650,7 +791,8 @@ fn without(task: &str) -> String {
     EVERY_LOSS.replace(&table[table.find("[task.").unwrap()..], "")
 }
 
-/// A batch that is blank for one task: it has no loss, and the gradients are those of a program without it.
+/// A batch that is blank for one task: it has no loss, and the gradients are those of a program
+/// without it.
 fn a_batch_without_labels_of_one_task(run: Run) {
     for name in ["all", "two", "positive", "labels", "huber", "count"] {
         let (_, task) = alone(name);
@@ -667,10 +809,16 @@ fn a_batch_without_labels_of_one_task(run: Run) {
         classes.remove(task);
         let others = plan_of(&format!("{}{FULL}", without(name)), data, None, &classes);
         let mut expected = run(&others, &same_parameters(&plan, &parameters, &others));
-        for values in [&mut expected.losses, &mut expected.hits, &mut expected.weights, &mut expected.labelled] {
+        for values in [
+            &mut expected.losses,
+            &mut expected.hits,
+            &mut expected.weights,
+            &mut expected.labelled,
+        ] {
             values.insert(task, 0.0);
         }
-        let blocks = found.gradients.iter().filter(|(block, _)| block.starts_with(&format!("task.{name}.")));
+        let blocks =
+            found.gradients.iter().filter(|(block, _)| block.starts_with(&format!("task.{name}.")));
         for (block, gradient) in blocks {
             assert!(gradient.iter().all(|g| *g == 0.0), "{block}: {gradient:?}");
             expected.gradients.insert(block.clone(), gradient.clone());
@@ -696,8 +844,10 @@ fn weights_are_numbers_of_rows(run: Run, bound: f64) {
     let weight = |row: usize| row % 3;
     let rows: Vec<usize> = (0..60).flat_map(|row| vec![row; weight(row)]).collect();
     let repeated = some(&data, &rows, 0..data.labels.len());
-    let weighted = Dataset { weights: Some((0..60).map(|row| weight(row) as f32).collect()), ..data };
-    let [weighted, repeated] = [weighted, repeated].map(|data| plan_of(&format!("{EVERY_LOSS}{FULL}"), data, None, &EVERY_CLASSES));
+    let weighted =
+        Dataset { weights: Some((0..60).map(|row| weight(row) as f32).collect()), ..data };
+    let [weighted, repeated] = [weighted, repeated]
+        .map(|data| plan_of(&format!("{EVERY_LOSS}{FULL}"), data, None, &EVERY_CLASSES));
     let parameters = any_parameters(&weighted, 42);
     let (found, expected) = (run(&weighted, &parameters), run(&repeated, &parameters));
     let mut worst = distance(&found.weights, &expected.weights);
@@ -733,8 +883,14 @@ fn uneven() -> Plan {
     data.labels[1][199] = 2;
     data.weights.as_mut().unwrap()[199] = 1.5;
     data.labels[7].fill(UNLABELLED);
-    let tables = format!("{EVERY_LOSS}{AGREEMENT}[optimizer]\nkind = \"sgd\"\nlearning_rate = 1e-30\n");
-    plan_of(&format!("{tables}[train]\nepochs = 1\nbatch_size = 8\nlog_every = \"1e\"\n"), data, None, &EVERY_CLASSES)
+    let tables =
+        format!("{EVERY_LOSS}{AGREEMENT}[optimizer]\nkind = \"sgd\"\nlearning_rate = 1e-30\n");
+    plan_of(
+        &format!("{tables}[train]\nepochs = 1\nbatch_size = 8\nlog_every = \"1e\"\n"),
+        data,
+        None,
+        &EVERY_CLASSES,
+    )
 }
 
 /// 32 rows at once.
@@ -745,7 +901,8 @@ fn in_pieces(tuning: Tuning) -> Tuning {
 fn evaluated(plan: &Plan, tuning: &Tuning, parameters: &[f64]) -> (usize, Measured) {
     let mut bench = Bench::new(again(plan), tuning);
     bench.engine.set_numbers(bench.built.buffers.parameters, 0, parameters);
-    let measured = evaluate(&mut bench.engine, &bench.built, &plan.network, &plan.objective, 0, 1).unwrap();
+    let measured =
+        evaluate(&mut bench.engine, &bench.built, &plan.network, &plan.objective, 0, 1).unwrap();
     (bench.built.evaluate_rows, measured)
 }
 
@@ -771,15 +928,25 @@ fn assert_close(found: &Measured, losses: &[f64], couplings: &[f64], bound: f64)
 fn an_evaluation_in_pieces_is_that_of_all_rows() {
     let plan = uneven();
     let parameters = any_parameters(&plan, 43);
-    let said = Formula::new(&plan, &(0..200).collect::<Vec<_>>()).evaluate(&named(&plan, &parameters));
-    let ((at_once, one), (rows, pieces)) = (evaluated(&plan, &whole(), &parameters), evaluated(&plan, &in_pieces(whole()), &parameters));
+    let said =
+        Formula::new(&plan, &(0..200).collect::<Vec<_>>()).evaluate(&named(&plan, &parameters));
+    let ((at_once, one), (rows, pieces)) = (
+        evaluated(&plan, &whole(), &parameters),
+        evaluated(&plan, &in_pieces(whole()), &parameters),
+    );
     assert_eq!((at_once, rows), (200, 32));
     assert_close(&one, &said.losses, &said.couplings, 1e-7);
-    assert_close(&pieces, &one.losses.iter().map(|loss| loss.unwrap_or(0.0)).collect::<Vec<_>>(), &one.couplings, 1e-7);
+    assert_close(
+        &pieces,
+        &one.losses.iter().map(|loss| loss.unwrap_or(0.0)).collect::<Vec<_>>(),
+        &one.couplings,
+        1e-7,
+    );
     // Counted labels divide in float64; the rows of a coupling by their inverse in f32.
     assert_close(&Measured { couplings: Vec::new(), ..pieces.clone() }, &said.losses, &[], 1e-12);
     // Nobody labels it: that is no loss of zero.
-    let without: Vec<usize> = (0..one.losses.len()).filter(|task| one.losses[*task].is_none()).collect();
+    let without: Vec<usize> =
+        (0..one.losses.len()).filter(|task| one.losses[*task].is_none()).collect();
     assert_eq!(without, [7]);
     let total = pieces.loss.unwrap();
     assert!((total - said.total).abs() < 1e-7 * said.total, "{total} and {}", said.total);
@@ -803,7 +970,9 @@ fn a_step_in_pieces_is_that_of_all_rows() {
         let dispatches = &bench.built.program.schedules[bench.built.train.unwrap()].dispatches;
         assert!(dispatches.iter().filter(|d| d.kernel.name == "pointwise_losses").count() > 2);
         assert_eq!((&found.hits, &found.labelled), (&expected.hits, &expected.labelled));
-        for (found, expected) in [(&found.losses, &expected.losses), (&found.couplings, &expected.couplings)] {
+        for (found, expected) in
+            [(&found.losses, &expected.losses), (&found.couplings, &expected.couplings)]
+        {
             assert!(distance(found, expected) <= 1e-12, "{found:?}, in one piece {expected:?}");
         }
         for (name, gradient) in &found.gradients {
@@ -823,7 +992,8 @@ impl Observer for Points {
     }
 }
 
-/// The loss of a training point is the mean over the steps that had a label; parameters stay, as the learning rate is next to nothing.
+/// The loss of a training point is the mean over the steps that had a label; parameters stay, as
+/// the learning rate is next to nothing.
 #[test]
 fn training_points_leave_out_steps_without_a_label() {
     let plan = uneven();
@@ -831,24 +1001,47 @@ fn training_points_leave_out_steps_without_a_label() {
     let outcome = train(&plan, Machine::Reference, Options::default(), &mut points).unwrap();
     assert!(matches!(outcome.ended, Ended::Finished));
     let point = points.0.iter().find(|p| p.split == "train").unwrap();
-    let parameters = named(&plan, &plan.initial().unwrap().into_iter().map(f64::from).collect::<Vec<_>>());
+    let parameters =
+        named(&plan, &plan.initial().unwrap().into_iter().map(f64::from).collect::<Vec<_>>());
     let order = epoch_order(200, plan.config.train.seed, 0);
     for (task, columns) in columns(&plan).into_iter().enumerate() {
-        let is_labelled = |row: &&u32| columns.clone().any(|c| plan.parts.train.labels[c][**row as usize] != UNLABELLED);
-        let batches: Vec<&[u32]> = order.chunks(8).filter(|batch| batch.iter().any(|row| is_labelled(&row))).collect();
+        let is_labelled = |row: &&u32| {
+            columns.clone().any(|c| plan.parts.train.labels[c][**row as usize] != UNLABELLED)
+        };
+        let batches: Vec<&[u32]> =
+            order.chunks(8).filter(|batch| batch.iter().any(|row| is_labelled(&row))).collect();
         let rows = |batch: &&[u32]| batch.iter().map(|row| *row as usize).collect::<Vec<_>>();
-        let said: Vec<Said> = batches.iter().map(|batch| Formula::new(&plan, &rows(batch)).evaluate(&parameters)).collect();
-        let expected = said.iter().map(|said| said.losses[task]).sum::<f64>() / batches.len().max(1) as f64;
+        let said: Vec<Said> = batches
+            .iter()
+            .map(|batch| Formula::new(&plan, &rows(batch)).evaluate(&parameters))
+            .collect();
+        let expected =
+            said.iter().map(|said| said.losses[task]).sum::<f64>() / batches.len().max(1) as f64;
         let found = &point.tasks[task];
         let loss = found.loss.unwrap_or(0.0);
         assert_eq!(found.loss.is_none(), batches.is_empty(), "task {task}");
-        assert!((loss - expected).abs() <= 1e-7 * expected, "task {task}: {found:?}, expected {expected}");
-        let cells: usize = columns.map(|c| plan.parts.train.labels[c].iter().filter(|label| **label != UNLABELLED).count()).sum();
+        assert!(
+            (loss - expected).abs() <= 1e-7 * expected,
+            "task {task}: {found:?}, expected {expected}"
+        );
+        let cells: usize = columns
+            .map(|c| {
+                plan.parts.train.labels[c].iter().filter(|label| **label != UNLABELLED).count()
+            })
+            .sum();
         assert_eq!(found.rows, cells as u64);
         let hits: f64 = said.iter().map(|said| said.hits[task]).sum();
-        assert!(found.metric("accuracy").is_none_or(|accuracy| (accuracy - hits / cells as f64).abs() < 1e-12), "task {task}: {hits} hits");
+        assert!(
+            found
+                .metric("accuracy")
+                .is_none_or(|accuracy| (accuracy - hits / cells as f64).abs() < 1e-12),
+            "task {task}: {hits} hits"
+        );
         assert_eq!(found.metric("accuracy").is_some(), cells > 0 && task < 11, "task {task}");
         assert!(task != 1 || batches.len() < 5, "{} batches have a label", batches.len());
     }
-    assert_eq!((point.tasks[7].loss, point.tasks[7].rows, point.tasks[7].metrics.len()), (None, 0, 0));
+    assert_eq!(
+        (point.tasks[7].loss, point.tasks[7].rows, point.tasks[7].metrics.len()),
+        (None, 0, 0)
+    );
 }

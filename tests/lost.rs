@@ -1,4 +1,5 @@
-//! A device that is lost, or drops work: the run fails soon and says so, and what was committed goes on to the same bytes.
+//! A device that is lost, or drops work: the run fails soon and says so, and what was committed
+//! goes on to the same bytes.
 
 mod common;
 
@@ -76,19 +77,34 @@ impl Observer for Destroyer {
 fn a_run_goes_on_after_its_device_was_lost() {
     let plan = plan();
     let mut watch = Destroyer::new(&open(), u64::MAX);
-    let whole = train(&plan, Machine::Device(Box::new(watch.gpu.clone())), Options::default(), &mut watch).unwrap();
+    let whole =
+        train(&plan, Machine::Device(Box::new(watch.gpu.clone())), Options::default(), &mut watch)
+            .unwrap();
     assert_eq!(whole.steps, 60);
     let points = watch.points;
     for round in 0..20 {
         let at = below(55, 7, Purpose::Synthetic, 0, round);
         let gpu = open();
         let mut watch = Destroyer::new(&gpu, at);
-        let options = Options { steps_per_submission: Some(1 + round as usize % 7), ..Options::default() };
+        let options =
+            Options { steps_per_submission: Some(1 + round as usize % 7), ..Options::default() };
         let machine = Machine::Device(Box::new(gpu));
         if round % 2 == 0 {
-            let again = persist(&plan, machine, options, 1, &mut || Ok(Machine::Device(Box::new(open()))), &mut watch).unwrap();
+            let again = persist(
+                &plan,
+                machine,
+                options,
+                1,
+                &mut || Ok(Machine::Device(Box::new(open()))),
+                &mut watch,
+            )
+            .unwrap();
             assert!(watch.destroyed.is_some(), "the device was not lost at step {at}");
-            assert!(again.last == whole.last, "differs after the loss at step {at}: {:?}", watch.last.map(|s| s.steps));
+            assert!(
+                again.last == whole.last,
+                "differs after the loss at step {at}: {:?}",
+                watch.last.map(|s| s.steps)
+            );
             assert!(watch.points == points, "points differ after the loss at step {at}");
             continue;
         }
@@ -100,7 +116,8 @@ fn a_run_goes_on_after_its_device_was_lost() {
         let resume = watch.last.as_deref().cloned();
         let mut watch = Destroyer::new(&open(), u64::MAX);
         let options = Options { resume, ..Options::default() };
-        let again = train(&plan, Machine::Device(Box::new(watch.gpu.clone())), options, &mut watch).unwrap();
+        let again = train(&plan, Machine::Device(Box::new(watch.gpu.clone())), options, &mut watch)
+            .unwrap();
         assert!(again.last == whole.last, "differs after the loss at step {at}");
     }
 }
@@ -115,7 +132,15 @@ fn without_retries_the_first_loss_ends_the_run() {
         opened += 1;
         Ok(Machine::Device(Box::new(open())))
     };
-    let error = persist(&plan(), Machine::Device(Box::new(gpu)), Options::default(), 0, &mut again, &mut watch).unwrap_err();
+    let error = persist(
+        &plan(),
+        Machine::Device(Box::new(gpu)),
+        Options::default(),
+        0,
+        &mut again,
+        &mut watch,
+    )
+    .unwrap_err();
     assert_eq!((exit_of(&error), opened), (Exit::Internal, 0));
 }
 
@@ -130,7 +155,15 @@ fn refused_memory_is_not_tried_again() {
         Ok(Machine::Device(Box::new(open())))
     };
     let machine = Machine::Device(Box::new(gpu.clone()));
-    let error = persist(&plan(), machine, Options::default(), 3, &mut again, &mut Destroyer::new(&gpu, u64::MAX)).unwrap_err();
+    let error = persist(
+        &plan(),
+        machine,
+        Options::default(),
+        3,
+        &mut again,
+        &mut Destroyer::new(&gpu, u64::MAX),
+    )
+    .unwrap_err();
     assert_eq!((exit_of(&error), opened), (Exit::Internal, 0), "{error:#}");
     assert!(format!("{error:#}").contains("out of memory"), "{error:#}");
 }
@@ -141,13 +174,19 @@ fn where_no_new_device_opens_the_loss_is_told() {
     let gpu = open();
     let mut none = || Err(Fault::new(Exit::Unavailable, "no adapter").hint("install one").into());
     let machine = Machine::Device(Box::new(gpu.clone()));
-    let error = persist(&plan(), machine, Options::default(), 3, &mut none, &mut Destroyer::new(&gpu, 7)).unwrap_err();
+    let error =
+        persist(&plan(), machine, Options::default(), 3, &mut none, &mut Destroyer::new(&gpu, 7))
+            .unwrap_err();
     assert_eq!((exit_of(&error), hint_of(&error)), (Exit::Internal, Some("install one")));
     let text = format!("{error:#}");
-    assert!(text.contains("lost") && text.contains("no new device could be opened: no adapter"), "{text}");
+    assert!(
+        text.contains("lost") && text.contains("no new device could be opened: no adapter"),
+        "{text}"
+    );
 }
 
-/// The stamp of a step is written by its last kernel but one; without it the step was not done, whatever the driver says.
+/// The stamp of a step is written by its last kernel but one; without it the step was not done,
+/// whatever the driver says.
 #[test]
 fn a_step_without_its_stamp_is_noticed() {
     let (plan, gpu) = (plan(), open());
@@ -155,13 +194,22 @@ fn a_step_without_its_stamp_is_noticed() {
     let skips = |kernel: &tandem::kernels::Kernel| {
         let text = kernel.module();
         let stamps = text.contains("f32(step.number & 0xffffffu)");
-        if stamps { text.replace("if (group.x == 0u) {", "if (group.x == 0u && step.number != 4u) {") } else { text }
+        if stamps {
+            text.replace("if (group.x == 0u) {", "if (group.x == 0u && step.number != 4u) {")
+        } else {
+            text
+        }
     };
     for count in [1, 3] {
         let mut session = Session::with_sources(gpu.clone(), built.program.clone(), skips).unwrap();
         let mut error = None;
         for first in (0..6).step_by(count) {
-            let step = |slot: usize| Step { number: (first + slot + 1) as u32, rows: 30, slot: slot as u32, ..Step::default() };
+            let step = |slot: usize| Step {
+                number: (first + slot + 1) as u32,
+                rows: 30,
+                slot: slot as u32,
+                ..Step::default()
+            };
             let steps: Vec<Step> = (0..count).map(step).collect();
             let begun = Instant::now();
             session.submit(built.train.unwrap(), &steps).unwrap();
@@ -177,7 +225,8 @@ fn a_step_without_its_stamp_is_noticed() {
     }
 }
 
-/// A device that does not answer is given up after a while, told of, and left alone: nothing waits for it in the end.
+/// A device that does not answer is given up after a while, told of, and left alone: nothing waits
+/// for it in the end.
 #[test]
 fn a_device_that_hangs_is_given_up() {
     let tables = "[trunk]\nlayers = [256, 256]\n[task.a]\n[task.b]\n[train]\nbatch_size = 4096\n";
@@ -187,19 +236,28 @@ fn a_device_that_hangs_is_given_up() {
     let train = built.train.unwrap();
     let mut session = Session::new(gpu, built.program.clone()).unwrap();
     let step = Step { number: 1, rows: 4096, ..Step::default() };
-    let last = built.program.schedules[train].dispatches.iter().position(|d| d.kernel.name.starts_with("dense_backward_weight")).unwrap();
+    let last = built.program.schedules[train]
+        .dispatches
+        .iter()
+        .position(|d| d.kernel.name.starts_with("dense_backward_weight"))
+        .unwrap();
     // So often that it takes far longer than anyone waits.
     let begun = Instant::now();
     let error = session.run_dispatch(train, last, &step, 20_000).unwrap_err();
     let waited = begun.elapsed();
     assert_eq!(exit_of(&error), Exit::Internal);
     assert!(
-        format!("{error:#}").contains("no answer after ") && hint_of(&error).is_some_and(|h| h.contains("the driver hangs")),
+        format!("{error:#}").contains("no answer after ")
+            && hint_of(&error).is_some_and(|h| h.contains("the driver hangs")),
         "{error:#}"
     );
     assert!(waited < Duration::from_secs(5), "given up after {waited:?}");
     drop(session);
-    assert!(begun.elapsed() < Duration::from_secs(5), "something waited for it: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "something waited for it: {:?}",
+        begun.elapsed()
+    );
     // Another device computes meanwhile.
     let mut watch = Destroyer::new(&open(), u64::MAX);
     let plan = common::plan(TABLES, common::synthetic(1, 20 * 30, 5, &CLASSES), &CLASSES);

@@ -11,7 +11,9 @@ use tandem::run::train::{Options, Plan, Silent, train};
 const CLASSES: [usize; 2] = [3, 3];
 
 fn plan(batch: usize) -> Plan {
-    let tables = format!("[trunk]\nlayers = [256, 256]\n[task.a]\n[task.b]\n[train]\nmax_steps = 2\nbatch_size = {batch}\n");
+    let tables = format!(
+        "[trunk]\nlayers = [256, 256]\n[task.a]\n[task.b]\n[train]\nmax_steps = 2\nbatch_size = {batch}\n"
+    );
     common::plan(&tables, common::synthetic(1, 8192, 6, &CLASSES), &CLASSES)
 }
 
@@ -23,7 +25,8 @@ fn gpu(bytes: u64) -> Gpu {
 }
 
 fn run(gpu: &Gpu, batch: usize) -> anyhow::Result<()> {
-    train(&plan(batch), Machine::Device(Box::new(gpu.clone())), Options::default(), &mut Silent).map(|_| ())
+    train(&plan(batch), Machine::Device(Box::new(gpu.clone())), Options::default(), &mut Silent)
+        .map(|_| ())
 }
 
 #[test]
@@ -35,11 +38,15 @@ fn the_batch_that_is_suggested_fits() {
         refused += 1;
         let (message, hint) = (format!("{error:#}"), hint_of(&error).unwrap().to_owned());
         assert_eq!(exit_of(&error), Exit::Internal);
-        assert!(message.contains("out of memory: the run takes ") && message.contains(" were in use"), "{message}");
+        assert!(
+            message.contains("out of memory: the run takes ") && message.contains(" were in use"),
+            "{message}"
+        );
         let after = hint.split("batch_size = ").nth(1).unwrap_or_else(|| panic!("{hint}"));
         let suggested: usize = after.split(' ').next().unwrap().parse().unwrap();
         assert!(suggested >= 64 && suggested < batch, "{hint}");
-        run(&gpu, suggested).unwrap_or_else(|e| panic!("batch {batch}, suggested {suggested}: {e:#}"));
+        run(&gpu, suggested)
+            .unwrap_or_else(|e| panic!("batch {batch}, suggested {suggested}: {e:#}"));
     }
     assert!(refused >= 2, "{refused} batches were refused");
 }

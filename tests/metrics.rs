@@ -1,5 +1,6 @@
-//! Metrics against scikit-learn: `fixtures/metrics.json` holds its numbers, written by `fixtures/metrics.py`. Beside them what holds for any
-//! numbers: definitions by brute force, weights of zero, whole weights, the order of the rows; and what is not defined.
+//! Metrics against scikit-learn: `fixtures/metrics.json` holds its numbers, written by
+//! `fixtures/metrics.py`. Beside them what holds for any numbers: definitions by brute force,
+//! weights of zero, whole weights, the order of the rows; and what is not defined.
 
 use serde_json::Value;
 use tandem::rng::{Purpose, below, normal, permutation, uniform};
@@ -11,7 +12,9 @@ const TOLERANCE: f64 = 1e-12;
 /// Whether two values agree; undefined only with undefined.
 fn agree(found: Option<f64>, expected: Option<f64>) -> bool {
     match (found, expected) {
-        (Some(found), Some(expected)) => (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0),
+        (Some(found), Some(expected)) => {
+            (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0)
+        }
         (found, expected) => found.is_none() && expected.is_none(),
     }
 }
@@ -20,7 +23,12 @@ fn agree(found: Option<f64>, expected: Option<f64>) -> bool {
 
 /// A list of numbers, or of lists of them; null is NaN.
 fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().flat_map(|v| if v.is_array() { numbers(v) } else { vec![v.as_f64().unwrap_or(f64::NAN)] }).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|v| if v.is_array() { numbers(v) } else { vec![v.as_f64().unwrap_or(f64::NAN)] })
+        .collect()
 }
 
 /// A metric of a recorded case, by name.
@@ -46,10 +54,19 @@ fn binary_value(case: &Value, metric: &str, weights: Option<&[f64]>) -> Option<f
         "f1" => binary::f1(&scores, &labels, 0.0, weights),
         "f1_quarter" => binary::f1(&scores, &labels, 0.25, weights),
         "accuracy" => binary::accuracy_at(&scores, &labels, 0.0, weights),
-        "best_accuracy" => binary::accuracy_at(&scores, &labels, binary::best_threshold(&scores, &labels, weights).unwrap(), weights),
+        "best_accuracy" => binary::accuracy_at(
+            &scores,
+            &labels,
+            binary::best_threshold(&scores, &labels, weights).unwrap(),
+            weights,
+        ),
         "log_loss" => binary::log_loss(&scores, &labels, weights),
-        "calibration_error_10" => binary::calibration_error(&numbers(&case["probabilities"]), &labels, weights, 10),
-        "calibration_error_15" => binary::calibration_error(&numbers(&case["probabilities"]), &labels, weights, 15),
+        "calibration_error_10" => {
+            binary::calibration_error(&numbers(&case["probabilities"]), &labels, weights, 10)
+        }
+        "calibration_error_15" => {
+            binary::calibration_error(&numbers(&case["probabilities"]), &labels, weights, 15)
+        }
         _ => panic!("{metric}"),
     }
 }
@@ -73,7 +90,10 @@ fn multiclass_value(case: &Value, metric: &str, weights: Option<&[f64]>) -> Opti
 fn multilabel_value(case: &Value, metric: &str, weights: Option<&[f64]>) -> Option<f64> {
     let (logits, labels) = (numbers(&case["logits"]), numbers(&case["labels"]));
     let columns = case["logits"][0].as_array().unwrap().len();
-    let labels: Vec<u8> = labels.iter().map(|label| if label.is_nan() { multilabel::BLANK } else { *label as u8 }).collect();
+    let labels: Vec<u8> = labels
+        .iter()
+        .map(|label| if label.is_nan() { multilabel::BLANK } else { *label as u8 })
+        .collect();
     let function = match metric {
         "auc" => multilabel::auc,
         "average_precision" => multilabel::average_precision,
@@ -89,12 +109,18 @@ fn regression_value(case: &Value, metric: &str, weights: Option<&[f64]>) -> Opti
     let (predictions, targets) = (numbers(&case["predictions"]), numbers(&case["targets"]));
     let columns = case["predictions"][0].as_array().unwrap().len();
     let pinball = |quantile: f64| {
-        regression::over_columns(&predictions, columns, &targets, weights, |p, y, w| regression::pinball(p, y, quantile, w))
+        regression::over_columns(&predictions, columns, &targets, weights, |p, y, w| {
+            regression::pinball(p, y, quantile, w)
+        })
     };
     match metric {
         "r2" => regression::over_columns(&predictions, columns, &targets, weights, regression::r2),
-        "rmse" => regression::over_columns(&predictions, columns, &targets, weights, regression::rmse),
-        "mae" => regression::over_columns(&predictions, columns, &targets, weights, regression::mae),
+        "rmse" => {
+            regression::over_columns(&predictions, columns, &targets, weights, regression::rmse)
+        }
+        "mae" => {
+            regression::over_columns(&predictions, columns, &targets, weights, regression::mae)
+        }
         "pinball_0.5" => pinball(0.5),
         "pinball_0.9" => pinball(0.9),
         _ => panic!("{metric}"),
@@ -122,25 +148,37 @@ fn confusion(case: &Value) -> Vec<f64> {
     multiclass::confusion(&logits, classes, &labels, weights.as_deref()).unwrap().concat()
 }
 
-/// Compares every recorded number of a type of task; there are at least so many of them, and so many undefined ones.
+/// Compares every recorded number of a type of task; there are at least so many of them, and so
+/// many undefined ones.
 fn compare(kind: &str, least: usize, undefined: usize) {
     let cases: Value = serde_json::from_str(include_str!("fixtures/metrics.json")).unwrap();
     let (mut seen, mut without) = (0, 0);
     for case in cases.as_array().unwrap().iter().filter(|case| case["kind"] == kind) {
         for (metric, recorded) in case["expected"].as_object().unwrap() {
             let pairs = if metric == "confusion" {
-                confusion(case).into_iter().map(Some).zip(numbers(recorded).into_iter().map(Some)).collect()
+                confusion(case)
+                    .into_iter()
+                    .map(Some)
+                    .zip(numbers(recorded).into_iter().map(Some))
+                    .collect()
             } else {
                 vec![(value(case, metric), recorded.as_f64())]
             };
             for (found, expected) in pairs {
-                assert!(agree(found, expected), "{kind}, {}: {metric} is {found:?}, scikit-learn's is {expected:?}", case["name"]);
+                assert!(
+                    agree(found, expected),
+                    "{kind}, {}: {metric} is {found:?}, scikit-learn's is {expected:?}",
+                    case["name"]
+                );
                 seen += 1;
                 without += usize::from(expected.is_none());
             }
         }
     }
-    assert!(seen >= least && without >= undefined, "{kind}: {seen} numbers compared, {without} of them undefined");
+    assert!(
+        seen >= least && without >= undefined,
+        "{kind}: {seen} numbers compared, {without} of them undefined"
+    );
 }
 
 #[test]
@@ -177,7 +215,8 @@ fn a_comparison_can_fail() {
 
 // ---- What holds for any numbers
 
-/// Random rows: scores of two digits so that some are equal, labels that go with them, whole weights of which some are zero.
+/// Random rows: scores of two digits so that some are equal, labels that go with them, whole
+/// weights of which some are zero.
 struct Sample {
     scores: Vec<f64>,
     labels: Vec<bool>,
@@ -188,7 +227,8 @@ fn sample(seed: u64, rows: usize) -> Sample {
     let at = |stream: u64, row: usize| normal(seed, Purpose::Synthetic, stream, row as u64);
     let scores: Vec<f64> = (0..rows).map(|row| (10.0 * at(0, row)).round() / 10.0).collect();
     let labels = (0..rows).map(|row| scores[row] + at(1, row) > 0.3).collect();
-    let weights = (0..rows).map(|row| below(4, seed, Purpose::Synthetic, 2, row as u64) as f64).collect();
+    let weights =
+        (0..rows).map(|row| below(4, seed, Purpose::Synthetic, 2, row as u64) as f64).collect();
     Sample { scores, labels, weights }
 }
 
@@ -201,7 +241,11 @@ fn auc_is_the_share_of_pairs_in_order() {
             for no in (0..80).filter(|row| !labels[*row]) {
                 let pair = weights[yes] * weights[no];
                 all += pair;
-                won += if scores[yes] > scores[no] { pair } else { 0.5 * pair * f64::from(scores[yes] == scores[no]) };
+                won += if scores[yes] > scores[no] {
+                    pair
+                } else {
+                    0.5 * pair * f64::from(scores[yes] == scores[no])
+                };
             }
         }
         assert_eq!(binary::auc(&scores, &labels, Some(&weights)), Some(won / all));
@@ -212,23 +256,35 @@ fn auc_is_the_share_of_pairs_in_order() {
 fn the_best_threshold_is_the_lowest_of_the_best() {
     for seed in 0..50 {
         let Sample { scores, labels, weights } = sample(seed, 4 + seed as usize);
-        let mut sorted: Vec<f64> = (0..scores.len()).filter(|row| weights[*row] > 0.0).map(|row| scores[row]).collect();
+        let mut sorted: Vec<f64> =
+            (0..scores.len()).filter(|row| weights[*row] > 0.0).map(|row| scores[row]).collect();
         sorted.sort_by(f64::total_cmp);
         sorted.dedup();
         let middles = sorted.windows(2).map(|pair| 0.5 * (pair[0] + pair[1]));
-        let all: Vec<f64> = [sorted[0].next_down()].into_iter().chain(middles).chain([sorted[sorted.len() - 1]]).collect();
+        let all: Vec<f64> = [sorted[0].next_down()]
+            .into_iter()
+            .chain(middles)
+            .chain([sorted[sorted.len() - 1]])
+            .collect();
         let right = |threshold: f64| -> f64 {
-            (0..scores.len()).filter(|row| (scores[*row] > threshold) == labels[*row]).map(|row| weights[row]).sum()
+            (0..scores.len())
+                .filter(|row| (scores[*row] > threshold) == labels[*row])
+                .map(|row| weights[row])
+                .sum()
         };
         let most = all.iter().map(|threshold| right(*threshold)).fold(0.0, f64::max);
         let lowest = all.into_iter().find(|threshold| right(*threshold) == most);
-        assert!(agree(binary::best_threshold(&scores, &labels, Some(&weights)), lowest), "seed {seed}");
+        assert!(
+            agree(binary::best_threshold(&scores, &labels, Some(&weights)), lowest),
+            "seed {seed}"
+        );
     }
 }
 
 #[test]
 fn the_best_threshold_in_words() {
-    let best = |scores: &[f64], labels: &[bool]| binary::best_threshold(scores, labels, None).unwrap();
+    let best =
+        |scores: &[f64], labels: &[bool]| binary::best_threshold(scores, labels, None).unwrap();
     assert_eq!(best(&[3.0, 1.0, 2.0, 5.0], &[true, false, false, true]), 2.5);
     // Two thresholds are as good: 1.5 and 3.5.
     assert_eq!(best(&[1.0, 2.0, 3.0, 4.0], &[false, true, false, true]), 1.5);
@@ -238,7 +294,11 @@ fn the_best_threshold_in_words() {
     // Neighbours among the numbers: nothing lies between, and the threshold still parts them.
     for low in [1.0, 1f64.next_up(), -1.0, 0.0, f64::MIN_POSITIVE] {
         let (scores, labels) = ([low, low.next_up()], [false, true]);
-        assert_eq!(binary::accuracy_at(&scores, &labels, best(&scores, &labels), None), Some(1.0), "{low}");
+        assert_eq!(
+            binary::accuracy_at(&scores, &labels, best(&scores, &labels), None),
+            Some(1.0),
+            "{low}"
+        );
     }
     // The middle of the largest numbers is not infinite.
     assert_eq!(best(&[f64::MIN, f64::MAX], &[false, true]), 0.0);
@@ -259,7 +319,10 @@ struct Row {
 
 fn row(seed: u64, index: usize) -> Row {
     let index = index as u64;
-    let (at, up_to) = (|s| normal(seed, Purpose::Synthetic, s, index), |n, s| below(n, seed, Purpose::Synthetic, s, index));
+    let (at, up_to) = (
+        |s| normal(seed, Purpose::Synthetic, s, index),
+        |n, s| below(n, seed, Purpose::Synthetic, s, index),
+    );
     let blank = |s| uniform(seed, Purpose::Synthetic, s, index) < 0.2;
     Row {
         weight: up_to(4, 0) as f64,
@@ -299,7 +362,12 @@ fn all(rows: &[Row], weighted: bool) -> Vec<(&'static str, Option<f64>)> {
         ("log_loss", multiclass::log_loss(&table, 3, &classes, w)),
         ("macro_f1", multiclass::macro_f1(&table, 3, &classes, w)),
         ("macro_auc", multiclass::macro_auc(&table, 3, &classes, w)),
-        ("confusion", total.map(|table| table.concat().iter().enumerate().map(|(i, cell)| (1 + i) as f64 * cell).sum())),
+        (
+            "confusion",
+            total.map(|table| {
+                table.concat().iter().enumerate().map(|(i, cell)| (1 + i) as f64 * cell).sum()
+            }),
+        ),
         ("multilabel auc", multilabel::auc(&table, 3, &cells, w)),
         ("multilabel average_precision", multilabel::average_precision(&table, 3, &cells, w)),
         ("multilabel f1", multilabel::f1(&table, 3, &cells, w)),
@@ -308,7 +376,12 @@ fn all(rows: &[Row], weighted: bool) -> Vec<(&'static str, Option<f64>)> {
         ("r2", regression::over_columns(&table, 3, &targets, w, regression::r2)),
         ("rmse", regression::over_columns(&table, 3, &targets, w, regression::rmse)),
         ("mae", regression::over_columns(&table, 3, &targets, w, regression::mae)),
-        ("pinball", regression::over_columns(&table, 3, &targets, w, |p, y, w| regression::pinball(p, y, 0.3, w))),
+        (
+            "pinball",
+            regression::over_columns(&table, 3, &targets, w, |p, y, w| {
+                regression::pinball(p, y, 0.3, w)
+            }),
+        ),
         ("deviance", count::deviance(&first, &counts, w)),
         ("d2", count::d2(&first, &counts, w)),
         ("count mae", count::mae(&first, &counts, w)),
@@ -331,7 +404,14 @@ fn a_row_of_weight_zero_is_absent() {
         assert_same(all(&rows, true), all(&rest, true));
         // Even if nothing in it is a value.
         for row in rows.iter_mut().filter(|row| row.weight == 0.0) {
-            *row = Row { class: 7, cells: [7; 3], logits: [f64::NAN; 3], target: [f64::INFINITY; 3], count: -1.0, ..*row };
+            *row = Row {
+                class: 7,
+                cells: [7; 3],
+                logits: [f64::NAN; 3],
+                target: [f64::INFINITY; 3],
+                count: -1.0,
+                ..*row
+            };
         }
         assert_same(all(&rows, true), all(&rest, true));
     }
@@ -349,8 +429,11 @@ fn a_whole_weight_is_so_many_rows() {
 #[test]
 fn only_ratios_of_weights_count() {
     let rows: Vec<Row> = (0..60).map(|index| row(3, index)).collect();
-    let scaled: Vec<Row> = rows.iter().map(|row| Row { weight: 0.125 * row.weight, ..*row }).collect();
-    let without = |rows: &[Row]| all(rows, true).into_iter().filter(|(name, _)| *name != "confusion").collect();
+    let scaled: Vec<Row> =
+        rows.iter().map(|row| Row { weight: 0.125 * row.weight, ..*row }).collect();
+    let without = |rows: &[Row]| {
+        all(rows, true).into_iter().filter(|(name, _)| *name != "confusion").collect()
+    };
     assert_same(without(&rows), without(&scaled));
 }
 
@@ -370,16 +453,28 @@ fn two_classes_are_yes_and_no() {
     let logits: Vec<f64> = scores.iter().flat_map(|z| [0.0, *z]).collect();
     let classes: Vec<u32> = labels.iter().map(|label| u32::from(*label)).collect();
     let w = Some(weights.as_slice());
-    assert!(agree(multiclass::accuracy(&logits, 2, &classes, w), binary::accuracy_at(&scores, &labels, 0.0, w)));
-    assert!(agree(multiclass::log_loss(&logits, 2, &classes, w), binary::log_loss(&scores, &labels, w)));
+    assert!(agree(
+        multiclass::accuracy(&logits, 2, &classes, w),
+        binary::accuracy_at(&scores, &labels, 0.0, w)
+    ));
+    assert!(agree(
+        multiclass::log_loss(&logits, 2, &classes, w),
+        binary::log_loss(&scores, &labels, w)
+    ));
 }
 
 #[test]
 fn blank_columns_leave_the_others_as_they_are() {
     let (logits, labels) = ([1.0, -1.0, 0.5, 2.0], [1, multilabel::BLANK, 0, multilabel::BLANK]);
-    assert_eq!(multilabel::per_column(&logits, 2, &labels, None, binary::auc), Some(vec![Some(1.0), None]));
+    assert_eq!(
+        multilabel::per_column(&logits, 2, &labels, None, binary::auc),
+        Some(vec![Some(1.0), None])
+    );
     let targets = [1.0, f64::NAN, 0.0, f64::NAN];
-    assert_eq!(regression::per_column(&logits, 2, &targets, None, regression::mae), Some(vec![Some(0.25), None]));
+    assert_eq!(
+        regression::per_column(&logits, 2, &targets, None, regression::mae),
+        Some(vec![Some(0.25), None])
+    );
     assert_eq!(mean(&[Some(1.0), None, Some(2.0)]), Some(1.5));
 }
 
@@ -388,7 +483,10 @@ fn a_small_loss_is_not_lost() {
     // 1 − 1 / (1 + e^−50) is nothing in f64; the loss is e^−50.
     let small = (-50f64).exp();
     let close = |found: Option<f64>| (found.unwrap() / small - 1.0).abs() < 1e-12;
-    assert!(close(binary::log_loss(&[50.0], &[true], None)) && close(binary::log_loss(&[-50.0], &[false], None)));
+    assert!(
+        close(binary::log_loss(&[50.0], &[true], None))
+            && close(binary::log_loss(&[-50.0], &[false], None))
+    );
     assert!(close(multiclass::log_loss(&[-30.0, 20.0, -300.0], 3, &[1], None)));
     // A rate off by a millionth from a large count: the deviance is y d² (1 + d / 3 + …).
     let d = 1e-6;
@@ -426,17 +524,27 @@ fn what_is_no_number_is_no_metric() {
         rows[11].logits[0] = wrong;
         for (name, value) in all(&rows, false) {
             // The probability of an infinite logit is one.
-            assert!(value.is_none() || (name == "calibration_error" && wrong.is_infinite()), "{name} with {wrong}: {value:?}");
+            assert!(
+                value.is_none() || (name == "calibration_error" && wrong.is_infinite()),
+                "{name} with {wrong}: {value:?}"
+            );
         }
     }
     for wrong in [f64::NAN, f64::INFINITY, -1.0] {
         let mut rows: Vec<Row> = (0..30).map(|index| row(2, index)).collect();
         rows[11].weight = wrong;
-        assert_eq!(all(&rows, true).iter().filter(|(_, value)| value.is_some()).count(), 0, "weight {wrong}");
+        assert_eq!(
+            all(&rows, true).iter().filter(|(_, value)| value.is_some()).count(),
+            0,
+            "weight {wrong}"
+        );
     }
     // Infinite targets, negative counts.
     assert_eq!(regression::rmse(&[1.0, 2.0], &[1.0, f64::INFINITY], None), None);
-    assert_eq!(regression::over_columns(&[1.0, 2.0], 2, &[1.0, f64::INFINITY], None, regression::rmse), None);
+    assert_eq!(
+        regression::over_columns(&[1.0, 2.0], 2, &[1.0, f64::INFINITY], None, regression::rmse),
+        None
+    );
     assert_eq!(count::deviance(&[0.0, 0.0], &[1.0, -1.0], None), None);
     assert_eq!(count::mae(&[0.0, 0.0], &[1.0, -1.0], None), None);
     // A rate beyond the range of numbers.
@@ -481,7 +589,8 @@ fn settings_out_of_range_are_no_metric() {
 
 #[test]
 fn a_target_that_never_changes_is_not_explained() {
-    // Neither the mean of three times 0.1 nor the weighted one of three times 3 is that number in f64.
+    // Neither the mean of three times 0.1 nor the weighted one of three times 3 is that number in
+    // f64.
     assert_eq!(regression::r2(&[0.2, 0.1, 0.1], &[0.1; 3], None), None);
     assert_eq!(count::d2(&[0.2, 0.1, 0.1], &[3.0; 3], Some(&[0.1, 0.2, 0.3])), None);
 }

@@ -42,8 +42,12 @@ fn schema(network: &Network) -> Schema {
         range: None,
         truth: false,
     };
-    let column = |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
-    let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };
+    let column =
+        |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
+    let target = |head: &Head| Target {
+        columns: vec!["y".into()],
+        ..Target::multiclass(&head.name, head.classes.clone())
+    };
     let input = Input::Columns { columns: (0..network.inputs).map(column).collect() };
     Schema::new(input, network.tasks.iter().map(target).collect())
 }
@@ -52,7 +56,8 @@ fn schema(network: &Network) -> Schema {
 fn arena(layout: &Layout) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
     for (number, block) in layout.blocks.iter().enumerate() {
-        (0..block.len).for_each(|i| arena[block.offset + i] = (number as f32 + 1.0) * 0.1 - i as f32 / 3.0);
+        (0..block.len)
+            .for_each(|i| arena[block.offset + i] = (number as f32 + 1.0) * 0.1 - i as f32 / 3.0);
     }
     arena
 }
@@ -70,8 +75,15 @@ impl Saved {
     fn new() -> Saved {
         let network = network();
         let (layout, schema) = (Layout::new(&network), schema(&network));
-        let saved = Saved { root: tempfile::tempdir().unwrap(), parameters: arena(&layout), network, layout, schema };
-        save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &saved.parameters).unwrap();
+        let saved = Saved {
+            root: tempfile::tempdir().unwrap(),
+            parameters: arena(&layout),
+            network,
+            layout,
+            schema,
+        };
+        save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &saved.parameters)
+            .unwrap();
         saved
     }
 
@@ -124,7 +136,8 @@ const TENSORS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 const SCHEMA: &str = "schema.json";
 
-/// The error is of the right code, says all of `words`, on one line without control bytes, and has a hint.
+/// The error is of the right code, says all of `words`, on one line without control bytes, and has
+/// a hint.
 fn check(name: &str, result: anyhow::Result<Model>, exit: Exit, words: &[&str]) {
     let error = result.map(|_| ()).expect_err(name);
     let message = format!("{error:#}");
@@ -134,7 +147,10 @@ fn check(name: &str, result: anyhow::Result<Model>, exit: Exit, words: &[&str]) 
     }
     assert!(!message.chars().any(char::is_control), "{name}: {message:?}");
     assert!(message.len() < 600, "{name}: {message}");
-    assert!(hint_of(&error).is_some_and(|hint| !hint.chars().any(char::is_control)), "{name}: no hint");
+    assert!(
+        hint_of(&error).is_some_and(|hint| !hint.chars().any(char::is_control)),
+        "{name}: no hint"
+    );
 }
 
 #[test]
@@ -142,8 +158,13 @@ fn what_is_saved_is_loaded_bit_for_bit() {
     let saved = Saved::new();
     for path in [saved.root.path().to_owned(), saved.dir(), saved.file(TENSORS)] {
         let model = load(&path).unwrap();
-        assert_eq!((&model.network, &model.layout, &model.schema), (&saved.network, &saved.layout, &saved.schema));
-        assert!(model.parameters.iter().zip(&saved.parameters).all(|(a, b)| a.to_bits() == b.to_bits()));
+        assert_eq!(
+            (&model.network, &model.layout, &model.schema),
+            (&saved.network, &saved.layout, &saved.schema)
+        );
+        assert!(
+            model.parameters.iter().zip(&saved.parameters).all(|(a, b)| a.to_bits() == b.to_bits())
+        );
         assert_eq!(model.parameters.len(), saved.layout.len);
         assert_eq!(model.directory, saved.dir());
     }
@@ -177,12 +198,16 @@ fn scaling_survives_to_the_last_bit() {
             for value in [offset, factor] {
                 bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 // Any sign and fraction, exponents around one.
-                *value = f64::from_bits((bits & 0x800f_ffff_ffff_ffff) | ((1023 - 40 + bits.rotate_left(9) % 80) << 52));
+                *value = f64::from_bits(
+                    (bits & 0x800f_ffff_ffff_ffff) | ((1023 - 40 + bits.rotate_left(9) % 80) << 52),
+                );
             }
         }
-        let schema = Schema::new(Input::Columns { columns: columns.clone() }, saved.schema.targets.clone());
+        let schema =
+            Schema::new(Input::Columns { columns: columns.clone() }, saved.schema.targets.clone());
         let text = serde_json::to_string(&schema).unwrap();
-        // Off by a bit without serde_json's feature float_roundtrip, and predictions would differ from those of the training.
+        // Off by a bit without serde_json's feature float_roundtrip, and predictions would differ
+        // from those of the training.
         assert_eq!(serde_json::from_str::<Schema>(&text).unwrap(), schema);
     }
     save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &saved.parameters).unwrap();
@@ -196,7 +221,8 @@ fn image_schemas_survive() {
         saved.network.inputs = 36 * 30;
         saved.layout = Layout::new(&saved.network);
         saved.schema.input = Input::Image { height: 36, width: 30, scale: 1.0 / 255.0, overlay };
-        save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &arena(&saved.layout)).unwrap();
+        save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &arena(&saved.layout))
+            .unwrap();
         assert_eq!(load(&saved.dir()).unwrap().schema, saved.schema);
     }
 }
@@ -219,7 +245,8 @@ fn equal_parameters_give_equal_bytes_wherever_they_are_saved() {
 fn the_file_is_laid_out_as_pytorch_expects() {
     let saved = Saved::new();
     let (header, data) = saved.parts();
-    let names: Vec<&String> = header.as_object().unwrap().keys().filter(|k| *k != "__metadata__").collect();
+    let names: Vec<&String> =
+        header.as_object().unwrap().keys().filter(|k| *k != "__metadata__").collect();
     assert_eq!(header["__metadata__"].as_object().unwrap().len(), 1);
     assert_eq!(names.len(), saved.layout.blocks.len());
     assert_eq!(header["trunk.0.weight"]["shape"], json!([5, 3]));
@@ -230,7 +257,10 @@ fn the_file_is_laid_out_as_pytorch_expects() {
     let begin = header["trunk.0.weight"]["data_offsets"][0].as_u64().unwrap() as usize;
     assert_eq!(data[begin + 4..begin + 8], saved.parameters[1].to_le_bytes());
     let config: Value = serde_json::from_slice(&fs::read(saved.file(CONFIG)).unwrap()).unwrap();
-    assert_eq!((&config["format"], &config["inputs"], &config["tasks"][0]["type"]), (&json!(1), &json!(3), &json!("multiclass")));
+    assert_eq!(
+        (&config["format"], &config["inputs"], &config["tasks"][0]["type"]),
+        (&json!(1), &json!(3), &json!("multiclass"))
+    );
 }
 
 #[test]
@@ -240,7 +270,10 @@ fn saving_again_replaces_the_model_and_leaves_nothing_else() {
     let other: Vec<f32> = saved.parameters.iter().map(|x| 2.0 * x).collect();
     save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &other).unwrap();
     assert_eq!(load(&saved.dir()).unwrap().parameters, other);
-    let mut names: Vec<_> = fs::read_dir(saved.dir()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(saved.dir())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, [CONFIG, TENSORS, SCHEMA]);
 }
@@ -252,7 +285,8 @@ fn a_reader_beside_a_writer_always_finds_a_whole_model() {
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for parameters in [&other, &saved.parameters].into_iter().cycle().take(60) {
-                save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, parameters).unwrap();
+                save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, parameters)
+                    .unwrap();
             }
         });
         while !writer.is_finished() {
@@ -278,9 +312,13 @@ fn the_mode_of_a_file_is_that_of_the_umask() {
 fn a_directory_that_cannot_be_made_is_73_and_a_failed_write_74() {
     let saved = Saved::new();
     let fails = |dir: &Path, exit: Exit| {
-        let error = save(dir, &saved.network, &saved.layout, &saved.schema, &saved.parameters).unwrap_err();
+        let error =
+            save(dir, &saved.network, &saved.layout, &saved.schema, &saved.parameters).unwrap_err();
         assert_eq!(exit_of(&error), exit, "{error:#}");
-        assert!(format!("{error:#}").contains(&dir.display().to_string()) && hint_of(&error).is_some(), "{error:#}");
+        assert!(
+            format!("{error:#}").contains(&dir.display().to_string()) && hint_of(&error).is_some(),
+            "{error:#}"
+        );
     };
     fs::write(saved.file("a"), "").unwrap();
     fails(&saved.file("a").join("model"), Exit::CantCreate);
@@ -297,7 +335,8 @@ fn a_model_that_is_not_finite_does_not_replace_a_good_one() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut parameters = saved.parameters.clone();
         parameters[saved.layout.blocks[3].offset] = bad;
-        let error = save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &parameters).unwrap_err();
+        let error = save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &parameters)
+            .unwrap_err();
         assert_eq!(exit_of(&error), Exit::NotFinite);
         assert!(error.to_string().contains(&saved.layout.blocks[3].name), "{error}");
         assert_eq!(saved.bytes(), before);
@@ -318,14 +357,27 @@ fn replace_writes_all_or_nothing() {
 #[test]
 fn what_is_missing_is_66() {
     let saved = Saved::new();
-    check("nothing", load(&saved.root.path().join("none")), Exit::NoInput, &["none", "no such file"]);
-    check("nothing.safetensors", load(&saved.root.path().join("none.safetensors")), Exit::NoInput, &["no such file"]);
+    check(
+        "nothing",
+        load(&saved.root.path().join("none")),
+        Exit::NoInput,
+        &["none", "no such file"],
+    );
+    check(
+        "nothing.safetensors",
+        load(&saved.root.path().join("none.safetensors")),
+        Exit::NoInput,
+        &["no such file"],
+    );
     let empty = saved.root.path().join("empty");
     fs::create_dir(&empty).unwrap();
     check("empty", load(&empty), Exit::NoInput, &["empty", "no model"]);
     fs::write(empty.join("config.toml"), "").unwrap();
     let error = load(&empty).unwrap_err();
-    assert!(exit_of(&error) == Exit::NoInput && hint_of(&error).unwrap().contains("no model yet"), "{error}");
+    assert!(
+        exit_of(&error) == Exit::NoInput && hint_of(&error).unwrap().contains("no model yet"),
+        "{error}"
+    );
     for name in [TENSORS, CONFIG, SCHEMA] {
         let saved = Saved::new();
         fs::remove_file(saved.file(name)).unwrap();
@@ -349,11 +401,31 @@ fn damaged_tensors_are_65() {
     let cases: &[(&str, Damage, &[&str])] = &[
         ("empty", |s| fs::write(s.file(TENSORS), "").unwrap(), &["0 bytes"]),
         ("seven bytes", |s| fs::write(s.file(TENSORS), [0; 7]).unwrap(), &["7 bytes"]),
-        ("huge header", |s| fs::write(s.file(TENSORS), (1_u64 << 40).to_le_bytes()).unwrap(), &["1099511627776 bytes", "0 left"]),
-        ("header of 2^64 - 1", |s| fs::write(s.file(TENSORS), [255; 64]).unwrap(), &["18446744073709551615", "56 left"]),
-        ("header over 1 MiB", |s| s.put(&" ".repeat(1 << 21), &[]), &["2097152 bytes", "at most 1048576"]),
-        ("header cut", |s| fs::write(s.file(TENSORS), &s.bytes()[..100]).unwrap(), &["the file has 92 left"]),
-        ("header not UTF-8", |s| fs::write(s.file(TENSORS), [2, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe]).unwrap(), &["not UTF-8"]),
+        (
+            "huge header",
+            |s| fs::write(s.file(TENSORS), (1_u64 << 40).to_le_bytes()).unwrap(),
+            &["1099511627776 bytes", "0 left"],
+        ),
+        (
+            "header of 2^64 - 1",
+            |s| fs::write(s.file(TENSORS), [255; 64]).unwrap(),
+            &["18446744073709551615", "56 left"],
+        ),
+        (
+            "header over 1 MiB",
+            |s| s.put(&" ".repeat(1 << 21), &[]),
+            &["2097152 bytes", "at most 1048576"],
+        ),
+        (
+            "header cut",
+            |s| fs::write(s.file(TENSORS), &s.bytes()[..100]).unwrap(),
+            &["the file has 92 left"],
+        ),
+        (
+            "header not UTF-8",
+            |s| fs::write(s.file(TENSORS), [2, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe]).unwrap(),
+            &["not UTF-8"],
+        ),
         ("header not JSON", |s| s.put("{\"a\":", &[]), &["the header", "EOF"]),
         ("header a list", |s| s.put("[]", &[]), &["a map of tensors"]),
         ("header with more after it", |s| s.put("{}{}", &[]), &["trailing characters"]),
@@ -364,7 +436,11 @@ fn damaged_tensors_are_65() {
             |s| s.edit_header(|h| drop(h.as_object_mut().unwrap().remove("task.left.1.bias"))),
             &["\"task.left.1.bias\"", "missing"],
         ),
-        ("tensor unknown", |s| s.edit_header(|h| h["../../x"] = h["trunk.0.bias"].clone()), &["\"../../x\"", "unknown"]),
+        (
+            "tensor unknown",
+            |s| s.edit_header(|h| h["../../x"] = h["trunk.0.bias"].clone()),
+            &["\"../../x\"", "unknown"],
+        ),
         (
             "tensor name with an escape",
             |s| s.edit_header(|h| h["\u{1b}[31mred\n"] = h["trunk.0.bias"].clone()),
@@ -374,7 +450,11 @@ fn damaged_tensors_are_65() {
             "tensor twice",
             |s| {
                 let (header, data) = s.parts();
-                let again = format!("{{\"trunk.0.bias\":{},{}", header["trunk.0.bias"], &header.to_string()[1..]);
+                let again = format!(
+                    "{{\"trunk.0.bias\":{},{}",
+                    header["trunk.0.bias"],
+                    &header.to_string()[1..]
+                );
                 s.put(&again, &data);
             },
             &["\"trunk.0.bias\"", "twice"],
@@ -387,22 +467,58 @@ fn damaged_tensors_are_65() {
             },
             &["__metadata__", "twice"],
         ),
-        ("metadata not texts", |s| s.edit_header(|h| h["__metadata__"] = json!({"format": 1})), &["the header", "string"]),
-        ("type", |s| s.edit_header(|h| h["trunk.0.weight"]["dtype"] = json!("BF16")), &["\"trunk.0.weight\"", "\"BF16\"", "\"F32\""]),
-        ("type with an escape", |s| s.edit_header(|h| h["trunk.0.weight"]["dtype"] = json!("\u{7}")), &["\\u{7}", "\"F32\""]),
-        ("shape", |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([3, 5])), &["\"trunk.0.weight\"", "[3, 5]", "[5, 3]"]),
+        (
+            "metadata not texts",
+            |s| s.edit_header(|h| h["__metadata__"] = json!({"format": 1})),
+            &["the header", "string"],
+        ),
+        (
+            "type",
+            |s| s.edit_header(|h| h["trunk.0.weight"]["dtype"] = json!("BF16")),
+            &["\"trunk.0.weight\"", "\"BF16\"", "\"F32\""],
+        ),
+        (
+            "type with an escape",
+            |s| s.edit_header(|h| h["trunk.0.weight"]["dtype"] = json!("\u{7}")),
+            &["\\u{7}", "\"F32\""],
+        ),
+        (
+            "shape",
+            |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([3, 5])),
+            &["\"trunk.0.weight\"", "[3, 5]", "[5, 3]"],
+        ),
         (
             "shape of 2^64",
             |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([1_u64 << 32, 1_u64 << 32])),
             &["4294967296", "[5, 3]"],
         ),
-        ("shape negative", |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([-5, 3])), &["the header", "-5"]),
-        ("shape of many", |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!(vec![1; 100_000])), &["\"trunk.0.weight\"", "[5, 3]"]),
-        ("key unknown", |s| s.edit_header(|h| h["trunk.0.weight"]["file"] = json!("/etc/passwd")), &["unknown field", "file"]),
-        ("key missing", |s| s.edit_header(|h| h["trunk.0.weight"] = json!({"dtype": "F32"})), &["missing field"]),
+        (
+            "shape negative",
+            |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!([-5, 3])),
+            &["the header", "-5"],
+        ),
+        (
+            "shape of many",
+            |s| s.edit_header(|h| h["trunk.0.weight"]["shape"] = json!(vec![1; 100_000])),
+            &["\"trunk.0.weight\"", "[5, 3]"],
+        ),
+        (
+            "key unknown",
+            |s| s.edit_header(|h| h["trunk.0.weight"]["file"] = json!("/etc/passwd")),
+            &["unknown field", "file"],
+        ),
+        (
+            "key missing",
+            |s| s.edit_header(|h| h["trunk.0.weight"] = json!({"dtype": "F32"})),
+            &["missing field"],
+        ),
         (
             "offsets near 2^64",
-            |s| s.edit_header(|h| h["trunk.0.weight"]["data_offsets"] = json!([u64::MAX - 60, u64::MAX])),
+            |s| {
+                s.edit_header(|h| {
+                    h["trunk.0.weight"]["data_offsets"] = json!([u64::MAX - 60, u64::MAX])
+                })
+            },
             &["\"trunk.0.weight\"", "18446744073709551615", "bytes after the header"],
         ),
         (
@@ -410,14 +526,27 @@ fn damaged_tensors_are_65() {
             |s| s.edit_header(|h| h["trunk.0.weight"]["data_offsets"] = json!([60, 0])),
             &["at bytes 60 to 0", "60 bytes by its shape"],
         ),
-        ("offsets too narrow", |s| s.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([0, 4])), &["\"trunk.0.bias\"", "20 bytes"]),
-        ("offsets of three", |s| s.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([0, 20, 40])), &["the header"]),
-        ("tensors overlap", |s| s.edit_header(|h| h["task.left.1.bias"]["data_offsets"] = json!([0, 8])), &["expected", "overlaps"]),
+        (
+            "offsets too narrow",
+            |s| s.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([0, 4])),
+            &["\"trunk.0.bias\"", "20 bytes"],
+        ),
+        (
+            "offsets of three",
+            |s| s.edit_header(|h| h["trunk.0.bias"]["data_offsets"] = json!([0, 20, 40])),
+            &["the header"],
+        ),
+        (
+            "tensors overlap",
+            |s| s.edit_header(|h| h["task.left.1.bias"]["data_offsets"] = json!([0, 8])),
+            &["expected", "overlaps"],
+        ),
         (
             "a hole",
             |s| {
                 let (mut header, mut data) = s.parts();
-                let [begin, end] = [0, 1].map(|i| header["trunk.0.weight"]["data_offsets"][i].as_u64().unwrap());
+                let [begin, end] =
+                    [0, 1].map(|i| header["trunk.0.weight"]["data_offsets"][i].as_u64().unwrap());
                 header["trunk.0.weight"]["data_offsets"] = json!([begin + 4, end + 4]);
                 data.extend([0; 4]);
                 s.put(&header.to_string(), &data);
@@ -438,7 +567,8 @@ fn damaged_tensors_are_65() {
             "not finite",
             |s| {
                 let (header, mut data) = s.parts();
-                let begin = header["task.right.0.weight"]["data_offsets"][0].as_u64().unwrap() as usize;
+                let begin =
+                    header["task.right.0.weight"]["data_offsets"][0].as_u64().unwrap() as usize;
                 data[begin..begin + 4].copy_from_slice(&f32::NAN.to_le_bytes());
                 data[begin + 8..begin + 12].copy_from_slice(&f32::INFINITY.to_le_bytes());
                 s.put(&header.to_string(), &data);
@@ -457,8 +587,9 @@ fn damaged_tensors_are_65() {
 #[test]
 fn too_many_tensors_are_65() {
     let saved = Saved::new();
-    let tensors: Vec<String> =
-        (0..10_001).map(|i| format!("\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}")).collect();
+    let tensors: Vec<String> = (0..10_001)
+        .map(|i| format!("\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}"))
+        .collect();
     saved.put(&format!("{{{}}}", tensors.join(",")), &[]);
     check("many", load(&saved.dir()), Exit::Data, &["more than 10000 tensors"]);
 }
@@ -467,43 +598,101 @@ fn too_many_tensors_are_65() {
 fn damaged_configs_are_65() {
     type Damage = fn(&mut Value);
     let cases: &[(&str, Damage, &[&str])] = &[
-        ("newer", |c| (c["format"], c["tandem"]) = (json!(2), json!("9.1.0")), &["format 2", "\"9.1.0\"", "newer than this program"]),
-        ("newer, with unknown keys", |c| (c["format"], c["graph"]) = (json!(7), json!([])), &["format 7", "newer"]),
+        (
+            "newer",
+            |c| (c["format"], c["tandem"]) = (json!(2), json!("9.1.0")),
+            &["format 2", "\"9.1.0\"", "newer than this program"],
+        ),
+        (
+            "newer, with unknown keys",
+            |c| (c["format"], c["graph"]) = (json!(7), json!([])),
+            &["format 7", "newer"],
+        ),
         ("format 0", |c| c["format"] = json!(0), &["format 0", "expected 1"]),
         ("format a text", |c| c["format"] = json!("1"), &["string", "u64"]),
-        ("no format", |c| drop(c.as_object_mut().unwrap().remove("format")), &["missing field `format`"]),
+        (
+            "no format",
+            |c| drop(c.as_object_mut().unwrap().remove("format")),
+            &["missing field `format`"],
+        ),
         ("unknown key", |c| c["residual"] = json!(true), &["unknown key \"residual\""]),
-        ("unknown key within", |c| c["tasks"][1]["path"] = json!("../x"), &["unknown key \"path\""]),
+        (
+            "unknown key within",
+            |c| c["tasks"][1]["path"] = json!("../x"),
+            &["unknown key \"path\""],
+        ),
         ("no inputs", |c| c["inputs"] = json!(0), &["0 inputs"]),
         ("negative inputs", |c| c["inputs"] = json!(-3), &["-3"]),
         ("fractional inputs", |c| c["inputs"] = json!(3.5), &["3.5"]),
         ("too many inputs", |c| c["inputs"] = json!(u64::MAX), &["18446744073709551615 inputs"]),
         ("empty layer", |c| c["trunk"]["layers"] = json!([5, 0]), &["trunk", "0 units"]),
-        ("wide layer", |c| c["trunk"]["layers"] = json!([1_u64 << 40]), &["trunk", "1099511627776 units"]),
-        ("deep trunk", |c| c["trunk"]["layers"] = json!(vec![1; 1025]), &["trunk", "1025 layers"]),
-        ("deep head", |c| c["tasks"][0]["layers"] = json!(vec![1; 5000]), &["task \"left\"", "5000 layers"]),
-        ("more than can be counted", |c| c["trunk"]["layers"] = json!([1_000_000_000, 1_000_000_000]), &["counted"]),
         (
-            "more than can be counted in the first layer",
-            |c| (c["inputs"], c["trunk"]["layers"]) = (json!(1_000_000_000), json!([1_000_000_000])),
+            "wide layer",
+            |c| c["trunk"]["layers"] = json!([1_u64 << 40]),
+            &["trunk", "1099511627776 units"],
+        ),
+        ("deep trunk", |c| c["trunk"]["layers"] = json!(vec![1; 1025]), &["trunk", "1025 layers"]),
+        (
+            "deep head",
+            |c| c["tasks"][0]["layers"] = json!(vec![1; 5000]),
+            &["task \"left\"", "5000 layers"],
+        ),
+        (
+            "more than can be counted",
+            |c| c["trunk"]["layers"] = json!([1_000_000_000, 1_000_000_000]),
             &["counted"],
         ),
-        ("more than is there", |c| c["trunk"]["layers"] = json!([900_000_000]), &["\"trunk.0.weight\"", "[5, 3]", "[900000000, 3]"]),
-        ("activation", |c| c["trunk"]["activation"] = json!("sigmoid"), &["unknown variant `sigmoid`", "relu"]),
-        ("activation with an escape", |c| c["trunk"]["activation"] = json!("\u{1b}[0m"), &["\\u{1b}[0m"]),
+        (
+            "more than can be counted in the first layer",
+            |c| {
+                (c["inputs"], c["trunk"]["layers"]) = (json!(1_000_000_000), json!([1_000_000_000]))
+            },
+            &["counted"],
+        ),
+        (
+            "more than is there",
+            |c| c["trunk"]["layers"] = json!([900_000_000]),
+            &["\"trunk.0.weight\"", "[5, 3]", "[900000000, 3]"],
+        ),
+        (
+            "activation",
+            |c| c["trunk"]["activation"] = json!("sigmoid"),
+            &["unknown variant `sigmoid`", "relu"],
+        ),
+        (
+            "activation with an escape",
+            |c| c["trunk"]["activation"] = json!("\u{1b}[0m"),
+            &["\\u{1b}[0m"],
+        ),
         ("dropout 1", |c| c["trunk"]["dropout"] = json!(1.0), &["trunk", "dropout 1"]),
-        ("dropout negative", |c| c["tasks"][0]["dropout"] = json!(-0.5), &["task \"left\"", "dropout -0.5"]),
+        (
+            "dropout negative",
+            |c| c["tasks"][0]["dropout"] = json!(-0.5),
+            &["task \"left\"", "dropout -0.5"],
+        ),
         ("task type", |c| c["tasks"][0]["type"] = json!("quantile"), &["quantile", "multiclass"]),
         ("no task", |c| c["tasks"] = json!([]), &["no task"]),
-        ("name a path", |c| c["tasks"][0]["name"] = json!("../left"), &["\"../left\"", "A-Z a-z 0-9"]),
+        (
+            "name a path",
+            |c| c["tasks"][0]["name"] = json!("../left"),
+            &["\"../left\"", "A-Z a-z 0-9"],
+        ),
         ("name empty", |c| c["tasks"][0]["name"] = json!(""), &["\"\"", "1 to 64"]),
         ("name long", |c| c["tasks"][0]["name"] = json!("x".repeat(65)), &["1 to 64"]),
         ("name with an escape", |c| c["tasks"][0]["name"] = json!("a\u{1b}[2Jb"), &["\\u{1b}[2J"]),
         ("name twice", |c| c["tasks"][0]["name"] = json!("right"), &["\"right\"", "two tasks"]),
         ("one class", |c| c["tasks"][0]["classes"] = json!(["a"]), &["task \"left\"", "1 classes"]),
-        ("class twice", |c| c["tasks"][1]["classes"] = json!(["x", "y", "x"]), &["task \"right\"", "\"x\""]),
+        (
+            "class twice",
+            |c| c["tasks"][1]["classes"] = json!(["x", "y", "x"]),
+            &["task \"right\"", "\"x\""],
+        ),
         ("a list", |c| *c = json!([]), &["config.json:1:"]),
-        ("many tasks", |c| c["tasks"] = (0..5001).map(|i| merge(&c["tasks"][1], &format!("t{i}"))).collect(), &["10004 tensors"]),
+        (
+            "many tasks",
+            |c| c["tasks"] = (0..5001).map(|i| merge(&c["tasks"][1], &format!("t{i}"))).collect(),
+            &["10004 tensors"],
+        ),
     ];
     for (name, damage, words) in cases {
         let saved = Saved::new();
@@ -521,12 +710,32 @@ fn merge(task: &Value, name: &str) -> Value {
 #[test]
 fn damaged_json_is_65_with_its_line() {
     let cases = [
-        (CONFIG, "\"inputs\": 3", "\"inputs\": 3,\n\"inputs\": 3", &["config.json:5", "duplicate field `inputs`"][..]),
-        (CONFIG, "\"format\": 1", "\"format\": 1, \"x\": 1", &["config.json:2", "unknown key \"x\""]),
+        (
+            CONFIG,
+            "\"inputs\": 3",
+            "\"inputs\": 3,\n\"inputs\": 3",
+            &["config.json:5", "duplicate field `inputs`"][..],
+        ),
+        (
+            CONFIG,
+            "\"format\": 1",
+            "\"format\": 1, \"x\": 1",
+            &["config.json:2", "unknown key \"x\""],
+        ),
         (CONFIG, "{", "[[[", &["config.json:"]),
         (CONFIG, "3,", "1e999,", &["config.json:4", "out of range"]),
-        (SCHEMA, "\"offset\"", "\"offset\": 1, \"offset\"", &["schema.json:", "duplicate field `offset`"]),
-        (SCHEMA, "\"kind\": \"columns\"", "\"kind\": \"columns\", \"kind\": \"image\"", &["schema.json:", "kind"]),
+        (
+            SCHEMA,
+            "\"offset\"",
+            "\"offset\": 1, \"offset\"",
+            &["schema.json:", "duplicate field `offset`"],
+        ),
+        (
+            SCHEMA,
+            "\"kind\": \"columns\"",
+            "\"kind\": \"columns\", \"kind\": \"image\"",
+            &["schema.json:", "kind"],
+        ),
         (SCHEMA, "\"factor\": 0", "\"factor\": 1e400, \"f\": 0", &["schema.json:", "out of range"]),
         (SCHEMA, "\"factor\": 0", "\"factor\": null, \"f\": 0", &["schema.json:", "null"]),
         (SCHEMA, "{", "", &["schema.json:"]),
@@ -554,15 +763,51 @@ fn schemas_that_do_not_belong_to_the_network_are_65() {
     type Damage = fn(&mut Value);
     let image = |height: u64, width: u64| json!({"kind": "image", "height": height, "width": width, "scale": 1.0, "overlay": null});
     let cases: &[(&str, Damage, &[&str])] = &[
-        ("a column less", |s| drop(s["input"]["columns"].as_array_mut().unwrap().pop()), &["2 features", "3 inputs"]),
-        ("a column twice", |s| s["input"]["columns"][0]["name"] = json!("c1"), &["\"c1\"", "twice"]),
-        ("a target less", |s| drop(s["targets"].as_array_mut().unwrap().pop()), &["1 targets", "2 tasks"]),
-        ("another task", |s| s["targets"][0]["task"] = json!("middle"), &["\"middle\"", "\"left\""]),
-        ("other classes", |s| s["targets"][0]["classes"] = json!(["b", "a"]), &["\"left\"", "other classes"]),
-        ("a group less", |s| s["targets"][0]["groups"] = json!([["1"]]), &["\"left\"", "1 groups for 2 classes"]),
-        ("an unknown kind", |s| s["input"] = json!({"kind": "parquet", "path": "/x"}), &["parquet"]),
-        ("an unknown scale", |s| s["input"]["columns"][0]["scale"] = json!("log"), &["log", "standard"]),
-        ("an unknown key", |s| s["input"]["columns"][0]["file"] = json!("x"), &["unknown key \"file\""]),
+        (
+            "a column less",
+            |s| drop(s["input"]["columns"].as_array_mut().unwrap().pop()),
+            &["2 features", "3 inputs"],
+        ),
+        (
+            "a column twice",
+            |s| s["input"]["columns"][0]["name"] = json!("c1"),
+            &["\"c1\"", "twice"],
+        ),
+        (
+            "a target less",
+            |s| drop(s["targets"].as_array_mut().unwrap().pop()),
+            &["1 targets", "2 tasks"],
+        ),
+        (
+            "another task",
+            |s| s["targets"][0]["task"] = json!("middle"),
+            &["\"middle\"", "\"left\""],
+        ),
+        (
+            "other classes",
+            |s| s["targets"][0]["classes"] = json!(["b", "a"]),
+            &["\"left\"", "other classes"],
+        ),
+        (
+            "a group less",
+            |s| s["targets"][0]["groups"] = json!([["1"]]),
+            &["\"left\"", "1 groups for 2 classes"],
+        ),
+        (
+            "an unknown kind",
+            |s| s["input"] = json!({"kind": "parquet", "path": "/x"}),
+            &["parquet"],
+        ),
+        (
+            "an unknown scale",
+            |s| s["input"]["columns"][0]["scale"] = json!("log"),
+            &["log", "standard"],
+        ),
+        (
+            "an unknown key",
+            |s| s["input"]["columns"][0]["file"] = json!("x"),
+            &["unknown key \"file\""],
+        ),
     ];
     for (name, damage, words) in cases {
         let saved = Saved::new();
@@ -573,8 +818,16 @@ fn schemas_that_do_not_belong_to_the_network_are_65() {
     let images: &[(&str, Value, &[&str])] = &[
         ("another size", image(2, 2), &["4 features", "3 inputs"]),
         ("a size beyond 2^64", image(1 << 40, 1 << 40), &["too many features"]),
-        ("an infinite scale", json!({"kind": "image", "height": 1, "width": 3, "scale": 1e300, "overlay": null}), &["scale"]),
-        ("a wide overlay", json!({"kind": "image", "height": 1, "width": 3, "scale": 1.0, "overlay": [9, 0]}), &["overlay"]),
+        (
+            "an infinite scale",
+            json!({"kind": "image", "height": 1, "width": 3, "scale": 1e300, "overlay": null}),
+            &["scale"],
+        ),
+        (
+            "a wide overlay",
+            json!({"kind": "image", "height": 1, "width": 3, "scale": 1.0, "overlay": [9, 0]}),
+            &["overlay"],
+        ),
     ];
     for (name, input, words) in images {
         let saved = Saved::new();
@@ -583,7 +836,8 @@ fn schemas_that_do_not_belong_to_the_network_are_65() {
     }
 }
 
-/// Random damage: whatever it does, the answer is a model or one of the two codes, and never a panic.
+/// Random damage: whatever it does, the answer is a model or one of the two codes, and never a
+/// panic.
 #[test]
 fn no_damage_is_met_with_a_panic() {
     let saved = Saved::new();
@@ -602,13 +856,18 @@ fn no_damage_is_met_with_a_panic() {
                 0 => bytes.truncate(at),
                 1 if at < bytes.len() => bytes[at] ^= 1 << random(8),
                 2 if at < bytes.len() => bytes[at] = b"0129{}[]\",:-e"[random(13)],
-                _ => bytes.splice(at..at, whole[random(whole.len())..].iter().take(random(40)).copied()).for_each(drop),
+                _ => bytes
+                    .splice(at..at, whole[random(whole.len())..].iter().take(random(40)).copied())
+                    .for_each(drop),
             }
         }
         fs::write(saved.file(name), &bytes).unwrap();
         if let Err(error) = load(&saved.dir()) {
             let message = format!("{error:#}");
-            assert!(matches!(exit_of(&error), Exit::Data | Exit::NoInput), "round {round}: {message}");
+            assert!(
+                matches!(exit_of(&error), Exit::Data | Exit::NoInput),
+                "round {round}: {message}"
+            );
             assert!(!message.chars().any(char::is_control), "round {round}: {message:?}");
         }
         fs::write(saved.file(name), whole).unwrap();
@@ -655,7 +914,12 @@ fn initial_parameters_go_by_name() {
     let initial = initial_from(&model, &turned, &layout).unwrap();
     for block in &layout.blocks {
         let from = saved.layout.blocks.iter().find(|b| b.name == block.name).unwrap();
-        assert_eq!(initial[block.offset..][..block.len], saved.parameters[from.offset..][..from.len], "{}", block.name);
+        assert_eq!(
+            initial[block.offset..][..block.len],
+            saved.parameters[from.offset..][..from.len],
+            "{}",
+            block.name
+        );
     }
 }
 
@@ -671,8 +935,17 @@ fn initial_parameters_of_another_network_are_78() {
         words.iter().for_each(|word| assert!(error.to_string().contains(word), "{word}: {error}"));
         assert!(hint_of(&error).unwrap().contains("left [4, 2]"), "{error}");
     };
-    fails(|n| n.inputs = 7, &["\"trunk.0.weight\"", "[5, 3] in the model", "[5, 7] in this configuration"]);
+    fails(
+        |n| n.inputs = 7,
+        &["\"trunk.0.weight\"", "[5, 3] in the model", "[5, 7] in this configuration"],
+    );
     fails(|n| n.trunk.layers = vec![], &["\"task.left.0.weight\"", "[4, 5]", "[4, 3]"]);
-    fails(|n| drop(n.tasks.pop()), &["\"task.right.0.weight\"", "[3, 5] in the model", "absent in this configuration"]);
-    fails(|n| n.tasks.push(head("new", &["a", "b"], &[])), &["\"task.new.0.weight\"", "absent in the model", "[2, 5]"]);
+    fails(
+        |n| drop(n.tasks.pop()),
+        &["\"task.right.0.weight\"", "[3, 5] in the model", "absent in this configuration"],
+    );
+    fails(
+        |n| n.tasks.push(head("new", &["a", "b"], &[])),
+        &["\"task.new.0.weight\"", "absent in the model", "[2, 5]"],
+    );
 }

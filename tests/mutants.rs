@@ -1,7 +1,8 @@
-//! Broken kernels, each the shipped text with one edit, that the check of kernels must notice: a test of the test.
+//! Broken kernels, each the shipped text with one edit, that the check of kernels must notice: a
+//! test of the test.
 //!
-//! A mutant meets the cases of the check one by one, the small ones first, until one of them fails; only the dispatches of its kernel
-//! run. The shipped text must pass every case that was needed.
+//! A mutant meets the cases of the check one by one, the small ones first, until one of them fails;
+//! only the dispatches of its kernel run. The shipped text must pass every case that was needed.
 
 use std::sync::OnceLock;
 
@@ -46,18 +47,42 @@ const GATHER_ROWS: &[Mutant] = &[
     ("the scale of bytes is forgotten", "& 0xffu) * params.scale", "& 0xffu)"),
     ("bytes of a word in the wrong order", "(index & 3u) * 8u", "(3u - (index & 3u)) * 8u"),
     ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
-    ("rows past the end of the batch are filled", "let here = place < step.rows && row", "let here = row"),
-    ("a later segment overwrites the first one", "if (!here && params.fill == 1u)", "if (!here && params.fill == 2u)"),
-    ("a segment is read from its start", "let local = row - params.segment_first;", "let local = row;"),
+    (
+        "rows past the end of the batch are filled",
+        "let here = place < step.rows && row",
+        "let here = row",
+    ),
+    (
+        "a later segment overwrites the first one",
+        "if (!here && params.fill == 1u)",
+        "if (!here && params.fill == 2u)",
+    ),
+    (
+        "a segment is read from its start",
+        "let local = row - params.segment_first;",
+        "let local = row;",
+    ),
     ("every chunk reads the first rows", "let place = params.chunk_first + r;", "let place = r;"),
 ];
 
 const DENSE_FORWARD: &[Mutant] = &[
     ("the last input is missing", "k >= layer.inputs", "k + 1u >= layer.inputs"),
-    ("the last of four inputs is missing", "FOUR < vec4(layer.inputs - k)", "FOUR + 1u < vec4(layer.inputs - k)"),
+    (
+        "the last of four inputs is missing",
+        "FOUR < vec4(layer.inputs - k)",
+        "FOUR + 1u < vec4(layer.inputs - k)",
+    ),
     ("the last inputs of a tile are missing", "k < STEPS; k++", "k + 1u < STEPS; k++"),
-    ("fours begin anywhere", "let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;", "let whole_x = true;"),
-    ("a tile has a row less", "r < ROWS_EACH; r++) {\n                let a", "r + 1u < ROWS_EACH; r++) {\n                let a"),
+    (
+        "fours begin anywhere",
+        "let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;",
+        "let whole_x = true;",
+    ),
+    (
+        "a tile has a row less",
+        "r < ROWS_EACH; r++) {\n                let a",
+        "r + 1u < ROWS_EACH; r++) {\n                let a",
+    ),
     ("the bias is forgotten", "let z = sum + ", "let z = sum + 0.0 * "),
     (
         "weights are transposed",
@@ -65,25 +90,53 @@ const DENSE_FORWARD: &[Mutant] = &[
         "let place = layer.weight + k * layer.outputs + output;",
     ),
     ("a row is missing", "if (row >= params.rows ||", "if (row + 1u >= params.rows ||"),
-    ("dropout does not scale the slope", "value * layer.dropout_scale", "vec2(value.x * layer.dropout_scale, value.y)"),
+    (
+        "dropout does not scale the slope",
+        "value * layer.dropout_scale",
+        "vec2(value.x * layer.dropout_scale, value.y)",
+    ),
     ("dropout in evaluations", "if (DROPOUT)", "if (DROPOUT || layer.dropout_threshold > 0u)"),
     ("every activation is relu", "activate(ACTIVATION, z)", "activate(0u, z)"),
     ("every chunk drops the same units", "params.chunk_first + row,", "row,"),
     ("another hash", "v = v ^ (v >> vec4(16u));", "v = v ^ (v >> vec4(15u));"),
-    ("the slope of relu is its value", "select(vec2(0.0, 0.0), vec2(z, 1.0), z > 0.0)", "select(vec2(0.0, 0.0), vec2(z, z), z > 0.0)"),
+    (
+        "the slope of relu is its value",
+        "select(vec2(0.0, 0.0), vec2(z, 1.0), z > 0.0)",
+        "select(vec2(0.0, 0.0), vec2(z, z), z > 0.0)",
+    ),
     ("the slope of tanh forgets a square", "vec2(y, 1.0 - y * y)", "vec2(y, 1.0 - y)"),
-    ("the slope of gelu forgets its second term", "vec2(z * area, area + z * density)", "vec2(z * area, area)"),
+    (
+        "the slope of gelu forgets its second term",
+        "vec2(z * area, area + z * density)",
+        "vec2(z * area, area)",
+    ),
     ("the slope of silu is that of the sigmoid", "s * (1.0 + z * (1.0 - s))", "s * (1.0 - s)"),
 ];
 
 const DENSE_BACKWARD_INPUT: &[Mutant] = &[
-    ("the slope is forgotten", "sum * slope[at / 4u][at % 4u]", "sum * max(slope[at / 4u][at % 4u], 1.0)"),
-    ("the second source is skipped", "s < destination.sources; s++", "s < min(destination.sources, 1u); s++"),
+    (
+        "the slope is forgotten",
+        "sum * slope[at / 4u][at % 4u]",
+        "sum * max(slope[at / 4u][at % 4u], 1.0)",
+    ),
+    (
+        "the second source is skipped",
+        "s < destination.sources; s++",
+        "s < min(destination.sources, 1u); s++",
+    ),
     ("hidden sources are read among the logits", "arena == LOGITS)", "arena <= LOGITS)"),
     ("learned inputs have slopes", "if (SLOPES)", "if (true)"),
     ("the last output is missing", "k >= layer.outputs", "k + 1u >= layer.outputs"),
-    ("the last of four outputs is missing", "FOUR < vec4(layer.outputs - k)", "FOUR + 1u < vec4(layer.outputs - k)"),
-    ("fours of weights begin anywhere", "let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;", "let whole_w = true;"),
+    (
+        "the last of four outputs is missing",
+        "FOUR < vec4(layer.outputs - k)",
+        "FOUR + 1u < vec4(layer.outputs - k)",
+    ),
+    (
+        "fours of weights begin anywhere",
+        "let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;",
+        "let whole_w = true;",
+    ),
     (
         "weights are transposed",
         "let place = layer.weight + k * layer.inputs + input;",
@@ -96,8 +149,16 @@ const DENSE_BACKWARD_WEIGHT: &[Mutant] = &[
     ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
     ("the last row is missing", "row >= params.rows", "row + 1u >= params.rows"),
     ("odd and even activations are exchanged", "is_odd == 1u)", "is_odd == 0u)"),
-    ("fours of deltas begin anywhere", "let whole_d = ((layer.outputs | layer.delta) & 3u) == 0u;", "let whole_d = true;"),
-    ("fours of inputs begin anywhere", "let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;", "let whole_x = true;"),
+    (
+        "fours of deltas begin anywhere",
+        "let whole_d = ((layer.outputs | layer.delta) & 3u) == 0u;",
+        "let whole_d = true;",
+    ),
+    (
+        "fours of inputs begin anywhere",
+        "let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;",
+        "let whole_x = true;",
+    ),
     (
         "gradients are stored transposed",
         "store(layer.weight + output * layer.inputs + input + c,",
@@ -106,32 +167,68 @@ const DENSE_BACKWARD_WEIGHT: &[Mutant] = &[
 ];
 
 const DENSE_FORWARD_DIRECT: &[Mutant] = &[
-    ("the last inputs are missing", "base < layer.inputs; base +=", "base + 8u < layer.inputs; base +="),
+    (
+        "the last inputs are missing",
+        "base < layer.inputs; base +=",
+        "base + 8u < layer.inputs; base +=",
+    ),
     ("the bias is forgotten", " += bias;", " += 0.0 * bias;"),
     ("a column reads its neighbour's weights", "c0 * layer.inputs", "c1 * layer.inputs"),
     ("a row reads another row's input", "subgroupShuffle(a0.x, 1u)", "subgroupShuffle(a0.x, 2u)"),
     ("an input is taken for its neighbour", "subgroupShuffle(a1.y, ", "subgroupShuffle(a1.x, "),
     ("inputs beyond the end count", "let is_step = vec4(base)", "let is_step = vec4(0u * base)"),
     ("an odd place is read as an even one", "(element & 1u) == 1u", "(element & 1u) == 2u"),
-    ("dropout does not scale the slope", "value * layer.dropout_scale", "vec2(value.x * layer.dropout_scale, value.y)"),
+    (
+        "dropout does not scale the slope",
+        "value * layer.dropout_scale",
+        "vec2(value.x * layer.dropout_scale, value.y)",
+    ),
     ("dropout in evaluations", "if (!DROPOUT)", "if (layer.dropout_threshold == 0u)"),
     ("every chunk drops the same units", "params.chunk_first + row,", "row,"),
     ("logits have slopes", "layer.slope == NONE)", "layer.slope != NONE)"),
     ("relu has a slope below zero", "select(vec4<f32>(), vec4(1.0), z > vec4<f32>())", "vec4(1.0)"),
-    ("relu lets pass what is below zero", "return select(vec4<f32>(), z, z > vec4<f32>());", "return z;"),
+    (
+        "relu lets pass what is below zero",
+        "return select(vec4<f32>(), z, z > vec4<f32>());",
+        "return z;",
+    ),
     ("a row of whole vec4s is stored as another one", "= short_value(s1);", "= short_value(s2);"),
     ("a slope of whole vec4s is that of another row", "= short_slope(s1);", "= short_slope(s2);"),
-    ("a row of whole logits is stored as another one", "1u * layer.outputs) >> 2u] = s1;", "1u * layer.outputs) >> 2u] = s2;"),
+    (
+        "a row of whole logits is stored as another one",
+        "1u * layer.outputs) >> 2u] = s1;",
+        "1u * layer.outputs) >> 2u] = s2;",
+    ),
 ];
 
 const DENSE_BACKWARD_INPUT_DIRECT: &[Mutant] = &[
-    ("the slope is doubled where rows are whole vec4s", "four_slope(first_slope", "2.0 * four_slope(first_slope"),
-    ("the second source is skipped", "s < destination.sources; s++", "s < min(destination.sources, 1u); s++"),
-    ("the last outputs are missing", "base < layer.outputs; base +=", "base + 8u < layer.outputs; base +="),
+    (
+        "the slope is doubled where rows are whole vec4s",
+        "four_slope(first_slope",
+        "2.0 * four_slope(first_slope",
+    ),
+    (
+        "the second source is skipped",
+        "s < destination.sources; s++",
+        "s < min(destination.sources, 1u); s++",
+    ),
+    (
+        "the last outputs are missing",
+        "base < layer.outputs; base +=",
+        "base + 8u < layer.outputs; base +=",
+    ),
     ("a row reads another row's delta", "subgroupShuffle(a0.x, 1u)", "subgroupShuffle(a0.x, 2u)"),
     ("an output is taken for its neighbour", "subgroupShuffle(a1.y, ", "subgroupShuffle(a1.x, "),
-    ("a unit reads its neighbour's slope", "one_slope(first_slope + place)", "one_slope(first_slope + place + 1u)"),
-    ("hidden sources are read among the logits", "layer.delta_arena != LOGITS;", "layer.delta_arena == LOGITS;"),
+    (
+        "a unit reads its neighbour's slope",
+        "one_slope(first_slope + place)",
+        "one_slope(first_slope + place + 1u)",
+    ),
+    (
+        "hidden sources are read among the logits",
+        "layer.delta_arena != LOGITS;",
+        "layer.delta_arena == LOGITS;",
+    ),
     ("learned inputs have slopes", ", SLOPES)", ", true)"),
 ];
 
@@ -144,53 +241,133 @@ const DENSE_BACKWARD_WEIGHT_DIRECT: &[Mutant] = &[
     ("the bias takes a step twice", "subgroupShuffle(a0, (lane + 4u) & 7u)", "a0"),
     ("a column tile without sums writes biases", "column_tile == 0u && lane", "lane"),
     ("rows beyond the end count", "select(vec4<f32>(), ", "select(vec4<f32>(1.0), "),
-    ("layers of the even arena read the odd one", "layer.delta_arena == 0u", "layer.delta_arena == 1u"),
+    (
+        "layers of the even arena read the odd one",
+        "layer.delta_arena == 0u",
+        "layer.delta_arena == 1u",
+    ),
 ];
 
 const SOFTMAX_CROSS_ENTROPY: &[Mutant] = &[
     ("the task's weight is forgotten", "head.weight * norm", "norm"),
-    ("the mean is a sum", "var inverse = step.inverse_rows;", "var inverse = 1.0 / step.inverse_rows;"),
-    ("the counted labels are ignored", "inverse = partials[head.inverse];", "inverse = step.inverse_rows;"),
-    ("the weight of the row is ignored", "if (params.weighted == 1u)", "if (params.weighted == 2u)"),
-    ("a row takes the weight of another one", "labels[(row + 1u) * params.cells - 1u]", "labels[params.cells - 1u]"),
+    (
+        "the mean is a sum",
+        "var inverse = step.inverse_rows;",
+        "var inverse = 1.0 / step.inverse_rows;",
+    ),
+    (
+        "the counted labels are ignored",
+        "inverse = partials[head.inverse];",
+        "inverse = step.inverse_rows;",
+    ),
+    (
+        "the weight of the row is ignored",
+        "if (params.weighted == 1u)",
+        "if (params.weighted == 2u)",
+    ),
+    (
+        "a row takes the weight of another one",
+        "labels[(row + 1u) * params.cells - 1u]",
+        "labels[params.cells - 1u]",
+    ),
     ("every head reads the first label", "params.cells + head.cell", "params.cells"),
-    ("off by one class", "c < head.outputs; c++) {\n        if (c != best)", "c + 1u < head.outputs; c++) {\n        if (c != best)"),
-    ("the last class has no gradient", "c < head.outputs; c++) {\n            var d", "c + 1u < head.outputs; c++) {\n            var d"),
+    (
+        "off by one class",
+        "c < head.outputs; c++) {\n        if (c != best)",
+        "c + 1u < head.outputs; c++) {\n        if (c != best)",
+    ),
+    (
+        "the last class has no gradient",
+        "c < head.outputs; c++) {\n            var d",
+        "c + 1u < head.outputs; c++) {\n            var d",
+    ),
     ("the label's sign", "d -= scale;", "d += scale;"),
-    ("rows without a label are trained on", "select(0.0, of_row * inverse, labelled)", "of_row * inverse"),
-    ("class 1 never wins", "for (var c = 1u; c < head.outputs; c++)", "for (var c = 2u; c < head.outputs; c++)"),
-    ("the exponential loses a term", "let r = (t - n * 0.693359375) + n * 2.12194440e-4;", "let r = t - n * 0.693359375;"),
+    (
+        "rows without a label are trained on",
+        "select(0.0, of_row * inverse, labelled)",
+        "of_row * inverse",
+    ),
+    (
+        "class 1 never wins",
+        "for (var c = 1u; c < head.outputs; c++)",
+        "for (var c = 2u; c < head.outputs; c++)",
+    ),
+    (
+        "the exponential loses a term",
+        "let r = (t - n * 0.693359375) + n * 2.12194440e-4;",
+        "let r = t - n * 0.693359375;",
+    ),
     ("hits are counted among the losses", "partials[params.hits + ", "partials[params.loss + "),
-    ("classes have the weight of the first", "class_weights[head.weights + label]", "class_weights[head.weights]"),
+    (
+        "classes have the weight of the first",
+        "class_weights[head.weights + label]",
+        "class_weights[head.weights]",
+    ),
     ("weights of another head", "class_weights[head.weights + label]", "class_weights[label]"),
     ("the label keeps what smoothing takes", "(1.0 - head.smoothing) * weight_of", "weight_of"),
     ("smoothing leaves the label out", "total += t;", "total += select(t, 0.0, c == at);"),
     ("smoothing has no part in the loss", "loss += t * (log_sum", "loss += 0.0 * (log_sum"),
     ("smoothing ignores class weights", "let t = spread * weight_of(head, c);", "let t = spread;"),
-    ("smoothing ignores class weights in the gradient", "var target_share = spread * weight_of(head, c);", "var target_share = spread;"),
-    ("smoothing is spread over one class too few", "head.smoothing / f32(head.outputs)", "head.smoothing / f32(head.outputs - 1u)"),
+    (
+        "smoothing ignores class weights in the gradient",
+        "var target_share = spread * weight_of(head, c);",
+        "var target_share = spread;",
+    ),
+    (
+        "smoothing is spread over one class too few",
+        "head.smoothing / f32(head.outputs)",
+        "head.smoothing / f32(head.outputs - 1u)",
+    ),
     ("the label is no target", "target_share += own;", "target_share += 0.0;"),
     ("the focal loss forgets its own slope", "* (power / q) * loss", "* 0.0"),
     ("the focal slope of the label's logit", "off = -q;", "off = q;"),
     ("the focal slope takes q for p", "pull = head.gamma * p *", "pull = head.gamma * q *"),
     ("gamma is one", "exponential(head.gamma * logarithm(q))", "q"),
-    ("the focal loss is not smaller", "select(0.0, power * loss, labelled)", "select(0.0, loss, labelled)"),
+    (
+        "the focal loss is not smaller",
+        "select(0.0, power * loss, labelled)",
+        "select(0.0, loss, labelled)",
+    ),
     ("the loss is not that of the mean", "= norm * loss;", "= inverse * loss;"),
 ];
 
 const POINTWISE_LOSSES: &[Mutant] = &[
     ("the task's weight is forgotten", "head.weight * (of_row * inverse)", "of_row * inverse"),
-    ("the mean over rows is a sum", "step.inverse_rows * head.share", "head.share / step.inverse_rows"),
+    (
+        "the mean over rows is a sum",
+        "step.inverse_rows * head.share",
+        "head.share / step.inverse_rows",
+    ),
     ("the mean over columns is a sum", "step.inverse_rows * head.share", "step.inverse_rows"),
-    ("the counted labels are ignored", "inverse = partials[head.inverse];", "inverse = step.inverse_rows * head.share;"),
-    ("the weight of the row is ignored", "if (params.weighted == 1u)", "if (params.weighted == 2u)"),
-    ("the weight of the row has no part in the gradient", "(of_row * inverse), label", "inverse, label"),
-    ("the weight of the row has no part in the loss", "select(0.0, of_row * inverse, any_label)", "select(0.0, inverse, any_label)"),
+    (
+        "the counted labels are ignored",
+        "inverse = partials[head.inverse];",
+        "inverse = step.inverse_rows * head.share;",
+    ),
+    (
+        "the weight of the row is ignored",
+        "if (params.weighted == 1u)",
+        "if (params.weighted == 2u)",
+    ),
+    (
+        "the weight of the row has no part in the gradient",
+        "(of_row * inverse), label",
+        "inverse, label",
+    ),
+    (
+        "the weight of the row has no part in the loss",
+        "select(0.0, of_row * inverse, any_label)",
+        "select(0.0, inverse, any_label)",
+    ),
     ("heads of classes are not left alone", "|| head.kind == MULTICLASS", ""),
     ("the last output is missing", "k < head.outputs; k++", "k + 1u < head.outputs; k++"),
     ("all outputs read the first label", "head.cell + k]", "head.cell]"),
     ("cells without a label are trained on", "any_label = true;", "any_label = true; } {"),
-    ("the first positive weight for all", "class_weights[head.weights + k]", "class_weights[head.weights]"),
+    (
+        "the first positive weight for all",
+        "class_weights[head.weights + k]",
+        "class_weights[head.weights]",
+    ),
     ("negatives have the weight of positives", "select(1.0, weight, positive)", "weight"),
     ("positives weigh one", "select(1.0, weight, positive)", "1.0"),
     ("the label's sign", "let u = select(-z, z, positive);", "let u = select(z, -z, positive);"),
@@ -206,45 +383,97 @@ const POINTWISE_LOSSES: &[Mutant] = &[
     ("the loss is that of the last output", "loss += found.x;", "loss = found.x;"),
     ("squared loses its two", "vec2(e * e, 2.0 * e)", "vec2(e * e, e)"),
     ("absolute forgets the sign", "vec2(abs(e), sign(e))", "vec2(abs(e), 1.0)"),
-    ("a loss is infinite", "vec2(abs(e), sign(e))", "vec2(abs(e) / f32(params.weighted / 2u), sign(e))"),
+    (
+        "a loss is infinite",
+        "vec2(abs(e), sign(e))",
+        "vec2(abs(e) / f32(params.weighted / 2u), sign(e))",
+    ),
     ("huber is never linear", "if (abs(e) <= parameter)", "if (abs(e) >= 0.0)"),
     ("huber is always linear", "if (abs(e) <= parameter)", "if (abs(e) < 0.0)"),
     ("huber has a step", "(abs(e) - 0.5 * parameter)", "abs(e)"),
     ("the other quantile", "if (e > 0.0)", "if (e < 0.0)"),
-    ("the quantile's slope below", "select(0.0, -parameter, e < 0.0)", "select(0.0, parameter, e < 0.0)"),
+    (
+        "the quantile's slope below",
+        "select(0.0, -parameter, e < 0.0)",
+        "select(0.0, parameter, e < 0.0)",
+    ),
     ("the median for any quantile", "(1.0 - parameter) * e, 1.0 - parameter", "0.5 * e, 0.5"),
     ("poisson forgets the label", "vec2(rate - y * z, rate - y)", "vec2(rate - y * z, rate)"),
-    ("poisson forgets the label in the loss", "vec2(rate - y * z, rate - y)", "vec2(rate, rate - y)"),
+    (
+        "poisson forgets the label in the loss",
+        "vec2(rate - y * z, rate - y)",
+        "vec2(rate, rate - y)",
+    ),
     ("poisson is not per unit of the mean", "parameter * vec2(rate", "vec2(rate"),
 ];
 
 const LABEL_SUMS: &[Mutant] = &[
     ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
     ("rows of the epoch's start", "var row = step.first + i;", "var row = i;"),
-    ("rows past the end of the batch count", "i < step.rows; i += 64u", "i < step.rows + 3u; i += 64u"),
+    (
+        "rows past the end of the batch count",
+        "i < step.rows; i += 64u",
+        "i < step.rows + 3u; i += 64u",
+    ),
     ("rows from 64 on are missing", "i < step.rows; i += 64u", "i < min(step.rows, 64u); i += 64u"),
-    ("a segment is read from its start", "(row - params.segment_first) * params.cells", "row * params.cells"),
+    (
+        "a segment is read from its start",
+        "(row - params.segment_first) * params.cells",
+        "row * params.cells",
+    ),
     ("rows of other segments count", "row - params.segment_first >= params.segment_rows", "false"),
     ("the weight of the row is ignored", "params.weighted == 1u", "params.weighted == 2u"),
-    ("the first label is taken for the weight", "data_labels[words + params.cells - 1u]", "data_labels[words]"),
+    (
+        "the first label is taken for the weight",
+        "data_labels[words + params.cells - 1u]",
+        "data_labels[words]",
+    ),
     ("every head reads the first label", "words + head.cell + c", "words + c"),
     ("the last column is missing", "c < head.cells; c++", "c + 1u < max(head.cells, 2u); c++"),
     ("cells without a label count", "if (label != NONE)", "if (true)"),
     ("class weights are ignored", "head.kind == MULTICLASS &&", "head.kind != MULTICLASS &&"),
-    ("classes have the weight of the first", "class_weights[head.weights + label]", "class_weights[head.weights]"),
+    (
+        "classes have the weight of the first",
+        "class_weights[head.weights + label]",
+        "class_weights[head.weights]",
+    ),
     ("the number is weighted", "number += 1.0;", "number += of_row;"),
     ("half of the lanes are lost", "var half = 32u; half > 0u", "var half = 16u; half > 0u"),
     ("later segments overwrite", "params.accumulate == 1u", "params.accumulate == 2u"),
-    ("later segments overwrite the number", "select(numbers[0], partials[place + params.tasks] + numbers[0], again)", "numbers[0]"),
-    ("the inverse is that of the number", "1.0 / max(total, 1e-30)", "1.0 / max(partials[place + params.tasks], 1e-30)"),
-    ("the inverse is that of one segment", "1.0 / max(total, 1e-30)", "1.0 / max(weights[0], 1e-30)"),
+    (
+        "later segments overwrite the number",
+        "select(numbers[0], partials[place + params.tasks] + numbers[0], again)",
+        "numbers[0]",
+    ),
+    (
+        "the inverse is that of the number",
+        "1.0 / max(total, 1e-30)",
+        "1.0 / max(partials[place + params.tasks], 1e-30)",
+    ),
+    (
+        "the inverse is that of one segment",
+        "1.0 / max(total, 1e-30)",
+        "1.0 / max(weights[0], 1e-30)",
+    ),
 ];
 
 const GATHER_CELLS: &[Mutant] = &[
     ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
-    ("rows past the end of the batch are filled", "let here = place < step.rows && row", "let here = row"),
-    ("a later segment overwrites the first one", "if (!here && params.fill == 1u)", "if (!here && params.fill == 2u)"),
-    ("a segment is read from its start", "select(0u, row - params.segment_first, here)", "select(0u, row, here)"),
+    (
+        "rows past the end of the batch are filled",
+        "let here = place < step.rows && row",
+        "let here = row",
+    ),
+    (
+        "a later segment overwrites the first one",
+        "if (!here && params.fill == 1u)",
+        "if (!here && params.fill == 2u)",
+    ),
+    (
+        "a segment is read from its start",
+        "select(0u, row - params.segment_first, here)",
+        "select(0u, row, here)",
+    ),
     ("every chunk reads the first rows", "let place = params.chunk_first + r;", "let place = r;"),
     (
         "labels stay where there is no row",
@@ -252,34 +481,82 @@ const GATHER_CELLS: &[Mutant] = &[
         "data_labels[local * params.tasks + t]",
     ),
     ("the last label is missing", "t < params.tasks; t++", "t + 1u < params.tasks; t++"),
-    ("numbers are left where there is no row", "select(0.0, bitcast<f32>(data[words + i]), here)", "bitcast<f32>(data[words + i])"),
+    (
+        "numbers are left where there is no row",
+        "select(0.0, bitcast<f32>(data[words + i]), here)",
+        "bitcast<f32>(data[words + i])",
+    ),
     ("columns read the first cell", "params.slots + spread.slot", "params.slots"),
     ("columns write the first inputs", "params.width + spread.input", "params.width"),
     ("numbers are codes", "if (spread.kind == NUMBERS)", "if (spread.kind == KEPT)"),
     ("codes are numbers", "if (spread.kind == NUMBERS)", "if (spread.kind <= ONE_HOT)"),
-    ("inputs are not cleared", "inputs[first + i] = 0.0;", "inputs[first + i] = inputs[first + i];"),
-    ("codes of rows that are not there", "if (here && code < spread.width)", "if (code < spread.width)"),
-    ("a cell without a code is one of the next column", "if (here && code < spread.width)", "if (here)"),
+    (
+        "inputs are not cleared",
+        "inputs[first + i] = 0.0;",
+        "inputs[first + i] = inputs[first + i];",
+    ),
+    (
+        "codes of rows that are not there",
+        "if (here && code < spread.width)",
+        "if (code < spread.width)",
+    ),
+    (
+        "a cell without a code is one of the next column",
+        "if (here && code < spread.width)",
+        "if (here)",
+    ),
     ("only the first code counts", "i < spread.slots; i++", "i < min(spread.slots, 1u); i++"),
-    ("a code twice is a code once", "inputs[first + code] += spread.scale", "inputs[first + code] = spread.scale"),
+    (
+        "a code twice is a code once",
+        "inputs[first + code] += spread.scale",
+        "inputs[first + code] = spread.scale",
+    ),
     ("codes add one", "+= spread.scale", "+= 1.0"),
     ("vectors are not scaled", "return sum * spread.scale;", "return sum;"),
     ("all vectors are whole fours", "if (WHOLE)", "if (true)"),
     ("all codes have the first vector", "spread.weight + code * spread.stride", "spread.weight"),
     ("cells without a code have a vector", "if (code < spread.values)", "if (true)"),
-    ("vectors of rows that are not there", "select(vec4<f32>(), vectors(spread, words), here)", "vectors(spread, words)"),
-    ("codes of rows that are not there are kept", "select(NONE, data[words + i], here)", "data[words + i]"),
-    ("codes are kept in the place of the first row", "spread.input + r * spread.slots + i", "spread.input + i"),
+    (
+        "vectors of rows that are not there",
+        "select(vec4<f32>(), vectors(spread, words), here)",
+        "vectors(spread, words)",
+    ),
+    (
+        "codes of rows that are not there are kept",
+        "select(NONE, data[words + i], here)",
+        "data[words + i]",
+    ),
+    (
+        "codes are kept in the place of the first row",
+        "spread.input + r * spread.slots + i",
+        "spread.input + i",
+    ),
 ];
 
 const LINK_CELLS: &[Mutant] = &[
     ("the first cells are missing", "turn <= blocks", "turn < blocks"),
     ("rows have one cell", "params.rows * table.slots", "params.rows"),
-    ("cells of a block are not tied", "if (has_vector && after < BLOCK)", "if (has_vector && after < 1u)"),
-    ("what comes after the block is lost", "link = later(table, code, base + BLOCK, cells);", "link = NONE;"),
-    ("what an earlier step left is believed", "cell < cells && codes[table.codes + min(cell, cells - 1u)] == code", "cell < cells"),
+    (
+        "cells of a block are not tied",
+        "if (has_vector && after < BLOCK)",
+        "if (has_vector && after < 1u)",
+    ),
+    (
+        "what comes after the block is lost",
+        "link = later(table, code, base + BLOCK, cells);",
+        "link = NONE;",
+    ),
+    (
+        "what an earlier step left is believed",
+        "cell < cells && codes[table.codes + min(cell, cells - 1u)] == code",
+        "cell < cells",
+    ),
     ("a chain goes back", "cell >= end && cell < cells", "cell < cells"),
-    ("chains begin with the last of a block", "if (has_vector && before == 0u)", "if (has_vector && after == BLOCK)"),
+    (
+        "chains begin with the last of a block",
+        "if (has_vector && before == 0u)",
+        "if (has_vector && after == BLOCK)",
+    ),
     ("cells without a vector begin chains", "if (has_vector && before == 0u)", "if (before == 0u)"),
     ("cells without a vector are tied", "if (has_vector && after < BLOCK)", "if (after < BLOCK)"),
     ("columns share their cells", "next[table.codes + cell] = link", "next[cell] = link"),
@@ -287,26 +564,54 @@ const LINK_CELLS: &[Mutant] = &[
 ];
 
 const EMBEDDING_BACKWARD: &[Mutant] = &[
-    ("vectors without a cell keep what they had", "if (head == NONE && params.accumulate == 1u)", "if (head == NONE)"),
+    (
+        "vectors without a cell keep what they had",
+        "if (head == NONE && params.accumulate == 1u)",
+        "if (head == NONE)",
+    ),
     ("what an earlier step left is believed", "== value)", ">= 0u)"),
-    ("only the first cell counts", "cell = max(next[table.codes + cell], cell + 1u);", "cell = max(next[table.codes + cell], cells);"),
+    (
+        "only the first cell counts",
+        "cell = max(next[table.codes + cell], cell + 1u);",
+        "cell = max(next[table.codes + cell], cells);",
+    ),
     ("every cell is a row", "cell / table.slots * params.width", "cell * params.width"),
-    ("all columns have the first inputs", "params.width + table.input + quad", "params.width + quad"),
+    (
+        "all columns have the first inputs",
+        "params.width + table.input + quad",
+        "params.width + quad",
+    ),
     ("four numbers stand for all", "table.input + quad;", "table.input;"),
     ("the scale is forgotten", "sum * table.scale", "sum"),
     ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
     ("all vectors are whole fours", "if (WHOLE)", "if (true)"),
-    ("all vectors are of the first column", "embeddings[middle].tile <= tile", "embeddings[middle].tile > tile"),
-    ("the last number of a vector is missing", "min(4u, table.width - quad)", "min(4u, table.width - quad - 1u)"),
+    (
+        "all vectors are of the first column",
+        "embeddings[middle].tile <= tile",
+        "embeddings[middle].tile > tile",
+    ),
+    (
+        "the last number of a vector is missing",
+        "min(4u, table.width - quad)",
+        "min(4u, table.width - quad - 1u)",
+    ),
     ("the last vector is missing", "value >= table.values", "value + 1u >= table.values"),
 ];
 
 const SOFT_SHARING: &[Mutant] = &[
     ("the half is forgotten", "value = 0.5 * difference", "value = difference"),
     ("the second head's sign", "-pair.strength * difference", "pair.strength * difference"),
-    ("the strength is forgotten", "pair.flag_first, pair.strength * difference", "pair.flag_first, difference"),
+    (
+        "the strength is forgotten",
+        "pair.flag_first, pair.strength * difference",
+        "pair.flag_first, difference",
+    ),
     ("evaluations write gradients", "if (params.gradient == 1u)", "if (params.gradient <= 1u)"),
-    ("the second pair is skipped", "min(params.pairs, arrayLength(&shared_pairs))", "min(params.pairs, 1u)"),
+    (
+        "the second pair is skipped",
+        "min(params.pairs, arrayLength(&shared_pairs))",
+        "min(params.pairs, 1u)",
+    ),
 ];
 
 const AGREEMENT: &[Mutant] = &[
@@ -315,15 +620,31 @@ const AGREEMENT: &[Mutant] = &[
     ("the mean term is forgotten", "(t.z - mean_a)", "t.z"),
     ("the other head's mean term", "(t.w - mean_b)", "(t.w - mean_a)"),
     ("the half is forgotten", "g = 0.5 * select", "g = select"),
-    ("rows past the end of the batch count", "select(0.0, mean_a + mean_b, inside)", "mean_a + mean_b"),
-    ("every chunk ends where the batch does", "params.chunk_first + row < step.rows", "row < step.rows"),
+    (
+        "rows past the end of the batch count",
+        "select(0.0, mean_a + mean_b, inside)",
+        "mean_a + mean_b",
+    ),
+    (
+        "every chunk ends where the batch does",
+        "params.chunk_first + row < step.rows",
+        "row < step.rows",
+    ),
     ("the second pair is skipped", "i < params.pairs; i++", "i < min(params.pairs, 1u); i++"),
     ("one logit is that of the first class", "0.0, one && c == 0u)", "0.0, one && c == 1u)"),
     ("one logit counts for both classes", "0.0, one && c == 0u)", "0.0, false)"),
-    ("the gradient of one logit is that of the first class", "if (!one_a || c == 1u)", "if (!one_a || c == 0u)"),
+    (
+        "the gradient of one logit is that of the first class",
+        "if (!one_a || c == 1u)",
+        "if (!one_a || c == 0u)",
+    ),
     ("the second head's gradient of one logit", "if (!one_b || c == 1u)", "if (!one_b || c == 0u)"),
     ("both heads are of one logit", "(pair.one & 1u) != 0u", "pair.one != 0u"),
-    ("rows of one logit lie as far apart as those of two", "select(pair.classes, 1u, one_b)", "pair.classes"),
+    (
+        "rows of one logit lie as far apart as those of two",
+        "select(pair.classes, 1u, one_b)",
+        "pair.classes",
+    ),
 ];
 
 const GRADIENT_NORM: &[Mutant] = &[
@@ -344,14 +665,26 @@ const REDUCE_METRICS: &[Mutant] = &[
 const ADAM: &[Mutant] = &[
     ("the first moment's correction is ignored", "step.step_size * m", "step.learning_rate * m"),
     ("the second moment's correction is ignored", "sqrt(v) * step.root_correction", "sqrt(v)"),
-    ("eps under the root", "sqrt(v) * step.root_correction + params.eps", "sqrt(v + params.eps) * step.root_correction"),
+    (
+        "eps under the root",
+        "sqrt(v) * step.root_correction + params.eps",
+        "sqrt(v + params.eps) * step.root_correction",
+    ),
     ("the square is forgotten", "params.one_minus_beta2 * g * g", "params.one_minus_beta2 * g"),
     ("one beta for both", "params.beta2 * second_moment[i]", "params.beta1 * second_moment[i]"),
     ("the decay's sign", "g += ", "g -= "),
-    ("half of the decoupled decay", "theta -= step.learning_rate * ", "theta -= 0.5 * step.learning_rate * "),
+    (
+        "half of the decoupled decay",
+        "theta -= step.learning_rate * ",
+        "theta -= 0.5 * step.learning_rate * ",
+    ),
     ("decay is always decoupled", "if (params.decoupled == 1u)", "if (params.decoupled <= 1u)"),
     ("no clipping", "gradients[i] * clip_factor()", "gradients[i] * max(clip_factor(), 1.0)"),
-    ("the norm of another step", "metrics[step.slot * params.stride + params.norm_metric]", "metrics[params.norm_metric]"),
+    (
+        "the norm of another step",
+        "metrics[step.slot * params.stride + params.norm_metric]",
+        "metrics[params.norm_metric]",
+    ),
 ];
 
 const SGD: &[Mutant] = &[
@@ -366,7 +699,11 @@ const SGD: &[Mutant] = &[
 const GRADIENT_NORM_DIRECT: &[Mutant] = &[
     ("the square is forgotten", "a * a", "a"),
     ("the second half of a share is missing", "low + high", "low"),
-    ("the last gradients are missing", "first < params.count; first +=", "first + 64u < params.count; first +="),
+    (
+        "the last gradients are missing",
+        "first < params.count; first +=",
+        "first + 64u < params.count; first +=",
+    ),
     ("half of the lanes are lost", "(lane + 4u) & 7u", "lane"),
     ("half of the components are lost", "(sums.x + sums.z)", "(sums.x + sums.x)"),
 ];
@@ -377,34 +714,82 @@ const SGD_DIRECT: &[Mutant] = &[
     ("momentum is forgotten", "let m = params.momentum * textureLoad", "let m = 0.0 * textureLoad"),
     ("nesterov without momentum's factor", "g + params.momentum * m", "g + m"),
     ("the decay's sign", "* clip + ", "* clip - "),
-    ("no clipping", "textureLoad(gradients, texel) * clip", "textureLoad(gradients, texel) * max(clip, 1.0)"),
-    ("blocks take the first one's decay", "subgroupShuffle(weight_decay, turn & 6u)", "subgroupShuffle(weight_decay, 0u)"),
-    ("the norm of another step", "metrics[step.slot * params.stride + params.norm_metric]", "metrics[params.norm_metric]"),
+    (
+        "no clipping",
+        "textureLoad(gradients, texel) * clip",
+        "textureLoad(gradients, texel) * max(clip, 1.0)",
+    ),
+    (
+        "blocks take the first one's decay",
+        "subgroupShuffle(weight_decay, turn & 6u)",
+        "subgroupShuffle(weight_decay, 0u)",
+    ),
+    (
+        "the norm of another step",
+        "metrics[step.slot * params.stride + params.norm_metric]",
+        "metrics[params.norm_metric]",
+    ),
 ];
 
 const HEADS_CROSS_ENTROPY: &[Mutant] = &[
     ("the bias is forgotten", "+= vec2(subgroupShuffle(bias", "+= 0.0 * vec2(subgroupShuffle(bias"),
-    ("the task's weight is forgotten", "heads[task].weight * step.inverse_rows", "step.inverse_rows"),
-    ("the mean is a sum", "heads[task].weight * step.inverse_rows", "heads[task].weight / step.inverse_rows"),
-    ("rows without a label are trained on", "let is_labelled = label < vec2(layer.outputs);", "let is_labelled = vec2(true);"),
-    ("a loss where there is no label", "(log_sum + (peak - chosen)), is_labelled)", "(log_sum + (peak - chosen)), vec2(true))"),
+    (
+        "the task's weight is forgotten",
+        "heads[task].weight * step.inverse_rows",
+        "step.inverse_rows",
+    ),
+    (
+        "the mean is a sum",
+        "heads[task].weight * step.inverse_rows",
+        "heads[task].weight / step.inverse_rows",
+    ),
+    (
+        "rows without a label are trained on",
+        "let is_labelled = label < vec2(layer.outputs);",
+        "let is_labelled = vec2(true);",
+    ),
+    (
+        "a loss where there is no label",
+        "(log_sum + (peak - chosen)), is_labelled)",
+        "(log_sum + (peak - chosen)), vec2(true))",
+    ),
     ("the label's sign", " - select(vec2<f32>(), scale, ", " + select(vec2<f32>(), scale, "),
     ("the largest class counts twice", "(best != vec2(3u)) & ", ""),
-    ("classes beyond the last have a share", "(best != vec2(11u)) & vec2(11u < layer.outputs)", "(best != vec2(11u))"),
+    (
+        "classes beyond the last have a share",
+        "(best != vec2(11u)) & vec2(11u < layer.outputs)",
+        "(best != vec2(11u))",
+    ),
     ("class 1 never wins", "(z1 > peak) & ", "(z1 > peak) & (z1 < peak) & "),
     ("labels of the second half are those of the first", "labels[r1 *", "labels[r0 *"),
     ("hits are counted among the losses", "partials[params.hits + ", "partials[params.loss + "),
     ("the second row takes the first one's input", "vec2(a0.x, a1.x)", "vec2(a0.x, a0.x)"),
-    ("an input is taken for its neighbour", "x_y * subgroupShuffle(w.y, 1u)", "x_y * subgroupShuffle(w.x, 1u)"),
-    ("a class takes another one's weights", "x_x * subgroupShuffle(w.x, 1u)", "x_x * subgroupShuffle(w.x, 2u)"),
-    ("the last inputs are missing", "base < layer.inputs; base +=", "base + 8u < layer.inputs; base +="),
+    (
+        "an input is taken for its neighbour",
+        "x_y * subgroupShuffle(w.y, 1u)",
+        "x_y * subgroupShuffle(w.x, 1u)",
+    ),
+    (
+        "a class takes another one's weights",
+        "x_x * subgroupShuffle(w.x, 1u)",
+        "x_x * subgroupShuffle(w.x, 2u)",
+    ),
+    (
+        "the last inputs are missing",
+        "base < layer.inputs; base +=",
+        "base + 8u < layer.inputs; base +=",
+    ),
     ("inputs beyond the end count", "let is_step = vec4(base)", "let is_step = vec4(0u * base)"),
     (
         "the last class has no gradient",
         "if (is_row.x && 1u < layer.outputs) {\n            logits_delta",
         "if (is_row.x && 2u < layer.outputs) {\n            logits_delta",
     ),
-    ("logits of the second row are those of the first", ".y;\n        }\n    }\n", ".x;\n        }\n    }\n"),
+    (
+        "logits of the second row are those of the first",
+        ".y;\n        }\n    }\n",
+        ".x;\n        }\n    }\n",
+    ),
     ("the loss forgets the label", "(peak - chosen)", "peak"),
 ];
 
@@ -413,12 +798,28 @@ const GATHER_ROWS_DIRECT: &[Mutant] = &[
     ("the scale of single bytes is forgotten", "& 0xffu) * params.scale", "& 0xffu)"),
     ("bytes of a word in the wrong order", "vec4(0u, 8u, 16u, 24u)", "vec4(24u, 16u, 8u, 0u)"),
     ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
-    ("rows past the end of the batch are filled", "let here = place < step.rows && row", "let here = row"),
-    ("a later segment overwrites the first one", "(here || params.fill == 0u)", "(here || params.fill < 2u)"),
-    ("a segment is read from its start", "select(0u, row - params.segment_first, here)", "select(0u, row, here)"),
+    (
+        "rows past the end of the batch are filled",
+        "let here = place < step.rows && row",
+        "let here = row",
+    ),
+    (
+        "a later segment overwrites the first one",
+        "(here || params.fill == 0u)",
+        "(here || params.fill < 2u)",
+    ),
+    (
+        "a segment is read from its start",
+        "select(0u, row - params.segment_first, here)",
+        "select(0u, row, here)",
+    ),
     ("every chunk reads the first rows", "let place = params.chunk_first + r;", "let place = r;"),
     ("all rows of a tile are the first", "subgroupShuffle(local, i)", "subgroupShuffle(local, 0u)"),
-    ("rows that are not here keep their inputs", "select(begin, end, state > 1u)", "select(begin, end, here)"),
+    (
+        "rows that are not here keep their inputs",
+        "select(begin, end, state > 1u)",
+        "select(begin, end, here)",
+    ),
     ("the last row of a tile is missing", "i < min(ROWS, ", "i < min(ROWS - 1u, "),
     (
         "every row has the label of the first",
@@ -430,9 +831,17 @@ const GATHER_ROWS_DIRECT: &[Mutant] = &[
 const SOFT_SHARING_DIRECT: &[Mutant] = &[
     ("the half is forgotten", "return 0.5 * difference", "return difference"),
     ("the second head's sign", "-pair.strength * difference", "pair.strength * difference"),
-    ("the strength is forgotten", "pair.flag_first, pair.strength * difference", "pair.flag_first, difference"),
+    (
+        "the strength is forgotten",
+        "pair.flag_first, pair.strength * difference",
+        "pair.flag_first, difference",
+    ),
     ("evaluations write gradients", "if (params.gradient == 1u)", "if (params.gradient <= 1u)"),
-    ("the second pair is skipped", "min(params.pairs, arrayLength(&shared_pairs))", "min(params.pairs, 1u)"),
+    (
+        "the second pair is skipped",
+        "min(params.pairs, arrayLength(&shared_pairs))",
+        "min(params.pairs, 1u)",
+    ),
     ("half of a group is lost", "sums += square(pair, e + 32u);", ""),
     ("a step of the tree is lost", "sums += subgroupShuffle(sums, (lane + 2u) & 7u);", ""),
 ];
@@ -442,7 +851,11 @@ const REDUCE_METRICS_DIRECT: &[Mutant] = &[
     ("sums are means", "select(1.0, step.inverse_rows, metric.mean == 1u)", "step.inverse_rows"),
     ("later chunks overwrite", "params.accumulate == 1u", "params.accumulate == 2u"),
     ("every step writes the first row", "step.slot * params.stride + 1u", "1u"),
-    ("partials from 64 on are missing", "base < count; base += 64u", "base < min(count, 64u); base += 64u"),
+    (
+        "partials from 64 on are missing",
+        "base < count; base += 64u",
+        "base < min(count, 64u); base += 64u",
+    ),
     ("partials beyond the end count", "place < vec4(count)", "place < vec4(count + 1u)"),
     ("the second half counts beyond the end", "place + 32u < vec4(count)", "place < vec4(count)"),
     ("the stamp is not the step", "f32(step.number & 0xffffffu)", "f32(step.slot)"),
@@ -454,20 +867,40 @@ const ADAM_DIRECT: &[Mutant] = &[
     ("the square is forgotten", "params.one_minus_beta2 * g * g", "params.one_minus_beta2 * g"),
     ("one beta for both", "params.beta2 * textureLoad", "params.beta1 * textureLoad"),
     ("the decay's sign", "g += lambda", "g -= lambda"),
-    ("half of the decoupled decay", "theta -= step.learning_rate * ", "theta -= 0.5 * step.learning_rate * "),
+    (
+        "half of the decoupled decay",
+        "theta -= step.learning_rate * ",
+        "theta -= 0.5 * step.learning_rate * ",
+    ),
     ("decay is always decoupled", "if (params.decoupled == 1u)", "if (params.decoupled <= 1u)"),
-    ("no clipping", "textureLoad(gradients, texel) * clip", "textureLoad(gradients, texel) * max(clip, 1.0)"),
-    ("blocks take the first one's decay", "subgroupShuffle(weight_decay, turn & 6u)", "subgroupShuffle(weight_decay, 0u)"),
-    ("the norm of another step", "metrics[step.slot * params.stride + params.norm_metric]", "metrics[params.norm_metric]"),
+    (
+        "no clipping",
+        "textureLoad(gradients, texel) * clip",
+        "textureLoad(gradients, texel) * max(clip, 1.0)",
+    ),
+    (
+        "blocks take the first one's decay",
+        "subgroupShuffle(weight_decay, turn & 6u)",
+        "subgroupShuffle(weight_decay, 0u)",
+    ),
+    (
+        "the norm of another step",
+        "metrics[step.slot * params.stride + params.norm_metric]",
+        "metrics[params.norm_metric]",
+    ),
 ];
 
 /// The one device of all tests here.
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e))))
+    GPU.get_or_init(|| {
+        Gpu::open(&Wish::default())
+            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+    })
 }
 
-/// The cases that use a kernel, reduced to its dispatches, cheap ones first; none if this adapter cannot run it.
+/// The cases that use a kernel, reduced to its dispatches, cheap ones first; none if this adapter
+/// cannot run it.
 fn cases_of(kernel: &Kernel) -> Vec<Case> {
     let uses = |case: &Case| case.built.program.schedules.iter().any(|s| !s.dispatches.is_empty());
     let mut tunings = doctor::tunings(gpu());
@@ -501,14 +934,17 @@ fn failure(kernel: &'static Kernel, case: &Case, text: &str) -> Option<String> {
     verdicts[0].failure.take()
 }
 
-/// The text with the edit in one place, for each place: a kernel may have a branch for some shapes alone. In all places at once where
-/// they are many, as in unrolled sums.
+/// The text with the edit in one place, for each place: a kernel may have a branch for some shapes
+/// alone. In all places at once where they are many, as in unrolled sums.
 fn edited(text: &str, from: &str, to: &str) -> Vec<String> {
     let places: Vec<usize> = text.match_indices(from).map(|(at, _)| at).collect();
     if places.len() > 6 {
         return vec![text.replace(from, to)];
     }
-    places.into_iter().map(|at| format!("{}{to}{}", &text[..at], &text[at + from.len()..])).collect()
+    places
+        .into_iter()
+        .map(|at| format!("{}{to}{}", &text[..at], &text[at + from.len()..]))
+        .collect()
 }
 
 /// Every mutant of a kernel is noticed by a case that the shipped text passes.
@@ -542,9 +978,14 @@ fn check(name: &str) {
 /// Other shapes of a kernel are its text but for the constants, which another test sees to.
 #[test]
 fn every_kernel_has_mutants() {
-    let own: Vec<_> = KERNELS.iter().filter(|k| k.name == k.twin || k.name.ends_with("_direct")).collect();
+    let own: Vec<_> =
+        KERNELS.iter().filter(|k| k.name == k.twin || k.name.ends_with("_direct")).collect();
     for kernel in &own {
-        assert!(MUTANTS.iter().any(|(name, mutants)| *name == kernel.name && !mutants.is_empty()), "{}", kernel.name);
+        assert!(
+            MUTANTS.iter().any(|(name, mutants)| *name == kernel.name && !mutants.is_empty()),
+            "{}",
+            kernel.name
+        );
     }
     assert_eq!(MUTANTS.len(), own.len());
 }

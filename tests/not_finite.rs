@@ -1,4 +1,5 @@
-//! A value that is not finite ends a run at exactly its step, with its tensor's name, before it reaches a parameter.
+//! A value that is not finite ends a run at exactly its step, with its tensor's name, before it
+//! reaches a parameter.
 
 mod common;
 
@@ -37,7 +38,10 @@ log_every = \"1s\"
 
 fn device() -> Machine {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)));
+    let open = || {
+        Gpu::open(&Wish::default())
+            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+    };
     Machine::Device(Box::new(GPU.get_or_init(open).clone()))
 }
 
@@ -73,9 +77,20 @@ impl Observer for Points {
     }
 }
 
-fn run(plan: &Plan, machine: Machine, initial: Option<Vec<f32>>, steps_per_submission: Option<usize>) -> (Outcome, Vec<Point>) {
+fn run(
+    plan: &Plan,
+    machine: Machine,
+    initial: Option<Vec<f32>>,
+    steps_per_submission: Option<usize>,
+) -> (Outcome, Vec<Point>) {
     let mut points = Points::default();
-    let outcome = train(plan, machine, Options { initial, steps_per_submission, ..Options::default() }, &mut points).unwrap();
+    let outcome = train(
+        plan,
+        machine,
+        Options { initial, steps_per_submission, ..Options::default() },
+        &mut points,
+    )
+    .unwrap();
     (outcome, points.0)
 }
 
@@ -85,7 +100,9 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 /// The fault of a run that a value ended; all `pieces` are in its message.
 fn fault(outcome: &Outcome, pieces: &[&str]) -> Fault {
-    let Ended::NotFinite(fault) = &outcome.ended else { panic!("expected {pieces:?}, found {:?}", outcome.ended) };
+    let Ended::NotFinite(fault) = &outcome.ended else {
+        panic!("expected {pieces:?}, found {:?}", outcome.ended)
+    };
     assert_eq!(fault.exit, Exit::NotFinite);
     assert_eq!(fault.exit as i32, 3);
     for piece in pieces {
@@ -95,18 +112,26 @@ fn fault(outcome: &Outcome, pieces: &[&str]) -> Fault {
     fault.clone()
 }
 
-/// A NaN that comes in at step `step` is caught there, and the parameters are those of the steps before.
+/// A NaN that comes in at step `step` is caught there, and the parameters are those of the steps
+/// before.
 fn caught_at(step: usize, machine: fn() -> Machine, steps_per_submission: Option<usize>) {
-    let (outcome, points) = run(&plan(TABLES, poisoned(step, f32::NAN)), machine(), None, steps_per_submission);
+    let (outcome, points) =
+        run(&plan(TABLES, poisoned(step, f32::NAN)), machine(), None, steps_per_submission);
     fault(&outcome, &[&format!("step {step}: "), "trunk", "pre-activation of trunk.0"]);
     assert_eq!(outcome.steps, step as u64 - 1);
-    assert_eq!(points.iter().map(|p| p.step).collect::<Vec<_>>(), (1..step as u64).collect::<Vec<_>>());
+    assert_eq!(
+        points.iter().map(|p| p.step).collect::<Vec<_>>(),
+        (1..step as u64).collect::<Vec<_>>()
+    );
     assert!(points.iter().all(|p| p.loss.is_some_and(f64::is_finite)));
 
     let before = plan(&format!("{TABLES}max_steps = {}\n", step - 1), healthy());
     let (expected, _) = run(&before, machine(), None, None);
     assert!(matches!(expected.ended, Ended::Finished));
-    assert!(bits(&outcome.last) == bits(&expected.last), "the parameters are not those before step {step}");
+    assert!(
+        bits(&outcome.last) == bits(&expected.last),
+        "the parameters are not those before step {step}"
+    );
 }
 
 #[test]
@@ -153,11 +178,27 @@ fn bad_parameter(machine: fn() -> Machine, block: &str, value: f32, pieces: &[&s
     assert!(bits(&outcome.last) == bits(&initial), "{block}: a parameter changed");
 }
 
-/// NaN and −∞ in front of ReLU leave finite activations, losses and gradients: only the pre-activations tell.
+/// NaN and −∞ in front of ReLU leave finite activations, losses and gradients: only the
+/// pre-activations tell.
 fn behind_relu(machine: fn() -> Machine) {
-    bad_parameter(machine, "trunk.0.weight", f32::NAN, &["step 1: ", "trunk: ", "pre-activation of trunk.0"]);
-    bad_parameter(machine, "trunk.0.bias", f32::NAN, &["step 1: ", "trunk: ", "pre-activation of trunk.0"]);
-    bad_parameter(machine, "trunk.0.bias", f32::NEG_INFINITY, &["step 1: ", "trunk: ", "pre-activation of trunk.0"]);
+    bad_parameter(
+        machine,
+        "trunk.0.weight",
+        f32::NAN,
+        &["step 1: ", "trunk: ", "pre-activation of trunk.0"],
+    );
+    bad_parameter(
+        machine,
+        "trunk.0.bias",
+        f32::NAN,
+        &["step 1: ", "trunk: ", "pre-activation of trunk.0"],
+    );
+    bad_parameter(
+        machine,
+        "trunk.0.bias",
+        f32::NEG_INFINITY,
+        &["step 1: ", "trunk: ", "pre-activation of trunk.0"],
+    );
 }
 
 #[test]
@@ -176,7 +217,8 @@ fn the_task_of_a_bad_weight_is_named() {
     bad_parameter(reference, "task.b.0.weight", f32::NAN, &["step 1: ", "task \"b\"", "task.b.0"]);
 }
 
-/// No hidden layer; task `a` weighs so much that its gradient overflows while every logit and loss is finite.
+/// No hidden layer; task `a` weighs so much that its gradient overflows while every logit and loss
+/// is finite.
 const OVERFLOW: &str = "
 [trunk]
 layers = []
@@ -194,14 +236,21 @@ log_every = \"1s\"
 #[test]
 fn a_gradient_that_overflows() {
     let rows = 40;
-    let data = Dataset::from_arrays(WIDTH, vec![3e38; rows * WIDTH], vec![vec![0; rows], vec![1; rows]]).unwrap();
+    let data =
+        Dataset::from_arrays(WIDTH, vec![3e38; rows * WIDTH], vec![vec![0; rows], vec![1; rows]])
+            .unwrap();
     let plan = plan(OVERFLOW, data);
     // With zeros as weights all logits are 0, and |dw| of the label's class is 4 · ⅔ · 3e38.
     let initial = vec![0.0; plan.layout.len];
     let (outcome, points) = run(&plan, device(), Some(initial.clone()), Some(64));
     fault(
         &outcome,
-        &["step 1: ", "task \"a\"", "gradient of task.a.0", "gradient norm not finite (15 of its numbers, the first in task.a.0.weight)"],
+        &[
+            "step 1: ",
+            "task \"a\"",
+            "gradient of task.a.0",
+            "gradient norm not finite (15 of its numbers, the first in task.a.0.weight)",
+        ],
     );
     assert_eq!((outcome.steps, points.len()), (0, 0));
     assert_eq!(bits(&outcome.last), bits(&initial));
@@ -211,8 +260,11 @@ fn a_gradient_that_overflows() {
 #[test]
 fn a_gradient_that_does_not_quite_overflow() {
     let rows = 40;
-    let data = Dataset::from_arrays(WIDTH, vec![3e38; rows * WIDTH], vec![vec![0; rows], vec![1; rows]]).unwrap();
-    let tables = OVERFLOW.replace("weight = 4.0", "weight = 1.0").replace("epochs = 3", "epochs = 1");
+    let data =
+        Dataset::from_arrays(WIDTH, vec![3e38; rows * WIDTH], vec![vec![0; rows], vec![1; rows]])
+            .unwrap();
+    let tables =
+        OVERFLOW.replace("weight = 4.0", "weight = 1.0").replace("epochs = 3", "epochs = 1");
     // One step of plain descent: the second moment of Adam would be infinite.
     let tables = tables.replace("learning_rate = 1e-2", "kind = \"sgd\"\nlearning_rate = 1e-37");
     let plan = plan(&tables, data);
@@ -223,7 +275,9 @@ fn a_gradient_that_does_not_quite_overflow() {
 /// Rows without labels, features of 0 and of 1e15, logits far from 0: unusual, and finite.
 fn unusual(machine: fn() -> Machine) {
     let mut data = healthy();
-    data.labels.iter_mut().for_each(|labels| labels.iter_mut().step_by(3).for_each(|label| *label = UNLABELLED));
+    data.labels
+        .iter_mut()
+        .for_each(|labels| labels.iter_mut().step_by(3).for_each(|label| *label = UNLABELLED));
     if let Features::F32(values) = &mut data.features {
         values[..WIDTH * 50].fill(0.0);
         values[WIDTH * 60..WIDTH * 61].fill(1e15);
@@ -267,7 +321,9 @@ fn numbers(spoil: fn(&mut Dataset, usize)) -> Plan {
     let mut data = common::labelled(NUMBERS, 3, 10 * BATCH, WIDTH, &[3, 1, 1], 0.1);
     data.weights = Some(vec![1.0; data.rows]);
     let row = epoch_order(data.rows, 0, 0)[3 * BATCH + 7] as usize;
-    data.labels.iter_mut().for_each(|labels| labels[row] = if labels[row] == UNLABELLED { 0 } else { labels[row] });
+    data.labels
+        .iter_mut()
+        .for_each(|labels| labels[row] = if labels[row] == UNLABELLED { 0 } else { labels[row] });
     spoil(&mut data, row);
     common::plan_of(NUMBERS, data, None, &[3, 1, 1])
 }
@@ -284,10 +340,16 @@ fn bad_label(machine: fn() -> Machine, task: &str, spoil: fn(&mut Dataset, usize
 fn a_label_or_a_row_weight_that_is_not_finite() {
     for machine in [device, reference] {
         bad_label(machine, "task \"r\"", |data, row| data.labels[1][row] = f32::NAN.to_bits());
-        bad_label(machine, "task \"r\"", |data, row| data.labels[1][row] = f32::NEG_INFINITY.to_bits());
+        bad_label(machine, "task \"r\"", |data, row| {
+            data.labels[1][row] = f32::NEG_INFINITY.to_bits()
+        });
         bad_label(machine, "task \"n\"", |data, row| data.labels[2][row] = f32::INFINITY.to_bits());
-        bad_label(machine, "task \"a\"", |data, row| data.weights.as_mut().unwrap()[row] = f32::NAN);
-        bad_label(machine, "task \"a\"", |data, row| data.weights.as_mut().unwrap()[row] = f32::INFINITY);
+        bad_label(machine, "task \"a\"", |data, row| {
+            data.weights.as_mut().unwrap()[row] = f32::NAN
+        });
+        bad_label(machine, "task \"a\"", |data, row| {
+            data.weights.as_mut().unwrap()[row] = f32::INFINITY
+        });
     }
 }
 

@@ -1,4 +1,5 @@
-//! What `on_nan` does: the step with a value that is not finite leaves no trace, and the run stops, goes on without it, or goes back.
+//! What `on_nan` does: the step with a value that is not finite leaves no trace, and the run stops,
+//! goes on without it, or goes back.
 
 mod common;
 
@@ -22,7 +23,10 @@ const STEPS: usize = 20;
 
 fn device() -> Machine {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)));
+    let open = || {
+        Gpu::open(&Wish::default())
+            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+    };
     Machine::Device(Box::new(GPU.get_or_init(open).clone()))
 }
 
@@ -38,7 +42,9 @@ fn poisoned(steps: &[usize]) -> Dataset {
     let mut data = common::synthetic(1, STEPS * BATCH, WIDTH, &CLASSES);
     let order = epoch_order(data.rows, 0, 0);
     if let Features::F32(values) = &mut data.features {
-        steps.iter().for_each(|step| values[order[(step - 1) * BATCH + 7] as usize * WIDTH + 2] = f32::NAN);
+        steps
+            .iter()
+            .for_each(|step| values[order[(step - 1) * BATCH + 7] as usize * WIDTH + 2] = f32::NAN);
     }
     data
 }
@@ -76,9 +82,20 @@ impl Observer for Tape {
     }
 }
 
-fn run(plan: &Plan, machine: Machine, resume: Option<Snapshot>, at_once: Option<usize>) -> (Outcome, Tape) {
+fn run(
+    plan: &Plan,
+    machine: Machine,
+    resume: Option<Snapshot>,
+    at_once: Option<usize>,
+) -> (Outcome, Tape) {
     let mut tape = Tape::default();
-    let outcome = train(plan, machine, Options { resume, steps_per_submission: at_once, ..Options::default() }, &mut tape).unwrap();
+    let outcome = train(
+        plan,
+        machine,
+        Options { resume, steps_per_submission: at_once, ..Options::default() },
+        &mut tape,
+    )
+    .unwrap();
     (outcome, tape)
 }
 
@@ -95,17 +112,28 @@ fn same(a: &Snapshot, b: &Snapshot) -> bool {
 fn stop_leaves_parameters_and_moments_of_the_step_before() {
     for machine in [device(), Machine::Reference] {
         for at_once in [Some(1), Some(64), None] {
-            let (outcome, tape) = run(&plan("stop", "", poisoned(&[9])), machine.clone(), None, at_once);
+            let (outcome, tape) =
+                run(&plan("stop", "", poisoned(&[9])), machine.clone(), None, at_once);
             let Ended::NotFinite(fault) = &outcome.ended else { panic!("{:?}", outcome.ended) };
             let row = epoch_order(STEPS * BATCH, 0, 0)[8 * BATCH];
-            for piece in
-                ["step 9: ", "pre-activation of trunk.0", "learning rate 1e-2", "gradient norm not finite", &format!("rows {row}, ")]
-            {
+            for piece in [
+                "step 9: ",
+                "pre-activation of trunk.0",
+                "learning rate 1e-2",
+                "gradient norm not finite",
+                &format!("rows {row}, "),
+            ] {
                 assert!(fault.message.contains(piece), "\"{}\" lacks \"{piece}\"", fault.message);
             }
-            assert!(fault.hint.as_deref().is_some_and(|hint| hint.contains("is NaN")), "{:?}", fault.hint);
-            let (_, before) = run(&plan("stop", "max_steps = 8", poisoned(&[])), machine.clone(), None, None);
-            let (last, expected) = (tape.snapshots.last().unwrap(), before.snapshots.last().unwrap());
+            assert!(
+                fault.hint.as_deref().is_some_and(|hint| hint.contains("is NaN")),
+                "{:?}",
+                fault.hint
+            );
+            let (_, before) =
+                run(&plan("stop", "max_steps = 8", poisoned(&[])), machine.clone(), None, None);
+            let (last, expected) =
+                (tape.snapshots.last().unwrap(), before.snapshots.last().unwrap());
             assert_eq!((last.steps, outcome.steps), (8, 8));
             assert!(same(last, expected), "moments or parameters changed");
         }
@@ -118,20 +146,32 @@ fn skip_leaves_single_steps_out() {
         // The same by hand: healthy rows, and the number of the step moved on past the bad ones.
         let healthy = plan("stop", "", poisoned(&[]));
         let until = |steps: usize| plan("stop", &format!("max_steps = {steps}"), poisoned(&[]));
-        let skip = |tape: Tape| Snapshot { steps: tape.snapshots.last().unwrap().steps + 1, ..(**tape.snapshots.last().unwrap()).clone() };
+        let skip = |tape: Tape| Snapshot {
+            steps: tape.snapshots.last().unwrap().steps + 1,
+            ..(**tape.snapshots.last().unwrap()).clone()
+        };
         let first = skip(run(&until(3), machine.clone(), None, None).1);
         let second = skip(run(&until(10), machine.clone(), Some(first), None).1);
         let (_, expected) = run(&healthy, machine.clone(), Some(second), None);
         for at_once in [Some(1), Some(3), Some(64)] {
-            let (outcome, tape) = run(&plan("skip", "", poisoned(&[4, 11])), machine.clone(), None, at_once);
+            let (outcome, tape) =
+                run(&plan("skip", "", poisoned(&[4, 11])), machine.clone(), None, at_once);
             assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
             assert_eq!((outcome.steps, tape.troubles.len()), (STEPS as u64, 2));
             assert!(
-                tape.troubles[0].contains("step 4: ") && tape.troubles[1].contains("step 11: ") && tape.troubles[1].ends_with("skipped")
+                tape.troubles[0].contains("step 4: ")
+                    && tape.troubles[1].contains("step 11: ")
+                    && tape.troubles[1].ends_with("skipped")
             );
             let steps: Vec<u64> = tape.points.iter().map(|p| p.step).collect();
-            assert_eq!(steps, (1..=STEPS as u64).filter(|s| ![4, 11].contains(s)).collect::<Vec<_>>());
-            assert!(same(tape.snapshots.last().unwrap(), expected.snapshots.last().unwrap()), "{at_once:?} steps a submission");
+            assert_eq!(
+                steps,
+                (1..=STEPS as u64).filter(|s| ![4, 11].contains(s)).collect::<Vec<_>>()
+            );
+            assert!(
+                same(tape.snapshots.last().unwrap(), expected.snapshots.last().unwrap()),
+                "{at_once:?} steps a submission"
+            );
         }
     }
 }
@@ -155,7 +195,8 @@ fn ten_bad_steps_in_a_row_end_a_run_that_skips() {
     assert!(fault.message.starts_with("step 14: "), "{}", fault.message);
 }
 
-/// One number from five features, by plain descent: whether it converges is a matter of the learning rate alone.
+/// One number from five features, by plain descent: whether it converges is a matter of the
+/// learning rate alone.
 fn line(rate: f64, rest: &str) -> Plan {
     let tables = format!(
         "[trunk]\nlayers = []\n[task.r]\ntype = \"regression\"\n[optimizer]\nkind = \"sgd\"\nlearning_rate = {rate:?}\nmomentum = 0.0\n\
@@ -181,10 +222,15 @@ fn rollback_halves_the_learning_rate_until_it_converges() {
 
 #[test]
 fn three_rollbacks_that_do_not_help_are_enough() {
-    let (outcome, tape) = run(&plan("rollback", "checkpoint_every = \"4s\"", poisoned(&[11])), device(), None, None);
+    let (outcome, tape) =
+        run(&plan("rollback", "checkpoint_every = \"4s\"", poisoned(&[11])), device(), None, None);
     assert!(matches!(outcome.ended, Ended::NotFinite(_)), "{:?}", outcome.ended);
     assert_eq!((tape.troubles.len(), outcome.steps), (3, 10));
-    assert!(tape.troubles[2].contains("back to step 8, the learning rate times 0.125"), "{:?}", tape.troubles);
+    assert!(
+        tape.troubles[2].contains("back to step 8, the learning rate times 0.125"),
+        "{:?}",
+        tape.troubles
+    );
 }
 
 /// No step made it, so none is left out, and none is named as its cause.
@@ -196,10 +242,15 @@ fn a_value_of_the_validation_part_is_told_apart() {
     }
     for machine in [device(), Machine::Reference] {
         for on_nan in ["stop", "skip"] {
-            let plan = common::plan_of(&tables(on_nan, ""), poisoned(&[]), Some(valid.clone()), &CLASSES);
+            let plan =
+                common::plan_of(&tables(on_nan, ""), poisoned(&[]), Some(valid.clone()), &CLASSES);
             let (outcome, tape) = run(&plan, machine.clone(), None, None);
             let Ended::NotFinite(fault) = &outcome.ended else { panic!("{:?}", outcome.ended) };
-            assert!(fault.message.starts_with("in validation after step 20: "), "{}", fault.message);
+            assert!(
+                fault.message.starts_with("in validation after step 20: "),
+                "{}",
+                fault.message
+            );
             assert_eq!((outcome.steps, tape.troubles.len()), (20, 0), "{:?}", tape.troubles);
         }
     }

@@ -1,5 +1,6 @@
-//! `train.precision`: what a run does where an adapter has the matrix unit that it asks for, and where it has not; and how gradients are scaled for
-//! f16. The units themselves are compared with their twins by `tandem doctor`, on adapters that have them.
+//! `train.precision`: what a run does where an adapter has the matrix unit that it asks for, and
+//! where it has not; and how gradients are scaled for f16. The units themselves are compared with
+//! their twins by `tandem doctor`, on adapters that have them.
 
 mod common;
 
@@ -49,7 +50,8 @@ impl Observer for Tape {
     }
 }
 
-/// A regression over labels of the given size: the gradient of a row's squared error is at most a sixteenth of about twice that.
+/// A regression over labels of the given size: the gradient of a row's squared error is at most a
+/// sixteenth of about twice that.
 fn plan(size: f32, rest: &str) -> Plan {
     let text = format!(
         "[data]\ntrain = \"x.csv\"\n[trunk]\nlayers = [6]\n[task.r]\ntype = \"regression\"\n[optimizer]\nlearning_rate = 1e-3\n[train]\nepochs = 1\n\
@@ -65,12 +67,19 @@ fn plan(size: f32, rest: &str) -> Plan {
     Plan::new(config, parts).unwrap()
 }
 
-/// A run on the reference, whose kernels for matrix units know the range of f16 where `unit` says so.
-fn run(plan: &Plan, unit: Option<Unit>, resume: Option<Snapshot>, at_once: usize) -> (Outcome, Tape) {
+/// A run on the reference, whose kernels for matrix units know the range of f16 where `unit` says
+/// so.
+fn run(
+    plan: &Plan,
+    unit: Option<Unit>,
+    resume: Option<Snapshot>,
+    at_once: usize,
+) -> (Outcome, Tape) {
     let plain = Machine::Reference.tuning();
     let tuning = Some(unit.map_or(plain.clone(), |unit| plain.with_unit(unit, 8)));
     let mut tape = Tape::default();
-    let options = Options { tuning, resume, steps_per_submission: Some(at_once), ..Options::default() };
+    let options =
+        Options { tuning, resume, steps_per_submission: Some(at_once), ..Options::default() };
     let outcome = train(plan, Machine::Reference, options, &mut tape).unwrap();
     (outcome, tape)
 }
@@ -96,10 +105,12 @@ fn steps_whose_gradients_overflow_f16_are_left_out_and_lower_the_scale() {
     for at_once in [1, 5, 64] {
         let (outcome, tape) = run(&plan(300.0, ""), Some(Unit::F16x8), None, at_once);
         assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
-        let expected: Vec<(u64, f64)> = (1..=6).map(|step| (step, 65536.0 / 2f64.powi(step as i32))).collect();
+        let expected: Vec<(u64, f64)> =
+            (1..=6).map(|step| (step, 65536.0 / 2f64.powi(step as i32))).collect();
         assert_eq!(tape.rescaled, expected, "{at_once} steps a submission");
         assert_eq!(tape.troubles, Vec::<String>::new());
-        // What was left out changed nothing: the seventh step is the first one of a run that begins there.
+        // What was left out changed nothing: the seventh step is the first one of a run that begins
+        // there.
         let last = tape.snapshots.last().unwrap();
         assert_eq!((last.steps, last.skipped), (STEPS, 0));
         assert_eq!(last.scale, Some(LossScale { exponent: 10, since: 6, grows: true }));
@@ -119,7 +130,10 @@ fn a_run_that_goes_on_has_the_scale_that_it_had() {
         let from = tape.snapshots.iter().find(|s| s.steps == at).unwrap();
         let (_, rest) = run(&whole, Some(Unit::F16x8), Some((**from).clone()), 1);
         assert_eq!(rest.rescaled, tape.rescaled[tape.rescaled.len().min(at as usize)..]);
-        assert_eq!(rest.snapshots.last().unwrap().parameters, tape.snapshots.last().unwrap().parameters);
+        assert_eq!(
+            rest.snapshots.last().unwrap().parameters,
+            tape.snapshots.last().unwrap().parameters
+        );
         assert_eq!(rest.snapshots.last().unwrap().scale, tape.snapshots.last().unwrap().scale);
     }
 }
@@ -131,7 +145,10 @@ fn a_run_that_was_f32_begins_to_scale_where_it_goes_on() {
     let from = before.snapshots.iter().find(|s| s.steps == 4).unwrap();
     let (_, rest) = run(&whole, Some(Unit::F16x8), Some((**from).clone()), 1);
     assert_eq!(rest.rescaled.first(), Some(&(5, 32768.0)));
-    assert_eq!(rest.snapshots.last().unwrap().scale, Some(LossScale { exponent: 10, since: 10, grows: true }));
+    assert_eq!(
+        rest.snapshots.last().unwrap().scale,
+        Some(LossScale { exponent: 10, since: 10, grows: true })
+    );
 }
 
 #[test]
@@ -140,7 +157,11 @@ fn what_no_scale_can_cure_is_trouble_as_ever() {
     let (outcome, tape) = run(&plan(2e7, ""), Some(Unit::F16x8), None, 64);
     assert_eq!(tape.rescaled.len(), 16, "{:?}", tape.rescaled);
     let Ended::NotFinite(fault) = &outcome.ended else { panic!("{:?}", outcome.ended) };
-    assert!(fault.message.starts_with("step 17: ") && fault.message.contains("gradient of"), "{}", fault.message);
+    assert!(
+        fault.message.starts_with("step 17: ") && fault.message.contains("gradient of"),
+        "{}",
+        fault.message
+    );
     // Nothing is scaled for units whose operands are f32, or without one.
     for unit in [None, Some(Unit::F32x8)] {
         let (outcome, tape) = run(&plan(2e7, ""), unit, None, 64);
@@ -151,19 +172,30 @@ fn what_no_scale_can_cure_is_trouble_as_ever() {
 
 #[test]
 fn without_the_unit_it_is_said_and_products_are_those_of_f32() {
-    let gpu = Gpu::open(&Wish { units: true, ..Wish::default() }).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)));
+    let gpu = Gpu::open(&Wish { units: true, ..Wish::default() })
+        .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)));
     let device = Machine::Device(Box::new(gpu.clone()));
-    for (precision, half, word) in [(Precision::Mixed, true, "f16"), (Precision::F32Matrix, false, "f32")] {
+    for (precision, half, word) in
+        [(Precision::Mixed, true, "f16"), (Precision::F32Matrix, false, "f32")]
+    {
         let (tuning, said) = precise(&device, device.tuning(), precision).unwrap();
         match gpu.unit(half) {
             Some(unit) => assert_eq!((tuning.unit, said), (Some(unit), None)),
             None => {
                 let said = said.unwrap();
-                assert!(said.contains(&format!("train.precision = \"{precision}\"")) && said.contains(word), "{said}");
-                assert_eq!((tuning.unit, tuning.forward.kernel.name), (None, device.tuning().forward.kernel.name));
+                assert!(
+                    said.contains(&format!("train.precision = \"{precision}\""))
+                        && said.contains(word),
+                    "{said}"
+                );
+                assert_eq!(
+                    (tuning.unit, tuning.forward.kernel.name),
+                    (None, device.tuning().forward.kernel.name)
+                );
             }
         }
-        let (tuning, said) = precise(&Machine::Reference, Machine::Reference.tuning(), precision).unwrap();
+        let (tuning, said) =
+            precise(&Machine::Reference, Machine::Reference.tuning(), precision).unwrap();
         assert!(tuning.unit.is_none() && said.unwrap().contains("reference"));
     }
     // Nobody asked: nothing is said, and the adapter is not even opened with it.

@@ -18,10 +18,12 @@ use tandem::run::train::{Observer, Options, Outcome, Plan, train};
 
 const WIDTH: usize = 7;
 const CLASSES: [usize; 2] = [4, 4];
-/// Batches of 48 rows: 12 full ones and a short one, so that 60 steps end in the middle of the fifth epoch.
+/// Batches of 48 rows: 12 full ones and a short one, so that 60 steps end in the middle of the
+/// fifth epoch.
 const ROWS: usize = 12 * 48 + 20;
 
-/// Dropout, towers, both kinds of coupling, weights that decay, a course of the learning rate, early stopping that counts.
+/// Dropout, towers, both kinds of coupling, weights that decay, a course of the learning rate,
+/// early stopping that counts.
 const TABLES: &str = "
 [trunk]
 layers = [16]
@@ -49,7 +51,10 @@ fn tables(optimizer: &str, train: &str) -> String {
 
 fn device() -> Machine {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)));
+    let open = || {
+        Gpu::open(&Wish::default())
+            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+    };
     Machine::Device(Box::new(GPU.get_or_init(open).clone()))
 }
 
@@ -85,7 +90,12 @@ impl Observer for Tape {
     }
 }
 
-fn run(plan: &Plan, machine: Machine, resume: Option<Snapshot>, at_once: Option<usize>) -> (Outcome, Tape) {
+fn run(
+    plan: &Plan,
+    machine: Machine,
+    resume: Option<Snapshot>,
+    at_once: Option<usize>,
+) -> (Outcome, Tape) {
     let mut tape = Tape::default();
     let options = Options { resume, steps_per_submission: at_once, ..Options::default() };
     let outcome = train(plan, machine, options, &mut tape).unwrap();
@@ -115,7 +125,8 @@ fn bits(snapshot: &Snapshot) -> Vec<u64> {
     std::iter::once(&snapshot.parameters).chain(&snapshot.moments).flat_map(of).collect()
 }
 
-/// Takes a checkpoint at every step of a whole run, through files, and goes on from each that `wanted` names to the end.
+/// Takes a checkpoint at every step of a whole run, through files, and goes on from each that
+/// `wanted` names to the end.
 fn every_step(plan: &Plan, machine: &Machine, root: &Path, wanted: impl Fn(u64) -> bool) {
     let (outcome, whole) = run(plan, machine.clone(), None, Some(3));
     let last = whole.snapshots.last().unwrap();
@@ -125,7 +136,10 @@ fn every_step(plan: &Plan, machine: &Machine, root: &Path, wanted: impl Fn(u64) 
     }
     assert_eq!(list(root).len(), 60, "a checkpoint a step");
     let ends = whole.snapshots.iter().filter(|s| s.steps % 13 == 0);
-    assert!(ends.clone().count() == 4 && ends.clone().all(|s| s.validated == s.steps), "the end of an epoch before its validation");
+    assert!(
+        ends.clone().count() == 4 && ends.clone().all(|s| s.validated == s.steps),
+        "the end of an epoch before its validation"
+    );
     for (step, path) in list(root).into_iter().filter(|(step, _)| wanted(*step)) {
         let loaded = load(&path).unwrap();
         let taken = whole.snapshots.iter().rfind(|s| s.steps == step).unwrap();
@@ -133,12 +147,21 @@ fn every_step(plan: &Plan, machine: &Machine, root: &Path, wanted: impl Fn(u64) 
         assert!(loaded.snapshot == **taken, "what was read at step {step} is not what was written");
         let before = loaded.snapshot.points as usize;
         // Any number of steps a submission.
-        let (again, tape) = run(plan, machine.clone(), Some(loaded.snapshot), Some(1 + step as usize % 5));
-        assert!(bits(tape.snapshots.last().unwrap()) == bits(last), "parameters or moments differ after a pause at step {step}");
-        let differs = |a: &[f32], b: &[f32]| a.iter().zip(b).any(|(a, b)| a.to_bits() != b.to_bits());
-        assert!(!differs(&again.last, &outcome.last) && !differs(&again.best, &outcome.best), "models differ after step {step}");
+        let (again, tape) =
+            run(plan, machine.clone(), Some(loaded.snapshot), Some(1 + step as usize % 5));
+        assert!(
+            bits(tape.snapshots.last().unwrap()) == bits(last),
+            "parameters or moments differ after a pause at step {step}"
+        );
+        let differs =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).any(|(a, b)| a.to_bits() != b.to_bits());
+        assert!(
+            !differs(&again.last, &outcome.last) && !differs(&again.best, &outcome.best),
+            "models differ after step {step}"
+        );
         assert_eq!((again.best_epoch, again.steps), (outcome.best_epoch, outcome.steps));
-        let joined: Vec<Point> = whole.points[..before].iter().chain(&tape.points).cloned().collect();
+        let joined: Vec<Point> =
+            whole.points[..before].iter().chain(&tape.points).cloned().collect();
         assert_eq!(joined, whole.points, "points differ after a pause at step {step}");
     }
 }
@@ -146,7 +169,12 @@ fn every_step(plan: &Plan, machine: &Machine, root: &Path, wanted: impl Fn(u64) 
 #[test]
 fn adam_goes_on_from_every_step() {
     let root = tempfile::tempdir().unwrap();
-    every_step(&plan("kind = \"adam\"\nweight_decay = 0.01\nclip_norm = 1.0", ""), &device(), root.path(), |_| true);
+    every_step(
+        &plan("kind = \"adam\"\nweight_decay = 0.01\nclip_norm = 1.0", ""),
+        &device(),
+        root.path(),
+        |_| true,
+    );
 }
 
 #[test]
@@ -158,7 +186,12 @@ fn adamw_goes_on_from_every_step() {
 #[test]
 fn sgd_goes_on_from_some_steps() {
     let root = tempfile::tempdir().unwrap();
-    every_step(&plan("kind = \"sgd\"\nmomentum = 0.9\nnesterov = true", ""), &device(), root.path(), |step| step % 9 == 4);
+    every_step(
+        &plan("kind = \"sgd\"\nmomentum = 0.9\nnesterov = true", ""),
+        &device(),
+        root.path(),
+        |step| step % 9 == 4,
+    );
 }
 
 #[test]
@@ -170,11 +203,19 @@ fn the_reference_goes_on_from_some_steps() {
 #[test]
 fn a_finished_run_goes_on_with_more_epochs() {
     let constant = |epochs: u64| {
-        let tables = tables("", "").replace("schedule = \"cosine\"\nwarmup_steps = 5\n", "").replace("max_steps = 60\n", "");
-        common::plan_of(&tables.replace("epochs = 9", &format!("epochs = {epochs}")), data(1, ROWS), Some(data(2, 90)), &CLASSES)
+        let tables = tables("", "")
+            .replace("schedule = \"cosine\"\nwarmup_steps = 5\n", "")
+            .replace("max_steps = 60\n", "");
+        common::plan_of(
+            &tables.replace("epochs = 9", &format!("epochs = {epochs}")),
+            data(1, ROWS),
+            Some(data(2, 90)),
+            &CLASSES,
+        )
     };
     let (_, short) = run(&constant(2), device(), None, None);
-    let (longer, _) = run(&constant(4), device(), Some((**short.snapshots.last().unwrap()).clone()), None);
+    let (longer, _) =
+        run(&constant(4), device(), Some((**short.snapshots.last().unwrap()).clone()), None);
     let (whole, _) = run(&constant(4), device(), None, None);
     assert_eq!((longer.steps, whole.steps), (52, 52));
     assert_eq!(longer.last, whole.last);
@@ -193,9 +234,15 @@ fn a_coupling_may_join_in_the_middle_of_an_epoch() {
     let one = plan_with(&coupling("soft_sharing"));
     let (_, whole) = run(&one, Machine::Reference, None, None);
     let third = whole.snapshots.iter().find(|snapshot| snapshot.steps == 3).unwrap();
-    for (couplings, pairs) in [(String::new(), 0), (coupling("soft_sharing") + &coupling("agreement"), 2)] {
-        let (outcome, tape) = run(&plan_with(&couplings), Machine::Reference, Some((**third).clone()), None);
+    for (couplings, pairs) in
+        [(String::new(), 0), (coupling("soft_sharing") + &coupling("agreement"), 2)]
+    {
+        let (outcome, tape) =
+            run(&plan_with(&couplings), Machine::Reference, Some((**third).clone()), None);
         assert_eq!(outcome.steps, 10);
-        assert!(tape.points.iter().all(|point| point.couplings.len() == pairs && point.couplings.iter().all(|x| x.is_finite())));
+        assert!(
+            tape.points.iter().all(|point| point.couplings.len() == pairs
+                && point.couplings.iter().all(|x| x.is_finite()))
+        );
     }
 }

@@ -16,12 +16,15 @@ use tandem::objective::{COUPLINGS, Objective, Pair};
 use tandem::run::directory::RunDirectory;
 use tandem::run::point::{Point, TaskPoint};
 
-/// Between fork and exec a new process holds the locks of this one: who lets go of one and takes it again reads this, who starts a
-/// process writes it.
+/// Between fork and exec a new process holds the locks of this one: who lets go of one and takes it
+/// again reads this, who starts a process writes it.
 static SPAWN: RwLock<()> = RwLock::new(());
 
 fn network() -> Network {
-    let head = |name: &str| Head { activation: Activation::Relu, ..Head::multiclass(name, vec!["a".into(), "b".into()]) };
+    let head = |name: &str| Head {
+        activation: Activation::Relu,
+        ..Head::multiclass(name, vec!["a".into(), "b".into()])
+    };
     let trunk = Trunk { layers: vec![2], activation: Activation::Relu, dropout: 0.0 };
     Network { inputs: 4, embeddings: Vec::new(), trunk, tasks: vec![head("left"), head("right")] }
 }
@@ -32,9 +35,22 @@ fn objective(pairs: usize) -> Objective {
 }
 
 fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
-    let task = |k: f64| TaskPoint { loss: Some(loss * k), rows: 10, metrics: vec![("accuracy", k / 4.0), ("log_loss", loss * k)] };
+    let task = |k: f64| TaskPoint {
+        loss: Some(loss * k),
+        rows: 10,
+        metrics: vec![("accuracy", k / 4.0), ("log_loss", loss * k)],
+    };
     let tasks = vec![task(1.0), task(2.0)];
-    Point { step, epoch, split: split.into(), loss: Some(loss), tasks, couplings: vec![0.125], learning_rate: 1e-3, seconds: step as f64 }
+    Point {
+        step,
+        epoch,
+        split: split.into(),
+        loss: Some(loss),
+        tasks,
+        couplings: vec![0.125],
+        learning_rate: 1e-3,
+        seconds: step as f64,
+    }
 }
 
 /// A new run directory `out` in `root`, with its records open.
@@ -54,7 +70,9 @@ fn lines(run: &RunDirectory, name: &str) -> Vec<String> {
 fn rows(run: &RunDirectory) -> Vec<Vec<(String, String)>> {
     let mut reader = csv::Reader::from_path(run.path().join("metrics.csv")).unwrap();
     let header = reader.headers().unwrap().clone();
-    let row = |r: csv::StringRecord| header.iter().zip(&r).map(|(a, b)| (a.to_owned(), b.to_owned())).collect();
+    let row = |r: csv::StringRecord| {
+        header.iter().zip(&r).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+    };
     reader.records().map(|r| row(r.unwrap())).collect()
 }
 
@@ -74,8 +92,10 @@ fn names_count_up_and_nothing_is_overwritten() {
     fs::create_dir_all(root.path().join("runs/demo-2")).unwrap();
     fs::write(root.path().join("runs/demo-4"), "a file").unwrap();
     let base = root.path().join("runs");
-    let runs: Vec<RunDirectory> = (0..3).map(|_| RunDirectory::numbered(&base, "demo").unwrap()).collect();
-    let names: Vec<_> = runs.iter().map(|r| r.path().file_name().unwrap().to_str().unwrap()).collect();
+    let runs: Vec<RunDirectory> =
+        (0..3).map(|_| RunDirectory::numbered(&base, "demo").unwrap()).collect();
+    let names: Vec<_> =
+        runs.iter().map(|r| r.path().file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["demo-1", "demo-3", "demo-5"]);
     assert_eq!(fs::read_dir(base.join("demo-2")).unwrap().count(), 0);
     assert_eq!(fs::read_to_string(base.join("demo-4")).unwrap(), "a file");
@@ -134,10 +154,18 @@ fn out_that_cannot_be_made_is_73() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("file");
     fs::write(&file, "").unwrap();
-    fails(RunDirectory::create(Some(&file.join("out")), "x"), Exit::CantCreate, "cannot be created");
+    fails(
+        RunDirectory::create(Some(&file.join("out")), "x"),
+        Exit::CantCreate,
+        "cannot be created",
+    );
     fails(RunDirectory::create(Some(&file), "x"), Exit::CantCreate, "cannot be created");
     fails(RunDirectory::numbered(&file, "x"), Exit::CantCreate, "cannot be created");
-    fails(RunDirectory::numbered(root.path(), &"x".repeat(300)), Exit::CantCreate, "cannot be created");
+    fails(
+        RunDirectory::numbered(root.path(), &"x".repeat(300)),
+        Exit::CantCreate,
+        "cannot be created",
+    );
 }
 
 #[test]
@@ -154,7 +182,8 @@ fn a_second_holder_is_75_until_the_first_is_gone() {
     fails(RunDirectory::open(&path.join("none")), Exit::NoInput, "no such run directory");
 }
 
-/// What [`a_lock_ends_with_its_process`] starts: holds the directory that it is given until it is killed. Alone it does nothing.
+/// What [`a_lock_ends_with_its_process`] starts: holds the directory that it is given until it is
+/// killed. Alone it does nothing.
 #[test]
 fn holder() {
     let Ok(path) = std::env::var("TANDEM_TEST_HOLD") else { return };
@@ -168,7 +197,10 @@ fn a_lock_ends_with_its_process() {
     use std::io::{BufRead, BufReader};
     let root = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "holder", "--nocapture"]).env("TANDEM_TEST_HOLD", root.path()).stdout(Stdio::piped());
+    command
+        .args(["--exact", "holder", "--nocapture"])
+        .env("TANDEM_TEST_HOLD", root.path())
+        .stdout(Stdio::piped());
     let mut child = {
         let _alone = SPAWN.write().unwrap();
         command.spawn().unwrap()
@@ -191,7 +223,9 @@ fn configuration_environment_and_log() {
     run.log("one").unwrap();
     run.log("two").unwrap();
     assert_eq!(fs::read_to_string(run.path().join("config.toml")).unwrap(), "[train]\n");
-    let environment: Value = serde_json::from_str(&fs::read_to_string(run.path().join("environment.json")).unwrap()).unwrap();
+    let environment: Value =
+        serde_json::from_str(&fs::read_to_string(run.path().join("environment.json")).unwrap())
+            .unwrap();
     assert_eq!(environment["hashes"]["a"], "b");
     assert_eq!(lines(&run, "train.log"), ["one", "two"]);
 }
@@ -208,7 +242,10 @@ fn each_point_is_a_line_of_json_at_once() {
         let value: Value = serde_json::from_str(&lines[i]).unwrap();
         assert_eq!(value, point.json(&network(), &objective(1)));
         let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["step", "epoch", "split", "loss", "tasks", "couplings", "learning_rate", "seconds"]);
+        assert_eq!(
+            keys,
+            ["step", "epoch", "split", "loss", "tasks", "couplings", "learning_rate", "seconds"]
+        );
     }
 }
 
@@ -219,12 +256,17 @@ fn equal_runs_leave_equal_metrics_but_for_the_seconds() {
         let mut run = begun(root.path(), &Part::ALL);
         for epoch in 1..=3 {
             for split in ["train", "valid"] {
-                run.point(&Point { seconds, ..point(split, 10 * epoch, epoch, 1.0 / epoch as f64) }).unwrap();
+                run.point(&Point {
+                    seconds,
+                    ..point(split, 10 * epoch, epoch, 1.0 / epoch as f64)
+                })
+                .unwrap();
             }
             run.end_epoch().unwrap();
         }
         run.point(&Point { seconds, ..point("test", 30, 3, 0.7) }).unwrap();
-        ["metrics.jsonl", "metrics.csv"].map(|name| fs::read_to_string(run.path().join(name)).unwrap())
+        ["metrics.jsonl", "metrics.csv"]
+            .map(|name| fs::read_to_string(run.path().join(name)).unwrap())
     };
     let (a, b) = (of_run(1.5), of_run(2.5));
     assert_ne!(a, b);
@@ -238,12 +280,21 @@ fn the_table_has_a_column_for_each_split_task_and_metric() {
     let run = begun(root.path(), &[Part::Train, Part::Valid]);
     let of_split = |s: &str| {
         // F1 needs a whole part; a training point has only what comes with its steps.
-        let metrics = ["loss", "accuracy", "macro_f1", "log_loss"].into_iter().filter(|m| *m != "macro_f1" || s != "train");
-        let tasks = ["left", "right"].iter().flat_map(|t| metrics.clone().map(move |m| format!("{s}/{t}/{m}")));
-        let names: Vec<String> = [format!("{s}/loss")].into_iter().chain(tasks).chain([format!("{s}/soft_sharing/left/right")]).collect();
+        let metrics = ["loss", "accuracy", "macro_f1", "log_loss"]
+            .into_iter()
+            .filter(|m| *m != "macro_f1" || s != "train");
+        let tasks = ["left", "right"]
+            .iter()
+            .flat_map(|t| metrics.clone().map(move |m| format!("{s}/{t}/{m}")));
+        let names: Vec<String> = [format!("{s}/loss")]
+            .into_iter()
+            .chain(tasks)
+            .chain([format!("{s}/soft_sharing/left/right")])
+            .collect();
         names.join(",")
     };
-    let header = format!("epoch,step,learning_rate,seconds,{},{}", of_split("train"), of_split("valid"));
+    let header =
+        format!("epoch,step,learning_rate,seconds,{},{}", of_split("train"), of_split("valid"));
     assert_eq!(lines(&run, "metrics.csv"), [header]);
     let mut twice = RunDirectory::numbered(root.path(), "twice").unwrap();
     twice.begin(&network(), &objective(2), &[Part::Train, Part::Valid]).unwrap();
@@ -262,18 +313,22 @@ fn a_row_per_epoch_with_the_figures_of_the_points() {
         run.end_epoch().unwrap();
         assert_eq!(rows(&run).len() as u64, epoch);
     }
-    // Of the model that is kept, which is that of the first epoch: a row of its own, not one of another epoch.
+    // Of the model that is kept, which is that of the first epoch: a row of its own, not one of
+    // another epoch.
     run.point(&point("test", 5, 1, 0.9)).unwrap();
     run.end_epoch().unwrap();
     let rows = rows(&run);
     assert_eq!(rows.len(), 3);
     let shown = |row: usize| {
-        ["epoch", "step", "learning_rate", "train/loss", "valid/right/loss", "valid/left/accuracy"].map(|c| cell(&rows[row], c))
+        ["epoch", "step", "learning_rate", "train/loss", "valid/right/loss", "valid/left/accuracy"]
+            .map(|c| cell(&rows[row], c))
     };
     assert_eq!(shown(0), ["1", "5", "0.001", "0.1", "0.6", "0.25"]);
     assert_eq!(shown(1), ["2", "10", "0.001", "0.2", "1.2", "0.25"]);
-    let test =
-        |row: usize| ["test/loss", "test/left/loss", "test/right/accuracy", "test/soft_sharing/left/right"].map(|c| cell(&rows[row], c));
+    let test = |row: usize| {
+        ["test/loss", "test/left/loss", "test/right/accuracy", "test/soft_sharing/left/right"]
+            .map(|c| cell(&rows[row], c))
+    };
     assert_eq!((test(0), test(1)), ([""; 4], [""; 4]));
     assert_eq!(test(2), ["0.9", "0.9", "0.5", "0.125"]);
     assert_eq!(shown(2), ["1", "5", "0.001", "", "", ""]);
@@ -331,7 +386,8 @@ fn an_opened_run_goes_on_where_it_ended() {
     run.point(&point("train", 2, 2, 0.5)).unwrap();
     run.end_epoch().unwrap();
     assert_eq!(lines(&run, "metrics.jsonl").len(), 2);
-    let losses: Vec<String> = rows(&run).iter().map(|row| cell(row, "train/loss").to_owned()).collect();
+    let losses: Vec<String> =
+        rows(&run).iter().map(|row| cell(row, "train/loss").to_owned()).collect();
     assert_eq!(losses, ["1.0", "0.5"]);
 }
 
@@ -341,7 +397,10 @@ fn both_models_are_saved_and_found() {
     let run = RunDirectory::numbered(root.path(), "x").unwrap();
     let network = network();
     let layout = Layout::new(&network);
-    let target = |head: &Head| Target { columns: vec!["y".into()], ..Target::multiclass(&head.name, head.classes.clone()) };
+    let target = |head: &Head| Target {
+        columns: vec!["y".into()],
+        ..Target::multiclass(&head.name, head.classes.clone())
+    };
     let input = Input::Image { height: 2, width: 2, scale: 1.0, overlay: None };
     let schema = Schema::new(input, network.tasks.iter().map(target).collect());
     let (best, last) = (vec![0.0; layout.len], vec![0.0; layout.len]);
@@ -356,7 +415,9 @@ fn both_models_are_saved_and_found() {
 fn a_full_disk_is_74() {
     let _whole = SPAWN.read().unwrap();
     let root = tempfile::tempdir().unwrap();
-    let full = |run: &RunDirectory, name: &str| std::os::unix::fs::symlink("/dev/full", run.path().join(name)).unwrap();
+    let full = |run: &RunDirectory, name: &str| {
+        std::os::unix::fs::symlink("/dev/full", run.path().join(name)).unwrap()
+    };
     let is_74 = |result: anyhow::Result<()>, name: &str| {
         let error = result.unwrap_err();
         assert_eq!(exit_of(&error), Exit::Io, "{error:#}");

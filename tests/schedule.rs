@@ -1,5 +1,5 @@
-//! The laws of schedules without a GPU: built programs keep them, a broken schedule breaks them by name, and what dispatches state of
-//! themselves is what their twins do.
+//! The laws of schedules without a GPU: built programs keep them, a broken schedule breaks them by
+//! name, and what dispatches state of themselves is what their twins do.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -38,7 +38,8 @@ struct Case {
     tight: bool,
     /// The kernels of software adapters.
     direct: bool,
-    /// A binary task and numbers beside the others, blanks, weights of rows, and a column of categories among the inputs.
+    /// A binary task and numbers beside the others, blanks, weights of rows, and a column of
+    /// categories among the inputs.
     table: bool,
     /// The trunk is not trained.
     frozen: bool,
@@ -74,39 +75,77 @@ impl Case {
             layers: tower.clone(),
             activation: Activation::Tanh,
             dropout: 0.25,
-            ..Head::multiclass(&format!("t{number}"), (0..*classes).map(|c| c.to_string()).collect())
+            ..Head::multiclass(
+                &format!("t{number}"),
+                (0..*classes).map(|c| c.to_string()).collect(),
+            )
         };
-        let trunk = Trunk { layers: self.trunk.clone(), activation: Activation::Gelu, dropout: 0.5 };
+        let trunk =
+            Trunk { layers: self.trunk.clone(), activation: Activation::Gelu, dropout: 0.5 };
         let loss = Loss::Logistic { focal_gamma: 0.0, positive_weights: vec![2.0] };
-        let binary = Head { kind: TaskKind::Binary, loss, ..Head::multiclass("b", vec!["0".into(), "1".into()]) };
+        let binary = Head {
+            kind: TaskKind::Binary,
+            loss,
+            ..Head::multiclass("b", vec!["0".into(), "1".into()])
+        };
         let columns = vec!["n0".into(), "n1".into()];
-        let numbers = Head { kind: TaskKind::Regression, columns, loss: Loss::Squared, ..Head::multiclass("n", vec![]) };
+        let numbers = Head {
+            kind: TaskKind::Regression,
+            columns,
+            loss: Loss::Squared,
+            ..Head::multiclass("n", vec![])
+        };
         let others = [binary, numbers].into_iter().filter(|_| self.table);
         let learned = self.spread().into_iter().filter(|s| s.vectors > 0);
-        let embeddings = learned.map(|s| Embedding { column: "e".into(), values: s.vectors, width: s.width }).collect();
-        Network { inputs: self.inputs, embeddings, trunk, tasks: self.heads.iter().enumerate().map(head).chain(others).collect() }
+        let embeddings = learned
+            .map(|s| Embedding { column: "e".into(), values: s.vectors, width: s.width })
+            .collect();
+        Network {
+            inputs: self.inputs,
+            embeddings,
+            trunk,
+            tasks: self.heads.iter().enumerate().map(head).chain(others).collect(),
+        }
     }
 
     /// Every pair that a kind applies to.
     fn objective(&self, network: &Network) -> Objective {
         let mut pairs = Vec::new();
         for &coupling in COUPLINGS.iter().filter(|c| self.couplings.contains(&c.name())) {
-            let all = (0..network.tasks.len()).flat_map(|a| (a + 1..network.tasks.len()).map(move |b| (a, b)));
-            let fits = all.filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok());
+            let all = (0..network.tasks.len())
+                .flat_map(|a| (a + 1..network.tasks.len()).map(move |b| (a, b)));
+            let fits = all
+                .filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok());
             pairs.extend(fits.map(|(a, b)| Pair { coupling, a, b, strength: 0.5 + a as f32 }));
         }
         Objective { weights: (0..network.tasks.len()).map(|t| 0.5 + t as f32).collect(), pairs }
     }
 
-    /// One column of codes, and one of numbers where there are inputs left; before their inputs, those of codes with vectors.
+    /// One column of codes, and one of numbers where there are inputs left; before their inputs,
+    /// those of codes with vectors.
     fn spread(&self) -> Vec<Spread> {
         let learned = if self.learned && self.inputs >= 7 { 3 } else { 0 };
         let codes = (self.inputs - learned).min(5);
         let numbers = self.inputs - learned - codes;
-        let column = |slot, slots, input, width, codes| Spread { slot, slots, input, width, codes, scale: 1.0, vectors: 0 };
+        let column = |slot, slots, input, width, codes| Spread {
+            slot,
+            slots,
+            input,
+            width,
+            codes,
+            scale: 1.0,
+            vectors: 0,
+        };
         let vectors = Spread { scale: 0.5, vectors: 6, ..column(2 + numbers, 2, 0, learned, true) };
-        let columns = [column(0, 2, learned, codes, true), column(2, numbers, learned + codes, numbers, false), vectors];
-        columns.into_iter().filter(|c| self.table && !self.bytes && c.slots > 0 && c.width > 0).collect()
+        let columns = [
+            column(0, 2, learned, codes, true),
+            column(2, numbers, learned + codes, numbers, false),
+            vectors,
+        ];
+        columns
+            .into_iter()
+            .filter(|c| self.table && !self.bytes && c.slots > 0 && c.width > 0)
+            .collect()
     }
 
     fn tuning(&self, layout: &Layout) -> Tuning {
@@ -119,7 +158,8 @@ impl Case {
 
     fn build(&self) -> Built {
         let network = self.network();
-        let (layout, objective) = (Layout { frozen: self.frozen, ..Layout::new(&network) }, self.objective(&network));
+        let (layout, objective) =
+            (Layout { frozen: self.frozen, ..Layout::new(&network) }, self.objective(&network));
         let optimizer = self.optimizer.map(|kind| Optimizer {
             kind,
             learning_rate: 0.1,
@@ -130,7 +170,8 @@ impl Case {
             warmup_steps: 0,
         });
         let bytes = self.bytes.then_some(1.0 / 255.0);
-        let parts = [("train", self.rows), ("valid", self.rows / 2 + 1)].map(|(name, rows)| PartShape { name: name.into(), rows, bytes });
+        let parts = [("train", self.rows), ("valid", self.rows / 2 + 1)]
+            .map(|(name, rows)| PartShape { name: name.into(), rows, bytes });
         let request = Request {
             network: &network,
             layout: &layout,
@@ -156,15 +197,23 @@ fn cases() -> Vec<Case> {
         vec![(3, vec![5]), (4, vec![]), (3, vec![5]), (4, vec![6, 8])],
         (0..9).map(|t| (2 + t % 4, vec![10 + t; t % 3])).collect(),
     ];
-    let couplings = [vec![], vec!["soft_sharing"], vec!["agreement"], vec!["soft_sharing", "agreement"]];
-    let optimizers = [Some(ADAM), Some(SGD), None, Some(OptimizerKind::AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-8 })];
+    let couplings =
+        [vec![], vec!["soft_sharing"], vec!["agreement"], vec!["soft_sharing", "agreement"]];
+    let optimizers = [
+        Some(ADAM),
+        Some(SGD),
+        None,
+        Some(OptimizerKind::AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-8 }),
+    ];
     let mut cases = Vec::new();
     let draws = (0..2).flat_map(|_| &trunks);
     for trunk in draws {
         for heads in &heads {
             for couplings in &couplings {
                 let number = cases.len() as u64;
-                let pick = |choice: u64, of: usize| below(of as u64, 2, Purpose::Synthetic, choice, number) as usize;
+                let pick = |choice: u64, of: usize| {
+                    below(of as u64, 2, Purpose::Synthetic, choice, number) as usize
+                };
                 cases.push(Case {
                     inputs: [1, 7, 70][pick(0, 3)],
                     trunk: trunk.clone(),
@@ -197,7 +246,10 @@ fn built_programs_keep_the_laws() {
         split_batches += usize::from(count(&built, "dense_backward_weight") > 1);
     }
     // The cases are what they claim to be.
-    assert!(split_data >= 10 && split_batches >= 10, "{split_data} with data in segments, {split_batches} with batches in chunks");
+    assert!(
+        split_data >= 10 && split_batches >= 10,
+        "{split_data} with data in segments, {split_batches} with batches in chunks"
+    );
 }
 
 #[test]
@@ -254,7 +306,11 @@ fn dispatches_of_a_step_do_not_grow_with_heads() {
     for heads in [2, 7, 64] {
         assert_eq!(step(heads, vec!["soft_sharing"], false), 11, "{heads} heads, weights coupled");
         assert_eq!(step(heads, vec!["agreement"], false), 11, "{heads} heads, logits coupled");
-        assert_eq!(step(heads, vec!["soft_sharing", "agreement"], true), 13, "{heads} heads, both, clipped");
+        assert_eq!(
+            step(heads, vec!["soft_sharing", "agreement"], true),
+            13,
+            "{heads} heads, both, clipped"
+        );
     }
 }
 
@@ -262,9 +318,17 @@ fn dispatches_of_a_step_do_not_grow_with_heads() {
 fn disjoint(case: &Case, arena: &str, len: usize, mut ranges: Vec<(String, Range<usize>)>) {
     ranges.sort_by_key(|(_, r)| r.start);
     for pair in ranges.windows(2) {
-        assert!(pair[0].1.end <= pair[1].1.start, "{case:?}\n{arena}: {:?} and {:?}", pair[0], pair[1]);
+        assert!(
+            pair[0].1.end <= pair[1].1.start,
+            "{case:?}\n{arena}: {:?} and {:?}",
+            pair[0],
+            pair[1]
+        );
     }
-    assert!(ranges.iter().all(|(_, r)| r.end <= len), "{case:?}\n{arena} has {len} elements: {ranges:?}");
+    assert!(
+        ranges.iter().all(|(_, r)| r.end <= len),
+        "{case:?}\n{arena} has {len} elements: {ranges:?}"
+    );
 }
 
 #[test]
@@ -277,17 +341,22 @@ fn layers_never_share_an_element_of_an_arena() {
         disjoint(&case, "parameters", layout.len, layout.blocks.iter().map(block).collect());
         let mut activations = [vec![("inputs".to_string(), 0..5 * case.inputs)], vec![]];
         let mut deltas = [vec![], vec![], vec![]];
-        for (dense, layer) in plan.layers.iter().zip(plan.order.iter().map(|&l| &layout.layers[l])) {
+        for (dense, layer) in plan.layers.iter().zip(plan.order.iter().map(|&l| &layout.layers[l]))
+        {
             let range = |first: u32| first as usize..first as usize + 5 * layer.outputs;
             deltas[dense.delta_arena as usize].push((layer.name.clone(), range(dense.delta)));
             if dense.slope != NONE {
                 activations[1 - dense.x_odd as usize].push((layer.name.clone(), range(dense.y)));
-                activations[1 - dense.x_odd as usize].push((format!("slope of {}", layer.name), range(dense.slope)));
+                activations[1 - dense.x_odd as usize]
+                    .push((format!("slope of {}", layer.name), range(dense.slope)));
             }
         }
         if let Some(inputs) = plan.backward.iter().find(|group| group.inputs) {
             let delta = &plan.destinations[inputs.first];
-            deltas[0].push(("learned inputs".into(), delta.delta as usize..(delta.delta + 5 * delta.width) as usize));
+            deltas[0].push((
+                "learned inputs".into(),
+                delta.delta as usize..(delta.delta + 5 * delta.width) as usize,
+            ));
         }
         for (parity, (activations, deltas)) in activations.into_iter().zip(&deltas).enumerate() {
             disjoint(&case, "activations", plan.activations[parity], activations);
@@ -336,7 +405,8 @@ fn a_missing_foreign_or_repeated_binding_is_caught() {
         first(p, "dense_forward").bindings.push(("layers", other));
     });
     caught("x is bound to buffer 999", |p| {
-        first(p, "dense_forward").bindings.iter_mut().find(|(n, _)| *n == "x").unwrap().1 = Buffer(999);
+        first(p, "dense_forward").bindings.iter_mut().find(|(n, _)| *n == "x").unwrap().1 =
+            Buffer(999);
     });
 }
 
@@ -351,10 +421,18 @@ fn a_buffer_that_is_bound_twice_is_caught() {
 
 #[test]
 fn an_effect_outside_its_buffer_is_caught() {
-    caught("is empty or does not lie inside its buffer", |p| effect(first(p, "dense_forward"), Effect::Read).len = 1 << 30);
-    caught("is empty or does not lie inside its buffer", |p| effect(first(p, "dense_forward"), Effect::Read).len = 0);
-    caught("given or wanted, is empty or does not lie", |p| p.schedules[0].given[0].first = 1 << 30);
-    caught("given or wanted, is empty or does not lie", |p| p.schedules[0].wanted[0].buffer = Buffer(999));
+    caught("is empty or does not lie inside its buffer", |p| {
+        effect(first(p, "dense_forward"), Effect::Read).len = 1 << 30
+    });
+    caught("is empty or does not lie inside its buffer", |p| {
+        effect(first(p, "dense_forward"), Effect::Read).len = 0
+    });
+    caught("given or wanted, is empty or does not lie", |p| {
+        p.schedules[0].given[0].first = 1 << 30
+    });
+    caught("given or wanted, is empty or does not lie", |p| {
+        p.schedules[0].wanted[0].buffer = Buffer(999)
+    });
 }
 
 #[test]
@@ -371,18 +449,27 @@ fn a_write_to_a_read_only_binding_is_caught() {
         caught("but the kernel declares parameters read-only", |p| {
             let parameters = p.buffer("parameters").unwrap();
             let dispatch = first(p, "dense_forward");
-            dispatch.effects.iter_mut().filter(|(_, s)| s.buffer == parameters).for_each(|(e, _)| *e = written);
+            dispatch
+                .effects
+                .iter_mut()
+                .filter(|(_, s)| s.buffer == parameters)
+                .for_each(|(e, _)| *e = written);
         });
     }
 }
 
 #[test]
 fn a_value_that_is_read_before_it_is_written_is_caught() {
-    caught("dense_forward (trunk.0): reads activations, even[0..168], but nothing has written activations, even[0..168]", |p| {
-        p.schedules[0].dispatches.retain(|d| d.kernel.name != "gather_rows");
-    });
+    caught(
+        "dense_forward (trunk.0): reads activations, even[0..168], but nothing has written activations, even[0..168]",
+        |p| {
+            p.schedules[0].dispatches.retain(|d| d.kernel.name != "gather_rows");
+        },
+    );
     // All but the last element of it.
-    caught("but nothing has written activations, even[167..168]", |p| effect(first(p, "gather_rows"), Effect::Overwrite).len -= 1);
+    caught("but nothing has written activations, even[167..168]", |p| {
+        effect(first(p, "gather_rows"), Effect::Overwrite).len -= 1
+    });
     // All but its first: a run that begins late.
     caught("but nothing has written activations, even[0..1]", |p| {
         let slice = effect(first(p, "gather_rows"), Effect::Overwrite);
@@ -404,9 +491,14 @@ fn a_value_that_is_read_before_it_is_written_is_caught() {
 
 #[test]
 fn a_value_that_nobody_reads_is_caught() {
-    caught("dense_backward_weight (all layers): nothing reads gradients[0..84] after it is written", |p| {
-        p.schedules[0].dispatches.retain(|d| !["gradient_norm", "adam"].contains(&d.kernel.name));
-    });
+    caught(
+        "dense_backward_weight (all layers): nothing reads gradients[0..84] after it is written",
+        |p| {
+            p.schedules[0]
+                .dispatches
+                .retain(|d| !["gradient_norm", "adam"].contains(&d.kernel.name));
+        },
+    );
     caught("adam (all parameters): nothing reads parameters", |p| {
         let parameters = p.buffer("parameters").unwrap();
         p.schedules[0].wanted.retain(|s| s.buffer != parameters);
@@ -426,7 +518,8 @@ fn a_value_that_nobody_reads_is_caught() {
 fn writes_of_one_dispatch_that_overlap_are_caught() {
     caught("and one of the two is written", |p| {
         let dispatch = first(p, "dense_forward");
-        let (e, mut slice) = *dispatch.effects.iter().find(|(e, _)| *e == Effect::Overwrite).unwrap();
+        let (e, mut slice) =
+            *dispatch.effects.iter().find(|(e, _)| *e == Effect::Overwrite).unwrap();
         (slice.first, slice.len) = (slice.first + slice.len - 1, 1);
         dispatch.effects.push((e, slice));
     });
@@ -436,7 +529,9 @@ fn writes_of_one_dispatch_that_overlap_are_caught() {
             let dispatch = first(p, "dense_backward_weight");
             let written = dispatch.effects.iter().filter(|(e, _)| *e == Effect::Overwrite);
             let slice = written.map(|(_, s)| *s).nth(1).unwrap();
-            dispatch.effects.push((Effect::Read, Slice { first: slice.first - before, len: after, ..slice }));
+            dispatch
+                .effects
+                .push((Effect::Read, Slice { first: slice.first - before, len: after, ..slice }));
         });
     }
 }
@@ -445,7 +540,11 @@ fn writes_of_one_dispatch_that_overlap_are_caught() {
 fn a_gradient_that_is_overwritten_twice_or_never_is_caught() {
     caught("dense_backward_weight (all layers): overwrites gradients[0..84] a second time", |p| {
         let again = first(p, "dense_backward_weight").clone();
-        let at = p.schedules[0].dispatches.iter().position(|d| d.kernel.name == "gradient_norm").unwrap();
+        let at = p.schedules[0]
+            .dispatches
+            .iter()
+            .position(|d| d.kernel.name == "gradient_norm")
+            .unwrap();
         p.schedules[0].dispatches.insert(at, again);
     });
     caught("is given, so nobody need overwrite it", |p| {
@@ -494,14 +593,17 @@ static GREEDY: Kernel = Kernel {
     unit: None,
 };
 
-static UNREADABLE: Kernel = Kernel { name: "unreadable", source: "fn unreadable() { let x = ; }", params: &[], ..GREEDY };
+static UNREADABLE: Kernel =
+    Kernel { name: "unreadable", source: "fn unreadable() { let x = ; }", params: &[], ..GREEDY };
 
 #[test]
 fn a_kernel_beyond_the_limits_is_caught() {
     let said = broken(|p| first(p, "adam").kernel = &GREEDY);
-    for words in
-        ["9 storage bindings, at most 8", "20000 bytes of workgroup memory, at most 16384", "512 invocations a workgroup, at most 256"]
-    {
+    for words in [
+        "9 storage bindings, at most 8",
+        "20000 bytes of workgroup memory, at most 16384",
+        "512 invocations a workgroup, at most 256",
+    ] {
         assert!(said.contains(words), "expected: {words}\nfound: {said}");
     }
     caught("shaders/unreadable.wgsl:1", |p| first(p, "adam").kernel = &UNREADABLE);
@@ -516,7 +618,10 @@ fn every_violation_of_a_schedule_is_listed_in_order() {
     });
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "schedule \"train\" breaks 2 laws:", "{said}");
-    assert!(lines.len() == 3 && lines[1].contains("gather_rows") && lines[2].contains("adam"), "{said}");
+    assert!(
+        lines.len() == 3 && lines[1].contains("gather_rows") && lines[2].contains("adam"),
+        "{said}"
+    );
 }
 
 // Effects are honest: what a dispatch states is what its twin does.
@@ -530,7 +635,9 @@ const POISONS: [(f64, u32); 2] = [(f64::NAN, 0xabcd_ef01), (12345.678, 1)];
 fn snapshot(engine: &Reference) -> Image {
     let program = engine.program();
     let bits = |(i, spec): (usize, &tandem::schedule::BufferSpec)| match spec.kind {
-        Kind::F32 => engine.numbers(program.whole(Buffer(i))).into_iter().map(f64::to_bits).collect(),
+        Kind::F32 => {
+            engine.numbers(program.whole(Buffer(i))).into_iter().map(f64::to_bits).collect()
+        }
         Kind::U32 => engine.words(program.whole(Buffer(i))).into_iter().map(u64::from).collect(),
     };
     program.buffers.iter().enumerate().map(bits).collect()
@@ -539,8 +646,14 @@ fn snapshot(engine: &Reference) -> Image {
 fn restore(engine: &mut Reference, image: &Image) {
     for (i, bits) in image.iter().enumerate() {
         match engine.program().buffers[i].kind {
-            Kind::F32 => engine.set_numbers(Buffer(i), 0, &bits.iter().map(|b| f64::from_bits(*b)).collect::<Vec<_>>()),
-            Kind::U32 => engine.upload(Buffer(i), 0, &bits.iter().map(|b| *b as u32).collect::<Vec<_>>()).unwrap(),
+            Kind::F32 => engine.set_numbers(
+                Buffer(i),
+                0,
+                &bits.iter().map(|b| f64::from_bits(*b)).collect::<Vec<_>>(),
+            ),
+            Kind::U32 => engine
+                .upload(Buffer(i), 0, &bits.iter().map(|b| *b as u32).collect::<Vec<_>>())
+                .unwrap(),
         }
     }
 }
@@ -596,11 +709,15 @@ fn fill(engine: &mut Reference, case: &Case, built: &Built) {
         // One in five is not there.
         let cells = built.counting.cells;
         let label = |i: usize| match below(5, 3, Purpose::Synthetic, 1, i as u64) {
-            _ if built.counting.weighted && i % cells == cells - 1 => (0.5 + (i % 3) as f32).to_bits(),
+            _ if built.counting.weighted && i % cells == cells - 1 => {
+                (0.5 + (i % 3) as f32).to_bits()
+            }
             4 => UNLABELLED,
             n => n as u32 % 2,
         };
-        engine.upload(segment.labels, 0, &(0..segment.rows * cells).map(label).collect::<Vec<_>>()).unwrap();
+        engine
+            .upload(segment.labels, 0, &(0..segment.rows * cells).map(label).collect::<Vec<_>>())
+            .unwrap();
     }
     let order = permutation(built.parts[0].shape.rows, 5, Purpose::Order, 0);
     engine.upload(built.buffers.order, 0, &order).unwrap();
@@ -633,16 +750,22 @@ fn lie(program: &Program, before: &Image, after: &Image, written: &[Vec<bool>]) 
             if !written[b][i] && old != new {
                 return Some(format!("{}[{i}] has changed, which is not stated", spec.name));
             }
-            if written[b][i] && (!number.is_finite() || spec.kind == Kind::U32 && new == u64::from(POISONS[0].1)) {
-                return Some(format!("{}[{i}] should have been written from what is stated, and is {number}", spec.name));
+            if written[b][i]
+                && (!number.is_finite() || spec.kind == Kind::U32 && new == u64::from(POISONS[0].1))
+            {
+                return Some(format!(
+                    "{}[{i}] should have been written from what is stated, and is {number}",
+                    spec.name
+                ));
             }
         }
     }
     None
 }
 
-/// Runs a schedule dispatch by dispatch, each with poison in all it does not state to read: it must write all it states to write, leave
-/// alone all else, and give the same bits whatever the poison is.
+/// Runs a schedule dispatch by dispatch, each with poison in all it does not state to read: it must
+/// write all it states to write, leave alone all else, and give the same bits whatever the poison
+/// is.
 fn lies(case: &Case, built: &Built, schedule: usize, rows: usize) -> Option<String> {
     let program = &built.program;
     let mut engine = Reference::<f64>::new(program.clone());
@@ -651,11 +774,16 @@ fn lies(case: &Case, built: &Built, schedule: usize, rows: usize) -> Option<Stri
     let given = mask(program, program.schedules[schedule].given.iter());
     let mut image = poisoned(program, &snapshot(&engine), &given, POISONS[0]);
     // Tables and flags are bound whole and without effects.
-    let tables: Vec<Slice> =
-        (0..program.buffers.len()).map(Buffer).filter(|b| !program.buffers[b.0].initial.is_empty()).map(|b| program.whole(b)).collect();
+    let tables: Vec<Slice> = (0..program.buffers.len())
+        .map(Buffer)
+        .filter(|b| !program.buffers[b.0].initial.is_empty())
+        .map(|b| program.whole(b))
+        .collect();
     for (number, dispatch) in dispatches.iter().enumerate() {
-        let of = |not: Effect| dispatch.effects.iter().filter(move |(e, _)| *e != not).map(|(_, s)| s);
-        let (read, written) = (mask(program, of(Effect::Overwrite).chain(&tables)), mask(program, of(Effect::Read)));
+        let of =
+            |not: Effect| dispatch.effects.iter().filter(move |(e, _)| *e != not).map(|(_, s)| s);
+        let (read, written) =
+            (mask(program, of(Effect::Overwrite).chain(&tables)), mask(program, of(Effect::Read)));
         let mut results = Vec::new();
         for poison in POISONS {
             let before = poisoned(program, &image, &read, poison);
@@ -668,7 +796,10 @@ fn lies(case: &Case, built: &Built, schedule: usize, rows: usize) -> Option<Stri
             results.push(poisoned(program, &after, &written, POISONS[0]));
         }
         if results[0] != results[1] {
-            return Some(format!("{} ({}): depends on a value that it does not state to read", dispatch.kernel.name, dispatch.label));
+            return Some(format!(
+                "{} ({}): depends on a value that it does not state to read",
+                dispatch.kernel.name, dispatch.label
+            ));
         }
         for (b, bits) in results.remove(0).into_iter().enumerate() {
             (0..bits.len()).filter(|&i| written[b][i]).for_each(|i| image[b][i] = bits[i]);
@@ -683,14 +814,32 @@ fn small() -> Vec<Case> {
     vec![
         plain(),
         Case { tight: true, batch: 60, rows: 61, ..plain() },
-        Case { heads: towers.clone(), optimizer: Some(SGD), bytes: true, tight: true, batch: 50, direct: true, ..plain() },
+        Case {
+            heads: towers.clone(),
+            optimizer: Some(SGD),
+            bytes: true,
+            tight: true,
+            batch: 50,
+            direct: true,
+            ..plain()
+        },
         Case { trunk: vec![], heads: towers, optimizer: Some(SGD), bytes: true, ..plain() },
         Case { trunk: vec![], couplings: vec![], clip: false, rows: 5, batch: 1, ..plain() },
         Case { couplings: vec!["agreement"], direct: true, ..plain() },
         Case { table: true, ..plain() },
         Case { table: true, tight: true, batch: 60, rows: 61, direct: true, ..plain() },
         Case { table: true, learned: true, ..plain() },
-        Case { table: true, learned: true, trunk: vec![], inputs: 9, tight: true, batch: 60, rows: 61, direct: true, ..plain() },
+        Case {
+            table: true,
+            learned: true,
+            trunk: vec![],
+            inputs: 9,
+            tight: true,
+            batch: 60,
+            rows: 61,
+            direct: true,
+            ..plain()
+        },
         Case { table: true, learned: true, frozen: true, ..plain() },
         Case { trunk: vec![6], optimizer: None, rows: 40, tight: true, direct: true, ..plain() },
     ]
@@ -736,7 +885,8 @@ fn false_effects_are_found() {
     let said = lie_after(|p| {
         let dispatch = first(p, "dense_backward_weight");
         let words: DenseBackwardWeight = bytemuck::cast_slice(&dispatch.params)[0];
-        dispatch.params = bytemuck::cast_slice(&[DenseBackwardWeight { accumulate: 1, ..words }]).to_vec();
+        dispatch.params =
+            bytemuck::cast_slice(&[DenseBackwardWeight { accumulate: 1, ..words }]).to_vec();
     });
     assert!(said.contains("should have been written from what is stated, and is NaN"), "{said}");
     // A label that is read unstated gives finite numbers all the same.
@@ -760,11 +910,20 @@ fn the_table_shows_every_dispatch_in_columns() {
     for (dispatch, line) in schedule.dispatches.iter().zip(&lines[2..]) {
         assert!(line.contains(dispatch.kernel.name) && line.contains(&dispatch.label), "{line}");
     }
-    let column = |line: &str, word: &str| line.chars().count() - line.split(word).last().unwrap().chars().count() - word.chars().count();
+    let column = |line: &str, word: &str| {
+        line.chars().count()
+            - line.split(word).last().unwrap().chars().count()
+            - word.chars().count()
+    };
     assert_eq!(column(lines[1], "kernel"), column(lines[2], "gather_rows"), "{text}");
-    assert!(lines[2].contains("features of train; labels of train; order → activations, even; labels"), "{text}");
     assert!(
-        lines.last().unwrap().contains("gradients; decay; metrics; first moment; second moment; parameters → first moment; "),
+        lines[2].contains("features of train; labels of train; order → activations, even; labels"),
+        "{text}"
+    );
+    assert!(
+        lines.last().unwrap().contains(
+            "gradients; decay; metrics; first moment; second moment; parameters → first moment; "
+        ),
         "{text}"
     );
     assert!(lines.iter().all(|l| !l.ends_with(' ')));
@@ -778,11 +937,23 @@ fn networks_and_memory_add_up() {
     // 7·12 + 12 + 12·9 + 9 and three heads of 9·3 + 3, 9·3 + 3, 9·4 + 4
     let total = 84 + 12 + 108 + 9 + 30 + 30 + 40;
     let words = |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>();
-    assert_eq!(words(text.lines().last().unwrap()), ["total".to_string(), total.to_string()], "{text}");
-    assert_eq!(words(text.lines().nth(2).unwrap())[..4], ["trunk.0.weight", "12×7", "0", "84"], "{text}");
+    assert_eq!(
+        words(text.lines().last().unwrap()),
+        ["total".to_string(), total.to_string()],
+        "{text}"
+    );
+    assert_eq!(
+        words(text.lines().nth(2).unwrap())[..4],
+        ["trunk.0.weight", "12×7", "0", "84"],
+        "{text}"
+    );
     let text = show::memory(&built.program);
     assert_eq!(text.lines().count(), built.program.buffers.len() + 7, "{text}");
-    let sizes = text.lines().skip(1).map(|l| words(l).last().unwrap().parse::<f64>().unwrap()).collect::<Vec<_>>();
+    let sizes = text
+        .lines()
+        .skip(1)
+        .map(|l| words(l).last().unwrap().parse::<f64>().unwrap())
+        .collect::<Vec<_>>();
     let (total, parts) = sizes.split_last().unwrap();
     assert!((total - parts.iter().sum::<f64>()).abs() < 0.05 * sizes.len() as f64, "{text}");
     assert!((total - built.program.bytes() as f64 / 1024.0).abs() < 0.05, "{text}");

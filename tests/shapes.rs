@@ -1,5 +1,6 @@
-//! Every shape of a product's tile gives the same bits, over sizes around the edges of every tile: whole steps, with sentinels in all that
-//! a step writes, so that a place written or left out by one shape alone is found as well.
+//! Every shape of a product's tile gives the same bits, over sizes around the edges of every tile:
+//! whole steps, with sentinels in all that a step writes, so that a place written or left out by
+//! one shape alone is found as well.
 
 mod common;
 
@@ -22,14 +23,18 @@ const SENTINEL: u32 = 0x7a5a_5a5a;
 
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e))))
+    GPU.get_or_init(|| {
+        Gpu::open(&Wish::default())
+            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
+    })
 }
 
 /// Choices with the shape of that number, of all products.
 fn tuning(shape: usize) -> Tuning {
     let plain = Tuning::new(Class::Discrete, gpu().tuning().binding_bytes, false);
     let [forward, backward_input, backward_weight] =
-        [&kernels::dense_forward, &kernels::dense_backward_input, &kernels::dense_backward_weight].map(|k| ladder(k)[shape]);
+        [&kernels::dense_forward, &kernels::dense_backward_input, &kernels::dense_backward_weight]
+            .map(|k| ladder(k)[shape]);
     Tuning { forward, backward_input, backward_weight, ..plain }
 }
 
@@ -39,8 +44,14 @@ fn plan(rows: usize, width: usize) -> Plan {
     let towers: String = EDGES.iter().enumerate().map(tower).collect();
     let classes: Vec<usize> = EDGES.iter().enumerate().map(|(t, _)| 2 + 5 * (t % 4)).collect();
     let trunk = format!("[trunk]\nlayers = [{width}]\nactivation = \"tanh\"\ndropout = 0.25\n");
-    let rest = format!("[optimizer]\nkind = \"sgd\"\nlearning_rate = 0.1\n[train]\nepochs = 1\nbatch_size = {rows}\n");
-    common::plan(&format!("{trunk}{towers}{rest}"), common::synthetic(5, 2 * rows, width + 1, &classes), &classes)
+    let rest = format!(
+        "[optimizer]\nkind = \"sgd\"\nlearning_rate = 0.1\n[train]\nepochs = 1\nbatch_size = {rows}\n"
+    );
+    common::plan(
+        &format!("{trunk}{towers}{rest}"),
+        common::synthetic(5, 2 * rows, width + 1, &classes),
+        &classes,
+    )
 }
 
 /// A buffer's name and words.
@@ -58,19 +69,35 @@ fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<Contents> {
         upload(&mut session, part, data, built.counting).unwrap();
     }
     session.upload(b.order, 0, &(0..plan.parts.train.rows as u32).collect::<Vec<_>>()).unwrap();
-    session.upload(b.parameters, 0, &plan.initial().unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>()).unwrap();
+    session
+        .upload(
+            b.parameters,
+            0,
+            &plan.initial().unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+        )
+        .unwrap();
     let course = Course::new(&plan.config.optimizer, 0, plan.steps_per_epoch, plan.total_steps);
     session.submit(built.train.unwrap(), &[course.step(0, 0, plan.batch, 0)]).unwrap();
     session.collect(true).unwrap();
-    let numbers = (0..program.buffers.len()).filter(|&i| program.buffers[i].kind == Kind::F32).map(tandem::schedule::Buffer);
-    numbers.map(|i| (program.buffers[i.0].name.clone(), session.download_words(program.whole(i)).unwrap())).collect()
+    let numbers = (0..program.buffers.len())
+        .filter(|&i| program.buffers[i].kind == Kind::F32)
+        .map(tandem::schedule::Buffer);
+    numbers
+        .map(|i| {
+            (program.buffers[i.0].name.clone(), session.download_words(program.whole(i)).unwrap())
+        })
+        .collect()
 }
 
 /// The first difference of two steps.
 fn difference(found: &[Contents], expected: &[Contents]) -> Option<String> {
     let of_buffer = |((name, f), (_, e)): (&Contents, &Contents)| {
         let place = (0..f.len()).find(|&i| f[i] != e[i])?;
-        Some(format!("{name} [{place}]: {:e}, expected {:e}", f32::from_bits(f[place]), f32::from_bits(e[place])))
+        Some(format!(
+            "{name} [{place}]: {:e}, expected {:e}",
+            f32::from_bits(f[place]),
+            f32::from_bits(e[place])
+        ))
     };
     assert_eq!(found.len(), expected.len());
     found.iter().zip(expected).find_map(of_buffer)
@@ -78,7 +105,10 @@ fn difference(found: &[Contents], expected: &[Contents]) -> Option<String> {
 
 /// Rows from the least up with trunks from the widest down.
 fn plans() -> impl Iterator<Item = (usize, usize, Plan)> {
-    EDGES.into_iter().zip(EDGES.into_iter().rev()).map(|(rows, width)| (rows, width, plan(rows, width)))
+    EDGES
+        .into_iter()
+        .zip(EDGES.into_iter().rev())
+        .map(|(rows, width)| (rows, width, plan(rows, width)))
 }
 
 #[test]
@@ -86,11 +116,18 @@ fn all_shapes_give_equal_bits() {
     let count = ladder(&kernels::dense_forward).len();
     for (rows, width, plan) in plans() {
         let expected = step(gpu(), &plan, &tuning(0));
-        assert!(expected.iter().any(|(_, words)| words.contains(&SENTINEL)) && expected.iter().any(|(name, _)| name == "gradients"));
+        assert!(
+            expected.iter().any(|(_, words)| words.contains(&SENTINEL))
+                && expected.iter().any(|(name, _)| name == "gradients")
+        );
         for shape in 1..count {
             let tuning = tuning(shape);
             let differs = difference(&step(gpu(), &plan, &tuning), &expected);
-            assert_eq!(differs, None, "{} × {}, {rows} rows, trunk of {width}", tuning.forward.rows, tuning.forward.columns);
+            assert_eq!(
+                differs, None,
+                "{} × {}, {rows} rows, trunk of {width}",
+                tuning.forward.rows, tuning.forward.columns
+            );
         }
     }
 }
@@ -105,7 +142,10 @@ fn mirrors_that_share_memory_and_copies_give_equal_bits() {
     let (shared, copied) = (gpu().clone(), gpu().copying());
     assert_eq!([&shared, &copied].map(|gpu| gpu.tuning().shared_mirrors), [true, false]);
     for (rows, width, plan) in plans().step_by(3) {
-        let differs = difference(&step(&shared, &plan, &shared.tuning()), &step(&copied, &plan, &copied.tuning()));
+        let differs = difference(
+            &step(&shared, &plan, &shared.tuning()),
+            &step(&copied, &plan, &copied.tuning()),
+        );
         assert_eq!(differs, None, "{rows} rows, trunk of {width}");
     }
 }
@@ -117,7 +157,8 @@ fn tiles_of_software_adapters_give_equal_bits() {
     }
     let low = gpu().tuning();
     let [forward, backward_input, backward_weight] =
-        [low.forward, low.backward_input, low.backward_weight].map(|p| *candidates(&p).last().unwrap());
+        [low.forward, low.backward_input, low.backward_weight]
+            .map(|p| *candidates(&p).last().unwrap());
     let tall = Tuning { forward, backward_input, backward_weight, ..low.clone() };
     assert_eq!((low.forward.rows, tall.forward.rows), (16, 32));
     for (rows, width, plan) in plans() {
@@ -134,8 +175,13 @@ fn trusted_kernels_give_the_bits_of_checked_ones() {
     let count = ladder(&kernels::dense_forward).len();
     for (number, (rows, width, plan)) in plans().step_by(2).enumerate() {
         for tuning in [number, number + 2].map(|n| tuning(n % count)) {
-            let differs = difference(&step(&trusting, &plan, &tuning), &step(&checked, &plan, &tuning));
-            assert_eq!(differs, None, "{} × {}, {rows} rows, trunk of {width}", tuning.forward.rows, tuning.forward.columns);
+            let differs =
+                difference(&step(&trusting, &plan, &tuning), &step(&checked, &plan, &tuning));
+            assert_eq!(
+                differs, None,
+                "{} × {}, {rows} rows, trunk of {width}",
+                tuning.forward.rows, tuning.forward.columns
+            );
         }
     }
 }
@@ -143,7 +189,10 @@ fn trusted_kernels_give_the_bits_of_checked_ones() {
 #[test]
 fn only_gpus_are_trusted() {
     let trusted = |class| Tuning::new(class, 128 << 20, true).trusted;
-    assert_eq!([Class::Software, Class::Integrated, Class::Discrete, Class::Reference].map(trusted), [false, true, true, false]);
+    assert_eq!(
+        [Class::Software, Class::Integrated, Class::Discrete, Class::Reference].map(trusted),
+        [false, true, true, false]
+    );
 }
 
 /// Those that are bounded are the tiled products, and their files say why.
@@ -151,7 +200,12 @@ fn only_gpus_are_trusted() {
 fn bounded_kernels_state_their_bounds() {
     let tiled = ["dense_forward", "dense_backward_input", "dense_backward_weight"];
     for kernel in KERNELS {
-        assert_eq!(kernel.bounded, tiled.contains(&kernel.twin) && !kernel.direct, "{}", kernel.name);
+        assert_eq!(
+            kernel.bounded,
+            tiled.contains(&kernel.twin) && !kernel.direct,
+            "{}",
+            kernel.name
+        );
         assert_eq!(kernel.bounded, kernel.source.contains("\n// Indices: "), "{}", kernel.name);
     }
 }

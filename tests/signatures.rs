@@ -1,5 +1,5 @@
-//! Kernels without a GPU: files and registry agree, every file obeys the rules, faults in it are reported with file and line, and
-//! naga turns every module into what the graphics APIs take.
+//! Kernels without a GPU: files and registry agree, every file obeys the rules, faults in it are
+//! reported with file and line, and naga turns every module into what the graphics APIs take.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,8 +29,14 @@ fn refused(kernel: &Kernel, file: &str) -> String {
 #[test]
 fn every_file_is_registered_and_every_kernel_has_its_file() {
     let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")).unwrap();
-    let files: BTreeSet<String> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
-    let expected: BTreeSet<String> = KERNELS.iter().map(|k| k.name).chain(["mirror", "prelude"]).map(|n| format!("{n}.wgsl")).collect();
+    let files: BTreeSet<String> =
+        files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+    let expected: BTreeSet<String> = KERNELS
+        .iter()
+        .map(|k| k.name)
+        .chain(["mirror", "prelude"])
+        .map(|n| format!("{n}.wgsl"))
+        .collect();
     assert_eq!(files, expected, "left: shaders/, right: the registry and what kernels share");
     assert_eq!(KERNELS.len() + 2, expected.len(), "a kernel is registered twice");
     assert!(KERNELS.iter().all(|k| std::ptr::eq(by_name(k.name).unwrap(), *k)));
@@ -41,7 +47,12 @@ fn every_file_is_registered_and_every_kernel_has_its_file() {
 fn mirrors_are_as_wide_as_the_host_makes_them() {
     let width = format!("const MIRROR_WIDTH = {}u;", tandem::kernels::MIRROR_WIDTH);
     for kernel in KERNELS {
-        assert_eq!(kernel.module().matches(&width).count(), usize::from(kernel.direct), "{}: {width}", kernel.name);
+        assert_eq!(
+            kernel.module().matches(&width).count(),
+            usize::from(kernel.direct),
+            "{}: {width}",
+            kernel.name
+        );
     }
 }
 
@@ -50,15 +61,29 @@ fn every_kernel_obeys_the_rules() {
     for kernel in KERNELS {
         let signature = signature(kernel);
         let (name, bindings) = (kernel.name, &signature.bindings);
-        assert!(bindings.iter().enumerate().all(|(i, b)| b.slot as usize == i), "{name}: slots have gaps: {bindings:?}");
+        assert!(
+            bindings.iter().enumerate().all(|(i, b)| b.slot as usize == i),
+            "{name}: slots have gaps: {bindings:?}"
+        );
         assert_eq!(bindings[0].access, Access::Params, "{name}: slot 0 holds the parameters");
         assert!(bindings.iter().any(|b| b.access == Access::Write), "{name} writes nothing");
-        assert!(signature.storage().count() <= MAX_STORAGE, "{name}: {} storage bindings", signature.storage().count());
-        assert!(signature.workgroup_bytes <= MAX_WORKGROUP_BYTES, "{name}: {} bytes", signature.workgroup_bytes);
+        assert!(
+            signature.storage().count() <= MAX_STORAGE,
+            "{name}: {} storage bindings",
+            signature.storage().count()
+        );
+        assert!(
+            signature.workgroup_bytes <= MAX_WORKGROUP_BYTES,
+            "{name}: {} bytes",
+            signature.workgroup_bytes
+        );
         let invocations: u32 = signature.workgroup_size.iter().product();
         // Whole warps of a GPU; the kernels of software adapters are one subgroup of theirs.
         let warp = if kernel.direct { 8 } else { 32 };
-        assert!(invocations <= MAX_INVOCATIONS && invocations.is_multiple_of(warp), "{name}: {invocations} invocations");
+        assert!(
+            invocations <= MAX_INVOCATIONS && invocations.is_multiple_of(warp),
+            "{name}: {invocations} invocations"
+        );
         assert!(kernel.source.starts_with("// "), "{name} does not begin with its formula");
     }
 }
@@ -66,24 +91,38 @@ fn every_kernel_obeys_the_rules() {
 #[test]
 fn reflection_sees_what_the_file_says() {
     let signature = signature(by_name("gradient_norm").unwrap());
-    let bindings: Vec<_> = signature.bindings.iter().map(|b| (b.name.as_str(), b.slot, b.access)).collect();
-    assert_eq!(bindings, [("params", 0, Access::Params), ("gradients", 1, Access::Read), ("partials", 2, Access::Write)]);
+    let bindings: Vec<_> =
+        signature.bindings.iter().map(|b| (b.name.as_str(), b.slot, b.access)).collect();
+    assert_eq!(
+        bindings,
+        [
+            ("params", 0, Access::Params),
+            ("gradients", 1, Access::Read),
+            ("partials", 2, Access::Write)
+        ]
+    );
     assert_eq!((signature.workgroup_size, signature.workgroup_bytes), ([64, 1, 1], 256));
     assert_eq!(signature.storage().count(), 2);
 }
 
 /// Whether a module has atomics on numbers: their sums depend on the order of workgroups.
 fn has_float_atomics(module: &naga::Module) -> bool {
-    module.types.iter().any(|(_, t)| matches!(t.inner, TypeInner::Atomic(s) if s.kind == ScalarKind::Float))
+    module
+        .types
+        .iter()
+        .any(|(_, t)| matches!(t.inner, TypeInner::Atomic(s) if s.kind == ScalarKind::Float))
 }
 
 #[test]
 fn no_kernel_has_float_atomics() {
     for kernel in KERNELS {
-        assert!(!has_float_atomics(&module(kernel.name, &kernel.module()).unwrap().0), "{}", kernel.name);
+        assert!(
+            !has_float_atomics(&module(kernel.name, &kernel.module()).unwrap().0),
+            "{}",
+            kernel.name
+        );
     }
-    let guilty =
-        "@group(0) @binding(0) var<storage, read_write> sum: array<atomic<f32>>;\n@compute @workgroup_size(64) fn f() { _ = &sum; }";
+    let guilty = "@group(0) @binding(0) var<storage, read_write> sum: array<atomic<f32>>;\n@compute @workgroup_size(64) fn f() { _ = &sum; }";
     assert!(has_float_atomics(&naga::front::wgsl::parse_str(guilty).unwrap()));
 }
 
@@ -91,12 +130,18 @@ fn no_kernel_has_float_atomics() {
 
 /// Whether the elements of a binding are numbers, in its buffer or its mirror.
 fn holds_numbers(module: &naga::Module, name: &str) -> bool {
-    let is_called = |v: &naga::GlobalVariable| v.name.as_deref().is_some_and(|n| n == name || n.strip_suffix("_mirror") == Some(name));
+    let is_called = |v: &naga::GlobalVariable| {
+        v.name.as_deref().is_some_and(|n| n == name || n.strip_suffix("_mirror") == Some(name))
+    };
     let (_, variable) = module.global_variables.iter().find(|(_, v)| is_called(v)).unwrap();
     match module.types[variable.ty].inner {
         // Elements of structures are words; elements of vectors are numbers as single ones are.
-        TypeInner::Array { base, .. } => module.types[base].inner.scalar().is_some_and(|s| s.kind == ScalarKind::Float),
-        TypeInner::Image { class: ImageClass::Storage { format, .. }, .. } => format == StorageFormat::Rgba32Float,
+        TypeInner::Array { base, .. } => {
+            module.types[base].inner.scalar().is_some_and(|s| s.kind == ScalarKind::Float)
+        }
+        TypeInner::Image { class: ImageClass::Storage { format, .. }, .. } => {
+            format == StorageFormat::Rgba32Float
+        }
         _ => panic!("{name} is no array and no mirror"),
     }
 }
@@ -117,7 +162,11 @@ fn idle_program(kernel: &'static Kernel) -> Program {
         label: String::new(),
         params: vec![0; kernel.params.len()],
         constants: Vec::new(),
-        bindings: bindings.iter().enumerate().map(|(i, name)| (&*name.clone().leak(), Buffer(i))).collect(),
+        bindings: bindings
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (&*name.clone().leak(), Buffer(i)))
+            .collect(),
         grid: [1, 1, 1],
         effects: Vec::new(),
         flop: 0,
@@ -152,11 +201,24 @@ fn buffers(kernel: &Kernel) -> std::collections::BTreeMap<String, bool> {
 #[test]
 fn every_kernel_has_its_twin_with_the_same_bindings_and_parameters() {
     for kernel in KERNELS {
-        // A twin that asks for another binding, or for parameters of another size, panics with the kernel's name.
+        // A twin that asks for another binding, or for parameters of another size, panics with the
+        // kernel's name.
         Reference::<f64>::new(idle_program(kernel)).run_dispatch(0, 0, &Step::default()).unwrap();
-        let twin = by_name(kernel.twin).unwrap_or_else(|| panic!("{} stands in for {}, which is no kernel", kernel.name, kernel.twin));
-        assert_eq!(twin.twin, twin.name, "{} stands in for a kernel that stands in for another", kernel.name);
-        assert_eq!((kernel.params, buffers(kernel)), (twin.params, buffers(twin)), "{} and {}", kernel.name, twin.name);
+        let twin = by_name(kernel.twin).unwrap_or_else(|| {
+            panic!("{} stands in for {}, which is no kernel", kernel.name, kernel.twin)
+        });
+        assert_eq!(
+            twin.twin, twin.name,
+            "{} stands in for a kernel that stands in for another",
+            kernel.name
+        );
+        assert_eq!(
+            (kernel.params, buffers(kernel)),
+            (twin.params, buffers(twin)),
+            "{} and {}",
+            kernel.name,
+            twin.name
+        );
     }
 }
 
@@ -234,7 +296,9 @@ fn swapped_fields_are_reported_with_both_sides() {
         let lines = field_lines(kernel);
         for (pair, fields) in lines.windows(2).zip(kernel.params.windows(2)) {
             let swapped = with_lines(kernel, |lines| lines.swap(pair[0], pair[1]));
-            let listed = |f: &[(&str, &str)]| format!("(\"{}\", \"{}\"), (\"{}\", \"{}\")", f[0].0, f[0].1, f[1].0, f[1].1);
+            let listed = |f: &[(&str, &str)]| {
+                format!("(\"{}\", \"{}\"), (\"{}\", \"{}\")", f[0].0, f[0].1, f[1].0, f[1].1)
+            };
             differs(kernel, &swapped, &listed(&[fields[1], fields[0]]), &listed(fields));
         }
     }
@@ -247,7 +311,10 @@ fn a_field_of_another_type_is_reported_with_both_sides() {
             let other = if field.1 == "u32" { "f32" } else { "u32" };
             let retyped = with_lines(kernel, |lines| {
                 lines[line] = lines[line].replacen(field.1, other, 1);
-                let (old, new) = (format!("params.{}", field.0), format!("bitcast<{}>(params.{})", field.1, field.0));
+                let (old, new) = (
+                    format!("params.{}", field.0),
+                    format!("bitcast<{}>(params.{})", field.1, field.0),
+                );
                 lines.iter_mut().for_each(|l| *l = replace_word(l, &old, &new));
             });
             let listed = |kind: &str| format!("(\"{}\", \"{kind}\")", field.0);
@@ -270,9 +337,16 @@ fn a_shared_structure_that_differs_is_reported() {
     let kernel = by_name("softmax_cross_entropy").unwrap();
     let source = kernel.module();
     assert!(source.contains("    coupled: u32,   // 1: a coupling reads the logits\n"));
-    let changed = source.replace("    coupled: u32,   // 1: a coupling reads the logits\n", "    coupled: u32,\n    surplus: u32,\n");
+    let changed = source.replace(
+        "    coupled: u32,   // 1: a coupling reads the logits\n",
+        "    coupled: u32,\n    surplus: u32,\n",
+    );
     let said = Signature::of_source(kernel, &changed).unwrap_err().to_string();
-    assert!(said.starts_with("softmax_cross_entropy: structure Head differs\n  WGSL [") && said.contains("\n  Rust ["), "{said}");
+    assert!(
+        said.starts_with("softmax_cross_entropy: structure Head differs\n  WGSL [")
+            && said.contains("\n  Rust ["),
+        "{said}"
+    );
 }
 
 // Rules of the house, each broken once.
@@ -288,9 +362,15 @@ fn small_with(old: &str, new: &str) -> String {
 fn a_broken_rule_is_reported_with_the_kernel_and_the_rule() {
     let said = small_with("fn gradient_norm(", "fn another_name(");
     assert_eq!(said, "gradient_norm: the entry point is called another_name");
-    let said = small_with("var<workgroup> sums", "@compute @workgroup_size(64) fn second() {}\nvar<workgroup> sums");
+    let said = small_with(
+        "var<workgroup> sums",
+        "@compute @workgroup_size(64) fn second() {}\nvar<workgroup> sums",
+    );
     assert_eq!(said, "gradient_norm: one entry point a file, found 2");
-    let said = small_with("var<workgroup> sums", "@group(0) @binding(3) var<storage, read> idle: array<f32>;\nvar<workgroup> sums");
+    let said = small_with(
+        "var<workgroup> sums",
+        "@group(0) @binding(3) var<storage, read> idle: array<f32>;\nvar<workgroup> sums",
+    );
     assert_eq!(said, "gradient_norm: binding idle is declared and not used");
     let said = small_with("@group(0) @binding(1)", "@group(1) @binding(1)");
     assert_eq!(said, "gradient_norm: gradients is in group 1, all bindings are in group 0");
@@ -304,16 +384,21 @@ fn a_broken_rule_is_reported_with_the_kernel_and_the_rule() {
 fn a_fault_is_reported_with_its_file_and_line() {
     for kernel in KERNELS {
         let at = kernel.source.lines().position(|l| l.ends_with(") {")).unwrap() + 1;
-        let report = |fault: &str| refused(kernel, &with_lines(kernel, |lines| lines.insert(at, fault.into())));
+        let report = |fault: &str| {
+            refused(kernel, &with_lines(kernel, |lines| lines.insert(at, fault.into())))
+        };
         let place = format!("shaders/{}.wgsl:{}:", kernel.name, at + 1);
-        for fault in ["    let wrong = ;", "    let wrong = unknown_name;", "    let wrong: vec3<f32> = 1u;"] {
+        for fault in
+            ["    let wrong = ;", "    let wrong = unknown_name;", "    let wrong: vec3<f32> = 1u;"]
+        {
             let said = report(fault);
             assert!(said.contains(&place), "expected {place} in\n{said}");
         }
         // The validator names the function's line and marks the expression's.
         let said = report("    let wrong = 1u + 1.5f;");
         let (file, line) = (format!("shaders/{}.wgsl:", kernel.name), format!("{} │ ", at + 1));
-        let marked = said.lines().any(|l| l.starts_with(&line) && l.ends_with("let wrong = 1u + 1.5f;"));
+        let marked =
+            said.lines().any(|l| l.starts_with(&line) && l.ends_with("let wrong = 1u + 1.5f;"));
         assert!(said.contains(&file) && marked, "{said}");
     }
 }
@@ -324,7 +409,8 @@ fn a_fault_is_reported_with_its_file_and_line() {
 fn translatable(kernel: &Kernel) -> (naga::Module, naga::valid::ModuleInfo) {
     let (module, info) = module(kernel.name, &kernel.module()).unwrap_or_else(|e| panic!("{e:#}"));
     let none = naga::back::PipelineConstants::default();
-    let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, None, &none).unwrap();
+    let (module, info) =
+        naga::back::pipeline_constants::process_overrides(&module, &info, None, &none).unwrap();
     (module.into_owned(), info.into_owned())
 }
 
@@ -333,7 +419,8 @@ fn every_kernel_translates_to_spirv() {
     for kernel in KERNELS {
         let (module, info) = translatable(kernel);
         let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
-        let words = spv::write_vec(&module, &info, &options, None).unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
+        let words = spv::write_vec(&module, &info, &options, None)
+            .unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
         assert_eq!(words[0], 0x0723_0203, "{}", kernel.name);
     }
 }
@@ -344,9 +431,11 @@ fn every_kernel_translates_to_msl() {
         let (module, info) = translatable(kernel);
         // Subgroups came with 2.1, matrices with 2.3.
         let lang_version = if kernel.unit.is_some() { (2, 3) } else { (2, 1) };
-        let options = msl::Options { lang_version, fake_missing_bindings: true, ..msl::Options::default() };
-        let (text, made) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
-            .unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
+        let options =
+            msl::Options { lang_version, fake_missing_bindings: true, ..msl::Options::default() };
+        let (text, made) =
+            msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+                .unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
         made.entry_point_names.iter().for_each(|n| assert!(n.is_ok(), "{}: {n:?}", kernel.name));
         assert!(text.contains(&format!("kernel void {}", kernel.name)), "{text}");
     }
@@ -357,12 +446,18 @@ fn every_kernel_translates_to_hlsl() {
     // DX12 has no matrix units, and naga does not write them.
     for kernel in KERNELS.iter().filter(|k| k.unit.is_none()) {
         let (module, info) = translatable(kernel);
-        let options = hlsl::Options { fake_missing_bindings: true, shader_model: hlsl::ShaderModel::V6_0, ..hlsl::Options::default() };
+        let options = hlsl::Options {
+            fake_missing_bindings: true,
+            shader_model: hlsl::ShaderModel::V6_0,
+            ..hlsl::Options::default()
+        };
         let mut text = String::new();
         let pipeline = hlsl::PipelineOptions::default();
         let made = hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None);
         let made = made.unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
-        let [Ok(entry)] = &made.entry_point_names[..] else { panic!("{}: {:?}", kernel.name, made.entry_point_names) };
+        let [Ok(entry)] = &made.entry_point_names[..] else {
+            panic!("{}: {:?}", kernel.name, made.entry_point_names)
+        };
         // naga sets a `_` after a digit.
         assert_eq!(entry.trim_end_matches('_'), kernel.name);
         assert!(text.contains(&format!("void {entry}(")), "{text}");

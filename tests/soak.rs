@@ -1,4 +1,5 @@
-//! A long run of the program on the adapter, with evaluations and checkpoints: it does not grow, and nothing is reported that did not happen.
+//! A long run of the program on the adapter, with evaluations and checkpoints: it does not grow,
+//! and nothing is reported that did not happen.
 
 #![cfg(target_os = "linux")]
 
@@ -42,14 +43,32 @@ fn last_step(path: &Path) -> Option<u64> {
 fn sample(child: &Child, metrics: &Path) -> Option<Sample> {
     let process = format!("/proc/{}", child.id());
     let status = fs::read_to_string(format!("{process}/status")).ok()?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().trim_end_matches(" kB").parse().ok()?;
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .ok()?;
     let files = fs::read_dir(format!("{process}/fd")).ok()?.count();
-    Some(Sample { step: last_step(metrics)?, resident, files, busy: busy(&fs::read_to_string(format!("{process}/stat")).ok()?)? })
+    Some(Sample {
+        step: last_step(metrics)?,
+        resident,
+        files,
+        busy: busy(&fs::read_to_string(format!("{process}/stat")).ok()?)?,
+    })
 }
 
 /// User and system time of `/proc/N/stat`, in hundredths; the name before them may hold anything.
 fn busy(stat: &str) -> Option<f64> {
-    let ticks: Vec<f64> = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
+    let ticks: Vec<f64> = stat
+        .rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|n| n.parse().ok())
+        .collect();
     Some(ticks.iter().sum::<f64>() / 100.0)
 }
 
@@ -61,19 +80,32 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Seconds of a step, epoch by epoch: (step at the end, seconds).
 fn step_times(metrics: &str) -> Vec<(u64, f64)> {
     let points = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let trained: Vec<(u64, f64)> =
-        points.filter(|p| p["split"] == "train").map(|p| (p["step"].as_u64().unwrap(), p["seconds"].as_f64().unwrap())).collect();
-    trained.windows(2).map(|pair| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0) as f64)).collect()
+    let trained: Vec<(u64, f64)> = points
+        .filter(|p| p["split"] == "train")
+        .map(|p| (p["step"].as_u64().unwrap(), p["seconds"].as_f64().unwrap()))
+        .collect();
+    trained
+        .windows(2)
+        .map(|pair| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0) as f64))
+        .collect()
 }
 
 #[test]
 #[ignore = "takes minutes: make soak"]
 fn a_hundred_thousand_steps() {
-    let net = NET.replace("patience = 11\n", "").replace("log_every = \"1s\"\n", "").replace("epochs = 12", "epochs = 1000");
+    let net = NET
+        .replace("patience = 11\n", "")
+        .replace("log_every = \"1s\"\n", "")
+        .replace("epochs = 12", "epochs = 1000");
     let room = Room::new(&net.replace("checkpoint_every = \"5s\"", "checkpoint_every = \"500s\""));
     room.write("train.csv", rows(1, 1600));
-    let child = room.command(&["train", "net.toml", "--out", "run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-    let (mut child, metrics, mut samples) = (child.unwrap(), room.path("run/metrics.jsonl"), Vec::new());
+    let child = room
+        .command(&["train", "net.toml", "--out", "run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let (mut child, metrics, mut samples) =
+        (child.unwrap(), room.path("run/metrics.jsonl"), Vec::new());
     let mut stderr = child.stderr.take().unwrap();
     let listener = std::thread::spawn(move || {
         let mut said = String::new();
@@ -88,13 +120,18 @@ fn a_hundred_thousand_steps() {
     assert!(!said.contains("not finite") && room.last_step("run") == STEPS, "{said}");
 
     // After the last step files are closed.
-    let warm: Vec<Sample> = samples.iter().copied().filter(|s| (WARM..STEPS).contains(&s.step)).collect();
+    let warm: Vec<Sample> =
+        samples.iter().copied().filter(|s| (WARM..STEPS).contains(&s.step)).collect();
     let tenth = warm.len() / 10;
     let resident = |samples: &[Sample]| samples.iter().map(|s| s.resident).max().unwrap();
     let files = |samples: &[Sample]| samples.iter().map(|s| s.files).min().unwrap();
     let (first, last) = (&warm[..tenth], &warm[warm.len() - tenth..]);
     let times = step_times(&room.text("run/metrics.jsonl"));
-    let time = |from: u64, to: u64| median(times.iter().filter(|(step, _)| (from..to).contains(step)).map(|(_, t)| *t).collect());
+    let time = |from: u64, to: u64| {
+        median(
+            times.iter().filter(|(step, _)| (from..to).contains(step)).map(|(_, t)| *t).collect(),
+        )
+    };
     let (early, late) = (time(WARM, 2 * WARM), time(STEPS - WARM, STEPS + 1));
     let work = |from: u64, to: u64| {
         let at = |step: u64| warm.iter().find(|s| s.step >= step).or(warm.last()).unwrap();

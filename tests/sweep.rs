@@ -15,7 +15,12 @@ const SMALL: [&str; 4] = ["--inputs", "4", "--steps", "5"];
 
 fn bench_on(device: &str, room: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    command.current_dir(room).args(["bench", "step", "--device", device]).args(SMALL).args(args).stdin(Stdio::null());
+    command
+        .current_dir(room)
+        .args(["bench", "step", "--device", device])
+        .args(SMALL)
+        .args(args)
+        .stdin(Stdio::null());
     command.output().unwrap()
 }
 
@@ -46,14 +51,19 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 // --- the line ---
 
 fn assert_near(found: f64, expected: f64) {
-    assert!((found - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{found}, expected {expected}");
+    assert!(
+        (found - expected).abs() <= 1e-9 * (1.0 + expected.abs()),
+        "{found}, expected {expected}"
+    );
 }
 
 #[test]
 fn the_slope_of_a_line_is_its_slope() {
     for (slope, intercept) in [(0.25, 3.0), (0.0, 1.5), (-2.0, 100.0), (1e-6, 0.0)] {
-        for values in [&[1.0, 2.0][..], &[32.0, 64.0, 128.0, 4096.0], &[1e6, 1e6 + 1.0, 1e6 + 2.0]] {
-            let points: Vec<[f64; 2]> = values.iter().map(|x| [*x, intercept + slope * x]).collect();
+        for values in [&[1.0, 2.0][..], &[32.0, 64.0, 128.0, 4096.0], &[1e6, 1e6 + 1.0, 1e6 + 2.0]]
+        {
+            let points: Vec<[f64; 2]> =
+                values.iter().map(|x| [*x, intercept + slope * x]).collect();
             let line = Marginal::of(&points);
             assert!((line.ms_per_unit - slope).abs() < 1e-9, "{slope}: {line:?}");
             assert!((line.intercept_ms - intercept).abs() < 1e-3, "{intercept}: {line:?}");
@@ -96,7 +106,11 @@ fn point(value: usize, median: f64) -> Point {
 #[test]
 fn neighbours_have_slopes_of_their_own() {
     let points = vec![point(1, 2.0), point(3, 3.0), point(4, 1.0)];
-    let sweep = Sweep { axis: Axis::Heads, points, marginal: Marginal { ms_per_unit: 0.0, intercept_ms: 0.0 } };
+    let sweep = Sweep {
+        axis: Axis::Heads,
+        points,
+        marginal: Marginal { ms_per_unit: 0.0, intercept_ms: 0.0 },
+    };
     assert_eq!(sweep.neighbours(), [0.5, -2.0]);
 }
 
@@ -108,15 +122,24 @@ fn a_sweep_is_one_json_document() {
     let one = json(&small);
     let all = json(&[&small[..], &["--sweep", "heads=1,2..8"]].concat());
     let sweep = &all["sweep"];
-    assert_eq!((keys(&all), keys(sweep)), (BTreeSet::from(["sweep"]), BTreeSet::from(["axis", "points", "marginal"])));
+    assert_eq!(
+        (keys(&all), keys(sweep)),
+        (BTreeSet::from(["sweep"]), BTreeSet::from(["axis", "points", "marginal"]))
+    );
     assert_eq!(keys(&sweep["marginal"]), BTreeSet::from(["ms_per_unit", "intercept_ms"]));
     assert_eq!(sweep["axis"], "heads");
     let points = sweep["points"].as_array().unwrap();
     let mut expected = keys(&one);
     expected.insert("value");
     points.iter().for_each(|p| assert_eq!(keys(p), expected));
-    assert_eq!(points.iter().map(|p| p["value"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 4, 8]);
-    let medians: Vec<[f64; 2]> = points.iter().map(|p| [&p["value"], &p["ms_per_step"]["median"]].map(|v| v.as_f64().unwrap())).collect();
+    assert_eq!(
+        points.iter().map(|p| p["value"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 2, 4, 8]
+    );
+    let medians: Vec<[f64; 2]> = points
+        .iter()
+        .map(|p| [&p["value"], &p["ms_per_step"]["median"]].map(|v| v.as_f64().unwrap()))
+        .collect();
     let line = Marginal::of(&medians);
     assert_eq!(sweep["marginal"]["ms_per_unit"], line.ms_per_unit);
     assert_eq!(sweep["marginal"]["intercept_ms"], line.intercept_ms);
@@ -125,7 +148,8 @@ fn a_sweep_is_one_json_document() {
 /// The arguments of a program.
 type Args = [&'static str];
 
-/// Operations and buffers of each point are those of a single measurement of its shape. All points of a sweep have one data set.
+/// Operations and buffers of each point are those of a single measurement of its shape. All points
+/// of a sweep have one data set.
 #[test]
 fn a_point_is_the_shape_that_it_says() {
     let cases: [(&Args, &Args, [&Args; 2]); 3] = [
@@ -134,8 +158,16 @@ fn a_point_is_the_shape_that_it_says() {
             &["--sweep", "batch=8,70", "--rows", "64"],
             [&["--batch", "8", "--rows", "70"], &["--batch", "70", "--rows", "70"]],
         ),
-        (&["--batch", "8"], &["--sweep", "trunk=6,9", "--trunk", "3,4"], [&["--trunk", "6,6"], &["--trunk", "9,9"]]),
-        (&["--batch", "8"], &["--sweep", "heads=1,3", "--classes", "4,9"], [&["--classes", "4"], &["--classes", "4,4,4"]]),
+        (
+            &["--batch", "8"],
+            &["--sweep", "trunk=6,9", "--trunk", "3,4"],
+            [&["--trunk", "6,6"], &["--trunk", "9,9"]],
+        ),
+        (
+            &["--batch", "8"],
+            &["--sweep", "heads=1,3", "--classes", "4,9"],
+            [&["--classes", "4"], &["--classes", "4,4,4"]],
+        ),
     ];
     for (fixed, swept, single) in cases {
         let found = json(&[fixed, swept].concat());
@@ -152,10 +184,18 @@ fn a_point_is_the_shape_that_it_says() {
 #[test]
 fn a_sweep_on_the_adapter() {
     let room = tempfile::tempdir().unwrap();
-    let output = bench_on("auto", room.path(), &["--trunk", "5", "--classes", "3,3", "--sweep", "batch=4..16", "--json"]);
+    let output = bench_on(
+        "auto",
+        room.path(),
+        &["--trunk", "5", "--classes", "3,3", "--sweep", "batch=4..16", "--json"],
+    );
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{err}");
-    assert_eq!((err.matches("adapter: ").count(), err.matches("\nbatch ").count()), (1, 3), "{err}");
+    assert_eq!(
+        (err.matches("adapter: ").count(), err.matches("\nbatch ").count()),
+        (1, 3),
+        "{err}"
+    );
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_ne!(found["sweep"]["points"][2]["adapter"], "reference", "{found:#}");
 }
@@ -166,11 +206,19 @@ fn a_sweep_on_the_adapter() {
 fn the_table_has_a_line_a_point_and_the_picture_a_dot() {
     let out = done(&["--trunk", "5", "--classes", "3,3", "--sweep", "batch=2..64"]);
     assert!(!out.contains(['\x1b', '\r']), "{out}");
-    let head = out.lines().position(|line| line.starts_with("batch ")).unwrap_or_else(|| panic!("{out}"));
-    let rows: Vec<Vec<&str>> = out.lines().skip(head + 1).take(6).map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["2", "4", "8", "16", "32", "64"], "{out}");
+    let head =
+        out.lines().position(|line| line.starts_with("batch ")).unwrap_or_else(|| panic!("{out}"));
+    let rows: Vec<Vec<&str>> =
+        out.lines().skip(head + 1).take(6).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        rows.iter().map(|row| row[0]).collect::<Vec<_>>(),
+        ["2", "4", "8", "16", "32", "64"],
+        "{out}"
+    );
     assert_eq!(rows.iter().map(Vec::len).collect::<Vec<_>>(), [7, 8, 8, 8, 8, 8], "{out}");
-    assert!(out.lines().nth(head + 7).is_some_and(|line| line.starts_with("least squares: ") && line.contains(" µs per additional row")));
+    assert!(out.lines().nth(head + 7).is_some_and(
+        |line| line.starts_with("least squares: ") && line.contains(" µs per additional row")
+    ));
     assert_eq!(out.matches("least squares").count(), 1, "{out}");
     assert!((1..=6).contains(&places(&out, '●').len()), "{out}");
 }
@@ -192,10 +240,16 @@ fn chart(points: &[[f64; 2]], line: [f64; 2]) -> Chart {
 
 /// (line from the bottom of the plot, column) of every sign in the plot.
 fn places(text: &str, sign: char) -> Vec<(usize, usize)> {
-    let plot: Vec<&str> = text.lines().filter_map(|line| line.split_once(['│', '┤'])).map(|(_, plot)| plot).collect();
+    let plot: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(['│', '┤'])).map(|(_, plot)| plot).collect();
     let mut found: Vec<(usize, usize)> = Vec::new();
     for (number, line) in plot.iter().rev().enumerate() {
-        found.extend(line.chars().enumerate().filter(|(_, c)| *c == sign).map(|(column, _)| (number, column)));
+        found.extend(
+            line.chars()
+                .enumerate()
+                .filter(|(_, c)| *c == sign)
+                .map(|(column, _)| (number, column)),
+        );
     }
     found
 }
@@ -212,20 +266,34 @@ fn a_linear_picture_begins_at_zero() {
     let dots = places(&text, '●');
     assert_eq!(dots, [(4, 15), (7, 30), (14, 60)], "{text}");
     assert!(places(&text, '·').contains(&(0, 0)), "{text}");
-    assert!(text.lines().any(|line| line.starts_with("0 ┤")) && text.contains("both axes from 0"), "{text}");
-    let labels: Vec<&str> = text.lines().skip_while(|line| !line.contains('└')).nth(1).unwrap().split_whitespace().collect();
+    assert!(
+        text.lines().any(|line| line.starts_with("0 ┤")) && text.contains("both axes from 0"),
+        "{text}"
+    );
+    let labels: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.contains('└'))
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .collect();
     assert_eq!(labels, ["10", "20", "40"], "{text}");
 }
 
 /// On logarithmic axes, what doubles lies at equal distances, and what is proportional on a line.
 #[test]
 fn a_logarithmic_picture_has_doublings_at_equal_distances() {
-    let points: Vec<[f64; 2]> = (0..8).map(|k| [f64::from(1 << k), 0.5 * f64::from(1 << k)]).collect();
+    let points: Vec<[f64; 2]> =
+        (0..8).map(|k| [f64::from(1 << k), 0.5 * f64::from(1 << k)]).collect();
     let text = chart(&points, [0.0, 0.5]).text();
     let dots = places(&text, '●');
     assert_eq!(dots.len(), 8, "{text}");
     for pair in dots.windows(2) {
-        assert!((1..=3).contains(&(pair[1].0 - pair[0].0)) && (7..=9).contains(&(pair[1].1 - pair[0].1)), "{text}");
+        assert!(
+            (1..=3).contains(&(pair[1].0 - pair[0].0))
+                && (7..=9).contains(&(pair[1].1 - pair[0].1)),
+            "{text}"
+        );
     }
     assert!(text.contains("both axes logarithmic"), "{text}");
 }
@@ -244,7 +312,10 @@ fn labels_do_not_run_into_each_other() {
     let text = chart(&points, [1.0, 0.0]).text();
     let labels = text.lines().skip_while(|line| !line.contains('└')).nth(1).unwrap();
     for label in labels.split_whitespace() {
-        assert!(label.parse::<usize>().is_ok_and(|v| v % 1000 == 0 && v <= 40_000), "{label:?} in {labels:?}");
+        assert!(
+            label.parse::<usize>().is_ok_and(|v| v % 1000 == 0 && v <= 40_000),
+            "{label:?} in {labels:?}"
+        );
     }
     assert!(labels.split_whitespace().count() > 3, "{labels}");
 }
@@ -259,7 +330,10 @@ fn numbers_keep_the_digits_that_count() {
 
 /// Whether every `&` begins an entity and nothing else is amiss in a text of XML.
 fn is_text(text: &str) -> bool {
-    let entities = text.split('&').skip(1).all(|after| ["amp;", "lt;", "gt;", "quot;"].iter().any(|e| after.starts_with(e)));
+    let entities = text
+        .split('&')
+        .skip(1)
+        .all(|after| ["amp;", "lt;", "gt;", "quot;"].iter().any(|e| after.starts_with(e)));
     entities && !text.contains(['<', '>']) && !text.chars().any(|c| c.is_control() && c != '\n')
 }
 
@@ -268,9 +342,12 @@ fn tag_name(tag: &str) -> Result<&str, String> {
     let (name, mut rest) = tag.split_once(' ').unwrap_or((tag, ""));
     let mut names = BTreeSet::new();
     while !rest.is_empty() {
-        let (attribute, after) = rest.split_once("=\"").ok_or_else(|| format!("<{tag}>: no value"))?;
-        let (value, after) = after.split_once('"').ok_or_else(|| format!("<{tag}>: no end of a value"))?;
-        let is_name = !attribute.is_empty() && attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let (attribute, after) =
+            rest.split_once("=\"").ok_or_else(|| format!("<{tag}>: no value"))?;
+        let (value, after) =
+            after.split_once('"').ok_or_else(|| format!("<{tag}>: no end of a value"))?;
+        let is_name = !attribute.is_empty()
+            && attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         if !is_name || !names.insert(attribute) || !is_text(value) {
             return Err(format!("<{tag}>: {attribute}"));
         }
@@ -307,7 +384,11 @@ fn elements(xml: &str) -> Result<Vec<String>, String> {
             return Err(format!("after <{tag}>: {after}"));
         }
     }
-    if open.is_empty() && !found.is_empty() { Ok(found) } else { Err(format!("not closed: {open:?}")) }
+    if open.is_empty() && !found.is_empty() {
+        Ok(found)
+    } else {
+        Err(format!("not closed: {open:?}"))
+    }
 }
 
 #[test]
@@ -337,11 +418,20 @@ fn count(elements: &[String], name: &str) -> usize {
 
 #[test]
 fn the_svg_is_well_formed_and_needs_nothing_else() {
-    let steep: Vec<[f64; 2]> = (0..14).map(|k| [f64::from(1 << k), 0.01 + 0.3 * f64::from(1 << k)]).collect();
-    for (points, line) in [(&steep[..], [0.01, 0.3]), (&steep[..3], [-50.0, 0.3]), (&[[1.0, 1e-5], [2.0, 1e-5]], [1e-5, 0.0])] {
+    let steep: Vec<[f64; 2]> =
+        (0..14).map(|k| [f64::from(1 << k), 0.01 + 0.3 * f64::from(1 << k)]).collect();
+    for (points, line) in [
+        (&steep[..], [0.01, 0.3]),
+        (&steep[..3], [-50.0, 0.3]),
+        (&[[1.0, 1e-5], [2.0, 1e-5]], [1e-5, 0.0]),
+    ] {
         let svg = chart(points, line).svg();
         let elements = elements(&svg).unwrap_or_else(|e| panic!("{e}\n{svg}"));
-        assert_eq!((elements[0].as_str(), count(&elements, "circle"), count(&elements, "polyline")), ("svg", points.len(), 2), "{svg}");
+        assert_eq!(
+            (elements[0].as_str(), count(&elements, "circle"), count(&elements, "polyline")),
+            ("svg", points.len(), 2),
+            "{svg}"
+        );
         for bad in ["NaN", "inf", "href", "script", "url("] {
             assert!(!svg.contains(bad), "{bad}: {svg}");
         }
@@ -356,8 +446,14 @@ fn the_svg_escapes_what_it_is_given() {
     let nasty = "<script>\"&'\u{1b}[0m\u{0}\u{ffff}";
     let clean = chart(&[[1.0, 1.0], [2.0, 2.0]], [0.0, 1.0]);
     let words = nasty.to_owned();
-    let dirty =
-        Chart { title: words.clone(), notes: vec![words.clone()], x: words.clone(), y: words.clone(), fitted: words, ..clean.clone() };
+    let dirty = Chart {
+        title: words.clone(),
+        notes: vec![words.clone()],
+        x: words.clone(),
+        y: words.clone(),
+        fitted: words,
+        ..clean.clone()
+    };
     let (svg, expected) = (dirty.svg(), elements(&clean.svg()).unwrap());
     assert_eq!(elements(&svg).unwrap_or_else(|e| panic!("{e}\n{svg}")), expected);
     assert!(svg.contains("&lt;script&gt;&quot;&amp;'\u{fffd}[0m\u{fffd}\u{fffd}"), "{svg}");
@@ -369,7 +465,10 @@ fn the_svg_escapes_what_it_is_given() {
 fn the_svg_is_written_beside_either_output() {
     let room = tempfile::tempdir().unwrap();
     for more in [&[][..], &["--json"]] {
-        let output = bench(room.path(), &[&["--trunk", "5", "--sweep", "batch=2,4", "--svg", "s.svg"], more].concat());
+        let output = bench(
+            room.path(),
+            &[&["--trunk", "5", "--sweep", "batch=2,4", "--svg", "s.svg"], more].concat(),
+        );
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         assert!(text(&output.stderr).contains("s.svg") && !output.stdout.is_empty());
         let svg = fs::read_to_string(room.path().join("s.svg")).unwrap();
@@ -378,7 +477,8 @@ fn the_svg_is_written_beside_either_output() {
     }
 }
 
-/// A network that no adapter has room for is refused before anything is measured, and no picture is begun.
+/// A network that no adapter has room for is refused before anything is measured, and no picture is
+/// begun.
 #[test]
 fn a_sweep_that_fails_leaves_files_alone() {
     let room = tempfile::tempdir().unwrap();
@@ -397,7 +497,8 @@ fn a_sweep_that_fails_leaves_files_alone() {
 #[test]
 fn a_picture_on_a_full_disk_is_a_failed_write() {
     let room = tempfile::tempdir().unwrap();
-    let output = bench(room.path(), &["--trunk", "5", "--sweep", "batch=2,4", "--svg", "/dev/full"]);
+    let output =
+        bench(room.path(), &["--trunk", "5", "--sweep", "batch=2,4", "--svg", "/dev/full"]);
     assert_eq!(output.status.code(), Some(74), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("least squares"), "what was measured is lost");
 }

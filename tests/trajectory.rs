@@ -1,7 +1,9 @@
-//! Whole trainings against PyTorch: fifty full-batch steps of four cases from given parameters, through the loop that users run.
+//! Whole trainings against PyTorch: fifty full-batch steps of four cases from given parameters,
+//! through the loop that users run.
 //!
-//! The numbers in `pytorch/` are from PyTorch in float64; its own float32 run strays from them by up to 2e-7 in a loss and 3e-7 in the
-//! parameters (norm). The reference differs in what the step table rounds to f32 (learning rate, 1 / rows) and in the update's constants.
+//! The numbers in `pytorch/` are from PyTorch in float64; its own float32 run strays from them by
+//! up to 2e-7 in a loss and 3e-7 in the parameters (norm). The reference differs in what the step
+//! table rounds to f32 (learning rate, 1 / rows) and in the update's constants.
 
 mod common;
 
@@ -37,25 +39,35 @@ fn check(name: &str, machine: Machine, most: &Deviation) {
         found.parameters,
         most.parameters
     );
-    assert!(found.loss <= most.loss, "{name}: a loss deviates by {:e}, at most {:e}", found.loss, most.loss);
+    assert!(
+        found.loss <= most.loss,
+        "{name}: a loss deviates by {:e}, at most {:e}",
+        found.loss,
+        most.loss
+    );
 }
 
 /// Trains a case and compares every step.
 fn run_case(name: &str, machine: Machine) -> Deviation {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch");
-    let record: Value = serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json"))).unwrap()).unwrap();
+    let record: Value =
+        serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json"))).unwrap())
+            .unwrap();
     let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
 
     let plan = plan_of(&record, &tensors);
-    let options = Options { initial: Some(arena(&plan, &tensors, "initial")), ..Options::default() };
+    let options =
+        Options { initial: Some(arena(&plan, &tensors, "initial")), ..Options::default() };
     let mut points = Points::default();
-    let outcome = train(&plan, machine, options, &mut points).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+    let outcome =
+        train(&plan, machine, options, &mut points).unwrap_or_else(|e| panic!("{name}: {e:#}"));
     assert!(matches!(outcome.ended, Ended::Finished), "{name}: {:?}", outcome.ended);
 
     let expected = arena(&plan, &tensors, "final");
     let square = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
-    let distance = square(&mut outcome.last.iter().zip(&expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    let distance =
+        square(&mut outcome.last.iter().zip(&expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
     let parameters = distance / square(&mut expected.iter().map(|x| f64::from(*x)));
     Deviation { loss: compare_points(name, &plan, &record, &points.0), parameters }
 }
@@ -81,18 +93,31 @@ fn compare_points(name: &str, plan: &Plan, record: &Value, points: &[Point]) -> 
         let mut compare = |what: &str, found: f64, expected: &Value| {
             let expected = expected.as_f64().unwrap();
             let error = (found - expected).abs() / expected.abs();
-            assert!(error < 1e-3, "{name}: step {}: {what} is {found}, in PyTorch {expected}", i + 1);
+            assert!(
+                error < 1e-3,
+                "{name}: step {}: {what} is {found}, in PyTorch {expected}",
+                i + 1
+            );
             worst = worst.max(error);
         };
         compare("the loss", point.loss.unwrap(), &record["loss"][i]);
         for (task, found) in plan.config.tasks.iter().zip(&point.tasks) {
-            compare(&format!("the loss of {}", task.name), found.loss.unwrap(), &record["task_loss"][&task.name][i]);
+            compare(
+                &format!("the loss of {}", task.name),
+                found.loss.unwrap(),
+                &record["task_loss"][&task.name][i],
+            );
         }
         for (pair, found) in point.couplings.iter().enumerate() {
             compare(&format!("coupling {pair}"), *found, &record["coupling"][pair][i]);
         }
         let rate = record["learning_rate"][i].as_f64().unwrap();
-        assert!((point.learning_rate - rate).abs() <= 1e-15, "{name}: step {}: learning rate {}, {rate}", i + 1, point.learning_rate);
+        assert!(
+            (point.learning_rate - rate).abs() <= 1e-15,
+            "{name}: step {}: learning rate {}, {rate}",
+            i + 1,
+            point.learning_rate
+        );
     }
     worst
 }
@@ -100,31 +125,45 @@ fn compare_points(name: &str, plan: &Plan, record: &Value, points: &[Point]) -> 
 /// The case as this program's settings and data.
 fn plan_of(record: &Value, tensors: &SafeTensors) -> Plan {
     let tasks = record["tasks"].as_array().unwrap();
-    let classes: Vec<usize> = tasks.iter().map(|t| t["classes"].as_u64().unwrap() as usize).collect();
+    let classes: Vec<usize> =
+        tasks.iter().map(|t| t["classes"].as_u64().unwrap() as usize).collect();
     let width = record["inputs"].as_u64().unwrap() as usize;
     let labels: Vec<u32> = words(&tensors.tensor("labels").unwrap()).collect();
     let column = |task: usize| labels.iter().skip(task).step_by(classes.len()).copied().collect();
     let features = floats(&tensors.tensor("features").unwrap());
-    let data = Dataset::from_arrays(width, features, (0..classes.len()).map(column).collect()).unwrap();
+    let data =
+        Dataset::from_arrays(width, features, (0..classes.len()).map(column).collect()).unwrap();
     assert_eq!(data.rows as u64, record["rows"].as_u64().unwrap());
     common::plan(&settings(record), data, &classes)
 }
 
 /// The recipe as TOML; its numbers, texts and lists are written alike in JSON.
 fn settings(record: &Value) -> String {
-    let mut text = format!("[trunk]\nlayers = {}\nactivation = {}\n", record["trunk"]["layers"], record["trunk"]["activation"]);
+    let mut text = format!(
+        "[trunk]\nlayers = {}\nactivation = {}\n",
+        record["trunk"]["layers"], record["trunk"]["activation"]
+    );
     for task in record["tasks"].as_array().unwrap() {
-        text += &format!("[task.{}]\nlayers = {}\nweight = {}\n", task["name"].as_str().unwrap(), task["layers"], task["weight"]);
+        text += &format!(
+            "[task.{}]\nlayers = {}\nweight = {}\n",
+            task["name"].as_str().unwrap(),
+            task["layers"],
+            task["weight"]
+        );
     }
     for coupling in record["couplings"].as_array().unwrap() {
-        let (kind, strength, pairs) = (&coupling["kind"], &coupling["strength"], &coupling["pairs"]);
+        let (kind, strength, pairs) =
+            (&coupling["kind"], &coupling["strength"], &coupling["pairs"]);
         text += &format!("[[coupling]]\nkind = {kind}\nstrength = {strength}\npairs = {pairs}\n");
     }
     text += "[optimizer]\n";
     for (key, value) in record["optimizer"].as_object().unwrap() {
         text += &format!("{key} = {value}\n");
     }
-    text + &format!("[train]\nepochs = {}\nbatch_size = \"full\"\nlog_every = \"1s\"\n", record["steps"])
+    text + &format!(
+        "[train]\nepochs = {}\nbatch_size = \"full\"\nlog_every = \"1s\"\n",
+        record["steps"]
+    )
 }
 
 /// The tensors `STAGE.NAME` as an arena.
@@ -135,7 +174,8 @@ fn arena(plan: &Plan, tensors: &SafeTensors, stage: &str) -> Vec<f32> {
         assert_eq!(tensor.shape(), block.shape, "{stage}.{}", block.name);
         arena[block.offset..block.offset + block.len].copy_from_slice(&floats(&tensor));
     }
-    let of_stage = tensors.names().into_iter().filter(|n| n.starts_with(&format!("{stage}."))).count();
+    let of_stage =
+        tensors.names().into_iter().filter(|n| n.starts_with(&format!("{stage}."))).count();
     assert_eq!(of_stage, plan.layout.blocks.len(), "tensors and blocks");
     arena
 }

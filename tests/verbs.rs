@@ -1,4 +1,5 @@
-//! From a table to predictions by the verbs alone: init, inspect, train, evaluate, predict. All on the float64 reference.
+//! From a table to predictions by the verbs alone: init, inspect, train, evaluate, predict. All on
+//! the float64 reference.
 
 use std::fs;
 use std::io::Write;
@@ -79,19 +80,32 @@ impl Room {
     /// A model of all types of tasks, in the run directory `run`.
     fn trained() -> Room {
         let room = Room::new();
-        room.run(&[&["init", "--data", "rows.csv", "--out", "c.toml"][..], &ALL].concat()).expect(0);
+        room.run(&[&["init", "--data", "rows.csv", "--out", "c.toml"][..], &ALL].concat())
+            .expect(0);
         room.run(&["train", "c.toml", "--out", "run", "--epochs", "2"]).expect(0);
         room
     }
 }
 
 /// Targets of every type.
-const ALL: [&str; 10] =
-    ["--target", "won", "--target", "colour", "--target", "price", "--target", "visits:count", "--target", "a,b:multilabel"];
+const ALL: [&str; 10] = [
+    "--target",
+    "won",
+    "--target",
+    "colour",
+    "--target",
+    "price",
+    "--target",
+    "visits:count",
+    "--target",
+    "a,b:multilabel",
+];
 
-/// Labels of every type with blanks in all of them, numbers with "?" for a blank, words, a name for each row.
+/// Labels of every type with blanks in all of them, numbers with "?" for a blank, words, a name for
+/// each row.
 fn rows(count: u64, labelled: bool) -> String {
-    let mut text = "id,x,place,note".to_string() + if labelled { ",won,colour,price,visits,a,b\n" } else { "\n" };
+    let mut text = "id,x,place,note".to_string()
+        + if labelled { ",won,colour,price,visits,a,b\n" } else { "\n" };
     for row in 0..count {
         let u = |i: u64| uniform(7, Purpose::Synthetic, i, row);
         let x = if u(0) < 0.1 { "?".to_string() } else { format!("{:.3}", u(1)) };
@@ -103,10 +117,15 @@ fn rows(count: u64, labelled: bool) -> String {
         if labelled {
             let blank = |i: u64, label: String| if u(i) < 0.2 { String::new() } else { label };
             text += &format!(",{}", blank(4, if u(1) > 0.5 { "yes" } else { "no" }.into()));
-            text += &format!(",{}", blank(5, ["red", "green", "blue"][(3.0 * u(1)) as usize].into()));
+            text +=
+                &format!(",{}", blank(5, ["red", "green", "blue"][(3.0 * u(1)) as usize].into()));
             text += &format!(",{}", blank(6, format!("{:.2}", 100.0 + 20.0 * u(1))));
             text += &format!(",{}", blank(7, ((6.0 * u(1)) as u64).to_string()));
-            text += &format!(",{},{}", blank(8, u64::from(u(1) > 0.3).to_string()), blank(9, u64::from(u(2) > 0.3).to_string()));
+            text += &format!(
+                ",{},{}",
+                blank(8, u64::from(u(1) > 0.3).to_string()),
+                blank(9, u64::from(u(2) > 0.3).to_string())
+            );
         }
         text.push('\n');
     }
@@ -116,7 +135,10 @@ fn rows(count: u64, labelled: bool) -> String {
 fn records(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().unwrap().iter().map(String::from).collect();
-    (header, reader.records().map(|record| record.unwrap().iter().map(String::from).collect()).collect())
+    (
+        header,
+        reader.records().map(|record| record.unwrap().iter().map(String::from).collect()).collect(),
+    )
 }
 
 // --- init ---
@@ -124,7 +146,9 @@ fn records(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
 #[test]
 fn what_init_writes_trains_as_it_is() {
     let room = Room::new();
-    let ran = room.run(&[&["init", "--data", "rows.csv", "--out", "c.toml"][..], &ALL].concat()).expect(0);
+    let ran = room
+        .run(&[&["init", "--data", "rows.csv", "--out", "c.toml"][..], &ALL].concat())
+        .expect(0);
     assert!(ran.out.is_empty() && ran.err.contains("c.toml written"), "{ran:#?}");
     let text = room.text("c.toml");
     for line in [
@@ -155,13 +179,16 @@ fn init_prints_to_stdout_and_never_overwrites() {
     assert!(ran.out.starts_with("# 240 rows"), "{ran:#?}");
     let config = read::from_text(&ran.out, "printed", Path::new("."), &[]).unwrap();
     assert_eq!(config.tasks[0].name, "won");
-    let document = room.run(&["init", "--data", "rows.csv", "--target", "won", "--json"]).expect(0).json();
+    let document =
+        room.run(&["init", "--data", "rows.csv", "--target", "won", "--json"]).expect(0).json();
     assert_eq!(document["config"].as_str().map(str::trim_end), Some(ran.out.trim_end()));
     assert_eq!(document["tasks"][0]["type"], "binary");
     room.write("c.toml", "mine");
-    room.run(&["init", "--data", "rows.csv", "--target", "won", "--out", "c.toml"]).refused(73, &["c.toml"]);
+    room.run(&["init", "--data", "rows.csv", "--target", "won", "--out", "c.toml"])
+        .refused(73, &["c.toml"]);
     assert_eq!(room.text("c.toml"), "mine");
-    room.run(&["init", "--data", "rows.csv", "--target", "won", "--out", "no/such/c.toml"]).refused(73, &["cannot be created"]);
+    room.run(&["init", "--data", "rows.csv", "--target", "won", "--out", "no/such/c.toml"])
+        .refused(73, &["cannot be created"]);
 }
 
 #[test]
@@ -169,9 +196,11 @@ fn init_refuses_what_cannot_be_learnt() {
     let room = Room::new();
     room.run(&["init", "--data", "rows.csv"]).refused(2, &["--target"]);
     room.run(&["init", "--data", "rows.csv", "--target", "colr"]).refused(2, &["colr", "colour"]);
-    room.run(&["init", "--data", "rows.csv", "--target", "won:binry"]).refused(2, &["binry", "binary"]);
+    room.run(&["init", "--data", "rows.csv", "--target", "won:binry"])
+        .refused(2, &["binry", "binary"]);
     room.run(&["init", "--data", "rows.csv", "--target", "id"]).refused(2, &["different texts"]);
-    room.run(&["init", "--data", "rows.csv", "--target", "won", "--target", "won:multiclass"]).refused(2, &["twice"]);
+    room.run(&["init", "--data", "rows.csv", "--target", "won", "--target", "won:multiclass"])
+        .refused(2, &["twice"]);
     room.run(&["init", "--data", "none.csv", "--target", "won"]).refused(66, &["none.csv"]);
     room.run(&["init", "--data", "rows.csv", "--target", "price:count"]).refused(65, &["count"]);
 }
@@ -183,13 +212,25 @@ fn slips_rare_labels_and_odd_names_are_provided_for() {
     for row in 0..60 {
         let size = if row == 7 { "3O".into() } else { (row % 13).to_string() };
         let label = ["a", "b", "c"][row % 3];
-        text += &format!("{size},2020-01-{:02},{}\n", 1 + row % 28, if row == 9 { "seldom" } else { label });
+        text += &format!(
+            "{size},2020-01-{:02},{}\n",
+            1 + row % 28,
+            if row == 9 { "seldom" } else { label }
+        );
     }
     room.write("odd.csv", &text);
     fs::create_dir(room.path("sub")).unwrap();
-    room.run(&["init", "--data", "odd.csv", "--target", "my label:2", "--out", "sub/c.toml"]).expect(0);
+    room.run(&["init", "--data", "odd.csv", "--target", "my label:2", "--out", "sub/c.toml"])
+        .expect(0);
     let text = room.text("sub/c.toml");
-    for line in ["[task.my_label_2]", "target = \"my label:2\"", "[feature.\"the size\"]", "\"3O\"", "\"seldom\"", "date"] {
+    for line in [
+        "[task.my_label_2]",
+        "target = \"my label:2\"",
+        "[feature.\"the size\"]",
+        "\"3O\"",
+        "\"seldom\"",
+        "date",
+    ] {
         assert!(text.contains(line), "{line}:\n{text}");
     }
     room.run(&["train", "sub/c.toml", "--out", "run", "--max-steps", "2"]).expect(0);
@@ -199,30 +240,58 @@ fn slips_rare_labels_and_odd_names_are_provided_for() {
 fn give_aways_become_notes() {
     let room = Room::new();
     let line = |row: u64| format!("{},{row}\n", ["yes,p", "no,q", "no,q"][(row % 3) as usize]);
-    room.write("given.csv", &("label,secret,n\n".to_string() + &(0..90).map(|row| line(row * 7 % 90)).collect::<String>()));
+    room.write(
+        "given.csv",
+        &("label,secret,n\n".to_string()
+            + &(0..90).map(|row| line(row * 7 % 90)).collect::<String>()),
+    );
     let ran = room.run(&["init", "--data", "given.csv", "--target", "label"]).expect(0);
-    assert!(ran.out.lines().any(|line| line.starts_with("# Note: ") && line.contains("\"secret\" nearly determines")), "{ran:#?}");
+    assert!(
+        ran.out
+            .lines()
+            .any(|line| line.starts_with("# Note: ")
+                && line.contains("\"secret\" nearly determines")),
+        "{ran:#?}"
+    );
 }
 
-/// Tables that leave little to guess with: few rows, one class in few of them, other delimiters, no names.
+/// Tables that leave little to guess with: few rows, one class in few of them, other delimiters, no
+/// names.
 #[test]
 fn small_and_plain_tables_train_too() {
     let room = Room::new();
     room.write("few.csv", "a;b;label\n1;x;u\n2;y;v\n3;x;u\n4;y;v\n5;x;u\n6;y;v\n7;x;u\n8;z;v\n9;x;u\n10;y;v\n11;x;u\n12;y;v\n");
     room.run(&["init", "--data", "few.csv", "--target", "label", "--out", "few.toml"]).expect(0);
     room.run(&["train", "few.toml", "--out", "few", "--max-steps", "2"]).expect(0);
-    let bare: String = (0..90).map(|row| format!("{},{},{}\n", row % 11, row % 7, ["p", "q", "r"][row % 3])).collect();
+    let bare: String = (0..90)
+        .map(|row| format!("{},{},{}\n", row % 11, row % 7, ["p", "q", "r"][row % 3]))
+        .collect();
     room.write("bare.csv", &bare);
-    room.run(&["init", "--data", "bare.csv", "--no-header", "--target", "2:binary", "--target", "0:regression", "--out", "bare.toml"])
-        .expect(0);
+    room.run(&[
+        "init",
+        "--data",
+        "bare.csv",
+        "--no-header",
+        "--target",
+        "2:binary",
+        "--target",
+        "0:regression",
+        "--out",
+        "bare.toml",
+    ])
+    .expect(0);
     let text = room.text("bare.toml");
     assert!(text.contains("header = false") && text.contains("positive = \"p\""), "{text}");
     room.run(&["train", "bare.toml", "--out", "bare", "--max-steps", "2"]).expect(0);
     room.write(
         "seldom.csv",
-        &("n,label\n".to_string() + &(0..80).map(|row| format!("{row}.5,{}\n", ["no", "yes"][usize::from(row == 41)])).collect::<String>()),
+        &("n,label\n".to_string()
+            + &(0..80)
+                .map(|row| format!("{row}.5,{}\n", ["no", "yes"][usize::from(row == 41)]))
+                .collect::<String>()),
     );
-    room.run(&["init", "--data", "seldom.csv", "--target", "label", "--out", "seldom.toml"]).expect(0);
+    room.run(&["init", "--data", "seldom.csv", "--target", "label", "--out", "seldom.toml"])
+        .expect(0);
     room.run(&["train", "seldom.toml", "--out", "seldom", "--max-steps", "2"]).expect(0);
 }
 
@@ -231,11 +300,21 @@ fn small_and_plain_tables_train_too() {
 #[test]
 fn a_table_is_inspected() {
     let room = Room::new();
-    let told = room.run(&["inspect", "rows.csv", "--target", "won", "--target", "price"]).expect(0).out;
-    for word in ["240 rows, 10 columns", "numeric", "category, names rows", "labelled for both won and price", "\"yes\""] {
+    let told =
+        room.run(&["inspect", "rows.csv", "--target", "won", "--target", "price"]).expect(0).out;
+    for word in [
+        "240 rows, 10 columns",
+        "numeric",
+        "category, names rows",
+        "labelled for both won and price",
+        "\"yes\"",
+    ] {
         assert!(told.contains(word), "{word}: {told}");
     }
-    let document = room.run(&["inspect", "rows.csv", "--target", "won", "--target", "price", "--json"]).expect(0).json();
+    let document = room
+        .run(&["inspect", "rows.csv", "--target", "won", "--target", "price", "--json"])
+        .expect(0)
+        .json();
     assert_eq!(document["rows"], 240);
     let columns = document["columns"].as_array().unwrap();
     let of = |name: &str| columns.iter().find(|column| column["name"] == name).unwrap();
@@ -246,7 +325,13 @@ fn a_table_is_inspected() {
     assert_eq!(of("won")["blank"], blank(4, ""));
     let won = &document["tasks"][0];
     assert_eq!(won["labelled"], 240 - blank(4, ""));
-    assert!(won["labels"].as_array().unwrap().iter().any(|label| label["value"] == "yes" && label["rows"] == blank(4, "yes")));
+    assert!(
+        won["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|label| label["value"] == "yes" && label["rows"] == blank(4, "yes"))
+    );
     let both = cells.iter().filter(|cells| !cells[4].is_empty() && !cells[6].is_empty()).count();
     assert_eq!(document["overlap"][0]["rows"], both);
     room.write("bare.csv", "1,2\n3,4\n");
@@ -262,7 +347,10 @@ fn a_model_is_inspected_and_told_from_a_table() {
         assert_eq!(document["kind"], "model");
         assert_eq!(document["bytes"].as_u64(), document["parameters"].as_u64().map(|n| 4 * n));
         assert_eq!(document["tasks"].as_array().unwrap().len(), 5);
-        assert!(document["tasks"][0]["threshold"].is_number() && document["tasks"][1]["threshold"].is_null());
+        assert!(
+            document["tasks"][0]["threshold"].is_number()
+                && document["tasks"][1]["threshold"].is_null()
+        );
     }
     let told = room.run(&["inspect", "run"]).expect(0).out;
     for word in ["trunk.0.weight", "place", "parameters", "poisson", "from probability"] {
@@ -294,19 +382,28 @@ fn predictions_keep_rows_and_columns_in_every_format() {
     assert!(printed.contains(",\"=1+1\",") && printed.contains(",\"-fine-\","), "{printed}");
 
     room.run(&["predict", "run", "--data", "new.csv", "--out", "p.jsonl"]).expect(0);
-    let lines: Vec<Value> = room.text("p.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        room.text("p.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 30);
     let price = header.iter().position(|name| name == "price").unwrap();
     for (line, out) in lines.iter().zip(&out) {
-        assert_eq!(line.as_object().unwrap().keys().collect::<Vec<_>>(), header.iter().collect::<Vec<_>>());
-        assert_eq!((line["id"].as_str(), line["won"].as_str()), (Some(out[0].as_str()), Some(out[given.len()].as_str())));
+        assert_eq!(
+            line.as_object().unwrap().keys().collect::<Vec<_>>(),
+            header.iter().collect::<Vec<_>>()
+        );
+        assert_eq!(
+            (line["id"].as_str(), line["won"].as_str()),
+            (Some(out[0].as_str()), Some(out[given.len()].as_str()))
+        );
         assert_eq!(line["price"].as_f64(), out[price].parse().ok());
         let shares = line["won:yes"].as_f64().unwrap() + line["won:no"].as_f64().unwrap();
         assert!((shares - 1.0).abs() < 1e-12, "{line}");
     }
-    let jsonl = room.run(&["predict", "run", "--data", "new.csv", "--format", "jsonl"]).expect(0).out;
+    let jsonl =
+        room.run(&["predict", "run", "--data", "new.csv", "--format", "jsonl"]).expect(0).out;
     assert_eq!(jsonl, room.text("p.jsonl"));
-    room.run(&["predict", "run", "--data", "new.csv", "--format", "csv", "--out", "q.jsonl"]).expect(0);
+    room.run(&["predict", "run", "--data", "new.csv", "--format", "csv", "--out", "q.jsonl"])
+        .expect(0);
     assert_eq!(room.text("q.jsonl"), printed);
     room.run(&["predict", "run", "--data", "new.csv", "--out", "p.parquet"]).expect(0);
     let parquet = raw::read(&[room.path("p.parquet")], &raw::Options::default()).unwrap();
@@ -314,15 +411,24 @@ fn predictions_keep_rows_and_columns_in_every_format() {
     for (row, out) in out.iter().enumerate() {
         for (column, cell) in out.iter().enumerate() {
             let found = parquet.cell(row, column);
-            let near = |a: &str, b: &str| a.parse::<f64>().is_ok_and(|a| b.parse::<f64>().is_ok_and(|b| (a - b).abs() < 1e-6));
-            assert!(found == *cell || near(&found, cell), "{} of row {row}: {found}, {cell}", header[column]);
+            let near = |a: &str, b: &str| {
+                a.parse::<f64>().is_ok_and(|a| b.parse::<f64>().is_ok_and(|b| (a - b).abs() < 1e-6))
+            };
+            assert!(
+                found == *cell || near(&found, cell),
+                "{} of row {row}: {found}, {cell}",
+                header[column]
+            );
         }
     }
     // Predictions in Parquet are data again, numbers as numbers.
     room.run(&["predict", "run", "--data", "p.parquet", "--out", "q.parquet"]).expect(0);
-    room.run(&["predict", "run", "--data", "new.csv", "--format", "parquet"]).refused(2, &["--format parquet"]);
-    room.run(&["predict", "run", "--data", "new.csv", "--format", "jsonl", "--json"]).refused(2, &["--format"]);
-    room.run(&["predict", "run", "--data", "new.csv", "--out", "no/such/p.csv"]).refused(73, &["p.csv"]);
+    room.run(&["predict", "run", "--data", "new.csv", "--format", "parquet"])
+        .refused(2, &["--format parquet"]);
+    room.run(&["predict", "run", "--data", "new.csv", "--format", "jsonl", "--json"])
+        .refused(2, &["--format"]);
+    room.run(&["predict", "run", "--data", "new.csv", "--out", "no/such/p.csv"])
+        .refused(73, &["p.csv"]);
 }
 
 // --- evaluate ---
@@ -334,26 +440,45 @@ fn tasks_without_labels_are_left_out() {
     assert_eq!(whole["tasks"].as_object().unwrap().len(), 5);
     // One label column absent, one blank in all rows.
     let (header, cells) = records(&room.text("rows.csv"));
-    let mut text = header.iter().filter(|name| *name != "won").cloned().collect::<Vec<_>>().join(",") + "\n";
+    let mut text =
+        header.iter().filter(|name| *name != "won").cloned().collect::<Vec<_>>().join(",") + "\n";
     for row in &cells {
-        let cell = |(name, cell): (&String, &String)| if name == "price" { String::new() } else { format!("\"{cell}\"") };
-        text += &(header.iter().zip(row).filter(|(name, _)| *name != "won").map(cell).collect::<Vec<_>>().join(",") + "\n");
+        let cell = |(name, cell): (&String, &String)| {
+            if name == "price" { String::new() } else { format!("\"{cell}\"") }
+        };
+        text += &(header
+            .iter()
+            .zip(row)
+            .filter(|(name, _)| *name != "won")
+            .map(cell)
+            .collect::<Vec<_>>()
+            .join(",")
+            + "\n");
     }
     room.write("some.csv", &text);
     let ran = room.run(&["evaluate", "run", "--data", "some.csv", "--json"]).expect(0);
     assert!(ran.err.contains("task won is left out: there is no column \"won\""), "{ran:#?}");
     assert!(ran.err.contains("task price is left out: no row is labelled"), "{ran:#?}");
     let some = ran.json();
-    assert_eq!(some["tasks"].as_object().unwrap().keys().collect::<Vec<_>>(), ["colour", "visits", "a-b"]);
+    assert_eq!(
+        some["tasks"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["colour", "visits", "a-b"]
+    );
     assert_eq!(some["tasks"]["visits"], whole["tasks"]["visits"]);
-    let losses: f64 = some["tasks"].as_object().unwrap().values().map(|task| task["loss"].as_f64().unwrap()).sum();
+    let losses: f64 = some["tasks"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|task| task["loss"].as_f64().unwrap())
+        .sum();
     assert!((losses - some["loss"].as_f64().unwrap()).abs() < 1e-9, "{some}");
     let told = room.run(&["evaluate", "run", "--data", "some.csv"]).expect(0).out;
     assert!(told.contains("colour") && !told.contains("won") && !told.contains("price"), "{told}");
     room.write("none.csv", &rows(20, false));
     room.run(&["evaluate", "run", "--data", "none.csv"]).refused(65, &["columns missing", "won"]);
     room.write("blank.csv", "id,x,place,note,won\nr1,1,north,n,\n");
-    room.run(&["evaluate", "run", "--data", "blank.csv"]).refused(65, &["blank.csv", "no row has a label"]);
+    room.run(&["evaluate", "run", "--data", "blank.csv"])
+        .refused(65, &["blank.csv", "no row has a label"]);
     room.write("less.csv", "id,x,note,won\nr1,1,n,yes\n");
     room.run(&["evaluate", "run", "--data", "less.csv"]).refused(65, &["column missing", "place"]);
 }
@@ -364,12 +489,15 @@ fn confusion_is_told_where_it_is_asked_for() {
     let document = room.run(&["evaluate", "run", "--data", "rows.csv", "--json"]).expect(0).json();
     let colour = &document["tasks"]["colour"];
     let table: Vec<Vec<f64>> = serde_json::from_value(colour["confusion"].clone()).unwrap();
-    let (sum, right): (f64, f64) = (table.iter().flatten().sum(), (0..3).map(|class| table[class][class]).sum());
+    let (sum, right): (f64, f64) =
+        (table.iter().flatten().sum(), (0..3).map(|class| table[class][class]).sum());
     assert_eq!(Some(sum), colour["rows"].as_f64());
     assert!((right / sum - colour["accuracy"].as_f64().unwrap()).abs() < 1e-12, "{colour}");
     assert_eq!(colour["classes"].as_array().unwrap().len(), 3);
     assert!(document["tasks"]["won"]["confusion"].is_null());
-    let told = |more: &[&str]| room.run(&[&["evaluate", "run", "--data", "rows.csv"][..], more].concat()).expect(0).out;
+    let told = |more: &[&str]| {
+        room.run(&[&["evaluate", "run", "--data", "rows.csv"][..], more].concat()).expect(0).out
+    };
     assert!(!told(&[]).contains("a line a label"));
     assert!(told(&["-v"]).contains("colour, a line a label"));
 }

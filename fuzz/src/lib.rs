@@ -1,4 +1,5 @@
-//! The rooms that read what others wrote, without the rest of the crate, and what must hold whatever bytes they are given.
+//! The rooms that read what others wrote, without the rest of the crate, and what must hold
+//! whatever bytes they are given.
 
 #![allow(dead_code)] // of a room the targets use what reads
 

@@ -19,7 +19,8 @@ use crate::run::tune::tune_shapes;
 
 #[derive(Subcommand)]
 pub(super) enum What {
-    /// A training step on synthetic data, everything included: gather, forward, backward, coupling, update, metrics
+    /// A training step on synthetic data, everything included: gather, forward, backward, coupling,
+    /// update, metrics
     Step(StepArgs),
     /// The products A·B, A·Bᵀ and Aᵀ·B with [m, n] outputs and inner length k
     Gemm {
@@ -65,7 +66,8 @@ pub(super) struct StepArgs {
     /// Steps to measure
     #[arg(long, default_value_t = 200, value_parser = size)]
     steps: usize,
-    /// Measure several values of batch, trunk (width of all its layers) or heads: batch=32,64,96, or batch=32..4096, doubling
+    /// Measure several values of batch, trunk (width of all its layers) or heads: batch=32,64,96,
+    /// or batch=32..4096, doubling
     #[arg(long, value_name = "AXIS=VALUES")]
     sweep: Option<String>,
     /// Time each dispatch of the step and print a table
@@ -91,7 +93,11 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
 
 fn precision(text: &str) -> Result<Precision, String> {
     let known = || Precision::ALL.iter().map(|p| p.word()).collect::<Vec<_>>().join(", ");
-    Precision::ALL.iter().copied().find(|p| p.word() == text).ok_or_else(|| format!("one of {}", known()))
+    Precision::ALL
+        .iter()
+        .copied()
+        .find(|p| p.word() == text)
+        .ok_or_else(|| format!("one of {}", known()))
 }
 
 fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
@@ -99,8 +105,10 @@ fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
         return Ok(Vec::new());
     }
     let parse = |part: &str| {
-        let bad =
-            |e| Fault::new(Exit::Usage, format!("{flag} {text}: \"{part}\" is not {e}")).hint("sizes separated by commas, such as 128,128");
+        let bad = |e| {
+            Fault::new(Exit::Usage, format!("{flag} {text}: \"{part}\" is not {e}"))
+                .hint("sizes separated by commas, such as 128,128")
+        };
         size(part.trim()).map_err(bad)
     };
     Ok(text.split(',').map(parse).collect::<Result<Vec<_>, _>>()?)
@@ -111,7 +119,8 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
         What::Step(args) => run_step(args, common, console),
         What::Gemm { m, n, k, tune, precision } => {
             let gpu = Gpu::open(&Wish { units: wants_units(*precision), ..common.wish() })?;
-            let (by_unit, fallback) = precise(&Machine::Device(Box::new(gpu.clone())), gpu.tuning(), *precision)?;
+            let (by_unit, fallback) =
+                precise(&Machine::Device(Box::new(gpu.clone())), gpu.tuning(), *precision)?;
             fallback.iter().for_each(|line| console.note(line));
             let tuning = match by_unit.unit {
                 Some(_) => by_unit,
@@ -122,9 +131,14 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
                 return console.result_json(&json!(report));
             }
             let line = |name: &str, p: &bench::ProductReport| {
-                format!("{name} {:>10.3} ms {:>10.2} GFLOP/s, largest error {:.2e}\n", p.ms, p.gflop_per_s, p.max_error)
+                format!(
+                    "{name} {:>10.3} ms {:>10.2} GFLOP/s, largest error {:.2e}\n",
+                    p.ms, p.gflop_per_s, p.max_error
+                )
             };
-            let lines = line("A·B  (NN)", &report.nn) + &line("A·Bᵀ (NT)", &report.nt) + &line("Aᵀ·B (TN)", &report.tn);
+            let lines = line("A·B  (NN)", &report.nn)
+                + &line("A·Bᵀ (NT)", &report.nt)
+                + &line("Aᵀ·B (TN)", &report.tn);
             console.result(&format!("{} ({}): {m}×{n}×{k}\n{lines}", report.adapter, report.driver))
         }
     }
@@ -137,7 +151,9 @@ fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
     match &wanted {
         Some(wanted) => sweep::check(wanted, args, &shape)?,
         None if args.svg.is_some() => {
-            return Err(Fault::new(Exit::Usage, "--svg draws a sweep, and there is none").hint("add --sweep batch=32..512").into());
+            return Err(Fault::new(Exit::Usage, "--svg draws a sweep, and there is none")
+                .hint("add --sweep batch=32..512")
+                .into());
         }
         None => {}
     }
@@ -146,14 +162,20 @@ fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
     console.machine(&machine);
     match wanted {
         Some(wanted) => sweep::run(&wanted, &shape, args.svg.as_deref(), &machine, console),
-        None => step(&StepShape { rows: shape.rows.max(shape.batch), ..shape }, machine, args.profile, console),
+        None => step(
+            &StepShape { rows: shape.rows.max(shape.batch), ..shape },
+            machine,
+            args.profile,
+            console,
+        ),
     }
 }
 
 fn shape(args: &StepArgs) -> Result<StepShape> {
     let (trunk, classes) = (sizes("--trunk", &args.trunk)?, sizes("--classes", &args.classes)?);
     if classes.is_empty() || classes.iter().any(|c| *c < 2) {
-        let fault = Fault::new(Exit::Usage, "--classes: at least one head, at least two classes each");
+        let fault =
+            Fault::new(Exit::Usage, "--classes: at least one head, at least two classes each");
         return Err(fault.hint("--classes 10,10").into());
     }
     let coupling = (args.coupling != "none").then(|| args.coupling.clone());
@@ -185,7 +207,8 @@ fn step(shape: &StepShape, machine: Machine, profile: bool, console: &Console) -
         added.for_each(|(key, value)| document[key] = value);
         return console.result_json(&document);
     }
-    let table = profiled.map_or(String::new(), |(profile, best)| format!("\n\n{}", profile.table(&best)));
+    let table =
+        profiled.map_or(String::new(), |(profile, best)| format!("\n\n{}", profile.table(&best)));
     console.result(&(text(&report) + &table))
 }
 
@@ -212,13 +235,16 @@ fn memory(report: &StepReport) -> String {
     let allocated = report
         .device_bytes
         .allocated
-        .map_or("this backend does not tell what is allocated".into(), |bytes| format!("{} allocated", mib(bytes)));
+        .map_or("this backend does not tell what is allocated".into(), |bytes| {
+            format!("{} allocated", mib(bytes))
+        });
     format!("\nmemory: {} estimated, {allocated}", mib(report.device_bytes.estimated))
 }
 
 /// What only an adapter has.
 fn encoding(report: &StepReport) -> Option<String> {
-    let (step, dispatch, share) = (report.encode_us_per_step?, report.encode_us_per_dispatch?, report.product_share?);
+    let (step, dispatch, share) =
+        (report.encode_us_per_step?, report.encode_us_per_dispatch?, report.product_share?);
     let submitting = report.submit_us_per_step?;
     Some(format!(
         "\nhost: {step:.1} µs per step, {dispatch:.2} µs per dispatch; {submitting:.1} µs of a step in the driver's submit\n\

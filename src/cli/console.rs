@@ -22,7 +22,8 @@ pub(super) struct Console {
     pub json: bool,
 }
 
-/// Text that may be from files: a terminal would obey its control characters, so they are shown instead.
+/// Text that may be from files: a terminal would obey its control characters, so they are shown
+/// instead.
 fn plain(text: &str) -> Cow<'_, str> {
     let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(acts) {
@@ -38,7 +39,8 @@ fn say(line: &str) {
 
 impl Console {
     pub(super) fn new(common: &Common) -> Console {
-        let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        let terminal =
+            std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
         let colored = match common.color {
             Color::Always => true,
             Color::Never => false,
@@ -74,14 +76,20 @@ impl Console {
             && gpu.entry.class == crate::kernels::tuning::Class::Software
             && !self.quiet
         {
-            say(&format!("{}: {} runs on the CPU; a GPU would be faster", self.paint("33", "note"), plain(&gpu.entry.name)));
+            say(&format!(
+                "{}: {} runs on the CPU; a GPU would be faster",
+                self.paint("33", "note"),
+                plain(&gpu.entry.name)
+            ));
         }
     }
 
     /// An error with its hint.
     pub(super) fn error(&self, message: &str, hint: Option<&str>, is_bug: bool) {
         say(&format!("{}: {}", self.paint("1;31", "error"), plain(message)));
-        let hint = hint.or(is_bug.then_some("this may be a bug of tandem; run it again with -v and report what it prints"));
+        let hint = hint.or(is_bug.then_some(
+            "this may be a bug of tandem; run it again with -v and report what it prints",
+        ));
         if let Some(hint) = hint {
             say(&format!("{}: {}", self.paint("1;36", "hint"), plain(hint)));
         }
@@ -90,7 +98,9 @@ impl Console {
     /// The result on stdout. A closed pipe is no error of ours.
     pub(super) fn result(&self, text: &str) -> Result<()> {
         match writeln!(std::io::stdout().lock(), "{}", plain(text.trim_end())) {
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::new(Exit::Io, format!("stdout: {e}")).into()),
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Fault::new(Exit::Io, format!("stdout: {e}")).into())
+            }
             _ => Ok(()),
         }
     }
@@ -126,8 +136,10 @@ impl Console {
         if self.progress() != Progress::Bar {
             return ProgressBar::hidden();
         }
-        let template = template.replace("{BAR}", if self.colored { "{bar:32.green}" } else { "{bar:32}" });
-        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let template =
+            template.replace("{BAR}", if self.colored { "{bar:32.green}" } else { "{bar:32}" });
+        let style = ProgressStyle::with_template(&template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()).with_style(style)
     }
 }

@@ -1,5 +1,6 @@
-//! `train --k-fold N`: each fold is tested on once by a network that was trained on the others; means and spreads over the folds, and
-//! what was predicted of each row by the network that did not know it.
+//! `train --k-fold N`: each fold is tested on once by a network that was trained on the others;
+//! means and spreads over the folds, and what was predicted of each row by the network that did not
+//! know it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -51,7 +52,8 @@ struct Run<'c> {
     tested: Vec<Option<Value>>,
 }
 
-/// Trains one network a fold, in `fold-1`, `fold-2`, … of the run directory, and shows what the folds have in common.
+/// Trains one network a fold, in `fold-1`, `fold-2`, … of the run directory, and shows what the
+/// folds have in common.
 pub(super) fn train(config: Config, name: &str, folds: usize, call: &Call) -> Result<Option<Exit>> {
     let (found, notes) = look(&config.data, &config.tasks, folds)?;
     let parent = RunDirectory::create(call.args.out.as_deref(), name)?;
@@ -61,12 +63,15 @@ pub(super) fn train(config: Config, name: &str, folds: usize, call: &Call) -> Re
     run.run()
 }
 
-/// Goes on with such a run: folds that have ended are kept, the one under way goes on, the others begin.
+/// Goes on with such a run: folds that have ended are kept, the one under way goes on, the others
+/// begin.
 pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
     let settings = path.join(SETTINGS);
     if !settings.is_file() {
-        let found = format!("is a run of folds without {SETTINGS}, which tandem 0.1.0 did not write");
-        let hint = format!("go on with one fold: tandem train --resume {}", directory(path, 1).display());
+        let found =
+            format!("is a run of folds without {SETTINGS}, which tandem 0.1.0 did not write");
+        let hint =
+            format!("go on with one fold: tandem train --resume {}", directory(path, 1).display());
         return Err(Fault::missing(path.display(), found).hint(hint).into());
     }
     let parent = RunDirectory::open(path)?;
@@ -76,7 +81,8 @@ pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
         let fault = Fault::config("data.folds", "a run that goes on cannot change its folds");
         return Err(fault.hint("begin a new run, or leave the keys out").into());
     };
-    let is_changed = resume::check_changes(&changes(&write::to_toml(&before), &write::to_toml(&config))?)?;
+    let is_changed =
+        resume::check_changes(&changes(&write::to_toml(&before), &write::to_toml(&config))?)?;
     check_hashes(&way::hashes(&config.data)?, hashes(path).as_ref())?;
     let (found, _) = look(&config.data, &config.tasks, folds)?;
     let mut run = Run { call, parent, config, folds: found, tested: vec![None; folds] };
@@ -140,7 +146,10 @@ impl Run<'_> {
             console.result_json(&found)?;
         } else {
             let (path, predictions) = (self.path().display(), predictions.display());
-            console.result(&format!("{}\nout-of-fold predictions: {predictions}\nrun directory: {path}", summary.table()))?;
+            console.result(&format!(
+                "{}\nout-of-fold predictions: {predictions}\nrun directory: {path}",
+                summary.table()
+            ))?;
         }
         Ok(None)
     }
@@ -151,12 +160,14 @@ impl Run<'_> {
         self.say(&format!("fold {fold} of {folds}"))?;
         let out = directory(self.path(), fold);
         let done = if out.join("config.toml").is_file() {
-            let (directory, config, loaded) = resume::open(&out, &overrides(call.args), call.console)?;
+            let (directory, config, loaded) =
+                resume::open(&out, &overrides(call.args), call.console)?;
             call.run(config, |_| Ok(directory), Some(loaded))?
         } else {
             if out.exists() {
                 // Nothing was learned where no settings stand.
-                fs::remove_dir_all(&out).map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
+                fs::remove_dir_all(&out)
+                    .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
             }
             let mut config = self.config.clone();
             config.data.fold = Some((fold, folds));
@@ -172,7 +183,8 @@ impl Run<'_> {
         }
         let tested = done.outcome.test.as_ref().map(|point| {
             let mut tasks = tasks_json(&done.plan.network, &point.tasks, true);
-            let unlabelled = done.plan.network.tasks.iter().zip(&point.tasks).filter(|(_, task)| task.rows == 0);
+            let unlabelled =
+                done.plan.network.tasks.iter().zip(&point.tasks).filter(|(_, task)| task.rows == 0);
             unlabelled.for_each(|(head, _)| tasks[&head.name]["loss"] = Value::Null);
             tasks
         });
@@ -186,7 +198,8 @@ impl Run<'_> {
         replace(&self.path().join(SUMMARY), text.as_bytes())
     }
 
-    /// Writes what each fold predicts of its own rows, every row once and in the order of the table.
+    /// Writes what each fold predicts of its own rows, every row once and in the order of the
+    /// table.
     fn predictions(&self) -> Result<PathBuf> {
         let mut sheets = Vec::with_capacity(self.tested.len());
         for fold in 1..=self.tested.len() {
@@ -196,10 +209,16 @@ impl Run<'_> {
         let heads: Vec<&[u8]> = lines.iter_mut().filter_map(Iterator::next).collect();
         if heads.windows(2).any(|pair| pair[0] != pair[1]) {
             let found = "folds predict different columns, so there is no table of all";
-            return Err(Fault::data(self.path().display(), found).hint("predict with each fold on its own").into());
+            return Err(Fault::data(self.path().display(), found)
+                .hint("predict with each fold on its own")
+                .into());
         }
         let mut text = heads.first().map(|head| head.to_vec()).unwrap_or_default();
-        self.folds.of.iter().filter_map(|&fold| lines[fold as usize].next()).for_each(|line| text.extend(line));
+        self.folds
+            .of
+            .iter()
+            .filter_map(|&fold| lines[fold as usize].next())
+            .for_each(|line| text.extend(line));
         let path = self.path().join(PREDICTIONS);
         replace(&path, &text)?;
         Ok(path)
@@ -218,7 +237,8 @@ impl Run<'_> {
             };
             let logits = predictor.logits(&data)?;
             if let Some(to) = to.take() {
-                sheet = Some(Sheet::new(to, &models[0], &data, Format::Csv, false).map_err(failed)?);
+                sheet =
+                    Some(Sheet::new(to, &models[0], &data, Format::Csv, false).map_err(failed)?);
             }
             Ok(sheet.iter_mut().try_for_each(|sheet| sheet.add(&data, &logits)).map_err(failed)?)
         };
@@ -243,7 +263,8 @@ fn records(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn hashes(run: &Path) -> Option<Vec<String>> {
     let text = fs::read(directory(run, 1).join("environment.json")).ok()?;
     let found: Value = serde_json::from_slice(&text).ok()?;
-    let hashes = found["data"].as_object()?.values().filter_map(|hash| hash.as_str().map(str::to_owned));
+    let hashes =
+        found["data"].as_object()?.values().filter_map(|hash| hash.as_str().map(str::to_owned));
     Some(hashes.collect())
 }
 
@@ -257,8 +278,14 @@ fn check_hashes(now: &[(String, String)], before: Option<&Vec<String>>) -> Resul
     let mut names = HashSet::new();
     let now: Vec<&(String, String)> = now.iter().filter(|(name, _)| names.insert(name)).collect();
     if before.len() != now.len() {
-        let found = format!("the first fold was trained on {} files of data, now there are {}", before.len(), now.len());
-        return Err(Fault::data("data", found).hint("give back the files that the run began with, or begin anew").into());
+        let found = format!(
+            "the first fold was trained on {} files of data, now there are {}",
+            before.len(),
+            now.len()
+        );
+        return Err(Fault::data("data", found)
+            .hint("give back the files that the run began with, or begin anew")
+            .into());
     }
     match now.iter().zip(before).find(|((_, now), before)| now != *before) {
         None => Ok(()),
@@ -282,10 +309,14 @@ impl Summary {
         let metrics = |task: &String| {
             let of_task = || all().filter_map(|tasks| tasks.get(task)?.as_object());
             let value = |name: &String| {
-                let of_fold = |tested: &Option<Value>| tested.as_ref()?.get(task)?.get(name)?.as_f64();
+                let of_fold =
+                    |tested: &Option<Value>| tested.as_ref()?.get(task)?.get(name)?.as_f64();
                 tested.iter().map(of_fold).collect::<Vec<Option<f64>>>()
             };
-            let named = names(of_task()).into_iter().filter(|name| name != "rows").map(|name| (name.clone(), value(&name)));
+            let named = names(of_task())
+                .into_iter()
+                .filter(|name| name != "rows")
+                .map(|name| (name.clone(), value(&name)));
             named.filter(|(_, values)| values.iter().any(Option::is_some)).collect()
         };
         Summary(tasks.iter().map(|task| (task.clone(), metrics(task))).collect())
@@ -297,13 +328,19 @@ impl Summary {
             Some(value) => format!("{value:>width$.4}"),
             None => " ".repeat(width),
         };
-        let mut text = format!("{:width$} {:18} {:>10} {:>10} {:>6}  each fold", "task", "metric", "mean", "spread", "folds");
+        let mut text = format!(
+            "{:width$} {:18} {:>10} {:>10} {:>6}  each fold",
+            "task", "metric", "mean", "spread", "folds"
+        );
         for (task, metrics) in &self.0 {
             for (name, values) in metrics {
                 let Moments { mean, spread, count } = Moments::of(values);
                 let each: Vec<String> = values.iter().map(|value| number(*value, 8)).collect();
                 let [mean, spread] = [mean, spread].map(|value| number(value, 10));
-                text += &format!("\n{task:width$} {name:18} {mean} {spread} {count:>6}  {}", each.join(" ").trim_end());
+                text += &format!(
+                    "\n{task:width$} {name:18} {mean} {spread} {count:>6}  {}",
+                    each.join(" ").trim_end()
+                );
             }
         }
         text
@@ -314,7 +351,9 @@ impl Summary {
             let Moments { mean, spread, count } = Moments::of(values);
             (name.clone(), json!({"mean": mean, "spread": spread, "over": count, "folds": values}))
         };
-        let tasks = self.0.iter().map(|(task, metrics)| (task.clone(), Value::Object(metrics.iter().map(metric).collect())));
+        let tasks = self.0.iter().map(|(task, metrics)| {
+            (task.clone(), Value::Object(metrics.iter().map(metric).collect()))
+        });
         Value::Object(tasks.collect::<Map<_, _>>())
     }
 }

@@ -1,4 +1,5 @@
-//! The command line: verbs, flags, streams, exit codes. stdout carries the result and nothing else; everything else goes to stderr.
+//! The command line: verbs, flags, streams, exit codes. stdout carries the result and nothing else;
+//! everything else goes to stderr.
 
 mod bench;
 mod console;
@@ -45,7 +46,8 @@ enum Verb {
         /// The configuration, TOML
         #[arg(required_unless_present = "resume")]
         config: Option<PathBuf>,
-        /// Go on with the run in this directory, from its newest checkpoint; flags that are given change its settings
+        /// Go on with the run in this directory, from its newest checkpoint; flags that are given
+        /// change its settings
         #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from", "init_part", "allow_nonfinite", "k_fold"])]
         resume: Option<PathBuf>,
         #[command(flatten)]
@@ -71,7 +73,8 @@ enum Verb {
         /// A file, - (CSV on stdin), IMAGES (IDX), or a part of a built-in set: digits-overlay:test
         #[arg(long)]
         data: String,
-        /// Where to write the rows, .csv, .tsv, .jsonl (all plain or .gz) or .parquet; stdout if absent
+        /// Where to write the rows, .csv, .tsv, .jsonl (all plain or .gz) or .parquet; stdout if
+        /// absent
         #[arg(long)]
         out: Option<PathBuf>,
         /// How to write them [default: by the ending of --out, on stdout csv]
@@ -86,7 +89,8 @@ enum Verb {
         #[command(flatten)]
         weights: Weights,
     },
-    /// Write a commented configuration for a table: what it holds, and how to learn some of its columns
+    /// Write a commented configuration for a table: what it holds, and how to learn some of its
+    /// columns
     Init {
         /// A table: .csv, .tsv, .parquet, …, or a pattern of several
         #[arg(long, value_name = "FILE")]
@@ -99,7 +103,8 @@ enum Verb {
     },
     /// Show what a table holds, or what a model is made of
     Inspect {
-        /// A table, a run directory, a model directory, or a .safetensors file beside its config.json
+        /// A table, a run directory, a model directory, or a .safetensors file beside its
+        /// config.json
         what: String,
         #[command(flatten)]
         table: table::TableArgs,
@@ -158,13 +163,15 @@ struct TrainArgs {
     /// Stop after so long: 90s, 10m, 2h
     #[arg(long, value_name = "TIME")]
     max_time: Option<String>,
-    /// Write a checkpoint every 1e (epoch), 500s (steps), 10m or 2h [default: 10m]; there is always one at the end
+    /// Write a checkpoint every 1e (epoch), 500s (steps), 10m or 2h [default: 10m]; there is always
+    /// one at the end
     #[arg(long, value_name = "INTERVAL")]
     checkpoint_every: Option<String>,
     /// Checkpoints that are kept, the newest ones [default: 2]
     #[arg(long, value_name = "N")]
     keep: Option<u64>,
-    /// When a value is not finite: stop; skip the step; rollback to the last checkpoint, with half the learning rate [default: stop]
+    /// When a value is not finite: stop; skip the step; rollback to the last checkpoint, with half
+    /// the learning rate [default: stop]
     #[arg(long, value_name = "WHAT")]
     on_nan: Option<String>,
     /// Work each batch off in so many parts, which takes less memory; the same result to rounding
@@ -179,7 +186,8 @@ struct TrainArgs {
     /// Steps recorded into one submission [default: by time]; changes no result
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
     steps_per_submission: Option<u64>,
-    /// Time each dispatch of the training step and print a table; steps take longer, results are the same
+    /// Time each dispatch of the training step and print a table; steps take longer, results are
+    /// the same
     #[arg(long)]
     profile: bool,
     /// Train once for each of N folds of the table, test on the fold, and show mean and spread
@@ -188,7 +196,8 @@ struct TrainArgs {
     /// Whether the data stays on the device; off brings it there batch by batch; changes no result
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     resident: Resident,
-    /// Whether a table of 8 MB or more is kept in the cache directory as it was encoded, and taken from there; changes no result
+    /// Whether a table of 8 MB or more is kept in the cache directory as it was encoded, and taken
+    /// from there; changes no result
     #[arg(long, default_value = "on", value_name = "WHEN")]
     data_cache: DataCache,
 }
@@ -223,7 +232,10 @@ impl Weights {
         }
         if let Some(folds) = folds::count(path) {
             let found = format!("is a run of {folds} folds, each with a model of its own");
-            let hint = format!("name one of them: {}; tandem predict averages all of them", folds::directory(path, 1).display());
+            let hint = format!(
+                "name one of them: {}; tandem predict averages all of them",
+                folds::directory(path, 1).display()
+            );
             return Err(Fault::missing(path.display(), found).hint(hint).into());
         }
         if !self.allow_nonfinite {
@@ -295,7 +307,8 @@ impl From<Format> for crate::run::predict::Format {
 enum Tune {
     /// Never
     Off,
-    /// Once for adapter, driver and version, where the run is long enough to gain from it; then from the cache directory
+    /// Once for adapter, driver and version, where the run is long enough to gain from it; then
+    /// from the cache directory
     Cached,
     /// Now
     Force,
@@ -365,14 +378,24 @@ enum Color {
 
 impl Common {
     fn wish(&self) -> Wish {
-        let backend = self.backend.and_then(|b| b.to_possible_value()).map(|v| v.get_name().to_string());
-        Wish { device: Some(self.device.clone()), backend, default_limits: self.default_limits, units: false }
+        let backend =
+            self.backend.and_then(|b| b.to_possible_value()).map(|v| v.get_name().to_string());
+        Wish {
+            device: Some(self.device.clone()),
+            backend,
+            default_limits: self.default_limits,
+            units: false,
+        }
     }
 
     /// Refuses flags of `train` that say something of an adapter where there is none.
     fn check_adapter(&self, args: &TrainArgs) -> Result<(), Fault> {
         self.check_profile(args.profile)?;
-        self.wants_adapter(args.retry_device > 0, "--retry-device", "goes on where an adapter is lost")
+        self.wants_adapter(
+            args.retry_device > 0,
+            "--retry-device",
+            "goes on where an adapter is lost",
+        )
     }
 
     /// Refuses `--profile` where there is nothing to time.
@@ -384,7 +407,8 @@ impl Common {
         if !wanted || self.device != "reference" {
             return Ok(());
         }
-        let fault = Fault::new(Exit::Usage, format!("{flag} {does}, and the float64 reference is none"));
+        let fault =
+            Fault::new(Exit::Usage, format!("{flag} {does}, and the float64 reference is none"));
         Err(fault.hint(format!("leave {flag} out, or name an adapter (see tandem devices)")))
     }
 }
@@ -394,7 +418,8 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // clap knows which stream help, version and usage errors belong to, and the codes 0 and 2.
+            // clap knows which stream help, version and usage errors belong to, and the codes 0 and
+            // 2.
             let _ = error.print();
             return ExitCode::from(error.exit_code() as u8);
         }
@@ -416,30 +441,53 @@ fn code(exit: Exit) -> ExitCode {
 
 /// The chain of an error on one line.
 fn one_line(error: &anyhow::Error) -> String {
-    format!("{error:#}").lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
+    format!("{error:#}")
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Runs a verb; `Some` is an exit code that is no error of ours, such as that of a signal.
 fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
     let common = &cli.common;
     if common.quiet && common.verbose {
-        let fault = Fault::new(Exit::Usage, "-q (--quiet) and -v (--verbose) stand together: one asks for no notices, the other for more");
+        let fault = Fault::new(
+            Exit::Usage,
+            "-q (--quiet) and -v (--verbose) stand together: one asks for no notices, the other for more",
+        );
         return Err(fault.hint("leave one of the two out").into());
     }
     match cli.verb {
         Verb::Demo(args) => train::demo(&args, common, console),
         Verb::Train { resume: Some(run), args, .. } => train::go_on(&run, &args, common, console),
-        Verb::Train { config, args, .. } => train::train(&config.unwrap_or_default(), &args, common, console),
+        Verb::Train { config, args, .. } => {
+            train::train(&config.unwrap_or_default(), &args, common, console)
+        }
         Verb::Evaluate { model, data, allow_unknown, weights } => {
-            model::evaluate(&weights.load(&model, console)?, &data, allow_unknown, common, console).map(|()| None)
+            model::evaluate(&weights.load(&model, console)?, &data, allow_unknown, common, console)
+                .map(|()| None)
         }
         Verb::Predict { model, data, out, format, logits, allow_unknown, weights } => {
-            let wanted = model::Wanted { out, format: format.map(Into::into), logits, weights, allow_unknown };
+            let wanted = model::Wanted {
+                out,
+                format: format.map(Into::into),
+                logits,
+                weights,
+                allow_unknown,
+            };
             model::predict(&model, &data, &wanted, common, console).map(|()| None)
         }
-        Verb::Init { data, table, out } => table::init(&data, &table, out.as_deref(), console).map(|()| None),
-        Verb::Inspect { what, table, weights } => table::inspect(&what, &table, weights, console).map(|()| None),
-        Verb::Explain { config, set } => look::explain(&config, &set, common, console).map(|()| None),
+        Verb::Init { data, table, out } => {
+            table::init(&data, &table, out.as_deref(), console).map(|()| None)
+        }
+        Verb::Inspect { what, table, weights } => {
+            table::inspect(&what, &table, weights, console).map(|()| None)
+        }
+        Verb::Explain { config, set } => {
+            look::explain(&config, &set, common, console).map(|()| None)
+        }
         Verb::Devices => look::devices(common, console).map(|()| None),
         Verb::Doctor => look::doctor(common, console),
         Verb::Bench { what } => bench::run(&what, common, console).map(|()| None),

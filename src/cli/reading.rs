@@ -53,7 +53,11 @@ fn show(stage: &Mutex<Stage>, is_done: &Receiver<()>, console: &Console) {
         bar.set_position(read);
         if console.progress() == Progress::Plain && told.elapsed() >= LONG {
             told = Instant::now();
-            console.note(&format!("{what} data: {:.0} of {:.0} MB", read as f64 / 1e6, bytes as f64 / 1e6));
+            console.note(&format!(
+                "{what} data: {:.0} of {:.0} MB",
+                read as f64 / 1e6,
+                bytes as f64 / 1e6
+            ));
         }
     }
     bar.finish_and_clear();

@@ -12,30 +12,42 @@ use crate::run::checkpoint::{Loaded, Snapshot, changes, clean, newest};
 use crate::run::directory::RunDirectory;
 use crate::run::train::Plan;
 
-/// What can be begun instead of changing what cannot be changed: as much of the run as fits what is wanted now.
+/// What can be begun instead of changing what cannot be changed: as much of the run as fits what is
+/// wanted now.
 fn anew(loaded: &Loaded, plan: &Plan) -> &'static str {
     let (model, layout) = (&loaded.model, &plan.layout);
     if file::check_inputs(model, &plan.parts.schema.input).is_err() {
         "begin a new run"
     } else if file::initial_from(model, &plan.network, layout).is_ok() {
         "begin a new run from these weights with --init-from RUN/last"
-    } else if plan.initial().and_then(|initial| file::trunk_from(model, &plan.network, layout, initial)).is_ok() {
+    } else if plan
+        .initial()
+        .and_then(|initial| file::trunk_from(model, &plan.network, layout, initial))
+        .is_ok()
+    {
         "begin a new run from this trunk with --init-from RUN/last --init-part trunk"
     } else {
         "begin a new run"
     }
 }
 
-/// The directory of a run, held by this process, its settings with what is laid over them, and its newest checkpoint that is whole.
+/// The directory of a run, held by this process, its settings with what is laid over them, and its
+/// newest checkpoint that is whole.
 ///
 /// # Errors
-/// 66 if it is no run directory; 75 if another process is using it; 65 if it has checkpoints and none is whole, or one is newer than this
-/// program.
-pub(super) fn open(run: &Path, overrides: &[String], console: &Console) -> Result<(RunDirectory, Config, Option<Loaded>)> {
+/// 66 if it is no run directory; 75 if another process is using it; 65 if it has checkpoints and
+/// none is whole, or one is newer than this program.
+pub(super) fn open(
+    run: &Path,
+    overrides: &[String],
+    console: &Console,
+) -> Result<(RunDirectory, Config, Option<Loaded>)> {
     let config = run.join("config.toml");
     if run.is_dir() && !config.is_file() {
         let hint = "name the directory that a run has printed; runs are in runs/";
-        return Err(Fault::missing(run.display(), "is no run directory: it has no config.toml").hint(hint).into());
+        return Err(Fault::missing(run.display(), "is no run directory: it has no config.toml")
+            .hint(hint)
+            .into());
     }
     let directory = RunDirectory::open(run)?;
     let config = read::from_file(&config, overrides)?;
@@ -47,18 +59,31 @@ pub(super) fn open(run: &Path, overrides: &[String], console: &Console) -> Resul
     Ok((directory, config, found.loaded))
 }
 
-/// Whether a checkpoint fits what is now to be trained, and what a user should know of the differences; or else why nothing is left to do.
-/// `config` are the settings as they would be written.
+/// Whether a checkpoint fits what is now to be trained, and what a user should know of the
+/// differences; or else why nothing is left to do. `config` are the settings as they would be
+/// written.
 ///
 /// # Errors
 /// 78 if settings differ that make it another run; 65 if the data is other data.
-pub(super) fn check(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<(Vec<String>, Option<String>)> {
-    // With every key that there is now: what an earlier version did not know it did as the default says.
-    let whole = read::from_text(&loaded.config, "config.toml", Path::new("/"), &[]).map(|before| write::to_toml(&before));
+pub(super) fn check(
+    loaded: &mut Loaded,
+    plan: &Plan,
+    config: &str,
+) -> Result<(Vec<String>, Option<String>)> {
+    // With every key that there is now: what an earlier version did not know it did as the default
+    // says.
+    let whole = read::from_text(&loaded.config, "config.toml", Path::new("/"), &[])
+        .map(|before| write::to_toml(&before));
     let differences = changes(whole.as_ref().unwrap_or(&loaded.config), config)?;
-    if let Some((key, before, after)) = differences.iter().find(|(key, before, after)| !may_change(key, before, after)) {
-        let message = format!("the run has {before}, now it is to be {after}; a run that goes on cannot change it");
-        return Err(Fault::config(key, message).hint(format!("leave that as it was, or {}", anew(loaded, plan))).into());
+    if let Some((key, before, after)) =
+        differences.iter().find(|(key, before, after)| !may_change(key, before, after))
+    {
+        let message = format!(
+            "the run has {before}, now it is to be {after}; a run that goes on cannot change it"
+        );
+        return Err(Fault::config(key, message)
+            .hint(format!("leave that as it was, or {}", anew(loaded, plan)))
+            .into());
     }
     check_data(loaded, plan)?;
     file::initial_from(&loaded.model, &plan.network, &plan.layout)?;
@@ -74,50 +99,73 @@ pub(super) fn check(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<(V
         let settings = if differences.is_empty() { "" } else { "; settings stay as they were" };
         return Ok((Vec::new(), Some(why + settings)));
     }
-    let mut notes: Vec<String> =
-        differences.iter().map(|(key, before, after)| format!("changed: {key} = {after}, before {before}")).collect();
-    let is_longer = differences.iter().any(|(key, ..)| matches!(key.as_str(), "train.epochs" | "train.max_steps"));
+    let mut notes: Vec<String> = differences
+        .iter()
+        .map(|(key, before, after)| format!("changed: {key} = {after}, before {before}"))
+        .collect();
+    let is_longer = differences
+        .iter()
+        .any(|(key, ..)| matches!(key.as_str(), "train.epochs" | "train.max_steps"));
     if is_longer && plan.config.optimizer.schedule == Schedule::Cosine {
-        notes.push(format!("the learning rate now falls to 0 over {} steps, as if that had been the plan", plan.total_steps));
+        notes.push(format!(
+            "the learning rate now falls to 0 over {} steps, as if that had been the plan",
+            plan.total_steps
+        ));
     }
     notes.extend(forgotten);
     Ok((notes, None))
 }
 
-/// Whether settings of a run of folds differ from what they were; `differences` are (key, before, after).
+/// Whether settings of a run of folds differ from what they were; `differences` are (key, before,
+/// after).
 ///
 /// # Errors
 /// 78 if one differs that makes it another run.
 pub(super) fn check_changes(differences: &[(String, String, String)]) -> Result<bool> {
     match differences.iter().find(|(key, before, after)| !may_change(key, before, after)) {
         Some((key, before, after)) => {
-            let message = format!("the run has {before}, now it is to be {after}; a run that goes on cannot change it");
+            let message = format!(
+                "the run has {before}, now it is to be {after}; a run that goes on cannot change it"
+            );
             Err(Fault::config(key, message).hint("leave that as it was, or begin a new run").into())
         }
         None => Ok(!differences.is_empty()),
     }
 }
 
-/// Scores by another `train.select`, or by other weights where they have a part in it, cannot be compared: forgets the best one, and the
-/// evaluations since, where there will be others. A sentence if it did.
-pub(super) fn forget_other_scores(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<Option<String>> {
+/// Scores by another `train.select`, or by other weights where they have a part in it, cannot be
+/// compared: forgets the best one, and the evaluations since, where there will be others. A
+/// sentence if it did.
+pub(super) fn forget_other_scores(
+    loaded: &mut Loaded,
+    plan: &Plan,
+    config: &str,
+) -> Result<Option<String>> {
     let changes = changes(&loaded.config, config)?;
-    let is_other = |(key, ..): &&(String, String, String)| key == "train.select" || key.starts_with("train.select.");
+    let is_other = |(key, ..): &&(String, String, String)| {
+        key == "train.select" || key.starts_with("train.select.")
+    };
     let by = match changes.iter().find(is_other) {
         Some(_) => Some("another train.select"),
-        None => changes.iter().any(|change| is_part_of(&plan.config.train.select, change)).then_some("other weights"),
+        None => changes
+            .iter()
+            .any(|change| is_part_of(&plan.config.train.select, change))
+            .then_some("other weights"),
     };
     let Some(by) = by else { return Ok(None) };
     if loaded.snapshot.best.is_none() || is_done(&loaded.snapshot, plan) {
         return Ok(None);
     }
     (loaded.snapshot.best, loaded.snapshot.worse) = (None, 0);
-    let what = format!("the best score so far was by {by} and is forgotten, and so are the {} without improvement", evaluations(plan));
+    let what = format!(
+        "the best score so far was by {by} and is forgotten, and so are the {} without improvement",
+        evaluations(plan)
+    );
     Ok(Some(format!("{what}: model/ will be of an epoch from here on")))
 }
 
-/// Whether a changed weight has a part in what picks the model: all of them in the combined loss, in a mean over tasks those that are 0 now
-/// or were.
+/// Whether a changed weight has a part in what picks the model: all of them in the combined loss,
+/// in a mean over tasks those that are 0 now or were.
 fn is_part_of(select: &Select, (key, before, after): &(String, String, String)) -> bool {
     let is_weight = key.starts_with("task.") && key.ends_with(".weight");
     let is_zero = |weight: &str| weight.parse() == Ok(0.0);
@@ -138,8 +186,13 @@ fn over(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
     let (steps, worse, patience) = (snapshot.steps, snapshot.worse, plan.config.train.patience);
     if patience > 0 && worse >= patience {
         let counted = evaluations(plan);
-        let why = format!("early stopping ended the run, {worse} {counted} without improvement at a patience of {patience}");
-        return Some(format!("nothing to do, {why}: --set train.patience={} or more takes it further, 0 to the last epoch", worse + 1));
+        let why = format!(
+            "early stopping ended the run, {worse} {counted} without improvement at a patience of {patience}"
+        );
+        return Some(format!(
+            "nothing to do, {why}: --set train.patience={} or more takes it further, 0 to the last epoch",
+            worse + 1
+        ));
     }
     let wanted = plan.total_steps;
     is_done(snapshot, plan).then(|| {
@@ -149,7 +202,8 @@ fn over(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
 
 /// Whether all steps are done, and validated.
 fn is_done(snapshot: &Snapshot, plan: &Plan) -> bool {
-    snapshot.steps > plan.total_steps || (snapshot.steps == plan.total_steps && snapshot.validated == snapshot.steps)
+    snapshot.steps > plan.total_steps
+        || (snapshot.steps == plan.total_steps && snapshot.validated == snapshot.steps)
 }
 
 /// Settings that may change within a run. A file may move; what is in it is compared.
@@ -173,19 +227,26 @@ fn check_moments(loaded: &Loaded, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let message = format!("has {found} moments, the optimizer has {expected}");
-    Err(Fault::data(loaded.path.display(), message).hint("remove the checkpoint: the one before it is used then").into())
+    Err(Fault::data(loaded.path.display(), message)
+        .hint("remove the checkpoint: the one before it is used then")
+        .into())
 }
 
 fn check_data(loaded: &Loaded, plan: &Plan) -> Result<()> {
     let (before, now) = (&loaded.data, &plan.parts.hashes);
     let hint = format!("give back the files that the run began with, or {}", anew(loaded, plan));
     if before.len() != now.len() {
-        let message = format!("the run reads {} files of data, now there are {}", before.len(), now.len());
+        let message =
+            format!("the run reads {} files of data, now there are {}", before.len(), now.len());
         return Err(Fault::data(loaded.path.display(), message).hint(hint).into());
     }
     let differs = before.iter().zip(now).find(|((_, before), (_, now))| before != now);
     let Some(((_, before), (name, now))) = differs else { return Ok(()) };
     let short = |hash: &str| quoted(&hash.chars().take(12).collect::<String>());
-    let message = format!("is not the data that the run began with: BLAKE3 {} …, then {} …", short(now), short(before));
+    let message = format!(
+        "is not the data that the run began with: BLAKE3 {} …, then {} …",
+        short(now),
+        short(before)
+    );
     Err(Fault::data(name, message).hint(hint).into())
 }

@@ -1,5 +1,6 @@
-//! SIGINT and SIGTERM: while the data of a new run is read the first one ends the program at once; from then on it asks the run to stop and to leave `last/` whole,
-//! and the second one ends the program.
+//! SIGINT and SIGTERM: while the data of a new run is read the first one ends the program at once;
+//! from then on it asks the run to stop and to leave `last/` whole, and the second one ends the
+//! program.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ impl Signals {
             flag::register(signal, Arc::clone(&at_once))?;
             flag::register_usize(signal, Arc::clone(&arrived), exit as usize)?;
         }
-        // A file that may not grow is a failed write, with its message and code, and not the end of the process.
+        // A file that may not grow is a failed write, with its message and code, and not the end of
+        // the process.
         #[cfg(unix)]
         flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
         Ok(Signals { arrived, at_once })

@@ -18,7 +18,8 @@ use crate::run::sweep::{self, Axis, Sweep};
 use crate::schedule::show::aligned;
 
 /// Hint that shows how a sweep is written.
-const FORM: &str = "an axis and its values, such as batch=32,64,96 or batch=32..4096, which doubles";
+const FORM: &str =
+    "an axis and its values, such as batch=32,64,96 or batch=32..4096, which doubles";
 
 /// Most heads of a sweep; with more, writing the schedule takes minutes.
 const MOST_HEADS: usize = 10_000;
@@ -39,10 +40,18 @@ pub(super) fn wanted(text: &str) -> Result<Wanted> {
     let shown = text.escape_debug().to_string();
     let (name, list) = text.split_once('=').ok_or_else(|| fault(&shown, "no values", FORM))?;
     let axis = Axis::ALL.into_iter().find(|a| a.name() == name);
-    let axis = axis.ok_or_else(|| fault(&shown, format!("unknown axis {}", quoted(name)), "one of batch, trunk, heads"))?;
-    let values = list.split(',').map(|part| values(&shown, part)).collect::<Result<Vec<_>, _>>()?.concat();
+    let axis = axis.ok_or_else(|| {
+        fault(&shown, format!("unknown axis {}", quoted(name)), "one of batch, trunk, heads")
+    })?;
+    let values =
+        list.split(',').map(|part| values(&shown, part)).collect::<Result<Vec<_>, _>>()?.concat();
     if let Some(pair) = values.windows(2).find(|pair| pair[0] >= pair[1]) {
-        return Err(fault(&shown, format!("{} after {}", pair[1], pair[0]), "ascending values, each once").into());
+        return Err(fault(
+            &shown,
+            format!("{} after {}", pair[1], pair[0]),
+            "ascending values, each once",
+        )
+        .into());
     }
     if values.len() < 2 {
         return Err(fault(&shown, "one value alone shows no growth", "at least two values").into());
@@ -55,16 +64,20 @@ pub(super) fn wanted(text: &str) -> Result<Wanted> {
 
 /// A value, or the doublings from A to B.
 fn values(shown: &str, part: &str) -> Result<Vec<usize>, Fault> {
-    let one = |part: &str| size(part.trim()).map_err(|e| fault(shown, format!("{} is not {e}", quoted(part)), FORM));
+    let one = |part: &str| {
+        size(part.trim()).map_err(|e| fault(shown, format!("{} is not {e}", quoted(part)), FORM))
+    };
     let Some((first, last)) = part.split_once("..") else { return Ok(vec![one(part)?]) };
     let (first, last) = (one(first)?, one(last)?);
     if first > last {
         return Err(fault(shown, format!("{first}..{last} goes down"), format!("{last}..{first}")));
     }
-    let doublings: Vec<usize> = std::iter::successors(Some(first), |v| Some(2 * v)).take_while(|v| *v <= last).collect();
+    let doublings: Vec<usize> =
+        std::iter::successors(Some(first), |v| Some(2 * v)).take_while(|v| *v <= last).collect();
     let nearest = doublings.last().copied().unwrap_or(first);
     if nearest != last {
-        let hint = format!("{first}..{nearest} or {first}..{}, or the values one by one", 2 * nearest);
+        let hint =
+            format!("{first}..{nearest} or {first}..{}, or the values one by one", 2 * nearest);
         return Err(fault(shown, format!("doubling {first} does not lead to {last}"), hint));
     }
     Ok(doublings)
@@ -74,23 +87,45 @@ fn values(shown: &str, part: &str) -> Result<Vec<usize>, Fault> {
 pub(super) fn check(wanted: &Wanted, args: &StepArgs, shape: &StepShape) -> Result<(), Fault> {
     let name = wanted.axis.name();
     match wanted.axis {
-        Axis::Batch if args.batch.is_some() => Err(fault(name, "--batch has no effect beside it", "leave --batch out")),
-        Axis::Trunk if shape.trunk.is_empty() => Err(fault(name, "there is no trunk", "--trunk 128,128 says how many layers it has")),
-        Axis::Heads if shape.coupling.is_some() && wanted.values[0] == 1 => {
-            Err(fault("heads=1", "--coupling ties pairs of heads", "begin with 2 heads, or leave --coupling out"))
+        Axis::Batch if args.batch.is_some() => {
+            Err(fault(name, "--batch has no effect beside it", "leave --batch out"))
         }
+        Axis::Trunk if shape.trunk.is_empty() => {
+            Err(fault(name, "there is no trunk", "--trunk 128,128 says how many layers it has"))
+        }
+        Axis::Heads if shape.coupling.is_some() && wanted.values[0] == 1 => Err(fault(
+            "heads=1",
+            "--coupling ties pairs of heads",
+            "begin with 2 heads, or leave --coupling out",
+        )),
         _ => Ok(()),
     }
 }
 
-pub(super) fn run(wanted: &Wanted, shape: &StepShape, svg: Option<&Path>, machine: &Machine, console: &Console) -> Result<()> {
+pub(super) fn run(
+    wanted: &Wanted,
+    shape: &StepShape,
+    svg: Option<&Path>,
+    machine: &Machine,
+    console: &Console,
+) -> Result<()> {
     let tell = |point: &sweep::Point| {
         if console.progress() != Progress::None {
-            console.note(&format!("{} {}: {:.3} ms", wanted.axis.name(), point.value, point.report.ms_per_step.median));
+            console.note(&format!(
+                "{} {}: {:.3} ms",
+                wanted.axis.name(),
+                point.value,
+                point.report.ms_per_step.median
+            ));
         }
     };
     let sweep = sweep::sweep(shape, wanted.axis, &wanted.values, machine, tell)?;
-    sweep.points.iter().take(1).filter_map(|point| point.report.fallback.as_ref()).for_each(|line| console.note(line));
+    sweep
+        .points
+        .iter()
+        .take(1)
+        .filter_map(|point| point.report.fallback.as_ref())
+        .for_each(|line| console.note(line));
     if console.json {
         console.result_json(&json!({"sweep": sweep}))?;
     } else {
@@ -102,11 +137,14 @@ pub(super) fn run(wanted: &Wanted, shape: &StepShape, svg: Option<&Path>, machin
     Ok(())
 }
 
-/// Fails before a measurement where its picture could not be written afterwards; leaves what is there as it is.
+/// Fails before a measurement where its picture could not be written afterwards; leaves what is
+/// there as it is.
 pub(super) fn check_svg(path: &Path) -> Result<(), Fault> {
     let opened = match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(_) => fs::remove_file(path),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => OpenOptions::new().write(true).open(path).map(drop),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            OpenOptions::new().write(true).open(path).map(drop)
+        }
         Err(e) => Err(e),
     };
     opened.map_err(|e| cannot_create(path, &e))
@@ -114,19 +152,27 @@ pub(super) fn check_svg(path: &Path) -> Result<(), Fault> {
 
 fn write(path: &Path, svg: &str) -> Result<(), Fault> {
     let mut file = File::create(path).map_err(|e| cannot_create(path, &e))?;
-    let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", path.display())).hint("is the disk full?");
+    let failed =
+        |e| Fault::new(Exit::Io, format!("{}: {e}", path.display())).hint("is the disk full?");
     file.write_all(svg.as_bytes()).map_err(failed)
 }
 
 fn cannot_create(path: &Path, error: &std::io::Error) -> Fault {
-    Fault::new(Exit::CantCreate, format!("{}: cannot be created: {error}", path.display())).hint("choose another --svg")
+    Fault::new(Exit::CantCreate, format!("{}: cannot be created: {error}", path.display()))
+        .hint("choose another --svg")
 }
 
 /// The table, what one more costs, and the picture.
 fn report(sweep: &Sweep, shape: &StepShape) -> String {
     let first = &sweep.points[0].report;
     let place = format!("{} ({})", first.adapter, first.driver);
-    format!("{place}\n{}\n\n{}{}\n\n{}", rest(sweep, shape), table(sweep), cost(sweep), chart(sweep, shape).text())
+    format!(
+        "{place}\n{}\n\n{}{}\n\n{}",
+        rest(sweep, shape),
+        table(sweep),
+        cost(sweep),
+        chart(sweep, shape).text()
+    )
 }
 
 /// What is the same for all points of a sweep.
@@ -152,19 +198,44 @@ fn rest(sweep: &Sweep, shape: &StepShape) -> String {
 fn cost(sweep: &Sweep) -> String {
     let m = &sweep.marginal;
     let slope = rounded(1e3 * m.ms_per_unit, 4);
-    format!("least squares: {slope} µs per additional {}, intercept {} ms", sweep.axis.unit(), rounded(m.intercept_ms, 4))
+    format!(
+        "least squares: {slope} µs per additional {}, intercept {} ms",
+        sweep.axis.unit(),
+        rounded(m.intercept_ms, 4)
+    )
 }
 
 /// A line a point; the last column is the slope from the point before.
 fn table(sweep: &Sweep) -> String {
     let last = format!("µs per {}", sweep.axis.unit());
-    let head = [sweep.axis.name(), "ms: min", "median", "dispatches", "MFLOP", "GFLOP/s", "buffer bytes", &last].map(String::from);
-    let slopes = std::iter::once(String::new()).chain(sweep.neighbours().into_iter().map(|ms| rounded(1e3 * ms, 4).to_string()));
+    let head = [
+        sweep.axis.name(),
+        "ms: min",
+        "median",
+        "dispatches",
+        "MFLOP",
+        "GFLOP/s",
+        "buffer bytes",
+        &last,
+    ]
+    .map(String::from);
+    let slopes = std::iter::once(String::new())
+        .chain(sweep.neighbours().into_iter().map(|ms| rounded(1e3 * ms, 4).to_string()));
     let line = |(point, slope): (&sweep::Point, String)| {
         let r = &point.report;
         let [min, median] = [r.ms_per_step.min, r.ms_per_step.median].map(|ms| format!("{ms:.3}"));
-        let [mflop, gflops] = [r.flop_per_step as f64 / 1e6, r.gflop_per_s].map(|v| format!("{v:.2}"));
-        [point.value.to_string(), min, median, r.dispatches_per_step.to_string(), mflop, gflops, r.buffer_bytes.to_string(), slope]
+        let [mflop, gflops] =
+            [r.flop_per_step as f64 / 1e6, r.gflop_per_s].map(|v| format!("{v:.2}"));
+        [
+            point.value.to_string(),
+            min,
+            median,
+            r.dispatches_per_step.to_string(),
+            mflop,
+            gflops,
+            r.buffer_bytes.to_string(),
+            slope,
+        ]
     };
     let lines = std::iter::once(head).chain(sweep.points.iter().zip(slopes).map(line));
     aligned(lines.collect(), [true; 8])

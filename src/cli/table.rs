@@ -36,7 +36,8 @@ pub(super) struct TableArgs {
     /// Sign between the whole part and the fraction of numbers: . or , [default: found]
     #[arg(long, value_name = "SIGN")]
     decimal: Option<DecimalSign>,
-    /// A text that means "blank" (repeatable) [default: the empty one and those that are found, such as NA]
+    /// A text that means "blank" (repeatable) [default: the empty one and those that are found,
+    /// such as NA]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     missing: Vec<String>,
 }
@@ -54,7 +55,10 @@ impl TableArgs {
     fn read(&self, path: &str) -> Result<Raw> {
         let header = if self.no_header { Header::None } else { Header::First };
         let delimiter = self.delimiter()?.and_then(|sign| u8::try_from(sign).ok());
-        table::read(&Source::Table(vec![PathBuf::from(path)]), &Options { delimiter, header, ..Options::default() })
+        table::read(
+            &Source::Table(vec![PathBuf::from(path)]),
+            &Options { delimiter, header, ..Options::default() },
+        )
     }
 
     /// One character; `\t` is a tab, since shells make it hard to type.
@@ -63,9 +67,18 @@ impl TableArgs {
         let mut characters = text.chars();
         match (text.as_str(), characters.next(), characters.next()) {
             ("\\t", ..) => Ok(Some('\t')),
-            (_, Some(sign), None) if sign.is_ascii() && !sign.is_ascii_alphanumeric() && !"\"\n\r\0.+-_".contains(sign) => Ok(Some(sign)),
+            (_, Some(sign), None)
+                if sign.is_ascii()
+                    && !sign.is_ascii_alphanumeric()
+                    && !"\"\n\r\0.+-_".contains(sign) =>
+            {
+                Ok(Some(sign))
+            }
             _ => {
-                let fault = Fault::new(Exit::Usage, format!("--delimiter {}: expected one character", crate::fault::quoted(text)));
+                let fault = Fault::new(
+                    Exit::Usage,
+                    format!("--delimiter {}: expected one character", crate::fault::quoted(text)),
+                );
                 Err(fault.hint("such as \",\", \";\", \"|\" or \"\\t\"").into())
             }
         }
@@ -95,10 +108,22 @@ impl TableArgs {
 }
 
 /// Writes a configuration for a table.
-pub(super) fn init(data: &str, args: &TableArgs, out: Option<&Path>, console: &Console) -> Result<()> {
+pub(super) fn init(
+    data: &str,
+    args: &TableArgs,
+    out: Option<&Path>,
+    console: &Console,
+) -> Result<()> {
     if args.target.is_empty() {
-        let fault = Fault::new(Exit::Usage, "--target is missing: a configuration needs something to learn");
-        return Err(fault.hint(format!("name a label column: --target COLUMN; tandem inspect {data} lists the columns")).into());
+        let fault = Fault::new(
+            Exit::Usage,
+            "--target is missing: a configuration needs something to learn",
+        );
+        return Err(fault
+            .hint(format!(
+                "name a label column: --target COLUMN; tandem inspect {data} lists the columns"
+            ))
+            .into());
     }
     if let Some(out) = out.filter(|out| out.exists()) {
         return Err(taken(out, "exists already"));
@@ -109,7 +134,8 @@ pub(super) fn init(data: &str, args: &TableArgs, out: Option<&Path>, console: &C
     drop(raw);
     let path = path_from(data, out)?;
     let (header, delimiter) = (!args.no_header, args.delimiter()?);
-    let draft = Draft { path: &path, header, delimiter, survey: &survey, tasks: &tasks, notices: &[] };
+    let draft =
+        Draft { path: &path, header, delimiter, survey: &survey, tasks: &tasks, notices: &[] };
     // What is written has to train, so it is read and planned as `train` would.
     let base = out.and_then(Path::parent).unwrap_or(Path::new("."));
     let config = read::from_text(&draft.text(), "the drafted configuration", base, &[])?;
@@ -140,24 +166,34 @@ fn path_from(data: &str, out: Option<&Path>) -> Result<String> {
 }
 
 fn taken(out: &Path, why: impl std::fmt::Display) -> anyhow::Error {
-    Fault::new(Exit::CantCreate, format!("{}: {why}", out.display())).hint("choose another --out; nothing is overwritten").into()
+    Fault::new(Exit::CantCreate, format!("{}: {why}", out.display()))
+        .hint("choose another --out; nothing is overwritten")
+        .into()
 }
 
 fn write_new(out: &Path, text: &str) -> Result<()> {
-    let mut file = std::fs::File::create_new(out).map_err(|e| taken(out, format!("cannot be created: {e}")))?;
-    let failed = |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
+    let mut file = std::fs::File::create_new(out)
+        .map_err(|e| taken(out, format!("cannot be created: {e}")))?;
+    let failed =
+        |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
     Ok(file.write_all(text.as_bytes()).map_err(failed)?)
 }
 
 /// Looks at a table or at a model, whichever it is.
-pub(super) fn inspect(what: &str, args: &TableArgs, weights: Weights, console: &Console) -> Result<()> {
+pub(super) fn inspect(
+    what: &str,
+    args: &TableArgs,
+    weights: Weights,
+    console: &Console,
+) -> Result<()> {
     let path = Path::new(what);
     if !path.is_dir() && path.extension().is_none_or(|ending| ending != "safetensors") {
         return inspect_table(what, args, console);
     }
     if args.is_given() {
         let flags = "--target, --no-header, --delimiter, --decimal and --missing";
-        let fault = Fault::new(Exit::Usage, format!("{what}: {flags} are for tables, and this is a model"));
+        let fault =
+            Fault::new(Exit::Usage, format!("{what}: {flags} are for tables, and this is a model"));
         return Err(fault.hint("leave them out").into());
     }
     inspect_model(&weights.load(path, console)?, console)
@@ -175,7 +211,8 @@ fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> 
             "overlap": overlap(&tasks).into_iter().map(|(a, b, rows)| json!({"tasks": [tasks[a].name, tasks[b].name], "rows": rows})).collect::<Vec<_>>(),
         }));
     }
-    let head = ["column", "type", "blank", "values", "range or commonest", "example"].map(String::from);
+    let head =
+        ["column", "type", "blank", "values", "range or commonest", "example"].map(String::from);
     let line = |c: &Found| {
         let id = if c.is_id(survey.rows) { ", names rows" } else { "" };
         [
@@ -189,8 +226,15 @@ fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> 
         .map(|text| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
     };
     let lines = std::iter::once(head).chain(survey.columns.iter().map(line)).collect();
-    let blanks: Vec<String> = survey.missing.iter().map(|text| crate::fault::quoted(text)).collect();
-    let mut text = format!("{}: {} rows, {} columns; blank is {}\n\n", survey.place, survey.rows, survey.columns.len(), blanks.join(", "));
+    let blanks: Vec<String> =
+        survey.missing.iter().map(|text| crate::fault::quoted(text)).collect();
+    let mut text = format!(
+        "{}: {} rows, {} columns; blank is {}\n\n",
+        survey.place,
+        survey.rows,
+        survey.columns.len(),
+        blanks.join(", ")
+    );
     text += &aligned(lines, [false, false, true, true, false, false]);
     survey.notices.iter().for_each(|notice| console.note(notice));
     text += &labels_text(&tasks, survey.rows);
@@ -203,10 +247,21 @@ fn labels_text(tasks: &[Wanted], rows: usize) -> String {
         return String::new();
     }
     let head = ["task", "type", "labelled", "labels"].map(String::from);
-    let line = |t: &Wanted| [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.told()];
-    let mut text = format!("\n{}", aligned(std::iter::once(head).chain(tasks.iter().map(line)).collect(), [false, false, true, false]));
+    let line = |t: &Wanted| {
+        [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.told()]
+    };
+    let mut text = format!(
+        "\n{}",
+        aligned(
+            std::iter::once(head).chain(tasks.iter().map(line)).collect(),
+            [false, false, true, false]
+        )
+    );
     for (a, b, both) in overlap(tasks) {
-        text += &format!("labelled for both {} and {}: {both} of {rows}\n", tasks[a].name, tasks[b].name);
+        text += &format!(
+            "labelled for both {} and {}: {both} of {rows}\n",
+            tasks[a].name, tasks[b].name
+        );
     }
     text
 }
@@ -232,7 +287,11 @@ fn task_json(task: &Wanted) -> Value {
 /// What a head tells apart or predicts.
 fn outputs(head: &Head) -> String {
     match head.kind {
-        TaskKind::Binary => format!("{} from probability {:.4} on", head.classes.get(1).map_or("", String::as_str), head.threshold()),
+        TaskKind::Binary => format!(
+            "{} from probability {:.4} on",
+            head.classes.get(1).map_or("", String::as_str),
+            head.threshold()
+        ),
         TaskKind::Multiclass => format!("{} classes", head.classes.len()),
         TaskKind::Multilabel | TaskKind::Regression => head.columns.join(", "),
         TaskKind::Count => "a rate".into(),
@@ -247,7 +306,11 @@ fn inspect_model(model: &Model, console: &Console) -> Result<()> {
     let (network, layout) = (&model.network, &model.layout);
     let (parameters, bytes) = (layout.parameters(), 4 * layout.parameters());
     if console.json {
-        let blocks: Vec<Value> = layout.blocks.iter().map(|b| json!({"name": b.name, "shape": b.shape, "parameters": b.len})).collect();
+        let blocks: Vec<Value> = layout
+            .blocks
+            .iter()
+            .map(|b| json!({"name": b.name, "shape": b.shape, "parameters": b.len}))
+            .collect();
         let task = |head: &Head| {
             let threshold = (head.kind == TaskKind::Binary).then(|| head.threshold());
             json!({"name": head.name, "type": head.kind, "loss": head.loss, "classes": head.classes, "columns": head.columns, "threshold": threshold})
@@ -258,8 +321,10 @@ fn inspect_model(model: &Model, console: &Console) -> Result<()> {
         }));
     }
     let head = ["task", "type", "loss", "predicts"].map(String::from);
-    let line = |head: &Head| [head.name.clone(), head.kind.to_string(), loss_name(head), outputs(head)];
-    let tasks = aligned(std::iter::once(head).chain(network.tasks.iter().map(line)).collect(), [false; 4]);
+    let line =
+        |head: &Head| [head.name.clone(), head.kind.to_string(), loss_name(head), outputs(head)];
+    let tasks =
+        aligned(std::iter::once(head).chain(network.tasks.iter().map(line)).collect(), [false; 4]);
     let text = format!(
         "{}\n\n{}\n{}\n{parameters} parameters, {bytes} bytes\n\n{tasks}",
         model.directory.display(),
@@ -279,8 +344,13 @@ fn inputs(input: &Input) -> String {
                 vectors => format!("{}, {vectors} vectors", c.encoding.word()),
             };
             let line = |c: &Column| [c.name.clone(), kind(c), c.width().to_string()];
-            aligned(std::iter::once(head).chain(columns.iter().map(line)).collect(), [false, false, true])
+            aligned(
+                std::iter::once(head).chain(columns.iter().map(line)).collect(),
+                [false, false, true],
+            )
         }
-        Input::Image { height, width, .. } => format!("images of {height} × {width} pixels: {} inputs\n", height * width),
+        Input::Image { height, width, .. } => {
+            format!("images of {height} × {width} pixels: {} inputs\n", height * width)
+        }
     }
 }

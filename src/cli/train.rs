@@ -39,14 +39,24 @@ pub(super) fn demo(args: &TrainArgs, common: &Common, console: &Console) -> Resu
     start(config, "demo", args, common, console)
 }
 
-pub(super) fn train(path: &Path, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
+pub(super) fn train(
+    path: &Path,
+    args: &TrainArgs,
+    common: &Common,
+    console: &Console,
+) -> Result<Option<Exit>> {
     let config = of_flag(args, read::from_file(path, &keys(args)))?;
     let name = path.file_stem().map_or("train".into(), |s| s.to_string_lossy().into_owned());
     start(config, &name, args, common, console)
 }
 
 /// `train --resume RUN`
-pub(super) fn go_on(run: &Path, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
+pub(super) fn go_on(
+    run: &Path,
+    args: &TrainArgs,
+    common: &Common,
+    console: &Console,
+) -> Result<Option<Exit>> {
     common.check_adapter(args)?;
     let signals = Signals::install()?;
     let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
@@ -71,7 +81,8 @@ fn of_flag(args: &TrainArgs, config: Result<Config>) -> Result<Config> {
 /// `--set` in their order, then the flags that stand for a key.
 pub(super) fn overrides(args: &TrainArgs) -> Vec<String> {
     let number = |key: &str, value: Option<u64>| value.map(|v| format!("train.{key}={v}"));
-    let text = |key: &str, value: &Option<String>| value.as_ref().map(|v| format!("train.{key}={v}"));
+    let text =
+        |key: &str, value: &Option<String>| value.as_ref().map(|v| format!("train.{key}={v}"));
     let flags = [
         number("seed", args.seed),
         number("epochs", args.epochs),
@@ -86,7 +97,13 @@ pub(super) fn overrides(args: &TrainArgs) -> Vec<String> {
     args.set.iter().cloned().chain(flags.into_iter().flatten()).collect()
 }
 
-fn start(config: Config, name: &str, args: &TrainArgs, common: &Common, console: &Console) -> Result<Option<Exit>> {
+fn start(
+    config: Config,
+    name: &str,
+    args: &TrainArgs,
+    common: &Common,
+    console: &Console,
+) -> Result<Option<Exit>> {
     common.check_adapter(args)?;
     let signals = Signals::install()?;
     let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
@@ -130,8 +147,8 @@ impl Call<'_> {
         Ok(self.machine.get_or_init(|| machine))
     }
 
-    /// Trains; the directory is made when the data has been read. `before` is what there is of a run that goes on: its newest checkpoint,
-    /// if there was one already.
+    /// Trains; the directory is made when the data has been read. `before` is what there is of a
+    /// run that goes on: its newest checkpoint, if there was one already.
     pub(super) fn run(
         &self,
         config: Config,
@@ -140,7 +157,8 @@ impl Call<'_> {
     ) -> Result<Done> {
         let (args, console) = (self.args, self.console);
         let begun = Instant::now();
-        // A run that goes on holds its directory already: it ends with its own words, and not at once.
+        // A run that goes on holds its directory already: it ends with its own words, and not at
+        // once.
         self.signals.keep(before.is_some());
         let parts = read_data(&config, args.data_cache == DataCache::On, console)?;
         self.signals.keep(true);
@@ -152,11 +170,19 @@ impl Call<'_> {
         let mut loaded = before.flatten();
         let text = write::to_toml(&plan.config);
         read::check_length("config.toml, with every key written out,", text.as_bytes())?;
-        let (mut notes, over) = loaded.as_mut().map(|loaded| resume::check(loaded, &plan, &text)).transpose()?.unwrap_or_default();
+        let (mut notes, over) = loaded
+            .as_mut()
+            .map(|loaded| resume::check(loaded, &plan, &text))
+            .transpose()?
+            .unwrap_or_default();
         // Settings by which nothing is done are not those of the run.
-        let text = loaded.as_ref().filter(|_| over.is_some()).map_or(text, |loaded| loaded.config.clone());
-        let initial =
-            args.init_from.as_deref().map(|path| initial(&args.weights().load(path, console)?, &plan, args.init_part)).transpose()?;
+        let text =
+            loaded.as_ref().filter(|_| over.is_some()).map_or(text, |loaded| loaded.config.clone());
+        let initial = args
+            .init_from
+            .as_deref()
+            .map(|path| initial(&args.weights().load(path, console)?, &plan, args.init_part))
+            .transpose()?;
         let machine = self.machine(plan.config.train.precision)?;
         told.iter().for_each(|line| console.note(line));
         let (by_unit, fallback) = precise(machine, machine.tuning(), plan.config.train.precision)?;
@@ -169,13 +195,17 @@ impl Call<'_> {
         };
         let context = context(&plan, machine, &tuning, text);
         if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.adapter != context.adapter) {
-            notes.push(format!("the run was on {}: results agree within rounding, not bit by bit", loaded.adapter));
+            notes.push(format!(
+                "the run was on {}: results agree within rounding, not bit by bit",
+                loaded.adapter
+            ));
         }
         let mut directory = directory(&plan)?;
         let settings = context.config.clone();
         let mut keeper = Keeper::new(directory.checkpoints(), context, plan.config.train.keep)?;
         if let Some(initial) = &initial {
-            // There is no run to go on with before this is committed: going on never begins with other weights.
+            // There is no run to go on with before this is committed: going on never begins with
+            // other weights.
             keeper.keep(Arc::new(plan.beginning(initial.clone())))?;
             keeper.finish()?;
         }
@@ -212,12 +242,18 @@ impl Call<'_> {
             let machine = Machine::open(&wish)?;
             let (again, _) = precise(&machine, machine.tuning(), plan.config.train.precision)?;
             if again.unit != unit {
-                let message = format!("{} has not the matrix unit that the run computes with", machine.name());
-                return Err(Fault::new(Exit::Unavailable, message).hint("resume the run on an adapter that has it").into());
+                let message = format!(
+                    "{} has not the matrix unit that the run computes with",
+                    machine.name()
+                );
+                return Err(Fault::new(Exit::Unavailable, message)
+                    .hint("resume the run on an adapter that has it")
+                    .into());
             }
             Ok(machine)
         };
-        let outcome = persist(&plan, machine.clone(), options, args.retry_device, &mut open, &mut watch);
+        let outcome =
+            persist(&plan, machine.clone(), options, args.retry_device, &mut open, &mut watch);
         let outcome = outcome.map_err(|error| watch.with_way_on(error))?;
         let (points, last) = watch.finish(&outcome)?;
         let outcome = save(&plan, &directory, outcome, last.as_deref(), console)?;
@@ -226,12 +262,16 @@ impl Call<'_> {
 
     /// Prints the result; the exit of a run that a signal stopped.
     fn tell(&self, done: &Done) -> Result<Option<Exit>> {
-        let profiled = self.machine(done.plan.config.train.precision)?.against_ceilings(done.outcome.profile.clone())?;
+        let profiled = self
+            .machine(done.plan.config.train.precision)?
+            .against_ceilings(done.outcome.profile.clone())?;
         finish(&done.plan, &done.directory, &done.outcome, &done.points, profiled, self.console)?;
         let stopped = self.stopped(done);
         if stopped.is_some() {
             let (run, steps) = (done.directory.path().display(), done.outcome.steps);
-            self.console.note(&format!("stopped by a signal after step {steps}; go on with: tandem train --resume {run}"));
+            self.console.note(&format!(
+                "stopped by a signal after step {steps}; go on with: tandem train --resume {run}"
+            ));
         }
         Ok(stopped)
     }
@@ -241,22 +281,29 @@ impl Call<'_> {
         let streamed = match self.args.resident {
             Resident::On => false,
             Resident::Off => true,
-            Resident::Auto => plan.parts.train.stored().is_some() || machine.most_data().is_some_and(|most| plan.data_bytes() > most),
+            Resident::Auto => {
+                plan.parts.train.stored().is_some()
+                    || machine.most_data().is_some_and(|most| plan.data_bytes() > most)
+            }
         };
         if streamed {
             let rows = plan.window(WINDOW);
-            self.console.detail(&format!("data stays on the host, {rows} rows on their way to the device at once"));
+            self.console.detail(&format!(
+                "data stays on the host, {rows} rows on their way to the device at once"
+            ));
         }
         streamed.then_some(WINDOW)
     }
 
     /// The exit of a run that a signal stopped.
     pub(super) fn stopped(&self, done: &Done) -> Option<Exit> {
-        matches!(done.outcome.ended, Ended::Stopped).then(|| self.signals.arrived().unwrap_or(Exit::Interrupted))
+        matches!(done.outcome.ended, Ended::Stopped)
+            .then(|| self.signals.arrived().unwrap_or(Exit::Interrupted))
     }
 }
 
-/// What the data is: its columns, what was noticed of them, and how many rows have a label for each task.
+/// What the data is: its columns, what was noticed of them, and how many rows have a label for each
+/// task.
 fn told_of(parts: &Parts) -> Vec<String> {
     let mut lines = Vec::new();
     if let Input::Columns { columns } = &parts.schema.input {
@@ -268,20 +315,37 @@ fn told_of(parts: &Parts) -> Vec<String> {
                 None => types.push((word, vec![&column.name])),
             }
         }
-        let named: Vec<String> = types.iter().map(|(word, names)| format!("{word}: {}", some(names))).collect();
-        let types: Vec<String> = types.iter().map(|(word, names)| format!("{} {word}", names.len())).collect();
+        let named: Vec<String> =
+            types.iter().map(|(word, names)| format!("{word}: {}", some(names))).collect();
+        let types: Vec<String> =
+            types.iter().map(|(word, names)| format!("{} {word}", names.len())).collect();
         let learned: Vec<&Column> = columns.iter().filter(|column| column.vectors() > 0).collect();
-        let (inputs, of_them): (usize, usize) = (parts.schema.input.width(), learned.iter().map(|column| column.width()).sum());
+        let (inputs, of_them): (usize, usize) =
+            (parts.schema.input.width(), learned.iter().map(|column| column.width()).sum());
         let vectors: usize = learned.iter().map(|column| column.vectors()).sum();
-        let note = if vectors > 0 { format!(", {of_them} of them from {vectors} learned vectors") } else { String::new() };
-        lines.push(format!("{} columns ({}) make {inputs} inputs{note}", columns.len(), types.join(", ")));
+        let note = if vectors > 0 {
+            format!(", {of_them} of them from {vectors} learned vectors")
+        } else {
+            String::new()
+        };
+        lines.push(format!(
+            "{} columns ({}) make {inputs} inputs{note}",
+            columns.len(),
+            types.join(", ")
+        ));
         lines.push(format!("taken for {}", named.join("; ")));
     }
     lines.extend(parts.notices.iter().cloned());
-    for labelled in label_summary(parts).chunk_by(|a, b| (&a.task, &a.column) == (&b.task, &b.column)) {
+    for labelled in
+        label_summary(parts).chunk_by(|a, b| (&a.task, &a.column) == (&b.task, &b.column))
+    {
         let of_part = |l: &Labelled| format!("{} {} of {}", l.part.name(), l.labelled, l.rows);
         let parts: Vec<String> = labelled.iter().map(of_part).collect();
-        let column = if labelled[0].column == labelled[0].task { String::new() } else { format!(" (column {})", labelled[0].column) };
+        let column = if labelled[0].column == labelled[0].task {
+            String::new()
+        } else {
+            format!(" (column {})", labelled[0].column)
+        };
         lines.push(format!("labelled for {}{column}: {}", labelled[0].task, parts.join(", ")));
     }
     lines
@@ -290,7 +354,11 @@ fn told_of(parts: &Parts) -> Vec<String> {
 /// Names on one line; of many the first few.
 fn some(names: &[&str]) -> String {
     const FEW: usize = 12;
-    let rest = if names.len() > FEW { format!(" and {} more (tandem inspect MODEL has all)", names.len() - FEW) } else { String::new() };
+    let rest = if names.len() > FEW {
+        format!(" and {} more (tandem inspect MODEL has all)", names.len() - FEW)
+    } else {
+        String::new()
+    };
     names.iter().take(FEW).copied().collect::<Vec<_>>().join(", ") + &rest
 }
 
@@ -316,12 +384,15 @@ fn context(plan: &Plan, machine: &Machine, tuning: &Tuning, config: String) -> C
         config,
         data: plan.parts.hashes.clone(),
         adapter: machine.name(),
-        kernels: [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name.to_owned()).into(),
+        kernels: [tuning.forward, tuning.backward_input, tuning.backward_weight]
+            .map(|p| p.kernel.name.to_owned())
+            .into(),
     }
 }
 
 fn environment(plan: &Plan, machine: &Machine, tuning: &Tuning, choices: &[Choice]) -> Value {
-    let kernels = [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name);
+    let kernels =
+        [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name);
     let (adapter, limits) = match machine {
         Machine::Device(gpu) => (
             json!(gpu.entry),
@@ -329,7 +400,8 @@ fn environment(plan: &Plan, machine: &Machine, tuning: &Tuning, choices: &[Choic
         ),
         Machine::Reference => (json!("reference"), Value::Null),
     };
-    let hashes: serde_json::Map<String, Value> = plan.parts.hashes.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+    let hashes: serde_json::Map<String, Value> =
+        plan.parts.hashes.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"), "adapter": adapter, "reason": machine.describe(), "limits": limits,
         "kernels": {"class": tuning.class, "products": kernels, "tiles": choices}, "data": hashes,
@@ -338,16 +410,29 @@ fn environment(plan: &Plan, machine: &Machine, tuning: &Tuning, choices: &[Choic
 }
 
 /// Writes what was learned; an error where training ended in one.
-fn save(plan: &Plan, directory: &RunDirectory, outcome: Outcome, last: Option<&Path>, console: &Console) -> Result<Outcome> {
+fn save(
+    plan: &Plan,
+    directory: &RunDirectory,
+    outcome: Outcome,
+    last: Option<&Path>,
+    console: &Console,
+) -> Result<Outcome> {
     let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
     let saved = directory.save_last(network, layout, schema, &outcome.last);
-    let saved = saved.and_then(|()| directory.save_model(&outcome.network, layout, schema, &outcome.best));
+    let saved =
+        saved.and_then(|()| directory.save_model(&outcome.network, layout, schema, &outcome.best));
     if let Ended::NotFinite(fault) = outcome.ended {
-        // The cause matters more than what could not be saved because of it: weights may be infinite themselves.
+        // The cause matters more than what could not be saved because of it: weights may be
+        // infinite themselves.
         if saved.is_ok() {
-            console.note(&format!("the weights before that step are in {}", directory.path().join("last").display()));
+            console.note(&format!(
+                "the weights before that step are in {}",
+                directory.path().join("last").display()
+            ));
         }
-        let kept = last.map(|last| format!("; last good checkpoint: {}", last.display())).unwrap_or_default();
+        let kept = last
+            .map(|last| format!("; last good checkpoint: {}", last.display()))
+            .unwrap_or_default();
         let fault = Fault { message: fault.message + &kept, ..fault };
         return Err(fault.into());
     }
@@ -369,7 +454,11 @@ fn finish(
         return console.result_json(&document);
     }
     let table = table(plan, directory, outcome, points);
-    console.result(&profiled.map_or(table.clone(), |(profile, best)| format!("{table}\n\n{}", profile.table(&best))))
+    console.result(
+        &profiled.map_or(table.clone(), |(profile, best)| {
+            format!("{table}\n\n{}", profile.table(&best))
+        }),
+    )
 }
 
 fn ended(outcome: &Outcome) -> &'static str {
@@ -383,7 +472,9 @@ fn ended(outcome: &Outcome) -> &'static str {
 }
 
 fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Point]) -> Value {
-    let point = |split: &str| points.iter().find(|p| p.split == split).map(|p| p.json(&plan.network, &plan.objective));
+    let point = |split: &str| {
+        points.iter().find(|p| p.split == split).map(|p| p.json(&plan.network, &plan.objective))
+    };
     json!({
         "run": directory.path(), "ended": ended(outcome), "steps": outcome.steps, "best_epoch": outcome.best_epoch,
         "best_step": outcome.best_step,
@@ -396,7 +487,8 @@ fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[P
 fn kept(plan: &Plan, outcome: &Outcome) -> String {
     let (epoch, step) = (outcome.best_epoch, outcome.best_step);
     let is_whole = step.is_multiple_of(plan.steps_per_epoch) || step == plan.total_steps;
-    let place = if is_whole { format!("epoch {epoch}") } else { format!("step {step} in epoch {epoch}") };
+    let place =
+        if is_whole { format!("epoch {epoch}") } else { format!("step {step} in epoch {epoch}") };
     let why = if outcome.selected { "the kept one" } else { "the last one, which is kept" };
     let means = if !outcome.measured_training() { " (train: means over its steps)" } else { "" };
     format!("{place}, {why}{means}")
@@ -404,21 +496,28 @@ fn kept(plan: &Plan, outcome: &Outcome) -> String {
 
 /// The result as a table: a line a task, a column a part.
 fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Point]) -> String {
-    let splits: Vec<&Point> = ["train", "valid", "test"].iter().filter_map(|s| points.iter().find(|p| p.split == *s)).collect();
+    let splits: Vec<&Point> = ["train", "valid", "test"]
+        .iter()
+        .filter_map(|s| points.iter().find(|p| p.split == *s))
+        .collect();
     let width = plan.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
     let longest = plan.network.tasks.iter().map(|t| t.kind.metrics()[0].len()).max().unwrap_or(0);
     let width_of_metrics = longest + " -0.0000".len();
     let mut text = format!("{:width$}", "task");
     for point in &splits {
-        text += &format!("  {:>10} {:>width_of_metrics$}", format!("{} loss", point.split), "metric");
+        text +=
+            &format!("  {:>10} {:>width_of_metrics$}", format!("{} loss", point.split), "metric");
     }
     for (i, head) in plan.network.tasks.iter().enumerate() {
         text += &format!("\n{:width$}", head.name);
         // One metric a row, so that its columns compare: the primary one, if some part has it.
-        let of_parts = |name: &&&str| splits.iter().any(|point| point.tasks[i].metric(name).is_some());
+        let of_parts =
+            |name: &&&str| splits.iter().any(|point| point.tasks[i].metric(name).is_some());
         let name = head.kind.metrics().iter().find(of_parts).copied().unwrap_or_default();
         for point in &splits {
-            let metric = point.tasks[i].metric(name).map_or(String::new(), |value| format!("{name} {value:.4}"));
+            let metric = point.tasks[i]
+                .metric(name)
+                .map_or(String::new(), |value| format!("{name} {value:.4}"));
             text += &format!("  {:>10} {metric:>width_of_metrics$}", shown(point.tasks[i].loss));
         }
     }
@@ -427,11 +526,22 @@ fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Poi
         text += &format!("  {:>10} {:>width_of_metrics$}", shown(point.loss), "");
     }
     for (i, pair) in plan.objective.pairs.iter().enumerate() {
-        let names = format!("{} {} {}", pair.coupling.name(), plan.network.tasks[pair.a].name, plan.network.tasks[pair.b].name);
-        let values: Vec<String> = splits.iter().map(|p| format!("{} {:.6}", p.split, p.couplings[i])).collect();
+        let names = format!(
+            "{} {} {}",
+            pair.coupling.name(),
+            plan.network.tasks[pair.a].name,
+            plan.network.tasks[pair.b].name
+        );
+        let values: Vec<String> =
+            splits.iter().map(|p| format!("{} {:.6}", p.split, p.couplings[i])).collect();
         text += &format!("\ncoupling {names}: {}", values.join(", "));
     }
-    text +=
-        &format!("\n{} after {} steps, {:.1} s; table and model: {}", ended(outcome), outcome.steps, outcome.seconds, kept(plan, outcome));
+    text += &format!(
+        "\n{} after {} steps, {:.1} s; table and model: {}",
+        ended(outcome),
+        outcome.steps,
+        outcome.seconds,
+        kept(plan, outcome)
+    );
     text + &format!("\nrun directory: {}", directory.path().display())
 }

@@ -44,7 +44,18 @@ impl<'a> Watch<'a> {
         keeper: Keeper,
     ) -> Watch<'a> {
         let bar = console.bar(plan.total_steps);
-        Watch { plan, directory, console, signals, keeper, bar, before: 0, begun: Instant::now(), latest: Vec::new(), told: 0 }
+        Watch {
+            plan,
+            directory,
+            console,
+            signals,
+            keeper,
+            bar,
+            before: 0,
+            begun: Instant::now(),
+            latest: Vec::new(),
+            told: 0,
+        }
     }
 
     /// A line for the console and for `train.log`.
@@ -68,7 +79,8 @@ impl<'a> Watch<'a> {
 
     fn go_back(&mut self, snapshot: Option<&mut Snapshot>) -> Result<()> {
         let (points, steps) = snapshot.as_ref().map_or((0, 0), |s| (s.points, s.steps));
-        let found = self.cut(points, steps, snapshot.as_ref().is_some_and(|s| self.plan.is_end_of_row(s)))?;
+        let found =
+            self.cut(points, steps, snapshot.as_ref().is_some_and(|s| self.plan.is_end_of_row(s)))?;
         if let Some(snapshot) = snapshot.filter(|_| found < points) {
             snapshot.points = found;
             let path = self.directory.path().join("metrics.jsonl");
@@ -86,7 +98,9 @@ impl<'a> Watch<'a> {
         self.latest.clear();
         let pairs = self.plan.objective.pairs.len();
         let points = kept.iter().filter_map(|json| Point::from_json(json, &self.plan.network));
-        points.filter(|point| point.couplings.len() == pairs).for_each(|point| self.keep_latest(point));
+        points
+            .filter(|point| point.couplings.len() == pairs)
+            .for_each(|point| self.keep_latest(point));
         // What is of the row in the making is told with it.
         let is_of_row = |point: &&Point| is_whole || point.split != "train";
         self.told = self.latest.iter().filter(is_of_row).map(|point| point.step).max().unwrap_or(0);
@@ -112,12 +126,15 @@ impl<'a> Watch<'a> {
         Fault::new(exit_of(&error), format!("{error:#}")).hint(hint).into()
     }
 
-    /// The points of the model that is kept, one a part, and the last checkpoint, when all is committed.
+    /// The points of the model that is kept, one a part, and the last checkpoint, when all is
+    /// committed.
     pub(super) fn finish(mut self, outcome: &Outcome) -> Result<(Vec<Point>, Option<PathBuf>)> {
         self.bar.finish_and_clear();
         match self.keeper.finish() {
             // The cause matters more than what could not be saved because of it.
-            Err(error) if !matches!(outcome.ended, Ended::NotFinite(_)) => return Err(self.with_way_on(error)),
+            Err(error) if !matches!(outcome.ended, Ended::NotFinite(_)) => {
+                return Err(self.with_way_on(error));
+            }
             _ => {}
         }
         self.latest.clear();
@@ -128,33 +145,47 @@ impl<'a> Watch<'a> {
         Ok((std::mem::take(&mut self.latest), self.keeper.last().map(Path::to_owned)))
     }
 
-    /// Takes the points of the kept model for the last ones: of the training part the last one of its epoch that is not later.
+    /// Takes the points of the kept model for the last ones: of the training part the last one of
+    /// its epoch that is not later.
     fn show_epoch(&mut self, outcome: &Outcome) -> Result<()> {
         let points = self.directory.points(u64::MAX)?;
-        let points = points.iter().filter_map(|(json, _)| Point::from_json(json, &self.plan.network));
+        let points =
+            points.iter().filter_map(|(json, _)| Point::from_json(json, &self.plan.network));
         let (epoch, step) = (outcome.best_epoch, outcome.best_step);
-        let is_kept = |point: &Point| if point.split == "train" { point.epoch == epoch && point.step <= step } else { point.step == step };
+        let is_kept = |point: &Point| {
+            if point.split == "train" {
+                point.epoch == epoch && point.step <= step
+            } else {
+                point.step == step
+            }
+        };
         points.filter(is_kept).for_each(|point| self.keep_latest(point));
         Ok(())
     }
 
     fn rate(&self, steps: u64) -> f64 {
-        steps.saturating_sub(self.before) as f64 * self.plan.batch as f64 / self.begun.elapsed().as_secs_f64().max(1e-9)
+        steps.saturating_sub(self.before) as f64 * self.plan.batch as f64
+            / self.begun.elapsed().as_secs_f64().max(1e-9)
     }
 
     fn of(&self, split: &str) -> Option<&Point> {
         self.latest.iter().find(|p| p.split == split)
     }
 
-    /// One plain line for the points since the last line: `epoch 3/20 loss 0.5123 valid 0.4711 rings r2 0.5400 9120 rows/s`.
+    /// One plain line for the points since the last line: `epoch 3/20 loss 0.5123 valid 0.4711
+    /// rings r2 0.5400 9120 rows/s`.
     fn line(&self) -> Option<String> {
         let step = self.latest.iter().map(|p| p.step).filter(|step| *step > self.told).max()?;
         let of = |split: &str| self.of(split).filter(|p| p.step > self.told);
         let (train, valid, test) = (of("train"), of("valid"), of("test"));
         let shown = valid.or(test).or(train)?;
-        let loss =
-            |name: &str, point: Option<&Point>| point.and_then(|p| p.loss).map_or(String::new(), |loss| format!(" {name} {loss:.4}"));
-        let figures = loss("loss", train) + &loss("valid", valid) + &loss("test", test) + &headlines(self.plan, shown);
+        let loss = |name: &str, point: Option<&Point>| {
+            point.and_then(|p| p.loss).map_or(String::new(), |loss| format!(" {name} {loss:.4}"))
+        };
+        let figures = loss("loss", train)
+            + &loss("valid", valid)
+            + &loss("test", test)
+            + &headlines(self.plan, shown);
         Some(format!("{}{figures} {:.0} rows/s", self.place(step, shown.epoch), self.rate(step)))
     }
 
@@ -169,14 +200,20 @@ impl<'a> Watch<'a> {
 
 /// ` rings r2 0.5400 sex accuracy 0.5300`
 fn headlines(plan: &Plan, point: &Point) -> String {
-    let text = |(head, task)| headline(head, task).map(|(name, value)| format!(" {} {name} {value:.4}", head.name));
+    let text = |(head, task)| {
+        headline(head, task).map(|(name, value)| format!(" {} {name} {value:.4}", head.name))
+    };
     plan.network.tasks.iter().zip(&point.tasks).filter_map(text).collect()
 }
 
 impl Observer for Watch<'_> {
     fn progress(&mut self, steps: u64, loss: Option<f64>) {
         self.bar.set_position(steps);
-        let shown = self.of("valid").or(self.of("train")).map(|p| headlines(self.plan, p)).unwrap_or_default();
+        let shown = self
+            .of("valid")
+            .or(self.of("train"))
+            .map(|p| headlines(self.plan, p))
+            .unwrap_or_default();
         let loss = loss.map_or(String::new(), |loss| format!("loss {loss:.4}"));
         self.bar.set_message(format!("{loss}{shown} {:.0} rows/s", self.rate(steps)));
     }

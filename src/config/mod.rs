@@ -1,4 +1,5 @@
-//! The validated settings of a run, made by [`read`] and turned back into text by [`mod@write`]: nothing after this is left unchecked.
+//! The validated settings of a run, made by [`read`] and turned back into text by [`mod@write`]:
+//! nothing after this is left unchecked.
 
 pub mod read;
 mod words;
@@ -25,8 +26,9 @@ pub struct Config {
     pub train: Train,
 }
 
-/// Which version's guesses and defaults hold, `version` at the top of a configuration. A run is reproduced only by those that it was made with, so
-/// they are never changed, and every `config.toml` names its own.
+/// Which version's guesses and defaults hold, `version` at the top of a configuration. A run is
+/// reproduced only by those that it was made with, so they are never changed, and every
+/// `config.toml` names its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// The guesses and defaults of tandem 0.1.0, which wrote no `version`.
@@ -38,7 +40,8 @@ pub enum Version {
 /// `[data]`: where rows come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Data {
-    /// `version`, which stands at the top of the file: it decides above all what cells are taken for.
+    /// `version`, which stands at the top of the file: it decides above all what cells are taken
+    /// for.
     pub version: Version,
     /// `train`: required. `valid` and `test` are of the same kind.
     pub train: Source,
@@ -48,7 +51,8 @@ pub struct Data {
     pub valid: Option<Source>,
     /// `test`, else taken from `train` by `split`.
     pub test: Option<Source>,
-    /// Shares of `train` that train, validate and test, 0 for a part with its own file; `None` = all of `train` is trained on.
+    /// Shares of `train` that train, validate and test, 0 for a part with its own file; `None` =
+    /// all of `train` is trained on.
     pub split: Option<[f64; 3]>,
     /// Seed of the split, so that `--seed` never changes what is tested on; 0 without a split.
     pub split_seed: u64,
@@ -78,7 +82,8 @@ pub struct Data {
     pub row_weight: Option<String>,
     /// Bytes of memory that a table may take before it goes to disk; `None` = as the machine has.
     pub memory: Option<u64>,
-    /// Rows that are shuffled with each other; `None` = all, or of rows on disk as many as the memory has room for.
+    /// Rows that are shuffled with each other; `None` = all, or of rows on disk as many as the
+    /// memory has room for.
     pub shuffle_window: Option<usize>,
     /// `[feature.NAME]`: columns that differ from the default.
     pub features: Vec<Feature>,
@@ -113,29 +118,41 @@ impl Data {
         }
     }
 
-    /// Whether there will be validation rows: from a file, from the split, by a column, or in a built-in set.
+    /// Whether there will be validation rows: from a file, from the split, by a column, or in a
+    /// built-in set.
     pub fn has_validation(&self) -> bool {
-        let splits = self.split_column.is_some() || self.split.is_some_and(|shares| shares[1] > 0.0);
+        let splits =
+            self.split_column.is_some() || self.split.is_some_and(|shares| shares[1] > 0.0);
         matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || splits
     }
 
     /// Whether there will be test rows, likewise or as a fold.
     pub fn has_test(&self) -> bool {
-        let splits = self.split_column.is_some() || self.split.is_some_and(|shares| shares[2] > 0.0);
-        matches!(self.train, Source::BuiltIn(_)) || self.test.is_some() || self.fold.is_some() || splits
+        let splits =
+            self.split_column.is_some() || self.split.is_some_and(|shares| shares[2] > 0.0);
+        matches!(self.train, Source::BuiltIn(_))
+            || self.test.is_some()
+            || self.fold.is_some()
+            || splits
     }
 
     /// Columns that say something of rows, with the key that names each; they are no features.
     pub fn row_columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let columns = [("data.row_weight", &self.row_weight), ("data.split_column", &self.split_column), ("data.group", &self.group)];
+        let columns = [
+            ("data.row_weight", &self.row_weight),
+            ("data.split_column", &self.split_column),
+            ("data.group", &self.group),
+        ];
         columns.into_iter().filter_map(|(key, column)| Some((key, column.as_ref()?)))
     }
 }
 
-/// A place that rows come from. Paths are absolute, so that a configuration means the same from every directory.
+/// A place that rows come from. Paths are absolute, so that a configuration means the same from
+/// every directory.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// Files of rows and columns, or patterns such as `part-*.csv`, read as one; the format of each is that of its ending.
+    /// Files of rows and columns, or patterns such as `part-*.csv`, read as one; the format of each
+    /// is that of its ending.
     Table(Vec<PathBuf>),
     /// Two arrays of as many rows; their columns are known by their place.
     Npy {
@@ -189,7 +206,8 @@ pub struct Feature {
     pub kind: Option<FeatureKind>,
     /// How its numbers are scaled (numeric).
     pub scale: Option<Scale>,
-    /// Standard deviations of the training part that a number can come to lie beyond its ends; 0 = it stays where it is (numeric).
+    /// Standard deviations of the training part that a number can come to lie beyond its ends; 0 =
+    /// it stays where it is (numeric).
     pub clip: Option<f64>,
     /// Texts that mean that a cell is blank; `None` = those of the data.
     pub missing: Option<Vec<String>>,
@@ -221,9 +239,11 @@ pub enum Embed {
 }
 
 impl Feature {
-    /// Default of `min_count`: what stands once shares an input, as values will that nobody has seen.
+    /// Default of `min_count`: what stands once shares an input, as values will that nobody has
+    /// seen.
     pub const MIN_COUNT: usize = 2;
-    /// A category of more values gets vectors unless it is told otherwise; default of `max_values` where it gets inputs.
+    /// A category of more values gets vectors unless it is told otherwise; default of `max_values`
+    /// where it gets inputs.
     pub const MAX_ONE_HOT: usize = 256;
     /// Default of `slots`.
     pub const SLOTS: usize = 32;
@@ -251,14 +271,19 @@ impl Feature {
         }
     }
 
-    /// `clip`, or the default of a version: before 0.2 a number was taken as it is, however far outside it lay.
+    /// `clip`, or the default of a version: before 0.2 a number was taken as it is, however far
+    /// outside it lay.
     pub fn clip(&self, version: Version) -> f64 {
         self.clip.unwrap_or(if version >= Version::V0_2 { 2.0 } else { 0.0 })
     }
 
     /// `max_values`, or its default: a vector costs memory, an input the time of a product as well.
     pub fn max_values(&self) -> usize {
-        self.max_values.unwrap_or(if self.embed == Some(Embed::Width(0)) { Feature::MAX_ONE_HOT } else { 1 << 16 })
+        self.max_values.unwrap_or(if self.embed == Some(Embed::Width(0)) {
+            Feature::MAX_ONE_HOT
+        } else {
+            1 << 16
+        })
     }
 
     /// `buckets`, or its default, likewise.
@@ -266,13 +291,16 @@ impl Feature {
         self.buckets.unwrap_or(if self.embed == Some(Embed::Width(0)) { 1024 } else { 4096 })
     }
 
-    /// Numbers of the vector of each of so many values; 0 = an input each. If nothing is said, the rule of thumb of fastai's tabular
-    /// models, 1.6 n^0.56 (Howard and Gugger, 2020), in whole fours.
+    /// Numbers of the vector of each of so many values; 0 = an input each. If nothing is said, the
+    /// rule of thumb of fastai's tabular models, 1.6 n^0.56 (Howard and Gugger, 2020), in whole
+    /// fours.
     pub fn value_width(&self, values: usize) -> usize {
         match self.embed {
             Some(Embed::Width(width)) => width,
             _ if values <= Feature::MAX_ONE_HOT => 0,
-            _ => ((1.6 * (values as f64).powf(0.56)).ceil() as usize).next_multiple_of(4).min(Feature::MAX_AUTO),
+            _ => ((1.6 * (values as f64).powf(0.56)).ceil() as usize)
+                .next_multiple_of(4)
+                .min(Feature::MAX_AUTO),
         }
     }
 
@@ -388,7 +416,8 @@ pub struct Task {
     pub kind: TaskKind,
     /// Label columns: one; several for multilabel and regression.
     pub targets: Vec<String>,
-    /// Classes made of label values: (class name, label values as text). Empty = the label values are the classes.
+    /// Classes made of label values: (class name, label values as text). Empty = the label values
+    /// are the classes.
     pub groups: Vec<(String, Vec<String>)>,
     /// Widths of its own tower; empty = none.
     pub layers: Vec<usize>,
@@ -435,8 +464,14 @@ impl Loss {
     /// The loss of a task that names none.
     pub fn default_of(kind: TaskKind) -> Loss {
         match kind {
-            TaskKind::Multiclass => Loss::CrossEntropy { label_smoothing: 0.0, focal_gamma: 0.0, class_weights: ClassWeights::None },
-            TaskKind::Binary | TaskKind::Multilabel => Loss::Logistic { focal_gamma: 0.0, positive_weight: PositiveWeight::Given(1.0) },
+            TaskKind::Multiclass => Loss::CrossEntropy {
+                label_smoothing: 0.0,
+                focal_gamma: 0.0,
+                class_weights: ClassWeights::None,
+            },
+            TaskKind::Binary | TaskKind::Multilabel => {
+                Loss::Logistic { focal_gamma: 0.0, positive_weight: PositiveWeight::Given(1.0) }
+            }
             TaskKind::Regression => Loss::Squared,
             TaskKind::Count => Loss::Poisson { per_mean: true },
         }
@@ -643,7 +678,8 @@ pub struct Train {
     pub select: Select,
     /// How often the parts of `evaluate` are measured; they always are after the last step.
     pub evaluate_every: Every,
-    /// Parts that are measured during training, those of [`Data`] that there are; the test part never selects.
+    /// Parts that are measured during training, those of [`Data`] that there are; the test part
+    /// never selects.
     pub evaluate: Vec<Evaluated>,
     /// How often a training point is logged.
     pub log_every: Every,
@@ -659,14 +695,16 @@ pub struct Train {
     pub precision: Precision,
 }
 
-/// What products are computed with. Parameters, moments, sums and everything else are f32 in any case.
+/// What products are computed with. Parameters, moments, sums and everything else are f32 in any
+/// case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// f32, in an order of sums that every adapter of a class shares.
     F32,
     /// f32 by the adapter's matrix unit, in the unit's own order.
     F32Matrix,
-    /// Operands rounded to f16, by the matrix unit, gradients scaled so that they keep within its range.
+    /// Operands rounded to f16, by the matrix unit, gradients scaled so that they keep within its
+    /// range.
     Mixed,
 }
 
@@ -686,7 +724,8 @@ pub enum OnNan {
     Stop,
     /// The step is left out; ten in a row end the run.
     Skip,
-    /// The run goes back to its last checkpoint and on with half the learning rate; the fourth time it ends.
+    /// The run goes back to its last checkpoint and on with half the learning rate; the fourth time
+    /// it ends.
     Rollback,
 }
 
@@ -711,7 +750,8 @@ pub enum Evaluated {
 /// Which figure of the validation part picks the best model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Select {
-    /// Mean over the tasks of their loss divided by that of predicting the training mean or the class shares.
+    /// Mean over the tasks of their loss divided by that of predicting the training mean or the
+    /// class shares.
     RelativeLoss,
     /// The combined loss, with weights and couplings.
     Loss,

@@ -1,6 +1,7 @@
 //! TOML text and `--set` overrides to a [`Config`].
 //!
-//! It is read by hand, key by key: what is wrong is said in sentences that name the key path, what it must be and what was found.
+//! It is read by hand, key by key: what is wrong is said in sentences that name the key path, what
+//! it must be and what was found.
 
 mod coupling;
 mod data;
@@ -26,46 +27,63 @@ use section::Section;
 /// Longest configuration in bytes.
 const LONGEST: usize = 16 << 20;
 
-/// Most lines and bytes in it that are no letters, lines of comment being one each: while it is read, each may take two hundred bytes of memory.
+/// Most lines and bytes in it that are no letters, lines of comment being one each: while it is
+/// read, each may take two hundred bytes of memory.
 const MOST_MARKS: usize = 300_000;
 
-/// Reads a configuration file; one that is missing is exit 66. Relative data paths start at its directory, so that a configuration
-/// and its data can be moved together and started from anywhere; those of overrides do the same.
+/// Reads a configuration file; one that is missing is exit 66. Relative data paths start at its
+/// directory, so that a configuration and its data can be moved together and started from anywhere;
+/// those of overrides do the same.
 pub fn from_file(path: &Path, overrides: &[String]) -> anyhow::Result<Config> {
     let name = path.display().to_string();
     if let Some(fault) = address(&name, &name) {
         return Err(fault.into());
     }
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes));
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|e| {
-        Fault::missing(&name, format!("cannot be read: {e}")).hint("check the path of the configuration; \"tandem demo\" needs none")
+        Fault::missing(&name, format!("cannot be read: {e}"))
+            .hint("check the path of the configuration; \"tandem demo\" needs none")
     })?;
     check_length(&name, &bytes)?;
-    let not_text = |_| Fault::config(&name, "is not UTF-8 text").hint("a configuration is a TOML file");
+    let not_text =
+        |_| Fault::config(&name, "is not UTF-8 text").hint("a configuration is a TOML file");
     let text = String::from_utf8(bytes).map_err(not_text)?;
     from_text(&text, &name, path.parent().unwrap_or(Path::new("")), overrides)
 }
 
-/// Whether a configuration is short enough to be read, be it one from a file or one that will be written.
+/// Whether a configuration is short enough to be read, be it one from a file or one that will be
+/// written.
 ///
 /// # Errors
 /// 78 if it is not.
 pub fn check_length(name: &str, text: &[u8]) -> Result<()> {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii();
     let inside = |line: &[u8]| line.iter().filter(|byte| !is_letter(byte)).count();
-    let marks = |line: &[u8]| if line.trim_ascii_start().starts_with(b"#") { 1 } else { 1 + inside(line) };
+    let marks =
+        |line: &[u8]| if line.trim_ascii_start().starts_with(b"#") { 1 } else { 1 + inside(line) };
     let marks: usize = text.split(|byte| *byte == b'\n').map(marks).sum();
     if text.len() <= LONGEST && marks <= MOST_MARKS {
         return Ok(());
     }
-    let found = format!("is too large: {marks} marks in {} bytes or more, expected at most {MOST_MARKS} in {LONGEST}", text.len());
-    Err(Fault::config(name, found).hint("a configuration is a TOML file; columns that are all alike need no [feature] tables"))
+    let found = format!(
+        "is too large: {marks} marks in {} bytes or more, expected at most {MOST_MARKS} in {LONGEST}",
+        text.len()
+    );
+    Err(Fault::config(name, found).hint(
+        "a configuration is a TOML file; columns that are all alike need no [feature] tables",
+    ))
 }
 
-/// Reads the text of a configuration with overrides (`section.key=value`) laid over it. `name` stands for the text in messages,
-/// and relative data paths start at `base`.
-pub fn from_text(text: &str, name: &str, base: &Path, overrides: &[String]) -> anyhow::Result<Config> {
+/// Reads the text of a configuration with overrides (`section.key=value`) laid over it. `name`
+/// stands for the text in messages, and relative data paths start at `base`.
+pub fn from_text(
+    text: &str,
+    name: &str,
+    base: &Path,
+    overrides: &[String],
+) -> anyhow::Result<Config> {
     let mut table = text.parse::<Table>().map_err(|e| syntax(text, name, &e))?;
     for spec in overrides {
         overrides::apply(&mut table, spec)?;
@@ -83,7 +101,10 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let tasks = network::tasks(&mut root, &trunk, version)?;
     check_columns(&data, &tasks)?;
     let couplings = coupling::read(&mut root, &tasks)?;
-    if version >= Version::V0_2 && couplings.is_empty() && tasks.iter().all(|task| task.weight == 0.0) {
+    if version >= Version::V0_2
+        && couplings.is_empty()
+        && tasks.iter().all(|task| task.weight == 0.0)
+    {
         let found = "every task has weight 0 and there is no coupling, so nothing is trained";
         return Err(Fault::config("task", found).hint("give one of them a weight above 0"));
     }
@@ -93,29 +114,54 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     Ok(Config { data, trunk, tasks, couplings, optimizer, train })
 }
 
-/// Keys that tandem 0.1.0 wrote into the `config.toml` of every run; it wrote no `version`, and nobody writes all of these by hand.
+/// Keys that tandem 0.1.0 wrote into the `config.toml` of every run; it wrote no `version`, and
+/// nobody writes all of these by hand.
 const OF_0_1: [(&str, &[&str]); 3] = [
     ("trunk", &["layers", "activation", "init"]),
-    ("optimizer", &["kind", "learning_rate", "weight_decay", "decay_biases", "clip_norm", "schedule", "warmup_steps"]),
+    (
+        "optimizer",
+        &[
+            "kind",
+            "learning_rate",
+            "weight_decay",
+            "decay_biases",
+            "clip_norm",
+            "schedule",
+            "warmup_steps",
+        ],
+    ),
     ("train", &["epochs", "batch_size", "seed", "log_every", "checkpoint_every", "keep", "on_nan"]),
 ];
 
 /// Whether a configuration without `version` is one that tandem 0.1.0 wrote.
 fn is_of_0_1(table: &Table) -> bool {
-    let has = |section: &str, key: &str| table.get(section).and_then(|section| section.get(key)).is_some();
+    let has = |section: &str, key: &str| {
+        table.get(section).and_then(|section| section.get(key)).is_some()
+    };
     OF_0_1.iter().all(|(section, keys)| keys.iter().all(|key| has(section, key)))
 }
 
-/// A label column is neither ignored nor a feature, and a column that says something of rows is neither of them.
+/// A label column is neither ignored nor a feature, and a column that says something of rows is
+/// neither of them.
 fn check_columns(data: &Data, tasks: &[Task]) -> Result<()> {
-    let task_of = |column: &str| tasks.iter().find(|task| task.targets.iter().any(|t| t == column)).map(|task| &task.name);
+    let task_of = |column: &str| {
+        tasks.iter().find(|task| task.targets.iter().any(|t| t == column)).map(|task| &task.name)
+    };
     if let Some((column, task)) = data.ignore.iter().find_map(|c| Some((c, task_of(c)?))) {
-        return Err(Fault::config("data.ignore", format!("the column {} is the target of task {}", quoted(column), quoted(task)))
-            .hint("label columns are never features, so they need not be ignored"));
+        return Err(Fault::config(
+            "data.ignore",
+            format!("the column {} is the target of task {}", quoted(column), quoted(task)),
+        )
+        .hint("label columns are never features, so they need not be ignored"));
     }
-    if let Some((column, task)) = data.features.iter().find_map(|f| Some((&f.column, task_of(&f.column)?))) {
-        return Err(Fault::config(&known::join("feature", column), format!("is the target of task {}", quoted(task)))
-            .hint("label columns are never features: leave this table out, or change the target"));
+    if let Some((column, task)) =
+        data.features.iter().find_map(|f| Some((&f.column, task_of(&f.column)?)))
+    {
+        return Err(Fault::config(
+            &known::join("feature", column),
+            format!("is the target of task {}", quoted(task)),
+        )
+        .hint("label columns are never features: leave this table out, or change the target"));
     }
     for (key, column) in data.row_columns() {
         check_row_column(key, column, data, task_of(column))?;
@@ -126,16 +172,25 @@ fn check_columns(data: &Data, tasks: &[Task]) -> Result<()> {
 /// A column that says something of rows has no other use.
 fn check_row_column(key: &str, column: &str, data: &Data, task: Option<&String>) -> Result<()> {
     if let Some(task) = task {
-        return Err(Fault::config(key, format!("the column {} is the target of task {}", quoted(column), quoted(task)))
-            .hint("name another column, or change the target"));
+        return Err(Fault::config(
+            key,
+            format!("the column {} is the target of task {}", quoted(column), quoted(task)),
+        )
+        .hint("name another column, or change the target"));
     }
     if data.ignore.iter().any(|c| c == column) {
-        return Err(Fault::config("data.ignore", format!("the column {} is that of {key}", quoted(column)))
-            .hint("it is no feature anyway, so it need not be ignored"));
+        return Err(Fault::config(
+            "data.ignore",
+            format!("the column {} is that of {key}", quoted(column)),
+        )
+        .hint("it is no feature anyway, so it need not be ignored"));
     }
     match data.features.iter().any(|f| f.column == column) {
-        true => Err(Fault::config(&known::join("feature", column), format!("has no effect, since the column is that of {key}"))
-            .hint("leave this table out")),
+        true => Err(Fault::config(
+            &known::join("feature", column),
+            format!("has no effect, since the column is that of {key}"),
+        )
+        .hint("leave this table out")),
         false => Ok(()),
     }
 }
@@ -144,13 +199,17 @@ fn check_row_column(key: &str, column: &str, data: &Data, task: Option<&String>)
 fn check_stratify(name: &str, tasks: &[Task]) -> Result<()> {
     let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
     let Some(task) = tasks.iter().find(|task| task.name == name) else {
-        return Err(Fault::config("data.stratify", format!("there is no task {}", quoted(name))).hint(known::choices(name, &names)));
+        return Err(Fault::config("data.stratify", format!("there is no task {}", quoted(name)))
+            .hint(known::choices(name, &names)));
     };
     match task.kind {
         TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel => Ok(()),
         kind => Err(Fault::config(
             "data.stratify",
-            format!("the task {} is of type {kind}, expected multiclass or binary, or multilabel", quoted(name)),
+            format!(
+                "the task {} is of type {kind}, expected multiclass or binary, or multilabel",
+                quoted(name)
+            ),
         )
         .hint("name a task whose labels are classes, or leave it out")),
     }
@@ -162,13 +221,18 @@ fn syntax(text: &str, name: &str, error: &toml::de::Error) -> Fault {
     let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let line = before.iter().filter(|b| **b == b'\n').count() + 1;
     let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
-    // The only value of good form that a table cannot hold; the parser's own words for it name types of Rust.
-    let message = match ["invalid type: integer", "u64 value"].iter().any(|start| error.message().starts_with(start)) {
+    // The only value of good form that a table cannot hold; the parser's own words for it name
+    // types of Rust.
+    let message = match ["invalid type: integer", "u64 value"]
+        .iter()
+        .any(|start| error.message().starts_with(start))
+    {
         true => format!("the integer is not from {} to {}", i64::MIN, i64::MAX),
         false => error.message().lines().map(str::trim).collect::<Vec<_>>().join("; "),
     };
-    Fault::new(Exit::Config, format!("{name}:{line}:{column}: {message}"))
-        .hint("texts stand in quotes, a table starts with [name], and a key stands once in its table")
+    Fault::new(Exit::Config, format!("{name}:{line}:{column}: {message}")).hint(
+        "texts stand in quotes, a table starts with [name], and a key stands once in its table",
+    )
 }
 
 /// The path from the root, without looking at the disk: `.` goes, links and `..` stay as they are.

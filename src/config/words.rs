@@ -1,10 +1,15 @@
-//! The words that stand in a configuration for the values of an enumeration, and the lists of known names.
+//! The words that stand in a configuration for the values of an enumeration, and the lists of known
+//! names.
 
 use std::fmt;
 
-use super::{Activation, Dates, Decimal, Evaluated, Every, FeatureKind, Init, Interval, Loss, OnNan, Precision, Scale, TaskKind, Version};
+use super::{
+    Activation, Dates, Decimal, Evaluated, Every, FeatureKind, Init, Interval, Loss, OnNan,
+    Precision, Scale, TaskKind, Version,
+};
 
-/// Kinds of coupling. This floor knows their names only; `objective::couplings` has one file for each.
+/// Kinds of coupling. This floor knows their names only; `objective::couplings` has one file for
+/// each.
 pub const COUPLING_KINDS: &[&str] = &["soft_sharing", "agreement"];
 
 /// Data sets that the program carries with it; each has its own training, validation and test part.
@@ -60,7 +65,8 @@ impl TaskKind {
         }
     }
 
-    /// Whether its primary metric lies between 0 and 1, so that a mean of several says something of each.
+    /// Whether its primary metric lies between 0 and 1, so that a mean of several says something of
+    /// each.
     pub fn is_bounded(self) -> bool {
         matches!(self, TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel)
     }
@@ -69,7 +75,9 @@ impl TaskKind {
     pub fn metrics(self) -> &'static [&'static str] {
         match self {
             TaskKind::Multiclass => &["accuracy", "top_k", "macro_f1", "log_loss"],
-            TaskKind::Binary => &["auc", "average_precision", "f1", "accuracy", "log_loss", "calibration_error"],
+            TaskKind::Binary => {
+                &["auc", "average_precision", "f1", "accuracy", "log_loss", "calibration_error"]
+            }
             TaskKind::Multilabel => &["auc", "average_precision", "f1", "accuracy", "log_loss"],
             TaskKind::Regression => &["r2", "rmse", "mae"],
             TaskKind::Count => &["deviance", "rmse", "mae"],

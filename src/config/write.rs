@@ -5,12 +5,13 @@ use std::path::Path;
 
 use super::words::{is_bare, loss_word};
 use super::{
-    ArrayNames, BatchSize, ClassWeights, Config, Coupling, Data, Embed, Evaluated, Feature, Loss, Optimizer, OptimizerKind, Overlay,
-    PositiveWeight, Schedule, Select, Source, Task, TaskKind, Train, Trunk,
+    ArrayNames, BatchSize, ClassWeights, Config, Coupling, Data, Embed, Evaluated, Feature, Loss,
+    Optimizer, OptimizerKind, Overlay, PositiveWeight, Schedule, Select, Source, Task, TaskKind,
+    Train, Trunk,
 };
 
-/// The text of a configuration, every key with an effect written out and paths absolute; `read::from_text` makes the same
-/// [`Config`] of it again.
+/// The text of a configuration, every key with an effect written out and paths absolute;
+/// `read::from_text` makes the same [`Config`] of it again.
 pub fn to_toml(config: &Config) -> String {
     let mut text = Text(String::new());
     text.set("version", quote(config.data.version));
@@ -97,7 +98,11 @@ impl Text {
             self.set("folds", folds);
             self.set("fold", fold);
         }
-        for (name, value) in [("split_column", &data.split_column), ("stratify", &data.stratify), ("group", &data.group)] {
+        for (name, value) in [
+            ("split_column", &data.split_column),
+            ("stratify", &data.stratify),
+            ("group", &data.group),
+        ] {
             value.iter().for_each(|value| self.set(name, quote(value)));
         }
     }
@@ -148,7 +153,11 @@ impl Text {
             several => self.set("target", texts(several)),
         }
         if !task.groups.is_empty() {
-            let groups: Vec<String> = task.groups.iter().map(|(class, values)| format!("{} = {}", key(class), texts(values))).collect();
+            let groups: Vec<String> = task
+                .groups
+                .iter()
+                .map(|(class, values)| format!("{} = {}", key(class), texts(values)))
+                .collect();
             self.set("groups", format_args!("{{ {} }}", groups.join(", ")));
         }
         self.set("layers", format_args!("{:?}", task.layers));
@@ -177,7 +186,10 @@ impl Text {
                     ClassWeights::None => {}
                     ClassWeights::Balanced => self.set("class_weights", quote("balanced")),
                     ClassWeights::Given(weights) => {
-                        let weights: Vec<String> = weights.iter().map(|(class, w)| format!("{} = {w:?}", key(class))).collect();
+                        let weights: Vec<String> = weights
+                            .iter()
+                            .map(|(class, w)| format!("{} = {w:?}", key(class)))
+                            .collect();
                         self.set("class_weights", format_args!("{{ {} }}", weights.join(", ")));
                     }
                 }
@@ -219,8 +231,12 @@ impl Text {
     /// The update rule with its constants.
     fn rule(&mut self, optimizer: &Optimizer) {
         let (word, constants) = match optimizer.kind {
-            OptimizerKind::Adam { beta1, beta2, eps } => ("adam", vec![("beta1", beta1), ("beta2", beta2), ("eps", eps)]),
-            OptimizerKind::AdamW { beta1, beta2, eps } => ("adamw", vec![("beta1", beta1), ("beta2", beta2), ("eps", eps)]),
+            OptimizerKind::Adam { beta1, beta2, eps } => {
+                ("adam", vec![("beta1", beta1), ("beta2", beta2), ("eps", eps)])
+            }
+            OptimizerKind::AdamW { beta1, beta2, eps } => {
+                ("adamw", vec![("beta1", beta1), ("beta2", beta2), ("eps", eps)])
+            }
             OptimizerKind::Sgd { momentum, .. } => ("sgd", vec![("momentum", momentum)]),
         };
         self.set("kind", quote(word));
@@ -276,10 +292,17 @@ fn source(source: &Source) -> String {
     match source {
         Source::Table(files) => match &files[..] {
             [one] => path(one),
-            several => format!("[{}]", several.iter().map(|file| path(file)).collect::<Vec<_>>().join(", ")),
+            several => format!(
+                "[{}]",
+                several.iter().map(|file| path(file)).collect::<Vec<_>>().join(", ")
+            ),
         },
-        Source::Npy { features, labels } => format!("{{ features = {}, labels = {} }}", path(features), path(labels)),
-        Source::Idx { images, labels } => format!("{{ images = {}, labels = {} }}", path(images), path(labels)),
+        Source::Npy { features, labels } => {
+            format!("{{ features = {}, labels = {} }}", path(features), path(labels))
+        }
+        Source::Idx { images, labels } => {
+            format!("{{ images = {}, labels = {} }}", path(images), path(labels))
+        }
         Source::BuiltIn(name) => quote(name),
     }
 }
@@ -309,8 +332,12 @@ fn select(select: &Select) -> String {
         Select::Mean => quote("mean"),
         Select::Metric { task, metric } => quote(format_args!("{task}.{metric}")),
         Select::Weighted(terms) => {
-            let terms: Vec<String> =
-                terms.iter().map(|t| format!("{} = {:?}", quote(format_args!("{}.{}", t.task, t.metric)), t.weight)).collect();
+            let terms: Vec<String> = terms
+                .iter()
+                .map(|t| {
+                    format!("{} = {:?}", quote(format_args!("{}.{}", t.task, t.metric)), t.weight)
+                })
+                .collect();
             format!("{{ {} }}", terms.join(", "))
         }
     }

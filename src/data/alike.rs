@@ -1,10 +1,12 @@
-//! Texts that stand for the same value where a table came by another way: `50` and `50.0`, `True` and `1`, `Yes` and `yes`. Programs that
-//! write tables do not agree on these; what is equal to the letter goes first. One rule within a file and between files.
+//! Texts that stand for the same value where a table came by another way: `50` and `50.0`, `True`
+//! and `1`, `Yes` and `yes`. Programs that write tables do not agree on these; what is equal to the
+//! letter goes first. One rule within a file and between files.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Pairs of words for yes and for no, in small letters. Words of one column that mean yes or no are of one pair, or they are something else.
+/// Pairs of words for yes and for no, in small letters. Words of one column that mean yes or no are
+/// of one pair, or they are something else.
 const TRUTH: [(&[&str], &[&str]); 9] = [
     (&["true", "t"], &["false", "f"]),
     (&["yes", "y"], &["no", "n"]),
@@ -17,10 +19,12 @@ const TRUTH: [(&[&str], &[&str]); 9] = [
     (&["wahr", "vrai", "vero"], &["falsch", "faux", "falso"]),
 ];
 
-/// Whether a text means yes or no, and of which pairs it is, as bits; 1 and 0 are of any, however many zeros follow their point.
+/// Whether a text means yes or no, and of which pairs it is, as bits; 1 and 0 are of any, however
+/// many zeros follow their point.
 fn pairs(text: &str) -> Option<(bool, u32)> {
     let digit = text.split_at_checked(1).filter(|(digit, zeros)| {
-        let is_whole = zeros.is_empty() || zeros.strip_prefix('.').is_some_and(|zeros| zeros.bytes().all(|b| b == b'0'));
+        let is_whole = zeros.is_empty()
+            || zeros.strip_prefix('.').is_some_and(|zeros| zeros.bytes().all(|b| b == b'0'));
         is_whole && ["0", "1"].contains(digit)
     });
     if let Some((digit, _)) = digit {
@@ -28,8 +32,14 @@ fn pairs(text: &str) -> Option<(bool, u32)> {
     }
     let small = text.to_lowercase();
     let of = |is_yes: bool| {
-        let has = |(yes, no): &(&[&str], &[&str])| if is_yes { yes } else { no }.contains(&small.as_str());
-        TRUTH.iter().enumerate().filter(|(_, pair)| has(pair)).fold(0, |bits, (at, _)| bits | 1 << at)
+        let has = |(yes, no): &(&[&str], &[&str])| {
+            if is_yes { yes } else { no }.contains(&small.as_str())
+        };
+        TRUTH
+            .iter()
+            .enumerate()
+            .filter(|(_, pair)| has(pair))
+            .fold(0, |bits, (at, _)| bits | 1 << at)
     };
     [true, false].into_iter().map(|is_yes| (is_yes, of(is_yes))).find(|(_, bits)| *bits != 0)
 }
@@ -41,12 +51,19 @@ pub fn truth(text: &str) -> Option<bool> {
 
 /// Whether all of some texts mean yes or no, in words of one pair.
 fn are_truths<'t>(mut texts: impl Iterator<Item = &'t str>) -> bool {
-    texts.try_fold(u32::MAX, |bits, text| pairs(text).map(|(_, of)| bits & of).filter(|bits| *bits != 0)).is_some()
+    texts
+        .try_fold(u32::MAX, |bits, text| {
+            pairs(text).map(|(_, of)| bits & of).filter(|bits| *bits != 0)
+        })
+        .is_some()
 }
 
-/// One key for texts of one number, to its last digit. `None` if the text is no decimal number, or begins with a zero too many: then it is a code.
+/// One key for texts of one number, to its last digit. `None` if the text is no decimal number, or
+/// begins with a zero too many: then it is a code.
 fn key(text: &str) -> Option<String> {
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text.strip_prefix('+').unwrap_or(text)), |digits| ("-", digits));
+    let (sign, digits) = text
+        .strip_prefix('-')
+        .map_or(("", text.strip_prefix('+').unwrap_or(text)), |digits| ("-", digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let is_code = whole.len() > 1 && whole.starts_with('0');
@@ -55,14 +72,20 @@ fn key(text: &str) -> Option<String> {
     }
     let fraction = fraction.trim_end_matches('0');
     let sign = if whole == "0" && fraction.is_empty() { "" } else { sign };
-    Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
+    Some(if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    })
 }
 
-/// For each of several different texts the number of the one that stands for it: of texts of one value that which most rows have. Numbers
-/// are equal by value, unless they begin with a zero too many, as codes do; words for yes and no where there are no others.
+/// For each of several different texts the number of the one that stands for it: of texts of one
+/// value that which most rows have. Numbers are equal by value, unless they begin with a zero too
+/// many, as codes do; words for yes and no where there are no others.
 pub fn spellings(texts: &[Cow<str>], counts: &[usize]) -> Vec<usize> {
     let truths = are_truths(texts.iter().map(|text| &**text));
-    let value = |text: &str| if truths { truth(text).map(|is_yes| is_yes.to_string()) } else { key(text) };
+    let value =
+        |text: &str| if truths { truth(text).map(|is_yes| is_yes.to_string()) } else { key(text) };
     let mut best: HashMap<String, usize> = HashMap::new();
     for (code, text) in texts.iter().enumerate() {
         let Some(value) = value(text) else { continue };
@@ -71,16 +94,27 @@ pub fn spellings(texts: &[Cow<str>], counts: &[usize]) -> Vec<usize> {
             *kept = code;
         }
     }
-    texts.iter().enumerate().map(|(code, text)| value(text).and_then(|value| best.get(&value).copied()).unwrap_or(code)).collect()
+    texts
+        .iter()
+        .enumerate()
+        .map(|(code, text)| value(text).and_then(|value| best.get(&value).copied()).unwrap_or(code))
+        .collect()
 }
 
-/// What to say of texts that are one value with another: pairs of a text and the one that stands for it, with the rows of both.
+/// What to say of texts that are one value with another: pairs of a text and the one that stands
+/// for it, with the rows of both.
 pub fn merged_notice(of: &str, pairs: &[(String, usize, String, usize)]) -> Option<String> {
     use crate::fault::quoted;
     let (other, rows, kept, most) = pairs.first()?;
-    let more = if pairs.len() > 1 { format!(", and so on for {} more", pairs.len() - 1) } else { String::new() };
+    let more = if pairs.len() > 1 {
+        format!(", and so on for {} more", pairs.len() - 1)
+    } else {
+        String::new()
+    };
     let (other, kept) = (quoted(other), quoted(kept));
-    Some(format!("{of}: {other} ({rows} rows) is {kept} ({most} rows) in other words, one value, spelt {kept}{more}"))
+    Some(format!(
+        "{of}: {other} ({rows} rows) is {kept} ({most} rows) in other words, one value, spelt {kept}{more}"
+    ))
 }
 
 /// The numbers of known texts.
@@ -118,5 +152,7 @@ impl<'t> Lookup<'t> {
 /// Whether a text is one of some, or has the value of one.
 pub fn is_among(texts: &[String], text: &str) -> bool {
     texts.iter().any(|known| known == text)
-        || texts.iter().any(|known| known.parse::<f64>().is_ok_and(|x| text.parse::<f64>().is_ok_and(|y| x == y)))
+        || texts.iter().any(|known| {
+            known.parse::<f64>().is_ok_and(|x| text.parse::<f64>().is_ok_and(|y| x == y))
+        })
 }

@@ -1,5 +1,6 @@
-//! What a schema meets in rows that it was not fitted on: cells that it does not know, blanks where training had none, numbers out of range,
-//! columns that it has no use for. Counted while it is applied, whoever applies it, and said in one line a column.
+//! What a schema meets in rows that it was not fitted on: cells that it does not know, blanks where
+//! training had none, numbers out of range, columns that it has no use for. Counted while it is
+//! applied, whoever applies it, and said in one line a column.
 
 use std::collections::HashSet;
 
@@ -21,7 +22,8 @@ pub struct Met {
     pub rows: usize,
     /// One per column of the schema.
     pub columns: Vec<Count>,
-    /// Columns that are neither features nor labels, say nothing of rows and were not told to be ignored.
+    /// Columns that are neither features nor labels, say nothing of rows and were not told to be
+    /// ignored.
     pub passed_over: Vec<String>,
     /// Features that occur in no row of a file that names only what occurs.
     pub absent: Vec<String>,
@@ -48,7 +50,9 @@ impl Column {
     /// Whether a blank cell is nothing new: training had some.
     fn expects_blanks(&self) -> bool {
         match &self.encoding {
-            Encoding::Numeric { indicator, .. } | Encoding::Binary { indicator, .. } | Encoding::Date { indicator, .. } => *indicator,
+            Encoding::Numeric { indicator, .. }
+            | Encoding::Binary { indicator, .. }
+            | Encoding::Date { indicator, .. } => *indicator,
             Encoding::Category { blank, .. } => *blank,
             Encoding::Text { .. } => true,
         }
@@ -67,22 +71,27 @@ impl Column {
 impl Met {
     /// Looks at all rows of a table.
     pub fn of(schema: &Schema, raw: &Raw) -> Met {
-        let Input::Columns { columns } = &schema.input else { return Met { rows: raw.rows, ..Met::default() } };
+        let Input::Columns { columns } = &schema.input else {
+            return Met { rows: raw.rows, ..Met::default() };
+        };
         let index = Index::new(raw);
         let view = |column: &Column| {
             let view = index.of(column, schema.reading.blank_words);
             view.map_or_else(Count::default, |view| count(column, &view, raw.rows))
         };
-        let mut used: HashSet<&str> = feature_names(schema).into_iter().chain(target_names(schema)).collect();
+        let mut used: HashSet<&str> =
+            feature_names(schema).into_iter().chain(target_names(schema)).collect();
         used.extend(schema.reading.row_weight.as_deref());
         used.extend(schema.reading.aside.iter().map(String::as_str));
         let occurs = |at: usize| !(raw.sparse && is_zero(&raw.columns[at]));
         let there = raw.names.iter().map(String::as_str).enumerate().filter(|(at, _)| occurs(*at));
         let there: HashSet<&str> = there.map(|(_, name)| name).collect();
-        let is_over = |name: &&String| !used.contains(name.as_str()) && there.contains(name.as_str());
+        let is_over =
+            |name: &&String| !used.contains(name.as_str()) && there.contains(name.as_str());
         let passed_over = raw.names.iter().filter(is_over).cloned().collect();
         let is_absent = |name: &&str| raw.sparse && !there.contains(name);
-        let absent = feature_names(schema).into_iter().filter(is_absent).map(str::to_owned).collect();
+        let absent =
+            feature_names(schema).into_iter().filter(is_absent).map(str::to_owned).collect();
         Met { rows: raw.rows, columns: columns.iter().map(view).collect(), passed_over, absent }
     }
 
@@ -97,7 +106,8 @@ impl Met {
         self.absent.retain(|name| other.absent.contains(name));
         if other.passed_over != self.passed_over {
             let known: HashSet<&String> = self.passed_over.iter().collect();
-            let fresh: Vec<String> = other.passed_over.into_iter().filter(|name| !known.contains(name)).collect();
+            let fresh: Vec<String> =
+                other.passed_over.into_iter().filter(|name| !known.contains(name)).collect();
             self.passed_over.extend(fresh);
         }
     }
@@ -114,43 +124,61 @@ impl Met {
 
     /// One line a column, and one for those that are passed over.
     pub fn notices(&self, schema: &Schema) -> Vec<String> {
-        let mut notices: Vec<String> = self.told(schema).map(|(column, count)| count.said(column, self.rows)).collect();
+        let mut notices: Vec<String> =
+            self.told(schema).map(|(column, count)| count.said(column, self.rows)).collect();
         if !self.passed_over.is_empty() {
-            notices.push(format!("columns that the model does not use are passed over: {}", some(&self.passed_over)));
+            notices.push(format!(
+                "columns that the model does not use are passed over: {}",
+                some(&self.passed_over)
+            ));
         }
         if !self.absent.is_empty() {
-            notices.push(format!("indices of the model that occur in no row: {}", some(&self.absent)));
+            notices
+                .push(format!("indices of the model that occur in no row: {}", some(&self.absent)));
         }
         notices
     }
 
-    /// The same of a part that has files of its own, for whoever knows the columns of the training file.
+    /// The same of a part that has files of its own, for whoever knows the columns of the training
+    /// file.
     pub(super) fn said_of(mut self, part: Part, schema: &Schema, names: &[String]) -> Vec<String> {
         let names: HashSet<&String> = names.iter().collect();
         self.passed_over.retain(|name| !names.contains(name));
         // Numbers far outside are told of all parts together, files of their own or not.
         self.columns.iter_mut().for_each(|count| count.out_of_range = 0);
-        self.notices(schema).into_iter().map(|notice| format!("{}: {notice}", part.name())).collect()
+        self.notices(schema)
+            .into_iter()
+            .map(|notice| format!("{}: {notice}", part.name()))
+            .collect()
     }
 
-    /// That every column has a cell which the model knows, and that a file which names only what occurs names one at least; a model can
-    /// say nothing of rows that it knows nothing of.
+    /// That every column has a cell which the model knows, and that a file which names only what
+    /// occurs names one at least; a model can say nothing of rows that it knows nothing of.
     ///
     /// # Errors
     /// 65 with the first column that has none.
     pub fn check(&self, schema: &Schema, place: &str) -> Result<(), Fault> {
         if !self.absent.is_empty() && self.absent.len() == feature_names(schema).len() {
-            let found = format!("none of the {} indices of the model occurs: {}", self.absent.len(), some(&self.absent));
+            let found = format!(
+                "none of the {} indices of the model occurs: {}",
+                self.absent.len(),
+                some(&self.absent)
+            );
             let hint = "give rows of the kind that the model was trained on; --allow-unknown goes on all the same";
             return Err(Fault::data(place, found).hint(hint));
         }
         // A column without one known value has something to tell.
-        let Some((column, count)) = self.told(schema).find(|(_, count)| count.known == 0) else { return Ok(()) };
+        let Some((column, count)) = self.told(schema).find(|(_, count)| count.known == 0) else {
+            return Ok(());
+        };
         let name = format!("{place}: column {}", quoted(&column.name));
         let (found, mend) = match count.unknown {
             0 => (count.said_of_blanks(column, self.rows), "fill the column".to_owned()),
             unknown => {
-                let found = format!("none of {unknown} cells holds a value that the model knows: {}", some(&count.examples));
+                let found = format!(
+                    "none of {unknown} cells holds a value that the model knows: {}",
+                    some(&count.examples)
+                );
                 (found, format!("the model knows {}: write the cells so", some(column.values())))
             }
         };
@@ -186,14 +214,27 @@ impl Count {
         match (self.unknown, column.values()) {
             (0, _) => {}
             (unknown, [no, yes]) if matches!(column.encoding, Encoding::Binary { .. }) => {
-                parts.push(format!("{unknown} of {cells} cells are neither {} nor {}{}", quoted(no), quoted(yes), such()));
+                parts.push(format!(
+                    "{unknown} of {cells} cells are neither {} nor {}{}",
+                    quoted(no),
+                    quoted(yes),
+                    such()
+                ));
             }
             (unknown, values) => {
-                parts.push(format!("{unknown} of {cells} cells are not among the {} values of training{}", values.len(), such()));
+                parts.push(format!(
+                    "{unknown} of {cells} cells are not among the {} values of training{}",
+                    values.len(),
+                    such()
+                ));
             }
         }
         if self.out_of_range > 0 {
-            parts.push(format!("{} of {cells} cells are far out of the range of training{}", self.out_of_range, such()));
+            parts.push(format!(
+                "{} of {cells} cells are far out of the range of training{}",
+                self.out_of_range,
+                such()
+            ));
         }
         if self.blanks() > 0 {
             parts.push(self.said_of_blanks(column, cells));
@@ -203,7 +244,11 @@ impl Count {
 
     /// A part of such a sentence about the blanks.
     fn said_of_blanks(&self, column: &Column, cells: usize) -> String {
-        let how_many = if self.blanks() == cells { format!("all {cells}") } else { format!("{} of {cells}", self.blanks()) };
+        let how_many = if self.blanks() == cells {
+            format!("all {cells}")
+        } else {
+            format!("{} of {cells}", self.blanks())
+        };
         let since = if column.expects_blanks() { "" } else { ", and none was in training" };
         format!("{how_many} cells are blank{since}")
     }
@@ -211,7 +256,8 @@ impl Count {
 
 /// Counts the cells of a column.
 fn count(column: &Column, view: &View, rows: usize) -> Count {
-    let (mut count, values, expects_blanks) = (Count::default(), known(column), column.expects_blanks());
+    let (mut count, values, expects_blanks) =
+        (Count::default(), known(column), column.expects_blanks());
     let (has_values, has_range) = (!column.values().is_empty(), column.range().is_some());
     // Equal cells often follow each other.
     let mut last: Option<(&str, bool)> = None;
@@ -235,7 +281,9 @@ fn count(column: &Column, view: &View, rows: usize) -> Count {
             continue;
         }
         count.known += 1;
-        if has_range && cell.and_then(|cell| column.measure(view, cell)).is_some_and(|x| column.is_far(x)) {
+        if has_range
+            && cell.and_then(|cell| column.measure(view, cell)).is_some_and(|x| column.is_far(x))
+        {
             count.out_of_range += 1;
             count.example(&view.text(row));
         }

@@ -3,10 +3,11 @@
 
 /// Texts that mean "blank" in any column, be it one of texts.
 const ANYWHERE: &[&str] = &[
-    "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "NULL", "null", "Null", "<null>", "(null)", "\\N", "?", "#VALUE!",
-    "#REF!", "#DIV/0!", "#NUM!", "#NAME?", "#NULL!",
+    "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "NULL", "null", "Null",
+    "<null>", "(null)", "\\N", "?", "#VALUE!", "#REF!", "#DIV/0!", "#NUM!", "#NAME?", "#NULL!",
 ];
-/// Texts, in small letters, that mean "blank" between numbers or dates, and may be a value elsewhere.
+/// Texts, in small letters, that mean "blank" between numbers or dates, and may be a value
+/// elsewhere.
 const BETWEEN: &[&str] = &[
     "na",
     "n.a.",

@@ -1,4 +1,5 @@
-//! Whole files as bytes: hashed as they lie on the disk, unpacked if they are gzip, never larger than their size warrants.
+//! Whole files as bytes: hashed as they lie on the disk, unpacked if they are gzip, never larger
+//! than their size warrants.
 
 use std::io::Read;
 use std::path::Path;
@@ -24,12 +25,14 @@ pub struct Contents {
 /// Reads a file, plain or gzip by its first two bytes.
 ///
 /// # Errors
-/// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to more than [`GZIP_RATIO`] times its size.
+/// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to more than [`GZIP_RATIO`]
+/// times its size.
 pub fn read(path: &Path) -> anyhow::Result<Contents> {
     let mut bytes = Vec::new();
-    fault::open(path)?
-        .read_to_end(&mut bytes)
-        .map_err(|e| Fault::missing(path.display(), format!("cannot be read: {e}")).hint("give a readable file, not a directory"))?;
+    fault::open(path)?.read_to_end(&mut bytes).map_err(|e| {
+        Fault::missing(path.display(), format!("cannot be read: {e}"))
+            .hint("give a readable file, not a directory")
+    })?;
     unpacked(&path.display().to_string(), bytes)
 }
 
@@ -46,13 +49,18 @@ pub fn unpacked(place: &str, bytes: Vec<u8>) -> anyhow::Result<Contents> {
 fn unpack(place: &str, packed: &[u8]) -> anyhow::Result<Vec<u8>> {
     let cap = packed.len() as u64 * GZIP_RATIO + GZIP_FLOOR;
     let mut bytes = Vec::new();
-    MultiGzDecoder::new(packed)
-        .take(cap + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Fault::data(place, format!("the gzip stream is truncated or damaged: {e}")).hint("copy or download the file again"))?;
+    MultiGzDecoder::new(packed).take(cap + 1).read_to_end(&mut bytes).map_err(|e| {
+        Fault::data(place, format!("the gzip stream is truncated or damaged: {e}"))
+            .hint("copy or download the file again")
+    })?;
     if bytes.len() as u64 > cap {
-        let found = format!("the gzip stream unpacks to more than {GZIP_RATIO} times its {} bytes", packed.len());
-        return Err(Fault::data(place, found).hint("if the file is what you expect, unpack it first and give the plain file").into());
+        let found = format!(
+            "the gzip stream unpacks to more than {GZIP_RATIO} times its {} bytes",
+            packed.len()
+        );
+        return Err(Fault::data(place, found)
+            .hint("if the file is what you expect, unpack it first and give the plain file")
+            .into());
     }
     Ok(bytes)
 }

@@ -1,4 +1,5 @@
-//! A table that is read from its first row to its last, some rows at a time, in about as much memory as they take.
+//! A table that is read from its first row to its last, some rows at a time, in about as much
+//! memory as they take.
 
 use std::fs::File;
 use std::io::Read;
@@ -44,7 +45,8 @@ impl Chunks {
     /// Chunks of about so many bytes of text or of an array, or of one row group of Parquet.
     ///
     /// # Errors
-    /// 66 if no file is there; 65 if files are of several formats, or of one that is only read as a whole.
+    /// 66 if no file is there; 65 if files are of several formats, or of one that is only read as a
+    /// whole.
     pub fn new(source: &Source, options: &Options, bytes: u64) -> anyhow::Result<Chunks> {
         let found = paths(source)?;
         let files = match source {
@@ -55,7 +57,15 @@ impl Chunks {
             }
         };
         let stem = found.first().map(|path| stem(path)).unwrap_or_default();
-        let mut chunks = Chunks { files, stem, options: options.clone(), bytes, open: None, opened: 0, shape: None };
+        let mut chunks = Chunks {
+            files,
+            stem,
+            options: options.clone(),
+            bytes,
+            open: None,
+            opened: 0,
+            shape: None,
+        };
         chunks.look_ahead()?;
         Ok(chunks)
     }
@@ -64,9 +74,22 @@ impl Chunks {
     ///
     /// # Errors
     /// Those of [`text::read`].
-    pub fn of_text(reader: Box<dyn Read>, place: &str, options: &Options, bytes: u64) -> anyhow::Result<Chunks> {
+    pub fn of_text(
+        reader: Box<dyn Read>,
+        place: &str,
+        options: &Options,
+        bytes: u64,
+    ) -> anyhow::Result<Chunks> {
         let open = Some(Open::Text(text::Reader::new(reader, place, 0, options)?));
-        Ok(Chunks { files: Vec::new(), stem: String::new(), options: options.clone(), bytes, open, opened: 0, shape: None })
+        Ok(Chunks {
+            files: Vec::new(),
+            stem: String::new(),
+            options: options.clone(),
+            bytes,
+            open,
+            opened: 0,
+            shape: None,
+        })
     }
 
     /// Whether several files are of one table is said before the first row of any is used.
@@ -113,12 +136,20 @@ impl Chunks {
                 Open::Pair(Box::new([features, labels]))
             }
             Files::One(path, Format::Npy) => Open::Npy(called(path, &self.stem, &self.options)?),
-            Files::One(path, Format::Parquet) => Open::Parquet(parquet::Groups::new(fault::open(path)?, &path.display().to_string())?),
+            Files::One(path, Format::Parquet) => Open::Parquet(parquet::Groups::new(
+                fault::open(path)?,
+                &path.display().to_string(),
+            )?),
             Files::One(path, _) => {
                 let file = fault::open(path)?;
                 let size = file.metadata().map_or(0, |found| found.len());
                 let file: Box<dyn Read> = Box::new(file);
-                Open::Text(text::Reader::new(file, &path.display().to_string(), size, &self.options.of(path))?)
+                Open::Text(text::Reader::new(
+                    file,
+                    &path.display().to_string(),
+                    size,
+                    &self.options.of(path),
+                )?)
             }
         })
     }
@@ -150,7 +181,8 @@ impl Open {
     }
 
     fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
-        let rows = |array: &npy::Reader<File>| (bytes / array.row_bytes().max(1) as u64).max(1) as usize;
+        let rows =
+            |array: &npy::Reader<File>| (bytes / array.row_bytes().max(1) as u64).max(1) as usize;
         match self {
             Open::Text(text) => text.chunk(bytes),
             Open::Parquet(groups) => groups.chunk(),

@@ -1,4 +1,5 @@
-//! What a stored column is: its inputs, its words, its limits. And sentences about columns that are not there.
+//! What a stored column is: its inputs, its words, its limits. And sentences about columns that are
+//! not there.
 
 use std::collections::HashSet;
 
@@ -21,10 +22,14 @@ impl Column {
     /// Inputs that are made of it.
     pub fn width(&self) -> usize {
         match &self.encoding {
-            Encoding::Numeric { indicator, .. } | Encoding::Binary { indicator, .. } => 1 + usize::from(*indicator),
+            Encoding::Numeric { indicator, .. } | Encoding::Binary { indicator, .. } => {
+                1 + usize::from(*indicator)
+            }
             Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if *embed > 0 => *embed,
             Encoding::Category { .. } | Encoding::Text { .. } => self.codes(),
-            Encoding::Date { time, indicator, .. } => 6 + 2 * usize::from(*time) + usize::from(*indicator),
+            Encoding::Date { time, indicator, .. } => {
+                6 + 2 * usize::from(*time) + usize::from(*indicator)
+            }
         }
     }
 
@@ -39,13 +44,19 @@ impl Column {
 
     /// The code of rare and unseen values.
     pub fn rest(&self) -> Option<usize> {
-        if let Encoding::Category { values, .. } = &self.encoding { Some(values.len()) } else { None }
+        if let Encoding::Category { values, .. } = &self.encoding {
+            Some(values.len())
+        } else {
+            None
+        }
     }
 
     /// Codes that have a learned vector; 0 = none.
     pub fn vectors(&self) -> usize {
         match self.encoding {
-            Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if embed > 0 => self.codes(),
+            Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if embed > 0 => {
+                self.codes()
+            }
             _ => 0,
         }
     }
@@ -71,25 +82,44 @@ impl Column {
 
     /// What is wrong with a column that came from a file.
     pub fn problem(&self) -> Option<String> {
-        let scaled = |offset: f64, factor: f64| (!(offset.is_finite() && factor.is_finite())).then_some("offset or factor is not finite");
+        let scaled = |offset: f64, factor: f64| {
+            (!(offset.is_finite() && factor.is_finite()))
+                .then_some("offset or factor is not finite")
+        };
         let found = match &self.encoding {
-            Encoding::Numeric { blank, .. } if !blank.is_finite() => "the value of blanks is none that a column can have".to_owned(),
-            Encoding::Numeric { range: Some(range), .. } | Encoding::Date { range: Some(range), .. } if !range.is_good() => {
+            Encoding::Numeric { blank, .. } if !blank.is_finite() => {
+                "the value of blanks is none that a column can have".to_owned()
+            }
+            Encoding::Numeric { range: Some(range), .. }
+            | Encoding::Date { range: Some(range), .. }
+                if !range.is_good() =>
+            {
                 "the range is none that a column can have".to_owned()
             }
-            Encoding::Numeric { offset, factor, .. } | Encoding::Date { offset, factor, .. } => scaled(*offset, *factor)?.to_owned(),
-            Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if *embed > MAX_EMBED => {
+            Encoding::Numeric { offset, factor, .. } | Encoding::Date { offset, factor, .. } => {
+                scaled(*offset, *factor)?.to_owned()
+            }
+            Encoding::Category { embed, .. } | Encoding::Text { embed, .. }
+                if *embed > MAX_EMBED =>
+            {
                 format!("vectors of {embed} numbers, expected at most {MAX_EMBED}")
             }
             Encoding::Category { values, .. } => {
                 let mut seen = HashSet::new();
-                format!("the value {} stands twice", quoted(values.iter().find(|value| !seen.insert(value.as_str()))?))
+                format!(
+                    "the value {} stands twice",
+                    quoted(values.iter().find(|value| !seen.insert(value.as_str()))?)
+                )
             }
-            Encoding::Binary { values: [a, b], .. } if a == b => format!("the value {} stands twice", quoted(a)),
+            Encoding::Binary { values: [a, b], .. } if a == b => {
+                format!("the value {} stands twice", quoted(a))
+            }
             Encoding::Binary { mean, .. } if (0.0..=1.0).contains(mean) => return None,
             Encoding::Binary { mean, .. } => format!("a mean of {mean}, expected 0 to 1"),
             Encoding::Text { buckets, slots, ngrams, scale, .. } => {
-                let fits = (1..=MAX_BUCKETS).contains(buckets) && (1..=MAX_SLOTS).contains(slots) && *ngrams <= MAX_NGRAMS;
+                let fits = (1..=MAX_BUCKETS).contains(buckets)
+                    && (1..=MAX_SLOTS).contains(slots)
+                    && *ngrams <= MAX_NGRAMS;
                 if fits && scale.is_finite() {
                     return None;
                 }
@@ -103,7 +133,8 @@ impl Column {
     }
 }
 
-/// "There is no such column", as a config fault with the nearest name. `labels` are known label columns, which are named first.
+/// "There is no such column", as a config fault with the nearest name. `labels` are known label
+/// columns, which are named first.
 pub fn no_column(key: &str, name: &str, raw: &Raw, labels: &[&str]) -> Fault {
     let message = format!("there is no column {} in {}", quoted(name), raw.place);
     let hint = match nearest(name, raw.names.iter().map(String::as_str)) {
@@ -113,7 +144,8 @@ pub fn no_column(key: &str, name: &str, raw: &Raw, labels: &[&str]) -> Fault {
     Fault::config(key, message).hint(hint)
 }
 
-/// The columns of a table: `labels` first, then the others; of many the first and the last, where labels often stand.
+/// The columns of a table: `labels` first, then the others; of many the first and the last, where
+/// labels often stand.
 fn columns_of(raw: &Raw, labels: &[&str]) -> String {
     let known: HashSet<&str> = raw.names.iter().map(String::as_str).collect();
     let first: HashSet<&str> = labels.iter().copied().collect();
@@ -127,8 +159,8 @@ fn columns_of(raw: &Raw, labels: &[&str]) -> String {
     format!("{}, …, {} ({} in all)", some(first), some(&rest[rest.len() - 2..]), names.len())
 }
 
-/// Checks that a table has the columns that a model needs; one that names only what occurs has all that are indices. Label columns stand
-/// first in `names`.
+/// Checks that a table has the columns that a model needs; one that names only what occurs has all
+/// that are indices. Label columns stand first in `names`.
 ///
 /// # Errors
 /// 65 with all that are missing and the nearest name of the first.
@@ -143,12 +175,19 @@ pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
         Some(near) => format!("the file has {}; is that {}?", quoted(near), quoted(first)),
         None => format!("the file has the columns {}", columns_of(raw, names)),
     };
-    let (noun, count) = if missing.len() == 1 { ("column", String::new()) } else { ("columns", format!("{} ", missing.len())) };
-    Err(Fault::data(&raw.place, format!("{count}{noun} missing: {}", some(&missing))).hint(hint).into())
+    let (noun, count) = if missing.len() == 1 {
+        ("column", String::new())
+    } else {
+        ("columns", format!("{} ", missing.len()))
+    };
+    Err(Fault::data(&raw.place, format!("{count}{noun} missing: {}", some(&missing)))
+        .hint(hint)
+        .into())
 }
 
-/// The name most like `name`: by Jaro–Winkler similarity above 0.7, or one slip away (which that rates low in short names). Names of one
-/// or two letters are like none but those that differ in case, or go on by a letter.
+/// The name most like `name`: by Jaro–Winkler similarity above 0.7, or one slip away (which that
+/// rates low in short names). Names of one or two letters are like none but those that differ in
+/// case, or go on by a letter.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let is_short = |name: &str| name.chars().count() <= 2;
@@ -167,6 +206,10 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&
 /// The first few names, quoted.
 pub fn some(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(MOST_NAMED).map(|name| quoted(name)).collect();
-    let rest = if names.len() > MOST_NAMED { format!(" and {} more", names.len() - MOST_NAMED) } else { String::new() };
+    let rest = if names.len() > MOST_NAMED {
+        format!(" and {} more", names.len() - MOST_NAMED)
+    } else {
+        String::new()
+    };
     shown.join(", ") + &rest
 }

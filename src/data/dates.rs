@@ -59,21 +59,24 @@ impl DateOrder {
 }
 
 impl Date {
-    /// Reads a date of a column whose order is known; `None` if the text is none. One such as `2020-01-31` has its year first whatever the
-    /// order: nobody means anything else by it.
+    /// Reads a date of a column whose order is known; `None` if the text is none. One such as
+    /// `2020-01-31` has its year first whatever the order: nobody means anything else by it.
     pub fn read_in(text: &str, order: DateOrder) -> Option<Date> {
-        let is_year_first = matches!(order, DateOrder::Mdy | DateOrder::Dmy) && text.find('-') == Some(4);
+        let is_year_first =
+            matches!(order, DateOrder::Mdy | DateOrder::Dmy) && text.find('-') == Some(4);
         Date::read_as(text, if is_year_first { DateOrder::Ymd } else { order })
     }
 
-    /// Reads a date in an order and no other; `None` if the text is none. A time with an offset becomes UTC.
+    /// Reads a date in an order and no other; `None` if the text is none. A time with an offset
+    /// becomes UTC.
     pub fn read_as(text: &str, order: DateOrder) -> Option<Date> {
         if order == DateOrder::Iso {
             return Date::read(text);
         }
         let end = text.find(['T', 't', ' ']).unwrap_or(text.len());
         let (date, rest) = text.split_at(end);
-        let separator = date.bytes().find(|b| !b.is_ascii_digit()).filter(|b| b"-/.".contains(b))?;
+        let separator =
+            date.bytes().find(|b| !b.is_ascii_digit()).filter(|b| b"-/.".contains(b))?;
         let mut parts = date.split(char::from(separator));
         let [a, b, c] = [parts.next()?, parts.next()?, parts.next()?];
         let (year, month, day) = match order {
@@ -86,7 +89,9 @@ impl Date {
         let year = match (year.len(), order) {
             (4, _) => number(year.as_bytes())?,
             // As POSIX has it: 69 to 99 are of the last century.
-            (2, DateOrder::Mdy | DateOrder::Dmy) => short(year).map(|y| if y < 69 { 2000 + y } else { 1900 + y })?,
+            (2, DateOrder::Mdy | DateOrder::Dmy) => {
+                short(year).map(|y| if y < 69 { 2000 + y } else { 1900 + y })?
+            }
             _ => return None,
         };
         let valid = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
@@ -113,7 +118,8 @@ impl Date {
     /// Reads a date of ISO 8601 in UTC; `None` if the text is none.
     pub fn read(text: &str) -> Option<Date> {
         let bytes = text.as_bytes();
-        let (year, month, day) = (number(bytes.get(..4)?)?, number(bytes.get(5..7)?)?, number(bytes.get(8..10)?)?);
+        let (year, month, day) =
+            (number(bytes.get(..4)?)?, number(bytes.get(5..7)?)?, number(bytes.get(8..10)?)?);
         let dashes = bytes[4] == b'-' && bytes[7] == b'-';
         if !dashes || !(1..=12).contains(&month) || day == 0 || day > days_in(year, month) {
             return None;
@@ -123,7 +129,12 @@ impl Date {
             Some(b'T' | b't' | b' ') => Some(time(bytes.get(11..)?)?),
             Some(_) => return None,
         };
-        Some(Date { days: days(i64::from(year), i64::from(month), i64::from(day)), month, day, seconds })
+        Some(Date {
+            days: days(i64::from(year), i64::from(month), i64::from(day)),
+            month,
+            day,
+            seconds,
+        })
     }
 
     /// Years since the beginning of 1970, with their fraction.
@@ -136,7 +147,9 @@ impl Date {
         // What rounding takes from midnight is less than a second.
         let days = (years * 365.2425 + 1.0 / 86_400.0).floor() as i64;
         let (month, day) = month_and_day(days);
-        let year = (1970 + (days as f64 / 365.2425) as i64 - 1..).find(|&year| self::days(year + 1, 1, 1) > days).unwrap_or_default();
+        let year = (1970 + (days as f64 / 365.2425) as i64 - 1..)
+            .find(|&year| self::days(year + 1, 1, 1) > days)
+            .unwrap_or_default();
         format!("{year:04}-{month:02}-{day:02}")
     }
 
@@ -147,8 +160,8 @@ impl Date {
     }
 }
 
-/// Seconds since midnight, and seconds that the clock is ahead of UTC: `12:30`, `2:30:00.5 PM`, each with
-/// or without `Z`, `UTC`, `+02:00`, `+0200` or `+02`.
+/// Seconds since midnight, and seconds that the clock is ahead of UTC: `12:30`, `2:30:00.5 PM`,
+/// each with or without `Z`, `UTC`, `+02:00`, `+0200` or `+02`.
 fn clock(text: &str) -> Option<(f64, f64)> {
     let zone = text.find(['Z', 'z', '+', '-', 'U', 'G']).unwrap_or(text.len());
     let (clock, zone) = (text[..zone].trim_end(), &text[zone..]);
@@ -166,14 +179,18 @@ fn clock(text: &str) -> Option<(f64, f64)> {
         }
     };
     let half = ["AM", "PM"].into_iter().zip([0.0, 12.0]).find(|(word, _)| {
-        clock.len() > 2 && clock.is_char_boundary(clock.len() - 2) && clock[clock.len() - 2..].eq_ignore_ascii_case(word)
+        clock.len() > 2
+            && clock.is_char_boundary(clock.len() - 2)
+            && clock[clock.len() - 2..].eq_ignore_ascii_case(word)
     });
     let clock = if half.is_some() { clock[..clock.len() - 2].trim_end() } else { clock };
     let padded = if clock.find(':') == Some(1) { format!("0{clock}") } else { clock.to_owned() };
     let seconds = time(padded.as_bytes())?;
     match half {
         None => Some((seconds, offset)),
-        Some((_, noon)) if (3600.0..46_800.0).contains(&seconds) => Some((seconds % 43_200.0 + noon * 3600.0, offset)),
+        Some((_, noon)) if (3600.0..46_800.0).contains(&seconds) => {
+            Some((seconds % 43_200.0 + noon * 3600.0, offset))
+        }
         Some(_) => None,
     }
 }
@@ -198,7 +215,9 @@ fn second(bytes: &[u8]) -> Option<f64> {
     let whole = number(bytes.get(..2)?).filter(|second| *second <= 60)?;
     let fraction = match bytes.get(2..)? {
         [] => 0.0,
-        [b'.', digits @ ..] if !digits.is_empty() && digits.len() <= 9 => f64::from(number(digits)?) / 10f64.powi(digits.len() as i32),
+        [b'.', digits @ ..] if !digits.is_empty() && digits.len() <= 9 => {
+            f64::from(number(digits)?) / 10f64.powi(digits.len() as i32)
+        }
         _ => return None,
     };
     Some(f64::from(whole) + fraction)
@@ -206,7 +225,9 @@ fn second(bytes: &[u8]) -> Option<f64> {
 
 /// A number of digits alone.
 fn number(bytes: &[u8]) -> Option<u32> {
-    bytes.iter().try_fold(0u32, |n, b| b.is_ascii_digit().then(|| n.wrapping_mul(10).wrapping_add(u32::from(b - b'0'))))
+    bytes.iter().try_fold(0u32, |n, b| {
+        b.is_ascii_digit().then(|| n.wrapping_mul(10).wrapping_add(u32::from(b - b'0')))
+    })
 }
 
 fn days_in(year: u32, month: u32) -> u32 {
@@ -219,7 +240,8 @@ fn days_in(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Days since 1970-01-01 (after Hinnant, "chrono-compatible low-level date algorithms": years begin in March).
+/// Days since 1970-01-01 (after Hinnant, "chrono-compatible low-level date algorithms": years begin
+/// in March).
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));

@@ -1,5 +1,5 @@
-//! The built-in set `digits-overlay`: two of the 1,797 UCI optical digits over each other, tasks `left` and `right`.
-//! Source and licence of the digits: DIGITS.md beside this file.
+//! The built-in set `digits-overlay`: two of the 1,797 UCI optical digits over each other, tasks
+//! `left` and `right`. Source and licence of the digits: DIGITS.md beside this file.
 
 use std::io::Read;
 use std::ops::Range;
@@ -30,7 +30,12 @@ pub fn hash() -> String {
 /// The input of a model that is trained on this set.
 pub fn input() -> Input {
     let side = SIDE + OVERLAY.shift;
-    Input::Image { height: side, width: side, scale: SCALE, overlay: Some((OVERLAY.shift, OVERLAY.seed)) }
+    Input::Image {
+        height: side,
+        width: side,
+        scale: SCALE,
+        overlay: Some((OVERLAY.shift, OVERLAY.seed)),
+    }
 }
 
 /// The single digits, [1797, 8, 8], in the order of their source.
@@ -48,7 +53,14 @@ pub fn digits() -> anyhow::Result<Images> {
         }
         labels.push(label.parse()?);
     }
-    Ok(Images { place: NAME.to_owned(), label_place: NAME.to_owned(), height: SIDE, width: SIDE, pixels, labels: vec![labels] })
+    Ok(Images {
+        place: NAME.to_owned(),
+        label_place: NAME.to_owned(),
+        height: SIDE,
+        width: SIDE,
+        pixels,
+        labels: vec![labels],
+    })
 }
 
 /// Which digits a part is made of; no digit is in two parts.
@@ -56,10 +68,14 @@ pub fn range(part: Part) -> Range<usize> {
     [0..1200, 1200..1400, 1400..1797][part as usize].clone()
 }
 
-/// The pairs (left, right) of a part as numbers of digits, both drawn with replacement: 20,000, 3,000 and 4,000.
+/// The pairs (left, right) of a part as numbers of digits, both drawn with replacement: 20,000,
+/// 3,000 and 4,000.
 pub fn pairs(part: Part) -> Vec<(usize, usize)> {
     let (range, count) = (range(part), [20_000, 3_000, 4_000][part as usize]);
-    let draw = |index: u64| range.start + below(range.len() as u64, OVERLAY.seed, Purpose::Overlay, part as u64, index) as usize;
+    let draw = |index: u64| {
+        range.start
+            + below(range.len() as u64, OVERLAY.seed, Purpose::Overlay, part as u64, index) as usize
+    };
     (0..count).map(|k| (draw(2 * k), draw(2 * k + 1))).collect()
 }
 

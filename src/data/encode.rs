@@ -25,11 +25,18 @@ struct Coder<'c> {
     place: (usize, usize),
 }
 
-/// The features of `rows`; `blank_words` is that of the schema. Columns that are not there in a table that names only what occurs are zeros.
+/// The features of `rows`; `blank_words` is that of the schema. Columns that are not there in a
+/// table that names only what occurs are zeros.
 ///
 /// # Errors
-/// 65 with file, line and column if a cell is not what the column holds, or a scaled number does not fit into f32.
-pub fn features(raw: &Raw, columns: &[Column], rows: &[u32], blank_words: bool) -> anyhow::Result<Features> {
+/// 65 with file, line and column if a cell is not what the column holds, or a scaled number does
+/// not fit into f32.
+pub fn features(
+    raw: &Raw,
+    columns: &[Column],
+    rows: &[u32],
+    blank_words: bool,
+) -> anyhow::Result<Features> {
     let (index, mut slots) = (Index::new(raw), 0);
     let mut coders = Vec::with_capacity(columns.len());
     for column in columns {
@@ -63,11 +70,15 @@ pub(super) fn known(column: &Column) -> Lookup<'_> {
 
 /// Callers have looked whether all columns are there.
 fn gone(raw: &Raw, column: &Column) -> Fault {
-    Fault::data(&raw.place, format!("column missing: {}", quoted(&column.name))).hint("give a file with the columns of the training file")
+    Fault::data(&raw.place, format!("column missing: {}", quoted(&column.name)))
+        .hint("give a file with the columns of the training file")
 }
 
 /// Writes the words of one column.
-fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>) -> anyhow::Result<()> {
+fn encode<'w>(
+    coder: &Coder,
+    rows: impl Iterator<Item = (usize, &'w mut [u32])>,
+) -> anyhow::Result<()> {
     let view = &coder.view;
     match &coder.column.encoding {
         Encoding::Numeric { offset, factor, indicator, blank, range, .. } => {
@@ -75,7 +86,9 @@ fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>)
         }
         Encoding::Category { values, blank, .. } => {
             let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
-            each(view, rows, |cell| cell.map_or(blank, |text| coder.known.get(text).unwrap_or(other)));
+            each(view, rows, |cell| {
+                cell.map_or(blank, |text| coder.known.get(text).unwrap_or(other))
+            });
             Ok(())
         }
         Encoding::Binary { mean, indicator, .. } => {
@@ -85,7 +98,9 @@ fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>)
             }
             Ok(())
         }
-        Encoding::Date { offset, factor, time, indicator, .. } => dates(view, rows, *offset, *factor, (*time, *indicator)),
+        Encoding::Date { offset, factor, time, indicator, .. } => {
+            dates(view, rows, *offset, *factor, (*time, *indicator))
+        }
         Encoding::Text { buckets, ngrams, .. } => {
             let hashing = Hashing { buckets: *buckets, ngrams: *ngrams };
             for (row, place) in rows {
@@ -102,7 +117,11 @@ fn encode<'w>(coder: &Coder, rows: impl Iterator<Item = (usize, &'w mut [u32])>)
 }
 
 /// Writes one code a row. Equal cells often follow each other.
-fn each<'w>(view: &View, rows: impl Iterator<Item = (usize, &'w mut [u32])>, code: impl Fn(Option<&str>) -> u32) {
+fn each<'w>(
+    view: &View,
+    rows: impl Iterator<Item = (usize, &'w mut [u32])>,
+    code: impl Fn(Option<&str>) -> u32,
+) {
     let mut last: Option<(&str, u32)> = None;
     for (row, place) in rows {
         place[0] = match (view.cell(row), last) {

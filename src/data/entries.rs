@@ -1,5 +1,6 @@
-//! Tables that were read before: encoded rows in the user's cache directory, by the contents of the files and by whatever decides how they
-//! are encoded. Nothing depends on an entry; what is damaged or in the way is made again.
+//! Tables that were read before: encoded rows in the user's cache directory, by the contents of the
+//! files and by whatever decides how they are encoded. Nothing depends on an entry; what is damaged
+//! or in the way is made again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,14 +59,20 @@ impl Entries {
         Ok(())
     }
 
-    /// Removes what was used least lately, beyond the bytes that entries may take, and what was abandoned.
+    /// Removes what was used least lately, beyond the bytes that entries may take, and what was
+    /// abandoned.
     fn prune(&self, newest: &str) {
-        let folders = fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut entries: Vec<(SystemTime, u64, PathBuf)> = folders.filter_map(|path| Some((used(&path)?, size(&path), path))).collect();
+        let folders =
+            fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut entries: Vec<(SystemTime, u64, PathBuf)> =
+            folders.filter_map(|path| Some((used(&path)?, size(&path), path))).collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.0));
         let mut sum = size(&self.path(newest));
-        for (used, size, path) in entries.into_iter().filter(|(.., path)| *path != self.path(newest)) {
-            let is_temporary = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY));
+        for (used, size, path) in
+            entries.into_iter().filter(|(.., path)| *path != self.path(newest))
+        {
+            let is_temporary =
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY));
             let is_old = used.elapsed().is_ok_and(|age| age > ABANDONED);
             sum += if is_temporary { 0 } else { size };
             if (is_temporary && is_old) || (!is_temporary && sum > self.most) {
@@ -87,12 +94,20 @@ fn size(folder: &Path) -> u64 {
     files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
 }
 
-/// What decides how rows are encoded, as one word: the contents of the files with their names, which columns of arrays bear, this program, and
-/// all of the configuration but what is known to matter later. `memory` is the budget of a table that was encoded in chunks.
-pub fn key(data: &Data, tasks: &[Task], hashes: &[(String, String)], memory: Option<u64>) -> String {
+/// What decides how rows are encoded, as one word: the contents of the files with their names,
+/// which columns of arrays bear, this program, and all of the configuration but what is known to
+/// matter later. `memory` is the budget of a table that was encoded in chunks.
+pub fn key(
+    data: &Data,
+    tasks: &[Task],
+    hashes: &[(String, String)],
+    memory: Option<u64>,
+) -> String {
     let nowhere = || Source::Table(Vec::new());
-    let (valid, test) = (data.valid.as_ref().map(|_| nowhere()), data.test.as_ref().map(|_| nowhere()));
-    let kinds = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()].map(|source| source.map(count));
+    let (valid, test) =
+        (data.valid.as_ref().map(|_| nowhere()), data.test.as_ref().map(|_| nowhere()));
+    let kinds = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()]
+        .map(|source| source.map(count));
     let data = Data { train: nowhere(), valid, test, memory, shuffle_window: None, ..data.clone() };
     let mut hasher = blake3::Hasher::new();
     let mut add = |text: String| {
@@ -117,7 +132,19 @@ fn count(source: &Source) -> usize {
 /// A task without what says nothing of its labels.
 fn bare(task: &Task) -> Task {
     // Whether a count's loss is divided decides whether its mean is kept.
-    let loss = if let Loss::Poisson { .. } = task.loss { task.loss.clone() } else { Loss::default_of(task.kind) };
+    let loss = if let Loss::Poisson { .. } = task.loss {
+        task.loss.clone()
+    } else {
+        Loss::default_of(task.kind)
+    };
     let activation = Activation::Relu;
-    Task { layers: Vec::new(), activation, dropout: 0.0, weight: 1.0, loss, top_k: 1, ..task.clone() }
+    Task {
+        layers: Vec::new(),
+        activation,
+        dropout: 0.0,
+        weight: 1.0,
+        loss,
+        top_k: 1,
+        ..task.clone()
+    }
 }

@@ -1,4 +1,5 @@
-//! What the cells of a feature column mean, guessed, and how they become inputs, fitted: both on the training rows alone.
+//! What the cells of a feature column mean, guessed, and how they become inputs, fitted: both on
+//! the training rows alone.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -31,14 +32,15 @@ pub enum Fitted {
     Dropped(String),
 }
 
-/// Fits a column on the training `rows`; `feature` holds what the configuration says of it, `meaning` what its texts are taken for, where
-/// that was looked at: else numbers and dates are told as tandem 0.1.0 did.
+/// Fits a column on the training `rows`; `feature` holds what the configuration says of it,
+/// `meaning` what its texts are taken for, where that was looked at: else numbers and dates are
+/// told as tandem 0.1.0 did.
 ///
 /// Returns what is to be said of values in several spellings too.
 ///
 /// # Errors
-/// 65 with line and column if a cell is not what the column holds, or its numbers cannot be scaled; 78 if a setting does not fit the
-/// column.
+/// 65 with line and column if a cell is not what the column holds, or its numbers cannot be scaled;
+/// 78 if a setting does not fit the column.
 pub fn fit(
     view: &View,
     rows: &[u32],
@@ -56,7 +58,8 @@ pub fn fit(
         let distinct = distinct.unwrap_or_else(|| values(view, rows, meaning));
         said = merged_notice(&format!("column {}", quoted(view.name)), &distinct.others);
         let nearly = meaning.filter(|_| feature.kind.is_none()).and_then(Meaning::mostly);
-        said = said.take().or(nearly.map(|nearly| format!("column {} is taken for texts: {nearly}", quoted(view.name))));
+        said = said.take().or(nearly
+            .map(|nearly| format!("column {} is taken for texts: {nearly}", quoted(view.name))));
         distinct
     };
     let fitted = match kind {
@@ -88,17 +91,27 @@ fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
     ];
     match given.into_iter().find(|(_, is_given, of)| *is_given && !of.contains(&kind)) {
         Some((key, _, of)) => {
-            let joined = |word: &str| of.iter().map(FeatureKind::to_string).collect::<Vec<_>>().join(word);
-            let found = format!("has no effect: the column was taken for one of type {kind}, and the key is for {}", joined(" and "));
+            let joined =
+                |word: &str| of.iter().map(FeatureKind::to_string).collect::<Vec<_>>().join(word);
+            let found = format!(
+                "has no effect: the column was taken for one of type {kind}, and the key is for {}",
+                joined(" and ")
+            );
             let place = format!("feature.{}.{key}", feature.column);
-            Err(Fault::config(&place, found).hint(format!("leave it out, or add type = \"{}\"", joined("\" or \""))).into())
+            Err(Fault::config(&place, found)
+                .hint(format!("leave it out, or add type = \"{}\"", joined("\" or \"")))
+                .into())
         }
         None => Ok(()),
     }
 }
 
 /// What the cells look like; with their different values, where those had to be looked at.
-pub(super) fn guess<'r>(view: &View<'r>, rows: &[u32], meaning: Option<&Meaning>) -> (FeatureKind, Option<Distinct<'r>>) {
+pub(super) fn guess<'r>(
+    view: &View<'r>,
+    rows: &[u32],
+    meaning: Option<&Meaning>,
+) -> (FeatureKind, Option<Distinct<'r>>) {
     let is_of = |kind: Kind, is_one: &dyn Fn(Cell) -> bool| match meaning {
         Some(meaning) => meaning.kind == kind,
         None => nearly_all(view, rows, is_one),
@@ -122,7 +135,8 @@ pub(super) fn guess<'r>(view: &View<'r>, rows: &[u32], meaning: Option<&Meaning>
     (kind, Some(distinct))
 }
 
-/// The different values of a column; those that are equal in other words are one, where the column's meaning was looked at.
+/// The different values of a column; those that are equal in other words are one, where the
+/// column's meaning was looked at.
 fn values<'r>(view: &View<'r>, rows: &[u32], meaning: Option<&Meaning>) -> Distinct<'r> {
     let distinct = view.distinct(rows);
     if meaning.is_some() { distinct.merged() } else { distinct }
@@ -141,7 +155,12 @@ fn nearly_all(view: &View, rows: &[u32], is_one: &dyn Fn(Cell) -> bool) -> bool 
     slips <= filled / SLIPS
 }
 
-fn numeric(view: &View, rows: &[u32], feature: &Feature, version: Version) -> anyhow::Result<Fitted> {
+fn numeric(
+    view: &View,
+    rows: &[u32],
+    feature: &Feature,
+    version: Version,
+) -> anyhow::Result<Fitted> {
     let mut values = Vec::with_capacity(rows.len());
     for row in rows.iter().map(|&row| row as usize) {
         if let Some(cell) = view.cell(row) {
@@ -153,15 +172,28 @@ fn numeric(view: &View, rows: &[u32], feature: &Feature, version: Version) -> an
     if !indicator && values.iter().all(|&x| x == first) {
         return Ok(constant(&first.to_string()));
     }
-    let (scale, clip, today) = (feature.scale.unwrap_or(Scale::Standard), feature.clip(version), version >= Version::V0_2);
+    let (scale, clip, today) =
+        (feature.scale.unwrap_or(Scale::Standard), feature.clip(version), version >= Version::V0_2);
     let (mean, range) = (mean(&values), Range::of(&values, clip).filter(|_| today || clip > 0.0));
     let truth = today && values.iter().all(|&x| x == 0.0 || x == 1.0);
     let (offset, factor) = fit_scale(scale, values);
     if offset.is_finite() && factor.is_finite() {
-        // A standardised mean is 0, whatever rounding says; and 0.1.0 took blanks for 0 whatever the scale.
-        let blank = mean.filter(|_| today && scale != Scale::Standard).map_or(0.0, |mean| (mean - offset) * factor);
+        // A standardised mean is 0, whatever rounding says; and 0.1.0 took blanks for 0 whatever
+        // the scale.
+        let blank = mean
+            .filter(|_| today && scale != Scale::Standard)
+            .map_or(0.0, |mean| (mean - offset) * factor);
         let notation = view.notation();
-        return Ok(Fitted::Encoding(Encoding::Numeric { scale, offset, factor, indicator, blank, range, notation, truth }));
+        return Ok(Fitted::Encoding(Encoding::Numeric {
+            scale,
+            offset,
+            factor,
+            indicator,
+            blank,
+            range,
+            notation,
+            truth,
+        }));
     }
     Err(unscalable(view.place(), view.name).into())
 }
@@ -169,7 +201,8 @@ fn numeric(view: &View, rows: &[u32], feature: &Feature, version: Version) -> an
 /// What to say of numbers without a mean or deviation.
 pub(super) fn unscalable(place: &str, name: &str) -> Fault {
     let found = "the numbers are too large, or too close to each other, to be scaled";
-    Fault::data(format!("{place}: column {}", quoted(name)), found).hint("give the column in another unit, or add it to data.ignore")
+    Fault::data(format!("{place}: column {}", quoted(name)), found)
+        .hint("give the column in another unit, or add it to data.ignore")
 }
 
 fn blank() -> Fitted {
@@ -188,11 +221,19 @@ fn category(distinct: &Distinct, feature: &Feature, meaning: Option<&Meaning>) -
         [one] if !blank_cells => return constant(one),
         _ => {}
     }
-    let mut kept: Vec<(&Cow<str>, usize)> = distinct.texts.iter().zip(distinct.counts.iter().copied()).filter(|v| v.1 >= least).collect();
+    let mut kept: Vec<(&Cow<str>, usize)> = distinct
+        .texts
+        .iter()
+        .zip(distinct.counts.iter().copied())
+        .filter(|v| v.1 >= least)
+        .collect();
     kept.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     kept.truncate(most);
     if kept.is_empty() && !blank_cells {
-        let why = format!("has {} values and none in {least} rows of the training part or more", distinct.texts.len());
+        let why = format!(
+            "has {} values and none in {least} rows of the training part or more",
+            distinct.texts.len()
+        );
         return Fitted::Dropped(match meaning.and_then(Meaning::mostly) {
             Some(mostly) => format!("{why}; {mostly}: correct these, or list them in missing"),
             None if distinct.texts.iter().all(|text| text.bytes().any(|b| b.is_ascii_digit())) => {
@@ -224,14 +265,24 @@ fn binary(distinct: &Distinct, feature: &Feature) -> anyhow::Result<Fitted> {
     let indicator = distinct.blanks() > 0;
     match <[String; 2]>::try_from(values) {
         Ok(values) => {
-            let of_second = distinct.texts.iter().zip(&distinct.counts).filter(|(text, _)| ***text == *values[1]).map(|(_, n)| n);
-            let mean = of_second.sum::<usize>() as f64 / distinct.counts.iter().sum::<usize>() as f64;
+            let of_second = distinct
+                .texts
+                .iter()
+                .zip(&distinct.counts)
+                .filter(|(text, _)| ***text == *values[1])
+                .map(|(_, n)| n);
+            let mean =
+                of_second.sum::<usize>() as f64 / distinct.counts.iter().sum::<usize>() as f64;
             Ok(Fitted::Encoding(Encoding::Binary { values, mean, indicator }))
         }
         Err(values) if values.is_empty() => Ok(blank()),
         Err(values) if values.len() == 1 && !indicator => Ok(constant(&values[0])),
         Err(values) => {
-            let found = format!("the column holds {} values, expected two: {}", values.len(), super::columns::some(&values));
+            let found = format!(
+                "the column holds {} values, expected two: {}",
+                values.len(),
+                super::columns::some(&values)
+            );
             Err(Fault::config(&format!("feature.{}.type", feature.column), found)
                 .hint("type = \"category\", or more texts in missing")
                 .into())
@@ -240,7 +291,8 @@ fn binary(distinct: &Distinct, feature: &Feature) -> anyhow::Result<Fitted> {
 }
 
 fn date(view: &View, rows: &[u32], version: Version) -> anyhow::Result<Fitted> {
-    let (mut years, mut time, mut first, mut same) = (Vec::with_capacity(rows.len()), false, None, true);
+    let (mut years, mut time, mut first, mut same) =
+        (Vec::with_capacity(rows.len()), false, None, true);
     for row in rows.iter().map(|&row| row as usize) {
         if let Some(cell) = view.cell(row) {
             let date = read_date(view, row, cell)?;
@@ -259,7 +311,14 @@ fn date(view: &View, rows: &[u32], version: Version) -> anyhow::Result<Fitted> {
     // Dates go on where those of training end, so they are not held.
     let range = Range::of(&years, 0.0).filter(|_| version >= Version::V0_2);
     let (offset, factor) = fit_scale(Scale::Standard, years);
-    Ok(Fitted::Encoding(Encoding::Date { offset, factor, time, indicator, order: view.order(), range }))
+    Ok(Fitted::Encoding(Encoding::Date {
+        offset,
+        factor,
+        time,
+        indicator,
+        order: view.order(),
+        range,
+    }))
 }
 
 /// A date that is wanted of a cell.
@@ -293,10 +352,17 @@ fn text(view: &View, rows: &[u32], feature: &Feature) -> Fitted {
     }
     // A row of as many words as the average has a length of about one, whatever that average is.
     let scale = (filled as f64 / words as f64).sqrt() as f32;
-    Fitted::Encoding(Encoding::Text { buckets, slots, ngrams: hashing.ngrams, scale, embed: feature.word_width() })
+    Fitted::Encoding(Encoding::Text {
+        buckets,
+        slots,
+        ngrams: hashing.ngrams,
+        scale,
+        embed: feature.word_width(),
+    })
 }
 
-/// Offset and factor. A column without spread gets the factor 0; one whose quartiles alone coincide is only centred.
+/// Offset and factor. A column without spread gets the factor 0; one whose quartiles alone coincide
+/// is only centred.
 pub(super) fn fit_scale(scale: Scale, mut values: Vec<f64>) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let (Some(&min), Some(&max)) = (values.first(), values.last()) else { return (0.0, 0.0) };

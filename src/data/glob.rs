@@ -1,10 +1,12 @@
-//! Files by a pattern: `*` any characters, `?` one, `[a-c]` one of these, `[!a-c]` none of these; within a name, never across `/`.
+//! Files by a pattern: `*` any characters, `?` one, `[a-c]` one of these, `[!a-c]` none of these;
+//! within a name, never across `/`.
 
 use std::path::{Component, Path, PathBuf};
 
 use crate::fault::{Fault, address};
 
-/// The files that a path or a pattern names, in the order of their names. A path of an existing file, or one without wildcards, is itself.
+/// The files that a path or a pattern names, in the order of their names. A path of an existing
+/// file, or one without wildcards, is itself.
 ///
 /// # Errors
 /// 66 if a pattern matches no file, or is the address of one elsewhere.
@@ -43,7 +45,8 @@ fn step(folder: &Path, part: Component<'_>, is_last: bool) -> Vec<PathBuf> {
         return if fits(&path) { vec![path] } else { Vec::new() };
     }
     let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let names = std::fs::read_dir(listed).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names =
+        std::fs::read_dir(listed).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let pattern: Vec<char> = name.chars().collect();
     let named = names.filter(|name| name.to_str().is_some_and(|name| matches(&pattern, name)));
     named.map(|name| folder.join(name)).filter(|path| fits(path)).collect()
@@ -88,7 +91,8 @@ fn one(pattern: &[char], c: char) -> Option<usize> {
     }
 }
 
-/// A class such as `[a-c]`: its length and what it holds; `None` if it is never closed. A `]` right behind the opening is one of its own.
+/// A class such as `[a-c]`: its length and what it holds; `None` if it is never closed. A `]` right
+/// behind the opening is one of its own.
 fn class(pattern: &[char]) -> Option<(usize, impl Fn(char) -> bool)> {
     let negated = pattern.get(1) == Some(&'!');
     let start = 1 + usize::from(negated);

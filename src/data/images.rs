@@ -38,14 +38,25 @@ impl Images {
     /// The images of `rows`, in that order.
     pub fn select(&self, rows: &[u32]) -> Images {
         let pixels = rows.iter().flat_map(|&row| self.image(row as usize)).copied().collect();
-        let labels = self.labels.iter().map(|labels| rows.iter().map(|&row| labels[row as usize]).collect()).collect();
+        let labels = self
+            .labels
+            .iter()
+            .map(|labels| rows.iter().map(|&row| labels[row as usize]).collect())
+            .collect();
         Images { pixels, labels, ..self.empty() }
     }
 
     /// Places and size of these images, without any.
     fn empty(&self) -> Images {
         let (place, label_place) = (self.place.clone(), self.label_place.clone());
-        Images { place, label_place, height: self.height, width: self.width, pixels: Vec::new(), labels: Vec::new() }
+        Images {
+            place,
+            label_place,
+            height: self.height,
+            width: self.width,
+            pixels: Vec::new(),
+            labels: Vec::new(),
+        }
     }
 
     /// The targets of every task, all rows being training rows.
@@ -73,23 +84,43 @@ impl Images {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let encode = |target: &Target| {
             let columns = self.label_columns(&target.columns).map_err(|name| {
-                let found = format!("there are no labels {} for task {}", quoted(name), quoted(&target.task));
-                Fault::data(&self.place, found).hint("give data of the kind that the model was trained on")
+                let found = format!(
+                    "there are no labels {} for task {}",
+                    quoted(name),
+                    quoted(&target.task)
+                );
+                Fault::data(&self.place, found)
+                    .hint("give data of the kind that the model was trained on")
             })?;
             labels::encode(target, &self.labels_of(&columns, &|_, row| self.locate(row)), &rows)
         };
-        let labels: Vec<Vec<Vec<u32>>> = targets.iter().map(encode).collect::<anyhow::Result<_>>()?;
+        let labels: Vec<Vec<Vec<u32>>> =
+            targets.iter().map(encode).collect::<anyhow::Result<_>>()?;
         let labels = labels.into_iter().flatten().collect();
-        Ok(Dataset { rows: rows.len(), features: Features::U8 { values: self.pixels, scale }, labels, weights: None, table: None })
+        Ok(Dataset {
+            rows: rows.len(),
+            features: Features::U8 { values: self.pixels, scale },
+            labels,
+            weights: None,
+            table: None,
+        })
     }
 
     /// The label vectors of these names; `Err` is the first that is not there.
     fn label_columns<'n>(&self, names: &'n [String]) -> Result<Vec<LabelColumn>, &'n str> {
-        let column = |name: &'n String| self.label_index(name).map(|i| LabelColumn::from_bytes(&self.labels[i])).ok_or(name.as_str());
+        let column = |name: &'n String| {
+            self.label_index(name)
+                .map(|i| LabelColumn::from_bytes(&self.labels[i]))
+                .ok_or(name.as_str())
+        };
         names.iter().map(column).collect()
     }
 
-    fn labels_of<'l>(&'l self, columns: &'l [LabelColumn], locate: &'l dyn Fn(usize, usize) -> String) -> Labels<'l> {
+    fn labels_of<'l>(
+        &'l self,
+        columns: &'l [LabelColumn],
+        locate: &'l dyn Fn(usize, usize) -> String,
+    ) -> Labels<'l> {
         Labels { columns: columns.iter().collect(), place: &self.label_place, locate }
     }
 
@@ -106,8 +137,13 @@ impl Images {
         if (self.height, self.width) == (*height, *width) {
             return Ok(());
         }
-        let found = format!("images of {} × {} pixels, the training images have {height} × {width}", self.height, self.width);
-        Err(Fault::data(&self.place, found).hint("give images of the same size (with an overlay: before its shift is added)").into())
+        let found = format!(
+            "images of {} × {} pixels, the training images have {height} × {width}",
+            self.height, self.width
+        );
+        Err(Fault::data(&self.place, found)
+            .hint("give images of the same size (with an overlay: before its shift is added)")
+            .into())
     }
 
     /// A single label vector answers to any name.
@@ -122,5 +158,6 @@ impl Images {
 
 fn no_label(task: &Task, name: &str) -> Fault {
     let place = format!("task.{}.target", task.name);
-    Fault::config(&place, format!("{} is not a label of overlaid images", quoted(name))).hint("target = \"left\" or target = \"right\"")
+    Fault::config(&place, format!("{} is not a label of overlaid images", quoted(name)))
+        .hint("target = \"left\" or target = \"right\"")
 }

@@ -8,7 +8,8 @@ use super::view::View;
 pub const UNNAMED: &str = "Unnamed: 0";
 
 /// Why such a column is no feature.
-pub const WHY: &str = "numbers the rows, as pandas writes its index ([feature.NAME] with a type keeps it)";
+pub const WHY: &str =
+    "numbers the rows, as pandas writes its index ([feature.NAME] with a type keeps it)";
 
 /// Whether only an index has such a name.
 fn is_its_own(name: &str) -> bool {
@@ -16,14 +17,20 @@ fn is_its_own(name: &str) -> bool {
     name == "__index_level_0__" || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Whether a column is an index: by its name, and because its whole numbers count the rows, one by one or over and over from the first.
-/// Under a name that only an index has they may come in any order, if all differ. `numbers` are those of the rows in their files.
+/// Whether a column is an index: by its name, and because its whole numbers count the rows, one by
+/// one or over and over from the first. Under a name that only an index has they may come in any
+/// order, if all differ. `numbers` are those of the rows in their files.
 pub fn is_index(view: &View, numbers: impl Iterator<Item = u32>) -> bool {
     if !(is_its_own(view.name) || ["index", "level_0"].contains(&view.name)) {
         return false;
     }
-    let whole = |row: usize| view.cell(row).and_then(|cell| view.value(cell)).filter(|x| x.fract() == 0.0 && x.abs() < 1e15);
-    let read: Option<Vec<(f64, f64)>> = numbers.enumerate().map(|(row, number)| Some((f64::from(number), whole(row)?))).collect();
+    let whole = |row: usize| {
+        view.cell(row)
+            .and_then(|cell| view.value(cell))
+            .filter(|x| x.fract() == 0.0 && x.abs() < 1e15)
+    };
+    let read: Option<Vec<(f64, f64)>> =
+        numbers.enumerate().map(|(row, number)| Some((f64::from(number), whole(row)?))).collect();
     let Some(read) = read else { return false };
     let Some(first) = read.first().map(|(number, x)| x - number) else { return false };
     let counts = read.windows(2).all(|pair| {

@@ -1,6 +1,7 @@
-//! Tables that are larger than the memory of the host. Two passes over the files, a chunk of rows at a time: the first keeps the label columns,
-//! the columns that say something of rows, and a sample of all others, on which features are fitted; the second encodes, and what it encodes
-//! goes to disk. Labels, weights and the order of the rows stay in memory.
+//! Tables that are larger than the memory of the host. Two passes over the files, a chunk of rows
+//! at a time: the first keeps the label columns, the columns that say something of rows, and a
+//! sample of all others, on which features are fitted; the second encodes, and what it encodes goes
+//! to disk. Labels, weights and the order of the rows stay in memory.
 
 use super::applied::Met;
 use super::chunks::Chunks;
@@ -17,7 +18,8 @@ use crate::rng::{Purpose, bits};
 const SAMPLE: u64 = 3;
 /// Where the machine does not say how much memory it has.
 const UNKNOWN: u64 = 4 << 30;
-/// A table takes about so many times the bytes of its files while it is read and encoded in memory …
+/// A table takes about so many times the bytes of its files while it is read and encoded in memory
+/// …
 const PLAIN: u64 = 4;
 /// … or so many times, where they are packed.
 const PACKED: u64 = 32;
@@ -58,8 +60,9 @@ fn need(sources: &[&Source]) -> anyhow::Result<u64> {
     let mut sum = 0u64;
     for source in sources {
         for path in table::paths(source)? {
-            let is_packed =
-                path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz") || ending.eq_ignore_ascii_case("parquet"));
+            let is_packed = path.extension().is_some_and(|ending| {
+                ending.eq_ignore_ascii_case("gz") || ending.eq_ignore_ascii_case("parquet")
+            });
             let bytes = std::fs::metadata(&path).map_or(0, |meta| meta.len());
             sum = sum.saturating_add(bytes.saturating_mul(if is_packed { PACKED } else { PLAIN }));
         }
@@ -72,15 +75,24 @@ fn machine() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let all = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10;
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
     Some(limit.map_or(all, |limit: u64| limit.min(all)))
 }
 
-/// Reads and encodes the parts of a data set into a folder; returns the schema and what is to be said of it.
+/// Reads and encodes the parts of a data set into a folder; returns the schema and what is to be
+/// said of it.
 ///
 /// # Errors
-/// Those of [`table::load`]; 74 if the folder cannot be written; 78 if the budget leaves no row to fit on.
-pub fn load(data: &Data, tasks: &[Task], budget: Budget, folder: &mut Folder) -> anyhow::Result<(Schema, Vec<String>)> {
+/// Those of [`table::load`]; 74 if the folder cannot be written; 78 if the budget leaves no row to
+/// fit on.
+pub fn load(
+    data: &Data,
+    tasks: &[Task],
+    budget: Budget,
+    folder: &mut Folder,
+) -> anyhow::Result<(Schema, Vec<String>)> {
     let reading = Reading::of(data)?;
     let roles = first_pass(data, tasks, &reading, budget)?;
     let rows = roles.split()?;
@@ -111,7 +123,12 @@ pub fn load(data: &Data, tasks: &[Task], budget: Budget, folder: &mut Folder) ->
 }
 
 /// What there is to know before anything can be encoded.
-pub(super) fn first_pass<'t>(data: &'t Data, tasks: &'t [Task], reading: &Reading, budget: Budget) -> anyhow::Result<Roles<'t>> {
+pub(super) fn first_pass<'t>(
+    data: &'t Data,
+    tasks: &'t [Task],
+    reading: &Reading,
+    budget: Budget,
+) -> anyhow::Result<Roles<'t>> {
     let (mut narrow, mut sample): (Option<Raw>, Option<Sample>) = (None, None);
     for chunk in Chunks::new(&data.train, &reading.options(), budget.chunk())? {
         let chunk = chunk?;
@@ -123,7 +140,8 @@ pub(super) fn first_pass<'t>(data: &'t Data, tasks: &'t [Task], reading: &Readin
                 sample = Some(Sample::new(&chunk, data.split_seed, budget.sample()));
             }
         }
-        let wanted: Vec<usize> = of_rows(data, tasks).filter_map(|name| chunk.column(name)).collect();
+        let wanted: Vec<usize> =
+            of_rows(data, tasks).filter_map(|name| chunk.column(name)).collect();
         let all: Vec<u32> = (0..chunk.rows as u32).collect();
         let cut = chunk.cut(&wanted, &all);
         match &mut narrow {
@@ -132,8 +150,12 @@ pub(super) fn first_pass<'t>(data: &'t Data, tasks: &'t [Task], reading: &Readin
         }
     }
     match narrow.zip(sample) {
-        Some((narrow, sample)) => Roles::new(narrow, Some((sample.table, sample.numbers)), data, tasks),
-        None => Err(Fault::config("data.train", "there are no rows").hint("give rows to train on").into()),
+        Some((narrow, sample)) => {
+            Roles::new(narrow, Some((sample.table, sample.numbers)), data, tasks)
+        }
+        None => Err(Fault::config("data.train", "there are no rows")
+            .hint("give rows to train on")
+            .into()),
     }
 }
 
@@ -169,8 +191,8 @@ fn encode(
     Ok(())
 }
 
-/// Rows of a table, each chosen by a hash of the seed and of its number: all of them, or every second, fourth, … on average, as few as the
-/// bytes that they may take ask for.
+/// Rows of a table, each chosen by a hash of the seed and of its number: all of them, or every
+/// second, fourth, … on average, as few as the bytes that they may take ask for.
 struct Sample {
     table: Raw,
     /// Where in the whole table its rows are.
@@ -195,7 +217,8 @@ impl Sample {
 
     /// Adds those of the rows of a chunk that are in it; `first` is the number of its first row.
     fn take(&mut self, chunk: &Raw, first: usize) -> anyhow::Result<()> {
-        let rows: Vec<u32> = (0..chunk.rows as u32).filter(|row| self.holds(first as u32 + row)).collect();
+        let rows: Vec<u32> =
+            (0..chunk.rows as u32).filter(|row| self.holds(first as u32 + row)).collect();
         let columns: Vec<usize> = (0..chunk.names.len()).collect();
         self.table.append(chunk.cut(&columns, &rows))?;
         self.numbers.extend(rows.iter().map(|row| first as u32 + row));
@@ -207,7 +230,9 @@ impl Sample {
     fn thin(&mut self) {
         while self.table.bytes() > self.most && !self.numbers.is_empty() && self.zeros < 64 {
             self.zeros += 1;
-            let left: Vec<u32> = (0..self.numbers.len() as u32).filter(|&at| self.holds(self.numbers[at as usize])).collect();
+            let left: Vec<u32> = (0..self.numbers.len() as u32)
+                .filter(|&at| self.holds(self.numbers[at as usize]))
+                .collect();
             let columns: Vec<usize> = (0..self.table.names.len()).collect();
             self.table = self.table.cut(&columns, &left);
             self.numbers = left.iter().map(|&at| self.numbers[at as usize]).collect();

@@ -1,4 +1,5 @@
-//! Rows: features, labels, what columns mean. Readers turn files into [`raw::Raw`] tables or images, the rest of the room turns those into [`Parts`]; nothing here knows a network or a GPU.
+//! Rows: features, labels, what columns mean. Readers turn files into [`raw::Raw`] tables or
+//! images, the rest of the room turns those into [`Parts`]; nothing here knows a network or a GPU.
 
 pub mod alike;
 pub mod applied;
@@ -85,8 +86,9 @@ pub struct Dataset {
     pub rows: usize,
     /// [rows, width], row-major.
     pub features: Features,
-    /// One vector of `[rows]` per label column, task by task in task order, [`Target::cells`] of each: a class index (multiclass), 0 or 1
-    /// (binary, multilabel), bits of a scaled f32 (regression) or of a count; or [`UNLABELLED`]. Empty when the file has no label columns
+    /// One vector of `[rows]` per label column, task by task in task order, [`Target::cells`] of
+    /// each: a class index (multiclass), 0 or 1 (binary, multilabel), bits of a scaled f32
+    /// (regression) or of a count; or [`UNLABELLED`]. Empty when the file has no label columns
     /// (`predict`).
     pub labels: Vec<Vec<u32>>,
     /// Weight of each row in all losses, finite and not negative; `None` = one each.
@@ -107,7 +109,8 @@ pub enum Features {
     },
     /// Scaled numbers.
     F32(Vec<f32>),
-    /// Numbers (bits of f32) and codes of categories, spread out to inputs on the device as [`Input::spread`] says.
+    /// Numbers (bits of f32) and codes of categories, spread out to inputs on the device as
+    /// [`Input::spread`] says.
     Cells {
         /// [rows, slots]
         words: Vec<u32>,
@@ -130,8 +133,8 @@ pub struct Spread {
     pub slots: usize,
     /// First input.
     pub input: usize,
-    /// Number of inputs. The inputs of codes are zeros, and each code of its slots adds `scale` to the input of its number, or `scale`
-    /// times its vector to all of them.
+    /// Number of inputs. The inputs of codes are zeros, and each code of its slots adds `scale` to
+    /// the input of its number, or `scale` times its vector to all of them.
     pub width: usize,
     /// Whether the slots hold codes; else each slot is an input.
     pub codes: bool,
@@ -177,7 +180,8 @@ impl Table {
     }
 }
 
-/// What is known of the columns; kept as `schema.json` beside a model, applied by `evaluate` and `predict`.
+/// What is known of the columns; kept as `schema.json` beside a model, applied by `evaluate` and
+/// `predict`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Schema {
     /// How features are made.
@@ -201,11 +205,12 @@ pub struct Reading {
     /// Whether words such as NA mean "blank" where a column does not know them as a value.
     #[serde(default, skip_serializing_if = "is_false")]
     pub blank_words: bool,
-    /// Columns of the training file that are no features by the word of the configuration: ignored ones, and those that say which rows
-    /// belong together or which part each is of.
+    /// Columns of the training file that are no features by the word of the configuration: ignored
+    /// ones, and those that say which rows belong together or which part each is of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<String>,
-    /// Of files that name only what occurs: the smallest and the largest index of the training file.
+    /// Of files that name only what occurs: the smallest and the largest index of the training
+    /// file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indices: Option<[u32; 2]>,
     /// Names of the columns of arrays, by place.
@@ -216,7 +221,15 @@ pub struct Reading {
 impl Default for Reading {
     fn default() -> Reading {
         let (aside, indices, arrays) = (Vec::new(), None, None);
-        Reading { delimiter: None, header: true, row_weight: None, blank_words: false, aside, indices, arrays }
+        Reading {
+            delimiter: None,
+            header: true,
+            row_weight: None,
+            blank_words: false,
+            aside,
+            indices,
+            arrays,
+        }
     }
 }
 
@@ -228,7 +241,11 @@ impl Reading {
     /// The same for the readers of files.
     pub fn options(&self) -> raw::Options {
         let header = if self.header { raw::Header::First } else { raw::Header::None };
-        raw::Options { delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()), header, arrays: self.arrays.clone() }
+        raw::Options {
+            delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()),
+            header,
+            arrays: self.arrays.clone(),
+        }
     }
 
     /// As the settings of a training say.
@@ -236,8 +253,12 @@ impl Reading {
     /// # Errors
     /// Those of [`places::Arrays::of`].
     pub fn of(data: &config::Data) -> anyhow::Result<Reading> {
-        let of_rows = data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name);
-        let ignored = data.features.iter().filter(|feature| feature.kind == Some(config::FeatureKind::Ignore));
+        let of_rows =
+            data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name);
+        let ignored = data
+            .features
+            .iter()
+            .filter(|feature| feature.kind == Some(config::FeatureKind::Ignore));
         let aside = data.ignore.iter().chain(ignored.map(|feature| &feature.column)).chain(of_rows);
         let is_told = data.version != config::Version::V0_1;
         Ok(Reading {
@@ -283,8 +304,9 @@ impl Input {
         }
     }
 
-    /// How the slots of a row become inputs; empty where features are numbers as the network sees them. Slots lie in the order of the
-    /// columns; of the inputs those that are learned come first, so that what has a gradient is one run of a row.
+    /// How the slots of a row become inputs; empty where features are numbers as the network sees
+    /// them. Slots lie in the order of the columns; of the inputs those that are learned come
+    /// first, so that what has a gradient is one run of a row.
     pub fn spread(&self) -> Vec<Spread> {
         let Input::Columns { columns } = self else { return Vec::new() };
         if !columns.iter().any(Column::has_codes) {
@@ -293,9 +315,18 @@ impl Input {
         let (mut slot, mut learned) = (0, 0);
         let mut fixed = columns.iter().filter(|c| c.vectors() > 0).map(Column::width).sum();
         let place = |column: &Column| {
-            let (slots, width, codes, vectors) = (column.slots(), column.width(), column.has_codes(), column.vectors());
+            let (slots, width, codes, vectors) =
+                (column.slots(), column.width(), column.has_codes(), column.vectors());
             let input = if vectors > 0 { &mut learned } else { &mut fixed };
-            let spread = Spread { slot, slots, input: *input, width, codes, scale: column.code_scale(), vectors };
+            let spread = Spread {
+                slot,
+                slots,
+                input: *input,
+                width,
+                codes,
+                scale: column.code_scale(),
+                vectors,
+            };
             *input += width;
             slot += slots;
             spread
@@ -320,7 +351,8 @@ pub struct Column {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Encoding {
-    /// `(x − offset) · factor`, where `x` far outside of the training part's numbers is held near them.
+    /// `(x − offset) · factor`, where `x` far outside of the training part's numbers is held near
+    /// them.
     Numeric {
         /// How offset and factor were fitted.
         scale: Scale,
@@ -330,22 +362,24 @@ pub enum Encoding {
         factor: f64,
         /// Whether a second input says 1 where the cell is blank.
         indicator: bool,
-        /// What blanks become: the mean of the training part, scaled. It is 0 where the column is standardised, and in
-        /// models of tandem 0.1.0.
+        /// What blanks become: the mean of the training part, scaled. It is 0 where the column is
+        /// standardised, and in models of tandem 0.1.0.
         #[serde(default, skip_serializing_if = "is_nought")]
         blank: f64,
-        /// The training part's numbers; `None` in models of tandem 0.1.0, and where they have no spread.
+        /// The training part's numbers; `None` in models of tandem 0.1.0, and where they have no
+        /// spread.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         range: Option<range::Range>,
         /// How the numbers are written.
         #[serde(default, skip_serializing_if = "notation::Notation::is_plain")]
         notation: notation::Notation,
-        /// Whether the training part held 1 and 0 alone, so that words for yes and no are these; never in models of tandem 0.1.0.
+        /// Whether the training part held 1 and 0 alone, so that words for yes and no are these;
+        /// never in models of tandem 0.1.0.
         #[serde(default, skip_serializing_if = "is_false")]
         truth: bool,
     },
-    /// One input a value (one-hot), or a learned vector; the one after them is for rare and unseen values, and for blanks where there is
-    /// none of their own.
+    /// One input a value (one-hot), or a learned vector; the one after them is for rare and unseen
+    /// values, and for blanks where there is none of their own.
     Category {
         /// Known values.
         values: Vec<String>,
@@ -364,8 +398,9 @@ pub enum Encoding {
         /// Whether a second input says 1 where the cell holds none of them.
         indicator: bool,
     },
-    /// `(years since 1970 − offset) · factor`; sine and cosine of the month; the day of the month from −1 to 1; sine and cosine of the
-    /// weekday, and of the hour where there are times. Blanks are zeros.
+    /// `(years since 1970 − offset) · factor`; sine and cosine of the month; the day of the month
+    /// from −1 to 1; sine and cosine of the weekday, and of the hour where there are times. Blanks
+    /// are zeros.
     Date {
         /// Subtracted from the years.
         offset: f64,
@@ -378,12 +413,13 @@ pub enum Encoding {
         /// How the dates are written.
         #[serde(default, skip_serializing_if = "dates::DateOrder::is_iso")]
         order: dates::DateOrder,
-        /// The training part's years since 1970, by which dates far outside are told, not held; `None` in models of tandem 0.1.0.
+        /// The training part's years since 1970, by which dates far outside are told, not held;
+        /// `None` in models of tandem 0.1.0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         range: Option<range::Range>,
     },
-    /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see [`words`]; or the sum of the learned
-    /// vectors of their buckets.
+    /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see
+    /// [`words`]; or the sum of the learned vectors of their buckets.
     Text {
         /// Number of inputs or vectors.
         buckets: usize,
@@ -443,9 +479,11 @@ pub struct Target {
     pub kind: TaskKind,
     /// Label columns.
     pub columns: Vec<String>,
-    /// Class names: those of the logits in order (multiclass), or negative and positive (binary); else empty.
+    /// Class names: those of the logits in order (multiclass), or negative and positive (binary);
+    /// else empty.
     pub classes: Vec<String>,
-    /// Class groups: for each class the label values that it stands for; empty when the label values are the classes.
+    /// Class groups: for each class the label values that it stands for; empty when the label
+    /// values are the classes.
     pub groups: Vec<Vec<String>>,
     /// Texts that mean "not labelled".
     pub missing: Vec<String>,
@@ -457,15 +495,18 @@ pub struct Target {
     pub notations: Vec<notation::Notation>,
     /// Scaling of each column (regression); else empty.
     pub scales: Vec<Scaling>,
-    /// Mean of the training part's counts, by which the loss is divided (count); `None` = it is not divided.
+    /// Mean of the training part's counts, by which the loss is divided (count); `None` = it is not
+    /// divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<f64>,
-    /// Per column, labelled rows of the training part by class (negative and positive, for binary and multilabel), or as one number.
+    /// Per column, labelled rows of the training part by class (negative and positive, for binary
+    /// and multilabel), or as one number.
     pub counts: Vec<Vec<u64>>,
 }
 
 impl Target {
-    /// A target of several classes, in a column named as the task, of which no row has been counted.
+    /// A target of several classes, in a column named as the task, of which no row has been
+    /// counted.
     pub fn multiclass(task: &str, classes: Vec<String>) -> Target {
         Target {
             task: task.to_owned(),

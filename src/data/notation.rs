@@ -54,8 +54,10 @@ fn rewritten(text: &str, point: char, group: char) -> Option<f64> {
         Some(rest) => ("-", rest),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
-    let (mantissa, exponent) = rest.split_once(['e', 'E']).map_or((rest, None), |(m, e)| (m, Some(e)));
-    let (whole, fraction) = mantissa.split_once(point).map_or((mantissa, None), |(w, f)| (w, Some(f)));
+    let (mantissa, exponent) =
+        rest.split_once(['e', 'E']).map_or((rest, None), |(m, e)| (m, Some(e)));
+    let (whole, fraction) =
+        mantissa.split_once(point).map_or((mantissa, None), |(w, f)| (w, Some(f)));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let parted = whole.chars().find(|c| *c == group || GROUPS.contains(c));
     let whole = match parted {

@@ -1,7 +1,8 @@
-//! NumPy's `.npy`: a magic number, a version, a header that is a Python dictionary, then the values. Versions 1 to 3, both byte orders,
-//! rows or columns first; numbers and booleans alone.
+//! NumPy's `.npy`: a magic number, a version, a header that is a Python dictionary, then the
+//! values. Versions 1 to 3, both byte orders, rows or columns first; numbers and booleans alone.
 //!
-//! One dimension is one column, called after the file; two are columns of the file's name with "0", "1", … behind it. NaN is a blank cell.
+//! One dimension is one column, called after the file; two are columns of the file's name with "0",
+//! "1", … behind it. NaN is a blank cell.
 
 use std::io::Read;
 
@@ -32,7 +33,8 @@ struct Layout {
 /// Reads a file of `size` bytes; `stem` is what its columns are called.
 ///
 /// # Errors
-/// 66 if it cannot be read; 65 if it is not NPY of numbers in one or two dimensions, or its length is not what the header says.
+/// 66 if it cannot be read; 65 if it is not NPY of numbers in one or two dimensions, or its length
+/// is not what the header says.
 pub fn read(reader: impl Read, place: &str, size: u64, stem: &str) -> anyhow::Result<Raw> {
     read_as(reader, place, size, stem, None)
 }
@@ -41,7 +43,13 @@ pub fn read(reader: impl Read, place: &str, size: u64, stem: &str) -> anyhow::Re
 ///
 /// # Errors
 /// Those of [`read`]; 65 if there are more or fewer columns.
-pub fn read_as(reader: impl Read, place: &str, size: u64, stem: &str, arrays: Option<&Arrays>) -> anyhow::Result<Raw> {
+pub fn read_as(
+    reader: impl Read,
+    place: &str,
+    size: u64,
+    stem: &str,
+    arrays: Option<&Arrays>,
+) -> anyhow::Result<Raw> {
     let mut reader = Reader::new(reader, place, size, stem)?;
     arrays.map_or(Ok(()), |arrays| reader.call(arrays))?;
     let mut table = reader.chunk(reader.rows)?.ok_or_else(|| refused(place, "no values"))?;
@@ -70,13 +78,20 @@ impl<R: Read> Reader<R> {
         let layout = header(&mut stream)?;
         let (rows, width) = layout.table().map_err(|found| refused(place, &found))?;
         let there = size.saturating_sub(stream.count);
-        let expected = layout.shape.iter().fold(layout.size as u128, |product, &n| product * u128::from(n));
+        let expected =
+            layout.shape.iter().fold(layout.size as u128, |product, &n| product * u128::from(n));
         if expected != u128::from(there) {
-            let found =
-                format!("the header says {:?} values of {} bytes = {expected} bytes, the file holds {there}", layout.shape, layout.size);
+            let found = format!(
+                "the header says {:?} values of {} bytes = {expected} bytes, the file holds {there}",
+                layout.shape, layout.size
+            );
             return Err(refused(place, &found).into());
         }
-        let names = if layout.shape.len() == 1 { vec![stem.to_owned()] } else { (0..width).map(|i| format!("{stem}{i}")).collect() };
+        let names = if layout.shape.len() == 1 {
+            vec![stem.to_owned()]
+        } else {
+            (0..width).map(|i| format!("{stem}{i}")).collect()
+        };
         Ok(Reader { rows, stream, layout, names, done: 0 })
     }
 
@@ -90,8 +105,9 @@ impl<R: Read> Reader<R> {
         &self.names
     }
 
-    /// Calls its columns by their place, as those of an array that was trained on. A single array may lack the last ones: they can be
-    /// labels, and whether all features are there is looked at elsewhere.
+    /// Calls its columns by their place, as those of an array that was trained on. A single array
+    /// may lack the last ones: they can be labels, and whether all features are there is looked at
+    /// elsewhere.
     ///
     /// # Errors
     /// 65 if there are more or fewer.
@@ -99,7 +115,8 @@ impl<R: Read> Reader<R> {
         let (found, known) = (self.names.len(), arrays.features.len());
         if found > known || (found < known && !arrays.labels.is_empty()) {
             let place = &self.stream.place;
-            let found = format!("the array has {found} columns, that of the training data has {known}");
+            let found =
+                format!("the array has {found} columns, that of the training data has {known}");
             return Err(Fault::data(place, found)
                 .hint("columns of arrays are known by their place: give as many in the same order")
                 .into());
@@ -124,7 +141,8 @@ impl<R: Read> Reader<R> {
         self.names.len() * self.layout.size
     }
 
-    /// The next rows, at most so many: all of them unless the array lies by rows. `None` at the end.
+    /// The next rows, at most so many: all of them unless the array lies by rows. `None` at the
+    /// end.
     ///
     /// # Errors
     /// Those of [`read`].
@@ -135,7 +153,8 @@ impl<R: Read> Reader<R> {
         }
         let columns = values(&mut self.stream, &self.layout, rows, self.names.len(), self.done)?;
         let columns = columns.into_iter().map(|numbers| self.layout.column(numbers)).collect();
-        let table = Raw::new(&self.stream.place, self.names.clone(), columns, None)?.behind(self.done);
+        let table =
+            Raw::new(&self.stream.place, self.names.clone(), columns, None)?.behind(self.done);
         self.done += rows;
         Ok(Some(table))
     }
@@ -150,7 +169,8 @@ impl<R: Read> Reader<R> {
 }
 
 fn refused(place: &str, found: &str) -> Fault {
-    Fault::data(place, found).hint("expected what numpy.save writes for an array of numbers with one or two dimensions")
+    Fault::data(place, found)
+        .hint("expected what numpy.save writes for an array of numbers with one or two dimensions")
 }
 
 /// Reads magic number, version and header.
@@ -160,7 +180,9 @@ fn header<R: Read>(stream: &mut Stream<R>) -> anyhow::Result<Layout> {
     let mut start = [0; 12];
     let n = stream.fill(&mut start[..8])?;
     if start[..6] != *b"\x93NUMPY" {
-        return Err(fault(&format!("not an NPY file: it begins {:02X?}", &start[..n.min(6)])).into());
+        return Err(
+            fault(&format!("not an NPY file: it begins {:02X?}", &start[..n.min(6)])).into()
+        );
     }
     let width = match start[6] {
         1 => 2,
@@ -180,7 +202,8 @@ fn header<R: Read>(stream: &mut Stream<R>) -> anyhow::Result<Layout> {
         return Err(fault("the file ends in its header").into());
     }
     let text = String::from_utf8_lossy(&text);
-    parse(&text).map_err(|found| fault(&format!("the header {}: {found}", quoted(text.trim()))).into())
+    parse(&text)
+        .map_err(|found| fault(&format!("the header {}: {found}", quoted(text.trim()))).into())
 }
 
 /// Parses a header such as `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`.
@@ -210,7 +233,8 @@ fn parse(text: &str) -> Result<Layout, String> {
     }
     let missing = |key: &str| format!("the key \"{key}\" is missing");
     let (is_big, kind, size) = kind.ok_or_else(|| missing("descr"))?;
-    let (columns_first, shape) = (order.ok_or_else(|| missing("fortran_order"))?, shape.ok_or_else(|| missing("shape"))?);
+    let (columns_first, shape) =
+        (order.ok_or_else(|| missing("fortran_order"))?, shape.ok_or_else(|| missing("shape"))?);
     Ok(Layout { kind, size, is_big, columns_first, shape })
 }
 
@@ -220,7 +244,12 @@ fn descr(words: &mut Words<'_>) -> Result<(bool, u8, usize), String> {
         return Err("values of several fields, expected numbers".into());
     }
     let text = words.string()?;
-    let not_there = || format!("values of type {}, expected f2, f4, f8, i1, i2, i4, i8, u1, u2, u4, u8 or b1", quoted(text));
+    let not_there = || {
+        format!(
+            "values of type {}, expected f2, f4, f8, i1, i2, i4, i8, u1, u2, u4, u8 or b1",
+            quoted(text)
+        )
+    };
     let &[order, kind, size] = text.as_bytes() else { return Err(not_there()) };
     let known = match kind {
         b'f' => b"248".contains(&size),
@@ -248,12 +277,20 @@ impl<'a> Words<'a> {
     }
 
     fn expect(&mut self, c: char) -> Result<(), String> {
-        if self.take(c) { Ok(()) } else { Err(format!("\"{c}\" is missing before {}", quoted(self.rest.trim()))) }
+        if self.take(c) {
+            Ok(())
+        } else {
+            Err(format!("\"{c}\" is missing before {}", quoted(self.rest.trim())))
+        }
     }
 
     fn string(&mut self) -> Result<&'a str, String> {
         let rest = self.rest.trim_start();
-        let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"')).ok_or("a string in quotes is missing")?;
+        let quote = rest
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '\'' | '"'))
+            .ok_or("a string in quotes is missing")?;
         let (text, rest) = rest[1..].split_once(quote).ok_or("a quote is never closed")?;
         self.rest = rest;
         Ok(text)
@@ -261,7 +298,9 @@ impl<'a> Words<'a> {
 
     fn boolean(&mut self) -> Result<bool, String> {
         let rest = self.rest.trim_start();
-        let found = [("True", true), ("False", false)].into_iter().find_map(|(word, value)| Some((rest.strip_prefix(word)?, value)));
+        let found = [("True", true), ("False", false)]
+            .into_iter()
+            .find_map(|(word, value)| Some((rest.strip_prefix(word)?, value)));
         let (rest, value) = found.ok_or("fortran_order is neither True nor False")?;
         self.rest = rest;
         Ok(value)
@@ -273,14 +312,20 @@ impl<'a> Words<'a> {
         let (inside, rest) = self.rest.split_once(')').ok_or("the shape is never closed")?;
         self.rest = rest;
         let inside = inside.trim();
-        let mut numbers: Vec<&str> = if inside.is_empty() { Vec::new() } else { inside.split(',').map(str::trim).collect() };
+        let mut numbers: Vec<&str> =
+            if inside.is_empty() { Vec::new() } else { inside.split(',').map(str::trim).collect() };
         if numbers.len() > 1 && numbers.last() == Some(&"") {
             numbers.pop();
         }
         if numbers.len() > 32 {
             return Err(format!("{} dimensions", numbers.len()));
         }
-        let number = |text: &str| text.strip_suffix('L').unwrap_or(text).parse().map_err(|_| format!("{} is not a size", quoted(text)));
+        let number = |text: &str| {
+            text.strip_suffix('L')
+                .unwrap_or(text)
+                .parse()
+                .map_err(|_| format!("{} is not a size", quoted(text)))
+        };
         numbers.into_iter().map(number).collect()
     }
 }
@@ -291,7 +336,13 @@ impl Layout {
         let (rows, width) = match self.shape[..] {
             [rows] => (rows, 1),
             [rows, width] => (rows, width),
-            _ => return Err(format!("{} dimensions, expected one or two: {:?}", self.shape.len(), self.shape)),
+            _ => {
+                return Err(format!(
+                    "{} dimensions, expected one or two: {:?}",
+                    self.shape.len(),
+                    self.shape
+                ));
+            }
         };
         if rows == 0 || width == 0 {
             return Err(format!("no values: the header says {:?}", self.shape));
@@ -322,7 +373,8 @@ impl Layout {
         }
     }
 
-    /// A value; `None` if it is one that has no place in a 64-bit float, or a boolean that is neither 0 nor 1.
+    /// A value; `None` if it is one that has no place in a 64-bit float, or a boolean that is
+    /// neither 0 nor 1.
     fn value(&self, bytes: &[u8]) -> Option<f64> {
         let mut whole = [0; 8];
         whole[..bytes.len()].copy_from_slice(bytes);
@@ -344,7 +396,8 @@ impl Layout {
 
 /// A float of 16 bits.
 pub(super) fn half(bits: u16) -> f64 {
-    let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let (sign, exponent, fraction) =
+        (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
     let size = match exponent {
         0 => fraction * 2f64.powi(-24),
         31 if fraction == 0.0 => f64::INFINITY,
@@ -354,8 +407,15 @@ pub(super) fn half(bits: u16) -> f64 {
     if sign == 1 { -size } else { size }
 }
 
-/// The columns of some rows, the first of which is row `first`. Their sizes were compared with that of the file.
-fn values<R: Read>(stream: &mut Stream<R>, layout: &Layout, rows: usize, width: usize, first: usize) -> anyhow::Result<Vec<Vec<f64>>> {
+/// The columns of some rows, the first of which is row `first`. Their sizes were compared with that
+/// of the file.
+fn values<R: Read>(
+    stream: &mut Stream<R>,
+    layout: &Layout,
+    rows: usize,
+    width: usize,
+    first: usize,
+) -> anyhow::Result<Vec<Vec<f64>>> {
     let mut columns: Vec<Vec<f64>> = (0..width).map(|_| Vec::with_capacity(rows)).collect();
     // A line is what lies together in the file: a row, or a column.
     let line = if layout.columns_first { rows } else { width };
@@ -367,8 +427,14 @@ fn values<R: Read>(stream: &mut Stream<R>, layout: &Layout, rows: usize, width: 
             return Err(refused(&stream.place, "the file ends within the values").into());
         }
         for bytes in piece[..wanted].chunks_exact(layout.size) {
-            let (row, column) = if layout.columns_first { (done % line, done / line) } else { (done / line, done % line) };
-            let value = layout.value(bytes).ok_or_else(|| inexact(&stream.place, layout, first + row, column))?;
+            let (row, column) = if layout.columns_first {
+                (done % line, done / line)
+            } else {
+                (done / line, done % line)
+            };
+            let value = layout
+                .value(bytes)
+                .ok_or_else(|| inexact(&stream.place, layout, first + row, column))?;
             columns[column].push(value);
             done += 1;
         }
@@ -379,7 +445,8 @@ fn values<R: Read>(stream: &mut Stream<R>, layout: &Layout, rows: usize, width: 
 fn inexact(place: &str, layout: &Layout, row: usize, column: usize) -> Fault {
     let place = format!("{place}: row {}, column {column}", row + 1);
     if layout.kind == b'b' {
-        return Fault::data(place, "a boolean that is neither 0 nor 1").hint("the file is damaged; write it again with numpy.save");
+        return Fault::data(place, "a boolean that is neither 0 nor 1")
+            .hint("the file is damaged; write it again with numpy.save");
     }
     Fault::data(place, "a whole number beyond 2^53 that no 64-bit float holds")
         .hint("identifiers are no features: leave the column out, or save it as float64 if rounding does no harm")

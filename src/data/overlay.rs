@@ -6,8 +6,9 @@ use crate::config::Overlay;
 use crate::fault::Fault;
 use crate::rng::{Purpose, below};
 
-/// Lays `bottom` at the top left of `canvas` and `top` over it, `shift` pixels further right and down; the larger value of a pixel
-/// counts. Images are [height, width], the canvas [height + shift, width + shift].
+/// Lays `bottom` at the top left of `canvas` and `top` over it, `shift` pixels further right and
+/// down; the larger value of a pixel counts. Images are [height, width], the canvas [height +
+/// shift, width + shift].
 pub fn lay(canvas: &mut [u8], bottom: &[u8], top: &[u8], width: usize, shift: usize) {
     canvas.fill(0);
     for (image, offset) in [(bottom, 0), (top, shift)] {
@@ -20,7 +21,8 @@ pub fn lay(canvas: &mut [u8], bottom: &[u8], top: &[u8], width: usize, shift: us
     }
 }
 
-/// The images of `pairs` (bottom, top) over each other; labels, if there are any, become "left" (bottom) and "right" (top).
+/// The images of `pairs` (bottom, top) over each other; labels, if there are any, become "left"
+/// (bottom) and "right" (top).
 pub fn overlaid(images: &Images, pairs: &[(usize, usize)], shift: usize) -> Images {
     let (height, width) = (images.height + shift, images.width + shift);
     let mut pixels = vec![0; pairs.len() * height * width];
@@ -28,14 +30,24 @@ pub fn overlaid(images: &Images, pairs: &[(usize, usize)], shift: usize) -> Imag
         lay(canvas, images.image(bottom), images.image(top), images.width, shift);
     }
     let labels = match images.labels.first() {
-        Some(labels) => vec![pairs.iter().map(|p| labels[p.0]).collect(), pairs.iter().map(|p| labels[p.1]).collect()],
+        Some(labels) => vec![
+            pairs.iter().map(|p| labels[p.0]).collect(),
+            pairs.iter().map(|p| labels[p.1]).collect(),
+        ],
         None => Vec::new(),
     };
-    Images { place: images.place.clone(), label_place: images.label_place.clone(), height, width, pixels, labels }
+    Images {
+        place: images.place.clone(),
+        label_place: images.label_place.clone(),
+        height,
+        width,
+        pixels,
+        labels,
+    }
 }
 
-/// Lays over each image of a part a random partner of the same part; partners are fixed by `overlay.seed`, the part and the image's
-/// number in it.
+/// Lays over each image of a part a random partner of the same part; partners are fixed by
+/// `overlay.seed`, the part and the image's number in it.
 ///
 /// # Errors
 /// 78 if the shift is larger than the images.
@@ -43,11 +55,17 @@ pub fn overlay(images: &Images, overlay: Overlay, part: Part) -> anyhow::Result<
     let limit = images.height.min(images.width);
     // The images would not touch, and the canvas could outgrow the file by any factor.
     if overlay.shift > limit {
-        let found = format!("{} pixels, the images have {} × {}", overlay.shift, images.height, images.width);
-        return Err(Fault::config("data.overlay.shift", found).hint(format!("give 0 to {limit}")).into());
+        let found = format!(
+            "{} pixels, the images have {} × {}",
+            overlay.shift, images.height, images.width
+        );
+        return Err(Fault::config("data.overlay.shift", found)
+            .hint(format!("give 0 to {limit}"))
+            .into());
     }
     let n = images.rows();
-    let partner = |k: usize| below(n as u64, overlay.seed, Purpose::Overlay, part as u64, k as u64) as usize;
+    let partner =
+        |k: usize| below(n as u64, overlay.seed, Purpose::Overlay, part as u64, k as u64) as usize;
     let pairs: Vec<(usize, usize)> = (0..n).map(|k| (k, partner(k))).collect();
     Ok(overlaid(images, &pairs, overlay.shift))
 }

@@ -1,4 +1,5 @@
-//! Losses of counts per unit of their mean, so that a count in the hundreds does not drown the other tasks.
+//! Losses of counts per unit of their mean, so that a count in the hundreds does not drown the
+//! other tasks.
 
 use super::labels::{self, Labels};
 use super::survey::short;
@@ -11,11 +12,18 @@ pub fn is_wanted(task: &Task) -> bool {
     matches!(task.loss, Loss::Poisson { per_mean: true })
 }
 
-/// A target with the mean of its labels in the training `rows`, if its loss is to be divided by it. `weights` are those of `rows`.
+/// A target with the mean of its labels in the training `rows`, if its loss is to be divided by it.
+/// `weights` are those of `rows`.
 ///
 /// # Errors
 /// 65 with place and value if a label is no count.
-pub fn fit(task: &Task, target: Target, labels: &Labels, rows: &[u32], weights: Option<&[f32]>) -> anyhow::Result<Target> {
+pub fn fit(
+    task: &Task,
+    target: Target,
+    labels: &Labels,
+    rows: &[u32],
+    weights: Option<&[f32]>,
+) -> anyhow::Result<Target> {
     if !is_wanted(task) {
         return Ok(target);
     }
@@ -23,7 +31,8 @@ pub fn fit(task: &Task, target: Target, labels: &Labels, rows: &[u32], weights: 
     Ok(Target { mean: mean(words.first().map_or(&[], Vec::as_slice), weights), ..target })
 }
 
-/// The mean of the counts that are labels, in f64; each counts as much as its row weighs. `None` where it would not be above 0.
+/// The mean of the counts that are labels, in f64; each counts as much as its row weighs. `None`
+/// where it would not be above 0.
 ///
 /// `words` are label words (bits of a count), and `weights` one number a row.
 fn mean(words: &[u32], weights: Option<&[f32]>) -> Option<f64> {
@@ -41,9 +50,19 @@ pub fn notices(tasks: &[Task], targets: &[Target]) -> Vec<String> {
     let notice = |target: &Target| {
         let task = quoted(&target.task);
         match target.mean {
-            Some(mean) => format!("the loss of task {task} is per unit of its mean, {} (scale_loss = false turns it off)", short(mean)),
-            None => format!("task {task} has no count above 0 in the training part, so its loss is not divided by a mean"),
+            Some(mean) => format!(
+                "the loss of task {task} is per unit of its mean, {} (scale_loss = false turns it off)",
+                short(mean)
+            ),
+            None => format!(
+                "task {task} has no count above 0 in the training part, so its loss is not divided by a mean"
+            ),
         }
     };
-    tasks.iter().zip(targets).filter(|(task, _)| is_wanted(task)).map(|(_, target)| notice(target)).collect()
+    tasks
+        .iter()
+        .zip(targets)
+        .filter(|(task, _)| is_wanted(task))
+        .map(|(_, target)| notice(target))
+        .collect()
 }

@@ -1,7 +1,9 @@
-//! Columns of arrays by their place: an array has no names, and what its file is called says nothing.
+//! Columns of arrays by their place: an array has no names, and what its file is called says
+//! nothing.
 //!
-//! Of a pair the columns are `features.0`, `features.1`, … and `labels`, or `labels.0`, … where there are several; those of a single array
-//! are `0`, `1`, …; unless the configuration names them. It may name a column also after the file, as in `y_train` or `x_train0`.
+//! Of a pair the columns are `features.0`, `features.1`, … and `labels`, or `labels.0`, … where
+//! there are several; those of a single array are `0`, `1`, …; unless the configuration names them.
+//! It may name a column also after the file, as in `y_train` or `x_train0`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -45,9 +47,15 @@ impl Columns {
             ([], ..) => places.clone(),
             _ if given.len() == files.len() => given.to_vec(),
             (_, word, width) => {
-                let key = format!("data.train.{}_names", if word == Some("labels") { "label" } else { "feature" });
-                let found = format!("{} names, {} has {width} columns", given.len(), path.display());
-                return Err(Fault::config(&key, found).hint("give one name per column, in order").into());
+                let key = format!(
+                    "data.train.{}_names",
+                    if word == Some("labels") { "label" } else { "feature" }
+                );
+                let found =
+                    format!("{} names, {} has {width} columns", given.len(), path.display());
+                return Err(Fault::config(&key, found)
+                    .hint("give one name per column, in order")
+                    .into());
             }
         };
         places.extend(word.filter(|_| files.len() == 1).map(str::to_owned));
@@ -55,7 +63,8 @@ impl Columns {
     }
 }
 
-/// The arrays of the training data, one or two; none where it is no array, or its columns bear the names of files as they once did.
+/// The arrays of the training data, one or two; none where it is no array, or its columns bear the
+/// names of files as they once did.
 fn of(data: &Data) -> anyhow::Result<Vec<Columns>> {
     let is_named = !(data.names.features.is_empty() && data.names.labels.is_empty());
     if data.version == Version::V0_1 && !is_named {
@@ -67,7 +76,9 @@ fn of(data: &Data) -> anyhow::Result<Vec<Columns>> {
             Ok(vec![features, Columns::of(labels, Some("labels"), &data.names.labels)?])
         }
         source @ Source::Table(_) => match paths(source)?.first() {
-            Some(path) if Format::of(path)? == Format::Npy => Ok(vec![Columns::of(path, None, &[])?]),
+            Some(path) if Format::of(path)? == Format::Npy => {
+                Ok(vec![Columns::of(path, None, &[])?])
+            }
             _ => Ok(Vec::new()),
         },
         Source::Idx { .. } | Source::BuiltIn(_) => Ok(Vec::new()),
@@ -78,7 +89,8 @@ impl Arrays {
     /// Those of the training data.
     ///
     /// # Errors
-    /// 66 if a file is missing; 65 if one is malformed; 78 if there are more or fewer names than columns.
+    /// 66 if a file is missing; 65 if one is malformed; 78 if there are more or fewer names than
+    /// columns.
     pub fn of(data: &Data) -> anyhow::Result<Option<Arrays>> {
         let mut names = of(data)?.into_iter().map(|columns| columns.names);
         let features = names.next();
@@ -91,11 +103,19 @@ impl Arrays {
 /// # Errors
 /// 65 if it holds as many columns as the array of features, which have no label among them.
 pub(super) fn check_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<()> {
-    let Some(arrays) = schema.reading.arrays.as_ref().filter(|arrays| !arrays.labels.is_empty()) else { return Ok(()) };
-    if raw.names != arrays.features || target_names(schema).iter().any(|name| raw.column(name).is_some()) {
+    let Some(arrays) = schema.reading.arrays.as_ref().filter(|arrays| !arrays.labels.is_empty())
+    else {
+        return Ok(());
+    };
+    if raw.names != arrays.features
+        || target_names(schema).iter().any(|name| raw.column(name).is_some())
+    {
         return Ok(());
     }
-    let found = format!("the array of features has no labels, which the model was trained on as {}", some(&arrays.labels));
+    let found = format!(
+        "the array of features has no labels, which the model was trained on as {}",
+        some(&arrays.labels)
+    );
     Err(Fault::data(&raw.place, found).hint("give both: --data FEATURES.npy,LABELS.npy").into())
 }
 
@@ -108,10 +128,13 @@ pub fn resolve(data: &Data, tasks: &[Task]) -> anyhow::Result<Option<(Data, Vec<
     if arrays.is_empty() {
         return Ok(None);
     }
-    // A name is taken for what comes first: itself, a place, what a file is called; of equals, labels go before features.
+    // A name is taken for what comes first: itself, a place, what a file is called; of equals,
+    // labels go before features.
     let lists: [fn(&Columns) -> &[String]; 3] = [|a| &a.names, |a| &a.places, |a| &a.files];
     let mut known: HashMap<&str, &str> = HashMap::new();
-    for (list, array) in lists.iter().flat_map(|list| arrays.iter().rev().map(move |array| (list, array))) {
+    for (list, array) in
+        lists.iter().flat_map(|list| arrays.iter().rev().map(move |array| (list, array)))
+    {
         // Of one column the last place is the word of its array.
         for (alias, name) in list(array).iter().zip(array.names.iter().cycle()) {
             known.entry(alias).or_insert(name);
@@ -139,7 +162,9 @@ fn once<'n>(names: impl Iterator<Item = &'n String>, key: &str) -> anyhow::Resul
     let mut seen = HashSet::new();
     match names.into_iter().find(|name| !seen.insert(*name)) {
         Some(name) => Err(Fault::config(key, format!("names the column {} twice", quoted(name)))
-            .hint("a column of an array may be named after its place and after its file: choose one")
+            .hint(
+                "a column of an array may be named after its place and after its file: choose one",
+            )
             .into()),
         None => Ok(()),
     }

@@ -1,4 +1,5 @@
-//! The numbers that a column had in the training part: what lies far outside of them is held near them, by a smooth bend.
+//! The numbers that a column had in the training part: what lies far outside of them is held near
+//! them, by a smooth bend.
 
 use super::columns::some;
 use super::dates::Date;
@@ -37,7 +38,10 @@ impl Range {
     /// Whether its numbers can be those of a range.
     pub fn is_good(&self) -> bool {
         let all = [self.low, self.high, self.deviation, self.clip];
-        all.iter().all(|x| x.is_finite()) && self.low <= self.high && self.deviation > 0.0 && self.clip >= 0.0
+        all.iter().all(|x| x.is_finite())
+            && self.low <= self.high
+            && self.deviation > 0.0
+            && self.clip >= 0.0
     }
 
     /// How far beyond the nearer end a number lies, in standard deviations; 0 within the range.
@@ -50,8 +54,9 @@ impl Range {
         self.beyond(x) > 1.0
     }
 
-    /// The number that stands for `x`: itself within the range; `d` deviations beyond an end, `c d / (c + d)` deviations beyond it, where
-    /// `c` is `clip`. That leaves the end with slope 1 and never comes to `c`; it is rational, so its bits are the same everywhere.
+    /// The number that stands for `x`: itself within the range; `d` deviations beyond an end, `c d
+    /// / (c + d)` deviations beyond it, where `c` is `clip`. That leaves the end with slope 1 and
+    /// never comes to `c`; it is rational, so its bits are the same everywhere.
     pub fn held(&self, x: f64) -> f64 {
         let d = self.beyond(x);
         if d <= 0.0 || self.clip == 0.0 {
@@ -81,7 +86,9 @@ impl Outside {
         let Input::Columns { columns } = &schema.input else { return };
         self.counts.resize(columns.len(), [0; 2]);
         let index = Index::new(raw);
-        for (column, counts) in columns.iter().zip(&mut self.counts).filter(|(column, _)| column.range().is_some()) {
+        for (column, counts) in
+            columns.iter().zip(&mut self.counts).filter(|(column, _)| column.range().is_some())
+        {
             let Some(view) = index.of(column, schema.reading.blank_words) else { continue };
             let cells = rows.iter().filter_map(|&row| view.cell(row as usize));
             for x in cells.filter_map(|cell| column.measure(&view, cell)) {
@@ -92,14 +99,17 @@ impl Outside {
     }
 }
 
-/// A sentence a column of which the rows of some part have numbers far outside, those of most such numbers first.
+/// A sentence a column of which the rows of some part have numbers far outside, those of most such
+/// numbers first.
 pub fn notices(schema: &Schema, parts: &[Outside; 3]) -> Vec<String> {
     let Input::Columns { columns } = &schema.input else { return Vec::new() };
     let count = |outside: &Outside, at: usize| outside.counts.get(at).copied().unwrap_or_default();
     let far = |at: usize| parts.iter().map(|outside| count(outside, at)[0]).sum::<usize>();
-    let mut found: Vec<(usize, &Column)> = columns.iter().enumerate().filter(|(at, _)| far(*at) > 0).collect();
+    let mut found: Vec<(usize, &Column)> =
+        columns.iter().enumerate().filter(|(at, _)| far(*at) > 0).collect();
     found.sort_by_key(|(at, _)| (std::cmp::Reverse(far(*at)), *at));
-    let rest: Vec<String> = found.iter().skip(NAMED).map(|(_, column)| column.name.clone()).collect();
+    let rest: Vec<String> =
+        found.iter().skip(NAMED).map(|(_, column)| column.name.clone()).collect();
     let told = |&(at, column): &(usize, &Column)| {
         let of_part = |(part, outside): (Part, &Outside)| {
             let [far, all] = count(outside, at);
@@ -111,24 +121,35 @@ pub fn notices(schema: &Schema, parts: &[Outside; 3]) -> Vec<String> {
     };
     let mut notices: Vec<String> = found.iter().take(NAMED).filter_map(told).collect();
     if !rest.is_empty() {
-        notices.push(format!("{} more columns have numbers far outside too: {}", rest.len(), some(&rest)));
+        notices.push(format!(
+            "{} more columns have numbers far outside too: {}",
+            rest.len(),
+            some(&rest)
+        ));
     }
     notices
 }
 
 fn sentence(column: &Column, range: &Range, cells: &str) -> String {
-    let short = |x: f64| if column.is_of_dates() { Date::day_of(x) } else { super::survey::short(x) };
+    let short =
+        |x: f64| if column.is_of_dates() { Date::day_of(x) } else { super::survey::short(x) };
     let (name, low, high) = (quoted(&column.name), short(range.low), short(range.high));
     let then = match range.clip > 0.0 {
-        true => format!("are held within {} standard deviations of it (clip)", super::survey::short(range.clip)),
+        true => format!(
+            "are held within {} standard deviations of it (clip)",
+            super::survey::short(range.clip)
+        ),
         false if column.is_of_dates() => "are taken as they are".to_owned(),
         false => "are taken as they are (clip = 0)".to_owned(),
     };
-    format!("column {name}: {cells} lie far outside of {low} to {high}, on which it was fitted, and {then}")
+    format!(
+        "column {name}: {cells} lie far outside of {low} to {high}, on which it was fitted, and {then}"
+    )
 }
 
 impl Column {
-    /// The numbers that it had in the training part, or of dates the years since 1970, if that is known.
+    /// The numbers that it had in the training part, or of dates the years since 1970, if that is
+    /// known.
     pub fn range(&self) -> Option<&Range> {
         match &self.encoding {
             Encoding::Numeric { range, .. } | Encoding::Date { range, .. } => range.as_ref(),

@@ -1,7 +1,9 @@
-//! Raw tables: names and columns as they came from files, before anything is known of what they mean.
+//! Raw tables: names and columns as they came from files, before anything is known of what they
+//! mean.
 //!
-//! A text column is one string with the ends of its cells, not a `String` per cell, so a table takes about as much memory as its file.
-//! Several files are one table if their columns have the same names in the same order.
+//! A text column is one string with the ends of its cells, not a `String` per cell, so a table
+//! takes about as much memory as its file. Several files are one table if their columns have the
+//! same names in the same order.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -79,7 +81,8 @@ struct Origin {
     has_lines: bool,
 }
 
-/// The line on which each row begins, as runs of rows with a line each: (row, line) of the first of each run.
+/// The line on which each row begins, as runs of rows with a line each: (row, line) of the first of
+/// each run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lines {
     runs: Vec<(usize, u64)>,
@@ -127,7 +130,8 @@ impl Format {
     /// # Errors
     /// 65 if no format has such names.
     pub fn of(path: &Path) -> anyhow::Result<Format> {
-        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let (bare, packed) = name.strip_suffix(".gz").map_or((&*name, false), |bare| (bare, true));
         match bare.rsplit_once('.').map_or("", |(_, ending)| ending) {
             "csv" | "tsv" | "txt" | "data" | "" => Ok(Format::Csv),
@@ -136,8 +140,14 @@ impl Format {
             "npy" if !packed => Ok(Format::Npy),
             ending => {
                 let ending = format!("{ending}{}", if packed { ".gz" } else { "" });
-                let hint = "give .csv, .tsv, .txt, .svm or .libsvm, all plain or .gz, or .parquet or .npy";
-                Err(Fault::data(path.display(), format!("no known format has the ending {}", quoted(&ending))).hint(hint).into())
+                let hint =
+                    "give .csv, .tsv, .txt, .svm or .libsvm, all plain or .gz, or .parquet or .npy";
+                Err(Fault::data(
+                    path.display(),
+                    format!("no known format has the ending {}", quoted(&ending)),
+                )
+                .hint(hint)
+                .into())
             }
         }
     }
@@ -146,7 +156,8 @@ impl Format {
 /// Reads files of one format as one table.
 ///
 /// # Errors
-/// 66 if a file cannot be read or none is given; 65 if one is malformed, or the files have other columns or formats; 78 if `options` cannot be.
+/// 66 if a file cannot be read or none is given; 65 if one is malformed, or the files have other
+/// columns or formats; 78 if `options` cannot be.
 pub fn read(paths: &[PathBuf], options: &Options) -> anyhow::Result<Raw> {
     let format = format_of(paths)?;
     if format == Format::Svmlight {
@@ -173,7 +184,9 @@ pub fn format_of(paths: &[PathBuf]) -> anyhow::Result<Format> {
             return Err(Fault::data(path.display(), found).hint("give files of one format").into());
         }
     }
-    formats.pop().ok_or_else(|| Fault::missing("data", "no file is given").hint("name at least one file").into())
+    formats.pop().ok_or_else(|| {
+        Fault::missing("data", "no file is given").hint("name at least one file").into()
+    })
 }
 
 /// Reads text with a delimiter from anywhere, such as the standard input.
@@ -214,7 +227,10 @@ impl Options {
 
     /// The same for an array of labels.
     pub(super) fn of_labels(&self) -> Options {
-        let labels = |arrays: &Arrays| Arrays { features: arrays.labels.clone(), labels: arrays.labels.clone() };
+        let labels = |arrays: &Arrays| Arrays {
+            features: arrays.labels.clone(),
+            labels: arrays.labels.clone(),
+        };
         let arrays = self.arrays.as_ref().filter(|arrays| !arrays.labels.is_empty()).map(labels);
         Options { arrays, ..self.clone() }
     }
@@ -230,17 +246,34 @@ impl Raw {
     ///
     /// # Errors
     /// 65 if there are no rows or more than 2^32, or a name is empty or there twice.
-    pub fn new(place: &str, names: Vec<String>, columns: Vec<RawColumn>, lines: Option<Lines>) -> anyhow::Result<Raw> {
+    pub fn new(
+        place: &str,
+        names: Vec<String>,
+        columns: Vec<RawColumn>,
+        lines: Option<Lines>,
+    ) -> anyhow::Result<Raw> {
         let rows = columns.first().map_or(0, RawColumn::len);
         if rows == 0 {
-            return Err(Fault::data(place, "the file has no rows").hint("give a file with at least one row").into());
+            return Err(Fault::data(place, "the file has no rows")
+                .hint("give a file with at least one row")
+                .into());
         }
         check_names(place, &names)?;
         let has_lines = lines.is_some();
         let lines = lines.unwrap_or(Lines { runs: vec![(0, 1)] });
         let origins = vec![Origin { place: place.to_owned(), first: 0, lines, has_lines }];
         let (place, hashes, indices) = (place.to_owned(), Vec::new(), None);
-        let table = Raw { place, hashes, names, columns, rows, sparse: false, delimiter: None, indices, origins };
+        let table = Raw {
+            place,
+            hashes,
+            names,
+            columns,
+            rows,
+            sparse: false,
+            delimiter: None,
+            indices,
+            origins,
+        };
         table.check_rows()?;
         Ok(table)
     }
@@ -250,12 +283,17 @@ impl Raw {
         self.names.iter().position(|n| n == name)
     }
 
-    /// Where a row came from: `train.csv:1041`, or `train.npy: row 1040` (from 1) for formats without lines.
+    /// Where a row came from: `train.csv:1041`, or `train.npy: row 1040` (from 1) for formats
+    /// without lines.
     pub fn locate(&self, row: usize) -> String {
         let at = self.origins.partition_point(|origin| origin.first <= row).saturating_sub(1);
         let Some(origin) = self.origins.get(at) else { return self.place.clone() };
         let line = origin.lines.of(row.saturating_sub(origin.first));
-        if origin.has_lines { format!("{}:{line}", origin.place) } else { format!("{}: row {line}", origin.place) }
+        if origin.has_lines {
+            format!("{}:{line}", origin.place)
+        } else {
+            format!("{}: row {line}", origin.place)
+        }
     }
 
     /// The same rows as those that follow the first so many of a file without lines.
@@ -272,7 +310,10 @@ impl Raw {
         let cells = columns.iter().map(|&at| self.columns[at].cut(rows)).collect();
         let mut origins: Vec<Origin> = Vec::new();
         for (at, &row) in rows.iter().enumerate() {
-            let from = self.origins.partition_point(|origin| origin.first <= row as usize).saturating_sub(1);
+            let from = self
+                .origins
+                .partition_point(|origin| origin.first <= row as usize)
+                .saturating_sub(1);
             let Some(origin) = self.origins.get(from) else { continue };
             if origins.last().is_none_or(|last| last.place != origin.place) {
                 origins.push(Origin { first: at, lines: Lines::default(), ..origin.clone() });
@@ -283,10 +324,21 @@ impl Raw {
         }
         let (place, sparse, indices) = (self.place.clone(), self.sparse, self.indices);
         let delimiter = self.delimiter;
-        Raw { names, columns: cells, rows: rows.len(), origins, hashes: Vec::new(), place, sparse, delimiter, indices }
+        Raw {
+            names,
+            columns: cells,
+            rows: rows.len(),
+            origins,
+            hashes: Vec::new(),
+            place,
+            sparse,
+            delimiter,
+            indices,
+        }
     }
 
-    /// Whether a column that is not there stands for zeros: one of an index, in a table that names only what occurs.
+    /// Whether a column that is not there stands for zeros: one of an index, in a table that names
+    /// only what occurs.
     pub fn is_zero(&self, name: &str) -> bool {
         self.sparse && name.parse::<u32>().is_ok()
     }
@@ -301,12 +353,17 @@ impl Raw {
         self.columns.iter().map(|column| of(column) as u64).sum()
     }
 
-    /// A cell as text: as it stood in the file, without blanks around it; a number in its shortest form; "" if it is blank.
+    /// A cell as text: as it stood in the file, without blanks around it; a number in its shortest
+    /// form; "" if it is blank.
     pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
         match self.columns.get(column) {
             Some(RawColumn::Texts(texts)) => Cow::Borrowed(texts.get(row)),
-            Some(RawColumn::Numbers(numbers)) => Cow::Owned(numbers.get(row).map(|&x| shortest(x)).unwrap_or_default()),
-            Some(RawColumn::Wholes(wholes)) => Cow::Owned(wholes.get(row).map(|n| n.to_string()).unwrap_or_default()),
+            Some(RawColumn::Numbers(numbers)) => {
+                Cow::Owned(numbers.get(row).map(|&x| shortest(x)).unwrap_or_default())
+            }
+            Some(RawColumn::Wholes(wholes)) => {
+                Cow::Owned(wholes.get(row).map(|n| n.to_string()).unwrap_or_default())
+            }
             None => Cow::Borrowed(""),
         }
     }
@@ -347,11 +404,15 @@ impl Raw {
     pub fn beside(mut self, other: Raw) -> anyhow::Result<Raw> {
         if other.rows != self.rows {
             let found = format!("{} rows, {} has {}", other.rows, self.place, self.rows);
-            return Err(Fault::data(&other.place, found).hint("give two files of the same rows").into());
+            return Err(Fault::data(&other.place, found)
+                .hint("give two files of the same rows")
+                .into());
         }
         if let Some(name) = other.names.iter().find(|name| self.column(name).is_some()) {
             let found = format!("column {} is in {} too", quoted(name), self.place);
-            return Err(Fault::data(&other.place, found).hint("columns are called after their file: rename one of the two").into());
+            return Err(Fault::data(&other.place, found)
+                .hint("columns are called after their file: rename one of the two")
+                .into());
         }
         self.place = format!("{}, {}", self.place, other.place);
         self.hashes.extend(other.hashes);
@@ -363,11 +424,15 @@ impl Raw {
     /// Says that the table came from several files: (file, first row, lines).
     pub(super) fn with_origins(mut self, origins: Vec<(String, usize, Lines)>) -> Raw {
         self.place = several(origins.iter().map(|(place, ..)| place.as_str()));
-        self.origins = origins.into_iter().map(|(place, first, lines)| Origin { place, first, lines, has_lines: true }).collect();
+        self.origins = origins
+            .into_iter()
+            .map(|(place, first, lines)| Origin { place, first, lines, has_lines: true })
+            .collect();
         self
     }
 
-    /// Where one of two tables has whole numbers and the other has numbers with fractions, both get the latter.
+    /// Where one of two tables has whole numbers and the other has numbers with fractions, both get
+    /// the latter.
     fn widen(&mut self, other: &mut Raw) {
         for (column, below) in self.columns.iter_mut().zip(&mut other.columns) {
             let kind = column.kind().wider(below.kind());
@@ -378,7 +443,9 @@ impl Raw {
 
     fn check_rows(&self) -> anyhow::Result<()> {
         if u32::try_from(self.rows).is_err() {
-            return Err(Fault::data(&self.place, "more than 2^32 rows").hint("train on fewer rows").into());
+            return Err(Fault::data(&self.place, "more than 2^32 rows")
+                .hint("train on fewer rows")
+                .into());
         }
         Ok(())
     }
@@ -408,9 +475,9 @@ fn check_names(place: &str, names: &[String]) -> anyhow::Result<()> {
         return Err(Fault::data(place, "a column has no name").hint("name it or remove it").into());
     }
     match names.iter().find(|name| !seen.insert(name.as_str())) {
-        Some(name) => {
-            Err(Fault::data(place, format!("column {} is there twice", quoted(name))).hint("rename or remove one of them").into())
-        }
+        Some(name) => Err(Fault::data(place, format!("column {} is there twice", quoted(name)))
+            .hint("rename or remove one of them")
+            .into()),
         None => Ok(()),
     }
 }
@@ -430,12 +497,19 @@ impl RawColumn {
         self.len() == 0
     }
 
-    /// Takes a wider kind. What no float holds is rounded to the nearest then, as numbers with fractions are.
+    /// Takes a wider kind. What no float holds is rounded to the nearest then, as numbers with
+    /// fractions are.
     fn widen(&mut self, kind: Kind) {
         match (&mut *self, kind) {
-            (RawColumn::Wholes(wholes), Kind::Wholes(width)) => wholes.width = wholes.width.max(width),
-            (RawColumn::Wholes(wholes), Kind::Numbers) => *self = RawColumn::Numbers(wholes.floats()),
-            (RawColumn::Wholes(wholes), Kind::Text) if wholes.width == Width::Nothing => *self = RawColumn::Texts(wholes.texts()),
+            (RawColumn::Wholes(wholes), Kind::Wholes(width)) => {
+                wholes.width = wholes.width.max(width)
+            }
+            (RawColumn::Wholes(wholes), Kind::Numbers) => {
+                *self = RawColumn::Numbers(wholes.floats())
+            }
+            (RawColumn::Wholes(wholes), Kind::Text) if wholes.width == Width::Nothing => {
+                *self = RawColumn::Texts(wholes.texts())
+            }
             _ => {}
         }
     }
@@ -447,7 +521,9 @@ impl RawColumn {
                 rows.iter().for_each(|&row| cut.push(texts.get(row as usize)));
                 RawColumn::Texts(cut)
             }
-            RawColumn::Numbers(numbers) => RawColumn::Numbers(rows.iter().map(|&row| numbers[row as usize]).collect()),
+            RawColumn::Numbers(numbers) => {
+                RawColumn::Numbers(rows.iter().map(|&row| numbers[row as usize]).collect())
+            }
             RawColumn::Wholes(wholes) => RawColumn::Wholes(wholes.cut(rows)),
         }
     }

@@ -45,19 +45,29 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// That files are of one table: their columns have the same names in the same order, and all are text or all are numbers.
+    /// That files are of one table: their columns have the same names in the same order, and all
+    /// are text or all are numbers.
     ///
     /// # Errors
     /// 65 with the first difference.
     pub(super) fn check_same(&self, other: &Shape) -> anyhow::Result<()> {
         let both = self.names.len().min(other.names.len());
-        let is_other = |i: &usize| self.kinds[*i].wider(other.kinds[*i]) != other.kinds[*i].wider(self.kinds[*i]);
+        let is_other = |i: &usize| {
+            self.kinds[*i].wider(other.kinds[*i]) != other.kinds[*i].wider(self.kinds[*i])
+        };
         let found = if let Some(i) = (0..both).find(|&i| self.names[i] != other.names[i]) {
-            format!("column {} is {}, in {} it is {}", i + 1, quoted(&other.names[i]), self.place, quoted(&self.names[i]))
+            format!(
+                "column {} is {}, in {} it is {}",
+                i + 1,
+                quoted(&other.names[i]),
+                self.place,
+                quoted(&self.names[i])
+            )
         } else if self.names.len() != other.names.len() {
             format!("{} columns, {} has {}", other.names.len(), self.place, self.names.len())
         } else if let Some(i) = (0..self.kinds.len()).find(is_other) {
-            let (name, kind, expected) = (quoted(&self.names[i]), other.kinds[i].word(), self.kinds[i].word());
+            let (name, kind, expected) =
+                (quoted(&self.names[i]), other.kinds[i].word(), self.kinds[i].word());
             format!("column {name} holds {kind}, in {} it holds {expected}", self.place)
         } else {
             return Ok(());
@@ -68,6 +78,9 @@ impl Shape {
 
     /// Takes the wider of both kinds for each column.
     pub(super) fn widen(&mut self, other: &Shape) {
-        self.kinds.iter_mut().zip(&other.kinds).for_each(|(kind, &other)| *kind = kind.wider(other));
+        self.kinds
+            .iter_mut()
+            .zip(&other.kinds)
+            .for_each(|(kind, &other)| *kind = kind.wider(other));
     }
 }

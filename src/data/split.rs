@@ -14,37 +14,58 @@ const ROWS: u64 = 0;
 const GROUPS: u64 = 1;
 const FOLDS: u64 = 2;
 
-/// Row numbers of each part, ascending: [train, valid, test]. A row's part depends on `seed` and its 0-based number alone.
-/// `shares` need not sum to one.
+/// Row numbers of each part, ascending: [train, valid, test]. A row's part depends on `seed` and
+/// its 0-based number alone. `shares` need not sum to one.
 ///
 /// # Errors
 /// 78 if a part with a share gets no row, or the training part has no share.
 pub fn split(rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
-    check(rows, shares, by(rows, |row| part_of(shares, uniform(seed, Purpose::Split, ROWS, row as u64))))
+    check(
+        rows,
+        shares,
+        by(rows, |row| part_of(shares, uniform(seed, Purpose::Split, ROWS, row as u64))),
+    )
 }
 
-/// The same, for rows that stay together where their value in `group` is one: a value's part depends on `seed` and its text alone.
+/// The same, for rows that stay together where their value in `group` is one: a value's part
+/// depends on `seed` and its text alone.
 ///
 /// # Errors
 /// Those of [`split`]; 65 if a group is blank.
-pub fn grouped(group: &View, rows: usize, shares: [f64; 3], (seed, version): (u64, Version)) -> anyhow::Result<[Vec<u32>; 3]> {
+pub fn grouped(
+    group: &View,
+    rows: usize,
+    shares: [f64; 3],
+    (seed, version): (u64, Version),
+) -> anyhow::Result<[Vec<u32>; 3]> {
     let distinct = all_grouped(group, rows, version)?;
-    let part = |text: &str| part_of(shares, uniform(seed, Purpose::Split, GROUPS, group_number(text)));
+    let part =
+        |text: &str| part_of(shares, uniform(seed, Purpose::Split, GROUPS, group_number(text)));
     let parts: Vec<Part> = distinct.texts.iter().map(|text| part(text)).collect();
     check(rows, shares, by(rows, |row| parts[distinct.codes[row] as usize]))
 }
 
-/// The different values of a group column, if every row has one. Those that are equal in other words (5 and 5.0) are one, which they were
-/// not to tandem 0.1.0.
+/// The different values of a group column, if every row has one. Those that are equal in other
+/// words (5 and 5.0) are one, which they were not to tandem 0.1.0.
 ///
 /// # Errors
 /// 65 if a group is blank.
-pub fn all_grouped<'r>(group: &View<'r>, rows: usize, version: Version) -> anyhow::Result<Distinct<'r>> {
+pub fn all_grouped<'r>(
+    group: &View<'r>,
+    rows: usize,
+    version: Version,
+) -> anyhow::Result<Distinct<'r>> {
     let all: Vec<u32> = (0..rows as u32).collect();
     let distinct = group.distinct(&all);
     let distinct = if version == Version::V0_1 { distinct } else { distinct.merged() };
     match (0..rows).find(|&row| group.cell(row).is_none()) {
-        Some(row) => Err(group.fault(row, "the group is blank", "every row needs a group: fill the cell or remove the row").into()),
+        Some(row) => Err(group
+            .fault(
+                row,
+                "the group is blank",
+                "every row needs a group: fill the cell or remove the row",
+            )
+            .into()),
         None => Ok(distinct),
     }
 }
@@ -53,14 +74,23 @@ pub fn all_grouped<'r>(group: &View<'r>, rows: usize, version: Version) -> anyho
 ///
 /// # Errors
 /// 65 if a group is blank.
-pub fn groups(group: &View, rows: usize, (seed, version): (u64, Version)) -> anyhow::Result<(Vec<u32>, Vec<u64>)> {
+pub fn groups(
+    group: &View,
+    rows: usize,
+    (seed, version): (u64, Version),
+) -> anyhow::Result<(Vec<u32>, Vec<u64>)> {
     let distinct = all_grouped(group, rows, version)?;
-    let keys = distinct.texts.iter().map(|text| bits(seed, Purpose::Split, FOLDS, group_number(text))).collect();
+    let keys = distinct
+        .texts
+        .iter()
+        .map(|text| bits(seed, Purpose::Split, FOLDS, group_number(text)))
+        .collect();
     Ok((distinct.codes, keys))
 }
 
-/// The same, with the shares kept in each class: of the rows of one class, in the order of their random numbers, the first go to
-/// training, the next to validation; rows with several marks are dealt out by [`dealt_by_marks`].
+/// The same, with the shares kept in each class: of the rows of one class, in the order of their
+/// random numbers, the first go to training, the next to validation; rows with several marks are
+/// dealt out by [`dealt_by_marks`].
 ///
 /// # Errors
 /// Those of [`split`].
@@ -70,16 +100,24 @@ pub fn stratified(strata: &Strata, shares: [f64; 3], seed: u64) -> anyhow::Resul
 }
 
 /// The same of some rows alone, ascending; a part may get none.
-pub fn stratified_among(rows: &[u32], strata: &Strata, shares: [f64; 3], seed: u64) -> [Vec<u32>; 3] {
+pub fn stratified_among(
+    rows: &[u32],
+    strata: &Strata,
+    shares: [f64; 3],
+    seed: u64,
+) -> [Vec<u32>; 3] {
     let mut parts = [const { Vec::new() }; 3];
     match strata {
         Strata::Classes(classes) => {
-            let key = |&row: &u32| (classes[row as usize], uniform(seed, Purpose::Split, ROWS, u64::from(row)), row);
+            let key = |&row: &u32| {
+                (classes[row as usize], uniform(seed, Purpose::Split, ROWS, u64::from(row)), row)
+            };
             let mut order: Vec<(u32, f64, u32)> = rows.iter().map(key).collect();
             order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
             for class in order.chunk_by(|a, b| a.0 == b.0) {
                 for (i, &(_, _, row)) in class.iter().enumerate() {
-                    parts[part_of(shares, (i as f64 + 0.5) / class.len() as f64) as usize].push(row);
+                    parts[part_of(shares, (i as f64 + 0.5) / class.len() as f64) as usize]
+                        .push(row);
                 }
             }
         }
@@ -92,21 +130,24 @@ pub fn stratified_among(rows: &[u32], strata: &Strata, shares: [f64; 3], seed: u
     parts
 }
 
-/// The same of some rows alone where nothing is shared out alike: one row at least is validated on where that has a share and two are left.
+/// The same of some rows alone where nothing is shared out alike: one row at least is validated on
+/// where that has a share and two are left.
 pub fn rows_among(rows: &[u32], all: usize, shares: [f64; 3], seed: u64) -> [Vec<u32>; 3] {
     let mut parts = stratified_among(rows, &Strata::Classes(vec![0; all]), shares, seed);
     if shares[Part::Valid as usize] > 0.0 && parts[1].is_empty() && parts[0].len() > 1 {
         let key = |row: u32| uniform(seed, Purpose::Split, ROWS, u64::from(row));
-        let last = (0..parts[0].len()).max_by(|&a, &b| key(parts[0][a]).total_cmp(&key(parts[0][b])));
+        let last =
+            (0..parts[0].len()).max_by(|&a, &b| key(parts[0][a]).total_cmp(&key(parts[0][b])));
         let taken = last.map(|at| parts[0].remove(at));
         parts[1].extend(taken);
     }
     parts
 }
 
-/// The same of whole groups, in the order of their random numbers: a group is in the part that holds its middle. One group at least is
-/// validated on where that has a share and two are left, the smallest one then. `groups` has a code for each row of the table, `keys` a
-/// number for each group.
+/// The same of whole groups, in the order of their random numbers: a group is in the part that
+/// holds its middle. One group at least is validated on where that has a share and two are left,
+/// the smallest one then. `groups` has a code for each row of the table, `keys` a number for each
+/// group.
 pub fn groups_among(rows: &[u32], groups: &[u32], keys: &[u64], shares: [f64; 3]) -> [Vec<u32>; 3] {
     let mut of: BTreeMap<(u64, u32), Vec<u32>> = BTreeMap::new();
     for &row in rows {
@@ -142,7 +183,9 @@ pub fn by_column(column: &View, rows: usize) -> anyhow::Result<[Vec<u32>; 3]> {
     let distinct = column.distinct(&all);
     let named = |text: &str| Part::ALL.into_iter().find(|part| part.name() == text);
     let parts: Vec<Option<Part>> = distinct.texts.iter().map(|text| named(text)).collect();
-    let part = |row: usize| distinct.codes.get(row).and_then(|&code| parts.get(code as usize)).copied().flatten();
+    let part = |row: usize| {
+        distinct.codes.get(row).and_then(|&code| parts.get(code as usize)).copied().flatten()
+    };
     if let Some(row) = (0..rows).find(|&row| part(row).is_none()) {
         let found = format!("{} names no part", quoted(&column.text(row)));
         return Err(column.fault(row, found, "write train, valid or test").into());
@@ -150,22 +193,29 @@ pub fn by_column(column: &View, rows: usize) -> anyhow::Result<[Vec<u32>; 3]> {
     let parts = by(rows, |row| part(row).unwrap_or(Part::Train));
     if parts[0].is_empty() {
         let found = format!("no row says train in column {}", quoted(column.name));
-        return Err(Fault::config("data.split_column", found).hint("write train where a row is to be trained on").into());
+        return Err(Fault::config("data.split_column", found)
+            .hint("write train where a row is to be trained on")
+            .into());
     }
     Ok(parts)
 }
 
-/// Which of `k` folds a row is in, by its 0-based number, or all rows of a group, by [`group_number`]: the folds of tandem 0.1.0, whose sizes
-/// differ by chance.
+/// Which of `k` folds a row is in, by its 0-based number, or all rows of a group, by
+/// [`group_number`]: the folds of tandem 0.1.0, whose sizes differ by chance.
 pub fn fold_of(seed: u64, row_or_group: u64, k: usize) -> usize {
     below(k.max(1) as u64, seed, Purpose::Split, FOLDS, row_or_group) as usize
 }
 
-/// The parts of a split in which the rows of one fold (of so many, from 1 up) are tested on, and no others are.
+/// The parts of a split in which the rows of one fold (of so many, from 1 up) are tested on, and no
+/// others are.
 ///
 /// # Errors
 /// 78 if no row is in the fold, or none is left to train on, or to validate on where some were.
-pub fn held_out(parts: [Vec<u32>; 3], fold: (usize, usize), fold_of: impl Fn(u32) -> usize) -> anyhow::Result<[Vec<u32>; 3]> {
+pub fn held_out(
+    parts: [Vec<u32>; 3],
+    fold: (usize, usize),
+    fold_of: impl Fn(u32) -> usize,
+) -> anyhow::Result<[Vec<u32>; 3]> {
     let is_held = |row: &u32| fold_of(*row) + 1 == fold.0;
     let mut test: Vec<u32> = parts.iter().flatten().copied().filter(is_held).collect();
     test.sort_unstable();
@@ -182,12 +232,18 @@ pub fn held_out(parts: [Vec<u32>; 3], fold: (usize, usize), fold_of: impl Fn(u32
 ///
 /// # Errors
 /// 78 with the numbers of rows.
-pub fn check_fold(parts: [Vec<u32>; 3], (fold, folds): (usize, usize), validates: bool) -> anyhow::Result<[Vec<u32>; 3]> {
+pub fn check_fold(
+    parts: [Vec<u32>; 3],
+    (fold, folds): (usize, usize),
+    validates: bool,
+) -> anyhow::Result<[Vec<u32>; 3]> {
     let [train, valid, test] = parts.each_ref().map(Vec::len);
     if train > 0 && test > 0 && (valid > 0 || !validates) {
         return Ok(parts);
     }
-    let found = format!("fold {fold} of {folds} leaves {train} rows to train on, {valid} to validate on and {test} to test on");
+    let found = format!(
+        "fold {fold} of {folds} leaves {train} rows to train on, {valid} to validate on and {test} to test on"
+    );
     Err(Fault::config("data.folds", found)
         .hint("take other folds, other shares in data.split or another data.split_seed, or give more rows")
         .into())
@@ -207,9 +263,15 @@ fn by(rows: usize, part: impl Fn(usize) -> Part) -> [Vec<u32>; 3] {
 
 /// Every part with a share has rows.
 fn check(rows: usize, shares: [f64; 3], parts: [Vec<u32>; 3]) -> anyhow::Result<[Vec<u32>; 3]> {
-    let empty = |part: &Part| parts[*part as usize].is_empty() && (shares[*part as usize] > 0.0 || *part == Part::Train);
+    let empty = |part: &Part| {
+        parts[*part as usize].is_empty() && (shares[*part as usize] > 0.0 || *part == Part::Train)
+    };
     if let Some(part) = Part::ALL.into_iter().find(empty) {
-        let found = format!("the {} part is empty: none of {rows} rows fell into its share of {}", part.name(), shares[part as usize]);
+        let found = format!(
+            "the {} part is empty: none of {rows} rows fell into its share of {}",
+            part.name(),
+            shares[part as usize]
+        );
         return Err(Fault::config("data.split", found)
             .hint("give it a larger share, another data.split_seed, or a file of its own")
             .into());

@@ -1,8 +1,9 @@
-//! Parts of a data set in a folder: rows as they were encoded, so that they are there again without reading the files that they came from,
-//! or are trained on without being in memory.
+//! Parts of a data set in a folder: rows as they were encoded, so that they are there again without
+//! reading the files that they came from, or are trained on without being in memory.
 //!
-//! `meta` holds the schema, what is in each part, and hashes of everything, its own first. A part is one file of 32-bit words, lowest byte
-//! first: the features row by row, then the labels column by column, then the weights. What does not fit its hash is as if it were not there.
+//! `meta` holds the schema, what is in each part, and hashes of everything, its own first. A part
+//! is one file of 32-bit words, lowest byte first: the features row by row, then the labels column
+//! by column, then the weights. What does not fit its hash is as if it were not there.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -77,7 +78,8 @@ struct PartFile {
 
 fn broken(path: &Path, e: &io::Error) -> Fault {
     let hint = "make room there, or name another folder with TANDEM_CACHE_DIR";
-    Fault::new(Exit::Io, format!("{}: encoded rows cannot be written: {e}", path.display())).hint(hint)
+    Fault::new(Exit::Io, format!("{}: encoded rows cannot be written: {e}", path.display()))
+        .hint(hint)
 }
 
 impl Folder {
@@ -89,7 +91,9 @@ impl Folder {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("{TEMPORARY}{}-{number}", std::process::id()));
-        fs::create_dir_all(parent).and_then(|()| fs::create_dir(&path)).map_err(|e| broken(&path, &e))?;
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::create_dir(&path))
+            .map_err(|e| broken(&path, &e))?;
         Ok(Folder { path, parts: [None, None, None], is_kept: false })
     }
 
@@ -123,7 +127,13 @@ impl Folder {
             }
         }
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let meta = Meta { format: FORMAT, version, schema: schema.clone(), notices: notices.to_vec(), parts };
+        let meta = Meta {
+            format: FORMAT,
+            version,
+            schema: schema.clone(),
+            notices: notices.to_vec(),
+            parts,
+        };
         let text = serde_json::to_string(&meta)?;
         let text = format!("{}\n{text}", blake3::hash(text.as_bytes()).to_hex());
         fs::write(self.path.join("meta"), text).map_err(|e| broken(&self.path, &e).into())
@@ -159,15 +169,26 @@ impl PartFile {
     fn new(path: &Path, data: &Dataset) -> io::Result<PartFile> {
         let file = BufWriter::with_capacity(PIECE, File::create(path)?);
         let codes = matches!(data.features, Features::Cells { .. });
-        let (labels, weights) = (vec![Vec::new(); data.labels.len()], data.weights.is_some().then(Vec::new));
-        Ok(PartFile { file, hasher: blake3::Hasher::new(), rows: 0, slots: data.width(), codes, labels, weights })
+        let (labels, weights) =
+            (vec![Vec::new(); data.labels.len()], data.weights.is_some().then(Vec::new));
+        Ok(PartFile {
+            file,
+            hasher: blake3::Hasher::new(),
+            rows: 0,
+            slots: data.width(),
+            codes,
+            labels,
+            weights,
+        })
     }
 
     fn push(&mut self, data: &Dataset) -> io::Result<()> {
         match &data.features {
             Features::F32(values) => self.write(values.iter().map(|x| x.to_bits()))?,
             Features::Cells { words, .. } => self.write(words.iter().copied())?,
-            Features::U8 { .. } | Features::Stored(_) => return Err(io::Error::other("only tables in memory are stored")),
+            Features::U8 { .. } | Features::Stored(_) => {
+                return Err(io::Error::other("only tables in memory are stored"));
+            }
         }
         self.labels.iter_mut().zip(&data.labels).for_each(|(all, more)| all.extend(more));
         self.weights.iter_mut().zip(&data.weights).for_each(|(all, more)| all.extend(more));
@@ -230,7 +251,8 @@ pub enum Place<'f> {
     },
 }
 
-/// Opens a folder; `None` if it is not there, not whole, or damaged, for which it is read to its end.
+/// Opens a folder; `None` if it is not there, not whole, or damaged, for which it is read to its
+/// end.
 pub fn open(path: &Path, place: Place) -> Option<Found> {
     let text = fs::read_to_string(path.join("meta")).ok()?;
     let (hash, text) = text.split_once('\n')?;
@@ -262,7 +284,8 @@ fn dataset(path: &Path, part: Part, shape: &Shape, place: Place) -> Option<Datas
         Place::Memory => Some(reader.words(features, true)?),
         Place::Disk { .. } => reader.words(features, false).map(|_| None)?,
     };
-    let labels = (0..shape.labels).map(|_| reader.words(shape.rows, true)).collect::<Option<Vec<_>>>()?;
+    let labels =
+        (0..shape.labels).map(|_| reader.words(shape.rows, true)).collect::<Option<Vec<_>>>()?;
     let weights = if shape.weighted { Some(reader.words(shape.rows, true)?) } else { None };
     if reader.hasher.finalize().to_hex().as_str() != shape.hash {
         return None;
@@ -304,7 +327,8 @@ fn word(bytes: &[u8]) -> u32 {
     bytes.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
-/// Features that stay on disk. A window of rows is in memory, and rows are best asked for window by window.
+/// Features that stay on disk. A window of rows is in memory, and rows are best asked for window by
+/// window.
 #[derive(Debug)]
 pub struct Stored {
     /// All rows.
@@ -341,12 +365,23 @@ impl Stored {
     fn new(file: File, path: &Path, part: Part, shape: &Shape, place: Place) -> Stored {
         let Shape { rows, slots, codes, .. } = *shape;
         let (budget, window, folder) = match place {
-            Place::Disk { budget, window, folder } => (budget, window.filter(|_| part == Part::Train), folder.cloned()),
+            Place::Disk { budget, window, folder } => {
+                (budget, window.filter(|_| part == Part::Train), folder.cloned())
+            }
             Place::Memory => (Budget(u64::MAX), None, None),
         };
         let window = window.unwrap_or(budget.rows(slots)).clamp(1, rows.max(1));
         let block = Mutex::new(Block { file, first: 0, words: Vec::new() });
-        Stored { rows, slots, codes, window, memory: budget.0, path: path.to_owned(), block, _folder: folder }
+        Stored {
+            rows,
+            slots,
+            codes,
+            window,
+            memory: budget.0,
+            path: path.to_owned(),
+            block,
+            _folder: folder,
+        }
     }
 
     /// The words of some rows, one after the other.
@@ -361,7 +396,9 @@ impl Stored {
                 Some(at) => at,
                 None => {
                     let first = row - row % self.window;
-                    block.load(first, self.window.min(self.rows.saturating_sub(first)), self.slots).map_err(|e| self.broken(&e))?;
+                    block
+                        .load(first, self.window.min(self.rows.saturating_sub(first)), self.slots)
+                        .map_err(|e| self.broken(&e))?;
                     (row - first) * self.slots
                 }
             };
@@ -377,7 +414,8 @@ impl Stored {
 
     fn broken(&self, e: &io::Error) -> Fault {
         let hint = "the file was written by this program: run it again, and look at the disk if that happens twice";
-        Fault::new(Exit::Io, format!("{}: encoded rows cannot be read: {e}", self.path.display())).hint(hint)
+        Fault::new(Exit::Io, format!("{}: encoded rows cannot be read: {e}", self.path.display()))
+            .hint(hint)
     }
 }
 

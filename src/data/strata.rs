@@ -1,7 +1,8 @@
-//! Shares of rows in which every class has its part: rows by one class each, by several marks each, and whole groups of rows.
+//! Shares of rows in which every class has its part: rows by one class each, by several marks each,
+//! and whole groups of rows.
 //!
-//! Everything here is a function of the classes and of a seed. What a row is called (its number) decides draws, never where it stands in
-//! memory.
+//! Everything here is a function of the classes and of a seed. What a row is called (its number)
+//! decides draws, never where it stands in memory.
 
 use crate::rng::{Purpose, bits, uniform};
 
@@ -75,23 +76,26 @@ fn ranks(classes: &[u32]) -> (Vec<usize>, usize) {
     (ranks, known.len())
 }
 
-/// Deals rows out to `folds` parts, by a random order: sizes differ by one row at most. `[rows]`, the part of each, from 0.
+/// Deals rows out to `folds` parts, by a random order: sizes differ by one row at most. `[rows]`,
+/// the part of each, from 0.
 pub fn dealt(rows: usize, folds: usize, seed: u64) -> Vec<u32> {
     dealt_by_class(&vec![0; rows], folds, seed)
 }
 
-/// The same with the classes one after the other, so that their rows are shared out alike as well: parts differ by one row of a class at
-/// most. The shares are those of scikit-learn's `StratifiedKFold`.
+/// The same with the classes one after the other, so that their rows are shared out alike as well:
+/// parts differ by one row of a class at most. The shares are those of scikit-learn's
+/// `StratifiedKFold`.
 pub fn dealt_by_class(classes: &[u32], folds: usize, seed: u64) -> Vec<u32> {
     dealt_by_classes(&[classes], folds, seed)
 }
 
-/// The same for the classes of several tasks: those of the first are shared out alike, and within each of them those of the next are
-/// spread over the parts.
+/// The same for the classes of several tasks: those of the first are shared out alike, and within
+/// each of them those of the next are spread over the parts.
 pub fn dealt_by_classes(tasks: &[&[u32]], folds: usize, seed: u64) -> Vec<u32> {
     let rows = tasks.first().map_or(0, |classes| classes.len());
     let ranks: Vec<Vec<usize>> = tasks.iter().map(|classes| ranks(classes).0).collect();
-    let draws: Vec<u64> = (0..rows).map(|row| bits(seed, Purpose::Split, DEALT, row as u64)).collect();
+    let draws: Vec<u64> =
+        (0..rows).map(|row| bits(seed, Purpose::Split, DEALT, row as u64)).collect();
     let mut order: Vec<usize> = (0..rows).collect();
     order.sort_by(|&a, &b| {
         let by_class = ranks.iter().map(|ranks| ranks[a].cmp(&ranks[b])).find(|by| by.is_ne());
@@ -102,18 +106,21 @@ pub fn dealt_by_classes(tasks: &[&[u32]], folds: usize, seed: u64) -> Vec<u32> {
     parts
 }
 
-/// Deals rows with marks out to parts of these shares: again and again the mark with the fewest rows left, each of them to the part that
-/// lacks most of the mark, then most rows (Sechidis, Tsoumakas and Vlahavas, "On the stratification of multi-label data", 2011). A part
-/// takes no more rows than its share, so sizes differ by one row at most where shares are equal. `rows` are the numbers of the rows, by
-/// which draws are made; `marks` hold places in it.
+/// Deals rows with marks out to parts of these shares: again and again the mark with the fewest
+/// rows left, each of them to the part that lacks most of the mark, then most rows (Sechidis,
+/// Tsoumakas and Vlahavas, "On the stratification of multi-label data", 2011). A part takes no more
+/// rows than its share, so sizes differ by one row at most where shares are equal. `rows` are the
+/// numbers of the rows, by which draws are made; `marks` hold places in it.
 pub fn dealt_by_marks(marks: &[Vec<u32>], rows: &[u32], shares: &[f64], seed: u64) -> Vec<u32> {
     let mut table = Deal::new(marks, rows, shares, seed);
     while let Some(mark) = table.rarest() {
-        let mut left: Vec<u32> = marks[mark].iter().copied().filter(|&row| table.parts[row as usize] == FREE).collect();
+        let mut left: Vec<u32> =
+            marks[mark].iter().copied().filter(|&row| table.parts[row as usize] == FREE).collect();
         table.shuffle(&mut left);
         left.into_iter().for_each(|row| table.give(row, Some(mark)));
     }
-    let mut left: Vec<u32> = (0..rows.len() as u32).filter(|&row| table.parts[row as usize] == FREE).collect();
+    let mut left: Vec<u32> =
+        (0..rows.len() as u32).filter(|&row| table.parts[row as usize] == FREE).collect();
     table.shuffle(&mut left);
     left.into_iter().for_each(|row| table.give(row, None));
     table.parts
@@ -141,7 +148,9 @@ struct Deal<'r> {
 impl<'r> Deal<'r> {
     fn new(marks: &[Vec<u32>], rows: &'r [u32], shares: &[f64], seed: u64) -> Deal<'r> {
         let sum: f64 = shares.iter().sum();
-        let of = |count: usize| shares.iter().map(|share| share / sum * count as f64).collect::<Vec<f64>>();
+        let of = |count: usize| {
+            shares.iter().map(|share| share / sum * count as f64).collect::<Vec<f64>>()
+        };
         let mut of_row = vec![Vec::new(); rows.len()];
         for (mark, places) in marks.iter().enumerate() {
             places.iter().for_each(|&row| of_row[row as usize].push(mark as u32));
@@ -158,7 +167,9 @@ impl<'r> Deal<'r> {
     }
 
     fn shuffle(&self, places: &mut [u32]) {
-        let number = |place: &u32| bits(self.seed, Purpose::Split, DEALT, u64::from(self.rows[*place as usize]));
+        let number = |place: &u32| {
+            bits(self.seed, Purpose::Split, DEALT, u64::from(self.rows[*place as usize]))
+        };
         places.sort_by_key(|place| (number(place), *place));
     }
 
@@ -173,7 +184,10 @@ impl<'r> Deal<'r> {
             let by_rows = self.wanted[*a].total_cmp(&self.wanted[*b]);
             lack(*a).total_cmp(&lack(*b)).then(by_rows).then(draw(*a).total_cmp(&draw(*b)))
         };
-        let Some(part) = (0..self.room.len()).filter(|&part| self.room[part] > 0).max_by(better) else { return };
+        let Some(part) = (0..self.room.len()).filter(|&part| self.room[part] > 0).max_by(better)
+        else {
+            return;
+        };
         self.parts[row as usize] = part as u32;
         self.room[part] -= 1;
         self.wanted[part] -= 1.0;
@@ -195,8 +209,8 @@ fn whole(wanted: &[f64], sum: usize) -> Vec<usize> {
     whole
 }
 
-/// Deals whole groups out to `folds` parts, the largest first, each to the part with the fewest rows. `groups` has a code for each row,
-/// `keys` a random number for each group.
+/// Deals whole groups out to `folds` parts, the largest first, each to the part with the fewest
+/// rows. `groups` has a code for each row, `keys` a random number for each group.
 pub fn dealt_groups(groups: &[u32], keys: &[u64], folds: usize) -> Vec<u32> {
     let mut sizes = vec![0usize; keys.len()];
     groups.iter().for_each(|&group| sizes[group as usize] += 1);
@@ -211,9 +225,15 @@ pub fn dealt_groups(groups: &[u32], keys: &[u64], folds: usize) -> Vec<u32> {
     groups.iter().map(|&group| parts[group as usize]).collect()
 }
 
-/// The same with classes or marks shared out as alike as whole groups allow: the groups whose classes differ most come first, each to the
-/// part where the shares of the classes then differ least between the parts, as scikit-learn's `StratifiedGroupKFold` does it.
-pub fn dealt_groups_by_class(groups: &[u32], keys: &[u64], strata: &Strata, folds: usize) -> Vec<u32> {
+/// The same with classes or marks shared out as alike as whole groups allow: the groups whose
+/// classes differ most come first, each to the part where the shares of the classes then differ
+/// least between the parts, as scikit-learn's `StratifiedGroupKFold` does it.
+pub fn dealt_groups_by_class(
+    groups: &[u32],
+    keys: &[u64],
+    strata: &Strata,
+    folds: usize,
+) -> Vec<u32> {
     let marks = strata.marks();
     let mut counts = vec![vec![0.0; marks.len()]; keys.len()];
     for (mark, rows) in marks.iter().enumerate() {
@@ -221,7 +241,9 @@ pub fn dealt_groups_by_class(groups: &[u32], keys: &[u64], strata: &Strata, fold
     }
     let mut order: Vec<usize> = (0..keys.len()).collect();
     let deviations: Vec<f64> = counts.iter().map(|counts| deviation(counts)).collect();
-    order.sort_by(|&a, &b| deviations[b].total_cmp(&deviations[a]).then(keys[a].cmp(&keys[b])).then(a.cmp(&b)));
+    order.sort_by(|&a, &b| {
+        deviations[b].total_cmp(&deviations[a]).then(keys[a].cmp(&keys[b])).then(a.cmp(&b))
+    });
     let totals: Vec<f64> = marks.iter().map(|rows| rows.len().max(1) as f64).collect();
     let (mut held, mut parts) = (vec![vec![0.0; marks.len()]; folds], vec![0u32; keys.len()]);
     for group in order {
@@ -232,19 +254,24 @@ pub fn dealt_groups_by_class(groups: &[u32], keys: &[u64], strata: &Strata, fold
     groups.iter().map(|&group| parts[group as usize]).collect()
 }
 
-/// The part that a group goes to, given what each part holds of each class: where the deviations of the shares between the parts are least
-/// on average over the classes, and of several such the one that holds least. Sums are of whole numbers, so no digits cancel.
+/// The part that a group goes to, given what each part holds of each class: where the deviations of
+/// the shares between the parts are least on average over the classes, and of several such the one
+/// that holds least. Sums are of whole numbers, so no digits cancel.
 fn best_part(held: &[Vec<f64>], group: &[f64], totals: &[f64]) -> usize {
     let parts = held.len() as f64;
-    let sums =
-        |power: i32| (0..totals.len()).map(|class| held.iter().map(|held| held[class].powi(power)).sum::<f64>()).collect::<Vec<f64>>();
+    let sums = |power: i32| {
+        (0..totals.len())
+            .map(|class| held.iter().map(|held| held[class].powi(power)).sum::<f64>())
+            .collect::<Vec<f64>>()
+    };
     let (sums, squares) = (sums(1), sums(2));
     let (mut best, mut least) = (0, (f64::INFINITY, f64::INFINITY));
     for (part, held) in held.iter().enumerate() {
         let of_class = |class: usize| {
             let added = group[class];
             let square = squares[class] + 2.0 * held[class] * added + added * added;
-            let deviation = (parts * square - (sums[class] + added).powi(2)).max(0.0).sqrt() / parts;
+            let deviation =
+                (parts * square - (sums[class] + added).powi(2)).max(0.0).sqrt() / parts;
             deviation / totals[class]
         };
         let mean = (0..totals.len()).map(of_class).sum::<f64>() / totals.len().max(1) as f64;

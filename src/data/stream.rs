@@ -1,5 +1,5 @@
-//! Files as streams: hashed as they pass, unpacked if they are gzip, never larger than their size warrants; and windows on such a stream
-//! that show text which was checked to be text.
+//! Files as streams: hashed as they pass, unpacked if they are gzip, never larger than their size
+//! warrants; and windows on such a stream that show text which was checked to be text.
 
 use std::io::{self, Chain, Cursor, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,7 +63,8 @@ pub struct Stream<R: Read> {
 }
 
 impl<R: Read> Stream<R> {
-    /// A stream, unpacked if it begins as gzip does. `size` is that of the file, 0 if it is not known.
+    /// A stream, unpacked if it begins as gzip does. `size` is that of the file, 0 if it is not
+    /// known.
     ///
     /// # Errors
     /// 66 if it cannot be read.
@@ -74,7 +75,11 @@ impl<R: Read> Stream<R> {
         stream.count = 0;
         if let Body::Plain(inner) = stream.body {
             let inner = Cursor::new(start[..n].to_vec()).chain(inner.into_inner().1);
-            stream.body = if start == [0x1f, 0x8b] { Body::Gzip(MultiGzDecoder::new(inner)) } else { Body::Plain(inner) };
+            stream.body = if start == [0x1f, 0x8b] {
+                Body::Gzip(MultiGzDecoder::new(inner))
+            } else {
+                Body::Plain(inner)
+            };
         }
         Ok(stream)
     }
@@ -82,13 +87,19 @@ impl<R: Read> Stream<R> {
     /// A stream that is never unpacked.
     pub fn plain(reader: R, place: &str, size: u64) -> Stream<R> {
         let tee = Tee { reader, hasher: blake3::Hasher::new(), count: 0 };
-        Stream { place: place.to_owned(), count: 0, body: Body::Plain(Cursor::new(Vec::new()).chain(tee)), size }
+        Stream {
+            place: place.to_owned(),
+            count: 0,
+            body: Body::Plain(Cursor::new(Vec::new()).chain(tee)),
+            size,
+        }
     }
 
     /// Reads some bytes, none at the end.
     ///
     /// # Errors
-    /// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to more than its size warrants.
+    /// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to more than its size
+    /// warrants.
     pub fn read(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
         loop {
             let result = match &mut self.body {
@@ -135,9 +146,11 @@ impl<R: Read> Stream<R> {
 
     fn broken(&self, e: &io::Error) -> Fault {
         match &self.body {
-            Body::Plain(_) => Fault::missing(&self.place, format!("cannot be read: {e}")).hint("give a readable file, not a directory"),
+            Body::Plain(_) => Fault::missing(&self.place, format!("cannot be read: {e}"))
+                .hint("give a readable file, not a directory"),
             Body::Gzip(_) => {
-                Fault::data(&self.place, format!("the gzip stream is truncated or damaged: {e}")).hint("copy or download the file again")
+                Fault::data(&self.place, format!("the gzip stream is truncated or damaged: {e}"))
+                    .hint("copy or download the file again")
             }
         }
     }
@@ -148,13 +161,17 @@ impl<R: Read> Stream<R> {
         if self.count <= packed.saturating_mul(GZIP_RATIO).saturating_add(GZIP_FLOOR) {
             return Ok(());
         }
-        let found = format!("the gzip stream unpacks to more than {GZIP_RATIO} times its {packed} bytes");
+        let found =
+            format!("the gzip stream unpacks to more than {GZIP_RATIO} times its {packed} bytes");
         let hint = "if the file is what you expect, unpack it first and give the plain file";
         Err(Fault::data(&self.place, found).hint(hint).into())
     }
 }
 
-fn fill(read: &mut impl FnMut(&mut [u8]) -> anyhow::Result<usize>, buffer: &mut [u8]) -> anyhow::Result<usize> {
+fn fill(
+    read: &mut impl FnMut(&mut [u8]) -> anyhow::Result<usize>,
+    buffer: &mut [u8],
+) -> anyhow::Result<usize> {
     let mut n = 0;
     while n < buffer.len() {
         match read(&mut buffer[n..])? {
@@ -182,7 +199,8 @@ pub struct Window<R: Read> {
 }
 
 impl<R: Read> Window<R> {
-    /// A window on the beginning of a stream. `size` as in [`Stream::new`]; nothing depends on its being right.
+    /// A window on the beginning of a stream. `size` as in [`Stream::new`]; nothing depends on its
+    /// being right.
     ///
     /// # Errors
     /// Those of [`Window::more`].
@@ -191,7 +209,17 @@ impl<R: Read> Window<R> {
         let is_small = size > 0 && size < CHUNK as u64 && matches!(stream.body, Body::Plain(_));
         let chunk = if is_small { (size as usize + 1).max(SMALL_CHUNK) } else { CHUNK };
         let (bytes, line) = (Vec::new(), 1);
-        let mut window = Window { stream, chunk, bytes, at: 0, checked: 0, started: false, ended: false, line, after_cr: false };
+        let mut window = Window {
+            stream,
+            chunk,
+            bytes,
+            at: 0,
+            checked: 0,
+            started: false,
+            ended: false,
+            line,
+            after_cr: false,
+        };
         window.more()?;
         Ok(window)
     }
@@ -263,9 +291,13 @@ impl<R: Read> Window<R> {
     /// Removes a byte order mark; refuses UTF-16.
     fn begin(&mut self) -> anyhow::Result<()> {
         let utf16 = self.bytes.starts_with(&[0xff, 0xfe]) || self.bytes.starts_with(&[0xfe, 0xff]);
-        if utf16 || matches!(self.bytes[..], [a, b, c, d, ..] if (a == 0) != (b == 0) && a.min(1) == c.min(1) && b.min(1) == d.min(1)) {
+        if utf16
+            || matches!(self.bytes[..], [a, b, c, d, ..] if (a == 0) != (b == 0) && a.min(1) == c.min(1) && b.min(1) == d.min(1))
+        {
             let hint = "save it as UTF-8, or: iconv -f UTF-16 -t UTF-8 IN > OUT";
-            return Err(Fault::data(&self.stream.place, "the text is UTF-16, expected UTF-8").hint(hint).into());
+            return Err(Fault::data(&self.stream.place, "the text is UTF-16, expected UTF-8")
+                .hint(hint)
+                .into());
         }
         if self.bytes.starts_with(&[0xef, 0xbb, 0xbf]) {
             self.bytes.drain(..3);
@@ -278,14 +310,17 @@ impl<R: Read> Window<R> {
         let fresh = &self.bytes[self.checked..];
         if fresh.contains(&0) {
             let at = fresh.iter().position(|&b| b == 0).unwrap_or_default();
-            return Err(self.refused(at, "a NUL byte, expected text", "the file is damaged or not a text file").into());
+            return Err(self
+                .refused(at, "a NUL byte, expected text", "the file is damaged or not a text file")
+                .into());
         }
         match std::str::from_utf8(fresh) {
             Ok(_) => self.checked = self.bytes.len(),
             Err(e) if e.error_len().is_none() && !self.ended => self.checked += e.valid_up_to(),
             Err(e) => {
                 let found = format!("the byte 0x{:02X} is not UTF-8 text", fresh[e.valid_up_to()]);
-                let hint = "save the file as UTF-8; for Latin-1 text: iconv -f LATIN1 -t UTF-8 IN > OUT";
+                let hint =
+                    "save the file as UTF-8; for Latin-1 text: iconv -f LATIN1 -t UTF-8 IN > OUT";
                 return Err(self.refused(e.valid_up_to(), &found, hint).into());
             }
         }

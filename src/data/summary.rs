@@ -19,13 +19,28 @@ pub struct Labelled {
 
 /// Labelled rows by task, column and part, in this order.
 pub fn label_summary(parts: &Parts) -> Vec<Labelled> {
-    let columns = parts.schema.targets.iter().flat_map(|target| target.columns.iter().map(move |column| (target, column)));
-    let there = [(Part::Train, Some(&parts.train)), (Part::Valid, parts.valid.as_ref()), (Part::Test, parts.test.as_ref())];
+    let columns = parts
+        .schema
+        .targets
+        .iter()
+        .flat_map(|target| target.columns.iter().map(move |column| (target, column)));
+    let there = [
+        (Part::Train, Some(&parts.train)),
+        (Part::Valid, parts.valid.as_ref()),
+        (Part::Test, parts.test.as_ref()),
+    ];
     let mut found = Vec::new();
     for (i, (target, column)) in columns.enumerate() {
-        for (part, dataset) in there.iter().filter_map(|(part, dataset)| Some((*part, (*dataset)?))) {
+        for (part, dataset) in there.iter().filter_map(|(part, dataset)| Some((*part, (*dataset)?)))
+        {
             let (task, column) = (target.task.clone(), column.clone());
-            found.push(Labelled { task, column, part, labelled: dataset.labelled(i), rows: dataset.rows });
+            found.push(Labelled {
+                task,
+                column,
+                part,
+                labelled: dataset.labelled(i),
+                rows: dataset.rows,
+            });
         }
     }
     found
@@ -40,6 +55,8 @@ impl Dataset {
 
     /// Rows with a label in label column `column`.
     pub fn labelled(&self, column: usize) -> usize {
-        self.labels.get(column).map_or(0, |labels| labels.iter().filter(|&&label| label != UNLABELLED).count())
+        self.labels
+            .get(column)
+            .map_or(0, |labels| labels.iter().filter(|&&label| label != UNLABELLED).count())
     }
 }

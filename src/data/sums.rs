@@ -1,4 +1,5 @@
-//! Numbers that are sums or differences of others: a feature that was made of the labels, or a label that was made of features.
+//! Numbers that are sums or differences of others: a feature that was made of the labels, or a
+//! label that was made of features.
 
 use std::collections::HashSet;
 
@@ -46,12 +47,16 @@ struct Sum {
     deviation: f64,
 }
 
-/// A sentence for each feature that is a sum of labels, and for each label that is a sum of features. `told` holds the numbers of feature
-/// and label of each pair of which that was said already.
+/// A sentence for each feature that is a sum of labels, and for each label that is a sum of
+/// features. `told` holds the numbers of feature and label of each pair of which that was said
+/// already.
 pub(super) fn notices(sight: &Sight, told: &HashSet<(usize, usize)>) -> Vec<String> {
-    let rows: Vec<usize> = sight.rows.iter().copied().step_by(sight.rows.len().div_ceil(ROWS).max(1)).collect();
-    let features: Vec<(usize, Numbers)> =
-        sight.columns().filter_map(|(at, column, slot)| Some((at, of_column(sight, &rows, column, slot)?))).collect();
+    let rows: Vec<usize> =
+        sight.rows.iter().copied().step_by(sight.rows.len().div_ceil(ROWS).max(1)).collect();
+    let features: Vec<(usize, Numbers)> = sight
+        .columns()
+        .filter_map(|(at, column, slot)| Some((at, of_column(sight, &rows, column, slot)?)))
+        .collect();
     let labels: Vec<(usize, Numbers)> = of_labels(sight.schema, sight.train, &rows);
     if features.len() * labels.len() > WORK {
         return Vec::new();
@@ -61,19 +66,30 @@ pub(super) fn notices(sight: &Sight, told: &HashSet<(usize, usize)>) -> Vec<Stri
         .filter(|(at, _)| !told.iter().any(|(feature, _)| feature == at))
         .filter_map(|(at, feature)| Some((*at, made_of_labels(feature, &labels)?)))
         .collect();
-    let is_told = |feature: usize, label: usize| told.contains(&(feature, label)) || of_labels.iter().any(|(at, _)| *at == feature);
+    let is_told = |feature: usize, label: usize| {
+        told.contains(&(feature, label)) || of_labels.iter().any(|(at, _)| *at == feature)
+    };
     let of_features = labels.iter().filter_map(|(label, numbers)| {
-        let others = features.iter().filter(|(feature, _)| !is_told(*feature, *label)).map(|(_, feature)| feature);
+        let others = features
+            .iter()
+            .filter(|(feature, _)| !is_told(*feature, *label))
+            .map(|(_, feature)| feature);
         made_of_features(numbers, &others.collect::<Vec<_>>())
     });
     let of_features = shortened(of_features.collect(), "labels");
-    shortened(of_labels.into_iter().map(|(_, sentence)| sentence).collect(), "features").into_iter().chain(of_features).collect()
+    shortened(of_labels.into_iter().map(|(_, sentence)| sentence).collect(), "features")
+        .into_iter()
+        .chain(of_features)
+        .collect()
 }
 
 fn made_of_labels(feature: &Numbers, labels: &[(usize, Numbers)]) -> Option<String> {
-    let (others, sum) = sum_of(feature, &labels.iter().map(|(_, label)| label).collect::<Vec<_>>())?;
+    let (others, sum) =
+        sum_of(feature, &labels.iter().map(|(_, label)| label).collect::<Vec<_>>())?;
     let (column, formula) = (quoted(feature.name), sum.formula(&others));
-    Some(format!("column {column} is {formula}: is it known before these labels are? else add it to data.ignore"))
+    Some(format!(
+        "column {column} is {formula}: is it known before these labels are? else add it to data.ignore"
+    ))
 }
 
 fn made_of_features(label: &Numbers, features: &[&Numbers]) -> Option<String> {
@@ -95,14 +111,21 @@ fn shortened(mut sentences: Vec<String>, what: &str) -> Vec<String> {
 }
 
 /// The numbers of a feature, in the units of the file; `None` if it holds none.
-fn of_column<'n>(sight: &Sight<'n>, rows: &[usize], column: &'n Column, slot: usize) -> Option<Numbers<'n>> {
+fn of_column<'n>(
+    sight: &Sight<'n>,
+    rows: &[usize],
+    column: &'n Column,
+    slot: usize,
+) -> Option<Numbers<'n>> {
     let (low, step) = match &column.encoding {
         Encoding::Numeric { factor: 0.0, .. } => return None,
         Encoding::Numeric { offset, factor, .. } => (*offset, 1.0 / factor),
-        Encoding::Binary { values: [low, high], .. } => match (low.parse::<f64>(), high.parse::<f64>()) {
-            (Ok(low), Ok(high)) if low.is_finite() && high.is_finite() => (low, high - low),
-            _ => (0.0, 1.0),
-        },
+        Encoding::Binary { values: [low, high], .. } => {
+            match (low.parse::<f64>(), high.parse::<f64>()) {
+                (Ok(low), Ok(high)) if low.is_finite() && high.is_finite() => (low, high - low),
+                _ => (0.0, 1.0),
+            }
+        }
         _ => return None,
     };
     let number = |&row: &usize| match sight.is_blank(row, column, slot) {
@@ -114,14 +137,19 @@ fn of_column<'n>(sight: &Sight<'n>, rows: &[usize], column: &'n Column, slot: us
 
 /// The labels that are numbers, or yes and no, with their numbers among all label columns.
 fn of_labels<'n>(schema: &'n Schema, train: &Dataset, rows: &[usize]) -> Vec<(usize, Numbers<'n>)> {
-    let columns = schema.targets.iter().flat_map(|target| (0..target.cells()).map(move |cell| (target, cell)));
+    let columns = schema
+        .targets
+        .iter()
+        .flat_map(|target| (0..target.cells()).map(move |cell| (target, cell)));
     let numbers = |(target, cell): (&'n Target, usize), words: &[u32]| {
-        let Scaling { offset, factor } = target.scales.get(cell).copied().unwrap_or(Scaling { offset: 0.0, factor: 1.0 });
+        let Scaling { offset, factor } =
+            target.scales.get(cell).copied().unwrap_or(Scaling { offset: 0.0, factor: 1.0 });
         let number = |word: u32| match target.kind {
             TaskKind::Binary | TaskKind::Multilabel => f64::from(word),
             _ => f64::from(f32::from_bits(word)) / factor + offset,
         };
-        let number = |&row: &usize| if words[row] == UNLABELLED { f64::NAN } else { number(words[row]) };
+        let number =
+            |&row: &usize| if words[row] == UNLABELLED { f64::NAN } else { number(words[row]) };
         Numbers { name: &target.columns[cell], values: rows.iter().map(number).collect() }
     };
     let all = columns.zip(&train.labels).enumerate();
@@ -139,14 +167,17 @@ fn sum_of<'a, 'n>(number: &Numbers, of: &[&'a Numbers<'n>]) -> Option<(Vec<&'a N
     }
     let mut chosen = best_start(of.len(), &share)?;
     while share(&chosen)? < SHARE && chosen.len() < MOST {
-        let more = all.iter().filter(|at| !chosen.contains(at)).map(|&at| [&chosen[..], &[at]].concat());
+        let more =
+            all.iter().filter(|at| !chosen.contains(at)).map(|&at| [&chosen[..], &[at]].concat());
         chosen = best(more, &share)?;
     }
     if share(&chosen)? < SHARE {
         return None;
     }
     // What came first may not be needed any more.
-    while let Some(fewer) = best((0..chosen.len()).map(|at| without(&chosen, at)), &share).filter(|fewer| share(fewer) >= Some(SHARE)) {
+    while let Some(fewer) = best((0..chosen.len()).map(|at| without(&chosen, at)), &share)
+        .filter(|fewer| share(fewer) >= Some(SHARE))
+    {
         chosen = fewer;
     }
     chosen.sort_unstable();
@@ -162,7 +193,10 @@ fn best_start(count: usize, share: &dyn Fn(&[usize]) -> Option<f64>) -> Option<V
     best((0..count).map(|at| vec![at]), share)
 }
 
-fn best(of: impl Iterator<Item = Vec<usize>>, share: &dyn Fn(&[usize]) -> Option<f64>) -> Option<Vec<usize>> {
+fn best(
+    of: impl Iterator<Item = Vec<usize>>,
+    share: &dyn Fn(&[usize]) -> Option<f64>,
+) -> Option<Vec<usize>> {
     let rated = of.filter_map(|chosen| Some((share(&chosen)?, chosen)));
     rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, chosen)| chosen)
 }
@@ -171,10 +205,12 @@ fn without(chosen: &[usize], at: usize) -> Vec<usize> {
     [&chosen[..at], &chosen[at + 1..]].concat()
 }
 
-/// Least squares of a number by others, on the rows that have all of them; `None` if these are too few, if the number is one and the same,
-/// or if one of at most [`MOST`] others is a sum of the rest.
+/// Least squares of a number by others, on the rows that have all of them; `None` if these are too
+/// few, if the number is one and the same, or if one of at most [`MOST`] others is a sum of the
+/// rest.
 fn sum(number: &Numbers, of: &[&Numbers], chosen: &[usize]) -> Option<Sum> {
-    let columns: Vec<&[f64]> = chosen.iter().map(|&at| &of[at].values[..]).chain([&number.values[..]]).collect();
+    let columns: Vec<&[f64]> =
+        chosen.iter().map(|&at| &of[at].values[..]).chain([&number.values[..]]).collect();
     let others = chosen.len();
     let is_whole = |row: &usize| columns.iter().all(|column| !column[*row].is_nan());
     let rows: Vec<usize> = (0..number.values.len()).filter(is_whole).collect();
@@ -182,14 +218,21 @@ fn sum(number: &Numbers, of: &[&Numbers], chosen: &[usize]) -> Option<Sum> {
         return None;
     }
     let n = rows.len() as f64;
-    let means: Vec<f64> = columns.iter().map(|column| rows.iter().map(|&row| column[row] / n).sum()).collect();
-    let spread = |a: usize, b: usize| rows.iter().map(|&row| (columns[a][row] - means[a]) * (columns[b][row] - means[b]) / n).sum::<f64>();
+    let means: Vec<f64> =
+        columns.iter().map(|column| rows.iter().map(|&row| column[row] / n).sum()).collect();
+    let spread = |a: usize, b: usize| {
+        rows.iter()
+            .map(|&row| (columns[a][row] - means[a]) * (columns[b][row] - means[b]) / n)
+            .sum::<f64>()
+    };
     let deviations: Vec<f64> = (0..=others).map(|at| spread(at, at).sqrt()).collect();
     if deviations.iter().any(|deviation| !(deviation.is_finite() && *deviation > 0.0)) {
         return None;
     }
     let cell = |a: usize, b: usize| spread(a, b) / (deviations[a] * deviations[b]);
-    let mut table: Vec<Vec<f64>> = (0..=others).map(|a| (0..=others).map(|b| if a == b { 1.0 } else { cell(a, b) }).collect()).collect();
+    let mut table: Vec<Vec<f64>> = (0..=others)
+        .map(|a| (0..=others).map(|b| if a == b { 1.0 } else { cell(a, b) }).collect())
+        .collect();
     for pivot in 0..others {
         if table[pivot][pivot] < OWN {
             if others <= MOST {
@@ -204,15 +247,24 @@ fn sum(number: &Numbers, of: &[&Numbers], chosen: &[usize]) -> Option<Sum> {
     }
     let share = 1.0 - table[others][others];
     if others > MOST {
-        return Some(Sum { slopes: Vec::new(), intercept: 0.0, share, deviation: deviations[others] });
+        return Some(Sum {
+            slopes: Vec::new(),
+            intercept: 0.0,
+            share,
+            deviation: deviations[others],
+        });
     }
     let mut slopes = vec![0.0; others];
     for at in (0..others).rev() {
         let known: f64 = (at + 1..others).map(|later| table[at][later] * slopes[later]).sum();
         slopes[at] = (table[at][others] - known) / table[at][at];
     }
-    slopes.iter_mut().zip(&deviations).for_each(|(slope, deviation)| *slope *= deviations[others] / deviation);
-    let intercept = means[others] - slopes.iter().zip(&means).map(|(slope, mean)| slope * mean).sum::<f64>();
+    slopes
+        .iter_mut()
+        .zip(&deviations)
+        .for_each(|(slope, deviation)| *slope *= deviations[others] / deviation);
+    let intercept =
+        means[others] - slopes.iter().zip(&means).map(|(slope, mean)| slope * mean).sum::<f64>();
     Some(Sum { slopes, intercept, share, deviation: deviations[others] })
 }
 
@@ -244,5 +296,9 @@ impl Sum {
 
 /// Three digits, or the whole number that is as near as the sum is exact.
 fn rounded(x: f64) -> f64 {
-    if x.round() >= 1.0 && (x / x.round() - 1.0).abs() < 0.005 { x.round() } else { format!("{x:.2e}").parse().unwrap_or(x) }
+    if x.round() >= 1.0 && (x / x.round() - 1.0).abs() < 0.005 {
+        x.round()
+    } else {
+        format!("{x:.2e}").parse().unwrap_or(x)
+    }
 }

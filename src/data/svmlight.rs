@@ -1,7 +1,8 @@
 //! SVMlight and libsvm text: `label[,label…] [qid:n] index:value … # comment`, one row a line.
 //!
-//! A label that is not there is a blank cell; a row may be without any. Columns are "label", or "label0", "label1", … where rows have several, then
-//! the indices in order. If index 0 occurs anywhere, they begin at "0", else at "1"; they end at the largest that occurs in any of the
+//! A label that is not there is a blank cell; a row may be without any. Columns are "label", or
+//! "label0", "label1", … where rows have several, then the indices in order. If index 0 occurs
+//! anywhere, they begin at "0", else at "1"; they end at the largest that occurs in any of the
 //! files. What a row does not name is 0. A `qid` is checked and left out.
 
 use std::io::Read;
@@ -42,8 +43,8 @@ struct Sparse {
 /// Reads files as one table.
 ///
 /// # Errors
-/// 66 if a file cannot be read; 65 if a line is malformed, there are no rows, the files count their indices from 0 and from 1,
-/// or the table would be too large for what the files hold.
+/// 66 if a file cannot be read; 65 if a line is malformed, there are no rows, the files count their
+/// indices from 0 and from 1, or the table would be too large for what the files hold.
 pub fn read(paths: &[PathBuf]) -> anyhow::Result<Raw> {
     let mut sparse = Sparse::default();
     for path in paths {
@@ -73,7 +74,10 @@ impl Sparse {
             let line = line.split(|&b| b == b'#').next().unwrap_or_default();
             if !line.trim_ascii().is_empty() {
                 let text = String::from_utf8_lossy(line);
-                self.row(&text).map_err(|fault| Fault { message: format!("{}: {}", window.place(), fault.message), ..fault })?;
+                self.row(&text).map_err(|fault| Fault {
+                    message: format!("{}: {}", window.place(), fault.message),
+                    ..fault
+                })?;
                 if let Some((_, first, lines)) = self.files.last_mut() {
                     lines.push(self.ends.len() - 1 - *first, window.line());
                 }
@@ -96,14 +100,21 @@ impl Sparse {
         let labels = words.next_if(|word| !word.contains(':'));
         self.labels(labels)?;
         if let Some(query) = words.next_if(|word| word.starts_with("qid:")) {
-            query[4..].parse::<u64>().map_err(|_| malformed(format!("{} is no query number", quoted(query))))?;
+            query[4..]
+                .parse::<u64>()
+                .map_err(|_| malformed(format!("{} is no query number", quoted(query))))?;
         }
         let mut before = None;
         for word in words {
             let (index, value) = entry(word)?;
             if before.is_some_and(|before| before >= index) {
-                let found = if before == Some(index) { "there twice".to_owned() } else { format!("behind {}", before.unwrap_or_default()) };
-                return Err(malformed(format!("index {index} is {found}")).hint("sort the indices of each line and keep each once"));
+                let found = if before == Some(index) {
+                    "there twice".to_owned()
+                } else {
+                    format!("behind {}", before.unwrap_or_default())
+                };
+                return Err(malformed(format!("index {index} is {found}"))
+                    .hint("sort the indices of each line and keep each once"));
             }
             before = Some(index);
             self.entries.push((index, value));
@@ -115,7 +126,9 @@ impl Sparse {
     fn labels(&mut self, word: Option<&str>) -> Result<(), Fault> {
         let Some(word) = word else {
             match self.width {
-                Some(_) if self.labels.len() as u64 > self.allowed() => return Err(malformed("too many rows without labels".into())),
+                Some(_) if self.labels.len() as u64 > self.allowed() => {
+                    return Err(malformed("too many rows without labels".into()));
+                }
                 Some(width) => self.labels.extend(std::iter::repeat_n(f64::NAN, width)),
                 None => self.unlabelled += 1,
             }
@@ -125,13 +138,19 @@ impl Sparse {
         let width = *self.width.get_or_insert(found);
         if width != found {
             let hint = "every line needs the same number of labels; one that is not known may be blank, as in \"1,,0\"";
-            return Err(malformed(format!("{found} labels, the lines before have {width}")).hint(hint));
+            return Err(
+                malformed(format!("{found} labels, the lines before have {width}")).hint(hint)
+            );
         }
         let blank = (self.labels.len() + width * self.unlabelled) as u64;
         if blank > self.allowed() {
-            return Err(malformed(format!("{width} labels for {} rows without any", self.unlabelled)));
+            return Err(malformed(format!(
+                "{width} labels for {} rows without any",
+                self.unlabelled
+            )));
         }
-        self.labels.extend(std::iter::repeat_n(f64::NAN, width * std::mem::take(&mut self.unlabelled)));
+        self.labels
+            .extend(std::iter::repeat_n(f64::NAN, width * std::mem::take(&mut self.unlabelled)));
         for text in word.split(',') {
             self.labels.push(if text.is_empty() { f64::NAN } else { number(text, "label")? });
         }
@@ -145,21 +164,37 @@ impl Sparse {
 
     /// The smallest and the largest index that occur in some rows.
     fn span(&self, rows: std::ops::Range<usize>) -> Option<[u32; 2]> {
-        let end = |rows: usize| rows.checked_sub(1).and_then(|row| self.ends.get(row)).copied().unwrap_or_default();
-        let indices = self.entries.get(end(rows.start)..end(rows.end))?.iter().map(|&(index, _)| index);
+        let end = |rows: usize| {
+            rows.checked_sub(1).and_then(|row| self.ends.get(row)).copied().unwrap_or_default()
+        };
+        let indices =
+            self.entries.get(end(rows.start)..end(rows.end))?.iter().map(|&(index, _)| index);
         Some([indices.clone().min()?, indices.max()?])
     }
 
-    /// That no file counts its indices from 0 beside one that counts them from 1. One in which index 0 does not occur is taken for the
-    /// latter if its first index is 1, or its last is one above that of a file with index 0.
+    /// That no file counts its indices from 0 beside one that counts them from 1. One in which
+    /// index 0 does not occur is taken for the latter if its first index is 1, or its last is one
+    /// above that of a file with index 0.
     fn check_first(&self) -> Result<(), Fault> {
         let ends = self.files.iter().skip(1).map(|(_, first, _)| *first).chain([self.ends.len()]);
-        let spans = self.files.iter().zip(ends).filter_map(|((place, first, _), end)| Some((place, self.span(*first..end)?)));
+        let spans = self
+            .files
+            .iter()
+            .zip(ends)
+            .filter_map(|((place, first, _), end)| Some((place, self.span(*first..end)?)));
         let (from_0, others): (Vec<_>, Vec<_>) = spans.partition(|(_, [first, _])| *first == 0);
         let Some((zero, [_, last])) = from_0.first() else { return Ok(()) };
-        let is_other = |first: u32, end: u32| first == 1 || from_0.iter().any(|(_, [_, last])| end == last + 1);
-        let Some((place, [first, end])) = others.into_iter().find(|(_, [first, end])| is_other(*first, *end)) else { return Ok(()) };
-        let found = format!("the indices are {first} to {end}, in {zero} they are 0 to {last}: one counts from 1, the other from 0");
+        let is_other = |first: u32, end: u32| {
+            first == 1 || from_0.iter().any(|(_, [_, last])| end == last + 1)
+        };
+        let Some((place, [first, end])) =
+            others.into_iter().find(|(_, [first, end])| is_other(*first, *end))
+        else {
+            return Ok(());
+        };
+        let found = format!(
+            "the indices are {first} to {end}, in {zero} they are 0 to {last}: one counts from 1, the other from 0"
+        );
         let hint = "count the indices of all files alike (scikit-learn: dump_svmlight_file(…, zero_based=…)); if index 0 merely does not \
                     occur, put all rows into one file";
         Err(Fault::data(place, found).hint(hint))
@@ -177,9 +212,12 @@ impl Sparse {
         // A column costs something too, however few rows there are.
         let numbers = (rows as u64 + 16) * (width + features) as u64;
         if numbers > self.allowed() {
-            let found =
-                format!("{rows} rows × {features} features of {} bytes of text: more than {DENSE_RATIO} numbers a byte", self.bytes);
-            let hint = "tables are kept with their zeros: keep fewer features, or give a dense format";
+            let found = format!(
+                "{rows} rows × {features} features of {} bytes of text: more than {DENSE_RATIO} numbers a byte",
+                self.bytes
+            );
+            let hint =
+                "tables are kept with their zeros: keep fewer features, or give a dense format";
             return Err(Fault::data(place, found).hint(hint).into());
         }
         let mut columns = vec![vec![0.0; rows]; features];
@@ -190,10 +228,15 @@ impl Sparse {
             }
             start = end;
         }
-        let names = label_names(width).into_iter().chain((first..=last).map(|index| index.to_string())).collect();
-        let columns = self.label_columns(width).into_iter().chain(columns).map(RawColumn::Numbers).collect();
+        let names = label_names(width)
+            .into_iter()
+            .chain((first..=last).map(|index| index.to_string()))
+            .collect();
+        let columns =
+            self.label_columns(width).into_iter().chain(columns).map(RawColumn::Numbers).collect();
         let mut table = Raw::new(&place, names, columns, None)?.with_origins(self.files);
-        (table.hashes, table.sparse, table.indices) = (self.hashes, true, smallest.map(|smallest| [smallest, last]));
+        (table.hashes, table.sparse, table.indices) =
+            (self.hashes, true, smallest.map(|smallest| [smallest, last]));
         Ok(table)
     }
 
@@ -201,20 +244,27 @@ impl Sparse {
         if self.labels.is_empty() {
             return vec![vec![f64::NAN; self.ends.len()]; width];
         }
-        (0..width).map(|label| self.labels.iter().skip(label).step_by(width).copied().collect()).collect()
+        (0..width)
+            .map(|label| self.labels.iter().skip(label).step_by(width).copied().collect())
+            .collect()
     }
 }
 
-/// That a file counts its indices from where the training file did; each has the smallest and the largest index that occur.
+/// That a file counts its indices from where the training file did; each has the smallest and the
+/// largest index that occur.
 ///
 /// # Errors
 /// 65 if one begins at 0 and the other cannot.
 pub fn check_indices(known: Option<[u32; 2]>, raw: &Raw) -> anyhow::Result<()> {
     let (Some([known, last]), Some([first, end])) = (known, raw.indices) else { return Ok(()) };
     let found = match (known, first) {
-        (1.., 0) => format!("index 0 occurs, the indices of the training data are {known} to {last}: they are counted from 1 there"),
+        (1.., 0) => format!(
+            "index 0 occurs, the indices of the training data are {known} to {last}: they are counted from 1 there"
+        ),
         (0, 1..) if end == last + 1 => {
-            format!("the indices are {first} to {end}, those of the training data are 0 to {last}: they are counted from 0 there")
+            format!(
+                "the indices are {first} to {end}, those of the training data are 0 to {last}: they are counted from 0 there"
+            )
         }
         _ => return Ok(()),
     };
@@ -223,7 +273,11 @@ pub fn check_indices(known: Option<[u32; 2]>, raw: &Raw) -> anyhow::Result<()> {
 }
 
 fn label_names(width: usize) -> Vec<String> {
-    if width == 1 { vec!["label".to_owned()] } else { (0..width).map(|i| format!("label{i}")).collect() }
+    if width == 1 {
+        vec!["label".to_owned()]
+    } else {
+        (0..width).map(|i| format!("label{i}")).collect()
+    }
 }
 
 /// Length of the next line, which the window then stands at; `None` at the end.
@@ -231,9 +285,11 @@ fn next<R: Read>(window: &mut Window<R>) -> anyhow::Result<Option<usize>> {
     loop {
         window.pass_line_ends();
         let (there, ended) = (window.text().len(), window.ended());
-        let length = window.text().iter().position(|&b| b == b'\n' || b == b'\r').or(ended.then_some(there));
+        let length =
+            window.text().iter().position(|&b| b == b'\n' || b == b'\r').or(ended.then_some(there));
         if length.unwrap_or(there) > MAX_RECORD {
-            let fault = Fault::data(window.place(), format!("the line is longer than {MAX_RECORD} bytes"));
+            let fault =
+                Fault::data(window.place(), format!("the line is longer than {MAX_RECORD} bytes"));
             return Err(fault.hint("give one row a line").into());
         }
         match length {
@@ -246,11 +302,15 @@ fn next<R: Read>(window: &mut Window<R>) -> anyhow::Result<Option<usize>> {
 
 /// `index:value`
 fn entry(word: &str) -> Result<(u32, f64), Fault> {
-    let (index, value) = word.split_once(':').ok_or_else(|| malformed(format!("{}, expected index:value", quoted(word))))?;
+    let (index, value) = word
+        .split_once(':')
+        .ok_or_else(|| malformed(format!("{}, expected index:value", quoted(word))))?;
     let digits = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
-    let index = if digits { index.parse::<u64>().unwrap_or(u64::MAX) } else { return Err(no_index(word)) };
+    let index =
+        if digits { index.parse::<u64>().unwrap_or(u64::MAX) } else { return Err(no_index(word)) };
     if index > u64::from(MAX_INDEX) {
-        return Err(malformed(format!("the index of {} is above {MAX_INDEX}", quoted(word))).hint("number the features from 1"));
+        return Err(malformed(format!("the index of {} is above {MAX_INDEX}", quoted(word)))
+            .hint("number the features from 1"));
     }
     Ok((index as u32, number(value, "value")?))
 }
@@ -260,11 +320,18 @@ fn no_index(word: &str) -> Fault {
 }
 
 fn number(text: &str, what: &str) -> Result<f64, Fault> {
-    let x: f64 = text.parse().map_err(|_| malformed(format!("the {what} {} is not a number", quoted(text))))?;
-    if x.is_finite() { Ok(x) } else { Err(malformed(format!("the {what} {} is not a finite number", quoted(text)))) }
+    let x: f64 = text
+        .parse()
+        .map_err(|_| malformed(format!("the {what} {} is not a number", quoted(text))))?;
+    if x.is_finite() {
+        Ok(x)
+    } else {
+        Err(malformed(format!("the {what} {} is not a finite number", quoted(text))))
+    }
 }
 
 /// The place is put before it where it is known.
 fn malformed(found: String) -> Fault {
-    Fault::new(fault::Exit::Data, found).hint("a line is \"label index:value index:value …\", with a comment behind # if need be")
+    Fault::new(fault::Exit::Data, found)
+        .hint("a line is \"label index:value index:value …\", with a comment behind # if need be")
 }

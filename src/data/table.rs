@@ -17,8 +17,8 @@ use super::range::Outside;
 use super::raw::{self, Options, Raw};
 use super::view::{Index, View};
 use super::{
-    Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, UNLABELLED, encode, giveaway, glob, index, per_mean, range, split,
-    svmlight,
+    Column, Dataset, Input, Part, Parts, Reading, Schema, Table, Target, UNLABELLED, encode,
+    giveaway, glob, index, per_mean, range, split, svmlight,
 };
 use crate::config::{self, Feature, FeatureKind, Source, Task, Version};
 use crate::fault::{Fault, quoted};
@@ -54,7 +54,9 @@ pub fn paths(source: &Source) -> anyhow::Result<Vec<PathBuf>> {
             Ok(paths)
         }
         Source::Npy { features, labels } => Ok(vec![features.clone(), labels.clone()]),
-        Source::Idx { .. } | Source::BuiltIn(_) => Err(Fault::config("data", "images have no columns").hint("give a table").into()),
+        Source::Idx { .. } | Source::BuiltIn(_) => {
+            Err(Fault::config("data", "images have no columns").hint("give a table").into())
+        }
     }
 }
 
@@ -64,7 +66,8 @@ const MOST_DROPPED: usize = 20;
 /// A table with the uses of its columns.
 pub(super) struct Roles<'t> {
     pub(super) raw: Raw,
-    /// Where `raw` has only the columns that are wanted of all rows: some rows with all columns, and their numbers.
+    /// Where `raw` has only the columns that are wanted of all rows: some rows with all columns,
+    /// and their numbers.
     sample: Option<(Raw, Vec<u32>)>,
     pub(super) data: &'t config::Data,
     pub(super) tasks: &'t [Task],
@@ -74,7 +77,8 @@ pub(super) struct Roles<'t> {
     pub(super) labels: Vec<Vec<LabelColumn>>,
 }
 
-/// Reads the training table and whatever is validated and tested on; all that is fitted is fitted on the training part.
+/// Reads the training table and whatever is validated and tested on; all that is fitted is fitted
+/// on the training part.
 ///
 /// # Errors
 /// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
@@ -102,15 +106,25 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
             Ok::<_, anyhow::Error>(Some(dataset))
         }
     };
-    let (train, valid, test) = (part(Part::Train, &None)?, part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
-    let train = train.ok_or_else(|| Fault::config("data.train", "the training part is empty").hint("give rows to train on"))?;
+    let (train, valid, test) =
+        (part(Part::Train, &None)?, part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
+    let train = train.ok_or_else(|| {
+        Fault::config("data.train", "the training part is empty").hint("give rows to train on")
+    })?;
     if train.weights.as_ref().is_some_and(|weights| weights.iter().all(|&w| w == 0.0)) {
         return Err(all_zero(data, roles.place()).into());
     }
     check_weighed(&schema, &train, data, roles.place())?;
     notices.extend(giveaway::notices(&schema, &train));
     notices.extend(range::notices(&schema, &outside));
-    Ok(Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: test.map(Arc::new), schema, hashes, notices })
+    Ok(Parts {
+        train: Arc::new(train),
+        valid: valid.map(Arc::new),
+        test: test.map(Arc::new),
+        schema,
+        hashes,
+        notices,
+    })
 }
 
 /// The numbers of all rows of a table.
@@ -129,16 +143,29 @@ pub(super) fn all_zero(data: &config::Data, place: &str) -> Fault {
 ///
 /// # Errors
 /// 65 with the first task that has none.
-fn check_weighed(schema: &Schema, train: &Dataset, data: &config::Data, place: &str) -> Result<(), Fault> {
-    let Some(weights) = train.weights.as_ref().filter(|_| data.version >= Version::V0_2) else { return Ok(()) };
+fn check_weighed(
+    schema: &Schema,
+    train: &Dataset,
+    data: &config::Data,
+    place: &str,
+) -> Result<(), Fault> {
+    let Some(weights) = train.weights.as_ref().filter(|_| data.version >= Version::V0_2) else {
+        return Ok(());
+    };
     let mut first = 0;
     for target in &schema.targets {
         let labels = &train.labels[first..first + target.cells()];
         first += target.cells();
-        let weighs = |column: &Vec<u32>| column.iter().zip(weights).any(|(label, weight)| *label != UNLABELLED && *weight > 0.0);
+        let weighs = |column: &Vec<u32>| {
+            column.iter().zip(weights).any(|(label, weight)| *label != UNLABELLED && *weight > 0.0)
+        };
         if !labels.iter().any(weighs) {
-            let found = format!("task {} has no label of any weight in the training part", quoted(&target.task));
-            return Err(Fault::data(place, found).hint("give rows with such a label a weight above 0, or remove the task"));
+            let found = format!(
+                "task {} has no label of any weight in the training part",
+                quoted(&target.task)
+            );
+            return Err(Fault::data(place, found)
+                .hint("give rows with such a label a weight above 0, or remove the task"));
         }
     }
     Ok(())
@@ -149,25 +176,39 @@ fn check_weighed(schema: &Schema, train: &Dataset, data: &config::Data, place: &
 /// # Errors
 /// 78 with the first that is not.
 pub(super) fn check_columns(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<()> {
-    let labels: Vec<&str> = tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect();
-    for (key, name) in data.ignore.iter().map(|name| ("data.ignore", name)).chain(data.row_columns()) {
+    let labels: Vec<&str> =
+        tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect();
+    for (key, name) in
+        data.ignore.iter().map(|name| ("data.ignore", name)).chain(data.row_columns())
+    {
         raw.column(name).ok_or_else(|| no_column(key, name, raw, &labels))?;
     }
-    for (task, name) in tasks.iter().flat_map(|task| task.targets.iter().map(move |name| (task, name))) {
-        raw.column(name).ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, raw, &labels))?;
+    for (task, name) in
+        tasks.iter().flat_map(|task| task.targets.iter().map(move |name| (task, name)))
+    {
+        raw.column(name)
+            .ok_or_else(|| no_column(&format!("task.{}.target", task.name), name, raw, &labels))?;
     }
     Ok(())
 }
 
 impl<'t> Roles<'t> {
-    /// Finds the columns that the configuration names. A table of only those that are wanted of all rows comes with a sample of rows with
-    /// all columns.
-    pub(super) fn new(raw: Raw, sample: Option<(Raw, Vec<u32>)>, data: &'t config::Data, tasks: &'t [Task]) -> anyhow::Result<Roles<'t>> {
+    /// Finds the columns that the configuration names. A table of only those that are wanted of all
+    /// rows comes with a sample of rows with all columns.
+    pub(super) fn new(
+        raw: Raw,
+        sample: Option<(Raw, Vec<u32>)>,
+        data: &'t config::Data,
+        tasks: &'t [Task],
+    ) -> anyhow::Result<Roles<'t>> {
         let whole = sample.as_ref().map_or(&raw, |(sample, _)| sample);
         check_columns(whole, data, tasks)?;
         let features = features(whole, data, tasks)?;
-        let column = |name: &String| raw.column(name).map(|at| LabelColumn::read(&View::new(&raw, at, NEVER), raw.rows));
-        let labels = tasks.iter().map(|task| task.targets.iter().filter_map(column).collect()).collect();
+        let column = |name: &String| {
+            raw.column(name).map(|at| LabelColumn::read(&View::new(&raw, at, NEVER), raw.rows))
+        };
+        let labels =
+            tasks.iter().map(|task| task.targets.iter().filter_map(column).collect()).collect();
         Ok(Roles { raw, sample, data, tasks, features, labels })
     }
 
@@ -184,14 +225,17 @@ impl<'t> Roles<'t> {
     /// The table that features are fitted on, and where in it training rows are.
     fn fitted<'r>(&'r self, rows: &'r [u32]) -> (&'r Raw, Cow<'r, [u32]>) {
         let Some((sample, numbers)) = &self.sample else { return (&self.raw, Cow::Borrowed(rows)) };
-        let there = (0..numbers.len() as u32).filter(|&at| rows.binary_search(&numbers[at as usize]).is_ok());
+        let there = (0..numbers.len() as u32)
+            .filter(|&at| rows.binary_search(&numbers[at as usize]).is_ok());
         (sample, Cow::Owned(there.collect()))
     }
 
-    /// The numbers of the rows of the table that features are fitted on, training rows or not, in the whole table.
+    /// The numbers of the rows of the table that features are fitted on, training rows or not, in
+    /// the whole table.
     fn numbers(&self) -> impl Iterator<Item = u32> {
         let sample = self.sample.as_ref().map(|(_, numbers)| &numbers[..]);
-        (0..sample.map_or(self.raw.rows, <[u32]>::len) as u32).map(move |at| sample.map_or(at, |numbers| numbers[at as usize]))
+        (0..sample.map_or(self.raw.rows, <[u32]>::len) as u32)
+            .map(move |at| sample.map_or(at, |numbers| numbers[at as usize]))
     }
 
     /// Of the sample the training rows, encoded.
@@ -241,7 +285,10 @@ impl<'t> Roles<'t> {
         if let Some(group) = self.group() {
             return split::grouped(&group, rows, shares, (data.split_seed, data.version));
         }
-        let stratify = data.stratify.as_ref().and_then(|name| self.tasks.iter().position(|task| task.name == *name));
+        let stratify = data
+            .stratify
+            .as_ref()
+            .and_then(|name| self.tasks.iter().position(|task| task.name == *name));
         match stratify {
             Some(task) => split::stratified(&folds::strata(self, task)?, shares, data.split_seed),
             None => split::split(rows, shares, data.split_seed),
@@ -252,7 +299,13 @@ impl<'t> Roles<'t> {
     pub(super) fn words(&self, task: usize) -> anyhow::Result<(Target, Vec<Vec<u32>>)> {
         let rows: Vec<u32> = (0..self.raw.rows as u32).collect();
         self.with_labels(task, |labels| {
-            let (target, _) = labels::fit(&self.tasks[task], labels, &rows, &self.label_meanings(task), self.data.version)?;
+            let (target, _) = labels::fit(
+                &self.tasks[task],
+                labels,
+                &rows,
+                &self.label_meanings(task),
+                self.data.version,
+            )?;
             let words = labels::encode(&target, labels, &rows)?;
             Ok((target, words))
         })
@@ -264,19 +317,34 @@ impl<'t> Roles<'t> {
         let (data, columns) = (self.data, &self.labels[task]);
         let task = &self.tasks[task];
         let missing = task.missing.as_deref().or(data.missing.as_deref());
-        let wishes = Wishes { missing, decimal: data.decimal, dates: data.dates, version: data.version };
-        columns.iter().map(|column| labels::meaning(task, column.tally(&rows).into_iter(), &wishes)).collect()
+        let wishes =
+            Wishes { missing, decimal: data.decimal, dates: data.dates, version: data.version };
+        columns
+            .iter()
+            .map(|column| labels::meaning(task, column.tally(&rows).into_iter(), &wishes))
+            .collect()
     }
 
     /// Does something with the labels of a task.
     fn with_labels<T>(&self, task: usize, act: impl FnOnce(&Labels) -> T) -> T {
-        let locate = |column: usize, row: usize| locate(&self.raw, row, &self.tasks[task].targets[column]);
-        act(&Labels { columns: self.labels[task].iter().collect(), place: &self.raw.place, locate: &locate })
+        let locate =
+            |column: usize, row: usize| locate(&self.raw, row, &self.tasks[task].targets[column]);
+        act(&Labels {
+            columns: self.labels[task].iter().collect(),
+            place: &self.raw.place,
+            locate: &locate,
+        })
     }
 
-    /// The schema of the training rows, and what is to be said of columns that it does without, and of the parts.
-    pub(super) fn fit(&self, [rows, valid, _]: &[Vec<u32>; 3], reading: Reading) -> anyhow::Result<(Schema, Vec<String>)> {
-        let weights = self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
+    /// The schema of the training rows, and what is to be said of columns that it does without, and
+    /// of the parts.
+    pub(super) fn fit(
+        &self,
+        [rows, valid, _]: &[Vec<u32>; 3],
+        reading: Reading,
+    ) -> anyhow::Result<(Schema, Vec<String>)> {
+        let weights =
+            self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
         let weights = weights.map(|name| weights_of(&self.raw, name, rows)).transpose()?;
         let (table, sample) = self.fitted(rows);
         if sample.is_empty() {
@@ -298,8 +366,15 @@ impl<'t> Roles<'t> {
             let Some(view) = by_name.view(&feature.column, &meaning.missing) else { continue };
             let view = view.written(meaning.notation, meaning.order);
             let is_named = self.data.features.iter().any(|given| given.column == feature.column);
-            if self.data.version >= Version::V0_2 && !is_named && index::is_index(&view, self.numbers()) {
-                dropped.push(format!("column {} {}: it is dropped", quoted(&feature.column), index::WHY));
+            if self.data.version >= Version::V0_2
+                && !is_named
+                && index::is_index(&view, self.numbers())
+            {
+                dropped.push(format!(
+                    "column {} {}: it is dropped",
+                    quoted(&feature.column),
+                    index::WHY
+                ));
                 continue;
             }
             let looked_at = Some(meaning).filter(|_| self.data.version >= Version::V0_2);
@@ -307,14 +382,26 @@ impl<'t> Roles<'t> {
             notices.extend(said);
             match fitted {
                 Fitted::Encoding(encoding) => {
-                    columns.push(Column { name: feature.column.clone(), missing: meaning.missing.clone(), encoding });
+                    columns.push(Column {
+                        name: feature.column.clone(),
+                        missing: meaning.missing.clone(),
+                        encoding,
+                    });
                 }
-                Fitted::Dropped(why) => dropped.push(format!("column {} {why}: it is dropped", quoted(&feature.column))),
+                Fitted::Dropped(why) => {
+                    dropped.push(format!("column {} {why}: it is dropped", quoted(&feature.column)))
+                }
             }
         }
         if columns.is_empty() {
-            let found = format!("{} has no feature columns: all are labels, ignored or dropped{}", self.raw.place, first(&dropped));
-            return Err(Fault::config("data.train", found).hint("keep at least one column that differs between rows").into());
+            let found = format!(
+                "{} has no feature columns: all are labels, ignored or dropped{}",
+                self.raw.place,
+                first(&dropped)
+            );
+            return Err(Fault::config("data.train", found)
+                .hint("keep at least one column that differs between rows")
+                .into());
         }
         if let Some(more @ 1..) = dropped.len().checked_sub(MOST_DROPPED) {
             dropped.truncate(MOST_DROPPED);
@@ -349,7 +436,8 @@ struct Meanings {
 }
 
 impl Meanings {
-    /// Looks at all labels, and at the columns of a table for the features, of which `sample` are the training rows.
+    /// Looks at all labels, and at the columns of a table for the features, of which `sample` are
+    /// the training rows.
     fn of(roles: &Roles, table: &Raw, sample: &[u32]) -> Meanings {
         let (data, index) = (roles.data, Index::new(table));
         let of_feature = |feature: &Feature| {
@@ -359,22 +447,29 @@ impl Meanings {
                 dates: feature.dates.unwrap_or(data.dates),
                 version: data.version,
             };
-            let Some(texts) = index.view(&feature.column, NEVER).and_then(|view| view.texts()) else {
+            let Some(texts) = index.view(&feature.column, NEVER).and_then(|view| view.texts())
+            else {
                 return Meaning::given(wishes.missing, Kind::Numbers);
             };
-            // How a column is written does not depend on which of its rows are trained on; what it is does, if not all rows agree.
+            // How a column is written does not depend on which of its rows are trained on; what it
+            // is does, if not all rows agree.
             let whole = Meaning::of(texts.iter().map(|text| (text, 1)), &wishes);
             if whole.fits_all() {
                 return whole;
             }
-            let trained = Meaning::of(sample.iter().map(|&row| (texts.get(row as usize), 1)), &wishes);
+            let trained =
+                Meaning::of(sample.iter().map(|&row| (texts.get(row as usize), 1)), &wishes);
             if trained.kind == whole.kind { whole } else { trained }
         };
         let mut all: Vec<Meaning> = roles.features.iter().map(of_feature).collect();
         (0..roles.tasks.len()).for_each(|task| all.extend(roles.label_meanings(task)));
         agree(&mut all, data.decimal, table.delimiter == Some(b';'));
         let mut labels = all.split_off(roles.features.len()).into_iter();
-        let labels = roles.labels.iter().map(|columns| labels.by_ref().take(columns.len()).collect()).collect();
+        let labels = roles
+            .labels
+            .iter()
+            .map(|columns| labels.by_ref().take(columns.len()).collect())
+            .collect();
         Meanings { features: all, labels }
     }
 
@@ -383,14 +478,28 @@ impl Meanings {
         if roles.data.version < Version::V0_2 {
             return Vec::new();
         }
-        let features = roles.features.iter().zip(&self.features).map(|(feature, meaning)| (&feature.column, meaning, true));
+        let features = roles
+            .features
+            .iter()
+            .zip(&self.features)
+            .map(|(feature, meaning)| (&feature.column, meaning, true));
         let labels = roles.tasks.iter().zip(&self.labels).flat_map(|(task, meanings)| {
             let is_numeric = labels::is_numeric(task.kind);
-            task.targets.iter().zip(meanings).map(move |(column, meaning)| (column, meaning, is_numeric))
+            task.targets
+                .iter()
+                .zip(meanings)
+                .map(move |(column, meaning)| (column, meaning, is_numeric))
         });
         let columns: Vec<(&String, &Meaning, bool)> = features.chain(labels).collect();
-        let mut notices = meaning::blank_notices(columns.iter().map(|(column, meaning, _)| (column.as_str(), *meaning)));
-        notices.extend(columns.iter().filter(|(.., is_read)| *is_read).flat_map(|(column, meaning, _)| meaning.notices(column)));
+        let mut notices = meaning::blank_notices(
+            columns.iter().map(|(column, meaning, _)| (column.as_str(), *meaning)),
+        );
+        notices.extend(
+            columns
+                .iter()
+                .filter(|(.., is_read)| *is_read)
+                .flat_map(|(column, meaning, _)| meaning.notices(column)),
+        );
         notices
     }
 }
@@ -402,18 +511,30 @@ fn first(notices: &[String]) -> String {
 /// What the configuration says of each column that is a feature, in the order of the table.
 fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Vec<Feature>> {
     let is_target = |name: &String| tasks.iter().any(|task| task.targets.contains(name));
-    let taken = |name: &String| is_target(name) || data.ignore.contains(name) || data.row_columns().any(|(_, column)| column == name);
+    let taken = |name: &String| {
+        is_target(name)
+            || data.ignore.contains(name)
+            || data.row_columns().any(|(_, column)| column == name)
+    };
     for feature in &data.features {
         let place = format!("feature.{}", feature.column);
-        let labels = || tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect::<Vec<&str>>();
-        raw.column(&feature.column).ok_or_else(|| no_column(&place, &feature.column, raw, &labels()))?;
+        let labels = || {
+            tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect::<Vec<&str>>()
+        };
+        raw.column(&feature.column)
+            .ok_or_else(|| no_column(&place, &feature.column, raw, &labels()))?;
         if taken(&feature.column) {
-            let found = format!("{} is a label column, of rows or ignored, so it is no feature", quoted(&feature.column));
+            let found = format!(
+                "{} is a label column, of rows or ignored, so it is no feature",
+                quoted(&feature.column)
+            );
             return Err(Fault::config(&place, found).hint("remove this table").into());
         }
     }
-    let given: std::collections::HashMap<&str, &Feature> = data.features.iter().map(|f| (f.column.as_str(), f)).collect();
-    let feature = |name: &String| given.get(name.as_str()).map_or_else(|| Feature::new(name), |&f| f.clone());
+    let given: std::collections::HashMap<&str, &Feature> =
+        data.features.iter().map(|f| (f.column.as_str(), f)).collect();
+    let feature =
+        |name: &String| given.get(name.as_str()).map_or_else(|| Feature::new(name), |&f| f.clone());
     let features = raw.names.iter().filter(|name| !taken(name)).map(feature);
     Ok(features.filter(|feature| feature.kind != Some(FeatureKind::Ignore)).collect())
 }
@@ -470,20 +591,23 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
 pub(super) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Result<Dataset> {
     let absent = || LabelColumn { texts: Vec::new(), codes: vec![UNLABELLED; raw.rows] };
     let index = Index::new(raw);
-    let label = |name: &String| index.view(name, NEVER).map_or_else(absent, |view| LabelColumn::read(&view, raw.rows));
+    let label = |name: &String| {
+        index.view(name, NEVER).map_or_else(absent, |view| LabelColumn::read(&view, raw.rows))
+    };
     let of_target = |target: &Target| target.columns.iter().map(label).collect();
     let labels: Vec<Vec<LabelColumn>> = schema.targets.iter().map(of_target).collect();
     dataset(schema, raw, &labels, rows)
 }
 
-/// The same with the cells kept as they were, and what was met in them; a label column that is absent leaves its task without labels, and
-/// unless they are wanted labels are not looked at.
+/// The same with the cells kept as they were, and what was met in them; a label column that is
+/// absent leaves its task without labels, and unless they are wanted labels are not looked at.
 ///
 /// # Errors
 /// Those of [`apply`]; for label columns if all are absent.
 pub fn apply_and_keep(schema: &Schema, raw: Raw, labelled: bool) -> anyhow::Result<Dataset> {
     let bare = || Schema { targets: Vec::new(), ..schema.clone() };
-    let dataset = if labelled { apply_to_labelled(schema, &raw)? } else { apply_to_labelled(&bare(), &raw)? };
+    let dataset =
+        if labelled { apply_to_labelled(schema, &raw)? } else { apply_to_labelled(&bare(), &raw)? };
     let (header, met) = (raw.names.clone(), Met::of(schema, &raw));
     Ok(Dataset { table: Some(Table { header, met, raw: Arc::new(raw) }), ..dataset })
 }
@@ -494,17 +618,30 @@ pub fn apply_and_keep(schema: &Schema, raw: Raw, labelled: bool) -> anyhow::Resu
 /// Those of [`apply`].
 pub fn apply_again(schema: &Schema, data: &Dataset) -> anyhow::Result<Dataset> {
     let Some(table) = &data.table else {
-        return Err(Fault::data("data", "has no columns").hint("give data of the kind that the model was trained on").into());
+        return Err(Fault::data("data", "has no columns")
+            .hint("give data of the kind that the model was trained on")
+            .into());
     };
     apply_to_labelled(&Schema { targets: Vec::new(), ..schema.clone() }, &table.raw)
 }
 
-fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]) -> anyhow::Result<Dataset> {
-    let Input::Columns { columns } = &schema.input else { return Err(Fault::data(&raw.place, "images have no columns").into()) };
+fn dataset(
+    schema: &Schema,
+    raw: &Raw,
+    labels: &[Vec<LabelColumn>],
+    rows: &[u32],
+) -> anyhow::Result<Dataset> {
+    let Input::Columns { columns } = &schema.input else {
+        return Err(Fault::data(&raw.place, "images have no columns").into());
+    };
     let mut words = Vec::new();
     for (target, columns) in schema.targets.iter().zip(labels) {
         let locate = |column: usize, row: usize| locate(raw, row, &target.columns[column]);
-        words.extend(labels::encode(target, &Labels { columns: columns.iter().collect(), place: &raw.place, locate: &locate }, rows)?);
+        words.extend(labels::encode(
+            target,
+            &Labels { columns: columns.iter().collect(), place: &raw.place, locate: &locate },
+            rows,
+        )?);
     }
     // Weights matter to losses alone.
     let weights = schema.reading.row_weight.as_ref().filter(|_| !schema.targets.is_empty());
@@ -522,15 +659,24 @@ fn dataset(schema: &Schema, raw: &Raw, labels: &[Vec<LabelColumn>], rows: &[u32]
 pub(super) fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
     check_there(raw, &[name])?;
     let Some(view) = Index::new(raw).view(name, NEVER) else { return Ok(Vec::new()) };
-    let fits =
-        |notation: &Notation| rows.iter().all(|&row| view.texts().is_none_or(|texts| notation.read(texts.get(row as usize)).is_some()));
+    let fits = |notation: &Notation| {
+        rows.iter().all(|&row| {
+            view.texts().is_none_or(|texts| notation.read(texts.get(row as usize)).is_some())
+        })
+    };
     let notation = Notation::ALL.into_iter().find(fits).unwrap_or_default();
     let view = view.written(notation, DateOrder::Iso);
     let weight = |row: usize| {
-        let number = view.cell(row).and_then(|cell| view.value(cell)).filter(|x| *x >= 0.0 && (*x as f32).is_finite());
+        let number = view
+            .cell(row)
+            .and_then(|cell| view.value(cell))
+            .filter(|x| *x >= 0.0 && (*x as f32).is_finite());
         let hint = "every row needs a weight: correct the cell, or remove the row";
         number.map(|x| x as f32).ok_or_else(|| {
-            let found = format!("{} is no weight, expected a finite number, 0 or above", quoted(&view.text(row)));
+            let found = format!(
+                "{} is no weight, expected a finite number, 0 or above",
+                quoted(&view.text(row))
+            );
             view.fault(row, found, hint).into()
         })
     };

@@ -1,7 +1,9 @@
-//! Text with a delimiter: CSV and its kin, in one pass over a window, cells straight into their columns.
+//! Text with a delimiter: CSV and its kin, in one pass over a window, cells straight into their
+//! columns.
 //!
-//! What a quote means is as RFC 4180 has it, and beyond it as the `csv` crate does: it opens a quoted cell at the beginning of a cell alone,
-//! what follows a closing quote is taken as it stands, and lines without any character are passed over.
+//! What a quote means is as RFC 4180 has it, and beyond it as the `csv` crate does: it opens a
+//! quoted cell at the beginning of a cell alone, what follows a closing quote is taken as it
+//! stands, and lines without any character are passed over.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -64,10 +66,12 @@ struct Column {
 /// Reads a table. `size` is that of the file, 0 if it is not known.
 ///
 /// # Errors
-/// 66 if it cannot be read; 65 if it is not UTF-8 text, has no proper header or no rows, or a record is malformed; 78 if `options` cannot be.
+/// 66 if it cannot be read; 65 if it is not UTF-8 text, has no proper header or no rows, or a
+/// record is malformed; 78 if `options` cannot be.
 pub fn read(reader: impl Read, place: &str, size: u64, options: &Options) -> anyhow::Result<Raw> {
     let mut reader = Reader::new(reader, place, size, options)?;
-    let mut raw = reader.chunk(u64::MAX)?.ok_or_else(|| empty(place, "the file has a header and no rows"))?;
+    let mut raw =
+        reader.chunk(u64::MAX)?.ok_or_else(|| empty(place, "the file has a header and no rows"))?;
     raw.hashes.push(reader.finish()?);
     Ok(raw)
 }
@@ -91,7 +95,8 @@ impl<R: Read> Reader<R> {
         check_options(options)?;
         let mut window = Window::new(reader, place, size)?;
         window.pass_line_ends();
-        let delimiter = options.delimiter.unwrap_or_else(|| delimiter(window.text(), window.ended()));
+        let delimiter =
+            options.delimiter.unwrap_or_else(|| delimiter(window.text(), window.ended()));
         let mut record = Record { limit: MAX_COLUMNS + 1, ..Record::default() };
         if !next(&mut window, delimiter, &mut record)? {
             return Err(empty(place, "the file is empty").into());
@@ -106,7 +111,11 @@ impl<R: Read> Reader<R> {
 
     /// Names and kinds of its columns.
     pub(super) fn shape(&self) -> Shape {
-        Shape { place: self.place.clone(), names: self.names.clone(), kinds: vec![Kind::Text; self.names.len()] }
+        Shape {
+            place: self.place.clone(),
+            names: self.names.clone(),
+            kinds: vec![Kind::Text; self.names.len()],
+        }
     }
 
     /// The next rows, about `bytes` of text and one at least; `None` at the end.
@@ -127,7 +136,12 @@ impl<R: Read> Reader<R> {
         }
         self.is_empty = false;
         let columns = table.finish(&self.place)?;
-        let mut raw = Raw::new(&self.place, self.names.clone(), columns, Some(std::mem::take(&mut table.lines)))?;
+        let mut raw = Raw::new(
+            &self.place,
+            self.names.clone(),
+            columns,
+            Some(std::mem::take(&mut table.lines)),
+        )?;
         raw.delimiter = Some(self.delimiter);
         Ok(Some(raw))
     }
@@ -165,10 +179,13 @@ impl Table {
 
     fn finish(&mut self, place: &str) -> anyhow::Result<Vec<RawColumn>> {
         let columns = std::mem::take(&mut self.columns).into_iter();
-        let texts = columns.map(|column| Texts::from_parts(column.bytes, column.ends).map(RawColumn::Texts));
+        let texts = columns
+            .map(|column| Texts::from_parts(column.bytes, column.ends).map(RawColumn::Texts));
         // Every cell is cut out of checked text at ASCII characters.
         let whole: Option<Vec<RawColumn>> = texts.collect();
-        whole.ok_or_else(|| Fault::data(place, "a cell is not UTF-8 text").hint("save the file as UTF-8").into())
+        whole.ok_or_else(|| {
+            Fault::data(place, "a cell is not UTF-8 text").hint("save the file as UTF-8").into()
+        })
     }
 }
 
@@ -189,19 +206,33 @@ impl Column {
     }
 }
 
-/// Scans the next record, reading on where it has to; `false` at the end. The window then stands at the record.
-fn next<R: Read>(window: &mut Window<R>, delimiter: u8, record: &mut Record) -> anyhow::Result<bool> {
+/// Scans the next record, reading on where it has to; `false` at the end. The window then stands at
+/// the record.
+fn next<R: Read>(
+    window: &mut Window<R>,
+    delimiter: u8,
+    record: &mut Record,
+) -> anyhow::Result<bool> {
     loop {
         window.pass_line_ends();
         let (there, ended) = (window.text().len(), window.ended());
-        let scan = if there == 0 { Scan::Cut } else { record.scan(window.text(), delimiter, ended) };
+        let scan =
+            if there == 0 { Scan::Cut } else { record.scan(window.text(), delimiter, ended) };
         if (if scan == Scan::Whole { record.len } else { there }) > MAX_RECORD {
-            return Err(endless(&window.place(), &format!("the record is longer than {MAX_RECORD} bytes")).into());
+            return Err(endless(
+                &window.place(),
+                &format!("the record is longer than {MAX_RECORD} bytes"),
+            )
+            .into());
         }
         match scan {
             Scan::Whole => return Ok(true),
             Scan::Cut if ended => return Ok(false),
-            Scan::CutInQuotes if ended => return Err(endless(&window.place(), "a quote in this record is never closed").into()),
+            Scan::CutInQuotes if ended => {
+                return Err(
+                    endless(&window.place(), "a quote in this record is never closed").into()
+                );
+            }
             Scan::Cut | Scan::CutInQuotes => window.more()?,
         }
     }
@@ -240,7 +271,13 @@ impl Record {
     }
 
     /// Takes a cell whose opening quote is at `open`; returns where it ends.
-    fn quoted_cell(&mut self, text: &[u8], open: usize, delimiter: u8, ended: bool) -> Result<usize, Scan> {
+    fn quoted_cell(
+        &mut self,
+        text: &[u8],
+        open: usize,
+        delimiter: u8,
+        ended: bool,
+    ) -> Result<usize, Scan> {
         let (start, mut at, mut escaped) = (open + 1, open + 1, false);
         loop {
             let quote = at + text[at..].iter().position(|&b| b == b'"').ok_or(Scan::CutInQuotes)?;
@@ -271,7 +308,8 @@ impl Record {
     }
 }
 
-/// Where the cell at `at` ends: the first delimiter, LF or CR from there, or the end of the text. Eight bytes at a time.
+/// Where the cell at `at` ends: the first delimiter, LF or CR from there, or the end of the text.
+/// Eight bytes at a time.
 #[inline]
 fn cell_end(text: &[u8], mut at: usize, delimiter: u8) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -280,7 +318,9 @@ fn cell_end(text: &[u8], mut at: usize, delimiter: u8) -> usize {
     while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*bytes);
         let delimiters = zeros(word ^ (ONES * u64::from(delimiter)));
-        let found = delimiters | zeros(word ^ (ONES * u64::from(b'\n'))) | zeros(word ^ (ONES * u64::from(b'\r')));
+        let found = delimiters
+            | zeros(word ^ (ONES * u64::from(b'\n')))
+            | zeros(word ^ (ONES * u64::from(b'\r')));
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
@@ -311,13 +351,22 @@ fn plain(cell: &[u8], escaped: bool) -> String {
 }
 
 /// Column names from the first record, which the window stands at.
-fn names<R: Read>(window: &Window<R>, delimiter: u8, record: &Record, header: &Header) -> anyhow::Result<Vec<String>> {
+fn names<R: Read>(
+    window: &Window<R>,
+    delimiter: u8,
+    record: &Record,
+    header: &Header,
+) -> anyhow::Result<Vec<String>> {
     let place = window.place();
     if record.cells > MAX_COLUMNS {
         let found = format!("the header has {} columns, the limit is {MAX_COLUMNS}", record.cells);
         return Err(Fault::data(place, found).hint("keep the columns that are needed").into());
     }
-    let cell = |span: &Span| plain(&window.text()[span.start as usize..span.end as usize], span.escaped).trim().to_owned();
+    let cell = |span: &Span| {
+        plain(&window.text()[span.start as usize..span.end as usize], span.escaped)
+            .trim()
+            .to_owned()
+    };
     let mut names: Vec<String> = match header {
         Header::None => (0..record.cells).map(|i| i.to_string()).collect(),
         Header::Given(names) if names.len() != record.cells => {
@@ -333,20 +382,25 @@ fn names<R: Read>(window: &Window<R>, delimiter: u8, record: &Record, header: &H
     }
     if let Some(i) = names.iter().position(String::is_empty) {
         let hint = "name it or remove it (pandas: to_csv(…, index=False)); a delimiter at the end of the header makes one too";
-        return Err(Fault::data(place, format!("column {} of the header has no name", i + 1)).hint(hint).into());
+        return Err(Fault::data(place, format!("column {} of the header has no name", i + 1))
+            .hint(hint)
+            .into());
     }
     let mut seen = HashSet::new();
     match names.iter().find(|name| !seen.insert(name.as_str())) {
         Some(name) => {
             let found = format!("column {} is in the header twice", quoted(name));
-            Err(Fault::data(place, found).hint("rename or remove one of them; if the file has no header line, say so").into())
+            Err(Fault::data(place, found)
+                .hint("rename or remove one of them; if the file has no header line, say so")
+                .into())
         }
         None => Ok(names),
     }
 }
 
-/// The delimiter of a text: of those that give all of the first records equally many cells the one between whose cells most are numbers, in
-/// any notation, so that decimal commas part nothing; and of several the one that gives the first record most cells.
+/// The delimiter of a text: of those that give all of the first records equally many cells the one
+/// between whose cells most are numbers, in any notation, so that decimal commas part nothing; and
+/// of several the one that gives the first record most cells.
 fn delimiter(text: &[u8], ended: bool) -> u8 {
     let rate = |&delimiter: &u8| {
         let (cells, numbers) = sample(text, delimiter, ended);
@@ -371,7 +425,9 @@ fn sample(text: &[u8], delimiter: u8, ended: bool) -> (Vec<usize>, usize) {
         let scan = record.scan(&text[at..], delimiter, ended);
         if scan == Scan::Whole || cells.is_empty() {
             cells.push(record.cells);
-            let cell = |span: &Span| plain(&text[at..][span.start as usize..span.end as usize], span.escaped);
+            let cell = |span: &Span| {
+                plain(&text[at..][span.start as usize..span.end as usize], span.escaped)
+            };
             numbers += record.spans.iter().filter(|span| is_number(cell(span).trim())).count();
         }
         if scan != Scan::Whole {
@@ -384,14 +440,20 @@ fn sample(text: &[u8], delimiter: u8, ended: bool) -> (Vec<usize>, usize) {
 
 /// Whether the first cells of the first records are whole numbers, of which no two are the same.
 fn counts(text: &[u8], delimiter: u8, ended: bool) -> bool {
-    let (mut record, mut seen, mut at) = (Record { limit: 1, ..Record::default() }, HashSet::new(), 0);
+    let (mut record, mut seen, mut at) =
+        (Record { limit: 1, ..Record::default() }, HashSet::new(), 0);
     while seen.len() < SAMPLE {
         at += text[at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
         if at == text.len() || record.scan(&text[at..], delimiter, ended) != Scan::Whole {
             break;
         }
-        let cell = record.spans.first().map(|span| plain(&text[at + span.start as usize..at + span.end as usize], span.escaped));
-        if !cell.and_then(|cell| cell.trim().parse::<i64>().ok()).is_some_and(|number| seen.insert(number)) {
+        let cell = record.spans.first().map(|span| {
+            plain(&text[at + span.start as usize..at + span.end as usize], span.escaped)
+        });
+        if !cell
+            .and_then(|cell| cell.trim().parse::<i64>().ok())
+            .is_some_and(|number| seen.insert(number))
+        {
             return false;
         }
         at += record.len;
@@ -403,7 +465,9 @@ fn check_options(options: &Options) -> anyhow::Result<()> {
     match options.delimiter {
         Some(byte) if !byte.is_ascii() || matches!(byte, b'"' | b'\n' | b'\r' | 0) => {
             let found = format!("the byte 0x{byte:02X} cannot be a delimiter");
-            Err(Fault::config("delimiter", found).hint("give one ASCII character, such as \",\", \";\", \"|\" or \"\\t\"").into())
+            Err(Fault::config("delimiter", found)
+                .hint("give one ASCII character, such as \",\", \";\", \"|\" or \"\\t\"")
+                .into())
         }
         _ => Ok(()),
     }

@@ -73,12 +73,14 @@ pub struct Distinct<'r> {
     pub counts: Vec<usize>,
     /// For each row the number of its value, or [`UNLABELLED`] where it is blank.
     pub codes: Vec<u32>,
-    /// Values that are another one in other words: each with its rows, and that other one with its own.
+    /// Values that are another one in other words: each with its rows, and that other one with its
+    /// own.
     pub others: Vec<(String, usize, String, usize)>,
 }
 
 impl Distinct<'_> {
-    /// The same with values that are equal in other words as one, spelt as most rows have it; see [`spellings`].
+    /// The same with values that are equal in other words as one, spelt as most rows have it; see
+    /// [`spellings`].
     #[must_use]
     pub fn merged(self) -> Self {
         let spelt = spellings(&self.texts, &self.counts);
@@ -89,10 +91,13 @@ impl Distinct<'_> {
         let mut left = vec![UNLABELLED; self.texts.len()];
         let mut merged = Distinct::default();
         for (code, kept) in spelt.iter().enumerate().filter(|(code, kept)| code != *kept) {
-            let [other, kept] = [code, *kept].map(|code| (self.texts[code].to_string(), self.counts[code]));
+            let [other, kept] =
+                [code, *kept].map(|code| (self.texts[code].to_string(), self.counts[code]));
             merged.others.push((other.0, other.1, kept.0, kept.1));
         }
-        for (code, text) in self.texts.into_iter().enumerate().filter(|(code, _)| spelt[*code] == *code) {
+        for (code, text) in
+            self.texts.into_iter().enumerate().filter(|(code, _)| spelt[*code] == *code)
+        {
             left[code] = merged.texts.len() as u32;
             merged.texts.push(text);
             merged.counts.push(0);
@@ -124,9 +129,12 @@ impl<'r> Index<'r> {
         Index { raw, positions: raw.names.iter().map(String::as_str).zip(0..).collect() }
     }
 
-    /// The column of a name; in a table that names only what occurs, one that is not there is all zeros.
+    /// The column of a name; in a table that names only what occurs, one that is not there is all
+    /// zeros.
     pub fn view(&self, name: &'r str, missing: &'r [String]) -> Option<View<'r>> {
-        let zeros = || self.raw.is_zero(name).then(|| View { name, at: None, ..View::new(self.raw, 0, &[]) });
+        let zeros = || {
+            self.raw.is_zero(name).then(|| View { name, at: None, ..View::new(self.raw, 0, &[]) })
+        };
         self.positions.get(name).map(|&at| View::new(self.raw, at, missing)).or_else(zeros)
     }
 
@@ -207,7 +215,8 @@ impl<'r> View<'r> {
                 (!self.is_blank(text)).then_some(Cell::Text(text))
             }
             Some(Some(RawColumn::Numbers(numbers))) => {
-                let x = numbers.get(row).copied().filter(|x| !x.is_nan() && !self.numbers.contains(x));
+                let x =
+                    numbers.get(row).copied().filter(|x| !x.is_nan() && !self.numbers.contains(x));
                 x.map(Cell::Number)
             }
             Some(Some(RawColumn::Wholes(wholes))) => {
@@ -229,7 +238,9 @@ impl<'r> View<'r> {
 
     fn is_blank(&self, text: &str) -> bool {
         let has_value = || text.parse().is_ok_and(|x| self.numbers.contains(&x));
-        self.missing.iter().any(|blank| blank == text) || (!self.numbers.is_empty() && has_value()) || self.words.is_blank(text)
+        self.missing.iter().any(|blank| blank == text)
+            || (!self.numbers.is_empty() && has_value())
+            || self.words.is_blank(text)
     }
 
     /// A cell as text.
@@ -248,7 +259,12 @@ impl<'r> View<'r> {
 
     /// The different values of `rows`.
     pub fn distinct(&self, rows: &[u32]) -> Distinct<'r> {
-        let mut found = Distinct { texts: Vec::new(), counts: Vec::new(), codes: Vec::with_capacity(rows.len()), others: Vec::new() };
+        let mut found = Distinct {
+            texts: Vec::new(),
+            counts: Vec::new(),
+            codes: Vec::with_capacity(rows.len()),
+            others: Vec::new(),
+        };
         let (mut texts, mut numbers, mut wholes) = (HashMap::new(), HashMap::new(), HashMap::new());
         // Equal cells often follow each other.
         let mut last = ("", UNLABELLED);
@@ -291,7 +307,12 @@ impl<'r> View<'r> {
     }
 
     /// What is wrong with a cell.
-    pub fn fault(&self, row: usize, found: impl std::fmt::Display, hint: impl Into<String>) -> Fault {
+    pub fn fault(
+        &self,
+        row: usize,
+        found: impl std::fmt::Display,
+        hint: impl Into<String>,
+    ) -> Fault {
         Fault::data(self.locate(row), found).hint(hint)
     }
 
@@ -309,8 +330,14 @@ impl<'r> View<'r> {
     fn no_number(&self, row: usize, is_number: bool, or: &str) -> Fault {
         let text = self.text(row);
         let hint = match text.contains(',') && !is_number {
-            true => format!("write all numbers of the column alike, as in {}, or say data.decimal{or}", self.notation.example()),
-            false => format!("correct the cell, or add {} to the texts that mean \"blank\" (missing){or}", quoted(&text)),
+            true => format!(
+                "write all numbers of the column alike, as in {}, or say data.decimal{or}",
+                self.notation.example()
+            ),
+            false => format!(
+                "correct the cell, or add {} to the texts that mean \"blank\" (missing){or}",
+                quoted(&text)
+            ),
         };
         let expected = if is_number { "a finite number" } else { "a number" };
         self.fault(row, format!("{} is not {expected}", quoted(&text)), hint)

@@ -1,4 +1,5 @@
-//! Which way a table takes from its files to the training: from the cache if it was read before, through memory, or in chunks to disk.
+//! Which way a table takes from its files to the training: from the cache if it was read before,
+//! through memory, or in chunks to disk.
 
 use std::fs::Metadata;
 use std::path::PathBuf;
@@ -68,7 +69,11 @@ pub fn hashes(data: &Data) -> anyhow::Result<Vec<(String, String)>> {
 ///
 /// # Errors
 /// Those of [`table::load`].
-pub(super) fn with_roles<T>(data: &Data, tasks: &[Task], look: impl FnOnce(&Roles) -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub(super) fn with_roles<T>(
+    data: &Data,
+    tasks: &[Task],
+    look: impl FnOnce(&Roles) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let (files, _) = Files::of(data)?;
     let reading = Reading::of(data)?;
     let roles = match files.is_large {
@@ -81,12 +86,16 @@ pub(super) fn with_roles<T>(data: &Data, tasks: &[Task], look: impl FnOnce(&Role
 impl Files {
     /// With what is to be said of them.
     fn of(data: &Data) -> anyhow::Result<(Files, Option<String>)> {
-        let sources: Vec<&Source> = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()].into_iter().flatten().collect();
+        let sources: Vec<&Source> = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect();
         let mut paths = Vec::new();
         for source in &sources {
             paths.extend(table::paths(source)?);
         }
-        let bytes = paths.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
+        let bytes =
+            paths.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
         let budget = Budget::of(data);
         let mut files = Files { paths, bytes, budget, is_large: budget.is_exceeded(&sources)? };
         let mut notice = None;
@@ -94,20 +103,35 @@ impl Files {
             notice = notice.or(indivisible(source)?);
         }
         files.is_large &= notice.is_none();
-        Ok((files, notice.map(|why| format!("the table may take more than data.memory, but is read as a whole: {why}"))))
+        Ok((
+            files,
+            notice.map(|why| {
+                format!("the table may take more than data.memory, but is read as a whole: {why}")
+            }),
+        ))
     }
 
     /// (file, BLAKE3 in hex) of each.
     fn hashes(&self, way: &Way) -> anyhow::Result<Vec<(String, String)>> {
         (way.stage)("hashing", self.bytes);
-        let hash = |path: &PathBuf| Stream::plain(fault::open(path)?, &path.display().to_string(), 0).finish();
+        let hash = |path: &PathBuf| {
+            Stream::plain(fault::open(path)?, &path.display().to_string(), 0).finish()
+        };
         self.paths.iter().map(hash).collect()
     }
 
-    fn load_small(&self, data: &Data, tasks: &[Task], way: &Way, entries: &Entries) -> anyhow::Result<Parts> {
+    fn load_small(
+        &self,
+        data: &Data,
+        tasks: &[Task],
+        way: &Way,
+        entries: &Entries,
+    ) -> anyhow::Result<Parts> {
         let hashes = self.hashes(way)?;
         let key = key(data, tasks, &hashes, None);
-        if let Some(parts) = entries.find(&key, Place::Memory).and_then(|found| found.parts(hashes.clone())) {
+        if let Some(parts) =
+            entries.find(&key, Place::Memory).and_then(|found| found.parts(hashes.clone()))
+        {
             return Ok(told_of_cache(parts));
         }
         (way.stage)("reading", self.bytes);
@@ -119,20 +143,33 @@ impl Files {
         Ok(parts)
     }
 
-    fn load_large(&self, data: &Data, tasks: &[Task], way: &Way, entries: Option<&Entries>) -> anyhow::Result<Parts> {
+    fn load_large(
+        &self,
+        data: &Data,
+        tasks: &[Task],
+        way: &Way,
+        entries: Option<&Entries>,
+    ) -> anyhow::Result<Parts> {
         let hashes = self.hashes(way)?;
         let key = key(data, tasks, &hashes, Some(self.budget.0));
         let place = Place::Disk { budget: self.budget, window: data.shuffle_window, folder: None };
-        let found = entries.and_then(|entries| entries.find(&key, place)).and_then(|found| found.parts(hashes.clone()));
+        let found = entries
+            .and_then(|entries| entries.find(&key, place))
+            .and_then(|found| found.parts(hashes.clone()));
         let parts = match found {
             Some(parts) => told_of_cache(parts),
             None => {
                 let folder = self.encode(data, tasks, way, entries)?;
                 let found = match entries {
-                    Some(entries) => entries.keep(folder, &key).map(|()| entries.find(&key, place))?,
+                    Some(entries) => {
+                        entries.keep(folder, &key).map(|()| entries.find(&key, place))?
+                    }
                     None => lent(folder, place),
                 };
-                let unreadable = || Fault::new(Exit::Io, "rows that were just written to disk cannot be read").hint("look at the disk");
+                let unreadable = || {
+                    Fault::new(Exit::Io, "rows that were just written to disk cannot be read")
+                        .hint("look at the disk")
+                };
                 found.and_then(|found| found.parts(hashes)).ok_or_else(unreadable)?
             }
         };
@@ -141,15 +178,26 @@ impl Files {
     }
 
     /// A complete folder with the encoded rows.
-    fn encode(&self, data: &Data, tasks: &[Task], way: &Way, entries: Option<&Entries>) -> anyhow::Result<Folder> {
+    fn encode(
+        &self,
+        data: &Data,
+        tasks: &[Task],
+        way: &Way,
+        entries: Option<&Entries>,
+    ) -> anyhow::Result<Folder> {
         let user = Entries::of_user().map(|entries| entries.directory);
-        let parent = entries.map(|entries| entries.directory.clone()).or(user).unwrap_or_else(|| std::env::temp_dir().join("tandem"));
+        let parent = entries
+            .map(|entries| entries.directory.clone())
+            .or(user)
+            .unwrap_or_else(|| std::env::temp_dir().join("tandem"));
         let (mut folder, before) = (Folder::new(&parent)?, self.stamps());
         (way.stage)("encoding", 2 * self.bytes);
         let (schema, notices) = large::load(data, tasks, self.budget, &mut folder)?;
         folder.finish(&schema, &notices)?;
         if before != self.stamps() {
-            return Err(Fault::data("data", "a file changed while it was read").hint("run it again when nobody writes to the data").into());
+            return Err(Fault::data("data", "a file changed while it was read")
+                .hint("run it again when nobody writes to the data")
+                .into());
         }
         Ok(folder)
     }
@@ -165,7 +213,14 @@ impl Found {
     /// As a data set; `None` without anything to train on.
     fn parts(self, hashes: Vec<(String, String)>) -> Option<Parts> {
         let [train, valid, test] = self.parts.map(|part| part.map(Arc::new));
-        Some(Parts { train: train?, valid, test, schema: self.schema, hashes, notices: self.notices })
+        Some(Parts {
+            train: train?,
+            valid,
+            test,
+            schema: self.schema,
+            hashes,
+            notices: self.notices,
+        })
     }
 }
 
@@ -179,7 +234,11 @@ fn lent(folder: Folder, place: Place) -> Option<Found> {
 /// Keeps parts for the next time.
 fn store(parts: &Parts, entries: &Entries, key: &str) -> anyhow::Result<()> {
     let mut folder = Folder::new(&entries.directory)?;
-    let all = [(Part::Train, Some(&parts.train)), (Part::Valid, parts.valid.as_ref()), (Part::Test, parts.test.as_ref())];
+    let all = [
+        (Part::Train, Some(&parts.train)),
+        (Part::Valid, parts.valid.as_ref()),
+        (Part::Test, parts.test.as_ref()),
+    ];
     for (part, data) in all {
         data.map_or(Ok(()), |data| folder.push(part, data))?;
     }
@@ -205,11 +264,18 @@ fn told_of_window(mut parts: Parts) -> Parts {
 
 /// A window that is asked for has to fit.
 fn check_window(data: &Data, parts: &Parts, budget: Budget) -> anyhow::Result<()> {
-    let (Some(stored), Some(window)) = (parts.train.stored(), data.shuffle_window) else { return Ok(()) };
+    let (Some(stored), Some(window)) = (parts.train.stored(), data.shuffle_window) else {
+        return Ok(());
+    };
     let most = budget.rows(stored.slots);
     if window.min(stored.rows) <= most {
         return Ok(());
     }
-    let found = format!("{window} rows take more than a quarter of data.memory, which is {} bytes", budget.0);
-    Err(Fault::config("data.shuffle_window", found).hint(format!("at most {most} rows, or more memory")).into())
+    let found = format!(
+        "{window} rows take more than a quarter of data.memory, which is {} bytes",
+        budget.0
+    );
+    Err(Fault::config("data.shuffle_window", found)
+        .hint(format!("at most {most} rows, or more memory"))
+        .into())
 }

@@ -70,7 +70,9 @@ impl Wholes {
             (Cells::Short(cells), None) => cells.push(i64::MIN),
             (Cells::Short(cells), Some(Some(short))) => cells.push(short),
             (Cells::Short(_), Some(None)) => {
-                self.cells = Cells::Long((0..self.len()).map(|row| self.get(row).unwrap_or(i128::MIN)).collect());
+                self.cells = Cells::Long(
+                    (0..self.len()).map(|row| self.get(row).unwrap_or(i128::MIN)).collect(),
+                );
                 self.push(number);
             }
             (Cells::Long(cells), _) => cells.push(number.unwrap_or(i128::MIN)),
@@ -86,7 +88,8 @@ impl Wholes {
     /// The same as texts, "" for a blank.
     pub(super) fn texts(&self) -> Texts {
         let mut texts = Texts::default();
-        (0..self.len()).for_each(|row| texts.push(&self.get(row).map(|n| n.to_string()).unwrap_or_default()));
+        (0..self.len())
+            .for_each(|row| texts.push(&self.get(row).map(|n| n.to_string()).unwrap_or_default()));
         texts
     }
 

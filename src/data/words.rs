@@ -1,4 +1,5 @@
-//! Texts to numbers of buckets: words, and character n-grams of words, by a hash. A model keeps none of the words.
+//! Texts to numbers of buckets: words, and character n-grams of words, by a hash. A model keeps
+//! none of the words.
 
 /// How words become buckets; a stored model depends on every bit of it.
 #[derive(Clone, Copy, Debug)]
@@ -10,8 +11,8 @@ pub struct Hashing {
 }
 
 impl Hashing {
-    /// Calls `take` with the bucket of each word (a run of letters and digits, in lower case) and of each n-gram of `<word>`, until it
-    /// says no.
+    /// Calls `take` with the bucket of each word (a run of letters and digits, in lower case) and
+    /// of each n-gram of `<word>`, until it says no.
     pub fn buckets(&self, text: &str, mut take: impl FnMut(u32) -> bool) {
         let mut word = String::new();
         for piece in text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty()) {

@@ -103,12 +103,17 @@ fn units(adapter: &wgpu::Adapter) -> Vec<Unit> {
     let wanted = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
     let most = adapter.limits().max_compute_invocations_per_workgroup.min(256);
     // The kernels count on 32 invocations at least.
-    if !adapter.features().contains(wanted) || !(32..=most).contains(&(4 * info.subgroup_max_size)) {
+    if !adapter.features().contains(wanted) || !(32..=most).contains(&(4 * info.subgroup_max_size))
+    {
         return Vec::new();
     }
     let offered = adapter.cooperative_matrix_properties();
     let is_offered = |unit: &Unit| {
-        let operand = if unit.is_half() { wgpu::CooperativeScalarType::F16 } else { wgpu::CooperativeScalarType::F32 };
+        let operand = if unit.is_half() {
+            wgpu::CooperativeScalarType::F16
+        } else {
+            wgpu::CooperativeScalarType::F32
+        };
         let has_type = !unit.is_half() || adapter.features().contains(wgpu::Features::SHADER_F16);
         has_type
             && offered.iter().any(|p| {
@@ -124,7 +129,8 @@ fn backends(wish: &Wish) -> Result<Backends> {
         let asked = std::env::var("WGPU_BACKEND").ok().filter(|v| !v.is_empty());
         let found = Backends::from_env().unwrap_or(Backends::PRIMARY);
         if let (Some(text), true) = (asked, found.is_empty()) {
-            let fault = Fault::new(Exit::Unavailable, format!("WGPU_BACKEND={text}: unknown")).hint("one of vulkan, metal, dx12, gl");
+            let fault = Fault::new(Exit::Unavailable, format!("WGPU_BACKEND={text}: unknown"))
+                .hint("one of vulkan, metal, dx12, gl");
             return Err(fault.into());
         }
         return Ok(found);
@@ -135,7 +141,8 @@ fn backends(wish: &Wish) -> Result<Backends> {
         "dx12" => Backends::DX12,
         "gl" => Backends::GL,
         other => {
-            let fault = Fault::new(Exit::Usage, format!("--backend {other}: unknown")).hint("one of vulkan, metal, dx12, gl");
+            let fault = Fault::new(Exit::Usage, format!("--backend {other}: unknown"))
+                .hint("one of vulkan, metal, dx12, gl");
             return Err(fault.into());
         }
     })
@@ -146,7 +153,8 @@ fn adapters(wish: &Wish) -> Result<(Backends, Vec<wgpu::Adapter>)> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
-    // Where a driver tells of its budget, a creation beyond it is refused while the device still lives.
+    // Where a driver tells of its budget, a creation beyond it is refused while the device still
+    // lives.
     descriptor.memory_budget_thresholds.for_resource_creation = Some(BUDGET);
     let instance = wgpu::Instance::new(descriptor);
     Ok((backends, pollster::block_on(instance.enumerate_adapters(backends))))
@@ -160,7 +168,8 @@ pub fn list(wish: &Wish) -> Result<Vec<Entry>> {
     Ok(adapters(wish)?.1.iter().enumerate().map(|(i, a)| entry(i, a)).collect())
 }
 
-/// Order of preference: dedicated GPUs first (`WGPU_POWER_PREF=low`: integrated first), software last, GL behind everything else.
+/// Order of preference: dedicated GPUs first (`WGPU_POWER_PREF=low`: integrated first), software
+/// last, GL behind everything else.
 fn rank(entry: &Entry, low_power: bool) -> (usize, usize) {
     let class = match (entry.class, low_power) {
         (Class::Discrete, false) | (Class::Integrated, true) => 0,
@@ -181,7 +190,10 @@ pub fn choose(wish: &Wish) -> Result<Chosen> {
         return Err(Fault::new(Exit::Unavailable, message).hint(hint).into());
     }
     let (index, reason) = pick(wish, &entries)?;
-    let adapter = adapters.into_iter().nth(index).ok_or_else(|| Fault::new(Exit::Internal, "the adapter list changed"))?;
+    let adapter = adapters
+        .into_iter()
+        .nth(index)
+        .ok_or_else(|| Fault::new(Exit::Internal, "the adapter list changed"))?;
     Ok(Chosen { adapter, entry: entries[index].clone(), reason })
 }
 
@@ -195,12 +207,16 @@ fn pick(wish: &Wish, entries: &[Entry]) -> Result<(usize, String)> {
     if let Some(text) = asked {
         return named(&text, by, entries);
     }
-    let low_power = matches!(wgpu::PowerPreference::from_env(), Some(wgpu::PowerPreference::LowPower));
+    let low_power =
+        matches!(wgpu::PowerPreference::from_env(), Some(wgpu::PowerPreference::LowPower));
     let best = entries.iter().min_by_key(|e| rank(e, low_power)).map_or(0, |e| e.index);
     let reason = match entries.len() {
         1 => "it is the only one".to_string(),
         n => {
-            format!("of {n} it comes first: dedicated, then integrated, then software{}", if low_power { " (low power asked)" } else { "" })
+            format!(
+                "of {n} it comes first: dedicated, then integrated, then software{}",
+                if low_power { " (low power asked)" } else { "" }
+            )
         }
     };
     Ok((best, reason))
@@ -208,7 +224,10 @@ fn pick(wish: &Wish, entries: &[Entry]) -> Result<(usize, String)> {
 
 fn named(text: &str, by: &str, entries: &[Entry]) -> Result<(usize, String)> {
     if text == "reference" {
-        let fault = Fault::new(Exit::Usage, format!("{by} reference: this verb looks at adapters; the float64 reference is none"));
+        let fault = Fault::new(
+            Exit::Usage,
+            format!("{by} reference: this verb looks at adapters; the float64 reference is none"),
+        );
         return Err(fault.hint("leave --device out, or name an adapter").into());
     }
     if let Ok(index) = text.parse::<usize>()
@@ -217,11 +236,14 @@ fn named(text: &str, by: &str, entries: &[Entry]) -> Result<(usize, String)> {
         return Ok((index, format!("{by} names index {index}")));
     }
     let wanted = text.to_lowercase();
-    if let Some(e) = entries.iter().find(|e| !wanted.is_empty() && e.name.to_lowercase().contains(&wanted)) {
+    if let Some(e) =
+        entries.iter().find(|e| !wanted.is_empty() && e.name.to_lowercase().contains(&wanted))
+    {
         return Ok((e.index, format!("{by} names \"{text}\"")));
     }
     let all: Vec<String> = entries.iter().map(|e| format!("{} {}", e.index, e.name)).collect();
-    let fault = Fault::new(Exit::Unavailable, format!("{by} {text}: no such adapter")).hint(format!("there are: {}", all.join(", ")));
+    let fault = Fault::new(Exit::Unavailable, format!("{by} {text}: no such adapter"))
+        .hint(format!("there are: {}", all.join(", ")));
     Err(fault.into())
 }
 

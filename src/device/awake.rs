@@ -1,10 +1,12 @@
 //! Processors that stay awake while a software adapter works.
 //!
-//! Such an adapter hands every dispatch to threads and sleeps until they are done: twenty times a step and more a processor has nothing to do for
-//! some microseconds. A virtual machine gives it back to its host then, and waking it takes longer than many a dispatch. So threads of the lowest class
-//! there is (`SCHED_IDLE`, which gives way to everything else of its control group at once) spin as long as work is in flight, as the threads of OpenMP do between two
-//! loops. Where a quota counts the time of all threads they would take it from the work, and where the class is not to be had they would compete
-//! with it: there is none then.
+//! Such an adapter hands every dispatch to threads and sleeps until they are done: twenty times a
+//! step and more a processor has nothing to do for some microseconds. A virtual machine gives it
+//! back to its host then, and waking it takes longer than many a dispatch. So threads of the lowest
+//! class there is (`SCHED_IDLE`, which gives way to everything else of its control group at once)
+//! spin as long as work is in flight, as the threads of OpenMP do between two loops. Where a quota
+//! counts the time of all threads they would take it from the work, and where the class is not to
+//! be had they would compete with it: there is none then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
@@ -48,20 +50,22 @@ impl Drop for Awake {
 
 fn spawn(state: &'static State) {
     // Without the thread things are slower, and that is all.
-    let _ = std::thread::Builder::new().name("awake".into()).stack_size(64 << 10).spawn(move || {
-        while become_idle() {
-            while state.holders.load(Ordering::Acquire) > 0 {
-                (0..64).for_each(|_| std::hint::spin_loop());
+    let _ =
+        std::thread::Builder::new().name("awake".into()).stack_size(64 << 10).spawn(move || {
+            while become_idle() {
+                while state.holders.load(Ordering::Acquire) > 0 {
+                    (0..64).for_each(|_| std::hint::spin_loop());
+                }
+                let mut turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                while state.holders.load(Ordering::Acquire) == 0 {
+                    turn = state.held.wait(turn).unwrap_or_else(PoisonError::into_inner);
+                }
             }
-            let mut turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            while state.holders.load(Ordering::Acquire) == 0 {
-                turn = state.held.wait(turn).unwrap_or_else(PoisonError::into_inner);
-            }
-        }
-    });
+        });
 }
 
-/// Processors to keep awake: those that the process may use, none where it may use them for a part of the time only.
+/// Processors to keep awake: those that the process may use, none where it may use them for a part
+/// of the time only.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn processors() -> usize {
@@ -74,7 +78,8 @@ fn processors() -> usize {
         libc::CPU_COUNT(&set) as usize
     };
     // What Rust counts is less where a control group has a quota, but never less than one.
-    let is_whole = allowed > 1 && std::thread::available_parallelism().is_ok_and(|n| n.get() == allowed);
+    let is_whole =
+        allowed > 1 && std::thread::available_parallelism().is_ok_and(|n| n.get() == allowed);
     if is_whole { allowed.min(MOST) } else { 0 }
 }
 

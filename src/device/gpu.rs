@@ -1,7 +1,7 @@
 //! An open device: limits asked for, errors caught, waits bounded.
 //!
-//! wgpu panics on an error nobody handles and tells of a lost device by callback alone; so both are caught here before anything is
-//! allocated, and every wait looks at them.
+//! wgpu panics on an error nobody handles and tells of a lost device by callback alone; so both are
+//! caught here before anything is allocated, and every wait looks at them.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -23,10 +23,13 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 const MIRRORS: u32 = 6;
 
 /// Features that are used where an adapter has them.
-const WELCOME: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::TIMESTAMP_QUERY).union(wgpu::Features::PIPELINE_CACHE);
+const WELCOME: wgpu::Features = wgpu::Features::SUBGROUP
+    .union(wgpu::Features::TIMESTAMP_QUERY)
+    .union(wgpu::Features::PIPELINE_CACHE);
 
 /// Features of the kernels for matrix units.
-const UNITS: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16);
+const UNITS: wgpu::Features =
+    wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16);
 
 /// What wgpu told us outside of error scopes.
 #[derive(Debug, Default)]
@@ -66,7 +69,8 @@ pub struct Gpu {
     sink: Arc<Mutex<Sink>>,
     /// Held while submitting or polling: wgpu does neither safely from several threads at once.
     turn: Arc<Mutex<()>>,
-    /// What the driver keeps of compiled kernels from run to run, where it hands that out, and its entry in the cache directory.
+    /// What the driver keeps of compiled kernels from run to run, where it hands that out, and its
+    /// entry in the cache directory.
     pub(super) pipeline_cache: Option<wgpu::PipelineCache>,
     pub(super) cache_entry: Option<String>,
     /// Whether bounded kernels are compiled without checks.
@@ -89,8 +93,10 @@ impl Gpu {
         let of_units = if with_units { UNITS } else { wgpu::Features::empty() };
         let features = adapter.features() & (optional | of_units);
         let (device, queue, sink) = open(&adapter, &entry, features, &limits)?;
-        let cache_entry = wgpu::util::pipeline_cache_key(&adapter.get_info()).map(|key| format!("{key}-{}", env!("CARGO_PKG_VERSION")));
-        let pipeline_cache = cache_entry.as_deref().and_then(|entry| open_pipelines(&device, entry));
+        let cache_entry = wgpu::util::pipeline_cache_key(&adapter.get_info())
+            .map(|key| format!("{key}-{}", env!("CARGO_PKG_VERSION")));
+        let pipeline_cache =
+            cache_entry.as_deref().and_then(|entry| open_pipelines(&device, entry));
         let open_seconds = start.elapsed().as_secs_f64();
         let (turn, pipelines) = (Arc::default(), Arc::default());
         let mut gpu = Gpu {
@@ -117,9 +123,18 @@ impl Gpu {
 
     /// Another device of the adapter, which is like this one.
     pub(super) fn second(&self) -> Result<Gpu> {
-        let (device, queue, sink) = open(&self.adapter, &self.entry, self.device.features(), &self.limits)?;
+        let (device, queue, sink) =
+            open(&self.adapter, &self.entry, self.device.features(), &self.limits)?;
         let pipeline_cache = None;
-        Ok(Gpu { device, queue, sink, pipeline_cache, turn: Arc::default(), pipelines: Arc::default(), ..self.clone() })
+        Ok(Gpu {
+            device,
+            queue,
+            sink,
+            pipeline_cache,
+            turn: Arc::default(),
+            pipelines: Arc::default(),
+            ..self.clone()
+        })
     }
 
     /// An error if the device was lost or an error went uncaught since it was opened.
@@ -129,8 +144,13 @@ impl Gpu {
         }
         let sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(why) = &sink.lost {
-            let fault = Fault::new(Exit::Internal, format!("{}: the device was lost: {why}", self.entry.name));
-            return Err(fault.hint("nothing half-written was kept; run again, or try another adapter").into());
+            let fault = Fault::new(
+                Exit::Internal,
+                format!("{}: the device was lost: {why}", self.entry.name),
+            );
+            return Err(fault
+                .hint("nothing half-written was kept; run again, or try another adapter")
+                .into());
         }
         if let Some(error) = &sink.error {
             return Err(Fault::new(Exit::Internal, format!("{}: {error}", self.entry.name))
@@ -140,13 +160,19 @@ impl Gpu {
         Ok(())
     }
 
-    /// On a lost device everything is an error, and often before the callback that tells of the loss: lets that run.
+    /// On a lost device everything is an error, and often before the callback that tells of the
+    /// loss: lets that run.
     fn hear_of_loss(&self) {
         let _ = self.polled(wgpu::PollType::Poll);
     }
 
     /// Runs a creation inside error scopes; `what` and `bytes` say what was wanted if it fails.
-    pub(super) fn scoped<T>(&self, what: &str, bytes: u64, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
+    pub(super) fn scoped<T>(
+        &self,
+        what: &str,
+        bytes: u64,
+        create: impl FnOnce(&wgpu::Device) -> T,
+    ) -> Result<T> {
         let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -165,7 +191,11 @@ impl Gpu {
             return Err(self.refuse(what, bytes, used).into());
         }
         if let Some(error) = others.into_iter().flatten().next() {
-            return Err(Fault::new(Exit::Internal, format!("{}: {what}: {error}", self.entry.name)).into());
+            return Err(Fault::new(
+                Exit::Internal,
+                format!("{}: {what}: {error}", self.entry.name),
+            )
+            .into());
         }
         self.check()?;
         Ok(made)
@@ -184,7 +214,8 @@ impl Gpu {
     fn refuse(&self, what: &str, bytes: u64, used: Option<u64>) -> Fault {
         let refused = Refused { what: what.into(), bytes, used };
         self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).refused = Some(refused);
-        let message = format!("{}: out of memory for {what}: {bytes} bytes wanted", self.entry.name);
+        let message =
+            format!("{}: out of memory for {what}: {bytes} bytes wanted", self.entry.name);
         Fault::new(Exit::Internal, message).hint("use a smaller batch_size or narrower layers")
     }
 
@@ -210,14 +241,25 @@ impl Gpu {
 
     /// The choices for this adapter.
     pub fn tuning(&self) -> Tuning {
-        let plain = Tuning::new(self.entry.class, self.limits.max_storage_buffer_binding_size, self.runs_direct());
+        let plain = Tuning::new(
+            self.entry.class,
+            self.limits.max_storage_buffer_binding_size,
+            self.runs_direct(),
+        );
         Tuning { shared_mirrors: self.shares, ..plain }
     }
 
-    /// The matrix unit for operands of f16 or f32, where the adapter has one and was opened with it: the larger one.
+    /// The matrix unit for operands of f16 or f32, where the adapter has one and was opened with
+    /// it: the larger one.
     pub fn unit(&self, half: bool) -> Option<Unit> {
-        let is_open = self.device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
-        self.entry.units.iter().copied().filter(|unit| is_open && unit.is_half() == half).max_by_key(|unit| unit.side())
+        let is_open =
+            self.device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+        self.entry
+            .units
+            .iter()
+            .copied()
+            .filter(|unit| is_open && unit.is_half() == half)
+            .max_by_key(|unit| unit.side())
     }
 
     /// The choices for this adapter with products by a matrix unit.
@@ -228,8 +270,11 @@ impl Gpu {
     /// Whether the kernels for software adapters can run here.
     pub fn runs_direct(&self) -> bool {
         let mirrors = self.limits.max_storage_textures_per_shader_stage >= MIRRORS
-            && u64::from(self.limits.max_texture_dimension_2d) * 4 * MIRROR_ROW as u64 >= self.limits.max_storage_buffer_binding_size;
-        self.device.features().contains(wgpu::Features::SUBGROUP) && self.entry.subgroup == [8, 8] && mirrors
+            && u64::from(self.limits.max_texture_dimension_2d) * 4 * MIRROR_ROW as u64
+                >= self.limits.max_storage_buffer_binding_size;
+        self.device.features().contains(wgpu::Features::SUBGROUP)
+            && self.entry.subgroup == [8, 8]
+            && mirrors
     }
 
     /// Waits for a submission, as long as the watchdog lets it.
@@ -251,8 +296,10 @@ impl Gpu {
     fn give_up(&self, waited: Duration, error: &str) -> Fault {
         // wgpu waits for a queue that is dropped, and panics in the end.
         std::mem::forget((self.device.clone(), self.queue.clone()));
-        let message = format!("{}: no answer after {:.0} s: {error}", self.entry.name, waited.as_secs_f64());
-        Fault::new(Exit::Internal, message).hint("the driver hangs; restart it, or try another adapter")
+        let message =
+            format!("{}: no answer after {:.0} s: {error}", self.entry.name, waited.as_secs_f64());
+        Fault::new(Exit::Internal, message)
+            .hint("the driver hangs; restart it, or try another adapter")
     }
 
     /// Keeps processors awake where they are the device.
@@ -271,9 +318,13 @@ impl Gpu {
         self.device.poll(poll)
     }
 
-    /// Waits for a submission and for `arrived`, which a callback of it makes true: where several threads share the device, another
-    /// one's poll may be the one that runs the callback.
-    pub(super) fn wait_until(&self, submission: &wgpu::SubmissionIndex, arrived: impl Fn() -> bool) -> Result<()> {
+    /// Waits for a submission and for `arrived`, which a callback of it makes true: where several
+    /// threads share the device, another one's poll may be the one that runs the callback.
+    pub(super) fn wait_until(
+        &self,
+        submission: &wgpu::SubmissionIndex,
+        arrived: impl Fn() -> bool,
+    ) -> Result<()> {
         self.wait(submission)?;
         let start = Instant::now();
         while !arrived() && start.elapsed() < self.watchdog {
@@ -307,7 +358,8 @@ impl Gpu {
         Gpu { shares: false, ..self.clone() }
     }
 
-    /// What the allocator of wgpu has handed out: names and bytes, without what its blocks hold in reserve; `None` = this backend has none.
+    /// What the allocator of wgpu has handed out: names and bytes, without what its blocks hold in
+    /// reserve; `None` = this backend has none.
     pub fn allocations(&self) -> Option<Vec<(String, u64)>> {
         let report = self.device.generate_allocator_report()?;
         Some(report.allocations.into_iter().map(|a| (a.name, a.size)).collect())
@@ -322,19 +374,29 @@ impl Gpu {
 
 type Opened = (wgpu::Device, wgpu::Queue, Arc<Mutex<Sink>>);
 
-fn open(adapter: &wgpu::Adapter, entry: &Entry, features: wgpu::Features, limits: &wgpu::Limits) -> Result<Opened> {
+fn open(
+    adapter: &wgpu::Adapter,
+    entry: &Entry,
+    features: wgpu::Features,
+    limits: &wgpu::Limits,
+) -> Result<Opened> {
     let is_experimental = features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("tandem"),
         required_features: features,
-        experimental_features: if is_experimental { experiments() } else { wgpu::ExperimentalFeatures::disabled() },
+        experimental_features: if is_experimental {
+            experiments()
+        } else {
+            wgpu::ExperimentalFeatures::disabled()
+        },
         required_limits: limits.clone(),
         memory_hints: wgpu::MemoryHints::Performance,
         ..Default::default()
     };
     let opened = pollster::block_on(adapter.request_device(&descriptor));
     let (device, queue) = opened.map_err(|e| {
-        Fault::new(Exit::Unavailable, format!("{} does not open: {e}", entry.name)).hint("choose another adapter, see tandem devices")
+        Fault::new(Exit::Unavailable, format!("{} does not open: {e}", entry.name))
+            .hint("choose another adapter, see tandem devices")
     })?;
     let sink = Arc::new(Mutex::new(Sink::default()));
     watch(&device, &sink);
@@ -344,8 +406,9 @@ fn open(adapter: &wgpu::Adapter, entry: &Entry, features: wgpu::Features, limits
 /// The word for features that wgpu may still change.
 #[allow(unsafe_code)]
 fn experiments() -> wgpu::ExperimentalFeatures {
-    // SAFETY: what is still open about matrix units in wgpu is what drivers make of them. A run that asks for them compares the kernels of its unit
-    // with their twins first, on every device that it opens, and without that wish no module uses them.
+    // SAFETY: what is still open about matrix units in wgpu is what drivers make of them. A run
+    // that asks for them compares the kernels of its unit with their twins first, on every device
+    // that it opens, and without that wish no module uses them.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
@@ -355,9 +418,14 @@ fn open_pipelines(device: &wgpu::Device, entry: &str) -> Option<wgpu::PipelineCa
         return None;
     }
     let data = cache::read(entry);
-    let descriptor = wgpu::PipelineCacheDescriptor { label: Some("tandem"), data: data.as_deref(), fallback: true };
-    // SAFETY: the data must come from `get_data` of a cache of this driver. The entry bears the driver's key and is written whole by
-    // `save_pipelines` alone, wgpu checks header and driver before it hands the data on, and the directory is the user's own.
+    let descriptor = wgpu::PipelineCacheDescriptor {
+        label: Some("tandem"),
+        data: data.as_deref(),
+        fallback: true,
+    };
+    // SAFETY: the data must come from `get_data` of a cache of this driver. The entry bears the
+    // driver's key and is written whole by `save_pipelines` alone, wgpu checks header and driver
+    // before it hands the data on, and the directory is the user's own.
     Some(unsafe { device.create_pipeline_cache(&descriptor) })
 }
 
@@ -378,7 +446,11 @@ fn watch(device: &wgpu::Device, sink: &Arc<Mutex<Sink>>) {
 fn wanted_limits(offered: &wgpu::Limits, default_only: bool) -> Result<wgpu::Limits> {
     let mut limits = wgpu::Limits::default();
     require("storage bindings a kernel", 8, offered.max_storage_buffers_per_shader_stage.into())?;
-    require("bytes of workgroup memory", 16_384, offered.max_compute_workgroup_storage_size.into())?;
+    require(
+        "bytes of workgroup memory",
+        16_384,
+        offered.max_compute_workgroup_storage_size.into(),
+    )?;
     require("invocations a workgroup", 64, offered.max_compute_invocations_per_workgroup.into())?;
     require("workgroups a dimension", 65_535, offered.max_compute_workgroups_per_dimension.into())?;
     require("bytes a storage binding", 128 << 20, offered.max_storage_buffer_binding_size)?;
@@ -395,6 +467,9 @@ fn require(what: &str, needed: u64, offered: u64) -> Result<()> {
     if offered >= needed {
         return Ok(());
     }
-    let fault = Fault::new(Exit::Unavailable, format!("this adapter offers {offered} {what}; tandem needs {needed}"));
+    let fault = Fault::new(
+        Exit::Unavailable,
+        format!("this adapter offers {offered} {what}; tandem needs {needed}"),
+    );
     Err(fault.hint("choose another adapter, see tandem devices").into())
 }

@@ -1,7 +1,9 @@
-//! Mirrors: textures that hold what buffers hold, for the kernels of software adapters (`shaders/mirror.wgsl` says why).
+//! Mirrors: textures that hold what buffers hold, for the kernels of software adapters
+//! (`shaders/mirror.wgsl` says why).
 //!
-//! Where a buffer can lie in the memory of its mirror (`shared.rs`), that is all. Elsewhere a mirror is brought up to date by a copy between two
-//! dispatches, and only where a dispatch reads what was written since the last copy.
+//! Where a buffer can lie in the memory of its mirror (`shared.rs`), that is all. Elsewhere a
+//! mirror is brought up to date by a copy between two dispatches, and only where a dispatch reads
+//! what was written since the last copy.
 
 use std::ops::Range;
 
@@ -14,7 +16,11 @@ use crate::schedule::{Dispatch, Effect, Program};
 
 /// The texels of a mirror.
 pub(super) fn format(access: Access) -> wgpu::TextureFormat {
-    if access == Access::MirrorU32 { wgpu::TextureFormat::Rgba32Uint } else { wgpu::TextureFormat::Rgba32Float }
+    if access == Access::MirrorU32 {
+        wgpu::TextureFormat::Rgba32Uint
+    } else {
+        wgpu::TextureFormat::Rgba32Float
+    }
 }
 
 /// One mirror.
@@ -64,7 +70,11 @@ impl Mirrors {
         let mut mirrors = Vec::new();
         for (spec, access) in program.buffers.iter().zip(program.mirrors()?) {
             let made = access.map(|access| {
-                let size = wgpu::Extent3d { width: MIRROR_WIDTH, height: mirror_rows(spec.len) as u32, depth_or_array_layers: 1 };
+                let size = wgpu::Extent3d {
+                    width: MIRROR_WIDTH,
+                    height: mirror_rows(spec.len) as u32,
+                    depth_or_array_layers: 1,
+                };
                 let descriptor = wgpu::TextureDescriptor {
                     label: Some(&spec.name),
                     size,
@@ -76,10 +86,16 @@ impl Mirrors {
                     view_formats: &[],
                 };
                 let bytes = 4 * (MIRROR_ROW * mirror_rows(spec.len)) as u64;
-                let texture = gpu.scoped(&format!("mirror of {}", spec.name), bytes, |device| device.create_texture(&descriptor))?;
+                let texture = gpu.scoped(&format!("mirror of {}", spec.name), bytes, |device| {
+                    device.create_texture(&descriptor)
+                })?;
                 let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
                 let bytes = 4 * spec.len.next_multiple_of(MIRROR_ROW) as u64;
-                let shared = if gpu.shares { super::shared::buffer_over(gpu, &texture, &spec.name, bytes) } else { None };
+                let shared = if gpu.shares {
+                    super::shared::buffer_over(gpu, &texture, &spec.name, bytes)
+                } else {
+                    None
+                };
                 anyhow::Ok(Mirror { texture, view, stale: rows(0..spec.len), shared })
             });
             mirrors.push(made.transpose()?);
@@ -87,7 +103,8 @@ impl Mirrors {
         Ok(Mirrors(mirrors))
     }
 
-    /// Elements to allocate for a buffer: whole rows where it has a mirror, else whole vec4s, as some kernels bind them.
+    /// Elements to allocate for a buffer: whole rows where it has a mirror, else whole vec4s, as
+    /// some kernels bind them.
     pub(super) fn padded(&self, buffer: usize, len: usize) -> usize {
         len.next_multiple_of(if self.0[buffer].is_some() { MIRROR_ROW } else { 4 })
     }
@@ -148,11 +165,17 @@ impl Mirrors {
 
     fn is_stale(&self, buffer: usize, read: &Range<u32>) -> bool {
         let copied = self.0[buffer].as_ref().filter(|m| m.shared.is_none());
-        copied.is_some_and(|m| m.stale.start < read.end.min(m.stale.end) && read.start < m.stale.end)
+        copied
+            .is_some_and(|m| m.stale.start < read.end.min(m.stale.end) && read.start < m.stale.end)
     }
 
     /// Records the copies that a dispatch needs.
-    pub(super) fn refresh(&mut self, uses: &Use, encoder: &mut wgpu::CommandEncoder, buffers: &[wgpu::Buffer]) {
+    pub(super) fn refresh(
+        &mut self,
+        uses: &Use,
+        encoder: &mut wgpu::CommandEncoder,
+        buffers: &[wgpu::Buffer],
+    ) {
         for (buffer, read) in &uses.reads {
             if !self.is_stale(*buffer, read) {
                 continue;
@@ -161,11 +184,23 @@ impl Mirrors {
             let stale = std::mem::take(&mut mirror.stale);
             let row_bytes = 4 * MIRROR_ROW as u32;
             let offset = u64::from(stale.start) * u64::from(row_bytes);
-            let layout = wgpu::TexelCopyBufferLayout { offset, bytes_per_row: Some(row_bytes), rows_per_image: None };
+            let layout = wgpu::TexelCopyBufferLayout {
+                offset,
+                bytes_per_row: Some(row_bytes),
+                rows_per_image: None,
+            };
             let mut target = mirror.texture.as_image_copy();
             target.origin.y = stale.start;
-            let size = wgpu::Extent3d { width: MIRROR_WIDTH, height: stale.end - stale.start, depth_or_array_layers: 1 };
-            encoder.copy_buffer_to_texture(wgpu::TexelCopyBufferInfo { buffer: &buffers[*buffer], layout }, target, size);
+            let size = wgpu::Extent3d {
+                width: MIRROR_WIDTH,
+                height: stale.end - stale.start,
+                depth_or_array_layers: 1,
+            };
+            encoder.copy_buffer_to_texture(
+                wgpu::TexelCopyBufferInfo { buffer: &buffers[*buffer], layout },
+                target,
+                size,
+            );
         }
     }
 

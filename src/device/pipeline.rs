@@ -25,28 +25,41 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// Whether a dispatch runs on it: same kernel, same constants.
     pub(super) fn is_for(&self, dispatch: &Dispatch) -> bool {
-        self.kernel.name == dispatch.kernel.name && self.constants == declared(&self.signature, dispatch)
+        self.kernel.name == dispatch.kernel.name
+            && self.constants == declared(&self.signature, dispatch)
     }
 }
 
-/// The constants of a dispatch that its kernel declares; what it does not declare is for the one in its place.
+/// The constants of a dispatch that its kernel declares; what it does not declare is for the one in
+/// its place.
 fn declared(signature: &Signature, dispatch: &Dispatch) -> Vec<(&'static str, f64)> {
-    dispatch.constants.iter().filter(|(name, _)| signature.overrides.iter().any(|o| o == name)).copied().collect()
+    dispatch
+        .constants
+        .iter()
+        .filter(|(name, _)| signature.overrides.iter().any(|o| o == name))
+        .copied()
+        .collect()
 }
 
-/// The pipelines of dispatches, each compiled once a device however many programs use it; what is missing is compiled in parallel.
-/// `source` gives the text of a kernel.
-pub(super) fn pipelines(gpu: &Gpu, dispatches: &[&Dispatch], source: impl Fn(&Kernel) -> String) -> Result<Vec<Arc<Pipeline>>> {
+/// The pipelines of dispatches, each compiled once a device however many programs use it; what is
+/// missing is compiled in parallel. `source` gives the text of a kernel.
+pub(super) fn pipelines(
+    gpu: &Gpu,
+    dispatches: &[&Dispatch],
+    source: impl Fn(&Kernel) -> String,
+) -> Result<Vec<Arc<Pipeline>>> {
     let known = || gpu.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut signatures: BTreeMap<&str, Signature> = BTreeMap::new();
     let mut wanted: Vec<(&Dispatch, String)> = Vec::new();
     for dispatch in dispatches {
         let name = dispatch.kernel.name;
         if !signatures.contains_key(name) {
-            signatures.insert(name, Signature::of_source(dispatch.kernel, &source(dispatch.kernel))?);
+            signatures
+                .insert(name, Signature::of_source(dispatch.kernel, &source(dispatch.kernel))?);
         }
         let constants = |d: &Dispatch| declared(&signatures[name], d);
-        if !wanted.iter().any(|(d, _)| d.kernel.name == name && constants(d) == constants(dispatch)) {
+        if !wanted.iter().any(|(d, _)| d.kernel.name == name && constants(d) == constants(dispatch))
+        {
             wanted.push((dispatch, source(dispatch.kernel)));
         }
     }
@@ -54,18 +67,33 @@ pub(super) fn pipelines(gpu: &Gpu, dispatches: &[&Dispatch], source: impl Fn(&Ke
         made.iter().find(|p| p.is_for(dispatch) && p.source == *source).map(Arc::clone)
     };
     let missing: Vec<_> = wanted.iter().filter(|w| find(&known(), w).is_none()).collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(missing.len()).max(1);
+    let threads =
+        std::thread::available_parallelism().map_or(1, usize::from).min(missing.len()).max(1);
     let compiled = std::thread::scope(|scope| {
-        let share = |t: usize| missing.iter().skip(t).step_by(threads).map(|(d, source)| compile(gpu, d, source)).collect::<Vec<_>>();
+        let share = |t: usize| {
+            missing
+                .iter()
+                .skip(t)
+                .step_by(threads)
+                .map(|(d, source)| compile(gpu, d, source))
+                .collect::<Vec<_>>()
+        };
         let workers: Vec<_> = (0..threads).map(|t| scope.spawn(move || share(t))).collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|_| vec![Err(anyhow!("a compiling thread died"))])).collect::<Vec<_>>()
+        workers
+            .into_iter()
+            .flat_map(|w| {
+                w.join().unwrap_or_else(|_| vec![Err(anyhow!("a compiling thread died"))])
+            })
+            .collect::<Vec<_>>()
     });
     let compiled = compiled.into_iter().map(|p| p.map(Arc::new)).collect::<Result<Vec<_>>>()?;
     if !compiled.is_empty() {
         gpu.save_pipelines();
     }
     known().extend(compiled);
-    let found = wanted.iter().map(|w| find(&known(), w).ok_or_else(|| anyhow!("kernel {} was not compiled", w.0.kernel.name)));
+    let found = wanted.iter().map(|w| {
+        find(&known(), w).ok_or_else(|| anyhow!("kernel {} was not compiled", w.0.kernel.name))
+    });
     found.collect()
 }
 
@@ -74,13 +102,21 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
     let kernel = dispatch.kernel;
     let signature = Signature::of_source(kernel, source)?;
     let constants = declared(&signature, dispatch);
-    let entries: Vec<_> = signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
+    let entries: Vec<_> =
+        signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
     // Only the text that was shown to keep its bounds, not a mutant of it.
     let trusted = gpu.trusts && kernel.bounded && source == kernel.module();
     gpu.scoped(&format!("kernel {}", kernel.name), 0, |device| {
         let label = Some(kernel.name);
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let module = if trusted { trusted_module(device, kernel) } else { device.create_shader_module(descriptor(kernel, source)) };
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label,
+            entries: &entries,
+        });
+        let module = if trusted {
+            trusted_module(device, kernel)
+        } else {
+            device.create_shader_module(descriptor(kernel, source))
+        };
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label,
             bind_group_layouts: &[Some(&layout)],
@@ -104,22 +140,36 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
 }
 
 fn descriptor<'a>(kernel: &'a Kernel, source: &'a str) -> wgpu::ShaderModuleDescriptor<'a> {
-    wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: wgpu::ShaderSource::Wgsl(source.into()) }
+    wgpu::ShaderModuleDescriptor {
+        label: Some(kernel.name),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
+    }
 }
 
-/// The module of a bounded kernel as it was shipped, without checks of indices and without a bound on its loops.
+/// The module of a bounded kernel as it was shipped, without checks of indices and without a bound
+/// on its loops.
 #[allow(unsafe_code)]
 fn trusted_module(device: &wgpu::Device, kernel: &Kernel) -> wgpu::ShaderModule {
-    let checks = wgpu::ShaderRuntimeChecks { bounds_checks: false, force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
-    // SAFETY: the text is compiled in. Its file states under "Indices" why every index is in bounds, given tables as `schedule::plan` writes
-    // them, whose slices the laws of a schedule keep inside buffers; every loop counts up to a finite end. tests/shapes.rs shows at sizes
-    // around the edges of all tiles that nothing else is written and that results are those of the checked module. Kernels for matrix units are
-    // compared with their twins before a run uses them, over such sizes too.
+    let checks = wgpu::ShaderRuntimeChecks {
+        bounds_checks: false,
+        force_loop_bounding: false,
+        ..wgpu::ShaderRuntimeChecks::checked()
+    };
+    // SAFETY: the text is compiled in. Its file states under "Indices" why every index is in
+    // bounds, given tables as `schedule::plan` writes them, whose slices the laws of a schedule
+    // keep inside buffers; every loop counts up to a finite end. tests/shapes.rs shows at sizes
+    // around the edges of all tiles that nothing else is written and that results are those of the
+    // checked module. Kernels for matrix units are compared with their twins before a run uses
+    // them, over such sizes too.
     unsafe { device.create_shader_module_trusted(descriptor(kernel, &kernel.module()), checks) }
 }
 
 fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
-    let buffer = |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
+    let buffer = |ty, has_dynamic_offset| wgpu::BindingType::Buffer {
+        ty,
+        has_dynamic_offset,
+        min_binding_size: None,
+    };
     let mirror = |format| wgpu::BindingType::StorageTexture {
         access: wgpu::StorageTextureAccess::ReadOnly,
         format,

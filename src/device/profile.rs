@@ -1,4 +1,5 @@
-//! Time per dispatch: timestamps around each of them where the adapter has those, else the wall clock around a submission of its own.
+//! Time per dispatch: timestamps around each of them where the adapter has those, else the wall
+//! clock around a submission of its own.
 
 use std::time::Instant;
 
@@ -71,12 +72,20 @@ impl Profile {
         let used = 8 * u64::from(std::mem::take(&mut stamps.used));
         let slice = stamps.staging.slice(..used);
         let state = super::session::map_slice(&slice);
-        gpu.wait_until(&gpu.submit(None), || state.load(std::sync::atomic::Ordering::Acquire) != 0)?;
-        let view = slice.get_mapped_range().map_err(|e| Fault::new(Exit::Internal, format!("timestamps: {e}")))?;
+        gpu.wait_until(&gpu.submit(None), || {
+            state.load(std::sync::atomic::Ordering::Acquire) != 0
+        })?;
+        let view = slice
+            .get_mapped_range()
+            .map_err(|e| Fault::new(Exit::Internal, format!("timestamps: {e}")))?;
         let ticks: Vec<u64> = bytemuck::cast_slice(&view).to_vec();
         drop(view);
         stamps.staging.unmap();
-        self.timings.add_stamps(schedule, &ticks, f64::from(gpu.queue.get_timestamp_period()) * 1e-9);
+        self.timings.add_stamps(
+            schedule,
+            &ticks,
+            f64::from(gpu.queue.get_timestamp_period()) * 1e-9,
+        );
         Ok(())
     }
 
@@ -89,7 +98,11 @@ impl Profile {
 
 impl Stamps {
     fn new(device: &wgpu::Device) -> Stamps {
-        let descriptor = wgpu::QuerySetDescriptor { label: Some("timestamps"), ty: wgpu::QueryType::Timestamp, count: QUERIES };
+        let descriptor = wgpu::QuerySetDescriptor {
+            label: Some("timestamps"),
+            ty: wgpu::QueryType::Timestamp,
+            count: QUERIES,
+        };
         let buffer = |usage| {
             device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("timestamps"),

@@ -1,4 +1,5 @@
-//! A program on a device: buffers, pipelines and bind groups made once, many steps to a submission, metrics read back without stalling.
+//! A program on a device: buffers, pipelines and bind groups made once, many steps to a submission,
+//! metrics read back without stalling.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,8 +20,8 @@ use crate::kernels::MIRROR_ROW;
 use crate::kernels::params::{NONE, Step};
 use crate::kernels::signature::Access;
 use crate::schedule::{
-    Buffer, Dispatch, Encoded, Engine, IN_FLIGHT, NotFinite, Program, SLOTS, SUBMISSIONS, Slice, StepResult, Timings, UNIFORM,
-    first_not_finite,
+    Buffer, Dispatch, Encoded, Engine, IN_FLIGHT, NotFinite, Program, SLOTS, SUBMISSIONS, Slice,
+    StepResult, Timings, UNIFORM, first_not_finite,
 };
 
 const SLOT: u64 = UNIFORM as u64;
@@ -79,15 +80,27 @@ impl Session {
 
     /// The same with other text for the kernels: tests run mutants of them.
     #[doc(hidden)]
-    pub fn with_sources(gpu: Gpu, program: Program, source: impl Fn(&crate::kernels::Kernel) -> String) -> Result<Session> {
-        let dispatches: Vec<&Dispatch> = program.schedules.iter().flat_map(|s| &s.dispatches).collect();
+    pub fn with_sources(
+        gpu: Gpu,
+        program: Program,
+        source: impl Fn(&crate::kernels::Kernel) -> String,
+    ) -> Result<Session> {
+        let dispatches: Vec<&Dispatch> =
+            program.schedules.iter().flat_map(|s| &s.dispatches).collect();
         let pipelines = pipelines(&gpu, &dispatches, source)?;
         let mirrors = Mirrors::new(&gpu, &program)?;
         let bytes = |i: usize, len| 4 * mirrors.padded(i, len) as u64;
         let specs = program.buffers.iter().enumerate();
         let made = |i: usize| mirrors.shared(i).cloned().map(Ok);
-        let buffers = specs.map(|(i, b)| made(i).unwrap_or_else(|| storage(&gpu, &b.name, bytes(i, b.len)))).collect::<Result<Vec<_>>>()?;
-        let steps = buffer(&gpu, "step table", SLOTS as u64 * SLOT, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
+        let buffers = specs
+            .map(|(i, b)| made(i).unwrap_or_else(|| storage(&gpu, &b.name, bytes(i, b.len))))
+            .collect::<Result<Vec<_>>>()?;
+        let steps = buffer(
+            &gpu,
+            "step table",
+            SLOTS as u64 * SLOT,
+            BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+        )?;
         let schedules = record(&gpu, &program, &pipelines, &buffers, &mirrors, &steps)?;
         let mut session = Session {
             gpu,
@@ -115,10 +128,19 @@ impl Session {
         &self.gpu
     }
 
-    /// Runs one dispatch of a schedule `times` times and nothing else: how `doctor` and `bench gemm` look at a single kernel.
-    pub fn run_dispatch(&mut self, schedule: usize, dispatch: usize, step: &Step, times: usize) -> Result<()> {
+    /// Runs one dispatch of a schedule `times` times and nothing else: how `doctor` and `bench
+    /// gemm` look at a single kernel.
+    pub fn run_dispatch(
+        &mut self,
+        schedule: usize,
+        dispatch: usize,
+        step: &Step,
+        times: usize,
+    ) -> Result<()> {
         self.gpu.queue.write_buffer(&self.steps, 0, bytemuck::bytes_of(step));
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("one dispatch") });
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
+            label: Some("one dispatch"),
+        });
         let mut pass = None;
         for _ in 0..times {
             self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, 0);
@@ -138,9 +160,19 @@ impl Session {
     /// Reads words of any buffer, after all that was submitted.
     pub fn download_words(&mut self, slice: Slice) -> Result<Vec<u32>> {
         let bytes = 4 * slice.len as u64;
-        let staging = buffer(&self.gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
-        encoder.copy_buffer_to_buffer(&self.buffers[slice.buffer.0], 4 * slice.first as u64, &staging, 0, bytes);
+        let staging =
+            buffer(&self.gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
+        let mut encoder = self
+            .gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
+        encoder.copy_buffer_to_buffer(
+            &self.buffers[slice.buffer.0],
+            4 * slice.first as u64,
+            &staging,
+            0,
+            bytes,
+        );
         let submission = self.gpu.submit(Some(encoder.finish()));
         let mapped = map(&staging);
         self.gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
@@ -159,9 +191,15 @@ impl Session {
         Ok(())
     }
 
-    fn encode(&mut self, schedule: usize, steps: usize, staging: &wgpu::Buffer) -> Result<wgpu::CommandBuffer> {
+    fn encode(
+        &mut self,
+        schedule: usize,
+        steps: usize,
+        staging: &wgpu::Buffer,
+    ) -> Result<wgpu::CommandBuffer> {
         let label = Some(self.program.schedules[schedule].name.as_str());
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let mut encoder =
+            self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         if self.profile.is_some() {
             self.encode_profiled(&mut encoder, schedule, steps)?;
         } else {
@@ -176,15 +214,27 @@ impl Session {
         let metrics = &self.buffers[self.program.metrics_buffer.0];
         let flags = &self.buffers[self.program.flags_buffer.0];
         encoder.copy_buffer_to_buffer(metrics, 0, staging, 0, rows);
-        encoder.copy_buffer_to_buffer(flags, 0, staging, 4 * self.metrics_words() as u64, 4 * (1 + self.program.flags.len() as u64));
+        encoder.copy_buffer_to_buffer(
+            flags,
+            0,
+            staging,
+            4 * self.metrics_words() as u64,
+            4 * (1 + self.program.flags.len() as u64),
+        );
         if let Some(profile) = &self.profile {
             profile.resolve(&mut encoder);
         }
         Ok(encoder.finish())
     }
 
-    /// Appends steps so that each dispatch is timed: between stamps, or else by a submission of its own.
-    fn encode_profiled(&mut self, encoder: &mut wgpu::CommandEncoder, schedule: usize, steps: usize) -> Result<()> {
+    /// Appends steps so that each dispatch is timed: between stamps, or else by a submission of its
+    /// own.
+    fn encode_profiled(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        schedule: usize,
+        steps: usize,
+    ) -> Result<()> {
         let Some(mut profile) = self.profile.take() else { return Ok(()) };
         let count = self.schedules[schedule].len();
         for step in 0..steps {
@@ -193,7 +243,10 @@ impl Session {
                 let mut pass = None;
                 if stamped {
                     self.prepare_mirrors(encoder, &mut pass, schedule, dispatch);
-                    let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: profile.next() };
+                    let descriptor = wgpu::ComputePassDescriptor {
+                        label: None,
+                        timestamp_writes: profile.next(),
+                    };
                     pass = Some(encoder.begin_compute_pass(&descriptor).forget_lifetime());
                 }
                 if stamped || profile.is_stamped() {
@@ -207,7 +260,13 @@ impl Session {
         Ok(())
     }
 
-    fn time_alone(&mut self, profile: &mut Profile, schedule: usize, dispatch: usize, step: usize) -> Result<()> {
+    fn time_alone(
+        &mut self,
+        profile: &mut Profile,
+        schedule: usize,
+        dispatch: usize,
+        step: usize,
+    ) -> Result<()> {
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some("one dispatch") };
         let (mut copies, mut pass) = (self.gpu.device.create_command_encoder(&descriptor), None);
         self.prepare_mirrors(&mut copies, &mut pass, schedule, dispatch);
@@ -250,10 +309,16 @@ impl Session {
     ) {
         self.prepare_mirrors(encoder, pass, schedule, dispatch);
         let recorded = &self.schedules[schedule][dispatch];
-        let pass = pass.get_or_insert_with(|| encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime());
+        let pass = pass.get_or_insert_with(|| {
+            encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
+        });
         pass.set_pipeline(&self.pipelines[recorded.pipeline].pipeline);
         let offset = [(step as u64 * SLOT) as u32];
-        pass.set_bind_group(0, &recorded.group, if recorded.reads_step { &offset[..] } else { &[] });
+        pass.set_bind_group(
+            0,
+            &recorded.group,
+            if recorded.reads_step { &offset[..] } else { &[] },
+        );
         let [x, y, z] = recorded.grid;
         pass.dispatch_workgroups(x, y, z);
         self.mirrors.recorded(&recorded.mirrors);
@@ -275,13 +340,19 @@ impl Session {
             return Ok(free);
         }
         let words = self.metrics_words() + 1 + self.program.flags.len();
-        buffer(&self.gpu, "metrics read-back", 4 * words as u64, BufferUsages::MAP_READ | BufferUsages::COPY_DST)
+        buffer(
+            &self.gpu,
+            "metrics read-back",
+            4 * words as u64,
+            BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+        )
     }
 
     /// Takes in the oldest read-back.
     fn land(&mut self) -> Result<()> {
         let Some(flight) = self.flights.pop_front() else { return Ok(()) };
-        self.gpu.wait_until(&flight.submission, || flight.mapped.load(Ordering::Acquire) != PENDING)?;
+        self.gpu
+            .wait_until(&flight.submission, || flight.mapped.load(Ordering::Acquire) != PENDING)?;
         let words = read(&flight.staging, &flight.mapped)?;
         let stride = self.program.metrics_stride();
         for (step, row) in flight.steps.iter().zip(words.chunks_exact(stride)) {
@@ -299,8 +370,11 @@ impl Session {
         if stamp == (step.number & 0x00ff_ffff) as f32 {
             return Ok(());
         }
-        let message = format!("{}: step {} came back without its stamp", self.gpu.entry.name, step.number);
-        Err(Fault::new(Exit::Internal, message).hint("the driver dropped work; run tandem doctor on this adapter").into())
+        let message =
+            format!("{}: step {} came back without its stamp", self.gpu.entry.name, step.number);
+        Err(Fault::new(Exit::Internal, message)
+            .hint("the driver dropped work; run tandem doctor on this adapter")
+            .into())
     }
 }
 
@@ -311,11 +385,21 @@ impl Engine for Session {
 
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
         let spec = &self.program.buffers[buffer.0];
-        ensure!(first + words.len() <= spec.len, "{}: {} words at {first} exceed its {}", spec.name, words.len(), spec.len);
+        ensure!(
+            first + words.len() <= spec.len,
+            "{}: {} words at {first} exceed its {}",
+            spec.name,
+            words.len(),
+            spec.len
+        );
         self.mirrors.wrote(buffer.0, first..first + words.len());
         for (i, part) in words.chunks(UPLOAD / 4).enumerate() {
             let offset = 4 * (first + i * (UPLOAD / 4)) as u64;
-            self.gpu.queue.write_buffer(&self.buffers[buffer.0], offset, bytemuck::cast_slice(part));
+            self.gpu.queue.write_buffer(
+                &self.buffers[buffer.0],
+                offset,
+                bytemuck::cast_slice(part),
+            );
             self.pending_upload += 4 * part.len();
             if self.pending_upload >= UPLOAD {
                 self.pending_upload = 0;
@@ -337,7 +421,8 @@ impl Engine for Session {
         let staging = self.staging()?;
         let commands = self.encode(schedule, steps.len(), &staging)?;
         let recorded = begun.elapsed();
-        // Everything is encoded while the previous submission still runs; only then is the oldest one waited for.
+        // Everything is encoded while the previous submission still runs; only then is the oldest
+        // one waited for.
         while self.flights.len() >= IN_FLIGHT {
             self.land()?;
         }
@@ -348,7 +433,13 @@ impl Engine for Session {
         let mapped = map(&staging);
         let (recording, submitting) = (recorded.as_secs_f64(), begun.elapsed().as_secs_f64());
         self.note_encoded(Encoded { steps: steps.len(), recording, submitting });
-        self.flights.push_back(Flight { staging, submission, steps: steps.to_vec(), mapped, _awake: awake });
+        self.flights.push_back(Flight {
+            staging,
+            submission,
+            steps: steps.to_vec(),
+            mapped,
+            _awake: awake,
+        });
         if let Some(profile) = &mut self.profile {
             profile.add(&self.gpu, schedule)?;
         }
@@ -357,7 +448,11 @@ impl Engine for Session {
 
     fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>> {
         self.gpu.poll()?;
-        while self.flights.front().is_some_and(|f| wait || f.mapped.load(Ordering::Acquire) != PENDING) {
+        while self
+            .flights
+            .front()
+            .is_some_and(|f| wait || f.mapped.load(Ordering::Acquire) != PENDING)
+        {
             self.land()?;
         }
         Ok(std::mem::take(&mut self.results))
@@ -399,17 +494,28 @@ impl Engine for Session {
 }
 
 fn buffer(gpu: &Gpu, name: &str, bytes: u64, usage: BufferUsages) -> Result<wgpu::Buffer> {
-    let descriptor = wgpu::BufferDescriptor { label: Some(name), size: bytes, usage, mapped_at_creation: false };
+    let descriptor =
+        wgpu::BufferDescriptor { label: Some(name), size: bytes, usage, mapped_at_creation: false };
     gpu.scoped(name, bytes, |device| device.create_buffer(&descriptor))
 }
 
 fn storage(gpu: &Gpu, name: &str, bytes: u64) -> Result<wgpu::Buffer> {
     let most = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size);
     if bytes > most {
-        let message = format!("{}: {name} takes {bytes} bytes; this adapter binds at most {most}", gpu.entry.name);
-        return Err(Fault::new(Exit::Unavailable, message).hint("use narrower layers, or another adapter (see tandem devices)").into());
+        let message = format!(
+            "{}: {name} takes {bytes} bytes; this adapter binds at most {most}",
+            gpu.entry.name
+        );
+        return Err(Fault::new(Exit::Unavailable, message)
+            .hint("use narrower layers, or another adapter (see tandem devices)")
+            .into());
     }
-    buffer(gpu, name, bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)
+    buffer(
+        gpu,
+        name,
+        bytes,
+        BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+    )
 }
 
 /// Makes the bind groups of all schedules, with all parameters in one uniform table.
@@ -422,14 +528,27 @@ fn record(
     steps: &wgpu::Buffer,
 ) -> Result<Vec<Vec<Recorded>>> {
     let count: usize = program.schedules.iter().map(|s| s.dispatches.len()).sum();
-    let table = buffer(gpu, "parameters of dispatches", SLOT * count.max(1) as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
+    let table = buffer(
+        gpu,
+        "parameters of dispatches",
+        SLOT * count.max(1) as u64,
+        BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+    )?;
     let mut slot = 0;
     let mut schedules = Vec::new();
     for schedule in &program.schedules {
         let mut recorded = Vec::new();
         for dispatch in &schedule.dispatches {
             gpu.queue.write_buffer(&table, slot * SLOT, bytemuck::cast_slice(&dispatch.params));
-            recorded.push(record_one(gpu, dispatch, pipelines, buffers, mirrors, (&table, slot), steps)?);
+            recorded.push(record_one(
+                gpu,
+                dispatch,
+                pipelines,
+                buffers,
+                mirrors,
+                (&table, slot),
+                steps,
+            )?);
             slot += 1;
         }
         schedules.push(recorded);
@@ -447,10 +566,16 @@ fn record_one(
     steps: &wgpu::Buffer,
 ) -> Result<Recorded> {
     let found = pipelines.iter().position(|p| p.is_for(dispatch));
-    let pipeline = found.ok_or_else(|| anyhow!("kernel {} was not compiled", dispatch.kernel.name))?;
+    let pipeline =
+        found.ok_or_else(|| anyhow!("kernel {} was not compiled", dispatch.kernel.name))?;
     let signature = &pipelines[pipeline].signature;
-    let uniform =
-        |buffer, offset| wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: std::num::NonZero::new(SLOT) });
+    let uniform = |buffer, offset| {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer,
+            offset,
+            size: std::num::NonZero::new(SLOT),
+        })
+    };
     let mut entries = Vec::new();
     for b in &signature.bindings {
         let resource = match b.access {
@@ -458,27 +583,53 @@ fn record_one(
             Access::Step => uniform(steps, 0),
             _ => {
                 let bound = dispatch.bindings.iter().find(|(name, _)| *name == b.name);
-                let (_, buffer) = bound.ok_or_else(|| anyhow!("{}: binding {} has no buffer", dispatch.kernel.name, b.name))?;
+                let (_, buffer) = bound.ok_or_else(|| {
+                    anyhow!("{}: binding {} has no buffer", dispatch.kernel.name, b.name)
+                })?;
                 match (b.access, mirrors.view(buffer.0)) {
-                    (Access::MirrorF32 | Access::MirrorU32, Some(view)) => wgpu::BindingResource::TextureView(view),
+                    (Access::MirrorF32 | Access::MirrorU32, Some(view)) => {
+                        wgpu::BindingResource::TextureView(view)
+                    }
                     _ => buffers[buffer.0].as_entire_binding(),
                 }
             }
         };
         entries.push(wgpu::BindGroupEntry { binding: b.slot, resource });
     }
-    let descriptor = wgpu::BindGroupDescriptor { label: Some(&dispatch.label), layout: &pipelines[pipeline].layout, entries: &entries };
-    let group = gpu.scoped(&format!("bindings of {}", dispatch.kernel.name), 0, |device| device.create_bind_group(&descriptor))?;
+    let descriptor = wgpu::BindGroupDescriptor {
+        label: Some(&dispatch.label),
+        layout: &pipelines[pipeline].layout,
+        entries: &entries,
+    };
+    let group = gpu.scoped(&format!("bindings of {}", dispatch.kernel.name), 0, |device| {
+        device.create_bind_group(&descriptor)
+    })?;
     let reads_step = signature.bindings.iter().any(|b| b.access == Access::Step);
-    Ok(Recorded { pipeline, group, grid: dispatch.grid, reads_step, mirrors: mirrors.uses(dispatch, signature) })
+    Ok(Recorded {
+        pipeline,
+        group,
+        grid: dispatch.grid,
+        reads_step,
+        mirrors: mirrors.uses(dispatch, signature),
+    })
 }
 
 /// Words of a texture of whole rows, after all that was submitted.
 pub(super) fn texels(gpu: &Gpu, texture: &wgpu::Texture, bytes: u64) -> Result<Vec<u32>> {
     let staging = buffer(gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
-    let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * MIRROR_ROW as u32), rows_per_image: None };
-    encoder.copy_texture_to_buffer(texture.as_image_copy(), wgpu::TexelCopyBufferInfo { buffer: &staging, layout }, texture.size());
+    let mut encoder = gpu
+        .device
+        .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
+    let layout = wgpu::TexelCopyBufferLayout {
+        offset: 0,
+        bytes_per_row: Some(4 * MIRROR_ROW as u32),
+        rows_per_image: None,
+    };
+    encoder.copy_texture_to_buffer(
+        texture.as_image_copy(),
+        wgpu::TexelCopyBufferInfo { buffer: &staging, layout },
+        texture.size(),
+    );
     let submission = gpu.submit(Some(encoder.finish()));
     let mapped = map(&staging);
     gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
@@ -505,7 +656,10 @@ pub(super) fn map_slice(slice: &wgpu::BufferSlice) -> Arc<AtomicU8> {
 
 /// Words of a staging buffer whose submission is done.
 fn read(staging: &wgpu::Buffer, mapped: &AtomicU8) -> Result<Vec<u32>> {
-    ensure!(mapped.load(Ordering::Acquire) == MAPPED, Fault::new(Exit::Internal, "the device did not hand its results over"));
+    ensure!(
+        mapped.load(Ordering::Acquire) == MAPPED,
+        Fault::new(Exit::Internal, "the device did not hand its results over")
+    );
     let words = {
         let view = staging.get_mapped_range(..).map_err(|e| anyhow!("read-back: {e}"))?;
         bytemuck::cast_slice(&view).to_vec()

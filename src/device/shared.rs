@@ -1,9 +1,11 @@
-//! A buffer over the memory of a texture, so that a mirror is up to date by itself: no copies, and no pass that ends for one.
+//! A buffer over the memory of a texture, so that a mirror is up to date by itself: no copies, and
+//! no pass that ends for one.
 //!
-//! Mesa's software driver lays a texture out row by row, as the buffer lies; that is no promise, so [`shares`] tries it out on every device,
-//! and where it fails mirrors are copied. The driver runs one dispatch after the other, so nothing has to be said of order. Within a
-//! dispatch a kernel may read a mirror of what it writes only where the same lane has read the element before it writes it: `adam_direct` and
-//! `sgd_direct`.
+//! Mesa's software driver lays a texture out row by row, as the buffer lies; that is no promise, so
+//! [`shares`] tries it out on every device, and where it fails mirrors are copied. The driver runs
+//! one dispatch after the other, so nothing has to be said of order. Within a dispatch a kernel may
+//! read a mirror of what it writes only where the same lane has read the element before it writes
+//! it: `adam_direct` and `sgd_direct`.
 
 use anyhow::Result;
 
@@ -13,17 +15,30 @@ use super::Gpu;
 const ROW: u64 = 4 * crate::kernels::MIRROR_ROW as u64;
 
 /// Makes a buffer of `bytes` that lies where the texture does; `None` = this is not to be had here.
-pub(super) fn buffer_over(gpu: &Gpu, texture: &wgpu::Texture, name: &str, bytes: u64) -> Option<wgpu::Buffer> {
+pub(super) fn buffer_over(
+    gpu: &Gpu,
+    texture: &wgpu::Texture,
+    name: &str,
+    bytes: u64,
+) -> Option<wgpu::Buffer> {
     // wgpu clears a texture when it is first used. Let that be now, while nothing lies there.
     let clear = wgpu::Extent3d { width: 1, height: 1, depth_or_array_layers: 1 };
-    gpu.queue.write_texture(texture.as_image_copy(), &[0; 16], wgpu::TexelCopyBufferLayout::default(), clear);
+    gpu.queue.write_texture(
+        texture.as_image_copy(),
+        &[0; 16],
+        wgpu::TexelCopyBufferLayout::default(),
+        clear,
+    );
     vulkan::buffer_over(gpu, texture, name, bytes)
 }
 
 /// Whether what is written to a buffer over a texture is found in the texture, texel by texel.
 pub(super) fn shares(gpu: &Gpu) -> Result<bool> {
-    let size = wgpu::Extent3d { width: crate::kernels::MIRROR_WIDTH, height: 3, depth_or_array_layers: 1 };
-    let usage = wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC;
+    let size =
+        wgpu::Extent3d { width: crate::kernels::MIRROR_WIDTH, height: 3, depth_or_array_layers: 1 };
+    let usage = wgpu::TextureUsages::STORAGE_BINDING
+        | wgpu::TextureUsages::COPY_DST
+        | wgpu::TextureUsages::COPY_SRC;
     let descriptor = wgpu::TextureDescriptor {
         label: Some("trial of a shared texture"),
         size,
@@ -35,8 +50,11 @@ pub(super) fn shares(gpu: &Gpu) -> Result<bool> {
         view_formats: &[],
     };
     let bytes = 3 * ROW;
-    let texture = gpu.scoped("a shared texture", bytes, |device| device.create_texture(&descriptor))?;
-    let Some(buffer) = buffer_over(gpu, &texture, "trial of a shared buffer", bytes) else { return Ok(false) };
+    let texture =
+        gpu.scoped("a shared texture", bytes, |device| device.create_texture(&descriptor))?;
+    let Some(buffer) = buffer_over(gpu, &texture, "trial of a shared buffer", bytes) else {
+        return Ok(false);
+    };
     let words: Vec<u32> = (0..bytes as u32 / 4).map(|i| i.wrapping_mul(2_654_435_761)).collect();
     gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
     Ok(super::session::texels(gpu, &texture, bytes)? == words)
@@ -59,35 +77,61 @@ mod vulkan {
     impl Drop for Guard {
         #[allow(unsafe_code)]
         fn drop(&mut self) {
-            // SAFETY: wgpu drops the guard when no work on the device needs the buffer any more, and the device outlives its buffers.
+            // SAFETY: wgpu drops the guard when no work on the device needs the buffer any more,
+            // and the device outlives its buffers.
             unsafe { self.device.destroy_buffer(self.buffer, None) };
         }
     }
 
     #[allow(unsafe_code)]
-    pub(super) fn buffer_over(gpu: &Gpu, texture: &wgpu::Texture, name: &str, bytes: u64) -> Option<wgpu::Buffer> {
+    pub(super) fn buffer_over(
+        gpu: &Gpu,
+        texture: &wgpu::Texture,
+        name: &str,
+        bytes: u64,
+    ) -> Option<wgpu::Buffer> {
         // SAFETY: handles are only looked at, and none is destroyed.
         let (device, memory, offset) = unsafe {
             let inner = texture.as_hal::<hal::api::Vulkan>()?;
-            let hal::vulkan::TextureMemory::Allocation(allocation) = inner.memory() else { return None };
+            let hal::vulkan::TextureMemory::Allocation(allocation) = inner.memory() else {
+                return None;
+            };
             let device = gpu.device.as_hal::<hal::api::Vulkan>()?.raw_device().clone();
-            (allocation.size() >= bytes).then(|| (device, allocation.memory(), allocation.offset()))?
+            (allocation.size() >= bytes)
+                .then(|| (device, allocation.memory(), allocation.offset()))?
         };
-        let usage = vk::BufferUsageFlags::STORAGE_BUFFER | vk::BufferUsageFlags::TRANSFER_SRC | vk::BufferUsageFlags::TRANSFER_DST;
-        let info = vk::BufferCreateInfo::default().size(bytes).usage(usage).sharing_mode(vk::SharingMode::EXCLUSIVE);
-        // SAFETY: the buffer is bound to memory that its guard keeps, at an offset of its alignment, and ends where that of the texture ends or
-        // before. wgpu knows the two as different resources; `shares` has shown that the driver reads and writes them as one.
+        let usage = vk::BufferUsageFlags::STORAGE_BUFFER
+            | vk::BufferUsageFlags::TRANSFER_SRC
+            | vk::BufferUsageFlags::TRANSFER_DST;
+        let info = vk::BufferCreateInfo::default()
+            .size(bytes)
+            .usage(usage)
+            .sharing_mode(vk::SharingMode::EXCLUSIVE);
+        // SAFETY: the buffer is bound to memory that its guard keeps, at an offset of its
+        // alignment, and ends where that of the texture ends or before. wgpu knows the two as
+        // different resources; `shares` has shown that the driver reads and writes them as one.
         unsafe {
             let buffer = device.create_buffer(&info, None).ok()?;
             let guard = Guard { device: device.clone(), buffer, _texture: texture.clone() };
             let needs = device.get_buffer_memory_requirements(buffer);
-            let fits = offset.is_multiple_of(needs.alignment) && needs.size <= bytes.next_multiple_of(needs.alignment);
+            let fits = offset.is_multiple_of(needs.alignment)
+                && needs.size <= bytes.next_multiple_of(needs.alignment);
             if !fits || device.bind_buffer_memory(buffer, memory, offset).is_err() {
                 return None;
             }
-            let made = hal::vulkan::Buffer::from_raw_externally_owned(buffer, Box::new(move || drop(guard)));
-            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-            let descriptor = wgpu::BufferDescriptor { label: Some(name), size: bytes, usage, mapped_at_creation: false };
+            let made = hal::vulkan::Buffer::from_raw_externally_owned(
+                buffer,
+                Box::new(move || drop(guard)),
+            );
+            let usage = wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST;
+            let descriptor = wgpu::BufferDescriptor {
+                label: Some(name),
+                size: bytes,
+                usage,
+                mapped_at_creation: false,
+            };
             Some(gpu.device.create_buffer_from_hal::<hal::api::Vulkan>(made, &descriptor))
         }
     }
@@ -96,7 +140,12 @@ mod vulkan {
 #[cfg(any(target_vendor = "apple", target_family = "wasm"))]
 mod vulkan {
     /// No Vulkan here.
-    pub(super) fn buffer_over(_: &super::Gpu, _: &wgpu::Texture, _: &str, _: u64) -> Option<wgpu::Buffer> {
+    pub(super) fn buffer_over(
+        _: &super::Gpu,
+        _: &wgpu::Texture,
+        _: &str,
+        _: u64,
+    ) -> Option<wgpu::Buffer> {
         None
     }
 }

@@ -1,6 +1,7 @@
-//! The first meeting of a software adapter with kernels. Its driver makes machine code when a kernel is first dispatched, one kernel after the
-//! other while the run waits. So a second device makes that of the later ones meanwhile, in a thread of its own, and the driver's cache on disk hands
-//! it over. Nothing is computed there: the grids are empty, and the buffers small.
+//! The first meeting of a software adapter with kernels. Its driver makes machine code when a
+//! kernel is first dispatched, one kernel after the other while the run waits. So a second device
+//! makes that of the later ones meanwhile, in a thread of its own, and the driver's cache on disk
+//! hands it over. Nothing is computed there: the grids are empty, and the buffers small.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ const FEW: usize = 4;
 /// Elements of a buffer of the second device, those of the smallest mirror.
 const SMALL: usize = 3 * MIRROR_ROW;
 
-/// The thread; it is waited for, since a driver does not like to be left in the middle of a kernel at the end of a process.
+/// The thread; it is waited for, since a driver does not like to be left in the middle of a kernel
+/// at the end of a process.
 #[derive(Debug)]
 pub(super) struct Warm {
     thread: Option<JoinHandle<()>>,
@@ -34,7 +36,8 @@ impl Drop for Warm {
     }
 }
 
-/// Begins with the later half of the kernels of the longest schedule, where the driver has met few of them.
+/// Begins with the later half of the kernels of the longest schedule, where the driver has met few
+/// of them.
 pub(super) fn begin(gpu: &Gpu, program: &Program) -> Option<Warm> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if gpu.entry.class != Class::Software || cores < 2 {
@@ -44,7 +47,10 @@ pub(super) fn begin(gpu: &Gpu, program: &Program) -> Option<Warm> {
     let longest = program.schedules.iter().max_by_key(|s| s.dispatches.len())?;
     let mut kernels: Vec<&Dispatch> = Vec::new();
     for dispatch in &longest.dispatches {
-        if !kernels.iter().any(|d| d.kernel.name == dispatch.kernel.name && d.constants == dispatch.constants) {
+        if !kernels
+            .iter()
+            .any(|d| d.kernel.name == dispatch.kernel.name && d.constants == dispatch.constants)
+        {
             kernels.push(dispatch);
         }
     }
@@ -75,19 +81,27 @@ fn lines(text: &[u8]) -> BTreeSet<String> {
 
 /// What machine code is made of, and by whom.
 fn key(gpu: &Gpu, dispatch: &Dispatch) -> String {
-    let constants: Vec<String> = dispatch.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let text = format!("{}\n{}\n{}", gpu.entry.driver, constants.join(" "), dispatch.kernel.module());
+    let constants: Vec<String> =
+        dispatch.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let text =
+        format!("{}\n{}\n{}", gpu.entry.driver, constants.join(" "), dispatch.kernel.module());
     blake3::hash(text.as_bytes()).to_hex().as_str()[..16].to_owned()
 }
 
-/// The program with small buffers and a single schedule: these kernels, the last one first, over no workgroup at all.
+/// The program with small buffers and a single schedule: these kernels, the last one first, over no
+/// workgroup at all.
 fn small(program: &Program, schedule: &Schedule, later: &[&Dispatch]) -> Program {
     let mut small = program.clone();
     for buffer in &mut small.buffers {
         buffer.len = buffer.len.min(SMALL);
         buffer.initial.truncate(buffer.len);
     }
-    let empty = |dispatch: &&Dispatch| Dispatch { grid: [0; 3], effects: Vec::new(), ..(*dispatch).clone() };
-    small.schedules = vec![Schedule { dispatches: later.iter().rev().map(empty).collect(), ..schedule.clone() }];
+    let empty = |dispatch: &&Dispatch| Dispatch {
+        grid: [0; 3],
+        effects: Vec::new(),
+        ..(*dispatch).clone()
+    };
+    small.schedules =
+        vec![Schedule { dispatches: later.iter().rev().map(empty).collect(), ..schedule.clone() }];
     small
 }

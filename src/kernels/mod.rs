@@ -1,5 +1,6 @@
-//! The registry: one line a kernel. A kernel is a WGSL file whose entry point bears its name, a parameter structure, and a float64 twin
-//! of the same name in `reference`; bindings, their order and access are read from the WGSL by [`signature`].
+//! The registry: one line a kernel. A kernel is a WGSL file whose entry point bears its name, a
+//! parameter structure, and a float64 twin of the same name in `reference`; bindings, their order
+//! and access are read from the WGSL by [`signature`].
 
 pub mod params;
 pub mod signature;
@@ -18,18 +19,21 @@ pub struct Kernel {
     pub params: &'static [(&'static str, &'static str)],
     /// C of its error bound `C · eps · magnitude` on any adapter, see `doctor`.
     pub bound: f64,
-    /// The twin that states its formula: its own name, or that of the kernel that it stands in for or is a shape of.
+    /// The twin that states its formula: its own name, or that of the kernel that it stands in for
+    /// or is a shape of.
     pub twin: &'static str,
     /// Whether it is for software adapters: it needs subgroups of 8 lanes and reads mirrors.
     pub direct: bool,
-    /// Whether it keeps its indices in bounds by itself and its loops end: its file says under "Indices" why, and tests show it at
-    /// sizes around the edges of its tile. Adapters that are trusted compile it without checks.
+    /// Whether it keeps its indices in bounds by itself and its loops end: its file says under
+    /// "Indices" why, and tests show it at sizes around the edges of its tile. Adapters that are
+    /// trusted compile it without checks.
     pub bounded: bool,
     /// The matrix unit that it computes with.
     pub unit: Option<Unit>,
 }
 
-/// A kind of matrix unit: what its operands are, and the sides of its square matrices. Sums are f32.
+/// A kind of matrix unit: what its operands are, and the sides of its square matrices. Sums are
+/// f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Unit {
     /// f32, 8 × 8: Apple.
@@ -78,8 +82,8 @@ pub const MIRROR_WIDTH: u32 = 1024;
 /// Elements in a row of a mirror.
 pub const MIRROR_ROW: usize = 4 * MIRROR_WIDTH as usize;
 
-/// Rows of the mirror of so many elements: an odd number, never one. Mesa's software driver compiles a kernel anew for textures whose height
-/// is a power of two.
+/// Rows of the mirror of so many elements: an odd number, never one. Mesa's software driver
+/// compiles a kernel anew for textures whose height is a power of two.
 pub fn mirror_rows(elements: usize) -> usize {
     (elements.div_ceil(MIRROR_ROW) | 1).max(3)
 }
@@ -109,12 +113,15 @@ macro_rules! registry {
     };
 }
 
-// Name, parameters, C of the error bound. Sums of products stay within 4. Where exp, log, erf or division enter, the magnitude already
-// carries the conditioning of the function, and C adds what the polynomial and the (2.5 ulp) division of WGSL may lose.
+// Name, parameters, C of the error bound. Sums of products stay within 4. Where exp, log, erf or
+// division enter, the magnitude already carries the conditioning of the function, and C adds what
+// the polynomial and the (2.5 ulp) division of WGSL may lose.
 //
-// Kernels `in_place_of` another one are for software adapters; they share parameters and twin with it. So does a `shape_of` another one:
-// the same text with a tile of other sides, see `tuning::ladder`; and those in braces are for matrix units, in an order of sums that is the
-// unit's own. Operands that become f16, in whichever direction an adapter rounds, are off by up to 2⁻¹⁰ each, two of them by 16,384 of f32's eps.
+// Kernels `in_place_of` another one are for software adapters; they share parameters and twin with
+// it. So does a `shape_of` another one: the same text with a tile of other sides, see
+// `tuning::ladder`; and those in braces are for matrix units, in an order of sums that is the
+// unit's own. Operands that become f16, in whichever direction an adapter rounds, are off by up to
+// 2⁻¹⁰ each, two of them by 16,384 of f32's eps.
 registry! {
     gather_rows, GatherRows, 1.0; // one product at most
     dense_forward, DenseForward, 8.0 [bounded]; // sums, then an activation by polynomial and a division
@@ -169,7 +176,8 @@ registry! {
 }
 
 impl Kernel {
-    /// The complete WGSL module: the file, then what it shares with others, so that line numbers are those of the file.
+    /// The complete WGSL module: the file, then what it shares with others, so that line numbers
+    /// are those of the file.
     pub fn module(&self) -> String {
         let mirror = if self.direct { MIRROR } else { "" };
         format!("{}\n{mirror}{PRELUDE}", self.source)
@@ -184,7 +192,8 @@ pub fn by_name(name: &str) -> Option<&'static Kernel> {
 /// Most workgroups in one dimension of a grid, by WebGPU's default limits.
 pub const MAX_GROUPS: u32 = 65_535;
 
-/// A grid for `groups` workgroups in a row, folded over two dimensions where one is too short; kernels leave at once beyond the end.
+/// A grid for `groups` workgroups in a row, folded over two dimensions where one is too short;
+/// kernels leave at once beyond the end.
 pub fn folded(groups: u32) -> [u32; 3] {
     let x = groups.clamp(1, MAX_GROUPS);
     [x, groups.max(1).div_ceil(x), 1]

@@ -1,7 +1,8 @@
-//! The structures that kernels share with the host, each stated once here and compared with the WGSL by reflection.
+//! The structures that kernels share with the host, each stated once here and compared with the
+//! WGSL by reflection.
 //!
-//! All fields are 4-byte scalars, so a structure is its words: no padding, and a table of them is an `array<u32>` to the allocator.
-//! What a field means stands beside its WGSL declaration.
+//! All fields are 4-byte scalars, so a structure is its words: no padding, and a table of them is
+//! an `array<u32>` to the allocator. What a field means stands beside its WGSL declaration.
 
 /// A structure of 4-byte scalars that a kernel knows under the same name.
 pub trait Words: bytemuck::Pod {

@@ -1,6 +1,8 @@
-//! What a kernel's WGSL says about itself, read by naga: bindings with their access, workgroup size, fields of its structures.
+//! What a kernel's WGSL says about itself, read by naga: bindings with their access, workgroup
+//! size, fields of its structures.
 //!
-//! naga is named here alone. [`Signature::of`] is the proof that a file and its registry line agree; it needs no adapter.
+//! naga is named here alone. [`Signature::of`] is the proof that a file and its registry line
+//! agree; it needs no adapter.
 
 use anyhow::{Result, anyhow, bail, ensure};
 use naga::{AddressSpace, StorageAccess, TypeInner};
@@ -49,15 +51,23 @@ pub struct Signature {
     pub overrides: Vec<String>,
 }
 
-/// Parses and validates a module. The error is naga's own report with the kernel's file name and lines.
+/// Parses and validates a module. The error is naga's own report with the kernel's file name and
+/// lines.
 pub fn module(name: &str, source: &str) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
     let file = format!("shaders/{name}.wgsl");
-    let module = naga::front::wgsl::parse_str(source).map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, &file)))?;
+    let module = naga::front::wgsl::parse_str(source)
+        .map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, &file)))?;
     use naga::valid::Capabilities;
-    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
-    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
-    validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE).subgroup_operations(naga::valid::SubgroupOperationSet::all());
-    let info = validator.validate(&module).map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, &file)))?;
+    let capabilities =
+        Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
+    let mut validator =
+        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+    validator
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    let info = validator
+        .validate(&module)
+        .map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, &file)))?;
     Ok((module, info))
 }
 
@@ -70,20 +80,35 @@ impl Signature {
     /// The same for other text under the kernel's name (mutants in tests).
     pub fn of_source(kernel: &Kernel, source: &str) -> Result<Signature> {
         let (module, info) = module(kernel.name, source)?;
-        ensure!(module.entry_points.len() == 1, "{}: one entry point a file, found {}", kernel.name, module.entry_points.len());
+        ensure!(
+            module.entry_points.len() == 1,
+            "{}: one entry point a file, found {}",
+            kernel.name,
+            module.entry_points.len()
+        );
         let entry = &module.entry_points[0];
-        ensure!(entry.name == kernel.name, "{}: the entry point is called {}", kernel.name, entry.name);
+        ensure!(
+            entry.name == kernel.name,
+            "{}: the entry point is called {}",
+            kernel.name,
+            entry.name
+        );
         let uses = info.get_entry_point(0);
         let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
         let workgroup_size = workgroup_size(&module);
-        let mut signature = Signature { bindings: Vec::new(), workgroup_size, workgroup_bytes: 0, overrides };
+        let mut signature =
+            Signature { bindings: Vec::new(), workgroup_size, workgroup_bytes: 0, overrides };
         for (handle, variable) in module.global_variables.iter() {
             if variable.space == AddressSpace::WorkGroup {
                 signature.workgroup_bytes += module.types[variable.ty].inner.size(module.to_ctx());
                 continue;
             }
             let name = variable.name.clone().unwrap_or_default();
-            ensure!(!uses[handle].is_empty(), "{}: binding {name} is declared and not used", kernel.name);
+            ensure!(
+                !uses[handle].is_empty(),
+                "{}: binding {name} is declared and not used",
+                kernel.name
+            );
             signature.bindings.push(binding(kernel, &module, variable, name)?);
         }
         signature.bindings.sort_by_key(|b| b.slot);
@@ -111,10 +136,14 @@ impl Signature {
 fn workgroup_size(module: &naga::Module) -> [u32; 3] {
     let entry = &module.entry_points[0];
     let mut size = entry.workgroup_size;
-    for (size, expression) in size.iter_mut().zip(entry.workgroup_size_overrides.into_iter().flatten()) {
+    for (size, expression) in
+        size.iter_mut().zip(entry.workgroup_size_overrides.into_iter().flatten())
+    {
         let Some(expression) = expression else { continue };
         let default = match module.global_expressions[expression] {
-            naga::Expression::Override(o) => module.overrides[o].init.map(|init| &module.global_expressions[init]),
+            naga::Expression::Override(o) => {
+                module.overrides[o].init.map(|init| &module.global_expressions[init])
+            }
             ref other => Some(other),
         };
         if let Some(naga::Expression::Literal(naga::Literal::U32(n))) = default {
@@ -124,23 +153,39 @@ fn workgroup_size(module: &naga::Module) -> [u32; 3] {
     size
 }
 
-fn binding(kernel: &Kernel, module: &naga::Module, variable: &naga::GlobalVariable, name: String) -> Result<Binding> {
+fn binding(
+    kernel: &Kernel,
+    module: &naga::Module,
+    variable: &naga::GlobalVariable,
+    name: String,
+) -> Result<Binding> {
     let slot = variable.binding.ok_or_else(|| anyhow!("{}: {name} has no binding", kernel.name))?;
-    ensure!(slot.group == 0, "{}: {name} is in group {}, all bindings are in group 0", kernel.name, slot.group);
+    ensure!(
+        slot.group == 0,
+        "{}: {name} is in group {}, all bindings are in group 0",
+        kernel.name,
+        slot.group
+    );
     let access = match variable.space {
         AddressSpace::Uniform => match module.types[variable.ty].name.as_deref() {
             Some("Params") if slot.binding == 0 => Access::Params,
             Some("Step") => Access::Step,
-            other => bail!("{}: uniform {name} is {other:?}; expected Params at slot 0 or Step", kernel.name),
+            other => bail!(
+                "{}: uniform {name} is {other:?}; expected Params at slot 0 or Step",
+                kernel.name
+            ),
         },
         AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::Write,
         AddressSpace::Storage { .. } => Access::Read,
-        AddressSpace::Handle => mirror(&module.types[variable.ty].inner).ok_or_else(|| anyhow!("{}: {name} is no mirror", kernel.name))?,
+        AddressSpace::Handle => mirror(&module.types[variable.ty].inner)
+            .ok_or_else(|| anyhow!("{}: {name} is no mirror", kernel.name))?,
         other => bail!("{}: {name} lies in {other:?}", kernel.name),
     };
     // A kernel that reads a buffer's mirror and writes the buffer calls the mirror `NAME_mirror`.
     let name = match access {
-        Access::MirrorF32 | Access::MirrorU32 => name.strip_suffix("_mirror").map(str::to_string).unwrap_or(name),
+        Access::MirrorF32 | Access::MirrorU32 => {
+            name.strip_suffix("_mirror").map(str::to_string).unwrap_or(name)
+        }
         _ => name,
     };
     Ok(Binding { name, slot: slot.binding, access })
@@ -149,7 +194,12 @@ fn binding(kernel: &Kernel, module: &naga::Module, variable: &naga::GlobalVariab
 /// Mirrors are two-dimensional storage textures of four numbers or words a texel, read only.
 fn mirror(inner: &TypeInner) -> Option<Access> {
     use naga::{ImageClass, ImageDimension, StorageFormat};
-    let TypeInner::Image { dim: ImageDimension::D2, arrayed: false, class: ImageClass::Storage { format, access } } = inner else {
+    let TypeInner::Image {
+        dim: ImageDimension::D2,
+        arrayed: false,
+        class: ImageClass::Storage { format, access },
+    } = inner
+    else {
         return None;
     };
     match format {
@@ -163,13 +213,26 @@ fn mirror(inner: &TypeInner) -> Option<Access> {
 /// Every structure that the module declares must be one of ours, field by field.
 fn check_structures(kernel: &Kernel, module: &naga::Module) -> Result<()> {
     for (_, kind) in module.types.iter() {
-        let (Some(name), TypeInner::Struct { members, .. }) = (kind.name.as_deref(), &kind.inner) else { continue };
-        let expected =
-            if name == "Params" { kernel.params } else { shared(name).ok_or_else(|| anyhow!("structure {name} has no Rust twin"))? };
-        let found: Vec<(String, String)> =
-            members.iter().map(|m| (m.name.clone().unwrap_or_default(), scalar(&module.types[m.ty].inner))).collect();
-        let same = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.0 == e.0 && f.1 == e.1);
-        ensure!(same, "{}: structure {name} differs\n  WGSL {found:?}\n  Rust {expected:?}", kernel.name);
+        let (Some(name), TypeInner::Struct { members, .. }) = (kind.name.as_deref(), &kind.inner)
+        else {
+            continue;
+        };
+        let expected = if name == "Params" {
+            kernel.params
+        } else {
+            shared(name).ok_or_else(|| anyhow!("structure {name} has no Rust twin"))?
+        };
+        let found: Vec<(String, String)> = members
+            .iter()
+            .map(|m| (m.name.clone().unwrap_or_default(), scalar(&module.types[m.ty].inner)))
+            .collect();
+        let same = found.len() == expected.len()
+            && found.iter().zip(expected).all(|(f, e)| f.0 == e.0 && f.1 == e.1);
+        ensure!(
+            same,
+            "{}: structure {name} differs\n  WGSL {found:?}\n  Rust {expected:?}",
+            kernel.name
+        );
         let packed = members.iter().enumerate().all(|(i, m)| m.offset as usize == 4 * i);
         ensure!(packed, "{}: structure {name} has padding", kernel.name);
     }

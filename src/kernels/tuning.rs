@@ -1,4 +1,5 @@
-//! Which implementation of each kernel an adapter gets, and how much work one dispatch may be. The only place where adapters differ.
+//! Which implementation of each kernel an adapter gets, and how much work one dispatch may be. The
+//! only place where adapters differ.
 
 use super::{Kernel, Unit};
 
@@ -44,17 +45,23 @@ const SHAPES: [(usize, usize); 5] = [(128, 128), (64, 64), PLAIN, (64, 16), (16,
 /// The tile of the file that the other shapes are written from.
 const PLAIN: (usize, usize) = (32, 32);
 
-/// The shapes of a product (`dense_forward`, `dense_backward_input` or `dense_backward_weight`) from the largest tile to the smallest.
-/// They give equal bits.
+/// The shapes of a product (`dense_forward`, `dense_backward_input` or `dense_backward_weight`)
+/// from the largest tile to the smallest. They give equal bits.
 pub fn ladder(product: &'static Kernel) -> Vec<Product> {
     let kernel = |shape @ (rows, columns)| match shape {
         PLAIN => super::by_name(product.twin),
         _ => super::by_name(&format!("{}_{rows}x{columns}", product.twin)),
     };
-    SHAPES.into_iter().filter_map(|shape| Some(Product { kernel: kernel(shape)?, rows: shape.0, columns: shape.1 })).collect()
+    SHAPES
+        .into_iter()
+        .filter_map(|shape| {
+            Some(Product { kernel: kernel(shape)?, rows: shape.0, columns: shape.1 })
+        })
+        .collect()
 }
 
-/// The tiles that a product may be done with instead of another one, itself included. They give equal bits.
+/// The tiles that a product may be done with instead of another one, itself included. They give
+/// equal bits.
 pub fn candidates(product: &Product) -> Vec<Product> {
     if product.kernel.unit.is_some() {
         return vec![*product];
@@ -62,8 +69,13 @@ pub fn candidates(product: &Product) -> Vec<Product> {
     if !product.kernel.direct {
         return ladder(product.kernel);
     }
-    let tall = super::by_name(&format!("{}_direct_32", product.kernel.twin)).map(|kernel| Product { kernel, rows: 32, columns: 32 });
-    let low = super::by_name(&format!("{}_direct", product.kernel.twin)).map(|kernel| Product { kernel, rows: 16, columns: 32 });
+    let tall = super::by_name(&format!("{}_direct_32", product.kernel.twin))
+        .map(|kernel| Product { kernel, rows: 32, columns: 32 });
+    let low = super::by_name(&format!("{}_direct", product.kernel.twin)).map(|kernel| Product {
+        kernel,
+        rows: 16,
+        columns: 32,
+    });
     [low, tall].into_iter().flatten().collect()
 }
 
@@ -84,11 +96,14 @@ pub struct Tuning {
     pub unit_invocations: u32,
     /// Whether other kernels too are those for software adapters.
     pub direct: bool,
-    /// Whether a buffer and its mirror are one piece of memory, so that nothing is copied between dispatches.
+    /// Whether a buffer and its mirror are one piece of memory, so that nothing is copied between
+    /// dispatches.
     pub shared_mirrors: bool,
-    /// Most classes of heads whose product and loss are one kernel, `heads_cross_entropy`; 0 = never.
+    /// Most classes of heads whose product and loss are one kernel, `heads_cross_entropy`; 0 =
+    /// never.
     pub fused_classes: usize,
-    /// Whether [`Kernel::bounded`] kernels run without checks of indices and loops. Drivers that run on the CPU would write into our memory.
+    /// Whether [`Kernel::bounded`] kernels run without checks of indices and loops. Drivers that
+    /// run on the CPU would write into our memory.
     pub trusted: bool,
     /// Most floating-point operations in one dispatch, so that none lasts above 200 ms.
     pub flop_per_dispatch: u64,
@@ -102,16 +117,22 @@ pub struct Tuning {
 pub const DEFAULT_BINDING: u64 = 128 << 20;
 
 impl Tuning {
-    /// The choices for a class; `binding_bytes` is what the device granted, `direct` whether it runs the kernels for
-    /// software adapters.
+    /// The choices for a class; `binding_bytes` is what the device granted, `direct` whether it
+    /// runs the kernels for software adapters.
     pub fn new(class: Class, binding_bytes: u64, direct: bool) -> Tuning {
         let tile = |kernel| Product { kernel, rows: PLAIN.0, columns: PLAIN.1 };
         let direct_tile = |kernel| Product { kernel, rows: 16, columns: 32 };
         let direct = direct && class == Class::Software;
         let [forward, backward_input, backward_weight] = if direct {
-            [&super::dense_forward_direct, &super::dense_backward_input_direct, &super::dense_backward_weight_direct].map(direct_tile)
+            [
+                &super::dense_forward_direct,
+                &super::dense_backward_input_direct,
+                &super::dense_backward_weight_direct,
+            ]
+            .map(direct_tile)
         } else {
-            [&super::dense_forward, &super::dense_backward_input, &super::dense_backward_weight].map(tile)
+            [&super::dense_forward, &super::dense_backward_input, &super::dense_backward_weight]
+                .map(tile)
         };
         Tuning {
             class,
@@ -124,7 +145,8 @@ impl Tuning {
             shared_mirrors: direct,
             fused_classes: if direct { 32 } else { 0 },
             trusted: matches!(class, Class::Integrated | Class::Discrete),
-            // Slowest members seen: 2 GFLOP/s in software, a tenth of a TFLOP/s integrated, half a TFLOP/s discrete.
+            // Slowest members seen: 2 GFLOP/s in software, a tenth of a TFLOP/s integrated, half a
+            // TFLOP/s discrete.
             flop_per_dispatch: match class {
                 Class::Software => 400_000_000,
                 Class::Integrated => 20_000_000_000,
@@ -136,11 +158,18 @@ impl Tuning {
         }
     }
 
-    /// The same with products by a matrix unit, on an adapter whose subgroups have so many lanes at most.
+    /// The same with products by a matrix unit, on an adapter whose subgroups have so many lanes at
+    /// most.
     pub fn with_unit(&self, unit: Unit, lanes: u32) -> Tuning {
         let by_unit = |product: &Product| {
-            let kernel = super::KERNELS.iter().find(|k| k.unit == Some(unit) && k.twin == product.kernel.twin);
-            kernel.map_or(*product, |kernel| Product { kernel, rows: 4 * unit.side(), columns: 4 * unit.side() })
+            let kernel = super::KERNELS
+                .iter()
+                .find(|k| k.unit == Some(unit) && k.twin == product.kernel.twin);
+            kernel.map_or(*product, |kernel| Product {
+                kernel,
+                rows: 4 * unit.side(),
+                columns: 4 * unit.side(),
+            })
         };
         Tuning {
             forward: by_unit(&self.forward),
@@ -156,7 +185,8 @@ impl Tuning {
 
     /// The kernel that does the work of `kernel` here: itself, or the one in its place.
     pub fn kernel(&self, kernel: &'static Kernel) -> &'static Kernel {
-        let stand_in = super::KERNELS.iter().find(|k| self.direct && k.direct && k.twin == kernel.name);
+        let stand_in =
+            super::KERNELS.iter().find(|k| self.direct && k.direct && k.twin == kernel.name);
         stand_in.copied().unwrap_or(kernel)
     }
 }

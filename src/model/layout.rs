@@ -1,10 +1,12 @@
-//! Where each parameter block lies in the flat arenas of parameters, gradients and moments. The only place where offsets are computed.
+//! Where each parameter block lies in the flat arenas of parameters, gradients and moments. The
+//! only place where offsets are computed.
 
 use super::network::Network;
 use crate::config::Activation;
 
-/// Blocks begin on multiples of this many elements (256 bytes), so that any block could be bound by offset, and so that a table with one
-/// entry per run of this length says something about one block alone.
+/// Blocks begin on multiples of this many elements (256 bytes), so that any block could be bound by
+/// offset, and so that a table with one entry per run of this length says something about one block
+/// alone.
 pub const ALIGN: usize = 64;
 
 /// A weight matrix or a bias.
@@ -63,22 +65,43 @@ pub struct Layout {
     pub embeddings: usize,
     /// Elements of an arena, a multiple of [`ALIGN`].
     pub len: usize,
-    /// Whether what all tasks share, embeddings included, is not trained: it gets no gradient and does not decay.
+    /// Whether what all tasks share, embeddings included, is not trained: it gets no gradient and
+    /// does not decay.
     pub frozen: bool,
 }
 
 impl Layout {
     /// The layout of a network.
     pub fn new(network: &Network) -> Layout {
-        let mut layout = Layout { blocks: Vec::new(), layers: Vec::new(), embeddings: network.embeddings.len(), len: 0, frozen: false };
+        let mut layout = Layout {
+            blocks: Vec::new(),
+            layers: Vec::new(),
+            embeddings: network.embeddings.len(),
+            len: 0,
+            frozen: false,
+        };
         for embedding in &network.embeddings {
-            layout.push_block(format!("embedding.{}.weight", embedding.column), vec![embedding.values, embedding.width], None);
+            layout.push_block(
+                format!("embedding.{}.weight", embedding.column),
+                vec![embedding.values, embedding.width],
+                None,
+            );
         }
         let mut inputs = network.inputs;
         for (depth, &outputs) in network.trunk.layers.iter().enumerate() {
             let (activation, dropout) = (network.trunk.activation, network.trunk.dropout);
             let name = format!("trunk.{depth}");
-            layout.push(Layer { name, inputs, outputs, weight: 0, task: None, depth, activation, dropout, is_output: false });
+            layout.push(Layer {
+                name,
+                inputs,
+                outputs,
+                weight: 0,
+                task: None,
+                depth,
+                activation,
+                dropout,
+                is_output: false,
+            });
             inputs = outputs;
         }
         for (task, head) in network.tasks.iter().enumerate() {
@@ -88,7 +111,17 @@ impl Layout {
                 let activation = if is_output { Activation::Identity } else { head.activation };
                 let dropout = if is_output { 0.0 } else { head.dropout };
                 let name = format!("task.{}.{depth}", head.name);
-                layout.push(Layer { name, inputs, outputs, weight: 0, task: Some(task), depth, activation, dropout, is_output });
+                layout.push(Layer {
+                    name,
+                    inputs,
+                    outputs,
+                    weight: 0,
+                    task: Some(task),
+                    depth,
+                    activation,
+                    dropout,
+                    is_output,
+                });
                 inputs = outputs;
             }
         }
@@ -97,7 +130,9 @@ impl Layout {
 
     fn push(&mut self, mut layer: Layer) {
         layer.weight = self.blocks.len();
-        for (suffix, shape) in [("weight", vec![layer.outputs, layer.inputs]), ("bias", vec![layer.outputs])] {
+        for (suffix, shape) in
+            [("weight", vec![layer.outputs, layer.inputs]), ("bias", vec![layer.outputs])]
+        {
             self.push_block(format!("{}.{suffix}", layer.name), shape, layer.task);
         }
         self.layers.push(layer);
@@ -129,7 +164,8 @@ impl Layout {
         self.blocks.iter().filter(move |b| b.task == Some(task))
     }
 
-    /// A head's run of the arena, gaps included: (offset, length). Heads of equal shape have runs of equal length and inner places.
+    /// A head's run of the arena, gaps included: (offset, length). Heads of equal shape have runs
+    /// of equal length and inner places.
     pub fn head_run(&self, task: usize) -> (usize, usize) {
         let first = self.head(task).next().map_or(0, |b| b.offset);
         let end = self.head(task).last().map_or(0, |b| b.offset + b.len);

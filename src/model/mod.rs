@@ -1,4 +1,5 @@
-//! The network: its shape, where each parameter lies in the flat arena, how weights start, and its files.
+//! The network: its shape, where each parameter lies in the flat arena, how weights start, and its
+//! files.
 
 pub mod arena;
 pub mod file;

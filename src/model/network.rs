@@ -1,4 +1,5 @@
-//! The shape of a network: a trunk that all tasks share (hard parameter sharing), and one head a task.
+//! The shape of a network: a trunk that all tasks share (hard parameter sharing), and one head a
+//! task.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,9 @@ impl Embedding {
     pub fn of(input: &Input) -> Vec<Embedding> {
         let Input::Columns { columns } = input else { return Vec::new() };
         let learned = columns.iter().filter(|column| column.vectors() > 0);
-        learned.map(|c| Embedding { column: c.name.clone(), values: c.vectors(), width: c.width() }).collect()
+        learned
+            .map(|c| Embedding { column: c.name.clone(), values: c.vectors(), width: c.width() })
+            .collect()
     }
 }
 
@@ -61,7 +64,8 @@ pub struct Head {
     /// Task type.
     #[serde(rename = "type")]
     pub kind: TaskKind,
-    /// Class names: those of the logits in order (multiclass), or negative and positive (binary); else empty.
+    /// Class names: those of the logits in order (multiclass), or negative and positive (binary);
+    /// else empty.
     pub classes: Vec<String>,
     /// Label columns, where each has an output of its own (multilabel, regression); else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -74,7 +78,8 @@ pub struct Head {
     pub dropout: f64,
     /// L_i.
     pub loss: Loss,
-    /// Probability above which a row is called positive (binary), chosen on validation data; `None` = one half.
+    /// Probability above which a row is called positive (binary), chosen on validation data; `None`
+    /// = one half.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
     /// k of the metric `top_k` (multiclass).
@@ -184,16 +189,40 @@ impl Head {
 impl Network {
     /// The network of a configuration for data of a schema.
     pub fn new(config: &Config, schema: &Schema) -> Result<Network> {
-        let same = config.tasks.len() == schema.targets.len() && config.tasks.iter().zip(&schema.targets).all(|(t, s)| t.name == s.task);
+        let same = config.tasks.len() == schema.targets.len()
+            && config.tasks.iter().zip(&schema.targets).all(|(t, s)| t.name == s.task);
         if !same {
             let names: Vec<&str> = schema.targets.iter().map(|t| t.task.as_str()).collect();
-            let message = format!("the configuration's tasks are not those of the data: {}", names.join(", "));
-            return Err(Fault::config("task", message).hint("name the same tasks in the same order").into());
+            let message = format!(
+                "the configuration's tasks are not those of the data: {}",
+                names.join(", ")
+            );
+            return Err(Fault::config("task", message)
+                .hint("name the same tasks in the same order")
+                .into());
         }
-        config.tasks.iter().zip(&schema.targets).try_for_each(|(task, target)| check_classes(task, target))?;
-        let trunk = Trunk { layers: config.trunk.layers.clone(), activation: config.trunk.activation, dropout: config.trunk.dropout };
-        let tasks = config.tasks.iter().zip(&schema.targets).map(|(task, target)| head(task, target)).collect();
-        Ok(Network { inputs: schema.input.width(), embeddings: Embedding::of(&schema.input), trunk, tasks })
+        config
+            .tasks
+            .iter()
+            .zip(&schema.targets)
+            .try_for_each(|(task, target)| check_classes(task, target))?;
+        let trunk = Trunk {
+            layers: config.trunk.layers.clone(),
+            activation: config.trunk.activation,
+            dropout: config.trunk.dropout,
+        };
+        let tasks = config
+            .tasks
+            .iter()
+            .zip(&schema.targets)
+            .map(|(task, target)| head(task, target))
+            .collect();
+        Ok(Network {
+            inputs: schema.input.width(),
+            embeddings: Embedding::of(&schema.input),
+            trunk,
+            tasks,
+        })
     }
 
     /// Inputs that come from embeddings.
@@ -237,13 +266,16 @@ impl Network {
 fn check_classes(task: &Task, target: &Target) -> Result<(), Fault> {
     let place = |key: &str| format!("task.{}.{key}", task.name);
     let known = Lookup::new(target.classes.iter().map(String::as_str).zip(0..));
-    if let config::Loss::CrossEntropy { class_weights: ClassWeights::Given(given), .. } = &task.loss {
+    if let config::Loss::CrossEntropy { class_weights: ClassWeights::Given(given), .. } = &task.loss
+    {
         if let Some((unknown, _)) = given.iter().find(|(name, _)| known.get(name).is_none()) {
             let found = format!("{} is no class of the task", quoted(unknown));
-            return Err(Fault::config(&place("class_weights"), found).hint(format!("there are {}", target.classes.join(", "))));
+            return Err(Fault::config(&place("class_weights"), found)
+                .hint(format!("there are {}", target.classes.join(", "))));
         }
         if target.classes.iter().all(|class| weight_of(given, class) == 0.0) {
-            return Err(Fault::config(&place("class_weights"), "all are zero").hint("give a class a weight, or set the task's weight to 0"));
+            return Err(Fault::config(&place("class_weights"), "all are zero")
+                .hint("give a class a weight, or set the task's weight to 0"));
         }
     }
     Ok(())
@@ -268,33 +300,49 @@ fn head(task: &Task, target: &Target) -> Head {
 /// A loss with the weights that the training part's counts give.
 fn loss(loss: &config::Loss, target: &Target) -> Loss {
     match loss {
-        config::Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => Loss::CrossEntropy {
-            label_smoothing: *label_smoothing,
-            focal_gamma: *focal_gamma,
-            class_weights: match class_weights {
-                ClassWeights::None => Vec::new(),
-                ClassWeights::Balanced => balanced(target.counts.first().map_or(&[], Vec::as_slice)),
-                ClassWeights::Given(given) => target.classes.iter().map(|class| weight_of(given, class)).collect(),
-            },
-        },
+        config::Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => {
+            Loss::CrossEntropy {
+                label_smoothing: *label_smoothing,
+                focal_gamma: *focal_gamma,
+                class_weights: match class_weights {
+                    ClassWeights::None => Vec::new(),
+                    ClassWeights::Balanced => {
+                        balanced(target.counts.first().map_or(&[], Vec::as_slice))
+                    }
+                    ClassWeights::Given(given) => {
+                        target.classes.iter().map(|class| weight_of(given, class)).collect()
+                    }
+                },
+            }
+        }
         config::Loss::Logistic { focal_gamma, positive_weight } => {
             let weight = |counts: &Vec<u64>| match (positive_weight, &counts[..]) {
                 (PositiveWeight::Given(weight), _) => *weight,
-                (PositiveWeight::Balanced, [negative, positive]) if *negative > 0 && *positive > 0 => *negative as f64 / *positive as f64,
+                (PositiveWeight::Balanced, [negative, positive])
+                    if *negative > 0 && *positive > 0 =>
+                {
+                    *negative as f64 / *positive as f64
+                }
                 (PositiveWeight::Balanced, _) => 1.0,
             };
-            Loss::Logistic { focal_gamma: *focal_gamma, positive_weights: target.counts.iter().map(weight).collect() }
+            Loss::Logistic {
+                focal_gamma: *focal_gamma,
+                positive_weights: target.counts.iter().map(weight).collect(),
+            }
         }
         config::Loss::Squared => Loss::Squared,
         config::Loss::Absolute => Loss::Absolute,
         config::Loss::Huber { delta } => Loss::Huber { delta: *delta },
         config::Loss::Quantile { quantile } => Loss::Quantile { quantile: *quantile },
         // A training part without a count above 0 has no mean to speak of.
-        config::Loss::Poisson { .. } => Loss::Poisson { factor: target.mean.map_or(1.0, f64::recip) },
+        config::Loss::Poisson { .. } => {
+            Loss::Poisson { factor: target.mean.map_or(1.0, f64::recip) }
+        }
     }
 }
 
-/// rows / (classes · rows of the class), as scikit-learn's `class_weight="balanced"`; 1 for a class without rows.
+/// rows / (classes · rows of the class), as scikit-learn's `class_weight="balanced"`; 1 for a class
+/// without rows.
 fn balanced(counts: &[u64]) -> Vec<f64> {
     let (rows, classes) = (counts.iter().sum::<u64>() as f64, counts.len() as f64);
     counts.iter().map(|&n| if n == 0 { 1.0 } else { rows / (classes * n as f64) }).collect()

@@ -1,5 +1,6 @@
-//! `L(T_i, T_j)` = Jensen–Shannon divergence of the two heads' class probabilities (Lin, "Divergence measures based on the Shannon
-//! entropy", IEEE Trans. Inf. Theory 37(1), 1991, eq. 3.1 with equal weights), natural logarithm, mean over the rows.
+//! `L(T_i, T_j)` = Jensen–Shannon divergence of the two heads' class probabilities (Lin,
+//! "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37(1), 1991, eq. 3.1
+//! with equal weights), natural logarithm, mean over the rows.
 
 use super::{Coupling, Pair, Phase, Placed};
 use crate::kernels;
@@ -24,7 +25,10 @@ impl Coupling for Agreement {
 
     fn applies(&self, a: &Head, b: &Head) -> Result<(), String> {
         if let Some(other) = [a, b].into_iter().find(|head| head.classes.is_empty()) {
-            return Err(format!("\"{}\" is of type {}, which has no classes", other.name, other.kind));
+            return Err(format!(
+                "\"{}\" is of type {}, which has no classes",
+                other.name, other.kind
+            ));
         }
         if a.classes == b.classes {
             return Ok(());
@@ -33,7 +37,10 @@ impl Coupling for Agreement {
             return Err(format!("they have {} and {} classes", a.classes.len(), b.classes.len()));
         }
         let at = a.classes.iter().zip(&b.classes).position(|(x, y)| x != y).unwrap_or(0);
-        Err(format!("their classes differ: number {at} is \"{}\" and \"{}\"", a.classes[at], b.classes[at]))
+        Err(format!(
+            "their classes differ: number {at} is \"{}\" and \"{}\"",
+            a.classes[at], b.classes[at]
+        ))
     }
 
     fn phase(&self) -> Phase {
@@ -49,14 +56,22 @@ impl Coupling for Agreement {
             first: scene.logits(placed.pair.a).0 as u32,
             second: scene.logits(placed.pair.b).0 as u32,
             classes: scene.network.tasks[placed.pair.a].classes.len() as u32,
-            one: one(&scene.network.tasks[placed.pair.a]) | one(&scene.network.tasks[placed.pair.b]) << 1,
+            one: one(&scene.network.tasks[placed.pair.a])
+                | one(&scene.network.tasks[placed.pair.b]) << 1,
             strength: placed.pair.strength,
             partials: placed.partials as u32,
         };
         bytemuck::cast_slice(&pairs.iter().map(line).collect::<Vec<_>>()).to_vec()
     }
 
-    fn dispatch(&self, scene: &Scene, table: Buffer, pairs: &[Placed], chunk: Chunk, gradient: bool) -> Dispatch {
+    fn dispatch(
+        &self,
+        scene: &Scene,
+        table: Buffer,
+        pairs: &[Placed],
+        chunk: Chunk,
+        gradient: bool,
+    ) -> Dispatch {
         let b = &scene.buffers;
         let parameters = params::Agreement {
             rows: chunk.rows as u32,
@@ -67,11 +82,22 @@ impl Coupling for Agreement {
         let mut heads: Vec<usize> = pairs.iter().flat_map(|p| [p.pair.a, p.pair.b]).collect();
         heads.sort_unstable();
         heads.dedup();
-        let logits: Vec<_> = heads.iter().map(|&h| (scene.logits(h).0, chunk.rows * scene.logits(h).1)).collect();
-        let dispatch = Dispatch::new(&kernels::agreement, "agreement", parameters, [chunk.rows.div_ceil(64) as u32, 1, 1])
-            .bind([("agreeing_pairs", table), ("logits", b.logits), ("logits_delta", b.logits_delta), ("partials", b.partials)])
-            .reads(slices(b.logits, logits.clone()))
-            .overwrites(slices(b.partials, pairs.iter().map(|p| (p.partials, chunk.rows))));
+        let logits: Vec<_> =
+            heads.iter().map(|&h| (scene.logits(h).0, chunk.rows * scene.logits(h).1)).collect();
+        let dispatch = Dispatch::new(
+            &kernels::agreement,
+            "agreement",
+            parameters,
+            [chunk.rows.div_ceil(64) as u32, 1, 1],
+        )
+        .bind([
+            ("agreeing_pairs", table),
+            ("logits", b.logits),
+            ("logits_delta", b.logits_delta),
+            ("partials", b.partials),
+        ])
+        .reads(slices(b.logits, logits.clone()))
+        .overwrites(slices(b.partials, pairs.iter().map(|p| (p.partials, chunk.rows))));
         if gradient { dispatch.updates(slices(b.logits_delta, logits)) } else { dispatch }
     }
 }

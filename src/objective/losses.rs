@@ -1,4 +1,5 @@
-//! What the kernels of task losses share: the table of heads, the table of class weights, and the denominators.
+//! What the kernels of task losses share: the table of heads, the table of class weights, and the
+//! denominators.
 
 use super::{Objective, Phase};
 use crate::config::TaskKind;
@@ -9,8 +10,14 @@ use crate::schedule::Dispatch;
 use crate::schedule::build::{Chunk, Counting, PartBuffers, Scene, Segment};
 use crate::schedule::plan::slices;
 
-/// The table of heads. `inverses` is where the denominators stand among the partials, if they are counted.
-pub fn heads(network: &Network, objective: &Objective, capacity: usize, inverses: Option<usize>) -> Vec<params::Head> {
+/// The table of heads. `inverses` is where the denominators stand among the partials, if they are
+/// counted.
+pub fn heads(
+    network: &Network,
+    objective: &Objective,
+    capacity: usize,
+    inverses: Option<usize>,
+) -> Vec<params::Head> {
     let line = |task: usize| {
         let head = &network.tasks[task];
         let shape = Shape::of(&head.loss);
@@ -18,7 +25,12 @@ pub fn heads(network: &Network, objective: &Objective, capacity: usize, inverses
             outputs: head.outputs() as u32,
             logits: (capacity * network.first_logit(task)) as u32,
             weight: objective.weights[task],
-            coupled: u32::from(objective.pairs.iter().any(|p| p.coupling.phase() == Phase::Logits && [p.a, p.b].contains(&task))),
+            coupled: u32::from(
+                objective
+                    .pairs
+                    .iter()
+                    .any(|p| p.coupling.phase() == Phase::Logits && [p.a, p.b].contains(&task)),
+            ),
             kind: shape.kind,
             cell: network.first_cell(task) as u32,
             cells: head.cells() as u32,
@@ -35,7 +47,12 @@ pub fn heads(network: &Network, objective: &Objective, capacity: usize, inverses
 
 /// Class weights and weights of positives of all heads, as bits of f32.
 pub fn class_weights(network: &Network) -> Vec<u32> {
-    network.tasks.iter().flat_map(|head| weights_of(&head.loss)).map(|w| (*w as f32).to_bits()).collect()
+    network
+        .tasks
+        .iter()
+        .flat_map(|head| weights_of(&head.loss))
+        .map(|w| (*w as f32).to_bits())
+        .collect()
 }
 
 fn weights_of(loss: &Loss) -> &[f64] {
@@ -78,7 +95,9 @@ impl Shape {
             Loss::CrossEntropy { label_smoothing, focal_gamma, .. } => {
                 Shape { gamma: *focal_gamma, smoothing: *label_smoothing, ..kind(loss::MULTICLASS) }
             }
-            Loss::Logistic { focal_gamma, .. } => Shape { gamma: *focal_gamma, ..kind(loss::LOGISTIC) },
+            Loss::Logistic { focal_gamma, .. } => {
+                Shape { gamma: *focal_gamma, ..kind(loss::LOGISTIC) }
+            }
             Loss::Squared => kind(loss::SQUARED),
             Loss::Absolute => kind(loss::ABSOLUTE),
             Loss::Huber { delta } => Shape { parameter: *delta, ..kind(loss::HUBER) },
@@ -88,14 +107,25 @@ impl Shape {
     }
 }
 
-/// The dispatches that count the labels of a batch, one a segment of the data; none where all rows are labelled and weigh one.
+/// The dispatches that count the labels of a batch, one a segment of the data; none where all rows
+/// are labelled and weigh one.
 pub fn count(scene: &Scene, part: &PartBuffers, shuffled: bool, order: usize) -> Vec<Dispatch> {
     let Some(first) = scene.counts else { return Vec::new() };
-    part.segments.iter().enumerate().map(|(i, segment)| count_segment(scene, (i, segment), shuffled, (first, order))).collect()
+    part.segments
+        .iter()
+        .enumerate()
+        .map(|(i, segment)| count_segment(scene, (i, segment), shuffled, (first, order)))
+        .collect()
 }
 
-fn count_segment(scene: &Scene, (index, segment): (usize, &Segment), shuffled: bool, (first, order): (usize, usize)) -> Dispatch {
-    let (b, tasks, Counting { cells, weighted }) = (&scene.buffers, scene.network.tasks.len(), scene.counting);
+fn count_segment(
+    scene: &Scene,
+    (index, segment): (usize, &Segment),
+    shuffled: bool,
+    (first, order): (usize, usize),
+) -> Dispatch {
+    let (b, tasks, Counting { cells, weighted }) =
+        (&scene.buffers, scene.network.tasks.len(), scene.counting);
     let parameters = params::LabelSums {
         cells: cells as u32,
         tasks: tasks as u32,
@@ -111,17 +141,27 @@ fn count_segment(scene: &Scene, (index, segment): (usize, &Segment), shuffled: b
         .bind([("class_weights", b.class_weights), ("partials", b.partials)])
         .reads(slices(segment.labels, [(0, segment.rows * cells)]))
         .reads(slices(b.order, [(0, order)]))
-        .effect(crate::schedule::plan::gradient_effect(index), slices(b.partials, [(first, 3 * tasks)]))
+        .effect(
+            crate::schedule::plan::gradient_effect(index),
+            slices(b.partials, [(first, 3 * tasks)]),
+        )
 }
 
-/// Loss, hits and gradients of the logits of all heads for one chunk of rows: a dispatch for heads of classes, and one for the others.
+/// Loss, hits and gradients of the logits of all heads for one chunk of rows: a dispatch for heads
+/// of classes, and one for the others.
 pub fn dispatches(scene: &Scene, chunk: Chunk) -> Vec<Dispatch> {
     let classes = |head: &Head| head.kind == TaskKind::Multiclass;
-    let of = |wanted: bool| (0..scene.network.tasks.len()).filter(move |t| classes(&scene.network.tasks[*t]) == wanted).collect();
+    let of = |wanted: bool| {
+        (0..scene.network.tasks.len())
+            .filter(move |t| classes(&scene.network.tasks[*t]) == wanted)
+            .collect()
+    };
     let (multiclass, pointwise): (Vec<usize>, Vec<usize>) = (of(true), of(false));
-    let (softmax, numbers) = (super::softmax_cross_entropy::dispatch, super::pointwise_losses::dispatch);
-    let some =
-        |tasks: &[usize], dispatch: fn(&Scene, &[usize], Chunk) -> Dispatch| (!tasks.is_empty()).then(|| dispatch(scene, tasks, chunk));
+    let (softmax, numbers) =
+        (super::softmax_cross_entropy::dispatch, super::pointwise_losses::dispatch);
+    let some = |tasks: &[usize], dispatch: fn(&Scene, &[usize], Chunk) -> Dispatch| {
+        (!tasks.is_empty()).then(|| dispatch(scene, tasks, chunk))
+    };
     some(&multiclass, softmax).into_iter().chain(some(&pointwise, numbers)).collect()
 }
 
@@ -132,7 +172,12 @@ pub fn bind(dispatch: Dispatch, scene: &Scene, tasks: &[usize], chunk: Chunk) ->
     let partials = tasks.iter().flat_map(|t| [*t, count + t]).map(|i| (i * capacity, chunk.rows));
     let inverses = scene.counts.map(|first| (first + 2 * count, count));
     dispatch
-        .bind([("heads", b.heads), ("logits", b.logits), ("labels", b.labels), ("class_weights", b.class_weights)])
+        .bind([
+            ("heads", b.heads),
+            ("logits", b.logits),
+            ("labels", b.labels),
+            ("class_weights", b.class_weights),
+        ])
         .bind([("logits_delta", b.logits_delta), ("partials", b.partials)])
         .reads(slices(b.logits, logits.clone()))
         .reads(slices(b.labels, [(0, chunk.rows * scene.counting.cells)]))

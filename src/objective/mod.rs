@@ -1,6 +1,8 @@
-//! What is minimised: `L = Σ w_i L_i + Σ λ L(T_i, T_j)`. One file a task loss, one a coupling kind; each emits its dispatches.
+//! What is minimised: `L = Σ w_i L_i + Σ λ L(T_i, T_j)`. One file a task loss, one a coupling kind;
+//! each emits its dispatches.
 //!
-//! A new coupling is a WGSL file, a twin in `reference`, a file here with a [`Coupling`], and its line in [`COUPLINGS`].
+//! A new coupling is a WGSL file, a twin in `reference`, a file here with a [`Coupling`], and its
+//! line in [`COUPLINGS`].
 
 mod agreement;
 pub mod losses;
@@ -40,7 +42,14 @@ pub trait Coupling: Sync + Debug {
     /// The table of its pairs, as words.
     fn table(&self, scene: &Scene, pairs: &[Placed]) -> Vec<u32>;
     /// Its one dispatch for all pairs; without `gradient` it computes values alone.
-    fn dispatch(&self, scene: &Scene, table: Buffer, pairs: &[Placed], chunk: Chunk, gradient: bool) -> Dispatch;
+    fn dispatch(
+        &self,
+        scene: &Scene,
+        table: Buffer,
+        pairs: &[Placed],
+        chunk: Chunk,
+        gradient: bool,
+    ) -> Dispatch;
 }
 
 /// All kinds.
@@ -78,7 +87,8 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The objective of a configuration. A kind that does not apply to a pair that was named is an error that says why.
+    /// The objective of a configuration. A kind that does not apply to a pair that was named is an
+    /// error that says why.
     pub fn new(config: &config::Config, network: &Network) -> Result<Objective> {
         let weights = config.tasks.iter().map(|t| t.weight as f32).collect();
         let mut pairs = Vec::new();
@@ -88,19 +98,23 @@ impl Objective {
         Ok(Objective { weights, pairs })
     }
 
-    /// The plain sum of the tasks' losses: what a stored model is evaluated by, which does not keep its couplings.
+    /// The plain sum of the tasks' losses: what a stored model is evaluated by, which does not keep
+    /// its couplings.
     pub fn plain(network: &Network) -> Objective {
         Objective { weights: vec![1.0; network.tasks.len()], pairs: Vec::new() }
     }
 
-    /// L from the tasks' losses and the pairs' values: the weighted sum over the tasks that have a loss. `None` if no task that weighs
-    /// anything has one.
+    /// L from the tasks' losses and the pairs' values: the weighted sum over the tasks that have a
+    /// loss. `None` if no task that weighs anything has one.
     pub fn total(&self, losses: &[Option<f64>], couplings: &[f64]) -> Option<f64> {
-        let known = || self.weights.iter().zip(losses).filter_map(|(w, loss)| Some((f64::from(*w), (*loss)?)));
+        let known = || {
+            self.weights.iter().zip(losses).filter_map(|(w, loss)| Some((f64::from(*w), (*loss)?)))
+        };
         let nothing_weighs = self.weights.iter().all(|weight| *weight == 0.0);
         known().any(|(weight, _)| weight > 0.0 || nothing_weighs).then(|| {
             let tasks: f64 = known().map(|(w, l)| w * l).sum();
-            let pairs: f64 = self.pairs.iter().zip(couplings).map(|(p, v)| f64::from(p.strength) * v).sum();
+            let pairs: f64 =
+                self.pairs.iter().zip(couplings).map(|(p, v)| f64::from(p.strength) * v).sum();
             tasks + pairs
         })
     }
@@ -118,40 +132,78 @@ const MOST_TASKS: usize = 1000;
 fn resolve(network: &Network, number: usize, table: &config::Coupling) -> Result<Vec<Pair>> {
     let place = format!("coupling.{number}");
     let coupling = COUPLINGS.iter().find(|c| c.name() == table.kind).copied();
-    let coupling = coupling.ok_or_else(|| Fault::config(&format!("{place}.kind"), format!("unknown kind \"{}\"", table.kind)))?;
+    let coupling = coupling.ok_or_else(|| {
+        Fault::config(&format!("{place}.kind"), format!("unknown kind \"{}\"", table.kind))
+    })?;
     let strength = table.strength as f32;
     let named = match &table.pairs {
-        Some(pairs) => pairs.iter().map(|p| named_pair(network, &place, coupling, p)).collect::<Result<Vec<_>>>()?,
+        Some(pairs) => pairs
+            .iter()
+            .map(|p| named_pair(network, &place, coupling, p))
+            .collect::<Result<Vec<_>>>()?,
         None => every_pair(network, &place, coupling)?,
     };
     if named.is_empty() {
-        let why = network.tasks.iter().zip(network.tasks.iter().skip(1)).find_map(|(a, b)| coupling.applies(a, b).err());
+        let why = network
+            .tasks
+            .iter()
+            .zip(network.tasks.iter().skip(1))
+            .find_map(|(a, b)| coupling.applies(a, b).err());
         let why = why.unwrap_or_else(|| "there are not two tasks".into());
-        let fault = Fault::config(&place, format!("{} applies to no pair of tasks: {why}", coupling.name()));
-        return Err(fault.hint("give two heads the same shape and classes, or remove this [[coupling]]").into());
+        let fault = Fault::config(
+            &place,
+            format!("{} applies to no pair of tasks: {why}", coupling.name()),
+        );
+        return Err(fault
+            .hint("give two heads the same shape and classes, or remove this [[coupling]]")
+            .into());
     }
     Ok(named.into_iter().map(|(a, b)| Pair { coupling, a, b, strength }).collect())
 }
 
-fn named_pair(network: &Network, place: &str, coupling: &dyn Coupling, names: &[String; 2]) -> Result<(usize, usize)> {
+fn named_pair(
+    network: &Network,
+    place: &str,
+    coupling: &dyn Coupling,
+    names: &[String; 2],
+) -> Result<(usize, usize)> {
     let find = |name: &String| {
         let found = network.tasks.iter().position(|t| t.name == *name);
-        found.ok_or_else(|| Fault::config(&format!("{place}.pairs"), format!("there is no task \"{name}\"")))
+        found.ok_or_else(|| {
+            Fault::config(&format!("{place}.pairs"), format!("there is no task \"{name}\""))
+        })
     };
     let (a, b) = (find(&names[0])?, find(&names[1])?);
     if let Err(why) = coupling.applies(&network.tasks[a], &network.tasks[b]) {
-        let message = format!("{} does not apply to \"{}\" and \"{}\": {why}", coupling.name(), names[0], names[1]);
-        return Err(Fault::config(&format!("{place}.pairs"), message).hint("remove the pair, or change one of the two heads").into());
+        let message = format!(
+            "{} does not apply to \"{}\" and \"{}\": {why}",
+            coupling.name(),
+            names[0],
+            names[1]
+        );
+        return Err(Fault::config(&format!("{place}.pairs"), message)
+            .hint("remove the pair, or change one of the two heads")
+            .into());
     }
     Ok((a, b))
 }
 
-fn every_pair(network: &Network, place: &str, coupling: &dyn Coupling) -> Result<Vec<(usize, usize)>> {
+fn every_pair(
+    network: &Network,
+    place: &str,
+    coupling: &dyn Coupling,
+) -> Result<Vec<(usize, usize)>> {
     let count = network.tasks.len();
     if count > MOST_TASKS {
-        let message = format!("missing: every pair of {count} tasks would be coupled, expected at most {MOST_TASKS} tasks");
-        return Err(Fault::config(&format!("{place}.pairs"), message).hint("name the pairs").into());
+        let message = format!(
+            "missing: every pair of {count} tasks would be coupled, expected at most {MOST_TASKS} tasks"
+        );
+        return Err(Fault::config(&format!("{place}.pairs"), message)
+            .hint("name the pairs")
+            .into());
     }
     let all = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
-    Ok(all.filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok()).collect())
+    Ok(all
+        .filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok())
+        .collect())
 }

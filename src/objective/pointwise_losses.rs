@@ -1,4 +1,5 @@
-//! `L_i` of tasks whose outputs have one label each: the logistic loss, those of numbers, that of counts. The formulas stand in the WGSL.
+//! `L_i` of tasks whose outputs have one label each: the logistic loss, those of numbers, that of
+//! counts. The formulas stand in the WGSL.
 
 use super::losses;
 use crate::kernels;
@@ -18,5 +19,10 @@ pub fn dispatch(scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
         capacity: capacity as u32,
     };
     let grid = [chunk.rows.div_ceil(64) as u32, count as u32, 1];
-    losses::bind(Dispatch::new(&kernels::pointwise_losses, "heads", parameters, grid), scene, tasks, chunk)
+    losses::bind(
+        Dispatch::new(&kernels::pointwise_losses, "heads", parameters, grid),
+        scene,
+        tasks,
+        chunk,
+    )
 }

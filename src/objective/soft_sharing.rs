@@ -1,5 +1,6 @@
-//! `L(T_i, T_j) = ½ ‖θ_i − θ_j‖²` over all weights and biases of two heads of equal shape: soft parameter sharing
-//! (Duong et al., "Low resource dependency parsing: cross-lingual parameter sharing", ACL 2015).
+//! `L(T_i, T_j) = ½ ‖θ_i − θ_j‖²` over all weights and biases of two heads of equal shape: soft
+//! parameter sharing (Duong et al., "Low resource dependency parsing: cross-lingual parameter
+//! sharing", ACL 2015).
 
 use super::{Coupling, Pair, Phase, Placed};
 use crate::kernels;
@@ -52,14 +53,23 @@ impl Coupling for SoftSharing {
         bytemuck::cast_slice(&pairs.iter().map(line).collect::<Vec<_>>()).to_vec()
     }
 
-    fn dispatch(&self, scene: &Scene, table: Buffer, pairs: &[Placed], _chunk: Chunk, gradient: bool) -> Dispatch {
+    fn dispatch(
+        &self,
+        scene: &Scene,
+        table: Buffer,
+        pairs: &[Placed],
+        _chunk: Chunk,
+        gradient: bool,
+    ) -> Dispatch {
         let b = &scene.buffers;
         let longest = pairs.iter().map(|p| scene.layout.head_run(p.pair.a).1).max().unwrap_or(1);
-        let parameters = params::SoftSharing { pairs: pairs.len() as u32, gradient: u32::from(gradient) };
+        let parameters =
+            params::SoftSharing { pairs: pairs.len() as u32, gradient: u32::from(gradient) };
         let mut heads: Vec<usize> = pairs.iter().flat_map(|p| [p.pair.a, p.pair.b]).collect();
         heads.sort_unstable();
         heads.dedup();
-        // A head from its first to its last element; the gaps between its blocks are zeros and stay so.
+        // A head from its first to its last element; the gaps between its blocks are zeros and stay
+        // so.
         let runs: Vec<_> = heads.iter().map(|&h| scene.layout.head_run(h)).collect();
         let partials = pairs.iter().map(|p| (p.partials, self.partials(scene, &p.pair)));
         let dispatch = Dispatch::new(
@@ -68,7 +78,12 @@ impl Coupling for SoftSharing {
             parameters,
             [longest.div_ceil(WORKGROUP) as u32, 1, 1],
         )
-        .bind([("shared_pairs", table), ("parameters", b.parameters), ("gradients", b.gradients), ("partials", b.partials)])
+        .bind([
+            ("shared_pairs", table),
+            ("parameters", b.parameters),
+            ("gradients", b.gradients),
+            ("partials", b.partials),
+        ])
         .bind([("flags", b.flags)])
         .reads(slices(b.parameters, runs.clone()))
         .overwrites(slices(b.partials, partials));

@@ -1,4 +1,5 @@
-//! `L_i` of a multiclass task: mean over the rows of `−ln softmax(z)[label]`, with its gradient by the logits, for all heads at once.
+//! `L_i` of a multiclass task: mean over the rows of `−ln softmax(z)[label]`, with its gradient by
+//! the logits, for all heads at once.
 
 use super::losses;
 use crate::kernels;
@@ -13,10 +14,16 @@ const FUSED_ROWS: usize = 16;
 
 /// Whether the output layers and their loss are one dispatch.
 pub fn is_fused(scene: &Scene) -> bool {
-    scene.counts.is_none() && scene.network.tasks.iter().all(|t| losses::is_plain(t) && t.outputs() <= scene.tuning.fused_classes)
+    scene.counts.is_none()
+        && scene
+            .network
+            .tasks
+            .iter()
+            .all(|t| losses::is_plain(t) && t.outputs() <= scene.tuning.fused_classes)
 }
 
-/// Output layers with loss, hits and gradients, for one chunk of rows. Training keeps the logits of coupled heads alone.
+/// Output layers with loss, hits and gradients, for one chunk of rows. Training keeps the logits of
+/// coupled heads alone.
 pub fn fused(scene: &Scene, group: &Group, chunk: Chunk, training: bool) -> Dispatch {
     let (b, tasks, capacity) = (&scene.buffers, scene.network.tasks.len(), scene.plan.capacity);
     let layers = &scene.plan.layers[group.first..group.first + group.count];
@@ -33,11 +40,25 @@ pub fn fused(scene: &Scene, group: &Group, chunk: Chunk, training: bool) -> Disp
     let table = losses::heads(scene.network, scene.objective, capacity, None);
     let run = |d: &Dense| (d.y as usize, chunk.rows * d.outputs as usize);
     let is_read = |d: &&Dense| !training || table[d.task as usize].coupled == 1;
-    let partials = layers.iter().flat_map(|d| [d.task as usize, tasks + d.task as usize]).map(|i| (i * capacity, chunk.rows));
+    let partials = layers
+        .iter()
+        .flat_map(|d| [d.task as usize, tasks + d.task as usize])
+        .map(|i| (i * capacity, chunk.rows));
     let grid = [group.count as u32, chunk.rows.div_ceil(FUSED_ROWS) as u32, 1];
     Dispatch::new(&kernels::heads_cross_entropy, group.label.clone(), parameters, grid)
-        .bind([("layers", b.layers), ("parameters", b.parameters), ("x", x), ("heads", b.heads), ("labels", b.labels)])
-        .bind([("logits", b.logits), ("logits_delta", b.logits_delta), ("partials", b.partials), ("flags", b.flags)])
+        .bind([
+            ("layers", b.layers),
+            ("parameters", b.parameters),
+            ("x", x),
+            ("heads", b.heads),
+            ("labels", b.labels),
+        ])
+        .bind([
+            ("logits", b.logits),
+            ("logits_delta", b.logits_delta),
+            ("partials", b.partials),
+            ("flags", b.flags),
+        ])
         .reads(slices(x, layers.iter().map(|d| (d.x as usize, chunk.rows * d.inputs as usize))))
         .reads(slices(b.parameters, layers.iter().flat_map(|d| [scene.weights(d), scene.bias(d)])))
         .reads(slices(b.labels, [(0, chunk.rows * tasks)]))
@@ -63,6 +84,11 @@ pub fn dispatch(scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
     };
     let grid = [chunk.rows.div_ceil(64) as u32, count as u32, 1];
     let is_shaped = tasks.iter().any(|&t| !losses::is_plain(&scene.network.tasks[t]));
-    losses::bind(Dispatch::new(&kernels::softmax_cross_entropy, "heads", parameters, grid), scene, tasks, chunk)
-        .constant("SHAPED", f64::from(u8::from(is_shaped)))
+    losses::bind(
+        Dispatch::new(&kernels::softmax_cross_entropy, "heads", parameters, grid),
+        scene,
+        tasks,
+        chunk,
+    )
+    .constant("SHAPED", f64::from(u8::from(is_shaped)))
 }

@@ -1,5 +1,5 @@
-//! The float64 engine: interprets a schedule with one plain loop per kernel. It is the oracle of every kernel and of the whole step, and
-//! what `--device reference` runs.
+//! The float64 engine: interprets a schedule with one plain loop per kernel. It is the oracle of
+//! every kernel and of the whole step, and what `--device reference` runs.
 
 pub mod real;
 mod twins;
@@ -11,7 +11,10 @@ use anyhow::{Result, ensure};
 use crate::kernels::Unit;
 use crate::kernels::params::{Step, Words};
 use crate::model::arena::Numbers;
-use crate::schedule::{Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult, first_not_finite};
+use crate::schedule::{
+    Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult,
+    first_not_finite,
+};
 use real::Real;
 
 /// Contents of a buffer.
@@ -42,8 +45,11 @@ const LARGEST_HALF: f64 = 65504.0;
 impl<'a, T: Real> Arguments<'a, T> {
     fn store(&self, name: &str) -> &'a Store<T> {
         let found = self.dispatch.bindings.iter().find(|(n, _)| *n == name);
-        // The laws of a schedule guarantee every binding; a twin that asks for another one is a bug of ours.
-        let (_, buffer) = found.unwrap_or_else(|| panic!("{}: the twin asks for binding {name}", self.dispatch.kernel.name));
+        // The laws of a schedule guarantee every binding; a twin that asks for another one is a bug
+        // of ours.
+        let (_, buffer) = found.unwrap_or_else(|| {
+            panic!("{}: the twin asks for binding {name}", self.dispatch.kernel.name)
+        });
         &self.stores[buffer.0]
     }
 
@@ -93,7 +99,11 @@ impl<'a, T: Real> Arguments<'a, T> {
 
     /// A pipeline-overridable constant; 0 where the dispatch does not set it.
     pub(crate) fn constant(&self, name: &str) -> u32 {
-        self.dispatch.constants.iter().find(|(n, _)| *n == name).map_or(0, |(_, value)| *value as u32)
+        self.dispatch
+            .constants
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or(0, |(_, value)| *value as u32)
     }
 
     /// The step.
@@ -101,7 +111,8 @@ impl<'a, T: Real> Arguments<'a, T> {
         self.step
     }
 
-    /// A gradient as a matrix unit gets it: infinite where f16 does not reach; its rounding is an error, and none of the formula.
+    /// A gradient as a matrix unit gets it: infinite where f16 does not reach; its rounding is an
+    /// error, and none of the formula.
     pub(crate) fn in_range(&self, delta: T) -> T {
         let is_half = self.dispatch.kernel.unit.is_some_and(Unit::is_half);
         let size = delta.value().abs() * f64::from(self.step.delta_scale);
@@ -120,7 +131,9 @@ impl<'a, T: Real> Arguments<'a, T> {
 fn store<T: Real>(spec: &BufferSpec) -> Store<T> {
     let initial = spec.initial.iter().copied().chain(std::iter::repeat(0)).take(spec.len);
     match spec.kind {
-        Kind::F32 => Store::Numbers(RefCell::new(initial.map(|bits| T::from(f32::from_bits(bits))).collect())),
+        Kind::F32 => Store::Numbers(RefCell::new(
+            initial.map(|bits| T::from(f32::from_bits(bits))).collect(),
+        )),
         Kind::U32 => Store::Words(RefCell::new(initial.collect())),
     }
 }
@@ -169,9 +182,17 @@ impl<T: Real> Engine for Reference<T> {
 
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
         let spec = &self.program.buffers[buffer.0];
-        ensure!(first + words.len() <= spec.len, "{}: {} words at {first} exceed its {}", spec.name, words.len(), spec.len);
+        ensure!(
+            first + words.len() <= spec.len,
+            "{}: {} words at {first} exceed its {}",
+            spec.name,
+            words.len(),
+            spec.len
+        );
         match &self.stores[buffer.0] {
-            Store::Words(cell) => cell.borrow_mut()[first..first + words.len()].copy_from_slice(words),
+            Store::Words(cell) => {
+                cell.borrow_mut()[first..first + words.len()].copy_from_slice(words)
+            }
             Store::Numbers(cell) => {
                 let mut numbers = cell.borrow_mut();
                 for (to, bits) in numbers[first..].iter_mut().zip(words) {
@@ -190,7 +211,8 @@ impl<T: Real> Engine for Reference<T> {
                 self.run_dispatch(schedule, dispatch, step)?;
             }
             let first = step.slot as usize * stride + 1;
-            let row = self.numbers(Slice { buffer: self.program.metrics_buffer, first, len: stride - 1 });
+            let row =
+                self.numbers(Slice { buffer: self.program.metrics_buffer, first, len: stride - 1 });
             let metrics = row.into_iter().map(Real::value).collect();
             self.results.push(StepResult { number: step.number, rows: step.rows, metrics });
         }
@@ -210,13 +232,21 @@ impl<T: Real> Engine for Reference<T> {
     }
 
     fn save(&mut self, buffer: Buffer) -> Result<Numbers> {
-        Ok(Numbers::F64(self.numbers(self.program.whole(buffer)).into_iter().map(Real::value).collect()))
+        Ok(Numbers::F64(
+            self.numbers(self.program.whole(buffer)).into_iter().map(Real::value).collect(),
+        ))
     }
 
     fn restore(&mut self, buffer: Buffer, numbers: &Numbers) -> Result<()> {
         match numbers {
-            Numbers::F64(numbers) => self.set_numbers(buffer, 0, &numbers.iter().copied().map(T::of).collect::<Vec<T>>()),
-            Numbers::F32(numbers) => self.set_numbers(buffer, 0, &numbers.iter().copied().map(T::from).collect::<Vec<T>>()),
+            Numbers::F64(numbers) => {
+                self.set_numbers(buffer, 0, &numbers.iter().copied().map(T::of).collect::<Vec<T>>())
+            }
+            Numbers::F32(numbers) => self.set_numbers(
+                buffer,
+                0,
+                &numbers.iter().copied().map(T::from).collect::<Vec<T>>(),
+            ),
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The number types that twins are generic over: plain `f64`, and [`Bounded`], which carries a rounding-error bound along.
+//! The number types that twins are generic over: plain `f64`, and [`Bounded`], which carries a
+//! rounding-error bound along.
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -22,7 +23,8 @@ pub trait Real:
     fn of(value: f64) -> Self;
     /// The value.
     fn value(self) -> f64;
-    /// What a rounding error is measured in: the value's own size, or the sum of the absolute terms that made it.
+    /// What a rounding error is measured in: the value's own size, or the sum of the absolute terms
+    /// that made it.
     fn magnitude(self) -> f64;
     /// e^x
     fn exp(self) -> Self;
@@ -68,7 +70,8 @@ impl Real for f64 {
     }
 }
 
-/// erf x by the series of positive terms 2/√π · e^(−x²) · Σ 2^n x^(2n+1) / (2n+1)!! (Abramowitz and Stegun, 7.1.6).
+/// erf x by the series of positive terms 2/√π · e^(−x²) · Σ 2^n x^(2n+1) / (2n+1)!! (Abramowitz and
+/// Stegun, 7.1.6).
 pub fn erf(x: f64) -> f64 {
     if x.abs() > 6.0 {
         return x.signum();
@@ -84,12 +87,15 @@ pub fn erf(x: f64) -> f64 {
     std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }
 
-/// A value with its magnitude: what `C · eps` is multiplied with to bound the error of the same computation in f32.
+/// A value with its magnitude: what `C · eps` is multiplied with to bound the error of the same
+/// computation in f32.
 ///
-/// Two estimates run side by side, and the smaller one counts. `absolute` is the same computation on absolute values: for sums of
-/// products, the usual yardstick. `running` is the running error analysis of Higham (*Accuracy and Stability of Numerical Algorithms*,
-/// section 3.3): inputs are exact and every operation adds its own rounding; it is the smaller one where few exact numbers cancel.
-/// Functions pass the error of their argument on by their derivative and add their own rounding.
+/// Two estimates run side by side, and the smaller one counts. `absolute` is the same computation
+/// on absolute values: for sums of products, the usual yardstick. `running` is the running error
+/// analysis of Higham (*Accuracy and Stability of Numerical Algorithms*, section 3.3): inputs are
+/// exact and every operation adds its own rounding; it is the smaller one where few exact numbers
+/// cancel. Functions pass the error of their argument on by their derivative and add their own
+/// rounding.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounded {
     value: f64,
@@ -126,7 +132,11 @@ impl Add for Bounded {
     type Output = Bounded;
     fn add(self, o: Bounded) -> Bounded {
         let value = self.value + o.value;
-        Bounded { value, absolute: self.absolute + o.absolute, running: self.running + o.running + value.abs() }
+        Bounded {
+            value,
+            absolute: self.absolute + o.absolute,
+            running: self.running + o.running + value.abs(),
+        }
     }
 }
 
@@ -207,13 +217,20 @@ impl Real for Bounded {
         self.function(y, 1.0 - y * y)
     }
     fn erf(self) -> Bounded {
-        self.function(erf(self.value), std::f64::consts::FRAC_2_SQRT_PI * (-self.value * self.value).exp())
+        self.function(
+            erf(self.value),
+            std::f64::consts::FRAC_2_SQRT_PI * (-self.value * self.value).exp(),
+        )
     }
-    /// Where rounding may turn the sign, either answer is right: the magnitude is such that an error of one is within a bound `C · eps` as soon as
-    /// the argument is.
+    /// Where rounding may turn the sign, either answer is right: the magnitude is such that an
+    /// error of one is within a bound `C · eps` as soon as the argument is.
     fn step(self) -> Bounded {
         let value = f64::from(u8::from(self.value > 0.0));
-        let magnitude = if self.magnitude() > 0.0 { (self.magnitude() / self.value.abs()).min(1.0 / f64::from(f32::EPSILON)) } else { 0.0 };
+        let magnitude = if self.magnitude() > 0.0 {
+            (self.magnitude() / self.value.abs()).min(1.0 / f64::from(f32::EPSILON))
+        } else {
+            0.0
+        };
         Bounded { value, absolute: magnitude.max(value), running: magnitude }
     }
 }

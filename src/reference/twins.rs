@@ -1,13 +1,16 @@
-//! The twins: each kernel's formula once more, as a plain loop over plain indices, so that it can be laid beside the WGSL.
+//! The twins: each kernel's formula once more, as a plain loop over plain indices, so that it can
+//! be laid beside the WGSL.
 //!
-//! They say the same and not how: no tiles, no trees, textbook forms where the kernel uses a stable one that is more than a shift.
+//! They say the same and not how: no tiles, no trees, textbook forms where the kernel uses a stable
+//! one that is more than a shift.
 
 use anyhow::{Result, bail};
 
 use super::Arguments;
 use super::real::Real;
 use crate::kernels::params::{
-    self, AgreeingPair, Dense, Destination, Embedding, Head, Metric, NONE, PER_ROW, SharedPair, Spread, loss, spread,
+    self, AgreeingPair, Dense, Destination, Embedding, Head, Metric, NONE, PER_ROW, SharedPair,
+    Spread, loss, spread,
 };
 
 /// A twin.
@@ -37,7 +40,9 @@ fn table<T: Real>() -> [(&'static str, Twin<T>); 17] {
 
 /// Runs the twin of a kernel.
 pub(super) fn run<T: Real>(kernel: &str, arguments: &Arguments<T>) -> Result<()> {
-    let Some((_, twin)) = table::<T>().into_iter().find(|(name, _)| *name == kernel) else { bail!("kernel {kernel} has no twin") };
+    let Some((_, twin)) = table::<T>().into_iter().find(|(name, _)| *name == kernel) else {
+        bail!("kernel {kernel} has no twin")
+    };
     twin(arguments);
     Ok(())
 }
@@ -49,17 +54,29 @@ fn gather_rows<T: Real>(a: &Arguments<T>) {
     for r in 0..p.rows {
         let place = p.chunk_first + r;
         let real = place < step.rows;
-        let row = if real && p.shuffled == 1 { order[(step.first + place) as usize] } else { step.first + place };
+        let row = if real && p.shuffled == 1 {
+            order[(step.first + place) as usize]
+        } else {
+            step.first + place
+        };
         let here = real && row >= p.segment_first && row < p.segment_first + p.segment_rows;
         if !here && p.fill == 1 {
             continue;
         }
         for c in 0..p.width {
-            let value = if here { feature(&p, &data, ((row - p.segment_first) * p.width + c) as usize) } else { T::of(0.0) };
+            let value = if here {
+                feature(&p, &data, ((row - p.segment_first) * p.width + c) as usize)
+            } else {
+                T::of(0.0)
+            };
             inputs[(p.target_x + r * p.width + c) as usize] = value;
         }
         for t in 0..p.tasks {
-            let label = if here { data_labels[((row - p.segment_first) * p.tasks + t) as usize] } else { NONE };
+            let label = if here {
+                data_labels[((row - p.segment_first) * p.tasks + t) as usize]
+            } else {
+                NONE
+            };
             labels[(r * p.tasks + t) as usize] = label;
         }
     }
@@ -120,7 +137,8 @@ fn dense_forward<T: Real>(a: &Arguments<T>) {
             for o in 0..outputs {
                 let mut z = T::of(0.0);
                 for i in 0..inputs {
-                    z += x[layer.x as usize + r * inputs + i] * parameters[layer.weight as usize + o * inputs + i];
+                    z += x[layer.x as usize + r * inputs + i]
+                        * parameters[layer.weight as usize + o * inputs + i];
                 }
                 z += parameters[layer.bias as usize + o];
                 if !z.value().is_finite() {
@@ -133,8 +151,17 @@ fn dense_forward<T: Real>(a: &Arguments<T>) {
                 }
                 let (mut value, mut slope) = activate(a.constant("ACTIVATION"), z);
                 if a.constant("DROPOUT") == 1 {
-                    let h = hash([o as u32, p.chunk_first + r as u32, layer.layer ^ step.key_low, step.key_high]);
-                    let factor = if h < layer.dropout_threshold { T::of(0.0) } else { T::from(layer.dropout_scale) };
+                    let h = hash([
+                        o as u32,
+                        p.chunk_first + r as u32,
+                        layer.layer ^ step.key_low,
+                        step.key_high,
+                    ]);
+                    let factor = if h < layer.dropout_threshold {
+                        T::of(0.0)
+                    } else {
+                        T::from(layer.dropout_scale)
+                    };
                     (value, slope) = (value * factor, slope * factor);
                 }
                 y[layer.y as usize + place] = value;
@@ -148,8 +175,11 @@ fn dense_backward_input<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::DenseBackwardInput>();
     let layers = a.table::<Dense>("layers");
     let (parameters, slope) = (a.numbers("parameters"), a.numbers("slope"));
-    let (next_delta, logits_delta, mut delta) = (a.numbers("next_delta"), a.numbers("logits_delta"), a.numbers_mut("delta"));
-    for d in &a.table::<Destination>("destinations")[p.first_destination as usize..][..p.destinations as usize] {
+    let (next_delta, logits_delta, mut delta) =
+        (a.numbers("next_delta"), a.numbers("logits_delta"), a.numbers_mut("delta"));
+    for d in &a.table::<Destination>("destinations")[p.first_destination as usize..]
+        [..p.destinations as usize]
+    {
         let width = d.width as usize;
         for r in 0..p.rows as usize {
             for i in 0..width {
@@ -163,7 +193,8 @@ fn dense_backward_input<T: Real>(a: &Arguments<T>) {
                     }
                 }
                 let has_slope = a.constant("SLOPES") == 1;
-                let slope = if has_slope { slope[d.slope as usize + r * width + i] } else { T::of(1.0) };
+                let slope =
+                    if has_slope { slope[d.slope as usize + r * width + i] } else { T::of(1.0) };
                 delta[d.delta as usize + r * width + i] = sum * slope;
             }
         }
@@ -184,11 +215,16 @@ fn dense_backward_weight<T: Real>(a: &Arguments<T>) {
     };
     for layer in &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize] {
         let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
-        let x = |r: usize, i: usize| activations[layer.x_odd as usize][layer.x as usize + r * inputs + i];
-        let delta = |r: usize, o: usize| deltas[layer.delta_arena as usize][layer.delta as usize + r * outputs + o];
+        let x = |r: usize, i: usize| {
+            activations[layer.x_odd as usize][layer.x as usize + r * inputs + i]
+        };
+        let delta = |r: usize, o: usize| {
+            deltas[layer.delta_arena as usize][layer.delta as usize + r * outputs + o]
+        };
         for o in 0..outputs {
             for i in 0..inputs {
-                let sum = (0..p.rows as usize).fold(T::of(0.0), |sum, r| sum + a.in_range(delta(r, o)) * x(r, i));
+                let sum = (0..p.rows as usize)
+                    .fold(T::of(0.0), |sum, r| sum + a.in_range(delta(r, o)) * x(r, i));
                 store(layer.weight as usize + o * inputs + i, sum, layer.gradient_flag);
             }
             let sum = (0..p.rows as usize).fold(T::of(0.0), |sum, r| sum + delta(r, o));
@@ -209,12 +245,15 @@ fn heads_cross_entropy<T: Real>(a: &Arguments<T>) {
     let group = &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize];
     for layer in group {
         output_layer(a, layer, p.rows as usize, &mut all);
-        if a.constant("ALL_LOGITS") == 1 || a.table::<Head>("heads")[layer.task as usize].coupled == 1 {
+        if a.constant("ALL_LOGITS") == 1
+            || a.table::<Head>("heads")[layer.task as usize].coupled == 1
+        {
             let run = layer.y as usize..(layer.y + p.rows * layer.outputs) as usize;
             a.numbers_mut("logits")[run.clone()].copy_from_slice(&all[run]);
         }
     }
-    let (rows, cells, weighted, loss, hits, capacity) = (p.rows, p.tasks, 0, p.loss, p.hits, p.capacity);
+    let (rows, cells, weighted, loss, hits, capacity) =
+        (p.rows, p.tasks, 0, p.loss, p.hits, p.capacity);
     let p = params::SoftmaxCrossEntropy { rows, cells, weighted, loss, hits, capacity };
     group.iter().for_each(|layer| cross_entropy(a, &p, layer.task as usize, &all));
 }
@@ -223,8 +262,12 @@ fn output_layer<T: Real>(a: &Arguments<T>, layer: &Dense, rows: usize, logits: &
     let (x, parameters) = (a.numbers("x"), a.numbers("parameters"));
     let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
     for (r, o) in (0..rows).flat_map(|r| (0..outputs).map(move |o| (r, o))) {
-        let term = |i| x[layer.x as usize + r * inputs + i] * parameters[layer.weight as usize + o * inputs + i];
-        let z = (0..inputs).fold(T::of(0.0), |sum, i| sum + term(i)) + parameters[layer.bias as usize + o];
+        let term = |i| {
+            x[layer.x as usize + r * inputs + i]
+                * parameters[layer.weight as usize + o * inputs + i]
+        };
+        let z = (0..inputs).fold(T::of(0.0), |sum, i| sum + term(i))
+            + parameters[layer.bias as usize + o];
         if !z.value().is_finite() {
             a.raise(layer.z_flag);
         }
@@ -239,13 +282,29 @@ fn softmax_cross_entropy<T: Real>(a: &Arguments<T>) {
     of_classes.for_each(|task| cross_entropy(a, &p, task, &logits));
 }
 
-fn cross_entropy<T: Real>(a: &Arguments<T>, p: &params::SoftmaxCrossEntropy, task: usize, logits: &[T]) {
+fn cross_entropy<T: Real>(
+    a: &Arguments<T>,
+    p: &params::SoftmaxCrossEntropy,
+    task: usize,
+    logits: &[T],
+) {
     let (step, head, labels) = (a.step(), a.table::<Head>("heads")[task], a.words("labels"));
-    let (mut logits_delta, mut partials) = (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
-    let inverse = if head.inverse == NONE { T::from(step.inverse_rows) } else { partials[head.inverse as usize] };
+    let (mut logits_delta, mut partials) =
+        (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
+    let inverse = if head.inverse == NONE {
+        T::from(step.inverse_rows)
+    } else {
+        partials[head.inverse as usize]
+    };
     let classes = head.outputs as usize;
     let one = T::of(1.0);
-    let weight = |class: usize| if head.weights == NONE { one } else { a.numbers("class_weights")[head.weights as usize + class] };
+    let weight = |class: usize| {
+        if head.weights == NONE {
+            one
+        } else {
+            a.numbers("class_weights")[head.weights as usize + class]
+        }
+    };
     for r in 0..p.rows as usize {
         let first = head.logits as usize + r * classes;
         let z = &logits[first..first + classes];
@@ -259,23 +318,36 @@ fn cross_entropy<T: Real>(a: &Arguments<T>, p: &params::SoftmaxCrossEntropy, tas
             partials[p.loss as usize + place] = T::of(0.0);
             continue;
         }
-        let norm = if p.weighted == 1 { T::from(f32::from_bits(words[words.len() - 1])) * inverse } else { inverse };
+        let norm = if p.weighted == 1 {
+            T::from(f32::from_bits(words[words.len() - 1])) * inverse
+        } else {
+            inverse
+        };
         let nll = |c: usize| sum.ln() + (z[best] - z[c]);
         let probability = |c: usize| (z[c] - z[best]).exp() / sum;
         let spread = T::from(head.smoothing) / T::of(classes as f64);
         let target = |c: usize| {
-            let own = if c == label { (one - T::from(head.smoothing)) * weight(c) } else { T::of(0.0) };
+            let own =
+                if c == label { (one - T::from(head.smoothing)) * weight(c) } else { T::of(0.0) };
             if head.smoothing > 0.0 { own + spread * weight(c) } else { own }
         };
-        let total = (0..classes).fold(T::of(0.0), |total, c| if head.smoothing > 0.0 || c == label { total + target(c) } else { total });
-        let plain = (0..classes).filter(|c| head.smoothing > 0.0 || *c == label).fold(T::of(0.0), |sum, c| sum + target(c) * nll(c));
-        let others = (0..classes).filter(|c| *c != label).fold(T::of(0.0), |sum, c| sum + (z[c] - z[best]).exp());
+        let total = (0..classes).fold(T::of(0.0), |total, c| {
+            if head.smoothing > 0.0 || c == label { total + target(c) } else { total }
+        });
+        let plain = (0..classes)
+            .filter(|c| head.smoothing > 0.0 || *c == label)
+            .fold(T::of(0.0), |sum, c| sum + target(c) * nll(c));
+        let others = (0..classes)
+            .filter(|c| *c != label)
+            .fold(T::of(0.0), |sum, c| sum + (z[c] - z[best]).exp());
         let q = others / sum;
         let (power, slope) = focal(head.gamma, q);
         let pull = probability(label) * slope * plain;
         for c in 0..classes {
             let off = if c == label { -q } else { probability(c) };
-            logits_delta[first + c] = T::from(head.weight) * norm * (power * (probability(c) * total - target(c)) + pull * off);
+            logits_delta[first + c] = T::from(head.weight)
+                * norm
+                * (power * (probability(c) * total - target(c)) + pull * off);
         }
         partials[p.loss as usize + place] = norm * power * plain;
     }
@@ -295,9 +367,16 @@ fn focal<T: Real>(gamma: f32, q: T) -> (T, T) {
 
 fn pointwise_losses<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::PointwiseLosses>();
-    let (step, labels, logits, weights) = (a.step(), a.words("labels"), a.numbers("logits"), a.numbers("class_weights"));
-    let (mut logits_delta, mut partials) = (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
-    for (task, head) in a.table::<Head>("heads").iter().enumerate().filter(|(_, head)| head.kind != loss::MULTICLASS) {
+    let (step, labels, logits, weights) =
+        (a.step(), a.words("labels"), a.numbers("logits"), a.numbers("class_weights"));
+    let (mut logits_delta, mut partials) =
+        (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
+    for (task, head) in a
+        .table::<Head>("heads")
+        .iter()
+        .enumerate()
+        .filter(|(_, head)| head.kind != loss::MULTICLASS)
+    {
         let inverse = match head.inverse {
             NONE => T::from(step.inverse_rows) * T::from(head.share),
             place => partials[place as usize],
@@ -312,10 +391,18 @@ fn pointwise_losses<T: Real>(a: &Arguments<T>) {
                 if label == NONE {
                     continue;
                 }
-                let row = if p.weighted == 1 { T::from(f32::from_bits(words[words.len() - 1])) } else { T::of(1.0) };
+                let row = if p.weighted == 1 {
+                    T::from(f32::from_bits(words[words.len() - 1]))
+                } else {
+                    T::of(1.0)
+                };
                 let (value, slope) = match head.kind {
-                    loss::LOGISTIC => logistic(z, label == 1, weights[head.weights as usize + k], head.gamma),
-                    kind => of_number(kind, z, T::from(f32::from_bits(label)), T::from(head.parameter)),
+                    loss::LOGISTIC => {
+                        logistic(z, label == 1, weights[head.weights as usize + k], head.gamma)
+                    }
+                    kind => {
+                        of_number(kind, z, T::from(f32::from_bits(label)), T::from(head.parameter))
+                    }
                 };
                 if head.kind == loss::LOGISTIC && (z > T::of(0.0)) == (label == 1) {
                     hits += 1.0;
@@ -359,7 +446,9 @@ fn of_number<T: Real>(kind: u32, z: T, y: T, parameter: T) -> (T, T) {
     match kind {
         loss::SQUARED => (e * e, T::of(2.0) * e),
         loss::ABSOLUTE => (size, sign),
-        loss::HUBER if size > parameter => (parameter * (size - T::of(0.5) * parameter), parameter * sign),
+        loss::HUBER if size > parameter => {
+            (parameter * (size - T::of(0.5) * parameter), parameter * sign)
+        }
         loss::HUBER => (T::of(0.5) * e * e, e),
         loss::QUANTILE if e > zero => ((one - parameter) * e, one - parameter),
         loss::QUANTILE => (-(parameter * e), if e < zero { -parameter } else { zero }),
@@ -369,8 +458,12 @@ fn of_number<T: Real>(kind: u32, z: T, y: T, parameter: T) -> (T, T) {
 
 fn label_sums<T: Real>(a: &Arguments<T>) {
     let (p, step) = (a.params::<params::LabelSums>(), a.step());
-    let (labels, order, weights, mut partials) =
-        (a.words("data_labels"), a.words("order"), a.numbers("class_weights"), a.numbers_mut("partials"));
+    let (labels, order, weights, mut partials) = (
+        a.words("data_labels"),
+        a.words("order"),
+        a.numbers("class_weights"),
+        a.numbers_mut("partials"),
+    );
     for (task, head) in a.table::<Head>("heads").iter().enumerate() {
         let (mut weight, mut number) = (T::of(0.0), T::of(0.0));
         for i in step.first..step.first + step.rows {
@@ -379,10 +472,21 @@ fn label_sums<T: Real>(a: &Arguments<T>) {
                 continue;
             }
             let words = &labels[((row - p.segment_first) * p.cells) as usize..][..p.cells as usize];
-            for label in words[head.cell as usize..][..head.cells as usize].iter().filter(|label| **label != NONE) {
-                let of_row = if p.weighted == 1 { T::from(f32::from_bits(words[words.len() - 1])) } else { T::of(1.0) };
+            for label in words[head.cell as usize..][..head.cells as usize]
+                .iter()
+                .filter(|label| **label != NONE)
+            {
+                let of_row = if p.weighted == 1 {
+                    T::from(f32::from_bits(words[words.len() - 1]))
+                } else {
+                    T::of(1.0)
+                };
                 let has_weights = head.kind == loss::MULTICLASS && head.weights != NONE;
-                weight += if has_weights { of_row * weights[(head.weights + label) as usize] } else { of_row };
+                weight += if has_weights {
+                    of_row * weights[(head.weights + label) as usize]
+                } else {
+                    of_row
+                };
                 number += T::of(1.0);
             }
         }
@@ -406,7 +510,11 @@ fn gather_cells<T: Real>(a: &Arguments<T>) {
     for r in 0..p.rows {
         let place = p.chunk_first + r;
         let real = place < step.rows;
-        let row = if real && p.shuffled == 1 { order[(step.first + place) as usize] } else { step.first + place };
+        let row = if real && p.shuffled == 1 {
+            order[(step.first + place) as usize]
+        } else {
+            step.first + place
+        };
         let here = real && row >= p.segment_first && row < p.segment_first + p.segment_rows;
         if !here && p.fill == 1 {
             continue;
@@ -427,19 +535,25 @@ fn gather_cells<T: Real>(a: &Arguments<T>) {
                 let input = first + s.input as usize;
                 match s.kind {
                     spread::NUMBERS => inputs[input + i] = T::from(f32::from_bits(word)),
-                    spread::ONE_HOT if word < s.width => inputs[input + word as usize] += T::from(s.scale),
+                    spread::ONE_HOT if word < s.width => {
+                        inputs[input + word as usize] += T::from(s.scale)
+                    }
                     spread::KEPT => codes[(s.input + r * s.slots) as usize + i] = word,
                     _ => {}
                 }
             }
             for d in (0..s.width).filter(|_| s.kind == spread::VECTOR) {
-                let vectors =
-                    words.iter().filter(|word| **word < s.values).map(|word| parameters[(s.weight + word * s.stride + d) as usize]);
-                inputs[first + (s.input + d) as usize] = vectors.fold(T::of(0.0), |sum, x| sum + x) * T::from(s.scale);
+                let vectors = words
+                    .iter()
+                    .filter(|word| **word < s.values)
+                    .map(|word| parameters[(s.weight + word * s.stride + d) as usize]);
+                inputs[first + (s.input + d) as usize] =
+                    vectors.fold(T::of(0.0), |sum, x| sum + x) * T::from(s.scale);
             }
         }
         for t in 0..p.tasks {
-            labels[(r * p.tasks + t) as usize] = data_labels[((row - p.segment_first) * p.tasks + t) as usize];
+            labels[(r * p.tasks + t) as usize] =
+                data_labels[((row - p.segment_first) * p.tasks + t) as usize];
         }
     }
 }
@@ -462,14 +576,16 @@ fn link_cells<T: Real>(a: &Arguments<T>) {
 
 fn embedding_backward<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::EmbeddingBackward>();
-    let (codes, delta, mut gradients) = (a.words("codes"), a.numbers("delta"), a.numbers_mut("gradients"));
+    let (codes, delta, mut gradients) =
+        (a.words("codes"), a.numbers("delta"), a.numbers_mut("gradients"));
     for e in &a.table::<Embedding>("embeddings")[..p.embeddings as usize] {
         let width = e.width as usize;
         let mut sums = vec![T::of(0.0); e.values as usize * width];
         for cell in 0..p.rows * e.slots {
             let code = codes[(e.codes + cell) as usize];
             for d in (0..width).filter(|_| code < e.values) {
-                sums[code as usize * width + d] += delta[(p.delta + cell / e.slots * p.width + e.input) as usize + d];
+                sums[code as usize * width + d] +=
+                    delta[(p.delta + cell / e.slots * p.width + e.input) as usize + d];
             }
         }
         for (i, sum) in sums.into_iter().enumerate() {
@@ -484,7 +600,8 @@ fn embedding_backward<T: Real>(a: &Arguments<T>) {
 
 fn soft_sharing<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::SoftSharing>();
-    let (parameters, mut gradients, mut partials) = (a.numbers("parameters"), a.numbers_mut("gradients"), a.numbers_mut("partials"));
+    let (parameters, mut gradients, mut partials) =
+        (a.numbers("parameters"), a.numbers_mut("gradients"), a.numbers_mut("partials"));
     for pair in &a.table::<SharedPair>("shared_pairs")[..p.pairs as usize] {
         for group in 0..(pair.count as usize).div_ceil(64) {
             partials[pair.partials as usize + group] = T::of(0.0);
@@ -508,10 +625,15 @@ fn soft_sharing<T: Real>(a: &Arguments<T>) {
 
 fn agreement<T: Real>(a: &Arguments<T>) {
     let (p, step) = (a.params::<params::Agreement>(), a.step());
-    let (logits, mut logits_delta, mut partials) = (a.numbers("logits"), a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
+    let (logits, mut logits_delta, mut partials) =
+        (a.numbers("logits"), a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
     let log_probabilities = |first: usize, classes: usize| {
         // One logit for two classes: the first one has 0.
-        let z: Vec<T> = if classes == 1 { vec![T::of(0.0), logits[first]] } else { logits[first..first + classes].to_vec() };
+        let z: Vec<T> = if classes == 1 {
+            vec![T::of(0.0), logits[first]]
+        } else {
+            logits[first..first + classes].to_vec()
+        };
         let (best, sum) = normaliser(&z);
         z.iter().map(|v| *v - z[best] - sum.ln()).collect::<Vec<T>>()
     };
@@ -527,18 +649,23 @@ fn agreement<T: Real>(a: &Arguments<T>) {
             };
             let g: Vec<T> = ln_p.iter().zip(&ln_q).map(|(x, y)| half_ln_ratio(*x, *y)).collect();
             let h: Vec<T> = ln_p.iter().zip(&ln_q).map(|(x, y)| half_ln_ratio(*y, *x)).collect();
-            let mean = |ln: &[T], g: &[T]| ln.iter().zip(g).fold(T::of(0.0), |sum, (l, g)| sum + l.exp() * *g);
+            let mean = |ln: &[T], g: &[T]| {
+                ln.iter().zip(g).fold(T::of(0.0), |sum, (l, g)| sum + l.exp() * *g)
+            };
             let (mean_p, mean_q) = (mean(&ln_p, &g), mean(&ln_q, &h));
             let inside = p.chunk_first + (r as u32) < step.rows;
-            partials[pair.partials as usize + r] = if inside { mean_p + mean_q } else { T::of(0.0) };
+            partials[pair.partials as usize + r] =
+                if inside { mean_p + mean_q } else { T::of(0.0) };
             if inside && p.gradient == 1 {
                 let scale = T::from(pair.strength) * T::from(step.inverse_rows);
                 for c in 0..classes {
                     if of_a > 1 || c == 1 {
-                        logits_delta[first + c.min(of_a - 1)] += scale * ln_p[c].exp() * (g[c] - mean_p);
+                        logits_delta[first + c.min(of_a - 1)] +=
+                            scale * ln_p[c].exp() * (g[c] - mean_p);
                     }
                     if of_b > 1 || c == 1 {
-                        logits_delta[second + c.min(of_b - 1)] += scale * ln_q[c].exp() * (h[c] - mean_q);
+                        logits_delta[second + c.min(of_b - 1)] +=
+                            scale * ln_q[c].exp() * (h[c] - mean_q);
                     }
                 }
             }
@@ -562,7 +689,9 @@ fn reduce_metrics<T: Real>(a: &Arguments<T>) {
     let (partials, mut metrics) = (a.numbers("partials"), a.numbers_mut("metrics"));
     let count = a.dispatch.grid[0] as usize;
     let row = step.slot as usize * p.stride as usize;
-    for (i, metric) in a.table::<Metric>("metric_table")[p.first as usize..][..count].iter().enumerate() {
+    for (i, metric) in
+        a.table::<Metric>("metric_table")[p.first as usize..][..count].iter().enumerate()
+    {
         let terms = if metric.count == PER_ROW { p.rows } else { metric.count };
         let terms = &partials[metric.partials as usize..][..terms as usize];
         let mut value = terms.iter().fold(T::of(0.0), |sum, term| sum + *term);
@@ -597,8 +726,10 @@ fn adam<T: Real>(a: &Arguments<T>) {
         return;
     }
     let clip = clip_factor(a, p.clip_norm, step.slot * p.stride + p.norm_metric);
-    let (gradients, decay, mut parameters) = (a.numbers("gradients"), a.numbers("decay"), a.numbers_mut("parameters"));
-    let (mut first_moment, mut second_moment) = (a.numbers_mut("first_moment"), a.numbers_mut("second_moment"));
+    let (gradients, decay, mut parameters) =
+        (a.numbers("gradients"), a.numbers("decay"), a.numbers_mut("parameters"));
+    let (mut first_moment, mut second_moment) =
+        (a.numbers_mut("first_moment"), a.numbers_mut("second_moment"));
     let of = |x: f32| T::from(x);
     for i in 0..p.count as usize {
         let mut theta = parameters[i];
@@ -622,7 +753,8 @@ fn sgd<T: Real>(a: &Arguments<T>) {
     }
     let clip = clip_factor(a, p.clip_norm, step.slot * p.stride + p.norm_metric);
     let (gradients, decay) = (a.numbers("gradients"), a.numbers("decay"));
-    let (mut parameters, mut first_moment) = (a.numbers_mut("parameters"), a.numbers_mut("first_moment"));
+    let (mut parameters, mut first_moment) =
+        (a.numbers_mut("parameters"), a.numbers_mut("first_moment"));
     for i in 0..p.count as usize {
         let g = gradients[i] * clip + decay[i / 64] * parameters[i];
         let m = T::from(p.momentum) * first_moment[i] + g;

@@ -65,8 +65,14 @@ impl Applied {
     }
 
     /// The same for data that is brought to the device a piece after the other.
-    pub fn evaluate_pieces(&mut self, network: &Network, objective: &Objective, data: &Dataset) -> Result<Measured> {
-        let measured = evaluate_streamed(self.engine.as_mut(), &self.built, network, objective, 0, 1, data)?;
+    pub fn evaluate_pieces(
+        &mut self,
+        network: &Network,
+        objective: &Objective,
+        data: &Dataset,
+    ) -> Result<Measured> {
+        let measured =
+            evaluate_streamed(self.engine.as_mut(), &self.built, network, objective, 0, 1, data)?;
         self.check()?;
         Ok(measured)
     }
@@ -75,6 +81,8 @@ impl Applied {
         if !self.is_finite {
             return Ok(());
         }
-        self.engine.not_finite().map_or(Ok(()), |found| Err(not_finite(&self.built.program, &found, 0.0).into()))
+        self.engine
+            .not_finite()
+            .map_or(Ok(()), |found| Err(not_finite(&self.built.program, &found, 0.0).into()))
     }
 }

@@ -1,7 +1,9 @@
-//! What a network that reads no input would cost: one that says the mean of the training part, or its class shares. In f64, on the host.
+//! What a network that reads no input would cost: one that says the mean of the training part, or
+//! its class shares. In f64, on the host.
 //!
-//! A loss divided by this one says how much of what can be learned is still missing, whatever the scale of the labels: 1 is no better than
-//! the mean. For squared errors the quotient is 1 − R², for counts the deviance over that of the mean (McFadden, 1974, for likelihoods).
+//! A loss divided by this one says how much of what can be learned is still missing, whatever the
+//! scale of the labels: 1 is no better than the mean. For squared errors the quotient is 1 − R²,
+//! for counts the deviance over that of the mean (McFadden, 1974, for likelihoods).
 
 use crate::config::TaskKind;
 use crate::data::{Dataset, UNLABELLED};
@@ -19,14 +21,16 @@ pub struct Labels<'a> {
 /// The loss of a network that reads no input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Baseline {
-    /// L_i where the training mean or the class shares are predicted for every row; not finite where a label has no share.
+    /// L_i where the training mean or the class shares are predicted for every row; not finite
+    /// where a label has no share.
     pub constant: f64,
     /// The lowest L_i that there is: 0, or for counts that of predicting every label.
     pub saturated: f64,
 }
 
 impl Baseline {
-    /// What there is to gain over predicting the mean; `None` where that is nothing, or has no number.
+    /// What there is to gain over predicting the mean; `None` where that is nothing, or has no
+    /// number.
     pub fn gain(&self) -> Option<f64> {
         Some(self.constant - self.saturated).filter(|gain| gain.is_finite() && *gain > 0.0)
     }
@@ -35,13 +39,18 @@ impl Baseline {
 impl<'a> Labels<'a> {
     /// Those of a task whose first label column has this number.
     pub fn of(data: &'a Dataset, head: &Head, first: usize) -> Labels<'a> {
-        Labels { columns: &data.labels[first..first + head.cells()], weights: data.weights.as_deref() }
+        Labels {
+            columns: &data.labels[first..first + head.cells()],
+            weights: data.weights.as_deref(),
+        }
     }
 
-    /// Labels with the weights of their rows, of the cells of a column that are labelled and weigh anything.
+    /// Labels with the weights of their rows, of the cells of a column that are labelled and weigh
+    /// anything.
     fn cells(self, column: usize) -> impl Iterator<Item = (u32, f64)> + 'a {
         let weight = move |row: usize| self.weights.map_or(1.0, |weights| f64::from(weights[row]));
-        let cells = self.columns[column].iter().enumerate().map(move |(row, label)| (*label, weight(row)));
+        let cells =
+            self.columns[column].iter().enumerate().map(move |(row, label)| (*label, weight(row)));
         cells.filter(|(label, weight)| *label != UNLABELLED && *weight > 0.0)
     }
 
@@ -59,7 +68,8 @@ impl<'a> Labels<'a> {
     /// Mean of the numbers of a column; not a number where there are none.
     fn mean(self, column: usize) -> f64 {
         let numbers = self.cells(column).map(|(label, weight)| (number(label), weight));
-        let (sum, weights) = numbers.fold((0.0, 0.0), |(sum, weights), (y, weight)| (sum + weight * y, weights + weight));
+        let (sum, weights) = numbers
+            .fold((0.0, 0.0), |(sum, weights), (y, weight)| (sum + weight * y, weights + weight));
         sum / weights
     }
 }
@@ -72,17 +82,24 @@ fn number(label: u32) -> f64 {
 /// Sums of losses and of the weights that they are divided by.
 type Sums = (f64, f64);
 
-/// What a task costs on a part if the mean or the class shares of the training part are predicted for every row, by the task's own loss with
-/// all its weights. `None` if no label of the part weighs anything.
+/// What a task costs on a part if the mean or the class shares of the training part are predicted
+/// for every row, by the task's own loss with all its weights. `None` if no label of the part
+/// weighs anything.
 pub fn baseline(head: &Head, train: Labels, part: Labels) -> Option<Baseline> {
     let columns = 0..part.columns.len();
     let (sum, weight) = match head.kind {
-        TaskKind::Multiclass => of_classes(&head.loss, &shares(&train.classes(0, head.outputs())), &part.classes(0, head.outputs())),
+        TaskKind::Multiclass => of_classes(
+            &head.loss,
+            &shares(&train.classes(0, head.outputs())),
+            &part.classes(0, head.outputs()),
+        ),
         TaskKind::Binary | TaskKind::Multilabel => total(columns.map(|column| {
             let share = shares(&train.classes(column, 2))[1];
             of_yes_or_no(&head.loss, column, share, &part.classes(column, 2))
         })),
-        TaskKind::Regression | TaskKind::Count => total(columns.map(|column| of_numbers(&head.loss, train.mean(column), part, column))),
+        TaskKind::Regression | TaskKind::Count => {
+            total(columns.map(|column| of_numbers(&head.loss, train.mean(column), part, column)))
+        }
     };
     let saturated = least(head, part)?;
     (weight > 0.0).then(|| Baseline { constant: sum / weight, saturated })
@@ -108,29 +125,41 @@ fn times(weight: f64, x: f64) -> f64 {
     if weight == 0.0 { 0.0 } else { weight * x }
 }
 
-/// Cross-entropy of constant shares p with smoothed targets and class weights, as PyTorch's `CrossEntropyLoss`: for a label k
-/// w_k (1 − ε) (−ln p_k) + Σ_c w_c ε / C (−ln p_c), times (1 − p_k)^γ, over Σ w_k.
+/// Cross-entropy of constant shares p with smoothed targets and class weights, as PyTorch's
+/// `CrossEntropyLoss`: for a label k w_k (1 − ε) (−ln p_k) + Σ_c w_c ε / C (−ln p_c), times (1 −
+/// p_k)^γ, over Σ w_k.
 fn of_classes(loss: &Loss, shares: &[f64], part: &[f64]) -> Sums {
-    let Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } = loss else { return (f64::NAN, 0.0) };
+    let Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } = loss else {
+        return (f64::NAN, 0.0);
+    };
     let weight = |class: usize| class_weights.get(class).copied().unwrap_or(1.0);
     let nll = |class: usize| -shares[class].ln();
     let each = label_smoothing / shares.len() as f64;
     let spread: f64 = (0..shares.len()).map(|class| times(each * weight(class), nll(class))).sum();
-    let of_label = |k: usize| focal(*focal_gamma, shares[k]) * (times((1.0 - label_smoothing) * weight(k), nll(k)) + spread);
+    let of_label = |k: usize| {
+        focal(*focal_gamma, shares[k])
+            * (times((1.0 - label_smoothing) * weight(k), nll(k)) + spread)
+    };
     total((0..shares.len()).map(|k| (times(part[k], of_label(k)), part[k] * weight(k))))
 }
 
-/// Cross-entropy of a constant share p of positives, as PyTorch's `BCEWithLogitsLoss`: −w_+ ln p and −ln (1 − p), with the focal factor.
+/// Cross-entropy of a constant share p of positives, as PyTorch's `BCEWithLogitsLoss`: −w_+ ln p
+/// and −ln (1 − p), with the focal factor.
 fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> Sums {
     let Loss::Logistic { focal_gamma, positive_weights } = loss else { return (f64::NAN, 0.0) };
     let of_label = |p: f64| -focal(*focal_gamma, p) * p.ln();
-    let yes = times(part[1] * positive_weights.get(column).copied().unwrap_or(1.0), of_label(share));
+    let yes =
+        times(part[1] * positive_weights.get(column).copied().unwrap_or(1.0), of_label(share));
     (yes + times(part[0], of_label(1.0 - share)), part[0] + part[1])
 }
 
-/// Losses of a constant number: the mean itself, and of a count its logarithm as the network's output.
+/// Losses of a constant number: the mean itself, and of a count its logarithm as the network's
+/// output.
 fn of_numbers(loss: &Loss, mean: f64, part: Labels, column: usize) -> Sums {
-    total(part.cells(column).map(|(label, weight)| (weight * of_number(loss, mean, number(label)), weight)))
+    total(
+        part.cells(column)
+            .map(|(label, weight)| (weight * of_number(loss, mean, number(label)), weight)),
+    )
 }
 
 /// The loss of predicting `mean` for `y`; formulas as in [`crate::config::Loss`].
@@ -147,16 +176,24 @@ fn of_number(loss: &Loss, mean: f64, y: f64) -> f64 {
     }
 }
 
-/// The lowest loss that a task can have on a part, by its own loss: 0, and for counts that of predicting every label. `None` if that is asked
-/// of counts of which none weighs anything.
+/// The lowest loss that a task can have on a part, by its own loss: 0, and for counts that of
+/// predicting every label. `None` if that is asked of counts of which none weighs anything.
 pub fn least(head: &Head, part: Labels) -> Option<f64> {
-    if let Loss::Poisson { factor } = head.loss { Some(factor * saturated(part)?) } else { Some(0.0) }
+    if let Loss::Poisson { factor } = head.loss {
+        Some(factor * saturated(part)?)
+    } else {
+        Some(0.0)
+    }
 }
 
-/// The Poisson loss of predicting every count itself, mean of y − y ln y with 0 ln 0 = 0: the saturated model of McCullagh and Nelder, 1989.
-/// Twice the distance to it is the deviance. `None` if no label weighs anything.
+/// The Poisson loss of predicting every count itself, mean of y − y ln y with 0 ln 0 = 0: the
+/// saturated model of McCullagh and Nelder, 1989. Twice the distance to it is the deviance. `None`
+/// if no label weighs anything.
 pub fn saturated(part: Labels) -> Option<f64> {
-    let of_cell = |(label, weight): (u32, f64)| (weight * (number(label) - times(number(label), number(label).ln())), weight);
-    let (sum, weight) = total((0..part.columns.len()).map(|column| total(part.cells(column).map(of_cell))));
+    let of_cell = |(label, weight): (u32, f64)| {
+        (weight * (number(label) - times(number(label), number(label).ln())), weight)
+    };
+    let (sum, weight) =
+        total((0..part.columns.len()).map(|column| total(part.cells(column).map(of_cell))));
     (weight > 0.0).then(|| sum / weight)
 }

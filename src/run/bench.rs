@@ -13,8 +13,8 @@ use super::profile::Profile;
 use super::train::Plan;
 use super::tune::{Choice, Mode, tuned};
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer, OptimizerKind, Precision, Schedule, Select,
-    Source, Task, Train, Trunk,
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer,
+    OptimizerKind, Precision, Schedule, Select, Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::device::{Gpu, Session};
@@ -69,7 +69,11 @@ pub struct Times {
 impl Times {
     fn of(mut samples: Vec<f64>) -> Times {
         samples.sort_by(f64::total_cmp);
-        Times { min: samples[0], median: samples[samples.len() / 2], max: samples[samples.len() - 1] }
+        Times {
+            min: samples[0],
+            median: samples[samples.len() / 2],
+            max: samples[samples.len() - 1],
+        }
     }
 }
 
@@ -78,7 +82,8 @@ impl Times {
 pub struct DeviceBytes {
     /// By the program, as `explain` prints it.
     pub estimated: u64,
-    /// What wgpu's allocator has handed out after the measured steps, everything on the device included; `None` where nobody counts.
+    /// What wgpu's allocator has handed out after the measured steps, everything on the device
+    /// included; `None` where nobody counts.
     pub allocated: Option<u64>,
 }
 
@@ -101,16 +106,20 @@ pub struct StepReport {
     pub steps: usize,
     /// Steps recorded into one submission.
     pub steps_per_submission: usize,
-    /// Microseconds of the host to record a step and hand it over, median of the submissions measured; `None` on the reference.
+    /// Microseconds of the host to record a step and hand it over, median of the submissions
+    /// measured; `None` on the reference.
     pub encode_us_per_step: Option<f64>,
-    /// Those of handing it over alone. Some drivers that run on the CPU return when the work is done.
+    /// Those of handing it over alone. Some drivers that run on the CPU return when the work is
+    /// done.
     pub submit_us_per_step: Option<f64>,
     /// The same for one dispatch.
     pub encode_us_per_dispatch: Option<f64>,
-    /// Share of the time of dispatches that goes to products, by the profile; `None` on the reference.
+    /// Share of the time of dispatches that goes to products, by the profile; `None` on the
+    /// reference.
     pub product_share: Option<f64>,
-    /// Seconds from the start of opening the machine to the end of the first step, kernels compiled and data uploaded in between. The
-    /// synthetic data are made before. What the process had compiled already is not compiled again.
+    /// Seconds from the start of opening the machine to the end of the first step, kernels compiled
+    /// and data uploaded in between. The synthetic data are made before. What the process had
+    /// compiled already is not compiled again.
     pub first_step_seconds: f64,
     /// Bytes that the program takes on a device, as estimated.
     pub buffer_bytes: u64,
@@ -139,7 +148,8 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let built = plan.build(&tuning)?;
     let mut engine = machine.engine(built.program.clone())?;
     upload_synthetic(shape, &plan, &built, engine.as_mut())?;
-    let mut runner = Runner { plan: &plan, built: &built, engine: engine.as_mut(), done: 0, per_submission: 1 };
+    let mut runner =
+        Runner { plan: &plan, built: &built, engine: engine.as_mut(), done: 0, per_submission: 1 };
     runner.run(1)?;
     let first_step_seconds = opened + start.elapsed().as_secs_f64();
     runner.calibrate()?;
@@ -147,7 +157,8 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let ms_per_step = Times::of((0..REPEATS).map(|_| runner.timed(steps)).collect::<Result<_>>()?);
     let encoded = runner.engine.take_encoded();
     let encode_us_per_step = per_step(&encoded, |e| e.recording + e.submitting);
-    let device_bytes = DeviceBytes { estimated: built.program.bytes(), allocated: runner.engine.allocated()? };
+    let device_bytes =
+        DeviceBytes { estimated: built.program.bytes(), allocated: runner.engine.allocated()? };
     let profile = runner.profile(ms_per_step.median)?;
     let steps_per_submission = runner.per_submission;
     let dispatches = &built.program.schedules[built.train.unwrap_or(0)].dispatches;
@@ -174,9 +185,14 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     })
 }
 
-/// Milliseconds a step with kernels as they are, and with kernels that take every value for finite, measured in turn: so many pairs.
+/// Milliseconds a step with kernels as they are, and with kernels that take every value for finite,
+/// measured in turn: so many pairs.
 #[doc(hidden)]
-pub fn with_and_without_checks(shape: &StepShape, gpu: &Gpu, pairs: usize) -> Result<Vec<[f64; 2]>> {
+pub fn with_and_without_checks(
+    shape: &StepShape,
+    gpu: &Gpu,
+    pairs: usize,
+) -> Result<Vec<[f64; 2]>> {
     let plan = synthetic_plan(shape)?;
     let built = plan.build(&gpu.tuning())?;
     let unchecked = |kernel: &Kernel| {
@@ -186,7 +202,11 @@ pub fn with_and_without_checks(shape: &StepShape, gpu: &Gpu, pairs: usize) -> Re
     };
     let mut sessions = [
         Session::new(gpu.clone(), built.program.clone())?,
-        Session::with_sources(gpu.trusting(gpu.tuning().trusted), built.program.clone(), unchecked)?,
+        Session::with_sources(
+            gpu.trusting(gpu.tuning().trusted),
+            built.program.clone(),
+            unchecked,
+        )?,
     ];
     let mut done = [0, 0];
     let mut pairs = vec![[0.0; 2]; pairs + 1];
@@ -196,7 +216,13 @@ pub fn with_and_without_checks(shape: &StepShape, gpu: &Gpu, pairs: usize) -> Re
     for (i, pair) in pairs.iter_mut().enumerate() {
         for which in [i % 2, 1 - i % 2] {
             let engine: &mut dyn Engine = &mut sessions[which];
-            let mut runner = Runner { plan: &plan, built: &built, engine, done: done[which], per_submission: SLOTS.min(shape.steps) };
+            let mut runner = Runner {
+                plan: &plan,
+                built: &built,
+                engine,
+                done: done[which],
+                per_submission: SLOTS.min(shape.steps),
+            };
             pair[which] = runner.timed(shape.steps)?;
             done[which] = runner.done;
         }
@@ -205,15 +231,22 @@ pub fn with_and_without_checks(shape: &StepShape, gpu: &Gpu, pairs: usize) -> Re
     Ok(pairs.split_off(1))
 }
 
-fn upload_synthetic(shape: &StepShape, plan: &Plan, built: &Built, engine: &mut dyn Engine) -> Result<()> {
+fn upload_synthetic(
+    shape: &StepShape,
+    plan: &Plan,
+    built: &Built,
+    engine: &mut dyn Engine,
+) -> Result<()> {
     upload(engine, &built.parts[0], &plan.parts.train, built.counting)?;
     let rows = shape.rows as u64;
-    let order: Vec<u32> = (0..rows).map(|i| below(rows, 0, Purpose::Synthetic, 9, i) as u32).collect();
+    let order: Vec<u32> =
+        (0..rows).map(|i| below(rows, 0, Purpose::Synthetic, 9, i) as u32).collect();
     engine.upload(built.buffers.order, 0, &order)?;
     engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial()?))
 }
 
-/// Fails where a machine has no room for the network of a shape, whatever the rows; computes nothing.
+/// Fails where a machine has no room for the network of a shape, whatever the rows; computes
+/// nothing.
 pub fn check(shape: &StepShape, machine: &Machine) -> Result<()> {
     let one_row = StepShape { rows: 1, batch: 1, ..shape.clone() };
     synthetic_plan(&one_row)?.build(&machine.tuning()).map(drop)
@@ -243,23 +276,30 @@ struct Runner<'a> {
 impl Runner<'_> {
     fn run(&mut self, steps: usize) -> Result<()> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
-        let course = Course::new(&self.plan.config.optimizer, 0, self.plan.steps_per_epoch, u64::MAX);
+        let course =
+            Course::new(&self.plan.config.optimizer, 0, self.plan.steps_per_epoch, u64::MAX);
         let mut left = steps;
         while left > 0 {
             let count = left.min(self.per_submission);
             let first = |t: u64| (t as usize * batch) % (rows - batch + 1);
-            let entries: Vec<Step> = (0..count).map(|s| course.step(self.done + s as u64, first(self.done + s as u64), batch, s)).collect();
+            let entries: Vec<Step> = (0..count)
+                .map(|s| course.step(self.done + s as u64, first(self.done + s as u64), batch, s))
+                .collect();
             self.engine.submit(self.built.train.unwrap_or(0), &entries)?;
             self.done += count as u64;
             left -= count;
             self.engine.collect(false)?;
         }
         self.engine.collect(true)?;
-        ensure!(self.engine.not_finite().is_none(), Fault::new(Exit::NotFinite, "the synthetic training diverged"));
+        ensure!(
+            self.engine.not_finite().is_none(),
+            Fault::new(Exit::NotFinite, "the synthetic training diverged")
+        );
         Ok(())
     }
 
-    /// Warms up, sets the steps of a submission so that one takes about 0.1 s, and forgets what the host spent until then.
+    /// Warms up, sets the steps of a submission so that one takes about 0.1 s, and forgets what the
+    /// host spent until then.
     fn calibrate(&mut self) -> Result<()> {
         self.run(1)?;
         let each = self.timed(3)? / 1e3;
@@ -287,22 +327,38 @@ impl Runner<'_> {
 }
 
 fn synthetic_plan(shape: &StepShape) -> Result<Plan> {
-    let names: Vec<Vec<String>> = shape.classes.iter().map(|c| (0..*c).map(|i| i.to_string()).collect()).collect();
+    let names: Vec<Vec<String>> =
+        shape.classes.iter().map(|c| (0..*c).map(|i| i.to_string()).collect()).collect();
     let tasks: Vec<String> = (0..shape.classes.len()).map(|t| format!("t{t}")).collect();
-    let words: Vec<Vec<&str>> = names.iter().map(|n| n.iter().map(String::as_str).collect()).collect();
-    let targets: Vec<(&str, &[&str])> = tasks.iter().zip(&words).map(|(t, w)| (t.as_str(), w.as_slice())).collect();
-    let values = (0..shape.rows * shape.inputs).map(|i| uniform(0, Purpose::Synthetic, 1, i as u64) as f32).collect();
-    let label = |t: usize, i: usize| below(shape.classes[t] as u64, 0, Purpose::Synthetic, 2 + t as u64, i as u64) as u32;
+    let words: Vec<Vec<&str>> =
+        names.iter().map(|n| n.iter().map(String::as_str).collect()).collect();
+    let targets: Vec<(&str, &[&str])> =
+        tasks.iter().zip(&words).map(|(t, w)| (t.as_str(), w.as_slice())).collect();
+    let values = (0..shape.rows * shape.inputs)
+        .map(|i| uniform(0, Purpose::Synthetic, 1, i as u64) as f32)
+        .collect();
+    let label = |t: usize, i: usize| {
+        below(shape.classes[t] as u64, 0, Purpose::Synthetic, 2 + t as u64, i as u64) as u32
+    };
     let labels = (0..tasks.len()).map(|t| (0..shape.rows).map(|i| label(t, i)).collect()).collect();
     let data = Dataset::from_arrays(shape.inputs, values, labels)?;
-    Plan::new(synthetic_config(shape, &tasks), Parts::new(Schema::for_arrays(shape.inputs, &targets), data, None, None)?)
+    Plan::new(
+        synthetic_config(shape, &tasks),
+        Parts::new(Schema::for_arrays(shape.inputs, &targets), data, None, None)?,
+    )
 }
 
 fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
     let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
     Config {
         data: Data::new(Source::BuiltIn("synthetic".into())),
-        trunk: Trunk { layers: shape.trunk.clone(), activation: Activation::Relu, dropout: 0.0, init: Init::Auto, freeze: false },
+        trunk: Trunk {
+            layers: shape.trunk.clone(),
+            activation: Activation::Relu,
+            dropout: 0.0,
+            init: Init::Auto,
+            freeze: false,
+        },
         tasks: tasks.iter().map(|name| Task::multiclass(name)).collect(),
         couplings: shape.coupling.iter().map(coupling).collect(),
         optimizer: Optimizer {
@@ -360,7 +416,8 @@ pub struct GemmReport {
     pub tn: ProductReport,
 }
 
-/// Measures the three products [m, n] with inner length k, each by the dense kernel that training uses for it.
+/// Measures the three products [m, n] with inner length k, each by the dense kernel that training
+/// uses for it.
 pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<GemmReport> {
     Ok(GemmReport {
         adapter: gpu.entry.name.clone(),
@@ -371,8 +428,14 @@ pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<
     })
 }
 
-/// Microseconds of a product [m, n] with inner length k by the kernel that a tuning has for it: the best of a few, compiled before.
-pub(super) fn product_micros(kernel: &Kernel, [m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<f64> {
+/// Microseconds of a product [m, n] with inner length k by the kernel that a tuning has for it: the
+/// best of a few, compiled before.
+pub(super) fn product_micros(
+    kernel: &Kernel,
+    [m, n, k]: [usize; 3],
+    gpu: &Gpu,
+    tuning: &Tuning,
+) -> Result<f64> {
     let (inputs, trunk, rows) = match kernel.name {
         "dense_forward" => (k, vec![n], m),
         "dense_backward_input" => (1, vec![n, k], m),
@@ -391,7 +454,9 @@ fn forward([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductR
     let b = p.built.buffers.clone();
     let x = p.fill(b.activations[0], 0, m * k, 1)?;
     let w = p.fill(b.parameters, p.weights(0), n * k, 2)?;
-    p.measure([m, n, k], Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| x[i * k + t] * w[j * k + t])
+    p.measure([m, n, k], Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| {
+        x[i * k + t] * w[j * k + t]
+    })
 }
 
 /// delta [m, k] · w [k, n], with slopes of one: from the second hidden layer to the first.
@@ -405,7 +470,8 @@ fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<P
     p.measure([m, n, k], target, |i, j, t| delta[i * k + t] * w[t * n + j])
 }
 
-/// deltaᵀ, delta [k, m], · x [k, n]: the weights of a hidden layer (and, in the same dispatch, those of a head of two classes).
+/// deltaᵀ, delta [k, m], · x [k, n]: the weights of a hidden layer (and, in the same dispatch,
+/// those of a head of two classes).
 fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
     let mut p = Single::new(gpu, tuning, n, &[m], k, &crate::kernels::dense_backward_weight)?;
     let b = p.built.buffers.clone();
@@ -424,8 +490,16 @@ struct Single {
 }
 
 impl Single {
-    fn new(gpu: &Gpu, tuning: &Tuning, inputs: usize, trunk: &[usize], rows: usize, kernel: &Kernel) -> Result<Single> {
-        let trunk = NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
+    fn new(
+        gpu: &Gpu,
+        tuning: &Tuning,
+        inputs: usize,
+        trunk: &[usize],
+        rows: usize,
+        kernel: &Kernel,
+    ) -> Result<Single> {
+        let trunk =
+            NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
         let head = Head::multiclass("t", vec!["0".into(), "1".into()]);
         let network = Network { inputs, embeddings: Vec::new(), trunk, tasks: vec![head] };
         let layout = Layout::new(&network);
@@ -465,13 +539,20 @@ impl Single {
     }
 
     fn fill(&mut self, buffer: Buffer, first: usize, len: usize, stream: u64) -> Result<Vec<f64>> {
-        let values: Vec<f32> = (0..len).map(|i| normal(1, Purpose::Synthetic, stream, i as u64) as f32).collect();
+        let values: Vec<f32> =
+            (0..len).map(|i| normal(1, Purpose::Synthetic, stream, i as u64) as f32).collect();
         self.session.upload(buffer, first, bytemuck::cast_slice(&values))?;
         Ok(values.into_iter().map(f64::from).collect())
     }
 
-    /// Times the product [m, n] with inner length k and compares every element with the sum over t of `term(i, j, t)`.
-    fn measure(&mut self, [m, n, k]: [usize; 3], target: Slice, term: impl Fn(usize, usize, usize) -> f64) -> Result<ProductReport> {
+    /// Times the product [m, n] with inner length k and compares every element with the sum over t
+    /// of `term(i, j, t)`.
+    fn measure(
+        &mut self,
+        [m, n, k]: [usize; 3],
+        target: Slice,
+        term: impl Fn(usize, usize, usize) -> f64,
+    ) -> Result<ProductReport> {
         self.session.upload(target.buffer, target.first, &vec![f32::NAN.to_bits(); target.len])?;
         let step = one_step(m.max(k));
         self.session.run_dispatch(0, 0, &step, 1)?;
@@ -486,7 +567,8 @@ impl Single {
         Ok(ProductReport { ms, gflop_per_s: (2 * m * n * k) as f64 / ms / 1e6, max_error })
     }
 
-    /// Milliseconds of one launch in each of [`REPEATS`] submissions, each of about so many seconds.
+    /// Milliseconds of one launch in each of [`REPEATS`] submissions, each of about so many
+    /// seconds.
     fn samples(&mut self, step: &Step, seconds: f64) -> Result<Vec<f64>> {
         let times = ((1e3 * seconds / self.timed(step, 1)?) as usize).clamp(1, 1000);
         (0..REPEATS).map(|_| self.timed(step, times)).collect()
@@ -498,7 +580,8 @@ impl Single {
         Ok(1e3 * start.elapsed().as_secs_f64() / times as f64)
     }
 
-    /// Shortest milliseconds of one launch, looked for during [`CEILING`] after one that is not counted.
+    /// Shortest milliseconds of one launch, looked for during [`CEILING`] after one that is not
+    /// counted.
     fn best(&mut self, rows: usize) -> Result<f64> {
         let step = one_step(rows);
         self.timed(&step, 1)?;
@@ -512,7 +595,15 @@ impl Single {
 }
 
 fn one_step(rows: usize) -> Step {
-    Step { number: 1, rows: rows as u32, inverse_rows: 1.0, root_correction: 1.0, delta_scale: 1.0, inverse_scale: 1.0, ..Step::default() }
+    Step {
+        number: 1,
+        rows: rows as u32,
+        inverse_rows: 1.0,
+        root_correction: 1.0,
+        delta_scale: 1.0,
+        inverse_scale: 1.0,
+        ..Step::default()
+    }
 }
 
 /// Seconds that each of the three measurements of [`Ceilings`] takes, about.
@@ -531,7 +622,8 @@ pub struct Ceilings {
     pub stream: String,
 }
 
-/// Measures the best GFLOP/s of a product and the best GB/s of a kernel that streams; the wall clock of many launches in one submission.
+/// Measures the best GFLOP/s of a product and the best GB/s of a kernel that streams; the wall
+/// clock of many launches in one submission.
 pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
     let (n, width) = match gpu.entry.class {
         Class::Discrete => (2048, 4096),
@@ -539,8 +631,12 @@ pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
         _ if gpu.runs_direct() => (512, 1024),
         _ => (256, 512),
     };
-    let input = Single::new(gpu, &gpu.tuning(), 1, &[n, n], n, &crate::kernels::dense_backward_input)?.best(n)?;
-    let weight = Single::new(gpu, &gpu.tuning(), n, &[n], n, &crate::kernels::dense_backward_weight)?.best(n)?;
+    let input =
+        Single::new(gpu, &gpu.tuning(), 1, &[n, n], n, &crate::kernels::dense_backward_input)?
+            .best(n)?;
+    let weight =
+        Single::new(gpu, &gpu.tuning(), n, &[n], n, &crate::kernels::dense_backward_weight)?
+            .best(n)?;
     let (form, ms) = if input < weight { ("A·B", input) } else { ("Aᵀ·B", weight) };
     let mut update = Single::new(gpu, &gpu.tuning(), width, &[width], 1, &crate::kernels::adam)?;
     let bytes = update.program.schedules[0].dispatches[0].bytes();

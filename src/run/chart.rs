@@ -1,4 +1,5 @@
-//! A measured curve as a picture: characters for a terminal, SVG for a file. Both from the same axes.
+//! A measured curve as a picture: characters for a terminal, SVG for a file. Both from the same
+//! axes.
 
 /// Columns of the plot in characters.
 const COLUMNS: usize = 64;
@@ -43,39 +44,57 @@ impl Scale {
         Scale { low: 0.0, high: 1.05 * high, log: false }
     }
 
-    /// Logarithmic, with a little room on either side; at least a factor of `least`, so that what is flat looks flat.
+    /// Logarithmic, with a little room on either side; at least a factor of `least`, so that what
+    /// is flat looks flat.
     fn log(low: f64, high: f64, least: f64) -> Scale {
         let (middle, half) = ((low * high).sqrt(), (high / low).max(least).sqrt().powf(1.08));
         Scale { low: middle / half, high: middle * half, log: true }
     }
 
     fn place(&self, value: f64) -> f64 {
-        if self.log { (value / self.low).ln() / (self.high / self.low).ln() } else { (value - self.low) / (self.high - self.low) }
+        if self.log {
+            (value / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        }
     }
 
     fn value(&self, place: f64) -> f64 {
-        if self.log { self.low * (self.high / self.low).powf(place) } else { self.low + place * (self.high - self.low) }
+        if self.log {
+            self.low * (self.high / self.low).powf(place)
+        } else {
+            self.low + place * (self.high - self.low)
+        }
     }
 
     fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 
-    /// Round numbers on the axis: powers of ten where there are three, else 1, 2 and 5 times them, else equal distances.
+    /// Round numbers on the axis: powers of ten where there are three, else 1, 2 and 5 times them,
+    /// else equal distances.
     fn ticks(&self) -> Vec<f64> {
         let powers = |factors: &[f64]| -> Vec<f64> {
             let exponent = |v: f64| (v.log10().floor() as i32).clamp(-300, 300);
             let decades = exponent(self.low)..=exponent(self.high);
-            decades.flat_map(|e| factors.iter().map(move |f| f * 10f64.powi(e))).filter(|v| self.holds(*v)).collect()
+            decades
+                .flat_map(|e| factors.iter().map(move |f| f * 10f64.powi(e)))
+                .filter(|v| self.holds(*v))
+                .collect()
         };
-        let choices = if self.log { vec![powers(&[1.0]), powers(&[1.0, 2.0, 5.0])] } else { Vec::new() };
+        let choices =
+            if self.log { vec![powers(&[1.0]), powers(&[1.0, 2.0, 5.0])] } else { Vec::new() };
         choices.into_iter().find(|ticks| ticks.len() >= 3).unwrap_or_else(|| self.even_ticks())
     }
 
     fn even_ticks(&self) -> Vec<f64> {
         let wish = (self.high - self.low) / 5.0;
         let unit = 10f64.powf(wish.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|f| f * unit).into_iter().find(|step| *step >= 0.75 * wish).unwrap_or(wish);
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .map(|f| f * unit)
+            .into_iter()
+            .find(|step| *step >= 0.75 * wish)
+            .unwrap_or(wish);
         let (first, last) = ((self.low / step).ceil() as u64, (self.high / step).floor() as u64);
         (first..=last).map(|k| k as f64 * step).collect()
     }
@@ -97,20 +116,27 @@ fn cell(place: f64, count: usize) -> usize {
 }
 
 impl Chart {
-    /// Whether both axes are logarithmic: where the values to the right span more than a factor of 8.
+    /// Whether both axes are logarithmic: where the values to the right span more than a factor of
+    /// 8.
     pub fn is_log(&self) -> bool {
         let [low, high] = self.span(0);
         high > 8.0 * low
     }
 
     fn span(&self, i: usize) -> [f64; 2] {
-        let of = |choose: fn(f64, f64) -> f64, start: f64| self.points.iter().map(|p| p[i]).fold(start, choose);
+        let of = |choose: fn(f64, f64) -> f64, start: f64| {
+            self.points.iter().map(|p| p[i]).fold(start, choose)
+        };
         [of(f64::min, f64::INFINITY), of(f64::max, 0.0)]
     }
 
     fn scales(&self) -> [Scale; 2] {
         let ([left, right], [low, high]) = (self.span(0), self.span(1));
-        if self.is_log() { [Scale::log(left, right, 1.0), Scale::log(low, high, 4.0)] } else { [right, high].map(Scale::linear) }
+        if self.is_log() {
+            [Scale::log(left, right, 1.0), Scale::log(low, high, 4.0)]
+        } else {
+            [right, high].map(Scale::linear)
+        }
     }
 
     /// Ticks of the horizontal axis: the values that were measured.
@@ -122,7 +148,8 @@ impl Chart {
         self.points.iter().map(|p| [x.place(p[0]), y.place(p[1])]).collect()
     }
 
-    /// The places of the fitted line, in `count` steps from left to right, where it is within the axes.
+    /// The places of the fitted line, in `count` steps from left to right, where it is within the
+    /// axes.
     fn line_places(&self, [x, y]: &[Scale; 2], count: usize) -> Vec<[f64; 2]> {
         let at = |i: usize| {
             let place = i as f64 / (count - 1) as f64;
@@ -140,20 +167,27 @@ impl Chart {
         let width = ticks.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
         let mut text = format!("{}\n", self.y);
         for (line, signs) in self.plot(&scales).into_iter().enumerate() {
-            let label = ticks.iter().find(|(place, _)| LINES - 1 - cell(*place, LINES) == line).map_or("", |(_, label)| label);
+            let label = ticks
+                .iter()
+                .find(|(place, _)| LINES - 1 - cell(*place, LINES) == line)
+                .map_or("", |(_, label)| label);
             let edge = if label.is_empty() { '│' } else { '┤' };
             text += format!("{label:>width$} {edge}{signs}").trim_end();
             text.push('\n');
         }
         let [edge, labels] = self.x_lines(x);
         let axes = if self.is_log() { "both axes logarithmic" } else { "both axes from 0" };
-        text + &format!("{:width$} └{edge}\n{:width$}  {labels}\n{:width$}  {}\n● measured  · fitted, {axes}", "", "", "", self.x)
+        text + &format!(
+            "{:width$} └{edge}\n{:width$}  {labels}\n{:width$}  {}\n● measured  · fitted, {axes}",
+            "", "", "", self.x
+        )
     }
 
     /// The lines between the axes, from the top.
     fn plot(&self, scales: &[Scale; 2]) -> Vec<String> {
         let mut grid = vec![vec![' '; COLUMNS]; LINES];
-        let mut put = |[x, y]: [f64; 2], sign| grid[LINES - 1 - cell(y, LINES)][cell(x, COLUMNS)] = sign;
+        let mut put =
+            |[x, y]: [f64; 2], sign| grid[LINES - 1 - cell(y, LINES)][cell(x, COLUMNS)] = sign;
         self.line_places(scales, COLUMNS).into_iter().for_each(|place| put(place, '·'));
         self.places(scales).into_iter().for_each(|place| put(place, '●'));
         grid.into_iter().map(String::from_iter).collect()
@@ -193,7 +227,9 @@ impl Chart {
         let turned = format!("text-anchor=\"middle\" transform=\"rotate(-90 20 {half})\"");
         let legend = format!("dots: measured; dashes: {}", self.fitted);
         let notes = self.notes.iter().chain([&legend]).enumerate();
-        let notes: String = notes.map(|(i, note)| words([left, 46.0 + 18.0 * i as f64], "", &cut(note, 96))).collect();
+        let notes: String = notes
+            .map(|(i, note)| words([left, 46.0 + 18.0 * i as f64], "", &cut(note, 96)))
+            .collect();
         let log = if self.is_log() { " (logarithmic)" } else { "" };
         words([left, 26.0], "font-size=\"15\"", &cut(&self.title, 76))
             + &notes
@@ -219,17 +255,24 @@ impl Chart {
                 free = at + half;
             }
         }
-        svg + &stroke([left, top], [left, bottom], "#222") + &stroke([left, bottom], [right, bottom], "#222")
+        svg + &stroke([left, top], [left, bottom], "#222")
+            + &stroke([left, bottom], [right, bottom], "#222")
     }
 
     fn svg_curves(&self, scales: &[Scale; 2]) -> String {
         let places = self.places(scales);
-        let line = polyline(&self.line_places(scales, PIECES + 1), "stroke=\"#888\" stroke-dasharray=\"5 4\"");
+        let line = polyline(
+            &self.line_places(scales, PIECES + 1),
+            "stroke=\"#888\" stroke-dasharray=\"5 4\"",
+        );
         let mut svg = line + &polyline(&places, "stroke=\"#1565c0\" stroke-width=\"2\"");
         for (point, place) in self.points.iter().zip(&places) {
             let [cx, cy] = spot(*place);
-            let told = escaped(&format!("{}: {}, {}: {}", self.x, point[0], self.y, rounded(point[1], 6)));
-            svg += &format!("<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\" fill=\"#1565c0\"><title>{told}</title></circle>\n");
+            let told =
+                escaped(&format!("{}: {}, {}: {}", self.x, point[0], self.y, rounded(point[1], 6)));
+            svg += &format!(
+                "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\" fill=\"#1565c0\"><title>{told}</title></circle>\n"
+            );
         }
         svg
     }
@@ -247,17 +290,24 @@ fn words([x, y]: [f64; 2], style: &str, text: &str) -> String {
 }
 
 fn stroke([x1, y1]: [f64; 2], [x2, y2]: [f64; 2], color: &str) -> String {
-    format!("<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{color}\"/>\n")
+    format!(
+        "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{color}\"/>\n"
+    )
 }
 
 fn polyline(places: &[[f64; 2]], style: &str) -> String {
-    let points: Vec<String> = places.iter().map(|place| spot(*place)).map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
+    let points: Vec<String> =
+        places.iter().map(|place| spot(*place)).map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
     format!("<polyline fill=\"none\" {style} points=\"{}\"/>\n", points.join(" "))
 }
 
 /// The beginning of a text that is too long for its line.
 fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.into() } else { text.chars().take(most - 1).chain(['…']).collect() }
+    if text.chars().count() <= most {
+        text.into()
+    } else {
+        text.chars().take(most - 1).chain(['…']).collect()
+    }
 }
 
 /// Text for XML, in an element or in quotes; what XML cannot hold becomes `\u{fffd}`.

@@ -1,4 +1,5 @@
-//! Brings rows of the data onto an engine, as compact as they are: whole parts, or as many as the next steps need.
+//! Brings rows of the data onto an engine, as compact as they are: whole parts, or as many as the
+//! next steps need.
 
 use anyhow::Result;
 
@@ -7,7 +8,12 @@ use crate::schedule::Engine;
 use crate::schedule::build::{Counting, PartBuffers};
 
 /// Uploads a part; `counting` says which label words the program expects.
-pub fn upload(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, counting: Counting) -> Result<()> {
+pub fn upload(
+    engine: &mut dyn Engine,
+    part: &PartBuffers,
+    data: &Dataset,
+    counting: Counting,
+) -> Result<()> {
     for segment in &part.segments {
         let rows = segment.first..segment.first + segment.rows;
         engine.upload(segment.features, 0, &features(data, rows.clone())?)?;
@@ -16,17 +22,30 @@ pub fn upload(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, count
     Ok(())
 }
 
-/// Uploads these rows, one after the other, to the places of a part from `at` on, a multiple of four.
-pub fn upload_rows(engine: &mut dyn Engine, part: &PartBuffers, data: &Dataset, rows: &[u32], at: usize, counting: Counting) -> Result<()> {
+/// Uploads these rows, one after the other, to the places of a part from `at` on, a multiple of
+/// four.
+pub fn upload_rows(
+    engine: &mut dyn Engine,
+    part: &PartBuffers,
+    data: &Dataset,
+    rows: &[u32],
+    at: usize,
+    counting: Counting,
+) -> Result<()> {
     for segment in &part.segments {
-        let (first, end) = (segment.first.max(at), (segment.first + segment.rows).min(at + rows.len()));
+        let (first, end) =
+            (segment.first.max(at), (segment.first + segment.rows).min(at + rows.len()));
         if first >= end {
             continue;
         }
         let chosen = || rows[first - at..end - at].iter().map(|row| *row as usize);
         let place = first - segment.first;
         let width = data.width();
-        let word = if matches!(data.features, Features::U8 { .. }) { place * width / 4 } else { place * width };
+        let word = if matches!(data.features, Features::U8 { .. }) {
+            place * width / 4
+        } else {
+            place * width
+        };
         engine.upload(segment.features, word, &features(data, chosen())?)?;
         engine.upload(segment.labels, place * counting.cells, &labels(data, chosen(), counting))?;
     }
@@ -38,10 +57,15 @@ fn features(data: &Dataset, rows: impl Iterator<Item = usize>) -> Result<Vec<u32
     let width = data.width();
     Ok(match &data.features {
         Features::Stored(stored) => return stored.fetch(rows),
-        Features::F32(values) => rows.flat_map(|row| &values[row * width..][..width]).map(|x| x.to_bits()).collect(),
-        Features::Cells { words, .. } => rows.flat_map(|row| &words[row * width..][..width]).copied().collect(),
+        Features::F32(values) => {
+            rows.flat_map(|row| &values[row * width..][..width]).map(|x| x.to_bits()).collect()
+        }
+        Features::Cells { words, .. } => {
+            rows.flat_map(|row| &words[row * width..][..width]).copied().collect()
+        }
         Features::U8 { values, .. } => {
-            let bytes: Vec<u8> = rows.flat_map(|row| &values[row * width..][..width]).copied().collect();
+            let bytes: Vec<u8> =
+                rows.flat_map(|row| &values[row * width..][..width]).copied().collect();
             bytes.chunks(4).map(word).collect()
         }
     })

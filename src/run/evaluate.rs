@@ -15,8 +15,8 @@ use crate::schedule::{Engine, MetricKind, Slice};
 pub struct Measured {
     /// L with weights and couplings; `None` where no task that weighs anything has a loss.
     pub loss: Option<f64>,
-    /// L_i of each task, without its weight: over all labelled cells of the part, by their weights. `None` for a task of which no cell
-    /// weighs anything.
+    /// L_i of each task, without its weight: over all labelled cells of the part, by their weights.
+    /// `None` for a task of which no cell weighs anything.
     pub losses: Vec<Option<f64>>,
     /// L(T_i, T_j) of each pair, without λ.
     pub couplings: Vec<f64>,
@@ -24,8 +24,8 @@ pub struct Measured {
     pub logits: Vec<Vec<f32>>,
 }
 
-/// Runs the evaluation steps of a part that lies on the engine, one after the other. `number` is what they are called where a value is not
-/// finite.
+/// Runs the evaluation steps of a part that lies on the engine, one after the other. `number` is
+/// what they are called where a value is not finite.
 pub fn evaluate(
     engine: &mut dyn Engine,
     built: &Built,
@@ -34,10 +34,19 @@ pub fn evaluate(
     part: usize,
     number: u64,
 ) -> Result<Measured> {
-    run(engine, built, (network, objective), part, number, built.parts[part].shape.rows, &mut |_, first, _| Ok(first))
+    run(
+        engine,
+        built,
+        (network, objective),
+        part,
+        number,
+        built.parts[part].shape.rows,
+        &mut |_, first, _| Ok(first),
+    )
 }
 
-/// The same for a part of which the engine has room for a batch at a time: each is brought there before its step.
+/// The same for a part of which the engine has room for a batch at a time: each is brought there
+/// before its step.
 pub fn evaluate_streamed(
     engine: &mut dyn Engine,
     built: &Built,
@@ -78,7 +87,11 @@ fn run(
             sums.add(&built.program.metrics, &result.metrics, count as f64);
         }
         for (all, (offset, outputs)) in logits.iter_mut().zip(&built.logits) {
-            all.extend(engine.download(Slice { buffer: built.buffers.logits, first: *offset, len: count * outputs })?);
+            all.extend(engine.download(Slice {
+                buffer: built.buffers.logits,
+                first: *offset,
+                len: count * outputs,
+            })?);
         }
     }
     let (losses, couplings) = sums.means();
@@ -98,7 +111,13 @@ impl Sums {
     fn new(network: &Network, objective: &Objective) -> Sums {
         let (tasks, pairs) = (network.tasks.len(), objective.pairs.len());
         let cells = network.tasks.iter().map(|head| head.cells()).collect();
-        Sums { cells, losses: vec![0.0; tasks], weights: vec![0.0; tasks], couplings: vec![0.0; pairs], rows: 0.0 }
+        Sums {
+            cells,
+            losses: vec![0.0; tasks],
+            weights: vec![0.0; tasks],
+            couplings: vec![0.0; pairs],
+            rows: 0.0,
+        }
     }
 
     fn add(&mut self, kinds: &[MetricKind], values: &[f64], rows: f64) {
@@ -121,6 +140,9 @@ impl Sums {
 
     fn means(&self) -> (Vec<Option<f64>>, Vec<f64>) {
         let loss = |(sum, weight): (&f64, &f64)| (*weight > 0.0).then(|| sum / weight);
-        (self.losses.iter().zip(&self.weights).map(loss).collect(), self.couplings.iter().map(|sum| sum / self.rows).collect())
+        (
+            self.losses.iter().zip(&self.weights).map(loss).collect(),
+            self.couplings.iter().map(|sum| sum / self.rows).collect(),
+        )
     }
 }

@@ -1,4 +1,5 @@
-//! A run of folds as a model: the models of its folds, whose predictions are averaged, and what is tested where.
+//! A run of folds as a model: the models of its folds, whose predictions are averaged, and what is
+//! tested where.
 
 use std::path::{Path, PathBuf};
 
@@ -29,10 +30,13 @@ pub fn directory(run: &Path, fold: usize) -> PathBuf {
     run.join(format!("fold-{fold}"))
 }
 
-/// How many folds a run has whose directory this is: as its settings say, and without any as many as stand there. `None` if it is not that
-/// of a run of folds.
+/// How many folds a run has whose directory this is: as its settings say, and without any as many
+/// as stand there. `None` if it is not that of a run of folds.
 pub fn count(run: &Path) -> Option<usize> {
-    if run.join("config.toml").exists() || run.join("config.json").exists() || run.join("model").exists() {
+    if run.join("config.toml").exists()
+        || run.join("config.json").exists()
+        || run.join("model").exists()
+    {
         return None;
     }
     let there = (1..).take_while(|&fold| directory(run, fold).is_dir()).count();
@@ -58,7 +62,11 @@ pub fn tested(run: &Path, folds: usize) -> Vec<Option<Value>> {
 ///
 /// # Errors
 /// 66 if a fold has not ended; those of `load`; 65 if the folds predict different things.
-pub fn models(run: &Path, folds: usize, load: impl Fn(&Path) -> Result<Model>) -> Result<Vec<Model>> {
+pub fn models(
+    run: &Path,
+    folds: usize,
+    load: impl Fn(&Path) -> Result<Model>,
+) -> Result<Vec<Model>> {
     let mut models: Vec<Model> = Vec::with_capacity(folds.min(1000));
     // Tandem 0.1.0 wrote neither settings nor a summary.
     let tested = run.join(SETTINGS).exists().then(|| tested(run, folds));
@@ -68,10 +76,16 @@ pub fn models(run: &Path, folds: usize, load: impl Fn(&Path) -> Result<Model>) -
         let path = directory(run, fold);
         if !has_ended(fold) || !has_model(fold) {
             let found = if has_ended(fold) { "has no model yet" } else { "has not ended" };
-            let other = (1..=folds).find(|&fold| has_ended(fold) && has_model(fold)).map(|fold| directory(run, fold));
-            let other = other.map_or_else(String::new, |fold| format!("; or name a fold that has ended, such as {}", fold.display()));
+            let other = (1..=folds)
+                .find(|&fold| has_ended(fold) && has_model(fold))
+                .map(|fold| directory(run, fold));
+            let other = other.map_or_else(String::new, |fold| {
+                format!("; or name a fold that has ended, such as {}", fold.display())
+            });
             let hint = format!("end the run with: tandem train --resume {}{other}", run.display());
-            return Err(Fault::missing(path.display(), format!("fold {fold} of {folds} {found}")).hint(hint).into());
+            return Err(Fault::missing(path.display(), format!("fold {fold} of {folds} {found}"))
+                .hint(hint)
+                .into());
         }
         let model = load(&path)?;
         if let Some(first) = models.first() {
@@ -85,15 +99,25 @@ pub fn models(run: &Path, folds: usize, load: impl Fn(&Path) -> Result<Model>) -
 /// Predictions of two models can be averaged if they are of the same things.
 fn check_same(first: &Model, other: &Model, path: &Path) -> Result<()> {
     let hint = "predict with each fold on its own: tandem predict RUN/fold-1";
-    let what = |target: &Target| (target.task.clone(), target.kind, target.columns.clone(), target.classes.clone());
+    let what = |target: &Target| {
+        (target.task.clone(), target.kind, target.columns.clone(), target.classes.clone())
+    };
     let (before, now) = (&first.schema.targets, &other.schema.targets);
     if before.len() != now.len() {
-        return Err(Fault::data(path.display(), format!("has {} tasks, fold 1 has {}", now.len(), before.len())).hint(hint).into());
+        return Err(Fault::data(
+            path.display(),
+            format!("has {} tasks, fold 1 has {}", now.len(), before.len()),
+        )
+        .hint(hint)
+        .into());
     }
     match before.iter().zip(now).find(|(before, now)| what(before) != what(now)) {
         None => Ok(()),
         Some((_, now)) => {
-            let found = format!("task {} has not the type, columns and classes that it has in fold 1", quoted(&now.task));
+            let found = format!(
+                "task {} has not the type, columns and classes that it has in fold 1",
+                quoted(&now.task)
+            );
             Err(Fault::data(path.display(), found).hint(hint).into())
         }
     }
@@ -121,8 +145,9 @@ impl<'m> Predictor<'m> {
         Ok(Predictor { models, applied })
     }
 
-    /// Logits of rows that are encoded for the first model, per task [rows, outputs]. Those of several models are the ones that the first
-    /// would give where it predicts the mean: of probabilities, of numbers in the units of the label, of rates.
+    /// Logits of rows that are encoded for the first model, per task [rows, outputs]. Those of
+    /// several models are the ones that the first would give where it predicts the mean: of
+    /// probabilities, of numbers in the units of the label, of rates.
     ///
     /// # Errors
     /// 3 if a value is not finite; those of the engine.
@@ -131,7 +156,11 @@ impl<'m> Predictor<'m> {
         for (number, (model, applied)) in self.models.iter().zip(&mut self.applied).enumerate() {
             let again = if number > 0 { Some(apply_again(&model.schema, data)?) } else { None };
             let data = again.as_ref().unwrap_or(data);
-            all.push(applied.evaluate_pieces(&model.network, &Objective::plain(&model.network), data)?.logits);
+            all.push(
+                applied
+                    .evaluate_pieces(&model.network, &Objective::plain(&model.network), data)?
+                    .logits,
+            );
         }
         Ok(if all.len() == 1 { all.swap_remove(0) } else { mean(self.models, &all) })
     }
@@ -140,7 +169,9 @@ impl<'m> Predictor<'m> {
 /// The first of several models, with the means of their thresholds.
 pub fn spokesman(models: &[Model]) -> Option<Model> {
     let mut model = models.first()?.clone();
-    for (number, head) in model.network.tasks.iter_mut().enumerate().filter(|(_, head)| head.threshold.is_some()) {
+    for (number, head) in
+        model.network.tasks.iter_mut().enumerate().filter(|(_, head)| head.threshold.is_some())
+    {
         let sum: f64 = models.iter().map(|model| model.network.tasks[number].threshold()).sum();
         head.threshold = Some(sum / models.len() as f64);
     }
@@ -155,10 +186,9 @@ pub fn mean(models: &[Model], logits: &[Vec<Vec<f32>>]) -> Vec<Vec<f32>> {
         let rows = logits[0][number].len() / outputs.max(1);
         let mut found = Vec::with_capacity(rows * outputs);
         for row in 0..rows {
-            let each = logits
-                .iter()
-                .zip(models)
-                .map(|(logits, model)| (&logits[number][row * outputs..][..outputs], &model.schema.targets[number]));
+            let each = logits.iter().zip(models).map(|(logits, model)| {
+                (&logits[number][row * outputs..][..outputs], &model.schema.targets[number])
+            });
             found.extend(mean_of_row(head, &first.schema.targets[number], each.collect()));
         }
         found
@@ -169,13 +199,19 @@ pub fn mean(models: &[Model], logits: &[Vec<Vec<f32>>]) -> Vec<Vec<f32>> {
 /// The same of one row, in f64.
 fn mean_of_row(head: &Head, first: &Target, each: Vec<(&[f32], &Target)>) -> Vec<f32> {
     let n = each.len() as f64;
-    let mean = |value: &dyn Fn(&[f32], &Target) -> f64| each.iter().map(|(z, target)| value(z, target)).sum::<f64>() / n;
+    let mean = |value: &dyn Fn(&[f32], &Target) -> f64| {
+        each.iter().map(|(z, target)| value(z, target)).sum::<f64>() / n
+    };
     let ln = |x: f64| x.max(f64::MIN_POSITIVE).ln();
     let output = |i: usize| match head.kind {
         TaskKind::Multiclass => ln(mean(&|z, _| softmax(z)[i])),
-        TaskKind::Binary | TaskKind::Multilabel => ln(mean(&|z, _| probability(z[i]))) - ln(mean(&|z, _| probability(-z[i]))),
+        TaskKind::Binary | TaskKind::Multilabel => {
+            ln(mean(&|z, _| probability(z[i]))) - ln(mean(&|z, _| probability(-z[i])))
+        }
         TaskKind::Regression => {
-            let number = |z: &[f32], target: &Target| f64::from(z[i]) / target.scales[i].factor + target.scales[i].offset;
+            let number = |z: &[f32], target: &Target| {
+                f64::from(z[i]) / target.scales[i].factor + target.scales[i].offset
+            };
             (mean(&number) - first.scales[i].offset) * first.scales[i].factor
         }
         TaskKind::Count => ln(mean(&|z, _| f64::from(z[i]).exp())),

@@ -1,4 +1,5 @@
-//! The course of the learning rate, and what else changes from step to step, computed on the host in f64.
+//! The course of the learning rate, and what else changes from step to step, computed on the host
+//! in f64.
 
 use super::loss_scale::LossScale;
 use crate::config::{Every, Optimizer, OptimizerKind, Schedule};
@@ -21,12 +22,21 @@ pub struct Course {
 impl Course {
     /// A course over `total` steps.
     pub fn new(optimizer: &Optimizer, seed: u64, steps_per_epoch: u64, total: u64) -> Course {
-        Course { optimizer: optimizer.clone(), seed, steps_per_epoch, total, factor: 1.0, scale: LossScale::ONE }
+        Course {
+            optimizer: optimizer.clone(),
+            seed,
+            steps_per_epoch,
+            total,
+            factor: 1.0,
+            scale: LossScale::ONE,
+        }
     }
 
-    /// Learning rate of the 0-based step `t`: linear warm-up over the first `warmup_steps`, then the schedule over the rest.
+    /// Learning rate of the 0-based step `t`: linear warm-up over the first `warmup_steps`, then
+    /// the schedule over the rest.
     pub fn learning_rate(&self, t: u64) -> f64 {
-        let (base, warmup) = (self.factor * self.optimizer.learning_rate, self.optimizer.warmup_steps);
+        let (base, warmup) =
+            (self.factor * self.optimizer.learning_rate, self.optimizer.warmup_steps);
         if t < warmup {
             return base * (t + 1) as f64 / warmup as f64;
         }
@@ -47,11 +57,13 @@ impl Course {
         }
     }
 
-    /// The table entry of the 0-based step `t` for a batch of `rows` that begins at `first`; `slot` is its place in the submission.
+    /// The table entry of the 0-based step `t` for a batch of `rows` that begins at `first`; `slot`
+    /// is its place in the submission.
     pub fn step(&self, t: u64, first: usize, rows: usize, slot: usize) -> Step {
         let learning_rate = self.learning_rate(t);
         let (correction1, correction2) = match self.optimizer.kind {
-            OptimizerKind::Adam { beta1, beta2, .. } | OptimizerKind::AdamW { beta1, beta2, .. } => {
+            OptimizerKind::Adam { beta1, beta2, .. }
+            | OptimizerKind::AdamW { beta1, beta2, .. } => {
                 (1.0 - power(beta1, t + 1), 1.0 - power(beta2, t + 1))
             }
             OptimizerKind::Sgd { .. } => (1.0, 1.0),

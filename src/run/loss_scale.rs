@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Dynamic loss scaling (Micikevicius et al., "Mixed precision training", ICLR 2018): gradients are brought into the range of f16 by a power of
-/// two, which doubles after so many steps without an overflow and is halved by one.
+/// Dynamic loss scaling (Micikevicius et al., "Mixed precision training", ICLR 2018): gradients are
+/// brought into the range of f16 by a power of two, which doubles after so many steps without an
+/// overflow and is halved by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossScale {
@@ -27,7 +28,8 @@ impl LossScale {
 
     /// The exponent at the 0-based step `t`.
     pub fn exponent_at(&self, t: u64) -> u32 {
-        let doublings = if self.grows { t.saturating_sub(self.since) / LossScale::INTERVAL } else { 0 };
+        let doublings =
+            if self.grows { t.saturating_sub(self.since) / LossScale::INTERVAL } else { 0 };
         (u64::from(self.exponent) + doublings).min(LossScale::MOST.into()) as u32
     }
 

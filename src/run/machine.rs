@@ -37,7 +37,10 @@ impl Machine {
     }
 
     /// A profile beside the best of its adapter, which is measured now; nothing for the reference.
-    pub fn against_ceilings(&self, profile: Option<Profile>) -> Result<Option<(Profile, Ceilings)>> {
+    pub fn against_ceilings(
+        &self,
+        profile: Option<Profile>,
+    ) -> Result<Option<(Profile, Ceilings)>> {
         let (Machine::Device(gpu), Some(profile)) = (self, profile) else { return Ok(None) };
         let best = ceilings(gpu)?;
         Ok(Some((profile.against(&best), best)))
@@ -70,7 +73,9 @@ impl Machine {
     /// Its name, with its driver.
     pub fn name(&self) -> String {
         match self {
-            Machine::Device(gpu) => format!("{} ({}, {})", gpu.entry.name, gpu.entry.backend, gpu.entry.driver),
+            Machine::Device(gpu) => {
+                format!("{} ({}, {})", gpu.entry.name, gpu.entry.backend, gpu.entry.driver)
+            }
             Machine::Reference => "reference".into(),
         }
     }

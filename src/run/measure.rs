@@ -11,40 +11,72 @@ use crate::model::network::{Head, Network};
 const BINS: usize = 15;
 
 /// What every task shows on a part.
-pub fn tasks(network: &Network, schema: &Schema, data: &Dataset, measured: &Measured) -> Vec<TaskPoint> {
+pub fn tasks(
+    network: &Network,
+    schema: &Schema,
+    data: &Dataset,
+    measured: &Measured,
+) -> Vec<TaskPoint> {
     let mut cells = 0;
     let task = |(number, head): (usize, &Head)| {
         let labels = &data.labels[cells..cells + head.cells()];
         cells += head.cells();
-        let truth =
-            Truth { head, target: &schema.targets[number], labels, weights: data.weights.as_deref(), logits: &measured.logits[number] };
+        let truth = Truth {
+            head,
+            target: &schema.targets[number],
+            labels,
+            weights: data.weights.as_deref(),
+            logits: &measured.logits[number],
+        };
         let rows = labels.iter().flatten().filter(|label| **label != UNLABELLED).count() as u64;
         TaskPoint { loss: measured.losses[number], rows, metrics: truth.metrics() }
     };
     network.tasks.iter().enumerate().map(task).collect()
 }
 
-/// For each binary task the probability above which calling a row positive is right most often; `None` for other tasks.
-pub fn thresholds(network: &Network, schema: &Schema, data: &Dataset, measured: &Measured) -> Vec<Option<f64>> {
+/// For each binary task the probability above which calling a row positive is right most often;
+/// `None` for other tasks.
+pub fn thresholds(
+    network: &Network,
+    schema: &Schema,
+    data: &Dataset,
+    measured: &Measured,
+) -> Vec<Option<f64>> {
     let mut cells = 0;
     let threshold = |(number, head): (usize, &Head)| {
         let labels = &data.labels[cells..cells + head.cells()];
         cells += head.cells();
-        let truth =
-            Truth { head, target: &schema.targets[number], labels, weights: data.weights.as_deref(), logits: &measured.logits[number] };
+        let truth = Truth {
+            head,
+            target: &schema.targets[number],
+            labels,
+            weights: data.weights.as_deref(),
+            logits: &measured.logits[number],
+        };
         (head.kind == TaskKind::Binary).then(|| truth.threshold()).flatten()
     };
     network.tasks.iter().enumerate().map(threshold).collect()
 }
 
-/// For each multiclass task the weight of the rows of each class, by the class that was predicted: `table[label][predicted]`.
-pub fn confusions(network: &Network, schema: &Schema, data: &Dataset, measured: &Measured) -> Vec<Option<Vec<Vec<f64>>>> {
+/// For each multiclass task the weight of the rows of each class, by the class that was predicted:
+/// `table[label][predicted]`.
+pub fn confusions(
+    network: &Network,
+    schema: &Schema,
+    data: &Dataset,
+    measured: &Measured,
+) -> Vec<Option<Vec<Vec<f64>>>> {
     let mut cells = 0;
     let confusion = |(number, head): (usize, &Head)| {
         let labels = &data.labels[cells..cells + head.cells()];
         cells += head.cells();
-        let truth =
-            Truth { head, target: &schema.targets[number], labels, weights: data.weights.as_deref(), logits: &measured.logits[number] };
+        let truth = Truth {
+            head,
+            target: &schema.targets[number],
+            labels,
+            weights: data.weights.as_deref(),
+            logits: &measured.logits[number],
+        };
         (head.kind == TaskKind::Multiclass).then(|| truth.confusion()).flatten()
     };
     network.tasks.iter().enumerate().map(confusion).collect()
@@ -87,7 +119,8 @@ impl Truth<'_> {
     fn labelled(&self, column: usize) -> Labelled {
         let labels = &self.labels[column];
         let rows: Vec<usize> = (0..labels.len()).filter(|row| labels[*row] != UNLABELLED).collect();
-        let weights = self.weights.map(|weights| rows.iter().map(|row| f64::from(weights[*row])).collect());
+        let weights =
+            self.weights.map(|weights| rows.iter().map(|row| f64::from(weights[*row])).collect());
         Labelled { labels: rows.iter().map(|row| labels[*row]).collect(), weights, rows }
     }
 
@@ -110,9 +143,14 @@ impl Truth<'_> {
     }
 
     fn multiclass(&self) -> Vec<(&'static str, Option<f64>)> {
-        let (classes, (logits, Labelled { labels, weights, .. })) = (self.head.outputs(), self.classes());
+        let (classes, (logits, Labelled { labels, weights, .. })) =
+            (self.head.outputs(), self.classes());
         let weights = weights.as_deref();
-        let top_k = self.head.top_k.filter(|k| *k < classes).and_then(|k| multiclass::top_k(&logits, classes, &labels, k, weights));
+        let top_k = self
+            .head
+            .top_k
+            .filter(|k| *k < classes)
+            .and_then(|k| multiclass::top_k(&logits, classes, &labels, k, weights));
         vec![
             ("accuracy", multiclass::accuracy(&logits, classes, &labels, weights)),
             ("top_k", top_k),
@@ -123,8 +161,10 @@ impl Truth<'_> {
 
     fn binary(&self) -> Vec<(&'static str, Option<f64>)> {
         let Labelled { rows, labels, weights } = self.labelled(0);
-        let (logits, labels): (Vec<f64>, Vec<bool>) = (self.output(&rows, 0), labels.iter().map(|label| *label == 1).collect());
-        let probabilities: Vec<f64> = rows.iter().map(|row| probability(self.logits[*row])).collect();
+        let (logits, labels): (Vec<f64>, Vec<bool>) =
+            (self.output(&rows, 0), labels.iter().map(|label| *label == 1).collect());
+        let probabilities: Vec<f64> =
+            rows.iter().map(|row| probability(self.logits[*row])).collect();
         let (threshold, weights) = (self.head.threshold(), weights.as_deref());
         vec![
             ("auc", binary::auc(&logits, &labels, weights)),
@@ -132,15 +172,20 @@ impl Truth<'_> {
             ("f1", binary::f1(&probabilities, &labels, threshold, weights)),
             ("accuracy", binary::accuracy_at(&probabilities, &labels, threshold, weights)),
             ("log_loss", binary::log_loss(&logits, &labels, weights)),
-            ("calibration_error", binary::calibration_error(&probabilities, &labels, weights, BINS)),
+            (
+                "calibration_error",
+                binary::calibration_error(&probabilities, &labels, weights, BINS),
+            ),
         ]
     }
 
     fn threshold(&self) -> Option<f64> {
         let Labelled { rows, labels, weights } = self.labelled(0);
         let labels: Vec<bool> = labels.iter().map(|label| *label == 1).collect();
-        let probabilities: Vec<f64> = rows.iter().map(|row| probability(self.logits[*row])).collect();
-        binary::best_threshold(&probabilities, &labels, weights.as_deref()).map(|threshold| threshold.clamp(0.0, 1.0))
+        let probabilities: Vec<f64> =
+            rows.iter().map(|row| probability(self.logits[*row])).collect();
+        binary::best_threshold(&probabilities, &labels, weights.as_deref())
+            .map(|threshold| threshold.clamp(0.0, 1.0))
     }
 
     fn multilabel(&self) -> Vec<(&'static str, Option<f64>)> {
@@ -150,13 +195,20 @@ impl Truth<'_> {
             UNLABELLED => u8::MAX,
             label => label as u8,
         };
-        let labels: Vec<u8> = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))).map(cell).collect();
+        let labels: Vec<u8> = (0..rows)
+            .flat_map(|row| (0..columns).map(move |column| (row, column)))
+            .map(cell)
+            .collect();
         let logits: Vec<f64> = self.logits.iter().map(|z| f64::from(*z)).collect();
-        let weights: Option<Vec<f64>> = self.weights.map(|weights| weights.iter().map(|w| f64::from(*w)).collect());
+        let weights: Option<Vec<f64>> =
+            self.weights.map(|weights| weights.iter().map(|w| f64::from(*w)).collect());
         let weights = weights.as_deref();
         vec![
             ("auc", multilabel::auc(&logits, columns, &labels, weights)),
-            ("average_precision", multilabel::average_precision(&logits, columns, &labels, weights)),
+            (
+                "average_precision",
+                multilabel::average_precision(&logits, columns, &labels, weights),
+            ),
             ("f1", multilabel::f1(&logits, columns, &labels, weights)),
             ("accuracy", multilabel::accuracy(&logits, columns, &labels, weights)),
             ("log_loss", multilabel::log_loss(&logits, columns, &labels, weights)),
@@ -170,18 +222,28 @@ impl Truth<'_> {
             let scale = self.target.scales[column];
             let back = |y: f64| y / scale.factor + scale.offset;
             let found: Vec<f64> = self.output(&rows, column).into_iter().map(back).collect();
-            let truth: Vec<f64> = labels.iter().map(|label| back(f64::from(f32::from_bits(*label)))).collect();
+            let truth: Vec<f64> =
+                labels.iter().map(|label| back(f64::from(f32::from_bits(*label)))).collect();
             let weights = weights.as_deref();
-            [regression::r2(&found, &truth, weights), regression::rmse(&found, &truth, weights), regression::mae(&found, &truth, weights)]
+            [
+                regression::r2(&found, &truth, weights),
+                regression::rmse(&found, &truth, weights),
+                regression::mae(&found, &truth, weights),
+            ]
         };
         let columns: Vec<[Option<f64>; 3]> = (0..self.labels.len()).map(column).collect();
-        let mean = |metric: usize| super::metrics::mean(&columns.iter().map(|c| c[metric]).collect::<Vec<_>>());
+        let mean = |metric: usize| {
+            super::metrics::mean(&columns.iter().map(|c| c[metric]).collect::<Vec<_>>())
+        };
         vec![("r2", mean(0)), ("rmse", mean(1)), ("mae", mean(2))]
     }
 
     fn count(&self) -> Vec<(&'static str, Option<f64>)> {
         let Labelled { rows, labels, weights } = self.labelled(0);
-        let (rates, counts) = (self.output(&rows, 0), labels.iter().map(|label| f64::from(f32::from_bits(*label))).collect::<Vec<_>>());
+        let (rates, counts) = (
+            self.output(&rows, 0),
+            labels.iter().map(|label| f64::from(f32::from_bits(*label))).collect::<Vec<_>>(),
+        );
         let weights = weights.as_deref();
         vec![
             ("deviance", count::deviance(&rates, &counts, weights)),

@@ -1,4 +1,5 @@
-//! The file that predictions go to: its format by its ending, packed or not, and in its place only when it is whole.
+//! The file that predictions go to: its format by its ending, packed or not, and in its place only
+//! when it is whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -38,13 +39,17 @@ pub struct Form {
 }
 
 impl Form {
-    /// The form of a file: by its ending, or as `given` says; CSV, if what is there is a device or a pipe.
+    /// The form of a file: by its ending, or as `given` says; CSV, if what is there is a device or
+    /// a pipe.
     ///
     /// # Errors
-    /// 2 if the ending is none that is known, or is one of packed files and the format is not packed.
+    /// 2 if the ending is none that is known, or is one of packed files and the format is not
+    /// packed.
     pub fn of(path: &Path, given: Option<Format>) -> Result<Form, Fault> {
-        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let (bare, is_packed) = name.strip_suffix(".gz").map_or((&*name, false), |bare| (bare, true));
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let (bare, is_packed) =
+            name.strip_suffix(".gz").map_or((&*name, false), |bare| (bare, true));
         let ending = bare.rsplit_once('.').map_or("", |(_, ending)| ending);
         let by_ending = match ending {
             "csv" => Some(Format::Csv),
@@ -56,7 +61,10 @@ impl Form {
         let is_device = || fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
         match given.or(by_ending) {
             Some(Format::Parquet) if is_packed => {
-                let fault = Fault::new(Exit::Usage, format!("--out {}: Parquet is not packed with gzip", path.display()));
+                let fault = Fault::new(
+                    Exit::Usage,
+                    format!("--out {}: Parquet is not packed with gzip", path.display()),
+                );
                 Err(fault.hint("name a file with the ending .parquet"))
             }
             Some(format) => Ok(Form { format, is_packed }),
@@ -64,16 +72,21 @@ impl Form {
             None => {
                 let found = match ending {
                     "" => "has no ending that says a format".to_owned(),
-                    _ => format!("no format has the ending {}", quoted(&format!(".{ending}{}", if is_packed { ".gz" } else { "" }))),
+                    _ => format!(
+                        "no format has the ending {}",
+                        quoted(&format!(".{ending}{}", if is_packed { ".gz" } else { "" }))
+                    ),
                 };
                 let hint = format!("{ENDINGS}; or say it with --format csv, tsv, jsonl or parquet");
-                Err(Fault::new(Exit::Usage, format!("--out {}: {found}", path.display())).hint(hint))
+                Err(Fault::new(Exit::Usage, format!("--out {}: {found}", path.display()))
+                    .hint(hint))
             }
         }
     }
 }
 
-/// A file in the making. What had its name before stays until [`Output::finish`]; if that does not come, nothing is left.
+/// A file in the making. What had its name before stays until [`Output::finish`]; if that does not
+/// come, nothing is left.
 pub struct Output {
     to: Option<To>,
     /// The temporary file and the one that it becomes; a device or a pipe is written as it is.
@@ -100,7 +113,11 @@ impl Output {
             }
         };
         let file = BufWriter::new(file);
-        let to = if is_packed { To::Packed(GzEncoder::new(file, Compression::default())) } else { To::Plain(file) };
+        let to = if is_packed {
+            To::Packed(GzEncoder::new(file, Compression::default()))
+        } else {
+            To::Plain(file)
+        };
         Ok(Output { to: Some(to), names })
     }
 
@@ -162,7 +179,9 @@ fn names(path: &Path) -> io::Result<[PathBuf; 2]> {
     let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
     let target = match is_link {
         // One that leads nowhere yet is followed by a step.
-        true => path.canonicalize().or_else(|_| fs::read_link(path).map(|to| path.parent().unwrap_or(Path::new("")).join(to)))?,
+        true => path.canonicalize().or_else(|_| {
+            fs::read_link(path).map(|to| path.parent().unwrap_or(Path::new("")).join(to))
+        })?,
         false => path.to_owned(),
     };
     let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();

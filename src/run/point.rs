@@ -1,4 +1,5 @@
-//! Points of the course of a run: what `metrics.jsonl` holds, made from the rows that engines give back.
+//! Points of the course of a run: what `metrics.jsonl` holds, made from the rows that engines give
+//! back.
 
 use serde_json::{Map, Value, json};
 
@@ -52,7 +53,8 @@ pub struct Point {
     pub seconds: f64,
 }
 
-/// The metric of a task that says most, with its name: the primary one, or the first that is defined.
+/// The metric of a task that says most, with its name: the primary one, or the first that is
+/// defined.
 pub fn headline(head: &Head, task: &TaskPoint) -> Option<(&'static str, f64)> {
     let primary = head.kind.metrics()[0];
     task.metrics.iter().find(|(name, _)| *name == primary).or(task.metrics.first()).copied()
@@ -69,10 +71,12 @@ pub fn higher_is_better(name: &str) -> bool {
 }
 
 impl Sums {
-    /// Adds a step. `cells` is the number of labels that a row has for each task, where the step does not say how many were there.
+    /// Adds a step. `cells` is the number of labels that a row has for each task, where the step
+    /// does not say how many were there.
     pub fn add(&mut self, metrics: &[MetricKind], result: &StepResult, cells: &[usize]) {
         self.steps += 1;
-        let mut labelled: Vec<f64> = cells.iter().map(|cells| *cells as f64 * f64::from(result.rows)).collect();
+        let mut labelled: Vec<f64> =
+            cells.iter().map(|cells| *cells as f64 * f64::from(result.rows)).collect();
         let mut weights = labelled.clone();
         for (kind, value) in metrics.iter().zip(&result.metrics) {
             match kind {
@@ -84,27 +88,46 @@ impl Sums {
                 MetricKind::SquaredNorm => {}
             }
         }
-        for (sum, (labelled, weight)) in self.labelled.iter_mut().zip(labelled.into_iter().zip(weights)) {
+        for (sum, (labelled, weight)) in
+            self.labelled.iter_mut().zip(labelled.into_iter().zip(weights))
+        {
             *sum = (sum.0 + labelled, sum.1 + u64::from(weight > 0.0));
         }
     }
 
-    /// Means over the steps, those of a task over the steps that had a label of some weight for it: (L, tasks, couplings). L is the mean
-    /// over all steps.
-    pub fn means(&self, objective: &Objective, network: &Network) -> (Option<f64>, Vec<TaskPoint>, Vec<f64>) {
+    /// Means over the steps, those of a task over the steps that had a label of some weight for it:
+    /// (L, tasks, couplings). L is the mean over all steps.
+    pub fn means(
+        &self,
+        objective: &Objective,
+        network: &Network,
+    ) -> (Option<f64>, Vec<TaskPoint>, Vec<f64>) {
         let steps = self.steps as f64;
         let couplings: Vec<f64> = self.couplings.iter().map(|sum| sum / steps).collect();
-        let losses = self.losses.iter().zip(&self.labelled).map(|(sum, (_, with_label))| (*with_label > 0).then_some(sum / steps));
+        let losses = self
+            .losses
+            .iter()
+            .zip(&self.labelled)
+            .map(|(sum, (_, with_label))| (*with_label > 0).then_some(sum / steps));
         let losses: Vec<Option<f64>> = losses.collect();
         let task = |(i, head): (usize, &Head)| {
             let (labelled, with_label) = self.labelled[i];
             let is_known = with_label > 0 && labelled > 0.0;
             let loss = is_known.then(|| self.losses[i] / with_label as f64);
-            let known = [("accuracy", is_known.then(|| self.hits[i] / labelled)), ("log_loss", loss)];
+            let known =
+                [("accuracy", is_known.then(|| self.hits[i] / labelled)), ("log_loss", loss)];
             let known = known.into_iter().filter(|(name, _)| of_training(head).contains(name));
-            TaskPoint { loss, rows: labelled as u64, metrics: known.filter_map(|(name, value)| Some((name, value?))).collect() }
+            TaskPoint {
+                loss,
+                rows: labelled as u64,
+                metrics: known.filter_map(|(name, value)| Some((name, value?))).collect(),
+            }
         };
-        (objective.total(&losses, &couplings), network.tasks.iter().enumerate().map(task).collect(), couplings)
+        (
+            objective.total(&losses, &couplings),
+            network.tasks.iter().enumerate().map(task).collect(),
+            couplings,
+        )
     }
 }
 
@@ -138,7 +161,11 @@ impl Point {
             let metrics = head.kind.metrics().iter().filter_map(|name| value(name)).collect();
             Some(TaskPoint { loss: entry.get("loss")?.as_f64(), rows: 0, metrics })
         };
-        let couplings = json["couplings"].as_array()?.iter().map(|c| c["value"].as_f64().unwrap_or(f64::NAN)).collect();
+        let couplings = json["couplings"]
+            .as_array()?
+            .iter()
+            .map(|c| c["value"].as_f64().unwrap_or(f64::NAN))
+            .collect();
         Some(Point {
             step: json["step"].as_u64()?,
             epoch: json["epoch"].as_u64()?,

@@ -1,4 +1,5 @@
-//! Products by matrix units, for runs that ask for them: they round and add in ways of their own, so they are never taken unasked.
+//! Products by matrix units, for runs that ask for them: they round and add in ways of their own,
+//! so they are never taken unasked.
 
 use anyhow::Result;
 
@@ -14,9 +15,13 @@ pub fn wants_units(precision: Precision) -> bool {
     precision != Precision::F32
 }
 
-/// The choices for a precision, and what is to be said where they are those of f32 all the same. The unit is compared with the twins of its kernels
-/// before anything is trained with it.
-pub fn precise(machine: &Machine, tuning: Tuning, precision: Precision) -> Result<(Tuning, Option<String>)> {
+/// The choices for a precision, and what is to be said where they are those of f32 all the same.
+/// The unit is compared with the twins of its kernels before anything is trained with it.
+pub fn precise(
+    machine: &Machine,
+    tuning: Tuning,
+    precision: Precision,
+) -> Result<(Tuning, Option<String>)> {
     if !wants_units(precision) {
         return Ok((tuning, None));
     }
@@ -24,18 +29,31 @@ pub fn precise(machine: &Machine, tuning: Tuning, precision: Precision) -> Resul
     let why = match machine {
         Machine::Reference => "the float64 reference has no matrix units".into(),
         Machine::Device(gpu) => match gpu.unit(half) {
-            None => format!("{} has no matrix unit for operands of {}", gpu.entry.name, if half { "f16" } else { "f32" }),
+            None => format!(
+                "{} has no matrix unit for operands of {}",
+                gpu.entry.name,
+                if half { "f16" } else { "f32" }
+            ),
             Some(unit) => match trial(gpu, unit)? {
                 None => return Ok((Tuning { rows: tuning.rows, ..gpu.unit_tuning(unit) }, None)),
-                Some(failure) => format!("the {unit} matrix unit of {} fails its test ({failure})", gpu.entry.name),
+                Some(failure) => format!(
+                    "the {unit} matrix unit of {} fails its test ({failure})",
+                    gpu.entry.name
+                ),
             },
         },
     };
-    Ok((tuning, Some(format!("train.precision = \"{precision}\": {why}; products are computed as with \"f32\""))))
+    Ok((
+        tuning,
+        Some(format!(
+            "train.precision = \"{precision}\": {why}; products are computed as with \"f32\""
+        )),
+    ))
 }
 
-/// Runs the kernels of a unit beside their twins, over tiles that are not full and sums of many matrices; what is wrong with them. An error of
-/// the driver is wrong too, as long as the device is there.
+/// Runs the kernels of a unit beside their twins, over tiles that are not full and sums of many
+/// matrices; what is wrong with them. An error of the driver is wrong too, as long as the device is
+/// there.
 fn trial(gpu: &Gpu, unit: Unit) -> Result<Option<String>> {
     match doctor::of_unit(gpu, unit) {
         Ok(verdicts) => Ok(verdicts.into_iter().find_map(|verdict| verdict.failure)),

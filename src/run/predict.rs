@@ -1,9 +1,11 @@
-//! Predictions as a table: one row out per row in, same order, input columns kept, new columns named after the tasks.
+//! Predictions as a table: one row out per row in, same order, input columns kept, new columns
+//! named after the tasks.
 //!
-//! A task of classes has `NAME` (the class) and `NAME:CLASS` (its probability, for every class); one of several columns has `NAME:COLUMN` for
-//! each, a probability (multilabel) or a number in the units of the data (regression), as has `NAME` of a single one; a count has its rate. With
-//! logits also `NAME:logit:CLASS` or `NAME:logit:COLUMN`. Where the input has a column of that name, as labelled files do, the new one is
-//! called `NAME:predicted`.
+//! A task of classes has `NAME` (the class) and `NAME:CLASS` (its probability, for every class);
+//! one of several columns has `NAME:COLUMN` for each, a probability (multilabel) or a number in the
+//! units of the data (regression), as has `NAME` of a single one; a count has its rate. With logits
+//! also `NAME:logit:CLASS` or `NAME:logit:COLUMN`. Where the input has a column of that name, as
+//! labelled files do, the new one is called `NAME:predicted`.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -65,9 +67,14 @@ impl<'m> Predicted<'m> {
             TaskKind::Multiclass => Prediction::Class(&self.head.classes[best(z)], softmax(z)),
             TaskKind::Binary => {
                 let p = probability(z[0]);
-                Prediction::Class(&self.head.classes[usize::from(p > self.head.threshold())], vec![probability(-z[0]), p])
+                Prediction::Class(
+                    &self.head.classes[usize::from(p > self.head.threshold())],
+                    vec![probability(-z[0]), p],
+                )
             }
-            TaskKind::Multilabel => Prediction::Numbers(z.iter().map(|z| probability(*z)).collect()),
+            TaskKind::Multilabel => {
+                Prediction::Numbers(z.iter().map(|z| probability(*z)).collect())
+            }
             TaskKind::Regression => {
                 let back = |(z, scale): (&f32, &Scaling)| {
                     let (z, unit) = (f64::from(*z), 1.0 / scale.factor);
@@ -126,7 +133,9 @@ fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
 
 /// The name, or where a column has it already `NAME:predicted`, `NAME:predicted:2`, …
 fn free(columns: &[String], wanted: String) -> String {
-    let predicted = |n: usize| if n == 1 { format!("{wanted}:predicted") } else { format!("{wanted}:predicted:{n}") };
+    let predicted = |n: usize| {
+        if n == 1 { format!("{wanted}:predicted") } else { format!("{wanted}:predicted:{n}") }
+    };
     let names = std::iter::once(wanted.clone()).chain((1..=columns.len() + 1).map(predicted));
     names.into_iter().find(|name| !columns.contains(name)).unwrap_or(wanted)
 }
@@ -191,7 +200,8 @@ impl Cell<'_> {
     }
 }
 
-/// A field of a text with a delimiter. A text that a spreadsheet would take for a formula is quoted, so that it stays what it was.
+/// A field of a text with a delimiter. A text that a spreadsheet would take for a formula is
+/// quoted, so that it stays what it was.
 fn quoted(text: &str, delimiter: char) -> Cow<'_, str> {
     let is_formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
     if !is_formula && !text.contains([delimiter, '"', '\n', '\r']) {
@@ -200,7 +210,12 @@ fn quoted(text: &str, delimiter: char) -> Cow<'_, str> {
     format!("\"{}\"", text.replace('"', "\"\"")).into()
 }
 
-fn record<'d>(tasks: &[Predicted<'d>], data: &'d Dataset, row: usize, with_logits: bool) -> Vec<Cell<'d>> {
+fn record<'d>(
+    tasks: &[Predicted<'d>],
+    data: &'d Dataset,
+    row: usize,
+    with_logits: bool,
+) -> Vec<Cell<'d>> {
     let mut cells: Vec<Cell> = match &data.table {
         Some(table) => {
             let cell = |column: usize| match table.kind(column) {
@@ -218,7 +233,9 @@ fn record<'d>(tasks: &[Predicted<'d>], data: &'d Dataset, row: usize, with_logit
                 cells.push(Cell::Text(class.into()));
                 cells.extend(probabilities.into_iter().map(Cell::Share));
             }
-            Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => cells.extend(numbers.into_iter().map(Cell::Share)),
+            Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => {
+                cells.extend(numbers.into_iter().map(Cell::Share))
+            }
             Prediction::Numbers(numbers) => cells.extend(numbers.into_iter().map(Cell::Number)),
         }
         if with_logits {
@@ -250,15 +267,25 @@ enum To<W: Write> {
 
 impl<'m, W: Write> Sheet<'m, W> {
     /// Begins a table with the columns of some rows and what is predicted of them.
-    pub fn new(mut to: W, model: &'m Model, data: &Dataset, format: Format, with_logits: bool) -> std::io::Result<Self> {
+    pub fn new(
+        mut to: W,
+        model: &'m Model,
+        data: &Dataset,
+        format: Format,
+        with_logits: bool,
+    ) -> std::io::Result<Self> {
         let names = header(model, data, with_logits);
         let to = match format {
             Format::Parquet => {
-                let logits: Vec<Vec<f32>> = model.network.tasks.iter().map(|head| vec![0.0; head.outputs()]).collect();
+                let logits: Vec<Vec<f32>> =
+                    model.network.tasks.iter().map(|head| vec![0.0; head.outputs()]).collect();
                 let first = record(&tasks(model, &logits), data, 0, with_logits);
                 let kind = |(column, cell): (usize, &Cell)| match cell {
                     Cell::Text(_) => Kind::Text,
-                    Cell::Whole(_) => data.table.as_ref().map_or(Kind::Wholes(Width::Signed), |table| table.kind(column)),
+                    Cell::Whole(_) => data
+                        .table
+                        .as_ref()
+                        .map_or(Kind::Wholes(Width::Signed), |table| table.kind(column)),
                     _ => Kind::Numbers,
                 };
                 let kinds = first.iter().enumerate().map(kind);
@@ -266,7 +293,8 @@ impl<'m, W: Write> Sheet<'m, W> {
             }
             Format::Csv | Format::Tsv => {
                 let delimiter = delimiter(format);
-                let fields: Vec<Cow<str>> = names.iter().map(|name| quoted(name, delimiter)).collect();
+                let fields: Vec<Cow<str>> =
+                    names.iter().map(|name| quoted(name, delimiter)).collect();
                 writeln!(to, "{}", fields.join(&delimiter.to_string()))?;
                 To::Lines(to)
             }
@@ -313,7 +341,11 @@ fn delimiter(format: Format) -> char {
 /// A row as a line of text.
 fn line(format: Format, names: &[String], cells: &[Cell]) -> String {
     if format == Format::Jsonl {
-        let members: Vec<String> = names.iter().zip(cells).map(|(name, cell)| format!("{}:{}", json!(name), cell.json())).collect();
+        let members: Vec<String> = names
+            .iter()
+            .zip(cells)
+            .map(|(name, cell)| format!("{}:{}", json!(name), cell.json()))
+            .collect();
         return format!("{{{}}}", members.join(","));
     }
     let mut line = String::new();
@@ -328,14 +360,19 @@ fn line(format: Format, names: &[String], cells: &[Cell]) -> String {
 /// The table as JSON: a list of rows.
 pub fn json(model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: bool) -> Value {
     let tasks = tasks(model, logits);
-    let named =
-        |names: &[String], values: &[f64]| -> Map<String, Value> { names.iter().cloned().zip(values.iter().map(|v| json!(v))).collect() };
+    let named = |names: &[String], values: &[f64]| -> Map<String, Value> {
+        names.iter().cloned().zip(values.iter().map(|v| json!(v))).collect()
+    };
     let entry = |row: usize| {
         let mut map = Map::new();
         for task in &tasks {
             let mut value = match task.of(row) {
-                Prediction::Class(class, probabilities) => json!({"class": class, "probabilities": named(task.names(), &probabilities)}),
-                Prediction::Numbers(numbers) if task.names().is_empty() => json!({"value": numbers[0]}),
+                Prediction::Class(class, probabilities) => {
+                    json!({"class": class, "probabilities": named(task.names(), &probabilities)})
+                }
+                Prediction::Numbers(numbers) if task.names().is_empty() => {
+                    json!({"value": numbers[0]})
+                }
                 Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => {
                     json!({"probabilities": named(task.names(), &numbers)})
                 }

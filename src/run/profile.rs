@@ -1,4 +1,5 @@
-//! Where the time of a training step goes, dispatch by dispatch, and how near each comes to the best that the adapter was seen to do.
+//! Where the time of a training step goes, dispatch by dispatch, and how near each comes to the
+//! best that the adapter was seen to do.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -42,20 +43,25 @@ pub struct Profile {
     pub steps: u64,
     /// Whether the device took the times; else they are wall times of submissions.
     pub stamped: bool,
-    /// Mean microseconds of a step between its dispatches, copies into mirrors included; `None` unless stamped.
+    /// Mean microseconds of a step between its dispatches, copies into mirrors included; `None`
+    /// unless stamped.
     pub us_between: Option<f64>,
     /// In order.
     pub lines: Vec<Line>,
 }
 
 impl Profile {
-    /// What an engine timed of a schedule since [`Engine::start_profile`]; `None` if it times nothing.
+    /// What an engine timed of a schedule since [`Engine::start_profile`]; `None` if it times
+    /// nothing.
     pub fn of(engine: &dyn Engine, schedule: usize) -> Option<Profile> {
         let timings = engine.profile().filter(|t| t.steps[schedule] > 0)?;
         let (seconds, steps) = (&timings.seconds[schedule], timings.steps[schedule]);
         let total: f64 = seconds.iter().sum();
-        let dispatches = engine.program().schedules[schedule].dispatches.iter().zip(seconds).enumerate();
-        let lines = dispatches.map(|(number, (dispatch, s))| line(number, dispatch, s / steps as f64, s / total)).collect();
+        let dispatches =
+            engine.program().schedules[schedule].dispatches.iter().zip(seconds).enumerate();
+        let lines = dispatches
+            .map(|(number, (dispatch, s))| line(number, dispatch, s / steps as f64, s / total))
+            .collect();
         let us_between = timings.stamped.then(|| 1e6 * timings.between[schedule] / steps as f64);
         Some(Profile { steps, stamped: timings.stamped, us_between, lines })
     }
@@ -86,7 +92,9 @@ impl Profile {
 
     /// A line a dispatch, and below them what the figures mean.
     pub fn table(&self, best: &Ceilings) -> String {
-        let head = ["", "kernel", "for", "µs per step", "share", "GFLOP/s", "of best", "GB/s", "of best"].map(String::from);
+        let head =
+            ["", "kernel", "for", "µs per step", "share", "GFLOP/s", "of best", "GB/s", "of best"]
+                .map(String::from);
         let lines = std::iter::once(head).chain(self.lines.iter().map(cells)).collect();
         let table = aligned(lines, [true, false, false, true, true, true, true, true, true]);
         format!("{table}{}\n{}", self.method(), ceilings(best))
@@ -104,7 +112,9 @@ impl Profile {
 
     fn method(&self) -> String {
         let (sum, steps, clock) = (self.us_per_step(), self.steps, self.clock());
-        let between = self.us_between.map_or(String::new(), |us| format!(" and {us:.1} µs between them, copies into mirrors included"));
+        let between = self.us_between.map_or(String::new(), |us| {
+            format!(" and {us:.1} µs between them, copies into mirrors included")
+        });
         let apart = if self.stamped { "is a pass of its own" } else { "is waited for" };
         format!(
             "{sum:.1} µs per step in dispatches{between}, means of {steps} steps\n\

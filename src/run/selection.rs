@@ -1,4 +1,5 @@
-//! What picks the model that is kept, `train.select`: settled and checked before the first step, and a number for each evaluation.
+//! What picks the model that is kept, `train.select`: settled and checked before the first step,
+//! and a number for each evaluation.
 
 use crate::config::{Config, Select, Version};
 use crate::data::{Dataset, Parts};
@@ -24,7 +25,8 @@ enum Rule {
     Loss,
     /// Weighted mean of figures of tasks.
     Figures(Vec<Figure>),
-    /// The same as tandem 0.1.0 did it: figures that are not defined have no part in the mean, and the combined loss stands in for all of them.
+    /// The same as tandem 0.1.0 did it: figures that are not defined have no part in the mean, and
+    /// the combined loss stands in for all of them.
     Lenient(Vec<Figure>),
 }
 
@@ -51,17 +53,31 @@ impl Selection {
     /// Settles what picks the model of a run.
     ///
     /// # Errors
-    /// 78 if it needs labels that the validation part has not, or a metric that these labels cannot have.
+    /// 78 if it needs labels that the validation part has not, or a metric that these labels cannot
+    /// have.
     pub fn new(config: &Config, network: &Network, parts: &Parts) -> Result<Settled, Fault> {
         let Some(valid) = &parts.valid else {
             let idle = "train.patience ends nothing: no row is validated on";
-            let picks = !matches!(config.train.select, Select::RelativeLoss | Select::Mean) && config.data.has_validation();
-            let unpicked = picks.then(|| "train.select picks nothing: no row is validated on, and the last epoch is kept".to_owned());
-            return Ok((None, (config.train.patience > 0).then(|| idle.to_owned()).into_iter().chain(unpicked).collect()));
+            let picks = !matches!(config.train.select, Select::RelativeLoss | Select::Mean)
+                && config.data.has_validation();
+            let unpicked = picks.then(|| {
+                "train.select picks nothing: no row is validated on, and the last epoch is kept"
+                    .to_owned()
+            });
+            return Ok((
+                None,
+                (config.train.patience > 0)
+                    .then(|| idle.to_owned())
+                    .into_iter()
+                    .chain(unpicked)
+                    .collect(),
+            ));
         };
         let scene = Scene { config, network, parts, valid };
         let select = &config.train.select;
-        if config.data.version == Version::V0_1 && !matches!(select, Select::RelativeLoss | Select::Loss) {
+        if config.data.version == Version::V0_1
+            && !matches!(select, Select::RelativeLoss | Select::Loss)
+        {
             return Ok((Some(Selection(Rule::Lenient(scene.figures(select)))), Vec::new()));
         }
         match select {
@@ -69,7 +85,8 @@ impl Selection {
             Select::Loss => Ok(scene.counted(Rule::Loss)),
             Select::Mean => {
                 let figures = scene.figures(select).into_iter();
-                let figures: Vec<Figure> = figures.filter(|f| scene.weighs(f.task) && scene.has_labels(f.task)).collect();
+                let figures: Vec<Figure> =
+                    figures.filter(|f| scene.weighs(f.task) && scene.has_labels(f.task)).collect();
                 scene.check(&figures)?;
                 Ok(scene.counted(Rule::Figures(figures)))
             }
@@ -90,17 +107,23 @@ impl Selection {
         match &self.0 {
             Rule::Loss => point.loss.map(|loss| -loss).ok_or_else(|| "loss".to_owned()),
             Rule::Relative(tasks) => {
-                let of = |r: &Relative| Ok((point.tasks[r.task].loss.ok_or_else(|| name(r.task, "loss"))? - r.least) / r.gain);
+                let of = |r: &Relative| {
+                    Ok((point.tasks[r.task].loss.ok_or_else(|| name(r.task, "loss"))? - r.least)
+                        / r.gain)
+                };
                 let all: Vec<f64> = tasks.iter().map(of).collect::<Result<_, String>>()?;
                 Ok(-all.iter().sum::<f64>() / all.len() as f64)
             }
             Rule::Figures(figures) => {
                 let undefined = |f: &Figure| name(f.task, &f.name);
-                let of = |f: &Figure| f.of(point).map(|value| (value, f.weight)).ok_or_else(|| undefined(f));
+                let of = |f: &Figure| {
+                    f.of(point).map(|value| (value, f.weight)).ok_or_else(|| undefined(f))
+                };
                 Ok(mean(&figures.iter().map(of).collect::<Result<Vec<_>, String>>()?))
             }
             Rule::Lenient(figures) => {
-                let known: Vec<(f64, f64)> = figures.iter().filter_map(|f| Some((f.of(point)?, f.weight))).collect();
+                let known: Vec<(f64, f64)> =
+                    figures.iter().filter_map(|f| Some((f.of(point)?, f.weight))).collect();
                 Ok(if known.is_empty() { -point.loss.unwrap_or(0.0) } else { mean(&known) })
             }
         }
@@ -117,7 +140,9 @@ impl Figure {
 
 /// Σ w v / Σ w
 fn mean(terms: &[(f64, f64)]) -> f64 {
-    let (sum, weights) = terms.iter().fold((0.0, 0.0), |(sum, weights), (value, weight)| (sum + weight * value, weights + weight));
+    let (sum, weights) = terms.iter().fold((0.0, 0.0), |(sum, weights), (value, weight)| {
+        (sum + weight * value, weights + weight)
+    });
     sum / weights
 }
 
@@ -133,11 +158,18 @@ impl Scene<'_> {
     fn figures(&self, select: &Select) -> Vec<Figure> {
         let tasks = &self.network.tasks;
         let number = |name: &str| tasks.iter().position(|head| head.name == name).unwrap_or(0);
-        let figure = |task: usize, name: &str, weight: f64| Figure { task, name: name.to_owned(), weight };
+        let figure =
+            |task: usize, name: &str, weight: f64| Figure { task, name: name.to_owned(), weight };
         match select {
             Select::Metric { task, metric } => vec![figure(number(task), metric, 1.0)],
-            Select::Weighted(terms) => terms.iter().map(|t| figure(number(&t.task), &t.metric, t.weight)).collect(),
-            _ => tasks.iter().enumerate().map(|(task, head)| figure(task, head.kind.metrics()[0], 1.0)).collect(),
+            Select::Weighted(terms) => {
+                terms.iter().map(|t| figure(number(&t.task), &t.metric, t.weight)).collect()
+            }
+            _ => tasks
+                .iter()
+                .enumerate()
+                .map(|(task, head)| figure(task, head.kind.metrics()[0], 1.0))
+                .collect(),
         }
     }
 
@@ -148,7 +180,8 @@ impl Scene<'_> {
     /// Whether a label of the validation part weighs anything in the loss of a task.
     fn has_labels(&self, task: usize) -> bool {
         let head = &self.network.tasks[task];
-        baseline(head, self.labels(task, &self.parts.train), self.labels(task, self.valid)).is_some()
+        baseline(head, self.labels(task, &self.parts.train), self.labels(task, self.valid))
+            .is_some()
     }
 
     fn weighs(&self, task: usize) -> bool {
@@ -162,8 +195,11 @@ impl Scene<'_> {
     /// The default: every task by what there is to gain for it.
     fn relative(&self) -> Settled {
         let (mut tasks, mut notes) = (Vec::new(), Vec::new());
-        for (task, head) in self.network.tasks.iter().enumerate().filter(|(task, _)| self.weighs(*task)) {
-            let found = baseline(head, self.labels(task, &self.parts.train), self.labels(task, self.valid));
+        for (task, head) in
+            self.network.tasks.iter().enumerate().filter(|(task, _)| self.weighs(*task))
+        {
+            let found =
+                baseline(head, self.labels(task, &self.parts.train), self.labels(task, self.valid));
             let Some(found) = found else { continue };
             if found.gain().is_none() {
                 notes.push(format!(
@@ -174,23 +210,35 @@ impl Scene<'_> {
                     found.saturated
                 ));
             }
-            tasks.push(Relative { task, least: found.saturated, gain: found.gain().unwrap_or(1.0) });
+            tasks.push(Relative {
+                task,
+                least: found.saturated,
+                gain: found.gain().unwrap_or(1.0),
+            });
         }
         let (selection, more) = self.counted(Rule::Relative(tasks));
         notes.extend(more);
         (selection, notes)
     }
 
-    /// A rule over tasks that weigh anything, with those of them that have no label to be selected by.
+    /// A rule over tasks that weigh anything, with those of them that have no label to be selected
+    /// by.
     fn counted(&self, rule: Rule) -> Settled {
-        let (with, without): (Vec<usize>, Vec<usize>) =
-            (0..self.network.tasks.len()).filter(|task| self.weighs(*task)).partition(|task| self.has_labels(*task));
+        let (with, without): (Vec<usize>, Vec<usize>) = (0..self.network.tasks.len())
+            .filter(|task| self.weighs(*task))
+            .partition(|task| self.has_labels(*task));
         if with.is_empty() {
-            let and = if self.config.train.patience > 0 { ", and patience ends nothing" } else { "" };
+            let and =
+                if self.config.train.patience > 0 { ", and patience ends nothing" } else { "" };
             let why = "no label of the validation part weighs anything for a task of weight above 0: the last epoch is kept";
             return (None, vec![format!("{why}{and}")]);
         }
-        let note = |task: usize| format!("task {} has no label in the validation part: it has no part in {KEY}", self.name(task));
+        let note = |task: usize| {
+            format!(
+                "task {} has no label in the validation part: it has no part in {KEY}",
+                self.name(task)
+            )
+        };
         (Some(Selection(rule)), without.into_iter().map(note).collect())
     }
 
@@ -199,26 +247,38 @@ impl Scene<'_> {
         let hint = "select by what the validation part has labels for, or give it such rows";
         for figure in figures {
             if !self.has_labels(figure.task) {
-                let found = format!("task {} has no label of any weight in the validation part", self.name(figure.task));
+                let found = format!(
+                    "task {} has no label of any weight in the validation part",
+                    self.name(figure.task)
+                );
                 return Err(Fault::config(KEY, found).hint(hint));
             }
         }
         let probes = [0.0, 1.0].map(|logit| self.probe(logit));
-        let is_defined = |f: &Figure| f.name == "loss" || probes.iter().any(|probe| probe[f.task].metric(&f.name).is_some());
+        let is_defined = |f: &Figure| {
+            f.name == "loss" || probes.iter().any(|probe| probe[f.task].metric(&f.name).is_some())
+        };
         match figures.iter().find(|figure| !is_defined(figure)) {
             None => Ok(()),
             Some(Figure { task, name, .. }) => {
-                let found = format!("{name} of task {} is not defined by the labels of the validation part{}", self.name(*task), why(name));
+                let found = format!(
+                    "{name} of task {} is not defined by the labels of the validation part{}",
+                    self.name(*task),
+                    why(name)
+                );
                 Err(Fault::config(KEY, found).hint(hint))
             }
         }
     }
 
-    /// What all tasks show on the validation part where every logit is this one: what is not defined for any is not defined at all.
+    /// What all tasks show on the validation part where every logit is this one: what is not
+    /// defined for any is not defined at all.
     fn probe(&self, logit: f32) -> Vec<TaskPoint> {
         let tasks = &self.network.tasks;
-        let logits = tasks.iter().map(|head| vec![logit; self.valid.rows * head.outputs()]).collect();
-        let measured = Measured { loss: None, losses: vec![None; tasks.len()], couplings: Vec::new(), logits };
+        let logits =
+            tasks.iter().map(|head| vec![logit; self.valid.rows * head.outputs()]).collect();
+        let measured =
+            Measured { loss: None, losses: vec![None; tasks.len()], couplings: Vec::new(), logits };
         measure::tasks(self.network, &self.parts.schema, self.valid, &measured)
     }
 }

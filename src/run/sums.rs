@@ -1,4 +1,5 @@
-//! Sums since the last training point. They are filled and read in [`super::point`]; a checkpoint keeps them.
+//! Sums since the last training point. They are filled and read in [`super::point`]; a checkpoint
+//! keeps them.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,13 @@ pub struct Sums {
 impl Sums {
     /// Sums for a number of tasks and pairs.
     pub fn new(tasks: usize, pairs: usize) -> Sums {
-        Sums { steps: 0, losses: vec![0.0; tasks], hits: vec![0.0; tasks], labelled: vec![(0.0, 0); tasks], couplings: vec![0.0; pairs] }
+        Sums {
+            steps: 0,
+            losses: vec![0.0; tasks],
+            hits: vec![0.0; tasks],
+            labelled: vec![(0.0, 0); tasks],
+            couplings: vec![0.0; pairs],
+        }
     }
 
     /// Whether they are of so many tasks.

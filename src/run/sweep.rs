@@ -1,4 +1,5 @@
-//! Measures a training step for growing batches, trunks or numbers of heads, and what one more row, unit or head costs.
+//! Measures a training step for growing batches, trunks or numbers of heads, and what one more row,
+//! unit or head costs.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -80,7 +81,8 @@ impl Point {
     }
 }
 
-/// The straight line through the points of a sweep with the smallest sum of squared distances, in milliseconds.
+/// The straight line through the points of a sweep with the smallest sum of squared distances, in
+/// milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Marginal {
     /// Milliseconds for one more row, unit or head.
@@ -113,16 +115,25 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Milliseconds for one more row, unit or head between each point and the one before; one fewer than there are points.
+    /// Milliseconds for one more row, unit or head between each point and the one before; one fewer
+    /// than there are points.
     pub fn neighbours(&self) -> Vec<f64> {
         let pairs = self.points.windows(2).map(|pair| [pair[0].median(), pair[1].median()]);
         pairs.map(|pair| Marginal::of(&pair).ms_per_unit).collect()
     }
 }
 
-/// Measures a step at each of at least two ascending values, and tells of each point. All networks are checked before the first.
-pub fn sweep(base: &StepShape, axis: Axis, values: &[usize], machine: &Machine, mut tell: impl FnMut(&Point)) -> Result<Sweep> {
-    let shapes: Vec<StepShape> = values.iter().map(|value| axis.shape(base, values, *value)).collect();
+/// Measures a step at each of at least two ascending values, and tells of each point. All networks
+/// are checked before the first.
+pub fn sweep(
+    base: &StepShape,
+    axis: Axis,
+    values: &[usize],
+    machine: &Machine,
+    mut tell: impl FnMut(&Point),
+) -> Result<Sweep> {
+    let shapes: Vec<StepShape> =
+        values.iter().map(|value| axis.shape(base, values, *value)).collect();
     let place = |value: &usize| format!("{}={value}", axis.name());
     for (value, shape) in values.iter().zip(&shapes) {
         bench::check(shape, machine).with_context(|| place(value))?;

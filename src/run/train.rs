@@ -1,4 +1,5 @@
-//! Training: what is settled before it, what watches it, what it leaves. The loop itself is in `train/run.rs`.
+//! Training: what is settled before it, what watches it, what it leaves. The loop itself is in
+//! `train/run.rs`.
 
 mod levels;
 mod memory;
@@ -35,7 +36,8 @@ pub use retry::persist;
 use run::Run;
 pub use trouble::not_finite;
 
-/// Bytes of the rows that are brought to the device for one submission, where the data does not stay there.
+/// Bytes of the rows that are brought to the device for one submission, where the data does not
+/// stay there.
 pub const WINDOW: u64 = 16 << 20;
 
 /// Everything that is settled before the first step. Clones share the data.
@@ -72,7 +74,8 @@ impl Plan {
         if let Some(stored) = parts.train.stored() {
             // What the machine decided decides the numbers, so it is a setting from now on.
             config.data.memory = Some(stored.memory);
-            config.data.shuffle_window = Some(stored.window).filter(|_| config.train.batch_size != BatchSize::Full);
+            config.data.shuffle_window =
+                Some(stored.window).filter(|_| config.train.batch_size != BatchSize::Full);
         }
         let network = Network::new(&config, &parts.schema)?;
         let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network) };
@@ -85,8 +88,20 @@ impl Plan {
         };
         check_parts(config.train.accumulate, batch)?;
         let steps_per_epoch = rows.div_ceil(batch) as u64;
-        let total_steps = (config.train.epochs * steps_per_epoch).min(config.train.max_steps.unwrap_or(u64::MAX));
-        Ok(Plan { config, parts, network, layout, objective, selection, notices, batch, steps_per_epoch, total_steps })
+        let total_steps =
+            (config.train.epochs * steps_per_epoch).min(config.train.max_steps.unwrap_or(u64::MAX));
+        Ok(Plan {
+            config,
+            parts,
+            network,
+            layout,
+            objective,
+            selection,
+            notices,
+            batch,
+            steps_per_epoch,
+            total_steps,
+        })
     }
 
     /// Steps from one evaluation to the next.
@@ -99,10 +114,13 @@ impl Plan {
         steps > 0 && (steps.is_multiple_of(self.evaluation_interval()) || steps == self.total_steps)
     }
 
-    /// Whether a row of `metrics.csv` ended where a snapshot was taken: after an evaluation, or with an epoch.
+    /// Whether a row of `metrics.csv` ended where a snapshot was taken: after an evaluation, or
+    /// with an epoch.
     pub fn is_end_of_row(&self, snapshot: &Snapshot) -> bool {
-        let is_evaluated = !self.is_evaluated_at(snapshot.steps) || snapshot.steps == snapshot.validated;
-        snapshot.steps == snapshot.validated || (is_evaluated && snapshot.steps.is_multiple_of(self.steps_per_epoch))
+        let is_evaluated =
+            !self.is_evaluated_at(snapshot.steps) || snapshot.steps == snapshot.validated;
+        snapshot.steps == snapshot.validated
+            || (is_evaluated && snapshot.steps.is_multiple_of(self.steps_per_epoch))
     }
 
     /// The parts in the order of the program: training first.
@@ -122,15 +140,21 @@ impl Plan {
         self.build_for(tuning, None)
     }
 
-    /// The program for a machine's choices. With a window the device holds so many rows of each part, and steps find theirs in it one after
-    /// the other.
+    /// The program for a machine's choices. With a window the device holds so many rows of each
+    /// part, and steps find theirs in it one after the other.
     pub fn build_for(&self, tuning: &Tuning, window: Option<usize>) -> Result<Built> {
         let tuning = &match self.config.train.accumulate {
             1 => tuning.clone(),
-            parts => Tuning { rows: self.batch.div_ceil(parts).next_multiple_of(4), ..tuning.clone() },
+            parts => {
+                Tuning { rows: self.batch.div_ceil(parts).next_multiple_of(4), ..tuning.clone() }
+            }
         };
         let rows = |rows: usize| window.map_or(rows, |window| rows.min(window));
-        let parts: Vec<PartShape> = self.named_parts().iter().map(|(n, d)| PartShape::new(n, rows(d.rows), &d.features)).collect();
+        let parts: Vec<PartShape> = self
+            .named_parts()
+            .iter()
+            .map(|(n, d)| PartShape::new(n, rows(d.rows), &d.features))
+            .collect();
         build(&Request {
             network: &self.network,
             layout: &self.layout,
@@ -155,7 +179,8 @@ impl Plan {
         feature * part.width() as u64 + 4 * (self.network.cells() + 1) as u64
     }
 
-    /// Rows of a window of two halves, each for the steps of one submission: about so many bytes, and a batch at least.
+    /// Rows of a window of two halves, each for the steps of one submission: about so many bytes,
+    /// and a batch at least.
     pub fn window(&self, bytes: u64) -> usize {
         let by_size = (bytes / self.row_bytes(&self.parts.train).max(1)) as usize;
         2 * by_size.clamp(self.batch, SLOTS * self.batch).next_multiple_of(4)
@@ -164,7 +189,11 @@ impl Plan {
     /// Binary tasks say yes above these; the network with them is the one that is kept.
     pub fn with_thresholds(&self, thresholds: &[Option<f64>]) -> Network {
         let mut network = self.network.clone();
-        network.tasks.iter_mut().zip(thresholds).for_each(|(head, threshold)| head.threshold = *threshold);
+        network
+            .tasks
+            .iter_mut()
+            .zip(thresholds)
+            .for_each(|(head, threshold)| head.threshold = *threshold);
         network
     }
 
@@ -173,9 +202,11 @@ impl Plan {
     /// # Errors
     /// 74 if training rows on disk cannot be read.
     pub fn initial(&self) -> Result<Vec<f32>> {
-        let mut arena = init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed);
+        let mut arena =
+            init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed);
         init::silence_the_rest(&mut arena, &self.layout, &self.parts.schema.input);
-        // In tandem 0.1.0 counts began at a rate of 1, and inputs that no training row has kept their random weights.
+        // In tandem 0.1.0 counts began at a rate of 1, and inputs that no training row has kept
+        // their random weights.
         if self.config.data.version >= Version::V0_2 {
             init::begin_at_the_mean(&mut arena, &self.layout, &self.network);
             let seen = Seen::of(&self.parts.schema.input, &self.parts.train)?;
@@ -192,7 +223,9 @@ impl Plan {
             validated: 0,
             points: 0,
             parameters: Numbers::F32(parameters),
-            moments: std::iter::repeat_with(moment).take(self.config.optimizer.kind.moments()).collect(),
+            moments: std::iter::repeat_with(moment)
+                .take(self.config.optimizer.kind.moments())
+                .collect(),
             sums: Sums::new(self.network.tasks.len(), self.objective.pairs.len()),
             worse: 0,
             best: None,
@@ -252,12 +285,13 @@ pub struct Outcome {
     pub first_step_seconds: f64,
     /// Seconds of training.
     pub seconds: f64,
-    /// What the model shows on each part, the training part included after one epoch at least, without dropout; empty for a run that was
-    /// stopped or was not finite.
+    /// What the model shows on each part, the training part included after one epoch at least,
+    /// without dropout; empty for a run that was stopped or was not finite.
     pub kept: Vec<Point>,
     /// The one of them on the test part.
     pub test: Option<Point>,
-    /// Times of the dispatches of the training step, where [`Options::profile`] asks for them and the engine has them.
+    /// Times of the dispatches of the training step, where [`Options::profile`] asks for them and
+    /// the engine has them.
     pub profile: Option<Profile>,
 }
 
@@ -300,13 +334,16 @@ pub trait Observer {
     }
     /// A value was not finite, and the run goes on: what it was, and what was done about it.
     fn trouble(&mut self, _fault: &Fault, _done: &str) {}
-    /// The gradients of a step overflowed f16: it is left out, and from now on they are scaled by so much.
+    /// The gradients of a step overflowed f16: it is left out, and from now on they are scaled by
+    /// so much.
     fn rescaled(&mut self, _step: u64, _scale: f64) {}
-    /// The device failed, and the run is to go on with another one: from where? `None` = from the beginning.
+    /// The device failed, and the run is to go on with another one: from where? `None` = from the
+    /// beginning.
     fn lost(&mut self, _error: &anyhow::Error) -> Result<Option<Snapshot>> {
         Ok(None)
     }
-    /// The run went back: all points but the first so many are void. `is_whole` says that with them a row of `metrics.csv` ended.
+    /// The run went back: all points but the first so many are void. `is_whole` says that with them
+    /// a row of `metrics.csv` ended.
     fn cut_back(&mut self, _points: u64, _is_whole: bool) -> Result<()> {
         Ok(())
     }
@@ -321,7 +358,8 @@ impl Observer for Silent {}
 /// How to run a plan, beyond its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Choices of kernels; else those of the machine without measurement. Those of one class change no result, a matrix unit does.
+    /// Choices of kernels; else those of the machine without measurement. Those of one class change
+    /// no result, a matrix unit does.
     pub tuning: Option<Tuning>,
     /// Initial parameters; else by the seed.
     pub initial: Option<Vec<f32>>,
@@ -329,15 +367,20 @@ pub struct Options {
     pub steps_per_submission: Option<usize>,
     /// Time each dispatch. Changes no result.
     pub profile: bool,
-    /// Bring rows to the device for one submission after the other, so many bytes each, as for data that does not fit there. Changes no
-    /// result.
+    /// Bring rows to the device for one submission after the other, so many bytes each, as for data
+    /// that does not fit there. Changes no result.
     pub streamed: Option<u64>,
     /// Go on from here instead of beginning.
     pub resume: Option<Snapshot>,
 }
 
 /// Trains.
-pub fn train(plan: &Plan, machine: Machine, options: Options, observer: &mut dyn Observer) -> Result<Outcome> {
+pub fn train(
+    plan: &Plan,
+    machine: Machine,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
     let start = Instant::now();
     let tuning = options.tuning.clone().unwrap_or_else(|| machine.tuning());
     let window = options.streamed.map(|bytes| plan.window(bytes));

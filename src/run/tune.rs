@@ -1,7 +1,9 @@
-//! Which tile each product gets, by measurement: candidates give equal bits, so a choice changes no result.
+//! Which tile each product gets, by measurement: candidates give equal bits, so a choice changes no
+//! result.
 //!
-//! A candidate is timed on a product as large as the largest of its kind in the network, sizes rounded up to powers of two. What was chosen
-//! is kept in the user's cache directory, one file for adapter, driver and version of the program.
+//! A candidate is timed on a product as large as the largest of its kind in the network, sizes
+//! rounded up to powers of two. What was chosen is kept in the user's cache directory, one file for
+//! adapter, driver and version of the program.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +45,8 @@ pub enum Origin {
 /// The tile of one product.
 #[derive(Clone, Debug, Serialize)]
 pub struct Choice {
-    /// Kernel of the default tile: `dense_forward`, `dense_backward_input`, `dense_backward_weight`.
+    /// Kernel of the default tile: `dense_forward`, `dense_backward_input`,
+    /// `dense_backward_weight`.
     pub product: &'static str,
     /// Rows, columns and inner length that it was chosen for.
     pub shape: [usize; 3],
@@ -55,7 +58,8 @@ pub struct Choice {
     pub micros: BTreeMap<&'static str, f64>,
 }
 
-/// Operations of a run from which on measuring pays: it costs seconds in software and fractions of one on a GPU.
+/// Operations of a run from which on measuring pays: it costs seconds in software and fractions of
+/// one on a GPU.
 fn worthwhile(class: Class) -> f64 {
     match class {
         Class::Software => 2e12,
@@ -63,7 +67,8 @@ fn worthwhile(class: Class) -> f64 {
     }
 }
 
-/// Most rows, columns and inner steps of a product that is timed, so that all of them together take less than two seconds.
+/// Most rows, columns and inner steps of a product that is timed, so that all of them together take
+/// less than two seconds.
 fn most(class: Class) -> usize {
     match class {
         Class::Software => 256,
@@ -72,15 +77,28 @@ fn most(class: Class) -> usize {
 }
 
 /// The tuning of a machine; the reference has nothing to choose.
-pub fn tuned(machine: &Machine, layout: &Layout, rows: usize, steps: u64, mode: Mode) -> Result<(Tuning, Vec<Choice>)> {
+pub fn tuned(
+    machine: &Machine,
+    layout: &Layout,
+    rows: usize,
+    steps: u64,
+    mode: Mode,
+) -> Result<(Tuning, Vec<Choice>)> {
     match machine {
         Machine::Device(gpu) => tune(gpu, layout, rows, steps, mode),
         Machine::Reference => Ok((machine.tuning(), Vec::new())),
     }
 }
 
-/// The tuning of a device for a network of a layout and steps of `rows` rows; `steps` of them are to come.
-pub fn tune(gpu: &Gpu, layout: &Layout, rows: usize, steps: u64, mode: Mode) -> Result<(Tuning, Vec<Choice>)> {
+/// The tuning of a device for a network of a layout and steps of `rows` rows; `steps` of them are
+/// to come.
+pub fn tune(
+    gpu: &Gpu,
+    layout: &Layout,
+    rows: usize,
+    steps: u64,
+    mode: Mode,
+) -> Result<(Tuning, Vec<Choice>)> {
     let layers: Vec<[usize; 2]> = layout.layers.iter().map(|l| [l.inputs, l.outputs]).collect();
     let [inputs, outputs] = layers.iter().copied().max_by_key(|[i, o]| i * o).unwrap_or([1, 1]);
     let flop: usize = layers.iter().map(|[i, o]| 6 * rows * i * o).sum();
@@ -89,12 +107,18 @@ pub fn tune(gpu: &Gpu, layout: &Layout, rows: usize, steps: u64, mode: Mode) -> 
     tune_shapes(gpu, shapes, pays, mode)
 }
 
-/// The tuning of a device for products x·wᵀ, delta·w and deltaᵀ·x of given rows, columns and inner lengths. What no earlier run measured is
-/// measured if that pays.
-pub fn tune_shapes(gpu: &Gpu, shapes: [[usize; 3]; 3], pays: bool, mode: Mode) -> Result<(Tuning, Vec<Choice>)> {
+/// The tuning of a device for products x·wᵀ, delta·w and deltaᵀ·x of given rows, columns and inner
+/// lengths. What no earlier run measured is measured if that pays.
+pub fn tune_shapes(
+    gpu: &Gpu,
+    shapes: [[usize; 3]; 3],
+    pays: bool,
+    mode: Mode,
+) -> Result<(Tuning, Vec<Choice>)> {
     let mut tuned = gpu.tuning();
     let limit = most(tuned.class);
-    let [forward, input, weight] = shapes.map(|sizes| sizes.map(|s| s.next_power_of_two().clamp(16, limit)));
+    let [forward, input, weight] =
+        shapes.map(|sizes| sizes.map(|s| s.next_power_of_two().clamp(16, limit)));
     let products: [(&'static Kernel, Field, [usize; 3]); 3] = [
         (&kernels::dense_forward, |t| &mut t.forward, forward),
         (&kernels::dense_backward_input, |t| &mut t.backward_input, input),
@@ -102,7 +126,8 @@ pub fn tune_shapes(gpu: &Gpu, shapes: [[usize; 3]; 3], pays: bool, mode: Mode) -
     ];
     let measures = mode == Mode::Force || (mode == Mode::Cached && pays);
     let mut known = if mode == Mode::Off { Cache::default() } else { Cache::load(gpu) };
-    let choices = products.map(|product| choose(gpu, product, (mode, measures), &mut known, &mut tuned));
+    let choices =
+        products.map(|product| choose(gpu, product, (mode, measures), &mut known, &mut tuned));
     let choices = choices.into_iter().collect::<Result<Vec<_>>>()?;
     if choices.iter().any(|c| c.origin == Origin::Measured) {
         known.save();
@@ -123,11 +148,18 @@ fn choose(
     let default = *field(tuned);
     let candidates = candidates(&default);
     let key = format!("{} {}x{}x{}", product.name, shape[0], shape[1], shape[2]);
-    let mut choice = Choice { product: product.name, shape, kernel: default.kernel.name, origin: Origin::Default, micros: BTreeMap::new() };
+    let mut choice = Choice {
+        product: product.name,
+        shape,
+        kernel: default.kernel.name,
+        origin: Origin::Default,
+        micros: BTreeMap::new(),
+    };
     if candidates.len() < 2 || mode == Mode::Off {
         return Ok(choice);
     }
-    let found = known.choices.get(&key).and_then(|name| candidates.iter().find(|c| c.kernel.name == *name));
+    let found =
+        known.choices.get(&key).and_then(|name| candidates.iter().find(|c| c.kernel.name == *name));
     if let (Some(found), Mode::Cached) = (found, mode) {
         (*field(tuned), choice.kernel, choice.origin) = (*found, found.kernel.name, Origin::Cache);
         return Ok(choice);
@@ -163,25 +195,38 @@ struct Cache {
 impl Cache {
     fn of(gpu: &Gpu) -> Cache {
         let (adapter, driver) = (gpu.entry.name.clone(), gpu.entry.driver.clone());
-        Cache { adapter, driver, version: env!("CARGO_PKG_VERSION").into(), choices: BTreeMap::new() }
+        Cache {
+            adapter,
+            driver,
+            version: env!("CARGO_PKG_VERSION").into(),
+            choices: BTreeMap::new(),
+        }
     }
 
     fn entry(&self) -> String {
-        let key = blake3::hash(format!("{}\n{}\n{}", self.adapter, self.driver, self.version).as_bytes()).to_hex();
+        let key =
+            blake3::hash(format!("{}\n{}\n{}", self.adapter, self.driver, self.version).as_bytes())
+                .to_hex();
         format!("tuning-{}.json", &key[..16])
     }
 
     /// A file that cannot be read, or that is not ours, is as none.
     fn load(gpu: &Gpu) -> Cache {
         let empty = Cache::of(gpu);
-        let found = cache::read(&empty.entry()).and_then(|bytes| serde_json::from_slice::<Cache>(&bytes).ok());
-        let is_ours = |c: &Cache| (&c.adapter, &c.driver, &c.version) == (&empty.adapter, &empty.driver, &empty.version);
+        let found = cache::read(&empty.entry())
+            .and_then(|bytes| serde_json::from_slice::<Cache>(&bytes).ok());
+        let is_ours = |c: &Cache| {
+            (&c.adapter, &c.driver, &c.version) == (&empty.adapter, &empty.driver, &empty.version)
+        };
         let mut cache = found.filter(is_ours).unwrap_or(empty);
         cache.choices.retain(|_, kernel| by_name(kernel).is_some());
         cache
     }
 
     fn save(&self) {
-        cache::write(&self.entry(), serde_json::to_string_pretty(self).unwrap_or_default().as_bytes());
+        cache::write(
+            &self.entry(),
+            serde_json::to_string_pretty(self).unwrap_or_default().as_bytes(),
+        );
     }
 }

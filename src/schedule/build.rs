@@ -1,4 +1,5 @@
-//! Writes the program of a network: buffers, the training step, and one evaluation step per part of the data. One function a phase.
+//! Writes the program of a network: buffers, the training step, and one evaluation step per part of
+//! the data. One function a phase.
 
 use anyhow::Result;
 
@@ -62,7 +63,8 @@ pub struct Request<'a> {
     pub optimizer: Option<&'a Optimizer>,
     /// The adapter's choices.
     pub tuning: &'a Tuning,
-    /// The part that is trained on, first, when there is an optimizer; then the parts that are evaluated.
+    /// The part that is trained on, first, when there is an optimizer; then the parts that are
+    /// evaluated.
     pub parts: &'a [PartShape],
     /// Rows of a training step.
     pub batch: usize,
@@ -105,18 +107,27 @@ pub struct Counting {
 impl Request<'_> {
     /// Label words of a row.
     pub(super) fn counting(&self) -> Counting {
-        Counting { cells: self.network.cells() + usize::from(self.labels.weighted), weighted: self.labels.weighted }
+        Counting {
+            cells: self.network.cells() + usize::from(self.labels.weighted),
+            weighted: self.labels.weighted,
+        }
     }
 
-    /// Where sums over the labels of a batch lie among the partials; `None` where all rows are labelled and weigh one.
+    /// Where sums over the labels of a batch lie among the partials; `None` where all rows are
+    /// labelled and weigh one.
     pub(super) fn counts(&self, capacity: usize) -> Option<usize> {
-        let counted = self.labels != LabelShape::default() || self.network.tasks.iter().any(losses::has_class_weights);
+        let counted = self.labels != LabelShape::default()
+            || self.network.tasks.iter().any(losses::has_class_weights);
         counted.then_some(2 * self.network.tasks.len() * capacity)
     }
 
     /// Data words of a row, or bytes where they are bytes.
     pub(super) fn row_words(&self) -> usize {
-        if self.spread.is_empty() { self.network.inputs } else { self.spread.iter().map(|s| s.slots).sum() }
+        if self.spread.is_empty() {
+            self.network.inputs
+        } else {
+            self.spread.iter().map(|s| s.slots).sum()
+        }
     }
 }
 
@@ -195,7 +206,8 @@ pub struct Scene<'a> {
     pub(super) embeddings: Vec<params::Embedding>,
     /// Label words of a row.
     pub counting: Counting,
-    /// Where sums over the labels of a batch lie among the partials: weights, numbers, inverses of the weights, [3, T].
+    /// Where sums over the labels of a batch lie among the partials: weights, numbers, inverses of
+    /// the weights, [3, T].
     pub counts: Option<usize>,
 }
 
@@ -211,7 +223,9 @@ impl Scene<'_> {
             let layer = &self.layout.layers[self.plan.order[p]];
             layer.task == Some(task) && layer.is_output
         };
-        (0..self.plan.order.len()).find(is_output).map_or(params::NONE, |p| self.plan.layers[p].gradient_flag)
+        (0..self.plan.order.len())
+            .find(is_output)
+            .map_or(params::NONE, |p| self.plan.layers[p].gradient_flag)
     }
 
     pub(crate) fn weights(&self, dense: &Dense) -> (usize, usize) {
@@ -250,8 +264,14 @@ const EVALUATE_ROWS: usize = 512;
 /// Rows of the lowest tile that a product kernel has.
 const LEAST_TILE_ROWS: usize = 16;
 
-/// Most rows of a chunk: every arena fits a binding, no dispatch is too long. A row has so many codes of vectors.
-pub fn chunk_limit(network: &Network, layout: &Layout, codes: usize, tuning: &Tuning) -> Result<usize> {
+/// Most rows of a chunk: every arena fits a binding, no dispatch is too long. A row has so many
+/// codes of vectors.
+pub fn chunk_limit(
+    network: &Network,
+    layout: &Layout,
+    codes: usize,
+    tuning: &Tuning,
+) -> Result<usize> {
     let tasks = network.tasks.len();
     // Partials: a loss and a hit a task, a value a coupled pair.
     let partials = 5 * tasks + tasks * tasks.saturating_sub(1) / 2;
@@ -261,19 +281,28 @@ pub fn chunk_limit(network: &Network, layout: &Layout, codes: usize, tuning: &Tu
     let by_time = usize::try_from(tuning.flop_per_dispatch / flop).unwrap_or(usize::MAX).max(32);
     if by_binding == 0 || 4 * layout.len as u64 > tuning.binding_bytes {
         let wanted = 4 * layout.len.max(per_row) as u64;
-        let message = format!("the network needs a storage binding of {wanted} bytes; this adapter offers {}", tuning.binding_bytes);
+        let message = format!(
+            "the network needs a storage binding of {wanted} bytes; this adapter offers {}",
+            tuning.binding_bytes
+        );
         return Err(Fault::new(Exit::Unavailable, message)
             .hint("use narrower layers or fewer vectors (max_values, buckets, embed), or another adapter (see tandem devices)")
             .into());
     }
     let limit = by_binding.min(by_time).min(tuning.rows).min(MAX_GROUPS as usize * LEAST_TILE_ROWS);
-    // Whole vec4s, and no odd ends where it can be helped; the same for every shape of tiles, which are to give equal bits.
+    // Whole vec4s, and no odd ends where it can be helped; the same for every shape of tiles, which
+    // are to give equal bits.
     Ok([32, 4].into_iter().find(|n| limit >= *n).map_or(limit, |n| limit / n * n))
 }
 
 /// Builds the program.
 pub fn build(request: &Request) -> Result<Built> {
-    let limit = chunk_limit(request.network, request.layout, embed::cells_per_row(request.spread), request.tuning)?;
+    let limit = chunk_limit(
+        request.network,
+        request.layout,
+        embed::cells_per_row(request.spread),
+        request.tuning,
+    )?;
     let batch = if request.optimizer.is_some() { request.batch } else { 1 };
     let longest = request.parts.iter().map(|p| p.rows).max().unwrap_or(1);
     let evaluate_rows = EVALUATE_ROWS.max(batch).min(limit).min(longest).max(1);
@@ -285,7 +314,8 @@ pub fn build(request: &Request) -> Result<Built> {
     let tables = builder.place_couplings();
     builder.place_metrics(&tables, request.optimizer);
     let mut evaluate = Vec::new();
-    let train = request.optimizer.map(|optimizer| builder.train(request, optimizer, &tables, limit));
+    let train =
+        request.optimizer.map(|optimizer| builder.train(request, optimizer, &tables, limit));
     for part in 0..request.parts.len() {
         evaluate.push(builder.evaluate(part, &tables, evaluate_rows));
     }
@@ -333,15 +363,35 @@ impl<'a> Builder<'a> {
         let embeddings = embed::embeddings(request, &plan);
         let buffers = place_arenas(&mut program, request, &plan, &embeddings);
         program.flags = layer_flags(&plan, request);
-        let (network, layout, objective, tuning) = (request.network, request.layout, request.objective, request.tuning);
+        let (network, layout, objective, tuning) =
+            (request.network, request.layout, request.objective, request.tuning);
         let (counting, counts) = (request.counting(), request.counts(capacity));
-        let partials = 2 * network.tasks.len() * capacity + counts.map_or(0, |_| 3 * network.tasks.len());
+        let partials =
+            2 * network.tasks.len() * capacity + counts.map_or(0, |_| 3 * network.tasks.len());
         let (spread, columns) = (request.spread, embed::lines(request.spread, &embeddings).len());
-        let scene = Scene { network, layout, objective, tuning, plan, buffers, spread, columns, embeddings, counting, counts };
+        let scene = Scene {
+            network,
+            layout,
+            objective,
+            tuning,
+            plan,
+            buffers,
+            spread,
+            columns,
+            embeddings,
+            counting,
+            counts,
+        };
         Builder { scene, program, parts: Vec::new(), chunk_metrics: 0, partials }
     }
 
-    fn train(&mut self, request: &Request, optimizer: &Optimizer, tables: &[CouplingTable], limit: usize) -> usize {
+    fn train(
+        &mut self,
+        request: &Request,
+        optimizer: &Optimizer,
+        tables: &[CouplingTable],
+        limit: usize,
+    ) -> usize {
         let chunks = chunks(request.batch, self.scene.plan.capacity.min(limit));
         let mut dispatches = self.count(0, request.shuffled);
         for &chunk in &chunks {
@@ -376,33 +426,73 @@ impl<'a> Builder<'a> {
         let norm = self.program.metrics.iter().filter(|m| **m == MetricKind::SquaredNorm).count();
         dispatches.push(self.reduce(0, self.program.metrics.len() - norm, chunk));
         let b = &self.scene.buffers;
-        // Slopes and the logits' gradients have no reader here: the kernels write them all the same.
+        // Slopes and the logits' gradients have no reader here: the kernels write them all the
+        // same.
         let wanted = [b.metrics, b.logits, b.logits_delta, b.activations[0], b.activations[1]];
         let name = format!("evaluate {}", self.parts[part].shape.name);
         self.finish(&name, dispatches, part, &wanted, rows)
     }
 
-    fn finish(&mut self, name: &str, dispatches: Vec<Dispatch>, part: usize, wanted: &[Buffer], rows: usize) -> usize {
+    fn finish(
+        &mut self,
+        name: &str,
+        dispatches: Vec<Dispatch>,
+        part: usize,
+        wanted: &[Buffer],
+        rows: usize,
+    ) -> usize {
         let b = &self.scene.buffers;
         let data = self.parts[part].segments.iter().flat_map(|s| [s.features, s.labels]);
-        // Of the metrics a step writes its own row and keeps the others; decays are a table, of zeros where nothing decays. What an earlier
-        // step left of the first cells is not believed.
-        let state = [b.parameters, b.first_moment, b.second_moment, b.metrics, b.decay, b.order, b.flags, b.first_cells];
-        let tables = self.program.buffers.iter().enumerate().filter(|(_, s)| !s.initial.is_empty()).map(|(i, _)| Buffer(i));
+        // Of the metrics a step writes its own row and keeps the others; decays are a table, of
+        // zeros where nothing decays. What an earlier step left of the first cells is not believed.
+        let state = [
+            b.parameters,
+            b.first_moment,
+            b.second_moment,
+            b.metrics,
+            b.decay,
+            b.order,
+            b.flags,
+            b.first_cells,
+        ];
+        let tables = self
+            .program
+            .buffers
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| !s.initial.is_empty())
+            .map(|(i, _)| Buffer(i));
         let mut given: Vec<Buffer> = data.chain(state).chain(tables).collect();
         given.sort_unstable();
         given.dedup();
         let whole = |b: &Buffer| self.program.whole(*b);
-        let (mut given, mut wanted): (Vec<_>, Vec<_>) = (given.iter().map(whole).collect(), wanted.iter().map(whole).collect());
+        let (mut given, mut wanted): (Vec<_>, Vec<_>) =
+            (given.iter().map(whole).collect(), wanted.iter().map(whole).collect());
         wanted.extend([b.first_moment, b.second_moment].iter().map(whole));
         given.extend(self.gaps());
-        let spare = self.scene.plan.spare().map(|(odd, first, len)| Slice { buffer: b.activations[odd], first, len }).collect();
-        self.program.schedules.push(Schedule { name: name.into(), dispatches, given, wanted, spare, rows });
+        let spare = self
+            .scene
+            .plan
+            .spare()
+            .map(|(odd, first, len)| Slice { buffer: b.activations[odd], first, len })
+            .collect();
+        self.program.schedules.push(Schedule {
+            name: name.into(),
+            dispatches,
+            given,
+            wanted,
+            spare,
+            rows,
+        });
         self.program.schedules.len() - 1
     }
 }
 
 /// The rows of a batch in chunks of equal size, the last one shorter.
 pub fn chunks(batch: usize, most: usize) -> Vec<Chunk> {
-    (0..batch).step_by(most.max(1)).enumerate().map(|(index, first)| Chunk { index, first, rows: most.min(batch - first) }).collect()
+    (0..batch)
+        .step_by(most.max(1))
+        .enumerate()
+        .map(|(index, first)| Chunk { index, first, rows: most.min(batch - first) })
+        .collect()
 }

@@ -1,5 +1,6 @@
-//! The laws of a schedule, checked without a GPU. What a schedule states about itself is compared with what the WGSL declares, and its
-//! data flow is followed once forwards (is what is read known?) and once backwards (is what is written used?).
+//! The laws of a schedule, checked without a GPU. What a schedule states about itself is compared
+//! with what the WGSL declares, and its data flow is followed once forwards (is what is read
+//! known?) and once backwards (is what is written used?).
 //!
 //! That kernels do what their dispatches state is a matter of tests: twins run on poisoned buffers.
 
@@ -19,12 +20,19 @@ pub const MAX_WORKGROUP_BYTES: u32 = 16 << 10;
 /// Invocations of a workgroup that every WebGPU adapter grants.
 pub const MAX_INVOCATIONS: u32 = 256;
 
-/// Checks all schedules of a program; the error lists every violation of the first one that has any.
+/// Checks all schedules of a program; the error lists every violation of the first one that has
+/// any.
 pub fn check(program: &Program) -> Result<()> {
     let mut signatures = Signatures::new();
     for schedule in &program.schedules {
         let found = violations(program, schedule, &mut signatures);
-        ensure!(found.is_empty(), "schedule \"{}\" breaks {} laws:\n  {}", schedule.name, found.len(), found.join("\n  "));
+        ensure!(
+            found.is_empty(),
+            "schedule \"{}\" breaks {} laws:\n  {}",
+            schedule.name,
+            found.len(),
+            found.join("\n  ")
+        );
     }
     Ok(())
 }
@@ -36,7 +44,9 @@ type Signatures = BTreeMap<&'static str, Result<Signature>>;
 fn violations(program: &Program, schedule: &Schedule, signatures: &mut Signatures) -> Vec<String> {
     let mut found = ends_inside(program, schedule);
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {
-        let signature = signatures.entry(dispatch.kernel.name).or_insert_with(|| Signature::of(dispatch.kernel));
+        let signature = signatures
+            .entry(dispatch.kernel.name)
+            .or_insert_with(|| Signature::of(dispatch.kernel));
         let broken = match signature {
             Ok(signature) => dispatch_alone(program, dispatch, signature),
             Err(error) => vec![format!("{error:#}")],
@@ -54,7 +64,10 @@ fn place(number: usize, dispatch: &Dispatch) -> String {
 }
 
 fn name(program: &Program, buffer: Buffer) -> String {
-    program.buffers.get(buffer.0).map_or_else(|| format!("buffer {}", buffer.0), |spec| spec.name.clone())
+    program
+        .buffers
+        .get(buffer.0)
+        .map_or_else(|| format!("buffer {}", buffer.0), |spec| spec.name.clone())
 }
 
 fn text(program: &Program, slice: &Slice) -> String {
@@ -62,12 +75,22 @@ fn text(program: &Program, slice: &Slice) -> String {
 }
 
 fn inside(program: &Program, slice: &Slice) -> bool {
-    program.buffers.get(slice.buffer.0).is_some_and(|spec| slice.len > 0 && slice.first + slice.len <= spec.len)
+    program
+        .buffers
+        .get(slice.buffer.0)
+        .is_some_and(|spec| slice.len > 0 && slice.first + slice.len <= spec.len)
 }
 
 fn ends_inside(program: &Program, schedule: &Schedule) -> Vec<String> {
     let outside = schedule.given.iter().chain(&schedule.wanted).filter(|s| !inside(program, s));
-    outside.map(|s| format!("{}, given or wanted, is empty or does not lie inside a buffer", text(program, s))).collect()
+    outside
+        .map(|s| {
+            format!(
+                "{}, given or wanted, is empty or does not lie inside a buffer",
+                text(program, s)
+            )
+        })
+        .collect()
 }
 
 fn dispatch_alone(program: &Program, dispatch: &Dispatch, signature: &Signature) -> Vec<String> {
@@ -93,16 +116,28 @@ fn bound_as_declared(program: &Program, dispatch: &Dispatch, signature: &Signatu
             found.push(format!("{bound} is bound, but the kernel declares no such binding"));
         }
         if buffer.0 >= program.buffers.len() {
-            found.push(format!("{bound} is bound to buffer {}, but there are {}", buffer.0, program.buffers.len()));
+            found.push(format!(
+                "{bound} is bound to buffer {}, but there are {}",
+                buffer.0,
+                program.buffers.len()
+            ));
         }
     }
     found
 }
 
-/// No buffer is bound twice: wgpu refuses it as read and read_write, and does not notice overlap where both are read_write.
+/// No buffer is bound twice: wgpu refuses it as read and read_write, and does not notice overlap
+/// where both are read_write.
 fn no_alias(program: &Program, dispatch: &Dispatch) -> Vec<String> {
-    let pairs = dispatch.bindings.iter().enumerate().flat_map(|(i, a)| dispatch.bindings[..i].iter().map(move |b| (b, a)));
-    pairs.filter(|(a, b)| a.1 == b.1).map(|(a, b)| format!("{} is bound as {} and as {}", name(program, a.1), a.0, b.0)).collect()
+    let pairs = dispatch
+        .bindings
+        .iter()
+        .enumerate()
+        .flat_map(|(i, a)| dispatch.bindings[..i].iter().map(move |b| (b, a)));
+    pairs
+        .filter(|(a, b)| a.1 == b.1)
+        .map(|(a, b)| format!("{} is bound as {} and as {}", name(program, a.1), a.0, b.0))
+        .collect()
 }
 
 /// Effects lie inside buffers that are bound, and what is written is bound to a read_write binding.
@@ -125,7 +160,8 @@ fn effects_inside(program: &Program, dispatch: &Dispatch, signature: &Signature)
     found
 }
 
-/// What a dispatch writes overlaps nothing else that it writes or reads: workgroups run in any order.
+/// What a dispatch writes overlaps nothing else that it writes or reads: workgroups run in any
+/// order.
 fn writes_apart(program: &Program, dispatch: &Dispatch) -> Vec<String> {
     let mut effects: Vec<&(Effect, Slice)> = dispatch.effects.iter().collect();
     effects.sort_by_key(|(_, s)| (s.buffer, s.first));
@@ -135,7 +171,11 @@ fn writes_apart(program: &Program, dispatch: &Dispatch) -> Vec<String> {
     for (effect, slice) in effects {
         let is_written = *effect != Effect::Read;
         if let Some(other) = if is_written { any } else { written }.filter(|o| o.overlaps(slice)) {
-            found.push(format!("{} overlaps {}, and one of the two is written", text(program, slice), text(program, other)));
+            found.push(format!(
+                "{} overlaps {}, and one of the two is written",
+                text(program, slice),
+                text(program, other)
+            ));
         }
         any = furthest(any, slice);
         written = if is_written { furthest(written, slice) } else { written };
@@ -144,20 +184,32 @@ fn writes_apart(program: &Program, dispatch: &Dispatch) -> Vec<String> {
 }
 
 fn furthest<'a>(reached: Option<&'a Slice>, slice: &'a Slice) -> Option<&'a Slice> {
-    reached.filter(|r| r.buffer == slice.buffer && r.first + r.len > slice.first + slice.len).or(Some(slice))
+    reached
+        .filter(|r| r.buffer == slice.buffer && r.first + r.len > slice.first + slice.len)
+        .or(Some(slice))
 }
 
 /// The grid, the parameters and the kernel keep to what every WebGPU adapter grants.
 fn within_limits(dispatch: &Dispatch, signature: &Signature) -> Vec<String> {
-    let (grid, words, fields) = (dispatch.grid, dispatch.params.len(), dispatch.kernel.params.len());
+    let (grid, words, fields) =
+        (dispatch.grid, dispatch.params.len(), dispatch.kernel.params.len());
     let (storage, bytes) = (signature.storage().count(), signature.workgroup_bytes);
     let invocations: u32 = signature.workgroup_size.iter().product();
     let laws = [
-        (grid.iter().all(|g| (1..=MAX_GROUPS).contains(g)), format!("grid {grid:?}, expected 1 to {MAX_GROUPS} in each dimension")),
+        (
+            grid.iter().all(|g| (1..=MAX_GROUPS).contains(g)),
+            format!("grid {grid:?}, expected 1 to {MAX_GROUPS} in each dimension"),
+        ),
         (words == fields, format!("{words} words of parameters, expected {fields}")),
         (storage <= MAX_STORAGE, format!("{storage} storage bindings, at most {MAX_STORAGE}")),
-        (bytes <= MAX_WORKGROUP_BYTES, format!("{bytes} bytes of workgroup memory, at most {MAX_WORKGROUP_BYTES}")),
-        (invocations <= MAX_INVOCATIONS, format!("{invocations} invocations a workgroup, at most {MAX_INVOCATIONS}")),
+        (
+            bytes <= MAX_WORKGROUP_BYTES,
+            format!("{bytes} bytes of workgroup memory, at most {MAX_WORKGROUP_BYTES}"),
+        ),
+        (
+            invocations <= MAX_INVOCATIONS,
+            format!("{invocations} invocations a workgroup, at most {MAX_INVOCATIONS}"),
+        ),
     ];
     laws.into_iter().filter(|(kept, _)| !kept).map(|(_, line)| line).collect()
 }
@@ -170,46 +222,93 @@ fn known_before_read(program: &Program, schedule: &Schedule) -> Vec<String> {
         for (_, slice) in dispatch.effects.iter().filter(|(e, _)| *e != Effect::Overwrite) {
             if let Some(missing) = known.missing(slice) {
                 let (what, which) = (text(program, slice), text(program, &missing));
-                found.push(format!("{}: reads {what}, but nothing has written {which}", place(number, dispatch)));
+                found.push(format!(
+                    "{}: reads {what}, but nothing has written {which}",
+                    place(number, dispatch)
+                ));
             }
         }
-        dispatch.effects.iter().filter(|(e, _)| *e != Effect::Read).for_each(|(_, s)| known.insert(s));
+        dispatch
+            .effects
+            .iter()
+            .filter(|(e, _)| *e != Effect::Read)
+            .for_each(|(_, s)| known.insert(s));
     }
     found
 }
 
-/// What is written is read later, before it is overwritten, or is wanted at the end; unless it is said to be spare, and then nobody reads it.
+/// What is written is read later, before it is overwritten, or is wanted at the end; unless it is
+/// said to be spare, and then nobody reads it.
 fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
     let mut used = Elements::of(&schedule.wanted);
     let spare = Elements::of(&schedule.spare);
     let mut found = Vec::new();
     for (number, dispatch) in schedule.dispatches.iter().enumerate().rev() {
-        let idle = dispatch.effects.iter().filter(|(e, s)| *e != Effect::Read && !used.overlap(s) && !spare.overlap(s));
-        found.extend(idle.map(|(_, s)| format!("{}: nothing reads {} after it is written", place(number, dispatch), text(program, s))));
-        dispatch.effects.iter().filter(|(e, _)| *e == Effect::Overwrite).for_each(|(_, s)| used.remove(s));
-        dispatch.effects.iter().filter(|(e, _)| *e != Effect::Overwrite).for_each(|(_, s)| used.insert(s));
+        let idle = dispatch
+            .effects
+            .iter()
+            .filter(|(e, s)| *e != Effect::Read && !used.overlap(s) && !spare.overlap(s));
+        found.extend(idle.map(|(_, s)| {
+            format!(
+                "{}: nothing reads {} after it is written",
+                place(number, dispatch),
+                text(program, s)
+            )
+        }));
+        dispatch
+            .effects
+            .iter()
+            .filter(|(e, _)| *e == Effect::Overwrite)
+            .for_each(|(_, s)| used.remove(s));
+        dispatch
+            .effects
+            .iter()
+            .filter(|(e, _)| *e != Effect::Overwrite)
+            .for_each(|(_, s)| used.insert(s));
     }
     found.reverse();
-    let reads = schedule.dispatches.iter().flat_map(|d| &d.effects).filter(|(e, s)| *e != Effect::Overwrite && spare.overlap(s));
-    found.extend(reads.map(|(_, s)| format!("{} is spare, and read all the same", text(program, s))));
+    let reads = schedule
+        .dispatches
+        .iter()
+        .flat_map(|d| &d.effects)
+        .filter(|(e, s)| *e != Effect::Overwrite && spare.overlap(s));
+    found.extend(
+        reads.map(|(_, s)| format!("{} is spare, and read all the same", text(program, s))),
+    );
     found
 }
 
-/// The first writer of a gradient overwrites it, and later ones add: there is no clearing pass. Only the gaps between blocks are given, as
-/// zeros, and blocks that are not trained, which nobody writes. Blocks begin on multiples of [`ALIGN`], so a given slice that holds such an
-/// element would excuse a block from being overwritten.
+/// The first writer of a gradient overwrites it, and later ones add: there is no clearing pass.
+/// Only the gaps between blocks are given, as zeros, and blocks that are not trained, which nobody
+/// writes. Blocks begin on multiples of [`ALIGN`], so a given slice that holds such an element
+/// would excuse a block from being overwritten.
 fn gradients_once(program: &Program, schedule: &Schedule) -> Vec<String> {
     let Some(gradients) = program.buffer("gradients") else { return Vec::new() };
     let of_gradients = |s: &&Slice| s.buffer == gradients;
     let begins_block = |s: &Slice| s.first.next_multiple_of(ALIGN) < s.first + s.len;
-    let written = |s: &Slice| schedule.dispatches.iter().flat_map(|d| &d.effects).any(|(e, w)| *e != Effect::Read && w.overlaps(s));
-    let given = schedule.given.iter().filter(of_gradients).filter(|s| begins_block(s) && written(s));
-    let mut found: Vec<String> = given.map(|s| format!("{} is given, so nobody need overwrite it", text(program, s))).collect();
+    let written = |s: &Slice| {
+        schedule
+            .dispatches
+            .iter()
+            .flat_map(|d| &d.effects)
+            .any(|(e, w)| *e != Effect::Read && w.overlaps(s))
+    };
+    let given =
+        schedule.given.iter().filter(of_gradients).filter(|s| begins_block(s) && written(s));
+    let mut found: Vec<String> = given
+        .map(|s| format!("{} is given, so nobody need overwrite it", text(program, s)))
+        .collect();
     let mut written = Elements::default();
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {
-        for (_, slice) in dispatch.effects.iter().filter(|(e, s)| *e == Effect::Overwrite && of_gradients(&s)) {
+        for (_, slice) in
+            dispatch.effects.iter().filter(|(e, s)| *e == Effect::Overwrite && of_gradients(&s))
+        {
             if written.overlap(slice) {
-                found.push(format!("{}: overwrites {} a second time", place(number, dispatch), text(program, slice)));
+                found.push(format!(
+                    "{}: overwrites {} a second time",
+                    place(number, dispatch),
+                    text(program, slice)
+                ));
             }
             written.insert(slice);
         }
@@ -231,7 +330,9 @@ impl Elements {
     fn insert(&mut self, slice: &Slice) {
         let runs = self.0.entry(slice.buffer).or_default();
         let (mut first, mut end) = (slice.first, slice.first + slice.len);
-        while let Some((a, b)) = runs.range(..=end).next_back().map(|(a, b)| (*a, *b)).filter(|(_, b)| *b >= first) {
+        while let Some((a, b)) =
+            runs.range(..=end).next_back().map(|(a, b)| (*a, *b)).filter(|(_, b)| *b >= first)
+        {
             runs.remove(&a);
             (first, end) = (first.min(a), end.max(b));
         }
@@ -241,14 +342,19 @@ impl Elements {
     fn remove(&mut self, slice: &Slice) {
         let Some(runs) = self.0.get_mut(&slice.buffer) else { return };
         let (first, end) = (slice.first, slice.first + slice.len);
-        while let Some((a, b)) = runs.range(..end).next_back().map(|(a, b)| (*a, *b)).filter(|(_, b)| *b > first) {
+        while let Some((a, b)) =
+            runs.range(..end).next_back().map(|(a, b)| (*a, *b)).filter(|(_, b)| *b > first)
+        {
             runs.remove(&a);
             runs.extend([(a, first), (end, b)].into_iter().filter(|(a, b)| a < b));
         }
     }
 
     fn overlap(&self, slice: &Slice) -> bool {
-        let last = self.0.get(&slice.buffer).and_then(|runs| runs.range(..slice.first + slice.len).next_back());
+        let last = self
+            .0
+            .get(&slice.buffer)
+            .and_then(|runs| runs.range(..slice.first + slice.len).next_back());
         last.is_some_and(|(_, end)| *end > slice.first)
     }
 
@@ -257,7 +363,10 @@ impl Elements {
         let none = BTreeMap::new();
         let runs = self.0.get(&slice.buffer).unwrap_or(&none);
         let end = slice.first + slice.len;
-        let first = runs.range(..=slice.first).next_back().map_or(slice.first, |(_, b)| slice.first.max(*b));
+        let first = runs
+            .range(..=slice.first)
+            .next_back()
+            .map_or(slice.first, |(_, b)| slice.first.max(*b));
         let until = runs.range(first..).next().map_or(end, |(a, _)| end.min(*a));
         (first < end).then(|| Slice { buffer: slice.buffer, first, len: until - first })
     }

@@ -1,8 +1,11 @@
-//! Learned embeddings: how the words of a row become inputs, as a table of lines, and the dispatches of their gradient.
+//! Learned embeddings: how the words of a row become inputs, as a table of lines, and the
+//! dispatches of their gradient.
 //!
-//! `gather_cells` sums the vectors that a row names, four numbers a line, and keeps the codes of the batch. Downwards, the deltas of the
-//! learned inputs are one more destination of `dense_backward_input`. `link_cells` then ties the cells of equal code together, in ascending
-//! order, and `embedding_backward` sums along these ties: no two invocations write one number, and no order is left to chance.
+//! `gather_cells` sums the vectors that a row names, four numbers a line, and keeps the codes of
+//! the batch. Downwards, the deltas of the learned inputs are one more destination of
+//! `dense_backward_input`. `link_cells` then ties the cells of equal code together, in ascending
+//! order, and `embedding_backward` sums along these ties: no two invocations write one number, and
+//! no order is left to chance.
 
 use super::build::{Builder, Chunk, Request, Scene};
 use super::plan::{Plan, gradient_effect, slices};
@@ -53,15 +56,21 @@ pub(super) fn embeddings(request: &Request, plan: &Plan) -> Vec<params::Embeddin
     learned(request.spread).zip(request.layout.embeddings()).enumerate().map(line).collect()
 }
 
-/// The table of columns: a line for each column of numbers or of one-hot codes, one for each four numbers of a vector; then a line for
-/// each column whose codes are kept, which only training needs.
-pub(super) fn lines(spread: &[data::Spread], embeddings: &[params::Embedding]) -> Vec<params::Spread> {
+/// The table of columns: a line for each column of numbers or of one-hot codes, one for each four
+/// numbers of a vector; then a line for each column whose codes are kept, which only training
+/// needs.
+pub(super) fn lines(
+    spread: &[data::Spread],
+    embeddings: &[params::Embedding],
+) -> Vec<params::Spread> {
     let mut tables = embeddings.iter();
     let mut lines = Vec::new();
     for s in spread {
         let table = if s.vectors > 0 { tables.next() } else { None };
         match table {
-            Some(table) => lines.extend((0..s.width).step_by(QUAD).map(|first| vector_line(s, table, first))),
+            Some(table) => {
+                lines.extend((0..s.width).step_by(QUAD).map(|first| vector_line(s, table, first)))
+            }
             None => lines.push(plain_line(s)),
         }
     }
@@ -75,7 +84,8 @@ pub(super) fn lines(spread: &[data::Spread], embeddings: &[params::Embedding]) -
 
 fn plain_line(s: &data::Spread) -> params::Spread {
     let kind = if s.codes { spread::ONE_HOT } else { spread::NUMBERS };
-    let (slot, slots, input, width) = (s.slot as u32, s.slots as u32, s.input as u32, s.width as u32);
+    let (slot, slots, input, width) =
+        (s.slot as u32, s.slots as u32, s.input as u32, s.width as u32);
     params::Spread { slot, slots, input, width, kind, scale: s.scale, ..params::Spread::default() }
 }
 
@@ -121,14 +131,25 @@ impl Scene<'_> {
 }
 
 impl Builder<'_> {
-    /// What a gather does beside inputs and labels: it reads vectors, and keeps codes where they will have gradients.
-    pub(super) fn with_vectors(&self, dispatch: Dispatch, chunk: Chunk, segment: usize, training: bool) -> Dispatch {
+    /// What a gather does beside inputs and labels: it reads vectors, and keeps codes where they
+    /// will have gradients.
+    pub(super) fn with_vectors(
+        &self,
+        dispatch: Dispatch,
+        chunk: Chunk,
+        segment: usize,
+        training: bool,
+    ) -> Dispatch {
         let (scene, b) = (&self.scene, &self.scene.buffers);
         let dispatch = dispatch.bind([("parameters", b.parameters), ("codes", b.codes)]);
         if scene.embeddings.is_empty() {
             return dispatch;
         }
-        let kept = if training && scene.trains_embeddings() { scene.cells(chunk.rows).collect() } else { Vec::new() };
+        let kept = if training && scene.trains_embeddings() {
+            scene.cells(chunk.rows).collect()
+        } else {
+            Vec::new()
+        };
         dispatch
             .constant("VECTORS", 1.0)
             .constant("WHOLE", f64::from(u8::from(scene.whole_vectors())))
@@ -147,11 +168,21 @@ impl Builder<'_> {
     fn link_cells(&self, chunk: Chunk) -> Dispatch {
         let (scene, b) = (&self.scene, &self.scene.buffers);
         let parameters = params::LinkCells { rows: chunk.rows as u32 };
-        Dispatch::new(&kernels::link_cells, "embeddings", parameters, [scene.embeddings.len() as u32, 1, 1])
-            .bind([("embeddings", b.embeddings), ("codes", b.codes), ("next", b.next_cells), ("first", b.first_cells)])
-            .reads(slices(b.codes, scene.cells(chunk.rows)))
-            .overwrites(slices(b.next_cells, scene.cells(chunk.rows)))
-            .updates([self.program.whole(b.first_cells)])
+        Dispatch::new(
+            &kernels::link_cells,
+            "embeddings",
+            parameters,
+            [scene.embeddings.len() as u32, 1, 1],
+        )
+        .bind([
+            ("embeddings", b.embeddings),
+            ("codes", b.codes),
+            ("next", b.next_cells),
+            ("first", b.first_cells),
+        ])
+        .reads(slices(b.codes, scene.cells(chunk.rows)))
+        .overwrites(slices(b.next_cells, scene.cells(chunk.rows)))
+        .updates([self.program.whole(b.first_cells)])
     }
 
     fn sum_cells(&self, chunk: Chunk) -> Dispatch {
@@ -170,9 +201,17 @@ impl Builder<'_> {
         let grid = folded(scene.embeddings.last().map_or(0, tiles));
         let deltas = Slice { buffer: b.deltas[0], first: delta as usize, len: chunk.rows * width };
         Dispatch::new(&kernels::embedding_backward, "embeddings", parameters, grid)
-            .bind([("embeddings", b.embeddings), ("codes", b.codes), ("next", b.next_cells), ("first", b.first_cells)])
+            .bind([
+                ("embeddings", b.embeddings),
+                ("codes", b.codes),
+                ("next", b.next_cells),
+                ("first", b.first_cells),
+            ])
             .bind([("delta", b.deltas[0]), ("gradients", b.gradients), ("flags", b.flags)])
-            .constant("WHOLE", f64::from(u8::from(scene.whole_vectors() && delta.is_multiple_of(QUAD as u32))))
+            .constant(
+                "WHOLE",
+                f64::from(u8::from(scene.whole_vectors() && delta.is_multiple_of(QUAD as u32))),
+            )
             .reads(slices(b.codes, scene.cells(chunk.rows)))
             .reads(slices(b.next_cells, scene.cells(chunk.rows)))
             .reads([self.program.whole(b.first_cells), deltas])

@@ -1,6 +1,7 @@
 //! The vocabulary of a step: buffers, dispatches, schedules, and the [`Engine`] that runs them.
 //!
-//! A schedule is plain data, written by code that knows no GPU and interpreted by `device` (f32, WGSL) and by `reference` (f64, loops).
+//! A schedule is plain data, written by code that knows no GPU and interpreted by `device` (f32,
+//! WGSL) and by `reference` (f64, loops).
 
 pub mod build;
 pub mod check;
@@ -57,7 +58,9 @@ pub struct Slice {
 impl Slice {
     /// Whether two slices share an element.
     pub fn overlaps(&self, other: &Slice) -> bool {
-        self.buffer == other.buffer && self.first < other.first + other.len && other.first < self.first + self.len
+        self.buffer == other.buffer
+            && self.first < other.first + other.len
+            && other.first < self.first + self.len
     }
 }
 
@@ -95,9 +98,23 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// A dispatch without bindings, effects or products yet.
-    pub fn new<P: Words>(kernel: &'static Kernel, label: impl Into<String>, params: P, grid: [u32; 3]) -> Dispatch {
+    pub fn new<P: Words>(
+        kernel: &'static Kernel,
+        label: impl Into<String>,
+        params: P,
+        grid: [u32; 3],
+    ) -> Dispatch {
         let params = bytemuck::cast_slice(std::slice::from_ref(&params)).to_vec();
-        Dispatch { kernel, label: label.into(), params, constants: Vec::new(), bindings: Vec::new(), grid, effects: Vec::new(), flop: 0 }
+        Dispatch {
+            kernel,
+            label: label.into(),
+            params,
+            constants: Vec::new(),
+            bindings: Vec::new(),
+            grid,
+            effects: Vec::new(),
+            flop: 0,
+        }
     }
 
     /// Binds buffers by name.
@@ -133,12 +150,21 @@ impl Dispatch {
         self
     }
 
-    /// Bytes that move if it touches each element of its effects once; what is updated moves twice. A kernel that picks rows reads as much
-    /// as it writes, whatever it picks from.
+    /// Bytes that move if it touches each element of its effects once; what is updated moves twice.
+    /// A kernel that picks rows reads as much as it writes, whatever it picks from.
     pub fn bytes(&self) -> u64 {
-        let elements = |effect| self.effects.iter().filter(|(e, _)| *e == effect).map(|(_, s)| s.len as u64).sum::<u64>();
-        let [read, written, updated] = [Effect::Read, Effect::Overwrite, Effect::Update].map(elements);
-        let picks = [kernels::gather_rows.name, kernels::gather_cells.name, kernels::label_sums.name].contains(&self.kernel.twin);
+        let elements = |effect| {
+            self.effects
+                .iter()
+                .filter(|(e, _)| *e == effect)
+                .map(|(_, s)| s.len as u64)
+                .sum::<u64>()
+        };
+        let [read, written, updated] =
+            [Effect::Read, Effect::Overwrite, Effect::Update].map(elements);
+        let picks =
+            [kernels::gather_rows.name, kernels::gather_cells.name, kernels::label_sums.name]
+                .contains(&self.kernel.twin);
         let read = if picks { read.min(written + updated) } else { read };
         4 * (read + written + 2 * updated)
     }
@@ -221,8 +247,8 @@ pub const UNIFORM: usize = 256;
 /// Submissions on their way at once; one runs while the next is being encoded.
 pub const IN_FLIGHT: usize = 2;
 
-/// Bytes that a program takes on a device while it runs. Left out is the memory that uploads pass through, 32 MiB at
-/// most, which is free again when they have arrived.
+/// Bytes that a program takes on a device while it runs. Left out is the memory that uploads pass
+/// through, 32 MiB at most, which is free again when they have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
     /// All buffers, padded to what kernels bind; without those that lie in their mirrors.
@@ -257,11 +283,14 @@ impl Program {
     pub fn mirrors(&self) -> Result<Vec<Option<Access>>> {
         let mut found = vec![None; self.buffers.len()];
         let mut known: Vec<(&str, Signature)> = Vec::new();
-        for dispatch in self.schedules.iter().flat_map(|s| &s.dispatches).filter(|d| d.kernel.direct) {
+        for dispatch in
+            self.schedules.iter().flat_map(|s| &s.dispatches).filter(|d| d.kernel.direct)
+        {
             if !known.iter().any(|(name, _)| *name == dispatch.kernel.name) {
                 known.push((dispatch.kernel.name, Signature::of(dispatch.kernel)?));
             }
-            let signature = known.iter().find(|(name, _)| *name == dispatch.kernel.name).map(|(_, s)| s);
+            let signature =
+                known.iter().find(|(name, _)| *name == dispatch.kernel.name).map(|(_, s)| s);
             for mirror in signature.iter().flat_map(|s| s.mirrors()) {
                 let bound = dispatch.bindings.iter().filter(|(name, _)| *name == mirror.name);
                 bound.for_each(|(_, buffer)| found[buffer.0] = Some(mirror.access));
@@ -274,11 +303,17 @@ impl Program {
     pub fn footprint(&self) -> Footprint {
         let mirrors = self.mirrors().unwrap_or_default();
         let padded = |(i, b): (usize, &BufferSpec)| match mirrors.get(i) {
-            Some(Some(_)) if self.shared_mirrors => (0, (MIRROR_ROW * mirror_rows(b.len)).next_multiple_of(Footprint::UNIT)),
-            Some(Some(_)) => (b.len.next_multiple_of(MIRROR_ROW), (MIRROR_ROW * mirror_rows(b.len)).next_multiple_of(Footprint::UNIT)),
+            Some(Some(_)) if self.shared_mirrors => {
+                (0, (MIRROR_ROW * mirror_rows(b.len)).next_multiple_of(Footprint::UNIT))
+            }
+            Some(Some(_)) => (
+                b.len.next_multiple_of(MIRROR_ROW),
+                (MIRROR_ROW * mirror_rows(b.len)).next_multiple_of(Footprint::UNIT),
+            ),
             _ => (b.len.next_multiple_of(4), 0),
         };
-        let (buffers, mirrors): (Vec<usize>, Vec<usize>) = self.buffers.iter().enumerate().map(padded).unzip();
+        let (buffers, mirrors): (Vec<usize>, Vec<usize>) =
+            self.buffers.iter().enumerate().map(padded).unzip();
         let dispatches: usize = self.schedules.iter().map(|s| s.dispatches.len()).sum();
         let read_back = SLOTS * self.metrics_stride() + 1 + self.flags.len();
         Footprint {
@@ -331,7 +366,8 @@ pub struct Encoded {
     pub steps: usize,
     /// Seconds to write its table of steps and to record its commands.
     pub recording: f64,
-    /// Seconds to hand it to the driver. Some drivers that run on the CPU return when the work is done.
+    /// Seconds to hand it to the driver. Some drivers that run on the CPU return when the work is
+    /// done.
     pub submitting: f64,
 }
 
@@ -352,11 +388,17 @@ impl Timings {
     /// Nothing timed yet, for schedules of so many dispatches.
     pub fn new(dispatches: &[usize], stamped: bool) -> Timings {
         let seconds = dispatches.iter().map(|n| vec![0.0; *n]).collect();
-        Timings { seconds, steps: vec![0; dispatches.len()], between: vec![0.0; dispatches.len()], stamped }
+        Timings {
+            seconds,
+            steps: vec![0; dispatches.len()],
+            between: vec![0.0; dispatches.len()],
+            stamped,
+        }
     }
 
-    /// Adds the stamps of a submission, one before and one after each dispatch of each step; a tick takes `period` seconds. Some drivers
-    /// now and then leave a stamp out: a step whose stamps do not ascend is not counted.
+    /// Adds the stamps of a submission, one before and one after each dispatch of each step; a tick
+    /// takes `period` seconds. Some drivers now and then leave a stamp out: a step whose stamps do
+    /// not ascend is not counted.
     pub fn add_stamps(&mut self, schedule: usize, ticks: &[u64], period: f64) {
         let mut previous = None;
         for step in ticks.chunks_exact(2 * self.seconds[schedule].len()) {
@@ -365,8 +407,10 @@ impl Timings {
                 for (sum, pair) in self.seconds[schedule].iter_mut().zip(step.chunks_exact(2)) {
                     *sum += (pair[1] - pair[0]) as f64 * period;
                 }
-                let gaps: u64 = step[1..step.len() - 1].chunks_exact(2).map(|pair| pair[1] - pair[0]).sum();
-                self.between[schedule] += (gaps + previous.map_or(0, |t| step[0] - t)) as f64 * period;
+                let gaps: u64 =
+                    step[1..step.len() - 1].chunks_exact(2).map(|pair| pair[1] - pair[0]).sum();
+                self.between[schedule] +=
+                    (gaps + previous.map_or(0, |t| step[0] - t)) as f64 * period;
                 self.steps[schedule] += 1;
             }
             previous = step.last().copied().filter(|_| ascends);
@@ -379,7 +423,8 @@ pub trait Engine: std::fmt::Debug {
     /// The program that it was made for.
     fn program(&self) -> &Program;
 
-    /// Writes words to a buffer (bits of f32 for [`Kind::F32`]), in order with what was submitted before.
+    /// Writes words to a buffer (bits of f32 for [`Kind::F32`]), in order with what was submitted
+    /// before.
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()>;
 
     /// Runs a schedule once per step, at most [`SLOTS`] of them. May return before they are done.
@@ -391,7 +436,8 @@ pub trait Engine: std::fmt::Debug {
     /// The first step with a value that was not finite, as of the results collected so far.
     fn not_finite(&self) -> Option<NotFinite>;
 
-    /// What the host spent on each submission since the last call, at most the last [`SUBMISSIONS`] of them; empty = this engine has none.
+    /// What the host spent on each submission since the last call, at most the last [`SUBMISSIONS`]
+    /// of them; empty = this engine has none.
     fn take_encoded(&mut self) -> Vec<Encoded> {
         Vec::new()
     }
@@ -406,7 +452,8 @@ pub trait Engine: std::fmt::Debug {
         None
     }
 
-    /// Bytes that the device's allocator has handed out, when all work is done; `None` = nobody counts.
+    /// Bytes that the device's allocator has handed out, when all work is done; `None` = nobody
+    /// counts.
     fn allocated(&mut self) -> Result<Option<u64>> {
         Ok(None)
     }
@@ -419,12 +466,14 @@ pub trait Engine: std::fmt::Debug {
         Ok(Numbers::F32(self.download(self.program().whole(buffer))?))
     }
 
-    /// Gives a buffer the numbers that [`Engine::save`] read; those of the other engine are rounded.
+    /// Gives a buffer the numbers that [`Engine::save`] read; those of the other engine are
+    /// rounded.
     fn restore(&mut self, buffer: Buffer, numbers: &Numbers) -> Result<()> {
         self.upload(buffer, 0, bytemuck::cast_slice(&numbers.to_f32()))
     }
 
-    /// Forgets that a value was not finite, so that steps change parameters again; when all results were collected.
+    /// Forgets that a value was not finite, so that steps change parameters again; when all results
+    /// were collected.
     fn forgive(&mut self) -> Result<()> {
         let flags = self.program().flags_buffer;
         let clear = vec![NONE; self.program().buffers[flags.0].len];
@@ -432,12 +481,14 @@ pub trait Engine: std::fmt::Debug {
     }
 }
 
-/// Reads the flags as they sit in the buffer: the latch, then one word per flag, each the number of the step that raised it.
+/// Reads the flags as they sit in the buffer: the latch, then one word per flag, each the number of
+/// the step that raised it.
 pub fn first_not_finite(flags: &[u32]) -> Option<NotFinite> {
     let step = *flags.first()?;
     if step == NONE {
         return None;
     }
-    let raised = flags.iter().enumerate().skip(1).filter(|(_, s)| **s == step).map(|(i, _)| i).collect();
+    let raised =
+        flags.iter().enumerate().skip(1).filter(|(_, s)| **s == step).map(|(i, _)| i).collect();
     Some(NotFinite { step, flags: raised })
 }

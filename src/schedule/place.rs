@@ -21,10 +21,17 @@ impl Builder<'_> {
             for first in (0..shape.rows.max(1)).step_by(most) {
                 let rows = most.min(shape.rows - first);
                 let words = (rows as u64 * row_bytes).div_ceil(4) as usize;
-                let name =
-                    |what: &str| format!("{what} of {}{}", shape.name, if first > 0 { format!(" from {first}") } else { String::new() });
-                let features = spec(&mut self.program, &name("features"), words, Kind::U32, Vec::new());
-                let labels = spec(&mut self.program, &name("labels"), rows * cells, Kind::U32, Vec::new());
+                let name = |what: &str| {
+                    format!(
+                        "{what} of {}{}",
+                        shape.name,
+                        if first > 0 { format!(" from {first}") } else { String::new() }
+                    )
+                };
+                let features =
+                    spec(&mut self.program, &name("features"), words, Kind::U32, Vec::new());
+                let labels =
+                    spec(&mut self.program, &name("labels"), rows * cells, Kind::U32, Vec::new());
                 segments.push(Segment { first, rows, features, labels });
             }
             self.parts.push(PartBuffers { shape: shape.clone(), segments });
@@ -49,18 +56,34 @@ impl Builder<'_> {
         tables
     }
 
-    /// The table of metrics: those of each chunk first (losses, hits, couplings of logits), then those of the step.
-    pub(super) fn place_metrics(&mut self, tables: &[CouplingTable], optimizer: Option<&Optimizer>) {
+    /// The table of metrics: those of each chunk first (losses, hits, couplings of logits), then
+    /// those of the step.
+    pub(super) fn place_metrics(
+        &mut self,
+        tables: &[CouplingTable],
+        optimizer: Option<&Optimizer>,
+    ) {
         let (tasks, capacity) = (self.scene.network.tasks.len(), self.scene.plan.capacity);
         let mut lines = Vec::new();
         let names: Vec<String> = self.scene.network.tasks.iter().map(|t| t.name.clone()).collect();
         for (task, name) in names.iter().enumerate() {
             let flag = self.flag("loss", Some(name));
-            lines.push((MetricKind::Loss(task), Metric { partials: (task * capacity) as u32, count: params::PER_ROW, mean: 0, flag }));
+            lines.push((
+                MetricKind::Loss(task),
+                Metric {
+                    partials: (task * capacity) as u32,
+                    count: params::PER_ROW,
+                    mean: 0,
+                    flag,
+                },
+            ));
         }
         for task in 0..tasks {
             let partials = ((tasks + task) * capacity) as u32;
-            lines.push((MetricKind::Hits(task), Metric { partials, count: params::PER_ROW, mean: 0, flag: params::NONE }));
+            lines.push((
+                MetricKind::Hits(task),
+                Metric { partials, count: params::PER_ROW, mean: 0, flag: params::NONE },
+            ));
         }
         for phase in [Phase::Logits, Phase::Weights] {
             for table in tables.iter().filter(|t| t.kind.phase() == phase) {
@@ -68,9 +91,16 @@ impl Builder<'_> {
                     let tensor = format!("{} with {}", table.kind.name(), names[placed.pair.b]);
                     let flag = self.flag(&tensor, Some(&names[placed.pair.a]));
                     let per_row = phase == Phase::Logits;
-                    let count = if per_row { params::PER_ROW } else { table.kind.partials(&self.scene, &placed.pair) as u32 };
+                    let count = if per_row {
+                        params::PER_ROW
+                    } else {
+                        table.kind.partials(&self.scene, &placed.pair) as u32
+                    };
                     let mean = u32::from(per_row);
-                    lines.push((MetricKind::Coupling(*number), Metric { partials: placed.partials as u32, count, mean, flag }));
+                    lines.push((
+                        MetricKind::Coupling(*number),
+                        Metric { partials: placed.partials as u32, count, mean, flag },
+                    ));
                 }
             }
             if phase == Phase::Logits {
@@ -78,7 +108,12 @@ impl Builder<'_> {
             }
         }
         for (task, first) in (0..tasks).filter_map(|task| Some((task, self.scene.counts?))) {
-            let line = |place: usize| Metric { partials: place as u32, count: 1, mean: 0, flag: params::NONE };
+            let line = |place: usize| Metric {
+                partials: place as u32,
+                count: 1,
+                mean: 0,
+                flag: params::NONE,
+            };
             lines.push((MetricKind::Weight(task), line(first + task)));
             lines.push((MetricKind::Labelled(task), line(first + tasks + task)));
         }
@@ -125,32 +160,49 @@ fn table_spec<T: bytemuck::Pod>(program: &mut Program, name: &str, lines: &[T]) 
     spec(program, name, words.len().max(size_of::<T>() / 4), Kind::U32, words)
 }
 
-pub(super) fn place_arenas(program: &mut Program, request: &Request, plan: &Plan, embeddings: &[params::Embedding]) -> Buffers {
+pub(super) fn place_arenas(
+    program: &mut Program,
+    request: &Request,
+    plan: &Plan,
+    embeddings: &[params::Embedding],
+) -> Buffers {
     let (len, cells) = (request.layout.len, request.counting().cells);
     let mut arena = |name: &str, len: usize| spec(program, name, len, Kind::F32, Vec::new());
     let parameters = arena("parameters", len);
     // An evaluation has neither gradients nor moments; couplings bind the gradients all the same.
     let trains = request.optimizer.is_some();
-    let has_second = request.optimizer.is_some_and(|o| !matches!(o.kind, OptimizerKind::Sgd { .. }));
+    let has_second =
+        request.optimizer.is_some_and(|o| !matches!(o.kind, OptimizerKind::Sgd { .. }));
     let gradients = arena("gradients", if trains { len } else { 1 });
     let first_moment = arena("first moment", if trains { len } else { 1 });
     let second_moment = arena("second moment", if has_second { len } else { 1 });
-    let activations = [arena("activations, even", plan.activations[0]), arena("activations, odd", plan.activations[1])];
+    let activations = [
+        arena("activations, even", plan.activations[0]),
+        arena("activations, odd", plan.activations[1]),
+    ];
     let deltas = [arena("deltas, even", plan.deltas[0]), arena("deltas, odd", plan.deltas[1])];
-    let (logits, logits_delta) = (arena("logits", plan.logits), arena("logits' gradients", plan.logits));
+    let (logits, logits_delta) =
+        (arena("logits", plan.logits), arena("logits' gradients", plan.logits));
     let labels = spec(program, "labels", plan.capacity * cells, Kind::U32, Vec::new());
-    let order = spec(program, "order", request.parts.first().map_or(1, |p| p.rows), Kind::U32, Vec::new());
+    let order =
+        spec(program, "order", request.parts.first().map_or(1, |p| p.rows), Kind::U32, Vec::new());
     let decay = request.optimizer.map_or(Vec::new(), |o| decay_table(request.layout, o));
     let decay = spec(program, "decay", len / ALIGN, Kind::F32, decay);
     let layers = table_spec(program, "layers", &plan.layers);
     let destinations = table_spec(program, "destinations", &plan.destinations);
     let heads = head_table(program, request, plan);
-    let class_weights =
-        spec(program, "class weights", losses::class_weights(request.network).len(), Kind::F32, losses::class_weights(request.network));
+    let class_weights = spec(
+        program,
+        "class weights",
+        losses::class_weights(request.network).len(),
+        Kind::F32,
+        losses::class_weights(request.network),
+    );
     let spreads = table_spec(program, "columns", &embed::lines(request.spread, embeddings));
     let cells = plan.capacity * embed::cells_per_row(request.spread);
-    let [codes, next_cells, first_cells] = [("codes", cells), ("next cells", cells), ("first cells", vectors(embeddings))]
-        .map(|(name, len)| spec(program, name, len, Kind::U32, Vec::new()));
+    let [codes, next_cells, first_cells] =
+        [("codes", cells), ("next cells", cells), ("first cells", vectors(embeddings))]
+            .map(|(name, len)| spec(program, name, len, Kind::U32, Vec::new()));
     let embeddings = table_spec(program, "embeddings", embeddings);
     let later = Buffer(usize::MAX);
     Buffers {
@@ -195,13 +247,19 @@ fn vectors(embeddings: &[params::Embedding]) -> usize {
 /// Weight decay of every run of [`ALIGN`] parameters, as bits.
 fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
     let mut table = vec![0.0f32; layout.len / ALIGN];
-    for block in layout.blocks.iter().filter(|b| (optimizer.decay_biases || !b.is_bias()) && !layout.is_frozen(b.task)) {
-        table[block.offset / ALIGN..(block.offset + block.len).div_ceil(ALIGN)].fill(optimizer.weight_decay as f32);
+    for block in layout
+        .blocks
+        .iter()
+        .filter(|b| (optimizer.decay_biases || !b.is_bias()) && !layout.is_frozen(b.task))
+    {
+        table[block.offset / ALIGN..(block.offset + block.len).div_ceil(ALIGN)]
+            .fill(optimizer.weight_decay as f32);
     }
     table.into_iter().map(f32::to_bits).collect()
 }
 
-/// Names of the flags of the layers, two a layer in table order: pre-activation, gradient; then the gradients of the embeddings.
+/// Names of the flags of the layers, two a layer in table order: pre-activation, gradient; then the
+/// gradients of the embeddings.
 pub(super) fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
     let names = |&l: &usize| {
         let layer = &request.layout.layers[l];
@@ -210,6 +268,9 @@ pub(super) fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
             .map(|tensor| Flag { tensor, task: task.clone() })
     };
     let embeddings = request.layout.embeddings().iter();
-    let gradient = |b: &Block| Flag { tensor: format!("gradient of {}", b.name.trim_end_matches(".weight")), task: None };
+    let gradient = |b: &Block| Flag {
+        tensor: format!("gradient of {}", b.name.trim_end_matches(".weight")),
+        task: None,
+    };
     plan.order.iter().flat_map(names).chain(embeddings.map(gradient)).collect()
 }

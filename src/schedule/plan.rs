@@ -1,8 +1,11 @@
-//! Where everything of a step lies and which layers run together: the tables that grouped kernels read.
+//! Where everything of a step lies and which layers run together: the tables that grouped kernels
+//! read.
 //!
-//! Layers stand in the order of their level: the trunk, then the first layers of all heads, then their second layers, …; within a level
-//! hidden layers before output layers, layers of one activation together. So each forward dispatch is a run of the table, and so are the layers that read one activation.
-//! Activations lie in two arenas by the parity of their level: a kernel reads one and writes the other.
+//! Layers stand in the order of their level: the trunk, then the first layers of all heads, then
+//! their second layers, …; within a level hidden layers before output layers, layers of one
+//! activation together. So each forward dispatch is a run of the table, and so are the layers that
+//! read one activation. Activations lie in two arenas by the parity of their level: a kernel reads
+//! one and writes the other.
 
 use super::{Buffer, Effect, Slice};
 use crate::config::Activation;
@@ -101,7 +104,8 @@ pub fn dropout_threshold(rate: f64) -> u32 {
 }
 
 impl Plan {
-    /// Plans a network; `flags` are the numbers of the first pre-activation flag and of the first gradient flag, in table order.
+    /// Plans a network; `flags` are the numbers of the first pre-activation flag and of the first
+    /// gradient flag, in table order.
     pub fn new(network: &Network, layout: &Layout, tuning: &Tuning, capacity: usize) -> Plan {
         let mut order: Vec<usize> = (0..layout.layers.len()).collect();
         order.sort_by_key(|&l| (group_key(network, &layout.layers[l]), l));
@@ -155,12 +159,14 @@ impl Plan {
         };
         if layer.is_output {
             // Logits lie in task order, whatever the order of the table.
-            let first = (self.capacity * layer.task.map_or(0, |task| network.first_logit(task))) as u32;
+            let first =
+                (self.capacity * layer.task.map_or(0, |task| network.first_logit(task))) as u32;
             (dense.y, dense.delta, dense.slope, dense.delta_arena) = (first, first, NONE, 2);
             self.logits += size;
         } else {
             let parity = level % 2;
-            (dense.y, dense.slope) = (self.activations[parity] as u32, (self.activations[parity] + size) as u32);
+            (dense.y, dense.slope) =
+                (self.activations[parity] as u32, (self.activations[parity] + size) as u32);
             (dense.delta, dense.delta_arena) = (self.deltas[parity] as u32, parity as u32);
             self.activations[parity] += 2 * size;
             self.deltas[parity] += size;
@@ -171,7 +177,8 @@ impl Plan {
             self.layers.push(dense);
             return;
         }
-        self.weight_tiles += layer.outputs.div_ceil(tuning.backward_weight.rows) * layer.inputs.div_ceil(tuning.backward_weight.columns);
+        self.weight_tiles += layer.outputs.div_ceil(tuning.backward_weight.rows)
+            * layer.inputs.div_ceil(tuning.backward_weight.columns);
         self.layers.push(dense);
     }
 
@@ -179,7 +186,10 @@ impl Plan {
     fn source_of(&self, layout: &Layout, layer: &Layer) -> Option<usize> {
         let reads = |l: &Layer| match (layer.depth, layer.task) {
             (0, None) => false,
-            (0, Some(_)) => l.task.is_none() && !layout.layers.iter().any(|m| m.task.is_none() && m.depth > l.depth),
+            (0, Some(_)) => {
+                l.task.is_none()
+                    && !layout.layers.iter().any(|m| m.task.is_none() && m.depth > l.depth)
+            }
             (depth, task) => l.task == task && l.depth + 1 == depth,
         };
         self.order[..self.layers.len()].iter().position(|&l| reads(&layout.layers[l]))
@@ -197,8 +207,17 @@ impl Plan {
                 (_, true) => format!("output layers ({count})"),
                 (_, false) => format!("towers, layer {} ({count})", layer.depth),
             };
-            let writes = if is_output { Arena::Logits } else { [Arena::Even, Arena::Odd][level % 2] };
-            self.forward.push(Group { label, first, count, tiles: 0, reads_odd: level % 2 == 0, writes, activation });
+            let writes =
+                if is_output { Arena::Logits } else { [Arena::Even, Arena::Odd][level % 2] };
+            self.forward.push(Group {
+                label,
+                first,
+                count,
+                tiles: 0,
+                reads_odd: level % 2 == 0,
+                writes,
+                activation,
+            });
             first += count;
         }
     }
@@ -215,8 +234,10 @@ impl Plan {
 
     fn plan_backward(&mut self, network: &Network, layout: &Layout, tuning: &Tuning) {
         self.tile_forward(tuning);
-        let hidden: Vec<Group> = self.forward.iter().filter(|g| g.writes != Arena::Logits).cloned().collect();
-        let trained = |group: &&Group| !layout.is_frozen(layout.layers[self.order[group.first]].task);
+        let hidden: Vec<Group> =
+            self.forward.iter().filter(|g| g.writes != Arena::Logits).cloned().collect();
+        let trained =
+            |group: &&Group| !layout.is_frozen(layout.layers[self.order[group.first]].task);
         let hidden: Vec<&Group> = hidden.iter().rev().filter(trained).collect();
         for group in hidden {
             let first = self.destinations.len();
@@ -227,25 +248,56 @@ impl Plan {
                 let tile = tiles as u32;
                 let (first_source, sources) = (first_source as u32, sources as u32);
                 let (width, slope, delta) = (dense.outputs, dense.slope, dense.delta);
-                self.destinations.push(Destination { width, slope, delta, first_source, sources, tile, ..Destination::default() });
+                self.destinations.push(Destination {
+                    width,
+                    slope,
+                    delta,
+                    first_source,
+                    sources,
+                    tile,
+                    ..Destination::default()
+                });
                 tiles += (dense.outputs as usize).div_ceil(tuning.backward_input.columns);
             }
             let odd = level(network, &layout.layers[self.order[group.first]]) % 2 == 1;
-            self.backward.push(BackwardGroup { label: group.label.clone(), first, count: group.count, tiles, odd, inputs: false });
+            self.backward.push(BackwardGroup {
+                label: group.label.clone(),
+                first,
+                count: group.count,
+                tiles,
+                odd,
+                inputs: false,
+            });
         }
         if network.learned_inputs() > 0 && !layout.is_frozen(None) {
             self.plan_learned_inputs(network.learned_inputs(), layout, tuning);
         }
     }
 
-    /// The last destination: the first so many inputs of a row, whatever else the layers read beside them.
+    /// The last destination: the first so many inputs of a row, whatever else the layers read
+    /// beside them.
     fn plan_learned_inputs(&mut self, width: usize, layout: &Layout, tuning: &Tuning) {
         let (first_source, sources) = self.readers_of(layout, None);
-        let (first_source, sources, delta) = (first_source as u32, sources as u32, self.deltas[0] as u32);
-        let (first, tiles) = (self.destinations.len(), width.div_ceil(tuning.backward_input.columns));
-        self.destinations.push(Destination { width: width as u32, delta, first_source, sources, ..Destination::default() });
+        let (first_source, sources, delta) =
+            (first_source as u32, sources as u32, self.deltas[0] as u32);
+        let (first, tiles) =
+            (self.destinations.len(), width.div_ceil(tuning.backward_input.columns));
+        self.destinations.push(Destination {
+            width: width as u32,
+            delta,
+            first_source,
+            sources,
+            ..Destination::default()
+        });
         self.deltas[0] += self.capacity * width;
-        self.backward.push(BackwardGroup { label: "embeddings".into(), first, count: 1, tiles, odd: false, inputs: true });
+        self.backward.push(BackwardGroup {
+            label: "embeddings".into(),
+            first,
+            count: 1,
+            tiles,
+            odd: false,
+            inputs: true,
+        });
     }
 
     /// The layers that read a destination.
@@ -261,9 +313,12 @@ impl Plan {
         (first, count)
     }
 
-    /// Slopes that nobody reads, since what would read them is not trained: (parity of their level, first element, length).
+    /// Slopes that nobody reads, since what would read them is not trained: (parity of their level,
+    /// first element, length).
     pub fn spare(&self) -> impl Iterator<Item = (usize, usize, usize)> {
-        let slope = |d: &Dense| (usize::from(d.x_odd == 0), d.slope as usize, self.capacity * d.outputs as usize);
+        let slope = |d: &Dense| {
+            (usize::from(d.x_odd == 0), d.slope as usize, self.capacity * d.outputs as usize)
+        };
         self.layers[..self.trained_from].iter().map(slope)
     }
 

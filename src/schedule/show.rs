@@ -1,25 +1,54 @@
-//! A program as text, for `explain` and for messages of tests: the dispatches of a schedule, the blocks of a network, the buffers.
+//! A program as text, for `explain` and for messages of tests: the dispatches of a schedule, the
+//! blocks of a network, the buffers.
 
 use super::{Buffer, Dispatch, Effect, Footprint, Program, Schedule};
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::{Block, Layer, Layout};
 use crate::model::network::{Head, Network};
 
-/// A schedule, a line a dispatch: what is launched, how much of it, which buffers it reads and which it writes.
+/// A schedule, a line a dispatch: what is launched, how much of it, which buffers it reads and
+/// which it writes.
 pub fn table(program: &Program, schedule: &Schedule) -> String {
-    let (count, flop) = (schedule.dispatches.len(), schedule.dispatches.iter().map(|d| d.flop).sum());
-    let title = format!("{}: {count} dispatches, {} rows, {} MFLOP\n", schedule.name, schedule.rows, millions(flop));
-    let head = ["", "kernel", "for", "grid", "workgroups", "MFLOP", "reads → writes"].map(String::from);
-    let lines = schedule.dispatches.iter().enumerate().map(|(number, dispatch)| dispatch_line(program, number, dispatch));
-    title + &aligned(std::iter::once(head).chain(lines).collect(), [true, false, false, true, true, true, false])
+    let (count, flop) =
+        (schedule.dispatches.len(), schedule.dispatches.iter().map(|d| d.flop).sum());
+    let title = format!(
+        "{}: {count} dispatches, {} rows, {} MFLOP\n",
+        schedule.name,
+        schedule.rows,
+        millions(flop)
+    );
+    let head =
+        ["", "kernel", "for", "grid", "workgroups", "MFLOP", "reads → writes"].map(String::from);
+    let lines = schedule
+        .dispatches
+        .iter()
+        .enumerate()
+        .map(|(number, dispatch)| dispatch_line(program, number, dispatch));
+    title
+        + &aligned(
+            std::iter::once(head).chain(lines).collect(),
+            [true, false, false, true, true, true, false],
+        )
 }
 
 fn dispatch_line(program: &Program, number: usize, dispatch: &Dispatch) -> [String; 7] {
     let [x, y, z] = dispatch.grid;
     let flop = if dispatch.flop > 0 { millions(dispatch.flop) } else { String::new() };
     let groups = (u64::from(x) * u64::from(y) * u64::from(z)).to_string();
-    let flow = format!("{} → {}", touched(program, dispatch, Effect::Overwrite), touched(program, dispatch, Effect::Read));
-    [number.to_string(), dispatch.kernel.name.into(), dispatch.label.clone(), format!("{x}×{y}×{z}"), groups, flop, flow]
+    let flow = format!(
+        "{} → {}",
+        touched(program, dispatch, Effect::Overwrite),
+        touched(program, dispatch, Effect::Read)
+    );
+    [
+        number.to_string(),
+        dispatch.kernel.name.into(),
+        dispatch.label.clone(),
+        format!("{x}×{y}×{z}"),
+        groups,
+        flop,
+        flow,
+    ]
 }
 
 /// Names of the buffers of all effects but one; what is updated is both read and written.
@@ -67,19 +96,34 @@ pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String
     "fused\n".to_string() + &aligned(lines, [false, false])
 }
 
-/// The layers of a network with their blocks in the arena of parameters, and how many parameters there are.
+/// The layers of a network with their blocks in the arena of parameters, and how many parameters
+/// there are.
 pub fn network(network: &Network, layout: &Layout) -> String {
-    let title = format!("{} features, {} trunk layers, {} tasks\n", network.inputs, network.trunk.layers.len(), network.tasks.len());
+    let title = format!(
+        "{} features, {} trunk layers, {} tasks\n",
+        network.inputs,
+        network.trunk.layers.len(),
+        network.tasks.len()
+    );
     let mut lines = vec![["block", "shape", "offset", "parameters", ""].map(String::from)];
     for block in layout.embeddings() {
         lines.push(block_line(block, "embedding".into()));
     }
     for layer in &layout.layers {
         for block in &layout.blocks[layer.weight..layer.weight + 2] {
-            lines.push(block_line(block, if block.is_bias() { String::new() } else { makes(layer) }));
+            lines.push(block_line(
+                block,
+                if block.is_bias() { String::new() } else { makes(layer) },
+            ));
         }
     }
-    lines.push(["total".into(), String::new(), String::new(), layout.parameters().to_string(), String::new()]);
+    lines.push([
+        "total".into(),
+        String::new(),
+        String::new(),
+        layout.parameters().to_string(),
+        String::new(),
+    ]);
     title + &aligned(lines, [false, true, true, true, false])
 }
 
@@ -93,17 +137,27 @@ fn makes(layer: &Layer) -> String {
         return "logits".into();
     }
     let activation = format!("{:?}", layer.activation).to_lowercase();
-    if layer.dropout > 0.0 { format!("{activation}, dropout {}", layer.dropout) } else { activation }
+    if layer.dropout > 0.0 {
+        format!("{activation}, dropout {}", layer.dropout)
+    } else {
+        activation
+    }
 }
 
 /// The buffers of a program with their sizes, and what else it takes on a device.
 pub fn memory(program: &Program) -> String {
     let size = |bytes: u64| format!("{:.1}", bytes as f64 / 1024.0);
     let mut lines = vec![["buffer", "elements", "KiB"].map(String::from)];
-    lines.extend(program.buffers.iter().map(|b| [b.name.clone(), b.len.to_string(), size(4 * b.len as u64)]));
+    lines.extend(
+        program.buffers.iter().map(|b| [b.name.clone(), b.len.to_string(), size(4 * b.len as u64)]),
+    );
     let f = program.footprint();
     let elements = program.buffers.iter().map(|b| 4 * b.len as u64).sum::<u64>();
-    let (padding, mirrors) = if program.shared_mirrors { (f.buffers + f.mirrors - elements, 0) } else { (f.buffers - elements, f.mirrors) };
+    let (padding, mirrors) = if program.shared_mirrors {
+        (f.buffers + f.mirrors - elements, 0)
+    } else {
+        (f.buffers - elements, f.mirrors)
+    };
     let others = [
         ("padding", padding),
         ("mirrors beside their buffers", mirrors),
@@ -116,13 +170,20 @@ pub fn memory(program: &Program) -> String {
     aligned(lines, [false, true, true])
 }
 
-/// Lines of cells as text, in columns as wide as their widest cell, set to the right where `right` says so.
+/// Lines of cells as text, in columns as wide as their widest cell, set to the right where `right`
+/// says so.
 pub fn aligned<const N: usize>(lines: Vec<[String; N]>, right: [bool; N]) -> String {
     let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut out = String::new();
     for line in &lines {
-        let cell = |c: usize| if right[c] { format!("{:>1$}", line[c], widths[c]) } else { format!("{:<1$}", line[c], widths[c]) };
+        let cell = |c: usize| {
+            if right[c] {
+                format!("{:>1$}", line[c], widths[c])
+            } else {
+                format!("{:<1$}", line[c], widths[c])
+            }
+        };
         let text = (0..N).map(cell).collect::<Vec<_>>().join("  ");
         out += text.trim_end();
         out.push('\n');

@@ -1,5 +1,6 @@
-//! What must hold of everything that reads, whatever bytes it is given: one function for each target of `fuzz/`, which hands it new inputs, while
-//! the tests hand it those that are kept in `fuzz/corpus`. A refusal is a fault with the right exit code and a hint, one line each; what is
+//! What must hold of everything that reads, whatever bytes it is given: one function for each
+//! target of `fuzz/`, which hands it new inputs, while the tests hand it those that are kept in
+//! `fuzz/corpus`. A refusal is a fault with the right exit code and a hint, one line each; what is
 //! accepted is whole.
 
 use std::fs;
@@ -9,7 +10,10 @@ use super::config::read::from_text;
 use super::config::write::to_toml;
 use super::config::{Overlay, Scale};
 use super::data::raw::{Header, Options, Raw};
-use super::data::{Column, Encoding, Input, Part, Schema, Target, bytes, idx as images, npy as arrays, overlay, parquet as columns};
+use super::data::{
+    Column, Encoding, Input, Part, Schema, Target, bytes, idx as images, npy as arrays, overlay,
+    parquet as columns,
+};
 use super::data::{svmlight as sparse, text as lines};
 use super::fault::{Exit, exit_of, hint_of};
 use super::model::arena::Numbers;
@@ -42,13 +46,17 @@ pub fn table(result: anyhow::Result<Raw>) -> Option<Raw> {
     assert_eq!(table.columns.len(), table.names.len());
     assert!(table.columns.iter().all(|column| column.len() == table.rows));
     for row in [0, table.rows - 1] {
-        assert!((0..table.names.len()).all(|column| table.cell(row, column).trim() == table.cell(row, column)));
+        assert!(
+            (0..table.names.len())
+                .all(|column| table.cell(row, column).trim() == table.cell(row, column))
+        );
         assert!(!table.locate(row).is_empty());
     }
     Some(table)
 }
 
-/// With a header and the delimiter to be found; and with neither, where windows of 64 bytes must show what one window does.
+/// With a header and the delimiter to be found; and with neither, where windows of 64 bytes must
+/// show what one window does.
 pub fn text(bytes: &[u8]) {
     let size = bytes.len() as u64;
     table(lines::read(bytes, "x", size, &Options::default()));
@@ -86,7 +94,9 @@ pub fn idx(input: &[u8]) {
 }
 
 fn both(bytes: &[u8], labels: &[u8]) -> anyhow::Result<()> {
-    let contents = |place: &str, bytes: &[u8]| Ok::<_, anyhow::Error>((place.to_owned(), bytes::unpacked(place, bytes.to_vec())?));
+    let contents = |place: &str, bytes: &[u8]| {
+        Ok::<_, anyhow::Error>((place.to_owned(), bytes::unpacked(place, bytes.to_vec())?))
+    };
     let labels = (!labels.is_empty()).then(|| contents("labels", labels)).transpose()?;
     let (found, hashes) = images::pair(contents("images", bytes)?, labels)?;
     assert_eq!(hashes.len(), 1 + found.labels.len());
@@ -108,29 +118,51 @@ const CUT: &[u8] = b"\n=====\n";
 /// Two tasks of two types behind a small trunk.
 fn network() -> Network {
     let classes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let trunk = Trunk { layers: vec![3], activation: super::config::Activation::Tanh, dropout: 0.1 };
+    let trunk =
+        Trunk { layers: vec![3], activation: super::config::Activation::Tanh, dropout: 0.1 };
     Network {
         inputs: 4,
         embeddings: Vec::new(),
         trunk,
-        tasks: vec![Head::multiclass("left", classes(&["a", "b"])), Head::multiclass("right", classes(&["x", "y", "z"]))],
+        tasks: vec![
+            Head::multiclass("left", classes(&["a", "b"])),
+            Head::multiclass("right", classes(&["x", "y", "z"])),
+        ],
     }
 }
 
 fn schema(network: &Network) -> Schema {
-    let column = |name: &str, encoding| Column { name: name.into(), missing: vec![String::new()], encoding };
+    let column =
+        |name: &str, encoding| Column { name: name.into(), missing: vec![String::new()], encoding };
     let (blank, range, notation) = (0.0, None, Default::default());
-    let numeric =
-        Encoding::Numeric { scale: Scale::Standard, offset: 0.5, factor: 2.0, indicator: true, blank, range, notation, truth: false };
+    let numeric = Encoding::Numeric {
+        scale: Scale::Standard,
+        offset: 0.5,
+        factor: 2.0,
+        indicator: true,
+        blank,
+        range,
+        notation,
+        truth: false,
+    };
     let category = Encoding::Category { values: vec!["red".into()], blank: false, embed: 0 };
     let columns = vec![column("a", numeric), column("b", category)];
-    Schema::new(Input::Columns { columns }, network.tasks.iter().map(|head| Target::multiclass(&head.name, head.classes.clone())).collect())
+    Schema::new(
+        Input::Columns { columns },
+        network
+            .tasks
+            .iter()
+            .map(|head| Target::multiclass(&head.name, head.classes.clone()))
+            .collect(),
+    )
 }
 
 /// Numbers in the places of a layout.
 fn arena(layout: &Layout) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
-    layout.blocks.iter().for_each(|block| (0..block.len).for_each(|i| arena[block.offset + i] = 0.25 * i as f32 - 1.0));
+    layout.blocks.iter().for_each(|block| {
+        (0..block.len).for_each(|i| arena[block.offset + i] = 0.25 * i as f32 - 1.0)
+    });
     arena
 }
 
@@ -141,7 +173,8 @@ fn whole_model() -> [Vec<u8>; 3] {
     contents(&network, &layout, &schema(&network), &arena(&layout)).unwrap().map(|(_, bytes)| bytes)
 }
 
-/// What the input makes of a model: after `0`, `1` or `2` it is one of its files; else it is all three.
+/// What the input makes of a model: after `0`, `1` or `2` it is one of its files; else it is all
+/// three.
 fn model_of(input: &[u8]) -> [Vec<u8>; 3] {
     let mut files = whole_model();
     match input.split_first() {
@@ -168,10 +201,17 @@ pub fn model(input: &[u8]) {
 pub fn is_accepted_model(input: &[u8]) -> bool {
     let [config, schema, tensors] = model_of(input);
     let path = Path::new("model");
-    let Some(model) = accepted(file::from_bytes(path, &config, &schema, &tensors), &[Exit::Data]) else { return false };
-    assert!(model.parameters.iter().all(|x| x.is_finite()) && model.parameters.len() == model.layout.len);
+    let Some(model) = accepted(file::from_bytes(path, &config, &schema, &tensors), &[Exit::Data])
+    else {
+        return false;
+    };
+    assert!(
+        model.parameters.iter().all(|x| x.is_finite())
+            && model.parameters.len() == model.layout.len
+    );
     let Model { network, layout, schema, parameters, .. } = &model;
-    let [(_, config), (_, written), (_, tensors)] = contents(network, layout, schema, parameters).unwrap();
+    let [(_, config), (_, written), (_, tensors)] =
+        contents(network, layout, schema, parameters).unwrap();
     let again = file::from_bytes(path, &config, &written, &tensors).unwrap();
     assert_eq!((&again.network, &again.layout, &again.schema), (network, layout, schema));
     assert_eq!(bits(&again.parameters), bits(parameters));
@@ -207,7 +247,11 @@ thread_local! {
 }
 
 fn kept() -> Kept {
-    let root = std::env::temp_dir().join(format!("tandem-harmless-{}-{:?}", std::process::id(), std::thread::current().id()));
+    let root = std::env::temp_dir().join(format!(
+        "tandem-harmless-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
     fs::remove_dir_all(&root).ok();
     let (snapshot, context) = whole_checkpoint();
     let path = write(&Disk::default(), &root, &snapshot, &context, 1).unwrap();
@@ -220,7 +264,8 @@ fn whole_checkpoint() -> (Snapshot, Context) {
     let (layout, schema) = (Layout::new(&network), schema(&network));
     let parameters = arena(&layout);
     let numbers = Numbers::F32(parameters.clone());
-    let best = Best { parameters, thresholds: vec![None, Some(0.25)], epoch: 1, step: None, score: 0.75 };
+    let best =
+        Best { parameters, thresholds: vec![None, Some(0.25)], epoch: 1, step: None, score: 0.75 };
     let snapshot = Snapshot {
         steps: 7,
         validated: 5,
@@ -237,12 +282,13 @@ fn whole_checkpoint() -> (Snapshot, Context) {
         scale: None,
     };
     let config = "[data]\ntrain = \"/a.csv\"\n".into();
-    let (adapter, kernels, data) = ("reference".into(), vec!["dense_forward".into()], vec![("/a.csv".into(), "00".into())]);
+    let (adapter, kernels, data) =
+        ("reference".into(), vec!["dense_forward".into()], vec![("/a.csv".into(), "00".into())]);
     (snapshot, Context { network, layout, schema, config, data, adapter, kernels })
 }
 
-/// A whole checkpoint with one file of another content: `0` to `7` say which, and the manifest then knows its hash; `a` to `h` the same, and
-/// it does not.
+/// A whole checkpoint with one file of another content: `0` to `7` say which, and the manifest then
+/// knows its hash; `a` to `h` the same, and it does not.
 pub fn manifest(input: &[u8]) {
     is_accepted_checkpoint(input);
 }
@@ -250,8 +296,12 @@ pub fn manifest(input: &[u8]) {
 /// The same, and whether it is accepted.
 pub fn is_accepted_checkpoint(input: &[u8]) -> bool {
     match input.split_first() {
-        Some((choice @ b'0'..=b'7', rest)) => KEPT.with(|kept| kept.with(usize::from(choice - b'0'), rest, true)),
-        Some((choice @ b'a'..=b'h', rest)) => KEPT.with(|kept| kept.with(usize::from(choice - b'a'), rest, false)),
+        Some((choice @ b'0'..=b'7', rest)) => {
+            KEPT.with(|kept| kept.with(usize::from(choice - b'0'), rest, true))
+        }
+        Some((choice @ b'a'..=b'h', rest)) => {
+            KEPT.with(|kept| kept.with(usize::from(choice - b'a'), rest, false))
+        }
         _ => false,
     }
 }
@@ -272,7 +322,10 @@ impl Kept {
         self.put(index, &self.files[index]);
         self.put(0, &self.files[0]);
         let Some(loaded) = loaded else { return false };
-        assert!(sealed || bytes == self.files[index], "a file is another one, and its hash was not");
+        assert!(
+            sealed || bytes == self.files[index],
+            "a file is another one, and its hash was not"
+        );
         assert!(loaded.snapshot.parameters.to_f32().iter().all(|x| x.is_finite()));
         true
     }
@@ -283,8 +336,12 @@ impl Kept {
 
     /// A manifest with the length and hash of a file, and with its own.
     fn seal(&self, manifest: &[u8], index: usize, bytes: &[u8]) -> Vec<u8> {
-        let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(manifest) else { return manifest.to_vec() };
-        for entry in value.get_mut("files").and_then(|files| files.as_array_mut()).into_iter().flatten() {
+        let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(manifest) else {
+            return manifest.to_vec();
+        };
+        for entry in
+            value.get_mut("files").and_then(|files| files.as_array_mut()).into_iter().flatten()
+        {
             if index > 0 && entry["name"] == CHECKPOINT[index] {
                 entry["bytes"] = bytes.len().into();
                 entry["blake3"] = hash(bytes).into();
@@ -311,12 +368,18 @@ const SET: &str = "--set ";
 /// A configuration that is accepted is written and read again as the same.
 pub fn config(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let (sets, lines): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with(SET));
+    let (sets, lines): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with(SET));
     let sets: Vec<String> = sets.iter().map(|line| line[SET.len()..].to_owned()).collect();
     let base = Path::new("/data");
-    let Some(config) = accepted(from_text(&lines.join("\n"), "c.toml", base, &sets), &[Exit::Config]) else { return };
+    let Some(config) =
+        accepted(from_text(&lines.join("\n"), "c.toml", base, &sets), &[Exit::Config])
+    else {
+        return;
+    };
     let written = to_toml(&config);
-    let again = from_text(&written, "config.toml", Path::new("/"), &[]).unwrap_or_else(|e| panic!("{e:#}\n{written}"));
+    let again = from_text(&written, "config.toml", Path::new("/"), &[])
+        .unwrap_or_else(|e| panic!("{e:#}\n{written}"));
     assert_eq!(again, config, "{written}");
     assert_eq!(changes(&written, &to_toml(&again)).unwrap(), []);
 }
@@ -326,13 +389,18 @@ pub fn config(input: &[u8]) {
 /// Inputs from which fuzzing of models, checkpoints and configurations starts.
 pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let joined = whole_model().join(CUT);
-    let model = whole_model().into_iter().enumerate().map(|(i, bytes)| [i.to_string().into_bytes(), bytes].concat()).chain([joined]);
-    let checkpoint = kept()
-        .files
-        .clone()
+    let model = whole_model()
         .into_iter()
         .enumerate()
-        .flat_map(|(i, bytes)| ['0', 'a'].map(|c| [vec![c as u8 + i as u8], bytes.clone()].concat()));
+        .map(|(i, bytes)| [i.to_string().into_bytes(), bytes].concat())
+        .chain([joined]);
+    let checkpoint = kept().files.clone().into_iter().enumerate().flat_map(|(i, bytes)| {
+        ['0', 'a'].map(|c| [vec![c as u8 + i as u8], bytes.clone()].concat())
+    });
     let named = |target: &'static str| move |(i, bytes)| (target, format!("seed-{i}"), bytes);
-    model.enumerate().map(named("model")).chain(checkpoint.enumerate().map(named("manifest"))).collect()
+    model
+        .enumerate()
+        .map(named("model"))
+        .chain(checkpoint.enumerate().map(named("manifest")))
+        .collect()
 }

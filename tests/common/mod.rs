@@ -1,4 +1,5 @@
-//! What test files share: settings from text, synthetic data, and a plan with its data on the float64 engine.
+//! What test files share: settings from text, synthetic data, and a plan with its data on the
+//! float64 engine.
 
 #![allow(dead_code)] // every test file uses a part of it
 
@@ -9,7 +10,9 @@ use std::sync::Arc;
 
 use tandem::config::read::from_text;
 use tandem::config::{Config, Task, TaskKind};
-use tandem::data::{Column, Dataset, Encoding, Features, Input, NO_CODE, Parts, Scaling, Schema, Target, UNLABELLED};
+use tandem::data::{
+    Column, Dataset, Encoding, Features, Input, NO_CODE, Parts, Scaling, Schema, Target, UNLABELLED,
+};
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
 use tandem::reference::Reference;
@@ -27,25 +30,32 @@ pub fn config(tables: &str) -> Config {
     from_text(&text, "config.toml", Path::new(""), &[]).unwrap_or_else(|e| panic!("{text}\n{e}"))
 }
 
-/// A run over arrays. `classes` per task; the class names are `0`, `1`, … so that heads with equally many have the same.
+/// A run over arrays. `classes` per task; the class names are `0`, `1`, … so that heads with
+/// equally many have the same.
 pub fn plan(tables: &str, train: Dataset, classes: &[usize]) -> Plan {
     let config = config(tables);
-    let names: Vec<String> = (0..classes.iter().copied().max().unwrap()).map(|c| c.to_string()).collect();
+    let names: Vec<String> =
+        (0..classes.iter().copied().max().unwrap()).map(|c| c.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let tasks: Vec<(&str, &[&str])> = config.tasks.iter().zip(classes).map(|(t, &c)| (t.name.as_str(), &names[..c])).collect();
+    let tasks: Vec<(&str, &[&str])> =
+        config.tasks.iter().zip(classes).map(|(t, &c)| (t.name.as_str(), &names[..c])).collect();
     let schema = Schema::for_arrays(train.width(), &tasks);
     let parts = Parts::new(schema, train, None, None).unwrap();
     Plan::new(config, parts).unwrap()
 }
 
-/// Features whose size grows along the columns and whose level grows along the rows, so that no transpose passes; random labels.
+/// Features whose size grows along the columns and whose level grows along the rows, so that no
+/// transpose passes; random labels.
 pub fn synthetic(seed: u64, rows: usize, width: usize, classes: &[usize]) -> Dataset {
     let feature = |i: usize| {
         let (row, column) = ((i / width) as f64 / rows as f64, (i % width) as f64 / width as f64);
         (normal(seed, Purpose::Synthetic, 0, i as u64) * (0.5 + column) + 0.4 * row - 0.2) as f32
     };
-    let label = |task: usize, row: usize| below(classes[task] as u64, seed, Purpose::Synthetic, 1 + task as u64, row as u64) as u32;
-    let labels = (0..classes.len()).map(|task| (0..rows).map(|row| label(task, row)).collect()).collect();
+    let label = |task: usize, row: usize| {
+        below(classes[task] as u64, seed, Purpose::Synthetic, 1 + task as u64, row as u64) as u32
+    };
+    let labels =
+        (0..classes.len()).map(|task| (0..rows).map(|row| label(task, row)).collect()).collect();
     Dataset::from_arrays(width, (0..rows * width).map(feature).collect(), labels).unwrap()
 }
 
@@ -75,7 +85,8 @@ impl Bench {
         for (number, block) in self.plan.layout.blocks.iter().enumerate() {
             let size = if block.is_bias() { 0.3 } else { (1.5 / block.shape[1] as f64).sqrt() };
             for i in 0..block.len {
-                arena[block.offset + i] = size * normal(seed, Purpose::Synthetic, 100 + number as u64, i as u64);
+                arena[block.offset + i] =
+                    size * normal(seed, Purpose::Synthetic, 100 + number as u64, i as u64);
             }
         }
         arena
@@ -84,7 +95,13 @@ impl Bench {
     /// Entry of the step table for the 0-based step `t` over `rows` rows from `first` on.
     pub fn step(&self, t: u64, first: usize, rows: usize) -> Step {
         let plan = &self.plan;
-        Course::new(&plan.config.optimizer, plan.config.train.seed, plan.steps_per_epoch, plan.total_steps).step(t, first, rows, 0)
+        Course::new(
+            &plan.config.optimizer,
+            plan.config.train.seed,
+            plan.steps_per_epoch,
+            plan.total_steps,
+        )
+        .step(t, first, rows, 0)
     }
 
     /// One training step from `parameters`: its metrics.
@@ -102,9 +119,22 @@ impl Bench {
     /// NaN wherever a step must write before it reads.
     pub fn poison(&mut self) {
         let b = self.built.buffers.clone();
-        let scratch = [b.activations[0], b.activations[1], b.deltas[0], b.deltas[1], b.logits, b.logits_delta, b.partials, b.metrics];
+        let scratch = [
+            b.activations[0],
+            b.activations[1],
+            b.deltas[0],
+            b.deltas[1],
+            b.logits,
+            b.logits_delta,
+            b.partials,
+            b.metrics,
+        ];
         for buffer in scratch {
-            self.engine.set_numbers(buffer, 0, &vec![f64::NAN; self.built.program.buffers[buffer.0].len]);
+            self.engine.set_numbers(
+                buffer,
+                0,
+                &vec![f64::NAN; self.built.program.buffers[buffer.0].len],
+            );
         }
         for block in &self.plan.layout.blocks {
             self.engine.set_numbers(b.gradients, block.offset, &vec![f64::NAN; block.len]);
@@ -114,17 +144,25 @@ impl Bench {
 
 // Tasks of any type.
 
-/// The schema of unscaled features and labels for the tasks of a configuration. `classes` per task, of which those of multiclass and binary
-/// tasks count; every class has been seen as often as any other.
+/// The schema of unscaled features and labels for the tasks of a configuration. `classes` per task,
+/// of which those of multiclass and binary tasks count; every class has been seen as often as any
+/// other.
 pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
     let target = |(task, classes): (&Task, &usize)| {
         let has_classes = matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary);
-        let (columns, numbers) = (task.targets.len(), if task.kind == TaskKind::Regression { task.targets.len() } else { 0 });
+        let (columns, numbers) = (
+            task.targets.len(),
+            if task.kind == TaskKind::Regression { task.targets.len() } else { 0 },
+        );
         Target {
             task: task.name.clone(),
             kind: task.kind,
             columns: task.targets.clone(),
-            classes: if has_classes { (0..*classes).map(|c| c.to_string()).collect() } else { Vec::new() },
+            classes: if has_classes {
+                (0..*classes).map(|c| c.to_string()).collect()
+            } else {
+                Vec::new()
+            },
             groups: Vec::new(),
             missing: Vec::new(),
             blank_words: false,
@@ -142,25 +180,49 @@ pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
 pub fn plan_of(tables: &str, train: Dataset, valid: Option<Dataset>, classes: &[usize]) -> Plan {
     let config = config(tables);
     let schema = schema(&config, train.width(), classes);
-    let parts = Parts { train: Arc::new(train), valid: valid.map(Arc::new), test: None, schema, hashes: Vec::new(), notices: Vec::new() };
+    let parts = Parts {
+        train: Arc::new(train),
+        valid: valid.map(Arc::new),
+        test: None,
+        schema,
+        hashes: Vec::new(),
+        notices: Vec::new(),
+    };
     Plan::new(config, parts).unwrap()
 }
 
-/// Rows as those of [`synthetic`], with random labels for the tasks of a configuration, of which a share is blank.
-pub fn labelled(tables: &str, seed: u64, rows: usize, width: usize, classes: &[usize], blank: f64) -> Dataset {
+/// Rows as those of [`synthetic`], with random labels for the tasks of a configuration, of which a
+/// share is blank.
+pub fn labelled(
+    tables: &str,
+    seed: u64,
+    rows: usize,
+    width: usize,
+    classes: &[usize],
+    blank: f64,
+) -> Dataset {
     let mut data = synthetic(seed, rows, width, &[]);
     let mut column = 0;
     for (task, classes) in config(tables).tasks.iter().zip(classes) {
         for _ in &task.targets {
             column += 1;
-            data.labels.push((0..rows).map(|row| any_label(task.kind, *classes, (seed, column, row as u64), blank)).collect());
+            data.labels.push(
+                (0..rows)
+                    .map(|row| any_label(task.kind, *classes, (seed, column, row as u64), blank))
+                    .collect(),
+            );
         }
     }
     data
 }
 
 /// A random label word, which is the same for every share of blanks save where it is blank.
-fn any_label(kind: TaskKind, classes: usize, (seed, column, row): (u64, u64, u64), blank: f64) -> u32 {
+fn any_label(
+    kind: TaskKind,
+    classes: usize,
+    (seed, column, row): (u64, u64, u64),
+    blank: f64,
+) -> u32 {
     if uniform(seed, Purpose::Synthetic, 1000 + column, row) < blank {
         return UNLABELLED;
     }
@@ -168,7 +230,9 @@ fn any_label(kind: TaskKind, classes: usize, (seed, column, row): (u64, u64, u64
     match kind {
         TaskKind::Multiclass => draw(classes as u64),
         TaskKind::Binary | TaskKind::Multilabel => draw(2),
-        TaskKind::Regression => (normal(seed, Purpose::Synthetic, 2000 + column, row) as f32).to_bits(),
+        TaskKind::Regression => {
+            (normal(seed, Purpose::Synthetic, 2000 + column, row) as f32).to_bits()
+        }
         TaskKind::Count => (draw(6) as f32).to_bits(),
     }
 }
@@ -246,7 +310,8 @@ pub const CATEGORIES: [usize; 2] = [6, 5];
 
 /// [`EVERY_LOSS`] with agreement over rows with blanks, weights and categories; some rows validate.
 pub fn every_plan(tables: &str, rows: usize) -> Plan {
-    let tables = format!("{EVERY_LOSS}[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\n{tables}");
+    let tables =
+        format!("{EVERY_LOSS}[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\n{tables}");
     let config = config(&tables);
     let mut schema = schema(&config, 3, &EVERY_CLASSES);
     let Input::Columns { columns } = &mut schema.input else { unreachable!() };
@@ -257,10 +322,18 @@ pub fn every_plan(tables: &str, rows: usize) -> Plan {
     }
     let part = |seed: u64, rows: usize| {
         let data = labelled(&tables, seed, rows, 3, &EVERY_CLASSES, 0.3);
-        Dataset { features: with_categories(&data, seed), weights: Some(row_weights(seed, rows)), ..data }
+        Dataset {
+            features: with_categories(&data, seed),
+            weights: Some(row_weights(seed, rows)),
+            ..data
+        }
     };
     let (train, valid) = (Arc::new(part(50, rows)), Some(Arc::new(part(51, 70))));
-    Plan::new(config, Parts { train, valid, test: None, schema, hashes: Vec::new(), notices: Vec::new() }).unwrap()
+    Plan::new(
+        config,
+        Parts { train, valid, test: None, schema, hashes: Vec::new(), notices: Vec::new() },
+    )
+    .unwrap()
 }
 
 /// The features of some rows, and a code for each column of categories, or none.
@@ -272,7 +345,12 @@ fn with_categories(data: &Dataset, seed: u64) -> Features {
     };
     let row = |row: usize| {
         let numbers = data.row(row).into_iter().map(f32::to_bits);
-        numbers.chain((0..CATEGORIES.len()).map(move |column| code(row, column))).collect::<Vec<u32>>()
+        numbers
+            .chain((0..CATEGORIES.len()).map(move |column| code(row, column)))
+            .collect::<Vec<u32>>()
     };
-    Features::Cells { words: (0..data.rows).flat_map(row).collect(), slots: data.width() + CATEGORIES.len() }
+    Features::Cells {
+        words: (0..data.rows).flat_map(row).collect(),
+        slots: data.width() + CATEGORIES.len(),
+    }
 }

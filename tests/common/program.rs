@@ -1,4 +1,5 @@
-//! The program as a process that is interrupted, in a directory of its own with a table and a configuration.
+//! The program as a process that is interrupted, in a directory of its own with a table and a
+//! configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,9 @@ use serde_json::Value;
 use tandem::rng::{Purpose, below, normal, uniform};
 use tempfile::TempDir;
 
-/// Everything that has a state: dropout, couplings, moments, a course of the learning rate, early stopping that counts, a best model. 13 steps
-/// an epoch, the last one of a short batch; 156 in all.
+/// Everything that has a state: dropout, couplings, moments, a course of the learning rate, early
+/// stopping that counts, a best model. 13 steps an epoch, the last one of a short batch; 156 in
+/// all.
 pub const NET: &str = "
 [data]
 train = \"train.csv\"
@@ -65,7 +67,9 @@ impl Ran {
 
     /// stderr has all of these.
     pub fn says(self, pieces: &[&str]) -> Ran {
-        pieces.iter().for_each(|piece| assert!(self.err.contains(piece), "no \"{piece}\": {self:#?}"));
+        pieces
+            .iter()
+            .for_each(|piece| assert!(self.err.contains(piece), "no \"{piece}\": {self:#?}"));
         self
     }
 
@@ -112,13 +116,24 @@ impl Room {
         String::from_utf8(self.bytes(name)).unwrap()
     }
 
-    /// A program, ready to start here, with nothing of the tester's own environment that ours listens to.
+    /// A program, ready to start here, with nothing of the tester's own environment that ours
+    /// listens to.
     pub fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        for name in ["WGPU_BACKEND", "WGPU_ADAPTER_NAME", "WGPU_POWER_PREF", "NO_COLOR", "CLICOLOR_FORCE", "XDG_RUNTIME_DIR"] {
+        for name in [
+            "WGPU_BACKEND",
+            "WGPU_ADAPTER_NAME",
+            "WGPU_POWER_PREF",
+            "NO_COLOR",
+            "CLICOLOR_FORCE",
+            "XDG_RUNTIME_DIR",
+        ] {
             command.env_remove(name);
         }
-        command.env("TANDEM_CACHE_DIR", self.path("cache")).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+            .env("TANDEM_CACHE_DIR", self.path("cache"))
+            .current_dir(self.0.path())
+            .stdin(Stdio::null());
         command
     }
 
@@ -149,21 +164,31 @@ impl Room {
 
     /// The steps of the checkpoints of a run, newest first.
     pub fn checkpoints(&self, run: &str) -> Vec<u64> {
-        tandem::run::checkpoint::list(&self.path(run).join("checkpoints")).into_iter().map(|(step, _)| step).collect()
+        tandem::run::checkpoint::list(&self.path(run).join("checkpoints"))
+            .into_iter()
+            .map(|(step, _)| step)
+            .collect()
     }
 
-    /// The highest step of the lines of `metrics.jsonl` that are whole; 0 = there is none. The last line may be of the model that was kept.
+    /// The highest step of the lines of `metrics.jsonl` that are whole; 0 = there is none. The last
+    /// line may be of the model that was kept.
     pub fn last_step(&self, run: &str) -> u64 {
         let text = fs::read_to_string(self.path(run).join("metrics.jsonl")).unwrap_or_default();
         let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        lines.map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap()).max().unwrap_or(0)
+        lines
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap())
+            .max()
+            .unwrap_or(0)
     }
 
     /// What may not depend on interruptions: models, points and table, without the seconds.
     pub fn result(&self, run: &str) -> Vec<(String, Vec<u8>)> {
         let files = ["model.safetensors", "config.json", "schema.json"];
-        let names = ["model", "last"].into_iter().flat_map(|model| files.map(|file| format!("{run}/{model}/{file}")));
-        let mut all: Vec<_> = names.map(|name| (name[run.len()..].to_owned(), self.bytes(&name))).collect();
+        let names = ["model", "last"]
+            .into_iter()
+            .flat_map(|model| files.map(|file| format!("{run}/{model}/{file}")));
+        let mut all: Vec<_> =
+            names.map(|name| (name[run.len()..].to_owned(), self.bytes(&name))).collect();
         all.push(("points".into(), self.points(run).join("\n").into_bytes()));
         all.push(("table".into(), table(&self.path(run).join("metrics.csv"))));
         all
@@ -172,7 +197,8 @@ impl Room {
     /// Lines of `metrics.jsonl` without the seconds.
     pub fn points(&self, run: &str) -> Vec<String> {
         let timeless = |line: &str| {
-            let mut point: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+            let mut point: Value =
+                serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
             point.as_object_mut().unwrap().remove("seconds");
             point.to_string()
         };
@@ -192,7 +218,11 @@ impl Room {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                assert!(!name.contains("tmp") && !name.starts_with(".was"), "{} was left", entry.path().display());
+                assert!(
+                    !name.contains("tmp") && !name.starts_with(".was"),
+                    "{} was left",
+                    entry.path().display()
+                );
                 folders.extend(entry.path().is_dir().then(|| entry.path()));
             }
         }
@@ -204,7 +234,9 @@ fn table(path: &Path) -> Vec<u8> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     let seconds = rows[0].iter().position(|name| name == "seconds").unwrap();
-    let cells = |row: &csv::StringRecord| row.iter().enumerate().filter(|(i, _)| *i != seconds).map(|(_, c)| c.to_owned()).collect();
+    let cells = |row: &csv::StringRecord| {
+        row.iter().enumerate().filter(|(i, _)| *i != seconds).map(|(_, c)| c.to_owned()).collect()
+    };
     let lines: Vec<String> = rows
         .iter()
         .map(|row| {
@@ -220,7 +252,9 @@ pub fn rows(seed: u64, count: u64) -> String {
     let mut text = String::from("x0,x1,x2,x3,x4,a,b\n");
     for row in 0..count {
         let x: Vec<f64> = (0..5).map(|i| normal(seed, Purpose::Synthetic, i, row)).collect();
-        let noisy = |y: f64, stream: u64| if uniform(seed, Purpose::Synthetic, stream, row) < 0.1 { 0.0 } else { y };
+        let noisy = |y: f64, stream: u64| {
+            if uniform(seed, Purpose::Synthetic, stream, row) < 0.1 { 0.0 } else { y }
+        };
         let class = |y: f64| {
             if y < -0.5 {
                 0
@@ -231,7 +265,12 @@ pub fn rows(seed: u64, count: u64) -> String {
             }
         };
         let numbers: Vec<String> = x.iter().map(|x| format!("{x:.4}")).collect();
-        text += &format!("{},{},{}\n", numbers.join(","), class(noisy(x[0] + x[1], 10)), class(noisy(x[0] - x[2], 11)));
+        text += &format!(
+            "{},{},{}\n",
+            numbers.join(","),
+            class(noisy(x[0] + x[1], 10)),
+            class(noisy(x[0] - x[2], 11))
+        );
     }
     text
 }

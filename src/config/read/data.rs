@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use super::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::known::{DATA, FEATURE, IDX, NPY, OVERLAY, alike};
 use super::section::Section;
-use crate::config::{ArrayNames, BUILT_IN, Data, Dates, Decimal, Embed, Feature, FeatureKind, Overlay, Scale, Source, Version};
+use crate::config::{
+    ArrayNames, BUILT_IN, Data, Dates, Decimal, Embed, Feature, FeatureKind, Overlay, Scale,
+    Source, Version,
+};
 use crate::fault::{Fault, quoted};
 
 /// The split where the file names none.
@@ -14,9 +17,11 @@ const SHARES: [f64; 3] = [0.8, 0.1, 0.1];
 const FORMATS: &str = "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .data, .parquet, .npy, .svm, .svmlight, .libsvm), a list of tables, \
                        { images = \"…\", labels = \"…\" } (IDX), { features = \"…\", labels = \"…\" } (NPY), or built in: digits-overlay";
 /// Endings of text files of lines and cells.
-const TEXT: &[&str] = &[".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"];
+const TEXT: &[&str] =
+    &[".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"];
 /// Endings of other tables.
-const TABLES: &[&str] = &[".parquet", ".npy", ".svm", ".svmlight", ".libsvm", ".svm.gz", ".svmlight.gz", ".libsvm.gz"];
+const TABLES: &[&str] =
+    &[".parquet", ".npy", ".svm", ".svmlight", ".libsvm", ".svm.gz", ".svmlight.gz", ".libsvm.gz"];
 /// Most inputs of one column: with a layer of ordinary width they still fit on a device.
 const MOST_INPUTS: u64 = 1 << 20;
 /// Most numbers of a learned vector.
@@ -34,7 +39,8 @@ pub(super) fn read(root: &mut Section, base: &Path, version: Version) -> Result<
     }
     data.overlay = section.maybe("overlay", overlay)?;
     columns(&mut section, &mut data)?;
-    data.shuffle_window = section.maybe("shuffle_window", |item| item.count(1..=MOST).map(|rows| rows as usize))?;
+    data.shuffle_window =
+        section.maybe("shuffle_window", |item| item.count(1..=MOST).map(|rows| rows as usize))?;
     section.finish()?;
     data.features = features(root, &data)?;
     Ok(data)
@@ -43,7 +49,17 @@ pub(super) fn read(root: &mut Section, base: &Path, version: Version) -> Result<
 /// Where rows are validated and tested on.
 fn parts(section: &mut Section, data: &mut Data, base: &Path) -> Result<()> {
     if let Source::BuiltIn(name) = &data.train {
-        let keys = ["valid", "test", "split", "split_seed", "split_column", "stratify", "group", "folds", "fold"];
+        let keys = [
+            "valid",
+            "test",
+            "split",
+            "split_seed",
+            "split_column",
+            "stratify",
+            "group",
+            "folds",
+            "fold",
+        ];
         section.refuse(&keys, format!("{name} has its own validation and test parts"))?;
     }
     if !data.train.has_columns() {
@@ -81,7 +97,11 @@ fn fold(section: &mut Section, data: &Data) -> Result<Option<(usize, usize)>> {
     let Some(folds) = section.maybe("folds", |item| item.count(2..=1000))? else {
         return section.refuse(&["fold"], "data.folds is not given").map(|()| None);
     };
-    let fold = section.require("fold", "from 1 to data.folds; train --k-fold N takes each in turn", |item| item.count(1..=folds))?;
+    let fold = section.require(
+        "fold",
+        "from 1 to data.folds; train --k-fold N takes each in turn",
+        |item| item.count(1..=folds),
+    )?;
     Ok(Some((fold as usize, folds as usize)))
 }
 
@@ -91,10 +111,25 @@ const NO_COLUMNS: &str = "only tables have columns";
 /// What is said of all columns of a table.
 fn columns(section: &mut Section, data: &mut Data) -> Result<()> {
     if !data.train.has_columns() {
-        section.refuse(&["ignore", "missing", "decimal", "dates", "row_weight", "delimiter", "header", "memory"], NO_COLUMNS)?;
+        section.refuse(
+            &[
+                "ignore",
+                "missing",
+                "decimal",
+                "dates",
+                "row_weight",
+                "delimiter",
+                "header",
+                "memory",
+            ],
+            NO_COLUMNS,
+        )?;
     }
     if !is_text(data) {
-        section.refuse(&["delimiter", "header"], "only text files (.csv, .tsv, .txt) have lines of cells")?;
+        section.refuse(
+            &["delimiter", "header"],
+            "only text files (.csv, .tsv, .txt) have lines of cells",
+        )?;
     }
     data.delimiter = section.maybe("delimiter", |item| delimiter(&item))?;
     data.header = section.read("header", true, |item| item.flag())?;
@@ -131,7 +166,11 @@ fn delimiter(item: &Item) -> Result<char> {
     let wrong = || item.wrong("one character such as \",\", \";\", \"|\" or \"\\t\"");
     let mut characters = item.text().map_err(|_| wrong())?.chars();
     match (characters.next(), characters.next()) {
-        (Some(c), None) if c.is_ascii() && !c.is_ascii_alphanumeric() && !"\"\n\r\0.+-_".contains(c) => Ok(c),
+        (Some(c), None)
+            if c.is_ascii() && !c.is_ascii_alphanumeric() && !"\"\n\r\0.+-_".contains(c) =>
+        {
+            Ok(c)
+        }
         _ => Err(wrong()),
     }
 }
@@ -146,7 +185,9 @@ fn source(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Sou
         return files(&item, base);
     }
     let Some(text) = item.value.as_str() else {
-        return Err(item.wrong("a path, a list of paths, a table, or the name of a built-in set").hint(FORMATS));
+        return Err(item
+            .wrong("a path, a list of paths, a table, or the name of a built-in set")
+            .hint(FORMATS));
     };
     match BUILT_IN.contains(&text) {
         true => Ok(Source::BuiltIn(text.to_owned())),
@@ -157,8 +198,10 @@ fn source(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Sou
 /// `{ images = "…", labels = "…" }`
 fn idx(item: Item, base: &Path) -> Result<Source> {
     let mut pair = Section::open_item(item, IDX)?;
-    let images = pair.require("images", "the path of an IDX file of images", |item| item.path_from(base))?;
-    let labels = pair.require("labels", "the path of an IDX file of labels", |item| item.path_from(base))?;
+    let images =
+        pair.require("images", "the path of an IDX file of images", |item| item.path_from(base))?;
+    let labels =
+        pair.require("labels", "the path of an IDX file of labels", |item| item.path_from(base))?;
     pair.finish().map(|()| Source::Idx { images, labels })
 }
 
@@ -179,10 +222,15 @@ fn npy(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Source
             names.features = pair.read("feature_names", vec![], column_names)?;
             names.labels = pair.read("label_names", vec![], column_names)?;
             if let Some(name) = names.labels.iter().find(|name| names.features.contains(name)) {
-                return Err(pair.fault("label_names", format!("{} is a name of a feature too", quoted(name))).hint("rename one of them"));
+                return Err(pair
+                    .fault("label_names", format!("{} is a name of a feature too", quoted(name)))
+                    .hint("rename one of them"));
             }
         }
-        None => pair.refuse(&["feature_names", "label_names"], "columns have the names that stand in data.train")?,
+        None => pair.refuse(
+            &["feature_names", "label_names"],
+            "columns have the names that stand in data.train",
+        )?,
     }
     pair.finish().map(|()| Source::Npy { features, labels })
 }
@@ -202,7 +250,9 @@ fn files(item: &Item, base: &Path) -> Result<Source> {
     for item in item.list("paths")? {
         let path = file(&item, base)?;
         if paths.contains(&path) {
-            return Err(item.fault(format!("{} stands twice in the list", quoted(&path.to_string_lossy()))));
+            return Err(
+                item.fault(format!("{} stands twice in the list", quoted(&path.to_string_lossy())))
+            );
         }
         paths.push(path);
     }
@@ -228,7 +278,8 @@ fn unreadable(item: &Item, text: &str) -> Fault {
         Some(name) => format!("did you mean {}? data can be {FORMATS}", quoted(name)),
         None => format!("data can be {FORMATS}"),
     };
-    item.fault(format!("{} is neither a file of a known format nor a built-in set", quoted(text))).hint(hint)
+    item.fault(format!("{} is neither a file of a known format nor a built-in set", quoted(text)))
+        .hint(hint)
 }
 
 /// A source that goes with the training part.
@@ -237,9 +288,9 @@ fn part(item: Item, base: &Path, train: &Source) -> Result<Source> {
     let source = source(item, base, None)?;
     match std::mem::discriminant(&source) == std::mem::discriminant(train) {
         true => Ok(source),
-        false => {
-            Err(place.fault(format!("is {}, while data.train is {}", format(&source), format(train))).hint("give all parts one format"))
-        }
+        false => Err(place
+            .fault(format!("is {}, while data.train is {}", format(&source), format(train)))
+            .hint("give all parts one format")),
     }
 }
 
@@ -253,8 +304,9 @@ fn format(source: &Source) -> &'static str {
     }
 }
 
-/// The shares in effect: those that stand there, else the default. Where a part has a file of its own nothing is cut off the training file
-/// that is not asked for; tandem 0.1.0 took the share of the other part.
+/// The shares in effect: those that stand there, else the default. Where a part has a file of its
+/// own nothing is cut off the training file that is not asked for; tandem 0.1.0 took the share of
+/// the other part.
 fn split(section: &mut Section, data: &Data) -> Result<Option<[f64; 3]>> {
     let given = [data.valid.is_some(), data.test.is_some()];
     if matches!(data.train, Source::BuiltIn(_)) {
@@ -277,7 +329,8 @@ fn shares(item: &Item, given: [bool; 2]) -> Result<[f64; 3]> {
     let expected = "three shares for train, valid and test, such as [0.8, 0.1, 0.1]";
     let wrong = || item.wrong(expected);
     let list = item.list("three shares").map_err(|_| wrong())?;
-    let numbers = list.iter().map(|share| share.number(&NOT_NEGATIVE)).collect::<Result<Vec<f64>>>()?;
+    let numbers =
+        list.iter().map(|share| share.number(&NOT_NEGATIVE)).collect::<Result<Vec<f64>>>()?;
     let shares: [f64; 3] = match numbers[..] {
         [train, valid, test] => [train, valid, test],
         [train, rest] => {
@@ -286,7 +339,9 @@ fn shares(item: &Item, given: [bool; 2]) -> Result<[f64; 3]> {
         }
         _ => {
             let found = item.fault(format!("must be {expected}, found {}", numbers.len()));
-            return Err(found.hint("one share for each part; 0.0 for a part that there is not to be"));
+            return Err(
+                found.hint("one share for each part; 0.0 for a part that there is not to be")
+            );
         }
     };
     let sum: f64 = shares.iter().sum();
@@ -301,20 +356,33 @@ fn shares(item: &Item, given: [bool; 2]) -> Result<[f64; 3]> {
 
 /// What two shares may be meant to say.
 fn two_shares(train: f64, rest: f64, given: [bool; 2]) -> String {
-    let (to_valid, to_test) = (format!("[{train:?}, {rest:?}, 0.0]"), format!("[{train:?}, 0.0, {rest:?}]"));
+    let (to_valid, to_test) =
+        (format!("[{train:?}, {rest:?}, 0.0]"), format!("[{train:?}, 0.0, {rest:?}]"));
     match given {
-        [true, _] => format!("write split = {to_test}: a share to test on, none to validate on, since data.valid is given"),
-        [_, true] => format!("write split = {to_valid}: a share to validate on, none to test on, since data.test is given"),
-        _ => format!("write split = {to_valid} to validate on the second share and test on none, or {to_test} to test on it"),
+        [true, _] => format!(
+            "write split = {to_test}: a share to test on, none to validate on, since data.valid is given"
+        ),
+        [_, true] => format!(
+            "write split = {to_valid}: a share to validate on, none to test on, since data.test is given"
+        ),
+        _ => format!(
+            "write split = {to_valid} to validate on the second share and test on none, or {to_test} to test on it"
+        ),
     }
 }
 
 /// A share for a part that has a file of its own would have no effect.
 fn effective(item: &Item, shares: [f64; 3], given: [bool; 2]) -> Result<[f64; 3]> {
     let kept = left_in_training(shares, given);
-    match ["valid", "test"].iter().zip(given).zip(&shares[1..]).find(|((_, given), share)| *given && **share > 0.0) {
+    match ["valid", "test"]
+        .iter()
+        .zip(given)
+        .zip(&shares[1..])
+        .find(|((_, given), share)| *given && **share > 0.0)
+    {
         Some(((part, _), share)) => {
-            let message = format!("the share {share} of {part} has no effect, since data.{part} is given");
+            let message =
+                format!("the share {share} of {part} has no effect, since data.{part} is given");
             Err(item.fault(message).hint(format!("write split = {kept:?}")))
         }
         None => Ok(shares),
@@ -360,20 +428,26 @@ const KEYS_OF: [(&[FeatureKind], &[&str]); 5] = [
 /// `[feature.NAME]`
 fn feature(column: &str, item: Item, data: &Data) -> Result<Feature> {
     if data.ignore.iter().any(|c| c == column) {
-        return Err(item.fault("has no effect, since data.ignore names this column").hint("leave one of the two out"));
+        return Err(item
+            .fault("has no effect, since data.ignore names this column")
+            .hint("leave one of the two out"));
     }
     let mut section = Section::open_item(item, FEATURE)?;
     let kind: Option<FeatureKind> = section.maybe("type", |item| item.word())?;
     if let Some(kind) = kind {
         for (of, keys) in KEYS_OF.iter().filter(|(of, _)| !of.contains(&kind)) {
             let of: Vec<String> = of.iter().map(FeatureKind::to_string).collect();
-            section.refuse(keys, format!("the column is of type {kind}, and the key is for {}", of.join(" and ")))?;
+            section.refuse(
+                keys,
+                format!("the column is of type {kind}, and the key is for {}", of.join(" and ")),
+            )?;
         }
     }
     if kind == Some(FeatureKind::Ignore) {
         section.refuse(&["missing"], "the column is ignored")?;
     }
-    // A type brings the defaults of its own keys along, so that they stand in the run's config.toml.
+    // A type brings the defaults of its own keys along, so that they stand in the run's
+    // config.toml.
     let default = |of: FeatureKind, value: usize| (kind == Some(of)).then_some(value);
     let is_coded = matches!(kind, Some(FeatureKind::Category | FeatureKind::Text));
     let embed = section.maybe("embed", |item| embed(&item))?.or(is_coded.then_some(Embed::Auto));
@@ -383,13 +457,17 @@ fn feature(column: &str, item: Item, data: &Data) -> Result<Feature> {
         Ok::<_, Fault>(given.map(|n| n as usize).or(default(of, value)))
     };
     let min_count = number("min_count", FeatureKind::Category, Feature::MIN_COUNT, 1, MOST)?;
-    let max_values = number("max_values", FeatureKind::Category, defaults.max_values(), 1, MOST_INPUTS)?;
+    let max_values =
+        number("max_values", FeatureKind::Category, defaults.max_values(), 1, MOST_INPUTS)?;
     let buckets = number("buckets", FeatureKind::Text, defaults.buckets(), 1, MOST_INPUTS)?;
     let slots = number("slots", FeatureKind::Text, Feature::SLOTS, 1, 4096)?;
     let ngrams = number("ngrams", FeatureKind::Text, 0, 0, 16)?;
-    let scale = section.maybe("scale", |item| item.word())?.or((kind == Some(FeatureKind::Numeric)).then_some(Scale::Standard));
+    let scale = section
+        .maybe("scale", |item| item.word())?
+        .or((kind == Some(FeatureKind::Numeric)).then_some(Scale::Standard));
     // The default of tandem 0.1.0 is that there is no such key.
-    let clip = (kind == Some(FeatureKind::Numeric) && data.version >= Version::V0_2).then(|| defaults.clip(data.version));
+    let clip = (kind == Some(FeatureKind::Numeric) && data.version >= Version::V0_2)
+        .then(|| defaults.clip(data.version));
     let clip = section.maybe("clip", clip_of)?.or(clip);
     let missing = section.maybe("missing", |item| item.blanks())?;
     let decimal = section.maybe("decimal", |item| item.word())?;

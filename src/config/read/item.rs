@@ -12,7 +12,8 @@ use crate::fault::{Exit, Fault, address, quoted};
 /// What reading gives; the caller of this room gets it as `anyhow::Result`.
 pub(super) type Result<T> = std::result::Result<T, Fault>;
 
-/// The largest number of steps, rows or units: products of two stay far inside 64 bits, single ones inside the device's 32.
+/// The largest number of steps, rows or units: products of two stay far inside 64 bits, single ones
+/// inside the device's 32.
 pub(super) const MOST: u64 = 1_000_000_000;
 
 /// A range of numbers, and how a sentence says it.
@@ -22,14 +23,18 @@ pub(super) struct Range {
 }
 
 /// (0, ∞)
-pub(super) const POSITIVE: Range = Range { says: "a finite number above 0", holds: |x| x > 0.0 && x.is_finite() };
+pub(super) const POSITIVE: Range =
+    Range { says: "a finite number above 0", holds: |x| x > 0.0 && x.is_finite() };
 /// [0, ∞)
-pub(super) const NOT_NEGATIVE: Range = Range { says: "a finite number, 0 or above", holds: |x| x >= 0.0 && x.is_finite() };
+pub(super) const NOT_NEGATIVE: Range =
+    Range { says: "a finite number, 0 or above", holds: |x| x >= 0.0 && x.is_finite() };
 /// [0, 1)
-pub(super) const BELOW_ONE: Range = Range { says: "a number from 0 to below 1", holds: |x| (0.0..1.0).contains(&x) };
+pub(super) const BELOW_ONE: Range =
+    Range { says: "a number from 0 to below 1", holds: |x| (0.0..1.0).contains(&x) };
 
 /// (0, 1)
-pub(super) const INSIDE_ONE: Range = Range { says: "a number above 0 and below 1", holds: |x| x > 0.0 && x < 1.0 };
+pub(super) const INSIDE_ONE: Range =
+    Range { says: "a number above 0 and below 1", holds: |x| x > 0.0 && x < 1.0 };
 
 /// A value of the configuration and where it stands.
 pub(super) struct Item {
@@ -42,7 +47,10 @@ pub(super) struct Item {
 impl Item {
     /// This value is wrong: `PATH: MESSAGE`, with the hint that always helps.
     pub fn fault(&self, message: impl std::fmt::Display) -> Fault {
-        Fault::config(&self.path, message).hint(format!("correct it in the configuration, or override it with --set {}=…", self.path))
+        Fault::config(&self.path, message).hint(format!(
+            "correct it in the configuration, or override it with --set {}=…",
+            self.path
+        ))
     }
 
     /// `PATH: must be EXPECTED, found …`
@@ -59,7 +67,11 @@ impl Item {
         };
         match ((range.holds)(x), (range.holds)(in_32_bits(x))) {
             (false, _) => Err(self.wrong(range.says)),
-            (true, false) => Err(self.fault(format!("must be {}, found {x:e}, which is {} in 32 bits", range.says, in_32_bits(x)))),
+            (true, false) => Err(self.fault(format!(
+                "must be {}, found {x:e}, which is {} in 32 bits",
+                range.says,
+                in_32_bits(x)
+            ))),
             (true, true) => Ok(x),
         }
     }
@@ -83,13 +95,20 @@ impl Item {
 
     /// Text that is not empty.
     pub fn text(&self) -> Result<&str> {
-        self.value.as_str().filter(|text| !text.is_empty()).ok_or_else(|| self.wrong("a text that is not empty"))
+        self.value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| self.wrong("a text that is not empty"))
     }
 
     /// The items of a list; `of` says what they should be.
     pub fn list(&self, of: &str) -> Result<Vec<Item>> {
         let items = self.value.as_array().ok_or_else(|| self.wrong(format!("a list of {of}")))?;
-        Ok(items.iter().enumerate().map(|(i, value)| Item { path: format!("{}.{i}", self.path), value: value.clone() }).collect())
+        Ok(items
+            .iter()
+            .enumerate()
+            .map(|(i, value)| Item { path: format!("{}.{i}", self.path), value: value.clone() })
+            .collect())
     }
 
     /// A list of texts, each once.
@@ -105,7 +124,8 @@ impl Item {
         Ok(texts)
     }
 
-    /// Texts that mean "blank", each once; the empty text may be one, and an integer stands for its digits.
+    /// Texts that mean "blank", each once; the empty text may be one, and an integer stands for its
+    /// digits.
     pub fn blanks(&self) -> Result<Vec<String>> {
         let mut texts: Vec<String> = Vec::new();
         for item in self.list("texts that mean \"blank\"")? {
@@ -115,7 +135,10 @@ impl Item {
                 _ => return Err(item.wrong("a text or an integer")),
             };
             if text.trim() != text {
-                return Err(item.fault(format!("{} begins or ends with a space, which cells lose", quoted(&text))));
+                return Err(item.fault(format!(
+                    "{} begins or ends with a space, which cells lose",
+                    quoted(&text)
+                )));
             }
             if texts.contains(&text) {
                 return Err(item.fault(format!("{} stands twice in {}", quoted(&text), self.path)));
@@ -127,14 +150,19 @@ impl Item {
 
     /// Widths of layers.
     pub fn widths(&self) -> Result<Vec<usize>> {
-        self.list("layer widths")?.iter().map(|item| item.count(1..=1_000_000).map(|n| n as usize)).collect()
+        self.list("layer widths")?
+            .iter()
+            .map(|item| item.count(1..=1_000_000).map(|n| n as usize))
+            .collect()
     }
 
     /// The entries of a table, in the order of the file.
     pub fn entries(self, expected: &str) -> Result<Vec<(String, Item)>> {
         let path = self.path.clone();
         let entries = self.table(expected)?.into_iter();
-        Ok(entries.map(|(key, value)| (key.clone(), Item { path: join(&path, &key), value })).collect())
+        Ok(entries
+            .map(|(key, value)| (key.clone(), Item { path: join(&path, &key), value }))
+            .collect())
     }
 
     /// The table that this is.
@@ -152,11 +180,15 @@ impl Item {
 
     /// One of these words, or a word that is known but not of use yet.
     pub fn one_of_with<'a>(&self, words: &[&'a str], later: &[&str]) -> Result<&'a str> {
-        let text = self.value.as_str().ok_or_else(|| self.wrong(format!("one of the texts {}", words.join(", "))))?;
+        let text = self
+            .value
+            .as_str()
+            .ok_or_else(|| self.wrong(format!("one of the texts {}", words.join(", "))))?;
         if let Some(word) = words.iter().find(|word| **word == text) {
             return Ok(word);
         }
-        let message = if later.contains(&text) { "is not in this version yet" } else { "is not known" };
+        let message =
+            if later.contains(&text) { "is not in this version yet" } else { "is not known" };
         Err(self.fault(format!("{} {message}", quoted(text))).hint(choices(text, words)))
     }
 
@@ -174,20 +206,30 @@ impl Item {
 
     /// `"100s"` (steps) or `"1e"` (epochs).
     pub fn every(&self) -> Result<Every> {
-        let wrong = || self.wrong(format!("a text such as \"1e\" (epochs) or \"100s\" (steps), from 1 to {MOST}"));
-        let text = self.value.as_str().ok_or_else(wrong)?;
-        let (unit, digits): (fn(u64) -> Every, _) = match (text.strip_suffix('s'), text.strip_suffix('e')) {
-            (Some(digits), _) => (Every::Steps, digits),
-            (_, Some(digits)) => (Every::Epochs, digits),
-            _ => return Err(wrong()),
+        let wrong = || {
+            self.wrong(format!(
+                "a text such as \"1e\" (epochs) or \"100s\" (steps), from 1 to {MOST}"
+            ))
         };
-        let n = digits.parse().ok().filter(|n| (1..=MOST).contains(n) && digits.bytes().all(|b| b.is_ascii_digit()));
+        let text = self.value.as_str().ok_or_else(wrong)?;
+        let (unit, digits): (fn(u64) -> Every, _) =
+            match (text.strip_suffix('s'), text.strip_suffix('e')) {
+                (Some(digits), _) => (Every::Steps, digits),
+                (_, Some(digits)) => (Every::Epochs, digits),
+                _ => return Err(wrong()),
+            };
+        let n = digits
+            .parse()
+            .ok()
+            .filter(|n| (1..=MOST).contains(n) && digits.bytes().all(|b| b.is_ascii_digit()));
         n.map(unit).ok_or_else(wrong)
     }
 
     /// A number of epochs, steps, minutes or hours, as in `"1e"`, `"500s"`, `"10m"`, `"2h"`.
     pub fn interval(&self) -> Result<Interval> {
-        let wrong = || self.wrong("a text such as \"1e\" (epochs), \"500s\" (steps), \"10m\" (minutes) or \"2h\" (hours)");
+        let wrong = || {
+            self.wrong("a text such as \"1e\" (epochs), \"500s\" (steps), \"10m\" (minutes) or \"2h\" (hours)")
+        };
         let text = self.value.as_str().ok_or_else(wrong)?;
         let minutes = match (text.strip_suffix('m'), text.strip_suffix('h')) {
             (Some(number), _) => number.parse::<f64>().ok(),
@@ -199,18 +241,27 @@ impl Item {
 
     /// A number of bytes, as such or as `"500MB"`, `"2GB"`.
     pub fn bytes(&self) -> Result<u64> {
-        let wrong = || self.wrong("a size of 1 KB to 1000 TB, as a number of bytes or as \"500MB\", \"2GB\"");
+        let wrong = || {
+            self.wrong("a size of 1 KB to 1000 TB, as a number of bytes or as \"500MB\", \"2GB\"")
+        };
         let bytes = match &self.value {
             Value::Integer(i) => Some(*i as f64),
-            Value::String(text) => with_suffix(text, &[("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)]),
+            Value::String(text) => {
+                with_suffix(text, &[("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)])
+            }
             _ => None,
         };
-        bytes.filter(|bytes| (1e3..=1e15).contains(bytes)).map(|bytes| bytes as u64).ok_or_else(wrong)
+        bytes
+            .filter(|bytes| (1e3..=1e15).contains(bytes))
+            .map(|bytes| bytes as u64)
+            .ok_or_else(wrong)
     }
 
     /// A time in seconds, as a number or as `"30s"`, `"10m"`, `"1.5h"`.
     pub fn seconds(&self) -> Result<f64> {
-        let wrong = || self.wrong(format!("a time above 0 and up to {MOST} seconds, as a number or as \"30s\", \"10m\", \"1h\""));
+        let wrong = || {
+            self.wrong(format!("a time above 0 and up to {MOST} seconds, as a number or as \"30s\", \"10m\", \"1h\""))
+        };
         let seconds = match &self.value {
             Value::Integer(i) => Some(*i as f64),
             Value::Float(x) => Some(*x),
@@ -229,9 +280,14 @@ impl Item {
     /// An absolute path; a relative one starts at `base`.
     pub fn path_from(&self, base: &Path) -> Result<PathBuf> {
         self.check_local()?;
-        let path = super::absolute(&base.join(self.text()?)).map_err(|e| self.fault(format!("cannot be made absolute: {e}")))?;
+        let path = super::absolute(&base.join(self.text()?))
+            .map_err(|e| self.fault(format!("cannot be made absolute: {e}")))?;
         // The path will stand in the run's config.toml, which is text.
-        if path.to_str().is_none() { Err(self.fault("leads to a path that is not valid UTF-8")) } else { Ok(path) }
+        if path.to_str().is_none() {
+            Err(self.fault("leads to a path that is not valid UTF-8"))
+        } else {
+            Ok(path)
+        }
     }
 }
 
@@ -258,5 +314,8 @@ fn in_32_bits(x: f64) -> f64 {
 fn with_suffix(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let (unit, factor) = units.iter().find(|(unit, _)| text.ends_with(unit))?;
     let digits = text.strip_suffix(unit)?;
-    digits.bytes().all(|b| b.is_ascii_digit() || b == b'.').then(|| digits.parse::<f64>().ok().map(|x| x * factor))?
+    digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b == b'.')
+        .then(|| digits.parse::<f64>().ok().map(|x| x * factor))?
 }

@@ -13,7 +13,10 @@ pub struct Keys {
 }
 
 /// The top level.
-pub(super) const ROOT: Keys = Keys { table: "", keys: &["version", "data", "feature", "trunk", "task", "coupling", "optimizer", "train"] };
+pub(super) const ROOT: Keys = Keys {
+    table: "",
+    keys: &["version", "data", "feature", "trunk", "task", "coupling", "optimizer", "train"],
+};
 /// `[data]`
 pub(super) const DATA: Keys = Keys {
     table: "data",
@@ -43,10 +46,24 @@ pub(super) const DATA: Keys = Keys {
 /// `[feature.NAME]`
 pub(super) const FEATURE: Keys = Keys {
     table: "feature.NAME",
-    keys: &["type", "missing", "decimal", "dates", "scale", "clip", "min_count", "max_values", "buckets", "slots", "ngrams", "embed"],
+    keys: &[
+        "type",
+        "missing",
+        "decimal",
+        "dates",
+        "scale",
+        "clip",
+        "min_count",
+        "max_values",
+        "buckets",
+        "slots",
+        "ngrams",
+        "embed",
+    ],
 };
 /// `[trunk]`
-pub(super) const TRUNK: Keys = Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init", "freeze"] };
+pub(super) const TRUNK: Keys =
+    Keys { table: "trunk", keys: &["layers", "activation", "dropout", "init", "freeze"] };
 /// `[task.NAME]`
 pub(super) const TASK: Keys = Keys {
     table: "task.NAME",
@@ -73,7 +90,8 @@ pub(super) const TASK: Keys = Keys {
     ],
 };
 /// `[[coupling]]`
-pub(super) const COUPLING: Keys = Keys { table: "coupling.0", keys: &["kind", "strength", "pairs"] };
+pub(super) const COUPLING: Keys =
+    Keys { table: "coupling.0", keys: &["kind", "strength", "pairs"] };
 /// `[optimizer]`
 pub(super) const OPTIMIZER: Keys = Keys {
     table: "optimizer",
@@ -118,12 +136,14 @@ pub(super) const TRAIN: Keys = Keys {
 /// `{ images = "…", labels = "…" }` in place of a file.
 pub(super) const IDX: Keys = Keys { table: "data.train", keys: &["images", "labels"] };
 /// `{ features = "…", labels = "…" }` in place of a file.
-pub(super) const NPY: Keys = Keys { table: "data.train", keys: &["features", "labels", "feature_names", "label_names"] };
+pub(super) const NPY: Keys =
+    Keys { table: "data.train", keys: &["features", "labels", "feature_names", "label_names"] };
 /// `overlay = { shift = 8, seed = 0 }`
 pub(super) const OVERLAY: Keys = Keys { table: "data.overlay", keys: &["shift", "seed"] };
 
 /// Every table with its keys.
-pub const KNOWN: &[Keys] = &[ROOT, DATA, FEATURE, TRUNK, TASK, COUPLING, OPTIMIZER, TRAIN, IDX, NPY, OVERLAY];
+pub const KNOWN: &[Keys] =
+    &[ROOT, DATA, FEATURE, TRUNK, TASK, COUPLING, OPTIMIZER, TRAIN, IDX, NPY, OVERLAY];
 
 /// A key path, spelt as in the file and as `--set` takes it.
 pub(super) fn join(path: &str, key: &str) -> String {
@@ -136,9 +156,13 @@ pub(super) fn unknown(path: &str, key: &str, keys: Keys) -> Fault {
     let (nearest, score) = nearest(path, key, keys);
     let hint = match score >= ALIKE {
         // What a column can be told is not what other tables can.
-        true if keys.table == FEATURE.table => format!("did you mean {nearest}? known here: {}", keys.keys.join(", ")),
+        true if keys.table == FEATURE.table => {
+            format!("did you mean {nearest}? known here: {}", keys.keys.join(", "))
+        }
         true => format!("did you mean {nearest}?"),
-        false => format!("the nearest known key is {nearest}; known here: {}", keys.keys.join(", ")),
+        false => {
+            format!("the nearest known key is {nearest}; known here: {}", keys.keys.join(", "))
+        }
     };
     Fault::config(&join(path, key), "unknown key").hint(hint)
 }
@@ -146,30 +170,43 @@ pub(super) fn unknown(path: &str, key: &str, keys: Keys) -> Fault {
 /// From this likeness on, one word may be a slip of the pen for the other.
 const ALIKE: f64 = 0.5;
 
-/// The most similar key anywhere, since a right key in the wrong table is as common as a misspelt one; this table's win a draw.
+/// The most similar key anywhere, since a right key in the wrong table is as common as a misspelt
+/// one; this table's win a draw.
 fn nearest(path: &str, key: &str, keys: Keys) -> (String, f64) {
     let here = keys.keys.iter().map(|k| (join(path, k), likeness(key, k) + 0.1));
-    let elsewhere = KNOWN.iter().flat_map(|t| t.keys.iter().map(|k| (join(t.table, k), likeness(key, k))));
-    here.chain(elsewhere).reduce(|best, next| if next.1 > best.1 { next } else { best }).unwrap_or_default()
+    let elsewhere =
+        KNOWN.iter().flat_map(|t| t.keys.iter().map(|k| (join(t.table, k), likeness(key, k))));
+    here.chain(elsewhere)
+        .reduce(|best, next| if next.1 > best.1 { next } else { best })
+        .unwrap_or_default()
 }
 
 /// How much a word is like a known one, in [0, 1]; `lr` is very much like `learning_rate`.
 fn likeness(word: &str, known: &str) -> f64 {
     let (word, known) = (word.to_lowercase(), known.to_lowercase());
     let initials: String = known.split('_').filter_map(|part| part.chars().next()).collect();
-    if word.len() > 1 && word == initials { 0.9 } else { strsim::normalized_damerau_levenshtein(&word, &known) }
+    if word.len() > 1 && word == initials {
+        0.9
+    } else {
+        strsim::normalized_damerau_levenshtein(&word, &known)
+    }
 }
 
 /// The candidate that `word` may be a misspelling of.
 pub(super) fn alike<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let scored = candidates.iter().map(|&c| (likeness(word, c), c)).filter(|(score, _)| *score >= ALIKE);
-    scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, candidate)| candidate)
+    let scored =
+        candidates.iter().map(|&c| (likeness(word, c), c)).filter(|(score, _)| *score >= ALIKE);
+    scored
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map(|(_, candidate)| candidate)
 }
 
 /// `did you mean "relu"? known: relu, tanh, …`
 pub(super) fn choices(word: &str, candidates: &[&str]) -> String {
     // A name from a file may hold anything, and a message is one line.
-    let shown = |name: &&str| if name.contains(char::is_control) { quoted(name) } else { (*name).to_owned() };
+    let shown = |name: &&str| {
+        if name.contains(char::is_control) { quoted(name) } else { (*name).to_owned() }
+    };
     let named: Vec<String> = candidates.iter().take(24).map(shown).collect();
     let listed = match candidates.len() {
         0..=24 => named.join(", "),

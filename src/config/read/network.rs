@@ -3,7 +3,9 @@
 use super::item::{BELOW_ONE, INSIDE_ONE, Item, MOST, NOT_NEGATIVE, POSITIVE, Result};
 use super::known::{TASK, TRUNK};
 use super::section::Section;
-use crate::config::{Activation, ClassWeights, Init, Loss, PositiveWeight, Scale, Task, TaskKind, Trunk, Version};
+use crate::config::{
+    Activation, ClassWeights, Init, Loss, PositiveWeight, Scale, Task, TaskKind, Trunk, Version,
+};
 use crate::fault::{Fault, quoted};
 
 /// Reads `[trunk]`.
@@ -15,7 +17,9 @@ pub(super) fn trunk(root: &mut Section) -> Result<Trunk> {
     let init = section.read("init", Init::Auto, |item| item.word())?;
     let freeze = section.read("freeze", false, |item| item.flag())?;
     if freeze && layers.is_empty() {
-        return Err(section.fault("freeze", "has no effect, since layers = []").hint("leave it out, or give layers"));
+        return Err(section
+            .fault("freeze", "has no effect, since layers = []")
+            .hint("leave it out, or give layers"));
     }
     section.finish().map(|()| Trunk { layers, activation, dropout, init, freeze })
 }
@@ -24,7 +28,9 @@ pub(super) fn trunk(root: &mut Section) -> Result<Trunk> {
 fn dropout(section: &mut Section, layers: &[usize]) -> Result<f64> {
     let dropout = section.read("dropout", 0.0, |item| item.number(&BELOW_ONE))?;
     match layers.is_empty() && dropout > 0.0 {
-        true => Err(section.fault("dropout", "has no effect, since layers = []").hint("leave it out, or give layers")),
+        true => Err(section
+            .fault("dropout", "has no effect, since layers = []")
+            .hint("leave it out, or give layers")),
         false => Ok(dropout),
     }
 }
@@ -33,7 +39,8 @@ fn dropout(section: &mut Section, layers: &[usize]) -> Result<f64> {
 pub(super) fn tasks(root: &mut Section, trunk: &Trunk, version: Version) -> Result<Vec<Task>> {
     let tables = root.read("task", vec![], |item| item.entries("tables [task.NAME]"))?;
     if tables.is_empty() {
-        return Err(Fault::config("task", "there is no task").hint("add a table [task.NAME] for each label to learn"));
+        return Err(Fault::config("task", "there is no task")
+            .hint("add a table [task.NAME] for each label to learn"));
     }
     tables.into_iter().map(|(name, item)| task(name, item, trunk, version)).collect()
 }
@@ -48,7 +55,12 @@ fn task(name: String, item: Item, trunk: &Trunk, version: Version) -> Result<Tas
     only(&section, kind, &["groups"], &[TaskKind::Multiclass, TaskKind::Binary])?;
     only(&section, kind, &["positive"], &[TaskKind::Binary])?;
     only(&section, kind, &["positive_weight"], &[TaskKind::Binary, TaskKind::Multilabel])?;
-    only(&section, kind, &["focal_gamma"], &[TaskKind::Multiclass, TaskKind::Binary, TaskKind::Multilabel])?;
+    only(
+        &section,
+        kind,
+        &["focal_gamma"],
+        &[TaskKind::Multiclass, TaskKind::Binary, TaskKind::Multilabel],
+    )?;
     only(&section, kind, &["scale"], &[TaskKind::Regression])?;
     only(&section, kind, &["scale_loss"], &[TaskKind::Count])?;
     let groups = section.read("groups", vec![], groups)?;
@@ -86,7 +98,10 @@ fn only(section: &Section, kind: TaskKind, keys: &[&str], kinds: &[TaskKind]) ->
     let known: Vec<String> = kinds.iter().map(TaskKind::to_string).collect();
     match kinds.contains(&kind) {
         true => Ok(()),
-        false => section.refuse(keys, format!("the task is of type {kind}, and the key is for {}", known.join(", "))),
+        false => section.refuse(
+            keys,
+            format!("the task is of type {kind}, and the key is for {}", known.join(", ")),
+        ),
     }
 }
 
@@ -100,7 +115,9 @@ fn targets(item: &Item, kind: TaskKind) -> Result<Vec<String>> {
     if columns.is_empty() || (columns.len() > 1 && !several) {
         return Err(item
             .fault(format!("must be one column for a task of type {kind}, found {}", columns.len()))
-            .hint("several columns are one task of type multilabel or regression, or several tasks"));
+            .hint(
+                "several columns are one task of type multilabel or regression, or several tasks",
+            ));
     }
     match columns.iter().enumerate().find(|(i, column)| columns[..*i].contains(column)) {
         Some((_, twice)) => Err(item.fault(format!("the column {} stands twice", quoted(twice)))),
@@ -110,7 +127,9 @@ fn targets(item: &Item, kind: TaskKind) -> Result<Vec<String>> {
 
 /// `loss` with the keys that belong to it.
 fn loss(section: &mut Section, kind: TaskKind, version: Version) -> Result<Loss> {
-    let word = section.read("loss", kind.losses()[0].to_owned(), |item| item.one_of(kind.losses()).map(str::to_owned))?;
+    let word = section.read("loss", kind.losses()[0].to_owned(), |item| {
+        item.one_of(kind.losses()).map(str::to_owned)
+    })?;
     for (key, of) in [("huber_delta", "huber"), ("quantile", "quantile")] {
         if word != of {
             section.refuse(&[key], format!("loss = \"{word}\""))?;
@@ -118,23 +137,34 @@ fn loss(section: &mut Section, kind: TaskKind, version: Version) -> Result<Loss>
     }
     Ok(match (word.as_str(), kind) {
         ("cross_entropy", TaskKind::Multiclass) => Loss::CrossEntropy {
-            label_smoothing: section.read("label_smoothing", 0.0, |item| item.number(&BELOW_ONE))?,
+            label_smoothing: section
+                .read("label_smoothing", 0.0, |item| item.number(&BELOW_ONE))?,
             focal_gamma: section.read("focal_gamma", 0.0, |item| item.number(&NOT_NEGATIVE))?,
             class_weights: section.read("class_weights", ClassWeights::None, class_weights)?,
         },
         ("cross_entropy", _) => Loss::Logistic {
             focal_gamma: section.read("focal_gamma", 0.0, |item| item.number(&NOT_NEGATIVE))?,
-            positive_weight: section.read("positive_weight", PositiveWeight::Given(1.0), |item| match item.value.as_str() {
-                Some("balanced") => Ok(PositiveWeight::Balanced),
-                Some(_) => Err(item.wrong("a number above 0 or \"balanced\"")),
-                None => item.number(&POSITIVE).map(PositiveWeight::Given),
-            })?,
+            positive_weight: section.read(
+                "positive_weight",
+                PositiveWeight::Given(1.0),
+                |item| match item.value.as_str() {
+                    Some("balanced") => Ok(PositiveWeight::Balanced),
+                    Some(_) => Err(item.wrong("a number above 0 or \"balanced\"")),
+                    None => item.number(&POSITIVE).map(PositiveWeight::Given),
+                },
+            )?,
         },
         ("squared", _) => Loss::Squared,
         ("absolute", _) => Loss::Absolute,
-        ("huber", _) => Loss::Huber { delta: section.read("huber_delta", 1.0, |item| item.number(&POSITIVE))? },
-        ("quantile", _) => Loss::Quantile { quantile: section.read("quantile", 0.5, |item| item.number(&INSIDE_ONE))? },
-        _ => Loss::Poisson { per_mean: section.read("scale_loss", version >= Version::V0_2, |item| item.flag())? },
+        ("huber", _) => {
+            Loss::Huber { delta: section.read("huber_delta", 1.0, |item| item.number(&POSITIVE))? }
+        }
+        ("quantile", _) => Loss::Quantile {
+            quantile: section.read("quantile", 0.5, |item| item.number(&INSIDE_ONE))?,
+        },
+        _ => Loss::Poisson {
+            per_mean: section.read("scale_loss", version >= Version::V0_2, |item| item.flag())?,
+        },
     })
 }
 
@@ -147,7 +177,11 @@ fn class_weights(item: Item) -> Result<ClassWeights> {
         return Err(item.wrong("\"balanced\" or a table such as { yes = 2.0, no = 1.0 }"));
     }
     let weights = item.entries("a table of weights by class")?;
-    weights.into_iter().map(|(class, item)| Ok((class, item.number(&NOT_NEGATIVE)?))).collect::<Result<_>>().map(ClassWeights::Given)
+    weights
+        .into_iter()
+        .map(|(class, item)| Ok((class, item.number(&NOT_NEGATIVE)?)))
+        .collect::<Result<_>>()
+        .map(ClassWeights::Given)
 }
 
 /// Names of tasks go into tensor names, column names and file names.
@@ -156,7 +190,10 @@ fn check_name(name: &str, item: &Item) -> Result<()> {
     match plain && (1..=64).contains(&name.len()) {
         true => Ok(()),
         false => Err(item
-            .fault(format!("the name of a task must be 1 to 64 characters of A-Z a-z 0-9 _ . -, found {}", quoted(name)))
+            .fault(format!(
+                "the name of a task must be 1 to 64 characters of A-Z a-z 0-9 _ . -, found {}",
+                quoted(name)
+            ))
             .hint("give it a plain name and the column as target = \"…\"")),
     }
 }
@@ -165,7 +202,9 @@ fn check_name(name: &str, item: &Item) -> Result<()> {
 fn groups(item: Item) -> Result<Vec<(String, Vec<String>)>> {
     let place = item.path.clone();
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for (class, item) in item.entries("a table of classes, such as { even = [0, 2], odd = [1, 3] }")? {
+    for (class, item) in
+        item.entries("a table of classes, such as { even = [0, 2], odd = [1, 3] }")?
+    {
         let values = group(&class, &item, &groups)?;
         groups.push((class, values));
     }
@@ -185,15 +224,23 @@ fn group(class: &str, item: &Item, before: &[(String, Vec<String>)]) -> Result<V
     for item in item.list("label values (integers or texts)")? {
         let value = label(&item)?;
         if let Some((other, _)) = before.iter().find(|(_, values)| values.contains(&value)) {
-            return Err(item.fault(format!("the label {} is in the group {} already", quoted(&value), quoted(other))));
+            return Err(item.fault(format!(
+                "the label {} is in the group {} already",
+                quoted(&value),
+                quoted(other)
+            )));
         }
         if values.contains(&value) {
-            return Err(item.fault(format!("the label {} stands twice in this group", quoted(&value))));
+            return Err(
+                item.fault(format!("the label {} stands twice in this group", quoted(&value)))
+            );
         }
         values.push(value);
     }
     if values.is_empty() {
-        Err(item.fault("must have a label value, found none").hint("list its label values, or leave it out"))
+        Err(item
+            .fault("must have a label value, found none")
+            .hint("list its label values, or leave it out"))
     } else {
         Ok(values)
     }
@@ -203,6 +250,11 @@ fn group(class: &str, item: &Item, before: &[(String, Vec<String>)]) -> Result<V
 fn label(item: &Item) -> Result<String> {
     match item.value.as_integer() {
         Some(i) => Ok(i.to_string()),
-        None => item.value.as_str().filter(|t| !t.is_empty()).map(str::to_owned).ok_or_else(|| item.wrong("an integer or a text")),
+        None => item
+            .value
+            .as_str()
+            .filter(|t| !t.is_empty())
+            .map(str::to_owned)
+            .ok_or_else(|| item.wrong("an integer or a text")),
     }
 }

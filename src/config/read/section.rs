@@ -1,4 +1,5 @@
-//! A table that is read key by key. What is taken leaves it, so that at the end whatever is left had no effect.
+//! A table that is read key by key. What is taken leaves it, so that at the end whatever is left
+//! had no effect.
 
 use toml::{Table, Value};
 
@@ -30,7 +31,10 @@ impl Section {
 
     /// Takes the table under `key`; one that is not there is empty.
     pub fn section(&mut self, key: &str, keys: Keys) -> Result<Section> {
-        let item = self.take(key).unwrap_or_else(|| Item { path: join(&self.path, key), value: Value::Table(Table::new()) });
+        let item = self.take(key).unwrap_or_else(|| Item {
+            path: join(&self.path, key),
+            value: Value::Table(Table::new()),
+        });
         Section::open_item(item, keys)
     }
 
@@ -40,17 +44,31 @@ impl Section {
     }
 
     /// Takes and reads a value, if it is there.
-    pub fn maybe<T>(&mut self, key: &str, read: impl FnOnce(Item) -> Result<T>) -> Result<Option<T>> {
+    pub fn maybe<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(Item) -> Result<T>,
+    ) -> Result<Option<T>> {
         self.take(key).map(read).transpose()
     }
 
     /// Takes and reads a value, or takes the default.
-    pub fn read<T>(&mut self, key: &str, default: T, read: impl FnOnce(Item) -> Result<T>) -> Result<T> {
+    pub fn read<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        read: impl FnOnce(Item) -> Result<T>,
+    ) -> Result<T> {
         Ok(self.maybe(key, read)?.unwrap_or(default))
     }
 
     /// Takes and reads a value that has to be there; `hint` says what it could be.
-    pub fn require<T>(&mut self, key: &str, hint: &str, read: impl FnOnce(Item) -> Result<T>) -> Result<T> {
+    pub fn require<T>(
+        &mut self,
+        key: &str,
+        hint: &str,
+        read: impl FnOnce(Item) -> Result<T>,
+    ) -> Result<T> {
         self.maybe(key, read)?.ok_or_else(|| self.fault(key, "is missing").hint(hint))
     }
 
@@ -67,12 +85,15 @@ impl Section {
     /// Refuses keys that would have no effect, and says why.
     pub fn refuse(&self, keys: &[&str], why: impl std::fmt::Display) -> Result<()> {
         match keys.iter().find(|key| self.table.contains_key(**key)) {
-            Some(key) => Err(self.fault(key, format!("has no effect, since {why}")).hint("leave it out")),
+            Some(key) => {
+                Err(self.fault(key, format!("has no effect, since {why}")).hint("leave it out"))
+            }
             None => Ok(()),
         }
     }
 
-    /// Ends the reading. A key that nobody took is a gap in this room; it is refused all the same, never ignored.
+    /// Ends the reading. A key that nobody took is a gap in this room; it is refused all the same,
+    /// never ignored.
     pub fn finish(self) -> Result<()> {
         match self.table.keys().next() {
             Some(key) => Err(self.fault(key, "has no effect here").hint("leave it out")),

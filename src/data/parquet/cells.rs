@@ -1,4 +1,5 @@
-//! From values as they are stored to the cells of a raw column: numbers stay numbers, dates and times become ISO 8601 text.
+//! From values as they are stored to the cells of a raw column: numbers stay numbers, dates and
+//! times become ISO 8601 text.
 
 use super::encoding::Values;
 use super::meta::{Leaf, Meaning, Physical};
@@ -35,7 +36,8 @@ impl Cells {
                 Ok(Cells::Wholes(values.into_iter().map(|x| unsigned(leaf.physical, x)).collect()))
             }
             (Meaning::Decimal(0), Values::Bytes(values)) => {
-                let wholes: Result<_, Refused> = values.iter().map(|cell| whole(cell).and_then(bounded)).collect();
+                let wholes: Result<_, Refused> =
+                    values.iter().map(|cell| whole(cell).and_then(bounded)).collect();
                 Ok(Cells::Wholes(wholes?))
             }
             (Meaning::Decimal(scale), Values::Ints(values)) => {
@@ -45,12 +47,24 @@ impl Cells {
                 let numbers = values.iter().map(|cell| Ok(decimal(whole(cell)?, scale)));
                 Ok(Cells::Numbers(numbers.collect::<Result<_, Refused>>()?))
             }
-            (Meaning::Date, Values::Ints(values)) => texts(values.into_iter().map(|days| Ok(date(days)))),
-            (Meaning::Time(unit), Values::Ints(values)) => texts(values.into_iter().map(|t| Ok(time(t, unit)))),
-            (Meaning::Timestamp(unit, utc), Values::Ints(values)) => texts(values.into_iter().map(|t| Ok(timestamp(t, unit, utc)))),
+            (Meaning::Date, Values::Ints(values)) => {
+                texts(values.into_iter().map(|days| Ok(date(days))))
+            }
+            (Meaning::Time(unit), Values::Ints(values)) => {
+                texts(values.into_iter().map(|t| Ok(time(t, unit))))
+            }
+            (Meaning::Timestamp(unit, utc), Values::Ints(values)) => {
+                texts(values.into_iter().map(|t| Ok(timestamp(t, unit, utc))))
+            }
             (Meaning::Half, Values::Bytes(values)) => {
                 let bits = |cell: &[u8]| u16::from_le_bytes([cell[0], cell[1]]);
-                Ok(Cells::Numbers(values.iter().filter(|cell| cell.len() == 2).map(|cell| half(bits(cell))).collect()))
+                Ok(Cells::Numbers(
+                    values
+                        .iter()
+                        .filter(|cell| cell.len() == 2)
+                        .map(|cell| half(bits(cell)))
+                        .collect(),
+                ))
             }
             (meaning, _) => Err(damaged(format!("values of another type than {meaning:?} has"))),
         }
@@ -79,22 +93,33 @@ impl Sink {
     }
 
     /// Adds the cells of these positions; `None` is a blank.
-    pub fn push(&mut self, cells: &Cells, at: impl Iterator<Item = Option<usize>>, budget: &mut Budget) -> Result<(), Refused> {
+    pub fn push(
+        &mut self,
+        cells: &Cells,
+        at: impl Iterator<Item = Option<usize>>,
+        budget: &mut Budget,
+    ) -> Result<(), Refused> {
         let outside = || damaged("an index outside of the dictionary");
         match (&mut self.column, cells) {
             (RawColumn::Numbers(numbers), Cells::Numbers(cells)) => {
                 for at in at {
-                    numbers.push(at.map_or(Some(f64::NAN), |at| cells.get(at).copied()).ok_or_else(outside)?);
+                    numbers.push(
+                        at.map_or(Some(f64::NAN), |at| cells.get(at).copied())
+                            .ok_or_else(outside)?,
+                    );
                 }
             }
             (RawColumn::Wholes(wholes), Cells::Wholes(cells)) => {
                 for at in at {
-                    wholes.push(at.map(|at| cells.get(at).copied().ok_or_else(outside)).transpose()?);
+                    wholes
+                        .push(at.map(|at| cells.get(at).copied().ok_or_else(outside)).transpose()?);
                 }
             }
             (RawColumn::Texts(texts), Cells::Texts(cells)) => {
                 for at in at {
-                    let cell = at.map_or(Some(""), |at| cells.get(at).map(String::as_str)).ok_or_else(outside)?;
+                    let cell = at
+                        .map_or(Some(""), |at| cells.get(at).map(String::as_str))
+                        .ok_or_else(outside)?;
                     budget.spend(cell.len())?;
                     texts.push(cell);
                 }
@@ -124,9 +149,10 @@ pub fn kind(leaf: &Leaf) -> Kind {
         (Meaning::Plain, Physical::Bytes | Physical::Fixed(_)) => Kind::Text,
         (Meaning::Nothing, _) => Kind::Wholes(Width::Nothing),
         (Meaning::Unsigned, Physical::Int64) => Kind::Wholes(Width::Unsigned),
-        (Meaning::Plain | Meaning::Unsigned | Meaning::Decimal(0), Physical::Boolean | Physical::Int32 | Physical::Int64) => {
-            Kind::Wholes(Width::Signed)
-        }
+        (
+            Meaning::Plain | Meaning::Unsigned | Meaning::Decimal(0),
+            Physical::Boolean | Physical::Int32 | Physical::Int64,
+        ) => Kind::Wholes(Width::Signed),
         (Meaning::Decimal(0), _) => Kind::Wholes(Width::Wide),
         _ => Kind::Numbers,
     }
@@ -158,7 +184,11 @@ fn whole(cell: &[u8]) -> Result<i128, Refused> {
 
 /// A whole number of at most 38 digits, which is what decimals have.
 fn bounded(n: i128) -> Result<i128, Refused> {
-    if n.unsigned_abs() < 10u128.pow(38) { Ok(n) } else { Err(damaged("a decimal of more than 38 digits")) }
+    if n.unsigned_abs() < 10u128.pow(38) {
+        Ok(n)
+    } else {
+        Err(damaged("a decimal of more than 38 digits"))
+    }
 }
 
 /// `n / 10^scale`, rounded once.
@@ -173,7 +203,8 @@ fn date(days: i64) -> String {
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let (day, month) =
+        (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
     let year = year + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
 }

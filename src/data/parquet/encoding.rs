@@ -1,5 +1,5 @@
-//! Values as pages hold them: plain, by dictionary, as differences. Each function reads at most the bytes it is given and gives at most the
-//! number of values it is asked for.
+//! Values as pages hold them: plain, by dictionary, as differences. Each function reads at most the
+//! bytes it is given and gives at most the number of values it is asked for.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,13 @@ fn short() -> Refused {
 }
 
 /// `n` values of a type in an encoding other than by dictionary.
-pub fn decode<'a>(physical: Physical, encoding: i64, bytes: &'a [u8], n: usize, budget: &mut Budget) -> Result<Values<'a>, Refused> {
+pub fn decode<'a>(
+    physical: Physical,
+    encoding: i64,
+    bytes: &'a [u8],
+    n: usize,
+    budget: &mut Budget,
+) -> Result<Values<'a>, Refused> {
     let whole = matches!(physical, Physical::Int32 | Physical::Int64);
     match (encoding, physical) {
         (0, _) => plain(physical, bytes, n),
@@ -44,7 +50,9 @@ pub fn decode<'a>(physical: Physical, encoding: i64, bytes: &'a [u8], n: usize, 
             let wrap = |x: i64| if physical == Physical::Int32 { i64::from(x as i32) } else { x };
             Ok(Values::Ints(values.into_iter().map(wrap).collect()))
         }
-        (6, Physical::Bytes) => Ok(Values::Bytes(lengths(bytes, n)?.into_iter().map(Cow::Borrowed).collect())),
+        (6, Physical::Bytes) => {
+            Ok(Values::Bytes(lengths(bytes, n)?.into_iter().map(Cow::Borrowed).collect()))
+        }
         (7, Physical::Bytes | Physical::Fixed(_)) => prefixes(bytes, n, budget),
         (9, _) => split_streams(physical, bytes, n),
         (4, _) => Err(unsupported("values in the old encoding BIT_PACKED")),
@@ -58,7 +66,9 @@ fn plain(physical: Physical, bytes: &[u8], n: usize) -> Result<Values<'_>, Refus
     let size = match physical {
         Physical::Boolean => {
             let bits = bytes.get(..n.div_ceil(8)).ok_or_else(short)?;
-            return Ok(Values::Ints((0..n).map(|i| i64::from(bits[i / 8] >> (i % 8) & 1)).collect()));
+            return Ok(Values::Ints(
+                (0..n).map(|i| i64::from(bits[i / 8] >> (i % 8) & 1)).collect(),
+            ));
         }
         Physical::Bytes => return Ok(Values::Bytes(prefixed(bytes, n)?)),
         Physical::Int32 | Physical::Float => 4,
@@ -75,11 +85,17 @@ fn fixed(physical: Physical, bytes: &[u8], size: usize) -> Values<'_> {
     let cells = bytes.chunks_exact(size);
     match physical {
         Physical::Int32 => Values::Ints(cells.map(|cell| i64::from(number(cell) as i32)).collect()),
-        Physical::Float => Values::Floats(cells.map(|cell| f64::from(f32::from_bits(number(cell) as u32))).collect()),
-        Physical::Double => Values::Floats(cells.map(|cell| f64::from_bits(number(cell))).collect()),
+        Physical::Float => Values::Floats(
+            cells.map(|cell| f64::from(f32::from_bits(number(cell) as u32))).collect(),
+        ),
+        Physical::Double => {
+            Values::Floats(cells.map(|cell| f64::from_bits(number(cell))).collect())
+        }
         Physical::Int96 => Values::Ints(cells.map(nanoseconds).collect()),
         Physical::Fixed(_) => Values::Bytes(cells.map(Cow::Borrowed).collect()),
-        Physical::Int64 | Physical::Boolean | Physical::Bytes => Values::Ints(cells.map(|cell| number(cell) as i64).collect()),
+        Physical::Int64 | Physical::Boolean | Physical::Bytes => {
+            Values::Ints(cells.map(|cell| number(cell) as i64).collect())
+        }
     }
 }
 
@@ -138,7 +154,10 @@ fn bits(bytes: &[u8], width: usize, n: usize) -> Result<impl Iterator<Item = u64
     Ok((0..n).map(move |i| {
         let (first, shift) = (i * width / 8, i * width % 8);
         let end = bytes.len().min(first + 9);
-        let wide = bytes[first.min(end)..end].iter().rev().fold(0u128, |n, &byte| n << 8 | u128::from(byte));
+        let wide = bytes[first.min(end)..end]
+            .iter()
+            .rev()
+            .fold(0u128, |n, &byte| n << 8 | u128::from(byte));
         (wide >> shift) as u64 & mask
     }))
 }
@@ -152,7 +171,8 @@ pub fn indices(bytes: &[u8], n: usize) -> Result<Vec<u32>, Refused> {
     }
 }
 
-/// Whole numbers as differences in blocks of miniblocks (DELTA_BINARY_PACKED); returns what is behind them too.
+/// Whole numbers as differences in blocks of miniblocks (DELTA_BINARY_PACKED); returns what is
+/// behind them too.
 fn differences(bytes: &[u8], n: usize) -> Result<(Vec<i64>, &[u8]), Refused> {
     let mut rest = bytes;
     let mut next = || -> Result<u64, Refused> {
@@ -163,7 +183,9 @@ fn differences(bytes: &[u8], n: usize) -> Result<(Vec<i64>, &[u8]), Refused> {
     let (block, minis, total, first) = (next()?, next()?, next()?, zigzag(next()?));
     let size = block.checked_div(minis).unwrap_or(0);
     if size == 0 || size % 32 != 0 || block > 1 << 20 || total < n as u64 {
-        return Err(damaged(format!("{total} differences in blocks of {block} / {minis}, expected {n}")));
+        return Err(damaged(format!(
+            "{total} differences in blocks of {block} / {minis}, expected {n}"
+        )));
     }
     let (mut out, mut last) = (Vec::new(), first);
     if total > 0 && n > 0 {
@@ -213,7 +235,9 @@ fn prefixes<'a>(bytes: &'a [u8], n: usize, budget: &mut Budget) -> Result<Values
     for (same, end) in same.into_iter().zip(lengths(rest, n)?) {
         let same = usize::try_from(same).map_err(|_| short())?;
         let before = cells.last().map_or(&[][..], |cell| cell);
-        let start = before.get(..same).ok_or_else(|| damaged("a text begins with more of the one before than there is"))?;
+        let start = before
+            .get(..same)
+            .ok_or_else(|| damaged("a text begins with more of the one before than there is"))?;
         budget.spend(same + end.len())?;
         cells.push(Cow::Owned([start, end].concat()));
     }
@@ -234,6 +258,8 @@ fn split_streams<'a>(physical: Physical, bytes: &[u8], n: usize) -> Result<Value
     Ok(match fixed(physical, &joined, size) {
         Values::Ints(values) => Values::Ints(values),
         Values::Floats(values) => Values::Floats(values),
-        Values::Bytes(values) => Values::Bytes(values.into_iter().map(|cell| Cow::Owned(cell.into_owned())).collect()),
+        Values::Bytes(values) => {
+            Values::Bytes(values.into_iter().map(|cell| Cow::Owned(cell.into_owned())).collect())
+        }
     })
 }

@@ -1,4 +1,5 @@
-//! What the end of a Parquet file says: columns, row groups, where the pages of each column lie; and the header of a page.
+//! What the end of a Parquet file says: columns, row groups, where the pages of each column lie;
+//! and the header of a page.
 
 use super::thrift::{STRUCT, TRUE, Thrift};
 use super::{Refused, damaged, unsupported};
@@ -81,10 +82,21 @@ impl Meta {
         let mut leaves = leaves(elements)?;
         for (_, chunks) in &groups {
             if chunks.len() != leaves.len() {
-                return Err(damaged(format!("a row group of {} columns, the schema has {}", chunks.len(), leaves.len())));
+                return Err(damaged(format!(
+                    "a row group of {} columns, the schema has {}",
+                    chunks.len(),
+                    leaves.len()
+                )));
             }
-            if let Some((leaf, chunk)) = leaves.iter().zip(chunks).find(|(leaf, chunk)| leaf.physical.number() != chunk.kind) {
-                return Err(damaged(format!("column {} of type {}, the schema says {:?}", quoted(&leaf.name), chunk.kind, leaf.physical)));
+            if let Some((leaf, chunk)) =
+                leaves.iter().zip(chunks).find(|(leaf, chunk)| leaf.physical.number() != chunk.kind)
+            {
+                return Err(damaged(format!(
+                    "column {} of type {}, the schema says {:?}",
+                    quoted(&leaf.name),
+                    chunk.kind,
+                    leaf.physical
+                )));
             }
         }
         // A column of blanks alone may be of any kind, whatever it was declared to be.
@@ -157,7 +169,11 @@ fn element(t: &mut Thrift<'_>) -> Result<Element, Refused> {
             1 => e.kind = Some(t.int()?),
             2 => e.length = t.int()?,
             3 => e.repetition = t.int()?,
-            4 => e.name = std::str::from_utf8(t.binary()?).map_err(|_| damaged("a column name is not UTF-8 text"))?.to_owned(),
+            4 => {
+                e.name = std::str::from_utf8(t.binary()?)
+                    .map_err(|_| damaged("a column name is not UTF-8 text"))?
+                    .to_owned()
+            }
             5 => e.children = Some(t.int()?),
             6 => e.converted = Some(t.int()?),
             7 => e.scale = t.int()?,
@@ -244,7 +260,11 @@ fn leaves(elements: Vec<Element>) -> Result<Vec<Leaf>, Refused> {
     }
     let leaves = elements.map(leaf).collect::<Result<Vec<Leaf>, Refused>>()?;
     if leaves.is_empty() || root.children != Some(leaves.len() as i64) {
-        return Err(damaged(format!("a schema of {} columns, its root says {:?}", leaves.len(), root.children.unwrap_or(0))));
+        return Err(damaged(format!(
+            "a schema of {} columns, its root says {:?}",
+            leaves.len(),
+            root.children.unwrap_or(0)
+        )));
     }
     Ok(leaves)
 }
@@ -252,15 +272,19 @@ fn leaves(elements: Vec<Element>) -> Result<Vec<Leaf>, Refused> {
 fn leaf(e: Element) -> Result<Leaf, Refused> {
     let name = quoted(&e.name);
     let (Some(kind), None | Some(0)) = (e.kind, e.children) else {
-        return Err(unsupported(format!("column {name} is nested: it holds lists, maps or fields")));
+        return Err(unsupported(format!(
+            "column {name} is nested: it holds lists, maps or fields"
+        )));
     };
     if !matches!(e.repetition, 0 | 1) {
         return Err(unsupported(format!("column {name} is nested: its cells are lists")));
     }
     let physical = Physical::of(kind, e.length)?;
     let meaning = meaning(&e, physical).ok_or_else(|| {
-        let logical =
-            e.logical.map_or_else(|| format!("converted type {}", e.converted.unwrap_or(-1)), |l| format!("logical type {}", l.id));
+        let logical = e.logical.map_or_else(
+            || format!("converted type {}", e.converted.unwrap_or(-1)),
+            |l| format!("logical type {}", l.id),
+        );
         unsupported(format!("column {name} of {physical:?} with {logical} is not supported"))
     })?;
     Ok(Leaf { name: e.name.trim().to_owned(), physical, meaning, optional: e.repetition == 1 })
@@ -276,9 +300,10 @@ fn meaning(e: &Element, physical: Physical) -> Option<Meaning> {
     let whole = matches!(physical, Physical::Int32 | Physical::Int64);
     match (found, physical) {
         (_, Physical::Int96) => Some(Meaning::Timestamp(1_000_000_000, false)),
-        (Meaning::Decimal(_), Physical::Bytes | Physical::Fixed(_) | Physical::Int32 | Physical::Int64) if (0..=76).contains(&scale) => {
-            Some(Meaning::Decimal(scale as u32))
-        }
+        (
+            Meaning::Decimal(_),
+            Physical::Bytes | Physical::Fixed(_) | Physical::Int32 | Physical::Int64,
+        ) if (0..=76).contains(&scale) => Some(Meaning::Decimal(scale as u32)),
         (Meaning::Nothing, _) if whole => Some(Meaning::Nothing),
         (Meaning::Plain | Meaning::Nothing, _) => Some(Meaning::Plain),
         (Meaning::Unsigned | Meaning::Time(_) | Meaning::Timestamp(..), _) if whole => Some(found),
@@ -340,7 +365,8 @@ pub struct Header {
 impl Header {
     /// Reads a header; returns its length too.
     pub fn read(bytes: &[u8]) -> Result<(Header, usize), Refused> {
-        let (mut h, mut t) = (Header { level_encoding: 3, ..Header::default() }, Thrift::new(bytes));
+        let (mut h, mut t) =
+            (Header { level_encoding: 3, ..Header::default() }, Thrift::new(bytes));
         t.fields(|t, id, kind| {
             match id {
                 1 => h.kind = t.int()?,

@@ -1,8 +1,10 @@
-//! Parquet without lists, maps and structures: booleans, numbers and decimals as numbers, text as text, dates and times as ISO 8601 text.
-//! Pages plain or packed with Snappy or gzip, of both versions, in every encoding that is written today.
+//! Parquet without lists, maps and structures: booleans, numbers and decimals as numbers, text as
+//! text, dates and times as ISO 8601 text. Pages plain or packed with Snappy or gzip, of both
+//! versions, in every encoding that is written today.
 //!
-//! Written by hand because files may be hostile: nothing is allocated on the word of a header, cells and unpacked bytes are bounded by the
-//! size of the file, and nothing can panic. Whole numbers keep all of their digits, whatever a float holds of them.
+//! Written by hand because files may be hostile: nothing is allocated on the word of a header,
+//! cells and unpacked bytes are bounded by the size of the file, and nothing can panic. Whole
+//! numbers keep all of their digits, whatever a float holds of them.
 
 mod cells;
 mod encoding;
@@ -76,7 +78,8 @@ impl Budget {
 /// Reads a file.
 ///
 /// # Errors
-/// 66 if it cannot be read; 65 if it is malformed, nested, packed otherwise than with Snappy or gzip, or holds far more than its size warrants.
+/// 66 if it cannot be read; 65 if it is malformed, nested, packed otherwise than with Snappy or
+/// gzip, or holds far more than its size warrants.
 pub fn read(reader: impl Read, place: &str) -> anyhow::Result<Raw> {
     let mut stream = Stream::plain(reader, place, 0);
     let (mut bytes, mut there) = (Vec::new(), 0);
@@ -102,7 +105,9 @@ fn parse(file: &[u8], place: &str) -> anyhow::Result<Raw> {
     for (i, leaf) in meta.leaves.iter().enumerate() {
         let mut column = Sink::new(leaf);
         for (rows, (_, chunks)) in rows.iter().zip(&meta.groups) {
-            let read = pages(file, chunks[i]).and_then(|pages| chunk(pages, leaf, chunks[i].codec, *rows, &mut column, &mut budget));
+            let read = pages(file, chunks[i]).and_then(|pages| {
+                chunk(pages, leaf, chunks[i].codec, *rows, &mut column, &mut budget)
+            });
             read.map_err(|refused| refused.at(&at(place, leaf)))?;
         }
         columns.push(column.column);
@@ -131,10 +136,14 @@ impl Groups {
         let size = file.metadata().map_or(0, |found| found.len()) as usize;
         let mut start = take(&mut file, place, 0, MAGIC.len().min(size))?;
         let mut length = 0;
-        // The metadata are as long as the last bytes say, and those are not believed beyond the size of the file.
+        // The metadata are as long as the last bytes say, and those are not believed beyond the
+        // size of the file.
         if size >= 2 * MAGIC.len() + 4 {
             let end = take(&mut file, place, size as u64 - 8, 4)?;
-            length = end.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize).min(size - 12);
+            length = end
+                .first_chunk::<4>()
+                .map_or(0, |length| u32::from_le_bytes(*length) as usize)
+                .min(size - 12);
         }
         let behind = start.len().max(size.saturating_sub(length + 8));
         start.extend(take(&mut file, place, behind as u64, size - behind)?);
@@ -146,7 +155,11 @@ impl Groups {
     /// Names and kinds of its columns.
     pub(super) fn shape(&self) -> Shape {
         let names = self.meta.leaves.iter().map(|leaf| leaf.name.clone()).collect();
-        Shape { place: self.place.clone(), names, kinds: self.meta.leaves.iter().map(cells::kind).collect() }
+        Shape {
+            place: self.place.clone(),
+            names,
+            kinds: self.meta.leaves.iter().map(cells::kind).collect(),
+        }
     }
 
     /// The next row group that has rows; `None` at the end.
@@ -158,14 +171,18 @@ impl Groups {
         while self.rows.get(group) == Some(&0) {
             group += 1;
         }
-        let (Some(&rows), Some((_, chunks))) = (self.rows.get(group), self.meta.groups.get(group)) else { return Ok(None) };
+        let (Some(&rows), Some((_, chunks))) = (self.rows.get(group), self.meta.groups.get(group))
+        else {
+            return Ok(None);
+        };
         let (mut budget, mut columns) = (Budget::of(self.size), Vec::new());
         for (leaf, from) in self.meta.leaves.iter().zip(chunks) {
             let range = range(*from).filter(|range| range.end <= self.size);
             let range = range.ok_or_else(|| outside().at(&at(&self.place, leaf)))?;
             let pages = take(&mut self.file, &self.place, range.start as u64, range.len())?;
             let mut column = Sink::new(leaf);
-            chunk(&pages, leaf, from.codec, rows, &mut column, &mut budget).map_err(|refused| refused.at(&at(&self.place, leaf)))?;
+            chunk(&pages, leaf, from.codec, rows, &mut column, &mut budget)
+                .map_err(|refused| refused.at(&at(&self.place, leaf)))?;
             columns.push(column.column);
         }
         self.done = (group + 1, before + rows);
@@ -178,7 +195,10 @@ impl Groups {
 fn take(file: &mut File, place: &str, start: u64, length: usize) -> anyhow::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes));
-    read.map_err(|e| Fault::missing(place, format!("cannot be read: {e}")).hint("give a readable file that nobody writes to"))?;
+    read.map_err(|e| {
+        Fault::missing(place, format!("cannot be read: {e}"))
+            .hint("give a readable file that nobody writes to")
+    })?;
     stream::count(length);
     Ok(bytes)
 }
@@ -189,33 +209,54 @@ fn at(place: &str, leaf: &Leaf) -> String {
 
 /// The metadata at the end of a file.
 fn footer(file: &[u8]) -> Result<&[u8], Refused> {
-    let not_parquet = || damaged(format!("not a Parquet file: {} bytes that begin {:02X?}", file.len(), &file[..file.len().min(4)]));
+    let not_parquet = || {
+        damaged(format!(
+            "not a Parquet file: {} bytes that begin {:02X?}",
+            file.len(),
+            &file[..file.len().min(4)]
+        ))
+    };
     if file.starts_with(MAGIC) && file.ends_with(b"PARE") {
         return Err(unsupported("the metadata are encrypted"));
     }
     let body = file.strip_prefix(MAGIC).ok_or_else(not_parquet)?;
-    let body = body.strip_suffix(MAGIC).ok_or_else(|| damaged("the file does not end as a Parquet file does"))?;
+    let body = body
+        .strip_suffix(MAGIC)
+        .ok_or_else(|| damaged("the file does not end as a Parquet file does"))?;
     let (body, length) = body.split_last_chunk::<4>().ok_or_else(not_parquet)?;
     let length = u32::from_le_bytes(*length) as usize;
-    let start =
-        body.len().checked_sub(length).ok_or_else(|| damaged(format!("metadata of {length} bytes, the file has {}", body.len())))?;
+    let start = body.len().checked_sub(length).ok_or_else(|| {
+        damaged(format!("metadata of {length} bytes, the file has {}", body.len()))
+    })?;
     Ok(&body[start..])
 }
 
 /// Rows of each group, if there are not more cells than the file can hold.
 fn check_rows(meta: &Meta, size: usize) -> Result<Vec<usize>, Refused> {
-    let rows: Option<Vec<usize>> = meta.groups.iter().map(|(rows, _)| usize::try_from(*rows).ok()).collect();
+    let rows: Option<Vec<usize>> =
+        meta.groups.iter().map(|(rows, _)| usize::try_from(*rows).ok()).collect();
     let rows = rows.ok_or_else(|| damaged("a row group of less than no rows"))?;
     let total = rows.iter().fold(0u128, |sum, &rows| sum + rows as u128);
     let cells = total * meta.leaves.len() as u128;
     if total == 0 {
-        return Err(Refused { found: "the file has no rows".into(), hint: "give a file with at least one row" });
+        return Err(Refused {
+            found: "the file has no rows".into(),
+            hint: "give a file with at least one row",
+        });
     }
     if cells > u128::from(size as u64 * CELL_RATIO + CELL_FLOOR) {
-        return Err(damaged(format!("{total} rows × {} columns in {size} bytes: more than {CELL_RATIO} cells a byte", meta.leaves.len())));
+        return Err(damaged(format!(
+            "{total} rows × {} columns in {size} bytes: more than {CELL_RATIO} cells a byte",
+            meta.leaves.len()
+        )));
     }
-    // Pages of one column are none of another: otherwise reading could take as long as there are columns.
-    let pages = meta.groups.iter().flat_map(|(_, chunks)| chunks).fold(0i128, |sum, chunk| sum + i128::from(chunk.length.max(0)));
+    // Pages of one column are none of another: otherwise reading could take as long as there are
+    // columns.
+    let pages = meta
+        .groups
+        .iter()
+        .flat_map(|(_, chunks)| chunks)
+        .fold(0i128, |sum, chunk| sum + i128::from(chunk.length.max(0)));
     if pages > size as i128 {
         return Err(damaged(format!("pages of {pages} bytes in a file of {size}")));
     }
@@ -224,7 +265,8 @@ fn check_rows(meta: &Meta, size: usize) -> Result<Vec<usize>, Refused> {
 
 /// Where the pages of a column in a row group lie.
 fn range(chunk: Chunk) -> Option<Range<usize>> {
-    let (start, length) = usize::try_from(chunk.start).ok().zip(usize::try_from(chunk.length).ok())?;
+    let (start, length) =
+        usize::try_from(chunk.start).ok().zip(usize::try_from(chunk.length).ok())?;
     Some(start..start.checked_add(length)?)
 }
 
@@ -237,18 +279,28 @@ fn outside() -> Refused {
 }
 
 /// Reads the pages of a column in a row group.
-fn chunk(pages: &[u8], leaf: &Leaf, codec: i64, rows: usize, column: &mut Sink, budget: &mut Budget) -> Result<(), Refused> {
+fn chunk(
+    pages: &[u8],
+    leaf: &Leaf,
+    codec: i64,
+    rows: usize,
+    column: &mut Sink,
+    budget: &mut Budget,
+) -> Result<(), Refused> {
     let (mut rest, mut dictionary, mut done) = (pages, None, 0);
     while done < rows {
         let (header, length) = Header::read(rest)?;
         let size = usize::try_from(header.packed).ok();
-        let (body, behind) =
-            size.and_then(|n| rest[length..].split_at_checked(n)).ok_or_else(|| damaged("a page ends behind its column"))?;
+        let (body, behind) = size
+            .and_then(|n| rest[length..].split_at_checked(n))
+            .ok_or_else(|| damaged("a page ends behind its column"))?;
         rest = behind;
         let page = Page { leaf, header, codec, body };
         match header.kind {
             0 | 3 => done += page.data(rows - done, dictionary.as_ref(), column, budget)?,
-            2 if dictionary.is_none() && done == 0 => dictionary = Some(page.dictionary(rows, budget)?),
+            2 if dictionary.is_none() && done == 0 => {
+                dictionary = Some(page.dictionary(rows, budget)?)
+            }
             2 => return Err(damaged("a second dictionary")),
             1 => {}
             other => return Err(damaged(format!("a page of kind {other}"))),
@@ -266,13 +318,20 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Its values as a dictionary of a column of so many rows. Categories that no row has may be in it too, but not without end.
+    /// Its values as a dictionary of a column of so many rows. Categories that no row has may be in
+    /// it too, but not without end.
     fn dictionary(&self, rows: usize, budget: &mut Budget) -> Result<Cells, Refused> {
         let bytes = self.unpack(0, budget)?;
         // Every value takes a bit at least.
         let limit = (8 * bytes.len()).min(rows + CELL_FLOOR as usize);
         let n = usize::try_from(self.header.values).ok().filter(|&n| n <= limit);
-        let n = n.ok_or_else(|| damaged(format!("a dictionary of {} values in {} bytes", self.header.values, bytes.len())))?;
+        let n = n.ok_or_else(|| {
+            damaged(format!(
+                "a dictionary of {} values in {} bytes",
+                self.header.values,
+                bytes.len()
+            ))
+        })?;
         if !matches!(self.header.encoding, 0 | 2) {
             return Err(damaged(format!("a dictionary in encoding {}", self.header.encoding)));
         }
@@ -280,21 +339,43 @@ impl Page<'_> {
     }
 
     /// Adds its cells to the column; returns their number, which is at most `rows`.
-    fn data(&self, rows: usize, dictionary: Option<&Cells>, column: &mut Sink, budget: &mut Budget) -> Result<usize, Refused> {
+    fn data(
+        &self,
+        rows: usize,
+        dictionary: Option<&Cells>,
+        column: &mut Sink,
+        budget: &mut Budget,
+    ) -> Result<usize, Refused> {
         let n = usize::try_from(self.header.values).ok().filter(|&n| n <= rows);
-        let n = n.ok_or_else(|| damaged(format!("a page of {} cells, {rows} rows are left", self.header.values)))?;
+        let n = n.ok_or_else(|| {
+            damaged(format!("a page of {} cells, {rows} rows are left", self.header.values))
+        })?;
         let (bytes, levels, start) = self.levels(budget)?;
-        let there = if self.leaf.optional { encoding::hybrid(&bytes[levels], 1, n)? } else { vec![1; n] };
+        let there =
+            if self.leaf.optional { encoding::hybrid(&bytes[levels], 1, n)? } else { vec![1; n] };
         let (count, values) = (there.iter().filter(|&&level| level == 1).count(), &bytes[start..]);
         let mut next = 0..count;
         let positions = there.iter().map(|&level| if level == 1 { next.next() } else { None });
         if let (2 | 8, Some(dictionary)) = (self.header.encoding, dictionary) {
             let indices = encoding::indices(values, count)?;
-            column.push(dictionary, positions.map(|at| at.map(|at| indices.get(at).map_or(usize::MAX, |&i| i as usize))), budget)?;
+            column.push(
+                dictionary,
+                positions
+                    .map(|at| at.map(|at| indices.get(at).map_or(usize::MAX, |&i| i as usize))),
+                budget,
+            )?;
             return Ok(n);
         }
-        let values = if count == 0 { encoding::Values::Floats(Vec::new()) } else { self.values(values, count, budget)? };
-        let cells = if values.len() == 0 { Cells::Numbers(Vec::new()) } else { Cells::new(self.leaf, values)? };
+        let values = if count == 0 {
+            encoding::Values::Floats(Vec::new())
+        } else {
+            self.values(values, count, budget)?
+        };
+        let cells = if values.len() == 0 {
+            Cells::Numbers(Vec::new())
+        } else {
+            Cells::new(self.leaf, values)?
+        };
         if cells.len() < count {
             return Err(damaged("a page ends within its values"));
         }
@@ -302,7 +383,12 @@ impl Page<'_> {
         Ok(n)
     }
 
-    fn values<'b>(&self, bytes: &'b [u8], n: usize, budget: &mut Budget) -> Result<encoding::Values<'b>, Refused> {
+    fn values<'b>(
+        &self,
+        bytes: &'b [u8],
+        n: usize,
+        budget: &mut Budget,
+    ) -> Result<encoding::Values<'b>, Refused> {
         encoding::decode(self.leaf.physical, self.header.encoding, bytes, n, budget)
     }
 
@@ -311,8 +397,14 @@ impl Page<'_> {
         let outside = || damaged("the levels of a page lie outside of it");
         if self.header.kind == 3 {
             let (repetition, definition) = self.header.levels;
-            let (repetition, definition) = usize::try_from(repetition).ok().zip(usize::try_from(definition).ok()).ok_or_else(outside)?;
-            let end = repetition.checked_add(definition).filter(|&end| end <= self.body.len()).ok_or_else(outside)?;
+            let (repetition, definition) = usize::try_from(repetition)
+                .ok()
+                .zip(usize::try_from(definition).ok())
+                .ok_or_else(outside)?;
+            let end = repetition
+                .checked_add(definition)
+                .filter(|&end| end <= self.body.len())
+                .ok_or_else(outside)?;
             return Ok((self.unpack(end, budget)?, repetition..end, end));
         }
         let bytes = self.unpack(0, budget)?;
@@ -322,18 +414,24 @@ impl Page<'_> {
         if self.header.level_encoding != 3 {
             return Err(unsupported("blanks in the old encoding BIT_PACKED"));
         }
-        let length = bytes.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize).ok_or_else(outside)?;
+        let length = bytes
+            .first_chunk::<4>()
+            .map(|length| u32::from_le_bytes(*length) as usize)
+            .ok_or_else(outside)?;
         let end = length.checked_add(4).filter(|&end| end <= bytes.len()).ok_or_else(outside)?;
         Ok((bytes, 4..end, end))
     }
 
     /// The page unpacked, but for its first `bare` bytes, which are not packed.
     fn unpack(&self, bare: usize, budget: &mut Budget) -> Result<Vec<u8>, Refused> {
-        let (first, packed) = self.body.split_at_checked(bare).ok_or_else(|| damaged("a page ends early"))?;
+        let (first, packed) =
+            self.body.split_at_checked(bare).ok_or_else(|| damaged("a page ends early"))?;
         let length = usize::try_from(self.header.unpacked).ok().and_then(|n| n.checked_sub(bare));
-        let length = length.ok_or_else(|| damaged(format!("a page of {} bytes", self.header.unpacked)))?;
+        let length =
+            length.ok_or_else(|| damaged(format!("a page of {} bytes", self.header.unpacked)))?;
         budget.spend(length)?;
-        let codec = if self.header.bare || (packed.is_empty() && length == 0) { 0 } else { self.codec };
+        let codec =
+            if self.header.bare || (packed.is_empty() && length == 0) { 0 } else { self.codec };
         let unpacked = unpack::unpack(codec, packed, length)?;
         Ok(if bare == 0 { unpacked } else { [first, &unpacked].concat() })
     }

@@ -1,4 +1,5 @@
-//! Thrift's compact protocol, as far as Parquet writes it. Structures are walked field by field; what nobody takes is skipped.
+//! Thrift's compact protocol, as far as Parquet writes it. Structures are walked field by field;
+//! what nobody takes is skipped.
 
 use super::{Refused, damaged};
 
@@ -33,8 +34,12 @@ impl<'a> Thrift<'a> {
         Thrift { bytes, at: 0, depth: 0 }
     }
 
-    /// Walks over the fields of a structure. `take` gets the number and kind of each and reads it, or leaves it where it is.
-    pub fn fields(&mut self, mut take: impl FnMut(&mut Thrift<'a>, i64, Kind) -> Result<(), Refused>) -> Result<(), Refused> {
+    /// Walks over the fields of a structure. `take` gets the number and kind of each and reads it,
+    /// or leaves it where it is.
+    pub fn fields(
+        &mut self,
+        mut take: impl FnMut(&mut Thrift<'a>, i64, Kind) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(damaged("the metadata are nested too deeply"));
@@ -73,13 +78,19 @@ impl<'a> Thrift<'a> {
         let byte = self.byte()?;
         let length = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
         if length > (self.bytes.len() - self.at) as u64 {
-            return Err(damaged(format!("a list of {length} elements, {} bytes are left", self.bytes.len() - self.at)));
+            return Err(damaged(format!(
+                "a list of {length} elements, {} bytes are left",
+                self.bytes.len() - self.at
+            )));
         }
         Ok((byte & 15, length as usize))
     }
 
     /// A list of structures, each read by `take`.
-    pub fn structures<T>(&mut self, mut take: impl FnMut(&mut Thrift<'a>) -> Result<T, Refused>) -> Result<Vec<T>, Refused> {
+    pub fn structures<T>(
+        &mut self,
+        mut take: impl FnMut(&mut Thrift<'a>) -> Result<T, Refused>,
+    ) -> Result<Vec<T>, Refused> {
         match self.list()? {
             (STRUCT, length) => (0..length).map(|_| take(self)).collect(),
             (_, 0) => Ok(Vec::new()),
@@ -93,13 +104,17 @@ impl<'a> Thrift<'a> {
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], Refused> {
         let rest = &self.bytes[self.at..];
-        let taken = usize::try_from(length).ok().and_then(|length| rest.get(..length)).ok_or_else(|| damaged("the metadata end early"))?;
+        let taken = usize::try_from(length)
+            .ok()
+            .and_then(|length| rest.get(..length))
+            .ok_or_else(|| damaged("the metadata end early"))?;
         self.at += taken.len();
         Ok(taken)
     }
 
     fn varint(&mut self) -> Result<u64, Refused> {
-        let (n, length) = varint(&self.bytes[self.at..]).ok_or_else(|| damaged("the metadata hold a number that does not end"))?;
+        let (n, length) = varint(&self.bytes[self.at..])
+            .ok_or_else(|| damaged("the metadata hold a number that does not end"))?;
         self.at += length;
         Ok(n)
     }

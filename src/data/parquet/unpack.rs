@@ -16,12 +16,20 @@ pub fn unpack(codec: i64, packed: &[u8], length: usize) -> Result<Vec<u8>, Refus
         6 => zstandard(packed, length)?,
         other => {
             let names = ["", "", "", "LZO", "Brotli", "LZ4", "Zstandard", "LZ4"];
-            let name = usize::try_from(other).ok().and_then(|i| names.get(i)).map_or_else(|| format!("codec {other}"), |n| n.to_string());
-            return Err(unsupported(format!("pages packed with {name}, expected Snappy, gzip, Zstandard or none")));
+            let name = usize::try_from(other)
+                .ok()
+                .and_then(|i| names.get(i))
+                .map_or_else(|| format!("codec {other}"), |n| n.to_string());
+            return Err(unsupported(format!(
+                "pages packed with {name}, expected Snappy, gzip, Zstandard or none"
+            )));
         }
     };
     if out.len() != length {
-        return Err(damaged(format!("a page unpacks to {} bytes, its header says {length}", out.len())));
+        return Err(damaged(format!(
+            "a page unpacks to {} bytes, its header says {length}",
+            out.len()
+        )));
     }
     Ok(out)
 }
@@ -29,7 +37,10 @@ pub fn unpack(codec: i64, packed: &[u8], length: usize) -> Result<Vec<u8>, Refus
 fn gzip(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     let mut out = Vec::new();
     let limit = length as u64 + 1;
-    MultiGzDecoder::new(packed).take(limit).read_to_end(&mut out).map_err(|e| damaged(format!("a gzip page is damaged: {e}")))?;
+    MultiGzDecoder::new(packed)
+        .take(limit)
+        .read_to_end(&mut out)
+        .map_err(|e| damaged(format!("a gzip page is damaged: {e}")))?;
     Ok(out)
 }
 
@@ -79,7 +90,8 @@ fn snappy(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
             rest = behind;
         } else {
             let is_near = tag & 3 == 1;
-            let size = if is_near { usize::from(tag >> 2 & 7) + 4 } else { usize::from(tag >> 2) + 1 };
+            let size =
+                if is_near { usize::from(tag >> 2 & 7) + 4 } else { usize::from(tag >> 2) + 1 };
             let back = if is_near { usize::from(tag >> 5) << 8 | number } else { number };
             copy(&mut out, back, size).ok_or_else(broken)?;
         }

@@ -1,5 +1,5 @@
-//! Tables to Parquet: texts, numbers and whole numbers, plain and uncompressed, a group of rows at a time, so that memory does not grow
-//! with the rows.
+//! Tables to Parquet: texts, numbers and whole numbers, plain and uncompressed, a group of rows at
+//! a time, so that memory does not grow with the rows.
 
 use std::io::{Result, Write};
 
@@ -223,7 +223,9 @@ impl<W: Write> Writer<W> {
                 m.int(2, size);
                 m.int(3, size);
                 m.field(5, 12);
-                m.structure(|m| [rows as i64, 0, 3, 3].into_iter().zip(1..).for_each(|(n, id)| m.int(id, n)));
+                m.structure(|m| {
+                    [rows as i64, 0, 3, 3].into_iter().zip(1..).for_each(|(n, id)| m.int(id, n))
+                });
             });
             let start = self.at;
             self.write(&header.bytes)?;

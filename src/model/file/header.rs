@@ -1,6 +1,8 @@
-//! The header of a safetensors file, held against the layout that the network gives and the length that the file really has.
+//! The header of a safetensors file, held against the layout that the network gives and the length
+//! that the file really has.
 //!
-//! The safetensors crate takes the last of two tensors of one name, and adds offsets unchecked: it is asked after this only.
+//! The safetensors crate takes the last of two tensors of one name, and adds offsets unchecked: it
+//! is asked after this only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
@@ -46,17 +48,26 @@ pub(super) struct Header {
     pub data: u64,
 }
 
-/// Reads the header of a file of `length` bytes; afterwards every tensor of the layout is known to lie within the file, in its shape and of
-/// this type (`F32` or `F64`).
-pub(super) fn read(path: &Path, file: &mut impl Read, length: u64, layout: &Layout, dtype: Dtype) -> Result<Header> {
+/// Reads the header of a file of `length` bytes; afterwards every tensor of the layout is known to
+/// lie within the file, in its shape and of this type (`F32` or `F64`).
+pub(super) fn read(
+    path: &Path,
+    file: &mut impl Read,
+    length: u64,
+    layout: &Layout,
+    dtype: Dtype,
+) -> Result<Header> {
     let place = path.display();
     let bytes = read_bytes(path, file, length)?;
-    let text = std::str::from_utf8(&bytes[PREFIX..]).map_err(|_| malformed(&place, "the header is not UTF-8 text"))?;
-    let Tensors(tensors) = serde_json::from_str(text).map_err(|e| malformed(&place, format!("the header: {}", plain(&e.to_string()))))?;
+    let text = std::str::from_utf8(&bytes[PREFIX..])
+        .map_err(|_| malformed(&place, "the header is not UTF-8 text"))?;
+    let Tensors(tensors) = serde_json::from_str(text)
+        .map_err(|e| malformed(&place, format!("the header: {}", plain(&e.to_string()))))?;
     let data = length - bytes.len() as u64;
     check_names(path, &tensors, layout)?;
     for block in &layout.blocks {
-        check_tensor(&tensors[&block.name], block, data, dtype).map_err(|e| in_tensor(path, &block.name, e))?;
+        check_tensor(&tensors[&block.name], block, data, dtype)
+            .map_err(|e| in_tensor(path, &block.name, e))?;
     }
     check_cover(path, &tensors, data)?;
     Ok(Header { bytes, data })
@@ -67,17 +78,29 @@ fn read_bytes(path: &Path, file: &mut impl Read, length: u64) -> Result<Vec<u8>>
     let place = path.display();
     let cut = |e| malformed(&place, format!("cannot be read: {e}"));
     if length < PREFIX as u64 {
-        return Err(malformed(&place, format!("{length} bytes, the length of the header alone takes {PREFIX}")).into());
+        return Err(malformed(
+            &place,
+            format!("{length} bytes, the length of the header alone takes {PREFIX}"),
+        )
+        .into());
     }
     let mut prefix = [0; PREFIX];
     file.read_exact(&mut prefix).map_err(cut)?;
     let header = u64::from_le_bytes(prefix);
     let left = length - PREFIX as u64;
     if header > left {
-        return Err(malformed(&place, format!("the header is to have {header} bytes, the file has {left} left")).into());
+        return Err(malformed(
+            &place,
+            format!("the header is to have {header} bytes, the file has {left} left"),
+        )
+        .into());
     }
     if header > MAX_BYTES {
-        return Err(malformed(&place, format!("the header has {header} bytes, expected at most {MAX_BYTES}")).into());
+        return Err(malformed(
+            &place,
+            format!("the header has {header} bytes, expected at most {MAX_BYTES}"),
+        )
+        .into());
     }
     let mut bytes = prefix.to_vec();
     bytes.resize(PREFIX + header as usize, 0);
@@ -92,12 +115,18 @@ fn in_tensor(path: &Path, name: &str, message: impl Display) -> Fault {
 /// The tensors of the layout are there, and no others.
 fn check_names(path: &Path, tensors: &HashMap<String, Entry>, layout: &Layout) -> Result<()> {
     if let Some(block) = layout.blocks.iter().find(|block| !tensors.contains_key(&block.name)) {
-        return Err(in_tensor(path, &block.name, format_args!("missing, expected F32 {:?}", block.shape)).into());
+        return Err(in_tensor(
+            path,
+            &block.name,
+            format_args!("missing, expected F32 {:?}", block.shape),
+        )
+        .into());
     }
     if tensors.len() == layout.blocks.len() {
         return Ok(());
     }
-    let unknown = tensors.keys().filter(|name| layout.blocks.iter().all(|block| block.name != **name)).min();
+    let unknown =
+        tensors.keys().filter(|name| layout.blocks.iter().all(|block| block.name != **name)).min();
     let name = unknown.map_or("", String::as_str);
     Err(in_tensor(path, name, "unknown, config.json describes no such layer").into())
 }
@@ -109,7 +138,11 @@ fn check_tensor(entry: &Entry, block: &Block, data: u64, expected: Dtype) -> Res
         return Err(format!("of type {}, expected \"{expected}\"", quoted(dtype)));
     }
     if !shape.iter().copied().eq(block.shape.iter().map(|&n| n as u64)) {
-        return Err(format!("of shape {}, expected {:?} by config.json", plain(&format!("{shape:?}")), block.shape));
+        return Err(format!(
+            "of shape {}, expected {:?} by config.json",
+            plain(&format!("{shape:?}")),
+            block.shape
+        ));
     }
     let expected = (expected.bitsize() / 8 * block.len) as u64;
     if end.checked_sub(*begin) != Some(expected) {
@@ -123,19 +156,28 @@ fn check_tensor(entry: &Entry, block: &Block, data: u64, expected: Dtype) -> Res
 
 /// The tensors follow each other from the first byte to the last.
 fn check_cover(path: &Path, tensors: &HashMap<String, Entry>, data: u64) -> Result<()> {
-    let mut spans: Vec<(&[u64; 2], &String)> = tensors.iter().map(|(name, entry)| (&entry.data_offsets, name)).collect();
+    let mut spans: Vec<(&[u64; 2], &String)> =
+        tensors.iter().map(|(name, entry)| (&entry.data_offsets, name)).collect();
     spans.sort();
     let mut next = 0;
     for ([begin, end], name) in spans {
         if *begin != next {
             let what = if *begin > next { "a hole before it" } else { "it overlaps another one" };
-            return Err(in_tensor(path, name, format_args!("begins at byte {begin}, expected {next}: {what}")).into());
+            return Err(in_tensor(
+                path,
+                name,
+                format_args!("begins at byte {begin}, expected {next}: {what}"),
+            )
+            .into());
         }
         next = *end;
     }
     match data - next {
         0 => Ok(()),
-        more => Err(malformed(path.display(), format!("{more} bytes too many after the last tensor")).into()),
+        more => {
+            Err(malformed(path.display(), format!("{more} bytes too many after the last tensor"))
+                .into())
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use crate::fault::{Exit, Fault, quoted};
 use crate::model::layout::{Block, Layout};
 use crate::model::network::{Head, Network};
 
-/// Whether each input of `model` is of the same thing in a new network: the same columns in the same order and of the same width, or images of
-/// the same size. How they are scaled is the new run's own matter.
+/// Whether each input of `model` is of the same thing in a new network: the same columns in the
+/// same order and of the same width, or images of the same size. How they are scaled is the new
+/// run's own matter.
 ///
 /// # Errors
 /// 78 with the first difference.
@@ -17,17 +18,27 @@ pub fn check_inputs(model: &Model, input: &Input) -> Result<()> {
     let found = match (&model.schema.input, input) {
         (Input::Columns { columns: before }, Input::Columns { columns: now }) => {
             let places = 0..before.len().max(now.len());
-            places.map(|i| (format!("column {}", i + 1), column(before.get(i)), column(now.get(i)))).find(|(_, before, now)| before != now)
+            places
+                .map(|i| (format!("column {}", i + 1), column(before.get(i)), column(now.get(i))))
+                .find(|(_, before, now)| before != now)
         }
-        (before, now) => Some(("its input".to_owned(), kind(before), kind(now))).filter(|(_, before, now)| before != now),
+        (before, now) => Some(("its input".to_owned(), kind(before), kind(now)))
+            .filter(|(_, before, now)| before != now),
     };
     let Some((what, before, now)) = found else { return Ok(()) };
-    let message = format!("--init-from {}: {what} is {before} in the model, {now} in this configuration", model.directory.display());
-    Err(Fault::new(Exit::Config, message).hint("give the run the inputs of the model in the same order, or leave --init-from out").into())
+    let message = format!(
+        "--init-from {}: {what} is {before} in the model, {now} in this configuration",
+        model.directory.display()
+    );
+    Err(Fault::new(Exit::Config, message)
+        .hint("give the run the inputs of the model in the same order, or leave --init-from out")
+        .into())
 }
 
 fn column(column: Option<&Column>) -> String {
-    column.map_or("absent".into(), |column| format!("{} of width {}", quoted(&column.name), column.width()))
+    column.map_or("absent".into(), |column| {
+        format!("{} of width {}", quoted(&column.name), column.width())
+    })
 }
 
 fn kind(input: &Input) -> String {
@@ -37,7 +48,8 @@ fn kind(input: &Input) -> String {
     }
 }
 
-/// The arena of `layout` with the parameters of `model`, block by block of the same name; the order of the tasks may differ.
+/// The arena of `layout` with the parameters of `model`, block by block of the same name; the order
+/// of the tasks may differ.
 ///
 /// # Errors
 /// 78 if the two do not have the same tensors in the same shapes.
@@ -46,7 +58,8 @@ pub fn initial_from(model: &Model, network: &Network, layout: &Layout) -> Result
     for block in &layout.blocks {
         let from = find(&model.layout, block);
         match from.filter(|from| from.shape == block.shape) {
-            Some(from) => arena[block.offset..][..block.len].copy_from_slice(&model.parameters[from.offset..][..from.len]),
+            Some(from) => arena[block.offset..][..block.len]
+                .copy_from_slice(&model.parameters[from.offset..][..from.len]),
             None => return Err(differs(model, network, &block.name, from, Some(block)).into()),
         }
     }
@@ -56,16 +69,25 @@ pub fn initial_from(model: &Model, network: &Network, layout: &Layout) -> Result
     }
 }
 
-/// `arena` with what the tasks of `model` share in place of what those of `network` share; the heads stay as they are.
+/// `arena` with what the tasks of `model` share in place of what those of `network` share; the
+/// heads stay as they are.
 ///
 /// # Errors
 /// 78 if the two do not share the same tensors in the same shapes.
-pub fn trunk_from(model: &Model, network: &Network, layout: &Layout, mut arena: Vec<f32>) -> Result<Vec<f32>> {
-    let shared = |layout: &'_ Layout| layout.blocks.iter().filter(|b| b.task.is_none()).cloned().collect::<Vec<Block>>();
+pub fn trunk_from(
+    model: &Model,
+    network: &Network,
+    layout: &Layout,
+    mut arena: Vec<f32>,
+) -> Result<Vec<f32>> {
+    let shared = |layout: &'_ Layout| {
+        layout.blocks.iter().filter(|b| b.task.is_none()).cloned().collect::<Vec<Block>>()
+    };
     for block in shared(layout) {
         let from = find(&model.layout, &block);
         match from.filter(|from| from.shape == block.shape) {
-            Some(from) => arena[block.offset..][..block.len].copy_from_slice(&model.parameters[from.offset..][..from.len]),
+            Some(from) => arena[block.offset..][..block.len]
+                .copy_from_slice(&model.parameters[from.offset..][..from.len]),
             None => return Err(differs(model, network, &block.name, from, Some(&block)).into()),
         }
     }
@@ -77,23 +99,43 @@ pub fn trunk_from(model: &Model, network: &Network, layout: &Layout, mut arena: 
 }
 
 fn no_trunk() -> Fault {
-    Fault::new(Exit::Config, "--init-part trunk: the network has no trunk").hint("leave it out, or give trunk.layers")
+    Fault::new(Exit::Config, "--init-part trunk: the network has no trunk")
+        .hint("leave it out, or give trunk.layers")
 }
 
 fn find<'l>(layout: &'l Layout, like: &Block) -> Option<&'l Block> {
     layout.blocks.iter().find(|block| block.name == like.name)
 }
 
-fn differs(model: &Model, network: &Network, name: &str, found: Option<&Block>, expected: Option<&Block>) -> Fault {
+fn differs(
+    model: &Model,
+    network: &Network,
+    name: &str,
+    found: Option<&Block>,
+    expected: Option<&Block>,
+) -> Fault {
     let shape = |block: Option<&Block>| block.map_or("absent".into(), |b| format!("{:?}", b.shape));
     let place = format!("--init-from {}", model.directory.display());
-    let message = format!("{place}: tensor \"{name}\": {} in the model, {} in this configuration", shape(found), shape(expected));
-    let hint = format!("the model has {}; this configuration has {}", describe(&model.network), describe(network));
+    let message = format!(
+        "{place}: tensor \"{name}\": {} in the model, {} in this configuration",
+        shape(found),
+        shape(expected)
+    );
+    let hint = format!(
+        "the model has {}; this configuration has {}",
+        describe(&model.network),
+        describe(network)
+    );
     Fault::new(Exit::Config, message).hint(hint)
 }
 
 fn describe(network: &Network) -> String {
     let task = |head: &Head| format!("{} {:?}", head.name, head.widths().collect::<Vec<_>>());
     let tasks: Vec<String> = network.tasks.iter().map(task).collect();
-    format!("{} inputs, trunk {:?}, tasks {}", network.inputs, network.trunk.layers, tasks.join(", "))
+    format!(
+        "{} inputs, trunk {:?}, tasks {}",
+        network.inputs,
+        network.trunk.layers,
+        tasks.join(", ")
+    )
 }

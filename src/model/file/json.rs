@@ -1,4 +1,5 @@
-//! JSON that was written by someone else: of bounded size, without keys that stand twice or mean nothing.
+//! JSON that was written by someone else: of bounded size, without keys that stand twice or mean
+//! nothing.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,7 +9,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::Value;
 
 use super::{malformed, plain};
@@ -18,7 +21,8 @@ use crate::fault::{Fault, quoted};
 const MAX_BYTES: u64 = 32 << 20;
 
 /// What a path that leads nowhere should have been.
-pub(super) const WHAT: &str = "a model is a run directory, a model directory, or a .safetensors file beside its config.json";
+pub(super) const WHAT: &str =
+    "a model is a run directory, a model directory, or a .safetensors file beside its config.json";
 
 /// Opens a plain file (a pipe would block, a device might never end), with its length.
 pub(super) fn open(path: &Path) -> Result<(File, u64)> {
@@ -35,10 +39,16 @@ pub(super) fn open(path: &Path) -> Result<(File, u64)> {
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     if length > MAX_BYTES {
-        return Err(malformed(path.display(), format!("{length} bytes, expected at most {MAX_BYTES}")).into());
+        return Err(malformed(
+            path.display(),
+            format!("{length} bytes, expected at most {MAX_BYTES}"),
+        )
+        .into());
     }
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|e| malformed(path.display(), format!("cannot be read: {e}")))?;
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|e| malformed(path.display(), format!("cannot be read: {e}")))?;
     Ok(bytes)
 }
 
@@ -47,8 +57,8 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T>
     serde_json::from_slice(bytes).map_err(|e| at_line(path, &e).into())
 }
 
-/// Refuses keys that stand twice, or that the value of `bytes` does not know. It takes many times the memory of the value: to be asked when that is
-/// within its limits.
+/// Refuses keys that stand twice, or that the value of `bytes` does not know. It takes many times
+/// the memory of the value: to be asked when that is within its limits.
 pub(super) fn check_keys(path: &Path, bytes: &[u8], value: &impl Serialize) -> Result<()> {
     let known = serde_json::to_value(value)?;
     let mut text = serde_json::Deserializer::from_slice(bytes);
@@ -61,7 +71,8 @@ fn at_line(path: &Path, error: &serde_json::Error) -> Fault {
     malformed(format_args!("{}:{}", path.display(), error.line()), plain(message))
 }
 
-/// Walks a JSON text along the value that it was read as: every key must be in the value, and stand once.
+/// Walks a JSON text along the value that it was read as: every key must be in the value, and stand
+/// once.
 struct Strict<'k>(Option<&'k Value>);
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
@@ -88,7 +99,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
             }
             map.next_value_seed(Strict(known))?;
             if !seen.insert(key.clone()) {
-                return Err(A::Error::custom(format_args!("the key {} stands twice", quoted(&key))));
+                return Err(A::Error::custom(format_args!(
+                    "the key {} stands twice",
+                    quoted(&key)
+                )));
             }
         }
         Ok(())
@@ -96,7 +110,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while sequence.next_element_seed(Strict(self.0.and_then(|value| value.get(index))))?.is_some() {
+        while sequence
+            .next_element_seed(Strict(self.0.and_then(|value| value.get(index))))?
+            .is_some()
+        {
             index += 1;
         }
         Ok(())

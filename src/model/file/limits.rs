@@ -21,13 +21,18 @@ const MAX_WIDTH: usize = 1_000_000_000;
 /// Bytes of a tensor's line in the header, save its name and two figures of its shape.
 const ENTRY_BYTES: usize = 120;
 
-/// Whether what [`save`](super::save) would write could be loaded again: to be asked before a long training, not after it.
+/// Whether what [`save`](super::save) would write could be loaded again: to be asked before a long
+/// training, not after it.
 ///
 /// # Errors
 /// 78 if the network is beyond the limits of a model file.
 pub fn check_savable(network: &Network) -> Result<()> {
-    let wrong = |e: String| Fault::new(Exit::Config, format!("the network does not fit in a model file: {e}"));
-    Ok(problem(network).map_or(Ok(()), |e| Err(wrong(e).hint("give it fewer or smaller layers in [trunk] and [task.*]")))?)
+    let wrong = |e: String| {
+        Fault::new(Exit::Config, format!("the network does not fit in a model file: {e}"))
+    };
+    Ok(problem(network).map_or(Ok(()), |e| {
+        Err(wrong(e).hint("give it fewer or smaller layers in [trunk] and [task.*]"))
+    })?)
 }
 
 /// A network from `config.json` is within the limits.
@@ -37,7 +42,11 @@ pub(super) fn check_network(path: &Path, network: &Network) -> Result<()> {
 
 /// What is wrong with a network.
 fn problem(network: &Network) -> Option<String> {
-    let heads = || network.tasks.iter().find_map(|head| head_problem(head).map(|e| format!("task {}: {e}", quoted(&head.name))));
+    let heads = || {
+        network.tasks.iter().find_map(|head| {
+            head_problem(head).map(|e| format!("task {}: {e}", quoted(&head.name)))
+        })
+    };
     let trunk = &network.trunk;
     let own = || layers_problem(&trunk.layers, trunk.dropout).map(|e| format!("trunk: {e}"));
     width_problem("inputs", network.inputs, 1)
@@ -56,10 +65,22 @@ fn embeddings_problem(network: &Network) -> Option<String> {
     }
     let size = |e: &Embedding| {
         let fits = (1..=MAX_EMBED).contains(&e.width) && (1..=MAX_WIDTH).contains(&e.values);
-        (!fits).then(|| format!("embedding {}: {} vectors of {} numbers, expected 1 to {MAX_EMBED}", quoted(&e.column), e.values, e.width))
+        (!fits).then(|| {
+            format!(
+                "embedding {}: {} vectors of {} numbers, expected 1 to {MAX_EMBED}",
+                quoted(&e.column),
+                e.values,
+                e.width
+            )
+        })
     };
-    let learned = embeddings.iter().try_fold(0_usize, |sum, e| sum.checked_add(e.width)).filter(|sum| *sum <= network.inputs);
-    embeddings.iter().find_map(size).or_else(|| learned.is_none().then(|| format!("more than {} inputs from embeddings", network.inputs)))
+    let learned = embeddings
+        .iter()
+        .try_fold(0_usize, |sum, e| sum.checked_add(e.width))
+        .filter(|sum| *sum <= network.inputs);
+    embeddings.iter().find_map(size).or_else(|| {
+        learned.is_none().then(|| format!("more than {} inputs from embeddings", network.inputs))
+    })
 }
 
 fn width_problem(what: &str, width: usize, least: usize) -> Option<String> {
@@ -79,19 +100,27 @@ fn layers_problem(layers: &[usize], dropout: f64) -> Option<String> {
 
 /// Task names become tensor names, column names and file names.
 fn names_problem(network: &Network) -> Option<String> {
-    let is_plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)) && (1..=64).contains(&name.len());
+    let is_plain = |name: &str| {
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+            && (1..=64).contains(&name.len())
+    };
     if network.tasks.is_empty() {
         return Some("no task, expected one or more".into());
     }
     if let Some(head) = network.tasks.iter().find(|head| !is_plain(&head.name)) {
-        return Some(format!("the task name {} is not 1 to 64 characters of A-Z a-z 0-9 _ . -", quoted(&head.name)));
+        return Some(format!(
+            "the task name {} is not 1 to 64 characters of A-Z a-z 0-9 _ . -",
+            quoted(&head.name)
+        ));
     }
-    repeated(network.tasks.iter().map(|head| &head.name)).map(|name| format!("two tasks are named {}", quoted(name)))
+    repeated(network.tasks.iter().map(|head| &head.name))
+        .map(|name| format!("two tasks are named {}", quoted(name)))
 }
 
 fn head_problem(head: &Head) -> Option<String> {
     let classes = || width_problem("outputs", head.outputs(), 1);
-    let twice = || repeated(&head.classes).map(|name| format!("two classes are named {}", quoted(name)));
+    let twice =
+        || repeated(&head.classes).map(|name| format!("two classes are named {}", quoted(name)));
     let shape = || shape_problem(head).map(|found| format!("task {}: {found}", quoted(&head.name)));
     layers_problem(&head.layers, head.dropout).or_else(classes).or_else(twice).or_else(shape)
 }
@@ -111,16 +140,26 @@ fn shape_problem(head: &Head) -> Option<String> {
     if head.threshold.is_some_and(|t| !(0.0..=1.0).contains(&t)) {
         return Some("a threshold that is no probability".into());
     }
-    let weights = |weights: &[f64], count: usize| weights.len() == count && weights.iter().all(|w| w.is_finite() && *w >= 0.0);
+    let weights = |weights: &[f64], count: usize| {
+        weights.len() == count && weights.iter().all(|w| w.is_finite() && *w >= 0.0)
+    };
     let fits = match (&head.loss, head.kind) {
-        (Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights }, TaskKind::Multiclass) => {
+        (
+            Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights },
+            TaskKind::Multiclass,
+        ) => {
             (0.0..1.0).contains(label_smoothing)
                 && focal_gamma.is_finite()
                 && *focal_gamma >= 0.0
                 && (class_weights.is_empty() || weights(class_weights, classes))
         }
-        (Loss::Logistic { focal_gamma, positive_weights }, TaskKind::Binary | TaskKind::Multilabel) => {
-            focal_gamma.is_finite() && *focal_gamma >= 0.0 && weights(positive_weights, head.outputs())
+        (
+            Loss::Logistic { focal_gamma, positive_weights },
+            TaskKind::Binary | TaskKind::Multilabel,
+        ) => {
+            focal_gamma.is_finite()
+                && *focal_gamma >= 0.0
+                && weights(positive_weights, head.outputs())
         }
         (Loss::Squared | Loss::Absolute, TaskKind::Regression) => true,
         (Loss::Poisson { factor }, TaskKind::Count) => factor.is_finite() && *factor > 0.0,
@@ -128,7 +167,9 @@ fn shape_problem(head: &Head) -> Option<String> {
         (Loss::Quantile { quantile }, TaskKind::Regression) => *quantile > 0.0 && *quantile < 1.0,
         _ => false,
     };
-    (!fits).then(|| format!("a loss that is none of the type {}, or has numbers that it cannot have", head.kind))
+    (!fits).then(|| {
+        format!("a loss that is none of the type {}, or has numbers that it cannot have", head.kind)
+    })
 }
 
 /// The first that stands twice.
@@ -142,14 +183,18 @@ fn size_problem(network: &Network) -> Option<String> {
     let (mut parameters, mut tensors, mut header) = (Some(0_usize), 0, 0);
     let mut add = |name: &str, inputs: usize, widths: &mut dyn Iterator<Item = usize>| {
         widths.fold(inputs, |inputs, outputs| {
-            let layer = outputs.checked_mul(inputs).and_then(|weights| weights.checked_add(outputs));
+            let layer =
+                outputs.checked_mul(inputs).and_then(|weights| weights.checked_add(outputs));
             parameters = parameters.and_then(|sum| sum.checked_add(layer?));
             (tensors, header) = (tensors + 2, header + 2 * (name.len() + ENTRY_BYTES));
             outputs
         });
     };
     add("", network.inputs, &mut network.trunk.layers.iter().copied());
-    network.tasks.iter().for_each(|head| add(&head.name, network.trunk_width(), &mut head.widths()));
+    network
+        .tasks
+        .iter()
+        .for_each(|head| add(&head.name, network.trunk_width(), &mut head.widths()));
     for e in &network.embeddings {
         parameters = parameters.and_then(|sum| sum.checked_add(e.values.checked_mul(e.width)?));
         // A name may be escaped in the header, character by character.
@@ -162,7 +207,8 @@ fn size_problem(network: &Network) -> Option<String> {
             header::MAX_BYTES
         ));
     }
-    // In bytes, with the gaps between blocks, and with four arenas beside each other, it still has room.
+    // In bytes, with the gaps between blocks, and with four arenas beside each other, it still has
+    // room.
     let fits = parameters.is_some_and(|n| n <= usize::MAX / 64);
     (!fits).then(|| "more parameters than can be counted".into())
 }
@@ -170,7 +216,10 @@ fn size_problem(network: &Network) -> Option<String> {
 /// A schema is whole in itself and belongs to the network.
 pub(super) fn check_schema(path: &Path, schema: &Schema, network: &Network) -> Result<()> {
     let inputs = input_problem(&schema.input, network.inputs);
-    let others = || (Embedding::of(&schema.input) != network.embeddings).then(|| "other embeddings than in config.json".to_owned());
+    let others = || {
+        (Embedding::of(&schema.input) != network.embeddings)
+            .then(|| "other embeddings than in config.json".to_owned())
+    };
     inputs
         .or_else(others)
         .or_else(|| targets_problem(&schema.targets, network))
@@ -200,12 +249,17 @@ fn input_problem(input: &Input, inputs: usize) -> Option<String> {
         }
     };
     let found = || width.map_or("too many".into(), |n| n.to_string());
-    (width != Some(inputs)).then(|| format!("{} features, config.json has {inputs} inputs", found()))
+    (width != Some(inputs))
+        .then(|| format!("{} features, config.json has {inputs} inputs", found()))
 }
 
 fn targets_problem(targets: &[Target], network: &Network) -> Option<String> {
     if targets.len() != network.tasks.len() {
-        return Some(format!("{} targets, config.json has {} tasks", targets.len(), network.tasks.len()));
+        return Some(format!(
+            "{} targets, config.json has {} tasks",
+            targets.len(),
+            network.tasks.len()
+        ));
     }
     targets.iter().zip(&network.tasks).find_map(|(target, head)| target_problem(target, head))
 }
@@ -213,7 +267,10 @@ fn targets_problem(targets: &[Target], network: &Network) -> Option<String> {
 fn target_problem(target: &Target, head: &Head) -> Option<String> {
     let task = quoted(&target.task);
     if target.task != head.name {
-        return Some(format!("a target for task {task}, config.json has {} in its place", quoted(&head.name)));
+        return Some(format!(
+            "a target for task {task}, config.json has {} in its place",
+            quoted(&head.name)
+        ));
     }
     if target.classes != head.classes {
         return Some(format!("task {task}: other classes than in config.json"));
@@ -222,7 +279,11 @@ fn target_problem(target: &Target, head: &Head) -> Option<String> {
         return Some(format!("task {task}: of type {}, in config.json {}", target.kind, head.kind));
     }
     if target.columns.len() != head.cells() {
-        return Some(format!("task {task}: {} columns, config.json has {}", target.columns.len(), head.cells()));
+        return Some(format!(
+            "task {task}: {} columns, config.json has {}",
+            target.columns.len(),
+            head.cells()
+        ));
     }
     target.problem().map(|problem| format!("task {task}: {problem}"))
 }

@@ -6,8 +6,8 @@
 //! | `config.json` | the [`Network`], after the number of the format and the version of the program that wrote it |
 //! | `schema.json` | the [`Schema`]: columns, scaling, class names |
 //!
-//! The format number covers all three. Nothing in a file names another file, and nothing is allocated on the word of a file before its
-//! real length has confirmed it.
+//! The format number covers all three. Nothing in a file names another file, and nothing is
+//! allocated on the word of a file before its real length has confirmed it.
 
 pub mod arena;
 mod header;
@@ -73,11 +73,15 @@ struct NetworkFile {
 
 /// A file of a model is not as it should be.
 fn malformed(place: impl std::fmt::Display, message: impl std::fmt::Display) -> Fault {
-    Fault::data(place, message).hint("the model is damaged or was not written by tandem; copy it again, or train again")
+    Fault::data(place, message)
+        .hint("the model is damaged or was not written by tandem; copy it again, or train again")
 }
 
 /// A message of a parser, made safe to print: it may quote the file.
 fn plain(message: &str) -> String {
-    let escaped = message.chars().take(200).flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] });
+    let escaped = message
+        .chars()
+        .take(200)
+        .flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] });
     escaped.collect()
 }

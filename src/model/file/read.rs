@@ -1,5 +1,5 @@
-//! Reading, one suspicion after the other: the network within limits, the schema for that network, the header for that network and for the
-//! length of the file, finite weights.
+//! Reading, one suspicion after the other: the network within limits, the schema for that network,
+//! the header for that network and for the length of the file, finite weights.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,20 @@ use anyhow::Result;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
-use super::{CONFIG, FORMAT, Model, NetworkFile, SCHEMA, TENSORS, header, json, limits, malformed, plain};
+use super::{
+    CONFIG, FORMAT, Model, NetworkFile, SCHEMA, TENSORS, header, json, limits, malformed, plain,
+};
 use crate::data::Schema;
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::layout::{Block, Layout};
 use crate::model::network::Network;
 
-/// Loads a model. `path` is a run directory (its `model/` is taken), a model directory, or a `.safetensors` file beside its
-/// `config.json`.
+/// Loads a model. `path` is a run directory (its `model/` is taken), a model directory, or a
+/// `.safetensors` file beside its `config.json`.
 ///
 /// # Errors
-/// 66 if a file is missing; 65 if one is malformed or newer than this program, or a weight is not finite.
+/// 66 if a file is missing; 65 if one is malformed or newer than this program, or a weight is not
+/// finite.
 pub fn load(path: &Path) -> Result<Model> {
     let (model, tensors) = read(path)?;
     check_finite(&tensors, &model)?;
@@ -59,7 +62,11 @@ pub fn from_bytes(directory: &Path, config: &[u8], schema: &[u8], tensors: &[u8]
 }
 
 /// What the two JSON files say.
-fn described(directory: &Path, config: &[u8], schema: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Network, Schema)> {
+fn described(
+    directory: &Path,
+    config: &[u8],
+    schema: impl FnOnce() -> Result<Vec<u8>>,
+) -> Result<(Network, Schema)> {
     let network = network(&directory.join(CONFIG), config)?;
     let path = directory.join(SCHEMA);
     let bytes = schema()?;
@@ -78,7 +85,9 @@ fn find(path: &Path) -> Result<(PathBuf, PathBuf)> {
         return Ok((directory, tensors));
     }
     if !path.exists() {
-        return Err(Fault::missing(place, "there is no such file or directory").hint(json::WHAT).into());
+        return Err(Fault::missing(place, "there is no such file or directory")
+            .hint(json::WHAT)
+            .into());
     }
     if path.extension().is_none_or(|e| e != "safetensors") {
         return Err(Fault::data(place, "is not a model").hint(json::WHAT).into());
@@ -96,7 +105,11 @@ fn directory(path: &Path) -> Result<PathBuf> {
         return Ok(inner);
     }
     let is_run = path.join("config.toml").exists();
-    let hint = if is_run { "the run has saved no model yet: wait for its first epoch, or take its last/" } else { json::WHAT };
+    let hint = if is_run {
+        "the run has saved no model yet: wait for its first epoch, or take its last/"
+    } else {
+        json::WHAT
+    };
     Err(Fault::missing(path.display(), "there is no model in this directory").hint(hint).into())
 }
 
@@ -111,18 +124,25 @@ fn network(path: &Path, bytes: &[u8]) -> Result<Network> {
     let Version { format, tandem } = json::parse(path, bytes)?;
     if format > FORMAT {
         let own = env!("CARGO_PKG_VERSION");
-        let found =
-            format!("format {format}, written by tandem {}, is newer than this program (tandem {own}, format {FORMAT})", quoted(&tandem));
+        let found = format!(
+            "format {format}, written by tandem {}, is newer than this program (tandem {own}, format {FORMAT})",
+            quoted(&tandem)
+        );
         return Err(Fault::data(path.display(), found).hint("update tandem").into());
     }
     if format < FORMAT {
         return Err(malformed(path.display(), format!("format {format}, expected {FORMAT}")).into());
     }
-    let NetworkFile { format, tandem, inputs, embeddings, trunk, tasks } = json::parse(path, bytes)?;
+    let NetworkFile { format, tandem, inputs, embeddings, trunk, tasks } =
+        json::parse(path, bytes)?;
     let network = Network { inputs, embeddings, trunk, tasks };
     limits::check_network(path, &network)?;
     let Network { inputs, embeddings, trunk, tasks } = network.clone();
-    json::check_keys(path, bytes, &NetworkFile { format, tandem, inputs, embeddings, trunk, tasks })?;
+    json::check_keys(
+        path,
+        bytes,
+        &NetworkFile { format, tandem, inputs, embeddings, trunk, tasks },
+    )?;
     Ok(network)
 }
 
@@ -148,7 +168,9 @@ fn read_data(path: &Path, file: impl Read, header: header::Header) -> Result<Vec
     let length = header.bytes.len() + header.data as usize;
     let mut bytes = reserve(path, length)?;
     bytes.extend(header.bytes);
-    file.take(header.data).read_to_end(&mut bytes).map_err(|e| malformed(path.display(), format!("cannot be read: {e}")))?;
+    file.take(header.data)
+        .read_to_end(&mut bytes)
+        .map_err(|e| malformed(path.display(), format!("cannot be read: {e}")))?;
     if bytes.len() != length {
         return Err(malformed(path.display(), "became shorter while it was read").into());
     }
@@ -158,15 +180,27 @@ fn read_data(path: &Path, file: impl Read, header: header::Header) -> Result<Vec
 /// Room for `count` elements; the file is that large, but the memory may not be.
 fn reserve<T>(path: &Path, count: usize) -> Result<Vec<T>> {
     let mut room = Vec::new();
-    let full = |_| Fault::new(Exit::Unavailable, format!("{}: not enough memory for its weights", path.display()));
-    room.try_reserve_exact(count).map_err(|e| full(e).hint("free some memory, or use a smaller model"))?;
+    let full = |_| {
+        Fault::new(
+            Exit::Unavailable,
+            format!("{}: not enough memory for its weights", path.display()),
+        )
+    };
+    room.try_reserve_exact(count)
+        .map_err(|e| full(e).hint("free some memory, or use a smaller model"))?;
     Ok(room)
 }
 
 fn check_finite(path: &Path, model: &Model) -> Result<()> {
-    let bad = |block: &&Block| model.parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite());
+    let bad = |block: &&Block| {
+        model.parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite())
+    };
     let Some(first) = model.layout.blocks.iter().find(bad) else { return Ok(()) };
-    let message = format!("tensor \"{}\": not finite; {} weights of the file are not", first.name, model.not_finite());
+    let message = format!(
+        "tensor \"{}\": not finite; {} weights of the file are not",
+        first.name,
+        model.not_finite()
+    );
     let hint = "copy the model again, or train again with a lower optimizer.learning_rate; --allow-nonfinite takes it as it is";
     Err(Fault::data(path.display(), message).hint(hint).into())
 }

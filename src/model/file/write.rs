@@ -13,14 +13,27 @@ use crate::fault::{Exit, Fault, of_creation};
 use crate::model::layout::{Block, Layout};
 use crate::model::network::Network;
 
-/// Writes a model directory, or replaces the model in it. The tensors come last, so a directory that has them is complete; at no moment
-/// is a file that was there before missing. Files that would not change are left alone.
+/// Writes a model directory, or replaces the model in it. The tensors come last, so a directory
+/// that has them is complete; at no moment is a file that was there before missing. Files that
+/// would not change are left alone.
 ///
 /// # Errors
-/// 73 if a file cannot be created, 74 if it cannot be written; 3, and nothing is written, if a parameter is not finite.
-pub fn save(dir: &Path, network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<()> {
+/// 73 if a file cannot be created, 74 if it cannot be written; 3, and nothing is written, if a
+/// parameter is not finite.
+pub fn save(
+    dir: &Path,
+    network: &Network,
+    layout: &Layout,
+    schema: &Schema,
+    parameters: &[f32],
+) -> Result<()> {
     let files = contents(network, layout, schema, parameters).map_err(|e| {
-        e.downcast::<Fault>().map_or_else(|e| e, |fault| Fault { message: format!("{}: {}", dir.display(), fault.message), ..fault }.into())
+        e.downcast::<Fault>().map_or_else(
+            |e| e,
+            |fault| {
+                Fault { message: format!("{}: {}", dir.display(), fault.message), ..fault }.into()
+            },
+        )
     })?;
     fs::create_dir_all(dir).map_err(|e| cannot_create(dir, &e))?;
     files.iter().try_for_each(|(name, bytes)| update(&dir.join(name), bytes))
@@ -30,20 +43,44 @@ pub fn save(dir: &Path, network: &Network, layout: &Layout, schema: &Schema, par
 ///
 /// # Errors
 /// 3 if a parameter is not finite.
-pub fn contents(network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<[(&'static str, Vec<u8>); 3]> {
-    ensure!(parameters.len() == layout.len, "{} parameters, the layout has {}", parameters.len(), layout.len);
+pub fn contents(
+    network: &Network,
+    layout: &Layout,
+    schema: &Schema,
+    parameters: &[f32],
+) -> Result<[(&'static str, Vec<u8>); 3]> {
+    ensure!(
+        parameters.len() == layout.len,
+        "{} parameters, the layout has {}",
+        parameters.len(),
+        layout.len
+    );
     check_finite(layout, parameters)?;
     let Network { inputs, embeddings, trunk, tasks } = network.clone();
-    let config = NetworkFile { format: FORMAT, tandem: env!("CARGO_PKG_VERSION").into(), inputs, embeddings, trunk, tasks };
-    Ok([(CONFIG, pretty(&config)?), (SCHEMA, pretty(schema)?), (TENSORS, arena::to_bytes(layout, parameters)?)])
+    let config = NetworkFile {
+        format: FORMAT,
+        tandem: env!("CARGO_PKG_VERSION").into(),
+        inputs,
+        embeddings,
+        trunk,
+        tasks,
+    };
+    Ok([
+        (CONFIG, pretty(&config)?),
+        (SCHEMA, pretty(schema)?),
+        (TENSORS, arena::to_bytes(layout, parameters)?),
+    ])
 }
 
 /// A model that cannot be loaded again must not take the place of one that can.
 fn check_finite(layout: &Layout, parameters: &[f32]) -> Result<()> {
-    let bad = |block: &&Block| parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite());
+    let bad =
+        |block: &&Block| parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite());
     let Some(block) = layout.blocks.iter().find(bad) else { return Ok(()) };
     let message = format!("tensor \"{}\" is not finite, so it is not saved", block.name);
-    Err(Fault::new(Exit::NotFinite, message).hint("lower optimizer.learning_rate, or set optimizer.clip_norm").into())
+    Err(Fault::new(Exit::NotFinite, message)
+        .hint("lower optimizer.learning_rate, or set optimizer.clip_norm")
+        .into())
 }
 
 /// JSON for people, with a line end.
@@ -55,21 +92,23 @@ fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
 
 /// [`replace`] where the content is another.
 fn update(path: &Path, bytes: &[u8]) -> Result<()> {
-    let is_same = fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
+    let is_same = fs::symlink_metadata(path)
+        .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
     match is_same.then(|| fs::read(path)) {
         Some(Ok(found)) if found == bytes => Ok(()),
         _ => replace(path, bytes),
     }
 }
 
-/// Writes a file atomically: whoever reads `path` finds the old content or the new one, also after a power cut. Its mode follows the
-/// umask.
+/// Writes a file atomically: whoever reads `path` finds the old content or the new one, also after
+/// a power cut. Its mode follows the umask.
 ///
 /// # Errors
 /// 73 if the file cannot be created, 74 if it cannot be written.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = temporary(path);
-    let written = create(&temporary).and_then(|file| commit(file, &temporary, path, bytes).map_err(|e| cannot_write(path, &e)));
+    let written = create(&temporary)
+        .and_then(|file| commit(file, &temporary, path, bytes).map_err(|e| cannot_write(path, &e)));
     if written.is_err() {
         // Whatever happened, the first error is the one to tell.
         let _ = fs::remove_file(&temporary);
@@ -77,7 +116,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(written?)
 }
 
-/// A name beside `path`, on the same file system; always the same one, so that what a killed process left is not left for ever.
+/// A name beside `path`, on the same file system; always the same one, so that what a killed
+/// process left is not left for ever.
 fn temporary(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.tmp"))
@@ -86,7 +126,11 @@ fn temporary(path: &Path) -> PathBuf {
 /// Removes what killed processes left of [`replace`] in a directory.
 pub fn clean(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"))
+        {
             // What stays does no harm: it has no name that anyone looks for.
             let _ = fs::remove_file(entry.path());
         }
@@ -99,7 +143,8 @@ fn create(path: &Path) -> Result<File, Fault> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     };
-    gone.and_then(|()| OpenOptions::new().write(true).create_new(true).open(path)).map_err(|e| cannot_create(path, &e))
+    gone.and_then(|()| OpenOptions::new().write(true).create_new(true).open(path))
+        .map_err(|e| cannot_create(path, &e))
 }
 
 fn commit(mut file: File, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -110,8 +155,8 @@ fn commit(mut file: File, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Re
     sync_parent(path)
 }
 
-/// Waits until the name of `path` is on the disk: it is when its directory is. Not every system can open one, and not everyone who may write
-/// to one may open it.
+/// Waits until the name of `path` is on the disk: it is when its directory is. Not every system can
+/// open one, and not everyone who may write to one may open it.
 ///
 /// # Errors
 /// Those of the directory.

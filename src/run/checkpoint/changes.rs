@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use toml::{Table, Value};
 
-/// (key path, before, after) of every key whose value differs; a key that is not there has the value `-`.
+/// (key path, before, after) of every key whose value differs; a key that is not there has the
+/// value `-`.
 ///
 /// # Errors
 /// If one of the texts is not TOML.
@@ -17,7 +18,9 @@ pub fn changes(before: &str, after: &str) -> Result<Vec<(String, String, String)
     };
     let (before, after) = (flat(before)?, flat(after)?);
     let all = before.keys().chain(after.keys().filter(|key| !before.contains_key(*key)));
-    let value = |keys: &BTreeMap<String, String>, key: &str| keys.get(key).cloned().unwrap_or_else(|| "-".into());
+    let value = |keys: &BTreeMap<String, String>, key: &str| {
+        keys.get(key).cloned().unwrap_or_else(|| "-".into())
+    };
     let differing = all.map(|key| (key.clone(), value(&before, key), value(&after, key)));
     Ok(differing.filter(|(_, before, after)| before != after).collect())
 }
@@ -25,9 +28,14 @@ pub fn changes(before: &str, after: &str) -> Result<Vec<(String, String, String)
 fn flatten(path: &str, value: &Value, keys: &mut BTreeMap<String, String>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
-        Value::Table(table) => table.iter().for_each(|(key, value)| flatten(&below(key), value, keys)),
+        Value::Table(table) => {
+            table.iter().for_each(|(key, value)| flatten(&below(key), value, keys))
+        }
         Value::Array(items) if items.iter().any(Value::is_table) => {
-            items.iter().enumerate().for_each(|(i, item)| flatten(&format!("{path}[{i}]"), item, keys));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, item)| flatten(&format!("{path}[{i}]"), item, keys));
         }
         other => {
             keys.insert(path.to_owned(), other.to_string());

@@ -1,4 +1,5 @@
-//! What is done to files while a checkpoint is written, in one place, so that a test can make each operation fail.
+//! What is done to files while a checkpoint is written, in one place, so that a test can make each
+//! operation fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -77,7 +78,9 @@ impl Disk {
 
     /// Removes a directory with what is in it; a link is removed and not followed.
     pub fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        self.operation(|| if path.is_symlink() { fs::remove_file(path) } else { fs::remove_dir_all(path) })
+        self.operation(|| {
+            if path.is_symlink() { fs::remove_file(path) } else { fs::remove_dir_all(path) }
+        })
     }
 
     fn is_next(&self, how: How) -> bool {

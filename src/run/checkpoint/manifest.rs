@@ -1,4 +1,5 @@
-//! `manifest.json`: what decides the future besides the arenas, and by what the files of a checkpoint are known to be whole.
+//! `manifest.json`: what decides the future besides the arenas, and by what the files of a
+//! checkpoint are known to be whole.
 
 use std::path::Path;
 
@@ -79,9 +80,22 @@ pub(super) fn hash(bytes: &[u8]) -> String {
 
 impl Manifest {
     /// The manifest of a snapshot whose files are these.
-    pub(super) fn new(snapshot: &Snapshot, context: &Context, files: &[(&str, Vec<u8>)]) -> Manifest {
-        let entry = |(name, bytes): &(&str, Vec<u8>)| Entry { name: (*name).into(), bytes: bytes.len() as u64, blake3: hash(bytes) };
-        let best = |b: &Best| BestEntry { epoch: b.epoch, step: b.step, score: b.score, thresholds: b.thresholds.clone() };
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        context: &Context,
+        files: &[(&str, Vec<u8>)],
+    ) -> Manifest {
+        let entry = |(name, bytes): &(&str, Vec<u8>)| Entry {
+            name: (*name).into(),
+            bytes: bytes.len() as u64,
+            blake3: hash(bytes),
+        };
+        let best = |b: &Best| BestEntry {
+            epoch: b.epoch,
+            step: b.step,
+            score: b.score,
+            thresholds: b.thresholds.clone(),
+        };
         Manifest {
             format: FORMAT,
             tandem: env!("CARGO_PKG_VERSION").into(),
@@ -127,7 +141,8 @@ impl Manifest {
         if !is_sealed(bytes) {
             return Err(damaged("is not as it was written: its hash differs".into()));
         }
-        let wrong = |e: serde_json::Error| damaged(quoted(&e.to_string()).trim_matches('"').to_owned());
+        let wrong =
+            |e: serde_json::Error| damaged(quoted(&e.to_string()).trim_matches('"').to_owned());
         let Version { format, tandem } = serde_json::from_slice(bytes).map_err(wrong)?;
         if format > FORMAT {
             let own = env!("CARGO_PKG_VERSION");
@@ -144,10 +159,13 @@ impl Manifest {
 /// What follows the hash in the file.
 const END: &[u8] = b"\"\n}\n";
 
-/// Whether the last thing in the file is the hash of all the rest. So it is in every format: one whose number was damaged is not taken for
-/// that of a newer program.
+/// Whether the last thing in the file is the hash of all the rest. So it is in every format: one
+/// whose number was damaged is not taken for that of a newer program.
 fn is_sealed(bytes: &[u8]) -> bool {
     let rest = bytes.strip_suffix(END).unwrap_or_default();
-    let Some((text, seal)) = rest.split_at_checked(rest.len().saturating_sub(2 * blake3::OUT_LEN)) else { return false };
+    let Some((text, seal)) = rest.split_at_checked(rest.len().saturating_sub(2 * blake3::OUT_LEN))
+    else {
+        return false;
+    };
     text.ends_with(b"\"blake3\": \"") && hash(&[text, END].concat()).as_bytes() == seal
 }

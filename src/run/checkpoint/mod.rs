@@ -1,4 +1,5 @@
-//! Checkpoints: everything that decides how a run goes on, one directory each, which is there whole or not at all.
+//! Checkpoints: everything that decides how a run goes on, one directory each, which is there whole
+//! or not at all.
 //!
 //! | file of `checkpoints/step-N/` | holds |
 //! |---|---|
@@ -9,7 +10,8 @@
 //! | `config.toml` | the settings |
 //! | `manifest.json` | everything else, with length and BLAKE3 of each file and of itself |
 //!
-//! There is no generator to save: order, dropout and initial weights are functions of seed and step ([`crate::rng`]).
+//! There is no generator to save: order, dropout and initial weights are functions of seed and step
+//! ([`crate::rng`]).
 
 mod changes;
 pub mod disk;

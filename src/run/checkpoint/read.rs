@@ -50,12 +50,14 @@ pub struct Found {
 pub fn list(root: &Path) -> Vec<(u64, PathBuf)> {
     let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.parse::<u64>().ok();
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    let mut found: Vec<(u64, PathBuf)> = entries.filter_map(|e| Some((step(&e.path())?, e.path()))).collect();
+    let mut found: Vec<(u64, PathBuf)> =
+        entries.filter_map(|e| Some((step(&e.path())?, e.path()))).collect();
     found.sort_by(|a, b| b.cmp(a));
     found
 }
 
-/// Removes what killed processes left half-written, and puts back what they had put aside. The run directory must be locked.
+/// Removes what killed processes left half-written, and puts back what they had put aside. The run
+/// directory must be locked.
 pub fn clean(root: &Path) {
     // What cannot be put back is as if it had been removed: one before it is used.
     let _ = put_back(&Disk::default(), root);
@@ -63,7 +65,11 @@ pub fn clean(root: &Path) {
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
             let path = entry.path();
             // What cannot be removed does no harm: it has no name that anyone looks for.
-            let _ = if path.is_symlink() || path.is_file() { fs::remove_file(&path) } else { fs::remove_dir_all(&path) };
+            let _ = if path.is_symlink() || path.is_file() {
+                fs::remove_file(&path)
+            } else {
+                fs::remove_dir_all(&path)
+            };
         }
     }
 }
@@ -88,7 +94,9 @@ pub fn newest(root: &Path) -> Result<Found> {
         None => Ok(found),
         Some(first) => {
             let message = format!("no checkpoint is whole: {first}");
-            Err(Fault::data(root.display(), message).hint("begin anew with --init-from RUN/last, or copy the checkpoints again").into())
+            Err(Fault::data(root.display(), message)
+                .hint("begin anew with --init-from RUN/last, or copy the checkpoints again")
+                .into())
         }
     }
 }
@@ -96,7 +104,11 @@ pub fn newest(root: &Path) -> Result<Found> {
 /// A checkpoint that is of the step in its name.
 fn of_step(loaded: Loaded, step: u64) -> Result<Loaded> {
     let found = loaded.snapshot.steps;
-    if found == step { Ok(loaded) } else { Err(damaged(&loaded.path, format!("is of step {found}")).into()) }
+    if found == step {
+        Ok(loaded)
+    } else {
+        Err(damaged(&loaded.path, format!("is of step {found}")).into())
+    }
 }
 
 fn is_newer(error: &anyhow::Error) -> bool {
@@ -111,13 +123,23 @@ pub fn load(path: &Path) -> Result<Loaded> {
     let manifest = Manifest::from_bytes(&path.join(MANIFEST), &read(&path.join(MANIFEST), None)?)?;
     let mut files = Vec::new();
     for entry in &manifest.files {
-        let known = [CONFIG, PARAMETERS, BEST, "model.safetensors", "config.json", "schema.json"].into_iter().chain(MOMENTS);
+        let known = [CONFIG, PARAMETERS, BEST, "model.safetensors", "config.json", "schema.json"]
+            .into_iter()
+            .chain(MOMENTS);
         let Some(name) = known.into_iter().find(|name| *name == entry.name) else {
-            return Err(damaged(&path.join(MANIFEST), format!("names a file {} that is none of a checkpoint", quoted(&entry.name))).into());
+            return Err(damaged(
+                &path.join(MANIFEST),
+                format!("names a file {} that is none of a checkpoint", quoted(&entry.name)),
+            )
+            .into());
         };
         let bytes = read(&path.join(name), Some(entry.bytes))?;
         if hash(&bytes) != entry.blake3 {
-            return Err(damaged(&path.join(name), "is not as it was written: its hash differs".into()).into());
+            return Err(damaged(
+                &path.join(name),
+                "is not as it was written: its hash differs".into(),
+            )
+            .into());
         }
         if name.ends_with(".safetensors") || name == CONFIG {
             files.push((name, bytes));
@@ -132,23 +154,41 @@ pub fn load(path: &Path) -> Result<Loaded> {
     Ok(Loaded { path: path.to_owned(), snapshot, model, config, data, adapter })
 }
 
-fn snapshot(path: &Path, manifest: &Manifest, model: &Model, files: &[(&str, Vec<u8>)]) -> Result<Snapshot> {
+fn snapshot(
+    path: &Path,
+    manifest: &Manifest,
+    model: &Model,
+    files: &[(&str, Vec<u8>)],
+) -> Result<Snapshot> {
     let layout = &model.layout;
     if let Some(problem) = problem(manifest, model.network.tasks.len()) {
-        return Err(damaged(&path.join(MANIFEST), format!("says what no run can be: {problem}")).into());
+        return Err(
+            damaged(&path.join(MANIFEST), format!("says what no run can be: {problem}")).into()
+        );
     }
-    let arena_of = |name: &str| numbers(&path.join(name), get(path, files, name)?, layout, manifest.double);
+    let arena_of =
+        |name: &str| numbers(&path.join(name), get(path, files, name)?, layout, manifest.double);
     let moments = MOMENTS.iter().filter(|name| files.iter().any(|(known, _)| known == *name));
     let best = manifest.best.as_ref().map(|best| -> Result<Arc<Best>> {
         let parameters = arena::from_bytes(&path.join(BEST), get(path, files, BEST)?, layout)?;
         let thresholds = best.thresholds.clone();
-        Ok(Arc::new(Best { parameters, thresholds, epoch: best.epoch, step: best.step, score: best.score }))
+        Ok(Arc::new(Best {
+            parameters,
+            thresholds,
+            epoch: best.epoch,
+            step: best.step,
+            score: best.score,
+        }))
     });
     Ok(Snapshot {
         steps: manifest.step,
         validated: manifest.validated,
         points: manifest.points,
-        parameters: if manifest.double { arena_of(PARAMETERS)? } else { Numbers::F32(model.parameters.clone()) },
+        parameters: if manifest.double {
+            arena_of(PARAMETERS)?
+        } else {
+            Numbers::F32(model.parameters.clone())
+        },
         moments: moments.map(|name| arena_of(name)).collect::<Result<_>>()?,
         sums: manifest.sums.clone(),
         worse: manifest.worse,
@@ -161,7 +201,8 @@ fn snapshot(path: &Path, manifest: &Manifest, model: &Model, files: &[(&str, Vec
     })
 }
 
-/// What is wrong with a manifest that is as it was written: its hash shows damage, not who wrote it.
+/// What is wrong with a manifest that is as it was written: its hash shows damage, not who wrote
+/// it.
 fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     let best = manifest.best.as_ref();
     let is_share = |share: f64| (0.0..=1.0).contains(&share);
@@ -171,7 +212,9 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     if best.is_some_and(|best| best.thresholds.len() != tasks) {
         return Some("thresholds of another number of tasks");
     }
-    if best.is_some_and(|best| !best.thresholds.iter().flatten().all(|threshold| is_share(*threshold))) {
+    if best
+        .is_some_and(|best| !best.thresholds.iter().flatten().all(|threshold| is_share(*threshold)))
+    {
         return Some("a threshold that is no probability");
     }
     if manifest.validated > manifest.step {
@@ -180,7 +223,9 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     if best.and_then(|best| best.step).is_some_and(|step| step > manifest.step) {
         return Some("the best model is of a later step");
     }
-    if manifest.scale.is_some_and(|scale| !scale.grows || scale.exponent > LossScale::MOST || scale.since > manifest.step) {
+    if manifest.scale.is_some_and(|scale| {
+        !scale.grows || scale.exponent > LossScale::MOST || scale.since > manifest.step
+    }) {
         return Some("gradients scaled by what they never are");
     }
     if manifest.seconds < 0.0 || manifest.rate_factor == 0.0 || !is_share(manifest.rate_factor) {
@@ -190,15 +235,22 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
 }
 
 fn numbers(path: &Path, bytes: &[u8], layout: &Layout, double: bool) -> Result<Numbers> {
-    if double { arena::from_bytes(path, bytes, layout).map(Numbers::F64) } else { arena::from_bytes(path, bytes, layout).map(Numbers::F32) }
+    if double {
+        arena::from_bytes(path, bytes, layout).map(Numbers::F64)
+    } else {
+        arena::from_bytes(path, bytes, layout).map(Numbers::F32)
+    }
 }
 
 fn get<'f>(path: &Path, files: &'f [(&str, Vec<u8>)], name: &str) -> Result<&'f [u8]> {
     let found = files.iter().find(|(known, _)| *known == name);
-    found.map(|(_, bytes)| bytes.as_slice()).ok_or_else(|| damaged(&path.join(MANIFEST), format!("names no {name}")).into())
+    found
+        .map(|(_, bytes)| bytes.as_slice())
+        .ok_or_else(|| damaged(&path.join(MANIFEST), format!("names no {name}")).into())
 }
 
-/// The bytes of a plain file, of this length where one is expected; nothing is allocated before the real length has confirmed it.
+/// The bytes of a plain file, of this length where one is expected; nothing is allocated before the
+/// real length has confirmed it.
 fn read(path: &Path, expected: Option<u64>) -> Result<Vec<u8>, Fault> {
     let cannot = |e: std::io::Error| damaged(path, format!("cannot be read: {e}"));
     let metadata = fs::symlink_metadata(path).map_err(cannot)?;
@@ -207,12 +259,18 @@ fn read(path: &Path, expected: Option<u64>) -> Result<Vec<u8>, Fault> {
         return Err(damaged(path, "is not a plain file".into()));
     }
     match expected {
-        Some(bytes) if bytes != length => return Err(damaged(path, format!("{length} bytes, expected {bytes}"))),
-        None if length > LONGEST => return Err(damaged(path, format!("{length} bytes, expected at most {LONGEST}"))),
+        Some(bytes) if bytes != length => {
+            return Err(damaged(path, format!("{length} bytes, expected {bytes}")));
+        }
+        None if length > LONGEST => {
+            return Err(damaged(path, format!("{length} bytes, expected at most {LONGEST}")));
+        }
         _ => {}
     }
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length as usize).map_err(|_| damaged(path, "not enough memory to read it".into()))?;
+    bytes
+        .try_reserve_exact(length as usize)
+        .map_err(|_| damaged(path, "not enough memory to read it".into()))?;
     File::open(path).and_then(|file| file.take(length).read_to_end(&mut bytes)).map_err(cannot)?;
     Ok(bytes)
 }

@@ -1,4 +1,5 @@
-//! Writing: files first, then the manifest, then the name of the directory, and only then are older checkpoints removed.
+//! Writing: files first, then the manifest, then the name of the directory, and only then are older
+//! checkpoints removed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,15 @@ pub(super) const ASIDE: &str = ".was-";
 /// Commits a snapshot as `ROOT/step-N`, and removes all but the newest `keep` checkpoints.
 ///
 /// # Errors
-/// 73 if a directory cannot be made; 74 if a write fails; 3 if a number is not finite. In each case what was committed before is untouched.
-pub fn write(disk: &Disk, root: &Path, snapshot: &Snapshot, context: &Context, keep: usize) -> Result<PathBuf> {
+/// 73 if a directory cannot be made; 74 if a write fails; 3 if a number is not finite. In each case
+/// what was committed before is untouched.
+pub fn write(
+    disk: &Disk,
+    root: &Path,
+    snapshot: &Snapshot,
+    context: &Context,
+    keep: usize,
+) -> Result<PathBuf> {
     let files = files(snapshot, context)?;
     let path = root.join(format!("step-{}", snapshot.steps));
     let temporary = root.join(format!("{TEMPORARY}{}-{}", snapshot.steps, std::process::id()));
@@ -70,7 +78,13 @@ fn bytes(layout: &Layout, numbers: &Numbers) -> Result<Vec<u8>> {
     }
 }
 
-fn commit(disk: &Disk, root: &Path, temporary: &Path, path: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
+fn commit(
+    disk: &Disk,
+    root: &Path,
+    temporary: &Path,
+    path: &Path,
+    files: &[(&str, Vec<u8>)],
+) -> Result<(), Fault> {
     if temporary.exists() {
         disk.remove_directory(temporary).map_err(|e| cannot_create(temporary, &e))?;
     }
@@ -81,7 +95,8 @@ fn commit(disk: &Disk, root: &Path, temporary: &Path, path: &Path, files: &[(&st
     let written = || -> io::Result<()> {
         files.iter().try_for_each(|(name, bytes)| disk.write(&temporary.join(name), bytes))?;
         disk.sync_directory(temporary)?;
-        // One of this step may be damaged, or from before the epoch was validated; it makes room, and goes when there is a better one.
+        // One of this step may be damaged, or from before the epoch was validated; it makes room,
+        // and goes when there is a better one.
         if path.exists() {
             disk.rename(path, &aside(root, path))?;
         }
@@ -96,21 +111,28 @@ fn aside(root: &Path, path: &Path) -> PathBuf {
     root.join(format!("{ASIDE}{}", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// Gives checkpoints that made room their names again where no other one has taken them, and removes them where one has.
+/// Gives checkpoints that made room their names again where no other one has taken them, and
+/// removes them where one has.
 pub(super) fn put_back(disk: &Disk, root: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(root)?.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str().and_then(|name| name.strip_prefix(ASIDE)) else { continue };
         let path = root.join(name);
-        if path.exists() { disk.remove_directory(&entry.path())? } else { disk.rename(&entry.path(), &path)? }
+        if path.exists() {
+            disk.remove_directory(&entry.path())?
+        } else {
+            disk.rename(&entry.path(), &path)?
+        }
     }
     Ok(())
 }
 
-/// Removes the oldest checkpoints, and those of later steps than `newest`: they were damaged, and the run came here from before them. First
-/// their names go, so that what is half removed is no checkpoint.
+/// Removes the oldest checkpoints, and those of later steps than `newest`: they were damaged, and
+/// the run came here from before them. First their names go, so that what is half removed is no
+/// checkpoint.
 fn prune(disk: &Disk, root: &Path, newest: u64, keep: usize) -> io::Result<()> {
-    let (later, others): (Vec<_>, Vec<_>) = list(root).into_iter().partition(|(step, _)| *step > newest);
+    let (later, others): (Vec<_>, Vec<_>) =
+        list(root).into_iter().partition(|(step, _)| *step > newest);
     for (step, path) in later.into_iter().chain(others.into_iter().skip(keep.max(1))) {
         let temporary = root.join(format!("{TEMPORARY}old-{step}-{}", std::process::id()));
         disk.rename(&path, &temporary)?;
@@ -129,7 +151,8 @@ fn cannot_write(path: &Path, error: &io::Error) -> Fault {
         .hint("check the free space of the disk; earlier checkpoints are untouched, go on with tandem train --resume")
 }
 
-/// Writes the checkpoints of a run on a thread of its own, one after the other, while the run goes on.
+/// Writes the checkpoints of a run on a thread of its own, one after the other, while the run goes
+/// on.
 #[derive(Debug)]
 pub struct Keeper {
     root: PathBuf,
@@ -147,10 +170,21 @@ impl Keeper {
     /// 73 if it cannot be made, or nothing can be made in it.
     pub fn new(root: PathBuf, context: Context, keep: usize) -> Result<Keeper> {
         // A checkpoint is on the disk when the names above it are.
-        std::fs::create_dir_all(&root).and_then(|()| sync_parent(&root)).map_err(|e| cannot_create(&root, &e))?;
+        std::fs::create_dir_all(&root)
+            .and_then(|()| sync_parent(&root))
+            .map_err(|e| cannot_create(&root, &e))?;
         let trial = root.join(format!("{TEMPORARY}{}", std::process::id()));
-        std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial)).map_err(|e| cannot_create(&root, &e))?;
-        Ok(Keeper { root, context: Arc::new(context), keep, writing: None, last: None, committed: None })
+        std::fs::create_dir(&trial)
+            .and_then(|()| std::fs::remove_dir(&trial))
+            .map_err(|e| cannot_create(&root, &e))?;
+        Ok(Keeper {
+            root,
+            context: Arc::new(context),
+            keep,
+            writing: None,
+            last: None,
+            committed: None,
+        })
     }
 
     /// Says that the run goes on from a checkpoint.
@@ -182,7 +216,8 @@ impl Keeper {
     /// Those of [`write()`].
     pub fn finish(&mut self) -> Result<()> {
         if let Some(thread) = self.writing.take() {
-            self.last = Some(thread.join().map_err(|_| anyhow!("a checkpoint could not be written"))??);
+            self.last =
+                Some(thread.join().map_err(|_| anyhow!("a checkpoint could not be written"))??);
         }
         Ok(())
     }

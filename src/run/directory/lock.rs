@@ -9,7 +9,8 @@ use anyhow::Result;
 use super::cannot_create;
 use crate::fault::{Exit, Fault};
 
-/// The file that is locked. It stays behind: removing it would let two processes lock two files of one name.
+/// The file that is locked. It stays behind: removing it would let two processes lock two files of
+/// one name.
 pub(super) const NAME: &str = ".lock";
 
 /// Whether some run was ever here.
@@ -20,7 +21,12 @@ pub(super) fn is_there(directory: &Path) -> bool {
 /// Locks a directory until the file is dropped.
 pub(super) fn acquire(directory: &Path) -> Result<File> {
     let path = directory.join(NAME);
-    let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path).map_err(|e| cannot_create(&path, &e))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| cannot_create(&path, &e))?;
     match file.try_lock() {
         Ok(()) => note_owner(&file),
         Err(TryLockError::WouldBlock) => return Err(busy(directory).into()),
@@ -37,7 +43,9 @@ fn note_owner(mut file: &File) {
 }
 
 fn busy(directory: &Path) -> Fault {
-    let owner = std::fs::read_to_string(directory.join(NAME)).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let owner = std::fs::read_to_string(directory.join(NAME))
+        .ok()
+        .and_then(|text| text.trim().parse::<u32>().ok());
     let owner = owner.map_or(String::new(), |id| format!(" ({id})"));
     Fault::new(Exit::Busy, format!("{}: in use by another process{owner}", directory.display()))
         .hint("wait for that run to end; a new run can go elsewhere with --out")

@@ -60,7 +60,10 @@ impl RunDirectory {
     /// 73 if it cannot be created.
     pub fn numbered(base: &Path, name: &str) -> Result<RunDirectory> {
         make(base)?;
-        let name: String = name.chars().map(|c| if matches!(c, '/' | '\\') || c.is_control() { '-' } else { c }).collect();
+        let name: String = name
+            .chars()
+            .map(|c| if matches!(c, '/' | '\\') || c.is_control() { '-' } else { c })
+            .collect();
         for n in 1_u64.. {
             let path = base.join(format!("{name}-{n}"));
             // Creating is what finds out whether it is free: of two processes one succeeds.
@@ -76,16 +79,21 @@ impl RunDirectory {
         unreachable!("2^64 directories")
     }
 
-    /// The directory of an earlier run, to go on in it; its records are appended to. What a killed process left half-written goes.
+    /// The directory of an earlier run, to go on in it; its records are appended to. What a killed
+    /// process left half-written goes.
     ///
     /// # Errors
     /// 66 if there is no such directory; 75 if another process is using it.
     pub fn open(path: &Path) -> Result<RunDirectory> {
         if !path.is_dir() {
-            return Err(Fault::missing(path.display(), "there is no such run directory").hint("check the path; runs are in runs/").into());
+            return Err(Fault::missing(path.display(), "there is no such run directory")
+                .hint("check the path; runs are in runs/")
+                .into());
         }
         let run = RunDirectory::lock(path.to_owned(), false)?;
-        [path.to_owned(), path.join("model"), path.join("last")].iter().for_each(|directory| clean(directory));
+        [path.to_owned(), path.join("model"), path.join("last")]
+            .iter()
+            .for_each(|directory| clean(directory));
         Ok(run)
     }
 
@@ -118,12 +126,24 @@ impl RunDirectory {
         replace(&self.path.join("environment.json"), format!("{environment:#}\n").as_bytes())
     }
 
-    /// Opens `metrics.jsonl` and `metrics.csv`; the columns of the latter follow from the network and the parts that there are.
-    pub fn begin(&mut self, network: &Network, objective: &Objective, parts: &[Part]) -> Result<()> {
+    /// Opens `metrics.jsonl` and `metrics.csv`; the columns of the latter follow from the network
+    /// and the parts that there are.
+    pub fn begin(
+        &mut self,
+        network: &Network,
+        objective: &Objective,
+        parts: &[Part],
+    ) -> Result<()> {
         let metrics = Appended::open(self.path.join("metrics.jsonl"))?;
         let table = Table::open(self.path.join("metrics.csv"), network, objective, parts)?;
         sync_parent(&metrics.path).map_err(|e| metrics.failed(&e))?;
-        self.records = Some(Records { network: network.clone(), objective: objective.clone(), metrics, table, tests_between: false });
+        self.records = Some(Records {
+            network: network.clone(),
+            objective: objective.clone(),
+            metrics,
+            table,
+            tests_between: false,
+        });
         Ok(())
     }
 
@@ -140,10 +160,15 @@ impl RunDirectory {
         self.records.as_mut().context("a point before RunDirectory::begin")
     }
 
-    /// Appends a point to `metrics.jsonl`, and keeps it for the row that is in the making. A point that comes after the last row begins one.
+    /// Appends a point to `metrics.jsonl`, and keeps it for the row that is in the making. A point
+    /// that comes after the last row begins one.
     pub fn point(&mut self, point: &Point) -> Result<()> {
         let records = self.records()?;
-        ensure!(point.tasks.len() == records.network.tasks.len(), "a point with {} tasks", point.tasks.len());
+        ensure!(
+            point.tasks.len() == records.network.tasks.len(),
+            "a point with {} tasks",
+            point.tasks.len()
+        );
         let json = point.json(&records.network, &records.objective);
         records.metrics.line(&json.to_string())?;
         records.table.point(&json)
@@ -156,28 +181,39 @@ impl RunDirectory {
     pub fn points(&mut self, points: u64) -> Result<Vec<(Value, u64)>> {
         let path = &self.records()?.metrics.path;
         let hint = "copy the run again, or begin anew with --init-from RUN/last";
-        let text = fs::read_to_string(path).map_err(|e| Fault::data(path.display(), format!("cannot be read: {e}")).hint(hint))?;
+        let text = fs::read_to_string(path)
+            .map_err(|e| Fault::data(path.display(), format!("cannot be read: {e}")).hint(hint))?;
         let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let lines: Vec<&str> = lines.take(usize::try_from(points).unwrap_or(usize::MAX)).collect();
         let parse = |(i, line): (usize, &&str)| {
-            let wrong = |e| Fault::data(format_args!("{}:{}", path.display(), i + 1), format!("is not JSON: {e}"));
+            let wrong = |e| {
+                Fault::data(
+                    format_args!("{}:{}", path.display(), i + 1),
+                    format!("is not JSON: {e}"),
+                )
+            };
             let json = serde_json::from_str(line).map_err(|e| wrong(e).hint("remove the line"))?;
             Ok((json, line.len() as u64))
         };
         Ok(lines.iter().enumerate().map(parse).collect::<Result<Vec<_>, Fault>>()?)
     }
 
-    /// Forgets all points but the first so many, in both files, and what is not of the first `steps` steps: where lines are missing, later
-    /// ones have moved up. The test point of the model that was kept is of the end of a run, which is further on: it is of a step that was
-    /// tested before, or the only one. `is_whole` says that with them a row ended. Gives back what is left.
+    /// Forgets all points but the first so many, in both files, and what is not of the first
+    /// `steps` steps: where lines are missing, later ones have moved up. The test point of the
+    /// model that was kept is of the end of a run, which is further on: it is of a step that was
+    /// tested before, or the only one. `is_whole` says that with them a row ended. Gives back what
+    /// is left.
     ///
     /// # Errors
     /// 65 if a line that is left is not JSON; 74 if a file cannot be written.
     pub fn cut_back(&mut self, points: u64, steps: u64, is_whole: bool) -> Result<Vec<Value>> {
         let (tests_between, mut tested) = (self.records()?.tests_between, 0);
-        let mut is_new_test = |step: u64| tests_between && step > std::mem::replace(&mut tested, step);
+        let mut is_new_test =
+            |step: u64| tests_between && step > std::mem::replace(&mut tested, step);
         let mut is_known = |json: &Value| {
-            json["step"].as_u64().is_some_and(|step| step <= steps && (json["split"] != Part::Test.name() || is_new_test(step)))
+            json["step"].as_u64().is_some_and(|step| {
+                step <= steps && (json["split"] != Part::Test.name() || is_new_test(step))
+            })
         };
         let kept = self.points(points)?.into_iter().take_while(|(json, _)| is_known(json));
         let (kept, bytes): (Vec<Value>, Vec<u64>) = kept.unzip();
@@ -202,7 +238,8 @@ impl RunDirectory {
         self.path.join("checkpoints")
     }
 
-    /// Writes the row of the points since the last one to `metrics.csv`; without such a point it does nothing.
+    /// Writes the row of the points since the last one to `metrics.csv`; without such a point it
+    /// does nothing.
     pub fn end_epoch(&mut self) -> Result<()> {
         self.records()?.table.end_epoch()
     }
@@ -216,7 +253,13 @@ impl RunDirectory {
     ///
     /// # Errors
     /// Those of [`save`].
-    pub fn save_model(&self, network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<()> {
+    pub fn save_model(
+        &self,
+        network: &Network,
+        layout: &Layout,
+        schema: &Schema,
+        parameters: &[f32],
+    ) -> Result<()> {
         save(&self.path.join("model"), network, layout, schema, parameters)
     }
 
@@ -224,7 +267,13 @@ impl RunDirectory {
     ///
     /// # Errors
     /// Those of [`save`].
-    pub fn save_last(&self, network: &Network, layout: &Layout, schema: &Schema, parameters: &[f32]) -> Result<()> {
+    pub fn save_last(
+        &self,
+        network: &Network,
+        layout: &Layout,
+        schema: &Schema,
+        parameters: &[f32],
+    ) -> Result<()> {
         save(&self.path.join("last"), network, layout, schema, parameters)
     }
 }
@@ -238,7 +287,11 @@ struct Appended {
 
 impl Appended {
     fn open(path: PathBuf) -> Result<Appended> {
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| cannot_create(&path, &e))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|e| cannot_create(&path, &e))?;
         Ok(Appended { path, file })
     }
 
@@ -265,9 +318,13 @@ impl Appended {
     }
 }
 
-/// Makes a directory with those above it that are not there, and waits until their names are on the disk.
+/// Makes a directory with those above it that are not there, and waits until their names are on the
+/// disk.
 fn make(path: &Path) -> Result<()> {
-    let new: Vec<&Path> = path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    let new: Vec<&Path> = path
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .collect();
     let made = fs::create_dir_all(path).and_then(|()| new.into_iter().try_for_each(sync_parent));
     Ok(made.map_err(|e| cannot_create(path, &e))?)
 }
@@ -287,12 +344,14 @@ fn is_empty(path: &Path) -> Result<bool> {
     Ok(names.all(|name| name.is_ok_and(|n| n == lock::NAME)))
 }
 
-/// Nothing that is written to leads out of the directory: a run from elsewhere may hold links, and pipes that would block.
+/// Nothing that is written to leads out of the directory: a run from elsewhere may hold links, and
+/// pipes that would block.
 fn check_own(path: &Path) -> Result<()> {
     for entry in fs::read_dir(path).map_err(|e| cannot_create(path, &e))?.flatten() {
         let is_own = entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir());
         if !is_own {
-            let message = format!("{}: is neither a plain file nor a directory", entry.path().display());
+            let message =
+                format!("{}: is neither a plain file nor a directory", entry.path().display());
             return Err(Fault::new(Exit::Data, message)
                 .hint("a run directory holds no links and no pipes; put a copy of the file there")
                 .into());

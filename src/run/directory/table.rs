@@ -1,5 +1,5 @@
-//! `metrics.csv`: one row per evaluation and per epoch, and one for the test figures of the model that is kept; one column per split, task
-//! and metric, the same figures as in `metrics.jsonl`.
+//! `metrics.csv`: one row per evaluation and per epoch, and one for the test figures of the model
+//! that is kept; one column per split, task and metric, the same figures as in `metrics.jsonl`.
 
 use std::path::PathBuf;
 
@@ -41,7 +41,12 @@ type Cell = (String, Value);
 
 impl Table {
     /// Opens the file; a new one gets its header.
-    pub(super) fn open(path: PathBuf, network: &Network, objective: &Objective, parts: &[Part]) -> Result<Table> {
+    pub(super) fn open(
+        path: PathBuf,
+        network: &Network,
+        objective: &Objective,
+        parts: &[Part],
+    ) -> Result<Table> {
         let file = Appended::open(path)?;
         let columns = columns(network, objective, parts);
         let mut table = Table { file, columns, row: Row::default(), trained: 0 };
@@ -54,7 +59,8 @@ impl Table {
 
     /// Keeps a point, as it stands in `metrics.jsonl`, for its row.
     pub(super) fn point(&mut self, json: &Value) -> Result<()> {
-        let (split, step) = (json["split"].as_str().unwrap_or_default(), json["step"].as_u64().unwrap_or(0));
+        let (split, step) =
+            (json["split"].as_str().unwrap_or_default(), json["step"].as_u64().unwrap_or(0));
         let cells = cells(split, json);
         if split == Part::Train.name() {
             self.row.train.push((step.saturating_sub(self.trained) as f64, cells));
@@ -84,12 +90,17 @@ impl Table {
     /// Writes the row.
     pub(super) fn end_epoch(&mut self) -> Result<()> {
         let row = std::mem::take(&mut self.row);
-        if row.fixed.is_some() { self.file.write(&record(&row.texts(&self.columns))?) } else { Ok(()) }
+        if row.fixed.is_some() {
+            self.file.write(&record(&row.texts(&self.columns))?)
+        } else {
+            Ok(())
+        }
     }
 }
 
 impl Row {
-    /// Whether a point belongs to a later row: it is of a later epoch, or of a later step than an evaluation that is in this one.
+    /// Whether a point belongs to a later row: it is of a later epoch, or of a later step than an
+    /// evaluation that is in this one.
     fn is_over(&self, json: &Value) -> bool {
         let Some([epoch, step, ..]) = &self.fixed else { return false };
         let is_later = |before: &Value, key: &str| json[key].as_u64() > before.as_u64();
@@ -98,18 +109,30 @@ impl Row {
 
     /// One text per column, blank where nothing was measured or the value was not finite.
     fn texts(&self, columns: &[String]) -> Vec<String> {
-        let fixed = FIXED.iter().zip(self.fixed.iter().flatten()).map(|(name, value)| (name.to_string(), value.clone()));
+        let fixed = FIXED
+            .iter()
+            .zip(self.fixed.iter().flatten())
+            .map(|(name, value)| (name.to_string(), value.clone()));
         let all: Vec<Cell> = fixed.chain(self.means()).chain(self.others.iter().cloned()).collect();
         // The last one of a name counts: a part may be measured twice in an epoch.
-        let text = |column: &String| all.iter().rev().find(|(name, _)| name == column).filter(|(_, value)| !value.is_null());
-        columns.iter().map(|column| text(column).map_or(String::new(), |(_, value)| value.to_string())).collect()
+        let text = |column: &String| {
+            all.iter().rev().find(|(name, _)| name == column).filter(|(_, value)| !value.is_null())
+        };
+        columns
+            .iter()
+            .map(|column| text(column).map_or(String::new(), |(_, value)| value.to_string()))
+            .collect()
     }
 
-    /// Training figures: means over the steps of the points that have them. Points of no label at all have none; where the combined loss is
-    /// not finite, what else has no number is not finite either, and neither is the mean.
+    /// Training figures: means over the steps of the points that have them. Points of no label at
+    /// all have none; where the combined loss is not finite, what else has no number is not finite
+    /// either, and neither is the mean.
     fn means(&self) -> Vec<Cell> {
-        let known: Vec<&(f64, Vec<Cell>)> =
-            self.train.iter().filter(|(_, cells)| !cells.iter().all(|(_, value)| value.is_null())).collect();
+        let known: Vec<&(f64, Vec<Cell>)> = self
+            .train
+            .iter()
+            .filter(|(_, cells)| !cells.iter().all(|(_, value)| value.is_null()))
+            .collect();
         if let [(_, cells)] = known[..] {
             return cells.clone();
         }
@@ -124,7 +147,10 @@ impl Row {
             let (mut sum, mut steps) = (0.0, 0.0);
             for (n, cells) in &known {
                 let is_finite = cells.first().is_some_and(|(_, combined)| !combined.is_null());
-                let value = cells.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_f64());
+                let value = cells
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .and_then(|(_, value)| value.as_f64());
                 if let Some(value) = value.or((!is_finite).then_some(f64::NAN)) {
                     (sum, steps) = (sum + n * value, steps + n);
                 }
@@ -137,12 +163,34 @@ impl Row {
 
 /// The names of all columns: those of a point for each part, whatever a task of its type shows.
 fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<String> {
-    let names = |part: &Part, head: &Head| if *part == Part::Train { of_training(head) } else { head.kind.metrics() };
+    let names = |part: &Part, head: &Head| {
+        if *part == Part::Train { of_training(head) } else { head.kind.metrics() }
+    };
     let json = |part: &Part| {
-        let zeros = |head: &Head| names(part, head).iter().filter(|name| has(head, name)).map(|name| (*name, 0.0)).collect();
-        let tasks = network.tasks.iter().map(|head| TaskPoint { loss: Some(0.0), rows: 0, metrics: zeros(head) }).collect();
+        let zeros = |head: &Head| {
+            names(part, head)
+                .iter()
+                .filter(|name| has(head, name))
+                .map(|name| (*name, 0.0))
+                .collect()
+        };
+        let tasks = network
+            .tasks
+            .iter()
+            .map(|head| TaskPoint { loss: Some(0.0), rows: 0, metrics: zeros(head) })
+            .collect();
         let (split, couplings) = (part.name().to_owned(), vec![0.0; objective.pairs.len()]);
-        Point { step: 0, epoch: 0, split, loss: Some(0.0), tasks, couplings, learning_rate: 0.0, seconds: 0.0 }.json(network, objective)
+        Point {
+            step: 0,
+            epoch: 0,
+            split,
+            loss: Some(0.0),
+            tasks,
+            couplings,
+            learning_rate: 0.0,
+            seconds: 0.0,
+        }
+        .json(network, objective)
     };
     let mut columns: Vec<String> = FIXED.map(str::to_owned).into();
     for (name, _) in parts.iter().flat_map(|part| cells(part.name(), &json(part))) {
@@ -163,10 +211,18 @@ fn has(head: &Head, metric: &str) -> bool {
 fn cells(split: &str, json: &Value) -> Vec<Cell> {
     let mut cells = vec![(format!("{split}/loss"), json["loss"].clone())];
     for (task, metrics) in json["tasks"].as_object().into_iter().flatten() {
-        cells.extend(metrics.as_object().into_iter().flatten().map(|(metric, value)| (format!("{split}/{task}/{metric}"), value.clone())));
+        cells.extend(
+            metrics
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(metric, value)| (format!("{split}/{task}/{metric}"), value.clone())),
+        );
     }
     for coupling in json["couplings"].as_array().into_iter().flatten() {
-        let name = [&coupling["kind"], &coupling["pair"][0], &coupling["pair"][1]].map(|v| v.as_str().unwrap_or_default()).join("/");
+        let name = [&coupling["kind"], &coupling["pair"][0], &coupling["pair"][1]]
+            .map(|v| v.as_str().unwrap_or_default())
+            .join("/");
         cells.push((format!("{split}/{name}"), coupling["value"].clone()));
     }
     cells

@@ -1,5 +1,5 @@
-//! Small networks of awkward shapes: one, primes, tile minus and plus one, tall, wide; every activation, optimizer and coupling; chunks
-//! of rows and segments of data.
+//! Small networks of awkward shapes: one, primes, tile minus and plus one, tall, wide; every
+//! activation, optimizer and coupling; chunks of rows and segments of data.
 
 use anyhow::Result;
 
@@ -131,8 +131,23 @@ const SHAPES: &[Shape] = &[
         rows: [64, 31, 31],
         ..BASE
     },
-    Shape { name: "more classes than one lane holds", inputs: 5, trunk: &[6], heads: &[(36, &[])], rows: [40, 19, 19], ..BASE },
-    Shape { name: "bytes in whole words", inputs: 12, trunk: &[4], heads: &[(3, &[])], rows: [20, 9, 9], bytes: Some(0.5), ..BASE },
+    Shape {
+        name: "more classes than one lane holds",
+        inputs: 5,
+        trunk: &[6],
+        heads: &[(36, &[])],
+        rows: [40, 19, 19],
+        ..BASE
+    },
+    Shape {
+        name: "bytes in whole words",
+        inputs: 12,
+        trunk: &[4],
+        heads: &[(3, &[])],
+        rows: [20, 9, 9],
+        bytes: Some(0.5),
+        ..BASE
+    },
     Shape {
         name: "bytes, silu, tall",
         inputs: 50,
@@ -290,7 +305,13 @@ fn classes(name: &str, classes: usize, loss: Loss) -> Head {
 
 fn numbers(name: &str, columns: usize, loss: Loss) -> Head {
     let columns = (0..columns).map(|c| format!("{name}{c}")).collect();
-    Head { kind: TaskKind::Regression, classes: Vec::new(), columns, loss, ..Head::multiclass(name, Vec::new()) }
+    Head {
+        kind: TaskKind::Regression,
+        classes: Vec::new(),
+        columns,
+        loss,
+        ..Head::multiclass(name, Vec::new())
+    }
 }
 
 fn every_loss() -> Vec<Head> {
@@ -299,7 +320,10 @@ fn every_loss() -> Vec<Head> {
         focal_gamma,
         class_weights: class_weights.to_vec(),
     };
-    let logistic = |focal_gamma, positive: &[f64]| Loss::Logistic { focal_gamma, positive_weights: positive.to_vec() };
+    let logistic = |focal_gamma, positive: &[f64]| Loss::Logistic {
+        focal_gamma,
+        positive_weights: positive.to_vec(),
+    };
     let binary = |name: &str, loss| Head { kind: TaskKind::Binary, ..classes(name, 2, loss) };
     vec![
         classes("weights", 4, softmax(0.0, 0.0, &[0.5, 2.0, 1.0, 3.0])),
@@ -311,12 +335,19 @@ fn every_loss() -> Vec<Head> {
         classes("two", 2, Loss::cross_entropy()),
         binary("positive", logistic(0.0, &[3.5])),
         binary("focus", logistic(1.5, &[0.7])),
-        Head { kind: TaskKind::Multilabel, ..numbers("labels", 3, logistic(0.0, &[1.0, 2.0, 0.5])) },
+        Head {
+            kind: TaskKind::Multilabel,
+            ..numbers("labels", 3, logistic(0.0, &[1.0, 2.0, 0.5]))
+        },
         numbers("squared", 2, Loss::Squared),
         numbers("absolute", 1, Loss::Absolute),
         numbers("huber", 1, Loss::Huber { delta: 0.7 }),
         numbers("quantile", 1, Loss::Quantile { quantile: 0.9 }),
-        Head { kind: TaskKind::Count, columns: Vec::new(), ..numbers("count", 1, Loss::Poisson { factor: 0.25 }) },
+        Head {
+            kind: TaskKind::Count,
+            columns: Vec::new(),
+            ..numbers("count", 1, Loss::Poisson { factor: 0.25 })
+        },
     ]
 }
 
@@ -334,15 +365,24 @@ fn cells(network: &Network, labels: LabelShape) -> Vec<Cell> {
     network.tasks.iter().flat_map(of_head).chain(labels.weighted.then_some(Cell::Weight)).collect()
 }
 
-/// The columns of a shape: numbers first, then codes, then codes with vectors, whose inputs come before all others; none where all are
-/// numbers.
+/// The columns of a shape: numbers first, then codes, then codes with vectors, whose inputs come
+/// before all others; none where all are numbers.
 fn spread(shape: &Shape) -> Vec<Spread> {
     if shape.codes.is_empty() && shape.vectors.is_empty() {
         return Vec::new();
     }
     let learned = shape.vectors.iter().map(|(_, _, width)| width).sum::<usize>();
-    let numbers = shape.inputs - learned - shape.codes.iter().map(|(_, width)| width).sum::<usize>();
-    let mut columns = vec![Spread { slot: 0, slots: numbers, input: learned, width: numbers, codes: false, scale: 1.0, vectors: 0 }];
+    let numbers =
+        shape.inputs - learned - shape.codes.iter().map(|(_, width)| width).sum::<usize>();
+    let mut columns = vec![Spread {
+        slot: 0,
+        slots: numbers,
+        input: learned,
+        width: numbers,
+        codes: false,
+        scale: 1.0,
+        vectors: 0,
+    }];
     let (mut slot, mut input) = (numbers, learned + numbers);
     for &(slots, width) in shape.codes {
         columns.push(Spread { slot, slots, input, width, codes: true, scale: 0.5, vectors: 0 });
@@ -364,7 +404,10 @@ pub fn cases(tuning: &Tuning) -> Result<Vec<Case>> {
 fn case(shape: &Shape, tuning: &Tuning) -> Result<Case> {
     let network = network(shape);
     let layout = Layout::new(&network);
-    let objective = Objective { weights: (0..network.tasks.len()).map(|t| 0.7 + 0.4 * t as f32).collect(), pairs: pairs(shape, &network) };
+    let objective = Objective {
+        weights: (0..network.tasks.len()).map(|t| 0.7 + 0.4 * t as f32).collect(),
+        pairs: pairs(shape, &network),
+    };
     let optimizer = Optimizer {
         kind: shape.optimizer,
         learning_rate: 0.01,
@@ -394,7 +437,16 @@ fn case(shape: &Shape, tuning: &Tuning) -> Result<Case> {
     })?;
     let (cells, spread) = (cells(&network, shape.labels), spread(shape));
     let blocks = layout.blocks.iter().map(|b| (b.offset, b.len)).collect();
-    Ok(Case { name: shape.name, built, step: step(rows, present), rows, cells, spread, scale: shape.scale, blocks })
+    Ok(Case {
+        name: shape.name,
+        built,
+        step: step(rows, present),
+        rows,
+        cells,
+        spread,
+        scale: shape.scale,
+        blocks,
+    })
 }
 
 fn step(rows: usize, present: usize) -> Step {
@@ -421,10 +473,23 @@ fn network(shape: &Shape) -> Network {
         dropout: shape.dropout,
         ..Head::multiclass(&format!("t{i}"), (0..*classes).map(|c| c.to_string()).collect())
     };
-    let trunk = Trunk { layers: shape.trunk.to_vec(), activation: shape.activation, dropout: shape.dropout };
-    let embedding = |(i, &(_, values, width)): (usize, &(usize, usize, usize))| Embedding { column: format!("c{i}"), values, width };
+    let trunk = Trunk {
+        layers: shape.trunk.to_vec(),
+        activation: shape.activation,
+        dropout: shape.dropout,
+    };
+    let embedding = |(i, &(_, values, width)): (usize, &(usize, usize, usize))| Embedding {
+        column: format!("c{i}"),
+        values,
+        width,
+    };
     let embeddings = shape.vectors.iter().enumerate().map(embedding).collect();
-    Network { inputs: shape.inputs, embeddings, trunk, tasks: shape.heads.iter().enumerate().map(head).chain((shape.others)()).collect() }
+    Network {
+        inputs: shape.inputs,
+        embeddings,
+        trunk,
+        tasks: shape.heads.iter().enumerate().map(head).chain((shape.others)()).collect(),
+    }
 }
 
 /// Every pair that a kind applies to, each with a strength of its own.

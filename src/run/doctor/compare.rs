@@ -33,7 +33,9 @@ pub fn check_dispatch(
 ) -> Result<Finding> {
     let program = case.built.program.clone();
     let launched = &program.schedules[schedule].dispatches[dispatch];
-    let before: Vec<Vec<u32>> = (0..program.buffers.len()).map(|b| contents(case, launched, Buffer(b), (schedule, dispatch))).collect();
+    let before: Vec<Vec<u32>> = (0..program.buffers.len())
+        .map(|b| contents(case, launched, Buffer(b), (schedule, dispatch)))
+        .collect();
     for (_, buffer) in &launched.bindings {
         device.upload(*buffer, 0, &before[buffer.0])?;
         reference.upload(*buffer, 0, &before[buffer.0])?;
@@ -53,8 +55,9 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
     let (program, b) = (&case.built.program, &case.built.buffers);
     let spec = &program.buffers[buffer.0];
     let stream = (buffer.0 + 1000 * stream.1 + 100_000 * stream.0) as u64;
-    let is_data =
-        |f: fn(&crate::schedule::build::Segment) -> Buffer| case.built.parts.iter().flat_map(|p| &p.segments).any(|s| f(s) == buffer);
+    let is_data = |f: fn(&crate::schedule::build::Segment) -> Buffer| {
+        case.built.parts.iter().flat_map(|p| &p.segments).any(|s| f(s) == buffer)
+    };
     let mut words: Vec<u32> = if buffer == b.order {
         permutation(case.rows, 7, Purpose::Synthetic, stream)
     } else if buffer == b.labels || is_data(|s| s.labels) {
@@ -72,7 +75,9 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
         (0..spec.len).map(|i| number(case.scale, stream, i as u64, positive).to_bits()).collect()
     };
     let arena = program.buffers[b.parameters.0].len;
-    if words.len() == arena && [b.parameters, b.gradients, b.first_moment, b.second_moment].contains(&buffer) {
+    if words.len() == arena
+        && [b.parameters, b.gradients, b.first_moment, b.second_moment].contains(&buffer)
+    {
         let mut gap = vec![true; words.len()];
         case.blocks.iter().for_each(|(first, len)| gap[*first..first + len].fill(false));
         words.iter_mut().zip(gap).filter(|(_, gap)| *gap).for_each(|(word, _)| *word = 0);
@@ -86,12 +91,20 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
 }
 
 fn label(case: &Case, stream: u64, index: usize) -> u32 {
-    let draw = |below_this: usize| below(below_this as u64, 7, Purpose::Synthetic, stream, index as u64) as usize;
+    let draw = |below_this: usize| {
+        below(below_this as u64, 7, Purpose::Synthetic, stream, index as u64) as usize
+    };
     let blank = |drawn: Option<u32>| drawn.unwrap_or(UNLABELLED);
     match case.cells[index % case.cells.len()] {
-        Cell::Class(classes) => blank(Some(draw(classes + 1)).filter(|drawn| *drawn < classes).map(|drawn| drawn as u32)),
-        Cell::Number => blank((draw(7) > 0).then(|| number(case.scale, stream, index as u64, false).to_bits())),
-        Cell::Count => blank(Some(draw(12)).filter(|drawn| *drawn < 11).map(|drawn| (drawn as f32).to_bits())),
+        Cell::Class(classes) => blank(
+            Some(draw(classes + 1)).filter(|drawn| *drawn < classes).map(|drawn| drawn as u32),
+        ),
+        Cell::Number => {
+            blank((draw(7) > 0).then(|| number(case.scale, stream, index as u64, false).to_bits()))
+        }
+        Cell::Count => {
+            blank(Some(draw(12)).filter(|drawn| *drawn < 11).map(|drawn| (drawn as f32).to_bits()))
+        }
         Cell::Weight => (draw(5) as f32 / 2.0).to_bits(),
     }
 }
@@ -99,8 +112,13 @@ fn label(case: &Case, stream: u64, index: usize) -> u32 {
 /// A word of a row: bits of a number, a code, or none.
 fn cell(case: &Case, stream: u64, index: usize) -> u32 {
     let slots: usize = case.spread.iter().map(|s| s.slots).sum();
-    let of_codes = case.spread.iter().find(|s| s.codes && (s.slot..s.slot + s.slots).contains(&(index % slots)));
-    let Some(column) = of_codes else { return number(case.scale, stream, index as u64, false).to_bits() };
+    let of_codes = case
+        .spread
+        .iter()
+        .find(|s| s.codes && (s.slot..s.slot + s.slots).contains(&(index % slots)));
+    let Some(column) = of_codes else {
+        return number(case.scale, stream, index as u64, false).to_bits();
+    };
     let codes = if column.vectors > 0 { column.vectors } else { column.width };
     code(codes as u32, stream, index as u64)
 }
@@ -111,11 +129,17 @@ fn code(codes: u32, stream: u64, index: u64) -> u32 {
     if drawn == codes { NO_CODE } else { drawn }
 }
 
-/// Codes of a batch; or, where a dispatch reads them, how the cells of each code are tied together; else what might be left of an
-/// earlier step.
-fn cells(case: &Case, dispatch: &Dispatch, buffer: Buffer, (stream, len): (u64, usize)) -> Vec<u32> {
+/// Codes of a batch; or, where a dispatch reads them, how the cells of each code are tied together;
+/// else what might be left of an earlier step.
+fn cells(
+    case: &Case,
+    dispatch: &Dispatch,
+    buffer: Buffer,
+    (stream, len): (u64, usize),
+) -> Vec<u32> {
     let (program, b) = (&case.built.program, &case.built.buffers);
-    let tables: &[params::Embedding] = bytemuck::cast_slice(&program.buffers[b.embeddings.0].initial);
+    let tables: &[params::Embedding] =
+        bytemuck::cast_slice(&program.buffers[b.embeddings.0].initial);
     let mut codes = vec![NO_CODE; program.buffers[b.codes.0].len];
     for (number, table) in tables.iter().enumerate() {
         let end = tables.get(number + 1).map_or(codes.len(), |next| next.codes as usize);
@@ -124,17 +148,25 @@ fn cells(case: &Case, dispatch: &Dispatch, buffer: Buffer, (stream, len): (u64, 
     if buffer == b.codes {
         return codes;
     }
-    let mut words: Vec<u32> = (0..len).map(|i| below(96, 9, Purpose::Synthetic, stream, i as u64) as u32).collect();
-    let read = dispatch.effects.iter().filter(|(effect, slice)| *effect == Effect::Read && slice.buffer == b.codes);
+    let mut words: Vec<u32> =
+        (0..len).map(|i| below(96, 9, Purpose::Synthetic, stream, i as u64) as u32).collect();
+    let read = dispatch
+        .effects
+        .iter()
+        .filter(|(effect, slice)| *effect == Effect::Read && slice.buffer == b.codes);
     for (table, (_, slice)) in tables.iter().zip(read) {
         let codes = &codes[slice.first..slice.first + slice.len];
         for (i, code) in codes.iter().enumerate().filter(|_| buffer == b.next_cells) {
             let after = codes[i + 1..].iter().position(|c| c == code && *code != NO_CODE);
             words[slice.first + i] = after.map_or(NO_CODE, |after| (i + 1 + after) as u32);
         }
-        for value in (0..table.values).filter(|_| buffer == b.first_cells && dispatch.kernel.twin == "embedding_backward") {
+        for value in (0..table.values)
+            .filter(|_| buffer == b.first_cells && dispatch.kernel.twin == "embedding_backward")
+        {
             let first = codes.iter().position(|c| *c == value);
-            first.into_iter().for_each(|first| words[(table.first + value) as usize] = first as u32);
+            first
+                .into_iter()
+                .for_each(|first| words[(table.first + value) as usize] = first as u32);
         }
     }
     words
@@ -181,7 +213,8 @@ fn compare(
     }
 }
 
-/// Adapters may flush numbers below the normal range to zero, also on the way to a result, where weights multiply them afterwards.
+/// Adapters may flush numbers below the normal range to zero, also on the way to a result, where
+/// weights multiply them afterwards.
 const FLUSHED: f64 = 64.0 * f32::MIN_POSITIVE as f64;
 
 /// The sentence for an element that is not finite where it should be, or too far away.
@@ -189,7 +222,11 @@ fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<S
     let (value, found) = (expected.value(), f64::from(found));
     if value.is_nan() || !found.is_finite() {
         // What is large may overflow in f32, on the way to the result if not there.
-        let passes = if value.is_nan() { found.is_nan() } else { found.is_infinite() && found.signum() * value > 1e30 };
+        let passes = if value.is_nan() {
+            found.is_nan()
+        } else {
+            found.is_infinite() && found.signum() * value > 1e30
+        };
         return (!passes).then(|| format!("found {found}, expected {value}"));
     }
     if value.is_infinite() {
@@ -201,5 +238,7 @@ fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<S
     }
     let score = error / (f64::from(f32::EPSILON) * expected.magnitude());
     *worst = worst.max(score);
-    (score > bound).then(|| format!("found {found:e}, expected {value:e}: {score:.2} eps·magnitude, bound {bound}"))
+    (score > bound).then(|| {
+        format!("found {found:e}, expected {value:e}: {score:.2} eps·magnitude, bound {bound}")
+    })
 }

@@ -1,8 +1,9 @@
 //! Checks every kernel on the adapter in hand against its float64 twin.
 //!
-//! The cases are whole programs of small networks of awkward shapes; each dispatch of their steps is run alone, on random buffers, on
-//! both engines. So a kernel is checked with the tables that the schedule builder really writes, and a new one as soon as a schedule
-//! uses it. What a dispatch overwrites is filled with NaN before; what it does not write must keep its bits.
+//! The cases are whole programs of small networks of awkward shapes; each dispatch of their steps
+//! is run alone, on random buffers, on both engines. So a kernel is checked with the tables that
+//! the schedule builder really writes, and a new one as soon as a schedule uses it. What a dispatch
+//! overwrites is filled with NaN before; what it does not write must keep its bits.
 
 mod cases;
 mod compare;
@@ -35,7 +36,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether the kernel kept its bound everywhere; one that was not looked at is not on this adapter.
+    /// Whether the kernel kept its bound everywhere; one that was not looked at is not on this
+    /// adapter.
     pub fn passed(&self) -> bool {
         self.failure.is_none()
     }
@@ -43,7 +45,13 @@ impl Verdict {
 
 /// Checks all kernels.
 pub fn doctor(gpu: &Gpu) -> Result<Vec<Verdict>> {
-    let new = |kernel: &&'static Kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None };
+    let new = |kernel: &&'static Kernel| Verdict {
+        kernel,
+        dispatches: 0,
+        elements: 0,
+        worst: 0.0,
+        failure: None,
+    };
     let mut verdicts: Vec<Verdict> = KERNELS.iter().map(new).collect();
     for case in all_cases(gpu)? {
         check_case(gpu, &case, |k| k.module(), &mut verdicts)?;
@@ -51,26 +59,40 @@ pub fn doctor(gpu: &Gpu) -> Result<Vec<Verdict>> {
     Ok(verdicts)
 }
 
-/// Cases that show the other shapes of tiles on software adapters, where compiling a pipeline takes longer than all that runs on it. Their
-/// files differ from those of the plain tile in constants alone, so what is left out is activations.
+/// Cases that show the other shapes of tiles on software adapters, where compiling a pipeline takes
+/// longer than all that runs on it. Their files differ from those of the plain tile in constants
+/// alone, so what is left out is activations.
 const SHAPE_CASES: [&str; 3] = ["around the tile", "chunks and segments", "whole vec4s"];
 
 /// Cases with sums over many matrices of a unit, and with tiles that are not full.
-const UNIT_CASES: [&str; 3] = ["around the tile", "mixed towers", "wide, many classes, large values"];
+const UNIT_CASES: [&str; 3] =
+    ["around the tile", "mixed towers", "wide, many classes, large values"];
 
 /// The one of them that is repeated with gradients scaled beyond f16.
 const OVERFLOWS: &str = "mixed towers";
 
 /// Checks the product kernels of a matrix unit.
 pub fn of_unit(gpu: &Gpu, unit: Unit) -> Result<Vec<Verdict>> {
-    let new = |kernel: &&'static Kernel| Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None };
-    let mut verdicts: Vec<Verdict> = KERNELS.iter().filter(|k| k.unit == Some(unit)).map(new).collect();
+    let new = |kernel: &&'static Kernel| Verdict {
+        kernel,
+        dispatches: 0,
+        elements: 0,
+        worst: 0.0,
+        failure: None,
+    };
+    let mut verdicts: Vec<Verdict> =
+        KERNELS.iter().filter(|k| k.unit == Some(unit)).map(new).collect();
     let tuning = gpu.unit_tuning(unit);
-    let mut all: Vec<Case> = cases(&tuning)?.into_iter().filter(|case| UNIT_CASES.contains(&case.name)).collect();
+    let mut all: Vec<Case> =
+        cases(&tuning)?.into_iter().filter(|case| UNIT_CASES.contains(&case.name)).collect();
     if unit.is_half() {
-        // Many a gradient is beyond f16, and has to become infinite: scaling hears of it by that alone.
+        // Many a gradient is beyond f16, and has to become infinite: scaling hears of it by that
+        // alone.
         let beyond = cases(&tuning)?.into_iter().filter(|case| case.name == OVERFLOWS);
-        all.extend(beyond.map(|case| Case { step: Step { delta_scale: 65536.0, inverse_scale: 1.0 / 65536.0, ..case.step }, ..case }));
+        all.extend(beyond.map(|case| Case {
+            step: Step { delta_scale: 65536.0, inverse_scale: 1.0 / 65536.0, ..case.step },
+            ..case
+        }));
     }
     for mut case in all {
         for schedule in &mut case.built.program.schedules {
@@ -91,56 +113,79 @@ pub fn all_cases(gpu: &Gpu) -> Result<Vec<Case>> {
         for schedule in new.iter_mut().flat_map(|case| &mut case.built.program.schedules) {
             schedule.dispatches.retain(|d| !seen.contains(&d.kernel.name));
         }
-        let dispatches = new.iter().flat_map(|case| &case.built.program.schedules).flat_map(|s| &s.dispatches);
+        let dispatches =
+            new.iter().flat_map(|case| &case.built.program.schedules).flat_map(|s| &s.dispatches);
         seen.extend(dispatches.map(|d| d.kernel.name));
         all.extend(new);
     }
     Ok(all)
 }
 
-/// The adapter's own choices, those of the other class where the adapter can run them, and the other shapes of tiles.
+/// The adapter's own choices, those of the other class where the adapter can run them, and the
+/// other shapes of tiles.
 pub fn tunings(gpu: &Gpu) -> Vec<Tuning> {
     let own = gpu.tuning();
     let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
-    let units = Unit::ALL.into_iter().filter(|unit| gpu.unit(unit.is_half()).is_some() && gpu.entry.units.contains(unit));
-    let shapes: Vec<Tuning> = other_shapes(&plain).into_iter().chain(units.map(|unit| gpu.unit_tuning(unit))).collect();
+    let units = Unit::ALL
+        .into_iter()
+        .filter(|unit| gpu.unit(unit.is_half()).is_some() && gpu.entry.units.contains(unit));
+    let shapes: Vec<Tuning> =
+        other_shapes(&plain).into_iter().chain(units.map(|unit| gpu.unit_tuning(unit))).collect();
     if !own.direct {
         return [vec![own], shapes].concat();
     }
     let tall = |p: Product| candidates(&p).pop().unwrap_or(p);
-    let (forward, backward_input, backward_weight) = (tall(own.forward), tall(own.backward_input), tall(own.backward_weight));
+    let (forward, backward_input, backward_weight) =
+        (tall(own.forward), tall(own.backward_input), tall(own.backward_weight));
     let tall = Tuning { forward, backward_input, backward_weight, ..own.clone() };
     [vec![own, plain, tall], shapes].concat()
 }
 
 /// Choices with every other shape of each product.
 fn other_shapes(plain: &Tuning) -> Vec<Tuning> {
-    let [forward, backward_input, backward_weight] = [plain.forward, plain.backward_input, plain.backward_weight].map(|p| ladder(p.kernel));
+    let [forward, backward_input, backward_weight] =
+        [plain.forward, plain.backward_input, plain.backward_weight].map(|p| ladder(p.kernel));
     let products = forward.into_iter().zip(backward_input).zip(backward_weight);
-    let all =
-        products.map(|((forward, backward_input), backward_weight)| Tuning { forward, backward_input, backward_weight, ..plain.clone() });
+    let all = products.map(|((forward, backward_input), backward_weight)| Tuning {
+        forward,
+        backward_input,
+        backward_weight,
+        ..plain.clone()
+    });
     all.filter(is_other_shape).collect()
 }
 
 fn is_other_shape(tuning: &Tuning) -> bool {
     tuning.unit.is_none()
-        && tuning.forward.kernel.name != Tuning::new(tuning.class, tuning.binding_bytes, tuning.direct).forward.kernel.name
+        && tuning.forward.kernel.name
+            != Tuning::new(tuning.class, tuning.binding_bytes, tuning.direct).forward.kernel.name
 }
 
-/// Checks the dispatches of one case; `source` gives the text of each kernel, so that tests may put in mutants.
-pub fn check_case(gpu: &Gpu, case: &Case, source: impl Fn(&Kernel) -> String, verdicts: &mut [Verdict]) -> Result<()> {
+/// Checks the dispatches of one case; `source` gives the text of each kernel, so that tests may put
+/// in mutants.
+pub fn check_case(
+    gpu: &Gpu,
+    case: &Case,
+    source: impl Fn(&Kernel) -> String,
+    verdicts: &mut [Verdict],
+) -> Result<()> {
     let program = &case.built.program;
     let mut device = Session::with_sources(gpu.clone(), program.clone(), source)?;
     let mut reference = Reference::<Bounded>::new(program.clone());
     for (s, schedule) in program.schedules.iter().enumerate() {
         for (d, dispatch) in schedule.dispatches.iter().enumerate() {
-            let Some(verdict) = verdicts.iter_mut().find(|v| v.kernel.name == dispatch.kernel.name) else { continue };
+            let Some(verdict) = verdicts.iter_mut().find(|v| v.kernel.name == dispatch.kernel.name)
+            else {
+                continue;
+            };
             let finding = check_dispatch(&mut device, &mut reference, case, s, d)?;
             verdict.dispatches += 1;
             verdict.elements += finding.elements;
             verdict.worst = verdict.worst.max(finding.worst);
             if verdict.failure.is_none() {
-                verdict.failure = finding.failure.map(|f| format!("{}, {}, {}: {f}", case.name, schedule.name, dispatch.label));
+                verdict.failure = finding
+                    .failure
+                    .map(|f| format!("{}, {}, {}: {f}", case.name, schedule.name, dispatch.label));
             }
         }
     }

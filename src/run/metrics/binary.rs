@@ -29,8 +29,9 @@ fn by_score(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<
     Some(ties)
 }
 
-/// Area under the ROC curve: the share of pairs of a positive and a negative row in which the positive one has the higher score, equal scores
-/// counted half (Mann and Whitney, 1947; Hanley and McNeil, 1982). `None` where a class is missing.
+/// Area under the ROC curve: the share of pairs of a positive and a negative row in which the
+/// positive one has the higher score, equal scores counted half (Mann and Whitney, 1947; Hanley and
+/// McNeil, 1982). `None` where a class is missing.
 pub fn auc(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<f64> {
     let (mut pairs, mut positive, mut negative) = (0.0, 0.0, 0.0);
     for tie in by_score(scores, labels, weights)? {
@@ -41,8 +42,9 @@ pub fn auc(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<f
     finite(pairs / (positive * negative))
 }
 
-/// Average precision, Σ (R_k − R_{k−1}) P_k over the distinct scores from the highest down: P_k is the precision and R_k the recall if that score and
-/// those above it are taken as positive. Nothing is interpolated. `None` without a positive row, where scikit-learn says 0.
+/// Average precision, Σ (R_k − R_{k−1}) P_k over the distinct scores from the highest down: P_k is
+/// the precision and R_k the recall if that score and those above it are taken as positive. Nothing
+/// is interpolated. `None` without a positive row, where scikit-learn says 0.
 pub fn average_precision(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<f64> {
     let (mut hits, mut taken, mut sum) = (0.0, 0.0, 0.0);
     for tie in by_score(scores, labels, weights)?.iter().rev() {
@@ -53,8 +55,8 @@ pub fn average_precision(scores: &[f64], labels: &[bool], weights: Option<&[f64]
     finite(sum / hits)
 }
 
-/// F1 = 2 TP / (2 TP + FP + FN) of the rows whose score is above the threshold. `None` if no row is positive or taken as positive, where
-/// scikit-learn says 0 by default.
+/// F1 = 2 TP / (2 TP + FP + FN) of the rows whose score is above the threshold. `None` if no row is
+/// positive or taken as positive, where scikit-learn says 0 by default.
 pub fn f1(scores: &[f64], labels: &[bool], threshold: f64, weights: Option<&[f64]>) -> Option<f64> {
     let (mut hits, mut misses) = (0.0, 0.0);
     for (row, weight) in Rows::new(scores, 1, labels.len(), weights)?.iter() {
@@ -67,21 +69,29 @@ pub fn f1(scores: &[f64], labels: &[bool], threshold: f64, weights: Option<&[f64
     finite(2.0 * hits / (2.0 * hits + misses))
 }
 
-/// Share of rows that are positive just if their score is above the threshold: 0 for logits, 0.5 for probabilities. A score at the threshold is
-/// a no, as the first of two equal logits is.
-pub fn accuracy_at(scores: &[f64], labels: &[bool], threshold: f64, weights: Option<&[f64]>) -> Option<f64> {
-    Rows::new(scores, 1, labels.len(), weights)?.mean(|row| f64::from((scores[row] > threshold) == labels[row]))
+/// Share of rows that are positive just if their score is above the threshold: 0 for logits, 0.5
+/// for probabilities. A score at the threshold is a no, as the first of two equal logits is.
+pub fn accuracy_at(
+    scores: &[f64],
+    labels: &[bool],
+    threshold: f64,
+    weights: Option<&[f64]>,
+) -> Option<f64> {
+    Rows::new(scores, 1, labels.len(), weights)?
+        .mean(|row| f64::from((scores[row] > threshold) == labels[row]))
 }
 
-/// The threshold of the largest accuracy; of several, the lowest. It lies midway between two neighbouring scores, or it is the highest score, which
-/// takes none as positive, or the next number below the lowest, which takes all.
+/// The threshold of the largest accuracy; of several, the lowest. It lies midway between two
+/// neighbouring scores, or it is the highest score, which takes none as positive, or the next
+/// number below the lowest, which takes all.
 pub fn best_threshold(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<f64> {
     let ties = by_score(scores, labels, weights)?;
     let (mut threshold, mut gain, mut best) = (ties.first()?.score.next_down(), 0.0, 0.0);
     for (k, tie) in ties.iter().enumerate() {
         gain += tie.negative - tie.positive;
         if gain > best {
-            (threshold, best) = (ties.get(k + 1).map_or(tie.score, |next| between(tie.score, next.score)), gain);
+            (threshold, best) =
+                (ties.get(k + 1).map_or(tie.score, |next| between(tie.score, next.score)), gain);
         }
     }
     finite(threshold)
@@ -93,7 +103,8 @@ fn between(low: f64, high: f64) -> f64 {
     if middle < high { middle } else { low }
 }
 
-/// Mean of −ln P(label), with P(yes) = 1 / (1 + e^−z), from logits: max(z, 0) − z y + ln(1 + e^−|z|), which neither overflows nor needs clipping.
+/// Mean of −ln P(label), with P(yes) = 1 / (1 + e^−z), from logits: max(z, 0) − z y + ln(1 +
+/// e^−|z|), which neither overflows nor needs clipping.
 pub fn log_loss(logits: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<f64> {
     let loss = |row: usize| {
         let z = if labels[row] { -logits[row] } else { logits[row] };
@@ -102,10 +113,16 @@ pub fn log_loss(logits: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Opt
     Rows::new(logits, 1, labels.len(), weights)?.mean(loss)
 }
 
-/// Expected calibration error: Σ_b W_b / W · |share of positive rows − mean probability| over `bins` bins ((b − 1) / bins, b / bins], the first of
-/// which has 0 too (Naeini et al., AAAI 2015). With the probabilities of the classes that were chosen, and with hits as labels, it is that of several
-/// classes (Guo et al., ICML 2017, equation 3). `None` for what is no probability.
-pub fn calibration_error(probabilities: &[f64], labels: &[bool], weights: Option<&[f64]>, bins: usize) -> Option<f64> {
+/// Expected calibration error: Σ_b W_b / W · |share of positive rows − mean probability| over
+/// `bins` bins ((b − 1) / bins, b / bins], the first of which has 0 too (Naeini et al., AAAI 2015).
+/// With the probabilities of the classes that were chosen, and with hits as labels, it is that of
+/// several classes (Guo et al., ICML 2017, equation 3). `None` for what is no probability.
+pub fn calibration_error(
+    probabilities: &[f64],
+    labels: &[bool],
+    weights: Option<&[f64]>,
+    bins: usize,
+) -> Option<f64> {
     let rows = Rows::new(probabilities, 1, labels.len(), weights)?;
     if bins == 0 || rows.iter().any(|(row, _)| !(0.0..=1.0).contains(&probabilities[row])) {
         return None;

@@ -9,8 +9,8 @@ fn counted<'a>(log_rates: &[f64], counts: &[f64], weights: Option<&'a [f64]>) ->
     rows.iter().all(|(row, _)| counts[row] >= 0.0).then_some(rows)
 }
 
-/// Poisson deviance of one row, 2 (y ln(y / μ) − y + μ) with 0 ln 0 = 0. With d = ln μ − ln y it is 2 y (e^d − 1 − d), which does not take the difference of
-/// two large numbers.
+/// Poisson deviance of one row, 2 (y ln(y / μ) − y + μ) with 0 ln 0 = 0. With d = ln μ − ln y it is
+/// 2 y (e^d − 1 − d), which does not take the difference of two large numbers.
 fn of_row(log_rate: f64, count: f64) -> f64 {
     if count > 0.0 {
         let d = log_rate - count.ln();
@@ -25,7 +25,8 @@ pub fn deviance(log_rates: &[f64], counts: &[f64], weights: Option<&[f64]>) -> O
     counted(log_rates, counts, weights)?.mean(|row| of_row(log_rates[row], counts[row]))
 }
 
-/// D² = 1 − deviance / deviance of the mean count: the share of the deviance that is explained, R² for counts. `None` where all counts are equal.
+/// D² = 1 − deviance / deviance of the mean count: the share of the deviance that is explained, R²
+/// for counts. `None` where all counts are equal.
 pub fn d2(log_rates: &[f64], counts: &[f64], weights: Option<&[f64]>) -> Option<f64> {
     let rows = counted(log_rates, counts, weights)?;
     if rows.constant(counts) {

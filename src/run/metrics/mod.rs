@@ -1,10 +1,12 @@
 //! How good predictions are: exact metrics in f64, on the host, by type of task.
 //!
-//! Rows are given without those that have no label. `weights` are weights of rows, finite and not negative; `None` is one each. A row of weight
-//! zero counts as absent. Where scikit-learn has the metric, the value is that of scikit-learn, except as stated, and `tests/metrics.rs` compares.
+//! Rows are given without those that have no label. `weights` are weights of rows, finite and not
+//! negative; `None` is one each. A row of weight zero counts as absent. Where scikit-learn has the
+//! metric, the value is that of scikit-learn, except as stated, and `tests/metrics.rs` compares.
 //!
-//! A value is `None` where there is nothing to measure: no row that weighs anything, a quotient of zeros such as the AUC of one class, a number
-//! that is not finite, slices that do not belong together. It is then left out of reports; nothing stands in for it.
+//! A value is `None` where there is nothing to measure: no row that weighs anything, a quotient of
+//! zeros such as the AUC of one class, a number that is not finite, slices that do not belong
+//! together. It is then left out of reports; nothing stands in for it.
 
 pub mod binary;
 pub mod count;
@@ -14,7 +16,8 @@ pub mod regression;
 
 /// Mean of the values that there are, all alike.
 pub fn mean(values: &[Option<f64>]) -> Option<f64> {
-    let (sum, count) = values.iter().flatten().fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    let (sum, count) =
+        values.iter().flatten().fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     finite(sum / count)
 }
 
@@ -31,13 +34,26 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// As many rows as there are labels, those of `numbers`, [count, width]. `None` if a length or a weight is wrong, if nothing weighs anything, or
-    /// if a number in a row that does is not finite.
-    fn new(numbers: &[f64], width: usize, count: usize, weights: Option<&'a [f64]>) -> Option<Rows<'a>> {
-        let lengths = count.checked_mul(width) == Some(numbers.len()) && weights.is_none_or(|weights| weights.len() == count);
-        let valid = weights.is_none_or(|weights| weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0));
+    /// As many rows as there are labels, those of `numbers`, [count, width]. `None` if a length or
+    /// a weight is wrong, if nothing weighs anything, or if a number in a row that does is not
+    /// finite.
+    fn new(
+        numbers: &[f64],
+        width: usize,
+        count: usize,
+        weights: Option<&'a [f64]>,
+    ) -> Option<Rows<'a>> {
+        let lengths = count.checked_mul(width) == Some(numbers.len())
+            && weights.is_none_or(|weights| weights.len() == count);
+        let valid = weights.is_none_or(|weights| {
+            weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0)
+        });
         let rows = Rows { count, weights };
-        let known = lengths && valid && rows.iter().all(|(row, _)| numbers[row * width..][..width].iter().all(|z| z.is_finite()));
+        let known = lengths
+            && valid
+            && rows
+                .iter()
+                .all(|(row, _)| numbers[row * width..][..width].iter().all(|z| z.is_finite()));
         (known && rows.iter().next().is_some()).then_some(rows)
     }
 
@@ -49,7 +65,9 @@ impl<'a> Rows<'a> {
 
     /// Σ w v / Σ w
     fn mean(self, value: impl Fn(usize) -> f64) -> Option<f64> {
-        let (sum, total) = self.iter().fold((0.0, 0.0), |(sum, total), (row, weight)| (sum + weight * value(row), total + weight));
+        let (sum, total) = self.iter().fold((0.0, 0.0), |(sum, total), (row, weight)| {
+            (sum + weight * value(row), total + weight)
+        });
         finite(sum / total)
     }
 
@@ -62,7 +80,12 @@ impl<'a> Rows<'a> {
 }
 
 /// Places in a table [rows, columns] of the cells that are labelled, of one column or of all.
-fn places(rows: usize, columns: usize, column: Option<usize>, labelled: impl Fn(usize) -> bool) -> Vec<usize> {
+fn places(
+    rows: usize,
+    columns: usize,
+    column: Option<usize>,
+    labelled: impl Fn(usize) -> bool,
+) -> Vec<usize> {
     let (first, step) = column.map_or((0, 1), |column| (column, columns.max(1)));
     (first..rows * columns).step_by(step).filter(|&place| labelled(place)).collect()
 }
@@ -77,8 +100,14 @@ fn pick_weights(weights: Option<&[f64]>, columns: usize, places: &[usize]) -> Op
     weights.map(|weights| places.iter().map(|&place| weights[place / columns]).collect())
 }
 
-/// The rows of a table of predictions, [rows, columns], for so many labels; `None` as in [`Rows::new`].
-fn table<'a>(predictions: &[f64], columns: usize, labels: usize, weights: Option<&'a [f64]>) -> Option<Rows<'a>> {
+/// The rows of a table of predictions, [rows, columns], for so many labels; `None` as in
+/// [`Rows::new`].
+fn table<'a>(
+    predictions: &[f64],
+    columns: usize,
+    labels: usize,
+    weights: Option<&'a [f64]>,
+) -> Option<Rows<'a>> {
     let rows = labels.checked_div(columns)?;
     if rows * columns == labels { Rows::new(predictions, columns, rows, weights) } else { None }
 }

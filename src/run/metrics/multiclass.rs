@@ -3,7 +3,12 @@
 use super::{Rows, binary, finite, mean};
 
 /// The rows, if every label that counts is a class.
-fn labelled<'a>(logits: &[f64], classes: usize, labels: &[u32], weights: Option<&'a [f64]>) -> Option<Rows<'a>> {
+fn labelled<'a>(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    weights: Option<&'a [f64]>,
+) -> Option<Rows<'a>> {
     let rows = Rows::new(logits, classes, labels.len(), weights)?;
     rows.iter().all(|(row, _)| (labels[row] as usize) < classes).then_some(rows)
 }
@@ -15,10 +20,14 @@ fn of_row(logits: &[f64], classes: usize, row: usize) -> &[f64] {
 
 /// The class that is chosen: the first of the largest logits.
 fn first_largest(logits: &[f64]) -> usize {
-    logits.iter().enumerate().fold(0, |best, (class, z)| if *z > logits[best] { class } else { best })
+    logits
+        .iter()
+        .enumerate()
+        .fold(0, |best, (class, z)| if *z > logits[best] { class } else { best })
 }
 
-/// The parts of ln Σ e^z, which neither overflow nor lose a small sum: max z, and ln(1 + Σ e^(z − max z)) over the others than the largest.
+/// The parts of ln Σ e^z, which neither overflow nor lose a small sum: max z, and ln(1 + Σ e^(z −
+/// max z)) over the others than the largest.
 fn log_sum(logits: &[f64]) -> [f64; 2] {
     let largest = first_largest(logits);
     let others = logits.iter().enumerate().filter(|(class, _)| *class != largest);
@@ -27,23 +36,42 @@ fn log_sum(logits: &[f64]) -> [f64; 2] {
 }
 
 /// Share of rows whose class has the largest logit, the first of the largest ones.
-pub fn accuracy(logits: &[f64], classes: usize, labels: &[u32], weights: Option<&[f64]>) -> Option<f64> {
-    labelled(logits, classes, labels, weights)?.mean(|row| f64::from(first_largest(of_row(logits, classes, row)) == labels[row] as usize))
+pub fn accuracy(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    weights: Option<&[f64]>,
+) -> Option<f64> {
+    labelled(logits, classes, labels, weights)?
+        .mean(|row| f64::from(first_largest(of_row(logits, classes, row)) == labels[row] as usize))
 }
 
-/// Share of rows whose class is among the `k` of the largest logits; of equal ones the first come first, so that `k` = 1 is [`accuracy`].
-/// scikit-learn takes the last first.
-pub fn top_k(logits: &[f64], classes: usize, labels: &[u32], k: usize, weights: Option<&[f64]>) -> Option<f64> {
+/// Share of rows whose class is among the `k` of the largest logits; of equal ones the first come
+/// first, so that `k` = 1 is [`accuracy`]. scikit-learn takes the last first.
+pub fn top_k(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    k: usize,
+    weights: Option<&[f64]>,
+) -> Option<f64> {
     let hit = |row: usize| {
         let (logits, label) = (of_row(logits, classes, row), labels[row] as usize);
-        let before = |(class, z): &(usize, &f64)| **z > logits[label] || (**z == logits[label] && *class < label);
+        let before = |(class, z): &(usize, &f64)| {
+            **z > logits[label] || (**z == logits[label] && *class < label)
+        };
         f64::from(logits.iter().enumerate().filter(before).count() < k)
     };
     labelled(logits, classes, labels, weights)?.mean(hit)
 }
 
 /// Mean of −ln softmax(z) of the labels.
-pub fn log_loss(logits: &[f64], classes: usize, labels: &[u32], weights: Option<&[f64]>) -> Option<f64> {
+pub fn log_loss(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    weights: Option<&[f64]>,
+) -> Option<f64> {
     let loss = |row: usize| {
         let logits = of_row(logits, classes, row);
         let [largest, rest] = log_sum(logits);
@@ -52,9 +80,15 @@ pub fn log_loss(logits: &[f64], classes: usize, labels: &[u32], weights: Option<
     labelled(logits, classes, labels, weights)?.mean(loss)
 }
 
-/// Mean over classes of F1 = 2 TP / (TP + FP + TP + FN), all classes alike; 0 for a class that is never found. Classes that are neither a label nor
-/// chosen in any row that weighs anything do not count; scikit-learn counts those that are in rows of weight zero.
-pub fn macro_f1(logits: &[f64], classes: usize, labels: &[u32], weights: Option<&[f64]>) -> Option<f64> {
+/// Mean over classes of F1 = 2 TP / (TP + FP + TP + FN), all classes alike; 0 for a class that is
+/// never found. Classes that are neither a label nor chosen in any row that weighs anything do not
+/// count; scikit-learn counts those that are in rows of weight zero.
+pub fn macro_f1(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    weights: Option<&[f64]>,
+) -> Option<f64> {
     let rows = labelled(logits, classes, labels, weights)?;
     let (mut hits, mut labelled_or_chosen) = (vec![0.0; classes], vec![0.0; classes]);
     for (row, weight) in rows.iter() {
@@ -65,12 +99,18 @@ pub fn macro_f1(logits: &[f64], classes: usize, labels: &[u32], weights: Option<
             hits[label] += weight;
         }
     }
-    let f1: Vec<Option<f64>> = hits.iter().zip(&labelled_or_chosen).map(|(hits, all)| finite(2.0 * hits / all)).collect();
+    let f1: Vec<Option<f64>> =
+        hits.iter().zip(&labelled_or_chosen).map(|(hits, all)| finite(2.0 * hits / all)).collect();
     mean(&f1)
 }
 
 /// Weight of the rows of each class, by the class that was chosen: `table[label][chosen]`.
-pub fn confusion(logits: &[f64], classes: usize, labels: &[u32], weights: Option<&[f64]>) -> Option<Vec<Vec<f64>>> {
+pub fn confusion(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    weights: Option<&[f64]>,
+) -> Option<Vec<Vec<f64>>> {
     let rows = labelled(logits, classes, labels, weights)?;
     let mut table = vec![vec![0.0; classes]; classes];
     for (row, weight) in rows.iter() {
@@ -79,14 +119,22 @@ pub fn confusion(logits: &[f64], classes: usize, labels: &[u32], weights: Option
     Some(table)
 }
 
-/// Mean over classes of the AUC of the class against all others, by its probability (Provost and Domingos, 2000, without weights of classes). Classes
-/// that no row has, or all have, do not count.
-pub fn macro_auc(logits: &[f64], classes: usize, labels: &[u32], weights: Option<&[f64]>) -> Option<f64> {
+/// Mean over classes of the AUC of the class against all others, by its probability (Provost and
+/// Domingos, 2000, without weights of classes). Classes that no row has, or all have, do not count.
+pub fn macro_auc(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    weights: Option<&[f64]>,
+) -> Option<f64> {
     labelled(logits, classes, labels, weights)?;
-    let sums: Vec<[f64; 2]> = (0..labels.len()).map(|row| log_sum(of_row(logits, classes, row))).collect();
+    let sums: Vec<[f64; 2]> =
+        (0..labels.len()).map(|row| log_sum(of_row(logits, classes, row))).collect();
     let of_class = |class: usize| {
         let is_class: Vec<bool> = labels.iter().map(|label| *label as usize == class).collect();
-        let log_probability = |(row, [largest, rest]): (usize, &[f64; 2])| logits[row * classes + class] - largest - rest;
+        let log_probability = |(row, [largest, rest]): (usize, &[f64; 2])| {
+            logits[row * classes + class] - largest - rest
+        };
         let scores: Vec<f64> = sums.iter().enumerate().map(log_probability).collect();
         binary::auc(&scores, &is_class, weights)
     };

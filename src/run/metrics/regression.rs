@@ -1,4 +1,5 @@
-//! Numbers against numbers: one column, or a table [rows, columns] in which a target that is NaN is blank.
+//! Numbers against numbers: one column, or a table [rows, columns] in which a target that is NaN is
+//! blank.
 
 use super::{Rows, finite, mean, pick, pick_weights, places, table};
 
@@ -13,8 +14,9 @@ fn squared_error(predictions: &[f64], targets: &[f64], weights: Option<&[f64]>) 
     known(predictions, targets, weights)?.mean(|row| (predictions[row] - targets[row]).powi(2))
 }
 
-/// R² = 1 − Σ w (y − p)² / Σ w (y − ȳ)², ȳ being the weighted mean. `None` where all targets are equal, one row alone included: scikit-learn says 1 or
-/// 0 there, whether p is y or not, or lets the rounding of ȳ decide.
+/// R² = 1 − Σ w (y − p)² / Σ w (y − ȳ)², ȳ being the weighted mean. `None` where all targets are
+/// equal, one row alone included: scikit-learn says 1 or 0 there, whether p is y or not, or lets
+/// the rounding of ȳ decide.
 pub fn r2(predictions: &[f64], targets: &[f64], weights: Option<&[f64]>) -> Option<f64> {
     let rows = known(predictions, targets, weights)?;
     if rows.constant(targets) {
@@ -35,8 +37,14 @@ pub fn mae(predictions: &[f64], targets: &[f64], weights: Option<&[f64]>) -> Opt
     known(predictions, targets, weights)?.mean(|row| (predictions[row] - targets[row]).abs())
 }
 
-/// Mean of max(q (y − p), (q − 1) (y − p)), least where p is the quantile q of y (Koenker and Bassett, 1978). `None` for q outside [0, 1].
-pub fn pinball(predictions: &[f64], targets: &[f64], quantile: f64, weights: Option<&[f64]>) -> Option<f64> {
+/// Mean of max(q (y − p), (q − 1) (y − p)), least where p is the quantile q of y (Koenker and
+/// Bassett, 1978). `None` for q outside [0, 1].
+pub fn pinball(
+    predictions: &[f64],
+    targets: &[f64],
+    quantile: f64,
+    weights: Option<&[f64]>,
+) -> Option<f64> {
     let loss = |row: usize| {
         let above = targets[row] - predictions[row];
         (quantile * above).max((quantile - 1.0) * above)
@@ -44,8 +52,8 @@ pub fn pinball(predictions: &[f64], targets: &[f64], quantile: f64, weights: Opt
     known(predictions, targets, weights).filter(|_| (0.0..=1.0).contains(&quantile))?.mean(loss)
 }
 
-/// A metric of one column, such as [`r2`], column by column, each over the rows that have a target in it. `None` if a number anywhere is infinite, or
-/// a prediction is none.
+/// A metric of one column, such as [`r2`], column by column, each over the rows that have a target
+/// in it. `None` if a number anywhere is infinite, or a prediction is none.
 pub fn per_column(
     predictions: &[f64],
     columns: usize,
@@ -54,12 +62,19 @@ pub fn per_column(
     metric: impl Fn(&[f64], &[f64], Option<&[f64]>) -> Option<f64>,
 ) -> Option<Vec<Option<f64>>> {
     let rows = table(predictions, columns, targets.len(), weights)?;
-    if rows.iter().any(|(row, _)| targets[row * columns..][..columns].iter().any(|y| y.is_infinite())) {
+    if rows
+        .iter()
+        .any(|(row, _)| targets[row * columns..][..columns].iter().any(|y| y.is_infinite()))
+    {
         return None;
     }
     let of_column = |column: usize| {
         let places = places(rows.count, columns, Some(column), |place| !targets[place].is_nan());
-        metric(&pick(predictions, &places), &pick(targets, &places), pick_weights(weights, columns, &places).as_deref())
+        metric(
+            &pick(predictions, &places),
+            &pick(targets, &places),
+            pick_weights(weights, columns, &places).as_deref(),
+        )
     };
     Some((0..columns).map(of_column).collect())
 }

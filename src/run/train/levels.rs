@@ -1,4 +1,5 @@
-//! Tasks whose losses are far apart: the large one drowns the small one, and a weight would level them.
+//! Tasks whose losses are far apart: the large one drowns the small one, and a weight would level
+//! them.
 
 use super::run::Run;
 use super::{Observer, Plan};
@@ -30,13 +31,24 @@ impl Run<'_> {
 fn far_apart(plan: &Plan, tasks: &[TaskPoint]) -> Vec<String> {
     let weight = |task: usize| plan.config.tasks[task].weight;
     let name = |task: usize| &plan.network.tasks[task].name;
-    let losses = (0..tasks.len()).filter_map(|task| Some((task, weight(task) * above_least(plan, task, tasks[task].loss?)?)));
-    let losses: Vec<(usize, f64)> = losses.filter(|(_, loss)| loss.is_finite() && *loss > 0.0).collect();
-    let Some((small, least)) = losses.iter().copied().reduce(|a, b| if b.1 < a.1 { b } else { a }) else { return Vec::new() };
-    let far = losses.iter().map(|(task, loss)| (*task, loss / least)).filter(|(_, times)| *times > FAR);
+    let losses = (0..tasks.len()).filter_map(|task| {
+        Some((task, weight(task) * above_least(plan, task, tasks[task].loss?)?))
+    });
+    let losses: Vec<(usize, f64)> =
+        losses.filter(|(_, loss)| loss.is_finite() && *loss > 0.0).collect();
+    let Some((small, least)) = losses.iter().copied().reduce(|a, b| if b.1 < a.1 { b } else { a })
+    else {
+        return Vec::new();
+    };
+    let far =
+        losses.iter().map(|(task, loss)| (*task, loss / least)).filter(|(_, times)| *times > FAR);
     let line = |(task, times): (usize, f64)| {
         let (shown, level) = (rounded(times, 3), rounded(weight(task) / times, 2));
-        format!("task {}: its loss is {shown} times that of {}; weight = {level} would level them", name(task), name(small))
+        format!(
+            "task {}: its loss is {shown} times that of {}; weight = {level} would level them",
+            name(task),
+            name(small)
+        )
     };
     far.map(line).collect()
 }

@@ -7,12 +7,21 @@ use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::Tuning;
 use crate::run::machine::Machine;
 
-/// The error with what the run takes, what there was, and a batch that fits; any other error as it is.
-pub(super) fn explain(error: Error, plan: &Plan, tuning: &Tuning, window: Option<usize>, machine: &Machine) -> Error {
+/// The error with what the run takes, what there was, and a batch that fits; any other error as it
+/// is.
+pub(super) fn explain(
+    error: Error,
+    plan: &Plan,
+    tuning: &Tuning,
+    window: Option<usize>,
+    machine: &Machine,
+) -> Error {
     let Some(refused) = machine.refused() else { return error };
-    let bytes = |batch: usize| Some(plan.with_batch(batch).build_for(tuning, window).ok()?.program.bytes());
+    let bytes =
+        |batch: usize| Some(plan.with_batch(batch).build_for(tuning, window).ok()?.program.bytes());
     let Some(estimate) = bytes(plan.batch) else { return error };
-    let used = refused.used.map(|used| format!(" when {} were in use", mib(used))).unwrap_or_default();
+    let used =
+        refused.used.map(|used| format!(" when {} were in use", mib(used))).unwrap_or_default();
     let message = format!(
         "{}: out of memory: the run takes {}, and {} for {} were refused{used}",
         machine.name(),
@@ -20,9 +29,11 @@ pub(super) fn explain(error: Error, plan: &Plan, tuning: &Tuning, window: Option
         mib(refused.bytes),
         refused.what
     );
-    let halves = std::iter::successors(Some(plan.batch / 2), |batch| Some(batch / 2)).take_while(|batch| *batch > 0);
-    let fitting =
-        halves.filter_map(|batch| Some((batch, bytes(batch)?))).find(|(_, bytes)| refused.used.is_some_and(|used| *bytes <= used));
+    let halves = std::iter::successors(Some(plan.batch / 2), |batch| Some(batch / 2))
+        .take_while(|batch| *batch > 0);
+    let fitting = halves
+        .filter_map(|batch| Some((batch, bytes(batch)?)))
+        .find(|(_, bytes)| refused.used.is_some_and(|used| *bytes <= used));
     let hint = match fitting {
         Some((batch, bytes)) => {
             let parts = plan.batch.div_ceil(batch);

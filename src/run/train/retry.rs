@@ -6,7 +6,8 @@ use super::{Observer, Options, Outcome, Plan, train};
 use crate::fault::{Exit, Fault, exit_of, hint_of};
 use crate::run::machine::Machine;
 
-/// Trains; where the device is lost, hangs or drops work, goes on with a new one from the last checkpoint, at most `retries` times.
+/// Trains; where the device is lost, hangs or drops work, goes on with a new one from the last
+/// checkpoint, at most `retries` times.
 ///
 /// # Errors
 /// Those of [`train`]; where `open` fails, what the device failed with and that.
@@ -39,6 +40,7 @@ fn is_of_device(error: &anyhow::Error) -> bool {
 
 /// The device failed, and there is no other one.
 fn no_other(error: &anyhow::Error, none: &anyhow::Error) -> Fault {
-    let fault = Fault::new(exit_of(error), format!("{error:#}; no new device could be opened: {none:#}"));
+    let fault =
+        Fault::new(exit_of(error), format!("{error:#}; no new device could be opened: {none:#}"));
     Fault { hint: hint_of(none).or(hint_of(error)).map(str::to_owned), ..fault }
 }

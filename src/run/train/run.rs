@@ -1,4 +1,5 @@
-//! The training loop: epochs of many steps per submission, training points, checkpoints, and every way to stop.
+//! The training loop: epochs of many steps per submission, training points, checkpoints, and every
+//! way to stop.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +25,8 @@ use crate::schedule::{Engine, SLOTS};
 /// Device time that a submission aims at, in seconds.
 const SUBMISSION: f64 = 0.1;
 
-/// A run under way. Everything that decides its future is in a [`Snapshot`], or follows from the plan.
+/// A run under way. Everything that decides its future is in a [`Snapshot`], or follows from the
+/// plan.
 pub(super) struct Run<'a> {
     pub(super) plan: &'a Plan,
     pub(super) built: Built,
@@ -34,7 +36,8 @@ pub(super) struct Run<'a> {
     /// Steps per submission, and whether it is still being found.
     per_submission: usize,
     calibrating: usize,
-    /// Times that profiling is still to be started: at the first submission, and anew at the second, for the first one warms up.
+    /// Times that profiling is still to be started: at the first submission, and anew at the
+    /// second, for the first one warms up.
     to_profile: usize,
     /// Steps handed to the engine, and steps whose results are in.
     pub(super) submitted: u64,
@@ -67,7 +70,13 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(plan: &'a Plan, built: Built, mut engine: Box<dyn Engine>, options: Options, start: Instant) -> Result<Run<'a>> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        built: Built,
+        mut engine: Box<dyn Engine>,
+        options: Options,
+        start: Instant,
+    ) -> Result<Run<'a>> {
         let tasks = plan.network.tasks.len();
         let streamed = options.streamed.map(|bytes| plan.window(bytes) / 2);
         let parts = built.parts.iter().zip(plan.named_parts()).filter(|_| streamed.is_none());
@@ -76,7 +85,12 @@ impl<'a> Run<'a> {
         }
         let initial = options.initial.map_or_else(|| plan.initial(), Ok)?;
         engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
-        let mut course = Course::new(&plan.config.optimizer, plan.config.train.seed, plan.steps_per_epoch, plan.total_steps);
+        let mut course = Course::new(
+            &plan.config.optimizer,
+            plan.config.train.seed,
+            plan.steps_per_epoch,
+            plan.total_steps,
+        );
         let mut dispatches = built.program.schedules.iter().flat_map(|s| &s.dispatches);
         if dispatches.any(|d| d.kernel.unit.is_some_and(Unit::is_half)) {
             course.scale = LossScale::HALF;
@@ -146,7 +160,10 @@ impl<'a> Run<'a> {
             }
             if self.next_stop().is_some() && !(patience > 0 && self.worse >= patience) {
                 observer.end_epoch()?;
-                let epochs = self.done.is_multiple_of(self.plan.steps_per_epoch).then(|| self.done / self.plan.steps_per_epoch);
+                let epochs = self
+                    .done
+                    .is_multiple_of(self.plan.steps_per_epoch)
+                    .then(|| self.done / self.plan.steps_per_epoch);
                 if self.is_checkpoint_due(epochs) {
                     self.checkpoint(observer)?;
                 }
@@ -154,7 +171,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The step after which the run stops next, to be measured or because an epoch ends; `None` when all was done.
+    /// The step after which the run stops next, to be measured or because an epoch ends; `None`
+    /// when all was done.
     fn next_stop(&self) -> Option<u64> {
         let Plan { steps_per_epoch, total_steps, .. } = *self.plan;
         // A run may be cut short behind what it has done; then nothing is left of it.
@@ -179,7 +197,8 @@ impl<'a> Run<'a> {
                     return Ok(self.trouble(observer)?.or(ended));
                 }
                 self.submit(self.next_steps(end))?;
-                // At the end parts are measured first: a step has one place in the run, and one checkpoint.
+                // At the end parts are measured first: a step has one place in the run, and one
+                // checkpoint.
                 let is_due = self.submitted < end && self.is_checkpoint_due(None);
                 self.take(is_due, observer)?;
                 let before = self.submitted;
@@ -226,9 +245,15 @@ impl<'a> Run<'a> {
     /// Whether it is time for a checkpoint, within an epoch or after so many.
     fn is_checkpoint_due(&self, epochs: Option<u64>) -> bool {
         match self.plan.config.train.checkpoint_every {
-            Interval::Every(Every::Steps(n)) => self.submitted.is_multiple_of(n) && self.submitted > self.checkpointed.0,
-            Interval::Every(Every::Epochs(n)) => epochs.is_some_and(|epochs| epochs.is_multiple_of(n)),
-            Interval::Minutes(minutes) => self.checkpointed.1.elapsed().as_secs_f64() >= 60.0 * minutes,
+            Interval::Every(Every::Steps(n)) => {
+                self.submitted.is_multiple_of(n) && self.submitted > self.checkpointed.0
+            }
+            Interval::Every(Every::Epochs(n)) => {
+                epochs.is_some_and(|epochs| epochs.is_multiple_of(n))
+            }
+            Interval::Minutes(minutes) => {
+                self.checkpointed.1.elapsed().as_secs_f64() >= 60.0 * minutes
+            }
         }
     }
 
@@ -271,8 +296,8 @@ impl<'a> Run<'a> {
         self.engine.submit(self.built.train.unwrap_or(0), &steps)
     }
 
-    /// Where data is streamed, brings the rows of the next steps to the half of the window that the last ones did not use, and says where
-    /// that begins.
+    /// Where data is streamed, brings the rows of the next steps to the half of the window that the
+    /// last ones did not use, and says where that begins.
     fn bring(&mut self, first: usize, count: usize) -> Result<Option<usize>> {
         let Some(half) = self.streamed else { return Ok(None) };
         let rows: Vec<u32> = match self.order.is_empty() {
@@ -283,11 +308,19 @@ impl<'a> Run<'a> {
         // A part that is smaller than the window has no second half.
         self.second_half = !self.second_half && half + count <= part.shape.rows;
         let place = if self.second_half { half } else { 0 };
-        upload_rows(self.engine.as_mut(), part, &self.plan.parts.train, &rows, place, self.built.counting)?;
+        upload_rows(
+            self.engine.as_mut(),
+            part,
+            &self.plan.parts.train,
+            &rows,
+            place,
+            self.built.counting,
+        )?;
         Ok(Some(place))
     }
 
-    /// Takes in results; while the number of steps per submission is being found, waits for them and times them.
+    /// Takes in results; while the number of steps per submission is being found, waits for them
+    /// and times them.
     pub(super) fn take(&mut self, wait: bool, observer: &mut dyn Observer) -> Result<()> {
         let begun = Instant::now();
         let results = self.engine.collect(wait || self.calibrating > 0)?;
@@ -310,7 +343,8 @@ impl<'a> Run<'a> {
             self.log(observer)?;
         }
         if !self.sums.is_empty() {
-            observer.progress(self.done, self.sums.means(&self.plan.objective, &self.plan.network).0);
+            observer
+                .progress(self.done, self.sums.means(&self.plan.objective, &self.plan.network).0);
         }
         Ok(())
     }
@@ -335,7 +369,12 @@ impl<'a> Run<'a> {
     }
 
     /// A point after so many steps: L, tasks, couplings.
-    pub(super) fn point(&self, split: &str, step: u64, (loss, tasks, couplings): (Option<f64>, Vec<TaskPoint>, Vec<f64>)) -> Point {
+    pub(super) fn point(
+        &self,
+        split: &str,
+        step: u64,
+        (loss, tasks, couplings): (Option<f64>, Vec<TaskPoint>, Vec<f64>),
+    ) -> Point {
         Point {
             step,
             epoch: step.saturating_sub(1) / self.plan.steps_per_epoch + 1,

@@ -10,7 +10,11 @@ use crate::schedule::Buffer;
 impl Run<'_> {
     /// The run as it stands; all that was submitted must be in.
     pub(super) fn snapshot(&mut self) -> Result<Snapshot> {
-        let moments = self.moments().into_iter().map(|buffer| self.engine.save(buffer)).collect::<Result<_>>()?;
+        let moments = self
+            .moments()
+            .into_iter()
+            .map(|buffer| self.engine.save(buffer))
+            .collect::<Result<_>>()?;
         Ok(Snapshot {
             steps: self.done,
             validated: self.validated,
@@ -32,18 +36,24 @@ impl Run<'_> {
     pub(super) fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
         let moments = self.moments();
         let (found, expected) = (snapshot.moments.len(), moments.len());
-        ensure!(found == expected, "a checkpoint with {found} moments for an optimizer with {expected}");
+        ensure!(
+            found == expected,
+            "a checkpoint with {found} moments for an optimizer with {expected}"
+        );
         self.engine.restore(self.built.buffers.parameters, &snapshot.parameters)?;
         for (buffer, numbers) in moments.into_iter().zip(&snapshot.moments) {
             self.engine.restore(buffer, numbers)?;
         }
-        (self.submitted, self.done, self.validated) = (snapshot.steps, snapshot.steps, snapshot.validated);
-        (self.points, self.sums) = (snapshot.points, snapshot.sums.clone().with_pairs(self.plan.objective.pairs.len()));
+        (self.submitted, self.done, self.validated) =
+            (snapshot.steps, snapshot.steps, snapshot.validated);
+        (self.points, self.sums) =
+            (snapshot.points, snapshot.sums.clone().with_pairs(self.plan.objective.pairs.len()));
         (self.worse, self.best) = (snapshot.worse, snapshot.best.clone());
         self.course.factor = snapshot.rate_factor;
         if self.course.scale.grows {
             // A run that was f32 until now begins to scale here.
-            self.course.scale = snapshot.scale.unwrap_or(LossScale { since: snapshot.steps, ..LossScale::HALF });
+            self.course.scale =
+                snapshot.scale.unwrap_or(LossScale { since: snapshot.steps, ..LossScale::HALF });
         }
         (self.rollbacks, self.skipped) = (snapshot.rollbacks, snapshot.skipped);
         self.seconds_before = snapshot.seconds;
@@ -53,6 +63,9 @@ impl Run<'_> {
     /// Where the optimizer remembers.
     fn moments(&self) -> Vec<Buffer> {
         let b = &self.built.buffers;
-        [b.first_moment, b.second_moment].into_iter().take(self.plan.config.optimizer.kind.moments()).collect()
+        [b.first_moment, b.second_moment]
+            .into_iter()
+            .take(self.plan.config.optimizer.kind.moments())
+            .collect()
     }
 }

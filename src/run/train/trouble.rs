@@ -1,4 +1,5 @@
-//! What is done when a value is not finite: the step that made it changed nothing, and neither did any after it.
+//! What is done when a value is not finite: the step that made it changed nothing, and neither did
+//! any after it.
 
 use anyhow::Result;
 
@@ -60,12 +61,16 @@ impl Run<'_> {
         }
     }
 
-    /// What gradients are to be scaled by, where nothing but a scale too large for f16 need have made them infinite.
+    /// What gradients are to be scaled by, where nothing but a scale too large for f16 need have
+    /// made them infinite.
     fn overflow(&self, found: &NotFinite) -> Option<LossScale> {
         let flags = &self.built.program.flags;
-        let is_gradient = |flag: &usize| flags.get(flag - 1).is_some_and(|f| f.tensor.starts_with("gradient"));
+        let is_gradient =
+            |flag: &usize| flags.get(flag - 1).is_some_and(|f| f.tensor.starts_with("gradient"));
         let scale = self.course.scale;
-        scale.after_overflow(self.done).filter(|_| scale.grows && found.flags.iter().all(is_gradient))
+        scale
+            .after_overflow(self.done)
+            .filter(|_| scale.grows && found.flags.iter().all(is_gradient))
     }
 
     fn skip(&mut self, observer: &mut dyn Observer) -> Result<()> {
@@ -82,12 +87,18 @@ impl Run<'_> {
     }
 
     fn roll_back(&mut self, fault: &Fault, observer: &mut dyn Observer) -> Result<Way> {
-        let Some(good) = self.good.clone() else { return Ok(Way::End(Ended::NotFinite(fault.clone()))) };
-        let (factor, rollbacks, before) = (self.course.factor / 2.0, self.rollbacks + 1, self.seconds_before);
+        let Some(good) = self.good.clone() else {
+            return Ok(Way::End(Ended::NotFinite(fault.clone())));
+        };
+        let (factor, rollbacks, before) =
+            (self.course.factor / 2.0, self.rollbacks + 1, self.seconds_before);
         self.engine.forgive()?;
         self.restore(&good)?;
         (self.course.factor, self.rollbacks, self.seconds_before) = (factor, rollbacks, before);
-        observer.trouble(fault, &format!("back to step {}, the learning rate times {factor}", good.steps));
+        observer.trouble(
+            fault,
+            &format!("back to step {}, the learning rate times {factor}", good.steps),
+        );
         observer.cut_back(good.points, self.plan.is_end_of_row(&good))?;
         Ok(Way::Back)
     }
@@ -98,7 +109,8 @@ impl Run<'_> {
         let mut fault = not_finite(&self.built.program, found, learning_rate);
         if is_step {
             let rows = self.rows_of_next();
-            fault.message += &format!(", gradient norm {}, {}", self.gradient_norm()?, named(&rows));
+            fault.message +=
+                &format!(", gradient norm {}, {}", self.gradient_norm()?, named(&rows));
             if let Some(cause) = self.cause(&rows) {
                 fault.hint = fault.hint.map(|hint| format!("{cause}; {hint}"));
             }
@@ -128,18 +140,23 @@ impl Run<'_> {
         let whole = self.engine.program().whole(self.built.buffers.gradients);
         let gradients = self.engine.download(whole)?;
         let bad = gradients.iter().filter(|g| !g.is_finite()).count();
-        let squares: f64 = gradients.iter().filter(|g| g.is_finite()).map(|g| f64::from(*g).powi(2)).sum();
-        let is_bad = |block: &&Block| gradients[block.offset..][..block.len].iter().any(|g| !g.is_finite());
+        let squares: f64 =
+            gradients.iter().filter(|g| g.is_finite()).map(|g| f64::from(*g).powi(2)).sum();
+        let is_bad =
+            |block: &&Block| gradients[block.offset..][..block.len].iter().any(|g| !g.is_finite());
         Ok(match self.plan.layout.blocks.iter().find(is_bad) {
             None => format!("{:.3e}", squares.sqrt()),
-            Some(block) => format!("not finite ({bad} of its numbers, the first in {})", block.name),
+            Some(block) => {
+                format!("not finite ({bad} of its numbers, the first in {})", block.name)
+            }
         })
     }
 
     /// The largest input, label or weight of the rows, where it is large.
     fn cause(&self, rows: &[u32]) -> Option<String> {
         let all = [self.largest_input(rows), self.largest_label(rows), self.largest_weight(rows)];
-        let (number, what) = all.into_iter().flatten().max_by(|a, b| size(a.0).total_cmp(&size(b.0)))?;
+        let (number, what) =
+            all.into_iter().flatten().max_by(|a, b| size(a.0).total_cmp(&size(b.0)))?;
         (size(number) > 1e4).then(|| format!("{what} is {number:e}"))
     }
 
@@ -156,13 +173,20 @@ impl Run<'_> {
     /// Of tasks whose labels are numbers.
     fn largest_label(&self, rows: &[u32]) -> Option<(f32, String)> {
         let (labels, network) = (&self.plan.parts.train.labels, &self.plan.network);
-        let of_numbers = |(_, head): &(usize, &Head)| matches!(head.kind, TaskKind::Regression | TaskKind::Count);
-        let columns = network.tasks.iter().enumerate().filter(of_numbers).flat_map(|(task, head)| {
-            let first = network.first_cell(task);
-            (first..first + head.cells()).map(move |column| (column, &head.name))
+        let of_numbers = |(_, head): &(usize, &Head)| {
+            matches!(head.kind, TaskKind::Regression | TaskKind::Count)
+        };
+        let columns =
+            network.tasks.iter().enumerate().filter(of_numbers).flat_map(|(task, head)| {
+                let first = network.first_cell(task);
+                (first..first + head.cells()).map(move |column| (column, &head.name))
+            });
+        let cells = columns.flat_map(|(column, task)| {
+            rows.iter().map(move |&row| (labels[column][row as usize], row, task))
         });
-        let cells = columns.flat_map(|(column, task)| rows.iter().map(move |&row| (labels[column][row as usize], row, task)));
-        let numbers = cells.filter(|(word, ..)| *word != UNLABELLED).map(|(word, row, task)| (f32::from_bits(word), row, task));
+        let numbers = cells
+            .filter(|(word, ..)| *word != UNLABELLED)
+            .map(|(word, row, task)| (f32::from_bits(word), row, task));
         let (number, row, task) = numbers.max_by(|a, b| size(a.0).total_cmp(&size(b.0)))?;
         Some((number, format!("the label of row {row} for task \"{task}\"")))
     }
@@ -183,15 +207,19 @@ fn size(number: f32) -> f32 {
 /// `rows 3, 17 of the training part`
 fn named(rows: &[u32]) -> String {
     let some: Vec<String> = rows.iter().take(NAMED).map(u32::to_string).collect();
-    let more = if rows.len() > NAMED { format!(", … ({} in all)", rows.len()) } else { String::new() };
+    let more =
+        if rows.len() > NAMED { format!(", … ({} in all)", rows.len()) } else { String::new() };
     format!("rows {}{more} of the training part, from 0", some.join(", "))
 }
 
 /// The sentence for a value that was not finite.
 pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> Fault {
     let flags = found.flags.iter().filter_map(|i| Some((*i as i64, program.flags.get(i - 1)?)));
-    // Within a step values are made from the first layer to the last, and gradients from the last to the first.
-    let order = |(i, flag): &(i64, &Flag)| (rank(&flag.tensor), if flag.tensor.starts_with(GRADIENT) { -i } else { *i });
+    // Within a step values are made from the first layer to the last, and gradients from the last
+    // to the first.
+    let order = |(i, flag): &(i64, &Flag)| {
+        (rank(&flag.tensor), if flag.tensor.starts_with(GRADIENT) { -i } else { *i })
+    };
     let flag = flags.min_by_key(order).map(|(_, flag)| flag);
     let what = match flag {
         Some(f) => match &f.task {
@@ -200,7 +228,8 @@ pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> F
         },
         None => "a value".into(),
     };
-    let message = format!("step {}: {what} is not finite (learning rate {learning_rate:e})", found.step);
+    let message =
+        format!("step {}: {what} is not finite (learning rate {learning_rate:e})", found.step);
     let hint = "lower optimizer.learning_rate, set optimizer.clip_norm, or look for extreme feature values";
     Fault::new(Exit::NotFinite, message).hint(hint)
 }

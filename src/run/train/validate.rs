@@ -26,14 +26,15 @@ struct Kept {
 }
 
 impl<'a> Run<'a> {
-    /// Measures the parts that the settings name, the validation part first; whether the model became better. Where nothing selects, every
-    /// model is the best so far.
+    /// Measures the parts that the settings name, the validation part first; whether the model
+    /// became better. Where nothing selects, every model is the best so far.
     pub(super) fn evaluate_parts(&mut self, observer: &mut dyn Observer) -> Result<bool> {
         let is_named = |part: Evaluated| self.plan.config.train.evaluate.contains(&part);
         let (valid, test) = (is_named(Evaluated::Valid), is_named(Evaluated::Test));
         let (mut network, mut picked) = (self.plan.network.clone(), None);
         if let Some((data, measured)) = self.measure("valid", valid)? {
-            let thresholds = measure::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured);
+            let thresholds =
+                measure::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured);
             network = self.plan.with_thresholds(&thresholds);
             let point = self.measured_point("valid", self.done, &network, (data, &measured));
             self.tell(&point, observer)?;
@@ -43,11 +44,19 @@ impl<'a> Run<'a> {
             let point = self.measured_point("test", self.done, &network, (data, &measured));
             self.tell(&point, observer)?;
         }
-        picked.map_or(Ok(true), |(point, thresholds)| self.pick(&point, thresholds, &network, observer))
+        picked.map_or(Ok(true), |(point, thresholds)| {
+            self.pick(&point, thresholds, &network, observer)
+        })
     }
 
     /// Keeps the model if it is the best so far by its validation point; whether it is.
-    fn pick(&mut self, point: &Point, thresholds: Vec<Option<f64>>, network: &Network, observer: &mut dyn Observer) -> Result<bool> {
+    fn pick(
+        &mut self,
+        point: &Point,
+        thresholds: Vec<Option<f64>>,
+        network: &Network,
+        observer: &mut dyn Observer,
+    ) -> Result<bool> {
         let Some(selection) = &self.plan.selection else { return Ok(true) };
         let score = match selection.score(&self.plan.network, point) {
             Ok(score) => score,
@@ -66,37 +75,56 @@ impl<'a> Run<'a> {
         let parameters = self.parameters()?;
         observer.improved(network, &parameters, point.epoch)?;
         let step = (!point.step.is_multiple_of(self.plan.steps_per_epoch)).then_some(point.step);
-        self.best = Some(Arc::new(Best { parameters, thresholds, epoch: point.epoch, step, score }));
+        self.best =
+            Some(Arc::new(Best { parameters, thresholds, epoch: point.epoch, step, score }));
         Ok(true)
     }
 
-    /// Losses and logits of a part, with its rows; `None` without that part, or if it is not wanted.
+    /// Losses and logits of a part, with its rows; `None` without that part, or if it is not
+    /// wanted.
     fn measure(&mut self, part: &str, wanted: bool) -> Result<Option<(&'a Dataset, Measured)>> {
         let found = self.built.parts.iter().position(|p| p.shape.name == part).filter(|_| wanted);
         let Some(number) = found else { return Ok(None) };
         let (plan, step) = (self.plan, self.done.max(1));
-        let Some((_, data)) = plan.named_parts().into_iter().find(|(name, _)| *name == part) else { return Ok(None) };
+        let Some((_, data)) = plan.named_parts().into_iter().find(|(name, _)| *name == part) else {
+            return Ok(None);
+        };
         let (engine, network, objective) = (self.engine.as_mut(), &plan.network, &plan.objective);
         let measured = match self.streamed {
             None => evaluate(engine, &self.built, network, objective, number, step)?,
-            Some(_) => evaluate_streamed(engine, &self.built, network, objective, number, step, data)?,
+            Some(_) => {
+                evaluate_streamed(engine, &self.built, network, objective, number, step, data)?
+            }
         };
         Ok(Some((data, measured)))
     }
 
-    fn measured_point(&self, part: &str, step: u64, network: &Network, (data, measured): (&Dataset, &Measured)) -> Point {
+    fn measured_point(
+        &self,
+        part: &str,
+        step: u64,
+        network: &Network,
+        (data, measured): (&Dataset, &Measured),
+    ) -> Point {
         let tasks = measure::tasks(network, &self.plan.parts.schema, data, measured);
         self.point(part, step, (measured.loss, tasks, measured.couplings.clone()))
     }
 
     fn parameters(&mut self) -> Result<Vec<f32>> {
-        self.engine.download(Slice { buffer: self.built.buffers.parameters, first: 0, len: self.plan.layout.len })
+        self.engine.download(Slice {
+            buffer: self.built.buffers.parameters,
+            first: 0,
+            len: self.plan.layout.len,
+        })
     }
 
     /// The best model, or that of the last step.
     fn kept(&mut self, last: &[f32], observer: &mut dyn Observer) -> Kept {
         if let Some(best) = self.best.take() {
-            let step = best.step.unwrap_or(best.epoch.saturating_mul(self.plan.steps_per_epoch)).min(self.done);
+            let step = best
+                .step
+                .unwrap_or(best.epoch.saturating_mul(self.plan.steps_per_epoch))
+                .min(self.done);
             return Kept {
                 parameters: best.parameters.clone(),
                 network: self.plan.with_thresholds(&best.thresholds),
@@ -105,19 +133,38 @@ impl<'a> Run<'a> {
             };
         }
         if let Some(what) = &self.undefined {
-            observer.notice(&format!("train.select: {what} was never defined: the model of the last step is kept"));
+            observer.notice(&format!(
+                "train.select: {what} was never defined: the model of the last step is kept"
+            ));
         }
-        Kept { parameters: last.to_vec(), network: self.plan.network.clone(), step: self.done, selected: false }
+        Kept {
+            parameters: last.to_vec(),
+            network: self.plan.network.clone(),
+            step: self.done,
+            selected: false,
+        }
     }
 
-    /// What the kept model shows on each part, without dropout. The training part is left out where not even one epoch was trained: to
-    /// measure all of it could take longer than the run.
+    /// What the kept model shows on each part, without dropout. The training part is left out where
+    /// not even one epoch was trained: to measure all of it could take longer than the run.
     fn measure_kept(&mut self, kept: &Kept) -> Result<Vec<Point>> {
-        self.engine.upload(self.built.buffers.parameters, 0, bytemuck::cast_slice(&kept.parameters))?;
+        self.engine.upload(
+            self.built.buffers.parameters,
+            0,
+            bytemuck::cast_slice(&kept.parameters),
+        )?;
         let mut points = Vec::new();
         for part in Part::ALL {
-            if let Some((data, measured)) = self.measure(part.name(), part != Part::Train || self.done >= self.plan.steps_per_epoch)? {
-                points.push(self.measured_point(part.name(), kept.step, &kept.network, (data, &measured)));
+            if let Some((data, measured)) = self.measure(
+                part.name(),
+                part != Part::Train || self.done >= self.plan.steps_per_epoch,
+            )? {
+                points.push(self.measured_point(
+                    part.name(),
+                    kept.step,
+                    &kept.network,
+                    (data, &measured),
+                ));
             }
         }
         Ok(points)

@@ -2,8 +2,9 @@
 //!
 //!     cargo run --release -- wgpu|ndarray BATCH WIDTH INPUTS HEADS [ROWS [SECONDS]]
 //!
-//! Trunk INPUTS-WIDTH-WIDTH with ReLU, HEADS heads of 10 classes, soft sharing between all pairs, Adam, f32. ROWS rows (10000) are resident
-//! and gathered by an order. Prints one JSON object: of five repeats of about SECONDS (0.5) each, the time of a step.
+//! Trunk INPUTS-WIDTH-WIDTH with ReLU, HEADS heads of 10 classes, soft sharing between all pairs,
+//! Adam, f32. ROWS rows (10000) are resident and gathered by an order. Prints one JSON object: of
+//! five repeats of about SECONDS (0.5) each, the time of a step.
 
 use std::time::Instant;
 
