@@ -23,8 +23,8 @@ use tandem::run::machine::Machine;
 use tandem::run::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Plan, Silent, train};
 use tandem::run::tune::Mode;
-use tandem::schedule::build::Built;
 use tandem::schedule::{Engine, Timings};
+use tandem::step::Built;
 
 const WIDTH: usize = 7;
 const CLASSES: [usize; 2] = [3, 3];

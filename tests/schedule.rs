@@ -13,12 +13,13 @@ use tandem::kernels::{self, Kernel};
 use tandem::model::layout::Layout;
 use tandem::model::network::{Embedding, Head, Loss, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
+use tandem::plan::PartShape;
+use tandem::plan::Plan;
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
-use tandem::schedule::build::{Built, LabelShape, PartShape, Request, build};
 use tandem::schedule::check::check;
-use tandem::schedule::plan::Plan;
 use tandem::schedule::{Buffer, Dispatch, Effect, Engine, Kind, Program, Slice, show};
+use tandem::step::{Built, LabelShape, Request, build};
 
 /// A network with everything that decides its program.
 #[derive(Clone, Debug)]
@@ -279,7 +280,7 @@ fn a_time_limit_splits_batches_by_the_laws() {
         batch: case.batch,
         shuffled: true,
         spread: &[],
-        labels: tandem::schedule::build::LabelShape::default(),
+        labels: tandem::step::LabelShape::default(),
     };
     let built = build(&request).unwrap();
     assert_eq!(count(&built, "softmax_cross_entropy"), 4, "100 rows, 32 at a time");

@@ -10,8 +10,9 @@ use crate::data::Dataset;
 use crate::model::file::Model;
 use crate::model::network::Network;
 use crate::objective::Objective;
+use crate::plan::PartShape;
 use crate::schedule::Engine;
-use crate::schedule::build::{Built, LabelShape, PartShape, Request, build};
+use crate::step::{Built, LabelShape, Request, build};
 
 /// A model that is ready to evaluate or predict.
 #[derive(Debug)]

@@ -25,9 +25,10 @@ use crate::kernels::tuning::{Class, Tuning};
 use crate::model::layout::Layout;
 use crate::model::network::{Head, Network, Trunk as NetworkTrunk};
 use crate::objective::Objective;
+use crate::plan::PartShape;
 use crate::rng::{Purpose, below, normal, uniform};
-use crate::schedule::build::{Built, PartShape, Request, build};
 use crate::schedule::{Buffer, Encoded, Engine, Program, SLOTS, Slice};
+use crate::step::{Built, Request, build};
 
 /// The shape of a synthetic training step.
 #[derive(Clone, Debug)]
@@ -516,7 +517,7 @@ impl Single {
             batch: rows,
             shuffled: false,
             spread: &[],
-            labels: crate::schedule::build::LabelShape::default(),
+            labels: crate::step::LabelShape::default(),
         };
         let built = build(&request)?;
         let mut program = built.program.clone();

@@ -4,8 +4,8 @@
 use anyhow::Result;
 
 use crate::data::{Dataset, Features, UNLABELLED};
+use crate::plan::{Counting, PartBuffers};
 use crate::schedule::Engine;
-use crate::schedule::build::{Counting, PartBuffers};
 
 /// Uploads a part; `counting` says which label words the program expects.
 pub fn upload(

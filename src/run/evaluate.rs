@@ -7,8 +7,8 @@ use super::learning_rate::evaluation_step;
 use crate::data::Dataset;
 use crate::model::network::Network;
 use crate::objective::Objective;
-use crate::schedule::build::Built;
 use crate::schedule::{Engine, MetricKind, Slice};
+use crate::step::Built;
 
 /// What one part showed.
 #[derive(Clone, Debug, PartialEq)]

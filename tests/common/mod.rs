@@ -22,7 +22,7 @@ use tandem::run::learning_rate::Course;
 use tandem::run::machine::Machine;
 use tandem::run::train::Plan;
 use tandem::schedule::Engine;
-use tandem::schedule::build::Built;
+use tandem::step::Built;
 
 /// Settings from tables without `[data]`: the rows come from arrays.
 pub fn config(tables: &str) -> Config {

@@ -10,7 +10,8 @@ use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
 use crate::model::network::{Embedding, Head, Loss, Network, Trunk};
 use crate::objective::{COUPLINGS, Objective, Pair};
-use crate::schedule::build::{Built, LabelShape, PartShape, Request, build};
+use crate::plan::PartShape;
+use crate::step::{Built, LabelShape, Request, build};
 
 /// A program to check.
 #[derive(Debug)]

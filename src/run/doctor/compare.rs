@@ -55,7 +55,7 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
     let (program, b) = (&case.built.program, &case.built.buffers);
     let spec = &program.buffers[buffer.0];
     let stream = (buffer.0 + 1000 * stream.1 + 100_000 * stream.0) as u64;
-    let is_data = |f: fn(&crate::schedule::build::Segment) -> Buffer| {
+    let is_data = |f: fn(&crate::plan::Segment) -> Buffer| {
         case.built.parts.iter().flat_map(|p| &p.segments).any(|s| f(s) == buffer)
     };
     let mut words: Vec<u32> = if buffer == b.order {

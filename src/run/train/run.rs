@@ -19,8 +19,8 @@ use crate::run::learning_rate::Course;
 use crate::run::loss_scale::LossScale;
 use crate::run::point::{Point, TaskPoint};
 use crate::run::sums::Sums;
-use crate::schedule::build::Built;
 use crate::schedule::{Engine, SLOTS};
+use crate::step::Built;
 
 /// Device time that a submission aims at, in seconds.
 const SUBMISSION: f64 = 0.1;

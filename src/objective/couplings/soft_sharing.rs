@@ -2,12 +2,12 @@
 //! parameter sharing (Duong et al., "Low resource dependency parsing: cross-lingual parameter
 //! sharing", ACL 2015).
 
-use super::{Coupling, Pair, Phase, Placed};
 use crate::kernels;
 use crate::kernels::params::{self, SharedPair};
 use crate::model::network::Head;
-use crate::schedule::build::{Chunk, Scene};
-use crate::schedule::plan::slices;
+use crate::objective::coupling::{Coupling, Pair, Phase, Placed};
+use crate::plan::{Chunk, Scene};
+use crate::schedule::slices;
 use crate::schedule::{Buffer, Dispatch};
 
 #[derive(Debug)]

@@ -7,13 +7,14 @@
 //! order, and `embedding_backward` sums along these ties: no two invocations write one number, and
 //! no order is left to chance.
 
-use super::build::{Builder, Chunk, Request, Scene};
-use super::plan::{Plan, gradient_effect, slices};
-use super::{Dispatch, Slice};
+use super::builder::Builder;
+use super::request::Request;
 use crate::data;
 use crate::kernels::params::{self, spread};
 use crate::kernels::{self, folded};
 use crate::model::layout::Block;
+use crate::plan::{Chunk, Plan, Scene, first_overwrites};
+use crate::schedule::{Dispatch, Slice, slices};
 
 /// Numbers of a vector that one line of the table of columns is about.
 const QUAD: usize = 4;
@@ -154,7 +155,7 @@ impl Builder<'_> {
             .constant("VECTORS", 1.0)
             .constant("WHOLE", f64::from(u8::from(scene.whole_vectors())))
             .reads(slices(b.parameters, scene.vectors()))
-            .effect(gradient_effect(segment), slices(b.codes, kept))
+            .effect(first_overwrites(segment), slices(b.codes, kept))
     }
 
     /// The gradients of all embeddings.
@@ -215,6 +216,6 @@ impl Builder<'_> {
             .reads(slices(b.codes, scene.cells(chunk.rows)))
             .reads(slices(b.next_cells, scene.cells(chunk.rows)))
             .reads([self.program.whole(b.first_cells), deltas])
-            .effect(gradient_effect(chunk.index), slices(b.gradients, scene.vectors()))
+            .effect(chunk.effect(), slices(b.gradients, scene.vectors()))
     }
 }

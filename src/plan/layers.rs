@@ -7,7 +7,6 @@
 //! read one activation. Activations lie in two arenas by the parity of their level: a kernel reads
 //! one and writes the other.
 
-use super::{Buffer, Effect, Slice};
 use crate::config::Activation;
 use crate::kernels::params::{Dense, Destination, NONE};
 use crate::kernels::tuning::Tuning;
@@ -338,14 +337,4 @@ pub fn activation_code(activation: Activation) -> u32 {
         Activation::Silu => 3,
         Activation::Identity => 4,
     }
-}
-
-/// Slices of one effect on one buffer, from (first, length) pairs.
-pub fn slices(buffer: Buffer, runs: impl IntoIterator<Item = (usize, usize)>) -> Vec<Slice> {
-    runs.into_iter().map(|(first, len)| Slice { buffer, first, len }).collect()
-}
-
-/// Overwrite for the first chunk of a step, update for later ones.
-pub fn gradient_effect(chunk: usize) -> Effect {
-    if chunk == 0 { Effect::Overwrite } else { Effect::Update }
 }

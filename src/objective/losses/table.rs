@@ -1,14 +1,13 @@
 //! What the kernels of task losses share: the table of heads, the table of class weights, and the
 //! denominators.
 
-use super::{Objective, Phase};
 use crate::config::TaskKind;
-use crate::kernels;
 use crate::kernels::params::{self, loss};
 use crate::model::network::{Head, Loss, Network};
+use crate::objective::total::Objective;
+use crate::plan::{Chunk, Scene};
 use crate::schedule::Dispatch;
-use crate::schedule::build::{Chunk, Counting, PartBuffers, Scene, Segment};
-use crate::schedule::plan::slices;
+use crate::schedule::slices;
 
 /// The table of heads. `inverses` is where the denominators stand among the partials, if they are
 /// counted.
@@ -25,12 +24,7 @@ pub fn heads(
             outputs: head.outputs() as u32,
             logits: (capacity * network.first_logit(task)) as u32,
             weight: objective.weights[task],
-            coupled: u32::from(
-                objective
-                    .pairs
-                    .iter()
-                    .any(|p| p.coupling.phase() == Phase::Logits && [p.a, p.b].contains(&task)),
-            ),
+            coupled: u32::from(objective.couples_logits(task)),
             kind: shape.kind,
             cell: network.first_cell(task) as u32,
             cells: head.cells() as u32,
@@ -105,64 +99,6 @@ impl Shape {
             Loss::Poisson { factor } => Shape { parameter: *factor, ..kind(loss::POISSON) },
         }
     }
-}
-
-/// The dispatches that count the labels of a batch, one a segment of the data; none where all rows
-/// are labelled and weigh one.
-pub fn count(scene: &Scene, part: &PartBuffers, shuffled: bool, order: usize) -> Vec<Dispatch> {
-    let Some(first) = scene.counts else { return Vec::new() };
-    part.segments
-        .iter()
-        .enumerate()
-        .map(|(i, segment)| count_segment(scene, (i, segment), shuffled, (first, order)))
-        .collect()
-}
-
-fn count_segment(
-    scene: &Scene,
-    (index, segment): (usize, &Segment),
-    shuffled: bool,
-    (first, order): (usize, usize),
-) -> Dispatch {
-    let (b, tasks, Counting { cells, weighted }) =
-        (&scene.buffers, scene.network.tasks.len(), scene.counting);
-    let parameters = params::LabelSums {
-        cells: cells as u32,
-        tasks: tasks as u32,
-        counts: first as u32,
-        segment_first: segment.first as u32,
-        segment_rows: segment.rows as u32,
-        shuffled: u32::from(shuffled),
-        weighted: u32::from(weighted),
-        accumulate: u32::from(index > 0),
-    };
-    Dispatch::new(&kernels::label_sums, "labels of the batch", parameters, [tasks as u32, 1, 1])
-        .bind([("heads", b.heads), ("data_labels", segment.labels), ("order", b.order)])
-        .bind([("class_weights", b.class_weights), ("partials", b.partials)])
-        .reads(slices(segment.labels, [(0, segment.rows * cells)]))
-        .reads(slices(b.order, [(0, order)]))
-        .effect(
-            crate::schedule::plan::gradient_effect(index),
-            slices(b.partials, [(first, 3 * tasks)]),
-        )
-}
-
-/// Loss, hits and gradients of the logits of all heads for one chunk of rows: a dispatch for heads
-/// of classes, and one for the others.
-pub fn dispatches(scene: &Scene, chunk: Chunk) -> Vec<Dispatch> {
-    let classes = |head: &Head| head.kind == TaskKind::Multiclass;
-    let of = |wanted: bool| {
-        (0..scene.network.tasks.len())
-            .filter(move |t| classes(&scene.network.tasks[*t]) == wanted)
-            .collect()
-    };
-    let (multiclass, pointwise): (Vec<usize>, Vec<usize>) = (of(true), of(false));
-    let (softmax, numbers) =
-        (super::softmax_cross_entropy::dispatch, super::pointwise_losses::dispatch);
-    let some = |tasks: &[usize], dispatch: fn(&Scene, &[usize], Chunk) -> Dispatch| {
-        (!tasks.is_empty()).then(|| dispatch(scene, tasks, chunk))
-    };
-    some(&multiclass, softmax).into_iter().chain(some(&pointwise, numbers)).collect()
 }
 
 /// Binds and states what both kernels of losses read and write.

@@ -2,12 +2,12 @@
 //! "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37(1), 1991, eq. 3.1
 //! with equal weights), natural logarithm, mean over the rows.
 
-use super::{Coupling, Pair, Phase, Placed};
 use crate::kernels;
 use crate::kernels::params::{self, AgreeingPair};
 use crate::model::network::Head;
-use crate::schedule::build::{Chunk, Scene};
-use crate::schedule::plan::slices;
+use crate::objective::coupling::{Coupling, Pair, Phase, Placed};
+use crate::plan::{Chunk, Scene};
+use crate::schedule::slices;
 use crate::schedule::{Buffer, Dispatch};
 
 #[derive(Debug)]

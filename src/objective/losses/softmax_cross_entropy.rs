@@ -1,13 +1,13 @@
 //! `L_i` of a multiclass task: mean over the rows of `−ln softmax(z)[label]`, with its gradient by
 //! the logits, for all heads at once.
 
-use super::losses;
+use super::table;
 use crate::kernels;
 use crate::kernels::params::{self, Dense};
-use crate::schedule::Dispatch;
-use crate::schedule::build::{Chunk, Scene};
-use crate::schedule::emit::{loops_forward, product};
-use crate::schedule::plan::{Group, slices};
+use crate::objective::total::Objective;
+use crate::plan::variants::{loops_forward, product};
+use crate::plan::{Chunk, Group, Scene};
+use crate::schedule::{Dispatch, slices};
 
 /// Rows of a tile of `heads_cross_entropy`.
 const FUSED_ROWS: usize = 16;
@@ -19,12 +19,18 @@ pub fn is_fused(scene: &Scene) -> bool {
             .network
             .tasks
             .iter()
-            .all(|t| losses::is_plain(t) && t.outputs() <= scene.tuning.fused_classes)
+            .all(|t| table::is_plain(t) && t.outputs() <= scene.tuning.fused_classes)
 }
 
 /// Output layers with loss, hits and gradients, for one chunk of rows. Training keeps the logits of
 /// coupled heads alone.
-pub fn fused(scene: &Scene, group: &Group, chunk: Chunk, training: bool) -> Dispatch {
+pub fn fused(
+    scene: &Scene,
+    objective: &Objective,
+    group: &Group,
+    chunk: Chunk,
+    training: bool,
+) -> Dispatch {
     let (b, tasks, capacity) = (&scene.buffers, scene.network.tasks.len(), scene.plan.capacity);
     let layers = &scene.plan.layers[group.first..group.first + group.count];
     let parameters = params::HeadsCrossEntropy {
@@ -37,9 +43,8 @@ pub fn fused(scene: &Scene, group: &Group, chunk: Chunk, training: bool) -> Disp
         capacity: capacity as u32,
     };
     let x = b.activations[usize::from(group.reads_odd)];
-    let table = losses::heads(scene.network, scene.objective, capacity, None);
     let run = |d: &Dense| (d.y as usize, chunk.rows * d.outputs as usize);
-    let is_read = |d: &&Dense| !training || table[d.task as usize].coupled == 1;
+    let is_read = |d: &&Dense| !training || objective.couples_logits(d.task as usize);
     let partials = layers
         .iter()
         .flat_map(|d| [d.task as usize, tasks + d.task as usize])
@@ -83,8 +88,8 @@ pub fn dispatch(scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
         capacity: capacity as u32,
     };
     let grid = [chunk.rows.div_ceil(64) as u32, count as u32, 1];
-    let is_shaped = tasks.iter().any(|&t| !losses::is_plain(&scene.network.tasks[t]));
-    losses::bind(
+    let is_shaped = tasks.iter().any(|&t| !table::is_plain(&scene.network.tasks[t]));
+    table::bind(
         Dispatch::new(&kernels::softmax_cross_entropy, "heads", parameters, grid),
         scene,
         tasks,

@@ -1,11 +1,11 @@
 //! `L_i` of tasks whose outputs have one label each: the logistic loss, those of numbers, that of
 //! counts. The formulas stand in the WGSL.
 
-use super::losses;
+use super::table;
 use crate::kernels;
 use crate::kernels::params;
+use crate::plan::{Chunk, Scene};
 use crate::schedule::Dispatch;
-use crate::schedule::build::{Chunk, Scene};
 
 /// Loss, hits and gradients of these tasks for one chunk of rows.
 pub fn dispatch(scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
@@ -19,7 +19,7 @@ pub fn dispatch(scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
         capacity: capacity as u32,
     };
     let grid = [chunk.rows.div_ceil(64) as u32, count as u32, 1];
-    losses::bind(
+    table::bind(
         Dispatch::new(&kernels::pointwise_losses, "heads", parameters, grid),
         scene,
         tasks,

@@ -1,0 +1,43 @@
+//! Denominators of the losses: how many labels a batch has, and what they weigh.
+
+use crate::kernels;
+use crate::kernels::params;
+use crate::plan::{Counting, PartBuffers, Scene, Segment, first_overwrites};
+use crate::schedule::{Dispatch, slices};
+
+/// The dispatches that count the labels of a batch, one a segment of the data; none where all rows
+/// are labelled and weigh one.
+pub fn count(scene: &Scene, part: &PartBuffers, shuffled: bool, order: usize) -> Vec<Dispatch> {
+    let Some(first) = scene.counts else { return Vec::new() };
+    part.segments
+        .iter()
+        .enumerate()
+        .map(|(i, segment)| count_segment(scene, (i, segment), shuffled, (first, order)))
+        .collect()
+}
+
+fn count_segment(
+    scene: &Scene,
+    (index, segment): (usize, &Segment),
+    shuffled: bool,
+    (first, order): (usize, usize),
+) -> Dispatch {
+    let (b, tasks, Counting { cells, weighted }) =
+        (&scene.buffers, scene.network.tasks.len(), scene.counting);
+    let parameters = params::LabelSums {
+        cells: cells as u32,
+        tasks: tasks as u32,
+        counts: first as u32,
+        segment_first: segment.first as u32,
+        segment_rows: segment.rows as u32,
+        shuffled: u32::from(shuffled),
+        weighted: u32::from(weighted),
+        accumulate: u32::from(index > 0),
+    };
+    Dispatch::new(&kernels::label_sums, "labels of the batch", parameters, [tasks as u32, 1, 1])
+        .bind([("heads", b.heads), ("data_labels", segment.labels), ("order", b.order)])
+        .bind([("class_weights", b.class_weights), ("partials", b.partials)])
+        .reads(slices(segment.labels, [(0, segment.rows * cells)]))
+        .reads(slices(b.order, [(0, order)]))
+        .effect(first_overwrites(index), slices(b.partials, [(first, 3 * tasks)]))
+}

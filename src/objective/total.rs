@@ -1,0 +1,146 @@
+//! The combined loss `L = Σ w_i L_i + Σ λ L(T_i, T_j)`: weights of tasks and coupled pairs.
+
+use anyhow::Result;
+
+use super::coupling::{Coupling, Pair, Phase};
+use super::couplings::COUPLINGS;
+use crate::config;
+use crate::fault::Fault;
+use crate::model::network::Network;
+
+/// The combined loss.
+#[derive(Clone, Debug)]
+pub struct Objective {
+    /// w_i.
+    pub weights: Vec<f32>,
+    /// Coupled pairs in the order of the configuration.
+    pub pairs: Vec<Pair>,
+}
+
+impl Objective {
+    /// The objective of a configuration. A kind that does not apply to a pair that was named is an
+    /// error that says why.
+    pub fn new(config: &config::Config, network: &Network) -> Result<Objective> {
+        let weights = config.tasks.iter().map(|t| t.weight as f32).collect();
+        let mut pairs = Vec::new();
+        for (number, table) in config.couplings.iter().enumerate() {
+            pairs.extend(resolve(network, number, table)?);
+        }
+        Ok(Objective { weights, pairs })
+    }
+
+    /// The plain sum of the tasks' losses: what a stored model is evaluated by, which does not keep
+    /// its couplings.
+    pub fn plain(network: &Network) -> Objective {
+        Objective { weights: vec![1.0; network.tasks.len()], pairs: Vec::new() }
+    }
+
+    /// L from the tasks' losses and the pairs' values: the weighted sum over the tasks that have a
+    /// loss. `None` if no task that weighs anything has one.
+    pub fn total(&self, losses: &[Option<f64>], couplings: &[f64]) -> Option<f64> {
+        let known = || {
+            self.weights.iter().zip(losses).filter_map(|(w, loss)| Some((f64::from(*w), (*loss)?)))
+        };
+        let nothing_weighs = self.weights.iter().all(|weight| *weight == 0.0);
+        known().any(|(weight, _)| weight > 0.0 || nothing_weighs).then(|| {
+            let tasks: f64 = known().map(|(w, l)| w * l).sum();
+            let pairs: f64 =
+                self.pairs.iter().zip(couplings).map(|(p, v)| f64::from(p.strength) * v).sum();
+            tasks + pairs
+        })
+    }
+
+    /// Whether a coupling acts on the logits of a task.
+    pub fn couples_logits(&self, task: usize) -> bool {
+        let acts = |p: &Pair| p.coupling.phase() == Phase::Logits && [p.a, p.b].contains(&task);
+        self.pairs.iter().any(acts)
+    }
+
+    /// Pairs of one kind with their numbers.
+    pub fn of_kind(&self, coupling: &dyn Coupling) -> impl Iterator<Item = (usize, &Pair)> {
+        let name = coupling.name();
+        self.pairs.iter().enumerate().filter(move |(_, p)| p.coupling.name() == name)
+    }
+}
+
+/// Most tasks of which every pair is coupled unasked.
+const MOST_TASKS: usize = 1000;
+
+fn resolve(network: &Network, number: usize, table: &config::Coupling) -> Result<Vec<Pair>> {
+    let place = format!("coupling.{number}");
+    let coupling = COUPLINGS.iter().find(|c| c.name() == table.kind).copied();
+    let coupling = coupling.ok_or_else(|| {
+        Fault::config(&format!("{place}.kind"), format!("unknown kind \"{}\"", table.kind))
+    })?;
+    let strength = table.strength as f32;
+    let named = match &table.pairs {
+        Some(pairs) => pairs
+            .iter()
+            .map(|p| named_pair(network, &place, coupling, p))
+            .collect::<Result<Vec<_>>>()?,
+        None => every_pair(network, &place, coupling)?,
+    };
+    if named.is_empty() {
+        let why = network
+            .tasks
+            .iter()
+            .zip(network.tasks.iter().skip(1))
+            .find_map(|(a, b)| coupling.applies(a, b).err());
+        let why = why.unwrap_or_else(|| "there are not two tasks".into());
+        let fault = Fault::config(
+            &place,
+            format!("{} applies to no pair of tasks: {why}", coupling.name()),
+        );
+        return Err(fault
+            .hint("give two heads the same shape and classes, or remove this [[coupling]]")
+            .into());
+    }
+    Ok(named.into_iter().map(|(a, b)| Pair { coupling, a, b, strength }).collect())
+}
+
+fn named_pair(
+    network: &Network,
+    place: &str,
+    coupling: &dyn Coupling,
+    names: &[String; 2],
+) -> Result<(usize, usize)> {
+    let find = |name: &String| {
+        let found = network.tasks.iter().position(|t| t.name == *name);
+        found.ok_or_else(|| {
+            Fault::config(&format!("{place}.pairs"), format!("there is no task \"{name}\""))
+        })
+    };
+    let (a, b) = (find(&names[0])?, find(&names[1])?);
+    if let Err(why) = coupling.applies(&network.tasks[a], &network.tasks[b]) {
+        let message = format!(
+            "{} does not apply to \"{}\" and \"{}\": {why}",
+            coupling.name(),
+            names[0],
+            names[1]
+        );
+        return Err(Fault::config(&format!("{place}.pairs"), message)
+            .hint("remove the pair, or change one of the two heads")
+            .into());
+    }
+    Ok((a, b))
+}
+
+fn every_pair(
+    network: &Network,
+    place: &str,
+    coupling: &dyn Coupling,
+) -> Result<Vec<(usize, usize)>> {
+    let count = network.tasks.len();
+    if count > MOST_TASKS {
+        let message = format!(
+            "missing: every pair of {count} tasks would be coupled, expected at most {MOST_TASKS} tasks"
+        );
+        return Err(Fault::config(&format!("{place}.pairs"), message)
+            .hint("name the pairs")
+            .into());
+    }
+    let all = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
+    Ok(all
+        .filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok())
+        .collect())
+}

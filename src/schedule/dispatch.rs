@@ -1,0 +1,123 @@
+//! One launch of one kernel, and the list of launches that is a step.
+
+use super::buffer::{Buffer, Effect, Slice};
+use crate::kernels::params::Words;
+use crate::kernels::{self, Kernel};
+
+/// One launch of one kernel.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The kernel.
+    pub kernel: &'static Kernel,
+    /// What it is for, e.g. `trunk.0`.
+    pub label: String,
+    /// The words of its `Params`.
+    pub params: Vec<u32>,
+    /// Pipeline-overridable constants of the WGSL, where they are not what the file says.
+    pub constants: Vec<(&'static str, f64)>,
+    /// Buffers by binding name; whole buffers, no buffer twice.
+    pub bindings: Vec<(&'static str, Buffer)>,
+    /// Workgroups.
+    pub grid: [u32; 3],
+    /// What it reads and writes, exactly.
+    pub effects: Vec<(Effect, Slice)>,
+    /// Floating-point operations of its products.
+    pub flop: u64,
+}
+
+impl Dispatch {
+    /// A dispatch without bindings, effects or products yet.
+    pub fn new<P: Words>(
+        kernel: &'static Kernel,
+        label: impl Into<String>,
+        params: P,
+        grid: [u32; 3],
+    ) -> Dispatch {
+        let params = bytemuck::cast_slice(std::slice::from_ref(&params)).to_vec();
+        Dispatch {
+            kernel,
+            label: label.into(),
+            params,
+            constants: Vec::new(),
+            bindings: Vec::new(),
+            grid,
+            effects: Vec::new(),
+            flop: 0,
+        }
+    }
+
+    /// Binds buffers by name.
+    pub fn bind(mut self, bindings: impl IntoIterator<Item = (&'static str, Buffer)>) -> Dispatch {
+        self.bindings.extend(bindings);
+        self
+    }
+
+    /// Sets a pipeline-overridable constant.
+    pub fn constant(mut self, name: &'static str, value: f64) -> Dispatch {
+        self.constants.push((name, value));
+        self
+    }
+
+    /// States slices that are read.
+    pub fn reads(self, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
+        self.effect(Effect::Read, slices)
+    }
+
+    /// States slices that are overwritten.
+    pub fn overwrites(self, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
+        self.effect(Effect::Overwrite, slices)
+    }
+
+    /// States slices that are changed in place.
+    pub fn updates(self, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
+        self.effect(Effect::Update, slices)
+    }
+
+    /// States one effect on many slices.
+    pub fn effect(mut self, effect: Effect, slices: impl IntoIterator<Item = Slice>) -> Dispatch {
+        self.effects.extend(slices.into_iter().filter(|s| s.len > 0).map(|s| (effect, s)));
+        self
+    }
+
+    /// Bytes that move if it touches each element of its effects once; what is updated moves twice.
+    /// A kernel that picks rows reads as much as it writes, whatever it picks from.
+    pub fn bytes(&self) -> u64 {
+        let elements = |effect| {
+            self.effects
+                .iter()
+                .filter(|(e, _)| *e == effect)
+                .map(|(_, s)| s.len as u64)
+                .sum::<u64>()
+        };
+        let [read, written, updated] =
+            [Effect::Read, Effect::Overwrite, Effect::Update].map(elements);
+        let picks =
+            [kernels::gather_rows.name, kernels::gather_cells.name, kernels::label_sums.name]
+                .contains(&self.kernel.twin);
+        let read = if picks { read.min(written + updated) } else { read };
+        4 * (read + written + 2 * updated)
+    }
+
+    /// States the floating-point operations of its products.
+    pub fn flop(mut self, flop: u64) -> Dispatch {
+        self.flop = flop;
+        self
+    }
+}
+
+/// The dispatches of one step, in order.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// `train`, `evaluate valid`, …
+    pub name: String,
+    /// In order.
+    pub dispatches: Vec<Dispatch>,
+    /// Slices that hold values before the step begins.
+    pub given: Vec<Slice>,
+    /// Slices that somebody reads after it.
+    pub wanted: Vec<Slice>,
+    /// Slices that kernels write beside others, and nobody reads.
+    pub spare: Vec<Slice>,
+    /// Most rows of a step.
+    pub rows: usize,
+}

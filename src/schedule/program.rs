@@ -1,0 +1,151 @@
+//! Everything an engine needs to run a network, and the memory that it takes.
+
+use anyhow::Result;
+
+use super::buffer::{Buffer, BufferSpec, Slice};
+use super::dispatch::Schedule;
+use crate::kernels::signature::{Access, Signature};
+use crate::kernels::{MIRROR_ROW, mirror_rows};
+
+/// What a number in a row of metrics is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Mean loss of a task.
+    Loss(usize),
+    /// Rows of a task whose largest logit is the label; cells whose logit is on the side of theirs.
+    Hits(usize),
+    /// Σ of the weights of a task's labelled cells, which its loss was divided by.
+    Weight(usize),
+    /// Labelled cells of a task.
+    Labelled(usize),
+    /// Value of a coupled pair, without λ.
+    Coupling(usize),
+    /// Squared global norm of the gradient, before clipping.
+    SquaredNorm,
+}
+
+/// A tensor whose values are tested for being finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// For example `gradient of trunk.0`.
+    pub tensor: String,
+    /// The task that it belongs to; `None` for the trunk.
+    pub task: Option<String>,
+}
+
+/// Everything an engine needs: buffers, schedules, names of metrics and flags.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// In order of their handles.
+    pub buffers: Vec<BufferSpec>,
+    /// By number.
+    pub schedules: Vec<Schedule>,
+    /// Numbers in a row of metrics, after the stamp.
+    pub metrics: Vec<MetricKind>,
+    /// Names of flags 1, 2, …; flag 0 is the latch.
+    pub flags: Vec<Flag>,
+    /// The buffer of metrics: [SLOTS, 1 + metrics].
+    pub metrics_buffer: Buffer,
+    /// The buffer of flags: [1 + flags].
+    pub flags_buffer: Buffer,
+    /// Whether the memory of a mirror is that of its buffer.
+    pub shared_mirrors: bool,
+}
+
+/// Steps that one submission may hold: rows of the metrics buffer and of the step table.
+pub const SLOTS: usize = 64;
+
+/// Bytes between the entries of uniform tables: the alignment that every adapter grants.
+pub const UNIFORM: usize = 256;
+
+/// Submissions on their way at once; one runs while the next is being encoded.
+pub const IN_FLIGHT: usize = 2;
+
+/// Bytes that a program takes on a device while it runs. Left out is the memory that uploads pass
+/// through, 32 MiB at most, which is free again when they have arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// All buffers, padded to what kernels bind; without those that lie in their mirrors.
+    pub buffers: u64,
+    /// Mirrors of those that have one, in units of 64 KiB as Mesa allocates textures.
+    pub mirrors: u64,
+    /// Uniform tables: steps, and parameters of dispatches.
+    pub tables: u64,
+    /// Read-back of metrics: one for each submission on its way and one being recorded.
+    pub read_backs: u64,
+}
+
+impl Footprint {
+    /// Zeros that wgpu keeps for every open device.
+    pub const ZEROS: u64 = 512 << 10;
+    /// Elements that Mesa rounds the memory of a texture up to: 64 KiB.
+    const UNIT: usize = 16 << 10;
+}
+
+impl Program {
+    /// Elements of a row of metrics.
+    pub fn metrics_stride(&self) -> usize {
+        1 + self.metrics.len()
+    }
+
+    /// All of a buffer.
+    pub fn whole(&self, buffer: Buffer) -> Slice {
+        Slice { buffer, first: 0, len: self.buffers[buffer.0].len }
+    }
+
+    /// Which buffers kernels read through mirrors, and as what; in the order of buffers.
+    pub fn mirrors(&self) -> Result<Vec<Option<Access>>> {
+        let mut found = vec![None; self.buffers.len()];
+        let mut known: Vec<(&str, Signature)> = Vec::new();
+        for dispatch in
+            self.schedules.iter().flat_map(|s| &s.dispatches).filter(|d| d.kernel.direct)
+        {
+            if !known.iter().any(|(name, _)| *name == dispatch.kernel.name) {
+                known.push((dispatch.kernel.name, Signature::of(dispatch.kernel)?));
+            }
+            let signature =
+                known.iter().find(|(name, _)| *name == dispatch.kernel.name).map(|(_, s)| s);
+            for mirror in signature.iter().flat_map(|s| s.mirrors()) {
+                let bound = dispatch.bindings.iter().filter(|(name, _)| *name == mirror.name);
+                bound.for_each(|(_, buffer)| found[buffer.0] = Some(mirror.access));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Bytes that it takes on a device.
+    pub fn footprint(&self) -> Footprint {
+        let mirrors = self.mirrors().unwrap_or_default();
+        let padded = |(i, b): (usize, &BufferSpec)| match mirrors.get(i) {
+            Some(Some(_)) if self.shared_mirrors => {
+                (0, (MIRROR_ROW * mirror_rows(b.len)).next_multiple_of(Footprint::UNIT))
+            }
+            Some(Some(_)) => (
+                b.len.next_multiple_of(MIRROR_ROW),
+                (MIRROR_ROW * mirror_rows(b.len)).next_multiple_of(Footprint::UNIT),
+            ),
+            _ => (b.len.next_multiple_of(4), 0),
+        };
+        let (buffers, mirrors): (Vec<usize>, Vec<usize>) =
+            self.buffers.iter().enumerate().map(padded).unzip();
+        let dispatches: usize = self.schedules.iter().map(|s| s.dispatches.len()).sum();
+        let read_back = SLOTS * self.metrics_stride() + 1 + self.flags.len();
+        Footprint {
+            buffers: 4 * buffers.iter().sum::<usize>() as u64,
+            mirrors: 4 * mirrors.iter().sum::<usize>() as u64,
+            tables: ((SLOTS + dispatches.max(1)) * UNIFORM) as u64,
+            read_backs: ((IN_FLIGHT + 1) * 4 * read_back) as u64,
+        }
+    }
+
+    /// Bytes that it takes on a device, all in all.
+    pub fn bytes(&self) -> u64 {
+        let f = self.footprint();
+        f.buffers + f.mirrors + f.tables + f.read_backs + Footprint::ZEROS
+    }
+
+    /// A buffer by its name.
+    pub fn buffer(&self, name: &str) -> Option<Buffer> {
+        self.buffers.iter().position(|b| b.name == name).map(Buffer)
+    }
+}

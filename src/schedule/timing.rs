@@ -1,0 +1,63 @@
+//! What dispatches and submissions cost in time.
+
+/// Submissions of which an engine remembers what the host spent.
+pub const SUBMISSIONS: usize = 1024;
+
+/// What the host spent on one submission.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded {
+    /// Steps in it.
+    pub steps: usize,
+    /// Seconds to write its table of steps and to record its commands.
+    pub recording: f64,
+    /// Seconds to hand it to the driver. Some drivers that run on the CPU return when the work is
+    /// done.
+    pub submitting: f64,
+}
+
+/// How long dispatches took.
+#[derive(Clone, Debug)]
+pub struct Timings {
+    /// Seconds by schedule and dispatch, summed over steps.
+    pub seconds: Vec<Vec<f64>>,
+    /// Steps that were timed, by schedule.
+    pub steps: Vec<u64>,
+    /// Seconds between dispatches by schedule, summed over steps; nothing unless stamped.
+    pub between: Vec<f64>,
+    /// Whether the device took the times; else they are wall times of submissions.
+    pub stamped: bool,
+}
+
+impl Timings {
+    /// Nothing timed yet, for schedules of so many dispatches.
+    pub fn new(dispatches: &[usize], stamped: bool) -> Timings {
+        let seconds = dispatches.iter().map(|n| vec![0.0; *n]).collect();
+        Timings {
+            seconds,
+            steps: vec![0; dispatches.len()],
+            between: vec![0.0; dispatches.len()],
+            stamped,
+        }
+    }
+
+    /// Adds the stamps of a submission, one before and one after each dispatch of each step; a tick
+    /// takes `period` seconds. Some drivers now and then leave a stamp out: a step whose stamps do
+    /// not ascend is not counted.
+    pub fn add_stamps(&mut self, schedule: usize, ticks: &[u64], period: f64) {
+        let mut previous = None;
+        for step in ticks.chunks_exact(2 * self.seconds[schedule].len()) {
+            let ascends = step[0] > 0 && previous.is_none_or(|t| t <= step[0]) && step.is_sorted();
+            if ascends {
+                for (sum, pair) in self.seconds[schedule].iter_mut().zip(step.chunks_exact(2)) {
+                    *sum += (pair[1] - pair[0]) as f64 * period;
+                }
+                let gaps: u64 =
+                    step[1..step.len() - 1].chunks_exact(2).map(|pair| pair[1] - pair[0]).sum();
+                self.between[schedule] +=
+                    (gaps + previous.map_or(0, |t| step[0] - t)) as f64 * period;
+                self.steps[schedule] += 1;
+            }
+            previous = step.last().copied().filter(|_| ascends);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Writes the dispatches of a step: one file per phase, put together in [`build`].
+
+mod arenas;
+mod backward;
+mod buffers;
+mod build;
+mod builder;
+mod data;
+mod embed;
+mod forward;
+mod metrics;
+mod request;
+mod update;
+
+pub use build::{build, chunk_limit};
+pub use request::{Built, LabelShape, Request};
