@@ -21,8 +21,8 @@ struct Destination {
     width: u32,
     slope: u32,        // [rows, width] in the activation arena
     delta: u32,        // [rows, width] in the delta arena
-    first_source: u32, // layers [first_source, first_source + sources) read this activation
-    sources: u32,
+    first_source: u32, // first of the layers that read this activation
+    sources: u32,      // how many they are; each names the next one
     tile: u32,         // column tiles of the dispatch before this destination
     pad_0: u32,        // to whole vec4s
     pad_1: u32,
@@ -136,8 +136,10 @@ fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_
     let row = lane / ACROSS;
     let quad = lane % ACROSS;
     var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
+    var reader = destination.first_source;
     for (var s = 0u; s < destination.sources; s++) {
-        let layer = layers[destination.first_source + s];
+        let layer = layers[reader];
+        reader = layer.next_reader;
         let whole_d = ((layer.outputs | layer.delta) & 3u) == 0u;
         let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
         for (var base = 0u; base < layer.outputs; base += DEPTH) {

@@ -29,8 +29,8 @@ struct Destination {
     width: u32,
     slope: u32,        // [rows, width] in the activation arena
     delta: u32,        // [rows, width] in the delta arena
-    first_source: u32, // layers [first_source, first_source + sources) read this activation
-    sources: u32,
+    first_source: u32, // first of the layers that read this activation
+    sources: u32,      // how many they are; each names the next one
     tile: u32,         // column tiles of the dispatch before this destination
     pad_0: u32,
     pad_1: u32,
@@ -156,8 +156,10 @@ fn dense_backward_input_direct_32(
     var s29 = vec4<f32>();
     var s30 = vec4<f32>();
     var s31 = vec4<f32>();
+    var reader = destination.first_source;
     for (var s = 0u; s < destination.sources; s++) {
-    let layer = layer_at(destination.first_source + s);
+    let layer = layer_at(reader);
+    reader = layer.next_reader;
     let is_hidden = layer.delta_arena != LOGITS;
     if ((LOOPS & 1u) != 0u && (LOOPS == 1u || (is_hidden && ((layer.inputs | layer.outputs | layer.delta) & 3u) == 0u))) {
     for (var base = 0u; base < layer.outputs; base += 4u) {

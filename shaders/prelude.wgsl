@@ -38,8 +38,8 @@ struct Dense {
     z_flag: u32,             // non-finite pre-activation
     gradient_flag: u32,      // non-finite gradient
     task: u32,               // of output layers
-    pad_0: u32,              // to whole vec4s
-    pad_1: u32,
+    next_reader: u32,        // the next layer that reads the same x, or NONE
+    pad: u32,                // to whole vec4s
 }
 
 // One task's output layer and its loss.

@@ -231,8 +231,8 @@ struct Destination {
     width: u32,
     slope: u32,        // [rows, width] in the activation arena
     delta: u32,        // [rows, width] in the delta arena
-    first_source: u32, // layers [first_source, first_source + sources) read this activation
-    sources: u32,
+    first_source: u32, // first of the layers that read this activation
+    sources: u32,      // how many they are; each names the next one
     tile: u32,         // column tiles of the dispatch before this destination
     pad_0: u32,
     pad_1: u32,
@@ -263,7 +263,7 @@ fn destination_of(tile: u32) -> u32 {
     let column_tile = (group.x - destination.tile) * COLUMNS;
 ",
     around: [
-        "    for (var s = 0u; s < destination.sources; s++) {\n    let layer = layer_at(destination.first_source + s);
+        "    var reader = destination.first_source;\n    for (var s = 0u; s < destination.sources; s++) {\n    let layer = layer_at(reader);\n    reader = layer.next_reader;
     let is_hidden = layer.delta_arena != LOGITS;\n",
         "    }\n",
     ],

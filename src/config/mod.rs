@@ -1,12 +1,14 @@
 //! The validated settings of a run, made by [`read`] and turned back into text by [`mod@write`]:
 //! nothing after this is left unchecked.
 
+pub mod architecture;
 pub mod read;
 mod words;
 pub mod write;
 
 use std::path::PathBuf;
 
+pub use architecture::Architecture;
 pub use words::{BUILT_IN, COUPLING_KINDS, Word};
 
 /// Everything that decides a training run.
@@ -14,6 +16,8 @@ pub use words::{BUILT_IN, COUPLING_KINDS, Word};
 pub struct Config {
     /// `[data]` and `[feature.*]`.
     pub data: Data,
+    /// `[architecture]`.
+    pub architecture: Architecture,
     /// `[trunk]`.
     pub trunk: Trunk,
     /// `[task.*]`, in the order of the file.

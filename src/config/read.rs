@@ -111,7 +111,15 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let optimizer = optimizer::read(&mut root)?;
     let train = train::read(&mut root, &data, &tasks)?;
     root.finish()?;
-    Ok(Config { data, trunk, tasks, couplings, optimizer, train })
+    Ok(Config {
+        data,
+        architecture: super::Architecture::Shared,
+        trunk,
+        tasks,
+        couplings,
+        optimizer,
+        train,
+    })
 }
 
 /// Keys that tandem 0.1.0 wrote into the `config.toml` of every run; it wrote no `version`, and

@@ -34,7 +34,7 @@ words! {
     /// One dense layer; padded to whole vec4s, as mirrors are read.
     "Dense" Dense { inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32, delta: u32,
         delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
-        weight_tile: u32, z_flag: u32, gradient_flag: u32, task: u32, pad_0: u32, pad_1: u32 }
+        weight_tile: u32, z_flag: u32, gradient_flag: u32, task: u32, next_reader: u32, pad: u32 }
     /// One task's output layer and its loss.
     "Head" Head { outputs: u32, logits: u32, weight: f32, coupled: u32, kind: u32, cell: u32, cells: u32, parameter: f32, gamma: f32,
         smoothing: f32, weights: u32, share: f32, inverse: u32 }

@@ -1,6 +1,7 @@
 //! Initial weights, a function of the seed and of each parameter's place alone.
 
-use super::layout::{Layer, Layout};
+use super::graph::{Role, Source};
+use super::layout::Layout;
 use super::network::{Head, Loss, Network, initial_variance};
 use crate::config::Init;
 use crate::data::Input;
@@ -48,8 +49,8 @@ pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
 /// their output's bias is its logarithm. So what there is to learn is the same, whatever a count is
 /// a count of.
 pub fn begin_at_the_mean(arena: &mut [f32], layout: &Layout, network: &Network) {
-    for layer in layout.layers.iter().filter(|layer| layer.is_output) {
-        let head = layer.task.and_then(|task| network.tasks.get(task));
+    for layer in layout.layers.iter().filter(|layer| layer.role == Role::Output) {
+        let head = layer.owner.task().and_then(|task| network.tasks.get(task));
         if let Some(Head { loss: Loss::Poisson { factor }, .. }) = head {
             let bias = &layout.blocks[layer.weight + 1];
             arena[bias.offset..][..bias.len].fill(factor.recip().ln() as f32);
@@ -65,9 +66,7 @@ pub fn silence_the_unseen(arena: &mut [f32], layout: &Layout, seen: &Seen) {
         let unseen = (0..codes.len()).filter(|&code| !codes[code]);
         unseen.for_each(|code| arena[block.offset + code * width..][..width].fill(0.0));
     }
-    let has_trunk = layout.layers.iter().any(|layer| layer.task.is_none());
-    let reads_inputs = |layer: &&Layer| layer.depth == 0 && layer.task.is_some() != has_trunk;
-    for layer in layout.layers.iter().filter(reads_inputs) {
+    for layer in layout.layers.iter().filter(|layer| layer.source == Source::Inputs) {
         let weights =
             &mut arena[layout.blocks[layer.weight].offset..][..layer.inputs * layer.outputs];
         for of_output in weights.chunks_exact_mut(layer.inputs.max(1)) {

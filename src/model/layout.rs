@@ -1,8 +1,13 @@
 //! Where each parameter block lies in the flat arenas of parameters, gradients and moments. The
 //! only place where offsets are computed.
 
+use anyhow::Result;
+
+use super::architecture;
+use super::graph::{Graph, Node, NodeId, Op, Owner, Role, Source};
 use super::network::Network;
 use crate::config::Activation;
+use crate::fault::{Exit, Fault};
 
 /// Blocks begin on multiples of this many elements (256 bytes), so that any block could be bound by
 /// offset, and so that a table with one entry per run of this length says something about one block
@@ -20,8 +25,8 @@ pub struct Block {
     pub offset: usize,
     /// Number of elements.
     pub len: usize,
-    /// Task that owns it; `None` = shared.
-    pub task: Option<usize>,
+    /// Whose it is.
+    pub owner: Owner,
 }
 
 impl Block {
@@ -34,33 +39,38 @@ impl Block {
 /// One dense layer of the network, in the order of the arena.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
+    /// Its node in the graph.
+    pub node: NodeId,
     /// Name without `.weight` or `.bias`.
     pub name: String,
+    /// What it reads.
+    pub source: Source,
     /// Width of what it reads.
     pub inputs: usize,
     /// Width of what it makes.
     pub outputs: usize,
     /// Number of its weight block; the bias follows.
     pub weight: usize,
-    /// Task that owns it; `None` = shared.
-    pub task: Option<usize>,
-    /// Place within the trunk or the head.
-    pub depth: usize,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it is for.
+    pub role: Role,
     /// Activation; identity for output layers.
     pub activation: Activation,
     /// Dropout rate after the activation.
     pub dropout: f64,
-    /// Whether its outputs are logits.
-    pub is_output: bool,
 }
 
 /// All blocks and layers of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// Embeddings first, then the trunk, then heads in task order; weight before bias.
+    /// Embeddings first, then what all tasks share, then what each task owns, in task order; weight
+    /// before bias.
     pub blocks: Vec<Block>,
-    /// In the same order.
+    /// The dense layers in the order of their blocks.
     pub layers: Vec<Layer>,
+    /// The graph that the layers are the dense nodes of.
+    pub graph: Graph,
     /// How many blocks are of embeddings, `[values, width]`.
     pub embeddings: usize,
     /// Elements of an arena, a multiple of [`ALIGN`].
@@ -72,10 +82,18 @@ pub struct Layout {
 
 impl Layout {
     /// The layout of a network.
-    pub fn new(network: &Network) -> Layout {
+    ///
+    /// # Errors
+    /// 78 if its graph breaks a law, or is too large.
+    pub fn new(network: &Network) -> Result<Layout> {
+        let graph = architecture::graph(network).map_err(|problem| {
+            Fault::new(Exit::Config, format!("the network cannot be built: {problem}"))
+                .hint("give it fewer or smaller layers in [trunk] and [task.*]")
+        })?;
         let mut layout = Layout {
             blocks: Vec::new(),
             layers: Vec::new(),
+            graph: graph.clone(),
             embeddings: network.embeddings.len(),
             len: 0,
             frozen: false,
@@ -84,63 +102,43 @@ impl Layout {
             layout.push_block(
                 format!("embedding.{}.weight", embedding.column),
                 vec![embedding.values, embedding.width],
-                None,
+                Owner::Shared,
             );
         }
-        let mut inputs = network.inputs;
-        for (depth, &outputs) in network.trunk.layers.iter().enumerate() {
-            let (activation, dropout) = (network.trunk.activation, network.trunk.dropout);
-            let name = format!("trunk.{depth}");
-            layout.push(Layer {
-                name,
-                inputs,
-                outputs,
-                weight: 0,
-                task: None,
-                depth,
-                activation,
-                dropout,
-                is_output: false,
-            });
-            inputs = outputs;
+        // What a task owns is one run of the arena, whatever the order of the nodes.
+        let mut nodes: Vec<(NodeId, &Node)> = graph.nodes().collect();
+        nodes.sort_by_key(|(_, node)| node.owner);
+        for (id, node) in nodes {
+            layout.push_node(id, node, network.inputs);
         }
-        for (task, head) in network.tasks.iter().enumerate() {
-            let mut inputs = network.trunk_width();
-            for (depth, outputs) in head.widths().enumerate() {
-                let is_output = depth == head.layers.len();
-                let activation = if is_output { Activation::Identity } else { head.activation };
-                let dropout = if is_output { 0.0 } else { head.dropout };
-                let name = format!("task.{}.{depth}", head.name);
-                layout.push(Layer {
-                    name,
-                    inputs,
-                    outputs,
-                    weight: 0,
-                    task: Some(task),
-                    depth,
-                    activation,
-                    dropout,
-                    is_output,
-                });
-                inputs = outputs;
-            }
-        }
-        layout
+        Ok(layout)
     }
 
-    fn push(&mut self, mut layer: Layer) {
-        layer.weight = self.blocks.len();
-        for (suffix, shape) in
-            [("weight", vec![layer.outputs, layer.inputs]), ("bias", vec![layer.outputs])]
-        {
-            self.push_block(format!("{}.{suffix}", layer.name), shape, layer.task);
+    fn push_node(&mut self, id: NodeId, node: &Node, inputs: usize) {
+        let Op::Dense { source, activation, dropout } = node.op else { return };
+        let inputs = self.graph.source_width(source, inputs);
+        let (name, outputs, owner) = (node.name.clone(), node.width, node.owner);
+        let weight = self.blocks.len();
+        for (suffix, shape) in [("weight", vec![outputs, inputs]), ("bias", vec![outputs])] {
+            self.push_block(format!("{name}.{suffix}"), shape, owner);
         }
-        self.layers.push(layer);
+        self.layers.push(Layer {
+            node: id,
+            name,
+            source,
+            inputs,
+            outputs,
+            weight,
+            owner,
+            role: node.role,
+            activation,
+            dropout,
+        });
     }
 
-    fn push_block(&mut self, name: String, shape: Vec<usize>, task: Option<usize>) {
+    fn push_block(&mut self, name: String, shape: Vec<usize>, owner: Owner) {
         let len = shape.iter().product();
-        self.blocks.push(Block { name, shape, offset: self.len, len, task });
+        self.blocks.push(Block { name, shape, offset: self.len, len, owner });
         self.len += usize::next_multiple_of(len, ALIGN);
     }
 
@@ -149,9 +147,9 @@ impl Layout {
         &self.blocks[..self.embeddings]
     }
 
-    /// Whether what belongs to this task, or to none, is not trained.
-    pub fn is_frozen(&self, task: Option<usize>) -> bool {
-        self.frozen && task.is_none()
+    /// Whether what this owner has is not trained.
+    pub fn is_frozen(&self, owner: Owner) -> bool {
+        self.frozen && owner == Owner::Shared
     }
 
     /// Number of parameters, without the gaps between blocks.
@@ -159,16 +157,16 @@ impl Layout {
         self.blocks.iter().map(|b| b.len).sum()
     }
 
-    /// Blocks of a head (towers and output layer).
-    pub fn head(&self, task: usize) -> impl Iterator<Item = &Block> {
-        self.blocks.iter().filter(move |b| b.task == Some(task))
+    /// Blocks that a task owns: its head, and whatever else of the network is its own.
+    pub fn owned(&self, task: usize) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(move |b| b.owner == Owner::Task(task))
     }
 
-    /// A head's run of the arena, gaps included: (offset, length). Heads of equal shape have runs
-    /// of equal length and inner places.
-    pub fn head_run(&self, task: usize) -> (usize, usize) {
-        let first = self.head(task).next().map_or(0, |b| b.offset);
-        let end = self.head(task).last().map_or(0, |b| b.offset + b.len);
+    /// The run of the arena that a task owns, gaps included: (offset, length). Tasks that own
+    /// layers of equal shapes have runs of equal length and inner places.
+    pub fn owned_run(&self, task: usize) -> (usize, usize) {
+        let first = self.owned(task).next().map_or(0, |b| b.offset);
+        let end = self.owned(task).last().map_or(0, |b| b.offset + b.len);
         (first, end - first)
     }
 }

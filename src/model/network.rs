@@ -4,12 +4,14 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, Activation, ClassWeights, Config, Init, PositiveWeight, Task, TaskKind};
+use crate::config::{
+    self, Activation, Architecture, ClassWeights, Config, Init, PositiveWeight, Task, TaskKind,
+};
 use crate::data::alike::Lookup;
 use crate::data::{Input, Schema, Target};
 use crate::fault::{Fault, quoted};
 
-/// A shared trunk with several heads; `config.json` of a model.
+/// A network as its description; `config.json` of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Network {
     /// Inputs of a row; those of the embeddings come first, in their order.
@@ -17,7 +19,10 @@ pub struct Network {
     /// Columns whose values have learned vectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub embeddings: Vec<Embedding>,
-    /// Shared layers.
+    /// How the layers are shared between the tasks.
+    #[serde(default, skip_serializing_if = "Architecture::is_shared")]
+    pub architecture: Architecture,
+    /// Layers of the trunk: one that all tasks share, or one per task.
     pub trunk: Trunk,
     /// One per task, in task order.
     pub tasks: Vec<Head>,
@@ -45,7 +50,7 @@ impl Embedding {
     }
 }
 
-/// The layers that all tasks share.
+/// The layers of `[trunk]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trunk {
     /// Widths; empty = none.
@@ -220,6 +225,7 @@ impl Network {
         Ok(Network {
             inputs: schema.input.width(),
             embeddings: Embedding::of(&schema.input),
+            architecture: config.architecture,
             trunk,
             tasks,
         })

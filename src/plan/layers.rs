@@ -1,15 +1,16 @@
 //! Where everything of a step lies and which layers run together: the tables that grouped kernels
-//! read.
+//! read, derived from the graph.
 //!
-//! Layers stand in the order of their level: the trunk, then the first layers of all heads, then
-//! their second layers, …; within a level hidden layers before output layers, layers of one
-//! activation together. So each forward dispatch is a run of the table, and so are the layers that
-//! read one activation. Activations lie in two arenas by the parity of their level: a kernel reads
-//! one and writes the other.
+//! Layers stand in the order of their level: what reads the inputs, then what reads that, …; within
+//! a level hidden layers before gates before output layers, layers of one activation together. So
+//! each forward dispatch is a run of the table. The layers that read one activation are a list
+//! through the table, in ascending order. Activations lie in two arenas by the parity of their
+//! level: a kernel reads one and writes the other.
 
 use crate::config::Activation;
 use crate::kernels::params::{Dense, Destination, NONE};
 use crate::kernels::tuning::Tuning;
+use crate::model::graph::{Owner, Role, Source};
 use crate::model::layout::{Layer, Layout};
 use crate::model::network::Network;
 
@@ -67,12 +68,17 @@ pub struct Plan {
     pub capacity: usize,
     /// The table of layers.
     pub layers: Vec<Dense>,
-    /// First entry of the table that is trained.
-    pub trained_from: usize,
     /// For each entry of the table its layer in the layout.
     pub order: Vec<usize>,
+    /// For each entry of the table whether it is trained.
+    pub is_trained: Vec<bool>,
+    /// For each entry of the table whether the gradient of what it writes is needed: by itself, or
+    /// by what lies below it.
+    pub needs_delta: Vec<bool>,
     /// The table of destinations.
     pub destinations: Vec<Destination>,
+    /// The destination of the learned inputs, where these are trained.
+    pub learned_inputs: Option<usize>,
     /// Forward dispatches in order.
     pub forward: Vec<Group>,
     /// Backward dispatches in order.
@@ -87,14 +93,19 @@ pub struct Plan {
     pub logits: usize,
 }
 
-/// Level of a layer's output: the inputs are 0.
-fn level(network: &Network, layer: &Layer) -> usize {
-    1 + layer.depth + if layer.task.is_some() { network.trunk.layers.len() } else { 0 }
-}
-
 /// Layers of one key run in one forward dispatch.
-fn group_key(network: &Network, layer: &Layer) -> (usize, bool, u32) {
-    (level(network, layer), layer.is_output, activation_code(layer.activation))
+type GroupKey = (usize, Role, u32);
+
+/// What a plan is made from.
+struct Planner<'a> {
+    network: &'a Network,
+    layout: &'a Layout,
+    tuning: &'a Tuning,
+    /// Level of each node of the graph.
+    levels: Vec<usize>,
+    /// Place in the table of each node of the graph; none for what is no layer.
+    places: Vec<Option<usize>>,
+    plan: Plan,
 }
 
 /// Dropout rate as a threshold on 32-bit hashes.
@@ -103,30 +114,14 @@ pub fn dropout_threshold(rate: f64) -> u32 {
 }
 
 impl Plan {
-    /// Plans a network; `flags` are the numbers of the first pre-activation flag and of the first
-    /// gradient flag, in table order.
+    /// Plans a network for up to `capacity` rows.
     pub fn new(network: &Network, layout: &Layout, tuning: &Tuning, capacity: usize) -> Plan {
-        let mut order: Vec<usize> = (0..layout.layers.len()).collect();
-        order.sort_by_key(|&l| (group_key(network, &layout.layers[l]), l));
-        let mut plan = Plan {
-            capacity,
-            layers: Vec::new(),
-            trained_from: 0,
-            order,
-            destinations: Vec::new(),
-            forward: Vec::new(),
-            backward: Vec::new(),
-            weight_tiles: 0,
-            activations: [capacity * network.inputs, 0],
-            deltas: [0, 0],
-            logits: 0,
-        };
-        for place in 0..plan.order.len() {
-            plan.place_layer(network, layout, tuning, place);
-        }
-        plan.group_forward(network, layout);
-        plan.plan_backward(network, layout, tuning);
-        plan
+        let mut planner = Planner::new(network, layout, tuning, capacity);
+        (0..planner.plan.order.len()).for_each(|place| planner.place_layer(place));
+        planner.link_readers();
+        planner.group_forward();
+        planner.group_backward();
+        planner.plan
     }
 
     /// Elements per row of the largest arena; bounds the capacity by the size of a binding.
@@ -135,190 +130,28 @@ impl Plan {
         one.activations.into_iter().chain(one.deltas).chain([one.logits]).max().unwrap_or(1)
     }
 
-    fn place_layer(&mut self, network: &Network, layout: &Layout, tuning: &Tuning, place: usize) {
-        let layer = &layout.layers[self.order[place]];
-        let level = level(network, layer);
-        let size = self.capacity * layer.outputs;
-        let source = self.source_of(layout, layer);
-        let mut dense = Dense {
-            inputs: layer.inputs as u32,
-            outputs: layer.outputs as u32,
-            weight: layout.blocks[layer.weight].offset as u32,
-            bias: layout.blocks[layer.weight + 1].offset as u32,
-            x: source.map_or(0, |s| self.layers[s].y),
-            x_odd: ((level - 1) % 2) as u32,
-            dropout_threshold: dropout_threshold(layer.dropout),
-            dropout_scale: (1.0 / (1.0 - layer.dropout)) as f32,
-            layer: place as u32,
-            weight_tile: self.weight_tiles as u32,
-            z_flag: 1 + 2 * place as u32,
-            gradient_flag: 2 + 2 * place as u32,
-            task: layer.task.unwrap_or(0) as u32,
-            ..Dense::default()
-        };
-        if layer.is_output {
-            // Logits lie in task order, whatever the order of the table.
-            let first =
-                (self.capacity * layer.task.map_or(0, |task| network.first_logit(task))) as u32;
-            (dense.y, dense.delta, dense.slope, dense.delta_arena) = (first, first, NONE, 2);
-            self.logits += size;
-        } else {
-            let parity = level % 2;
-            (dense.y, dense.slope) =
-                (self.activations[parity] as u32, (self.activations[parity] + size) as u32);
-            (dense.delta, dense.delta_arena) = (self.deltas[parity] as u32, parity as u32);
-            self.activations[parity] += 2 * size;
-            self.deltas[parity] += size;
-        }
-        if layout.is_frozen(layer.task) {
-            // It stands before all others in the table, and has no tiles.
-            self.trained_from = place + 1;
-            self.layers.push(dense);
-            return;
-        }
-        self.weight_tiles += layer.outputs.div_ceil(tuning.backward_weight.rows)
-            * layer.inputs.div_ceil(tuning.backward_weight.columns);
-        self.layers.push(dense);
+    /// The layers that read a destination, in the order of the table.
+    pub fn sources(&self, destination: &Destination) -> impl Iterator<Item = &Dense> {
+        let at = |place: u32| self.layers.get(place as usize);
+        std::iter::successors(at(destination.first_source), move |layer| at(layer.next_reader))
     }
 
-    /// The entry whose output a layer reads; `None` = the inputs.
-    fn source_of(&self, layout: &Layout, layer: &Layer) -> Option<usize> {
-        let reads = |l: &Layer| match (layer.depth, layer.task) {
-            (0, None) => false,
-            (0, Some(_)) => {
-                l.task.is_none()
-                    && !layout.layers.iter().any(|m| m.task.is_none() && m.depth > l.depth)
-            }
-            (depth, task) => l.task == task && l.depth + 1 == depth,
-        };
-        self.order[..self.layers.len()].iter().position(|&l| reads(&layout.layers[l]))
+    /// The layers that are trained.
+    pub fn trained(&self) -> impl Iterator<Item = &Dense> {
+        self.layers.iter().zip(&self.is_trained).filter(|(_, trained)| **trained).map(|(d, _)| d)
     }
 
-    fn group_forward(&mut self, network: &Network, layout: &Layout) {
-        let key = |place: usize| group_key(network, &layout.layers[self.order[place]]);
-        let mut first = 0;
-        while first < self.order.len() {
-            let count = (first..self.order.len()).take_while(|&p| key(p) == key(first)).count();
-            let (level, is_output, activation) = key(first);
-            let layer = &layout.layers[self.order[first]];
-            let label = match (layer.task, is_output) {
-                (None, _) => layer.name.clone(),
-                (_, true) => format!("output layers ({count})"),
-                (_, false) => format!("towers, layer {} ({count})", layer.depth),
-            };
-            let writes =
-                if is_output { Arena::Logits } else { [Arena::Even, Arena::Odd][level % 2] };
-            self.forward.push(Group {
-                label,
-                first,
-                count,
-                tiles: 0,
-                reads_odd: level % 2 == 0,
-                writes,
-                activation,
-            });
-            first += count;
-        }
-    }
-
-    /// Fills in the column tiles of the forward dispatches.
-    fn tile_forward(&mut self, tuning: &Tuning) {
-        for group in &mut self.forward {
-            for dense in &mut self.layers[group.first..group.first + group.count] {
-                dense.forward_tile = group.tiles as u32;
-                group.tiles += (dense.outputs as usize).div_ceil(tuning.forward.columns);
-            }
-        }
-    }
-
-    fn plan_backward(&mut self, network: &Network, layout: &Layout, tuning: &Tuning) {
-        self.tile_forward(tuning);
-        let hidden: Vec<Group> =
-            self.forward.iter().filter(|g| g.writes != Arena::Logits).cloned().collect();
-        let trained =
-            |group: &&Group| !layout.is_frozen(layout.layers[self.order[group.first]].task);
-        let hidden: Vec<&Group> = hidden.iter().rev().filter(trained).collect();
-        for group in hidden {
-            let first = self.destinations.len();
-            let mut tiles = 0;
-            for place in group.first..group.first + group.count {
-                let (first_source, sources) = self.readers_of(layout, Some(place));
-                let dense = self.layers[place];
-                let tile = tiles as u32;
-                let (first_source, sources) = (first_source as u32, sources as u32);
-                let (width, slope, delta) = (dense.outputs, dense.slope, dense.delta);
-                self.destinations.push(Destination {
-                    width,
-                    slope,
-                    delta,
-                    first_source,
-                    sources,
-                    tile,
-                    ..Destination::default()
-                });
-                tiles += (dense.outputs as usize).div_ceil(tuning.backward_input.columns);
-            }
-            let odd = level(network, &layout.layers[self.order[group.first]]) % 2 == 1;
-            self.backward.push(BackwardGroup {
-                label: group.label.clone(),
-                first,
-                count: group.count,
-                tiles,
-                odd,
-                inputs: false,
-            });
-        }
-        if network.learned_inputs() > 0 && !layout.is_frozen(None) {
-            self.plan_learned_inputs(network.learned_inputs(), layout, tuning);
-        }
-    }
-
-    /// The last destination: the first so many inputs of a row, whatever else the layers read
-    /// beside them.
-    fn plan_learned_inputs(&mut self, width: usize, layout: &Layout, tuning: &Tuning) {
-        let (first_source, sources) = self.readers_of(layout, None);
-        let (first_source, sources, delta) =
-            (first_source as u32, sources as u32, self.deltas[0] as u32);
-        let (first, tiles) =
-            (self.destinations.len(), width.div_ceil(tuning.backward_input.columns));
-        self.destinations.push(Destination {
-            width: width as u32,
-            delta,
-            first_source,
-            sources,
-            ..Destination::default()
-        });
-        self.deltas[0] += self.capacity * width;
-        self.backward.push(BackwardGroup {
-            label: "embeddings".into(),
-            first,
-            count: 1,
-            tiles,
-            odd: false,
-            inputs: true,
-        });
-    }
-
-    /// The layers that read a destination.
-    pub fn sources(&self, destination: &Destination) -> &[Dense] {
-        &self.layers[destination.first_source as usize..][..destination.sources as usize]
-    }
-
-    /// The run of entries that read the output of an entry, or the inputs.
-    fn readers_of(&self, layout: &Layout, place: Option<usize>) -> (usize, usize) {
-        let reads = |p: usize| self.source_of(layout, &layout.layers[self.order[p]]) == place;
-        let first = (0..self.order.len()).find(|&p| reads(p)).unwrap_or(0);
-        let count = (first..self.order.len()).take_while(|&p| reads(p)).count();
-        (first, count)
-    }
-
-    /// Slopes that nobody reads, since what would read them is not trained: (parity of their level,
-    /// first element, length).
+    /// Slopes that nobody reads, since the gradient of what they belong to is not needed: (parity
+    /// of their level, first element, length).
     pub fn spare(&self) -> impl Iterator<Item = (usize, usize, usize)> {
-        let slope = |d: &Dense| {
+        let hidden = self
+            .layers
+            .iter()
+            .zip(&self.needs_delta)
+            .filter(|(d, needs)| !**needs && d.slope != NONE);
+        hidden.map(|(d, _)| {
             (usize::from(d.x_odd == 0), d.slope as usize, self.capacity * d.outputs as usize)
-        };
-        self.layers[..self.trained_from].iter().map(slope)
+        })
     }
 
     /// Most floating-point operations per row in one dispatch.
@@ -326,6 +159,240 @@ impl Plan {
         let product = |d: &Dense| 2 * u64::from(d.inputs) * u64::from(d.outputs);
         self.layers.iter().map(product).sum()
     }
+}
+
+impl<'a> Planner<'a> {
+    fn new(
+        network: &'a Network,
+        layout: &'a Layout,
+        tuning: &'a Tuning,
+        capacity: usize,
+    ) -> Planner<'a> {
+        let levels = layout.graph.levels();
+        let mut order: Vec<usize> = (0..layout.layers.len()).collect();
+        order.sort_by_key(|&l| (group_key(&levels, &layout.layers[l]), l));
+        let mut places = vec![None; levels.len()];
+        for (place, &layer) in order.iter().enumerate() {
+            places[layout.layers[layer].node.0] = Some(place);
+        }
+        let plan = Plan {
+            capacity,
+            layers: Vec::new(),
+            order,
+            is_trained: Vec::new(),
+            needs_delta: Vec::new(),
+            destinations: Vec::new(),
+            learned_inputs: None,
+            forward: Vec::new(),
+            backward: Vec::new(),
+            weight_tiles: 0,
+            activations: [capacity * network.inputs, 0],
+            deltas: [0, 0],
+            logits: 0,
+        };
+        Planner { network, layout, tuning, levels, places, plan }
+    }
+
+    /// The layer at a place of the table.
+    fn layer(&self, place: usize) -> &'a Layer {
+        &self.layout.layers[self.plan.order[place]]
+    }
+
+    fn level(&self, place: usize) -> usize {
+        self.levels[self.layer(place).node.0]
+    }
+
+    /// The place of what a layer reads; `None` = the inputs.
+    fn source(&self, layer: &Layer) -> Option<usize> {
+        match layer.source {
+            Source::Inputs => None,
+            Source::Node(node) => self.places[node.0],
+        }
+    }
+
+    fn place_layer(&mut self, place: usize) {
+        let (layer, level, layout) = (self.layer(place), self.level(place), self.layout);
+        let size = self.plan.capacity * layer.outputs;
+        let source = self.source(layer);
+        let trained = !layout.is_frozen(layer.owner);
+        let needs_delta = trained || source.is_some_and(|s| self.plan.needs_delta[s]);
+        let mut dense = Dense {
+            inputs: layer.inputs as u32,
+            outputs: layer.outputs as u32,
+            weight: layout.blocks[layer.weight].offset as u32,
+            bias: layout.blocks[layer.weight + 1].offset as u32,
+            x: source.map_or(0, |s| self.plan.layers[s].y),
+            x_odd: ((level - 1) % 2) as u32,
+            dropout_threshold: dropout_threshold(layer.dropout),
+            dropout_scale: (1.0 / (1.0 - layer.dropout)) as f32,
+            layer: place as u32,
+            weight_tile: self.plan.weight_tiles as u32,
+            z_flag: 1 + 2 * place as u32,
+            gradient_flag: 2 + 2 * place as u32,
+            task: layer.owner.task().unwrap_or(0) as u32,
+            next_reader: NONE,
+            ..Dense::default()
+        };
+        self.place_values(layer, level, size, &mut dense);
+        // What is not trained has no tiles.
+        if trained {
+            let tile = &self.tuning.backward_weight;
+            self.plan.weight_tiles +=
+                layer.outputs.div_ceil(tile.rows) * layer.inputs.div_ceil(tile.columns);
+        }
+        self.plan.layers.push(dense);
+        self.plan.is_trained.push(trained);
+        self.plan.needs_delta.push(needs_delta);
+    }
+
+    /// Where the values of a layer, their slopes and their gradients lie.
+    fn place_values(&mut self, layer: &Layer, level: usize, size: usize, dense: &mut Dense) {
+        let gates = self.gates(dense.layer as usize);
+        let plan = &mut self.plan;
+        if layer.role == Role::Hidden {
+            let parity = level % 2;
+            dense.y = plan.activations[parity] as u32;
+            dense.slope = (plan.activations[parity] + size) as u32;
+            (dense.delta, dense.delta_arena) = (plan.deltas[parity] as u32, parity as u32);
+            plan.activations[parity] += 2 * size;
+            plan.deltas[parity] += size;
+            return;
+        }
+        // Logits lie in task order, whatever the order of the table; gates lie behind them.
+        let first = match (layer.role, layer.owner.task()) {
+            (Role::Output, Some(task)) => plan.capacity * self.network.first_logit(task),
+            _ => plan.capacity * self.network.logits() + gates,
+        } as u32;
+        (dense.y, dense.delta, dense.slope, dense.delta_arena) = (first, first, NONE, 2);
+        plan.logits += size;
+    }
+
+    /// Elements of the gates that stand before a place of the table.
+    fn gates(&self, place: usize) -> usize {
+        let gates = (0..place).map(|p| self.layer(p)).filter(|layer| layer.role == Role::Gate);
+        gates.map(|layer| self.plan.capacity * layer.outputs).sum()
+    }
+
+    /// Ties the layers that read the same values to a list through the table.
+    fn link_readers(&mut self) {
+        let mut last = vec![None; self.plan.order.len() + 1];
+        for place in 0..self.plan.order.len() {
+            let values = self.source(self.layer(place)).unwrap_or(self.plan.order.len());
+            if let Some(before) = last[values].replace(place) {
+                let before: usize = before;
+                self.plan.layers[before].next_reader = place as u32;
+            }
+        }
+    }
+
+    /// First entry that reads the output of an entry, or the inputs, and how many there are.
+    fn readers(&self, place: Option<usize>) -> (u32, u32) {
+        let reads = |p: &usize| self.source(self.layer(*p)) == place;
+        let first = (0..self.plan.order.len()).find(reads).map_or(NONE, |p| p as u32);
+        (first, (0..self.plan.order.len()).filter(reads).count() as u32)
+    }
+
+    fn group_forward(&mut self) {
+        let key = |place: usize| group_key(&self.levels, self.layer(place));
+        let (mut first, count) = (0, self.plan.order.len());
+        let mut groups = Vec::new();
+        while first < count {
+            let count = (first..count).take_while(|&p| key(p) == key(first)).count();
+            let (level, role, activation) = key(first);
+            let writes = match role {
+                Role::Hidden => [Arena::Even, Arena::Odd][level % 2],
+                Role::Gate | Role::Output => Arena::Logits,
+            };
+            let (label, reads_odd) = (self.label(first, count), level % 2 == 0);
+            groups.push(Group { label, first, count, tiles: 0, reads_odd, writes, activation });
+            first += count;
+        }
+        for group in &mut groups {
+            for dense in &mut self.plan.layers[group.first..group.first + group.count] {
+                dense.forward_tile = group.tiles as u32;
+                group.tiles += (dense.outputs as usize).div_ceil(self.tuning.forward.columns);
+            }
+        }
+        self.plan.forward = groups;
+    }
+
+    /// What a run of the table is called: by its series and how many they are, or by its name.
+    fn label(&self, first: usize, count: usize) -> String {
+        let series = |place: usize| {
+            let node = &self.layout.graph[self.layer(place).node];
+            node.series.clone().unwrap_or_else(|| node.name.clone())
+        };
+        let mut names: Vec<String> = (first..first + count).map(series).collect();
+        names.dedup();
+        let is_alone = self.layout.graph[self.layer(first).node].series.is_none() && count == 1;
+        match is_alone {
+            true => names.concat(),
+            false => format!("{} ({count})", names.join(" and ")),
+        }
+    }
+
+    fn group_backward(&mut self) {
+        let hidden: Vec<Group> =
+            self.plan.forward.iter().filter(|g| g.writes != Arena::Logits).cloned().collect();
+        for group in hidden.iter().rev() {
+            let (first, mut tiles) = (self.plan.destinations.len(), 0);
+            for place in group.first..group.first + group.count {
+                if self.plan.needs_delta[place] {
+                    let destination = self.destination(place, tiles);
+                    tiles +=
+                        (destination.width as usize).div_ceil(self.tuning.backward_input.columns);
+                    self.plan.destinations.push(destination);
+                }
+            }
+            let count = self.plan.destinations.len() - first;
+            if count > 0 {
+                let (label, odd) = (group.label.clone(), self.level(group.first) % 2 == 1);
+                let group = BackwardGroup { label, first, count, tiles, odd, inputs: false };
+                self.plan.backward.push(group);
+            }
+        }
+        let learned = self.network.learned_inputs();
+        if learned > 0 && !self.layout.is_frozen(Owner::Shared) {
+            self.plan_learned_inputs(learned);
+        }
+    }
+
+    fn destination(&self, place: usize, tiles: usize) -> Destination {
+        let (first_source, sources) = self.readers(Some(place));
+        let Dense { outputs: width, slope, delta, .. } = self.plan.layers[place];
+        let tile = tiles as u32;
+        Destination { width, slope, delta, first_source, sources, tile, ..Destination::default() }
+    }
+
+    /// The learned inputs are the first inputs of a row, whatever else the layers read beside them.
+    fn plan_learned_inputs(&mut self, width: usize) {
+        let (first_source, sources) = self.readers(None);
+        let (first, plan) = (self.plan.destinations.len(), &mut self.plan);
+        let tiles = width.div_ceil(self.tuning.backward_input.columns);
+        let (delta, width_u32) = (plan.deltas[0] as u32, width as u32);
+        plan.destinations.push(Destination {
+            width: width_u32,
+            delta,
+            first_source,
+            sources,
+            ..Destination::default()
+        });
+        plan.deltas[0] += plan.capacity * width;
+        plan.learned_inputs = Some(first);
+        let label = "embeddings".into();
+        plan.backward.push(BackwardGroup {
+            label,
+            first,
+            count: 1,
+            tiles,
+            odd: false,
+            inputs: true,
+        });
+    }
+}
+
+fn group_key(levels: &[usize], layer: &Layer) -> GroupKey {
+    (levels[layer.node.0], layer.role, activation_code(layer.activation))
 }
 
 /// The code of an activation in the WGSL.

@@ -4,6 +4,7 @@ use super::layers::Plan;
 use crate::data::{Features, Spread};
 use crate::kernels::params::{self, Dense};
 use crate::kernels::tuning::Tuning;
+use crate::model::graph::{Owner, Role};
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::schedule::{Buffer, Effect};
@@ -160,7 +161,7 @@ impl Scene<'_> {
     pub fn output_flag(&self, task: usize) -> u32 {
         let is_output = |&p: &usize| {
             let layer = &self.layout.layers[self.plan.order[p]];
-            layer.task == Some(task) && layer.is_output
+            layer.owner == Owner::Task(task) && layer.role == Role::Output
         };
         (0..self.plan.order.len())
             .find(is_output)

@@ -184,7 +184,7 @@ fn dense_backward_input<T: Real>(a: &Arguments<T>) {
         for r in 0..p.rows as usize {
             for i in 0..width {
                 let mut sum = T::of(0.0);
-                for layer in &layers[d.first_source as usize..][..d.sources as usize] {
+                for layer in readers(&layers, d) {
                     let from = if layer.delta_arena == 2 { &logits_delta } else { &next_delta };
                     let outputs = layer.outputs as usize;
                     for o in 0..outputs {
@@ -201,6 +201,13 @@ fn dense_backward_input<T: Real>(a: &Arguments<T>) {
     }
 }
 
+/// The layers that read a destination, each naming the next one.
+fn readers<'l>(layers: &'l [Dense], of: &Destination) -> impl Iterator<Item = &'l Dense> {
+    let at = |place: u32| layers.get(place as usize);
+    std::iter::successors(at(of.first_source), move |layer| at(layer.next_reader))
+        .take(of.sources as usize)
+}
+
 fn dense_backward_weight<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::DenseBackwardWeight>();
     let activations = [a.numbers("even"), a.numbers("odd")];
@@ -213,7 +220,14 @@ fn dense_backward_weight<T: Real>(a: &Arguments<T>) {
         }
         gradients[place] = value;
     };
-    for layer in &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize] {
+    let table = a.table::<Dense>("layers");
+    let layers = &table[p.first_layer as usize..][..p.layers as usize];
+    let first_tiles = layers.iter().map(|layer| layer.weight_tile).chain([p.tiles]);
+    for (layer, end) in layers.iter().zip(first_tiles.skip(1)) {
+        // A layer without tiles is not trained.
+        if layer.weight_tile == end {
+            continue;
+        }
         let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
         let x = |r: usize, i: usize| {
             activations[layer.x_odd as usize][layer.x as usize + r * inputs + i]

@@ -353,6 +353,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
     let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
     Config {
         data: Data::new(Source::BuiltIn("synthetic".into())),
+        architecture: crate::config::Architecture::Shared,
         trunk: Trunk {
             layers: shape.trunk.clone(),
             activation: Activation::Relu,
@@ -502,8 +503,14 @@ impl Single {
         let trunk =
             NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
         let head = Head::multiclass("t", vec!["0".into(), "1".into()]);
-        let network = Network { inputs, embeddings: Vec::new(), trunk, tasks: vec![head] };
-        let layout = Layout::new(&network);
+        let network = Network {
+            inputs,
+            embeddings: Vec::new(),
+            architecture: crate::config::Architecture::Shared,
+            trunk,
+            tasks: vec![head],
+        };
+        let layout = Layout::new(&network)?;
         let objective = Objective { weights: vec![1.0], pairs: Vec::new() };
         let tuning = Tuning { flop_per_dispatch: u64::MAX, ..tuning.clone() };
         let optimizer = synthetic_config(&StepShape::none(), &[]).optimizer;

@@ -79,7 +79,7 @@ impl Plan {
                 Some(stored.window).filter(|_| config.train.batch_size != BatchSize::Full);
         }
         let network = Network::new(&config, &parts.schema)?;
-        let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network) };
+        let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network)? };
         let objective = Objective::new(&config, &network)?;
         let (selection, notices) = Selection::new(&config, &network, &parts)?;
         let rows = parts.train.rows;

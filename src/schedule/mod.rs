@@ -14,5 +14,5 @@ mod timing;
 pub use buffer::{Buffer, BufferSpec, Effect, Kind, Slice, slices};
 pub use dispatch::{Dispatch, Schedule};
 pub use engine::{Engine, NotFinite, StepResult, first_not_finite};
-pub use program::{Flag, Footprint, IN_FLIGHT, MetricKind, Program, SLOTS, UNIFORM};
+pub use program::{Flag, FlagKind, Footprint, IN_FLIGHT, MetricKind, Program, SLOTS, UNIFORM};
 pub use timing::{Encoded, SUBMISSIONS, Timings};

@@ -1,5 +1,7 @@
 //! Everything an engine needs to run a network, and the memory that it takes.
 
+use std::fmt;
+
 use anyhow::Result;
 
 use super::buffer::{Buffer, BufferSpec, Slice};
@@ -24,13 +26,44 @@ pub enum MetricKind {
     SquaredNorm,
 }
 
+/// Kinds of what is tested for being finite, in the order in which they are made within a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FlagKind {
+    /// Outputs of a layer before its activation.
+    PreActivation,
+    /// Loss of a task.
+    Loss,
+    /// Value of a coupling of logits.
+    LogitCoupling,
+    /// Gradient of a layer's weights, or of learned vectors.
+    Gradient,
+    /// Value of a coupling of weights.
+    WeightCoupling,
+    /// Norm of the whole gradient.
+    GradientNorm,
+}
+
 /// A tensor whose values are tested for being finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {
-    /// For example `gradient of trunk.0`.
-    pub tensor: String,
+    /// What is tested.
+    pub kind: FlagKind,
+    /// Name of the layer, the embedding or the coupling; empty where the kind says all.
+    pub name: String,
     /// The task that it belongs to; `None` for the trunk.
     pub task: Option<String>,
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            FlagKind::PreActivation => write!(f, "pre-activation of {}", self.name),
+            FlagKind::Gradient => write!(f, "gradient of {}", self.name),
+            FlagKind::Loss => f.write_str("loss"),
+            FlagKind::GradientNorm => f.write_str("gradient norm"),
+            FlagKind::LogitCoupling | FlagKind::WeightCoupling => f.write_str(&self.name),
+        }
+    }
 }
 
 /// Everything an engine needs: buffers, schedules, names of metrics and flags.

@@ -3,6 +3,7 @@
 
 use super::{Buffer, Dispatch, Effect, Footprint, Program, Schedule};
 use crate::kernels::tuning::Tuning;
+use crate::model::graph::Role;
 use crate::model::layout::{Block, Layer, Layout};
 use crate::model::network::{Head, Network};
 
@@ -133,7 +134,7 @@ fn block_line(block: &Block, note: String) -> [String; 5] {
 }
 
 fn makes(layer: &Layer) -> String {
-    if layer.is_output {
+    if layer.role == Role::Output {
         return "logits".into();
     }
     let activation = format!("{:?}", layer.activation).to_lowercase();

@@ -8,7 +8,7 @@ use crate::kernels::params;
 use crate::model::layout::{ALIGN, Block, Layout};
 use crate::objective::losses;
 use crate::plan::{Buffers, Plan};
-use crate::schedule::{Buffer, Flag, Kind, Program};
+use crate::schedule::{Buffer, Flag, FlagKind, Kind, Program};
 
 pub(super) fn place_arenas(
     program: &mut Program,
@@ -100,7 +100,7 @@ fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
     for block in layout
         .blocks
         .iter()
-        .filter(|b| (optimizer.decay_biases || !b.is_bias()) && !layout.is_frozen(b.task))
+        .filter(|b| (optimizer.decay_biases || !b.is_bias()) && !layout.is_frozen(b.owner))
     {
         table[block.offset / ALIGN..(block.offset + block.len).div_ceil(ALIGN)]
             .fill(optimizer.weight_decay as f32);
@@ -113,13 +113,17 @@ fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
 pub(super) fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
     let names = |&l: &usize| {
         let layer = &request.layout.layers[l];
-        let task = layer.task.map(|t| request.network.tasks[t].name.clone());
-        [format!("pre-activation of {}", layer.name), format!("gradient of {}", layer.name)]
-            .map(|tensor| Flag { tensor, task: task.clone() })
+        let task = layer.owner.task().map(|t| request.network.tasks[t].name.clone());
+        [FlagKind::PreActivation, FlagKind::Gradient].map(|kind| Flag {
+            kind,
+            name: layer.name.clone(),
+            task: task.clone(),
+        })
     };
     let embeddings = request.layout.embeddings().iter();
     let gradient = |b: &Block| Flag {
-        tensor: format!("gradient of {}", b.name.trim_end_matches(".weight")),
+        kind: FlagKind::Gradient,
+        name: b.name.trim_end_matches(".weight").to_owned(),
         task: None,
     };
     plan.order.iter().flat_map(names).chain(embeddings.map(gradient)).collect()

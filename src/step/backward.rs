@@ -69,7 +69,6 @@ impl Builder<'_> {
                     .iter()
                     .map(|d| {
                         plan.sources(d)
-                            .iter()
                             .map(|s| 2 * rows as u64 * u64::from(d.width) * u64::from(s.outputs))
                             .sum::<u64>()
                     })
@@ -79,11 +78,10 @@ impl Builder<'_> {
 
     pub(super) fn backward_weight(&self, chunk: Chunk) -> Dispatch {
         let (b, plan, rows) = (&self.scene.buffers, &self.scene.plan, chunk.rows);
-        let layers = &plan.layers[plan.trained_from..];
         let parameters = params::DenseBackwardWeight {
             rows: rows as u32,
-            first_layer: plan.trained_from as u32,
-            layers: layers.len() as u32,
+            first_layer: 0,
+            layers: plan.layers.len() as u32,
             tiles: plan.weight_tiles as u32,
             accumulate: u32::from(chunk.index > 0),
         };
@@ -99,7 +97,7 @@ impl Builder<'_> {
                 slice(arena(d), d.delta, d.outputs),
             ]
         };
-        let gradients = layers.iter().flat_map(|d| [self.scene.weights(d), self.scene.bias(d)]);
+        let gradients = plan.trained().flat_map(|d| [self.scene.weights(d), self.scene.bias(d)]);
         let stores = |d: &Dense| if chunk.index == 0 && fours(&[d.inputs]) { 1 } else { 2 };
         Dispatch::new(
             self.scene.tuning.backward_weight.kernel,
@@ -119,14 +117,14 @@ impl Builder<'_> {
             ("gradients", b.gradients),
             ("flags", b.flags),
         ])
-        .reads(layers.iter().flat_map(read))
+        .reads(plan.trained().flat_map(read))
         .effect(chunk.effect(), slices(b.gradients, gradients))
         .constant("INVOCATIONS", self.scene.tuning.unit_invocations.into())
         .constant(
             "LOOPS",
-            f64::from(layers.iter().fold(0, |bits, d| bits | loop_backward_weight(d))),
+            f64::from(plan.trained().fold(0, |bits, d| bits | loop_backward_weight(d))),
         )
-        .constant("STORES", f64::from(layers.iter().fold(0, |bits, d| bits | stores(d))))
-        .flop(layers.iter().map(|d| product(d, rows)).sum())
+        .constant("STORES", f64::from(plan.trained().fold(0, |bits, d| bits | stores(d))))
+        .flop(plan.trained().map(|d| product(d, rows)).sum())
     }
 }

@@ -133,7 +133,7 @@ impl<'a> Builder<'a> {
         let end = |b: &Block| b.offset + b.len;
         let gaps = layout.blocks.iter().map(|b| (end(b), end(b).next_multiple_of(ALIGN) - end(b)));
         let frozen =
-            layout.blocks.iter().filter(|b| layout.is_frozen(b.task)).map(|b| (b.offset, b.len));
+            layout.blocks.iter().filter(|b| layout.is_frozen(b.owner)).map(|b| (b.offset, b.len));
         slices(gradients, gaps.filter(|(_, len)| *len > 0).chain(frozen))
     }
 }

@@ -12,6 +12,7 @@ use super::request::Request;
 use crate::data;
 use crate::kernels::params::{self, spread};
 use crate::kernels::{self, folded};
+use crate::model::graph::Owner;
 use crate::model::layout::Block;
 use crate::plan::{Chunk, Plan, Scene, first_overwrites};
 use crate::schedule::{Dispatch, Slice, slices};
@@ -106,7 +107,7 @@ fn vector_line(s: &data::Spread, table: &params::Embedding, first: usize) -> par
 impl Scene<'_> {
     /// Whether embeddings get gradients.
     fn trains_embeddings(&self) -> bool {
-        !self.embeddings.is_empty() && !self.layout.is_frozen(None)
+        !self.embeddings.is_empty() && !self.layout.is_frozen(Owner::Shared)
     }
 
     /// Whether vectors, and so their inputs, begin and end with whole fours.
@@ -189,8 +190,8 @@ impl Builder<'_> {
     fn sum_cells(&self, chunk: Chunk) -> Dispatch {
         let (scene, b) = (&self.scene, &self.scene.buffers);
         let width = scene.network.learned_inputs();
-        // That of the learned inputs is the last one.
-        let delta = scene.plan.destinations.last().map_or(0, |d| d.delta);
+        let learned = scene.plan.learned_inputs.map(|at| scene.plan.destinations[at]);
+        let delta = learned.map_or(0, |d| d.delta);
         let parameters = params::EmbeddingBackward {
             rows: chunk.rows as u32,
             embeddings: scene.embeddings.len() as u32,

@@ -8,7 +8,7 @@ use crate::kernels;
 use crate::kernels::params::{self, Metric};
 use crate::objective::{COUPLINGS, Phase, Placed};
 use crate::plan::Chunk;
-use crate::schedule::{Dispatch, Effect, Flag, Kind, MetricKind, SLOTS, slices};
+use crate::schedule::{Dispatch, Effect, Flag, FlagKind, Kind, MetricKind, SLOTS, slices};
 
 impl Builder<'_> {
     pub(super) fn place_couplings(&mut self) -> Vec<CouplingTable> {
@@ -40,7 +40,7 @@ impl Builder<'_> {
         let mut lines = Vec::new();
         let names: Vec<String> = self.scene.network.tasks.iter().map(|t| t.name.clone()).collect();
         for (task, name) in names.iter().enumerate() {
-            let flag = self.flag("loss", Some(name));
+            let flag = self.flag(FlagKind::Loss, "", Some(name));
             lines.push((
                 MetricKind::Loss(task),
                 Metric {
@@ -59,10 +59,14 @@ impl Builder<'_> {
             ));
         }
         for phase in [Phase::Logits, Phase::Weights] {
+            let kind = match phase {
+                Phase::Logits => FlagKind::LogitCoupling,
+                Phase::Weights => FlagKind::WeightCoupling,
+            };
             for table in tables.iter().filter(|t| t.kind.phase() == phase) {
                 for (number, placed) in &table.placed {
                     let tensor = format!("{} with {}", table.kind.name(), names[placed.pair.b]);
-                    let flag = self.flag(&tensor, Some(&names[placed.pair.a]));
+                    let flag = self.flag(kind, &tensor, Some(&names[placed.pair.a]));
                     let per_row = phase == Phase::Logits;
                     let count = if per_row {
                         params::PER_ROW
@@ -92,7 +96,7 @@ impl Builder<'_> {
         }
         if optimizer.is_some_and(|o| o.clip_norm > 0.0) {
             let (partials, count) = (self.partials as u32, self.norm_groups());
-            let flag = self.flag("gradient norm", None);
+            let flag = self.flag(FlagKind::GradientNorm, "", None);
             lines.push((MetricKind::SquaredNorm, Metric { partials, count, mean: 0, flag }));
             self.partials += count as usize;
         }
@@ -112,8 +116,8 @@ impl Builder<'_> {
         (self.program.metrics_buffer, self.program.flags_buffer) = (b.metrics, b.flags);
     }
 
-    pub(super) fn flag(&mut self, tensor: &str, task: Option<&String>) -> u32 {
-        self.program.flags.push(Flag { tensor: tensor.into(), task: task.cloned() });
+    pub(super) fn flag(&mut self, kind: FlagKind, name: &str, task: Option<&String>) -> u32 {
+        self.program.flags.push(Flag { kind, name: name.into(), task: task.cloned() });
         self.program.flags.len() as u32
     }
 

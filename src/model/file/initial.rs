@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::Model;
 use crate::data::{Column, Input};
 use crate::fault::{Exit, Fault, quoted};
+use crate::model::graph::Owner;
 use crate::model::layout::{Block, Layout};
 use crate::model::network::{Head, Network};
 
@@ -81,7 +82,7 @@ pub fn trunk_from(
     mut arena: Vec<f32>,
 ) -> Result<Vec<f32>> {
     let shared = |layout: &'_ Layout| {
-        layout.blocks.iter().filter(|b| b.task.is_none()).cloned().collect::<Vec<Block>>()
+        layout.blocks.iter().filter(|b| b.owner == Owner::Shared).cloned().collect::<Vec<Block>>()
     };
     for block in shared(layout) {
         let from = find(&model.layout, &block);

@@ -10,13 +10,12 @@ use crate::config::TaskKind;
 use crate::data::columns::MAX_EMBED;
 use crate::data::{Column, Input, Schema, Target};
 use crate::fault::{Exit, Fault, quoted};
+use crate::model::architecture;
+use crate::model::graph::{MAX_WIDTH, Op};
 use crate::model::network::{Embedding, Head, Loss, Network};
 
 /// Most layers in the trunk, and in a head.
 const MAX_LAYERS: usize = 1024;
-
-/// The largest width, as in a configuration.
-const MAX_WIDTH: usize = 1_000_000_000;
 
 /// Bytes of a tensor's line in the header, save its name and two figures of its shape.
 const ENTRY_BYTES: usize = 120;
@@ -180,21 +179,20 @@ fn repeated<'n>(names: impl IntoIterator<Item = &'n String>) -> Option<&'n Strin
 
 /// The number of parameters fits any arithmetic that is done with it, and the header its limits.
 fn size_problem(network: &Network) -> Option<String> {
-    let (mut parameters, mut tensors, mut header) = (Some(0_usize), 0, 0);
-    let mut add = |name: &str, inputs: usize, widths: &mut dyn Iterator<Item = usize>| {
-        widths.fold(inputs, |inputs, outputs| {
-            let layer =
-                outputs.checked_mul(inputs).and_then(|weights| weights.checked_add(outputs));
-            parameters = parameters.and_then(|sum| sum.checked_add(layer?));
-            (tensors, header) = (tensors + 2, header + 2 * (name.len() + ENTRY_BYTES));
-            outputs
-        });
+    let graph = match architecture::graph(network) {
+        Ok(graph) => graph,
+        Err(problem) => return Some(problem),
     };
-    add("", network.inputs, &mut network.trunk.layers.iter().copied());
-    network
-        .tasks
-        .iter()
-        .for_each(|head| add(&head.name, network.trunk_width(), &mut head.widths()));
+    let (mut parameters, mut tensors, mut header) = (Some(0_usize), 0, 0);
+    for (_, node) in graph.nodes() {
+        let Op::Dense { source, .. } = node.op else { continue };
+        let inputs = graph.source_width(source, network.inputs);
+        let layer = node.width.checked_mul(inputs).and_then(|n| n.checked_add(node.width));
+        parameters = parameters.and_then(|sum| sum.checked_add(layer?));
+        // A line has room for the rest of `task.NAME.0`.
+        let name = node.name.len().saturating_sub("task..0".len());
+        (tensors, header) = (tensors + 2, header + 2 * (name + ENTRY_BYTES));
+    }
     for e in &network.embeddings {
         parameters = parameters.and_then(|sum| sum.checked_add(e.values.checked_mul(e.width)?));
         // A name may be escaped in the header, character by character.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
 use super::network::{Embedding, Head, Network, Trunk};
+use crate::config::Architecture;
 use crate::data::Schema;
 use crate::fault::Fault;
 pub use initial::{check_inputs, initial_from, trunk_from};
@@ -67,6 +68,8 @@ struct NetworkFile {
     inputs: usize,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     embeddings: Vec<Embedding>,
+    #[serde(default, skip_serializing_if = "Architecture::is_shared")]
+    architecture: Architecture,
     trunk: Trunk,
     tasks: Vec<Head>,
 }

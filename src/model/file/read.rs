@@ -41,7 +41,7 @@ fn read(path: &Path) -> Result<(Model, PathBuf)> {
     let (directory, tensors) = find(path)?;
     let read = |name: &str| json::read(&directory.join(name));
     let (network, schema) = described(&directory, &read(CONFIG)?, || read(SCHEMA))?;
-    let layout = Layout::new(&network);
+    let layout = Layout::new(&network)?;
     let (file, length) = json::open(&tensors)?;
     let parameters = parameters(&tensors, file, length, &layout)?;
     Ok((Model { network, layout, schema, parameters, directory }, tensors))
@@ -53,7 +53,7 @@ fn read(path: &Path) -> Result<(Model, PathBuf)> {
 /// Those of [`load`], 66 aside.
 pub fn from_bytes(directory: &Path, config: &[u8], schema: &[u8], tensors: &[u8]) -> Result<Model> {
     let (network, schema) = described(directory, config, || Ok(schema.to_vec()))?;
-    let layout = Layout::new(&network);
+    let layout = Layout::new(&network)?;
     let place = directory.join(TENSORS);
     let parameters = parameters(&place, tensors, tensors.len() as u64, &layout)?;
     let model = Model { network, layout, schema, parameters, directory: directory.to_owned() };
@@ -133,15 +133,15 @@ fn network(path: &Path, bytes: &[u8]) -> Result<Network> {
     if format < FORMAT {
         return Err(malformed(path.display(), format!("format {format}, expected {FORMAT}")).into());
     }
-    let NetworkFile { format, tandem, inputs, embeddings, trunk, tasks } =
+    let NetworkFile { format, tandem, inputs, embeddings, architecture, trunk, tasks } =
         json::parse(path, bytes)?;
-    let network = Network { inputs, embeddings, trunk, tasks };
+    let network = Network { inputs, embeddings, architecture, trunk, tasks };
     limits::check_network(path, &network)?;
-    let Network { inputs, embeddings, trunk, tasks } = network.clone();
+    let Network { inputs, embeddings, architecture, trunk, tasks } = network.clone();
     json::check_keys(
         path,
         bytes,
-        &NetworkFile { format, tandem, inputs, embeddings, trunk, tasks },
+        &NetworkFile { format, tandem, inputs, embeddings, architecture, trunk, tasks },
     )?;
     Ok(network)
 }

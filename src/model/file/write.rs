@@ -56,12 +56,13 @@ pub fn contents(
         layout.len
     );
     check_finite(layout, parameters)?;
-    let Network { inputs, embeddings, trunk, tasks } = network.clone();
+    let Network { inputs, embeddings, architecture, trunk, tasks } = network.clone();
     let config = NetworkFile {
         format: FORMAT,
         tandem: env!("CARGO_PKG_VERSION").into(),
         inputs,
         embeddings,
+        architecture,
         trunk,
         tasks,
     };

@@ -33,13 +33,13 @@ impl Coupling for SoftSharing {
     }
 
     fn partials(&self, scene: &Scene, pair: &Pair) -> usize {
-        scene.layout.head_run(pair.a).1.div_ceil(WORKGROUP)
+        scene.layout.owned_run(pair.a).1.div_ceil(WORKGROUP)
     }
 
     fn table(&self, scene: &Scene, pairs: &[Placed]) -> Vec<u32> {
         let line = |placed: &Placed| {
-            let (first, count) = scene.layout.head_run(placed.pair.a);
-            let (second, _) = scene.layout.head_run(placed.pair.b);
+            let (first, count) = scene.layout.owned_run(placed.pair.a);
+            let (second, _) = scene.layout.owned_run(placed.pair.b);
             SharedPair {
                 first: first as u32,
                 second: second as u32,
@@ -62,7 +62,7 @@ impl Coupling for SoftSharing {
         gradient: bool,
     ) -> Dispatch {
         let b = &scene.buffers;
-        let longest = pairs.iter().map(|p| scene.layout.head_run(p.pair.a).1).max().unwrap_or(1);
+        let longest = pairs.iter().map(|p| scene.layout.owned_run(p.pair.a).1).max().unwrap_or(1);
         let parameters =
             params::SoftSharing { pairs: pairs.len() as u32, gradient: u32::from(gradient) };
         let mut heads: Vec<usize> = pairs.iter().flat_map(|p| [p.pair.a, p.pair.b]).collect();
@@ -70,7 +70,7 @@ impl Coupling for SoftSharing {
         heads.dedup();
         // A head from its first to its last element; the gaps between its blocks are zeros and stay
         // so.
-        let runs: Vec<_> = heads.iter().map(|&h| scene.layout.head_run(h)).collect();
+        let runs: Vec<_> = heads.iter().map(|&h| scene.layout.owned_run(h)).collect();
         let partials = pairs.iter().map(|p| (p.partials, self.partials(scene, &p.pair)));
         let dispatch = Dispatch::new(
             scene.tuning.kernel(&kernels::soft_sharing),

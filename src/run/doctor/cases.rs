@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::config::{Activation, Optimizer, OptimizerKind, Schedule, TaskKind};
+use crate::config::{Activation, Architecture, Optimizer, OptimizerKind, Schedule, TaskKind};
 use crate::data::Spread;
 use crate::kernels::params::Step;
 use crate::kernels::tuning::Tuning;
@@ -404,7 +404,7 @@ pub fn cases(tuning: &Tuning) -> Result<Vec<Case>> {
 
 fn case(shape: &Shape, tuning: &Tuning) -> Result<Case> {
     let network = network(shape);
-    let layout = Layout::new(&network);
+    let layout = Layout::new(&network)?;
     let objective = Objective {
         weights: (0..network.tasks.len()).map(|t| 0.7 + 0.4 * t as f32).collect(),
         pairs: pairs(shape, &network),
@@ -488,6 +488,7 @@ fn network(shape: &Shape) -> Network {
     Network {
         inputs: shape.inputs,
         embeddings,
+        architecture: Architecture::Shared,
         trunk,
         tasks: shape.heads.iter().enumerate().map(head).chain((shape.others)()).collect(),
     }

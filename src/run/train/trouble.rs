@@ -11,7 +11,7 @@ use crate::fault::{Exit, Fault};
 use crate::model::layout::Block;
 use crate::model::network::Head;
 use crate::run::loss_scale::LossScale;
-use crate::schedule::{Flag, NotFinite, Program};
+use crate::schedule::{Flag, FlagKind, NotFinite, Program};
 
 /// Steps in a row that are skipped before the run ends.
 const MOST_SKIPPED: u64 = 10;
@@ -65,8 +65,11 @@ impl Run<'_> {
     /// made them infinite.
     fn overflow(&self, found: &NotFinite) -> Option<LossScale> {
         let flags = &self.built.program.flags;
-        let is_gradient =
-            |flag: &usize| flags.get(flag - 1).is_some_and(|f| f.tensor.starts_with("gradient"));
+        let is_gradient = |flag: &usize| {
+            flags
+                .get(flag - 1)
+                .is_some_and(|f| matches!(f.kind, FlagKind::Gradient | FlagKind::GradientNorm))
+        };
         let scale = self.course.scale;
         scale
             .after_overflow(self.done)
@@ -218,13 +221,13 @@ pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> F
     // Within a step values are made from the first layer to the last, and gradients from the last
     // to the first.
     let order = |(i, flag): &(i64, &Flag)| {
-        (rank(&flag.tensor), if flag.tensor.starts_with(GRADIENT) { -i } else { *i })
+        (flag.kind, if flag.kind == FlagKind::Gradient { -i } else { *i })
     };
     let flag = flags.min_by_key(order).map(|(_, flag)| flag);
     let what = match flag {
         Some(f) => match &f.task {
-            Some(task) => format!("task \"{task}\": {}", f.tensor),
-            None => format!("trunk: {}", f.tensor),
+            Some(task) => format!("task \"{task}\": {f}"),
+            None => format!("trunk: {f}"),
         },
         None => "a value".into(),
     };
@@ -232,15 +235,4 @@ pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> F
         format!("step {}: {what} is not finite (learning rate {learning_rate:e})", found.step);
     let hint = "lower optimizer.learning_rate, set optimizer.clip_norm, or look for extreme feature values";
     Fault::new(Exit::NotFinite, message).hint(hint)
-}
-
-/// What the name of the flag of a gradient begins with.
-const GRADIENT: &str = "gradient of";
-
-/// Order in which values are made within a step: the first cause is named.
-fn rank(tensor: &str) -> usize {
-    ["pre-activation", "loss", "agreement", GRADIENT, "soft_sharing", "gradient norm"]
-        .iter()
-        .position(|k| tensor.starts_with(k))
-        .unwrap_or(6)
 }
