@@ -1,9 +1,10 @@
 // delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope
 //
-// For software adapters, in place of `dense_backward_input.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
-// workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
-// its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
-// Written by tests/generated.rs.
+// For software adapters, in place of `dense_backward_input.wgsl`: operands from mirrors, no workgroup memory and no
+// barrier, one subgroup of 8 lanes a workgroup, no branch in the inner loops (indices are clamped,
+// terms beyond the end are zero). A lane holds four columns of all rows of its tile; the row
+// operand is handed round by shuffles with constant index; terms are added four by four in
+// ascending order. Written by tests/generated.rs.
 
 struct Params {
     rows: u32,              // rows of the chunk
@@ -107,7 +108,8 @@ fn one_slope(element: u32) -> f32 {
 const ROWS = 32u;
 const COLUMNS = 32u;
 
-// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all
+// the same.
 override LOOPS: u32 = 15u;
 override STORES: u32 = 3u;
 

@@ -1,9 +1,10 @@
 // dw = deltaᵀ · x,   db = column sums of delta
 //
-// For software adapters, in place of `dense_backward_weight.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
-// workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
-// its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
-// Written by tests/generated.rs.
+// For software adapters, in place of `dense_backward_weight.wgsl`: operands from mirrors, no workgroup memory and no
+// barrier, one subgroup of 8 lanes a workgroup, no branch in the inner loops (indices are clamped,
+// terms beyond the end are zero). A lane holds four columns of all rows of its tile; the row
+// operand is handed round by shuffles with constant index; terms are added four by four in
+// ascending order. Written by tests/generated.rs.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -108,7 +109,8 @@ fn any_four_logits_delta(element: u32) -> vec4<f32> {
 const ROWS = 32u;
 const COLUMNS = 32u;
 
-// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all
+// the same.
 override LOOPS: u32 = 63u;
 override STORES: u32 = 3u;
 
@@ -128,7 +130,8 @@ fn dense_backward_weight_direct_32(
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
     let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
-    // A bound by the uniform alone would be unrolled, and the kernel compiled anew at every dispatch, by Mesa's software driver.
+    // A bound by the uniform alone would be unrolled, and the kernel compiled anew at every
+    // dispatch, by Mesa's software driver.
     let batch = select(0u, params.rows, layer.inputs > 0u);
     let column = column_tile + 4u * lane;
     var s0 = vec4<f32>();

@@ -1,9 +1,10 @@
 // y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite values.
 //
-// For software adapters, in place of `dense_forward.wgsl`: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a
-// workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
-// its tile; the row operand is handed round by shuffles with constant index; terms are added four by four in ascending order.
-// Written by tests/generated.rs.
+// For software adapters, in place of `dense_forward.wgsl`: operands from mirrors, no workgroup memory and no
+// barrier, one subgroup of 8 lanes a workgroup, no branch in the inner loops (indices are clamped,
+// terms beyond the end are zero). A lane holds four columns of all rows of its tile; the row
+// operand is handed round by shuffles with constant index; terms are added four by four in
+// ascending order. Written by tests/generated.rs.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -105,7 +106,8 @@ fn any_four_x(element: u32) -> vec4<f32> {
 const ROWS = 32u;
 const COLUMNS = 32u;
 
-// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all the same.
+// What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is masked out costs time all
+// the same.
 override LOOPS: u32 = 3u;
 override STORES: u32 = 15u;
 

@@ -1,9 +1,10 @@
 // z = x · wᵀ + b,   loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − one_hot(label)) / rows, of heads of at most 32 classes
 //
-// For software adapters: operands from mirrors, no workgroup memory and no barrier, one subgroup of 8 lanes a workgroup, no branch in the inner
-// loops (indices are clamped, terms beyond the end are zero). A lane holds two rows, lane and lane + 8 of its tile, and all their classes; the
-// weights are handed round by shuffles with constant index; terms are added four by four in ascending order.
-// Written by tests/generated.rs.
+// For software adapters: operands from mirrors, no workgroup memory and no barrier, one subgroup of
+// 8 lanes a workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are
+// zero). A lane holds two rows, lane and lane + 8 of its tile, and all their classes; the weights
+// are handed round by shuffles with constant index; terms are added four by four in ascending
+// order. Written by tests/generated.rs.
 
 struct Params {
     rows: u32,         // rows of the chunk
@@ -71,7 +72,8 @@ fn any_four_x(element: u32) -> vec4<f32> {
 
 const ROWS = 16u;
 
-// What the layers of the dispatch need, one bit a loop: code that is masked out costs time all the same.
+// What the layers of the dispatch need, one bit a loop: code that is masked out costs time all the
+// same.
 override LOOPS: u32 = 3u;
 
 @compute @workgroup_size(8)

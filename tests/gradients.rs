@@ -196,8 +196,11 @@ fn difference(f: impl Fn(f64) -> f64) -> f64 {
 /// `trunk weight`, `tower bias`, …
 fn family(bench: &Bench, block: usize) -> String {
     let layer = &bench.plan.layout.layers[block / 2];
-    let place = if layer.is_output { ["output", "output"] } else { ["trunk", "tower"] }
-        [usize::from(layer.task.is_some())];
+    let place = if layer.role == tandem::model::graph::Role::Output {
+        ["output", "output"]
+    } else {
+        ["trunk", "tower"]
+    }[usize::from(layer.owner.task().is_some())];
     format!("{place} {}", if bench.plan.layout.blocks[block].is_bias() { "bias" } else { "weight" })
 }
 

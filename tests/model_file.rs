@@ -26,6 +26,7 @@ fn network() -> Network {
     Network {
         inputs: 3,
         embeddings: Vec::new(),
+        architecture: Default::default(),
         trunk,
         tasks: vec![head("left", &["a", "b"], &[4]), head("right", &["x", "y", "ü z"], &[])],
     }
@@ -74,7 +75,7 @@ struct Saved {
 impl Saved {
     fn new() -> Saved {
         let network = network();
-        let (layout, schema) = (Layout::new(&network), schema(&network));
+        let (layout, schema) = (Layout::new(&network).unwrap(), schema(&network));
         let saved = Saved {
             root: tempfile::tempdir().unwrap(),
             parameters: arena(&layout),
@@ -219,7 +220,7 @@ fn image_schemas_survive() {
     for overlay in [None, Some((8, u64::MAX))] {
         let mut saved = Saved::new();
         saved.network.inputs = 36 * 30;
-        saved.layout = Layout::new(&saved.network);
+        saved.layout = Layout::new(&saved.network).unwrap();
         saved.schema.input = Input::Image { height: 36, width: 30, scale: 1.0 / 255.0, overlay };
         save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &arena(&saved.layout))
             .unwrap();
@@ -898,7 +899,7 @@ fn a_network_at_the_limits_loads_again() {
         network.tasks.truncate(network.tasks.len() - 50);
     }
     assert!(network.tasks.len() > 2000, "{}", network.tasks.len());
-    let (root, layout) = (tempfile::tempdir().unwrap(), Layout::new(&network));
+    let (root, layout) = (tempfile::tempdir().unwrap(), Layout::new(&network).unwrap());
     save(root.path(), &network, &layout, &schema(&network), &arena(&layout)).unwrap();
     assert_eq!(load(root.path()).unwrap().network, network);
 }
@@ -910,7 +911,7 @@ fn initial_parameters_go_by_name() {
     assert_eq!(initial_from(&model, &saved.network, &saved.layout).unwrap(), saved.parameters);
     let mut turned = saved.network.clone();
     turned.tasks.reverse();
-    let layout = Layout::new(&turned);
+    let layout = Layout::new(&turned).unwrap();
     let initial = initial_from(&model, &turned, &layout).unwrap();
     for block in &layout.blocks {
         let from = saved.layout.blocks.iter().find(|b| b.name == block.name).unwrap();
@@ -930,7 +931,7 @@ fn initial_parameters_of_another_network_are_78() {
     let fails = |edit: fn(&mut Network), words: &[&str]| {
         let mut network = saved.network.clone();
         edit(&mut network);
-        let error = initial_from(&model, &network, &Layout::new(&network)).unwrap_err();
+        let error = initial_from(&model, &network, &Layout::new(&network).unwrap()).unwrap_err();
         assert_eq!(exit_of(&error), Exit::Config);
         words.iter().for_each(|word| assert!(error.to_string().contains(word), "{word}: {error}"));
         assert!(hint_of(&error).unwrap().contains("left [4, 2]"), "{error}");

@@ -26,7 +26,13 @@ fn network() -> Network {
         ..Head::multiclass(name, vec!["a".into(), "b".into()])
     };
     let trunk = Trunk { layers: vec![2], activation: Activation::Relu, dropout: 0.0 };
-    Network { inputs: 4, embeddings: Vec::new(), trunk, tasks: vec![head("left"), head("right")] }
+    Network {
+        inputs: 4,
+        embeddings: Vec::new(),
+        architecture: Default::default(),
+        trunk,
+        tasks: vec![head("left"), head("right")],
+    }
 }
 
 fn objective(pairs: usize) -> Objective {
@@ -396,7 +402,7 @@ fn both_models_are_saved_and_found() {
     let root = tempfile::tempdir().unwrap();
     let run = RunDirectory::numbered(root.path(), "x").unwrap();
     let network = network();
-    let layout = Layout::new(&network);
+    let layout = Layout::new(&network).unwrap();
     let target = |head: &Head| Target {
         columns: vec!["y".into()],
         ..Target::multiclass(&head.name, head.classes.clone())

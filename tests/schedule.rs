@@ -104,6 +104,7 @@ impl Case {
         Network {
             inputs: self.inputs,
             embeddings,
+            architecture: Default::default(),
             trunk,
             tasks: self.heads.iter().enumerate().map(head).chain(others).collect(),
         }
@@ -159,8 +160,10 @@ impl Case {
 
     fn build(&self) -> Built {
         let network = self.network();
-        let (layout, objective) =
-            (Layout { frozen: self.frozen, ..Layout::new(&network) }, self.objective(&network));
+        let (layout, objective) = (
+            Layout { frozen: self.frozen, ..Layout::new(&network).unwrap() },
+            self.objective(&network),
+        );
         let optimizer = self.optimizer.map(|kind| Optimizer {
             kind,
             learning_rate: 0.1,
@@ -257,7 +260,7 @@ fn built_programs_keep_the_laws() {
 fn a_time_limit_splits_batches_by_the_laws() {
     let case = Case { batch: 100, ..plain() };
     let network = case.network();
-    let (layout, objective) = (Layout::new(&network), case.objective(&network));
+    let (layout, objective) = (Layout::new(&network).unwrap(), case.objective(&network));
     let mut tuning = case.tuning(&layout);
     tuning.flop_per_dispatch = 1;
     let optimizer = Optimizer {
@@ -336,7 +339,7 @@ fn disjoint(case: &Case, arena: &str, len: usize, mut ranges: Vec<(String, Range
 fn layers_never_share_an_element_of_an_arena() {
     for case in cases() {
         let network = case.network();
-        let layout = Layout::new(&network);
+        let layout = Layout::new(&network).unwrap();
         let plan = Plan::new(&network, &layout, &case.tuning(&layout), 5);
         let block = |b: &tandem::model::layout::Block| (b.name.clone(), b.offset..b.offset + b.len);
         disjoint(&case, "parameters", layout.len, layout.blocks.iter().map(block).collect());
@@ -678,7 +681,7 @@ fn poisoned(program: &Program, image: &Image, keep: &[Vec<bool>], poison: (f64, 
 
 /// Data, labels, order, weights and moments, all different from each other.
 fn fill(engine: &mut Reference, case: &Case, built: &Built) {
-    let layout = Layout::new(&case.network());
+    let layout = Layout::new(&case.network()).unwrap();
     let mut random = {
         let mut index = 0;
         move |variance: f64| {
@@ -934,7 +937,7 @@ fn the_table_shows_every_dispatch_in_columns() {
 fn networks_and_memory_add_up() {
     let case = plain();
     let (network, built) = (case.network(), case.build());
-    let text = show::network(&network, &Layout::new(&network));
+    let text = show::network(&network, &Layout::new(&network).unwrap());
     // 7·12 + 12 + 12·9 + 9 and three heads of 9·3 + 3, 9·3 + 3, 9·4 + 4
     let total = 84 + 12 + 108 + 9 + 30 + 30 + 40;
     let words = |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>();

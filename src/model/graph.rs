@@ -5,8 +5,8 @@ use std::ops::Index;
 
 use crate::config::Activation;
 
-/// Most nodes of a graph: two tensors of each fit the header of a model file.
-pub const MAX_NODES: usize = 5_000;
+/// Most nodes of a graph; what fits a model file is fewer.
+pub const MAX_NODES: usize = 10_000;
 
 /// The largest width of a node, as in a configuration.
 pub const MAX_WIDTH: usize = 1_000_000_000;

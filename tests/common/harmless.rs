@@ -123,6 +123,7 @@ fn network() -> Network {
     Network {
         inputs: 4,
         embeddings: Vec::new(),
+        architecture: Default::default(),
         trunk,
         tasks: vec![
             Head::multiclass("left", classes(&["a", "b"])),
@@ -169,7 +170,7 @@ fn arena(layout: &Layout) -> Vec<f32> {
 /// The files of a small model, in the order in which they are read.
 fn whole_model() -> [Vec<u8>; 3] {
     let network = network();
-    let layout = Layout::new(&network);
+    let layout = Layout::new(&network).unwrap();
     contents(&network, &layout, &schema(&network), &arena(&layout)).unwrap().map(|(_, bytes)| bytes)
 }
 
@@ -261,7 +262,7 @@ fn kept() -> Kept {
 
 fn whole_checkpoint() -> (Snapshot, Context) {
     let network = network();
-    let (layout, schema) = (Layout::new(&network), schema(&network));
+    let (layout, schema) = (Layout::new(&network).unwrap(), schema(&network));
     let parameters = arena(&layout);
     let numbers = Numbers::F32(parameters.clone());
     let best =
