@@ -10,7 +10,8 @@ use std::path::Path;
 use common::program::{NET, Ran, Room};
 use serde_json::Value;
 use tandem::config::{Activation, TaskKind};
-use tandem::model::network::{Head, Loss};
+use tandem::model::loss::Loss;
+use tandem::model::network::Head;
 use tandem::rng::{Purpose, below, normal};
 use tandem::run::baseline::{Baseline, Labels, baseline, saturated};
 

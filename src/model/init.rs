@@ -2,7 +2,8 @@
 
 use super::graph::{Role, Source};
 use super::layout::Layout;
-use super::network::{Head, Loss, Network, initial_variance};
+use super::loss::Loss;
+use super::network::{Head, Network, initial_variance};
 use crate::config::Init;
 use crate::data::Input;
 use crate::data::seen::Seen;

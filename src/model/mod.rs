@@ -7,4 +7,5 @@ pub mod file;
 pub mod graph;
 pub mod init;
 pub mod layout;
+pub mod loss;
 pub mod network;

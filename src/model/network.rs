@@ -4,9 +4,8 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{
-    self, Activation, Architecture, ClassWeights, Config, Init, PositiveWeight, Task, TaskKind,
-};
+use super::loss::{Loss, weight_of};
+use crate::config::{self, Activation, Architecture, ClassWeights, Config, Init, Task, TaskKind};
 use crate::data::alike::Lookup;
 use crate::data::{Input, Schema, Target};
 use crate::fault::{Fault, quoted};
@@ -90,63 +89,6 @@ pub struct Head {
     /// k of the metric `top_k` (multiclass).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<usize>,
-}
-
-/// The loss of a head, with every weight a number; formulas as in [`config::Loss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Loss {
-    /// −Σ t ln softmax(z)
-    CrossEntropy {
-        /// ε
-        label_smoothing: f64,
-        /// γ
-        focal_gamma: f64,
-        /// One a class; empty = all one.
-        class_weights: Vec<f64>,
-    },
-    /// Cross-entropy on the logit of each output.
-    Logistic {
-        /// γ
-        focal_gamma: f64,
-        /// One an output.
-        positive_weights: Vec<f64>,
-    },
-    /// (z − y)²
-    Squared,
-    /// |z − y|
-    Absolute,
-    /// Huber's
-    Huber {
-        /// δ
-        delta: f64,
-    },
-    /// Of a quantile.
-    Quantile {
-        /// q
-        quantile: f64,
-    },
-    /// c (e^z − y z)
-    Poisson {
-        /// c: one over the mean of the training part's counts, or 1.
-        #[serde(default = "one", skip_serializing_if = "is_one")]
-        factor: f64,
-    },
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn is_one(factor: &f64) -> bool {
-    *factor == 1.0
-}
-
-impl Loss {
-    /// Cross-entropy of classes, nothing else.
-    pub fn cross_entropy() -> Loss {
-        Loss::CrossEntropy { label_smoothing: 0.0, focal_gamma: 0.0, class_weights: Vec::new() }
-    }
 }
 
 impl Head {
@@ -297,66 +239,10 @@ fn head(task: &Task, target: &Target) -> Head {
         layers: task.layers.clone(),
         activation: task.activation,
         dropout: task.dropout,
-        loss: loss(&task.loss, target),
+        loss: Loss::new(&task.loss, target),
         threshold: None,
         top_k: (task.kind == TaskKind::Multiclass).then_some(task.top_k),
     }
-}
-
-/// A loss with the weights that the training part's counts give.
-fn loss(loss: &config::Loss, target: &Target) -> Loss {
-    match loss {
-        config::Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => {
-            Loss::CrossEntropy {
-                label_smoothing: *label_smoothing,
-                focal_gamma: *focal_gamma,
-                class_weights: match class_weights {
-                    ClassWeights::None => Vec::new(),
-                    ClassWeights::Balanced => {
-                        balanced(target.counts.first().map_or(&[], Vec::as_slice))
-                    }
-                    ClassWeights::Given(given) => {
-                        target.classes.iter().map(|class| weight_of(given, class)).collect()
-                    }
-                },
-            }
-        }
-        config::Loss::Logistic { focal_gamma, positive_weight } => {
-            let weight = |counts: &Vec<u64>| match (positive_weight, &counts[..]) {
-                (PositiveWeight::Given(weight), _) => *weight,
-                (PositiveWeight::Balanced, [negative, positive])
-                    if *negative > 0 && *positive > 0 =>
-                {
-                    *negative as f64 / *positive as f64
-                }
-                (PositiveWeight::Balanced, _) => 1.0,
-            };
-            Loss::Logistic {
-                focal_gamma: *focal_gamma,
-                positive_weights: target.counts.iter().map(weight).collect(),
-            }
-        }
-        config::Loss::Squared => Loss::Squared,
-        config::Loss::Absolute => Loss::Absolute,
-        config::Loss::Huber { delta } => Loss::Huber { delta: *delta },
-        config::Loss::Quantile { quantile } => Loss::Quantile { quantile: *quantile },
-        // A training part without a count above 0 has no mean to speak of.
-        config::Loss::Poisson { .. } => {
-            Loss::Poisson { factor: target.mean.map_or(1.0, f64::recip) }
-        }
-    }
-}
-
-/// rows / (classes · rows of the class), as scikit-learn's `class_weight="balanced"`; 1 for a class
-/// without rows.
-fn balanced(counts: &[u64]) -> Vec<f64> {
-    let (rows, classes) = (counts.iter().sum::<u64>() as f64, counts.len() as f64);
-    counts.iter().map(|&n| if n == 0 { 1.0 } else { rows / (classes * n as f64) }).collect()
-}
-
-fn weight_of(given: &[(String, f64)], class: &str) -> f64 {
-    let known = Lookup::new(given.iter().map(|(name, _)| name.as_str()).zip(0..));
-    known.get(class).map_or(1.0, |at| given[at as usize].1)
 }
 
 /// Gain² of the initial weights of a layer: variance = gain² / fan.

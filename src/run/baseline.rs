@@ -7,7 +7,8 @@
 
 use crate::config::TaskKind;
 use crate::data::{Dataset, UNLABELLED};
-use crate::model::network::{Head, Loss};
+use crate::model::loss::Loss;
+use crate::model::network::Head;
 
 /// The labels of one task in one part.
 #[derive(Clone, Copy, Debug)]
@@ -156,24 +157,9 @@ fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> Sums {
 /// Losses of a constant number: the mean itself, and of a count its logarithm as the network's
 /// output.
 fn of_numbers(loss: &Loss, mean: f64, part: Labels, column: usize) -> Sums {
-    total(
-        part.cells(column)
-            .map(|(label, weight)| (weight * of_number(loss, mean, number(label)), weight)),
-    )
-}
-
-/// The loss of predicting `mean` for `y`; formulas as in [`crate::config::Loss`].
-fn of_number(loss: &Loss, mean: f64, y: f64) -> f64 {
-    let e = mean - y;
-    match loss {
-        Loss::Squared => e * e,
-        Loss::Absolute => e.abs(),
-        Loss::Huber { delta } if e.abs() > *delta => delta * (e.abs() - 0.5 * delta),
-        Loss::Huber { .. } => 0.5 * e * e,
-        Loss::Quantile { quantile } => (quantile * -e).max((quantile - 1.0) * -e),
-        Loss::Poisson { factor } => factor * (mean - times(y, mean.ln())),
-        Loss::CrossEntropy { .. } | Loss::Logistic { .. } => f64::NAN,
-    }
+    total(part.cells(column).map(|(label, weight)| {
+        (weight * loss.of_number(mean, number(label)).unwrap_or(f64::NAN), weight)
+    }))
 }
 
 /// The lowest loss that a task can have on a part, by its own loss: 0, and for counts that of

@@ -5,7 +5,7 @@ use crate::data::{Dataset, Spread, UNLABELLED};
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
-use crate::objective::{Objective, losses};
+use crate::objective::Objective;
 use crate::plan::{Buffers, Counting, PartBuffers, PartShape};
 use crate::schedule::Program;
 
@@ -48,7 +48,7 @@ impl Request<'_> {
     /// labelled and weigh one.
     pub(super) fn counts(&self, capacity: usize) -> Option<usize> {
         let counted = self.labels != LabelShape::default()
-            || self.network.tasks.iter().any(losses::has_class_weights);
+            || self.network.tasks.iter().any(|head| head.loss.weighs_classes());
         counted.then_some(2 * self.network.tasks.len() * capacity)
     }
 

@@ -12,7 +12,7 @@ use crate::data::{Column, Input, Schema, Target};
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::architecture;
 use crate::model::graph::{MAX_WIDTH, Op};
-use crate::model::network::{Embedding, Head, Loss, Network};
+use crate::model::network::{Embedding, Head, Network};
 
 /// Most layers in the trunk, and in a head.
 const MAX_LAYERS: usize = 1024;
@@ -139,33 +139,7 @@ fn shape_problem(head: &Head) -> Option<String> {
     if head.threshold.is_some_and(|t| !(0.0..=1.0).contains(&t)) {
         return Some("a threshold that is no probability".into());
     }
-    let weights = |weights: &[f64], count: usize| {
-        weights.len() == count && weights.iter().all(|w| w.is_finite() && *w >= 0.0)
-    };
-    let fits = match (&head.loss, head.kind) {
-        (
-            Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights },
-            TaskKind::Multiclass,
-        ) => {
-            (0.0..1.0).contains(label_smoothing)
-                && focal_gamma.is_finite()
-                && *focal_gamma >= 0.0
-                && (class_weights.is_empty() || weights(class_weights, classes))
-        }
-        (
-            Loss::Logistic { focal_gamma, positive_weights },
-            TaskKind::Binary | TaskKind::Multilabel,
-        ) => {
-            focal_gamma.is_finite()
-                && *focal_gamma >= 0.0
-                && weights(positive_weights, head.outputs())
-        }
-        (Loss::Squared | Loss::Absolute, TaskKind::Regression) => true,
-        (Loss::Poisson { factor }, TaskKind::Count) => factor.is_finite() && *factor > 0.0,
-        (Loss::Huber { delta }, TaskKind::Regression) => delta.is_finite() && *delta > 0.0,
-        (Loss::Quantile { quantile }, TaskKind::Regression) => *quantile > 0.0 && *quantile < 1.0,
-        _ => false,
-    };
+    let fits = head.loss.suits(head.kind, classes, head.outputs());
     (!fits).then(|| {
         format!("a loss that is none of the type {}, or has numbers that it cannot have", head.kind)
     })

@@ -12,7 +12,7 @@ use crate::schedule::Dispatch;
 
 pub use count::count;
 pub use softmax_cross_entropy::{fused, is_fused};
-pub use table::{class_weights, has_class_weights, heads, is_plain};
+pub use table::{class_weights, heads, is_plain};
 
 /// Loss, hits and gradients of the logits of all heads for one chunk of rows: a dispatch for heads
 /// of classes, and one for the others.

@@ -3,7 +3,6 @@
 
 use super::run::Run;
 use super::{Observer, Plan};
-use crate::model::network::Loss;
 use crate::run::baseline::{Labels, least};
 use crate::run::chart::rounded;
 use crate::run::point::TaskPoint;
@@ -57,7 +56,7 @@ fn far_apart(plan: &Plan, tasks: &[TaskPoint]) -> Vec<String> {
 fn above_least(plan: &Plan, task: usize, loss: f64) -> Option<f64> {
     let head = &plan.network.tasks[task];
     // The gradients of these do not grow with the loss, so there is nothing to level.
-    if matches!(head.loss, Loss::Huber { .. } | Loss::Absolute | Loss::Quantile { .. }) {
+    if head.loss.is_robust() {
         return None;
     }
     Some(loss - least(head, Labels::of(&plan.parts.train, head, plan.network.first_cell(task)))?)
