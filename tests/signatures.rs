@@ -181,11 +181,7 @@ fn idle_program(kernel: &'static Kernel) -> Program {
             spare: vec![],
             rows: 0,
         }],
-        metrics: Vec::new(),
-        flags: Vec::new(),
-        metrics_buffer: Buffer(0),
-        flags_buffer: Buffer(0),
-        shared_mirrors: false,
+        ..Program::empty(false)
     }
 }
 

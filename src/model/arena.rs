@@ -1,16 +1,16 @@
-//! Numbers of an arena, as an engine holds them.
+//! The numbers of an arena, in the precision of an engine.
 
 /// All elements of an arena, gaps included.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Numbers {
-    /// A device's.
+    /// The numbers of a device.
     F32(Vec<f32>),
-    /// The reference's.
+    /// The numbers of the reference.
     F64(Vec<f64>),
 }
 
 impl Numbers {
-    /// Rounded to f32.
+    /// The numbers, rounded to f32.
     pub fn to_f32(&self) -> Vec<f32> {
         match self {
             Numbers::F32(numbers) => numbers.clone(),

@@ -9,9 +9,9 @@ use crate::data::Input;
 use crate::data::seen::Seen;
 use crate::rng::{Purpose, normal};
 
-/// The arena of initial parameters: normal weights (He et al. 2015 or Glorot and Bengio 2010), zero
-/// biases. Vectors of embeddings are normal with variance 1 / width: they begin with a length of
-/// about one, that of the one-hot row which they stand for.
+/// The arena of initial parameters: normal weights of the variance that [`initial_variance`] says,
+/// zero biases. Vectors of embeddings are normal with variance 1 / width: they begin with a length
+/// of about one, which is the length of the one-hot row that they stand for.
 pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
     let mut fill = |number: usize, variance: f64| {
@@ -32,7 +32,8 @@ pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
     arena
 }
 
-/// The vectors of rare and unseen values become zeros: what training never met is to say nothing.
+/// Sets the vectors of rare and unseen values to zero: a value that training never meets says
+/// nothing.
 pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
     let Input::Columns { columns } = input else { return };
     for (column, block) in
@@ -46,9 +47,8 @@ pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
     }
 }
 
-/// Counts whose loss is per unit of their mean begin at it, as numbers that are standardised do:
-/// their output's bias is its logarithm. So what there is to learn is the same, whatever a count is
-/// a count of.
+/// Sets the output's bias of a count whose loss is per unit of its mean to the logarithm of that
+/// mean. So a count begins at its mean, as a standardised number does.
 pub fn begin_at_the_mean(arena: &mut [f32], layout: &Layout, network: &Network) {
     for layer in layout.layers.iter().filter(|layer| layer.role == Role::Output) {
         let head = layer.owner.task().and_then(|task| network.tasks.get(task));
@@ -59,8 +59,8 @@ pub fn begin_at_the_mean(arena: &mut [f32], layout: &Layout, network: &Network) 
     }
 }
 
-/// What no training row has becomes zeros: the weights of inputs in the layers that read them, and
-/// learned vectors. All other weights are what they are without this.
+/// Sets to zero what no training row uses: the weights of such inputs in the layers that read them,
+/// and such learned vectors. All other weights stay as they are.
 pub fn silence_the_unseen(arena: &mut [f32], layout: &Layout, seen: &Seen) {
     for (codes, block) in seen.vectors.iter().zip(layout.embeddings()) {
         let width = block.shape[1];

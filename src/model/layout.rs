@@ -1,5 +1,5 @@
-//! Where each parameter block lies in the flat arenas of parameters, gradients and moments. The
-//! only place where offsets are computed.
+//! Where each block of parameters lies in the flat arenas of parameters, gradients and moments.
+//! Offsets are computed here and nowhere else.
 
 use anyhow::Result;
 
@@ -19,7 +19,8 @@ pub const ALIGN: usize = 64;
 pub struct Block {
     /// Name in `model.safetensors`, e.g. `trunk.0.weight`.
     pub name: String,
-    /// `[out, in]` or `[out]`.
+    /// `[outputs, inputs]` of a weight matrix, `[outputs]` of a bias, `[values, width]` of an
+    /// embedding.
     pub shape: Vec<usize>,
     /// First element in the arena.
     pub offset: usize,
@@ -41,21 +42,21 @@ impl Block {
 pub struct Layer {
     /// Its node in the graph.
     pub node: NodeId,
-    /// Name without `.weight` or `.bias`.
+    /// Name of its tensors without `.weight` or `.bias`.
     pub name: String,
     /// What it reads.
     pub source: Source,
     /// Width of what it reads.
     pub inputs: usize,
-    /// Width of what it makes.
+    /// Width of its outputs.
     pub outputs: usize,
-    /// Number of its weight block; the bias follows.
+    /// Place of its weight matrix in `blocks`; the bias is the next block.
     pub weight: usize,
     /// Whose it is.
     pub owner: Owner,
     /// What it is for.
     pub role: Role,
-    /// Activation; identity for output layers.
+    /// Activation; identity for gates and output layers.
     pub activation: Activation,
     /// Dropout rate after the activation.
     pub dropout: f64,
@@ -71,7 +72,7 @@ pub struct Layout {
     pub layers: Vec<Layer>,
     /// The graph that the layers are the dense nodes of.
     pub graph: Graph,
-    /// How many blocks are of embeddings, `[values, width]`.
+    /// How many of the first blocks are embeddings.
     pub embeddings: usize,
     /// Elements of an arena, a multiple of [`ALIGN`].
     pub len: usize,

@@ -1,5 +1,5 @@
-//! The shape of a network: a trunk that all tasks share (hard parameter sharing), and one head a
-//! task.
+//! The description of a network: its inputs, its architecture, the layers of its trunk, and one
+//! head per task.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::fault::{Fault, quoted};
 /// A network as its description; `config.json` of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Network {
-    /// Inputs of a row; those of the embeddings come first, in their order.
+    /// Inputs per row; the inputs from embeddings come first, in their order.
     pub inputs: usize,
     /// Columns whose values have learned vectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -23,23 +23,23 @@ pub struct Network {
     pub architecture: Architecture,
     /// Layers of the trunk: one that all tasks share, or one per task.
     pub trunk: Trunk,
-    /// One per task, in task order.
+    /// The heads, in task order.
     pub tasks: Vec<Head>,
 }
 
-/// The learned vectors of a column: the sum of those that a row names is the column's inputs.
+/// The learned vectors of a column. The inputs of a row are the sum of the vectors of its codes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Embedding {
-    /// Column name.
+    /// Name of the column.
     pub column: String,
-    /// Vectors.
+    /// Number of vectors.
     pub values: usize,
-    /// Numbers of a vector.
+    /// Numbers per vector.
     pub width: usize,
 }
 
 impl Embedding {
-    /// Those of the columns of an input.
+    /// The embeddings that the columns of an input need.
     pub fn of(input: &Input) -> Vec<Embedding> {
         let Input::Columns { columns } = input else { return Vec::new() };
         let learned = columns.iter().filter(|column| column.vectors() > 0);
@@ -52,11 +52,11 @@ impl Embedding {
 /// The layers of `[trunk]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trunk {
-    /// Widths; empty = none.
+    /// Widths of the layers; empty for a network without a trunk.
     pub layers: Vec<usize>,
-    /// Activation of every layer.
+    /// Activation of each layer.
     pub activation: Activation,
-    /// Dropout rate after every layer.
+    /// Dropout rate after each layer.
     pub dropout: f64,
 }
 
@@ -68,22 +68,23 @@ pub struct Head {
     /// Task type.
     #[serde(rename = "type")]
     pub kind: TaskKind,
-    /// Class names: those of the logits in order (multiclass), or negative and positive (binary);
-    /// else empty.
+    /// Names of the classes in the order of the logits (multiclass), or of negative and positive
+    /// (binary); else empty.
     pub classes: Vec<String>,
-    /// Label columns, where each has an output of its own (multilabel, regression); else empty.
+    /// Names of the label columns where each has an output of its own (multilabel, regression);
+    /// else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// Widths of the tower; empty = none.
+    /// Widths of the tower; empty for a head without a tower.
     pub layers: Vec<usize>,
-    /// Activation of the tower.
+    /// Activation of the layers of the tower.
     pub activation: Activation,
-    /// Dropout rate in the tower.
+    /// Dropout rate after each layer of the tower.
     pub dropout: f64,
-    /// L_i.
+    /// The loss of the task, L_i.
     pub loss: Loss,
     /// Probability above which a row is called positive (binary), chosen on validation data; `None`
-    /// = one half.
+    /// stands for one half.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
     /// k of the metric `top_k` (multiclass).
@@ -113,7 +114,7 @@ impl Head {
         self.threshold.unwrap_or(0.5)
     }
 
-    /// Width of its output layer.
+    /// Width of the output layer.
     pub fn outputs(&self) -> usize {
         match self.kind {
             TaskKind::Multiclass => self.classes.len(),
@@ -122,12 +123,12 @@ impl Head {
         }
     }
 
-    /// Label words of a row.
+    /// Labels per row.
     pub fn cells(&self) -> usize {
         if self.kind == TaskKind::Multiclass { 1 } else { self.outputs() }
     }
 
-    /// Widths of its dense layers, the output layer last.
+    /// Widths of the layers, the output layer last.
     pub fn widths(&self) -> impl Iterator<Item = usize> + '_ {
         self.layers.iter().copied().chain([self.outputs()])
     }
@@ -135,6 +136,9 @@ impl Head {
 
 impl Network {
     /// The network of a configuration for data of a schema.
+    ///
+    /// # Errors
+    /// 78 if the tasks of the two differ, or class weights name no class.
     pub fn new(config: &Config, schema: &Schema) -> Result<Network> {
         let same = config.tasks.len() == schema.targets.len()
             && config.tasks.iter().zip(&schema.targets).all(|(t, s)| t.name == s.task);
@@ -173,44 +177,44 @@ impl Network {
         })
     }
 
-    /// Inputs that come from embeddings.
+    /// Number of inputs that come from embeddings.
     pub fn learned_inputs(&self) -> usize {
         self.embeddings.iter().map(|e| e.width).sum()
     }
 
-    /// Width of what the heads read.
+    /// Width of what the heads read: the last layer of the trunk, or the inputs.
     pub fn trunk_width(&self) -> usize {
         self.trunk.layers.last().copied().unwrap_or(self.inputs)
     }
 
-    /// Σ of the outputs of all tasks.
+    /// Sum of the outputs of all tasks.
     pub fn logits(&self) -> usize {
         self.tasks.iter().map(Head::outputs).sum()
     }
 
-    /// Label words of a row, of all tasks.
+    /// Labels per row of all tasks together.
     pub fn cells(&self) -> usize {
         self.tasks.iter().map(Head::cells).sum()
     }
 
-    /// First label word of a task among those of a row.
+    /// Place of a task's first label among the labels of a row.
     pub fn first_cell(&self, task: usize) -> usize {
         self.tasks[..task].iter().map(Head::cells).sum()
     }
 
-    /// First column of a task among the logits of all.
+    /// Place of a task's first output among the outputs of all tasks.
     pub fn first_logit(&self, task: usize) -> usize {
         self.tasks[..task].iter().map(Head::outputs).sum()
     }
 
-    /// Widest activation of the network, inputs and logits included.
+    /// The largest width in the network, inputs and all logits together included.
     pub fn widest(&self) -> usize {
         let hidden = self.trunk.layers.iter().chain(self.tasks.iter().flat_map(|t| &t.layers));
         hidden.copied().chain([self.inputs, self.logits()]).max().unwrap_or(1)
     }
 }
 
-/// What is said of classes holds for classes that there are.
+/// Class weights name classes that there are, and one of them counts.
 fn check_classes(task: &Task, target: &Target) -> Result<(), Fault> {
     let place = |key: &str| format!("task.{}.{key}", task.name);
     let known = Lookup::new(target.classes.iter().map(String::as_str).zip(0..));
@@ -245,7 +249,9 @@ fn head(task: &Task, target: &Target) -> Head {
     }
 }
 
-/// Gain² of the initial weights of a layer: variance = gain² / fan.
+/// Variance of the initial weights of a layer: 2 / fan-in (He et al., "Delving deep into
+/// rectifiers", ICCV 2015), or 2 / (fan-in + fan-out) (Glorot and Bengio, "Understanding the
+/// difficulty of training deep feedforward neural networks", AISTATS 2010).
 pub fn initial_variance(init: Init, activation: Activation, inputs: usize, outputs: usize) -> f64 {
     let he = match init {
         Init::He => true,

@@ -1,4 +1,5 @@
-//! A kind of coupling between two tasks: what it acts on, when it applies, what it dispatches.
+//! The trait of a coupling between two tasks: what it acts on, when it applies, what it
+//! dispatches.
 
 use std::fmt::Debug;
 
@@ -6,12 +7,12 @@ use crate::model::network::Head;
 use crate::plan::{Chunk, Scene};
 use crate::schedule::{Buffer, Dispatch};
 
-/// What a coupling acts on, which decides its place in the step.
+/// The place of a coupling in the step, by what it acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Logits: after the losses, before the backward pass; once a chunk of rows.
+    /// It acts on logits: after the losses, before the backward pass, once per chunk of rows.
     Logits,
-    /// Weights: after the backward pass; once a step.
+    /// It acts on weights: after the backward pass, once per step.
     Weights,
 }
 
@@ -19,15 +20,18 @@ pub enum Phase {
 pub trait Coupling: Sync + Debug {
     /// Its name in the configuration.
     fn name(&self) -> &'static str;
-    /// Whether it is defined for two heads; if not, why not.
+    /// Whether it is defined for two heads.
+    ///
+    /// # Errors
+    /// Why it is not, as the end of a sentence.
     fn applies(&self, a: &Head, b: &Head) -> Result<(), String>;
-    /// What it acts on.
+    /// Its place in the step.
     fn phase(&self) -> Phase;
-    /// Partials of a pair's value.
+    /// Number of partial sums of a pair's value.
     fn partials(&self, scene: &Scene, pair: &Pair) -> usize;
-    /// The table of its pairs, as words.
+    /// The table of its pairs that its kernel reads, as u32.
     fn table(&self, scene: &Scene, pairs: &[Placed]) -> Vec<u32>;
-    /// Its one dispatch for all pairs; without `gradient` it computes values alone.
+    /// Its one dispatch for all pairs. Without `gradient` it computes values alone.
     fn dispatch(
         &self,
         scene: &Scene,
@@ -41,21 +45,21 @@ pub trait Coupling: Sync + Debug {
 /// Two coupled tasks.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
-    /// The kind.
+    /// The kind of coupling.
     pub coupling: &'static dyn Coupling,
-    /// T_i.
+    /// Number of the task T_i.
     pub a: usize,
-    /// T_j.
+    /// Number of the task T_j.
     pub b: usize,
-    /// λ.
+    /// λ, the factor of its value in the objective.
     pub strength: f32,
 }
 
 /// A pair with the place of its partials.
 #[derive(Clone, Copy, Debug)]
 pub struct Placed {
-    /// The pair.
+    /// The coupled tasks.
     pub pair: Pair,
-    /// First partial.
+    /// Place of its first partial sum.
     pub partials: usize,
 }

@@ -11,15 +11,18 @@ use crate::model::network::Network;
 /// The combined loss.
 #[derive(Clone, Debug)]
 pub struct Objective {
-    /// w_i.
+    /// w_i, one weight per task.
     pub weights: Vec<f32>,
-    /// Coupled pairs in the order of the configuration.
+    /// The coupled pairs, in the order of the configuration.
     pub pairs: Vec<Pair>,
 }
 
 impl Objective {
-    /// The objective of a configuration. A kind that does not apply to a pair that was named is an
-    /// error that says why.
+    /// The objective of a configuration.
+    ///
+    /// # Errors
+    /// 78 if a kind of coupling does not apply to a pair that was named, or to no pair at all; the
+    /// message says why.
     pub fn new(config: &config::Config, network: &Network) -> Result<Objective> {
         let weights = config.tasks.iter().map(|t| t.weight as f32).collect();
         let mut pairs = Vec::new();
@@ -29,14 +32,14 @@ impl Objective {
         Ok(Objective { weights, pairs })
     }
 
-    /// The plain sum of the tasks' losses: what a stored model is evaluated by, which does not keep
+    /// The plain sum of the tasks' losses, by which a stored model is evaluated: it does not keep
     /// its couplings.
     pub fn plain(network: &Network) -> Objective {
         Objective { weights: vec![1.0; network.tasks.len()], pairs: Vec::new() }
     }
 
-    /// L from the tasks' losses and the pairs' values: the weighted sum over the tasks that have a
-    /// loss. `None` if no task that weighs anything has one.
+    /// L from the losses of the tasks and the values of the pairs: the weighted sum over the tasks
+    /// that have a loss. `None` if no task of positive weight has one.
     pub fn total(&self, losses: &[Option<f64>], couplings: &[f64]) -> Option<f64> {
         let known = || {
             self.weights.iter().zip(losses).filter_map(|(w, loss)| Some((f64::from(*w), (*loss)?)))
@@ -56,14 +59,14 @@ impl Objective {
         self.pairs.iter().any(acts)
     }
 
-    /// Pairs of one kind with their numbers.
+    /// The pairs of one kind, with their places in `pairs`.
     pub fn of_kind(&self, coupling: &dyn Coupling) -> impl Iterator<Item = (usize, &Pair)> {
         let name = coupling.name();
         self.pairs.iter().enumerate().filter(move |(_, p)| p.coupling.name() == name)
     }
 }
 
-/// Most tasks of which every pair is coupled unasked.
+/// The largest number of tasks of which every pair is coupled where no pairs are named.
 const MOST_TASKS: usize = 1000;
 
 fn resolve(network: &Network, number: usize, table: &config::Coupling) -> Result<Vec<Pair>> {
@@ -133,7 +136,8 @@ fn every_pair(
     let count = network.tasks.len();
     if count > MOST_TASKS {
         let message = format!(
-            "missing: every pair of {count} tasks would be coupled, expected at most {MOST_TASKS} tasks"
+            "missing: every pair of {count} tasks would be coupled, \
+             expected at most {MOST_TASKS} tasks"
         );
         return Err(Fault::config(&format!("{place}.pairs"), message)
             .hint("name the pairs")

@@ -28,17 +28,17 @@ pub enum Arena {
 /// Layers that run in one forward dispatch.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// What it is called.
+    /// Name of the group in tables.
     pub label: String,
     /// First layer in the table.
     pub first: usize,
-    /// Number of layers.
+    /// Number of layers in the group.
     pub count: usize,
-    /// Column tiles of all of them.
+    /// Column tiles of the group.
     pub tiles: usize,
-    /// Parity of the level that it reads.
+    /// Whether the level that it reads is odd.
     pub reads_odd: bool,
-    /// Where it writes.
+    /// The arena that it writes.
     pub writes: Arena,
     /// Code of the activation that its layers share.
     pub activation: u32,
@@ -47,17 +47,17 @@ pub struct Group {
 /// Activations whose gradients come from one dispatch.
 #[derive(Clone, Debug)]
 pub struct BackwardGroup {
-    /// What it is called.
+    /// Name of the group in tables.
     pub label: String,
     /// First destination in the table.
     pub first: usize,
-    /// Number of destinations.
+    /// Number of destinations in the group.
     pub count: usize,
-    /// Column tiles of all of them.
+    /// Column tiles of the group.
     pub tiles: usize,
-    /// Parity of the level of the destinations.
+    /// Whether the level of the destinations is odd.
     pub odd: bool,
-    /// Whether they are the learned inputs, which have no slopes.
+    /// Whether the destination is the learned inputs, which have no slopes.
     pub inputs: bool,
 }
 
@@ -93,10 +93,10 @@ pub struct Plan {
     pub logits: usize,
 }
 
-/// Layers of one key run in one forward dispatch.
+/// Level, role and activation of a layer; layers of one key run in one forward dispatch.
 type GroupKey = (usize, Role, u32);
 
-/// What a plan is made from.
+/// A plan that is being made, and what it is made from.
 struct Planner<'a> {
     network: &'a Network,
     layout: &'a Layout,
@@ -141,8 +141,8 @@ impl Plan {
         self.layers.iter().zip(&self.is_trained).filter(|(_, trained)| **trained).map(|(d, _)| d)
     }
 
-    /// Slopes that nobody reads, since the gradient of what they belong to is not needed: (parity
-    /// of their level, first element, length).
+    /// Slopes that nothing reads, since the gradient of their activation is not needed: (parity of
+    /// the level, first element, length).
     pub fn spare(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let hidden = self
             .layers
@@ -154,7 +154,7 @@ impl Plan {
         })
     }
 
-    /// Most floating-point operations per row in one dispatch.
+    /// Floating-point operations per row of the dispatch that has the most.
     pub fn flop_per_row(&self) -> u64 {
         let product = |d: &Dense| 2 * u64::from(d.inputs) * u64::from(d.outputs);
         self.layers.iter().map(product).sum()

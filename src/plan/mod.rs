@@ -6,5 +6,6 @@ pub mod variants;
 
 pub use layers::{Arena, BackwardGroup, Group, Plan, activation_code, dropout_threshold};
 pub use scene::{
-    Buffers, Chunk, Counting, PartBuffers, PartShape, Scene, Segment, chunks, first_overwrites,
+    Buffers, Chunk, Counting, PartBuffers, PartShape, Scene, Segment, block, chunks,
+    first_overwrites,
 };

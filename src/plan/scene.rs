@@ -9,31 +9,31 @@ use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::schedule::{Buffer, Effect};
 
-/// Rows that are worked off together.
+/// Rows of a batch that one set of dispatches works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Number within the step.
+    /// Number of the chunk within the step.
     pub index: usize,
-    /// First row within the batch.
+    /// Its first row within the batch.
     pub first: usize,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
 }
 
 impl Chunk {
-    /// What a dispatch of this chunk does to a sum over the batch: the first chunk overwrites it,
-    /// later ones add.
+    /// The effect of this chunk on a sum over the batch: the first chunk overwrites it, later ones
+    /// add.
     pub fn effect(&self) -> Effect {
         first_overwrites(self.index)
     }
 }
 
-/// Overwrite for the first of several parts, update for later ones.
+/// The effect of one of several dispatches that fill the same slice: the first overwrites.
 pub fn first_overwrites(index: usize) -> Effect {
     if index == 0 { Effect::Overwrite } else { Effect::Update }
 }
 
-/// The rows of a batch in chunks of equal size, the last one shorter.
+/// The rows of a batch in chunks of `most` rows, the last one perhaps shorter.
 pub fn chunks(batch: usize, most: usize) -> Vec<Chunk> {
     (0..batch)
         .step_by(most.max(1))
@@ -42,19 +42,19 @@ pub fn chunks(batch: usize, most: usize) -> Vec<Chunk> {
         .collect()
 }
 
-/// A part of the data as the builder sees it.
+/// The shape of a part of the data, which is all that a program depends on.
 #[derive(Clone, Debug)]
 pub struct PartShape {
-    /// `train`, `valid`, `test`, …
+    /// Name of the part: `train`, `valid`, `test`, …
     pub name: String,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Factor on bytes; `None` = the features are f32.
+    /// Factor on features that are bytes; `None` for features that are f32.
     pub bytes: Option<f32>,
 }
 
 impl PartShape {
-    /// The shape of features.
+    /// The shape of a part with these features.
     pub fn new(name: &str, rows: usize, features: &Features) -> PartShape {
         let bytes = match features {
             Features::U8 { scale, .. } => Some(*scale),
@@ -64,16 +64,16 @@ impl PartShape {
     }
 }
 
-/// Label words of a row, and what they are.
+/// The u32 that a row has for its labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Counting {
-    /// Words, the weight of the row included.
+    /// How many they are, the weight of the row included.
     pub cells: usize,
-    /// Whether the last one is the weight of the row.
+    /// Whether the last of them is the weight of the row.
     pub weighted: bool,
 }
 
-/// Handles of the buffers.
+/// Handles of the buffers of a program.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Buffers {
@@ -106,53 +106,58 @@ pub struct Buffers {
 /// Rows of a part that lie in one buffer.
 #[derive(Clone, Debug)]
 pub struct Segment {
-    /// First row.
+    /// Its first row within the part.
     pub first: usize,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Features: packed bytes or f32 bits.
+    /// Buffer of features: packed bytes, or f32.
     pub features: Buffer,
-    /// Labels [rows, T].
+    /// Buffer of labels, `[rows, labels per row]`.
     pub labels: Buffer,
 }
 
 /// A part of the data with its buffers.
 #[derive(Clone, Debug)]
 pub struct PartBuffers {
-    /// Its shape.
+    /// The shape of the part.
     pub shape: PartShape,
-    /// In row order.
+    /// The segments, in the order of rows.
     pub segments: Vec<Segment>,
 }
 
-/// What phases read while they emit: the request, the plan, the handles.
+/// A block of `rows` rows as a run of elements: (first, length).
+pub fn block(first: u32, rows: usize, width: u32) -> (usize, usize) {
+    (first as usize, rows * width as usize)
+}
+
+/// The read-only inputs of every emitter of dispatches.
 #[derive(Debug)]
 pub struct Scene<'a> {
     /// The network.
     pub network: &'a Network,
-    /// Its layout.
+    /// The layout of its parameters.
     pub layout: &'a Layout,
-    /// The adapter's choices.
+    /// The choices for the adapter.
     pub tuning: &'a Tuning,
-    /// Tables and arenas.
+    /// Tables of layers, and where all values lie.
     pub plan: Plan,
-    /// Handles.
+    /// Handles of the buffers.
     pub buffers: Buffers,
-    /// How the words of a row become inputs.
+    /// How the columns of a table become inputs; empty where rows are inputs.
     pub spread: &'a [Spread],
-    /// Lines of the table that says so to kernels.
+    /// Number of lines of the table that tells kernels so.
     pub columns: usize,
-    /// The table of embeddings.
+    /// The table of embeddings, in their order.
     pub embeddings: Vec<params::Embedding>,
-    /// Label words of a row.
+    /// The u32 that a row has for its labels.
     pub counting: Counting,
-    /// Where sums over the labels of a batch lie among the partials: weights, numbers, inverses of
-    /// the weights, [3, T].
+    /// Where sums over the labels of a batch lie among the partial sums, `[3, tasks]`: weights,
+    /// numbers, inverses of the weights. `None` where every label is there and weighs one.
     pub counts: Option<usize>,
 }
 
 impl Scene<'_> {
-    /// A task's logits: (first element, outputs); rows of them lie one after the other.
+    /// Where a task's logits lie: (first element, outputs); rows lie one after the other.
     pub fn logits(&self, task: usize) -> (usize, usize) {
         (self.plan.capacity * self.network.first_logit(task), self.network.tasks[task].outputs())
     }
@@ -168,10 +173,12 @@ impl Scene<'_> {
             .map_or(params::NONE, |p| self.plan.layers[p].gradient_flag)
     }
 
+    /// The run of a layer's weight matrix: (first element, length).
     pub fn weights(&self, dense: &Dense) -> (usize, usize) {
         (dense.weight as usize, (dense.inputs * dense.outputs) as usize)
     }
 
+    /// The run of a layer's bias: (first element, length).
     pub fn bias(&self, dense: &Dense) -> (usize, usize) {
         (dense.bias as usize, dense.outputs as usize)
     }

@@ -1,53 +1,68 @@
 //! Which loops and ways to store a product kernel needs for the layers of a dispatch.
 //!
-//! The kernels of software adapters are compiled with what the layers of a dispatch need alone, for
-//! code that is masked out costs time there: one bit per loop (LOOPS), one per way to store
-//! (STORES).
+//! The kernels of software adapters are compiled with what the layers of a dispatch need alone,
+//! since code that is masked out costs time there: one bit per loop (`LOOPS`), one bit per way to
+//! store (`STORES`). Offsets and widths that are multiples of four are read and written by fours.
 
-use crate::kernels::params::{self, Dense};
+use crate::kernels::params::{Dense, Destination, NONE};
 
-/// Operations of a layer's product.
-pub fn product(dense: &Dense, rows: usize) -> u64 {
-    2 * rows as u64 * u64::from(dense.inputs) * u64::from(dense.outputs)
+/// Floating-point operations of a layer's product over `rows` rows.
+pub fn product(layer: &Dense, rows: usize) -> u64 {
+    2 * rows as u64 * u64::from(layer.inputs) * u64::from(layer.outputs)
 }
 
-pub fn fours(sizes: &[u32]) -> bool {
-    sizes.iter().all(|s| s % 4 == 0)
+/// The bits of several layers together, as a constant of a kernel.
+pub fn bits(needs: impl Iterator<Item = u32>) -> f64 {
+    f64::from(needs.fold(0, |bits, need| bits | need))
 }
 
-pub fn loops_forward(layers: &[Dense]) -> f64 {
-    f64::from(layers.iter().fold(0, |bits, d| bits | if fours(&[d.inputs, d.x]) { 1 } else { 2 }))
+fn are_fours(sizes: &[u32]) -> bool {
+    sizes.iter().all(|size| size % 4 == 0)
 }
 
-pub fn stores_forward(d: &Dense) -> u32 {
-    match d.slope {
-        params::NONE if fours(&[d.outputs, d.y]) => 8,
-        params::NONE => 1,
-        slope if fours(&[d.outputs, d.y, slope]) => 2,
+/// The loop of `dense_forward` that a layer needs.
+pub fn forward_loop(layer: &Dense) -> u32 {
+    if are_fours(&[layer.inputs, layer.x]) { 1 } else { 2 }
+}
+
+/// The way to store of `dense_forward` that a layer needs.
+pub fn forward_store(layer: &Dense) -> u32 {
+    match layer.slope {
+        NONE if are_fours(&[layer.outputs, layer.y]) => 8,
+        NONE => 1,
+        slope if are_fours(&[layer.outputs, layer.y, slope]) => 2,
         _ => 4,
     }
 }
 
-pub fn loop_backward_input(d: &Dense) -> u32 {
-    match (d.delta_arena == 2, fours(&[d.inputs]), fours(&[d.outputs, d.delta])) {
-        (false, true, true) => 1,
-        (false, _, _) => 2,
-        (true, true, _) => 4,
-        (true, false, _) => 8,
+/// The loop of `dense_backward_input` that a layer needs as a source.
+pub fn input_loop(source: &Dense) -> u32 {
+    let deltas_are_fours = are_fours(&[source.outputs, source.delta]);
+    match (source.delta_arena == 2, are_fours(&[source.inputs])) {
+        (false, true) if deltas_are_fours => 1,
+        (false, _) => 2,
+        (true, true) => 4,
+        (true, false) => 8,
     }
 }
 
-pub fn loop_backward_weight(d: &Dense) -> u32 {
-    let odd = |arena: u32| 1 << (arena % 2);
-    match (d.delta_arena, fours(&[d.inputs, d.x, d.outputs, d.delta])) {
-        (2, _) => {
-            if d.x_odd == 1 {
-                16
-            } else {
-                32
-            }
-        }
-        (arena, true) => odd(arena),
-        (arena, false) => 4 * odd(arena),
+/// The way to store of `dense_backward_input` that a destination needs.
+pub fn input_store(destination: &Destination) -> u32 {
+    if are_fours(&[destination.width, destination.delta, destination.slope]) { 1 } else { 2 }
+}
+
+/// The loop of `dense_backward_weight` that a layer needs.
+pub fn weight_loop(layer: &Dense) -> u32 {
+    let are_whole = are_fours(&[layer.inputs, layer.x, layer.outputs, layer.delta]);
+    match layer.delta_arena {
+        2 if layer.x_odd == 1 => 16,
+        2 => 32,
+        arena if are_whole => 1 << (arena % 2),
+        arena => 4 << (arena % 2),
     }
+}
+
+/// The way to store of `dense_backward_weight` that a layer needs: later chunks add.
+pub fn weight_store(layer: &Dense, is_first_chunk: bool) -> u32 {
+    if is_first_chunk && are_fours(&[layer.inputs]) { 1 } else { 2 }
 }

@@ -2,7 +2,7 @@
 //! with what the WGSL declares, and its data flow is followed once forwards (is what is read
 //! known?) and once backwards (is what is written used?).
 //!
-//! That kernels do what their dispatches state is a matter of tests: twins run on poisoned buffers.
+//! Whether kernels do what their dispatches state is shown by tests: twins run on buffers of NaN.
 
 use std::collections::BTreeMap;
 
@@ -37,10 +37,10 @@ pub fn check(program: &Program) -> Result<()> {
     Ok(())
 }
 
-/// Kernels that were read already, by name.
+/// Signatures of kernels whose WGSL was read already, by name.
 type Signatures = BTreeMap<&'static str, Result<Signature>>;
 
-/// Every violation in one schedule, a line each.
+/// Every violation in one schedule, one line each.
 fn violations(program: &Program, schedule: &Schedule, signatures: &mut Signatures) -> Vec<String> {
     let mut found = ends_inside(program, schedule);
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {
@@ -166,7 +166,7 @@ fn writes_apart(program: &Program, dispatch: &Dispatch) -> Vec<String> {
     let mut effects: Vec<&(Effect, Slice)> = dispatch.effects.iter().collect();
     effects.sort_by_key(|(_, s)| (s.buffer, s.first));
     let mut found = Vec::new();
-    // The slices that reach furthest so far, of all and of those that are written.
+    // The slices that reach furthest so far: among all, and among those that are written.
     let (mut any, mut written) = (None::<&Slice>, None::<&Slice>);
     for (effect, slice) in effects {
         let is_written = *effect != Effect::Read;
@@ -283,7 +283,7 @@ fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
 /// writes. Blocks begin on multiples of [`ALIGN`], so a given slice that holds such an element
 /// would excuse a block from being overwritten.
 fn gradients_once(program: &Program, schedule: &Schedule) -> Vec<String> {
-    let Some(gradients) = program.buffer("gradients") else { return Vec::new() };
+    let gradients = program.gradients_buffer;
     let of_gradients = |s: &&Slice| s.buffer == gradients;
     let begins_block = |s: &Slice| s.first.next_multiple_of(ALIGN) < s.first + s.len;
     let written = |s: &Slice| {

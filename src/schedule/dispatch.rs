@@ -7,21 +7,21 @@ use crate::kernels::{self, Kernel};
 /// One launch of one kernel.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
-    /// The kernel.
+    /// The kernel that is launched.
     pub kernel: &'static Kernel,
     /// What it is for, e.g. `trunk.0`.
     pub label: String,
-    /// The words of its `Params`.
+    /// The fields of its `Params`, as u32.
     pub params: Vec<u32>,
     /// Pipeline-overridable constants of the WGSL, where they are not what the file says.
     pub constants: Vec<(&'static str, f64)>,
-    /// Buffers by binding name; whole buffers, no buffer twice.
+    /// Buffers by the names of their bindings: whole buffers, none twice.
     pub bindings: Vec<(&'static str, Buffer)>,
-    /// Workgroups.
+    /// Workgroups in x, y and z.
     pub grid: [u32; 3],
-    /// What it reads and writes, exactly.
+    /// Which elements it reads and writes, exactly.
     pub effects: Vec<(Effect, Slice)>,
-    /// Floating-point operations of its products.
+    /// Floating-point operations of its products; 0 for kernels without one.
     pub flop: u64,
 }
 
@@ -79,8 +79,8 @@ impl Dispatch {
         self
     }
 
-    /// Bytes that move if it touches each element of its effects once; what is updated moves twice.
-    /// A kernel that picks rows reads as much as it writes, whatever it picks from.
+    /// Bytes that move if each element of its effects is touched once; an updated element moves
+    /// twice. A kernel that picks rows reads as much as it writes, however much it picks from.
     pub fn bytes(&self) -> u64 {
         let elements = |effect| {
             self.effects
@@ -108,16 +108,16 @@ impl Dispatch {
 /// The dispatches of one step, in order.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// `train`, `evaluate valid`, …
+    /// Name in tables and messages: `train`, `evaluate valid`, …
     pub name: String,
-    /// In order.
+    /// The launches, in order.
     pub dispatches: Vec<Dispatch>,
     /// Slices that hold values before the step begins.
     pub given: Vec<Slice>,
-    /// Slices that somebody reads after it.
+    /// Slices that are read after the step.
     pub wanted: Vec<Slice>,
-    /// Slices that kernels write beside others, and nobody reads.
+    /// Slices that kernels write beside others, and that nothing reads.
     pub spare: Vec<Slice>,
-    /// Most rows of a step.
+    /// The largest number of rows of a step.
     pub rows: usize,
 }

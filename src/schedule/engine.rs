@@ -1,4 +1,4 @@
-//! What runs programs, and what comes back of a step.
+//! The trait of what runs programs, and what comes back of a step.
 
 use anyhow::Result;
 
@@ -8,12 +8,12 @@ use super::timing::{Encoded, Timings};
 use crate::kernels::params::{NONE, Step};
 use crate::model::arena::Numbers;
 
-/// What came back of one step.
+/// The results of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepResult {
-    /// Number of the step.
+    /// The step's number.
     pub number: u32,
-    /// Rows of its batch.
+    /// Number of rows in its batch.
     pub rows: u32,
     /// Its metrics, in the program's order.
     pub metrics: Vec<f64>,
@@ -22,68 +22,97 @@ pub struct StepResult {
 /// A value that was not finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFinite {
-    /// The step.
+    /// Number of the step in which it appeared.
     pub step: u32,
-    /// Numbers of the flags that were raised in it, in schedule order, first cause first.
+    /// The flags that the step raised, in the order of the schedule: the first cause is first.
     pub flags: Vec<usize>,
 }
 
-/// Runs programs. Both engines implement it, and the loops of `run` see nothing else.
+/// An interpreter of programs. The loops of `run` see nothing else of an engine.
 pub trait Engine: std::fmt::Debug {
-    /// The program that it was made for.
+    /// The program that the engine was made for.
     fn program(&self) -> &Program;
 
-    /// Writes words to a buffer (bits of f32 for [`Kind::F32`]), in order with what was submitted
-    /// before.
+    /// Writes u32 to a buffer, from an element on; bits of f32 for [`Kind::F32`](super::Kind::F32).
+    /// What was submitted before sees the old contents.
+    ///
+    /// # Errors
+    /// A device that is lost or out of memory.
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()>;
 
-    /// Runs a schedule once per step, at most [`SLOTS`] of them. May return before they are done.
+    /// Runs a schedule once per step, for up to [`SLOTS`](super::SLOTS) steps. It may return before
+    /// they are done.
+    ///
+    /// # Errors
+    /// A device that is lost or out of memory.
     fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()>;
 
-    /// Results of steps that are done, in order; with `wait`, of all that were submitted.
+    /// The results of steps that are done, in order; with `wait`, of all that were submitted.
+    ///
+    /// # Errors
+    /// A device that is lost, or a step that was not done.
     fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>>;
 
-    /// The first step with a value that was not finite, as of the results collected so far.
+    /// The first step with a value that was not finite, among the results collected so far.
     fn not_finite(&self) -> Option<NotFinite>;
 
-    /// What the host spent on each submission since the last call, at most the last [`SUBMISSIONS`]
-    /// of them; empty = this engine has none.
+    /// The time that the host spent on each submission since the last call, up to
+    /// [`SUBMISSIONS`](super::SUBMISSIONS) of the latest; empty for engines without submissions.
     fn take_encoded(&mut self) -> Vec<Encoded> {
         Vec::new()
     }
 
-    /// Times each dispatch from now on, where the engine can.
+    /// Begins to time each dispatch, where the engine can.
+    ///
+    /// # Errors
+    /// A device that is lost or out of memory.
     fn start_profile(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// What was timed since [`Engine::start_profile`]; `None` = this engine does not.
+    /// The times since [`Engine::start_profile`]; `None` for engines that take none.
     fn profile(&self) -> Option<Timings> {
         None
     }
 
-    /// Bytes that the device's allocator has handed out, when all work is done; `None` = nobody
-    /// counts.
+    /// Bytes that the device's allocator has handed out when all work is done; `None` for engines
+    /// without an allocator of their own.
+    ///
+    /// # Errors
+    /// A device that is lost.
     fn allocated(&mut self) -> Result<Option<u64>> {
         Ok(None)
     }
 
-    /// Reads numbers of a buffer of [`Kind::F32`], after all that was submitted.
+    /// Reads numbers of a buffer of [`Kind::F32`](super::Kind::F32), after all that was submitted.
+    ///
+    /// # Errors
+    /// A device that is lost.
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>>;
 
-    /// All numbers of a buffer of [`Kind::F32`], exactly, after all that was submitted.
+    /// Reads all numbers of a buffer of [`Kind::F32`](super::Kind::F32) exactly, after all that was
+    /// submitted.
+    ///
+    /// # Errors
+    /// A device that is lost.
     fn save(&mut self, buffer: Buffer) -> Result<Numbers> {
         Ok(Numbers::F32(self.download(self.program().whole(buffer))?))
     }
 
-    /// Gives a buffer the numbers that [`Engine::save`] read; those of the other engine are
+    /// Gives a buffer the numbers that [`Engine::save`] read; numbers of another engine are
     /// rounded.
+    ///
+    /// # Errors
+    /// A device that is lost or out of memory.
     fn restore(&mut self, buffer: Buffer, numbers: &Numbers) -> Result<()> {
         self.upload(buffer, 0, bytemuck::cast_slice(&numbers.to_f32()))
     }
 
-    /// Forgets that a value was not finite, so that steps change parameters again; when all results
-    /// were collected.
+    /// Forgets that a value was not finite, so that steps change parameters again. All results
+    /// must have been collected.
+    ///
+    /// # Errors
+    /// A device that is lost.
     fn forgive(&mut self) -> Result<()> {
         let flags = self.program().flags_buffer;
         let clear = vec![NONE; self.program().buffers[flags.0].len];
@@ -91,8 +120,8 @@ pub trait Engine: std::fmt::Debug {
     }
 }
 
-/// Reads the flags as they sit in the buffer: the latch, then one word per flag, each the number of
-/// the step that raised it.
+/// The first step that raised a flag, from the contents of the buffer of flags: the latch, then the
+/// number of the step that raised each flag.
 pub fn first_not_finite(flags: &[u32]) -> Option<NotFinite> {
     let step = *flags.first()?;
     if step == NONE {

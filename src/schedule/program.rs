@@ -14,11 +14,12 @@ use crate::kernels::{MIRROR_ROW, mirror_rows};
 pub enum MetricKind {
     /// Mean loss of a task.
     Loss(usize),
-    /// Rows of a task whose largest logit is the label; cells whose logit is on the side of theirs.
+    /// Labels of a task that the logits get right: the largest logit is the labelled class, or the
+    /// sign of a logit is that of its label.
     Hits(usize),
-    /// Σ of the weights of a task's labelled cells, which its loss was divided by.
+    /// Sum of the weights of a task's labels, which its loss is divided by.
     Weight(usize),
-    /// Labelled cells of a task.
+    /// Number of a task's labels in the batch.
     Labelled(usize),
     /// Value of a coupled pair, without λ.
     Coupling(usize),
@@ -46,7 +47,7 @@ pub enum FlagKind {
 /// A tensor whose values are tested for being finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {
-    /// What is tested.
+    /// What kind of tensor is tested.
     pub kind: FlagKind,
     /// Name of the layer, the embedding or the coupling; empty where the kind says all.
     pub name: String,
@@ -69,19 +70,21 @@ impl fmt::Display for Flag {
 /// Everything an engine needs: buffers, schedules, names of metrics and flags.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// In order of their handles.
+    /// The buffers; a handle is a place in this list.
     pub buffers: Vec<BufferSpec>,
-    /// By number.
+    /// The schedules; engines know them by their places in this list.
     pub schedules: Vec<Schedule>,
-    /// Numbers in a row of metrics, after the stamp.
+    /// What each number in a row of metrics is, after the stamp.
     pub metrics: Vec<MetricKind>,
-    /// Names of flags 1, 2, …; flag 0 is the latch.
+    /// What flags 1, 2, … test; flag 0 is the latch.
     pub flags: Vec<Flag>,
-    /// The buffer of metrics: [SLOTS, 1 + metrics].
+    /// The arena of gradients; of one element where nothing is trained.
+    pub gradients_buffer: Buffer,
+    /// The buffer of metrics, `[SLOTS, 1 + metrics]`: a stamp and the metrics of each step.
     pub metrics_buffer: Buffer,
-    /// The buffer of flags: [1 + flags].
+    /// The buffer of flags, `[1 + flags]`.
     pub flags_buffer: Buffer,
-    /// Whether the memory of a mirror is that of its buffer.
+    /// Whether each mirror lies in the memory of its buffer.
     pub shared_mirrors: bool,
 }
 
@@ -91,20 +94,20 @@ pub const SLOTS: usize = 64;
 /// Bytes between the entries of uniform tables: the alignment that every adapter grants.
 pub const UNIFORM: usize = 256;
 
-/// Submissions on their way at once; one runs while the next is being encoded.
+/// Submissions that are in flight at once: one runs while the next is recorded.
 pub const IN_FLIGHT: usize = 2;
 
-/// Bytes that a program takes on a device while it runs. Left out is the memory that uploads pass
-/// through, 32 MiB at most, which is free again when they have arrived.
+/// Bytes that a program takes on a device while it runs. Not counted is the memory that uploads
+/// pass through, up to 32 MiB, which is free again when they have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    /// All buffers, padded to what kernels bind; without those that lie in their mirrors.
+    /// All buffers, padded to what kernels bind; those that lie in their mirrors are left out.
     pub buffers: u64,
-    /// Mirrors of those that have one, in units of 64 KiB as Mesa allocates textures.
+    /// The mirrors, in units of 64 KiB as Mesa allocates textures.
     pub mirrors: u64,
-    /// Uniform tables: steps, and parameters of dispatches.
+    /// The uniform tables of steps and of the parameters of dispatches.
     pub tables: u64,
-    /// Read-back of metrics: one for each submission on its way and one being recorded.
+    /// Buffers in which metrics come back: one per submission in flight, one that is recorded.
     pub read_backs: u64,
 }
 
@@ -116,17 +119,35 @@ impl Footprint {
 }
 
 impl Program {
+    /// A program without buffers and schedules.
+    pub fn empty(shared_mirrors: bool) -> Program {
+        let none = Buffer(0);
+        Program {
+            buffers: Vec::new(),
+            schedules: Vec::new(),
+            metrics: Vec::new(),
+            flags: Vec::new(),
+            gradients_buffer: none,
+            metrics_buffer: none,
+            flags_buffer: none,
+            shared_mirrors,
+        }
+    }
+
     /// Elements of a row of metrics.
     pub fn metrics_stride(&self) -> usize {
         1 + self.metrics.len()
     }
 
-    /// All of a buffer.
+    /// The slice that is a whole buffer.
     pub fn whole(&self, buffer: Buffer) -> Slice {
         Slice { buffer, first: 0, len: self.buffers[buffer.0].len }
     }
 
-    /// Which buffers kernels read through mirrors, and as what; in the order of buffers.
+    /// For each buffer whether kernels read it through a mirror, and with which access.
+    ///
+    /// # Errors
+    /// A kernel whose WGSL cannot be parsed.
     pub fn mirrors(&self) -> Result<Vec<Option<Access>>> {
         let mut found = vec![None; self.buffers.len()];
         let mut known: Vec<(&str, Signature)> = Vec::new();

@@ -7,8 +7,8 @@ use crate::model::graph::Role;
 use crate::model::layout::{Block, Layer, Layout};
 use crate::model::network::{Head, Network};
 
-/// A schedule, a line a dispatch: what is launched, how much of it, which buffers it reads and
-/// which it writes.
+/// A schedule as a table with one line per dispatch: what is launched, how much of it, which
+/// buffers it reads and which it writes.
 pub fn table(program: &Program, schedule: &Schedule) -> String {
     let (count, flop) =
         (schedule.dispatches.len(), schedule.dispatches.iter().map(|d| d.flop).sum());
@@ -52,7 +52,8 @@ fn dispatch_line(program: &Program, number: usize, dispatch: &Dispatch) -> [Stri
     ]
 }
 
-/// Names of the buffers of all effects but one; what is updated is both read and written.
+/// Names of the buffers of all effects except one kind; an updated buffer is both read and
+/// written.
 fn touched(program: &Program, dispatch: &Dispatch, except: Effect) -> String {
     let mut buffers: Vec<Buffer> = Vec::new();
     for (_, slice) in dispatch.effects.iter().filter(|(e, _)| *e != except) {
@@ -68,32 +69,37 @@ fn millions(flop: u64) -> String {
     format!("{:.2}", flop as f64 / 1e6)
 }
 
-/// What a step does within another dispatch, and what it does not and why.
+/// Which work of a step is done within another dispatch, and why the rest is not.
 pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String {
     let has = |name: &str| schedule.dispatches.iter().any(|d| d.kernel.twin == name);
     let widest = network.tasks.iter().map(Head::outputs).max().unwrap_or(0);
-    let heads = match tuning.fused_classes {
+    let heads: String = match tuning.fused_classes {
         0 if tuning.unit.is_some() => "apart: products are by the matrix unit".into(),
         0 => format!("apart: adapters of class {} have no kernel for both", tuning.class),
         most if widest > most => format!("apart: a head has {widest} classes, a tile {most}"),
         _ if has("heads_cross_entropy") => "one kernel".into(),
-        _ => "apart: the kernel for both knows neither blanks, weights of rows and classes, nor other losses".into(),
+        _ => "apart: the kernel for both knows neither blanks, weights of rows and classes, \
+              nor other losses"
+            .into(),
     };
+    let gather = "apart: the first product would fetch each row once for every column tile, \
+                  and the weight gradient again";
+    let metrics = "apart: a loss that is not finite has to be known before any weight is written";
+    let sharing = "apart: it adds to gradients of other tiles, \
+                   and the update may not begin before all are finite";
     let mut lines = vec![
-        ["bias, activation, its slope, dropout".into(), "in the store of each forward product".into()],
-        ["output layers and their loss".into(), heads],
-        ["slope in the backward pass".into(), "in the store of each product".into()],
-        ["gradients of all weights and biases".into(), "one dispatch".into()],
-        ["gather".into(), "apart: the first product would fetch each row once for every column tile, and the weight gradient again".into()],
-        ["metrics".into(), "apart: a loss that is not finite has to be known before any weight is written".into()],
-        ["update of all parameters".into(), "one dispatch".into()],
+        ["bias, activation, its slope, dropout", "in the store of each forward product"],
+        ["output layers and their loss", &heads],
+        ["slope in the backward pass", "in the store of each product"],
+        ["gradients of all weights and biases", "one dispatch"],
+        ["gather", gather],
+        ["metrics", metrics],
+        ["update of all parameters", "one dispatch"],
     ];
     if has("soft_sharing") {
-        lines.push([
-            "soft_sharing".into(),
-            "apart: it adds to gradients of other tiles, and the update may not begin before all are finite".into(),
-        ]);
+        lines.push(["soft_sharing", sharing]);
     }
+    let lines = lines.into_iter().map(|line| line.map(String::from)).collect();
     "fused\n".to_string() + &aligned(lines, [false, false])
 }
 
@@ -145,7 +151,7 @@ fn makes(layer: &Layer) -> String {
     }
 }
 
-/// The buffers of a program with their sizes, and what else it takes on a device.
+/// The buffers of a program with their sizes, and the other memory that it takes on a device.
 pub fn memory(program: &Program) -> String {
     let size = |bytes: u64| format!("{:.1}", bytes as f64 / 1024.0);
     let mut lines = vec![["buffer", "elements", "KiB"].map(String::from)];

@@ -1,17 +1,17 @@
-//! What dispatches and submissions cost in time.
+//! How long dispatches and submissions take.
 
-/// Submissions of which an engine remembers what the host spent.
+/// Submissions whose times an engine remembers.
 pub const SUBMISSIONS: usize = 1024;
 
-/// What the host spent on one submission.
+/// The time that the host spent on one submission.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoded {
-    /// Steps in it.
+    /// Number of steps in it.
     pub steps: usize,
-    /// Seconds to write its table of steps and to record its commands.
+    /// Seconds in which its table of steps was written and its commands were recorded.
     pub recording: f64,
-    /// Seconds to hand it to the driver. Some drivers that run on the CPU return when the work is
-    /// done.
+    /// Seconds in which the driver took it over. Some drivers that run on the CPU return only when
+    /// the work is done.
     pub submitting: f64,
 }
 
@@ -22,14 +22,15 @@ pub struct Timings {
     pub seconds: Vec<Vec<f64>>,
     /// Steps that were timed, by schedule.
     pub steps: Vec<u64>,
-    /// Seconds between dispatches by schedule, summed over steps; nothing unless stamped.
+    /// Seconds between dispatches by schedule, summed over steps; zeros unless the device took the
+    /// times.
     pub between: Vec<f64>,
     /// Whether the device took the times; else they are wall times of submissions.
     pub stamped: bool,
 }
 
 impl Timings {
-    /// Nothing timed yet, for schedules of so many dispatches.
+    /// Times of nothing yet; `dispatches` is the number of dispatches of each schedule.
     pub fn new(dispatches: &[usize], stamped: bool) -> Timings {
         let seconds = dispatches.iter().map(|n| vec![0.0; *n]).collect();
         Timings {

@@ -10,44 +10,33 @@ use crate::objective::losses;
 use crate::plan::{Buffers, Plan};
 use crate::schedule::{Buffer, Flag, FlagKind, Kind, Program};
 
+/// Makes the arenas and the tables of a program. The buffers of metrics come later, when their
+/// number is known.
 pub(super) fn place_arenas(
     program: &mut Program,
     request: &Request,
     plan: &Plan,
     embeddings: &[params::Embedding],
 ) -> Buffers {
-    let (len, cells) = (request.layout.len, request.counting().cells);
+    let [parameters, gradients, first_moment, second_moment] = parameter_arenas(program, request);
+    program.gradients_buffer = gradients;
     let mut arena = |name: &str, len: usize| spec(program, name, len, Kind::F32, Vec::new());
-    let parameters = arena("parameters", len);
-    // An evaluation has neither gradients nor moments; couplings bind the gradients all the same.
-    let trains = request.optimizer.is_some();
-    let has_second =
-        request.optimizer.is_some_and(|o| !matches!(o.kind, OptimizerKind::Sgd { .. }));
-    let gradients = arena("gradients", if trains { len } else { 1 });
-    let first_moment = arena("first moment", if trains { len } else { 1 });
-    let second_moment = arena("second moment", if has_second { len } else { 1 });
-    let activations = [
-        arena("activations, even", plan.activations[0]),
-        arena("activations, odd", plan.activations[1]),
-    ];
-    let deltas = [arena("deltas, even", plan.deltas[0]), arena("deltas, odd", plan.deltas[1])];
-    let (logits, logits_delta) =
-        (arena("logits", plan.logits), arena("logits' gradients", plan.logits));
-    let labels = spec(program, "labels", plan.capacity * cells, Kind::U32, Vec::new());
-    let order =
-        spec(program, "order", request.parts.first().map_or(1, |p| p.rows), Kind::U32, Vec::new());
+    let activations = ["even", "odd"].map(|parity| format!("activations, {parity}"));
+    let activations = [0, 1].map(|odd| arena(&activations[odd], plan.activations[odd]));
+    let deltas = ["deltas, even", "deltas, odd"];
+    let deltas = [0, 1].map(|odd| arena(deltas[odd], plan.deltas[odd]));
+    let [logits, logits_delta] =
+        ["logits", "logits' gradients"].map(|name| arena(name, plan.logits));
+    let mut integers = |name: &str, len: usize| spec(program, name, len, Kind::U32, Vec::new());
+    let labels = integers("labels", plan.capacity * request.counting().cells);
+    let order = integers("order", request.parts.first().map_or(1, |part| part.rows));
     let decay = request.optimizer.map_or(Vec::new(), |o| decay_table(request.layout, o));
-    let decay = spec(program, "decay", len / ALIGN, Kind::F32, decay);
+    let decay = spec(program, "decay", request.layout.len / ALIGN, Kind::F32, decay);
     let layers = table_spec(program, "layers", &plan.layers);
     let destinations = table_spec(program, "destinations", &plan.destinations);
     let heads = head_table(program, request, plan);
-    let class_weights = spec(
-        program,
-        "class weights",
-        losses::class_weights(request.network).len(),
-        Kind::F32,
-        losses::class_weights(request.network),
-    );
+    let weights = losses::class_weights(request.network);
+    let class_weights = spec(program, "class weights", weights.len(), Kind::F32, weights);
     let spreads = table_spec(program, "columns", &embed::lines(request.spread, embeddings));
     let cells = plan.capacity * embed::cells_per_row(request.spread);
     let [codes, next_cells, first_cells] =
@@ -83,18 +72,36 @@ pub(super) fn place_arenas(
     }
 }
 
+/// Parameters, gradients and the two moments. An evaluation has neither gradients nor moments;
+/// couplings bind the gradients all the same.
+fn parameter_arenas(program: &mut Program, request: &Request) -> [Buffer; 4] {
+    let len = request.layout.len;
+    let trained = if request.optimizer.is_some() { len } else { 1 };
+    let has_second =
+        request.optimizer.is_some_and(|o| !matches!(o.kind, OptimizerKind::Sgd { .. }));
+    let second = if has_second { len } else { 1 };
+    [
+        ("parameters", len),
+        ("gradients", trained),
+        ("first moment", trained),
+        ("second moment", second),
+    ]
+    .map(|(name, len)| spec(program, name, len, Kind::F32, Vec::new()))
+}
+
+/// The table of heads.
 fn head_table(program: &mut Program, request: &Request, plan: &Plan) -> Buffer {
     let counts = request.counts(plan.capacity).map(|first| first + 2 * request.network.tasks.len());
     let lines = losses::heads(request.network, request.objective, plan.capacity, counts);
     table_spec(program, "heads", &lines)
 }
 
-/// Vectors of all embeddings.
+/// Number of vectors of all embeddings together.
 fn vectors(embeddings: &[params::Embedding]) -> usize {
     embeddings.iter().map(|e| e.values as usize).sum()
 }
 
-/// Weight decay of every run of [`ALIGN`] parameters, as bits.
+/// Weight decay of each run of [`ALIGN`] parameters, as bits of f32.
 fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
     let mut table = vec![0.0f32; layout.len / ALIGN];
     for block in layout
@@ -108,8 +115,8 @@ fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
     table.into_iter().map(f32::to_bits).collect()
 }
 
-/// Names of the flags of the layers, two a layer in table order: pre-activation, gradient; then the
-/// gradients of the embeddings.
+/// The flags of the layers, two per layer in the order of the table (pre-activation, gradient),
+/// then one per embedding (gradient).
 pub(super) fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
     let names = |&l: &usize| {
         let layer = &request.layout.layers[l];

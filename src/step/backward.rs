@@ -2,12 +2,13 @@
 
 use super::builder::Builder;
 use crate::kernels::folded;
-use crate::kernels::params::{self, Dense};
-use crate::plan::variants::{fours, loop_backward_input, loop_backward_weight, product};
-use crate::plan::{BackwardGroup, Chunk};
-use crate::schedule::{Dispatch, Slice, slices};
+use crate::kernels::params::{self, Dense, Destination};
+use crate::plan::variants::{bits, input_loop, input_store, product, weight_loop, weight_store};
+use crate::plan::{BackwardGroup, Chunk, block};
+use crate::schedule::{Buffer, Dispatch, Slice, slices};
 
 impl Builder<'_> {
+    /// The dispatches of the backward pass of a chunk.
     pub(super) fn backward(&self, chunk: Chunk) -> Vec<Dispatch> {
         let mut dispatches: Vec<_> =
             self.scene.plan.backward.iter().map(|g| self.backward_input(g, chunk)).collect();
@@ -16,68 +17,65 @@ impl Builder<'_> {
         dispatches
     }
 
-    pub(super) fn backward_input(&self, group: &BackwardGroup, chunk: Chunk) -> Dispatch {
-        let (b, plan, tuning, rows) =
-            (&self.scene.buffers, &self.scene.plan, self.scene.tuning, chunk.rows);
+    /// Deltas of a group of activations: the sum over the layers that read each, times its slopes.
+    fn backward_input(&self, group: &BackwardGroup, chunk: Chunk) -> Dispatch {
+        let (scene, b, rows) = (&self.scene, &self.scene.buffers, chunk.rows);
+        let (plan, product) = (&scene.plan, &scene.tuning.backward_input);
         let destinations = &plan.destinations[group.first..group.first + group.count];
         let parameters = params::DenseBackwardInput {
             rows: rows as u32,
             first_destination: group.first as u32,
             destinations: group.count as u32,
         };
+        let grid = [group.tiles as u32, rows.div_ceil(product.rows) as u32, 1];
         let (here, next) = (usize::from(group.odd), usize::from(!group.odd));
         let sources = || destinations.iter().flat_map(|d| plan.sources(d));
-        let deltas = |logits: bool| {
-            let chosen = sources().filter(move |s| (s.delta_arena == 2) == logits);
-            chosen.map(|s| (s.delta as usize, rows * s.outputs as usize)).collect::<Vec<_>>()
+        let slopes = destinations.iter().filter(|_| !group.inputs);
+        let flop = |d: &Destination| {
+            let outputs: u64 = plan.sources(d).map(|source| u64::from(source.outputs)).sum();
+            2 * rows as u64 * u64::from(d.width) * outputs
         };
-        let slopes = destinations
-            .iter()
-            .filter(|_| !group.inputs)
-            .map(|d| (d.slope as usize, rows * d.width as usize));
-        let targets = destinations.iter().map(|d| (d.delta as usize, rows * d.width as usize));
-        let grid = [group.tiles as u32, rows.div_ceil(tuning.backward_input.rows) as u32, 1];
-        Dispatch::new(tuning.backward_input.kernel, group.label.clone(), parameters, grid)
-            .bind([
-                ("destinations", b.destinations),
-                ("layers", b.layers),
-                ("parameters", b.parameters),
-            ])
-            .bind([("next_delta", b.deltas[next]), ("logits_delta", b.logits_delta)])
+        Dispatch::new(product.kernel, group.label.clone(), parameters, grid)
+            .bind([("destinations", b.destinations), ("layers", b.layers)])
+            .bind([("parameters", b.parameters), ("next_delta", b.deltas[next])])
+            .bind([("logits_delta", b.logits_delta)])
             .bind([("slope", b.activations[here]), ("delta", b.deltas[here])])
-            .reads(slices(b.parameters, sources().map(|d| self.scene.weights(d))))
-            .reads(slices(b.deltas[next], deltas(false)))
-            .reads(slices(b.logits_delta, deltas(true)))
-            .reads(slices(b.activations[here], slopes))
-            .overwrites(slices(b.deltas[here], targets))
-            .constant("INVOCATIONS", tuning.unit_invocations.into())
-            .constant(
-                "LOOPS",
-                f64::from(sources().fold(0, |bits, d| bits | loop_backward_input(d))),
-            )
-            .constant(
-                "STORES",
-                f64::from(
-                    destinations.iter().fold(0, |b, d| {
-                        b | if fours(&[d.width, d.delta, d.slope]) { 1 } else { 2 }
-                    }),
-                ),
-            )
+            .reads(slices(b.parameters, sources().map(|s| scene.weights(s))))
+            .reads(self.deltas(sources(), b.deltas[next], rows))
+            .reads(self.deltas(sources(), b.logits_delta, rows))
+            .reads(slices(b.activations[here], slopes.map(|d| block(d.slope, rows, d.width))))
+            .overwrites(slices(
+                b.deltas[here],
+                destinations.iter().map(|d| block(d.delta, rows, d.width)),
+            ))
+            .constant("INVOCATIONS", scene.tuning.unit_invocations.into())
+            .constant("LOOPS", bits(sources().map(input_loop)))
+            .constant("STORES", bits(destinations.iter().map(input_store)))
             .constant("SLOPES", f64::from(u8::from(!group.inputs)))
-            .flop(
-                destinations
-                    .iter()
-                    .map(|d| {
-                        plan.sources(d)
-                            .map(|s| 2 * rows as u64 * u64::from(d.width) * u64::from(s.outputs))
-                            .sum::<u64>()
-                    })
-                    .sum(),
-            )
+            .flop(destinations.iter().map(flop).sum())
     }
 
-    pub(super) fn backward_weight(&self, chunk: Chunk) -> Dispatch {
-        let (b, plan, rows) = (&self.scene.buffers, &self.scene.plan, chunk.rows);
+    /// The deltas of those layers whose deltas lie in a buffer.
+    fn deltas<'d>(
+        &self,
+        layers: impl Iterator<Item = &'d Dense>,
+        buffer: Buffer,
+        rows: usize,
+    ) -> Vec<Slice> {
+        let here = layers.filter(|layer| self.delta_arena(layer) == buffer);
+        slices(buffer, here.map(|layer| block(layer.delta, rows, layer.outputs)))
+    }
+
+    /// The buffer in which the deltas of a layer lie.
+    fn delta_arena(&self, layer: &Dense) -> Buffer {
+        let b = &self.scene.buffers;
+        [b.deltas[0], b.deltas[1], b.logits_delta][layer.delta_arena as usize]
+    }
+
+    /// Gradients of the weights and biases of all layers that are trained.
+    fn backward_weight(&self, chunk: Chunk) -> Dispatch {
+        let (scene, b, rows) = (&self.scene, &self.scene.buffers, chunk.rows);
+        let plan = &scene.plan;
         let parameters = params::DenseBackwardWeight {
             rows: rows as u32,
             first_layer: 0,
@@ -85,46 +83,25 @@ impl Builder<'_> {
             tiles: plan.weight_tiles as u32,
             accumulate: u32::from(chunk.index > 0),
         };
-        let arena = |d: &Dense| [b.deltas[0], b.deltas[1], b.logits_delta][d.delta_arena as usize];
-        let slice = |buffer, first: u32, len: u32| Slice {
-            buffer,
-            first: first as usize,
-            len: rows * len as usize,
+        let read = |layer: &Dense| {
+            let x = block(layer.x, rows, layer.inputs);
+            let delta = block(layer.delta, rows, layer.outputs);
+            [(b.activations[layer.x_odd as usize], x), (self.delta_arena(layer), delta)]
+                .map(|(buffer, (first, len))| Slice { buffer, first, len })
         };
-        let read = |d: &Dense| {
-            [
-                slice(b.activations[d.x_odd as usize], d.x, d.inputs),
-                slice(arena(d), d.delta, d.outputs),
-            ]
-        };
-        let gradients = plan.trained().flat_map(|d| [self.scene.weights(d), self.scene.bias(d)]);
-        let stores = |d: &Dense| if chunk.index == 0 && fours(&[d.inputs]) { 1 } else { 2 };
-        Dispatch::new(
-            self.scene.tuning.backward_weight.kernel,
-            "all layers",
-            parameters,
-            folded(plan.weight_tiles as u32),
-        )
-        .bind([
-            ("layers", b.layers),
-            ("even", b.activations[0]),
-            ("odd", b.activations[1]),
-            ("even_delta", b.deltas[0]),
-        ])
-        .bind([
-            ("odd_delta", b.deltas[1]),
-            ("logits_delta", b.logits_delta),
-            ("gradients", b.gradients),
-            ("flags", b.flags),
-        ])
-        .reads(plan.trained().flat_map(read))
-        .effect(chunk.effect(), slices(b.gradients, gradients))
-        .constant("INVOCATIONS", self.scene.tuning.unit_invocations.into())
-        .constant(
-            "LOOPS",
-            f64::from(plan.trained().fold(0, |bits, d| bits | loop_backward_weight(d))),
-        )
-        .constant("STORES", f64::from(plan.trained().fold(0, |bits, d| bits | stores(d))))
-        .flop(plan.trained().map(|d| product(d, rows)).sum())
+        let gradients = plan.trained().flat_map(|d| [scene.weights(d), scene.bias(d)]);
+        let (kernel, grid) =
+            (scene.tuning.backward_weight.kernel, folded(plan.weight_tiles as u32));
+        Dispatch::new(kernel, "all layers", parameters, grid)
+            .bind([("layers", b.layers), ("even", b.activations[0]), ("odd", b.activations[1])])
+            .bind([("even_delta", b.deltas[0]), ("odd_delta", b.deltas[1])])
+            .bind([("logits_delta", b.logits_delta), ("gradients", b.gradients)])
+            .bind([("flags", b.flags)])
+            .reads(plan.trained().flat_map(read))
+            .effect(chunk.effect(), slices(b.gradients, gradients))
+            .constant("INVOCATIONS", scene.tuning.unit_invocations.into())
+            .constant("LOOPS", bits(plan.trained().map(weight_loop)))
+            .constant("STORES", bits(plan.trained().map(|d| weight_store(d, chunk.index == 0))))
+            .flop(plan.trained().map(|d| product(d, rows)).sum())
     }
 }

@@ -1,5 +1,5 @@
 //! Writes the program of a network: buffers, the training step, and one evaluation step per part of
-//! the data. One function a phase.
+//! the data.
 
 use anyhow::Result;
 
@@ -16,14 +16,17 @@ use crate::objective::Phase;
 use crate::plan::{Chunk, Plan, chunks};
 use crate::schedule::MetricKind;
 
-/// Rows of an evaluation step where memory and time allow.
+/// Rows of an evaluation step, where memory and time allow.
 const EVALUATE_ROWS: usize = 512;
 
 /// Rows of the lowest tile that a product kernel has.
 const LEAST_TILE_ROWS: usize = 16;
 
-/// Most rows of a chunk: every arena fits a binding, no dispatch is too long. A row has so many
-/// codes of vectors.
+/// The largest number of rows of a chunk: each arena fits a binding, and no dispatch is too long.
+/// `codes` is the number of codes with learned vectors per row.
+///
+/// # Errors
+/// 69 if not even one row fits a binding.
 pub fn chunk_limit(
     network: &Network,
     layout: &Layout,
@@ -31,7 +34,7 @@ pub fn chunk_limit(
     tuning: &Tuning,
 ) -> Result<usize> {
     let tasks = network.tasks.len();
-    // Partials: a loss and a hit a task, a value a coupled pair.
+    // Partial sums per row: losses and hits of each task, a value of each coupled pair.
     let partials = 5 * tasks + tasks * tasks.saturating_sub(1) / 2;
     let per_row = Plan::elements_per_row(network, layout, tuning).max(partials).max(codes);
     let by_binding = (tuning.binding_bytes / 4) as usize / per_row.max(1);
@@ -44,7 +47,10 @@ pub fn chunk_limit(
             tuning.binding_bytes
         );
         return Err(Fault::new(Exit::Unavailable, message)
-            .hint("use narrower layers or fewer vectors (max_values, buckets, embed), or another adapter (see tandem devices)")
+            .hint(
+                "use narrower layers or fewer vectors (max_values, buckets, embed), \
+                 or another adapter (see tandem devices)",
+            )
             .into());
     }
     let limit = by_binding.min(by_time).min(tuning.rows).min(MAX_GROUPS as usize * LEAST_TILE_ROWS);
@@ -54,6 +60,9 @@ pub fn chunk_limit(
 }
 
 /// Builds the program.
+///
+/// # Errors
+/// 69 if the network does not fit the adapter's bindings.
 pub fn build(request: &Request) -> Result<Built> {
     let limit = chunk_limit(
         request.network,
@@ -70,7 +79,7 @@ pub fn build(request: &Request) -> Result<Built> {
     let mut builder = Builder::new(request, capacity);
     builder.place_data(request);
     let tables = builder.place_couplings();
-    builder.place_metrics(&tables, request.optimizer);
+    builder.place_metrics(&tables, request.optimizer.is_some_and(|o| o.clip_norm > 0.0));
     let mut evaluate = Vec::new();
     let train =
         request.optimizer.map(|optimizer| builder.train(request, optimizer, &tables, limit));

@@ -8,18 +8,23 @@ use crate::objective::{Coupling, Objective, Placed};
 use crate::plan::{PartBuffers, Plan, Scene};
 use crate::schedule::{Buffer, Dispatch, Program, Schedule, Slice, slices};
 
+/// A program under construction.
 pub(super) struct Builder<'a> {
+    /// The inputs of every emitter.
     pub(super) scene: Scene<'a>,
     /// The combined loss.
     pub(super) objective: &'a Objective,
+    /// The program as far as it is made.
     pub(super) program: Program,
+    /// The parts of the data with their buffers.
     pub(super) parts: Vec<PartBuffers>,
-    /// Metrics that are summed chunk by chunk stand first.
+    /// Number of metrics that are summed chunk by chunk; they stand first.
     pub(super) chunk_metrics: usize,
+    /// Number of partial sums that have a place so far.
     pub(super) partials: usize,
 }
 
-/// A kind of coupling in use: its table and its pairs, with their numbers in the objective.
+/// A kind of coupling in use: its table, and its pairs with their places in the objective.
 pub(super) struct CouplingTable {
     pub(super) kind: &'static dyn Coupling,
     pub(super) table: Buffer,
@@ -33,42 +38,37 @@ impl CouplingTable {
 }
 
 impl<'a> Builder<'a> {
+    /// The program of a request with its arenas and tables, and no dispatch yet.
     pub(super) fn new(request: &Request<'a>, capacity: usize) -> Builder<'a> {
         let plan = Plan::new(request.network, request.layout, request.tuning, capacity);
-        let none = Buffer(0);
-        let mut program = Program {
-            buffers: Vec::new(),
-            schedules: Vec::new(),
-            metrics: Vec::new(),
-            flags: Vec::new(),
-            metrics_buffer: none,
-            flags_buffer: none,
-            shared_mirrors: request.tuning.shared_mirrors,
-        };
+        let mut program = Program::empty(request.tuning.shared_mirrors);
         let embeddings = embed::embeddings(request, &plan);
         let buffers = place_arenas(&mut program, request, &plan, &embeddings);
         program.flags = layer_flags(&plan, request);
-        let (network, layout, objective, tuning) =
-            (request.network, request.layout, request.objective, request.tuning);
-        let (counting, counts) = (request.counting(), request.counts(capacity));
-        let partials =
-            2 * network.tasks.len() * capacity + counts.map_or(0, |_| 3 * network.tasks.len());
-        let (spread, columns) = (request.spread, embed::lines(request.spread, &embeddings).len());
+        let (tasks, counts) = (request.network.tasks.len(), request.counts(capacity));
         let scene = Scene {
-            network,
-            layout,
-            tuning,
+            network: request.network,
+            layout: request.layout,
+            tuning: request.tuning,
             plan,
             buffers,
-            spread,
-            columns,
+            spread: request.spread,
+            columns: embed::lines(request.spread, &embeddings).len(),
             embeddings,
-            counting,
+            counting: request.counting(),
             counts,
         };
-        Builder { scene, objective, program, parts: Vec::new(), chunk_metrics: 0, partials }
+        Builder {
+            scene,
+            objective: request.objective,
+            program,
+            parts: Vec::new(),
+            chunk_metrics: 0,
+            partials: 2 * tasks * capacity + counts.map_or(0, |_| 3 * tasks),
+        }
     }
 
+    /// Adds a schedule over a part; its number. `wanted` is what is read after it.
     pub(super) fn finish(
         &mut self,
         name: &str,
@@ -77,54 +77,41 @@ impl<'a> Builder<'a> {
         wanted: &[Buffer],
         rows: usize,
     ) -> usize {
-        let b = &self.scene.buffers;
-        let data = self.parts[part].segments.iter().flat_map(|s| [s.features, s.labels]);
-        // Of the metrics a step writes its own row and keeps the others; decays are a table, of
-        // zeros where nothing decays. What an earlier step left of the first cells is not believed.
-        let state = [
-            b.parameters,
-            b.first_moment,
-            b.second_moment,
-            b.metrics,
-            b.decay,
-            b.order,
-            b.flags,
-            b.first_cells,
-        ];
-        let tables = self
-            .program
-            .buffers
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| !s.initial.is_empty())
-            .map(|(i, _)| Buffer(i));
-        let mut given: Vec<Buffer> = data.chain(state).chain(tables).collect();
-        given.sort_unstable();
-        given.dedup();
-        let whole = |b: &Buffer| self.program.whole(*b);
-        let (mut given, mut wanted): (Vec<_>, Vec<_>) =
-            (given.iter().map(whole).collect(), wanted.iter().map(whole).collect());
-        wanted.extend([b.first_moment, b.second_moment].iter().map(whole));
-        given.extend(self.gaps());
-        let spare = self
-            .scene
-            .plan
-            .spare()
-            .map(|(odd, first, len)| Slice { buffer: b.activations[odd], first, len })
-            .collect();
-        self.program.schedules.push(Schedule {
-            name: name.into(),
-            dispatches,
-            given,
-            wanted,
-            spare,
-            rows,
-        });
+        let (given, wanted) = (self.given(part), self.wanted(wanted));
+        let activations = self.scene.buffers.activations;
+        let spare = self.scene.plan.spare();
+        let spare = spare.map(|(odd, first, len)| Slice { buffer: activations[odd], first, len });
+        let (name, spare) = (name.into(), spare.collect());
+        self.program.schedules.push(Schedule { name, dispatches, given, wanted, spare, rows });
         self.program.schedules.len() - 1
     }
 
-    /// The gaps between the blocks of the gradients, and blocks that are not trained: zeros for
-    /// ever, which kernels that run over the whole arena read.
+    /// What holds values before a step over a part: data, state, tables, and gradients that stay
+    /// zero.
+    fn given(&self, part: usize) -> Vec<Slice> {
+        let b = &self.scene.buffers;
+        let data = self.parts[part].segments.iter().flat_map(|s| [s.features, s.labels]);
+        // A step writes its own row of the metrics and keeps the others. Decays are a table, of
+        // zeros where nothing decays. What an earlier step left of the first cells is not believed.
+        let arenas = [b.parameters, b.first_moment, b.second_moment];
+        let state = [b.metrics, b.decay, b.order, b.flags, b.first_cells];
+        let buffers = self.program.buffers.iter().enumerate();
+        let tables = buffers.filter(|(_, s)| !s.initial.is_empty()).map(|(i, _)| Buffer(i));
+        let mut given: Vec<Buffer> = data.chain(arenas).chain(state).chain(tables).collect();
+        given.sort_unstable();
+        given.dedup();
+        let whole = given.into_iter().map(|buffer| self.program.whole(buffer));
+        whole.chain(self.gaps()).collect()
+    }
+
+    /// What is read after a step: these buffers, and the moments.
+    fn wanted(&self, wanted: &[Buffer]) -> Vec<Slice> {
+        let moments = [self.scene.buffers.first_moment, self.scene.buffers.second_moment];
+        wanted.iter().chain(&moments).map(|buffer| self.program.whole(*buffer)).collect()
+    }
+
+    /// Gradients that stay zero and are read by kernels that run over the whole arena: the gaps
+    /// between blocks, and blocks that are not trained.
     fn gaps(&self) -> Vec<Slice> {
         let (layout, gradients) = (self.scene.layout, self.scene.buffers.gradients);
         if self.program.buffers[gradients.0].len < layout.len {

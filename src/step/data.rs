@@ -10,7 +10,7 @@ use crate::plan::{Chunk, PartBuffers, Segment, first_overwrites};
 use crate::schedule::{Dispatch, Kind, slices};
 
 impl Builder<'_> {
-    /// The data set on the device, in as many segments of rows as bindings make necessary.
+    /// Makes the buffers of the data set, in as many segments of rows as bindings make necessary.
     pub(super) fn place_data(&mut self, request: &Request) {
         let cells = self.scene.counting.cells;
         for shape in request.parts {
@@ -43,6 +43,7 @@ impl Builder<'_> {
         losses::count(&self.scene, &self.parts[part], shuffled, order)
     }
 
+    /// Fetches the rows of a chunk, one dispatch per segment of the part.
     pub(super) fn gather(
         &self,
         part: usize,
@@ -51,37 +52,30 @@ impl Builder<'_> {
         training: bool,
     ) -> Vec<Dispatch> {
         let part = &self.parts[part];
-        let segments = part.segments.iter().enumerate();
-        match self.scene.spread.is_empty() {
-            true => segments.map(|(i, s)| self.gather_rows(part, i, s, chunk, shuffled)).collect(),
-            false => segments
-                .map(|(i, s)| self.gather_cells(part, (i, s), chunk, shuffled, training))
-                .collect(),
-        }
+        let of_segment = |segment: (usize, &Segment)| match self.scene.spread.is_empty() {
+            true => self.gather_rows(part, segment, chunk, shuffled),
+            false => self.gather_cells(part, segment, chunk, shuffled, training),
+        };
+        part.segments.iter().enumerate().map(of_segment).collect()
     }
 
+    /// Counts the labels of a batch, where a loss needs their number.
+
+    /// Rows of a segment as they lie, bytes turned into numbers.
     fn gather_rows(
         &self,
         part: &PartBuffers,
-        index: usize,
-        segment: &Segment,
+        (index, segment): (usize, &Segment),
         chunk: Chunk,
         shuffled: bool,
     ) -> Dispatch {
-        let (b, width, tasks) =
-            (&self.scene.buffers, self.scene.network.inputs, self.scene.counting.cells);
-        let kernel = self.scene.tuning.kernel(&kernels::gather_rows);
-        let (span, rows) =
-            if kernel.direct { (1024, chunk.rows.div_ceil(8)) } else { (64, chunk.rows) };
-        let blocks = width.max(tasks).div_ceil(span);
-        let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
-        let grid =
-            [(blocks * rows.min(rows_per_line)) as u32, rows.div_ceil(rows_per_line) as u32, 1];
+        let (scene, b) = (&self.scene, &self.scene.buffers);
+        let (width, labels) = (scene.network.inputs, scene.counting.cells);
         let parameters = params::GatherRows {
             rows: chunk.rows as u32,
             chunk_first: chunk.first as u32,
             width: width as u32,
-            tasks: tasks as u32,
+            tasks: labels as u32,
             target_x: 0,
             segment_first: segment.first as u32,
             segment_rows: segment.rows as u32,
@@ -90,17 +84,21 @@ impl Builder<'_> {
             scale: part.shape.bytes.unwrap_or(1.0),
             fill: u32::from(index > 0),
         };
-        let given =
-            [segment.features, segment.labels, b.order].map(|buffer| self.program.whole(buffer));
+        let kernel = scene.tuning.kernel(&kernels::gather_rows);
+        let (span, rows) =
+            if kernel.direct { (1024, chunk.rows.div_ceil(8)) } else { (64, chunk.rows) };
+        let grid = row_grid(width.max(labels).div_ceil(span), rows);
+        let given = [segment.features, segment.labels, b.order];
         let effect = first_overwrites(index);
         Dispatch::new(kernel, part.shape.name.clone(), parameters, grid)
             .bind([("data", segment.features), ("data_labels", segment.labels), ("order", b.order)])
             .bind([("inputs", b.activations[0]), ("labels", b.labels)])
-            .reads(given)
+            .reads(given.map(|buffer| self.program.whole(buffer)))
             .effect(effect, slices(b.activations[0], [(0, chunk.rows * width)]))
-            .effect(effect, slices(b.labels, [(0, chunk.rows * tasks)]))
+            .effect(effect, slices(b.labels, [(0, chunk.rows * labels)]))
     }
 
+    /// One row of inputs per row of cells: numbers, one-hot codes, sums of vectors.
     fn gather_cells(
         &self,
         part: &PartBuffers,
@@ -109,43 +107,39 @@ impl Builder<'_> {
         shuffled: bool,
         training: bool,
     ) -> Dispatch {
-        let (b, width, columns) =
-            (&self.scene.buffers, self.scene.network.inputs, self.scene.columns(training));
-        let blocks = (columns + 1).div_ceil(64);
-        let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
-        let grid = [
-            (blocks * chunk.rows.min(rows_per_line)) as u32,
-            chunk.rows.div_ceil(rows_per_line) as u32,
-            1,
-        ];
+        let (scene, b) = (&self.scene, &self.scene.buffers);
+        let (width, columns, labels) =
+            (scene.network.inputs, scene.columns(training), scene.counting.cells);
         let parameters = params::GatherCells {
             rows: chunk.rows as u32,
             chunk_first: chunk.first as u32,
             width: width as u32,
-            slots: self.scene.spread.iter().map(|s| s.slots).sum::<usize>() as u32,
+            slots: scene.spread.iter().map(|s| s.slots).sum::<usize>() as u32,
             columns: columns as u32,
-            tasks: self.scene.counting.cells as u32,
+            tasks: labels as u32,
             target_x: 0,
             segment_first: segment.first as u32,
             segment_rows: segment.rows as u32,
             shuffled: u32::from(shuffled),
             fill: u32::from(index > 0),
         };
-        let given = [segment.features, segment.labels, b.order, b.spreads]
-            .map(|buffer| self.program.whole(buffer));
+        let grid = row_grid((columns + 1).div_ceil(64), chunk.rows);
+        let given = [segment.features, segment.labels, b.order, b.spreads];
         let effect = first_overwrites(index);
-        let dispatch =
-            Dispatch::new(&kernels::gather_cells, part.shape.name.clone(), parameters, grid)
-                .bind([
-                    ("spreads", b.spreads),
-                    ("data", segment.features),
-                    ("data_labels", segment.labels),
-                    ("order", b.order),
-                ])
-                .bind([("inputs", b.activations[0]), ("labels", b.labels)])
-                .reads(given)
-                .effect(effect, slices(b.activations[0], [(0, chunk.rows * width)]))
-                .effect(effect, slices(b.labels, [(0, chunk.rows * self.scene.counting.cells)]));
+        let name = part.shape.name.clone();
+        let dispatch = Dispatch::new(&kernels::gather_cells, name, parameters, grid)
+            .bind([("spreads", b.spreads), ("data", segment.features)])
+            .bind([("data_labels", segment.labels), ("order", b.order)])
+            .bind([("inputs", b.activations[0]), ("labels", b.labels)])
+            .reads(given.map(|buffer| self.program.whole(buffer)))
+            .effect(effect, slices(b.activations[0], [(0, chunk.rows * width)]))
+            .effect(effect, slices(b.labels, [(0, chunk.rows * labels)]));
         self.with_vectors(dispatch, chunk, index, training)
     }
+}
+
+/// A grid of `blocks` workgroups per row, folded into lines of up to [`kernels::MAX_GROUPS`].
+fn row_grid(blocks: usize, rows: usize) -> [u32; 3] {
+    let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
+    [(blocks * rows.min(rows_per_line)) as u32, rows.div_ceil(rows_per_line) as u32, 1]
 }

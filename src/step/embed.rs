@@ -1,11 +1,11 @@
-//! Learned embeddings: how the words of a row become inputs, as a table of lines, and the
-//! dispatches of their gradient.
+//! Learned embeddings: the table that says how the columns of a row become inputs, and the
+//! dispatches of the gradients of vectors.
 //!
-//! `gather_cells` sums the vectors that a row names, four numbers a line, and keeps the codes of
-//! the batch. Downwards, the deltas of the learned inputs are one more destination of
-//! `dense_backward_input`. `link_cells` then ties the cells of equal code together, in ascending
-//! order, and `embedding_backward` sums along these ties: no two invocations write one number, and
-//! no order is left to chance.
+//! `gather_cells` sums the vectors of a row's codes, four numbers per line of the table, and keeps
+//! the codes of the batch. In the backward pass the deltas of the learned inputs are one more
+//! destination of `dense_backward_input`. `link_cells` then ties the rows of equal code together,
+//! in ascending order, and `embedding_backward` sums along these ties: no two invocations write one
+//! number, and no order is left to chance.
 
 use super::builder::Builder;
 use super::request::Request;
@@ -17,7 +17,7 @@ use crate::model::layout::Block;
 use crate::plan::{Chunk, Plan, Scene, first_overwrites};
 use crate::schedule::{Dispatch, Slice, slices};
 
-/// Numbers of a vector that one line of the table of columns is about.
+/// Numbers of a vector that one line of the table of columns stands for.
 const QUAD: usize = 4;
 
 /// Vectors of a workgroup of `embedding_backward`.
@@ -28,12 +28,12 @@ fn learned(spread: &[data::Spread]) -> impl Iterator<Item = &data::Spread> {
     spread.iter().filter(|s| s.vectors > 0)
 }
 
-/// Words of a row that are codes of vectors.
+/// Codes with learned vectors per row.
 pub(super) fn cells_per_row(spread: &[data::Spread]) -> usize {
     learned(spread).map(|s| s.slots).sum()
 }
 
-/// What the kernels need to know of each embedding, in order.
+/// The table of embeddings that kernels read, in their order.
 pub(super) fn embeddings(request: &Request, plan: &Plan) -> Vec<params::Embedding> {
     let (mut codes, mut first, mut tile) = (0, 0, 0);
     let flags = 1 + 2 * plan.layers.len();
@@ -58,9 +58,8 @@ pub(super) fn embeddings(request: &Request, plan: &Plan) -> Vec<params::Embeddin
     learned(request.spread).zip(request.layout.embeddings()).enumerate().map(line).collect()
 }
 
-/// The table of columns: a line for each column of numbers or of one-hot codes, one for each four
-/// numbers of a vector; then a line for each column whose codes are kept, which only training
-/// needs.
+/// The table of columns: one line per column of numbers or of one-hot codes, one per four numbers
+/// of a vector; then one line per column whose codes are kept, which only training needs.
 pub(super) fn lines(
     spread: &[data::Spread],
     embeddings: &[params::Embedding],
@@ -115,7 +114,7 @@ impl Scene<'_> {
         self.embeddings.iter().all(|e| e.width.is_multiple_of(QUAD as u32))
     }
 
-    /// Lines of the table of columns that a gather works on.
+    /// Number of lines of the table of columns that a gather works on.
     pub(super) fn columns(&self, training: bool) -> usize {
         let kept = if training && self.trains_embeddings() { 0 } else { self.embeddings.len() };
         self.columns - kept
@@ -133,8 +132,7 @@ impl Scene<'_> {
 }
 
 impl Builder<'_> {
-    /// What a gather does beside inputs and labels: it reads vectors, and keeps codes where they
-    /// will have gradients.
+    /// A gather that also reads vectors, and keeps the codes of vectors that are trained.
     pub(super) fn with_vectors(
         &self,
         dispatch: Dispatch,

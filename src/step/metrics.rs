@@ -3,14 +3,17 @@
 
 use super::buffers::{spec, table_spec};
 use super::builder::{Builder, CouplingTable};
-use crate::config::Optimizer;
 use crate::kernels;
 use crate::kernels::params::{self, Metric};
 use crate::objective::{COUPLINGS, Phase, Placed};
 use crate::plan::Chunk;
 use crate::schedule::{Dispatch, Effect, Flag, FlagKind, Kind, MetricKind, SLOTS, slices};
 
+/// A metric with its line in the table that `reduce_metrics` reads.
+type Line = (MetricKind, Metric);
+
 impl Builder<'_> {
+    /// Makes the table of each kind of coupling in use, and gives each pair its partial sums.
     pub(super) fn place_couplings(&mut self) -> Vec<CouplingTable> {
         let mut tables = Vec::new();
         for &kind in COUPLINGS {
@@ -29,72 +32,15 @@ impl Builder<'_> {
         tables
     }
 
-    /// The table of metrics: those of each chunk first (losses, hits, couplings of logits), then
-    /// those of the step.
-    pub(super) fn place_metrics(
-        &mut self,
-        tables: &[CouplingTable],
-        optimizer: Option<&Optimizer>,
-    ) {
-        let (tasks, capacity) = (self.scene.network.tasks.len(), self.scene.plan.capacity);
-        let mut lines = Vec::new();
-        let names: Vec<String> = self.scene.network.tasks.iter().map(|t| t.name.clone()).collect();
-        for (task, name) in names.iter().enumerate() {
-            let flag = self.flag(FlagKind::Loss, "", Some(name));
-            lines.push((
-                MetricKind::Loss(task),
-                Metric {
-                    partials: (task * capacity) as u32,
-                    count: params::PER_ROW,
-                    mean: 0,
-                    flag,
-                },
-            ));
-        }
-        for task in 0..tasks {
-            let partials = ((tasks + task) * capacity) as u32;
-            lines.push((
-                MetricKind::Hits(task),
-                Metric { partials, count: params::PER_ROW, mean: 0, flag: params::NONE },
-            ));
-        }
-        for phase in [Phase::Logits, Phase::Weights] {
-            let kind = match phase {
-                Phase::Logits => FlagKind::LogitCoupling,
-                Phase::Weights => FlagKind::WeightCoupling,
-            };
-            for table in tables.iter().filter(|t| t.kind.phase() == phase) {
-                for (number, placed) in &table.placed {
-                    let tensor = format!("{} with {}", table.kind.name(), names[placed.pair.b]);
-                    let flag = self.flag(kind, &tensor, Some(&names[placed.pair.a]));
-                    let per_row = phase == Phase::Logits;
-                    let count = if per_row {
-                        params::PER_ROW
-                    } else {
-                        table.kind.partials(&self.scene, &placed.pair) as u32
-                    };
-                    let mean = u32::from(per_row);
-                    lines.push((
-                        MetricKind::Coupling(*number),
-                        Metric { partials: placed.partials as u32, count, mean, flag },
-                    ));
-                }
-            }
-            if phase == Phase::Logits {
-                self.chunk_metrics = lines.len();
-            }
-        }
-        for (task, first) in (0..tasks).filter_map(|task| Some((task, self.scene.counts?))) {
-            let line = |place: usize| Metric {
-                partials: place as u32,
-                count: 1,
-                mean: 0,
-                flag: params::NONE,
-            };
-            lines.push((MetricKind::Weight(task), line(first + task)));
-            lines.push((MetricKind::Labelled(task), line(first + tasks + task)));
-        }
-        if optimizer.is_some_and(|o| o.clip_norm > 0.0) {
+    /// Makes the table of metrics: metrics of each chunk first (losses, hits, couplings of logits),
+    /// then metrics of the step.
+    pub(super) fn place_metrics(&mut self, tables: &[CouplingTable], clips: bool) {
+        let mut lines = self.task_metrics();
+        lines.extend(self.coupling_metrics(tables, Phase::Logits));
+        self.chunk_metrics = lines.len();
+        lines.extend(self.coupling_metrics(tables, Phase::Weights));
+        lines.extend(self.label_metrics());
+        if clips {
             let (partials, count) = (self.partials as u32, self.norm_groups());
             let flag = self.flag(FlagKind::GradientNorm, "", None);
             lines.push((MetricKind::SquaredNorm, Metric { partials, count, mean: 0, flag }));
@@ -103,7 +49,60 @@ impl Builder<'_> {
         self.finish_metrics(lines);
     }
 
-    pub(super) fn finish_metrics(&mut self, lines: Vec<(MetricKind, Metric)>) {
+    /// Losses of all tasks, then their hits; one partial sum per row each.
+    fn task_metrics(&mut self) -> Vec<Line> {
+        let (tasks, capacity) = (self.scene.network.tasks.len(), self.scene.plan.capacity);
+        let per_row = |place: usize, flag: u32| Metric {
+            partials: (place * capacity) as u32,
+            count: params::PER_ROW,
+            mean: 0,
+            flag,
+        };
+        let flags: Vec<u32> =
+            (0..tasks).map(|task| self.flag(FlagKind::Loss, "", Some(task))).collect();
+        let losses = (0..tasks).zip(flags);
+        let losses = losses.map(|(task, flag)| (MetricKind::Loss(task), per_row(task, flag)));
+        let hits =
+            (0..tasks).map(|task| (MetricKind::Hits(task), per_row(tasks + task, params::NONE)));
+        losses.chain(hits).collect()
+    }
+
+    /// Values of the coupled pairs of a phase: of logits a mean over rows, of weights a sum.
+    fn coupling_metrics(&mut self, tables: &[CouplingTable], phase: Phase) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for table in tables.iter().filter(|table| table.kind.phase() == phase) {
+            for (number, placed) in &table.placed {
+                let with = &self.scene.network.tasks[placed.pair.b].name;
+                let name = format!("{} with {with}", table.kind.name());
+                let (kind, count, mean) = match phase {
+                    Phase::Logits => (FlagKind::LogitCoupling, params::PER_ROW, 1),
+                    Phase::Weights => {
+                        let count = table.kind.partials(&self.scene, &placed.pair) as u32;
+                        (FlagKind::WeightCoupling, count, 0)
+                    }
+                };
+                let flag = self.flag(kind, &name, Some(placed.pair.a));
+                let partials = placed.partials as u32;
+                lines.push((MetricKind::Coupling(*number), Metric { partials, count, mean, flag }));
+            }
+        }
+        lines
+    }
+
+    /// Weights and numbers of the labels of each task, where they are counted.
+    fn label_metrics(&self) -> Vec<Line> {
+        let Some(first) = self.scene.counts else { return Vec::new() };
+        let tasks = self.scene.network.tasks.len();
+        let line =
+            |place: usize| Metric { partials: place as u32, count: 1, mean: 0, flag: params::NONE };
+        let of_task = |task: usize| {
+            let weight = (MetricKind::Weight(task), line(first + task));
+            [weight, (MetricKind::Labelled(task), line(first + tasks + task))]
+        };
+        (0..tasks).flat_map(of_task).collect()
+    }
+
+    fn finish_metrics(&mut self, lines: Vec<Line>) {
         let table: Vec<Metric> = lines.iter().map(|(_, m)| *m).collect();
         self.program.metrics = lines.into_iter().map(|(k, _)| k).collect();
         let stride = self.program.metrics_stride();
@@ -116,15 +115,19 @@ impl Builder<'_> {
         (self.program.metrics_buffer, self.program.flags_buffer) = (b.metrics, b.flags);
     }
 
-    pub(super) fn flag(&mut self, kind: FlagKind, name: &str, task: Option<&String>) -> u32 {
-        self.program.flags.push(Flag { kind, name: name.into(), task: task.cloned() });
+    /// A new flag: its number.
+    fn flag(&mut self, kind: FlagKind, name: &str, task: Option<usize>) -> u32 {
+        let task = task.map(|task| self.scene.network.tasks[task].name.clone());
+        self.program.flags.push(Flag { kind, name: name.into(), task });
         self.program.flags.len() as u32
     }
 
-    pub(super) fn norm_groups(&self) -> u32 {
+    /// Workgroups of `gradient_norm`, which is the number of its partial sums.
+    fn norm_groups(&self) -> u32 {
         self.scene.layout.len.div_ceil(64 * 16).clamp(1, 1024) as u32
     }
 
+    /// Partial sums of the squared gradient.
     pub(super) fn gradient_norm(&self) -> Dispatch {
         let (b, groups) = (&self.scene.buffers, self.norm_groups());
         let first = self.partials - groups as usize;
@@ -144,6 +147,7 @@ impl Builder<'_> {
         .overwrites(slices(b.partials, [(first, groups as usize)]))
     }
 
+    /// Sums up partial sums to metrics, `count` of them from the metric `first` on.
     pub(super) fn reduce(&self, first: usize, count: usize, chunk: Chunk) -> Dispatch {
         let b = &self.scene.buffers;
         let stride = self.program.metrics_stride();

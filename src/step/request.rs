@@ -1,4 +1,4 @@
-//! What a program is built from, and what its builder gives back.
+//! The inputs of a program's builder, and its result.
 
 use crate::config::Optimizer;
 use crate::data::{Dataset, Spread, UNLABELLED};
@@ -9,34 +9,33 @@ use crate::objective::Objective;
 use crate::plan::{Buffers, Counting, PartBuffers, PartShape};
 use crate::schedule::Program;
 
-/// What a program is built from.
+/// The inputs of the builder of a program.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The network.
     pub network: &'a Network,
-    /// Its layout.
+    /// The layout of its parameters.
     pub layout: &'a Layout,
     /// The combined loss.
     pub objective: &'a Objective,
-    /// The update rule; `None` = evaluation only.
+    /// The optimizer; `None` for a program that only evaluates.
     pub optimizer: Option<&'a Optimizer>,
-    /// The adapter's choices.
+    /// The choices for the adapter.
     pub tuning: &'a Tuning,
-    /// The part that is trained on, first, when there is an optimizer; then the parts that are
-    /// evaluated.
+    /// The parts that are evaluated. With an optimizer, the first is trained on.
     pub parts: &'a [PartShape],
     /// Rows of a training step.
     pub batch: usize,
     /// Whether training rows go through the order of the epoch.
     pub shuffled: bool,
-    /// How the words of a row become inputs; empty where they are the inputs.
+    /// How the columns of a table become inputs; empty where rows are inputs.
     pub spread: &'a [Spread],
-    /// What labels there are.
+    /// Which labels the parts have.
     pub labels: LabelShape,
 }
 
 impl Request<'_> {
-    /// Label words of a row.
+    /// The u32 that a row has for its labels.
     pub(super) fn counting(&self) -> Counting {
         Counting {
             cells: self.network.cells() + usize::from(self.labels.weighted),
@@ -44,15 +43,15 @@ impl Request<'_> {
         }
     }
 
-    /// Where sums over the labels of a batch lie among the partials; `None` where all rows are
-    /// labelled and weigh one.
+    /// Where sums over the labels of a batch lie among the partial sums; `None` where every label
+    /// is there and weighs one.
     pub(super) fn counts(&self, capacity: usize) -> Option<usize> {
         let counted = self.labels != LabelShape::default()
             || self.network.tasks.iter().any(|head| head.loss.weighs_classes());
         counted.then_some(2 * self.network.tasks.len() * capacity)
     }
 
-    /// Data words of a row, or bytes where they are bytes.
+    /// Features per row, as they lie in the buffer: u32, or bytes where the features are bytes.
     pub(super) fn row_words(&self) -> usize {
         if self.spread.is_empty() {
             self.network.inputs
@@ -62,17 +61,17 @@ impl Request<'_> {
     }
 }
 
-/// What the labels of all parts have in common.
+/// What all parts together have in their labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LabelShape {
     /// Whether rows have weights.
     pub weighted: bool,
-    /// Whether a cell may be unlabelled.
+    /// Whether a label may be missing.
     pub blanks: bool,
 }
 
 impl LabelShape {
-    /// The shape of these parts.
+    /// The labels of these parts.
     pub fn of<'d>(parts: impl IntoIterator<Item = &'d Dataset>) -> LabelShape {
         parts.into_iter().fold(LabelShape::default(), |shape, part| LabelShape {
             weighted: shape.weighted || part.weights.is_some(),
@@ -81,12 +80,12 @@ impl LabelShape {
     }
 }
 
-/// A program with what its loops need to know of it.
+/// A program, with the handles that the loops of `run` need.
 #[derive(Debug)]
 pub struct Built {
-    /// For the engine.
+    /// The program, for an engine.
     pub program: Program,
-    /// Handles.
+    /// Handles of its buffers.
     pub buffers: Buffers,
     /// The parts in the order of the request.
     pub parts: Vec<PartBuffers>,
@@ -94,10 +93,10 @@ pub struct Built {
     pub train: Option<usize>,
     /// Number of the evaluation schedule of each part.
     pub evaluate: Vec<usize>,
-    /// Rows of an evaluation step.
+    /// The largest number of rows of an evaluation step.
     pub evaluate_rows: usize,
     /// Where each task's logits lie: (first element, outputs).
     pub logits: Vec<(usize, usize)>,
-    /// Label words of a row.
+    /// The u32 that a row has for its labels.
     pub counting: Counting,
 }

@@ -5,8 +5,8 @@ use super::table;
 use crate::kernels;
 use crate::kernels::params::{self, Dense};
 use crate::objective::total::Objective;
-use crate::plan::variants::{loops_forward, product};
-use crate::plan::{Chunk, Group, Scene};
+use crate::plan::variants::{bits, forward_loop, product};
+use crate::plan::{Chunk, Group, Scene, block};
 use crate::schedule::{Dispatch, slices};
 
 /// Rows of a tile of `heads_cross_entropy`.
@@ -43,7 +43,7 @@ pub fn fused(
         capacity: capacity as u32,
     };
     let x = b.activations[usize::from(group.reads_odd)];
-    let run = |d: &Dense| (d.y as usize, chunk.rows * d.outputs as usize);
+    let run = |d: &Dense| block(d.y, chunk.rows, d.outputs);
     let is_read = |d: &&Dense| !training || objective.couples_logits(d.task as usize);
     let partials = layers
         .iter()
@@ -51,27 +51,17 @@ pub fn fused(
         .map(|i| (i * capacity, chunk.rows));
     let grid = [group.count as u32, chunk.rows.div_ceil(FUSED_ROWS) as u32, 1];
     Dispatch::new(&kernels::heads_cross_entropy, group.label.clone(), parameters, grid)
-        .bind([
-            ("layers", b.layers),
-            ("parameters", b.parameters),
-            ("x", x),
-            ("heads", b.heads),
-            ("labels", b.labels),
-        ])
-        .bind([
-            ("logits", b.logits),
-            ("logits_delta", b.logits_delta),
-            ("partials", b.partials),
-            ("flags", b.flags),
-        ])
-        .reads(slices(x, layers.iter().map(|d| (d.x as usize, chunk.rows * d.inputs as usize))))
+        .bind([("layers", b.layers), ("parameters", b.parameters), ("x", x)])
+        .bind([("heads", b.heads), ("labels", b.labels), ("logits", b.logits)])
+        .bind([("logits_delta", b.logits_delta), ("partials", b.partials), ("flags", b.flags)])
+        .reads(slices(x, layers.iter().map(|d| block(d.x, chunk.rows, d.inputs))))
         .reads(slices(b.parameters, layers.iter().flat_map(|d| [scene.weights(d), scene.bias(d)])))
         .reads(slices(b.labels, [(0, chunk.rows * tasks)]))
         .overwrites(slices(b.logits, layers.iter().filter(is_read).map(run)))
         .overwrites(slices(b.logits_delta, layers.iter().map(run)))
         .overwrites(slices(b.partials, partials))
         .constant("ALL_LOGITS", f64::from(u8::from(!training)))
-        .constant("LOOPS", loops_forward(layers))
+        .constant("LOOPS", bits(layers.iter().map(forward_loop)))
         .constant("CLASSES", f64::from(layers.iter().map(|d| d.outputs).max().unwrap_or(0)))
         .flop(layers.iter().map(|d| product(d, chunk.rows)).sum())
 }
