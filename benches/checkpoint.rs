@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use tandem::config::read::from_text;
-use tandem::data::load::load;
+use tandem::data::load::door::load;
 use tandem::data::{Dataset, Parts, Schema};
 use tandem::device::Gpu;
 use tandem::kernels::tuning::Tuning;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tandem::config::read::from_text;
-use tandem::data::load::load;
-use tandem::data::raw::{self, Header, Options};
+use tandem::data::load::door::load;
+use tandem::data::table::raw;
+use tandem::data::table::raw::{Header, Options};
 use tandem::data::{Dataset, Parts, Schema};
 use tandem::device::{Gpu, Session};
 use tandem::kernels::params::Step;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tandem::config::read::from_text;
-use tandem::data::load::{load, load_with};
+use tandem::data::load::door::{load, load_with};
 use tandem::data::{Dataset, Features, Parts, UNLABELLED};
 
 struct Room(tempfile::TempDir);

@@ -9,12 +9,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem::config::read::from_text;
 use tandem::config::{Config, Data, Source, Version};
-use tandem::data::applied::Met;
-use tandem::data::load::{chunk_with, chunks_of, load};
-use tandem::data::parquet::write::Writer;
-use tandem::data::raw::{self, Options, Raw, RawColumn};
-use tandem::data::shape::Kind;
-use tandem::data::wholes::Width;
+use tandem::data::encode::applied::Met;
+use tandem::data::load::door::{chunk_with, chunks_of, load};
+use tandem::data::table::raw;
+use tandem::data::table::raw::{Options, Raw, RawColumn};
+use tandem::data::table::shape::Kind;
+use tandem::data::table::wholes::Width;
+use tandem::data::write::parquet::Writer;
 use tandem::data::{Reading, Schema};
 
 #[path = "common/program.rs"]
@@ -818,7 +819,7 @@ fn columns_of_arrays_may_be_named() {
 #[test]
 fn names_of_a_letter_are_like_no_other() {
     let nearest = |name: &str, names: &[&'static str]| {
-        tandem::data::columns::nearest(name, names.iter().copied())
+        tandem::data::schema::columns::nearest(name, names.iter().copied())
     };
     assert_eq!(nearest("u", &["features.2", "v", "vu"]), None);
     assert_eq!(nearest("features.2", &["u", "fe"]), None);

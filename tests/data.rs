@@ -6,13 +6,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tandem::config::{Data, Embed, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
-use tandem::data::load::{Given, load, load_with, parse_source};
-use tandem::data::summary::label_summary;
-use tandem::data::words::Hashing;
+use tandem::data::images::{digits, overlay};
+use tandem::data::load::door::{Given, load, load_with, parse_source};
+use tandem::data::look::summary::label_summary;
+use tandem::data::schema::columns;
+use tandem::data::split::{order, shares};
+use tandem::data::value::dates;
+use tandem::data::value::words::Hashing;
 use tandem::data::{
     Column, Dataset, Encoding, Features, Input, NO_CODE, Part, Parts, Schema, Target, UNLABELLED,
 };
-use tandem::data::{columns, dates, digits, order, overlay, split};
 use tandem::fault::exit_of;
 
 fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -1007,7 +1010,7 @@ fn a_sparse_file_names_only_what_is_not_zero() {
 
 #[test]
 fn a_split_is_disjoint_complete_and_of_the_right_size() {
-    let parts = split::split(10_000, [0.8, 0.1, 0.1], 0).unwrap();
+    let parts = shares::split(10_000, [0.8, 0.1, 0.1], 0).unwrap();
     let mut all: Vec<u32> = parts.iter().flatten().copied().collect();
     all.sort_unstable();
     assert_eq!(all, (0..10_000).collect::<Vec<u32>>());
@@ -1016,14 +1019,14 @@ fn a_split_is_disjoint_complete_and_of_the_right_size() {
         assert!(part.len().abs_diff(expected) < slack, "{}", part.len());
         assert!(part.is_sorted());
     }
-    assert_eq!(parts, split::split(10_000, [8.0, 1.0, 1.0], 0).unwrap(), "shares are relative");
-    assert_ne!(parts, split::split(10_000, [0.8, 0.1, 0.1], 1).unwrap());
+    assert_eq!(parts, shares::split(10_000, [8.0, 1.0, 1.0], 0).unwrap(), "shares are relative");
+    assert_ne!(parts, shares::split(10_000, [0.8, 0.1, 0.1], 1).unwrap());
 }
 
 #[test]
 fn a_row_keeps_its_part_when_rows_are_appended() {
-    let few = split::split(500, [0.5, 0.3, 0.2], 7).unwrap();
-    let many = split::split(900, [0.5, 0.3, 0.2], 7).unwrap();
+    let few = shares::split(500, [0.5, 0.3, 0.2], 7).unwrap();
+    let many = shares::split(900, [0.5, 0.3, 0.2], 7).unwrap();
     for (few, many) in few.iter().zip(&many) {
         assert_eq!(few[..], many[..few.len()]);
         assert!(many[few.len()..].iter().all(|&row| row >= 500));
@@ -1032,7 +1035,7 @@ fn a_row_keeps_its_part_when_rows_are_appended() {
 
 #[test]
 fn a_part_with_a_file_of_its_own_gets_no_share() {
-    assert_eq!(split::shares_without([0.8, 0.1, 0.1], true, false), [0.8, 0.0, 0.1]);
+    assert_eq!(shares::shares_without([0.8, 0.1, 0.1], true, false), [0.8, 0.0, 0.1]);
     let dir = tempfile::tempdir().unwrap();
     let rows: String = (0..90).map(|i| format!("{i},{}\n", i % 2)).collect();
     let mut data = data(table(write(dir.path(), "train.csv", format!("a,y\n{rows}"))));
@@ -1053,7 +1056,7 @@ fn a_split_file_is_scaled_by_its_training_rows() {
         (data.split, data.split_seed, data.features) = (Some([0.6, 0.2, 0.2]), 3, vec![unheld("a")])
     };
     let parts = csv_parts(&format!("a,y\n{rows}"), edit, &[task("y", "y")]);
-    let [train, valid, _] = split::split(60, [0.6, 0.2, 0.2], 3).unwrap();
+    let [train, valid, _] = shares::split(60, [0.6, 0.2, 0.2], 3).unwrap();
     let x = |row: &u32| f64::from(row * row);
     let n = train.len() as f64;
     let mean = train.iter().map(x).sum::<f64>() / n;
@@ -1129,9 +1132,9 @@ fn rows_of_a_group_stay_together() {
     }
     assert_ne!(csv_parts(&text, edit(1), &[task("y", "y")]).train.labels, parts.train.labels);
     // The part of a group does not depend on what else is in the file.
-    let alone = split::group_number("g7");
-    assert_eq!(split::group_number("g7"), alone);
-    assert_ne!(split::group_number("g8"), alone);
+    let alone = shares::group_number("g7");
+    assert_eq!(shares::group_number("g7"), alone);
+    assert_ne!(shares::group_number("g8"), alone);
 }
 
 #[test]
@@ -1165,13 +1168,13 @@ fn each_class_gets_the_shares() {
 
 #[test]
 fn folds_are_about_equal_and_fixed_by_their_seed() {
-    let folds: Vec<usize> = (0..5000).map(|row| split::fold_of(3, row, 5)).collect();
+    let folds: Vec<usize> = (0..5000).map(|row| shares::fold_of(3, row, 5)).collect();
     for fold in 0..5 {
         // Four standard deviations.
         assert!(folds.iter().filter(|&&f| f == fold).count().abs_diff(1000) < 115);
     }
-    assert_eq!(folds[..100], (0..100).map(|row| split::fold_of(3, row, 5)).collect::<Vec<_>>());
-    assert_ne!(folds, (0..5000).map(|row| split::fold_of(4, row, 5)).collect::<Vec<_>>());
+    assert_eq!(folds[..100], (0..100).map(|row| shares::fold_of(3, row, 5)).collect::<Vec<_>>());
+    assert_ne!(folds, (0..5000).map(|row| shares::fold_of(4, row, 5)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -1300,7 +1303,7 @@ fn idx_files_can_be_split() {
     let mut data = data(Source::Idx { images, labels });
     data.split = Some([0.5, 0.25, 0.25]);
     let parts = load(&data, &[task("y", "y")]).unwrap();
-    let expected = split::split(100, [0.5, 0.25, 0.25], 0).unwrap();
+    let expected = shares::split(100, [0.5, 0.25, 0.25], 0).unwrap();
     for (dataset, rows) in
         [parts.train, parts.valid.unwrap(), parts.test.unwrap()].iter().zip(&expected)
     {

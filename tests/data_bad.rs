@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tandem::config::{Data, Decimal, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
-use tandem::data::load::{load, load_with};
-use tandem::data::{Column, Dataset, Encoding, Input, Parts, Scaling, Schema, Target, digits};
+use tandem::data::images::digits;
+use tandem::data::load::door::{load, load_with};
+use tandem::data::{Column, Dataset, Encoding, Input, Parts, Scaling, Schema, Target};
 use tandem::fault::{Exit, Fault, exit_of, hint_of};
 use tandem::rng;
 
@@ -590,7 +591,7 @@ fn a_label_of_one_validation_row_alone() {
         .collect();
     let seed = (0..)
         .find(|&seed| {
-            tandem::data::split::split(40, [0.5, 0.5, 0.0], seed).unwrap()[1].contains(&7)
+            tandem::data::split::shares::split(40, [0.5, 0.5, 0.0], seed).unwrap()[1].contains(&7)
         })
         .unwrap();
     let room = csv(format!("a,y\n{rows}"))
@@ -671,7 +672,7 @@ fn a_task_without_a_label() {
     let other = |r: &mut Room| r.data.missing = Some(texts(&["NA"]));
     csv("a,y\n1,NA\n2,NA\n").edit(other).refused(Exit::Data, &["has no label"], "target");
     let valid = |r: &mut Room| (r.data.split, r.data.split_seed) = (Some([0.5, 0.5, 0.0]), 1);
-    let seven = tandem::data::split::split(20, [0.5, 0.5, 0.0], 1).unwrap()[1][0];
+    let seven = tandem::data::split::shares::split(20, [0.5, 0.5, 0.0], 1).unwrap()[1][0];
     let rows: String =
         (0..20).map(|i| format!("{i},{}\n", if i == seven { "1" } else { "" })).collect();
     let pieces = ["task \"y\" has no label", "rows of the training part"];

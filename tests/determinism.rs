@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::Result;
-use tandem::data::order::epoch_order;
+use tandem::data::split::order::epoch_order;
 use tandem::data::{Parts, Schema};
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use common::{Bench, config, labelled, schema, whole};
 use safetensors::SafeTensors;
-use tandem::data::seen::Seen;
+use tandem::data::encode::seen::Seen;
 use tandem::data::{Column, Dataset, Encoding, Features, Input, NO_CODE, Parts};
 use tandem::device::Session;
 use tandem::device::adapter::Wish;
@@ -547,7 +547,7 @@ fn load_csv(text: &str, more: &str) -> Parts {
         format!("[data]\ntrain = \"rows.csv\"\nsplit = [1.0, 0.0, 0.0]\n{more}[task.y]\n");
     let config =
         tandem::config::read::from_text(&settings, "config.toml", dir.path(), &[]).unwrap();
-    tandem::data::load::load(&config.data, &config.tasks).unwrap()
+    tandem::data::load::door::load(&config.data, &config.tasks).unwrap()
 }
 
 /// Each of so many values stands in three rows.
@@ -594,7 +594,7 @@ fn values_without_a_vector_share_one() {
     let path = dir.path().join("later.csv");
     std::fs::write(&path, "city,note\nv0,a\nrare,a\nnever seen,a\n,a\n").unwrap();
     let (later, _) =
-        tandem::data::load::load_with(&parts.schema, path.to_str().unwrap(), false).unwrap();
+        tandem::data::load::door::load_with(&parts.schema, path.to_str().unwrap(), false).unwrap();
     let Features::Cells { words, slots } = &later.features else { panic!("numbers") };
     assert_eq!(words.iter().step_by(*slots).copied().collect::<Vec<_>>(), [0, 300, 300, 301]);
 }

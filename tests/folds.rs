@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tandem::config::read::from_file;
-use tandem::data::load::load;
+use tandem::data::load::door::load;
 use tandem::data::{Dataset, Parts};
 use tandem::rng::{Purpose, below, normal};
 use tempfile::TempDir;

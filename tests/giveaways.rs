@@ -6,7 +6,7 @@ mod common;
 
 use common::program::Room;
 use tandem::config::read::from_text;
-use tandem::data::load::load;
+use tandem::data::load::door::load;
 use tandem::rng::{Purpose, normal, uniform};
 
 const ROWS: u64 = 300;

@@ -6,7 +6,7 @@ mod common;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
-use tandem::data::order::epoch_order;
+use tandem::data::split::order::epoch_order;
 use tandem::data::{Dataset, Features, UNLABELLED};
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tandem::config::Config;
 use tandem::config::read::{KNOWN, from_text};
-use tandem::data::load::load;
+use tandem::data::load::door::load;
 use tandem::data::{Dataset, Features, Parts};
 use tandem::rng::{Purpose, below, normal};
 use tandem::run::checkpoint::{Context, Keeper, Snapshot, list};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tandem::config::Precision;
-use tandem::data::order::epoch_order;
+use tandem::data::split::order::epoch_order;
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};
 use tandem::fault::{Exit, exit_of, hint_of};

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use anyhow::Result;
 use common::{Bench, EVERY_CLASSES, EVERY_LOSS, labelled, plan_of, row_weights, whole};
 use tandem::config::{ClassWeights, Config, Loss, PositiveWeight, Task, TaskKind};
-use tandem::data::order::epoch_order;
+use tandem::data::split::order::epoch_order;
 use tandem::data::{Dataset, Features, UNLABELLED};
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};

@@ -9,7 +9,7 @@ mod common;
 
 use common::{Bench, config, plan, synthetic, whole};
 use tandem::config::{Config, Init};
-use tandem::data::order::{batches, epoch_order};
+use tandem::data::split::order::{batches, epoch_order};
 use tandem::kernels::params::Dense;
 use tandem::model::init;
 use tandem::reference::real::{Bounded, Real, erf};

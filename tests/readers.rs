@@ -6,10 +6,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tandem::data::raw::{
+use tandem::data::read::{npy, parquet, svmlight, text};
+use tandem::data::table::raw::{
     Format, Header, Options, Raw, RawColumn, expand, read, read_from, read_pair,
 };
-use tandem::data::{npy, parquet, svmlight, text};
 use tandem::fault::{Exit, exit_of, hint_of};
 
 // ---- helpers ----
@@ -647,7 +647,8 @@ fn a_column_of_nothing_fits_any_kind() {
         let table = read(&paths, &Options::default()).unwrap();
         // Chunk by chunk the same, each of the kind that the whole is of.
         let source = tandem::config::Source::Table(paths.to_vec());
-        let chunks = tandem::data::chunks::Chunks::new(&source, &Options::default(), 1).unwrap();
+        let chunks =
+            tandem::data::read::chunks::Chunks::new(&source, &Options::default(), 1).unwrap();
         let chunks: Vec<Raw> = chunks.map(Result::unwrap).collect();
         assert!(chunks.iter().all(|chunk| chunk.columns[0].kind() == table.columns[0].kind()));
         assert_eq!(chunks.iter().flat_map(rows).collect::<Vec<_>>(), rows(&table));

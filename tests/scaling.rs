@@ -8,9 +8,9 @@ use common::program::Room;
 use serde_json::Value;
 use tandem::config::Version;
 use tandem::config::read::from_text;
-use tandem::data::load::load;
-use tandem::data::range::Range;
-use tandem::data::seen::Seen;
+use tandem::data::encode::seen::Seen;
+use tandem::data::load::door::load;
+use tandem::data::value::range::Range;
 use tandem::data::{Column, Dataset, Encoding, Features, Input, Parts};
 use tandem::rng::{Purpose, normal};
 use tandem::run::train::Plan;
@@ -549,7 +549,7 @@ fn rows_on_disk_have_what_they_have() {
 fn buckets(texts: &[&str]) -> Vec<u32> {
     let mut found = Vec::new();
     for text in texts {
-        tandem::data::words::Hashing { buckets: 32, ngrams: 0 }.buckets(text, |bucket| {
+        tandem::data::value::words::Hashing { buckets: 32, ngrams: 0 }.buckets(text, |bucket| {
             found.push(bucket);
             true
         });

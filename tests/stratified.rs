@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tandem::config::read::from_text;
-use tandem::data::folds::look;
-use tandem::data::load::load;
-use tandem::data::strata::{
+use tandem::data::load::door::load;
+use tandem::data::load::folds::look;
+use tandem::data::split::strata::{
     Strata, dealt, dealt_by_class, dealt_by_classes, dealt_by_marks, dealt_groups,
     dealt_groups_by_class,
 };
@@ -662,7 +662,7 @@ fn an_old_configuration_keeps_its_folds() {
     let parts = table.folds("[task.y]\n", 3, &["version=\"0.1\""]);
     for (fold, [_, _, test]) in parts.iter().enumerate() {
         let expected: Vec<u32> = (0..60)
-            .filter(|&row| tandem::data::split::fold_of(0, u64::from(row), 3) == fold)
+            .filter(|&row| tandem::data::split::shares::fold_of(0, u64::from(row), 3) == fold)
             .collect();
         assert_eq!(*test, expected);
     }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use common::program::Room;
 use serde_json::Value;
 use tandem::config::read::from_text;
-use tandem::data::alike::{spellings, truth};
-use tandem::data::blanks::{is_blank, is_blank_between};
-use tandem::data::dates::{Date, DateOrder};
-use tandem::data::load::{load, load_with};
-use tandem::data::notation::Notation;
+use tandem::data::load::door::{load, load_with};
+use tandem::data::value::alike::{spellings, truth};
+use tandem::data::value::blanks::{is_blank, is_blank_between};
+use tandem::data::value::dates::{Date, DateOrder};
+use tandem::data::value::notation::Notation;
 use tandem::data::{Column, Dataset, Encoding, Features, Input, Parts, UNLABELLED};
 
 /// Reads a table of these lines by a configuration.

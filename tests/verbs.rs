@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tandem::config::read;
-use tandem::data::load::load;
-use tandem::data::raw;
+use tandem::data::load::door::load;
+use tandem::data::table::raw;
 use tandem::rng::{Purpose, uniform};
 use tandem::run::train::Plan;
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Common;
 use super::console::Console;
 use crate::config::read;
-use crate::data::load::load;
+use crate::data::load::door::load;
 use crate::device::adapter::Wish;
 use crate::device::{Gpu, adapter};
 use crate::fault::{Exit, Fault};

@@ -10,10 +10,10 @@ use super::Progress;
 use super::console::Console;
 use crate::config::Config;
 use crate::data::Parts;
-use crate::data::entries::Entries;
-use crate::data::load::load_by;
-use crate::data::stream::bytes_read;
-use crate::data::way::Way;
+use crate::data::load::door::load_by;
+use crate::data::load::way::Way;
+use crate::data::read::stream::bytes_read;
+use crate::data::store::entries::Entries;
 
 /// How often a bar moves.
 const BEAT: Duration = Duration::from_millis(100);

@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use super::Weights;
 use super::console::Console;
 use crate::config::{Decimal, Source, TaskKind, read};
-use crate::data::draft::{Draft, range};
-use crate::data::load::load;
-use crate::data::raw::{Header, Options, Raw};
-use crate::data::survey::{Found, Given, Survey, Wanted, overlap, wanted};
-use crate::data::{Column, Input, table};
+use crate::data::load::door::load;
+use crate::data::load::tables;
+use crate::data::look::draft::{Draft, range};
+use crate::data::look::survey::{Found, Given, Survey, Wanted, overlap, wanted};
+use crate::data::table::options::{Header, Options};
+use crate::data::table::raw::Raw;
+use crate::data::{Column, Input};
 use crate::fault::{Exit, Fault};
 use crate::model::file::Model;
 use crate::model::network::Head;
@@ -55,7 +57,7 @@ impl TableArgs {
     fn read(&self, path: &str) -> Result<Raw> {
         let header = if self.no_header { Header::None } else { Header::First };
         let delimiter = self.delimiter()?.and_then(|sign| u8::try_from(sign).ok());
-        table::read(
+        tables::read(
             &Source::Table(vec![PathBuf::from(path)]),
             &Options { delimiter, header, ..Options::default() },
         )

@@ -14,7 +14,7 @@ use super::signals::Signals;
 use super::watch::Watch;
 use super::{Common, DataCache, InitPart, Resident, TrainArgs, kfold, resume};
 use crate::config::{Config, Evaluated, Precision, read, write};
-use crate::data::summary::{Labelled, label_summary};
+use crate::data::look::summary::{Labelled, label_summary};
 use crate::data::{Column, Input, Part, Parts};
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};

@@ -6,7 +6,7 @@ use super::loss::Loss;
 use super::network::{Head, Network, initial_variance};
 use crate::config::Init;
 use crate::data::Input;
-use crate::data::seen::Seen;
+use crate::data::encode::seen::Seen;
 use crate::rng::{Purpose, normal};
 
 /// The arena of initial parameters: normal weights of the variance that [`initial_variance`] says,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ClassWeights, PositiveWeight, TaskKind};
 use crate::data::Target;
-use crate::data::alike::Lookup;
+use crate::data::value::alike::Lookup;
 
 /// The loss of a head, with every weight a number. z is an output, y a label, t a target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::{Loss, weight_of};
 use crate::config::{self, Activation, Architecture, ClassWeights, Config, Init, Task, TaskKind};
-use crate::data::alike::Lookup;
+use crate::data::value::alike::Lookup;
 use crate::data::{Input, Schema, Target};
 use crate::fault::{Fault, quoted};
 

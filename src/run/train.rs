@@ -21,7 +21,7 @@ use super::profile::Profile;
 use super::selection::Selection;
 use super::sums::Sums;
 use crate::config::{BatchSize, Config, Version};
-use crate::data::seen::Seen;
+use crate::data::encode::seen::Seen;
 use crate::data::{Dataset, Features, Part, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;

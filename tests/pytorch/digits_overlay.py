@@ -13,7 +13,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-DIGITS = pathlib.Path(__file__).resolve().parents[2] / "src" / "data" / "digits.csv.gz"
+DIGITS = pathlib.Path(__file__).resolve().parents[2] / "src" / "data" / "images" / "digits.csv.gz"
 SHIFT, EPOCHS, BATCH, STRENGTH = 4, 15, 128, 0.01
 
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{header, malformed};
 use crate::config::TaskKind;
-use crate::data::columns::MAX_EMBED;
+use crate::data::schema::columns::MAX_EMBED;
 use crate::data::{Column, Input, Schema, Target};
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::architecture;

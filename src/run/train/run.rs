@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::trouble::Way;
 use super::{Ended, Observer, Options, Plan};
 use crate::config::{BatchSize, Every, Interval, OnNan};
-use crate::data::order::windowed_order;
+use crate::data::split::order::windowed_order;
 use crate::kernels::Unit;
 use crate::kernels::params::Step;
 use crate::model::network::Head;

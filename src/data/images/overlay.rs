@@ -1,0 +1,71 @@
+//! Two images over each other: a task per image, from any labelled image set.
+
+use crate::config::Overlay;
+use crate::data::Part;
+use crate::data::images::labelled::Images;
+use crate::fault::Fault;
+use crate::rng::{Purpose, below};
+
+/// Lays `bottom` at the top left of `canvas` and `top` over it, `shift` pixels further right and
+/// down; the larger value of a pixel counts. Images are [height, width], the canvas [height +
+/// shift, width + shift].
+pub fn lay(canvas: &mut [u8], bottom: &[u8], top: &[u8], width: usize, shift: usize) {
+    canvas.fill(0);
+    for (image, offset) in [(bottom, 0), (top, shift)] {
+        for (y, row) in image.chunks_exact(width).enumerate() {
+            let start = (y + offset) * (width + shift) + offset;
+            for (pixel, &value) in canvas[start..][..width].iter_mut().zip(row) {
+                *pixel = (*pixel).max(value);
+            }
+        }
+    }
+}
+
+/// The images of `pairs` (bottom, top) over each other; labels, if there are any, become "left"
+/// (bottom) and "right" (top).
+pub fn overlaid(images: &Images, pairs: &[(usize, usize)], shift: usize) -> Images {
+    let (height, width) = (images.height + shift, images.width + shift);
+    let mut pixels = vec![0; pairs.len() * height * width];
+    for (canvas, &(bottom, top)) in pixels.chunks_exact_mut(height * width).zip(pairs) {
+        lay(canvas, images.image(bottom), images.image(top), images.width, shift);
+    }
+    let labels = match images.labels.first() {
+        Some(labels) => vec![
+            pairs.iter().map(|p| labels[p.0]).collect(),
+            pairs.iter().map(|p| labels[p.1]).collect(),
+        ],
+        None => Vec::new(),
+    };
+    Images {
+        place: images.place.clone(),
+        label_place: images.label_place.clone(),
+        height,
+        width,
+        pixels,
+        labels,
+    }
+}
+
+/// Lays over each image of a part a random partner of the same part; partners are fixed by
+/// `overlay.seed`, the part and the image's number in it.
+///
+/// # Errors
+/// 78 if the shift is larger than the images.
+pub fn overlay(images: &Images, overlay: Overlay, part: Part) -> anyhow::Result<Images> {
+    let limit = images.height.min(images.width);
+    // The images would not touch, and the canvas could outgrow the file by any factor.
+    if overlay.shift > limit {
+        let found = format!(
+            "{} pixels, the images have {} × {}",
+            overlay.shift, images.height, images.width
+        );
+        return Err(Fault::config("data.overlay.shift", found)
+            .hint(format!("give 0 to {limit}"))
+            .into());
+    }
+    let n = images.rows();
+    let partner =
+        |k: usize| below(n as u64, overlay.seed, Purpose::Overlay, part as u64, k as u64) as usize;
+    let pairs: Vec<(usize, usize)> = (0..n).map(|k| (k, partner(k))).collect();
+    Ok(overlaid(images, &pairs, overlay.shift))
+}

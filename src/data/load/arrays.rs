@@ -1,0 +1,150 @@
+//! Data from arrays, for users of the library; and the checks of a schema that came from a file.
+
+use std::sync::Arc;
+
+use crate::config::TaskKind;
+use crate::data::store::stored::Stored;
+use crate::data::{Dataset, Features, Parts, Schema, Target, UNLABELLED};
+use crate::fault::{Fault, quoted};
+
+impl Dataset {
+    /// A part from `features` [rows, width], taken as they are, and per label column `labels`
+    /// `[rows]`: a word as in [`Dataset::labels`]. Values are not looked at: what is not finite
+    /// shows where it is used.
+    ///
+    /// # Errors
+    /// 65 if `width` is 0, there are no rows, or a length does not fit.
+    pub fn from_arrays(
+        width: usize,
+        features: Vec<f32>,
+        labels: Vec<Vec<u32>>,
+    ) -> anyhow::Result<Dataset> {
+        if width == 0 || features.is_empty() || !features.len().is_multiple_of(width) {
+            let found = format!("{} values, expected one or more rows of {width}", features.len());
+            return Err(Fault::data("features", found).hint("give rows × width values").into());
+        }
+        let rows = features.len() / width;
+        if let Some((task, wrong)) =
+            labels.iter().enumerate().find(|(_, labels)| labels.len() != rows)
+        {
+            let found = format!("{} labels for {rows} rows", wrong.len());
+            return Err(Fault::data(format!("labels of task {task}"), found)
+                .hint("give one label per row, UNLABELLED where there is none")
+                .into());
+        }
+        Ok(Dataset { rows, features: Features::F32(features), labels, weights: None, table: None })
+    }
+
+    /// Features of a row, or slots of cells.
+    pub fn width(&self) -> usize {
+        match &self.features {
+            Features::U8 { values, .. } => values.len() / self.rows.max(1),
+            Features::F32(values) => values.len() / self.rows.max(1),
+            Features::Cells { slots, .. } => *slots,
+            Features::Stored(stored) => stored.slots,
+        }
+    }
+
+    /// The features where they are on disk.
+    pub fn stored(&self) -> Option<&Stored> {
+        if let Features::Stored(stored) = &self.features { Some(stored) } else { None }
+    }
+
+    /// Features of row `row`, `[width]`, as the network sees them; cells as they lie. What cannot
+    /// be read from disk is not there.
+    pub fn row(&self, row: usize) -> Vec<f32> {
+        let width = self.width();
+        match &self.features {
+            Features::U8 { values, scale } => {
+                values[row * width..][..width].iter().map(|&v| f32::from(v) * scale).collect()
+            }
+            Features::F32(values) => values[row * width..][..width].to_vec(),
+            Features::Cells { words, slots } => {
+                words[row * slots..][..*slots].iter().map(|w| f32::from_bits(*w)).collect()
+            }
+            Features::Stored(stored) => stored
+                .fetch(std::iter::once(row))
+                .unwrap_or_default()
+                .into_iter()
+                .map(f32::from_bits)
+                .collect(),
+        }
+    }
+}
+
+impl Parts {
+    /// Parts of one schema.
+    ///
+    /// # Errors
+    /// 65 if the schema contradicts itself, or a part has another width, another number of tasks or
+    /// a label that is no class.
+    pub fn new(
+        schema: Schema,
+        train: Dataset,
+        valid: Option<Dataset>,
+        test: Option<Dataset>,
+    ) -> anyhow::Result<Parts> {
+        schema.check("schema")?;
+        for (name, part) in
+            [("train", Some(&train)), ("valid", valid.as_ref()), ("test", test.as_ref())]
+        {
+            part.map_or(Ok(()), |part| schema.check_part(name, part))?;
+        }
+        Ok(Parts {
+            train: Arc::new(train),
+            valid: valid.map(Arc::new),
+            test: test.map(Arc::new),
+            schema,
+            hashes: Vec::new(),
+            notices: Vec::new(),
+        })
+    }
+}
+
+impl Schema {
+    fn check_part(&self, name: &str, part: &Dataset) -> anyhow::Result<()> {
+        let columns: usize = self.targets.iter().map(Target::cells).sum();
+        let width = match &part.features {
+            Features::Cells { .. } => self.input.spread().iter().map(|spread| spread.slots).sum(),
+            Features::Stored(stored) if stored.codes => {
+                self.input.spread().iter().map(|spread| spread.slots).sum()
+            }
+            _ => self.input.width(),
+        };
+        let found = if part.width() != width {
+            format!("{} features a row, the schema has {width}", part.width())
+        } else if part.labels.len() != columns {
+            format!("{} label columns, the schema has {columns}", part.labels.len())
+        } else if let Some(weights) =
+            part.weights.as_ref().filter(|weights| weights.len() != part.rows)
+        {
+            format!("{} weights for {} rows", weights.len(), part.rows)
+        } else if let Some((target, label)) = self.stray_label(part) {
+            format!(
+                "label {label} of task {}, which has {} classes",
+                quoted(&target.task),
+                target.classes.len()
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Fault::data(format!("{name} part"), found).hint("make arrays and schema agree").into())
+    }
+
+    /// A label that is none of its task's classes.
+    fn stray_label(&self, part: &Dataset) -> Option<(&Target, u32)> {
+        let targets =
+            self.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));
+        let stray = |target: &Target, labels: &Vec<u32>| {
+            let classes = match target.kind {
+                TaskKind::Multiclass => target.classes.len(),
+                TaskKind::Binary | TaskKind::Multilabel => 2,
+                TaskKind::Regression | TaskKind::Count => return None,
+            };
+            labels.iter().copied().find(|&l| l != UNLABELLED && l as usize >= classes)
+        };
+        targets
+            .zip(&part.labels)
+            .find_map(|(target, labels)| stray(target, labels).map(|label| (target, label)))
+    }
+}

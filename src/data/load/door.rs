@@ -1,0 +1,382 @@
+//! From a configuration or a stored schema to data sets: the one door to this room.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{self, Overlay, Source, Task, Version};
+use crate::data::encode::per_mean;
+use crate::data::images::labelled::Images;
+use crate::data::images::{digits, idx, overlay};
+use crate::data::load::way;
+use crate::data::load::way::Way;
+use crate::data::load::{places, tables};
+use crate::data::read;
+use crate::data::read::chunks::{Chunks, indivisible};
+use crate::data::split::shares::{shares_without, split};
+use crate::data::table::raw;
+use crate::data::{Dataset, Input, Part, Parts, Schema, UNLABELLED};
+use crate::fault::{Fault, quoted};
+
+/// (file or built-in name, BLAKE3 in hex)
+type Hash = (String, String);
+
+/// Reads the training data and whatever is validated and tested on; scaling and classes are those
+/// of the training part.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
+pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+    load_by(data, tasks, &Way::default())
+}
+
+/// The same, where tables may have been read before.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_by(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
+    let parts = match &data.train {
+        Source::Table(_) | Source::Npy { .. } => load_table(data, tasks, way),
+        Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
+        Source::BuiltIn(name) => load_built_in(name, data, tasks),
+    };
+    parts.map(|parts| without_idle_validation(parts, data.version))
+}
+
+/// Rows without any label, or all of whose labels weigh nothing, pick no model. To tandem 0.1.0 a
+/// label without weight was one.
+fn without_idle_validation(mut parts: Parts, version: Version) -> Parts {
+    let is_bare =
+        |valid: &Arc<Dataset>| valid.labels.iter().flatten().all(|word| *word == UNLABELLED);
+    let is_weightless = |valid: &Arc<Dataset>| {
+        version > Version::V0_1 && valid.labels.iter().all(|column| !valid.weighs(column))
+    };
+    let why = match &parts.valid {
+        Some(valid) if is_bare(valid) => "no row of the validation part has a label",
+        Some(valid) if is_weightless(valid) => {
+            "every label of the validation part is in a row of weight zero"
+        }
+        _ => return parts,
+    };
+    parts.valid = None;
+    parts.notices.push(format!("{why}: it is left out, and the last epoch is kept"));
+    parts
+}
+
+/// What `--data` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A table, or a pattern of tables.
+    Table(PathBuf),
+    /// CSV from the standard input: `-`.
+    Stdin,
+    /// NPY files: `FEATURES,LABELS`.
+    Npy(PathBuf, PathBuf),
+    /// IDX files: `IMAGES,LABELS` or `IMAGES`.
+    Idx(PathBuf, Option<PathBuf>),
+    /// A part of the built-in set: `digits-overlay:test`.
+    Digits(Part),
+}
+
+/// Reads the text of `--data`; what a file is taken for depends on what the model was trained on.
+///
+/// # Errors
+/// 2 if a built-in set is named without one of its parts.
+pub fn parse_source(text: &str, input: &Input) -> anyhow::Result<Given> {
+    if let Some(rest) =
+        text.strip_prefix(digits::NAME).filter(|rest| rest.is_empty() || rest.starts_with(':'))
+    {
+        let part = Part::ALL.into_iter().find(|part| rest.strip_prefix(':') == Some(part.name()));
+        return part.map(Given::Digits).ok_or_else(|| {
+            let found = format!("--data {}: expected a part of the built-in set", quoted(text));
+            Fault::new(crate::fault::Exit::Usage, found)
+                .hint("digits-overlay:train, digits-overlay:valid or digits-overlay:test")
+                .into()
+        });
+    }
+    Ok(match (input, text.split_once(',')) {
+        (Input::Columns { .. }, _) if text == "-" => Given::Stdin,
+        (Input::Columns { .. }, Some((features, labels)))
+            if is_npy(features) && is_npy(labels) && !Path::new(text).exists() =>
+        {
+            Given::Npy(features.into(), labels.into())
+        }
+        (Input::Columns { .. }, _) => Given::Table(text.into()),
+        (Input::Image { .. }, Some((images, labels))) if !Path::new(text).exists() => {
+            Given::Idx(images.into(), Some(labels.into()))
+        }
+        (Input::Image { .. }, _) => Given::Idx(text.into(), None),
+    })
+}
+
+fn is_npy(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"))
+}
+
+/// Reads the data that `--data` names as the schema of a trained model says; nothing is fitted.
+/// With `labelled`, targets are read (`evaluate`), and one whose column is absent has no label;
+/// without, labels are not even looked at (`predict`). A table's cells are kept. Images are laid
+/// over each other as those of a test part. Returns the name of the data too.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if it is malformed or does not fit the schema; 2 if `text` is no
+/// source.
+pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<(Dataset, String)> {
+    let bare = Schema { targets: Vec::new(), ..schema.clone() };
+    let options = schema.reading.options();
+    let keep = |raw| tables::apply_and_keep(schema, raw, labelled);
+    let source = parse_source(text, &schema.input)?;
+    let schema = if labelled { schema } else { &bare };
+    let dataset = match source {
+        Given::Table(path) => {
+            let raw = tables::read(&Source::Table(vec![path]), &options)?;
+            if labelled && is_npy(text) {
+                places::check_labels(schema, &raw)?;
+            }
+            keep(raw)?
+        }
+        Given::Stdin => {
+            keep(read::read_from(std::io::stdin().lock(), "standard input", &options)?)?
+        }
+        Given::Npy(features, labels) => {
+            let labels = Some(&labels).filter(|_| labelled).map(PathBuf::as_path);
+            keep(read::read_pair(&features, labels, &options)?)?
+        }
+        Given::Idx(images, labels) => {
+            if labelled && labels.is_none() {
+                let found = format!("--data {}: the labels are missing", quoted(text));
+                return Err(Fault::new(crate::fault::Exit::Usage, found)
+                    .hint("give both files: --data IMAGES,LABELS")
+                    .into());
+            }
+            let images = idx::read(&images, labels.as_deref().filter(|_| labelled))?.0;
+            images_with(schema, laid(images, stored_overlay(&schema.input), Part::Test)?)?
+        }
+        Given::Digits(part) => digits_with(schema, part)?,
+    };
+    Ok((dataset, text.to_owned()))
+}
+
+/// The rows of a table that `--data` names, about `bytes` of text at a time, for a model that needs
+/// no labels of them; `None` if it is no table, or can be read only as a whole.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if it is malformed; 2 if `text` is no source.
+pub fn chunks_of(schema: &Schema, text: &str, bytes: u64) -> anyhow::Result<Option<Chunks>> {
+    let options = schema.reading.options();
+    match parse_source(text, &schema.input)? {
+        Given::Table(path) => {
+            let source = Source::Table(vec![path]);
+            match indivisible(&source)? {
+                Some(_) => Ok(None),
+                None => Chunks::new(&source, &options, bytes).map(Some),
+            }
+        }
+        Given::Stdin => {
+            Chunks::of_text(Box::new(std::io::stdin()), "standard input", &options, bytes).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The rows of a chunk as the schema of a trained model says, without labels; its cells are kept.
+///
+/// # Errors
+/// 65 if it does not fit the schema.
+pub fn chunk_with(schema: &Schema, chunk: raw::Raw) -> anyhow::Result<Dataset> {
+    tables::apply_and_keep(schema, chunk, false)
+}
+
+fn load_table(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
+    if data.overlay.is_some() {
+        return Err(Fault::config(
+            "data.overlay",
+            "the rows of a table cannot be laid over each other",
+        )
+        .hint("remove the key, or train on IDX images")
+        .into());
+    }
+    for (key, given) in [("data.valid", &data.valid), ("data.test", &data.test)] {
+        if given.as_ref().is_some_and(|source| !source.has_columns()) {
+            return Err(other_kind(key, "a table"));
+        }
+    }
+    match places::resolve(data, tasks)? {
+        Some((data, tasks)) => way::load(&data, &tasks, way),
+        None => way::load(data, tasks, way),
+    }
+}
+
+fn load_idx(
+    images: &Path,
+    labels: &Path,
+    data: &config::Data,
+    tasks: &[Task],
+) -> anyhow::Result<Parts> {
+    no_columns(data)?;
+    let (whole, mut hashes) = idx::read(images, Some(labels))?;
+    let rows = split_rows(whole.rows(), data)?;
+    let mut part = |key: &str, part: Part, given: &Option<Source>| {
+        let images = match given {
+            None if rows[part as usize].is_empty() => return Ok(None),
+            None => whole.select(&rows[part as usize]),
+            Some(Source::Idx { images, labels }) => {
+                let (images, more) = idx::read(images, Some(labels))?;
+                hashes.extend(more);
+                images
+            }
+            Some(_) => return Err(other_kind(key, "{ images = …, labels = … }")),
+        };
+        laid(images, data.overlay, part).map(Some)
+    };
+    let train = part("data.train", Part::Train, &None)?;
+    let valid = part("data.valid", Part::Valid, &data.valid)?;
+    let test = part("data.test", Part::Test, &data.test)?;
+    image_parts([train, valid, test], 1.0 / 255.0, data.overlay, tasks, hashes)
+}
+
+fn load_built_in(name: &str, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
+    if name != digits::NAME {
+        return Err(Fault::config(
+            "data.train",
+            format!("there is no built-in set {}", quoted(name)),
+        )
+        .hint("the built-in set is \"digits-overlay\"")
+        .into());
+    }
+    no_columns(data)?;
+    for (key, given) in [
+        ("data.valid", data.valid.is_some()),
+        ("data.test", data.test.is_some()),
+        ("data.overlay", data.overlay.is_some()),
+    ] {
+        if given {
+            return Err(Fault::config(key, "the built-in set brings its own")
+                .hint("remove the key")
+                .into());
+        }
+    }
+    let [train, valid, test] = Part::ALL.map(|part| digits::part(part).map(Some));
+    image_parts(
+        [train?, valid?, test?],
+        digits::SCALE,
+        Some(digits::OVERLAY),
+        tasks,
+        vec![(digits::NAME.to_owned(), digits::hash())],
+    )
+}
+
+/// Row numbers of each part of the training file.
+fn split_rows(rows: usize, data: &config::Data) -> anyhow::Result<[Vec<u32>; 3]> {
+    match data.split {
+        Some(shares) => split(
+            rows,
+            shares_without(shares, data.valid.is_some(), data.test.is_some()),
+            data.split_seed,
+        ),
+        None => Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]),
+    }
+}
+
+fn image_parts(
+    images: [Option<Images>; 3],
+    scale: f32,
+    over: Option<Overlay>,
+    tasks: &[Task],
+    hashes: Vec<Hash>,
+) -> anyhow::Result<Parts> {
+    let Some(first) = &images[0] else { return Err(no_rows()) };
+    let input = Input::Image {
+        height: first.height,
+        width: first.width,
+        scale,
+        overlay: over.map(|o| (o.shift, o.seed)),
+    };
+    let schema = Schema::new(input, first.fit(tasks)?);
+    let [train, valid, test] =
+        images.map(|images| images.map(|images| images_with(&schema, images)).transpose());
+    let notices = per_mean::notices(tasks, &schema.targets);
+    Ok(Parts { notices, ..parts(schema, [train?, valid?, test?], hashes)? })
+}
+
+fn parts(
+    schema: Schema,
+    [train, valid, test]: [Option<Dataset>; 3],
+    hashes: Vec<Hash>,
+) -> anyhow::Result<Parts> {
+    let train = Arc::new(train.ok_or_else(no_rows)?);
+    Ok(Parts {
+        train,
+        valid: valid.map(Arc::new),
+        test: test.map(Arc::new),
+        schema,
+        hashes,
+        notices: Vec::new(),
+    })
+}
+
+fn images_with(schema: &Schema, images: Images) -> anyhow::Result<Dataset> {
+    let Input::Image { scale, .. } = schema.input else {
+        return Err(wrong_input(images.place, "columns of a table"));
+    };
+    images.check_size(&schema.input)?;
+    images.into_dataset(&schema.targets, scale)
+}
+
+fn digits_with(schema: &Schema, part: Part) -> anyhow::Result<Dataset> {
+    let Input::Image { .. } = schema.input else {
+        return Err(wrong_input(digits::NAME.to_owned(), "columns of a table"));
+    };
+    if schema.input != digits::input() {
+        let found = "the model was trained on other images than the built-in digits";
+        return Err(Fault::data(digits::NAME, found)
+            .hint("give the IDX files as --data IMAGES,LABELS")
+            .into());
+    }
+    images_with(schema, digits::part(part)?)
+}
+
+fn laid(images: Images, over: Option<Overlay>, part: Part) -> anyhow::Result<Images> {
+    match over {
+        Some(over) => overlay::overlay(&images, over, part),
+        None => Ok(images),
+    }
+}
+
+fn stored_overlay(input: &Input) -> Option<Overlay> {
+    match input {
+        Input::Image { overlay: Some((shift, seed)), .. } => {
+            Some(Overlay { shift: *shift, seed: *seed })
+        }
+        _ => None,
+    }
+}
+
+fn no_columns(data: &config::Data) -> anyhow::Result<()> {
+    if !data.ignore.is_empty() {
+        return Err(Fault::config("data.ignore", "images have no columns")
+            .hint("remove the key, or train on a table")
+            .into());
+    }
+    match data.features.first() {
+        Some(f) => Err(Fault::config(&format!("feature.{}", f.column), "images have no columns")
+            .hint("remove the table")
+            .into()),
+        None => Ok(()),
+    }
+}
+
+fn no_rows() -> anyhow::Error {
+    Fault::config("data.train", "the training part is empty").hint("give rows to train on").into()
+}
+
+fn other_kind(key: &str, expected: &str) -> anyhow::Error {
+    Fault::config(key, format!("of another kind than data.train, expected {expected}"))
+        .hint("give all parts in one format")
+        .into()
+}
+
+fn wrong_input(place: String, trained: &str) -> anyhow::Error {
+    Fault::data(place, format!("the model was trained on {trained}"))
+        .hint("give data of the kind that the model was trained on")
+        .into()
+}

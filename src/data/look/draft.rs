@@ -1,0 +1,406 @@
+//! A commented configuration for a table that was surveyed: a start to edit, and one that trains as
+//! it is.
+
+use std::fmt::Write as _;
+
+use crate::config::write::{key, quote, texts};
+use crate::config::{Decimal, Feature, FeatureKind, TaskKind};
+use crate::data::look::survey::{Found, Survey, WILD, Wanted, overlap, short};
+use crate::fault::quoted;
+
+/// Texts that are no numbers, in a column of numbers, that are named one by one.
+const SLIPS: usize = 16;
+/// So few different whole numbers may be codes.
+const CODES: usize = 8;
+/// From so many rows on some are kept for validation …
+const SOME: usize = 30;
+/// … and from so many on for a test.
+const FULL: usize = 300;
+
+/// What a configuration is drafted from.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'d> {
+    /// `data.train`, as it is to stand there.
+    pub path: &'d str,
+    /// Whether the file names its columns.
+    pub header: bool,
+    /// Character between the cells of a line, if it was given.
+    pub delimiter: Option<char>,
+    /// What was seen of the table.
+    pub survey: &'d Survey,
+    /// What is to be learnt.
+    pub tasks: &'d [Wanted],
+    /// What reading it as a configuration says brought up.
+    pub notices: &'d [String],
+}
+
+/// Sizes that suit a number of rows. They and the rest of the recipe were chosen on nine tables;
+/// `docs/tried.md` has the figures.
+struct Sizes {
+    layers: &'static str,
+    batch: usize,
+    epochs: usize,
+}
+
+impl Sizes {
+    /// Batches grow with the rows, and epochs are as many as make a number of steps, within bounds.
+    fn of(rows: usize) -> Sizes {
+        let (layers, batch, steps) = match rows {
+            0..=499 => ("[256, 256]", 32, 4000),
+            500..=9_999 => ("[256, 256]", 64, 8000),
+            10_000..=99_999 => ("[256, 256]", 128, 2000),
+            100_000..=1_999_999 => ("[128, 128]", 256, 3000),
+            _ => ("[128, 128]", 1024, 3000),
+        };
+        Sizes { layers, batch, epochs: (steps * batch / rows.max(1)).clamp(3, 300) }
+    }
+}
+
+impl Draft<'_> {
+    /// The text of the configuration.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let survey = self.survey;
+        writeln!(
+            out,
+            "# {} rows and {} columns of {}; made by tandem init.",
+            survey.rows,
+            survey.columns.len(),
+            comment(&survey.place)
+        )?;
+        writeln!(
+            out,
+            "# A start to edit: a line that begins with # says what was seen, every other one can be changed."
+        )?;
+        for notice in self.notices {
+            writeln!(out, "# Note: {}", comment(notice))?;
+        }
+        self.data(out)?;
+        self.features(out)?;
+        let sizes = Sizes::of(survey.rows);
+        writeln!(out, "\n[trunk]                          # the layers that all tasks share")?;
+        writeln!(out, "layers = {}", sizes.layers)?;
+        writeln!(out, "activation = \"relu\"              # relu, tanh, gelu, silu, identity")?;
+        writeln!(out, "dropout = 0.1")?;
+        writeln!(
+            out,
+            "init = \"xavier\"                  # law of the initial weights: xavier, he"
+        )?;
+        self.tasks.iter().try_for_each(|task| self.task(task, out))?;
+        for (a, b, rows) in overlap(self.tasks) {
+            writeln!(
+                out,
+                "# {rows} rows are labelled for both {} and {}.",
+                self.tasks[a].name, self.tasks[b].name
+            )?;
+        }
+        self.training(&sizes, out)
+    }
+
+    fn data(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\n[data]")?;
+        writeln!(out, "train = {}", quote(self.path))?;
+        if !self.header {
+            writeln!(
+                out,
+                "header = false                   # columns are called by their numbers, from 0"
+            )?;
+        }
+        self.split(out)?;
+        self.reading(out)?;
+        for column in &self.survey.columns {
+            for (text, rows) in column.doubtful.iter().filter(|_| !self.is_target(column)) {
+                let (text, name) = (comment(&quoted(text)), comment(&quoted(&column.name)));
+                writeln!(
+                    out,
+                    "# {text} in column {name} ({rows} rows) may mean \"blank\" too; it is taken for a value as long as it is not in missing."
+                )?;
+            }
+        }
+        let ids: Vec<&Found> =
+            self.survey.columns.iter().filter(|column| self.is_ignored(column)).collect();
+        if ids.is_empty() {
+            return writeln!(
+                out,
+                "# ignore = [\"…\"]                 # columns that are neither features nor labels"
+            );
+        }
+        let names: Vec<String> = ids.iter().map(|column| column.name.clone()).collect();
+        writeln!(out, "ignore = {}  # all values differ: names of rows, it seems", texts(&names))?;
+        ids.iter().filter_map(|column| Some((column, column.nearly()?))).try_for_each(
+            |(column, nearly)| {
+                writeln!(
+                    out,
+                    "# {} names no rows, perhaps: {}",
+                    comment(&quoted(&column.name)),
+                    comment(&nearly)
+                )
+            },
+        )
+    }
+
+    /// How cells are read, as far as that was said or found.
+    fn reading(&self, out: &mut String) -> std::fmt::Result {
+        let given = &self.survey.given;
+        self.delimiter.iter().try_for_each(|sign| writeln!(out, "delimiter = {}", quote(sign)))?;
+        if given.decimal != Decimal::Auto {
+            writeln!(
+                out,
+                "decimal = {}                    # sign between the whole part and the fraction of numbers",
+                quote(given.decimal)
+            )?;
+        }
+        let found: Vec<String> =
+            self.survey.missing.iter().map(|text| comment(&quoted(text))).collect();
+        match &given.missing {
+            Some(missing) => writeln!(
+                out,
+                "missing = {}  # texts that mean that a cell is blank",
+                texts(missing)
+            ),
+            None => writeln!(
+                out,
+                "missing = \"auto\"                # texts that mean that a cell is blank; found: {}",
+                found.join(", ")
+            ),
+        }
+    }
+
+    /// The task of the rarest class.
+    fn rarest(&self) -> Option<&Wanted> {
+        let classes = self
+            .tasks
+            .iter()
+            .filter(|task| matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary));
+        classes.min_by_key(|task| task.balance.last().map(|(_, rows)| *rows))
+    }
+
+    /// Rows as they count for shares: a class of fewer than ten has none in the middle of three
+    /// parts.
+    fn shared_out(&self) -> usize {
+        let rows = self.survey.rows;
+        let shared_out =
+            self.rarest().map_or(rows, |task| FULL * rows / 10 / task.balance.len().max(1));
+        rows.min(shared_out.max(SOME))
+    }
+
+    /// No part may be empty, and each class should be trained on.
+    fn split(&self, out: &mut String) -> std::fmt::Result {
+        let rows = self.survey.rows;
+        let rarest = self.rarest();
+        let (shares, said) = match self.shared_out() {
+            0..SOME => ("[1.0, 0.0, 0.0]", "too few rows to keep some for validation"),
+            SOME..FULL => ("[0.8, 0.2, 0.0]", "shares that train, validate and test"),
+            _ => ("[0.8, 0.1, 0.1]", "shares that train, validate and test"),
+        };
+        writeln!(
+            out,
+            "split = {shares}          # {said}; valid = \"…\" and test = \"…\" name files instead"
+        )?;
+        match rarest.filter(|_| rows >= SOME) {
+            Some(task) => {
+                writeln!(
+                    out,
+                    "stratify = {}  # each of its classes is shared out alike, so that all are trained on",
+                    quote(&task.name)
+                )
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn is_target(&self, column: &Found) -> bool {
+        self.tasks.iter().any(|task| task.columns.contains(&column.name))
+    }
+
+    fn is_ignored(&self, column: &Found) -> bool {
+        !self.is_target(column) && column.is_id(self.survey.rows)
+    }
+
+    /// What each column is taken for, and tables for those that need one.
+    fn features(&self, out: &mut String) -> std::fmt::Result {
+        let features: Vec<&Found> = self
+            .survey
+            .columns
+            .iter()
+            .filter(|c| !self.is_target(c) && !self.is_ignored(c))
+            .collect();
+        writeln!(
+            out,
+            "\n# Features, each with the type that it is taken for. [feature.NAME] with type = numeric, category, binary, date, text or"
+        )?;
+        writeln!(out, "# ignore says otherwise; README.md has the other keys.")?;
+        let name = |column: &Found| comment(&key(&column.name));
+        let width =
+            features.iter().map(|column| name(column).chars().count()).max().unwrap_or(0).min(32);
+        for column in &features {
+            let kind = if column.codes().is_some() { FeatureKind::Category } else { column.kind };
+            writeln!(
+                out,
+                "#   {:width$}  {:8}  {}",
+                name(column),
+                kind.to_string(),
+                comment(&seen(column))
+            )?;
+        }
+        for (column, what) in features.iter().filter_map(|column| Some((column, column.codes()?))) {
+            writeln!(out, "\n[feature.{}]", key(&column.name))?;
+            writeln!(
+                out,
+                "type = \"category\"                # {what}, by its name; numeric if more of it means more"
+            )?;
+        }
+        features
+            .iter()
+            .filter(|column| !column.odd.is_empty() && column.codes().is_none())
+            .try_for_each(|column| self.slips(column, out))
+    }
+
+    /// A table for a column in which some cells are no number, or no date.
+    fn slips(&self, column: &Found, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\n[feature.{}]", key(&column.name))?;
+        let what = if column.kind == FeatureKind::Date { "dates" } else { "numbers" };
+        if column.odd.len() > SLIPS {
+            return writeln!(
+                out,
+                "type = \"category\"                # {} of its values are no {what}",
+                column.odd.len()
+            );
+        }
+        let all: Vec<String> = column.meaning.missing.iter().chain(&column.odd).cloned().collect();
+        writeln!(
+            out,
+            "missing = {}  # some are no {what}: correct them in the file, or leave them blank as here",
+            texts(&all)
+        )
+    }
+
+    fn task(&self, task: &Wanted, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\n[task.{}]", key(&task.name))?;
+        let guessed = if task.guessed { "guessed; " } else { "" };
+        let or = match task.kind {
+            TaskKind::Multiclass => "or regression, count if the labels are numbers",
+            TaskKind::Binary => "or multiclass",
+            TaskKind::Regression => "or count (0, 1, 2, …), or multiclass",
+            TaskKind::Count => "or regression",
+            TaskKind::Multilabel => "a yes or no for each column",
+        };
+        writeln!(out, "type = {}  # {guessed}{or}", quote(task.kind))?;
+        match &task.columns[..] {
+            [one] if *one == task.name => {}
+            [one] => writeln!(out, "target = {}", quote(one))?,
+            several => writeln!(out, "target = {}", texts(several))?,
+        }
+        if task.wild > 0 {
+            writeln!(
+                out,
+                "loss = \"huber\"                   # {} rows lie more than {WILD} interquartile ranges from the median:",
+                task.wild
+            )?;
+            writeln!(
+                out,
+                "scale = \"robust\"                 # squared, they would outweigh all others; loss = \"squared\" if they count so"
+            )?;
+        }
+        task.positive.iter().try_for_each(|class| {
+            writeln!(out, "positive = {}  # this one against all others", quote(class))
+        })?;
+        if !task.rare.is_empty() {
+            writeln!(
+                out,
+                "missing = {}  # texts that mean \"not labelled\"",
+                texts(&task.missing)
+            )?;
+            let what = if task.spread.is_empty() {
+                "are labels of too few rows to be learnt"
+            } else {
+                "are no numbers"
+            };
+            writeln!(out, "# {} of these texts {what}.", task.rare.len())?;
+        }
+        writeln!(
+            out,
+            "# {} of {} rows are labelled: {}",
+            task.rows(),
+            self.survey.rows,
+            comment(&task.told())
+        )
+    }
+
+    fn training(&self, sizes: &Sizes, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\n[optimizer]")?;
+        writeln!(out, "kind = \"adamw\"                   # adam, adamw, sgd")?;
+        writeln!(out, "learning_rate = 3e-3")?;
+        writeln!(out, "weight_decay = 0.1")?;
+        writeln!(
+            out,
+            "clip_norm = 1.0                  # largest norm of the whole gradient; 0 = off"
+        )?;
+        writeln!(out, "schedule = \"cosine\"              # constant, cosine, step")?;
+        writeln!(out, "\n[train]")?;
+        writeln!(out, "epochs = {}", sizes.epochs)?;
+        writeln!(out, "batch_size = {}", sizes.batch)?;
+        let patience = if self.shared_out() < SOME { 0 } else { (sizes.epochs / 4).max(3) };
+        writeln!(
+            out,
+            "patience = {patience:<22}# epochs without a better validation result before training ends; 0 = never"
+        )?;
+        if sizes.epochs >= 100 {
+            writeln!(
+                out,
+                "log_every = \"10e\"                # a training point every ten epochs; epochs are validated all the same"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What was seen of a feature column.
+fn seen(column: &Found) -> String {
+    let mut told = vec![
+        format!("{} {}", column.values, if column.values == 1 { "value" } else { "values" }),
+        range(column),
+    ];
+    if column.blanks > 0 {
+        told.push(format!("{} blank", column.blanks));
+    }
+    match column.kind {
+        FeatureKind::Numeric
+            if column.codes().is_none() && column.whole && (3..=CODES).contains(&column.values) =>
+        {
+            told.push("if these are codes, type = \"category\"".into());
+        }
+        FeatureKind::Numeric if column.is_hours() => {
+            told.push("hours of a day: type = \"category\" if each has a level of its own".into())
+        }
+        FeatureKind::Category if column.values > Feature::MAX_ONE_HOT => {
+            told.push(
+                "a learned vector each (embed), save those that stand once (min_count)".into(),
+            );
+        }
+        _ => {}
+    }
+    told.retain(|part| !part.is_empty());
+    told.join(", ")
+}
+
+/// Smallest and largest number of a column, or its commonest values with their rows.
+pub fn range(column: &Found) -> String {
+    let common = |(text, rows): &(String, usize)| {
+        format!("{} {rows}", quoted(&text.chars().take(24).collect::<String>()))
+    };
+    match column.range {
+        Some([low, high]) => format!("{} to {}", short(low), short(high)),
+        None => column.commonest.iter().take(2).map(common).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Text that stays on the line of its comment.
+fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

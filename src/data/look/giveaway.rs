@@ -1,0 +1,208 @@
+//! Features that nearly determine a label: what the label was computed from, or what was noted
+//! after it was known.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::config::TaskKind;
+use crate::data::look::sums;
+use crate::data::{Column, Dataset, Encoding, Features, Input, Schema, Target, UNLABELLED};
+use crate::fault::quoted;
+
+/// About so many cells are looked at, in all, so many rows apart …
+const WORK: usize = 2_000_000;
+/// … but of so many rows, if there are as many.
+const LEAST: usize = 200;
+/// Fewer labelled rows say nothing.
+pub(crate) const TOO_FEW: usize = 40;
+/// So many rows a value, on average, for a value to say something of a class.
+const ROWS_PER_VALUE: usize = 5;
+/// From this share of rows on, whose class is the commonest of their value, a column gives the
+/// class away …
+const PURITY: f64 = 0.99;
+/// … if it leaves at most this part of the doubt that there is without it.
+const DOUBT: f64 = 0.1;
+/// From this area under the ROC curve on, a number gives one of two classes away.
+const AREA: f64 = 0.999;
+/// From this correlation on, a column gives a number away.
+const CORRELATION: f64 = 0.999;
+
+/// Some training rows, as they were encoded.
+#[derive(Debug)]
+pub(crate) struct Sight<'s> {
+    /// How they were encoded.
+    pub schema: &'s Schema,
+    /// All training rows.
+    pub train: &'s Dataset,
+    /// Numbers of the rows that are looked at.
+    pub rows: Vec<usize>,
+    /// Words of a row.
+    width: usize,
+}
+
+impl<'s> Sight<'s> {
+    /// The columns, with their numbers and the first slot of each.
+    pub fn columns(&self) -> impl Iterator<Item = (usize, &'s Column, usize)> + use<'s> {
+        let columns =
+            if let Input::Columns { columns } = &self.schema.input { &columns[..] } else { &[] };
+        let mut slot = 0;
+        columns.iter().enumerate().map(move |(at, column)| {
+            let first = slot;
+            slot += column.slots();
+            (at, column, first)
+        })
+    }
+
+    /// A word of a row.
+    pub fn word(&self, row: usize, slot: usize) -> u32 {
+        match &self.train.features {
+            Features::Cells { words, .. } => words[row * self.width + slot],
+            Features::F32(values) => values[row * self.width + slot].to_bits(),
+            Features::U8 { .. } | Features::Stored(_) => 0,
+        }
+    }
+
+    /// Whether the cell of a number is blank, or that of a yes or no none of the two.
+    pub fn is_blank(&self, row: usize, column: &Column, slot: usize) -> bool {
+        let has_indicator = matches!(
+            column.encoding,
+            Encoding::Numeric { indicator: true, .. } | Encoding::Binary { indicator: true, .. }
+        );
+        has_indicator && f32::from_bits(self.word(row, slot + 1)) != 0.0
+    }
+}
+
+/// A sentence for each feature and task where the first nearly determines the second, in the
+/// training part, and for each number that is a sum of others where some of them are features and
+/// the rest is labels.
+pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
+    let Input::Columns { columns } = &schema.input else { return Vec::new() };
+    let targets =
+        schema.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));
+    let most = (WORK / (columns.len() * train.labels.len()).max(1)).max(LEAST);
+    let stride = train.rows.div_ceil(most).max(1);
+    let sight = Sight {
+        schema,
+        train,
+        rows: (0..train.rows).step_by(stride).collect(),
+        width: train.width(),
+    };
+    let (mut notices, mut told): (Vec<String>, HashSet<(usize, usize)>) =
+        (Vec::new(), HashSet::new());
+    for (label, (target, labels)) in targets.zip(&train.labels).enumerate() {
+        for (at, column, slot) in sight.columns() {
+            if determines(&sight, (column, slot), (target, labels)) {
+                told.insert((at, label));
+                let (column, task) = (quoted(&column.name), quoted(&target.task));
+                notices.push(format!(
+                    "column {column} nearly determines task {task}: is it known before the label is? else add it to data.ignore"
+                ));
+            }
+        }
+    }
+    notices.dedup();
+    notices.extend(sums::notices(&sight, &told));
+    notices
+}
+
+fn determines(
+    sight: &Sight,
+    (column, slot): (&Column, usize),
+    (target, labels): (&Target, &[u32]),
+) -> bool {
+    if matches!(column.encoding, Encoding::Text { .. }) {
+        return false;
+    }
+    let labelled = sight.rows.iter().copied().filter(|&row| labels[row] != UNLABELLED);
+    let pair = |row: usize| (sight.word(row, slot), labels[row]);
+    // A blank number is a value like any other only where values are compared, not where they are
+    // ordered.
+    let filled = labelled.clone().filter(|&row| !sight.is_blank(row, column, slot)).map(pair);
+    let pairs = labelled.clone().map(pair);
+    match (target.kind, &column.encoding) {
+        (TaskKind::Regression | TaskKind::Count, Encoding::Numeric { .. }) => correlate(filled),
+        (TaskKind::Regression | TaskKind::Count, _) => explains(pairs),
+        (_, Encoding::Numeric { .. }) => is_pure(pairs) || parts_two(filled),
+        _ => is_pure(pairs),
+    }
+}
+
+/// Whether nearly all rows of a value have one class.
+fn is_pure(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let (mut joint, mut classes, mut n) = (HashMap::new(), HashMap::new(), 0usize);
+    for pair in pairs {
+        *joint.entry(pair).or_insert(0usize) += 1;
+        *classes.entry(pair.1).or_insert(0usize) += 1;
+        n += 1;
+        if joint.len() > 1024 && joint.len() * ROWS_PER_VALUE > n {
+            return false;
+        }
+    }
+    let mut best: HashMap<u32, usize> = HashMap::new();
+    for ((value, _), count) in joint {
+        let most = best.entry(value).or_insert(0);
+        *most = count.max(*most);
+    }
+    if n < TOO_FEW || best.len() * ROWS_PER_VALUE > n {
+        return false;
+    }
+    let share = |count: usize| count as f64 / n as f64;
+    let (purity, base) =
+        (share(best.values().sum()), share(classes.values().copied().max().unwrap_or(0)));
+    purity >= PURITY && 1.0 - purity <= DOUBT * (1.0 - base) && base < 1.0
+}
+
+/// Whether a threshold parts two classes: nearly all pairs of a row of each are in one order (the
+/// area under the ROC curve, ties being halves).
+fn parts_two(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let mut sorted: Vec<(f32, u32)> = pairs.map(|(x, class)| (f32::from_bits(x), class)).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut inverted, mut ones) = (0.0, 0.0, 0.0);
+    for equal in sorted.chunk_by(|a, b| a.0 == b.0) {
+        let (zeros, of_one) = (
+            equal.iter().filter(|e| e.1 == 0).count() as f64,
+            equal.iter().filter(|e| e.1 == 1).count() as f64,
+        );
+        if zeros + of_one < equal.len() as f64 {
+            return false;
+        }
+        inverted += of_one * (below + 0.5 * zeros);
+        below += zeros;
+        ones += of_one;
+    }
+    let area = inverted / (below * ones);
+    below.min(ones) >= 0.01 * sorted.len() as f64
+        && sorted.len() >= TOO_FEW
+        && area.max(1.0 - area) >= AREA
+}
+
+/// Whether the values of a column leave next to nothing of the variance of a number (correlation
+/// ratio).
+fn explains(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let mut groups: HashMap<u32, [f64; 3]> = HashMap::new();
+    for (value, y) in pairs {
+        let (y, group) = (f64::from(f32::from_bits(y)), groups.entry(value).or_default());
+        *group = [group[0] + 1.0, group[1] + y, group[2] + y * y];
+    }
+    let total = groups.values().fold([0.0; 3], |t, g| [t[0] + g[0], t[1] + g[1], t[2] + g[2]]);
+    let spread = |[n, sum, square]: [f64; 3]| square - sum * sum / n;
+    let (whole, within) = (spread(total), groups.values().map(|g| spread(*g)).sum::<f64>());
+    total[0] >= TOO_FEW as f64
+        && (groups.len() * ROWS_PER_VALUE) as f64 <= total[0]
+        && whole > 0.0
+        && within <= (1.0 - CORRELATION) * whole
+}
+
+/// Whether numbers lie on a line (Pearson's correlation, in one pass).
+fn correlate(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let (mut n, mut mean, mut square, mut product) = (0.0, [0.0; 2], [0.0; 2], 0.0);
+    for (x, y) in pairs {
+        let value = [f64::from(f32::from_bits(x)), f64::from(f32::from_bits(y))];
+        n += 1.0;
+        let before = [value[0] - mean[0], value[1] - mean[1]];
+        (0..2).for_each(|i| mean[i] += before[i] / n);
+        (0..2).for_each(|i| square[i] += before[i] * (value[i] - mean[i]));
+        product += before[0] * (value[1] - mean[1]);
+    }
+    let spread = (square[0] * square[1]).sqrt();
+    n >= TOO_FEW as f64 && spread > 0.0 && (product / spread).abs() >= CORRELATION
+}

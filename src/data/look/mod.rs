@@ -1,0 +1,7 @@
+//! A look at a table that has no configuration yet, and at columns that are suspicious.
+
+pub mod draft;
+pub mod giveaway;
+pub mod summary;
+pub mod sums;
+pub mod survey;

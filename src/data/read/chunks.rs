@@ -1,0 +1,151 @@
+//! A table that is read from its first row to its last, some rows at a time, in about as much
+//! memory as they take.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::config::Source;
+use crate::data::read::files::paths;
+use crate::data::read::npy::Pair;
+use crate::data::read::text;
+use crate::data::read::{Chunked, Reader, readers_of};
+use crate::data::table::options::{Options, stem};
+use crate::data::table::raw::Raw;
+use crate::data::table::shape::Shape;
+
+/// The files of a source, one behind the other.
+pub struct Chunks {
+    files: Vec<Files>,
+    /// Names of the columns are those of the first file.
+    stem: String,
+    options: Options,
+    /// Bytes of a file that make a chunk, about.
+    bytes: u64,
+    open: Option<Box<dyn Chunked>>,
+    /// Files that were opened.
+    opened: usize,
+    /// What all files have in common; `None` before the first was opened.
+    shape: Option<Shape>,
+}
+
+/// Files that are read side by side.
+enum Files {
+    /// One file of any format.
+    One(PathBuf, &'static dyn Reader),
+    /// Arrays of features and of labels.
+    Pair(PathBuf, PathBuf),
+}
+
+impl Chunks {
+    /// Chunks of about so many bytes of text or of an array, or of one row group of Parquet.
+    ///
+    /// # Errors
+    /// 66 if no file is there; 65 if files are of several formats, or of one that is only read as a
+    /// whole.
+    pub fn new(source: &Source, options: &Options, bytes: u64) -> anyhow::Result<Chunks> {
+        let found = paths(source)?;
+        let files = match source {
+            Source::Npy { features, labels } => vec![Files::Pair(features.clone(), labels.clone())],
+            _ => {
+                let reader = readers_of(&found)?;
+                found.iter().map(|path| Files::One(path.clone(), reader)).collect()
+            }
+        };
+        let stem = found.first().map(|path| stem(path)).unwrap_or_default();
+        let mut chunks = Chunks {
+            files,
+            stem,
+            options: options.clone(),
+            bytes,
+            open: None,
+            opened: 0,
+            shape: None,
+        };
+        chunks.look_ahead()?;
+        Ok(chunks)
+    }
+
+    /// Chunks of text with a delimiter from anywhere.
+    ///
+    /// # Errors
+    /// Those of [`text::read`].
+    pub fn of_text(
+        reader: Box<dyn Read>,
+        place: &str,
+        options: &Options,
+        bytes: u64,
+    ) -> anyhow::Result<Chunks> {
+        let open: Box<dyn Chunked> = Box::new(text::Chunks::new(reader, place, 0, options)?);
+        Ok(Chunks {
+            files: Vec::new(),
+            stem: String::new(),
+            options: options.clone(),
+            bytes,
+            open: Some(open),
+            opened: 0,
+            shape: None,
+        })
+    }
+
+    /// Whether several files are of one table is said before the first row of any is used.
+    fn look_ahead(&mut self) -> anyhow::Result<()> {
+        for files in self.files.iter().filter(|_| self.files.len() > 1) {
+            let shape = self.open(files)?.shape();
+            match &mut self.shape {
+                Some(first) => {
+                    first.check_same(&shape)?;
+                    first.widen(&shape);
+                }
+                None => self.shape = Some(shape),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> anyhow::Result<Option<Raw>> {
+        loop {
+            if self.open.is_none() {
+                let Some(files) = self.files.get(self.opened) else { return Ok(None) };
+                self.open = Some(self.open(files)?);
+                self.opened += 1;
+            }
+            let chunk = self.open.as_mut().map_or(Ok(None), |open| open.chunk(self.bytes))?;
+            if let Some(mut chunk) = chunk {
+                if let Some(shape) = &self.shape {
+                    // A file may have changed since.
+                    shape.check_same(&chunk.shape())?;
+                    chunk.fit_into(shape);
+                }
+                return Ok(Some(chunk));
+            }
+            self.open = None;
+        }
+    }
+
+    fn open(&self, files: &Files) -> anyhow::Result<Box<dyn Chunked>> {
+        match files {
+            Files::Pair(features, labels) => {
+                Ok(Box::new(Pair::open(features, labels, &self.options)?))
+            }
+            Files::One(path, reader) => reader.open(path, &self.stem, &self.options),
+        }
+    }
+}
+
+/// 66 if a file cannot be read, 65 if one is malformed; nothing is to be asked for after that.
+impl Iterator for Chunks {
+    type Item = anyhow::Result<Raw>;
+
+    fn next(&mut self) -> Option<anyhow::Result<Raw>> {
+        self.read().transpose()
+    }
+}
+
+/// Why a source can be read only as a whole; `None` if it can be read in chunks.
+///
+/// # Errors
+/// 66 if a file cannot be read; 65 if one is malformed.
+pub fn indivisible(source: &Source) -> anyhow::Result<Option<&'static str>> {
+    let paths = paths(source)?;
+    readers_of(&paths)?.indivisible(&paths)
+}

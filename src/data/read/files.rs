@@ -1,0 +1,38 @@
+//! The files of a source.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::glob;
+use crate::config::Source;
+use crate::fault::{self, Fault};
+
+/// The files of a source that has columns, in the order in which they are read.
+///
+/// # Errors
+/// 66 if a pattern matches no file.
+pub fn paths(source: &Source) -> anyhow::Result<Vec<PathBuf>> {
+    match source {
+        Source::Table(patterns) => {
+            let mut paths: Vec<PathBuf> = Vec::new();
+            for pattern in patterns {
+                paths.extend(glob::expand(&pattern.to_string_lossy())?);
+            }
+            Ok(paths)
+        }
+        Source::Npy { features, labels } => Ok(vec![features.clone(), labels.clone()]),
+        Source::Idx { .. } | Source::BuiltIn(_) => {
+            Err(Fault::config("data", "images have no columns").hint("give a table").into())
+        }
+    }
+}
+
+/// Opens a file: the file, and its size in bytes.
+///
+/// # Errors
+/// 66 if it cannot be opened.
+pub fn open(path: &Path) -> anyhow::Result<(File, u64)> {
+    let file = fault::open(path)?;
+    let size = file.metadata().map_or(0, |found| found.len());
+    Ok((file, size))
+}

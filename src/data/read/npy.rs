@@ -1,0 +1,555 @@
+//! NumPy's `.npy`: a magic number, a version, a header that is a Python dictionary, then the
+//! values. Versions 1 to 3, both byte orders, rows or columns first; numbers and booleans alone.
+//!
+//! One dimension is one column, called after the file; two are columns of the file's name with "0",
+//! "1", … behind it. NaN is a blank cell.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::data::read::files;
+use crate::data::read::reader::{self, Chunked};
+use crate::data::read::stream::Stream;
+use crate::data::table::arrays::Arrays;
+use crate::data::table::options::{Options, stem};
+use crate::data::table::raw::{Raw, RawColumn};
+use crate::data::table::shape::{Kind, Shape};
+use crate::data::table::wholes::{Wholes, Width, exact};
+use crate::fault::{Fault, quoted};
+
+/// Largest header in bytes.
+pub const MAX_HEADER: usize = 64 << 10;
+/// Most columns.
+pub const MAX_WIDTH: usize = 1 << 20;
+/// Values are read in pieces of at most about this many bytes.
+const PIECE: usize = 256 << 10;
+
+/// What a header says.
+#[derive(Debug, PartialEq)]
+struct Layout {
+    kind: u8,
+    size: usize,
+    is_big: bool,
+    columns_first: bool,
+    shape: Vec<u64>,
+}
+
+/// NumPy's `.npy`.
+pub struct Npy;
+
+impl reader::Reader for Npy {
+    fn endings(&self) -> &'static [&'static str] {
+        &["npy"]
+    }
+
+    fn has_no_names(&self) -> bool {
+        true
+    }
+
+    fn read(&self, path: &Path, stem: &str, options: &Options) -> anyhow::Result<Raw> {
+        let (file, size) = files::open(path)?;
+        read_as(file, &path.display().to_string(), size, stem, options.arrays.as_ref())
+    }
+
+    fn indivisible(&self, paths: &[PathBuf]) -> anyhow::Result<Option<&'static str>> {
+        let mut by_rows = true;
+        for path in paths {
+            by_rows &= array(path, "")?.is_by_rows();
+        }
+        Ok((!by_rows).then_some("the array lies column by column"))
+    }
+
+    fn open(&self, path: &Path, stem: &str, options: &Options) -> anyhow::Result<Box<dyn Chunked>> {
+        Ok(Box::new(called(path, stem, options)?))
+    }
+}
+
+/// An array whose columns have the names that options say.
+fn called(path: &Path, stem: &str, options: &Options) -> anyhow::Result<Reader<File>> {
+    let mut array = array(path, stem)?;
+    options.arrays.as_ref().map_or(Ok(()), |arrays| array.call(arrays))?;
+    Ok(array)
+}
+
+/// An array whose columns are called after the stem of a file.
+///
+/// # Errors
+/// 66 if it cannot be read; 65 if it is malformed.
+pub fn array(path: &Path, stem: &str) -> anyhow::Result<Reader<File>> {
+    let (file, size) = files::open(path)?;
+    Reader::new(file, &path.display().to_string(), size, stem)
+}
+
+impl Chunked for Reader<File> {
+    fn shape(&self) -> Shape {
+        Reader::shape(self)
+    }
+
+    fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
+        Reader::chunk(self, self.rows_in(bytes))
+    }
+}
+
+/// Reads a file of `size` bytes; `stem` is what its columns are called.
+///
+/// # Errors
+/// 66 if it cannot be read; 65 if it is not NPY of numbers in one or two dimensions, or its length
+/// is not what the header says.
+pub fn read(reader: impl Read, place: &str, size: u64, stem: &str) -> anyhow::Result<Raw> {
+    read_as(reader, place, size, stem, None)
+}
+
+/// The same, where columns are known by their place.
+///
+/// # Errors
+/// Those of [`read`]; 65 if there are more or fewer columns.
+pub fn read_as(
+    reader: impl Read,
+    place: &str,
+    size: u64,
+    stem: &str,
+    arrays: Option<&Arrays>,
+) -> anyhow::Result<Raw> {
+    let mut reader = Reader::new(reader, place, size, stem)?;
+    arrays.map_or(Ok(()), |arrays| reader.call(arrays))?;
+    let mut table = reader.chunk(reader.rows)?.ok_or_else(|| refused(place, "no values"))?;
+    table.hashes.push(reader.finish()?);
+    Ok(table)
+}
+
+/// An array that is read from its first row to its last, some rows at a time.
+pub struct Reader<R: Read> {
+    /// All rows.
+    pub rows: usize,
+    stream: Stream<R>,
+    layout: Layout,
+    names: Vec<String>,
+    /// Rows that were read.
+    done: usize,
+}
+
+impl<R: Read> Reader<R> {
+    /// Rows that take about so many bytes, one at least.
+    fn rows_in(&self, bytes: u64) -> usize {
+        (bytes / self.row_bytes().max(1) as u64).max(1) as usize
+    }
+
+    /// Reads the header of a file of `size` bytes; `stem` is what its columns are called.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn new(reader: R, place: &str, size: u64, stem: &str) -> anyhow::Result<Reader<R>> {
+        let mut stream = Stream::plain(reader, place, size);
+        let layout = header(&mut stream)?;
+        let (rows, width) = layout.table().map_err(|found| refused(place, &found))?;
+        let there = size.saturating_sub(stream.count);
+        let expected =
+            layout.shape.iter().fold(layout.size as u128, |product, &n| product * u128::from(n));
+        if expected != u128::from(there) {
+            let found = format!(
+                "the header says {:?} values of {} bytes = {expected} bytes, the file holds {there}",
+                layout.shape, layout.size
+            );
+            return Err(refused(place, &found).into());
+        }
+        let names = if layout.shape.len() == 1 {
+            vec![stem.to_owned()]
+        } else {
+            (0..width).map(|i| format!("{stem}{i}")).collect()
+        };
+        Ok(Reader { rows, stream, layout, names, done: 0 })
+    }
+
+    /// The file, for messages.
+    pub fn place(&self) -> &str {
+        &self.stream.place
+    }
+
+    /// What its columns are called.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Calls its columns by their place, as those of an array that was trained on. A single array
+    /// may lack the last ones: they can be labels, and whether all features are there is looked at
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// 65 if there are more or fewer.
+    pub fn call(&mut self, arrays: &Arrays) -> anyhow::Result<()> {
+        let (found, known) = (self.names.len(), arrays.features.len());
+        if found > known || (found < known && !arrays.labels.is_empty()) {
+            let place = &self.stream.place;
+            let found =
+                format!("the array has {found} columns, that of the training data has {known}");
+            return Err(Fault::data(place, found)
+                .hint("columns of arrays are known by their place: give as many in the same order")
+                .into());
+        }
+        self.names = arrays.features[..found].to_vec();
+        Ok(())
+    }
+
+    /// Names and kinds of its columns.
+    pub(crate) fn shape(&self) -> Shape {
+        let kinds = vec![self.layout.kind(); self.names.len()];
+        Shape { place: self.stream.place.clone(), names: self.names.clone(), kinds }
+    }
+
+    /// Whether the values of a row lie together.
+    pub fn is_by_rows(&self) -> bool {
+        !self.layout.columns_first || self.names.len() == 1
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.names.len() * self.layout.size
+    }
+
+    /// The next rows, at most so many: all of them unless the array lies by rows. `None` at the
+    /// end.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn chunk(&mut self, rows: usize) -> anyhow::Result<Option<Raw>> {
+        let rows = rows.min(self.rows - self.done);
+        if rows == 0 {
+            return Ok(None);
+        }
+        let columns = values(&mut self.stream, &self.layout, rows, self.names.len(), self.done)?;
+        let columns = columns.into_iter().map(|numbers| self.layout.column(numbers)).collect();
+        let table =
+            Raw::new(&self.stream.place, self.names.clone(), columns, None)?.behind(self.done);
+        self.done += rows;
+        Ok(Some(table))
+    }
+
+    /// Reads to the end; returns place and hash of the file.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn finish(self) -> anyhow::Result<(String, String)> {
+        self.stream.finish()
+    }
+}
+
+fn refused(place: &str, found: &str) -> Fault {
+    Fault::data(place, found)
+        .hint("expected what numpy.save writes for an array of numbers with one or two dimensions")
+}
+
+/// Reads magic number, version and header.
+fn header<R: Read>(stream: &mut Stream<R>) -> anyhow::Result<Layout> {
+    let place = stream.place.clone();
+    let fault = |found: &str| refused(&place, found);
+    let mut start = [0; 12];
+    let n = stream.fill(&mut start[..8])?;
+    if start[..6] != *b"\x93NUMPY" {
+        return Err(
+            fault(&format!("not an NPY file: it begins {:02X?}", &start[..n.min(6)])).into()
+        );
+    }
+    let width = match start[6] {
+        1 => 2,
+        2 | 3 => 4,
+        other => return Err(fault(&format!("NPY version {other}, expected 1, 2 or 3")).into()),
+    };
+    let n = stream.fill(&mut start[8..8 + width])?;
+    let length = u32::from_le_bytes([start[8], start[9], start[10], start[11]]) as usize;
+    if n < width {
+        return Err(fault("the file ends in its header").into());
+    }
+    if length > MAX_HEADER {
+        return Err(fault(&format!("a header of {length} bytes, the limit is {MAX_HEADER}")).into());
+    }
+    let mut text = vec![0; length];
+    if stream.fill(&mut text)? < length {
+        return Err(fault("the file ends in its header").into());
+    }
+    let text = String::from_utf8_lossy(&text);
+    parse(&text)
+        .map_err(|found| fault(&format!("the header {}: {found}", quoted(text.trim()))).into())
+}
+
+/// Parses a header such as `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`.
+fn parse(text: &str) -> Result<Layout, String> {
+    let mut words = Words { rest: text };
+    let (mut kind, mut order, mut shape) = (None, None, None);
+    words.expect('{')?;
+    while !words.take('}') {
+        let key = words.string()?;
+        words.expect(':')?;
+        let twice = match key {
+            "descr" => kind.replace(descr(&mut words)?).is_some(),
+            "fortran_order" => order.replace(words.boolean()?).is_some(),
+            "shape" => shape.replace(words.tuple()?).is_some(),
+            _ => return Err(format!("the key {} is not known", quoted(key))),
+        };
+        if twice {
+            return Err(format!("the key {} is there twice", quoted(key)));
+        }
+        if !words.take(',') {
+            words.expect('}')?;
+            break;
+        }
+    }
+    if !words.rest.trim().is_empty() {
+        return Err("there is something behind it".into());
+    }
+    let missing = |key: &str| format!("the key \"{key}\" is missing");
+    let (is_big, kind, size) = kind.ok_or_else(|| missing("descr"))?;
+    let (columns_first, shape) =
+        (order.ok_or_else(|| missing("fortran_order"))?, shape.ok_or_else(|| missing("shape"))?);
+    Ok(Layout { kind, size, is_big, columns_first, shape })
+}
+
+/// Byte order, kind and size of the type of the values.
+fn descr(words: &mut Words<'_>) -> Result<(bool, u8, usize), String> {
+    if words.rest.trim_start().starts_with('[') {
+        return Err("values of several fields, expected numbers".into());
+    }
+    let text = words.string()?;
+    let not_there = || {
+        format!(
+            "values of type {}, expected f2, f4, f8, i1, i2, i4, i8, u1, u2, u4, u8 or b1",
+            quoted(text)
+        )
+    };
+    let &[order, kind, size] = text.as_bytes() else { return Err(not_there()) };
+    let known = match kind {
+        b'f' => b"248".contains(&size),
+        b'i' | b'u' => b"1248".contains(&size),
+        b'b' => size == b'1',
+        _ => false,
+    };
+    let ordered = matches!(order, b'<' | b'>' | b'=') || (order == b'|' && size == b'1');
+    if !known || !ordered {
+        return Err(not_there());
+    }
+    Ok((order == b'>', kind, usize::from(size - b'0')))
+}
+
+/// What is left of a header.
+struct Words<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Words<'a> {
+    fn take(&mut self, c: char) -> bool {
+        let rest = self.rest.trim_start().strip_prefix(c);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn expect(&mut self, c: char) -> Result<(), String> {
+        if self.take(c) {
+            Ok(())
+        } else {
+            Err(format!("\"{c}\" is missing before {}", quoted(self.rest.trim())))
+        }
+    }
+
+    fn string(&mut self) -> Result<&'a str, String> {
+        let rest = self.rest.trim_start();
+        let quote = rest
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '\'' | '"'))
+            .ok_or("a string in quotes is missing")?;
+        let (text, rest) = rest[1..].split_once(quote).ok_or("a quote is never closed")?;
+        self.rest = rest;
+        Ok(text)
+    }
+
+    fn boolean(&mut self) -> Result<bool, String> {
+        let rest = self.rest.trim_start();
+        let found = [("True", true), ("False", false)]
+            .into_iter()
+            .find_map(|(word, value)| Some((rest.strip_prefix(word)?, value)));
+        let (rest, value) = found.ok_or("fortran_order is neither True nor False")?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    /// Numbers in parentheses. Python 2 wrote an L behind them.
+    fn tuple(&mut self) -> Result<Vec<u64>, String> {
+        self.expect('(')?;
+        let (inside, rest) = self.rest.split_once(')').ok_or("the shape is never closed")?;
+        self.rest = rest;
+        let inside = inside.trim();
+        let mut numbers: Vec<&str> =
+            if inside.is_empty() { Vec::new() } else { inside.split(',').map(str::trim).collect() };
+        if numbers.len() > 1 && numbers.last() == Some(&"") {
+            numbers.pop();
+        }
+        if numbers.len() > 32 {
+            return Err(format!("{} dimensions", numbers.len()));
+        }
+        let number = |text: &str| {
+            text.strip_suffix('L')
+                .unwrap_or(text)
+                .parse()
+                .map_err(|_| format!("{} is not a size", quoted(text)))
+        };
+        numbers.into_iter().map(number).collect()
+    }
+}
+
+impl Layout {
+    /// Rows and columns.
+    fn table(&self) -> Result<(usize, usize), String> {
+        let (rows, width) = match self.shape[..] {
+            [rows] => (rows, 1),
+            [rows, width] => (rows, width),
+            _ => {
+                return Err(format!(
+                    "{} dimensions, expected one or two: {:?}",
+                    self.shape.len(),
+                    self.shape
+                ));
+            }
+        };
+        if rows == 0 || width == 0 {
+            return Err(format!("no values: the header says {:?}", self.shape));
+        }
+        if width > MAX_WIDTH as u64 {
+            return Err(format!("{width} columns, the limit is {MAX_WIDTH}"));
+        }
+        if rows > u64::from(u32::MAX) {
+            return Err(format!("{rows} rows, the limit is {}", u32::MAX));
+        }
+        Ok((rows as usize, width as usize))
+    }
+
+    /// What its values are, by its type.
+    fn kind(&self) -> Kind {
+        match (self.kind, self.size) {
+            (b'f', _) => Kind::Numbers,
+            (b'u', 8) => Kind::Wholes(Width::Unsigned),
+            _ => Kind::Wholes(Width::Signed),
+        }
+    }
+
+    /// A column of values.
+    fn column(&self, numbers: Vec<f64>) -> RawColumn {
+        match self.kind() {
+            Kind::Wholes(width) => RawColumn::Wholes(Wholes::of(width, &numbers)),
+            _ => RawColumn::Numbers(numbers),
+        }
+    }
+
+    /// A value; `None` if it is one that has no place in a 64-bit float, or a boolean that is
+    /// neither 0 nor 1.
+    fn value(&self, bytes: &[u8]) -> Option<f64> {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        if self.is_big {
+            whole[..bytes.len()].reverse();
+        }
+        let bits = u64::from_le_bytes(whole);
+        let unused = 64 - 8 * self.size as u32;
+        match (self.kind, self.size) {
+            (b'f', 2) => Some(half(bits as u16)),
+            (b'f', 4) => Some(f64::from(f32::from_bits(bits as u32))),
+            (b'f', _) => Some(f64::from_bits(bits)),
+            (b'i', _) => exact(i128::from((bits << unused) as i64 >> unused)),
+            (b'u', _) => exact(i128::from(bits)),
+            _ => (bits < 2).then_some(bits as f64),
+        }
+    }
+}
+
+/// A float of 16 bits.
+pub(crate) fn half(bits: u16) -> f64 {
+    let (sign, exponent, fraction) =
+        (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let size = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
+    };
+    if sign == 1 { -size } else { size }
+}
+
+/// The columns of some rows, the first of which is row `first`. Their sizes were compared with that
+/// of the file.
+fn values<R: Read>(
+    stream: &mut Stream<R>,
+    layout: &Layout,
+    rows: usize,
+    width: usize,
+    first: usize,
+) -> anyhow::Result<Vec<Vec<f64>>> {
+    let mut columns: Vec<Vec<f64>> = (0..width).map(|_| Vec::with_capacity(rows)).collect();
+    // A line is what lies together in the file: a row, or a column.
+    let line = if layout.columns_first { rows } else { width };
+    let (total, mut done) = (rows * width, 0);
+    let mut piece = vec![0; (PIECE / layout.size).min(total) * layout.size];
+    while done < total {
+        let wanted = (piece.len() / layout.size).min(total - done) * layout.size;
+        if stream.fill(&mut piece[..wanted])? < wanted {
+            return Err(refused(&stream.place, "the file ends within the values").into());
+        }
+        for bytes in piece[..wanted].chunks_exact(layout.size) {
+            let (row, column) = if layout.columns_first {
+                (done % line, done / line)
+            } else {
+                (done / line, done % line)
+            };
+            let value = layout
+                .value(bytes)
+                .ok_or_else(|| inexact(&stream.place, layout, first + row, column))?;
+            columns[column].push(value);
+            done += 1;
+        }
+    }
+    Ok(columns)
+}
+
+fn inexact(place: &str, layout: &Layout, row: usize, column: usize) -> Fault {
+    let place = format!("{place}: row {}, column {column}", row + 1);
+    if layout.kind == b'b' {
+        return Fault::data(place, "a boolean that is neither 0 nor 1")
+            .hint("the file is damaged; write it again with numpy.save");
+    }
+    Fault::data(place, "a whole number beyond 2^53 that no 64-bit float holds")
+        .hint("identifiers are no features: leave the column out, or save it as float64 if rounding does no harm")
+}
+
+/// Arrays of features and of labels, side by side.
+pub struct Pair {
+    features: Reader<File>,
+    labels: Reader<File>,
+}
+
+impl Pair {
+    /// Opens two arrays.
+    ///
+    /// # Errors
+    /// 66 if one cannot be read; 65 if one is malformed, or they have different numbers of rows.
+    pub fn open(features: &Path, labels: &Path, options: &Options) -> anyhow::Result<Pair> {
+        let features = called(features, &stem(features), options)?;
+        let labels = called(labels, &stem(labels), &options.of_labels())?;
+        if labels.rows == features.rows {
+            return Ok(Pair { features, labels });
+        }
+        let found = format!("{} rows, {} has {}", labels.rows, features.place(), features.rows);
+        Err(Fault::data(labels.place(), found).hint("give two files of the same rows").into())
+    }
+}
+
+impl Chunked for Pair {
+    fn shape(&self) -> Shape {
+        self.features.shape()
+    }
+
+    fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
+        let rows = self.features.rows_in(bytes);
+        match (self.features.chunk(rows)?, self.labels.chunk(rows)?) {
+            (Some(features), Some(labels)) => features.beside(labels).map(Some),
+            _ => Ok(None),
+        }
+    }
+}

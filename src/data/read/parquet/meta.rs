@@ -1,0 +1,393 @@
+//! What the end of a Parquet file says: columns, row groups, where the pages of each column lie;
+//! and the header of a page.
+
+use crate::data::read::parquet::thrift::{STRUCT, TRUE, Thrift};
+use crate::data::read::parquet::{Refused, damaged, unsupported};
+use crate::data::table::raw::MAX_COLUMNS;
+use crate::fault::quoted;
+
+/// How values are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Physical {
+    Boolean,
+    Int32,
+    Int64,
+    Int96,
+    Float,
+    Double,
+    Bytes,
+    /// So many bytes each.
+    Fixed(usize),
+}
+
+/// What values mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// What they are: numbers, or text.
+    Plain,
+    /// Nothing: there are none.
+    Nothing,
+    Unsigned,
+    /// Whole numbers, to be divided by ten to this power.
+    Decimal(u32),
+    Date,
+    /// Time of day, in units of this many to the second.
+    Time(i64),
+    /// Time since 1970, in units of this many to the second; whether it is UTC.
+    Timestamp(i64, bool),
+    Half,
+}
+
+/// A column of the schema.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    pub name: String,
+    pub physical: Physical,
+    pub meaning: Meaning,
+    /// Whether cells may be blank.
+    pub optional: bool,
+}
+
+/// The pages of a column in a row group.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chunk {
+    pub codec: i64,
+    pub start: i64,
+    pub length: i64,
+    kind: i64,
+    /// Cells, and how many of them are blank by the statistics, where there are some.
+    cells: (i64, Option<i64>),
+}
+
+/// What the end of the file says.
+#[derive(Debug)]
+pub struct Meta {
+    pub leaves: Vec<Leaf>,
+    /// (rows, one chunk per column)
+    pub groups: Vec<(i64, Vec<Chunk>)>,
+}
+
+impl Meta {
+    /// Reads the metadata.
+    pub fn read(bytes: &[u8]) -> Result<Meta, Refused> {
+        let (mut elements, mut groups) = (Vec::new(), Vec::new());
+        Thrift::new(bytes).fields(|t, id, _| {
+            match id {
+                2 => elements = t.structures(element)?,
+                4 => groups = t.structures(group)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let mut leaves = leaves(elements)?;
+        for (_, chunks) in &groups {
+            if chunks.len() != leaves.len() {
+                return Err(damaged(format!(
+                    "a row group of {} columns, the schema has {}",
+                    chunks.len(),
+                    leaves.len()
+                )));
+            }
+            if let Some((leaf, chunk)) =
+                leaves.iter().zip(chunks).find(|(leaf, chunk)| leaf.physical.number() != chunk.kind)
+            {
+                return Err(damaged(format!(
+                    "column {} of type {}, the schema says {:?}",
+                    quoted(&leaf.name),
+                    chunk.kind,
+                    leaf.physical
+                )));
+            }
+        }
+        // A column of blanks alone may be of any kind, whatever it was declared to be.
+        let is_blank = |chunk: &Chunk| chunk.cells.1 == Some(chunk.cells.0);
+        for (at, leaf) in leaves.iter_mut().enumerate().filter(|(_, leaf)| leaf.optional) {
+            if !groups.is_empty() && groups.iter().all(|(_, chunks)| is_blank(&chunks[at])) {
+                leaf.meaning = Meaning::Nothing;
+            }
+        }
+        Ok(Meta { leaves, groups })
+    }
+}
+
+impl Physical {
+    fn of(kind: i64, length: i64) -> Result<Physical, Refused> {
+        Ok(match kind {
+            0 => Physical::Boolean,
+            1 => Physical::Int32,
+            2 => Physical::Int64,
+            3 => Physical::Int96,
+            4 => Physical::Float,
+            5 => Physical::Double,
+            6 => Physical::Bytes,
+            7 if (1..=1 << 20).contains(&length) => Physical::Fixed(length as usize),
+            _ => return Err(damaged(format!("type {kind} of length {length}"))),
+        })
+    }
+
+    fn number(self) -> i64 {
+        match self {
+            Physical::Boolean => 0,
+            Physical::Int32 => 1,
+            Physical::Int64 => 2,
+            Physical::Int96 => 3,
+            Physical::Float => 4,
+            Physical::Double => 5,
+            Physical::Bytes => 6,
+            Physical::Fixed(_) => 7,
+        }
+    }
+}
+
+/// An element of the schema, as it stands.
+#[derive(Default)]
+struct Element {
+    kind: Option<i64>,
+    length: i64,
+    repetition: i64,
+    name: String,
+    children: Option<i64>,
+    converted: Option<i64>,
+    scale: i64,
+    logical: Option<Logical>,
+}
+
+/// The newer statement of what values mean.
+#[derive(Clone, Copy, Default)]
+struct Logical {
+    id: i64,
+    scale: i64,
+    unit: i64,
+    utc: bool,
+    signed: bool,
+}
+
+fn element(t: &mut Thrift<'_>) -> Result<Element, Refused> {
+    let mut e = Element::default();
+    t.fields(|t, id, kind| {
+        match id {
+            1 => e.kind = Some(t.int()?),
+            2 => e.length = t.int()?,
+            3 => e.repetition = t.int()?,
+            4 => {
+                e.name = std::str::from_utf8(t.binary()?)
+                    .map_err(|_| damaged("a column name is not UTF-8 text"))?
+                    .to_owned()
+            }
+            5 => e.children = Some(t.int()?),
+            6 => e.converted = Some(t.int()?),
+            7 => e.scale = t.int()?,
+            10 if kind == STRUCT => e.logical = Some(logical(t)?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(e)
+}
+
+fn logical(t: &mut Thrift<'_>) -> Result<Logical, Refused> {
+    let mut l = Logical::default();
+    t.fields(|t, id, kind| {
+        l.id = id;
+        if kind != STRUCT {
+            return Ok(());
+        }
+        t.fields(|t, field, kind| {
+            match (id, field) {
+                (5, 1) => l.scale = t.int()?,
+                (7 | 8, 1) => l.utc = kind == TRUE,
+                (7 | 8, 2) if kind == STRUCT => t.fields(|_, unit, _| {
+                    l.unit = unit;
+                    Ok(())
+                })?,
+                (10, 2) => l.signed = kind == TRUE,
+                _ => {}
+            }
+            Ok(())
+        })
+    })?;
+    Ok(l)
+}
+
+fn group(t: &mut Thrift<'_>) -> Result<(i64, Vec<Chunk>), Refused> {
+    let (mut rows, mut chunks) = (0, Vec::new());
+    t.fields(|t, id, _| {
+        match id {
+            1 => chunks = t.structures(chunk)?,
+            3 => rows = t.int()?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok((rows, chunks))
+}
+
+fn chunk(t: &mut Thrift<'_>) -> Result<Chunk, Refused> {
+    let (mut c, mut data, mut dictionary) = (Chunk::default(), 0, 0);
+    t.fields(|t, id, kind| match id {
+        1 => Err(unsupported("the columns lie in other files")),
+        3 if kind == STRUCT => t.fields(|t, id, kind| {
+            match id {
+                1 => c.kind = t.int()?,
+                4 => c.codec = t.int()?,
+                5 => c.cells.0 = t.int()?,
+                12 if kind == STRUCT => t.fields(|t, id, _| {
+                    if id == 3 {
+                        c.cells.1 = Some(t.int()?);
+                    }
+                    Ok(())
+                })?,
+                7 => c.length = t.int()?,
+                9 => data = t.int()?,
+                11 => dictionary = t.int()?,
+                _ => {}
+            }
+            Ok(())
+        }),
+        8 => Err(unsupported("the columns are encrypted")),
+        _ => Ok(()),
+    })?;
+    c.start = if dictionary > 0 && dictionary < data { dictionary } else { data };
+    Ok(c)
+}
+
+/// The columns of a schema; they all lie right below its root.
+fn leaves(elements: Vec<Element>) -> Result<Vec<Leaf>, Refused> {
+    let mut elements = elements.into_iter();
+    let root = elements.next().ok_or_else(|| damaged("there is no schema"))?;
+    if elements.len() > MAX_COLUMNS {
+        return Err(unsupported(format!("{} columns, the limit is {MAX_COLUMNS}", elements.len())));
+    }
+    let leaves = elements.map(leaf).collect::<Result<Vec<Leaf>, Refused>>()?;
+    if leaves.is_empty() || root.children != Some(leaves.len() as i64) {
+        return Err(damaged(format!(
+            "a schema of {} columns, its root says {:?}",
+            leaves.len(),
+            root.children.unwrap_or(0)
+        )));
+    }
+    Ok(leaves)
+}
+
+fn leaf(e: Element) -> Result<Leaf, Refused> {
+    let name = quoted(&e.name);
+    let (Some(kind), None | Some(0)) = (e.kind, e.children) else {
+        return Err(unsupported(format!(
+            "column {name} is nested: it holds lists, maps or fields"
+        )));
+    };
+    if !matches!(e.repetition, 0 | 1) {
+        return Err(unsupported(format!("column {name} is nested: its cells are lists")));
+    }
+    let physical = Physical::of(kind, e.length)?;
+    let meaning = meaning(&e, physical).ok_or_else(|| {
+        let logical = e.logical.map_or_else(
+            || format!("converted type {}", e.converted.unwrap_or(-1)),
+            |l| format!("logical type {}", l.id),
+        );
+        unsupported(format!("column {name} of {physical:?} with {logical} is not supported"))
+    })?;
+    Ok(Leaf { name: e.name.trim().to_owned(), physical, meaning, optional: e.repetition == 1 })
+}
+
+/// What the values of a column mean; `None` if that is not supported.
+fn meaning(e: &Element, physical: Physical) -> Option<Meaning> {
+    let (found, scale) = match (e.logical, e.converted) {
+        (Some(l), _) => (stated(l)?, l.scale),
+        (None, Some(converted)) => (converted_meaning(converted)?, e.scale),
+        (None, None) => (Meaning::Plain, 0),
+    };
+    let whole = matches!(physical, Physical::Int32 | Physical::Int64);
+    match (found, physical) {
+        (_, Physical::Int96) => Some(Meaning::Timestamp(1_000_000_000, false)),
+        (
+            Meaning::Decimal(_),
+            Physical::Bytes | Physical::Fixed(_) | Physical::Int32 | Physical::Int64,
+        ) if (0..=76).contains(&scale) => Some(Meaning::Decimal(scale as u32)),
+        (Meaning::Nothing, _) if whole => Some(Meaning::Nothing),
+        (Meaning::Plain | Meaning::Nothing, _) => Some(Meaning::Plain),
+        (Meaning::Unsigned | Meaning::Time(_) | Meaning::Timestamp(..), _) if whole => Some(found),
+        (Meaning::Date, Physical::Int32) | (Meaning::Half, Physical::Fixed(2)) => Some(found),
+        _ => None,
+    }
+}
+
+fn stated(l: Logical) -> Option<Meaning> {
+    let per_second = match l.unit {
+        1 => 1000,
+        2 => 1_000_000,
+        _ => 1_000_000_000,
+    };
+    match l.id {
+        1 | 4 | 12 => Some(Meaning::Plain),
+        11 => Some(Meaning::Nothing),
+        5 => Some(Meaning::Decimal(0)),
+        6 => Some(Meaning::Date),
+        7 => Some(Meaning::Time(per_second)),
+        8 => Some(Meaning::Timestamp(per_second, l.utc)),
+        10 => Some(if l.signed { Meaning::Plain } else { Meaning::Unsigned }),
+        15 => Some(Meaning::Half),
+        _ => None,
+    }
+}
+
+fn converted_meaning(converted: i64) -> Option<Meaning> {
+    match converted {
+        0 | 4 | 15..=19 => Some(Meaning::Plain),
+        5 => Some(Meaning::Decimal(0)),
+        6 => Some(Meaning::Date),
+        7 => Some(Meaning::Time(1000)),
+        8 => Some(Meaning::Time(1_000_000)),
+        9 => Some(Meaning::Timestamp(1000, true)),
+        10 => Some(Meaning::Timestamp(1_000_000, true)),
+        11..=14 => Some(Meaning::Unsigned),
+        _ => None,
+    }
+}
+
+/// What precedes a page.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Header {
+    /// 0 data, 1 index, 2 dictionary, 3 data of version 2.
+    pub kind: i64,
+    pub unpacked: i64,
+    pub packed: i64,
+    pub values: i64,
+    pub encoding: i64,
+    /// Of the levels; 3 unless the page is old.
+    pub level_encoding: i64,
+    /// Bytes of repetition and definition levels, version 2.
+    pub levels: (i64, i64),
+    /// Whether a page of version 2 is not packed.
+    pub bare: bool,
+}
+
+impl Header {
+    /// Reads a header; returns its length too.
+    pub fn read(bytes: &[u8]) -> Result<(Header, usize), Refused> {
+        let (mut h, mut t) =
+            (Header { level_encoding: 3, ..Header::default() }, Thrift::new(bytes));
+        t.fields(|t, id, kind| {
+            match id {
+                1 => h.kind = t.int()?,
+                2 => h.unpacked = t.int()?,
+                3 => h.packed = t.int()?,
+                5 | 7 | 8 if kind == STRUCT => t.fields(|t, field, kind| {
+                    match (id, field) {
+                        (_, 1) => h.values = t.int()?,
+                        (5 | 7, 2) | (8, 4) => h.encoding = t.int()?,
+                        (5, 3) => h.level_encoding = t.int()?,
+                        (8, 5) => h.levels.1 = t.int()?,
+                        (8, 6) => h.levels.0 = t.int()?,
+                        (8, 7) => h.bare = kind != TRUE,
+                        _ => {}
+                    }
+                    Ok(())
+                })?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok((h, t.at))
+    }
+}

@@ -1,0 +1,372 @@
+//! SVMlight and libsvm text: `label[,label…] [qid:n] index:value … # comment`, one row a line.
+//!
+//! A label that is not there is a blank cell; a row may be without any. Columns are "label", or
+//! "label0", "label1", … where rows have several, then the indices in order. If index 0 occurs
+//! anywhere, they begin at "0", else at "1"; they end at the largest that occurs in any of the
+//! files. What a row does not name is 0. A `qid` is checked and left out.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::data::read::files;
+use crate::data::read::reader::{self, Chunked};
+use crate::data::read::stream::Window;
+use crate::data::read::text::MAX_RECORD;
+use crate::data::table::options::Options;
+use crate::data::table::raw::{Lines, Raw, RawColumn, several};
+use crate::fault::{self, Fault, quoted};
+
+/// Largest index.
+pub const MAX_INDEX: u32 = 1 << 24;
+/// The table may have this many numbers for each byte of text, because zeros are not written …
+pub const DENSE_RATIO: u64 = 16;
+/// … plus this many, so that tiny files pass.
+pub const DENSE_FLOOR: u64 = 1 << 20;
+
+/// What was read, as it stood.
+#[derive(Default)]
+struct Sparse {
+    /// Index and value of all rows.
+    entries: Vec<(u32, f64)>,
+    /// Where in `entries` each row ends.
+    ends: Vec<usize>,
+    /// `[rows, labels]`; NaN is blank.
+    labels: Vec<f64>,
+    /// Labels of a row; not known before a row has some.
+    width: Option<usize>,
+    /// Rows without labels before that.
+    unlabelled: usize,
+    /// (place, first row, lines)
+    files: Vec<(String, usize, Lines)>,
+    hashes: Vec<(String, String)>,
+    /// Bytes of the lines with rows.
+    bytes: u64,
+}
+
+/// SVMlight and libsvm.
+pub struct Svmlight;
+
+impl reader::Reader for Svmlight {
+    fn endings(&self) -> &'static [&'static str] {
+        &["svm", "svmlight", "libsvm"]
+    }
+
+    fn may_be_packed(&self) -> bool {
+        true
+    }
+
+    fn read(&self, path: &Path, _stem: &str, _options: &Options) -> anyhow::Result<Raw> {
+        read(&[path.to_owned()])
+    }
+
+    fn read_all(&self, paths: &[PathBuf], _stem: &str, _options: &Options) -> anyhow::Result<Raw> {
+        read(paths)
+    }
+
+    fn indivisible(&self, _paths: &[PathBuf]) -> anyhow::Result<Option<&'static str>> {
+        Ok(Some(AT_ITS_END))
+    }
+
+    fn open(&self, path: &Path, _: &str, _: &Options) -> anyhow::Result<Box<dyn Chunked>> {
+        let hint = "read it as a whole: give it more memory (data.memory)";
+        Err(Fault::data(path.display(), AT_ITS_END).hint(hint).into())
+    }
+}
+
+/// Why a file is read only as a whole.
+const AT_ITS_END: &str = "SVMlight says at its end which columns there are";
+
+/// Reads files as one table.
+///
+/// # Errors
+/// 66 if a file cannot be read; 65 if a line is malformed, there are no rows, the files count their
+/// indices from 0 and from 1, or the table would be too large for what the files hold.
+pub fn read(paths: &[PathBuf]) -> anyhow::Result<Raw> {
+    let mut sparse = Sparse::default();
+    for path in paths {
+        let (file, size) = files::open(path)?;
+        sparse.read(file, &path.display().to_string(), size)?;
+    }
+    sparse.table()
+}
+
+/// Reads one stream; `size` is that of the file, 0 if it is not known.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_from(reader: impl Read, place: &str, size: u64) -> anyhow::Result<Raw> {
+    let mut sparse = Sparse::default();
+    sparse.read(reader, place, size)?;
+    sparse.table()
+}
+
+impl Sparse {
+    fn read(&mut self, reader: impl Read, place: &str, size: u64) -> anyhow::Result<()> {
+        let mut window = Window::new(reader, place, size)?;
+        self.files.push((place.to_owned(), self.ends.len(), Lines::default()));
+        while let Some(length) = next(&mut window)? {
+            let line = &window.text()[..length];
+            let line = line.split(|&b| b == b'#').next().unwrap_or_default();
+            if !line.trim_ascii().is_empty() {
+                let text = String::from_utf8_lossy(line);
+                self.row(&text).map_err(|fault| Fault {
+                    message: format!("{}: {}", window.place(), fault.message),
+                    ..fault
+                })?;
+                if let Some((_, first, lines)) = self.files.last_mut() {
+                    lines.push(self.ends.len() - 1 - *first, window.line());
+                }
+            }
+            window.pass(length, 0);
+        }
+        if self.files.last().is_none_or(|(_, first, _)| *first == self.ends.len()) {
+            return Err(Fault::data(place, "the file has no rows")
+                .hint("give a file with at least one line \"label index:value …\"")
+                .into());
+        }
+        self.hashes.push(window.finish()?);
+        Ok(())
+    }
+
+    /// Takes a row.
+    fn row(&mut self, text: &str) -> Result<(), Fault> {
+        self.bytes += text.len() as u64 + 1;
+        let mut words = text.split_ascii_whitespace().peekable();
+        let labels = words.next_if(|word| !word.contains(':'));
+        self.labels(labels)?;
+        if let Some(query) = words.next_if(|word| word.starts_with("qid:")) {
+            query[4..]
+                .parse::<u64>()
+                .map_err(|_| malformed(format!("{} is no query number", quoted(query))))?;
+        }
+        let mut before = None;
+        for word in words {
+            let (index, value) = entry(word)?;
+            if before.is_some_and(|before| before >= index) {
+                let found = if before == Some(index) {
+                    "there twice".to_owned()
+                } else {
+                    format!("behind {}", before.unwrap_or_default())
+                };
+                return Err(malformed(format!("index {index} is {found}"))
+                    .hint("sort the indices of each line and keep each once"));
+            }
+            before = Some(index);
+            self.entries.push((index, value));
+        }
+        self.ends.push(self.entries.len());
+        Ok(())
+    }
+
+    fn labels(&mut self, word: Option<&str>) -> Result<(), Fault> {
+        let Some(word) = word else {
+            match self.width {
+                Some(_) if self.labels.len() as u64 > self.allowed() => {
+                    return Err(malformed("too many rows without labels".into()));
+                }
+                Some(width) => self.labels.extend(std::iter::repeat_n(f64::NAN, width)),
+                None => self.unlabelled += 1,
+            }
+            return Ok(());
+        };
+        let found = 1 + word.matches(',').count();
+        let width = *self.width.get_or_insert(found);
+        if width != found {
+            let hint = "every line needs the same number of labels; one that is not known may be blank, as in \"1,,0\"";
+            return Err(
+                malformed(format!("{found} labels, the lines before have {width}")).hint(hint)
+            );
+        }
+        let blank = (self.labels.len() + width * self.unlabelled) as u64;
+        if blank > self.allowed() {
+            return Err(malformed(format!(
+                "{width} labels for {} rows without any",
+                self.unlabelled
+            )));
+        }
+        self.labels
+            .extend(std::iter::repeat_n(f64::NAN, width * std::mem::take(&mut self.unlabelled)));
+        for text in word.split(',') {
+            self.labels.push(if text.is_empty() { f64::NAN } else { number(text, "label")? });
+        }
+        Ok(())
+    }
+
+    /// How many numbers the text that was read warrants.
+    fn allowed(&self) -> u64 {
+        self.bytes * DENSE_RATIO + DENSE_FLOOR
+    }
+
+    /// The smallest and the largest index that occur in some rows.
+    fn span(&self, rows: std::ops::Range<usize>) -> Option<[u32; 2]> {
+        let end = |rows: usize| {
+            rows.checked_sub(1).and_then(|row| self.ends.get(row)).copied().unwrap_or_default()
+        };
+        let indices =
+            self.entries.get(end(rows.start)..end(rows.end))?.iter().map(|&(index, _)| index);
+        Some([indices.clone().min()?, indices.max()?])
+    }
+
+    /// That no file counts its indices from 0 beside one that counts them from 1. One in which
+    /// index 0 does not occur is taken for the latter if its first index is 1, or its last is one
+    /// above that of a file with index 0.
+    fn check_first(&self) -> Result<(), Fault> {
+        let ends = self.files.iter().skip(1).map(|(_, first, _)| *first).chain([self.ends.len()]);
+        let spans = self
+            .files
+            .iter()
+            .zip(ends)
+            .filter_map(|((place, first, _), end)| Some((place, self.span(*first..end)?)));
+        let (from_0, others): (Vec<_>, Vec<_>) = spans.partition(|(_, [first, _])| *first == 0);
+        let Some((zero, [_, last])) = from_0.first() else { return Ok(()) };
+        let is_other = |first: u32, end: u32| {
+            first == 1 || from_0.iter().any(|(_, [_, last])| end == last + 1)
+        };
+        let Some((place, [first, end])) =
+            others.into_iter().find(|(_, [first, end])| is_other(*first, *end))
+        else {
+            return Ok(());
+        };
+        let found = format!(
+            "the indices are {first} to {end}, in {zero} they are 0 to {last}: one counts from 1, the other from 0"
+        );
+        let hint = "count the indices of all files alike (scikit-learn: dump_svmlight_file(…, zero_based=…)); if index 0 merely does not \
+                    occur, put all rows into one file";
+        Err(Fault::data(place, found).hint(hint))
+    }
+
+    /// The table with its zeros.
+    fn table(self) -> anyhow::Result<Raw> {
+        self.check_first()?;
+        let place = several(self.files.iter().map(|(place, ..)| place.as_str()));
+        let (rows, width) = (self.ends.len(), self.width.unwrap_or(1));
+        let smallest = self.entries.iter().map(|&(index, _)| index).min();
+        let last = self.entries.iter().map(|&(index, _)| index).max().unwrap_or(0);
+        let first = smallest.map_or(1, |index| index.min(1));
+        let features = (last + 1 - first) as usize;
+        // A column costs something too, however few rows there are.
+        let numbers = (rows as u64 + 16) * (width + features) as u64;
+        if numbers > self.allowed() {
+            let found = format!(
+                "{rows} rows × {features} features of {} bytes of text: more than {DENSE_RATIO} numbers a byte",
+                self.bytes
+            );
+            let hint =
+                "tables are kept with their zeros: keep fewer features, or give a dense format";
+            return Err(Fault::data(place, found).hint(hint).into());
+        }
+        let mut columns = vec![vec![0.0; rows]; features];
+        let mut start = 0;
+        for (row, &end) in self.ends.iter().enumerate() {
+            for &(index, value) in &self.entries[start..end] {
+                columns[(index - first) as usize][row] = value;
+            }
+            start = end;
+        }
+        let names = label_names(width)
+            .into_iter()
+            .chain((first..=last).map(|index| index.to_string()))
+            .collect();
+        let columns =
+            self.label_columns(width).into_iter().chain(columns).map(RawColumn::Numbers).collect();
+        let mut table = Raw::new(&place, names, columns, None)?.with_origins(self.files);
+        (table.hashes, table.sparse, table.indices) =
+            (self.hashes, true, smallest.map(|smallest| [smallest, last]));
+        Ok(table)
+    }
+
+    fn label_columns(&self, width: usize) -> Vec<Vec<f64>> {
+        if self.labels.is_empty() {
+            return vec![vec![f64::NAN; self.ends.len()]; width];
+        }
+        (0..width)
+            .map(|label| self.labels.iter().skip(label).step_by(width).copied().collect())
+            .collect()
+    }
+}
+
+/// That a file counts its indices from where the training file did; each has the smallest and the
+/// largest index that occur.
+///
+/// # Errors
+/// 65 if one begins at 0 and the other cannot.
+pub fn check_indices(known: Option<[u32; 2]>, raw: &Raw) -> anyhow::Result<()> {
+    let (Some([known, last]), Some([first, end])) = (known, raw.indices) else { return Ok(()) };
+    let found = match (known, first) {
+        (1.., 0) => format!(
+            "index 0 occurs, the indices of the training data are {known} to {last}: they are counted from 1 there"
+        ),
+        (0, 1..) if end == last + 1 => {
+            format!(
+                "the indices are {first} to {end}, those of the training data are 0 to {last}: they are counted from 0 there"
+            )
+        }
+        _ => return Ok(()),
+    };
+    let hint = "count the indices as the training file does (scikit-learn: dump_svmlight_file(…, zero_based=…)), or train again";
+    Err(Fault::data(&raw.place, found).hint(hint).into())
+}
+
+fn label_names(width: usize) -> Vec<String> {
+    if width == 1 {
+        vec!["label".to_owned()]
+    } else {
+        (0..width).map(|i| format!("label{i}")).collect()
+    }
+}
+
+/// Length of the next line, which the window then stands at; `None` at the end.
+fn next<R: Read>(window: &mut Window<R>) -> anyhow::Result<Option<usize>> {
+    loop {
+        window.pass_line_ends();
+        let (there, ended) = (window.text().len(), window.ended());
+        let length =
+            window.text().iter().position(|&b| b == b'\n' || b == b'\r').or(ended.then_some(there));
+        if length.unwrap_or(there) > MAX_RECORD {
+            let fault =
+                Fault::data(window.place(), format!("the line is longer than {MAX_RECORD} bytes"));
+            return Err(fault.hint("give one row a line").into());
+        }
+        match length {
+            Some(0) => return Ok(None),
+            Some(length) => return Ok(Some(length)),
+            None => window.more()?,
+        }
+    }
+}
+
+/// `index:value`
+fn entry(word: &str) -> Result<(u32, f64), Fault> {
+    let (index, value) = word
+        .split_once(':')
+        .ok_or_else(|| malformed(format!("{}, expected index:value", quoted(word))))?;
+    let digits = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
+    let index =
+        if digits { index.parse::<u64>().unwrap_or(u64::MAX) } else { return Err(no_index(word)) };
+    if index > u64::from(MAX_INDEX) {
+        return Err(malformed(format!("the index of {} is above {MAX_INDEX}", quoted(word)))
+            .hint("number the features from 1"));
+    }
+    Ok((index as u32, number(value, "value")?))
+}
+
+fn no_index(word: &str) -> Fault {
+    malformed(format!("{}, expected a whole number before the colon", quoted(word)))
+}
+
+fn number(text: &str, what: &str) -> Result<f64, Fault> {
+    let x: f64 = text
+        .parse()
+        .map_err(|_| malformed(format!("the {what} {} is not a number", quoted(text))))?;
+    if x.is_finite() {
+        Ok(x)
+    } else {
+        Err(malformed(format!("the {what} {} is not a finite number", quoted(text))))
+    }
+}
+
+/// The place is put before it where it is known.
+fn malformed(found: String) -> Fault {
+    Fault::new(fault::Exit::Data, found)
+        .hint("a line is \"label index:value index:value …\", with a comment behind # if need be")
+}

@@ -1,0 +1,215 @@
+//! What a stored column is: its inputs, its words, its limits. And sentences about columns that are
+//! not there.
+
+use std::collections::HashSet;
+
+use crate::data::table::raw::Raw;
+use crate::data::{Column, Encoding};
+use crate::fault::{Fault, quoted};
+
+/// Most inputs of a column of words.
+pub const MAX_BUCKETS: usize = 1 << 20;
+/// Most words of a row in one column.
+pub const MAX_SLOTS: usize = 4096;
+/// Most numbers of a learned vector.
+pub const MAX_EMBED: usize = 1024;
+/// Longest character n-grams.
+pub const MAX_NGRAMS: usize = 16;
+/// Most names of a list in a message.
+const MOST_NAMED: usize = 8;
+
+impl Column {
+    /// Inputs that are made of it.
+    pub fn width(&self) -> usize {
+        match &self.encoding {
+            Encoding::Numeric { indicator, .. } | Encoding::Binary { indicator, .. } => {
+                1 + usize::from(*indicator)
+            }
+            Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if *embed > 0 => *embed,
+            Encoding::Category { .. } | Encoding::Text { .. } => self.codes(),
+            Encoding::Date { time, indicator, .. } => {
+                6 + 2 * usize::from(*time) + usize::from(*indicator)
+            }
+        }
+    }
+
+    /// Codes that its words may be; 0 where they are none.
+    pub fn codes(&self) -> usize {
+        match &self.encoding {
+            Encoding::Category { values, blank, .. } => values.len() + 1 + usize::from(*blank),
+            Encoding::Text { buckets, .. } => *buckets,
+            _ => 0,
+        }
+    }
+
+    /// The code of rare and unseen values.
+    pub fn rest(&self) -> Option<usize> {
+        if let Encoding::Category { values, .. } = &self.encoding {
+            Some(values.len())
+        } else {
+            None
+        }
+    }
+
+    /// Codes that have a learned vector; 0 = none.
+    pub fn vectors(&self) -> usize {
+        match self.encoding {
+            Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if embed > 0 => {
+                self.codes()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Words of a row that hold its value: one a number, one a code.
+    pub fn slots(&self) -> usize {
+        match &self.encoding {
+            Encoding::Category { .. } => 1,
+            Encoding::Text { slots, .. } => *slots,
+            _ => self.width(),
+        }
+    }
+
+    /// Whether its words are codes.
+    pub fn has_codes(&self) -> bool {
+        matches!(self.encoding, Encoding::Category { .. } | Encoding::Text { .. })
+    }
+
+    /// What a code adds to the input of its number.
+    pub fn code_scale(&self) -> f32 {
+        if let Encoding::Text { scale, .. } = self.encoding { scale } else { 1.0 }
+    }
+
+    /// What is wrong with a column that came from a file.
+    pub fn problem(&self) -> Option<String> {
+        let scaled = |offset: f64, factor: f64| {
+            (!(offset.is_finite() && factor.is_finite()))
+                .then_some("offset or factor is not finite")
+        };
+        let found = match &self.encoding {
+            Encoding::Numeric { blank, .. } if !blank.is_finite() => {
+                "the value of blanks is none that a column can have".to_owned()
+            }
+            Encoding::Numeric { range: Some(range), .. }
+            | Encoding::Date { range: Some(range), .. }
+                if !range.is_good() =>
+            {
+                "the range is none that a column can have".to_owned()
+            }
+            Encoding::Numeric { offset, factor, .. } | Encoding::Date { offset, factor, .. } => {
+                scaled(*offset, *factor)?.to_owned()
+            }
+            Encoding::Category { embed, .. } | Encoding::Text { embed, .. }
+                if *embed > MAX_EMBED =>
+            {
+                format!("vectors of {embed} numbers, expected at most {MAX_EMBED}")
+            }
+            Encoding::Category { values, .. } => {
+                let mut seen = HashSet::new();
+                format!(
+                    "the value {} stands twice",
+                    quoted(values.iter().find(|value| !seen.insert(value.as_str()))?)
+                )
+            }
+            Encoding::Binary { values: [a, b], .. } if a == b => {
+                format!("the value {} stands twice", quoted(a))
+            }
+            Encoding::Binary { mean, .. } if (0.0..=1.0).contains(mean) => return None,
+            Encoding::Binary { mean, .. } => format!("a mean of {mean}, expected 0 to 1"),
+            Encoding::Text { buckets, slots, ngrams, scale, .. } => {
+                let fits = (1..=MAX_BUCKETS).contains(buckets)
+                    && (1..=MAX_SLOTS).contains(slots)
+                    && *ngrams <= MAX_NGRAMS;
+                if fits && scale.is_finite() {
+                    return None;
+                }
+                format!(
+                    "{buckets} buckets, {slots} slots, n-grams of {ngrams}, scale {scale}; expected at most {MAX_BUCKETS}, {MAX_SLOTS}, \
+                     {MAX_NGRAMS} and a finite number"
+                )
+            }
+        };
+        Some(format!("column {}: {found}", quoted(&self.name)))
+    }
+}
+
+/// "There is no such column", as a config fault with the nearest name. `labels` are known label
+/// columns, which are named first.
+pub fn no_column(key: &str, name: &str, raw: &Raw, labels: &[&str]) -> Fault {
+    let message = format!("there is no column {} in {}", quoted(name), raw.place);
+    let hint = match nearest(name, raw.names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {}?", quoted(near)),
+        None => format!("the columns are {}", columns_of(raw, labels)),
+    };
+    Fault::config(key, message).hint(hint)
+}
+
+/// The columns of a table: `labels` first, then the others; of many the first and the last, where
+/// labels often stand.
+fn columns_of(raw: &Raw, labels: &[&str]) -> String {
+    let known: HashSet<&str> = raw.names.iter().map(String::as_str).collect();
+    let first: HashSet<&str> = labels.iter().copied().collect();
+    let labels = labels.iter().copied().filter(|name| known.contains(name));
+    let others = raw.names.iter().map(String::as_str).filter(|name| !first.contains(name));
+    let names: Vec<String> = labels.chain(others).map(String::from).collect();
+    if names.len() <= MOST_NAMED {
+        return some(&names);
+    }
+    let (first, rest) = names.split_at(MOST_NAMED - 2);
+    format!("{}, …, {} ({} in all)", some(first), some(&rest[rest.len() - 2..]), names.len())
+}
+
+/// Checks that a table has the columns that a model needs; one that names only what occurs has all
+/// that are indices. Label columns stand first in `names`.
+///
+/// # Errors
+/// 65 with all that are missing and the nearest name of the first.
+pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
+    let known: HashSet<&str> = raw.names.iter().map(String::as_str).collect();
+    let is_gone = |name: &&&str| !known.contains(**name) && !raw.is_zero(name);
+    let missing: Vec<String> = names.iter().filter(is_gone).map(|&name| name.to_owned()).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let wanted: HashSet<&str> = names.iter().copied().collect();
+    let unused = raw.names.iter().map(String::as_str).filter(|name| !wanted.contains(name));
+    let hint = match nearest(first, unused) {
+        Some(near) => format!("the file has {}; is that {}?", quoted(near), quoted(first)),
+        None => format!("the file has the columns {}", columns_of(raw, names)),
+    };
+    let (noun, count) = if missing.len() == 1 {
+        ("column", String::new())
+    } else {
+        ("columns", format!("{} ", missing.len()))
+    };
+    Err(Fault::data(&raw.place, format!("{count}{noun} missing: {}", some(&missing)))
+        .hint(hint)
+        .into())
+}
+
+/// The name most like `name`: by Jaro–Winkler similarity above 0.7, or one slip away (which that
+/// rates low in short names). Names of one or two letters are like none but those that differ in
+/// case, or go on by a letter.
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let is_short = |name: &str| name.chars().count() <= 2;
+    let rate = |other: &str| {
+        let slip = strsim::osa_distance(&name, other) <= 1;
+        if is_short(&name) || is_short(other) {
+            let goes_on = slip && (name.starts_with(other) || other.starts_with(&name));
+            return f64::from(u8::from(name == other)).max(if goes_on { 0.9 } else { 0.0 });
+        }
+        strsim::jaro_winkler(&name, other).max(if slip { 0.9 } else { 0.0 })
+    };
+    let rated = names.map(|n| (rate(&n.to_lowercase()), n));
+    rated.filter(|(rating, _)| *rating > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n)
+}
+
+/// The first few names, quoted.
+pub fn some(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(MOST_NAMED).map(|name| quoted(name)).collect();
+    let rest = if names.len() > MOST_NAMED {
+        format!(" and {} more", names.len() - MOST_NAMED)
+    } else {
+        String::new()
+    };
+    shown.join(", ") + &rest
+}

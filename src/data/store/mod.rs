@@ -1,0 +1,4 @@
+//! Encoded rows on disk: tables that were read before, and tables larger than memory.
+
+pub mod entries;
+pub mod stored;

@@ -1,0 +1,9 @@
+//! A table as it was read, before anything is known of what it means.
+
+pub mod arrays;
+pub mod index;
+pub mod options;
+pub mod raw;
+pub mod shape;
+pub mod view;
+pub mod wholes;

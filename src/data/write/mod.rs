@@ -1,0 +1,3 @@
+//! Writers of tables.
+
+pub mod parquet;
