@@ -9,8 +9,9 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tandem::config::read::from_text;
 use tandem::data::load::door::load;
+use tandem::data::read;
+use tandem::data::table::options::{Header, Options};
 use tandem::data::table::raw;
-use tandem::data::table::raw::{Header, Options};
 use tandem::data::{Dataset, Parts, Schema};
 use tandem::device::{Gpu, Session};
 use tandem::kernels::params::Step;
@@ -58,7 +59,8 @@ fn reading(c: &mut Criterion, path: &Path) {
     group
         .sample_size(10)
         .throughput(Throughput::BytesDecimal(std::fs::metadata(path).unwrap().len()));
-    group.bench_function("CSV", |b| b.iter(|| raw::read(&[path.to_path_buf()], &options).unwrap()));
+    group
+        .bench_function("CSV", |b| b.iter(|| read::read(&[path.to_path_buf()], &options).unwrap()));
 }
 
 fn csv(c: &mut Criterion) {

@@ -73,3 +73,4 @@ pub mod rng;
 pub mod run;
 pub mod schedule;
 pub mod step;
+pub mod text;

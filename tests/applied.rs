@@ -11,8 +11,8 @@ use tandem::config::read::from_text;
 use tandem::config::{Config, Data, Source, Version};
 use tandem::data::encode::applied::Met;
 use tandem::data::load::door::{chunk_with, chunks_of, load};
-use tandem::data::table::raw;
-use tandem::data::table::raw::{Options, Raw, RawColumn};
+use tandem::data::table::options::Options;
+use tandem::data::table::raw::{Raw, RawColumn};
 use tandem::data::table::shape::Kind;
 use tandem::data::table::wholes::Width;
 use tandem::data::write::parquet::Writer;
@@ -132,7 +132,8 @@ fn wholes(table: &Raw, name: &str) -> Vec<Option<i128>> {
 fn whole_numbers_stay_whole_in_every_format() {
     let room = trained("x,y\n0,0\n0.5,1\n1,2\n1.5,3\n");
     let ids = grouped(&room, "big.parquet");
-    let written = raw::read(&[room.path("big.parquet")], &Options::default()).unwrap();
+    let written =
+        tandem::data::read::read(&[room.path("big.parquet")], &Options::default()).unwrap();
     assert_eq!(wholes(&written, "id"), ids);
     for out in ["o.csv", "o.jsonl", "o.parquet"] {
         predict(&room, &["--data", "big.parquet", "--out", out]).expect(0);
@@ -145,7 +146,7 @@ fn whole_numbers_stay_whole_in_every_format() {
         let id = id.unwrap_or_else(|| "null".to_owned());
         assert!(jsonl.starts_with(&format!("{{\"id\":{id},\"big\":{big},\"x\":")), "{jsonl}");
     }
-    let table = raw::read(&[room.path("o.parquet")], &Options::default()).unwrap();
+    let table = tandem::data::read::read(&[room.path("o.parquet")], &Options::default()).unwrap();
     assert_eq!(wholes(&table, "id"), ids);
     assert_eq!(table.columns[1].kind(), Kind::Wholes(Width::Unsigned));
     assert_eq!(table.cell(149_999, 1), (u64::MAX - 149_999).to_string());
@@ -177,7 +178,7 @@ fn arrays_of_whole_numbers_are_written_as_such() {
     let first: Value = serde_json::from_str(room.text("o.jsonl").lines().nth(1).unwrap()).unwrap();
     assert!(first["features.0"].is_i64() && first["features.1"] == 21, "{first}");
     predict(&room, &["--data", "x.npy", "--out", "o.parquet"]).expect(0);
-    let table = raw::read(&[room.path("o.parquet")], &Options::default()).unwrap();
+    let table = tandem::data::read::read(&[room.path("o.parquet")], &Options::default()).unwrap();
     assert_eq!(wholes(&table, "features.0")[..3], [Some(0), Some(14), Some(28)]);
 }
 
@@ -202,7 +203,7 @@ fn files_with_and_without_fractions_are_one_table() {
         writer.finish().unwrap();
     }
     predict(&room, &["--data", "p-*.parquet", "--out", "o.parquet"]).expect(0);
-    let table = raw::read(&[room.path("o.parquet")], &Options::default()).unwrap();
+    let table = tandem::data::read::read(&[room.path("o.parquet")], &Options::default()).unwrap();
     assert_eq!(table.columns[0], RawColumn::Numbers(vec![2.0, 2.5]));
 }
 
@@ -634,7 +635,7 @@ fn formats_follow_endings() {
     assert_eq!(unpacked(&room.bytes("o.tsv.gz")), room.text("o.tsv"));
     assert_eq!(unpacked(&room.bytes("o.jsonl.gz")), room.text("o.ndjson"));
     // What was written is read again.
-    let again = raw::read(&[room.path("o.tsv")], &Options::default()).unwrap();
+    let again = tandem::data::read::read(&[room.path("o.tsv")], &Options::default()).unwrap();
     assert_eq!(
         (again.cell(0, 1).into_owned(), again.cell(1, 1).into_owned()),
         ("a\tb".to_owned(), "c,d".to_owned())

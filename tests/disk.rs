@@ -17,7 +17,6 @@ use tandem::data::load::way::Way;
 use tandem::data::read::chunks::Chunks;
 use tandem::data::split::order::{epoch_order, windowed_order};
 use tandem::data::store::entries::Entries;
-use tandem::data::table::raw;
 use tandem::data::table::raw::Raw;
 use tandem::data::table::shape::Kind;
 use tandem::data::write::parquet::Writer;
@@ -624,7 +623,9 @@ fn a_window_that_does_not_fit_is_refused() {
 fn in_chunks(paths: &[PathBuf], bytes: u64) -> (Raw, usize) {
     let source = tandem::config::Source::Table(paths.to_vec());
     let (mut whole, mut count): (Option<Raw>, usize) = (None, 0);
-    for chunk in Chunks::new(&source, &raw::Options::default(), bytes).unwrap() {
+    for chunk in
+        Chunks::new(&source, &tandem::data::table::options::Options::default(), bytes).unwrap()
+    {
         let chunk = chunk.unwrap();
         count += 1;
         match &mut whole {
@@ -672,11 +673,22 @@ fn chunks_of_a_file_are_the_file() {
     ] {
         let (chunks, count) = in_chunks(std::slice::from_ref(&path), bytes);
         assert!(count >= least, "{}: {count} chunks", path.display());
-        equal(&raw::read(std::slice::from_ref(&path), &raw::Options::default()).unwrap(), &chunks);
+        equal(
+            &tandem::data::read::read(
+                std::slice::from_ref(&path),
+                &tandem::data::table::options::Options::default(),
+            )
+            .unwrap(),
+            &chunks,
+        );
     }
     room.write("more.csv", rows_csv(1000..1005, 0).as_bytes());
     let paths = [room.path("rows.csv"), room.path("more.csv")];
-    equal(&raw::read(&paths, &raw::Options::default()).unwrap(), &in_chunks(&paths, 5000).0);
+    equal(
+        &tandem::data::read::read(&paths, &tandem::data::table::options::Options::default())
+            .unwrap(),
+        &in_chunks(&paths, 5000).0,
+    );
 }
 
 /// A file that is too large for `memory`, but what is in it is not too large for the sample.

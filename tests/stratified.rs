@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use tandem::config::read::from_text;
 use tandem::data::load::door::load;
-use tandem::data::load::folds::look;
+use tandem::data::load::every_fold::look;
 use tandem::data::split::strata::{
     Strata, dealt, dealt_by_class, dealt_by_classes, dealt_by_marks, dealt_groups,
     dealt_groups_by_class,

@@ -9,7 +9,6 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tandem::config::read;
 use tandem::data::load::door::load;
-use tandem::data::table::raw;
 use tandem::rng::{Purpose, uniform};
 use tandem::run::train::Plan;
 use tempfile::TempDir;
@@ -406,7 +405,11 @@ fn predictions_keep_rows_and_columns_in_every_format() {
         .expect(0);
     assert_eq!(room.text("q.jsonl"), printed);
     room.run(&["predict", "run", "--data", "new.csv", "--out", "p.parquet"]).expect(0);
-    let parquet = raw::read(&[room.path("p.parquet")], &raw::Options::default()).unwrap();
+    let parquet = tandem::data::read::read(
+        &[room.path("p.parquet")],
+        &tandem::data::table::options::Options::default(),
+    )
+    .unwrap();
     assert_eq!((parquet.rows, &parquet.names), (30, &header));
     for (row, out) in out.iter().enumerate() {
         for (column, cell) in out.iter().enumerate() {

@@ -17,6 +17,8 @@ pub mod harmless;
 pub mod model;
 #[path = "../../src/rng.rs"]
 pub mod rng;
+#[path = "../../src/text.rs"]
+pub mod text;
 
 /// The part of the room that needs no engine.
 #[path = "."]

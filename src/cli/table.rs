@@ -11,9 +11,9 @@ use super::Weights;
 use super::console::Console;
 use crate::config::{Decimal, Source, TaskKind, read};
 use crate::data::load::door::load;
-use crate::data::load::tables;
 use crate::data::look::draft::{Draft, range};
 use crate::data::look::survey::{Found, Given, Survey, Wanted, overlap, wanted};
+use crate::data::read::read_source;
 use crate::data::table::options::{Header, Options};
 use crate::data::table::raw::Raw;
 use crate::data::{Column, Input};
@@ -57,7 +57,7 @@ impl TableArgs {
     fn read(&self, path: &str) -> Result<Raw> {
         let header = if self.no_header { Header::None } else { Header::First };
         let delimiter = self.delimiter()?.and_then(|sign| u8::try_from(sign).ok());
-        tables::read(
+        read_source(
             &Source::Table(vec![PathBuf::from(path)]),
             &Options { delimiter, header, ..Options::default() },
         )

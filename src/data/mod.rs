@@ -10,6 +10,7 @@ pub mod encode;
 pub mod images;
 pub mod load;
 pub mod look;
+mod part;
 mod parts;
 pub mod read;
 pub mod schema;
@@ -19,5 +20,6 @@ pub mod table;
 pub mod value;
 pub mod write;
 
-pub use parts::{Dataset, Features, Part, Parts, Table, UNLABELLED};
+pub use part::{Part, UNLABELLED};
+pub use parts::{Dataset, Features, Parts, Table};
 pub use schema::{Column, Encoding, Input, NO_CODE, Reading, Scaling, Schema, Spread, Target};

@@ -5,33 +5,9 @@ use std::sync::Arc;
 
 use super::encode::applied::Met;
 use super::schema::Schema;
-use super::store::stored::Stored;
+use super::store::rows::Stored;
 use super::table::raw::{Raw, RawColumn};
 use super::table::shape::Kind;
-
-/// A label that is not there: the row does not train this task.
-pub const UNLABELLED: u32 = u32::MAX;
-
-/// Which part of a data set; the number is the stream of its random partners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Trained on.
-    Train = 0,
-    /// Picks the model.
-    Valid = 1,
-    /// Reported only.
-    Test = 2,
-}
-
-impl Part {
-    /// All three, by number.
-    pub const ALL: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
-
-    /// `train`, `valid` or `test`.
-    pub fn name(self) -> &'static str {
-        ["train", "valid", "test"][self as usize]
-    }
-}
 
 /// One part in memory.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use super::machine::Machine;
 use super::measure::probability;
 use super::predict::softmax;
 use crate::config::TaskKind;
-use crate::data::load::tables::apply_again;
+use crate::data::load::apply::apply_again;
 use crate::data::{Dataset, Target};
 use crate::fault::{Fault, quoted};
 use crate::model::file::Model;

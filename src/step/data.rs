@@ -3,8 +3,8 @@
 use super::buffers::spec;
 use super::builder::Builder;
 use super::request::Request;
-use crate::kernels;
-use crate::kernels::params;
+
+use crate::kernels::{self, params};
 use crate::objective::losses;
 use crate::plan::{Chunk, PartBuffers, Segment, first_overwrites};
 use crate::schedule::{Dispatch, Kind, slices};

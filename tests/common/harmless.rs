@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use super::config::read::from_text;
 use super::config::write::to_toml;
 use super::config::{Overlay, Scale};
-use super::data::raw::{Header, Options, Raw};
-use super::data::{
-    Column, Encoding, Input, Part, Schema, Target, bytes, idx as images, npy as arrays, overlay,
-    parquet as columns,
+use super::data::images::{idx as images, overlay};
+use super::data::read::{
+    bytes, npy as arrays, parquet as columns, svmlight as sparse, text as lines,
 };
-use super::data::{svmlight as sparse, text as lines};
+use super::data::table::options::{Header, Options};
+use super::data::table::raw::Raw;
+use super::data::{Column, Encoding, Input, Part, Schema, Target};
 use super::fault::{Exit, exit_of, hint_of};
 use super::model::arena::Numbers;
 use super::model::file::{self, Model, contents};

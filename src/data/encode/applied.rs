@@ -4,8 +4,6 @@
 
 use std::collections::HashSet;
 
-use crate::data::encode::cells::known;
-use crate::data::load::tables::{feature_names, target_names};
 use crate::data::schema::columns::some;
 use crate::data::table::raw::{Raw, RawColumn};
 use crate::data::table::view::{Cell, Index, View};
@@ -80,7 +78,7 @@ impl Met {
             view.map_or_else(Count::default, |view| count(column, &view, raw.rows))
         };
         let mut used: HashSet<&str> =
-            feature_names(schema).into_iter().chain(target_names(schema)).collect();
+            schema.feature_names().into_iter().chain(schema.target_names()).collect();
         used.extend(schema.reading.row_weight.as_deref());
         used.extend(schema.reading.aside.iter().map(String::as_str));
         let occurs = |at: usize| !(raw.sparse && is_zero(&raw.columns[at]));
@@ -91,7 +89,7 @@ impl Met {
         let passed_over = raw.names.iter().filter(is_over).cloned().collect();
         let is_absent = |name: &&str| raw.sparse && !there.contains(name);
         let absent =
-            feature_names(schema).into_iter().filter(is_absent).map(str::to_owned).collect();
+            schema.feature_names().into_iter().filter(is_absent).map(str::to_owned).collect();
         Met { rows: raw.rows, columns: columns.iter().map(view).collect(), passed_over, absent }
     }
 
@@ -158,7 +156,7 @@ impl Met {
     /// # Errors
     /// 65 with the first column that has none.
     pub fn check(&self, schema: &Schema, place: &str) -> Result<(), Fault> {
-        if !self.absent.is_empty() && self.absent.len() == feature_names(schema).len() {
+        if !self.absent.is_empty() && self.absent.len() == schema.feature_names().len() {
             let found = format!(
                 "none of the {} indices of the model occurs: {}",
                 self.absent.len(),
@@ -257,7 +255,7 @@ impl Count {
 /// Counts the cells of a column.
 fn count(column: &Column, view: &View, rows: usize) -> Count {
     let (mut count, values, expects_blanks) =
-        (Count::default(), known(column), column.expects_blanks());
+        (Count::default(), column.known(), column.expects_blanks());
     let (has_values, has_range) = (!column.values().is_empty(), column.range().is_some());
     // Equal cells often follow each other.
     let mut last: Option<(&str, bool)> = None;

@@ -41,7 +41,7 @@ pub fn features(
     let mut coders = Vec::with_capacity(columns.len());
     for column in columns {
         let view = index.of(column, blank_words).ok_or_else(|| gone(raw, column))?;
-        coders.push(Coder { column, view, known: known(column), place: (slots, column.slots()) });
+        coders.push(Coder { column, view, known: column.known(), place: (slots, column.slots()) });
         slots += column.slots();
     }
     let mut words = vec![0; rows.len() * slots];
@@ -56,16 +56,6 @@ pub fn features(
         return Ok(Features::Cells { words, slots });
     }
     Ok(Features::F32(words.into_iter().map(f32::from_bits).collect()))
-}
-
-/// Codes of the values of a category or of a yes or no.
-pub(crate) fn known(column: &Column) -> Lookup<'_> {
-    let values = match &column.encoding {
-        Encoding::Category { values, .. } => &values[..],
-        Encoding::Binary { values, .. } => &values[..],
-        _ => &[],
-    };
-    Lookup::new(values.iter().map(String::as_str).zip(0..))
 }
 
 /// Callers have looked whether all columns are there.

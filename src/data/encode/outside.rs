@@ -70,13 +70,13 @@ pub fn notices(schema: &Schema, parts: &[Outside; 3]) -> Vec<String> {
 
 fn sentence(column: &Column, range: &Range, cells: &str) -> String {
     let short = |x: f64| {
-        if column.is_of_dates() { Date::day_of(x) } else { crate::data::look::survey::short(x) }
+        if column.is_of_dates() { Date::day_of(x) } else { crate::text::short(x) }
     };
     let (name, low, high) = (quoted(&column.name), short(range.low), short(range.high));
     let then = match range.clip > 0.0 {
         true => format!(
             "are held within {} standard deviations of it (clip)",
-            crate::data::look::survey::short(range.clip)
+            crate::text::short(range.clip)
         ),
         false if column.is_of_dates() => "are taken as they are".to_owned(),
         false => "are taken as they are (clip = 0)".to_owned(),

@@ -2,11 +2,11 @@
 //! other tasks.
 
 use crate::config::{Loss, Task};
-use crate::data::encode::labels;
-use crate::data::encode::labels::Labels;
-use crate::data::look::survey::short;
+
+use crate::data::encode::labels::{self, Labels};
 use crate::data::{Target, UNLABELLED};
 use crate::fault::quoted;
+use crate::text::short;
 
 /// Whether the loss of a task is to be divided by the mean of its labels.
 pub fn is_wanted(task: &Task) -> bool {

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use crate::data::images::labelled::Images;
-use crate::data::read::bytes;
-use crate::data::read::bytes::Contents;
+
+use crate::data::read::bytes::{self, Contents};
 use crate::fault::Fault;
 
 const U8: u8 = 0x08;

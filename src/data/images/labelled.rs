@@ -1,8 +1,8 @@
 //! Labelled images in memory, from any source, on their way to a [`Dataset`].
 
 use crate::config::{Task, Version};
-use crate::data::encode::labels;
-use crate::data::encode::labels::{LabelColumn, Labels};
+
+use crate::data::encode::labels::{self, LabelColumn, Labels};
 use crate::data::encode::per_mean;
 use crate::data::value::meaning::{Kind, Meaning};
 use crate::data::{Dataset, Features, Input, Target};

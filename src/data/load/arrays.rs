@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::TaskKind;
-use crate::data::store::stored::Stored;
+use crate::data::store::rows::Stored;
 use crate::data::{Dataset, Features, Parts, Schema, Target, UNLABELLED};
 use crate::fault::{Fault, quoted};
 

@@ -7,9 +7,9 @@ use crate::config::{self, Overlay, Source, Task, Version};
 use crate::data::encode::per_mean;
 use crate::data::images::labelled::Images;
 use crate::data::images::{digits, idx, overlay};
-use crate::data::load::way;
-use crate::data::load::way::Way;
-use crate::data::load::{places, tables};
+
+use crate::data::load::way::{self, Way};
+use crate::data::load::{apply, places};
 use crate::data::read;
 use crate::data::read::chunks::{Chunks, indivisible};
 use crate::data::split::shares::{shares_without, split};
@@ -123,12 +123,12 @@ fn is_npy(name: &str) -> bool {
 pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<(Dataset, String)> {
     let bare = Schema { targets: Vec::new(), ..schema.clone() };
     let options = schema.reading.options();
-    let keep = |raw| tables::apply_and_keep(schema, raw, labelled);
+    let keep = |raw| apply::apply_and_keep(schema, raw, labelled);
     let source = parse_source(text, &schema.input)?;
     let schema = if labelled { schema } else { &bare };
     let dataset = match source {
         Given::Table(path) => {
-            let raw = tables::read(&Source::Table(vec![path]), &options)?;
+            let raw = read::read_source(&Source::Table(vec![path]), &options)?;
             if labelled && is_npy(text) {
                 places::check_labels(schema, &raw)?;
             }
@@ -183,7 +183,7 @@ pub fn chunks_of(schema: &Schema, text: &str, bytes: u64) -> anyhow::Result<Opti
 /// # Errors
 /// 65 if it does not fit the schema.
 pub fn chunk_with(schema: &Schema, chunk: raw::Raw) -> anyhow::Result<Dataset> {
-    tables::apply_and_keep(schema, chunk, false)
+    apply::apply_and_keep(schema, chunk, false)
 }
 
 fn load_table(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {

@@ -5,13 +5,16 @@
 
 use crate::config::{Data, Source, Task};
 use crate::data::encode::applied::Met;
-use crate::data::encode::outside;
-use crate::data::encode::outside::Outside;
+
+use crate::data::encode::outside::{self, Outside};
+use crate::data::load::apply::{all_rows, apply, apply_rows};
+use crate::data::load::folds;
 use crate::data::load::places;
-use crate::data::load::tables::{Roles, all_rows, all_zero, apply, apply_rows, check_columns};
+use crate::data::load::roles::all_zero;
+use crate::data::load::roles::{Roles, check_columns};
 use crate::data::look::giveaway;
 use crate::data::read::chunks::Chunks;
-use crate::data::read::files::paths;
+use crate::data::store::budget::Budget;
 use crate::data::store::stored::Folder;
 use crate::data::table::raw::Raw;
 use crate::data::{Part, Reading, Schema};
@@ -20,70 +23,6 @@ use crate::rng::{Purpose, bits};
 
 /// Stream of the random numbers that choose the sample; those of the split have others.
 const SAMPLE: u64 = 3;
-/// Where the machine does not say how much memory it has.
-const UNKNOWN: u64 = 4 << 30;
-/// A table takes about so many times the bytes of its files while it is read and encoded in memory
-/// …
-const PLAIN: u64 = 4;
-/// … or so many times, where they are packed.
-const PACKED: u64 = 32;
-
-/// Memory that reading and encoding may take, and what of it is for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget(pub u64);
-
-impl Budget {
-    /// What the configuration says, or half of the memory of the machine.
-    pub fn of(data: &Data) -> Budget {
-        Budget(data.memory.unwrap_or_else(|| machine().map_or(UNKNOWN, |bytes| bytes / 2)))
-    }
-
-    /// Whether files are to be read in chunks. A guess: nobody knows what is in them.
-    pub fn is_exceeded(self, sources: &[&Source]) -> anyhow::Result<bool> {
-        Ok(need(sources)? > self.0)
-    }
-
-    /// Bytes of the rows that are read and encoded at a time.
-    fn chunk(self) -> u64 {
-        (self.0 / 16).clamp(1 << 10, 64 << 20)
-    }
-
-    /// Bytes of the rows that features are fitted on.
-    fn sample(self) -> u64 {
-        self.0 / 4
-    }
-
-    /// Encoded rows of so many words that may be in memory at a time.
-    pub fn rows(self, slots: usize) -> usize {
-        usize::try_from(self.0 / 4 / (4 * slots.max(1) as u64)).unwrap_or(usize::MAX).max(1)
-    }
-}
-
-/// Bytes that the tables of some sources take in memory, about.
-fn need(sources: &[&Source]) -> anyhow::Result<u64> {
-    let mut sum = 0u64;
-    for source in sources {
-        for path in paths(source)? {
-            let is_packed = path.extension().is_some_and(|ending| {
-                ending.eq_ignore_ascii_case("gz") || ending.eq_ignore_ascii_case("parquet")
-            });
-            let bytes = std::fs::metadata(&path).map_or(0, |meta| meta.len());
-            sum = sum.saturating_add(bytes.saturating_mul(if is_packed { PACKED } else { PLAIN }));
-        }
-    }
-    Ok(sum)
-}
-
-/// Bytes of memory that the machine has, or that a container on it may take.
-fn machine() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let all = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10;
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
-    Some(limit.map_or(all, |limit: u64| limit.min(all)))
-}
 
 /// Reads and encodes the parts of a data set into a folder; returns the schema and what is to be
 /// said of it.
@@ -99,7 +38,7 @@ pub fn load(
 ) -> anyhow::Result<(Schema, Vec<String>)> {
     let reading = places::reading(data)?;
     let roles = first_pass(data, tasks, &reading, budget)?;
-    let rows = roles.split()?;
+    let rows = folds::split(&roles)?;
     let (schema, mut notices) = roles.fit(&rows, reading)?;
     notices.extend(roles.said_of_sample(&rows[0]));
     notices.extend(giveaway::notices(&schema, &roles.fitted_on(&schema, &rows[0])?));

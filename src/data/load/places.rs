@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::config::{Data, FeatureKind, Source, Task, Version};
-use crate::data::load::tables::target_names;
 use crate::data::read::files::paths;
 use crate::data::read::npy::array;
 use crate::data::read::reader_of;
@@ -121,7 +120,7 @@ pub(crate) fn check_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<()> {
         return Ok(());
     };
     if raw.names != arrays.features
-        || target_names(schema).iter().any(|name| raw.column(name).is_some())
+        || schema.target_names().iter().any(|name| raw.column(name).is_some())
     {
         return Ok(());
     }

@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use crate::config::{Data, Source, Task};
 use crate::data::load::large;
-use crate::data::load::large::Budget;
 use crate::data::load::places;
+use crate::data::load::roles::Roles;
 use crate::data::load::tables;
-use crate::data::load::tables::Roles;
 use crate::data::read::chunks::indivisible;
-use crate::data::read::files;
 use crate::data::read::stream::Stream;
+use crate::data::read::{self, files};
+use crate::data::store::budget::Budget;
 use crate::data::store::entries::{Entries, key};
-use crate::data::store::stored;
-use crate::data::store::stored::{Folder, Found, Place};
+
+use crate::data::store::stored::{self, Folder, Found, Place};
 use crate::data::{Part, Parts};
+
 use crate::fault::{self, Exit, Fault};
 
 /// What reading may make use of, and who is told of it.
@@ -83,7 +84,9 @@ pub(crate) fn with_roles<T>(
     let reading = places::reading(data)?;
     let roles = match files.is_large {
         true => large::first_pass(data, tasks, &reading, files.budget)?,
-        false => Roles::new(tables::read(&data.train, &reading.options())?, None, data, tasks)?,
+        false => {
+            Roles::new(read::read_source(&data.train, &reading.options())?, None, data, tasks)?
+        }
     };
     look(&roles)
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use crate::config::write::{key, quote, texts};
 use crate::config::{Decimal, Feature, FeatureKind, TaskKind};
-use crate::data::look::survey::{Found, Survey, WILD, Wanted, overlap, short};
+use crate::data::look::survey::{Found, Survey, WILD, Wanted, overlap};
 use crate::fault::quoted;
+use crate::text::short;
 
 /// Texts that are no numbers, in a column of numbers, that are named one by one.
 const SLIPS: usize = 16;

@@ -4,16 +4,15 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::config::TaskKind;
+use crate::data::look::sight::{Sight, TOO_FEW};
 use crate::data::look::sums;
-use crate::data::{Column, Dataset, Encoding, Features, Input, Schema, Target, UNLABELLED};
+use crate::data::{Column, Dataset, Encoding, Input, Schema, Target, UNLABELLED};
 use crate::fault::quoted;
 
 /// About so many cells are looked at, in all, so many rows apart …
 const WORK: usize = 2_000_000;
 /// … but of so many rows, if there are as many.
 const LEAST: usize = 200;
-/// Fewer labelled rows say nothing.
-pub(crate) const TOO_FEW: usize = 40;
 /// So many rows a value, on average, for a value to say something of a class.
 const ROWS_PER_VALUE: usize = 5;
 /// From this share of rows on, whose class is the commonest of their value, a column gives the
@@ -25,51 +24,6 @@ const DOUBT: f64 = 0.1;
 const AREA: f64 = 0.999;
 /// From this correlation on, a column gives a number away.
 const CORRELATION: f64 = 0.999;
-
-/// Some training rows, as they were encoded.
-#[derive(Debug)]
-pub(crate) struct Sight<'s> {
-    /// How they were encoded.
-    pub schema: &'s Schema,
-    /// All training rows.
-    pub train: &'s Dataset,
-    /// Numbers of the rows that are looked at.
-    pub rows: Vec<usize>,
-    /// Words of a row.
-    width: usize,
-}
-
-impl<'s> Sight<'s> {
-    /// The columns, with their numbers and the first slot of each.
-    pub fn columns(&self) -> impl Iterator<Item = (usize, &'s Column, usize)> + use<'s> {
-        let columns =
-            if let Input::Columns { columns } = &self.schema.input { &columns[..] } else { &[] };
-        let mut slot = 0;
-        columns.iter().enumerate().map(move |(at, column)| {
-            let first = slot;
-            slot += column.slots();
-            (at, column, first)
-        })
-    }
-
-    /// A word of a row.
-    pub fn word(&self, row: usize, slot: usize) -> u32 {
-        match &self.train.features {
-            Features::Cells { words, .. } => words[row * self.width + slot],
-            Features::F32(values) => values[row * self.width + slot].to_bits(),
-            Features::U8 { .. } | Features::Stored(_) => 0,
-        }
-    }
-
-    /// Whether the cell of a number is blank, or that of a yes or no none of the two.
-    pub fn is_blank(&self, row: usize, column: &Column, slot: usize) -> bool {
-        let has_indicator = matches!(
-            column.encoding,
-            Encoding::Numeric { indicator: true, .. } | Encoding::Binary { indicator: true, .. }
-        );
-        has_indicator && f32::from_bits(self.word(row, slot + 1)) != 0.0
-    }
-}
 
 /// A sentence for each feature and task where the first nearly determines the second, in the
 /// training part, and for each number that is a sum of others where some of them are features and

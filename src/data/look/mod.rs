@@ -2,6 +2,7 @@
 
 pub mod draft;
 pub mod giveaway;
+mod sight;
 pub mod summary;
 pub mod sums;
 pub mod survey;

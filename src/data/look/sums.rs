@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::config::TaskKind;
 use crate::config::write::key;
-use crate::data::look::giveaway::{Sight, TOO_FEW};
+use crate::data::look::sight::{Sight, TOO_FEW};
 use crate::data::schema::columns::some;
 use crate::data::{Column, Dataset, Encoding, Scaling, Schema, Target, UNLABELLED};
 use crate::fault::quoted;

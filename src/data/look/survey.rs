@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use crate::config::{Dates, Decimal, FeatureKind, Task, TaskKind, Version, Word};
 use crate::data::encode::fit::guess;
-use crate::data::encode::labels;
-use crate::data::encode::labels::positive_of;
+
+use crate::data::encode::labels::{self, positive_of};
 use crate::data::schema::columns::no_column;
 use crate::data::table::index::is_index;
 use crate::data::table::raw::{Raw, RawColumn};
@@ -17,6 +17,7 @@ use crate::data::value::dates::Date;
 use crate::data::value::meaning::{Kind, Meaning, Wishes, agree, blank_notices};
 use crate::data::value::notation::Notation;
 use crate::fault::{Exit, Fault, quoted};
+use crate::text::short;
 
 /// Values of a column that are shown.
 const SHOWN: usize = 3;
@@ -621,14 +622,4 @@ pub fn overlap(tasks: &[Wanted]) -> Vec<(usize, usize, usize)> {
         .flat_map(|a| (a + 1..tasks.len()).map(move |b| (a, b)))
         .map(|(a, b)| (a, b, both(a, b)))
         .collect()
-}
-
-/// A number in few digits.
-pub fn short(x: f64) -> String {
-    let rounded: f64 = format!("{x:.5e}").parse().unwrap_or(x);
-    if rounded != 0.0 && !(1e-4..1e12).contains(&rounded.abs()) {
-        format!("{rounded:e}")
-    } else {
-        rounded.to_string()
-    }
 }

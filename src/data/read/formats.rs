@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{npy, parquet, svmlight, text};
+use crate::config::Source;
+use crate::data::read::files::paths;
 use crate::data::read::reader::Reader;
 use crate::data::table::options::{Options, stem};
 use crate::data::table::raw::Raw;
@@ -77,4 +79,15 @@ pub fn read_pair(features: &Path, labels: Option<&Path>, options: &Options) -> a
     let table = read(&[features.to_path_buf()], options)?;
     let Some(labels) = labels else { return Ok(table) };
     table.beside(read(&[labels.to_path_buf()], &options.of_labels())?)
+}
+
+/// Reads the files of a source that has columns.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if one is malformed.
+pub fn read_source(source: &Source, options: &Options) -> anyhow::Result<Raw> {
+    match source {
+        Source::Npy { features, labels } => read_pair(features, Some(labels), options),
+        _ => read(&paths(source)?, options),
+    }
 }

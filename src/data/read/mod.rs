@@ -17,5 +17,5 @@ pub mod text;
 mod formats;
 mod reader;
 
-pub use formats::{READERS, read, read_from, read_pair, reader_of, readers_of};
+pub use formats::{READERS, read, read_from, read_pair, read_source, reader_of, readers_of};
 pub use reader::{Chunked, Reader};

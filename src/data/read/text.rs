@@ -14,8 +14,9 @@ use crate::data::read::reader::{self, Chunked};
 use crate::data::read::stream::{Window, line_ends};
 use crate::data::table::index;
 use crate::data::table::options::{Header, Options};
-use crate::data::table::raw::{Ends, Lines, MAX_COLUMNS, Raw, RawColumn, Texts};
+use crate::data::table::raw::{Lines, MAX_COLUMNS, Raw, RawColumn};
 use crate::data::table::shape::{Kind, Shape};
+use crate::data::table::texts::{Ends, Texts};
 use crate::data::value::notation::Notation;
 use crate::fault::{Fault, quoted};
 

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use crate::data::table::raw::Raw;
+use crate::data::value::alike::Lookup;
 use crate::data::{Column, Encoding};
 use crate::fault::{Fault, quoted};
 
@@ -19,6 +20,16 @@ pub const MAX_NGRAMS: usize = 16;
 const MOST_NAMED: usize = 8;
 
 impl Column {
+    /// Codes of the values of a category or of a yes or no.
+    pub fn known(&self) -> Lookup<'_> {
+        let values = match &self.encoding {
+            Encoding::Category { values, .. } => &values[..],
+            Encoding::Binary { values, .. } => &values[..],
+            _ => &[],
+        };
+        Lookup::new(values.iter().map(String::as_str).zip(0..))
+    }
+
     /// Inputs that are made of it.
     pub fn width(&self) -> usize {
         match &self.encoding {

@@ -86,6 +86,19 @@ impl Default for Reading {
     }
 }
 
+impl Schema {
+    /// The label columns, task by task.
+    pub fn target_names(&self) -> Vec<&str> {
+        self.targets.iter().flat_map(|target| &target.columns).map(String::as_str).collect()
+    }
+
+    /// Names of the columns that features are made of.
+    pub fn feature_names(&self) -> Vec<&str> {
+        let Input::Columns { columns } = &self.input else { return Vec::new() };
+        columns.iter().map(|column| column.name.as_str()).collect()
+    }
+}
+
 impl Reading {
     pub(crate) fn is_default(&self) -> bool {
         *self == Reading::default()

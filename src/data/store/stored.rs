@@ -5,22 +5,22 @@
 //! is one file of 32-bit words, lowest byte first: the features row by row, then the labels column
 //! by column, then the weights. What does not fit its hash is as if it were not there.
 
+use std::fmt::Debug;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::load::large::Budget;
+use crate::data::store::budget::Budget;
+use crate::data::store::rows::{Block, PIECE, Stored, word};
 use crate::data::{Dataset, Features, Part, Schema};
 use crate::fault::{Exit, Fault};
 
 /// Changes when what is written means something else.
 const FORMAT: u64 = 1;
-/// Bytes that are read or written at once.
-const PIECE: usize = 1 << 20;
 /// What folders are called that are not whole yet, or never will be.
 pub const TEMPORARY: &str = ".tmp-";
 
@@ -293,7 +293,7 @@ fn dataset(path: &Path, part: Part, shape: &Shape, place: Place) -> Option<Datas
     let features = match (in_memory, place) {
         (Some(words), _) if shape.codes => Features::Cells { words, slots: shape.slots },
         (Some(words), _) => Features::F32(words.into_iter().map(f32::from_bits).collect()),
-        (None, place) => Features::Stored(Arc::new(Stored::new(file, path, part, shape, place))),
+        (None, place) => Features::Stored(Arc::new(stored(file, path, part, shape, place))),
     };
     let weights = weights.map(|words| words.into_iter().map(f32::from_bits).collect());
     Some(Dataset { rows: shape.rows, features, labels, weights, table: None })
@@ -323,115 +323,24 @@ impl Hashed<'_> {
     }
 }
 
-fn word(bytes: &[u8]) -> u32 {
-    bytes.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes))
-}
-
-/// Features that stay on disk. A window of rows is in memory, and rows are best asked for window by
-/// window.
-#[derive(Debug)]
-pub struct Stored {
-    /// All rows.
-    pub rows: usize,
-    /// Words of a row.
-    pub slots: usize,
-    /// Whether codes are among them.
-    pub codes: bool,
-    /// Rows of a window.
-    pub window: usize,
-    /// Bytes of memory that a table may take, because of which it is here.
-    pub memory: u64,
-    path: PathBuf,
-    block: Mutex<Block>,
-    /// Dropped after the file.
-    _folder: Option<Arc<Folder>>,
-}
-
-/// The rows in memory.
-#[derive(Debug)]
-struct Block {
-    file: File,
-    first: usize,
-    words: Vec<u32>,
-}
-
-impl PartialEq for Stored {
-    fn eq(&self, other: &Stored) -> bool {
-        self.path == other.path
-    }
-}
-
-impl Stored {
-    fn new(file: File, path: &Path, part: Part, shape: &Shape, place: Place) -> Stored {
-        let Shape { rows, slots, codes, .. } = *shape;
-        let (budget, window, folder) = match place {
-            Place::Disk { budget, window, folder } => {
-                (budget, window.filter(|_| part == Part::Train), folder.cloned())
-            }
-            Place::Memory => (Budget(u64::MAX), None, None),
-        };
-        let window = window.unwrap_or(budget.rows(slots)).clamp(1, rows.max(1));
-        let block = Mutex::new(Block { file, first: 0, words: Vec::new() });
-        Stored {
-            rows,
-            slots,
-            codes,
-            window,
-            memory: budget.0,
-            path: path.to_owned(),
-            block,
-            _folder: folder,
+/// The features of a part that stay on disk.
+fn stored(file: File, path: &Path, part: Part, shape: &Shape, place: Place) -> Stored {
+    let (budget, window, folder) = match place {
+        Place::Disk { budget, window, folder } => {
+            (budget, window.filter(|_| part == Part::Train), folder.cloned())
         }
-    }
-
-    /// The words of some rows, one after the other.
-    ///
-    /// # Errors
-    /// 74 if they cannot be read.
-    pub fn fetch(&self, rows: impl Iterator<Item = usize>) -> anyhow::Result<Vec<u32>> {
-        let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut words = Vec::with_capacity(rows.size_hint().0 * self.slots);
-        for row in rows {
-            let at = match self.place_in(&block, row) {
-                Some(at) => at,
-                None => {
-                    let first = row - row % self.window;
-                    block
-                        .load(first, self.window.min(self.rows.saturating_sub(first)), self.slots)
-                        .map_err(|e| self.broken(&e))?;
-                    (row - first) * self.slots
-                }
-            };
-            words.extend(block.words.get(at..at + self.slots).unwrap_or_default());
-        }
-        Ok(words)
-    }
-
-    fn place_in(&self, block: &Block, row: usize) -> Option<usize> {
-        let at = row.checked_sub(block.first)? * self.slots;
-        (at < block.words.len()).then_some(at)
-    }
-
-    fn broken(&self, e: &io::Error) -> Fault {
-        let hint = "the file was written by this program: run it again, and look at the disk if that happens twice";
-        Fault::new(Exit::Io, format!("{}: encoded rows cannot be read: {e}", self.path.display()))
-            .hint(hint)
-    }
-}
-
-impl Block {
-    fn load(&mut self, first: usize, rows: usize, slots: usize) -> io::Result<()> {
-        self.words.clear();
-        self.first = first;
-        self.file.seek(SeekFrom::Start(4 * first as u64 * slots as u64))?;
-        let (mut piece, mut left) = (vec![0; PIECE.min(4 * rows * slots)], 4 * rows * slots);
-        self.words.reserve_exact(rows * slots);
-        while left > 0 {
-            let bytes = &mut piece[..PIECE.min(left)];
-            self.file.read_exact(bytes)?;
-            self.words.extend(bytes.chunks_exact(4).map(word));
-            left -= bytes.len();
-        }
-        Ok(())
+        Place::Memory => (Budget(u64::MAX), None, None),
+    };
+    let window = window.unwrap_or(budget.rows(shape.slots)).clamp(1, shape.rows.max(1));
+    let folder = folder.map(|folder| folder as Arc<dyn Debug + Send + Sync>);
+    Stored {
+        rows: shape.rows,
+        slots: shape.slots,
+        codes: shape.codes,
+        window,
+        memory: budget.0,
+        path: path.to_owned(),
+        block: Mutex::new(Block { file, first: 0, words: Vec::new() }),
+        _folder: folder,
     }
 }

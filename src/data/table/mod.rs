@@ -5,5 +5,6 @@ pub mod index;
 pub mod options;
 pub mod raw;
 pub mod shape;
+pub mod texts;
 pub mod view;
 pub mod wholes;

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::data::table::raw::{Raw, RawColumn, Texts};
+use crate::data::table::raw::{Raw, RawColumn};
+use crate::data::table::texts::Texts;
 use crate::data::value::alike::{spellings, truth};
 use crate::data::value::blanks::{is_blank, is_blank_between};
 use crate::data::value::dates::{Date, DateOrder};

@@ -1,6 +1,6 @@
 //! Whole numbers of a column as they stood in a file: what no float holds keeps its digits.
 
-use crate::data::table::raw::Texts;
+use crate::data::table::texts::Texts;
 
 /// What a column of whole numbers may hold, as its file says; a format that has types keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,6 @@
 //! Denominators of the losses: how many labels a batch has, and what they weigh.
 
-use crate::kernels;
-use crate::kernels::params;
+use crate::kernels::{self, params};
 use crate::plan::{Counting, PartBuffers, Scene, Segment, first_overwrites};
 use crate::schedule::{Dispatch, slices};
 

@@ -2,8 +2,8 @@
 //! counts. The formulas stand in the WGSL.
 
 use super::table;
-use crate::kernels;
-use crate::kernels::params;
+
+use crate::kernels::{self, params};
 use crate::plan::{Chunk, Scene};
 use crate::schedule::Dispatch;
 

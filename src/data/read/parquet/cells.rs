@@ -4,9 +4,10 @@
 use crate::data::read::npy::half;
 use crate::data::read::parquet::encoding::Values;
 use crate::data::read::parquet::meta::{Leaf, Meaning, Physical};
-use crate::data::read::parquet::{Budget, Refused, damaged, unsupported};
-use crate::data::table::raw::{RawColumn, Texts};
+use crate::data::read::parquet::refused::{Budget, Refused, damaged, unsupported};
+use crate::data::table::raw::RawColumn;
 use crate::data::table::shape::Kind;
+use crate::data::table::texts::Texts;
 use crate::data::table::wholes::{Wholes, Width};
 
 /// Cells of a column in the making.

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::data::read::parquet::meta::Physical;
+use crate::data::read::parquet::refused::{Budget, Refused, damaged, unsupported};
 use crate::data::read::parquet::thrift::varint;
-use crate::data::read::parquet::{Budget, Refused, damaged, unsupported};
 
 /// Values of a page that are not blank.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! What the end of a Parquet file says: columns, row groups, where the pages of each column lie;
 //! and the header of a page.
 
+use crate::data::read::parquet::refused::{Refused, damaged, unsupported};
 use crate::data::read::parquet::thrift::{STRUCT, TRUE, Thrift};
-use crate::data::read::parquet::{Refused, damaged, unsupported};
 use crate::data::table::raw::MAX_COLUMNS;
 use crate::fault::quoted;
 

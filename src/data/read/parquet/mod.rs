@@ -9,6 +9,7 @@
 mod cells;
 mod encoding;
 mod meta;
+mod refused;
 mod thrift;
 mod unpack;
 
@@ -20,9 +21,11 @@ use std::path::Path;
 use crate::data::read::files;
 use crate::data::read::parquet::cells::{Cells, Sink};
 use crate::data::read::parquet::meta::{Chunk, Header, Leaf, Meta};
+pub use crate::data::read::parquet::refused::{BYTE_FLOOR, BYTE_RATIO};
+use crate::data::read::parquet::refused::{Budget, Refused, damaged, unsupported};
 use crate::data::read::reader::{self, Chunked};
-use crate::data::read::stream;
-use crate::data::read::stream::Stream;
+
+use crate::data::read::stream::{self, Stream};
 use crate::data::table::options::Options;
 use crate::data::table::raw::Raw;
 use crate::data::table::shape::Shape;
@@ -32,52 +35,8 @@ use crate::fault::{Fault, quoted};
 pub const CELL_RATIO: u64 = 128;
 /// … plus this many.
 pub const CELL_FLOOR: u64 = 1 << 20;
-/// Pages and texts may be this many times the size of the file …
-pub const BYTE_RATIO: u64 = 200;
-/// … plus this many bytes.
-pub const BYTE_FLOOR: u64 = 64 << 20;
 
 const MAGIC: &[u8; 4] = b"PAR1";
-
-/// What is wrong, and what to do about it; the place is put before it where it is known.
-pub(crate) struct Refused {
-    found: String,
-    hint: &'static str,
-}
-
-fn damaged(found: impl Into<String>) -> Refused {
-    Refused { found: found.into(), hint: "the file is damaged or cut off: copy or write it again" }
-}
-
-fn unsupported(found: impl Into<String>) -> Refused {
-    let hint = "write flat columns of numbers, text or dates (pandas: to_parquet(…, compression=\"snappy\")), or give a CSV file";
-    Refused { found: found.into(), hint }
-}
-
-impl Refused {
-    fn at(self, place: &str) -> Fault {
-        Fault::data(place, self.found).hint(self.hint)
-    }
-}
-
-/// Bytes that may still be unpacked or taken for text.
-struct Budget(u64);
-
-impl Budget {
-    /// That of a file of so many bytes.
-    fn of(size: usize) -> Budget {
-        Budget(size as u64 * BYTE_RATIO + BYTE_FLOOR)
-    }
-
-    fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
-        let left = self.0.checked_sub(bytes as u64);
-        self.0 = left.ok_or_else(|| Refused {
-            found: format!("the file unpacks to more than {BYTE_RATIO} times its size"),
-            hint: "if the file is what you expect, write it without compression and dictionaries, or as CSV",
-        })?;
-        Ok(())
-    }
-}
 
 /// Parquet.
 pub struct Parquet;

@@ -1,7 +1,7 @@
 //! Thrift's compact protocol, as far as Parquet writes it. Structures are walked field by field;
 //! what nobody takes is skipped.
 
-use crate::data::read::parquet::{Refused, damaged};
+use crate::data::read::parquet::refused::{Refused, damaged};
 
 /// Deepest structure.
 const MAX_DEPTH: usize = 32;

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 
+use crate::data::read::parquet::refused::{Refused, damaged, unsupported};
 use crate::data::read::parquet::thrift::varint;
-use crate::data::read::parquet::{Refused, damaged, unsupported};
 
 /// Unpacks a page of `length` bytes.
 pub fn unpack(codec: i64, packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
