@@ -15,8 +15,8 @@ use tandem::kernels::tuning::Tuning;
 use tandem::run::checkpoint::disk::Disk;
 use tandem::run::checkpoint::{Best, Context, Snapshot, write};
 use tandem::run::machine::Machine;
-use tandem::run::sums::Sums;
 use tandem::run::train::Plan;
+use tandem::run::train::sums::Sums;
 
 const ROUNDS: usize = 5;
 

@@ -3,8 +3,8 @@
 
 use tandem::config::Precision;
 use tandem::device::Gpu;
-use tandem::run::bench::{StepShape, with_and_without_checks};
-use tandem::run::tune::Mode;
+use tandem::measure::step::{StepShape, with_and_without_checks};
+use tandem::measure::tune::Mode;
 
 /// A name, then inputs, heads of ten classes, batch and steps of a turn; the trunk; pairs of turns.
 type Workload = (&'static str, [usize; 4], [usize; 2], usize);

@@ -3,9 +3,9 @@
 
 use tandem::config::Precision;
 use tandem::device::Gpu;
-use tandem::run::bench::{StepShape, step};
+use tandem::measure::step::{StepShape, step};
+use tandem::measure::tune::Mode;
 use tandem::run::machine::Machine;
-use tandem::run::tune::Mode;
 
 /// (name, inputs, trunk, heads of ten classes, batch)
 const SHAPES: &[(&str, usize, &[usize], usize, usize)] = &[

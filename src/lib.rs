@@ -65,6 +65,7 @@ pub mod data;
 pub mod device;
 pub mod fault;
 pub mod kernels;
+pub mod measure;
 pub mod model;
 pub mod objective;
 pub mod plan;

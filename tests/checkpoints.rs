@@ -12,8 +12,8 @@ use tandem::fault::{Exit, exit_of, hint_of};
 use tandem::model::arena::Numbers;
 use tandem::run::checkpoint::disk::{Disk, How};
 use tandem::run::checkpoint::{Best, Context, Snapshot, clean, list, load, newest, write};
-use tandem::run::sums::Sums;
 use tandem::run::train::Plan;
+use tandem::run::train::sums::Sums;
 
 const CLASSES: [usize; 2] = [3, 3];
 
@@ -70,7 +70,11 @@ fn snapshot(plan: &Plan, step: u64, double: bool) -> Snapshot {
         rate_factor: 1.0,
         rollbacks: 0,
         skipped: 0,
-        scale: Some(tandem::run::loss_scale::LossScale { exponent: 11, since: step, grows: true }),
+        scale: Some(tandem::run::train::loss_scale::LossScale {
+            exponent: 11,
+            since: step,
+            grows: true,
+        }),
     }
 }
 

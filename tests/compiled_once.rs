@@ -13,8 +13,8 @@ use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Class;
-use tandem::run::doctor;
-use tandem::run::learning_rate::Course;
+use tandem::measure::doctor;
+use tandem::run::train::learning_rate::Course;
 use tandem::schedule::Program;
 
 /// Dispatches that are looked at together.

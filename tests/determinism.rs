@@ -15,9 +15,9 @@ use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
 use tandem::model::file::save;
 use tandem::run::data::upload;
-use tandem::run::learning_rate::Course;
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::learning_rate::Course;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
 use tandem::schedule::{Engine, StepResult};
 

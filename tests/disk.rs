@@ -25,10 +25,10 @@ use tandem::fault::hint_of;
 use tandem::model::file::Model;
 use tandem::objective::Objective;
 use tandem::rng::{Purpose, below, normal};
-use tandem::run::apply::{apply, apply_to_pieces};
+use tandem::run::apply::predict::{Format, Sheet};
+use tandem::run::apply::stored::{apply, apply_to_pieces};
 use tandem::run::checkpoint::Snapshot;
 use tandem::run::machine::Machine;
-use tandem::run::predict::{Format, Sheet};
 use tandem::run::train::{Observer, Options, Outcome, Plan, Silent, WINDOW, train};
 use tempfile::TempDir;
 

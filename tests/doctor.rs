@@ -4,7 +4,8 @@
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
 use tandem::kernels::KERNELS;
-use tandem::run::doctor::{self, Verdict};
+use tandem::measure::doctor;
+use tandem::measure::doctor::Verdict;
 
 /// An adapter; a machine without one fails here, with the name of the package to install.
 fn open(wish: &Wish) -> Gpu {

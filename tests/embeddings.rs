@@ -21,7 +21,7 @@ use tandem::rng::{Purpose, below};
 use tandem::run::checkpoint::Snapshot;
 use tandem::run::data::upload;
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
 use tandem::schedule::Engine;
 
@@ -327,7 +327,7 @@ fn gradients(plan: &Plan, tuning: &Tuning) -> (usize, Vec<f32>) {
     let mut session = Session::new(*gpu, built.program.clone()).unwrap();
     upload(&mut session, &built.parts[0], &plan.parts.train, built.counting).unwrap();
     session.upload(built.buffers.parameters, 0, &bits(&plan.initial().unwrap())).unwrap();
-    let course = tandem::run::learning_rate::Course::new(
+    let course = tandem::run::train::learning_rate::Course::new(
         &plan.config.optimizer,
         0,
         plan.steps_per_epoch,

@@ -17,7 +17,7 @@ use common::{Bench, plan, synthetic, whole};
 use tandem::config::{Activation, Config};
 use tandem::data::{Dataset, Features, Parts, Schema, UNLABELLED};
 use tandem::kernels::tuning::Tuning;
-use tandem::run::evaluate::evaluate;
+use tandem::run::apply::evaluate::evaluate;
 use tandem::run::train::Plan;
 use tandem::schedule::{Engine, MetricKind};
 

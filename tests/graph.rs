@@ -7,8 +7,8 @@ use tandem::config::{Activation, Architecture};
 use tandem::data::{Dataset, Parts, Schema};
 use tandem::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use tandem::model::graph::{By, Draft, Graph, Node, NodeId, Op, Owner, Role, Source};
-use tandem::run::learning_rate::Course;
 use tandem::run::train::Plan;
+use tandem::run::train::learning_rate::Course;
 use tandem::schedule::{Engine, MetricKind, Program};
 
 /// A dense node of width 4.

@@ -16,8 +16,8 @@ use tandem::kernels::params::Step;
 use tandem::model::arena::Numbers;
 use tandem::run::checkpoint::Snapshot;
 use tandem::run::data::upload;
-use tandem::run::learning_rate::Course;
 use tandem::run::machine::Machine;
+use tandem::run::train::learning_rate::Course;
 use tandem::run::train::{Ended, Observer, Options, Plan, not_finite, train};
 use tandem::schedule::Engine;
 

@@ -16,7 +16,7 @@ use tandem::data::{Dataset, Features, Parts};
 use tandem::rng::{Purpose, below, normal};
 use tandem::run::checkpoint::{Context, Keeper, Snapshot, list};
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Observer, Options, Outcome, Plan, train};
 use tempfile::TempDir;
 

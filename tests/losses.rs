@@ -19,10 +19,10 @@ use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};
 use tandem::kernels::tuning::Tuning;
 use tandem::rng::{Purpose, permutation};
+use tandem::run::apply::evaluate::{Measured, evaluate};
 use tandem::run::data::upload;
-use tandem::run::evaluate::{Measured, evaluate};
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Plan, train};
 use tandem::schedule::{Engine, MetricKind};
 
@@ -640,12 +640,8 @@ fn on_device(plan: &Plan, parameters: &[f64]) -> Shown {
     upload(&mut session, &built.parts[0], &plan.parts.train, built.counting).unwrap();
     let words: Vec<u32> = parameters.iter().map(|x| (*x as f32).to_bits()).collect();
     session.upload(built.buffers.parameters, 0, &words).unwrap();
-    let step = tandem::run::learning_rate::Course::new(&plan.config.optimizer, 0, 1, 1).step(
-        0,
-        0,
-        plan.parts.train.rows,
-        0,
-    );
+    let step = tandem::run::train::learning_rate::Course::new(&plan.config.optimizer, 0, 1, 1)
+        .step(0, 0, plan.parts.train.rows, 0);
     session.submit(built.train.unwrap(), &[step]).unwrap();
     let metrics = session.collect(true).unwrap().remove(0).metrics;
     let gradients = session.download(built.program.whole(built.buffers.gradients)).unwrap();

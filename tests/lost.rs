@@ -14,7 +14,7 @@ use tandem::kernels::params::Step;
 use tandem::rng::{Purpose, below};
 use tandem::run::checkpoint::Snapshot;
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Observer, Options, Plan, persist, train};
 use tandem::schedule::Engine;
 

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
 use tandem::kernels::{KERNELS, Kernel, by_name};
-use tandem::run::doctor::{self, Case, Verdict};
+use tandem::measure::doctor;
+use tandem::measure::doctor::{Case, Verdict};
 
 /// What is wrong, text of the module, text in its place.
 type Mutant = (&'static str, &'static str, &'static str);

@@ -12,7 +12,7 @@ use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
 use tandem::fault::{Exit, Fault};
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
 
 const WIDTH: usize = 5;

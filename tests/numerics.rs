@@ -14,7 +14,7 @@ use tandem::kernels::params::Dense;
 use tandem::model::init;
 use tandem::reference::real::{Bounded, Real, erf};
 use tandem::rng::{Purpose, below, bits, normal, permutation, uniform};
-use tandem::run::learning_rate::Course;
+use tandem::run::train::learning_rate::Course;
 use tandem::schedule::Engine;
 
 fn assert_near(what: &str, found: f64, expected: f64, within: f64) {

@@ -13,7 +13,7 @@ use tandem::device::adapter::Wish;
 use tandem::fault::Fault;
 use tandem::run::checkpoint::Snapshot;
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
 
 const WIDTH: usize = 5;

@@ -14,10 +14,10 @@ use tandem::data::{Dataset, Parts};
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
 use tandem::kernels::Unit;
+use tandem::measure::precision::precise;
 use tandem::run::checkpoint::Snapshot;
-use tandem::run::loss_scale::LossScale;
 use tandem::run::machine::Machine;
-use tandem::run::precision::precise;
+use tandem::run::train::loss_scale::LossScale;
 use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
 
 const BATCH: usize = 16;

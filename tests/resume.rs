@@ -13,7 +13,7 @@ use tandem::model::arena::Numbers;
 use tandem::run::checkpoint::disk::Disk;
 use tandem::run::checkpoint::{Context, Snapshot, list, load, write};
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Observer, Options, Outcome, Plan, train};
 
 const WIDTH: usize = 7;

@@ -14,7 +14,7 @@ use tandem::model::layout::Layout;
 use tandem::model::network::{Head, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
 use tandem::run::directory::RunDirectory;
-use tandem::run::point::{Point, TaskPoint};
+use tandem::run::train::point::{Point, TaskPoint};
 
 /// Between fork and exec a new process holds the locks of this one: who lets go of one and takes it
 /// again reads this, who starts a process writes it.

@@ -13,7 +13,7 @@ use tandem::config::{Activation, TaskKind};
 use tandem::model::loss::Loss;
 use tandem::model::network::Head;
 use tandem::rng::{Purpose, below, normal};
-use tandem::run::baseline::{Baseline, Labels, baseline, saturated};
+use tandem::run::apply::baseline::{Baseline, Labels, baseline, saturated};
 
 // --- what a network that reads no input costs ---
 

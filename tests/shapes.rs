@@ -11,8 +11,8 @@ use tandem::device::{Gpu, Session};
 use tandem::kernels::tuning::{Class, Tuning, candidates, ladder};
 use tandem::kernels::{self, KERNELS};
 use tandem::run::data::upload;
-use tandem::run::learning_rate::Course;
 use tandem::run::train::Plan;
+use tandem::run::train::learning_rate::Course;
 use tandem::schedule::{Engine, Kind};
 
 /// One below, at and above the sides of all tiles, of 16, 32, 64 and 128, and the least.

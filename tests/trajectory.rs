@@ -15,7 +15,7 @@ use serde_json::Value;
 use tandem::data::Dataset;
 use tandem::device::adapter::Wish;
 use tandem::run::machine::Machine;
-use tandem::run::point::Point;
+use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Plan, train};
 
 /// The largest relative differences from PyTorch; those of the parameters in norm.

@@ -25,8 +25,12 @@ pub mod text;
 pub mod run {
     #[path = "../../src/run/checkpoint/mod.rs"]
     pub mod checkpoint;
-    #[path = "../../src/run/loss_scale.rs"]
-    pub mod loss_scale;
-    #[path = "../../src/run/sums.rs"]
-    pub mod sums;
+    /// The part of the room that a checkpoint holds.
+    #[path = "."]
+    pub mod train {
+        #[path = "../../src/run/train/loss_scale.rs"]
+        pub mod loss_scale;
+        #[path = "../../src/run/train/sums.rs"]
+        pub mod sums;
+    }
 }

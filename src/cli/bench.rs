@@ -12,10 +12,11 @@ use crate::config::{COUPLING_KINDS, Precision, Word};
 use crate::device::Gpu;
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
-use crate::run::bench::{self, StepReport, StepShape};
+
+use crate::measure::precision::{precise, wants_units};
+use crate::measure::step::{self, StepReport, StepShape};
+use crate::measure::tune::tune_shapes;
 use crate::run::machine::Machine;
-use crate::run::precision::{precise, wants_units};
-use crate::run::tune::tune_shapes;
 
 #[derive(Subcommand)]
 pub(super) enum What {
@@ -126,11 +127,11 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
                 Some(_) => by_unit,
                 None => tune_shapes(&gpu, [[*m, *n, *k]; 3], true, (*tune).into())?.0,
             };
-            let report = bench::gemm(*m, *n, *k, &gpu, &tuning)?;
+            let report = crate::measure::gemm::gemm(*m, *n, *k, &gpu, &tuning)?;
             if console.json {
                 return console.result_json(&json!(report));
             }
-            let line = |name: &str, p: &bench::ProductReport| {
+            let line = |name: &str, p: &crate::measure::gemm::ProductReport| {
                 format!(
                     "{name} {:>10.3} ms {:>10.2} GFLOP/s, largest error {:.2e}\n",
                     p.ms, p.gflop_per_s, p.max_error
@@ -198,9 +199,13 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
 }
 
 fn step(shape: &StepShape, machine: Machine, profile: bool, console: &Console) -> Result<()> {
-    let report = bench::step(shape, machine.clone())?;
+    let report = step::step(shape, machine.clone())?;
     report.fallback.iter().for_each(|line| console.note(line));
-    let profiled = if profile { machine.against_ceilings(report.profile.clone())? } else { None };
+    let profiled = if profile {
+        crate::measure::profile::against_ceilings(&machine, report.profile.clone())?
+    } else {
+        None
+    };
     if console.json {
         let mut document = json!(report);
         let added = profiled.iter().flat_map(|(profile, best)| profile.json(best));

@@ -20,10 +20,11 @@ use crate::fault::{Exit, Fault};
 use crate::model::file::{self, Model, replace};
 use crate::run::checkpoint::changes;
 use crate::run::directory::RunDirectory;
-use crate::run::folds::{self, PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
-use crate::run::point::tasks_json;
-use crate::run::predict::{Format, Sheet};
+
+use crate::run::apply::folds::{self, PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
+use crate::run::apply::predict::{Format, Sheet};
 use crate::run::train::Plan;
+use crate::run::train::point::tasks_json;
 
 /// The keys that stand for the flag.
 pub(super) fn keys(folds: u64) -> [String; 2] {

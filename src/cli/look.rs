@@ -14,10 +14,10 @@ use crate::device::adapter::Wish;
 use crate::device::{Gpu, adapter};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
-use crate::run::doctor;
-use crate::run::folds::SETTINGS;
+use crate::measure::doctor;
+use crate::measure::precision::{precise, wants_units};
+use crate::run::apply::folds::SETTINGS;
 use crate::run::machine::Machine;
-use crate::run::precision::{precise, wants_units};
 use crate::run::train::Plan;
 use crate::schedule::show;
 

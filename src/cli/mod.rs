@@ -22,9 +22,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault, address, exit_of, hint_of};
+use crate::measure::tune::Mode;
 use crate::model::file::{self, Model};
-use crate::run::folds;
-use crate::run::tune::Mode;
+use crate::run::apply::folds;
 use console::Console;
 
 /// Multi-task learning on any GPU: one shared trunk, several heads, a pairwise coupling.
@@ -291,7 +291,7 @@ enum Format {
     Parquet,
 }
 
-impl From<Format> for crate::run::predict::Format {
+impl From<Format> for crate::run::apply::predict::Format {
     fn from(format: Format) -> Self {
         match format {
             Format::Csv => Self::Csv,

@@ -18,13 +18,15 @@ use crate::fault::{Exit, Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
-use crate::run::apply::apply;
-use crate::run::folds::{self, Predictor};
+use crate::run::apply::stored::apply;
+
+use crate::run::apply::folds::{self, Predictor};
+use crate::run::apply::judge as measure;
+use crate::run::apply::output::{Form, Output};
 use crate::run::machine::Machine;
-use crate::run::measure;
-use crate::run::output::{Form, Output};
-use crate::run::point::{shown, tasks_json};
-use crate::run::predict::{self, Format, Sheet};
+use crate::run::train::point::{shown, tasks_json};
+
+use crate::run::apply::predict::{self, Format, Sheet};
 
 /// Most classes of a task whose confusion matrix is printed.
 const MOST_CLASSES: usize = 12;

@@ -11,10 +11,12 @@ use super::Progress;
 use super::bench::{StepArgs, size};
 use super::console::Console;
 use crate::fault::{Exit, Fault, quoted};
-use crate::run::bench::{REPEATS, StepShape};
-use crate::run::chart::{Chart, rounded};
+use crate::measure::chart::{Chart, rounded};
+use crate::measure::step::StepShape;
+use crate::measure::times::REPEATS;
 use crate::run::machine::Machine;
-use crate::run::sweep::{self, Axis, Sweep};
+
+use crate::measure::sweep::{self, Axis, Sweep};
 use crate::schedule::show::aligned;
 
 /// Hint that shows how a sweep is written.

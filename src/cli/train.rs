@@ -19,17 +19,18 @@ use crate::data::{Column, Input, Part, Parts};
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::Tuning;
+use crate::measure::ceilings::Ceilings;
+use crate::measure::precision::{precise, wants_units};
+use crate::measure::profile::Profile;
+use crate::measure::profile::against_ceilings;
+use crate::measure::tune::{Choice, tuned};
 use crate::model::file::{self, Model};
-use crate::run::bench::Ceilings;
+use crate::run::apply::folds;
 use crate::run::checkpoint::{Context, Keeper, Loaded};
 use crate::run::directory::RunDirectory;
-use crate::run::folds;
 use crate::run::machine::Machine;
-use crate::run::point::{Point, shown};
-use crate::run::precision::{precise, wants_units};
-use crate::run::profile::Profile;
+use crate::run::train::point::{Point, shown};
 use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW, persist};
-use crate::run::tune::{Choice, tuned};
 
 /// The recipe of the demonstration.
 const DEMO: &str = include_str!("../../examples/demo.toml");
@@ -262,9 +263,8 @@ impl Call<'_> {
 
     /// Prints the result; the exit of a run that a signal stopped.
     fn tell(&self, done: &Done) -> Result<Option<Exit>> {
-        let profiled = self
-            .machine(done.plan.config.train.precision)?
-            .against_ceilings(done.outcome.profile.clone())?;
+        let machine = self.machine(done.plan.config.train.precision)?;
+        let profiled = against_ceilings(&machine, done.outcome.profile.clone())?;
         finish(&done.plan, &done.directory, &done.outcome, &done.points, profiled, self.console)?;
         let stopped = self.stopped(done);
         if stopped.is_some() {

@@ -16,7 +16,7 @@ use crate::fault::{Exit, Fault, exit_of, hint_of};
 use crate::model::network::Network;
 use crate::run::checkpoint::{Keeper, Loaded, Snapshot, newest};
 use crate::run::directory::RunDirectory;
-use crate::run::point::{Point, headline};
+use crate::run::train::point::{Point, headline};
 use crate::run::train::{Ended, Observer, Outcome, Plan};
 
 /// Watches a run for the console and the run directory.

@@ -2,8 +2,6 @@
 
 use anyhow::Result;
 
-use super::bench::{Ceilings, ceilings};
-use super::profile::Profile;
 use crate::device::adapter::Wish;
 use crate::device::{Gpu, Refused, Session};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
@@ -34,16 +32,6 @@ impl Machine {
             Machine::Device(gpu) => gpu.tuning(),
             Machine::Reference => Tuning::new(Class::Reference, DEFAULT_BINDING, false),
         }
-    }
-
-    /// A profile beside the best of its adapter, which is measured now; nothing for the reference.
-    pub fn against_ceilings(
-        &self,
-        profile: Option<Profile>,
-    ) -> Result<Option<(Profile, Ceilings)>> {
-        let (Machine::Device(gpu), Some(profile)) = (self, profile) else { return Ok(None) };
-        let best = ceilings(gpu)?;
-        Ok(Some((profile.against(&best), best)))
     }
 
     /// Bytes of data that are kept on it unasked; `None` = any number.

@@ -23,7 +23,7 @@ use super::model::layout::Layout;
 use super::model::network::{Head, Network, Trunk};
 use super::run::checkpoint::disk::Disk;
 use super::run::checkpoint::{Best, Context, Snapshot, changes, load, write};
-use super::run::sums::Sums;
+use super::run::train::sums::Sums;
 
 /// What was read; of a refusal nothing is left once it was seen to be one.
 fn accepted<T>(result: anyhow::Result<T>, exits: &[Exit]) -> Option<T> {

@@ -18,9 +18,9 @@ use tandem::kernels::tuning::Tuning;
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, uniform};
 use tandem::run::data::upload;
-use tandem::run::learning_rate::Course;
 use tandem::run::machine::Machine;
 use tandem::run::train::Plan;
+use tandem::run::train::learning_rate::Course;
 use tandem::schedule::Engine;
 use tandem::step::Built;
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Best, Context, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
-use crate::run::loss_scale::LossScale;
-use crate::run::sums::Sums;
+use crate::run::train::loss_scale::LossScale;
+use crate::run::train::sums::Sums;
 
 /// Number of the format; rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;

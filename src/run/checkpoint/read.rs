@@ -15,7 +15,7 @@ use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
 use crate::model::file::{self, Model, arena};
 use crate::model::layout::Layout;
-use crate::run::loss_scale::LossScale;
+use crate::run::train::loss_scale::LossScale;
 
 /// Longest manifest in bytes.
 const LONGEST: u64 = 16 << 20;

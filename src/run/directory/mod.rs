@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::point::Point;
 use crate::data::{Part, Schema};
 use crate::fault::{Exit, Fault, of_creation};
 use crate::model::file::{clean, replace, save, sync_parent};
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
+use crate::run::train::point::Point;
 use table::Table;
 
 /// Where runs go that are not told otherwise.

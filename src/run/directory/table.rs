@@ -10,7 +10,7 @@ use super::Appended;
 use crate::data::Part;
 use crate::model::network::{Head, Network};
 use crate::objective::Objective;
-use crate::run::point::{Point, TaskPoint, of_training};
+use crate::run::train::point::{Point, TaskPoint, of_training};
 
 /// Columns that do not depend on the network.
 const FIXED: [&str; 4] = ["epoch", "step", "learning_rate", "seconds"];

@@ -1,11 +1,11 @@
 //! Tasks whose losses are far apart: the large one drowns the small one, and a weight would level
 //! them.
 
-use super::run::Run;
 use super::{Observer, Plan};
-use crate::run::baseline::{Labels, least};
-use crate::run::chart::rounded;
-use crate::run::point::TaskPoint;
+use crate::measure::chart::rounded;
+use crate::run::apply::baseline::{Labels, least};
+use crate::run::train::point::TaskPoint;
+use crate::run::train::step_loop::Run;
 use crate::schedule::StepResult;
 
 /// Losses that differ by more than this are told.

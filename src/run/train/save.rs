@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 
-use super::run::Run;
 use crate::run::checkpoint::Snapshot;
-use crate::run::loss_scale::LossScale;
+use crate::run::train::loss_scale::LossScale;
+use crate::run::train::step_loop::Run;
 use crate::schedule::Buffer;
 
 impl Run<'_> {

@@ -3,14 +3,15 @@
 
 use anyhow::Result;
 
-use super::run::Run;
 use super::{Ended, Observer};
 use crate::config::{BatchSize, OnNan, TaskKind};
 use crate::data::{Features, UNLABELLED};
 use crate::fault::{Exit, Fault};
 use crate::model::layout::Block;
 use crate::model::network::Head;
-use crate::run::loss_scale::LossScale;
+use crate::run::train::loss_scale::LossScale;
+use crate::run::train::outcome::Next;
+use crate::run::train::step_loop::Run;
 use crate::schedule::{Flag, FlagKind, NotFinite, Program};
 
 /// Steps in a row that are skipped before the run ends.
@@ -22,42 +23,25 @@ const MOST_ROLLBACKS: u64 = 3;
 /// Rows of a batch that are named.
 const NAMED: usize = 8;
 
-/// How a run goes on.
-pub(super) enum Way {
-    /// Forward.
-    On,
-    /// From an earlier step.
-    Back,
-    /// Not at all.
-    End(Ended),
-}
-
-impl Way {
-    /// The end, where there is no other reason for one.
-    pub(super) fn or(self, ended: Ended) -> Way {
-        if let Way::End(_) = self { self } else { Way::End(ended) }
-    }
-}
-
 impl Run<'_> {
     /// Looks whether a value was not finite, and does what the settings say.
-    pub(super) fn trouble(&mut self, observer: &mut dyn Observer) -> Result<Way> {
-        let Some(found) = self.engine.not_finite() else { return Ok(Way::On) };
+    pub(super) fn trouble(&mut self, observer: &mut dyn Observer) -> Result<Next> {
+        let Some(found) = self.engine.not_finite() else { return Ok(Next::Continue) };
         self.take(true, observer)?;
         let is_step = found.step == (self.done + 1) as u32;
         if let Some(scale) = self.overflow(&found).filter(|_| is_step) {
             self.course.scale = scale;
             observer.rescaled(self.done + 1, f64::from(scale.exponent).exp2());
-            return self.leave_out(observer).map(|()| Way::On);
+            return self.leave_out(observer).map(|()| Next::Continue);
         }
         let fault = self.explain(&found, is_step)?;
         match self.plan.config.train.on_nan {
             OnNan::Skip if is_step && self.skipped + 1 < MOST_SKIPPED => {
                 observer.trouble(&fault, "the step is skipped");
-                self.skip(observer).map(|()| Way::On)
+                self.skip(observer).map(|()| Next::Continue)
             }
             OnNan::Rollback if self.rollbacks < MOST_ROLLBACKS => self.roll_back(&fault, observer),
-            _ => Ok(Way::End(Ended::NotFinite(fault))),
+            _ => Ok(Next::Stop(Ended::NotFinite(fault))),
         }
     }
 
@@ -89,9 +73,9 @@ impl Run<'_> {
         self.log(observer)
     }
 
-    fn roll_back(&mut self, fault: &Fault, observer: &mut dyn Observer) -> Result<Way> {
+    fn roll_back(&mut self, fault: &Fault, observer: &mut dyn Observer) -> Result<Next> {
         let Some(good) = self.good.clone() else {
-            return Ok(Way::End(Ended::NotFinite(fault.clone())));
+            return Ok(Next::Stop(Ended::NotFinite(fault.clone())));
         };
         let (factor, rollbacks, before) =
             (self.course.factor / 2.0, self.rollbacks + 1, self.seconds_before);
@@ -103,7 +87,7 @@ impl Run<'_> {
             &format!("back to step {}, the learning rate times {factor}", good.steps),
         );
         observer.cut_back(good.points, self.plan.is_end_of_row(&good))?;
-        Ok(Way::Back)
+        Ok(Next::RolledBack)
     }
 
     /// The sentence, with what the step was made of.

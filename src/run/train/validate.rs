@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::run::Run;
 use super::{Ended, Observer, Outcome};
 use crate::config::Evaluated;
 use crate::data::{Dataset, Part};
+use crate::measure::profile::Profile;
 use crate::model::network::Network;
+use crate::run::apply::evaluate::{Measured, evaluate, evaluate_streamed};
+use crate::run::apply::judge as measure;
 use crate::run::checkpoint::Best;
-use crate::run::evaluate::{Measured, evaluate, evaluate_streamed};
-use crate::run::measure;
-use crate::run::point::Point;
-use crate::run::profile::Profile;
+use crate::run::train::point::Point;
+use crate::run::train::step_loop::Run;
 use crate::schedule::Slice;
 
 /// The weights that are kept, and after which step they were there.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::config::TaskKind;
 use crate::model::network::{Head, Network};
 use crate::objective::{Objective, losses};
-use crate::run::sums::Sums;
+use crate::run::train::sums::Sums;
 use crate::schedule::{MetricKind, StepResult};
 
 /// What a task shows at a point.

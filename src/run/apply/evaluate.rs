@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use super::data::upload_rows;
-use super::learning_rate::evaluation_step;
 use crate::data::Dataset;
 use crate::model::network::Network;
 use crate::objective::Objective;
+use crate::run::data::upload_rows;
+use crate::run::train::learning_rate::evaluation_step;
 use crate::schedule::{Engine, MetricKind, Slice};
 use crate::step::Built;
 

@@ -6,10 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::apply::{Applied, apply_to_pieces};
-use super::machine::Machine;
-use super::measure::probability;
-use super::predict::softmax;
 use crate::config::TaskKind;
 use crate::data::load::apply::apply_again;
 use crate::data::{Dataset, Target};
@@ -17,6 +13,10 @@ use crate::fault::{Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
+use crate::run::apply::judge::probability;
+use crate::run::apply::predict::softmax;
+use crate::run::apply::stored::{Applied, apply_to_pieces};
+use crate::run::machine::Machine;
 
 /// The settings of all folds, in the directory of a run of folds.
 pub const SETTINGS: &str = "folds.toml";

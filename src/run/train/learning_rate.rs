@@ -1,10 +1,10 @@
 //! The course of the learning rate, and what else changes from step to step, computed on the host
 //! in f64.
 
-use super::loss_scale::LossScale;
 use crate::config::{Every, Optimizer, OptimizerKind, Schedule};
 use crate::kernels::params::Step;
 use crate::rng::{Purpose, bits};
+use crate::run::train::loss_scale::LossScale;
 
 /// The course of a run.
 #[derive(Clone, Debug)]

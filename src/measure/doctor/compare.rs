@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use super::Case;
-use super::cases::Cell;
 use crate::data::{NO_CODE, UNLABELLED};
 use crate::device::Session;
 use crate::kernels::params;
+use crate::measure::doctor::Case;
+use crate::measure::doctor::cases::Cell;
 use crate::reference::Reference;
 use crate::reference::real::{Bounded, Real};
 use crate::rng::{Purpose, below, bits, normal, permutation, uniform};

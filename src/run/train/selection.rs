@@ -5,10 +5,10 @@ use crate::config::{Config, Select, Version};
 use crate::data::{Dataset, Parts};
 use crate::fault::{Fault, quoted};
 use crate::model::network::Network;
-use crate::run::baseline::{Labels, baseline};
-use crate::run::evaluate::Measured;
-use crate::run::measure;
-use crate::run::point::{Point, TaskPoint, higher_is_better};
+use crate::run::apply::baseline::{Labels, baseline};
+use crate::run::apply::evaluate::Measured;
+use crate::run::apply::judge as measure;
+use crate::run::train::point::{Point, TaskPoint, higher_is_better};
 
 /// The key that it stands in.
 const KEY: &str = "train.select";

@@ -6,8 +6,6 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::trouble::Way;
-use super::{Ended, Observer, Options, Plan};
 use crate::config::{BatchSize, Every, Interval, OnNan};
 use crate::data::split::order::windowed_order;
 use crate::kernels::Unit;
@@ -15,10 +13,12 @@ use crate::kernels::params::Step;
 use crate::model::network::Head;
 use crate::run::checkpoint::{Best, Snapshot};
 use crate::run::data::{upload, upload_rows};
-use crate::run::learning_rate::Course;
-use crate::run::loss_scale::LossScale;
-use crate::run::point::{Point, TaskPoint};
-use crate::run::sums::Sums;
+use crate::run::train::learning_rate::Course;
+use crate::run::train::loss_scale::LossScale;
+use crate::run::train::outcome::Next;
+use crate::run::train::point::{Point, TaskPoint};
+use crate::run::train::sums::Sums;
+use crate::run::train::{Ended, Observer, Options, Plan};
 use crate::schedule::{Engine, SLOTS};
 use crate::step::Built;
 
@@ -27,11 +27,11 @@ const SUBMISSION: f64 = 0.1;
 
 /// A run under way. Everything that decides its future is in a [`Snapshot`], or follows from the
 /// plan.
-pub(super) struct Run<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) built: Built,
-    pub(super) engine: Box<dyn Engine>,
-    pub(super) course: Course,
+pub(crate) struct Run<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) built: Built,
+    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) course: Course,
     start: Instant,
     /// Steps per submission, and whether it is still being found.
     per_submission: usize,
@@ -40,37 +40,37 @@ pub(super) struct Run<'a> {
     /// second, for the first one warms up.
     to_profile: usize,
     /// Steps handed to the engine, and steps whose results are in.
-    pub(super) submitted: u64,
-    pub(super) done: u64,
+    pub(crate) submitted: u64,
+    pub(crate) done: u64,
     /// Those of the snapshot; see there.
-    pub(super) validated: u64,
-    pub(super) points: u64,
-    pub(super) sums: Sums,
-    pub(super) worse: u64,
-    pub(super) best: Option<Arc<Best>>,
-    pub(super) rollbacks: u64,
-    pub(super) skipped: u64,
+    pub(crate) validated: u64,
+    pub(crate) points: u64,
+    pub(crate) sums: Sums,
+    pub(crate) worse: u64,
+    pub(crate) best: Option<Arc<Best>>,
+    pub(crate) rollbacks: u64,
+    pub(crate) skipped: u64,
     /// Seconds of training before this process.
-    pub(super) seconds_before: f64,
+    pub(crate) seconds_before: f64,
     /// Step and time of the last checkpoint; the last one itself where a run may go back to it.
     checkpointed: (u64, Instant),
-    pub(super) good: Option<Arc<Snapshot>>,
+    pub(crate) good: Option<Arc<Snapshot>>,
     /// Labels that a row has for each task.
-    pub(super) cells: Vec<usize>,
-    pub(super) first_step_seconds: Option<f64>,
+    pub(crate) cells: Vec<usize>,
+    pub(crate) first_step_seconds: Option<f64>,
     /// Sums over the first epoch, until it ends.
-    pub(super) first: Option<Sums>,
+    pub(crate) first: Option<Sums>,
     /// Whether a figure that selects was not defined yet, its name.
-    pub(super) undefined: Option<String>,
+    pub(crate) undefined: Option<String>,
     /// Rows of half a window where data is streamed, and the order of an epoch.
-    pub(super) streamed: Option<usize>,
+    pub(crate) streamed: Option<usize>,
     second_half: bool,
-    pub(super) order: Vec<u32>,
+    pub(crate) order: Vec<u32>,
     order_of: Option<u64>,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         plan: &'a Plan,
         built: Built,
         mut engine: Box<dyn Engine>,
@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
     }
 
     /// The whole run, from where it stands.
-    pub(super) fn run(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
+    pub(crate) fn run(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
         if self.plan.config.train.on_nan == OnNan::Rollback {
             self.good = Some(Arc::new(self.snapshot()?));
         }
@@ -144,16 +144,16 @@ impl<'a> Run<'a> {
             }
             let Some(end) = self.next_stop() else { return Ok(Ended::Finished) };
             match self.steps_to(end, observer)? {
-                Way::On => {}
-                Way::Back => continue,
-                Way::End(ended) => return Ok(ended),
+                Next::Continue => {}
+                Next::RolledBack => continue,
+                Next::Stop(ended) => return Ok(ended),
             }
             if self.plan.is_evaluated_at(self.done) {
                 let improved = self.evaluate_parts(observer)?;
                 match self.trouble(observer)? {
-                    Way::On => {}
-                    Way::Back => continue,
-                    Way::End(ended) => return Ok(ended),
+                    Next::Continue => {}
+                    Next::RolledBack => continue,
+                    Next::Stop(ended) => return Ok(ended),
                 }
                 self.worse = if improved { 0 } else { self.worse + 1 };
                 self.validated = self.done;
@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
     }
 
     /// The steps up to one of the same epoch that are not done yet.
-    fn steps_to(&mut self, end: u64, observer: &mut dyn Observer) -> Result<Way> {
+    fn steps_to(&mut self, end: u64, observer: &mut dyn Observer) -> Result<Next> {
         self.enter((end - 1) / self.plan.steps_per_epoch)?;
         loop {
             while self.submitted < end {
@@ -203,15 +203,17 @@ impl<'a> Run<'a> {
                 self.take(is_due, observer)?;
                 let before = self.submitted;
                 match self.trouble(observer)? {
-                    Way::On if is_due && self.submitted == before => self.checkpoint(observer)?,
-                    Way::On => {}
+                    Next::Continue if is_due && self.submitted == before => {
+                        self.checkpoint(observer)?
+                    }
+                    Next::Continue => {}
                     way => return Ok(way),
                 }
             }
             self.take(true, observer)?;
             match self.trouble(observer)? {
                 // A step that was skipped may not have been the last one.
-                Way::On if self.submitted < end => {}
+                Next::Continue if self.submitted < end => {}
                 way => return Ok(way),
             }
         }
@@ -278,7 +280,7 @@ impl<'a> Run<'a> {
     }
 
     /// Hands the next steps of the epoch to the engine.
-    pub(super) fn submit(&mut self, count: usize) -> Result<()> {
+    pub(crate) fn submit(&mut self, count: usize) -> Result<()> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
         let first = (self.submitted % self.plan.steps_per_epoch) as usize * batch;
         let moved = self.bring(first, (count * batch).min(rows - first))?;
@@ -321,7 +323,7 @@ impl<'a> Run<'a> {
 
     /// Takes in results; while the number of steps per submission is being found, waits for them
     /// and times them.
-    pub(super) fn take(&mut self, wait: bool, observer: &mut dyn Observer) -> Result<()> {
+    pub(crate) fn take(&mut self, wait: bool, observer: &mut dyn Observer) -> Result<()> {
         let begun = Instant::now();
         let results = self.engine.collect(wait || self.calibrating > 0)?;
         if !results.is_empty() {
@@ -350,26 +352,26 @@ impl<'a> Run<'a> {
     }
 
     /// Makes a training point of the steps since the last one, where one is due.
-    pub(super) fn log(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    pub(crate) fn log(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let every = self.plan.config.train.log_every.steps(self.plan.steps_per_epoch);
         let is_due = self.done.is_multiple_of(every) || self.done == self.plan.total_steps;
         if is_due && !self.sums.is_empty() { self.train_point(observer) } else { Ok(()) }
     }
 
-    pub(super) fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    pub(crate) fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let (loss, tasks, couplings) = self.sums.means(&self.plan.objective, &self.plan.network);
         self.sums = Sums::new(self.plan.network.tasks.len(), self.plan.objective.pairs.len());
         let point = self.point("train", self.done, (loss, tasks, couplings));
         self.tell(&point, observer)
     }
 
-    pub(super) fn tell(&mut self, point: &Point, observer: &mut dyn Observer) -> Result<()> {
+    pub(crate) fn tell(&mut self, point: &Point, observer: &mut dyn Observer) -> Result<()> {
         self.points += 1;
         observer.point(point)
     }
 
     /// A point after so many steps: L, tasks, couplings.
-    pub(super) fn point(
+    pub(crate) fn point(
         &self,
         split: &str,
         step: u64,
@@ -388,7 +390,7 @@ impl<'a> Run<'a> {
     }
 
     /// Seconds of training, in all processes.
-    pub(super) fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         self.seconds_before + self.start.elapsed().as_secs_f64()
     }
 }

@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 
-use super::data::upload;
-use super::evaluate::{Measured, evaluate, evaluate_streamed};
-use super::machine::Machine;
-use super::train::not_finite;
 use crate::data::Dataset;
 use crate::model::file::Model;
 use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::plan::PartShape;
+use crate::run::apply::evaluate::{Measured, evaluate, evaluate_streamed};
+use crate::run::data::upload;
+use crate::run::machine::Machine;
+use crate::run::train::not_finite;
 use crate::schedule::Engine;
 use crate::step::{Built, LabelShape, Request, build};
 

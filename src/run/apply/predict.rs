@@ -12,8 +12,6 @@ use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::measure::probability;
-pub use super::output::Format;
 use crate::config::TaskKind;
 use crate::data::table::shape::Kind;
 use crate::data::table::wholes::Width;
@@ -21,6 +19,8 @@ use crate::data::write::parquet::Writer;
 use crate::data::{Dataset, Scaling, Target};
 use crate::model::file::Model;
 use crate::model::network::Head;
+use crate::run::apply::judge::probability;
+pub use crate::run::apply::output::Format;
 
 /// Softmax of one row of logits, in f64.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {

@@ -4,8 +4,8 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::bench::{self, StepReport, StepShape};
-use super::machine::Machine;
+use crate::measure::step::{self, StepReport, StepShape};
+use crate::run::machine::Machine;
 
 /// What grows along a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -136,11 +136,11 @@ pub fn sweep(
         values.iter().map(|value| axis.shape(base, values, *value)).collect();
     let place = |value: &usize| format!("{}={value}", axis.name());
     for (value, shape) in values.iter().zip(&shapes) {
-        bench::check(shape, machine).with_context(|| place(value))?;
+        step::check(shape, machine).with_context(|| place(value))?;
     }
     let mut points = Vec::new();
     for (value, shape) in values.iter().zip(&shapes) {
-        let report = bench::step(shape, machine.clone()).with_context(|| place(value))?;
+        let report = step::step(shape, machine.clone()).with_context(|| place(value))?;
         let point = Point { value: *value, report };
         tell(&point);
         points.push(point);

@@ -5,30 +5,27 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use super::data::upload;
-use super::learning_rate::Course;
-use super::machine::Machine;
-use super::precision::precise;
-use super::profile::Profile;
-use super::train::Plan;
-use super::tune::{Choice, Mode, tuned};
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer,
-    OptimizerKind, Precision, Schedule, Select, Source, Task, Train, Trunk,
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Precision, Select,
+    Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::device::{Gpu, Session};
 use crate::fault::{Exit, Fault};
 use crate::kernels::Kernel;
 use crate::kernels::params::Step;
-use crate::kernels::tuning::{Class, Tuning};
-use crate::model::layout::Layout;
-use crate::model::network::{Head, Network, Trunk as NetworkTrunk};
-use crate::objective::Objective;
-use crate::plan::PartShape;
-use crate::rng::{Purpose, below, normal, uniform};
-use crate::schedule::{Buffer, Encoded, Engine, Program, SLOTS, Slice};
-use crate::step::{Built, Request, build};
+use crate::measure::gemm::adam;
+use crate::measure::precision::precise;
+use crate::measure::profile::Profile;
+use crate::measure::times::{REPEATS, Times};
+use crate::measure::tune::{Choice, Mode, tuned};
+use crate::rng::{Purpose, below, uniform};
+use crate::run::data::upload;
+use crate::run::machine::Machine;
+use crate::run::train::Plan;
+use crate::run::train::learning_rate::Course;
+use crate::schedule::{Encoded, Engine, SLOTS};
+use crate::step::Built;
 
 /// The shape of a synthetic training step.
 #[derive(Clone, Debug)]
@@ -51,31 +48,6 @@ pub struct StepShape {
     pub tune: Mode,
     /// What products are computed with.
     pub precision: Precision,
-}
-
-/// Runs that the median is taken of.
-pub const REPEATS: usize = 5;
-
-/// Smallest, median and largest of the runs, in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Times {
-    /// Smallest.
-    pub min: f64,
-    /// Median.
-    pub median: f64,
-    /// Largest.
-    pub max: f64,
-}
-
-impl Times {
-    fn of(mut samples: Vec<f64>) -> Times {
-        samples.sort_by(f64::total_cmp);
-        Times {
-            min: samples[0],
-            median: samples[samples.len() / 2],
-            max: samples[samples.len() - 1],
-        }
-    }
 }
 
 /// Memory of a device, in bytes.
@@ -363,15 +335,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
         },
         tasks: tasks.iter().map(|name| Task::multiclass(name)).collect(),
         couplings: shape.coupling.iter().map(coupling).collect(),
-        optimizer: Optimizer {
-            kind: OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
-            learning_rate: 1e-3,
-            weight_decay: 0.0,
-            decay_biases: true,
-            clip_norm: 0.0,
-            schedule: Schedule::Constant,
-            warmup_steps: 0,
-        },
+        optimizer: adam(),
         train: Train {
             epochs: 1,
             max_steps: None,
@@ -389,285 +353,5 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
             accumulate: 1,
             precision: Precision::F32,
         },
-    }
-}
-
-/// One product: time, speed, largest absolute error against f64.
-#[derive(Clone, Debug, Serialize)]
-pub struct ProductReport {
-    /// Median wall time of one product.
-    pub ms: f64,
-    /// 2 m n k over it.
-    pub gflop_per_s: f64,
-    /// Over all elements.
-    pub max_error: f64,
-}
-
-/// What `bench gemm` prints.
-#[derive(Clone, Debug, Serialize)]
-pub struct GemmReport {
-    /// Adapter name.
-    pub adapter: String,
-    /// Driver and version.
-    pub driver: String,
-    /// A·B
-    pub nn: ProductReport,
-    /// A·Bᵀ
-    pub nt: ProductReport,
-    /// Aᵀ·B
-    pub tn: ProductReport,
-}
-
-/// Measures the three products [m, n] with inner length k, each by the dense kernel that training
-/// uses for it.
-pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<GemmReport> {
-    Ok(GemmReport {
-        adapter: gpu.entry.name.clone(),
-        driver: gpu.entry.driver.clone(),
-        nn: backward_input([m, n, k], gpu, tuning)?,
-        nt: forward([m, n, k], gpu, tuning)?,
-        tn: backward_weight([m, n, k], gpu, tuning)?,
-    })
-}
-
-/// Microseconds of a product [m, n] with inner length k by the kernel that a tuning has for it: the
-/// best of a few, compiled before.
-pub(super) fn product_micros(
-    kernel: &Kernel,
-    [m, n, k]: [usize; 3],
-    gpu: &Gpu,
-    tuning: &Tuning,
-) -> Result<f64> {
-    let (inputs, trunk, rows) = match kernel.name {
-        "dense_forward" => (k, vec![n], m),
-        "dense_backward_input" => (1, vec![n, k], m),
-        _ => (n, vec![m], k),
-    };
-    let mut p = Single::new(gpu, tuning, inputs, &trunk, rows, kernel)?;
-    let step = one_step(m.max(k));
-    p.timed(&step, 1)?;
-    let samples = (0..REPEATS).map(|_| p.timed(&step, 2)).collect::<Result<Vec<f64>>>()?;
-    Ok(1e3 * Times::of(samples).min)
-}
-
-/// x [m, k] · wᵀ, w [n, k], with a bias of zero: the output of a hidden layer.
-fn forward([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, tuning, k, &[n], m, &crate::kernels::dense_forward)?;
-    let b = p.built.buffers.clone();
-    let x = p.fill(b.activations[0], 0, m * k, 1)?;
-    let w = p.fill(b.parameters, p.weights(0), n * k, 2)?;
-    p.measure([m, n, k], Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| {
-        x[i * k + t] * w[j * k + t]
-    })
-}
-
-/// delta [m, k] · w [k, n], with slopes of one: from the second hidden layer to the first.
-fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, tuning, 1, &[n, k], m, &crate::kernels::dense_backward_input)?;
-    let b = p.built.buffers.clone();
-    p.session.upload(b.activations[1], 0, &vec![1f32.to_bits(); p.len(b.activations[1])])?;
-    let delta = p.fill(b.deltas[0], 0, m * k, 1)?;
-    let w = p.fill(b.parameters, p.weights(1), k * n, 2)?;
-    let target = Slice { buffer: b.deltas[1], first: 0, len: m * n };
-    p.measure([m, n, k], target, |i, j, t| delta[i * k + t] * w[t * n + j])
-}
-
-/// deltaᵀ, delta [k, m], · x [k, n]: the weights of a hidden layer (and, in the same dispatch,
-/// those of a head of two classes).
-fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, tuning, n, &[m], k, &crate::kernels::dense_backward_weight)?;
-    let b = p.built.buffers.clone();
-    let delta = p.fill(b.deltas[1], 0, k * m, 1)?;
-    let x = p.fill(b.activations[0], 0, k * n, 2)?;
-    let target = Slice { buffer: b.gradients, first: p.weights(0), len: m * n };
-    p.measure([m, n, k], target, |i, j, t| delta[t * m + i] * x[t * n + j])
-}
-
-/// The largest dispatch of a kernel in the step of a network, alone on a device.
-struct Single {
-    built: Built,
-    program: Program,
-    layout: Layout,
-    session: Session,
-}
-
-impl Single {
-    fn new(
-        gpu: &Gpu,
-        tuning: &Tuning,
-        inputs: usize,
-        trunk: &[usize],
-        rows: usize,
-        kernel: &Kernel,
-    ) -> Result<Single> {
-        let trunk =
-            NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
-        let head = Head::multiclass("t", vec!["0".into(), "1".into()]);
-        let network = Network {
-            inputs,
-            embeddings: Vec::new(),
-            architecture: crate::config::Architecture::Shared,
-            trunk,
-            tasks: vec![head],
-        };
-        let layout = Layout::new(&network)?;
-        let objective = Objective { weights: vec![1.0], pairs: Vec::new() };
-        let tuning = Tuning { flop_per_dispatch: u64::MAX, ..tuning.clone() };
-        let optimizer = synthetic_config(&StepShape::none(), &[]).optimizer;
-        let request = Request {
-            network: &network,
-            layout: &layout,
-            objective: &objective,
-            optimizer: Some(&optimizer),
-            tuning: &tuning,
-            parts: &[PartShape { name: "train".into(), rows, bytes: None }],
-            batch: rows,
-            shuffled: false,
-            spread: &[],
-            labels: crate::step::LabelShape::default(),
-        };
-        let built = build(&request)?;
-        let mut program = built.program.clone();
-        program.schedules.truncate(1);
-        let dispatches = &mut program.schedules[0].dispatches;
-        dispatches.retain(|d| d.kernel.twin == kernel.name);
-        dispatches.sort_by_key(|d| std::cmp::Reverse(d.flop));
-        dispatches.truncate(1);
-        ensure!(!dispatches.is_empty(), "the step lacks {}", kernel.name);
-        let session = Session::new(gpu.clone(), program.clone())?;
-        Ok(Single { built, program, layout, session })
-    }
-
-    fn len(&self, buffer: Buffer) -> usize {
-        self.program.buffers[buffer.0].len
-    }
-
-    fn weights(&self, layer: usize) -> usize {
-        self.layout.blocks[self.layout.layers[layer].weight].offset
-    }
-
-    fn fill(&mut self, buffer: Buffer, first: usize, len: usize, stream: u64) -> Result<Vec<f64>> {
-        let values: Vec<f32> =
-            (0..len).map(|i| normal(1, Purpose::Synthetic, stream, i as u64) as f32).collect();
-        self.session.upload(buffer, first, bytemuck::cast_slice(&values))?;
-        Ok(values.into_iter().map(f64::from).collect())
-    }
-
-    /// Times the product [m, n] with inner length k and compares every element with the sum over t
-    /// of `term(i, j, t)`.
-    fn measure(
-        &mut self,
-        [m, n, k]: [usize; 3],
-        target: Slice,
-        term: impl Fn(usize, usize, usize) -> f64,
-    ) -> Result<ProductReport> {
-        self.session.upload(target.buffer, target.first, &vec![f32::NAN.to_bits(); target.len])?;
-        let step = one_step(m.max(k));
-        self.session.run_dispatch(0, 0, &step, 1)?;
-        let found = self.session.download(target)?;
-        let mut max_error = 0f64;
-        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
-            let expected: f64 = (0..k).map(|t| term(i, j, t)).sum();
-            let error = (f64::from(found[i * n + j]) - expected).abs();
-            max_error = if error.is_nan() { f64::INFINITY } else { max_error.max(error) };
-        }
-        let ms = Times::of(self.samples(&step, 0.1)?).median;
-        Ok(ProductReport { ms, gflop_per_s: (2 * m * n * k) as f64 / ms / 1e6, max_error })
-    }
-
-    /// Milliseconds of one launch in each of [`REPEATS`] submissions, each of about so many
-    /// seconds.
-    fn samples(&mut self, step: &Step, seconds: f64) -> Result<Vec<f64>> {
-        let times = ((1e3 * seconds / self.timed(step, 1)?) as usize).clamp(1, 1000);
-        (0..REPEATS).map(|_| self.timed(step, times)).collect()
-    }
-
-    fn timed(&mut self, step: &Step, times: usize) -> Result<f64> {
-        let start = Instant::now();
-        self.session.run_dispatch(0, 0, step, times)?;
-        Ok(1e3 * start.elapsed().as_secs_f64() / times as f64)
-    }
-
-    /// Shortest milliseconds of one launch, looked for during [`CEILING`] after one that is not
-    /// counted.
-    fn best(&mut self, rows: usize) -> Result<f64> {
-        let step = one_step(rows);
-        self.timed(&step, 1)?;
-        let start = Instant::now();
-        let mut best = self.timed(&step, 1)?;
-        while start.elapsed().as_secs_f64() < CEILING {
-            best = best.min(self.timed(&step, (3.0 / best).clamp(1.0, 1000.0) as usize)?);
-        }
-        Ok(best)
-    }
-}
-
-fn one_step(rows: usize) -> Step {
-    Step {
-        number: 1,
-        rows: rows as u32,
-        inverse_rows: 1.0,
-        root_correction: 1.0,
-        delta_scale: 1.0,
-        inverse_scale: 1.0,
-        ..Step::default()
-    }
-}
-
-/// Seconds that each of the three measurements of [`Ceilings`] takes, about.
-const CEILING: f64 = 0.1;
-
-/// The best that an adapter was seen to do.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ceilings {
-    /// Of the faster of two square products.
-    pub gflop_per_s: f64,
-    /// That product.
-    pub product: String,
-    /// Of an update of many parameters: bytes that the dispatch states, over its time.
-    pub gb_per_s: f64,
-    /// That update.
-    pub stream: String,
-}
-
-/// Measures the best GFLOP/s of a product and the best GB/s of a kernel that streams; the wall
-/// clock of many launches in one submission.
-pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
-    let (n, width) = match gpu.entry.class {
-        Class::Discrete => (2048, 4096),
-        Class::Integrated => (1024, 2048),
-        _ if gpu.runs_direct() => (512, 1024),
-        _ => (256, 512),
-    };
-    let input =
-        Single::new(gpu, &gpu.tuning(), 1, &[n, n], n, &crate::kernels::dense_backward_input)?
-            .best(n)?;
-    let weight =
-        Single::new(gpu, &gpu.tuning(), n, &[n], n, &crate::kernels::dense_backward_weight)?
-            .best(n)?;
-    let (form, ms) = if input < weight { ("A·B", input) } else { ("Aᵀ·B", weight) };
-    let mut update = Single::new(gpu, &gpu.tuning(), width, &[width], 1, &crate::kernels::adam)?;
-    let bytes = update.program.schedules[0].dispatches[0].bytes();
-    Ok(Ceilings {
-        gflop_per_s: 2.0 * (n as f64).powi(3) / ms / 1e6,
-        product: format!("{form} of {n}×{n}×{n}"),
-        gb_per_s: bytes as f64 / update.best(1)? / 1e6,
-        stream: format!("adam over {} parameters", update.layout.parameters()),
-    })
-}
-
-impl StepShape {
-    fn none() -> StepShape {
-        StepShape {
-            inputs: 1,
-            trunk: Vec::new(),
-            classes: Vec::new(),
-            batch: 1,
-            rows: 1,
-            coupling: None,
-            steps: 1,
-            tune: Mode::Off,
-            precision: Precision::F32,
-        }
     }
 }

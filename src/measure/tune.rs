@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::bench::product_micros;
-use super::machine::Machine;
 use crate::cache;
 use crate::device::Gpu;
 use crate::kernels::tuning::{Class, Product, Tuning, candidates};
 use crate::kernels::{self, Kernel, by_name};
+use crate::measure::gemm::product_micros;
 use crate::model::layout::Layout;
+use crate::run::machine::Machine;
 
 /// `--tune`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

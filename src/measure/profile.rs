@@ -4,7 +4,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::bench::Ceilings;
+use anyhow::Result;
+
+use crate::measure::ceilings::{Ceilings, ceilings};
+use crate::run::machine::Machine;
 use crate::schedule::show::aligned;
 use crate::schedule::{Dispatch, Engine};
 
@@ -97,7 +100,7 @@ impl Profile {
                 .map(String::from);
         let lines = std::iter::once(head).chain(self.lines.iter().map(cells)).collect();
         let table = aligned(lines, [true, false, false, true, true, true, true, true, true]);
-        format!("{table}{}\n{}", self.method(), ceilings(best))
+        format!("{table}{}\n{}", self.method(), ceilings_line(best))
     }
 
     /// The keys that it adds to a JSON document.
@@ -123,7 +126,7 @@ impl Profile {
     }
 }
 
-fn ceilings(best: &Ceilings) -> String {
+fn ceilings_line(best: &Ceilings) -> String {
     format!(
         "best: {:.2} GFLOP/s, {}; {:.2} GB/s, {}\n\
          taken afterwards by the wall clock of submissions of several launches; what stays in caches may be faster",
@@ -164,4 +167,17 @@ fn cells(line: &Line) -> [String; 9] {
         format!("{:.2}", line.gb_per_s),
         line.of_best_gb_per_s.map_or(String::new(), percent),
     ]
+}
+
+/// A profile beside the best of its adapter, which is measured now; `None` for the reference.
+///
+/// # Errors
+/// A device that is lost.
+pub fn against_ceilings(
+    machine: &Machine,
+    profile: Option<Profile>,
+) -> Result<Option<(Profile, Ceilings)>> {
+    let (Machine::Device(gpu), Some(profile)) = (machine, profile) else { return Ok(None) };
+    let best = ceilings(gpu)?;
+    Ok(Some((profile.against(&best), best)))
 }

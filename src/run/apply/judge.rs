@@ -1,11 +1,11 @@
 //! Metrics of a part, from the logits of a network and the labels, exactly, on the host.
 
-use super::evaluate::Measured;
-use super::metrics::{binary, count, multiclass, multilabel, regression};
-use super::point::TaskPoint;
 use crate::config::TaskKind;
 use crate::data::{Dataset, Schema, Target, UNLABELLED};
 use crate::model::network::{Head, Network};
+use crate::run::apply::evaluate::Measured;
+use crate::run::metrics::{binary, count, multiclass, multilabel, regression};
+use crate::run::train::point::TaskPoint;
 
 /// Bins of the calibration error.
 const BINS: usize = 15;
@@ -233,7 +233,7 @@ impl Truth<'_> {
         };
         let columns: Vec<[Option<f64>; 3]> = (0..self.labels.len()).map(column).collect();
         let mean = |metric: usize| {
-            super::metrics::mean(&columns.iter().map(|c| c[metric]).collect::<Vec<_>>())
+            crate::run::metrics::mean(&columns.iter().map(|c| c[metric]).collect::<Vec<_>>())
         };
         vec![("r2", mean(0)), ("rmse", mean(1)), ("mae", mean(2))]
     }

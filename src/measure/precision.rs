@@ -3,12 +3,12 @@
 
 use anyhow::Result;
 
-use super::doctor;
-use super::machine::Machine;
 use crate::config::Precision;
 use crate::device::Gpu;
 use crate::kernels::Unit;
 use crate::kernels::tuning::Tuning;
+use crate::measure::doctor;
+use crate::run::machine::Machine;
 
 /// Whether an adapter is to be opened with its matrix units.
 pub fn wants_units(precision: Precision) -> bool {

@@ -1,4 +1,4 @@
-//! Sums since the last training point. They are filled and read in [`super::point`]; a checkpoint
+//! Sums since the last training point. They are filled and read in [`crate::run::train::point`]; a checkpoint
 //! keeps them.
 
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sums {
-    pub(super) steps: u64,
-    pub(super) losses: Vec<f64>,
-    pub(super) hits: Vec<f64>,
+    pub(crate) steps: u64,
+    pub(crate) losses: Vec<f64>,
+    pub(crate) hits: Vec<f64>,
     /// Per task: labelled cells, and steps that had one of some weight.
-    pub(super) labelled: Vec<(f64, u64)>,
-    pub(super) couplings: Vec<f64>,
+    pub(crate) labelled: Vec<(f64, u64)>,
+    pub(crate) couplings: Vec<f64>,
 }
 
 impl Sums {

@@ -1,0 +1,47 @@
+//! The best that an adapter was seen to do, which profiles are compared with.
+
+use crate::device::Gpu;
+use crate::kernels::tuning::Class;
+use crate::measure::gemm::Single;
+use crate::schedule::Engine;
+use anyhow::Result;
+use serde::Serialize;
+
+/// The best that an adapter was seen to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ceilings {
+    /// Of the faster of two square products.
+    pub gflop_per_s: f64,
+    /// That product.
+    pub product: String,
+    /// Of an update of many parameters: bytes that the dispatch states, over its time.
+    pub gb_per_s: f64,
+    /// That update.
+    pub stream: String,
+}
+
+/// Measures the best GFLOP/s of a product and the best GB/s of a kernel that streams; the wall
+/// clock of many launches in one submission.
+pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
+    let (n, width) = match gpu.entry.class {
+        Class::Discrete => (2048, 4096),
+        Class::Integrated => (1024, 2048),
+        _ if gpu.runs_direct() => (512, 1024),
+        _ => (256, 512),
+    };
+    let input =
+        Single::new(gpu, &gpu.tuning(), 1, &[n, n], n, &crate::kernels::dense_backward_input)?
+            .best(n)?;
+    let weight =
+        Single::new(gpu, &gpu.tuning(), n, &[n], n, &crate::kernels::dense_backward_weight)?
+            .best(n)?;
+    let (form, ms) = if input < weight { ("A·B", input) } else { ("Aᵀ·B", weight) };
+    let mut update = Single::new(gpu, &gpu.tuning(), width, &[width], 1, &crate::kernels::adam)?;
+    let bytes = update.program.schedules[0].dispatches[0].bytes();
+    Ok(Ceilings {
+        gflop_per_s: 2.0 * (n as f64).powi(3) / ms / 1e6,
+        product: format!("{form} of {n}×{n}×{n}"),
+        gb_per_s: bytes as f64 / update.best(1)? / 1e6,
+        stream: format!("adam over {} parameters", update.layout.parameters()),
+    })
+}

@@ -1,0 +1,257 @@
+//! Times single products, and compares each element with a sum in f64.
+
+use crate::config::{Activation, Optimizer, OptimizerKind, Schedule};
+use crate::device::{Gpu, Session};
+use crate::kernels::Kernel;
+use crate::kernels::params::Step;
+use crate::kernels::tuning::Tuning;
+use crate::measure::times::{REPEATS, Times};
+use crate::model::layout::Layout;
+use crate::model::network::{Head, Network, Trunk as NetworkTrunk};
+use crate::objective::Objective;
+use crate::plan::PartShape;
+use crate::rng::{Purpose, normal};
+use crate::schedule::{Buffer, Engine, Program, Slice};
+use crate::step::{Built, Request, build};
+use anyhow::{Result, ensure};
+use serde::Serialize;
+use std::time::Instant;
+
+/// Seconds that each of the three measurements of [`Ceilings`] takes, about.
+const CEILING: f64 = 0.1;
+
+/// One product: time, speed, largest absolute error against f64.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProductReport {
+    /// Median wall time of one product.
+    pub ms: f64,
+    /// 2 m n k over it.
+    pub gflop_per_s: f64,
+    /// Over all elements.
+    pub max_error: f64,
+}
+
+/// What `bench gemm` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct GemmReport {
+    /// Adapter name.
+    pub adapter: String,
+    /// Driver and version.
+    pub driver: String,
+    /// A·B
+    pub nn: ProductReport,
+    /// A·Bᵀ
+    pub nt: ProductReport,
+    /// Aᵀ·B
+    pub tn: ProductReport,
+}
+
+/// Measures the three products [m, n] with inner length k, each by the dense kernel that training
+/// uses for it.
+pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<GemmReport> {
+    Ok(GemmReport {
+        adapter: gpu.entry.name.clone(),
+        driver: gpu.entry.driver.clone(),
+        nn: backward_input([m, n, k], gpu, tuning)?,
+        nt: forward([m, n, k], gpu, tuning)?,
+        tn: backward_weight([m, n, k], gpu, tuning)?,
+    })
+}
+
+/// Microseconds of a product [m, n] with inner length k by the kernel that a tuning has for it: the
+/// best of a few, compiled before.
+pub(crate) fn product_micros(
+    kernel: &Kernel,
+    [m, n, k]: [usize; 3],
+    gpu: &Gpu,
+    tuning: &Tuning,
+) -> Result<f64> {
+    let (inputs, trunk, rows) = match kernel.name {
+        "dense_forward" => (k, vec![n], m),
+        "dense_backward_input" => (1, vec![n, k], m),
+        _ => (n, vec![m], k),
+    };
+    let mut p = Single::new(gpu, tuning, inputs, &trunk, rows, kernel)?;
+    let step = one_step(m.max(k));
+    p.timed(&step, 1)?;
+    let samples = (0..REPEATS).map(|_| p.timed(&step, 2)).collect::<Result<Vec<f64>>>()?;
+    Ok(1e3 * Times::of(samples).min)
+}
+
+/// x [m, k] · wᵀ, w [n, k], with a bias of zero: the output of a hidden layer.
+fn forward([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
+    let mut p = Single::new(gpu, tuning, k, &[n], m, &crate::kernels::dense_forward)?;
+    let b = p.built.buffers.clone();
+    let x = p.fill(b.activations[0], 0, m * k, 1)?;
+    let w = p.fill(b.parameters, p.weights(0), n * k, 2)?;
+    p.measure([m, n, k], Slice { buffer: b.activations[1], first: 0, len: m * n }, |i, j, t| {
+        x[i * k + t] * w[j * k + t]
+    })
+}
+
+/// delta [m, k] · w [k, n], with slopes of one: from the second hidden layer to the first.
+fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
+    let mut p = Single::new(gpu, tuning, 1, &[n, k], m, &crate::kernels::dense_backward_input)?;
+    let b = p.built.buffers.clone();
+    p.session.upload(b.activations[1], 0, &vec![1f32.to_bits(); p.len(b.activations[1])])?;
+    let delta = p.fill(b.deltas[0], 0, m * k, 1)?;
+    let w = p.fill(b.parameters, p.weights(1), k * n, 2)?;
+    let target = Slice { buffer: b.deltas[1], first: 0, len: m * n };
+    p.measure([m, n, k], target, |i, j, t| delta[i * k + t] * w[t * n + j])
+}
+
+/// deltaᵀ, delta [k, m], · x [k, n]: the weights of a hidden layer (and, in the same dispatch,
+/// those of a head of two classes).
+fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
+    let mut p = Single::new(gpu, tuning, n, &[m], k, &crate::kernels::dense_backward_weight)?;
+    let b = p.built.buffers.clone();
+    let delta = p.fill(b.deltas[1], 0, k * m, 1)?;
+    let x = p.fill(b.activations[0], 0, k * n, 2)?;
+    let target = Slice { buffer: b.gradients, first: p.weights(0), len: m * n };
+    p.measure([m, n, k], target, |i, j, t| delta[t * m + i] * x[t * n + j])
+}
+
+/// The largest dispatch of a kernel in the step of a network, alone on a device.
+/// A single product with the buffers that it needs, made from a step of one layer.
+pub(crate) struct Single {
+    built: Built,
+    pub(crate) program: Program,
+    pub(crate) layout: Layout,
+    session: Session,
+}
+
+impl Single {
+    pub(crate) fn new(
+        gpu: &Gpu,
+        tuning: &Tuning,
+        inputs: usize,
+        trunk: &[usize],
+        rows: usize,
+        kernel: &Kernel,
+    ) -> Result<Single> {
+        let trunk =
+            NetworkTrunk { layers: trunk.to_vec(), activation: Activation::Identity, dropout: 0.0 };
+        let head = Head::multiclass("t", vec!["0".into(), "1".into()]);
+        let network = Network {
+            inputs,
+            embeddings: Vec::new(),
+            architecture: crate::config::Architecture::Shared,
+            trunk,
+            tasks: vec![head],
+        };
+        let layout = Layout::new(&network)?;
+        let objective = Objective { weights: vec![1.0], pairs: Vec::new() };
+        let tuning = Tuning { flop_per_dispatch: u64::MAX, ..tuning.clone() };
+        let optimizer = adam();
+        let request = Request {
+            network: &network,
+            layout: &layout,
+            objective: &objective,
+            optimizer: Some(&optimizer),
+            tuning: &tuning,
+            parts: &[PartShape { name: "train".into(), rows, bytes: None }],
+            batch: rows,
+            shuffled: false,
+            spread: &[],
+            labels: crate::step::LabelShape::default(),
+        };
+        let built = build(&request)?;
+        let mut program = built.program.clone();
+        program.schedules.truncate(1);
+        let dispatches = &mut program.schedules[0].dispatches;
+        dispatches.retain(|d| d.kernel.twin == kernel.name);
+        dispatches.sort_by_key(|d| std::cmp::Reverse(d.flop));
+        dispatches.truncate(1);
+        ensure!(!dispatches.is_empty(), "the step lacks {}", kernel.name);
+        let session = Session::new(gpu.clone(), program.clone())?;
+        Ok(Single { built, program, layout, session })
+    }
+
+    fn len(&self, buffer: Buffer) -> usize {
+        self.program.buffers[buffer.0].len
+    }
+
+    fn weights(&self, layer: usize) -> usize {
+        self.layout.blocks[self.layout.layers[layer].weight].offset
+    }
+
+    fn fill(&mut self, buffer: Buffer, first: usize, len: usize, stream: u64) -> Result<Vec<f64>> {
+        let values: Vec<f32> =
+            (0..len).map(|i| normal(1, Purpose::Synthetic, stream, i as u64) as f32).collect();
+        self.session.upload(buffer, first, bytemuck::cast_slice(&values))?;
+        Ok(values.into_iter().map(f64::from).collect())
+    }
+
+    /// Times the product [m, n] with inner length k and compares every element with the sum over t
+    /// of `term(i, j, t)`.
+    fn measure(
+        &mut self,
+        [m, n, k]: [usize; 3],
+        target: Slice,
+        term: impl Fn(usize, usize, usize) -> f64,
+    ) -> Result<ProductReport> {
+        self.session.upload(target.buffer, target.first, &vec![f32::NAN.to_bits(); target.len])?;
+        let step = one_step(m.max(k));
+        self.session.run_dispatch(0, 0, &step, 1)?;
+        let found = self.session.download(target)?;
+        let mut max_error = 0f64;
+        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            let expected: f64 = (0..k).map(|t| term(i, j, t)).sum();
+            let error = (f64::from(found[i * n + j]) - expected).abs();
+            max_error = if error.is_nan() { f64::INFINITY } else { max_error.max(error) };
+        }
+        let ms = Times::of(self.samples(&step, 0.1)?).median;
+        Ok(ProductReport { ms, gflop_per_s: (2 * m * n * k) as f64 / ms / 1e6, max_error })
+    }
+
+    /// Milliseconds of one launch in each of [`REPEATS`] submissions, each of about so many
+    /// seconds.
+    fn samples(&mut self, step: &Step, seconds: f64) -> Result<Vec<f64>> {
+        let times = ((1e3 * seconds / self.timed(step, 1)?) as usize).clamp(1, 1000);
+        (0..REPEATS).map(|_| self.timed(step, times)).collect()
+    }
+
+    fn timed(&mut self, step: &Step, times: usize) -> Result<f64> {
+        let start = Instant::now();
+        self.session.run_dispatch(0, 0, step, times)?;
+        Ok(1e3 * start.elapsed().as_secs_f64() / times as f64)
+    }
+
+    /// Shortest milliseconds of one launch, looked for during [`CEILING`] after one that is not
+    /// counted.
+    pub(crate) fn best(&mut self, rows: usize) -> Result<f64> {
+        let step = one_step(rows);
+        self.timed(&step, 1)?;
+        let start = Instant::now();
+        let mut best = self.timed(&step, 1)?;
+        while start.elapsed().as_secs_f64() < CEILING {
+            best = best.min(self.timed(&step, (3.0 / best).clamp(1.0, 1000.0) as usize)?);
+        }
+        Ok(best)
+    }
+}
+
+fn one_step(rows: usize) -> Step {
+    Step {
+        number: 1,
+        rows: rows as u32,
+        inverse_rows: 1.0,
+        root_correction: 1.0,
+        delta_scale: 1.0,
+        inverse_scale: 1.0,
+        ..Step::default()
+    }
+}
+
+/// Adam with the usual constants and no decay.
+pub(crate) fn adam() -> Optimizer {
+    Optimizer {
+        kind: OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
+        learning_rate: 1e-3,
+        weight_decay: 0.0,
+        decay_biases: true,
+        clip_norm: 0.0,
+        schedule: Schedule::Constant,
+        warmup_steps: 0,
+    }
+}

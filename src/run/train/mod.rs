@@ -1,0 +1,46 @@
+//! Training: what is settled before it, what watches it, what it leaves, and the loop itself.
+
+pub mod learning_rate;
+mod levels;
+pub mod loss_scale;
+mod memory;
+mod outcome;
+mod plan;
+pub mod point;
+mod retry;
+mod save;
+pub mod selection;
+mod step_loop;
+pub mod sums;
+mod trouble;
+mod validate;
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::run::machine::Machine;
+use crate::run::train::step_loop::Run;
+
+pub use outcome::{Ended, Observer, Options, Outcome, Silent};
+pub use plan::{Plan, WINDOW};
+pub use retry::persist;
+pub use trouble::not_finite;
+
+/// Trains.
+pub fn train(
+    plan: &Plan,
+    machine: Machine,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let start = Instant::now();
+    let tuning = options.tuning.clone().unwrap_or_else(|| machine.tuning());
+    let window = options.streamed.map(|bytes| plan.window(bytes));
+    let built = plan.build_for(&tuning, window)?;
+    let engine = machine.clone().engine(built.program.clone());
+    let engine = engine.map_err(|error| memory::explain(error, plan, &tuning, window, &machine))?;
+    let mut run = Run::new(plan, built, engine, options, start)?;
+    let ended = run.run(observer)?;
+    run.outcome(ended, observer)
+}
