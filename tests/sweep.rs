@@ -8,8 +8,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tandem::measure::chart::{Chart, rounded};
 use tandem::measure::step::{DeviceBytes, StepReport};
-use tandem::measure::times::Times;
 use tandem::measure::sweep::{Axis, Marginal, Point, Sweep};
+use tandem::measure::times::Times;
 
 /// A step small enough to be measured in no time.
 const SMALL: [&str; 4] = ["--inputs", "4", "--steps", "5"];

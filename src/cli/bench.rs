@@ -1,14 +1,14 @@
 //! `bench step` and `bench gemm`.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::json;
 
 use super::console::Console;
-use super::{Common, Tune, sweep};
-use crate::config::{COUPLING_KINDS, Precision, Word};
+use super::flags::{Common, Tune};
+use super::step_args::{StepArgs, precision, size};
+use super::sweep;
+use crate::config::{COUPLING_KINDS, Precision};
 use crate::device::Gpu;
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
@@ -41,64 +41,6 @@ pub(super) enum What {
         #[arg(long, default_value = "f32", value_name = "WHAT", value_parser = precision)]
         precision: Precision,
     },
-}
-
-/// Flags of `bench step`.
-#[derive(Args)]
-pub(super) struct StepArgs {
-    /// Features of a row
-    #[arg(long, default_value_t = 784, value_parser = size)]
-    inputs: usize,
-    /// Widths of the trunk, comma-separated; none = no trunk
-    #[arg(long, default_value = "128,128")]
-    trunk: String,
-    /// Classes of each head, comma-separated
-    #[arg(long, default_value = "10,10")]
-    classes: String,
-    /// Rows of a step [default: 128]
-    #[arg(long, value_parser = size)]
-    pub(super) batch: Option<usize>,
-    /// Rows of the data set on the device
-    #[arg(long, default_value_t = 10_000, value_parser = size)]
-    rows: usize,
-    /// Coupling between all pairs of heads; none = without
-    #[arg(long, default_value = "none")]
-    coupling: String,
-    /// Steps to measure
-    #[arg(long, default_value_t = 200, value_parser = size)]
-    steps: usize,
-    /// Measure several values of batch, trunk (width of all its layers) or heads: batch=32,64,96,
-    /// or batch=32..4096, doubling
-    #[arg(long, value_name = "AXIS=VALUES")]
-    sweep: Option<String>,
-    /// Time each dispatch of the step and print a table
-    #[arg(long, conflicts_with = "sweep")]
-    profile: bool,
-    /// Choice of tiles: as without measurement, as measured once, measured anew
-    #[arg(long, default_value = "cached", value_name = "WHEN")]
-    tune: Tune,
-    /// What products are computed with: as `train.precision`
-    #[arg(long, default_value = "f32", value_name = "WHAT", value_parser = precision)]
-    precision: Precision,
-    /// Draw the sweep into an SVG file
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
-}
-
-pub(super) fn size(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(n) if (1..=1_000_000).contains(&n) => Ok(n),
-        _ => Err("a whole number from 1 to 1000000".into()),
-    }
-}
-
-fn precision(text: &str) -> Result<Precision, String> {
-    let known = || Precision::ALL.iter().map(|p| p.word()).collect::<Vec<_>>().join(", ");
-    Precision::ALL
-        .iter()
-        .copied()
-        .find(|p| p.word() == text)
-        .ok_or_else(|| format!("one of {}", known()))
 }
 
 fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {

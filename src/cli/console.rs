@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Color, Common, Progress};
+use super::flags::{Color, Common, Progress};
 use crate::fault::{Exit, Fault};
 use crate::run::machine::Machine;
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use super::call::{Call, overrides};
 use super::resume;
-use super::train::{Call, overrides};
 use crate::config::{Config, read, write};
 use crate::data::Dataset;
 use crate::data::load::every_fold::look;

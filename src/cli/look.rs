@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::json;
 
-use super::Common;
 use super::console::Console;
+use super::flags::Common;
 use crate::config::read;
 use crate::data::load::door::load;
 use crate::device::adapter::Wish;

@@ -2,30 +2,31 @@
 //! everything else goes to stderr.
 
 mod bench;
+mod call;
 mod console;
+mod flags;
 mod kfold;
 mod look;
 mod model;
 mod reading;
 mod resume;
 mod signals;
+mod step_args;
 mod sweep;
 mod table;
 mod train;
 mod watch;
+mod weights;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use crate::device::adapter::Wish;
-use crate::fault::{Exit, Fault, address, exit_of, hint_of};
-use crate::measure::tune::Mode;
-use crate::model::file::{self, Model};
-use crate::run::apply::folds;
+use crate::fault::{Exit, Fault, exit_of, hint_of};
 use console::Console;
+use flags::{Common, Format, TrainArgs, Weights};
 
 /// Multi-task learning on any GPU: one shared trunk, several heads, a pairwise coupling.
 #[derive(Parser)]
@@ -128,289 +129,6 @@ enum Verb {
         #[command(subcommand)]
         what: bench::What,
     },
-}
-
-/// Flags of `train` and `demo`.
-#[derive(Args, Clone)]
-struct TrainArgs {
-    /// Override a key: section.key=value (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Run directory [default: runs/NAME-N, counting up]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Seed of order, initial weights and dropout [default: train.seed]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Start from the weights of a model
-    #[arg(long, value_name = "MODEL")]
-    init_from: Option<PathBuf>,
-    /// Take that model as it is, weights that are not finite included; they are counted
-    #[arg(long, requires = "init_from")]
-    allow_nonfinite: bool,
-    /// How much of that model: all of it, or its trunk alone under new heads
-    #[arg(long, value_name = "PART", requires = "init_from", default_value = "all")]
-    init_part: InitPart,
-    /// Leave the trunk as it begins
-    #[arg(long, value_name = "PART")]
-    freeze: Option<Frozen>,
-    /// Passes over the training data
-    #[arg(long, value_name = "N")]
-    epochs: Option<u64>,
-    /// Stop after so many steps
-    #[arg(long, value_name = "N")]
-    max_steps: Option<u64>,
-    /// Stop after so long: 90s, 10m, 2h
-    #[arg(long, value_name = "TIME")]
-    max_time: Option<String>,
-    /// Write a checkpoint every 1e (epoch), 500s (steps), 10m or 2h [default: 10m]; there is always
-    /// one at the end
-    #[arg(long, value_name = "INTERVAL")]
-    checkpoint_every: Option<String>,
-    /// Checkpoints that are kept, the newest ones [default: 2]
-    #[arg(long, value_name = "N")]
-    keep: Option<u64>,
-    /// When a value is not finite: stop; skip the step; rollback to the last checkpoint, with half
-    /// the learning rate [default: stop]
-    #[arg(long, value_name = "WHAT")]
-    on_nan: Option<String>,
-    /// Work each batch off in so many parts, which takes less memory; the same result to rounding
-    #[arg(long, value_name = "N")]
-    accumulate: Option<u64>,
-    /// Go on so many times on a new device, from the last checkpoint, where one is lost or hangs
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    retry_device: u64,
-    /// Choice of tiles: as without measurement, as measured once, measured anew; changes no result
-    #[arg(long, default_value = "cached", value_name = "WHEN")]
-    tune: Tune,
-    /// Steps recorded into one submission [default: by time]; changes no result
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
-    steps_per_submission: Option<u64>,
-    /// Time each dispatch of the training step and print a table; steps take longer, results are
-    /// the same
-    #[arg(long)]
-    profile: bool,
-    /// Train once for each of N folds of the table, test on the fold, and show mean and spread
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000))]
-    k_fold: Option<u64>,
-    /// Whether the data stays on the device; off brings it there batch by batch; changes no result
-    #[arg(long, default_value = "auto", value_name = "WHEN")]
-    resident: Resident,
-    /// Whether a table of 8 MB or more is kept in the cache directory as it was encoded, and taken
-    /// from there; changes no result
-    #[arg(long, default_value = "on", value_name = "WHEN")]
-    data_cache: DataCache,
-}
-
-impl TrainArgs {
-    /// What the model to start from may hold.
-    fn weights(&self) -> Weights {
-        Weights { allow_nonfinite: self.allow_nonfinite }
-    }
-}
-
-/// Whether encoded tables are kept and used.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum DataCache {
-    On,
-    Off,
-}
-
-/// What a model may hold.
-#[derive(Args, Clone, Copy)]
-struct Weights {
-    /// Take a model as it is, weights that are not finite included; they are counted
-    #[arg(long)]
-    allow_nonfinite: bool,
-}
-
-impl Weights {
-    /// Loads a model.
-    fn load(self, path: &Path, console: &Console) -> Result<Model> {
-        if let Some(fault) = path.to_str().and_then(|text| address(text, text)) {
-            return Err(fault.into());
-        }
-        if let Some(folds) = folds::count(path) {
-            let found = format!("is a run of {folds} folds, each with a model of its own");
-            let hint = format!(
-                "name one of them: {}; tandem predict averages all of them",
-                folds::directory(path, 1).display()
-            );
-            return Err(Fault::missing(path.display(), found).hint(hint).into());
-        }
-        if !self.allow_nonfinite {
-            return file::load(path);
-        }
-        let model = file::load_any(path)?;
-        if model.not_finite() > 0 {
-            console.note(&format!(
-                "{}: {} of its {} weights are not finite",
-                path.display(),
-                model.not_finite(),
-                model.layout.parameters()
-            ));
-        }
-        Ok(model)
-    }
-}
-
-/// How much of a model a run begins with.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum InitPart {
-    All,
-    Trunk,
-}
-
-/// What is not trained.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Frozen {
-    Trunk,
-}
-
-/// Whether the data stays on the device.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Resident {
-    /// Unless it takes more than two buffers of the largest size that the adapter has
-    Auto,
-    /// Always
-    On,
-    /// Never
-    Off,
-}
-
-/// How predictions are written.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    /// A line of names, then a line a row
-    Csv,
-    /// The same with tabs
-    Tsv,
-    /// A JSON object a line
-    Jsonl,
-    /// Parquet, for --out alone
-    Parquet,
-}
-
-impl From<Format> for crate::run::apply::predict::Format {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Csv => Self::Csv,
-            Format::Tsv => Self::Tsv,
-            Format::Jsonl => Self::Jsonl,
-            Format::Parquet => Self::Parquet,
-        }
-    }
-}
-
-/// When the tiles of the products are chosen by measurement.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Tune {
-    /// Never
-    Off,
-    /// Once for adapter, driver and version, where the run is long enough to gain from it; then
-    /// from the cache directory
-    Cached,
-    /// Now
-    Force,
-}
-
-impl From<Tune> for Mode {
-    fn from(tune: Tune) -> Mode {
-        match tune {
-            Tune::Off => Mode::Off,
-            Tune::Cached => Mode::Cached,
-            Tune::Force => Mode::Force,
-        }
-    }
-}
-
-/// Flags of all verbs.
-#[derive(Args, Clone)]
-struct Common {
-    /// auto, an index of `tandem devices`, part of a name, or reference (float64 on the CPU)
-    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    device: String,
-    /// Use adapters of one kind alone: vulkan, metal, dx12, gl
-    #[arg(long, global = true, value_name = "BACKEND")]
-    backend: Option<Backend>,
-    /// Ask for WebGPU's default limits and nothing beyond, optional features included
-    #[arg(long, global = true)]
-    default_limits: bool,
-    /// One JSON document on stdout
-    #[arg(long, global = true)]
-    json: bool,
-    /// Progress on stderr; auto: a bar on a terminal, else a line an epoch
-    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
-    progress: Progress,
-    /// Colours on stderr
-    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
-    color: Color,
-    /// No progress and no notices
-    #[arg(short, long, global = true)]
-    quiet: bool,
-    /// More notices
-    #[arg(short, long, global = true)]
-    verbose: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Backend {
-    Vulkan,
-    Metal,
-    Dx12,
-    Gl,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Progress {
-    Auto,
-    Bar,
-    Plain,
-    None,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-impl Common {
-    fn wish(&self) -> Wish {
-        let backend =
-            self.backend.and_then(|b| b.to_possible_value()).map(|v| v.get_name().to_string());
-        Wish {
-            device: Some(self.device.clone()),
-            backend,
-            default_limits: self.default_limits,
-            units: false,
-        }
-    }
-
-    /// Refuses flags of `train` that say something of an adapter where there is none.
-    fn check_adapter(&self, args: &TrainArgs) -> Result<(), Fault> {
-        self.check_profile(args.profile)?;
-        self.wants_adapter(
-            args.retry_device > 0,
-            "--retry-device",
-            "goes on where an adapter is lost",
-        )
-    }
-
-    /// Refuses `--profile` where there is nothing to time.
-    fn check_profile(&self, wanted: bool) -> Result<(), Fault> {
-        self.wants_adapter(wanted, "--profile", "times what an adapter runs")
-    }
-
-    fn wants_adapter(&self, wanted: bool, flag: &str, does: &str) -> Result<(), Fault> {
-        if !wanted || self.device != "reference" {
-            return Ok(());
-        }
-        let fault =
-            Fault::new(Exit::Usage, format!("{flag} {does}, and the float64 reference is none"));
-        Err(fault.hint(format!("leave {flag} out, or name an adapter (see tandem devices)")))
-    }
 }
 
 /// The program.

@@ -7,8 +7,8 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
+use super::flags::{Common, Weights};
 use super::signals::Signals;
-use super::{Common, Weights};
 use crate::data::encode::applied::{Count, Met};
 use crate::data::load::door::{chunk_with, chunks_of, load_with};
 use crate::data::read::chunks::Chunks;

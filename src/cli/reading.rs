@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::Progress;
 use super::console::Console;
+use super::flags::Progress;
 use crate::config::Config;
 use crate::data::Parts;
 use crate::data::load::door::load_by;

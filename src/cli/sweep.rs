@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 
-use super::Progress;
-use super::bench::{StepArgs, size};
 use super::console::Console;
+use super::flags::Progress;
+use super::step_args::{StepArgs, size};
 use crate::fault::{Exit, Fault, quoted};
 use crate::measure::chart::{Chart, rounded};
 use crate::measure::step::StepShape;

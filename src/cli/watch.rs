@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::Result;
 use indicatif::ProgressBar;
 
-use super::Progress;
 use super::console::Console;
+use super::flags::Progress;
 use super::resume::forget_other_scores;
 use super::signals::Signals;
 use crate::config::write;

@@ -14,7 +14,7 @@ mod section;
 mod train;
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Table;
 
@@ -241,9 +241,4 @@ fn syntax(text: &str, name: &str, error: &toml::de::Error) -> Fault {
     Fault::new(Exit::Config, format!("{name}:{line}:{column}: {message}")).hint(
         "texts stand in quotes, a table starts with [name], and a key stands once in its table",
     )
-}
-
-/// The path from the root, without looking at the disk: `.` goes, links and `..` stay as they are.
-pub(super) fn absolute(path: &Path) -> std::io::Result<PathBuf> {
-    std::path::absolute(path)
 }

@@ -320,7 +320,7 @@ fn named(source: String, names: &ArrayNames) -> String {
 
 /// A path as TOML, absolute since the text will be read in another directory.
 fn path(path: &Path) -> String {
-    let absolute = super::read::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     quote(absolute.display())
 }
 

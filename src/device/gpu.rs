@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use super::adapter::{Chosen, Entry, Wish, choose};
 use super::awake::Awake;
-use super::pipeline::Pipeline;
+use super::compiled::Pipeline;
 use crate::cache;
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, Tuning};
@@ -84,7 +84,7 @@ pub struct Gpu {
 
 impl Gpu {
     /// Chooses an adapter and opens it.
-    pub fn open(wish: &Wish) -> Result<Gpu> {
+    pub(super) fn open_alone(wish: &Wish) -> Result<Gpu> {
         let start = Instant::now();
         let Chosen { adapter, entry, reason } = choose(wish)?;
         let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
@@ -117,7 +117,6 @@ impl Gpu {
             pipelines,
         };
         gpu.trusts = gpu.tuning().trusted;
-        gpu.shares = gpu.runs_direct() && super::shared::shares(&gpu)?;
         Ok(gpu)
     }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 
-use super::Gpu;
+use super::gpu::Gpu;
 use crate::kernels::signature::{Access, Signature};
 use crate::kernels::{MIRROR_ROW, MIRROR_WIDTH, mirror_rows};
 use crate::schedule::{Dispatch, Effect, Program};

@@ -2,8 +2,11 @@
 
 pub mod adapter;
 mod awake;
+mod buffer;
+mod compiled;
 mod gpu;
 mod mirror;
+mod open;
 mod pipeline;
 mod profile;
 mod session;

@@ -5,41 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::Gpu;
+use super::compiled::{Pipeline, declared};
+use super::gpu::Gpu;
 use crate::kernels::Kernel;
 use crate::kernels::signature::{Access, Signature};
 use crate::schedule::Dispatch;
-
-/// A compiled kernel.
-#[derive(Debug)]
-pub(super) struct Pipeline {
-    kernel: &'static Kernel,
-    /// Those that it declares.
-    constants: Vec<(&'static str, f64)>,
-    source: String,
-    pub signature: Signature,
-    pub layout: wgpu::BindGroupLayout,
-    pub pipeline: wgpu::ComputePipeline,
-}
-
-impl Pipeline {
-    /// Whether a dispatch runs on it: same kernel, same constants.
-    pub(super) fn is_for(&self, dispatch: &Dispatch) -> bool {
-        self.kernel.name == dispatch.kernel.name
-            && self.constants == declared(&self.signature, dispatch)
-    }
-}
-
-/// The constants of a dispatch that its kernel declares; what it does not declare is for the one in
-/// its place.
-fn declared(signature: &Signature, dispatch: &Dispatch) -> Vec<(&'static str, f64)> {
-    dispatch
-        .constants
-        .iter()
-        .filter(|(name, _)| signature.overrides.iter().any(|o| o == name))
-        .copied()
-        .collect()
-}
 
 /// The pipelines of dispatches, each compiled once a device however many programs use it; what is
 /// missing is compiled in parallel. `source` gives the text of a kernel.

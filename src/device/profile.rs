@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::Gpu;
+use super::gpu::Gpu;
 use crate::fault::{Exit, Fault};
 use crate::schedule::Timings;
 
@@ -71,7 +71,7 @@ impl Profile {
         let Some(stamps) = &mut self.stamps else { return Ok(()) };
         let used = 8 * u64::from(std::mem::take(&mut stamps.used));
         let slice = stamps.staging.slice(..used);
-        let state = super::session::map_slice(&slice);
+        let state = super::buffer::map_slice(&slice);
         gpu.wait_until(&gpu.submit(None), || {
             state.load(std::sync::atomic::Ordering::Acquire) != 0
         })?;

@@ -3,20 +3,21 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
 use wgpu::BufferUsages;
 
-use super::Gpu;
 use super::awake::Awake;
+use super::buffer::{PENDING, buffer, map, read, storage};
+use super::compiled::Pipeline;
+use super::gpu::Gpu;
 use super::mirror::{Mirrors, Use};
-use super::pipeline::{Pipeline, pipelines};
+use super::pipeline::pipelines;
 use super::profile::Profile;
 use super::warm::{self, Warm};
 use crate::fault::{Exit, Fault};
-use crate::kernels::MIRROR_ROW;
 use crate::kernels::params::{NONE, Step};
 use crate::kernels::signature::Access;
 use crate::schedule::{
@@ -73,9 +74,21 @@ pub struct Session {
 impl Session {
     /// Allocates a program on a device and compiles its kernels.
     pub fn new(gpu: Gpu, program: Program) -> Result<Session> {
-        let warm = warm::begin(&gpu, &program);
+        let warm = warm::begin(&gpu, &program, Session::meet);
         let session = Session::with_sources(gpu, program, |kernel| kernel.module())?;
         Ok(Session { _warm: warm, ..session })
+    }
+
+    /// Dispatches each of the first kernels of a program once, until it is stopped: whatever happens
+    /// here happens again where it matters.
+    fn meet(gpu: Gpu, program: Program, count: usize, stop: &AtomicBool) {
+        let _ = Session::with_sources(gpu, program, |kernel| kernel.module()).and_then(
+            |mut session| {
+                let mut wanted = (0..count).take_while(|_| !stop.load(Ordering::Relaxed));
+                wanted
+                    .try_for_each(|dispatch| session.run_dispatch(0, dispatch, &Step::default(), 1))
+            },
+        );
     }
 
     /// The same with other text for the kernels: tests run mutants of them.
@@ -493,31 +506,6 @@ impl Engine for Session {
     }
 }
 
-fn buffer(gpu: &Gpu, name: &str, bytes: u64, usage: BufferUsages) -> Result<wgpu::Buffer> {
-    let descriptor =
-        wgpu::BufferDescriptor { label: Some(name), size: bytes, usage, mapped_at_creation: false };
-    gpu.scoped(name, bytes, |device| device.create_buffer(&descriptor))
-}
-
-fn storage(gpu: &Gpu, name: &str, bytes: u64) -> Result<wgpu::Buffer> {
-    let most = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size);
-    if bytes > most {
-        let message = format!(
-            "{}: {name} takes {bytes} bytes; this adapter binds at most {most}",
-            gpu.entry.name
-        );
-        return Err(Fault::new(Exit::Unavailable, message)
-            .hint("use narrower layers, or another adapter (see tandem devices)")
-            .into());
-    }
-    buffer(
-        gpu,
-        name,
-        bytes,
-        BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
-    )
-}
-
 /// Makes the bind groups of all schedules, with all parameters in one uniform table.
 fn record(
     gpu: &Gpu,
@@ -612,58 +600,4 @@ fn record_one(
         reads_step,
         mirrors: mirrors.uses(dispatch, signature),
     })
-}
-
-/// Words of a texture of whole rows, after all that was submitted.
-pub(super) fn texels(gpu: &Gpu, texture: &wgpu::Texture, bytes: u64) -> Result<Vec<u32>> {
-    let staging = buffer(gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-    let mut encoder = gpu
-        .device
-        .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
-    let layout = wgpu::TexelCopyBufferLayout {
-        offset: 0,
-        bytes_per_row: Some(4 * MIRROR_ROW as u32),
-        rows_per_image: None,
-    };
-    encoder.copy_texture_to_buffer(
-        texture.as_image_copy(),
-        wgpu::TexelCopyBufferInfo { buffer: &staging, layout },
-        texture.size(),
-    );
-    let submission = gpu.submit(Some(encoder.finish()));
-    let mapped = map(&staging);
-    gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
-    read(&staging, &mapped)
-}
-
-const PENDING: u8 = 0;
-const MAPPED: u8 = 1;
-const FAILED: u8 = 2;
-
-fn map(staging: &wgpu::Buffer) -> Arc<AtomicU8> {
-    map_slice(&staging.slice(..))
-}
-
-/// Asks for a slice to be mapped; the state leaves 0 when it is, or when it failed.
-pub(super) fn map_slice(slice: &wgpu::BufferSlice) -> Arc<AtomicU8> {
-    let state = Arc::new(AtomicU8::new(PENDING));
-    let shared = Arc::clone(&state);
-    slice.map_async(wgpu::MapMode::Read, move |result| {
-        shared.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
-    });
-    state
-}
-
-/// Words of a staging buffer whose submission is done.
-fn read(staging: &wgpu::Buffer, mapped: &AtomicU8) -> Result<Vec<u32>> {
-    ensure!(
-        mapped.load(Ordering::Acquire) == MAPPED,
-        Fault::new(Exit::Internal, "the device did not hand its results over")
-    );
-    let words = {
-        let view = staging.get_mapped_range(..).map_err(|e| anyhow!("read-back: {e}"))?;
-        bytemuck::cast_slice(&view).to_vec()
-    };
-    staging.unmap();
-    Ok(words)
 }

@@ -9,7 +9,7 @@
 
 use anyhow::Result;
 
-use super::Gpu;
+use super::gpu::Gpu;
 
 /// Bytes in a row of texels.
 const ROW: u64 = 4 * crate::kernels::MIRROR_ROW as u64;
@@ -57,7 +57,7 @@ pub(super) fn shares(gpu: &Gpu) -> Result<bool> {
     };
     let words: Vec<u32> = (0..bytes as u32 / 4).map(|i| i.wrapping_mul(2_654_435_761)).collect();
     gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
-    Ok(super::session::texels(gpu, &texture, bytes)? == words)
+    Ok(super::buffer::texels(gpu, &texture, bytes)? == words)
 }
 
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
@@ -65,7 +65,7 @@ mod vulkan {
     use ash::vk;
     use wgpu::hal;
 
-    use super::Gpu;
+    use crate::device::gpu::Gpu;
 
     /// Destroys the buffer; the texture that it lies over is there until then.
     struct Guard {
@@ -141,7 +141,7 @@ mod vulkan {
 mod vulkan {
     /// No Vulkan here.
     pub(super) fn buffer_over(
-        _: &super::Gpu,
+        _: &super::gpu::Gpu,
         _: &wgpu::Texture,
         _: &str,
         _: u64,

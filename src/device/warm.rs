@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use super::{Gpu, Session};
+use super::gpu::Gpu;
 use crate::cache;
 use crate::kernels::MIRROR_ROW;
-use crate::kernels::params::Step;
 use crate::kernels::tuning::Class;
 use crate::schedule::{Dispatch, Program, Schedule};
 
@@ -36,9 +35,14 @@ impl Drop for Warm {
     }
 }
 
+/// Dispatches the first kernels of a program, `usize` of them, until it is stopped.
+type Meet = fn(Gpu, Program, usize, &AtomicBool);
+
 /// Begins with the later half of the kernels of the longest schedule, where the driver has met few
 /// of them.
-pub(super) fn begin(gpu: &Gpu, program: &Program) -> Option<Warm> {
+///
+/// `meet` dispatches each of the first kernels of a program on a device, until it is stopped.
+pub(super) fn begin(gpu: &Gpu, program: &Program, meet: Meet) -> Option<Warm> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if gpu.entry.class != Class::Software || cores < 2 {
         return None;
@@ -65,12 +69,9 @@ pub(super) fn begin(gpu: &Gpu, program: &Program) -> Option<Warm> {
     let is_enough = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&is_enough);
     let thread = std::thread::Builder::new().name("warm".into()).spawn(move || {
-        // Whatever happens here happens again where it matters.
-        let _ = gpu.second().and_then(|second| {
-            let mut session = Session::with_sources(second, program, |kernel| kernel.module())?;
-            let mut wanted = (0..count).take_while(|_| !stop.load(Ordering::Relaxed));
-            wanted.try_for_each(|dispatch| session.run_dispatch(0, dispatch, &Step::default(), 1))
-        });
+        if let Ok(second) = gpu.second() {
+            meet(second, program, count, &stop);
+        }
     });
     thread.ok().map(|thread| Warm { thread: Some(thread), is_enough })
 }

@@ -11,6 +11,7 @@ mod forward;
 mod metrics;
 mod request;
 mod update;
+mod vectors;
 
 pub use build::{build, chunk_limit};
 pub use request::{Built, LabelShape, Request};

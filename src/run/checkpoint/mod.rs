@@ -16,6 +16,7 @@
 mod changes;
 pub mod disk;
 mod manifest;
+mod names;
 mod read;
 mod write;
 
@@ -29,7 +30,8 @@ use crate::run::train::loss_scale::LossScale;
 use crate::run::train::sums::Sums;
 pub use changes::changes;
 pub use manifest::FORMAT;
-pub use read::{Found, Loaded, clean, list, load, newest};
+pub use names::list;
+pub use read::{Found, Loaded, clean, load, newest};
 pub use write::{Keeper, write};
 
 /// Moments by the names of their files.

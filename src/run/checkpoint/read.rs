@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::disk::Disk;
 use super::manifest::{DAMAGED, Manifest, hash};
-use super::write::{TEMPORARY, put_back};
+use super::names::{TEMPORARY, list, put_back};
 use super::{BEST, Best, CONFIG, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
@@ -44,16 +44,6 @@ pub struct Found {
     pub loaded: Option<Loaded>,
     /// A sentence for each that is newer and damaged.
     pub damaged: Vec<String>,
-}
-
-/// Steps and paths of the committed checkpoints, newest first.
-pub fn list(root: &Path) -> Vec<(u64, PathBuf)> {
-    let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.parse::<u64>().ok();
-    let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    let mut found: Vec<(u64, PathBuf)> =
-        entries.filter_map(|e| Some((step(&e.path())?, e.path()))).collect();
-    found.sort_by(|a, b| b.cmp(a));
-    found
 }
 
 /// Removes what killed processes left half-written, and puts back what they had put aside. The run

@@ -10,18 +10,12 @@ use anyhow::{Result, anyhow};
 
 use super::disk::Disk;
 use super::manifest::Manifest;
-use super::read::list;
+use super::names::{ASIDE, TEMPORARY, list, put_back};
 use super::{BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Exit, Fault, of_creation};
 use crate::model::arena::Numbers;
 use crate::model::file::{arena, contents, sync_parent};
 use crate::model::layout::Layout;
-
-/// What the name of a directory that is not committed begins with.
-pub(super) const TEMPORARY: &str = ".tmp-";
-
-/// What stands before the name of a checkpoint while another one takes its place.
-pub(super) const ASIDE: &str = ".was-";
 
 /// Commits a snapshot as `ROOT/step-N`, and removes all but the newest `keep` checkpoints.
 ///
@@ -109,22 +103,6 @@ fn commit(
 
 fn aside(root: &Path, path: &Path) -> PathBuf {
     root.join(format!("{ASIDE}{}", path.file_name().unwrap_or_default().to_string_lossy()))
-}
-
-/// Gives checkpoints that made room their names again where no other one has taken them, and
-/// removes them where one has.
-pub(super) fn put_back(disk: &Disk, root: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(root)?.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(ASIDE)) else { continue };
-        let path = root.join(name);
-        if path.exists() {
-            disk.remove_directory(&entry.path())?
-        } else {
-            disk.rename(&entry.path(), &path)?
-        }
-    }
-    Ok(())
 }
 
 /// Removes the oldest checkpoints, and those of later steps than `newest`: they were damaged, and

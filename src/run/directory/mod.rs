@@ -1,21 +1,23 @@
 //! The run directory: what a run leaves behind, file by file, held by one process at a time.
 
+mod appended;
 mod lock;
 mod table;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::data::{Part, Schema};
-use crate::fault::{Exit, Fault, of_creation};
+use crate::fault::{Exit, Fault};
 use crate::model::file::{clean, replace, save, sync_parent};
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
+use crate::run::directory::appended::{Appended, cannot_create};
 use crate::run::train::point::Point;
 use table::Table;
 
@@ -278,46 +280,6 @@ impl RunDirectory {
     }
 }
 
-/// A file that grows at its end; whatever was written is with the operating system at once.
-#[derive(Debug)]
-struct Appended {
-    path: PathBuf,
-    file: File,
-}
-
-impl Appended {
-    fn open(path: PathBuf) -> Result<Appended> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|e| cannot_create(&path, &e))?;
-        Ok(Appended { path, file })
-    }
-
-    fn line(&mut self, line: &str) -> Result<()> {
-        self.write(format!("{line}\n").as_bytes())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.file.write_all(bytes).map_err(|e| self.failed(&e))?)
-    }
-
-    fn len(&self) -> Result<u64> {
-        Ok(self.file.metadata().map_err(|e| self.failed(&e))?.len())
-    }
-
-    /// Forgets everything from byte `len` on.
-    fn cut(&mut self, len: u64) -> Result<()> {
-        Ok(self.file.set_len(len).map_err(|e| self.failed(&e))?)
-    }
-
-    fn failed(&self, error: &io::Error) -> Fault {
-        Fault::new(Exit::Io, format!("{}: cannot be written: {error}", self.path.display()))
-            .hint("check the free space of the disk; what was learned so far is in model/")
-    }
-}
-
 /// Makes a directory with those above it that are not there, and waits until their names are on the
 /// disk.
 fn make(path: &Path) -> Result<()> {
@@ -363,9 +325,4 @@ fn check_own(path: &Path) -> Result<()> {
 fn not_empty(path: &Path) -> Fault {
     Fault::new(Exit::CantCreate, format!("{}: the directory is not empty", path.display()))
         .hint("choose a new one with --out, or leave --out away: runs/NAME-N counts up; nothing is ever overwritten")
-}
-
-fn cannot_create(path: &Path, error: &io::Error) -> Fault {
-    Fault::new(of_creation(error), format!("{}: cannot be created: {error}", path.display()))
-        .hint("check that it may be written to; a new run can go elsewhere with --out DIR")
 }

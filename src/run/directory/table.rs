@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Appended;
+use super::appended::Appended;
 use crate::data::Part;
 use crate::model::network::{Head, Network};
 use crate::objective::Objective;

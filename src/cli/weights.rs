@@ -1,0 +1,41 @@
+//! Models of the command line, and weights in them that are not finite.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::console::Console;
+use super::flags::Weights;
+use crate::fault::{Fault, address};
+use crate::model::file::{self, Model};
+use crate::run::apply::folds;
+
+impl Weights {
+    /// Loads a model.
+    pub(super) fn load(self, path: &Path, console: &Console) -> Result<Model> {
+        if let Some(fault) = path.to_str().and_then(|text| address(text, text)) {
+            return Err(fault.into());
+        }
+        if let Some(folds) = folds::count(path) {
+            let found = format!("is a run of {folds} folds, each with a model of its own");
+            let hint = format!(
+                "name one of them: {}; tandem predict averages all of them",
+                folds::directory(path, 1).display()
+            );
+            return Err(Fault::missing(path.display(), found).hint(hint).into());
+        }
+        if !self.allow_nonfinite {
+            return file::load(path);
+        }
+        let model = file::load_any(path)?;
+        if model.not_finite() > 0 {
+            console.note(&format!(
+                "{}: {} of its {} weights are not finite",
+                path.display(),
+                model.not_finite(),
+                model.layout.parameters()
+            ));
+        }
+        Ok(model)
+    }
+}

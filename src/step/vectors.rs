@@ -1,0 +1,125 @@
+//! Dispatches of learned vectors: read by the gather, and their gradients.
+
+use super::builder::Builder;
+use super::embed::{GROUP, QUAD};
+use crate::kernels::params;
+use crate::kernels::{self, folded};
+use crate::model::graph::Owner;
+use crate::plan::{Chunk, Scene, first_overwrites};
+use crate::schedule::{Dispatch, Slice, slices};
+
+impl Scene<'_> {
+    /// Whether embeddings get gradients.
+    fn trains_embeddings(&self) -> bool {
+        !self.embeddings.is_empty() && !self.layout.is_frozen(Owner::Shared)
+    }
+
+    /// Whether vectors, and so their inputs, begin and end with whole fours.
+    fn whole_vectors(&self) -> bool {
+        self.embeddings.iter().all(|e| e.width.is_multiple_of(QUAD as u32))
+    }
+
+    /// Number of lines of the table of columns that a gather works on.
+    pub(super) fn columns(&self, training: bool) -> usize {
+        let kept = if training && self.trains_embeddings() { 0 } else { self.embeddings.len() };
+        self.columns - kept
+    }
+
+    /// The run of each embedding in a buffer of cells.
+    fn cells(&self, rows: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.embeddings.iter().map(move |e| (e.codes as usize, rows * e.slots as usize))
+    }
+
+    /// The run of each embedding in an arena of parameters.
+    fn vectors(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.layout.embeddings().iter().map(|b| (b.offset, b.len))
+    }
+}
+
+impl Builder<'_> {
+    /// A gather that also reads vectors, and keeps the codes of vectors that are trained.
+    pub(super) fn with_vectors(
+        &self,
+        dispatch: Dispatch,
+        chunk: Chunk,
+        segment: usize,
+        training: bool,
+    ) -> Dispatch {
+        let (scene, b) = (&self.scene, &self.scene.buffers);
+        let dispatch = dispatch.bind([("parameters", b.parameters), ("codes", b.codes)]);
+        if scene.embeddings.is_empty() {
+            return dispatch;
+        }
+        let kept = if training && scene.trains_embeddings() {
+            scene.cells(chunk.rows).collect()
+        } else {
+            Vec::new()
+        };
+        dispatch
+            .constant("VECTORS", 1.0)
+            .constant("WHOLE", f64::from(u8::from(scene.whole_vectors())))
+            .reads(slices(b.parameters, scene.vectors()))
+            .effect(first_overwrites(segment), slices(b.codes, kept))
+    }
+
+    /// The gradients of all embeddings.
+    pub(super) fn embedding_backward(&self, chunk: Chunk) -> Vec<Dispatch> {
+        match self.scene.trains_embeddings() {
+            true => vec![self.link_cells(chunk), self.sum_cells(chunk)],
+            false => Vec::new(),
+        }
+    }
+
+    fn link_cells(&self, chunk: Chunk) -> Dispatch {
+        let (scene, b) = (&self.scene, &self.scene.buffers);
+        let parameters = params::LinkCells { rows: chunk.rows as u32 };
+        Dispatch::new(
+            &kernels::link_cells,
+            "embeddings",
+            parameters,
+            [scene.embeddings.len() as u32, 1, 1],
+        )
+        .bind([
+            ("embeddings", b.embeddings),
+            ("codes", b.codes),
+            ("next", b.next_cells),
+            ("first", b.first_cells),
+        ])
+        .reads(slices(b.codes, scene.cells(chunk.rows)))
+        .overwrites(slices(b.next_cells, scene.cells(chunk.rows)))
+        .updates([self.program.whole(b.first_cells)])
+    }
+
+    fn sum_cells(&self, chunk: Chunk) -> Dispatch {
+        let (scene, b) = (&self.scene, &self.scene.buffers);
+        let width = scene.network.learned_inputs();
+        let learned = scene.plan.learned_inputs.map(|at| scene.plan.destinations[at]);
+        let delta = learned.map_or(0, |d| d.delta);
+        let parameters = params::EmbeddingBackward {
+            rows: chunk.rows as u32,
+            embeddings: scene.embeddings.len() as u32,
+            delta,
+            width: width as u32,
+            accumulate: u32::from(chunk.index > 0),
+        };
+        let tiles = |e: &params::Embedding| e.tile + e.values.div_ceil(GROUP as u32);
+        let grid = folded(scene.embeddings.last().map_or(0, tiles));
+        let deltas = Slice { buffer: b.deltas[0], first: delta as usize, len: chunk.rows * width };
+        Dispatch::new(&kernels::embedding_backward, "embeddings", parameters, grid)
+            .bind([
+                ("embeddings", b.embeddings),
+                ("codes", b.codes),
+                ("next", b.next_cells),
+                ("first", b.first_cells),
+            ])
+            .bind([("delta", b.deltas[0]), ("gradients", b.gradients), ("flags", b.flags)])
+            .constant(
+                "WHOLE",
+                f64::from(u8::from(scene.whole_vectors() && delta.is_multiple_of(QUAD as u32))),
+            )
+            .reads(slices(b.codes, scene.cells(chunk.rows)))
+            .reads(slices(b.next_cells, scene.cells(chunk.rows)))
+            .reads([self.program.whole(b.first_cells), deltas])
+            .effect(chunk.effect(), slices(b.gradients, scene.vectors()))
+    }
+}
