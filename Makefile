@@ -38,7 +38,7 @@ soak: ## fuzz all that reads, FUZZ_SECONDS a target (needs nightly Rust and carg
 .PHONY: endurance
 soak: endurance
 endurance: setup ## 500 kills with what follows them, and 100,000 steps that are watched
-	$(CARGO) test --locked --test kills --test soak -- --ignored --nocapture --test-threads=1
+	$(CARGO) test --locked --test endurance -- --ignored --nocapture --test-threads=1
 
 lint: deny ## formatting, clippy and the documentation, warnings being errors; and deny
 	$(CARGO) fmt --check

@@ -3,7 +3,6 @@
 use crate::device::Gpu;
 use crate::kernels::tuning::Class;
 use crate::measure::gemm::Single;
-use crate::schedule::Engine;
 use anyhow::Result;
 use serde::Serialize;
 

@@ -280,7 +280,7 @@ impl Item {
     /// An absolute path; a relative one starts at `base`.
     pub fn path_from(&self, base: &Path) -> Result<PathBuf> {
         self.check_local()?;
-        let path = absolute(&base.join(self.text()?))
+        let path = std::path::absolute(&base.join(self.text()?))
             .map_err(|e| self.fault(format!("cannot be made absolute: {e}")))?;
         // The path will stand in the run's config.toml, which is text.
         if path.to_str().is_none() {
@@ -318,9 +318,4 @@ fn with_suffix(text: &str, units: &[(&str, f64)]) -> Option<f64> {
         .bytes()
         .all(|b| b.is_ascii_digit() || b == b'.')
         .then(|| digits.parse::<f64>().ok().map(|x| x * factor))?
-}
-
-/// The path from the root, without looking at the disk: `.` goes, links and `..` stay as they are.
-pub(super) fn absolute(path: &Path) -> std::io::Result<PathBuf> {
-    std::path::absolute(path)
 }

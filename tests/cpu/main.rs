@@ -1,0 +1,23 @@
+//! Tests that need no device.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod checkpoints;
+mod config;
+mod data;
+mod data_bad;
+mod embeddings;
+mod fuzz_corpus;
+mod gradients;
+mod graph;
+mod keys;
+mod metrics;
+mod model_file;
+mod numerics;
+mod readers;
+mod run_directory;
+mod schedule;
+mod signatures;
+mod stratified;
+mod trajectory;

@@ -1,0 +1,19 @@
+//! Tests that open a device in this process.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod determinism;
+mod doctor;
+mod injected;
+mod limits;
+mod losses;
+mod lost;
+mod memory;
+mod mutants;
+mod not_finite;
+mod on_nan;
+mod precision;
+mod resume;
+mod shapes;
+mod transfer;

@@ -1,0 +1,203 @@
+//! `train.precision`: what a run does where an adapter has the matrix unit that it asks for, and
+//! where it has not; and how gradients are scaled for f16. The units themselves are compared with
+//! their twins by `tandem doctor`, on adapters that have them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use tandem::config::Precision;
+use tandem::config::read::from_text;
+use tandem::data::{Dataset, Parts};
+use tandem::device::Gpu;
+use tandem::device::adapter::Wish;
+use tandem::kernels::Unit;
+use tandem::measure::precision::precise;
+use tandem::run::checkpoint::Snapshot;
+use tandem::run::machine::Machine;
+use tandem::run::train::loss_scale::LossScale;
+use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
+
+const BATCH: usize = 16;
+const STEPS: u64 = 20;
+
+/// What a run reports.
+#[derive(Default)]
+struct Tape {
+    rescaled: Vec<(u64, f64)>,
+    troubles: Vec<String>,
+    snapshots: Vec<Arc<Snapshot>>,
+}
+
+impl Observer for Tape {
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    fn checkpoint(&mut self, snapshot: &Arc<Snapshot>) -> Result<()> {
+        self.snapshots.push(Arc::clone(snapshot));
+        Ok(())
+    }
+
+    fn rescaled(&mut self, step: u64, scale: f64) {
+        self.rescaled.push((step, scale));
+    }
+
+    fn trouble(&mut self, fault: &tandem::fault::Fault, done: &str) {
+        self.troubles.push(format!("{}: {done}", fault.message));
+    }
+}
+
+/// A regression over labels of the given size: the gradient of a row's squared error is at most a
+/// sixteenth of about twice that.
+fn plan(size: f32, rest: &str) -> Plan {
+    let text = format!(
+        "[data]\ntrain = \"x.csv\"\n[trunk]\nlayers = [6]\n[task.r]\ntype = \"regression\"\n[optimizer]\nlearning_rate = 1e-3\n[train]\nepochs = 1\n\
+         batch_size = {BATCH}\ncheckpoint_every = \"1s\"\nkeep = 100\n{rest}\n"
+    );
+    let config = from_text(&text, "config.toml", Path::new(""), &[]).unwrap();
+    let rows = STEPS as usize * BATCH;
+    let width = 4;
+    let features = (0..rows * width).map(|i| ((i * 7 % 11) as f32 - 5.0) / 5.0).collect();
+    let labels = (0..rows).map(|row| (size * (0.5 + (row % 5) as f32 / 10.0)).to_bits()).collect();
+    let data = Dataset::from_arrays(width, features, vec![labels]).unwrap();
+    let parts = Parts::new(crate::common::schema(&config, width, &[1]), data, None, None).unwrap();
+    Plan::new(config, parts).unwrap()
+}
+
+/// A run on the reference, whose kernels for matrix units know the range of f16 where `unit` says
+/// so.
+fn run(
+    plan: &Plan,
+    unit: Option<Unit>,
+    resume: Option<Snapshot>,
+    at_once: usize,
+) -> (Outcome, Tape) {
+    let plain = Machine::Reference.tuning();
+    let tuning = Some(unit.map_or(plain.clone(), |unit| plain.with_unit(unit, 8)));
+    let mut tape = Tape::default();
+    let options =
+        Options { tuning, resume, steps_per_submission: Some(at_once), ..Options::default() };
+    let outcome = train(plan, Machine::Reference, options, &mut tape).unwrap();
+    (outcome, tape)
+}
+
+#[test]
+fn the_scale_doubles_with_time_and_halves_with_overflows() {
+    let start = LossScale::HALF;
+    let exponents = |scale: LossScale, steps: [u64; 5]| steps.map(|t| scale.exponent_at(t));
+    // As PyTorch's GradScaler by default: 65536, doubled after 2000 steps without an overflow.
+    assert_eq!(exponents(start, [0, 1999, 2000, 3999, 4000]), [16, 16, 17, 17, 18]);
+    assert_eq!(start.exponent_at(1_000_000), LossScale::MOST, "it grows without end");
+    let after = start.after_overflow(2000).unwrap();
+    assert_eq!((after.exponent, after.since), (16, 2001));
+    assert_eq!(exponents(after, [2001, 4000, 4001, 6000, 6001]), [16, 16, 17, 17, 18]);
+    let least = LossScale { exponent: 0, ..start };
+    assert_eq!(least.after_overflow(7), None, "there is nothing below one");
+    assert_eq!(LossScale::ONE.exponent_at(1_000_000), 0);
+}
+
+#[test]
+fn steps_whose_gradients_overflow_f16_are_left_out_and_lower_the_scale() {
+    // Gradients up to 2 · 300 · 0.9 / 16 ≈ 34, of which 65504 / 34 is above 2^10 and below 2^11.
+    for at_once in [1, 5, 64] {
+        let (outcome, tape) = run(&plan(300.0, ""), Some(Unit::F16x8), None, at_once);
+        assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
+        let expected: Vec<(u64, f64)> =
+            (1..=6).map(|step| (step, 65536.0 / 2f64.powi(step as i32))).collect();
+        assert_eq!(tape.rescaled, expected, "{at_once} steps a submission");
+        assert_eq!(tape.troubles, Vec::<String>::new());
+        // What was left out changed nothing: the seventh step is the first one of a run that begins
+        // there.
+        let last = tape.snapshots.last().unwrap();
+        assert_eq!((last.steps, last.skipped), (STEPS, 0));
+        assert_eq!(last.scale, Some(LossScale { exponent: 10, since: 6, grows: true }));
+        let fresh = plan(300.0, "");
+        let from = Snapshot { steps: 6, ..fresh.beginning(fresh.initial().unwrap()) };
+        let (_, plain) = run(&fresh, None, Some(from), 1);
+        assert_eq!(plain.snapshots.last().unwrap().parameters, last.parameters);
+        assert_eq!(plain.snapshots.last().unwrap().moments, last.moments);
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_has_the_scale_that_it_had() {
+    let whole = plan(300.0, "");
+    let (_, tape) = run(&whole, Some(Unit::F16x8), None, 1);
+    for at in [3, 6, 12] {
+        let from = tape.snapshots.iter().find(|s| s.steps == at).unwrap();
+        let (_, rest) = run(&whole, Some(Unit::F16x8), Some((**from).clone()), 1);
+        assert_eq!(rest.rescaled, tape.rescaled[tape.rescaled.len().min(at as usize)..]);
+        assert_eq!(
+            rest.snapshots.last().unwrap().parameters,
+            tape.snapshots.last().unwrap().parameters
+        );
+        assert_eq!(rest.snapshots.last().unwrap().scale, tape.snapshots.last().unwrap().scale);
+    }
+}
+
+#[test]
+fn a_run_that_was_f32_begins_to_scale_where_it_goes_on() {
+    let whole = plan(300.0, "");
+    let (_, before) = run(&whole, None, None, 1);
+    let from = before.snapshots.iter().find(|s| s.steps == 4).unwrap();
+    let (_, rest) = run(&whole, Some(Unit::F16x8), Some((**from).clone()), 1);
+    assert_eq!(rest.rescaled.first(), Some(&(5, 32768.0)));
+    assert_eq!(
+        rest.snapshots.last().unwrap().scale,
+        Some(LossScale { exponent: 10, since: 10, grows: true })
+    );
+}
+
+#[test]
+fn what_no_scale_can_cure_is_trouble_as_ever() {
+    // A gradient of 1e6 exceeds f16 at a scale of one.
+    let (outcome, tape) = run(&plan(2e7, ""), Some(Unit::F16x8), None, 64);
+    assert_eq!(tape.rescaled.len(), 16, "{:?}", tape.rescaled);
+    let Ended::NotFinite(fault) = &outcome.ended else { panic!("{:?}", outcome.ended) };
+    assert!(
+        fault.message.starts_with("step 17: ") && fault.message.contains("gradient of"),
+        "{}",
+        fault.message
+    );
+    // Nothing is scaled for units whose operands are f32, or without one.
+    for unit in [None, Some(Unit::F32x8)] {
+        let (outcome, tape) = run(&plan(2e7, ""), unit, None, 64);
+        assert!(matches!(outcome.ended, Ended::Finished) && tape.rescaled.is_empty(), "{unit:?}");
+        assert_eq!(tape.snapshots.last().unwrap().scale, None);
+    }
+}
+
+#[test]
+fn without_the_unit_it_is_said_and_products_are_those_of_f32() {
+    let gpu = Gpu::open(&Wish { units: true, ..Wish::default() })
+        .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)));
+    let device = Machine::Device(Box::new(gpu.clone()));
+    for (precision, half, word) in
+        [(Precision::Mixed, true, "f16"), (Precision::F32Matrix, false, "f32")]
+    {
+        let (tuning, said) = precise(&device, device.tuning(), precision).unwrap();
+        match gpu.unit(half) {
+            Some(unit) => assert_eq!((tuning.unit, said), (Some(unit), None)),
+            None => {
+                let said = said.unwrap();
+                assert!(
+                    said.contains(&format!("train.precision = \"{precision}\""))
+                        && said.contains(word),
+                    "{said}"
+                );
+                assert_eq!(
+                    (tuning.unit, tuning.forward.kernel.name),
+                    (None, device.tuning().forward.kernel.name)
+                );
+            }
+        }
+        let (tuning, said) =
+            precise(&Machine::Reference, Machine::Reference.tuning(), precision).unwrap();
+        assert!(tuning.unit.is_none() && said.unwrap().contains("reference"));
+    }
+    // Nobody asked: nothing is said, and the adapter is not even opened with it.
+    let plain = Gpu::open(&Wish::default()).unwrap();
+    assert_eq!((plain.unit(true), plain.unit(false)), (None, None));
+    assert_eq!(precise(&device, device.tuning(), Precision::F32).unwrap().1, None);
+}

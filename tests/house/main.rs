@@ -1,0 +1,4 @@
+//! Tests of the house itself: its plan, its words, what is generated.
+
+mod generated;
+mod house;

@@ -1,0 +1,22 @@
+//! Tests that start the program.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod alike;
+mod applied;
+mod cli;
+mod disk;
+mod folds;
+mod giveaways;
+mod golden;
+mod hostile;
+mod interrupted;
+mod messages;
+mod scaling;
+mod selection;
+mod sweep;
+mod together;
+mod undefined;
+mod values;
+mod verbs;
