@@ -1,8 +1,10 @@
 // m = β1 m + (1−β1) g,   v = β2 v + (1−β2) g²,   θ −= step_size · m / (√v · root_correction + ε)
 //
-// Kingma and Ba 2015, algorithm 1, in the order of operations of PyTorch; with `decoupled` the decay of Loshchilov and Hutter 2019,
-// algorithm 2. Bias corrections arrive from the host, where they are computed in f64. The gradient is first clipped to the global norm.
-// Flat over all parameters, one invocation for four; once a value of any step was not finite, nothing is written any more.
+// Kingma and Ba 2015, algorithm 1, in the order of operations of PyTorch; with `decoupled` the
+// decay of Loshchilov and Hutter 2019, algorithm 2. Bias corrections arrive from the host, where
+// they are computed in f64. The gradient is first clipped to the global norm. Flat over all
+// parameters, one invocation for four; once a value of any step was not finite, nothing is written
+// any more.
 
 struct Params {
     count: u32,
@@ -36,7 +38,8 @@ fn clip_factor() -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let i = (group.y * groups.x + group.x) * 64u + lane;
     if (4u * i >= params.count || flags[0] != NONE) {
         return;

@@ -1,8 +1,10 @@
-// L = JS(p, q) = ½ Σ p ln(p/m) + ½ Σ q ln(q/m),  m = ½ (p + q),  p and q the softmax outputs of two heads; mean over the rows
-// dz_a += λ/rows · p ⊙ (g − Σ p g),  g = ½ ln(p/m);  the same for b with q
+// L = JS(p, q) = ½ Σ p ln(p/m) + ½ Σ q ln(q/m),  m = ½ (p + q),  p and q the softmax outputs of two
+// heads; mean over the rows dz_a += λ/rows · p ⊙ (g − Σ p g),  g = ½ ln(p/m);  the same for b with
+// q
 //
-// One invocation a row, which goes through all pairs in order, so heads in several pairs have no races. Where p and q are close, ln(p/m)
-// is ln(1 + (p−q)/(p+q)), which loses no digits; elsewhere it is ln p − ln m with ln p from the logits, which cannot underflow.
+// One invocation a row, which goes through all pairs in order, so heads in several pairs have no
+// races. Where p and q are close, ln(p/m) is ln(1 + (p−q)/(p+q)), which loses no digits; elsewhere
+// it is ln p − ln m with ln p from the logits, which cannot underflow.
 
 struct Params {
     rows: u32,        // rows of the chunk
@@ -15,7 +17,8 @@ struct AgreeingPair {
     first: u32,    // [rows, classes] of head a among the logits
     second: u32,   // of head b
     classes: u32,
-    one: u32,      // bit 0: head a has one logit, that of its second class, and the first one is 0; bit 1: head b
+    // bit 0: head a has one logit, that of its second class, and the first one is 0; bit 1: head b
+    one: u32,
     strength: f32, // λ
     partials: u32, // one partial a row
 }

@@ -1,19 +1,23 @@
 // delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope
 //
-// A group of destinations in one dispatch: workgroup (i, j) computes ROWS × COLUMNS of the destination that column tile i falls into, in
-// registers. The trunk's output has all heads as its sources; they are added in table order, each over its outputs in ascending order,
-// four by four whatever the shape of the tile. Operands go through workgroup memory as they lie: deltas by four outputs, weights by four
-// inputs.
+// A group of destinations in one dispatch: workgroup (i, j) computes ROWS × COLUMNS of the
+// destination that column tile i falls into, in registers. The trunk's output has all heads as its
+// sources; they are added in table order, each over its outputs in ascending order, four by four
+// whatever the shape of the tile. Operands go through workgroup memory as they lie: deltas by four
+// outputs, weights by four inputs.
 //
-// Learned inputs are a destination without slopes, and fewer than the inputs of its sources: the first ones.
+// Learned inputs are a destination without slopes, and fewer than the inputs of its sources: the
+// first ones.
 //
-// Indices: rows are below params.rows, outputs below those of the source, inputs below its inputs, units below the destination's width,
-// or nothing is read or written; tables are read at destinations of the group, which it has one of at least, and
-// at their sources; workgroup memory at places below the products of the constants.
+// Indices: rows are below params.rows, outputs below those of the source, inputs below its inputs,
+// units below the destination's width, or nothing is read or written; tables are read at
+// destinations of the group, which it has one of at least, and at their sources; workgroup memory
+// at places below the products of the constants.
 
 struct Params {
     rows: u32,              // rows of the chunk
-    first_destination: u32, // the group: destinations [first_destination, first_destination + destinations)
+    // the group: destinations [first_destination, first_destination + destinations)
+    first_destination: u32,
     destinations: u32,
 }
 
@@ -32,12 +36,14 @@ struct Destination {
 @group(0) @binding(1) var<storage, read> destinations: array<Destination>;
 @group(0) @binding(2) var<storage, read> layers: array<Dense>;
 @group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> next_delta: array<vec4<f32>>;   // [rows, O] of hidden sources
-@group(0) @binding(5) var<storage, read> logits_delta: array<vec4<f32>>; // [rows, C] of output sources
+// [rows, O] of hidden sources
+@group(0) @binding(4) var<storage, read> next_delta: array<vec4<f32>>;
+// [rows, C] of output sources
+@group(0) @binding(5) var<storage, read> logits_delta: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> slope: array<vec4<f32>>;          // [rows, I]
 @group(0) @binding(7) var<storage, read_write> delta: array<f32>;           // [rows, I]
 
-// The shape of the tile. The other shapes are files of their own, with other numbers here, by tests/generated.rs.
+// The shape of the tile. The other shapes are in tiles/, generated from this file.
 const ROWS_EACH = 4u;    // of an invocation
 const COLUMNS_EACH = 4u; // a multiple of four
 const DOWN = 8u;         // invocations of a workgroup, one below another
@@ -51,7 +57,8 @@ const QUADS = COLUMNS_EACH / 4u;
 const STEPS = DEPTH / 4u; // turns of four inner steps
 const D_STRIDE = STEPS + 1u;        // of a row in workgroup memory: odd, against bank conflicts
 const W_STRIDE = COLUMNS / 4u + 1u; // of an inner step
-const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
+const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u
+    && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 const LOGITS = 2u;
@@ -83,7 +90,8 @@ fn source_delta(arena: u32, place: u32) -> f32 {
     return next_delta[place / 4u][place % 4u];
 }
 
-// Four deltas of a row from output `k` on, zeros beyond the end; `whole`: they begin at a multiple of four.
+// Four deltas of a row from output `k` on, zeros beyond the end; `whole`: they begin at a multiple
+// of four.
 fn four_deltas(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || k >= layer.outputs) {
         return vec4<f32>();
@@ -129,7 +137,8 @@ fn store(destination: Destination, row: u32, column: u32, sum: f32) {
 }
 
 @compute @workgroup_size(INVOCATIONS)
-fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let destination = destinations[destination_of(group.x)];
     let row_tile = group.y * ROWS;
     let column_tile = (group.x - destination.tile) * COLUMNS;
@@ -144,12 +153,14 @@ fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_
         let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
         for (var base = 0u; base < layer.outputs; base += DEPTH) {
             for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
-                d_tile[i / STEPS * D_STRIDE + i % STEPS] = four_deltas(layer, row_tile + i / STEPS, base + 4u * (i % STEPS), whole_d);
+                d_tile[i / STEPS * D_STRIDE + i % STEPS] = four_deltas(layer, row_tile + i / STEPS,
+                    base + 4u * (i % STEPS), whole_d);
             }
             for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
                 let k = i / (COLUMNS / 4u);
                 let q = i % (COLUMNS / 4u);
-                w_tile[k * W_STRIDE + q] = four_weights(layer, base + k, column_tile + 4u * q, whole_w);
+                w_tile[k * W_STRIDE + q] = four_weights(layer, base + k, column_tile + 4u * q,
+                    whole_w);
             }
             workgroupBarrier();
             for (var k = 0u; k < STEPS; k++) {
@@ -160,7 +171,8 @@ fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_
                 for (var r = 0u; r < ROWS_EACH; r++) {
                     let a = d_tile[(r * DOWN + row) * D_STRIDE + k];
                     for (var q = 0u; q < QUADS; q++) {
-                        sums[r * QUADS + q] += a.x * b[4u * q] + a.y * b[4u * q + 1u] + a.z * b[4u * q + 2u] + a.w * b[4u * q + 3u];
+                        sums[r * QUADS + q] += a.x * b[4u * q] + a.y * b[4u * q + 1u]
+                            + a.z * b[4u * q + 2u] + a.w * b[4u * q + 3u];
                     }
                 }
             }

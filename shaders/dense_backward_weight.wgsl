@@ -1,13 +1,15 @@
 // dw = deltaᵀ · x,   db = column sums of delta
 //
-// All layers of the network in one dispatch: a workgroup computes ROWS outputs × COLUMNS inputs of the layer that its tile falls into, in
-// registers. Operands go through workgroup memory as they lie, DEPTH rows of the batch at a time in ascending order, and are added four
-// by four whatever the shape of the tile. The workgroups of a layer's first column of tiles sum the bias gradient as well, from the
-// deltas that they hold anyway. Gradients are tested for non-finite values as they are stored.
+// All layers of the network in one dispatch: a workgroup computes ROWS outputs × COLUMNS inputs of
+// the layer that its tile falls into, in registers. Operands go through workgroup memory as they
+// lie, DEPTH rows of the batch at a time in ascending order, and are added four by four whatever
+// the shape of the tile. The workgroups of a layer's first column of tiles sum the bias gradient as
+// well, from the deltas that they hold anyway. Gradients are tested for non-finite values as they
+// are stored.
 //
-// Indices: rows are below params.rows, outputs and inputs below those of the layer, or nothing is read or written; tables are read at
-// layers of the group, which it has one of at least, and those have an input at least; workgroup memory at places below the products of
-// the constants.
+// Indices: rows are below params.rows, outputs and inputs below those of the layer, or nothing is
+// read or written; tables are read at layers of the group, which it has one of at least, and those
+// have an input at least; workgroup memory at places below the products of the constants.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -28,7 +30,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> gradients: array<f32>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
-// The shape of the tile. The other shapes are files of their own, with other numbers here, by tests/generated.rs.
+// The shape of the tile. The other shapes are in tiles/, generated from this file.
 const ROWS_EACH = 4u;    // of an invocation: outputs, a multiple of four
 const COLUMNS_EACH = 4u; // inputs, a multiple of four
 const DOWN = 8u;         // invocations of a workgroup, one below another
@@ -40,9 +42,11 @@ const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const QUADS = COLUMNS_EACH / 4u;
 const STEPS = DEPTH / 4u; // turns of four inner steps
-const D_STRIDE = ROWS / 4u + 1u; // of a row of the batch in workgroup memory: odd, against bank conflicts
+// of a row of the batch in workgroup memory: odd, against bank conflicts
+const D_STRIDE = ROWS / 4u + 1u;
 const X_STRIDE = COLUMNS / 4u + 1u;
-const_assert DEPTH % 4u == 0u && DEPTH * ROWS / 4u % INVOCATIONS == 0u && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
+const_assert DEPTH % 4u == 0u && DEPTH * ROWS / 4u % INVOCATIONS == 0u
+    && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 
@@ -103,7 +107,8 @@ fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
     }
 }
 
-// Four deltas of a row from an output on, zeros beyond the end; `whole`: they begin at a multiple of four.
+// Four deltas of a row from an output on, zeros beyond the end; `whole`: they begin at a multiple
+// of four.
 fn four_deltas(layer: Dense, row: u32, output: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || output >= layer.outputs) {
         return vec4<f32>();
@@ -132,7 +137,8 @@ fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
         return even[place / 4u];
     }
     let p = place + min(FOUR, vec4(layer.inputs - 1u - input));
-    let found = vec4(activation(is_odd, p.x), activation(is_odd, p.y), activation(is_odd, p.z), activation(is_odd, p.w));
+    let found = vec4(activation(is_odd, p.x), activation(is_odd, p.y), activation(is_odd, p.z),
+        activation(is_odd, p.w));
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
 }
 

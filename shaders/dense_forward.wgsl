@@ -1,12 +1,15 @@
-// y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite values.
+// y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite
+// values.
 //
-// A group of layers in one dispatch: workgroup (i, j) computes ROWS × COLUMNS of the layer that column tile i falls into, in registers.
-// Operands go through workgroup memory, four inputs of a line in a vec4; the lines of an invocation lie DOWN and ACROSS apart, so that
-// neighbours read and write neighbouring places. Products are added four by four in ascending order whatever the shape of the tile:
-// long sums keep within their bound, and all shapes give the same bits.
+// A group of layers in one dispatch: workgroup (i, j) computes ROWS × COLUMNS of the layer that
+// column tile i falls into, in registers. Operands go through workgroup memory, four inputs of a
+// line in a vec4; the lines of an invocation lie DOWN and ACROSS apart, so that neighbours read and
+// write neighbouring places. Products are added four by four in ascending order whatever the shape
+// of the tile: long sums keep within their bound, and all shapes give the same bits.
 //
-// Indices: rows are below params.rows, inputs and outputs below those of the layer, or nothing is read or written; tables are read at
-// layers of the group, which it has one of at least; workgroup memory at places below the products of the constants.
+// Indices: rows are below params.rows, inputs and outputs below those of the layer, or nothing is
+// read or written; tables are read at layers of the group, which it has one of at least; workgroup
+// memory at places below the products of the constants.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -20,13 +23,14 @@ struct Params {
 @group(0) @binding(2) var<storage, read> layers: array<Dense>;
 @group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> x: array<vec4<f32>>;            // [rows, I]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;            // [rows, O] and slopes [rows, O]
+// [rows, O] and slopes [rows, O]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
 override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
-// The shape of the tile. The other shapes are files of their own, with other numbers here, by tests/generated.rs.
+// The shape of the tile. The other shapes are in tiles/, generated from this file.
 const ROWS_EACH = 4u;    // of an invocation
 const COLUMNS_EACH = 4u;
 const DOWN = 8u;         // invocations of a workgroup, one below another
@@ -38,7 +42,8 @@ const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const STEPS = DEPTH / 4u; // turns of four inner steps
 const STRIDE = STEPS + 1u; // of a line in workgroup memory: odd, against bank conflicts
-const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u && COLUMNS * STEPS % INVOCATIONS == 0u;
+const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u
+    && COLUMNS * STEPS % INVOCATIONS == 0u;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 
@@ -87,7 +92,8 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     y[layer.slope + row * layer.outputs + column] = value.y;
 }
 
-// Four inputs of a row from `k` on, zeros beyond the end; `whole`: they begin at a multiple of four.
+// Four inputs of a row from `k` on, zeros beyond the end; `whole`: they begin at a multiple of
+// four.
 fn four_inputs(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || k >= layer.inputs) {
         return vec4<f32>();
@@ -97,7 +103,8 @@ fn four_inputs(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
         return x[place / 4u];
     }
     let p = place + min(FOUR, vec4(layer.inputs - 1u - k));
-    let found = vec4(x[p.x / 4u][p.x % 4u], x[p.y / 4u][p.y % 4u], x[p.z / 4u][p.z % 4u], x[p.w / 4u][p.w % 4u]);
+    let found = vec4(x[p.x / 4u][p.x % 4u], x[p.y / 4u][p.y % 4u], x[p.z / 4u][p.z % 4u],
+        x[p.w / 4u][p.w % 4u]);
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - k));
 }
 
@@ -117,7 +124,8 @@ fn four_weights(layer: Dense, output: u32, k: u32, whole: bool) -> vec4<f32> {
 }
 
 @compute @workgroup_size(INVOCATIONS)
-fn dense_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn dense_forward(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let layer = layers[layer_of(group.x)];
     let row_tile = group.y * ROWS;
     let column_tile = (group.x - layer.forward_tile) * COLUMNS;
@@ -128,10 +136,12 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     var sums: array<f32, ROWS_EACH * COLUMNS_EACH>;
     for (var base = 0u; base < layer.inputs; base += DEPTH) {
         for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
-            x_tile[i / STEPS * STRIDE + i % STEPS] = four_inputs(layer, row_tile + i / STEPS, base + 4u * (i % STEPS), whole_x);
+            x_tile[i / STEPS * STRIDE + i % STEPS] = four_inputs(layer, row_tile + i / STEPS,
+                base + 4u * (i % STEPS), whole_x);
         }
         for (var i = lane; i < COLUMNS * STEPS; i += INVOCATIONS) {
-            w_tile[i / STEPS * STRIDE + i % STEPS] = four_weights(layer, column_tile + i / STEPS, base + 4u * (i % STEPS), whole_w);
+            w_tile[i / STEPS * STRIDE + i % STEPS] = four_weights(layer, column_tile + i / STEPS,
+                base + 4u * (i % STEPS), whole_w);
         }
         workgroupBarrier();
         for (var k = 0u; k < STEPS; k++) {
@@ -142,7 +152,8 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
             for (var r = 0u; r < ROWS_EACH; r++) {
                 let a = x_tile[(r * DOWN + row) * STRIDE + k];
                 for (var c = 0u; c < COLUMNS_EACH; c++) {
-                    sums[r * COLUMNS_EACH + c] += a.x * b[c].x + a.y * b[c].y + a.z * b[c].z + a.w * b[c].w;
+                    sums[r * COLUMNS_EACH + c] += a.x * b[c].x + a.y * b[c].y + a.z * b[c].z
+                        + a.w * b[c].w;
                 }
             }
         }
@@ -150,7 +161,8 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     }
     for (var r = 0u; r < ROWS_EACH; r++) {
         for (var c = 0u; c < COLUMNS_EACH; c++) {
-            store(layer, row_tile + r * DOWN + row, column_tile + c * ACROSS + column, sums[r * COLUMNS_EACH + c]);
+            store(layer, row_tile + r * DOWN + row, column_tile + c * ACROSS + column,
+                sums[r * COLUMNS_EACH + c]);
         }
     }
 }

@@ -1,7 +1,9 @@
-// dw[v] = scale · Σ over the cells that hold code v: the delta of their row at the inputs of the column
+// dw[v] = scale · Σ over the cells that hold code v: the delta of their row at the inputs of the
+// column
 //
-// A scatter without atomics: one invocation a vector goes from cell to cell as `link_cells` tied them, in ascending order, once for
-// each four of its numbers. Vectors that no cell of the batch names get zeros. Later chunks of a batch add.
+// A scatter without atomics: one invocation a vector goes from cell to cell as `link_cells` tied
+// them, in ascending order, once for each four of its numbers. Vectors that no cell of the batch
+// names get zeros. Later chunks of a batch add.
 
 struct Params {
     rows: u32,       // rows of the chunk
@@ -88,7 +90,8 @@ fn store(place: u32, numbers: u32, sum: vec4<f32>) -> bool {
 }
 
 @compute @workgroup_size(64)
-fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let tile = group.x + group.y * 65535u;
     let table = embeddings[table_of(tile)];
     let value = (tile - table.tile) * 64u + lane;
@@ -117,7 +120,8 @@ fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_in
             // A chain ascends, so it ends.
             cell = max(next[table.codes + cell], cell + 1u);
         }
-        finite = store(table.weight + value * table.width + quad, numbers, sum * table.scale) && finite;
+        finite = store(table.weight + value * table.width + quad, numbers, sum * table.scale)
+            && finite;
     }
     if (!finite) {
         raise(table.flag);

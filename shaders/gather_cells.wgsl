@@ -1,10 +1,13 @@
-// inputs[r, c] = what the cells of data row order[first + r] make of input c,   labels[r, t] = data_labels[order[first + r], t]
+// inputs[r, c] = what the cells of data row order[first + r] make of input c,   labels[r, t] =
+// data_labels[order[first + r], t]
 //
-// For tables with categories. One invocation a line of the table of columns of a row, and one more a row for its labels. A column of numbers
-// is copied, slot by slot; a column of codes makes `width` inputs, zeros to which each code of its slots adds `scale` at its number. So the
-// data set holds one word a category, and one-hot rows exist for the batch alone. Where codes have learned vectors, a line makes four
-// inputs, `scale` times the sum of these four numbers of the vectors of its slots; another line keeps the codes of the batch for
-// the backward pass. Rows past the end of the batch become zeros without labels and codes; segments as in `gather_rows.wgsl`.
+// For tables with categories. One invocation a line of the table of columns of a row, and one more
+// a row for its labels. A column of numbers is copied, slot by slot; a column of codes makes
+// `width` inputs, zeros to which each code of its slots adds `scale` at its number. So the data set
+// holds one word a category, and one-hot rows exist for the batch alone. Where codes have learned
+// vectors, a line makes four inputs, `scale` times the sum of these four numbers of the vectors of
+// its slots; another line keeps the codes of the batch for the backward pass. Rows past the end of
+// the batch become zeros without labels and codes; segments as in `gather_rows.wgsl`.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -37,7 +40,8 @@ const ONE_HOT = 1u;
 const VECTOR = 2u;
 const KEPT = 3u;    // `input` is the first of the codes of its column
 
-// Whether there are lines of the last two kinds: code that is masked out costs time on software adapters.
+// Whether there are lines of the last two kinds: code that is masked out costs time on software
+// adapters.
 override VECTORS: bool = false;
 // Whether all vectors are whole fours.
 override WHOLE: bool = false;
@@ -48,10 +52,12 @@ override WHOLE: bool = false;
 @group(0) @binding(3) var<storage, read> data: array<u32>;              // [N, slots]
 @group(0) @binding(4) var<storage, read> data_labels: array<u32>;       // [N, T]
 @group(0) @binding(5) var<storage, read> order: array<u32>;             // [N]
-@group(0) @binding(6) var<storage, read> parameters: array<vec4<f32>>;  // [values, stride] a learned column
+// [values, stride] a learned column
+@group(0) @binding(6) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> inputs: array<f32>;      // [rows, I]
 @group(0) @binding(8) var<storage, read_write> labels: array<u32>;      // [rows, T]
-@group(0) @binding(9) var<storage, read_write> codes: array<u32>;       // [rows, slots] a learned column
+// [rows, slots] a learned column
+@group(0) @binding(9) var<storage, read_write> codes: array<u32>;
 
 // Four numbers of the sum of the vectors of some words.
 fn vectors(spread: Spread, words: u32) -> vec4<f32> {
@@ -73,7 +79,8 @@ fn vectors(spread: Spread, words: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(64)
-fn gather_cells(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn gather_cells(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let blocks = (params.columns + 64u) / 64u;
     let c = (group.x % blocks) * 64u + lane;
     let r = group.x / blocks + group.y * (65535u / blocks);
@@ -85,14 +92,16 @@ fn gather_cells(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     if (place < step.rows && params.shuffled == 1u) {
         row = order[row];
     }
-    let here = place < step.rows && row >= params.segment_first && row - params.segment_first < params.segment_rows;
+    let here = place < step.rows && row >= params.segment_first && row
+        - params.segment_first < params.segment_rows;
     if (!here && params.fill == 1u) {
         return;
     }
     let local = select(0u, row - params.segment_first, here);
     if (c == params.columns) {
         for (var t = 0u; t < params.tasks; t++) {
-            labels[r * params.tasks + t] = select(NONE, data_labels[local * params.tasks + t], here);
+            labels[r * params.tasks + t] = select(NONE, data_labels[local * params.tasks + t],
+                here);
         }
         return;
     }

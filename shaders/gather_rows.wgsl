@@ -1,8 +1,10 @@
-// inputs[r, c] = data[order[first + r], c] · scale,   labels[r, t] = data_labels[order[first + r], t]
+// inputs[r, c] = data[order[first + r], c] · scale,   labels[r, t] = data_labels[order[first + r],
+// t]
 //
-// One invocation an element of the wider of the two. Rows past the end of the batch become zeros without labels, so that no other
-// kernel needs to know how long a batch is. A data set larger than one binding lies in segments of rows, one dispatch each: the first
-// overwrites, later ones fill in the rows that lie in them.
+// One invocation an element of the wider of the two. Rows past the end of the batch become zeros
+// without labels, so that no other kernel needs to know how long a batch is. A data set larger than
+// one binding lies in segments of rows, one dispatch each: the first overwrites, later ones fill in
+// the rows that lie in them.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -35,7 +37,8 @@ fn feature(index: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn gather_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn gather_rows(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let span = max(params.width, params.tasks);
     let blocks = (span + 63u) / 64u;
     let c = (group.x % blocks) * 64u + lane;
@@ -48,7 +51,8 @@ fn gather_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     if (place < step.rows && params.shuffled == 1u) {
         row = order[row];
     }
-    let here = place < step.rows && row >= params.segment_first && row - params.segment_first < params.segment_rows;
+    let here = place < step.rows && row >= params.segment_first && row
+        - params.segment_first < params.segment_rows;
     if (!here && params.fill == 1u) {
         return;
     }

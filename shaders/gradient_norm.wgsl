@@ -1,6 +1,7 @@
 // partials[g] = Σ of squares of the gradients in workgroup g's share
 //
-// Shares interleave by invocation, so that neighbours read neighbours; the tree within the workgroup has a fixed shape.
+// Shares interleave by invocation, so that neighbours read neighbours; the tree within the
+// workgroup has a fixed shape.
 
 struct Params {
     count: u32,    // of gradients
@@ -15,7 +16,8 @@ struct Params {
 var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn gradient_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn gradient_norm(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     var sum = 0.0;
     for (var i = group.x * 64u + lane; i < params.count; i += params.groups * 64u) {
         sum += gradients[i] * gradients[i];

@@ -1,15 +1,18 @@
-// counts[t] = Σ r·c over the labelled cells of the batch,   counts[T + t] = number of labelled cells,   counts[2T + t] = 1 / counts[t]
+// counts[t] = Σ r·c over the labelled cells of the batch,   counts[T + t] = number of labelled
+// cells,   counts[2T + t] = 1 / counts[t]
 //
-// The denominators of the losses: r is the weight of the row, c that of the label's class, both one where there are none. One workgroup
-// a task. It looks at the whole batch where it lies in the data set, so that chunks of rows divide by the same number. A data set in
-// segments has a dispatch for each: the first overwrites, later ones add. Without a label the inverse is zero, and with it loss and
-// gradient of the task.
+// The denominators of the losses: r is the weight of the row, c that of the label's class, both one
+// where there are none. One workgroup a task. It looks at the whole batch where it lies in the data
+// set, so that chunks of rows divide by the same number. A data set in segments has a dispatch for
+// each: the first overwrites, later ones add. Without a label the inverse is zero, and with it loss
+// and gradient of the task.
 
 struct Params {
     cells: u32,         // label words of a row
     tasks: u32,
     counts: u32,        // partials [3, T]
-    segment_first: u32, // data rows [segment_first, segment_first + segment_rows) lie in `data_labels`
+    // data rows [segment_first, segment_first + segment_rows) lie in `data_labels`
+    segment_first: u32,
     segment_rows: u32,
     shuffled: u32,      // 1: through `order`; 0: rows as they lie
     weighted: u32,      // 1: the last label word is the weight of the row
@@ -42,7 +45,8 @@ fn label_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
             continue;
         }
         let words = (row - params.segment_first) * params.cells;
-        let of_row = select(1.0, bitcast<f32>(data_labels[words + params.cells - 1u]), params.weighted == 1u);
+        let of_row = select(1.0, bitcast<f32>(data_labels[words + params.cells - 1u]),
+            params.weighted == 1u);
         for (var c = 0u; c < head.cells; c++) {
             let label = data_labels[words + head.cell + c];
             if (label != NONE) {
@@ -72,6 +76,7 @@ fn label_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     let again = params.accumulate == 1u;
     let total = select(weights[0], partials[place] + weights[0], again);
     partials[place] = total;
-    partials[place + params.tasks] = select(numbers[0], partials[place + params.tasks] + numbers[0], again);
+    partials[place + params.tasks] = select(numbers[0], partials[place + params.tasks]
+        + numbers[0], again);
     partials[place + 2u * params.tasks] = select(0.0, 1.0 / max(total, 1e-30), total > 0.0);
 }

@@ -1,9 +1,11 @@
-// next[i] = the next cell of the batch that holds the code of cell i, or NONE,   first[v] = the first cell that holds code v
+// next[i] = the next cell of the batch that holds the code of cell i, or NONE,   first[v] = the
+// first cell that holds code v
 //
-// So `embedding_backward` finds the cells of a code, in ascending order. One workgroup a learned column; its cells, row by row, are worked off
-// in blocks from the last to the first, since `first` then holds what comes after the block. Nobody clears `first`: what an earlier step
-// left there is believed only if that cell comes after the block and holds the code, and such a cell has written it anew. Codes without
-// a vector are in no chain.
+// So `embedding_backward` finds the cells of a code, in ascending order. One workgroup a learned
+// column; its cells, row by row, are worked off in blocks from the last to the first, since `first`
+// then holds what comes after the block. Nobody clears `first`: what an earlier step left there is
+// believed only if that cell comes after the block and holds the code, and such a cell has written
+// it anew. Codes without a vector are in no chain.
 
 struct Params {
     rows: u32, // rows of the chunk

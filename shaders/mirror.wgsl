@@ -1,8 +1,10 @@
-// Appended to the kernels of software adapters, before the prelude. Such an adapter fetches a texel of four numbers in a few vector
-// instructions, where a load from a storage buffer is a loop over lanes with a stalled store for every number; so these kernels read their
-// operands from mirrors: textures of MIRROR_WIDTH texels a row that hold what the buffer of the same name holds.
+// Appended to the kernels of software adapters, before the prelude. Such an adapter fetches a texel
+// of four numbers in a few vector instructions, where a load from a storage buffer is a loop over
+// lanes with a stalled store for every number; so these kernels read their operands from mirrors:
+// textures of MIRROR_WIDTH texels a row that hold what the buffer of the same name holds.
 //
-// No function takes a texture as an argument: naga does not translate that to MSL. A kernel has functions of its own for each mirror.
+// No function takes a texture as an argument: naga does not translate that to MSL. A kernel has
+// functions of its own for each mirror.
 
 const MIRROR_WIDTH = 1024u; // texels of a row, as `kernels::MIRROR_WIDTH`
 
@@ -22,6 +24,7 @@ fn four_of(low: vec4<f32>, high: vec4<f32>, element: u32) -> vec4<f32> {
 // A line of the table of layers, from its five texels.
 fn dense_of(a: vec4<u32>, b: vec4<u32>, c: vec4<u32>, d: vec4<u32>, e: vec4<u32>) -> Dense {
     return Dense(
-        a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w, c.x, c.y, c.z, bitcast<f32>(c.w), d.x, d.y, d.z, d.w, e.x, e.y, e.z, e.w,
+        a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w, c.x, c.y, c.z, bitcast<f32>(c.w), d.x, d.y, d.z,
+            d.w, e.x, e.y, e.z, e.w,
     );
 }

@@ -1,16 +1,16 @@
 // loss = r · Σ_k l(z_k, y_k),   dz_k = w · r · n · l'(z_k, y_k)
 //
-//   logistic   l = c (1 − p)^γ ln(1 + e^−u), u = z or −z as y is 1 or 0, p = σ(u), c the weight of positives where y is 1
-//              (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017)
-//   squared    l = (z − y)²
-//   absolute   l = |z − y|
-//   huber      l = ½ (z − y)² where that difference is at most δ, else δ (|z − y| − ½ δ)
-//   quantile   l = max(q (y − z), (q − 1) (y − z))
-//   poisson    l = c (e^z − y z), c one over the mean of the counts of the training part, or 1
+// logistic   l = c (1 − p)^γ ln(1 + e^−u), u = z or −z as y is 1 or 0, p = σ(u), c the weight of
+// positives where y is 1 (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017) squared
+// l = (z − y)² absolute   l = |z − y| huber      l = ½ (z − y)² where that difference is at most δ,
+// else δ (|z − y| − ½ δ) quantile   l = max(q (y − z), (q − 1) (y − z)) poisson    l = c (e^z − y
+// z), c one over the mean of the counts of the training part, or 1
 //
-// Losses of one output and one label each. One invocation a row of one head (group.y), all its outputs in order; heads of classes are left
-// alone. r is the weight of the row and n one over the sum of weights of the batch's labelled cells. Unlabelled cells have no loss and no
-// gradient. Losses stay per row, multiplied with n and not with w, for `reduce_metrics`; a hit is a logit on the side of its label.
+// Losses of one output and one label each. One invocation a row of one head (group.y), all its
+// outputs in order; heads of classes are left alone. r is the weight of the row and n one over the
+// sum of weights of the batch's labelled cells. Unlabelled cells have no loss and no gradient.
+// Losses stay per row, multiplied with n and not with w, for `reduce_metrics`; a hit is a logit on
+// the side of its label.
 
 struct Params {
     rows: u32,         // rows of the chunk
@@ -81,7 +81,8 @@ fn of_number(kind: u32, z: f32, y: f32, parameter: f32) -> vec2<f32> {
 }
 
 @compute @workgroup_size(64)
-fn pointwise_losses(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn pointwise_losses(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let row = group.x * 64u + lane;
     let task = group.y;
     let head = heads[task];
@@ -119,6 +120,7 @@ fn pointwise_losses(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         let scale = select(0.0, head.weight * (of_row * inverse), label != NONE);
         logits_delta[place] = scale * d;
     }
-    partials[params.loss + task * params.capacity + row] = select(0.0, of_row * inverse, any_label) * loss;
+    partials[params.loss + task * params.capacity + row] = select(0.0, of_row * inverse,
+        any_label) * loss;
     partials[params.hits + task * params.capacity + row] = hits;
 }

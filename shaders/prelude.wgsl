@@ -1,6 +1,7 @@
-// Appended to every kernel, so that line numbers in error reports stay those of the kernel's own file.
-// Shared structures (compared field by field with their Rust twins), the bit test for non-finite values, elementary functions of our
-// own (built-in exp, log and tanh of software adapters lose up to five digits), activations, and the hash behind dropout.
+// Appended to every kernel, so that line numbers in error reports stay those of the kernel's own
+// file. Shared structures (compared field by field with their Rust twins), the bit test for
+// non-finite values, elementary functions of our own (built-in exp, log and tanh of software
+// adapters lose up to five digits), activations, and the hash behind dropout.
 
 // What changes from step to step; one entry of a small table, chosen by dynamic offset.
 struct Step {
@@ -14,7 +15,8 @@ struct Step {
     root_correction: f32, // Adam: 1 / √(1 − β2^t)
     key_low: u32,         // key of this step's dropout masks
     key_high: u32,
-    delta_scale: f32,     // what gradients are multiplied by before matrix units round them, a power of two
+    // what gradients are multiplied by before matrix units round them, a power of two
+    delta_scale: f32,
     inverse_scale: f32,   // 1 / delta_scale
 }
 
@@ -54,9 +56,12 @@ struct Head {
     parameter: f32, // δ of huber, q of quantile, c of poisson
     gamma: f32,     // γ of the focal loss, or 0
     smoothing: f32, // ε of label smoothing
-    weights: u32,   // first of its class weights (one a class) or weights of positives (one an output), or NONE
+    // first of its class weights (one a class) or weights of positives (one an output), or NONE
+    weights: u32,
     share: f32,     // 1 / cells
-    inverse: u32,   // where 1 / Σ of the weights of labelled cells stands among the partials; NONE = all rows are labelled and weigh one
+    // where 1 / Σ of the weights of labelled cells stands among the partials; NONE = all rows are
+    // labelled and weigh one
+    inverse: u32,
 }
 
 // Kinds of loss.
@@ -80,8 +85,8 @@ fn power_of_two(n: i32) -> f32 {
     return bitcast<f32>(u32(n + 127) << 23u);
 }
 
-// e^x. Range reduction by ln 2 in two parts, degree-7 polynomial (Cephes expf). Two factors of 2^n, so that the result may reach the
-// ends of the range; infinity above, zero below.
+// e^x. Range reduction by ln 2 in two parts, degree-7 polynomial (Cephes expf). Two factors of 2^n,
+// so that the result may reach the ends of the range; infinity above, zero below.
 fn exponential(x: f32) -> f32 {
     let t = clamp(x, -104.0, 89.0);
     let n = floor(t * 1.44269504 + 0.5);
@@ -216,7 +221,8 @@ fn activate(kind: u32, z: f32) -> vec2<f32> {
     }
 }
 
-// pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020; the first word.
+// pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020; the first
+// word.
 fn hash(a: u32, b: u32, c: u32, d: u32) -> u32 {
     var v = vec4(a, b, c, d) * 1664525u + 1013904223u;
     v.x += v.y * v.w;

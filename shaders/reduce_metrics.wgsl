@@ -1,7 +1,9 @@
-// metrics[slot, i + 1] = scale · Σ partials of metric i;   metrics[slot, 0] = number of the step, the submission's stamp
+// metrics[slot, i + 1] = scale · Σ partials of metric i;   metrics[slot, 0] = number of the step,
+// the submission's stamp
 //
-// One workgroup a metric: invocations take every 64th partial in ascending order, then a tree of fixed shape. Results are tested for
-// non-finite values here, which covers every loss, coupling and norm.
+// One workgroup a metric: invocations take every 64th partial in ascending order, then a tree of
+// fixed shape. Results are tested for non-finite values here, which covers every loss, coupling and
+// norm.
 
 struct Params {
     stride: u32,     // of a row of metrics: 1 + number of metrics
@@ -12,7 +14,8 @@ struct Params {
 
 struct Metric {
     partials: u32,
-    count: u32,      // PER_ROW: one a row of the chunk; what lies beyond is of another chunk or schedule
+    // PER_ROW: one a row of the chunk; what lies beyond is of another chunk or schedule
+    count: u32,
     mean: u32,       // 1: over the rows of the batch; 0: plain sum
     flag: u32,       // non-finite value; NONE = not tested
 }
@@ -29,7 +32,8 @@ const PER_ROW = 0u;
 var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn reduce_metrics(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn reduce_metrics(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let metric = metric_table[params.first + group.x];
     let count = select(metric.count, params.rows, metric.count == PER_ROW);
     var sum = 0.0;
@@ -49,7 +53,8 @@ fn reduce_metrics(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     }
     var value = sums[0] * select(1.0, step.inverse_rows, metric.mean == 1u);
     let place = step.slot * params.stride + 1u + params.first + group.x;
-    // No branch: Mesa's software driver would compile the kernel anew for the value of the uniform, at every dispatch.
+    // No branch: Mesa's software driver would compile the kernel anew for the value of the uniform,
+    // at every dispatch.
     value = select(value, value + metrics[place], params.accumulate == 1u);
     if (!is_finite(value) && metric.flag != NONE) {
         atomicMin(&flags[0], step.number);

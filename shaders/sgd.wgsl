@@ -1,7 +1,8 @@
 // m = μ m + g,   θ −= lr · m,   or with Nesterov's form θ −= lr · (g + μ m)
 //
-// Sutskever et al. 2013 in PyTorch's form (no dampening), weight decay as L2, after clipping to the global norm. Flat over all
-// parameters, one invocation for four; once a value of any step was not finite, nothing is written any more.
+// Sutskever et al. 2013 in PyTorch's form (no dampening), weight decay as L2, after clipping to the
+// global norm. Flat over all parameters, one invocation for four; once a value of any step was not
+// finite, nothing is written any more.
 
 struct Params {
     count: u32,
@@ -30,7 +31,8 @@ fn clip_factor() -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn sgd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn sgd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let i = (group.y * groups.x + group.x) * 64u + lane;
     if (4u * i >= params.count || flags[0] != NONE) {
         return;

@@ -1,7 +1,8 @@
 // L = ½ ‖θ_i − θ_j‖²,   dθ_i += λ (θ_i − θ_j),   dθ_j −= λ (θ_i − θ_j)
 //
-// Element e of a head is touched by one invocation alone, which goes through all pairs in order: no races and a fixed order of sums.
-// Each pair's value is reduced within the workgroup, by a tree of fixed shape, to one partial.
+// Element e of a head is touched by one invocation alone, which goes through all pairs in order: no
+// races and a fixed order of sums. Each pair's value is reduced within the workgroup, by a tree of
+// fixed shape, to one partial.
 
 struct Params {
     pairs: u32,
@@ -42,7 +43,8 @@ fn accumulate(place: u32, flag: u32, value: f32) {
 }
 
 @compute @workgroup_size(64)
-fn soft_sharing(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn soft_sharing(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let e = group.x * 64u + lane;
     for (var p = 0u; p < min(params.pairs, arrayLength(&shared_pairs)); p++) {
         let pair = shared_pairs[p];

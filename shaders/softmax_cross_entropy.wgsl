@@ -1,12 +1,14 @@
 // loss = r · q^γ · S,   S = Σ_c t_c (ln Σ e^z − z_c)
 // dz_c = w · r · n · (q^γ (p_c Σ t − t_c) + γ p q^(γ − 1) S (p_c − [c is the label]))
 //
-// t is the target: the weight of the label's class, of which label smoothing (Szegedy et al., CVPR 2016) spreads a share ε over all
-// classes; γ that of the focal loss (Lin et al., ICCV 2017), with p the probability of the label and q = 1 − p; r the weight of the row
-// and n one over the sum of weights of the batch. One invocation a row of one head (group.y); heads of other types are left alone. The
-// maximum is taken out first, and ln(1 + Σ of the others) keeps the digits of confident predictions, so the loss is stable for any finite
-// logits. Unlabelled rows have no loss and no gradient. Losses stay per row, multiplied with n and not with w, for
-// `reduce_metrics`; a hit is a row whose first largest logit is its label.
+// t is the target: the weight of the label's class, of which label smoothing (Szegedy et al., CVPR
+// 2016) spreads a share ε over all classes; γ that of the focal loss (Lin et al., ICCV 2017), with
+// p the probability of the label and q = 1 − p; r the weight of the row and n one over the sum of
+// weights of the batch. One invocation a row of one head (group.y); heads of other types are left
+// alone. The maximum is taken out first, and ln(1 + Σ of the others) keeps the digits of confident
+// predictions, so the loss is stable for any finite logits. Unlabelled rows have no loss and no
+// gradient. Losses stay per row, multiplied with n and not with w, for `reduce_metrics`; a hit is a
+// row whose first largest logit is its label.
 
 struct Params {
     rows: u32,         // rows of the chunk
@@ -36,7 +38,8 @@ fn weight_of(head: Head, label: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn softmax_cross_entropy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn softmax_cross_entropy(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
     let row = group.x * 64u + lane;
     let task = group.y;
     let head = heads[task];

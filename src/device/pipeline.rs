@@ -106,7 +106,7 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
         });
         Pipeline { kernel, constants, source: source.into(), signature, layout, pipeline }
     })
-    .with_context(|| format!("shaders/{}.wgsl", kernel.name))
+    .with_context(|| kernel.file.to_owned())
 }
 
 fn descriptor<'a>(kernel: &'a Kernel, source: &'a str) -> wgpu::ShaderModuleDescriptor<'a> {

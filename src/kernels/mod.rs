@@ -13,6 +13,8 @@ use params::Words;
 pub struct Kernel {
     /// File stem, entry point, label, twin.
     pub name: &'static str,
+    /// Path of its WGSL, from the root of the project.
+    pub file: &'static str,
     /// The file, without the prelude.
     pub source: &'static str,
     /// Fields of its `Params`.
@@ -95,11 +97,19 @@ const MIRROR: &str = include_str!("../../shaders/mirror.wgsl");
 pub const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 macro_rules! registry {
-    ($($name:ident, $params:ident, $bound:literal $(, in_place_of $twin:ident)? $(, shape_of $base:ident)? $(=> $direct:ident)? $([$bounded:ident])? $({$unit:ident})?;)*) => {
-        $(#[doc = concat!("`shaders/", stringify!($name), ".wgsl`")] #[allow(non_upper_case_globals)]
+    ($(
+        $name:ident $(($folder:ident))?, $params:ident, $bound:literal
+        $(, in_place_of $twin:ident)? $(, shape_of $base:ident)? $(=> $direct:ident)?
+        $([$bounded:ident])? $({$unit:ident})?;
+    )*) => {
+        $(#[doc = concat!("`shaders/", $(stringify!($folder), "/",)? stringify!($name), ".wgsl`")]
+        #[allow(non_upper_case_globals)]
         pub static $name: Kernel = Kernel {
             name: stringify!($name),
-            source: include_str!(concat!("../../shaders/", stringify!($name), ".wgsl")),
+            file: concat!("shaders/", $(stringify!($folder), "/",)? stringify!($name), ".wgsl"),
+            source: include_str!(concat!(
+                "../../shaders/", $(stringify!($folder), "/",)? stringify!($name), ".wgsl"
+            )),
             params: params::$params::FIELDS,
             bound: $bound,
             twin: [$(stringify!($twin),)? $(stringify!($base),)? stringify!($name)][0],
@@ -127,35 +137,35 @@ registry! {
     dense_forward, DenseForward, 8.0 [bounded]; // sums, then an activation by polynomial and a division
     dense_backward_input, DenseBackwardInput, 4.0 [bounded];
     dense_backward_weight, DenseBackwardWeight, 4.0 [bounded];
-    dense_forward_128x128, DenseForward, 8.0, shape_of dense_forward [bounded];
-    dense_forward_64x64, DenseForward, 8.0, shape_of dense_forward [bounded];
-    dense_forward_64x16, DenseForward, 8.0, shape_of dense_forward [bounded];
-    dense_forward_16x64, DenseForward, 8.0, shape_of dense_forward [bounded];
-    dense_backward_input_128x128, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
-    dense_backward_input_64x64, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
-    dense_backward_input_64x16, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
-    dense_backward_input_16x64, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
-    dense_backward_weight_128x128, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
-    dense_backward_weight_64x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
-    dense_backward_weight_64x16, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
-    dense_backward_weight_16x64, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
-    dense_forward_direct, DenseForward, 8.0, in_place_of dense_forward;
-    dense_forward_direct_32, DenseForward, 8.0, in_place_of dense_forward;
-    dense_backward_input_direct, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
-    dense_backward_input_direct_32, DenseBackwardInput, 4.0, in_place_of dense_backward_input;
-    dense_backward_weight_direct, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
-    dense_backward_weight_direct_32, DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
-    dense_forward_matrix_f32_8, DenseForward, 8.0, shape_of dense_forward [bounded] {F32x8};
-    dense_backward_input_matrix_f32_8, DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded] {F32x8};
-    dense_backward_weight_matrix_f32_8, DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded] {F32x8};
-    dense_forward_matrix_f16_8, DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x8};
-    dense_backward_input_matrix_f16_8, DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x8};
-    dense_backward_weight_matrix_f16_8, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x8};
-    dense_forward_matrix_f16_16, DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x16};
-    dense_backward_input_matrix_f16_16, DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x16};
-    dense_backward_weight_matrix_f16_16, DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x16};
-    heads_cross_entropy, HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
-    gather_rows_direct, GatherRows, 1.0, in_place_of gather_rows;
+    dense_forward_128x128 (tiles), DenseForward, 8.0, shape_of dense_forward [bounded];
+    dense_forward_64x64 (tiles), DenseForward, 8.0, shape_of dense_forward [bounded];
+    dense_forward_64x16 (tiles), DenseForward, 8.0, shape_of dense_forward [bounded];
+    dense_forward_16x64 (tiles), DenseForward, 8.0, shape_of dense_forward [bounded];
+    dense_backward_input_128x128 (tiles), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
+    dense_backward_input_64x64 (tiles), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
+    dense_backward_input_64x16 (tiles), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
+    dense_backward_input_16x64 (tiles), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
+    dense_backward_weight_128x128 (tiles), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
+    dense_backward_weight_64x64 (tiles), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
+    dense_backward_weight_64x16 (tiles), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
+    dense_backward_weight_16x64 (tiles), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
+    dense_forward_direct (software), DenseForward, 8.0, in_place_of dense_forward;
+    dense_forward_direct_32 (software), DenseForward, 8.0, in_place_of dense_forward;
+    dense_backward_input_direct (software), DenseBackwardInput, 4.0, in_place_of dense_backward_input;
+    dense_backward_input_direct_32 (software), DenseBackwardInput, 4.0, in_place_of dense_backward_input;
+    dense_backward_weight_direct (software), DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
+    dense_backward_weight_direct_32 (software), DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
+    dense_forward_matrix_f32_8 (matrix), DenseForward, 8.0, shape_of dense_forward [bounded] {F32x8};
+    dense_backward_input_matrix_f32_8 (matrix), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded] {F32x8};
+    dense_backward_weight_matrix_f32_8 (matrix), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded] {F32x8};
+    dense_forward_matrix_f16_8 (matrix), DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x8};
+    dense_backward_input_matrix_f16_8 (matrix), DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x8};
+    dense_backward_weight_matrix_f16_8 (matrix), DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x8};
+    dense_forward_matrix_f16_16 (matrix), DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x16};
+    dense_backward_input_matrix_f16_16 (matrix), DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x16};
+    dense_backward_weight_matrix_f16_16 (matrix), DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x16};
+    heads_cross_entropy (software), HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
+    gather_rows_direct (software), GatherRows, 1.0, in_place_of gather_rows;
     gather_cells, GatherCells, 4.0; // sums of few equal numbers, or of vectors, and one product
     link_cells, LinkCells, 1.0; // integers
     embedding_backward, EmbeddingBackward, 4.0; // sums, one product
@@ -163,16 +173,16 @@ registry! {
     softmax_cross_entropy, SoftmaxCrossEntropy, 8.0; // exp, log, one division
     pointwise_losses, PointwiseLosses, 8.0; // exp, log, one division
     soft_sharing, SoftSharing, 4.0;
-    soft_sharing_direct, SoftSharing, 4.0, in_place_of soft_sharing;
+    soft_sharing_direct (software), SoftSharing, 4.0, in_place_of soft_sharing;
     agreement, Agreement, 8.0; // exp, log, two divisions
     gradient_norm, GradientNorm, 4.0;
-    gradient_norm_direct, GradientNorm, 4.0, in_place_of gradient_norm;
+    gradient_norm_direct (software), GradientNorm, 4.0, in_place_of gradient_norm;
     reduce_metrics, ReduceMetrics, 4.0;
-    reduce_metrics_direct, ReduceMetrics, 4.0, in_place_of reduce_metrics;
+    reduce_metrics_direct (software), ReduceMetrics, 4.0, in_place_of reduce_metrics;
     adam, Adam, 8.0; // root and division at the end of a chain of products
-    adam_direct, Adam, 8.0, in_place_of adam;
+    adam_direct (software), Adam, 8.0, in_place_of adam;
     sgd, Sgd, 8.0; // root and division of the clip factor
-    sgd_direct, Sgd, 8.0, in_place_of sgd;
+    sgd_direct (software), Sgd, 8.0, in_place_of sgd;
 }
 
 impl Kernel {

@@ -53,10 +53,9 @@ pub struct Signature {
 
 /// Parses and validates a module. The error is naga's own report with the kernel's file name and
 /// lines.
-pub fn module(name: &str, source: &str) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
-    let file = format!("shaders/{name}.wgsl");
+pub fn module(file: &str, source: &str) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
     let module = naga::front::wgsl::parse_str(source)
-        .map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, &file)))?;
+        .map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, file)))?;
     use naga::valid::Capabilities;
     let capabilities =
         Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
@@ -67,7 +66,7 @@ pub fn module(name: &str, source: &str) -> Result<(naga::Module, naga::valid::Mo
         .subgroup_operations(naga::valid::SubgroupOperationSet::all());
     let info = validator
         .validate(&module)
-        .map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, &file)))?;
+        .map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, file)))?;
     Ok((module, info))
 }
 
@@ -79,7 +78,7 @@ impl Signature {
 
     /// The same for other text under the kernel's name (mutants in tests).
     pub fn of_source(kernel: &Kernel, source: &str) -> Result<Signature> {
-        let (module, info) = module(kernel.name, source)?;
+        let (module, info) = module(kernel.file, source)?;
         ensure!(
             module.entry_points.len() == 1,
             "{}: one entry point a file, found {}",

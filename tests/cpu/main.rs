@@ -20,4 +20,3 @@ mod run_directory;
 mod schedule;
 mod signatures;
 mod stratified;
-mod trajectory;

@@ -123,13 +123,31 @@ fn many_at_once_get_a_directory_each() {
     assert_eq!(paths.len(), 16);
 }
 
-/// The only test that moves the process; the others name whole paths.
+/// The other process of the next test, which stands in a folder of its own.
+#[test]
+fn maker() {
+    if std::env::var_os("TANDEM_TEST_MAKE").is_some() {
+        let run = RunDirectory::create(None, "demo").unwrap();
+        assert_eq!(run.path(), Path::new("runs").join("demo-1"));
+    }
+}
+
 #[test]
 fn the_default_place_is_runs() {
     let root = tempfile::tempdir().unwrap();
-    std::env::set_current_dir(root.path()).unwrap();
-    let run = RunDirectory::create(None, "demo").unwrap();
-    assert_eq!(run.path(), Path::new("runs").join("demo-1"));
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "run_directory::maker"])
+        .env("TANDEM_TEST_MAKE", "1")
+        .current_dir(root.path())
+        .stdout(Stdio::null());
+    let status = {
+        let _alone = SPAWN.write().unwrap();
+        command.spawn().unwrap()
+    }
+    .wait()
+    .unwrap();
+    assert!(status.success());
     assert!(root.path().join("runs/demo-1").is_dir());
 }
 

@@ -574,6 +574,7 @@ fn parameters_of_another_length_are_caught() {
 /// Nine bindings, 20,000 bytes, 512 invocations.
 static GREEDY: Kernel = Kernel {
     name: "greedy",
+    file: "shaders/greedy.wgsl",
     source: "
         @group(0) @binding(0) var<storage, read_write> b0: array<f32>;
         @group(0) @binding(1) var<storage, read> b1: array<f32>;
@@ -598,8 +599,13 @@ static GREEDY: Kernel = Kernel {
     unit: None,
 };
 
-static UNREADABLE: Kernel =
-    Kernel { name: "unreadable", source: "fn unreadable() { let x = ; }", params: &[], ..GREEDY };
+static UNREADABLE: Kernel = Kernel {
+    name: "unreadable",
+    file: "shaders/unreadable.wgsl",
+    source: "fn unreadable() { let x = ; }",
+    params: &[],
+    ..GREEDY
+};
 
 #[test]
 fn a_kernel_beyond_the_limits_is_caught() {

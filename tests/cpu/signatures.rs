@@ -28,15 +28,19 @@ fn refused(kernel: &Kernel, file: &str) -> String {
 
 #[test]
 fn every_file_is_registered_and_every_kernel_has_its_file() {
-    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")).unwrap();
-    let files: BTreeSet<String> =
-        files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
-    let expected: BTreeSet<String> = KERNELS
-        .iter()
-        .map(|k| k.name)
-        .chain(["mirror", "prelude"])
-        .map(|n| format!("{n}.wgsl"))
-        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = BTreeSet::new();
+    for folder in ["shaders", "shaders/software", "shaders/tiles", "shaders/matrix"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_file() {
+                files.insert(format!("{folder}/{}", entry.file_name().to_str().unwrap()));
+            }
+        }
+    }
+    let shared = ["shaders/mirror.wgsl", "shaders/prelude.wgsl"];
+    let expected: BTreeSet<String> =
+        KERNELS.iter().map(|kernel| kernel.file).chain(shared).map(str::to_owned).collect();
     assert_eq!(files, expected, "left: shaders/, right: the registry and what kernels share");
     assert_eq!(KERNELS.len() + 2, expected.len(), "a kernel is registered twice");
     assert!(KERNELS.iter().all(|k| std::ptr::eq(by_name(k.name).unwrap(), *k)));
@@ -117,7 +121,7 @@ fn has_float_atomics(module: &naga::Module) -> bool {
 fn no_kernel_has_float_atomics() {
     for kernel in KERNELS {
         assert!(
-            !has_float_atomics(&module(kernel.name, &kernel.module()).unwrap().0),
+            !has_float_atomics(&module(kernel.file, &kernel.module()).unwrap().0),
             "{}",
             kernel.name
         );
@@ -148,7 +152,7 @@ fn holds_numbers(module: &naga::Module, name: &str) -> bool {
 
 /// One buffer for every binding, and a dispatch of nothing: all parameters are zero.
 fn idle_program(kernel: &'static Kernel) -> Program {
-    let (module, _) = module(kernel.name, &kernel.module()).unwrap();
+    let (module, _) = module(kernel.file, &kernel.module()).unwrap();
     let bindings: Vec<String> = buffers(kernel).into_keys().collect();
     let spec = |name: &String| BufferSpec {
         name: name.clone(),
@@ -223,6 +227,7 @@ fn a_kernel_without_a_twin_is_an_error() {
     let mut program = idle_program(by_name("adam").unwrap());
     program.schedules[0].dispatches[0].kernel = Box::leak(Box::new(Kernel {
         name: "eve",
+        file: "shaders/idle.wgsl",
         source: "",
         params: &[],
         bound: 1.0,
@@ -383,7 +388,7 @@ fn a_fault_is_reported_with_its_file_and_line() {
         let report = |fault: &str| {
             refused(kernel, &with_lines(kernel, |lines| lines.insert(at, fault.into())))
         };
-        let place = format!("shaders/{}.wgsl:{}:", kernel.name, at + 1);
+        let place = format!("{}:{}:", kernel.file, at + 1);
         for fault in
             ["    let wrong = ;", "    let wrong = unknown_name;", "    let wrong: vec3<f32> = 1u;"]
         {
@@ -392,7 +397,7 @@ fn a_fault_is_reported_with_its_file_and_line() {
         }
         // The validator names the function's line and marks the expression's.
         let said = report("    let wrong = 1u + 1.5f;");
-        let (file, line) = (format!("shaders/{}.wgsl:", kernel.name), format!("{} │ ", at + 1));
+        let (file, line) = (format!("{}:", kernel.file), format!("{} │ ", at + 1));
         let marked =
             said.lines().any(|l| l.starts_with(&line) && l.ends_with("let wrong = 1u + 1.5f;"));
         assert!(said.contains(&file) && marked, "{said}");
@@ -403,7 +408,7 @@ fn a_fault_is_reported_with_its_file_and_line() {
 
 /// A module as the back ends take it, with its constants in place.
 fn translatable(kernel: &Kernel) -> (naga::Module, naga::valid::ModuleInfo) {
-    let (module, info) = module(kernel.name, &kernel.module()).unwrap_or_else(|e| panic!("{e:#}"));
+    let (module, info) = module(kernel.file, &kernel.module()).unwrap_or_else(|e| panic!("{e:#}"));
     let none = naga::back::PipelineConstants::default();
     let (module, info) =
         naga::back::pipeline_constants::process_overrides(&module, &info, None, &none).unwrap();

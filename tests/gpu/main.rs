@@ -16,4 +16,5 @@ mod on_nan;
 mod precision;
 mod resume;
 mod shapes;
+mod trajectory;
 mod transfer;
