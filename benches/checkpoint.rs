@@ -43,7 +43,8 @@ fn demonstration() -> Result<Plan> {
 
 fn large(layers: &str) -> Result<Plan> {
     let text = format!(
-        "[data]\ntrain = \"memory.csv\"\n[trunk]\nlayers = {layers}\n[task.a]\n[task.b]\n[train]\nbatch_size = 8\n"
+        "[data]\ntrain = \"memory.csv\"\n[trunk]\nlayers = \
+         {layers}\n[task.a]\n[task.b]\n[train]\nbatch_size = 8\n"
     );
     let config = from_text(&text, "large.toml", Path::new("."), &[])?;
     let rows = Dataset::from_arrays(4096, vec![0.5; 8 * 4096], vec![vec![0; 8], vec![1; 8]])?;

@@ -42,7 +42,8 @@ fn main() -> anyhow::Result<()> {
         let [least, median, most] =
             [-half, 0.0, half].map(|offset| per_cent(n as f64 / 2.0 + offset));
         println!(
-            "{name}: {median:+.1} % of a step (95 % interval {least:+.1} to {most:+.1}, {n} pairs of turns)"
+            "{name}: {median:+.1} % of a step (95 % interval {least:+.1} to {most:+.1}, {n} pairs \
+             of turns)"
         );
     }
     Ok(())

@@ -143,7 +143,8 @@ pub fn open(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
     std::fs::File::open(path).map_err(|e| {
         Fault::missing(path.display(), format!("cannot be opened: {e}"))
             .hint(
-                "check the path; in a configuration it starts at the configuration's folder, on the command line at the working directory",
+                "check the path; in a configuration it starts at the configuration's folder, on \
+                 the command line at the working directory",
             )
             .into()
     })

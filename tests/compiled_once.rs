@@ -92,9 +92,10 @@ fn so_they_are_for_small_batches_and_networks() {
     for batch in [1, 4, 16, 40] {
         for (width, trunk, optimizer) in [(5, "12", "adam"), (8, "16, 8", "sgd")] {
             let tables = format!(
-                "[trunk]\nlayers = [{trunk}]\ndropout = 0.1\n[task.a]\nlayers = [5]\n[task.b]\nlayers = [5]\n[[coupling]]\nkind = \"soft_sharing\"\n\
-                 strength = 0.1\n[[coupling]]\nkind = \"agreement\"\nstrength = 0.1\n[optimizer]\nkind = \"{optimizer}\"\nclip_norm = 1.0\n[train]\n\
-                 max_steps = 2\nbatch_size = {batch}\n"
+                "[trunk]\nlayers = [{trunk}]\ndropout = 0.1\n[task.a]\nlayers = \
+                 [5]\n[task.b]\nlayers = [5]\n[[coupling]]\nkind = \"soft_sharing\"\nstrength = \
+                 0.1\n[[coupling]]\nkind = \"agreement\"\nstrength = 0.1\n[optimizer]\nkind = \
+                 \"{optimizer}\"\nclip_norm = 1.0\n[train]\nmax_steps = 2\nbatch_size = {batch}\n"
             );
             let plan = common::plan(&tables, common::synthetic(1, 80, width, &[3, 3]), &[3, 3]);
             let built = plan.build(&gpu.tuning()).unwrap();

@@ -194,8 +194,8 @@ fn encoding(report: &StepReport) -> Option<String> {
         (report.encode_us_per_step?, report.encode_us_per_dispatch?, report.product_share?);
     let submitting = report.submit_us_per_step?;
     Some(format!(
-        "\nhost: {step:.1} µs per step, {dispatch:.2} µs per dispatch; {submitting:.1} µs of a step in the driver's submit\n\
-         products: {:.1} % of the time in dispatches",
+        "\nhost: {step:.1} µs per step, {dispatch:.2} µs per dispatch; {submitting:.1} µs of a \
+         step in the driver's submit\nproducts: {:.1} % of the time in dispatches",
         100.0 * share
     ))
 }

@@ -135,7 +135,10 @@ impl Run<'_> {
             };
             if let Some(exit) = stopped {
                 let path = self.path().display().to_string();
-                self.say(&format!("stopped by a signal in fold {fold} of {folds}; go on with: tandem train --resume {path}"))?;
+                self.say(&format!(
+                    "stopped by a signal in fold {fold} of {folds}; go on with: tandem train \
+                     --resume {path}"
+                ))?;
                 return Ok(Some(exit));
             }
         }

@@ -32,7 +32,8 @@ fn settings(path: &Path, console: &Console) -> Result<PathBuf> {
     let names = ["config.toml", SETTINGS];
     let Some(found) = names.into_iter().map(|name| path.join(name)).find(|file| file.is_file())
     else {
-        let hint = "name a configuration, or the directory that a run has printed; tandem inspect shows what a model is made of";
+        let hint = "name a configuration, or the directory that a run has printed; tandem inspect \
+                    shows what a model is made of";
         return Err(Fault::missing(path.display(), "is no run directory: it has no config.toml")
             .hint(hint)
             .into());
@@ -136,7 +137,8 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
         (false, _) => "",
         (true, true) => "; their mirrors lie in the memory of the buffers",
         (true, false) => {
-            "; their mirrors are copies, since this driver shares no memory between textures and buffers"
+            "; their mirrors are copies, since this driver shares no memory between textures and \
+             buffers"
         }
     };
     text += &format!("kernels of class {}: {}{mirrors}", tuning.class, products.join(", "));
@@ -194,6 +196,7 @@ fn report(gpu: &Gpu, verdicts: &[doctor::Verdict], seconds: f64) -> String {
         );
     }
     text + &format!(
-        "errors in units of eps times the magnitude of the computation, against the float64 reference; {seconds:.1} s"
+        "errors in units of eps times the magnitude of the computation, against the float64 \
+         reference; {seconds:.1} s"
     )
 }

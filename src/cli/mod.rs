@@ -173,7 +173,8 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
     if common.quiet && common.verbose {
         let fault = Fault::new(
             Exit::Usage,
-            "-q (--quiet) and -v (--verbose) stand together: one asks for no notices, the other for more",
+            "-q (--quiet) and -v (--verbose) stand together: one asks for no notices, the other \
+             for more",
         );
         return Err(fault.hint("leave one of the two out").into());
     }

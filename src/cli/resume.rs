@@ -125,7 +125,8 @@ pub(super) fn check_changes(differences: &[(String, String, String)]) -> Result<
     match differences.iter().find(|(key, before, after)| !may_change(key, before, after)) {
         Some((key, before, after)) => {
             let message = format!(
-                "the run has {before}, now it is to be {after}; a run that goes on cannot change it"
+                "the run has {before}, now it is to be {after}; a run that goes on cannot change \
+                 it"
             );
             Err(Fault::config(key, message).hint("leave that as it was, or begin a new run").into())
         }
@@ -187,16 +188,21 @@ fn over(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
     if patience > 0 && worse >= patience {
         let counted = evaluations(plan);
         let why = format!(
-            "early stopping ended the run, {worse} {counted} without improvement at a patience of {patience}"
+            "early stopping ended the run, {worse} {counted} without improvement at a patience of \
+             {patience}"
         );
         return Some(format!(
-            "nothing to do, {why}: --set train.patience={} or more takes it further, 0 to the last epoch",
+            "nothing to do, {why}: --set train.patience={} or more takes it further, 0 to the \
+             last epoch",
             worse + 1
         ));
     }
     let wanted = plan.total_steps;
     is_done(snapshot, plan).then(|| {
-        format!("nothing to do, {steps} steps are done and {wanted} wanted; the run is finished: --epochs or --max-steps take it further")
+        format!(
+            "nothing to do, {steps} steps are done and {wanted} wanted; the run is finished: \
+             --epochs or --max-steps take it further"
+        )
     })
 }
 

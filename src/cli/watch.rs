@@ -84,7 +84,11 @@ impl<'a> Watch<'a> {
         if let Some(snapshot) = snapshot.filter(|_| found < points) {
             snapshot.points = found;
             let path = self.directory.path().join("metrics.jsonl");
-            self.say(&format!("{}: {found} lines up to step {steps} where there were {points}: the others are lost", path.display()))?;
+            self.say(&format!(
+                "{}: {found} lines up to step {steps} where there were {points}: the others are \
+                 lost",
+                path.display()
+            ))?;
         }
         (self.before, self.begun) = (steps, Instant::now());
         self.bar.set_position(steps);
@@ -262,7 +266,10 @@ impl Observer for Watch<'_> {
     }
 
     fn rescaled(&mut self, step: u64, scale: f64) {
-        let _ = self.say(&format!("step {step}: its gradients overflow f16; it is left out, and they are scaled by {scale} from now on"));
+        let _ = self.say(&format!(
+            "step {step}: its gradients overflow f16; it is left out, and they are scaled by \
+             {scale} from now on"
+        ));
     }
 
     fn lost(&mut self, error: &anyhow::Error) -> Result<Option<Snapshot>> {

@@ -68,7 +68,8 @@ pub fn check_length(name: &str, text: &[u8]) -> Result<()> {
         return Ok(());
     }
     let found = format!(
-        "is too large: {marks} marks in {} bytes or more, expected at most {MOST_MARKS} in {LONGEST}",
+        "is too large: {marks} marks in {} bytes or more, expected at most {MOST_MARKS} in \
+         {LONGEST}",
         text.len()
     );
     Err(Fault::config(name, found).hint(

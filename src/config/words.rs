@@ -47,13 +47,24 @@ words!(Version: V0_1 = "0.1", V0_2 = "0.2");
 words!(Decimal: Auto = "auto", Point = ".", Comma = ",");
 words!(Dates: Auto = "auto", Ymd = "ymd", Mdy = "mdy", Dmy = "dmy");
 words!(Scale: Standard = "standard", MinMax = "minmax", Robust = "robust", None = "none");
-words!(FeatureKind: Numeric = "numeric", Category = "category", Binary = "binary", Date = "date", Text = "text", Ignore = "ignore");
-words!(Activation: Relu = "relu", Tanh = "tanh", Gelu = "gelu", Silu = "silu", Identity = "identity");
+words!(
+    FeatureKind:
+    Numeric = "numeric", Category = "category", Binary = "binary", Date = "date", Text = "text",
+    Ignore = "ignore"
+);
+words!(
+    Activation:
+    Relu = "relu", Tanh = "tanh", Gelu = "gelu", Silu = "silu", Identity = "identity"
+);
 words!(OnNan: Stop = "stop", Skip = "skip", Rollback = "rollback");
 words!(Evaluated: Valid = "valid", Test = "test");
 words!(Precision: F32 = "f32", F32Matrix = "f32-matrix", Mixed = "mixed");
 words!(Init: Auto = "auto", He = "he", Xavier = "xavier");
-words!(TaskKind: Multiclass = "multiclass", Binary = "binary", Multilabel = "multilabel", Regression = "regression", Count = "count");
+words!(
+    TaskKind:
+    Multiclass = "multiclass", Binary = "binary", Multilabel = "multilabel",
+    Regression = "regression", Count = "count"
+);
 
 impl TaskKind {
     /// Names of the losses that a task of this type can have, the default first.

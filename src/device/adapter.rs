@@ -185,8 +185,10 @@ pub fn choose(wish: &Wish) -> Result<Chosen> {
     let entries: Vec<Entry> = adapters.iter().enumerate().map(|(i, a)| entry(i, a)).collect();
     if entries.is_empty() {
         let message = format!("no adapter: {} found none", names(tried));
-        let hint = "install a driver; without a GPU a software one does: Debian and Ubuntu `apt-get install mesa-vulkan-drivers`, \
-                    Fedora `dnf install mesa-vulkan-drivers`, Arch `pacman -S vulkan-swrast`; or use --device reference";
+        let hint = "install a driver; without a GPU a software one does: Debian and Ubuntu \
+                    `apt-get install mesa-vulkan-drivers`, Fedora `dnf install \
+                    mesa-vulkan-drivers`, Arch `pacman -S vulkan-swrast`; or use --device \
+                    reference";
         return Err(Fault::new(Exit::Unavailable, message).hint(hint).into());
     }
     let (index, reason) = pick(wish, &entries)?;

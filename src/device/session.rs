@@ -79,8 +79,8 @@ impl Session {
         Ok(Session { _warm: warm, ..session })
     }
 
-    /// Dispatches each of the first kernels of a program once, until it is stopped: whatever happens
-    /// here happens again where it matters.
+    /// Dispatches each of the first kernels of a program once, until it is stopped: whatever
+    /// happens here happens again where it matters.
     fn meet(gpu: Gpu, program: Program, count: usize, stop: &AtomicBool) {
         let _ = Session::with_sources(gpu, program, |kernel| kernel.module()).and_then(
             |mut session| {

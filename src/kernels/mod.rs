@@ -113,7 +113,9 @@ macro_rules! registry {
             params: params::$params::FIELDS,
             bound: $bound,
             twin: [$(stringify!($twin),)? $(stringify!($base),)? stringify!($name)][0],
-            direct: [$(!stringify!($twin).is_empty(),)? $(!stringify!($direct).is_empty(),)? false][0],
+            direct: [
+                $(!stringify!($twin).is_empty(),)? $(!stringify!($direct).is_empty(),)? false
+            ][0],
             bounded: [$(!stringify!($bounded).is_empty(),)? false][0],
             unit: [$(Some(Unit::$unit),)? None][0],
         };)*
@@ -134,37 +136,60 @@ macro_rules! registry {
 // 2⁻¹⁰ each, two of them by 16,384 of f32's eps.
 registry! {
     gather_rows, GatherRows, 1.0; // one product at most
-    dense_forward, DenseForward, 8.0 [bounded]; // sums, then an activation by polynomial and a division
+    // Sums, then an activation by polynomial and a division.
+    dense_forward, DenseForward, 8.0 [bounded];
     dense_backward_input, DenseBackwardInput, 4.0 [bounded];
     dense_backward_weight, DenseBackwardWeight, 4.0 [bounded];
     dense_forward_128x128 (tiles), DenseForward, 8.0, shape_of dense_forward [bounded];
     dense_forward_64x64 (tiles), DenseForward, 8.0, shape_of dense_forward [bounded];
     dense_forward_64x16 (tiles), DenseForward, 8.0, shape_of dense_forward [bounded];
     dense_forward_16x64 (tiles), DenseForward, 8.0, shape_of dense_forward [bounded];
-    dense_backward_input_128x128 (tiles), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
-    dense_backward_input_64x64 (tiles), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
-    dense_backward_input_64x16 (tiles), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
-    dense_backward_input_16x64 (tiles), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded];
-    dense_backward_weight_128x128 (tiles), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
-    dense_backward_weight_64x64 (tiles), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
-    dense_backward_weight_64x16 (tiles), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
-    dense_backward_weight_16x64 (tiles), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded];
+    dense_backward_input_128x128 (tiles), DenseBackwardInput, 4.0,
+        shape_of dense_backward_input [bounded];
+    dense_backward_input_64x64 (tiles), DenseBackwardInput, 4.0,
+        shape_of dense_backward_input [bounded];
+    dense_backward_input_64x16 (tiles), DenseBackwardInput, 4.0,
+        shape_of dense_backward_input [bounded];
+    dense_backward_input_16x64 (tiles), DenseBackwardInput, 4.0,
+        shape_of dense_backward_input [bounded];
+    dense_backward_weight_128x128 (tiles), DenseBackwardWeight, 4.0,
+        shape_of dense_backward_weight [bounded];
+    dense_backward_weight_64x64 (tiles), DenseBackwardWeight, 4.0,
+        shape_of dense_backward_weight [bounded];
+    dense_backward_weight_64x16 (tiles), DenseBackwardWeight, 4.0,
+        shape_of dense_backward_weight [bounded];
+    dense_backward_weight_16x64 (tiles), DenseBackwardWeight, 4.0,
+        shape_of dense_backward_weight [bounded];
     dense_forward_direct (software), DenseForward, 8.0, in_place_of dense_forward;
     dense_forward_direct_32 (software), DenseForward, 8.0, in_place_of dense_forward;
-    dense_backward_input_direct (software), DenseBackwardInput, 4.0, in_place_of dense_backward_input;
-    dense_backward_input_direct_32 (software), DenseBackwardInput, 4.0, in_place_of dense_backward_input;
-    dense_backward_weight_direct (software), DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
-    dense_backward_weight_direct_32 (software), DenseBackwardWeight, 4.0, in_place_of dense_backward_weight;
-    dense_forward_matrix_f32_8 (matrix), DenseForward, 8.0, shape_of dense_forward [bounded] {F32x8};
-    dense_backward_input_matrix_f32_8 (matrix), DenseBackwardInput, 4.0, shape_of dense_backward_input [bounded] {F32x8};
-    dense_backward_weight_matrix_f32_8 (matrix), DenseBackwardWeight, 4.0, shape_of dense_backward_weight [bounded] {F32x8};
-    dense_forward_matrix_f16_8 (matrix), DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x8};
-    dense_backward_input_matrix_f16_8 (matrix), DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x8};
-    dense_backward_weight_matrix_f16_8 (matrix), DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x8};
-    dense_forward_matrix_f16_16 (matrix), DenseForward, 20000.0, shape_of dense_forward [bounded] {F16x16};
-    dense_backward_input_matrix_f16_16 (matrix), DenseBackwardInput, 20000.0, shape_of dense_backward_input [bounded] {F16x16};
-    dense_backward_weight_matrix_f16_16 (matrix), DenseBackwardWeight, 20000.0, shape_of dense_backward_weight [bounded] {F16x16};
-    heads_cross_entropy (software), HeadsCrossEntropy, 8.0 => direct; // sums, then as softmax_cross_entropy
+    dense_backward_input_direct (software), DenseBackwardInput, 4.0,
+        in_place_of dense_backward_input;
+    dense_backward_input_direct_32 (software), DenseBackwardInput, 4.0,
+        in_place_of dense_backward_input;
+    dense_backward_weight_direct (software), DenseBackwardWeight, 4.0,
+        in_place_of dense_backward_weight;
+    dense_backward_weight_direct_32 (software), DenseBackwardWeight, 4.0,
+        in_place_of dense_backward_weight;
+    dense_forward_matrix_f32_8 (matrix), DenseForward, 8.0,
+        shape_of dense_forward [bounded] {F32x8};
+    dense_backward_input_matrix_f32_8 (matrix), DenseBackwardInput, 4.0,
+        shape_of dense_backward_input [bounded] {F32x8};
+    dense_backward_weight_matrix_f32_8 (matrix), DenseBackwardWeight, 4.0,
+        shape_of dense_backward_weight [bounded] {F32x8};
+    dense_forward_matrix_f16_8 (matrix), DenseForward, 20000.0,
+        shape_of dense_forward [bounded] {F16x8};
+    dense_backward_input_matrix_f16_8 (matrix), DenseBackwardInput, 20000.0,
+        shape_of dense_backward_input [bounded] {F16x8};
+    dense_backward_weight_matrix_f16_8 (matrix), DenseBackwardWeight, 20000.0,
+        shape_of dense_backward_weight [bounded] {F16x8};
+    dense_forward_matrix_f16_16 (matrix), DenseForward, 20000.0,
+        shape_of dense_forward [bounded] {F16x16};
+    dense_backward_input_matrix_f16_16 (matrix), DenseBackwardInput, 20000.0,
+        shape_of dense_backward_input [bounded] {F16x16};
+    dense_backward_weight_matrix_f16_16 (matrix), DenseBackwardWeight, 20000.0,
+        shape_of dense_backward_weight [bounded] {F16x16};
+    // Sums, then as softmax_cross_entropy.
+    heads_cross_entropy (software), HeadsCrossEntropy, 8.0 => direct;
     gather_rows_direct (software), GatherRows, 1.0, in_place_of gather_rows;
     gather_cells, GatherCells, 4.0; // sums of few equal numbers, or of vectors, and one product
     link_cells, LinkCells, 1.0; // integers

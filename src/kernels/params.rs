@@ -22,61 +22,99 @@ macro_rules! words {
 
         impl Words for $name {
             const NAME: &'static str = $wgsl;
-            const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), stringify!($kind))),*];
+            const FIELDS: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($field), stringify!($kind))),*];
         }
     )*};
 }
 
 words! {
     /// What changes from step to step.
-    "Step" Step { number: u32, first: u32, rows: u32, slot: u32, learning_rate: f32, inverse_rows: f32, step_size: f32,
-        root_correction: f32, key_low: u32, key_high: u32, delta_scale: f32, inverse_scale: f32 }
+    "Step" Step {
+        number: u32, first: u32, rows: u32, slot: u32, learning_rate: f32, inverse_rows: f32,
+        step_size: f32, root_correction: f32, key_low: u32, key_high: u32, delta_scale: f32,
+        inverse_scale: f32,
+    }
     /// One dense layer; padded to whole vec4s, as mirrors are read.
-    "Dense" Dense { inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32, delta: u32,
-        delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32, forward_tile: u32,
-        weight_tile: u32, z_flag: u32, gradient_flag: u32, task: u32, next_reader: u32, pad: u32 }
+    "Dense" Dense {
+        inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32,
+        delta: u32, delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32,
+        forward_tile: u32, weight_tile: u32, z_flag: u32, gradient_flag: u32, task: u32,
+        next_reader: u32, pad: u32,
+    }
     /// One task's output layer and its loss.
-    "Head" Head { outputs: u32, logits: u32, weight: f32, coupled: u32, kind: u32, cell: u32, cells: u32, parameter: f32, gamma: f32,
-        smoothing: f32, weights: u32, share: f32, inverse: u32 }
+    "Head" Head {
+        outputs: u32, logits: u32, weight: f32, coupled: u32, kind: u32, cell: u32, cells: u32,
+        parameter: f32, gamma: f32, smoothing: f32, weights: u32, share: f32, inverse: u32,
+    }
     /// An activation whose gradient is wanted; padded likewise.
-    "Destination" Destination { width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32, pad_0: u32, pad_1: u32 }
+    "Destination" Destination {
+        width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32, pad_0: u32,
+        pad_1: u32,
+    }
     /// Two heads under `soft_sharing`.
-    "SharedPair" SharedPair { first: u32, second: u32, count: u32, strength: f32, partials: u32, flag_first: u32, flag_second: u32 }
+    "SharedPair" SharedPair {
+        first: u32, second: u32, count: u32, strength: f32, partials: u32, flag_first: u32,
+        flag_second: u32,
+    }
     /// Two heads under `agreement`.
-    "AgreeingPair" AgreeingPair { first: u32, second: u32, classes: u32, one: u32, strength: f32, partials: u32 }
+    "AgreeingPair" AgreeingPair {
+        first: u32, second: u32, classes: u32, one: u32, strength: f32, partials: u32,
+    }
     /// One number of a row of metrics.
     "Metric" Metric { partials: u32, count: u32, mean: u32, flag: u32 }
 
     /// Parameters of `gather_rows`.
-    "Params" GatherRows { rows: u32, chunk_first: u32, width: u32, tasks: u32, target_x: u32, segment_first: u32, segment_rows: u32,
-        shuffled: u32, bytes: u32, scale: f32, fill: u32 }
+    "Params" GatherRows {
+        rows: u32, chunk_first: u32, width: u32, tasks: u32, target_x: u32, segment_first: u32,
+        segment_rows: u32, shuffled: u32, bytes: u32, scale: f32, fill: u32,
+    }
     /// A column of a table and its inputs.
-    "Spread" Spread { slot: u32, slots: u32, input: u32, width: u32, kind: u32, scale: f32, values: u32, weight: u32, stride: u32 }
+    "Spread" Spread {
+        slot: u32, slots: u32, input: u32, width: u32, kind: u32, scale: f32, values: u32,
+        weight: u32, stride: u32,
+    }
     /// The learned vectors of a column.
-    "Embedding" Embedding { values: u32, width: u32, weight: u32, input: u32, slots: u32, scale: f32, codes: u32, first: u32, flag: u32,
-        tile: u32 }
+    "Embedding" Embedding {
+        values: u32, width: u32, weight: u32, input: u32, slots: u32, scale: f32, codes: u32,
+        first: u32, flag: u32, tile: u32,
+    }
     /// Parameters of `gather_cells`.
-    "Params" GatherCells { rows: u32, chunk_first: u32, width: u32, slots: u32, columns: u32, tasks: u32, target_x: u32,
-        segment_first: u32, segment_rows: u32, shuffled: u32, fill: u32 }
+    "Params" GatherCells {
+        rows: u32, chunk_first: u32, width: u32, slots: u32, columns: u32, tasks: u32,
+        target_x: u32, segment_first: u32, segment_rows: u32, shuffled: u32, fill: u32,
+    }
     /// Parameters of `link_cells`.
     "Params" LinkCells { rows: u32 }
     /// Parameters of `embedding_backward`.
-    "Params" EmbeddingBackward { rows: u32, embeddings: u32, delta: u32, width: u32, accumulate: u32 }
+    "Params" EmbeddingBackward {
+        rows: u32, embeddings: u32, delta: u32, width: u32, accumulate: u32,
+    }
     /// Parameters of `label_sums`.
-    "Params" LabelSums { cells: u32, tasks: u32, counts: u32, segment_first: u32, segment_rows: u32, shuffled: u32, weighted: u32,
-        accumulate: u32 }
+    "Params" LabelSums {
+        cells: u32, tasks: u32, counts: u32, segment_first: u32, segment_rows: u32, shuffled: u32,
+        weighted: u32, accumulate: u32,
+    }
     /// Parameters of `dense_forward`.
     "Params" DenseForward { rows: u32, chunk_first: u32, first_layer: u32, layers: u32 }
     /// Parameters of `dense_backward_input`.
     "Params" DenseBackwardInput { rows: u32, first_destination: u32, destinations: u32 }
     /// Parameters of `dense_backward_weight`.
-    "Params" DenseBackwardWeight { rows: u32, first_layer: u32, layers: u32, tiles: u32, accumulate: u32 }
+    "Params" DenseBackwardWeight {
+        rows: u32, first_layer: u32, layers: u32, tiles: u32, accumulate: u32,
+    }
     /// Parameters of `heads_cross_entropy`.
-    "Params" HeadsCrossEntropy { rows: u32, first_layer: u32, layers: u32, tasks: u32, loss: u32, hits: u32, capacity: u32 }
+    "Params" HeadsCrossEntropy {
+        rows: u32, first_layer: u32, layers: u32, tasks: u32, loss: u32, hits: u32, capacity: u32,
+    }
     /// Parameters of `softmax_cross_entropy`.
-    "Params" SoftmaxCrossEntropy { rows: u32, cells: u32, weighted: u32, loss: u32, hits: u32, capacity: u32 }
+    "Params" SoftmaxCrossEntropy {
+        rows: u32, cells: u32, weighted: u32, loss: u32, hits: u32, capacity: u32,
+    }
     /// Parameters of `pointwise_losses`.
-    "Params" PointwiseLosses { rows: u32, cells: u32, weighted: u32, loss: u32, hits: u32, capacity: u32 }
+    "Params" PointwiseLosses {
+        rows: u32, cells: u32, weighted: u32, loss: u32, hits: u32, capacity: u32,
+    }
     /// Parameters of `soft_sharing`.
     "Params" SoftSharing { pairs: u32, gradient: u32 }
     /// Parameters of `agreement`.
@@ -86,10 +124,14 @@ words! {
     /// Parameters of `reduce_metrics`.
     "Params" ReduceMetrics { stride: u32, accumulate: u32, first: u32, rows: u32 }
     /// Parameters of `adam`.
-    "Params" Adam { count: u32, beta1: f32, one_minus_beta1: f32, beta2: f32, one_minus_beta2: f32, eps: f32, decoupled: u32,
-        clip_norm: f32, norm_metric: u32, stride: u32 }
+    "Params" Adam {
+        count: u32, beta1: f32, one_minus_beta1: f32, beta2: f32, one_minus_beta2: f32, eps: f32,
+        decoupled: u32, clip_norm: f32, norm_metric: u32, stride: u32,
+    }
     /// Parameters of `sgd`.
-    "Params" Sgd { count: u32, momentum: f32, nesterov: u32, clip_norm: f32, norm_metric: u32, stride: u32 }
+    "Params" Sgd {
+        count: u32, momentum: f32, nesterov: u32, clip_norm: f32, norm_metric: u32, stride: u32,
+    }
 }
 
 /// "No such thing" in a field that holds an offset or a flag.

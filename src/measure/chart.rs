@@ -212,9 +212,10 @@ impl Chart {
     pub fn svg(&self) -> String {
         let [width, height] = SIZE;
         let head = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-             font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n\
-             <title>{}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\" \
+             fill=\"#222\">\n<title>{}</title>\n<rect width=\"100%\" height=\"100%\" \
+             fill=\"#fff\"/>\n",
             escaped(&self.title)
         );
         let scales = self.scales();
@@ -271,7 +272,8 @@ impl Chart {
             let told =
                 escaped(&format!("{}: {}, {}: {}", self.x, point[0], self.y, rounded(point[1], 6)));
             svg += &format!(
-                "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\" fill=\"#1565c0\"><title>{told}</title></circle>\n"
+                "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\" \
+                 fill=\"#1565c0\"><title>{told}</title></circle>\n"
             );
         }
         svg

@@ -120,16 +120,16 @@ impl Profile {
         });
         let apart = if self.stamped { "is a pass of its own" } else { "is waited for" };
         format!(
-            "{sum:.1} µs per step in dispatches{between}, means of {steps} steps\n\
-             taken by {clock}; each dispatch {apart}, so a step takes longer than without --profile"
+            "{sum:.1} µs per step in dispatches{between}, means of {steps} steps\ntaken by \
+             {clock}; each dispatch {apart}, so a step takes longer than without --profile"
         )
     }
 }
 
 fn ceilings_line(best: &Ceilings) -> String {
     format!(
-        "best: {:.2} GFLOP/s, {}; {:.2} GB/s, {}\n\
-         taken afterwards by the wall clock of submissions of several launches; what stays in caches may be faster",
+        "best: {:.2} GFLOP/s, {}; {:.2} GB/s, {}\ntaken afterwards by the wall clock of \
+         submissions of several launches; what stays in caches may be faster",
         best.gflop_per_s, best.product, best.gb_per_s, best.stream
     )
 }

@@ -136,8 +136,8 @@ fn every_pair(
     let count = network.tasks.len();
     if count > MOST_TASKS {
         let message = format!(
-            "missing: every pair of {count} tasks would be coupled, \
-             expected at most {MOST_TASKS} tasks"
+            "missing: every pair of {count} tasks would be coupled, expected at most {MOST_TASKS} \
+             tasks"
         );
         return Err(Fault::config(&format!("{place}.pairs"), message)
             .hint("name the pairs")

@@ -78,15 +78,15 @@ pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String
         0 => format!("apart: adapters of class {} have no kernel for both", tuning.class),
         most if widest > most => format!("apart: a head has {widest} classes, a tile {most}"),
         _ if has("heads_cross_entropy") => "one kernel".into(),
-        _ => "apart: the kernel for both knows neither blanks, weights of rows and classes, \
-              nor other losses"
+        _ => "apart: the kernel for both knows neither blanks, weights of rows and classes, nor \
+              other losses"
             .into(),
     };
-    let gather = "apart: the first product would fetch each row once for every column tile, \
-                  and the weight gradient again";
+    let gather = "apart: the first product would fetch each row once for every column tile, and \
+                  the weight gradient again";
     let metrics = "apart: a loss that is not finite has to be known before any weight is written";
-    let sharing = "apart: it adds to gradients of other tiles, \
-                   and the update may not begin before all are finite";
+    let sharing = "apart: it adds to gradients of other tiles, and the update may not begin \
+                   before all are finite";
     let mut lines = vec![
         ["bias, activation, its slope, dropout", "in the store of each forward product"],
         ["output layers and their loss", &heads],

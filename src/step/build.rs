@@ -48,8 +48,8 @@ pub fn chunk_limit(
         );
         return Err(Fault::new(Exit::Unavailable, message)
             .hint(
-                "use narrower layers or fewer vectors (max_values, buckets, embed), \
-                 or another adapter (see tandem devices)",
+                "use narrower layers or fewer vectors (max_values, buckets, embed), or another \
+                 adapter (see tandem devices)",
             )
             .into());
     }

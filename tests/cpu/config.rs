@@ -99,11 +99,13 @@ fn defaults_are_those_of_the_contract() {
 #[test]
 fn values_arrive_where_they_belong() {
     let c = read(
-        "[task.b]\ntarget = \"t\"\ngroups = { odd = [1, \"3\"], even = [0, 2] }\nlayers = [7, 5]\nactivation = \"gelu\"\ndropout = 0.5\nweight = 2\n\
-         [task.a]\n[[coupling]]\nkind = \"agreement\"\nstrength = 0\npairs = [[\"b\", \"a\"]]\n[trunk]\nactivation = \"tanh\"\n\
-         [optimizer]\nkind = \"sgd\"\nmomentum = 0.9\nnesterov = true\nschedule = \"step\"\nstep_size = \"1000s\"\ngamma = 0.5\n\
-         [train]\nbatch_size = \"full\"\nselect = \"b.log_loss\"\npatience = 3\nmax_time = \"1.5m\"\nlog_every = \"100s\"\n\
-         [feature.age]\nscale = \"minmax\"\n",
+        "[task.b]\ntarget = \"t\"\ngroups = { odd = [1, \"3\"], even = [0, 2] }\nlayers = [7, \
+         5]\nactivation = \"gelu\"\ndropout = 0.5\nweight = 2\n[task.a]\n[[coupling]]\nkind = \
+         \"agreement\"\nstrength = 0\npairs = [[\"b\", \"a\"]]\n[trunk]\nactivation = \
+         \"tanh\"\n[optimizer]\nkind = \"sgd\"\nmomentum = 0.9\nnesterov = true\nschedule = \
+         \"step\"\nstep_size = \"1000s\"\ngamma = 0.5\n[train]\nbatch_size = \"full\"\nselect = \
+         \"b.log_loss\"\npatience = 3\nmax_time = \"1.5m\"\nlog_every = \
+         \"100s\"\n[feature.age]\nscale = \"minmax\"\n",
     );
     let b = &c.tasks[0];
     assert_eq!(
@@ -235,7 +237,8 @@ fn a_slip_in_the_toml_has_line_and_column() {
 
 #[test]
 fn overrides_are_laid_over_the_file() {
-    let text = "[task.left]\nweight = 1\n[task.right]\n[task.\"a.b\"]\n[[coupling]]\nkind = \"agreement\"\n";
+    let text = "[task.left]\nweight = 1\n[task.right]\n[task.\"a.b\"]\n[[coupling]]\nkind = \
+                \"agreement\"\n";
     let c = set(
         text,
         &[
@@ -443,7 +446,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[data]\ntrain = \"x.csv\"\nsplit = [0.8, 0.1]", "data.split: must be three shares", ""),
     (
         "[data]\ntrain = \"x.csv\"\nsplit = 0.8",
-        "data.split: must be three shares for train, valid and test, such as [0.8, 0.1, 0.1], found 0.8",
+        "data.split: must be three shares for train, valid and test, such as [0.8, 0.1, 0.1], \
+         found 0.8",
         "",
     ),
     (
@@ -510,7 +514,8 @@ const BAD: &[(&str, &str, &str)] = &[
         "",
     ),
     (
-        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\", feature_names = [\"a\"], label_names = [\"a\"] }",
+        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\", feature_names = [\"a\"], \
+         label_names = [\"a\"] }",
         "data.train.label_names: \"a\" is a name of a feature too",
         "rename",
     ),
@@ -520,9 +525,10 @@ const BAD: &[(&str, &str, &str)] = &[
         "",
     ),
     (
-        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n\
-         valid = { features = \"x.npy\", labels = \"y.npy\", label_names = [\"a\"] }",
-        "data.valid.label_names: has no effect, since columns have the names that stand in data.train",
+        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\nvalid = { features = \
+         \"x.npy\", labels = \"y.npy\", label_names = [\"a\"] }",
+        "data.valid.label_names: has no effect, since columns have the names that stand in \
+         data.train",
         "leave it out",
     ),
     (
@@ -732,7 +738,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[feature.a]\nmin_count = 0", "feature.a.min_count: must be an integer from 1 to", ""),
     (
         "[feature.a]\ntype = \"numeric\"\nembed = 3",
-        "feature.a.embed: has no effect, since the column is of type numeric, and the key is for category and text",
+        "feature.a.embed: has no effect, since the column is of type numeric, and the key is for \
+         category and text",
         "leave it out",
     ),
     (
@@ -804,7 +811,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[trunk]\ndropout = 1.0", "trunk.dropout: must be a number from 0 to below 1, found 1.0", ""),
     (
         "[trunk]\ndropout = 0.99999999999",
-        "trunk.dropout: must be a number from 0 to below 1, found 9.9999999999e-1, which is 1 in 32 bits",
+        "trunk.dropout: must be a number from 0 to below 1, found 9.9999999999e-1, which is 1 in \
+         32 bits",
         "",
     ),
     (
@@ -930,7 +938,8 @@ const BAD: &[(&str, &str, &str)] = &[
         "did you mean \"right\"?",
     ),
     (
-        "[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"right\"], [\"right\", \"left\"]]",
+        "[[coupling]]\nkind = \"agreement\"\npairs = [[\"left\", \"right\"], [\"right\", \
+         \"left\"]]",
         "coupling.0.pairs.1: the pair of",
         "",
     ),
@@ -962,12 +971,14 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     (
         "[optimizer]\nlearning_rate = 1e-50",
-        "optimizer.learning_rate: must be a finite number above 0, found 1e-50, which is 0 in 32 bits",
+        "optimizer.learning_rate: must be a finite number above 0, found 1e-50, which is 0 in 32 \
+         bits",
         "",
     ),
     (
         "[optimizer]\nlearning_rate = 1e50",
-        "optimizer.learning_rate: must be a finite number above 0, found 1e50, which is inf in 32 bits",
+        "optimizer.learning_rate: must be a finite number above 0, found 1e50, which is inf in 32 \
+         bits",
         "",
     ),
     (
@@ -1045,7 +1056,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     (
         "[train]\nbatch_size = \"ful\"",
-        "train.batch_size: must be an integer from 1 to 1000000000 or \"full\", found the text \"ful\"",
+        "train.batch_size: must be an integer from 1 to 1000000000 or \"full\", found the text \
+         \"ful\"",
         "",
     ),
     (
@@ -1308,7 +1320,8 @@ fn good() -> Vec<Config> {
     ] {
         for schedule in ["constant", "cosine", "step", "step\"\ngamma = 1e-7\nstep_size = \"7s"] {
             texts.push(format!(
-                "[optimizer]\n{kind}\nschedule = \"{schedule}\"\ndecay_biases = false\nlearning_rate = 0.30000000000000004\n"
+                "[optimizer]\n{kind}\nschedule = \"{schedule}\"\ndecay_biases = \
+                 false\nlearning_rate = 0.30000000000000004\n"
             ));
         }
     }
@@ -1335,12 +1348,15 @@ fn good() -> Vec<Config> {
         ["{}", "{ shift = 0 }", "{ seed = 3 }", "{ shift = 4, seed = 9223372036854775807 }"]
     {
         texts.push(format!(
-            "[data]\ntrain = {{ images = \"i\", labels = \"l\" }}\nvalid = {{ images = \"vi\", labels = \"vl\" }}\noverlay = {overlay}\n"
+            "[data]\ntrain = {{ images = \"i\", labels = \"l\" }}\nvalid = {{ images = \"vi\", \
+             labels = \"vl\" }}\noverlay = {overlay}\n"
         ));
     }
     for scale in ["standard", "minmax", "robust", "none"] {
-        texts
-            .push(format!("[feature.\"a.b \\\" \\n=\"]\nscale = \"{scale}\"\n[feature.plain]\ntype = \"numeric\"\n[feature.\"\u{df}\"]\n"));
+        texts.push(format!(
+            "[feature.\"a.b \\\" \\n=\"]\nscale = \"{scale}\"\n[feature.plain]\ntype = \
+             \"numeric\"\n[feature.\"\u{df}\"]\n"
+        ));
     }
     for feature in [
         "type = \"category\"\nmin_count = 1",
@@ -1357,8 +1373,14 @@ fn good() -> Vec<Config> {
         texts.push(format!("[feature.a]\n{feature}\n"));
     }
     for activation in ["relu", "tanh", "gelu", "silu", "identity"] {
-        texts.push(format!("[trunk]\nlayers = []\nactivation = \"{activation}\"\ninit = \"he\"\n[task.a]\nlayers = [1]\n[task.b]\nlayers = [2, 3]\ndropout = 0.1\n"));
-        texts.push(format!("[trunk]\ndropout = 0.9\ninit = \"xavier\"\n[task.\"z.1\"]\nlayers = [1000000]\nactivation = \"{activation}\"\n[task.a-_]\nweight = 1e-9\n"));
+        texts.push(format!(
+            "[trunk]\nlayers = []\nactivation = \"{activation}\"\ninit = \"he\"\n[task.a]\nlayers \
+             = [1]\n[task.b]\nlayers = [2, 3]\ndropout = 0.1\n"
+        ));
+        texts.push(format!(
+            "[trunk]\ndropout = 0.9\ninit = \"xavier\"\n[task.\"z.1\"]\nlayers = \
+             [1000000]\nactivation = \"{activation}\"\n[task.a-_]\nweight = 1e-9\n"
+        ));
     }
     for train in [
         "max_steps = 1",
@@ -1366,16 +1388,21 @@ fn good() -> Vec<Config> {
         "max_time = 1e-3",
         "batch_size = \"full\"",
         "seed = 9223372036854775807",
-        "patience = 5\nlog_every = \"1s\"\ncheckpoint_every = \"1.5h\"\nkeep = 4\non_nan = \"rollback\"\naccumulate = 3\nprecision = \"f32-matrix\"",
+        "patience = 5\nlog_every = \"1s\"\ncheckpoint_every = \"1.5h\"\nkeep = 4\non_nan = \
+         \"rollback\"\naccumulate = 3\nprecision = \"f32-matrix\"",
         "select = \"left.accuracy\"",
         "select = \"mean\"",
         "select = \"right.log_loss\"\nepochs = 1000000000",
     ] {
         texts.push(format!("[train]\n{train}\n"));
     }
-    texts.push("[task.\"mean.accuracy\"]\ngroups = { \"x y\" = [\"\\t\"], \"\u{e4}.\" = [-1, \"01\"], c = [1] }\ntarget = \"t\"\n[task.9]\ntarget = \"t\"\n\
-                [train]\nselect = \"mean.accuracy.log_loss\"\n[[coupling]]\nkind = \"soft_sharing\"\n[[coupling]]\nkind = \"agreement\"\n\
-                strength = 12\npairs = [[\"9\", \"mean.accuracy\"]]\n".to_owned());
+    texts.push(
+        "[task.\"mean.accuracy\"]\ngroups = { \"x y\" = [\"\\t\"], \"\u{e4}.\" = [-1, \"01\"], c \
+         = [1] }\ntarget = \"t\"\n[task.9]\ntarget = \"t\"\n[train]\nselect = \
+         \"mean.accuracy.log_loss\"\n[[coupling]]\nkind = \"soft_sharing\"\n[[coupling]]\nkind = \
+         \"agreement\"\nstrength = 12\npairs = [[\"9\", \"mean.accuracy\"]]\n"
+            .to_owned(),
+    );
     texts.iter().map(|text| read(text)).collect()
 }
 

@@ -650,9 +650,8 @@ fn of_kind(kind: TaskKind, text: &str) -> Room {
 
 #[test]
 fn a_task_without_a_label() {
-    let pieces = [
-        "train.csv: task \"y\" has no label: column \"y\" is blank in all 2 rows of the training part",
-    ];
+    let pieces = ["train.csv: task \"y\" has no label: column \"y\" is blank in all 2 rows of \
+                   the training part"];
     for kind in [
         TaskKind::Multiclass,
         TaskKind::Binary,
@@ -1384,7 +1383,8 @@ fn mutated_tables_of_all_types_are_read_or_refused() {
         let (day, part) = (1 + i % 28, ["train", "train", "valid"][i % 3]);
         let blank = if i % 4 == 0 { "" } else { "7" };
         text += &format!(
-            "{blank},2020-01-{day:02}T10:00,{},c{},some words {i},{i},{part},{},{i}.5,{blank},x{}\n",
+            "{blank},2020-01-{day:02}T10:00,{},c{},some words \
+             {i},{i},{part},{},{i}.5,{blank},x{}\n",
             ["u", "v"][i % 2],
             i % 3,
             i % 2,

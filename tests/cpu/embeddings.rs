@@ -254,7 +254,8 @@ fn run(plan: &Plan, machine: Machine, options: Options) -> (Outcome, Vec<Point>)
     (outcome, points.0)
 }
 
-const RUN: &str = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\nweight_decay = 0.01\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n";
+const RUN: &str = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\nweight_decay = \
+                   0.01\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n";
 
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
@@ -454,7 +455,8 @@ fn recorded() -> (Plan, BTreeMap<String, Vec<f64>>) {
             .map(|b| u32::from_le_bytes(b.try_into().unwrap()))
             .collect()
     };
-    let rest = "[optimizer]\nkind = \"adamw\"\nlearning_rate = 1e-2\nweight_decay = 0.05\n[train]\nepochs = 30\nbatch_size = \"full\"\nlog_every = \"1s\"\n";
+    let rest = "[optimizer]\nkind = \"adamw\"\nlearning_rate = 1e-2\nweight_decay = \
+                0.05\n[train]\nepochs = 30\nbatch_size = \"full\"\nlog_every = \"1s\"\n";
     let mut plan = plan(&tables("[6]", rest), 64, &CLASSES, 0.0);
     let labels =
         (0..2).map(|task| words("labels").into_iter().skip(task).step_by(2).collect()).collect();
@@ -727,7 +729,8 @@ fn a_run_goes_on_with_the_same_bits() {
 #[test]
 fn a_column_of_many_values_is_learnt() {
     const VALUES: u64 = 2000;
-    let tables = "[trunk]\nlayers = [16]\n[task.y]\n[optimizer]\nlearning_rate = 1e-2\n[train]\nepochs = 3\nbatch_size = 256\n";
+    let tables = "[trunk]\nlayers = [16]\n[task.y]\n[optimizer]\nlearning_rate = \
+                  1e-2\n[train]\nepochs = 3\nbatch_size = 256\n";
     let config = config(tables);
     let part = |seed: u64, rows: usize| {
         let words: Vec<u32> = (0..rows as u64)

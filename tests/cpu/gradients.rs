@@ -369,7 +369,8 @@ fn gradients_with_every_pair() {
     let head = |name: &str, weight: f64| {
         format!("[task.{name}]\nlayers = [5, 3]\nactivation = \"silu\"\nweight = {weight:?}\n")
     };
-    let couplings = "[[coupling]]\nkind = \"agreement\"\nstrength = 1.75\n[[coupling]]\nkind = \"soft_sharing\"\nstrength = 0.125\n";
+    let couplings = "[[coupling]]\nkind = \"agreement\"\nstrength = 1.75\n[[coupling]]\nkind = \
+                     \"soft_sharing\"\nstrength = 0.125\n";
     let text = format!(
         "[trunk]\nlayers = [6]\nactivation = \"tanh\"\n{}{}{}{couplings}",
         head("p", 0.5),
@@ -442,8 +443,11 @@ fn gradients_of_an_odd_number_of_rows() {
 /// With dropout, differences of the engine's own loss: the same key gives the same masks.
 #[test]
 fn gradients_with_dropout() {
-    let text = format!("[trunk]\nlayers = [9, 8]\nactivation = \"tanh\"\ndropout = 0.25\n{MIXED}\n[train]\nbatch_size = \"full\"")
-        .replace("layers = [4]", "layers = [4]\ndropout = 0.5");
+    let text = format!(
+        "[trunk]\nlayers = [9, 8]\nactivation = \"tanh\"\ndropout = \
+         0.25\n{MIXED}\n[train]\nbatch_size = \"full\""
+    )
+    .replace("layers = [4]", "layers = [4]\ndropout = 0.5");
     let make = || Bench::new(plan(&text, synthetic(11, 16, 5, &[3, 3, 3]), &[3, 3, 3]), &whole());
     let mut bench = make();
     let parameters = bench.random_parameters(11);
@@ -482,7 +486,8 @@ fn bench_after_step(text: &str, data: Dataset, classes: &[usize]) -> Bench {
     bench
 }
 
-const THREE: &str = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.a]\nlayers = [4]\n[task.b]\nlayers = [4]\n[task.c]\nlayers = [4]\n";
+const THREE: &str = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.a]\nlayers = \
+                     [4]\n[task.b]\nlayers = [4]\n[task.c]\nlayers = [4]\n";
 
 fn three(extra: &str) -> Bench {
     bench_after_step(&format!("{THREE}{extra}"), synthetic(20, 16, 6, &[3, 3, 3]), &[3, 3, 3])
@@ -528,7 +533,8 @@ fn two_of_three() -> Dataset {
 fn a_coupling_reaches_a_head_of_weight_zero() {
     for kind in ["soft_sharing", "agreement"] {
         let bench = three(&format!(
-            "weight = 0.0\n[[coupling]]\nkind = \"{kind}\"\nstrength = 0.5\npairs = [[\"b\", \"c\"]]\n"
+            "weight = 0.0\n[[coupling]]\nkind = \"{kind}\"\nstrength = 0.5\npairs = [[\"b\", \
+             \"c\"]]\n"
         ));
         for block in HEAD {
             let g = largest(&bench, &format!("task.c.{block}"));
@@ -617,7 +623,8 @@ fn missing_rows_have_no_gradient() {
 /// gradient.
 #[test]
 fn agreement_saturates_at_ln_2() {
-    let text = "[trunk]\nlayers = []\n[task.a]\n[task.b]\n[[coupling]]\nkind = \"agreement\"\nstrength = 2.0\n";
+    let text = "[trunk]\nlayers = []\n[task.a]\n[task.b]\n[[coupling]]\nkind = \
+                \"agreement\"\nstrength = 2.0\n";
     for size in [60.0, 400.0, 2000.0] {
         let mut bench = Bench::new(
             plan(
@@ -653,7 +660,8 @@ fn agreement_saturates_at_ln_2() {
 /// 200 rows in batches of 75, all kinds of dispatches, dropout, clipping.
 fn minibatch() -> Bench {
     let text = format!(
-        "[trunk]\nlayers = [9, 8]\nactivation = \"silu\"\ndropout = 0.25\n{MIXED}\n[optimizer]\nclip_norm = 0.5\n[train]\nbatch_size = 75\n"
+        "[trunk]\nlayers = [9, 8]\nactivation = \"silu\"\ndropout = \
+         0.25\n{MIXED}\n[optimizer]\nclip_norm = 0.5\n[train]\nbatch_size = 75\n"
     );
     Bench::new(plan(&text, synthetic(30, 200, 7, &[3, 3, 3]), &[3, 3, 3]), &whole())
 }
@@ -802,8 +810,8 @@ fn bytes_are_numbers() {
     assert_eq!(in_segments, expected, "bytes in {segments} segments");
 }
 
-/// The inputs of a row of [`crate::common::every_plan`], spread out on the host: three numbers, then a
-/// place for each category.
+/// The inputs of a row of [`crate::common::every_plan`], spread out on the host: three numbers,
+/// then a place for each category.
 fn spread_out(words: &[u32]) -> Vec<f32> {
     let mut inputs: Vec<f32> = words[..3].iter().map(|word| f32::from_bits(*word)).collect();
     for (code, width) in words[3..].iter().zip(crate::common::CATEGORIES) {

@@ -55,15 +55,22 @@ batch_size = 32
 "#;
 
 /// Columns whose names are their numbers.
-const NUMBERED: &str = "[data]\ntrain = \"numbered.csv\"\n[trunk]\nlayers = [3]\n[task.t]\ntarget = \"2\"\n[train]\nepochs = 2";
+const NUMBERED: &str = "[data]\ntrain = \"numbered.csv\"\n[trunk]\nlayers = [3]\n[task.t]\ntarget \
+                        = \"2\"\n[train]\nepochs = 2";
 /// Two columns, whichever of two characters stands between them.
-const ODD: &str = "[data]\ntrain = \"odd.csv\"\ndelimiter = \",\"\n[trunk]\nlayers = [3]\n[task.label]\n[train]\nepochs = 2";
+const ODD: &str = "[data]\ntrain = \"odd.csv\"\ndelimiter = \",\"\n[trunk]\nlayers = \
+                   [3]\n[task.label]\n[train]\nepochs = 2";
 /// Numbers and dates that can be read in two ways.
-const WRITTEN: &str = "[data]\ntrain = \"written.csv\"\n[feature.n]\ntype = \"numeric\"\nscale = \"none\"\n[trunk]\nlayers = [3]\n[task.label]\n[train]\nepochs = 2";
-const DATED: &str = "[data]\ntrain = \"written.csv\"\nignore = [\"n\"]\n[trunk]\nlayers = [3]\n[task.label]\n[train]\nepochs = 2";
-const IDX: &str = "[data]\ntrain = { images = \"i\", labels = \"l\" }\n[trunk]\nlayers = [3]\n[task.left]\n[train]\nepochs = 2";
-const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n[trunk]\nlayers = [3]\n[task.y]\n[train]\nepochs = 2";
-const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
+const WRITTEN: &str = "[data]\ntrain = \"written.csv\"\n[feature.n]\ntype = \"numeric\"\nscale = \
+                       \"none\"\n[trunk]\nlayers = [3]\n[task.label]\n[train]\nepochs = 2";
+const DATED: &str = "[data]\ntrain = \"written.csv\"\nignore = [\"n\"]\n[trunk]\nlayers = \
+                     [3]\n[task.label]\n[train]\nepochs = 2";
+const IDX: &str = "[data]\ntrain = { images = \"i\", labels = \"l\" }\n[trunk]\nlayers = \
+                   [3]\n[task.left]\n[train]\nepochs = 2";
+const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n[trunk]\nlayers \
+                   = [3]\n[task.y]\n[train]\nepochs = 2";
+const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = \
+                      [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
 
 /// What a configuration comes to, in the order in which it comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -316,7 +323,8 @@ fn rows_csv(first: u64, rows: u64) -> String {
         let bits = [6, 7, 8].map(|column| usize::from(draw(4, column, row) == 0));
         let _ = writeln!(
             text,
-            "{row},{:.1},{y},{kind},{note} {},2020-{:02}-{:02},{colour},{size},{shape},{yes},{},{},{},{:.3},{:.3},{},{},{},g{}",
+            "{row},{:.1},{y},{kind},{note} \
+             {},2020-{:02}-{:02},{colour},{size},{shape},{yes},{},{},{},{:.3},{:.3},{},{},{},g{}",
             x,
             row % 13,
             1 + draw(12, 9, row),

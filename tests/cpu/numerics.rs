@@ -204,7 +204,8 @@ fn batches_cover_an_epoch_once() {
 /// 300 inputs, a trunk of 200 and a tower of 100, 10 classes.
 fn initial(init: Init, activation: &str, seed: u64) -> (Bench, Vec<f32>) {
     let text = format!(
-        "[trunk]\nlayers = [200]\nactivation = \"{activation}\"\n[task.a]\nlayers = [100]\n[task.b]\n"
+        "[trunk]\nlayers = [200]\nactivation = \"{activation}\"\n[task.a]\nlayers = \
+         [100]\n[task.b]\n"
     );
     let bench = Bench::new(plan(&text, synthetic(1, 2, 300, &[10, 10]), &[10, 10]), &whole());
     let arena = init::parameters(&bench.plan.layout, init, seed);
@@ -291,7 +292,8 @@ const ROWS: usize = 200;
 
 /// Two trunk layers of 100 with rate 0.25, a tower of 100 with rate 0.5.
 fn dropout_bench() -> Bench {
-    let text = "[trunk]\nlayers = [100, 100]\nactivation = \"tanh\"\ndropout = 0.25\n[task.a]\nlayers = [100]\ndropout = 0.5\n";
+    let text = "[trunk]\nlayers = [100, 100]\nactivation = \"tanh\"\ndropout = \
+                0.25\n[task.a]\nlayers = [100]\ndropout = 0.5\n";
     Bench::new(
         plan(&format!("{text}[train]\nbatch_size = \"full\""), synthetic(3, ROWS, 6, &[3]), &[3]),
         &whole(),
@@ -537,7 +539,9 @@ fn entries_of_the_step_table() {
 /// gradient: both corrections cancel.
 #[test]
 fn first_step_of_adam() {
-    let text = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.a]\n[optimizer]\nlearning_rate = 0.01\n[train]\nbatch_size = \"full\"";
+    let text = "[trunk]\nlayers = [5]\nactivation = \
+                \"tanh\"\n[task.a]\n[optimizer]\nlearning_rate = 0.01\n[train]\nbatch_size = \
+                \"full\"";
     let mut bench = Bench::new(plan(text, synthetic(6, 16, 4, &[3]), &[3]), &whole());
     let (before, step) = (bench.random_parameters(6), bench.step(0, 0, 16));
     bench.train(&before, &step);

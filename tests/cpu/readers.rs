@@ -98,9 +98,8 @@ impl Noise {
 
 #[test]
 fn a_table_as_it_stands() {
-    let table = csv(
-        "\u{feff}a, b ,c\n1, x y ,\"p, \"\"q\"\"\"\r\n\r\n2,\"two\nlines\",\"\"\n  ,\u{a0}é\u{3000},\"r\"s\"t\n",
-    );
+    let table = csv("\u{feff}a, b ,c\n1, x y ,\"p, \"\"q\"\"\"\r\n\r\n2,\"two\nlines\",\"\"\n  \
+                     ,\u{a0}é\u{3000},\"r\"s\"t\n");
     assert_eq!(table.names, ["a", "b", "c"]);
     assert_eq!(
         rows(&table),

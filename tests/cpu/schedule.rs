@@ -466,7 +466,8 @@ fn a_write_to_a_read_only_binding_is_caught() {
 #[test]
 fn a_value_that_is_read_before_it_is_written_is_caught() {
     caught(
-        "dense_forward (trunk.0): reads activations, even[0..168], but nothing has written activations, even[0..168]",
+        "dense_forward (trunk.0): reads activations, even[0..168], but nothing has written \
+         activations, even[0..168]",
         |p| {
             p.schedules[0].dispatches.retain(|d| d.kernel.name != "gather_rows");
         },
@@ -588,7 +589,8 @@ static GREEDY: Kernel = Kernel {
         var<workgroup> shared_words: array<f32, 5000>;
         @compute @workgroup_size(512)
         fn greedy(@builtin(local_invocation_index) lane: u32) {
-            shared_words[lane] = b1[lane] + b2[lane] + b3[lane] + b4[lane] + b5[lane] + b6[lane] + b7[lane] + b8[lane];
+            shared_words[lane] = b1[lane] + b2[lane] + b3[lane] + b4[lane] + b5[lane] + b6[lane] + \
+             b7[lane] + b8[lane];
             b0[lane] = shared_words[lane];
         }",
     params: &[],

@@ -126,7 +126,8 @@ fn no_kernel_has_float_atomics() {
             kernel.name
         );
     }
-    let guilty = "@group(0) @binding(0) var<storage, read_write> sum: array<atomic<f32>>;\n@compute @workgroup_size(64) fn f() { _ = &sum; }";
+    let guilty = "@group(0) @binding(0) var<storage, read_write> sum: \
+                  array<atomic<f32>>;\n@compute @workgroup_size(64) fn f() { _ = &sum; }";
     assert!(has_float_atomics(&naga::front::wgsl::parse_str(guilty).unwrap()));
 }
 

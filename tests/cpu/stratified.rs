@@ -228,7 +228,8 @@ impl Table {
     fn config(&self, text: &str, keys: &[&str]) -> tandem::config::Config {
         let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
         let text = format!(
-            "[data]\ntrain = \"d.csv\"\n[feature.id]\ntype = \"numeric\"\nscale = \"none\"\nclip = 0\n{text}"
+            "[data]\ntrain = \"d.csv\"\n[feature.id]\ntype = \"numeric\"\nscale = \"none\"\nclip \
+             = 0\n{text}"
         );
         from_text(&text, "c.toml", self.0.path(), &keys).unwrap()
     }

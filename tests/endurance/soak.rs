@@ -137,8 +137,9 @@ fn a_hundred_thousand_steps() {
     };
     let (worked, works) = (work(WARM, 2 * WARM), work(STEPS - WARM, STEPS));
     eprintln!(
-        "resident memory {} KiB at first, {} KiB at step {WARM}, {} KiB at the end; open files {} and {}; \
-         a step {:.3} ms and {:.3} ms ({:+.1} %), {worked:.3} ms and {works:.3} ms of processors ({:+.1} %)",
+        "resident memory {} KiB at first, {} KiB at step {WARM}, {} KiB at the end; open files {} \
+         and {}; a step {:.3} ms and {:.3} ms ({:+.1} %), {worked:.3} ms and {works:.3} ms of \
+         processors ({:+.1} %)",
         samples[0].resident,
         resident(first),
         resident(last),

@@ -148,7 +148,8 @@ fn streamed_data_changes_nothing() {
 /// Every loss with blanks, row weights and categories.
 #[test]
 fn every_loss_gives_equal_bits_however_it_is_submitted() {
-    let tables = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n";
+    let tables = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\n[train]\nepochs = \
+                  2\nbatch_size = 48\nlog_every = \"1s\"\n";
     let plan = crate::common::every_plan(tables, 400);
     let first = run(&plan, device(), Some(1));
     assert!(
@@ -238,18 +239,25 @@ const TEN_STEPS: &[(&str, &str)] = &[
     ("adam, dropout, towers, both couplings", TABLES),
     (
         "adamw, gelu, no coupling",
-        "[trunk]\nlayers = [12, 9]\nactivation = \"gelu\"\n[task.a]\nweight = 0.5\n[task.b]\nlayers = [5]\n[optimizer]\nkind = \"adamw\"\nlearning_rate = 3e-3\n\
-         weight_decay = 0.1\nschedule = \"cosine\"\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n",
+        "[trunk]\nlayers = [12, 9]\nactivation = \"gelu\"\n[task.a]\nweight = \
+         0.5\n[task.b]\nlayers = [5]\n[optimizer]\nkind = \"adamw\"\nlearning_rate = \
+         3e-3\nweight_decay = 0.1\nschedule = \"cosine\"\n[train]\nepochs = 2\nbatch_size = \
+         48\nlog_every = \"1s\"\n",
     ),
     (
         "sgd with nesterov, tanh, agreement",
-        "[trunk]\nlayers = [20]\nactivation = \"tanh\"\ndropout = 0.3\n[task.a]\n[task.b]\n[[coupling]]\nkind = \"agreement\"\nstrength = 0.7\n[optimizer]\nkind = \"sgd\"\n\
-         learning_rate = 5e-2\nmomentum = 0.9\nnesterov = true\nweight_decay = 1e-3\nwarmup_steps = 4\n[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1s\"\n",
+        "[trunk]\nlayers = [20]\nactivation = \"tanh\"\ndropout = \
+         0.3\n[task.a]\n[task.b]\n[[coupling]]\nkind = \"agreement\"\nstrength = \
+         0.7\n[optimizer]\nkind = \"sgd\"\nlearning_rate = 5e-2\nmomentum = 0.9\nnesterov = \
+         true\nweight_decay = 1e-3\nwarmup_steps = 4\n[train]\nepochs = 2\nbatch_size = \
+         48\nlog_every = \"1s\"\n",
     ),
     (
         "plain sgd, no trunk, silu towers, soft sharing, full batch",
-        "[trunk]\nlayers = []\nactivation = \"silu\"\n[task.a]\nlayers = [8]\n[task.b]\nlayers = [8]\n[[coupling]]\nkind = \"soft_sharing\"\nstrength = 0.2\n[optimizer]\n\
-         kind = \"sgd\"\nlearning_rate = 0.1\nclip_norm = 0.5\n[train]\nepochs = 10\nbatch_size = \"full\"\nlog_every = \"1s\"\n",
+        "[trunk]\nlayers = []\nactivation = \"silu\"\n[task.a]\nlayers = [8]\n[task.b]\nlayers = \
+         [8]\n[[coupling]]\nkind = \"soft_sharing\"\nstrength = 0.2\n[optimizer]\nkind = \
+         \"sgd\"\nlearning_rate = 0.1\nclip_norm = 0.5\n[train]\nepochs = 10\nbatch_size = \
+         \"full\"\nlog_every = \"1s\"\n",
     ),
 ];
 

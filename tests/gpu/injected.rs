@@ -316,15 +316,18 @@ fn with_variables(kernel: &Kernel) -> String {
         "agreement" => &[
             (
                 "partials[pair.partials + row] = select(0.0, mean_a + mean_b, inside);",
-                "var mean = mean_a + mean_b;\npartials[pair.partials + row] = select(0.0, mean, inside);",
+                "var mean = mean_a + mean_b;\npartials[pair.partials + row] = select(0.0, mean, \
+                 inside);",
             ),
             (
                 "logits_delta[select(a + c, a, one_a)] += scale * t.x * (t.z - mean_a);",
-                "var da = scale * t.x * (t.z - mean_a);\nlogits_delta[select(a + c, a, one_a)] += da;",
+                "var da = scale * t.x * (t.z - mean_a);\nlogits_delta[select(a + c, a, one_a)] += \
+                 da;",
             ),
             (
                 "logits_delta[select(b + c, b, one_b)] += scale * t.y * (t.w - mean_b);",
-                "var db = scale * t.y * (t.w - mean_b);\nlogits_delta[select(b + c, b, one_b)] += db;",
+                "var db = scale * t.y * (t.w - mean_b);\nlogits_delta[select(b + c, b, one_b)] += \
+                 db;",
             ),
         ],
         _ => &[],
@@ -350,7 +353,8 @@ fn spoiled(places: &[Place], kernel: &Kernel) -> String {
             let (variable, bits) = (place.variable, value.to_bits());
             let condition = format!("step.number == {}u && {}", number(i, v), place.condition);
             let line = format!(
-                "{}\nif ({condition}) {{ {variable} = bitcast<f32>({bits}u | (step.slot & 0x10000u)); }}",
+                "{}\nif ({condition}) {{ {variable} = bitcast<f32>({bits}u | (step.slot & \
+                 0x10000u)); }}",
                 place.after
             );
             text = text.replacen(place.after, &line, 1);

@@ -396,7 +396,8 @@ fn check_with_blanks(tables: &str, classes: &[usize], seed: u64) {
             data.weights = weighted.then(|| row_weights(seed, 64));
             let (loss, gradient) = check(tables, data, classes, seed);
             println!(
-                "{blank:.2} blank, row weights {weighted}: loss {loss:.1e}, gradient {gradient:.1e}"
+                "{blank:.2} blank, row weights {weighted}: loss {loss:.1e}, gradient \
+                 {gradient:.1e}"
             );
         }
     }
@@ -508,7 +509,8 @@ fn poisson_per_unit_of_its_mean() {
 /// Three columns: a third is rounded to f32 where all are labelled.
 #[test]
 fn three_columns() {
-    let tables = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.t]\ntype = \"regression\"\ntarget = [\"x\", \"y\", \"z\"]\n";
+    let tables = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.t]\ntype = \
+                  \"regression\"\ntarget = [\"x\", \"y\", \"z\"]\n";
     let data = labelled(tables, 30, 64, WIDTH, &[1], 0.1);
     check(tables, data, &[1], 30);
 }
@@ -516,8 +518,9 @@ fn three_columns() {
 /// Weights that come from the rows of the training part, column by column.
 #[test]
 fn balanced_weights() {
-    let tables = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.m]\nclass_weights = \"balanced\"\n\
-                  [task.l]\ntype = \"multilabel\"\ntarget = [\"x\", \"y\"]\npositive_weight = \"balanced\"\n";
+    let tables = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.m]\nclass_weights = \
+                  \"balanced\"\n[task.l]\ntype = \"multilabel\"\ntarget = [\"x\", \
+                  \"y\"]\npositive_weight = \"balanced\"\n";
     let data = labelled(tables, 31, 64, WIDTH, &[4, 2], 0.3);
     let plan = plan_of(&format!("{tables}{FULL}"), data, None, &[4, 2]);
     let mut parts = plan.parts.clone();
@@ -538,7 +541,8 @@ fn every_loss_with_agreement() {
 #[test]
 fn agreement_needs_no_labels() {
     let tables = format!(
-        "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.a]\ntype = \"binary\"\n[task.b]\n[task.c]\ntype = \"binary\"\n{AGREEMENT}"
+        "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.a]\ntype = \
+         \"binary\"\n[task.b]\n[task.c]\ntype = \"binary\"\n{AGREEMENT}"
     );
     let data = labelled(&tables, 21, 64, WIDTH, &[2, 2, 2], 2.0);
     assert!(data.labels.iter().flatten().all(|label| *label == UNLABELLED));

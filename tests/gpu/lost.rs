@@ -17,8 +17,8 @@ use tandem::run::train::{Observer, Options, Plan, persist, train};
 use tandem::schedule::Engine;
 
 const CLASSES: [usize; 2] = [3, 3];
-const TABLES: &str = "[trunk]\nlayers = [8]\ndropout = 0.1\n[task.a]\n[task.b]\n[train]\nepochs = 3\nbatch_size = 30\n\
-                      log_every = \"3s\"\ncheckpoint_every = \"5s\"\n";
+const TABLES: &str = "[trunk]\nlayers = [8]\ndropout = 0.1\n[task.a]\n[task.b]\n[train]\nepochs = \
+                      3\nbatch_size = 30\nlog_every = \"3s\"\ncheckpoint_every = \"5s\"\n";
 
 fn open() -> Gpu {
     Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", hint_of(&e)))

@@ -10,7 +10,8 @@ const CLASSES: [usize; 2] = [3, 3];
 
 fn plan(batch: usize) -> Plan {
     let tables = format!(
-        "[trunk]\nlayers = [256, 256]\n[task.a]\n[task.b]\n[train]\nmax_steps = 2\nbatch_size = {batch}\n"
+        "[trunk]\nlayers = [256, 256]\n[task.a]\n[task.b]\n[train]\nmax_steps = 2\nbatch_size = \
+         {batch}\n"
     );
     crate::common::plan(&tables, crate::common::synthetic(1, 8192, 6, &CLASSES), &CLASSES)
 }

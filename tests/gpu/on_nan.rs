@@ -30,8 +30,9 @@ fn device() -> Machine {
 
 fn tables(on_nan: &str, rest: &str) -> String {
     format!(
-        "[trunk]\nlayers = [8]\ndropout = 0.1\n[task.a]\n[task.b]\n[[coupling]]\nkind = \"soft_sharing\"\nstrength = 0.1\n\
-         [optimizer]\nlearning_rate = 1e-2\n[train]\nepochs = 1\nbatch_size = {BATCH}\nlog_every = \"1s\"\non_nan = \"{on_nan}\"\n{rest}\n"
+        "[trunk]\nlayers = [8]\ndropout = 0.1\n[task.a]\n[task.b]\n[[coupling]]\nkind = \
+         \"soft_sharing\"\nstrength = 0.1\n[optimizer]\nlearning_rate = 1e-2\n[train]\nepochs = \
+         1\nbatch_size = {BATCH}\nlog_every = \"1s\"\non_nan = \"{on_nan}\"\n{rest}\n"
     )
 }
 
@@ -197,8 +198,9 @@ fn ten_bad_steps_in_a_row_end_a_run_that_skips() {
 /// learning rate alone.
 fn line(rate: f64, rest: &str) -> Plan {
     let tables = format!(
-        "[trunk]\nlayers = []\n[task.r]\ntype = \"regression\"\n[optimizer]\nkind = \"sgd\"\nlearning_rate = {rate:?}\nmomentum = 0.0\n\
-         [train]\nepochs = 60\nbatch_size = {BATCH}\nlog_every = \"10s\"\non_nan = \"rollback\"\n{rest}\n"
+        "[trunk]\nlayers = []\n[task.r]\ntype = \"regression\"\n[optimizer]\nkind = \
+         \"sgd\"\nlearning_rate = {rate:?}\nmomentum = 0.0\n[train]\nepochs = 60\nbatch_size = \
+         {BATCH}\nlog_every = \"10s\"\non_nan = \"rollback\"\n{rest}\n"
     );
     let data = crate::common::labelled(&tables, 5, STEPS * BATCH, WIDTH, &[1], 0.0);
     crate::common::plan_of(&tables, data, None, &[1])

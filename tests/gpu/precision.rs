@@ -52,8 +52,9 @@ impl Observer for Tape {
 /// sixteenth of about twice that.
 fn plan(size: f32, rest: &str) -> Plan {
     let text = format!(
-        "[data]\ntrain = \"x.csv\"\n[trunk]\nlayers = [6]\n[task.r]\ntype = \"regression\"\n[optimizer]\nlearning_rate = 1e-3\n[train]\nepochs = 1\n\
-         batch_size = {BATCH}\ncheckpoint_every = \"1s\"\nkeep = 100\n{rest}\n"
+        "[data]\ntrain = \"x.csv\"\n[trunk]\nlayers = [6]\n[task.r]\ntype = \
+         \"regression\"\n[optimizer]\nlearning_rate = 1e-3\n[train]\nepochs = 1\nbatch_size = \
+         {BATCH}\ncheckpoint_every = \"1s\"\nkeep = 100\n{rest}\n"
     );
     let config = from_text(&text, "config.toml", Path::new(""), &[]).unwrap();
     let rows = STEPS as usize * BATCH;

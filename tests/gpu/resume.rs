@@ -40,10 +40,11 @@ strength = 0.3
 ";
 
 fn tables(optimizer: &str, train: &str) -> String {
-    let shared = "epochs = 9\nmax_steps = 60\nbatch_size = 48\npatience = 8\nlog_every = \"7s\"\ncheckpoint_every = \"1s\"\nkeep = 100";
+    let shared = "epochs = 9\nmax_steps = 60\nbatch_size = 48\npatience = 8\nlog_every = \
+                  \"7s\"\ncheckpoint_every = \"1s\"\nkeep = 100";
     format!(
-        "{TABLES}[optimizer]\nlearning_rate = 1e-2\nschedule = \"cosine\"\nwarmup_steps = 5\n{optimizer}\n\
-         [train]\n{shared}\n{train}\n"
+        "{TABLES}[optimizer]\nlearning_rate = 1e-2\nschedule = \"cosine\"\nwarmup_steps = \
+         5\n{optimizer}\n[train]\n{shared}\n{train}\n"
     )
 }
 
@@ -224,7 +225,8 @@ fn a_finished_run_goes_on_with_more_epochs() {
 fn a_coupling_may_join_in_the_middle_of_an_epoch() {
     let plan_with = |couplings: &str| {
         let tables = format!(
-            "[trunk]\nlayers = [8]\n[task.a]\n[task.b]\n{couplings}[train]\nepochs = 2\nbatch_size = 48\nlog_every = \"1e\"\ncheckpoint_every = \"1s\"\n"
+            "[trunk]\nlayers = [8]\n[task.a]\n[task.b]\n{couplings}[train]\nepochs = \
+             2\nbatch_size = 48\nlog_every = \"1e\"\ncheckpoint_every = \"1s\"\n"
         );
         crate::common::plan_of(
             &tables,

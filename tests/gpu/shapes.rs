@@ -43,7 +43,8 @@ fn plan(rows: usize, width: usize) -> Plan {
     let classes: Vec<usize> = EDGES.iter().enumerate().map(|(t, _)| 2 + 5 * (t % 4)).collect();
     let trunk = format!("[trunk]\nlayers = [{width}]\nactivation = \"tanh\"\ndropout = 0.25\n");
     let rest = format!(
-        "[optimizer]\nkind = \"sgd\"\nlearning_rate = 0.1\n[train]\nepochs = 1\nbatch_size = {rows}\n"
+        "[optimizer]\nkind = \"sgd\"\nlearning_rate = 0.1\n[train]\nepochs = 1\nbatch_size = \
+         {rows}\n"
     );
     crate::common::plan(
         &format!("{trunk}{towers}{rest}"),

@@ -24,8 +24,8 @@ fn device() -> Machine {
 
 fn tables(trunk: &str, optimizer: &str, rest: &str) -> String {
     format!(
-        "[trunk]\n{trunk}\n[task.a]\nlayers = [5]\n[task.b]\n[optimizer]\nlearning_rate = 0.05\n{optimizer}\n\
-         [train]\nepochs = 8\nbatch_size = 32\n{rest}\n"
+        "[trunk]\n{trunk}\n[task.a]\nlayers = [5]\n[task.b]\n[optimizer]\nlearning_rate = \
+         0.05\n{optimizer}\n[train]\nepochs = 8\nbatch_size = 32\n{rest}\n"
     )
 }
 
@@ -186,7 +186,8 @@ fn parts_of_a_batch_add_up_to_the_batch() {
     let coupled = "[[coupling]]\nkind = \"agreement\"\nstrength = 0.2\n";
     let of = |parts: usize| {
         let tables = format!(
-            "[trunk]\nlayers = [8]\n[task.a]\nlayers = [5]\n[task.b]\n{coupled}[optimizer]\nlearning_rate = 0.01\nclip_norm = 0.5\n"
+            "[trunk]\nlayers = [8]\n[task.a]\nlayers = \
+             [5]\n[task.b]\n{coupled}[optimizer]\nlearning_rate = 0.01\nclip_norm = 0.5\n"
         );
         let train = format!("[train]\nepochs = 4\nbatch_size = 64\naccumulate = {parts}\n");
         crate::common::plan(

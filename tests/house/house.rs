@@ -393,11 +393,13 @@ fn what_the_plan_allows_passes() {
         // paths.
         (
             "rng.rs",
-            "// use crate::run;\n/* crate::run */ /// [`crate::run`] and wgpu\nconst A: &str = \"\\\" crate::run wgpu\";",
+            "// use crate::run;\n/* crate::run */ /// [`crate::run`] and wgpu\nconst A: &str = \
+             \"\\\" crate::run wgpu\";",
         ),
         (
             "rng.rs",
-            "const A: &str = r#\"a \" crate::run \"#; const B: char = '\"'; const C: char = '\\''; // wgpu",
+            "const A: &str = r#\"a \" crate::run \"#; const B: char = '\"'; const C: char = \
+             '\\''; // wgpu",
         ),
         ("rng.rs", "fn f<'a>(x: &'a str) { wgpu_like(x.naga_version); other_crate::run(); }"),
         ("fault.rs", "mod tests { use super::*; use super::Fault; }"),

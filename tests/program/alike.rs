@@ -52,7 +52,9 @@ fn equal_values_in_other_words() {
     room.put("train.csv", &rows(["50", "7", "True", "False", "-9", "2"]));
     let other = room.put("other.csv", &rows(["50.0", "7.0", "1", "0", "-9.0", "2.0"]));
     let parts = room.load(
-        "[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\nmissing = [\"\", \"-9\"]\n[feature.code]\ntype = \"category\"\n[feature.flag]\ntype = \"binary\"\n[task.t]\n",
+        "[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\nmissing = [\"\", \
+         \"-9\"]\n[feature.code]\ntype = \"category\"\n[feature.flag]\ntype = \
+         \"binary\"\n[task.t]\n",
     );
     let (read, _) = load_with(&parts.schema, &other, true).unwrap();
     assert_eq!(words(&read), words(&parts.train));
@@ -64,7 +66,10 @@ fn equal_values_in_other_words() {
 fn yes_and_no_as_floats() {
     let room = Room::new();
     room.put("train.csv", "x,a,b,c\n1,0.0,1.0,1.0\n2,1.0,,0.0\n3,0.0,0.0,1.0\n4,1.0,1.0,\n");
-    let parts = room.load("[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\n[task.m]\ntype = \"multilabel\"\ntarget = [\"a\", \"b\"]\n[task.c]\ntype = \"binary\"\npositive = \"1\"\n");
+    let parts = room.load(
+        "[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\n[task.m]\ntype = \
+         \"multilabel\"\ntarget = [\"a\", \"b\"]\n[task.c]\ntype = \"binary\"\npositive = \"1\"\n",
+    );
     assert_eq!(
         parts.train.labels,
         [vec![0, 1, 0, 1], vec![1, UNLABELLED, 0, 1], vec![1, 0, 1, UNLABELLED]]
@@ -98,7 +103,8 @@ fn weights_of_classes_that_there_are_not() {
         [("{ nope = 3.0 }", "\"nope\" is no class"), ("{ a = 0.0, b = 0.0 }", "all are zero")]
     {
         let text = format!(
-            "[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\n[task.t]\ntype = \"multiclass\"\nclass_weights = {weights}\n"
+            "[data]\nsplit = [1.0, 0.0, 0.0]\ntrain = \"train.csv\"\n[task.t]\ntype = \
+             \"multiclass\"\nclass_weights = {weights}\n"
         );
         let config = from_text(&text, "x.toml", Path::new(room.0.path()), &[]).unwrap();
         let parts = load(&config.data, &config.tasks).unwrap();

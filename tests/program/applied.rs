@@ -23,8 +23,8 @@ use crate::common::program::{Ran, Room};
 // ---- helpers ----
 
 /// A regression of `y` on all other columns, trained in a moment.
-const NET: &str = "[data]\ntrain = \"t.csv\"\nsplit = [1.0, 0.0, 0.0]\n[trunk]\nlayers = [4]\n[task.y]\ntype = \"regression\"\n\
-                   [train]\nepochs = 1\nbatch_size = 32\n";
+const NET: &str = "[data]\ntrain = \"t.csv\"\nsplit = [1.0, 0.0, 0.0]\n[trunk]\nlayers = \
+                   [4]\n[task.y]\ntype = \"regression\"\n[train]\nepochs = 1\nbatch_size = 32\n";
 
 /// Rows of a number, a category and a yes or no, with their sum.
 fn rows(count: usize) -> String {
@@ -163,7 +163,8 @@ fn doubles(shape: &str, values: impl Iterator<Item = f64>) -> Vec<u8> {
 #[test]
 fn arrays_of_whole_numbers_are_written_as_such() {
     let room = Room::new(
-        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n[trunk]\nlayers = [4]\n[task.y]\n[train]\nepochs = 1",
+        "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n[trunk]\nlayers = \
+         [4]\n[task.y]\n[train]\nepochs = 1",
     );
     room.write(
         "x.npy",
@@ -214,8 +215,10 @@ fn cells_that_nobody_has_seen_are_counted_by_column() {
         "id,sex,dep,x\n1,Female,HR,1\n2,male,sales,\n3,female,tech,1\n4,M,Tech,2\n5,female,HR,\n",
     );
     let says = [
-        "column \"sex\": 2 of 5 cells are neither \"female\" nor \"male\", such as \"Female\", \"M\"",
-        "column \"dep\": 2 of 5 cells are not among the 3 values of training, such as \"sales\", \"tech\"",
+        "column \"sex\": 2 of 5 cells are neither \"female\" nor \"male\", such as \"Female\", \
+         \"M\"",
+        "column \"dep\": 2 of 5 cells are not among the 3 values of training, such as \"sales\", \
+         \"tech\"",
         "column \"x\": 2 of 5 cells are blank, and none was in training",
         "columns that the model does not use are passed over: \"id\"",
     ];
@@ -390,12 +393,14 @@ fn dates_far_out_of_range_are_told() {
     room.write("t.csv", &table);
     // The deviation of the days 1 to 31 is sqrt((31^2 - 1) / 12) = 8.94 days.
     room.write("v.csv", "d,y\n2020-02-09,1\n2020-02-08,1\n2019-12-24,1\n2019-12-22,1\n");
-    let far = "2 of 4 dates of the valid part lie far outside of 2020-01-01 to 2020-01-31, on which it was fitted, and are taken as they are";
+    let far = "2 of 4 dates of the valid part lie far outside of 2020-01-01 to 2020-01-31, on \
+               which it was fitted, and are taken as they are";
     room.train("run", &[]).expect(0).says(&[far]);
     room.train("disk", &["--set", "data.memory=20KB", "--data-cache", "off"])
         .expect(0)
         .says(&[far]);
-    let says = "column \"d\": 2 of 4 cells are far out of the range of training, such as \"2020-02-09\", \"2019-12-22\"";
+    let says = "column \"d\": 2 of 4 cells are far out of the range of training, such as \
+                \"2020-02-09\", \"2019-12-22\"";
     let found = document(&predict(&room, &["--data", "v.csv", "--json"]).expect(0).says(&[says]));
     assert_eq!(
         found["columns"]["d"],
@@ -443,9 +448,8 @@ fn files_that_are_validated_on_are_told_of_too() {
     };
     room.write("t.csv", with_id(&rows(60)));
     room.write("v.csv", "new,id,sex,dep,x,y\n1,2,female,hr,1,1\n1,2,male,Tech,2,1\n");
-    let says = [
-        "valid: column \"dep\": 1 of 2 cells are not among the 3 values of training, such as \"hr\"",
-    ];
+    let says = ["valid: column \"dep\": 1 of 2 cells are not among the 3 values of training, \
+                 such as \"hr\""];
     let ran = room
         .train("run", &[])
         .expect(0)
@@ -551,7 +555,8 @@ fn sparse_files_are_counted_from_one_index() {
         (0, 1, "the indices are 1 to 4, those of the training data are 0 to 3"),
     ] {
         let room = Room::new(
-            "[data]\ntrain = \"t.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \"binary\"\n[train]\nepochs = 1",
+            "[data]\ntrain = \"t.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype \
+             = \"binary\"\n[train]\nepochs = 1",
         );
         // The last index is in every line but one, so that it is no constant.
         room.write("t.svm", sparse(trained) + "1\n");
@@ -567,7 +572,8 @@ fn sparse_files_are_counted_from_one_index() {
 
 #[test]
 fn sparse_files_of_a_pattern_are_counted_from_one_index() {
-    let net = "[data]\ntrain = \"q-*.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \"binary\"\n[train]\nepochs = 1";
+    let net = "[data]\ntrain = \"q-*.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \
+               \"label\"\ntype = \"binary\"\n[train]\nepochs = 1";
     let room = Room::new(net);
     for (one, other) in [(0, 1), (1, 0)] {
         room.write("q-1.svm", sparse(one));
@@ -586,7 +592,8 @@ fn sparse_files_of_a_pattern_are_counted_from_one_index() {
 #[test]
 fn indices_that_are_unknown_or_missing_are_told() {
     let room = Room::new(
-        "[data]\ntrain = \"t.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \"binary\"\n[train]\nepochs = 1",
+        "[data]\ntrain = \"t.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \
+         \"binary\"\n[train]\nepochs = 1",
     );
     room.write("t.svm", sparse(1) + "1\n");
     room.write("new.svm", "1 1:1 4:2\n-1 2:1 9:3\n");
@@ -727,7 +734,8 @@ fn pair(room: &Room, features: &str, labels: &str) {
     room.write(labels, doubles("60, 2", (0..120).map(|i| (i % 3) as f64)));
 }
 
-const PAIR: &str = "[data]\ntrain = { features = \"x_train.npy\", labels = \"y_train.npy\" }\n[trunk]\nlayers = [4]\n[train]\nepochs = 1\n";
+const PAIR: &str = "[data]\ntrain = { features = \"x_train.npy\", labels = \"y_train.npy\" \
+                    }\n[trunk]\nlayers = [4]\n[train]\nepochs = 1\n";
 
 #[test]
 fn columns_of_arrays_are_known_by_their_place() {
@@ -831,7 +839,8 @@ fn names_of_a_letter_are_like_no_other() {
 #[test]
 fn one_array_is_known_by_place_too() {
     let room = Room::new(
-        "[data]\ntrain = \"all.npy\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"all2\"\n[train]\nepochs = 1\n",
+        "[data]\ntrain = \"all.npy\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \
+         \"all2\"\n[train]\nepochs = 1\n",
     );
     room.write(
         "all.npy",
@@ -859,8 +868,9 @@ fn folds_of_arrays_know_both_names() {
         room.write(
             "k.toml",
             format!(
-                "[data]\ntrain = {{ features = \"x_a.npy\", labels = \"y_a.npy\" }}\nignore = [\"{aside}\"]\n[task.t]\ntype = \"regression\"\n\
-                 target = \"{target}\"\n[train]\nepochs = 1\n"
+                "[data]\ntrain = {{ features = \"x_a.npy\", labels = \"y_a.npy\" }}\nignore = \
+                 [\"{aside}\"]\n[task.t]\ntype = \"regression\"\ntarget = \
+                 \"{target}\"\n[train]\nepochs = 1\n"
             ),
         );
         let out = format!("run-{target}");

@@ -95,7 +95,8 @@ fn a_feature_that_is_the_sum_of_labels_is_told_with_its_formula() {
     // Where one of the two is a feature, the other is a difference of features.
     let found =
         notices(&text, "[feature.excess]\ntype = \"ignore\"\n[task.casual]\ntype = \"count\"\n");
-    let expected = "columns \"bikers\", \"registered\" together determine a label, casual = bikers - registered: are all known";
+    let expected = "columns \"bikers\", \"registered\" together determine a label, casual = \
+                    bikers - registered: are all known";
     assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
 }
 
@@ -151,7 +152,8 @@ fn a_count_of_several_yes_is_told() {
     );
     let found = notices(
         &text,
-        "[feature.tags]\ntype = \"numeric\"\n[task.t]\ntype = \"multilabel\"\ntarget = [\"p\", \"q\", \"r\"]\n",
+        "[feature.tags]\ntype = \"numeric\"\n[task.t]\ntype = \"multilabel\"\ntarget = [\"p\", \
+         \"q\", \"r\"]\n",
     );
     assert!(
         found.len() == 1 && found[0].starts_with("column \"tags\" is p + q + r: "),
@@ -293,7 +295,8 @@ fn indexed(name: &str, of: impl Fn(u64) -> String) -> String {
     format!("{name},x,y\n{}", (0..60).map(row).collect::<String>())
 }
 
-const NET: &str = "[data]\ntrain = \"train.csv\"\n[trunk]\nlayers = [3]\n[task.y]\ntype = \"binary\"\n[train]\nepochs = 1\n";
+const NET: &str = "[data]\ntrain = \"train.csv\"\n[trunk]\nlayers = [3]\n[task.y]\ntype = \
+                   \"binary\"\n[train]\nepochs = 1\n";
 
 #[test]
 fn the_index_of_pandas_is_no_feature() {

@@ -291,7 +291,11 @@ const MODELS: &[Case] = &[
     (
         "a number beyond 64 bits",
         |p| {
-            p.put_tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,1]}}", &[])
+            p.put_tensors(
+                "{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,\
+                 1]}}",
+                &[],
+            )
         },
         EVALUATE,
         65,
@@ -1005,7 +1009,11 @@ const DATA: &[Case] = &[
     (
         "an array of 2^64",
         |p| {
-            p.put("x.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }\n"))
+            p.put(
+                "x.npy",
+                npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), \
+                     }\n"),
+            )
         },
         &["inspect", "x.npy"],
         65,
@@ -1014,7 +1022,11 @@ const DATA: &[Case] = &[
     (
         "an array of 2^128",
         |p| {
-            p.put("x.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551615, 18446744073709551615), }\n"))
+            p.put(
+                "x.npy",
+                npy("{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551615, \
+                     18446744073709551615), }\n"),
+            )
         },
         &["inspect", "x.npy"],
         65,

@@ -615,7 +615,8 @@ fn a_full_disk_costs_no_checkpoint() {
         "mkdir disk && mount -t tmpfs -o size=600k none disk || exit 99
          {tandem} train net.toml --out disk/run --keep 9 --device reference; echo $? > code
          cp -r disk/run left; rm -rf disk/run/last disk/run/model
-         {tandem} train --resume disk/run --keep 1 --max-steps 1 --device reference 2> again; echo $? > again-code"
+         {tandem} train --resume disk/run --keep 1 --max-steps 1 --device reference 2> again; echo \
+         $? > again-code"
     );
     let ran = Ran::of(room.program("unshare").args(["-rm", "sh", "-c", &text]).output().unwrap());
     if !room.path("code").exists() {

@@ -69,8 +69,8 @@ fn a_blank_number_is_the_mean_whatever_the_scale() {
     {
         for (version, blank) in [("0.2", blank), ("0.1", 0.0)] {
             let text = format!(
-                "version = \"{version}\"\n[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\n[feature.x]\nscale = \"{scale}\"\n\
-                 [task.y]\ntype = \"regression\"\n{SHORT}"
+                "version = \"{version}\"\n[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, \
+                 0.0]\n[feature.x]\nscale = \"{scale}\"\n[task.y]\ntype = \"regression\"\n{SHORT}"
             );
             let Encoding::Numeric { blank: found, .. } = column(&parts(&room, &text), "x").encoding
             else {
@@ -135,8 +135,9 @@ fn line() -> String {
     (0..80).fold("x,y\n".to_owned(), |text, x| text + &format!("{x},{}\n", 3 * x))
 }
 
-const LINE: &str = "[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\n[trunk]\nlayers = []\n[task.y]\ntype = \"regression\"\n\
-                    [optimizer]\nlearning_rate = 3e-2\n[train]\nepochs = 20\nbatch_size = 8\n";
+const LINE: &str = "[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\n[trunk]\nlayers = \
+                    []\n[task.y]\ntype = \"regression\"\n[optimizer]\nlearning_rate = \
+                    3e-2\n[train]\nepochs = 20\nbatch_size = 8\n";
 
 #[test]
 fn predictions_far_outside_do_not_run_away() {
@@ -261,9 +262,8 @@ fn numbers_far_outside_in_other_parts_are_told() {
         "net.toml",
         LINE.replace("split = [1.0, 0.0, 0.0]", "valid = \"valid.csv\"\ntest = \"valid.csv\""),
     );
-    let said = [
-        "column \"x\": 3 of 20 numbers of the valid part and 3 of 20 numbers of the test part lie far outside of 0 to 79",
-    ];
+    let said = ["column \"x\": 3 of 20 numbers of the valid part and 3 of 20 numbers of the test \
+                 part lie far outside of 0 to 79"];
     room.train("run", &[])
         .expect(0)
         .says(&said)
@@ -297,8 +297,10 @@ fn counts() -> String {
     text
 }
 
-const COUNTS: &str = "[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\nignore = [\"w\", \"yes\"]\n[trunk]\nlayers = [4]\n\
-                      [task.visits]\ntype = \"count\"\n[optimizer]\nlearning_rate = 1e-9\n[train]\nepochs = 1\nbatch_size = 40\n";
+const COUNTS: &str = "[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\nignore = [\"w\", \
+                      \"yes\"]\n[trunk]\nlayers = [4]\n[task.visits]\ntype = \
+                      \"count\"\n[optimizer]\nlearning_rate = 1e-9\n[train]\nepochs = \
+                      1\nbatch_size = 40\n";
 
 /// What a model says of its training rows, as JSON; its own loss is multiplied by nothing where
 /// `plain`.
@@ -357,9 +359,10 @@ fn bias(room: &Room, run: &str) -> f64 {
 fn the_loss_of_a_count_is_per_unit_of_its_mean() {
     let room = room(&counts());
     room.write("net.toml", COUNTS);
-    room.train("mean", &[]).expect(0).says(&[
-        "the loss of task \"visits\" is per unit of its mean, 40 (scale_loss = false turns it off)",
-    ]);
+    room.train("mean", &[])
+        .expect(0)
+        .says(&["the loss of task \"visits\" is per unit of its mean, 40 (scale_loss = false \
+                 turns it off)"]);
     // Half of the rows weigh three times as much: (20 + 3 · 60) / 4.
     let weights = ["--set", "data.row_weight=w", "--set", "data.ignore=[\"yes\"]"];
     room.train("weighted", &weights).expect(0).says(&["per unit of its mean, 50 "]);
@@ -424,8 +427,10 @@ fn a_large_count_does_not_drown_its_neighbour() {
     let room = room(&text);
     let net = |more: &str| {
         format!(
-            "[data]\ntrain = \"train.csv\"\nsplit = [0.5, 0.0, 0.5]\n[trunk]\nlayers = [8]\n[task.visits]\ntype = \"count\"\n{more}\n\
-             [task.yes]\ntype = \"binary\"\n[optimizer]\nclip_norm = 1.0\nlearning_rate = 3e-3\n[train]\nepochs = 30\nbatch_size = 16\n"
+            "[data]\ntrain = \"train.csv\"\nsplit = [0.5, 0.0, 0.5]\n[trunk]\nlayers = \
+             [8]\n[task.visits]\ntype = \"count\"\n{more}\n[task.yes]\ntype = \
+             \"binary\"\n[optimizer]\nclip_norm = 1.0\nlearning_rate = 3e-3\n[train]\nepochs = \
+             30\nbatch_size = 16\n"
         )
     };
     let accuracy = |run: &str, more: &str| {
@@ -472,9 +477,10 @@ fn unmet() -> String {
 
 fn unmet_net(version: &str, data: &str, trunk: &str) -> String {
     format!(
-        "version = \"{version}\"\n[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\nrow_weight = \"w\"\n{data}\n\
-         [feature.note]\ntype = \"text\"\nbuckets = 32\nembed = 0\n[feature.v]\ntype = \"category\"\nembed = 3\n\
-         [trunk]\n{trunk}\n[task.y]\nlayers = [3]\n[train]\nepochs = 1\nbatch_size = 16\n"
+        "version = \"{version}\"\n[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, \
+         0.0]\nrow_weight = \"w\"\n{data}\n[feature.note]\ntype = \"text\"\nbuckets = 32\nembed = \
+         0\n[feature.v]\ntype = \"category\"\nembed = 3\n[trunk]\n{trunk}\n[task.y]\nlayers = \
+         [3]\n[train]\nepochs = 1\nbatch_size = 16\n"
     )
 }
 
@@ -588,8 +594,9 @@ fn what_nobody_trained_says_nothing() {
         );
     }
     let room = room(&text);
-    let net = "[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\n[feature.sex]\ntype = \"category\"\n[trunk]\nlayers = [6]\n[task.y]\n\
-               type = \"regression\"\n[train]\nepochs = 4\nbatch_size = 8\n";
+    let net = "[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\n[feature.sex]\ntype = \
+               \"category\"\n[trunk]\nlayers = [6]\n[task.y]\ntype = \
+               \"regression\"\n[train]\nepochs = 4\nbatch_size = 8\n";
     room.write("net.toml", net);
     for seed in ["1", "2"] {
         room.train(seed, &["--set", &format!("train.seed={seed}")]).expect(0);

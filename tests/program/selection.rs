@@ -291,7 +291,9 @@ fn losses_relative_to_those_of_the_mean_pick_the_model() {
 fn one_loss_and_sums_of_figures_pick_the_model() {
     let room = room(TWO);
     let picked = |run: &str, select: &str| {
-        json(&room.train(run, &["--set", &format!("train.select={select}"), "--json"]).expect(0))["best_epoch"].clone()
+        json(&room.train(run, &["--set", &format!("train.select={select}"), "--json"]).expect(0))
+            ["best_epoch"]
+            .clone()
     };
     let one = picked("one", "sex.loss");
     let valid = points(&room, "one", "valid");

@@ -297,7 +297,9 @@ fn what_init_writes_has_folds() {
 /// Groups are folds. In the third none has a price, in the second it is the same everywhere.
 #[test]
 fn what_a_fold_does_not_show_is_absent_and_not_zero() {
-    let net = "[data]\ntrain = \"rows.csv\"\ngroup = \"g\"\nsplit = [1.0, 0.0, 0.0]\n[trunk]\nlayers = [4]\n[task.y]\n[task.price]\ntype = \"regression\"\n[train]\nepochs = 2\n";
+    let net = "[data]\ntrain = \"rows.csv\"\ngroup = \"g\"\nsplit = [1.0, 0.0, \
+               0.0]\n[trunk]\nlayers = [4]\n[task.y]\n[task.price]\ntype = \
+               \"regression\"\n[train]\nepochs = 2\n";
     let room = Room::new(net);
     let line = |row: u64| {
         let price =

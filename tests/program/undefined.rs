@@ -140,7 +140,8 @@ fn a_validation_part_of_weight_zero_is_left_out() {
     let room = room(&net, BOTH, BOTH, |_| 0.0);
     for (run, memory) in [("run", &[][..]), ("disk", &["--set", "data.memory=30KB"])] {
         let ran = room.train(run, memory).expect(0);
-        let ran = ran.says(&["every label of the validation part is in a row of weight zero: it is left out, and the last epoch is kept"]);
+        let ran = ran.says(&["every label of the validation part is in a row of weight zero: it \
+                              is left out, and the last epoch is kept"]);
         assert!(ran.out.contains("epoch 4, the last one, which is kept"), "{ran:#?}");
         assert_eq!(
             room.bytes(&format!("{run}/model/model.safetensors")),

@@ -531,7 +531,8 @@ fn a_key_that_does_not_fit_a_column() {
     assert_eq!(words, ["numeric", "numeric", "date"]);
     said(
         &found,
-        "column \"b\": the decimal sign that is asked for does not fit its cells (\"0.25\" …): they have a point",
+        "column \"b\": the decimal sign that is asked for does not fit its cells (\"0.25\" …): \
+         they have a point",
     );
 }
 
@@ -614,9 +615,11 @@ fn init_knows_codes_by_name_and_range() {
 /// A configuration that 0.1.0 wrote is read as it read it.
 #[test]
 fn what_0_1_wrote_is_read_as_0_1_read_it() {
-    let old = "[trunk]\nlayers = [4]\nactivation = \"relu\"\ninit = \"auto\"\n[task.y]\ntype = \"regression\"\n[optimizer]\nkind = \"adam\"\n\
-               learning_rate = 0.01\nweight_decay = 0.0\ndecay_biases = true\nclip_norm = 0.0\nschedule = \"constant\"\nwarmup_steps = 0\n\
-               [train]\nepochs = 1\nbatch_size = 8\nseed = 0\nlog_every = \"1e\"\ncheckpoint_every = \"10m\"\nkeep = 2\non_nan = \"stop\"\n";
+    let old = "[trunk]\nlayers = [4]\nactivation = \"relu\"\ninit = \"auto\"\n[task.y]\ntype = \
+               \"regression\"\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.01\nweight_decay = \
+               0.0\ndecay_biases = true\nclip_norm = 0.0\nschedule = \"constant\"\nwarmup_steps = \
+               0\n[train]\nepochs = 1\nbatch_size = 8\nseed = 0\nlog_every = \
+               \"1e\"\ncheckpoint_every = \"10m\"\nkeep = 2\non_nan = \"stop\"\n";
     let lines = "x,d,y\n".to_owned()
         + &(0..60)
             .map(|i| format!("{},{:02}/01/2022,{i}\n", ["NA", "1", "1.0", "2"][i % 4], 1 + i % 12))

@@ -151,7 +151,8 @@ fn what_init_writes_trains_as_it_is() {
     assert!(ran.out.is_empty() && ran.err.contains("c.toml written"), "{ran:#?}");
     let text = room.text("c.toml");
     for line in [
-        "missing = \"auto\"                # texts that mean that a cell is blank; found: \"\", \"?\"",
+        "missing = \"auto\"                # texts that mean that a cell is blank; found: \"\", \
+         \"?\"",
         "ignore = [\"id\"]",
         "positive = \"yes\"",
         "type = \"multiclass\"",
@@ -259,7 +260,11 @@ fn give_aways_become_notes() {
 #[test]
 fn small_and_plain_tables_train_too() {
     let room = Room::new();
-    room.write("few.csv", "a;b;label\n1;x;u\n2;y;v\n3;x;u\n4;y;v\n5;x;u\n6;y;v\n7;x;u\n8;z;v\n9;x;u\n10;y;v\n11;x;u\n12;y;v\n");
+    room.write(
+        "few.csv",
+        "a;b;label\n1;x;u\n2;y;v\n3;x;u\n4;y;v\n5;x;u\n6;y;v\n7;x;u\n8;z;v\n9;x;u\n10;y;v\n11;x;u\\
+         n12;y;v\n",
+    );
     room.run(&["init", "--data", "few.csv", "--target", "label", "--out", "few.toml"]).expect(0);
     room.run(&["train", "few.toml", "--out", "few", "--max-steps", "2"]).expect(0);
     let bare: String = (0..90)

@@ -4,9 +4,11 @@ use super::unrolled::{XYZW, ended, fetch, fill, line, readers, repeated};
 
 /// Output layers with their loss. Lanes are rows here, and each holds all classes: a head has few
 /// of them, and what follows the product goes row by row without a word between lanes.
-const HEADS: &str = "// z = x · wᵀ + b,   loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − one_hot(label)) / rows, of heads of at most 32 classes
+const HEADS: &str = "// z = x · wᵀ + b,   loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − \
+                     one_hot(label)) / rows, of heads of at most 32 classes
 //
-// For software adapters: operands from mirrors, no workgroup memory and no barrier, one subgroup of
+// For software adapters: operands from mirrors, no workgroup memory and no barrier, one subgroup \
+                     of
 // 8 lanes a workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are
 // zero). A lane holds two rows, lane and lane + 8 of its tile, and all their classes; the weights
 // are handed round by shuffles with constant index; terms are added four by four in ascending
@@ -29,13 +31,17 @@ struct Params {
 @group(0) @binding(4) var x: texture_storage_2d<rgba32float, read>;               // [rows, I]
 @group(0) @binding(5) var<storage, read> heads: array<Head>;                      // [T]
 @group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows, T]
-@group(0) @binding(7) var<storage, read_write> logits: array<f32>;                // [rows, C] a head
-@group(0) @binding(8) var<storage, read_write> logits_delta: array<f32>;          // [rows, C] a head
+@group(0) @binding(7) var<storage, read_write> logits: array<f32>;                // [rows, C] a \
+                     head
+@group(0) @binding(8) var<storage, read_write> logits_delta: array<f32>;          // [rows, C] a \
+                     head
 @group(0) @binding(9) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(10) var<storage, read_write> flags: array<atomic<u32>>;
 
-override ALL_LOGITS: bool = false; // whether the logits of all heads are read after the dispatch, and not of coupled ones alone
-override CLASSES: u32 = 32u;       // most classes of a head: code that is masked out costs time all the same
+override ALL_LOGITS: bool = false; // whether the logits of all heads are read after the dispatch, \
+                     and not of coupled ones alone
+override CLASSES: u32 = 32u;       // most classes of a head: code that is masked out costs time \
+                     all the same
 
 const LOWEST = -3.4028234e38;
 
@@ -68,7 +74,8 @@ fn heads_cross_entropy(
     let r1 = min(rows.y, params.rows - 1u);
 ";
 
-const HEADS_TAIL: &str = "    // Rows and classes beyond the end repeat the last ones, so that testing them does no harm.
+const HEADS_TAIL: &str = "    // Rows and classes beyond the end repeat the last ones, so that \
+                          testing them does no harm.
     var broken = false;
 EACH        z{c} += vec2(subgroupShuffle(bias{g}, {l}u));
         broken = broken || is_unfinite(z{c});

@@ -17,13 +17,15 @@ const FORWARD: Direct = Direct {
     name: "dense_forward_direct",
     rows: 16,
     kernel: "dense_forward",
-    formula: "y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite values.",
+    formula: "y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested \
+              for non-finite values.",
     head: "@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(3) var parameters: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(4) var x: texture_storage_2d<rgba32float, read>;            // [rows, I]
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;            // [rows, O] and slopes [rows, O]
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;            // [rows, O] and \
+           slopes [rows, O]
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
 override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
@@ -85,7 +87,11 @@ fn short_slope(z: vec4<f32>) -> vec4<f32> {
     fours: [Steps, Steps],
     places: ["layer.x + {r} * layer.inputs + {k}", "layer.weight + {c} * layer.inputs + {k}"],
     inner: &[
-        Inner { condition: "((layer.inputs | layer.x) & 3u) == 0u", rows: ("x", true), columns: ("parameters", true) },
+        Inner {
+            condition: "((layer.inputs | layer.x) & 3u) == 0u",
+            rows: ("x", true),
+            columns: ("parameters", true),
+        },
         Inner { condition: "true", rows: ("x", false), columns: ("parameters", false) },
     ],
     sums_rows: false,
@@ -119,12 +125,14 @@ END    } else if ((STORES & 1u) != 0u && layer.slope == NONE) {
                 y[place >> 2u][place & 3u] = sums[i >> 2u][i & 3u];
             }
         }
-    } else if ((STORES & 2u) != 0u && is_short() && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+    } else if ((STORES & 2u) != 0u && is_short() && ((layer.outputs | layer.y | layer.slope) & 3u) \
+           == 0u) {
 EACH        if (is_inside && {r}u < rows) {
             y[(first + {r}u * layer.outputs) >> 2u] = short_value(s{r});
             y[(first_slope + {r}u * layer.outputs) >> 2u] = short_slope(s{r});
         }
-END    } else if ((STORES & 2u) != 0u && !is_short() && ((layer.outputs | layer.y | layer.slope) & 3u) == 0u) {
+END    } else if ((STORES & 2u) != 0u && !is_short() && ((layer.outputs | layer.y | layer.slope) & \
+           3u) == 0u) {
         var sums = ALL;
         for (var r = 0u; r < rows; r++) {
             let z = sums[r];
@@ -163,8 +171,10 @@ const BACKWARD_INPUT: Direct = Direct {
 @group(0) @binding(1) var destinations: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(3) var parameters: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(4) var next_delta: texture_storage_2d<rgba32float, read>;     // [rows, O] of hidden sources
-@group(0) @binding(5) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] of output sources
+@group(0) @binding(4) var next_delta: texture_storage_2d<rgba32float, read>;     // [rows, O] of \
+           hidden sources
+@group(0) @binding(5) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] of \
+           output sources
 @group(0) @binding(6) var slope: texture_storage_2d<rgba32float, read>;          // [rows, I]
 @group(0) @binding(7) var<storage, read_write> delta: array<vec4<f32>>;          // [rows, I]
 
@@ -209,7 +219,9 @@ fn destination_of(tile: u32) -> u32 {
     let column_tile = (group.x - destination.tile) * COLUMNS;
 ",
     around: [
-        "    var reader = destination.first_source;\n    for (var s = 0u; s < destination.sources; s++) {\n    let layer = layer_at(reader);\n    reader = layer.next_reader;
+        "    var reader = destination.first_source;\n    for (var s = 0u; s < \
+         destination.sources; s++) {\n    let layer = layer_at(reader);\n    reader = \
+         layer.next_reader;
     let is_hidden = layer.delta_arena != LOGITS;\n",
         "    }\n",
     ],
@@ -222,25 +234,36 @@ fn destination_of(tile: u32) -> u32 {
             rows: ("next_delta", true),
             columns: ("parameters", true),
         },
-        Inner { condition: "is_hidden", rows: ("next_delta", false), columns: ("parameters", false) },
-        Inner { condition: "(layer.inputs & 3u) == 0u", rows: ("logits_delta", false), columns: ("parameters", true) },
+        Inner {
+            condition: "is_hidden",
+            rows: ("next_delta", false),
+            columns: ("parameters", false),
+        },
+        Inner {
+            condition: "(layer.inputs & 3u) == 0u",
+            rows: ("logits_delta", false),
+            columns: ("parameters", true),
+        },
         Inner { condition: "true", rows: ("logits_delta", false), columns: ("parameters", false) },
     ],
     sums_rows: false,
     tail: "    let rows = min(ROWS, params.rows - row_tile);
     let first = destination.delta + row_tile * destination.width + column;
     let first_slope = destination.slope + row_tile * destination.width + column;
-    if ((STORES & 1u) != 0u && ((destination.width | destination.delta | destination.slope) & 3u) == 0u) {
+    if ((STORES & 1u) != 0u && ((destination.width | destination.delta | destination.slope) & 3u) \
+           == 0u) {
         let is_inside = column < destination.width;
 EACH        if (is_inside && {r}u < rows) {
-            delta[(first + {r}u * destination.width) >> 2u] = s{r} * select(vec4(1.0), four_slope(first_slope + {r}u * destination.width), SLOPES);
+            delta[(first + {r}u * destination.width) >> 2u] = s{r} * select(vec4(1.0), \
+           four_slope(first_slope + {r}u * destination.width), SLOPES);
         }
 END    } else if ((STORES & 2u) != 0u) {
         var sums = ALL;
         for (var i = 0u; i < 4u * rows; i++) {
             let place = (i >> 2u) * destination.width + (i & 3u);
             if (column + (i & 3u) < destination.width) {
-                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * select(1.0, one_slope(first_slope + place), SLOPES);
+                delta[(first + place) >> 2u][(first + place) & 3u] = sums[i >> 2u][i & 3u] * \
+           select(1.0, one_slope(first_slope + place), SLOPES);
             }
         }
     }
@@ -255,11 +278,14 @@ const BACKWARD_WEIGHT: Direct = Direct {
     head: "@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
-@group(0) @binding(3) var even: texture_storage_2d<rgba32float, read>;           // activations [rows, I]
+@group(0) @binding(3) var even: texture_storage_2d<rgba32float, read>;           // activations \
+           [rows, I]
 @group(0) @binding(4) var odd: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(5) var even_delta: texture_storage_2d<rgba32float, read>;     // deltas [rows, O]
+@group(0) @binding(5) var even_delta: texture_storage_2d<rgba32float, read>;     // deltas [rows, \
+           O]
 @group(0) @binding(6) var odd_delta: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] a head
+@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] a \
+           head
 @group(0) @binding(8) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
@@ -311,11 +337,31 @@ fn store(place: u32, sum: f32) -> bool {
     fours: [Across, Across],
     places: ["layer.delta + {k} * layer.outputs + {r}", "layer.x + {k} * layer.inputs + {c}"],
     inner: &[
-        Inner { condition: "layer.delta_arena == 0u && are_aligned", rows: ("even_delta", true), columns: ("odd", true) },
-        Inner { condition: "layer.delta_arena == 1u && are_aligned", rows: ("odd_delta", true), columns: ("even", true) },
-        Inner { condition: "layer.delta_arena == 0u", rows: ("even_delta", false), columns: ("odd", false) },
-        Inner { condition: "layer.delta_arena == 1u", rows: ("odd_delta", false), columns: ("even", false) },
-        Inner { condition: "layer.x_odd == 1u", rows: ("logits_delta", false), columns: ("odd", false) },
+        Inner {
+            condition: "layer.delta_arena == 0u && are_aligned",
+            rows: ("even_delta", true),
+            columns: ("odd", true),
+        },
+        Inner {
+            condition: "layer.delta_arena == 1u && are_aligned",
+            rows: ("odd_delta", true),
+            columns: ("even", true),
+        },
+        Inner {
+            condition: "layer.delta_arena == 0u",
+            rows: ("even_delta", false),
+            columns: ("odd", false),
+        },
+        Inner {
+            condition: "layer.delta_arena == 1u",
+            rows: ("odd_delta", false),
+            columns: ("even", false),
+        },
+        Inner {
+            condition: "layer.x_odd == 1u",
+            rows: ("logits_delta", false),
+            columns: ("odd", false),
+        },
         Inner { condition: "true", rows: ("logits_delta", false), columns: ("even", false) },
     ],
     sums_rows: true,
@@ -334,7 +380,8 @@ END        fine = !is_unfinite(exponents);
         var sums = ALL;
         for (var i = 0u; i < 4u * rows; i++) {
             if (column + (i & 3u) < layer.inputs) {
-                fine = store(first + (i >> 2u) * layer.inputs + (i & 3u), sums[i >> 2u][i & 3u]) && fine;
+                fine = store(first + (i >> 2u) * layer.inputs + (i & 3u), sums[i >> 2u][i & 3u]) \
+           && fine;
             }
         }
     }

@@ -31,9 +31,7 @@ pub fn shaped(kernel: &str, shape: &[usize; 5]) -> (String, String) {
     let [rows, columns, down, across, _] = shape;
     let name = format!("{kernel}_{}x{}", rows * down, columns * across);
     let text = written(&format!("{kernel}.wgsl"));
-    let note = format!(
-        "// The shape of the tile; the rest is that of {kernel}.wgsl.\n"
-    );
+    let note = format!("// The shape of the tile; the rest is that of {kernel}.wgsl.\n");
     let text = replaced(
         &text,
         "// The shape of the tile. The other shapes are in tiles/, generated from this file.\n",
@@ -60,9 +58,7 @@ pub fn for_unit(kernel: &str, (element, side): (&str, usize)) -> (String, String
     let text = replaced(
         &text,
         "// The unit and what follows from it. The other units are generated from this file.\n",
-        &format!(
-            "// The unit and what follows from it; the rest is that of {base}.wgsl.\n"
-        ),
+        &format!("// The unit and what follows from it; the rest is that of {base}.wgsl.\n"),
     );
     let text = replaced(&text, "alias Element = f32;", &format!("alias Element = {element};"));
     let matrix = |text: String, of: &str, role: &str| {

@@ -14,8 +14,10 @@ use crate::fault::{Fault, quoted};
 /// The split where the file names none.
 const SHARES: [f64; 3] = [0.8, 0.1, 0.1];
 /// What a source can be.
-const FORMATS: &str = "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .data, .parquet, .npy, .svm, .svmlight, .libsvm), a list of tables, \
-                       { images = \"…\", labels = \"…\" } (IDX), { features = \"…\", labels = \"…\" } (NPY), or built in: digits-overlay";
+const FORMATS: &str = "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .data, .parquet, .npy, .svm, \
+                       .svmlight, .libsvm), a list of tables, { images = \"…\", labels = \"…\" } \
+                       (IDX), { features = \"…\", labels = \"…\" } (NPY), or built in: \
+                       digits-overlay";
 /// Endings of text files of lines and cells.
 const TEXT: &[&str] =
     &[".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"];
@@ -360,13 +362,16 @@ fn two_shares(train: f64, rest: f64, given: [bool; 2]) -> String {
         (format!("[{train:?}, {rest:?}, 0.0]"), format!("[{train:?}, 0.0, {rest:?}]"));
     match given {
         [true, _] => format!(
-            "write split = {to_test}: a share to test on, none to validate on, since data.valid is given"
+            "write split = {to_test}: a share to test on, none to validate on, since data.valid \
+             is given"
         ),
         [_, true] => format!(
-            "write split = {to_valid}: a share to validate on, none to test on, since data.test is given"
+            "write split = {to_valid}: a share to validate on, none to test on, since data.test \
+             is given"
         ),
         _ => format!(
-            "write split = {to_valid} to validate on the second share and test on none, or {to_test} to test on it"
+            "write split = {to_valid} to validate on the second share and test on none, or \
+             {to_test} to test on it"
         ),
     }
 }

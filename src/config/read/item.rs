@@ -228,7 +228,10 @@ impl Item {
     /// A number of epochs, steps, minutes or hours, as in `"1e"`, `"500s"`, `"10m"`, `"2h"`.
     pub fn interval(&self) -> Result<Interval> {
         let wrong = || {
-            self.wrong("a text such as \"1e\" (epochs), \"500s\" (steps), \"10m\" (minutes) or \"2h\" (hours)")
+            self.wrong(
+                "a text such as \"1e\" (epochs), \"500s\" (steps), \"10m\" (minutes) or \"2h\" \
+                 (hours)",
+            )
         };
         let text = self.value.as_str().ok_or_else(wrong)?;
         let minutes = match (text.strip_suffix('m'), text.strip_suffix('h')) {
@@ -260,7 +263,10 @@ impl Item {
     /// A time in seconds, as a number or as `"30s"`, `"10m"`, `"1.5h"`.
     pub fn seconds(&self) -> Result<f64> {
         let wrong = || {
-            self.wrong(format!("a time above 0 and up to {MOST} seconds, as a number or as \"30s\", \"10m\", \"1h\""))
+            self.wrong(format!(
+                "a time above 0 and up to {MOST} seconds, as a number or as \"30s\", \"10m\", \
+                 \"1h\""
+            ))
         };
         let seconds = match &self.value {
             Value::Integer(i) => Some(*i as f64),

@@ -209,8 +209,14 @@ fn groups(item: Item) -> Result<Vec<(String, Vec<String>)>> {
         groups.push((class, values));
     }
     match groups.len() {
-        0 | 1 => Err(Fault::config(&place, format!("there must be 2 groups or more, found {}", groups.len()))
-            .hint("list the label values of each class, or leave groups out to make every label value a class")),
+        0 | 1 => Err(Fault::config(
+            &place,
+            format!("there must be 2 groups or more, found {}", groups.len()),
+        )
+        .hint(
+            "list the label values of each class, or leave groups out to make every label value a \
+             class",
+        )),
         _ => Ok(groups),
     }
 }

@@ -104,9 +104,12 @@ fn weighted(item: Item, tasks: &[Task]) -> Result<Select> {
         let name = Item { path: path.clone(), value: Value::String(name) };
         match choice(&name, tasks)? {
             Select::Metric { task, metric } => terms.push(Term { task, metric, weight }),
-            _ => return Err(name.fault(
-                "mean, loss and relative_loss are choices of their own, not one metric of several",
-            )),
+            _ => {
+                return Err(name.fault(
+                    "mean, loss and relative_loss are choices of their own, not one metric of \
+                     several",
+                ));
+            }
         }
     }
     match terms.is_empty() {

@@ -162,7 +162,8 @@ impl Met {
                 self.absent.len(),
                 some(&self.absent)
             );
-            let hint = "give rows of the kind that the model was trained on; --allow-unknown goes on all the same";
+            let hint = "give rows of the kind that the model was trained on; --allow-unknown goes \
+                        on all the same";
             return Err(Fault::data(place, found).hint(hint));
         }
         // A column without one known value has something to tell.

@@ -239,7 +239,8 @@ fn category(distinct: &Distinct, feature: &Feature, meaning: Option<&Meaning>) -
             None if distinct.texts.iter().all(|text| text.bytes().any(|b| b.is_ascii_digit())) => {
                 let example = distinct.texts.first().map(|text| quoted(text)).unwrap_or_default();
                 format!(
-                    "{why}, and they are neither numbers nor dates as they stand, such as {example}: it names rows, or needs another writing"
+                    "{why}, and they are neither numbers nor dates as they stand, such as \
+                     {example}: it names rows, or needs another writing"
                 )
             }
             None => why + ": it names rows, or needs type = \"text\"",

@@ -171,7 +171,8 @@ fn check_labelled(target: &Target, labels: &Labels, rows: &[u32]) -> anyhow::Res
         rows.len()
     );
     let hint = format!(
-        "check target and missing of task.{0}, or remove the task; a larger training part may have labels",
+        "check target and missing of task.{0}, or remove the task; a larger training part may \
+         have labels",
         target.task
     );
     Err(Fault::data(labels.place, found).hint(hint).into())
@@ -321,7 +322,8 @@ fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {
     );
     let name = &task.name;
     let hint = format!(
-        "type = \"multiclass\", two groups, or positive = \"…\" (one label against the others) in task.{name}; blanks stand in its missing"
+        "type = \"multiclass\", two groups, or positive = \"…\" (one label against the others) in \
+         task.{name}; blanks stand in its missing"
     );
     Fault::data(place, found).hint(hint)
 }

@@ -82,7 +82,8 @@ fn sentence(column: &Column, range: &Range, cells: &str) -> String {
         false => "are taken as they are (clip = 0)".to_owned(),
     };
     format!(
-        "column {name}: {cells} lie far outside of {low} to {high}, on which it was fitted, and {then}"
+        "column {name}: {cells} lie far outside of {low} to {high}, on which it was fitted, and \
+         {then}"
     )
 }
 

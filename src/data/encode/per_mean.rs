@@ -52,11 +52,13 @@ pub fn notices(tasks: &[Task], targets: &[Target]) -> Vec<String> {
         let task = quoted(&target.task);
         match target.mean {
             Some(mean) => format!(
-                "the loss of task {task} is per unit of its mean, {} (scale_loss = false turns it off)",
+                "the loss of task {task} is per unit of its mean, {} (scale_loss = false turns it \
+                 off)",
                 short(mean)
             ),
             None => format!(
-                "task {task} has no count above 0 in the training part, so its loss is not divided by a mean"
+                "task {task} has no count above 0 in the training part, so its loss is not \
+                 divided by a mean"
             ),
         }
     };

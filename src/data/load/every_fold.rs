@@ -154,7 +154,8 @@ fn untrained(
     let (name, place) = (quoted(&task.name), &roles.raw.place);
     let Some(class) = class else {
         let found = format!(
-            "task {name}: none of its {total} labels is left to train on in fold {fold} ({test} tested on, {valid} validated on)"
+            "task {name}: none of its {total} labels is left to train on in fold {fold} ({test} \
+             tested on, {valid} validated on)"
         );
         let hint = "take another data.split_seed or fewer folds, or give more labels";
         return Fault::data(place, found).hint(hint);
@@ -171,7 +172,8 @@ fn untrained(
         return Fault::data(place, found).hint(format!("{merge}, or give more rows of it"));
     }
     let found = format!(
-        "task {name}: {}, and none is left to train on in fold {fold} ({test} tested on, {valid} validated on)",
+        "task {name}: {}, and none is left to train on in fold {fold} ({test} tested on, {valid} \
+         validated on)",
         class_of(class, total)
     );
     let is_shared = roles.data.stratify.as_ref() == Some(&task.name)

@@ -200,7 +200,9 @@ fn chosen(roles: &Roles, is_grouped: bool) -> anyhow::Result<(Option<usize>, Str
     if is_grouped {
         return Ok((
             None,
-            "classes are not shared out alike (data.stratify names a task by which they are, as far as groups allow)".into(),
+            "classes are not shared out alike (data.stratify names a task by which they are, as \
+             far as groups allow)"
+                .into(),
         ));
     }
     Ok(match by_rarest(roles)?[..] {

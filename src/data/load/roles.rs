@@ -95,7 +95,12 @@ impl<'t> Roles<'t> {
     /// That features were not fitted on all training rows, where that is so.
     pub(crate) fn said_of_sample(&self, rows: &[u32]) -> Option<String> {
         let (fitted, all) = (self.fitted(rows).1.len(), rows.len());
-        (fitted < all).then(|| format!("columns are fitted on a sample of {fitted} of {all} training rows, which data.memory has room for"))
+        (fitted < all).then(|| {
+            format!(
+                "columns are fitted on a sample of {fitted} of {all} training rows, which \
+                 data.memory has room for"
+            )
+        })
     }
 
     /// The column of the groups.
@@ -228,7 +233,11 @@ impl<'t> Roles<'t> {
         notices.extend(dropped);
         notices.extend(per_mean::notices(self.tasks, &targets));
         if self.data.split_column.is_some() && valid.is_empty() {
-            notices.push("no row says valid, so nothing is validated on and the model is that of the last epoch".to_owned());
+            notices.push(
+                "no row says valid, so nothing is validated on and the model is that of the last \
+                 epoch"
+                    .to_owned(),
+            );
         }
         // Where runs of before go on, what is kept of them stays as it was.
         let indices = self.raw.indices.filter(|_| self.data.version != Version::V0_1);

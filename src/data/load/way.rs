@@ -255,7 +255,11 @@ fn store(parts: &Parts, entries: &Entries, key: &str) -> anyhow::Result<()> {
 }
 
 fn told_of_cache(mut parts: Parts) -> Parts {
-    parts.notices.push("the data was read before: encoded rows are taken from the cache (--data-cache off reads it again)".to_owned());
+    parts.notices.push(
+        "the data was read before: encoded rows are taken from the cache (--data-cache off reads \
+         it again)"
+            .to_owned(),
+    );
     parts
 }
 
@@ -264,7 +268,8 @@ fn told_of_window(mut parts: Parts) -> Parts {
         let (window, rows) = (stored.window, stored.rows);
         let bytes = (4 * stored.slots * window) as f64 / 1e6;
         parts.notices.push(format!(
-            "the table is larger than data.memory: encoded rows are on disk, {window} of {rows} are in memory and shuffled at a time, {bytes:.1} MB"
+            "the table is larger than data.memory: encoded rows are on disk, {window} of {rows} \
+             are in memory and shuffled at a time, {bytes:.1} MB"
         ));
     }
     parts

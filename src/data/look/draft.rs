@@ -76,7 +76,8 @@ impl Draft<'_> {
         )?;
         writeln!(
             out,
-            "# A start to edit: a line that begins with # says what was seen, every other one can be changed."
+            "# A start to edit: a line that begins with # says what was seen, every other one can \
+             be changed."
         )?;
         for notice in self.notices {
             writeln!(out, "# Note: {}", comment(notice))?;
@@ -119,7 +120,8 @@ impl Draft<'_> {
                 let (text, name) = (comment(&quoted(text)), comment(&quoted(&column.name)));
                 writeln!(
                     out,
-                    "# {text} in column {name} ({rows} rows) may mean \"blank\" too; it is taken for a value as long as it is not in missing."
+                    "# {text} in column {name} ({rows} rows) may mean \"blank\" too; it is taken \
+                     for a value as long as it is not in missing."
                 )?;
             }
         }
@@ -152,7 +154,8 @@ impl Draft<'_> {
         if given.decimal != Decimal::Auto {
             writeln!(
                 out,
-                "decimal = {}                    # sign between the whole part and the fraction of numbers",
+                "decimal = {}                    # sign between the whole part and the fraction \
+                 of numbers",
                 quote(given.decimal)
             )?;
         }
@@ -166,7 +169,8 @@ impl Draft<'_> {
             ),
             None => writeln!(
                 out,
-                "missing = \"auto\"                # texts that mean that a cell is blank; found: {}",
+                "missing = \"auto\"                # texts that mean that a cell is blank; found: \
+                 {}",
                 found.join(", ")
             ),
         }
@@ -207,7 +211,8 @@ impl Draft<'_> {
             Some(task) => {
                 writeln!(
                     out,
-                    "stratify = {}  # each of its classes is shared out alike, so that all are trained on",
+                    "stratify = {}  # each of its classes is shared out alike, so that all are \
+                     trained on",
                     quote(&task.name)
                 )
             }
@@ -233,7 +238,8 @@ impl Draft<'_> {
             .collect();
         writeln!(
             out,
-            "\n# Features, each with the type that it is taken for. [feature.NAME] with type = numeric, category, binary, date, text or"
+            "\n# Features, each with the type that it is taken for. [feature.NAME] with type = \
+             numeric, category, binary, date, text or"
         )?;
         writeln!(out, "# ignore says otherwise; README.md has the other keys.")?;
         let name = |column: &Found| comment(&key(&column.name));
@@ -253,7 +259,8 @@ impl Draft<'_> {
             writeln!(out, "\n[feature.{}]", key(&column.name))?;
             writeln!(
                 out,
-                "type = \"category\"                # {what}, by its name; numeric if more of it means more"
+                "type = \"category\"                # {what}, by its name; numeric if more of it \
+                 means more"
             )?;
         }
         features
@@ -276,7 +283,8 @@ impl Draft<'_> {
         let all: Vec<String> = column.meaning.missing.iter().chain(&column.odd).cloned().collect();
         writeln!(
             out,
-            "missing = {}  # some are no {what}: correct them in the file, or leave them blank as here",
+            "missing = {}  # some are no {what}: correct them in the file, or leave them blank as \
+             here",
             texts(&all)
         )
     }
@@ -300,12 +308,14 @@ impl Draft<'_> {
         if task.wild > 0 {
             writeln!(
                 out,
-                "loss = \"huber\"                   # {} rows lie more than {WILD} interquartile ranges from the median:",
+                "loss = \"huber\"                   # {} rows lie more than {WILD} interquartile \
+                 ranges from the median:",
                 task.wild
             )?;
             writeln!(
                 out,
-                "scale = \"robust\"                 # squared, they would outweigh all others; loss = \"squared\" if they count so"
+                "scale = \"robust\"                 # squared, they would outweigh all others; \
+                 loss = \"squared\" if they count so"
             )?;
         }
         task.positive.iter().try_for_each(|class| {
@@ -349,12 +359,14 @@ impl Draft<'_> {
         let patience = if self.shared_out() < SOME { 0 } else { (sizes.epochs / 4).max(3) };
         writeln!(
             out,
-            "patience = {patience:<22}# epochs without a better validation result before training ends; 0 = never"
+            "patience = {patience:<22}# epochs without a better validation result before training \
+             ends; 0 = never"
         )?;
         if sizes.epochs >= 100 {
             writeln!(
                 out,
-                "log_every = \"10e\"                # a training point every ten epochs; epochs are validated all the same"
+                "log_every = \"10e\"                # a training point every ten epochs; epochs \
+                 are validated all the same"
             )?;
         }
         Ok(())

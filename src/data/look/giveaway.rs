@@ -48,7 +48,8 @@ pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
                 told.insert((at, label));
                 let (column, task) = (quoted(&column.name), quoted(&target.task));
                 notices.push(format!(
-                    "column {column} nearly determines task {task}: is it known before the label is? else add it to data.ignore"
+                    "column {column} nearly determines task {task}: is it known before the label \
+                     is? else add it to data.ignore"
                 ));
             }
         }

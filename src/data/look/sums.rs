@@ -88,7 +88,8 @@ fn made_of_labels(feature: &Numbers, labels: &[(usize, Numbers)]) -> Option<Stri
         sum_of(feature, &labels.iter().map(|(_, label)| label).collect::<Vec<_>>())?;
     let (column, formula) = (quoted(feature.name), sum.formula(&others));
     Some(format!(
-        "column {column} is {formula}: is it known before these labels are? else add it to data.ignore"
+        "column {column} is {formula}: is it known before these labels are? else add it to \
+         data.ignore"
     ))
 }
 
@@ -97,7 +98,8 @@ fn made_of_features(label: &Numbers, features: &[&Numbers]) -> Option<String> {
     let names: Vec<String> = others.iter().map(|other| other.name.to_owned()).collect();
     let (columns, label, formula) = (some(&names), key(label.name), sum.formula(&others));
     Some(format!(
-        "columns {columns} together determine a label, {label} = {formula}: are all known before it is? else add one to data.ignore"
+        "columns {columns} together determine a label, {label} = {formula}: are all known before \
+         it is? else add one to data.ignore"
     ))
 }
 

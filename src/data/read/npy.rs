@@ -148,7 +148,8 @@ impl<R: Read> Reader<R> {
             layout.shape.iter().fold(layout.size as u128, |product, &n| product * u128::from(n));
         if expected != u128::from(there) {
             let found = format!(
-                "the header says {:?} values of {} bytes = {expected} bytes, the file holds {there}",
+                "the header says {:?} values of {} bytes = {expected} bytes, the file holds \
+                 {there}",
                 layout.shape, layout.size
             );
             return Err(refused(place, &found).into());
@@ -514,8 +515,10 @@ fn inexact(place: &str, layout: &Layout, row: usize, column: usize) -> Fault {
         return Fault::data(place, "a boolean that is neither 0 nor 1")
             .hint("the file is damaged; write it again with numpy.save");
     }
-    Fault::data(place, "a whole number beyond 2^53 that no 64-bit float holds")
-        .hint("identifiers are no features: leave the column out, or save it as float64 if rounding does no harm")
+    Fault::data(place, "a whole number beyond 2^53 that no 64-bit float holds").hint(
+        "identifiers are no features: leave the column out, or save it as float64 if rounding \
+         does no harm",
+    )
 }
 
 /// Arrays of features and of labels, side by side.

@@ -292,7 +292,11 @@ impl<R: Read> Window<R> {
     fn begin(&mut self) -> anyhow::Result<()> {
         let utf16 = self.bytes.starts_with(&[0xff, 0xfe]) || self.bytes.starts_with(&[0xfe, 0xff]);
         if utf16
-            || matches!(self.bytes[..], [a, b, c, d, ..] if (a == 0) != (b == 0) && a.min(1) == c.min(1) && b.min(1) == d.min(1))
+            || matches!(
+                self.bytes[..],
+                [a, b, c, d, ..]
+                    if (a == 0) != (b == 0) && a.min(1) == c.min(1) && b.min(1) == d.min(1)
+            )
         {
             let hint = "save it as UTF-8, or: iconv -f UTF-16 -t UTF-8 IN > OUT";
             return Err(Fault::data(&self.stream.place, "the text is UTF-16, expected UTF-8")

@@ -172,7 +172,8 @@ impl Sparse {
         let found = 1 + word.matches(',').count();
         let width = *self.width.get_or_insert(found);
         if width != found {
-            let hint = "every line needs the same number of labels; one that is not known may be blank, as in \"1,,0\"";
+            let hint = "every line needs the same number of labels; one that is not known may be \
+                        blank, as in \"1,,0\"";
             return Err(
                 malformed(format!("{found} labels, the lines before have {width}")).hint(hint)
             );
@@ -228,10 +229,11 @@ impl Sparse {
             return Ok(());
         };
         let found = format!(
-            "the indices are {first} to {end}, in {zero} they are 0 to {last}: one counts from 1, the other from 0"
+            "the indices are {first} to {end}, in {zero} they are 0 to {last}: one counts from 1, \
+             the other from 0"
         );
-        let hint = "count the indices of all files alike (scikit-learn: dump_svmlight_file(…, zero_based=…)); if index 0 merely does not \
-                    occur, put all rows into one file";
+        let hint = "count the indices of all files alike (scikit-learn: dump_svmlight_file(…, \
+                    zero_based=…)); if index 0 merely does not occur, put all rows into one file";
         Err(Fault::data(place, found).hint(hint))
     }
 
@@ -248,7 +250,8 @@ impl Sparse {
         let numbers = (rows as u64 + 16) * (width + features) as u64;
         if numbers > self.allowed() {
             let found = format!(
-                "{rows} rows × {features} features of {} bytes of text: more than {DENSE_RATIO} numbers a byte",
+                "{rows} rows × {features} features of {} bytes of text: more than {DENSE_RATIO} \
+                 numbers a byte",
                 self.bytes
             );
             let hint =
@@ -294,16 +297,19 @@ pub fn check_indices(known: Option<[u32; 2]>, raw: &Raw) -> anyhow::Result<()> {
     let (Some([known, last]), Some([first, end])) = (known, raw.indices) else { return Ok(()) };
     let found = match (known, first) {
         (1.., 0) => format!(
-            "index 0 occurs, the indices of the training data are {known} to {last}: they are counted from 1 there"
+            "index 0 occurs, the indices of the training data are {known} to {last}: they are \
+             counted from 1 there"
         ),
         (0, 1..) if end == last + 1 => {
             format!(
-                "the indices are {first} to {end}, those of the training data are 0 to {last}: they are counted from 0 there"
+                "the indices are {first} to {end}, those of the training data are 0 to {last}: \
+                 they are counted from 0 there"
             )
         }
         _ => return Ok(()),
     };
-    let hint = "count the indices as the training file does (scikit-learn: dump_svmlight_file(…, zero_based=…)), or train again";
+    let hint = "count the indices as the training file does (scikit-learn: dump_svmlight_file(…, \
+                zero_based=…)), or train again";
     Err(Fault::data(&raw.place, found).hint(hint).into())
 }
 

@@ -425,7 +425,8 @@ fn names<R: Read>(
         names[0] = index::unnamed(&names);
     }
     if let Some(i) = names.iter().position(String::is_empty) {
-        let hint = "name it or remove it (pandas: to_csv(…, index=False)); a delimiter at the end of the header makes one too";
+        let hint = "name it or remove it (pandas: to_csv(…, index=False)); a delimiter at the end \
+                    of the header makes one too";
         return Err(Fault::data(place, format!("column {} of the header has no name", i + 1))
             .hint(hint)
             .into());

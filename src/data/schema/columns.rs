@@ -135,8 +135,8 @@ impl Column {
                     return None;
                 }
                 format!(
-                    "{buckets} buckets, {slots} slots, n-grams of {ngrams}, scale {scale}; expected at most {MAX_BUCKETS}, {MAX_SLOTS}, \
-                     {MAX_NGRAMS} and a finite number"
+                    "{buckets} buckets, {slots} slots, n-grams of {ngrams}, scale {scale}; \
+                     expected at most {MAX_BUCKETS}, {MAX_SLOTS}, {MAX_NGRAMS} and a finite number"
                 )
             }
         };

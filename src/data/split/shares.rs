@@ -242,10 +242,14 @@ pub fn check_fold(
         return Ok(parts);
     }
     let found = format!(
-        "fold {fold} of {folds} leaves {train} rows to train on, {valid} to validate on and {test} to test on"
+        "fold {fold} of {folds} leaves {train} rows to train on, {valid} to validate on and \
+         {test} to test on"
     );
     Err(Fault::config("data.folds", found)
-        .hint("take other folds, other shares in data.split or another data.split_seed, or give more rows")
+        .hint(
+            "take other folds, other shares in data.split or another data.split_seed, or give \
+             more rows",
+        )
         .into())
 }
 

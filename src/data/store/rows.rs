@@ -75,7 +75,8 @@ impl Stored {
     }
 
     fn broken(&self, e: &io::Error) -> Fault {
-        let hint = "the file was written by this program: run it again, and look at the disk if that happens twice";
+        let hint = "the file was written by this program: run it again, and look at the disk if \
+                    that happens twice";
         Fault::new(Exit::Io, format!("{}: encoded rows cannot be read: {e}", self.path.display()))
             .hint(hint)
     }

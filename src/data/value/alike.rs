@@ -113,7 +113,8 @@ pub fn merged_notice(of: &str, pairs: &[(String, usize, String, usize)]) -> Opti
     };
     let (other, kept) = (quoted(other), quoted(kept));
     Some(format!(
-        "{of}: {other} ({rows} rows) is {kept} ({most} rows) in other words, one value, spelt {kept}{more}"
+        "{of}: {other} ({rows} rows) is {kept} ({most} rows) in other words, one value, spelt \
+         {kept}{more}"
     ))
 }
 

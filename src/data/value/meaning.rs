@@ -232,11 +232,15 @@ impl Meaning {
             .unwrap_or_default();
         match (self.kind, self.notation, self.order) {
             (Kind::Numbers, Notation::Plain, _) if self.is_misfit => {
-                told.push(format!("column {column}: the decimal sign that is asked for does not fit its cells{plain}: they have a point"));
+                told.push(format!(
+                    "column {column}: the decimal sign that is asked for does not fit its \
+                     cells{plain}: they have a point"
+                ));
             }
             (Kind::Numbers, Notation::Comma, _) if self.is_misfit => {
                 told.push(format!(
-                    "column {column}: the decimal sign that is asked for does not fit its cells{example}: they have a comma"
+                    "column {column}: the decimal sign that is asked for does not fit its \
+                     cells{example}: they have a comma"
                 ));
             }
             (Kind::Numbers, Notation::Comma, _) if self.example.is_none() => {}

@@ -2,8 +2,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `model.safetensors` | the parameters, f32, under the names of the [`Layout`]; byte-identical for identical parameters |
-//! | `config.json` | the [`Network`], after the number of the format and the version of the program that wrote it |
+//! | `model.safetensors` | the parameters, f32; byte-identical for identical parameters |
+//! | `config.json` | the [`Network`], after format and version of the program that wrote it |
 //! | `schema.json` | the [`Schema`]: columns, scaling, class names |
 //!
 //! The format number covers all three. Nothing in a file names another file, and nothing is

@@ -125,7 +125,8 @@ fn network(path: &Path, bytes: &[u8]) -> Result<Network> {
     if format > FORMAT {
         let own = env!("CARGO_PKG_VERSION");
         let found = format!(
-            "format {format}, written by tandem {}, is newer than this program (tandem {own}, format {FORMAT})",
+            "format {format}, written by tandem {}, is newer than this program (tandem {own}, \
+             format {FORMAT})",
             quoted(&tandem)
         );
         return Err(Fault::data(path.display(), found).hint("update tandem").into());
@@ -201,6 +202,7 @@ fn check_finite(path: &Path, model: &Model) -> Result<()> {
         first.name,
         model.not_finite()
     );
-    let hint = "copy the model again, or train again with a lower optimizer.learning_rate; --allow-nonfinite takes it as it is";
+    let hint = "copy the model again, or train again with a lower optimizer.learning_rate; \
+                --allow-nonfinite takes it as it is";
     Err(Fault::data(path.display(), message).hint(hint).into())
 }

@@ -147,7 +147,8 @@ impl Manifest {
         if format > FORMAT {
             let own = env!("CARGO_PKG_VERSION");
             let message = format!(
-                "format {format}, written by tandem {}, is newer than this program (tandem {own}, format {FORMAT})",
+                "format {format}, written by tandem {}, is newer than this program (tandem {own}, \
+                 format {FORMAT})",
                 quoted(&tandem)
             );
             return Err(Fault::data(path.display(), message).hint("update tandem"));

@@ -3,8 +3,8 @@
 //!
 //! | file of `checkpoints/step-N/` | holds |
 //! |---|---|
-//! | `model.safetensors`, `config.json`, `schema.json` | the network after step N; the directory is a model like any other |
-//! | `first_moment.safetensors`, `second_moment.safetensors` | what the optimizer remembers, in the same layout |
+//! | `model.safetensors`, `config.json`, `schema.json` | the network after step N, a whole model |
+//! | `first_moment.safetensors`, `second_moment.safetensors` | the moments, in the same layout |
 //! | `parameters.safetensors` | the parameters in f64, where the reference trains |
 //! | `best.safetensors` | the best model so far, where validation picks one |
 //! | `config.toml` | the settings |

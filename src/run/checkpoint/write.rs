@@ -120,13 +120,17 @@ fn prune(disk: &Disk, root: &Path, newest: u64, keep: usize) -> io::Result<()> {
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> Fault {
-    Fault::new(of_creation(error), format!("{}: cannot be created: {error}", path.display()))
-        .hint("check the free space and the rights of the run directory; earlier checkpoints are untouched")
+    Fault::new(of_creation(error), format!("{}: cannot be created: {error}", path.display())).hint(
+        "check the free space and the rights of the run directory; earlier checkpoints are \
+         untouched",
+    )
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Fault {
-    Fault::new(Exit::Io, format!("{}: cannot be written: {error}", path.display()))
-        .hint("check the free space of the disk; earlier checkpoints are untouched, go on with tandem train --resume")
+    Fault::new(Exit::Io, format!("{}: cannot be written: {error}", path.display())).hint(
+        "check the free space of the disk; earlier checkpoints are untouched, go on with tandem \
+         train --resume",
+    )
 }
 
 /// Writes the checkpoints of a run on a thread of its own, one after the other, while the run goes

@@ -323,6 +323,8 @@ fn check_own(path: &Path) -> Result<()> {
 }
 
 fn not_empty(path: &Path) -> Fault {
-    Fault::new(Exit::CantCreate, format!("{}: the directory is not empty", path.display()))
-        .hint("choose a new one with --out, or leave --out away: runs/NAME-N counts up; nothing is ever overwritten")
+    Fault::new(Exit::CantCreate, format!("{}: the directory is not empty", path.display())).hint(
+        "choose a new one with --out, or leave --out away: runs/NAME-N counts up; nothing is ever \
+         overwritten",
+    )
 }

@@ -38,11 +38,14 @@ pub(super) fn explain(
         Some((batch, bytes)) => {
             let parts = plan.batch.div_ceil(batch);
             format!(
-                "--accumulate {parts} trains on the same batches in parts of {batch} rows; that or batch_size = {batch} takes {}",
+                "--accumulate {parts} trains on the same batches in parts of {batch} rows; that \
+                 or batch_size = {batch} takes {}",
                 mib(bytes)
             )
         }
-        None => "the data leaves no room for any batch: --resident off keeps it on the host; else use narrower layers".into(),
+        None => "the data leaves no room for any batch: --resident off keeps it on the host; else \
+                 use narrower layers"
+            .into(),
     };
     Fault::new(Exit::Internal, message).hint(hint).into()
 }

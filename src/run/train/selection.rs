@@ -203,8 +203,9 @@ impl Scene<'_> {
             let Some(found) = found else { continue };
             if found.gain().is_none() {
                 notes.push(format!(
-                    "task {}: predicting the mean or the class shares of the training part costs {} on the validation part, the least \
-                     possible being {}: its loss selects as it stands",
+                    "task {}: predicting the mean or the class shares of the training part costs \
+                     {} on the validation part, the least possible being {}: its loss selects as \
+                     it stands",
                     self.name(task),
                     found.constant,
                     found.saturated
@@ -230,7 +231,8 @@ impl Scene<'_> {
         if with.is_empty() {
             let and =
                 if self.config.train.patience > 0 { ", and patience ends nothing" } else { "" };
-            let why = "no label of the validation part weighs anything for a task of weight above 0: the last epoch is kept";
+            let why = "no label of the validation part weighs anything for a task of weight above \
+                       0: the last epoch is kept";
             return (None, vec![format!("{why}{and}")]);
         }
         let note = |task: usize| {

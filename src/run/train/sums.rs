@@ -1,5 +1,5 @@
-//! Sums since the last training point. They are filled and read in [`crate::run::train::point`]; a checkpoint
-//! keeps them.
+//! Sums since the last training point. They are filled and read in [`crate::run::train::point`]; a
+//! checkpoint keeps them.
 
 use serde::{Deserialize, Serialize};
 

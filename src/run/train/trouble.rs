@@ -217,6 +217,7 @@ pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> F
     };
     let message =
         format!("step {}: {what} is not finite (learning rate {learning_rate:e})", found.step);
-    let hint = "lower optimizer.learning_rate, set optimizer.clip_norm, or look for extreme feature values";
+    let hint = "lower optimizer.learning_rate, set optimizer.clip_norm, or look for extreme \
+                feature values";
     Fault::new(Exit::NotFinite, message).hint(hint)
 }

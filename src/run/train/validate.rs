@@ -62,7 +62,11 @@ impl<'a> Run<'a> {
             Ok(score) => score,
             Err(what) => {
                 if self.undefined.is_none() {
-                    observer.notice(&format!("train.select: {what} is not defined after step {}: this model cannot be picked", point.step));
+                    observer.notice(&format!(
+                        "train.select: {what} is not defined after step {}: this model cannot be \
+                         picked",
+                        point.step
+                    ));
                 }
                 self.undefined = Some(what);
                 return Ok(false);

@@ -19,7 +19,8 @@ pub fn damaged(found: impl Into<String>) -> Refused {
 }
 
 pub fn unsupported(found: impl Into<String>) -> Refused {
-    let hint = "write flat columns of numbers, text or dates (pandas: to_parquet(…, compression=\"snappy\")), or give a CSV file";
+    let hint = "write flat columns of numbers, text or dates (pandas: to_parquet(…, \
+                compression=\"snappy\")), or give a CSV file";
     Refused { found: found.into(), hint }
 }
 
@@ -42,7 +43,8 @@ impl Budget {
         let left = self.0.checked_sub(bytes as u64);
         self.0 = left.ok_or_else(|| Refused {
             found: format!("the file unpacks to more than {BYTE_RATIO} times its size"),
-            hint: "if the file is what you expect, write it without compression and dictionaries, or as CSV",
+            hint: "if the file is what you expect, write it without compression and dictionaries, \
+                   or as CSV",
         })?;
         Ok(())
     }
