@@ -1,4 +1,5 @@
 //! Tests of the house itself: its plan, its words, what is generated.
 
+mod circles;
 mod generated;
-mod house;
+mod plan;

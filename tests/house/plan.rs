@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 10] = [
     &["objective"],
     &["step"],
     &["device", "reference"],
-    &["run"],
+    &["measure", "run"],
     &["cli", "main"],
 ];
 
@@ -34,7 +34,7 @@ fn room(file: &str) -> &str {
 }
 
 /// The text with comments and the contents of literals blanked, lines kept: what is left is code.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -184,7 +184,7 @@ fn breaches(file: &str, text: &str) -> Vec<String> {
 }
 
 /// All Rust files below a folder, as paths relative to it.
-fn sources(folder: &Path, prefix: &str) -> Vec<String> {
+pub fn sources(folder: &Path, prefix: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
