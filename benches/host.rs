@@ -11,7 +11,6 @@ use tandem::config::read::from_text;
 use tandem::data::load::door::load;
 use tandem::data::read;
 use tandem::data::table::options::{Header, Options};
-use tandem::data::table::raw;
 use tandem::data::{Dataset, Parts, Schema};
 use tandem::device::{Gpu, Session};
 use tandem::kernels::params::Step;

@@ -198,7 +198,7 @@ impl Call<'_> {
     /// Prints the result; the exit of a run that a signal stopped.
     pub(super) fn tell(&self, done: &Done) -> Result<Option<Exit>> {
         let machine = self.machine(done.plan.config.train.precision)?;
-        let profiled = against_ceilings(&machine, done.outcome.profile.clone())?;
+        let profiled = against_ceilings(machine, done.outcome.profile.clone())?;
         finish(&done.plan, &done.directory, &done.outcome, &done.points, profiled, self.console)?;
         let stopped = self.stopped(done);
         if stopped.is_some() {

@@ -38,6 +38,7 @@ impl Builder<'_> {
         }
     }
 
+    /// Counts the labels of a batch, where a loss needs their number.
     pub(super) fn count(&self, part: usize, shuffled: bool) -> Vec<Dispatch> {
         let order = self.program.buffers[self.scene.buffers.order.0].len;
         losses::count(&self.scene, &self.parts[part], shuffled, order)
@@ -58,8 +59,6 @@ impl Builder<'_> {
         };
         part.segments.iter().enumerate().map(of_segment).collect()
     }
-
-    /// Counts the labels of a batch, where a loss needs their number.
 
     /// Rows of a segment as they lie, bytes turned into numbers.
     fn gather_rows(

@@ -286,7 +286,7 @@ impl Item {
     /// An absolute path; a relative one starts at `base`.
     pub fn path_from(&self, base: &Path) -> Result<PathBuf> {
         self.check_local()?;
-        let path = std::path::absolute(&base.join(self.text()?))
+        let path = std::path::absolute(base.join(self.text()?))
             .map_err(|e| self.fault(format!("cannot be made absolute: {e}")))?;
         // The path will stand in the run's config.toml, which is text.
         if path.to_str().is_none() {
