@@ -3,7 +3,7 @@
 use super::buffers::{spec, table_spec};
 use super::embed;
 use super::request::Request;
-use crate::config::{Optimizer, OptimizerKind};
+use crate::config::Optimizer;
 use crate::kernels::params;
 use crate::model::layout::{ALIGN, Block, Layout};
 use crate::objective::losses;
@@ -77,8 +77,7 @@ pub(super) fn place_arenas(
 fn parameter_arenas(program: &mut Program, request: &Request) -> [Buffer; 4] {
     let len = request.layout.len;
     let trained = if request.optimizer.is_some() { len } else { 1 };
-    let has_second =
-        request.optimizer.is_some_and(|o| !matches!(o.kind, OptimizerKind::Sgd { .. }));
+    let has_second = request.optimizer.is_some_and(|o| o.kind.moments() > 1);
     let second = if has_second { len } else { 1 };
     [
         ("parameters", len),

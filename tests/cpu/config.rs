@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tandem::config::read::{KNOWN, from_file, from_text};
+use tandem::config::known;
+use tandem::config::read::{from_file, from_text};
 use tandem::config::write::to_toml;
 use tandem::config::{
     Activation, BatchSize, Config, Embed, Evaluated, Every, Feature, FeatureKind, Init, Overlay,
@@ -1283,7 +1284,7 @@ fn every_key_has_an_effect() {
     }
     let alone = ["task.NAME.type"];
     seen.extend(alone.map(str::to_owned));
-    let tables = KNOWN.iter().filter(|keys| !keys.table.is_empty());
+    let tables = known().iter().filter(|keys| !keys.table.is_empty());
     let known: BTreeSet<String> =
         tables.flat_map(|t| t.keys.iter().map(move |key| format!("{}.{key}", t.table))).collect();
     assert_eq!(seen, known);
@@ -1291,7 +1292,7 @@ fn every_key_has_an_effect() {
 
 #[test]
 fn every_key_refuses_a_wrong_type_by_its_path() {
-    for keys in KNOWN {
+    for keys in known() {
         for key in keys.keys {
             let path = if keys.table.is_empty() {
                 key.to_string()

@@ -210,7 +210,7 @@ fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> O
             let hit = (0..z.len()).all(|c| z[c] <= z[word as usize]);
             OfLabel { counts: weight(word as usize), hit, ..smooth(loss) }
         }
-        Loss::Logistic { focal_gamma, positive_weight } => {
+        Loss::Logistic { focal_gamma, positive_weights: positive_weight } => {
             let p = 1.0 / (1.0 + (-z[column]).exp());
             let weight = match positive_weight {
                 PositiveWeight::Given(weight) => *weight,

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::common::program::{NET, Ran, Room};
 use serde_json::Value;
 use tandem::config::{Activation, TaskKind};
-use tandem::model::loss::Loss;
+use tandem::model::loss::{Factor, Loss};
 use tandem::model::network::Head;
 use tandem::rng::{Purpose, below, normal};
 use tandem::run::apply::baseline::{Baseline, Labels, baseline, saturated};
@@ -120,7 +120,8 @@ fn the_mean_costs_what_formulas_say() {
     );
     // sklearn.metrics.mean_pinball_loss([1, 2.5, 6], [2, 2, 2], alpha=0.9)
     near(of(Loss::Quantile { quantile: 0.9 }), (0.1 + 0.45 + 3.6) / 3.0);
-    let counts = baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor: 1.0 }), train, valid);
+    let counts =
+        baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor: Factor(1.0) }), train, valid);
     // torch.nn.PoissonNLLLoss(log_input=True) at ln 2.
     near(counts, 2.0 - 2_f64.ln() * 9.5 / 3.0);
     // sklearn.metrics.mean_poisson_deviance([1, 2.5, 6], [2, 2, 2])
@@ -128,7 +129,7 @@ fn the_mean_costs_what_formulas_say() {
         2.0 * (-(2_f64.ln()) + 1.0 + 2.5 * 1.25_f64.ln() - 0.5 + 6.0 * 3_f64.ln() - 4.0) / 3.0;
     assert!((2.0 * counts.unwrap().gain().unwrap() - deviance).abs() < 1e-12);
     // A loss per unit of a mean is divided alike, so that the quotient is the same.
-    let [plain, per_unit] = [1.0, 0.25].map(|factor| {
+    let [plain, per_unit] = [1.0, 0.25].map(Factor).map(|factor| {
         baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor }), train, valid).unwrap()
     });
     assert!(
@@ -147,14 +148,14 @@ fn what_cannot_divide_is_said() {
         None
     );
     assert_eq!(
-        baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor: 1.0 }), same, same)
+        baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor: Factor(1.0) }), same, same)
             .unwrap()
             .gain(),
         None
     );
     let none = vec![words(&[0.0, 0.0])];
     let none = Labels { columns: &none, weights: None };
-    let counts = head(TaskKind::Count, 1, Loss::Poisson { factor: 1.0 });
+    let counts = head(TaskKind::Count, 1, Loss::Poisson { factor: Factor(1.0) });
     assert_eq!(
         (saturated(none), baseline(&counts, none, none).unwrap().constant),
         (Some(0.0), 0.0)

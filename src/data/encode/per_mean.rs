@@ -1,7 +1,7 @@
 //! Losses of counts per unit of their mean, so that a count in the hundreds does not drown the
 //! other tasks.
 
-use crate::config::{Loss, Task};
+use crate::config::{CountFactor, Loss, Task};
 
 use crate::data::encode::labels::{self, Labels};
 use crate::data::{Target, UNLABELLED};
@@ -10,7 +10,7 @@ use crate::text::short;
 
 /// Whether the loss of a task is to be divided by the mean of its labels.
 pub fn is_wanted(task: &Task) -> bool {
-    matches!(task.loss, Loss::Poisson { per_mean: true })
+    matches!(task.loss, Loss::Poisson { factor: CountFactor::PerMean })
 }
 
 /// A target with the mean of its labels in the training `rows`, if its loss is to be divided by it.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cache;
-use crate::config::{Activation, Data, Loss, Source, Task};
+use crate::config::{Activation, Data, Loss, Source, Task, Version};
 use crate::data::store::stored::{Folder, Found, Place, TEMPORARY, open};
 
 /// Tables of fewer bytes are read faster than anybody notices.
@@ -135,7 +135,7 @@ fn bare(task: &Task) -> Task {
     let loss = if let Loss::Poisson { .. } = task.loss {
         task.loss.clone()
     } else {
-        Loss::default_of(task.kind)
+        Loss::default_of(task.kind, Version::V0_2)
     };
     let activation = Activation::Relu;
     Task {

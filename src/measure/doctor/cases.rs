@@ -8,7 +8,7 @@ use crate::data::Spread;
 use crate::kernels::params::Step;
 use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
-use crate::model::loss::Loss;
+use crate::model::loss::{Factor, Loss};
 use crate::model::network::{Embedding, Head, Network, Trunk};
 use crate::objective::{COUPLINGS, Objective, Pair};
 use crate::plan::PartShape;
@@ -348,7 +348,7 @@ fn every_loss() -> Vec<Head> {
         Head {
             kind: TaskKind::Count,
             columns: Vec::new(),
-            ..numbers("count", 1, Loss::Poisson { factor: 0.25 })
+            ..numbers("count", 1, Loss::Poisson { factor: Factor(0.25) })
         },
     ]
 }

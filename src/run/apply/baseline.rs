@@ -166,7 +166,7 @@ fn of_numbers(loss: &Loss, mean: f64, part: Labels, column: usize) -> Sums {
 /// predicting every label. `None` if that is asked of counts of which none weighs anything.
 pub fn least(head: &Head, part: Labels) -> Option<f64> {
     if let Loss::Poisson { factor } = head.loss {
-        Some(factor * saturated(part)?)
+        Some(factor.0 * saturated(part)?)
     } else {
         Some(0.0)
     }

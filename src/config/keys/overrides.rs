@@ -3,12 +3,12 @@
 
 use toml::{Table, Value};
 
+use super::alike::{choices, join};
 use super::item::{Result, found};
-use super::known::{choices, join};
 use crate::fault::{Exit, Fault, quoted};
 
 /// Lays one override over the configuration.
-pub(super) fn apply(root: &mut Table, spec: &str) -> Result<()> {
+pub(in crate::config) fn apply(root: &mut Table, spec: &str) -> Result<()> {
     let (path, text) = split(spec).ok_or_else(|| malformed(spec))?;
     known_task(root, &path)?;
     let mut here = root

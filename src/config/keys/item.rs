@@ -5,39 +5,39 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::known::{choices, join};
-use crate::config::{Every, Interval, Word};
+use super::alike::{choices, join};
+use super::word::Word;
 use crate::fault::{Exit, Fault, address, quoted};
 
 /// What reading gives; the caller of this room gets it as `anyhow::Result`.
-pub(super) type Result<T> = std::result::Result<T, Fault>;
+pub(in crate::config) type Result<T> = std::result::Result<T, Fault>;
 
 /// The largest number of steps, rows or units: products of two stay far inside 64 bits, single ones
 /// inside the device's 32.
-pub(super) const MOST: u64 = 1_000_000_000;
+pub(in crate::config) const MOST: u64 = 1_000_000_000;
 
 /// A range of numbers, and how a sentence says it.
-pub(super) struct Range {
+pub(in crate::config) struct Range {
     says: &'static str,
     holds: fn(f64) -> bool,
 }
 
 /// (0, ∞)
-pub(super) const POSITIVE: Range =
+pub(in crate::config) const POSITIVE: Range =
     Range { says: "a finite number above 0", holds: |x| x > 0.0 && x.is_finite() };
 /// [0, ∞)
-pub(super) const NOT_NEGATIVE: Range =
+pub(in crate::config) const NOT_NEGATIVE: Range =
     Range { says: "a finite number, 0 or above", holds: |x| x >= 0.0 && x.is_finite() };
 /// [0, 1)
-pub(super) const BELOW_ONE: Range =
+pub(in crate::config) const BELOW_ONE: Range =
     Range { says: "a number from 0 to below 1", holds: |x| (0.0..1.0).contains(&x) };
 
 /// (0, 1)
-pub(super) const INSIDE_ONE: Range =
+pub(in crate::config) const INSIDE_ONE: Range =
     Range { says: "a number above 0 and below 1", holds: |x| x > 0.0 && x < 1.0 };
 
 /// A value of the configuration and where it stands.
-pub(super) struct Item {
+pub(in crate::config) struct Item {
     /// Key path, such as `optimizer.learning_rate`.
     pub path: String,
     /// The value.
@@ -56,6 +56,11 @@ impl Item {
     /// `PATH: must be EXPECTED, found …`
     pub fn wrong(&self, expected: impl std::fmt::Display) -> Fault {
         self.fault(format!("must be {expected}, found {}", found(&self.value)))
+    }
+
+    /// `PATH: has no effect, since WHY`
+    pub fn without_effect(&self, why: impl std::fmt::Display) -> Fault {
+        Fault::config(&self.path, format!("has no effect, since {why}")).hint("leave it out")
     }
 
     /// A number of the range, both as it stands and as the device will see it, in 32 bits.
@@ -81,11 +86,6 @@ impl Item {
         let wrong = || self.wrong(format!("an integer from {} to {}", range.start(), range.end()));
         let n = self.value.as_integer().and_then(|i| u64::try_from(i).ok());
         n.filter(|n| range.contains(n)).ok_or_else(wrong)
-    }
-
-    /// A seed: whatever TOML can say and is not negative.
-    pub fn seed(&self) -> Result<u64> {
-        self.count(0..=i64::MAX as u64)
     }
 
     /// `true` or `false`.
@@ -148,14 +148,6 @@ impl Item {
         Ok(texts)
     }
 
-    /// Widths of layers.
-    pub fn widths(&self) -> Result<Vec<usize>> {
-        self.list("layer widths")?
-            .iter()
-            .map(|item| item.count(1..=1_000_000).map(|n| n as usize))
-            .collect()
-    }
-
     /// The entries of a table, in the order of the file.
     pub fn entries(self, expected: &str) -> Result<Vec<(String, Item)>> {
         let path = self.path.clone();
@@ -175,71 +167,23 @@ impl Item {
 
     /// One of these words.
     pub fn one_of<'a>(&self, words: &[&'a str]) -> Result<&'a str> {
-        self.one_of_with(words, &[])
-    }
-
-    /// One of these words, or a word that is known but not of use yet.
-    pub fn one_of_with<'a>(&self, words: &[&'a str], later: &[&str]) -> Result<&'a str> {
         let text = self
             .value
             .as_str()
             .ok_or_else(|| self.wrong(format!("one of the texts {}", words.join(", "))))?;
-        if let Some(word) = words.iter().find(|word| **word == text) {
-            return Ok(word);
+        match words.iter().find(|word| **word == text) {
+            Some(word) => Ok(word),
+            None => {
+                Err(self.fault(format!("{} is not known", quoted(text))).hint(choices(text, words)))
+            }
         }
-        let message =
-            if later.contains(&text) { "is not in this version yet" } else { "is not known" };
-        Err(self.fault(format!("{} {message}", quoted(text))).hint(choices(text, words)))
     }
 
     /// One value of an enumeration.
     pub fn word<W: Word>(&self) -> Result<W> {
-        self.word_with(&[])
-    }
-
-    /// One value of an enumeration, with words that are known but not of use yet.
-    pub fn word_with<W: Word>(&self, later: &[&str]) -> Result<W> {
         let words: Vec<&str> = W::ALL.iter().map(|w| w.word()).collect();
-        let word = self.one_of_with(&words, later)?;
+        let word = self.one_of(&words)?;
         W::ALL.iter().copied().find(|w| w.word() == word).ok_or_else(|| self.wrong("a known word"))
-    }
-
-    /// `"100s"` (steps) or `"1e"` (epochs).
-    pub fn every(&self) -> Result<Every> {
-        let wrong = || {
-            self.wrong(format!(
-                "a text such as \"1e\" (epochs) or \"100s\" (steps), from 1 to {MOST}"
-            ))
-        };
-        let text = self.value.as_str().ok_or_else(wrong)?;
-        let (unit, digits): (fn(u64) -> Every, _) =
-            match (text.strip_suffix('s'), text.strip_suffix('e')) {
-                (Some(digits), _) => (Every::Steps, digits),
-                (_, Some(digits)) => (Every::Epochs, digits),
-                _ => return Err(wrong()),
-            };
-        let n = digits
-            .parse()
-            .ok()
-            .filter(|n| (1..=MOST).contains(n) && digits.bytes().all(|b| b.is_ascii_digit()));
-        n.map(unit).ok_or_else(wrong)
-    }
-
-    /// A number of epochs, steps, minutes or hours, as in `"1e"`, `"500s"`, `"10m"`, `"2h"`.
-    pub fn interval(&self) -> Result<Interval> {
-        let wrong = || {
-            self.wrong(
-                "a text such as \"1e\" (epochs), \"500s\" (steps), \"10m\" (minutes) or \"2h\" \
-                 (hours)",
-            )
-        };
-        let text = self.value.as_str().ok_or_else(wrong)?;
-        let minutes = match (text.strip_suffix('m'), text.strip_suffix('h')) {
-            (Some(number), _) => number.parse::<f64>().ok(),
-            (_, Some(number)) => number.parse::<f64>().ok().map(|hours| 60.0 * hours),
-            _ => return self.every().map(Interval::Every).map_err(|_| wrong()),
-        };
-        minutes.filter(|m| *m > 0.0 && *m <= MOST as f64).map(Interval::Minutes).ok_or_else(wrong)
     }
 
     /// A number of bytes, as such or as `"500MB"`, `"2GB"`.
@@ -298,7 +242,7 @@ impl Item {
 }
 
 /// A value with its type, for a sentence.
-pub(super) fn found(value: &Value) -> String {
+pub(in crate::config) fn found(value: &Value) -> String {
     match value {
         Value::String(text) => format!("the text {}", quoted(text)),
         Value::Integer(i) => i.to_string(),
