@@ -3,4 +3,5 @@
 mod adding;
 mod circles;
 mod generated;
+mod pages;
 mod plan;
