@@ -196,7 +196,7 @@ fn compare(
         }
     }
     let whole = Slice { buffer, first: 0, len: spec.len };
-    let (words, numbers) = (reference.words(whole), reference.numbers(whole));
+    let (words, numbers) = (reference.integers(whole), reference.numbers(whole));
     for i in 0..spec.len {
         let wrong = if spec.kind == Kind::U32 {
             finding.elements += usize::from(written[i]);
