@@ -44,7 +44,7 @@ pub fn check_dispatch(
     reference.run_dispatch(schedule, dispatch, &case.step)?;
     let mut finding = Finding::default();
     for (_, buffer) in &launched.bindings {
-        let found = device.download_words(program.whole(*buffer))?;
+        let found = device.download_integers(program.whole(*buffer))?;
         compare(&program, launched, *buffer, &before[buffer.0], &found, reference, &mut finding);
     }
     Ok(finding)
