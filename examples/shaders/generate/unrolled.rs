@@ -123,11 +123,11 @@ pub fn generate(d: &Direct) -> String {
     let mut out = format!(
         "// {}
 //
-// For software adapters, in place of `{}.wgsl`: operands from mirrors, no workgroup memory and no
-// barrier, one subgroup of 8 lanes a workgroup, no branch in the inner loops (indices are clamped,
-// terms beyond the end are zero). A lane holds four columns of all rows of its tile; the row
-// operand is handed round by shuffles with constant index; terms are added four by four in
-// ascending order.
+// For software adapters, in place of `{}.wgsl`: operands are read from mirrors; a workgroup is one
+// subgroup of 8 lanes, without workgroup memory and barriers; the inner loops have no branches
+// (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of its
+// tile; lanes pass the row operand on by shuffles with constant index; terms are added four by four
+// in ascending order.
 
 {}
 {}READERS
@@ -135,8 +135,8 @@ pub fn generate(d: &Direct) -> String {
 const ROWS = {}u;
 const COLUMNS = 32u;
 
-// What the layers of the dispatch need, one bit a loop{}: code that is masked out costs time all
-// the same.
+// What the layers of the dispatch need, one bit per loop{}: code that is masked out takes time,
+// too.
 override LOOPS: u32 = {}u;
 {}
 @compute @workgroup_size(8)
@@ -150,7 +150,7 @@ fn {}(
         params(d.kernel),
         d.head,
         d.rows,
-        if stores > 0 { " and one bit a way to store" } else { "" },
+        if stores > 0 { " and one per way to store" } else { "" },
         (1 << d.inner.len()) - 1,
         if stores > 0 {
             format!("override STORES: u32 = {}u;\n", (1 << stores) - 1)
