@@ -2,10 +2,10 @@
 // v  = β2 v + (1 − β2) g²
 // θ −= step_size · m / (√v · root_correction + ε)
 //
-// Kingma and Ba 2015, algorithm 1, in PyTorch's order of operations; with `decoupled` the weight decay
-// of Loshchilov and Hutter 2019, algorithm 2. The host computes the bias corrections in f64. The
-// gradient is first clipped to the global norm. One invocation for four parameters, whatever layer
-// they belong to. Once a value of any step was not finite, nothing is written any more.
+// Kingma and Ba 2015, algorithm 1, in PyTorch's order of operations; with `decoupled` the weight
+// decay of Loshchilov and Hutter 2019, algorithm 2. The host computes the bias corrections in f64.
+// The gradient is first clipped to the global norm. One invocation for four parameters, whatever
+// layer they belong to. Once a value of any step was not finite, nothing is written any more.
 
 struct Params {
     count: u32,

@@ -1,10 +1,10 @@
 // delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope
 //
 // One dispatch computes a group of destinations: workgroup (i, j) computes ROWS × COLUMNS deltas of
-// the destination that column tile i belongs to, in registers. The sources of the trunk's output are
-// the first layers of all heads. Sources are added in the order of the table, each over its outputs
-// in ascending order, four by four whatever the shape of the tile. Operands pass through workgroup
-// memory as they lie: deltas in vec4s of outputs, weights in vec4s of inputs.
+// the destination that column tile i belongs to, in registers. The sources of the trunk's output
+// are the first layers of all heads. Sources are added in the order of the table, each over its
+// outputs in ascending order, four by four whatever the shape of the tile. Operands pass through
+// workgroup memory as they lie: deltas in vec4s of outputs, weights in vec4s of inputs.
 //
 // The learned inputs are a destination without slopes. They are the first inputs of their sources,
 // which have more.

@@ -1,11 +1,11 @@
 // dw = deltaᵀ · x,   db = Σ over the rows of delta
 //
 // One dispatch computes all layers of the network: a workgroup computes ROWS outputs × COLUMNS
-// inputs of the layer that its tile belongs to, in registers. Operands pass through workgroup memory
-// as they lie, DEPTH rows of the batch at a time in ascending order, and products are added four by
-// four whatever the shape of the tile. The workgroups of a layer's first column of tiles also sum
-// the gradient of the bias, from the deltas that they have in any case. Gradients are tested for
-// values that are not finite when they are stored.
+// inputs of the layer that its tile belongs to, in registers. Operands pass through workgroup
+// memory as they lie, DEPTH rows of the batch at a time in ascending order, and products are added
+// four by four whatever the shape of the tile. The workgroups of a layer's first column of tiles
+// also sum the gradient of the bias, from the deltas that they have in any case. Gradients are
+// tested for values that are not finite when they are stored.
 //
 // Indices: rows are below params.rows, and outputs and inputs below those of the layer, or nothing
 // is read or written. Tables are read at layers of the group, which has at least one, with at least

@@ -42,7 +42,8 @@ const ROWS = DOWN * ROWS_EACH;
 const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const STEPS = DEPTH / 4u; // groups of four inner steps
-const STRIDE = STEPS + 1u; // vec4s from line to line in workgroup memory, odd against bank conflicts
+// vec4s from line to line in workgroup memory, odd against bank conflicts
+const STRIDE = STEPS + 1u;
 const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u
     && COLUMNS * STEPS % INVOCATIONS == 0u;
 

@@ -1,9 +1,9 @@
 // dw[v] = scale · Σ over the cells that hold code v: the deltas of their rows at the inputs of the
 // column
 //
-// A scatter without atomics: one invocation per vector follows the links of `link_cells` from cell to
-// cell, in ascending order, once for each four numbers of the vector. Vectors that no cell of the
-// batch names get zeros. Later chunks of a batch add.
+// A scatter without atomics: one invocation per vector follows the links of `link_cells` from cell
+// to cell, in ascending order, once for each four numbers of the vector. Vectors that no cell of
+// the batch names get zeros. Later chunks of a batch add.
 
 struct Params {
     rows: u32,       // rows of the chunk

@@ -5,7 +5,7 @@
 // per row for its labels. The lines by their kinds:
 //
 // NUMBERS    copies the slots of a column to as many inputs
-// ONE_HOT    makes `width` inputs: zeros, to which each code of the slots adds `scale` at its number
+// ONE_HOT    makes `width` inputs: zeros, to which each code of the slots adds `scale` at its place
 // VECTOR     makes four inputs: `scale` times the sum of four numbers of the vectors of the codes
 // KEPT       keeps the codes of the batch for the backward pass
 //

@@ -3,8 +3,8 @@
 //
 // One invocation per element of the wider of the two. Rows past the end of the batch become zeros
 // without labels, so that no other kernel needs to know how long a batch is. A data set larger than
-// one binding lies in segments of rows, with one dispatch each: the first overwrites all rows, later
-// ones fill in the rows of their segments.
+// one binding lies in segments of rows, with one dispatch each: the first overwrites all rows,
+// later ones fill in the rows of their segments.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -22,7 +22,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> data: array<u32>;              // [N, I] bytes or bits of f32
+// [N, I] bytes or bits of f32
+@group(0) @binding(2) var<storage, read> data: array<u32>;
 @group(0) @binding(3) var<storage, read> data_labels: array<u32>;       // [N, T]
 @group(0) @binding(4) var<storage, read> order: array<u32>;             // [N]
 @group(0) @binding(5) var<storage, read_write> inputs: array<f32>;      // [rows, I]

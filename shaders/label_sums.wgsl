@@ -3,10 +3,10 @@
 // counts[2T + t] = 1 / counts[t], or 0 where there are none
 //
 // The denominators of the losses: r is the weight of the row and c the weight of the label's class,
-// both 1 where there are none. One workgroup per task. It reads the whole batch from the data set, so
-// that all chunks divide by the same number. A data set in segments has a dispatch for each: the
-// first overwrites, later ones add. Without a label the inverse is zero, and with it the loss and the
-// gradient of the task.
+// both 1 where there are none. One workgroup per task. It reads the whole batch from the data set,
+// so that all chunks divide by the same number. A data set in segments has a dispatch for each: the
+// first overwrites, later ones add. Without a label the inverse is zero, and with it the loss and
+// the gradient of the task.
 
 struct Params {
     cells: u32,         // labels of a row, its weight included

@@ -1,9 +1,9 @@
 // Appended to the kernels of software adapters, before the prelude.
 //
 // A software adapter fetches a texel of four numbers by a few vector instructions, while it loads
-// from a storage buffer by a loop over lanes, with a stalled store for each number. So these kernels
-// read their operands from mirrors: textures with MIRROR_WIDTH texels per row and the contents of
-// the buffer of the same name.
+// from a storage buffer by a loop over lanes, with a stalled store for each number. So these
+// kernels read their operands from mirrors: textures with MIRROR_WIDTH texels per row and the
+// contents of the buffer of the same name.
 //
 // No function takes a texture as an argument, since naga cannot translate that to MSL. A kernel has
 // functions of its own for each of its mirrors.

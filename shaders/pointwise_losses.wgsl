@@ -7,7 +7,7 @@
 // absolute   l = |z − y|
 // huber      l = ½ (z − y)² where |z − y| ≤ δ, else δ (|z − y| − ½ δ)
 // quantile   l = max(q (y − z), (q − 1) (y − z))
-// poisson    l = c (e^z − y z), where c is one over the mean of the counts of the training part, or 1
+// poisson    l = c (e^z − y z), where c is one over the mean of the training counts, or 1
 //
 // r    the weight of the row
 // n    one over the sum of the weights of the batch's labels
@@ -15,8 +15,8 @@
 //
 // For losses with one label per output. One invocation per row of a head (group.y) goes through its
 // outputs in order; multiclass heads are skipped. An output without a label has no loss and no
-// gradient. Each row keeps its loss, without w, for `reduce_metrics`; a hit is a logit whose sign is
-// that of its label.
+// gradient. Each row keeps its loss, without w, for `reduce_metrics`; a hit is a logit whose sign
+// is that of its label.
 
 struct Params {
     rows: u32,         // rows of the chunk

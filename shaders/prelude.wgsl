@@ -89,8 +89,8 @@ fn power_of_two(n: i32) -> f32 {
     return bitcast<f32>(u32(n + 127) << 23u);
 }
 
-// e^x. Range reduction by ln 2 in two parts, polynomial of degree 7 (Cephes expf). The factor 2^n is
-// split in two, so that results reach both ends of the range; infinity above, zero below.
+// e^x. Range reduction by ln 2 in two parts, polynomial of degree 7 (Cephes expf). The factor 2^n
+// is split in two, so that results reach both ends of the range; infinity above, zero below.
 fn exponential(x: f32) -> f32 {
     let t = clamp(x, -104.0, 89.0);
     let n = floor(t * 1.44269504 + 0.5);
@@ -225,7 +225,8 @@ fn activate(kind: u32, z: f32) -> vec2<f32> {
     }
 }
 
-// The first u32 of pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020).
+// The first u32 of pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3),
+// 2020).
 fn hash(a: u32, b: u32, c: u32, d: u32) -> u32 {
     var v = vec4(a, b, c, d) * 1664525u + 1013904223u;
     v.x += v.y * v.w;

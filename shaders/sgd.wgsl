@@ -2,8 +2,8 @@
 // θ −= lr · m,   or with Nesterov's form θ −= lr · (g + μ m)
 //
 // Sutskever et al. 2013 in PyTorch's form, without dampening; weight decay is L2, and added after
-// the gradient is clipped to the global norm. One invocation for four parameters, whatever layer they
-// belong to. Once a value of any step was not finite, nothing is written any more.
+// the gradient is clipped to the global norm. One invocation for four parameters, whatever layer
+// they belong to. Once a value of any step was not finite, nothing is written any more.
 
 struct Params {
     count: u32,

@@ -1,8 +1,8 @@
 // L = ½ ‖θ_i − θ_j‖²,   dθ_i += λ (θ_i − θ_j),   dθ_j −= λ (θ_i − θ_j)
 //
-// One invocation alone touches element e of the heads, and it goes through all pairs in order: there
-// are no races, and sums have a fixed order. The value of each pair is reduced within the workgroup to
-// one partial sum, by a tree of fixed shape.
+// One invocation alone touches element e of the heads, and it goes through all pairs in order:
+// there are no races, and sums have a fixed order. The value of each pair is reduced within the
+// workgroup to one partial sum, by a tree of fixed shape.
 
 struct Params {
     pairs: u32,

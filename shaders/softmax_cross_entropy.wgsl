@@ -9,11 +9,11 @@
 // n    one over the sum of the weights of the batch
 // w    the weight of the task
 //
-// One invocation per row of a head (group.y); heads of other types are skipped. The maximum is taken
-// out first, and ln(1 + Σ of the others) keeps the digits of confident predictions, so the loss is
-// stable for all finite logits. Rows without a label have no loss and no gradient. Each row keeps its
-// loss, times n and without w, for `reduce_metrics`; a row is a hit if its first largest logit is
-// its label.
+// One invocation per row of a head (group.y); heads of other types are skipped. The maximum is
+// taken out first, and ln(1 + Σ of the others) keeps the digits of confident predictions, so the
+// loss is stable for all finite logits. Rows without a label have no loss and no gradient. Each row
+// keeps its loss, times n and without w, for `reduce_metrics`; a row is a hit if its first largest
+// logit is its label.
 
 struct Params {
     rows: u32,         // rows of the chunk

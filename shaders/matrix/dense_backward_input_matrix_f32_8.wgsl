@@ -1,8 +1,9 @@
 // delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope
 //
-// For matrix units, in place of `dense_backward_input.wgsl`: operands are rounded to the type of the unit when they
-// are written to workgroup memory, sums are f32, and the unit adds in an order of its own. A
-// subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup memory.
+// For matrix units, in place of `dense_backward_input.wgsl`: operands are rounded to the type of
+// the unit when they are written to workgroup memory, sums are f32, and the unit adds in an order
+// of its own. A subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup
+// memory.
 //
 // The learned inputs are a destination without slopes. They are the first inputs of their sources,
 // which have more.

@@ -1,8 +1,9 @@
 // dw = deltaᵀ · x,   db = Σ over the rows of delta
 //
-// For matrix units, in place of `dense_backward_weight.wgsl`: operands are rounded to the type of the unit when they
-// are written to workgroup memory, sums are f32, and the unit adds in an order of its own. A
-// subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup memory.
+// For matrix units, in place of `dense_backward_weight.wgsl`: operands are rounded to the type of
+// the unit when they are written to workgroup memory, sums are f32, and the unit adds in an order
+// of its own. A subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup
+// memory.
 //
 // Indices: rows are below params.rows, and outputs and inputs below those of the layer, or nothing
 // is read or written. Tables are read at layers of the group, which has at least one, with at least

@@ -1,9 +1,9 @@
 // y = act(x · wᵀ + b),   slope = dy/dz,   both with dropout;   z = x · wᵀ + b is tested for values
 // that are not finite
 //
-// For matrix units, in place of `dense_forward.wgsl`: operands are rounded to the type of the unit when they
-// are written to workgroup memory, sums are f32, and the unit adds in an order of its own. A
-// subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup memory.
+// For matrix units, in place of `dense_forward.wgsl`: operands are rounded to the type of the unit
+// when they are written to workgroup memory, sums are f32, and the unit adds in an order of its
+// own. A subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup memory.
 //
 // Indices: rows are below params.rows, and inputs and outputs below those of the layer, or nothing
 // is read or written. Tables are read at layers of the group, which has at least one. Places in

@@ -58,8 +58,8 @@ fn reduce_metrics_direct(@builtin(workgroup_id) group: vec3<u32>,
     var value = ((sums.x + sums.z) + (sums.y + sums.w)) * select(1.0, step.inverse_rows,
         metric.mean == 1u);
     let place = step.slot * params.stride + 1u + params.first + group.x;
-    // No branch: Mesa's software driver would compile the kernel anew for each value of the uniform,
-    // at every dispatch.
+    // No branch: Mesa's software driver would compile the kernel anew for each value of the
+    // uniform, at every dispatch.
     value = select(value, value + metrics[place], params.accumulate == 1u);
     if (!is_finite(value) && metric.flag != NONE) {
         atomicMin(&flags[0], step.number);

@@ -1,8 +1,8 @@
 // L = ½ ‖θ_i − θ_j‖²,   dθ_i += λ (θ_i − θ_j),   dθ_j −= λ (θ_i − θ_j)
 //
 // For software adapters, in place of `soft_sharing.wgsl`: parameters are read from their mirror,
-// eight elements per lane, and the same tree of sums needs no workgroup memory. The elements between
-// the end of a head and the next multiple of 64 are zero in both heads and stay so.
+// eight elements per lane, and the same tree of sums needs no workgroup memory. The elements
+// between the end of a head and the next multiple of 64 are zero in both heads and stay so.
 
 struct Params {
     pairs: u32,

@@ -2,17 +2,17 @@
 
 use super::unrolled::{XYZW, ended, fetch, fill, line, readers, repeated};
 
-/// Output layers with their loss. Lanes are rows here, and each holds all classes: a head has few
-/// of them, and what follows the product goes row by row without a word between lanes.
+/// Output layers with their loss. A lane holds rows with all classes, since a head has few of them:
+/// what follows the product then needs no other lane.
 const HEADS: &str = "// z    = x · wᵀ + b
 // loss = ln Σ e^z − z_label
 // dz   = w · (softmax(z) − one_hot(label)) / rows
 //
-// For heads of up to 32 classes on software adapters: operands are read from mirrors; a workgroup is
-// one subgroup of 8 lanes, without workgroup memory and barriers; the inner loops have no branches
-// (indices are clamped, terms beyond the end are zero). A lane holds rows lane and lane + 8 of its
-// tile with all their classes; lanes pass the weights on by shuffles with constant index; terms are
-// added four by four in ascending order.
+// For heads of up to 32 classes on software adapters: operands are read from mirrors; a workgroup
+// is one subgroup of 8 lanes, without workgroup memory and barriers; the inner loops have no
+// branches (indices are clamped, terms beyond the end are zero). A lane holds two rows of its tile,
+// `lane` and `lane + 8`, with all their classes; lanes pass the weights on by shuffles with constant
+// index; terms are added four by four in ascending order.
 
 struct Params {
     rows: u32,         // rows of the chunk
@@ -129,11 +129,11 @@ END    }
 }
 ";
 
-/// Most classes of a head.
+/// The largest number of classes of a head.
 const CLASSES: usize = 32;
 
-/// Classes in groups of four, each for heads of so many classes alone; `{c}` is the class, `{g}`
-/// its eight, `{l}` its place there.
+/// The text for each class, in groups of four that run where a head may have as many classes. `{c}`
+/// is the class, `{g}` its group of eight, `{l}` its place there.
 fn each_class(text: &str) -> String {
     let of = |c: usize| {
         let text = fill(

@@ -1,4 +1,4 @@
-//! The three products, as the unrolled kernels state them.
+//! The three products for software adapters: what their files have that the others have not.
 
 use super::unrolled::Four::{Across, Steps};
 use super::unrolled::{Direct, Inner};
@@ -17,8 +17,8 @@ const FORWARD: Direct = Direct {
     name: "dense_forward_direct",
     rows: 16,
     kernel: "dense_forward",
-    formula: "y = act(x · wᵀ + b),   slope = dy/dz,   both with dropout;   z = x · wᵀ + b is tested \
-              for values\n// that are not finite",
+    formula: "y = act(x · wᵀ + b),   slope = dy/dz,   both with dropout;   z = x · wᵀ + b is \
+              tested for values\n// that are not finite",
     head: "@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
