@@ -11,8 +11,8 @@ const HEADS: &str = "// z    = x · wᵀ + b
 // For heads of up to 32 classes on software adapters: operands are read from mirrors; a workgroup
 // is one subgroup of 8 lanes, without workgroup memory and barriers; the inner loops have no
 // branches (indices are clamped, terms beyond the end are zero). A lane holds two rows of its tile,
-// `lane` and `lane + 8`, with all their classes; lanes pass the weights on by shuffles with constant
-// index; terms are added four by four in ascending order.
+// `lane` and `lane + 8`, with all their classes; lanes pass the weights on by shuffles with
+// constant index; terms are added four by four in ascending order.
 
 struct Params {
     rows: u32,         // rows of the chunk

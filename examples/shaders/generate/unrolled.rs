@@ -23,8 +23,8 @@ pub enum Four {
     Across,
 }
 
-/// A loop over the inner steps, for layers for which `condition` holds: the mirrors that the row and
-/// the column operand are fetched from, and whether four numbers begin at multiples of four.
+/// A loop over the inner steps, for layers for which `condition` holds: the mirrors that the row
+/// and the column operand are fetched from, and whether four numbers begin at multiples of four.
 pub struct Inner {
     pub condition: &'static str,
     pub rows: (&'static str, bool),
@@ -55,8 +55,8 @@ pub struct Direct {
     pub places: [&'static str; 2],
     /// The loops, in the order of the bits of LOOPS.
     pub inner: &'static [Inner],
-    /// Whether the first column tile also sums the row operand over the inner steps, for the bias, in
-    /// a loop of its own.
+    /// Whether the first column tile also sums the row operand over the inner steps, for the bias,
+    /// in a loop of its own.
     pub sums_rows: bool,
     /// The lines after the loops. Those between `EACH` and `END` are repeated for each row of the
     /// tile, with its number for `{r}`.
@@ -244,8 +244,8 @@ pub fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     }
 }
 
-/// Appends the sums of the row operand over the inner steps, in the first column tile: four rows per
-/// lane, in the lanes that fetch the first step of a turn.
+/// Appends the sums of the row operand over the inner steps, in the first column tile: four rows
+/// per lane, in the lanes that fetch the first step of a turn.
 pub fn row_sums(out: &mut String, d: &Direct, inner: &Inner) {
     line(out, "    if (column_tile == 0u) {");
     line(out, &format!("    for (var base = 0u; base < {}; base += 4u) {{", d.sizes[2]));
@@ -330,8 +330,8 @@ pub fn row_value(d: &Direct, r: usize, i: usize) -> String {
     )
 }
 
-/// Appends the fetches of the column operand of a turn: `b{i}` holds the lane's four columns at step
-/// `i`.
+/// Appends the fetches of the column operand of a turn: `b{i}` holds the lane's four columns at
+/// step `i`.
 pub fn column_loads(out: &mut String, d: &Direct, inner: &Inner) {
     let count = d.sizes[2];
     let fetched =
