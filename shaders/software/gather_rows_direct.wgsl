@@ -1,9 +1,9 @@
-// inputs[r, c] = data[order[first + r], c] · scale,   labels[r, t] = data_labels[order[first + r],
-// t]
+// inputs[r, c] = data[order[first + r], c] · scale
+// labels[r, t] = data_labels[order[first + r], t]
 //
-// For software adapters, in place of `gather_rows.wgsl`: the data set from its mirror, four
-// features a lane at a time, a workgroup of one subgroup for 1024 features of eight rows. A lane
-// looks up one of the rows; then all lanes copy one row after the other.
+// For software adapters, in place of `gather_rows.wgsl`: the data set is read from its mirror, four
+// features per lane at a time; a workgroup is one subgroup and copies 1024 features of eight rows.
+// Each lane looks up one of the rows; then all lanes copy one row after the other.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -13,15 +13,15 @@ struct Params {
     target_x: u32,      // offset of the inputs in their arena
     segment_first: u32, // data rows [segment_first, segment_first + segment_rows) lie in `data`
     segment_rows: u32,
-    shuffled: u32,      // 1: through `order`; 0: rows as they lie
-    bytes: u32,         // 1: `data` packs four u8 a word; 0: f32 bits
+    shuffled: u32,      // 1: rows by `order`; 0: rows as they lie
+    bytes: u32,         // 1: four u8 of `data` per u32; 0: bits of f32
     scale: f32,         // factor on bytes
     fill: u32,          // 1: leave rows of other segments alone
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-// [N, I] bytes or f32 bits
+// [N, I] bytes or bits of f32
 @group(0) @binding(2) var data: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(3) var<storage, read> data_labels: array<u32>;            // [N, T]
 @group(0) @binding(4) var<storage, read> order: array<u32>;                  // [N]

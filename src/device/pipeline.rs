@@ -11,8 +11,11 @@ use crate::kernels::Kernel;
 use crate::kernels::signature::{Access, Signature};
 use crate::schedule::Dispatch;
 
-/// The pipelines of dispatches, each compiled once a device however many programs use it; what is
-/// missing is compiled in parallel. `source` gives the text of a kernel.
+/// The pipelines of dispatches. A device compiles each of them once, however many programs use it,
+/// and several in parallel. `source` gives the text of a kernel.
+///
+/// # Errors
+/// A kernel that does not compile; a device that is lost.
 pub(super) fn pipelines(
     gpu: &Gpu,
     dispatches: &[&Dispatch],
@@ -67,14 +70,14 @@ pub(super) fn pipelines(
     found.collect()
 }
 
-/// Compiles the kernel of a dispatch from `source` (its file with the prelude, or a mutant of it).
+/// Compiles the kernel of a dispatch from `source`: its file with the prelude, or a mutant of it.
 fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
     let kernel = dispatch.kernel;
     let signature = Signature::of_source(kernel, source)?;
     let constants = declared(&signature, dispatch);
     let entries: Vec<_> =
         signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
-    // Only the text that was shown to keep its bounds, not a mutant of it.
+    // The text that was shown to keep its bounds, and no mutant of it.
     let trusted = gpu.trusts && kernel.bounded && source == kernel.module();
     gpu.scoped(&format!("kernel {}", kernel.name), 0, |device| {
         let label = Some(kernel.name);
@@ -116,8 +119,8 @@ fn descriptor<'a>(kernel: &'a Kernel, source: &'a str) -> wgpu::ShaderModuleDesc
     }
 }
 
-/// The module of a bounded kernel as it was shipped, without checks of indices and without a bound
-/// on its loops.
+/// The module of a bounded kernel as it was shipped, compiled without checks of its indices and
+/// without a counter in its loops.
 #[allow(unsafe_code)]
 fn trusted_module(device: &wgpu::Device, kernel: &Kernel) -> wgpu::ShaderModule {
     let checks = wgpu::ShaderRuntimeChecks {
@@ -126,11 +129,11 @@ fn trusted_module(device: &wgpu::Device, kernel: &Kernel) -> wgpu::ShaderModule 
         ..wgpu::ShaderRuntimeChecks::checked()
     };
     // SAFETY: the text is compiled in. Its file states under "Indices" why every index is in
-    // bounds, given tables as `schedule::plan` writes them, whose slices the laws of a schedule
-    // keep inside buffers; every loop counts up to a finite end. tests/shapes.rs shows at sizes
-    // around the edges of all tiles that nothing else is written and that results are those of the
-    // checked module. Kernels for matrix units are compared with their twins before a run uses
-    // them, over such sizes too.
+    // bounds, given tables as `plan` writes them, whose slices the laws of a schedule keep
+    // inside buffers; every loop counts up to a finite end. tests/shapes.rs shows at sizes
+    // around the edges of all tiles that nothing else is written and that results are equal to
+    // those of the checked module. Kernels for matrix units are compared with their twins at such
+    // sizes before a run uses them.
     unsafe { device.create_shader_module_trusted(descriptor(kernel, &kernel.module()), checks) }
 }
 

@@ -21,7 +21,7 @@ use real::Real;
 #[derive(Clone, Debug)]
 enum Store<T> {
     Numbers(RefCell<Vec<T>>),
-    Words(RefCell<Vec<u32>>),
+    Integers(RefCell<Vec<u32>>),
 }
 
 /// Runs a program in f64, or in [`real::Bounded`] to learn error bounds.
@@ -57,7 +57,7 @@ impl<'a, T: Real> Arguments<'a, T> {
     pub(crate) fn numbers(&self, name: &str) -> Ref<'a, Vec<T>> {
         match self.store(name) {
             Store::Numbers(cell) => cell.borrow(),
-            Store::Words(_) => panic!("{}: {name} holds words", self.dispatch.kernel.name),
+            Store::Integers(_) => panic!("{}: {name} holds integers", self.dispatch.kernel.name),
         }
     }
 
@@ -65,29 +65,29 @@ impl<'a, T: Real> Arguments<'a, T> {
     pub(crate) fn numbers_mut(&self, name: &str) -> RefMut<'a, Vec<T>> {
         match self.store(name) {
             Store::Numbers(cell) => cell.borrow_mut(),
-            Store::Words(_) => panic!("{}: {name} holds words", self.dispatch.kernel.name),
+            Store::Integers(_) => panic!("{}: {name} holds integers", self.dispatch.kernel.name),
         }
     }
 
-    /// Words that are read.
-    pub(crate) fn words(&self, name: &str) -> Ref<'a, Vec<u32>> {
+    /// Integers that are read.
+    pub(crate) fn integers(&self, name: &str) -> Ref<'a, Vec<u32>> {
         match self.store(name) {
-            Store::Words(cell) => cell.borrow(),
+            Store::Integers(cell) => cell.borrow(),
             Store::Numbers(_) => panic!("{}: {name} holds numbers", self.dispatch.kernel.name),
         }
     }
 
-    /// Words that are written.
-    pub(crate) fn words_mut(&self, name: &str) -> RefMut<'a, Vec<u32>> {
+    /// Integers that are written.
+    pub(crate) fn integers_mut(&self, name: &str) -> RefMut<'a, Vec<u32>> {
         match self.store(name) {
-            Store::Words(cell) => cell.borrow_mut(),
+            Store::Integers(cell) => cell.borrow_mut(),
             Store::Numbers(_) => panic!("{}: {name} holds numbers", self.dispatch.kernel.name),
         }
     }
 
     /// A table of structures.
     pub(crate) fn table<S: Words>(&self, name: &str) -> Vec<S> {
-        let words = self.words(name);
+        let words = self.integers(name);
         let whole = words.len() / (size_of::<S>() / 4) * (size_of::<S>() / 4);
         bytemuck::cast_slice(&words[..whole]).to_vec()
     }
@@ -121,7 +121,7 @@ impl<'a, T: Real> Arguments<'a, T> {
 
     /// Notes that a value was not finite.
     pub(crate) fn raise(&self, flag: u32) {
-        let mut flags = self.words_mut("flags");
+        let mut flags = self.integers_mut("flags");
         for i in [0, flag as usize] {
             flags[i] = flags[i].min(self.step.number);
         }
@@ -134,7 +134,7 @@ fn store<T: Real>(spec: &BufferSpec) -> Store<T> {
         Kind::F32 => Store::Numbers(RefCell::new(
             initial.map(|bits| T::from(f32::from_bits(bits))).collect(),
         )),
-        Kind::U32 => Store::Words(RefCell::new(initial.collect())),
+        Kind::U32 => Store::Integers(RefCell::new(initial.collect())),
     }
 }
 
@@ -155,7 +155,7 @@ impl<T: Real> Reference<T> {
     pub fn numbers(&self, slice: Slice) -> Vec<T> {
         match &self.stores[slice.buffer.0] {
             Store::Numbers(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
-            Store::Words(_) => Vec::new(),
+            Store::Integers(_) => Vec::new(),
         }
     }
 
@@ -166,10 +166,10 @@ impl<T: Real> Reference<T> {
         }
     }
 
-    /// Words of a buffer.
-    pub fn words(&self, slice: Slice) -> Vec<u32> {
+    /// Integers of a buffer.
+    pub fn integers(&self, slice: Slice) -> Vec<u32> {
         match &self.stores[slice.buffer.0] {
-            Store::Words(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
+            Store::Integers(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
             Store::Numbers(_) => Vec::new(),
         }
     }
@@ -190,7 +190,7 @@ impl<T: Real> Engine for Reference<T> {
             spec.len
         );
         match &self.stores[buffer.0] {
-            Store::Words(cell) => {
+            Store::Integers(cell) => {
                 cell.borrow_mut()[first..first + words.len()].copy_from_slice(words)
             }
             Store::Numbers(cell) => {
@@ -224,7 +224,7 @@ impl<T: Real> Engine for Reference<T> {
     }
 
     fn not_finite(&self) -> Option<NotFinite> {
-        first_not_finite(&self.words(self.program.whole(self.program.flags_buffer)))
+        first_not_finite(&self.integers(self.program.whole(self.program.flags_buffer)))
     }
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {

@@ -1284,7 +1284,8 @@ fn every_key_has_an_effect() {
     }
     let alone = ["task.NAME.type"];
     seen.extend(alone.map(str::to_owned));
-    let tables = known().iter().filter(|keys| !keys.table.is_empty());
+    let known = known();
+    let tables = known.iter().filter(|keys| !keys.table.is_empty());
     let known: BTreeSet<String> =
         tables.flat_map(|t| t.keys.iter().map(move |key| format!("{}.{key}", t.table))).collect();
     assert_eq!(seen, known);
@@ -1293,7 +1294,7 @@ fn every_key_has_an_effect() {
 #[test]
 fn every_key_refuses_a_wrong_type_by_its_path() {
     for keys in known() {
-        for key in keys.keys {
+        for key in &keys.keys {
             let path = if keys.table.is_empty() {
                 key.to_string()
             } else {

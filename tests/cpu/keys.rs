@@ -566,8 +566,9 @@ fn every_key_has_a_flip() {
     let path = |table: &str, key: &str| {
         if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
     };
+    let tables = known();
     let known: BTreeSet<String> =
-        known().iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
+        tables.iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
     // It says what an adapter computes with, and here is none: tests/precision.rs.
     flipped.insert("train.precision".into());
     // They say what columns are called, and no number depends on that: tests/applied.rs.

@@ -311,7 +311,7 @@ fn activations(bench: &mut Bench, step: Option<u64>) -> Vec<Vec<f64>> {
         }
     }
     let (program, buffers) = (&bench.built.program, &bench.built.buffers);
-    let words = bench.engine.words(program.whole(buffers.layers));
+    let words = bench.engine.integers(program.whole(buffers.layers));
     let layers: &[Dense] = bytemuck::cast_slice(&words);
     let of = |layer: &Dense| {
         let arena =

@@ -651,7 +651,7 @@ fn snapshot(engine: &Reference) -> Image {
         Kind::F32 => {
             engine.numbers(program.whole(Buffer(i))).into_iter().map(f64::to_bits).collect()
         }
-        Kind::U32 => engine.words(program.whole(Buffer(i))).into_iter().map(u64::from).collect(),
+        Kind::U32 => engine.integers(program.whole(Buffer(i))).into_iter().map(u64::from).collect(),
     };
     program.buffers.iter().enumerate().map(bits).collect()
 }

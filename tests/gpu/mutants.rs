@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
+use tandem::kernels::tuning::{Class, Tuning};
 use tandem::kernels::{KERNELS, Kernel, by_name};
 use tandem::measure::doctor;
 use tandem::measure::doctor::{Case, Verdict};
@@ -974,6 +975,42 @@ fn check(name: &str) {
         assert_eq!(failure(kernel, case, &shipped), None, "{name} as shipped, {}", case.name);
     }
     assert!(survivors.is_empty(), "{name}: no case notices: {}", survivors.join("; "));
+}
+
+/// Layers of a group that take what another layer of the group should take: separate networks are
+/// the case where all of them read, and are read, apart.
+#[test]
+fn separate_networks_notice_what_is_exchanged_between_them() {
+    let tuning = Tuning::new(Class::Discrete, gpu().tuning().binding_bytes, false);
+    let exchanged = [
+        (
+            "dense_forward",
+            "let place = layer.x + row",
+            "let place = layers[params.first_layer].x + row",
+        ),
+        (
+            "dense_backward_input",
+            "var reader = destination.first_source;",
+            "var reader = destinations[params.first_destination].first_source;",
+        ),
+        (
+            "dense_backward_weight",
+            "let place = layer.x + row",
+            "let place = layers[params.layers - 1u].x + row",
+        ),
+    ];
+    for (name, from, to) in exchanged {
+        let kernel = by_name(name).unwrap();
+        let cases = doctor::cases(&tuning).unwrap().into_iter();
+        let mut case = cases.into_iter().find(|case| case.name == "separate networks").unwrap();
+        for schedule in &mut case.built.program.schedules {
+            schedule.dispatches.retain(|d| d.kernel.name == name);
+        }
+        let shipped = kernel.module();
+        assert_eq!(shipped.matches(from).count(), 1, "{name}: {from}");
+        assert_eq!(failure(kernel, &case, &shipped), None, "{name} as shipped");
+        assert!(failure(kernel, &case, &shipped.replace(from, to)).is_some(), "{name}: {to}");
+    }
 }
 
 /// Other shapes of a kernel are its text but for the constants, which another test sees to.

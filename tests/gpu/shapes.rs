@@ -83,7 +83,10 @@ fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<Contents> {
         .map(tandem::schedule::Buffer);
     numbers
         .map(|i| {
-            (program.buffers[i.0].name.clone(), session.download_words(program.whole(i)).unwrap())
+            (
+                program.buffers[i.0].name.clone(),
+                session.download_integers(program.whole(i)).unwrap(),
+            )
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! The three products, as the unrolled kernels state them.
+//! The three products for software adapters: what their files have that the others have not.
 
 use super::unrolled::Four::{Across, Steps};
 use super::unrolled::{Direct, Inner};
@@ -17,8 +17,8 @@ const FORWARD: Direct = Direct {
     name: "dense_forward_direct",
     rows: 16,
     kernel: "dense_forward",
-    formula: "y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested \
-              for non-finite values.",
+    formula: "y = act(x · wᵀ + b),   slope = dy/dz,   both with dropout;   z = x · wᵀ + b is \
+              tested for values\n// that are not finite",
     head: "@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
@@ -28,7 +28,7 @@ const FORWARD: Direct = Direct {
            slopes [rows, O]
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
-override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
+override ACTIVATION: u32 = 0u;   // the activation of all layers; see `activate` for its codes
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
 fn layer_of(tile: u32) -> u32 {
@@ -45,7 +45,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
-// Whether one of the exponents is that of infinities and NaN.
+// Whether one of the exponents is that of infinity and NaN.
 fn is_unfinite(exponents: vec4<u32>) -> bool {
     return any(exponents == vec4(0x7f800000u));
 }
@@ -188,9 +188,9 @@ struct Destination {
     slope: u32,        // [rows, width] in the activation arena
     delta: u32,        // [rows, width] in the delta arena
     first_source: u32, // first of the layers that read this activation
-    sources: u32,      // how many they are; each names the next one
+    sources: u32,      // their number; each names the next one
     tile: u32,         // column tiles of the dispatch before this destination
-    pad_0: u32,
+    pad_0: u32,        // makes whole vec4s
     pad_1: u32,
 }
 
@@ -274,7 +274,7 @@ const BACKWARD_WEIGHT: Direct = Direct {
     name: "dense_backward_weight_direct",
     rows: 16,
     kernel: "dense_backward_weight",
-    formula: "dw = deltaᵀ · x,   db = column sums of delta",
+    formula: "dw = deltaᵀ · x,   db = Σ over the rows of delta",
     head: "@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
@@ -284,7 +284,7 @@ const BACKWARD_WEIGHT: Direct = Direct {
 @group(0) @binding(5) var even_delta: texture_storage_2d<rgba32float, read>;     // deltas [rows, \
            O]
 @group(0) @binding(6) var odd_delta: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] a \
+@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] per \
            head
 @group(0) @binding(8) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
@@ -303,7 +303,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
-// Whether one of the exponents is that of infinities and NaN.
+// Whether one of the exponents is that of infinity and NaN.
 fn is_unfinite(exponents: vec4<u32>) -> bool {
     return any(exponents == vec4(0x7f800000u));
 }
@@ -328,8 +328,8 @@ fn store(place: u32, sum: f32) -> bool {
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
     let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
-    // A bound by the uniform alone would be unrolled, and the kernel compiled anew at every
-    // dispatch, by Mesa's software driver.
+    // Mesa's software driver would unroll a loop that the uniform alone bounds, and compile the
+    // kernel anew at every dispatch.
     let batch = select(0u, params.rows, layer.inputs > 0u);
 ",
     around: ["", ""],

@@ -50,6 +50,7 @@ pub enum Cell {
 
 struct Shape {
     name: &'static str,
+    architecture: Architecture,
     inputs: usize,
     trunk: &'static [usize],
     /// (classes, tower)
@@ -81,6 +82,7 @@ const SGD: OptimizerKind = OptimizerKind::Sgd { momentum: 0.5, nesterov: false }
 
 const BASE: Shape = Shape {
     name: "one of everything",
+    architecture: Architecture::Shared,
     inputs: 1,
     trunk: &[],
     heads: &[(2, &[])],
@@ -120,6 +122,19 @@ const SHAPES: &[Shape] = &[
         dropout: 0.2,
         optimizer: ADAMW,
         rows: [40, 32, 32],
+        coupled: true,
+        ..BASE
+    },
+    Shape {
+        name: "separate networks",
+        architecture: Architecture::Separate,
+        inputs: 13,
+        trunk: &[9, 6],
+        heads: &[(4, &[]), (4, &[5]), (4, &[5]), (3, &[])],
+        activation: Activation::Tanh,
+        dropout: 0.2,
+        optimizer: ADAM,
+        rows: [60, 40, 37],
         coupled: true,
         ..BASE
     },
@@ -489,7 +504,7 @@ fn network(shape: &Shape) -> Network {
     Network {
         inputs: shape.inputs,
         embeddings,
-        architecture: Architecture::Shared,
+        architecture: shape.architecture,
         trunk,
         tasks: shape.heads.iter().enumerate().map(head).chain((shape.others)()).collect(),
     }

@@ -44,7 +44,7 @@ pub fn check_dispatch(
     reference.run_dispatch(schedule, dispatch, &case.step)?;
     let mut finding = Finding::default();
     for (_, buffer) in &launched.bindings {
-        let found = device.download_words(program.whole(*buffer))?;
+        let found = device.download_integers(program.whole(*buffer))?;
         compare(&program, launched, *buffer, &before[buffer.0], &found, reference, &mut finding);
     }
     Ok(finding)
@@ -196,7 +196,7 @@ fn compare(
         }
     }
     let whole = Slice { buffer, first: 0, len: spec.len };
-    let (words, numbers) = (reference.words(whole), reference.numbers(whole));
+    let (words, numbers) = (reference.integers(whole), reference.numbers(whole));
     for i in 0..spec.len {
         let wrong = if spec.kind == Kind::U32 {
             finding.elements += usize::from(written[i]);
