@@ -110,8 +110,8 @@ fn one_slope(element: u32) -> f32 {
     return four_slope(element)[element & 3u];
 }
 
-pub const ROWS = 16u;
-pub const COLUMNS = 32u;
+const ROWS = 16u;
+const COLUMNS = 32u;
 
 // What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is
 // masked out costs time all the same.
@@ -119,7 +119,7 @@ override LOOPS: u32 = 15u;
 override STORES: u32 = 3u;
 
 @compute @workgroup_size(8)
-pub fn dense_backward_input_direct(
+fn dense_backward_input_direct(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {

@@ -109,8 +109,8 @@ fn any_four_logits_delta(element: u32) -> vec4<f32> {
     return four_of(four_logits_delta(element), four_logits_delta(element + 4u), element);
 }
 
-pub const ROWS = 32u;
-pub const COLUMNS = 32u;
+const ROWS = 32u;
+const COLUMNS = 32u;
 
 // What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is
 // masked out costs time all the same.
@@ -118,7 +118,7 @@ override LOOPS: u32 = 63u;
 override STORES: u32 = 3u;
 
 @compute @workgroup_size(8)
-pub fn dense_backward_weight_direct_32(
+fn dense_backward_weight_direct_32(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,

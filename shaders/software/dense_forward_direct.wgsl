@@ -107,8 +107,8 @@ fn any_four_x(element: u32) -> vec4<f32> {
     return four_of(four_x(element), four_x(element + 4u), element);
 }
 
-pub const ROWS = 16u;
-pub const COLUMNS = 32u;
+const ROWS = 16u;
+const COLUMNS = 32u;
 
 // What the layers of the dispatch need, one bit a loop and one bit a way to store: code that is
 // masked out costs time all the same.
@@ -116,7 +116,7 @@ override LOOPS: u32 = 3u;
 override STORES: u32 = 15u;
 
 @compute @workgroup_size(8)
-pub fn dense_forward_direct(
+fn dense_forward_direct(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {

@@ -132,15 +132,15 @@ pub fn generate(d: &Direct) -> String {
 {}
 {}READERS
 
-pub const ROWS = {}u;
-pub const COLUMNS = 32u;
+const ROWS = {}u;
+const COLUMNS = 32u;
 
 // What the layers of the dispatch need, one bit a loop{}: code that is masked out costs time all
 // the same.
 override LOOPS: u32 = {}u;
 {}
 @compute @workgroup_size(8)
-pub fn {}(
+fn {}(
     @builtin(workgroup_id) group: vec3<u32>,
 {groups}    @builtin(local_invocation_index) lane: u32,
 ) {{
