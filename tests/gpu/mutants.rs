@@ -1,7 +1,7 @@
-//! Broken kernels, each the shipped text with one edit, that the check of kernels must notice: a
-//! test of the test.
+//! Broken kernels: each is the shipped text with one edit, which the check of kernels must notice.
+//! So these tests test that check.
 //!
-//! A mutant meets the cases of the check one by one, the small ones first, until one of them fails;
+//! A mutant runs through the cases of the check one by one, the small ones first, until one fails;
 //! only the dispatches of its kernel run. The shipped text must pass every case that was needed.
 
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use tandem::kernels::{KERNELS, Kernel, by_name};
 use tandem::measure::doctor;
 use tandem::measure::doctor::{Case, Verdict};
 
-/// What is wrong, text of the module, text in its place.
+/// What is wrong, the text in the module, the text that replaces it.
 type Mutant = (&'static str, &'static str, &'static str);
 
 const MUTANTS: &[(&str, &[Mutant])] = &[
@@ -892,21 +892,19 @@ const ADAM_DIRECT: &[Mutant] = &[
     ),
 ];
 
-/// The one device of all tests here.
+/// The device of all tests in this file. Mutants may break it, so other files do not use it.
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    })
+    GPU.get_or_init(|| crate::common::open(&Wish::default()))
 }
 
-/// The cases that use a kernel, reduced to its dispatches, cheap ones first; none if this adapter
-/// cannot run it.
+/// The cases that use a kernel, reduced to its dispatches, cheap ones first. There are none if this
+/// adapter cannot run the kernel.
 fn cases_of(kernel: &Kernel) -> Vec<Case> {
     let uses = |case: &Case| case.built.program.schedules.iter().any(|s| !s.dispatches.is_empty());
     let mut tunings = doctor::tunings(gpu());
-    // What has a stand-in is met more often without it.
+    // A kernel that software adapters replace by another one occurs more often without that
+    // replacement.
     tunings.sort_by_key(|tuning| tuning.direct != kernel.direct);
     for tuning in tunings {
         let mut cases = doctor::cases(&tuning).unwrap();
@@ -927,7 +925,7 @@ fn cost(case: &Case) -> u64 {
     case.built.program.bytes() + case.built.program.schedules.iter().map(flop).sum::<u64>()
 }
 
-/// What the check says of a text of a kernel in one case.
+/// What the check reports for a kernel with this text in one case.
 fn failure(kernel: &'static Kernel, case: &Case, text: &str) -> Option<String> {
     let mut verdicts = [Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None }];
     let checked = doctor::check_case(gpu(), case, |_| text.to_owned(), &mut verdicts);
@@ -936,8 +934,9 @@ fn failure(kernel: &'static Kernel, case: &Case, text: &str) -> Option<String> {
     verdicts[0].failure.take()
 }
 
-/// The text with the edit in one place, for each place: a kernel may have a branch for some shapes
-/// alone. In all places at once where they are many, as in unrolled sums.
+/// The text with the edit made in one place, once for each place, because a kernel may have a
+/// branch for some shapes only. Where there are many places, as in unrolled sums, all are edited at
+/// once.
 fn edited(text: &str, from: &str, to: &str) -> Vec<String> {
     let places: Vec<usize> = text.match_indices(from).map(|(at, _)| at).collect();
     if places.len() > 6 {
@@ -949,7 +948,7 @@ fn edited(text: &str, from: &str, to: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every mutant of a kernel is noticed by a case that the shipped text passes.
+/// Asserts that every mutant of a kernel is noticed by a case that the shipped text passes.
 fn check(name: &str) {
     let kernel = by_name(name).unwrap();
     let (_, mutants) = MUTANTS.iter().find(|(n, _)| *n == name).unwrap();
@@ -1013,7 +1012,8 @@ fn separate_networks_notice_what_is_exchanged_between_them() {
     }
 }
 
-/// Other shapes of a kernel are its text but for the constants, which another test sees to.
+/// The other shapes of a kernel have the same text except for constants; another test makes sure of
+/// that.
 #[test]
 fn every_kernel_has_mutants() {
     let own: Vec<_> =
