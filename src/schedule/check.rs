@@ -44,7 +44,8 @@ type Signatures = BTreeMap<&'static str, Result<Signature>>;
 
 /// All violations in a schedule, one line each.
 fn violations(program: &Program, schedule: &Schedule, signatures: &mut Signatures) -> Vec<String> {
-    let mut found = ends_inside(program, schedule);
+    let mut found = handles_apart(program);
+    found.extend(ends_inside(program, schedule));
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {
         let signature = signatures
             .entry(dispatch.kernel.name)
@@ -81,6 +82,26 @@ fn inside(program: &Program, slice: &Slice) -> bool {
         .buffers
         .get(slice.buffer.0)
         .is_some_and(|spec| slice.len > 0 && slice.first + slice.len <= spec.len)
+}
+
+/// The handles of gradients, metrics and flags are three buffers of the program: a law that follows
+/// a handle would be silent if it named another buffer.
+fn handles_apart(program: &Program) -> Vec<String> {
+    let handles = [
+        ("gradients", program.gradients_buffer),
+        ("metrics", program.metrics_buffer),
+        ("flags", program.flags_buffer),
+    ];
+    let count = program.buffers.len();
+    let missing = handles.iter().filter(|(_, buffer)| buffer.0 >= count);
+    let mut found: Vec<String> = missing
+        .map(|(what, b)| format!("the handle of {what} is buffer {}, but there are {count}", b.0))
+        .collect();
+    for (i, (what, buffer)) in handles.iter().enumerate() {
+        let others = handles[..i].iter().filter(|(_, other)| other == buffer);
+        found.extend(others.map(|(other, _)| format!("{other} and {what} have one handle")));
+    }
+    found
 }
 
 /// The slices that are given and wanted lie inside their buffers.

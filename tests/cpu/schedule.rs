@@ -397,6 +397,12 @@ fn effect(dispatch: &mut Dispatch, effect: Effect) -> &mut Slice {
 }
 
 #[test]
+fn a_handle_that_names_no_buffer_or_another_one_is_caught() {
+    caught("gradients and metrics have one handle", |p| p.gradients_buffer = p.metrics_buffer);
+    caught("the handle of flags is buffer 999, but there are", |p| p.flags_buffer = Buffer(999));
+}
+
+#[test]
 fn a_missing_foreign_or_repeated_binding_is_caught() {
     caught("dispatch 1, dense_forward (trunk.0): binding flags is bound 0 times", |p| {
         first(p, "dense_forward").bindings.retain(|(name, _)| *name != "flags");
