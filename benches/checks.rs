@@ -3,7 +3,8 @@
 
 use tandem::config::Precision;
 use tandem::device::Gpu;
-use tandem::measure::step::{StepShape, with_and_without_checks};
+use tandem::measure::hooks::with_and_without_checks;
+use tandem::measure::step::StepShape;
 use tandem::measure::tune::Mode;
 
 /// (name, [inputs, heads of ten classes, batch, steps of a turn], trunk, pairs of turns)

@@ -72,7 +72,7 @@ fn gather_rows_direct(@builtin(workgroup_id) group: vec3<u32>,
             labels[r * params.tasks + c] = label;
         }
     }
-    // Of each row where it comes from, whether it lies here and whether it is written.
+    // The state of a row: bit 0 says that it lies in the segment, bit 1 that it is written.
     let state = u32(here) + 2u * u32(writes);
     let end = min(begin + SPAN, params.width);
     for (var i = 0u; i < min(ROWS, params.rows - min(row_tile, params.rows)); i++) {
@@ -82,6 +82,7 @@ fn gather_rows_direct(@builtin(workgroup_id) group: vec3<u32>,
     }
 }
 
+// Copies features [begin, end) of a row, as its state says.
 fn copy(source: u32, target_row: u32, begin: u32, end: u32, lane: u32, state: u32) {
     let here = (state & 1u) == 1u;
     let stop = select(begin, end, state > 1u);

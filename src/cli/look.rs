@@ -10,7 +10,7 @@ use super::console::Console;
 use super::flags::Common;
 use crate::config::read;
 use crate::data::load::door::load;
-use crate::device::adapter::{Entry, Wish};
+use crate::device::adapter::{AdapterEntry, Wish};
 use crate::device::{Gpu, adapter};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
@@ -137,7 +137,7 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
 }
 
 /// An adapter and what it offers, in two or three lines.
-fn adapter_text(e: &Entry) -> String {
+fn adapter_text(e: &AdapterEntry) -> String {
     let mib = |bytes: u64| bytes >> 20;
     let mut text = format!("{} {} ({}, {}, {})\n", e.index, e.name, e.class, e.backend, e.driver);
     text += &format!(

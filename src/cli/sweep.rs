@@ -117,7 +117,7 @@ pub(super) fn run(
     machine: &Machine,
     console: &Console,
 ) -> Result<()> {
-    let tell = |point: &sweep::Point| {
+    let tell = |point: &sweep::SweepPoint| {
         if console.progress() != Progress::None {
             console.note(&format!(
                 "{} {}: {:.3} ms",
@@ -232,7 +232,7 @@ fn table(sweep: &Sweep) -> String {
     .map(String::from);
     let slopes = std::iter::once(String::new())
         .chain(sweep.neighbours().into_iter().map(|ms| rounded(1e3 * ms, 4).to_string()));
-    let line = |(point, slope): (&sweep::Point, String)| {
+    let line = |(point, slope): (&sweep::SweepPoint, String)| {
         let r = &point.report;
         let [min, median] = [r.ms_per_step.min, r.ms_per_step.median].map(|ms| format!("{ms:.3}"));
         let [mflop, gflops] =
@@ -259,7 +259,7 @@ fn chart(sweep: &Sweep, shape: &StepShape) -> Chart {
         notes: vec![report.driver.clone(), rest(sweep, shape)],
         x: sweep.axis.title().into(),
         y: "ms per step, median".into(),
-        points: sweep.points.iter().map(sweep::Point::median).collect(),
+        points: sweep.points.iter().map(sweep::SweepPoint::median).collect(),
         line: [sweep.marginal.intercept_ms, sweep.marginal.ms_per_unit],
         fitted: cost(sweep),
     }

@@ -139,8 +139,10 @@ impl Gpu {
         })
     }
 
+    /// Checks that the device works.
+    ///
     /// # Errors
-    /// 70 if the device was lost, or if nobody caught an error since it was opened.
+    /// 70 if the device was lost, or if wgpu reported an error that nobody caught.
     pub fn check(&self) -> Result<()> {
         if self.reports().error.is_some() {
             self.hear_of_loss();
@@ -261,8 +263,8 @@ impl Gpu {
         Tuning { shared_mirrors: self.shares, ..plain }
     }
 
-    /// The largest matrix unit for operands of f16 (`half`) or f32, where the adapter has one and was
-    /// opened with it.
+    /// The largest matrix unit for operands of f16 (`half`) or f32, where the adapter has one and
+    /// was opened with it.
     pub fn unit(&self, half: bool) -> Option<Unit> {
         let is_open =
             self.device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
@@ -356,8 +358,8 @@ impl Gpu {
         self.check()
     }
 
-    /// The names and bytes of all memory that the allocator of wgpu has handed out, without what its
-    /// blocks hold in reserve; `None` where the backend has no such allocator.
+    /// The names and bytes of all memory that the allocator of wgpu has handed out, without what
+    /// its blocks hold in reserve; `None` where the backend has no such allocator.
     pub fn allocations(&self) -> Option<Vec<(String, u64)>> {
         let report = self.device.generate_allocator_report()?;
         Some(report.allocations.into_iter().map(|a| (a.name, a.size)).collect())
@@ -459,6 +461,8 @@ fn wanted_limits(offered: &wgpu::Limits, default_only: bool) -> Result<wgpu::Lim
     Ok(limits.or_worse_values_from(offered))
 }
 
+/// Checks a limit.
+///
 /// # Errors
 /// 69 if an adapter offers less than is needed.
 fn require(what: &str, needed: u64, offered: u64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! From a kernel's signature to its pipeline.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -21,45 +21,13 @@ pub(super) fn pipelines(
     dispatches: &[&Dispatch],
     source: impl Fn(&Kernel) -> String,
 ) -> Result<Vec<Arc<Pipeline>>> {
-    let known = || gpu.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut signatures: BTreeMap<&str, Signature> = BTreeMap::new();
-    let mut wanted: Vec<(&Dispatch, String)> = Vec::new();
-    for dispatch in dispatches {
-        let name = dispatch.kernel.name;
-        if !signatures.contains_key(name) {
-            signatures
-                .insert(name, Signature::of_source(dispatch.kernel, &source(dispatch.kernel))?);
-        }
-        let constants = |d: &Dispatch| declared(&signatures[name], d);
-        if !wanted.iter().any(|(d, _)| d.kernel.name == name && constants(d) == constants(dispatch))
-        {
-            wanted.push((dispatch, source(dispatch.kernel)));
-        }
-    }
+    let known = || gpu.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+    let wanted = distinct(dispatches, source)?;
     let find = |made: &[Arc<Pipeline>], (dispatch, source): &(&Dispatch, String)| {
         made.iter().find(|p| p.is_for(dispatch) && p.source == *source).map(Arc::clone)
     };
     let missing: Vec<_> = wanted.iter().filter(|w| find(&known(), w).is_none()).collect();
-    let threads =
-        std::thread::available_parallelism().map_or(1, usize::from).min(missing.len()).max(1);
-    let compiled = std::thread::scope(|scope| {
-        let share = |t: usize| {
-            missing
-                .iter()
-                .skip(t)
-                .step_by(threads)
-                .map(|(d, source)| compile(gpu, d, source))
-                .collect::<Vec<_>>()
-        };
-        let workers: Vec<_> = (0..threads).map(|t| scope.spawn(move || share(t))).collect();
-        workers
-            .into_iter()
-            .flat_map(|w| {
-                w.join().unwrap_or_else(|_| vec![Err(anyhow!("a compiling thread died"))])
-            })
-            .collect::<Vec<_>>()
-    });
-    let compiled = compiled.into_iter().map(|p| p.map(Arc::new)).collect::<Result<Vec<_>>>()?;
+    let compiled = compile_all(gpu, &missing)?;
     if !compiled.is_empty() {
         gpu.save_pipelines();
     }
@@ -68,6 +36,45 @@ pub(super) fn pipelines(
         find(&known(), w).ok_or_else(|| anyhow!("kernel {} was not compiled", w.0.kernel.name))
     });
     found.collect()
+}
+
+/// The dispatches that need pipelines of their own, with the texts of their kernels.
+fn distinct<'d>(
+    dispatches: &[&'d Dispatch],
+    source: impl Fn(&Kernel) -> String,
+) -> Result<Vec<(&'d Dispatch, String)>> {
+    let mut signatures: BTreeMap<&str, Signature> = BTreeMap::new();
+    let mut wanted: Vec<(&Dispatch, String)> = Vec::new();
+    for &dispatch in dispatches {
+        let name = dispatch.kernel.name;
+        if !signatures.contains_key(name) {
+            let signature = Signature::of_source(dispatch.kernel, &source(dispatch.kernel))?;
+            signatures.insert(name, signature);
+        }
+        let constants = |d: &Dispatch| declared(&signatures[name], d);
+        if !wanted.iter().any(|(d, _)| d.kernel.name == name && constants(d) == constants(dispatch))
+        {
+            wanted.push((dispatch, source(dispatch.kernel)));
+        }
+    }
+    Ok(wanted)
+}
+
+/// Compiles kernels in as many threads as there are processors.
+fn compile_all(gpu: &Gpu, missing: &[&(&Dispatch, String)]) -> Result<Vec<Arc<Pipeline>>> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = processors.min(missing.len()).max(1);
+    let share = |t: usize| -> Vec<Result<Pipeline>> {
+        let own = missing.iter().skip(t).step_by(threads);
+        own.map(|(dispatch, source)| compile(gpu, dispatch, source)).collect()
+    };
+    let compiled: Vec<Result<Pipeline>> = std::thread::scope(|scope| {
+        let share = &share;
+        let workers: Vec<_> = (0..threads).map(|t| scope.spawn(move || share(t))).collect();
+        let died = |_| vec![Err(anyhow!("a compiling thread died"))];
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(died)).collect()
+    });
+    compiled.into_iter().map(|pipeline| pipeline.map(Arc::new)).collect()
 }
 
 /// Compiles the kernel of a dispatch from `source`: its file with the prelude, or a mutant of it.

@@ -82,16 +82,16 @@ impl Session {
     /// Allocates a program on a device and compiles its kernels.
     ///
     /// # Errors
-    /// 69 if the program needs more than the adapter grants; a device that is lost or out of memory;
-    /// a kernel that does not compile.
+    /// 69 if the program needs more than the adapter grants; a device that is lost or out of
+    /// memory; a kernel that does not compile.
     pub fn new(gpu: Gpu, program: Program) -> Result<Session> {
         let warm = warm::begin(&gpu, &program, Session::meet);
         let session = Session::with_sources(gpu, program, |kernel| kernel.module())?;
         Ok(Session { _warm: warm, ..session })
     }
 
-    /// Dispatches each of the first kernels of a program once, until it is stopped. An error is left
-    /// alone: it appears again on the first device.
+    /// Dispatches each of the first kernels of a program once, until it is stopped. An error is
+    /// left alone: it appears again on the first device.
     fn meet(gpu: Gpu, program: Program, count: usize, stop: &AtomicBool) {
         let _ = Session::with_sources(gpu, program, |kernel| kernel.module()).and_then(
             |mut session| {
@@ -106,7 +106,7 @@ impl Session {
     /// mutants of them. Nothing is compiled on a second device.
     ///
     /// # Errors
-    /// Those of [`Session::new`].
+    /// As for [`Session::new`].
     pub fn with_sources(
         gpu: Gpu,
         program: Program,
@@ -407,6 +407,8 @@ impl Session {
         Ok(())
     }
 
+    /// Checks that a step was done.
+    ///
     /// # Errors
     /// A step whose last kernel left no stamp: it was not done, whatever the driver says.
     fn check_stamp(&self, step: &Step, stamp: f32) -> Result<()> {
@@ -430,7 +432,7 @@ impl Engine for Session {
         let spec = &self.program.buffers[buffer.0];
         ensure!(
             first + words.len() <= spec.len,
-            "{}: {} words at {first} exceed its {}",
+            "{}: {} elements at {first} exceed its {}",
             spec.name,
             words.len(),
             spec.len
@@ -588,29 +590,17 @@ fn record_one(
     let pipeline =
         found.ok_or_else(|| anyhow!("kernel {} was not compiled", dispatch.kernel.name))?;
     let signature = &pipelines[pipeline].signature;
-    let uniform = |buffer, offset| {
-        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer,
-            offset,
-            size: std::num::NonZero::new(SLOT),
-        })
-    };
     let mut entries = Vec::new();
     for b in &signature.bindings {
         let resource = match b.access {
-            Access::Params => uniform(table, slot * SLOT),
-            Access::Step => uniform(steps, 0),
+            Access::Params => uniform_entry(table, slot),
+            Access::Step => uniform_entry(steps, 0),
             _ => {
                 let bound = dispatch.bindings.iter().find(|(name, _)| *name == b.name);
                 let (_, buffer) = bound.ok_or_else(|| {
                     anyhow!("{}: binding {} has no buffer", dispatch.kernel.name, b.name)
                 })?;
-                match (b.access, mirrors.view(buffer.0)) {
-                    (Access::MirrorF32 | Access::MirrorU32, Some(view)) => {
-                        wgpu::BindingResource::TextureView(view)
-                    }
-                    _ => buffers[buffer.0].as_entire_binding(),
-                }
+                resource(b.access, *buffer, buffers, mirrors)
             }
         };
         entries.push(wgpu::BindGroupEntry { binding: b.slot, resource });
@@ -631,4 +621,25 @@ fn record_one(
         reads_step,
         mirrors: mirrors.uses(dispatch, signature),
     })
+}
+
+/// Entry `slot` of a uniform table.
+fn uniform_entry(buffer: &wgpu::Buffer, slot: u64) -> wgpu::BindingResource<'_> {
+    let (offset, size) = (slot * SLOT, std::num::NonZero::new(SLOT));
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
+}
+
+/// A buffer, or its mirror, as a kernel binds it.
+fn resource<'r>(
+    access: Access,
+    buffer: Buffer,
+    buffers: &'r [wgpu::Buffer],
+    mirrors: &'r Mirrors,
+) -> wgpu::BindingResource<'r> {
+    match (access, mirrors.view(buffer.0)) {
+        (Access::MirrorF32 | Access::MirrorU32, Some(view)) => {
+            wgpu::BindingResource::TextureView(view)
+        }
+        _ => buffers[buffer.0].as_entire_binding(),
+    }
 }

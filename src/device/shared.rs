@@ -1,5 +1,5 @@
-//! Buffers that lie in the memory of textures, so that mirrors are up to date by themselves: nothing
-//! is copied, and no pass has to end for a copy.
+//! Buffers that lie in the memory of textures, so that mirrors are up to date by themselves:
+//! nothing is copied, and no pass has to end for a copy.
 //!
 //! Mesa's software driver lays a texture out row by row, as the buffer lies. It does not promise
 //! that, so [`shares`] tries it out on every device, and mirrors are copied where it fails. The

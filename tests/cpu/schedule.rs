@@ -14,8 +14,8 @@ use tandem::model::layout::Layout;
 use tandem::model::loss::Loss;
 use tandem::model::network::{Embedding, Head, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
+use tandem::plan::LayerPlan;
 use tandem::plan::PartShape;
-use tandem::plan::Plan;
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
 use tandem::schedule::check::check;
@@ -343,7 +343,7 @@ fn layers_never_share_an_element_of_an_arena() {
     for case in cases() {
         let network = case.network();
         let layout = Layout::new(&network).unwrap();
-        let plan = Plan::new(&network, &layout, &case.tuning(&layout), 5);
+        let plan = LayerPlan::new(&network, &layout, &case.tuning(&layout), 5);
         let block = |b: &tandem::model::layout::Block| (b.name.clone(), b.offset..b.offset + b.len);
         disjoint(&case, "parameters", layout.len, layout.blocks.iter().map(block).collect());
         let mut activations = [vec![("inputs".to_string(), 0..5 * case.inputs)], vec![]];
@@ -396,6 +396,12 @@ fn first<'a>(program: &'a mut Program, kernel: &str) -> &'a mut Dispatch {
 
 fn effect(dispatch: &mut Dispatch, effect: Effect) -> &mut Slice {
     &mut dispatch.effects.iter_mut().find(|(e, _)| *e == effect).unwrap().1
+}
+
+#[test]
+fn a_handle_that_names_no_buffer_or_another_one_is_caught() {
+    caught("gradients and metrics have one handle", |p| p.gradients_buffer = p.metrics_buffer);
+    caught("the handle of flags is buffer 999, but there are", |p| p.flags_buffer = Buffer(999));
 }
 
 #[test]
@@ -555,7 +561,7 @@ fn a_gradient_that_is_overwritten_twice_or_never_is_caught() {
             .unwrap();
         p.schedules[0].dispatches.insert(at, again);
     });
-    caught("is given, so nobody need overwrite it", |p| {
+    caught("is given, so that no dispatch has to overwrite it", |p| {
         let slice = p.whole(p.buffer("gradients").unwrap());
         p.schedules[0].given.push(slice);
         p.schedules[0].dispatches.retain(|d| d.kernel.name != "dense_backward_weight");
@@ -570,8 +576,8 @@ fn a_grid_out_of_bounds_is_caught() {
 
 #[test]
 fn parameters_of_another_length_are_caught() {
-    caught("5 words of parameters, expected 10", |p| first(p, "adam").params.truncate(5));
-    caught("11 words of parameters, expected 10", |p| first(p, "adam").params.push(0));
+    caught("5 u32 of parameters, expected 10", |p| first(p, "adam").params.truncate(5));
+    caught("11 u32 of parameters, expected 10", |p| first(p, "adam").params.push(0));
 }
 
 /// Nine bindings, 20,000 bytes, 512 invocations.
@@ -617,7 +623,7 @@ fn a_kernel_beyond_the_limits_is_caught() {
     for words in [
         "9 storage bindings, at most 8",
         "20000 bytes of workgroup memory, at most 16384",
-        "512 invocations a workgroup, at most 256",
+        "512 invocations per workgroup, at most 256",
     ] {
         assert!(said.contains(words), "expected: {words}\nfound: {said}");
     }

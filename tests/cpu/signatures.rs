@@ -249,7 +249,8 @@ fn a_kernel_without_a_twin_is_an_error() {
 fn field_lines(kernel: &Kernel) -> Vec<usize> {
     let lines: Vec<&str> = kernel.source.lines().collect();
     let first = lines.iter().position(|l| *l == "struct Params {").unwrap() + 1;
-    (first..lines.len()).take_while(|&i| lines[i] != "}").collect()
+    let body = (first..lines.len()).take_while(|&i| lines[i] != "}");
+    body.filter(|&i| !lines[i].trim_start().starts_with("//")).collect()
 }
 
 fn with_lines(kernel: &Kernel, change: impl FnOnce(&mut Vec<String>)) -> String {
@@ -371,7 +372,7 @@ fn a_broken_rule_is_reported_with_the_kernel_and_the_rule() {
         "var<workgroup> sums",
         "@compute @workgroup_size(64) fn second() {}\nvar<workgroup> sums",
     );
-    assert_eq!(said, "gradient_norm: one entry point a file, found 2");
+    assert_eq!(said, "gradient_norm: expected one entry point in the file, found 2");
     let said = small_with(
         "var<workgroup> sums",
         "@group(0) @binding(3) var<storage, read> idle: array<f32>;\nvar<workgroup> sums",

@@ -74,8 +74,8 @@ fn activate<T: Real>(kind: u32, z: T) -> (T, T) {
     }
 }
 
-/// The factor of dropout on one output: 0 where it is dropped, else 1 / (1 − rate). It is a function
-/// of the row within the batch, the output, the layer and the step.
+/// The factor of dropout on one output: 0 where it is dropped, else 1 / (1 − rate). It is a
+/// function of the row within the batch, the output, the layer and the step.
 fn dropout_factor<T: Real>(layer: &Dense, step: &Step, row: u32, output: u32) -> T {
     let h = hash([output, row, layer.layer ^ step.key_low, step.key_high]);
     if h < layer.dropout_threshold { T::of(0.0) } else { T::from(layer.dropout_scale) }

@@ -40,7 +40,7 @@ pub(super) fn gather_cells<T: Real>(a: &Arguments<T>) {
     }
 }
 
-/// Where the codes of a row are kept for the backward pass.
+/// The place of the codes of a row, which are kept for the backward pass.
 fn kept_codes<'c>(s: &Spread, row: u32, codes: &'c mut [u32]) -> &'c mut [u32] {
     &mut codes[(s.input + row * s.slots) as usize..][..s.slots as usize]
 }

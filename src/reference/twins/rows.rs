@@ -1,4 +1,4 @@
-//! Which row of the data set is a row of the batch.
+//! The row of the data set that is a row of the batch.
 
 use std::ops::Range;
 
