@@ -998,17 +998,17 @@ const BAD: &[(&str, &str, &str)] = &[
     ("[optimizer]\neps = 0.0", "optimizer.eps: must be a finite number above 0, found 0.0", ""),
     (
         "[optimizer]\nmomentum = 0.9",
-        "optimizer.momentum: has no effect, since kind = \"adam\"",
+        "optimizer.momentum: has no effect, since it belongs to kind = \"sgd\"",
         "leave it out",
     ),
     (
         "[optimizer]\nkind = \"adamw\"\nnesterov = true",
-        "optimizer.nesterov: has no effect, since kind = \"adamw\"",
+        "optimizer.nesterov: has no effect, since it belongs to kind = \"sgd\"",
         "",
     ),
     (
         "[optimizer]\nkind = \"sgd\"\nbeta2 = 0.9",
-        "optimizer.beta2: has no effect, since kind = \"sgd\"",
+        "optimizer.beta2: has no effect, since it belongs to kind = \"adam\" or \"adamw\"",
         "",
     ),
     (
