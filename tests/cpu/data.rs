@@ -1391,7 +1391,7 @@ fn the_text_of_data_is_read_by_what_the_model_takes() {
     assert_eq!(parse_source("-", &columns).unwrap(), Given::Stdin);
     assert_eq!(
         parse_source("x.npy,y.NPY", &columns).unwrap(),
-        Given::Npy("x.npy".into(), "y.NPY".into())
+        Given::Arrays("x.npy".into(), "y.NPY".into())
     );
     assert_eq!(parse_source("x.npy", &columns).unwrap(), Given::Table("x.npy".into()));
     assert_eq!(parse_source("a", &image).unwrap(), Given::Idx("a".into(), None));

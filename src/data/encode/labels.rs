@@ -76,8 +76,18 @@ pub struct Labels<'l> {
     pub locate: &'l dyn Fn(usize, usize) -> String,
 }
 
-/// The target of a task, from its labels in the training `rows`, and what is to be said of them.
-/// `meanings` has what the texts of each label column are taken for.
+/// What is fitted on the labels of a task.
+pub struct FittedLabels {
+    /// The target.
+    pub target: Target,
+    /// The labels of the rows that it was fitted on, encoded: one vector per column of the task.
+    pub encoded: Vec<Vec<u32>>,
+    /// What the user should know of the labels.
+    pub notices: Vec<String>,
+}
+
+/// Fits the target of a task on its labels in the training `rows`. `meanings` holds what the texts
+/// of each label column are taken for.
 ///
 /// # Errors
 /// 65 if there is no label, or there are fewer than two classes, or more than two of a binary task,
@@ -88,7 +98,7 @@ pub fn fit(
     rows: &[u32],
     meanings: &[Meaning],
     version: Version,
-) -> anyhow::Result<(Target, Vec<String>)> {
+) -> anyhow::Result<FittedLabels> {
     let bare = Target {
         columns: task.targets.clone(),
         kind: task.kind,
@@ -113,8 +123,9 @@ pub fn fit(
         TaskKind::Regression => regression(task, bare, labels, rows)?,
         TaskKind::Multilabel | TaskKind::Count => bare,
     };
-    let counts = counts(&target, &encode(&target, labels, rows)?);
-    Ok((Target { counts, ..target }, notices))
+    let encoded = encode(&target, labels, rows)?;
+    let counts = counts(&target, &encoded);
+    Ok(FittedLabels { target: Target { counts, ..target }, encoded, notices })
 }
 
 /// Whether the labels of a task are numbers, not classes.

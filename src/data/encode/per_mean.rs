@@ -3,7 +3,6 @@
 
 use crate::config::{Loss, Task};
 
-use crate::data::encode::labels::{self, Labels};
 use crate::data::{Target, UNLABELLED};
 use crate::fault::quoted;
 use crate::text::short;
@@ -13,23 +12,12 @@ pub fn is_wanted(task: &Task) -> bool {
     matches!(task.loss, Loss::Poisson { per_mean: true })
 }
 
-/// A target with the mean of its labels in the training `rows`, if its loss is to be divided by it.
-/// `weights` are those of `rows`.
-///
-/// # Errors
-/// 65 with place and value if a label is no count.
-pub fn fit(
-    task: &Task,
-    target: Target,
-    labels: &Labels,
-    rows: &[u32],
-    weights: Option<&[f32]>,
-) -> anyhow::Result<Target> {
-    if !is_wanted(task) {
-        return Ok(target);
+/// Gives a target the mean of its labels, if its loss is to be divided by it. `encoded` are the
+/// labels of the training rows, one vector per column, and `weights` one weight per training row.
+pub fn fit(task: &Task, target: &mut Target, encoded: &[Vec<u32>], weights: Option<&[f32]>) {
+    if is_wanted(task) {
+        target.mean = mean(encoded.first().map_or(&[], Vec::as_slice), weights);
     }
-    let words = labels::encode(&target, labels, rows)?;
-    Ok(Target { mean: mean(words.first().map_or(&[], Vec::as_slice), weights), ..target })
 }
 
 /// The mean of the counts that are labels, in f64; each counts as much as its row weighs. `None`

@@ -72,8 +72,10 @@ impl Images {
             let bytes = vec![Meaning::given(Some(&[]), Kind::Texts); columns.len()];
             let locate = |_: usize, row: usize| self.locate(row);
             let labels = self.labels_of(&columns, &locate);
-            let (target, _) = labels::fit(task, &labels, &rows, &bytes, Version::V0_2)?;
-            per_mean::fit(task, target, &labels, &rows, None)
+            let fitted = labels::fit(task, &labels, &rows, &bytes, Version::V0_2)?;
+            let mut target = fitted.target;
+            per_mean::fit(task, &mut target, &fitted.encoded, None);
+            Ok(target)
         };
         tasks.iter().map(fit).collect()
     }

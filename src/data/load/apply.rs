@@ -7,8 +7,8 @@ use crate::data::encode::applied::Met;
 use crate::data::encode::cells;
 
 use crate::data::encode::labels::{self, LabelColumn, Labels};
-use crate::data::read::svmlight;
 use crate::data::schema::columns::check_there;
+use crate::data::table::indices::check_indices;
 use crate::data::table::raw::Raw;
 use crate::data::table::view::Index;
 use crate::data::value::dates::DateOrder;
@@ -40,7 +40,7 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
             .hint("give data of the kind that the model was trained on")
             .into());
     }
-    svmlight::check_indices(schema.reading.indices, raw)?;
+    check_indices(schema.reading.indices, raw)?;
     check_there(raw, &schema.feature_names())?;
     let targets = schema.target_names();
     if !targets.iter().any(|name| raw.column(name).is_some()) {
@@ -61,7 +61,28 @@ pub(crate) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Re
     };
     let of_target = |target: &Target| target.columns.iter().map(label).collect();
     let labels: Vec<Vec<LabelColumn>> = schema.targets.iter().map(of_target).collect();
-    dataset(schema, raw, &labels, rows)
+    dataset(schema, raw, encoded(schema, raw, &labels, rows)?, rows)
+}
+
+/// The labels of `rows`, one vector per label column of the schema; `labels` are the cells of the
+/// label columns, task by task.
+pub(crate) fn encoded(
+    schema: &Schema,
+    raw: &Raw,
+    labels: &[Vec<LabelColumn>],
+    rows: &[u32],
+) -> anyhow::Result<Vec<Vec<u32>>> {
+    let mut all = Vec::new();
+    for (target, columns) in schema.targets.iter().zip(labels) {
+        let locate = |column: usize, row: usize| locate(raw, row, &target.columns[column]);
+        let columns = columns.iter().collect();
+        all.extend(labels::encode(
+            target,
+            &Labels { columns, place: &raw.place, locate: &locate },
+            rows,
+        )?);
+    }
+    Ok(all)
 }
 
 /// The same with the cells kept as they were, and what was met in them; a label column that is
@@ -90,31 +111,23 @@ pub fn apply_again(schema: &Schema, data: &Dataset) -> anyhow::Result<Dataset> {
     apply_to_labelled(&Schema { targets: Vec::new(), ..schema.clone() }, &table.raw)
 }
 
+/// A data set of `rows` with their encoded labels.
 pub(crate) fn dataset(
     schema: &Schema,
     raw: &Raw,
-    labels: &[Vec<LabelColumn>],
+    labels: Vec<Vec<u32>>,
     rows: &[u32],
 ) -> anyhow::Result<Dataset> {
     let Input::Columns { columns } = &schema.input else {
         return Err(Fault::data(&raw.place, "images have no columns").into());
     };
-    let mut words = Vec::new();
-    for (target, columns) in schema.targets.iter().zip(labels) {
-        let locate = |column: usize, row: usize| locate(raw, row, &target.columns[column]);
-        words.extend(labels::encode(
-            target,
-            &Labels { columns: columns.iter().collect(), place: &raw.place, locate: &locate },
-            rows,
-        )?);
-    }
     // Weights matter to losses alone.
     let weights = schema.reading.row_weight.as_ref().filter(|_| !schema.targets.is_empty());
     let weights = weights.map(|name| weights_of(raw, name, rows)).transpose()?;
     Ok(Dataset {
         rows: rows.len(),
         features: cells::features(raw, columns, rows, schema.reading.blank_words)?,
-        labels: words,
+        labels,
         weights,
         table: None,
     })

@@ -69,8 +69,8 @@ pub enum Given {
     Table(PathBuf),
     /// CSV from the standard input: `-`.
     Stdin,
-    /// NPY files: `FEATURES,LABELS`.
-    Npy(PathBuf, PathBuf),
+    /// Two arrays: `FEATURES,LABELS`.
+    Arrays(PathBuf, PathBuf),
     /// IDX files: `IMAGES,LABELS` or `IMAGES`.
     Idx(PathBuf, Option<PathBuf>),
     /// A part of the built-in set: `digits-overlay:test`.
@@ -96,9 +96,9 @@ pub fn parse_source(text: &str, input: &Input) -> anyhow::Result<Given> {
     Ok(match (input, text.split_once(',')) {
         (Input::Columns { .. }, _) if text == "-" => Given::Stdin,
         (Input::Columns { .. }, Some((features, labels)))
-            if is_npy(features) && is_npy(labels) && !Path::new(text).exists() =>
+            if is_array(features) && is_array(labels) && !Path::new(text).exists() =>
         {
-            Given::Npy(features.into(), labels.into())
+            Given::Arrays(features.into(), labels.into())
         }
         (Input::Columns { .. }, _) => Given::Table(text.into()),
         (Input::Image { .. }, Some((images, labels))) if !Path::new(text).exists() => {
@@ -108,8 +108,9 @@ pub fn parse_source(text: &str, input: &Input) -> anyhow::Result<Given> {
     })
 }
 
-fn is_npy(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"))
+/// Whether a file is an array, by its name.
+fn is_array(name: &str) -> bool {
+    read::reader_of(Path::new(name)).is_ok_and(|reader| reader.as_arrays().is_some())
 }
 
 /// Reads the data that `--data` names as the schema of a trained model says; nothing is fitted.
@@ -129,15 +130,15 @@ pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<
     let dataset = match source {
         Given::Table(path) => {
             let raw = read::read_source(&Source::Table(vec![path]), &options)?;
-            if labelled && is_npy(text) {
+            if labelled && is_array(text) {
                 places::check_labels(schema, &raw)?;
             }
             keep(raw)?
         }
         Given::Stdin => {
-            keep(read::read_from(std::io::stdin().lock(), "standard input", &options)?)?
+            keep(read::read_text(std::io::stdin().lock(), "standard input", &options)?)?
         }
-        Given::Npy(features, labels) => {
+        Given::Arrays(features, labels) => {
             let labels = Some(&labels).filter(|_| labelled).map(PathBuf::as_path);
             keep(read::read_pair(&features, labels, &options)?)?
         }

@@ -1,10 +1,10 @@
 //! A look at all folds before one is trained: in each, every class and task has rows to train on.
 
 use crate::config::{self, Task, TaskKind};
-use crate::data::load::apply::{self};
+use crate::data::encode::labels::FittedLabels;
+use crate::data::load::apply;
 use crate::data::load::folds::{Folds, counted, has_classes};
-use crate::data::load::roles::Roles;
-use crate::data::load::roles::all_zero;
+use crate::data::load::roles::{Roles, all_zero};
 use crate::data::load::{places, way};
 use crate::data::split::shares;
 use crate::data::{Part, UNLABELLED};
@@ -66,13 +66,13 @@ fn look_at_task(
     parts: &[[Vec<u32>; 3]],
 ) -> anyhow::Result<Option<String>> {
     let (task, folds) = (&roles.tasks[number], parts.len());
-    let (target, words) = roles.words(number)?;
+    let FittedLabels { target, encoded: words, .. } = roles.encoded_labels(number)?;
     let classes = if has_classes(task) && task.kind != TaskKind::Multilabel {
         &target.classes[..]
     } else {
         &[]
     };
-    let column = |part: &[u32]| count(&words, part, classes.len());
+    let column = |part: &[u32]| count(words, part, classes.len());
     let all: Vec<u32> = (0..roles.raw.rows as u32).collect();
     let total = column(&all);
     for (fold, [train, valid, test]) in parts.iter().enumerate() {
@@ -82,7 +82,7 @@ fn look_at_task(
             return Err(untrained(roles, task, classes.get(at), fold + 1, rows).into());
         }
     }
-    let rare = rare(task, classes, (&total, &words), folds as u64);
+    let rare = rare(task, classes, (&total, words), folds as u64);
     let tested = parts
         .iter()
         .filter(|parts| column(&parts[Part::Test as usize]).iter().any(|&rows| rows > 0))

@@ -223,15 +223,8 @@ fn chosen(roles: &Roles, is_grouped: bool) -> anyhow::Result<(Option<usize>, Str
 fn by_rarest(roles: &Roles) -> anyhow::Result<Vec<(u64, usize)>> {
     let mut tasks = Vec::new();
     for task in (0..roles.tasks.len()).filter(|&task| has_classes(&roles.tasks[task])) {
-        let counts = roles.words(task)?.0.counts;
-        tasks.extend(
-            counts
-                .into_iter()
-                .flatten()
-                .filter(|&count| count > 0)
-                .min()
-                .map(|least| (least, task)),
-        );
+        let counts = roles.encoded_labels(task)?.target.counts.iter().flatten().copied();
+        tasks.extend(counts.filter(|&count| count > 0).min().map(|least| (least, task)));
     }
     tasks.sort_by_key(|(least, _)| *least);
     Ok(tasks)
@@ -245,7 +238,7 @@ fn others(roles: &Roles, chosen: Option<usize>) -> anyhow::Result<Vec<Vec<u32>>>
         if Some(task) == chosen {
             continue;
         }
-        let mut columns = roles.words(task)?.1;
+        let mut columns = roles.encoded_labels(task)?.encoded.clone();
         columns.sort_by_key(|column| column.iter().filter(|&&word| word == 1).count());
         others.extend(columns);
     }
@@ -264,9 +257,9 @@ pub(crate) fn strata(roles: &Roles, task: usize) -> anyhow::Result<Strata> {
         let column = roles.labels[task].first();
         return Ok(Strata::Classes(column.map(|column| column.codes.clone()).unwrap_or_default()));
     }
-    let (_, words) = roles.words(task)?;
+    let words = &roles.encoded_labels(task)?.encoded;
     if roles.tasks[task].kind != TaskKind::Multilabel {
-        return Ok(Strata::Classes(words.into_iter().next().unwrap_or_default()));
+        return Ok(Strata::Classes(words.first().cloned().unwrap_or_default()));
     }
     let rows_with = |column: &[u32], word: u32| -> Vec<u32> {
         (0..column.len() as u32).filter(|&row| column[row as usize] == word).collect()

@@ -10,8 +10,7 @@ use crate::data::encode::outside::{self, Outside};
 use crate::data::load::apply::{all_rows, apply, apply_rows};
 use crate::data::load::folds;
 use crate::data::load::places;
-use crate::data::load::roles::all_zero;
-use crate::data::load::roles::{Roles, check_columns};
+use crate::data::load::roles::{Fit, Roles, all_zero, check_columns};
 use crate::data::look::giveaway;
 use crate::data::read::chunks::Chunks;
 use crate::data::store::budget::Budget;
@@ -39,7 +38,7 @@ pub fn load(
     let reading = places::reading(data)?;
     let roles = first_pass(data, tasks, &reading, budget)?;
     let rows = folds::split(&roles)?;
-    let (schema, mut notices) = roles.fit(&rows, reading)?;
+    let Fit { schema, mut notices, .. } = roles.fit(&rows, reading)?;
     notices.extend(roles.said_of_sample(&rows[0]));
     notices.extend(giveaway::notices(&schema, &roles.fitted_on(&schema, &rows[0])?));
     // What the first pass kept is not in memory during the second.

@@ -10,8 +10,7 @@ use std::path::Path;
 
 use crate::config::{Data, FeatureKind, Source, Task, Version};
 use crate::data::read::files::paths;
-use crate::data::read::npy::array;
-use crate::data::read::reader_of;
+use crate::data::read::{ArrayReader, reader_of};
 use crate::data::schema::columns::some;
 use crate::data::table::arrays::Arrays;
 use crate::data::table::options::stem;
@@ -30,9 +29,14 @@ struct Columns {
 
 impl Columns {
     /// Of an array that is `word` of a pair, or the single one.
-    fn of(path: &Path, word: Option<&str>, given: &[String]) -> anyhow::Result<Columns> {
+    fn of(
+        reader: &dyn ArrayReader,
+        path: &Path,
+        word: Option<&str>,
+        given: &[String],
+    ) -> anyhow::Result<Columns> {
         let stem = stem(path);
-        let files = array(path, &stem)?.names().to_vec();
+        let files = reader.column_names(path, &stem)?;
         let place = |at: usize| word.map_or(at.to_string(), |word| format!("{word}.{at}"));
         let mut places: Vec<String> = (0..files.len()).map(place).collect();
         let names = match (given, word, places.len()) {
@@ -65,15 +69,22 @@ fn of(data: &Data) -> anyhow::Result<Vec<Columns>> {
     }
     match &data.train {
         Source::Npy { features, labels } => {
-            let features = Columns::of(features, Some("features"), &data.names.features)?;
-            Ok(vec![features, Columns::of(labels, Some("labels"), &data.names.labels)?])
+            let of = |path: &Path, word: &str, given: &[String]| {
+                let reader = reader_of(path)?.as_arrays();
+                reader.map(|reader| Columns::of(reader, path, Some(word), given)).transpose()
+            };
+            let features = of(features, "features", &data.names.features)?;
+            let labels = of(labels, "labels", &data.names.labels)?;
+            Ok(features.into_iter().chain(labels).collect())
         }
-        source @ Source::Table(_) => match paths(source)?.first() {
-            Some(path) if reader_of(path)?.has_no_names() => {
-                Ok(vec![Columns::of(path, None, &[])?])
+        source @ Source::Table(_) => {
+            let paths = paths(source)?;
+            let Some(path) = paths.first() else { return Ok(Vec::new()) };
+            match reader_of(path)?.as_arrays() {
+                Some(reader) => Ok(vec![Columns::of(reader, path, None, &[])?]),
+                None => Ok(Vec::new()),
             }
-            _ => Ok(Vec::new()),
-        },
+        }
         Source::Idx { .. } | Source::BuiltIn(_) => Ok(Vec::new()),
     }
 }

@@ -1,14 +1,15 @@
 //! Which column of a table is what: features, labels, and columns that say something of rows.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use crate::config::{self, Feature, FeatureKind, Task, Version};
 
 use crate::data::encode::fit::{self, Fitted};
 
-use crate::data::encode::labels::{self, LabelColumn, Labels};
+use crate::data::encode::labels::{self, FittedLabels, LabelColumn, Labels};
 use crate::data::encode::per_mean;
-use crate::data::load::apply::{NEVER, apply_rows, dataset, locate, weights_of};
+use crate::data::load::apply::{NEVER, apply_rows, dataset, encoded, locate, weights_of};
 use crate::data::schema::columns::no_column;
 use crate::data::split::shares;
 use crate::data::table::index;
@@ -17,7 +18,7 @@ use crate::data::table::view::{Index, View};
 use crate::data::value::alike::merged_notice;
 
 use crate::data::value::meaning::{self, Kind, Meaning, Wishes, agree};
-use crate::data::{Column, Dataset, Input, Reading, Schema, Target};
+use crate::data::{Column, Dataset, Input, Reading, Schema};
 use crate::fault::{Fault, quoted};
 
 /// The text that means "blank" where nothing else does.
@@ -38,6 +39,17 @@ pub(crate) struct Roles<'t> {
     features: Vec<Feature>,
     /// Per task, the cells of its label columns.
     pub(crate) labels: Vec<Vec<LabelColumn>>,
+    /// Per task, the labels of all rows, encoded when they are first asked for.
+    encoded: Vec<OnceCell<FittedLabels>>,
+}
+
+/// What is fitted on the training part.
+pub(crate) struct Fit {
+    pub(crate) schema: Schema,
+    /// What the user should know of the columns and of the parts.
+    pub(crate) notices: Vec<String>,
+    /// The labels of the training rows, one vector per label column.
+    labels: Vec<Vec<u32>>,
 }
 
 impl<'t> Roles<'t> {
@@ -57,7 +69,8 @@ impl<'t> Roles<'t> {
         };
         let labels =
             tasks.iter().map(|task| task.targets.iter().filter_map(column).collect()).collect();
-        Ok(Roles { raw, sample, data, tasks, features, labels })
+        let encoded = tasks.iter().map(|_| OnceCell::new()).collect();
+        Ok(Roles { raw, sample, data, tasks, features, labels, encoded })
     }
 
     /// The files, for messages.
@@ -116,20 +129,18 @@ impl<'t> Roles<'t> {
         Ok(merged_notice(&format!("groups of column {}", quoted(group.name)), &others))
     }
 
-    /// Words of the labels of all rows, one vector a column of the task.
-    pub(crate) fn words(&self, task: usize) -> anyhow::Result<(Target, Vec<Vec<u32>>)> {
+    /// The labels of a task in all rows, training rows or not: its target as it were fitted on all
+    /// of them, and one encoded vector per column.
+    pub(crate) fn encoded_labels(&self, task: usize) -> anyhow::Result<&FittedLabels> {
+        if let Some(known) = self.encoded[task].get() {
+            return Ok(known);
+        }
         let rows: Vec<u32> = (0..self.raw.rows as u32).collect();
-        self.with_labels(task, |labels| {
-            let (target, _) = labels::fit(
-                &self.tasks[task],
-                labels,
-                &rows,
-                &self.label_meanings(task),
-                self.data.version,
-            )?;
-            let words = labels::encode(&target, labels, &rows)?;
-            Ok((target, words))
-        })
+        let (settings, meanings) = (&self.tasks[task], self.label_meanings(task));
+        let fit =
+            |labels: &Labels| labels::fit(settings, labels, &rows, &meanings, self.data.version);
+        let fitted = self.with_labels(task, fit)?;
+        Ok(self.encoded[task].get_or_init(|| fitted))
     }
 
     /// What the texts of the label columns of a task are taken for, by all rows.
@@ -157,13 +168,12 @@ impl<'t> Roles<'t> {
         })
     }
 
-    /// The schema of the training rows, and what is to be said of columns that it does without, and
-    /// of the parts.
+    /// Fits the schema on the training rows.
     pub(crate) fn fit(
         &self,
         [rows, valid, _]: &[Vec<u32>; 3],
         reading: Reading,
-    ) -> anyhow::Result<(Schema, Vec<String>)> {
+    ) -> anyhow::Result<Fit> {
         let weights =
             self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
         let weights = weights.map(|name| weights_of(&self.raw, name, rows)).transpose()?;
@@ -174,13 +184,15 @@ impl<'t> Roles<'t> {
         }
         let meanings = Meanings::of(self, table, &sample);
         let (mut targets, mut notices) = (Vec::with_capacity(self.tasks.len()), Vec::new());
+        let mut encoded = Vec::new();
         for (number, (task, meanings)) in self.tasks.iter().zip(&meanings.labels).enumerate() {
-            let fit = |labels: &Labels| {
-                let (target, said) = labels::fit(task, labels, rows, meanings, self.data.version)?;
-                notices.extend(said);
-                per_mean::fit(task, target, labels, rows, weights.as_deref())
-            };
-            targets.push(self.with_labels(number, fit)?);
+            let fit =
+                |labels: &Labels| labels::fit(task, labels, rows, meanings, self.data.version);
+            let mut fitted = self.with_labels(number, fit)?;
+            per_mean::fit(task, &mut fitted.target, &fitted.encoded, weights.as_deref());
+            targets.push(fitted.target);
+            encoded.extend(fitted.encoded);
+            notices.extend(fitted.notices);
         }
         let (mut columns, mut dropped, by_name) = (Vec::new(), Vec::new(), Index::new(table));
         for (feature, meaning) in self.features.iter().zip(&meanings.features) {
@@ -243,12 +255,18 @@ impl<'t> Roles<'t> {
         let indices = self.raw.indices.filter(|_| self.data.version != Version::V0_1);
         let reading = Reading { indices, ..reading };
         let schema = Schema { reading, ..Schema::new(Input::Columns { columns }, targets) };
-        Ok((schema, notices))
+        Ok(Fit { schema, notices, labels: encoded })
     }
 
-    /// Some rows as the schema says.
+    /// Encodes some rows as the schema says.
     pub(crate) fn dataset(&self, schema: &Schema, rows: &[u32]) -> anyhow::Result<Dataset> {
-        dataset(schema, &self.raw, &self.labels, rows)
+        let labels = encoded(schema, &self.raw, &self.labels, rows)?;
+        dataset(schema, &self.raw, labels, rows)
+    }
+
+    /// Encodes the training rows, whose labels were encoded when the schema was fitted.
+    pub(crate) fn training_set(&self, fit: &mut Fit, rows: &[u32]) -> anyhow::Result<Dataset> {
+        dataset(&fit.schema, &self.raw, std::mem::take(&mut fit.labels), rows)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::data::encode::outside::{self, Outside};
 use crate::data::load::apply::{all_rows, apply};
 use crate::data::load::folds;
 use crate::data::load::places;
-use crate::data::load::roles::{self, Roles};
+use crate::data::load::roles::{self, Fit, Roles};
 use crate::data::look::giveaway;
 use crate::data::read;
 use crate::data::{Dataset, Part, Parts, Schema, UNLABELLED};
@@ -26,14 +26,17 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
         Roles::new(read::read_source(&data.train, &reading.options())?, None, data, tasks)?;
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
     let rows = folds::split(&roles)?;
-    let (schema, mut notices) = roles.fit(&rows, reading)?;
+    let mut fit = roles.fit(&rows, reading)?;
+    let train = match rows[Part::Train as usize].as_slice() {
+        [] => None,
+        rows => Some(roles.training_set(&mut fit, rows)?),
+    };
+    let Fit { schema, mut notices, .. } = fit;
     let mut outside = [Outside::default(), Outside::default(), Outside::default()];
     let mut part = |part: Part, given: &Option<Source>| match given {
         None if rows[part as usize].is_empty() => Ok(None),
         None => {
-            if part != Part::Train {
-                outside[part as usize].look(&schema, &roles.raw, &rows[part as usize]);
-            }
+            outside[part as usize].look(&schema, &roles.raw, &rows[part as usize]);
             roles.dataset(&schema, &rows[part as usize]).map(Some)
         }
         Some(source) => {
@@ -45,8 +48,7 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
             Ok::<_, anyhow::Error>(Some(dataset))
         }
     };
-    let (train, valid, test) =
-        (part(Part::Train, &None)?, part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
+    let (valid, test) = (part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
     let train = train.ok_or_else(|| {
         Fault::config("data.train", "the training part is empty").hint("give rows to train on")
     })?;

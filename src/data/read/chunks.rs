@@ -2,16 +2,16 @@
 //! memory as they take.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Source;
 use crate::data::read::files::paths;
-use crate::data::read::npy::Pair;
 use crate::data::read::text;
-use crate::data::read::{Chunked, Reader, readers_of};
+use crate::data::read::{ArrayReader, Chunked, Reader, common_reader};
 use crate::data::table::options::{Options, stem};
 use crate::data::table::raw::Raw;
 use crate::data::table::shape::Shape;
+use crate::fault::Fault;
 
 /// The files of a source, one behind the other.
 pub struct Chunks {
@@ -33,7 +33,7 @@ enum Files {
     /// One file of any format.
     One(PathBuf, &'static dyn Reader),
     /// Arrays of features and of labels.
-    Pair(PathBuf, PathBuf),
+    Pair([PathBuf; 2], &'static dyn ArrayReader),
 }
 
 impl Chunks {
@@ -45,9 +45,13 @@ impl Chunks {
     pub fn new(source: &Source, options: &Options, bytes: u64) -> anyhow::Result<Chunks> {
         let found = paths(source)?;
         let files = match source {
-            Source::Npy { features, labels } => vec![Files::Pair(features.clone(), labels.clone())],
+            Source::Npy { features, labels } => {
+                let reader =
+                    common_reader(&found)?.as_arrays().ok_or_else(|| no_array(features))?;
+                vec![Files::Pair([features.clone(), labels.clone()], reader)]
+            }
             _ => {
-                let reader = readers_of(&found)?;
+                let reader = common_reader(&found)?;
                 found.iter().map(|path| Files::One(path.clone(), reader)).collect()
             }
         };
@@ -124,8 +128,8 @@ impl Chunks {
 
     fn open(&self, files: &Files) -> anyhow::Result<Box<dyn Chunked>> {
         match files {
-            Files::Pair(features, labels) => {
-                Ok(Box::new(Pair::open(features, labels, &self.options)?))
+            Files::Pair([features, labels], reader) => {
+                reader.open_pair(features, labels, &self.options)
             }
             Files::One(path, reader) => reader.open(path, &self.stem, &self.options),
         }
@@ -141,11 +145,16 @@ impl Iterator for Chunks {
     }
 }
 
+fn no_array(path: &Path) -> Fault {
+    Fault::data(path.display(), "the file is no array")
+        .hint("give two arrays, such as FEATURES.npy and LABELS.npy")
+}
+
 /// Why a source can be read only as a whole; `None` if it can be read in chunks.
 ///
 /// # Errors
 /// 66 if a file cannot be read; 65 if one is malformed.
 pub fn indivisible(source: &Source) -> anyhow::Result<Option<&'static str>> {
     let paths = paths(source)?;
-    readers_of(&paths)?.indivisible(&paths)
+    common_reader(&paths)?.indivisible(&paths)
 }

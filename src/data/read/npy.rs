@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::data::read::files;
-use crate::data::read::reader::{self, Chunked};
+use crate::data::read::reader::{self, ArrayReader, Chunked};
 use crate::data::read::stream::Stream;
 use crate::data::table::arrays::Arrays;
 use crate::data::table::options::{Options, stem};
@@ -43,8 +43,8 @@ impl reader::Reader for Npy {
         &["npy"]
     }
 
-    fn has_no_names(&self) -> bool {
-        true
+    fn as_arrays(&self) -> Option<&dyn ArrayReader> {
+        Some(self)
     }
 
     fn read(&self, path: &Path, stem: &str, options: &Options) -> anyhow::Result<Raw> {
@@ -65,6 +65,21 @@ impl reader::Reader for Npy {
     }
 }
 
+impl ArrayReader for Npy {
+    fn column_names(&self, path: &Path, stem: &str) -> anyhow::Result<Vec<String>> {
+        Ok(array(path, stem)?.names)
+    }
+
+    fn open_pair(
+        &self,
+        features: &Path,
+        labels: &Path,
+        options: &Options,
+    ) -> anyhow::Result<Box<dyn Chunked>> {
+        Ok(Box::new(Pair::open(features, labels, options)?))
+    }
+}
+
 /// An array whose columns have the names that options say.
 fn called(path: &Path, stem: &str, options: &Options) -> anyhow::Result<Reader<File>> {
     let mut array = array(path, stem)?;
@@ -73,10 +88,7 @@ fn called(path: &Path, stem: &str, options: &Options) -> anyhow::Result<Reader<F
 }
 
 /// An array whose columns are called after the stem of a file.
-///
-/// # Errors
-/// 66 if it cannot be read; 65 if it is malformed.
-pub fn array(path: &Path, stem: &str) -> anyhow::Result<Reader<File>> {
+fn array(path: &Path, stem: &str) -> anyhow::Result<Reader<File>> {
     let (file, size) = files::open(path)?;
     Reader::new(file, &path.display().to_string(), size, stem)
 }
@@ -165,11 +177,6 @@ impl<R: Read> Reader<R> {
     /// The file, for messages.
     pub fn place(&self) -> &str {
         &self.stream.place
-    }
-
-    /// What its columns are called.
-    pub fn names(&self) -> &[String] {
-        &self.names
     }
 
     /// Calls its columns by their place, as those of an array that was trained on. A single array
@@ -534,7 +541,7 @@ impl Pair {
     /// 66 if one cannot be read; 65 if one is malformed, or they have different numbers of rows.
     pub fn open(features: &Path, labels: &Path, options: &Options) -> anyhow::Result<Pair> {
         let features = called(features, &stem(features), options)?;
-        let labels = called(labels, &stem(labels), &options.of_labels())?;
+        let labels = called(labels, &stem(labels), &options.for_labels())?;
         if labels.rows == features.rows {
             return Ok(Pair { features, labels });
         }

@@ -131,7 +131,7 @@ impl<R: Read> Stream<R> {
     /// # Errors
     /// Those of [`Stream::read`].
     pub fn finish(mut self) -> anyhow::Result<(String, String)> {
-        let mut rest = vec![0; 4096];
+        let mut rest = vec![0; CHUNK];
         while self.read(&mut rest)? > 0 {}
         let hash = self.tee().hasher.finalize().to_hex().to_string();
         Ok((self.place, hash))

@@ -51,7 +51,7 @@ impl reader::Reader for Svmlight {
         &["svm", "svmlight", "libsvm"]
     }
 
-    fn may_be_packed(&self) -> bool {
+    fn may_be_gzip(&self) -> bool {
         true
     }
 
@@ -286,31 +286,6 @@ impl Sparse {
             .map(|label| self.labels.iter().skip(label).step_by(width).copied().collect())
             .collect()
     }
-}
-
-/// That a file counts its indices from where the training file did; each has the smallest and the
-/// largest index that occur.
-///
-/// # Errors
-/// 65 if one begins at 0 and the other cannot.
-pub fn check_indices(known: Option<[u32; 2]>, raw: &Raw) -> anyhow::Result<()> {
-    let (Some([known, last]), Some([first, end])) = (known, raw.indices) else { return Ok(()) };
-    let found = match (known, first) {
-        (1.., 0) => format!(
-            "index 0 occurs, the indices of the training data are {known} to {last}: they are \
-             counted from 1 there"
-        ),
-        (0, 1..) if end == last + 1 => {
-            format!(
-                "the indices are {first} to {end}, those of the training data are 0 to {last}: \
-                 they are counted from 0 there"
-            )
-        }
-        _ => return Ok(()),
-    };
-    let hint = "count the indices as the training file does (scikit-learn: dump_svmlight_file(…, \
-                zero_based=…)), or train again";
-    Err(Fault::data(&raw.place, found).hint(hint).into())
 }
 
 fn label_names(width: usize) -> Vec<String> {

@@ -76,13 +76,13 @@ impl reader::Reader for Text {
         &["csv", "tsv", "txt", "data", ""]
     }
 
-    fn may_be_packed(&self) -> bool {
+    fn may_be_gzip(&self) -> bool {
         true
     }
 
     fn read(&self, path: &Path, _stem: &str, options: &Options) -> anyhow::Result<Raw> {
         let (file, size) = files::open(path)?;
-        read(file, &path.display().to_string(), size, &options.of(path))
+        read(file, &path.display().to_string(), size, &for_file(options, path))
     }
 
     fn open(
@@ -93,8 +93,14 @@ impl reader::Reader for Text {
     ) -> anyhow::Result<Box<dyn Chunked>> {
         let (file, size) = files::open(path)?;
         let place = path.display().to_string();
-        Ok(Box::new(Chunks::new(file, &place, size, &options.of(path))?))
+        Ok(Box::new(Chunks::new(file, &place, size, &for_file(options, path))?))
     }
+}
+
+/// The options for a file whose ending may say what stands between its cells.
+fn for_file(options: &Options, path: &Path) -> Options {
+    let tabs = path.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".tsv");
+    Options { delimiter: options.delimiter.or(tabs.then_some(b'\t')), ..options.clone() }
 }
 
 /// Reads a table. `size` is that of the file, 0 if it is not known.

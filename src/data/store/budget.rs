@@ -2,6 +2,7 @@
 
 use crate::config::{Data, Source};
 use crate::data::read::files::paths;
+use crate::data::read::{Reader, reader_of};
 
 /// Where the machine does not say how much memory it has.
 const UNKNOWN: u64 = 4 << 30;
@@ -47,9 +48,9 @@ fn need(sources: &[&Source]) -> anyhow::Result<u64> {
     let mut sum = 0u64;
     for source in sources {
         for path in paths(source)? {
-            let is_packed = path.extension().is_some_and(|ending| {
-                ending.eq_ignore_ascii_case("gz") || ending.eq_ignore_ascii_case("parquet")
-            });
+            let is_packed =
+                path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"))
+                    || reader_of(&path).is_ok_and(Reader::is_compressed);
             let bytes = std::fs::metadata(&path).map_or(0, |meta| meta.len());
             sum = sum.saturating_add(bytes.saturating_mul(if is_packed { PACKED } else { PLAIN }));
         }

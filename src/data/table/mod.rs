@@ -2,6 +2,7 @@
 
 pub mod arrays;
 pub mod index;
+pub mod indices;
 pub mod options;
 pub mod raw;
 pub mod shape;

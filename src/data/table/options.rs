@@ -28,14 +28,8 @@ pub enum Header {
 }
 
 impl Options {
-    /// The options for a file whose ending says what stands between its cells.
-    pub(crate) fn of(&self, path: &Path) -> Options {
-        let tabs = path.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".tsv");
-        Options { delimiter: self.delimiter.or(tabs.then_some(b'\t')), ..self.clone() }
-    }
-
     /// The options for an array of labels.
-    pub(crate) fn of_labels(&self) -> Options {
+    pub(crate) fn for_labels(&self) -> Options {
         let labels = |arrays: &Arrays| Arrays {
             features: arrays.labels.clone(),
             labels: arrays.labels.clone(),

@@ -1,3 +1,4 @@
 //! Writers of tables.
 
+pub mod csv;
 pub mod parquet;

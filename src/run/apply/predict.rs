@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::config::TaskKind;
 use crate::data::table::shape::Kind;
 use crate::data::table::wholes::Width;
+use crate::data::write::csv;
 use crate::data::write::parquet::Writer;
 use crate::data::{Dataset, Scaling, Target};
 use crate::model::file::Model;
@@ -167,7 +168,7 @@ impl Cell<'_> {
     /// As a field of a text with a delimiter, quotes included where it needs them.
     fn field(&self, delimiter: char) -> Cow<'_, str> {
         match self {
-            Cell::Text(text) => quoted(text, delimiter),
+            Cell::Text(text) => csv::field(text, delimiter),
             Cell::Input(text) => Cow::Borrowed(text),
             Cell::Whole(number) => number.map(|n| n.to_string()).unwrap_or_default().into(),
             // The shortest text that is the same f32: more digits would say what is not known.
@@ -198,16 +199,6 @@ impl Cell<'_> {
             other => json!(other.number()).to_string(),
         }
     }
-}
-
-/// A field of a text with a delimiter. A text that a spreadsheet would take for a formula is
-/// quoted, so that it stays what it was.
-fn quoted(text: &str, delimiter: char) -> Cow<'_, str> {
-    let is_formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
-    if !is_formula && !text.contains([delimiter, '"', '\n', '\r']) {
-        return Cow::Borrowed(text);
-    }
-    format!("\"{}\"", text.replace('"', "\"\"")).into()
 }
 
 fn record<'d>(
@@ -293,9 +284,7 @@ impl<'m, W: Write> Sheet<'m, W> {
             }
             Format::Csv | Format::Tsv => {
                 let delimiter = delimiter(format);
-                let fields: Vec<Cow<str>> =
-                    names.iter().map(|name| quoted(name, delimiter)).collect();
-                writeln!(to, "{}", fields.join(&delimiter.to_string()))?;
+                writeln!(to, "{}", csv::line(names.iter().map(String::as_str), delimiter))?;
                 To::Lines(to)
             }
             Format::Jsonl => To::Lines(to),

@@ -46,6 +46,10 @@ impl reader::Reader for Parquet {
         &["parquet"]
     }
 
+    fn is_compressed(&self) -> bool {
+        true
+    }
+
     fn read(&self, path: &Path, _stem: &str, _options: &Options) -> anyhow::Result<Raw> {
         read(files::open(path)?.0, &path.display().to_string())
     }
