@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::encode::applied::Met;
+use super::part::Part;
 use super::schema::Schema;
 use super::store::rows::Stored;
 use super::table::raw::{Raw, RawColumn};
@@ -102,4 +103,23 @@ pub struct Parts {
     pub hashes: Vec<(String, String)>,
     /// What a user should know of the columns: which were dropped, which nearly determine a label.
     pub notices: Vec<String>,
+}
+
+impl Parts {
+    /// The parts that are there, in order.
+    pub fn there(&self) -> impl Iterator<Item = (Part, &Arc<Dataset>)> {
+        let all = [Some(&self.train), self.valid.as_ref(), self.test.as_ref()];
+        Part::ALL.into_iter().zip(all).filter_map(|(part, data)| Some((part, data?)))
+    }
+
+    /// Puts parts of one schema together; `None` if the training part is missing.
+    pub(crate) fn of(
+        [train, valid, test]: [Option<Dataset>; 3],
+        schema: Schema,
+        hashes: Vec<(String, String)>,
+        notices: Vec<String>,
+    ) -> Option<Parts> {
+        let (valid, test) = (valid.map(Arc::new), test.map(Arc::new));
+        Some(Parts { train: Arc::new(train?), valid, test, schema, hashes, notices })
+    }
 }

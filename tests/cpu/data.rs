@@ -1428,7 +1428,7 @@ fn arrays_make_parts() {
 #[test]
 fn the_nearest_name_is_found() {
     let names = ["age", "income", "Education"];
-    assert_eq!(columns::nearest("aeg", names.into_iter()), Some("age"));
-    assert_eq!(columns::nearest("educatoin", names.into_iter()), Some("Education"));
-    assert_eq!(columns::nearest("zzz", names.into_iter()), None);
+    assert_eq!(tandem::text::nearest("aeg", names.into_iter()), Some("age"));
+    assert_eq!(tandem::text::nearest("educatoin", names.into_iter()), Some("Education"));
+    assert_eq!(tandem::text::nearest("zzz", names.into_iter()), None);
 }

@@ -824,9 +824,8 @@ fn columns_of_arrays_may_be_named() {
 
 #[test]
 fn names_of_a_letter_are_like_no_other() {
-    let nearest = |name: &str, names: &[&'static str]| {
-        tandem::data::schema::columns::nearest(name, names.iter().copied())
-    };
+    let nearest =
+        |name: &str, names: &[&'static str]| tandem::text::nearest(name, names.iter().copied());
     assert_eq!(nearest("u", &["features.2", "v", "vu"]), None);
     assert_eq!(nearest("features.2", &["u", "fe"]), None);
     assert_eq!((nearest("X1", &["x2", "x1"]), nearest("U", &["u"])), (Some("x1"), Some("u")));

@@ -85,19 +85,11 @@ impl Parts {
         test: Option<Dataset>,
     ) -> anyhow::Result<Parts> {
         schema.check("schema")?;
-        for (name, part) in
-            [("train", Some(&train)), ("valid", valid.as_ref()), ("test", test.as_ref())]
-        {
-            part.map_or(Ok(()), |part| schema.check_part(name, part))?;
-        }
-        Ok(Parts {
-            train: Arc::new(train),
-            valid: valid.map(Arc::new),
-            test: test.map(Arc::new),
-            schema,
-            hashes: Vec::new(),
-            notices: Vec::new(),
-        })
+        let (train, valid, test) = (Arc::new(train), valid.map(Arc::new), test.map(Arc::new));
+        let (hashes, notices) = (Vec::new(), Vec::new());
+        let parts = Parts { train, valid, test, schema, hashes, notices };
+        parts.there().try_for_each(|(part, data)| parts.schema.check_part(part.name(), data))?;
+        Ok(parts)
     }
 }
 

@@ -85,7 +85,7 @@ pub fn parse_source(text: &str, input: &Input) -> anyhow::Result<Given> {
     if let Some(rest) =
         text.strip_prefix(digits::NAME).filter(|rest| rest.is_empty() || rest.starts_with(':'))
     {
-        let part = Part::ALL.into_iter().find(|part| rest.strip_prefix(':') == Some(part.name()));
+        let part = rest.strip_prefix(':').and_then(Part::by_name);
         return part.map(Given::Digits).ok_or_else(|| {
             let found = format!("--data {}: expected a part of the built-in set", quoted(text));
             Fault::new(crate::fault::Exit::Usage, found)
@@ -196,10 +196,8 @@ fn load_table(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<
         .hint("remove the key, or train on IDX images")
         .into());
     }
-    for (key, given) in [("data.valid", &data.valid), ("data.test", &data.test)] {
-        if given.as_ref().is_some_and(|source| !source.has_columns()) {
-            return Err(other_kind(key, "a table"));
-        }
+    if let Some((part, _)) = Part::other_sources(data).find(|(_, source)| !source.has_columns()) {
+        return Err(other_kind(part.key(), "a table"));
     }
     match places::resolve(data, tasks)? {
         Some((data, tasks)) => way::load(&data, &tasks, way),
@@ -216,7 +214,7 @@ fn load_idx(
     no_columns(data)?;
     let (whole, mut hashes) = idx::read(images, Some(labels))?;
     let rows = split_rows(whole.rows(), data)?;
-    let mut part = |key: &str, part: Part, given: &Option<Source>| {
+    let mut part = |part: Part, given: &Option<Source>| {
         let images = match given {
             None if rows[part as usize].is_empty() => return Ok(None),
             None => whole.select(&rows[part as usize]),
@@ -225,13 +223,13 @@ fn load_idx(
                 hashes.extend(more);
                 images
             }
-            Some(_) => return Err(other_kind(key, "{ images = …, labels = … }")),
+            Some(_) => return Err(other_kind(part.key(), "{ images = …, labels = … }")),
         };
         laid(images, data.overlay, part).map(Some)
     };
-    let train = part("data.train", Part::Train, &None)?;
-    let valid = part("data.valid", Part::Valid, &data.valid)?;
-    let test = part("data.test", Part::Test, &data.test)?;
+    let train = part(Part::Train, &None)?;
+    let valid = part(Part::Valid, &data.valid)?;
+    let test = part(Part::Test, &data.test)?;
     image_parts([train, valid, test], 1.0 / 255.0, data.overlay, tasks, hashes)
 }
 
@@ -296,23 +294,7 @@ fn image_parts(
     let [train, valid, test] =
         images.map(|images| images.map(|images| images_with(&schema, images)).transpose());
     let notices = per_mean::notices(tasks, &schema.targets);
-    Ok(Parts { notices, ..parts(schema, [train?, valid?, test?], hashes)? })
-}
-
-fn parts(
-    schema: Schema,
-    [train, valid, test]: [Option<Dataset>; 3],
-    hashes: Vec<Hash>,
-) -> anyhow::Result<Parts> {
-    let train = Arc::new(train.ok_or_else(no_rows)?);
-    Ok(Parts {
-        train,
-        valid: valid.map(Arc::new),
-        test: test.map(Arc::new),
-        schema,
-        hashes,
-        notices: Vec::new(),
-    })
+    Parts::of([train?, valid?, test?], schema, hashes, notices).ok_or_else(no_rows)
 }
 
 fn images_with(schema: &Schema, images: Images) -> anyhow::Result<Dataset> {

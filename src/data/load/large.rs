@@ -46,8 +46,7 @@ pub fn load(
     drop(roles);
     let mut outside = [Outside::default(), Outside::default(), Outside::default()];
     encode((&schema, &data.train), &rows, budget, folder, &mut outside)?;
-    for (part, given) in [(Part::Valid, &data.valid), (Part::Test, &data.test)] {
-        let Some(source) = given else { continue };
+    for (part, source) in Part::other_sources(data) {
         let mut met = Met::default();
         for chunk in Chunks::new(source, &schema.reading.options(), budget.chunk())? {
             let chunk = chunk?;

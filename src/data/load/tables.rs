@@ -58,14 +58,8 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     check_weighed(&schema, &train, data, roles.place())?;
     notices.extend(giveaway::notices(&schema, &train));
     notices.extend(outside::notices(&schema, &outside));
-    Ok(Parts {
-        train: Arc::new(train),
-        valid: valid.map(Arc::new),
-        test: test.map(Arc::new),
-        schema,
-        hashes,
-        notices,
-    })
+    let (train, valid, test) = (Arc::new(train), valid.map(Arc::new), test.map(Arc::new));
+    Ok(Parts { train, valid, test, schema, hashes, notices })
 }
 
 /// Checks that each task has a training row with a label that weighs anything.

@@ -94,10 +94,7 @@ pub(crate) fn with_roles<T>(
 impl Files {
     /// With what is to be said of them.
     fn of(data: &Data) -> anyhow::Result<(Files, Option<String>)> {
-        let sources: Vec<&Source> = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let sources: Vec<&Source> = Part::sources(data).into_iter().flatten().collect();
         let mut paths = Vec::new();
         for source in &sources {
             paths.extend(files::paths(source)?);
@@ -220,15 +217,7 @@ impl Files {
 impl Found {
     /// As a data set; `None` without anything to train on.
     fn parts(self, hashes: Vec<(String, String)>) -> Option<Parts> {
-        let [train, valid, test] = self.parts.map(|part| part.map(Arc::new));
-        Some(Parts {
-            train: train?,
-            valid,
-            test,
-            schema: self.schema,
-            hashes,
-            notices: self.notices,
-        })
+        Parts::of(self.parts, self.schema, hashes, self.notices)
     }
 }
 
@@ -242,13 +231,8 @@ fn lent(folder: Folder, place: Place) -> Option<Found> {
 /// Keeps parts for the next time.
 fn store(parts: &Parts, entries: &Entries, key: &str) -> anyhow::Result<()> {
     let mut folder = Folder::new(&entries.directory)?;
-    let all = [
-        (Part::Train, Some(&parts.train)),
-        (Part::Valid, parts.valid.as_ref()),
-        (Part::Test, parts.test.as_ref()),
-    ];
-    for (part, data) in all {
-        data.map_or(Ok(()), |data| folder.push(part, data))?;
+    for (part, data) in parts.there() {
+        folder.push(part, data)?;
     }
     folder.finish(&parts.schema, &parts.notices)?;
     entries.keep(folder, key)

@@ -24,15 +24,9 @@ pub fn label_summary(parts: &Parts) -> Vec<Labelled> {
         .targets
         .iter()
         .flat_map(|target| target.columns.iter().map(move |column| (target, column)));
-    let there = [
-        (Part::Train, Some(&parts.train)),
-        (Part::Valid, parts.valid.as_ref()),
-        (Part::Test, parts.test.as_ref()),
-    ];
     let mut found = Vec::new();
     for (i, (target, column)) in columns.enumerate() {
-        for (part, dataset) in there.iter().filter_map(|(part, dataset)| Some((*part, (*dataset)?)))
-        {
+        for (part, dataset) in parts.there() {
             let (task, column) = (target.task.clone(), column.clone());
             found.push(Labelled {
                 task,

@@ -7,6 +7,7 @@ use crate::data::table::raw::Raw;
 use crate::data::value::alike::Lookup;
 use crate::data::{Column, Encoding};
 use crate::fault::{Fault, quoted};
+use crate::text::nearest;
 
 /// Most inputs of a column of words.
 pub const MAX_BUCKETS: usize = 1 << 20;
@@ -194,24 +195,6 @@ pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
     Err(Fault::data(&raw.place, format!("{count}{noun} missing: {}", some(&missing)))
         .hint(hint)
         .into())
-}
-
-/// The name most like `name`: by Jaro–Winkler similarity above 0.7, or one slip away (which that
-/// rates low in short names). Names of one or two letters are like none but those that differ in
-/// case, or go on by a letter.
-pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let is_short = |name: &str| name.chars().count() <= 2;
-    let rate = |other: &str| {
-        let slip = strsim::osa_distance(&name, other) <= 1;
-        if is_short(&name) || is_short(other) {
-            let goes_on = slip && (name.starts_with(other) || other.starts_with(&name));
-            return f64::from(u8::from(name == other)).max(if goes_on { 0.9 } else { 0.0 });
-        }
-        strsim::jaro_winkler(&name, other).max(if slip { 0.9 } else { 0.0 })
-    };
-    let rated = names.map(|n| (rate(&n.to_lowercase()), n));
-    rated.filter(|(rating, _)| *rating > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n)
 }
 
 /// The first few names, quoted.

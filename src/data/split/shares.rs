@@ -181,8 +181,7 @@ pub fn groups_among(rows: &[u32], groups: &[u32], keys: &[u64], shares: [f64; 3]
 pub fn by_column(column: &View, rows: usize) -> anyhow::Result<[Vec<u32>; 3]> {
     let all: Vec<u32> = (0..rows as u32).collect();
     let distinct = column.distinct(&all);
-    let named = |text: &str| Part::ALL.into_iter().find(|part| part.name() == text);
-    let parts: Vec<Option<Part>> = distinct.texts.iter().map(|text| named(text)).collect();
+    let parts: Vec<Option<Part>> = distinct.texts.iter().map(|text| Part::by_name(text)).collect();
     let part = |row: usize| {
         distinct.codes.get(row).and_then(|&code| parts.get(code as usize)).copied().flatten()
     };

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::cache;
 use crate::config::{Activation, Data, Loss, Source, Task};
+use crate::data::Part;
 use crate::data::store::stored::{Folder, Found, Place, TEMPORARY, open};
 
 /// Tables of fewer bytes are read faster than anybody notices.
@@ -106,8 +107,7 @@ pub fn key(
     let nowhere = || Source::Table(Vec::new());
     let (valid, test) =
         (data.valid.as_ref().map(|_| nowhere()), data.test.as_ref().map(|_| nowhere()));
-    let kinds = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()]
-        .map(|source| source.map(count));
+    let kinds = Part::sources(data).map(|source| source.map(count));
     let data = Data { train: nowhere(), valid, test, memory, shuffle_window: None, ..data.clone() };
     let mut hasher = blake3::Hasher::new();
     let mut add = |text: String| {

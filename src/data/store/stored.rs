@@ -265,7 +265,7 @@ pub fn open(path: &Path, place: Place) -> Option<Found> {
     }
     let mut parts = [None, None, None];
     for shape in &meta.parts {
-        let part = Part::ALL.into_iter().find(|part| part.name() == shape.name)?;
+        let part = Part::by_name(&shape.name)?;
         parts[part as usize] = Some(dataset(&path.join(&shape.name), part, shape, place)?);
     }
     Some(Found { schema: meta.schema, notices: meta.notices, parts })
