@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::console::Console;
 use super::flags::{Common, Weights};
 use super::signals::Signals;
-use crate::data::encode::applied::{Count, Met};
+use crate::data::encode::applied::{ColumnCounts, MatchReport};
 use crate::data::load::door::{chunk_with, chunks_of, load_with};
 use crate::data::read::chunks::Chunks;
 use crate::data::read::glob::expand;
@@ -106,24 +106,24 @@ pub(super) fn evaluate(
 }
 
 /// What the schema met in the cells of some rows.
-fn met(dataset: &Dataset) -> Met {
-    dataset.table.as_ref().map(|table| table.met.clone()).unwrap_or_default()
+fn met(dataset: &Dataset) -> MatchReport {
+    dataset.table.as_ref().map(|table| table.matched.clone()).unwrap_or_default()
 }
 
 /// A column of which the model knows no cell is refused, unless it is allowed.
-fn check_met(met: &Met, schema: &Schema, data: &str, allow_unknown: bool) -> Result<()> {
+fn check_met(met: &MatchReport, schema: &Schema, data: &str, allow_unknown: bool) -> Result<()> {
     if allow_unknown { Ok(()) } else { Ok(met.check(schema, data)?) }
 }
 
 /// A result with what was met: columns with something to tell, and those that were passed over.
-fn with_met(mut result: Value, met: &Met, schema: &Schema) -> Value {
-    let count = |(column, count): (&Column, &Count)| {
+fn with_met(mut result: Value, met: &MatchReport, schema: &Schema) -> Value {
+    let count = |(column, count): (&Column, &ColumnCounts)| {
         let counts = json!({
-            "unknown": count.unknown, "blank": count.blanks(), "out_of_range": count.out_of_range, "cells": met.rows
+            "unknown": count.unknown, "blank": count.reported_blanks(), "out_of_range": count.out_of_range, "cells": met.rows
         });
         (column.name.clone(), counts)
     };
-    result["columns"] = Value::Object(met.told(schema).map(count).collect::<Map<_, _>>());
+    result["columns"] = Value::Object(met.mismatched(schema).map(count).collect::<Map<_, _>>());
     result["passed_over"] = json!(met.passed_over);
     if !met.absent.is_empty() {
         result["absent"] = json!(met.absent);
@@ -245,8 +245,9 @@ pub(super) fn predict(
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
     let mut predictor = Predictor::new(&models, &first, &machine)?;
-    let tell =
-        |met: &Met| met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
+    let tell = |met: &MatchReport| {
+        met.notices(&model.schema).iter().for_each(|notice| console.note(notice))
+    };
     let Some(out) = &wanted.out else {
         if console.json {
             let logits = predictor.logits(&first)?;
@@ -352,7 +353,7 @@ struct Pieces<'m> {
     allow_unknown: bool,
     ahead: Option<Dataset>,
     /// What was met in the pieces so far.
-    met: Met,
+    met: MatchReport,
 }
 
 impl<'m> Pieces<'m> {
@@ -373,7 +374,7 @@ impl<'m> Pieces<'m> {
             data,
             allow_unknown,
             ahead: None,
-            met: Met::default(),
+            met: MatchReport::default(),
         };
         pieces.ahead = pieces.read()?;
         Ok(pieces)

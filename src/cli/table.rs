@@ -12,7 +12,9 @@ use super::flags::Weights;
 use crate::config::{Decimal, Source, TaskKind, read};
 use crate::data::load::door::load;
 use crate::data::look::draft::{Draft, range};
-use crate::data::look::survey::{Found, Given, Survey, Wanted, overlap, wanted};
+use crate::data::look::survey::{
+    ColumnSurvey, ProposedTask, Survey, SurveyOptions, overlap, propose_tasks,
+};
 use crate::data::read::read_source;
 use crate::data::table::options::{Header, Options};
 use crate::data::table::raw::Raw;
@@ -87,7 +89,7 @@ impl TableArgs {
     }
 
     /// How cells are to be read.
-    fn given(&self) -> Given {
+    fn given(&self) -> SurveyOptions {
         let decimal = match self.decimal {
             None => Decimal::Auto,
             Some(DecimalSign::Point) => Decimal::Point,
@@ -99,7 +101,7 @@ impl TableArgs {
                 missing.push(text.to_owned());
             }
         }
-        Given { missing: (!self.missing.is_empty()).then_some(missing), decimal }
+        SurveyOptions { missing: (!self.missing.is_empty()).then_some(missing), decimal }
     }
 
     /// Whether something is said of a table.
@@ -132,7 +134,7 @@ pub(super) fn init(
     }
     let raw = args.read(data)?;
     let survey = Survey::new(&raw, args.given());
-    let tasks = wanted(&raw, &survey, &args.target)?;
+    let tasks = propose_tasks(&raw, &survey, &args.target)?;
     drop(raw);
     let path = path_from(data, out)?;
     let (header, delimiter) = (!args.no_header, args.delimiter()?);
@@ -204,7 +206,7 @@ pub(super) fn inspect(
 fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {
     let raw = args.read(path)?;
     let survey = Survey::new(&raw, args.given());
-    let tasks = wanted(&raw, &survey, &args.target)?;
+    let tasks = propose_tasks(&raw, &survey, &args.target)?;
     if console.json {
         return console.result_json(&json!({
             "kind": "table", "place": survey.place, "rows": survey.rows, "missing": survey.missing, "notices": survey.notices,
@@ -215,7 +217,7 @@ fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> 
     }
     let head =
         ["column", "type", "blank", "values", "range or commonest", "example"].map(String::from);
-    let line = |c: &Found| {
+    let line = |c: &ColumnSurvey| {
         let id = if c.is_id(survey.rows) { ", names rows" } else { "" };
         [
             c.name.clone(),
@@ -244,13 +246,13 @@ fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> 
 }
 
 /// Balance of labels, and rows that two tasks share.
-fn labels_text(tasks: &[Wanted], rows: usize) -> String {
+fn labels_text(tasks: &[ProposedTask], rows: usize) -> String {
     if tasks.is_empty() {
         return String::new();
     }
     let head = ["task", "type", "labelled", "labels"].map(String::from);
-    let line = |t: &Wanted| {
-        [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.told()]
+    let line = |t: &ProposedTask| {
+        [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.labels_phrase()]
     };
     let mut text = format!(
         "\n{}",
@@ -268,7 +270,7 @@ fn labels_text(tasks: &[Wanted], rows: usize) -> String {
     text
 }
 
-fn column_json(column: &Found, rows: usize) -> Value {
+fn column_json(column: &ColumnSurvey, rows: usize) -> Value {
     json!({
         "name": column.name, "type": column.kind.to_string(), "blank": column.blanks, "values": column.values, "range": column.range,
         "commonest": column.commonest.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect::<Vec<_>>(),
@@ -277,7 +279,7 @@ fn column_json(column: &Found, rows: usize) -> Value {
     })
 }
 
-fn task_json(task: &Wanted) -> Value {
+fn task_json(task: &ProposedTask) -> Value {
     json!({
         "name": task.name, "type": task.kind, "columns": task.columns, "guessed": task.guessed, "labelled": task.rows(),
         "missing": task.missing, "positive": task.positive,

@@ -800,6 +800,22 @@ fn formats_by_name() {
     assert_eq!(tandem::data::read::reader_of(Path::new("a.svm.gz")).unwrap().endings()[0], "svm");
 }
 
+/// A configuration takes the names that some reader reads, and no others.
+#[test]
+fn a_configuration_knows_the_endings_of_all_readers() {
+    let takes = |name: &str| {
+        let text = format!("[data]\ntrain = \"{name}\"\n[task.y]\ntype = \"binary\"\n");
+        tandem::config::read::from_text(&text, "c.toml", Path::new(""), &[]).is_ok()
+    };
+    for reader in tandem::data::read::READERS {
+        for ending in reader.endings().iter().filter(|ending| !ending.is_empty()) {
+            assert!(takes(&format!("x.{ending}")), "{ending}");
+            assert_eq!(takes(&format!("x.{ending}.gz")), reader.may_be_gzip(), "{ending}.gz");
+        }
+    }
+    assert!(!takes("x.xlsx"));
+}
+
 // ---- what is refused ----
 
 fn utf16(text: &str, bom: bool, big: bool) -> Vec<u8> {

@@ -536,7 +536,7 @@ fn rows_on_disk_have_what_they_have() {
     let stored = parts.train.stored().expect("larger than the memory");
     let words = stored.fetch(0..parts.train.rows).unwrap();
     let in_memory = Dataset {
-        features: Features::Cells { words, slots: stored.slots },
+        features: Features::Cells { values: words, slots: stored.slots },
         ..(*parts.train).clone()
     };
     let (seen, expected) = (

@@ -1,5 +1,5 @@
-//! Losses of counts per unit of their mean, so that a count in the hundreds does not drown the
-//! other tasks.
+//! Divides the loss of a task of counts by the mean of its labels, so that counts in the hundreds
+//! do not outweigh the other tasks.
 
 use crate::config::{Loss, Task};
 
@@ -20,21 +20,19 @@ pub fn fit(task: &Task, target: &mut Target, encoded: &[Vec<u32>], weights: Opti
     }
 }
 
-/// The mean of the counts that are labels, in f64; each counts as much as its row weighs. `None`
-/// where it would not be above 0.
-///
-/// `words` are label words (bits of a count), and `weights` one number a row.
-fn mean(words: &[u32], weights: Option<&[f32]>) -> Option<f64> {
+/// The mean of the labels of a task of counts, in f64, weighted by the rows. `None` if it would not
+/// be above 0. `labels` are the bits of an f32 each, and `weights` has one weight per row.
+fn mean(labels: &[u32], weights: Option<&[f32]>) -> Option<f64> {
     let weight = |row: usize| weights.map_or(1.0, |weights| f64::from(weights[row]));
     let (mut sum, mut whole) = (0.0, 0.0);
-    for (row, &word) in words.iter().enumerate().filter(|(_, word)| **word != UNLABELLED) {
-        sum += weight(row) * f64::from(f32::from_bits(word));
+    for (row, &label) in labels.iter().enumerate().filter(|(_, label)| **label != UNLABELLED) {
+        sum += weight(row) * f64::from(f32::from_bits(label));
         whole += weight(row);
     }
     Some(sum / whole).filter(|mean: &f64| mean.is_finite() && *mean > 0.0)
 }
 
-/// A sentence for each task whose loss is to be per unit of its mean.
+/// A notice for each task whose loss is to be divided by the mean of its labels.
 pub fn notices(tasks: &[Task], targets: &[Target]) -> Vec<String> {
     let notice = |target: &Target| {
         let task = quoted(&target.task);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::table::options::Options;
 use crate::data::table::raw::Raw;
-use crate::data::table::shape::Shape;
+use crate::data::table::shape::TableShape;
 
 /// A format of files that hold tables.
 pub trait Reader: Sync {
@@ -87,7 +87,7 @@ pub trait ArrayReader {
 /// A file that is read in chunks.
 pub trait Chunked {
     /// Names and kinds of the columns, as the head of the file states them.
-    fn shape(&self) -> Shape;
+    fn shape(&self) -> TableShape;
 
     /// The next rows, in about `bytes` bytes of the file; `None` at the end.
     ///

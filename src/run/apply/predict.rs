@@ -13,7 +13,7 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use crate::config::TaskKind;
-use crate::data::table::shape::Kind;
+use crate::data::table::shape::CellKind;
 use crate::data::table::wholes::Width;
 use crate::data::write::csv;
 use crate::data::write::parquet::Writer;
@@ -210,9 +210,9 @@ fn record<'d>(
     let mut cells: Vec<Cell> = match &data.table {
         Some(table) => {
             let cell = |column: usize| match table.kind(column) {
-                Kind::Text => Cell::Text(table.cell(row, column)),
-                Kind::Numbers => Cell::Input(table.cell(row, column)),
-                Kind::Wholes(_) => Cell::Whole(table.whole(row, column)),
+                CellKind::Text => Cell::Text(table.cell(row, column)),
+                CellKind::Numbers => Cell::Input(table.cell(row, column)),
+                CellKind::Wholes(_) => Cell::Whole(table.whole(row, column)),
             };
             (0..table.header.len()).map(cell).collect()
         }
@@ -272,12 +272,12 @@ impl<'m, W: Write> Sheet<'m, W> {
                     model.network.tasks.iter().map(|head| vec![0.0; head.outputs()]).collect();
                 let first = record(&tasks(model, &logits), data, 0, with_logits);
                 let kind = |(column, cell): (usize, &Cell)| match cell {
-                    Cell::Text(_) => Kind::Text,
+                    Cell::Text(_) => CellKind::Text,
                     Cell::Whole(_) => data
                         .table
                         .as_ref()
-                        .map_or(Kind::Wholes(Width::Signed), |table| table.kind(column)),
-                    _ => Kind::Numbers,
+                        .map_or(CellKind::Wholes(Width::Signed), |table| table.kind(column)),
+                    _ => CellKind::Numbers,
                 };
                 let kinds = first.iter().enumerate().map(kind);
                 To::Parquet(Writer::new(to, names.iter().cloned().zip(kinds).collect())?)

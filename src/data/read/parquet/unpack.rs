@@ -1,4 +1,4 @@
-//! Packed pages: Snappy, gzip and Zstandard, never more than a budget.
+//! Unpacks compressed pages (Snappy, gzip, Zstandard) to exactly the size that their headers state.
 
 use std::io::Read;
 
@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use crate::data::read::parquet::refused::{Refused, damaged, unsupported};
 use crate::data::read::parquet::thrift::varint;
 
-/// Unpacks a page of `length` bytes.
+/// Unpacks a page to `length` bytes.
 pub fn unpack(codec: i64, packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     let out = match codec {
         0 => packed.to_vec(),
@@ -44,12 +44,12 @@ fn gzip(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     Ok(out)
 }
 
-/// Largest window that is taken for granted: beyond it, one may be as large as the page.
+/// The largest window that any page may ask for. Larger windows must be in proportion to the page.
 const WINDOW: u64 = 8 << 20;
 
 fn zstandard(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     let broken = |e: &dyn std::fmt::Display| damaged(format!("a Zstandard page is damaged: {e}"));
-    // The decoder makes room for the window that the frame asks for.
+    // The decoder allocates the window that the frame asks for.
     if window(packed).is_some_and(|bytes| bytes > WINDOW.max(2 * length as u64)) {
         return Err(damaged("a Zstandard page asks for a window that is larger than the page"));
     }
@@ -59,18 +59,19 @@ fn zstandard(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     Ok(out)
 }
 
-/// Bytes of the window of a frame (RFC 8878, 3.1.1.1.2); `None` where it is the content.
+/// The size of the window of a frame in bytes (RFC 8878, 3.1.1.1.2); `None` if it is the size of
+/// the contents.
 fn window(packed: &[u8]) -> Option<u64> {
     let (descriptor, window) = (*packed.get(4)?, *packed.get(5)?);
     let base = 1u64 << (10 + (window >> 3));
     (descriptor & 0x20 == 0).then(|| base + base / 8 * u64::from(window & 7))
 }
 
-/// The most that Snappy makes of a byte: its densest element, a copy, makes 64 of three.
+/// The largest ratio of unpacked to packed bytes: a copy, the densest element, makes 64 bytes of 3.
 const SNAPPY_RATIO: u64 = 22;
 
-/// Snappy without a frame. The decoder makes room for as many bytes as the first number of the page
-/// says, so that number is checked before.
+/// Unpacks Snappy without frames. The decoder allocates as many bytes as the first number of the
+/// page states, so that number is checked before.
 fn snappy(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     let broken = || damaged("a Snappy page is damaged");
     let stated = varint(packed).ok_or_else(broken)?.0;
