@@ -15,7 +15,7 @@ use crate::config::{Config, read, write};
 use crate::data::Dataset;
 use crate::data::load::every_fold::look;
 use crate::data::load::folds::Folds;
-use crate::data::load::way;
+use crate::data::load::route;
 use crate::fault::{Exit, Fault};
 use crate::model::file::{self, Model, replace};
 use crate::run::checkpoint::changes;
@@ -85,7 +85,7 @@ pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
     };
     let is_changed =
         resume::check_changes(&changes(&write::to_toml(&before), &write::to_toml(&config))?)?;
-    check_hashes(&way::hashes(&config.data)?, hashes(path).as_ref())?;
+    check_hashes(&route::hashes(&config.data)?, hashes(path).as_ref())?;
     let (found, _) = look(&config.data, &config.tasks, folds)?;
     let mut run = Run { call, parent, config, folds: found, tested: vec![None; folds] };
     if is_changed {

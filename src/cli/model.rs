@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::console::Console;
 use super::flags::{Common, Weights};
 use super::signals::Signals;
-use crate::data::encode::applied::{Count, Met};
+use crate::data::encode::applied::{ColumnCounts, MatchReport};
 use crate::data::load::door::{chunk_with, chunks_of, load_with};
 use crate::data::read::chunks::Chunks;
 use crate::data::read::glob::expand;
@@ -40,7 +40,7 @@ struct Evaluation<'m> {
     points: Vec<TaskPoint>,
     /// Confusion matrices, for tasks with classes.
     confusions: Vec<Option<Vec<Vec<f64>>>>,
-    met: Met,
+    met: MatchReport,
 }
 
 pub(super) fn evaluate(
@@ -129,31 +129,31 @@ impl Evaluation<'_> {
 }
 
 /// What the schema met in the cells of a data set: unknown values, blanks, values out of range.
-fn met(dataset: &Dataset) -> Met {
-    dataset.table.as_ref().map(|table| table.met.clone()).unwrap_or_default()
+fn met(dataset: &Dataset) -> MatchReport {
+    dataset.table.as_ref().map(|table| table.matched.clone()).unwrap_or_default()
 }
 
 /// Refuses a column in which the model knows no cell, unless that is allowed.
 ///
 /// # Errors
 /// 65 with the column.
-fn check_met(met: &Met, schema: &Schema, data: &str, allow_unknown: bool) -> Result<()> {
+fn check_met(met: &MatchReport, schema: &Schema, data: &str, allow_unknown: bool) -> Result<()> {
     if allow_unknown { Ok(()) } else { Ok(met.check(schema, data)?) }
 }
 
 /// Adds to a result what was met: the columns with something to report, and the columns of the data
 /// that the model does not use.
-fn with_met(mut result: Value, met: &Met, schema: &Schema) -> Value {
-    let count = |(column, count): (&Column, &Count)| {
+fn with_met(mut result: Value, met: &MatchReport, schema: &Schema) -> Value {
+    let count = |(column, count): (&Column, &ColumnCounts)| {
         let counts = json!({
             "unknown": count.unknown,
-            "blank": count.blanks(),
+            "blank": count.reported_blanks(),
             "out_of_range": count.out_of_range,
             "cells": met.rows,
         });
         (column.name.clone(), counts)
     };
-    result["columns"] = Value::Object(met.told(schema).map(count).collect::<Map<_, _>>());
+    result["columns"] = Value::Object(met.mismatched(schema).map(count).collect::<Map<_, _>>());
     result["passed_over"] = json!(met.passed_over);
     if !met.absent.is_empty() {
         result["absent"] = json!(met.absent);
@@ -425,7 +425,7 @@ struct Pieces<'m> {
     allow_unknown: bool,
     ahead: Option<Dataset>,
     /// What was met in the pieces that were read so far.
-    met: Met,
+    met: MatchReport,
 }
 
 impl<'m> Pieces<'m> {
@@ -446,7 +446,7 @@ impl<'m> Pieces<'m> {
             data,
             allow_unknown,
             ahead: None,
-            met: Met::default(),
+            met: MatchReport::default(),
         };
         pieces.ahead = pieces.read()?;
         Ok(pieces)

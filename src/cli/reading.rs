@@ -10,10 +10,10 @@ use super::console::Console;
 use super::flags::Progress;
 use crate::config::Config;
 use crate::data::Parts;
-use crate::data::load::door::load_by;
-use crate::data::load::way::Way;
+use crate::data::load::door::load_with_cache;
+use crate::data::load::route::Loading;
 use crate::data::read::stream::bytes_read;
-use crate::data::store::entries::Entries;
+use crate::data::store::table_cache::TableCache;
 
 /// How often a bar moves.
 const BEAT: Duration = Duration::from_millis(100);
@@ -32,12 +32,12 @@ pub(super) fn read_data(config: &Config, cached: bool, console: &Console) -> Res
             *stage = (what.to_owned(), bytes, bytes_read());
         }
     };
-    let way = Way { entries: Entries::of_user().filter(|_| cached), stage: &begin };
+    let way = Loading { cache: TableCache::of_user().filter(|_| cached), stage: &begin };
     let (done, is_done) = channel::<()>();
     let stage = &stage;
     std::thread::scope(|scope| {
         scope.spawn(move || show(stage, &is_done, console));
-        let parts = load_by(&config.data, &config.tasks, &way);
+        let parts = load_with_cache(&config.data, &config.tasks, &way);
         drop(done);
         parts
     })

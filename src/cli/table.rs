@@ -12,7 +12,9 @@ use super::flags::Weights;
 use crate::config::{Decimal, Source, TaskKind, read};
 use crate::data::load::door::load;
 use crate::data::look::draft::{Draft, range};
-use crate::data::look::survey::{Found, Given, Survey, Wanted, overlap, wanted};
+use crate::data::look::survey::{
+    ColumnSurvey, ProposedTask, Survey, SurveyOptions, overlap, propose_tasks,
+};
 use crate::data::read::read_source;
 use crate::data::table::options::{Header, Options};
 use crate::data::table::raw::Raw;
@@ -88,7 +90,7 @@ impl TableArgs {
     }
 
     /// What the flags say about reading cells.
-    fn given(&self) -> Given {
+    fn given(&self) -> SurveyOptions {
         let decimal = match self.decimal {
             None => Decimal::Auto,
             Some(DecimalSign::Point) => Decimal::Point,
@@ -100,14 +102,14 @@ impl TableArgs {
                 missing.push(text.to_owned());
             }
         }
-        Given { missing: (!self.missing.is_empty()).then_some(missing), decimal }
+        SurveyOptions { missing: (!self.missing.is_empty()).then_some(missing), decimal }
     }
 
     /// Reads a table: what its columns hold, and the tasks that `--target` names.
-    fn survey(&self, path: &str) -> Result<(Survey, Vec<Wanted>)> {
+    fn survey(&self, path: &str) -> Result<(Survey, Vec<ProposedTask>)> {
         let raw = self.read(path)?;
         let survey = Survey::new(&raw, self.given());
-        let tasks = wanted(&raw, &survey, &self.target)?;
+        let tasks = propose_tasks(&raw, &survey, &self.target)?;
         Ok((survey, tasks))
     }
 
@@ -244,7 +246,7 @@ fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> 
 fn columns_text(survey: &Survey) -> String {
     let head =
         ["column", "type", "blank", "values", "range or commonest", "example"].map(String::from);
-    let line = |c: &Found| {
+    let line = |c: &ColumnSurvey| {
         let id = if c.is_id(survey.rows) { ", names rows" } else { "" };
         [
             c.name.clone(),
@@ -261,13 +263,13 @@ fn columns_text(survey: &Survey) -> String {
 }
 
 /// One line per task with the shares of its labels, and how many rows two tasks share.
-fn labels_text(tasks: &[Wanted], rows: usize) -> String {
+fn labels_text(tasks: &[ProposedTask], rows: usize) -> String {
     if tasks.is_empty() {
         return String::new();
     }
     let head = ["task", "type", "labelled", "labels"].map(String::from);
-    let line = |t: &Wanted| {
-        [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.told()]
+    let line = |t: &ProposedTask| {
+        [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.labels_phrase()]
     };
     let mut text = format!(
         "\n{}",
@@ -285,8 +287,8 @@ fn labels_text(tasks: &[Wanted], rows: usize) -> String {
     text
 }
 
-fn table_json(survey: &Survey, tasks: &[Wanted]) -> Value {
-    let column = |column: &Found| column_json(column, survey.rows);
+fn table_json(survey: &Survey, tasks: &[ProposedTask]) -> Value {
+    let column = |column: &ColumnSurvey| column_json(column, survey.rows);
     let shared = |(a, b, rows): (usize, usize, usize)| {
         let names = [&tasks[a].name, &tasks[b].name];
         json!({"tasks": names, "rows": rows})
@@ -308,7 +310,7 @@ fn counts_json(counts: &[(String, usize)]) -> Vec<Value> {
     counts.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect()
 }
 
-fn column_json(column: &Found, rows: usize) -> Value {
+fn column_json(column: &ColumnSurvey, rows: usize) -> Value {
     json!({
         "name": column.name,
         "type": column.kind.to_string(),
@@ -323,7 +325,7 @@ fn column_json(column: &Found, rows: usize) -> Value {
     })
 }
 
-fn task_json(task: &Wanted) -> Value {
+fn task_json(task: &ProposedTask) -> Value {
     let range = |[low, mean, high]: &[f64; 3]| json!({"min": low, "mean": mean, "max": high});
     json!({
         "name": task.name,

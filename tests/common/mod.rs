@@ -373,7 +373,7 @@ fn with_categories(data: &Dataset, seed: u64) -> Features {
             .collect::<Vec<u32>>()
     };
     Features::Cells {
-        words: (0..data.rows).flat_map(row).collect(),
+        values: (0..data.rows).flat_map(row).collect(),
         slots: data.width() + CATEGORIES.len(),
     }
 }

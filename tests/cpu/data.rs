@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tandem::config::{Data, Embed, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
 use tandem::data::images::{digits, overlay};
-use tandem::data::load::door::{Given, load, load_with, parse_source};
+use tandem::data::load::door::{DataArgument, load, load_with, parse_data_argument};
 use tandem::data::look::summary::label_summary;
 use tandem::data::schema::columns;
 use tandem::data::split::{order, shares};
@@ -290,7 +290,7 @@ fn predict_needs_no_labels_and_does_not_look_at_them() {
 /// row.
 fn cells(dataset: &Dataset) -> (&[u32], usize) {
     match &dataset.features {
-        Features::Cells { words, slots } => (words, *slots),
+        Features::Cells { values: words, slots } => (words, *slots),
         other => panic!("expected cells, found {other:?}"),
     }
 }
@@ -1389,26 +1389,38 @@ fn the_built_in_set_loads_with_its_parts() {
 fn the_data_flag_is_read_by_the_kind_of_inputs_of_the_model() {
     let columns = Schema::for_arrays(2, &[]).input;
     let image = digits::input();
-    assert_eq!(parse_source("a,b", &columns).unwrap(), Given::Table("a,b".into()));
-    assert_eq!(parse_source("a,b", &image).unwrap(), Given::Idx("a".into(), Some("b".into())));
-    assert_eq!(parse_source("-", &columns).unwrap(), Given::Stdin);
+    assert_eq!(parse_data_argument("a,b", &columns).unwrap(), DataArgument::Table("a,b".into()));
     assert_eq!(
-        parse_source("x.npy,y.NPY", &columns).unwrap(),
-        Given::Npy("x.npy".into(), "y.NPY".into())
+        parse_data_argument("a,b", &image).unwrap(),
+        DataArgument::Idx("a".into(), Some("b".into()))
     );
-    assert_eq!(parse_source("x.npy", &columns).unwrap(), Given::Table("x.npy".into()));
-    assert_eq!(parse_source("a", &image).unwrap(), Given::Idx("a".into(), None));
-    assert_eq!(parse_source("digits-overlay:valid", &columns).unwrap(), Given::Digits(Part::Valid));
+    assert_eq!(parse_data_argument("-", &columns).unwrap(), DataArgument::Stdin);
     assert_eq!(
-        parse_source("digits-overlay.csv", &columns).unwrap(),
-        Given::Table("digits-overlay.csv".into())
+        parse_data_argument("x.npy,y.NPY", &columns).unwrap(),
+        DataArgument::Arrays("x.npy".into(), "y.NPY".into())
+    );
+    assert_eq!(
+        parse_data_argument("x.npy", &columns).unwrap(),
+        DataArgument::Table("x.npy".into())
+    );
+    assert_eq!(parse_data_argument("a", &image).unwrap(), DataArgument::Idx("a".into(), None));
+    assert_eq!(
+        parse_data_argument("digits-overlay:valid", &columns).unwrap(),
+        DataArgument::Digits(Part::Valid)
+    );
+    assert_eq!(
+        parse_data_argument("digits-overlay.csv", &columns).unwrap(),
+        DataArgument::Table("digits-overlay.csv".into())
     );
     for text in ["digits-overlay", "digits-overlay:", "digits-overlay:all"] {
-        assert_eq!(exit_of(&parse_source(text, &image).unwrap_err()) as i32, 2);
+        assert_eq!(exit_of(&parse_data_argument(text, &image).unwrap_err()) as i32, 2);
     }
     let files = mnist();
     let comma = write(files.dir.path(), "a,b", "");
-    assert_eq!(parse_source(comma.to_str().unwrap(), &image).unwrap(), Given::Idx(comma, None));
+    assert_eq!(
+        parse_data_argument(comma.to_str().unwrap(), &image).unwrap(),
+        DataArgument::Idx(comma, None)
+    );
 }
 
 // ---- arrays ----
@@ -1431,7 +1443,7 @@ fn arrays_make_parts() {
 #[test]
 fn the_nearest_name_is_found() {
     let names = ["age", "income", "Education"];
-    assert_eq!(columns::nearest("aeg", names.into_iter()), Some("age"));
-    assert_eq!(columns::nearest("educatoin", names.into_iter()), Some("Education"));
-    assert_eq!(columns::nearest("zzz", names.into_iter()), None);
+    assert_eq!(tandem::text::nearest("aeg", names.into_iter()), Some("age"));
+    assert_eq!(tandem::text::nearest("educatoin", names.into_iter()), Some("Education"));
+    assert_eq!(tandem::text::nearest("zzz", names.into_iter()), None);
 }

@@ -70,7 +70,7 @@ fn plan(tables: &str, rows: usize, classes: &[usize], blank: f64) -> Plan {
     let part = |seed: u64, rows: usize| {
         let data = labelled(tables, seed, rows, NUMBERS, classes, blank);
         let words = (0..rows).flat_map(|row| words(&data, seed, row)).collect();
-        Dataset { features: Features::Cells { words, slots: CELLS }, ..data }
+        Dataset { features: Features::Cells { values: words, slots: CELLS }, ..data }
     };
     let (train, valid) = (Arc::new(part(60, rows)), Some(Arc::new(part(61, 70))));
     Plan::new(
@@ -136,7 +136,7 @@ fn dense(p: &Tensors, name: &str, x: &[f64]) -> Vec<f64> {
 }
 
 fn loss(p: &Tensors, data: &Dataset, rows: &[usize]) -> f64 {
-    let Features::Cells { words, slots } = &data.features else { unreachable!() };
+    let Features::Cells { values: words, slots } = &data.features else { unreachable!() };
     let tanh = |x: Vec<f64>| x.into_iter().map(f64::tanh).collect::<Vec<_>>();
     let of_row = |&row: &usize| {
         let mut x = inputs(p, &words[row * slots..][..*slots]);
@@ -221,7 +221,9 @@ fn values_that_are_not_in_the_batch_have_no_gradient() {
 
 /// Asserts that exactly the vectors that these rows name have a gradient, in the last embedding.
 fn compare_rows(bench: &Bench, rows: std::ops::Range<usize>) {
-    let Features::Cells { words, slots } = &bench.plan.parts.train.features else { unreachable!() };
+    let Features::Cells { values: words, slots } = &bench.plan.parts.train.features else {
+        unreachable!()
+    };
     let (block, gradients) = (&bench.plan.layout.embeddings()[2], bench.gradients());
     let is_named =
         |value: usize| rows.clone().any(|row| words[row * slots + CELLS - 1] as usize == value);
@@ -460,7 +462,7 @@ fn recorded() -> (Plan, BTreeMap<String, Vec<f64>>) {
     let mut plan = plan(&tables("[6]", rest), 64, &CLASSES, 0.0);
     let labels =
         (0..2).map(|task| words("labels").into_iter().skip(task).step_by(2).collect()).collect();
-    let features = Features::Cells { words: words("cells"), slots: CELLS };
+    let features = Features::Cells { values: words("cells"), slots: CELLS };
     plan.parts.train = Arc::new(Dataset { labels, features, ..Dataset::clone(&plan.parts.train) });
     plan.parts.valid = None;
     let plan = Plan::new(plan.config, plan.parts).unwrap();
@@ -595,7 +597,7 @@ fn values_without_a_vector_share_one() {
     std::fs::write(&path, "city,note\nv0,a\nrare,a\nnever seen,a\n,a\n").unwrap();
     let (later, _) =
         tandem::data::load::door::load_with(&parts.schema, path.to_str().unwrap(), false).unwrap();
-    let Features::Cells { words, slots } = &later.features else { panic!("numbers") };
+    let Features::Cells { values: words, slots } = &later.features else { panic!("numbers") };
     assert_eq!(words.iter().step_by(*slots).copied().collect::<Vec<_>>(), [0, 300, 300, 301]);
 }
 
@@ -739,7 +741,7 @@ fn a_column_of_many_values_is_learnt() {
             .iter()
             .map(|v| below(2, 99, Purpose::Synthetic, 2, u64::from(*v)) as u32)
             .collect();
-        let features = Features::Cells { words, slots: 1 };
+        let features = Features::Cells { values: words, slots: 1 };
         Arc::new(Dataset {
             features,
             labels: vec![labels],

@@ -829,7 +829,7 @@ fn spread_out(words: &[u32]) -> Vec<f32> {
 fn categories_are_numbers() {
     let coded = || crate::common::every_plan("[train]\nbatch_size = 32\n", 400);
     let (plan, parts) = (coded(), coded().parts);
-    let Features::Cells { words, slots } = &parts.train.features else { unreachable!() };
+    let Features::Cells { values: words, slots } = &parts.train.features else { unreachable!() };
     let features = Features::F32(words.chunks(*slots).flat_map(spread_out).collect());
     let train = Dataset { features, ..Dataset::clone(&parts.train) };
     let input = Schema::for_arrays(train.width(), &[]).input;

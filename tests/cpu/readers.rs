@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::allocated::allocated;
 use tandem::data::read::glob::expand;
 use tandem::data::read::{npy, parquet, svmlight, text};
-use tandem::data::read::{read, read_from, read_pair};
+use tandem::data::read::{read, read_pair, read_text};
 use tandem::data::table::options::{Header, Options};
 use tandem::data::table::raw::{Raw, RawColumn};
 use tandem::fault::{Exit, exit_of, hint_of};
@@ -32,7 +32,7 @@ fn given(delimiter: Option<u8>, header: Header) -> Options {
 }
 
 fn csv(text: impl AsRef<[u8]>) -> Raw {
-    read_from(text.as_ref(), "standard input", &Options::default()).unwrap()
+    read_text(text.as_ref(), "standard input", &Options::default()).unwrap()
 }
 
 fn rows(table: &Raw) -> Vec<Vec<String>> {
@@ -141,17 +141,17 @@ fn delimiters_are_found() {
     let tabs = write(dir.path(), "x.tsv", "a,b\tc\n1,2\t3\n");
     assert_eq!(read(&[tabs], &Options::default()).unwrap().names, ["a,b", "c"]);
     let options = given(Some(b':'), Header::First);
-    assert_eq!(read_from("a:b,c\n1:2\n".as_bytes(), "x", &options).unwrap().names, ["a", "b,c"]);
+    assert_eq!(read_text("a:b,c\n1:2\n".as_bytes(), "x", &options).unwrap().names, ["a", "b,c"]);
 }
 
 #[test]
 fn headers_may_be_given_or_missing() {
-    let none = read_from("1,2\n3,4\n".as_bytes(), "x", &given(None, Header::None)).unwrap();
+    let none = read_text("1,2\n3,4\n".as_bytes(), "x", &given(None, Header::None)).unwrap();
     assert_eq!(
         (&none.names[..], none.rows, none.locate(1)),
         (&["0".to_owned(), "1".into()][..], 2, "x:2".to_owned())
     );
-    let named = read_from(
+    let named = read_text(
         "1,2\n".as_bytes(),
         "x",
         &given(None, Header::Given(vec!["p".into(), "q".into()])),
@@ -800,6 +800,22 @@ fn formats_by_name() {
     assert_eq!(tandem::data::read::reader_of(Path::new("a.svm.gz")).unwrap().endings()[0], "svm");
 }
 
+/// A configuration takes the names that some reader reads, and no others.
+#[test]
+fn a_configuration_knows_the_endings_of_all_readers() {
+    let takes = |name: &str| {
+        let text = format!("[data]\ntrain = \"{name}\"\n[task.y]\ntype = \"binary\"\n");
+        tandem::config::read::from_text(&text, "c.toml", Path::new(""), &[]).is_ok()
+    };
+    for reader in tandem::data::read::READERS {
+        for ending in reader.endings().iter().filter(|ending| !ending.is_empty()) {
+            assert!(takes(&format!("x.{ending}")), "{ending}");
+            assert_eq!(takes(&format!("x.{ending}.gz")), reader.may_be_gzip(), "{ending}.gz");
+        }
+    }
+    assert!(!takes("x.xlsx"));
+}
+
 // ---- what is refused ----
 
 fn utf16(text: &str, bom: bool, big: bool) -> Vec<u8> {
@@ -1316,7 +1332,7 @@ fn missing_files_are_refused() {
 
 #[test]
 fn impossible_options_are_refused() {
-    let read = |delimiter, header| read_from("1,2\n".as_bytes(), "x", &given(delimiter, header));
+    let read = |delimiter, header| read_text("1,2\n".as_bytes(), "x", &given(delimiter, header));
     for byte in [b'"', b'\n', b'\r', 0, 0xe4] {
         check(
             "delimiter",

@@ -26,7 +26,7 @@ impl Room {
 
 fn words(data: &Dataset) -> Vec<u32> {
     match &data.features {
-        Features::Cells { words, .. } => words.clone(),
+        Features::Cells { values: words, .. } => words.clone(),
         Features::F32(values) => values.iter().map(|x| x.to_bits()).collect(),
         _ => unreachable!(),
     }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem::config::read::from_text;
 use tandem::config::{Config, Data, Source, Version};
-use tandem::data::encode::applied::Met;
+use tandem::data::encode::applied::MatchReport;
 use tandem::data::load::door::{chunk_with, chunks_of, load};
 use tandem::data::table::options::Options;
 use tandem::data::table::raw::{Raw, RawColumn};
-use tandem::data::table::shape::Kind;
+use tandem::data::table::shape::CellKind;
 use tandem::data::table::wholes::Width;
 use tandem::data::write::parquet::Writer;
 use tandem::data::{Reading, Schema};
@@ -96,9 +96,9 @@ fn files_of_a_pattern_have_the_same_columns() {
 fn grouped(room: &Room, name: &str) -> Vec<Option<i128>> {
     let file = std::fs::File::create(room.path(name)).unwrap();
     let columns = [
-        ("id", Kind::Wholes(Width::Signed)),
-        ("big", Kind::Wholes(Width::Unsigned)),
-        ("x", Kind::Numbers),
+        ("id", CellKind::Wholes(Width::Signed)),
+        ("big", CellKind::Wholes(Width::Unsigned)),
+        ("x", CellKind::Numbers),
     ];
     let mut writer =
         Writer::new(file, columns.map(|(name, kind)| (name.to_owned(), kind)).to_vec()).unwrap();
@@ -146,7 +146,7 @@ fn whole_numbers_stay_whole_in_every_format() {
     }
     let table = tandem::data::read::read(&[room.path("o.parquet")], &Options::default()).unwrap();
     assert_eq!(wholes(&table, "id"), ids);
-    assert_eq!(table.columns[1].kind(), Kind::Wholes(Width::Unsigned));
+    assert_eq!(table.columns[1].kind(), CellKind::Wholes(Width::Unsigned));
     assert_eq!(table.cell(149_999, 1), (u64::MAX - 149_999).to_string());
 }
 
@@ -187,7 +187,7 @@ fn arrays_of_whole_numbers_are_written_as_such() {
 fn files_with_and_without_fractions_are_one_table() {
     let room = trained("x,y\n0,0\n1,1\n2,2\n3,3\n");
     for (name, kind) in
-        [("p-1.parquet", Kind::Wholes(Width::Signed)), ("p-2.parquet", Kind::Numbers)]
+        [("p-1.parquet", CellKind::Wholes(Width::Signed)), ("p-2.parquet", CellKind::Numbers)]
     {
         let mut writer = Writer::new(
             std::fs::File::create(room.path(name)).unwrap(),
@@ -195,7 +195,7 @@ fn files_with_and_without_fractions_are_one_table() {
         )
         .unwrap();
         match kind {
-            Kind::Numbers => writer.number(0, 2.5),
+            CellKind::Numbers => writer.number(0, 2.5),
             _ => writer.whole(0, Some(2)),
         }
         writer.end_row().unwrap();
@@ -341,9 +341,9 @@ fn a_column_of_blanks_alone_is_refused_whatever_training_had() {
 fn words_for_yes_and_no_match_a_column_trained_on_numbers() {
     let room = Room::new(&NET.replace("t.csv", "t.parquet"));
     let columns = [
-        ("f", Kind::Wholes(Width::Signed)),
-        ("i", Kind::Wholes(Width::Signed)),
-        ("y", Kind::Numbers),
+        ("f", CellKind::Wholes(Width::Signed)),
+        ("i", CellKind::Wholes(Width::Signed)),
+        ("y", CellKind::Numbers),
     ];
     let file = std::fs::File::create(room.path("t.parquet")).unwrap();
     let mut writer =
@@ -482,9 +482,9 @@ fn counts_of_chunks_add_up() {
     room.write("new.csv", "id,sex,dep,x\n".to_owned() + &(0..500).map(line).collect::<String>());
     let path = room.path("new.csv");
     let met = |bytes: u64| {
-        let (mut met, mut count) = (Met::default(), 0);
+        let (mut met, mut count) = (MatchReport::default(), 0);
         for chunk in chunks_of(&schema, path.to_str().unwrap(), bytes).unwrap().unwrap() {
-            met.add(chunk_with(&schema, chunk.unwrap()).unwrap().table.unwrap().met);
+            met.add(chunk_with(&schema, chunk.unwrap()).unwrap().table.unwrap().matched);
             count += 1;
         }
         (met, count)
@@ -826,9 +826,8 @@ fn columns_of_arrays_may_be_named() {
 
 #[test]
 fn names_of_one_letter_do_not_collide() {
-    let nearest = |name: &str, names: &[&'static str]| {
-        tandem::data::schema::columns::nearest(name, names.iter().copied())
-    };
+    let nearest =
+        |name: &str, names: &[&'static str]| tandem::text::nearest(name, names.iter().copied());
     assert_eq!(nearest("u", &["features.2", "v", "vu"]), None);
     assert_eq!(nearest("features.2", &["u", "fe"]), None);
     assert_eq!((nearest("X1", &["x2", "x1"]), nearest("U", &["u"])), (Some("x1"), Some("u")));

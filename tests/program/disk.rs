@@ -12,13 +12,13 @@ use std::sync::Arc;
 use tandem::config::Config;
 use tandem::config::read::from_text;
 use tandem::config::write::to_toml;
-use tandem::data::load::door::{chunk_with, chunks_of, load, load_by, load_with};
-use tandem::data::load::way::Way;
+use tandem::data::load::door::{chunk_with, chunks_of, load, load_with, load_with_cache};
+use tandem::data::load::route::Loading;
 use tandem::data::read::chunks::Chunks;
 use tandem::data::split::order::{epoch_order, windowed_order};
-use tandem::data::store::entries::Entries;
+use tandem::data::store::table_cache::TableCache;
 use tandem::data::table::raw::Raw;
-use tandem::data::table::shape::Kind;
+use tandem::data::table::shape::CellKind;
 use tandem::data::write::parquet::Writer;
 use tandem::data::{Dataset, Features, Parts};
 use tandem::fault::hint_of;
@@ -117,16 +117,16 @@ impl Room {
     }
 
     /// A cache of this room, which keeps every table.
-    fn entries(&self) -> Entries {
-        Entries { directory: self.path("cache"), least: 0, most: 1 << 30 }
+    fn entries(&self) -> TableCache {
+        TableCache { directory: self.path("cache"), least: 0, most: 1 << 30 }
     }
 
     fn cached(&self, overrides: &[&str]) -> Parts {
         let config = self.config(overrides);
-        load_by(
+        load_with_cache(
             &config.data,
             &config.tasks,
-            &Way { entries: Some(self.entries()), ..Way::default() },
+            &Loading { cache: Some(self.entries()), ..Loading::default() },
         )
         .unwrap()
     }
@@ -159,7 +159,7 @@ const SMALL: &str = "data.memory=20KB";
 fn words(data: &Dataset) -> Vec<u32> {
     match &data.features {
         Features::F32(values) => values.iter().map(|x| x.to_bits()).collect(),
-        Features::Cells { words, .. } => words.clone(),
+        Features::Cells { values: words, .. } => words.clone(),
         Features::Stored(stored) => stored.fetch(0..data.rows).unwrap(),
         Features::U8 { .. } => unreachable!(),
     }
@@ -291,9 +291,13 @@ fn the_cache_keeps_to_its_limit_and_keeps_the_entries_used_last() {
     let room = Room::new();
     let load = |seed: usize, most: u64| {
         let config = room.config(&[&format!("data.split_seed={seed}")]);
-        let entries = Entries { most, ..room.entries() };
-        load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
-            .unwrap()
+        let entries = TableCache { most, ..room.entries() };
+        load_with_cache(
+            &config.data,
+            &config.tasks,
+            &Loading { cache: Some(entries), ..Loading::default() },
+        )
+        .unwrap()
     };
     (0..3).for_each(|seed| drop(load(seed, 1 << 30)));
     assert_eq!(room.kept().len(), 3);
@@ -312,16 +316,24 @@ fn the_cache_keeps_to_its_limit_and_keeps_the_entries_used_last() {
     // The cache directory is a file, so nothing can be written there; the data that is read is the
     // same.
     let config = room.config(&[]);
-    let entries = Entries { directory: room.path("rows.csv"), least: 0, most: 1 };
+    let entries = TableCache { directory: room.path("rows.csv"), least: 0, most: 1 };
     same(
         &room.plain(&[]),
-        &load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
-            .unwrap(),
+        &load_with_cache(
+            &config.data,
+            &config.tasks,
+            &Loading { cache: Some(entries), ..Loading::default() },
+        )
+        .unwrap(),
     );
     // Small tables are not kept.
-    let entries = Entries { least: 1 << 20, ..room.entries() };
-    load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
-        .unwrap();
+    let entries = TableCache { least: 1 << 20, ..room.entries() };
+    load_with_cache(
+        &config.data,
+        &config.tasks,
+        &Loading { cache: Some(entries), ..Loading::default() },
+    )
+    .unwrap();
     assert_eq!(room.kept().len(), 1);
 }
 
@@ -715,8 +727,8 @@ fn gzip_parquet_and_arrays_go_to_disk_too() {
     packed.write_all(&fs::read(room.path("rows.csv")).unwrap()).unwrap();
     room.write("rows.csv.gz", &packed.finish().unwrap());
     from_format(&room, "rows.csv.gz", WHOLE, NET);
-    let columns =
-        [("a", Kind::Numbers), ("t", Kind::Text)].map(|(name, kind)| (name.to_owned(), kind));
+    let columns = [("a", CellKind::Numbers), ("t", CellKind::Text)]
+        .map(|(name, kind)| (name.to_owned(), kind));
     let mut writer =
         Writer::new(fs::File::create(room.path("p.parquet")).unwrap(), columns.to_vec()).unwrap();
     for row in 0..70_000u64 {

@@ -537,7 +537,7 @@ fn inputs_that_no_training_row_has_are_the_same_on_disk() {
     let stored = parts.train.stored().expect("larger than the memory");
     let words = stored.fetch(0..parts.train.rows).unwrap();
     let in_memory = Dataset {
-        features: Features::Cells { words, slots: stored.slots },
+        features: Features::Cells { values: words, slots: stored.slots },
         ..(*parts.train).clone()
     };
     let (seen, expected) = (

@@ -38,7 +38,7 @@ fn said(parts: &Parts, piece: &str) {
 fn floats(data: &Dataset) -> Vec<f32> {
     match &data.features {
         Features::F32(values) => values.clone(),
-        Features::Cells { words, .. } => words.iter().map(|w| f32::from_bits(*w)).collect(),
+        Features::Cells { values: words, .. } => words.iter().map(|w| f32::from_bits(*w)).collect(),
         _ => unreachable!(),
     }
 }

@@ -1,5 +1,5 @@
-//! Which way a table takes from its files to the training: from the cache if it was read before,
-//! through memory, or in chunks to disk.
+//! Chooses how a table is loaded: from the cache if it was read before, as a whole in memory, or in
+//! chunks that are encoded to disk.
 
 use std::fs::Metadata;
 use std::path::PathBuf;
@@ -13,68 +13,70 @@ use crate::data::load::tables;
 use crate::data::read::chunks::indivisible;
 use crate::data::read::stream::Stream;
 use crate::data::read::{self, files};
-use crate::data::store::budget::Budget;
-use crate::data::store::entries::{Entries, key};
+use crate::data::store::budget::MemoryBudget;
 
-use crate::data::store::stored::{self, Folder, Found, Place};
+use crate::data::store::stored::{self, Folder, Storage, StoredParts};
+use crate::data::store::table_cache::{TableCache, key};
 use crate::data::{Part, Parts};
 
 use crate::fault::{self, Exit, Fault};
 
-/// What reading may make use of, and who is told of it.
-pub struct Way<'w> {
-    /// Where tables are that were read before.
-    pub entries: Option<Entries>,
-    /// Called before files of so many bytes are gone through, with what is done to them.
-    pub stage: &'w dyn Fn(&str, u64),
+/// How tables are loaded.
+pub struct Loading<'l> {
+    /// The cache of tables that were read before; `None` = no cache is used.
+    pub cache: Option<TableCache>,
+    /// Called at the start of each stage, with the name of the stage and the number of bytes that
+    /// it reads.
+    pub stage: &'l dyn Fn(&str, u64),
 }
 
-impl Default for Way<'_> {
+impl Default for Loading<'_> {
     fn default() -> Self {
-        Way { entries: None, stage: &|_, _| {} }
+        Loading { cache: None, stage: &|_, _| {} }
     }
 }
 
-/// The files of a table.
+/// The files of a data set of tables.
 struct Files {
     paths: Vec<PathBuf>,
     bytes: u64,
-    budget: Budget,
-    /// Whether they are read in chunks.
+    budget: MemoryBudget,
+    /// Whether the files are read in chunks.
     is_large: bool,
 }
 
-/// Reads the parts of a table.
+/// Reads the parts of a data set of tables.
 ///
 /// # Errors
-/// Those of [`tables::load`]; 74 if rows are to go to disk and cannot.
-pub fn load(data: &Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
+/// The errors of [`tables::load`]; 74 if rows are encoded to disk and cannot be written.
+pub fn load(data: &Data, tasks: &[Task], loading: &Loading) -> anyhow::Result<Parts> {
     let (files, notice) = Files::of(data)?;
-    let entries = way.entries.as_ref().filter(|entries| files.bytes >= entries.least);
-    let mut parts = match (files.is_large, entries) {
+    let cache = loading.cache.as_ref().filter(|cache| files.bytes >= cache.least);
+    let mut parts = match (files.is_large, cache) {
         (false, None) => {
-            (way.stage)("reading", files.bytes);
+            (loading.stage)("reading", files.bytes);
             tables::load(data, tasks)?
         }
-        (false, Some(entries)) => files.load_small(data, tasks, way, entries)?,
-        (true, entries) => files.load_large(data, tasks, way, entries)?,
+        (false, Some(cache)) => files.load_small(data, tasks, loading, cache)?,
+        (true, cache) => files.load_large(data, tasks, loading, cache)?,
     };
     parts.notices.extend(notice);
     Ok(parts)
 }
 
-/// (file, BLAKE3 in hex) of each file of a table, in the order of [`Parts::hashes`].
+/// (file, BLAKE3 in hex) of each file of a data set, in the order of [`Parts::hashes`].
 ///
 /// # Errors
 /// 66 if a file is missing.
 pub fn hashes(data: &Data) -> anyhow::Result<Vec<(String, String)>> {
-    Files::of(data)?.0.hashes(&Way::default())
+    Files::of(data)?.0.hashes(&Loading::default())
 }
 
-/// Looks at a table with the uses of its columns, by the way that it comes to the training.
+/// Reads the training table as a whole or in chunks, finds the roles of its columns, and calls
+/// `look` with them.
 ///
 /// # Errors
-/// Those of [`tables::load`].
+/// The errors of [`tables::load`].
 pub(crate) fn with_roles<T>(
     data: &Data,
     tasks: &[Task],
@@ -92,19 +94,16 @@ pub(crate) fn with_roles<T>(
 }
 
 impl Files {
-    /// With what is to be said of them.
+    /// The files that the settings name; with a notice, if they may take more memory than allowed.
     fn of(data: &Data) -> anyhow::Result<(Files, Option<String>)> {
-        let sources: Vec<&Source> = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let sources: Vec<&Source> = Part::sources(data).into_iter().flatten().collect();
         let mut paths = Vec::new();
         for source in &sources {
             paths.extend(files::paths(source)?);
         }
         let bytes =
             paths.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
-        let budget = Budget::of(data);
+        let budget = MemoryBudget::of(data);
         let mut files = Files { paths, bytes, budget, is_large: budget.is_exceeded(&sources)? };
         let mut notice = None;
         for source in sources.into_iter().filter(|_| files.is_large) {
@@ -119,60 +118,62 @@ impl Files {
         ))
     }
 
-    /// (file, BLAKE3 in hex) of each.
-    fn hashes(&self, way: &Way) -> anyhow::Result<Vec<(String, String)>> {
-        (way.stage)("hashing", self.bytes);
+    /// (file, BLAKE3 in hex) of each file.
+    fn hashes(&self, loading: &Loading) -> anyhow::Result<Vec<(String, String)>> {
+        (loading.stage)("hashing", self.bytes);
         let hash = |path: &PathBuf| {
             Stream::plain(fault::open(path)?, &path.display().to_string(), 0).finish()
         };
         self.paths.iter().map(hash).collect()
     }
 
+    /// Loads a table that fits into memory, from the cache if it is there. The files are read once
+    /// for the key of the entry, and again if there is no such entry.
     fn load_small(
         &self,
         data: &Data,
         tasks: &[Task],
-        way: &Way,
-        entries: &Entries,
+        loading: &Loading,
+        cache: &TableCache,
     ) -> anyhow::Result<Parts> {
-        let hashes = self.hashes(way)?;
+        let hashes = self.hashes(loading)?;
         let key = key(data, tasks, &hashes, None);
         if let Some(parts) =
-            entries.find(&key, Place::Memory).and_then(|found| found.parts(hashes.clone()))
+            cache.find(&key, Storage::Memory).and_then(|found| found.parts(hashes.clone()))
         {
-            return Ok(told_of_cache(parts));
+            return Ok(with_cache_notice(parts));
         }
-        (way.stage)("reading", self.bytes);
+        (loading.stage)("reading", self.bytes);
         let parts = tables::load(data, tasks)?;
         if parts.hashes == hashes {
-            // Whoever comes next reads the files again where this fails.
-            let _ = store(&parts, entries, &key);
+            // If this fails, the next run reads the files again.
+            let _ = store(&parts, cache, &key);
         }
         Ok(parts)
     }
 
+    /// Loads a table that is larger than memory, from the cache if it is there.
     fn load_large(
         &self,
         data: &Data,
         tasks: &[Task],
-        way: &Way,
-        entries: Option<&Entries>,
+        loading: &Loading,
+        cache: Option<&TableCache>,
     ) -> anyhow::Result<Parts> {
-        let hashes = self.hashes(way)?;
+        let hashes = self.hashes(loading)?;
         let key = key(data, tasks, &hashes, Some(self.budget.0));
-        let place = Place::Disk { budget: self.budget, window: data.shuffle_window, folder: None };
-        let found = entries
-            .and_then(|entries| entries.find(&key, place))
+        let storage =
+            Storage::Disk { budget: self.budget, window: data.shuffle_window, folder: None };
+        let found = cache
+            .and_then(|cache| cache.find(&key, storage))
             .and_then(|found| found.parts(hashes.clone()));
         let parts = match found {
-            Some(parts) => told_of_cache(parts),
+            Some(parts) => with_cache_notice(parts),
             None => {
-                let folder = self.encode(data, tasks, way, entries)?;
-                let found = match entries {
-                    Some(entries) => {
-                        entries.keep(folder, &key).map(|()| entries.find(&key, place))?
-                    }
-                    None => lent(folder, place),
+                let folder = self.encode(data, tasks, loading, cache)?;
+                let found = match cache {
+                    Some(cache) => cache.keep(folder, &key).map(|()| cache.find(&key, storage))?,
+                    None => open_temporary(folder, storage),
                 };
                 let unreadable = || {
                     Fault::new(Exit::Io, "rows that were just written to disk cannot be read")
@@ -182,24 +183,24 @@ impl Files {
             }
         };
         check_window(data, &parts, self.budget)?;
-        Ok(told_of_window(parts))
+        Ok(with_window_notice(parts))
     }
 
-    /// A complete folder with the encoded rows.
+    /// Encodes the rows to a new folder and completes it.
     fn encode(
         &self,
         data: &Data,
         tasks: &[Task],
-        way: &Way,
-        entries: Option<&Entries>,
+        loading: &Loading,
+        cache: Option<&TableCache>,
     ) -> anyhow::Result<Folder> {
-        let user = Entries::of_user().map(|entries| entries.directory);
-        let parent = entries
-            .map(|entries| entries.directory.clone())
+        let user = TableCache::of_user().map(|cache| cache.directory);
+        let parent = cache
+            .map(|cache| cache.directory.clone())
             .or(user)
             .unwrap_or_else(|| std::env::temp_dir().join("tandem"));
         let (mut folder, before) = (Folder::new(&parent)?, self.stamps());
-        (way.stage)("encoding", 2 * self.bytes);
+        (loading.stage)("encoding", 2 * self.bytes);
         let (schema, notices) = large::load(data, tasks, self.budget, &mut folder)?;
         folder.finish(&schema, &notices)?;
         if before != self.stamps() {
@@ -210,51 +211,39 @@ impl Files {
         Ok(folder)
     }
 
-    /// Length and time of the last change of each file.
+    /// The length and the time of the last change of each file.
     fn stamps(&self) -> Vec<Option<(u64, Option<std::time::SystemTime>)>> {
         let stamp = |meta: Metadata| (meta.len(), meta.modified().ok());
         self.paths.iter().map(|path| path.metadata().ok().map(stamp)).collect()
     }
 }
 
-impl Found {
-    /// As a data set; `None` without anything to train on.
+impl StoredParts {
+    /// These parts as a data set; `None` if the training part is missing.
     fn parts(self, hashes: Vec<(String, String)>) -> Option<Parts> {
-        let [train, valid, test] = self.parts.map(|part| part.map(Arc::new));
-        Some(Parts {
-            train: train?,
-            valid,
-            test,
-            schema: self.schema,
-            hashes,
-            notices: self.notices,
-        })
+        Parts::of(self.parts, self.schema, hashes, self.notices)
     }
 }
 
-/// What is in a folder that goes when nobody needs its rows any more.
-fn lent(folder: Folder, place: Place) -> Option<Found> {
+/// Opens a folder that is removed when its rows are not in use any more.
+fn open_temporary(folder: Folder, storage: Storage) -> Option<StoredParts> {
     let folder = Arc::new(folder);
-    let Place::Disk { budget, window, .. } = place else { return None };
-    stored::open(folder.path(), Place::Disk { budget, window, folder: Some(&folder) })
+    let Storage::Disk { budget, window, .. } = storage else { return None };
+    stored::open(folder.path(), Storage::Disk { budget, window, folder: Some(&folder) })
 }
 
-/// Keeps parts for the next time.
-fn store(parts: &Parts, entries: &Entries, key: &str) -> anyhow::Result<()> {
-    let mut folder = Folder::new(&entries.directory)?;
-    let all = [
-        (Part::Train, Some(&parts.train)),
-        (Part::Valid, parts.valid.as_ref()),
-        (Part::Test, parts.test.as_ref()),
-    ];
-    for (part, data) in all {
-        data.map_or(Ok(()), |data| folder.push(part, data))?;
+/// Stores parts in the cache.
+fn store(parts: &Parts, cache: &TableCache, key: &str) -> anyhow::Result<()> {
+    let mut folder = Folder::new(&cache.directory)?;
+    for (part, data) in parts.there() {
+        folder.push(part, data)?;
     }
     folder.finish(&parts.schema, &parts.notices)?;
-    entries.keep(folder, key)
+    cache.keep(folder, key)
 }
 
-fn told_of_cache(mut parts: Parts) -> Parts {
+/// Adds a notice that the rows come from the cache.
+fn with_cache_notice(mut parts: Parts) -> Parts {
     parts.notices.push(
         "the data was read before: encoded rows are taken from the cache (--data-cache off reads \
          it again)"
@@ -263,7 +252,8 @@ fn told_of_cache(mut parts: Parts) -> Parts {
     parts
 }
 
-fn told_of_window(mut parts: Parts) -> Parts {
+/// Adds a notice that only a window of the rows is in memory, if that is so.
+fn with_window_notice(mut parts: Parts) -> Parts {
     if let Some(stored) = parts.train.stored() {
         let (window, rows) = (stored.window, stored.rows);
         let bytes = (4 * stored.slots * window) as f64 / 1e6;
@@ -275,8 +265,8 @@ fn told_of_window(mut parts: Parts) -> Parts {
     parts
 }
 
-/// A window that is asked for has to fit.
-fn check_window(data: &Data, parts: &Parts, budget: Budget) -> anyhow::Result<()> {
+/// Checks that the window of the configuration fits into memory.
+fn check_window(data: &Data, parts: &Parts, budget: MemoryBudget) -> anyhow::Result<()> {
     let (Some(stored), Some(window)) = (parts.train.stored(), data.shuffle_window) else {
         return Ok(());
     };

@@ -1,25 +1,25 @@
-//! Training rows that are looked at for what gives a label away.
+//! The training rows in which features that give a label away are looked for.
 
 use crate::data::{Column, Dataset, Encoding, Features, Input, Schema};
 
-/// Fewer labelled rows say nothing.
+/// The smallest number of labelled rows that allows a conclusion.
 pub(crate) const TOO_FEW: usize = 40;
 
-/// Some training rows, as they were encoded.
+/// Some encoded training rows.
 #[derive(Debug)]
-pub(crate) struct Sight<'s> {
-    /// How they were encoded.
+pub(crate) struct TrainingSample<'s> {
+    /// The schema that the rows were encoded with.
     pub schema: &'s Schema,
     /// All training rows.
     pub train: &'s Dataset,
-    /// Numbers of the rows that are looked at.
+    /// The numbers of the rows that are looked at.
     pub rows: Vec<usize>,
-    /// Words of a row.
+    /// Number of slots of a row.
     pub width: usize,
 }
 
-impl<'s> Sight<'s> {
-    /// The columns, with their numbers and the first slot of each.
+impl<'s> TrainingSample<'s> {
+    /// (number, column, first slot) of each column.
     pub fn columns(&self) -> impl Iterator<Item = (usize, &'s Column, usize)> + use<'s> {
         let columns =
             if let Input::Columns { columns } = &self.schema.input { &columns[..] } else { &[] };
@@ -31,21 +31,22 @@ impl<'s> Sight<'s> {
         })
     }
 
-    /// A word of a row.
-    pub fn word(&self, row: usize, slot: usize) -> u32 {
+    /// The value of a slot in a row.
+    pub fn value(&self, row: usize, slot: usize) -> u32 {
         match &self.train.features {
-            Features::Cells { words, .. } => words[row * self.width + slot],
+            Features::Cells { values, .. } => values[row * self.width + slot],
             Features::F32(values) => values[row * self.width + slot].to_bits(),
             Features::U8 { .. } | Features::Stored(_) => 0,
         }
     }
 
-    /// Whether the cell of a number is blank, or that of a yes or no none of the two.
+    /// Whether the cell of a numeric column is blank, or the cell of a binary column holds neither
+    /// value.
     pub fn is_blank(&self, row: usize, column: &Column, slot: usize) -> bool {
         let has_indicator = matches!(
             column.encoding,
             Encoding::Numeric { indicator: true, .. } | Encoding::Binary { indicator: true, .. }
         );
-        has_indicator && f32::from_bits(self.word(row, slot + 1)) != 0.0
+        has_indicator && f32::from_bits(self.value(row, slot + 1)) != 0.0
     }
 }

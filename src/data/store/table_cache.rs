@@ -1,6 +1,7 @@
-//! Tables that were read before: encoded rows in the user's cache directory, by the contents of the
-//! files and by whatever decides how they are encoded. Nothing depends on an entry; what is damaged
-//! or in the way is made again.
+//! The cache of tables that were read before: folders of encoded rows in the user's cache
+//! directory. The key of an entry is a hash of the contents of the files and of everything that
+//! decides how they are encoded. No run depends on an entry: one that is damaged or in the way is
+//! made again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,48 +9,49 @@ use std::time::{Duration, SystemTime};
 
 use crate::cache;
 use crate::config::{Activation, Data, Loss, Source, Task, Version};
-use crate::data::store::stored::{Folder, Found, Place, TEMPORARY, open};
+use crate::data::Part;
+use crate::data::store::stored::{Folder, Storage, StoredParts, TEMPORARY, open};
 
-/// Tables of fewer bytes are read faster than anybody notices.
+/// Bytes of files below which a table gets no entry, because reading it takes no noticeable time.
 const LEAST: u64 = 8 << 20;
-/// Bytes that all entries may take together; the one that was used last stays whatever it takes.
+/// Bytes that all entries may take together. The entry that was used last stays whatever its size.
 const MOST: u64 = 8 << 30;
-/// What was never completed goes after so long: until then somebody may be at work on it.
+/// Age at which an incomplete folder is removed; until then another process may be writing it.
 const ABANDONED: Duration = Duration::from_secs(48 * 3600);
 
-/// Where entries are, and which.
+/// The cache of encoded tables.
 #[derive(Clone, Debug)]
-pub struct Entries {
-    /// The directory that holds them, and nothing else.
+pub struct TableCache {
+    /// The directory that holds the entries and nothing else.
     pub directory: PathBuf,
-    /// Bytes of files from which on a table has an entry.
+    /// Bytes of files from which on a table gets an entry.
     pub least: u64,
     /// Bytes that all entries may take together.
     pub most: u64,
 }
 
-impl Entries {
-    /// Those in the user's cache directory, if there is one.
-    pub fn of_user() -> Option<Entries> {
-        Some(Entries { directory: cache::directory()?.join("data"), least: LEAST, most: MOST })
+impl TableCache {
+    /// The cache in the user's cache directory, if there is such a directory.
+    pub fn of_user() -> Option<TableCache> {
+        Some(TableCache { directory: cache::directory()?.join("data"), least: LEAST, most: MOST })
     }
 
-    /// The entry of a key.
-    pub fn find(&self, key: &str, place: Place) -> Option<Found> {
+    /// Opens the entry of a key.
+    pub fn find(&self, key: &str, storage: Storage) -> Option<StoredParts> {
         let path = self.path(key);
-        let found = open(&path, place)?;
-        // The order of use is the order in which entries are removed.
+        let found = open(&path, storage)?;
+        // Entries are removed in the order of their last use.
         let meta = fs::File::options().append(true).open(path.join("meta"));
         let _ = meta.and_then(|meta| meta.set_modified(SystemTime::now()));
         Some(found)
     }
 
-    /// Where the entry of a key is, if there is one.
+    /// The path of the entry of a key, whether or not there is one.
     pub fn path(&self, key: &str) -> PathBuf {
         self.directory.join(key)
     }
 
-    /// Makes a folder that is complete the entry of a key.
+    /// Makes a complete folder the entry of a key.
     ///
     /// # Errors
     /// 74 if it cannot be renamed.
@@ -59,8 +61,8 @@ impl Entries {
         Ok(())
     }
 
-    /// Removes what was used least lately, beyond the bytes that entries may take, and what was
-    /// abandoned.
+    /// Removes the entries that were used least recently until the others fit into `most` bytes,
+    /// and abandoned folders.
     fn prune(&self, newest: &str) {
         let folders =
             fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -82,21 +84,22 @@ impl Entries {
     }
 }
 
-/// When an entry was used last.
+/// The time when an entry was used last.
 fn used(folder: &Path) -> Option<SystemTime> {
     let meta = fs::metadata(folder.join("meta")).or_else(|_| fs::metadata(folder));
     meta.ok()?.modified().ok()
 }
 
-/// Bytes of the files in a folder.
+/// The bytes of the files in a folder.
 fn size(folder: &Path) -> u64 {
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
     files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
 }
 
-/// What decides how rows are encoded, as one word: the contents of the files with their names,
-/// which columns of arrays bear, this program, and all of the configuration but what is known to
-/// matter later. `memory` is the budget of a table that was encoded in chunks.
+/// The key of a table: a hash of everything that decides how its rows are encoded. These are the
+/// contents and names of the files (columns of arrays are named after them), the version of the
+/// program, and all settings except those that cannot matter before training. `memory` is the
+/// budget of a table that is encoded in chunks.
 pub fn key(
     data: &Data,
     tasks: &[Task],
@@ -106,8 +109,7 @@ pub fn key(
     let nowhere = || Source::Table(Vec::new());
     let (valid, test) =
         (data.valid.as_ref().map(|_| nowhere()), data.test.as_ref().map(|_| nowhere()));
-    let kinds = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()]
-        .map(|source| source.map(count));
+    let kinds = Part::sources(data).map(|source| source.map(count));
     let data = Data { train: nowhere(), valid, test, memory, shuffle_window: None, ..data.clone() };
     let mut hasher = blake3::Hasher::new();
     let mut add = |text: String| {
@@ -124,14 +126,15 @@ pub fn key(
     hasher.finalize().to_hex().chars().take(32).collect()
 }
 
-/// How many files a source has: the same files may be other parts.
+/// Number of files of a source. It is part of the key, because the same files may be divided into
+/// parts in another way.
 fn count(source: &Source) -> usize {
     crate::data::read::files::paths(source).map_or(0, |paths| paths.len())
 }
 
-/// A task without what says nothing of its labels.
+/// A task without the settings that do not affect its labels.
 fn bare(task: &Task) -> Task {
-    // Whether a count's loss is divided decides whether its mean is kept.
+    // This loss decides whether the mean of the counts is fitted.
     let loss = if let Loss::Poisson { .. } = task.loss {
         task.loss.clone()
     } else {
