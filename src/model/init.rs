@@ -34,7 +34,7 @@ pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
 
 /// Sets the vectors of rare and unseen values to zero: a value that training never meets says
 /// nothing.
-pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
+pub fn zero_rest_vectors(arena: &mut [f32], layout: &Layout, input: &Input) {
     let Input::Columns { columns } = input else { return };
     for (column, block) in
         columns.iter().filter(|column| column.vectors() > 0).zip(layout.embeddings())
@@ -49,7 +49,7 @@ pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
 
 /// Sets the output's bias of a count whose loss is per unit of its mean to the logarithm of that
 /// mean. So a count begins at its mean, as a standardised number does.
-pub fn begin_at_the_mean(arena: &mut [f32], layout: &Layout, network: &Network) {
+pub fn start_counts_at_mean(arena: &mut [f32], layout: &Layout, network: &Network) {
     for layer in layout.layers.iter().filter(|layer| layer.role == Role::Output) {
         let head = layer.owner.task().and_then(|task| network.tasks.get(task));
         if let Some(Head { loss: Loss::Poisson { factor }, .. }) = head {
@@ -61,7 +61,7 @@ pub fn begin_at_the_mean(arena: &mut [f32], layout: &Layout, network: &Network) 
 
 /// Sets to zero what no training row uses: the weights of such inputs in the layers that read them,
 /// and such learned vectors. All other weights stay as they are.
-pub fn silence_the_unseen(arena: &mut [f32], layout: &Layout, seen: &Seen) {
+pub fn zero_unseen(arena: &mut [f32], layout: &Layout, seen: &Seen) {
     for (codes, block) in seen.vectors.iter().zip(layout.embeddings()) {
         let width = block.shape[1];
         let unseen = (0..codes.len()).filter(|&code| !codes[code]);

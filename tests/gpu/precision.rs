@@ -30,7 +30,7 @@ struct Tape {
 }
 
 impl Observer for Tape {
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 

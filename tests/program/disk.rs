@@ -463,7 +463,7 @@ fn what_the_memory_decided_is_a_setting_of_the_run() {
 struct Tape(Vec<Arc<Snapshot>>);
 
 impl Observer for Tape {
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 

@@ -30,7 +30,7 @@ const PREFIX: usize = 8;
 /// A tensor as the file describes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct TensorEntry {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: [u64; 2],
@@ -38,7 +38,7 @@ struct Entry {
 
 /// What the file says it holds.
 #[derive(Debug)]
-struct Tensors(HashMap<String, Entry>);
+struct Tensors(HashMap<String, TensorEntry>);
 
 /// The beginning of a file that fits a layout.
 pub(super) struct Header {
@@ -113,7 +113,7 @@ fn in_tensor(path: &Path, name: &str, message: impl Display) -> Fault {
 }
 
 /// The tensors of the layout are there, and no others.
-fn check_names(path: &Path, tensors: &HashMap<String, Entry>, layout: &Layout) -> Result<()> {
+fn check_names(path: &Path, tensors: &HashMap<String, TensorEntry>, layout: &Layout) -> Result<()> {
     if let Some(block) = layout.blocks.iter().find(|block| !tensors.contains_key(&block.name)) {
         return Err(in_tensor(
             path,
@@ -132,8 +132,13 @@ fn check_names(path: &Path, tensors: &HashMap<String, Entry>, layout: &Layout) -
 }
 
 /// A tensor has the type and shape of its block, and lies within the `data` bytes of the file.
-fn check_tensor(entry: &Entry, block: &Block, data: u64, expected: Dtype) -> Result<(), String> {
-    let Entry { dtype, shape, data_offsets: [begin, end] } = entry;
+fn check_tensor(
+    entry: &TensorEntry,
+    block: &Block,
+    data: u64,
+    expected: Dtype,
+) -> Result<(), String> {
+    let TensorEntry { dtype, shape, data_offsets: [begin, end] } = entry;
     if *dtype != expected.to_string() {
         return Err(format!("of type {}, expected \"{expected}\"", quoted(dtype)));
     }
@@ -155,7 +160,7 @@ fn check_tensor(entry: &Entry, block: &Block, data: u64, expected: Dtype) -> Res
 }
 
 /// The tensors follow each other from the first byte to the last.
-fn check_cover(path: &Path, tensors: &HashMap<String, Entry>, data: u64) -> Result<()> {
+fn check_cover(path: &Path, tensors: &HashMap<String, TensorEntry>, data: u64) -> Result<()> {
     let mut spans: Vec<(&[u64; 2], &String)> =
         tensors.iter().map(|(name, entry)| (&entry.data_offsets, name)).collect();
     spans.sort();
@@ -203,7 +208,7 @@ impl<'de> Visitor<'de> for TensorsVisitor {
             let twice = if name == "__metadata__" {
                 metadata.replace(map.next_value::<BTreeMap<String, String>>()?).is_some()
             } else {
-                tensors.insert(name.clone(), map.next_value::<Entry>()?).is_some()
+                tensors.insert(name.clone(), map.next_value::<TensorEntry>()?).is_some()
             };
             if twice {
                 return Err(A::Error::custom(format_args!("{} stands twice", quoted(&name))));

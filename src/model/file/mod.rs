@@ -17,7 +17,7 @@ mod limits;
 mod read;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,15 +28,16 @@ use crate::data::Schema;
 use crate::fault::Fault;
 pub use initial::{check_inputs, initial_from, trunk_from};
 pub use limits::check_savable;
-pub use read::{from_bytes, load, load_any};
-pub use write::{clean, contents, replace, save, sync_parent};
+pub use read::{from_bytes, load, load_allowing_nonfinite};
+pub use write::{contents, save};
 
 /// Number of the format; rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;
 
-const TENSORS: &str = "model.safetensors";
-const CONFIG: &str = "config.json";
-const SCHEMA: &str = "schema.json";
+/// Names of the three files.
+pub(crate) const TENSORS: &str = "model.safetensors";
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const SCHEMA: &str = "schema.json";
 
 /// A trained network with what is needed to feed it.
 #[derive(Clone, Debug)]
@@ -72,6 +73,25 @@ struct NetworkFile {
     architecture: Architecture,
     trunk: Trunk,
     tasks: Vec<Head>,
+}
+
+/// The keys that a file with a format number begins with. They are read alone, before it is known
+/// whether this program can read the rest.
+#[derive(Deserialize)]
+pub(crate) struct FormatStamp {
+    pub(crate) format: u64,
+    /// Version of the program that wrote the file.
+    tandem: String,
+}
+
+impl FormatStamp {
+    /// Refuses a file in a later format than `known`.
+    pub(crate) fn refuse_newer(&self, path: &Path, known: u64) -> Result<(), Fault> {
+        if self.format <= known {
+            return Ok(());
+        }
+        Err(Fault::newer_format(path.display(), self.format, &self.tandem, known))
+    }
 }
 
 /// A file of a model is not as it should be.

@@ -12,7 +12,7 @@ use crate::model::network::Head;
 
 /// The labels of one task in one part.
 #[derive(Clone, Copy, Debug)]
-pub struct Labels<'a> {
+pub struct TaskLabels<'a> {
     /// One vector a label column, as in [`Dataset::labels`].
     pub columns: &'a [Vec<u32>],
     /// Weight of each row; `None` = one each.
@@ -37,16 +37,16 @@ impl Baseline {
     }
 }
 
-impl<'a> Labels<'a> {
+impl<'a> TaskLabels<'a> {
     /// Those of a task whose first label column has this number.
-    pub fn of(data: &'a Dataset, head: &Head, first: usize) -> Labels<'a> {
-        Labels {
+    pub fn of(data: &'a Dataset, head: &Head, first: usize) -> TaskLabels<'a> {
+        TaskLabels {
             columns: &data.labels[first..first + head.cells()],
             weights: data.weights.as_deref(),
         }
     }
 
-    /// Labels with the weights of their rows, of the cells of a column that are labelled and weigh
+    /// TaskLabels with the weights of their rows, of the cells of a column that are labelled and weigh
     /// anything.
     fn cells(self, column: usize) -> impl Iterator<Item = (u32, f64)> + 'a {
         let weight = move |row: usize| self.weights.map_or(1.0, |weights| f64::from(weights[row]));
@@ -81,12 +81,12 @@ fn number(label: u32) -> f64 {
 }
 
 /// Sums of losses and of the weights that they are divided by.
-type Sums = (f64, f64);
+type WeightedSum = (f64, f64);
 
 /// What a task costs on a part if the mean or the class shares of the training part are predicted
 /// for every row, by the task's own loss with all its weights. `None` if no label of the part
 /// weighs anything.
-pub fn baseline(head: &Head, train: Labels, part: Labels) -> Option<Baseline> {
+pub fn baseline(head: &Head, train: TaskLabels, part: TaskLabels) -> Option<Baseline> {
     let columns = 0..part.columns.len();
     let (sum, weight) = match head.kind {
         TaskKind::Multiclass => of_classes(
@@ -106,7 +106,7 @@ pub fn baseline(head: &Head, train: Labels, part: Labels) -> Option<Baseline> {
     (weight > 0.0).then(|| Baseline { constant: sum / weight, saturated })
 }
 
-fn total(columns: impl Iterator<Item = Sums>) -> Sums {
+fn total(columns: impl Iterator<Item = WeightedSum>) -> WeightedSum {
     columns.fold((0.0, 0.0), |all, column| (all.0 + column.0, all.1 + column.1))
 }
 
@@ -129,7 +129,7 @@ fn times(weight: f64, x: f64) -> f64 {
 /// Cross-entropy of constant shares p with smoothed targets and class weights, as PyTorch's
 /// `CrossEntropyLoss`: for a label k w_k (1 − ε) (−ln p_k) + Σ_c w_c ε / C (−ln p_c), times (1 −
 /// p_k)^γ, over Σ w_k.
-fn of_classes(loss: &Loss, shares: &[f64], part: &[f64]) -> Sums {
+fn of_classes(loss: &Loss, shares: &[f64], part: &[f64]) -> WeightedSum {
     let Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } = loss else {
         return (f64::NAN, 0.0);
     };
@@ -146,7 +146,7 @@ fn of_classes(loss: &Loss, shares: &[f64], part: &[f64]) -> Sums {
 
 /// Cross-entropy of a constant share p of positives, as PyTorch's `BCEWithLogitsLoss`: −w_+ ln p
 /// and −ln (1 − p), with the focal factor.
-fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> Sums {
+fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> WeightedSum {
     let Loss::Logistic { focal_gamma, positive_weights } = loss else { return (f64::NAN, 0.0) };
     let of_label = |p: f64| -focal(*focal_gamma, p) * p.ln();
     let yes =
@@ -156,7 +156,7 @@ fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> Sums {
 
 /// Losses of a constant number: the mean itself, and of a count its logarithm as the network's
 /// output.
-fn of_numbers(loss: &Loss, mean: f64, part: Labels, column: usize) -> Sums {
+fn of_numbers(loss: &Loss, mean: f64, part: TaskLabels, column: usize) -> WeightedSum {
     total(part.cells(column).map(|(label, weight)| {
         (weight * loss.of_number(mean, number(label)).unwrap_or(f64::NAN), weight)
     }))
@@ -164,7 +164,7 @@ fn of_numbers(loss: &Loss, mean: f64, part: Labels, column: usize) -> Sums {
 
 /// The lowest loss that a task can have on a part, by its own loss: 0, and for counts that of
 /// predicting every label. `None` if that is asked of counts of which none weighs anything.
-pub fn least(head: &Head, part: Labels) -> Option<f64> {
+pub fn least(head: &Head, part: TaskLabels) -> Option<f64> {
     if let Loss::Poisson { factor } = head.loss {
         Some(factor * saturated(part)?)
     } else {
@@ -175,7 +175,7 @@ pub fn least(head: &Head, part: Labels) -> Option<f64> {
 /// The Poisson loss of predicting every count itself, mean of y − y ln y with 0 ln 0 = 0: the
 /// saturated model of McCullagh and Nelder, 1989. Twice the distance to it is the deviance. `None`
 /// if no label weighs anything.
-pub fn saturated(part: Labels) -> Option<f64> {
+pub fn saturated(part: TaskLabels) -> Option<f64> {
     let of_cell = |(label, weight): (u32, f64)| {
         (weight * (number(label) - times(number(label), number(label).ln())), weight)
     };

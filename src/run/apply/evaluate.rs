@@ -1,13 +1,13 @@
 //! A network as it stands, on one part of the data: its losses, and its logits.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::data::Dataset;
 use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::run::data::upload_rows;
 use crate::run::train::learning_rate::evaluation_step;
-use crate::schedule::{Engine, MetricKind, Slice};
+use crate::schedule::{Engine, MetricKind, Slice, StepResult};
 use crate::step::Built;
 
 /// What one part showed.
@@ -76,30 +76,64 @@ fn run(
     rows: usize,
     bring: Bring,
 ) -> Result<Measured> {
-    let mut sums = Sums::new(network, objective);
-    let reserved = |(_, outputs): &(usize, usize)| Vec::with_capacity(rows * outputs);
-    let mut logits: Vec<Vec<f32>> = built.logits.iter().map(reserved).collect();
+    let mut found = StepResults::new(built, network, objective, rows);
     for first in (0..rows).step_by(built.evaluate_rows) {
         let count = built.evaluate_rows.min(rows - first);
-        let place = bring(engine, first, count)?;
-        engine.submit(built.evaluate[part], &[evaluation_step(number, place, count, 0)])?;
-        for result in engine.collect(true)? {
-            sums.add(&built.program.metrics, &result.metrics, count as f64);
-        }
-        for (all, (offset, outputs)) in logits.iter_mut().zip(&built.logits) {
-            all.extend(engine.download(Slice {
-                buffer: built.buffers.logits,
-                first: *offset,
-                len: count * outputs,
-            })?);
+        let step = evaluation_step(number, bring(engine, first, count)?, count, 0);
+        let logits = |(first, outputs): &(usize, usize)| Slice {
+            buffer: built.buffers.logits,
+            first: *first,
+            len: count * outputs,
+        };
+        let slices: Vec<Slice> = built.logits.iter().map(logits).collect();
+        engine.submit_reading(built.evaluate[part], &[step], &slices)?;
+        // The engine works on this step while the next one is made ready.
+        found.add(built, engine.collect(false)?)?;
+    }
+    found.add(built, engine.collect(true)?)?;
+    let (losses, couplings) = found.sums.means();
+    let loss = objective.total(&losses, &couplings);
+    Ok(Measured { loss, losses, couplings, logits: found.logits })
+}
+
+/// The results of the steps of a part so far.
+struct StepResults {
+    sums: PartSums,
+    /// Per task [rows, outputs].
+    logits: Vec<Vec<f32>>,
+}
+
+impl StepResults {
+    /// No results yet, with room for the logits of `rows` rows.
+    fn new(built: &Built, network: &Network, objective: &Objective, rows: usize) -> StepResults {
+        let reserved = |(_, outputs): &(usize, usize)| Vec::with_capacity(rows * outputs);
+        StepResults {
+            sums: PartSums::new(network, objective),
+            logits: built.logits.iter().map(reserved).collect(),
         }
     }
-    let (losses, couplings) = sums.means();
-    Ok(Measured { loss: objective.total(&losses, &couplings), losses, couplings, logits })
+
+    /// Adds results of evaluation steps, in the order of the steps.
+    fn add(&mut self, built: &Built, results: Vec<StepResult>) -> Result<()> {
+        for result in results {
+            let rows = result.rows as usize;
+            let expected: usize = built.logits.iter().map(|(_, outputs)| rows * outputs).sum();
+            let read = result.numbers.len();
+            ensure!(read == expected, "{read} logits of a step, expected {expected}");
+            self.sums.add(&built.program.metrics, &result.metrics, f64::from(result.rows));
+            let mut rest = result.numbers.as_slice();
+            for (all, (_, outputs)) in self.logits.iter_mut().zip(&built.logits) {
+                let (own, others) = rest.split_at(rows * outputs);
+                all.extend_from_slice(own);
+                rest = others;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Sums over evaluation steps: of losses by the weights of labelled cells, of couplings by rows.
-struct Sums {
+struct PartSums {
     cells: Vec<usize>,
     losses: Vec<f64>,
     weights: Vec<f64>,
@@ -107,11 +141,11 @@ struct Sums {
     rows: f64,
 }
 
-impl Sums {
-    fn new(network: &Network, objective: &Objective) -> Sums {
+impl PartSums {
+    fn new(network: &Network, objective: &Objective) -> PartSums {
         let (tasks, pairs) = (network.tasks.len(), objective.pairs.len());
         let cells = network.tasks.iter().map(|head| head.cells()).collect();
-        Sums {
+        PartSums {
             cells,
             losses: vec![0.0; tasks],
             weights: vec![0.0; tasks],

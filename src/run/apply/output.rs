@@ -3,13 +3,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::fault::{Exit, Fault, quoted};
-use crate::model::file::sync_parent;
+use crate::replace::Replacement;
 
 /// Endings of the files that are written.
 pub const ENDINGS: &str = ".csv, .tsv, .jsonl or .ndjson, all plain or .gz, or .parquet";
@@ -89,8 +89,8 @@ impl Form {
 /// come, nothing is left.
 pub struct Output {
     to: Option<To>,
-    /// The temporary file and the one that it becomes; a device or a pipe is written as it is.
-    names: Option<[PathBuf; 2]>,
+    /// `None` for a device or a pipe, which is written directly.
+    replacement: Option<Replacement>,
 }
 
 enum To {
@@ -105,11 +105,11 @@ impl Output {
     /// Those of the file system.
     pub fn create(path: &Path, is_packed: bool) -> io::Result<Output> {
         let there = fs::metadata(path).ok();
-        let (file, names) = match &there {
+        let (file, replacement) = match &there {
             Some(meta) if !meta.is_file() => (OpenOptions::new().write(true).open(path)?, None),
             _ => {
-                let names = names(path)?;
-                (create(&names, there.as_ref())?, Some(names))
+                let replacement = replacement(path)?;
+                (create(&replacement, there.as_ref())?, Some(replacement))
             }
         };
         let file = BufWriter::new(file);
@@ -118,12 +118,12 @@ impl Output {
         } else {
             To::Plain(file)
         };
-        Ok(Output { to: Some(to), names })
+        Ok(Output { to: Some(to), replacement })
     }
 
-    /// The file that is not to be left where the program ends early.
+    /// The temporary file, which a program that ends early has to remove.
     pub fn temporary(&self) -> Option<&Path> {
-        self.names.as_ref().map(|[temporary, _]| temporary.as_path())
+        self.replacement.as_ref().map(Replacement::temporary)
     }
 
     /// Ends the file and gives it its name.
@@ -137,22 +137,7 @@ impl Output {
             None => return Ok(()),
         };
         let file = file.into_inner().map_err(|e| e.into_error())?;
-        let Some([temporary, target]) = &self.names else { return Ok(()) };
-        file.sync_all()?;
-        drop(file);
-        fs::rename(temporary, target)?;
-        sync_parent(target)?;
-        self.names = None;
-        Ok(())
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Some([temporary, _]) = &self.names {
-            // Whoever dropped it has an error to tell already.
-            let _ = fs::remove_file(temporary);
-        }
+        self.replacement.take().map_or(Ok(()), |replacement| replacement.commit(file))
     }
 }
 
@@ -174,8 +159,8 @@ impl Write for Output {
     }
 }
 
-/// The name of the temporary file, and the file that it is to become: of a link, what it leads to.
-fn names(path: &Path) -> io::Result<[PathBuf; 2]> {
+/// The replacement of the file at `path`; where that is a link, of the file that it leads to.
+fn replacement(path: &Path) -> io::Result<Replacement> {
     let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
     let target = match is_link {
         // One that leads nowhere yet is followed by a step.
@@ -188,21 +173,16 @@ fn names(path: &Path) -> io::Result<[PathBuf; 2]> {
     let short = name.char_indices().take_while(|(at, c)| at + c.len_utf8() <= NAME);
     let name: String = short.map(|(_, c)| c).collect();
     let temporary = target.with_file_name(format!(".{name}.tmp-{}", std::process::id()));
-    Ok([temporary, target])
+    Ok(Replacement::new(temporary, target))
 }
 
-/// The temporary file, as open to others as the one that is there.
-fn create([temporary, target]: &[PathBuf; 2], there: Option<&fs::Metadata>) -> io::Result<File> {
+/// The temporary file, with the permissions of the file that is replaced, if there is one.
+fn create(replacement: &Replacement, there: Option<&fs::Metadata>) -> io::Result<File> {
     if there.is_some() {
-        // What may not be written to is not replaced either.
-        OpenOptions::new().write(true).open(target)?;
+        // A file that may not be written to is not replaced either.
+        OpenOptions::new().write(true).open(replacement.target())?;
     }
-    // What a killed process left under the same number goes first; no link is followed.
-    match fs::remove_file(temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
+    let file = replacement.create()?;
     if let Some(meta) = there {
         file.set_permissions(meta.permissions())?;
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Best, Context, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
+use crate::model::file::FormatStamp;
 use crate::run::train::loss_scale::LossScale;
 use crate::run::train::sums::Sums;
 
@@ -41,8 +42,8 @@ pub(super) struct Manifest {
     pub adapter: String,
     pub kernels: Vec<String>,
     pub data: Vec<(String, String)>,
-    pub files: Vec<Entry>,
-    /// Of this file while this is empty.
+    pub files: Vec<FileEntry>,
+    /// BLAKE3 of the manifest with this field empty.
     pub blake3: String,
 }
 
@@ -60,17 +61,10 @@ pub(super) struct BestEntry {
 /// A file beside the manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(super) struct FileEntry {
     pub name: String,
     pub bytes: u64,
     pub blake3: String,
-}
-
-/// What is read before it is known whether the rest can be.
-#[derive(Deserialize)]
-struct Version {
-    format: u64,
-    tandem: String,
 }
 
 /// BLAKE3 as text.
@@ -85,7 +79,7 @@ impl Manifest {
         context: &Context,
         files: &[(&str, Vec<u8>)],
     ) -> Manifest {
-        let entry = |(name, bytes): &(&str, Vec<u8>)| Entry {
+        let entry = |(name, bytes): &(&str, Vec<u8>)| FileEntry {
             name: (*name).into(),
             bytes: bytes.len() as u64,
             blake3: hash(bytes),
@@ -143,16 +137,8 @@ impl Manifest {
         }
         let wrong =
             |e: serde_json::Error| damaged(quoted(&e.to_string()).trim_matches('"').to_owned());
-        let Version { format, tandem } = serde_json::from_slice(bytes).map_err(wrong)?;
-        if format > FORMAT {
-            let own = env!("CARGO_PKG_VERSION");
-            let message = format!(
-                "format {format}, written by tandem {}, is newer than this program (tandem {own}, \
-                 format {FORMAT})",
-                quoted(&tandem)
-            );
-            return Err(Fault::data(path.display(), message).hint("update tandem"));
-        }
+        let stamp: FormatStamp = serde_json::from_slice(bytes).map_err(wrong)?;
+        stamp.refuse_newer(path, FORMAT)?;
         serde_json::from_slice(bytes).map_err(wrong)
     }
 }

@@ -31,7 +31,7 @@ use crate::run::train::sums::Sums;
 pub use changes::changes;
 pub use manifest::FORMAT;
 pub use names::list;
-pub use read::{Found, Loaded, clean, load, newest};
+pub use read::{Loaded, Newest, clean, load, newest};
 pub use write::{Keeper, write};
 
 /// Moments by the names of their files.

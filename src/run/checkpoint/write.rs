@@ -14,8 +14,9 @@ use super::names::{ASIDE, TEMPORARY, list, put_back};
 use super::{BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Exit, Fault, of_creation};
 use crate::model::arena::Numbers;
-use crate::model::file::{arena, contents, sync_parent};
+use crate::model::file::{arena, contents};
 use crate::model::layout::Layout;
+use crate::replace::sync_parent;
 
 /// Commits a snapshot as `ROOT/step-N`, and removes all but the newest `keep` checkpoints.
 ///

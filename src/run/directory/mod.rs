@@ -13,13 +13,14 @@ use serde_json::Value;
 
 use crate::data::{Part, Schema};
 use crate::fault::{Exit, Fault};
-use crate::model::file::{clean, replace, save, sync_parent};
+use crate::model::file::save;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
+use crate::replace::{clean, replace, sync_parent};
 use crate::run::directory::appended::{Appended, cannot_create};
 use crate::run::train::point::Point;
-use table::Table;
+use table::MetricsTable;
 
 /// Where runs go that are not told otherwise.
 const RUNS: &str = "runs";
@@ -39,7 +40,7 @@ struct Records {
     network: Network,
     objective: Objective,
     metrics: Appended,
-    table: Table,
+    table: MetricsTable,
     /// Whether the test part is measured during the run.
     tests_between: bool,
 }
@@ -137,7 +138,7 @@ impl RunDirectory {
         parts: &[Part],
     ) -> Result<()> {
         let metrics = Appended::open(self.path.join("metrics.jsonl"))?;
-        let table = Table::open(self.path.join("metrics.csv"), network, objective, parts)?;
+        let table = MetricsTable::open(self.path.join("metrics.csv"), network, objective, parts)?;
         sync_parent(&metrics.path).map_err(|e| metrics.failed(&e))?;
         self.records = Some(Records {
             network: network.clone(),

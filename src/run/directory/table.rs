@@ -17,7 +17,7 @@ const FIXED: [&str; 4] = ["epoch", "step", "learning_rate", "seconds"];
 
 /// The table with the row in the making.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct MetricsTable {
     file: Appended,
     columns: Vec<String>,
     row: Row,
@@ -39,17 +39,17 @@ struct Row {
 /// (column, value)
 type Cell = (String, Value);
 
-impl Table {
+impl MetricsTable {
     /// Opens the file; a new one gets its header.
     pub(super) fn open(
         path: PathBuf,
         network: &Network,
         objective: &Objective,
         parts: &[Part],
-    ) -> Result<Table> {
+    ) -> Result<MetricsTable> {
         let file = Appended::open(path)?;
         let columns = columns(network, objective, parts);
-        let mut table = Table { file, columns, row: Row::default(), trained: 0 };
+        let mut table = MetricsTable { file, columns, row: Row::default(), trained: 0 };
         if table.file.len()? == 0 {
             let header = record(&table.columns)?;
             table.file.write(&header)?;

@@ -3,7 +3,7 @@
 
 use super::{Observer, Plan};
 use crate::measure::chart::rounded;
-use crate::run::apply::baseline::{Labels, least};
+use crate::run::apply::baseline::{TaskLabels, least};
 use crate::run::train::point::TaskPoint;
 use crate::run::train::step_loop::Run;
 use crate::schedule::StepResult;
@@ -59,5 +59,7 @@ fn above_least(plan: &Plan, task: usize, loss: f64) -> Option<f64> {
     if head.loss.is_robust() {
         return None;
     }
-    Some(loss - least(head, Labels::of(&plan.parts.train, head, plan.network.first_cell(task)))?)
+    Some(
+        loss - least(head, TaskLabels::of(&plan.parts.train, head, plan.network.first_cell(task)))?,
+    )
 }

@@ -24,7 +24,7 @@ use crate::run::train::step_loop::Run;
 
 pub use outcome::{Ended, Observer, Options, Outcome, Silent};
 pub use plan::{Plan, WINDOW};
-pub use retry::persist;
+pub use retry::train_with_retries;
 pub use trouble::not_finite;
 
 /// Trains.

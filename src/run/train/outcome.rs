@@ -88,7 +88,7 @@ pub trait Observer {
         false
     }
     /// Whether it wants checkpoints.
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         false
     }
     /// The run can go on from here.

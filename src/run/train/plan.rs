@@ -187,13 +187,13 @@ impl Plan {
     pub fn initial(&self) -> Result<Vec<f32>> {
         let mut arena =
             init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed);
-        init::silence_the_rest(&mut arena, &self.layout, &self.parts.schema.input);
+        init::zero_rest_vectors(&mut arena, &self.layout, &self.parts.schema.input);
         // In tandem 0.1.0 counts began at a rate of 1, and inputs that no training row has kept
         // their random weights.
         if self.config.data.version >= Version::V0_2 {
-            init::begin_at_the_mean(&mut arena, &self.layout, &self.network);
+            init::start_counts_at_mean(&mut arena, &self.layout, &self.network);
             let seen = Seen::of(&self.parts.schema.input, &self.parts.train)?;
-            seen.iter().for_each(|seen| init::silence_the_unseen(&mut arena, &self.layout, seen));
+            seen.iter().for_each(|seen| init::zero_unseen(&mut arena, &self.layout, seen));
         }
         Ok(arena)
     }

@@ -11,7 +11,7 @@ use crate::run::machine::Machine;
 ///
 /// # Errors
 /// Those of [`train`]; where `open` fails, what the device failed with and that.
-pub fn persist(
+pub fn train_with_retries(
     plan: &Plan,
     mut machine: Machine,
     mut options: Options,

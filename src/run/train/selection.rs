@@ -5,9 +5,9 @@ use crate::config::{Config, Select, Version};
 use crate::data::{Dataset, Parts};
 use crate::fault::{Fault, quoted};
 use crate::model::network::Network;
-use crate::run::apply::baseline::{Labels, baseline};
+use crate::run::apply::baseline::{TaskLabels, baseline};
 use crate::run::apply::evaluate::Measured;
-use crate::run::apply::judge as measure;
+use crate::run::apply::judge;
 use crate::run::train::point::{Point, TaskPoint, higher_is_better};
 
 /// The key that it stands in.
@@ -73,7 +73,7 @@ impl Selection {
                     .collect(),
             ));
         };
-        let scene = Scene { config, network, parts, valid };
+        let scene = SelectionInputs { config, network, parts, valid };
         let select = &config.train.select;
         if config.data.version == Version::V0_1
             && !matches!(select, Select::RelativeLoss | Select::Loss)
@@ -147,14 +147,14 @@ fn mean(terms: &[(f64, f64)]) -> f64 {
 }
 
 /// What a selection is settled from.
-struct Scene<'a> {
+struct SelectionInputs<'a> {
     config: &'a Config,
     network: &'a Network,
     parts: &'a Parts,
     valid: &'a Dataset,
 }
 
-impl Scene<'_> {
+impl SelectionInputs<'_> {
     fn figures(&self, select: &Select) -> Vec<Figure> {
         let tasks = &self.network.tasks;
         let number = |name: &str| tasks.iter().position(|head| head.name == name).unwrap_or(0);
@@ -173,8 +173,8 @@ impl Scene<'_> {
         }
     }
 
-    fn labels<'d>(&self, task: usize, data: &'d Dataset) -> Labels<'d> {
-        Labels::of(data, &self.network.tasks[task], self.network.first_cell(task))
+    fn labels<'d>(&self, task: usize, data: &'d Dataset) -> TaskLabels<'d> {
+        TaskLabels::of(data, &self.network.tasks[task], self.network.first_cell(task))
     }
 
     /// Whether a label of the validation part weighs anything in the loss of a task.
@@ -281,7 +281,7 @@ impl Scene<'_> {
             tasks.iter().map(|head| vec![logit; self.valid.rows * head.outputs()]).collect();
         let measured =
             Measured { loss: None, losses: vec![None; tasks.len()], couplings: Vec::new(), logits };
-        measure::tasks(self.network, &self.parts.schema, self.valid, &measured)
+        judge::tasks(self.network, &self.parts.schema, self.valid, &measured)
     }
 }
 

@@ -207,14 +207,14 @@ impl<'a> Run<'a> {
                         self.checkpoint(observer)?
                     }
                     Next::Continue => {}
-                    way => return Ok(way),
+                    next => return Ok(next),
                 }
             }
             self.take(true, observer)?;
             match self.trouble(observer)? {
                 // A step that was skipped may not have been the last one.
                 Next::Continue if self.submitted < end => {}
-                way => return Ok(way),
+                next => return Ok(next),
             }
         }
     }
@@ -263,7 +263,7 @@ impl<'a> Run<'a> {
     fn checkpoint(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let goes_back = self.plan.config.train.on_nan == OnNan::Rollback;
         self.checkpointed = (self.done, Instant::now());
-        if !goes_back && !observer.keeps() {
+        if !goes_back && !observer.wants_checkpoints() {
             return Ok(());
         }
         let snapshot = Arc::new(self.snapshot()?);

@@ -10,7 +10,7 @@ use crate::data::{Dataset, Part};
 use crate::measure::profile::Profile;
 use crate::model::network::Network;
 use crate::run::apply::evaluate::{Measured, evaluate, evaluate_streamed};
-use crate::run::apply::judge as measure;
+use crate::run::apply::judge;
 use crate::run::checkpoint::Best;
 use crate::run::train::point::Point;
 use crate::run::train::step_loop::Run;
@@ -34,7 +34,7 @@ impl<'a> Run<'a> {
         let (mut network, mut picked) = (self.plan.network.clone(), None);
         if let Some((data, measured)) = self.measure("valid", valid)? {
             let thresholds =
-                measure::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured);
+                judge::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured);
             network = self.plan.with_thresholds(&thresholds);
             let point = self.measured_point("valid", self.done, &network, (data, &measured));
             self.tell(&point, observer)?;
@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
         network: &Network,
         (data, measured): (&Dataset, &Measured),
     ) -> Point {
-        let tasks = measure::tasks(network, &self.plan.parts.schema, data, measured);
+        let tasks = judge::tasks(network, &self.plan.parts.schema, data, measured);
         self.point(part, step, (measured.loss, tasks, measured.couplings.clone()))
     }
 
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
 
     /// Ends the run: its last checkpoint, its last points, its models.
     pub(super) fn outcome(mut self, ended: Ended, observer: &mut dyn Observer) -> Result<Outcome> {
-        if observer.keeps() {
+        if observer.wants_checkpoints() {
             let snapshot = Arc::new(self.snapshot()?);
             observer.checkpoint(&snapshot)?;
         }
