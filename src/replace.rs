@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::fault::{Exit, Fault, of_creation};
 
-/// A file whose place is about to be taken by a temporary one beside it. Unless it is committed, the
-/// temporary file is removed.
+/// A file whose place is about to be taken by a temporary one beside it. Unless it is committed,
+/// the temporary file is removed.
 #[derive(Debug)]
 pub struct Replacement {
     temporary: PathBuf,
@@ -38,7 +38,7 @@ impl Replacement {
     /// left under this name is removed first, so no link is followed.
     ///
     /// # Errors
-    /// What the file system refuses.
+    /// Errors of the file system.
     pub fn create(&self) -> io::Result<File> {
         match fs::remove_file(&self.temporary) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -51,7 +51,7 @@ impl Replacement {
     /// and waits until both are on the disk.
     ///
     /// # Errors
-    /// What the file system refuses.
+    /// Errors of the file system.
     pub fn commit(mut self, file: File) -> io::Result<()> {
         file.sync_all()?;
         drop(file);
@@ -104,7 +104,7 @@ pub fn clean(directory: &Path) {
 /// open a directory, or this user may not, it does nothing.
 ///
 /// # Errors
-/// What the file system refuses for the directory.
+/// Errors of the file system about the directory.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     let Some(parent) = path.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };

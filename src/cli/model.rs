@@ -21,7 +21,7 @@ use crate::objective::Objective;
 use crate::run::apply::stored::apply;
 
 use crate::run::apply::folds::{self, Predictor};
-use crate::run::apply::judge as measure;
+use crate::run::apply::judge;
 use crate::run::apply::output::{Form, Output};
 use crate::run::machine::Machine;
 use crate::run::train::point::{shown, tasks_json};
@@ -47,8 +47,8 @@ pub(super) fn evaluate(
     check_met(&met, &model.schema, data, allow_unknown)?;
     met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
-    let points = measure::tasks(&model.network, &model.schema, &dataset, &measured);
-    let confusions = measure::confusions(&model.network, &model.schema, &dataset, &measured);
+    let points = judge::task_points(&model.network, &model.schema, &dataset, &measured);
+    let confusions = judge::confusions(&model.network, &model.schema, &dataset, &measured);
     if console.json {
         let mut tasks = tasks_json(&model.network, &points, true);
         for ((head, labelled), confusion) in

@@ -47,11 +47,12 @@ pub fn to_bytes<N: Number>(layout: &Layout, arena: &[N]) -> Result<Vec<u8>> {
     serialize(views, Some(metadata)).context("tensors as safetensors")
 }
 
-/// The arena of a safetensors file that is in memory, gaps included; `path` is its name in messages.
+/// The arena of a safetensors file that is in memory, including gaps; `path` is its name in
+/// messages.
 ///
 /// # Errors
-/// 65 if the bytes are no such file, or its tensors are not those of the layout and of this type; 69
-/// if the memory does not suffice.
+/// 65 if the bytes are no such file, or its tensors are not those of the layout and of this type;
+/// 69 if there is not enough memory.
 pub fn from_bytes<N: Number>(path: &Path, bytes: &[u8], layout: &Layout) -> Result<Vec<N>> {
     header::read(path, &mut &*bytes, bytes.len() as u64, layout, N::DTYPE)?;
     parse(path, bytes, layout)

@@ -1,4 +1,4 @@
-//! Writing: every file is complete under its name, or not there.
+//! Writing a model: each file appears under its name only when it is complete.
 
 use std::fs;
 use std::path::Path;
@@ -13,9 +13,9 @@ use crate::model::layout::{Block, Layout};
 use crate::model::network::Network;
 use crate::replace::{cannot_create, replace};
 
-/// Writes a model directory, or replaces the model in it. The tensors come last, so a directory
-/// that has them is complete; at no moment is a file that was there before missing. Files that
-/// would not change are left alone.
+/// Writes a model directory, or replaces the model in it. The tensors are written last, so a
+/// directory that has them is complete. A file that existed before is never missing in between, and
+/// a file that would not change is not written.
 ///
 /// # Errors
 /// 73 if a file cannot be created, 74 if it cannot be written; 3, and nothing is written, if a
@@ -73,7 +73,8 @@ pub fn contents(
     ])
 }
 
-/// A model that cannot be loaded again must not take the place of one that can.
+/// Refuses parameters that are not finite: a model that cannot be loaded again must not replace one
+/// that can.
 fn check_finite(layout: &Layout, parameters: &[f32]) -> Result<()> {
     let bad =
         |block: &&Block| parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite());
@@ -84,14 +85,14 @@ fn check_finite(layout: &Layout, parameters: &[f32]) -> Result<()> {
         .into())
 }
 
-/// JSON for people, with a line end.
+/// Indented JSON with a line end.
 fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value).context("a model's description as JSON")?;
     text.push(b'\n');
     Ok(text)
 }
 
-/// [`replace`] where the content is another.
+/// Replaces a file, unless it has this content already.
 fn update(path: &Path, bytes: &[u8]) -> Result<()> {
     let is_same = fs::symlink_metadata(path)
         .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);

@@ -1,4 +1,4 @@
-//! A network as it stands, on one part of the data: its losses, and its logits.
+//! Evaluation of a network on one part of the data: losses and logits, without dropout.
 
 use anyhow::{Result, ensure};
 
@@ -10,22 +10,25 @@ use crate::run::train::learning_rate::evaluation_step;
 use crate::schedule::{Engine, MetricKind, Slice, StepResult};
 use crate::step::Built;
 
-/// What one part showed.
+/// The results of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
-    /// L with weights and couplings; `None` where no task that weighs anything has a loss.
+    /// L with weights and couplings; `None` if no task of positive weight has a loss.
     pub loss: Option<f64>,
-    /// L_i of each task, without its weight: over all labelled cells of the part, by their weights.
-    /// `None` for a task of which no cell weighs anything.
+    /// L_i of each task, without its weight: the weighted mean over all labels of the part. `None`
+    /// for a task without a label of positive weight.
     pub losses: Vec<Option<f64>>,
     /// L(T_i, T_j) of each pair, without λ.
     pub couplings: Vec<f64>,
-    /// Per task [rows, outputs].
+    /// Logits per task, [rows, outputs].
     pub logits: Vec<Vec<f32>>,
 }
 
-/// Runs the evaluation steps of a part that lies on the engine, one after the other. `number` is
-/// what they are called where a value is not finite.
+/// Evaluates a part that lies on the engine. `number` is the step that a message names where a
+/// value is not finite.
+///
+/// # Errors
+/// Errors of the engine.
 pub fn evaluate(
     engine: &mut dyn Engine,
     built: &Built,
@@ -45,8 +48,11 @@ pub fn evaluate(
     )
 }
 
-/// The same for a part of which the engine has room for a batch at a time: each is brought there
-/// before its step.
+/// Evaluates a part of which the engine has room for some rows only: the rows of each step are
+/// uploaded before it.
+///
+/// # Errors
+/// Errors of the engine; 74 if rows on disk cannot be read.
 pub fn evaluate_streamed(
     engine: &mut dyn Engine,
     built: &Built,
@@ -64,9 +70,11 @@ pub fn evaluate_streamed(
     run(engine, built, (network, objective), part, number, data.rows, &mut bring)
 }
 
-/// Makes rows ready, given the first and their number; says where they lie.
+/// Makes rows ready, given the first and their number; returns the place of the first.
 type Bring<'a> = &'a mut dyn FnMut(&mut dyn Engine, usize, usize) -> Result<usize>;
 
+/// Runs the evaluation steps of a part. The logits of all tasks come back once per step, and the
+/// engine works on one step while the next one is made ready.
 fn run(
     engine: &mut dyn Engine,
     built: &Built,
@@ -87,7 +95,6 @@ fn run(
         };
         let slices: Vec<Slice> = built.logits.iter().map(logits).collect();
         engine.submit_reading(built.evaluate[part], &[step], &slices)?;
-        // The engine works on this step while the next one is made ready.
         found.add(built, engine.collect(false)?)?;
     }
     found.add(built, engine.collect(true)?)?;
@@ -99,7 +106,7 @@ fn run(
 /// The results of the steps of a part so far.
 struct StepResults {
     sums: PartSums,
-    /// Per task [rows, outputs].
+    /// Logits per task, [rows, outputs].
     logits: Vec<Vec<f32>>,
 }
 
@@ -132,8 +139,10 @@ impl StepResults {
     }
 }
 
-/// Sums over evaluation steps: of losses by the weights of labelled cells, of couplings by rows.
+/// Sums over evaluation steps: of losses, weighted by the labels of the step, and of couplings,
+/// weighted by its rows.
 struct PartSums {
+    /// Labels per row of each task.
     cells: Vec<usize>,
     losses: Vec<f64>,
     weights: Vec<f64>,
@@ -154,6 +163,7 @@ impl PartSums {
         }
     }
 
+    /// Adds the metrics of a step.
     fn add(&mut self, kinds: &[MetricKind], values: &[f64], rows: f64) {
         let mut weights: Vec<f64> = self.cells.iter().map(|cells| *cells as f64 * rows).collect();
         for (kind, value) in kinds.iter().zip(values) {
@@ -172,6 +182,7 @@ impl PartSums {
         self.rows += rows;
     }
 
+    /// The means: L_i of each task, and the values of the pairs.
     fn means(&self) -> (Vec<Option<f64>>, Vec<f64>) {
         let loss = |(sum, weight): (&f64, &f64)| (*weight > 0.0).then(|| sum / weight);
         (

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::disk::Disk;
-use super::manifest::{DAMAGED, FileEntry, Manifest, hash};
+use super::manifest::{BestEntry, DAMAGED, FileEntry, Manifest, hash};
 use super::names::{TEMPORARY, list, put_back};
 use super::{BEST, Best, CONFIG, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Fault, FaultKind, kind_of, quoted};
@@ -144,7 +144,7 @@ impl<'a> Files<'a> {
         for entry in &manifest.files {
             let is_known = known.into_iter().chain(MOMENTS).any(|name| name == entry.name);
             let problem = if !is_known {
-                "that is none of a checkpoint"
+                "that no checkpoint has"
             } else if unread.iter().any(|other| other.name == entry.name) {
                 "twice"
             } else {
@@ -157,6 +157,7 @@ impl<'a> Files<'a> {
         Ok(Files { path, unread })
     }
 
+    /// Whether the manifest names a file that was not read yet.
     fn has(&self, name: &str) -> bool {
         self.unread.iter().any(|entry| entry.name == name)
     }
@@ -204,7 +205,7 @@ impl<'a> Files<'a> {
 fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Snapshot> {
     let layout = &model.layout;
     if let Some(problem) = problem(manifest, model.network.tasks.len()) {
-        let message = format!("says what no run can be: {problem}");
+        let message = format!("describes no possible run: {problem}");
         return Err(damaged(&files.path.join(MANIFEST), message).into());
     }
     let parameters = if manifest.double {
@@ -218,15 +219,7 @@ fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Sna
             moments.push(files.numbers(name, layout, manifest.double)?);
         }
     }
-    let best = manifest.best.as_ref().map(|best| -> Result<Arc<Best>> {
-        Ok(Arc::new(Best {
-            parameters: files.arena(BEST, layout)?,
-            thresholds: best.thresholds.clone(),
-            epoch: best.epoch,
-            step: best.step,
-            score: best.score,
-        }))
-    });
+    let best = manifest.best.as_ref().map(|entry| best(entry, layout, files));
     Ok(Snapshot {
         steps: manifest.step,
         validated: manifest.validated,
@@ -244,7 +237,18 @@ fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Sna
     })
 }
 
-/// What is wrong with a manifest whose hash is right. The hash shows damage, but anyone can write a
+/// The best model so far.
+fn best(entry: &BestEntry, layout: &Layout, files: &mut Files) -> Result<Arc<Best>> {
+    Ok(Arc::new(Best {
+        parameters: files.arena(BEST, layout)?,
+        thresholds: entry.thresholds.clone(),
+        epoch: entry.epoch,
+        step: entry.step,
+        score: entry.score,
+    }))
+}
+
+/// The first problem of a manifest whose hash is right. The hash shows damage, but anyone can write a
 /// manifest with the right hash.
 fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     let best = manifest.best.as_ref();
@@ -269,7 +273,7 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     if manifest.scale.is_some_and(|scale| {
         !scale.grows || scale.exponent > LossScale::MOST || scale.since > manifest.step
     }) {
-        return Some("gradients scaled by what they never are");
+        return Some("a scale of gradients out of range");
     }
     if manifest.seconds < 0.0 || manifest.rate_factor == 0.0 || !is_share(manifest.rate_factor) {
         return Some("a time or a factor out of range");
@@ -277,8 +281,8 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     None
 }
 
-/// The bytes of a plain file; its length is `expected`, or at most [`LONGEST`] where that is `None`.
-/// Nothing is allocated before the real length has confirmed it.
+/// The bytes of a plain file. Its length is `expected`, or at most [`LONGEST`] where that is `None`;
+/// nothing is allocated before the real length has confirmed it.
 fn read(path: &Path, expected: Option<u64>) -> Result<Vec<u8>, Fault> {
     let cannot = |e: std::io::Error| damaged(path, format!("cannot be read: {e}"));
     let metadata = fs::symlink_metadata(path).map_err(cannot)?;
