@@ -1,9 +1,12 @@
 //! The user's cache directory. It holds what a later run can reuse and make again if it is missing,
 //! so errors while reading or writing it are ignored.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-/// The folder `tandem` in the user's cache directory, or the folder that `TANDEM_CACHE_DIR` names.
+use crate::replace::Replacement;
+
+/// `tandem` in the user's cache directory; `TANDEM_CACHE_DIR` names another one.
 pub fn directory() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(own) = variable("TANDEM_CACHE_DIR") {
@@ -28,9 +31,11 @@ pub fn read(name: &str) -> Option<Vec<u8>> {
 pub fn write(name: &str, bytes: &[u8]) {
     let Some(directory) = directory() else { return };
     let temporary = directory.join(format!("{name}.{}.tmp", std::process::id()));
-    let written =
-        std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&temporary, bytes));
-    if written.and_then(|()| std::fs::rename(&temporary, directory.join(name))).is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
+    let replacement = Replacement::new(temporary, directory.join(name));
+    let create = || std::fs::create_dir_all(&directory).and_then(|()| replacement.create());
+    // An entry that cannot be written is made again next time.
+    let _ = create().and_then(|mut file| {
+        file.write_all(bytes)?;
+        replacement.commit(file)
+    });
 }

@@ -1,9 +1,9 @@
-//! What can go wrong, as the user meets it: one line with cause and place, one line with what to
-//! do, and an exit code.
+//! Errors as the user meets them: one line with cause and place, one line with what to do, and an
+//! exit code.
 //!
 //! Everything in this crate returns [`anyhow::Result`]; an error whose cause the user can act on is
-//! a [`Fault`]. `main` finds it in the chain, prints it and leaves with its code. An error without
-//! a `Fault` is a bug of ours and leaves with [`Exit::Internal`].
+//! a [`Fault`]. `main` finds it in the chain of causes, prints it and exits with its code. An error
+//! without a `Fault` is a bug of this program and exits with [`Exit::Internal`].
 
 use std::fmt;
 
@@ -36,10 +36,23 @@ pub enum Exit {
     Terminated = 143,
 }
 
+/// Kinds of faults that callers treat differently although their exit code is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FaultKind {
+    /// No caller needs to tell it apart.
+    #[default]
+    Other,
+    /// A file is in a newer format than this program knows: the file is whole, and a newer program
+    /// can read it.
+    NewerFormat,
+}
+
 /// An error with an exit code and, usually, a hint.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// The code that the program leaves with.
+    /// What callers can tell it apart by.
+    pub kind: FaultKind,
+    /// The code that the program exits with.
     pub exit: Exit,
     /// What failed, where, what was expected, what was found. One line.
     pub message: String,
@@ -50,10 +63,10 @@ pub struct Fault {
 impl Fault {
     /// A fault without a hint.
     pub fn new(exit: Exit, message: impl Into<String>) -> Fault {
-        Fault { exit, message: message.into(), hint: None }
+        Fault { kind: FaultKind::Other, exit, message: message.into(), hint: None }
     }
 
-    /// The same fault, with what to do about it.
+    /// Adds a hint: what to do about the fault.
     pub fn hint(mut self, hint: impl Into<String>) -> Fault {
         self.hint = Some(hint.into());
         self
@@ -70,6 +83,19 @@ impl Fault {
         Fault::new(Exit::Data, format!("{place}: {message}"))
     }
 
+    /// A file of format `found`, which tandem `writer` wrote, is newer than the format `known` of
+    /// this program (65).
+    pub fn newer_format(place: impl fmt::Display, found: u64, writer: &str, known: u64) -> Fault {
+        let own = env!("CARGO_PKG_VERSION");
+        let message = format!(
+            "format {found}, written by tandem {}, is newer than this program (tandem {own}, \
+             format {known})",
+            quoted(writer)
+        );
+        let fault = Fault::data(place, message).hint("update tandem");
+        Fault { kind: FaultKind::NewerFormat, ..fault }
+    }
+
     /// An input is missing (66).
     pub fn missing(place: impl fmt::Display, message: impl fmt::Display) -> Fault {
         Fault::new(Exit::NoInput, format!("{place}: {message}"))
@@ -84,8 +110,8 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The exit code for a file or directory that could not be created: where there is no room for it,
-/// that of a failed write.
+/// The exit code for a file or directory that could not be created: [`Exit::Io`] where the disk is
+/// full, else [`Exit::CantCreate`].
 pub fn of_creation(error: &std::io::Error) -> Exit {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Exit::Io,
@@ -93,18 +119,28 @@ pub fn of_creation(error: &std::io::Error) -> Exit {
     }
 }
 
-/// The exit code of an error: that of the first [`Fault`] in its chain, else [`Exit::Internal`].
+/// The first fault in the chain of causes of an error.
+fn fault_of(error: &anyhow::Error) -> Option<&Fault> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+/// The exit code of an error: the code of its fault, or [`Exit::Internal`] where it has none.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    error.chain().find_map(|e| e.downcast_ref::<Fault>()).map_or(Exit::Internal, |f| f.exit)
+    fault_of(error).map_or(Exit::Internal, |fault| fault.exit)
 }
 
-/// The hint of an error, if its [`Fault`] has one.
+/// The hint of an error, if its fault has one.
 pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
-    error.chain().find_map(|e| e.downcast_ref::<Fault>()).and_then(|f| f.hint.as_deref())
+    fault_of(error).and_then(|fault| fault.hint.as_deref())
 }
 
-/// What to say of a text that names no file here but one elsewhere, such as `https://…`; `None` if
-/// it is no such address. `place` is where it stands, or the text itself.
+/// The kind of an error; [`FaultKind::Other`] where it has no fault.
+pub fn kind_of(error: &anyhow::Error) -> FaultKind {
+    fault_of(error).map_or(FaultKind::Other, |fault| fault.kind)
+}
+
+/// The fault of an input that is given as an address, such as `https://…`, and not as a path;
+/// `None` if the text is no address. `place` is where the text stands, or the text itself.
 pub fn address(place: &str, text: &str) -> Option<Fault> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = scheme.len() > 1

@@ -70,6 +70,7 @@ pub mod model;
 pub mod objective;
 pub mod plan;
 pub mod reference;
+pub mod replace;
 pub mod rng;
 pub mod run;
 pub mod schedule;

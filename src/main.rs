@@ -1,5 +1,4 @@
-//! The program: runs the command line, prints an error as one line and a hint, leaves with the
-//! contract's exit code.
+//! The program `tandem`: everything it does is in the library.
 
 #![deny(unsafe_code)]
 
@@ -10,15 +9,14 @@ fn main() -> ExitCode {
     tandem::cli::main()
 }
 
-/// Without a desktop, Mesa's device-selection layer for Vulkan prints an error of Wayland's on
-/// stderr each time it is asked; it has nothing to select there, so it is told to stay away.
+/// Turns Mesa's device-selection layer for Vulkan off where there is no desktop: it has nothing to
+/// select there, and prints an error about Wayland to stderr on each use.
 #[allow(unsafe_code)]
 fn silence_device_selection() {
     if std::env::var_os("XDG_RUNTIME_DIR").is_none()
         && std::env::var_os("NODEVICE_SELECT").is_none()
     {
-        // SAFETY: nothing else runs yet: this is the first statement of `main`, and no thread was
-        // started.
+        // SAFETY: no other thread runs: this is the first statement of `main`.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }

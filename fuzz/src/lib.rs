@@ -15,6 +15,8 @@ pub mod fault;
 pub mod harmless;
 #[path = "../../src/model/mod.rs"]
 pub mod model;
+#[path = "../../src/replace.rs"]
+pub mod replace;
 #[path = "../../src/rng.rs"]
 pub mod rng;
 #[path = "../../src/text.rs"]

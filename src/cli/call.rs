@@ -22,7 +22,7 @@ use crate::run::checkpoint::{Context, Keeper, Loaded};
 use crate::run::directory::RunDirectory;
 use crate::run::machine::Machine;
 use crate::run::train::point::{Point, shown};
-use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW, persist};
+use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW, train_with_retries};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::cell::OnceCell;
@@ -187,8 +187,14 @@ impl Call<'_> {
             }
             Ok(machine)
         };
-        let outcome =
-            persist(&plan, machine.clone(), options, args.retry_device, &mut open, &mut watch);
+        let outcome = train_with_retries(
+            &plan,
+            machine.clone(),
+            options,
+            args.retry_device,
+            &mut open,
+            &mut watch,
+        );
         let outcome = outcome.map_err(|error| watch.with_way_on(error))?;
         let (points, last) = watch.finish(&outcome)?;
         let outcome = save(&plan, &directory, outcome, last.as_deref(), console)?;

@@ -17,7 +17,8 @@ use crate::data::load::every_fold::look;
 use crate::data::load::folds::Folds;
 use crate::data::load::route;
 use crate::fault::{Exit, Fault};
-use crate::model::file::{self, Model, replace};
+use crate::model::file::{self, Model};
+use crate::replace::replace;
 use crate::run::checkpoint::changes;
 use crate::run::directory::RunDirectory;
 

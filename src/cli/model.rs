@@ -19,7 +19,7 @@ use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
 use crate::run::apply::folds::{self, Predictor};
-use crate::run::apply::judge as measure;
+use crate::run::apply::judge;
 use crate::run::apply::output::{Form, Output};
 use crate::run::apply::predict::{self, Format, Sheet};
 use crate::run::apply::stored::apply;
@@ -64,8 +64,8 @@ pub(super) fn evaluate(
         rows: dataset.rows,
         loss: measured.loss,
         labelled,
-        points: measure::tasks(&model.network, &model.schema, &dataset, &measured),
-        confusions: measure::confusions(&model.network, &model.schema, &dataset, &measured),
+        points: judge::task_points(&model.network, &model.schema, &dataset, &measured),
+        confusions: judge::confusions(&model.network, &model.schema, &dataset, &measured),
         met,
     };
     if console.json {

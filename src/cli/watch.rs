@@ -247,7 +247,7 @@ impl Observer for Watch<'_> {
         self.signals.arrived().is_some()
     }
 
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 

@@ -30,7 +30,7 @@ impl Weights {
         if !self.allow_nonfinite {
             return file::load(path);
         }
-        let model = file::load_any(path)?;
+        let model = file::load_allowing_nonfinite(path)?;
         if model.not_finite() > 0 {
             console.note(&format!(
                 "{}: {} of its {} weights are not finite",

@@ -234,6 +234,7 @@ impl Session {
         schedule: usize,
         steps: usize,
         staging: &wgpu::Buffer,
+        slices: &[Slice],
     ) -> Result<wgpu::CommandBuffer> {
         let label = Some(self.program.schedules[schedule].name.as_str());
         let mut encoder =
@@ -259,6 +260,12 @@ impl Session {
             4 * self.metrics_len() as u64,
             4 * (1 + self.program.flags.len() as u64),
         );
+        let mut offset = 4 * self.read_back_words() as u64;
+        for slice in slices {
+            let (buffer, first) = (&self.buffers[slice.buffer.0], 4 * slice.first as u64);
+            encoder.copy_buffer_to_buffer(buffer, first, staging, offset, 4 * slice.len as u64);
+            offset += 4 * slice.len as u64;
+        }
         if let Some(profile) = &self.profile {
             profile.resolve(&mut encoder);
         }
@@ -376,18 +383,22 @@ impl Session {
         SLOTS * self.program.metrics_stride()
     }
 
-    /// A staging buffer for metrics and flags.
-    fn staging(&mut self) -> Result<wgpu::Buffer> {
-        if let Some(free) = self.idle.pop() {
-            return Ok(free);
+    /// The u32 that every read-back has: metrics and flags.
+    fn read_back_words(&self) -> usize {
+        self.metrics_len() + 1 + self.program.flags.len()
+    }
+
+    /// A buffer for a read-back with `more` u32 after metrics and flags. Idle buffers of another
+    /// size are dropped: the phase that used them is over.
+    fn staging(&mut self, more: usize) -> Result<wgpu::Buffer> {
+        let bytes = 4 * (self.read_back_words() + more) as u64;
+        while let Some(free) = self.idle.pop() {
+            if free.size() == bytes {
+                return Ok(free);
+            }
         }
-        let words = self.metrics_len() + 1 + self.program.flags.len();
-        buffer(
-            &self.gpu,
-            "metrics read-back",
-            4 * words as u64,
-            BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-        )
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        buffer(&self.gpu, "metrics read-back", bytes, usage)
     }
 
     /// Waits for the oldest submission in flight and takes in its metrics and flags.
@@ -400,9 +411,16 @@ impl Session {
         for (step, row) in flight.steps.iter().zip(words.chunks_exact(stride)) {
             self.check_stamp(step, f32::from_bits(row[0]))?;
             let metrics = row[1..].iter().map(|bits| f64::from(f32::from_bits(*bits))).collect();
-            self.results.push(StepResult { number: step.number, rows: step.rows, metrics });
+            let (number, rows, numbers) = (step.number, step.rows, Vec::new());
+            self.results.push(StepResult { number, rows, metrics, numbers });
         }
-        self.not_finite = first_not_finite(&words[self.metrics_len()..]);
+        let (read_back, numbers) = words.split_at(self.read_back_words());
+        self.not_finite = first_not_finite(&read_back[self.metrics_len()..]);
+        if let Some(result) = self.results.last_mut().filter(|_| !numbers.is_empty()) {
+            result.numbers = numbers.iter().copied().map(f32::from_bits).collect();
+            // On a device that was lost meanwhile the copy may not have been made.
+            self.gpu.poll()?;
+        }
         self.idle.push(flight.staging);
         Ok(())
     }
@@ -455,7 +473,7 @@ impl Engine for Session {
         Ok(())
     }
 
-    fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()> {
+    fn submit_reading(&mut self, schedule: usize, steps: &[Step], slices: &[Slice]) -> Result<()> {
         ensure!(steps.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", steps.len());
         let begun = Instant::now();
         let mut table = vec![0u8; steps.len() * SLOT as usize];
@@ -463,8 +481,8 @@ impl Engine for Session {
             slot[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
         }
         self.gpu.queue.write_buffer(&self.steps, 0, &table);
-        let staging = self.staging()?;
-        let commands = self.encode(schedule, steps.len(), &staging)?;
+        let staging = self.staging(slices.iter().map(|slice| slice.len).sum())?;
+        let commands = self.encode(schedule, steps.len(), &staging, slices)?;
         let recorded = begun.elapsed();
         // The submission is recorded while the previous one still runs; then the oldest one is
         // waited for.

@@ -1,11 +1,11 @@
 //! The numbers of an arena, in the precision of an engine.
 
-/// All elements of an arena, gaps included.
+/// All elements of an arena, including the gaps between blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Numbers {
-    /// The numbers of a device.
+    /// Numbers of a device.
     F32(Vec<f32>),
-    /// The numbers of the reference.
+    /// Numbers of the reference.
     F64(Vec<f64>),
 }
 

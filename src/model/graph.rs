@@ -1,11 +1,11 @@
-//! The network as a graph of few kinds of nodes: what the files of `architecture` write, and what
-//! layout and plan are derived from.
+//! The network as a graph of few kinds of nodes. The files of `architecture` write it; layout and
+//! plan are derived from it.
 
 use std::ops::Index;
 
 use crate::config::Activation;
 
-/// Most nodes of a graph; what fits a model file is fewer.
+/// The largest number of nodes of a graph; a model file has room for fewer.
 pub const MAX_NODES: usize = 10_000;
 
 /// The largest width of a node, as in a configuration.
@@ -15,46 +15,46 @@ pub const MAX_WIDTH: usize = 1_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeId(pub usize);
 
-/// One node: how its values come about, whose it is, what it is for.
+/// One node of the graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Name of its tensors without `.weight` or `.bias`, e.g. `trunk.0`.
     pub name: String,
-    /// What it and its like are called together where one dispatch runs them, e.g.
-    /// `towers, layer 0`; `None` for a node without its like, which goes by its name.
+    /// Name of the nodes of the same kind together, where one dispatch runs them all, e.g.
+    /// `towers, layer 0`; `None` for a single node, which is called by its own name.
     pub series: Option<String>,
-    /// Numbers per row.
+    /// Number of values per row.
     pub width: usize,
-    /// How its values come about.
+    /// How its values are computed.
     pub op: Op,
-    /// Whose it is.
+    /// The tasks that own it.
     pub owner: Owner,
-    /// What it is for.
+    /// What its values are for.
     pub role: Role,
 }
 
-/// How the values of a node come about.
+/// How the values of a node are computed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// `dropout(activation(W x + b))`.
     Dense {
-        /// What it reads, x.
+        /// The values that it reads, x.
         source: Source,
-        /// Activation of its outputs.
+        /// The activation.
         activation: Activation,
-        /// Dropout rate after the activation.
+        /// The dropout rate, after the activation.
         dropout: f64,
     },
     /// `Σ_i c_i x_i` over terms of equal width.
     Mix {
-        /// What it adds up, x_i.
+        /// The nodes whose values it adds up, x_i.
         terms: Vec<NodeId>,
         /// Where the coefficients c_i come from.
         by: By,
     },
 }
 
-/// What a dense node reads.
+/// The values that a dense node reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The inputs of a row.
@@ -63,10 +63,10 @@ pub enum Source {
     Node(NodeId),
 }
 
-/// Coefficients of a mix.
+/// The coefficients of a mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
-    /// All one.
+    /// All coefficients are 1.
     Sum,
     /// The softmax over the outputs of a gate, one output per term.
     Gate(NodeId),
@@ -74,17 +74,18 @@ pub enum By {
     Coefficients,
 }
 
-/// Whose a node is: it decides what is frozen, what `--init-part` takes, what couplings tie.
+/// The owner of a node. It decides what `trunk.freeze` freezes, what `--init-part` takes over, and
+/// what couplings of weights act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
-    /// All tasks'.
+    /// All tasks together.
     Shared,
-    /// One task's, by its number.
+    /// One task, by its number.
     Task(usize),
 }
 
 impl Owner {
-    /// The task, if it is one task's.
+    /// The task, if the owner is one task.
     pub fn task(self) -> Option<usize> {
         match self {
             Owner::Shared => None,
@@ -93,18 +94,18 @@ impl Owner {
     }
 }
 
-/// What a node is for.
+/// What the values of a node are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Its values are read by other nodes.
     Hidden,
-    /// Its values weigh the terms of one mix.
+    /// Its values are the weights of the terms of one mix, before the softmax.
     Gate,
     /// Its values are the logits of its owner.
     Output,
 }
 
-/// A network as nodes, each after all that it reads.
+/// The nodes of a network, each after all nodes that it reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     nodes: Vec<Node>,
@@ -124,19 +125,19 @@ impl Graph {
         self.nodes.iter().enumerate().map(|(place, node)| (NodeId(place), node))
     }
 
-    /// The values that a node reads, gates included; of inputs it says nothing.
+    /// The nodes whose values a node reads, including gates. Inputs are not among them.
     pub fn reads(&self, node: NodeId) -> Vec<NodeId> {
         reads(&self[node])
     }
 
-    /// Level of each node, above the levels of all that it reads; the inputs are level 0. What a
-    /// node writes lies in the arena of its level's parity, which is not that of what it adds up or
-    /// multiplies: so no kernel reads the arena that it writes.
+    /// The level of each node, which is above the levels of all that it reads; the inputs are level
+    /// 0. The values of a node lie in one of two arenas, by the parity of its level. The values that
+    /// it multiplies or adds up have the other parity, so no kernel writes the arena that it reads.
     pub fn levels(&self) -> Vec<usize> {
         levels(&self.nodes)
     }
 
-    /// Width of what a dense node reads.
+    /// The width of a source; `inputs` is the width of the inputs.
     pub fn source_width(&self, source: Source, inputs: usize) -> usize {
         match source {
             Source::Inputs => inputs,
@@ -145,7 +146,7 @@ impl Graph {
     }
 }
 
-/// The values that a node reads, gates included.
+/// The nodes whose values a node reads, including gates.
 fn reads(node: &Node) -> Vec<NodeId> {
     match &node.op {
         Op::Dense { source: Source::Inputs, .. } => Vec::new(),
@@ -155,13 +156,14 @@ fn reads(node: &Node) -> Vec<NodeId> {
     }
 }
 
+/// The level of each node, as [`Graph::levels`].
 fn levels(nodes: &[Node]) -> Vec<usize> {
     let mut levels: Vec<usize> = Vec::with_capacity(nodes.len());
     for node in nodes {
         let highest = reads(node).into_iter().map(|from| levels[from.0]).max().unwrap_or(0);
         let level = match &node.op {
             Op::Dense { .. } => 1 + highest,
-            // Above its gate too, and of the other parity than its terms.
+            // Above its gate too, and of the other parity than its terms have.
             Op::Mix { terms, .. } => {
                 let term = terms.first().map_or(0, |term| levels[term.0]);
                 highest + 1 + usize::from((highest + 1 - term) % 2 == 0)
@@ -172,8 +174,8 @@ fn levels(nodes: &[Node]) -> Vec<usize> {
     levels
 }
 
-/// A graph that is being written, node by node; it never grows beyond [`MAX_NODES`], whatever a
-/// file asks for.
+/// A graph to which nodes are added. It never has more than [`MAX_NODES`], whatever a file asks
+/// for.
 #[derive(Debug, Default)]
 pub struct Draft {
     nodes: Vec<Node>,
@@ -199,10 +201,11 @@ impl Draft {
         Ok(NodeId(self.nodes.len() - 1))
     }
 
-    /// Adds dense layers one above the other, and says what reads the last of them.
+    /// Adds dense layers, each of which reads the one before it; the first reads `from`. Returns
+    /// the last of them as a source, or `from` if there is none.
     ///
     /// # Errors
-    /// Those of [`Draft::push`].
+    /// As [`Draft::push`].
     pub fn column(
         &mut self,
         from: Source,
@@ -216,7 +219,7 @@ impl Draft {
         })
     }
 
-    /// The graph, if it keeps to what layout, plan and kernels take for granted.
+    /// The graph, if it keeps the laws that layout, plan and kernels rely on.
     ///
     /// # Errors
     /// A sentence about the first law that it breaks.
@@ -228,7 +231,8 @@ impl Draft {
     }
 }
 
-/// Each task has one output, in the order of the tasks, and what is read is no output.
+/// The law of outputs: each task has one, in the order of the tasks, and neither an output nor a
+/// gate is a mix.
 fn outputs_problem(nodes: &[Node], tasks: usize) -> Option<String> {
     let outputs: Vec<Owner> =
         nodes.iter().filter(|n| n.role == Role::Output).map(|n| n.owner).collect();
@@ -239,7 +243,8 @@ fn outputs_problem(nodes: &[Node], tasks: usize) -> Option<String> {
     nodes.iter().find(is_mix).map(|n| format!("{}: a mix writes no logits and no gate", n.name))
 }
 
-/// Each value is read: hidden ones by dense nodes or by mixes and not by both, gates by one mix.
+/// The law of readers: a hidden node is read by dense nodes or by mixes, not by both; a gate is
+/// read by one mix as its gate; an output is not read.
 fn readers_problem(nodes: &[Node]) -> Option<String> {
     let mut readers = vec![[0_usize; 3]; nodes.len()];
     for node in nodes {
@@ -266,7 +271,8 @@ fn readers_problem(nodes: &[Node]) -> Option<String> {
     })
 }
 
-/// The terms of a mix are as wide as it and lie in one arena; its gate has an output per term.
+/// The law of mixes: the terms have the width of the mix and lie in one arena, and its gate has one
+/// output per term.
 fn mixes_problem(nodes: &[Node]) -> Option<String> {
     let levels = levels(nodes);
     nodes.iter().find_map(|node| {

@@ -1,4 +1,4 @@
-//! Initial weights, a function of the seed and of each parameter's place alone.
+//! Initial weights. Each depends only on the seed and on the place of the parameter.
 
 use super::graph::{Role, Source};
 use super::layout::Layout;
@@ -9,9 +9,9 @@ use crate::data::Input;
 use crate::data::encode::seen::Seen;
 use crate::rng::{Purpose, normal};
 
-/// The arena of initial parameters: normal weights of the variance that [`initial_variance`] says,
-/// zero biases. Vectors of embeddings are normal with variance 1 / width: they begin with a length
-/// of about one, which is the length of the one-hot row that they stand for.
+/// The arena of initial parameters: weights are normal with the variance of [`initial_variance`],
+/// biases are zero. Vectors of embeddings are normal with variance 1 / width: so their length is
+/// about 1, as that of the one-hot row in whose place they stand.
 pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
     let mut fill = |number: usize, variance: f64| {
@@ -32,9 +32,9 @@ pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
     arena
 }
 
-/// Sets the vectors of rare and unseen values to zero: a value that training never meets says
-/// nothing.
-pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
+/// Sets the vectors of rare and unseen values to zero: a value that never occurs in training then
+/// has no effect.
+pub fn zero_rest_vectors(arena: &mut [f32], layout: &Layout, input: &Input) {
     let Input::Columns { columns } = input else { return };
     for (column, block) in
         columns.iter().filter(|column| column.vectors() > 0).zip(layout.embeddings())
@@ -47,9 +47,9 @@ pub fn silence_the_rest(arena: &mut [f32], layout: &Layout, input: &Input) {
     }
 }
 
-/// Sets the output's bias of a count whose loss is per unit of its mean to the logarithm of that
-/// mean. So a count begins at its mean, as a standardised number does.
-pub fn begin_at_the_mean(arena: &mut [f32], layout: &Layout, network: &Network) {
+/// Sets the output bias of each count whose loss is divided by its mean to the logarithm of that
+/// mean. So the predictions of a count start at its mean, as those of a standardised number do.
+pub fn start_counts_at_mean(arena: &mut [f32], layout: &Layout, network: &Network) {
     for layer in layout.layers.iter().filter(|layer| layer.role == Role::Output) {
         let head = layer.owner.task().and_then(|task| network.tasks.get(task));
         if let Some(Head { loss: Loss::Poisson { factor }, .. }) = head {
@@ -59,9 +59,9 @@ pub fn begin_at_the_mean(arena: &mut [f32], layout: &Layout, network: &Network) 
     }
 }
 
-/// Sets to zero what no training row uses: the weights of such inputs in the layers that read them,
-/// and such learned vectors. All other weights stay as they are.
-pub fn silence_the_unseen(arena: &mut [f32], layout: &Layout, seen: &Seen) {
+/// Sets to zero the parameters that no training row uses: the weights of inputs that are always 0,
+/// and learned vectors of codes that do not occur. All other parameters stay as they are.
+pub fn zero_unseen(arena: &mut [f32], layout: &Layout, seen: &Seen) {
     for (codes, block) in seen.vectors.iter().zip(layout.embeddings()) {
         let width = block.shape[1];
         let unseen = (0..codes.len()).filter(|&code| !codes[code]);

@@ -1,5 +1,5 @@
-//! Where each block of parameters lies in the flat arenas of parameters, gradients and moments.
-//! Offsets are computed here and nowhere else.
+//! The place of each block of parameters in the flat arenas of parameters, gradients and moments.
+//! Offsets are computed only here.
 
 use anyhow::Result;
 
@@ -9,12 +9,11 @@ use super::network::Network;
 use crate::config::Activation;
 use crate::fault::{Exit, Fault};
 
-/// Blocks begin on multiples of this many elements (256 bytes), so that any block could be bound by
-/// offset, and so that a table with one entry per run of this length says something about one block
-/// alone.
+/// Blocks begin at multiples of this many elements (256 bytes). So any block can be bound by its
+/// offset, and a table with one entry per run of this length has entries about single blocks.
 pub const ALIGN: usize = 64;
 
-/// A weight matrix or a bias.
+/// A weight matrix, a bias, or the vectors of an embedding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// Name in `model.safetensors`, e.g. `trunk.0.weight`.
@@ -26,7 +25,7 @@ pub struct Block {
     pub offset: usize,
     /// Number of elements.
     pub len: usize,
-    /// Whose it is.
+    /// The tasks that own it.
     pub owner: Owner,
 }
 
@@ -44,17 +43,17 @@ pub struct Layer {
     pub node: NodeId,
     /// Name of its tensors without `.weight` or `.bias`.
     pub name: String,
-    /// What it reads.
+    /// The values that it reads.
     pub source: Source,
-    /// Width of what it reads.
+    /// Number of values that it reads per row.
     pub inputs: usize,
-    /// Width of its outputs.
+    /// Number of values that it writes per row.
     pub outputs: usize,
     /// Place of its weight matrix in `blocks`; the bias is the next block.
     pub weight: usize,
-    /// Whose it is.
+    /// The tasks that own it.
     pub owner: Owner,
-    /// What it is for.
+    /// What its values are for.
     pub role: Role,
     /// Activation; identity for gates and output layers.
     pub activation: Activation,
@@ -65,19 +64,19 @@ pub struct Layer {
 /// All blocks and layers of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// Embeddings first, then what all tasks share, then what each task owns, in task order; weight
-    /// before bias.
+    /// The blocks of the embeddings, then the shared ones, then those of each task in task order;
+    /// the weight of a layer comes before its bias.
     pub blocks: Vec<Block>,
     /// The dense layers in the order of their blocks.
     pub layers: Vec<Layer>,
-    /// The graph that the layers are the dense nodes of.
+    /// The graph; the layers are its dense nodes.
     pub graph: Graph,
-    /// How many of the first blocks are embeddings.
+    /// Number of embeddings, which are the first blocks.
     pub embeddings: usize,
     /// Elements of an arena, a multiple of [`ALIGN`].
     pub len: usize,
-    /// Whether what all tasks share, embeddings included, is not trained: it gets no gradient and
-    /// does not decay.
+    /// Whether the shared blocks, including embeddings, are not trained: they get no gradient and
+    /// do not decay.
     pub frozen: bool,
 }
 
@@ -106,7 +105,7 @@ impl Layout {
                 Owner::Shared,
             );
         }
-        // What a task owns is one run of the arena, whatever the order of the nodes.
+        // The blocks of a task are one run of the arena, whatever the order of the nodes.
         let mut nodes: Vec<(NodeId, &Node)> = graph.nodes().collect();
         nodes.sort_by_key(|(_, node)| node.owner);
         for (id, node) in nodes {
@@ -115,6 +114,7 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Adds the blocks of a dense node; other nodes have none.
     fn push_node(&mut self, id: NodeId, node: &Node, inputs: usize) {
         let Op::Dense { source, activation, dropout } = node.op else { return };
         let inputs = self.graph.source_width(source, inputs);
@@ -143,12 +143,12 @@ impl Layout {
         self.len += usize::next_multiple_of(len, ALIGN);
     }
 
-    /// Blocks of the embeddings, in order.
+    /// The blocks of the embeddings, in order.
     pub fn embeddings(&self) -> &[Block] {
         &self.blocks[..self.embeddings]
     }
 
-    /// Whether what this owner has is not trained.
+    /// Whether the blocks of this owner are not trained.
     pub fn is_frozen(&self, owner: Owner) -> bool {
         self.frozen && owner == Owner::Shared
     }
@@ -158,13 +158,13 @@ impl Layout {
         self.blocks.iter().map(|b| b.len).sum()
     }
 
-    /// Blocks that a task owns: its head, and whatever else of the network is its own.
+    /// The blocks that a task owns: its head, and its own trunk where it has one.
     pub fn owned(&self, task: usize) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(move |b| b.owner == Owner::Task(task))
     }
 
-    /// The run of the arena that a task owns, gaps included: (offset, length). Tasks that own
-    /// layers of equal shapes have runs of equal length and inner places.
+    /// The run of the arena that a task owns, including gaps: (offset, length). Tasks whose layers
+    /// have equal shapes have runs of equal length, with each block at the same place in the run.
     pub fn owned_run(&self, task: usize) -> (usize, usize) {
         let first = self.owned(task).next().map_or(0, |b| b.offset);
         let end = self.owned(task).last().map_or(0, |b| b.offset + b.len);

@@ -1,5 +1,5 @@
-//! The network: its shape, where each parameter lies in the flat arena, how weights start, and its
-//! files.
+//! The network: its description, its graph, the place of each parameter in the flat arena, the
+//! initial weights, and the files of a model.
 
 pub mod architecture;
 pub mod arena;

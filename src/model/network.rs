@@ -1,5 +1,4 @@
-//! The description of a network: its inputs, its architecture, the layers of its trunk, and one
-//! head per task.
+//! The description of a network: inputs, architecture, layers of the trunk, and one head per task.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -10,12 +9,12 @@ use crate::data::value::alike::Lookup;
 use crate::data::{Input, Schema, Target};
 use crate::fault::{Fault, quoted};
 
-/// A network as its description; `config.json` of a model.
+/// The description of a network, as `config.json` of a model holds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Network {
     /// Inputs per row; the inputs from embeddings come first, in their order.
     pub inputs: usize,
-    /// Columns whose values have learned vectors.
+    /// One embedding per column whose values have learned vectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub embeddings: Vec<Embedding>,
     /// How the layers are shared between the tasks.
@@ -68,10 +67,10 @@ pub struct Head {
     /// Task type.
     #[serde(rename = "type")]
     pub kind: TaskKind,
-    /// Names of the classes in the order of the logits (multiclass), or of negative and positive
-    /// (binary); else empty.
+    /// Names of the classes in the order of the logits (multiclass), or of the negative and the
+    /// positive class (binary); else empty.
     pub classes: Vec<String>,
-    /// Names of the label columns where each has an output of its own (multilabel, regression);
+    /// Names of the label columns, where there is one output for each (multilabel, regression);
     /// else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
@@ -83,8 +82,8 @@ pub struct Head {
     pub dropout: f64,
     /// The loss of the task, L_i.
     pub loss: Loss,
-    /// Probability above which a row is called positive (binary), chosen on validation data; `None`
-    /// stands for one half.
+    /// Probability above which a row is predicted as positive (binary), chosen on validation data;
+    /// `None` means 0.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
     /// k of the metric `top_k` (multiclass).
@@ -93,7 +92,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// A head of several classes without a tower.
+    /// A multiclass head without a tower.
     pub fn multiclass(name: &str, classes: Vec<String>) -> Head {
         Head {
             name: name.into(),
@@ -109,7 +108,7 @@ impl Head {
         }
     }
 
-    /// Probability above which a row is called positive.
+    /// Probability above which a row is predicted as positive.
     pub fn threshold(&self) -> f64 {
         self.threshold.unwrap_or(0.5)
     }
@@ -138,7 +137,7 @@ impl Network {
     /// The network of a configuration for data of a schema.
     ///
     /// # Errors
-    /// 78 if the tasks of the two differ, or class weights name no class.
+    /// 78 if the tasks of the two differ, or class weights name a class that does not exist.
     pub fn new(config: &Config, schema: &Schema) -> Result<Network> {
         let same = config.tasks.len() == schema.targets.len()
             && config.tasks.iter().zip(&schema.targets).all(|(t, s)| t.name == s.task);
@@ -182,12 +181,13 @@ impl Network {
         self.embeddings.iter().map(|e| e.width).sum()
     }
 
-    /// Width of what the heads read: the last layer of the trunk, or the inputs.
+    /// Number of values that the heads read per row: the width of the last layer of the trunk, or
+    /// the number of inputs.
     pub fn trunk_width(&self) -> usize {
         self.trunk.layers.last().copied().unwrap_or(self.inputs)
     }
 
-    /// Sum of the outputs of all tasks.
+    /// Number of outputs of all tasks together.
     pub fn logits(&self) -> usize {
         self.tasks.iter().map(Head::outputs).sum()
     }
@@ -207,14 +207,14 @@ impl Network {
         self.tasks[..task].iter().map(Head::outputs).sum()
     }
 
-    /// The largest width in the network, inputs and all logits together included.
+    /// The largest of the widths of all layers, the number of inputs and the number of all logits.
     pub fn widest(&self) -> usize {
         let hidden = self.trunk.layers.iter().chain(self.tasks.iter().flat_map(|t| &t.layers));
         hidden.copied().chain([self.inputs, self.logits()]).max().unwrap_or(1)
     }
 }
 
-/// Class weights name classes that there are, and one of them counts.
+/// Refuses class weights that name an unknown class, or that are all zero.
 fn check_classes(task: &Task, target: &Target) -> Result<(), Fault> {
     let place = |key: &str| format!("task.{}.{key}", task.name);
     let known = Lookup::new(target.classes.iter().map(String::as_str).zip(0..));
@@ -233,6 +233,7 @@ fn check_classes(task: &Task, target: &Target) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The head of a task.
 fn head(task: &Task, target: &Target) -> Head {
     let has_columns = matches!(task.kind, TaskKind::Multilabel | TaskKind::Regression);
     Head {

@@ -203,7 +203,7 @@ impl<T: Real> Engine for Reference<T> {
         Ok(())
     }
 
-    fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()> {
+    fn submit_reading(&mut self, schedule: usize, steps: &[Step], slices: &[Slice]) -> Result<()> {
         ensure!(steps.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", steps.len());
         let stride = self.program.metrics_stride();
         for step in steps {
@@ -214,7 +214,12 @@ impl<T: Real> Engine for Reference<T> {
             let row =
                 self.numbers(Slice { buffer: self.program.metrics_buffer, first, len: stride - 1 });
             let metrics = row.into_iter().map(Real::value).collect();
-            self.results.push(StepResult { number: step.number, rows: step.rows, metrics });
+            let (number, rows, numbers) = (step.number, step.rows, Vec::new());
+            self.results.push(StepResult { number, rows, metrics, numbers });
+        }
+        for slice in slices {
+            let numbers = self.download(*slice)?;
+            self.results.last_mut().into_iter().for_each(|last| last.numbers.extend(&numbers));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Brings rows of the data onto an engine, as compact as they are: whole parts, or as many as the
+//! Uploads rows of the data to an engine, without widening them: whole parts, or the rows that the
 //! next steps need.
 
 use anyhow::Result;
@@ -7,7 +7,10 @@ use crate::data::{Dataset, Features, UNLABELLED};
 use crate::plan::{Counting, PartBuffers};
 use crate::schedule::Engine;
 
-/// Uploads a part; `counting` says which label words the program expects.
+/// Uploads a part; `counting` says which labels and weights the program expects.
+///
+/// # Errors
+/// 74 if rows on disk cannot be read; errors of the engine.
 pub fn upload(
     engine: &mut dyn Engine,
     part: &PartBuffers,
@@ -22,8 +25,11 @@ pub fn upload(
     Ok(())
 }
 
-/// Uploads these rows, one after the other, to the places of a part from `at` on, a multiple of
-/// four.
+/// Uploads the rows `rows` of the data to the places of a part from `at` on, in this order; `at` is
+/// a multiple of four.
+///
+/// # Errors
+/// 74 if rows on disk cannot be read; errors of the engine.
 pub fn upload_rows(
     engine: &mut dyn Engine,
     part: &PartBuffers,
@@ -52,7 +58,7 @@ pub fn upload_rows(
     Ok(())
 }
 
-/// Data words of rows.
+/// The features of some rows, as the u32 that an engine holds.
 fn features(data: &Dataset, rows: impl Iterator<Item = usize>) -> Result<Vec<u32>> {
     let width = data.width();
     Ok(match &data.features {
@@ -71,12 +77,13 @@ fn features(data: &Dataset, rows: impl Iterator<Item = usize>) -> Result<Vec<u32
     })
 }
 
-/// Four bytes, the first in the lowest bits.
+/// A u32 of four bytes, the first in its lowest bits.
 fn word(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |word, b| word << 8 | u32::from(*b))
 }
 
-/// [rows, cells], row by row; rows without labels where the data has none, and weights of one.
+/// The labels of some rows, and their weights if the program has weights: [rows, cells]. Labels are
+/// blank and weights 1 where the data has none.
 fn labels(data: &Dataset, rows: impl Iterator<Item = usize>, counting: Counting) -> Vec<u32> {
     let labels = counting.cells - usize::from(counting.weighted);
     let word = |row: usize, cell: usize| match (cell < labels, &data.weights) {

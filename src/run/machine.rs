@@ -1,4 +1,4 @@
-//! What a run computes on: an adapter, or the float64 reference.
+//! The machine that a run computes on: an adapter, or the float64 reference.
 
 use anyhow::Result;
 
@@ -8,17 +8,20 @@ use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::reference::Reference;
 use crate::schedule::{Engine, Program};
 
-/// A device, or the reference.
+/// An adapter, or the reference.
 #[derive(Clone, Debug)]
 pub enum Machine {
     /// An open adapter.
     Device(Box<Gpu>),
-    /// Plain loops in f64 on the CPU.
+    /// The reference: plain loops in f64 on the CPU.
     Reference,
 }
 
 impl Machine {
-    /// Opens what the wish names; `reference` is the float64 engine.
+    /// Opens the machine that a wish names; `reference` is the float64 engine.
+    ///
+    /// # Errors
+    /// 69 if there is no such adapter, or it cannot be used.
     pub fn open(wish: &Wish) -> Result<Machine> {
         if wish.device.as_deref() == Some("reference") {
             return Ok(Machine::Reference);
@@ -26,7 +29,7 @@ impl Machine {
         Ok(Machine::Device(Box::new(Gpu::open(wish)?)))
     }
 
-    /// The choices for it.
+    /// The choices of kernels for it, without a measurement.
     pub fn tuning(&self) -> Tuning {
         match self {
             Machine::Device(gpu) => gpu.tuning(),
@@ -34,7 +37,7 @@ impl Machine {
         }
     }
 
-    /// Bytes of data that are kept on it unasked; `None` = any number.
+    /// The most bytes of data that stay on it where the user does not decide; `None` = any number.
     pub fn most_data(&self) -> Option<u64> {
         match self {
             Machine::Device(gpu) => Some(2 * gpu.limits.max_buffer_size),
@@ -42,7 +45,7 @@ impl Machine {
         }
     }
 
-    /// The memory that it refused last.
+    /// The request for memory that it refused last.
     pub fn refused(&self) -> Option<RefusedMemory> {
         match self {
             Machine::Device(gpu) => gpu.refused(),
@@ -58,7 +61,7 @@ impl Machine {
         }
     }
 
-    /// Its name, with its driver.
+    /// Its name, with backend and driver.
     pub fn name(&self) -> String {
         match self {
             Machine::Device(gpu) => {
@@ -68,7 +71,7 @@ impl Machine {
         }
     }
 
-    /// One line: what it is and why it was taken.
+    /// One line for the user: name, backend, driver and class, and why it was chosen.
     pub fn describe(&self) -> String {
         match self {
             Machine::Device(gpu) => {
@@ -80,6 +83,9 @@ impl Machine {
     }
 
     /// An engine for a program.
+    ///
+    /// # Errors
+    /// 69 if a limit of the adapter is too small; 70 if the device is lost or out of memory.
     pub fn engine(self, program: Program) -> Result<Box<dyn Engine>> {
         Ok(match self {
             Machine::Device(gpu) => Box::new(Session::new(*gpu, program)?),

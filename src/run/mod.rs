@@ -1,4 +1,4 @@
-//! The loops that people start, and what they leave behind.
+//! Training and applying a network: the loops, and the files that a run leaves behind.
 
 pub mod apply;
 pub mod checkpoint;

@@ -17,6 +17,8 @@ pub struct StepResult {
     pub rows: u32,
     /// Its metrics, in the program's order.
     pub metrics: Vec<f64>,
+    /// The numbers that [`Engine::submit_reading`] asked for, slice after slice; else empty.
+    pub numbers: Vec<f32>,
 }
 
 /// A value that was not finite.
@@ -45,7 +47,16 @@ pub trait Engine: std::fmt::Debug {
     ///
     /// # Errors
     /// A device that is lost or out of memory.
-    fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()>;
+    fn submit(&mut self, schedule: usize, steps: &[Step]) -> Result<()> {
+        self.submit_reading(schedule, steps, &[])
+    }
+
+    /// Like [`Engine::submit`], and reads slices of buffers of [`Kind::F32`](super::Kind::F32) as
+    /// the last of the steps leaves them. The numbers come back with the result of that step.
+    ///
+    /// # Errors
+    /// A device that is lost or out of memory.
+    fn submit_reading(&mut self, schedule: usize, steps: &[Step], slices: &[Slice]) -> Result<()>;
 
     /// The results of steps that are done, in order; with `wait`, of all that were submitted.
     ///

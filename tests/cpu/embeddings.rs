@@ -700,7 +700,7 @@ fn models_keep_their_vectors() {
 struct Snapshots(Vec<Arc<Snapshot>>);
 
 impl Observer for Snapshots {
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 

@@ -422,7 +422,7 @@ impl Observer for Points {
         Ok(())
     }
 
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         self.keeper.is_some()
     }
 

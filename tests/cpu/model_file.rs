@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use tandem::config::{Activation, Scale};
 use tandem::data::{Column, Encoding, Input, Schema, Target};
 use tandem::fault::{Exit, exit_of, hint_of};
-use tandem::model::file::{Model, check_savable, initial_from, load, replace, save};
+use tandem::model::file::{Model, check_savable, initial_from, load, save};
 use tandem::model::layout::Layout;
 use tandem::model::network::{Head, Network, Trunk};
+use tandem::replace::replace;
 
 fn head(name: &str, classes: &[&str], layers: &[usize]) -> Head {
     Head {

@@ -12,12 +12,13 @@ use tandem::device::Session;
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
 use tandem::model::file::save;
+use tandem::run::apply::evaluate::evaluate;
 use tandem::run::data::upload;
 use tandem::run::machine::Machine;
-use tandem::run::train::learning_rate::Course;
+use tandem::run::train::learning_rate::{Course, evaluation_step};
 use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
-use tandem::schedule::{Engine, StepResult};
+use tandem::schedule::{Engine, Slice, StepResult};
 
 /// Features of a row.
 const WIDTH: usize = 7;
@@ -188,6 +189,37 @@ fn the_files_of_the_model_repeat_to_the_byte() {
     };
     for file in ["model.safetensors", "config.json", "schema.json"] {
         assert!(read("a", file) == read("b", file), "{file}");
+    }
+}
+
+/// An evaluation has two steps in flight and reads the logits of each step with its metrics: they are
+/// the logits of each step on its own.
+#[test]
+fn an_evaluation_reads_the_logits_of_each_step() {
+    let plan = plan(TABLES);
+    let tuning = Tuning { binding_bytes: 8 << 10, ..gpu().tuning() };
+    let built = plan.build(&tuning).unwrap();
+    let mut session = Session::new(gpu().clone(), built.program.clone()).unwrap();
+    upload(&mut session, &built.parts[0], &plan.parts.train, built.counting).unwrap();
+    session.upload(built.buffers.parameters, 0, &bits(&plan.initial().unwrap())).unwrap();
+    let measured = evaluate(&mut session, &built, &plan.network, &plan.objective, 0, 1).unwrap();
+
+    let rows = plan.parts.train.rows;
+    assert!(rows.div_ceil(built.evaluate_rows) > 3, "{} rows a step", built.evaluate_rows);
+    assert!(!rows.is_multiple_of(built.evaluate_rows), "the last step is not shorter");
+    let mut alone = vec![Vec::new(); CLASSES.len()];
+    for first in (0..rows).step_by(built.evaluate_rows) {
+        let count = built.evaluate_rows.min(rows - first);
+        let step = evaluation_step(1, first, count, 0);
+        session.submit(built.evaluate[0], &[step]).unwrap();
+        assert!(session.collect(true).unwrap()[0].numbers.is_empty());
+        for (all, (first, outputs)) in alone.iter_mut().zip(&built.logits) {
+            let slice = Slice { buffer: built.buffers.logits, first: *first, len: count * outputs };
+            all.extend(session.download(slice).unwrap());
+        }
+    }
+    for (found, alone) in measured.logits.iter().zip(&alone) {
+        assert_eq!(bits(found), bits(alone));
     }
 }
 

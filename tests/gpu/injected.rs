@@ -76,7 +76,7 @@ fn plan(rest: &str, spoil: impl FnOnce(&mut Dataset, usize)) -> Plan {
 struct Last(Option<Arc<Snapshot>>);
 
 impl Observer for Last {
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 

@@ -14,7 +14,7 @@ use tandem::rng::{Purpose, below};
 use tandem::run::checkpoint::Snapshot;
 use tandem::run::machine::Machine;
 use tandem::run::train::point::Point;
-use tandem::run::train::{Observer, Options, Plan, persist, train};
+use tandem::run::train::{Observer, Options, Plan, train, train_with_retries};
 use tandem::schedule::Engine;
 
 const CLASSES: [usize; 2] = [3, 3];
@@ -69,7 +69,7 @@ impl Observer for Destroyer {
         Ok(())
     }
 
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 
@@ -101,7 +101,7 @@ fn a_run_goes_on_after_its_device_was_lost() {
             Options { steps_per_submission: Some(1 + round as usize % 7), ..Options::default() };
         let machine = Machine::Device(Box::new(gpu));
         if round % 2 == 0 {
-            let again = persist(
+            let again = train_with_retries(
                 &plan,
                 machine,
                 options,
@@ -143,7 +143,7 @@ fn without_retries_the_first_loss_ends_the_run() {
         opened += 1;
         Ok(Machine::Device(Box::new(open())))
     };
-    let error = persist(
+    let error = train_with_retries(
         &plan(),
         Machine::Device(Box::new(gpu)),
         Options::default(),
@@ -166,7 +166,7 @@ fn refused_memory_is_not_tried_again() {
         Ok(Machine::Device(Box::new(open())))
     };
     let machine = Machine::Device(Box::new(gpu.clone()));
-    let error = persist(
+    let error = train_with_retries(
         &plan(),
         machine,
         Options::default(),
@@ -186,9 +186,15 @@ fn the_loss_is_reported_if_no_new_device_opens() {
     let gpu = open();
     let mut none = || Err(Fault::new(Exit::Unavailable, "no adapter").hint("install one").into());
     let machine = Machine::Device(Box::new(gpu.clone()));
-    let error =
-        persist(&plan(), machine, Options::default(), 3, &mut none, &mut Destroyer::new(&gpu, 7))
-            .unwrap_err();
+    let error = train_with_retries(
+        &plan(),
+        machine,
+        Options::default(),
+        3,
+        &mut none,
+        &mut Destroyer::new(&gpu, 7),
+    )
+    .unwrap_err();
     assert_eq!((exit_of(&error), hint_of(&error)), (Exit::Internal, Some("install one")));
     let text = format!("{error:#}");
     assert!(

@@ -29,7 +29,7 @@ struct Tape {
 }
 
 impl Observer for Tape {
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 

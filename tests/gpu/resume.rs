@@ -69,7 +69,7 @@ impl Observer for Tape {
         Ok(())
     }
 
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 

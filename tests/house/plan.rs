@@ -6,7 +6,7 @@ use std::path::Path;
 /// The rooms (top-level modules) by floor, from the ground up. A room may import its own floor and
 /// those below.
 const FLOORS: [&[&str]; 10] = [
-    &["fault", "config", "rng", "cache", "text"],
+    &["fault", "config", "rng", "replace", "cache", "text"],
     &["data", "kernels"],
     &["model"],
     &["schedule"],

@@ -478,7 +478,7 @@ fn the_window_that_memory_decided_is_written_to_the_run() {
 struct Tape(Vec<Arc<Snapshot>>);
 
 impl Observer for Tape {
-    fn keeps(&self) -> bool {
+    fn wants_checkpoints(&self) -> bool {
         true
     }
 

@@ -11,7 +11,7 @@ use tandem::config::{Activation, TaskKind};
 use tandem::model::loss::{Factor, Loss};
 use tandem::model::network::Head;
 use tandem::rng::{Purpose, below, normal};
-use tandem::run::apply::baseline::{Baseline, Labels, baseline, saturated};
+use tandem::run::apply::baseline::{Baseline, TaskLabels, baseline, saturated};
 
 // --- what a network that reads no input costs ---
 
@@ -50,8 +50,8 @@ fn the_loss_of_class_shares_equals_its_formula() {
     let (train, valid) = (vec![vec![0, 0, 0, 1, 1, 2, BLANK]], vec![vec![0, 2, 1, BLANK]]);
     let weights = [1.0, 2.0, 0.5, 9.0];
     let (train, valid) = (
-        Labels { columns: &train, weights: None },
-        Labels { columns: &valid, weights: Some(&weights) },
+        TaskLabels { columns: &train, weights: None },
+        TaskLabels { columns: &valid, weights: Some(&weights) },
     );
     let [a, b, c] = [0.5_f64, 1.0 / 3.0, 1.0 / 6.0].map(|share| -share.ln());
     let of = |label_smoothing: f64, focal_gamma: f64, class_weights: &[f64]| {
@@ -83,8 +83,10 @@ fn the_loss_of_the_share_of_positives_equals_its_formula() {
     // The first column has a quarter of positives, the second one half.
     let train = vec![vec![1, 0, 0, 0, BLANK], vec![1, 0, BLANK, BLANK, BLANK]];
     let valid = vec![vec![1, 0, 0], vec![1, BLANK, 0]];
-    let (train, valid) =
-        (Labels { columns: &train, weights: None }, Labels { columns: &valid, weights: None });
+    let (train, valid) = (
+        TaskLabels { columns: &train, weights: None },
+        TaskLabels { columns: &valid, weights: None },
+    );
     let loss = |focal_gamma: f64| Loss::Logistic { focal_gamma, positive_weights: vec![3.0, 1.0] };
     let (yes, no, half) = (-(0.25_f64).ln(), -(0.75_f64).ln(), 2_f64.ln());
     near(
@@ -93,10 +95,10 @@ fn the_loss_of_the_share_of_positives_equals_its_formula() {
     );
     let focal = (3.0 * 0.75 * yes + 2.0 * 0.25 * no + 2.0 * 0.5 * half) / 5.0;
     near(baseline(&head(TaskKind::Multilabel, 2, loss(1.0)), train, valid), focal);
-    let one = Labels { columns: &valid.columns[..1], weights: None };
+    let one = TaskLabels { columns: &valid.columns[..1], weights: None };
     let of_one = baseline(
         &head(TaskKind::Binary, 2, loss(0.0)),
-        Labels { columns: &train.columns[..1], weights: None },
+        TaskLabels { columns: &train.columns[..1], weights: None },
         one,
     );
     near(of_one, (3.0 * yes + 2.0 * no) / 3.0);
@@ -108,8 +110,8 @@ fn the_loss_of_the_mean_equals_its_formula() {
     let train = vec![words(&[1.0, 3.0, 9.0])];
     let valid = vec![words(&[1.0, 2.5, 6.0])];
     let (train, valid) = (
-        Labels { columns: &train, weights: Some(&[1.0, 1.0, 0.0]) },
-        Labels { columns: &valid, weights: None },
+        TaskLabels { columns: &train, weights: Some(&[1.0, 1.0, 0.0]) },
+        TaskLabels { columns: &valid, weights: None },
     );
     let of = |loss: Loss| baseline(&head(TaskKind::Regression, 1, loss), train, valid);
     near(of(Loss::Squared), (1.0 + 0.25 + 16.0) / 3.0);
@@ -142,7 +144,7 @@ fn the_loss_of_the_mean_equals_its_formula() {
 #[test]
 fn a_reference_loss_that_cannot_divide_is_reported() {
     let same = vec![words(&[2.0, 2.0])];
-    let same = Labels { columns: &same, weights: None };
+    let same = TaskLabels { columns: &same, weights: None };
     assert_eq!(
         baseline(&head(TaskKind::Regression, 1, Loss::Squared), same, same).unwrap().gain(),
         None
@@ -154,7 +156,7 @@ fn a_reference_loss_that_cannot_divide_is_reported() {
         None
     );
     let none = vec![words(&[0.0, 0.0])];
-    let none = Labels { columns: &none, weights: None };
+    let none = TaskLabels { columns: &none, weights: None };
     let counts = head(TaskKind::Count, 1, Loss::Poisson { factor: Factor(1.0) });
     assert_eq!(
         (saturated(none), baseline(&counts, none, none).unwrap().constant),
@@ -163,16 +165,16 @@ fn a_reference_loss_that_cannot_divide_is_reported() {
     assert_eq!(baseline(&counts, none, same).unwrap().gain(), None);
     let classes = head(TaskKind::Multiclass, 2, Loss::cross_entropy());
     let (first, both) = (vec![vec![0, 0]], vec![vec![0, 1]]);
-    let [first, both] = [&first, &both].map(|columns| Labels { columns, weights: None });
+    let [first, both] = [&first, &both].map(|columns| TaskLabels { columns, weights: None });
     assert_eq!(baseline(&classes, first, both).unwrap().gain(), None);
     assert_eq!(baseline(&classes, first, first).unwrap().gain(), None);
     let (blank, columns) = (vec![vec![BLANK, BLANK]], vec![vec![0, 1]]);
-    assert_eq!(baseline(&classes, both, Labels { columns: &blank, weights: None }), None);
+    assert_eq!(baseline(&classes, both, TaskLabels { columns: &blank, weights: None }), None);
     assert_eq!(
-        baseline(&classes, both, Labels { columns: &columns, weights: Some(&[0.0, 0.0]) }),
+        baseline(&classes, both, TaskLabels { columns: &columns, weights: Some(&[0.0, 0.0]) }),
         None
     );
-    assert_eq!(saturated(Labels { columns: &columns, weights: Some(&[0.0, 0.0]) }), None);
+    assert_eq!(saturated(TaskLabels { columns: &columns, weights: Some(&[0.0, 0.0]) }), None);
 }
 
 // --- select ---
@@ -266,7 +268,7 @@ fn costs(room: &Room) -> [f64; 2] {
     let middle = mean(&of_train);
     let squares =
         |values: &[f64]| mean(&values.iter().map(|y| (y - middle).powi(2)).collect::<Vec<_>>());
-    // Labels are standardised by the training part.
+    // TaskLabels are standardised by the training part.
     [-(q * p.ln() + (1.0 - q) * (1.0 - p).ln()), squares(&of_valid) / squares(&of_train)]
 }
 
@@ -380,7 +382,7 @@ fn selecting_by_something_that_does_not_exist_is_refused() {
     }
     assert!(!room.path("run").exists());
     room.train("other", &["--set", "train.select=sex.auc", "--epochs", "1"]).expect(0);
-    // Labels of one class have no AUC.
+    // TaskLabels of one class have no AUC.
     room.write(
         "va.csv",
         whole

@@ -401,8 +401,8 @@ fn parse(raw: &Raw, text: &str) -> anyhow::Result<(Vec<String>, Option<TaskKind>
         None => name.split(',').map(|part| part.trim().to_owned()).collect(),
     };
     if let Some(gone) = columns.iter().find(|column| raw.column(column).is_none()) {
-        let Fault { message, hint, .. } = no_column("--target", gone, raw, &[]);
-        return Err(Fault { exit: Exit::Usage, message, hint }.into());
+        let fault = no_column("--target", gone, raw, &[]);
+        return Err(Fault { exit: Exit::Usage, ..fault }.into());
     }
     Ok((columns, given))
 }

@@ -1,10 +1,10 @@
-//! Columns of dense layers, which all architectures are made of.
+//! Columns of dense layers, of which all architectures consist.
 
 use crate::config::Activation;
 use crate::model::graph::{Node, Op, Owner, Role, Source};
 use crate::model::network::{Head, Trunk};
 
-/// A dense layer whose source is not known yet.
+/// A hidden dense layer; its source is set when it is added to a graph.
 fn dense(name: String, width: usize, activation: Activation, dropout: f64) -> Node {
     let op = Op::Dense { source: Source::Inputs, activation, dropout };
     Node { name, series: None, width, op, owner: Owner::Shared, role: Role::Hidden }

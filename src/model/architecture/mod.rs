@@ -1,4 +1,5 @@
-//! Architectures: each a function from the description of a network to its nodes, one file each.
+//! The architectures. Each is a function from the description of a network to the nodes of its
+//! graph, in a file of its own.
 
 mod columns;
 mod separate;

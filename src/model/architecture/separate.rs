@@ -1,10 +1,11 @@
-//! `separate`: one network per task, each with the layers of the trunk to itself; nothing is
-//! shared. The single-task baseline that sharing is compared with.
+//! `separate`: one network per task, each with its own copy of the layers of the trunk; nothing is
+//! shared. This is the single-task baseline with which sharing is compared.
 
 use super::columns::{head, trunk};
 use crate::model::graph::{Draft, Owner, Source};
 use crate::model::network::Network;
 
+/// Adds all nodes of a network.
 pub fn nodes(network: &Network, draft: &mut Draft) -> Result<(), String> {
     if let Some(embedding) = network.embeddings.first() {
         return Err(format!(

@@ -5,6 +5,7 @@ use super::columns::{head, trunk};
 use crate::model::graph::{Draft, Owner, Source};
 use crate::model::network::Network;
 
+/// Adds all nodes of a network.
 pub fn nodes(network: &Network, draft: &mut Draft) -> Result<(), String> {
     let shared = draft.column(Source::Inputs, trunk(&network.trunk, "trunk", Owner::Shared))?;
     for (task, own) in network.tasks.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! The header of a safetensors file, held against the layout that the network gives and the length
-//! that the file really has.
+//! The header of a safetensors file. It is compared with the layout of the network and with the
+//! real length of the file.
 //!
-//! The safetensors crate takes the last of two tensors of one name, and adds offsets unchecked: it
-//! is asked after this only.
+//! The safetensors crate takes the last of two tensors of one name, and adds offsets unchecked, so
+//! it parses a file only after this check.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
@@ -18,38 +18,38 @@ use super::{malformed, plain};
 use crate::fault::{Fault, quoted};
 use crate::model::layout::{Block, Layout};
 
-/// Longest header in bytes.
+/// Bytes that a header may have.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
-/// Most tensors in a file.
+/// The largest number of tensors in a file.
 pub(super) const MAX_TENSORS: usize = 10_000;
 
-/// Bytes of the length before the header.
+/// Bytes of the number that says how long the header is; it comes first in the file.
 const PREFIX: usize = 8;
 
-/// A tensor as the file describes it.
+/// The description of a tensor in the header.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct TensorEntry {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: [u64; 2],
 }
 
-/// What the file says it holds.
+/// The descriptions of all tensors, by name.
 #[derive(Debug)]
-struct Tensors(HashMap<String, Entry>);
+struct Tensors(HashMap<String, TensorEntry>);
 
-/// The beginning of a file that fits a layout.
+/// The beginning of a file that belongs to a layout.
 pub(super) struct Header {
-    /// Length and header as they stand in the file.
+    /// The bytes of the file up to the end of the header.
     pub bytes: Vec<u8>,
-    /// Bytes of tensors that follow, by the header and by the file's length.
+    /// Number of bytes of tensors that follow; the header and the length of the file agree on it.
     pub data: u64,
 }
 
-/// Reads the header of a file of `length` bytes; afterwards every tensor of the layout is known to
-/// lie within the file, in its shape and of this type (`F32` or `F64`).
+/// Reads the header of a file of `length` bytes, and checks that it has exactly the tensors of the
+/// layout, in their shapes and of type `dtype`, and that they lie within the file.
 pub(super) fn read(
     path: &Path,
     file: &mut impl Read,
@@ -112,8 +112,8 @@ fn in_tensor(path: &Path, name: &str, message: impl Display) -> Fault {
     malformed(path.display(), format!("tensor {}: {message}", quoted(name)))
 }
 
-/// The tensors of the layout are there, and no others.
-fn check_names(path: &Path, tensors: &HashMap<String, Entry>, layout: &Layout) -> Result<()> {
+/// Checks that the file has the tensors of the layout, and no others.
+fn check_names(path: &Path, tensors: &HashMap<String, TensorEntry>, layout: &Layout) -> Result<()> {
     if let Some(block) = layout.blocks.iter().find(|block| !tensors.contains_key(&block.name)) {
         return Err(in_tensor(
             path,
@@ -131,9 +131,15 @@ fn check_names(path: &Path, tensors: &HashMap<String, Entry>, layout: &Layout) -
     Err(in_tensor(path, name, "unknown, config.json describes no such layer").into())
 }
 
-/// A tensor has the type and shape of its block, and lies within the `data` bytes of the file.
-fn check_tensor(entry: &Entry, block: &Block, data: u64, expected: Dtype) -> Result<(), String> {
-    let Entry { dtype, shape, data_offsets: [begin, end] } = entry;
+/// Checks that a tensor has the type and shape of its block, and lies within the `data` bytes of
+/// the file.
+fn check_tensor(
+    entry: &TensorEntry,
+    block: &Block,
+    data: u64,
+    expected: Dtype,
+) -> Result<(), String> {
+    let TensorEntry { dtype, shape, data_offsets: [begin, end] } = entry;
     if *dtype != expected.to_string() {
         return Err(format!("of type {}, expected \"{expected}\"", quoted(dtype)));
     }
@@ -154,8 +160,8 @@ fn check_tensor(entry: &Entry, block: &Block, data: u64, expected: Dtype) -> Res
     Ok(())
 }
 
-/// The tensors follow each other from the first byte to the last.
-fn check_cover(path: &Path, tensors: &HashMap<String, Entry>, data: u64) -> Result<()> {
+/// Checks that the tensors follow each other from the first byte to the last.
+fn check_cover(path: &Path, tensors: &HashMap<String, TensorEntry>, data: u64) -> Result<()> {
     let mut spans: Vec<(&[u64; 2], &String)> =
         tensors.iter().map(|(name, entry)| (&entry.data_offsets, name)).collect();
     spans.sort();
@@ -187,7 +193,8 @@ impl<'de> Deserialize<'de> for Tensors {
     }
 }
 
-/// A map would keep the last of two tensors of one name, and say nothing.
+/// Reads the map of tensors. A plain map type would keep the last of two tensors of one name
+/// silently.
 struct TensorsVisitor;
 
 impl<'de> Visitor<'de> for TensorsVisitor {
@@ -203,7 +210,7 @@ impl<'de> Visitor<'de> for TensorsVisitor {
             let twice = if name == "__metadata__" {
                 metadata.replace(map.next_value::<BTreeMap<String, String>>()?).is_some()
             } else {
-                tensors.insert(name.clone(), map.next_value::<Entry>()?).is_some()
+                tensors.insert(name.clone(), map.next_value::<TensorEntry>()?).is_some()
             };
             if twice {
                 return Err(A::Error::custom(format_args!("{} stands twice", quoted(&name))));

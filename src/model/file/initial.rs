@@ -1,4 +1,4 @@
-//! `--init-from`: the weights of one model as the beginning of another.
+//! `--init-from`: the weights of one model as the initial weights of another.
 
 use anyhow::Result;
 
@@ -9,9 +9,8 @@ use crate::model::graph::Owner;
 use crate::model::layout::{Block, Layout};
 use crate::model::network::{Head, Network};
 
-/// Whether each input of `model` is of the same thing in a new network: the same columns in the
-/// same order and of the same width, or images of the same size. How they are scaled is the new
-/// run's own matter.
+/// Checks that the inputs of `model` are those of a new network: the same columns in the same order
+/// and of the same width, or images of the same size. Their scaling may differ.
 ///
 /// # Errors
 /// 78 with the first difference.
@@ -36,12 +35,14 @@ pub fn check_inputs(model: &Model, input: &Input) -> Result<()> {
         .into())
 }
 
+/// A column in words.
 fn column(column: Option<&Column>) -> String {
     column.map_or("absent".into(), |column| {
         format!("{} of width {}", quoted(&column.name), column.width())
     })
 }
 
+/// A kind of input in words.
 fn kind(input: &Input) -> String {
     match input {
         Input::Columns { columns } => format!("{} columns of a table", columns.len()),
@@ -49,7 +50,7 @@ fn kind(input: &Input) -> String {
     }
 }
 
-/// The arena of `layout` with the parameters of `model`, block by block of the same name; the order
+/// The arena of `layout` with the parameters of `model`. Blocks are matched by name, so the order
 /// of the tasks may differ.
 ///
 /// # Errors
@@ -70,8 +71,8 @@ pub fn initial_from(model: &Model, network: &Network, layout: &Layout) -> Result
     }
 }
 
-/// `arena` with what the tasks of `model` share in place of what those of `network` share; the
-/// heads stay as they are.
+/// `arena` with the shared parameters of `model` in place of those of `network`; the heads stay as
+/// they are.
 ///
 /// # Errors
 /// 78 if the two do not share the same tensors in the same shapes.
@@ -104,10 +105,12 @@ fn no_trunk() -> Fault {
         .hint("leave it out, or give trunk.layers")
 }
 
+/// The block of the same name.
 fn find<'l>(layout: &'l Layout, like: &Block) -> Option<&'l Block> {
     layout.blocks.iter().find(|block| block.name == like.name)
 }
 
+/// The fault of a tensor that the model and the configuration do not have in the same shape.
 fn differs(
     model: &Model,
     network: &Network,
@@ -130,6 +133,7 @@ fn differs(
     Fault::new(Exit::Config, message).hint(hint)
 }
 
+/// The widths of a network, for a hint.
 fn describe(network: &Network) -> String {
     let task = |head: &Head| format!("{} {:?}", head.name, head.widths().collect::<Vec<_>>());
     let tasks: Vec<String> = network.tasks.iter().map(task).collect();

@@ -1,5 +1,5 @@
-//! JSON that was written by someone else: of bounded size, without keys that stand twice or mean
-//! nothing.
+//! JSON files from strangers: their size is bounded, and keys that occur twice or are unknown are
+//! refused.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,14 +17,15 @@ use serde_json::Value;
 use super::{malformed, plain};
 use crate::fault::{Fault, quoted};
 
-/// Longest JSON file: 65,536 columns with half a kilobyte each.
+/// Bytes that a JSON file may have: room for 65,536 columns with half a kilobyte each.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// What a path that leads nowhere should have been.
+/// The hint for a path that leads to no model.
 pub(super) const WHAT: &str =
     "a model is a run directory, a model directory, or a .safetensors file beside its config.json";
 
-/// Opens a plain file (a pipe would block, a device might never end), with its length.
+/// Opens a plain file, and returns it with its length. A pipe would block, and a device might never
+/// end, so both are refused.
 pub(super) fn open(path: &Path) -> Result<(File, u64)> {
     let missing = |e| Fault::missing(path.display(), format!("cannot be opened: {e}")).hint(WHAT);
     if !fs::metadata(path).map_err(missing)?.is_file() {
@@ -52,27 +53,28 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A value of `bytes`; keys that it does not know are ignored.
+/// Parses `bytes` as a value. Keys that its type does not know are ignored here.
 pub(super) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|e| at_line(path, &e).into())
 }
 
-/// Refuses keys that stand twice, or that the value of `bytes` does not know. It takes many times
-/// the memory of the value: to be asked when that is within its limits.
+/// Refuses keys of `bytes` that occur twice, or that `value`, which was parsed from them, does not
+/// have. This takes many times the memory of the value, so it is for values within their limits.
 pub(super) fn check_keys(path: &Path, bytes: &[u8], value: &impl Serialize) -> Result<()> {
     let known = serde_json::to_value(value)?;
     let mut text = serde_json::Deserializer::from_slice(bytes);
     Ok(Strict(Some(&known)).deserialize(&mut text).map_err(|e| at_line(path, &e))?)
 }
 
+/// The fault of a parser, with the line.
 fn at_line(path: &Path, error: &serde_json::Error) -> Fault {
     let text = error.to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
     malformed(format_args!("{}:{}", path.display(), error.line()), plain(message))
 }
 
-/// Walks a JSON text along the value that it was read as: every key must be in the value, and stand
-/// once.
+/// Walks a JSON text along the value that was parsed from it: every key must be in the value, and
+/// occur once.
 struct Strict<'k>(Option<&'k Value>);
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {

@@ -1,4 +1,4 @@
-//! What a network and a schema from a file must be before anything else believes them.
+//! Checks of a network and a schema from a file, before any other code relies on them.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,14 +14,15 @@ use crate::model::architecture;
 use crate::model::graph::{MAX_WIDTH, Op};
 use crate::model::network::{Embedding, Head, Network};
 
-/// Most layers in the trunk, and in a head.
+/// The largest number of layers in the trunk, and in a head.
 const MAX_LAYERS: usize = 1024;
 
-/// Bytes of a tensor's line in the header, save its name and two figures of its shape.
+/// Bytes of the description of a tensor in the header, without its name and two numbers of its
+/// shape.
 const ENTRY_BYTES: usize = 120;
 
-/// Whether what [`save`](super::save) would write could be loaded again: to be asked before a long
-/// training, not after it.
+/// Checks that a model that [`save`](super::save) writes can be loaded again. It is called before
+/// the training, not after it.
 ///
 /// # Errors
 /// 78 if the network is beyond the limits of a model file.
@@ -34,12 +35,12 @@ pub fn check_savable(network: &Network) -> Result<()> {
     })?)
 }
 
-/// A network from `config.json` is within the limits.
+/// Refuses a network from `config.json` that is beyond the limits.
 pub(super) fn check_network(path: &Path, network: &Network) -> Result<()> {
     problem(network).map_or(Ok(()), |e| Err(malformed(path.display(), e).into()))
 }
 
-/// What is wrong with a network.
+/// The first problem of a network.
 fn problem(network: &Network) -> Option<String> {
     let heads = || {
         network.tasks.iter().find_map(|head| {
@@ -56,7 +57,8 @@ fn problem(network: &Network) -> Option<String> {
         .or_else(|| size_problem(network))
 }
 
-/// Their widths are among the inputs, their names are tensor names.
+/// The first problem of the embeddings: repeated columns, sizes out of range, or more inputs from
+/// embeddings than there are inputs.
 fn embeddings_problem(network: &Network) -> Option<String> {
     let embeddings = &network.embeddings;
     if let Some(name) = repeated(embeddings.iter().map(|e| &e.column)) {
@@ -97,7 +99,7 @@ fn layers_problem(layers: &[usize], dropout: f64) -> Option<String> {
     layers.iter().find_map(|&width| width_problem("units in a layer", width, 1))
 }
 
-/// Task names become tensor names, column names and file names.
+/// The first problem of the task names, which become names of tensors, columns and files.
 fn names_problem(network: &Network) -> Option<String> {
     let is_plain = |name: &str| {
         name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
@@ -124,7 +126,7 @@ fn head_problem(head: &Head) -> Option<String> {
     layers_problem(&head.layers, head.dropout).or_else(classes).or_else(twice).or_else(shape)
 }
 
-/// Classes, columns and loss are those of the type.
+/// The first of classes, columns, threshold and loss that does not belong to the type of a task.
 fn shape_problem(head: &Head) -> Option<String> {
     let (classes, columns) = (head.classes.len(), head.columns.len());
     let (has_classes, has_columns) = match head.kind {
@@ -145,13 +147,14 @@ fn shape_problem(head: &Head) -> Option<String> {
     })
 }
 
-/// The first that stands twice.
+/// The first name that occurs twice.
 fn repeated<'n>(names: impl IntoIterator<Item = &'n String>) -> Option<&'n String> {
     let mut seen = HashSet::new();
     names.into_iter().find(|name| !seen.insert(*name))
 }
 
-/// The number of parameters fits any arithmetic that is done with it, and the header its limits.
+/// Whether there are too many parameters to count without overflow, or too many tensors for a
+/// header.
 fn size_problem(network: &Network) -> Option<String> {
     let graph = match architecture::graph(network) {
         Ok(graph) => graph,
@@ -163,13 +166,13 @@ fn size_problem(network: &Network) -> Option<String> {
         let inputs = graph.source_width(source, network.inputs);
         let layer = node.width.checked_mul(inputs).and_then(|n| n.checked_add(node.width));
         parameters = parameters.and_then(|sum| sum.checked_add(layer?));
-        // A line has room for the rest of `task.NAME.0`.
+        // `ENTRY_BYTES` has room for the rest of `task.NAME.0`.
         let name = node.name.len().saturating_sub("task..0".len());
         (tensors, header) = (tensors + 2, header + 2 * (name + ENTRY_BYTES));
     }
     for e in &network.embeddings {
         parameters = parameters.and_then(|sum| sum.checked_add(e.values.checked_mul(e.width)?));
-        // A name may be escaped in the header, character by character.
+        // In the header each character of a name may be escaped to six bytes.
         (tensors, header) = (tensors + 1, header + 6 * e.column.len() + ENTRY_BYTES);
     }
     if tensors > header::MAX_TENSORS || header as u64 > header::MAX_BYTES {
@@ -179,13 +182,12 @@ fn size_problem(network: &Network) -> Option<String> {
             header::MAX_BYTES
         ));
     }
-    // In bytes, with the gaps between blocks, and with four arenas beside each other, it still has
-    // room.
+    // So the bytes of four arenas with their gaps can still be counted.
     let fits = parameters.is_some_and(|n| n <= usize::MAX / 64);
     (!fits).then(|| "more parameters than can be counted".into())
 }
 
-/// A schema is whole in itself and belongs to the network.
+/// Refuses a schema that is not consistent, or does not belong to the network.
 pub(super) fn check_schema(path: &Path, schema: &Schema, network: &Network) -> Result<()> {
     let inputs = input_problem(&schema.input, network.inputs);
     let others = || {

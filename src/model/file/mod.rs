@@ -1,4 +1,5 @@
-//! The three files of a model directory, written atomically and read with suspicion.
+//! The three files of a model directory: written atomically, and read as if a stranger had written
+//! them.
 //!
 //! | file | holds |
 //! |---|---|
@@ -6,8 +7,8 @@
 //! | `config.json` | the [`Network`], after format and version of the program that wrote it |
 //! | `schema.json` | the [`Schema`]: columns, scaling, class names |
 //!
-//! The format number covers all three. Nothing in a file names another file, and nothing is
-//! allocated on the word of a file before its real length has confirmed it.
+//! The format number is for all three. No file names another file, and no memory is allocated
+//! because a file says so before its real length has confirmed it.
 
 pub mod arena;
 mod header;
@@ -17,7 +18,7 @@ mod limits;
 mod read;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,39 +29,40 @@ use crate::data::Schema;
 use crate::fault::Fault;
 pub use initial::{check_inputs, initial_from, trunk_from};
 pub use limits::check_savable;
-pub use read::{from_bytes, load, load_any};
-pub use write::{clean, contents, replace, save, sync_parent};
+pub use read::{from_bytes, load, load_allowing_nonfinite};
+pub use write::{contents, save};
 
-/// Number of the format; rises with every change that an older program would misread.
+/// Number of the format. It rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;
 
-const TENSORS: &str = "model.safetensors";
-const CONFIG: &str = "config.json";
-const SCHEMA: &str = "schema.json";
+/// Names of the three files.
+pub(crate) const TENSORS: &str = "model.safetensors";
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const SCHEMA: &str = "schema.json";
 
-/// A trained network with what is needed to feed it.
+/// A trained network, with the schema that turns data into its inputs.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// Its shape.
+    /// The description of the network.
     pub network: Network,
-    /// Where each block lies in `parameters`.
+    /// The place of each block in `parameters`.
     pub layout: Layout,
-    /// How its features are made, and the names of its classes.
+    /// Columns, scaling and class names of its data.
     pub schema: Schema,
-    /// The arena, gaps included.
+    /// The arena of parameters, including gaps.
     pub parameters: Vec<f32>,
-    /// Where it was read.
+    /// The directory that it was read from.
     pub directory: PathBuf,
 }
 
 impl Model {
-    /// How many of its weights are not finite.
+    /// Number of weights that are not finite.
     pub fn not_finite(&self) -> usize {
         self.parameters.iter().filter(|x| !x.is_finite()).count()
     }
 }
 
-/// `config.json`: a [`Network`] with its format.
+/// The content of `config.json`: a [`Network`], after format and version.
 #[derive(Serialize, Deserialize)]
 struct NetworkFile {
     format: u64,
@@ -74,13 +76,32 @@ struct NetworkFile {
     tasks: Vec<Head>,
 }
 
-/// A file of a model is not as it should be.
+/// The keys that a file with a format number begins with. They are read alone, before it is known
+/// whether this program can read the rest.
+#[derive(Deserialize)]
+pub(crate) struct FormatStamp {
+    pub(crate) format: u64,
+    /// Version of the program that wrote the file.
+    tandem: String,
+}
+
+impl FormatStamp {
+    /// Refuses a file in a later format than `known`.
+    pub(crate) fn refuse_newer(&self, path: &Path, known: u64) -> Result<(), Fault> {
+        if self.format <= known {
+            return Ok(());
+        }
+        Err(Fault::newer_format(path.display(), self.format, &self.tandem, known))
+    }
+}
+
+/// The fault of a model file that is not as tandem writes it (65).
 fn malformed(place: impl std::fmt::Display, message: impl std::fmt::Display) -> Fault {
     Fault::data(place, message)
         .hint("the model is damaged or was not written by tandem; copy it again, or train again")
 }
 
-/// A message of a parser, made safe to print: it may quote the file.
+/// The message of a parser, made safe to print, because it may quote the file.
 fn plain(message: &str) -> String {
     let escaped = message
         .chars()

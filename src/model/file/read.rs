@@ -1,18 +1,17 @@
-//! Reading, one suspicion after the other: the network within limits, the schema for that network,
-//! the header for that network and for the length of the file, finite weights.
+//! Reading a model. Each file is checked before the next one is believed: the network is within
+//! limits, the schema belongs to the network, the tensors' header fits the network and the length
+//! of the file, and the weights are finite.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
 
 use super::{
-    CONFIG, FORMAT, Model, NetworkFile, SCHEMA, TENSORS, header, json, limits, malformed, plain,
+    CONFIG, FORMAT, FormatStamp, Model, NetworkFile, SCHEMA, TENSORS, arena, json, limits,
+    malformed,
 };
 use crate::data::Schema;
-use crate::fault::{Exit, Fault, quoted};
+use crate::fault::Fault;
 use crate::model::layout::{Block, Layout};
 use crate::model::network::Network;
 
@@ -28,40 +27,40 @@ pub fn load(path: &Path) -> Result<Model> {
     Ok(model)
 }
 
-/// The same, and weights that are not finite are let in.
+/// Loads a model like [`load`], and accepts weights that are not finite.
 ///
 /// # Errors
-/// Those of [`load`], weights that are not finite aside.
-pub fn load_any(path: &Path) -> Result<Model> {
+/// As [`load`], except for weights that are not finite.
+pub fn load_allowing_nonfinite(path: &Path) -> Result<Model> {
     Ok(read(path)?.0)
 }
 
-/// The model and the place of its tensors.
+/// The model, and the path of its tensors.
 fn read(path: &Path) -> Result<(Model, PathBuf)> {
     let (directory, tensors) = find(path)?;
     let read = |name: &str| json::read(&directory.join(name));
     let (network, schema) = described(&directory, &read(CONFIG)?, || read(SCHEMA))?;
     let layout = Layout::new(&network)?;
     let (file, length) = json::open(&tensors)?;
-    let parameters = parameters(&tensors, file, length, &layout)?;
+    let parameters = arena::from_file(&tensors, file, length, &layout)?;
     Ok((Model { network, layout, schema, parameters, directory }, tensors))
 }
 
-/// The model of three files that are in memory; `directory` stands for theirs in messages.
+/// The model of three files that are in memory; `directory` is named as theirs in messages.
 ///
 /// # Errors
-/// Those of [`load`], 66 aside.
+/// As [`load`], except for 66.
 pub fn from_bytes(directory: &Path, config: &[u8], schema: &[u8], tensors: &[u8]) -> Result<Model> {
     let (network, schema) = described(directory, config, || Ok(schema.to_vec()))?;
     let layout = Layout::new(&network)?;
     let place = directory.join(TENSORS);
-    let parameters = parameters(&place, tensors, tensors.len() as u64, &layout)?;
+    let parameters = arena::from_bytes(&place, tensors, &layout)?;
     let model = Model { network, layout, schema, parameters, directory: directory.to_owned() };
     check_finite(&place, &model)?;
     Ok(model)
 }
 
-/// What the two JSON files say.
+/// Network and schema of the two JSON files.
 fn described(
     directory: &Path,
     config: &[u8],
@@ -76,7 +75,7 @@ fn described(
     Ok((network, schema))
 }
 
-/// (directory of the model, its tensors)
+/// The directory of the model that `path` names, and the path of its tensors.
 fn find(path: &Path) -> Result<(PathBuf, PathBuf)> {
     let place = path.display();
     if path.is_dir() {
@@ -96,6 +95,7 @@ fn find(path: &Path) -> Result<(PathBuf, PathBuf)> {
     Ok((parent.to_owned(), path.to_owned()))
 }
 
+/// The directory of the model in a run directory or a model directory.
 fn directory(path: &Path) -> Result<PathBuf> {
     let inner = path.join("model");
     if path.join(TENSORS).exists() || path.join(CONFIG).exists() {
@@ -113,24 +113,10 @@ fn directory(path: &Path) -> Result<PathBuf> {
     Err(Fault::missing(path.display(), "there is no model in this directory").hint(hint).into())
 }
 
-/// What is read of a `config.json` before it is known whether the rest can be.
-#[derive(Deserialize)]
-struct Version {
-    format: u64,
-    tandem: String,
-}
-
 fn network(path: &Path, bytes: &[u8]) -> Result<Network> {
-    let Version { format, tandem } = json::parse(path, bytes)?;
-    if format > FORMAT {
-        let own = env!("CARGO_PKG_VERSION");
-        let found = format!(
-            "format {format}, written by tandem {}, is newer than this program (tandem {own}, \
-             format {FORMAT})",
-            quoted(&tandem)
-        );
-        return Err(Fault::data(path.display(), found).hint("update tandem").into());
-    }
+    let stamp: FormatStamp = json::parse(path, bytes)?;
+    stamp.refuse_newer(path, FORMAT)?;
+    let format = stamp.format;
     if format < FORMAT {
         return Err(malformed(path.display(), format!("format {format}, expected {FORMAT}")).into());
     }
@@ -147,51 +133,7 @@ fn network(path: &Path, bytes: &[u8]) -> Result<Network> {
     Ok(network)
 }
 
-/// The arena of a file of `length` bytes.
-fn parameters(path: &Path, mut file: impl Read, length: u64, layout: &Layout) -> Result<Vec<f32>> {
-    let header = header::read(path, &mut file, length, layout, Dtype::F32)?;
-    let bytes = read_data(path, file, header)?;
-    let wrong = |e: safetensors::SafeTensorError| malformed(path.display(), plain(&e.to_string()));
-    let tensors = SafeTensors::deserialize(&bytes).map_err(wrong)?;
-    let mut arena = reserve(path, layout.len)?;
-    arena.resize(layout.len, 0.0);
-    for block in &layout.blocks {
-        let data = tensors.tensor(&block.name).map_err(wrong)?.data().chunks_exact(4);
-        for (to, from) in arena[block.offset..][..block.len].iter_mut().zip(data) {
-            *to = f32::from_le_bytes([from[0], from[1], from[2], from[3]]);
-        }
-    }
-    Ok(arena)
-}
-
-/// The whole file.
-fn read_data(path: &Path, file: impl Read, header: header::Header) -> Result<Vec<u8>> {
-    let length = header.bytes.len() + header.data as usize;
-    let mut bytes = reserve(path, length)?;
-    bytes.extend(header.bytes);
-    file.take(header.data)
-        .read_to_end(&mut bytes)
-        .map_err(|e| malformed(path.display(), format!("cannot be read: {e}")))?;
-    if bytes.len() != length {
-        return Err(malformed(path.display(), "became shorter while it was read").into());
-    }
-    Ok(bytes)
-}
-
-/// Room for `count` elements; the file is that large, but the memory may not be.
-fn reserve<T>(path: &Path, count: usize) -> Result<Vec<T>> {
-    let mut room = Vec::new();
-    let full = |_| {
-        Fault::new(
-            Exit::Unavailable,
-            format!("{}: not enough memory for its weights", path.display()),
-        )
-    };
-    room.try_reserve_exact(count)
-        .map_err(|e| full(e).hint("free some memory, or use a smaller model"))?;
-    Ok(room)
-}
-
+/// Refuses weights that are not finite.
 fn check_finite(path: &Path, model: &Model) -> Result<()> {
     let bad = |block: &&Block| {
         model.parameters[block.offset..][..block.len].iter().any(|x| !x.is_finite())

@@ -1,9 +1,10 @@
-//! What a network that reads no input would cost: one that says the mean of the training part, or
-//! its class shares. In f64, on the host.
+//! The loss of a network that reads no input and always predicts the mean of the training part, or
+//! its class shares. Computed in f64 on the host.
 //!
-//! A loss divided by this one says how much of what can be learned is still missing, whatever the
-//! scale of the labels: 1 is no better than the mean. For squared errors the quotient is 1 − R²,
-//! for counts the deviance over that of the mean (McFadden, 1974, for likelihoods).
+//! A loss divided by this one says which share of what can be learned is still missing, whatever
+//! the scale of the labels; 1 is no better than the mean. For squared errors the quotient is 1 −
+//! R², for counts the deviance divided by the deviance of the mean (McFadden, 1974, for
+//! likelihoods).
 
 use crate::config::TaskKind;
 use crate::data::{Dataset, UNLABELLED};
@@ -12,8 +13,8 @@ use crate::model::network::Head;
 
 /// The labels of one task in one part.
 #[derive(Clone, Copy, Debug)]
-pub struct Labels<'a> {
-    /// One vector a label column, as in [`Dataset::labels`].
+pub struct TaskLabels<'a> {
+    /// One vector per label column, as in [`Dataset::labels`].
     pub columns: &'a [Vec<u32>],
     /// Weight of each row; `None` = one each.
     pub weights: Option<&'a [f32]>,
@@ -22,32 +23,30 @@ pub struct Labels<'a> {
 /// The loss of a network that reads no input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Baseline {
-    /// L_i where the training mean or the class shares are predicted for every row; not finite
-    /// where a label has no share.
+    /// L_i if the training mean or the class shares are predicted for every row; not finite if a
+    /// label of the part does not occur in the training part.
     pub constant: f64,
-    /// The lowest L_i that there is: 0, or for counts that of predicting every label.
+    /// The lowest possible L_i: 0, or for counts the loss of predicting every label exactly.
     pub saturated: f64,
 }
 
 impl Baseline {
-    /// What there is to gain over predicting the mean; `None` where that is nothing, or has no
-    /// number.
+    /// The possible gain over predicting the mean; `None` if it is 0 or not finite.
     pub fn gain(&self) -> Option<f64> {
         Some(self.constant - self.saturated).filter(|gain| gain.is_finite() && *gain > 0.0)
     }
 }
 
-impl<'a> Labels<'a> {
-    /// Those of a task whose first label column has this number.
-    pub fn of(data: &'a Dataset, head: &Head, first: usize) -> Labels<'a> {
-        Labels {
+impl<'a> TaskLabels<'a> {
+    /// The labels of a task; `first` is the number of its first label column.
+    pub fn of(data: &'a Dataset, head: &Head, first: usize) -> TaskLabels<'a> {
+        TaskLabels {
             columns: &data.labels[first..first + head.cells()],
             weights: data.weights.as_deref(),
         }
     }
 
-    /// Labels with the weights of their rows, of the cells of a column that are labelled and weigh
-    /// anything.
+    /// The labels of a column that are not blank and have a positive weight, with that weight.
     fn cells(self, column: usize) -> impl Iterator<Item = (u32, f64)> + 'a {
         let weight = move |row: usize| self.weights.map_or(1.0, |weights| f64::from(weights[row]));
         let cells =
@@ -55,7 +54,7 @@ impl<'a> Labels<'a> {
         cells.filter(|(label, weight)| *label != UNLABELLED && *weight > 0.0)
     }
 
-    /// Weights of the labels of a column that name one of so many classes, class by class.
+    /// The sum of the weights of each class in a column; other labels do not count.
     fn classes(self, column: usize, classes: usize) -> Vec<f64> {
         let mut weights = vec![0.0; classes];
         self.cells(column).for_each(|(label, weight)| {
@@ -66,7 +65,7 @@ impl<'a> Labels<'a> {
         weights
     }
 
-    /// Mean of the numbers of a column; not a number where there are none.
+    /// The mean of the numbers of a column; NaN if there are none.
     fn mean(self, column: usize) -> f64 {
         let numbers = self.cells(column).map(|(label, weight)| (number(label), weight));
         let (sum, weights) = numbers
@@ -75,18 +74,18 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// A label word that is a number.
+/// The number that a label holds.
 fn number(label: u32) -> f64 {
     f64::from(f32::from_bits(label))
 }
 
-/// Sums of losses and of the weights that they are divided by.
-type Sums = (f64, f64);
+/// A sum of weighted losses, and the sum of weights that it is divided by.
+type WeightedSum = (f64, f64);
 
-/// What a task costs on a part if the mean or the class shares of the training part are predicted
-/// for every row, by the task's own loss with all its weights. `None` if no label of the part
-/// weighs anything.
-pub fn baseline(head: &Head, train: Labels, part: Labels) -> Option<Baseline> {
+/// The loss of a task on `part` if the mean or the class shares of `train` are predicted for every
+/// row, by the task's own loss with all its weights. `None` if no label of `part` has a positive
+/// weight.
+pub fn baseline(head: &Head, train: TaskLabels, part: TaskLabels) -> Option<Baseline> {
     let columns = 0..part.columns.len();
     let (sum, weight) = match head.kind {
         TaskKind::Multiclass => of_classes(
@@ -106,7 +105,8 @@ pub fn baseline(head: &Head, train: Labels, part: Labels) -> Option<Baseline> {
     (weight > 0.0).then(|| Baseline { constant: sum / weight, saturated })
 }
 
-fn total(columns: impl Iterator<Item = Sums>) -> Sums {
+/// The sum over columns.
+fn total(columns: impl Iterator<Item = WeightedSum>) -> WeightedSum {
     columns.fold((0.0, 0.0), |all, column| (all.0 + column.0, all.1 + column.1))
 }
 
@@ -121,7 +121,7 @@ fn focal(gamma: f64, p: f64) -> f64 {
     if gamma > 0.0 { (1.0 - p).powf(gamma) } else { 1.0 }
 }
 
-/// w x, and 0 for w = 0 even where x is infinite: what has no weight costs nothing.
+/// w x, and 0 for w = 0 even if x is infinite: a label without a weight adds nothing to a loss.
 fn times(weight: f64, x: f64) -> f64 {
     if weight == 0.0 { 0.0 } else { weight * x }
 }
@@ -129,7 +129,7 @@ fn times(weight: f64, x: f64) -> f64 {
 /// Cross-entropy of constant shares p with smoothed targets and class weights, as PyTorch's
 /// `CrossEntropyLoss`: for a label k w_k (1 − ε) (−ln p_k) + Σ_c w_c ε / C (−ln p_c), times (1 −
 /// p_k)^γ, over Σ w_k.
-fn of_classes(loss: &Loss, shares: &[f64], part: &[f64]) -> Sums {
+fn of_classes(loss: &Loss, shares: &[f64], part: &[f64]) -> WeightedSum {
     let Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } = loss else {
         return (f64::NAN, 0.0);
     };
@@ -146,7 +146,7 @@ fn of_classes(loss: &Loss, shares: &[f64], part: &[f64]) -> Sums {
 
 /// Cross-entropy of a constant share p of positives, as PyTorch's `BCEWithLogitsLoss`: −w_+ ln p
 /// and −ln (1 − p), with the focal factor.
-fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> Sums {
+fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> WeightedSum {
     let Loss::Logistic { focal_gamma, positive_weights } = loss else { return (f64::NAN, 0.0) };
     let of_label = |p: f64| -focal(*focal_gamma, p) * p.ln();
     let yes =
@@ -154,17 +154,17 @@ fn of_yes_or_no(loss: &Loss, column: usize, share: f64, part: &[f64]) -> Sums {
     (yes + times(part[0], of_label(1.0 - share)), part[0] + part[1])
 }
 
-/// Losses of a constant number: the mean itself, and of a count its logarithm as the network's
-/// output.
-fn of_numbers(loss: &Loss, mean: f64, part: Labels, column: usize) -> Sums {
+/// Losses of predicting `mean` for every label. For counts the output of the network is its
+/// logarithm.
+fn of_numbers(loss: &Loss, mean: f64, part: TaskLabels, column: usize) -> WeightedSum {
     total(part.cells(column).map(|(label, weight)| {
         (weight * loss.of_number(mean, number(label)).unwrap_or(f64::NAN), weight)
     }))
 }
 
-/// The lowest loss that a task can have on a part, by its own loss: 0, and for counts that of
-/// predicting every label. `None` if that is asked of counts of which none weighs anything.
-pub fn least(head: &Head, part: Labels) -> Option<f64> {
+/// The lowest loss that a task can have on a part: 0, and for counts the loss of predicting every
+/// label exactly. `None` for counts of which none has a positive weight.
+pub fn least(head: &Head, part: TaskLabels) -> Option<f64> {
     if let Loss::Poisson { factor } = head.loss {
         Some(factor.0 * saturated(part)?)
     } else {
@@ -172,10 +172,10 @@ pub fn least(head: &Head, part: Labels) -> Option<f64> {
     }
 }
 
-/// The Poisson loss of predicting every count itself, mean of y − y ln y with 0 ln 0 = 0: the
-/// saturated model of McCullagh and Nelder, 1989. Twice the distance to it is the deviance. `None`
-/// if no label weighs anything.
-pub fn saturated(part: Labels) -> Option<f64> {
+/// The Poisson loss of predicting every count exactly, the mean of y − y ln y with 0 ln 0 = 0: the
+/// saturated model of McCullagh and Nelder, 1989. The deviance is twice the distance to it. `None`
+/// if no label has a positive weight.
+pub fn saturated(part: TaskLabels) -> Option<f64> {
     let of_cell = |(label, weight): (u32, f64)| {
         (weight * (number(label) - times(number(label), number(label).ln())), weight)
     };

@@ -1,31 +1,34 @@
-//! A network as it stands, on one part of the data: its losses, and its logits.
+//! Evaluation of a network on one part of the data: losses and logits, without dropout.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::data::Dataset;
 use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::run::data::upload_rows;
 use crate::run::train::learning_rate::evaluation_step;
-use crate::schedule::{Engine, MetricKind, Slice};
+use crate::schedule::{Engine, MetricKind, Slice, StepResult};
 use crate::step::Built;
 
-/// What one part showed.
+/// The results of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
-    /// L with weights and couplings; `None` where no task that weighs anything has a loss.
+    /// L with weights and couplings; `None` if no task of positive weight has a loss.
     pub loss: Option<f64>,
-    /// L_i of each task, without its weight: over all labelled cells of the part, by their weights.
-    /// `None` for a task of which no cell weighs anything.
+    /// L_i of each task, without its weight: the weighted mean over all labels of the part. `None`
+    /// for a task without a label of positive weight.
     pub losses: Vec<Option<f64>>,
     /// L(T_i, T_j) of each pair, without λ.
     pub couplings: Vec<f64>,
-    /// Per task [rows, outputs].
+    /// Logits per task, [rows, outputs].
     pub logits: Vec<Vec<f32>>,
 }
 
-/// Runs the evaluation steps of a part that lies on the engine, one after the other. `number` is
-/// what they are called where a value is not finite.
+/// Evaluates a part that lies on the engine. `number` is the step that a message names where a
+/// value is not finite.
+///
+/// # Errors
+/// Errors of the engine.
 pub fn evaluate(
     engine: &mut dyn Engine,
     built: &Built,
@@ -45,8 +48,11 @@ pub fn evaluate(
     )
 }
 
-/// The same for a part of which the engine has room for a batch at a time: each is brought there
-/// before its step.
+/// Evaluates a part of which the engine has room for some rows only: the rows of each step are
+/// uploaded before it.
+///
+/// # Errors
+/// Errors of the engine; 74 if rows on disk cannot be read.
 pub fn evaluate_streamed(
     engine: &mut dyn Engine,
     built: &Built,
@@ -64,9 +70,11 @@ pub fn evaluate_streamed(
     run(engine, built, (network, objective), part, number, data.rows, &mut bring)
 }
 
-/// Makes rows ready, given the first and their number; says where they lie.
+/// Makes rows ready, given the first and their number; returns the place of the first.
 type Bring<'a> = &'a mut dyn FnMut(&mut dyn Engine, usize, usize) -> Result<usize>;
 
+/// Runs the evaluation steps of a part. The logits of all tasks come back once per step, and the
+/// engine works on one step while the next one is made ready.
 fn run(
     engine: &mut dyn Engine,
     built: &Built,
@@ -76,30 +84,65 @@ fn run(
     rows: usize,
     bring: Bring,
 ) -> Result<Measured> {
-    let mut sums = Sums::new(network, objective);
-    let reserved = |(_, outputs): &(usize, usize)| Vec::with_capacity(rows * outputs);
-    let mut logits: Vec<Vec<f32>> = built.logits.iter().map(reserved).collect();
+    let mut found = StepResults::new(built, network, objective, rows);
     for first in (0..rows).step_by(built.evaluate_rows) {
         let count = built.evaluate_rows.min(rows - first);
-        let place = bring(engine, first, count)?;
-        engine.submit(built.evaluate[part], &[evaluation_step(number, place, count, 0)])?;
-        for result in engine.collect(true)? {
-            sums.add(&built.program.metrics, &result.metrics, count as f64);
-        }
-        for (all, (offset, outputs)) in logits.iter_mut().zip(&built.logits) {
-            all.extend(engine.download(Slice {
-                buffer: built.buffers.logits,
-                first: *offset,
-                len: count * outputs,
-            })?);
-        }
+        let step = evaluation_step(number, bring(engine, first, count)?, count, 0);
+        let logits = |(first, outputs): &(usize, usize)| Slice {
+            buffer: built.buffers.logits,
+            first: *first,
+            len: count * outputs,
+        };
+        let slices: Vec<Slice> = built.logits.iter().map(logits).collect();
+        engine.submit_reading(built.evaluate[part], &[step], &slices)?;
+        found.add(built, engine.collect(false)?)?;
     }
-    let (losses, couplings) = sums.means();
-    Ok(Measured { loss: objective.total(&losses, &couplings), losses, couplings, logits })
+    found.add(built, engine.collect(true)?)?;
+    let (losses, couplings) = found.sums.means();
+    let loss = objective.total(&losses, &couplings);
+    Ok(Measured { loss, losses, couplings, logits: found.logits })
 }
 
-/// Sums over evaluation steps: of losses by the weights of labelled cells, of couplings by rows.
-struct Sums {
+/// The results of the steps of a part so far.
+struct StepResults {
+    sums: PartSums,
+    /// Logits per task, [rows, outputs].
+    logits: Vec<Vec<f32>>,
+}
+
+impl StepResults {
+    /// No results yet, with room for the logits of `rows` rows.
+    fn new(built: &Built, network: &Network, objective: &Objective, rows: usize) -> StepResults {
+        let reserved = |(_, outputs): &(usize, usize)| Vec::with_capacity(rows * outputs);
+        StepResults {
+            sums: PartSums::new(network, objective),
+            logits: built.logits.iter().map(reserved).collect(),
+        }
+    }
+
+    /// Adds results of evaluation steps, in the order of the steps.
+    fn add(&mut self, built: &Built, results: Vec<StepResult>) -> Result<()> {
+        for result in results {
+            let rows = result.rows as usize;
+            let expected: usize = built.logits.iter().map(|(_, outputs)| rows * outputs).sum();
+            let read = result.numbers.len();
+            ensure!(read == expected, "{read} logits of a step, expected {expected}");
+            self.sums.add(&built.program.metrics, &result.metrics, f64::from(result.rows));
+            let mut rest = result.numbers.as_slice();
+            for (all, (_, outputs)) in self.logits.iter_mut().zip(&built.logits) {
+                let (own, others) = rest.split_at(rows * outputs);
+                all.extend_from_slice(own);
+                rest = others;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sums over evaluation steps: of losses, weighted by the labels of the step, and of couplings,
+/// weighted by its rows.
+struct PartSums {
+    /// Labels per row of each task.
     cells: Vec<usize>,
     losses: Vec<f64>,
     weights: Vec<f64>,
@@ -107,11 +150,11 @@ struct Sums {
     rows: f64,
 }
 
-impl Sums {
-    fn new(network: &Network, objective: &Objective) -> Sums {
+impl PartSums {
+    fn new(network: &Network, objective: &Objective) -> PartSums {
         let (tasks, pairs) = (network.tasks.len(), objective.pairs.len());
         let cells = network.tasks.iter().map(|head| head.cells()).collect();
-        Sums {
+        PartSums {
             cells,
             losses: vec![0.0; tasks],
             weights: vec![0.0; tasks],
@@ -120,6 +163,7 @@ impl Sums {
         }
     }
 
+    /// Adds the metrics of a step.
     fn add(&mut self, kinds: &[MetricKind], values: &[f64], rows: f64) {
         let mut weights: Vec<f64> = self.cells.iter().map(|cells| *cells as f64 * rows).collect();
         for (kind, value) in kinds.iter().zip(values) {
@@ -138,6 +182,7 @@ impl Sums {
         self.rows += rows;
     }
 
+    /// The means: L_i of each task, and the values of the pairs.
     fn means(&self) -> (Vec<Option<f64>>, Vec<f64>) {
         let loss = |(sum, weight): (&f64, &f64)| (*weight > 0.0).then(|| sum / weight);
         (

@@ -1,5 +1,5 @@
-//! A run of folds as a model: the models of its folds, whose predictions are averaged, and what is
-//! tested where.
+//! A run of folds as a model: the predictions of the models of its folds are averaged. Also the
+//! names of the files that such a run leaves.
 
 use std::path::{Path, PathBuf};
 
@@ -13,25 +13,24 @@ use crate::fault::{Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
-use crate::run::apply::judge::probability;
-use crate::run::apply::predict::softmax;
+use crate::run::apply::probability::{sigmoid, softmax};
 use crate::run::apply::stored::{Applied, apply_to_pieces};
 use crate::run::machine::Machine;
 
-/// The settings of all folds, in the directory of a run of folds.
+/// Name of the file with the settings of all folds.
 pub const SETTINGS: &str = "folds.toml";
-/// What its folds showed, and what they have in common.
+/// Name of the file with the test figures of each fold, and with the summary.
 pub const SUMMARY: &str = "folds.json";
-/// What was predicted of each row by the model that was not trained on it.
+/// Name of the file with the predictions for each row, by the model that was not trained on it.
 pub const PREDICTIONS: &str = "folds.csv";
 
-/// The directory of a fold, from 1 up.
+/// The directory of a fold; folds are numbered from 1.
 pub fn directory(run: &Path, fold: usize) -> PathBuf {
     run.join(format!("fold-{fold}"))
 }
 
-/// How many folds a run has whose directory this is: as its settings say, and without any as many
-/// as stand there. `None` if it is not that of a run of folds.
+/// The number of folds of the run in a directory: the number in its settings, or the number of
+/// directories of folds if it has no settings. `None` if it is no run of folds.
 pub fn count(run: &Path) -> Option<usize> {
     if run.join("config.toml").exists()
         || run.join("config.json").exists()
@@ -41,16 +40,16 @@ pub fn count(run: &Path) -> Option<usize> {
     }
     let there = (1..).take_while(|&fold| directory(run, fold).is_dir()).count();
     let has_settings = run.join(SETTINGS).exists();
-    (there > 0 || has_settings).then(|| wanted(run).unwrap_or(there))
+    (there > 0 || has_settings).then(|| folds_in_settings(run).unwrap_or(there))
 }
 
-/// How many folds the settings of a run ask for.
-fn wanted(run: &Path) -> Option<usize> {
+/// The number of folds in the settings of a run.
+fn folds_in_settings(run: &Path) -> Option<usize> {
     let settings: toml::Table = std::fs::read_to_string(run.join(SETTINGS)).ok()?.parse().ok()?;
     usize::try_from(settings.get("data")?.get("folds")?.as_integer()?).ok()
 }
 
-/// What the folds of a run showed that have ended, by the summary; of the others `None`.
+/// The test figures of each fold, from the summary; `None` for a fold that has not ended.
 pub fn tested(run: &Path, folds: usize) -> Vec<Option<Value>> {
     let text = std::fs::read(run.join(SUMMARY)).unwrap_or_default();
     let found: Value = serde_json::from_slice(&text).unwrap_or_default();
@@ -61,14 +60,15 @@ pub fn tested(run: &Path, folds: usize) -> Vec<Option<Value>> {
 /// The models of the folds of a run, read by `load`.
 ///
 /// # Errors
-/// 66 if a fold has not ended; those of `load`; 65 if the folds predict different things.
+/// 66 if a fold has not ended; errors of `load`; 65 if the folds differ in tasks, columns or
+/// classes.
 pub fn models(
     run: &Path,
     folds: usize,
     load: impl Fn(&Path) -> Result<Model>,
 ) -> Result<Vec<Model>> {
     let mut models: Vec<Model> = Vec::with_capacity(folds.min(1000));
-    // Tandem 0.1.0 wrote neither settings nor a summary.
+    // tandem 0.1.0 wrote neither settings nor a summary.
     let tested = run.join(SETTINGS).exists().then(|| tested(run, folds));
     let has_ended = |fold: usize| tested.as_ref().is_none_or(|tested| tested[fold - 1].is_some());
     let has_model = |fold: usize| directory(run, fold).join("model").is_dir();
@@ -96,7 +96,7 @@ pub fn models(
     Ok(models)
 }
 
-/// Predictions of two models can be averaged if they are of the same things.
+/// Refuses a model whose predictions cannot be averaged with those of the first one.
 fn check_same(first: &Model, other: &Model, path: &Path) -> Result<()> {
     let hint = "predict with each fold on its own: tandem predict RUN/fold-1";
     let what = |target: &Target| {
@@ -123,17 +123,17 @@ fn check_same(first: &Model, other: &Model, path: &Path) -> Result<()> {
     }
 }
 
-/// What predicts: one model, or those of several folds.
+/// One model or the models of several folds, ready to predict.
 pub struct Predictor<'m> {
     models: &'m [Model],
     applied: Vec<Applied>,
 }
 
 impl<'m> Predictor<'m> {
-    /// Brings models onto a machine, with room for some rows of data such as this.
+    /// Uploads models to a machine, with room for some rows of data of the same kind as `first`.
     ///
     /// # Errors
-    /// Those of [`apply_to_pieces`]; 65 if the data does not fit a model.
+    /// As [`apply_to_pieces`]; 65 if the data does not fit a model.
     pub fn new(models: &'m [Model], first: &Dataset, machine: &Machine) -> Result<Predictor<'m>> {
         let mut applied = Vec::with_capacity(models.len());
         for (number, model) in models.iter().enumerate() {
@@ -145,12 +145,12 @@ impl<'m> Predictor<'m> {
         Ok(Predictor { models, applied })
     }
 
-    /// Logits of rows that are encoded for the first model, per task [rows, outputs]. Those of
-    /// several models are the ones that the first would give where it predicts the mean: of
-    /// probabilities, of numbers in the units of the label, of rates.
+    /// Logits of rows that are encoded for the first model, per task [rows, outputs]. Several
+    /// models predict the mean of their probabilities, of their numbers in the units of the label,
+    /// or of their rates; the logits are those with which the first model would predict that mean.
     ///
     /// # Errors
-    /// 3 if a value is not finite; those of the engine.
+    /// 3 if a value is not finite; errors of the engine.
     pub fn logits(&mut self, data: &Dataset) -> Result<Vec<Vec<f32>>> {
         let mut all = Vec::with_capacity(self.models.len());
         for (number, (model, applied)) in self.models.iter().zip(&mut self.applied).enumerate() {
@@ -166,7 +166,8 @@ impl<'m> Predictor<'m> {
     }
 }
 
-/// The first of several models, with the means of their thresholds.
+/// The first of several models, with the mean of their thresholds: it describes what they predict
+/// together.
 pub fn spokesman(models: &[Model]) -> Option<Model> {
     let mut model = models.first()?.clone();
     for (number, head) in
@@ -178,7 +179,8 @@ pub fn spokesman(models: &[Model]) -> Option<Model> {
     Some(model)
 }
 
-/// Logits of the means over some models; `logits` has for each model and task [rows, outputs].
+/// Logits of the mean prediction of several models; `logits` has [rows, outputs] for each model and
+/// task.
 pub fn mean(models: &[Model], logits: &[Vec<Vec<f32>>]) -> Vec<Vec<f32>> {
     let Some(first) = models.first() else { return Vec::new() };
     let task = |(number, head): (usize, &Head)| {
@@ -196,7 +198,7 @@ pub fn mean(models: &[Model], logits: &[Vec<Vec<f32>>]) -> Vec<Vec<f32>> {
     first.network.tasks.iter().enumerate().map(task).collect()
 }
 
-/// The same of one row, in f64.
+/// Logits of the mean prediction for one row, computed in f64.
 fn mean_of_row(head: &Head, first: &Target, each: Vec<(&[f32], &Target)>) -> Vec<f32> {
     let n = each.len() as f64;
     let mean = |value: &dyn Fn(&[f32], &Target) -> f64| {
@@ -206,7 +208,7 @@ fn mean_of_row(head: &Head, first: &Target, each: Vec<(&[f32], &Target)>) -> Vec
     let output = |i: usize| match head.kind {
         TaskKind::Multiclass => ln(mean(&|z, _| softmax(z)[i])),
         TaskKind::Binary | TaskKind::Multilabel => {
-            ln(mean(&|z, _| probability(z[i]))) - ln(mean(&|z, _| probability(-z[i])))
+            ln(mean(&|z, _| sigmoid(z[i]))) - ln(mean(&|z, _| sigmoid(-z[i])))
         }
         TaskKind::Regression => {
             let number = |z: &[f32], target: &Target| {

@@ -1,103 +1,85 @@
-//! Metrics of a part, from the logits of a network and the labels, exactly, on the host.
+//! The metrics of a part, computed exactly on the host from the logits of a network and the labels.
 
 use crate::config::TaskKind;
 use crate::data::{Dataset, Schema, Target, UNLABELLED};
 use crate::model::network::{Head, Network};
 use crate::run::apply::evaluate::Measured;
-use crate::run::metrics::{binary, count, multiclass, multilabel, regression};
+use crate::run::apply::probability::sigmoid;
+use crate::run::metrics::{self, binary, count, multiclass, multilabel, regression};
 use crate::run::train::point::TaskPoint;
 
 /// Bins of the calibration error.
 const BINS: usize = 15;
 
-/// What every task shows on a part.
-pub fn tasks(
+/// Loss and metrics of every task on a part.
+pub fn task_points(
     network: &Network,
     schema: &Schema,
     data: &Dataset,
     measured: &Measured,
 ) -> Vec<TaskPoint> {
-    let mut cells = 0;
-    let task = |(number, head): (usize, &Head)| {
-        let labels = &data.labels[cells..cells + head.cells()];
-        cells += head.cells();
-        let truth = Truth {
-            head,
-            target: &schema.targets[number],
-            labels,
-            weights: data.weights.as_deref(),
-            logits: &measured.logits[number],
-        };
-        let rows = labels.iter().flatten().filter(|label| **label != UNLABELLED).count() as u64;
-        TaskPoint { loss: measured.losses[number], rows, metrics: truth.metrics() }
+    let point = |(truth, loss): (Truth, &Option<f64>)| {
+        let labels = truth.labels.iter().flatten();
+        let rows = labels.filter(|label| **label != UNLABELLED).count() as u64;
+        TaskPoint { loss: *loss, rows, metrics: truth.metrics() }
     };
-    network.tasks.iter().enumerate().map(task).collect()
+    truths(network, schema, data, measured).zip(&measured.losses).map(point).collect()
 }
 
-/// For each binary task the probability above which calling a row positive is right most often;
-/// `None` for other tasks.
+/// For each binary task the probability threshold of the highest accuracy; `None` for other tasks.
 pub fn thresholds(
     network: &Network,
     schema: &Schema,
     data: &Dataset,
     measured: &Measured,
 ) -> Vec<Option<f64>> {
-    let mut cells = 0;
-    let threshold = |(number, head): (usize, &Head)| {
-        let labels = &data.labels[cells..cells + head.cells()];
-        cells += head.cells();
-        let truth = Truth {
-            head,
-            target: &schema.targets[number],
-            labels,
-            weights: data.weights.as_deref(),
-            logits: &measured.logits[number],
-        };
-        (head.kind == TaskKind::Binary).then(|| truth.threshold()).flatten()
-    };
-    network.tasks.iter().enumerate().map(threshold).collect()
+    let threshold =
+        |truth: Truth| (truth.head.kind == TaskKind::Binary).then(|| truth.threshold()).flatten();
+    truths(network, schema, data, measured).map(threshold).collect()
 }
 
-/// For each multiclass task the weight of the rows of each class, by the class that was predicted:
-/// `table[label][predicted]`.
+/// For each multiclass task its confusion matrix, `table[label][predicted]`: the weight of the rows
+/// of a class for which a class was predicted.
 pub fn confusions(
     network: &Network,
     schema: &Schema,
     data: &Dataset,
     measured: &Measured,
 ) -> Vec<Option<Vec<Vec<f64>>>> {
-    let mut cells = 0;
-    let confusion = |(number, head): (usize, &Head)| {
-        let labels = &data.labels[cells..cells + head.cells()];
-        cells += head.cells();
-        let truth = Truth {
-            head,
-            target: &schema.targets[number],
-            labels,
-            weights: data.weights.as_deref(),
-            logits: &measured.logits[number],
-        };
-        (head.kind == TaskKind::Multiclass).then(|| truth.confusion()).flatten()
+    let confusion = |truth: Truth| {
+        (truth.head.kind == TaskKind::Multiclass).then(|| truth.confusion()).flatten()
     };
-    network.tasks.iter().enumerate().map(confusion).collect()
+    truths(network, schema, data, measured).map(confusion).collect()
 }
 
-/// 1 / (1 + e^−z)
-pub fn probability(logit: f32) -> f64 {
-    1.0 / (1.0 + (-f64::from(logit)).exp())
+/// Logits and labels of each task on a part.
+fn truths<'a>(
+    network: &'a Network,
+    schema: &'a Schema,
+    data: &'a Dataset,
+    measured: &'a Measured,
+) -> impl Iterator<Item = Truth<'a>> {
+    let truth = |(task, head): (usize, &'a Head)| Truth {
+        head,
+        target: &schema.targets[task],
+        labels: &data.labels[network.first_cell(task)..][..head.cells()],
+        weights: data.weights.as_deref(),
+        logits: &measured.logits[task],
+    };
+    network.tasks.iter().enumerate().map(truth)
 }
 
-/// Logits of one task with what they should be.
+/// Logits of one task, with its labels.
 struct Truth<'a> {
     head: &'a Head,
     target: &'a Target,
-    /// One vector a label column.
+    /// One vector per label column.
     labels: &'a [Vec<u32>],
     weights: Option<&'a [f32]>,
     logits: &'a [f32],
 }
 
-/// Labelled rows of a column: labels as they lie, and weights.
+/// The labelled rows of a column, with their labels (class indices or bits of f32) and weights.
 struct Labelled {
     rows: Vec<usize>,
     labels: Vec<u32>,
@@ -105,6 +87,7 @@ struct Labelled {
 }
 
 impl Truth<'_> {
+    /// The metrics that are defined, by name.
     fn metrics(&self) -> Vec<(&'static str, f64)> {
         let metrics = match self.head.kind {
             TaskKind::Multiclass => self.multiclass(),
@@ -116,6 +99,7 @@ impl Truth<'_> {
         metrics.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
+    /// The labelled rows of a column.
     fn labelled(&self, column: usize) -> Labelled {
         let labels = &self.labels[column];
         let rows: Vec<usize> = (0..labels.len()).filter(|row| labels[*row] != UNLABELLED).collect();
@@ -163,8 +147,7 @@ impl Truth<'_> {
         let Labelled { rows, labels, weights } = self.labelled(0);
         let (logits, labels): (Vec<f64>, Vec<bool>) =
             (self.output(&rows, 0), labels.iter().map(|label| *label == 1).collect());
-        let probabilities: Vec<f64> =
-            rows.iter().map(|row| probability(self.logits[*row])).collect();
+        let probabilities: Vec<f64> = rows.iter().map(|row| sigmoid(self.logits[*row])).collect();
         let (threshold, weights) = (self.head.threshold(), weights.as_deref());
         vec![
             ("auc", binary::auc(&logits, &labels, weights)),
@@ -182,8 +165,7 @@ impl Truth<'_> {
     fn threshold(&self) -> Option<f64> {
         let Labelled { rows, labels, weights } = self.labelled(0);
         let labels: Vec<bool> = labels.iter().map(|label| *label == 1).collect();
-        let probabilities: Vec<f64> =
-            rows.iter().map(|row| probability(self.logits[*row])).collect();
+        let probabilities: Vec<f64> = rows.iter().map(|row| sigmoid(self.logits[*row])).collect();
         binary::best_threshold(&probabilities, &labels, weights.as_deref())
             .map(|threshold| threshold.clamp(0.0, 1.0))
     }
@@ -232,9 +214,8 @@ impl Truth<'_> {
             ]
         };
         let columns: Vec<[Option<f64>; 3]> = (0..self.labels.len()).map(column).collect();
-        let mean = |metric: usize| {
-            crate::run::metrics::mean(&columns.iter().map(|c| c[metric]).collect::<Vec<_>>())
-        };
+        let mean =
+            |metric: usize| metrics::mean(&columns.iter().map(|c| c[metric]).collect::<Vec<_>>());
         vec![("r2", mean(0)), ("rmse", mean(1)), ("mae", mean(2))]
     }
 

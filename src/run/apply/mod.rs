@@ -1,4 +1,4 @@
-//! A network applied to data: evaluation, predictions, and what they are measured by.
+//! A network applied to data: evaluation and its metrics, predictions, and the files for them.
 
 pub mod baseline;
 pub mod evaluate;
@@ -6,4 +6,5 @@ pub mod folds;
 pub mod judge;
 pub mod output;
 pub mod predict;
+pub mod probability;
 pub mod stored;

@@ -1,35 +1,36 @@
-//! The file that predictions go to: its format by its ending, packed or not, and in its place only
-//! when it is whole.
+//! The file that predictions go to: its format follows from its ending, and it appears under its
+//! name only when it is whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::fault::{Exit, Fault, quoted};
-use crate::model::file::sync_parent;
+use crate::replace::Replacement;
 
-/// Endings of the files that are written.
+/// The endings of files that can be written, for messages.
 pub const ENDINGS: &str = ".csv, .tsv, .jsonl or .ndjson, all plain or .gz, or .parquet";
-/// A name of a file has at most 255 bytes; so many of it go into the name of the temporary one.
+/// Bytes of a file's name that go into the name of its temporary file; a name has at most 255.
 const NAME: usize = 200;
 
-/// How a table is written.
+/// Format of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A line of names, then a line a row, with commas between the cells.
+    /// A line with the names, then a line per row, with commas between the cells.
     Csv,
-    /// The same with tabs.
+    /// CSV with tabs instead of commas.
     Tsv,
-    /// A JSON object a line; texts are strings, numbers are numbers, blanks of arrays are null.
+    /// A JSON object per line; texts are strings, numbers are numbers, blank numbers are null.
     Jsonl,
-    /// Texts and numbers; blanks are null in columns of whole numbers, NaN in those of others.
+    /// Columns of texts and numbers; a blank is null in a column of whole numbers, and NaN in a
+    /// column of other numbers.
     Parquet,
 }
 
-/// A format, and whether it is packed with gzip.
+/// The format of a file, and whether it is packed with gzip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
     /// The format.
@@ -39,12 +40,11 @@ pub struct Form {
 }
 
 impl Form {
-    /// The form of a file: by its ending, or as `given` says; CSV, if what is there is a device or
-    /// a pipe.
+    /// The form of the file `path`: the format is `given`, or follows from the ending; a device or
+    /// a pipe without an ending gets CSV.
     ///
     /// # Errors
-    /// 2 if the ending is none that is known, or is one of packed files and the format is not
-    /// packed.
+    /// 2 if the ending is not known, or it is `.gz` and the format is Parquet.
     pub fn of(path: &Path, given: Option<Format>) -> Result<Form, Fault> {
         let name =
             path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -85,31 +85,32 @@ impl Form {
     }
 }
 
-/// A file in the making. What had its name before stays until [`Output::finish`]; if that does not
-/// come, nothing is left.
+/// A file that is being written. A file that has its name already stays until [`Output::finish`];
+/// without that call nothing is left of the new one.
 pub struct Output {
     to: Option<To>,
-    /// The temporary file and the one that it becomes; a device or a pipe is written as it is.
-    names: Option<[PathBuf; 2]>,
+    /// `None` for a device or a pipe, which is written directly.
+    replacement: Option<Replacement>,
 }
 
+/// The writer of the file.
 enum To {
     Plain(BufWriter<File>),
     Packed(GzEncoder<BufWriter<File>>),
 }
 
 impl Output {
-    /// Begins a file.
+    /// Creates a file.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn create(path: &Path, is_packed: bool) -> io::Result<Output> {
         let there = fs::metadata(path).ok();
-        let (file, names) = match &there {
+        let (file, replacement) = match &there {
             Some(meta) if !meta.is_file() => (OpenOptions::new().write(true).open(path)?, None),
             _ => {
-                let names = names(path)?;
-                (create(&names, there.as_ref())?, Some(names))
+                let replacement = replacement(path)?;
+                (create(&replacement, there.as_ref())?, Some(replacement))
             }
         };
         let file = BufWriter::new(file);
@@ -118,18 +119,18 @@ impl Output {
         } else {
             To::Plain(file)
         };
-        Ok(Output { to: Some(to), names })
+        Ok(Output { to: Some(to), replacement })
     }
 
-    /// The file that is not to be left where the program ends early.
+    /// The temporary file, which a program that ends early has to remove.
     pub fn temporary(&self) -> Option<&Path> {
-        self.names.as_ref().map(|[temporary, _]| temporary.as_path())
+        self.replacement.as_ref().map(Replacement::temporary)
     }
 
-    /// Ends the file and gives it its name.
+    /// Completes the file and gives it its name.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn finish(mut self) -> io::Result<()> {
         let file = match self.to.take() {
             Some(To::Plain(file)) => file,
@@ -137,22 +138,7 @@ impl Output {
             None => return Ok(()),
         };
         let file = file.into_inner().map_err(|e| e.into_error())?;
-        let Some([temporary, target]) = &self.names else { return Ok(()) };
-        file.sync_all()?;
-        drop(file);
-        fs::rename(temporary, target)?;
-        sync_parent(target)?;
-        self.names = None;
-        Ok(())
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Some([temporary, _]) = &self.names {
-            // Whoever dropped it has an error to tell already.
-            let _ = fs::remove_file(temporary);
-        }
+        self.replacement.take().map_or(Ok(()), |replacement| replacement.commit(file))
     }
 }
 
@@ -168,17 +154,17 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
             Some(To::Plain(file)) => file.flush(),
-            // What is flushed within a stream packs worse; the end does it.
+            // Flushing within a gzip stream makes it larger; the end flushes it.
             Some(To::Packed(_)) | None => Ok(()),
         }
     }
 }
 
-/// The name of the temporary file, and the file that it is to become: of a link, what it leads to.
-fn names(path: &Path) -> io::Result<[PathBuf; 2]> {
+/// The replacement of the file at `path`; where that is a link, of the file that it leads to.
+fn replacement(path: &Path) -> io::Result<Replacement> {
     let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
     let target = match is_link {
-        // One that leads nowhere yet is followed by a step.
+        // A link to a file that does not exist yet is followed for one step.
         true => path.canonicalize().or_else(|_| {
             fs::read_link(path).map(|to| path.parent().unwrap_or(Path::new("")).join(to))
         })?,
@@ -188,21 +174,16 @@ fn names(path: &Path) -> io::Result<[PathBuf; 2]> {
     let short = name.char_indices().take_while(|(at, c)| at + c.len_utf8() <= NAME);
     let name: String = short.map(|(_, c)| c).collect();
     let temporary = target.with_file_name(format!(".{name}.tmp-{}", std::process::id()));
-    Ok([temporary, target])
+    Ok(Replacement::new(temporary, target))
 }
 
-/// The temporary file, as open to others as the one that is there.
-fn create([temporary, target]: &[PathBuf; 2], there: Option<&fs::Metadata>) -> io::Result<File> {
+/// The temporary file, with the permissions of the file that is replaced, if there is one.
+fn create(replacement: &Replacement, there: Option<&fs::Metadata>) -> io::Result<File> {
     if there.is_some() {
-        // What may not be written to is not replaced either.
-        OpenOptions::new().write(true).open(target)?;
+        // A file that may not be written to is not replaced either.
+        OpenOptions::new().write(true).open(replacement.target())?;
     }
-    // What a killed process left under the same number goes first; no link is followed.
-    match fs::remove_file(temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
+    let file = replacement.create()?;
     if let Some(meta) = there {
         file.set_permissions(meta.permissions())?;
     }

@@ -1,11 +1,11 @@
-//! Predictions as a table: one row out per row in, same order, input columns kept, new columns
-//! named after the tasks.
+//! Predictions as a table: one row out per row in, in the same order; the input columns are kept,
+//! and the new columns are named after the tasks.
 //!
-//! A task of classes has `NAME` (the class) and `NAME:CLASS` (its probability, for every class);
-//! one of several columns has `NAME:COLUMN` for each, a probability (multilabel) or a number in the
-//! units of the data (regression), as has `NAME` of a single one; a count has its rate. With logits
-//! also `NAME:logit:CLASS` or `NAME:logit:COLUMN`. Where the input has a column of that name, as
-//! labelled files do, the new one is called `NAME:predicted`.
+//! A task with classes has the columns `NAME` (the class) and `NAME:CLASS` (the probability of each
+//! class). A task with several label columns has `NAME:COLUMN` for each: a probability (multilabel)
+//! or a number in the units of the data (regression); with a single one it has `NAME`. A count has
+//! its rate in `NAME`. Logits are in `NAME:logit`, `NAME:logit:CLASS` or `NAME:logit:COLUMN`. If
+//! the input has a column of such a name, as labelled files do, the new one is `NAME:predicted`.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -20,62 +20,53 @@ use crate::data::write::parquet::Writer;
 use crate::data::{Dataset, Scaling, Target};
 use crate::model::file::Model;
 use crate::model::network::Head;
-use crate::run::apply::judge::probability;
 pub use crate::run::apply::output::Format;
+use crate::run::apply::probability::{sigmoid, softmax};
+use crate::run::metrics::multiclass::first_largest;
 
-/// Softmax of one row of logits, in f64.
-pub fn softmax(logits: &[f32]) -> Vec<f64> {
-    let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|z| f64::from(z - peak).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|p| p / sum).collect()
-}
-
-/// Index of the first largest.
-fn best(logits: &[f32]) -> usize {
-    (1..logits.len()).fold(0, |best, c| if logits[c] > logits[best] { c } else { best })
-}
-
-/// What is predicted of one row for one task.
+/// The prediction for one row and one task.
 enum Prediction<'m> {
-    /// The class, and the probability of each.
+    /// The predicted class, and the probability of each class.
     Class(&'m str, Vec<f64>),
-    /// A probability or a number for each column.
+    /// A probability or a number for each label column.
     Numbers(Vec<f64>),
 }
 
-/// A task of a model.
+/// A task of a model, with the logits of some rows.
 struct Predicted<'m> {
     head: &'m Head,
     target: &'m Target,
     logits: &'m [f32],
 }
 
+/// The tasks of a model; `logits` are [rows, outputs] for each.
 fn tasks<'m>(model: &'m Model, logits: &'m [Vec<f32>]) -> Vec<Predicted<'m>> {
     let heads = model.network.tasks.iter().zip(&model.schema.targets).zip(logits);
     heads.map(|((head, target), logits)| Predicted { head, target, logits }).collect()
 }
 
 impl<'m> Predicted<'m> {
+    /// The logits of a row.
     fn logits(&self, row: usize) -> &'m [f32] {
         let outputs = self.head.outputs();
         &self.logits[row * outputs..][..outputs]
     }
 
-    fn of(&self, row: usize) -> Prediction<'m> {
+    /// The prediction for a row.
+    fn prediction(&self, row: usize) -> Prediction<'m> {
         let z = self.logits(row);
         match self.head.kind {
-            TaskKind::Multiclass => Prediction::Class(&self.head.classes[best(z)], softmax(z)),
+            TaskKind::Multiclass => {
+                Prediction::Class(&self.head.classes[first_largest(z)], softmax(z))
+            }
             TaskKind::Binary => {
-                let p = probability(z[0]);
+                let p = sigmoid(z[0]);
                 Prediction::Class(
                     &self.head.classes[usize::from(p > self.head.threshold())],
-                    vec![probability(-z[0]), p],
+                    vec![sigmoid(-z[0]), p],
                 )
             }
-            TaskKind::Multilabel => {
-                Prediction::Numbers(z.iter().map(|z| probability(*z)).collect())
-            }
+            TaskKind::Multilabel => Prediction::Numbers(z.iter().map(|z| sigmoid(*z)).collect()),
             TaskKind::Regression => {
                 let back = |(z, scale): (&f32, &Scaling)| {
                     let (z, unit) = (f64::from(*z), 1.0 / scale.factor);
@@ -90,7 +81,7 @@ impl<'m> Predicted<'m> {
         }
     }
 
-    /// Names of its numbers: classes, or columns where there are several.
+    /// Names of the numbers of a prediction: classes, or label columns where there are several.
     fn names(&self) -> &'m [String] {
         match self.head.kind {
             TaskKind::Multiclass | TaskKind::Binary => &self.head.classes,
@@ -100,12 +91,12 @@ impl<'m> Predicted<'m> {
         }
     }
 
-    /// Whether there is a column with the name of the task alone.
-    fn has_own(&self) -> bool {
+    /// Whether the table has a column with the name of the task alone.
+    fn has_task_column(&self) -> bool {
         self.names().is_empty() || !self.head.classes.is_empty()
     }
 
-    /// Names of its logits: those of its numbers, or of the one that there is.
+    /// Names of the columns of its logits.
     fn logit_names(&self) -> Vec<String> {
         let name = &self.head.name;
         match (self.head.kind, self.names()) {
@@ -116,12 +107,13 @@ impl<'m> Predicted<'m> {
     }
 }
 
+/// Names of all columns of the table.
 fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
     let mut columns = data.table.as_ref().map_or(vec!["row".to_string()], |t| t.header.clone());
     let logits = vec![Vec::new(); model.network.tasks.len()];
     for task in tasks(model, &logits) {
         let name = &task.head.name;
-        let own = task.has_own().then(|| name.clone());
+        let own = task.has_task_column().then(|| name.clone());
         let numbers = task.names().iter().map(|column| format!("{name}:{column}"));
         let logits = if with_logits { task.logit_names() } else { Vec::new() };
         for wanted in own.into_iter().chain(numbers).chain(logits) {
@@ -132,7 +124,7 @@ fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
     columns
 }
 
-/// The name, or where a column has it already `NAME:predicted`, `NAME:predicted:2`, …
+/// The wanted name, or `NAME:predicted`, `NAME:predicted:2`, … if a column has it already.
 fn free(columns: &[String], wanted: String) -> String {
     let predicted = |n: usize| {
         if n == 1 { format!("{wanted}:predicted") } else { format!("{wanted}:predicted:{n}") }
@@ -141,11 +133,11 @@ fn free(columns: &[String], wanted: String) -> String {
     names.into_iter().find(|name| !columns.contains(name)).unwrap_or(wanted)
 }
 
-/// What stands in a column of a row.
+/// A cell of the table.
 enum Cell<'d> {
-    /// A text, as in the input or the name of a class.
+    /// A text of the input, or the name of a class.
     Text(Cow<'d, str>),
-    /// A number of the input, in the text that it has there; "" if it is blank.
+    /// A number of the input, as its text there; "" if it is blank.
     Input(Cow<'d, str>),
     /// A whole number of the input; `None` if it is blank.
     Whole(Option<i128>),
@@ -157,7 +149,7 @@ enum Cell<'d> {
     Logit(f32),
 }
 
-/// `x` without the digits that an f32 of the size of `part` does not know.
+/// `x` rounded to the digits that are known if a part of it was an f32 of the size of `part`.
 fn rounded(x: f64, part: f64) -> f64 {
     let unit = part.abs().max(f64::MIN_POSITIVE) * f64::from(f32::EPSILON) / 4.0;
     let digits = (-unit.log10()).ceil().clamp(0.0, 17.0) as usize;
@@ -165,13 +157,13 @@ fn rounded(x: f64, part: f64) -> f64 {
 }
 
 impl Cell<'_> {
-    /// As a field of a text with a delimiter, quotes included where it needs them.
+    /// The cell as a field of CSV or TSV, quoted where it needs quotes.
     fn field(&self, delimiter: char) -> Cow<'_, str> {
         match self {
             Cell::Text(text) => csv::field(text, delimiter),
             Cell::Input(text) => Cow::Borrowed(text),
             Cell::Whole(number) => number.map(|n| n.to_string()).unwrap_or_default().into(),
-            // The shortest text that is the same f32: more digits would say what is not known.
+            // The shortest text of the same f32: more digits would be noise.
             Cell::Share(p) if *p < 1e-5 => format!("{:e}", *p as f32).into(),
             Cell::Share(p) => (*p as f32).to_string().into(),
             Cell::Number(x) => x.to_string().into(),
@@ -179,7 +171,8 @@ impl Cell<'_> {
         }
     }
 
-    /// As a number; NaN for a blank or a text. An f32 is the shortest number that is the same one.
+    /// The cell as a number; NaN for a blank or a text. A logit becomes the shortest decimal number
+    /// that rounds to the same f32.
     fn number(&self) -> f64 {
         match self {
             Cell::Text(_) => f64::NAN,
@@ -191,7 +184,7 @@ impl Cell<'_> {
         }
     }
 
-    /// As JSON; a whole number with all of its digits.
+    /// The cell as JSON; a whole number keeps all of its digits.
     fn json(&self) -> String {
         match self {
             Cell::Text(text) => json!(text).to_string(),
@@ -201,6 +194,7 @@ impl Cell<'_> {
     }
 }
 
+/// The cells of a row: those of the input, then those of the predictions.
 fn record<'d>(
     tasks: &[Predicted<'d>],
     data: &'d Dataset,
@@ -219,7 +213,7 @@ fn record<'d>(
         None => vec![Cell::Whole(Some(row as i128))],
     };
     for task in tasks {
-        match task.of(row) {
+        match task.prediction(row) {
             Prediction::Class(class, probabilities) => {
                 cells.push(Cell::Text(class.into()));
                 cells.extend(probabilities.into_iter().map(Cell::Share));
@@ -236,28 +230,31 @@ fn record<'d>(
     cells
 }
 
-/// Bytes of text that are predicted at a time.
+/// Bytes of the input that are read and predicted at a time.
 pub const CHUNK: u64 = 64 << 20;
 
-/// Where predictions are written row by row: a table in memory would be as large as the file.
+/// A table of predictions that is written row by row: in memory it would be as large as the file.
 pub struct Sheet<'m, W: Write> {
     model: &'m Model,
     with_logits: bool,
     format: Format,
     names: Vec<String>,
     to: To<W>,
-    /// Rows that were written.
+    /// Number of rows written so far.
     pub rows: usize,
 }
 
-/// What is written to; its head has been.
+/// The writer of the rows, after the header.
 enum To<W: Write> {
     Lines(W),
     Parquet(Writer<W>),
 }
 
 impl<'m, W: Write> Sheet<'m, W> {
-    /// Begins a table with the columns of some rows and what is predicted of them.
+    /// Begins a table, with the input columns that `data` has.
+    ///
+    /// # Errors
+    /// Errors of the writer.
     pub fn new(
         mut to: W,
         model: &'m Model,
@@ -292,7 +289,10 @@ impl<'m, W: Write> Sheet<'m, W> {
         Ok(Sheet { model, with_logits, format, names, to, rows: 0 })
     }
 
-    /// Adds rows; `logits` per task [rows, outputs].
+    /// Adds the rows of `data`; `logits` are [rows, outputs] for each task.
+    ///
+    /// # Errors
+    /// Errors of the writer.
     pub fn add(&mut self, data: &Dataset, logits: &[Vec<f32>]) -> std::io::Result<()> {
         let tasks = tasks(self.model, logits);
         for row in 0..data.rows {
@@ -314,6 +314,9 @@ impl<'m, W: Write> Sheet<'m, W> {
     }
 
     /// Ends the table.
+    ///
+    /// # Errors
+    /// Errors of the writer.
     pub fn finish(self) -> std::io::Result<()> {
         match self.to {
             To::Parquet(writer) => writer.finish(),
@@ -322,7 +325,7 @@ impl<'m, W: Write> Sheet<'m, W> {
     }
 }
 
-/// What stands between the cells of a line.
+/// The character between the cells of a line.
 fn delimiter(format: Format) -> char {
     if format == Format::Tsv { '\t' } else { ',' }
 }
@@ -342,11 +345,12 @@ fn line(format: Format, names: &[String], cells: &[Cell]) -> String {
         line.extend((i > 0).then_some(delimiter(format)));
         line.push_str(&cell.field(delimiter(format)));
     }
-    // A line of nothing would be no row.
+    // An empty line would not count as a row.
     if line.is_empty() { "\"\"".to_owned() } else { line }
 }
 
-/// The table as JSON: a list of rows.
+/// All predictions as one JSON document: a list of rows. `logits` are [rows, outputs] for each
+/// task.
 pub fn json(model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: bool) -> Value {
     let tasks = tasks(model, logits);
     let named = |names: &[String], values: &[f64]| -> Map<String, Value> {
@@ -355,7 +359,7 @@ pub fn json(model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: boo
     let entry = |row: usize| {
         let mut map = Map::new();
         for task in &tasks {
-            let mut value = match task.of(row) {
+            let mut value = match task.prediction(row) {
                 Prediction::Class(class, probabilities) => {
                     json!({"class": class, "probabilities": named(task.names(), &probabilities)})
                 }

@@ -1,4 +1,4 @@
-//! A stored model on an engine, with one part of data.
+//! A stored model on an engine, with one data set.
 
 use anyhow::Result;
 
@@ -19,25 +19,32 @@ use crate::step::{Built, LabelShape, Request, build};
 pub struct Applied {
     built: Built,
     engine: Box<dyn Engine>,
-    /// Whether all weights are finite; else what comes of them need not be.
+    /// Whether all weights are finite. If not, results that are not finite are no error.
     is_finite: bool,
 }
 
-/// Rows that are on the device at a time, where data is not brought there as a whole.
+/// Rows that are on the device at a time where the data is not uploaded as a whole.
 const PIECE: usize = 8192;
 
-/// Brings a model and its data onto a machine.
+/// Uploads a model and all of its data to a machine.
+///
+/// # Errors
+/// Errors of the machine, such as too little memory.
 pub fn apply(model: &Model, data: &Dataset, machine: Machine) -> Result<Applied> {
     let mut applied = apply_bare(model, data, data.rows, machine)?;
     upload(applied.engine.as_mut(), &applied.built.parts[0], data, applied.built.counting)?;
     Ok(applied)
 }
 
-/// Brings a model onto a machine, with room for some rows of data such as this.
+/// Uploads a model to a machine, with room for some rows of data of the same kind as `data`.
+///
+/// # Errors
+/// Errors of the machine, such as too little memory.
 pub fn apply_to_pieces(model: &Model, data: &Dataset, machine: Machine) -> Result<Applied> {
     apply_bare(model, data, data.rows.min(PIECE), machine)
 }
 
+/// Uploads a model, with room for `rows` rows.
 fn apply_bare(model: &Model, data: &Dataset, rows: usize, machine: Machine) -> Result<Applied> {
     let objective = Objective::plain(&model.network);
     let built = build(&Request {
@@ -58,14 +65,20 @@ fn apply_bare(model: &Model, data: &Dataset, rows: usize, machine: Machine) -> R
 }
 
 impl Applied {
-    /// Losses by an objective, and logits.
+    /// Losses by an objective, and logits, of the data that was uploaded.
+    ///
+    /// # Errors
+    /// 3 if a value is not finite although all weights are; errors of the engine.
     pub fn evaluate(&mut self, network: &Network, objective: &Objective) -> Result<Measured> {
         let measured = evaluate(self.engine.as_mut(), &self.built, network, objective, 0, 1)?;
         self.check()?;
         Ok(measured)
     }
 
-    /// The same for data that is brought to the device a piece after the other.
+    /// Losses by an objective, and logits, of data that is uploaded piece by piece.
+    ///
+    /// # Errors
+    /// As [`Applied::evaluate`]; 74 if rows on disk cannot be read.
     pub fn evaluate_pieces(
         &mut self,
         network: &Network,
@@ -78,6 +91,7 @@ impl Applied {
         Ok(measured)
     }
 
+    /// Refuses results that are not finite.
     fn check(&self) -> Result<()> {
         if !self.is_finite {
             return Ok(());

@@ -1,12 +1,12 @@
-//! What is different between two configurations, key by key.
+//! The differences between two configurations, key by key.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use toml::{Table, Value};
 
-/// (key path, before, after) of every key whose value differs; a key that is not there has the
-/// value `-`.
+/// (key path, value before, value after) for every key whose value differs; `-` is the value of a
+/// key that is missing.
 ///
 /// # Errors
 /// If one of the texts is not TOML.
@@ -25,6 +25,7 @@ pub fn changes(before: &str, after: &str) -> Result<Vec<(String, String, String)
     Ok(differing.filter(|(_, before, after)| before != after).collect())
 }
 
+/// Adds all keys at and below `path`, each with the text of its value.
 fn flatten(path: &str, value: &Value, keys: &mut BTreeMap<String, String>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {

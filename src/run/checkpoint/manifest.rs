@@ -1,5 +1,5 @@
-//! `manifest.json`: what decides the future besides the arenas, and by what the files of a
-//! checkpoint are known to be whole.
+//! `manifest.json`: the state of a run besides its arenas, and length and hash of every file of the
+//! checkpoint.
 
 use std::path::Path;
 
@@ -9,16 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::{Best, Context, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
+use crate::model::file::FormatStamp;
 use crate::run::train::loss_scale::LossScale;
 use crate::run::train::sums::Sums;
 
-/// Number of the format; rises with every change that an older program would misread.
+/// Number of the format. It rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;
 
-/// What can be done about a damaged checkpoint.
+/// The hint for a damaged checkpoint.
 pub(super) const DAMAGED: &str = "the checkpoint is damaged; remove it, or copy it again";
 
-/// The whole file. Keys stand in this order.
+/// The content of the file, its keys in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
@@ -36,17 +37,17 @@ pub(super) struct Manifest {
     pub skipped: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<LossScale>,
-    /// Whether the arenas are of f64.
+    /// Whether the arenas hold f64; else f32.
     pub double: bool,
     pub adapter: String,
     pub kernels: Vec<String>,
     pub data: Vec<(String, String)>,
-    pub files: Vec<Entry>,
-    /// Of this file while this is empty.
+    pub files: Vec<FileEntry>,
+    /// BLAKE3 of the manifest with this field empty.
     pub blake3: String,
 }
 
-/// What there is of the best model beside its arena.
+/// The best model, without its arena.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BestEntry {
@@ -60,32 +61,25 @@ pub(super) struct BestEntry {
 /// A file beside the manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(super) struct FileEntry {
     pub name: String,
     pub bytes: u64,
     pub blake3: String,
 }
 
-/// What is read before it is known whether the rest can be.
-#[derive(Deserialize)]
-struct Version {
-    format: u64,
-    tandem: String,
-}
-
-/// BLAKE3 as text.
+/// The BLAKE3 of some bytes, in hexadecimal.
 pub(super) fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
 impl Manifest {
-    /// The manifest of a snapshot whose files are these.
+    /// The manifest of a snapshot; `files` are names and bytes of the other files.
     pub(super) fn new(
         snapshot: &Snapshot,
         context: &Context,
         files: &[(&str, Vec<u8>)],
     ) -> Manifest {
-        let entry = |(name, bytes): &(&str, Vec<u8>)| Entry {
+        let entry = |(name, bytes): &(&str, Vec<u8>)| FileEntry {
             name: (*name).into(),
             bytes: bytes.len() as u64,
             blake3: hash(bytes),
@@ -119,12 +113,13 @@ impl Manifest {
         }
     }
 
-    /// The text of the file.
+    /// The bytes of the file.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
         let sealed = Manifest { blake3: hash(&self.text("")?), ..self.clone() };
         self.text(&sealed.blake3)
     }
 
+    /// The bytes of the file with `seal` as its own hash.
     fn text(&self, seal: &str) -> Result<Vec<u8>> {
         let sealed = Manifest { blake3: seal.into(), ..self.clone() };
         let mut text = serde_json::to_vec_pretty(&sealed).context("a manifest as JSON")?;
@@ -132,10 +127,10 @@ impl Manifest {
         Ok(text)
     }
 
-    /// Reads the text of a manifest; `path` stands for it in messages.
+    /// Reads the bytes of a manifest; `path` is its name in messages.
     ///
     /// # Errors
-    /// 65 if it is newer than this program, or one byte is not as it was written.
+    /// 65 if it is newer than this program, or a byte is not as it was written.
     pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Manifest, Fault> {
         let damaged = |message: String| Fault::data(path.display(), message).hint(DAMAGED);
         if !is_sealed(bytes) {
@@ -143,25 +138,17 @@ impl Manifest {
         }
         let wrong =
             |e: serde_json::Error| damaged(quoted(&e.to_string()).trim_matches('"').to_owned());
-        let Version { format, tandem } = serde_json::from_slice(bytes).map_err(wrong)?;
-        if format > FORMAT {
-            let own = env!("CARGO_PKG_VERSION");
-            let message = format!(
-                "format {format}, written by tandem {}, is newer than this program (tandem {own}, \
-                 format {FORMAT})",
-                quoted(&tandem)
-            );
-            return Err(Fault::data(path.display(), message).hint("update tandem"));
-        }
+        let stamp: FormatStamp = serde_json::from_slice(bytes).map_err(wrong)?;
+        stamp.refuse_newer(path, FORMAT)?;
         serde_json::from_slice(bytes).map_err(wrong)
     }
 }
 
-/// What follows the hash in the file.
+/// The bytes that follow the hash in the file.
 const END: &[u8] = b"\"\n}\n";
 
-/// Whether the last thing in the file is the hash of all the rest. So it is in every format: one
-/// whose number was damaged is not taken for that of a newer program.
+/// Whether the last value in the file is the hash of all the rest. Every format ends like this, so
+/// a manifest whose format number was damaged does not count as that of a newer program.
 fn is_sealed(bytes: &[u8]) -> bool {
     let rest = bytes.strip_suffix(END).unwrap_or_default();
     let Some((text, seal)) = rest.split_at_checked(rest.len().saturating_sub(2 * blake3::OUT_LEN))

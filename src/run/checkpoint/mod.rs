@@ -1,5 +1,5 @@
-//! Checkpoints: everything that decides how a run goes on, one directory each, which is there whole
-//! or not at all.
+//! Checkpoints: everything that decides how a run goes on. Each is a directory, which appears under
+//! its name only when it is whole.
 //!
 //! | file of `checkpoints/step-N/` | holds |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | `config.toml` | the settings |
 //! | `manifest.json` | everything else, with length and BLAKE3 of each file and of itself |
 //!
-//! There is no generator to save: order, dropout and initial weights are functions of seed and step
-//! ([`crate::rng`]).
+//! There is no state of a random generator to save: order, dropout and initial weights are
+//! functions of seed and step ([`crate::rng`]).
 
 mod changes;
 pub mod disk;
@@ -31,77 +31,77 @@ use crate::run::train::sums::Sums;
 pub use changes::changes;
 pub use manifest::FORMAT;
 pub use names::list;
-pub use read::{Found, Loaded, clean, load, newest};
+pub use read::{Loaded, Newest, clean, load, newest};
 pub use write::{Keeper, write};
 
-/// Moments by the names of their files.
+/// Names of the files of the moments, in the order of the moments.
 const MOMENTS: [&str; 2] = ["first_moment.safetensors", "second_moment.safetensors"];
 const PARAMETERS: &str = "parameters.safetensors";
 const BEST: &str = "best.safetensors";
 const CONFIG: &str = "config.toml";
 const MANIFEST: &str = "manifest.json";
 
-/// A run between two steps.
+/// The state of a run between two steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// Steps done, those that were skipped included.
+    /// Steps done, including skipped ones.
     pub steps: u64,
-    /// Step after which parts were measured last; 0 = none were.
+    /// Step after which parts were evaluated last; 0 if they never were.
     pub validated: u64,
-    /// Points that were reached, as `metrics.jsonl` has lines.
+    /// Points so far, which is the number of lines of `metrics.jsonl`.
     pub points: u64,
-    /// Parameters.
+    /// The arena of parameters.
     pub parameters: Numbers,
-    /// Of the optimizer: none, one or two arenas.
+    /// The moments of the optimizer: no, one or two arenas.
     pub moments: Vec<Numbers>,
-    /// Since the last training point.
+    /// Sums over the steps since the last training point.
     pub sums: Sums,
-    /// Evaluations since the best one.
+    /// Evaluations since the best one, for early stopping.
     pub worse: u64,
     /// The best model so far.
     pub best: Option<Arc<Best>>,
     /// Seconds of training.
     pub seconds: f64,
-    /// What the learning rate is multiplied by, below 1 after a roll-back.
+    /// Factor of the learning rate; it is halved with each roll-back.
     pub rate_factor: f64,
     /// Roll-backs so far.
     pub rollbacks: u64,
-    /// Steps that were skipped since the last one that was not.
+    /// Steps skipped in a row.
     pub skipped: u64,
-    /// What gradients are scaled by, where operands are rounded to f16.
+    /// Scale of the gradients, where operands are rounded to f16.
     pub scale: Option<LossScale>,
 }
 
-/// The best model of a run by its validation part.
+/// The best model of a run, by its validation part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Best {
-    /// Its arena.
+    /// Its arena of parameters.
     pub parameters: Vec<f32>,
-    /// Of binary tasks; one entry a task.
+    /// The threshold of each task; `None` for tasks that are not binary.
     pub thresholds: Vec<Option<f64>>,
     /// Its epoch, 1-based.
     pub epoch: u64,
-    /// Its step, where that is not the last one of the epoch.
+    /// Its step, if that is not the last one of the epoch.
     pub step: Option<u64>,
-    /// What it was picked by; larger is better.
+    /// The score that picked it; larger is better.
     pub score: f64,
 }
 
-/// What does not change in a run, and is written with every checkpoint.
+/// Facts about a run that do not change while it trains. Every checkpoint has them.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// Network.
+    /// The network.
     pub network: Network,
-    /// Its layout.
+    /// The layout of its parameters.
     pub layout: Layout,
-    /// How its features are made.
+    /// Columns, scaling and class names of the data.
     pub schema: Schema,
-    /// Settings, as in the run's `config.toml`.
+    /// The settings, as in the run's `config.toml`.
     pub config: String,
-    /// BLAKE3 of the data by file.
+    /// BLAKE3 of the data, by file.
     pub data: Vec<(String, String)>,
-    /// What the run computes on.
+    /// Name of the adapter that the run computes on.
     pub adapter: String,
-    /// Kernels of its products.
+    /// Names of the kernels that compute the matrix products.
     pub kernels: Vec<String>,
 }

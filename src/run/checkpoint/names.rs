@@ -1,18 +1,18 @@
-//! Names of checkpoints and of what is under way beside them.
+//! Names of checkpoints, and of the directories that a writer needs beside them.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::disk::Disk;
 
-/// What stands before the name of a checkpoint while another one takes its place.
+/// Prefix of the name of a checkpoint that was moved aside while another one takes its place.
 pub(super) const ASIDE: &str = ".was-";
 
-/// What the name of a directory that is not committed begins with.
+/// Prefix of the name of a directory that is not committed, or is being removed.
 pub(super) const TEMPORARY: &str = ".tmp-";
 
-/// Gives checkpoints that made room their names again where no other one has taken them, and
-/// removes them where one has.
+/// Looks for checkpoints that were moved aside: gives each its name again, or removes it if another
+/// checkpoint has taken the name.
 pub(super) fn put_back(disk: &Disk, root: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(root)?.flatten() {
         let name = entry.file_name();
@@ -27,7 +27,7 @@ pub(super) fn put_back(disk: &Disk, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Steps and paths of the committed checkpoints, newest first.
+/// Step and path of each committed checkpoint, newest first.
 pub fn list(root: &Path) -> Vec<(u64, PathBuf)> {
     let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.parse::<u64>().ok();
     let entries = fs::read_dir(root).into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! Reading: the newest checkpoint that is whole, byte by byte.
+//! Reading checkpoints. One counts only if every byte of it is as it was written.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -8,53 +8,54 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::disk::Disk;
-use super::manifest::{DAMAGED, Manifest, hash};
+use super::manifest::{BestEntry, DAMAGED, FileEntry, Manifest, hash};
 use super::names::{TEMPORARY, list, put_back};
 use super::{BEST, Best, CONFIG, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
-use crate::fault::{Fault, quoted};
+use crate::fault::{Fault, FaultKind, kind_of, quoted};
 use crate::model::arena::Numbers;
-use crate::model::file::{self, Model, arena};
+use crate::model::file::arena::{self, Number};
+use crate::model::file::{self, Model};
 use crate::model::layout::Layout;
 use crate::run::train::loss_scale::LossScale;
 
-/// Longest manifest in bytes.
+/// Bytes that a manifest may have.
 const LONGEST: u64 = 16 << 20;
 
 /// A checkpoint that was read.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Where it was.
+    /// Its directory.
     pub path: PathBuf,
-    /// The run.
+    /// The state of the run.
     pub snapshot: Snapshot,
-    /// The model that it is, with network and schema.
+    /// The network after the last step, as a model with its schema.
     pub model: Model,
-    /// Settings of the run.
+    /// The settings of the run, in TOML.
     pub config: String,
-    /// BLAKE3 of its data by file.
+    /// BLAKE3 of the run's data, by file.
     pub data: Vec<(String, String)>,
-    /// What it was computed on.
+    /// Name of the adapter that the run was computed on.
     pub adapter: String,
 }
 
-/// What was found in the checkpoints of a run.
+/// The newest checkpoint of a run, and what was wrong with newer ones.
 #[derive(Debug, Default)]
-pub struct Found {
-    /// The newest that is whole.
+pub struct Newest {
+    /// The newest checkpoint that is whole; `None` if the run has no checkpoint.
     pub loaded: Option<Loaded>,
-    /// A sentence for each that is newer and damaged.
+    /// One sentence for each newer checkpoint, all of which are damaged.
     pub damaged: Vec<String>,
 }
 
-/// Removes what killed processes left half-written, and puts back what they had put aside. The run
-/// directory must be locked.
+/// Removes checkpoints that killed processes left half-written, and gives those that they had moved
+/// aside their names again. The run directory must be locked.
 pub fn clean(root: &Path) {
-    // What cannot be put back is as if it had been removed: one before it is used.
+    // A checkpoint that cannot be put back counts as removed: an earlier one is used.
     let _ = put_back(&Disk::default(), root);
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
             let path = entry.path();
-            // What cannot be removed does no harm: it has no name that anyone looks for.
+            // One that cannot be removed does no harm: nothing looks for its name.
             let _ = if path.is_symlink() || path.is_file() {
                 fs::remove_file(&path)
             } else {
@@ -68,15 +69,15 @@ pub fn clean(root: &Path) {
 ///
 /// # Errors
 /// 65 if there are checkpoints and all are damaged, or one is newer than this program.
-pub fn newest(root: &Path) -> Result<Found> {
-    let mut found = Found::default();
+pub fn newest(root: &Path) -> Result<Newest> {
+    let mut found = Newest::default();
     for (step, path) in list(root) {
         match load(&path).and_then(|loaded| of_step(loaded, step)) {
             Ok(loaded) => {
                 found.loaded = Some(loaded);
                 return Ok(found);
             }
-            Err(error) if is_newer(&error) => return Err(error),
+            Err(error) if kind_of(&error) == FaultKind::NewerFormat => return Err(error),
             Err(error) => found.damaged.push(format!("{error:#}")),
         }
     }
@@ -91,7 +92,7 @@ pub fn newest(root: &Path) -> Result<Found> {
     }
 }
 
-/// A checkpoint that is of the step in its name.
+/// Refuses a checkpoint whose step is not the one in its name.
 fn of_step(loaded: Loaded, step: u64) -> Result<Loaded> {
     let found = loaded.snapshot.steps;
     if found == step {
@@ -101,85 +102,130 @@ fn of_step(loaded: Loaded, step: u64) -> Result<Loaded> {
     }
 }
 
-fn is_newer(error: &anyhow::Error) -> bool {
-    crate::fault::hint_of(error) == Some("update tandem")
-}
-
-/// Reads a checkpoint.
+/// Reads a checkpoint. Each file is read once: the bytes that are parsed are those whose hash was
+/// checked.
 ///
 /// # Errors
 /// 65 if a file is missing, is not as the manifest says, or is newer than this program.
 pub fn load(path: &Path) -> Result<Loaded> {
     let manifest = Manifest::from_bytes(&path.join(MANIFEST), &read(&path.join(MANIFEST), None)?)?;
-    let mut files = Vec::new();
-    for entry in &manifest.files {
-        let known = [CONFIG, PARAMETERS, BEST, "model.safetensors", "config.json", "schema.json"]
-            .into_iter()
-            .chain(MOMENTS);
-        let Some(name) = known.into_iter().find(|name| *name == entry.name) else {
-            return Err(damaged(
-                &path.join(MANIFEST),
-                format!("names a file {} that is none of a checkpoint", quoted(&entry.name)),
-            )
-            .into());
-        };
-        let bytes = read(&path.join(name), Some(entry.bytes))?;
-        if hash(&bytes) != entry.blake3 {
-            return Err(damaged(
-                &path.join(name),
-                "is not as it was written: its hash differs".into(),
-            )
-            .into());
-        }
-        if name.ends_with(".safetensors") || name == CONFIG {
-            files.push((name, bytes));
-        }
-    }
-    let model = file::load(path)?;
-    let snapshot = snapshot(path, &manifest, &model, &files)?;
-    let text = get(path, &files, CONFIG)?.to_vec();
-    let config = String::from_utf8(text).ok().filter(|text| text.parse::<toml::Table>().is_ok());
-    let config = config.ok_or_else(|| damaged(&path.join(CONFIG), "is not TOML".into()))?;
+    let mut files = Files::new(path, &manifest)?;
+    let config = config(path, files.read(CONFIG)?)?;
+    let model = {
+        let (network, schema) = (files.read(file::CONFIG)?, files.read(file::SCHEMA)?);
+        file::from_bytes(path, &network, &schema, &files.read(file::TENSORS)?)?
+    };
+    let snapshot = snapshot(&manifest, &model, &mut files)?;
+    files.check_others()?;
     let Manifest { data, adapter, .. } = manifest;
     Ok(Loaded { path: path.to_owned(), snapshot, model, config, data, adapter })
 }
 
-fn snapshot(
-    path: &Path,
-    manifest: &Manifest,
-    model: &Model,
-    files: &[(&str, Vec<u8>)],
-) -> Result<Snapshot> {
+/// The settings of the run, as text.
+fn config(path: &Path, bytes: Vec<u8>) -> Result<String, Fault> {
+    let text = String::from_utf8(bytes).ok().filter(|text| text.parse::<toml::Table>().is_ok());
+    text.ok_or_else(|| damaged(&path.join(CONFIG), "is not TOML".into()))
+}
+
+/// The files that a manifest names and that were not read yet.
+struct Files<'a> {
+    path: &'a Path,
+    unread: Vec<&'a FileEntry>,
+}
+
+impl<'a> Files<'a> {
+    /// All files of the checkpoint at `path`.
+    ///
+    /// # Errors
+    /// 65 if the manifest names a file that no checkpoint has, or one twice.
+    fn new(path: &'a Path, manifest: &'a Manifest) -> Result<Files<'a>, Fault> {
+        let known = [CONFIG, PARAMETERS, BEST, file::TENSORS, file::CONFIG, file::SCHEMA];
+        let mut unread: Vec<&FileEntry> = Vec::new();
+        for entry in &manifest.files {
+            let is_known = known.into_iter().chain(MOMENTS).any(|name| name == entry.name);
+            let problem = if !is_known {
+                "that no checkpoint has"
+            } else if unread.iter().any(|other| other.name == entry.name) {
+                "twice"
+            } else {
+                unread.push(entry);
+                continue;
+            };
+            let message = format!("names a file {} {problem}", quoted(&entry.name));
+            return Err(damaged(&path.join(MANIFEST), message));
+        }
+        Ok(Files { path, unread })
+    }
+
+    /// Whether the manifest names a file that was not read yet.
+    fn has(&self, name: &str) -> bool {
+        self.unread.iter().any(|entry| entry.name == name)
+    }
+
+    /// The bytes of a file, which have the length and the hash that the manifest says.
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, Fault> {
+        let place = self
+            .unread
+            .iter()
+            .position(|entry| entry.name == name)
+            .ok_or_else(|| damaged(&self.path.join(MANIFEST), format!("names no {name}")))?;
+        let entry = self.unread.swap_remove(place);
+        let path = self.path.join(name);
+        let bytes = read(&path, Some(entry.bytes))?;
+        if hash(&bytes) != entry.blake3 {
+            return Err(damaged(&path, "is not as it was written: its hash differs".into()));
+        }
+        Ok(bytes)
+    }
+
+    /// The numbers of an arena that is in a file of its own.
+    fn arena<N: Number>(&mut self, name: &str, layout: &Layout) -> Result<Vec<N>> {
+        arena::from_bytes(&self.path.join(name), &self.read(name)?, layout)
+    }
+
+    /// The numbers of an arena in the precision of the run.
+    fn numbers(&mut self, name: &str, layout: &Layout, double: bool) -> Result<Numbers> {
+        Ok(if double {
+            Numbers::F64(self.arena(name, layout)?)
+        } else {
+            Numbers::F32(self.arena(name, layout)?)
+        })
+    }
+
+    /// Checks the files that the run has no use for.
+    fn check_others(&mut self) -> Result<(), Fault> {
+        while let Some(entry) = self.unread.last().copied() {
+            self.read(&entry.name)?;
+        }
+        Ok(())
+    }
+}
+
+/// The run that a manifest and the other files describe; `model` is the model of the checkpoint.
+fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Snapshot> {
     let layout = &model.layout;
     if let Some(problem) = problem(manifest, model.network.tasks.len()) {
-        return Err(
-            damaged(&path.join(MANIFEST), format!("says what no run can be: {problem}")).into()
-        );
+        let message = format!("describes no possible run: {problem}");
+        return Err(damaged(&files.path.join(MANIFEST), message).into());
     }
-    let arena_of =
-        |name: &str| numbers(&path.join(name), get(path, files, name)?, layout, manifest.double);
-    let moments = MOMENTS.iter().filter(|name| files.iter().any(|(known, _)| known == *name));
-    let best = manifest.best.as_ref().map(|best| -> Result<Arc<Best>> {
-        let parameters = arena::from_bytes(&path.join(BEST), get(path, files, BEST)?, layout)?;
-        let thresholds = best.thresholds.clone();
-        Ok(Arc::new(Best {
-            parameters,
-            thresholds,
-            epoch: best.epoch,
-            step: best.step,
-            score: best.score,
-        }))
-    });
+    let parameters = if manifest.double {
+        files.numbers(PARAMETERS, layout, true)?
+    } else {
+        Numbers::F32(model.parameters.clone())
+    };
+    let mut moments = Vec::new();
+    for name in MOMENTS {
+        if files.has(name) {
+            moments.push(files.numbers(name, layout, manifest.double)?);
+        }
+    }
+    let best = manifest.best.as_ref().map(|entry| best(entry, layout, files));
     Ok(Snapshot {
         steps: manifest.step,
         validated: manifest.validated,
         points: manifest.points,
-        parameters: if manifest.double {
-            arena_of(PARAMETERS)?
-        } else {
-            Numbers::F32(model.parameters.clone())
-        },
-        moments: moments.map(|name| arena_of(name)).collect::<Result<_>>()?,
+        parameters,
+        moments,
         sums: manifest.sums.clone(),
         worse: manifest.worse,
         best: best.transpose()?,
@@ -191,8 +237,19 @@ fn snapshot(
     })
 }
 
-/// What is wrong with a manifest that is as it was written: its hash shows damage, not who wrote
-/// it.
+/// The best model so far.
+fn best(entry: &BestEntry, layout: &Layout, files: &mut Files) -> Result<Arc<Best>> {
+    Ok(Arc::new(Best {
+        parameters: files.arena(BEST, layout)?,
+        thresholds: entry.thresholds.clone(),
+        epoch: entry.epoch,
+        step: entry.step,
+        score: entry.score,
+    }))
+}
+
+/// The first problem of a manifest whose hash is right. The hash shows damage, but anyone can write a
+/// manifest with the right hash.
 fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     let best = manifest.best.as_ref();
     let is_share = |share: f64| (0.0..=1.0).contains(&share);
@@ -216,7 +273,7 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     if manifest.scale.is_some_and(|scale| {
         !scale.grows || scale.exponent > LossScale::MOST || scale.since > manifest.step
     }) {
-        return Some("gradients scaled by what they never are");
+        return Some("a scale of gradients out of range");
     }
     if manifest.seconds < 0.0 || manifest.rate_factor == 0.0 || !is_share(manifest.rate_factor) {
         return Some("a time or a factor out of range");
@@ -224,23 +281,8 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     None
 }
 
-fn numbers(path: &Path, bytes: &[u8], layout: &Layout, double: bool) -> Result<Numbers> {
-    if double {
-        arena::from_bytes(path, bytes, layout).map(Numbers::F64)
-    } else {
-        arena::from_bytes(path, bytes, layout).map(Numbers::F32)
-    }
-}
-
-fn get<'f>(path: &Path, files: &'f [(&str, Vec<u8>)], name: &str) -> Result<&'f [u8]> {
-    let found = files.iter().find(|(known, _)| *known == name);
-    found
-        .map(|(_, bytes)| bytes.as_slice())
-        .ok_or_else(|| damaged(&path.join(MANIFEST), format!("names no {name}")).into())
-}
-
-/// The bytes of a plain file, of this length where one is expected; nothing is allocated before the
-/// real length has confirmed it.
+/// The bytes of a plain file. Its length is `expected`, or at most [`LONGEST`] where that is `None`;
+/// nothing is allocated before the real length has confirmed it.
 fn read(path: &Path, expected: Option<u64>) -> Result<Vec<u8>, Fault> {
     let cannot = |e: std::io::Error| damaged(path, format!("cannot be read: {e}"));
     let metadata = fs::symlink_metadata(path).map_err(cannot)?;

@@ -1,5 +1,5 @@
-//! Writing: files first, then the manifest, then the name of the directory, and only then are older
-//! checkpoints removed.
+//! Writing checkpoints: first the files, then the manifest, then the directory gets its name, and
+//! only then are older checkpoints removed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,15 @@ use super::names::{ASIDE, TEMPORARY, list, put_back};
 use super::{BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Exit, Fault, of_creation};
 use crate::model::arena::Numbers;
-use crate::model::file::{arena, contents, sync_parent};
+use crate::model::file::{arena, contents};
 use crate::model::layout::Layout;
+use crate::replace::sync_parent;
 
 /// Commits a snapshot as `ROOT/step-N`, and removes all but the newest `keep` checkpoints.
 ///
 /// # Errors
-/// 73 if a directory cannot be made; 74 if a write fails; 3 if a number is not finite. In each case
-/// what was committed before is untouched.
+/// 73 if a directory cannot be created; 74 if a write fails; 3 if a number is not finite. In each
+/// case the checkpoints that were committed before are untouched.
 pub fn write(
     disk: &Disk,
     root: &Path,
@@ -43,7 +44,7 @@ pub fn write(
     Ok(path)
 }
 
-/// All files by name, the manifest last.
+/// Name and bytes of each file, the manifest last.
 fn files(snapshot: &Snapshot, context: &Context) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let Context { network, layout, schema, config, .. } = context;
     let mut files = vec![(CONFIG, config.clone().into_bytes())];
@@ -65,6 +66,7 @@ fn files(snapshot: &Snapshot, context: &Context) -> Result<Vec<(&'static str, Ve
     Ok(files)
 }
 
+/// The file of an arena.
 fn bytes(layout: &Layout, numbers: &Numbers) -> Result<Vec<u8>> {
     match numbers {
         Numbers::F32(numbers) => arena::to_bytes(layout, numbers),
@@ -72,6 +74,7 @@ fn bytes(layout: &Layout, numbers: &Numbers) -> Result<Vec<u8>> {
     }
 }
 
+/// Writes the files to the temporary directory, and gives it the name of the checkpoint.
 fn commit(
     disk: &Disk,
     root: &Path,
@@ -89,8 +92,8 @@ fn commit(
     let written = || -> io::Result<()> {
         files.iter().try_for_each(|(name, bytes)| disk.write(&temporary.join(name), bytes))?;
         disk.sync_directory(temporary)?;
-        // One of this step may be damaged, or from before the epoch was validated; it makes room,
-        // and goes when there is a better one.
+        // A checkpoint of this step may exist already: a damaged one, or one from before the epoch
+        // was validated. It is moved aside, and removed once the new one has its name.
         if path.exists() {
             disk.rename(path, &aside(root, path))?;
         }
@@ -101,13 +104,14 @@ fn commit(
     written().map_err(|e| cannot_write(path, &e))
 }
 
+/// The name of a checkpoint that is moved aside.
 fn aside(root: &Path, path: &Path) -> PathBuf {
     root.join(format!("{ASIDE}{}", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// Removes the oldest checkpoints, and those of later steps than `newest`: they were damaged, and
-/// the run came here from before them. First their names go, so that what is half removed is no
-/// checkpoint.
+/// Removes all but the newest `keep` checkpoints, and all of later steps than `newest`: those were
+/// damaged, and the run restarted before them. Each is renamed first, so that one that is half
+/// removed does not count as a checkpoint.
 fn prune(disk: &Disk, root: &Path, newest: u64, keep: usize) -> io::Result<()> {
     let (later, others): (Vec<_>, Vec<_>) =
         list(root).into_iter().partition(|(step, _)| *step > newest);
@@ -133,7 +137,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> Fault {
     )
 }
 
-/// Writes the checkpoints of a run on a thread of its own, one after the other, while the run goes
+/// Writes the checkpoints of a run, one after the other, on a separate thread while the run goes
 /// on.
 #[derive(Debug)]
 pub struct Keeper {
@@ -142,16 +146,17 @@ pub struct Keeper {
     keep: usize,
     writing: Option<JoinHandle<Result<PathBuf>>>,
     last: Option<PathBuf>,
-    committed: Option<(u64, u64)>,
+    /// `steps` and `validated` of the last snapshot that was written, or whose writing has begun.
+    newest: Option<(u64, u64)>,
 }
 
 impl Keeper {
-    /// A keeper of the newest `keep` checkpoints in `root`, which is made if it is not there.
+    /// A keeper of the newest `keep` checkpoints in `root`, which is created if it does not exist.
     ///
     /// # Errors
-    /// 73 if it cannot be made, or nothing can be made in it.
+    /// 73 if `root` cannot be created, or no directory can be created in it.
     pub fn new(root: PathBuf, context: Context, keep: usize) -> Result<Keeper> {
-        // A checkpoint is on the disk when the names above it are.
+        // A checkpoint is safe on the disk only if the name of its parent is there too.
         std::fs::create_dir_all(&root)
             .and_then(|()| sync_parent(&root))
             .map_err(|e| cannot_create(&root, &e))?;
@@ -165,37 +170,38 @@ impl Keeper {
             keep,
             writing: None,
             last: None,
-            committed: None,
+            newest: None,
         })
     }
 
-    /// Says that the run goes on from a checkpoint.
+    /// Tells the keeper that the run goes on from the checkpoint at `path`.
     pub fn resumed(&mut self, path: PathBuf, snapshot: &Snapshot) {
         self.last = Some(path);
-        self.committed = Some((snapshot.steps, snapshot.validated));
+        self.newest = Some((snapshot.steps, snapshot.validated));
     }
 
-    /// Begins to write a snapshot, when the one before is committed.
+    /// Waits until the previous snapshot is committed, and begins to write this one. A snapshot
+    /// that is already written is not written again.
     ///
     /// # Errors
-    /// Those of [`write()`], for the snapshot before.
+    /// As [`write()`], about the previous snapshot.
     pub fn keep(&mut self, snapshot: Arc<Snapshot>) -> Result<()> {
         self.finish()?;
         let place = Some((snapshot.steps, snapshot.validated));
-        if self.committed == place {
+        if self.newest == place {
             return Ok(());
         }
-        self.committed = place;
+        self.newest = place;
         let (root, context, keep) = (self.root.clone(), Arc::clone(&self.context), self.keep);
         let write = move || write(&Disk::default(), &root, &snapshot, &context, keep);
         self.writing = Some(std::thread::Builder::new().name("checkpoint".into()).spawn(write)?);
         Ok(())
     }
 
-    /// Waits until what was begun is committed.
+    /// Waits until the snapshot that is being written is committed.
     ///
     /// # Errors
-    /// Those of [`write()`].
+    /// As [`write()`].
     pub fn finish(&mut self) -> Result<()> {
         if let Some(thread) = self.writing.take() {
             self.last =
@@ -204,14 +210,14 @@ impl Keeper {
         Ok(())
     }
 
-    /// The newest checkpoint that is committed.
+    /// The path of the newest committed checkpoint.
     pub fn last(&self) -> Option<&Path> {
         self.last.as_deref()
     }
 }
 
 impl Drop for Keeper {
-    /// A checkpoint that was begun is finished, whatever ends the run.
+    /// Finishes the checkpoint that is being written, whatever ends the run.
     fn drop(&mut self) {
         let _ = self.finish();
     }

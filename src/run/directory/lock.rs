@@ -1,4 +1,5 @@
-//! One process a run directory: a lock that ends with the process, however that ends.
+//! The lock of a run directory: one process at a time writes to it. The operating system releases
+//! the lock when the process ends, in whatever way.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -9,16 +10,19 @@ use anyhow::Result;
 use super::cannot_create;
 use crate::fault::{Exit, Fault};
 
-/// The file that is locked. It stays behind: removing it would let two processes lock two files of
-/// one name.
+/// Name of the file that is locked. It is never removed: two processes could then lock two
+/// different files of this name.
 pub(super) const NAME: &str = ".lock";
 
-/// Whether some run was ever here.
+/// Whether a run was ever in this directory.
 pub(super) fn is_there(directory: &Path) -> bool {
     directory.join(NAME).exists()
 }
 
-/// Locks a directory until the file is dropped.
+/// Locks a directory until the file that is returned is dropped.
+///
+/// # Errors
+/// 73 if the file cannot be created, 75 if another process holds the lock.
 pub(super) fn acquire(directory: &Path) -> Result<File> {
     let path = directory.join(NAME);
     let file = OpenOptions::new()
@@ -30,14 +34,14 @@ pub(super) fn acquire(directory: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => note_owner(&file),
         Err(TryLockError::WouldBlock) => return Err(busy(directory).into()),
-        // Some network file systems have no locks; a run is better than none.
+        // Some network file systems have no locks; there the run goes on without one.
         Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
         Err(TryLockError::Error(e)) => return Err(cannot_create(&path, &e).into()),
     }
     Ok(file)
 }
 
-/// The number of this process, for whoever wonders; nothing depends on it.
+/// Writes the id of this process into the file, for the message to another process.
 fn note_owner(mut file: &File) {
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
 }

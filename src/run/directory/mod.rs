@@ -1,4 +1,4 @@
-//! The run directory: what a run leaves behind, file by file, held by one process at a time.
+//! The run directory: the files that a run leaves behind, written by one process at a time.
 
 mod appended;
 mod lock;
@@ -13,18 +13,19 @@ use serde_json::Value;
 
 use crate::data::{Part, Schema};
 use crate::fault::{Exit, Fault};
-use crate::model::file::{clean, replace, save, sync_parent};
+use crate::model::file::save;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
+use crate::replace::{clean, replace, sync_parent};
 use crate::run::directory::appended::{Appended, cannot_create};
 use crate::run::train::point::Point;
-use table::Table;
+use table::MetricsTable;
 
-/// Where runs go that are not told otherwise.
+/// Parent of the run directories that `--out` does not name.
 const RUNS: &str = "runs";
 
-/// A directory of one run, locked for as long as this lives.
+/// The directory of one run; it is locked until this is dropped.
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -33,14 +34,14 @@ pub struct RunDirectory {
     _lock: File,
 }
 
-/// What points are written to.
+/// The files that points are written to.
 #[derive(Debug)]
 struct Records {
     network: Network,
     objective: Objective,
     metrics: Appended,
-    table: Table,
-    /// Whether the test part is measured during the run.
+    table: MetricsTable,
+    /// Whether the test part is evaluated during the run, and not only at its end.
     tests_between: bool,
 }
 
@@ -48,7 +49,7 @@ impl RunDirectory {
     /// A new directory: `out`, or `runs/NAME-N` with the first free N.
     ///
     /// # Errors
-    /// 73 if it cannot be created, or `out` has something in it; 75 if another process is using it.
+    /// 73 if it cannot be created, or `out` is not empty; 75 if another process is using it.
     pub fn create(out: Option<&Path>, name: &str) -> Result<RunDirectory> {
         match out {
             Some(path) => RunDirectory::lock(empty(path)?, true),
@@ -68,7 +69,7 @@ impl RunDirectory {
             .collect();
         for n in 1_u64.. {
             let path = base.join(format!("{name}-{n}"));
-            // Creating is what finds out whether it is free: of two processes one succeeds.
+            // Only creating a name tells whether it is free: of two processes one succeeds.
             match fs::create_dir(&path) {
                 Ok(()) => {
                     sync_parent(&path).map_err(|e| cannot_create(&path, &e))?;
@@ -81,8 +82,8 @@ impl RunDirectory {
         unreachable!("2^64 directories")
     }
 
-    /// The directory of an earlier run, to go on in it; its records are appended to. What a killed
-    /// process left half-written goes.
+    /// The directory of an earlier run, in which a run goes on and appends to the records. Files
+    /// that a killed process left half-written are removed.
     ///
     /// # Errors
     /// 66 if there is no such directory; 75 if another process is using it.
@@ -99,10 +100,11 @@ impl RunDirectory {
         Ok(run)
     }
 
+    /// Locks a directory and opens its log. A new directory must still be empty then.
     fn lock(path: PathBuf, is_new: bool) -> Result<RunDirectory> {
         check_own(&path)?;
         let lock = lock::acquire(&path)?;
-        // Someone may have been here between the first look and the lock.
+        // Another process may have written to it between the first look and the lock.
         if is_new && !is_empty(&path)? {
             return Err(not_empty(&path).into());
         }
@@ -110,7 +112,7 @@ impl RunDirectory {
         Ok(RunDirectory { path, log, records: None, _lock: lock })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -118,18 +120,24 @@ impl RunDirectory {
     /// Writes `config.toml`.
     ///
     /// # Errors
-    /// 73 if the file cannot be created, 74 if it cannot be written; so do the methods below.
+    /// 73 if the file cannot be created, 74 if it cannot be written.
     pub fn write_config(&self, toml: &str) -> Result<()> {
         replace(&self.path.join("config.toml"), toml.as_bytes())
     }
 
     /// Writes `environment.json`.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::write_config`].
     pub fn write_environment(&self, environment: &Value) -> Result<()> {
         replace(&self.path.join("environment.json"), format!("{environment:#}\n").as_bytes())
     }
 
-    /// Opens `metrics.jsonl` and `metrics.csv`; the columns of the latter follow from the network
-    /// and the parts that there are.
+    /// Opens `metrics.jsonl` and `metrics.csv`. The columns of the latter follow from the network
+    /// and from `parts`, which are the parts that the run has.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::write_config`].
     pub fn begin(
         &mut self,
         network: &Network,
@@ -137,7 +145,7 @@ impl RunDirectory {
         parts: &[Part],
     ) -> Result<()> {
         let metrics = Appended::open(self.path.join("metrics.jsonl"))?;
-        let table = Table::open(self.path.join("metrics.csv"), network, objective, parts)?;
+        let table = MetricsTable::open(self.path.join("metrics.csv"), network, objective, parts)?;
         sync_parent(&metrics.path).map_err(|e| metrics.failed(&e))?;
         self.records = Some(Records {
             network: network.clone(),
@@ -149,7 +157,7 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Says that the test part is measured during the run, not at its end alone.
+    /// Tells that the test part is evaluated during the run, and not only at its end.
     ///
     /// # Errors
     /// If the records are not open.
@@ -162,8 +170,10 @@ impl RunDirectory {
         self.records.as_mut().context("a point before RunDirectory::begin")
     }
 
-    /// Appends a point to `metrics.jsonl`, and keeps it for the row that is in the making. A point
-    /// that comes after the last row begins one.
+    /// Appends a point to `metrics.jsonl`, and keeps it for the next row of `metrics.csv`.
+    ///
+    /// # Errors
+    /// 74 if the file cannot be written.
     pub fn point(&mut self, point: &Point) -> Result<()> {
         let records = self.records()?;
         ensure!(
@@ -176,7 +186,7 @@ impl RunDirectory {
         records.table.point(&json)
     }
 
-    /// The first so many points, each with the bytes of its line.
+    /// The first `points` points, each with the length of its line in bytes.
     ///
     /// # Errors
     /// 65 if the file cannot be read, or one of these lines is not JSON.
@@ -200,11 +210,12 @@ impl RunDirectory {
         Ok(lines.iter().enumerate().map(parse).collect::<Result<Vec<_>, Fault>>()?)
     }
 
-    /// Forgets all points but the first so many, in both files, and what is not of the first
-    /// `steps` steps: where lines are missing, later ones have moved up. The test point of the
-    /// model that was kept is of the end of a run, which is further on: it is of a step that was
-    /// tested before, or the only one. `is_whole` says that with them a row ended. Gives back what
-    /// is left.
+    /// Cuts both files back to the first `points` points, or to fewer: the first point that is of a
+    /// later step than `steps` is removed with all after it (where lines are missing, later ones
+    /// have moved up), and so is the test point of the kept model, which was written at the end of
+    /// a run. That one is known by its step, which was tested before, or by being the only test
+    /// point. `is_whole` says whether a row of `metrics.csv` ends with these points. Returns the
+    /// points that are left.
     ///
     /// # Errors
     /// 65 if a line that is left is not JSON; 74 if a file cannot be written.
@@ -229,24 +240,33 @@ impl RunDirectory {
         Ok(kept)
     }
 
-    /// Waits until all points are on the disk: a checkpoint counts on them.
+    /// Waits until all points are on the disk: a checkpoint relies on them.
+    ///
+    /// # Errors
+    /// 74 if they cannot be written.
     pub fn sync(&mut self) -> Result<()> {
         let Records { metrics, .. } = self.records()?;
         Ok(metrics.file.sync_data().map_err(|e| metrics.failed(&e))?)
     }
 
-    /// Where the checkpoints of the run are.
+    /// The directory of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
 
-    /// Writes the row of the points since the last one to `metrics.csv`; without such a point it
+    /// Writes the points since the last row to `metrics.csv`, as a row. Without such a point it
     /// does nothing.
+    ///
+    /// # Errors
+    /// 74 if the file cannot be written.
     pub fn end_epoch(&mut self) -> Result<()> {
         self.records()?.table.end_epoch()
     }
 
     /// Appends a line to `train.log`.
+    ///
+    /// # Errors
+    /// 74 if the file cannot be written.
     pub fn log(&mut self, line: &str) -> Result<()> {
         self.log.line(line)
     }
@@ -254,7 +274,7 @@ impl RunDirectory {
     /// Replaces the best model, in `model/`.
     ///
     /// # Errors
-    /// Those of [`save`].
+    /// As [`save`].
     pub fn save_model(
         &self,
         network: &Network,
@@ -268,7 +288,7 @@ impl RunDirectory {
     /// Replaces the model after the last step, in `last/`.
     ///
     /// # Errors
-    /// Those of [`save`].
+    /// As [`save`].
     pub fn save_last(
         &self,
         network: &Network,
@@ -280,8 +300,7 @@ impl RunDirectory {
     }
 }
 
-/// Makes a directory with those above it that are not there, and waits until their names are on the
-/// disk.
+/// Creates a directory and the missing ones above it, and waits until their names are on the disk.
 fn make(path: &Path) -> Result<()> {
     let new: Vec<&Path> = path
         .ancestors()
@@ -291,23 +310,23 @@ fn make(path: &Path) -> Result<()> {
     Ok(made.map_err(|e| cannot_create(path, &e))?)
 }
 
-/// `--out DIR`: a directory that is new, or has nothing in it.
+/// The directory of `--out DIR`, which must be new or empty.
 fn empty(path: &Path) -> Result<PathBuf> {
     make(path)?;
-    // Where a run lives the lock tells more: in use, or just not empty.
+    // In the directory of a run the lock gives the better message: in use, or just not empty.
     let is_free = is_empty(path)? || lock::is_there(path);
     if is_free { Ok(path.to_owned()) } else { Err(not_empty(path).into()) }
 }
 
-/// Whether there is nothing but a lock in a directory.
+/// Whether a directory holds nothing but a lock.
 fn is_empty(path: &Path) -> Result<bool> {
     let entries = fs::read_dir(path).map_err(|e| cannot_create(path, &e))?;
     let mut names = entries.map(|entry| entry.map(|e| e.file_name()));
     Ok(names.all(|name| name.is_ok_and(|n| n == lock::NAME)))
 }
 
-/// Nothing that is written to leads out of the directory: a run from elsewhere may hold links, and
-/// pipes that would block.
+/// Refuses a directory with links or pipes. A run directory from elsewhere may have them; a link
+/// would lead writes out of the directory, and a pipe would block them.
 fn check_own(path: &Path) -> Result<()> {
     for entry in fs::read_dir(path).map_err(|e| cannot_create(path, &e))?.flatten() {
         let is_own = entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir());

@@ -1,5 +1,6 @@
-//! `metrics.csv`: one row per evaluation and per epoch, and one for the test figures of the model
-//! that is kept; one column per split, task and metric, the same figures as in `metrics.jsonl`.
+//! `metrics.csv`: one row per evaluation and per epoch, and a last one with the test figures of the
+//! model that is kept. It has one column per split, task and metric, with the figures that
+//! `metrics.jsonl` has.
 
 use std::path::PathBuf;
 
@@ -16,41 +17,41 @@ use crate::run::train::point::{Point, TaskPoint, of_training};
 /// Columns that do not depend on the network.
 const FIXED: [&str; 4] = ["epoch", "step", "learning_rate", "seconds"];
 
-/// The table with the row in the making.
+/// The file, with the row that is not written yet.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct MetricsTable {
     file: Appended,
     columns: Vec<String>,
     row: Row,
-    /// Step of the last training point.
+    /// Step of the last training point, or 0.
     trained: u64,
 }
 
-/// Figures since the row before.
+/// The figures since the last row.
 #[derive(Clone, Debug, Default)]
 struct Row {
-    /// Those of [`FIXED`], once there is a point.
+    /// Values of the columns of [`FIXED`]; `None` before the first point.
     fixed: Option<[Value; 4]>,
-    /// Training points with the steps that they are means of.
+    /// Training points, each with the number of steps that it is a mean over.
     train: Vec<(f64, Vec<Cell>)>,
-    /// What was measured on other parts.
+    /// Figures of the other parts.
     others: Vec<Cell>,
 }
 
-/// (column, value)
+/// Name of a column and value.
 type Cell = (String, Value);
 
-impl Table {
-    /// Opens the file; a new one gets its header.
+impl MetricsTable {
+    /// Opens the file. A new file gets its header.
     pub(super) fn open(
         path: PathBuf,
         network: &Network,
         objective: &Objective,
         parts: &[Part],
-    ) -> Result<Table> {
+    ) -> Result<MetricsTable> {
         let file = Appended::open(path)?;
         let columns = columns(network, objective, parts);
-        let mut table = Table { file, columns, row: Row::default(), trained: 0 };
+        let mut table = MetricsTable { file, columns, row: Row::default(), trained: 0 };
         if table.file.len()? == 0 {
             let header = record(&table.columns);
             table.file.write(&header)?;
@@ -58,7 +59,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Keeps a point, as it stands in `metrics.jsonl`, for its row.
+    /// Keeps a point for its row; `json` is its line in `metrics.jsonl`.
     pub(super) fn point(&mut self, json: &Value) -> Result<()> {
         let (split, step) =
             (json["split"].as_str().unwrap_or_default(), json["step"].as_u64().unwrap_or(0));
@@ -73,7 +74,7 @@ impl Table {
         Ok(())
     }
 
-    /// Writes the whole table anew from points, as if they were told now.
+    /// Writes the whole table again, from these points.
     pub(super) fn replay(&mut self, points: &[Value]) -> Result<()> {
         (self.row, self.trained) = (Row::default(), 0);
         self.file.cut(0)?;
@@ -88,7 +89,7 @@ impl Table {
         Ok(())
     }
 
-    /// Writes the row.
+    /// Writes the row, if there is a point for it.
     pub(super) fn end_epoch(&mut self) -> Result<()> {
         let row = std::mem::take(&mut self.row);
         if row.fixed.is_some() {
@@ -100,22 +101,22 @@ impl Table {
 }
 
 impl Row {
-    /// Whether a point belongs to a later row: it is of a later epoch, or of a later step than an
-    /// evaluation that is in this one.
+    /// Whether a point belongs to a later row: its epoch is later, or this row has an evaluation
+    /// and its step is later.
     fn is_over(&self, json: &Value) -> bool {
         let Some([epoch, step, ..]) = &self.fixed else { return false };
         let is_later = |before: &Value, key: &str| json[key].as_u64() > before.as_u64();
         is_later(epoch, "epoch") || (!self.others.is_empty() && is_later(step, "step"))
     }
 
-    /// One text per column, blank where nothing was measured or the value was not finite.
+    /// One text per column; blank where nothing was measured or the value was not finite.
     fn texts(&self, columns: &[String]) -> Vec<String> {
         let fixed = FIXED
             .iter()
             .zip(self.fixed.iter().flatten())
             .map(|(name, value)| (name.to_string(), value.clone()));
         let all: Vec<Cell> = fixed.chain(self.means()).chain(self.others.iter().cloned()).collect();
-        // The last one of a name counts: a part may be measured twice in an epoch.
+        // The last value of a column counts: a part may be evaluated twice in an epoch.
         let text = |column: &String| {
             all.iter().rev().find(|(name, _)| name == column).filter(|(_, value)| !value.is_null())
         };
@@ -125,9 +126,9 @@ impl Row {
             .collect()
     }
 
-    /// Training figures: means over the steps of the points that have them. Points of no label at
-    /// all have none; where the combined loss is not finite, what else has no number is not finite
-    /// either, and neither is the mean.
+    /// Training figures: means over the steps of the points that have them. A point without any
+    /// label has no figures. Where the combined loss of a point is not finite, a figure without a
+    /// number was not finite either, and neither is its mean.
     fn means(&self) -> Vec<Cell> {
         let known: Vec<&(f64, Vec<Cell>)> = self
             .train
@@ -162,7 +163,8 @@ impl Row {
     }
 }
 
-/// The names of all columns: those of a point for each part, whatever a task of its type shows.
+/// The names of all columns: for each part the figures that a point can have, by the types of the
+/// tasks.
 fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<String> {
     let names = |part: &Part, head: &Head| {
         if *part == Part::Train { of_training(head) } else { head.kind.metrics() }
@@ -195,7 +197,7 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
     };
     let mut columns: Vec<String> = FIXED.map(str::to_owned).into();
     for (name, _) in parts.iter().flat_map(|part| cells(part.name(), &json(part))) {
-        // Two tables may couple the same pair in the same way: one value, one column.
+        // Two [[coupling]] tables may couple one pair in the same way: they share a column.
         if !columns.contains(&name) {
             columns.push(name);
         }
@@ -203,12 +205,12 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
     columns
 }
 
-/// Whether a head can have a metric of its type: the k largest of k classes say nothing.
+/// Whether a head has this metric of its type. `top_k` needs more than k classes.
 fn has(head: &Head, metric: &str) -> bool {
     metric != "top_k" || head.top_k.is_some_and(|k| k < head.outputs())
 }
 
-/// `SPLIT/loss`, `SPLIT/TASK/METRIC` and `SPLIT/KIND/TASK/TASK` of a point.
+/// The cells of a point, in columns `SPLIT/loss`, `SPLIT/TASK/METRIC` and `SPLIT/KIND/TASK/TASK`.
 fn cells(split: &str, json: &Value) -> Vec<Cell> {
     let mut cells = vec![(format!("{split}/loss"), json["loss"].clone())];
     for (task, metrics) in json["tasks"].as_object().into_iter().flatten() {

@@ -1,15 +1,15 @@
-//! Yes or no, by one score a row: a logit or a probability.
+//! Metrics of binary labels, from one score per row: a logit or a probability.
 
 use super::{Rows, finite};
 
-/// Rows of one score: the weight of the positive and of the negative ones.
+/// The rows that have one score: the weights of the positive and of the negative ones.
 struct Tied {
     score: f64,
     positive: f64,
     negative: f64,
 }
 
-/// Weights of the classes by score, ascending, each score once.
+/// The distinct scores, ascending, with the weights of their rows.
 fn by_score(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<Vec<Tied>> {
     let rows = Rows::new(scores, 1, labels.len(), weights)?;
     let tied = |(row, weight): (usize, f64)| {
@@ -55,8 +55,8 @@ pub fn average_precision(scores: &[f64], labels: &[bool], weights: Option<&[f64]
     finite(sum / hits)
 }
 
-/// F1 = 2 TP / (2 TP + FP + FN) of the rows whose score is above the threshold. `None` if no row is
-/// positive or taken as positive, where scikit-learn says 0 by default.
+/// F1 = 2 TP / (2 TP + FP + FN), where rows with a score above the threshold are taken as positive.
+/// `None` if no row is positive or taken as positive, where scikit-learn says 0 by default.
 pub fn f1(scores: &[f64], labels: &[bool], threshold: f64, weights: Option<&[f64]>) -> Option<f64> {
     let (mut hits, mut misses) = (0.0, 0.0);
     for (row, weight) in Rows::new(scores, 1, labels.len(), weights)?.iter() {
@@ -69,8 +69,9 @@ pub fn f1(scores: &[f64], labels: &[bool], threshold: f64, weights: Option<&[f64
     finite(2.0 * hits / (2.0 * hits + misses))
 }
 
-/// Share of rows that are positive just if their score is above the threshold: 0 for logits, 0.5
-/// for probabilities. A score at the threshold is a no, as the first of two equal logits is.
+/// Share of rows that are classified correctly if those with a score above the threshold are taken
+/// as positive. The threshold is 0 for logits and 0.5 for probabilities; a score equal to it is
+/// taken as negative, as the first of two equal logits is chosen.
 pub fn accuracy_at(
     scores: &[f64],
     labels: &[bool],
@@ -81,9 +82,9 @@ pub fn accuracy_at(
         .mean(|row| f64::from((scores[row] > threshold) == labels[row]))
 }
 
-/// The threshold of the largest accuracy; of several, the lowest. It lies midway between two
-/// neighbouring scores, or it is the highest score, which takes none as positive, or the next
-/// number below the lowest, which takes all.
+/// The threshold of the highest accuracy; the lowest one if there are several. It lies midway
+/// between two neighbouring scores; or it is the highest score, which takes no row as positive; or
+/// the next number below the lowest score, which takes all rows as positive.
 pub fn best_threshold(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<f64> {
     let ties = by_score(scores, labels, weights)?;
     let (mut threshold, mut gain, mut best) = (ties.first()?.score.next_down(), 0.0, 0.0);
@@ -97,7 +98,7 @@ pub fn best_threshold(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) 
     finite(threshold)
 }
 
-/// The middle of two numbers, below the upper one even if nothing lies between.
+/// The middle of two numbers; it is below the upper one even if no number lies between them.
 fn between(low: f64, high: f64) -> f64 {
     let middle = low.midpoint(high);
     if middle < high { middle } else { low }
@@ -115,8 +116,9 @@ pub fn log_loss(logits: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Opt
 
 /// Expected calibration error: Σ_b W_b / W · |share of positive rows − mean probability| over
 /// `bins` bins ((b − 1) / bins, b / bins], the first of which has 0 too (Naeini et al., AAAI 2015).
-/// With the probabilities of the classes that were chosen, and with hits as labels, it is that of
-/// several classes (Guo et al., ICML 2017, equation 3). `None` for what is no probability.
+/// If the probabilities are those of chosen classes, and a label says whether the choice was right,
+/// this is the error of several classes (Guo et al., ICML 2017, equation 3). `None` if a value is
+/// no probability.
 pub fn calibration_error(
     probabilities: &[f64],
     labels: &[bool],
@@ -127,7 +129,7 @@ pub fn calibration_error(
     if bins == 0 || rows.iter().any(|(row, _)| !(0.0..=1.0).contains(&probabilities[row])) {
         return None;
     }
-    // Of each bin the sum of w (label − probability).
+    // For each bin the sum of w (label − probability).
     let (mut gaps, mut total) = (vec![0.0; bins], 0.0);
     for (row, weight) in rows.iter() {
         let bin = (probabilities[row] * bins as f64).ceil() as usize;

@@ -1,4 +1,4 @@
-//! Counts, by the logarithm of a rate.
+//! Metrics of counts, from logarithms of rates.
 
 use super::{Rows, finite, regression};
 
@@ -11,7 +11,7 @@ fn counted<'a>(log_rates: &[f64], counts: &[f64], weights: Option<&'a [f64]>) ->
 
 /// Poisson deviance of one row, 2 (y ln(y / μ) − y + μ) with 0 ln 0 = 0. With d = ln μ − ln y it is
 /// 2 y (e^d − 1 − d), which does not take the difference of two large numbers.
-fn of_row(log_rate: f64, count: f64) -> f64 {
+fn row_deviance(log_rate: f64, count: f64) -> f64 {
     if count > 0.0 {
         let d = log_rate - count.ln();
         2.0 * count * (d.exp_m1() - d)
@@ -22,7 +22,7 @@ fn of_row(log_rate: f64, count: f64) -> f64 {
 
 /// Mean Poisson deviance (McCullagh and Nelder, 1989).
 pub fn deviance(log_rates: &[f64], counts: &[f64], weights: Option<&[f64]>) -> Option<f64> {
-    counted(log_rates, counts, weights)?.mean(|row| of_row(log_rates[row], counts[row]))
+    counted(log_rates, counts, weights)?.mean(|row| row_deviance(log_rates[row], counts[row]))
 }
 
 /// D² = 1 − deviance / deviance of the mean count: the share of the deviance that is explained, R²
@@ -33,11 +33,11 @@ pub fn d2(log_rates: &[f64], counts: &[f64], weights: Option<&[f64]>) -> Option<
         return None;
     }
     let mean = rows.mean(|row| counts[row])?.ln();
-    let unexplained = rows.mean(|row| of_row(mean, counts[row]))?;
+    let unexplained = rows.mean(|row| row_deviance(mean, counts[row]))?;
     finite(1.0 - deviance(log_rates, counts, weights)? / unexplained)
 }
 
-/// e^z
+/// The rates, e^z.
 fn rates(log_rates: &[f64]) -> Vec<f64> {
     log_rates.iter().map(|z| z.exp()).collect()
 }

@@ -1,12 +1,13 @@
-//! How good predictions are: exact metrics in f64, on the host, by type of task.
+//! Metrics of predictions, by type of task: exact, in f64, on the host.
 //!
-//! Rows are given without those that have no label. `weights` are weights of rows, finite and not
-//! negative; `None` is one each. A row of weight zero counts as absent. Where scikit-learn has the
-//! metric, the value is that of scikit-learn, except as stated, and `tests/metrics.rs` compares.
+//! Only labelled rows are passed in. `weights` are the weights of these rows, finite and not
+//! negative; `None` means that each row weighs 1. A row of weight zero counts as absent. Where
+//! scikit-learn has the metric, the value is that of scikit-learn, except as stated, and
+//! `tests/cpu/metrics.rs` compares them.
 //!
-//! A value is `None` where there is nothing to measure: no row that weighs anything, a quotient of
-//! zeros such as the AUC of one class, a number that is not finite, slices that do not belong
-//! together. It is then left out of reports; nothing stands in for it.
+//! A value is `None` if it is not defined: no row has a positive weight, it is a quotient of zeros
+//! such as the AUC of one class, a number is not finite, or the lengths of the slices do not fit
+//! together. Reports then leave it out; they put no other value in its place.
 
 pub mod binary;
 pub mod count;
@@ -14,19 +15,19 @@ pub mod multiclass;
 pub mod multilabel;
 pub mod regression;
 
-/// Mean of the values that there are, all alike.
+/// Unweighted mean of the values that are defined.
 pub fn mean(values: &[Option<f64>]) -> Option<f64> {
     let (sum, count) =
         values.iter().flatten().fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     finite(sum / count)
 }
 
-/// A number, unless it is infinite or none.
+/// A number, if it is finite.
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// Rows with their weights; some row weighs more than zero.
+/// Rows with their weights; at least one row has a positive weight.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     count: usize,
@@ -34,9 +35,8 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// As many rows as there are labels, those of `numbers`, [count, width]. `None` if a length or
-    /// a weight is wrong, if nothing weighs anything, or if a number in a row that does is not
-    /// finite.
+    /// The `count` rows of `numbers`, [count, width]. `None` if a length or a weight is wrong, if
+    /// no row has a positive weight, or if a number in such a row is not finite.
     fn new(
         numbers: &[f64],
         width: usize,
@@ -57,7 +57,7 @@ impl<'a> Rows<'a> {
         (known && rows.iter().next().is_some()).then_some(rows)
     }
 
-    /// The rows that weigh anything, in order, with their weights.
+    /// The rows of positive weight, in order, with their weights.
     fn iter(self) -> impl Iterator<Item = (usize, f64)> {
         let weight = move |row| self.weights.map_or(1.0, |weights| weights[row]);
         (0..self.count).map(move |row| (row, weight(row))).filter(|(_, weight)| *weight > 0.0)
@@ -71,7 +71,7 @@ impl<'a> Rows<'a> {
         finite(sum / total)
     }
 
-    /// Whether a value is the same in all rows.
+    /// Whether all rows of positive weight have the same value.
     fn constant(self, values: &[f64]) -> bool {
         let mut rows = self.iter().map(|(row, _)| values[row]);
         let first = rows.next();
@@ -79,7 +79,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Places in a table [rows, columns] of the cells that are labelled, of one column or of all.
+/// Places of the labelled cells in a table [rows, columns]: of one column, or of all if `column` is
+/// `None`.
 fn places(
     rows: usize,
     columns: usize,
@@ -90,18 +91,18 @@ fn places(
     (first..rows * columns).step_by(step).filter(|&place| labelled(place)).collect()
 }
 
-/// What stands at some places.
+/// The values at some places.
 fn pick<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
     places.iter().map(|&place| values[place]).collect()
 }
 
-/// For each place in a table the weight of its row.
+/// The weight of the row of each place in a table.
 fn pick_weights(weights: Option<&[f64]>, columns: usize, places: &[usize]) -> Option<Vec<f64>> {
     weights.map(|weights| places.iter().map(|&place| weights[place / columns]).collect())
 }
 
-/// The rows of a table of predictions, [rows, columns], for so many labels; `None` as in
-/// [`Rows::new`].
+/// The rows of a table of predictions, [rows, columns], with as many cells as there are labels;
+/// `None` as for [`Rows::new`].
 fn table<'a>(
     predictions: &[f64],
     columns: usize,

@@ -1,8 +1,8 @@
-//! One of C classes, by logits [rows, C] and class indices.
+//! Metrics of multiclass labels, from logits [rows, C] and class indices.
 
 use super::{Rows, binary, finite, mean};
 
-/// The rows, if every label that counts is a class.
+/// The rows, if every label of a row of positive weight is a class.
 fn labelled<'a>(
     logits: &[f64],
     classes: usize,
@@ -13,21 +13,21 @@ fn labelled<'a>(
     rows.iter().all(|(row, _)| (labels[row] as usize) < classes).then_some(rows)
 }
 
-/// Logits of a row.
+/// The logits of a row.
 fn of_row(logits: &[f64], classes: usize, row: usize) -> &[f64] {
     &logits[row * classes..][..classes]
 }
 
-/// The class that is chosen: the first of the largest logits.
-fn first_largest(logits: &[f64]) -> usize {
+/// The index of the first of the largest logits, which is the class that is chosen.
+pub fn first_largest<T: PartialOrd>(logits: &[T]) -> usize {
     logits
         .iter()
         .enumerate()
         .fold(0, |best, (class, z)| if *z > logits[best] { class } else { best })
 }
 
-/// The parts of ln Σ e^z, which neither overflow nor lose a small sum: max z, and ln(1 + Σ e^(z −
-/// max z)) over the others than the largest.
+/// ln Σ e^z in two parts, so that it neither overflows nor loses a small sum: max z, and
+/// ln(1 + Σ e^(z − max z)) with the sum over all but the largest.
 fn log_sum(logits: &[f64]) -> [f64; 2] {
     let largest = first_largest(logits);
     let others = logits.iter().enumerate().filter(|(class, _)| *class != largest);
@@ -35,7 +35,8 @@ fn log_sum(logits: &[f64]) -> [f64; 2] {
     [logits[largest], sum.ln_1p()]
 }
 
-/// Share of rows whose class has the largest logit, the first of the largest ones.
+/// Share of rows whose class has the largest logit; of equal logits the first counts as the
+/// largest.
 pub fn accuracy(
     logits: &[f64],
     classes: usize,
@@ -46,8 +47,8 @@ pub fn accuracy(
         .mean(|row| f64::from(first_largest(of_row(logits, classes, row)) == labels[row] as usize))
 }
 
-/// Share of rows whose class is among the `k` of the largest logits; of equal ones the first come
-/// first, so that `k` = 1 is [`accuracy`]. scikit-learn takes the last first.
+/// Share of rows whose class is among the `k` classes of the largest logits. Of equal logits the
+/// first count as larger, so that `k` = 1 is [`accuracy`]; in scikit-learn the last do.
 pub fn top_k(
     logits: &[f64],
     classes: usize,
@@ -65,7 +66,7 @@ pub fn top_k(
     labelled(logits, classes, labels, weights)?.mean(hit)
 }
 
-/// Mean of −ln softmax(z) of the labels.
+/// Mean of −ln softmax(z)[label].
 pub fn log_loss(
     logits: &[f64],
     classes: usize,
@@ -80,9 +81,9 @@ pub fn log_loss(
     labelled(logits, classes, labels, weights)?.mean(loss)
 }
 
-/// Mean over classes of F1 = 2 TP / (TP + FP + TP + FN), all classes alike; 0 for a class that is
-/// never found. Classes that are neither a label nor chosen in any row that weighs anything do not
-/// count; scikit-learn counts those that are in rows of weight zero.
+/// Unweighted mean over classes of F1 = 2 TP / (TP + FP + TP + FN), which is 0 for a class that is
+/// never found. Classes that are neither a label nor chosen in any row of positive weight are left
+/// out; scikit-learn includes those of rows of weight zero.
 pub fn macro_f1(
     logits: &[f64],
     classes: usize,
@@ -104,7 +105,8 @@ pub fn macro_f1(
     mean(&f1)
 }
 
-/// Weight of the rows of each class, by the class that was chosen: `table[label][chosen]`.
+/// The confusion matrix, `table[label][chosen]`: the weight of the rows of a class for which a
+/// class was chosen.
 pub fn confusion(
     logits: &[f64],
     classes: usize,
@@ -119,8 +121,8 @@ pub fn confusion(
     Some(table)
 }
 
-/// Mean over classes of the AUC of the class against all others, by its probability (Provost and
-/// Domingos, 2000, without weights of classes). Classes that no row has, or all have, do not count.
+/// Unweighted mean over classes of the AUC of the class against all others, by its probability
+/// (Provost and Domingos, 2000). Classes that no row has, or that all rows have, are left out.
 pub fn macro_auc(
     logits: &[f64],
     classes: usize,
@@ -130,7 +132,7 @@ pub fn macro_auc(
     labelled(logits, classes, labels, weights)?;
     let sums: Vec<[f64; 2]> =
         (0..labels.len()).map(|row| log_sum(of_row(logits, classes, row))).collect();
-    let of_class = |class: usize| {
+    let class_auc = |class: usize| {
         let is_class: Vec<bool> = labels.iter().map(|label| *label as usize == class).collect();
         let log_probability = |(row, [largest, rest]): (usize, &[f64; 2])| {
             logits[row * classes + class] - largest - rest
@@ -138,5 +140,5 @@ pub fn macro_auc(
         let scores: Vec<f64> = sums.iter().enumerate().map(log_probability).collect();
         binary::auc(&scores, &is_class, weights)
     };
-    mean(&(0..classes).map(of_class).collect::<Vec<_>>())
+    mean(&(0..classes).map(class_auc).collect::<Vec<_>>())
 }

@@ -1,14 +1,14 @@
-//! Several columns of yes or no, by logits [rows, columns]; each cell may be blank.
+//! Metrics of several columns of binary labels, from logits [rows, columns]. A label may be blank.
 
 use super::{Rows, binary, mean, pick, pick_weights, places, table};
 
-/// A cell without a label; the others are 0 or 1.
+/// A blank label; other labels are 0 or 1.
 pub const BLANK: u8 = u8::MAX;
 
-/// A metric of yes and no: (logits, labels, weights of rows).
+/// A binary metric of logits, labels and weights of rows.
 type Metric<'a> = &'a dyn Fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64>;
 
-/// The rows, if every label that counts is 0, 1 or blank.
+/// The rows, if every label of a row of positive weight is 0, 1 or blank.
 fn labelled<'a>(
     logits: &[f64],
     columns: usize,
@@ -22,8 +22,8 @@ fn labelled<'a>(
     rows.iter().all(|(row, _)| valid(row)).then_some(rows)
 }
 
-/// A metric over the labelled cells of one column, or over all of them, each with the weight of its
-/// row.
+/// A metric over the labelled cells of one column, or of all columns if `column` is `None`. A cell
+/// has the weight of its row.
 fn over_cells(
     logits: &[f64],
     columns: usize,
@@ -37,8 +37,8 @@ fn over_cells(
     metric(&pick(logits, &places), &is_yes, pick_weights(rows.weights, columns, &places).as_deref())
 }
 
-/// A metric of [`binary`], column by column, each over its labelled cells. `None` if a number or a
-/// label anywhere is none.
+/// A metric of [`binary`] for each column, over its labelled cells. `None` if a logit of any column
+/// is not finite, or a label is not 0, 1 or blank.
 pub fn per_column(
     logits: &[f64],
     columns: usize,
@@ -54,12 +54,12 @@ pub fn per_column(
     )
 }
 
-/// Mean AUC of the columns that have both classes.
+/// Mean AUC of the columns that have labels of both classes.
 pub fn auc(logits: &[f64], columns: usize, labels: &[u8], weights: Option<&[f64]>) -> Option<f64> {
     mean(&per_column(logits, columns, labels, weights, binary::auc)?)
 }
 
-/// Mean average precision of the columns that have a yes.
+/// Mean average precision of the columns that have a positive label.
 pub fn average_precision(
     logits: &[f64],
     columns: usize,
@@ -69,14 +69,14 @@ pub fn average_precision(
     mean(&per_column(logits, columns, labels, weights, binary::average_precision)?)
 }
 
-/// Mean F1, at probability 0.5, of the columns that have a yes or are given one.
+/// Mean F1, at probability 0.5, of the columns that have a positive label or prediction.
 pub fn f1(logits: &[f64], columns: usize, labels: &[u8], weights: Option<&[f64]>) -> Option<f64> {
     mean(&per_column(logits, columns, labels, weights, |logits, labels, weights| {
         binary::f1(logits, labels, 0.0, weights)
     })?)
 }
 
-/// Share of labelled cells that are right at probability 0.5.
+/// Share of labelled cells that are classified correctly at probability 0.5.
 pub fn accuracy(
     logits: &[f64],
     columns: usize,

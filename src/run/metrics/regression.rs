@@ -1,9 +1,9 @@
-//! Numbers against numbers: one column, or a table [rows, columns] in which a target that is NaN is
-//! blank.
+//! Metrics of numbers: of one column, or of a table [rows, columns], in which a target that is NaN
+//! is blank.
 
 use super::{Rows, finite, mean, pick, pick_weights, places, table};
 
-/// The rows, if every target that counts is finite.
+/// The rows, if every target of a row of positive weight is finite.
 fn known<'a>(predictions: &[f64], targets: &[f64], weights: Option<&'a [f64]>) -> Option<Rows<'a>> {
     Rows::new(predictions, 1, targets.len(), weights)?;
     Rows::new(targets, 1, targets.len(), weights)
@@ -14,9 +14,9 @@ fn squared_error(predictions: &[f64], targets: &[f64], weights: Option<&[f64]>) 
     known(predictions, targets, weights)?.mean(|row| (predictions[row] - targets[row]).powi(2))
 }
 
-/// R² = 1 − Σ w (y − p)² / Σ w (y − ȳ)², ȳ being the weighted mean. `None` where all targets are
-/// equal, one row alone included: scikit-learn says 1 or 0 there, whether p is y or not, or lets
-/// the rounding of ȳ decide.
+/// R² = 1 − Σ w (y − p)² / Σ w (y − ȳ)², where ȳ is the weighted mean. `None` if all targets are
+/// equal, also if there is only one row. In these cases scikit-learn says 1 if p is y and else 0,
+/// or the rounding of ȳ decides.
 pub fn r2(predictions: &[f64], targets: &[f64], weights: Option<&[f64]>) -> Option<f64> {
     let rows = known(predictions, targets, weights)?;
     if rows.constant(targets) {
@@ -37,8 +37,8 @@ pub fn mae(predictions: &[f64], targets: &[f64], weights: Option<&[f64]>) -> Opt
     known(predictions, targets, weights)?.mean(|row| (predictions[row] - targets[row]).abs())
 }
 
-/// Mean of max(q (y − p), (q − 1) (y − p)), least where p is the quantile q of y (Koenker and
-/// Bassett, 1978). `None` for q outside [0, 1].
+/// Mean of max(q (y − p), (q − 1) (y − p)), which is lowest where p is the quantile q of y (Koenker
+/// and Bassett, 1978). `None` for q outside [0, 1].
 pub fn pinball(
     predictions: &[f64],
     targets: &[f64],
@@ -52,8 +52,8 @@ pub fn pinball(
     known(predictions, targets, weights).filter(|_| (0.0..=1.0).contains(&quantile))?.mean(loss)
 }
 
-/// A metric of one column, such as [`r2`], column by column, each over the rows that have a target
-/// in it. `None` if a number anywhere is infinite, or a prediction is none.
+/// A metric of one column, such as [`r2`], for each column over the rows that have a target in it.
+/// `None` if a target of any column is infinite, or a prediction is not finite.
 pub fn per_column(
     predictions: &[f64],
     columns: usize,
@@ -79,7 +79,7 @@ pub fn per_column(
     Some((0..columns).map(of_column).collect())
 }
 
-/// The mean of [`per_column`] over the columns for which the metric is defined, all alike.
+/// The unweighted mean of [`per_column`] over the columns for which the metric is defined.
 pub fn over_columns(
     predictions: &[f64],
     columns: usize,

@@ -1,21 +1,21 @@
-//! The course of the learning rate, and what else changes from step to step, computed on the host
-//! in f64.
+//! The course of the learning rate, and the other numbers that change from step to step, computed
+//! on the host in f64.
 
 use crate::config::{Every, Optimizer, Schedule};
 use crate::kernels::params::Step;
 use crate::rng::{Purpose, bits};
 use crate::run::train::loss_scale::LossScale;
 
-/// The course of a run.
+/// The numbers of each step of a run.
 #[derive(Clone, Debug)]
 pub struct Course {
     optimizer: Optimizer,
     seed: u64,
     steps_per_epoch: u64,
     total: u64,
-    /// What all learning rates are multiplied by.
+    /// Factor of all learning rates; it is halved with each roll-back.
     pub factor: f64,
-    /// What gradients are multiplied by before matrix units round them.
+    /// Scale of the gradients before matrix units round them.
     pub scale: LossScale,
 }
 
@@ -81,7 +81,7 @@ impl Course {
     }
 }
 
-/// An entry for a step that changes nothing: evaluation.
+/// The table entry of an evaluation step, which changes no parameters.
 pub fn evaluation_step(number: u64, first: usize, rows: usize, slot: usize) -> Step {
     Step {
         number: number as u32,

@@ -1,18 +1,18 @@
-//! Tasks whose losses are far apart: the large one drowns the small one, and a weight would level
-//! them.
+//! A notice about tasks whose losses are far apart: the gradients of the large one dominate the
+//! shared layers, and a task weight would level them.
 
 use super::{Observer, Plan};
 use crate::measure::chart::rounded;
-use crate::run::apply::baseline::{Labels, least};
+use crate::run::apply::baseline::{TaskLabels, least};
 use crate::run::train::point::TaskPoint;
 use crate::run::train::step_loop::Run;
 use crate::schedule::StepResult;
 
-/// Losses that differ by more than this are told.
+/// The user is told about losses that differ by more than this factor.
 const FAR: f64 = 100.0;
 
 impl Run<'_> {
-    /// Adds a step of the first epoch; at its end says which losses are far apart.
+    /// Adds a step of the first epoch; at its end tells the user which losses are far apart.
     pub(super) fn compare_tasks(&mut self, result: &StepResult, observer: &mut dyn Observer) {
         let end = self.plan.steps_per_epoch.min(self.plan.total_steps);
         let Some(mut sums) = self.first.take().filter(|_| self.done <= end) else { return };
@@ -52,12 +52,15 @@ fn far_apart(plan: &Plan, tasks: &[TaskPoint]) -> Vec<String> {
     far.map(line).collect()
 }
 
-/// How far the loss of a task is above the least possible one, which is not 0 for counts.
+/// The loss of a task minus the lowest possible one, which is not 0 for counts. `None` for a robust
+/// loss.
 fn above_least(plan: &Plan, task: usize, loss: f64) -> Option<f64> {
     let head = &plan.network.tasks[task];
-    // The gradients of these do not grow with the loss, so there is nothing to level.
+    // The gradients of robust losses do not grow with the loss, so there is nothing to level.
     if head.loss.is_robust() {
         return None;
     }
-    Some(loss - least(head, Labels::of(&plan.parts.train, head, plan.network.first_cell(task)))?)
+    Some(
+        loss - least(head, TaskLabels::of(&plan.parts.train, head, plan.network.first_cell(task)))?,
+    )
 }

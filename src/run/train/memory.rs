@@ -1,4 +1,4 @@
-//! What to say when a run does not fit the device.
+//! The message when a run does not fit into the memory of the device.
 
 use anyhow::Error;
 
@@ -7,8 +7,8 @@ use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::Tuning;
 use crate::run::machine::Machine;
 
-/// The error with what the run takes, what there was, and a batch that fits; any other error as it
-/// is.
+/// If the machine refused memory: a fault with the bytes that the run takes, the bytes in use, and
+/// a batch size that fits. Any other error is returned as it is.
 pub(super) fn explain(
     error: Error,
     plan: &Plan,

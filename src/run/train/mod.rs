@@ -1,4 +1,4 @@
-//! Training: what is settled before it, what watches it, what it leaves, and the loop itself.
+//! Training: the plan that is settled before it, the loop, its observer, and its outcome.
 
 pub mod learning_rate;
 mod levels;
@@ -24,10 +24,14 @@ use crate::run::train::step_loop::Run;
 
 pub use outcome::{Ended, Observer, Options, Outcome, Silent};
 pub use plan::{Plan, WINDOW};
-pub use retry::persist;
+pub use retry::train_with_retries;
 pub use trouble::not_finite;
 
-/// Trains.
+/// Trains as the plan says.
+///
+/// # Errors
+/// 70 if the device is lost or out of memory; 74 if rows on disk cannot be read; errors of the
+/// observer.
 pub fn train(
     plan: &Plan,
     machine: Machine,

@@ -1,4 +1,4 @@
-//! What watches a training, how it may end, and what it leaves.
+//! The observer of a training, its options, the reasons to end, and its outcome.
 
 use crate::data::Part;
 use crate::fault::Fault;
@@ -10,14 +10,14 @@ use crate::run::train::point::Point;
 use anyhow::Result;
 use std::sync::Arc;
 
-/// Why a run ended.
+/// The reason why a run ended.
 #[derive(Clone, Debug)]
 pub enum Ended {
     /// All epochs or steps were done.
     Finished,
     /// No improvement for `patience` evaluations.
     EarlyStopping,
-    /// `max_time` was over.
+    /// `max_time` had passed.
     TimeOver,
     /// The observer asked for it.
     Stopped,
@@ -25,22 +25,22 @@ pub enum Ended {
     NotFinite(Fault),
 }
 
-/// What a run leaves in memory.
+/// The results of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Why it ended.
+    /// The reason why it ended.
     pub ended: Ended,
-    /// Parameters after the last step.
+    /// The arena of parameters after the last step.
     pub last: Vec<f32>,
-    /// Parameters of the model: best by validation, or the last.
+    /// The arena of parameters of the kept model: the best by validation, or that of the last step.
     pub best: Vec<f32>,
-    /// The network with the thresholds that go with it.
+    /// The network, with the thresholds of the kept model.
     pub network: Network,
-    /// Epoch of that model; 1-based.
+    /// Epoch of the kept model; 1-based.
     pub best_epoch: u64,
-    /// Its step.
+    /// Step of the kept model.
     pub best_step: u64,
-    /// Whether validation picked it; else it is that of the last step.
+    /// Whether validation picked the kept model; else it is that of the last step.
     pub selected: bool,
     /// Steps done.
     pub steps: u64,
@@ -48,34 +48,35 @@ pub struct Outcome {
     pub first_step_seconds: f64,
     /// Seconds of training.
     pub seconds: f64,
-    /// What the model shows on each part, the training part included after one epoch at least,
-    /// without dropout; empty for a run that was stopped or was not finite.
+    /// The kept model on each part, without dropout; on the training part only if at least one
+    /// epoch was trained. Empty for a run that was stopped, or that ended because a value was not
+    /// finite.
     pub kept: Vec<Point>,
-    /// The one of them on the test part.
+    /// The point of the test part among these.
     pub test: Option<Point>,
-    /// Times of the dispatches of the training step, where [`Options::profile`] asks for them and
-    /// the engine has them.
+    /// Times of the dispatches of the training step, if [`Options::profile`] asks for them and the
+    /// engine can time them.
     pub profile: Option<Profile>,
 }
 
 impl Outcome {
-    /// Whether the training part was measured with the model.
+    /// Whether the kept model was evaluated on the training part.
     pub fn measured_training(&self) -> bool {
         self.kept.iter().any(|point| point.split == Part::Train.name())
     }
 }
 
-/// What watches a run.
+/// An observer of a run. The run calls its methods; by default they do nothing.
 pub trait Observer {
-    /// Some steps were done: (steps done, running mean of the loss).
+    /// Steps were done: their number so far, and the mean loss since the last training point.
     fn progress(&mut self, _steps: u64, _loss: Option<f64>) {}
-    /// Something that the user should know.
+    /// A line that the user should read.
     fn notice(&mut self, _line: &str) {}
     /// A point was reached.
     fn point(&mut self, _point: &Point) -> Result<()> {
         Ok(())
     }
-    /// A better model was found; the network has the thresholds that go with it.
+    /// A better model was found; the network has its thresholds.
     fn improved(&mut self, _network: &Network, _parameters: &[f32], _epoch: u64) -> Result<()> {
         Ok(())
     }
@@ -87,26 +88,26 @@ pub trait Observer {
     fn stop(&mut self) -> bool {
         false
     }
-    /// Whether it wants checkpoints.
-    fn keeps(&self) -> bool {
+    /// Whether it wants [`Observer::checkpoint`] to be called.
+    fn wants_checkpoints(&self) -> bool {
         false
     }
-    /// The run can go on from here.
+    /// A snapshot from which the run can go on.
     fn checkpoint(&mut self, _snapshot: &Arc<Snapshot>) -> Result<()> {
         Ok(())
     }
-    /// A value was not finite, and the run goes on: what it was, and what was done about it.
+    /// A value was not finite, and the run goes on: the fault, and what was done about it.
     fn trouble(&mut self, _fault: &Fault, _done: &str) {}
-    /// The gradients of a step overflowed f16: it is left out, and from now on they are scaled by
-    /// so much.
+    /// The gradients of a step overflowed f16: the step is left out, and from now on gradients have
+    /// this scale.
     fn rescaled(&mut self, _step: u64, _scale: f64) {}
-    /// The device failed, and the run is to go on with another one: from where? `None` = from the
-    /// beginning.
+    /// The device failed, and the run is to go on with another one. Returns the snapshot to go on
+    /// from; `None` = from the beginning.
     fn lost(&mut self, _error: &anyhow::Error) -> Result<Option<Snapshot>> {
         Ok(None)
     }
-    /// The run went back: all points but the first so many are void. `is_whole` says that with them
-    /// a row of `metrics.csv` ended.
+    /// The run went back: only the first `points` points are still valid. `is_whole` says whether a
+    /// row of `metrics.csv` ends with them.
     fn cut_back(&mut self, _points: u64, _is_whole: bool) -> Result<()> {
         Ok(())
     }
@@ -118,37 +119,37 @@ pub struct Silent;
 
 impl Observer for Silent {}
 
-/// How to run a plan, beyond its configuration.
+/// Options of a training that are not part of its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Choices of kernels; else those of the machine without measurement. Those of one class change
-    /// no result, a matrix unit does.
+    /// The choices of kernels; else those of the machine without a measurement. Choices of one
+    /// class of adapter change no result; a matrix unit changes results.
     pub tuning: Option<Tuning>,
-    /// Initial parameters; else by the seed.
+    /// The arena of initial parameters; else they follow from the seed.
     pub initial: Option<Vec<f32>>,
-    /// Steps per submission; else by time. Changes no result.
+    /// Steps per submission; else the run finds a number by time. Changes no result.
     pub steps_per_submission: Option<usize>,
-    /// Time each dispatch. Changes no result.
+    /// Whether each dispatch is timed. Changes no result.
     pub profile: bool,
-    /// Bring rows to the device for one submission after the other, so many bytes each, as for data
-    /// that does not fit there. Changes no result.
+    /// Bytes of the rows that are uploaded for each submission, where the data is not to stay on
+    /// the device. Changes no result.
     pub streamed: Option<u64>,
-    /// Go on from here instead of beginning.
+    /// The snapshot to go on from; else the run starts at its beginning.
     pub resume: Option<Snapshot>,
 }
 
-/// How a run goes on.
+/// How a run goes on after some steps.
 pub(crate) enum Next {
-    /// Forward.
+    /// It does the next steps.
     Continue,
-    /// From an earlier step.
+    /// It went back to an earlier step.
     RolledBack,
-    /// Not at all.
+    /// It ends.
     Stop(Ended),
 }
 
 impl Next {
-    /// The end, where there is no other reason for one.
+    /// Stops the run, for its own reason if it has one, else because of `ended`.
     pub(crate) fn or(self, ended: Ended) -> Next {
         if let Next::Stop(_) = self { self } else { Next::Stop(ended) }
     }

@@ -1,8 +1,8 @@
-//! What is settled before a training: network, layout, objective, parts.
+//! Everything that is settled before a training: network, layout, objective, parts.
 
 use crate::config::{BatchSize, Config, Version};
 use crate::data::encode::seen::Seen;
-use crate::data::{Dataset, Features, Parts};
+use crate::data::{Dataset, Features, Part, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
 use crate::model::arena::Numbers;
@@ -19,32 +19,32 @@ use crate::step::{Built, LabelShape, Request, build};
 use anyhow::Result;
 use std::sync::Arc;
 
-/// Bytes of the rows that are brought to the device for one submission, where the data does not
-/// stay there.
+/// Bytes of the rows that are uploaded for one submission, where the data does not stay on the
+/// device.
 pub const WINDOW: u64 = 16 << 20;
 
 /// Everything that is settled before the first step. Clones share the data.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Settings.
+    /// The settings.
     pub config: Config,
-    /// Data.
+    /// The data.
     pub parts: Parts,
-    /// Network.
+    /// The network.
     pub network: Network,
-    /// Its layout.
+    /// The layout of its parameters.
     pub layout: Layout,
-    /// Its objective.
+    /// The combined loss.
     pub objective: Objective,
-    /// What picks the model; `None` = the last step.
+    /// The rule that picks the model; `None` = the model of the last step.
     pub selection: Option<Selection>,
-    /// What a user should know of what picks the model.
+    /// Lines for the user about the rule that picks the model.
     pub notices: Vec<String>,
-    /// Rows of a step.
+    /// Rows per step.
     pub batch: usize,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     pub steps_per_epoch: u64,
-    /// Steps of the run.
+    /// Steps of the whole run.
     pub total_steps: u64,
 }
 
@@ -55,7 +55,8 @@ impl Plan {
     /// 78 if the settings do not fit the data or each other.
     pub fn new(mut config: Config, parts: Parts) -> Result<Plan> {
         if let Some(stored) = parts.train.stored() {
-            // What the machine decided decides the numbers, so it is a setting from now on.
+            // The memory of this machine decided this, and it changes the numbers: so it is a
+            // setting from now on.
             config.data.memory = Some(stored.memory);
             config.data.shuffle_window =
                 Some(stored.window).filter(|_| config.train.batch_size != BatchSize::Full);
@@ -92,13 +93,13 @@ impl Plan {
         self.config.train.evaluate_every.steps(self.steps_per_epoch)
     }
 
-    /// Whether parts are measured after so many steps.
+    /// Whether parts are evaluated after this number of steps.
     pub fn is_evaluated_at(&self, steps: u64) -> bool {
         steps > 0 && (steps.is_multiple_of(self.evaluation_interval()) || steps == self.total_steps)
     }
 
-    /// Whether a row of `metrics.csv` ended where a snapshot was taken: after an evaluation, or
-    /// with an epoch.
+    /// Whether a row of `metrics.csv` ended where a snapshot was taken: after an evaluation, or at
+    /// the end of an epoch.
     pub fn is_end_of_row(&self, snapshot: &Snapshot) -> bool {
         let is_evaluated =
             !self.is_evaluated_at(snapshot.steps) || snapshot.steps == snapshot.validated;
@@ -106,25 +107,38 @@ impl Plan {
             || (is_evaluated && snapshot.steps.is_multiple_of(self.steps_per_epoch))
     }
 
-    /// The parts in the order of the program: training first.
+    /// The parts that the run has, with their names, in the order of the program: training first.
     pub fn named_parts(&self) -> Vec<(&'static str, &Arc<Dataset>)> {
-        let others = [("valid", &self.parts.valid), ("test", &self.parts.test)];
-        let others = others.into_iter().filter_map(|(name, part)| part.as_ref().map(|p| (name, p)));
-        std::iter::once(("train", &self.parts.train)).chain(others).collect()
+        Part::ALL.into_iter().filter_map(|part| Some((part.name(), self.data(part)?))).collect()
     }
 
-    /// The same with batches of so many rows.
+    /// The rows of a part, if the run has it.
+    pub(crate) fn data(&self, part: Part) -> Option<&Arc<Dataset>> {
+        match part {
+            Part::Train => Some(&self.parts.train),
+            Part::Valid => self.parts.valid.as_ref(),
+            Part::Test => self.parts.test.as_ref(),
+        }
+    }
+
+    /// This plan with batches of `batch` rows.
     pub(crate) fn with_batch(&self, batch: usize) -> Plan {
         Plan { batch, ..self.clone() }
     }
 
-    /// The program for a machine's choices, with all data on the device.
+    /// The program for a machine's choices of kernels, with all data on the device.
+    ///
+    /// # Errors
+    /// 78 or 69 if the network cannot be built or is too large for the device.
     pub fn build(&self, tuning: &Tuning) -> Result<Built> {
         self.build_for(tuning, None)
     }
 
-    /// The program for a machine's choices. With a window the device holds so many rows of each
-    /// part, and steps find theirs in it one after the other.
+    /// The program for a machine's choices of kernels. With a window the device holds that number
+    /// of rows of each part at a time, and the rows of a step lie there one after the other.
+    ///
+    /// # Errors
+    /// As [`Plan::build`].
     pub fn build_for(&self, tuning: &Tuning, window: Option<usize>) -> Result<Built> {
         let tuning = &match self.config.train.accumulate {
             1 => tuning.clone(),
@@ -157,19 +171,20 @@ impl Plan {
         self.named_parts().iter().map(|(_, part)| part.rows as u64 * self.row_bytes(part)).sum()
     }
 
+    /// Bytes of the features, labels and weight of a row.
     fn row_bytes(&self, part: &Dataset) -> u64 {
         let feature = if matches!(part.features, Features::U8 { .. }) { 1 } else { 4 };
         feature * part.width() as u64 + 4 * (self.network.cells() + 1) as u64
     }
 
-    /// Rows of a window of two halves, each for the steps of one submission: about so many bytes,
-    /// and a batch at least.
+    /// Rows of a window of two halves, each for the steps of one submission: a half has about
+    /// `bytes` bytes, and at least one batch.
     pub fn window(&self, bytes: u64) -> usize {
         let by_size = (bytes / self.row_bytes(&self.parts.train).max(1)) as usize;
         2 * by_size.clamp(self.batch, SLOTS * self.batch).next_multiple_of(4)
     }
 
-    /// Binary tasks say yes above these; the network with them is the one that is kept.
+    /// The network with the thresholds of its binary tasks, as it is kept with a model.
     pub fn with_thresholds(&self, thresholds: &[Option<f64>]) -> Network {
         let mut network = self.network.clone();
         network
@@ -180,25 +195,25 @@ impl Plan {
         network
     }
 
-    /// Initial parameters by the seed.
+    /// The arena of initial parameters, by the seed.
     ///
     /// # Errors
     /// 74 if training rows on disk cannot be read.
     pub fn initial(&self) -> Result<Vec<f32>> {
         let mut arena =
             init::parameters(&self.layout, self.config.trunk.init, self.config.train.seed);
-        init::silence_the_rest(&mut arena, &self.layout, &self.parts.schema.input);
-        // In tandem 0.1.0 counts began at a rate of 1, and inputs that no training row has kept
-        // their random weights.
+        init::zero_rest_vectors(&mut arena, &self.layout, &self.parts.schema.input);
+        // In tandem 0.1.0 counts started at a rate of 1, and inputs that no training row uses had
+        // random weights.
         if self.config.data.version >= Version::V0_2 {
-            init::begin_at_the_mean(&mut arena, &self.layout, &self.network);
+            init::start_counts_at_mean(&mut arena, &self.layout, &self.network);
             let seen = Seen::of(&self.parts.schema.input, &self.parts.train)?;
-            seen.iter().for_each(|seen| init::silence_the_unseen(&mut arena, &self.layout, seen));
+            seen.iter().for_each(|seen| init::zero_unseen(&mut arena, &self.layout, seen));
         }
         Ok(arena)
     }
 
-    /// The run before its first step, with these parameters.
+    /// The state of a run before its first step, with these parameters.
     pub fn beginning(&self, parameters: Vec<f32>) -> Snapshot {
         let moment = || Numbers::F32(vec![0.0; self.layout.len]);
         Snapshot {
@@ -221,7 +236,7 @@ impl Plan {
     }
 }
 
-/// A batch has no more parts than rows.
+/// Refuses `train.accumulate` if a batch has fewer rows than it is to have parts.
 fn check_parts(parts: usize, batch: usize) -> Result<(), Fault> {
     if parts <= batch {
         return Ok(());

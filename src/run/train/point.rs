@@ -1,5 +1,5 @@
-//! Points of the course of a run: what `metrics.jsonl` holds, made from the rows that engines give
-//! back.
+//! Points of a run, the lines of `metrics.jsonl`: made from the metrics of steps, written as JSON
+//! and read back.
 
 use serde_json::{Map, Value, json};
 
@@ -9,14 +9,14 @@ use crate::objective::{Objective, losses};
 use crate::run::train::sums::Sums;
 use crate::schedule::{MetricKind, StepResult};
 
-/// What a task shows at a point.
+/// Loss and metrics of a task at a point.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskPoint {
-    /// Mean loss L_i, without its weight; `None` where no label weighs anything.
+    /// Mean loss L_i, without its weight; `None` if no label has a positive weight.
     pub loss: Option<f64>,
-    /// Labelled rows that were looked at; labelled cells, where a task has several columns.
+    /// Number of labels: labelled rows, or labelled cells where a task has several columns.
     pub rows: u64,
-    /// Its metrics by name, those that are defined; the primary one first.
+    /// The metrics that are defined, by name; the primary one first.
     pub metrics: Vec<(&'static str, f64)>,
 }
 
@@ -39,40 +39,39 @@ pub struct Point {
     pub step: u64,
     /// Epochs begun; 1-based.
     pub epoch: u64,
-    /// `train`, `valid`, `test`.
+    /// Name of the part: `train`, `valid` or `test`.
     pub split: String,
-    /// L with weights and couplings; `None` where no task that weighs anything has a loss.
+    /// L with weights and couplings; `None` if no task of positive weight has a loss.
     pub loss: Option<f64>,
-    /// In task order.
+    /// The tasks, in their order.
     pub tasks: Vec<TaskPoint>,
     /// L(T_i, T_j) of each pair, without λ, in the order of the objective.
     pub couplings: Vec<f64>,
-    /// Of the last step.
+    /// Learning rate of the last step.
     pub learning_rate: f64,
-    /// Since the start of the run.
+    /// Seconds since the start of the run.
     pub seconds: f64,
 }
 
-/// The metric of a task that says most, with its name: the primary one, or the first that is
-/// defined.
+/// The metric that stands for a task, with its name: the primary one, or the first that is defined.
 pub fn headline(head: &Head, task: &TaskPoint) -> Option<(&'static str, f64)> {
     let primary = head.kind.metrics()[0];
     task.metrics.iter().find(|(name, _)| *name == primary).or(task.metrics.first()).copied()
 }
 
-/// A number with four decimals; nothing where it is not defined.
+/// A number with four decimals; an empty text if it is not defined.
 pub fn shown(number: Option<f64>) -> String {
     number.map_or(String::new(), |number| format!("{number:.4}"))
 }
 
-/// Whether more of a metric is better.
+/// Whether higher values of a metric are better.
 pub fn higher_is_better(name: &str) -> bool {
     !matches!(name, "loss" | "log_loss" | "calibration_error" | "rmse" | "mae" | "deviance")
 }
 
 impl Sums {
-    /// Adds a step. `cells` is the number of labels that a row has for each task, where the step
-    /// does not say how many were there.
+    /// Adds a step. `cells` are the labels per row of each task; they count all where the metrics
+    /// of the step do not say how many labels there were.
     pub fn add(&mut self, metrics: &[MetricKind], result: &StepResult, cells: &[usize]) {
         self.steps += 1;
         let mut labelled: Vec<f64> =
@@ -95,8 +94,8 @@ impl Sums {
         }
     }
 
-    /// Means over the steps, those of a task over the steps that had a label of some weight for it:
-    /// (L, tasks, couplings). L is the mean over all steps.
+    /// Means over the steps: (L, tasks, couplings). L is the mean over all steps; the loss of a
+    /// task is the mean over the steps with a label of positive weight for it.
     pub fn means(
         &self,
         objective: &Objective,
@@ -131,7 +130,7 @@ impl Sums {
     }
 }
 
-/// Names of the metrics of a training point, which come with the step.
+/// Names of the metrics that a training point has; a step computes them.
 pub fn of_training(head: &Head) -> &'static [&'static str] {
     match (head.kind, losses::is_plain(head)) {
         (TaskKind::Multiclass, true) => &["accuracy", "log_loss"],
@@ -150,10 +149,8 @@ impl Point {
             "learning_rate": self.learning_rate, "seconds": self.seconds,
         })
     }
-}
 
-impl Point {
-    /// The point of an object of `metrics.jsonl`; `None` if it is none of this network.
+    /// The point of an object of `metrics.jsonl`; `None` if it is not a point of this network.
     pub fn from_json(json: &Value, network: &Network) -> Option<Point> {
         let task = |head: &Head| {
             let entry = json["tasks"].get(&head.name)?.as_object()?;
@@ -179,7 +176,7 @@ impl Point {
     }
 }
 
-/// Tasks by name, with their rows where `rows` is set.
+/// The tasks as a JSON object, by name; with their number of rows if `rows` is set.
 pub fn tasks_json(network: &Network, tasks: &[TaskPoint], rows: bool) -> Value {
     let mut map = Map::new();
     for (head, task) in network.tasks.iter().zip(tasks) {
@@ -194,7 +191,7 @@ pub fn tasks_json(network: &Network, tasks: &[TaskPoint], rows: bool) -> Value {
     Value::Object(map)
 }
 
-/// Pairs with their values.
+/// The coupled pairs as a JSON array, with their values.
 pub fn couplings_json(network: &Network, objective: &Objective, values: &[f64]) -> Value {
     let entry = |(pair, value): (&crate::objective::Pair, &f64)| {
         let names = [&network.tasks[pair.a].name, &network.tasks[pair.b].name];

@@ -1,4 +1,4 @@
-//! A run that outlives its device.
+//! Training that goes on with another device after a device failed.
 
 use anyhow::Result;
 
@@ -6,12 +6,12 @@ use super::{Observer, Options, Outcome, Plan, train};
 use crate::fault::{Exit, Fault, exit_of, hint_of};
 use crate::run::machine::Machine;
 
-/// Trains; where the device is lost, hangs or drops work, goes on with a new one from the last
-/// checkpoint, at most `retries` times.
+/// Trains. If the device is lost, hangs or drops work, opens a new one with `open` and goes on from
+/// the last checkpoint, at most `retries` times.
 ///
 /// # Errors
-/// Those of [`train`]; where `open` fails, what the device failed with and that.
-pub fn persist(
+/// As [`train`]; if `open` fails, a fault with both errors.
+pub fn train_with_retries(
     plan: &Plan,
     mut machine: Machine,
     mut options: Options,
@@ -23,7 +23,7 @@ pub fn persist(
     loop {
         let tried = machine.clone();
         let error = match train(plan, machine, options.clone(), observer) {
-            // Where memory was refused another try has no more of it.
+            // Where memory was refused, another try would not have more of it.
             Err(error) if left > 0 && is_of_device(&error) && tried.refused().is_none() => error,
             ended => return ended,
         };
@@ -33,12 +33,12 @@ pub fn persist(
     }
 }
 
-/// Whether a new device may help: what went wrong is known, and is neither the user's nor ours.
+/// Whether a new device may help: it is a known fault with the exit code of a failed device.
 fn is_of_device(error: &anyhow::Error) -> bool {
     exit_of(error) == Exit::Internal && error.chain().any(|cause| cause.is::<Fault>())
 }
 
-/// The device failed, and there is no other one.
+/// The fault if the device failed with `error` and opening another one failed with `none`.
 fn no_other(error: &anyhow::Error, none: &anyhow::Error) -> Fault {
     let fault =
         Fault::new(exit_of(error), format!("{error:#}; no new device could be opened: {none:#}"));

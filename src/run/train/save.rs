@@ -1,4 +1,4 @@
-//! A run as a snapshot, and back.
+//! Taking a snapshot of a run, and restoring it.
 
 use anyhow::{Result, ensure};
 
@@ -8,7 +8,7 @@ use crate::run::train::step_loop::Run;
 use crate::schedule::Buffer;
 
 impl Run<'_> {
-    /// The run as it stands; all that was submitted must be in.
+    /// A snapshot of the run. All that was submitted must have been collected.
     pub(super) fn snapshot(&mut self) -> Result<Snapshot> {
         let moments = self
             .moments()
@@ -32,7 +32,7 @@ impl Run<'_> {
         })
     }
 
-    /// Puts the run where a snapshot was taken.
+    /// Puts the run back to the state of a snapshot.
     pub(super) fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
         let moments = self.moments();
         let (found, expected) = (snapshot.moments.len(), moments.len());
@@ -51,7 +51,7 @@ impl Run<'_> {
         (self.worse, self.best) = (snapshot.worse, snapshot.best.clone());
         self.course.factor = snapshot.rate_factor;
         if self.course.scale.grows {
-            // A run that was f32 until now begins to scale here.
+            // A run that was computed in f32 until now starts with the initial scale.
             self.course.scale =
                 snapshot.scale.unwrap_or(LossScale { since: snapshot.steps, ..LossScale::HALF });
         }
@@ -60,7 +60,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Where the optimizer remembers.
+    /// The buffers of the moments that the optimizer has.
     fn moments(&self) -> Vec<Buffer> {
         let b = &self.built.buffers;
         [b.first_moment, b.second_moment]

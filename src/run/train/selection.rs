@@ -1,36 +1,37 @@
-//! What picks the model that is kept, `train.select`: settled and checked before the first step,
-//! and a number for each evaluation.
+//! `train.select`, the rule that picks the model that is kept. It is settled and checked before the
+//! first step, and gives a score to each evaluation.
 
 use crate::config::{Config, Select, Version};
 use crate::data::{Dataset, Parts};
 use crate::fault::{Fault, quoted};
 use crate::model::network::Network;
-use crate::run::apply::baseline::{Labels, baseline};
+use crate::run::apply::baseline::{TaskLabels, baseline};
 use crate::run::apply::evaluate::Measured;
-use crate::run::apply::judge as measure;
+use crate::run::apply::judge;
 use crate::run::train::point::{Point, TaskPoint, higher_is_better};
 
-/// The key that it stands in.
+/// The key in the configuration.
 const KEY: &str = "train.select";
 
-/// What picks the model.
+/// The rule that picks the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection(Rule);
 
+/// How the score of a validation point is computed.
 #[derive(Clone, Debug, PartialEq)]
 enum Rule {
-    /// Mean of (L_i − least) / gain.
+    /// Minus the mean of (L_i − least) / gain.
     Relative(Vec<Relative>),
-    /// The combined loss.
+    /// Minus the combined loss.
     Loss,
-    /// Weighted mean of figures of tasks.
+    /// The weighted mean of figures of tasks.
     Figures(Vec<Figure>),
-    /// The same as tandem 0.1.0 did it: figures that are not defined have no part in the mean, and
-    /// the combined loss stands in for all of them.
+    /// The weighted mean as tandem 0.1.0 computed it: a figure that is not defined is left out, and
+    /// if none is defined the combined loss takes their place.
     Lenient(Vec<Figure>),
 }
 
-/// What divides the loss of a task.
+/// The numbers that make the loss of a task relative.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Relative {
     task: usize,
@@ -38,7 +39,7 @@ struct Relative {
     gain: f64,
 }
 
-/// A metric or the loss of a task, with its weight.
+/// A metric or the loss of a task, with its weight in the mean.
 #[derive(Clone, Debug, PartialEq)]
 struct Figure {
     task: usize,
@@ -46,34 +47,20 @@ struct Figure {
     weight: f64,
 }
 
-/// A selection with what a user should know of it; `None` where nothing picks a model.
+/// A rule, or `None` if nothing picks a model, with lines about it for the user.
 pub type Settled = (Option<Selection>, Vec<String>);
 
 impl Selection {
-    /// Settles what picks the model of a run.
+    /// Settles the rule of a run.
     ///
     /// # Errors
-    /// 78 if it needs labels that the validation part has not, or a metric that these labels cannot
-    /// have.
+    /// 78 if it needs labels that the validation part does not have, or a metric that is not
+    /// defined for these labels.
     pub fn new(config: &Config, network: &Network, parts: &Parts) -> Result<Settled, Fault> {
         let Some(valid) = &parts.valid else {
-            let idle = "train.patience ends nothing: no row is validated on";
-            let picks = !matches!(config.train.select, Select::RelativeLoss | Select::Mean)
-                && config.data.has_validation();
-            let unpicked = picks.then(|| {
-                "train.select picks nothing: no row is validated on, and the last epoch is kept"
-                    .to_owned()
-            });
-            return Ok((
-                None,
-                (config.train.patience > 0)
-                    .then(|| idle.to_owned())
-                    .into_iter()
-                    .chain(unpicked)
-                    .collect(),
-            ));
+            return Ok((None, without_validation(config)));
         };
-        let scene = Scene { config, network, parts, valid };
+        let scene = SelectionInputs { config, network, parts, valid };
         let select = &config.train.select;
         if config.data.version == Version::V0_1
             && !matches!(select, Select::RelativeLoss | Select::Loss)
@@ -98,10 +85,10 @@ impl Selection {
         }
     }
 
-    /// How good a model is by a point of the validation part: larger is better.
+    /// The score of a model by its validation point; larger is better.
     ///
     /// # Errors
-    /// The name of a figure that is not defined there: then the model cannot be compared.
+    /// The name of a figure that is not defined at this point: the model then has no score.
     pub fn score(&self, network: &Network, point: &Point) -> Result<f64, String> {
         let name = |task: usize, name: &str| format!("{}.{name}", network.tasks[task].name);
         match &self.0 {
@@ -131,11 +118,21 @@ impl Selection {
 }
 
 impl Figure {
-    /// Its value at a point, turned so that larger is better.
+    /// Its value at a point; negative where lower values are better.
     fn of(&self, point: &Point) -> Option<f64> {
         let value = point.tasks[self.task].figure(&self.name)?;
         Some(if higher_is_better(&self.name) { value } else { -value })
     }
+}
+
+/// Lines for the user about settings that have no effect without a validation part.
+fn without_validation(config: &Config) -> Vec<String> {
+    let idle = "train.patience ends nothing: no row is validated on";
+    let picks = !matches!(config.train.select, Select::RelativeLoss | Select::Mean)
+        && config.data.has_validation();
+    let unpicked = "train.select picks nothing: no row is validated on, and the last epoch is kept";
+    let notes = [(config.train.patience > 0, idle), (picks, unpicked)];
+    notes.into_iter().filter(|(is_told, _)| *is_told).map(|(_, note)| note.to_owned()).collect()
 }
 
 /// Σ w v / Σ w
@@ -146,15 +143,16 @@ fn mean(terms: &[(f64, f64)]) -> f64 {
     sum / weights
 }
 
-/// What a selection is settled from.
-struct Scene<'a> {
+/// The inputs from which a rule is settled.
+struct SelectionInputs<'a> {
     config: &'a Config,
     network: &'a Network,
     parts: &'a Parts,
     valid: &'a Dataset,
 }
 
-impl Scene<'_> {
+impl SelectionInputs<'_> {
+    /// The figures that a setting names; by default the primary metric of each task.
     fn figures(&self, select: &Select) -> Vec<Figure> {
         let tasks = &self.network.tasks;
         let number = |name: &str| tasks.iter().position(|head| head.name == name).unwrap_or(0);
@@ -173,17 +171,19 @@ impl Scene<'_> {
         }
     }
 
-    fn labels<'d>(&self, task: usize, data: &'d Dataset) -> Labels<'d> {
-        Labels::of(data, &self.network.tasks[task], self.network.first_cell(task))
+    /// The labels of a task in a part.
+    fn labels<'d>(&self, task: usize, data: &'d Dataset) -> TaskLabels<'d> {
+        TaskLabels::of(data, &self.network.tasks[task], self.network.first_cell(task))
     }
 
-    /// Whether a label of the validation part weighs anything in the loss of a task.
+    /// Whether the validation part has a label of positive weight for a task.
     fn has_labels(&self, task: usize) -> bool {
         let head = &self.network.tasks[task];
         baseline(head, self.labels(task, &self.parts.train), self.labels(task, self.valid))
             .is_some()
     }
 
+    /// Whether the loss of a task has a positive weight.
     fn weighs(&self, task: usize) -> bool {
         self.config.tasks[task].weight > 0.0
     }
@@ -192,7 +192,7 @@ impl Scene<'_> {
         quoted(&self.network.tasks[task].name)
     }
 
-    /// The default: every task by what there is to gain for it.
+    /// The default rule: the loss of each task, divided by the possible gain for it.
     fn relative(&self) -> Settled {
         let (mut tasks, mut notes) = (Vec::new(), Vec::new());
         for (task, head) in
@@ -222,8 +222,8 @@ impl Scene<'_> {
         (selection, notes)
     }
 
-    /// A rule over tasks that weigh anything, with those of them that have no label to be selected
-    /// by.
+    /// A rule over the tasks of positive weight, with a line for each of them that has no label in
+    /// the validation part. Without any such label nothing picks a model.
     fn counted(&self, rule: Rule) -> Settled {
         let (with, without): (Vec<usize>, Vec<usize>) = (0..self.network.tasks.len())
             .filter(|task| self.weighs(*task))
@@ -244,7 +244,7 @@ impl Scene<'_> {
         (Some(Selection(rule)), without.into_iter().map(note).collect())
     }
 
-    /// Figures that the labels of the validation part cannot have are refused.
+    /// Refuses figures that are not defined for the labels of the validation part.
     fn check(&self, figures: &[Figure]) -> Result<(), Fault> {
         let hint = "select by what the validation part has labels for, or give it such rows";
         for figure in figures {
@@ -273,19 +273,19 @@ impl Scene<'_> {
         }
     }
 
-    /// What all tasks show on the validation part where every logit is this one: what is not
-    /// defined for any is not defined at all.
+    /// All tasks on the validation part if every logit is `logit`. A metric that is defined for
+    /// none of some logits is not defined for these labels.
     fn probe(&self, logit: f32) -> Vec<TaskPoint> {
         let tasks = &self.network.tasks;
         let logits =
             tasks.iter().map(|head| vec![logit; self.valid.rows * head.outputs()]).collect();
         let measured =
             Measured { loss: None, losses: vec![None; tasks.len()], couplings: Vec::new(), logits };
-        measure::tasks(self.network, &self.parts.schema, self.valid, &measured)
+        judge::task_points(self.network, &self.parts.schema, self.valid, &measured)
     }
 }
 
-/// Why a metric may not be defined.
+/// The reason why a metric is not defined, as the end of a sentence.
 fn why(metric: &str) -> &'static str {
     match metric {
         "auc" => ": they are of one class",

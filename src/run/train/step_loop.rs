@@ -1,5 +1,5 @@
-//! The training loop: epochs of many steps per submission, training points, checkpoints, and every
-//! way to stop.
+//! The training loop: many steps per submission, training points, checkpoints, and all reasons to
+//! stop.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::config::{BatchSize, Every, Interval, OnNan};
+use crate::data::Part;
 use crate::data::split::order::windowed_order;
 use crate::kernels::Unit;
 use crate::kernels::params::Step;
@@ -22,54 +23,83 @@ use crate::run::train::{Ended, Observer, Options, Plan};
 use crate::schedule::{Engine, SLOTS};
 use crate::step::Built;
 
-/// Device time that a submission aims at, in seconds.
+/// Device time that a submission should take, in seconds.
 const SUBMISSION: f64 = 0.1;
 
-/// A run under way. Everything that decides its future is in a [`Snapshot`], or follows from the
-/// plan.
+/// A run in progress. Everything that decides how it goes on is in a [`Snapshot`], or follows from
+/// the plan.
 pub(crate) struct Run<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) built: Built,
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) course: Course,
     start: Instant,
-    /// Steps per submission, and whether it is still being found.
+    /// Steps per submission.
     per_submission: usize,
+    /// Timed submissions that are left until `per_submission` is set.
     calibrating: usize,
-    /// Times that profiling is still to be started: at the first submission, and anew at the
-    /// second, for the first one warms up.
+    /// How often profiling is still to be started: at the first submission, which warms up, and
+    /// again at the second.
     to_profile: usize,
-    /// Steps handed to the engine, and steps whose results are in.
+    /// Steps handed to the engine.
     pub(crate) submitted: u64,
+    /// Steps whose results were collected.
     pub(crate) done: u64,
-    /// Those of the snapshot; see there.
+    /// As [`Snapshot::validated`].
     pub(crate) validated: u64,
+    /// As [`Snapshot::points`].
     pub(crate) points: u64,
+    /// As [`Snapshot::sums`].
     pub(crate) sums: Sums,
+    /// As [`Snapshot::worse`].
     pub(crate) worse: u64,
+    /// As [`Snapshot::best`].
     pub(crate) best: Option<Arc<Best>>,
+    /// As [`Snapshot::rollbacks`].
     pub(crate) rollbacks: u64,
+    /// As [`Snapshot::skipped`].
     pub(crate) skipped: u64,
     /// Seconds of training before this process.
     pub(crate) seconds_before: f64,
-    /// Step and time of the last checkpoint; the last one itself where a run may go back to it.
+    /// Step and time of the last checkpoint.
     checkpointed: (u64, Instant),
+    /// The last checkpoint, where the run may go back to it.
     pub(crate) good: Option<Arc<Snapshot>>,
-    /// Labels that a row has for each task.
+    /// Labels per row of each task.
     pub(crate) cells: Vec<usize>,
+    /// Seconds from the start to the first finished step.
     pub(crate) first_step_seconds: Option<f64>,
-    /// Sums over the first epoch, until it ends.
+    /// Sums over the first epoch; `None` after its end.
     pub(crate) first: Option<Sums>,
-    /// Whether a figure that selects was not defined yet, its name.
+    /// A figure that `train.select` needs and that was not defined at an evaluation.
     pub(crate) undefined: Option<String>,
-    /// Rows of half a window where data is streamed, and the order of an epoch.
+    /// Rows of half a window, where data is streamed.
     pub(crate) streamed: Option<usize>,
+    /// Whether the last submission used the second half of the window.
     second_half: bool,
+    /// The order of the training rows in the current epoch.
     pub(crate) order: Vec<u32>,
-    order_of: Option<u64>,
+    /// The epoch of that order.
+    order_epoch: Option<u64>,
+}
+
+/// The course of the learning rate; gradients are scaled if the program rounds operands to f16.
+fn course(plan: &Plan, built: &Built) -> Course {
+    let mut course = Course::new(
+        &plan.config.optimizer,
+        plan.config.train.seed,
+        plan.steps_per_epoch,
+        plan.total_steps,
+    );
+    let mut dispatches = built.program.schedules.iter().flat_map(|s| &s.dispatches);
+    if dispatches.any(|d| d.kernel.unit.is_some_and(Unit::is_half)) {
+        course.scale = LossScale::HALF;
+    }
+    course
 }
 
 impl<'a> Run<'a> {
+    /// A run at its beginning, or where `options.resume` says; data and parameters are uploaded.
     pub(crate) fn new(
         plan: &'a Plan,
         built: Built,
@@ -77,7 +107,6 @@ impl<'a> Run<'a> {
         options: Options,
         start: Instant,
     ) -> Result<Run<'a>> {
-        let tasks = plan.network.tasks.len();
         let streamed = options.streamed.map(|bytes| plan.window(bytes) / 2);
         let parts = built.parts.iter().zip(plan.named_parts()).filter(|_| streamed.is_none());
         for (part, (_, data)) in parts {
@@ -85,21 +114,12 @@ impl<'a> Run<'a> {
         }
         let initial = options.initial.map_or_else(|| plan.initial(), Ok)?;
         engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&initial))?;
-        let mut course = Course::new(
-            &plan.config.optimizer,
-            plan.config.train.seed,
-            plan.steps_per_epoch,
-            plan.total_steps,
-        );
-        let mut dispatches = built.program.schedules.iter().flat_map(|s| &s.dispatches);
-        if dispatches.any(|d| d.kernel.unit.is_some_and(Unit::is_half)) {
-            course.scale = LossScale::HALF;
-        }
+        let no_sums = Sums::new(plan.network.tasks.len(), plan.objective.pairs.len());
         let mut run = Run {
             plan,
+            course: course(plan, &built),
             built,
             engine,
-            course,
             start,
             per_submission: options.steps_per_submission.unwrap_or(1).clamp(1, SLOTS),
             calibrating: if options.steps_per_submission.is_none() { 2 } else { 0 },
@@ -108,7 +128,7 @@ impl<'a> Run<'a> {
             done: 0,
             validated: 0,
             points: 0,
-            sums: Sums::new(tasks, plan.objective.pairs.len()),
+            sums: no_sums.clone(),
             worse: 0,
             best: None,
             rollbacks: 0,
@@ -118,12 +138,12 @@ impl<'a> Run<'a> {
             good: None,
             cells: plan.network.tasks.iter().map(Head::cells).collect(),
             first_step_seconds: None,
-            first: Some(Sums::new(tasks, plan.objective.pairs.len())),
+            first: Some(no_sums),
             undefined: None,
             streamed,
             second_half: false,
             order: Vec::new(),
-            order_of: None,
+            order_epoch: None,
         };
         if let Some(snapshot) = &options.resume {
             run.restore(snapshot)?;
@@ -132,7 +152,7 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// The whole run, from where it stands.
+    /// Runs to the end.
     pub(crate) fn run(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
         if self.plan.config.train.on_nan == OnNan::Rollback {
             self.good = Some(Arc::new(self.snapshot()?));
@@ -171,11 +191,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The step after which the run stops next, to be measured or because an epoch ends; `None`
-    /// when all was done.
+    /// The step after which the run stops next, for an evaluation or the end of an epoch; `None`
+    /// when all steps are done.
     fn next_stop(&self) -> Option<u64> {
         let Plan { steps_per_epoch, total_steps, .. } = *self.plan;
-        // A run may be cut short behind what it has done; then nothing is left of it.
+        // A run may be resumed with fewer steps than it has done; then nothing is left to do.
         if self.done > total_steps {
             return None;
         }
@@ -187,7 +207,7 @@ impl<'a> Run<'a> {
         (self.done < total_steps).then(|| stops.into_iter().min()).flatten()
     }
 
-    /// The steps up to one of the same epoch that are not done yet.
+    /// Does the steps up to `end`, a step of the same epoch.
     fn steps_to(&mut self, end: u64, observer: &mut dyn Observer) -> Result<Next> {
         self.enter((end - 1) / self.plan.steps_per_epoch)?;
         loop {
@@ -197,8 +217,8 @@ impl<'a> Run<'a> {
                     return Ok(self.trouble(observer)?.or(ended));
                 }
                 self.submit(self.next_steps(end))?;
-                // At the end parts are measured first: a step has one place in the run, and one
-                // checkpoint.
+                // At `end` parts are evaluated first, and the checkpoint follows that: there is one
+                // checkpoint per step.
                 let is_due = self.submitted < end && self.is_checkpoint_due(None);
                 self.take(is_due, observer)?;
                 let before = self.submitted;
@@ -207,34 +227,35 @@ impl<'a> Run<'a> {
                         self.checkpoint(observer)?
                     }
                     Next::Continue => {}
-                    way => return Ok(way),
+                    next => return Ok(next),
                 }
             }
             self.take(true, observer)?;
             match self.trouble(observer)? {
-                // A step that was skipped may not have been the last one.
+                // After a skipped step the ones behind it have to be submitted again.
                 Next::Continue if self.submitted < end => {}
-                way => return Ok(way),
+                next => return Ok(next),
             }
         }
     }
 
-    /// Makes the order of an epoch the one that steps go by.
+    /// Computes the order of the rows in an epoch, and uploads it.
     fn enter(&mut self, epoch: u64) -> Result<()> {
-        if self.plan.config.train.batch_size == BatchSize::Full || self.order_of == Some(epoch) {
+        if self.plan.config.train.batch_size == BatchSize::Full || self.order_epoch == Some(epoch) {
             return Ok(());
         }
         let rows = self.plan.parts.train.rows;
         let window = self.plan.config.data.shuffle_window.unwrap_or(rows);
         self.order = windowed_order(rows, self.plan.config.train.seed, epoch, window);
-        self.order_of = Some(epoch);
+        self.order_epoch = Some(epoch);
         if self.streamed.is_none() {
             self.engine.upload(self.built.buffers.order, 0, &self.order)?;
         }
         Ok(())
     }
 
-    /// Steps of the next submission: not beyond `end`, nor beyond the next checkpoint.
+    /// Number of steps of the next submission, which ends at `end` or at the next checkpoint at the
+    /// latest.
     fn next_steps(&self, end: u64) -> usize {
         let room = self.streamed.map_or(SLOTS, |rows| (rows / self.plan.batch).max(1));
         let left = match self.plan.config.train.checkpoint_every {
@@ -244,7 +265,8 @@ impl<'a> Run<'a> {
         self.per_submission.min(room).min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
-    /// Whether it is time for a checkpoint, within an epoch or after so many.
+    /// Whether it is time for a checkpoint; `epochs` is the number of epochs done, at the end of
+    /// one.
     fn is_checkpoint_due(&self, epochs: Option<u64>) -> bool {
         match self.plan.config.train.checkpoint_every {
             Interval::Every(Every::Steps(n)) => {
@@ -259,11 +281,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Offers the run as it stands; all that was submitted must be in.
+    /// Offers a snapshot to the observer. All that was submitted must have been collected.
     fn checkpoint(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let goes_back = self.plan.config.train.on_nan == OnNan::Rollback;
         self.checkpointed = (self.done, Instant::now());
-        if !goes_back && !observer.keeps() {
+        if !goes_back && !observer.wants_checkpoints() {
             return Ok(());
         }
         let snapshot = Arc::new(self.snapshot()?);
@@ -271,6 +293,7 @@ impl<'a> Run<'a> {
         observer.checkpoint(&snapshot)
     }
 
+    /// The reason to stop before the next submission, if there is one.
     fn interruption(&self, observer: &mut dyn Observer) -> Option<Ended> {
         if observer.stop() {
             return Some(Ended::Stopped);
@@ -279,7 +302,7 @@ impl<'a> Run<'a> {
         (self.start.elapsed().as_secs_f64() >= limit).then_some(Ended::TimeOver)
     }
 
-    /// Hands the next steps of the epoch to the engine.
+    /// Submits the next `count` steps of the epoch.
     pub(crate) fn submit(&mut self, count: usize) -> Result<()> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
         let first = (self.submitted % self.plan.steps_per_epoch) as usize * batch;
@@ -298,8 +321,8 @@ impl<'a> Run<'a> {
         self.engine.submit(self.built.train.unwrap_or(0), &steps)
     }
 
-    /// Where data is streamed, brings the rows of the next steps to the half of the window that the
-    /// last ones did not use, and says where that begins.
+    /// Where data is streamed, uploads `count` rows from the place `first` of the order on to the
+    /// half of the window that the last submission did not use. Returns the first row of that half.
     fn bring(&mut self, first: usize, count: usize) -> Result<Option<usize>> {
         let Some(half) = self.streamed else { return Ok(None) };
         let rows: Vec<u32> = match self.order.is_empty() {
@@ -307,7 +330,7 @@ impl<'a> Run<'a> {
             false => self.order[first..first + count].to_vec(),
         };
         let part = &self.built.parts[0];
-        // A part that is smaller than the window has no second half.
+        // A part that is smaller than the window may have no second half.
         self.second_half = !self.second_half && half + count <= part.shape.rows;
         let place = if self.second_half { half } else { 0 };
         upload_rows(
@@ -321,8 +344,8 @@ impl<'a> Run<'a> {
         Ok(Some(place))
     }
 
-    /// Takes in results; while the number of steps per submission is being found, waits for them
-    /// and times them.
+    /// Collects results; with `wait`, of all steps. While the number of steps per submission is not
+    /// set yet, it waits for them and times them.
     pub(crate) fn take(&mut self, wait: bool, observer: &mut dyn Observer) -> Result<()> {
         let begun = Instant::now();
         let results = self.engine.collect(wait || self.calibrating > 0)?;
@@ -351,36 +374,38 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Makes a training point of the steps since the last one, where one is due.
+    /// Makes a training point of the steps since the last one, if one is due.
     pub(crate) fn log(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let every = self.plan.config.train.log_every.steps(self.plan.steps_per_epoch);
         let is_due = self.done.is_multiple_of(every) || self.done == self.plan.total_steps;
         if is_due && !self.sums.is_empty() { self.train_point(observer) } else { Ok(()) }
     }
 
+    /// Makes a training point of the steps since the last one.
     pub(crate) fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let (loss, tasks, couplings) = self.sums.means(&self.plan.objective, &self.plan.network);
         self.sums = Sums::new(self.plan.network.tasks.len(), self.plan.objective.pairs.len());
-        let point = self.point("train", self.done, (loss, tasks, couplings));
+        let point = self.point(Part::Train, self.done, (loss, tasks, couplings));
         self.tell(&point, observer)
     }
 
+    /// Counts a point and gives it to the observer.
     pub(crate) fn tell(&mut self, point: &Point, observer: &mut dyn Observer) -> Result<()> {
         self.points += 1;
         observer.point(point)
     }
 
-    /// A point after so many steps: L, tasks, couplings.
+    /// A point of a part after `step` steps, with L, the tasks and the couplings.
     pub(crate) fn point(
         &self,
-        split: &str,
+        part: Part,
         step: u64,
         (loss, tasks, couplings): (Option<f64>, Vec<TaskPoint>, Vec<f64>),
     ) -> Point {
         Point {
             step,
             epoch: step.saturating_sub(1) / self.plan.steps_per_epoch + 1,
-            split: split.into(),
+            split: part.name().into(),
             loss,
             tasks,
             couplings,
@@ -389,7 +414,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Seconds of training, in all processes.
+    /// Seconds of training, in this process and those before it.
     pub(crate) fn seconds(&self) -> f64 {
         self.seconds_before + self.start.elapsed().as_secs_f64()
     }

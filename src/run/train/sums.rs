@@ -1,5 +1,5 @@
-//! Sums since the last training point. They are filled and read in [`crate::run::train::point`]; a
-//! checkpoint keeps them.
+//! Sums over the steps since the last training point. [`crate::run::train::point`] adds to them and
+//! takes their means; a checkpoint keeps them.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +10,13 @@ pub struct Sums {
     pub(crate) steps: u64,
     pub(crate) losses: Vec<f64>,
     pub(crate) hits: Vec<f64>,
-    /// Per task: labelled cells, and steps that had one of some weight.
+    /// Per task: the number of labels, and of steps with a label of positive weight.
     pub(crate) labelled: Vec<(f64, u64)>,
     pub(crate) couplings: Vec<f64>,
 }
 
 impl Sums {
-    /// Sums for a number of tasks and pairs.
+    /// Empty sums for a number of tasks and coupled pairs.
     pub fn new(tasks: usize, pairs: usize) -> Sums {
         Sums {
             steps: 0,
@@ -27,18 +27,18 @@ impl Sums {
         }
     }
 
-    /// Whether they are of so many tasks.
+    /// Whether they are sums of this number of tasks.
     pub fn is_of(&self, tasks: usize) -> bool {
         [self.losses.len(), self.hits.len(), self.labelled.len()] == [tasks; 3]
     }
 
-    /// The same for another number of pairs: those that are new begin at zero.
+    /// These sums with another number of pairs; new pairs start at zero.
     pub fn with_pairs(mut self, pairs: usize) -> Sums {
         self.couplings.resize(pairs, 0.0);
         self
     }
 
-    /// Whether nothing was added.
+    /// Whether no step was added.
     pub fn is_empty(&self) -> bool {
         self.steps == 0
     }

@@ -1,5 +1,5 @@
-//! What is done when a value is not finite: the step that made it changed nothing, and neither did
-//! any after it.
+//! The reaction to a value that is not finite. The kernels see to it that neither the step that
+//! made it nor any later step changes a parameter.
 
 use anyhow::Result;
 
@@ -14,17 +14,17 @@ use crate::run::train::outcome::Next;
 use crate::run::train::step_loop::Run;
 use crate::schedule::{Flag, FlagKind, NotFinite, Program};
 
-/// Steps in a row that are skipped before the run ends.
+/// The run ends at the step that would be the tenth skipped in a row.
 const MOST_SKIPPED: u64 = 10;
 
-/// Times that a run goes back to a checkpoint before it ends.
+/// How often a run goes back to a checkpoint before it ends.
 const MOST_ROLLBACKS: u64 = 3;
 
-/// Rows of a batch that are named.
+/// Number of rows of a batch that a message names.
 const NAMED: usize = 8;
 
 impl Run<'_> {
-    /// Looks whether a value was not finite, and does what the settings say.
+    /// Does what the settings say if a value was not finite.
     pub(super) fn trouble(&mut self, observer: &mut dyn Observer) -> Result<Next> {
         let Some(found) = self.engine.not_finite() else { return Ok(Next::Continue) };
         self.take(true, observer)?;
@@ -45,8 +45,8 @@ impl Run<'_> {
         }
     }
 
-    /// What gradients are to be scaled by, where nothing but a scale too large for f16 need have
-    /// made them infinite.
+    /// The next smaller scale, if only gradients were not finite and their scale may be the cause:
+    /// it may have been too large for f16.
     fn overflow(&self, found: &NotFinite) -> Option<LossScale> {
         let flags = &self.built.program.flags;
         let is_gradient = |flag: &usize| {
@@ -60,12 +60,13 @@ impl Run<'_> {
             .filter(|_| scale.grows && found.flags.iter().all(is_gradient))
     }
 
+    /// Skips the step that was not finite.
     fn skip(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.skipped += 1;
         self.leave_out(observer)
     }
 
-    /// Goes on behind the step, which changed nothing.
+    /// Counts the step as done; it changed no parameter.
     fn leave_out(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.engine.forgive()?;
         self.done += 1;
@@ -73,6 +74,7 @@ impl Run<'_> {
         self.log(observer)
     }
 
+    /// Goes back to the last checkpoint, with half the learning rate.
     fn roll_back(&mut self, fault: &Fault, observer: &mut dyn Observer) -> Result<Next> {
         let Some(good) = self.good.clone() else {
             return Ok(Next::Stop(Ended::NotFinite(fault.clone())));
@@ -90,7 +92,7 @@ impl Run<'_> {
         Ok(Next::RolledBack)
     }
 
-    /// The sentence, with what the step was made of.
+    /// The fault, with gradient norm, rows and a possible cause if it happened in a training step.
     fn explain(&mut self, found: &NotFinite, is_step: bool) -> Result<Fault> {
         let learning_rate = self.course.learning_rate(u64::from(found.step.max(1)) - 1);
         let mut fault = not_finite(&self.built.program, found, learning_rate);
@@ -107,7 +109,7 @@ impl Run<'_> {
         Ok(fault)
     }
 
-    /// Rows of the training part in the batch of the first step that is not done.
+    /// The rows of the training part in the batch of the next step.
     fn rows_of_next(&self) -> Vec<u32> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
         let first = (self.done % self.plan.steps_per_epoch) as usize * batch;
@@ -118,7 +120,8 @@ impl Run<'_> {
         }
     }
 
-    /// The norm of that step's gradient; running it once more changes nothing.
+    /// The norm of the gradient of the next step, for a message. Running that step once more
+    /// changes no parameter.
     fn gradient_norm(&mut self) -> Result<String> {
         let submitted = std::mem::replace(&mut self.submitted, self.done);
         self.submit(1)?;
@@ -139,7 +142,7 @@ impl Run<'_> {
         })
     }
 
-    /// The largest input, label or weight of the rows, where it is large.
+    /// The largest input, label or weight of the rows, if it is larger than 10,000.
     fn cause(&self, rows: &[u32]) -> Option<String> {
         let all = [self.largest_input(rows), self.largest_label(rows), self.largest_weight(rows)];
         let (number, what) =
@@ -147,6 +150,7 @@ impl Run<'_> {
         (size(number) > 1e4).then(|| format!("{what} is {number:e}"))
     }
 
+    /// The largest input of the rows, with a name for it.
     fn largest_input(&self, rows: &[u32]) -> Option<(f32, String)> {
         let data = &self.plan.parts.train;
         let Features::F32(numbers) = &data.features else { return None };
@@ -157,7 +161,7 @@ impl Run<'_> {
         Some((input(&found), format!("input {} of row {}", found.1, found.0)))
     }
 
-    /// Of tasks whose labels are numbers.
+    /// The largest label of the rows for tasks whose labels are numbers, with a name for it.
     fn largest_label(&self, rows: &[u32]) -> Option<(f32, String)> {
         let (labels, network) = (&self.plan.parts.train.labels, &self.plan.network);
         let of_numbers = |(_, head): &(usize, &Head)| {
@@ -178,6 +182,7 @@ impl Run<'_> {
         Some((number, format!("the label of row {row} for task \"{task}\"")))
     }
 
+    /// The largest weight of the rows, with a name for it.
     fn largest_weight(&self, rows: &[u32]) -> Option<(f32, String)> {
         let weights = self.plan.parts.train.weights.as_ref()?;
         let weight = |row: &u32| weights[*row as usize];
@@ -186,12 +191,12 @@ impl Run<'_> {
     }
 }
 
-/// How large a number is; NaN is as large as any.
+/// The absolute value of a number; infinity for NaN.
 fn size(number: f32) -> f32 {
     if number.is_nan() { f32::INFINITY } else { number.abs() }
 }
 
-/// `rows 3, 17 of the training part`
+/// A list of rows for a message, such as `rows 3, 17 of the training part, from 0`.
 fn named(rows: &[u32]) -> String {
     let some: Vec<String> = rows.iter().take(NAMED).map(u32::to_string).collect();
     let more =
@@ -199,11 +204,11 @@ fn named(rows: &[u32]) -> String {
     format!("rows {}{more} of the training part, from 0", some.join(", "))
 }
 
-/// The sentence for a value that was not finite.
+/// The fault of a value that was not finite (3).
 pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> Fault {
     let flags = found.flags.iter().filter_map(|i| Some((*i as i64, program.flags.get(i - 1)?)));
-    // Within a step values are made from the first layer to the last, and gradients from the last
-    // to the first.
+    // Within a step values are computed from the first layer to the last, and gradients from the
+    // last to the first; the first of them is the cause.
     let order = |(i, flag): &(i64, &Flag)| {
         (flag.kind, if flag.kind == FlagKind::Gradient { -i } else { *i })
     };

@@ -1,4 +1,4 @@
-//! Parts that are measured during training and at its end, and the model that is kept.
+//! Evaluation of parts during training and at its end, and the model that is kept.
 
 use std::sync::Arc;
 
@@ -10,38 +10,39 @@ use crate::data::{Dataset, Part};
 use crate::measure::profile::Profile;
 use crate::model::network::Network;
 use crate::run::apply::evaluate::{Measured, evaluate, evaluate_streamed};
-use crate::run::apply::judge as measure;
+use crate::run::apply::judge;
 use crate::run::checkpoint::Best;
 use crate::run::train::point::Point;
 use crate::run::train::step_loop::Run;
 use crate::schedule::Slice;
 
-/// The weights that are kept, and after which step they were there.
+/// The model that is kept at the end of a run.
 struct Kept {
     parameters: Vec<f32>,
     network: Network,
+    /// The step after which it had these parameters.
     step: u64,
-    /// Whether validation picked them.
+    /// Whether validation picked it.
     selected: bool,
 }
 
 impl<'a> Run<'a> {
-    /// Measures the parts that the settings name, the validation part first; whether the model
-    /// became better. Where nothing selects, every model is the best so far.
+    /// Evaluates the parts that the settings name, the validation part first. Returns whether the
+    /// model is the best so far; without a validation part every model is.
     pub(super) fn evaluate_parts(&mut self, observer: &mut dyn Observer) -> Result<bool> {
         let is_named = |part: Evaluated| self.plan.config.train.evaluate.contains(&part);
         let (valid, test) = (is_named(Evaluated::Valid), is_named(Evaluated::Test));
         let (mut network, mut picked) = (self.plan.network.clone(), None);
-        if let Some((data, measured)) = self.measure("valid", valid)? {
+        if let Some((data, measured)) = self.measure(Part::Valid, valid)? {
             let thresholds =
-                measure::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured);
+                judge::thresholds(&self.plan.network, &self.plan.parts.schema, data, &measured);
             network = self.plan.with_thresholds(&thresholds);
-            let point = self.measured_point("valid", self.done, &network, (data, &measured));
+            let point = self.measured_point(Part::Valid, self.done, &network, (data, &measured));
             self.tell(&point, observer)?;
             picked = Some((point, thresholds));
         }
-        if let Some((data, measured)) = self.measure("test", test)? {
-            let point = self.measured_point("test", self.done, &network, (data, &measured));
+        if let Some((data, measured)) = self.measure(Part::Test, test)? {
+            let point = self.measured_point(Part::Test, self.done, &network, (data, &measured));
             self.tell(&point, observer)?;
         }
         picked.map_or(Ok(true), |(point, thresholds)| {
@@ -49,7 +50,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Keeps the model if it is the best so far by its validation point; whether it is.
+    /// Keeps the model if it is the best so far by its validation point; returns whether it is.
     fn pick(
         &mut self,
         point: &Point,
@@ -84,15 +85,13 @@ impl<'a> Run<'a> {
         Ok(true)
     }
 
-    /// Losses and logits of a part, with its rows; `None` without that part, or if it is not
-    /// wanted.
-    fn measure(&mut self, part: &str, wanted: bool) -> Result<Option<(&'a Dataset, Measured)>> {
-        let found = self.built.parts.iter().position(|p| p.shape.name == part).filter(|_| wanted);
-        let Some(number) = found else { return Ok(None) };
+    /// The rows of a part, with losses and logits; `None` if the run does not have the part, or it
+    /// is not wanted.
+    fn measure(&mut self, part: Part, wanted: bool) -> Result<Option<(&'a Dataset, Measured)>> {
+        let mut parts = self.built.parts.iter();
+        let number = parts.position(|p| p.shape.name == part.name()).filter(|_| wanted);
         let (plan, step) = (self.plan, self.done.max(1));
-        let Some((_, data)) = plan.named_parts().into_iter().find(|(name, _)| *name == part) else {
-            return Ok(None);
-        };
+        let (Some(number), Some(data)) = (number, plan.data(part)) else { return Ok(None) };
         let (engine, network, objective) = (self.engine.as_mut(), &plan.network, &plan.objective);
         let measured = match self.streamed {
             None => evaluate(engine, &self.built, network, objective, number, step)?,
@@ -103,17 +102,19 @@ impl<'a> Run<'a> {
         Ok(Some((data, measured)))
     }
 
+    /// The point of an evaluated part.
     fn measured_point(
         &self,
-        part: &str,
+        part: Part,
         step: u64,
         network: &Network,
         (data, measured): (&Dataset, &Measured),
     ) -> Point {
-        let tasks = measure::tasks(network, &self.plan.parts.schema, data, measured);
+        let tasks = judge::task_points(network, &self.plan.parts.schema, data, measured);
         self.point(part, step, (measured.loss, tasks, measured.couplings.clone()))
     }
 
+    /// The parameters as they are now.
     fn parameters(&mut self) -> Result<Vec<f32>> {
         self.engine.download(Slice {
             buffer: self.built.buffers.parameters,
@@ -122,7 +123,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The best model, or that of the last step.
+    /// The best model by validation, or the model of the last step.
     fn kept(&mut self, last: &[f32], observer: &mut dyn Observer) -> Kept {
         if let Some(best) = self.best.take() {
             let step = best
@@ -149,8 +150,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What the kept model shows on each part, without dropout. The training part is left out where
-    /// not even one epoch was trained: to measure all of it could take longer than the run.
+    /// Evaluates the kept model on each part. The training part is left out if less than one epoch
+    /// was trained: to evaluate all of it could take longer than the run.
     fn measure_kept(&mut self, kept: &Kept) -> Result<Vec<Point>> {
         self.engine.upload(
             self.built.buffers.parameters,
@@ -159,24 +160,18 @@ impl<'a> Run<'a> {
         )?;
         let mut points = Vec::new();
         for part in Part::ALL {
-            if let Some((data, measured)) = self.measure(
-                part.name(),
-                part != Part::Train || self.done >= self.plan.steps_per_epoch,
-            )? {
-                points.push(self.measured_point(
-                    part.name(),
-                    kept.step,
-                    &kept.network,
-                    (data, &measured),
-                ));
+            let wanted = part != Part::Train || self.done >= self.plan.steps_per_epoch;
+            if let Some((data, measured)) = self.measure(part, wanted)? {
+                let found = (data, &measured);
+                points.push(self.measured_point(part, kept.step, &kept.network, found));
             }
         }
         Ok(points)
     }
 
-    /// Ends the run: its last checkpoint, its last points, its models.
+    /// Ends the run: writes its last checkpoint and its last points, and returns its models.
     pub(super) fn outcome(mut self, ended: Ended, observer: &mut dyn Observer) -> Result<Outcome> {
-        if observer.keeps() {
+        if observer.wants_checkpoints() {
             let snapshot = Arc::new(self.snapshot()?);
             observer.checkpoint(&snapshot)?;
         }
