@@ -9,13 +9,12 @@ mod kfold;
 mod look;
 mod model;
 mod reading;
-mod resume;
+mod result;
 mod signals;
 mod step_args;
 mod sweep;
 mod table;
 mod train;
-mod watch;
 mod weights;
 
 use std::path::PathBuf;

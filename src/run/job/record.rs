@@ -1,16 +1,14 @@
-//! What a run shows while it goes on, and what it writes.
+//! Records a run: its points, models, checkpoints and log go to the run directory, and a listener is
+//! told of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use indicatif::ProgressBar;
 
-use super::console::Console;
-use super::flags::Progress;
+use super::listener::Listener;
 use super::resume::forget_other_scores;
-use super::signals::Signals;
 use crate::config::write;
 use crate::fault::{Exit, Fault, exit_of, hint_of};
 use crate::model::network::Network;
@@ -19,48 +17,36 @@ use crate::run::directory::RunDirectory;
 use crate::run::train::point::{Point, headline};
 use crate::run::train::{Ended, Observer, Outcome, Plan};
 
-/// Watches a run for the console and the run directory.
-pub(super) struct Watch<'a> {
+/// Observes a training, writes its run directory, and tells a listener.
+pub(super) struct Recorder<'a> {
     plan: &'a Plan,
     directory: &'a mut RunDirectory,
-    console: &'a Console,
-    signals: Signals,
+    listener: &'a mut dyn Listener,
     keeper: Keeper,
-    bar: ProgressBar,
-    /// Steps that were done before this process.
+    /// Number of steps that were done before this process.
     before: u64,
     begun: Instant,
+    /// The last point of each part.
     latest: Vec<Point>,
-    /// Step of the last line: of later points none has told yet.
+    /// Step of the last line of figures; no line has told of later points.
     told: u64,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> Recorder<'a> {
     pub(super) fn new(
         plan: &'a Plan,
         directory: &'a mut RunDirectory,
-        console: &'a Console,
-        signals: Signals,
+        listener: &'a mut dyn Listener,
         keeper: Keeper,
-    ) -> Watch<'a> {
-        let bar = console.bar(plan.total_steps);
-        Watch {
-            plan,
-            directory,
-            console,
-            signals,
-            keeper,
-            bar,
-            before: 0,
-            begun: Instant::now(),
-            latest: Vec::new(),
-            told: 0,
-        }
+    ) -> Recorder<'a> {
+        listener.begin(0, plan.total_steps);
+        let begun = Instant::now();
+        Recorder { plan, directory, listener, keeper, before: 0, begun, latest: vec![], told: 0 }
     }
 
-    /// A line for the console and for `train.log`.
+    /// Tells the listener a sentence, and writes it to `train.log`.
     pub(super) fn say(&mut self, line: &str) -> Result<()> {
-        self.bar.suspend(|| self.console.note(line));
+        self.listener.note(line);
         self.directory.log(line)
     }
 
@@ -91,12 +77,11 @@ impl<'a> Watch<'a> {
             ))?;
         }
         (self.before, self.begun) = (steps, Instant::now());
-        self.bar.set_position(steps);
-        self.bar.reset_eta();
+        self.listener.begin(steps, self.plan.total_steps);
         Ok(())
     }
 
-    /// Forgets all points but the first so many, up to a step; how many are left.
+    /// Forgets all points but the first `points` ones up to a step; returns how many are left.
     fn cut(&mut self, points: u64, steps: u64, is_whole: bool) -> Result<u64> {
         let kept = self.directory.cut_back(points, steps, is_whole)?;
         self.latest.clear();
@@ -105,7 +90,7 @@ impl<'a> Watch<'a> {
         points
             .filter(|point| point.couplings.len() == pairs)
             .for_each(|point| self.keep_latest(point));
-        // What is of the row in the making is told with it.
+        // Points of an unfinished row of metrics.csv are told of when the row is complete.
         let is_of_row = |point: &&Point| is_whole || point.split != "train";
         self.told = self.latest.iter().filter(is_of_row).map(|point| point.step).max().unwrap_or(0);
         Ok(kept.len() as u64)
@@ -116,11 +101,11 @@ impl<'a> Watch<'a> {
         self.latest.push(point);
     }
 
-    /// An error with the way to go on, where there is one.
+    /// The error, with the command that goes on with the run where there is a checkpoint.
     pub(super) fn with_way_on(&mut self, error: anyhow::Error) -> anyhow::Error {
         // A second error would hide the first one.
         let _ = self.keeper.finish();
-        self.bar.finish_and_clear();
+        self.listener.end();
         if self.keeper.last().is_none() || !matches!(exit_of(&error), Exit::Internal | Exit::Io) {
             return error;
         }
@@ -130,10 +115,10 @@ impl<'a> Watch<'a> {
         Fault::new(exit_of(&error), format!("{error:#}")).hint(hint).into()
     }
 
-    /// The points of the model that is kept, one a part, and the last checkpoint, when all is
-    /// committed.
+    /// Commits everything; returns the points of the model that is kept, one per part, and the last
+    /// checkpoint.
     pub(super) fn finish(mut self, outcome: &Outcome) -> Result<(Vec<Point>, Option<PathBuf>)> {
-        self.bar.finish_and_clear();
+        self.listener.end();
         match self.keeper.finish() {
             // The cause matters more than what could not be saved because of it.
             Err(error) if !matches!(outcome.ended, Ended::NotFinite(_)) => {
@@ -149,8 +134,8 @@ impl<'a> Watch<'a> {
         Ok((std::mem::take(&mut self.latest), self.keeper.last().map(Path::to_owned)))
     }
 
-    /// Takes the points of the kept model for the last ones: of the training part the last one of
-    /// its epoch that is not later.
+    /// Makes the points of the kept model the latest ones: for the training part the last point of
+    /// its epoch that is not later than the model.
     fn show_epoch(&mut self, outcome: &Outcome) -> Result<()> {
         let points = self.directory.points(u64::MAX)?;
         let points =
@@ -193,7 +178,7 @@ impl<'a> Watch<'a> {
         Some(format!("{}{figures} {:.0} rows/s", self.place(step, shown.epoch), self.rate(step)))
     }
 
-    /// Where a line is: at the end of an epoch, or at a step within it.
+    /// The place of a line: the end of an epoch, or a step within it.
     fn place(&self, step: u64, epoch: u64) -> String {
         let total = self.plan.total_steps;
         let epochs = format!("epoch {epoch}/{}", self.plan.config.train.epochs);
@@ -210,16 +195,16 @@ fn headlines(plan: &Plan, point: &Point) -> String {
     plan.network.tasks.iter().zip(&point.tasks).filter_map(text).collect()
 }
 
-impl Observer for Watch<'_> {
+impl Observer for Recorder<'_> {
     fn progress(&mut self, steps: u64, loss: Option<f64>) {
-        self.bar.set_position(steps);
         let shown = self
             .of("valid")
             .or(self.of("train"))
             .map(|p| headlines(self.plan, p))
             .unwrap_or_default();
         let loss = loss.map_or(String::new(), |loss| format!("loss {loss:.4}"));
-        self.bar.set_message(format!("{loss}{shown} {:.0} rows/s", self.rate(steps)));
+        let figures = format!("{loss}{shown} {:.0} rows/s", self.rate(steps));
+        self.listener.progress(steps, &figures);
     }
 
     fn point(&mut self, point: &Point) -> Result<()> {
@@ -236,15 +221,13 @@ impl Observer for Watch<'_> {
         if let Some(line) = self.line() {
             self.told = self.latest.iter().map(|p| p.step).max().unwrap_or(0).max(self.told);
             self.directory.log(&line)?;
-            if self.console.progress() == Progress::Plain {
-                self.console.note(&line);
-            }
+            self.listener.figures(&line);
         }
         self.directory.end_epoch()
     }
 
     fn stop(&mut self) -> bool {
-        self.signals.arrived().is_some()
+        self.listener.stop()
     }
 
     fn wants_checkpoints(&self) -> bool {
@@ -257,7 +240,7 @@ impl Observer for Watch<'_> {
     }
 
     fn trouble(&mut self, fault: &Fault, done: &str) {
-        // What cannot be written to the log is on the console at least.
+        // A sentence that cannot be written to the log has reached the listener at least.
         let _ = self.say(&format!("{}: {done}", fault.message));
     }
 

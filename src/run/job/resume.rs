@@ -1,10 +1,11 @@
-//! `train --resume RUN`: what a run was, and whether what it is now to be can be the same run.
+//! Resuming: what a run was, and whether a run with the settings and data of now can be its
+//! continuation.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::console::Console;
+use super::listener::Listener;
 use crate::config::{Config, Every, Schedule, Select, read, write};
 use crate::fault::{Fault, quoted};
 use crate::model::file;
@@ -12,8 +13,8 @@ use crate::run::checkpoint::{Loaded, Snapshot, changes, clean, newest};
 use crate::run::directory::RunDirectory;
 use crate::run::train::Plan;
 
-/// What can be begun instead of changing what cannot be changed: as much of the run as fits what is
-/// wanted now.
+/// What to do instead of changing a setting that cannot change: begin a new run with as much of the
+/// old one as fits.
 fn anew(loaded: &Loaded, plan: &Plan) -> &'static str {
     let (model, layout) = (&loaded.model, &plan.layout);
     if file::check_inputs(model, &plan.parts.schema.input).is_err() {
@@ -31,8 +32,14 @@ fn anew(loaded: &Loaded, plan: &Plan) -> &'static str {
     }
 }
 
-/// The directory of a run, held by this process, its settings with what is laid over them, and its
-/// newest checkpoint that is whole.
+/// A run that was begun before: its directory, held by this process, and its newest checkpoint that
+/// is whole.
+pub(super) struct Opened {
+    pub(super) directory: RunDirectory,
+    pub(super) loaded: Option<Loaded>,
+}
+
+/// Opens the directory of a run; returns also its settings with the overrides laid over them.
 ///
 /// # Errors
 /// 66 if it is no run directory; 75 if another process is using it; 65 if it has checkpoints and
@@ -40,8 +47,8 @@ fn anew(loaded: &Loaded, plan: &Plan) -> &'static str {
 pub(super) fn open(
     run: &Path,
     overrides: &[String],
-    console: &Console,
-) -> Result<(RunDirectory, Config, Option<Loaded>)> {
+    listener: &mut dyn Listener,
+) -> Result<(Config, Opened)> {
     let config = run.join("config.toml");
     if run.is_dir() && !config.is_file() {
         let hint = "name the directory that a run has printed; runs are in runs/";
@@ -54,24 +61,27 @@ pub(super) fn open(
     clean(&directory.checkpoints());
     let found = newest(&directory.checkpoints())?;
     for damaged in &found.damaged {
-        console.note(&format!("{damaged}; the checkpoint before it is used"));
+        listener.note(&format!("{damaged}; the checkpoint before it is used"));
     }
-    Ok((directory, config, found.loaded))
+    Ok((config, Opened { directory, loaded: found.loaded }))
 }
 
-/// Whether a checkpoint fits what is now to be trained, and what a user should know of the
-/// differences; or else why nothing is left to do. `config` are the settings as they would be
-/// written.
+/// What the difference between the settings of a run and those that are wanted now comes to.
+#[derive(Default)]
+pub(super) struct Fit {
+    /// What a user should know of the differences.
+    pub(super) notes: Vec<String>,
+    /// Why nothing is left to do; `None` if there is.
+    pub(super) over: Option<String>,
+}
+
+/// Compares a checkpoint with what is to be trained now. `config` is the text of the settings as it
+/// would be written.
 ///
 /// # Errors
 /// 78 if settings differ that make it another run; 65 if the data is other data.
-pub(super) fn check(
-    loaded: &mut Loaded,
-    plan: &Plan,
-    config: &str,
-) -> Result<(Vec<String>, Option<String>)> {
-    // With every key that there is now: what an earlier version did not know it did as the default
-    // says.
+pub(super) fn check(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<Fit> {
+    // Keys that an earlier version did not know are filled in: it did what their defaults say.
     let whole = read::from_text(&loaded.config, "config.toml", Path::new("/"), &[])
         .map(|before| write::to_toml(&before));
     let differences = changes(whole.as_ref().unwrap_or(&loaded.config), config)?;
@@ -97,7 +107,7 @@ pub(super) fn check(
     let forgotten = forget_other_scores(loaded, plan, config)?;
     if let Some(why) = over(&loaded.snapshot, plan) {
         let settings = if differences.is_empty() { "" } else { "; settings stay as they were" };
-        return Ok((Vec::new(), Some(why + settings)));
+        return Ok(Fit { notes: Vec::new(), over: Some(why + settings) });
     }
     let mut notes: Vec<String> = differences
         .iter()
@@ -113,15 +123,15 @@ pub(super) fn check(
         ));
     }
     notes.extend(forgotten);
-    Ok((notes, None))
+    Ok(Fit { notes, over: None })
 }
 
-/// Whether settings of a run of folds differ from what they were; `differences` are (key, before,
-/// after).
+/// Whether the settings of a run of folds differ from what they were; `differences` has (key,
+/// before, after).
 ///
 /// # Errors
-/// 78 if one differs that makes it another run.
-pub(super) fn check_changes(differences: &[(String, String, String)]) -> Result<bool> {
+/// 78 if one of them makes it another run.
+pub fn check_changes(differences: &[(String, String, String)]) -> Result<bool> {
     match differences.iter().find(|(key, before, after)| !may_change(key, before, after)) {
         Some((key, before, after)) => {
             let message = format!(
@@ -134,9 +144,9 @@ pub(super) fn check_changes(differences: &[(String, String, String)]) -> Result<
     }
 }
 
-/// Scores by another `train.select`, or by other weights where they have a part in it, cannot be
-/// compared: forgets the best one, and the evaluations since, where there will be others. A
-/// sentence if it did.
+/// Forgets the best score, and the number of evaluations since, where it was by another
+/// `train.select` or by other weights that have a part in it: such scores cannot be compared. If
+/// no evaluation will follow, it stays. Returns a sentence if the score was forgotten.
 pub(super) fn forget_other_scores(
     loaded: &mut Loaded,
     plan: &Plan,
@@ -165,8 +175,8 @@ pub(super) fn forget_other_scores(
     Ok(Some(format!("{what}: model/ will be of an epoch from here on")))
 }
 
-/// Whether a changed weight has a part in what picks the model: all of them in the combined loss,
-/// in a mean over tasks those that are 0 now or were.
+/// Whether a changed weight has a part in what picks the model: every weight in the combined loss;
+/// in a mean over tasks only a weight that is 0 now or was 0.
 fn is_part_of(select: &Select, (key, before, after): &(String, String, String)) -> bool {
     let is_weight = key.starts_with("task.") && key.ends_with(".weight");
     let is_zero = |weight: &str| weight.parse() == Ok(0.0);
@@ -177,7 +187,7 @@ fn is_part_of(select: &Select, (key, before, after): &(String, String, String)) 
     }
 }
 
-/// What patience counts.
+/// The name of what patience counts.
 fn evaluations(plan: &Plan) -> &'static str {
     if plan.config.train.evaluate_every == Every::Epochs(1) { "epochs" } else { "evaluations" }
 }
@@ -212,7 +222,7 @@ fn is_done(snapshot: &Snapshot, plan: &Plan) -> bool {
         || (snapshot.steps == plan.total_steps && snapshot.validated == snapshot.steps)
 }
 
-/// Settings that may change within a run. A file may move; what is in it is compared.
+/// Whether a setting may change within a run. A file may move, since its contents are compared.
 fn may_change(key: &str, before: &str, after: &str) -> bool {
     let is_adam = |kind: &str| matches!(kind, "\"adam\"" | "\"adamw\"");
     match key.split('.').collect::<Vec<&str>>()[..] {
