@@ -79,7 +79,7 @@ impl Keyed for Statement {
         pass.key("target").value(&mut task.targets, &targets(kind))?;
         for_types(pass.key("groups"), kind, &[TaskKind::Multiclass, TaskKind::Binary])
             .written(!task.groups.is_empty())
-            .value(&mut task.groups, &(groups, write_groups))?;
+            .value(&mut task.groups, &(groups, |groups: &Vec<_>| write_groups(groups)))?;
         pass.key("layers").value(&mut task.layers, &widths())?;
         let has_layers = !task.layers.is_empty();
         pass.key("activation")
@@ -164,7 +164,7 @@ fn read_targets(item: &Item, kind: TaskKind) -> Result<Vec<String>> {
     }
 }
 
-fn write_groups(groups: &Vec<(String, Vec<String>)>) -> String {
+fn write_groups(groups: &[(String, Vec<String>)]) -> String {
     let entries: Vec<(&str, String)> =
         groups.iter().map(|(class, values)| (class.as_str(), texts(values))).collect();
     inline_table(&entries)

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tandem::measure::chart::{Chart, rounded};
 use tandem::measure::step::{DeviceBytes, StepReport};
-use tandem::measure::sweep::{Axis, Marginal, Point, Sweep};
+use tandem::measure::sweep::{Axis, Marginal, Sweep, SweepPoint};
 use tandem::measure::times::Times;
 
 /// A step that is small enough to be measured quickly.
@@ -80,7 +80,7 @@ fn the_slope_is_fitted_by_least_squares() {
     assert_near(line.intercept_ms, 0.5);
 }
 
-fn point(value: usize, median: f64) -> Point {
+fn point(value: usize, median: f64) -> SweepPoint {
     let report = StepReport {
         adapter: "a".into(),
         driver: "d".into(),
@@ -101,7 +101,7 @@ fn point(value: usize, median: f64) -> Point {
         fallback: None,
         profile: None,
     };
-    Point { value, report }
+    SweepPoint { value, report }
 }
 
 #[test]

@@ -45,6 +45,9 @@ pub enum Residence {
     Host,
 }
 
+/// Gives the arena of initial parameters of a new run.
+pub type Initial<'a> = &'a dyn Fn(&Plan) -> Result<Vec<f32>>;
+
 /// Makes the directory of a new run.
 type Make<'a> = Box<dyn FnOnce(&Plan) -> Result<RunDirectory> + 'a>;
 
@@ -53,7 +56,7 @@ pub struct Place<'a>(Kind<'a>);
 
 enum Kind<'a> {
     New(Make<'a>),
-    Resumed(Opened),
+    Resumed(Box<Opened>),
 }
 
 impl<'a> Place<'a> {
@@ -80,7 +83,7 @@ impl<'a> Place<'a> {
         listener: &mut dyn Listener,
     ) -> Result<(Config, Place<'a>)> {
         let (config, opened) = resume::open(run, overrides, listener)?;
-        Ok((config, Place(Kind::Resumed(opened))))
+        Ok((config, Place(Kind::Resumed(Box::new(opened)))))
     }
 }
 
@@ -166,7 +169,7 @@ impl Job {
         config: Config,
         parts: Parts,
         place: Place,
-        initial: Option<&dyn Fn(&Plan) -> Result<Vec<f32>>>,
+        initial: Option<Initial>,
         listener: &mut dyn Listener,
     ) -> Result<Done> {
         let told = told::told_of(&parts);
@@ -176,7 +179,10 @@ impl Job {
         read::check_length("config.toml, with every key written out,", text.as_bytes())?;
         let (make, mut before): (Make, _) = match place.0 {
             Kind::New(make) => (make, None),
-            Kind::Resumed(opened) => (Box::new(|_| Ok(opened.directory)), Some(opened.loaded)),
+            Kind::Resumed(opened) => {
+                let Opened { directory, loaded } = *opened;
+                (Box::new(|_| Ok(directory)), Some(loaded))
+            }
         };
         let fit = match before.as_mut().and_then(Option::as_mut) {
             Some(loaded) => resume::check(loaded, &plan, &text)?,
