@@ -9,7 +9,6 @@ use tandem::config::{Data, Embed, Feature, FeatureKind, Overlay, Scale, Source, 
 use tandem::data::images::{digits, overlay};
 use tandem::data::load::door::{DataArgument, load, load_with, parse_data_argument};
 use tandem::data::look::summary::label_summary;
-use tandem::data::schema::columns;
 use tandem::data::split::{order, shares};
 use tandem::data::value::dates;
 use tandem::data::value::words::Hashing;
