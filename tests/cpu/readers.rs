@@ -769,6 +769,8 @@ fn patterns() {
     assert_eq!(found("[!a]?.csv"), ["b1.csv", "äb.csv"]);
     assert_eq!(found("*[0-9][0-9]*"), ["a10.csv"]);
     assert_eq!(found("a[1].csv"), ["a[1].csv"]);
+    assert_eq!(found("a[*"), ["a[1].csv"]);
+    assert_eq!(found("a**.csv"), found("a*.csv"));
     assert_eq!(found("s*/*.csv"), ["sub1/c.csv"]);
     assert_eq!(found(".a*"), [".a3.csv"]);
     assert_eq!(found("nothing.csv"), ["nothing.csv"]);

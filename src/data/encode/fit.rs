@@ -289,9 +289,10 @@ fn binary(distinct: &Distinct, feature: &Feature) -> anyhow::Result<Fitted> {
     }
 }
 
+/// Fits a column of dates.
 fn date(view: &View, rows: &[u32], version: Version) -> anyhow::Result<Fitted> {
-    let (mut years, mut time, mut first, mut same) =
-        (Vec::with_capacity(rows.len()), false, None, true);
+    let mut years = Vec::with_capacity(rows.len());
+    let (mut time, mut first, mut same) = (false, None, true);
     for row in rows.iter().map(|&row| row as usize) {
         if let Some(cell) = view.cell(row) {
             let date = read_date(view, row, cell)?;

@@ -148,7 +148,8 @@ fn explains(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
 
 /// Whether pairs of numbers lie nearly on a line (Pearson's correlation, in one pass).
 fn correlate(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
-    let (mut n, mut mean, mut square, mut product) = (0.0, [0.0; 2], [0.0; 2], 0.0);
+    let (mut n, mut mean) = (0.0, [0.0; 2]);
+    let (mut square, mut product) = ([0.0; 2], 0.0);
     for (x, y) in pairs {
         let value = [f64::from(f32::from_bits(x)), f64::from(f32::from_bits(y))];
         n += 1.0;

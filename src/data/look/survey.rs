@@ -574,11 +574,13 @@ fn balance(kind: TaskKind, columns: &[String], tallies: &[Tally]) -> Vec<(String
 fn spread(tally: &Tally, notation: Notation) -> [f64; 3] {
     let numbers =
         tally.iter().filter_map(|(text, rows)| Some((number(notation, text)?, *rows as f64)));
-    let start = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
-    let (low, high, sum, rows) = numbers.fold(start, |(low, high, sum, n), (x, rows)| {
-        (low.min(x), high.max(x), sum + rows * x, n + rows)
-    });
-    [low, sum / rows, high]
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    let (mut sum, mut all) = (0.0, 0.0);
+    for (x, rows) in numbers {
+        (low, high) = (low.min(x), high.max(x));
+        (sum, all) = (sum + rows * x, all + rows);
+    }
+    [low, sum / all, high]
 }
 
 /// Number of rows whose number lies further than [`WILD`] interquartile ranges from the median; 0

@@ -157,20 +157,18 @@ impl Input {
         let (mut slot, mut learned) = (0, 0);
         let mut fixed = columns.iter().filter(|c| c.vectors() > 0).map(Column::width).sum();
         let place = |column: &Column| {
-            let (slots, width, codes, vectors) =
-                (column.slots(), column.width(), column.has_codes(), column.vectors());
-            let input = if vectors > 0 { &mut learned } else { &mut fixed };
+            let input = if column.vectors() > 0 { &mut learned } else { &mut fixed };
             let spread = Spread {
                 slot,
-                slots,
+                slots: column.slots(),
                 input: *input,
-                width,
-                codes,
+                width: column.width(),
+                codes: column.has_codes(),
                 scale: column.code_scale(),
-                vectors,
+                vectors: column.vectors(),
             };
-            *input += width;
-            slot += slots;
+            *input += spread.width;
+            slot += spread.slots;
             spread
         };
         columns.iter().map(place).collect()

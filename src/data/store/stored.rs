@@ -221,9 +221,15 @@ impl PartFile {
             self.write(weights.into_iter().map(f32::to_bits))?;
         }
         self.file.flush()?;
-        let (rows, slots, codes, labels) = (self.rows, self.slots, self.codes, self.labels.len());
-        let hash = self.hasher.finalize().to_hex().to_string();
-        Ok(PartMeta { name: name.to_owned(), rows, slots, codes, labels, weighted, hash })
+        Ok(PartMeta {
+            name: name.to_owned(),
+            rows: self.rows,
+            slots: self.slots,
+            codes: self.codes,
+            labels: self.labels.len(),
+            weighted,
+            hash: self.hasher.finalize().to_hex().to_string(),
+        })
     }
 }
 

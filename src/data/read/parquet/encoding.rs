@@ -181,7 +181,8 @@ fn differences(bytes: &[u8], n: usize) -> Result<(Vec<i64>, &[u8]), Refused> {
         rest = &rest[length..];
         Ok(number)
     };
-    let (block, minis, total, first) = (next()?, next()?, next()?, zigzag(next()?));
+    let (block, minis) = (next()?, next()?);
+    let (total, first) = (next()?, zigzag(next()?));
     let size = block.checked_div(minis).unwrap_or(0);
     if size == 0 || size % 32 != 0 || block > 1 << 20 || total < n as u64 {
         return Err(damaged(format!(
