@@ -243,7 +243,7 @@ fn a_step_without_its_stamp_is_noticed() {
 }
 
 /// A device that does not answer is given up when the watchdog says so, and the error says why.
-/// From then on nothing waits for it: it is still at work when everything else is done.
+/// From then on nothing waits for it.
 #[test]
 fn a_device_that_hangs_is_given_up() {
     let tables = "[trunk]\nlayers = [256, 256]\n[task.a]\n[task.b]\n[train]\nbatch_size = 4096\n";
@@ -259,7 +259,7 @@ fn a_device_that_hangs_is_given_up() {
         .iter()
         .position(|d| d.kernel.name.starts_with("dense_backward_weight"))
         .unwrap();
-    // 20,000 dispatches take far longer than the rest of this test.
+    // 20,000 dispatches take minutes.
     is_given_up(session.run_dispatch(train, last, &step, 20_000));
     // Another device computes meanwhile.
     let mut watch = Destroyer::new(&open(), u64::MAX);
@@ -267,9 +267,8 @@ fn a_device_that_hangs_is_given_up() {
         crate::common::plan(TABLES, crate::common::synthetic(1, 20 * 30, 5, &CLASSES), &CLASSES);
     let machine = Machine::Device(Box::new(watch.gpu.clone()));
     assert_eq!(train_steps(&plan, machine, &mut watch), 60);
-    // The first device is still at work, and dropping it waits for nothing. The time-out only ends a
-    // hang.
-    is_given_up(session.finish());
+    // Nothing waits for the first device when it is dropped, although it is at work for minutes.
+    // (The time-out only ends a hang.)
     let (sender, dropped) = channel();
     std::thread::spawn(move || {
         drop(session);

@@ -166,7 +166,7 @@ fn bad_parameter(machine: fn() -> Machine, block: &str, value: f32, pieces: &[&s
     assert!(bits(&outcome.last) == bits(&initial), "{block}: a parameter changed");
 }
 
-/// NaN and −∞ before ReLU leave activations, losses and gradients finite: only the pre-activations
+/// NaN and −∞ before ReLU leave activations, losses and gradients finite. Only the pre-activations
 /// show them.
 fn behind_relu(machine: fn() -> Machine) {
     bad_parameter(

@@ -225,7 +225,14 @@ fn unknown_cells_are_counted_by_column() {
     ];
     predict(&room, &["--data", "new.csv"]).expect(0).says(&says);
     predict(&room, &["--data", "new.csv", "--out", "o.csv"]).expect(0).says(&says);
-    let counts = |unknown: usize, blank: usize| json!({"unknown": unknown, "blank": blank, "out_of_range": 0, "cells": 5});
+    let counts = |unknown: usize, blank: usize| {
+        json!({
+            "unknown": unknown,
+            "blank": blank,
+            "out_of_range": 0,
+            "cells": 5,
+        })
+    };
     let columns = json!({"sex": counts(2, 0), "dep": counts(2, 0), "x": counts(0, 2)});
     for args in [&["--json"][..], &["--json", "--out", "o.csv"]] {
         let found = document(

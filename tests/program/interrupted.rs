@@ -557,7 +557,7 @@ fn the_second_interrupt_ends_the_step() {
         &NET.replace("layers = [12]", "layers = [1500, 1500]")
             .replace("batch_size = 16", "batch_size = \"full\""),
     );
-    room.write("train.csv", crate::common::program::rows(1, 2000));
+    room.write("train.csv", crate::common::program::rows(1, 500));
     let mut command = room.command(&["train", "net.toml", "--out", "run", "--device", "reference"]);
     let mut child = command
         .stdout(std::process::Stdio::null())

@@ -242,7 +242,7 @@ fn chart(points: &[[f64; 2]], line: [f64; 2]) -> Chart {
 /// (line from the bottom of the plot, column) of every occurrence of a sign in the plot.
 fn places(text: &str, sign: char) -> Vec<(usize, usize)> {
     let plot: Vec<&str> =
-        text.lines().filter_map(|line| line.split_once(['│', '┤'])).map(|(_, plot)| plot).collect();
+        text.lines().filter_map(|line| Some(line.split_once(['│', '┤'])?.1)).collect();
     let mut found: Vec<(usize, usize)> = Vec::new();
     for (number, line) in plot.iter().rev().enumerate() {
         found.extend(

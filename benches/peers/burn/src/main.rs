@@ -143,9 +143,10 @@ fn measure<B: AutodiffBackend>(shape: &Shape, device: &B::Device) -> (Vec<f64>, 
 fn report(backend: &str, adapter: &str, driver: &str, (mut times, steps): (Vec<f64>, usize)) {
     times.sort_by(f64::total_cmp);
     let (min, median, max) = (times[0], times[REPEATS / 2], times[REPEATS - 1]);
+    let ms = format!("{{\"min\": {min}, \"median\": {median}, \"max\": {max}}}");
     println!(
         "{{\"backend\": {backend:?}, \"adapter\": {adapter:?}, \"driver\": {driver:?}, \
-         \"steps\": {steps}, \"ms_per_step\": {{\"min\": {min}, \"median\": {median}, \"max\": {max}}}}}"
+         \"steps\": {steps}, \"ms_per_step\": {ms}}}"
     );
 }
 
