@@ -39,11 +39,13 @@ struct Embedding {
 // Whether vectors and deltas begin and end at multiples of four numbers.
 override WHOLE: bool = false;
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The embedding that a tile belongs to.
 fn table_of(tile: u32) -> u32 {
     var low = 0u;
     var high = params.embeddings;

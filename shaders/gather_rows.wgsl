@@ -29,6 +29,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> inputs: array<f32>;      // [rows, I]
 @group(0) @binding(6) var<storage, read_write> labels: array<u32>;      // [rows, T]
 
+// A feature of the data set: bits of an f32, or a byte times the scale.
 fn feature(index: u32) -> f32 {
     if (params.bytes == 0u) {
         return bitcast<f32>(data[index]);

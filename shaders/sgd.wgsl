@@ -23,6 +23,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read> metrics: array<f32>;
 @group(0) @binding(7) var<storage, read> flags: array<u32>;
 
+// The factor that clips the gradient to the global norm.
 fn clip_factor() -> f32 {
     if (params.clip_norm == 0.0) {
         return 1.0;

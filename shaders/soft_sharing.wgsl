@@ -29,11 +29,13 @@ struct SharedPair {
 
 var<workgroup> sums: array<f32, 64>;
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// Adds a value to a gradient and tests the sum.
 fn accumulate(place: u32, flag: u32, value: f32) {
     let sum = gradients[place] + value;
     if (!is_finite(sum)) {

@@ -35,6 +35,7 @@ struct Params {
 
 override SHAPED: bool = false; // whether a head has class weights, label smoothing or a focal γ
 
+// The class weight of a label.
 fn weight_of(head: Head, label: u32) -> f32 {
     if (head.weights == NONE) {
         return 1.0;

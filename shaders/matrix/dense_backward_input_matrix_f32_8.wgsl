@@ -80,6 +80,7 @@ fn place_of(i: u32) -> vec2<u32> {
     return vec2(subgroup / 2u, subgroup % 2u) * 2u * SIDE + vec2(within / SIDE, within % SIDE);
 }
 
+// The destination that a tile belongs to.
 fn destination_of(tile: u32) -> u32 {
     var low = params.first_destination;
     var high = params.first_destination + params.destinations;
@@ -94,6 +95,7 @@ fn destination_of(tile: u32) -> u32 {
     return low;
 }
 
+// A delta of a source, hidden or output layer.
 fn source_delta(arena: u32, place: u32) -> f32 {
     if (arena == LOGITS) {
         return logits_delta[place / 4u][place % 4u];
@@ -135,6 +137,7 @@ fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - input));
 }
 
+// Stores a delta, times its slope.
 fn store(destination: Destination, row: u32, column: u32, sum: f32) {
     if (row < params.rows && column < destination.width) {
         let place = row * destination.width + column;
@@ -147,6 +150,7 @@ fn store(destination: Destination, row: u32, column: u32, sum: f32) {
     }
 }
 
+// Stores the elements of the matrices in `sums`.
 fn store_all(destination: Destination, row: u32, column: u32, lane: u32) {
     for (var i = lane; i < 4u * SIDE * SIDE; i += INVOCATIONS) {
         let place = place_of(i);

@@ -69,11 +69,13 @@ fn place_of(i: u32) -> vec2<u32> {
     return vec2(subgroup / 2u, subgroup % 2u) * 2u * SIDE + vec2(within / SIDE, within % SIDE);
 }
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -88,6 +90,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
+// An element of an arena of activations.
 fn activation(is_odd: u32, place: u32) -> f32 {
     if (is_odd == 1u) {
         return odd[place / 4u][place % 4u];
@@ -95,6 +98,7 @@ fn activation(is_odd: u32, place: u32) -> f32 {
     return even[place / 4u][place % 4u];
 }
 
+// An element of an arena of deltas: 0 even, 1 odd, 2 logits.
 fn delta(arena: u32, place: u32) -> f32 {
     switch arena {
         case 0u: {
@@ -109,6 +113,7 @@ fn delta(arena: u32, place: u32) -> f32 {
     }
 }
 
+// Four elements of an arena of deltas, from a multiple of four on.
 fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
     switch arena {
         case 0u: {
@@ -158,6 +163,7 @@ fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
 }
 
+// Stores a gradient, added to that of earlier chunks, and tests it.
 fn store(place: u32, flag: u32, sum: f32) {
     var value = sum;
     if (params.accumulate == 1u) {
@@ -169,6 +175,7 @@ fn store(place: u32, flag: u32, sum: f32) {
     gradients[place] = value;
 }
 
+// Stores the elements of the matrices in `sums`.
 fn store_all(layer: Dense, output: u32, input: u32, lane: u32) {
     for (var i = lane; i < 4u * SIDE * SIDE; i += INVOCATIONS) {
         let place = vec2(output, input) + place_of(i);

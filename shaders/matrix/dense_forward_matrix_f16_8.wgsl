@@ -62,11 +62,13 @@ fn place_of(i: u32) -> vec2<u32> {
     return vec2(subgroup / 2u, subgroup % 2u) * 2u * SIDE + vec2(within / SIDE, within % SIDE);
 }
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -81,6 +83,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
+// Stores an output of a layer: bias, activation, slope and dropout.
 fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     if (row >= params.rows || column >= layer.outputs) {
         return;
@@ -135,6 +138,7 @@ fn four_weights(layer: Dense, output: u32, k: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - k));
 }
 
+// Stores the elements of the matrices in `sums`.
 fn store_all(layer: Dense, row: u32, column: u32, lane: u32) {
     for (var i = lane; i < 4u * SIDE * SIDE; i += INVOCATIONS) {
         let place = place_of(i);

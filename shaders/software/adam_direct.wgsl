@@ -31,6 +31,7 @@ struct Params {
 @group(0) @binding(10) var<storage, read> metrics: array<f32>;
 @group(0) @binding(11) var<storage, read> flags: array<u32>;
 
+// The factor that clips the gradient to the global norm.
 fn clip_factor() -> f32 {
     if (params.clip_norm == 0.0) {
         return 1.0;

@@ -41,12 +41,14 @@ struct Destination {
     pad_1: u32,
 }
 
+// A line of the table of destinations, from its two texels.
 fn destination_at(i: u32) -> Destination {
     let a = four_destinations(8u * i);
     let b = four_destinations(8u * i + 4u);
     return Destination(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
+// The destination that a tile belongs to.
 fn destination_of(tile: u32) -> u32 {
     var low = params.first_destination;
     var high = params.first_destination + params.destinations;

@@ -28,6 +28,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;

@@ -27,6 +27,7 @@ struct Params {
 override ACTIVATION: u32 = 0u;   // the activation of all layers; see `activate` for its codes
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -46,6 +47,7 @@ fn is_unfinite(exponents: vec4<u32>) -> bool {
     return any(exponents == vec4(0x7f800000u));
 }
 
+// An output and its slope, with dropout.
 fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     let value = activate(ACTIVATION, z);
     if (!DROPOUT) {
@@ -60,6 +62,7 @@ fn is_short() -> bool {
     return (ACTIVATION == 0u || ACTIVATION == 4u) && !DROPOUT;
 }
 
+// Four outputs of an activation with few operations.
 fn short_value(z: vec4<f32>) -> vec4<f32> {
     if (ACTIVATION == 4u) {
         return z;
@@ -67,6 +70,7 @@ fn short_value(z: vec4<f32>) -> vec4<f32> {
     return select(vec4<f32>(), z, z > vec4<f32>());
 }
 
+// Four slopes of an activation with few operations.
 fn short_slope(z: vec4<f32>) -> vec4<f32> {
     if (ACTIVATION == 4u) {
         return vec4(1.0);

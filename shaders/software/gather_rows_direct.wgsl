@@ -31,10 +31,12 @@ struct Params {
 const SPAN = 1024u;
 const ROWS = 8u;
 
+// An element of the data set.
 fn one_word(index: u32) -> u32 {
     return textureLoad(data, texel_of(index))[index & 3u];
 }
 
+// A feature of the data set: bits of an f32, or a byte times the scale.
 fn feature(index: u32) -> f32 {
     if (params.bytes == 0u) {
         return bitcast<f32>(one_word(index));
@@ -42,6 +44,7 @@ fn feature(index: u32) -> f32 {
     return f32((one_word(index >> 2u) >> ((index & 3u) * 8u)) & 0xffu) * params.scale;
 }
 
+// Four features that are bytes, from a multiple of four on.
 fn four_bytes(index: u32) -> vec4<f32> {
     let word = one_word(index >> 2u);
     return vec4<f32>((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(0xffu)) * params.scale;

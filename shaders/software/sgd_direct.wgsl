@@ -24,6 +24,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read> metrics: array<f32>;
 @group(0) @binding(9) var<storage, read> flags: array<u32>;
 
+// The factor that clips the gradient to the global norm.
 fn clip_factor() -> f32 {
     if (params.clip_norm == 0.0) {
         return 1.0;

@@ -27,6 +27,7 @@ struct SharedPair {
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
+// Adds a value to a gradient and tests the sum.
 fn accumulate(place: u32, flag: u32, value: vec4<f32>) {
     let sum = gradients[place >> 2u] + value;
     if (!(is_finite(sum.x) && is_finite(sum.y) && is_finite(sum.z) && is_finite(sum.w))) {
@@ -36,6 +37,7 @@ fn accumulate(place: u32, flag: u32, value: vec4<f32>) {
     gradients[place >> 2u] = sum;
 }
 
+// Half the squares of four differences of a pair; adds their gradients.
 fn square(pair: SharedPair, e: u32) -> vec4<f32> {
     if (e >= pair.count) {
         return vec4<f32>();

@@ -72,6 +72,7 @@ override SLOPES: bool = true;
 var<workgroup> d_tile: array<vec4<f32>, ROWS * D_STRIDE>;
 var<workgroup> w_tile: array<vec4<f32>, DEPTH * W_STRIDE>;
 
+// The destination that a tile belongs to.
 fn destination_of(tile: u32) -> u32 {
     var low = params.first_destination;
     var high = params.first_destination + params.destinations;
@@ -86,6 +87,7 @@ fn destination_of(tile: u32) -> u32 {
     return low;
 }
 
+// A delta of a source, hidden or output layer.
 fn source_delta(arena: u32, place: u32) -> f32 {
     if (arena == LOGITS) {
         return logits_delta[place / 4u][place % 4u];
@@ -127,6 +129,7 @@ fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - input));
 }
 
+// Stores a delta, times its slope.
 fn store(destination: Destination, row: u32, column: u32, sum: f32) {
     if (row < params.rows && column < destination.width) {
         let place = row * destination.width + column;

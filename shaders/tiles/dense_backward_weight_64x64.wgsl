@@ -54,11 +54,13 @@ const FOUR = vec4(0u, 1u, 2u, 3u);
 var<workgroup> d_tile: array<vec4<f32>, DEPTH * D_STRIDE>;
 var<workgroup> x_tile: array<vec4<f32>, DEPTH * X_STRIDE>;
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -73,6 +75,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
+// An element of an arena of activations.
 fn activation(is_odd: u32, place: u32) -> f32 {
     if (is_odd == 1u) {
         return odd[place / 4u][place % 4u];
@@ -80,6 +83,7 @@ fn activation(is_odd: u32, place: u32) -> f32 {
     return even[place / 4u][place % 4u];
 }
 
+// An element of an arena of deltas: 0 even, 1 odd, 2 logits.
 fn delta(arena: u32, place: u32) -> f32 {
     switch arena {
         case 0u: {
@@ -94,6 +98,7 @@ fn delta(arena: u32, place: u32) -> f32 {
     }
 }
 
+// Four elements of an arena of deltas, from a multiple of four on.
 fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
     switch arena {
         case 0u: {
@@ -143,6 +148,7 @@ fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
 }
 
+// Stores a gradient, added to that of earlier chunks, and tests it.
 fn store(place: u32, flag: u32, sum: f32) {
     var value = sum;
     if (params.accumulate == 1u) {
@@ -154,6 +160,7 @@ fn store(place: u32, flag: u32, sum: f32) {
     gradients[place] = value;
 }
 
+// Stores the gradients of four weights of an output, as far as the layer has them.
 fn store_four(layer: Dense, output: u32, input: u32, sums: vec4<f32>) {
     if (output >= layer.outputs) {
         return;

@@ -53,11 +53,13 @@ const FOUR = vec4(0u, 1u, 2u, 3u);
 var<workgroup> x_tile: array<vec4<f32>, ROWS * STRIDE>;
 var<workgroup> w_tile: array<vec4<f32>, COLUMNS * STRIDE>;
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -72,6 +74,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
+// Stores an output of a layer: bias, activation, slope and dropout.
 fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     if (row >= params.rows || column >= layer.outputs) {
         return;

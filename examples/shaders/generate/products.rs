@@ -31,6 +31,7 @@ const FORWARD: Direct = Direct {
 override ACTIVATION: u32 = 0u;   // the activation of all layers; see `activate` for its codes
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -50,6 +51,7 @@ fn is_unfinite(exponents: vec4<u32>) -> bool {
     return any(exponents == vec4(0x7f800000u));
 }
 
+// An output and its slope, with dropout.
 fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     let value = activate(ACTIVATION, z);
     if (!DROPOUT) {
@@ -64,6 +66,7 @@ fn is_short() -> bool {
     return (ACTIVATION == 0u || ACTIVATION == 4u) && !DROPOUT;
 }
 
+// Four outputs of an activation with few operations.
 fn short_value(z: vec4<f32>) -> vec4<f32> {
     if (ACTIVATION == 4u) {
         return z;
@@ -71,6 +74,7 @@ fn short_value(z: vec4<f32>) -> vec4<f32> {
     return select(vec4<f32>(), z, z > vec4<f32>());
 }
 
+// Four slopes of an activation with few operations.
 fn short_slope(z: vec4<f32>) -> vec4<f32> {
     if (ACTIVATION == 4u) {
         return vec4(1.0);
@@ -194,12 +198,14 @@ struct Destination {
     pad_1: u32,
 }
 
+// A line of the table of destinations, from its two texels.
 fn destination_at(i: u32) -> Destination {
     let a = four_destinations(8u * i);
     let b = four_destinations(8u * i + 4u);
     return Destination(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
+// The destination that a tile belongs to.
 fn destination_of(tile: u32) -> u32 {
     var low = params.first_destination;
     var high = params.first_destination + params.destinations;
@@ -289,6 +295,7 @@ const BACKWARD_WEIGHT: Direct = Direct {
 @group(0) @binding(8) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
