@@ -1,6 +1,9 @@
-//! The pages: their width, the size of the first one, and where their links lead.
+//! The pages: their width, the size of the first one, where their links lead, and that every key of
+//! a configuration has its line.
 
 use std::path::{Path, PathBuf};
+
+use tandem::config::known;
 
 /// The longest line, in characters.
 const COLUMNS: usize = 100;
@@ -86,6 +89,23 @@ fn links_lead_somewhere() {
     assert!(seen > 150, "{seen} links");
 }
 
+/// Keys that no code of a page names.
+fn unnamed<'k>(page: &str, keys: impl Iterator<Item = &'k str>) -> Vec<&'k str> {
+    let code: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_named =
+        |key: &&str| code.iter().any(|code| code.split(|c| !is_word(c)).any(|w| w == *key));
+    keys.filter(|key| !is_named(key)).collect()
+}
+
+#[test]
+fn every_key_of_a_configuration_has_a_line() {
+    let page = std::fs::read_to_string(root().join("docs/config.md")).unwrap();
+    let keys: Vec<&str> = known().into_iter().flat_map(|table| table.keys).collect();
+    assert!(keys.len() > 80, "{keys:?}");
+    assert_eq!(unnamed(&page, keys.into_iter()), Vec::<&str>::new(), "docs/config.md lacks keys");
+}
+
 // The tests can fail.
 
 #[test]
@@ -96,4 +116,10 @@ fn wide_lines_and_dead_links_are_found() {
         (path == Path::new("docs/b.md")).then(|| "# One\n\n## Two `words`\n".to_owned())
     };
     assert_eq!(dead(page, Path::new("docs/a.md"), &read), ["c.md", "b.md#three"]);
+}
+
+#[test]
+fn a_key_without_a_line_is_found() {
+    let page = "split and `split_seed` (default `0`): `clip = 2.0`";
+    assert_eq!(unnamed(page, ["split", "split_seed", "clip"].into_iter()), ["split"]);
 }
