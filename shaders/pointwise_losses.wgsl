@@ -36,6 +36,14 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> logits_delta: array<f32>;    // [rows, K] per head
 @group(0) @binding(7) var<storage, read_write> partials: array<f32>;
 
+// Kinds of loss, beside MULTICLASS.
+const LOGISTIC = 1u;
+const SQUARED = 2u;
+const ABSOLUTE = 3u;
+const HUBER = 4u;
+const QUANTILE = 5u;
+const POISSON = 6u;
+
 // (l, l') of the logistic loss for a label of 0 or 1.
 fn logistic(z: f32, positive: bool, weight: f32, gamma: f32) -> vec2<f32> {
     let u = select(-z, z, positive);

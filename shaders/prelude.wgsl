@@ -68,14 +68,8 @@ struct Head {
     inverse: u32,
 }
 
-// Kinds of loss.
+// The kind of a loss of classes; the other kinds stand in pointwise_losses.wgsl.
 const MULTICLASS = 0u;
-const LOGISTIC = 1u;
-const SQUARED = 2u;
-const ABSOLUTE = 3u;
-const HUBER = 4u;
-const QUANTILE = 5u;
-const POISSON = 6u;
 
 const NONE = 0xffffffffu;
 

@@ -137,18 +137,6 @@ records! {
 /// The value of a field for an offset or a flag that does not exist.
 pub const NONE: u32 = u32::MAX;
 
-/// The codes of losses in [`Head`].
-pub mod loss {
-    #![allow(missing_docs)]
-    pub const MULTICLASS: u32 = 0;
-    pub const LOGISTIC: u32 = 1;
-    pub const SQUARED: u32 = 2;
-    pub const ABSOLUTE: u32 = 3;
-    pub const HUBER: u32 = 4;
-    pub const QUANTILE: u32 = 5;
-    pub const POISSON: u32 = 6;
-}
-
 /// The codes of what a line of [`Spread`] does with its cells.
 pub mod spread {
     #![allow(missing_docs)]

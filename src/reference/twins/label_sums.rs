@@ -2,7 +2,8 @@
 //! the weight.
 
 use super::rows::row_in_segment;
-use crate::kernels::params::{self, Head, NONE, loss};
+use crate::kernels::params::{self, Head, NONE};
+use crate::model::loss::code as loss;
 use crate::reference::Arguments;
 use crate::reference::real::Real;
 

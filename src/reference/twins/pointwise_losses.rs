@@ -3,7 +3,8 @@
 
 use super::label_sums::row_weight;
 use super::softmax_cross_entropy::focal;
-use crate::kernels::params::{self, Head, NONE, loss};
+use crate::kernels::params::{self, Head, NONE};
+use crate::model::loss::code as loss;
 use crate::reference::Arguments;
 use crate::reference::real::Real;
 

@@ -3,7 +3,8 @@
 
 use super::dense_forward::{pre_activation, raise_if_not_finite};
 use super::label_sums::row_weight;
-use crate::kernels::params::{self, Dense, Head, NONE, loss};
+use crate::kernels::params::{self, Dense, Head, NONE};
+use crate::model::loss::code as loss;
 use crate::reference::Arguments;
 use crate::reference::real::Real;
 
