@@ -16,9 +16,8 @@ pub struct Dataset {
     pub rows: usize,
     /// [rows, width], row-major.
     pub features: Features,
-    /// One vector of `[rows]` per label column, task by task in task order, [`Target::cells`] of
-    /// each: a class index (multiclass), 0 or 1 (binary, multilabel), bits of a scaled f32
-    /// (regression) or of a count; or [`UNLABELLED`]. Empty when the file has no label columns
+    /// One vector of `[rows]` per label column, task by task in task order: a class index (multiclass), 0 or 1 (binary, multilabel), bits of a scaled f32
+    /// (regression) or of a count; or [`UNLABELLED`](super::part::UNLABELLED). Empty when the file has no label columns
     /// (`predict`).
     pub labels: Vec<Vec<u32>>,
     /// Weight of each row in all losses, finite and not negative; `None` = one each.
@@ -40,7 +39,7 @@ pub enum Features {
     /// Scaled numbers.
     F32(Vec<f32>),
     /// Numbers (bits of f32) and codes of categories, spread out to inputs on the device as
-    /// [`Input::spread`] says.
+    /// [`Input::spread`](super::schema::Input::spread) says.
     Cells {
         /// [rows, slots]
         words: Vec<u32>,

@@ -1,6 +1,6 @@
 //! Buffers of a program, runs of their elements, and what a dispatch does to a run.
 
-/// A buffer of a [`Program`], by its place in the list.
+/// A buffer of a [`Program`](super::Program), by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Buffer(pub usize);
 

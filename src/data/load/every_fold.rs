@@ -17,7 +17,7 @@ const MOST_NAMED: usize = 3;
 /// them.
 ///
 /// # Errors
-/// Those of [`tables::load`]; 65 if in a fold nothing of a class or of a task is left to train on;
+/// What [`super::tables::load`] refuses; 65 if in a fold nothing of a class or of a task is left to train on;
 /// 78 if a part of a fold is empty.
 pub fn look(
     data: &config::Data,

@@ -28,7 +28,7 @@ const SAMPLE: u64 = 3;
 /// said of it.
 ///
 /// # Errors
-/// Those of [`tables::load`]; 74 if the folder cannot be written; 78 if the budget leaves no row to
+/// What [`super::tables::load`] refuses; 74 if the folder cannot be written; 78 if the budget leaves no row to
 /// fit on.
 pub fn load(
     data: &Data,

@@ -261,7 +261,7 @@ pub enum Encoding {
         range: Option<Range>,
     },
     /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see
-    /// [`words`]; or the sum of the learned vectors of their buckets.
+    /// [`words`](super::value::words); or the sum of the learned vectors of their buckets.
     Text {
         /// Number of inputs or vectors.
         buckets: usize,
