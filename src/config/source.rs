@@ -61,16 +61,12 @@ pub struct ArrayNames {
 }
 
 /// What a source can be.
-pub(super) const FORMATS: &str = "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .data, .parquet, .npy, .svm, .svmlight, \
-     .libsvm), a list of tables, { images = \"…\", labels = \"…\" } (IDX), { features = \"…\", \
-     labels = \"…\" } (NPY), or built in: digits-overlay";
+pub(super) const FORMATS: &str = "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .parquet and others), a list of tables, \
+     { images = \"…\", labels = \"…\" } (IDX), { features = \"…\", labels = \"…\" } (NPY), or \
+     built in: digits-overlay";
 /// Endings of text files of lines and cells.
 const TEXT: &[&str] =
     &[".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"];
-/// Endings of other tables.
-const TABLES: &[&str] =
-    &[".parquet", ".npy", ".svm", ".svmlight", ".libsvm", ".svm.gz", ".svmlight.gz", ".libsvm.gz"];
-
 /// Whether a name has one of these endings, in any case.
 fn ends_with(name: &str, endings: &[&str]) -> bool {
     let name = name.to_ascii_lowercase();
@@ -286,11 +282,13 @@ fn files(item: &Item, base: &Path) -> Result<Source> {
     }
 }
 
-/// The path of a table, or a pattern of paths.
+/// The path of a table, or a pattern of paths. It must have an ending; `data::read` says whether
+/// there is a reader for it.
 fn file(item: &Item, base: &Path) -> Result<PathBuf> {
     item.check_local()?;
     let text = item.text()?;
-    match ends_with(text, TEXT) || ends_with(text, TABLES) {
+    let name = text.rsplit(['/', '\\']).next().unwrap_or_default();
+    match name.contains('.') {
         true => item.path_from(base),
         false => Err(unreadable(item, text)),
     }

@@ -62,7 +62,7 @@ impl Builder<'_> {
         let changed = moments.iter().map(|(_, moment)| *moment).chain([b.parameters]);
         let changed: Vec<_> = changed.map(|buffer| program.whole(buffer)).collect();
         let clipped = (optimizer.clip_norm > 0.0).then(|| program.whole(b.metrics));
-        rule(optimizer.kind, common, &self.scene.tuning, grid)
+        rule(optimizer.kind, common, self.scene.tuning, grid)
             .bind([
                 ("parameters", b.parameters),
                 ("gradients", b.gradients),

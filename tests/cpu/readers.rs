@@ -802,20 +802,25 @@ fn formats_by_name() {
     assert_eq!(tandem::data::read::reader_of(Path::new("a.svm.gz")).unwrap().endings()[0], "svm");
 }
 
-/// A configuration takes the names that some reader reads, and no others.
+/// Data has the names that some reader reads, and no others.
 #[test]
-fn a_configuration_knows_the_endings_of_all_readers() {
-    let takes = |name: &str| {
+fn data_has_the_endings_of_all_readers() {
+    let check = |name: &str| {
         let text = format!("[data]\ntrain = \"{name}\"\n[task.y]\ntype = \"binary\"\n");
-        tandem::config::read::from_text(&text, "c.toml", Path::new(""), &[]).is_ok()
+        let config = tandem::config::read::from_text(&text, "c.toml", Path::new(""), &[]).unwrap();
+        tandem::data::read::check_sources(&config.data)
     };
+    let takes = |name: &str| check(name).is_ok();
     for reader in tandem::data::read::READERS {
         for ending in reader.endings().iter().filter(|ending| !ending.is_empty()) {
             assert!(takes(&format!("x.{ending}")), "{ending}");
             assert_eq!(takes(&format!("x.{ending}.gz")), reader.may_be_gzip(), "{ending}.gz");
         }
     }
-    assert!(!takes("x.xlsx"));
+    let error = check("x.xlsx").unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Config);
+    let said = error.to_string();
+    assert!(said.starts_with("data.train: ") && said.contains("x.xlsx"), "{said}");
 }
 
 // ---- what is refused ----

@@ -9,7 +9,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::config::Source;
+use crate::config::{Data, Source};
+use crate::data::part::Part;
 use crate::data::read::files::paths;
 use crate::data::table::options::{Options, stem};
 use crate::data::table::raw::Raw;
@@ -50,6 +51,24 @@ pub fn reader_of(path: &Path) -> anyhow::Result<&'static dyn Reader> {
         let found = format!("no known format has the ending {}", quoted(&ending));
         Fault::data(path.display(), found).hint(known_endings()).into()
     })
+}
+
+/// Checks that there is a reader for every file that settings name.
+///
+/// # Errors
+/// 78 with the key and the first file of an unknown format.
+pub fn check_sources(data: &Data) -> anyhow::Result<()> {
+    let others = Part::other_sources(data).map(|(part, source)| (part.key(), source));
+    for (key, source) in std::iter::once(("data.train", &data.train)).chain(others) {
+        let Source::Table(paths) = source else { continue };
+        if let Some(path) = paths.iter().find(|path| reader_of(path).is_err()) {
+            let name = quoted(&path.to_string_lossy());
+            return Err(Fault::config(key, format!("{name} is not a file of a known format"))
+                .hint(known_endings())
+                .into());
+        }
+    }
+    Ok(())
 }
 
 /// A hint that names the endings of all formats.
