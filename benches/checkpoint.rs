@@ -1,7 +1,7 @@
-//! `cargo bench --bench checkpoint`: how large a checkpoint is, how long training stands still for
-//! it (what the device holds is read back), and how long it is then being written, beside the
-//! training. The demonstration, a network of 33 million parameters, and one of 50 million, for
-//! which not every adapter has a storage binding that is large enough.
+//! `cargo bench --bench checkpoint`: how large a checkpoint is, how long training stops for it
+//! (while the device's memory is read back), and how long it is then being written beside the
+//! training. It measures the demonstration, a network of 33 million parameters, and one of 50
+//! million, whose arenas do not fit into one storage binding on every adapter.
 
 use std::path::Path;
 use std::time::Instant;
@@ -63,7 +63,7 @@ fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
     let root = tempfile::tempdir()?;
     let built = plan.build(&match machine {
         Machine::Device(_) => machine.tuning(),
-        // It is held to what every adapter binds, and has no need to be.
+        // The reference keeps to the limits of every adapter by default, and does not need to.
         Machine::Reference => Tuning { binding_bytes: 1 << 30, ..machine.tuning() },
     })?;
     let mut engine = machine.clone().engine(built.program.clone())?;

@@ -1,12 +1,13 @@
-//! `cargo bench --bench checks`: what it costs to look for values that are not finite, as a share
-//! of a training step.
+//! `cargo bench --bench checks`: the cost of looking for values that are not finite, as a share of
+//! a training step.
 
 use tandem::config::Precision;
 use tandem::device::Gpu;
-use tandem::measure::step::{StepShape, with_and_without_checks};
+use tandem::measure::hooks::with_and_without_checks;
+use tandem::measure::step::StepShape;
 use tandem::measure::tune::Mode;
 
-/// A name, then inputs, heads of ten classes, batch and steps of a turn; the trunk; pairs of turns.
+/// (name, [inputs, heads of ten classes, batch, steps of a turn], trunk, pairs of turns)
 type Workload = (&'static str, [usize; 4], [usize; 2], usize);
 
 const SHAPES: &[Workload] = &[

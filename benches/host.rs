@@ -1,6 +1,6 @@
-//! `cargo bench --bench host`: what the host does beside the device: writing a schedule, recording
-//! a submission, reading a CSV file, and reading it into a data set. The file is made, 20,000 rows
-//! of 20 numbers; `CSV=FILE cargo bench --bench host reading` reads another one.
+//! `cargo bench --bench host`: the host's work beside the device: building a schedule, recording a
+//! submission, reading a CSV file as a raw table and as a data set. The file is generated, with
+//! 20,000 rows of 20 numbers; `CSV=FILE cargo bench --bench host reading` reads another one.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use tandem::schedule::{Engine, SLOTS};
 const INPUTS: usize = 64;
 const ROWS: usize = 256;
 
-/// A trunk of 128 and 128, and so many heads of ten classes.
+/// A plan with the trunk 128, 128 and `heads` heads of ten classes.
 fn plan(heads: usize) -> anyhow::Result<Plan> {
     let mut text = "[data]\ntrain = \"x.csv\"\n".to_string();
     (0..heads).try_for_each(|t| writeln!(text, "[task.t{t}]"))?;
@@ -51,7 +51,7 @@ fn table(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// A file as it stands, whether or not its first line is one of names.
+/// Reads a file, whether or not its first line has column names.
 fn reading(c: &mut Criterion, path: &Path) {
     let options = Options { header: Header::None, ..Options::default() };
     let mut group = c.benchmark_group("reading");
@@ -91,7 +91,7 @@ fn schedules(c: &mut Criterion) {
     }
 }
 
-/// Recording steps, without what the driver does when it gets them; the figure is for one dispatch.
+/// Records steps, without the driver's work in the submit call; the result is per dispatch.
 fn recording(c: &mut Criterion) {
     let gpu = Gpu::open(&Default::default()).unwrap();
     let plan = plan(3).unwrap();

@@ -1,5 +1,5 @@
-//! `cargo bench --bench step`: a training step of several shapes on the adapter that a run would
-//! take, medians of five runs.
+//! `cargo bench --bench step`: measures a training step of several shapes on the adapter that a run
+//! would take; prints medians of five runs.
 
 use tandem::config::Precision;
 use tandem::device::Gpu;

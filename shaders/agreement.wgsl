@@ -1,41 +1,44 @@
-// L = JS(p, q) = ½ Σ p ln(p/m) + ½ Σ q ln(q/m),  m = ½ (p + q),  p and q the softmax outputs of two
-// heads; mean over the rows dz_a += λ/rows · p ⊙ (g − Σ p g),  g = ½ ln(p/m);  the same for b with
-// q
+// L = JS(p, q) = ½ Σ p ln(p/m) + ½ Σ q ln(q/m),   mean over the rows
+// dz_a += λ/rows · p ⊙ (g − Σ p g),   g = ½ ln(p/m)
+// dz_b += λ/rows · q ⊙ (h − Σ q h),   h = ½ ln(q/m)
 //
-// One invocation a row, which goes through all pairs in order, so heads in several pairs have no
-// races. Where p and q are close, ln(p/m) is ln(1 + (p−q)/(p+q)), which loses no digits; elsewhere
-// it is ln p − ln m with ln p from the logits, which cannot underflow.
+// p, q   the softmax outputs of heads a and b
+// m      ½ (p + q)
+//
+// One invocation per row goes through all pairs in order, so that heads in several pairs have no
+// races. Where p and q are close, ln(p/m) is ln(1 + (p − q)/(p + q)), which loses no digits;
+// elsewhere it is ln p − ln m, with ln p from the logits, which cannot underflow.
 
 struct Params {
     rows: u32,        // rows of the chunk
     chunk_first: u32, // first row of the chunk within the batch
     pairs: u32,
-    gradient: u32,    // 0: value only
+    gradient: u32,    // 0: the value alone
 }
 
 struct AgreeingPair {
     first: u32,    // [rows, classes] of head a among the logits
-    second: u32,   // of head b
+    second: u32,   // [rows, classes] of head b
     classes: u32,
-    // bit 0: head a has one logit, that of its second class, and the first one is 0; bit 1: head b
+    // bit 0: head a has one logit, for its second class, and 0 for its first; bit 1: so has head b
     one: u32,
     strength: f32, // λ
-    partials: u32, // one partial a row
+    partials: u32, // one partial sum per row
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> agreeing_pairs: array<AgreeingPair>;
-@group(0) @binding(3) var<storage, read> logits: array<f32>;             // [rows, C] a head
-@group(0) @binding(4) var<storage, read_write> logits_delta: array<f32>; // [rows, C] a head
+@group(0) @binding(3) var<storage, read> logits: array<f32>;             // [rows, C] per head
+@group(0) @binding(4) var<storage, read_write> logits_delta: array<f32>; // [rows, C] per head
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 
-// The logit of a class; of one logit for two classes, the first class has 0.
+// The logit of a class; where a head has one logit for two classes, the first class has 0.
 fn logit(z: u32, one: bool, c: u32) -> f32 {
     return select(logits[select(z + c, z, one)], 0.0, one && c == 0u);
 }
 
-// ln Σ e^z of one head, as (peak, ln of the sum without the peak's factor).
+// ln Σ e^z of a head, as (the largest z, ln Σ e^(z − largest)).
 fn log_sum(z: u32, one: bool, classes: u32) -> vec2<f32> {
     var best = 0u;
     for (var c = 1u; c < classes; c++) {
@@ -53,7 +56,7 @@ fn log_sum(z: u32, one: bool, classes: u32) -> vec2<f32> {
     return vec2(peak, logarithm_1p(others));
 }
 
-// (p, q, ½ ln(p/m), ½ ln(q/m)); a vanished probability counts nothing.
+// (p, q, ½ ln(p/m), ½ ln(q/m)); a logarithm is 0 where its probability is 0.
 fn terms(z_a: f32, z_b: f32, norm_a: vec2<f32>, norm_b: vec2<f32>) -> vec4<f32> {
     let ln_p = (z_a - norm_a.x) - norm_a.y;
     let ln_q = (z_b - norm_b.x) - norm_b.y;

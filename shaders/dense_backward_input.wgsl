@@ -1,18 +1,18 @@
 // delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope
 //
-// A group of destinations in one dispatch: workgroup (i, j) computes ROWS × COLUMNS of the
-// destination that column tile i falls into, in registers. The trunk's output has all heads as its
-// sources; they are added in table order, each over its outputs in ascending order, four by four
-// whatever the shape of the tile. Operands go through workgroup memory as they lie: deltas by four
-// outputs, weights by four inputs.
+// One dispatch computes a group of destinations: workgroup (i, j) computes ROWS × COLUMNS deltas of
+// the destination that column tile i belongs to, in registers. The sources of the trunk's output
+// are the first layers of all heads. Sources are added in the order of the table, each over its
+// outputs in ascending order, four by four whatever the shape of the tile. Operands pass through
+// workgroup memory as they lie: deltas in vec4s of outputs, weights in vec4s of inputs.
 //
-// Learned inputs are a destination without slopes, and fewer than the inputs of its sources: the
-// first ones.
+// The learned inputs are a destination without slopes. They are the first inputs of their sources,
+// which have more.
 //
 // Indices: rows are below params.rows, outputs below those of the source, inputs below its inputs,
-// units below the destination's width, or nothing is read or written; tables are read at
-// destinations of the group, which it has one of at least, and at their sources; workgroup memory
-// at places below the products of the constants.
+// and units below the destination's width, or nothing is read or written. Tables are read at
+// destinations of the group, which has at least one, and at their sources. Places in workgroup
+// memory are below the products of the constants.
 
 struct Params {
     rows: u32,              // rows of the chunk
@@ -26,9 +26,9 @@ struct Destination {
     slope: u32,        // [rows, width] in the activation arena
     delta: u32,        // [rows, width] in the delta arena
     first_source: u32, // first of the layers that read this activation
-    sources: u32,      // how many they are; each names the next one
+    sources: u32,      // their number; each names the next one
     tile: u32,         // column tiles of the dispatch before this destination
-    pad_0: u32,        // to whole vec4s
+    pad_0: u32,        // makes whole vec4s
     pad_1: u32,
 }
 
@@ -44,19 +44,21 @@ struct Destination {
 @group(0) @binding(7) var<storage, read_write> delta: array<f32>;           // [rows, I]
 
 // The shape of the tile. The other shapes are in tiles/, generated from this file.
-const ROWS_EACH = 4u;    // of an invocation
-const COLUMNS_EACH = 4u; // a multiple of four
-const DOWN = 8u;         // invocations of a workgroup, one below another
-const ACROSS = 8u;       // and side by side
+const ROWS_EACH = 4u;    // rows per invocation
+const COLUMNS_EACH = 4u; // columns per invocation, a multiple of four
+const DOWN = 8u;         // invocations of a workgroup below one another
+const ACROSS = 8u;       // invocations of a workgroup side by side
 const DEPTH = 16u;       // inner steps in workgroup memory
 
 const ROWS = DOWN * ROWS_EACH;
 const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const QUADS = COLUMNS_EACH / 4u;
-const STEPS = DEPTH / 4u; // turns of four inner steps
-const D_STRIDE = STEPS + 1u;        // of a row in workgroup memory: odd, against bank conflicts
-const W_STRIDE = COLUMNS / 4u + 1u; // of an inner step
+const STEPS = DEPTH / 4u; // groups of four inner steps
+// vec4s from row to row, and from inner step to inner step, in workgroup memory: odd against bank
+// conflicts
+const D_STRIDE = STEPS + 1u;
+const W_STRIDE = COLUMNS / 4u + 1u;
 const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u
     && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
 
@@ -69,6 +71,7 @@ override SLOPES: bool = true;
 var<workgroup> d_tile: array<vec4<f32>, ROWS * D_STRIDE>;
 var<workgroup> w_tile: array<vec4<f32>, DEPTH * W_STRIDE>;
 
+// The destination that a tile belongs to.
 fn destination_of(tile: u32) -> u32 {
     var low = params.first_destination;
     var high = params.first_destination + params.destinations;
@@ -83,6 +86,7 @@ fn destination_of(tile: u32) -> u32 {
     return low;
 }
 
+// A delta of a source, hidden or output layer.
 fn source_delta(arena: u32, place: u32) -> f32 {
     if (arena == LOGITS) {
         return logits_delta[place / 4u][place % 4u];
@@ -90,8 +94,8 @@ fn source_delta(arena: u32, place: u32) -> f32 {
     return next_delta[place / 4u][place % 4u];
 }
 
-// Four deltas of a row from output `k` on, zeros beyond the end; `whole`: they begin at a multiple
-// of four.
+// Four deltas of a row from output `k` on, zeros beyond the end; `whole` says that they begin at a
+// multiple of four.
 fn four_deltas(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || k >= layer.outputs) {
         return vec4<f32>();
@@ -109,7 +113,7 @@ fn four_deltas(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.outputs - k));
 }
 
-// Likewise four weights of output `k` from an input on.
+// Four weights of output `k` from an input on, in the same way.
 fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
     if (k >= layer.outputs || input >= layer.inputs) {
         return vec4<f32>();
@@ -124,6 +128,7 @@ fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - input));
 }
 
+// Stores a delta, times its slope.
 fn store(destination: Destination, row: u32, column: u32, sum: f32) {
     if (row < params.rows && column < destination.width) {
         let place = row * destination.width + column;

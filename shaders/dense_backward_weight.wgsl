@@ -1,22 +1,22 @@
-// dw = deltaᵀ · x,   db = column sums of delta
+// dw = deltaᵀ · x,   db = Σ over the rows of delta
 //
-// All layers of the network in one dispatch: a workgroup computes ROWS outputs × COLUMNS inputs of
-// the layer that its tile falls into, in registers. Operands go through workgroup memory as they
-// lie, DEPTH rows of the batch at a time in ascending order, and are added four by four whatever
-// the shape of the tile. The workgroups of a layer's first column of tiles sum the bias gradient as
-// well, from the deltas that they hold anyway. Gradients are tested for non-finite values as they
-// are stored.
+// One dispatch computes all layers of the network: a workgroup computes ROWS outputs × COLUMNS
+// inputs of the layer that its tile belongs to, in registers. Operands pass through workgroup
+// memory as they lie, DEPTH rows of the batch at a time in ascending order, and products are added
+// four by four whatever the shape of the tile. The workgroups of a layer's first column of tiles
+// also sum the gradient of the bias, from the deltas that they have in any case. Gradients are
+// tested for values that are not finite when they are stored.
 //
-// Indices: rows are below params.rows, outputs and inputs below those of the layer, or nothing is
-// read or written; tables are read at layers of the group, which it has one of at least, and those
-// have an input at least; workgroup memory at places below the products of the constants.
+// Indices: rows are below params.rows, and outputs and inputs below those of the layer, or nothing
+// is read or written. Tables are read at layers of the group, which has at least one, with at least
+// one input each. Places in workgroup memory are below the products of the constants.
 
 struct Params {
     rows: u32,          // rows of the chunk
     first_layer: u32,   // the group: layers [first_layer, first_layer + layers)
     layers: u32,
-    tiles: u32,         // of all layers together
-    accumulate: u32,    // 0: the first chunk overwrites; 1: later ones add
+    tiles: u32,         // tiles of all layers together
+    accumulate: u32,    // 0: the first chunk overwrites; 1: later chunks add
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,23 +26,23 @@ struct Params {
 @group(0) @binding(4) var<storage, read> odd: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> even_delta: array<vec4<f32>>;   // deltas [rows, O]
 @group(0) @binding(6) var<storage, read> odd_delta: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read> logits_delta: array<vec4<f32>>; // [rows, C] a head
+@group(0) @binding(7) var<storage, read> logits_delta: array<vec4<f32>>; // [rows, C] per head
 @group(0) @binding(8) var<storage, read_write> gradients: array<f32>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
 // The shape of the tile. The other shapes are in tiles/, generated from this file.
-const ROWS_EACH = 4u;    // of an invocation: outputs, a multiple of four
-const COLUMNS_EACH = 4u; // inputs, a multiple of four
-const DOWN = 8u;         // invocations of a workgroup, one below another
-const ACROSS = 8u;       // and side by side
+const ROWS_EACH = 4u;    // outputs per invocation, a multiple of four
+const COLUMNS_EACH = 4u; // inputs per invocation, a multiple of four
+const DOWN = 8u;         // invocations of a workgroup below one another
+const ACROSS = 8u;       // invocations of a workgroup side by side
 const DEPTH = 16u;       // inner steps in workgroup memory
 
 const ROWS = DOWN * ROWS_EACH;
 const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const QUADS = COLUMNS_EACH / 4u;
-const STEPS = DEPTH / 4u; // turns of four inner steps
-// of a row of the batch in workgroup memory: odd, against bank conflicts
+const STEPS = DEPTH / 4u; // groups of four inner steps
+// vec4s from row to row of the batch in workgroup memory, odd against bank conflicts
 const D_STRIDE = ROWS / 4u + 1u;
 const X_STRIDE = COLUMNS / 4u + 1u;
 const_assert DEPTH % 4u == 0u && DEPTH * ROWS / 4u % INVOCATIONS == 0u
@@ -53,11 +53,13 @@ const FOUR = vec4(0u, 1u, 2u, 3u);
 var<workgroup> d_tile: array<vec4<f32>, DEPTH * D_STRIDE>;
 var<workgroup> x_tile: array<vec4<f32>, DEPTH * X_STRIDE>;
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -72,6 +74,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
+// An element of an arena of activations.
 fn activation(is_odd: u32, place: u32) -> f32 {
     if (is_odd == 1u) {
         return odd[place / 4u][place % 4u];
@@ -79,6 +82,7 @@ fn activation(is_odd: u32, place: u32) -> f32 {
     return even[place / 4u][place % 4u];
 }
 
+// An element of an arena of deltas: 0 even, 1 odd, 2 logits.
 fn delta(arena: u32, place: u32) -> f32 {
     switch arena {
         case 0u: {
@@ -93,6 +97,7 @@ fn delta(arena: u32, place: u32) -> f32 {
     }
 }
 
+// Four elements of an arena of deltas, from a multiple of four on.
 fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
     switch arena {
         case 0u: {
@@ -107,8 +112,8 @@ fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
     }
 }
 
-// Four deltas of a row from an output on, zeros beyond the end; `whole`: they begin at a multiple
-// of four.
+// Four deltas of a row from an output on, zeros beyond the end; `whole` says that they begin at a
+// multiple of four.
 fn four_deltas(layer: Dense, row: u32, output: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || output >= layer.outputs) {
         return vec4<f32>();
@@ -123,7 +128,7 @@ fn four_deltas(layer: Dense, row: u32, output: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.outputs - output));
 }
 
-// Likewise the inputs of the layer.
+// Four inputs of a row from an input on, in the same way.
 fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || input >= layer.inputs) {
         return vec4<f32>();
@@ -142,6 +147,7 @@ fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
 }
 
+// Stores a gradient, added to that of earlier chunks, and tests it.
 fn store(place: u32, flag: u32, sum: f32) {
     var value = sum;
     if (params.accumulate == 1u) {
@@ -153,6 +159,7 @@ fn store(place: u32, flag: u32, sum: f32) {
     gradients[place] = value;
 }
 
+// Stores the gradients of four weights of an output, as far as the layer has them.
 fn store_four(layer: Dense, output: u32, input: u32, sums: vec4<f32>) {
     if (output >= layer.outputs) {
         return;

@@ -1,15 +1,16 @@
-// y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite
-// values.
+// y = act(x · wᵀ + b),   slope = dy/dz,   both with dropout;   z = x · wᵀ + b is tested for values
+// that are not finite
 //
-// A group of layers in one dispatch: workgroup (i, j) computes ROWS × COLUMNS of the layer that
-// column tile i falls into, in registers. Operands go through workgroup memory, four inputs of a
-// line in a vec4; the lines of an invocation lie DOWN and ACROSS apart, so that neighbours read and
-// write neighbouring places. Products are added four by four in ascending order whatever the shape
-// of the tile: long sums keep within their bound, and all shapes give the same bits.
+// One dispatch computes a group of layers: workgroup (i, j) computes ROWS × COLUMNS outputs of the
+// layer that column tile i belongs to, in registers. Operands pass through workgroup memory, four
+// inputs of a line in a vec4; the lines of an invocation are DOWN and ACROSS apart, so that
+// neighbours read and write neighbouring places. Products are added four by four in ascending order
+// whatever the shape of the tile: long sums keep within their bound, and all shapes give the same
+// bits.
 //
-// Indices: rows are below params.rows, inputs and outputs below those of the layer, or nothing is
-// read or written; tables are read at layers of the group, which it has one of at least; workgroup
-// memory at places below the products of the constants.
+// Indices: rows are below params.rows, and inputs and outputs below those of the layer, or nothing
+// is read or written. Tables are read at layers of the group, which has at least one. Places in
+// workgroup memory are below the products of the constants.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -31,17 +32,18 @@ override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those 
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
 // The shape of the tile. The other shapes are in tiles/, generated from this file.
-const ROWS_EACH = 4u;    // of an invocation
-const COLUMNS_EACH = 4u;
-const DOWN = 8u;         // invocations of a workgroup, one below another
-const ACROSS = 8u;       // and side by side
+const ROWS_EACH = 4u;    // rows per invocation
+const COLUMNS_EACH = 4u; // columns per invocation
+const DOWN = 8u;         // invocations of a workgroup below one another
+const ACROSS = 8u;       // invocations of a workgroup side by side
 const DEPTH = 16u;       // inner steps in workgroup memory
 
 const ROWS = DOWN * ROWS_EACH;
 const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
-const STEPS = DEPTH / 4u; // turns of four inner steps
-const STRIDE = STEPS + 1u; // of a line in workgroup memory: odd, against bank conflicts
+const STEPS = DEPTH / 4u; // groups of four inner steps
+// vec4s from line to line in workgroup memory, odd against bank conflicts
+const STRIDE = STEPS + 1u;
 const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u
     && COLUMNS * STEPS % INVOCATIONS == 0u;
 
@@ -50,11 +52,13 @@ const FOUR = vec4(0u, 1u, 2u, 3u);
 var<workgroup> x_tile: array<vec4<f32>, ROWS * STRIDE>;
 var<workgroup> w_tile: array<vec4<f32>, COLUMNS * STRIDE>;
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -69,6 +73,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
+// Stores an output of a layer: bias, activation, slope and dropout.
 fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     if (row >= params.rows || column >= layer.outputs) {
         return;
@@ -92,8 +97,8 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     y[layer.slope + row * layer.outputs + column] = value.y;
 }
 
-// Four inputs of a row from `k` on, zeros beyond the end; `whole`: they begin at a multiple of
-// four.
+// Four inputs of a row from `k` on, zeros beyond the end; `whole` says that they begin at a
+// multiple of four.
 fn four_inputs(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || k >= layer.inputs) {
         return vec4<f32>();
@@ -108,7 +113,7 @@ fn four_inputs(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - k));
 }
 
-// Likewise the weights of an output.
+// Four weights of an output from `k` on, in the same way.
 fn four_weights(layer: Dense, output: u32, k: u32, whole: bool) -> vec4<f32> {
     if (output >= layer.outputs || k >= layer.inputs) {
         return vec4<f32>();

@@ -1,29 +1,29 @@
-// dw[v] = scale · Σ over the cells that hold code v: the delta of their row at the inputs of the
+// dw[v] = scale · Σ over the cells that hold code v: the deltas of their rows at the inputs of the
 // column
 //
-// A scatter without atomics: one invocation a vector goes from cell to cell as `link_cells` tied
-// them, in ascending order, once for each four of its numbers. Vectors that no cell of the batch
-// names get zeros. Later chunks of a batch add.
+// A scatter without atomics: one invocation per vector follows the links of `link_cells` from cell
+// to cell, in ascending order, once for each four numbers of the vector. Vectors that no cell of
+// the batch names get zeros. Later chunks of a batch add.
 
 struct Params {
     rows: u32,       // rows of the chunk
     embeddings: u32,
     delta: u32,      // [rows, width] in the arena of deltas
-    width: u32,      // learned inputs of a row
-    accumulate: u32, // 1: later chunks of a batch
+    width: u32,      // learned inputs per row
+    accumulate: u32, // 0: the first chunk overwrites; 1: later chunks add
 }
 
 struct Embedding {
-    values: u32, // vectors
-    width: u32,  // numbers of each
+    values: u32, // number of vectors
+    width: u32,  // numbers per vector
     weight: u32, // [values, width] in parameters and gradients
     input: u32,  // first input
-    slots: u32,  // cells of a row
-    scale: f32,  // factor of their sum
+    slots: u32,  // cells per row
+    scale: f32,  // factor on the sum of the vectors of a row
     codes: u32,  // [rows, slots] in `codes` and `next`
     first: u32,  // [values] in `first`
-    flag: u32,   // non-finite gradient
-    tile: u32,   // workgroups of the gradient's dispatch before this one
+    flag: u32,   // flag of gradients that are not finite
+    tile: u32,   // workgroups of `embedding_backward` before this embedding
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -36,14 +36,16 @@ struct Embedding {
 @group(0) @binding(7) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> flags: array<atomic<u32>>;
 
-// Whether all vectors are whole fours.
+// Whether vectors and deltas begin and end at multiples of four numbers.
 override WHOLE: bool = false;
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The embedding that a tile belongs to.
 fn table_of(tile: u32) -> u32 {
     var low = 0u;
     var high = params.embeddings;
@@ -58,7 +60,7 @@ fn table_of(tile: u32) -> u32 {
     return low;
 }
 
-// The first cell that holds a code, or NONE: what an earlier step left is not believed.
+// The first cell that holds a code, or NONE where the entry was left by an earlier step.
 fn first_cell(table: Embedding, value: u32, cells: u32) -> u32 {
     let cell = first[table.first + value];
     if (cell < cells && codes[table.codes + min(cell, cells - 1u)] == value) {
@@ -67,7 +69,7 @@ fn first_cell(table: Embedding, value: u32, cells: u32) -> u32 {
     return NONE;
 }
 
-// Adds numbers to what earlier chunks left; whether all are finite.
+// Stores up to four sums, added to those of earlier chunks; whether all are finite.
 fn store(place: u32, numbers: u32, sum: vec4<f32>) -> bool {
     var value = sum;
     if (WHOLE) {
@@ -117,7 +119,7 @@ fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>,
                     sum[p - place] += delta[p / 4u][p % 4u];
                 }
             }
-            // A chain ascends, so it ends.
+            // Links ascend, so the loop ends.
             cell = max(next[table.codes + cell], cell + 1u);
         }
         finite = store(table.weight + value * table.width + quad, numbers, sum * table.scale)

@@ -1,49 +1,53 @@
-// inputs[r, c] = what the cells of data row order[first + r] make of input c,   labels[r, t] =
-// data_labels[order[first + r], t]
+// inputs[r, c] = input c made of the cells of data row order[first + r]
+// labels[r, t] = data_labels[order[first + r], t]
 //
-// For tables with categories. One invocation a line of the table of columns of a row, and one more
-// a row for its labels. A column of numbers is copied, slot by slot; a column of codes makes
-// `width` inputs, zeros to which each code of its slots adds `scale` at its number. So the data set
-// holds one word a category, and one-hot rows exist for the batch alone. Where codes have learned
-// vectors, a line makes four inputs, `scale` times the sum of these four numbers of the vectors of
-// its slots; another line keeps the codes of the batch for the backward pass. Rows past the end of
-// the batch become zeros without labels and codes; segments as in `gather_rows.wgsl`.
+// For tables with categories. One invocation per row and line of the table of columns, and one more
+// per row for its labels. The lines by their kinds:
+//
+// NUMBERS    copies the slots of a column to as many inputs
+// ONE_HOT    makes `width` inputs: zeros, to which each code of the slots adds `scale` at its place
+// VECTOR     makes four inputs: `scale` times the sum of four numbers of the vectors of the codes
+// KEPT       keeps the codes of the batch for the backward pass
+//
+// So the data set holds one u32 per category, and one-hot rows exist for the batch alone. Rows past
+// the end of the batch become zeros without labels and codes. Segments are worked off as in
+// `gather_rows.wgsl`.
 
 struct Params {
     rows: u32,          // rows of the chunk
     chunk_first: u32,   // first row of the chunk within the batch
     width: u32,         // inputs of a row
-    slots: u32,         // data words of a row
+    slots: u32,         // cells of a data row
     columns: u32,
-    tasks: u32,         // label words of a row
+    tasks: u32,         // labels of a row, its weight included
     target_x: u32,      // offset of the inputs in their arena
     segment_first: u32, // data rows [segment_first, segment_first + segment_rows) lie in `data`
     segment_rows: u32,
-    shuffled: u32,      // 1: through `order`; 0: rows as they lie
+    shuffled: u32,      // 1: rows by `order`; 0: rows as they lie
     fill: u32,          // 1: leave rows of other segments alone
 }
 
 struct Spread {
-    slot: u32,    // first data word
+    slot: u32,    // first cell in a row
     slots: u32,
     input: u32,   // first input
     width: u32,
     kind: u32,    // NUMBERS, ONE_HOT, VECTOR, KEPT
-    scale: f32,   // what a code adds, or factor of its vector
-    values: u32,  // VECTOR: codes below this have one
-    weight: u32,  // VECTOR: first number of the first of them
-    stride: u32,  // VECTOR: from one to the next
+    scale: f32,   // the number that a code adds, or the factor on its vector
+    values: u32,  // VECTOR: number of codes that have a vector
+    weight: u32,  // VECTOR: first number of the first vector in the parameters
+    stride: u32,  // VECTOR: numbers from one vector to the next
 }
 
-const NUMBERS = 0u; // f32 bits
+const NUMBERS = 0u; // bits of f32
 const ONE_HOT = 1u;
 const VECTOR = 2u;
 const KEPT = 3u;    // `input` is the first of the codes of its column
 
-// Whether there are lines of the last two kinds: code that is masked out costs time on software
+// Whether there are lines of the last two kinds: code that is masked out takes time on software
 // adapters.
 override VECTORS: bool = false;
-// Whether all vectors are whole fours.
+// Whether vectors begin and end at multiples of four numbers.
 override WHOLE: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -52,14 +56,14 @@ override WHOLE: bool = false;
 @group(0) @binding(3) var<storage, read> data: array<u32>;              // [N, slots]
 @group(0) @binding(4) var<storage, read> data_labels: array<u32>;       // [N, T]
 @group(0) @binding(5) var<storage, read> order: array<u32>;             // [N]
-// [values, stride] a learned column
+// [values, stride] per learned column
 @group(0) @binding(6) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> inputs: array<f32>;      // [rows, I]
 @group(0) @binding(8) var<storage, read_write> labels: array<u32>;      // [rows, T]
-// [rows, slots] a learned column
+// [rows, slots] per learned column
 @group(0) @binding(9) var<storage, read_write> codes: array<u32>;
 
-// Four numbers of the sum of the vectors of some words.
+// Four numbers of the sum of the vectors of the codes of a column, which begin at `words`.
 fn vectors(spread: Spread, words: u32) -> vec4<f32> {
     var sum = vec4<f32>();
     for (var i = 0u; i < spread.slots; i++) {

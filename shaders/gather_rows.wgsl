@@ -1,10 +1,10 @@
-// inputs[r, c] = data[order[first + r], c] · scale,   labels[r, t] = data_labels[order[first + r],
-// t]
+// inputs[r, c] = data[order[first + r], c] · scale
+// labels[r, t] = data_labels[order[first + r], t]
 //
-// One invocation an element of the wider of the two. Rows past the end of the batch become zeros
+// One invocation per element of the wider of the two. Rows past the end of the batch become zeros
 // without labels, so that no other kernel needs to know how long a batch is. A data set larger than
-// one binding lies in segments of rows, one dispatch each: the first overwrites, later ones fill in
-// the rows that lie in them.
+// one binding lies in segments of rows, with one dispatch each: the first overwrites all rows,
+// later ones fill in the rows of their segments.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -14,20 +14,22 @@ struct Params {
     target_x: u32,      // offset of the inputs in their arena
     segment_first: u32, // data rows [segment_first, segment_first + segment_rows) lie in `data`
     segment_rows: u32,
-    shuffled: u32,      // 1: through `order`; 0: rows as they lie
-    bytes: u32,         // 1: `data` packs four u8 a word; 0: f32 bits
+    shuffled: u32,      // 1: rows by `order`; 0: rows as they lie
+    bytes: u32,         // 1: four u8 of `data` per u32; 0: bits of f32
     scale: f32,         // factor on bytes
     fill: u32,          // 1: leave rows of other segments alone
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> data: array<u32>;              // [N, I] bytes or f32 bits
+// [N, I] bytes or bits of f32
+@group(0) @binding(2) var<storage, read> data: array<u32>;
 @group(0) @binding(3) var<storage, read> data_labels: array<u32>;       // [N, T]
 @group(0) @binding(4) var<storage, read> order: array<u32>;             // [N]
 @group(0) @binding(5) var<storage, read_write> inputs: array<f32>;      // [rows, I]
 @group(0) @binding(6) var<storage, read_write> labels: array<u32>;      // [rows, T]
 
+// A feature of the data set: bits of an f32, or a byte times the scale.
 fn feature(index: u32) -> f32 {
     if (params.bytes == 0u) {
         return bitcast<f32>(data[index]);

@@ -1,11 +1,11 @@
-// partials[g] = Σ of squares of the gradients in workgroup g's share
+// partials[g] = Σ of the squares of the gradients in the share of workgroup g
 //
-// Shares interleave by invocation, so that neighbours read neighbours; the tree within the
-// workgroup has a fixed shape.
+// The shares of invocations interleave, so that neighbours read neighbouring gradients. The tree
+// of sums within the workgroup has a fixed shape.
 
 struct Params {
-    count: u32,    // of gradients
-    partials: u32, // one a workgroup
+    count: u32,    // number of gradients
+    partials: u32, // one partial sum per workgroup
     groups: u32,   // workgroups
 }
 

@@ -1,22 +1,23 @@
-// counts[t] = Σ r·c over the labelled cells of the batch,   counts[T + t] = number of labelled
-// cells,   counts[2T + t] = 1 / counts[t]
+// counts[t]      = Σ r · c over the labels of task t in the batch
+// counts[T + t]  = number of these labels
+// counts[2T + t] = 1 / counts[t], or 0 where there are none
 //
-// The denominators of the losses: r is the weight of the row, c that of the label's class, both one
-// where there are none. One workgroup a task. It looks at the whole batch where it lies in the data
-// set, so that chunks of rows divide by the same number. A data set in segments has a dispatch for
-// each: the first overwrites, later ones add. Without a label the inverse is zero, and with it loss
-// and gradient of the task.
+// The denominators of the losses: r is the weight of the row and c the weight of the label's class,
+// both 1 where there are none. One workgroup per task. It reads the whole batch from the data set,
+// so that all chunks divide by the same number. A data set in segments has a dispatch for each: the
+// first overwrites, later ones add. Without a label the inverse is zero, and with it the loss and
+// the gradient of the task.
 
 struct Params {
-    cells: u32,         // label words of a row
+    cells: u32,         // labels of a row, its weight included
     tasks: u32,
-    counts: u32,        // partials [3, T]
+    counts: u32,        // [3, T] among the partials
     // data rows [segment_first, segment_first + segment_rows) lie in `data_labels`
     segment_first: u32,
     segment_rows: u32,
-    shuffled: u32,      // 1: through `order`; 0: rows as they lie
-    weighted: u32,      // 1: the last label word is the weight of the row
-    accumulate: u32,    // 1: add to what other segments have
+    shuffled: u32,      // 1: rows by `order`; 0: rows as they lie
+    weighted: u32,      // 1: the last label is the weight of the row
+    accumulate: u32,    // 0: the first segment overwrites; 1: later segments add
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,27 +1,27 @@
-// next[i] = the next cell of the batch that holds the code of cell i, or NONE,   first[v] = the
-// first cell that holds code v
+// next[i]  = the next cell of the batch that holds the code of cell i, or NONE
+// first[v] = the first cell of the batch that holds code v
 //
-// So `embedding_backward` finds the cells of a code, in ascending order. One workgroup a learned
-// column; its cells, row by row, are worked off in blocks from the last to the first, since `first`
-// then holds what comes after the block. Nobody clears `first`: what an earlier step left there is
-// believed only if that cell comes after the block and holds the code, and such a cell has written
-// it anew. Codes without a vector are in no chain.
+// With these `embedding_backward` finds the cells of a code in ascending order. One workgroup per
+// learned column. It works off the cells, row by row, in blocks from the last to the first: `first`
+// then names the first cell after the block. Nobody clears `first`: an entry that an earlier step
+// left counts only if its cell comes after the block and holds the code, and in this case it was
+// written in this step. Codes without a vector are not linked.
 
 struct Params {
     rows: u32, // rows of the chunk
 }
 
 struct Embedding {
-    values: u32, // vectors
-    width: u32,  // numbers of each
+    values: u32, // number of vectors
+    width: u32,  // numbers per vector
     weight: u32, // [values, width] in parameters and gradients
     input: u32,  // first input
-    slots: u32,  // cells of a row
-    scale: f32,  // factor of their sum
+    slots: u32,  // cells per row
+    scale: f32,  // factor on the sum of the vectors of a row
     codes: u32,  // [rows, slots] in `codes` and `next`
     first: u32,  // [values] in `first`
-    flag: u32,   // non-finite gradient
-    tile: u32,   // workgroups of the gradient's dispatch before this one
+    flag: u32,   // flag of gradients that are not finite
+    tile: u32,   // workgroups of `embedding_backward` before this embedding
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -34,7 +34,7 @@ const BLOCK = 32u;
 
 var<workgroup> block: array<u32, BLOCK>;
 
-// The cell after the block that holds a code.
+// The first cell after the block that holds a code, or NONE.
 fn later(table: Embedding, code: u32, end: u32, cells: u32) -> u32 {
     let cell = first[table.first + code];
     if (cell >= end && cell < cells && codes[table.codes + min(cell, cells - 1u)] == code) {

@@ -1,40 +1,54 @@
-// loss = r · Σ_k l(z_k, y_k),   dz_k = w · r · n · l'(z_k, y_k)
+// loss = r · n · Σ_k l(z_k, y_k),   dz_k = w · r · n · l'(z_k, y_k)
 //
-// logistic   l = c (1 − p)^γ ln(1 + e^−u), u = z or −z as y is 1 or 0, p = σ(u), c the weight of
-// positives where y is 1 (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017) squared
-// l = (z − y)² absolute   l = |z − y| huber      l = ½ (z − y)² where that difference is at most δ,
-// else δ (|z − y| − ½ δ) quantile   l = max(q (y − z), (q − 1) (y − z)) poisson    l = c (e^z − y
-// z), c one over the mean of the counts of the training part, or 1
+// logistic   l = c (1 − p)^γ ln(1 + e^−u), where u = z or −z as y is 1 or 0, p = σ(u), and c is the
+//            weight of positives where y is 1, else 1 (Lin et al., "Focal Loss for Dense Object
+//            Detection", ICCV 2017)
+// squared    l = (z − y)²
+// absolute   l = |z − y|
+// huber      l = ½ (z − y)² where |z − y| ≤ δ, else δ (|z − y| − ½ δ)
+// quantile   l = max(q (y − z), (q − 1) (y − z))
+// poisson    l = c (e^z − y z), where c is one over the mean of the training counts, or 1
 //
-// Losses of one output and one label each. One invocation a row of one head (group.y), all its
-// outputs in order; heads of classes are left alone. r is the weight of the row and n one over the
-// sum of weights of the batch's labelled cells. Unlabelled cells have no loss and no gradient.
-// Losses stay per row, multiplied with n and not with w, for `reduce_metrics`; a hit is a logit on
-// the side of its label.
+// r    the weight of the row
+// n    one over the sum of the weights of the batch's labels
+// w    the weight of the task
+//
+// For losses with one label per output. One invocation per row of a head (group.y) goes through its
+// outputs in order; multiclass heads are skipped. An output without a label has no loss and no
+// gradient. Each row keeps its loss, without w, for `reduce_metrics`; a hit is a logit whose sign
+// is that of its label.
 
 struct Params {
     rows: u32,         // rows of the chunk
-    cells: u32,        // label words of a row
-    weighted: u32,     // 1: the last label word is the weight of the row
-    loss: u32,         // partials [T, capacity] of losses
-    hits: u32,         // partials [T, capacity] of hits
-    capacity: u32,     // row capacity of the partials
+    cells: u32,        // labels of a row, its weight included
+    weighted: u32,     // 1: the last label is the weight of the row
+    loss: u32,         // losses [T, capacity] among the partials
+    hits: u32,         // hits [T, capacity] among the partials
+    capacity: u32,     // rows per task among the partials
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> heads: array<Head>;                // [T]
-@group(0) @binding(3) var<storage, read> logits: array<f32>;                // [rows, K] a head
+@group(0) @binding(3) var<storage, read> logits: array<f32>;                // [rows, K] per head
 @group(0) @binding(4) var<storage, read> labels: array<u32>;                // [rows, cells]
 @group(0) @binding(5) var<storage, read> class_weights: array<f32>;
-@group(0) @binding(6) var<storage, read_write> logits_delta: array<f32>;    // [rows, K] a head
+@group(0) @binding(6) var<storage, read_write> logits_delta: array<f32>;    // [rows, K] per head
 @group(0) @binding(7) var<storage, read_write> partials: array<f32>;
+
+// Kinds of loss, beside MULTICLASS.
+const LOGISTIC = 1u;
+const SQUARED = 2u;
+const ABSOLUTE = 3u;
+const HUBER = 4u;
+const QUANTILE = 5u;
+const POISSON = 6u;
 
 // (l, l') of the logistic loss for a label of 0 or 1.
 fn logistic(z: f32, positive: bool, weight: f32, gamma: f32) -> vec2<f32> {
     let u = select(-z, z, positive);
     let small = exponential(-abs(z));
-    // q = 1 − p = σ(−u), and −ln p = ln(1 + e^−u), each by the form that loses no digits.
+    // q = 1 − p = σ(−u) and −ln p = ln(1 + e^−u), each in the form that loses no digits.
     let q = select(1.0, small, u > 0.0) / (1.0 + small);
     let nll = max(-u, 0.0) + logarithm_1p(small);
     var power = 1.0;
@@ -51,7 +65,7 @@ fn logistic(z: f32, positive: bool, weight: f32, gamma: f32) -> vec2<f32> {
     return c * vec2(power * nll, select(-slope, slope, positive));
 }
 
-// (l, l') of a loss of numbers.
+// (l, l') of a loss for numbers.
 fn of_number(kind: u32, z: f32, y: f32, parameter: f32) -> vec2<f32> {
     let e = z - y;
     switch kind {

@@ -1,11 +1,15 @@
-// Appended to every kernel, so that line numbers in error reports stay those of the kernel's own
-// file. Shared structures (compared field by field with their Rust twins), the bit test for
-// non-finite values, elementary functions of our own (built-in exp, log and tanh of software
-// adapters lose up to five digits), activations, and the hash behind dropout.
+// What all kernels share. It is appended to each kernel, so that line numbers in error reports are
+// those of the kernel's own file:
+//
+// - structures, which are compared field by field with their Rust twins;
+// - the bit test for values that are not finite;
+// - elementary functions: the built-in exp, log and tanh of software adapters lose up to five
+//   digits;
+// - activations, and the hash behind dropout.
 
-// What changes from step to step; one entry of a small table, chosen by dynamic offset.
+// What differs from step to step: one entry of a table, chosen by dynamic offset.
 struct Step {
-    number: u32,          // 1-based number of the step
+    number: u32,          // number of the step, from 1
     first: u32,           // where the batch begins in `order`
     rows: u32,            // rows of the batch
     slot: u32,            // row of `metrics`
@@ -15,12 +19,12 @@ struct Step {
     root_correction: f32, // Adam: 1 / √(1 − β2^t)
     key_low: u32,         // key of this step's dropout masks
     key_high: u32,
-    // what gradients are multiplied by before matrix units round them, a power of two
+    // the factor on gradients before matrix units round them, a power of two
     delta_scale: f32,
     inverse_scale: f32,   // 1 / delta_scale
 }
 
-// One dense layer: y = act(x · wᵀ + b). Offsets count elements of their arena.
+// A dense layer: y = act(x · wᵀ + b). Offsets are in elements of their arena.
 struct Dense {
     inputs: u32,
     outputs: u32,
@@ -32,46 +36,40 @@ struct Dense {
     slope: u32,              // [rows, O] dy/dz beside y, or NONE for output layers
     delta: u32,              // [rows, O] dL/dz
     delta_arena: u32,        // 0 even, 1 odd, 2 logits
-    dropout_threshold: u32,  // a unit is dropped where its hash is below this
+    dropout_threshold: u32,  // a unit is dropped where its hash is below the threshold
     dropout_scale: f32,      // 1 / (1 − rate)
-    layer: u32,              // counter of dropout masks
+    layer: u32,              // number of the layer, in the hash of dropout
     forward_tile: u32,       // column tiles of the dispatch before this layer
     weight_tile: u32,        // tiles of the weight gradient's dispatch before this layer
-    z_flag: u32,             // non-finite pre-activation
-    gradient_flag: u32,      // non-finite gradient
-    task: u32,               // of output layers
+    z_flag: u32,             // flag of pre-activations that are not finite
+    gradient_flag: u32,      // flag of gradients that are not finite
+    task: u32,               // the task of an output layer
     next_reader: u32,        // the next layer that reads the same x, or NONE
-    pad: u32,                // to whole vec4s
+    pad: u32,                // makes whole vec4s
 }
 
-// One task's output layer and its loss.
+// The output layer of a task, and its loss.
 struct Head {
     outputs: u32,   // width of the output layer
     logits: u32,    // [rows, outputs] among the logits of all heads
     weight: f32,    // w_i of the objective
     coupled: u32,   // 1: a coupling reads the logits
     kind: u32,      // MULTICLASS, LOGISTIC, …
-    cell: u32,      // first label word
-    cells: u32,     // label words
+    cell: u32,      // its first label in a row
+    cells: u32,     // number of its labels in a row
     parameter: f32, // δ of huber, q of quantile, c of poisson
     gamma: f32,     // γ of the focal loss, or 0
     smoothing: f32, // ε of label smoothing
-    // first of its class weights (one a class) or weights of positives (one an output), or NONE
+    // first of its class weights (one per class) or weights of positives (one per output), or NONE
     weights: u32,
     share: f32,     // 1 / cells
-    // where 1 / Σ of the weights of labelled cells stands among the partials; NONE = all rows are
-    // labelled and weigh one
+    // place of 1 / Σ of the weights of labels among the partials; NONE where all rows are labelled
+    // and weigh one
     inverse: u32,
 }
 
-// Kinds of loss.
+// The kind of a loss of classes; the other kinds stand in pointwise_losses.wgsl.
 const MULTICLASS = 0u;
-const LOGISTIC = 1u;
-const SQUARED = 2u;
-const ABSOLUTE = 3u;
-const HUBER = 4u;
-const QUANTILE = 5u;
-const POISSON = 6u;
 
 const NONE = 0xffffffffu;
 
@@ -85,8 +83,8 @@ fn power_of_two(n: i32) -> f32 {
     return bitcast<f32>(u32(n + 127) << 23u);
 }
 
-// e^x. Range reduction by ln 2 in two parts, degree-7 polynomial (Cephes expf). Two factors of 2^n,
-// so that the result may reach the ends of the range; infinity above, zero below.
+// e^x. Range reduction by ln 2 in two parts, polynomial of degree 7 (Cephes expf). The factor 2^n
+// is split in two, so that results reach both ends of the range; infinity above, zero below.
 fn exponential(x: f32) -> f32 {
     let t = clamp(x, -104.0, 89.0);
     let n = floor(t * 1.44269504 + 0.5);
@@ -196,7 +194,7 @@ fn error_function(x: f32) -> f32 {
     return select(value, -value, x < 0.0);
 }
 
-// Activation and its slope at z: (y, dy/dz). Codes are those of `config::Activation`.
+// An activation and its slope at z: (y, dy/dz). `plan::activation_code` gives the codes.
 fn activate(kind: u32, z: f32) -> vec2<f32> {
     switch kind {
         case 0u: {
@@ -221,8 +219,8 @@ fn activate(kind: u32, z: f32) -> vec2<f32> {
     }
 }
 
-// pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020; the first
-// word.
+// The first u32 of pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3),
+// 2020).
 fn hash(a: u32, b: u32, c: u32, d: u32) -> u32 {
     var v = vec4(a, b, c, d) * 1664525u + 1013904223u;
     v.x += v.y * v.w;

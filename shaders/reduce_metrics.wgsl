@@ -1,23 +1,23 @@
-// metrics[slot, i + 1] = scale · Σ partials of metric i;   metrics[slot, 0] = number of the step,
-// the submission's stamp
+// metrics[slot, i + 1] = scale · Σ of the partial sums of metric i
+// metrics[slot, 0]     = the number of the step, which is the stamp of the submission
 //
-// One workgroup a metric: invocations take every 64th partial in ascending order, then a tree of
-// fixed shape. Results are tested for non-finite values here, which covers every loss, coupling and
-// norm.
+// One workgroup per metric: each invocation adds every 64th partial sum in ascending order, then a
+// tree of fixed shape adds their sums. All losses, couplings and norms are tested here for values
+// that are not finite.
 
 struct Params {
-    stride: u32,     // of a row of metrics: 1 + number of metrics
-    accumulate: u32, // 0: the first chunk overwrites; 1: later ones add
-    first: u32,      // the metrics [first, first + workgroups)
+    stride: u32,     // elements of a row of metrics: 1 + number of metrics
+    accumulate: u32, // 0: the first chunk overwrites; 1: later chunks add
+    first: u32,      // metrics [first, first + workgroups) are computed
     rows: u32,       // rows of the chunk
 }
 
 struct Metric {
     partials: u32,
-    // PER_ROW: one a row of the chunk; what lies beyond is of another chunk or schedule
+    // number of partial sums; PER_ROW: one per row of the chunk, those beyond belong to others
     count: u32,
-    mean: u32,       // 1: over the rows of the batch; 0: plain sum
-    flag: u32,       // non-finite value; NONE = not tested
+    mean: u32,       // 1: mean over the rows of the batch; 0: sum
+    flag: u32,       // flag of a value that is not finite; NONE: not tested
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -53,8 +53,8 @@ fn reduce_metrics(@builtin(workgroup_id) group: vec3<u32>,
     }
     var value = sums[0] * select(1.0, step.inverse_rows, metric.mean == 1u);
     let place = step.slot * params.stride + 1u + params.first + group.x;
-    // No branch: Mesa's software driver would compile the kernel anew for the value of the uniform,
-    // at every dispatch.
+    // No branch: Mesa's software driver would compile the kernel anew for each value of the
+    // uniform, at every dispatch.
     value = select(value, value + metrics[place], params.accumulate == 1u);
     if (!is_finite(value) && metric.flag != NONE) {
         atomicMin(&flags[0], step.number);

@@ -1,16 +1,17 @@
-// m = μ m + g,   θ −= lr · m,   or with Nesterov's form θ −= lr · (g + μ m)
+// m  = μ m + g
+// θ −= lr · m,   or with Nesterov's form θ −= lr · (g + μ m)
 //
-// Sutskever et al. 2013 in PyTorch's form (no dampening), weight decay as L2, after clipping to the
-// global norm. Flat over all parameters, one invocation for four; once a value of any step was not
-// finite, nothing is written any more.
+// Sutskever et al. 2013 in PyTorch's form, without dampening; weight decay is L2, and added after
+// the gradient is clipped to the global norm. One invocation for four parameters, whatever layer
+// they belong to. Once a value of any step was not finite, nothing is written any more.
 
 struct Params {
     count: u32,
     momentum: f32,
     nesterov: u32,
     clip_norm: f32,   // 0: off
-    norm_metric: u32, // column of metrics that holds the squared global norm
-    stride: u32,      // of a row of metrics
+    norm_metric: u32, // place in a row of metrics of the squared global norm
+    stride: u32,      // elements of a row of metrics
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,6 +23,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read> metrics: array<f32>;
 @group(0) @binding(7) var<storage, read> flags: array<u32>;
 
+// The factor that clips the gradient to the global norm.
 fn clip_factor() -> f32 {
     if (params.clip_norm == 0.0) {
         return 1.0;

@@ -1,21 +1,21 @@
 // L = ½ ‖θ_i − θ_j‖²,   dθ_i += λ (θ_i − θ_j),   dθ_j −= λ (θ_i − θ_j)
 //
-// Element e of a head is touched by one invocation alone, which goes through all pairs in order: no
-// races and a fixed order of sums. Each pair's value is reduced within the workgroup, by a tree of
-// fixed shape, to one partial.
+// One invocation alone touches element e of the heads, and it goes through all pairs in order:
+// there are no races, and sums have a fixed order. The value of each pair is reduced within the
+// workgroup to one partial sum, by a tree of fixed shape.
 
 struct Params {
     pairs: u32,
-    gradient: u32, // 0: value only
+    gradient: u32, // 0: the value alone
 }
 
 struct SharedPair {
     first: u32,    // offset of head i in the parameters
     second: u32,   // offset of head j
-    count: u32,    // their common size
+    count: u32,    // the size of both
     strength: f32, // λ
-    partials: u32, // one partial a workgroup
-    flag_first: u32,  // non-finite gradient of head i, head j
+    partials: u32, // one partial sum per workgroup
+    flag_first: u32,  // flags of gradients of head i and j that are not finite
     flag_second: u32,
 }
 
@@ -29,11 +29,13 @@ struct SharedPair {
 
 var<workgroup> sums: array<f32, 64>;
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// Adds a value to a gradient and tests the sum.
 fn accumulate(place: u32, flag: u32, value: f32) {
     let sum = gradients[place] + value;
     if (!is_finite(sum)) {

@@ -1,35 +1,41 @@
 // loss = r · q^γ · S,   S = Σ_c t_c (ln Σ e^z − z_c)
 // dz_c = w · r · n · (q^γ (p_c Σ t − t_c) + γ p q^(γ − 1) S (p_c − [c is the label]))
 //
-// t is the target: the weight of the label's class, of which label smoothing (Szegedy et al., CVPR
-// 2016) spreads a share ε over all classes; γ that of the focal loss (Lin et al., ICCV 2017), with
-// p the probability of the label and q = 1 − p; r the weight of the row and n one over the sum of
-// weights of the batch. One invocation a row of one head (group.y); heads of other types are left
-// alone. The maximum is taken out first, and ln(1 + Σ of the others) keeps the digits of confident
-// predictions, so the loss is stable for any finite logits. Unlabelled rows have no loss and no
-// gradient. Losses stay per row, multiplied with n and not with w, for `reduce_metrics`; a hit is a
-// row whose first largest logit is its label.
+// t    the target: the weight of the label's class, of which label smoothing (Szegedy et al., CVPR
+//      2016) spreads a share ε over all classes
+// p    the probability of the label, q = 1 − p
+// γ    the exponent of the focal loss (Lin et al., ICCV 2017)
+// r    the weight of the row
+// n    one over the sum of the weights of the batch
+// w    the weight of the task
+//
+// One invocation per row of a head (group.y); heads of other types are skipped. The maximum is
+// taken out first, and ln(1 + Σ of the others) keeps the digits of confident predictions, so the
+// loss is stable for all finite logits. Rows without a label have no loss and no gradient. Each row
+// keeps its loss, times n and without w, for `reduce_metrics`; a row is a hit if its first largest
+// logit is its label.
 
 struct Params {
     rows: u32,         // rows of the chunk
-    cells: u32,        // label words of a row
-    weighted: u32,     // 1: the last label word is the weight of the row
-    loss: u32,         // partials [T, capacity] of losses
-    hits: u32,         // partials [T, capacity] of hits
-    capacity: u32,     // row capacity of the partials
+    cells: u32,        // labels of a row, its weight included
+    weighted: u32,     // 1: the last label is the weight of the row
+    loss: u32,         // losses [T, capacity] among the partials
+    hits: u32,         // hits [T, capacity] among the partials
+    capacity: u32,     // rows per task among the partials
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> heads: array<Head>;                // [T]
-@group(0) @binding(3) var<storage, read> logits: array<f32>;                // [rows, C] a head
+@group(0) @binding(3) var<storage, read> logits: array<f32>;                // [rows, C] per head
 @group(0) @binding(4) var<storage, read> labels: array<u32>;                // [rows, cells]
 @group(0) @binding(5) var<storage, read> class_weights: array<f32>;
-@group(0) @binding(6) var<storage, read_write> logits_delta: array<f32>;    // [rows, C] a head
+@group(0) @binding(6) var<storage, read_write> logits_delta: array<f32>;    // [rows, C] per head
 @group(0) @binding(7) var<storage, read_write> partials: array<f32>;
 
 override SHAPED: bool = false; // whether a head has class weights, label smoothing or a focal γ
 
+// The class weight of a label.
 fn weight_of(head: Head, label: u32) -> f32 {
     if (head.weights == NONE) {
         return 1.0;

@@ -1,5 +1,5 @@
-//! The user's cache directory: what a later run may reuse and nothing depends on. What cannot be
-//! read is as if it were not there, and what cannot be written is made again next time.
+//! The user's cache directory. It holds what a later run can reuse and make again if it is missing,
+//! so errors while reading or writing it are ignored.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,12 +22,12 @@ pub fn directory() -> Option<PathBuf> {
     base.map(|base| base.join("tandem"))
 }
 
-/// Contents of an entry.
+/// The contents of an entry; `None` if it cannot be read.
 pub fn read(name: &str) -> Option<Vec<u8>> {
     std::fs::read(directory()?.join(name)).ok()
 }
 
-/// Writes an entry, whole or not at all.
+/// Writes an entry atomically, if it can be written.
 pub fn write(name: &str, bytes: &[u8]) {
     let Some(directory) = directory() else { return };
     let temporary = directory.join(format!("{name}.{}.tmp", std::process::id()));

@@ -1,6 +1,7 @@
-//! Mesa's software driver puts the values of uniforms into loops and branches that depend on
-//! nothing else, and compiles a kernel anew at every dispatch where that changes it much:
-//! milliseconds, and memory that never comes back. No kernel may be of that kind.
+//! Mesa's software driver inserts the values of uniforms into loops and branches that depend on
+//! nothing else. Where a changed value changes such a kernel much, the driver compiles it anew at
+//! every dispatch, which takes milliseconds and memory that is never freed. No kernel may be of
+//! that kind.
 
 #![cfg(target_os = "linux")] // memory is read from /proc
 
@@ -9,19 +10,19 @@ mod common;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 
+use tandem::device::Session;
 use tandem::device::adapter::Wish;
-use tandem::device::{Gpu, Session};
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Class;
 use tandem::measure::doctor;
 use tandem::run::train::learning_rate::Course;
 use tandem::schedule::Program;
 
-/// Dispatches that are looked at together.
+/// The number of repeated dispatches that are measured together.
 const TIMES: u32 = 8;
 
-/// Bytes of machine code that were made while the process ran: what may be executed and comes from
-/// no file.
+/// Bytes of machine code that were made while the process ran: executable memory that comes from no
+/// file.
 fn machine_code() -> u64 {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let made = maps
@@ -35,15 +36,19 @@ fn machine_code() -> u64 {
     made.map(|f| bytes(f[0])).sum()
 }
 
-/// Dispatches for which machine code is made again and again.
+/// The dispatches for which the driver makes machine code again and again.
 fn growing(program: &Program, step: &Step) -> Vec<String> {
-    // What another test has compiled is none of this one's business.
+    // Other tests of this process compile code too.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    // What a pipeline met first decides whether the driver goes on trying: none may come from
-    // another program. No second device helps.
+    // The first values that a pipeline meets decide whether the driver goes on compiling, so each
+    // program gets new pipelines on a new device. `with_sources` starts no second device that would
+    // compile too.
     let mut session =
-        Session::with_sources(gpu(), program.clone(), |kernel| kernel.module()).unwrap();
+        Session::with_sources(common::open(&Wish::default()), program.clone(), |kernel| {
+            kernel.module()
+        })
+        .unwrap();
     let mut found = Vec::new();
     for (s, schedule) in program.schedules.iter().enumerate() {
         for (d, dispatch) in schedule.dispatches.iter().enumerate() {
@@ -65,15 +70,10 @@ fn growing(program: &Program, step: &Step) -> Vec<String> {
     found
 }
 
-fn gpu() -> Gpu {
-    Gpu::open(&Wish::default())
-        .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-}
-
 #[test]
 fn kernels_are_compiled_once_whatever_the_shape() {
-    let gpu = gpu();
-    let found: Vec<String> = doctor::all_cases(&gpu)
+    let gpu = common::gpu();
+    let found: Vec<String> = doctor::all_cases(gpu)
         .unwrap()
         .iter()
         .flat_map(|case| {
@@ -84,10 +84,10 @@ fn kernels_are_compiled_once_whatever_the_shape() {
     assert!(found.is_empty() || gpu.entry.class != Class::Software, "{found:#?}");
 }
 
-/// Loops over few rows and columns are those that a compiler likes to unroll.
+/// Compilers like to unroll loops over few rows and columns.
 #[test]
-fn so_they_are_for_small_batches_and_networks() {
-    let gpu = gpu();
+fn kernels_are_compiled_once_for_small_batches_and_networks() {
+    let gpu = common::gpu();
     let mut found = Vec::new();
     for batch in [1, 4, 16, 40] {
         for (width, trunk, optimizer) in [(5, "12", "adam"), (8, "16, 8", "sgd")] {

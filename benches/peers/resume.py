@@ -1,18 +1,23 @@
-"""Kills a training in the middle of an epoch, goes on, and compares the final weights with those of the run that nobody killed.
+"""Kills a training run in the middle of an epoch, continues it, and compares the final weights with
+those of a run that was not interrupted.
 
 python3 benches/peers/resume.py [--tandem PATH] [--python PATH | --venv DIR] [--steps-before-kill N]
 
-Four programs train the same kind of network (16 inputs, 64-64, dropout, two tasks of four classes, Adam, batch 50) on the same 2,000 rows, and
-save every 100 steps:
+Four programs train the same network (16 inputs, 64-64, dropout, two tasks of four classes, Adam,
+batch 50) on the same 2,000 rows, and save every 100 steps:
 
-plain      a PyTorch loop that saves model and optimizer, as most do
-careful    the same loop, which also saves the generator of PyTorch, that of the sampler, and the place in the epoch
+plain      a PyTorch loop that saves model and optimizer, as most loops do
+careful    the plain loop, which also saves PyTorch's generator, the sampler's generator, and the
+           place in the epoch
 lightning  PyTorch Lightning with ModelCheckpoint, continued by fit(ckpt_path=...)
 tandem     tandem train, continued by tandem train --resume
 
-Each is run twice without interruption (what differs then is no fault of resuming), and once killed with SIGKILL and continued. --venv makes a virtual
-environment with torch, lightning and numpy there, unless it is there; without --python and --venv the interpreter that runs this script is taken.
+Each program runs twice without interruption (a difference between these two is not the fault of
+resuming), and once more, killed with SIGKILL and continued. --venv names a directory; if it is not
+there, a virtual environment with torch, lightning and numpy is made there. Without --python and
+--venv, the interpreter that runs this script is used.
 """
+
 import argparse
 import json
 import os
@@ -46,11 +51,13 @@ checkpoint_every = "{EVERY}s"
 """
 
 
-# ---- the peers, each in a process of its own ----
+# ---- the peers: each runs in a process of its own ----
+
 
 def rows():
-    """Features and two labels that follow from them."""
+    """Features [ROWS, WIDTH] and two labels per row that depend on them [ROWS, 2]."""
     import torch
+
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(ROWS, WIDTH, generator=generator)
     labels = [(x @ torch.randn(WIDTH, CLASSES, generator=generator)).argmax(1) for _ in range(2)]
@@ -60,31 +67,46 @@ def rows():
 def network():
     import torch
     from torch import nn
+
     torch.manual_seed(0)
-    dense = [nn.Linear(WIDTH, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 2 * CLASSES)]
+    dense = [
+        nn.Linear(WIDTH, 64),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(64, 64),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(64, 2 * CLASSES),
+    ]
     return nn.Sequential(*dense)
 
 
 def loss_of(model, x, y):
     from torch.nn.functional import cross_entropy
+
     z = model(x)
     return cross_entropy(z[:, :CLASSES], y[:, 0]) + cross_entropy(z[:, CLASSES:], y[:, 1])
 
 
 def loader(generator=None):
     import torch
-    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*rows()), batch_size=BATCH, shuffle=True, generator=generator)
+
+    return torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(*rows()), batch_size=BATCH, shuffle=True, generator=generator
+    )
 
 
 def replace(state, path):
     import torch
+
     torch.save(state, path + ".new")
     os.replace(path + ".new", path)
 
 
 def loop(folder, die_after, careful):
-    """A plain loop; `careful` is what few remember to save."""
+    """Trains with a plain loop; `careful`: saves all that has a state, which few loops do."""
     import torch
+
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     sampler = torch.Generator().manual_seed(1)
@@ -111,7 +133,11 @@ def loop(folder, die_after, careful):
             optimizer.step()
             step += 1
             if step % EVERY == 0:
-                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+                state = {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step,
+                }
                 if careful:
                     state |= {"torch": torch.get_rng_state(), "sampler": epoch, "place": number + 1}
                 replace(state, saved)
@@ -128,6 +154,7 @@ def lightning(folder, die_after):
 
     import lightning as pl
     import torch
+
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
@@ -147,9 +174,23 @@ def lightning(folder, die_after):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     pl.seed_everything(0, verbose=False)
-    keep = pl.pytorch.callbacks.ModelCheckpoint(dirpath=folder, filename="saved", every_n_train_steps=EVERY, save_top_k=1, enable_version_counter=False)
-    trainer = pl.Trainer(max_epochs=EPOCHS, accelerator="cpu", devices=1, callbacks=[keep], logger=False, enable_progress_bar=False,
-                         enable_model_summary=False, deterministic=True)
+    keep = pl.pytorch.callbacks.ModelCheckpoint(
+        dirpath=folder,
+        filename="saved",
+        every_n_train_steps=EVERY,
+        save_top_k=1,
+        enable_version_counter=False,
+    )
+    trainer = pl.Trainer(
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        devices=1,
+        callbacks=[keep],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        deterministic=True,
+    )
     module, saved = Net(), folder + "/saved.ckpt"
     trainer.fit(module, loader(), ckpt_path=saved if os.path.exists(saved) else None)
     return module.net
@@ -157,17 +198,32 @@ def lightning(folder, die_after):
 
 def child(name, folder, die_after):
     import torch
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    model = lightning(folder, die_after) if name == "lightning" else loop(folder, die_after, name == "careful")
+    model = (
+        lightning(folder, die_after)
+        if name == "lightning"
+        else loop(folder, die_after, name == "careful")
+    )
     flat = torch.cat([p.detach().flatten() for p in model.parameters()])
     pathlib.Path(folder, "final").write_bytes(flat.numpy().astype("<f4").tobytes())
 
 
-# ---- what starts them ----
+# ---- starting them ----
+
 
 def run_peer(python, name, folder, die_after=-1):
-    command = [python, __file__, "--child", name, "--folder", str(folder), "--steps-before-kill", str(die_after)]
+    command = [
+        python,
+        __file__,
+        "--child",
+        name,
+        "--folder",
+        str(folder),
+        "--steps-before-kill",
+        str(die_after),
+    ]
     code = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     expected = -signal.SIGKILL if die_after >= 0 else 0
     if code.returncode != expected:
@@ -187,9 +243,9 @@ def peer(python, name, root, kill):
 
 
 def tensors(path):
-    """The weights of a safetensors file, the header aside."""
+    """The weights of a safetensors file: all bytes after the header."""
     contents = path.read_bytes()
-    return contents[8 + int.from_bytes(contents[:8], "little"):]
+    return contents[8 + int.from_bytes(contents[:8], "little") :]
 
 
 def tandem(program, root, kill):
@@ -207,7 +263,11 @@ def tandem(program, root, kill):
             process.kill()
             if process.wait() != -signal.SIGKILL:
                 sys.exit("tandem was not killed")
-            subprocess.run([program, "train", "--resume", str(folder), "--quiet"], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [program, "train", "--resume", str(folder), "--quiet"],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
         else:
             subprocess.run([*train, str(folder)], check=True, stdout=subprocess.DEVNULL)
         finals.append(tensors(folder / "last" / "model.safetensors"))
@@ -215,8 +275,10 @@ def tandem(program, root, kill):
 
 
 def compared(one, other):
-    """(share of the weights that differ, largest difference, norm of the difference over that of the weights)"""
+    """Returns the share of the weights that differ, the largest difference, and the norm of the
+    difference divided by the norm of the weights."""
     import array
+
     a, b = array.array("f", one), array.array("f", other)
     differences = [abs(x - y) for x, y in zip(a, b, strict=True)]
     norm = sum(d * d for d in differences) ** 0.5 / sum(x * x for x in a) ** 0.5
@@ -225,14 +287,26 @@ def compared(one, other):
 
 def says(one, other):
     share, most, norm = compared(one, other)
-    return "the same bytes" if one == other else f"{share:.1%} of the weights differ, by {most:.2g} at most, {norm:.2%} in norm"
+    return (
+        "the same bytes"
+        if one == other
+        else f"{share:.1%} of the weights differ, by {most:.2g} at most, {norm:.2%} in norm"
+    )
 
 
 def write_table(python, root):
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import resume; x, y = resume.rows(); " \
-           "print(','.join([*(f'x{i}' for i in range(resume.WIDTH)), 'a', 'b'])); " \
-           "[print(','.join([*(repr(v) for v in f), *map(str, l)])) for f, l in zip(x.tolist(), y.tolist())]"
-    text = subprocess.run([python, "-c", code, str(pathlib.Path(__file__).parent)], check=True, capture_output=True, text=True).stdout
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import resume; x, y = resume.rows(); "
+        "print(','.join([*(f'x{i}' for i in range(resume.WIDTH)), 'a', 'b'])); "
+        "[print(','.join([*(repr(v) for v in f), *map(str, l)])) "
+        "for f, l in zip(x.tolist(), y.tolist())]"
+    )
+    text = subprocess.run(
+        [python, "-c", code, str(pathlib.Path(__file__).parent)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     (root / "train.csv").write_text(text)
 
 
@@ -247,7 +321,9 @@ def interpreter(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tandem", default="target/release/tandem")
     parser.add_argument("--python")
     parser.add_argument("--venv")
@@ -264,7 +340,11 @@ def main():
     try:
         write_table(python, root)
         for name in [*PEERS, "tandem"]:
-            run = tandem(os.path.abspath(arguments.tandem), root, kill) if name == "tandem" else peer(python, name, root, kill)
+            run = (
+                tandem(os.path.abspath(arguments.tandem), root, kill)
+                if name == "tandem"
+                else peer(python, name, root, kill)
+            )
             first, second, killed = run
             results[name] = {"again": compared(first, second), "killed": compared(first, killed)}
             print(f"| {name} | {says(first, second)} | {says(first, killed)} |", flush=True)

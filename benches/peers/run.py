@@ -1,10 +1,12 @@
-"""Measures tandem and what could be run instead, in turn, and writes one Markdown table.
+"""Measures tandem and other programs for the same work in turn, and writes one Markdown table.
 
-python3 benches/peers/run.py [--python PATH] [--device cpu|cuda] [--workloads W1,W2,W3,large] [--rounds N] [--out FILE] [--json FILE]
+python3 benches/peers/run.py [--python PATH] [--device cpu|cuda] [--workloads W1,W2,W3,large]
+                             [--rounds N] [--out FILE] [--json FILE]
 
-Python's standard library is enough for this script; PyTorch belongs to the interpreter that --python names.
+This script needs only Python's standard library; the interpreter that --python names needs PyTorch.
 README.md says what is compared.
 """
+
 import argparse
 import dataclasses
 import datetime
@@ -19,12 +21,12 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROWS = 10_000
-REPEATS = 5  # of tandem and of every peer, in each round
+REPEATS = 5  # measurements of tandem and of every peer in each round
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """Trunk inputs-width-width, heads of ten classes."""
+    """A network with the trunk inputs-width-width and heads of ten classes."""
 
     inputs: int
     width: int
@@ -46,11 +48,11 @@ PRODUCTS = {"nn": "A·B", "nt": "A·Bᵀ", "tn": "Aᵀ·B"}
 
 
 class Failure(Exception):
-    """Why there is no figure, in one line."""
+    """Why there is no measurement, in one line."""
 
 
 def reason(stderr):
-    """The line of an error output that says most."""
+    """The line of an error output that most likely names the cause."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     panics = [after for line, after in zip(lines, lines[1:]) if " panicked at " in line]
     exceptions = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
@@ -64,9 +66,15 @@ def ending(code):
 
 
 def ask(command, timeout, folder=None):
-    """What a program prints, which is one JSON document."""
+    """Runs a program and returns the JSON document that it prints."""
     try:
-        done = subprocess.run([str(part) for part in command], cwd=folder, timeout=timeout, capture_output=True, text=True)
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=folder,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+        )
     except OSError as error:
         raise Failure(f"{command[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
@@ -89,8 +97,14 @@ class Tandem:
         return ask([self.options.tandem, "bench", *arguments, "--json"], self.options.timeout)
 
     def step(self, shape):
-        flags = {"inputs": shape.inputs, "trunk": f"{shape.width},{shape.width}", "classes": ",".join(["10"] * shape.heads),
-                 "batch": shape.batch, "rows": ROWS, "coupling": "soft_sharing"}
+        flags = {
+            "inputs": shape.inputs,
+            "trunk": f"{shape.width},{shape.width}",
+            "classes": ",".join(["10"] * shape.heads),
+            "batch": shape.batch,
+            "rows": ROWS,
+            "coupling": "soft_sharing",
+        }
         flags = [text for flag, value in flags.items() for text in (f"--{flag}", value)]
         short = self.ask("step", *flags, "--steps", REPEATS)
         each = short["ms_per_step"]["min"]
@@ -110,17 +124,31 @@ class Torch:
         return ask([self.options.python, HERE / script, *arguments, *flags], self.options.timeout)
 
     def step(self, shape):
-        return self.ask("torch_step.py", shape.batch, shape.width, shape.inputs, shape.heads, self.mode, "--rows", ROWS)
+        return self.ask(
+            "torch_step.py",
+            shape.batch,
+            shape.width,
+            shape.inputs,
+            shape.heads,
+            self.mode,
+            "--rows",
+            ROWS,
+        )
 
     def gemm(self, m, n, k):
         return self.ask("torch_gemm.py", m, n, k)
 
 
 class Burn:
-    """One backend of Burn; `program` is a command, or the `Failure` to have one."""
+    """One backend of Burn; `program` is a command, or the `Failure` that says why there is none."""
 
     def __init__(self, backend, program, options):
-        self.name, self.backend, self.program, self.options = f"burn {backend}", backend, program, options
+        self.name, self.backend, self.program, self.options = (
+            f"burn {backend}",
+            backend,
+            program,
+            options,
+        )
 
     def step(self, shape):
         if isinstance(self.program, Failure):
@@ -130,7 +158,7 @@ class Burn:
 
 
 def burn_program(options):
-    """The command that runs Burn, built if need be."""
+    """The command that runs Burn, which is built first if needed; or a `Failure`."""
     if not options.burn:
         return Failure("left out by --no-burn")
     if options.burn_program:
@@ -144,7 +172,7 @@ def burn_program(options):
 
 
 def build(command, folder):
-    """Runs a build and lets its progress through."""
+    """Runs a build and shows its progress."""
     try:
         process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     except OSError as error:
@@ -166,7 +194,7 @@ def gemm_figures(answer):
 
 
 class Entry:
-    """A workload on tandem or a peer, and what came of it."""
+    """A workload on tandem or a peer, and its measurements."""
 
     def __init__(self, workload, peer, measure, figures):
         self.workload, self.peer, self.measure, self.figures = workload, peer, measure, figures
@@ -186,7 +214,7 @@ class Entry:
         say(f"round {number} {self.workload} {self.peer}: {told}")
 
     def ms(self, label):
-        """The medians of all rounds."""
+        """The median of each round."""
         return [self.figures(answer)[label] for answer in self.answers]
 
     def cell(self, label):
@@ -201,22 +229,32 @@ def entries(options):
     tandem, modes = Tandem(options), ["eager", "compile"] + ["graphs"] * (options.device == "cuda")
     program = burn_program(options)
     torch = [Torch(mode, options) for mode in modes]
-    burn = [Burn(backend, program, options) for backend in ["wgpu"] + ["ndarray"] * (options.device == "cpu")]
+    burn = [
+        Burn(backend, program, options)
+        for backend in ["wgpu"] + ["ndarray"] * (options.device == "cpu")
+    ]
     found = []
     for name in options.workloads:
         shape = WORKLOADS[name]
-        found += [Entry(name, p.name, lambda p=p, s=shape: p.step(s), step_figures(name)) for p in [tandem, *torch, *burn]]
+        found += [
+            Entry(name, p.name, lambda p=p, s=shape: p.step(s), step_figures(name))
+            for p in [tandem, *torch, *burn]
+        ]
     if options.gemm:
         mm = Torch("mm", options)
-        found += [Entry("gemm", p.name, lambda p=p: p.gemm(*GEMM), gemm_figures) for p in [tandem, mm]]
+        found += [
+            Entry("gemm", p.name, lambda p=p: p.gemm(*GEMM), gemm_figures) for p in [tandem, mm]
+        ]
     return found
 
 
 def titles(options):
-    """Workload → label of each of its figures → the text that stands for it in the table."""
+    """Maps each workload to {label of a measurement: its title in the table}."""
     found = {name: {name: f"{name}: {WORKLOADS[name]}"} for name in options.workloads}
     if options.gemm:
-        found["gemm"] = {product: f"{text}, {'×'.join(map(str, GEMM))}" for product, text in PRODUCTS.items()}
+        found["gemm"] = {
+            product: f"{text}, {'×'.join(map(str, GEMM))}" for product, text in PRODUCTS.items()
+        }
     return found
 
 
@@ -231,7 +269,11 @@ def table(found, options):
 
 def row(title, label, tandem, peer):
     known = not (tandem.failure or peer.failure)
-    ratio = brief(statistics.median(tandem.ms(label)) / statistics.median(peer.ms(label)), 3) if known else "–"
+    ratio = (
+        brief(statistics.median(tandem.ms(label)) / statistics.median(peer.ms(label)), 3)
+        if known
+        else "–"
+    )
     return f"| {title} | {tandem.cell(label)} | {peer.peer} | {peer.cell(label)} | {ratio} |"
 
 
@@ -240,13 +282,14 @@ def brief(number, digits=4):
 
 
 def first(found, peer, *keys):
-    """Values of some keys in the first answer of a peer whose name begins so; `None` where it has no answer."""
+    """The values of `keys` in the first answer of a peer whose name begins with `peer`; `None` if
+    there is no answer."""
     answers = [answer for entry in found if entry.peer.startswith(peer) for answer in entry.answers]
     return [answers[0][key] for key in keys] if answers else None
 
 
 def facts(found, options, before):
-    """What the figures hold for: name → text."""
+    """Under which conditions was measured: {name: text}."""
     adapter = first(found, "tandem", "adapter", "driver")
     torch = first(found, "torch", "torch", "device")
     burn = first(found, "burn wgpu", "adapter", "driver")
@@ -267,8 +310,12 @@ def processor():
     """The model of the CPU."""
     try:
         if sys.platform == "darwin":
-            return subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True).stdout.strip()
-        names = re.findall(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+            return subprocess.run(
+                ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True
+            ).stdout.strip()
+        names = re.findall(
+            r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE
+        )
         return names[0] if names else platform.machine()
     except OSError:
         return platform.processor() or platform.machine()
@@ -287,7 +334,7 @@ def tandem_version(options):
 
 
 def load():
-    """How busy others keep the machine."""
+    """The load of the machine before the first round."""
     return f"{os.getloadavg()[0]:.2f} at the start" if hasattr(os, "getloadavg") else "unknown"
 
 
@@ -302,7 +349,12 @@ def burn_version():
 def raw(found, about):
     keys = ["workload", "peer", "failure", "answers"]
     shapes = {name: dataclasses.asdict(shape) for name, shape in WORKLOADS.items()}
-    return {**about, "shapes": shapes, "gemm": GEMM, "entries": [{key: getattr(entry, key) for key in keys} for entry in found]}
+    return {
+        **about,
+        "shapes": shapes,
+        "gemm": GEMM,
+        "entries": [{key: getattr(entry, key) for key in keys} for entry in found],
+    }
 
 
 def say(text):
@@ -327,16 +379,60 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add, switch = parser.add_argument, argparse.BooleanOptionalAction
     program = HERE.parents[1] / "target" / "release" / "tandem"
-    add("--tandem", metavar="PATH", default=program, help="the program; default: target/release/tandem of this repository")
-    add("--python", metavar="PATH", default=sys.executable, help="an interpreter that has torch; default: this one")
+    add(
+        "--tandem",
+        metavar="PATH",
+        default=program,
+        help="the program; default: target/release/tandem of this repository",
+    )
+    add(
+        "--python",
+        metavar="PATH",
+        default=sys.executable,
+        help="an interpreter that has torch; default: this one",
+    )
     add("--burn", action=switch, default=True, help="build Burn and measure it")
-    add("--burn-program", metavar="PATH", type=pathlib.Path, help="a built burn/target/release/peer, where Burn cannot be built")
-    add("--device", choices=["cpu", "cuda"], default="cpu", help="where torch computes; tandem and Burn choose their adapters themselves")
-    add("--workloads", metavar="LIST", type=workloads, default=workloads("W1,W2,W3"), help=f"of {','.join(WORKLOADS)}; default: W1,W2,W3")
+    add(
+        "--burn-program",
+        metavar="PATH",
+        type=pathlib.Path,
+        help="a built burn/target/release/peer, where Burn cannot be built",
+    )
+    add(
+        "--device",
+        choices=["cpu", "cuda"],
+        default="cpu",
+        help="where torch computes; tandem and Burn choose their adapters themselves",
+    )
+    add(
+        "--workloads",
+        metavar="LIST",
+        type=workloads,
+        default=workloads("W1,W2,W3"),
+        help=f"of {','.join(WORKLOADS)}; default: W1,W2,W3",
+    )
     add("--gemm", action=switch, default=True, help="measure the matrix products, too")
-    add("--rounds", metavar="N", type=count, default=3, help="how often everything is measured in turn; default: 3")
-    add("--seconds", metavar="S", type=float, default=0.5, help="length of each of the five repeats; default: 0.5")
-    add("--timeout", metavar="S", type=float, default=600, help="longest time for one measurement; default: 600")
+    add(
+        "--rounds",
+        metavar="N",
+        type=count,
+        default=3,
+        help="how often everything is measured in turn; default: 3",
+    )
+    add(
+        "--seconds",
+        metavar="S",
+        type=float,
+        default=0.5,
+        help="length of each of the five repeats; default: 0.5",
+    )
+    add(
+        "--timeout",
+        metavar="S",
+        type=float,
+        default=600,
+        help="longest time for one measurement; default: 600",
+    )
     add("--out", metavar="FILE", type=pathlib.Path, help="also write the table there")
     add("--json", metavar="FILE", type=pathlib.Path, help="write the raw figures there")
     return parser.parse_args()
@@ -350,7 +446,12 @@ def main():
         for entry in found:
             entry.run(number)
     about = facts(found, options, before)
-    text = "\n".join([*(f"- {name}: {value}" for name, value in about.items()), "", *table(found, options)]) + "\n"
+    text = (
+        "\n".join(
+            [*(f"- {name}: {value}" for name, value in about.items()), "", *table(found, options)]
+        )
+        + "\n"
+    )
     print(text, end="")
     if options.out:
         options.out.write_text(text)

@@ -2,9 +2,10 @@
 
 python3 torch_gemm.py M N K [--device cpu|cuda] [--seconds S]
 
-Outputs are [M, N], the inner length is K, all in f32. Prints one JSON object: for each product the median time of five repeats of about S
-seconds (0.5) each.
+Outputs are [M, N], the inner length is K, all in f32. Prints one JSON object: for each product the
+median time of five repeats of about S seconds each (default 0.5).
 """
+
 import argparse
 import json
 import time
@@ -15,10 +16,17 @@ REPEATS = 5
 
 
 def operands(m, n, k, device):
-    """{name: (A, B)} as `torch.mm` takes them; a transposed one is a view of a matrix that lies the other way."""
+    """{name: (A, B)}, the arguments of `torch.mm`; a transposed matrix is a view of a matrix that
+    is stored the other way round."""
+
     def matrix(rows, columns):
         return torch.randn(rows, columns, device=device)
-    return {"nn": (matrix(m, k), matrix(k, n)), "nt": (matrix(m, k), matrix(n, k).T), "tn": (matrix(k, m).T, matrix(k, n))}
+
+    return {
+        "nn": (matrix(m, k), matrix(k, n)),
+        "nt": (matrix(m, k), matrix(n, k).T),
+        "tn": (matrix(k, m).T, matrix(k, n)),
+    }
 
 
 def timed(a, b, out, times, wait):

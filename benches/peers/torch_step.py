@@ -1,11 +1,15 @@
 """One multi-task training step in PyTorch, a peer of `tandem bench step`.
 
-python3 torch_step.py BATCH WIDTH INPUTS HEADS eager|compile|graphs [--device cpu|cuda] [--rows N] [--seconds S]
+python3 torch_step.py BATCH WIDTH INPUTS HEADS eager|compile|graphs
+                      [--device cpu|cuda] [--rows N] [--seconds S]
 
-Trunk INPUTS-WIDTH-WIDTH with ReLU, HEADS heads of 10 classes, soft sharing between all pairs, Adam (fused), f32. N rows (10000) are
-resident and gathered by an order. `compile` is torch.compile over gather, forward and backward. `graphs` is one CUDA graph of the whole
-step. Prints one JSON object: of five repeats of about S seconds (0.5) each, the time of a step.
+Trunk INPUTS-WIDTH-WIDTH with ReLU, HEADS heads of 10 classes, soft sharing between all pairs, Adam
+(fused), f32. N rows (default 10000) stay on the device; a step gathers its rows by an order.
+`compile` is torch.compile over gather, forward and backward. `graphs` is one CUDA graph of the
+whole step. Prints one JSON object with the time of a step in five repeats of about S seconds each
+(default 0.5).
 """
+
 import argparse
 import json
 import time
@@ -22,11 +26,14 @@ WARM_UP = 10
 
 def network(inputs, width, heads):
     trunk = nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
-    return nn.ModuleDict({"trunk": trunk, "heads": nn.ModuleList(nn.Linear(width, CLASSES) for _ in range(heads))})
+    return nn.ModuleDict(
+        {"trunk": trunk, "heads": nn.ModuleList(nn.Linear(width, CLASSES) for _ in range(heads))}
+    )
 
 
 def sharing(heads):
-    """Half the squared distances of all pairs of heads, weights and biases; every pair is met twice."""
+    """Half the squared distances of all pairs of heads, over weights and biases. The sum visits
+    every pair twice."""
     flat = torch.stack([torch.cat([head.weight.flatten(), head.bias]) for head in heads])
     return (flat[None] - flat[:, None]).square().sum() / 4
 
@@ -38,7 +45,7 @@ def loss(net, x, y):
 
 
 class Step:
-    """A step that starts its work from Python, operation by operation, or compiled."""
+    """Returns a function that runs a step from Python, operation by operation or compiled."""
 
     def __init__(self, shape):
         cuda = shape.device == "cuda"
@@ -56,7 +63,7 @@ class Step:
 
     def rows(self, number):
         first = number * self.batch % (len(self.order) - self.batch + 1)
-        return self.order[first:first + self.batch]
+        return self.order[first : first + self.batch]
 
     def update(self, rows):
         self.loss(rows).backward()
@@ -68,7 +75,8 @@ class Step:
 
 
 class Graph(Step):
-    """The whole step, from the gather to Adam, is one CUDA graph; the host puts in the numbers of the rows."""
+    """Returns a function that replays one CUDA graph of the whole step, from the gather to Adam;
+    the host only writes the row numbers."""
 
     def __init__(self, shape):
         super().__init__(shape)
@@ -107,7 +115,10 @@ def measure(step, seconds):
     quickest = min(timed(step, 3) for _ in range(3))
     steps = max(1, int(1e3 * seconds / quickest))
     times = sorted(timed(step, steps) for _ in range(REPEATS))
-    return {"steps": steps, "ms_per_step": {"min": times[0], "median": times[REPEATS // 2], "max": times[-1]}}
+    return {
+        "steps": steps,
+        "ms_per_step": {"min": times[0], "median": times[REPEATS // 2], "max": times[-1]},
+    }
 
 
 def arguments():
@@ -129,8 +140,21 @@ def main():
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("highest")
     step = (Graph if shape.mode == "graphs" else Step)(shape)
-    place = torch.cuda.get_device_name() if shape.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    print(json.dumps({"torch": torch.__version__, "mode": shape.mode, "device": place, **measure(step, shape.seconds)}))
+    place = (
+        torch.cuda.get_device_name()
+        if shape.device == "cuda"
+        else f"CPU, {torch.get_num_threads()} threads"
+    )
+    print(
+        json.dumps(
+            {
+                "torch": torch.__version__,
+                "mode": shape.mode,
+                "device": place,
+                **measure(step, shape.seconds),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

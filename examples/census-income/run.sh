@@ -1,7 +1,8 @@
 #!/bin/sh
 # Fetches the table, trains, and evaluates the model on the test file.
 #
-# sh run.sh [flags of `tandem train`]       TANDEM: the program, if it is not to be built
+# sh run.sh [flags of `tandem train`]
+# TANDEM=PROGRAM uses that program instead of building one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 data=$here/../data/census-income
@@ -11,7 +12,11 @@ if [ -z "${TANDEM:-}" ]; then
     cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
 fi
 tandem() {
-    if [ -n "${TANDEM:-}" ]; then "$TANDEM" "$@"; else cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"; fi
+    if [ -n "${TANDEM:-}" ]; then
+        "$TANDEM" "$@"
+    else
+        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
+    fi
 }
 
 n=1

@@ -1,7 +1,9 @@
-"""Copies the flights with one more column, `late`: 1 where the arrival was more than 15 minutes late, 0 where not, blank where nobody knows.
+"""Copies the table of flights and adds the column `late`: 1 where the arrival was more than 15
+minutes late, 0 where it was not, blank where the delay is not known.
 
 python3 add_late.py flights.csv flights_late.csv
 """
+
 import csv
 import sys
 

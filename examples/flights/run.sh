@@ -1,18 +1,25 @@
 #!/bin/sh
-# Fetches the table, trains, and predicts all its rows.
+# Fetches the table, adds the column `late`, trains, and predicts all rows.
 #
-# sh run.sh [flags of `tandem train`]       TANDEM: the program, if it is not to be built
+# sh run.sh [flags of `tandem train`]
+# TANDEM=PROGRAM uses that program instead of building one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 data=$here/../data/flights
 
 sh "$here/../fetch-table.sh" flights
-[ -e "$data/flights_late.csv" ] || "${PYTHON:-python3}" "$here/add_late.py" "$data/flights.csv" "$data/flights_late.csv"
+if [ ! -e "$data/flights_late.csv" ]; then
+    "${PYTHON:-python3}" "$here/add_late.py" "$data/flights.csv" "$data/flights_late.csv"
+fi
 if [ -z "${TANDEM:-}" ]; then
     cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
 fi
 tandem() {
-    if [ -n "${TANDEM:-}" ]; then "$TANDEM" "$@"; else cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"; fi
+    if [ -n "${TANDEM:-}" ]; then
+        "$TANDEM" "$@"
+    else
+        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
+    fi
 }
 
 n=1

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Fetches MNIST, trains the two tasks, evaluates the model on the test images.
 #
-# sh run.sh [CONFIG.toml] [flags of `tandem train`]       TANDEM: the program, if it is not to be built
+# sh run.sh [CONFIG.toml] [flags of `tandem train`]
+# TANDEM=PROGRAM uses that program instead of building one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 data=$here/../data/mnist
@@ -13,7 +14,11 @@ if [ -z "${TANDEM:-}" ]; then
     cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
 fi
 tandem() {
-    if [ -n "${TANDEM:-}" ]; then "$TANDEM" "$@"; else cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"; fi
+    if [ -n "${TANDEM:-}" ]; then
+        "$TANDEM" "$@"
+    else
+        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
+    fi
 }
 
 n=1

@@ -1,12 +1,15 @@
-"""Loads a tandem model into PyTorch and compares its logits with those that tandem wrote.
+"""Loads a tandem model into PyTorch and compares PyTorch's logits with those that tandem wrote.
 
 python3 check_model.py MODEL_DIR PREDICTIONS.csv INPUTS
 
-MODEL_DIR holds model.safetensors and config.json; where it also holds a schema.json with columns, these are picked from INPUTS, a CSV file,
-and scaled, otherwise every column is fed as it is. Where the schema says images, INPUTS is an IDX file, and a random partner is laid over
-each image if the model was trained on such. PREDICTIONS.csv has a column TASK:logit:CLASS per logit.
-Needs torch, numpy and safetensors. PyTorch itself refuses a few names for modules, those with a dot among them.
+MODEL_DIR holds model.safetensors and config.json. INPUTS is a CSV file; if MODEL_DIR also holds a
+schema.json with columns, these columns are taken from INPUTS and scaled, otherwise every column is
+used as it is. If the schema says images, INPUTS is an IDX file, and a random partner is laid over
+each image if the model was trained on such images. PREDICTIONS.csv has a column TASK:logit:CLASS
+per logit. Needs torch, numpy and safetensors. PyTorch refuses some names for modules, for example
+names with a dot.
 """
+
 import csv
 import json
 import pathlib
@@ -17,7 +20,13 @@ import torch
 import torch.nn as nn
 from safetensors.torch import load_file
 
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU, "identity": nn.Identity}
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "identity": nn.Identity,
+}
 
 
 def layers(widths):
@@ -25,16 +34,25 @@ def layers(widths):
 
 
 class Model(nn.Module):
-    """Its state_dict has the names of the file: trunk.{i}.weight, task.{name}.{i}.weight and the biases."""
+    """The names in its state_dict are those of model.safetensors: trunk.{i}.weight,
+    task.{name}.{i}.weight and the biases."""
 
     def __init__(self, config):
         super().__init__()
         trunk = config["trunk"]
         widths = [config["inputs"], *trunk["layers"]]
         self.trunk = layers(widths)
-        self.task = nn.ModuleDict({t["name"]: layers([widths[-1], *t["layers"], len(t["classes"])]) for t in config["tasks"]})
+        self.task = nn.ModuleDict(
+            {
+                t["name"]: layers([widths[-1], *t["layers"], len(t["classes"])])
+                for t in config["tasks"]
+            }
+        )
         self.act = ACTIVATIONS[trunk["activation"]]()
-        self.task_act = {t["name"]: ACTIVATIONS[t.get("activation", trunk["activation"])]() for t in config["tasks"]}
+        self.task_act = {
+            t["name"]: ACTIVATIONS[t.get("activation", trunk["activation"])]()
+            for t in config["tasks"]
+        }
 
     def forward(self, x):
         for layer in self.trunk:
@@ -49,14 +67,14 @@ class Model(nn.Module):
 
 
 def read_csv(path):
-    """{column: texts}"""
+    """Returns {column: texts}."""
     with open(path, newline="") as file:
         header, *rows = csv.reader(file)
     return {name: [row[i] for row in rows] for i, name in enumerate(header)}
 
 
 def read_inputs(path, schema):
-    """Features [N, I], scaled as the schema says: (x - offset) * factor for columns."""
+    """Returns features [N, I], scaled as the schema says: (x - offset) * factor for columns."""
     if schema.exists() and json.loads(schema.read_text())["input"]["kind"] == "image":
         return read_images(path, json.loads(schema.read_text())["input"])
     table = read_csv(path)
@@ -68,7 +86,8 @@ def read_inputs(path, schema):
 
 
 def partner(n, seed, part, index):
-    """The image that is laid over image `index`: tandem's counter-keyed generator, SplitMix64's finaliser once per word."""
+    """Returns the number of the image that is laid over image `index`: tandem's counter-keyed
+    generator, the finaliser of SplitMix64 once per key."""
     mask, golden = 2**64 - 1, 0x9E3779B97F4A7C15
 
     def mix(z):
@@ -77,13 +96,14 @@ def partner(n, seed, part, index):
         return z ^ z >> 31
 
     h = mix(seed + golden & mask)
-    for word in [5, part, index]:  # 5: partners of overlays
-        h = mix((h + golden & mask) ^ mix(word + golden & mask))
+    for key in [5, part, index]:  # 5: the purpose "partner of an overlay"
+        h = mix((h + golden & mask) ^ mix(key + golden & mask))
     return h * n >> 64
 
 
 def read_images(path, image):
-    """Features [N, H * W] of the images of an IDX file, laid over each other as tandem does for `--data`: as those of a test part, 2."""
+    """Returns features [N, H * W] of the images of an IDX file, laid over each other as tandem does
+    for `--data`: as a test part, which is part number 2."""
     raw = pathlib.Path(path).read_bytes()
     magic, n, height, width = np.frombuffer(raw, ">u4", 4).tolist()
     if magic != 0x803:
@@ -105,7 +125,9 @@ def main():
     directory = pathlib.Path(sys.argv[1])
     config = json.loads((directory / "config.json").read_text())
     model = Model(config)
-    model.load_state_dict(load_file(directory / "model.safetensors"))  # strict: every name and shape must fit
+    model.load_state_dict(
+        load_file(directory / "model.safetensors")
+    )  # strict: every name and shape must fit
     model = model.double().eval()
     with torch.no_grad():
         expected = model(read_inputs(sys.argv[3], directory / "schema.json").double())
@@ -114,13 +136,18 @@ def main():
     failed = False
     for t in config["tasks"]:
         z = expected[t["name"]].numpy()
-        found = np.stack([np.array(table[f"{t['name']}:logit:{c}"], np.float64) for c in t["classes"]], axis=1)
+        found = np.stack(
+            [np.array(table[f"{t['name']}:logit:{c}"], np.float64) for c in t["classes"]], axis=1
+        )
         if found.shape != z.shape or len(z) == 0:
             sys.exit(f"{t['name']}: {found.shape} logits found, {z.shape} expected")
         difference = abs(found - z)
         ok = bool((difference <= 1e-5 * np.maximum(1, abs(z))).all())  # false for NaN as well
         failed |= not ok
-        print(f"{t['name']}: {len(z)} rows, largest difference {difference.max():.2e}, {'ok' if ok else 'TOO LARGE'}")
+        print(
+            f"{t['name']}: {len(z)} rows, largest difference {difference.max():.2e}, "
+            f"{'ok' if ok else 'TOO LARGE'}"
+        )
     sys.exit(1 if failed else 0)
 
 

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Fetches MNIST, trains on overlaid digits, evaluates the model on the test images; where python3 has torch and safetensors, also compares
-# the logits of all test images with those of PyTorch.
+# Fetches MNIST, trains on overlaid digits, and evaluates the model on the test images. Where Python
+# has torch and safetensors, it also compares the logits of all test images with PyTorch's.
 #
-# sh run.sh [flags of `tandem train`]       TANDEM: the program, if it is not to be built; PYTHON: the interpreter, if not python3
+# sh run.sh [flags of `tandem train`]
+# TANDEM=PROGRAM uses that program instead of building one; PYTHON=PROGRAM names the interpreter
+# (default: python3).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 data=$here/../data/mnist
@@ -13,7 +15,11 @@ if [ -z "${TANDEM:-}" ]; then
     cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
 fi
 tandem() {
-    if [ -n "${TANDEM:-}" ]; then "$TANDEM" "$@"; else cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"; fi
+    if [ -n "${TANDEM:-}" ]; then
+        "$TANDEM" "$@"
+    else
+        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
+    fi
 }
 
 n=1
@@ -27,8 +33,10 @@ tandem evaluate "$out" --data "$data/t10k-images-idx3-ubyte,$data/t10k-labels-id
 if "$python" -c 'import numpy, torch, safetensors' 2>/dev/null; then
     echo
     echo "the same model in PyTorch:"
-    tandem predict "$out" --data "$data/t10k-images-idx3-ubyte" --logits --out "$out/predictions.csv"
-    "$python" "$here/check_model.py" "$out/model" "$out/predictions.csv" "$data/t10k-images-idx3-ubyte"
+    images=$data/t10k-images-idx3-ubyte
+    predictions=$out/predictions.csv
+    tandem predict "$out" --data "$images" --logits --out "$predictions"
+    "$python" "$here/check_model.py" "$out/model" "$predictions" "$images"
 else
-    echo "$python has no torch or safetensors: the comparison with PyTorch is left out" >&2
+    echo "no comparison with PyTorch: $python has no numpy, torch or safetensors" >&2
 fi

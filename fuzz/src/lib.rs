@@ -1,5 +1,5 @@
-//! The rooms that read what others wrote, without the rest of the crate, and what must hold
-//! whatever bytes they are given.
+//! The modules that read files, without the rest of the crate, and the invariants that must hold
+//! for any bytes.
 
 #![allow(dead_code)] // of a room the targets use what reads
 
@@ -22,12 +22,12 @@ pub mod rng;
 #[path = "../../src/text.rs"]
 pub mod text;
 
-/// The part of the room that needs no engine.
+/// The parts of the module `run` that need no engine.
 #[path = "."]
 pub mod run {
     #[path = "../../src/run/checkpoint/mod.rs"]
     pub mod checkpoint;
-    /// The part of the room that a checkpoint holds.
+    /// The part of the module `train` that a checkpoint stores.
     #[path = "."]
     pub mod train {
         #[path = "../../src/run/train/loss_scale.rs"]

@@ -1,16 +1,17 @@
 // delta = (Σ over the layers that read this activation: next_delta · w) ⊙ slope
 //
-// By matrix units, in place of `dense_backward_input.wgsl`: operands are rounded to what the unit
-// takes as they are brought to workgroup memory, sums are f32, and the order in which the unit adds
-// is its own. A subgroup computes 2 × 2 matrices of the tile, which leave through workgroup memory.
+// For matrix units, in place of `dense_backward_input.wgsl`: operands are rounded to the type of
+// the unit when they are written to workgroup memory, sums are f32, and the unit adds in an order
+// of its own. A subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup
+// memory.
 //
-// Learned inputs are a destination without slopes, and fewer than the inputs of its sources: the
-// first ones.
+// The learned inputs are a destination without slopes. They are the first inputs of their sources,
+// which have more.
 //
 // Indices: rows are below params.rows, outputs below those of the source, inputs below its inputs,
-// units below the destination's width, or nothing is read or written; tables are read at
-// destinations of the group, which it has one of at least, and at their sources; workgroup memory
-// at places below the products of the constants.
+// and units below the destination's width, or nothing is read or written. Tables are read at
+// destinations of the group, which has at least one, and at their sources. Places in workgroup
+// memory are below the products of the constants.
 
 enable wgpu_cooperative_matrix;
 
@@ -26,9 +27,9 @@ struct Destination {
     slope: u32,        // [rows, width] in the activation arena
     delta: u32,        // [rows, width] in the delta arena
     first_source: u32, // first of the layers that read this activation
-    sources: u32,      // how many they are; each names the next one
+    sources: u32,      // their number; each names the next one
     tile: u32,         // column tiles of the dispatch before this destination
-    pad_0: u32,        // to whole vec4s
+    pad_0: u32,        // makes whole vec4s
     pad_1: u32,
 }
 
@@ -45,20 +46,20 @@ struct Destination {
 @group(0) @binding(8) var<storage, read_write> delta: array<f32>;           // [rows, I]
 
 // The unit and what follows from it. The other units are generated from this file.
-const SIDE = 8u;              // of the matrices of the unit
-alias Element = f32;          // of its operands
+const SIDE = 8u;              // rows and columns of the matrices of the unit
+alias Element = f32;          // an element of its operands
 alias Left = coop_mat8x8<f32, A>;
 alias Right = coop_mat8x8<f32, B>;
 alias Sums = coop_mat8x8<f32, C>;
 const DEPTH = 32u;            // inner steps in workgroup memory
 
-// of a workgroup: four subgroups at least, of which each computes 2 × 2 matrices
+// invocations of a workgroup: at least four subgroups, of which each computes 2 × 2 matrices
 override INVOCATIONS: u32 = 128u;
 
 const ROWS = 4u * SIDE;
 const COLUMNS = 4u * SIDE;
-const D_STRIDE = DEPTH + 8u;   // of a row in workgroup memory
-const W_STRIDE = COLUMNS + 8u; // of an inner step
+const D_STRIDE = DEPTH + 8u;   // elements from row to row in workgroup memory
+const W_STRIDE = COLUMNS + 8u; // elements from inner step to inner step
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 const LOGITS = 2u;
@@ -71,14 +72,15 @@ var<workgroup> w_tile: array<Element, DEPTH * W_STRIDE>;
 // One matrix of each subgroup.
 var<workgroup> sums: array<f32, 4u * SIDE * SIDE>;
 
-// Row and column, within the tile, of element `i` of the matrices in `sums`, the first ones of
-// their subgroups.
+// Row and column within the tile of element `i` of the matrices in `sums`, each the first one of
+// its subgroup.
 fn place_of(i: u32) -> vec2<u32> {
     let subgroup = i / (SIDE * SIDE);
     let within = i % (SIDE * SIDE);
     return vec2(subgroup / 2u, subgroup % 2u) * 2u * SIDE + vec2(within / SIDE, within % SIDE);
 }
 
+// The destination that a tile belongs to.
 fn destination_of(tile: u32) -> u32 {
     var low = params.first_destination;
     var high = params.first_destination + params.destinations;
@@ -93,6 +95,7 @@ fn destination_of(tile: u32) -> u32 {
     return low;
 }
 
+// A delta of a source, hidden or output layer.
 fn source_delta(arena: u32, place: u32) -> f32 {
     if (arena == LOGITS) {
         return logits_delta[place / 4u][place % 4u];
@@ -100,8 +103,8 @@ fn source_delta(arena: u32, place: u32) -> f32 {
     return next_delta[place / 4u][place % 4u];
 }
 
-// Four deltas of a row from output `k` on, zeros beyond the end; `whole`: they begin at a multiple
-// of four.
+// Four deltas of a row from output `k` on, zeros beyond the end; `whole` says that they begin at a
+// multiple of four.
 fn four_deltas(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || k >= layer.outputs) {
         return vec4<f32>();
@@ -119,7 +122,7 @@ fn four_deltas(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.outputs - k));
 }
 
-// Likewise four weights of output `k` from an input on.
+// Four weights of output `k` from an input on, in the same way.
 fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
     if (k >= layer.outputs || input >= layer.inputs) {
         return vec4<f32>();
@@ -134,6 +137,7 @@ fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - input));
 }
 
+// Stores a delta, times its slope.
 fn store(destination: Destination, row: u32, column: u32, sum: f32) {
     if (row < params.rows && column < destination.width) {
         let place = row * destination.width + column;
@@ -146,6 +150,7 @@ fn store(destination: Destination, row: u32, column: u32, sum: f32) {
     }
 }
 
+// Stores the elements of the matrices in `sums`.
 fn store_all(destination: Destination, row: u32, column: u32, lane: u32) {
     for (var i = lane; i < 4u * SIDE * SIDE; i += INVOCATIONS) {
         let place = place_of(i);
@@ -162,8 +167,8 @@ fn dense_backward_input_matrix_f32_8(
     let destination = destinations[destination_of(group.x)];
     let row_tile = group.y * ROWS;
     let column_tile = (group.x - destination.tile) * COLUMNS;
-    // Where subgroups have fewer lanes than they may have there are more of them: those do the same
-    // again.
+    // Where subgroups have fewer lanes than they may have, there are more than four: the others
+    // repeat what the first four do.
     let subgroup = id % 4u;
     var sums_00 = Sums();
     var sums_01 = Sums();

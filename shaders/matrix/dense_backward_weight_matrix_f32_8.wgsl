@@ -1,12 +1,13 @@
-// dw = deltaᵀ · x,   db = column sums of delta
+// dw = deltaᵀ · x,   db = Σ over the rows of delta
 //
-// By matrix units, in place of `dense_backward_weight.wgsl`: operands are rounded to what the unit
-// takes as they are brought to workgroup memory, sums are f32, and the order in which the unit adds
-// is its own. A subgroup computes 2 × 2 matrices of the tile, which leave through workgroup memory.
+// For matrix units, in place of `dense_backward_weight.wgsl`: operands are rounded to the type of
+// the unit when they are written to workgroup memory, sums are f32, and the unit adds in an order
+// of its own. A subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup
+// memory.
 //
-// Indices: rows are below params.rows, outputs and inputs below those of the layer, or nothing is
-// read or written; tables are read at layers of the group, which it has one of at least, and those
-// have an input at least; workgroup memory at places below the products of the constants.
+// Indices: rows are below params.rows, and outputs and inputs below those of the layer, or nothing
+// is read or written. Tables are read at layers of the group, which has at least one, with at least
+// one input each. Places in workgroup memory are below the products of the constants.
 
 enable wgpu_cooperative_matrix;
 
@@ -14,8 +15,8 @@ struct Params {
     rows: u32,          // rows of the chunk
     first_layer: u32,   // the group: layers [first_layer, first_layer + layers)
     layers: u32,
-    tiles: u32,         // of all layers together
-    accumulate: u32,    // 0: the first chunk overwrites; 1: later ones add
+    tiles: u32,         // tiles of all layers together
+    accumulate: u32,    // 0: the first chunk overwrites; 1: later chunks add
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,28 +26,28 @@ struct Params {
 @group(0) @binding(4) var<storage, read> odd: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> even_delta: array<vec4<f32>>;   // deltas [rows, O]
 @group(0) @binding(6) var<storage, read> odd_delta: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read> logits_delta: array<vec4<f32>>; // [rows, C] a head
+@group(0) @binding(7) var<storage, read> logits_delta: array<vec4<f32>>; // [rows, C] per head
 @group(0) @binding(8) var<storage, read_write> gradients: array<f32>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
 // The unit and what follows from it. The other units are generated from this file.
-const SIDE = 8u;              // of the matrices of the unit
-alias Element = f32;          // of its operands
+const SIDE = 8u;              // rows and columns of the matrices of the unit
+alias Element = f32;          // an element of its operands
 alias Left = coop_mat8x8<f32, A>;
 alias Right = coop_mat8x8<f32, B>;
 alias Sums = coop_mat8x8<f32, C>;
 const DEPTH = 32u;            // inner steps in workgroup memory
 
-// of a workgroup: four subgroups at least, of which each computes 2 × 2 matrices
+// invocations of a workgroup: at least four subgroups, of which each computes 2 × 2 matrices
 override INVOCATIONS: u32 = 128u;
 
 const ROWS = 4u * SIDE;
 const COLUMNS = 4u * SIDE;
-const D_STRIDE = ROWS + 8u;    // of a row of the batch in workgroup memory
+const D_STRIDE = ROWS + 8u;    // elements from row to row of the batch in workgroup memory
 const X_STRIDE = COLUMNS + 8u;
 
-const QUADS = ROWS / 4u;        // of outputs
-// invocations that bring deltas, a fixed number so that sums have a fixed order
+const QUADS = ROWS / 4u;        // groups of four outputs
+// invocations that fetch deltas: a fixed number, so that sums have a fixed order
 const BRINGERS = 2u * QUADS;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
@@ -55,22 +56,24 @@ var<workgroup> d_tile: array<Element, DEPTH * D_STRIDE>;
 var<workgroup> x_tile: array<Element, DEPTH * X_STRIDE>;
 // One matrix of each subgroup.
 var<workgroup> sums: array<f32, 4u * SIDE * SIDE>;
-// Sums of four outputs' deltas, as f32, of each invocation that brings them.
+// For each invocation that fetches deltas the sums of those of its four outputs, as f32.
 var<workgroup> bias: array<vec4<f32>, BRINGERS>;
 
-// Row and column, within the tile, of element `i` of the matrices in `sums`, the first ones of
-// their subgroups.
+// Row and column within the tile of element `i` of the matrices in `sums`, each the first one of
+// its subgroup.
 fn place_of(i: u32) -> vec2<u32> {
     let subgroup = i / (SIDE * SIDE);
     let within = i % (SIDE * SIDE);
     return vec2(subgroup / 2u, subgroup % 2u) * 2u * SIDE + vec2(within / SIDE, within % SIDE);
 }
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -85,6 +88,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
+// An element of an arena of activations.
 fn activation(is_odd: u32, place: u32) -> f32 {
     if (is_odd == 1u) {
         return odd[place / 4u][place % 4u];
@@ -92,6 +96,7 @@ fn activation(is_odd: u32, place: u32) -> f32 {
     return even[place / 4u][place % 4u];
 }
 
+// An element of an arena of deltas: 0 even, 1 odd, 2 logits.
 fn delta(arena: u32, place: u32) -> f32 {
     switch arena {
         case 0u: {
@@ -106,6 +111,7 @@ fn delta(arena: u32, place: u32) -> f32 {
     }
 }
 
+// Four elements of an arena of deltas, from a multiple of four on.
 fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
     switch arena {
         case 0u: {
@@ -120,8 +126,8 @@ fn whole_deltas(arena: u32, place: u32) -> vec4<f32> {
     }
 }
 
-// Four deltas of a row from an output on, zeros beyond the end; `whole`: they begin at a multiple
-// of four.
+// Four deltas of a row from an output on, zeros beyond the end; `whole` says that they begin at a
+// multiple of four.
 fn four_deltas(layer: Dense, row: u32, output: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || output >= layer.outputs) {
         return vec4<f32>();
@@ -136,7 +142,7 @@ fn four_deltas(layer: Dense, row: u32, output: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.outputs - output));
 }
 
-// Likewise the inputs of the layer.
+// Four inputs of a row from an input on, in the same way.
 fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || input >= layer.inputs) {
         return vec4<f32>();
@@ -155,6 +161,7 @@ fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
 }
 
+// Stores a gradient, added to that of earlier chunks, and tests it.
 fn store(place: u32, flag: u32, sum: f32) {
     var value = sum;
     if (params.accumulate == 1u) {
@@ -166,6 +173,7 @@ fn store(place: u32, flag: u32, sum: f32) {
     gradients[place] = value;
 }
 
+// Stores the elements of the matrices in `sums`.
 fn store_all(layer: Dense, output: u32, input: u32, lane: u32) {
     for (var i = lane; i < 4u * SIDE * SIDE; i += INVOCATIONS) {
         let place = vec2(output, input) + place_of(i);
@@ -195,8 +203,8 @@ fn dense_backward_weight_matrix_f32_8(
     let whole_d = ((layer.outputs | layer.delta) & 3u) == 0u;
     let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;
     var bias_sums = vec4<f32>();
-    // Where subgroups have fewer lanes than they may have there are more of them: those do the same
-    // again.
+    // Where subgroups have fewer lanes than they may have, there are more than four: the others
+    // repeat what the first four do.
     let subgroup = id % 4u;
     var sums_00 = Sums();
     var sums_01 = Sums();

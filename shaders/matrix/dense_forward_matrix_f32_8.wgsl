@@ -1,13 +1,13 @@
-// y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested for non-finite
-// values.
+// y = act(x · wᵀ + b),   slope = dy/dz,   both with dropout;   z = x · wᵀ + b is tested for values
+// that are not finite
 //
-// By matrix units, in place of `dense_forward.wgsl`: operands are rounded to what the unit takes as
-// they are brought to workgroup memory, sums are f32, and the order in which the unit adds is its
-// own. A subgroup computes 2 × 2 matrices of the tile, which leave through workgroup memory.
+// For matrix units, in place of `dense_forward.wgsl`: operands are rounded to the type of the unit
+// when they are written to workgroup memory, sums are f32, and the unit adds in an order of its
+// own. A subgroup computes 2 × 2 matrices of the tile, which are stored through workgroup memory.
 //
-// Indices: rows are below params.rows, inputs and outputs below those of the layer, or nothing is
-// read or written; tables are read at layers of the group, which it has one of at least; workgroup
-// memory at places below the products of the constants.
+// Indices: rows are below params.rows, and inputs and outputs below those of the layer, or nothing
+// is read or written. Tables are read at layers of the group, which has at least one. Places in
+// workgroup memory are below the products of the constants.
 
 enable wgpu_cooperative_matrix;
 
@@ -31,19 +31,19 @@ override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those 
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
 // The unit and what follows from it. The other units are generated from this file.
-const SIDE = 8u;              // of the matrices of the unit
-alias Element = f32;          // of its operands
+const SIDE = 8u;              // rows and columns of the matrices of the unit
+alias Element = f32;          // an element of its operands
 alias Left = coop_mat8x8<f32, A>;
 alias Right = coop_mat8x8<f32, B>;
 alias Sums = coop_mat8x8<f32, C>;
 const DEPTH = 32u;            // inner steps in workgroup memory
 
-// of a workgroup: four subgroups at least, of which each computes 2 × 2 matrices
+// invocations of a workgroup: at least four subgroups, of which each computes 2 × 2 matrices
 override INVOCATIONS: u32 = 128u;
 
 const ROWS = 4u * SIDE;
 const COLUMNS = 4u * SIDE;
-const STRIDE = DEPTH + 8u; // of a line in workgroup memory
+const STRIDE = DEPTH + 8u; // elements from line to line in workgroup memory
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 
@@ -52,19 +52,21 @@ var<workgroup> w_tile: array<Element, COLUMNS * STRIDE>;
 // One matrix of each subgroup.
 var<workgroup> sums: array<f32, 4u * SIDE * SIDE>;
 
-// Row and column, within the tile, of element `i` of the matrices in `sums`, the first ones of
-// their subgroups.
+// Row and column within the tile of element `i` of the matrices in `sums`, each the first one of
+// its subgroup.
 fn place_of(i: u32) -> vec2<u32> {
     let subgroup = i / (SIDE * SIDE);
     let within = i % (SIDE * SIDE);
     return vec2(subgroup / 2u, subgroup % 2u) * 2u * SIDE + vec2(within / SIDE, within % SIDE);
 }
 
+// Raises a flag, and the latch, for a value that is not finite.
 fn raise(flag: u32) {
     atomicMin(&flags[0], step.number);
     atomicMin(&flags[flag], step.number);
 }
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -79,6 +81,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
+// Stores an output of a layer: bias, activation, slope and dropout.
 fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     if (row >= params.rows || column >= layer.outputs) {
         return;
@@ -102,8 +105,8 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     y[layer.slope + row * layer.outputs + column] = value.y;
 }
 
-// Four inputs of a row from `k` on, zeros beyond the end; `whole`: they begin at a multiple of
-// four.
+// Four inputs of a row from `k` on, zeros beyond the end; `whole` says that they begin at a
+// multiple of four.
 fn four_inputs(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     if (row >= params.rows || k >= layer.inputs) {
         return vec4<f32>();
@@ -118,7 +121,7 @@ fn four_inputs(layer: Dense, row: u32, k: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - k));
 }
 
-// Likewise the weights of an output.
+// Four weights of an output from `k` on, in the same way.
 fn four_weights(layer: Dense, output: u32, k: u32, whole: bool) -> vec4<f32> {
     if (output >= layer.outputs || k >= layer.inputs) {
         return vec4<f32>();
@@ -133,6 +136,7 @@ fn four_weights(layer: Dense, output: u32, k: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - k));
 }
 
+// Stores the elements of the matrices in `sums`.
 fn store_all(layer: Dense, row: u32, column: u32, lane: u32) {
     for (var i = lane; i < 4u * SIDE * SIDE; i += INVOCATIONS) {
         let place = place_of(i);
@@ -151,8 +155,8 @@ fn dense_forward_matrix_f32_8(
     let column_tile = (group.x - layer.forward_tile) * COLUMNS;
     let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;
     let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
-    // Where subgroups have fewer lanes than they may have there are more of them: those do the same
-    // again.
+    // Where subgroups have fewer lanes than they may have, there are more than four: the others
+    // repeat what the first four do.
     let subgroup = id % 4u;
     var sums_00 = Sums();
     var sums_01 = Sums();

@@ -1,19 +1,21 @@
-// m = β1 m + (1−β1) g,   v = β2 v + (1−β2) g²,   θ −= step_size · m / (√v · root_correction + ε)
+// m  = β1 m + (1 − β1) g
+// v  = β2 v + (1 − β2) g²
+// θ −= step_size · m / (√v · root_correction + ε)
 //
-// For software adapters, in place of `adam.wgsl`: what is read comes from mirrors, which hold the
-// values from before the dispatch.
+// For software adapters, in place of `adam.wgsl`: operands are read from mirrors; a lane reads an
+// element before it writes it.
 
 struct Params {
     count: u32,
     beta1: f32,
-    one_minus_beta1: f32, // from f64: 1 − β in f32 loses digits
+    one_minus_beta1: f32, // computed in f64: 1 − β in f32 loses digits
     beta2: f32,
     one_minus_beta2: f32,
     eps: f32,
     decoupled: u32,       // 1: AdamW
     clip_norm: f32,       // 0: off
-    norm_metric: u32,     // column of metrics that holds the squared global norm
-    stride: u32,          // of a row of metrics
+    norm_metric: u32,     // place in a row of metrics of the squared global norm
+    stride: u32,          // elements of a row of metrics
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -29,6 +31,7 @@ struct Params {
 @group(0) @binding(10) var<storage, read> metrics: array<f32>;
 @group(0) @binding(11) var<storage, read> flags: array<u32>;
 
+// The factor that clips the gradient to the global norm.
 fn clip_factor() -> f32 {
     if (params.clip_norm == 0.0) {
         return 1.0;

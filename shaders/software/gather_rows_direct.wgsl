@@ -1,9 +1,9 @@
-// inputs[r, c] = data[order[first + r], c] · scale,   labels[r, t] = data_labels[order[first + r],
-// t]
+// inputs[r, c] = data[order[first + r], c] · scale
+// labels[r, t] = data_labels[order[first + r], t]
 //
-// For software adapters, in place of `gather_rows.wgsl`: the data set from its mirror, four
-// features a lane at a time, a workgroup of one subgroup for 1024 features of eight rows. A lane
-// looks up one of the rows; then all lanes copy one row after the other.
+// For software adapters, in place of `gather_rows.wgsl`: the data set is read from its mirror, four
+// features per lane at a time; a workgroup is one subgroup and copies 1024 features of eight rows.
+// Each lane looks up one of the rows; then all lanes copy one row after the other.
 
 struct Params {
     rows: u32,          // rows of the chunk
@@ -13,15 +13,15 @@ struct Params {
     target_x: u32,      // offset of the inputs in their arena
     segment_first: u32, // data rows [segment_first, segment_first + segment_rows) lie in `data`
     segment_rows: u32,
-    shuffled: u32,      // 1: through `order`; 0: rows as they lie
-    bytes: u32,         // 1: `data` packs four u8 a word; 0: f32 bits
+    shuffled: u32,      // 1: rows by `order`; 0: rows as they lie
+    bytes: u32,         // 1: four u8 of `data` per u32; 0: bits of f32
     scale: f32,         // factor on bytes
     fill: u32,          // 1: leave rows of other segments alone
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-// [N, I] bytes or f32 bits
+// [N, I] bytes or bits of f32
 @group(0) @binding(2) var data: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(3) var<storage, read> data_labels: array<u32>;            // [N, T]
 @group(0) @binding(4) var<storage, read> order: array<u32>;                  // [N]
@@ -31,10 +31,12 @@ struct Params {
 const SPAN = 1024u;
 const ROWS = 8u;
 
+// An element of the data set.
 fn one_word(index: u32) -> u32 {
     return textureLoad(data, texel_of(index))[index & 3u];
 }
 
+// A feature of the data set: bits of an f32, or a byte times the scale.
 fn feature(index: u32) -> f32 {
     if (params.bytes == 0u) {
         return bitcast<f32>(one_word(index));
@@ -42,6 +44,7 @@ fn feature(index: u32) -> f32 {
     return f32((one_word(index >> 2u) >> ((index & 3u) * 8u)) & 0xffu) * params.scale;
 }
 
+// Four features that are bytes, from a multiple of four on.
 fn four_bytes(index: u32) -> vec4<f32> {
     let word = one_word(index >> 2u);
     return vec4<f32>((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(0xffu)) * params.scale;
@@ -72,7 +75,7 @@ fn gather_rows_direct(@builtin(workgroup_id) group: vec3<u32>,
             labels[r * params.tasks + c] = label;
         }
     }
-    // Of each row where it comes from, whether it lies here and whether it is written.
+    // The state of a row: bit 0 says that it lies in the segment, bit 1 that it is written.
     let state = u32(here) + 2u * u32(writes);
     let end = min(begin + SPAN, params.width);
     for (var i = 0u; i < min(ROWS, params.rows - min(row_tile, params.rows)); i++) {
@@ -82,6 +85,7 @@ fn gather_rows_direct(@builtin(workgroup_id) group: vec3<u32>,
     }
 }
 
+// Copies features [begin, end) of a row, as its state says.
 fn copy(source: u32, target_row: u32, begin: u32, end: u32, lane: u32, state: u32) {
     let here = (state & 1u) == 1u;
     let stop = select(begin, end, state > 1u);

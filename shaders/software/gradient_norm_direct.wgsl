@@ -1,12 +1,12 @@
-// partials[g] = Σ of squares of the gradients in workgroup g's share
+// partials[g] = Σ of the squares of the gradients in the share of workgroup g
 //
-// For software adapters, in place of `gradient_norm.wgsl`: gradients from their mirror, eight of
-// every 64 a lane, without workgroup memory. What lies between the last gradient and the next
-// multiple of 64 is zero.
+// For software adapters, in place of `gradient_norm.wgsl`: gradients are read from their mirror,
+// eight of every 64 per lane, without workgroup memory. The elements between the last gradient and
+// the next multiple of 64 are zero.
 
 struct Params {
-    count: u32,    // of gradients
-    partials: u32, // one a workgroup
+    count: u32,    // number of gradients
+    partials: u32, // one partial sum per workgroup
     groups: u32,   // workgroups
 }
 

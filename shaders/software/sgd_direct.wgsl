@@ -1,6 +1,7 @@
-// m = μ m + g,   θ −= lr · m,   or with Nesterov's form θ −= lr · (g + μ m)
+// m  = μ m + g
+// θ −= lr · m,   or with Nesterov's form θ −= lr · (g + μ m)
 //
-// For software adapters, in place of `sgd.wgsl`: what is read comes from mirrors; a lane reads an
+// For software adapters, in place of `sgd.wgsl`: operands are read from mirrors; a lane reads an
 // element before it writes it.
 
 struct Params {
@@ -8,8 +9,8 @@ struct Params {
     momentum: f32,
     nesterov: u32,
     clip_norm: f32,   // 0: off
-    norm_metric: u32, // column of metrics that holds the squared global norm
-    stride: u32,      // of a row of metrics
+    norm_metric: u32, // place in a row of metrics of the squared global norm
+    stride: u32,      // elements of a row of metrics
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,6 +24,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read> metrics: array<f32>;
 @group(0) @binding(9) var<storage, read> flags: array<u32>;
 
+// The factor that clips the gradient to the global norm.
 fn clip_factor() -> f32 {
     if (params.clip_norm == 0.0) {
         return 1.0;

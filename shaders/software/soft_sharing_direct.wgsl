@@ -1,21 +1,21 @@
 // L = ½ ‖θ_i − θ_j‖²,   dθ_i += λ (θ_i − θ_j),   dθ_j −= λ (θ_i − θ_j)
 //
-// For software adapters, in place of `soft_sharing.wgsl`: parameters from their mirror, eight
-// elements a lane, and the same tree of sums without workgroup memory. What lies between the end of
-// a head and the next multiple of 64 is zero in both heads and stays so.
+// For software adapters, in place of `soft_sharing.wgsl`: parameters are read from their mirror,
+// eight elements per lane, and the same tree of sums needs no workgroup memory. The elements
+// between the end of a head and the next multiple of 64 are zero in both heads and stay so.
 
 struct Params {
     pairs: u32,
-    gradient: u32, // 0: value only
+    gradient: u32, // 0: the value alone
 }
 
 struct SharedPair {
     first: u32,    // offset of head i in the parameters
     second: u32,   // offset of head j
-    count: u32,    // their common size
+    count: u32,    // the size of both
     strength: f32, // λ
-    partials: u32, // one partial a workgroup
-    flag_first: u32,  // non-finite gradient of head i, head j
+    partials: u32, // one partial sum per workgroup
+    flag_first: u32,  // flags of gradients of head i and j that are not finite
     flag_second: u32,
 }
 
@@ -27,6 +27,7 @@ struct SharedPair {
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
+// Adds a value to a gradient and tests the sum.
 fn accumulate(place: u32, flag: u32, value: vec4<f32>) {
     let sum = gradients[place >> 2u] + value;
     if (!(is_finite(sum.x) && is_finite(sum.y) && is_finite(sum.z) && is_finite(sum.w))) {
@@ -36,6 +37,7 @@ fn accumulate(place: u32, flag: u32, value: vec4<f32>) {
     gradients[place >> 2u] = sum;
 }
 
+// Half the squares of four differences of a pair; adds their gradients.
 fn square(pair: SharedPair, e: u32) -> vec4<f32> {
     if (e >= pair.count) {
         return vec4<f32>();

@@ -20,10 +20,10 @@ use crate::run::machine::Machine;
 
 #[derive(Subcommand)]
 pub(super) enum What {
-    /// A training step on synthetic data, everything included: gather, forward, backward, coupling,
+    /// Measure a whole training step on synthetic data: gather, forward, backward, coupling,
     /// update, metrics
     Step(StepArgs),
-    /// The products A·B, A·Bᵀ and Aᵀ·B with [m, n] outputs and inner length k
+    /// Measure the products A·B, A·Bᵀ and Aᵀ·B with [m, n] outputs and inner length k
     Gemm {
         /// Rows of the output
         #[arg(long, default_value_t = 768, value_parser = size)]
@@ -34,23 +34,24 @@ pub(super) enum What {
         /// Inner length
         #[arg(long, default_value_t = 512, value_parser = size)]
         k: usize,
-        /// Choice of tiles: as without measurement, as measured once, measured anew
+        /// When to choose the tile sizes of the products by measurement
         #[arg(long, default_value = "cached", value_name = "WHEN")]
         tune: Tune,
-        /// What products are computed with: as `train.precision`
+        /// Precision of the products, as in `train.precision`
         #[arg(long, default_value = "f32", value_name = "WHAT", value_parser = precision)]
         precision: Precision,
     },
 }
 
+/// Reads the sizes that a flag lists; `none` is an empty list.
 fn sizes(flag: &str, text: &str) -> Result<Vec<usize>> {
     if text == "none" {
         return Ok(Vec::new());
     }
     let parse = |part: &str| {
         let bad = |e| {
-            Fault::new(Exit::Usage, format!("{flag} {text}: \"{part}\" is not {e}"))
-                .hint("sizes separated by commas, such as 128,128")
+            Fault::new(Exit::Usage, format!("{flag} {text}: \"{part}\": {e}"))
+                .hint("give sizes separated by commas, such as 128,128")
         };
         size(part.trim()).map_err(bad)
     };
@@ -94,7 +95,7 @@ fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
     match &wanted {
         Some(wanted) => sweep::check(wanted, args, &shape)?,
         None if args.svg.is_some() => {
-            return Err(Fault::new(Exit::Usage, "--svg draws a sweep, and there is none")
+            return Err(Fault::new(Exit::Usage, "--svg draws a sweep, but --sweep is missing")
                 .hint("add --sweep batch=32..512")
                 .into());
         }
@@ -119,7 +120,7 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
     if classes.is_empty() || classes.iter().any(|c| *c < 2) {
         let fault =
             Fault::new(Exit::Usage, "--classes: at least one head, at least two classes each");
-        return Err(fault.hint("--classes 10,10").into());
+        return Err(fault.hint("such as --classes 10,10").into());
     }
     let coupling = (args.coupling != "none").then(|| args.coupling.clone());
     if let Some(kind) = coupling.as_deref().filter(|kind| !COUPLING_KINDS.contains(kind)) {
@@ -165,14 +166,14 @@ fn text(report: &StepReport) -> String {
         format!("{} ({})", r.adapter, r.driver),
         format!("ms per step: min {:.3}, median {:.3}, max {:.3}", t.min, t.median, t.max),
         format!(
-            "{} dispatches, {:.1} MFLOP, {:.2} GFLOP/s, {} steps, {} a submission",
+            "{} dispatches, {:.1} MFLOP, {:.2} GFLOP/s, {} steps, {} per submission",
             r.dispatches_per_step,
             r.flop_per_step as f64 / 1e6,
             r.gflop_per_s,
             r.steps,
             r.steps_per_submission
         ),
-        format!("first step after {:.2} s, opening and compiling included", r.first_step_seconds),
+        format!("first step after {:.2} s, with opening and compiling", r.first_step_seconds),
     ];
     lines.join("\n") + &memory(report) + &encoding(report).unwrap_or_default()
 }
@@ -182,20 +183,20 @@ fn memory(report: &StepReport) -> String {
     let allocated = report
         .device_bytes
         .allocated
-        .map_or("this backend does not tell what is allocated".into(), |bytes| {
+        .map_or("this backend does not say how much is allocated".into(), |bytes| {
             format!("{} allocated", mib(bytes))
         });
     format!("\nmemory: {} estimated, {allocated}", mib(report.device_bytes.estimated))
 }
 
-/// What only an adapter has.
+/// The lines about the host's work and the products; only an adapter has these figures.
 fn encoding(report: &StepReport) -> Option<String> {
     let (step, dispatch, share) =
         (report.encode_us_per_step?, report.encode_us_per_dispatch?, report.product_share?);
     let submitting = report.submit_us_per_step?;
     Some(format!(
-        "\nhost: {step:.1} µs per step, {dispatch:.2} µs per dispatch; {submitting:.1} µs of a \
-         step in the driver's submit\nproducts: {:.1} % of the time in dispatches",
+        "\nhost: {step:.1} µs per step, {dispatch:.2} µs per dispatch; {submitting:.1} µs per step \
+         in the driver's submit call\nproducts: {:.1} % of the time in dispatches",
         100.0 * share
     ))
 }

@@ -1,4 +1,4 @@
-//! What goes to stdout and what to stderr, and with which colours.
+//! Decides what is printed to stdout and to stderr, and in which colours.
 
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
@@ -10,10 +10,10 @@ use super::flags::{Color, Common, Progress};
 use crate::fault::{Exit, Fault};
 use crate::run::machine::Machine;
 
-/// The streams of a run.
+/// The streams of the program and how they are written to.
 pub(super) struct Console {
     quiet: bool,
-    /// More is told.
+    /// Whether details are printed too.
     pub verbose: bool,
     colored: bool,
     progress: Progress,
@@ -22,8 +22,8 @@ pub(super) struct Console {
     pub json: bool,
 }
 
-/// Text that may be from files: a terminal would obey its control characters, so they are shown
-/// instead.
+/// Escapes control characters, except line breaks and tabs: text may come from files, and a
+/// terminal would obey them.
 fn plain(text: &str) -> Cow<'_, str> {
     let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(acts) {
@@ -32,7 +32,7 @@ fn plain(text: &str) -> Cow<'_, str> {
     text.chars().flat_map(|c| if acts(c) { c.escape_debug().collect() } else { vec![c] }).collect()
 }
 
-/// A line on stderr. A closed or full one is no reason to lose a training.
+/// Prints a line on stderr. Whether that fails is ignored: a closed stderr must not end a training.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
@@ -50,26 +50,26 @@ impl Console {
         Console { quiet, verbose, colored, progress, terminal, json }
     }
 
-    /// Text with a colour, where colours are wanted.
+    /// Text with a colour, if colours are wanted.
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colored { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
     }
 
-    /// A line on stderr, unless `-q`.
+    /// Prints a line on stderr, unless `-q` is given.
     pub(super) fn note(&self, line: &str) {
         if !self.quiet {
             say(&plain(line));
         }
     }
 
-    /// A line on stderr with `-v`.
+    /// Prints a line on stderr if `-v` is given.
     pub(super) fn detail(&self, line: &str) {
         if self.verbose {
             say(&plain(line));
         }
     }
 
-    /// What the run computes on; software is said aloud.
+    /// Prints what the run computes on, and a note if that is a software adapter.
     pub(super) fn machine(&self, machine: &Machine) {
         self.note(&format!("adapter: {}", machine.describe()));
         if let Machine::Device(gpu) = machine
@@ -84,18 +84,21 @@ impl Console {
         }
     }
 
-    /// An error with its hint.
+    /// Prints an error with its hint.
     pub(super) fn error(&self, message: &str, hint: Option<&str>, is_bug: bool) {
         say(&format!("{}: {}", self.paint("1;31", "error"), plain(message)));
         let hint = hint.or(is_bug.then_some(
-            "this may be a bug of tandem; run it again with -v and report what it prints",
+            "this may be a bug in tandem; run it again with -v and report what it prints",
         ));
         if let Some(hint) = hint {
             say(&format!("{}: {}", self.paint("1;36", "hint"), plain(hint)));
         }
     }
 
-    /// The result on stdout. A closed pipe is no error of ours.
+    /// Prints the result on stdout. A closed pipe is not an error.
+    ///
+    /// # Errors
+    /// 74 if stdout cannot be written to.
     pub(super) fn result(&self, text: &str) -> Result<()> {
         match writeln!(std::io::stdout().lock(), "{}", plain(text.trim_end())) {
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -105,7 +108,7 @@ impl Console {
         }
     }
 
-    /// A JSON document on stdout.
+    /// Prints a JSON document on stdout.
     pub(super) fn result_json(&self, value: &serde_json::Value) -> Result<()> {
         self.result(&serde_json::to_string_pretty(value)?)
     }
@@ -116,18 +119,18 @@ impl Console {
             _ if self.quiet => Progress::None,
             Progress::Auto if self.terminal => Progress::Bar,
             Progress::Auto => Progress::Plain,
-            // A bar off a terminal would be nothing but escape bytes.
+            // Without a terminal a bar would only write escape bytes.
             Progress::Bar if !self.terminal => Progress::Plain,
             other => other,
         }
     }
 
-    /// A bar over bytes on stderr; hidden unless bars are shown.
+    /// A progress bar over bytes on stderr; hidden unless bars are shown.
     pub(super) fn bytes_bar(&self) -> ProgressBar {
         self.styled_bar("{msg} data {BAR} {bytes}/{total_bytes} {eta} left", 0)
     }
 
-    /// A bar over `steps` on stderr; hidden unless bars are shown.
+    /// A progress bar over `steps` on stderr; hidden unless bars are shown.
     pub(super) fn bar(&self, steps: u64) -> ProgressBar {
         self.styled_bar("{BAR} {pos}/{len} {msg} {eta} left", steps)
     }

@@ -1,4 +1,4 @@
-//! Flags that several verbs have.
+//! The flags that several verbs share.
 
 use std::path::PathBuf;
 
@@ -17,71 +17,74 @@ pub(super) struct TrainArgs {
     /// Run directory [default: runs/NAME-N, counting up]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Seed of order, initial weights and dropout [default: train.seed]
+    /// Seed of the row order, the initial weights and dropout [default: train.seed]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
     /// Start from the weights of a model
     #[arg(long, value_name = "MODEL")]
     pub(super) init_from: Option<PathBuf>,
-    /// Take that model as it is, weights that are not finite included; they are counted
+    /// Accept that model even if some of its weights are not finite, and say how many
     #[arg(long, requires = "init_from")]
     pub(super) allow_nonfinite: bool,
-    /// How much of that model: all of it, or its trunk alone under new heads
+    /// How much of that model to take: all of it, or only its trunk, with new heads
     #[arg(long, value_name = "PART", requires = "init_from", default_value = "all")]
     pub(super) init_part: InitPart,
-    /// Leave the trunk as it begins
+    /// Do not train this part: its weights stay as they are at the start
     #[arg(long, value_name = "PART")]
     pub(super) freeze: Option<Frozen>,
     /// Passes over the training data
     #[arg(long, value_name = "N")]
     pub(super) epochs: Option<u64>,
-    /// Stop after so many steps
+    /// Stop after N steps
     #[arg(long, value_name = "N")]
     pub(super) max_steps: Option<u64>,
-    /// Stop after so long: 90s, 10m, 2h
+    /// Stop after this time: 90s, 10m, 2h
     #[arg(long, value_name = "TIME")]
     pub(super) max_time: Option<String>,
-    /// Write a checkpoint every 1e (epoch), 500s (steps), 10m or 2h [default: 10m]; there is always
-    /// one at the end
+    /// How often to write a checkpoint: 1e (every epoch), 500s (every 500 steps), 10m, 2h [default:
+    /// 10m]; one is always written at the end
     #[arg(long, value_name = "INTERVAL")]
     pub(super) checkpoint_every: Option<String>,
-    /// Checkpoints that are kept, the newest ones [default: 2]
+    /// How many checkpoints to keep: the N newest ones [default: 2]
     #[arg(long, value_name = "N")]
     pub(super) keep: Option<u64>,
-    /// When a value is not finite: stop; skip the step; rollback to the last checkpoint, with half
-    /// the learning rate [default: stop]
+    /// What to do when a value is not finite: stop, skip (the step), or rollback (to the last
+    /// checkpoint, with half the learning rate) [default: stop]
     #[arg(long, value_name = "WHAT")]
     pub(super) on_nan: Option<String>,
-    /// Work each batch off in so many parts, which takes less memory; the same result to rounding
+    /// Process each batch in N parts, which takes less memory; the result is the same up to
+    /// rounding
     #[arg(long, value_name = "N")]
     pub(super) accumulate: Option<u64>,
-    /// Go on so many times on a new device, from the last checkpoint, where one is lost or hangs
+    /// If the device is lost or hangs, open it anew and go on from the last checkpoint, up to N
+    /// times
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) retry_device: u64,
-    /// Choice of tiles: as without measurement, as measured once, measured anew; changes no result
+    /// When to choose the tile sizes of the products by measurement; changes no result
     #[arg(long, default_value = "cached", value_name = "WHEN")]
     pub(super) tune: Tune,
-    /// Steps recorded into one submission [default: by time]; changes no result
+    /// Steps per submission to the device [default: chosen by time]; changes no result
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(super) steps_per_submission: Option<u64>,
-    /// Time each dispatch of the training step and print a table; steps take longer, results are
+    /// Time each dispatch of the training step and print a table; steps take longer, results stay
     /// the same
     #[arg(long)]
     pub(super) profile: bool,
-    /// Train once for each of N folds of the table, test on the fold, and show mean and spread
+    /// Divide the table into N folds, train N times, each time testing on another fold, and show
+    /// the mean and the spread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000))]
     pub(super) k_fold: Option<u64>,
-    /// Whether the data stays on the device; off brings it there batch by batch; changes no result
+    /// Whether all data stays on the device; off copies it there batch by batch; changes no result
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     pub(super) resident: Resident,
-    /// Whether a table of 8 MB or more is kept in the cache directory as it was encoded, and taken
-    /// from there; changes no result
+    /// Whether an encoded table of 8 MB or more is kept in the cache directory and read from there
+    /// the next time; changes no result
     #[arg(long, default_value = "on", value_name = "WHEN")]
     pub(super) data_cache: DataCache,
 }
 
 impl TrainArgs {
-    /// What the model to start from may hold.
+    /// Which weights the model to start from may have.
     pub(super) fn weights(&self) -> Weights {
         Weights { allow_nonfinite: self.allow_nonfinite }
     }
@@ -94,22 +97,22 @@ pub(super) enum DataCache {
     Off,
 }
 
-/// What a model may hold.
+/// Which weights a model may have.
 #[derive(Args, Clone, Copy)]
 pub(super) struct Weights {
-    /// Take a model as it is, weights that are not finite included; they are counted
+    /// Accept a model even if some of its weights are not finite, and say how many
     #[arg(long)]
     pub(super) allow_nonfinite: bool,
 }
 
-/// How much of a model a run begins with.
+/// The part of a model that a run begins with.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 pub(super) enum InitPart {
     All,
     Trunk,
 }
 
-/// What is not trained.
+/// The part of the network that is not trained.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 pub(super) enum Frozen {
     Trunk,
@@ -118,7 +121,7 @@ pub(super) enum Frozen {
 /// Whether the data stays on the device.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 pub(super) enum Resident {
-    /// Unless it takes more than two buffers of the largest size that the adapter has
+    /// On, unless the data needs more than two buffers of the largest size that the adapter has
     Auto,
     /// Always
     On,
@@ -129,13 +132,13 @@ pub(super) enum Resident {
 /// How predictions are written.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(super) enum Format {
-    /// A line of names, then a line a row
+    /// A line of column names, then one line per row
     Csv,
-    /// The same with tabs
+    /// Like csv, with tabs instead of commas
     Tsv,
-    /// A JSON object a line
+    /// One JSON object per row, each on a line
     Jsonl,
-    /// Parquet, for --out alone
+    /// Parquet, only with --out
     Parquet,
 }
 
@@ -155,10 +158,10 @@ impl From<Format> for crate::run::apply::predict::Format {
 pub(super) enum Tune {
     /// Never
     Off,
-    /// Once for adapter, driver and version, where the run is long enough to gain from it; then
-    /// from the cache directory
+    /// Once per adapter, driver and version, if the run is long enough to gain from it; later runs
+    /// read the choice from the cache directory
     Cached,
-    /// Now
+    /// Now, whatever was measured before
     Force,
 }
 
@@ -175,28 +178,29 @@ impl From<Tune> for Mode {
 /// Flags of all verbs.
 #[derive(Args, Clone)]
 pub(super) struct Common {
-    /// auto, an index of `tandem devices`, part of a name, or reference (float64 on the CPU)
+    /// auto, an index that `tandem devices` prints, part of a name, or reference (float64 on the
+    /// CPU)
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
     pub(super) device: String,
-    /// Use adapters of one kind alone: vulkan, metal, dx12, gl
+    /// Use only adapters of one backend: vulkan, metal, dx12, gl
     #[arg(long, global = true, value_name = "BACKEND")]
     pub(super) backend: Option<Backend>,
-    /// Ask for WebGPU's default limits and nothing beyond, optional features included
+    /// Use only WebGPU's default limits, and no optional features
     #[arg(long, global = true)]
     pub(super) default_limits: bool,
-    /// One JSON document on stdout
+    /// Print the result as one JSON document on stdout
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// Progress on stderr; auto: a bar on a terminal, else a line an epoch
+    /// Progress on stderr; auto: a bar on a terminal, else one line per epoch
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(super) progress: Progress,
     /// Colours on stderr
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(super) color: Color,
-    /// No progress and no notices
+    /// Print no progress and no notices
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-    /// More notices
+    /// Print more notices
     #[arg(short, long, global = true)]
     pub(super) verbose: bool,
 }
@@ -236,7 +240,20 @@ impl Common {
         }
     }
 
-    /// Refuses flags of `train` that say something of an adapter where there is none.
+    /// Refuses `--quiet` with `--verbose`.
+    pub(super) fn check_notices(&self) -> Result<(), Fault> {
+        if !(self.quiet && self.verbose) {
+            return Ok(());
+        }
+        let fault = Fault::new(
+            Exit::Usage,
+            "-q (--quiet) and -v (--verbose) are both given: one asks for no notices, the other \
+             for more",
+        );
+        Err(fault.hint("leave one of the two out"))
+    }
+
+    /// Refuses flags of `train` that need an adapter where there is none.
     pub(super) fn check_adapter(&self, args: &TrainArgs) -> Result<(), Fault> {
         self.check_profile(args.profile)?;
         self.wants_adapter(
@@ -251,12 +268,13 @@ impl Common {
         self.wants_adapter(wanted, "--profile", "times what an adapter runs")
     }
 
+    /// Refuses a flag that needs an adapter on the float64 reference. `does`: what the flag does.
     pub(super) fn wants_adapter(&self, wanted: bool, flag: &str, does: &str) -> Result<(), Fault> {
         if !wanted || self.device != "reference" {
             return Ok(());
         }
         let fault =
-            Fault::new(Exit::Usage, format!("{flag} {does}, and the float64 reference is none"));
+            Fault::new(Exit::Usage, format!("{flag} {does}; --device reference is not an adapter"));
         Err(fault.hint(format!("leave {flag} out, or name an adapter (see tandem devices)")))
     }
 }

@@ -10,17 +10,18 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, overrides};
-use super::resume;
 use crate::config::{Config, read, write};
 use crate::data::Dataset;
 use crate::data::load::every_fold::look;
 use crate::data::load::folds::Folds;
-use crate::data::load::way;
+use crate::data::load::route;
 use crate::fault::{Exit, Fault};
 use crate::model::file::{self, Model};
 use crate::replace::replace;
 use crate::run::checkpoint::changes;
 use crate::run::directory::RunDirectory;
+use crate::run::job::Place;
+use crate::run::job::resume::check_changes;
 
 use crate::run::apply::folds::{self, PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
 use crate::run::apply::predict::{Format, Sheet};
@@ -84,9 +85,8 @@ pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
         let fault = Fault::config("data.folds", "a run that goes on cannot change its folds");
         return Err(fault.hint("begin a new run, or leave the keys out").into());
     };
-    let is_changed =
-        resume::check_changes(&changes(&write::to_toml(&before), &write::to_toml(&config))?)?;
-    check_hashes(&way::hashes(&config.data)?, hashes(path).as_ref())?;
+    let is_changed = check_changes(&changes(&write::to_toml(&before), &write::to_toml(&config))?)?;
+    check_hashes(&route::hashes(&config.data)?, hashes(path).as_ref())?;
     let (found, _) = look(&config.data, &config.tasks, folds)?;
     let mut run = Run { call, parent, config, folds: found, tested: vec![None; folds] };
     if is_changed {
@@ -166,9 +166,8 @@ impl Run<'_> {
         self.say(&format!("fold {fold} of {folds}"))?;
         let out = directory(self.path(), fold);
         let done = if out.join("config.toml").is_file() {
-            let (directory, config, loaded) =
-                resume::open(&out, &overrides(call.args), call.console)?;
-            call.run(config, |_| Ok(directory), Some(loaded))?
+            let (config, place) = Place::resume(&out, &overrides(call.args), &mut call.front())?;
+            call.resume(config, place)?
         } else {
             if out.exists() {
                 // Nothing was learned where no settings stand.
@@ -182,7 +181,7 @@ impl Run<'_> {
                 check_hashes(&plan.parts.hashes, hashes.as_ref())?;
                 RunDirectory::create(Some(&out), "fold")
             };
-            call.run(config, begin, None)?
+            call.begin(config, Place::made_by(begin))?
         };
         if let Some(exit) = call.stopped(&done) {
             return Ok(Some(exit));

@@ -1,30 +1,32 @@
-//! `explain`, `devices` and `doctor`: looking, without training.
+//! `explain`, `devices` and `doctor`: the verbs that show something and train nothing.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::console::Console;
 use super::flags::Common;
 use crate::config::read;
 use crate::data::load::door::load;
-use crate::device::adapter::Wish;
+use crate::device::adapter::{AdapterEntry, Wish};
 use crate::device::{Gpu, adapter};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::measure::doctor;
 use crate::measure::precision::{precise, wants_units};
+use crate::model::layout::Block;
 use crate::run::apply::folds::SETTINGS;
 use crate::run::machine::Machine;
 use crate::run::train::Plan;
-use crate::schedule::show;
+use crate::schedule::{Dispatch, Program, Schedule, show};
 
-/// The configuration that a path names: of a run directory its settings, which is said.
+/// The configuration file that a path names. For a run directory that is the file with its
+/// settings, and a notice says which.
 ///
 /// # Errors
-/// 66 if it is a directory without any.
+/// 66 if it is a directory without such a file.
 fn settings(path: &Path, console: &Console) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -32,8 +34,8 @@ fn settings(path: &Path, console: &Console) -> Result<PathBuf> {
     let names = ["config.toml", SETTINGS];
     let Some(found) = names.into_iter().map(|name| path.join(name)).find(|file| file.is_file())
     else {
-        let hint = "name a configuration, or the directory that a run has printed; tandem inspect \
-                    shows what a model is made of";
+        let hint = "name a configuration or a run directory; tandem inspect shows what a model is \
+                    made of";
         return Err(Fault::missing(path.display(), "is no run directory: it has no config.toml")
             .hint(hint)
             .into());
@@ -71,24 +73,35 @@ pub(super) fn explain(
     let built = plan.build(&tuning)?;
     let schedule = &built.program.schedules[built.train.unwrap_or(0)];
     if console.json {
-        let line = |d: &crate::schedule::Dispatch| json!({"kernel": d.kernel.name, "for": d.label, "grid": d.grid, "flop": d.flop});
-        let blocks: Vec<_> = plan
-            .layout
-            .blocks
-            .iter()
-            .map(|b| json!({"name": b.name, "shape": b.shape, "offset": b.offset}))
-            .collect();
-        return console.result_json(&json!({
-            "class": tuning.class, "network": plan.network, "parameters": plan.layout.parameters(), "blocks": blocks,
-            "rows_per_step": plan.batch, "buffer_bytes": built.program.bytes(),
-            "dispatches": schedule.dispatches.iter().map(line).collect::<Vec<_>>(),
-        }));
+        return console.result_json(&explained(&plan, &built.program, schedule, tuning.class));
     }
     let network = show::network(&plan.network, &plan.layout);
     let (table, memory) = (show::table(&built.program, schedule), show::memory(&built.program));
     let fusion = show::fusion(&plan.network, &tuning, schedule);
     let text = format!("class {}\n\n{network}\n{table}\n{fusion}\n{memory}", tuning.class);
     console.result(&text)
+}
+
+/// What `explain` shows, as JSON.
+fn explained(plan: &Plan, program: &Program, schedule: &Schedule, class: Class) -> Value {
+    let line = |d: &Dispatch| {
+        json!({
+            "kernel": d.kernel.name,
+            "for": d.label,
+            "grid": d.grid,
+            "flop": d.flop,
+        })
+    };
+    let block = |b: &Block| json!({"name": b.name, "shape": b.shape, "offset": b.offset});
+    json!({
+        "class": class,
+        "network": plan.network,
+        "parameters": plan.layout.parameters(),
+        "blocks": plan.layout.blocks.iter().map(block).collect::<Vec<_>>(),
+        "rows_per_step": plan.batch,
+        "buffer_bytes": program.bytes(),
+        "dispatches": schedule.dispatches.iter().map(line).collect::<Vec<_>>(),
+    })
 }
 
 pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
@@ -103,29 +116,7 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
     let mut text = String::new();
     for e in &entries {
         let mark = if e.index == chosen.entry.index { '*' } else { ' ' };
-        text +=
-            &format!("{mark} {} {} ({}, {}, {})\n", e.index, e.name, e.class, e.backend, e.driver);
-        let mib = |bytes: u64| bytes >> 20;
-        text += &format!(
-            "      storage binding {} MiB, buffer {} MiB, {} storage bindings, ",
-            mib(e.binding_bytes),
-            mib(e.buffer_bytes),
-            e.storage_bindings
-        );
-        text += &format!(
-            "workgroup memory {} KiB, {} invocations, ",
-            e.workgroup_bytes >> 10,
-            e.invocations
-        );
-        text +=
-            &format!("subgroups {}..{}; {}\n", e.subgroup[0], e.subgroup[1], e.features.join(", "));
-        if !e.units.is_empty() {
-            let units: Vec<String> = e.units.iter().map(ToString::to_string).collect();
-            text += &format!(
-                "      matrix units, where train.precision asks for them: {}\n",
-                units.join(", ")
-            );
-        }
+        text += &format!("{mark} {}", adapter_text(e));
     }
     let gpu = Gpu::open(&wish)?;
     let tuning = gpu.tuning();
@@ -135,7 +126,7 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
         &format!("a run takes {} {}: {}\n", chosen.entry.index, chosen.entry.name, chosen.reason);
     let mirrors = match (tuning.direct, tuning.shared_mirrors) {
         (false, _) => "",
-        (true, true) => "; their mirrors lie in the memory of the buffers",
+        (true, true) => "; their mirrors share the memory of the buffers",
         (true, false) => {
             "; their mirrors are copies, since this driver shares no memory between textures and \
              buffers"
@@ -143,6 +134,30 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
     };
     text += &format!("kernels of class {}: {}{mirrors}", tuning.class, products.join(", "));
     console.result(&text)
+}
+
+/// An adapter and what it offers, in two or three lines.
+fn adapter_text(e: &AdapterEntry) -> String {
+    let mib = |bytes: u64| bytes >> 20;
+    let mut text = format!("{} {} ({}, {}, {})\n", e.index, e.name, e.class, e.backend, e.driver);
+    text += &format!(
+        "      storage binding {} MiB, buffer {} MiB, {} storage bindings, \
+         workgroup memory {} KiB, {} invocations, subgroups {}..{}; {}\n",
+        mib(e.binding_bytes),
+        mib(e.buffer_bytes),
+        e.storage_bindings,
+        e.workgroup_bytes >> 10,
+        e.invocations,
+        e.subgroup[0],
+        e.subgroup[1],
+        e.features.join(", ")
+    );
+    if !e.units.is_empty() {
+        let units: Vec<String> = e.units.iter().map(ToString::to_string).collect();
+        let units = units.join(", ");
+        text += &format!("      matrix units, where train.precision asks for them: {units}\n");
+    }
+    text
 }
 
 pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>> {
@@ -153,11 +168,23 @@ pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>>
     let passed = verdicts.iter().all(doctor::Verdict::passed);
     if console.json {
         let entry = |v: &doctor::Verdict| {
-            json!({"kernel": v.kernel.name, "dispatches": v.dispatches, "elements": v.elements, "worst": v.worst, "bound": v.kernel.bound,
-                "failure": v.failure, "on_this_adapter": v.dispatches > 0})
+            json!({
+                "kernel": v.kernel.name,
+                "dispatches": v.dispatches,
+                "elements": v.elements,
+                "worst": v.worst,
+                "bound": v.kernel.bound,
+                "failure": v.failure,
+                "on_this_adapter": v.dispatches > 0,
+            })
         };
         let kernels: Vec<_> = verdicts.iter().map(entry).collect();
-        console.result_json(&json!({"adapter": gpu.entry, "passed": passed, "seconds": seconds, "kernels": kernels}))?;
+        console.result_json(&json!({
+            "adapter": gpu.entry,
+            "passed": passed,
+            "seconds": seconds,
+            "kernels": kernels,
+        }))?;
     } else {
         console.result(&report(&gpu, &verdicts, seconds))?;
     }
@@ -174,6 +201,7 @@ pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>>
         .into())
 }
 
+/// One line per kernel, with its errors or the feature that the adapter lacks.
 fn report(gpu: &Gpu, verdicts: &[doctor::Verdict], seconds: f64) -> String {
     let mut text = format!("{} ({}, {})\n", gpu.entry.name, gpu.entry.backend, gpu.entry.driver);
     text += &format!(
@@ -182,11 +210,12 @@ fn report(gpu: &Gpu, verdicts: &[doctor::Verdict], seconds: f64) -> String {
     );
     for v in verdicts {
         if v.dispatches == 0 {
-            text += &format!(
-                "{:30} not on this adapter: {}\n",
-                v.kernel.name,
-                if v.kernel.direct { "no subgroups of 8 lanes" } else { "no case" }
-            );
+            let missing = match v.kernel.unit {
+                _ if v.kernel.direct => "no subgroups of 8 lanes",
+                Some(_) => "no matrix units of this kind",
+                None => "no step here uses it",
+            };
+            text += &format!("{:30} not on this adapter: {missing}\n", v.kernel.name);
             continue;
         }
         let state = v.failure.as_ref().map_or("ok".to_string(), |f| format!("FAILED: {f}"));

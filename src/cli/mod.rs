@@ -1,5 +1,5 @@
 //! The command line: verbs, flags, streams, exit codes. stdout carries the result and nothing else;
-//! everything else goes to stderr.
+//! progress, notices and errors go to stderr.
 
 mod bench;
 mod call;
@@ -9,13 +9,12 @@ mod kfold;
 mod look;
 mod model;
 mod reading;
-mod resume;
+mod result;
 mod signals;
 mod step_args;
 mod sweep;
 mod table;
 mod train;
-mod watch;
 mod weights;
 
 use std::path::PathBuf;
@@ -24,7 +23,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::fault::{Exit, Fault, exit_of, hint_of};
+use crate::fault::{Exit, exit_of, hint_of};
 use console::Console;
 use flags::{Common, Format, TrainArgs, Weights};
 
@@ -38,67 +37,70 @@ struct Cli {
     common: Common,
 }
 
+/// Arguments of `train` that only a new run can have.
+const ONLY_NEW_RUNS: [&str; 6] =
+    ["config", "out", "init_from", "init_part", "allow_nonfinite", "k_fold"];
+
 #[derive(Subcommand)]
 enum Verb {
     /// Train the built-in demonstration: two overlaid digits, tasks `left` and `right`
     Demo(TrainArgs),
-    /// Train what a configuration says, or go on with a run
+    /// Train the network that a configuration describes, or go on with a run
     Train {
         /// The configuration, TOML
         #[arg(required_unless_present = "resume")]
         config: Option<PathBuf>,
-        /// Go on with the run in this directory, from its newest checkpoint; flags that are given
-        /// change its settings
-        #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from", "init_part", "allow_nonfinite", "k_fold"])]
+        /// Go on with the run in this directory, from its newest checkpoint; other flags change its
+        /// settings
+        #[arg(long, value_name = "RUN", conflicts_with_all = ONLY_NEW_RUNS)]
         resume: Option<PathBuf>,
         #[command(flatten)]
         args: TrainArgs,
     },
-    /// Per-task metrics of a model on labelled data
+    /// Print the metrics of each task for a model on labelled data
     Evaluate {
         /// A run directory, a model directory, or a .safetensors file beside its config.json
         model: PathBuf,
-        /// A file, IMAGES,LABELS (IDX), or a part of a built-in set: digits-overlay:test
+        /// A file, IMAGES,LABELS (IDX), or a part of the built-in data: digits-overlay:test
         #[arg(long)]
         data: String,
-        /// Go on where a column holds nothing that the model knows
+        /// Accept columns in which the model knows none of the values
         #[arg(long)]
         allow_unknown: bool,
         #[command(flatten)]
         weights: Weights,
     },
-    /// One row out per row in: classes and probabilities, columns named after the tasks
+    /// Write one row per input row: classes and probabilities, in columns named after the tasks
     Predict {
         /// A run directory, a model directory, or a .safetensors file beside its config.json
         model: PathBuf,
-        /// A file, - (CSV on stdin), IMAGES (IDX), or a part of a built-in set: digits-overlay:test
+        /// A file, - (CSV on stdin), IMAGES (IDX), or a part of the built-in data:
+        /// digits-overlay:test
         #[arg(long)]
         data: String,
-        /// Where to write the rows, .csv, .tsv, .jsonl (all plain or .gz) or .parquet; stdout if
-        /// absent
+        /// File for the rows: .csv, .tsv, .jsonl (each also with .gz) or .parquet [default: stdout]
         #[arg(long)]
         out: Option<PathBuf>,
-        /// How to write them [default: by the ending of --out, on stdout csv]
+        /// Format of the rows [default: by the ending of --out; csv on stdout]
         #[arg(long, value_name = "FORMAT")]
         format: Option<Format>,
         /// Add the logits: columns TASK:logit:CLASS
         #[arg(long)]
         logits: bool,
-        /// Go on where a column holds nothing that the model knows
+        /// Accept columns in which the model knows none of the values
         #[arg(long)]
         allow_unknown: bool,
         #[command(flatten)]
         weights: Weights,
     },
-    /// Write a commented configuration for a table: what it holds, and how to learn some of its
-    /// columns
+    /// Write a configuration with comments for learning some columns of a table from the others
     Init {
         /// A table: .csv, .tsv, .parquet, …, or a pattern of several
         #[arg(long, value_name = "FILE")]
         data: String,
         #[command(flatten)]
         table: table::TableArgs,
-        /// Where to write it; must not exist yet; stdout if absent
+        /// File for the configuration, which must not exist yet [default: stdout]
         #[arg(long, value_name = "CONFIG.toml")]
         out: Option<PathBuf>,
     },
@@ -131,13 +133,12 @@ enum Verb {
     },
 }
 
-/// The program.
+/// Runs the program with the arguments of this process and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // clap knows which stream help, version and usage errors belong to, and the codes 0 and
-            // 2.
+            // clap chooses the stream for help, version and usage errors, and their codes 0 and 2.
             let _ = error.print();
             return ExitCode::from(error.exit_code() as u8);
         }
@@ -157,7 +158,7 @@ fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// The chain of an error on one line.
+/// An error and its causes on one line.
 fn one_line(error: &anyhow::Error) -> String {
     format!("{error:#}")
         .lines()
@@ -167,17 +168,10 @@ fn one_line(error: &anyhow::Error) -> String {
         .join(" ")
 }
 
-/// Runs a verb; `Some` is an exit code that is no error of ours, such as that of a signal.
+/// Runs a verb; `Some` is an exit code without an error message, such as a signal's.
 fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
     let common = &cli.common;
-    if common.quiet && common.verbose {
-        let fault = Fault::new(
-            Exit::Usage,
-            "-q (--quiet) and -v (--verbose) stand together: one asks for no notices, the other \
-             for more",
-        );
-        return Err(fault.hint("leave one of the two out").into());
-    }
+    common.check_notices()?;
     match cli.verb {
         Verb::Demo(args) => train::demo(&args, common, console),
         Verb::Train { resume: Some(run), args, .. } => train::go_on(&run, &args, common, console),

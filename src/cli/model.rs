@@ -9,27 +9,39 @@ use serde_json::{Map, Value, json};
 use super::console::Console;
 use super::flags::{Common, Weights};
 use super::signals::Signals;
-use crate::data::encode::applied::{Count, Met};
+use crate::data::encode::applied::{ColumnCounts, MatchReport};
 use crate::data::load::door::{chunk_with, chunks_of, load_with};
 use crate::data::read::chunks::Chunks;
 use crate::data::read::glob::expand;
-use crate::data::{Column, Dataset, Schema};
+use crate::data::{Column, Dataset, Schema, Target};
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
-use crate::run::apply::stored::apply;
-
 use crate::run::apply::folds::{self, Predictor};
 use crate::run::apply::judge;
 use crate::run::apply::output::{Form, Output};
-use crate::run::machine::Machine;
-use crate::run::train::point::{shown, tasks_json};
-
 use crate::run::apply::predict::{self, Format, Sheet};
+use crate::run::apply::stored::apply;
+use crate::run::machine::Machine;
+use crate::run::train::point::{TaskPoint, shown, tasks_json};
 
-/// Most classes of a task whose confusion matrix is printed.
+/// Largest number of classes with which a confusion matrix is printed.
 const MOST_CLASSES: usize = 12;
+
+/// What `evaluate` shows; each list has one entry per task.
+struct Evaluation<'m> {
+    model: &'m Model,
+    rows: usize,
+    /// The sum of the tasks' losses by their weights; `None` if no task has a loss.
+    loss: Option<f64>,
+    /// Whether the data has labels for the task.
+    labelled: Vec<bool>,
+    points: Vec<TaskPoint>,
+    /// Confusion matrices, for tasks with classes.
+    confusions: Vec<Option<Vec<Vec<f64>>>>,
+    met: MatchReport,
+}
 
 pub(super) fn evaluate(
     model: &Model,
@@ -47,83 +59,101 @@ pub(super) fn evaluate(
     check_met(&met, &model.schema, data, allow_unknown)?;
     met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
-    let points = judge::task_points(&model.network, &model.schema, &dataset, &measured);
-    let confusions = judge::confusions(&model.network, &model.schema, &dataset, &measured);
+    let evaluation = Evaluation {
+        model,
+        rows: dataset.rows,
+        loss: measured.loss,
+        labelled,
+        points: judge::task_points(&model.network, &model.schema, &dataset, &measured),
+        confusions: judge::confusions(&model.network, &model.schema, &dataset, &measured),
+        met,
+    };
     if console.json {
-        let mut tasks = tasks_json(&model.network, &points, true);
-        for ((head, labelled), confusion) in
-            model.network.tasks.iter().zip(&labelled).zip(confusions)
-        {
-            match (labelled, tasks.as_object_mut()) {
+        return console.result_json(&evaluation.json());
+    }
+    let matrices = if console.verbose { evaluation.matrices() } else { String::new() };
+    console.result(&(evaluation.table() + &matrices))
+}
+
+impl Evaluation<'_> {
+    fn json(&self) -> Value {
+        let (network, schema) = (&self.model.network, &self.model.schema);
+        let mut tasks = tasks_json(network, &self.points, true);
+        for (number, head) in network.tasks.iter().enumerate() {
+            match (self.labelled[number], tasks.as_object_mut()) {
                 (false, Some(tasks)) => drop(tasks.shift_remove(&head.name)),
-                _ => confusion.into_iter().for_each(|table| {
+                _ => self.confusions[number].iter().for_each(|table| {
                     tasks[&head.name]["classes"] = json!(head.classes);
                     tasks[&head.name]["confusion"] = json!(table);
                 }),
             }
         }
-        let result = json!({"rows": dataset.rows, "loss": measured.loss, "tasks": tasks});
-        let is_silent = met.notices(&model.schema).is_empty();
-        return console.result_json(&if is_silent {
-            result
-        } else {
-            with_met(result, &met, &model.schema)
-        });
+        let result = json!({"rows": self.rows, "loss": self.loss, "tasks": tasks});
+        let is_silent = self.met.notices(schema).is_empty();
+        if is_silent { result } else { with_met(result, &self.met, schema) }
     }
-    let width = model.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
-    let mut text = format!("{:width$} {:>8} {:>10}  metrics", "task", "rows", "loss");
-    for ((head, task), _) in
-        model.network.tasks.iter().zip(&points).zip(&labelled).filter(|(_, labelled)| **labelled)
-    {
-        let metrics: Vec<String> =
-            task.metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
-        text += &format!(
-            "\n{:width$} {:>8} {:>10}  {}",
-            head.name,
-            task.rows,
-            shown(task.loss),
-            metrics.join(", ")
-        );
+
+    /// The numbers of the tasks that the data has labels for.
+    fn labelled_tasks(&self) -> impl Iterator<Item = usize> {
+        (0..self.labelled.len()).filter(|number| self.labelled[*number])
     }
-    text += &format!("\n{:width$} {:>8} {:>10}", "sum", dataset.rows, shown(measured.loss));
-    for ((head, _), table) in model
-        .network
-        .tasks
-        .iter()
-        .zip(&labelled)
-        .zip(confusions)
-        .filter(|((_, labelled), _)| **labelled)
-    {
-        if let Some(table) = table.filter(|table| console.verbose && table.len() <= MOST_CLASSES) {
-            text += &format!(
-                "\n\n{}, a line a label, a column a prediction\n{}",
-                head.name,
-                confusion(head, &table)
-            );
+
+    /// One line per task, and one with their sum.
+    fn table(&self) -> String {
+        let heads = &self.model.network.tasks;
+        let width = heads.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
+        let mut text = format!("{:width$} {:>8} {:>10}  metrics", "task", "rows", "loss");
+        for number in self.labelled_tasks() {
+            let (name, task) = (&heads[number].name, &self.points[number]);
+            let metrics: Vec<String> =
+                task.metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+            let (loss, metrics) = (shown(task.loss), metrics.join(", "));
+            text += &format!("\n{name:width$} {:>8} {loss:>10}  {metrics}", task.rows);
         }
+        text + &format!("\n{:width$} {:>8} {:>10}", "sum", self.rows, shown(self.loss))
     }
-    console.result(&text)
+
+    /// The confusion matrices of tasks with few classes.
+    fn matrices(&self) -> String {
+        let mut text = String::new();
+        for number in self.labelled_tasks() {
+            let head = &self.model.network.tasks[number];
+            let small = |table: &&Vec<Vec<f64>>| table.len() <= MOST_CLASSES;
+            if let Some(table) = self.confusions[number].as_ref().filter(small) {
+                let title = format!("{}: one line per label, one column per prediction", head.name);
+                text += &format!("\n\n{title}\n{}", confusion(head, table));
+            }
+        }
+        text
+    }
 }
 
-/// What the schema met in the cells of some rows.
-fn met(dataset: &Dataset) -> Met {
-    dataset.table.as_ref().map(|table| table.met.clone()).unwrap_or_default()
+/// What the schema met in the cells of a data set: unknown values, blanks, values out of range.
+fn met(dataset: &Dataset) -> MatchReport {
+    dataset.table.as_ref().map(|table| table.matched.clone()).unwrap_or_default()
 }
 
-/// A column of which the model knows no cell is refused, unless it is allowed.
-fn check_met(met: &Met, schema: &Schema, data: &str, allow_unknown: bool) -> Result<()> {
+/// Refuses a column in which the model knows no cell, unless that is allowed.
+///
+/// # Errors
+/// 65 with the column.
+fn check_met(met: &MatchReport, schema: &Schema, data: &str, allow_unknown: bool) -> Result<()> {
     if allow_unknown { Ok(()) } else { Ok(met.check(schema, data)?) }
 }
 
-/// A result with what was met: columns with something to tell, and those that were passed over.
-fn with_met(mut result: Value, met: &Met, schema: &Schema) -> Value {
-    let count = |(column, count): (&Column, &Count)| {
+/// Adds to a result what was met: the columns with something to report, and the columns of the data
+/// that the model does not use.
+fn with_met(mut result: Value, met: &MatchReport, schema: &Schema) -> Value {
+    let count = |(column, count): (&Column, &ColumnCounts)| {
         let counts = json!({
-            "unknown": count.unknown, "blank": count.blanks(), "out_of_range": count.out_of_range, "cells": met.rows
+            "unknown": count.unknown,
+            "blank": count.reported_blanks(),
+            "out_of_range": count.out_of_range,
+            "cells": met.rows,
         });
         (column.name.clone(), counts)
     };
-    result["columns"] = Value::Object(met.told(schema).map(count).collect::<Map<_, _>>());
+    result["columns"] = Value::Object(met.mismatched(schema).map(count).collect::<Map<_, _>>());
     result["passed_over"] = json!(met.passed_over);
     if !met.absent.is_empty() {
         result["absent"] = json!(met.absent);
@@ -131,7 +161,10 @@ fn with_met(mut result: Value, met: &Met, schema: &Schema) -> Value {
     result
 }
 
-/// Which tasks have a label in the data; those that have none are named.
+/// Which tasks have a label in the data. A notice names each task that has none.
+///
+/// # Errors
+/// 65 if no task has one.
 fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> Result<Vec<bool>> {
     let (mut column, mut found, mut notes) = (0, Vec::new(), Vec::new());
     for (head, target) in model.network.tasks.iter().zip(&model.schema.targets) {
@@ -143,25 +176,11 @@ fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> 
                 dataset.labels.get(column).is_some_and(|labels| dataset.weighs(labels))
             }),
         );
-        if found.last() == Some(&false) && is_labelled {
-            notes.push(format!(
-                "task {} is left out: all its labels are in rows of weight zero",
-                head.name
-            ));
-        } else if found.last() == Some(&false) {
-            let is_there = |name: &&String| {
-                dataset.table.as_ref().is_none_or(|table| table.header.contains(name))
-            };
-            let gone: Vec<String> = target
-                .columns
-                .iter()
-                .filter(|name| !is_there(name))
-                .map(|name| quoted(name))
-                .collect();
-            let why = if gone.is_empty() {
-                "no row is labelled".to_owned()
+        if found.last() == Some(&false) {
+            let why = if is_labelled {
+                "all its labels are in rows of weight zero".to_owned()
             } else {
-                format!("there is no column {}", gone.join(", "))
+                why_unlabelled(target, dataset)
             };
             notes.push(format!("task {} is left out: {why}", head.name));
         }
@@ -174,12 +193,25 @@ fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> 
     let why = if is_bare {
         "no row has a label for any task"
     } else {
-        "every row that has a label weighs nothing"
+        "every row that has a label has the weight zero"
     };
     Err(Fault::data(data, why).hint("give labelled data, or use tandem predict").into())
 }
 
-/// Weights of rows by label and by what was predicted.
+/// Why a task has no label: its columns are missing, or blank in every row.
+fn why_unlabelled(target: &Target, dataset: &Dataset) -> String {
+    let is_there =
+        |name: &&String| dataset.table.as_ref().is_none_or(|table| table.header.contains(name));
+    let gone: Vec<String> =
+        target.columns.iter().filter(|name| !is_there(name)).map(|name| quoted(name)).collect();
+    if gone.is_empty() {
+        "no row is labelled".to_owned()
+    } else {
+        format!("there is no column {}", gone.join(", "))
+    }
+}
+
+/// The confusion matrix of a task as text: weights of rows by label and by prediction.
 fn confusion(head: &Head, table: &[Vec<f64>]) -> String {
     let mut lines = vec![
         std::iter::once(String::new()).chain(head.classes.iter().cloned()).collect::<Vec<_>>(),
@@ -201,25 +233,25 @@ fn confusion(head: &Head, table: &[Vec<f64>]) -> String {
         .join("\n")
 }
 
-/// What is wanted of a prediction.
+/// What `predict` is asked for.
 pub(super) struct Wanted {
-    /// Where rows are written; stdout if absent.
+    /// File for the rows; stdout if absent.
     pub out: Option<PathBuf>,
-    /// How, if not by the ending of `out`.
+    /// Format of the rows, if not given by the ending of `out`.
     pub format: Option<Format>,
-    /// Logits too.
+    /// Whether logits are written too.
     pub logits: bool,
-    /// What the model may hold.
+    /// Which weights the model may have.
     pub weights: Weights,
-    /// Whether a column may hold nothing that the model knows.
+    /// Whether a column is accepted in which the model knows no value.
     pub allow_unknown: bool,
 }
 
-/// The model of a path, or those of all folds of a run.
+/// The model of a path, or the models of all folds of a run.
 fn models(path: &Path, weights: Weights, console: &Console) -> Result<Vec<Model>> {
     let Some(count) = folds::count(path) else { return Ok(vec![weights.load(path, console)?]) };
     let models = folds::models(path, count, |path| weights.load(path, console))?;
-    let what = "probabilities, numbers and rates are averaged; RUN/fold-1 predicts alone";
+    let what = "probabilities, numbers and rates are averaged; to use one model, name RUN/fold-1";
     console.note(&format!(
         "{}: the models of {count} folds predict together: their {what}",
         path.display()
@@ -238,71 +270,111 @@ pub(super) fn predict(
     let models = models(path, wanted.weights, console)?;
     let Some(model) = folds::spokesman(&models) else { return Ok(()) };
     let mut pieces =
-        Pieces::of(&model, data, !console.json || wanted.out.is_some(), wanted.allow_unknown)?;
+        Pieces::new(&model, data, !console.json || wanted.out.is_some(), wanted.allow_unknown)?;
     let first = pieces
         .next()?
         .ok_or_else(|| Fault::data(data, "there are no rows").hint("give at least one row"))?;
     let machine = Machine::open(&common.wish())?;
     console.machine(&machine);
-    let mut predictor = Predictor::new(&models, &first, &machine)?;
-    let tell =
-        |met: &Met| met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
-    let Some(out) = &wanted.out else {
-        if console.json {
-            let logits = predictor.logits(&first)?;
-            tell(&pieces.met);
-            let result = predict::json(&model, &first, &logits, wanted.logits);
-            return console.result_json(&with_met(result, &pieces.met, &model.schema));
-        }
-        let written = write(
-            (&model, &mut predictor),
-            first,
-            &mut pieces,
-            std::io::stdout().lock(),
-            form.format,
-            wanted.logits,
-        )?;
-        tell(&pieces.met);
-        return match written {
+    let predictor = Predictor::new(&models, &first, &machine)?;
+    let with_logits = wanted.logits;
+    let prediction = Prediction { model: &model, predictor, pieces, with_logits, console };
+    match &wanted.out {
+        Some(out) => prediction.write_file(first, form, out),
+        None if console.json => prediction.print_json(&first),
+        None => prediction.print(first, form.format),
+    }
+}
+
+/// A prediction that is about to be written.
+struct Prediction<'m> {
+    /// The model whose columns and classes are written.
+    model: &'m Model,
+    predictor: Predictor<'m>,
+    pieces: Pieces<'m>,
+    with_logits: bool,
+    console: &'m Console,
+}
+
+impl Prediction<'_> {
+    /// Prints what was met in the cells.
+    fn tell(&self) {
+        let notices = self.pieces.met.notices(&self.model.schema);
+        notices.iter().for_each(|notice| self.console.note(notice));
+    }
+
+    fn print_json(mut self, data: &Dataset) -> Result<()> {
+        let logits = self.predictor.logits(data)?;
+        self.tell();
+        let result = predict::json(self.model, data, &logits, self.with_logits);
+        self.console.result_json(&with_met(result, &self.pieces.met, &self.model.schema))
+    }
+
+    fn print(mut self, first: Dataset, format: Format) -> Result<()> {
+        let written = self.write(first, std::io::stdout().lock(), format)?;
+        self.tell();
+        match written {
             Err(e) if e.kind() != ErrorKind::BrokenPipe => {
                 Err(Fault::new(Exit::Io, format!("stdout: {e}")).into())
             }
             _ => Ok(()),
-        };
-    };
-    let create = |e| {
-        Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", out.display()))
-            .hint("choose another --out")
-    };
-    let failed =
-        |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
-    let signals = Signals::install()?;
-    let mut output = Output::create(out, form.is_packed).map_err(create)?;
-    output.temporary().into_iter().for_each(|file| signals.clone().remove_at_end(file.to_owned()));
-    let rows = write(
-        (&model, &mut predictor),
-        first,
-        &mut pieces,
-        &mut output,
-        form.format,
-        wanted.logits,
-    )?
-    .map_err(failed)?;
-    output.finish().map_err(failed)?;
-    tell(&pieces.met);
-    if console.json {
-        return console.result_json(&with_met(
-            json!({"rows": rows, "out": out}),
-            &pieces.met,
-            &model.schema,
-        ));
+        }
     }
-    console.note(&format!("{rows} rows written to {}", out.display()));
-    Ok(())
+
+    fn write_file(mut self, first: Dataset, form: Form, out: &Path) -> Result<()> {
+        let create = |e| {
+            Fault::new(Exit::CantCreate, format!("{}: cannot be created: {e}", out.display()))
+                .hint("choose another --out")
+        };
+        let failed =
+            |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
+        let signals = Signals::install()?;
+        let mut output = Output::create(out, form.is_packed).map_err(create)?;
+        let temporary = output.temporary();
+        temporary.into_iter().for_each(|file| signals.clone().remove_at_end(file.to_owned()));
+        let rows = self.write(first, &mut output, form.format)?.map_err(failed)?;
+        output.finish().map_err(failed)?;
+        self.tell();
+        if self.console.json {
+            let result = json!({"rows": rows, "out": out});
+            let result = with_met(result, &self.pieces.met, &self.model.schema);
+            return self.console.result_json(&result);
+        }
+        self.console.note(&format!("{rows} rows written to {}", out.display()));
+        Ok(())
+    }
+
+    /// Predicts and writes piece by piece, in the order of the rows. Returns the number of rows, or
+    /// the error of a write.
+    fn write(
+        &mut self,
+        first: Dataset,
+        to: impl Write,
+        format: Format,
+    ) -> Result<std::io::Result<usize>> {
+        let to = BufWriter::new(to);
+        let mut sheet = match Sheet::new(to, self.model, &first, format, self.with_logits) {
+            Ok(sheet) => sheet,
+            Err(e) => return Ok(Err(e)),
+        };
+        let mut next = Some(first);
+        while let Some(data) = next {
+            let logits = self.predictor.logits(&data)?;
+            if let Err(e) = sheet.add(&data, &logits) {
+                return Ok(Err(e));
+            }
+            next = self.pieces.next()?;
+        }
+        let rows = sheet.rows;
+        Ok(sheet.finish().map(|()| rows))
+    }
 }
 
 impl Wanted {
-    /// How rows are written, which is known before anything is read.
+    /// How rows are written. Wrong flags are refused here, before anything is read.
+    ///
+    /// # Errors
+    /// 2 for flags that contradict each other; 73 if `out` is a file that is read.
     fn form(&self, data: &str, console: &Console) -> Result<Form> {
         let Some(out) = &self.out else {
             if console.json && self.format.is_some() {
@@ -321,7 +393,7 @@ impl Wanted {
         if is_read(out, data) {
             let fault = Fault::new(
                 Exit::CantCreate,
-                format!("{}: is the data that is to be read", out.display()),
+                format!("{}: is one of the files that --data names", out.display()),
             );
             return Err(fault.hint("choose another --out").into());
         }
@@ -338,25 +410,26 @@ fn is_read(out: &Path, data: &str) -> bool {
     files.into_iter().any(|file| file.canonicalize().is_ok_and(|file| file == out))
 }
 
-/// Data to predict: a table chunk by chunk, and whatever else as one piece.
+/// Data to predict: a table chunk by chunk, anything else as one piece.
 enum Source<'m> {
     Whole(Option<Dataset>),
     Chunks(&'m Schema, Box<Chunks>),
 }
 
-/// The same with one piece in hand, so that it is known which is the last before it is used.
+/// The pieces of a source. One piece is read ahead, so that the end of the data, where its columns
+/// are checked, is met before the last piece is handed out.
 struct Pieces<'m> {
     source: Source<'m>,
     schema: &'m Schema,
     data: &'m str,
     allow_unknown: bool,
     ahead: Option<Dataset>,
-    /// What was met in the pieces so far.
-    met: Met,
+    /// What was met in the pieces that were read so far.
+    met: MatchReport,
 }
 
 impl<'m> Pieces<'m> {
-    fn of(
+    fn new(
         model: &'m Model,
         data: &'m str,
         in_chunks: bool,
@@ -373,7 +446,7 @@ impl<'m> Pieces<'m> {
             data,
             allow_unknown,
             ahead: None,
-            met: Met::default(),
+            met: MatchReport::default(),
         };
         pieces.ahead = pieces.read()?;
         Ok(pieces)
@@ -398,30 +471,4 @@ impl<'m> Pieces<'m> {
         self.ahead = self.read()?;
         Ok(Some(piece))
     }
-}
-
-/// Predicts and writes piece by piece, in the order of the rows; how many they were, or what went
-/// wrong in writing.
-fn write(
-    (model, predictor): (&Model, &mut Predictor),
-    first: Dataset,
-    pieces: &mut Pieces,
-    to: impl Write,
-    format: Format,
-    with_logits: bool,
-) -> Result<std::io::Result<usize>> {
-    let mut sheet = match Sheet::new(BufWriter::new(to), model, &first, format, with_logits) {
-        Ok(sheet) => sheet,
-        Err(e) => return Ok(Err(e)),
-    };
-    let mut next = Some(first);
-    while let Some(data) = next {
-        let logits = predictor.logits(&data)?;
-        if let Err(e) = sheet.add(&data, &logits) {
-            return Ok(Err(e));
-        }
-        next = pieces.next()?;
-    }
-    let rows = sheet.rows;
-    Ok(sheet.finish().map(|()| rows))
 }

@@ -1,6 +1,6 @@
-//! SIGINT and SIGTERM: while the data of a new run is read the first one ends the program at once;
-//! from then on it asks the run to stop and to leave `last/` whole, and the second one ends the
-//! program.
+//! SIGINT and SIGTERM. While the data of a new run is read, the first signal ends the program at
+//! once. Later the first signal asks the run to stop after the current step and to write `last/`,
+//! and the second signal ends the program at once.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use signal_hook::flag;
 
 use crate::fault::Exit;
 
-/// How often is looked whether a signal has arrived.
+/// How often a thread checks whether a signal has arrived.
 const BEAT: Duration = Duration::from_millis(20);
 
 /// The signal that arrived, if any, and whether the next one ends the program.
@@ -24,29 +24,30 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers; a signal ends the program until there is something to keep.
+    /// Installs the handlers; until [`Signals::keep`] is called, a signal ends the program at once.
     pub(super) fn install() -> Result<Signals> {
         let arrived = Arc::new(AtomicUsize::new(0));
         let at_once = Arc::new(AtomicBool::new(true));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
-            // In this order: the second signal finds `at_once` set by the first.
+            // The order matters: the second signal finds `at_once` set by the first.
             flag::register_conditional_shutdown(signal, exit as i32, Arc::clone(&at_once))?;
             flag::register(signal, Arc::clone(&at_once))?;
             flag::register_usize(signal, Arc::clone(&arrived), exit as usize)?;
         }
-        // A file that may not grow is a failed write, with its message and code, and not the end of
-        // the process.
+        // A write beyond the limit of a file's size sends SIGXFSZ, which would end the process.
+        // With a handler it is a failed write, with its message and exit code.
         #[cfg(unix)]
         flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
         Ok(Signals { arrived, at_once })
     }
 
-    /// Whether there is something to keep now, so that the first signal is a request.
+    /// Says whether there is something to keep now: then the first signal is only a request to
+    /// stop.
     pub(super) fn keep(&self, something: bool) {
         self.at_once.store(!something, Ordering::Relaxed);
     }
 
-    /// The exit code of the signal that arrived.
+    /// The exit code of the signal that arrived, if any.
     pub(super) fn arrived(&self) -> Option<Exit> {
         match self.arrived.load(Ordering::Relaxed) {
             n if n == Exit::Interrupted as usize => Some(Exit::Interrupted),
@@ -55,7 +56,7 @@ impl Signals {
         }
     }
 
-    /// From now on a signal removes a file in the making and ends the program.
+    /// From now on a signal removes `file`, which is being written, and ends the program.
     pub(super) fn remove_at_end(self, file: PathBuf) {
         self.keep(true);
         std::thread::spawn(move || {

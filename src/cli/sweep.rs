@@ -1,4 +1,4 @@
-//! `bench step --sweep`: what to sweep over, the table, the picture.
+//! `bench step --sweep`: reads what to sweep over, prints the table, draws the picture.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -19,11 +19,11 @@ use crate::run::machine::Machine;
 use crate::measure::sweep::{self, Axis, Sweep};
 use crate::schedule::show::aligned;
 
-/// Hint that shows how a sweep is written.
+/// The hint that shows how a sweep is written.
 const FORM: &str =
-    "an axis and its values, such as batch=32,64,96 or batch=32..4096, which doubles";
+    "give an axis and its values, such as batch=32,64,96 or batch=32..4096 (doubling)";
 
-/// Most heads of a sweep; with more, writing the schedule takes minutes.
+/// Largest number of heads; with more, building the schedule takes minutes.
 const MOST_HEADS: usize = 10_000;
 
 /// What `--sweep` asks for.
@@ -37,49 +37,55 @@ fn fault(text: &str, what: impl std::fmt::Display, hint: impl Into<String>) -> F
     Fault::new(Exit::Usage, format!("--sweep {text}: {what}")).hint(hint)
 }
 
-/// `AXIS=V1,V2,…`, where each value may be a range `A..B`.
+/// Reads `AXIS=V1,V2,…`, where each value may be a range `A..B`.
 pub(super) fn wanted(text: &str) -> Result<Wanted> {
     let shown = text.escape_debug().to_string();
     let (name, list) = text.split_once('=').ok_or_else(|| fault(&shown, "no values", FORM))?;
     let axis = Axis::ALL.into_iter().find(|a| a.name() == name);
     let axis = axis.ok_or_else(|| {
-        fault(&shown, format!("unknown axis {}", quoted(name)), "one of batch, trunk, heads")
+        fault(&shown, format!("unknown axis {}", quoted(name)), "use one of batch, trunk, heads")
     })?;
     let values =
         list.split(',').map(|part| values(&shown, part)).collect::<Result<Vec<_>, _>>()?.concat();
     if let Some(pair) = values.windows(2).find(|pair| pair[0] >= pair[1]) {
         return Err(fault(
             &shown,
-            format!("{} after {}", pair[1], pair[0]),
-            "ascending values, each once",
+            format!("{} stands after {}", pair[1], pair[0]),
+            "give ascending values, each once",
         )
         .into());
     }
     if values.len() < 2 {
-        return Err(fault(&shown, "one value alone shows no growth", "at least two values").into());
+        return Err(
+            fault(&shown, "a sweep needs more than one value", "give at least two values").into()
+        );
     }
     if axis == Axis::Heads && values.iter().any(|v| *v > MOST_HEADS) {
-        return Err(fault(&shown, "too many heads", format!("at most {MOST_HEADS}")).into());
+        return Err(fault(&shown, "too many heads", format!("give at most {MOST_HEADS}")).into());
     }
     Ok(Wanted { axis, values })
 }
 
-/// A value, or the doublings from A to B.
+/// Reads a value, or the doublings from A to B.
 fn values(shown: &str, part: &str) -> Result<Vec<usize>, Fault> {
     let one = |part: &str| {
-        size(part.trim()).map_err(|e| fault(shown, format!("{} is not {e}", quoted(part)), FORM))
+        size(part.trim()).map_err(|e| fault(shown, format!("{}: {e}", quoted(part)), FORM))
     };
     let Some((first, last)) = part.split_once("..") else { return Ok(vec![one(part)?]) };
     let (first, last) = (one(first)?, one(last)?);
     if first > last {
-        return Err(fault(shown, format!("{first}..{last} goes down"), format!("{last}..{first}")));
+        return Err(fault(
+            shown,
+            format!("{first}..{last} goes down"),
+            format!("use {last}..{first}"),
+        ));
     }
     let doublings: Vec<usize> =
         std::iter::successors(Some(first), |v| Some(2 * v)).take_while(|v| *v <= last).collect();
     let nearest = doublings.last().copied().unwrap_or(first);
     if nearest != last {
         let hint =
-            format!("{first}..{nearest} or {first}..{}, or the values one by one", 2 * nearest);
+            format!("use {first}..{nearest} or {first}..{}, or list the values", 2 * nearest);
         return Err(fault(shown, format!("doubling {first} does not lead to {last}"), hint));
     }
     Ok(doublings)
@@ -90,7 +96,7 @@ pub(super) fn check(wanted: &Wanted, args: &StepArgs, shape: &StepShape) -> Resu
     let name = wanted.axis.name();
     match wanted.axis {
         Axis::Batch if args.batch.is_some() => {
-            Err(fault(name, "--batch has no effect beside it", "leave --batch out"))
+            Err(fault(name, "--batch has no effect with this sweep", "leave --batch out"))
         }
         Axis::Trunk if shape.trunk.is_empty() => {
             Err(fault(name, "there is no trunk", "--trunk 128,128 says how many layers it has"))
@@ -111,7 +117,7 @@ pub(super) fn run(
     machine: &Machine,
     console: &Console,
 ) -> Result<()> {
-    let tell = |point: &sweep::Point| {
+    let tell = |point: &sweep::SweepPoint| {
         if console.progress() != Progress::None {
             console.note(&format!(
                 "{} {}: {:.3} ms",
@@ -139,8 +145,11 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Fails before a measurement where its picture could not be written afterwards; leaves what is
-/// there as it is.
+/// Checks before the measurement that its picture can be written afterwards. An existing file is
+/// not changed.
+///
+/// # Errors
+/// 73 if it cannot.
 pub(super) fn check_svg(path: &Path) -> Result<(), Fault> {
     let opened = match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(_) => fs::remove_file(path),
@@ -164,7 +173,7 @@ fn cannot_create(path: &Path, error: &std::io::Error) -> Fault {
         .hint("choose another --svg")
 }
 
-/// The table, what one more costs, and the picture.
+/// The table, the cost of one more unit, and the picture, as text.
 fn report(sweep: &Sweep, shape: &StepShape) -> String {
     let first = &sweep.points[0].report;
     let place = format!("{} ({})", first.adapter, first.driver);
@@ -177,7 +186,7 @@ fn report(sweep: &Sweep, shape: &StepShape) -> String {
     )
 }
 
-/// What is the same for all points of a sweep.
+/// The sizes that are the same for all points of a sweep, as text.
 fn rest(sweep: &Sweep, shape: &StepShape) -> String {
     let list = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
     let mut parts = vec![format!("{} inputs", shape.inputs)];
@@ -207,7 +216,7 @@ fn cost(sweep: &Sweep) -> String {
     )
 }
 
-/// A line a point; the last column is the slope from the point before.
+/// One line per point; the last column is the slope from the point before.
 fn table(sweep: &Sweep) -> String {
     let last = format!("µs per {}", sweep.axis.unit());
     let head = [
@@ -223,7 +232,7 @@ fn table(sweep: &Sweep) -> String {
     .map(String::from);
     let slopes = std::iter::once(String::new())
         .chain(sweep.neighbours().into_iter().map(|ms| rounded(1e3 * ms, 4).to_string()));
-    let line = |(point, slope): (&sweep::Point, String)| {
+    let line = |(point, slope): (&sweep::SweepPoint, String)| {
         let r = &point.report;
         let [min, median] = [r.ms_per_step.min, r.ms_per_step.median].map(|ms| format!("{ms:.3}"));
         let [mflop, gflops] =
@@ -250,7 +259,7 @@ fn chart(sweep: &Sweep, shape: &StepShape) -> Chart {
         notes: vec![report.driver.clone(), rest(sweep, shape)],
         x: sweep.axis.title().into(),
         y: "ms per step, median".into(),
-        points: sweep.points.iter().map(sweep::Point::median).collect(),
+        points: sweep.points.iter().map(sweep::SweepPoint::median).collect(),
         line: [sweep.marginal.intercept_ms, sweep.marginal.ms_per_unit],
         fitted: cost(sweep),
     }

@@ -1,4 +1,4 @@
-//! `init`, and `inspect` of a table or of a model: looking at what one has.
+//! `init`, which drafts a configuration for a table, and `inspect`, which shows a table or a model.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,39 +12,42 @@ use super::flags::Weights;
 use crate::config::{Decimal, Source, TaskKind, read};
 use crate::data::load::door::load;
 use crate::data::look::draft::{Draft, range};
-use crate::data::look::survey::{Found, Given, Survey, Wanted, overlap, wanted};
+use crate::data::look::survey::{
+    ColumnSurvey, ProposedTask, Survey, SurveyOptions, overlap, propose_tasks,
+};
 use crate::data::read::read_source;
 use crate::data::table::options::{Header, Options};
 use crate::data::table::raw::Raw;
 use crate::data::{Column, Input};
 use crate::fault::{Exit, Fault};
 use crate::model::file::Model;
+use crate::model::layout::Block;
 use crate::model::network::Head;
 use crate::run::train::Plan;
 use crate::schedule::show::{self, aligned};
 
-/// How a table without a configuration is read.
+/// Flags that say how a table is read for which there is no configuration.
 #[derive(Args)]
 pub(super) struct TableArgs {
-    /// A label column, perhaps with its type: COLUMN, COLUMN:binary, A,B:multilabel (repeatable)
+    /// A label column, optionally with its type: COLUMN, COLUMN:binary, A,B:multilabel (repeatable)
     #[arg(long, value_name = "COLUMN[:TYPE]")]
     target: Vec<String>,
-    /// The file has no line of names: columns are called 0, 1, …
+    /// The file has no line of column names: columns are named 0, 1, …
     #[arg(long)]
     no_header: bool,
-    /// Character between the cells of a line [default: found in the first lines]
+    /// Character between the cells of a line [default: detected from the first lines]
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<String>,
-    /// Sign between the whole part and the fraction of numbers: . or , [default: found]
+    /// Decimal separator of numbers: . or , [default: detected]
     #[arg(long, value_name = "SIGN")]
     decimal: Option<DecimalSign>,
-    /// A text that means "blank" (repeatable) [default: the empty one and those that are found,
-    /// such as NA]
+    /// A text that means "blank" (repeatable) [default: the empty text, and texts such as NA that
+    /// are found]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     missing: Vec<String>,
 }
 
-/// Sign between the whole part and the fraction of numbers.
+/// Decimal separator of numbers.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum DecimalSign {
     #[value(name = ".")]
@@ -63,7 +66,7 @@ impl TableArgs {
         )
     }
 
-    /// One character; `\t` is a tab, since shells make it hard to type.
+    /// The character between cells; `\t` stands for a tab, which is hard to type in a shell.
     fn delimiter(&self) -> Result<Option<char>> {
         let Some(text) = &self.delimiter else { return Ok(None) };
         let mut characters = text.chars();
@@ -86,8 +89,8 @@ impl TableArgs {
         }
     }
 
-    /// How cells are to be read.
-    fn given(&self) -> Given {
+    /// What the flags say about reading cells.
+    fn given(&self) -> SurveyOptions {
         let decimal = match self.decimal {
             None => Decimal::Auto,
             Some(DecimalSign::Point) => Decimal::Point,
@@ -99,10 +102,18 @@ impl TableArgs {
                 missing.push(text.to_owned());
             }
         }
-        Given { missing: (!self.missing.is_empty()).then_some(missing), decimal }
+        SurveyOptions { missing: (!self.missing.is_empty()).then_some(missing), decimal }
     }
 
-    /// Whether something is said of a table.
+    /// Reads a table: what its columns hold, and the tasks that `--target` names.
+    fn survey(&self, path: &str) -> Result<(Survey, Vec<ProposedTask>)> {
+        let raw = self.read(path)?;
+        let survey = Survey::new(&raw, self.given());
+        let tasks = propose_tasks(&raw, &survey, &self.target)?;
+        Ok((survey, tasks))
+    }
+
+    /// Whether any of these flags is given.
     fn is_given(&self) -> bool {
         let said = self.delimiter.is_some() || self.decimal.is_some() || !self.missing.is_empty();
         said || !self.target.is_empty() || self.no_header
@@ -116,48 +127,60 @@ pub(super) fn init(
     out: Option<&Path>,
     console: &Console,
 ) -> Result<()> {
-    if args.target.is_empty() {
-        let fault = Fault::new(
-            Exit::Usage,
-            "--target is missing: a configuration needs something to learn",
-        );
-        return Err(fault
-            .hint(format!(
-                "name a label column: --target COLUMN; tandem inspect {data} lists the columns"
-            ))
-            .into());
-    }
-    if let Some(out) = out.filter(|out| out.exists()) {
-        return Err(taken(out, "exists already"));
-    }
-    let raw = args.read(data)?;
-    let survey = Survey::new(&raw, args.given());
-    let tasks = wanted(&raw, &survey, &args.target)?;
-    drop(raw);
+    check_init(data, args, out)?;
+    let (survey, tasks) = args.survey(data)?;
     let path = path_from(data, out)?;
     let (header, delimiter) = (!args.no_header, args.delimiter()?);
     let draft =
         Draft { path: &path, header, delimiter, survey: &survey, tasks: &tasks, notices: &[] };
-    // What is written has to train, so it is read and planned as `train` would.
+    // The configuration has to train, so it is read and planned here as `train` would.
     let base = out.and_then(Path::parent).unwrap_or(Path::new("."));
     let config = read::from_text(&draft.text(), "the drafted configuration", base, &[])?;
     let parts = load(&config.data, &config.tasks)?;
     let notices = parts.notices.clone();
     Plan::new(config, parts)?;
     let text = Draft { notices: &notices, ..draft }.text();
-    let said = json!({"out": out, "rows": survey.rows, "tasks": tasks.iter().map(task_json).collect::<Vec<_>>(), "notices": notices, "config": text});
+    let tasks: Vec<Value> = tasks.iter().map(task_json).collect();
+    let document = json!({
+        "out": out,
+        "rows": survey.rows,
+        "tasks": tasks,
+        "notices": notices,
+        "config": text,
+    });
     if let Some(out) = out {
         write_new(out, &text)?;
         console.note(&format!("{} written; next: tandem train {}", out.display(), out.display()));
     }
     match (console.json, out) {
-        (true, _) => console.result_json(&said),
+        (true, _) => console.result_json(&document),
         (false, None) => console.result(&text),
         (false, Some(_)) => Ok(()),
     }
 }
 
-/// The data as a configuration in the folder of `out` names it.
+/// Refuses flags of `init` before anything is read.
+///
+/// # Errors
+/// 2 without a target; 73 if `out` exists.
+fn check_init(data: &str, args: &TableArgs, out: Option<&Path>) -> Result<()> {
+    if args.target.is_empty() {
+        let fault = Fault::new(
+            Exit::Usage,
+            "--target is missing: a configuration needs something to learn",
+        );
+        let hint = format!(
+            "name a label column: --target COLUMN; tandem inspect {data} lists the columns"
+        );
+        return Err(fault.hint(hint).into());
+    }
+    match out.filter(|out| out.exists()) {
+        Some(out) => Err(taken(out, "exists already")),
+        None => Ok(()),
+    }
+}
+
+/// The path of the data as a configuration in the folder of `out` names it.
 fn path_from(data: &str, out: Option<&Path>) -> Result<String> {
     let elsewhere = out.and_then(Path::parent).is_some_and(|folder| !folder.as_os_str().is_empty());
     if !elsewhere {
@@ -181,7 +204,7 @@ fn write_new(out: &Path, text: &str) -> Result<()> {
     Ok(file.write_all(text.as_bytes()).map_err(failed)?)
 }
 
-/// Looks at a table or at a model, whichever it is.
+/// Shows a table or a model, whichever `what` names.
 pub(super) fn inspect(
     what: &str,
     args: &TableArgs,
@@ -202,20 +225,28 @@ pub(super) fn inspect(
 }
 
 fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {
-    let raw = args.read(path)?;
-    let survey = Survey::new(&raw, args.given());
-    let tasks = wanted(&raw, &survey, &args.target)?;
+    let (survey, tasks) = args.survey(path)?;
     if console.json {
-        return console.result_json(&json!({
-            "kind": "table", "place": survey.place, "rows": survey.rows, "missing": survey.missing, "notices": survey.notices,
-            "columns": survey.columns.iter().map(|column| column_json(column, survey.rows)).collect::<Vec<_>>(),
-            "tasks": tasks.iter().map(task_json).collect::<Vec<_>>(),
-            "overlap": overlap(&tasks).into_iter().map(|(a, b, rows)| json!({"tasks": [tasks[a].name, tasks[b].name], "rows": rows})).collect::<Vec<_>>(),
-        }));
+        return console.result_json(&table_json(&survey, &tasks));
     }
+    let blanks: Vec<String> =
+        survey.missing.iter().map(|text| crate::fault::quoted(text)).collect();
+    let text = format!(
+        "{}: {} rows, {} columns; blank is {}\n\n",
+        survey.place,
+        survey.rows,
+        survey.columns.len(),
+        blanks.join(", ")
+    );
+    survey.notices.iter().for_each(|notice| console.note(notice));
+    console.result(&(text + &columns_text(&survey) + &labels_text(&tasks, survey.rows)))
+}
+
+/// One line per column of a table.
+fn columns_text(survey: &Survey) -> String {
     let head =
         ["column", "type", "blank", "values", "range or commonest", "example"].map(String::from);
-    let line = |c: &Found| {
+    let line = |c: &ColumnSurvey| {
         let id = if c.is_id(survey.rows) { ", names rows" } else { "" };
         [
             c.name.clone(),
@@ -228,29 +259,17 @@ fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> 
         .map(|text| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
     };
     let lines = std::iter::once(head).chain(survey.columns.iter().map(line)).collect();
-    let blanks: Vec<String> =
-        survey.missing.iter().map(|text| crate::fault::quoted(text)).collect();
-    let mut text = format!(
-        "{}: {} rows, {} columns; blank is {}\n\n",
-        survey.place,
-        survey.rows,
-        survey.columns.len(),
-        blanks.join(", ")
-    );
-    text += &aligned(lines, [false, false, true, true, false, false]);
-    survey.notices.iter().for_each(|notice| console.note(notice));
-    text += &labels_text(&tasks, survey.rows);
-    console.result(&text)
+    aligned(lines, [false, false, true, true, false, false])
 }
 
-/// Balance of labels, and rows that two tasks share.
-fn labels_text(tasks: &[Wanted], rows: usize) -> String {
+/// One line per task with the shares of its labels, and how many rows two tasks share.
+fn labels_text(tasks: &[ProposedTask], rows: usize) -> String {
     if tasks.is_empty() {
         return String::new();
     }
     let head = ["task", "type", "labelled", "labels"].map(String::from);
-    let line = |t: &Wanted| {
-        [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.told()]
+    let line = |t: &ProposedTask| {
+        [t.name.clone(), t.kind.to_string(), format!("{} of {rows}", t.rows()), t.labels_phrase()]
     };
     let mut text = format!(
         "\n{}",
@@ -268,25 +287,60 @@ fn labels_text(tasks: &[Wanted], rows: usize) -> String {
     text
 }
 
-fn column_json(column: &Found, rows: usize) -> Value {
+fn table_json(survey: &Survey, tasks: &[ProposedTask]) -> Value {
+    let column = |column: &ColumnSurvey| column_json(column, survey.rows);
+    let shared = |(a, b, rows): (usize, usize, usize)| {
+        let names = [&tasks[a].name, &tasks[b].name];
+        json!({"tasks": names, "rows": rows})
+    };
     json!({
-        "name": column.name, "type": column.kind.to_string(), "blank": column.blanks, "values": column.values, "range": column.range,
-        "commonest": column.commonest.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect::<Vec<_>>(),
-        "example": column.example, "names_rows": column.is_id(rows), "odd": column.odd,
-        "maybe_blank": column.doubtful.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect::<Vec<_>>(),
+        "kind": "table",
+        "place": survey.place,
+        "rows": survey.rows,
+        "missing": survey.missing,
+        "notices": survey.notices,
+        "columns": survey.columns.iter().map(column).collect::<Vec<_>>(),
+        "tasks": tasks.iter().map(task_json).collect::<Vec<_>>(),
+        "overlap": overlap(tasks).into_iter().map(shared).collect::<Vec<_>>(),
     })
 }
 
-fn task_json(task: &Wanted) -> Value {
+/// Values and how many rows have each.
+fn counts_json(counts: &[(String, usize)]) -> Vec<Value> {
+    counts.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect()
+}
+
+fn column_json(column: &ColumnSurvey, rows: usize) -> Value {
     json!({
-        "name": task.name, "type": task.kind, "columns": task.columns, "guessed": task.guessed, "labelled": task.rows(),
-        "missing": task.missing, "positive": task.positive,
-        "labels": task.balance.iter().map(|(text, rows)| json!({"value": text, "rows": rows})).collect::<Vec<_>>(),
-        "range": task.spread.iter().map(|[low, mean, high]| json!({"min": low, "mean": mean, "max": high})).collect::<Vec<_>>(),
+        "name": column.name,
+        "type": column.kind.to_string(),
+        "blank": column.blanks,
+        "values": column.values,
+        "range": column.range,
+        "commonest": counts_json(&column.commonest),
+        "example": column.example,
+        "names_rows": column.is_id(rows),
+        "odd": column.odd,
+        "maybe_blank": counts_json(&column.doubtful),
     })
 }
 
-/// What a head tells apart or predicts.
+fn task_json(task: &ProposedTask) -> Value {
+    let range = |[low, mean, high]: &[f64; 3]| json!({"min": low, "mean": mean, "max": high});
+    json!({
+        "name": task.name,
+        "type": task.kind,
+        "columns": task.columns,
+        "guessed": task.guessed,
+        "labelled": task.rows(),
+        "missing": task.missing,
+        "positive": task.positive,
+        "labels": counts_json(&task.balance),
+        "range": task.spread.iter().map(range).collect::<Vec<_>>(),
+    })
+}
+
+/// What a head predicts: its classes, or its columns.
 fn outputs(head: &Head) -> String {
     match head.kind {
         TaskKind::Binary => format!(
@@ -304,23 +358,37 @@ fn loss_name(head: &Head) -> String {
     json!(head.loss)["kind"].as_str().unwrap_or_default().to_owned()
 }
 
+fn model_json(model: &Model) -> Value {
+    let (network, layout) = (&model.network, &model.layout);
+    let block = |b: &Block| json!({"name": b.name, "shape": b.shape, "parameters": b.len});
+    let task = |head: &Head| {
+        let threshold = (head.kind == TaskKind::Binary).then(|| head.threshold());
+        json!({
+            "name": head.name,
+            "type": head.kind,
+            "loss": head.loss,
+            "classes": head.classes,
+            "columns": head.columns,
+            "threshold": threshold,
+        })
+    };
+    json!({
+        "kind": "model",
+        "directory": model.directory,
+        "inputs": network.inputs,
+        "tasks": network.tasks.iter().map(task).collect::<Vec<_>>(),
+        "blocks": layout.blocks.iter().map(block).collect::<Vec<_>>(),
+        "parameters": layout.parameters(),
+        "bytes": 4 * layout.parameters(),
+        "input": model.schema.input,
+    })
+}
+
 fn inspect_model(model: &Model, console: &Console) -> Result<()> {
     let (network, layout) = (&model.network, &model.layout);
     let (parameters, bytes) = (layout.parameters(), 4 * layout.parameters());
     if console.json {
-        let blocks: Vec<Value> = layout
-            .blocks
-            .iter()
-            .map(|b| json!({"name": b.name, "shape": b.shape, "parameters": b.len}))
-            .collect();
-        let task = |head: &Head| {
-            let threshold = (head.kind == TaskKind::Binary).then(|| head.threshold());
-            json!({"name": head.name, "type": head.kind, "loss": head.loss, "classes": head.classes, "columns": head.columns, "threshold": threshold})
-        };
-        return console.result_json(&json!({
-            "kind": "model", "directory": model.directory, "inputs": network.inputs, "tasks": network.tasks.iter().map(task).collect::<Vec<_>>(),
-            "blocks": blocks, "parameters": parameters, "bytes": bytes, "input": model.schema.input,
-        }));
+        return console.result_json(&model_json(model));
     }
     let head = ["task", "type", "loss", "predicts"].map(String::from);
     let line =
@@ -336,7 +404,7 @@ fn inspect_model(model: &Model, console: &Console) -> Result<()> {
     console.result(&text)
 }
 
-/// Columns and the inputs that are made of them.
+/// One line per column with the number of inputs that are made from it.
 fn inputs(input: &Input) -> String {
     match input {
         Input::Columns { columns } => {

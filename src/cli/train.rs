@@ -1,6 +1,5 @@
 //! `train` and `demo`.
 
-use std::cell::OnceCell;
 use std::path::Path;
 
 use anyhow::Result;
@@ -8,12 +7,12 @@ use anyhow::Result;
 use super::call::{Call, overrides};
 use super::console::Console;
 use super::flags::{Common, TrainArgs};
+use super::kfold;
 use super::signals::Signals;
-use super::{kfold, resume};
 use crate::config::{Config, read};
 use crate::fault::Exit;
 use crate::run::apply::folds;
-use crate::run::directory::RunDirectory;
+use crate::run::job::Place;
 
 /// The recipe of the demonstration.
 const DEMO: &str = include_str!("../../examples/demo.toml");
@@ -43,12 +42,12 @@ pub(super) fn go_on(
 ) -> Result<Option<Exit>> {
     common.check_adapter(args)?;
     let signals = Signals::install()?;
-    let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
+    let call = Call::new(args, common, console, &signals);
     if folds::count(run).is_some() {
         return kfold::go_on(run, &call);
     }
-    let (directory, config, loaded) = resume::open(run, &overrides(args), console)?;
-    let done = call.run(config, |_| Ok(directory), Some(loaded))?;
+    let (config, place) = Place::resume(run, &overrides(args), &mut call.front())?;
+    let done = call.resume(config, place)?;
     call.tell(&done)
 }
 
@@ -71,10 +70,10 @@ fn start(
 ) -> Result<Option<Exit>> {
     common.check_adapter(args)?;
     let signals = Signals::install()?;
-    let call = Call { args, common, console, signals: &signals, machine: OnceCell::new() };
+    let call = Call::new(args, common, console, &signals);
     if let Some(folds) = args.k_fold {
         return kfold::train(config, name, folds as usize, &call);
     }
-    let done = call.run(config, |_| RunDirectory::create(args.out.as_deref(), name), None)?;
+    let done = call.begin(config, Place::new(args.out.as_deref(), name))?;
     call.tell(&done)
 }

@@ -1,4 +1,4 @@
-//! Models of the command line, and weights in them that are not finite.
+//! Loads the models that the command line names, and handles weights that are not finite.
 
 use std::path::Path;
 
@@ -12,6 +12,9 @@ use crate::run::apply::folds;
 
 impl Weights {
     /// Loads a model.
+    ///
+    /// # Errors 66 if there is none, or the path names a run of several folds; 65 if a file is
+    /// malformed or a weight is not finite and that is not allowed.
     pub(super) fn load(self, path: &Path, console: &Console) -> Result<Model> {
         if let Some(fault) = path.to_str().and_then(|text| address(text, text)) {
             return Err(fault.into());

@@ -1,28 +1,21 @@
-//! TOML text and `--set` overrides to a [`Config`].
-//!
-//! It is read by hand, key by key: what is wrong is said in sentences that name the key path, what
-//! it must be and what was found.
-
-mod coupling;
-mod data;
-mod item;
-mod known;
-mod network;
-mod optimizer;
-mod overrides;
-mod section;
-mod train;
+//! TOML text and `--set` overrides to a [`Config`]: the whole, and what sections have to do with
+//! each other. Each section reads itself.
 
 use std::io::Read as _;
 use std::path::Path;
 
 use toml::Table;
 
-use super::{Config, Data, Task, TaskKind, Version};
+use super::keys::alike::{choices, join};
+use super::keys::form::{Form, word};
+use super::keys::item::Result;
+use super::keys::overrides;
+use super::keys::section::Section;
+use super::{
+    Architecture, BatchSize, Config, Data, Task, TaskKind, Train, Trunk, Version, coupling, data,
+    feature, keys, known, task, train,
+};
 use crate::fault::{Exit, Fault, address, quoted};
-use item::Result;
-pub use known::{KNOWN, Keys};
-use section::Section;
 
 /// Longest configuration in bytes.
 const LONGEST: usize = 16 << 20;
@@ -94,14 +87,17 @@ pub fn from_text(
 
 /// The whole configuration.
 fn config(table: Table, base: &Path) -> Result<Config> {
+    known::check(&table)?;
     let unnamed = if is_of_0_1(&table) { Version::V0_1 } else { Version::V0_2 };
-    let mut root = Section::open("", table, known::ROOT)?;
-    let version = root.read("version", unnamed, |item| item.word())?;
-    let data = data::read(&mut root, base, version)?;
-    let trunk = network::trunk(&mut root)?;
-    let tasks = network::tasks(&mut root, &trunk, version)?;
+    let mut root = Section::new("", table);
+    let version = root.take("version").map_or(Ok(unnamed), |item| word().read(item))?;
+    let mut data = data::data(&mut root, base, version)?;
+    data.features = feature::features(&mut root, &data)?;
+    let trunk: Trunk = read_section(&mut root, "trunk")?;
+    let tasks = task::tasks(&mut root, trunk.activation, version)?;
     check_columns(&data, &tasks)?;
-    let couplings = coupling::read(&mut root, &tasks)?;
+    let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+    let couplings = coupling::couplings(&mut root, &names)?;
     if version >= Version::V0_2
         && couplings.is_empty()
         && tasks.iter().all(|task| task.weight == 0.0)
@@ -109,18 +105,28 @@ fn config(table: Table, base: &Path) -> Result<Config> {
         let found = "every task has weight 0 and there is no coupling, so nothing is trained";
         return Err(Fault::config("task", found).hint("give one of them a weight above 0"));
     }
-    let optimizer = optimizer::read(&mut root)?;
-    let train = train::read(&mut root, &data, &tasks)?;
+    let optimizer = read_section(&mut root, "optimizer")?;
+    let train = train::train(&mut root, &data, &tasks)?;
+    check_window(&data, &train)?;
     root.finish()?;
-    Ok(Config {
-        data,
-        architecture: super::Architecture::Shared,
-        trunk,
-        tasks,
-        couplings,
-        optimizer,
-        train,
-    })
+    let architecture = Architecture::Shared;
+    Ok(Config { data, architecture, trunk, tasks, couplings, optimizer, train })
+}
+
+/// A section that depends on no other.
+fn read_section<T: keys::Keyed + Default>(root: &mut Section, key: &str) -> Result<T> {
+    let mut value = T::default();
+    keys::read(root.section(key)?, &mut value).map(|()| value)
+}
+
+/// Nothing is shuffled where a batch has all rows.
+fn check_window(data: &Data, train: &Train) -> Result<()> {
+    if train.batch_size != BatchSize::Full || data.shuffle_window.is_none() {
+        return Ok(());
+    }
+    let message = "has no effect, since train.batch_size is \"full\" and nothing is shuffled";
+    Err(Fault::config("data.shuffle_window", message)
+        .hint("leave it out, or give batches of some rows"))
 }
 
 /// Keys that tandem 0.1.0 wrote into the `config.toml` of every run; it wrote no `version`, and
@@ -167,7 +173,7 @@ fn check_columns(data: &Data, tasks: &[Task]) -> Result<()> {
         data.features.iter().find_map(|f| Some((&f.column, task_of(&f.column)?)))
     {
         return Err(Fault::config(
-            &known::join("feature", column),
+            &join("feature", column),
             format!("is the target of task {}", quoted(task)),
         )
         .hint("label columns are never features: leave this table out, or change the target"));
@@ -196,7 +202,7 @@ fn check_row_column(key: &str, column: &str, data: &Data, task: Option<&String>)
     }
     match data.features.iter().any(|f| f.column == column) {
         true => Err(Fault::config(
-            &known::join("feature", column),
+            &join("feature", column),
             format!("has no effect, since the column is that of {key}"),
         )
         .hint("leave this table out")),
@@ -209,7 +215,7 @@ fn check_stratify(name: &str, tasks: &[Task]) -> Result<()> {
     let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
     let Some(task) = tasks.iter().find(|task| task.name == name) else {
         return Err(Fault::config("data.stratify", format!("there is no task {}", quoted(name)))
-            .hint(known::choices(name, &names)));
+            .hint(choices(name, &names)));
     };
     match task.kind {
         TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel => Ok(()),

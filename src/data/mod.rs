@@ -1,10 +1,11 @@
-//! Rows: features, labels, what columns mean. Readers turn files into raw tables or images, and
-//! `load` turns these into [`Parts`]. Nothing here knows a network or a GPU.
+//! Data sets: features, labels, and what columns mean. Readers turn files into raw tables or
+//! images, and `load` turns these into [`Parts`]. Nothing here knows a network or a GPU.
 //!
-//! From the ground up: `value` says what a text means, `table` is a table as it was read, `read`
-//! reads files, `schema` says what columns mean, `encode` turns cells into numbers and labels,
-//! `split` says which rows train, `images` are labelled images, `store` keeps encoded rows on disk,
-//! `look` looks at a table without a configuration, `write` writes tables, `load` is the door.
+//! From the ground up: `value` finds out what a text means, `table` holds tables as they were read,
+//! `read` reads files, `schema` holds what columns mean, `encode` turns cells into numbers and
+//! labels, `split` divides rows into parts, `images` has labelled images, `store` keeps encoded
+//! rows on disk, `look` surveys tables, `write` writes tables, and `load` has the functions that
+//! other rooms call.
 
 pub mod encode;
 pub mod images;

@@ -1,53 +1,54 @@
-//! Rows in memory: features, labels and weights of each part of a data set.
+//! The parts of a data set: their features, labels and weights.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::encode::applied::Met;
+use super::encode::applied::MatchReport;
+use super::part::Part;
 use super::schema::Schema;
 use super::store::rows::Stored;
 use super::table::raw::{Raw, RawColumn};
-use super::table::shape::Kind;
+use super::table::shape::CellKind;
 
-/// One part in memory.
+/// One part of a data set.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// Number of rows.
     pub rows: usize,
     /// [rows, width], row-major.
     pub features: Features,
-    /// One vector of `[rows]` per label column, task by task in task order, [`Target::cells`] of
-    /// each: a class index (multiclass), 0 or 1 (binary, multilabel), bits of a scaled f32
-    /// (regression) or of a count; or [`UNLABELLED`]. Empty when the file has no label columns
-    /// (`predict`).
+    /// One vector `[rows]` per label column, task by task in task order; a task has
+    /// `Target::cells` columns. A label is the index of a class (multiclass), 0 or 1 (binary,
+    /// multilabel), the bits of an f32 (a scaled number in regression, a count), or `UNLABELLED`.
+    /// There are no vectors if labels were not read (`predict`).
     pub labels: Vec<Vec<u32>>,
-    /// Weight of each row in all losses, finite and not negative; `None` = one each.
+    /// The weight of each row in all losses, finite and not negative; `None` = every weight is 1.
     pub weights: Option<Vec<f32>>,
-    /// The cells of the file as they were, for `predict`. Absent for images.
+    /// The cells of the file as they were, if they were kept (`predict`); `None` for images.
     pub table: Option<Table>,
 }
 
-/// Feature values, as compact as they came.
+/// Feature values, in the most compact form that keeps them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Features {
-    /// Bytes; the value is `byte · scale`.
+    /// Bytes; a value is `byte · scale`.
     U8 {
         /// [rows, width]
         values: Vec<u8>,
-        /// Factor (1/255 for images, 1/16 for digits).
+        /// The factor: 1/255 for images, 1/16 for digits.
         scale: f32,
     },
-    /// Scaled numbers.
+    /// Scaled numbers, [rows, width].
     F32(Vec<f32>),
-    /// Numbers (bits of f32) and codes of categories, spread out to inputs on the device as
-    /// [`Input::spread`] says.
+    /// Slots with numbers (the bits of an f32) or codes. The device turns them into inputs, as
+    /// `Input::spread` states.
     Cells {
         /// [rows, slots]
-        words: Vec<u32>,
-        /// Words of a row.
+        values: Vec<u32>,
+        /// Number of slots of a row.
         slots: usize,
     },
-    /// Words of the two kinds before, on disk.
+    /// Scaled numbers or slots that stay on disk.
     Stored(Arc<Stored>),
 }
 
@@ -56,29 +57,29 @@ pub enum Features {
 pub struct Table {
     /// Column names.
     pub header: Vec<String>,
-    /// What a schema met in the cells.
-    pub met: Met,
+    /// How well the cells match the schema that they were encoded with.
+    pub matched: MatchReport,
     /// The cells.
     pub(crate) raw: Arc<Raw>,
 }
 
 impl Table {
-    /// The cells of a row, in the order of the header; blanks around them are gone.
+    /// The cells of a row, in the order of the header, without the blanks around them.
     pub fn record(&self, row: usize) -> impl Iterator<Item = Cow<'_, str>> {
         (0..self.header.len()).map(move |column| self.raw.cell(row, column))
     }
 
-    /// One of them.
+    /// A cell, without the blanks around it.
     pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
         self.raw.cell(row, column)
     }
 
-    /// What a column holds, by the word of its file.
-    pub fn kind(&self, column: usize) -> Kind {
-        self.raw.columns.get(column).map_or(Kind::Text, RawColumn::kind)
+    /// The kind of the cells of a column, as its file states it.
+    pub fn kind(&self, column: usize) -> CellKind {
+        self.raw.columns.get(column).map_or(CellKind::Text, RawColumn::kind)
     }
 
-    /// The whole number of a cell of a column of such; `None` if it is blank.
+    /// The number of a cell in a column of whole numbers; `None` if it is blank.
     pub fn whole(&self, row: usize, column: usize) -> Option<i128> {
         match self.raw.columns.get(column) {
             Some(RawColumn::Wholes(wholes)) => wholes.get(row),
@@ -90,16 +91,37 @@ impl Table {
 /// The parts of a data set with their common schema.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// Trained on.
+    /// The part that is trained on.
     pub train: Arc<Dataset>,
-    /// Picks the model; may be absent.
+    /// The part that picks the model, if there is one.
     pub valid: Option<Arc<Dataset>>,
-    /// Reported only; may be absent.
+    /// The part that is only reported on, if there is one.
     pub test: Option<Arc<Dataset>>,
-    /// Columns, scaling, class names.
+    /// Columns, scaling and class names.
     pub schema: Schema,
-    /// BLAKE3 of what was read, by file or built-in name, for `environment.json`.
+    /// (file or name of a built-in set, BLAKE3 in hex) of everything that was read, for
+    /// `environment.json`.
     pub hashes: Vec<(String, String)>,
-    /// What a user should know of the columns: which were dropped, which nearly determine a label.
+    /// What the user should know about the data, such as which columns were dropped and which
+    /// nearly determine a label.
     pub notices: Vec<String>,
+}
+
+impl Parts {
+    /// The parts that are there, in order.
+    pub fn there(&self) -> impl Iterator<Item = (Part, &Arc<Dataset>)> {
+        let all = [Some(&self.train), self.valid.as_ref(), self.test.as_ref()];
+        Part::ALL.into_iter().zip(all).filter_map(|(part, data)| Some((part, data?)))
+    }
+
+    /// Puts parts of one schema together; `None` if the training part is missing.
+    pub(crate) fn of(
+        [train, valid, test]: [Option<Dataset>; 3],
+        schema: Schema,
+        hashes: Vec<(String, String)>,
+        notices: Vec<String>,
+    ) -> Option<Parts> {
+        let (valid, test) = (valid.map(Arc::new), test.map(Arc::new));
+        Some(Parts { train: Arc::new(train?), valid, test, schema, hashes, notices })
+    }
 }

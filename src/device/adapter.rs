@@ -1,4 +1,4 @@
-//! Which adapter a run takes, and why.
+//! The adapters of the machine: which there are, which one a run takes, and why.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -8,29 +8,29 @@ use crate::fault::{Exit, Fault};
 use crate::kernels::Unit;
 use crate::kernels::tuning::Class;
 
-/// How the user narrows the choice.
+/// The user's wishes for an adapter.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
     /// `--device`: `auto`, an index of `tandem devices`, or part of a name; `None` = auto.
     pub device: Option<String>,
     /// `--backend`: `vulkan`, `metal`, `dx12`, `gl`; `None` = `WGPU_BACKEND`, else all but gl.
     pub backend: Option<String>,
-    /// Ask for WebGPU's default limits and nothing beyond: no larger ones, no optional features.
+    /// Whether to ask for WebGPU's default limits alone: no larger ones, no optional features.
     pub default_limits: bool,
-    /// Open the adapter with its matrix units.
+    /// Whether to open the adapter with its matrix units.
     pub units: bool,
 }
 
 /// An adapter as `tandem devices` lists it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Entry {
+pub struct AdapterEntry {
     /// Place in the list.
     pub index: usize,
-    /// Name that the driver gives.
+    /// The name that the driver gives it.
     pub name: String,
-    /// Class that decides the kernels.
+    /// The class, which decides the kernels.
     pub class: Class,
-    /// Vulkan, Metal, Dx12, Gl.
+    /// `Vulkan`, `Metal`, `Dx12` or `Gl`.
     pub backend: String,
     /// Driver and its version.
     pub driver: String,
@@ -38,17 +38,17 @@ pub struct Entry {
     pub binding_bytes: u64,
     /// Bytes of the largest buffer.
     pub buffer_bytes: u64,
-    /// Storage bindings of a kernel.
+    /// The largest number of storage bindings of a kernel.
     pub storage_bindings: u32,
-    /// Bytes of workgroup memory.
+    /// The largest number of bytes of workgroup memory.
     pub workgroup_bytes: u32,
-    /// Invocations of a workgroup.
+    /// The largest number of invocations of a workgroup.
     pub invocations: u32,
-    /// Lanes of a subgroup, smallest and largest.
+    /// The smallest and the largest number of lanes of a subgroup.
     pub subgroup: [u32; 2],
-    /// Matrix units that there are kernels for.
+    /// Its matrix units that there are kernels for.
     pub units: Vec<Unit>,
-    /// Features that kernels may use.
+    /// Its features that kernels may use.
     pub features: Vec<&'static str>,
 }
 
@@ -56,13 +56,13 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Chosen {
     pub(super) adapter: wgpu::Adapter,
-    /// As listed.
-    pub entry: Entry,
-    /// Why this one.
+    /// The adapter as it is listed.
+    pub entry: AdapterEntry,
+    /// Why it was chosen, as the end of a sentence.
     pub reason: String,
 }
 
-/// Class of an adapter.
+/// The class of an adapter.
 fn class(info: &wgpu::AdapterInfo) -> Class {
     match info.device_type {
         DeviceType::Cpu => Class::Software,
@@ -71,7 +71,7 @@ fn class(info: &wgpu::AdapterInfo) -> Class {
     }
 }
 
-fn entry(index: usize, adapter: &wgpu::Adapter) -> Entry {
+fn entry(index: usize, adapter: &wgpu::Adapter) -> AdapterEntry {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
     let known = [
         (wgpu::Features::SUBGROUP, "subgroups"),
@@ -80,7 +80,7 @@ fn entry(index: usize, adapter: &wgpu::Adapter) -> Entry {
         (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "cooperative matrices"),
         (wgpu::Features::PIPELINE_CACHE, "pipeline cache"),
     ];
-    Entry {
+    AdapterEntry {
         index,
         class: class(&info),
         backend: format!("{:?}", info.backend),
@@ -97,12 +97,13 @@ fn entry(index: usize, adapter: &wgpu::Adapter) -> Entry {
     }
 }
 
-/// Square matrices with sums in f32, of subgroups that four of make a workgroup.
+/// The matrix units that kernels can use: square matrices with sums in f32, and subgroups of which
+/// four make up a workgroup.
 fn units(adapter: &wgpu::Adapter) -> Vec<Unit> {
     let info = adapter.get_info();
     let wanted = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
     let most = adapter.limits().max_compute_invocations_per_workgroup.min(256);
-    // The kernels count on 32 invocations at least.
+    // The kernels rely on 32 invocations at least.
     if !adapter.features().contains(wanted) || !(32..=most).contains(&(4 * info.subgroup_max_size))
     {
         return Vec::new();
@@ -124,6 +125,7 @@ fn units(adapter: &wgpu::Adapter) -> Vec<Unit> {
     Unit::ALL.into_iter().filter(is_offered).collect()
 }
 
+/// The backends to look at.
 fn backends(wish: &Wish) -> Result<Backends> {
     let Some(name) = &wish.backend else {
         let asked = std::env::var("WGPU_BACKEND").ok().filter(|v| !v.is_empty());
@@ -163,14 +165,17 @@ fn adapters(wish: &Wish) -> Result<(Backends, Vec<wgpu::Adapter>)> {
 /// Per cent of a driver's memory budget that buffers may take.
 const BUDGET: u8 = 95;
 
-/// All adapters that the wish admits.
-pub fn list(wish: &Wish) -> Result<Vec<Entry>> {
+/// All adapters of the backends that the wish admits.
+///
+/// # Errors
+/// An unknown backend.
+pub fn list(wish: &Wish) -> Result<Vec<AdapterEntry>> {
     Ok(adapters(wish)?.1.iter().enumerate().map(|(i, a)| entry(i, a)).collect())
 }
 
 /// Order of preference: dedicated GPUs first (`WGPU_POWER_PREF=low`: integrated first), software
 /// last, GL behind everything else.
-fn rank(entry: &Entry, low_power: bool) -> (usize, usize) {
+fn rank(entry: &AdapterEntry, low_power: bool) -> (usize, usize) {
     let class = match (entry.class, low_power) {
         (Class::Discrete, false) | (Class::Integrated, true) => 0,
         (Class::Integrated, false) | (Class::Discrete, true) => 1,
@@ -180,9 +185,13 @@ fn rank(entry: &Entry, low_power: bool) -> (usize, usize) {
 }
 
 /// The adapter for a wish, with the reason.
+///
+/// # Errors
+/// 69 if there is no adapter, or none as wished.
 pub fn choose(wish: &Wish) -> Result<Chosen> {
     let (tried, adapters) = adapters(wish)?;
-    let entries: Vec<Entry> = adapters.iter().enumerate().map(|(i, a)| entry(i, a)).collect();
+    let entries: Vec<AdapterEntry> =
+        adapters.iter().enumerate().map(|(i, a)| entry(i, a)).collect();
     if entries.is_empty() {
         let message = format!("no adapter: {} found none", names(tried));
         let hint = "install a driver; without a GPU a software one does: Debian and Ubuntu \
@@ -199,7 +208,8 @@ pub fn choose(wish: &Wish) -> Result<Chosen> {
     Ok(Chosen { adapter, entry: entries[index].clone(), reason })
 }
 
-fn pick(wish: &Wish, entries: &[Entry]) -> Result<(usize, String)> {
+/// The index of the adapter for a wish, with the reason.
+fn pick(wish: &Wish, entries: &[AdapterEntry]) -> Result<(usize, String)> {
     let from_env = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|n| !n.is_empty());
     let (asked, by) = match (&wish.device, from_env) {
         (Some(text), _) if text != "auto" => (Some(text.clone()), "--device"),
@@ -224,7 +234,9 @@ fn pick(wish: &Wish, entries: &[Entry]) -> Result<(usize, String)> {
     Ok((best, reason))
 }
 
-fn named(text: &str, by: &str, entries: &[Entry]) -> Result<(usize, String)> {
+/// The index of the adapter that `text` names by index or by part of its name; `by` says where the
+/// text comes from.
+fn named(text: &str, by: &str, entries: &[AdapterEntry]) -> Result<(usize, String)> {
     if text == "reference" {
         let fault = Fault::new(
             Exit::Usage,

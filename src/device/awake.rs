@@ -1,24 +1,29 @@
-//! Processors that stay awake while a software adapter works.
+//! Keeps processors awake while a software adapter works.
 //!
-//! Such an adapter hands every dispatch to threads and sleeps until they are done: twenty times a
-//! step and more a processor has nothing to do for some microseconds. A virtual machine gives it
-//! back to its host then, and waking it takes longer than many a dispatch. So threads of the lowest
-//! class there is (`SCHED_IDLE`, which gives way to everything else of its control group at once)
-//! spin as long as work is in flight, as the threads of OpenMP do between two loops. Where a quota
-//! counts the time of all threads they would take it from the work, and where the class is not to
-//! be had they would compete with it: there is none then.
+//! Such an adapter hands every dispatch to threads and sleeps until they are done. So twenty times
+//! per step and more a processor has nothing to do for some microseconds. A virtual machine then
+//! gives it back to its host, and waking it takes longer than many dispatches take. Therefore
+//! threads of the lowest scheduling class (`SCHED_IDLE`, which gives way to everything else of its
+//! control group at once) spin as long as work is in flight, as the threads of OpenMP do between
+//! two loops. There are no such threads where a quota counts the time of all threads, since they
+//! would use up the time of the work, nor where the class is not available, since they would
+//! compete with the work.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
-/// Most threads, as many as Mesa's drivers work with.
+/// The largest number of spinning threads: as many as Mesa's drivers work with.
 #[cfg(target_os = "linux")]
 const MOST: usize = 16;
 
+/// State that all threads share.
 #[derive(Debug, Default)]
 struct State {
+    /// Number of [`Awake`] values that live.
     holders: AtomicUsize,
+    /// Held by a thread between its look at the holders and its sleep.
     turn: Mutex<()>,
+    /// Notified when the first holder comes.
     held: Condvar,
 }
 
@@ -27,7 +32,8 @@ struct State {
 pub(super) struct Awake(&'static State);
 
 impl Awake {
-    /// Keeps them awake from now on; `None` where that is not wanted, see the top of this file.
+    /// Keeps the processors awake from now on; `None` where that would do harm, see the top of this
+    /// file.
     pub fn hold() -> Option<Awake> {
         static STATE: OnceLock<Option<State>> = OnceLock::new();
         static THREADS: OnceLock<()> = OnceLock::new();
@@ -48,8 +54,9 @@ impl Drop for Awake {
     }
 }
 
+/// Starts a thread that spins while there are holders and sleeps otherwise.
 fn spawn(state: &'static State) {
-    // Without the thread things are slower, and that is all.
+    // Without the thread a step is slower, and nothing else.
     let _ =
         std::thread::Builder::new().name("awake".into()).stack_size(64 << 10).spawn(move || {
             while become_idle() {
@@ -64,12 +71,12 @@ fn spawn(state: &'static State) {
         });
 }
 
-/// Processors to keep awake: those that the process may use, none where it may use them for a part
-/// of the time only.
+/// Number of processors to keep awake: all that the process may use, or 0 where it may use them
+/// only part of the time.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn processors() -> usize {
-    // SAFETY: the set is plain bits, and the call writes no more of them than the size it is told.
+    // SAFETY: the set consists of plain bits, and the call writes as many bytes as it is told.
     let allowed = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
@@ -77,13 +84,13 @@ fn processors() -> usize {
         }
         libc::CPU_COUNT(&set) as usize
     };
-    // What Rust counts is less where a control group has a quota, but never less than one.
+    // Rust counts fewer processors where a control group has a quota, but never less than one.
     let is_whole =
         allowed > 1 && std::thread::available_parallelism().is_ok_and(|n| n.get() == allowed);
     if is_whole { allowed.min(MOST) } else { 0 }
 }
 
-/// Puts this thread into the lowest class.
+/// Puts this thread into the lowest scheduling class; whether that was possible.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn become_idle() -> bool {

@@ -1,4 +1,4 @@
-//! Buffers of a device: made, mapped, read back.
+//! Buffers of a device: how they are made, mapped and read back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,7 +10,10 @@ use super::gpu::Gpu;
 use crate::fault::{Exit, Fault};
 use crate::kernels::MIRROR_ROW;
 
-/// A buffer of `bytes` bytes.
+/// Makes a buffer of `bytes` bytes.
+///
+/// # Errors
+/// A device that is lost or out of memory.
 pub(super) fn buffer(
     gpu: &Gpu,
     name: &str,
@@ -22,7 +25,10 @@ pub(super) fn buffer(
     gpu.scoped(name, bytes, |device| device.create_buffer(&descriptor))
 }
 
-/// A storage buffer of `bytes` bytes, if one binding may be so large.
+/// Makes a storage buffer of `bytes` bytes.
+///
+/// # Errors
+/// 69 if a binding may not be so large; a device that is lost or out of memory.
 pub(super) fn storage(gpu: &Gpu, name: &str, bytes: u64) -> Result<wgpu::Buffer> {
     let most = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size);
     if bytes > most {
@@ -42,7 +48,7 @@ pub(super) fn storage(gpu: &Gpu, name: &str, bytes: u64) -> Result<wgpu::Buffer>
     )
 }
 
-/// The u32 of a texture of whole rows, after all that was submitted.
+/// Reads the u32 of a texture of `bytes` bytes, after all that was submitted.
 pub(super) fn texels(gpu: &Gpu, texture: &wgpu::Texture, bytes: u64) -> Result<Vec<u32>> {
     let staging = buffer(gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
     let mut encoder = gpu
@@ -64,7 +70,7 @@ pub(super) fn texels(gpu: &Gpu, texture: &wgpu::Texture, bytes: u64) -> Result<V
     read(&staging, &mapped)
 }
 
-/// State of a mapping that is under way.
+/// State of a mapping that is not done yet.
 pub(super) const PENDING: u8 = 0;
 
 /// State of a mapping that is done.
@@ -73,12 +79,13 @@ const MAPPED: u8 = 1;
 /// State of a mapping that failed.
 const FAILED: u8 = 2;
 
-/// Asks for a whole buffer to be mapped.
+/// Asks for a whole buffer to be mapped; the state as of [`map_slice`].
 pub(super) fn map(staging: &wgpu::Buffer) -> Arc<AtomicU8> {
     map_slice(&staging.slice(..))
 }
 
-/// Asks for a slice to be mapped; the state leaves 0 when it is, or when it failed.
+/// Asks for a slice to be mapped. The state is [`PENDING`] until the slice is mapped or the mapping
+/// has failed.
 pub(super) fn map_slice(slice: &wgpu::BufferSlice) -> Arc<AtomicU8> {
     let state = Arc::new(AtomicU8::new(PENDING));
     let shared = Arc::clone(&state);
@@ -88,11 +95,11 @@ pub(super) fn map_slice(slice: &wgpu::BufferSlice) -> Arc<AtomicU8> {
     state
 }
 
-/// The u32 of a staging buffer whose submission is done.
+/// Reads the u32 of a staging buffer whose submission is done, and unmaps it.
 pub(super) fn read(staging: &wgpu::Buffer, mapped: &AtomicU8) -> Result<Vec<u32>> {
     ensure!(
         mapped.load(Ordering::Acquire) == MAPPED,
-        Fault::new(Exit::Internal, "the device did not hand its results over")
+        Fault::new(Exit::Internal, "the device did not hand over its results")
     );
     let words = {
         let view = staging.get_mapped_range(..).map_err(|e| anyhow!("read-back: {e}"))?;

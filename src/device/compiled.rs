@@ -1,14 +1,14 @@
-//! A compiled kernel.
+//! Compiled kernels.
 
 use crate::kernels::Kernel;
 use crate::kernels::signature::Signature;
 use crate::schedule::Dispatch;
 
-/// A compiled kernel.
+/// A kernel, compiled with its constants.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     pub(super) kernel: &'static Kernel,
-    /// Those that it declares.
+    /// The constants of the dispatch that the kernel declares.
     pub(super) constants: Vec<(&'static str, f64)>,
     pub(super) source: String,
     pub(super) signature: Signature,
@@ -24,8 +24,8 @@ impl Pipeline {
     }
 }
 
-/// The constants of a dispatch that its kernel declares; what it does not declare is for the one in
-/// its place.
+/// The constants of a dispatch that its kernel declares. The others are declared by other kernels
+/// for the same work.
 pub(super) fn declared(signature: &Signature, dispatch: &Dispatch) -> Vec<(&'static str, f64)> {
     dispatch
         .constants

@@ -1,14 +1,14 @@
-//! An open device: limits asked for, errors caught, waits bounded.
+//! An open device: its limits, its errors, and waits that end.
 //!
-//! wgpu panics on an error nobody handles and tells of a lost device by callback alone; so both are
-//! caught here before anything is allocated, and every wait looks at them.
+//! wgpu panics on an error that nobody handles, and reports a lost device by a callback alone. So
+//! both are caught here before anything is allocated, and every wait asks for them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::adapter::{Chosen, Entry, Wish, choose};
+use super::adapter::{AdapterEntry, Chosen, Wish, choose};
 use super::awake::Awake;
 use super::compiled::Pipeline;
 use crate::cache;
@@ -16,10 +16,10 @@ use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, Tuning};
 use crate::kernels::{MIRROR_ROW, Unit};
 
-/// A device that does not answer for so long is given up.
+/// The time after which a device that does not answer is given up.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Most mirrors that a kernel of software adapters reads.
+/// The largest number of mirrors that a kernel of software adapters reads.
 const MIRRORS: u32 = 6;
 
 /// Features that are used where an adapter has them.
@@ -27,63 +27,66 @@ const WELCOME: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::TIMESTAMP_QUERY)
     .union(wgpu::Features::PIPELINE_CACHE);
 
-/// Features of the kernels for matrix units.
+/// Features that the kernels for matrix units need.
 const UNITS: wgpu::Features =
     wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16);
 
-/// What wgpu told us outside of error scopes.
+/// The errors that wgpu reported outside of error scopes.
 #[derive(Debug, Default)]
-struct Sink {
+pub(super) struct Reports {
+    /// The first error that nobody caught.
     error: Option<String>,
+    /// Why the device was lost.
     lost: Option<String>,
-    refused: Option<Refused>,
-    /// In a test, bytes beyond which creations are refused.
-    most: Option<u64>,
+    /// The memory that was refused last.
+    refused: Option<RefusedMemory>,
+    /// Bytes beyond which creations are refused, in a test.
+    pub(super) memory_limit: Option<u64>,
 }
 
 /// Memory that a device did not give.
 #[derive(Clone, Debug)]
-pub struct Refused {
-    /// What it was for.
+pub struct RefusedMemory {
+    /// What the memory was for.
     pub what: String,
-    /// Bytes of it.
+    /// Number of bytes.
     pub bytes: u64,
-    /// Bytes in use at that time, where the backend counts them.
+    /// Number of bytes in use at that time, where the backend counts them.
     pub used: Option<u64>,
 }
 
 /// An open device with its queue. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Gpu {
-    adapter: wgpu::Adapter,
+    pub(super) adapter: wgpu::Adapter,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    /// The adapter as listed.
-    pub entry: Entry,
-    /// Why it was chosen.
+    /// The adapter as it is listed.
+    pub entry: AdapterEntry,
+    /// Why it was chosen, as the end of a sentence.
     pub reason: String,
     /// Seconds that choosing and opening it took.
     pub open_seconds: f64,
     /// Limits that were granted.
     pub limits: wgpu::Limits,
-    sink: Arc<Mutex<Sink>>,
-    /// Held while submitting or polling: wgpu does neither safely from several threads at once.
-    turn: Arc<Mutex<()>>,
-    /// What the driver keeps of compiled kernels from run to run, where it hands that out, and its
-    /// entry in the cache directory.
+    pub(super) reports: Arc<Mutex<Reports>>,
+    /// Held while submitting or polling: wgpu does neither safely in several threads at once.
+    pub(super) turn: Arc<Mutex<()>>,
+    /// Compiled kernels that the driver keeps from run to run, where it can.
     pub(super) pipeline_cache: Option<wgpu::PipelineCache>,
+    /// The name of their file in the cache directory.
     pub(super) cache_entry: Option<String>,
-    /// Whether bounded kernels are compiled without checks.
+    /// Whether bounded kernels are compiled without checks of their indices.
     pub(super) trusts: bool,
     /// Whether a buffer and its mirror are one piece of memory.
     pub(super) shares: bool,
-    watchdog: Duration,
-    /// Kernels compiled so far.
+    pub(super) watchdog: Duration,
+    /// The kernels compiled so far.
     pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
 }
 
 impl Gpu {
-    /// Chooses an adapter and opens it.
+    /// Chooses an adapter and opens it; its buffers and mirrors do not share memory yet.
     pub(super) fn open_alone(wish: &Wish) -> Result<Gpu> {
         let start = Instant::now();
         let Chosen { adapter, entry, reason } = choose(wish)?;
@@ -92,7 +95,7 @@ impl Gpu {
         let with_units = wish.units && !wish.default_limits && !entry.units.is_empty();
         let of_units = if with_units { UNITS } else { wgpu::Features::empty() };
         let features = adapter.features() & (optional | of_units);
-        let (device, queue, sink) = open(&adapter, &entry, features, &limits)?;
+        let (device, queue, reports) = open(&adapter, &entry, features, &limits)?;
         let cache_entry = wgpu::util::pipeline_cache_key(&adapter.get_info())
             .map(|key| format!("{key}-{}", env!("CARGO_PKG_VERSION")));
         let pipeline_cache =
@@ -109,7 +112,7 @@ impl Gpu {
             reason,
             open_seconds,
             limits,
-            sink,
+            reports,
             turn,
             trusts: false,
             shares: false,
@@ -120,15 +123,15 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// Another device of the adapter, which is like this one.
+    /// Opens another device of the adapter, with the same features and limits.
     pub(super) fn second(&self) -> Result<Gpu> {
-        let (device, queue, sink) =
+        let (device, queue, reports) =
             open(&self.adapter, &self.entry, self.device.features(), &self.limits)?;
         let pipeline_cache = None;
         Ok(Gpu {
             device,
             queue,
-            sink,
+            reports,
             pipeline_cache,
             turn: Arc::default(),
             pipelines: Arc::default(),
@@ -136,13 +139,16 @@ impl Gpu {
         })
     }
 
-    /// An error if the device was lost or an error went uncaught since it was opened.
+    /// Checks that the device works.
+    ///
+    /// # Errors
+    /// 70 if the device was lost, or if wgpu reported an error that nobody caught.
     pub fn check(&self) -> Result<()> {
-        if self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).error.is_some() {
+        if self.reports().error.is_some() {
             self.hear_of_loss();
         }
-        let sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(why) = &sink.lost {
+        let reports = self.reports();
+        if let Some(why) = &reports.lost {
             let fault = Fault::new(
                 Exit::Internal,
                 format!("{}: the device was lost: {why}", self.entry.name),
@@ -151,7 +157,7 @@ impl Gpu {
                 .hint("nothing half-written was kept; run again, or try another adapter")
                 .into());
         }
-        if let Some(error) = &sink.error {
+        if let Some(error) = &reports.error {
             return Err(Fault::new(Exit::Internal, format!("{}: {error}", self.entry.name))
                 .hint("run tandem doctor on this adapter")
                 .into());
@@ -159,13 +165,16 @@ impl Gpu {
         Ok(())
     }
 
-    /// On a lost device everything is an error, and often before the callback that tells of the
-    /// loss: lets that run.
+    /// Lets the callback run that reports a loss: on a lost device every call is an error, often
+    /// before that callback.
     fn hear_of_loss(&self) {
         let _ = self.polled(wgpu::PollType::Poll);
     }
 
-    /// Runs a creation inside error scopes; `what` and `bytes` say what was wanted if it fails.
+    /// Creates something inside error scopes; `what` and `bytes` describe it where that fails.
+    ///
+    /// # Errors
+    /// 70 if the device is lost or out of memory, or if wgpu refuses what was asked for.
     pub(super) fn scoped<T>(
         &self,
         what: &str,
@@ -185,7 +194,7 @@ impl Gpu {
         if memory.is_some() {
             return Err(self.refuse(what, bytes, self.used()).into());
         }
-        if self.is_beyond() {
+        if self.is_beyond_limit() {
             let used = self.used().map(|used| used.saturating_sub(bytes));
             return Err(self.refuse(what, bytes, used).into());
         }
@@ -200,36 +209,42 @@ impl Gpu {
         Ok(made)
     }
 
+    /// Bytes that the allocator has handed out, where the backend counts them.
     fn used(&self) -> Option<u64> {
         self.allocations().map(|list| list.iter().map(|(_, bytes)| bytes).sum())
     }
 
-    /// Whether a test wants no more memory to be given.
-    fn is_beyond(&self) -> bool {
-        let most = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).most;
-        most.is_some_and(|most| self.used().is_some_and(|used| used > most))
+    /// Whether more memory is in use than a test allows.
+    fn is_beyond_limit(&self) -> bool {
+        let limit = self.reports().memory_limit;
+        limit.is_some_and(|limit| self.used().is_some_and(|used| used > limit))
     }
 
+    /// Remembers that memory was refused; the error that says so.
     fn refuse(&self, what: &str, bytes: u64, used: Option<u64>) -> Fault {
-        let refused = Refused { what: what.into(), bytes, used };
-        self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).refused = Some(refused);
+        let refused = RefusedMemory { what: what.into(), bytes, used };
+        self.reports().refused = Some(refused);
         let message =
             format!("{}: out of memory for {what}: {bytes} bytes wanted", self.entry.name);
         Fault::new(Exit::Internal, message).hint("use a smaller batch_size or narrower layers")
     }
 
+    /// The errors that were reported so far, locked.
+    pub(super) fn reports(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn to submit or to poll.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The memory that was refused last.
-    pub fn refused(&self) -> Option<Refused> {
-        self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).refused.clone()
+    pub fn refused(&self) -> Option<RefusedMemory> {
+        self.reports().refused.clone()
     }
 
-    /// Behaves from now on as a device with so many bytes.
-    #[doc(hidden)]
-    pub fn pretend_memory(&self, bytes: u64) {
-        self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).most = Some(bytes);
-    }
-
-    /// Keeps what was compiled for later runs.
+    /// Stores the compiled kernels for later runs.
     pub(super) fn save_pipelines(&self) {
         if let (Some(pipelines), Some(entry)) = (&self.pipeline_cache, &self.cache_entry)
             && let Some(data) = pipelines.get_data()
@@ -248,8 +263,8 @@ impl Gpu {
         Tuning { shared_mirrors: self.shares, ..plain }
     }
 
-    /// The matrix unit for operands of f16 or f32, where the adapter has one and was opened with
-    /// it: the larger one.
+    /// The largest matrix unit for operands of f16 (`half`) or f32, where the adapter has one and
+    /// was opened with it.
     pub fn unit(&self, half: bool) -> Option<Unit> {
         let is_open =
             self.device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
@@ -276,7 +291,10 @@ impl Gpu {
             && mirrors
     }
 
-    /// Waits for a submission, as long as the watchdog lets it.
+    /// Waits for a submission until the watchdog gives the device up.
+    ///
+    /// # Errors
+    /// 70 if the device is lost or does not answer.
     pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex) -> Result<()> {
         let start = Instant::now();
         loop {
@@ -292,8 +310,9 @@ impl Gpu {
         }
     }
 
+    /// Gives up a device that does not answer; the error that says so.
     fn give_up(&self, waited: Duration, error: &str) -> Fault {
-        // wgpu waits for a queue that is dropped, and panics in the end.
+        // wgpu would wait for a queue that is dropped, and panic in the end.
         std::mem::forget((self.device.clone(), self.queue.clone()));
         let message =
             format!("{}: no answer after {:.0} s: {error}", self.entry.name, waited.as_secs_f64());
@@ -301,24 +320,24 @@ impl Gpu {
             .hint("the driver hangs; restart it, or try another adapter")
     }
 
-    /// Keeps processors awake where they are the device.
+    /// Keeps processors awake while the value lives, where the device is made of them.
     pub(super) fn awake(&self) -> Option<Awake> {
         if self.entry.class == Class::Software { Awake::hold() } else { None }
     }
 
     /// Submits commands.
     pub(super) fn submit(&self, commands: Option<wgpu::CommandBuffer>) -> wgpu::SubmissionIndex {
-        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = self.turn();
         self.queue.submit(commands)
     }
 
     fn polled(&self, poll: wgpu::PollType) -> Result<wgpu::PollStatus, wgpu::PollError> {
-        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = self.turn();
         self.device.poll(poll)
     }
 
-    /// Waits for a submission and for `arrived`, which a callback of it makes true: where several
-    /// threads share the device, another one's poll may be the one that runs the callback.
+    /// Waits for a submission, and then until `arrived` is true. A callback of the submission makes
+    /// it so; where several threads share the device, another thread's poll may run the callback.
     pub(super) fn wait_until(
         &self,
         submission: &wgpu::SubmissionIndex,
@@ -339,43 +358,21 @@ impl Gpu {
         self.check()
     }
 
-    /// The same device, given up after so long.
-    #[doc(hidden)]
-    pub fn watched_for(&self, watchdog: Duration) -> Gpu {
-        Gpu { watchdog, ..self.clone() }
-    }
-
-    /// The same device, trusted or not whatever its class.
-    #[doc(hidden)]
-    pub fn trusting(&self, trusts: bool) -> Gpu {
-        Gpu { trusts, pipelines: Arc::default(), ..self.clone() }
-    }
-
-    /// The same device, whose mirrors are copies.
-    #[doc(hidden)]
-    pub fn copying(&self) -> Gpu {
-        Gpu { shares: false, ..self.clone() }
-    }
-
-    /// What the allocator of wgpu has handed out: names and bytes, without what its blocks hold in
-    /// reserve; `None` = this backend has none.
+    /// The names and bytes of all memory that the allocator of wgpu has handed out, without what
+    /// its blocks hold in reserve; `None` where the backend has no such allocator.
     pub fn allocations(&self) -> Option<Vec<(String, u64)>> {
         let report = self.device.generate_allocator_report()?;
         Some(report.allocations.into_iter().map(|a| (a.name, a.size)).collect())
     }
-
-    /// Destroys the device, so that it is lost: what a driver reset looks like.
-    #[doc(hidden)]
-    pub fn destroy(&self) {
-        self.device.destroy();
-    }
 }
 
-type Opened = (wgpu::Device, wgpu::Queue, Arc<Mutex<Sink>>);
+/// A device with its queue and its reports.
+type Opened = (wgpu::Device, wgpu::Queue, Arc<Mutex<Reports>>);
 
+/// Opens a device of an adapter.
 fn open(
     adapter: &wgpu::Adapter,
-    entry: &Entry,
+    entry: &AdapterEntry,
     features: wgpu::Features,
     limits: &wgpu::Limits,
 ) -> Result<Opened> {
@@ -397,20 +394,21 @@ fn open(
         Fault::new(Exit::Unavailable, format!("{} does not open: {e}", entry.name))
             .hint("choose another adapter, see tandem devices")
     })?;
-    let sink = Arc::new(Mutex::new(Sink::default()));
-    watch(&device, &sink);
-    Ok((device, queue, sink))
+    let reports = Arc::new(Mutex::new(Reports::default()));
+    watch(&device, &reports);
+    Ok((device, queue, reports))
 }
 
-/// The word for features that wgpu may still change.
+/// The token that allows features which wgpu may still change.
 #[allow(unsafe_code)]
 fn experiments() -> wgpu::ExperimentalFeatures {
-    // SAFETY: what is still open about matrix units in wgpu is what drivers make of them. A run
-    // that asks for them compares the kernels of its unit with their twins first, on every device
-    // that it opens, and without that wish no module uses them.
+    // SAFETY: matrix units are experimental in wgpu because drivers differ in them. A run that asks
+    // for them first compares the kernels of its unit with their twins, on every device that it
+    // opens; in other runs no module uses them.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
+/// Opens the cache of compiled kernels, where the driver has one.
 #[allow(unsafe_code)]
 fn open_pipelines(device: &wgpu::Device, entry: &str) -> Option<wgpu::PipelineCache> {
     if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
@@ -422,22 +420,23 @@ fn open_pipelines(device: &wgpu::Device, entry: &str) -> Option<wgpu::PipelineCa
         data: data.as_deref(),
         fallback: true,
     };
-    // SAFETY: the data must come from `get_data` of a cache of this driver. The entry bears the
-    // driver's key and is written whole by `save_pipelines` alone, wgpu checks header and driver
-    // before it hands the data on, and the directory is the user's own.
+    // SAFETY: the data must come from `get_data` of a cache of this driver. The entry is named
+    // after the driver's key, `save_pipelines` alone writes it and as a whole, wgpu checks header
+    // and driver before it hands the data on, and the directory is the user's own.
     Some(unsafe { device.create_pipeline_cache(&descriptor) })
 }
 
-fn watch(device: &wgpu::Device, sink: &Arc<Mutex<Sink>>) {
-    let errors = Arc::clone(sink);
+/// Has errors and losses of a device written to its reports.
+fn watch(device: &wgpu::Device, reports: &Arc<Mutex<Reports>>) {
+    let errors = Arc::clone(reports);
     device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-        let mut sink = errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        sink.error.get_or_insert_with(|| error.to_string());
+        let mut reports = errors.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.error.get_or_insert_with(|| error.to_string());
     }));
-    let losses = Arc::clone(sink);
+    let losses = Arc::clone(reports);
     device.set_device_lost_callback(move |reason, message| {
-        let mut sink = losses.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        sink.lost.get_or_insert_with(|| format!("{reason:?} {message}").trim().to_string());
+        let mut reports = losses.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.lost.get_or_insert_with(|| format!("{reason:?} {message}").trim().to_string());
     });
 }
 
@@ -458,10 +457,14 @@ fn wanted_limits(offered: &wgpu::Limits, default_only: bool) -> Result<wgpu::Lim
         limits.max_buffer_size = offered.max_buffer_size;
         limits.max_storage_textures_per_shader_stage = MIRRORS;
     }
-    // Graphics limits are none of our business: an adapter without them is as good.
+    // Limits of graphics do not matter: an adapter that falls below them is as good.
     Ok(limits.or_worse_values_from(offered))
 }
 
+/// Checks a limit.
+///
+/// # Errors
+/// 69 if an adapter offers less than is needed.
 fn require(what: &str, needed: u64, offered: u64) -> Result<()> {
     if offered >= needed {
         return Ok(());

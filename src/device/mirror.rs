@@ -1,9 +1,9 @@
-//! Mirrors: textures that hold what buffers hold, for the kernels of software adapters
+//! Mirrors: textures with the contents of buffers, for the kernels of software adapters
 //! (`shaders/mirror.wgsl` says why).
 //!
-//! Where a buffer can lie in the memory of its mirror (`shared.rs`), that is all. Elsewhere a
-//! mirror is brought up to date by a copy between two dispatches, and only where a dispatch reads
-//! what was written since the last copy.
+//! Where a buffer can lie in the memory of its mirror (`shared.rs`), nothing is ever copied.
+//! Elsewhere a mirror is brought up to date by a copy between two dispatches, where the second one
+//! reads what was written since the last copy.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::kernels::signature::{Access, Signature};
 use crate::kernels::{MIRROR_ROW, MIRROR_WIDTH, mirror_rows};
 use crate::schedule::{Dispatch, Effect, Program};
 
-/// The texels of a mirror.
+/// The format of the texels of a mirror.
 pub(super) fn format(access: Access) -> wgpu::TextureFormat {
     if access == Access::MirrorU32 {
         wgpu::TextureFormat::Rgba32Uint
@@ -23,32 +23,36 @@ pub(super) fn format(access: Access) -> wgpu::TextureFormat {
     }
 }
 
-/// One mirror.
+/// The mirror of a buffer.
 #[derive(Debug)]
 struct Mirror {
     texture: wgpu::Texture,
     view: wgpu::TextureView,
     /// Rows of texels that the buffer has changed since the last copy.
     stale: Range<u32>,
-    /// The buffer, where it lies in the same memory.
+    /// The buffer, where it lies in the memory of the mirror.
     shared: Option<wgpu::Buffer>,
 }
 
-/// The mirrors of a program, by buffer.
+/// The mirrors of a program by the number of their buffers.
 #[derive(Debug)]
 pub(super) struct Mirrors(Vec<Option<Mirror>>);
 
-/// What a dispatch has to do with mirrors: (buffer, rows of texels).
+/// Rows of texels of mirrors that concern a dispatch, with the numbers of their buffers.
 #[derive(Debug, Default)]
 pub(super) struct Use {
+    /// Rows that it reads from mirrors.
     reads: Vec<(usize, Range<u32>)>,
+    /// Rows of buffers with mirrors that it writes.
     writes: Vec<(usize, Range<u32>)>,
 }
 
+/// The rows of texels that hold elements.
 fn rows(elements: Range<usize>) -> Range<u32> {
     (elements.start / MIRROR_ROW) as u32..elements.end.div_ceil(MIRROR_ROW) as u32
 }
 
+/// The smallest range that holds two ranges.
 fn hull(a: &Range<u32>, b: &Range<u32>) -> Range<u32> {
     if a.is_empty() {
         return b.clone();
@@ -57,10 +61,10 @@ fn hull(a: &Range<u32>, b: &Range<u32>) -> Range<u32> {
 }
 
 impl Mirrors {
-    /// Makes them.
+    /// Makes the mirrors of a program.
     pub(super) fn new(gpu: &Gpu, program: &Program) -> Result<Mirrors> {
         let made = Mirrors::made(gpu, program);
-        // wgpu keeps what is being cleared, also where making the rest has failed.
+        // wgpu keeps textures until they are cleared, also where making the others has failed.
         let submission = gpu.submit(None);
         gpu.wait(&submission)?;
         made
@@ -103,33 +107,35 @@ impl Mirrors {
         Ok(Mirrors(mirrors))
     }
 
-    /// Elements to allocate for a buffer: whole rows where it has a mirror, else whole vec4s, as
-    /// some kernels bind them.
+    /// Number of elements to allocate for a buffer of `len`: whole rows where it has a mirror, else
+    /// whole vec4s, as some kernels bind them.
     pub(super) fn padded(&self, buffer: usize, len: usize) -> usize {
         len.next_multiple_of(if self.0[buffer].is_some() { MIRROR_ROW } else { 4 })
     }
 
-    /// The buffer of a mirror that is the same memory.
+    /// The buffer that lies in the memory of its mirror.
     pub(super) fn shared(&self, buffer: usize) -> Option<&wgpu::Buffer> {
         self.0[buffer].as_ref()?.shared.as_ref()
     }
 
+    /// The view of the mirror of a buffer.
     pub(super) fn view(&self, buffer: usize) -> Option<&wgpu::TextureView> {
         self.0[buffer].as_ref().map(|m| &m.view)
     }
 
-    /// The host wrote elements of a buffer.
+    /// Notes that the host wrote elements of a buffer.
     pub(super) fn wrote(&mut self, buffer: usize, elements: Range<usize>) {
         self.mark(buffer, &rows(elements));
     }
 
+    /// Notes that rows of a mirror are stale.
     fn mark(&mut self, buffer: usize, changed: &Range<u32>) {
         if let Some(mirror) = &mut self.0[buffer] {
             mirror.stale = hull(&mirror.stale, changed);
         }
     }
 
-    /// Which rows a dispatch reads from mirrors, and which it makes stale.
+    /// The rows that a dispatch reads from mirrors, and those that it makes stale.
     pub(super) fn uses(&self, dispatch: &Dispatch, signature: &Signature) -> Use {
         let is_mirror = |buffer| {
             let name = dispatch.bindings.iter().find(|(_, b)| *b == buffer).map(|(name, _)| *name);
@@ -148,7 +154,7 @@ impl Mirrors {
                 widen(&mut found.writes, buffer, &touched);
             }
         }
-        // Tables are read whole, without an effect that says so.
+        // Tables are read whole; no effect states that.
         for (name, buffer) in &dispatch.bindings {
             let is_table = !dispatch.effects.iter().any(|(_, s)| s.buffer == *buffer);
             if is_table && signature.mirrors().any(|b| b.name == *name) {
@@ -158,7 +164,7 @@ impl Mirrors {
         found
     }
 
-    /// Whether a dispatch needs copies first.
+    /// Whether copies are needed before a dispatch.
     pub(super) fn stale(&self, uses: &Use) -> bool {
         uses.reads.iter().any(|(buffer, rows)| self.is_stale(*buffer, rows))
     }
@@ -204,7 +210,7 @@ impl Mirrors {
         }
     }
 
-    /// A dispatch was recorded.
+    /// Notes that a dispatch was recorded.
     pub(super) fn recorded(&mut self, uses: &Use) {
         for (buffer, changed) in &uses.writes {
             self.mark(*buffer, changed);
@@ -212,6 +218,7 @@ impl Mirrors {
     }
 }
 
+/// Widens the rows of a buffer in a list by those that are touched.
 fn widen(list: &mut Vec<(usize, Range<u32>)>, buffer: usize, touched: &Range<u32>) {
     match list.iter_mut().find(|(b, _)| *b == buffer) {
         Some((_, rows)) => *rows = hull(rows, touched),

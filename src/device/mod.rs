@@ -1,10 +1,11 @@
-//! The wgpu engine: f32, hand-written WGSL. wgpu is named in this room alone.
+//! The engine for devices: f32, hand-written WGSL, through wgpu, which is named in this room alone.
 
 pub mod adapter;
 mod awake;
 mod buffer;
 mod compiled;
 mod gpu;
+mod hooks;
 mod mirror;
 mod open;
 mod pipeline;
@@ -13,5 +14,5 @@ mod session;
 mod shared;
 mod warm;
 
-pub use gpu::{Gpu, Refused};
+pub use gpu::{Gpu, RefusedMemory};
 pub use session::Session;

@@ -1,4 +1,4 @@
-//! Opening a device, and the trial of whether textures and buffers share memory on it.
+//! Opens a device, and tries out whether textures and buffers can share memory on it.
 
 use anyhow::Result;
 

@@ -1,7 +1,7 @@
 //! From a kernel's signature to its pipeline.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -11,52 +11,23 @@ use crate::kernels::Kernel;
 use crate::kernels::signature::{Access, Signature};
 use crate::schedule::Dispatch;
 
-/// The pipelines of dispatches, each compiled once a device however many programs use it; what is
-/// missing is compiled in parallel. `source` gives the text of a kernel.
+/// The pipelines of dispatches. A device compiles each of them once, however many programs use it,
+/// and several in parallel. `source` gives the text of a kernel.
+///
+/// # Errors
+/// A kernel that does not compile; a device that is lost.
 pub(super) fn pipelines(
     gpu: &Gpu,
     dispatches: &[&Dispatch],
     source: impl Fn(&Kernel) -> String,
 ) -> Result<Vec<Arc<Pipeline>>> {
-    let known = || gpu.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut signatures: BTreeMap<&str, Signature> = BTreeMap::new();
-    let mut wanted: Vec<(&Dispatch, String)> = Vec::new();
-    for dispatch in dispatches {
-        let name = dispatch.kernel.name;
-        if !signatures.contains_key(name) {
-            signatures
-                .insert(name, Signature::of_source(dispatch.kernel, &source(dispatch.kernel))?);
-        }
-        let constants = |d: &Dispatch| declared(&signatures[name], d);
-        if !wanted.iter().any(|(d, _)| d.kernel.name == name && constants(d) == constants(dispatch))
-        {
-            wanted.push((dispatch, source(dispatch.kernel)));
-        }
-    }
+    let known = || gpu.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+    let wanted = distinct(dispatches, source)?;
     let find = |made: &[Arc<Pipeline>], (dispatch, source): &(&Dispatch, String)| {
         made.iter().find(|p| p.is_for(dispatch) && p.source == *source).map(Arc::clone)
     };
     let missing: Vec<_> = wanted.iter().filter(|w| find(&known(), w).is_none()).collect();
-    let threads =
-        std::thread::available_parallelism().map_or(1, usize::from).min(missing.len()).max(1);
-    let compiled = std::thread::scope(|scope| {
-        let share = |t: usize| {
-            missing
-                .iter()
-                .skip(t)
-                .step_by(threads)
-                .map(|(d, source)| compile(gpu, d, source))
-                .collect::<Vec<_>>()
-        };
-        let workers: Vec<_> = (0..threads).map(|t| scope.spawn(move || share(t))).collect();
-        workers
-            .into_iter()
-            .flat_map(|w| {
-                w.join().unwrap_or_else(|_| vec![Err(anyhow!("a compiling thread died"))])
-            })
-            .collect::<Vec<_>>()
-    });
-    let compiled = compiled.into_iter().map(|p| p.map(Arc::new)).collect::<Result<Vec<_>>>()?;
+    let compiled = compile_all(gpu, &missing)?;
     if !compiled.is_empty() {
         gpu.save_pipelines();
     }
@@ -67,14 +38,53 @@ pub(super) fn pipelines(
     found.collect()
 }
 
-/// Compiles the kernel of a dispatch from `source` (its file with the prelude, or a mutant of it).
+/// The dispatches that need pipelines of their own, with the texts of their kernels.
+fn distinct<'d>(
+    dispatches: &[&'d Dispatch],
+    source: impl Fn(&Kernel) -> String,
+) -> Result<Vec<(&'d Dispatch, String)>> {
+    let mut signatures: BTreeMap<&str, Signature> = BTreeMap::new();
+    let mut wanted: Vec<(&Dispatch, String)> = Vec::new();
+    for &dispatch in dispatches {
+        let name = dispatch.kernel.name;
+        if !signatures.contains_key(name) {
+            let signature = Signature::of_source(dispatch.kernel, &source(dispatch.kernel))?;
+            signatures.insert(name, signature);
+        }
+        let constants = |d: &Dispatch| declared(&signatures[name], d);
+        if !wanted.iter().any(|(d, _)| d.kernel.name == name && constants(d) == constants(dispatch))
+        {
+            wanted.push((dispatch, source(dispatch.kernel)));
+        }
+    }
+    Ok(wanted)
+}
+
+/// Compiles kernels in as many threads as there are processors.
+fn compile_all(gpu: &Gpu, missing: &[&(&Dispatch, String)]) -> Result<Vec<Arc<Pipeline>>> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = processors.min(missing.len()).max(1);
+    let share = |t: usize| -> Vec<Result<Pipeline>> {
+        let own = missing.iter().skip(t).step_by(threads);
+        own.map(|(dispatch, source)| compile(gpu, dispatch, source)).collect()
+    };
+    let compiled: Vec<Result<Pipeline>> = std::thread::scope(|scope| {
+        let share = &share;
+        let workers: Vec<_> = (0..threads).map(|t| scope.spawn(move || share(t))).collect();
+        let died = |_| vec![Err(anyhow!("a compiling thread died"))];
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(died)).collect()
+    });
+    compiled.into_iter().map(|pipeline| pipeline.map(Arc::new)).collect()
+}
+
+/// Compiles the kernel of a dispatch from `source`: its file with the prelude, or a mutant of it.
 fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
     let kernel = dispatch.kernel;
     let signature = Signature::of_source(kernel, source)?;
     let constants = declared(&signature, dispatch);
     let entries: Vec<_> =
         signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
-    // Only the text that was shown to keep its bounds, not a mutant of it.
+    // The text that was shown to keep its bounds, and no mutant of it.
     let trusted = gpu.trusts && kernel.bounded && source == kernel.module();
     gpu.scoped(&format!("kernel {}", kernel.name), 0, |device| {
         let label = Some(kernel.name);
@@ -116,8 +126,8 @@ fn descriptor<'a>(kernel: &'a Kernel, source: &'a str) -> wgpu::ShaderModuleDesc
     }
 }
 
-/// The module of a bounded kernel as it was shipped, without checks of indices and without a bound
-/// on its loops.
+/// The module of a bounded kernel as it was shipped, compiled without checks of its indices and
+/// without a counter in its loops.
 #[allow(unsafe_code)]
 fn trusted_module(device: &wgpu::Device, kernel: &Kernel) -> wgpu::ShaderModule {
     let checks = wgpu::ShaderRuntimeChecks {
@@ -126,11 +136,11 @@ fn trusted_module(device: &wgpu::Device, kernel: &Kernel) -> wgpu::ShaderModule 
         ..wgpu::ShaderRuntimeChecks::checked()
     };
     // SAFETY: the text is compiled in. Its file states under "Indices" why every index is in
-    // bounds, given tables as `schedule::plan` writes them, whose slices the laws of a schedule
-    // keep inside buffers; every loop counts up to a finite end. tests/shapes.rs shows at sizes
-    // around the edges of all tiles that nothing else is written and that results are those of the
-    // checked module. Kernels for matrix units are compared with their twins before a run uses
-    // them, over such sizes too.
+    // bounds, given tables as `plan` writes them, whose slices the laws of a schedule keep
+    // inside buffers; every loop counts up to a finite end. tests/shapes.rs shows at sizes
+    // around the edges of all tiles that nothing else is written and that results are equal to
+    // those of the checked module. Kernels for matrix units are compared with their twins at such
+    // sizes before a run uses them.
     unsafe { device.create_shader_module_trusted(descriptor(kernel, &kernel.module()), checks) }
 }
 

@@ -1,5 +1,5 @@
-//! Time per dispatch: timestamps around each of them where the adapter has those, else the wall
-//! clock around a submission of its own.
+//! The time of each dispatch: by timestamps around it where the adapter has them, else by the wall
+//! clock around a submission that holds it alone.
 
 use std::time::Instant;
 
@@ -9,31 +9,34 @@ use super::gpu::Gpu;
 use crate::fault::{Exit, Fault};
 use crate::schedule::Timings;
 
-/// Most timestamps between two read-backs: two for a dispatch.
+/// The largest number of timestamps between two read-backs; a dispatch takes two.
 const QUERIES: u32 = 4096;
 
-/// Times of dispatches, and what takes them.
+/// Takes the times of dispatches and sums them up.
 #[derive(Debug)]
-pub(super) struct Profile {
-    /// So far.
+pub(super) struct DispatchTimer {
+    /// The times so far.
     pub timings: Timings,
+    /// Timestamps of the device; `None` where the wall clock is used.
     stamps: Option<Stamps>,
 }
 
+/// Timestamps of a device and the buffers that they are read back through.
 #[derive(Debug)]
 struct Stamps {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
     staging: wgpu::Buffer,
+    /// Number of timestamps in use.
     used: u32,
 }
 
-impl Profile {
-    pub(super) fn new(gpu: &Gpu, dispatches: &[usize]) -> Result<Profile> {
+impl DispatchTimer {
+    pub(super) fn new(gpu: &Gpu, dispatches: &[usize]) -> Result<DispatchTimer> {
         let fits = dispatches.iter().all(|n| 2 * n <= QUERIES as usize);
         let has_stamps = fits && gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let stamps = has_stamps.then(|| gpu.scoped("timestamps", 0, Stamps::new)).transpose()?;
-        Ok(Profile { timings: Timings::new(dispatches, stamps.is_some()), stamps })
+        Ok(DispatchTimer { timings: Timings::new(dispatches, stamps.is_some()), stamps })
     }
 
     /// Whether the device itself takes the times.
@@ -41,12 +44,12 @@ impl Profile {
         self.stamps.is_some()
     }
 
-    /// Whether the stamps of a step with so many dispatches still fit before the next read-back.
+    /// Whether the stamps of a step with `dispatches` dispatches fit before the next read-back.
     pub(super) fn has_room(&self, dispatches: usize) -> bool {
         self.stamps.as_ref().is_some_and(|s| s.used as usize + 2 * dispatches <= QUERIES as usize)
     }
 
-    /// The stamps of the next dispatch.
+    /// The stamps of the next dispatch; `None` where the wall clock is used.
     pub(super) fn next(&mut self) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
         let stamps = self.stamps.as_mut()?;
         let first = stamps.used;
@@ -89,7 +92,7 @@ impl Profile {
         Ok(())
     }
 
-    /// Adds a dispatch that was timed from outside.
+    /// Adds a dispatch that the host has timed since `start`.
     pub(super) fn add_wall(&mut self, schedule: usize, dispatch: usize, start: Instant) {
         self.timings.seconds[schedule][dispatch] += start.elapsed().as_secs_f64();
         self.timings.steps[schedule] += u64::from(dispatch == 0);

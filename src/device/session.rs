@@ -1,5 +1,5 @@
-//! A program on a device: buffers, pipelines and bind groups made once, many steps to a submission,
-//! metrics read back without stalling.
+//! A program on a device. Buffers, pipelines and bind groups are made once; a submission holds many
+//! steps; metrics are read back while the next submission runs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::compiled::Pipeline;
 use super::gpu::Gpu;
 use super::mirror::{Mirrors, Use};
 use super::pipeline::pipelines;
-use super::profile::Profile;
+use super::profile::DispatchTimer;
 use super::warm::{self, Warm};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::{NONE, Step};
@@ -25,22 +25,26 @@ use crate::schedule::{
     StepResult, Timings, UNIFORM, first_not_finite,
 };
 
+/// Bytes from one entry of a uniform table to the next.
 const SLOT: u64 = UNIFORM as u64;
 
-/// Bytes uploaded before the queue is flushed, so that staging memory stays bounded.
+/// Bytes of uploads after which the queue is flushed, so that staging memory stays bounded.
 const UPLOAD: usize = 32 << 20;
 
-/// A dispatch, ready to be encoded.
+/// A dispatch that is ready to be encoded.
 #[derive(Debug)]
 struct Recorded {
+    /// Its place in the list of pipelines.
     pipeline: usize,
     group: wgpu::BindGroup,
     grid: [u32; 3],
+    /// Whether its kernel binds the table of steps.
     reads_step: bool,
+    /// The rows of mirrors that it reads and makes stale.
     mirrors: Use,
 }
 
-/// A read-back on its way.
+/// A submission whose metrics have not been read back yet.
 #[derive(Debug)]
 struct Flight {
     staging: wgpu::Buffer,
@@ -50,7 +54,7 @@ struct Flight {
     _awake: Option<Awake>,
 }
 
-/// The device engine.
+/// The engine on a device.
 #[derive(Debug)]
 pub struct Session {
     gpu: Gpu,
@@ -59,28 +63,35 @@ pub struct Session {
     buffers: Vec<wgpu::Buffer>,
     mirrors: Mirrors,
     schedules: Vec<Vec<Recorded>>,
+    /// The table of steps.
     steps: wgpu::Buffer,
+    /// Submissions in flight, the oldest one first.
     flights: VecDeque<Flight>,
+    /// Staging buffers that no flight uses.
     idle: Vec<wgpu::Buffer>,
     results: Vec<StepResult>,
     not_finite: Option<NotFinite>,
     pending_upload: usize,
     encoded: VecDeque<Encoded>,
-    profile: Option<Profile>,
-    /// While the kernels are new to the driver.
+    profile: Option<DispatchTimer>,
+    /// The thread that compiles kernels, where they are new to the driver.
     _warm: Option<Warm>,
 }
 
 impl Session {
     /// Allocates a program on a device and compiles its kernels.
+    ///
+    /// # Errors
+    /// 69 if the program needs more than the adapter grants; a device that is lost or out of
+    /// memory; a kernel that does not compile.
     pub fn new(gpu: Gpu, program: Program) -> Result<Session> {
         let warm = warm::begin(&gpu, &program, Session::meet);
         let session = Session::with_sources(gpu, program, |kernel| kernel.module())?;
         Ok(Session { _warm: warm, ..session })
     }
 
-    /// Dispatches each of the first kernels of a program once, until it is stopped: whatever
-    /// happens here happens again where it matters.
+    /// Dispatches each of the first kernels of a program once, until it is stopped. An error is
+    /// left alone: it appears again on the first device.
     fn meet(gpu: Gpu, program: Program, count: usize, stop: &AtomicBool) {
         let _ = Session::with_sources(gpu, program, |kernel| kernel.module()).and_then(
             |mut session| {
@@ -91,8 +102,11 @@ impl Session {
         );
     }
 
-    /// The same with other text for the kernels: tests run mutants of them.
-    #[doc(hidden)]
+    /// Does what [`Session::new`] does, with the text of kernels that `source` gives: tests run
+    /// mutants of them. Nothing is compiled on a second device.
+    ///
+    /// # Errors
+    /// As for [`Session::new`].
     pub fn with_sources(
         gpu: Gpu,
         program: Program,
@@ -141,8 +155,11 @@ impl Session {
         &self.gpu
     }
 
-    /// Runs one dispatch of a schedule `times` times and nothing else: how `doctor` and `bench
-    /// gemm` look at a single kernel.
+    /// Runs one dispatch of a schedule `times` times and waits for it, as `doctor` and `bench gemm`
+    /// do with a single kernel.
+    ///
+    /// # Errors
+    /// A device that is lost.
     pub fn run_dispatch(
         &mut self,
         schedule: usize,
@@ -165,13 +182,19 @@ impl Session {
     }
 
     /// Waits until the device has nothing left to do.
+    ///
+    /// # Errors
+    /// A device that is lost.
     pub fn finish(&mut self) -> Result<()> {
         let submission = self.gpu.submit(None);
         self.gpu.wait(&submission)
     }
 
-    /// Reads words of any buffer, after all that was submitted.
-    pub fn download_words(&mut self, slice: Slice) -> Result<Vec<u32>> {
+    /// Reads u32 of a buffer of any kind, after all that was submitted.
+    ///
+    /// # Errors
+    /// A device that is lost.
+    pub fn download_integers(&mut self, slice: Slice) -> Result<Vec<u32>> {
         let bytes = 4 * slice.len as u64;
         let staging =
             buffer(&self.gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
@@ -190,11 +213,12 @@ impl Session {
         let mapped = map(&staging);
         self.gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
         let words = read(&staging, &mapped)?;
-        // On a device that was lost meanwhile the copy may not have been made.
+        // Where the device was lost meanwhile, the copy may not have been made.
         self.gpu.poll()?;
         Ok(words)
     }
 
+    /// Uploads the contents that buffers have at the start.
     fn upload_initial(&mut self) -> Result<()> {
         for i in 0..self.buffers.len() {
             let initial = std::mem::take(&mut self.program.buffers[i].initial);
@@ -204,6 +228,7 @@ impl Session {
         Ok(())
     }
 
+    /// Records steps of a schedule, and the copy of their metrics and of the flags to `staging`.
     fn encode(
         &mut self,
         schedule: usize,
@@ -232,7 +257,7 @@ impl Session {
             flags,
             0,
             staging,
-            4 * self.metrics_words() as u64,
+            4 * self.metrics_len() as u64,
             4 * (1 + self.program.flags.len() as u64),
         );
         let mut offset = 4 * self.read_back_words() as u64;
@@ -247,8 +272,8 @@ impl Session {
         Ok(encoder.finish())
     }
 
-    /// Appends steps so that each dispatch is timed: between stamps, or else by a submission of its
-    /// own.
+    /// Records steps so that each dispatch is timed: between stamps, or else by a submission that
+    /// holds it alone.
     fn encode_profiled(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -280,9 +305,10 @@ impl Session {
         Ok(())
     }
 
+    /// Times a dispatch by the wall clock, in a submission that holds it alone.
     fn time_alone(
         &mut self,
-        profile: &mut Profile,
+        profile: &mut DispatchTimer,
         schedule: usize,
         dispatch: usize,
         step: usize,
@@ -303,7 +329,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the pass and records copies, where the dispatch reads mirrors that are not up to date.
+    /// Ends the pass and records copies, where a dispatch reads mirrors that are stale.
     fn prepare_mirrors(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -318,7 +344,7 @@ impl Session {
         }
     }
 
-    /// Appends a dispatch to the pass, or to a new one where mirrors have to be copied first.
+    /// Records a dispatch in the pass, or in a new one where mirrors have to be copied first.
     fn encode_dispatch(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -344,6 +370,7 @@ impl Session {
         self.mirrors.recorded(&recorded.mirrors);
     }
 
+    /// Remembers the times of a submission; the oldest ones are forgotten.
     fn note_encoded(&mut self, encoded: Encoded) {
         if self.encoded.len() == SUBMISSIONS {
             self.encoded.pop_front();
@@ -351,13 +378,14 @@ impl Session {
         self.encoded.push_back(encoded);
     }
 
-    fn metrics_words(&self) -> usize {
+    /// Number of u32 of the buffer of metrics.
+    fn metrics_len(&self) -> usize {
         SLOTS * self.program.metrics_stride()
     }
 
     /// The u32 that every read-back has: metrics and flags.
     fn read_back_words(&self) -> usize {
-        self.metrics_words() + 1 + self.program.flags.len()
+        self.metrics_len() + 1 + self.program.flags.len()
     }
 
     /// A buffer for a read-back with `more` u32 after metrics and flags. Idle buffers of another
@@ -373,7 +401,7 @@ impl Session {
         buffer(&self.gpu, "metrics read-back", bytes, usage)
     }
 
-    /// Takes in the oldest read-back.
+    /// Waits for the oldest submission in flight and takes in its metrics and flags.
     fn land(&mut self) -> Result<()> {
         let Some(flight) = self.flights.pop_front() else { return Ok(()) };
         self.gpu
@@ -387,7 +415,7 @@ impl Session {
             self.results.push(StepResult { number, rows, metrics, numbers });
         }
         let (read_back, numbers) = words.split_at(self.read_back_words());
-        self.not_finite = first_not_finite(&read_back[self.metrics_words()..]);
+        self.not_finite = first_not_finite(&read_back[self.metrics_len()..]);
         if let Some(result) = self.results.last_mut().filter(|_| !numbers.is_empty()) {
             result.numbers = numbers.iter().copied().map(f32::from_bits).collect();
             // On a device that was lost meanwhile the copy may not have been made.
@@ -397,7 +425,10 @@ impl Session {
         Ok(())
     }
 
-    /// A step whose last kernel left no stamp was not done, whatever the driver says.
+    /// Checks that a step was done.
+    ///
+    /// # Errors
+    /// A step whose last kernel left no stamp: it was not done, whatever the driver says.
     fn check_stamp(&self, step: &Step, stamp: f32) -> Result<()> {
         if stamp == (step.number & 0x00ff_ffff) as f32 {
             return Ok(());
@@ -419,7 +450,7 @@ impl Engine for Session {
         let spec = &self.program.buffers[buffer.0];
         ensure!(
             first + words.len() <= spec.len,
-            "{}: {} words at {first} exceed its {}",
+            "{}: {} elements at {first} exceed its {}",
             spec.name,
             words.len(),
             spec.len
@@ -453,8 +484,8 @@ impl Engine for Session {
         let staging = self.staging(slices.iter().map(|slice| slice.len).sum())?;
         let commands = self.encode(schedule, steps.len(), &staging, slices)?;
         let recorded = begun.elapsed();
-        // Everything is encoded while the previous submission still runs; only then is the oldest
-        // one waited for.
+        // The submission is recorded while the previous one still runs; then the oldest one is
+        // waited for.
         while self.flights.len() >= IN_FLIGHT {
             self.land()?;
         }
@@ -500,7 +531,7 @@ impl Engine for Session {
 
     fn start_profile(&mut self) -> Result<()> {
         let dispatches: Vec<usize> = self.schedules.iter().map(Vec::len).collect();
-        self.profile = Some(Profile::new(&self.gpu, &dispatches)?);
+        self.profile = Some(DispatchTimer::new(&self.gpu, &dispatches)?);
         Ok(())
     }
 
@@ -515,7 +546,7 @@ impl Engine for Session {
     }
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {
-        Ok(self.download_words(slice)?.into_iter().map(f32::from_bits).collect())
+        Ok(self.download_integers(slice)?.into_iter().map(f32::from_bits).collect())
     }
 
     fn forgive(&mut self) -> Result<()> {
@@ -525,7 +556,7 @@ impl Engine for Session {
     }
 }
 
-/// Makes the bind groups of all schedules, with all parameters in one uniform table.
+/// Makes the bind groups of all schedules; the parameters of all dispatches are one uniform table.
 fn record(
     gpu: &Gpu,
     program: &Program,
@@ -563,6 +594,7 @@ fn record(
     Ok(schedules)
 }
 
+/// Makes the bind group of a dispatch, whose parameters are entry `slot` of a table.
 fn record_one(
     gpu: &Gpu,
     dispatch: &Dispatch,
@@ -576,29 +608,17 @@ fn record_one(
     let pipeline =
         found.ok_or_else(|| anyhow!("kernel {} was not compiled", dispatch.kernel.name))?;
     let signature = &pipelines[pipeline].signature;
-    let uniform = |buffer, offset| {
-        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer,
-            offset,
-            size: std::num::NonZero::new(SLOT),
-        })
-    };
     let mut entries = Vec::new();
     for b in &signature.bindings {
         let resource = match b.access {
-            Access::Params => uniform(table, slot * SLOT),
-            Access::Step => uniform(steps, 0),
+            Access::Params => uniform_entry(table, slot),
+            Access::Step => uniform_entry(steps, 0),
             _ => {
                 let bound = dispatch.bindings.iter().find(|(name, _)| *name == b.name);
                 let (_, buffer) = bound.ok_or_else(|| {
                     anyhow!("{}: binding {} has no buffer", dispatch.kernel.name, b.name)
                 })?;
-                match (b.access, mirrors.view(buffer.0)) {
-                    (Access::MirrorF32 | Access::MirrorU32, Some(view)) => {
-                        wgpu::BindingResource::TextureView(view)
-                    }
-                    _ => buffers[buffer.0].as_entire_binding(),
-                }
+                resource(b.access, *buffer, buffers, mirrors)
             }
         };
         entries.push(wgpu::BindGroupEntry { binding: b.slot, resource });
@@ -619,4 +639,25 @@ fn record_one(
         reads_step,
         mirrors: mirrors.uses(dispatch, signature),
     })
+}
+
+/// Entry `slot` of a uniform table.
+fn uniform_entry(buffer: &wgpu::Buffer, slot: u64) -> wgpu::BindingResource<'_> {
+    let (offset, size) = (slot * SLOT, std::num::NonZero::new(SLOT));
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
+}
+
+/// A buffer, or its mirror, as a kernel binds it.
+fn resource<'r>(
+    access: Access,
+    buffer: Buffer,
+    buffers: &'r [wgpu::Buffer],
+    mirrors: &'r Mirrors,
+) -> wgpu::BindingResource<'r> {
+    match (access, mirrors.view(buffer.0)) {
+        (Access::MirrorF32 | Access::MirrorU32, Some(view)) => {
+            wgpu::BindingResource::TextureView(view)
+        }
+        _ => buffers[buffer.0].as_entire_binding(),
+    }
 }

@@ -1,11 +1,11 @@
-//! A buffer over the memory of a texture, so that a mirror is up to date by itself: no copies, and
-//! no pass that ends for one.
+//! Buffers that lie in the memory of textures, so that mirrors are up to date by themselves:
+//! nothing is copied, and no pass has to end for a copy.
 //!
-//! Mesa's software driver lays a texture out row by row, as the buffer lies; that is no promise, so
-//! [`shares`] tries it out on every device, and where it fails mirrors are copied. The driver runs
-//! one dispatch after the other, so nothing has to be said of order. Within a dispatch a kernel may
-//! read a mirror of what it writes only where the same lane has read the element before it writes
-//! it: `adam_direct` and `sgd_direct`.
+//! Mesa's software driver lays a texture out row by row, as the buffer lies. It does not promise
+//! that, so [`shares`] tries it out on every device, and mirrors are copied where it fails. The
+//! driver runs one dispatch after the other, so that no barrier is needed. Within a dispatch a
+//! kernel may read a mirror of what it writes only where the lane that writes an element has read
+//! it before: `adam_direct` and `sgd_direct`.
 
 use anyhow::Result;
 
@@ -14,14 +14,14 @@ use super::gpu::Gpu;
 /// Bytes in a row of texels.
 const ROW: u64 = 4 * crate::kernels::MIRROR_ROW as u64;
 
-/// Makes a buffer of `bytes` that lies where the texture does; `None` = this is not to be had here.
+/// Makes a buffer of `bytes` bytes in the memory of a texture; `None` where that is not possible.
 pub(super) fn buffer_over(
     gpu: &Gpu,
     texture: &wgpu::Texture,
     name: &str,
     bytes: u64,
 ) -> Option<wgpu::Buffer> {
-    // wgpu clears a texture when it is first used. Let that be now, while nothing lies there.
+    // wgpu clears a texture when it is first used: it is used here, while it holds nothing.
     let clear = wgpu::Extent3d { width: 1, height: 1, depth_or_array_layers: 1 };
     gpu.queue.write_texture(
         texture.as_image_copy(),
@@ -32,7 +32,7 @@ pub(super) fn buffer_over(
     vulkan::buffer_over(gpu, texture, name, bytes)
 }
 
-/// Whether what is written to a buffer over a texture is found in the texture, texel by texel.
+/// Whether a texture holds what is written to a buffer in its memory, texel by texel.
 pub(super) fn shares(gpu: &Gpu) -> Result<bool> {
     let size =
         wgpu::Extent3d { width: crate::kernels::MIRROR_WIDTH, height: 3, depth_or_array_layers: 1 };
@@ -67,7 +67,7 @@ mod vulkan {
 
     use crate::device::gpu::Gpu;
 
-    /// Destroys the buffer; the texture that it lies over is there until then.
+    /// Destroys the buffer when it is dropped; keeps the texture, whose memory it is, until then.
     struct Guard {
         device: ash::Device,
         buffer: vk::Buffer,
@@ -90,7 +90,7 @@ mod vulkan {
         name: &str,
         bytes: u64,
     ) -> Option<wgpu::Buffer> {
-        // SAFETY: handles are only looked at, and none is destroyed.
+        // SAFETY: the handles are only read, and none is destroyed.
         let (device, memory, offset) = unsafe {
             let inner = texture.as_hal::<hal::api::Vulkan>()?;
             let hal::vulkan::TextureMemory::Allocation(allocation) = inner.memory() else {
@@ -108,7 +108,7 @@ mod vulkan {
             .usage(usage)
             .sharing_mode(vk::SharingMode::EXCLUSIVE);
         // SAFETY: the buffer is bound to memory that its guard keeps, at an offset of its
-        // alignment, and ends where that of the texture ends or before. wgpu knows the two as
+        // alignment, and does not reach beyond the memory of the texture. wgpu knows the two as
         // different resources; `shares` has shown that the driver reads and writes them as one.
         unsafe {
             let buffer = device.create_buffer(&info, None).ok()?;

@@ -1,7 +1,9 @@
-//! The first meeting of a software adapter with kernels. Its driver makes machine code when a
-//! kernel is first dispatched, one kernel after the other while the run waits. So a second device
-//! makes that of the later ones meanwhile, in a thread of its own, and the driver's cache on disk
-//! hands it over. Nothing is computed there: the grids are empty, and the buffers small.
+//! A second device that compiles kernels at the start of a run on a software adapter.
+//!
+//! The driver makes the machine code of a kernel when it is first dispatched, one kernel after the
+//! other while the run waits. So a second device, in a thread of its own, dispatches the later half
+//! of the kernels meanwhile, and the driver's cache on disk hands their code to the first device.
+//! Nothing is computed there: the grids are empty, and the buffers small.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,17 +16,18 @@ use crate::kernels::MIRROR_ROW;
 use crate::kernels::tuning::Class;
 use crate::schedule::{Dispatch, Program, Schedule};
 
-/// Kernels from which on a second device is worth its while.
+/// The smallest number of new kernels for which a second device pays.
 const FEW: usize = 4;
 
-/// Elements of a buffer of the second device, those of the smallest mirror.
+/// Elements of a buffer of the second device: as many as the smallest mirror has.
 const SMALL: usize = 3 * MIRROR_ROW;
 
-/// The thread; it is waited for, since a driver does not like to be left in the middle of a kernel
-/// at the end of a process.
+/// The thread of the second device. It is waited for: a process should not end while the driver is
+/// compiling.
 #[derive(Debug)]
 pub(super) struct Warm {
     thread: Option<JoinHandle<()>>,
+    /// Tells the thread to stop.
     is_enough: Arc<AtomicBool>,
 }
 
@@ -35,13 +38,11 @@ impl Drop for Warm {
     }
 }
 
-/// Dispatches the first kernels of a program, `usize` of them, until it is stopped.
+/// Dispatches the first kernels of a program, `usize` of them, on a device, until it is stopped.
 type Meet = fn(Gpu, Program, usize, &AtomicBool);
 
-/// Begins with the later half of the kernels of the longest schedule, where the driver has met few
-/// of them.
-///
-/// `meet` dispatches each of the first kernels of a program on a device, until it is stopped.
+/// Begins to dispatch the later half of the kernels of the longest schedule by `meet`, where enough
+/// of its kernels are new to the driver; `None` elsewhere.
 pub(super) fn begin(gpu: &Gpu, program: &Program, meet: Meet) -> Option<Warm> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if gpu.entry.class != Class::Software || cores < 2 {
@@ -76,11 +77,12 @@ pub(super) fn begin(gpu: &Gpu, program: &Program, meet: Meet) -> Option<Warm> {
     thread.ok().map(|thread| Warm { thread: Some(thread), is_enough })
 }
 
+/// The lines of a file of the cache.
 fn lines(text: &[u8]) -> BTreeSet<String> {
     String::from_utf8_lossy(text).lines().map(str::to_owned).collect()
 }
 
-/// What machine code is made of, and by whom.
+/// The name of the machine code of a dispatch: a hash of the driver, the constants and the text.
 fn key(gpu: &Gpu, dispatch: &Dispatch) -> String {
     let constants: Vec<String> =
         dispatch.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -89,8 +91,8 @@ fn key(gpu: &Gpu, dispatch: &Dispatch) -> String {
     blake3::hash(text.as_bytes()).to_hex().as_str()[..16].to_owned()
 }
 
-/// The program with small buffers and a single schedule: these kernels, the last one first, over no
-/// workgroup at all.
+/// The program with small buffers and a single schedule: the `later` dispatches, the last one
+/// first, over empty grids.
 fn small(program: &Program, schedule: &Schedule, later: &[&Dispatch]) -> Program {
     let mut small = program.clone();
     for buffer in &mut small.buffers {

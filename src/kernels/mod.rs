@@ -1,50 +1,50 @@
-//! The registry: one line a kernel. A kernel is a WGSL file whose entry point bears its name, a
-//! parameter structure, and a float64 twin of the same name in `reference`; bindings, their order
-//! and access are read from the WGSL by [`signature`].
+//! The registry of kernels, one line each. A kernel consists of a WGSL file whose entry point bears
+//! its name, a structure of parameters, and a twin of its name in `reference`. [`signature`] reads
+//! the bindings, their order and their access from the WGSL.
 
 pub mod params;
 pub mod signature;
 pub mod tuning;
 
-use params::Words;
+use params::Record;
 
-/// A kernel as the program knows it before it has met an adapter.
+/// A kernel, as it is known without an adapter.
 #[derive(Debug)]
 pub struct Kernel {
-    /// File stem, entry point, label, twin.
+    /// Its name: the stem of its file, its entry point, and its label.
     pub name: &'static str,
-    /// Path of its WGSL, from the root of the project.
+    /// The path of its WGSL, from the root of the project.
     pub file: &'static str,
-    /// The file, without the prelude.
+    /// The text of the file, without the prelude.
     pub source: &'static str,
-    /// Fields of its `Params`.
+    /// The fields of its `Params` with their types.
     pub params: &'static [(&'static str, &'static str)],
-    /// C of its error bound `C · eps · magnitude` on any adapter, see `doctor`.
+    /// C of its error bound `C · eps · magnitude` on all adapters; see `measure::doctor`.
     pub bound: f64,
-    /// The twin that states its formula: its own name, or that of the kernel that it stands in for
-    /// or is a shape of.
+    /// The name of the twin that states its formula: its own name, or the name of the kernel in
+    /// whose place it stands or of which it is a shape.
     pub twin: &'static str,
-    /// Whether it is for software adapters: it needs subgroups of 8 lanes and reads mirrors.
+    /// Whether it is for software adapters: it then needs subgroups of 8 lanes and reads mirrors.
     pub direct: bool,
-    /// Whether it keeps its indices in bounds by itself and its loops end: its file says under
-    /// "Indices" why, and tests show it at sizes around the edges of its tile. Adapters that are
-    /// trusted compile it without checks.
+    /// Whether its indices stay in bounds and its loops end by themselves: its file says under
+    /// "Indices" why, and tests show it at sizes around the edges of its tile. It is compiled
+    /// without checks on adapters that are trusted.
     pub bounded: bool,
-    /// The matrix unit that it computes with.
+    /// The matrix unit that it computes with, if any.
     pub unit: Option<Unit>,
 }
 
-/// A kind of matrix unit: what its operands are, and the sides of its square matrices. Sums are
+/// A kind of matrix unit, by the type of its operands and the size of its square matrices. Sums are
 /// f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Unit {
-    /// f32, 8 × 8: Apple.
+    /// f32, 8 × 8, on Apple GPUs.
     #[serde(rename = "f32 8x8")]
     F32x8,
-    /// f16, 8 × 8: Apple, Mesa's software driver.
+    /// f16, 8 × 8, on Apple GPUs and Mesa's software driver.
     #[serde(rename = "f16 8x8")]
     F16x8,
-    /// f16, 16 × 16: NVIDIA, AMD.
+    /// f16, 16 × 16, on NVIDIA and AMD GPUs.
     #[serde(rename = "f16 16x16")]
     F16x16,
 }
@@ -58,7 +58,7 @@ impl Unit {
         self != Unit::F32x8
     }
 
-    /// Rows or columns of its matrices.
+    /// Number of rows, and of columns, of its matrices.
     pub fn side(self) -> usize {
         if self == Unit::F16x16 { 16 } else { 8 }
     }
@@ -78,22 +78,22 @@ impl std::fmt::Display for Unit {
     }
 }
 
-/// Texels in a row of a mirror; `shaders/mirror.wgsl` calls it MIRROR_WIDTH.
+/// Texels in a row of a mirror; `MIRROR_WIDTH` in `shaders/mirror.wgsl`.
 pub const MIRROR_WIDTH: u32 = 1024;
 
 /// Elements in a row of a mirror.
 pub const MIRROR_ROW: usize = 4 * MIRROR_WIDTH as usize;
 
-/// Rows of the mirror of so many elements: an odd number, never one. Mesa's software driver
-/// compiles a kernel anew for textures whose height is a power of two.
+/// Number of rows of the mirror of a buffer with `elements` elements. It is odd and at least 3:
+/// Mesa's software driver compiles a kernel anew for textures whose height is a power of two.
 pub fn mirror_rows(elements: usize) -> usize {
     (elements.div_ceil(MIRROR_ROW) | 1).max(3)
 }
 
-/// Appended to the kernels that read mirrors.
+/// The text that is appended to kernels that read mirrors.
 const MIRROR: &str = include_str!("../../shaders/mirror.wgsl");
 
-/// Appended to every kernel.
+/// The text that is appended to all kernels.
 pub const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 macro_rules! registry {
@@ -125,18 +125,18 @@ macro_rules! registry {
     };
 }
 
-// Name, parameters, C of the error bound. Sums of products stay within 4. Where exp, log, erf or
-// division enter, the magnitude already carries the conditioning of the function, and C adds what
-// the polynomial and the (2.5 ulp) division of WGSL may lose.
+// Each line: name (folder), parameters, C of the error bound. Sums of products stay within 4. For
+// exp, log, erf and division the magnitude already holds the conditioning of the function; C adds
+// the errors of the polynomial and of WGSL's division (2.5 ulp).
 //
-// Kernels `in_place_of` another one are for software adapters; they share parameters and twin with
-// it. So does a `shape_of` another one: the same text with a tile of other sides, see
-// `tuning::ladder`; and those in braces are for matrix units, in an order of sums that is the
-// unit's own. Operands that become f16, in whichever direction an adapter rounds, are off by up to
-// 2⁻¹⁰ each, two of them by 16,384 of f32's eps.
+// A kernel `in_place_of` another one is for software adapters; both have the same parameters and
+// the same twin. So has a `shape_of` another kernel: its text with a tile of other sides (see
+// `tuning::ladder`), or, with a unit in braces, a kernel for a matrix unit, which adds in an order
+// of its own. An operand rounded to f16, in whichever direction an adapter rounds, has an error of
+// up to 2⁻¹⁰; a product of two has one of up to 16,384 eps of f32.
 registry! {
-    gather_rows, GatherRows, 1.0; // one product at most
-    // Sums, then an activation by polynomial and a division.
+    gather_rows, GatherRows, 1.0; // at most one product
+    // sums, then an activation by a polynomial and a division
     dense_forward, DenseForward, 8.0 [bounded];
     dense_backward_input, DenseBackwardInput, 4.0 [bounded];
     dense_backward_weight, DenseBackwardWeight, 4.0 [bounded];
@@ -188,7 +188,7 @@ registry! {
         shape_of dense_backward_input [bounded] {F16x16};
     dense_backward_weight_matrix_f16_16 (matrix), DenseBackwardWeight, 20000.0,
         shape_of dense_backward_weight [bounded] {F16x16};
-    // Sums, then as softmax_cross_entropy.
+    // sums, then as softmax_cross_entropy
     heads_cross_entropy (software), HeadsCrossEntropy, 8.0 => direct;
     gather_rows_direct (software), GatherRows, 1.0, in_place_of gather_rows;
     gather_cells, GatherCells, 4.0; // sums of few equal numbers, or of vectors, and one product
@@ -204,31 +204,31 @@ registry! {
     gradient_norm_direct (software), GradientNorm, 4.0, in_place_of gradient_norm;
     reduce_metrics, ReduceMetrics, 4.0;
     reduce_metrics_direct (software), ReduceMetrics, 4.0, in_place_of reduce_metrics;
-    adam, Adam, 8.0; // root and division at the end of a chain of products
+    adam, Adam, 8.0; // products, then a root and a division
     adam_direct (software), Adam, 8.0, in_place_of adam;
-    sgd, Sgd, 8.0; // root and division of the clip factor
+    sgd, Sgd, 8.0; // the root and the division of the clip factor
     sgd_direct (software), Sgd, 8.0, in_place_of sgd;
 }
 
 impl Kernel {
-    /// The complete WGSL module: the file, then what it shares with others, so that line numbers
-    /// are those of the file.
+    /// The complete WGSL module. The file comes first and the text that kernels share follows, so
+    /// that line numbers are those of the file.
     pub fn module(&self) -> String {
         let mirror = if self.direct { MIRROR } else { "" };
         format!("{}\n{mirror}{PRELUDE}", self.source)
     }
 }
 
-/// The kernel of a name.
+/// The kernel with this name.
 pub fn by_name(name: &str) -> Option<&'static Kernel> {
     KERNELS.iter().copied().find(|k| k.name == name)
 }
 
-/// Most workgroups in one dimension of a grid, by WebGPU's default limits.
+/// The largest number of workgroups in one dimension of a grid, by WebGPU's default limits.
 pub const MAX_GROUPS: u32 = 65_535;
 
-/// A grid for `groups` workgroups in a row, folded over two dimensions where one is too short;
-/// kernels leave at once beyond the end.
+/// A grid for `groups` workgroups, folded over two dimensions where one is too short. Workgroups
+/// beyond the end return at once.
 pub fn folded(groups: u32) -> [u32; 3] {
     let x = groups.clamp(1, MAX_GROUPS);
     [x, groups.max(1).div_ceil(x), 1]

@@ -1,18 +1,18 @@
-//! The structures that kernels share with the host, each stated once here and compared with the
+//! The structures that kernels share with the host. Each is stated here once and compared with the
 //! WGSL by reflection.
 //!
-//! All fields are 4-byte scalars, so a structure is its words: no padding, and a table of them is
-//! an `array<u32>` to the allocator. What a field means stands beside its WGSL declaration.
+//! All fields are scalars of four bytes, so that structures have no padding, and a table of them is
+//! an `array<u32>` to the allocator. The WGSL declaration says what each field means.
 
-/// A structure of 4-byte scalars that a kernel knows under the same name.
-pub trait Words: bytemuck::Pod {
-    /// Name in the WGSL (`Params` for the parameters of a kernel).
+/// A structure of 4-byte scalars that kernels know under the same name.
+pub trait Record: bytemuck::Pod {
+    /// Its name in the WGSL; `Params` for the parameters of a kernel.
     const NAME: &'static str;
-    /// Field names with their WGSL types, in order.
+    /// The names of its fields with their WGSL types, in order.
     const FIELDS: &'static [(&'static str, &'static str)];
 }
 
-macro_rules! words {
+macro_rules! records {
     ($($(#[$doc:meta])* $wgsl:literal $name:ident { $($field:ident: $kind:ident),* $(,)? })*) => {$(
         $(#[$doc])*
         #[repr(C)]
@@ -20,7 +20,7 @@ macro_rules! words {
         #[allow(missing_docs)]
         pub struct $name { $(pub $field: $kind),* }
 
-        impl Words for $name {
+        impl Record for $name {
             const NAME: &'static str = $wgsl;
             const FIELDS: &'static [(&'static str, &'static str)] =
                 &[$((stringify!($field), stringify!($kind))),*];
@@ -28,40 +28,40 @@ macro_rules! words {
     )*};
 }
 
-words! {
-    /// What changes from step to step.
+records! {
+    /// The values that differ from step to step.
     "Step" Step {
         number: u32, first: u32, rows: u32, slot: u32, learning_rate: f32, inverse_rows: f32,
         step_size: f32, root_correction: f32, key_low: u32, key_high: u32, delta_scale: f32,
         inverse_scale: f32,
     }
-    /// One dense layer; padded to whole vec4s, as mirrors are read.
+    /// A dense layer; padded to whole vec4s, as mirrors are read.
     "Dense" Dense {
         inputs: u32, outputs: u32, weight: u32, bias: u32, x: u32, x_odd: u32, y: u32, slope: u32,
         delta: u32, delta_arena: u32, dropout_threshold: u32, dropout_scale: f32, layer: u32,
         forward_tile: u32, weight_tile: u32, z_flag: u32, gradient_flag: u32, task: u32,
         next_reader: u32, pad: u32,
     }
-    /// One task's output layer and its loss.
+    /// The output layer of a task, and its loss.
     "Head" Head {
         outputs: u32, logits: u32, weight: f32, coupled: u32, kind: u32, cell: u32, cells: u32,
         parameter: f32, gamma: f32, smoothing: f32, weights: u32, share: f32, inverse: u32,
     }
-    /// An activation whose gradient is wanted; padded likewise.
+    /// An activation whose gradient is computed; padded to whole vec4s.
     "Destination" Destination {
         width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32, pad_0: u32,
         pad_1: u32,
     }
-    /// Two heads under `soft_sharing`.
+    /// Two heads that `soft_sharing` couples.
     "SharedPair" SharedPair {
         first: u32, second: u32, count: u32, strength: f32, partials: u32, flag_first: u32,
         flag_second: u32,
     }
-    /// Two heads under `agreement`.
+    /// Two heads that `agreement` couples.
     "AgreeingPair" AgreeingPair {
         first: u32, second: u32, classes: u32, one: u32, strength: f32, partials: u32,
     }
-    /// One number of a row of metrics.
+    /// A number of a row of metrics.
     "Metric" Metric { partials: u32, count: u32, mean: u32, flag: u32 }
 
     /// Parameters of `gather_rows`.
@@ -69,7 +69,7 @@ words! {
         rows: u32, chunk_first: u32, width: u32, tasks: u32, target_x: u32, segment_first: u32,
         segment_rows: u32, shuffled: u32, bytes: u32, scale: f32, fill: u32,
     }
-    /// A column of a table and its inputs.
+    /// A column of a table and the inputs that it becomes.
     "Spread" Spread {
         slot: u32, slots: u32, input: u32, width: u32, kind: u32, scale: f32, values: u32,
         weight: u32, stride: u32,
@@ -134,22 +134,10 @@ words! {
     }
 }
 
-/// "No such thing" in a field that holds an offset or a flag.
+/// The value of a field for an offset or a flag that does not exist.
 pub const NONE: u32 = u32::MAX;
 
-/// Kinds of loss, as heads name them.
-pub mod loss {
-    #![allow(missing_docs)]
-    pub const MULTICLASS: u32 = 0;
-    pub const LOGISTIC: u32 = 1;
-    pub const SQUARED: u32 = 2;
-    pub const ABSOLUTE: u32 = 3;
-    pub const HUBER: u32 = 4;
-    pub const QUANTILE: u32 = 5;
-    pub const POISSON: u32 = 6;
-}
-
-/// What the line of a column does with its words.
+/// The codes of what a line of [`Spread`] does with its cells.
 pub mod spread {
     #![allow(missing_docs)]
     pub const NUMBERS: u32 = 0;
@@ -158,5 +146,5 @@ pub mod spread {
     pub const KEPT: u32 = 3;
 }
 
-/// As the count of a metric: one partial a row of the chunk.
+/// The count of a metric that has one partial sum per row of the chunk.
 pub const PER_ROW: u32 = 0;

@@ -1,58 +1,60 @@
-//! What a kernel's WGSL says about itself, read by naga: bindings with their access, workgroup
-//! size, fields of its structures.
+//! The interface of a kernel, read from its WGSL by naga: its bindings with their access, its
+//! workgroup size, and the fields of its structures.
 //!
-//! naga is named here alone. [`Signature::of`] is the proof that a file and its registry line
-//! agree; it needs no adapter.
+//! naga is named in this file alone. [`Signature::of`] shows that a file and its line of the
+//! registry agree; it needs no adapter.
 
 use anyhow::{Result, anyhow, bail, ensure};
 use naga::{AddressSpace, StorageAccess, TypeInner};
 
 use super::Kernel;
-use super::params::{self, Words};
+use super::params::{self, Record};
 
 /// How a kernel uses a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// The kernel's own parameters, slot 0.
+    /// The parameters of the kernel, in slot 0.
     Params,
-    /// The table of steps, by dynamic offset.
+    /// The table of steps, with a dynamic offset.
     Step,
-    /// Storage, read only.
+    /// A storage buffer that is read.
     Read,
-    /// Storage, read and written.
+    /// A storage buffer that is read and written.
     Write,
-    /// The mirror of a buffer of numbers: a texture that holds the same, read only.
+    /// The mirror of a buffer of numbers, a texture that is read.
     MirrorF32,
-    /// The mirror of a table of words.
+    /// The mirror of a buffer of integers.
     MirrorU32,
 }
 
-/// One binding of group 0.
+/// A binding of group 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// Name of the variable, without `_mirror`; schedules bind by it.
+    /// The name of the variable, without `_mirror`; schedules bind by it.
     pub name: String,
-    /// Slot.
+    /// The slot of the binding.
     pub slot: u32,
-    /// Use.
+    /// How the kernel uses it.
     pub access: Access,
 }
 
-/// A kernel's interface.
+/// The interface of a kernel.
 #[derive(Clone, Debug)]
 pub struct Signature {
-    /// In slot order.
+    /// The bindings, in the order of slots.
     pub bindings: Vec<Binding>,
     /// Invocations of a workgroup.
     pub workgroup_size: [u32; 3],
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
-    /// Names of pipeline-overridable constants.
+    /// The names of its pipeline-overridable constants.
     pub overrides: Vec<String>,
 }
 
-/// Parses and validates a module. The error is naga's own report with the kernel's file name and
-/// lines.
+/// Parses and validates a module.
+///
+/// # Errors
+/// naga's report, with the name of the file and the lines.
 pub fn module(file: &str, source: &str) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|e| anyhow!("{}", e.emit_to_string_with_path(source, file)))?;
@@ -71,17 +73,23 @@ pub fn module(file: &str, source: &str) -> Result<(naga::Module, naga::valid::Mo
 }
 
 impl Signature {
-    /// The interface of a registered kernel; an error if its file breaks a rule of the house.
+    /// The interface of a registered kernel.
+    ///
+    /// # Errors
+    /// A file that does not agree with its line of the registry.
     pub fn of(kernel: &Kernel) -> Result<Signature> {
         Signature::of_source(kernel, &kernel.module())
     }
 
-    /// The same for other text under the kernel's name (mutants in tests).
+    /// The interface of a kernel with another text, such as a mutant in a test.
+    ///
+    /// # Errors
+    /// A text that does not agree with the line of the registry.
     pub fn of_source(kernel: &Kernel, source: &str) -> Result<Signature> {
         let (module, info) = module(kernel.file, source)?;
         ensure!(
             module.entry_points.len() == 1,
-            "{}: one entry point a file, found {}",
+            "{}: expected one entry point in the file, found {}",
             kernel.name,
             module.entry_points.len()
         );
@@ -115,23 +123,23 @@ impl Signature {
         Ok(signature)
     }
 
-    /// The bindings that a schedule gives a buffer to, in slot order.
+    /// The bindings that a schedule binds buffers to, in the order of slots.
     pub fn buffers(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter().filter(|b| !matches!(b.access, Access::Params | Access::Step))
     }
 
-    /// Storage buffers among them.
+    /// The bindings of storage buffers.
     pub fn storage(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter().filter(|b| matches!(b.access, Access::Read | Access::Write))
     }
 
-    /// Mirrors among them.
+    /// The bindings of mirrors.
     pub fn mirrors(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter().filter(|b| matches!(b.access, Access::MirrorF32 | Access::MirrorU32))
     }
 }
 
-/// As the file has it: where an override is a size, its default.
+/// The workgroup size of the file; where an override is a size, its default.
 fn workgroup_size(module: &naga::Module) -> [u32; 3] {
     let entry = &module.entry_points[0];
     let mut size = entry.workgroup_size;
@@ -152,6 +160,7 @@ fn workgroup_size(module: &naga::Module) -> [u32; 3] {
     size
 }
 
+/// A variable of the module as a binding.
 fn binding(
     kernel: &Kernel,
     module: &naga::Module,
@@ -190,7 +199,8 @@ fn binding(
     Ok(Binding { name, slot: slot.binding, access })
 }
 
-/// Mirrors are two-dimensional storage textures of four numbers or words a texel, read only.
+/// The access to a mirror: a two-dimensional storage texture with four numbers or integers per
+/// texel, which is read.
 fn mirror(inner: &TypeInner) -> Option<Access> {
     use naga::{ImageClass, ImageDimension, StorageFormat};
     let TypeInner::Image {
@@ -209,7 +219,7 @@ fn mirror(inner: &TypeInner) -> Option<Access> {
     }
 }
 
-/// Every structure that the module declares must be one of ours, field by field.
+/// Compares each structure that a module declares with its Rust twin, field by field.
 fn check_structures(kernel: &Kernel, module: &naga::Module) -> Result<()> {
     for (_, kind) in module.types.iter() {
         let (Some(name), TypeInner::Struct { members, .. }) = (kind.name.as_deref(), &kind.inner)
@@ -219,7 +229,7 @@ fn check_structures(kernel: &Kernel, module: &naga::Module) -> Result<()> {
         let expected = if name == "Params" {
             kernel.params
         } else {
-            shared(name).ok_or_else(|| anyhow!("structure {name} has no Rust twin"))?
+            shared(name).ok_or_else(|| anyhow!("structure {name} is not in kernels::params"))?
         };
         let found: Vec<(String, String)> = members
             .iter()
@@ -238,8 +248,9 @@ fn check_structures(kernel: &Kernel, module: &naga::Module) -> Result<()> {
     Ok(())
 }
 
+/// The fields of a structure that kernels share.
 fn shared(name: &str) -> Option<&'static [(&'static str, &'static str)]> {
-    fn line<T: Words>() -> (&'static str, &'static [(&'static str, &'static str)]) {
+    fn line<T: Record>() -> (&'static str, &'static [(&'static str, &'static str)]) {
         (T::NAME, T::FIELDS)
     }
     let all = [

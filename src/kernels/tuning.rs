@@ -1,13 +1,13 @@
-//! Which implementation of each kernel an adapter gets, and how much work one dispatch may be. The
-//! only place where adapters differ.
+//! The choices for an adapter: which kernel does each kind of work, and how much work a dispatch
+//! may do. Adapters differ here alone.
 
 use super::{Kernel, Unit};
 
-/// What kind of machine executes the schedule.
+/// The kind of machine that runs a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// A Vulkan driver that runs on the CPU.
+    /// A driver that runs on the CPU.
     Software,
     /// A GPU that shares the host's memory.
     Integrated,
@@ -28,25 +28,25 @@ impl std::fmt::Display for Class {
     }
 }
 
-/// A product kernel with the shape of its output tile.
+/// A product kernel with the shape of its tile.
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
     /// The kernel.
     pub kernel: &'static Kernel,
-    /// Rows of the tile of one workgroup.
+    /// Rows of the tile of a workgroup.
     pub rows: usize,
-    /// Columns of the tile.
+    /// Columns of the tile of a workgroup.
     pub columns: usize,
 }
 
-/// Rows and columns of the tiles of GPUs, large ones first.
+/// Rows and columns of the tiles for GPUs, the largest first.
 const SHAPES: [(usize, usize); 5] = [(128, 128), (64, 64), PLAIN, (64, 16), (16, 64)];
 
-/// The tile of the file that the other shapes are written from.
+/// The tile of the file that the other shapes are generated from.
 const PLAIN: (usize, usize) = (32, 32);
 
-/// The shapes of a product (`dense_forward`, `dense_backward_input` or `dense_backward_weight`)
-/// from the largest tile to the smallest. They give equal bits.
+/// The shapes of a product (`dense_forward`, `dense_backward_input` or `dense_backward_weight`),
+/// from the largest tile to the smallest. All give equal bits.
 pub fn ladder(product: &'static Kernel) -> Vec<Product> {
     let kernel = |shape @ (rows, columns)| match shape {
         PLAIN => super::by_name(product.twin),
@@ -60,8 +60,7 @@ pub fn ladder(product: &'static Kernel) -> Vec<Product> {
         .collect()
 }
 
-/// The tiles that a product may be done with instead of another one, itself included. They give
-/// equal bits.
+/// The products that may do the work of `product`, itself included. All give equal bits.
 pub fn candidates(product: &Product) -> Vec<Product> {
     if product.kernel.unit.is_some() {
         return vec![*product];
@@ -79,46 +78,47 @@ pub fn candidates(product: &Product) -> Vec<Product> {
     [low, tall].into_iter().flatten().collect()
 }
 
-/// The choices for one adapter; the schedule builder reads them and nothing else about the adapter.
+/// The choices for an adapter. The builder of programs knows nothing else about it.
 #[derive(Clone, Debug)]
 pub struct Tuning {
     /// The class that the choices are for.
     pub class: Class,
-    /// x · wᵀ (NT).
+    /// The kernel for x · wᵀ (NT).
     pub forward: Product,
-    /// delta · w (NN).
+    /// The kernel for delta · w (NN).
     pub backward_input: Product,
-    /// deltaᵀ · x (TN).
+    /// The kernel for deltaᵀ · x (TN).
     pub backward_weight: Product,
-    /// The matrix unit that does the products, where a run asked for one.
+    /// The matrix unit that computes the products, where a run asked for one.
     pub unit: Option<Unit>,
-    /// Invocations of a workgroup of such a product: four subgroups.
+    /// Invocations of a workgroup of a product by the matrix unit: four subgroups.
     pub unit_invocations: u32,
-    /// Whether other kernels too are those for software adapters.
+    /// Whether the other kernels, too, are those for software adapters.
     pub direct: bool,
-    /// Whether a buffer and its mirror are one piece of memory, so that nothing is copied between
+    /// Whether a mirror lies in the memory of its buffer, so that nothing is copied between
     /// dispatches.
     pub shared_mirrors: bool,
-    /// Most classes of heads whose product and loss are one kernel, `heads_cross_entropy`; 0 =
-    /// never.
+    /// The largest number of classes of heads whose product and loss are one kernel,
+    /// `heads_cross_entropy`; 0 where they never are.
     pub fused_classes: usize,
-    /// Whether [`Kernel::bounded`] kernels run without checks of indices and loops. Drivers that
-    /// run on the CPU would write into our memory.
+    /// Whether [`Kernel::bounded`] kernels run without checks of indices and loops. Not on drivers
+    /// that run on the CPU: an index out of bounds would write to the memory of this process.
     pub trusted: bool,
-    /// Most floating-point operations in one dispatch, so that none lasts above 200 ms.
+    /// The largest number of floating-point operations of a dispatch, so that none takes more than
+    /// 200 ms.
     pub flop_per_dispatch: u64,
-    /// Most bytes in one storage binding.
+    /// The largest number of bytes of a storage binding.
     pub binding_bytes: u64,
-    /// Most rows of a batch that are worked on at once, where a run asks for fewer than fit.
+    /// The largest number of rows of a chunk, where a run asks for fewer than fit.
     pub rows: usize,
 }
 
-/// Bytes of a storage binding that every WebGPU adapter grants.
+/// Bytes of a storage binding that all WebGPU adapters grant.
 pub const DEFAULT_BINDING: u64 = 128 << 20;
 
 impl Tuning {
-    /// The choices for a class; `binding_bytes` is what the device granted, `direct` whether it
-    /// runs the kernels for software adapters.
+    /// The choices for a class. `binding_bytes` is the size of a storage binding that the device
+    /// granted; `direct` says whether it runs the kernels for software adapters.
     pub fn new(class: Class, binding_bytes: u64, direct: bool) -> Tuning {
         let tile = |kernel| Product { kernel, rows: PLAIN.0, columns: PLAIN.1 };
         let direct_tile = |kernel| Product { kernel, rows: 16, columns: 32 };
@@ -145,8 +145,8 @@ impl Tuning {
             shared_mirrors: direct,
             fused_classes: if direct { 32 } else { 0 },
             trusted: matches!(class, Class::Integrated | Class::Discrete),
-            // Slowest members seen: 2 GFLOP/s in software, a tenth of a TFLOP/s integrated, half a
-            // TFLOP/s discrete.
+            // The slowest adapters seen reach 2 GFLOP/s (software), 0.1 TFLOP/s (integrated) and
+            // 0.5 TFLOP/s (discrete).
             flop_per_dispatch: match class {
                 Class::Software => 400_000_000,
                 Class::Integrated => 20_000_000_000,
@@ -158,8 +158,8 @@ impl Tuning {
         }
     }
 
-    /// The same with products by a matrix unit, on an adapter whose subgroups have so many lanes at
-    /// most.
+    /// These choices with products by a matrix unit, on an adapter whose subgroups have up to
+    /// `lanes` lanes.
     pub fn with_unit(&self, unit: Unit, lanes: u32) -> Tuning {
         let by_unit = |product: &Product| {
             let kernel = super::KERNELS
@@ -177,13 +177,13 @@ impl Tuning {
             backward_weight: by_unit(&self.backward_weight),
             unit: Some(unit),
             unit_invocations: 4 * lanes,
-            // The product of the heads is one of them.
+            // heads_cross_entropy does not use the unit.
             fused_classes: 0,
             ..self.clone()
         }
     }
 
-    /// The kernel that does the work of `kernel` here: itself, or the one in its place.
+    /// The kernel that does the work of `kernel` on this adapter: itself, or the one in its place.
     pub fn kernel(&self, kernel: &'static Kernel) -> &'static Kernel {
         let stand_in =
             super::KERNELS.iter().find(|k| self.direct && k.direct && k.twin == kernel.name);

@@ -1,4 +1,4 @@
-//! The best that an adapter was seen to do, which profiles are compared with.
+//! The best speeds measured on an adapter, which profiles are compared with.
 
 use crate::device::Gpu;
 use crate::kernels::tuning::Class;
@@ -6,21 +6,24 @@ use crate::measure::gemm::Single;
 use anyhow::Result;
 use serde::Serialize;
 
-/// The best that an adapter was seen to do.
+/// The best speeds measured on an adapter.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ceilings {
-    /// Of the faster of two square products.
+    /// Speed of the faster of two square products.
     pub gflop_per_s: f64,
-    /// That product.
+    /// The product, in words.
     pub product: String,
-    /// Of an update of many parameters: bytes that the dispatch states, over its time.
+    /// Speed of an update of many parameters: the bytes that its dispatch states, over its time.
     pub gb_per_s: f64,
-    /// That update.
+    /// The update, in words.
     pub stream: String,
 }
 
-/// Measures the best GFLOP/s of a product and the best GB/s of a kernel that streams; the wall
-/// clock of many launches in one submission.
+/// Measures the best GFLOP/s of a product and the best GB/s of a kernel that streams, by the wall
+/// clock of submissions with many launches.
+///
+/// # Errors
+/// A device that is lost or out of memory.
 pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
     let (n, width) = match gpu.entry.class {
         Class::Discrete => (2048, 4096),

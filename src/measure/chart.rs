@@ -1,37 +1,36 @@
-//! A measured curve as a picture: characters for a terminal, SVG for a file. Both from the same
-//! axes.
+//! A measured curve as a picture: in characters for a terminal, as SVG for a file, with equal axes.
 
-/// Columns of the plot in characters.
+/// Columns of the plot, in characters.
 const COLUMNS: usize = 64;
-/// Lines of the plot in characters.
+/// Lines of the plot, in characters.
 const LINES: usize = 16;
 /// Width and height of the SVG, in its units.
 const SIZE: [f64; 2] = [720.0, 460.0];
-/// Left, top, right and bottom of the plot in the SVG.
+/// The left, top, right and bottom edges of the plot in the SVG.
 const FRAME: [f64; 4] = [76.0, 104.0, 696.0, 404.0];
-/// Pieces of the fitted line in the SVG.
+/// Number of straight pieces of the fitted line in the SVG.
 const PIECES: usize = 96;
 
-/// Points with the straight line that was fitted to them.
+/// Points, with the straight line that was fitted to them.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// What was measured, and where.
+    /// The title: what was measured, and where.
     pub title: String,
-    /// What was the same for all points; a line each.
+    /// Lines of text about what all points have in common.
     pub notes: Vec<String>,
-    /// What goes to the right, with its unit.
+    /// The name of the horizontal axis, with its unit.
     pub x: String,
-    /// What goes up, with its unit.
+    /// The name of the vertical axis, with its unit.
     pub y: String,
-    /// At least two, by ascending x; x and y positive.
+    /// The points [x, y]: at least two, by ascending x; x and y are positive.
     pub points: Vec<[f64; 2]>,
-    /// Intercept and slope.
+    /// Intercept and slope of the line.
     pub line: [f64; 2],
-    /// The line in words.
+    /// The line, as text for the legend.
     pub fitted: String,
 }
 
-/// How numbers become places from 0 to 1.
+/// An axis: how numbers become places from 0 to 1.
 struct Scale {
     low: f64,
     high: f64,
@@ -39,18 +38,19 @@ struct Scale {
 }
 
 impl Scale {
-    /// From 0 to a little beyond the largest.
+    /// A linear axis from 0 to a little beyond the largest number.
     fn linear(high: f64) -> Scale {
         Scale { low: 0.0, high: 1.05 * high, log: false }
     }
 
-    /// Logarithmic, with a little room on either side; at least a factor of `least`, so that what
-    /// is flat looks flat.
+    /// A logarithmic axis with a little room on either side. It spans at least a factor of `least`,
+    /// so that a flat curve looks flat.
     fn log(low: f64, high: f64, least: f64) -> Scale {
         let (middle, half) = ((low * high).sqrt(), (high / low).max(least).sqrt().powf(1.08));
         Scale { low: middle / half, high: middle * half, log: true }
     }
 
+    /// The place of a number.
     fn place(&self, value: f64) -> f64 {
         if self.log {
             (value / self.low).ln() / (self.high / self.low).ln()
@@ -59,6 +59,7 @@ impl Scale {
         }
     }
 
+    /// The number at a place.
     fn value(&self, place: f64) -> f64 {
         if self.log {
             self.low * (self.high / self.low).powf(place)
@@ -71,8 +72,8 @@ impl Scale {
         (self.low..=self.high).contains(&value)
     }
 
-    /// Round numbers on the axis: powers of ten where there are three, else 1, 2 and 5 times them,
-    /// else equal distances.
+    /// Round numbers on the axis: on a logarithmic one powers of ten if there are at least three,
+    /// else 1, 2 and 5 times powers of ten; else numbers at equal distances.
     fn ticks(&self) -> Vec<f64> {
         let powers = |factors: &[f64]| -> Vec<f64> {
             let exponent = |v: f64| (v.log10().floor() as i32).clamp(-300, 300);
@@ -100,29 +101,29 @@ impl Scale {
     }
 }
 
-/// A number with at most `digits` digits that count.
+/// A number rounded to at most `digits` significant digits.
 pub fn rounded(value: f64, digits: usize) -> f64 {
     format!("{value:.*e}", digits.max(1) - 1).parse().unwrap_or(value)
 }
 
-/// Ticks with their texts, each with a place from 0 to 1.
+/// The places of ticks with their texts.
 fn labelled(scale: &Scale, ticks: &[f64]) -> Vec<(f64, String)> {
     ticks.iter().map(|v| (scale.place(*v), rounded(*v, 6).to_string())).collect()
 }
 
-/// Line or column of a place among `count`.
+/// The line or column, of `count`, that holds a place.
 fn cell(place: f64, count: usize) -> usize {
     (place * (count - 1) as f64).round() as usize
 }
 
 impl Chart {
-    /// Whether both axes are logarithmic: where the values to the right span more than a factor of
-    /// 8.
+    /// Whether both axes are logarithmic: they are where x spans more than a factor of 8.
     pub fn is_log(&self) -> bool {
         let [low, high] = self.span(0);
         high > 8.0 * low
     }
 
+    /// The smallest and the largest x (`i` = 0) or y (`i` = 1).
     fn span(&self, i: usize) -> [f64; 2] {
         let of = |choose: fn(f64, f64) -> f64, start: f64| {
             self.points.iter().map(|p| p[i]).fold(start, choose)
@@ -130,6 +131,7 @@ impl Chart {
         [of(f64::min, f64::INFINITY), of(f64::max, 0.0)]
     }
 
+    /// The horizontal and the vertical axis.
     fn scales(&self) -> [Scale; 2] {
         let ([left, right], [low, high]) = (self.span(0), self.span(1));
         if self.is_log() {
@@ -139,17 +141,18 @@ impl Chart {
         }
     }
 
-    /// Ticks of the horizontal axis: the values that were measured.
+    /// The ticks of the horizontal axis: the values that were measured.
     fn x_ticks(&self, x: &Scale) -> Vec<(f64, String)> {
         labelled(x, &self.points.iter().map(|p| p[0]).collect::<Vec<_>>())
     }
 
+    /// The places of the points.
     fn places(&self, [x, y]: &[Scale; 2]) -> Vec<[f64; 2]> {
         self.points.iter().map(|p| [x.place(p[0]), y.place(p[1])]).collect()
     }
 
-    /// The places of the fitted line, in `count` steps from left to right, where it is within the
-    /// axes.
+    /// The places of the fitted line, at `count` values from left to right, as far as they are
+    /// within the axes.
     fn line_places(&self, [x, y]: &[Scale; 2], count: usize) -> Vec<[f64; 2]> {
         let at = |i: usize| {
             let place = i as f64 / (count - 1) as f64;
@@ -183,7 +186,7 @@ impl Chart {
         )
     }
 
-    /// The lines between the axes, from the top.
+    /// The lines of the plot, from the top.
     fn plot(&self, scales: &[Scale; 2]) -> Vec<String> {
         let mut grid = vec![vec![' '; COLUMNS]; LINES];
         let mut put =
@@ -193,7 +196,7 @@ impl Chart {
         grid.into_iter().map(String::from_iter).collect()
     }
 
-    /// The horizontal axis and, below, as many of its values as have room.
+    /// The horizontal axis and the line below it, with as many values as have room.
     fn x_lines(&self, x: &Scale) -> [String; 2] {
         let mut edge = vec!['─'; COLUMNS];
         let mut labels = String::new();
@@ -208,7 +211,7 @@ impl Chart {
         [edge.into_iter().collect(), labels]
     }
 
-    /// The picture as an SVG document that needs nothing else.
+    /// The picture as an SVG document without references to other files.
     pub fn svg(&self) -> String {
         let [width, height] = SIZE;
         let head = format!(
@@ -222,6 +225,7 @@ impl Chart {
         head + &self.svg_words() + &self.svg_axes(&scales) + &self.svg_curves(&scales) + "</svg>\n"
     }
 
+    /// The title, the notes, the legend and the names of the axes.
     fn svg_words(&self) -> String {
         let [left, top, right, bottom] = FRAME;
         let (middle, half) = ((left + right) / 2.0, (top + bottom) / 2.0);
@@ -238,6 +242,7 @@ impl Chart {
             + &words([20.0, half], &turned, &format!("{}{log}", self.y))
     }
 
+    /// The axes with their ticks.
     fn svg_axes(&self, [x, y]: &[Scale; 2]) -> String {
         let [left, top, right, bottom] = FRAME;
         let mut svg = String::new();
@@ -260,6 +265,7 @@ impl Chart {
             + &stroke([left, bottom], [right, bottom], "#222")
     }
 
+    /// The fitted line and the points, each with its numbers as a title.
     fn svg_curves(&self, scales: &[Scale; 2]) -> String {
         let places = self.places(scales);
         let line = polyline(
@@ -280,30 +286,33 @@ impl Chart {
     }
 }
 
-/// Where places from 0 to 1 lie in the SVG.
+/// The coordinates in the SVG of places from 0 to 1.
 fn spot([x, y]: [f64; 2]) -> [f64; 2] {
     let [left, top, right, bottom] = FRAME;
     [left + x * (right - left), bottom - y * (bottom - top)]
 }
 
+/// A text element.
 fn words([x, y]: [f64; 2], style: &str, text: &str) -> String {
     let space = if style.is_empty() { "" } else { " " };
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\"{space}{style}>{}</text>\n", escaped(text))
 }
 
+/// A line element.
 fn stroke([x1, y1]: [f64; 2], [x2, y2]: [f64; 2], color: &str) -> String {
     format!(
         "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{color}\"/>\n"
     )
 }
 
+/// A polyline element.
 fn polyline(places: &[[f64; 2]], style: &str) -> String {
     let points: Vec<String> =
         places.iter().map(|place| spot(*place)).map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
     format!("<polyline fill=\"none\" {style} points=\"{}\"/>\n", points.join(" "))
 }
 
-/// The beginning of a text that is too long for its line.
+/// A text, cut to `most` characters.
 fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         text.into()
@@ -312,7 +321,7 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// Text for XML, in an element or in quotes; what XML cannot hold becomes `\u{fffd}`.
+/// A text for XML, in an element or in quotes; characters that XML cannot hold become `\u{fffd}`.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

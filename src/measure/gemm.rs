@@ -1,4 +1,4 @@
-//! Times single products, and compares each element with a sum in f64.
+//! Times single products, and compares each of their elements with a sum in f64.
 
 use crate::config::{Activation, Optimizer, OptimizerKind, Schedule};
 use crate::device::{Gpu, Session};
@@ -17,37 +17,40 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 use std::time::Instant;
 
-/// Seconds that each of the three measurements of [`Ceilings`] takes, about.
+/// Seconds that [`Single::best`] measures for, about.
 const CEILING: f64 = 0.1;
 
-/// One product: time, speed, largest absolute error against f64.
+/// The measurement of a product.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProductReport {
-    /// Median wall time of one product.
+    /// Median wall time of one product, in milliseconds.
     pub ms: f64,
-    /// 2 m n k over it.
+    /// Speed: 2 m n k over that time.
     pub gflop_per_s: f64,
-    /// Over all elements.
+    /// Largest absolute error of an element, against f64.
     pub max_error: f64,
 }
 
-/// What `bench gemm` prints.
+/// The report that `bench gemm` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct GemmReport {
-    /// Adapter name.
+    /// Name of the adapter.
     pub adapter: String,
-    /// Driver and version.
+    /// Driver with its version.
     pub driver: String,
-    /// A·B
+    /// The product A·B.
     pub nn: ProductReport,
-    /// A·Bᵀ
+    /// The product A·Bᵀ.
     pub nt: ProductReport,
-    /// Aᵀ·B
+    /// The product Aᵀ·B.
     pub tn: ProductReport,
 }
 
-/// Measures the three products [m, n] with inner length k, each by the dense kernel that training
-/// uses for it.
+/// Measures the three products [m, n] with inner length k, each by the kernel that training uses
+/// for it.
+///
+/// # Errors
+/// A device that is lost or out of memory.
 pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<GemmReport> {
     Ok(GemmReport {
         adapter: gpu.entry.name.clone(),
@@ -59,7 +62,7 @@ pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<
 }
 
 /// Microseconds of a product [m, n] with inner length k by the kernel that a tuning has for it: the
-/// best of a few, compiled before.
+/// shortest of some runs, after one that is not counted.
 pub(crate) fn product_micros(
     kernel: &Kernel,
     [m, n, k]: [usize; 3],
@@ -78,7 +81,7 @@ pub(crate) fn product_micros(
     Ok(1e3 * Times::of(samples).min)
 }
 
-/// x [m, k] · wᵀ, w [n, k], with a bias of zero: the output of a hidden layer.
+/// Measures x · wᵀ of x [m, k] and w [n, k], with a bias of zero: the output of a hidden layer.
 fn forward([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
     let mut p = Single::new(gpu, tuning, k, &[n], m, &crate::kernels::dense_forward)?;
     let b = p.built.buffers.clone();
@@ -89,7 +92,8 @@ fn forward([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductR
     })
 }
 
-/// delta [m, k] · w [k, n], with slopes of one: from the second hidden layer to the first.
+/// Measures delta · w of delta [m, k] and w [k, n], with slopes of one: from the second hidden
+/// layer to the first.
 fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
     let mut p = Single::new(gpu, tuning, 1, &[n, k], m, &crate::kernels::dense_backward_input)?;
     let b = p.built.buffers.clone();
@@ -100,8 +104,8 @@ fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<P
     p.measure([m, n, k], target, |i, j, t| delta[i * k + t] * w[t * n + j])
 }
 
-/// deltaᵀ, delta [k, m], · x [k, n]: the weights of a hidden layer (and, in the same dispatch,
-/// those of a head of two classes).
+/// Measures deltaᵀ · x of delta [k, m] and x [k, n]: the weights of a hidden layer and, in the same
+/// dispatch, of a head with two classes.
 fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
     let mut p = Single::new(gpu, tuning, n, &[m], k, &crate::kernels::dense_backward_weight)?;
     let b = p.built.buffers.clone();
@@ -111,8 +115,8 @@ fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<
     p.measure([m, n, k], target, |i, j, t| delta[t * m + i] * x[t * n + j])
 }
 
-/// The largest dispatch of a kernel in the step of a network, alone on a device.
-/// A single product with the buffers that it needs, made from a step of one layer.
+/// A single dispatch on a device, with the buffers that it needs: the largest one of a kernel in
+/// the training step of a network.
 pub(crate) struct Single {
     built: Built,
     pub(crate) program: Program,
@@ -121,6 +125,8 @@ pub(crate) struct Single {
 }
 
 impl Single {
+    /// The largest dispatch of `kernel` in a step over `rows` rows of a network with these inputs,
+    /// this trunk and one head of two classes.
     pub(crate) fn new(
         gpu: &Gpu,
         tuning: &Tuning,
@@ -167,14 +173,17 @@ impl Single {
         Ok(Single { built, program, layout, session })
     }
 
+    /// Number of elements of a buffer.
     fn len(&self, buffer: Buffer) -> usize {
         self.program.buffers[buffer.0].len
     }
 
+    /// First element of the weights of a layer.
     fn weights(&self, layer: usize) -> usize {
         self.layout.blocks[self.layout.layers[layer].weight].offset
     }
 
+    /// Uploads `len` random numbers to a buffer, from the element `first` on, and returns them.
     fn fill(&mut self, buffer: Buffer, first: usize, len: usize, stream: u64) -> Result<Vec<f64>> {
         let values: Vec<f32> =
             (0..len).map(|i| normal(1, Purpose::Synthetic, stream, i as u64) as f32).collect();
@@ -204,21 +213,21 @@ impl Single {
         Ok(ProductReport { ms, gflop_per_s: (2 * m * n * k) as f64 / ms / 1e6, max_error })
     }
 
-    /// Milliseconds of one launch in each of [`REPEATS`] submissions, each of about so many
-    /// seconds.
+    /// Milliseconds per launch in each of [`REPEATS`] submissions, which take about `seconds` each.
     fn samples(&mut self, step: &Step, seconds: f64) -> Result<Vec<f64>> {
         let times = ((1e3 * seconds / self.timed(step, 1)?) as usize).clamp(1, 1000);
         (0..REPEATS).map(|_| self.timed(step, times)).collect()
     }
 
+    /// Milliseconds per launch in a submission of `times` launches.
     fn timed(&mut self, step: &Step, times: usize) -> Result<f64> {
         let start = Instant::now();
         self.session.run_dispatch(0, 0, step, times)?;
         Ok(1e3 * start.elapsed().as_secs_f64() / times as f64)
     }
 
-    /// Shortest milliseconds of one launch, looked for during [`CEILING`] after one that is not
-    /// counted.
+    /// The shortest milliseconds per launch, measured for [`CEILING`] seconds after a launch that
+    /// is not counted.
     pub(crate) fn best(&mut self, rows: usize) -> Result<f64> {
         let step = one_step(rows);
         self.timed(&step, 1)?;
@@ -231,6 +240,7 @@ impl Single {
     }
 }
 
+/// A step over `rows` rows.
 fn one_step(rows: usize) -> Step {
     Step {
         number: 1,

@@ -1,5 +1,5 @@
-//! Products by matrix units, for runs that ask for them: they round and add in ways of their own,
-//! so they are never taken unasked.
+//! The choice of matrix units for runs that ask for them. Units round and add in ways of their own,
+//! so no other run uses them.
 
 use anyhow::Result;
 
@@ -15,8 +15,11 @@ pub fn wants_units(precision: Precision) -> bool {
     precision != Precision::F32
 }
 
-/// The choices for a precision, and what is to be said where they are those of f32 all the same.
-/// The unit is compared with the twins of its kernels before anything is trained with it.
+/// The choices for a precision, with a notice where products are computed in f32 although the run
+/// asks for something else. The kernels of the unit are compared with their twins first.
+///
+/// # Errors
+/// A device that is lost or out of memory.
 pub fn precise(
     machine: &Machine,
     tuning: Tuning,
@@ -51,9 +54,9 @@ pub fn precise(
     ))
 }
 
-/// Runs the kernels of a unit beside their twins, over tiles that are not full and sums of many
-/// matrices; what is wrong with them. An error of the driver is wrong too, as long as the device is
-/// there.
+/// Compares the kernels of a unit with their twins, at tiles that are not full and sums over many
+/// matrices; the first failure. An error of the driver is a failure, too, unless the device is
+/// lost.
 fn trial(gpu: &Gpu, unit: Unit) -> Result<Option<String>> {
     match doctor::of_unit(gpu, unit) {
         Ok(verdicts) => Ok(verdicts.into_iter().find_map(|verdict| verdict.failure)),

@@ -1,5 +1,5 @@
-//! Where the time of a training step goes, dispatch by dispatch, and how near each comes to the
-//! best that the adapter was seen to do.
+//! The time of each dispatch of a training step, and its speed compared with the best of the
+//! adapter.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,15 +13,15 @@ use crate::schedule::{Dispatch, Engine};
 
 /// One dispatch of a schedule, timed.
 #[derive(Clone, Debug, Serialize)]
-pub struct Line {
+pub struct ProfileLine {
     /// Place in the schedule, from 0.
     pub number: usize,
     /// Name of its kernel.
     pub kernel: &'static str,
-    /// What it is for.
+    /// Its label: what it is for.
     #[serde(rename = "for")]
     pub label: String,
-    /// Mean microseconds in a step.
+    /// Mean microseconds per step.
     pub us_per_step: f64,
     /// Share of the time of all dispatches.
     pub share: f64,
@@ -29,13 +29,13 @@ pub struct Line {
     pub flop: u64,
     /// Bytes that it states to read and write.
     pub bytes: u64,
-    /// Speed of its products.
+    /// Speed of its products, from its time.
     pub gflop_per_s: f64,
-    /// Traffic.
+    /// Speed of its reads and writes.
     pub gb_per_s: f64,
-    /// Share of the best GFLOP/s; `None` until [`Profile::against`].
+    /// Its GFLOP/s over the best of the adapter; `None` until [`Profile::against`].
     pub of_best_gflop_per_s: Option<f64>,
-    /// Share of the best GB/s; `None` until [`Profile::against`].
+    /// Its GB/s over the best of the adapter; `None` until [`Profile::against`].
     pub of_best_gb_per_s: Option<f64>,
 }
 
@@ -46,16 +46,16 @@ pub struct Profile {
     pub steps: u64,
     /// Whether the device took the times; else they are wall times of submissions.
     pub stamped: bool,
-    /// Mean microseconds of a step between its dispatches, copies into mirrors included; `None`
-    /// unless stamped.
+    /// Mean microseconds per step between dispatches, copies into mirrors included; `None` unless
+    /// stamped.
     pub us_between: Option<f64>,
-    /// In order.
-    pub lines: Vec<Line>,
+    /// The dispatches, in order.
+    pub lines: Vec<ProfileLine>,
 }
 
 impl Profile {
-    /// What an engine timed of a schedule since [`Engine::start_profile`]; `None` if it times
-    /// nothing.
+    /// The times that an engine took of a schedule since [`Engine::start_profile`]; `None` if it
+    /// took none.
     pub fn of(engine: &dyn Engine, schedule: usize) -> Option<Profile> {
         let timings = engine.profile().filter(|t| t.steps[schedule] > 0)?;
         let (seconds, steps) = (&timings.seconds[schedule], timings.steps[schedule]);
@@ -83,17 +83,17 @@ impl Profile {
         self.lines.iter().map(|l| l.us_per_step).sum()
     }
 
-    /// Share of the time of dispatches that hold products.
+    /// Share of the dispatches with products in the time of all dispatches.
     pub fn product_share(&self) -> f64 {
         self.lines.iter().filter(|l| l.flop > 0).map(|l| l.share).sum()
     }
 
-    /// How the times were taken.
+    /// The clock that took the times, in words.
     pub fn clock(&self) -> &'static str {
         if self.stamped { "timestamps of the device" } else { "wall clock of single submissions" }
     }
 
-    /// A line a dispatch, and below them what the figures mean.
+    /// A table with one line per dispatch, and an explanation of its figures.
     pub fn table(&self, best: &Ceilings) -> String {
         let head =
             ["", "kernel", "for", "µs per step", "share", "GFLOP/s", "of best", "GB/s", "of best"]
@@ -103,7 +103,7 @@ impl Profile {
         format!("{table}{}\n{}", self.method(), ceilings_line(best))
     }
 
-    /// The keys that it adds to a JSON document.
+    /// The keys and values that a profile adds to a JSON document.
     pub fn json(&self, best: &Ceilings) -> [(&'static str, Value); 4] {
         [
             ("profile", json!(self.lines)),
@@ -134,11 +134,11 @@ fn ceilings_line(best: &Ceilings) -> String {
     )
 }
 
-fn line(number: usize, dispatch: &Dispatch, seconds: f64, share: f64) -> Line {
+fn line(number: usize, dispatch: &Dispatch, seconds: f64, share: f64) -> ProfileLine {
     let (flop, bytes) = (dispatch.flop, dispatch.bytes());
     // Clocks of devices tick: a dispatch may take no time at all.
     let speed = |amount: u64| if seconds > 0.0 { amount as f64 / seconds / 1e9 } else { 0.0 };
-    Line {
+    ProfileLine {
         number,
         kernel: dispatch.kernel.name,
         label: dispatch.label.clone(),
@@ -153,7 +153,7 @@ fn line(number: usize, dispatch: &Dispatch, seconds: f64, share: f64) -> Line {
     }
 }
 
-fn cells(line: &Line) -> [String; 9] {
+fn cells(line: &ProfileLine) -> [String; 9] {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let product = |text: String| if line.flop > 0 { text } else { String::new() };
     [
@@ -169,7 +169,8 @@ fn cells(line: &Line) -> [String; 9] {
     ]
 }
 
-/// A profile beside the best of its adapter, which is measured now; `None` for the reference.
+/// A profile compared with the best of its adapter, which is measured now; `None` for the
+/// reference.
 ///
 /// # Errors
 /// A device that is lost.

@@ -1,4 +1,4 @@
-//! Measures a training step, or the three matrix products, on synthetic data of a given shape.
+//! Measures a training step on synthetic data of a given shape.
 
 use std::time::Instant;
 
@@ -10,9 +10,7 @@ use crate::config::{
     Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
-use crate::device::{Gpu, Session};
 use crate::fault::{Exit, Fault};
-use crate::kernels::Kernel;
 use crate::kernels::params::Step;
 use crate::measure::gemm::adam;
 use crate::measure::precision::precise;
@@ -30,85 +28,88 @@ use crate::step::Built;
 /// The shape of a synthetic training step.
 #[derive(Clone, Debug)]
 pub struct StepShape {
-    /// Features of a row.
+    /// Number of features of a row.
     pub inputs: usize,
-    /// Widths of the trunk.
+    /// Widths of the layers of the trunk.
     pub trunk: Vec<usize>,
-    /// Classes of each head.
+    /// Number of classes of each head.
     pub classes: Vec<usize>,
     /// Rows of a step.
     pub batch: usize,
-    /// Rows of the resident data set.
+    /// Rows of the data set.
     pub rows: usize,
-    /// Coupling kind between all pairs; `None` = none.
+    /// The kind of coupling between all pairs of tasks, if any.
     pub coupling: Option<String>,
-    /// Steps measured, in [`REPEATS`] runs.
+    /// Number of measured steps, in [`REPEATS`] runs.
     pub steps: usize,
     /// How tiles are chosen.
     pub tune: Mode,
-    /// What products are computed with.
+    /// The precision of products.
     pub precision: Precision,
 }
 
-/// Memory of a device, in bytes.
+/// Memory on a device, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct DeviceBytes {
-    /// By the program, as `explain` prints it.
+    /// The memory of the program by its own estimate, as `explain` prints it.
     pub estimated: u64,
-    /// What wgpu's allocator has handed out after the measured steps, everything on the device
-    /// included; `None` where nobody counts.
+    /// The memory that wgpu's allocator has handed out after the measured steps, for everything on
+    /// the device; `None` where it does not count.
     pub allocated: Option<u64>,
 }
 
-/// What `bench step` prints.
+/// The report that `bench step` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
-    /// Adapter name, or `reference`.
+    /// Name of the adapter, or `reference`.
     pub adapter: String,
-    /// Driver and version.
+    /// Driver with its version.
     pub driver: String,
-    /// Wall time of a step, the device idle at the end of each run.
+    /// Wall time per step; the device is idle at the end of each run.
     pub ms_per_step: Times,
-    /// Launches of a step.
+    /// Number of dispatches of a step.
     pub dispatches_per_step: usize,
-    /// Operations of the products that are executed.
+    /// Floating-point operations of the products that are executed.
     pub flop_per_step: u64,
-    /// Of the median.
+    /// Speed at the median time.
     pub gflop_per_s: f64,
-    /// Steps measured.
+    /// Number of measured steps.
     pub steps: usize,
-    /// Steps recorded into one submission.
+    /// Number of steps in a submission.
     pub steps_per_submission: usize,
-    /// Microseconds of the host to record a step and hand it over, median of the submissions
-    /// measured; `None` on the reference.
+    /// Microseconds in which the host records a step and submits it, the median over the measured
+    /// submissions; `None` on the reference.
     pub encode_us_per_step: Option<f64>,
-    /// Those of handing it over alone. Some drivers that run on the CPU return when the work is
-    /// done.
+    /// Microseconds in which the host submits a step. Some drivers that run on the CPU return only
+    /// when the work is done.
     pub submit_us_per_step: Option<f64>,
-    /// The same for one dispatch.
+    /// Microseconds in which the host records and submits a dispatch.
     pub encode_us_per_dispatch: Option<f64>,
-    /// Share of the time of dispatches that goes to products, by the profile; `None` on the
-    /// reference.
+    /// Share of products in the time of all dispatches, by the profile; `None` on the reference.
     pub product_share: Option<f64>,
-    /// Seconds from the start of opening the machine to the end of the first step, kernels compiled
-    /// and data uploaded in between. The synthetic data are made before. What the process had
-    /// compiled already is not compiled again.
+    /// Seconds from the start of opening the machine to the end of the first step, compilation of
+    /// kernels and upload of data included, generation of the synthetic data excluded. Kernels that
+    /// the process has compiled before are not compiled again.
     pub first_step_seconds: f64,
-    /// Bytes that the program takes on a device, as estimated.
+    /// Bytes that the program takes on a device, by its own estimate.
     pub buffer_bytes: u64,
-    /// Tiles of the products, and where the choice comes from.
+    /// The tiles of the products, with the origins of the choices.
     pub tuned: Vec<Choice>,
-    /// Why products are not computed with what was asked for.
+    /// Why products are not computed in the precision that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
-    /// The same beside what the device says.
+    /// The estimate beside the device's own count.
     pub device_bytes: DeviceBytes,
-    /// Times of the dispatches in steps after the measured ones; `None` on the reference.
+    /// Times of the dispatches, in further steps after the measured ones; `None` on the reference.
     #[serde(skip)]
     pub profile: Option<Profile>,
 }
 
 /// Measures a training step: gather, forward, backward, coupling, update, metrics.
+///
+/// # Errors
+/// A network that the machine has no room for; a device that is lost or out of memory; training
+/// that diverged.
 pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let plan = synthetic_plan(shape)?;
     let (opened, (adapter, driver)) = (machine.open_seconds(), names(&machine));
@@ -158,53 +159,8 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     })
 }
 
-/// Milliseconds a step with kernels as they are, and with kernels that take every value for finite,
-/// measured in turn: so many pairs.
-#[doc(hidden)]
-pub fn with_and_without_checks(
-    shape: &StepShape,
-    gpu: &Gpu,
-    pairs: usize,
-) -> Result<Vec<[f64; 2]>> {
-    let plan = synthetic_plan(shape)?;
-    let built = plan.build(&gpu.tuning())?;
-    let unchecked = |kernel: &Kernel| {
-        let text = kernel.module();
-        let text = text.replace("return any(exponents == vec4(0x7f800000u));", "return false;");
-        text.replace("return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;", "return true;")
-    };
-    let mut sessions = [
-        Session::new(gpu.clone(), built.program.clone())?,
-        Session::with_sources(
-            gpu.trusting(gpu.tuning().trusted),
-            built.program.clone(),
-            unchecked,
-        )?,
-    ];
-    let mut done = [0, 0];
-    let mut pairs = vec![[0.0; 2]; pairs + 1];
-    for session in &mut sessions {
-        upload_synthetic(shape, &plan, &built, session)?;
-    }
-    for (i, pair) in pairs.iter_mut().enumerate() {
-        for which in [i % 2, 1 - i % 2] {
-            let engine: &mut dyn Engine = &mut sessions[which];
-            let mut runner = Runner {
-                plan: &plan,
-                built: &built,
-                engine,
-                done: done[which],
-                per_submission: SLOTS.min(shape.steps),
-            };
-            pair[which] = runner.timed(shape.steps)?;
-            done[which] = runner.done;
-        }
-    }
-    // The first pair warms up.
-    Ok(pairs.split_off(1))
-}
-
-fn upload_synthetic(
+/// Uploads the data, a random order and the initial parameters.
+pub(super) fn upload_synthetic(
     shape: &StepShape,
     plan: &Plan,
     built: &Built,
@@ -218,13 +174,16 @@ fn upload_synthetic(
     engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial()?))
 }
 
-/// Fails where a machine has no room for the network of a shape, whatever the rows; computes
-/// nothing.
+/// Checks that a machine has room for the network of a shape; computes nothing.
+///
+/// # Errors
+/// 69 if it has not, whatever the number of rows.
 pub fn check(shape: &StepShape, machine: &Machine) -> Result<()> {
     let one_row = StepShape { rows: 1, batch: 1, ..shape.clone() };
     synthetic_plan(&one_row)?.build(&machine.tuning()).map(drop)
 }
 
+/// The names of the adapter and of the driver.
 fn names(machine: &Machine) -> (String, String) {
     match machine {
         Machine::Device(gpu) => (gpu.entry.name.clone(), gpu.entry.driver.clone()),
@@ -232,21 +191,24 @@ fn names(machine: &Machine) -> (String, String) {
     }
 }
 
-/// Microseconds of a step, the median of all submissions.
+/// Microseconds per step, the median over all submissions.
 fn per_step(encoded: &[Encoded], seconds: impl Fn(&Encoded) -> f64) -> Option<f64> {
     let samples: Vec<f64> = encoded.iter().map(|e| 1e6 * seconds(e) / e.steps as f64).collect();
     (!samples.is_empty()).then(|| Times::of(samples).median)
 }
 
-struct Runner<'a> {
-    plan: &'a Plan,
-    built: &'a Built,
-    engine: &'a mut dyn Engine,
-    done: u64,
-    per_submission: usize,
+/// Runs steps of a program and measures them.
+pub(super) struct Runner<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) built: &'a Built,
+    pub(super) engine: &'a mut dyn Engine,
+    /// Number of steps so far.
+    pub(super) done: u64,
+    pub(super) per_submission: usize,
 }
 
 impl Runner<'_> {
+    /// Runs steps and waits for them.
     fn run(&mut self, steps: usize) -> Result<()> {
         let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
         let course =
@@ -271,8 +233,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Warms up, sets the steps of a submission so that one takes about 0.1 s, and forgets what the
-    /// host spent until then.
+    /// Warms up, sets the number of steps of a submission so that one takes about 0.1 s, and
+    /// forgets the times of the host until then.
     fn calibrate(&mut self) -> Result<()> {
         self.run(1)?;
         let each = self.timed(3)? / 1e3;
@@ -282,13 +244,14 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn timed(&mut self, steps: usize) -> Result<f64> {
+    /// Milliseconds per step.
+    pub(super) fn timed(&mut self, steps: usize) -> Result<f64> {
         let start = Instant::now();
         self.run(steps)?;
         Ok(1e3 * start.elapsed().as_secs_f64() / steps as f64)
     }
 
-    /// Profiles some steps, about a tenth of a second of them.
+    /// Profiles the dispatches of some steps, for about 0.1 s; `ms` is the time of a step.
     fn profile(&mut self, ms: f64) -> Result<Option<Profile>> {
         self.engine.start_profile()?;
         if self.engine.profile().is_none() {
@@ -299,7 +262,8 @@ impl Runner<'_> {
     }
 }
 
-fn synthetic_plan(shape: &StepShape) -> Result<Plan> {
+/// A run over random data.
+pub(super) fn synthetic_plan(shape: &StepShape) -> Result<Plan> {
     let names: Vec<Vec<String>> =
         shape.classes.iter().map(|c| (0..*c).map(|i| i.to_string()).collect()).collect();
     let tasks: Vec<String> = (0..shape.classes.len()).map(|t| format!("t{t}")).collect();

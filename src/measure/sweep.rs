@@ -1,5 +1,5 @@
-//! Measures a training step for growing batches, trunks or numbers of heads, and what one more row,
-//! unit or head costs.
+//! Measures a training step for growing batches, trunks or numbers of heads: the time of a step,
+//! and of one more row, unit or head.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -7,23 +7,23 @@ use serde::Serialize;
 use crate::measure::step::{self, StepReport, StepShape};
 use crate::run::machine::Machine;
 
-/// What grows along a sweep.
+/// The axis of a sweep: what grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Axis {
-    /// Rows of a step.
+    /// The rows of a step.
     Batch,
-    /// Width of every trunk layer; the shape says how many there are.
+    /// The width of every trunk layer; the shape gives their number.
     Trunk,
-    /// Heads, each with as many classes as the first of the shape.
+    /// The number of heads, each with as many classes as the first head of the shape.
     Heads,
 }
 
 impl Axis {
-    /// All of them.
+    /// All axes.
     pub const ALL: [Axis; 3] = [Axis::Batch, Axis::Trunk, Axis::Heads];
 
-    /// As on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Axis::Batch => "batch",
@@ -32,7 +32,7 @@ impl Axis {
         }
     }
 
-    /// What a value counts, for one.
+    /// The unit of a value, in the singular.
     pub fn unit(self) -> &'static str {
         match self {
             Axis::Batch => "row",
@@ -41,7 +41,7 @@ impl Axis {
         }
     }
 
-    /// What the values are, in words.
+    /// The title of the axis in pictures.
     pub fn title(self) -> &'static str {
         match self {
             Axis::Batch => "batch, rows of a step",
@@ -50,7 +50,8 @@ impl Axis {
         }
     }
 
-    /// The shape at one value of a sweep; all have one data set, of at least the largest batch.
+    /// The shape at a value of the sweep. All shapes have one data set, with at least as many rows
+    /// as the largest batch.
     fn shape(self, base: &StepShape, values: &[usize], value: usize) -> StepShape {
         let mut shape = base.clone();
         match self {
@@ -66,23 +67,22 @@ impl Axis {
 
 /// A step measured at one value of the axis.
 #[derive(Clone, Debug, Serialize)]
-pub struct Point {
-    /// Rows, units or heads.
+pub struct SweepPoint {
+    /// Number of rows, units or heads.
     pub value: usize,
     /// The measurement.
     #[serde(flatten)]
     pub report: StepReport,
 }
 
-impl Point {
+impl SweepPoint {
     /// The value and the median of a step in milliseconds.
     pub fn median(&self) -> [f64; 2] {
         [self.value as f64, self.report.ms_per_step.median]
     }
 }
 
-/// The straight line through the points of a sweep with the smallest sum of squared distances, in
-/// milliseconds.
+/// The straight line through the points of a sweep by least squares, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Marginal {
     /// Milliseconds for one more row, unit or head.
@@ -103,34 +103,36 @@ impl Marginal {
     }
 }
 
-/// What `bench step --sweep` prints.
+/// The report that `bench step --sweep` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sweep {
-    /// What grows.
+    /// The axis: what grows.
     pub axis: Axis,
-    /// By ascending value.
-    pub points: Vec<Point>,
-    /// Over the medians of all points.
+    /// The points, by ascending value.
+    pub points: Vec<SweepPoint>,
+    /// The line through the medians of all points.
     pub marginal: Marginal,
 }
 
 impl Sweep {
-    /// Milliseconds for one more row, unit or head between each point and the one before; one fewer
-    /// than there are points.
+    /// Milliseconds for one more row, unit or head, between each two neighbouring points.
     pub fn neighbours(&self) -> Vec<f64> {
         let pairs = self.points.windows(2).map(|pair| [pair[0].median(), pair[1].median()]);
         pairs.map(|pair| Marginal::of(&pair).ms_per_unit).collect()
     }
 }
 
-/// Measures a step at each of at least two ascending values, and tells of each point. All networks
-/// are checked before the first.
+/// Measures a step at each of at least two ascending values, and hands each point to `tell`. All
+/// networks are checked before the first measurement.
+///
+/// # Errors
+/// A network that the machine has no room for; a device that is lost or out of memory.
 pub fn sweep(
     base: &StepShape,
     axis: Axis,
     values: &[usize],
     machine: &Machine,
-    mut tell: impl FnMut(&Point),
+    mut tell: impl FnMut(&SweepPoint),
 ) -> Result<Sweep> {
     let shapes: Vec<StepShape> =
         values.iter().map(|value| axis.shape(base, values, *value)).collect();
@@ -141,10 +143,10 @@ pub fn sweep(
     let mut points = Vec::new();
     for (value, shape) in values.iter().zip(&shapes) {
         let report = step::step(shape, machine.clone()).with_context(|| place(value))?;
-        let point = Point { value: *value, report };
+        let point = SweepPoint { value: *value, report };
         tell(&point);
         points.push(point);
     }
-    let marginal = Marginal::of(&points.iter().map(Point::median).collect::<Vec<_>>());
+    let marginal = Marginal::of(&points.iter().map(SweepPoint::median).collect::<Vec<_>>());
     Ok(Sweep { axis, points, marginal })
 }

@@ -1,18 +1,18 @@
-//! Several times of one thing: the median, and how far they lie apart.
+//! The times of repeated runs: their median and their range.
 
 use serde::Serialize;
 
-/// Runs that the median is taken of.
+/// The number of runs that a median is taken over.
 pub const REPEATS: usize = 5;
 
-/// Smallest, median and largest of the runs, in milliseconds.
+/// The smallest, the median and the largest time of some runs, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Times {
-    /// Smallest.
+    /// The smallest time.
     pub min: f64,
-    /// Median.
+    /// The median.
     pub median: f64,
-    /// Largest.
+    /// The largest time.
     pub max: f64,
 }
 

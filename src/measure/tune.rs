@@ -1,8 +1,8 @@
-//! Which tile each product gets, by measurement: candidates give equal bits, so a choice changes no
-//! result.
+//! The choice of the tile of each product, by measurement. Candidates give equal bits, so that a
+//! choice changes no result.
 //!
-//! A candidate is timed on a product as large as the largest of its kind in the network, sizes
-//! rounded up to powers of two. What was chosen is kept in the user's cache directory, one file for
+//! A candidate is timed on a product as large as the largest of its kind in the network, with sizes
+//! rounded up to powers of two. The choices are kept in the user's cache directory, one file per
 //! adapter, driver and version of the program.
 
 use std::collections::BTreeMap;
@@ -18,23 +18,23 @@ use crate::measure::gemm::product_micros;
 use crate::model::layout::Layout;
 use crate::run::machine::Machine;
 
-/// `--tune`.
+/// How tiles are chosen: the values of `--tune`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// The choices that need no measurement.
+    /// Default tiles; nothing is measured.
     Off,
-    /// What the cache has; what it lacks is measured where the run is long enough to gain from it.
+    /// Choices of the cache; others are measured where the run is long enough to gain from it.
     #[default]
     Cached,
-    /// Everything is measured anew.
+    /// All choices are measured anew.
     Force,
 }
 
-/// Where a choice comes from.
+/// The origin of a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// There is one candidate, or nothing was to be measured.
+pub enum ChoiceOrigin {
+    /// It is the default: there is no other candidate, or nothing was measured.
     Default,
     /// An earlier run measured it.
     Cache,
@@ -42,24 +42,24 @@ pub enum Origin {
     Measured,
 }
 
-/// The tile of one product.
+/// The choice of the tile of a product.
 #[derive(Clone, Debug, Serialize)]
 pub struct Choice {
     /// Kernel of the default tile: `dense_forward`, `dense_backward_input`,
     /// `dense_backward_weight`.
     pub product: &'static str,
-    /// Rows, columns and inner length that it was chosen for.
+    /// Rows, columns and inner length of the product that it was chosen for.
     pub shape: [usize; 3],
-    /// The kernel that runs.
+    /// The chosen kernel.
     pub kernel: &'static str,
-    /// Why.
-    pub origin: Origin,
-    /// Microseconds of each candidate, where they were measured.
+    /// The origin of the choice.
+    pub origin: ChoiceOrigin,
+    /// Microseconds of each candidate that was measured.
     pub micros: BTreeMap<&'static str, f64>,
 }
 
-/// Operations of a run from which on measuring pays: it costs seconds in software and fractions of
-/// one on a GPU.
+/// The number of operations of a run for which measuring pays: it takes seconds on software
+/// adapters and less than one on GPUs.
 fn worthwhile(class: Class) -> f64 {
     match class {
         Class::Software => 2e12,
@@ -67,16 +67,19 @@ fn worthwhile(class: Class) -> f64 {
     }
 }
 
-/// Most rows, columns and inner steps of a product that is timed, so that all of them together take
-/// less than two seconds.
-fn most(class: Class) -> usize {
+/// The largest number of rows, columns and inner steps of a product that is timed, so that all
+/// measurements together take less than two seconds.
+fn largest_side(class: Class) -> usize {
     match class {
         Class::Software => 256,
         _ => 4096,
     }
 }
 
-/// The tuning of a machine; the reference has nothing to choose.
+/// The tuning of a machine, with its choices; the reference has none.
+///
+/// # Errors
+/// A device that is lost or out of memory.
 pub fn tuned(
     machine: &Machine,
     layout: &Layout,
@@ -90,8 +93,11 @@ pub fn tuned(
     }
 }
 
-/// The tuning of a device for a network of a layout and steps of `rows` rows; `steps` of them are
-/// to come.
+/// The tuning of a device for the network of a layout and a run of `steps` steps over `rows` rows
+/// each.
+///
+/// # Errors
+/// A device that is lost or out of memory.
 pub fn tune(
     gpu: &Gpu,
     layout: &Layout,
@@ -107,8 +113,11 @@ pub fn tune(
     tune_shapes(gpu, shapes, pays, mode)
 }
 
-/// The tuning of a device for products x·wᵀ, delta·w and deltaᵀ·x of given rows, columns and inner
-/// lengths. What no earlier run measured is measured if that pays.
+/// The tuning of a device for products x·wᵀ, delta·w and deltaᵀ·x with these rows, columns and
+/// inner lengths. Choices that the cache lacks are measured if that pays.
+///
+/// # Errors
+/// A device that is lost or out of memory.
 pub fn tune_shapes(
     gpu: &Gpu,
     shapes: [[usize; 3]; 3],
@@ -116,7 +125,7 @@ pub fn tune_shapes(
     mode: Mode,
 ) -> Result<(Tuning, Vec<Choice>)> {
     let mut tuned = gpu.tuning();
-    let limit = most(tuned.class);
+    let limit = largest_side(tuned.class);
     let [forward, input, weight] =
         shapes.map(|sizes| sizes.map(|s| s.next_power_of_two().clamp(16, limit)));
     let products: [(&'static Kernel, Field, [usize; 3]); 3] = [
@@ -129,13 +138,13 @@ pub fn tune_shapes(
     let choices =
         products.map(|product| choose(gpu, product, (mode, measures), &mut known, &mut tuned));
     let choices = choices.into_iter().collect::<Result<Vec<_>>>()?;
-    if choices.iter().any(|c| c.origin == Origin::Measured) {
+    if choices.iter().any(|c| c.origin == ChoiceOrigin::Measured) {
         known.save();
     }
     Ok((tuned, choices))
 }
 
-/// A product among the choices.
+/// Access to one of the products of a tuning.
 type Field = fn(&mut Tuning) -> &mut Product;
 
 fn choose(
@@ -152,7 +161,7 @@ fn choose(
         product: product.name,
         shape,
         kernel: default.kernel.name,
-        origin: Origin::Default,
+        origin: ChoiceOrigin::Default,
         micros: BTreeMap::new(),
     };
     if candidates.len() < 2 || mode == Mode::Off {
@@ -161,7 +170,8 @@ fn choose(
     let found =
         known.choices.get(&key).and_then(|name| candidates.iter().find(|c| c.kernel.name == *name));
     if let (Some(found), Mode::Cached) = (found, mode) {
-        (*field(tuned), choice.kernel, choice.origin) = (*found, found.kernel.name, Origin::Cache);
+        (*field(tuned), choice.kernel, choice.origin) =
+            (*found, found.kernel.name, ChoiceOrigin::Cache);
         return Ok(choice);
     }
     if !measures {
@@ -177,12 +187,13 @@ fn choose(
             best = (micros, candidate);
         }
     }
-    (*field(tuned), choice.kernel, choice.origin) = (best.1, best.1.kernel.name, Origin::Measured);
+    (*field(tuned), choice.kernel, choice.origin) =
+        (best.1, best.1.kernel.name, ChoiceOrigin::Measured);
     known.choices.insert(key, choice.kernel.into());
     Ok(choice)
 }
 
-/// What earlier runs chose.
+/// The choices of earlier runs, as the cache directory keeps them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Cache {
     adapter: String,
@@ -210,7 +221,7 @@ impl Cache {
         format!("tuning-{}.json", &key[..16])
     }
 
-    /// A file that cannot be read, or that is not ours, is as none.
+    /// Reads the file of a device; empty where there is none, or one of something else.
     fn load(gpu: &Gpu) -> Cache {
         let empty = Cache::of(gpu);
         let found = cache::read(&empty.entry())

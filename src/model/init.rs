@@ -54,7 +54,7 @@ pub fn start_counts_at_mean(arena: &mut [f32], layout: &Layout, network: &Networ
         let head = layer.owner.task().and_then(|task| network.tasks.get(task));
         if let Some(Head { loss: Loss::Poisson { factor }, .. }) = head {
             let bias = &layout.blocks[layer.weight + 1];
-            arena[bias.offset..][..bias.len].fill(factor.recip().ln() as f32);
+            arena[bias.offset..][..bias.len].fill(factor.0.recip().ln() as f32);
         }
     }
 }

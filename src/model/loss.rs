@@ -1,66 +1,27 @@
 //! Losses of tasks: all that the host knows of each. The kernels know them by their codes.
 //!
-//! A new loss is a variant here with its facts, its word and keys in `config`, a case in
-//! `shaders/pointwise_losses.wgsl` with its code in `shaders/prelude.wgsl`, and a case of the twin.
+//! A new loss is a variant with its keys in `config/loss.rs`, its facts here, a case with its code
+//! in `shaders/pointwise_losses.wgsl`, and a case of the twin.
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, ClassWeights, PositiveWeight, TaskKind};
+use crate::config::{self, ClassWeights, LossOf, PositiveWeight, TaskKind};
 use crate::data::Target;
 use crate::data::value::alike::Lookup;
 
-/// The loss of a head, with every weight a number. z is an output, y a label, t a target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Loss {
-    /// `−Σ t ln softmax(z)`, with smoothed targets (Szegedy et al., "Rethinking the Inception
-    /// architecture", CVPR 2016) and a focus on hard rows (Lin et al., "Focal loss for dense object
-    /// detection", ICCV 2017).
-    CrossEntropy {
-        /// ε, the share of the target that is spread over all classes.
-        label_smoothing: f64,
-        /// γ; 0 = no focus.
-        focal_gamma: f64,
-        /// One weight per class; empty = all one.
-        class_weights: Vec<f64>,
-    },
-    /// Cross-entropy on the logit of each output, `−p y ln σ(z) − (1 − y) ln σ(−z)`.
-    Logistic {
-        /// γ of the focal loss; 0 = no focus.
-        focal_gamma: f64,
-        /// p, one weight of the positive class per output.
-        positive_weights: Vec<f64>,
-    },
-    /// `(z − y)²`
-    Squared,
-    /// `|z − y|`
-    Absolute,
-    /// `½ d²` up to δ, then `δ (d − ½ δ)`, with `d = |z − y|` (Huber, "Robust estimation of a
-    /// location parameter", Annals of Mathematical Statistics 35, 1964).
-    Huber {
-        /// δ, in units of the scaled label.
-        delta: f64,
-    },
-    /// Pinball loss `max(q (y − z), (q − 1) (y − z))` (Koenker and Bassett, "Regression quantiles",
-    /// Econometrica 46, 1978).
-    Quantile {
-        /// q, the quantile.
-        quantile: f64,
-    },
-    /// `c (e^z − y z)`, the likelihood of a Poisson count without its constant.
-    Poisson {
-        /// c: one over the mean of the training part's counts, or 1.
-        #[serde(default = "one", skip_serializing_if = "is_one")]
-        factor: f64,
-    },
-}
+/// The loss of a head, with every weight a number: one weight per class, empty = all one; one
+/// weight of the positive class per output.
+pub type Loss = LossOf<Vec<f64>, Vec<f64>, Factor>;
 
-fn one() -> f64 {
-    1.0
-}
+/// The factor of a Poisson loss.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Factor(pub f64);
 
-fn is_one(factor: &f64) -> bool {
-    *factor == 1.0
+impl Default for Factor {
+    fn default() -> Factor {
+        Factor(1.0)
+    }
 }
 
 /// Codes of the losses, as the kernels know them.
@@ -91,9 +52,9 @@ impl Loss {
                     class_weights: of_classes(class_weights, target),
                 }
             }
-            config::Loss::Logistic { focal_gamma, positive_weight } => Loss::Logistic {
+            config::Loss::Logistic { focal_gamma, positive_weights } => Loss::Logistic {
                 focal_gamma: *focal_gamma,
-                positive_weights: of_positives(positive_weight, target),
+                positive_weights: of_positives(positive_weights, target),
             },
             config::Loss::Squared => Loss::Squared,
             config::Loss::Absolute => Loss::Absolute,
@@ -101,7 +62,7 @@ impl Loss {
             config::Loss::Quantile { quantile } => Loss::Quantile { quantile: *quantile },
             // A training part without a count above 0 has no mean to speak of.
             config::Loss::Poisson { .. } => {
-                Loss::Poisson { factor: target.mean.map_or(1.0, f64::recip) }
+                Loss::Poisson { factor: Factor(target.mean.map_or(1.0, f64::recip)) }
             }
         }
     }
@@ -115,7 +76,7 @@ impl Loss {
             Loss::Absolute => (code::ABSOLUTE, 0.0),
             Loss::Huber { delta } => (code::HUBER, *delta),
             Loss::Quantile { quantile } => (code::QUANTILE, *quantile),
-            Loss::Poisson { factor } => (code::POISSON, *factor),
+            Loss::Poisson { factor } => (code::POISSON, factor.0),
         }
     }
 
@@ -162,7 +123,7 @@ impl Loss {
             Loss::Quantile { quantile } => Some((quantile * -e).max((quantile - 1.0) * -e)),
             Loss::Poisson { factor } => {
                 let log_term = if label == 0.0 { 0.0 } else { label * predicted.ln() };
-                Some(factor * (predicted - log_term))
+                Some(factor.0 * (predicted - log_term))
             }
             Loss::CrossEntropy { .. } | Loss::Logistic { .. } => None,
         }
@@ -190,7 +151,7 @@ impl Loss {
             Loss::Quantile { quantile } => {
                 kind == TaskKind::Regression && *quantile > 0.0 && *quantile < 1.0
             }
-            Loss::Poisson { factor } => kind == TaskKind::Count && is_positive(*factor),
+            Loss::Poisson { factor } => kind == TaskKind::Count && is_positive(factor.0),
         }
     }
 }

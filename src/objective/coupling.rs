@@ -1,5 +1,4 @@
-//! The trait of a coupling between two tasks: what it acts on, when it applies, what it
-//! dispatches.
+//! The trait of a coupling between two tasks: what it acts on, when it applies, and its dispatches.
 
 use std::fmt::Debug;
 

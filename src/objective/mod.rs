@@ -1,5 +1,5 @@
-//! What is minimised: `L = Σ w_i L_i + Σ λ L(T_i, T_j)`. One file per task loss, one per kind of
-//! coupling; each emits its dispatches.
+//! The objective that training minimises: `L = Σ w_i L_i + Σ λ L(T_i, T_j)`. One file per kernel of
+//! losses, one per kind of coupling; each emits its dispatches.
 
 mod coupling;
 mod couplings;

@@ -66,9 +66,10 @@ impl Objective {
     }
 }
 
-/// The largest number of tasks of which every pair is coupled where no pairs are named.
+/// The largest number of tasks that may all be coupled with each other because no pairs are named.
 const MOST_TASKS: usize = 1000;
 
+/// The pairs of a `[[coupling]]` table.
 fn resolve(network: &Network, number: usize, table: &config::Coupling) -> Result<Vec<Pair>> {
     let place = format!("coupling.{number}");
     let coupling = COUPLINGS.iter().find(|c| c.name() == table.kind).copied();
@@ -101,6 +102,7 @@ fn resolve(network: &Network, number: usize, table: &config::Coupling) -> Result
     Ok(named.into_iter().map(|(a, b)| Pair { coupling, a, b, strength }).collect())
 }
 
+/// A pair that the configuration names.
 fn named_pair(
     network: &Network,
     place: &str,
@@ -128,6 +130,7 @@ fn named_pair(
     Ok((a, b))
 }
 
+/// All pairs that a coupling applies to.
 fn every_pair(
     network: &Network,
     place: &str,

@@ -1,11 +1,11 @@
-//! Where everything of a step lies and which layers run together: the tables that grouped kernels
+//! Where all values of a step lie, and which layers run together: the tables that grouped kernels
 //! read, derived from the graph.
 //!
-//! Layers stand in the order of their level: what reads the inputs, then what reads that, …; within
-//! a level hidden layers before gates before output layers, layers of one activation together. So
-//! each forward dispatch is a run of the table. The layers that read one activation are a list
-//! through the table, in ascending order. Activations lie in two arenas by the parity of their
-//! level: a kernel reads one and writes the other.
+//! Layers are sorted by level: first those that read the inputs, then those that read these, and so
+//! on. Within a level hidden layers come before gates, and gates before output layers; layers with
+//! one activation stand together. So each forward dispatch is a run of the table. The layers that
+//! read one activation are a linked list through the table, in ascending order. Activations lie in
+//! two arenas by the parity of their level, so that a kernel reads one arena and writes the other.
 
 use crate::config::Activation;
 use crate::kernels::params::{Dense, Destination, NONE};
@@ -14,7 +14,7 @@ use crate::model::graph::{Owner, Role, Source};
 use crate::model::layout::{Layer, Layout};
 use crate::model::network::Network;
 
-/// Where a group of layers writes.
+/// The arena that a group of layers writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arena {
     /// Activations of even level; the inputs are level 0.
@@ -27,14 +27,14 @@ pub enum Arena {
 
 /// Layers that run in one forward dispatch.
 #[derive(Clone, Debug)]
-pub struct Group {
-    /// Name of the group in tables.
+pub struct ForwardGroup {
+    /// Its name in tables.
     pub label: String,
-    /// First layer in the table.
+    /// Place of its first layer in the table.
     pub first: usize,
-    /// Number of layers in the group.
+    /// Number of its layers.
     pub count: usize,
-    /// Column tiles of the group.
+    /// Number of its column tiles.
     pub tiles: usize,
     /// Whether the level that it reads is odd.
     pub reads_odd: bool,
@@ -47,75 +47,75 @@ pub struct Group {
 /// Activations whose gradients come from one dispatch.
 #[derive(Clone, Debug)]
 pub struct BackwardGroup {
-    /// Name of the group in tables.
+    /// Its name in tables.
     pub label: String,
-    /// First destination in the table.
+    /// Place of its first destination in the table.
     pub first: usize,
-    /// Number of destinations in the group.
+    /// Number of its destinations.
     pub count: usize,
-    /// Column tiles of the group.
+    /// Number of its column tiles.
     pub tiles: usize,
-    /// Whether the level of the destinations is odd.
+    /// Whether the level of its destinations is odd.
     pub odd: bool,
-    /// Whether the destination is the learned inputs, which have no slopes.
+    /// Whether its destination is the learned inputs, which have no slopes.
     pub inputs: bool,
 }
 
-/// The plan of a network for a capacity of rows.
+/// The tables and arenas of a network, for a capacity of rows.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct LayerPlan {
     /// Rows that the arenas hold.
     pub capacity: usize,
     /// The table of layers.
     pub layers: Vec<Dense>,
-    /// For each entry of the table its layer in the layout.
+    /// For each entry of the table the number of its layer in the layout.
     pub order: Vec<usize>,
     /// For each entry of the table whether it is trained.
     pub is_trained: Vec<bool>,
-    /// For each entry of the table whether the gradient of what it writes is needed: by itself, or
-    /// by what lies below it.
+    /// For each entry of the table whether the gradient of its output is needed, for its own
+    /// weights or for a layer below.
     pub needs_delta: Vec<bool>,
     /// The table of destinations.
     pub destinations: Vec<Destination>,
-    /// The destination of the learned inputs, where these are trained.
+    /// Place of the learned inputs among the destinations, where they are trained.
     pub learned_inputs: Option<usize>,
-    /// Forward dispatches in order.
-    pub forward: Vec<Group>,
-    /// Backward dispatches in order.
+    /// The forward dispatches, in order.
+    pub forward: Vec<ForwardGroup>,
+    /// The backward dispatches, in order.
     pub backward: Vec<BackwardGroup>,
-    /// Tiles of the weight gradient's dispatch.
+    /// Number of tiles of the dispatch of the weight gradients.
     pub weight_tiles: usize,
-    /// Elements of the activation arenas.
+    /// Elements of the two arenas of activations.
     pub activations: [usize; 2],
-    /// Elements of the delta arenas.
+    /// Elements of the two arenas of deltas.
     pub deltas: [usize; 2],
-    /// Elements of the logits.
+    /// Elements of the arena of logits.
     pub logits: usize,
 }
 
-/// Level, role and activation of a layer; layers of one key run in one forward dispatch.
+/// Level, role and activation code of a layer; layers with one key run in one forward dispatch.
 type GroupKey = (usize, Role, u32);
 
-/// A plan that is being made, and what it is made from.
+/// A plan under construction, and its inputs.
 struct Planner<'a> {
     network: &'a Network,
     layout: &'a Layout,
     tuning: &'a Tuning,
-    /// Level of each node of the graph.
+    /// The level of each node of the graph.
     levels: Vec<usize>,
-    /// Place in the table of each node of the graph; none for what is no layer.
+    /// The place in the table of each node of the graph; `None` for nodes that are no layers.
     places: Vec<Option<usize>>,
-    plan: Plan,
+    plan: LayerPlan,
 }
 
-/// Dropout rate as a threshold on 32-bit hashes.
+/// A dropout rate as a threshold on 32-bit hashes.
 pub fn dropout_threshold(rate: f64) -> u32 {
     (rate * 4_294_967_296.0).round().min(f64::from(u32::MAX)) as u32
 }
 
-impl Plan {
+impl LayerPlan {
     /// Plans a network for up to `capacity` rows.
-    pub fn new(network: &Network, layout: &Layout, tuning: &Tuning, capacity: usize) -> Plan {
+    pub fn new(network: &Network, layout: &Layout, tuning: &Tuning, capacity: usize) -> LayerPlan {
         let mut planner = Planner::new(network, layout, tuning, capacity);
         (0..planner.plan.order.len()).for_each(|place| planner.place_layer(place));
         planner.link_readers();
@@ -126,7 +126,7 @@ impl Plan {
 
     /// Elements per row of the largest arena; bounds the capacity by the size of a binding.
     pub fn elements_per_row(network: &Network, layout: &Layout, tuning: &Tuning) -> usize {
-        let one = Plan::new(network, layout, tuning, 1);
+        let one = LayerPlan::new(network, layout, tuning, 1);
         one.activations.into_iter().chain(one.deltas).chain([one.logits]).max().unwrap_or(1)
     }
 
@@ -141,8 +141,8 @@ impl Plan {
         self.layers.iter().zip(&self.is_trained).filter(|(_, trained)| **trained).map(|(d, _)| d)
     }
 
-    /// Slopes that nothing reads, since the gradient of their activation is not needed: (parity of
-    /// the level, first element, length).
+    /// The slopes that nothing reads, since the gradient of their activation is not needed: (parity
+    /// of the level, first element, length).
     pub fn spare(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let hidden = self
             .layers
@@ -154,7 +154,8 @@ impl Plan {
         })
     }
 
-    /// Floating-point operations per row of the dispatch that has the most.
+    /// Floating-point operations per row of the dispatch of the weight gradients, which has the
+    /// most.
     pub fn flop_per_row(&self) -> u64 {
         let product = |d: &Dense| 2 * u64::from(d.inputs) * u64::from(d.outputs);
         self.layers.iter().map(product).sum()
@@ -175,7 +176,7 @@ impl<'a> Planner<'a> {
         for (place, &layer) in order.iter().enumerate() {
             places[layout.layers[layer].node.0] = Some(place);
         }
-        let plan = Plan {
+        let plan = LayerPlan {
             capacity,
             layers: Vec::new(),
             order,
@@ -202,7 +203,7 @@ impl<'a> Planner<'a> {
         self.levels[self.layer(place).node.0]
     }
 
-    /// The place of what a layer reads; `None` = the inputs.
+    /// The place of the layer whose output a layer reads; `None` for the inputs.
     fn source(&self, layer: &Layer) -> Option<usize> {
         match layer.source {
             Source::Inputs => None,
@@ -234,7 +235,7 @@ impl<'a> Planner<'a> {
             ..Dense::default()
         };
         self.place_values(layer, level, size, &mut dense);
-        // What is not trained has no tiles.
+        // A layer that is not trained has no tiles.
         if trained {
             let tile = &self.tuning.backward_weight;
             self.plan.weight_tiles +=
@@ -245,7 +246,7 @@ impl<'a> Planner<'a> {
         self.plan.needs_delta.push(needs_delta);
     }
 
-    /// Where the values of a layer, their slopes and their gradients lie.
+    /// Gives the values of a layer, their slopes and their gradients a place.
     fn place_values(&mut self, layer: &Layer, level: usize, size: usize, dense: &mut Dense) {
         let gates = self.gates(dense.layer as usize);
         let plan = &mut self.plan;
@@ -258,7 +259,7 @@ impl<'a> Planner<'a> {
             plan.deltas[parity] += size;
             return;
         }
-        // Logits lie in task order, whatever the order of the table; gates lie behind them.
+        // Logits lie in the order of tasks, whatever the order of the table; gates lie behind them.
         let first = match (layer.role, layer.owner.task()) {
             (Role::Output, Some(task)) => plan.capacity * self.network.first_logit(task),
             _ => plan.capacity * self.network.logits() + gates,
@@ -267,13 +268,13 @@ impl<'a> Planner<'a> {
         plan.logits += size;
     }
 
-    /// Elements of the gates that stand before a place of the table.
+    /// Number of elements of the gates before a place of the table.
     fn gates(&self, place: usize) -> usize {
         let gates = (0..place).map(|p| self.layer(p)).filter(|layer| layer.role == Role::Gate);
         gates.map(|layer| self.plan.capacity * layer.outputs).sum()
     }
 
-    /// Ties the layers that read the same values to a list through the table.
+    /// Links the layers that read the same values, through the table.
     fn link_readers(&mut self) {
         let mut last = vec![None; self.plan.order.len() + 1];
         for place in 0..self.plan.order.len() {
@@ -285,7 +286,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// First entry that reads the output of an entry, or the inputs, and how many there are.
+    /// The first entry that reads the output of an entry, or the inputs for `None`, and the number
+    /// of such entries.
     fn readers(&self, place: Option<usize>) -> (u32, u32) {
         let reads = |p: &usize| self.source(self.layer(*p)) == place;
         let first = (0..self.plan.order.len()).find(reads).map_or(NONE, |p| p as u32);
@@ -304,7 +306,15 @@ impl<'a> Planner<'a> {
                 Role::Gate | Role::Output => Arena::Logits,
             };
             let (label, reads_odd) = (self.label(first, count), level % 2 == 0);
-            groups.push(Group { label, first, count, tiles: 0, reads_odd, writes, activation });
+            groups.push(ForwardGroup {
+                label,
+                first,
+                count,
+                tiles: 0,
+                reads_odd,
+                writes,
+                activation,
+            });
             first += count;
         }
         for group in &mut groups {
@@ -316,7 +326,8 @@ impl<'a> Planner<'a> {
         self.plan.forward = groups;
     }
 
-    /// What a run of the table is called: by its series and how many they are, or by its name.
+    /// The name of a run of the table: its series with the number of layers, or the name of its
+    /// only layer.
     fn label(&self, first: usize, count: usize) -> String {
         let series = |place: usize| {
             let node = &self.layout.graph[self.layer(place).node];
@@ -332,7 +343,7 @@ impl<'a> Planner<'a> {
     }
 
     fn group_backward(&mut self) {
-        let hidden: Vec<Group> =
+        let hidden: Vec<ForwardGroup> =
             self.plan.forward.iter().filter(|g| g.writes != Arena::Logits).cloned().collect();
         for group in hidden.iter().rev() {
             let (first, mut tiles) = (self.plan.destinations.len(), 0);
@@ -357,6 +368,7 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// The entry of the table of destinations for an entry of the table of layers.
     fn destination(&self, place: usize, tiles: usize) -> Destination {
         let (first_source, sources) = self.readers(Some(place));
         let Dense { outputs: width, slope, delta, .. } = self.plan.layers[place];
@@ -364,7 +376,8 @@ impl<'a> Planner<'a> {
         Destination { width, slope, delta, first_source, sources, tile, ..Destination::default() }
     }
 
-    /// The learned inputs are the first inputs of a row, whatever else the layers read beside them.
+    /// Adds the destination of the learned inputs. They are the first inputs of a row; the layers
+    /// that read them read further inputs, too.
     fn plan_learned_inputs(&mut self, width: usize) {
         let (first_source, sources) = self.readers(None);
         let (first, plan) = (self.plan.destinations.len(), &mut self.plan);

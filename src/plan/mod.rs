@@ -1,10 +1,13 @@
-//! Where everything of a step lies, and what is read by whoever emits a dispatch.
+//! The plan of a step: where all values lie, which layers run together, and the inputs of every
+//! emitter of dispatches.
 
 mod layers;
 mod scene;
 pub mod variants;
 
-pub use layers::{Arena, BackwardGroup, Group, Plan, activation_code, dropout_threshold};
+pub use layers::{
+    Arena, BackwardGroup, ForwardGroup, LayerPlan, activation_code, dropout_threshold,
+};
 pub use scene::{
     Buffers, Chunk, Counting, PartBuffers, PartShape, Scene, Segment, block, chunks,
     first_overwrites,

@@ -1,6 +1,7 @@
-//! What every emitter reads and none changes: the network, its plan, the handles of the buffers.
+//! The read-only inputs of every emitter of dispatches: the network, its plan, and the handles of
+//! the buffers.
 
-use super::layers::Plan;
+use super::layers::LayerPlan;
 use crate::data::{Features, Spread};
 use crate::kernels::params::{self, Dense};
 use crate::kernels::tuning::Tuning;
@@ -67,7 +68,7 @@ impl PartShape {
 /// The u32 that a row has for its labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Counting {
-    /// How many they are, the weight of the row included.
+    /// Their number, the weight of the row included.
     pub cells: usize,
     /// Whether the last of them is the weight of the row.
     pub weighted: bool,
@@ -140,24 +141,24 @@ pub struct Scene<'a> {
     /// The choices for the adapter.
     pub tuning: &'a Tuning,
     /// Tables of layers, and where all values lie.
-    pub plan: Plan,
+    pub plan: LayerPlan,
     /// Handles of the buffers.
     pub buffers: Buffers,
-    /// How the columns of a table become inputs; empty where rows are inputs.
+    /// The columns of a table, and how they become inputs; empty where rows are inputs.
     pub spread: &'a [Spread],
-    /// Number of lines of the table that tells kernels so.
+    /// Number of lines of the table of these columns.
     pub columns: usize,
     /// The table of embeddings, in their order.
     pub embeddings: Vec<params::Embedding>,
     /// The u32 that a row has for its labels.
     pub counting: Counting,
-    /// Where sums over the labels of a batch lie among the partial sums, `[3, tasks]`: weights,
-    /// numbers, inverses of the weights. `None` where every label is there and weighs one.
+    /// First of the sums over the labels of a batch among the partial sums, `[3, tasks]`: weights,
+    /// numbers, inverses of the weights. `None` where no label is missing and all weigh one.
     pub counts: Option<usize>,
 }
 
 impl Scene<'_> {
-    /// Where a task's logits lie: (first element, outputs); rows lie one after the other.
+    /// The place of a task's logits: (first element, outputs); its rows lie one after the other.
     pub fn logits(&self, task: usize) -> (usize, usize) {
         (self.plan.capacity * self.network.first_logit(task), self.network.tasks[task].outputs())
     }

@@ -1,8 +1,9 @@
-//! Which loops and ways to store a product kernel needs for the layers of a dispatch.
+//! The loops and the ways to store that a product kernel needs for the layers of a dispatch.
 //!
-//! The kernels of software adapters are compiled with what the layers of a dispatch need alone,
-//! since code that is masked out costs time there: one bit per loop (`LOOPS`), one bit per way to
-//! store (`STORES`). Offsets and widths that are multiples of four are read and written by fours.
+//! The kernels for software adapters are compiled with only the loops (`LOOPS`, one bit each) and
+//! the ways to store (`STORES`, one bit each) that the layers of a dispatch need, since code that
+//! is masked out takes time there. Four numbers are read or written at once where offsets and
+//! widths are multiples of four.
 
 use crate::kernels::params::{Dense, Destination, NONE};
 

@@ -1,5 +1,5 @@
-//! The float64 engine: interprets a schedule with one plain loop per kernel. It is the oracle of
-//! every kernel and of the whole step, and what `--device reference` runs.
+//! The float64 engine, which interprets a schedule by plain loops. Kernels and whole steps are
+//! compared with it, and `--device reference` runs it.
 
 pub mod real;
 mod twins;
@@ -9,7 +9,7 @@ use std::cell::{Ref, RefCell, RefMut};
 use anyhow::{Result, ensure};
 
 use crate::kernels::Unit;
-use crate::kernels::params::{Step, Words};
+use crate::kernels::params::{Record, Step};
 use crate::model::arena::Numbers;
 use crate::schedule::{
     Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult,
@@ -17,14 +17,14 @@ use crate::schedule::{
 };
 use real::Real;
 
-/// Contents of a buffer.
+/// The contents of a buffer.
 #[derive(Clone, Debug)]
 enum Store<T> {
     Numbers(RefCell<Vec<T>>),
-    Words(RefCell<Vec<u32>>),
+    Integers(RefCell<Vec<u32>>),
 }
 
-/// Runs a program in f64, or in [`real::Bounded`] to learn error bounds.
+/// Runs a program in f64, or in [`real::Bounded`] for error bounds.
 #[derive(Debug)]
 pub struct Reference<T: Real = f64> {
     program: Program,
@@ -32,7 +32,7 @@ pub struct Reference<T: Real = f64> {
     results: Vec<StepResult>,
 }
 
-/// What a twin sees of its dispatch: buffers by binding name, parameters, the step.
+/// The arguments of a twin: buffers by the names of bindings, parameters, and the step.
 pub(crate) struct Arguments<'a, T: Real> {
     dispatch: &'a Dispatch,
     stores: &'a [Store<T>],
@@ -45,55 +45,54 @@ const LARGEST_HALF: f64 = 65504.0;
 impl<'a, T: Real> Arguments<'a, T> {
     fn store(&self, name: &str) -> &'a Store<T> {
         let found = self.dispatch.bindings.iter().find(|(n, _)| *n == name);
-        // The laws of a schedule guarantee every binding; a twin that asks for another one is a bug
-        // of ours.
+        // The laws of a schedule guarantee all bindings; a twin that asks for another one is a bug.
         let (_, buffer) = found.unwrap_or_else(|| {
             panic!("{}: the twin asks for binding {name}", self.dispatch.kernel.name)
         });
         &self.stores[buffer.0]
     }
 
-    /// Numbers that are read.
+    /// The numbers of a buffer, to be read.
     pub(crate) fn numbers(&self, name: &str) -> Ref<'a, Vec<T>> {
         match self.store(name) {
             Store::Numbers(cell) => cell.borrow(),
-            Store::Words(_) => panic!("{}: {name} holds words", self.dispatch.kernel.name),
+            Store::Integers(_) => panic!("{}: {name} holds integers", self.dispatch.kernel.name),
         }
     }
 
-    /// Numbers that are written.
+    /// The numbers of a buffer, to be written.
     pub(crate) fn numbers_mut(&self, name: &str) -> RefMut<'a, Vec<T>> {
         match self.store(name) {
             Store::Numbers(cell) => cell.borrow_mut(),
-            Store::Words(_) => panic!("{}: {name} holds words", self.dispatch.kernel.name),
+            Store::Integers(_) => panic!("{}: {name} holds integers", self.dispatch.kernel.name),
         }
     }
 
-    /// Words that are read.
-    pub(crate) fn words(&self, name: &str) -> Ref<'a, Vec<u32>> {
+    /// The integers of a buffer, to be read.
+    pub(crate) fn integers(&self, name: &str) -> Ref<'a, Vec<u32>> {
         match self.store(name) {
-            Store::Words(cell) => cell.borrow(),
+            Store::Integers(cell) => cell.borrow(),
             Store::Numbers(_) => panic!("{}: {name} holds numbers", self.dispatch.kernel.name),
         }
     }
 
-    /// Words that are written.
-    pub(crate) fn words_mut(&self, name: &str) -> RefMut<'a, Vec<u32>> {
+    /// The integers of a buffer, to be written.
+    pub(crate) fn integers_mut(&self, name: &str) -> RefMut<'a, Vec<u32>> {
         match self.store(name) {
-            Store::Words(cell) => cell.borrow_mut(),
+            Store::Integers(cell) => cell.borrow_mut(),
             Store::Numbers(_) => panic!("{}: {name} holds numbers", self.dispatch.kernel.name),
         }
     }
 
-    /// A table of structures.
-    pub(crate) fn table<S: Words>(&self, name: &str) -> Vec<S> {
-        let words = self.words(name);
+    /// The structures of a table.
+    pub(crate) fn table<S: Record>(&self, name: &str) -> Vec<S> {
+        let words = self.integers(name);
         let whole = words.len() / (size_of::<S>() / 4) * (size_of::<S>() / 4);
         bytemuck::cast_slice(&words[..whole]).to_vec()
     }
 
-    /// The kernel's parameters.
-    pub(crate) fn params<P: Words>(&self) -> P {
+    /// The parameters of the kernel.
+    pub(crate) fn params<P: Record>(&self) -> P {
         bytemuck::cast_slice(&self.dispatch.params)[0]
     }
 
@@ -111,30 +110,31 @@ impl<'a, T: Real> Arguments<'a, T> {
         self.step
     }
 
-    /// A gradient as a matrix unit gets it: infinite where f16 does not reach; its rounding is an
-    /// error, and none of the formula.
+    /// A gradient as a matrix unit reads it: infinite where it is beyond f16. The rounding to f16
+    /// is an error of the kernel, and no part of the formula.
     pub(crate) fn in_range(&self, delta: T) -> T {
         let is_half = self.dispatch.kernel.unit.is_some_and(Unit::is_half);
         let size = delta.value().abs() * f64::from(self.step.delta_scale);
         if is_half && size > LARGEST_HALF { delta * T::of(f64::INFINITY) } else { delta }
     }
 
-    /// Notes that a value was not finite.
+    /// Raises a flag, and the latch: a value was not finite.
     pub(crate) fn raise(&self, flag: u32) {
-        let mut flags = self.words_mut("flags");
+        let mut flags = self.integers_mut("flags");
         for i in [0, flag as usize] {
             flags[i] = flags[i].min(self.step.number);
         }
     }
 }
 
+/// The initial contents of a buffer.
 fn store<T: Real>(spec: &BufferSpec) -> Store<T> {
     let initial = spec.initial.iter().copied().chain(std::iter::repeat(0)).take(spec.len);
     match spec.kind {
         Kind::F32 => Store::Numbers(RefCell::new(
             initial.map(|bits| T::from(f32::from_bits(bits))).collect(),
         )),
-        Kind::U32 => Store::Words(RefCell::new(initial.collect())),
+        Kind::U32 => Store::Integers(RefCell::new(initial.collect())),
     }
 }
 
@@ -155,7 +155,7 @@ impl<T: Real> Reference<T> {
     pub fn numbers(&self, slice: Slice) -> Vec<T> {
         match &self.stores[slice.buffer.0] {
             Store::Numbers(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
-            Store::Words(_) => Vec::new(),
+            Store::Integers(_) => Vec::new(),
         }
     }
 
@@ -166,10 +166,10 @@ impl<T: Real> Reference<T> {
         }
     }
 
-    /// Words of a buffer.
-    pub fn words(&self, slice: Slice) -> Vec<u32> {
+    /// Integers of a buffer.
+    pub fn integers(&self, slice: Slice) -> Vec<u32> {
         match &self.stores[slice.buffer.0] {
-            Store::Words(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
+            Store::Integers(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
             Store::Numbers(_) => Vec::new(),
         }
     }
@@ -184,13 +184,13 @@ impl<T: Real> Engine for Reference<T> {
         let spec = &self.program.buffers[buffer.0];
         ensure!(
             first + words.len() <= spec.len,
-            "{}: {} words at {first} exceed its {}",
+            "{}: {} elements at {first} exceed its {}",
             spec.name,
             words.len(),
             spec.len
         );
         match &self.stores[buffer.0] {
-            Store::Words(cell) => {
+            Store::Integers(cell) => {
                 cell.borrow_mut()[first..first + words.len()].copy_from_slice(words)
             }
             Store::Numbers(cell) => {
@@ -229,7 +229,7 @@ impl<T: Real> Engine for Reference<T> {
     }
 
     fn not_finite(&self) -> Option<NotFinite> {
-        first_not_finite(&self.words(self.program.whole(self.program.flags_buffer)))
+        first_not_finite(&self.integers(self.program.whole(self.program.flags_buffer)))
     }
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {

@@ -19,12 +19,12 @@ pub trait Real:
     + std::fmt::Debug
     + 'static
 {
-    /// An exact constant, or a value the device receives rounded.
+    /// An exact constant, or a value that the device gets rounded.
     fn of(value: f64) -> Self;
-    /// The value.
+    /// Its value.
     fn value(self) -> f64;
-    /// What a rounding error is measured in: the value's own size, or the sum of the absolute terms
-    /// that made it.
+    /// The unit of its rounding errors: its own size, or the sum of the absolute terms that made
+    /// it.
     fn magnitude(self) -> f64;
     /// e^x
     fn exp(self) -> Self;
@@ -87,14 +87,13 @@ pub fn erf(x: f64) -> f64 {
     std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }
 
-/// A value with its magnitude: what `C · eps` is multiplied with to bound the error of the same
-/// computation in f32.
+/// A value with its magnitude: times `C · eps` it bounds the error of the same computation in f32.
 ///
-/// Two estimates run side by side, and the smaller one counts. `absolute` is the same computation
-/// on absolute values: for sums of products, the usual yardstick. `running` is the running error
+/// Two estimates are computed side by side, and the smaller one counts. `absolute` is the
+/// computation on absolute values, as is usual for sums of products. `running` is the running error
 /// analysis of Higham (*Accuracy and Stability of Numerical Algorithms*, section 3.3): inputs are
-/// exact and every operation adds its own rounding; it is the smaller one where few exact numbers
-/// cancel. Functions pass the error of their argument on by their derivative and add their own
+/// exact, and each operation adds its own rounding; it is the smaller one where few exact numbers
+/// cancel. Functions multiply the error of their argument by their derivative and add their own
 /// rounding.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounded {
@@ -222,8 +221,8 @@ impl Real for Bounded {
             std::f64::consts::FRAC_2_SQRT_PI * (-self.value * self.value).exp(),
         )
     }
-    /// Where rounding may turn the sign, either answer is right: the magnitude is such that an
-    /// error of one is within a bound `C · eps` as soon as the argument is.
+    /// Where rounding may change the sign of the argument, either result is right: the magnitude is
+    /// such that an error of one is within `C · eps` of it as soon as the argument is.
     fn step(self) -> Bounded {
         let value = f64::from(u8::from(self.value > 0.0));
         let magnitude = if self.magnitude() > 0.0 {

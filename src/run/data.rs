@@ -66,7 +66,7 @@ fn features(data: &Dataset, rows: impl Iterator<Item = usize>) -> Result<Vec<u32
         Features::F32(values) => {
             rows.flat_map(|row| &values[row * width..][..width]).map(|x| x.to_bits()).collect()
         }
-        Features::Cells { words, .. } => {
+        Features::Cells { values: words, .. } => {
             rows.flat_map(|row| &words[row * width..][..width]).copied().collect()
         }
         Features::U8 { values, .. } => {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::device::adapter::Wish;
-use crate::device::{Gpu, Refused, Session};
+use crate::device::{Gpu, RefusedMemory, Session};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::reference::Reference;
 use crate::schedule::{Engine, Program};
@@ -46,7 +46,7 @@ impl Machine {
     }
 
     /// The request for memory that it refused last.
-    pub fn refused(&self) -> Option<Refused> {
+    pub fn refused(&self) -> Option<RefusedMemory> {
         match self {
             Machine::Device(gpu) => gpu.refused(),
             Machine::Reference => None,

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod checkpoint;
 pub mod data;
 pub mod directory;
+pub mod job;
 pub mod machine;
 pub mod metrics;
 pub mod train;

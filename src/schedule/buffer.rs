@@ -1,28 +1,28 @@
 //! Buffers of a program, runs of their elements, and what a dispatch does to a run.
 
-/// A buffer of a [`Program`], by its place in the list.
+/// A buffer of a program, by its place in the list of buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Buffer(pub usize);
 
-/// What the words of a buffer are.
+/// The type of the elements of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Numbers: f32 on the device, f64 in the reference.
     F32,
-    /// Integers, bit patterns and tables: the same bits on both engines.
+    /// Integers, bit patterns and tables, as u32 on both engines.
     U32,
 }
 
-/// A buffer to allocate.
+/// A buffer of a program, to be allocated.
 #[derive(Clone, Debug)]
 pub struct BufferSpec {
-    /// Name in tables and messages.
+    /// Its name in tables and messages.
     pub name: String,
-    /// Elements of four bytes; never 0.
+    /// Number of elements of four bytes; never 0.
     pub len: usize,
-    /// What they are.
+    /// The type of its elements.
     pub kind: Kind,
-    /// Contents at the start; empty = zeros.
+    /// Its contents at the start; empty where they are zeros.
     pub initial: Vec<u32>,
 }
 
@@ -46,14 +46,14 @@ impl Slice {
     }
 }
 
-/// What a dispatch does to a slice.
+/// The effect of a dispatch on a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Reads it.
+    /// The dispatch reads it.
     Read,
-    /// Writes all of it without looking at what was there.
+    /// The dispatch writes all of it, and reads nothing of it.
     Overwrite,
-    /// Changes what was there.
+    /// The dispatch changes its contents.
     Update,
 }
 

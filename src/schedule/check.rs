@@ -1,8 +1,8 @@
-//! The laws of a schedule, checked without a GPU. What a schedule states about itself is compared
-//! with what the WGSL declares, and its data flow is followed once forwards (is what is read
-//! known?) and once backwards (is what is written used?).
+//! The laws of a schedule, checked without a GPU. The statements of dispatches are compared with
+//! the declarations of the WGSL. Then the flow of data is followed, forwards (what is read must
+//! have been written) and backwards (what is written must be read).
 //!
-//! Whether kernels do what their dispatches state is shown by tests: twins run on buffers of NaN.
+//! Tests show that kernels do what their dispatches state: twins run on buffers that hold NaN.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,17 @@ use crate::kernels::MAX_GROUPS;
 use crate::kernels::signature::{Access, Signature};
 use crate::model::layout::ALIGN;
 
-/// Storage bindings of a kernel that every WebGPU adapter grants.
+/// Storage bindings of a kernel that all WebGPU adapters grant.
 pub const MAX_STORAGE: usize = 8;
-/// Bytes of workgroup memory that every WebGPU adapter grants.
+/// Bytes of workgroup memory that all WebGPU adapters grant.
 pub const MAX_WORKGROUP_BYTES: u32 = 16 << 10;
-/// Invocations of a workgroup that every WebGPU adapter grants.
+/// Invocations of a workgroup that all WebGPU adapters grant.
 pub const MAX_INVOCATIONS: u32 = 256;
 
-/// Checks all schedules of a program; the error lists every violation of the first one that has
-/// any.
+/// Checks all schedules of a program.
+///
+/// # Errors
+/// All violations in the first schedule that has any.
 pub fn check(program: &Program) -> Result<()> {
     let mut signatures = Signatures::new();
     for schedule in &program.schedules {
@@ -37,12 +39,13 @@ pub fn check(program: &Program) -> Result<()> {
     Ok(())
 }
 
-/// Signatures of kernels whose WGSL was read already, by name.
+/// The signatures of kernels whose WGSL was read already, by name.
 type Signatures = BTreeMap<&'static str, Result<Signature>>;
 
-/// Every violation in one schedule, one line each.
+/// All violations in a schedule, one line each.
 fn violations(program: &Program, schedule: &Schedule, signatures: &mut Signatures) -> Vec<String> {
-    let mut found = ends_inside(program, schedule);
+    let mut found = handles_apart(program);
+    found.extend(ends_inside(program, schedule));
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {
         let signature = signatures
             .entry(dispatch.kernel.name)
@@ -81,6 +84,27 @@ fn inside(program: &Program, slice: &Slice) -> bool {
         .is_some_and(|spec| slice.len > 0 && slice.first + slice.len <= spec.len)
 }
 
+/// The handles of gradients, metrics and flags are three buffers of the program: a law that follows
+/// a handle would be silent if it named another buffer.
+fn handles_apart(program: &Program) -> Vec<String> {
+    let handles = [
+        ("gradients", program.gradients_buffer),
+        ("metrics", program.metrics_buffer),
+        ("flags", program.flags_buffer),
+    ];
+    let count = program.buffers.len();
+    let missing = handles.iter().filter(|(_, buffer)| buffer.0 >= count);
+    let mut found: Vec<String> = missing
+        .map(|(what, b)| format!("the handle of {what} is buffer {}, but there are {count}", b.0))
+        .collect();
+    for (i, (what, buffer)) in handles.iter().enumerate() {
+        let others = handles[..i].iter().filter(|(_, other)| other == buffer);
+        found.extend(others.map(|(other, _)| format!("{other} and {what} have one handle")));
+    }
+    found
+}
+
+/// The slices that are given and wanted lie inside their buffers.
 fn ends_inside(program: &Program, schedule: &Schedule) -> Vec<String> {
     let outside = schedule.given.iter().chain(&schedule.wanted).filter(|s| !inside(program, s));
     outside
@@ -93,6 +117,7 @@ fn ends_inside(program: &Program, schedule: &Schedule) -> Vec<String> {
         .collect()
 }
 
+/// The laws that concern one dispatch alone.
 fn dispatch_alone(program: &Program, dispatch: &Dispatch, signature: &Signature) -> Vec<String> {
     let mut found = bound_as_declared(program, dispatch, signature);
     found.extend(no_alias(program, dispatch));
@@ -126,8 +151,8 @@ fn bound_as_declared(program: &Program, dispatch: &Dispatch, signature: &Signatu
     found
 }
 
-/// No buffer is bound twice: wgpu refuses it as read and read_write, and does not notice overlap
-/// where both are read_write.
+/// No buffer is bound twice: wgpu refuses a buffer that is bound as read and as read_write, and
+/// does not notice one that is bound as read_write twice.
 fn no_alias(program: &Program, dispatch: &Dispatch) -> Vec<String> {
     let pairs = dispatch
         .bindings
@@ -140,7 +165,8 @@ fn no_alias(program: &Program, dispatch: &Dispatch) -> Vec<String> {
         .collect()
 }
 
-/// Effects lie inside buffers that are bound, and what is written is bound to a read_write binding.
+/// Effects lie inside buffers that are bound, and slices that are written have a read_write
+/// binding.
 fn effects_inside(program: &Program, dispatch: &Dispatch, signature: &Signature) -> Vec<String> {
     let mut found = Vec::new();
     for (effect, slice) in &dispatch.effects {
@@ -160,13 +186,13 @@ fn effects_inside(program: &Program, dispatch: &Dispatch, signature: &Signature)
     found
 }
 
-/// What a dispatch writes overlaps nothing else that it writes or reads: workgroups run in any
-/// order.
+/// A slice that a dispatch writes overlaps no other slice that it writes or reads: workgroups run
+/// in any order.
 fn writes_apart(program: &Program, dispatch: &Dispatch) -> Vec<String> {
     let mut effects: Vec<&(Effect, Slice)> = dispatch.effects.iter().collect();
     effects.sort_by_key(|(_, s)| (s.buffer, s.first));
     let mut found = Vec::new();
-    // The slices that reach furthest so far: among all, and among those that are written.
+    // The slices that reach furthest so far: of all slices, and of those that are written.
     let (mut any, mut written) = (None::<&Slice>, None::<&Slice>);
     for (effect, slice) in effects {
         let is_written = *effect != Effect::Read;
@@ -183,13 +209,14 @@ fn writes_apart(program: &Program, dispatch: &Dispatch) -> Vec<String> {
     found
 }
 
+/// The one of two slices that reaches further; the second one where they are in two buffers.
 fn furthest<'a>(reached: Option<&'a Slice>, slice: &'a Slice) -> Option<&'a Slice> {
     reached
         .filter(|r| r.buffer == slice.buffer && r.first + r.len > slice.first + slice.len)
         .or(Some(slice))
 }
 
-/// The grid, the parameters and the kernel keep to what every WebGPU adapter grants.
+/// The grid, the parameters and the kernel keep to the limits that all WebGPU adapters grant.
 fn within_limits(dispatch: &Dispatch, signature: &Signature) -> Vec<String> {
     let (grid, words, fields) =
         (dispatch.grid, dispatch.params.len(), dispatch.kernel.params.len());
@@ -200,7 +227,7 @@ fn within_limits(dispatch: &Dispatch, signature: &Signature) -> Vec<String> {
             grid.iter().all(|g| (1..=MAX_GROUPS).contains(g)),
             format!("grid {grid:?}, expected 1 to {MAX_GROUPS} in each dimension"),
         ),
-        (words == fields, format!("{words} words of parameters, expected {fields}")),
+        (words == fields, format!("{words} u32 of parameters, expected {fields}")),
         (storage <= MAX_STORAGE, format!("{storage} storage bindings, at most {MAX_STORAGE}")),
         (
             bytes <= MAX_WORKGROUP_BYTES,
@@ -208,13 +235,13 @@ fn within_limits(dispatch: &Dispatch, signature: &Signature) -> Vec<String> {
         ),
         (
             invocations <= MAX_INVOCATIONS,
-            format!("{invocations} invocations a workgroup, at most {MAX_INVOCATIONS}"),
+            format!("{invocations} invocations per workgroup, at most {MAX_INVOCATIONS}"),
         ),
     ];
     laws.into_iter().filter(|(kept, _)| !kept).map(|(_, line)| line).collect()
 }
 
-/// What is read, or changed in place, was given or was written by an earlier dispatch.
+/// Slices that are read, or changed in place, were given or were written by earlier dispatches.
 fn known_before_read(program: &Program, schedule: &Schedule) -> Vec<String> {
     let mut known = Elements::of(&schedule.given);
     let mut found = Vec::new();
@@ -237,8 +264,8 @@ fn known_before_read(program: &Program, schedule: &Schedule) -> Vec<String> {
     found
 }
 
-/// What is written is read later, before it is overwritten, or is wanted at the end; unless it is
-/// said to be spare, and then nobody reads it.
+/// Slices that are written are read before they are overwritten, or are wanted at the end, or are
+/// spare. Spare slices are never read.
 fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
     let mut used = Elements::of(&schedule.wanted);
     let spare = Elements::of(&schedule.spare);
@@ -278,10 +305,10 @@ fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
     found
 }
 
-/// The first writer of a gradient overwrites it, and later ones add: there is no clearing pass.
-/// Only the gaps between blocks are given, as zeros, and blocks that are not trained, which nobody
-/// writes. Blocks begin on multiples of [`ALIGN`], so a given slice that holds such an element
-/// would excuse a block from being overwritten.
+/// The first dispatch that writes a gradient overwrites it, and later ones add: there is no
+/// clearing pass. The gradients that are given, as zeros, are the gaps between blocks, and blocks
+/// that are not trained, which nobody writes. Blocks begin at multiples of [`ALIGN`]; a given slice
+/// with such an element would excuse a block from being overwritten.
 fn gradients_once(program: &Program, schedule: &Schedule) -> Vec<String> {
     let gradients = program.gradients_buffer;
     let of_gradients = |s: &&Slice| s.buffer == gradients;
@@ -296,7 +323,7 @@ fn gradients_once(program: &Program, schedule: &Schedule) -> Vec<String> {
     let given =
         schedule.given.iter().filter(of_gradients).filter(|s| begins_block(s) && written(s));
     let mut found: Vec<String> = given
-        .map(|s| format!("{} is given, so nobody need overwrite it", text(program, s)))
+        .map(|s| format!("{} is given, so that no dispatch has to overwrite it", text(program, s)))
         .collect();
     let mut written = Elements::default();
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {
@@ -316,7 +343,8 @@ fn gradients_once(program: &Program, schedule: &Schedule) -> Vec<String> {
     found
 }
 
-/// A set of elements of buffers: disjoint runs that do not touch, first element to end.
+/// A set of elements of buffers, as runs from the first element to the end; they neither overlap
+/// nor touch.
 #[derive(Default)]
 struct Elements(BTreeMap<Buffer, BTreeMap<usize, usize>>);
 

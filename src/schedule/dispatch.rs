@@ -1,7 +1,7 @@
 //! One launch of one kernel, and the list of launches that is a step.
 
 use super::buffer::{Buffer, Effect, Slice};
-use crate::kernels::params::Words;
+use crate::kernels::params::Record;
 use crate::kernels::{self, Kernel};
 
 /// One launch of one kernel.
@@ -9,7 +9,7 @@ use crate::kernels::{self, Kernel};
 pub struct Dispatch {
     /// The kernel that is launched.
     pub kernel: &'static Kernel,
-    /// What it is for, e.g. `trunk.0`.
+    /// Its label, which says what it is for, e.g. `trunk.0`.
     pub label: String,
     /// The fields of its `Params`, as u32.
     pub params: Vec<u32>,
@@ -19,7 +19,7 @@ pub struct Dispatch {
     pub bindings: Vec<(&'static str, Buffer)>,
     /// Workgroups in x, y and z.
     pub grid: [u32; 3],
-    /// Which elements it reads and writes, exactly.
+    /// The slices that it reads and writes, exactly.
     pub effects: Vec<(Effect, Slice)>,
     /// Floating-point operations of its products; 0 for kernels without one.
     pub flop: u64,
@@ -27,7 +27,7 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// A dispatch without bindings, effects or products yet.
-    pub fn new<P: Words>(
+    pub fn new<P: Record>(
         kernel: &'static Kernel,
         label: impl Into<String>,
         params: P,

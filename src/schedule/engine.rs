@@ -1,4 +1,4 @@
-//! The trait of what runs programs, and what comes back of a step.
+//! The trait of the interpreters of programs, and the results of a step.
 
 use anyhow::Result;
 
@@ -36,7 +36,7 @@ pub trait Engine: std::fmt::Debug {
     fn program(&self) -> &Program;
 
     /// Writes u32 to a buffer, from an element on; bits of f32 for [`Kind::F32`](super::Kind::F32).
-    /// What was submitted before sees the old contents.
+    /// Work that was submitted before sees the old contents.
     ///
     /// # Errors
     /// A device that is lost or out of memory.

@@ -1,7 +1,7 @@
 //! The language of a step: buffers, dispatches, programs, and the [`Engine`] that runs them.
 //!
-//! A schedule is plain data, written by code that knows no GPU and interpreted by `device` (f32,
-//! WGSL) and by `reference` (f64, loops).
+//! A schedule is plain data. Code that knows no GPU writes it; `device` (f32, WGSL) and `reference`
+//! (f64, loops) interpret it.
 
 mod buffer;
 pub mod check;

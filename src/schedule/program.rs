@@ -9,7 +9,7 @@ use super::dispatch::Schedule;
 use crate::kernels::signature::{Access, Signature};
 use crate::kernels::{MIRROR_ROW, mirror_rows};
 
-/// What a number in a row of metrics is.
+/// The meaning of a number in a row of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
     /// Mean loss of a task.
@@ -47,7 +47,7 @@ pub enum FlagKind {
 /// A tensor whose values are tested for being finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {
-    /// What kind of tensor is tested.
+    /// The kind of the tensor.
     pub kind: FlagKind,
     /// Name of the layer, the embedding or the coupling; empty where the kind says all.
     pub name: String,
@@ -74,9 +74,9 @@ pub struct Program {
     pub buffers: Vec<BufferSpec>,
     /// The schedules; engines know them by their places in this list.
     pub schedules: Vec<Schedule>,
-    /// What each number in a row of metrics is, after the stamp.
+    /// The meaning of each number in a row of metrics, after the stamp.
     pub metrics: Vec<MetricKind>,
-    /// What flags 1, 2, … test; flag 0 is the latch.
+    /// The tensors that flags 1, 2, … test; flag 0 is the latch.
     pub flags: Vec<Flag>,
     /// The arena of gradients; of one element where nothing is trained.
     pub gradients_buffer: Buffer,

@@ -1,5 +1,5 @@
 //! A program as text, for `explain` and for messages of tests: the dispatches of a schedule, the
-//! blocks of a network, the buffers.
+//! blocks of a network, and the buffers.
 
 use super::{Buffer, Dispatch, Effect, Footprint, Program, Schedule};
 use crate::kernels::tuning::Tuning;
@@ -32,6 +32,7 @@ pub fn table(program: &Program, schedule: &Schedule) -> String {
         )
 }
 
+/// The line of a dispatch.
 fn dispatch_line(program: &Program, number: usize, dispatch: &Dispatch) -> [String; 7] {
     let [x, y, z] = dispatch.grid;
     let flop = if dispatch.flop > 0 { millions(dispatch.flop) } else { String::new() };
@@ -52,7 +53,7 @@ fn dispatch_line(program: &Program, number: usize, dispatch: &Dispatch) -> [Stri
     ]
 }
 
-/// Names of the buffers of all effects except one kind; an updated buffer is both read and
+/// The names of the buffers of all effects except one kind. An updated buffer is both read and
 /// written.
 fn touched(program: &Program, dispatch: &Dispatch, except: Effect) -> String {
     let mut buffers: Vec<Buffer> = Vec::new();
@@ -69,7 +70,7 @@ fn millions(flop: u64) -> String {
     format!("{:.2}", flop as f64 / 1e6)
 }
 
-/// Which work of a step is done within another dispatch, and why the rest is not.
+/// The kinds of work of a step: which are done within another dispatch, and why the others are not.
 pub fn fusion(network: &Network, tuning: &Tuning, schedule: &Schedule) -> String {
     let has = |name: &str| schedule.dispatches.iter().any(|d| d.kernel.twin == name);
     let widest = network.tasks.iter().map(Head::outputs).max().unwrap_or(0);
@@ -139,6 +140,7 @@ fn block_line(block: &Block, note: String) -> [String; 5] {
     [block.name.clone(), shape, block.offset.to_string(), block.len.to_string(), note]
 }
 
+/// What a layer computes, as a note.
 fn makes(layer: &Layer) -> String {
     if layer.role == Role::Output {
         return "logits".into();
@@ -177,7 +179,7 @@ pub fn memory(program: &Program) -> String {
     aligned(lines, [false, true, true])
 }
 
-/// Lines of cells as text, in columns as wide as their widest cell, set to the right where `right`
+/// A table as text. Columns are as wide as their widest cell, and set to the right where `right`
 /// says so.
 pub fn aligned<const N: usize>(lines: Vec<[String; N]>, right: [bool; N]) -> String {
     let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);

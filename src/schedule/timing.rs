@@ -1,4 +1,4 @@
-//! How long dispatches and submissions take.
+//! The times of dispatches and of submissions.
 
 /// Submissions whose times an engine remembers.
 pub const SUBMISSIONS: usize = 1024;
@@ -15,7 +15,7 @@ pub struct Encoded {
     pub submitting: f64,
 }
 
-/// How long dispatches took.
+/// The times of dispatches.
 #[derive(Clone, Debug)]
 pub struct Timings {
     /// Seconds by schedule and dispatch, summed over steps.
@@ -30,7 +30,7 @@ pub struct Timings {
 }
 
 impl Timings {
-    /// Times of nothing yet; `dispatches` is the number of dispatches of each schedule.
+    /// Times that are zero; `dispatches` are the numbers of dispatches of the schedules.
     pub fn new(dispatches: &[usize], stamped: bool) -> Timings {
         let seconds = dispatches.iter().map(|n| vec![0.0; *n]).collect();
         Timings {

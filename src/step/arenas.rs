@@ -3,11 +3,11 @@
 use super::buffers::{spec, table_spec};
 use super::embed;
 use super::request::Request;
-use crate::config::{Optimizer, OptimizerKind};
+use crate::config::Optimizer;
 use crate::kernels::params;
 use crate::model::layout::{ALIGN, Block, Layout};
 use crate::objective::losses;
-use crate::plan::{Buffers, Plan};
+use crate::plan::{Buffers, LayerPlan};
 use crate::schedule::{Buffer, Flag, FlagKind, Kind, Program};
 
 /// Makes the arenas and the tables of a program. The buffers of metrics come later, when their
@@ -15,7 +15,7 @@ use crate::schedule::{Buffer, Flag, FlagKind, Kind, Program};
 pub(super) fn place_arenas(
     program: &mut Program,
     request: &Request,
-    plan: &Plan,
+    plan: &LayerPlan,
     embeddings: &[params::Embedding],
 ) -> Buffers {
     let [parameters, gradients, first_moment, second_moment] = parameter_arenas(program, request);
@@ -73,12 +73,11 @@ pub(super) fn place_arenas(
 }
 
 /// Parameters, gradients and the two moments. An evaluation has neither gradients nor moments;
-/// couplings bind the gradients all the same.
+/// couplings bind the gradients in any case.
 fn parameter_arenas(program: &mut Program, request: &Request) -> [Buffer; 4] {
     let len = request.layout.len;
     let trained = if request.optimizer.is_some() { len } else { 1 };
-    let has_second =
-        request.optimizer.is_some_and(|o| !matches!(o.kind, OptimizerKind::Sgd { .. }));
+    let has_second = request.optimizer.is_some_and(|o| o.kind.moments() > 1);
     let second = if has_second { len } else { 1 };
     [
         ("parameters", len),
@@ -90,7 +89,7 @@ fn parameter_arenas(program: &mut Program, request: &Request) -> [Buffer; 4] {
 }
 
 /// The table of heads.
-fn head_table(program: &mut Program, request: &Request, plan: &Plan) -> Buffer {
+fn head_table(program: &mut Program, request: &Request, plan: &LayerPlan) -> Buffer {
     let counts = request.counts(plan.capacity).map(|first| first + 2 * request.network.tasks.len());
     let lines = losses::heads(request.network, request.objective, plan.capacity, counts);
     table_spec(program, "heads", &lines)
@@ -117,7 +116,7 @@ fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
 
 /// The flags of the layers, two per layer in the order of the table (pre-activation, gradient),
 /// then one per embedding (gradient).
-pub(super) fn layer_flags(plan: &Plan, request: &Request) -> Vec<Flag> {
+pub(super) fn layer_flags(plan: &LayerPlan, request: &Request) -> Vec<Flag> {
     let names = |&l: &usize| {
         let layer = &request.layout.layers[l];
         let task = layer.owner.task().map(|t| request.network.tasks[t].name.clone());

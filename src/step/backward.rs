@@ -1,4 +1,5 @@
-//! Backward: the deltas of activations from the top down, then the gradients of all weights.
+//! The backward pass: the deltas of activations from the top down, then the gradients of all
+//! weights.
 
 use super::builder::Builder;
 use crate::kernels::folded;
@@ -55,7 +56,7 @@ impl Builder<'_> {
             .flop(destinations.iter().map(flop).sum())
     }
 
-    /// The deltas of those layers whose deltas lie in a buffer.
+    /// The slices of the layers whose deltas lie in `buffer`.
     fn deltas<'d>(
         &self,
         layers: impl Iterator<Item = &'d Dense>,

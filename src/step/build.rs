@@ -1,5 +1,5 @@
-//! Writes the program of a network: buffers, the training step, and one evaluation step per part of
-//! the data.
+//! Builds the program of a network: its buffers, the training step, and an evaluation step for each
+//! part of the data.
 
 use anyhow::Result;
 
@@ -13,17 +13,17 @@ use crate::kernels::tuning::Tuning;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Phase;
-use crate::plan::{Chunk, Plan, chunks};
+use crate::plan::{Chunk, LayerPlan, chunks};
 use crate::schedule::MetricKind;
 
 /// Rows of an evaluation step, where memory and time allow.
 const EVALUATE_ROWS: usize = 512;
 
-/// Rows of the lowest tile that a product kernel has.
+/// Rows of the lowest tile of a product kernel.
 const LEAST_TILE_ROWS: usize = 16;
 
-/// The largest number of rows of a chunk: each arena fits a binding, and no dispatch is too long.
-/// `codes` is the number of codes with learned vectors per row.
+/// The largest number of rows of a chunk for which each arena fits a binding and no dispatch takes
+/// too long. `codes` is the number of codes with learned vectors per row.
 ///
 /// # Errors
 /// 69 if not even one row fits a binding.
@@ -36,9 +36,9 @@ pub fn chunk_limit(
     let tasks = network.tasks.len();
     // Partial sums per row: losses and hits of each task, a value of each coupled pair.
     let partials = 5 * tasks + tasks * tasks.saturating_sub(1) / 2;
-    let per_row = Plan::elements_per_row(network, layout, tuning).max(partials).max(codes);
+    let per_row = LayerPlan::elements_per_row(network, layout, tuning).max(partials).max(codes);
     let by_binding = (tuning.binding_bytes / 4) as usize / per_row.max(1);
-    let flop = Plan::new(network, layout, tuning, 1).flop_per_row().max(1);
+    let flop = LayerPlan::new(network, layout, tuning, 1).flop_per_row().max(1);
     let by_time = usize::try_from(tuning.flop_per_dispatch / flop).unwrap_or(usize::MAX).max(32);
     if by_binding == 0 || 4 * layout.len as u64 > tuning.binding_bytes {
         let wanted = 4 * layout.len.max(per_row) as u64;
@@ -54,8 +54,8 @@ pub fn chunk_limit(
             .into());
     }
     let limit = by_binding.min(by_time).min(tuning.rows).min(MAX_GROUPS as usize * LEAST_TILE_ROWS);
-    // Whole vec4s, and no odd ends where it can be helped; the same for every shape of tiles, which
-    // are to give equal bits.
+    // Whole vec4s, and whole tiles where possible; equal for all shapes of tiles, since they have
+    // to give equal bits.
     Ok([32, 4].into_iter().find(|n| limit >= *n).map_or(limit, |n| limit / n * n))
 }
 
@@ -74,7 +74,7 @@ pub fn build(request: &Request) -> Result<Built> {
     let longest = request.parts.iter().map(|p| p.rows).max().unwrap_or(1);
     let evaluate_rows = EVALUATE_ROWS.max(batch).min(limit).min(longest).max(1);
     let rows = batch.min(limit).max(evaluate_rows);
-    // Whole vec4s of rows, so that blocks of activations begin where a vec4 does.
+    // Whole vec4s of rows, so that blocks of activations begin where a vec4 begins.
     let capacity = if limit >= 4 { rows.next_multiple_of(4) } else { rows };
     let mut builder = Builder::new(request, capacity);
     builder.place_data(request);
@@ -134,8 +134,8 @@ impl<'a> Builder<'a> {
         let norm = self.program.metrics.iter().filter(|m| **m == MetricKind::SquaredNorm).count();
         dispatches.push(self.reduce(0, self.program.metrics.len() - norm, chunk));
         let b = &self.scene.buffers;
-        // Slopes and the logits' gradients have no reader here: the kernels write them all the
-        // same.
+        // Nothing reads the slopes and the gradients of logits here; the kernels write them in any
+        // case.
         let wanted = [b.metrics, b.logits, b.logits_delta, b.activations[0], b.activations[1]];
         let name = format!("evaluate {}", self.parts[part].shape.name);
         self.finish(&name, dispatches, part, &wanted, rows)

@@ -1,11 +1,11 @@
-//! The program under construction, which every phase adds its dispatches to.
+//! The program under construction, to which each phase adds its dispatches.
 
 use super::arenas::{layer_flags, place_arenas};
 use super::embed;
 use super::request::Request;
 use crate::model::layout::{ALIGN, Block};
 use crate::objective::{Coupling, Objective, Placed};
-use crate::plan::{PartBuffers, Plan, Scene};
+use crate::plan::{LayerPlan, PartBuffers, Scene};
 use crate::schedule::{Buffer, Dispatch, Program, Schedule, Slice, slices};
 
 /// A program under construction.
@@ -40,7 +40,7 @@ impl CouplingTable {
 impl<'a> Builder<'a> {
     /// The program of a request with its arenas and tables, and no dispatch yet.
     pub(super) fn new(request: &Request<'a>, capacity: usize) -> Builder<'a> {
-        let plan = Plan::new(request.network, request.layout, request.tuning, capacity);
+        let plan = LayerPlan::new(request.network, request.layout, request.tuning, capacity);
         let mut program = Program::empty(request.tuning.shared_mirrors);
         let embeddings = embed::embeddings(request, &plan);
         let buffers = place_arenas(&mut program, request, &plan, &embeddings);
@@ -68,7 +68,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds a schedule over a part; its number. `wanted` is what is read after it.
+    /// Adds a schedule over a part and returns its number. The buffers `wanted` are read after it.
     pub(super) fn finish(
         &mut self,
         name: &str,
@@ -86,13 +86,13 @@ impl<'a> Builder<'a> {
         self.program.schedules.len() - 1
     }
 
-    /// What holds values before a step over a part: data, state, tables, and gradients that stay
-    /// zero.
+    /// The slices that hold values before a step over a part: data, state, tables, and gradients
+    /// that stay zero.
     fn given(&self, part: usize) -> Vec<Slice> {
         let b = &self.scene.buffers;
         let data = self.parts[part].segments.iter().flat_map(|s| [s.features, s.labels]);
-        // A step writes its own row of the metrics and keeps the others. Decays are a table, of
-        // zeros where nothing decays. What an earlier step left of the first cells is not believed.
+        // A step writes its own row of the metrics and keeps the others. The table of decays holds
+        // zeros where nothing decays. Kernels check what an earlier step left in the first cells.
         let arenas = [b.parameters, b.first_moment, b.second_moment];
         let state = [b.metrics, b.decay, b.order, b.flags, b.first_cells];
         let buffers = self.program.buffers.iter().enumerate();
@@ -104,7 +104,7 @@ impl<'a> Builder<'a> {
         whole.chain(self.gaps()).collect()
     }
 
-    /// What is read after a step: these buffers, and the moments.
+    /// The slices that are read after a step: these buffers, and the moments.
     fn wanted(&self, wanted: &[Buffer]) -> Vec<Slice> {
         let moments = [self.scene.buffers.first_moment, self.scene.buffers.second_moment];
         wanted.iter().chain(&moments).map(|buffer| self.program.whole(*buffer)).collect()

@@ -1,4 +1,5 @@
-//! The data set on the device, and the rows of a batch: labels counted, rows gathered.
+//! The data set on the device, and the dispatches that count the labels and gather the rows of a
+//! batch.
 
 use super::buffers::spec;
 use super::builder::Builder;
@@ -10,11 +11,12 @@ use crate::plan::{Chunk, PartBuffers, Segment, first_overwrites};
 use crate::schedule::{Dispatch, Kind, slices};
 
 impl Builder<'_> {
-    /// Makes the buffers of the data set, in as many segments of rows as bindings make necessary.
+    /// Makes the buffers of the data set, in as many segments of rows as the size of bindings
+    /// requires.
     pub(super) fn place_data(&mut self, request: &Request) {
         let cells = self.scene.counting.cells;
         for shape in request.parts {
-            let row_bytes = request.row_words() as u64 * if shape.bytes.is_some() { 1 } else { 4 };
+            let row_bytes = request.row_len() as u64 * if shape.bytes.is_some() { 1 } else { 4 };
             let widest = row_bytes.max(4 * cells as u64);
             let most = (((request.tuning.binding_bytes - 4) / widest) as usize / 4 * 4).max(1);
             let mut segments = Vec::new();
@@ -60,7 +62,7 @@ impl Builder<'_> {
         part.segments.iter().enumerate().map(of_segment).collect()
     }
 
-    /// Rows of a segment as they lie, bytes turned into numbers.
+    /// Copies rows of a segment; bytes become numbers.
     fn gather_rows(
         &self,
         part: &PartBuffers,
@@ -97,7 +99,7 @@ impl Builder<'_> {
             .effect(effect, slices(b.labels, [(0, chunk.rows * labels)]))
     }
 
-    /// One row of inputs per row of cells: numbers, one-hot codes, sums of vectors.
+    /// Makes a row of inputs of each row of cells: numbers, one-hot codes, sums of vectors.
     fn gather_cells(
         &self,
         part: &PartBuffers,

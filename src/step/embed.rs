@@ -1,16 +1,17 @@
-//! Tables of columns and of learned embeddings: how the columns of a row become inputs.
+//! The tables of columns and of learned embeddings, which say how the columns of a row become
+//! inputs.
 //!
 //! `gather_cells` sums the vectors of a row's codes, four numbers per line of the table, and keeps
 //! the codes of the batch. In the backward pass the deltas of the learned inputs are one more
-//! destination of `dense_backward_input`. `link_cells` then ties the rows of equal code together,
-//! in ascending order, and `embedding_backward` sums along these ties: no two invocations write one
-//! number, and no order is left to chance.
+//! destination of `dense_backward_input`. `link_cells` then links the cells with equal codes in
+//! ascending order, and `embedding_backward` sums along these links: no two invocations write one
+//! number, and sums have a fixed order.
 
 use super::request::Request;
 use crate::data;
 use crate::kernels::params::{self, spread};
 use crate::model::layout::Block;
-use crate::plan::Plan;
+use crate::plan::LayerPlan;
 
 /// Numbers of a vector that one line of the table of columns stands for.
 pub(super) const QUAD: usize = 4;
@@ -29,7 +30,7 @@ pub(super) fn cells_per_row(spread: &[data::Spread]) -> usize {
 }
 
 /// The table of embeddings that kernels read, in their order.
-pub(super) fn embeddings(request: &Request, plan: &Plan) -> Vec<params::Embedding> {
+pub(super) fn embeddings(request: &Request, plan: &LayerPlan) -> Vec<params::Embedding> {
     let (mut codes, mut first, mut tile) = (0, 0, 0);
     let flags = 1 + 2 * plan.layers.len();
     let line = |(number, (s, block)): (usize, (&data::Spread, &Block))| {
@@ -78,11 +79,17 @@ pub(super) fn lines(
     lines
 }
 
+/// The line of a column of numbers or of one-hot codes.
 fn plain_line(s: &data::Spread) -> params::Spread {
-    let kind = if s.codes { spread::ONE_HOT } else { spread::NUMBERS };
-    let (slot, slots, input, width) =
-        (s.slot as u32, s.slots as u32, s.input as u32, s.width as u32);
-    params::Spread { slot, slots, input, width, kind, scale: s.scale, ..params::Spread::default() }
+    params::Spread {
+        slot: s.slot as u32,
+        slots: s.slots as u32,
+        input: s.input as u32,
+        width: s.width as u32,
+        kind: if s.codes { spread::ONE_HOT } else { spread::NUMBERS },
+        scale: s.scale,
+        ..params::Spread::default()
+    }
 }
 
 /// Four numbers of a vector, from `first` on.

@@ -1,17 +1,17 @@
-//! Forward: the layers, the losses behind them, and the couplings.
+//! The forward pass: the layers, the losses behind them, and the couplings.
 
 use super::builder::{Builder, CouplingTable};
 use crate::kernels::params;
 use crate::objective::{Phase, losses};
 use crate::plan::variants::{bits, forward_loop, forward_store, product};
-use crate::plan::{Arena, Chunk, Group, block};
+use crate::plan::{Arena, Chunk, ForwardGroup, block};
 use crate::schedule::{Dispatch, slices};
 
 impl Builder<'_> {
     /// The dispatches of the forward pass of a chunk, losses included.
     pub(super) fn forward(&self, chunk: Chunk, training: bool) -> Vec<Dispatch> {
         let is_fused = losses::is_fused(&self.scene);
-        let of = |group: &Group| match group.writes == Arena::Logits && is_fused {
+        let of = |group: &ForwardGroup| match group.writes == Arena::Logits && is_fused {
             true => losses::fused(&self.scene, self.objective, group, chunk, training),
             false => self.forward_group(group, chunk, training),
         };
@@ -23,7 +23,7 @@ impl Builder<'_> {
     }
 
     /// The layers of a group, each with its activation, slopes and dropout.
-    fn forward_group(&self, group: &Group, chunk: Chunk, training: bool) -> Dispatch {
+    fn forward_group(&self, group: &ForwardGroup, chunk: Chunk, training: bool) -> Dispatch {
         let (scene, b, rows) = (&self.scene, &self.scene.buffers, chunk.rows);
         let layers = &scene.plan.layers[group.first..group.first + group.count];
         let parameters = params::DenseForward {

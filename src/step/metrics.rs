@@ -1,5 +1,5 @@
-//! The numbers of a step: where couplings and metrics keep their partial sums, and the row of
-//! numbers that these become.
+//! The metrics of a step: the places of their partial sums and of those of couplings, and the
+//! dispatches that sum them up.
 
 use super::buffers::{spec, table_spec};
 use super::builder::{Builder, CouplingTable};
@@ -10,7 +10,7 @@ use crate::plan::Chunk;
 use crate::schedule::{Dispatch, Effect, Flag, FlagKind, Kind, MetricKind, SLOTS, slices};
 
 /// A metric with its line in the table that `reduce_metrics` reads.
-type Line = (MetricKind, Metric);
+type MetricLine = (MetricKind, Metric);
 
 impl Builder<'_> {
     /// Makes the table of each kind of coupling in use, and gives each pair its partial sums.
@@ -50,7 +50,7 @@ impl Builder<'_> {
     }
 
     /// Losses of all tasks, then their hits; one partial sum per row each.
-    fn task_metrics(&mut self) -> Vec<Line> {
+    fn task_metrics(&mut self) -> Vec<MetricLine> {
         let (tasks, capacity) = (self.scene.network.tasks.len(), self.scene.plan.capacity);
         let per_row = |place: usize, flag: u32| Metric {
             partials: (place * capacity) as u32,
@@ -67,8 +67,8 @@ impl Builder<'_> {
         losses.chain(hits).collect()
     }
 
-    /// Values of the coupled pairs of a phase: of logits a mean over rows, of weights a sum.
-    fn coupling_metrics(&mut self, tables: &[CouplingTable], phase: Phase) -> Vec<Line> {
+    /// Values of the coupled pairs of a phase: means over rows for logits, sums for weights.
+    fn coupling_metrics(&mut self, tables: &[CouplingTable], phase: Phase) -> Vec<MetricLine> {
         let mut lines = Vec::new();
         for table in tables.iter().filter(|table| table.kind.phase() == phase) {
             for (number, placed) in &table.placed {
@@ -90,7 +90,7 @@ impl Builder<'_> {
     }
 
     /// Weights and numbers of the labels of each task, where they are counted.
-    fn label_metrics(&self) -> Vec<Line> {
+    fn label_metrics(&self) -> Vec<MetricLine> {
         let Some(first) = self.scene.counts else { return Vec::new() };
         let tasks = self.scene.network.tasks.len();
         let line =
@@ -102,7 +102,7 @@ impl Builder<'_> {
         (0..tasks).flat_map(of_task).collect()
     }
 
-    fn finish_metrics(&mut self, lines: Vec<Line>) {
+    fn finish_metrics(&mut self, lines: Vec<MetricLine>) {
         let table: Vec<Metric> = lines.iter().map(|(_, m)| *m).collect();
         self.program.metrics = lines.into_iter().map(|(k, _)| k).collect();
         let stride = self.program.metrics_stride();
@@ -115,7 +115,7 @@ impl Builder<'_> {
         (self.program.metrics_buffer, self.program.flags_buffer) = (b.metrics, b.flags);
     }
 
-    /// A new flag: its number.
+    /// Adds a flag and returns its number.
     fn flag(&mut self, kind: FlagKind, name: &str, task: Option<usize>) -> u32 {
         let task = task.map(|task| self.scene.network.tasks[task].name.clone());
         self.program.flags.push(Flag { kind, name: name.into(), task });
@@ -147,7 +147,7 @@ impl Builder<'_> {
         .overwrites(slices(b.partials, [(first, groups as usize)]))
     }
 
-    /// Sums up partial sums to metrics, `count` of them from the metric `first` on.
+    /// Sums up the partial sums of `count` metrics from the metric `first` on.
     pub(super) fn reduce(&self, first: usize, count: usize, chunk: Chunk) -> Dispatch {
         let b = &self.scene.buffers;
         let stride = self.program.metrics_stride();

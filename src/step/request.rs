@@ -1,4 +1,4 @@
-//! The inputs of a program's builder, and its result.
+//! The inputs of the builder of a program, and its result.
 
 use crate::config::Optimizer;
 use crate::data::{Dataset, Spread, UNLABELLED};
@@ -28,9 +28,9 @@ pub struct Request<'a> {
     pub batch: usize,
     /// Whether training rows go through the order of the epoch.
     pub shuffled: bool,
-    /// How the columns of a table become inputs; empty where rows are inputs.
+    /// The columns of a table, and how they become inputs; empty where rows are inputs.
     pub spread: &'a [Spread],
-    /// Which labels the parts have.
+    /// The labels of the parts.
     pub labels: LabelShape,
 }
 
@@ -43,16 +43,16 @@ impl Request<'_> {
         }
     }
 
-    /// Where sums over the labels of a batch lie among the partial sums; `None` where every label
-    /// is there and weighs one.
+    /// First of the sums over the labels of a batch among the partial sums; `None` where no label
+    /// is missing and all weigh one.
     pub(super) fn counts(&self, capacity: usize) -> Option<usize> {
         let counted = self.labels != LabelShape::default()
             || self.network.tasks.iter().any(|head| head.loss.weighs_classes());
         counted.then_some(2 * self.network.tasks.len() * capacity)
     }
 
-    /// Features per row, as they lie in the buffer: u32, or bytes where the features are bytes.
-    pub(super) fn row_words(&self) -> usize {
+    /// Number of features per row in the buffer: u32, or bytes where the features are bytes.
+    pub(super) fn row_len(&self) -> usize {
         if self.spread.is_empty() {
             self.network.inputs
         } else {
@@ -61,7 +61,7 @@ impl Request<'_> {
     }
 }
 
-/// What all parts together have in their labels.
+/// The labels of all parts together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LabelShape {
     /// Whether rows have weights.
@@ -80,7 +80,7 @@ impl LabelShape {
     }
 }
 
-/// A program, with the handles that the loops of `run` need.
+/// A program, with the handles that are needed to run it.
 #[derive(Debug)]
 pub struct Built {
     /// The program, for an engine.
@@ -95,7 +95,7 @@ pub struct Built {
     pub evaluate: Vec<usize>,
     /// The largest number of rows of an evaluation step.
     pub evaluate_rows: usize,
-    /// Where each task's logits lie: (first element, outputs).
+    /// The place of the logits of each task: (first element, outputs).
     pub logits: Vec<(usize, usize)>,
     /// The u32 that a row has for its labels.
     pub counting: Counting,

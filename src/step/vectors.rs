@@ -1,4 +1,4 @@
-//! Dispatches of learned vectors: read by the gather, and their gradients.
+//! Dispatches of learned vectors: the gather that reads them, and their gradients.
 
 use super::builder::Builder;
 use super::embed::{GROUP, QUAD};

@@ -1,7 +1,7 @@
-//! What must hold of everything that reads, whatever bytes it is given: one function for each
-//! target of `fuzz/`, which hands it new inputs, while the tests hand it those that are kept in
-//! `fuzz/corpus`. A refusal is a fault with the right exit code and a hint, one line each; what is
-//! accepted is whole.
+//! Invariants of every reader, whatever bytes it is given: one function per target of `fuzz/`. The
+//! fuzzers call them with new inputs, the tests with the inputs in `fuzz/corpus`. A refusal must be
+//! a fault with the right exit code and a hint, one line each; an accepted input must be read
+//! completely.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use super::run::checkpoint::disk::Disk;
 use super::run::checkpoint::{Best, Context, Snapshot, changes, load, write};
 use super::run::train::sums::Sums;
 
-/// What was read; of a refusal nothing is left once it was seen to be one.
+/// Returns what was read, or `None` after it has checked that a refusal is as it should be.
 fn accepted<T>(result: anyhow::Result<T>, exits: &[Exit]) -> Option<T> {
     let error = match result {
         Ok(value) => return Some(value),
@@ -41,7 +41,7 @@ fn accepted<T>(result: anyhow::Result<T>, exits: &[Exit]) -> Option<T> {
 
 // ---- tables ----
 
-/// A table is rectangular, and its cells are there.
+/// Checks that a table is rectangular and that each of its cells can be read.
 pub fn table(result: anyhow::Result<Raw>) -> Option<Raw> {
     let table = accepted(result, &[Exit::Data, Exit::NoInput])?;
     assert_eq!(table.columns.len(), table.names.len());
@@ -56,8 +56,8 @@ pub fn table(result: anyhow::Result<Raw>) -> Option<Raw> {
     Some(table)
 }
 
-/// With a header and the delimiter to be found; and with neither, where windows of 64 bytes must
-/// show what one window does.
+/// Reads a table with a header and an unknown delimiter; then without a header and with a given
+/// delimiter, where windows of 64 bytes must give the same as one window.
 pub fn text(bytes: &[u8]) {
     let size = bytes.len() as u64;
     table(lines::read(bytes, "x", size, &Options::default()));
@@ -70,24 +70,25 @@ pub fn text(bytes: &[u8]) {
     }
 }
 
-/// An array of one or two dimensions.
+/// Reads an array of one or two dimensions.
 pub fn npy(bytes: &[u8]) {
     table(arrays::read(bytes, "x", bytes.len() as u64, "x"));
 }
 
-/// Lines of labels and indices.
+/// Reads lines of labels and indices.
 pub fn svmlight(bytes: &[u8]) {
     table(sparse::read_from(bytes, "x", bytes.len() as u64));
 }
 
-/// Row groups of pages.
+/// Reads row groups of pages.
 pub fn parquet(bytes: &[u8]) {
     table(columns::read(bytes, "x"));
 }
 
 // ---- images ----
 
-/// Images, and as many bytes of labels at the end as the first byte says.
+/// Reads IDX files of images and of labels; the first byte of the input says how many bytes at its
+/// end are the labels' file.
 pub fn idx(input: &[u8]) {
     let Some((&labels, rest)) = input.split_first() else { return };
     let (images, labels) = rest.split_at(rest.len().saturating_sub(labels.into()));
@@ -113,10 +114,10 @@ fn both(bytes: &[u8], labels: &[u8]) -> anyhow::Result<()> {
 
 const MODEL: [&str; 3] = ["config.json", "schema.json", "model.safetensors"];
 
-/// What stands between the files of a model that are given as one.
+/// The separator between the files of a model that are given as one input.
 const CUT: &[u8] = b"\n=====\n";
 
-/// Two tasks of two types behind a small trunk.
+/// A network with a small trunk and two tasks.
 fn network() -> Network {
     let classes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let trunk =
@@ -159,7 +160,7 @@ fn schema(network: &Network) -> Schema {
     )
 }
 
-/// Numbers in the places of a layout.
+/// An arena with a number for each parameter of a layout.
 fn arena(layout: &Layout) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
     layout.blocks.iter().for_each(|block| {
@@ -175,8 +176,8 @@ fn whole_model() -> [Vec<u8>; 3] {
     contents(&network, &layout, &schema(&network), &arena(&layout)).unwrap().map(|(_, bytes)| bytes)
 }
 
-/// What the input makes of a model: after `0`, `1` or `2` it is one of its files; else it is all
-/// three.
+/// The files of a model: an input that begins with `0`, `1` or `2` replaces that one file of a
+/// small model, any other input gives all three files.
 fn model_of(input: &[u8]) -> [Vec<u8>; 3] {
     let mut files = whole_model();
     match input.split_first() {
@@ -194,12 +195,12 @@ fn model_of(input: &[u8]) -> [Vec<u8>; 3] {
     files
 }
 
-/// A model that is accepted is written and read again as the same.
+/// Checks that an accepted model is the same after it has been written and read again.
 pub fn model(input: &[u8]) {
     is_accepted_model(input);
 }
 
-/// The same, and whether it is accepted.
+/// [`model`]; returns whether the input is accepted.
 pub fn is_accepted_model(input: &[u8]) -> bool {
     let [config, schema, tensors] = model_of(input);
     let path = Path::new("model");
@@ -238,7 +239,7 @@ const CHECKPOINT: [&str; 8] = [
     "best.safetensors",
 ];
 
-/// A checkpoint on the disk and what is in it.
+/// A checkpoint on the disk and the contents of its files.
 struct Kept {
     path: PathBuf,
     files: Vec<Vec<u8>>,
@@ -289,13 +290,14 @@ fn whole_checkpoint() -> (Snapshot, Context) {
     (snapshot, Context { network, layout, schema, config, data, adapter, kernels })
 }
 
-/// A whole checkpoint with one file of another content: `0` to `7` say which, and the manifest then
-/// knows its hash; `a` to `h` the same, and it does not.
+/// Reads a complete checkpoint in which one file is replaced: a first byte of `0` to `7` says
+/// which, and the manifest gets the hash of the new contents; with `a` to `h` the manifest keeps
+/// the old hash.
 pub fn manifest(input: &[u8]) {
     is_accepted_checkpoint(input);
 }
 
-/// The same, and whether it is accepted.
+/// [`manifest`]; returns whether the input is accepted.
 pub fn is_accepted_checkpoint(input: &[u8]) -> bool {
     match input.split_first() {
         Some((choice @ b'0'..=b'7', rest)) => {
@@ -336,7 +338,7 @@ impl Kept {
         fs::write(self.path.join(CHECKPOINT[index]), bytes).unwrap();
     }
 
-    /// A manifest with the length and hash of a file, and with its own.
+    /// The manifest with the length and the hash of the replaced file, and with its own new hash.
     fn seal(&self, manifest: &[u8], index: usize, bytes: &[u8]) -> Vec<u8> {
         let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(manifest) else {
             return manifest.to_vec();
@@ -364,10 +366,10 @@ fn hash(bytes: &[u8]) -> String {
 
 // ---- configurations ----
 
-/// A line that begins so is an override.
+/// Lines that begin with this are overrides of the command line.
 const SET: &str = "--set ";
 
-/// A configuration that is accepted is written and read again as the same.
+/// Checks that an accepted configuration is the same after it has been written and read again.
 pub fn config(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (sets, lines): (Vec<&str>, Vec<&str>) =
@@ -388,7 +390,7 @@ pub fn config(input: &[u8]) {
 
 // ---- seeds ----
 
-/// Inputs from which fuzzing of models, checkpoints and configurations starts.
+/// The inputs from which the fuzzing of models, checkpoints and configurations starts.
 pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let joined = whole_model().join(CUT);
     let model = whole_model()

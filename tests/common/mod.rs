@@ -1,18 +1,21 @@
-//! What test files share: settings from text, synthetic data, and a plan with its data on the
-//! float64 engine.
+//! Helpers that test files share: the adapter, settings from text, synthetic data, and a plan with
+//! its data on the float64 engine.
 
 #![allow(dead_code)] // every test file uses a part of it
 
 pub mod program;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tandem::config::read::from_text;
 use tandem::config::{Config, Task, TaskKind};
 use tandem::data::{
     Column, Dataset, Encoding, Features, Input, NO_CODE, Parts, Scaling, Schema, Target, UNLABELLED,
 };
+use tandem::device::Gpu;
+use tandem::device::adapter::Wish;
+use tandem::fault::hint_of;
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
 use tandem::reference::Reference;
@@ -24,14 +27,30 @@ use tandem::run::train::learning_rate::Course;
 use tandem::schedule::Engine;
 use tandem::step::Built;
 
-/// Settings from tables without `[data]`: the rows come from arrays.
+/// Opens an adapter. A machine without one fails here, with the name of the package to install.
+pub fn open(wish: &Wish) -> Gpu {
+    Gpu::open(wish).unwrap_or_else(|e| panic!("{e:#}: {:?}", hint_of(&e)))
+}
+
+/// The adapter of all tests of one binary that neither lose nor break it, opened once.
+pub fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| open(&Wish::default()))
+}
+
+/// [`gpu`] as a machine to train on.
+pub fn device() -> Machine {
+    Machine::Device(Box::new(gpu().clone()))
+}
+
+/// Settings from TOML without `[data]`, for rows that come from arrays.
 pub fn config(tables: &str) -> Config {
     let text = format!("[data]\ntrain = \"x.csv\"\n{tables}");
     from_text(&text, "config.toml", Path::new(""), &[]).unwrap_or_else(|e| panic!("{text}\n{e}"))
 }
 
-/// A run over arrays. `classes` per task; the class names are `0`, `1`, … so that heads with
-/// equally many have the same.
+/// A plan over arrays with `classes[t]` classes for task t. The classes are named `0`, `1`, …, so
+/// that heads with equally many classes have the same names.
 pub fn plan(tables: &str, train: Dataset, classes: &[usize]) -> Plan {
     let config = config(tables);
     let names: Vec<String> =
@@ -44,8 +63,8 @@ pub fn plan(tables: &str, train: Dataset, classes: &[usize]) -> Plan {
     Plan::new(config, parts).unwrap()
 }
 
-/// Features whose size grows along the columns and whose level grows along the rows, so that no
-/// transpose passes; random labels.
+/// Features whose size grows along the columns and whose mean grows along the rows, so that a
+/// transposed matrix is noticed; labels are random.
 pub fn synthetic(seed: u64, rows: usize, width: usize, classes: &[usize]) -> Dataset {
     let feature = |i: usize| {
         let (row, column) = ((i / width) as f64 / rows as f64, (i % width) as f64 / width as f64);
@@ -59,12 +78,12 @@ pub fn synthetic(seed: u64, rows: usize, width: usize, classes: &[usize]) -> Dat
     Dataset::from_arrays(width, (0..rows * width).map(feature).collect(), labels).unwrap()
 }
 
-/// The reference's choices: everything in one chunk and one segment.
+/// The reference's tuning: all rows in one chunk, all data in one segment.
 pub fn whole() -> Tuning {
     Machine::Reference.tuning()
 }
 
-/// A plan on the float64 engine, data uploaded.
+/// A plan on the float64 engine, with its data uploaded.
 pub struct Bench {
     pub plan: Plan,
     pub built: Built,
@@ -79,7 +98,7 @@ impl Bench {
         Bench { plan, built, engine }
     }
 
-    /// Random parameters of any layer's usual size, biases too; the gaps between blocks stay zero.
+    /// Random parameters of the usual size, biases too; the gaps between blocks stay zero.
     pub fn random_parameters(&self, seed: u64) -> Vec<f64> {
         let mut arena = vec![0.0; self.plan.layout.len];
         for (number, block) in self.plan.layout.blocks.iter().enumerate() {
@@ -92,7 +111,7 @@ impl Bench {
         arena
     }
 
-    /// Entry of the step table for the 0-based step `t` over `rows` rows from `first` on.
+    /// The entry of the step table for step `t`, counted from 0, over `rows` rows from `first` on.
     pub fn step(&self, t: u64, first: usize, rows: usize) -> Step {
         let plan = &self.plan;
         Course::new(
@@ -104,7 +123,7 @@ impl Bench {
         .step(t, first, rows, 0)
     }
 
-    /// One training step from `parameters`: its metrics.
+    /// Runs one training step from `parameters` and returns its metrics.
     pub fn train(&mut self, parameters: &[f64], step: &Step) -> Vec<f64> {
         self.engine.set_numbers(self.built.buffers.parameters, 0, parameters);
         self.engine.submit(self.built.train.unwrap(), &[*step]).unwrap();
@@ -116,7 +135,7 @@ impl Bench {
         self.engine.numbers(self.built.program.whole(self.built.buffers.gradients))
     }
 
-    /// NaN wherever a step must write before it reads.
+    /// Puts NaN wherever a step must write before it reads.
     pub fn poison(&mut self) {
         let b = self.built.buffers.clone();
         let scratch = [
@@ -142,11 +161,11 @@ impl Bench {
     }
 }
 
-// Tasks of any type.
+// Plans with tasks of any type.
 
-/// The schema of unscaled features and labels for the tasks of a configuration. `classes` per task,
-/// of which those of multiclass and binary tasks count; every class has been seen as often as any
-/// other.
+/// The schema of unscaled features and labels for the tasks of a configuration. `classes` has one
+/// entry per task, which counts for multiclass and binary tasks only; every class has been seen
+/// equally often.
 pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
     let target = |(task, classes): (&Task, &usize)| {
         let has_classes = matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary);
@@ -176,7 +195,7 @@ pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
     Schema { targets, ..Schema::for_arrays(width, &[]) }
 }
 
-/// A run over arrays with tasks of any type.
+/// A plan over arrays with tasks of any type.
 pub fn plan_of(tables: &str, train: Dataset, valid: Option<Dataset>, classes: &[usize]) -> Plan {
     let config = config(tables);
     let schema = schema(&config, train.width(), classes);
@@ -191,8 +210,8 @@ pub fn plan_of(tables: &str, train: Dataset, valid: Option<Dataset>, classes: &[
     Plan::new(config, parts).unwrap()
 }
 
-/// Rows as those of [`synthetic`], with random labels for the tasks of a configuration, of which a
-/// share is blank.
+/// Features as in [`synthetic`], and random labels for the tasks of a configuration; the share
+/// `blank` of the labels is blank.
 pub fn labelled(
     tables: &str,
     seed: u64,
@@ -216,7 +235,8 @@ pub fn labelled(
     data
 }
 
-/// A random label word, which is the same for every share of blanks save where it is blank.
+/// A random label as a u32. The share `blank` decides which labels are blank, and does not change
+/// the others.
 fn any_label(
     kind: TaskKind,
     classes: usize,
@@ -237,7 +257,8 @@ fn any_label(
     }
 }
 
-/// Every loss, several columns, and pairs of heads of one logit, and of one and two.
+/// Tasks with every loss and with several columns; there are pairs of heads of one logit, and of
+/// one and two logits.
 pub const EVERY_LOSS: &str = r#"
 [trunk]
 layers = [6]
@@ -297,18 +318,20 @@ type = "count"
 weight = 0.5
 "#;
 
-/// Classes of the tasks of [`EVERY_LOSS`].
+/// The number of classes of each task of [`EVERY_LOSS`].
 pub const EVERY_CLASSES: [usize; 16] = [3, 4, 5, 3, 4, 4, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1];
 
-/// Random row weights from 0 to 2 in halves.
+/// Random row weights: 0, 0.5, 1, 1.5 or 2.
 pub fn row_weights(seed: u64, rows: usize) -> Vec<f32> {
     (0..rows).map(|row| below(5, seed, Purpose::Synthetic, 5000, row as u64) as f32 / 2.0).collect()
 }
 
-/// Inputs of the two columns of categories of [`every_plan`], after three of numbers.
+/// The number of inputs of each of the two category columns of [`every_plan`], which follow three
+/// numeric columns.
 pub const CATEGORIES: [usize; 2] = [6, 5];
 
-/// [`EVERY_LOSS`] with agreement over rows with blanks, weights and categories; some rows validate.
+/// A plan with [`EVERY_LOSS`] and agreement, over rows with blanks, weights and categories, with a
+/// validation part.
 pub fn every_plan(tables: &str, rows: usize) -> Plan {
     let tables =
         format!("{EVERY_LOSS}[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\n{tables}");
@@ -336,7 +359,7 @@ pub fn every_plan(tables: &str, rows: usize) -> Plan {
     .unwrap()
 }
 
-/// The features of some rows, and a code for each column of categories, or none.
+/// The features of `data`, and for each category column a code or none.
 fn with_categories(data: &Dataset, seed: u64) -> Features {
     let code = |row: usize, column: usize| {
         let width = CATEGORIES[column] as u64;
@@ -350,7 +373,7 @@ fn with_categories(data: &Dataset, seed: u64) -> Features {
             .collect::<Vec<u32>>()
     };
     Features::Cells {
-        words: (0..data.rows).flat_map(row).collect(),
+        values: (0..data.rows).flat_map(row).collect(),
         slots: data.width() + CATEGORIES.len(),
     }
 }

@@ -1,5 +1,4 @@
-//! The program as a process that is interrupted, in a directory of its own with a table and a
-//! configuration.
+//! Starts the program as a process, in a directory of its own with a table and a configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +9,9 @@ use serde_json::Value;
 use tandem::rng::{Purpose, below, normal, uniform};
 use tempfile::TempDir;
 
-/// Everything that has a state: dropout, couplings, moments, a course of the learning rate, early
-/// stopping that counts, a best model. 13 steps an epoch, the last one of a short batch; 156 in
-/// all.
+/// A configuration with everything that has a state: dropout, couplings, moments, a learning rate
+/// that changes, early stopping, a best model. An epoch has 13 steps, the last one with a short
+/// batch; the run has 156 steps.
 pub const NET: &str = "
 [data]
 train = \"train.csv\"
@@ -43,10 +42,10 @@ log_every = \"1s\"
 checkpoint_every = \"5s\"
 ";
 
-/// Steps of [`NET`].
+/// The number of steps of [`NET`].
 pub const STEPS: u64 = 156;
 
-/// What a run of the program left.
+/// The exit code and the output of a process.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -65,7 +64,7 @@ impl Ran {
         self
     }
 
-    /// stderr has all of these.
+    /// Asserts that stderr contains each of `pieces`.
     pub fn says(self, pieces: &[&str]) -> Ran {
         pieces
             .iter()
@@ -73,7 +72,7 @@ impl Ran {
         self
     }
 
-    /// One error with one hint, and the exit code.
+    /// Asserts one error line, one hint line, the exit code, and `pieces` in stderr.
     pub fn refused(self, code: i32, pieces: &[&str]) -> Ran {
         let lines = |word: &str| self.err.lines().filter(|line| line.starts_with(word)).count();
         assert_eq!((lines("error: "), lines("hint: ")), (1, 1), "{self:#?}");
@@ -90,7 +89,7 @@ impl Room {
         Room::on(memory(), net)
     }
 
-    /// The same in a directory of a kind.
+    /// A room in the directory `folder`.
     pub fn on(folder: TempDir, net: &str) -> Room {
         let room = Room(folder);
         room.write("train.csv", rows(1, 200));
@@ -116,8 +115,8 @@ impl Room {
         String::from_utf8(self.bytes(name)).unwrap()
     }
 
-    /// A program, ready to start here, with nothing of the tester's own environment that ours
-    /// listens to.
+    /// A program, ready to start in this room. Variables of the tester's environment that tandem
+    /// reads are removed.
     pub fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         for name in [
@@ -147,17 +146,17 @@ impl Room {
         Ran::of(self.command(args).output().unwrap())
     }
 
-    /// A verb on the float64 reference.
+    /// Runs a verb on the float64 reference.
     pub fn on_reference(&self, args: &[&str]) -> Ran {
         self.run(&[args, &["--device", "reference"]].concat())
     }
 
-    /// A training run into the directory `out`.
+    /// Trains into the run directory `out`.
     pub fn train(&self, out: &str, more: &[&str]) -> Ran {
         self.on_reference(&[&["train", "net.toml", "--out", out][..], more].concat())
     }
 
-    /// Going on with it.
+    /// Goes on with a run.
     pub fn resume(&self, run: &str, more: &[&str]) -> Ran {
         self.on_reference(&[&["train", "--resume", run][..], more].concat())
     }
@@ -170,8 +169,8 @@ impl Room {
             .collect()
     }
 
-    /// The highest step of the lines of `metrics.jsonl` that are whole; 0 = there is none. The last
-    /// line may be of the model that was kept.
+    /// The highest step in the complete lines of `metrics.jsonl`, or 0. The last line may be about
+    /// the model that was kept, which is of an earlier step.
     pub fn last_step(&self, run: &str) -> u64 {
         let text = fs::read_to_string(self.path(run).join("metrics.jsonl")).unwrap_or_default();
         let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
@@ -181,7 +180,8 @@ impl Room {
             .unwrap_or(0)
     }
 
-    /// What may not depend on interruptions: models, points and table, without the seconds.
+    /// Everything that must not depend on interruptions: models, points and table, without the
+    /// seconds.
     pub fn result(&self, run: &str) -> Vec<(String, Vec<u8>)> {
         let files = ["model.safetensors", "config.json", "schema.json"];
         let names = ["model", "last"]
@@ -205,14 +205,14 @@ impl Room {
         self.text(&format!("{run}/metrics.jsonl")).lines().map(timeless).collect()
     }
 
-    /// Both runs left the same.
+    /// Asserts that two runs left the same files.
     pub fn same(&self, run: &str, other: &str) {
         for ((name, found), (_, expected)) in self.result(run).into_iter().zip(self.result(other)) {
             assert!(found == expected, "{name} of {run} and {other} differ");
         }
     }
 
-    /// Nothing half-written is left in a run directory.
+    /// Asserts that no temporary file is left in a run directory.
     pub fn is_tidy(&self, run: &str) {
         let mut folders = vec![self.path(run)];
         while let Some(folder) = folders.pop() {
@@ -247,7 +247,8 @@ fn table(path: &Path) -> Vec<u8> {
     lines.join("\n").into_bytes()
 }
 
-/// A table with two tasks of three classes that depend on its numbers.
+/// A CSV table with `count` rows: five numbers and the labels of two tasks of three classes that
+/// depend on them.
 pub fn rows(seed: u64, count: u64) -> String {
     let mut text = String::from("x0,x1,x2,x3,x4,a,b\n");
     for row in 0..count {
@@ -275,12 +276,12 @@ pub fn rows(seed: u64, count: u64) -> String {
     text
 }
 
-/// A directory in memory where there is one: disks take long to say that they have something.
+/// A directory in memory if possible, because a disk takes long to confirm what is written.
 pub fn memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// Waits for a process, at most so long.
+/// Waits until a process ends; `None` if it runs longer than `most`.
 pub fn wait(child: &mut Child, most: Duration) -> Option<ExitStatus> {
     let begun = Instant::now();
     loop {
@@ -292,12 +293,29 @@ pub fn wait(child: &mut Child, most: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// Sends a signal.
+/// Waits until a process has taken the signals that were sent to it. The time-out only ends a hang.
+pub fn wait_for_delivery(child: &Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let pending = || {
+        let text = fs::read_to_string(&status).ok()?;
+        let set = text.lines().find_map(|line| line.strip_prefix("ShdPnd:"))?;
+        u64::from_str_radix(set.trim(), 16).ok()
+    };
+    let begun = Instant::now();
+    while pending().is_some_and(|set| set != 0) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the signals are not taken");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The handler runs soon after the signal was taken. Systems without /proc rely on this alone.
+    std::thread::sleep(Duration::from_millis(100));
+}
+
+/// Sends a signal to a process.
 pub fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
-/// A sequence of draws.
+/// A sequence of random numbers that depends on a seed alone.
 pub struct Draws(pub u64, u64);
 
 impl Draws {
@@ -305,13 +323,13 @@ impl Draws {
         Draws(seed, 0)
     }
 
-    /// Below a number.
+    /// A random number below `n`.
     pub fn below(&mut self, n: u64) -> u64 {
         self.1 += 1;
         below(n, self.0, Purpose::Synthetic, 77, self.1)
     }
 
-    /// From 0 to 1.
+    /// A random number from 0 to 1.
     pub fn uniform(&mut self) -> f64 {
         self.1 += 1;
         uniform(self.0, Purpose::Synthetic, 78, self.1)

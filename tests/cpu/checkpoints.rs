@@ -1,5 +1,5 @@
 //! Checkpoints on disks that fail at any operation, and checkpoints that are damaged afterwards:
-//! what was committed before is read.
+//! what was committed before can be read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn context(plan: &Plan) -> Context {
     }
 }
 
-/// Numbers that are those of a step; the gaps of the arena hold zeros.
+/// An arena of numbers that depend on the step; the gaps hold zeros.
 fn arena(plan: &Plan, step: u64) -> Vec<f64> {
     let mut arena = vec![0.0; plan.layout.len];
     for block in &plan.layout.blocks {
@@ -44,7 +44,7 @@ fn arena(plan: &Plan, step: u64) -> Vec<f64> {
     arena
 }
 
-/// A snapshot of a device, or of the reference, with everything in it that can be.
+/// A snapshot of a device, or (`double`) of the reference, with every optional field.
 fn snapshot(plan: &Plan, step: u64, double: bool) -> Snapshot {
     let of = |numbers: Vec<f64>| {
         if double {
@@ -76,7 +76,7 @@ fn snapshot(plan: &Plan, step: u64, double: bool) -> Snapshot {
     }
 }
 
-/// A place for checkpoints with those of two steps.
+/// A directory with the checkpoints of two steps.
 struct Place {
     plan: Plan,
     folder: tempfile::TempDir,
@@ -106,7 +106,7 @@ impl Place {
         )
     }
 
-    /// The newest checkpoint that is whole is that of a step, number by number.
+    /// Asserts that the newest complete checkpoint is the one of `step`, number by number.
     fn holds(&self, step: u64) {
         let found = newest(&self.root()).unwrap().loaded.unwrap();
         assert_eq!(found.snapshot, snapshot(&self.plan, step, self.double));
@@ -129,7 +129,7 @@ impl Place {
 
 const WAYS: [How; 4] = [How::Full, How::Error, How::CrashBefore, How::CrashAfter];
 
-/// What a failed operation means to the user: a failed write, or a directory that cannot be made.
+/// Asserts the exit code of a failed operation: a failed write, or a directory that cannot be made.
 fn is_told(error: &anyhow::Error, at: usize, how: How, directories: &[usize]) {
     let expected =
         if how != How::Full && directories.contains(&at) { Exit::CantCreate } else { Exit::Io };
@@ -140,9 +140,9 @@ fn is_told(error: &anyhow::Error, at: usize, how: How, directories: &[usize]) {
     );
 }
 
-/// Makes each operation of a checkpoint fail in each way. `prepare` makes a place, where `before`
-/// is the newest checkpoint; then `step` is written. Numbers of the operations that make a
-/// directory are `directories`. Gives back how many operations there are.
+/// Makes each operation of writing a checkpoint fail in each way, and returns the number of
+/// operations. `prepare` makes a directory whose newest checkpoint is `before`; then `step` is
+/// written. `directories` are the numbers of the operations that make a directory.
 fn every_fault(
     prepare: impl Fn() -> Place,
     before: Option<u64>,
@@ -160,7 +160,7 @@ fn every_fault(
             if matches!(how, How::Full | How::Error) {
                 is_told(&error, at, how, directories);
             }
-            // The next start.
+            // What the next start does.
             clean(&place.root());
             assert!(
                 place.names().iter().all(|name| name.starts_with("step-")),
@@ -175,7 +175,7 @@ fn every_fault(
                     >= usize::from(before.is_some()),
                 "{how:?} at {at}"
             );
-            // And the run goes on.
+            // Then the run goes on.
             place.write(&Disk::default(), step + 1, keep).unwrap();
             place.holds(step + 1);
             assert!(place.steps().len() <= keep);
@@ -188,14 +188,14 @@ fn every_fault(
     operations
 }
 
-/// A place whose newest checkpoint is whole: whatever fails, either it or the new one is the
-/// newest, and is read.
+/// The newest checkpoint is complete: whatever fails, afterwards either it or the new one is the
+/// newest, and can be read.
 #[test]
 fn a_fault_at_every_operation() {
     for double in [false, true] {
         let operations = every_fault(|| Place::new(double), Some(20), 30, 2, &[0]);
-        // A directory; open, write and sync of eight or nine files; a directory's sync, a rename, a
-        // sync; the oldest renamed and removed.
+        // Make the directory; open, write and sync eight or nine files; sync the directory, rename
+        // it, sync; rename and remove the oldest.
         assert_eq!(operations, 1 + 3 * (8 + usize::from(double)) + 3 + 2);
         for how in WAYS {
             for at in 0..operations {
@@ -217,9 +217,9 @@ fn a_fault_at_every_operation() {
     }
 }
 
-/// One checkpoint is kept: the old one goes when the new one is there.
+/// With one checkpoint to keep, the old one is removed when the new one is there.
 #[test]
-fn a_fault_where_one_is_kept() {
+fn a_fault_with_one_checkpoint_to_keep() {
     let prepare = || {
         let place = Place::new(false);
         place.write(&Disk::default(), 20, 1).unwrap();
@@ -229,7 +229,7 @@ fn a_fault_where_one_is_kept() {
     every_fault(prepare, Some(20), 30, 1, &[0]);
 }
 
-/// The first checkpoint of a run: its directory is made as well.
+/// The first checkpoint of a run, which also makes the directory of checkpoints.
 #[test]
 fn a_fault_in_the_first_checkpoint() {
     let prepare = || {
@@ -258,8 +258,8 @@ fn a_fault_in_the_first_checkpoint() {
     }
 }
 
-/// A checkpoint of a step takes the place of one that is there, good or not; at no time is there
-/// neither, even where it is the only one.
+/// A checkpoint replaces another one of the same step, intact or damaged. At every time one of the
+/// two is there, even if it is the only checkpoint.
 #[test]
 fn a_fault_while_a_checkpoint_is_replaced() {
     let prepare = || {
@@ -270,7 +270,8 @@ fn a_fault_while_a_checkpoint_is_replaced() {
     every_fault(prepare, Some(20), 20, 1, &[0]);
 }
 
-/// What is newer than the one that was written was damaged, or the run would have gone on from it.
+/// A checkpoint that is newer than the one just written was damaged, or the run would have gone on
+/// from it.
 #[test]
 fn damaged_checkpoints_do_not_count_among_those_that_are_kept() {
     let place = Place::new(false);
@@ -281,7 +282,7 @@ fn damaged_checkpoints_do_not_count_among_those_that_are_kept() {
     place.holds(15);
 }
 
-/// Files of a checkpoint, each with its bytes.
+/// The files of a checkpoint and their contents.
 fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let paths = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let mut all: Vec<_> = paths.map(|path| (path.clone(), fs::read(&path).unwrap())).collect();
@@ -289,8 +290,7 @@ fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-/// One bit is another one, or the file ends early: 1,000 of them, and the number of the format bit
-/// by bit.
+/// A flipped bit or a truncated file: 1,000 cases, and the number of the format bit by bit.
 #[test]
 fn a_thousand_flips_and_truncations() {
     let mut draws = Draws::new(6);
@@ -334,7 +334,7 @@ fn a_thousand_flips_and_truncations() {
             flipped[format] ^= 1 << bit;
             check(manifest, &flipped, &format!("bit {bit} of the format"));
         }
-        // A file more than there should be harms nothing; one less does.
+        // An additional file does no harm; a missing one does.
         fs::remove_file(path.join("best.safetensors")).unwrap();
         assert!(newest(&place.root()).unwrap().damaged[0].contains("best.safetensors"));
     }

@@ -1,15 +1,13 @@
-//! The data room: what is read, how it is scaled, split, ordered and laid over each other. Expected
-//! numbers are worked out by hand or, for the built-in digits, by a separate program from the same
-//! source file.
+//! The module `data`: how data is read, scaled, split, ordered and overlaid. Expected numbers are
+//! computed by hand or, for the built-in digits, by a separate program from the same source file.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tandem::config::{Data, Embed, Feature, FeatureKind, Overlay, Scale, Source, Task, TaskKind};
 use tandem::data::images::{digits, overlay};
-use tandem::data::load::door::{Given, load, load_with, parse_source};
+use tandem::data::load::door::{DataArgument, load, load_with, parse_data_argument};
 use tandem::data::look::summary::label_summary;
-use tandem::data::schema::columns;
 use tandem::data::split::{order, shares};
 use tandem::data::value::dates;
 use tandem::data::value::words::Hashing;
@@ -49,7 +47,7 @@ fn groups(groups: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// A column whose numbers stay where they are, however far outside of the training part's.
+/// A column whose numbers are not moved into the range of the training part.
 fn unheld(name: &str) -> Feature {
     Feature { clip: Some(0.0), ..Feature::new(name) }
 }
@@ -153,7 +151,7 @@ fn a_column_of_one_number_and_blanks_says_where_it_is_blank() {
             data.features = vec![Feature { scale: Some(scale), ..Feature::new("a") }]
         };
         let parts = csv_parts(&format!("a,y\n{text}"), edit, &[task("y", "y")]);
-        // Rounding must not give the 0.1 a spread.
+        // Rounding errors must not give a constant column of 0.1 a spread.
         assert_eq!(floats(&parts.train), [0.0, 0.0, 0.0, 1.0].repeat(5));
         assert_eq!(
             columns_of(&parts)[0].encoding,
@@ -183,8 +181,8 @@ fn scaling_and_classes_come_from_the_training_part_alone() {
     data.test = Some(table(write(dir.path(), "test.csv.gz", gzip(b"a,y\n-1,no\n"))));
     let parts = load(&data, &[task("t", "y")]).unwrap();
     let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
-    // 98 and 1 standard deviations beyond the ends, held within two of them: 2 · 98 / (2 + 98) and
-    // 2 · 1 / (2 + 1).
+    // 98 and 1 standard deviations beyond the ends, moved to within two of them: 2 · 98 / (2 + 98)
+    // and 2 · 1 / (2 + 1).
     close(floats(&valid), &[1.0 + 1.96]);
     close(floats(&test), &[-1.0 - 2.0 / 3.0]);
     assert_eq!((&valid.labels[0], &test.labels[0]), (&vec![1], &vec![0]));
@@ -263,7 +261,7 @@ fn a_stored_schema_is_applied_and_never_fitted_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path(), "new.csv", "name,b,y,a\nx,4, yes,1\ny,2,no,3\n");
     let (dataset, name) = load_with(&schema, path.to_str().unwrap(), true).unwrap();
-    // 3 is one standard deviation beyond 2, and is held at two thirds of one.
+    // 3 is one standard deviation beyond 2, and is moved to two thirds of one.
     close(floats(&dataset), &[0.0, 1.0, 5.0 / 3.0, 0.0]);
     assert_eq!((dataset.rows, &dataset.labels), (2, &vec![vec![1, 0]]));
     assert_eq!(name, path.to_str().unwrap());
@@ -287,10 +285,11 @@ fn predict_needs_no_labels_and_does_not_look_at_them() {
 
 // ---- columns of other types ----
 
-/// The word of a code and, with no codes, the bits of a number, row by row.
+/// The u32s of the cells, row by row: codes, or bits of f32 numbers; and the number of slots per
+/// row.
 fn cells(dataset: &Dataset) -> (&[u32], usize) {
     match &dataset.features {
-        Features::Cells { words, slots } => (words, *slots),
+        Features::Cells { values: words, slots } => (words, *slots),
         other => panic!("expected cells, found {other:?}"),
     }
 }
@@ -299,7 +298,7 @@ fn of_type(column: &str, kind: FeatureKind) -> Feature {
     Feature { kind: Some(kind), ..Feature::new(column) }
 }
 
-/// Reads a file as the schema of `parts` says, without labels.
+/// Reads a table with the schema of `parts`, without labels.
 fn later(parts: &Parts, text: &str) -> Dataset {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path(), "later.csv", text);
@@ -377,12 +376,12 @@ fn blanks_are_the_mean_with_an_indicator() {
     let s = (2f64 / 3.0).sqrt();
     close(floats(&parts.train), &[-1.0, 0.0, -1.0 / s, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0 / s]);
     assert_eq!(parts.schema.input.width(), 3);
-    // Column b had no blanks, so it has no indicator; a later blank is its mean.
+    // Column b had no blanks in training, so it has no indicator; a later blank becomes its mean.
     close(floats(&later(&parts, "b,a\n,\n2,2\n")), &[0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
 }
 
 #[test]
-fn what_means_blank_is_said_for_all_columns_or_for_one() {
+fn texts_for_blank_are_set_for_all_columns_or_for_one() {
     let text = "a,b,c,y\n1,NA,u,p\n-9,2,NA,q\n3,3,u,p\n4,4,v,NA\n,5,w,q\n6,6,v,p\n";
     let edit = |data: &mut Data| {
         data.missing = Some(texts(&["", "NA"]));
@@ -430,7 +429,7 @@ fn categories_are_codes_with_places_for_the_rare_the_unseen_and_the_blank() {
         (1, 1, 4, 1, false)
     );
     assert_eq!((parts.schema.input.width(), parts.train.width()), (5, 2));
-    // Without blanks in training, a later blank is one of the others.
+    // Without blanks in training, a later blank counts as an unknown value.
     let parts = csv_parts(&text.replace("\n,6", "\nred,6"), |_| (), &[task("y", "y")]);
     assert_eq!(codes(&later(&parts, "a,c\n1,\n")), [2]);
 }
@@ -463,7 +462,7 @@ fn the_rarest_categories_share_an_input() {
 }
 
 #[test]
-fn a_column_that_names_rows_is_dropped() {
+fn a_column_that_identifies_rows_is_dropped() {
     let rows: String = (0..50).map(|i| format!("row{i},{i},{}\n", i % 2)).collect();
     let parts = csv_parts(&format!("id,a,y\n{rows}"), |_| (), &[task("y", "y")]);
     assert_eq!(names(&parts), ["a"]);
@@ -475,7 +474,7 @@ fn a_column_that_names_rows_is_dropped() {
 }
 
 #[test]
-fn of_many_dropped_columns_some_are_named() {
+fn some_of_many_dropped_columns_are_named() {
     let header: Vec<String> = (0..30).map(|i| format!("c{i}")).collect();
     let rows: String = (0..4).map(|i| format!("{}{i},{}\n", "7,".repeat(30), i % 2)).collect();
     let parts = csv_parts(&format!("{},a,y\n{rows}", header.join(",")), |_| (), &[task("y", "y")]);
@@ -497,7 +496,7 @@ fn blocks_of_rows_are_encoded_alike() {
 }
 
 #[test]
-fn two_values_are_one_number() {
+fn a_column_of_two_values_is_one_input() {
     let parts =
         csv_parts("b,a,y\nyes,1,p\nno,2,q\nyes,3,p\n,4,q\nyes,5,q\n", |_| (), &[task("y", "y")]);
     let expected =
@@ -567,8 +566,8 @@ fn dates_become_years_and_points_on_circles() {
     };
     assert_eq!((parts.schema.input.width(), parts.train.width()), (9, 9));
     let rows: Vec<&[f32]> = floats(&parts.train).chunks(9).collect();
-    // 50 years and 18,262 days; half a year and 18 hours later. The mean of two lies one deviation
-    // from each.
+    // 50 years of 18,262 days, and half a year and 18 hours later. Each of two values lies one
+    // standard deviation from their mean.
     let years = [18_262.0 / 365.2425, (18_262.0 + 197.75) / 365.2425];
     assert!(
         (offset - (years[0] + years[1]) / 2.0).abs() < 1e-9
@@ -677,7 +676,8 @@ fn spreads_cover_all_slots_and_inputs_in_order() {
         assert!(spread.codes || spread.slots == spread.width);
         (slot, input) = (slot + spread.slots, input + spread.width);
     }
-    // Number and indicator, 5 values and the others, 6 of a date, 1024 buckets, one of two values.
+    // Number and indicator; 5 values and the unknown one; 6 for a date; 1024 buckets; one of two
+    // values.
     assert_eq!((slot, input), (2 + 1 + 6 + 32 + 1, 2 + 6 + 6 + 1024 + 1));
     assert_eq!((cells(&parts.train).1, parts.schema.input.width()), (slot, input));
     let text = serde_json::to_string(&parts.schema).unwrap();
@@ -687,7 +687,7 @@ fn spreads_cover_all_slots_and_inputs_in_order() {
 }
 
 #[test]
-fn features_that_give_a_label_away_are_pointed_out() {
+fn features_that_give_a_label_away_are_reported() {
     let mut text = String::from("copy,coarse,linear,honest,code,y,z\n");
     for i in 0..200u32 {
         let (y, z) = (i * 7 % 4, i * i % 97);
@@ -840,7 +840,7 @@ fn regression_labels_are_scaled_by_the_training_part() {
             .map(|&word| f32::from_bits(word))
             .collect();
         close(&found, &[1.0, 2.0, 3.0, 4.0, 10.0].map(|y| (y - offset) * factor));
-        // A constant label keeps its unit.
+        // A constant label is not scaled.
         assert_eq!(target.scales[1].factor, 1.0);
         assert_eq!(f32::from_bits(labels[1][0]), if scale == Scale::None { 5.0 } else { 0.0 });
         assert_eq!(
@@ -950,7 +950,7 @@ fn several_files_and_patterns_are_one_table() {
 
 // ---- other formats ----
 
-/// A `.npy` file of doubles, rows first.
+/// A `.npy` file of f64 in row order.
 fn npy(shape: &str, values: &[f64]) -> Vec<u8> {
     let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape}), }}");
     header += &" ".repeat(63 - (10 + header.len()) % 64);
@@ -1074,7 +1074,8 @@ fn a_column_says_which_part_a_row_is_in() {
     assert_eq!(names(&parts), ["a"]);
     let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
     assert_eq!((parts.train.rows, valid.rows, test.rows), (2, 2, 1));
-    // 2 and 4: mean 3, deviation 1; 5 and 1 are one beyond the ends, and are held at two thirds.
+    // 2 and 4: mean 3, standard deviation 1; 5 and 1 are one beyond the ends, and are moved to two
+    // thirds.
     let held = 5.0 / 3.0;
     assert_eq!(
         (floats(&parts.train), floats(&valid), floats(&test)),
@@ -1131,7 +1132,7 @@ fn rows_of_a_group_stay_together() {
         assert!((rows.len() / 6).abs_diff([60, 20, 20][part]) < 20, "{}", rows.len());
     }
     assert_ne!(csv_parts(&text, edit(1), &[task("y", "y")]).train.labels, parts.train.labels);
-    // The part of a group does not depend on what else is in the file.
+    // The part of a group does not depend on the rest of the file.
     let alone = shares::group_number("g7");
     assert_eq!(shares::group_number("g7"), alone);
     assert_ne!(shares::group_number("g8"), alone);
@@ -1269,7 +1270,8 @@ fn overlaid_idx_images_come_from_their_own_part() {
     for dataset in [&parts.train, &test] {
         for k in 0..6 {
             let canvas = &bytes(dataset)[k * 20..][..20];
-            // The shift is as high as the images: the partner's top row stands alone in the third.
+            // The shift equals the height of the images: the partner's top row is alone in the
+            // third row.
             let partner = (canvas[12] / 10) as usize;
             assert_eq!(canvas[..3], [0, 1, 2].map(|i| (k * 10 + i) as u8));
             assert_eq!(canvas[12..15], [0, 1, 2].map(|i| (partner * 10 + i) as u8));
@@ -1383,29 +1385,41 @@ fn the_built_in_set_loads_with_its_parts() {
 }
 
 #[test]
-fn the_text_of_data_is_read_by_what_the_model_takes() {
+fn the_data_flag_is_read_by_the_kind_of_inputs_of_the_model() {
     let columns = Schema::for_arrays(2, &[]).input;
     let image = digits::input();
-    assert_eq!(parse_source("a,b", &columns).unwrap(), Given::Table("a,b".into()));
-    assert_eq!(parse_source("a,b", &image).unwrap(), Given::Idx("a".into(), Some("b".into())));
-    assert_eq!(parse_source("-", &columns).unwrap(), Given::Stdin);
+    assert_eq!(parse_data_argument("a,b", &columns).unwrap(), DataArgument::Table("a,b".into()));
     assert_eq!(
-        parse_source("x.npy,y.NPY", &columns).unwrap(),
-        Given::Npy("x.npy".into(), "y.NPY".into())
+        parse_data_argument("a,b", &image).unwrap(),
+        DataArgument::Idx("a".into(), Some("b".into()))
     );
-    assert_eq!(parse_source("x.npy", &columns).unwrap(), Given::Table("x.npy".into()));
-    assert_eq!(parse_source("a", &image).unwrap(), Given::Idx("a".into(), None));
-    assert_eq!(parse_source("digits-overlay:valid", &columns).unwrap(), Given::Digits(Part::Valid));
+    assert_eq!(parse_data_argument("-", &columns).unwrap(), DataArgument::Stdin);
     assert_eq!(
-        parse_source("digits-overlay.csv", &columns).unwrap(),
-        Given::Table("digits-overlay.csv".into())
+        parse_data_argument("x.npy,y.NPY", &columns).unwrap(),
+        DataArgument::Arrays("x.npy".into(), "y.NPY".into())
+    );
+    assert_eq!(
+        parse_data_argument("x.npy", &columns).unwrap(),
+        DataArgument::Table("x.npy".into())
+    );
+    assert_eq!(parse_data_argument("a", &image).unwrap(), DataArgument::Idx("a".into(), None));
+    assert_eq!(
+        parse_data_argument("digits-overlay:valid", &columns).unwrap(),
+        DataArgument::Digits(Part::Valid)
+    );
+    assert_eq!(
+        parse_data_argument("digits-overlay.csv", &columns).unwrap(),
+        DataArgument::Table("digits-overlay.csv".into())
     );
     for text in ["digits-overlay", "digits-overlay:", "digits-overlay:all"] {
-        assert_eq!(exit_of(&parse_source(text, &image).unwrap_err()) as i32, 2);
+        assert_eq!(exit_of(&parse_data_argument(text, &image).unwrap_err()) as i32, 2);
     }
     let files = mnist();
     let comma = write(files.dir.path(), "a,b", "");
-    assert_eq!(parse_source(comma.to_str().unwrap(), &image).unwrap(), Given::Idx(comma, None));
+    assert_eq!(
+        parse_data_argument(comma.to_str().unwrap(), &image).unwrap(),
+        DataArgument::Idx(comma, None)
+    );
 }
 
 // ---- arrays ----
@@ -1428,7 +1442,7 @@ fn arrays_make_parts() {
 #[test]
 fn the_nearest_name_is_found() {
     let names = ["age", "income", "Education"];
-    assert_eq!(columns::nearest("aeg", names.into_iter()), Some("age"));
-    assert_eq!(columns::nearest("educatoin", names.into_iter()), Some("Education"));
-    assert_eq!(columns::nearest("zzz", names.into_iter()), None);
+    assert_eq!(tandem::text::nearest("aeg", names.into_iter()), Some("age"));
+    assert_eq!(tandem::text::nearest("educatoin", names.into_iter()), Some("Education"));
+    assert_eq!(tandem::text::nearest("zzz", names.into_iter()), None);
 }

@@ -1,5 +1,5 @@
-//! What the data room refuses: each malformed or hostile input with its exit code, its sentence and
-//! its hint.
+//! What the module `data` refuses: each malformed or malicious input with its exit code, message
+//! and hint.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use tandem::data::{Column, Dataset, Encoding, Input, Parts, Scaling, Schema, Tar
 use tandem::fault::{Exit, Fault, exit_of, hint_of};
 use tandem::rng;
 
-/// A directory with files, a configuration of the CSV file `train.csv` with the task `y`, and what
-/// the inputs are called.
+/// A directory with files, a configuration for the CSV file `train.csv` with the task `y`, and the
+/// paths of the inputs.
 struct Room {
     dir: tempfile::TempDir,
     data: Data,
@@ -58,8 +58,8 @@ impl Room {
         self
     }
 
-    /// Loads and expects a refusal: the exit code, all the given pieces of the sentence and of the
-    /// hint; one line each.
+    /// Loads and expects a refusal: the exit code, all `pieces` in the message, `hint` in the hint;
+    /// one line each.
     #[track_caller]
     fn refused(self, exit: Exit, pieces: &[&str], hint: &str) {
         check(load(&self.data, &self.tasks).map(|_| ()), exit, pieces, hint);
@@ -86,7 +86,7 @@ fn check(result: anyhow::Result<()>, exit: Exit, pieces: &[&str], hint: &str) {
     );
 }
 
-/// `train.csv` with this text, its column `a` one of numbers whatever it holds.
+/// A room with this `train.csv`, in which the column `a` is declared numeric.
 fn numbers(text: impl AsRef<[u8]>) -> Room {
     csv(text).edit(|room| room.data.features = vec![of_type("a", FeatureKind::Numeric)])
 }
@@ -99,7 +99,7 @@ fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| text.to_string()).collect()
 }
 
-/// `train.csv` with this text.
+/// A room with this `train.csv`.
 fn csv(text: impl AsRef<[u8]>) -> Room {
     room().file("train.csv", text)
 }
@@ -177,7 +177,7 @@ fn latin_1() {
 #[test]
 fn a_nul_byte() {
     csv(b"a,y\n1,p\n2,\0\n").refused(Exit::Data, &["train.csv:3", "NUL byte"], "damaged");
-    // The reader's own end mark is a NUL: a line of it must not pass for the end of the file.
+    // The reader marks the end of the file by a NUL: a line with a NUL must not be taken for it.
     csv(b"a,y\n1,p\n\0\n2,q\n").refused(Exit::Data, &["train.csv:3", "NUL byte"], "damaged");
 }
 
@@ -330,7 +330,7 @@ fn unequal_lengths() {
 
 #[test]
 fn line_numbers_are_those_of_an_editor() {
-    // Blank lines, CRLF, and a cell of two lines come before.
+    // Blank lines, CRLF, and a cell with a line break come before the bad one.
     numbers("\na,y\r\n\r\n1,\"p\nq\"\r\n\r\nx,q\r\n").refused(
         Exit::Data,
         &["train.csv:7: column \"a\": \"x\""],
@@ -407,7 +407,7 @@ fn numbers_that_are_not_finite() {
 fn numbers_of_another_country() {
     let point = |r: &mut Room| r.data.decimal = Decimal::Point;
     let pieces = ["train.csv:3: column \"a\": \"3,5\" is not a number"];
-    // No reading fits both cells.
+    // No notation fits both cells.
     numbers("a;y\n1.5;p\n3,5;q\n").refused(
         Exit::Data,
         &pieces,
@@ -643,7 +643,7 @@ fn fewer_than_two_classes() {
     room.refused(Exit::Config, &["task.y.groups", "one group"], "add a group");
 }
 
-/// `train.csv` with the task `y` of another type.
+/// A room with this `train.csv`, in which the task `y` has another type.
 fn of_kind(kind: TaskKind, text: &str) -> Room {
     csv(text).edit(|room| room.tasks[0].kind = kind)
 }
@@ -968,7 +968,7 @@ fn room_of_images() -> Room {
     room().idx(idx(&[2, 1, 1], &[5, 6]), idx(&[2], &[0, 1]))
 }
 
-/// Images as given, two good labels.
+/// A room with these images and two good labels.
 fn images(bytes: impl Into<Vec<u8>>) -> Room {
     room().idx(bytes.into(), idx(&[2], &[0, 1]))
 }
@@ -1099,7 +1099,7 @@ fn images_of_another_size() {
 }
 
 #[test]
-fn overlays_that_cannot_be() {
+fn impossible_overlays_are_refused() {
     let shift = |shift| move |r: &mut Room| r.data.overlay = Some(Overlay { shift, seed: 0 });
     room_of_images().edit(shift(2)).refused(
         Exit::Config,
@@ -1359,7 +1359,7 @@ fn arrays_that_do_not_fit() {
 
 const ODD: &[u8] = b",;\"\n\r\0\xff\xef19e.-xNai\t";
 
-/// Overwrites, removes or inserts a few bytes, the same for the same `round`.
+/// Overwrites, removes or inserts a few bytes, which depend on `round` only.
 fn mutated(bytes: &[u8], round: u64) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let draw =
@@ -1375,7 +1375,7 @@ fn mutated(bytes: &[u8], round: u64) -> Vec<u8> {
     bytes
 }
 
-/// The same for columns of every type and tasks of every type.
+/// Damaged tables with columns and tasks of every type are read or refused.
 #[test]
 fn mutated_tables_of_all_types_are_read_or_refused() {
     let mut text = String::from("n,d,b,c,w,weight,part,m,r,k,e\n");
@@ -1437,7 +1437,7 @@ fn mutated_tables_of_all_types_are_read_or_refused() {
     );
 }
 
-/// Whatever happens to a file, it is read or refused with a code, a sentence and a hint.
+/// A damaged file is either read, or refused with a code, a message and a hint.
 #[test]
 fn mutated_files_are_read_or_refused() {
     let text = b"\xef\xbb\xbfage,\"b\",y\r\n1,2.5,p\n3,\"4e1\",\"q\nr\"\n\n-5,6,p\n";

@@ -1,5 +1,6 @@
-//! Learned embeddings of categories and bags of words: gradients by differences of an independent
-//! formula, pieces, equal bits, PyTorch, model files, and that a column of many values is learnt.
+//! Learned embeddings of categories and bags of words: gradients compared with differences of an
+//! independent formula, steps in pieces, equal bits, PyTorch, model files, and that a column of
+//! many values is learnt.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,11 +24,11 @@ use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
 use tandem::schedule::Engine;
 
-/// Columns of a row of [`columns`]: a category one-hot, numbers, a category with vectors, a bag of
+/// The columns of [`columns`]: a one-hot category, numbers, a category with vectors, a bag of
 /// words, another category.
 const ONE_HOT: usize = 4;
 const NUMBERS: usize = 3;
-/// (slots, codes, numbers of a vector, what each adds)
+/// (slots, codes, length of a vector, weight of a vector in the sum)
 const LEARNED: [(usize, usize, usize, f32); 3] = [(1, 9, 4, 1.0), (3, 7, 5, 0.75), (1, 40, 2, 1.0)];
 const CELLS: usize = 1 + NUMBERS + 1 + 3 + 1;
 
@@ -45,7 +46,7 @@ fn columns(scaled: &[Column]) -> Vec<Column> {
     columns
 }
 
-/// Random words of a row; a code in so many is none.
+/// The random u32s of a row; one code in some is none.
 fn words(data: &Dataset, seed: u64, row: usize) -> Vec<u32> {
     let code = |codes: usize, column: u64| {
         let drawn =
@@ -60,7 +61,7 @@ fn words(data: &Dataset, seed: u64, row: usize) -> Vec<u32> {
     words
 }
 
-/// A run over such rows; some more validate.
+/// A plan over such rows, with a validation part.
 fn plan(tables: &str, rows: usize, classes: &[usize], blank: f64) -> Plan {
     let config = config(tables);
     let mut schema = schema(&config, NUMBERS, classes);
@@ -69,7 +70,7 @@ fn plan(tables: &str, rows: usize, classes: &[usize], blank: f64) -> Plan {
     let part = |seed: u64, rows: usize| {
         let data = labelled(tables, seed, rows, NUMBERS, classes, blank);
         let words = (0..rows).flat_map(|row| words(&data, seed, row)).collect();
-        Dataset { features: Features::Cells { words, slots: CELLS }, ..data }
+        Dataset { features: Features::Cells { values: words, slots: CELLS }, ..data }
     };
     let (train, valid) = (Arc::new(part(60, rows)), Some(Arc::new(part(61, 70))));
     Plan::new(
@@ -79,7 +80,7 @@ fn plan(tables: &str, rows: usize, classes: &[usize], blank: f64) -> Plan {
     .unwrap()
 }
 
-/// Two heads of one shape and one of another, over a trunk and over the inputs themselves.
+/// Two heads of one shape and one of another, on a trunk or on the inputs.
 const HEADS: &str =
     "[task.a]\nlayers = [4]\nactivation = \"tanh\"\nweight = 0.75\n[task.b]\nweight = 1.5\n";
 const CLASSES: [usize; 2] = [3, 4];
@@ -88,7 +89,7 @@ fn tables(trunk: &str, rest: &str) -> String {
     format!("[trunk]\nlayers = {trunk}\nactivation = \"tanh\"\n{HEADS}{rest}")
 }
 
-// The independent formula: tensors by name, rows as words.
+// The independent formula: tensors by name, rows as u32s.
 
 type Tensors = BTreeMap<String, Vec<Vec<f64>>>;
 
@@ -102,7 +103,7 @@ fn named(bench: &Bench, arena: &[f64]) -> Tensors {
     bench.plan.layout.blocks.iter().map(|b| (b.name.clone(), rows(b))).collect()
 }
 
-/// Learned inputs first, then the others, each in the order of the columns.
+/// The inputs of a row: learned ones first, then the others, each in the order of the columns.
 fn inputs(p: &Tensors, words: &[u32]) -> Vec<f64> {
     let mut inputs = Vec::new();
     let mut cells = &words[1 + NUMBERS..];
@@ -135,7 +136,7 @@ fn dense(p: &Tensors, name: &str, x: &[f64]) -> Vec<f64> {
 }
 
 fn loss(p: &Tensors, data: &Dataset, rows: &[usize]) -> f64 {
-    let Features::Cells { words, slots } = &data.features else { unreachable!() };
+    let Features::Cells { values: words, slots } = &data.features else { unreachable!() };
     let tanh = |x: Vec<f64>| x.into_iter().map(f64::tanh).collect::<Vec<_>>();
     let of_row = |&row: &usize| {
         let mut x = inputs(p, &words[row * slots..][..*slots]);
@@ -151,7 +152,7 @@ fn loss(p: &Tensors, data: &Dataset, rows: &[usize]) -> f64 {
     rows.iter().map(of_row).sum::<f64>() / rows.len() as f64
 }
 
-/// Compares the gradients of the last step, all of them, with differences of fourth order.
+/// Compares all gradients of the last step with differences of fourth order.
 fn compare_with_formula(bench: &Bench, parameters: &[f64], rows: &[usize]) {
     let (gradients, mut moved) = (bench.gradients(), named(bench, parameters));
     let data = &bench.plan.parts.train;
@@ -196,14 +197,14 @@ fn gradients_under_a_trunk() {
     check_gradients("[6, 5]");
 }
 
-/// All heads read the vectors themselves.
+/// Without a trunk all heads read the vectors themselves.
 #[test]
 fn gradients_without_trunk() {
     check_gradients("[]");
 }
 
-/// Values that no row of a batch holds have the gradient zero, whatever was in it before; a later
-/// batch does not remember them.
+/// Values that no row of a batch has get the gradient zero, whatever the buffer held before; a
+/// later batch does not keep old gradients.
 #[test]
 fn values_that_are_not_in_the_batch_have_no_gradient() {
     let mut bench =
@@ -218,9 +219,11 @@ fn values_that_are_not_in_the_batch_have_no_gradient() {
     }
 }
 
-/// Which vectors of the last embedding have a gradient: those that these rows name.
+/// Asserts that exactly the vectors that these rows name have a gradient, in the last embedding.
 fn compare_rows(bench: &Bench, rows: std::ops::Range<usize>) {
-    let Features::Cells { words, slots } = &bench.plan.parts.train.features else { unreachable!() };
+    let Features::Cells { values: words, slots } = &bench.plan.parts.train.features else {
+        unreachable!()
+    };
     let (block, gradients) = (&bench.plan.layout.embeddings()[2], bench.gradients());
     let is_named =
         |value: usize| rows.clone().any(|row| words[row * slots + CELLS - 1] as usize == value);
@@ -236,7 +239,7 @@ fn device() -> Machine {
     Machine::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}"))
 }
 
-/// Keeps the points of a run, without what no two runs share.
+/// Keeps the points of a run, without the seconds, which differ from run to run.
 #[derive(Default)]
 struct Points(Vec<Point>);
 
@@ -278,8 +281,7 @@ fn a_run_repeats_to_the_bit_however_it_is_submitted() {
                     && bits(&again.last) == bits(&first.last)
                     && bits(&again.best) == bits(&first.best)
             );
-            // The rows of the training part are measured in other pieces, which are rounded
-            // otherwise.
+            // The rows of the training part are evaluated in other pieces, which round differently.
             for (found, expected) in again.kept.iter().zip(&first.kept) {
                 assert_eq!((found.step, &found.split), (expected.step, &expected.split));
                 let far = (found.loss.unwrap() - expected.loss.unwrap()).abs();
@@ -342,7 +344,7 @@ fn gradients(plan: &Plan, tuning: &Tuning) -> (usize, Vec<f32>) {
     (chunks, session.download(built.program.whole(built.buffers.gradients)).unwrap())
 }
 
-/// A batch in chunks, rows in segments.
+/// A batch in chunks and data in segments give the same up to rounding.
 #[test]
 fn pieces_change_nothing_but_rounding() {
     let plan = plan(&tables("[12]", "[train]\nbatch_size = \"full\"\n"), 600, &CLASSES, 0.2);
@@ -362,8 +364,8 @@ fn pieces_change_nothing_but_rounding() {
     assert_eq!(bits(&pieces), bits(&gradients(&plan, &small).1));
 }
 
-/// Vectors have a length of about one, save that of rare and unseen values and those that no
-/// training row has, which begin at zero.
+/// Vectors begin with a length of about one. Exceptions are the vectors of rare and unseen values
+/// and of values that no training row has, which begin at zero.
 #[test]
 fn vectors_begin_with_a_length_of_about_one() {
     let plan = plan(&tables("[6]", RUN), 96, &CLASSES, 0.0);
@@ -393,7 +395,7 @@ fn vectors_begin_with_a_length_of_about_one() {
     }
 }
 
-/// With the trunk, the vectors stay as they are.
+/// With a frozen trunk, the vectors are not trained either.
 #[test]
 fn a_frozen_trunk_keeps_its_vectors() {
     let plan =
@@ -415,8 +417,8 @@ fn a_frozen_trunk_keeps_its_vectors() {
     );
 }
 
-/// A gradient that overflows is told by the column's name. The weights that make it so meet an
-/// input of zero: the logits stay finite.
+/// A gradient that overflows is reported with the column's name. The large weights are multiplied
+/// by an input of zero, so the logits stay finite.
 #[test]
 fn gradients_that_are_not_finite_are_named() {
     let tables =
@@ -460,7 +462,7 @@ fn recorded() -> (Plan, BTreeMap<String, Vec<f64>>) {
     let mut plan = plan(&tables("[6]", rest), 64, &CLASSES, 0.0);
     let labels =
         (0..2).map(|task| words("labels").into_iter().skip(task).step_by(2).collect()).collect();
-    let features = Features::Cells { words: words("cells"), slots: CELLS };
+    let features = Features::Cells { values: words("cells"), slots: CELLS };
     plan.parts.train = Arc::new(Dataset { labels, features, ..Dataset::clone(&plan.parts.train) });
     plan.parts.valid = None;
     let plan = Plan::new(plan.config, plan.parts).unwrap();
@@ -483,7 +485,7 @@ fn recorded() -> (Plan, BTreeMap<String, Vec<f64>>) {
     (plan, numbers)
 }
 
-/// The arena of a stage.
+/// The arena of a stage (initial or final).
 fn arena(plan: &Plan, numbers: &BTreeMap<String, Vec<f64>>, stage: &str) -> Vec<f64> {
     let mut arena = vec![0.0; plan.layout.len];
     for block in &plan.layout.blocks {
@@ -497,7 +499,7 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|x| x * x).sum::<f64>().sqrt()
 }
 
-/// |found − expected| of each block in units of |expected|.
+/// Asserts that |found − expected| ≤ most · |expected| for each block.
 fn assert_near(plan: &Plan, found: &[f64], expected: &[f64], most: f64) {
     for block in &plan.layout.blocks {
         let run = block.offset..block.offset + block.len;
@@ -550,7 +552,7 @@ fn load_csv(text: &str, more: &str) -> Parts {
     tandem::data::load::door::load(&config.data, &config.tasks).unwrap()
 }
 
-/// Each of so many values stands in three rows.
+/// A table in which each of `values` values is in three rows.
 fn many_values(values: usize) -> String {
     let row =
         |row: usize| format!("v{},{},some words of {} more\n", row % values, row % 2, row % 7);
@@ -562,7 +564,7 @@ fn embeds(parts: &Parts) -> Vec<(String, usize, usize)> {
     columns.iter().map(|c| (c.name.clone(), c.vectors(), c.width())).collect()
 }
 
-/// Values of a category beyond the limit, and words, get vectors; unless it is asked for otherwise.
+/// Categories with many values, and words, get vectors, unless the configuration says otherwise.
 #[test]
 fn many_values_get_vectors() {
     let of = |values: usize, more: &str| embeds(&load_csv(&many_values(values), more)).remove(0);
@@ -584,7 +586,7 @@ fn many_values_get_vectors() {
     );
 }
 
-/// What is rare, what nobody has seen and what is blank have vectors of their own, the last ones.
+/// Rare, unknown and blank values have vectors of their own, the last ones.
 #[test]
 fn values_without_a_vector_share_one() {
     let text = many_values(300) + "rare,0,x\n,1,y\n";
@@ -595,12 +597,11 @@ fn values_without_a_vector_share_one() {
     std::fs::write(&path, "city,note\nv0,a\nrare,a\nnever seen,a\n,a\n").unwrap();
     let (later, _) =
         tandem::data::load::door::load_with(&parts.schema, path.to_str().unwrap(), false).unwrap();
-    let Features::Cells { words, slots } = &later.features else { panic!("numbers") };
+    let Features::Cells { values: words, slots } = &later.features else { panic!("numbers") };
     assert_eq!(words.iter().step_by(*slots).copied().collect::<Vec<_>>(), [0, 300, 300, 301]);
 }
 
-/// A schema from before there were embeddings is read as it was; one without them is written as
-/// before.
+/// A schema without embeddings is read and written as in earlier versions.
 #[test]
 fn older_schemas_are_read() {
     let old = r#"{"name":"c","missing":[""],"type":"category","values":["a","b"],"blank":true}"#;
@@ -619,7 +620,7 @@ fn older_schemas_are_read() {
     );
 }
 
-/// A model is read as it was written, and refused where its files do not agree.
+/// A model is read as it was written, and refused if its files do not agree.
 #[test]
 fn models_keep_their_vectors() {
     let (plan, root) = (plan(&tables("[6]", RUN), 8, &CLASSES, 0.0), tempfile::tempdir().unwrap());
@@ -694,7 +695,7 @@ fn models_keep_their_vectors() {
 
 // Going on, and learning.
 
-/// Keeps what a run could go on from.
+/// Keeps the snapshots that a run could go on from.
 #[derive(Default)]
 struct Snapshots(Vec<Arc<Snapshot>>);
 
@@ -724,8 +725,8 @@ fn a_run_goes_on_with_the_same_bits() {
     assert!(bits(&rest.last) == bits(&whole.last) && bits(&rest.best) == bits(&whole.best));
 }
 
-/// A column of 2,000 values decides a label of two classes, with one value in ten rows of 20,000;
-/// rows that were not trained on are classified by what was learnt of their value.
+/// A column of 2,000 values decides a label of two classes; one value is in ten of 20,000 rows.
+/// Rows that were not trained on are classified by what was learnt about their value.
 #[test]
 fn a_column_of_many_values_is_learnt() {
     const VALUES: u64 = 2000;
@@ -740,7 +741,7 @@ fn a_column_of_many_values_is_learnt() {
             .iter()
             .map(|v| below(2, 99, Purpose::Synthetic, 2, u64::from(*v)) as u32)
             .collect();
-        let features = Features::Cells { words, slots: 1 };
+        let features = Features::Cells { values: words, slots: 1 };
         Arc::new(Dataset {
             features,
             labels: vec![labels],

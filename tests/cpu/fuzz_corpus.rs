@@ -1,5 +1,4 @@
-//! What the fuzzers found worth keeping, once more: every input of `fuzz/corpus` meets what it was
-//! kept for.
+//! Runs every input of `fuzz/corpus` through the check that the fuzzers use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,9 +63,9 @@ fn every_target_has_a_corpus_that_is_small() {
 }
 
 #[test]
-fn what_is_whole_is_accepted() {
-    // The check can fail: of a damaged checkpoint whose manifest knows of the damage, the hash says
-    // nothing.
+fn intact_inputs_are_accepted() {
+    // The check can fail: a checkpoint with a damaged file is refused, and if the manifest has the
+    // hash of the damaged file, the hash does not help.
     let seeds = harmless::seeds();
     let whole = |name: &'static str| {
         seeds.iter().filter(move |(target, ..)| *target == name).map(|(.., bytes)| bytes.clone())
@@ -83,8 +82,8 @@ fn what_is_whole_is_accepted() {
     );
 }
 
-/// Writes the corpus that fuzzing of models and checkpoints starts from: `cargo test --test
-/// fuzz_corpus -- --ignored`.
+/// Writes the corpus from which the fuzzing of models and checkpoints starts: `cargo test --test
+/// cpu fuzz_corpus -- --ignored`.
 #[test]
 #[ignore = "writes files"]
 fn write_the_seeds() {

@@ -1,13 +1,14 @@
-//! The gradient of the whole step against differences of an independent formula, in float64.
+//! The gradient of the whole step is compared with differences of an independent formula, in
+//! float64.
 //!
-//! The step is the real schedule on the reference engine. The formula below knows neither schedule
-//! nor engine nor layout: it computes the loss from the settings, the rows and the parameters by
-//! name, with plain loops. A schedule that is wrong in the same way as its twins cannot agree with
-//! it.
+//! The step is the real schedule on the reference engine. The formula below shares no code with
+//! schedule, engine or layout: it computes the loss from the settings, the rows and the named
+//! parameters, with plain loops. So a schedule that has the same fault as its twins cannot agree
+//! with it.
 //!
-//! Differences are of fourth order with a step of 1e-4; what remains is rounding, about 1e-11. Task
-//! weights, strengths and most numbers of rows are such that f32 holds them (and 1 / rows) exactly.
-//! Asserted is an error below 1e-7 of max(1e-3, |g|).
+//! Differences are of fourth order with a step of 1e-4; rounding leaves an error of about 1e-11.
+//! Task weights, strengths and most numbers of rows are chosen so that f32 holds them (and 1 /
+//! rows) exactly. The asserted error is below 1e-7 of max(1e-3, |g|).
 
 use std::collections::BTreeMap;
 
@@ -20,15 +21,16 @@ use tandem::run::train::Plan;
 use tandem::schedule::{Engine, MetricKind};
 
 const BOUND: f64 = 1e-7;
-/// Between the points of a difference.
+/// The distance between the points of a difference quotient.
 const DISTANCE: f64 = 1e-4;
-/// Values before relu stay farther than this from its kink; no point of a difference moves one by
-/// as much.
+/// Values before relu stay farther than this from its kink, which is more than any point of a
+/// difference moves them.
 const MARGIN: f64 = 1e-3;
 
 // The independent formula.
 
-/// Parameters by the names of `model.safetensors`: a weight is a list of rows, a bias has one.
+/// Parameters by their names in `model.safetensors`: a weight is a list of rows, a bias has one
+/// row.
 type Parameters = BTreeMap<String, Vec<Vec<f64>>>;
 
 /// The loss of a batch.
@@ -68,7 +70,7 @@ impl Formula<'_> {
         (total, margin)
     }
 
-    /// The pairs that are named, else all.
+    /// The named pairs, or all pairs.
     fn pairs(&self, named: &Option<Vec<[String; 2]>>) -> Vec<(usize, usize)> {
         let place = |name: &str| self.config.tasks.iter().position(|t| t.name == name).unwrap();
         let count = self.config.tasks.len();
@@ -119,7 +121,7 @@ fn activate(kind: Activation, z: Vec<f64>, margin: &mut f64) -> Vec<f64> {
     z.into_iter().map(one).collect()
 }
 
-/// Φ(z) by quadrature (Gauss and Legendre, five points in each of 16 panels): not the engine's
+/// Φ(z) by quadrature (Gauss–Legendre, five points in each of 16 panels), unlike the engine's
 /// series.
 fn normal_distribution(z: f64) -> f64 {
     let points = [
@@ -176,7 +178,7 @@ fn formula<'a>(bench: &'a Bench, rows: &[usize]) -> Formula<'a> {
     Formula { config: &bench.plan.config, x, labels }
 }
 
-/// The arena by names.
+/// The values of an arena, by the names of the blocks.
 fn named(bench: &Bench, arena: &[f64]) -> Parameters {
     let rows = |values: &[f64], width: usize| values.chunks(width).map(<[f64]>::to_vec).collect();
     let block = |b: &tandem::model::layout::Block| {
@@ -185,7 +187,7 @@ fn named(bench: &Bench, arena: &[f64]) -> Parameters {
     bench.plan.layout.blocks.iter().map(block).collect()
 }
 
-/// f′(x) from four values around it.
+/// f′(x) from four values around x.
 fn difference(f: impl Fn(f64) -> f64) -> f64 {
     let h = DISTANCE;
     (8.0 * (f(h) - f(-h)) - (f(2.0 * h) - f(-2.0 * h))) / (12.0 * h)
@@ -202,8 +204,8 @@ fn family(bench: &Bench, block: usize) -> String {
     format!("{place} {}", if bench.plan.layout.blocks[block].is_bias() { "bias" } else { "weight" })
 }
 
-/// Compares gradients with the differences of `loss(name, element, by)`, the loss where one
-/// parameter is moved; returns the worst error.
+/// Compares gradients with differences of `loss(name, element, by)`, the loss with one parameter
+/// moved by `by`. Returns the largest error.
 fn compare(bench: &Bench, gradients: &[f64], loss: impl Fn(usize, usize, f64) -> f64) -> f64 {
     let mut worst: BTreeMap<String, f64> = BTreeMap::new();
     for (number, block) in bench.plan.layout.blocks.iter().enumerate() {
@@ -244,7 +246,7 @@ fn compare_with_formula(bench: &Bench, parameters: &[f64], rows: &[usize]) {
     });
 }
 
-/// Total loss of a step from its metrics.
+/// The total loss of a step, from its metrics.
 fn total(bench: &Bench, metrics: &[f64]) -> f64 {
     let of = |wanted: fn(&MetricKind) -> Option<usize>| {
         let mut found: Vec<(usize, f64)> = bench
@@ -267,8 +269,8 @@ fn total(bench: &Bench, metrics: &[f64]) -> f64 {
         .unwrap()
 }
 
-/// One step over all rows from random parameters: gradients by differences, the loss by the
-/// formula, no block without a gradient.
+/// Runs one step over all rows from random parameters: compares gradients with differences and the
+/// loss with the formula, and asserts that every block has a gradient.
 fn check(tables: &str, data: Dataset, classes: &[usize], seed: u64) {
     let rows: Vec<usize> = (0..data.rows).collect();
     let mut bench = Bench::new(
@@ -312,7 +314,7 @@ fn assert_gaps_are_zero(bench: &Bench) {
 
 // The cases.
 
-/// Three heads of two shapes; `b` is in three pairs; weights and strengths are not one.
+/// Three heads of two shapes; `b` is in three pairs; no weight or strength is one.
 const MIXED: &str = r#"
 [task.a]
 layers = [4]
@@ -362,8 +364,8 @@ fn gradients_with_identity() {
     check_activation("identity", 5);
 }
 
-/// Every pair of three heads of one shape under both couplings, towers with an activation of their
-/// own.
+/// All pairs of three heads of one shape under both couplings; the towers have their own
+/// activation.
 #[test]
 fn gradients_with_every_pair() {
     let head = |name: &str, weight: f64| {
@@ -380,8 +382,8 @@ fn gradients_with_every_pair() {
     check(&text, synthetic(6, 8, 5, &[4, 4, 4]), &[4, 4, 4], 6);
 }
 
-/// Towers of depth 0 to 3 with heads of different class counts, two couplings of one kind with
-/// different strengths on one pair.
+/// Towers of depth 0 to 3, heads with different numbers of classes, and two couplings of one kind
+/// with different strengths on one pair.
 #[test]
 fn gradients_with_mixed_depths() {
     let text = r#"
@@ -433,14 +435,15 @@ fn gradients_of_one_task() {
     );
 }
 
-/// 1 / 9 is rounded to f32 for the step table, by 7e-9: within the bound.
+/// The step table holds 1 / 9 as f32, with an error of 7e-9, which is within the bound.
 #[test]
 fn gradients_of_an_odd_number_of_rows() {
     let text = format!("[trunk]\nlayers = [5]\nactivation = \"tanh\"\n{MIXED}");
     check(&text, synthetic(10, 9, 4, &[3, 3, 3]), &[3, 3, 3], 10);
 }
 
-/// With dropout, differences of the engine's own loss: the same key gives the same masks.
+/// With dropout, gradients are compared with differences of the engine's own loss: the same key
+/// gives the same masks.
 #[test]
 fn gradients_with_dropout() {
     let text = format!(
@@ -474,7 +477,7 @@ fn gradients_with_dropout() {
 
 // Gradients that must be zero, and some that must not.
 
-/// Gradients of one full step of 16 rows.
+/// The gradients of one full step of 16 rows.
 fn bench_after_step(text: &str, data: Dataset, classes: &[usize]) -> Bench {
     let mut bench = Bench::new(
         plan(&format!("{text}\n[train]\nbatch_size = \"full\""), data, classes),
@@ -493,7 +496,7 @@ fn three(extra: &str) -> Bench {
     bench_after_step(&format!("{THREE}{extra}"), synthetic(20, 16, 6, &[3, 3, 3]), &[3, 3, 3])
 }
 
-/// Bits of the gradients of all blocks whose name starts so.
+/// The bits of the gradients of all blocks whose name begins with `start`.
 fn bits(bench: &Bench, start: &str) -> Vec<u64> {
     let gradients = bench.gradients();
     let blocks = bench.plan.layout.blocks.iter().filter(|b| b.name.starts_with(start));
@@ -522,7 +525,7 @@ fn a_head_of_weight_zero_has_no_gradient() {
     );
 }
 
-/// The same data without the third task.
+/// The synthetic data without the third task.
 fn two_of_three() -> Dataset {
     let mut data = synthetic(20, 16, 6, &[3, 3, 3]);
     data.labels.truncate(2);
@@ -597,8 +600,8 @@ fn a_task_without_labels_has_no_gradient() {
     assert!(largest(&bench, "task.b.0.weight") > 1e-3);
 }
 
-/// A batch shorter than the schedule's: what lies in the places of the missing rows is neither read
-/// nor does it count.
+/// In a batch that is shorter than the schedule's, the contents of the missing rows' places are not
+/// read and do not count.
 #[test]
 fn missing_rows_have_no_gradient() {
     let mut data = synthetic(21, 16, 6, &[3, 3, 3]);
@@ -619,7 +622,7 @@ fn missing_rows_have_no_gradient() {
     assert_eq!(bench.gradients(), after_full, "the step before shows in the gradients");
 }
 
-/// p and q on different classes: the divergence is ln 2, and no logarithm of zero gets into the
+/// With p and q on different classes the divergence is ln 2, and no logarithm of zero reaches the
 /// gradient.
 #[test]
 fn agreement_saturates_at_ln_2() {
@@ -666,7 +669,7 @@ fn minibatch() -> Bench {
     Bench::new(plan(&text, synthetic(30, 200, 7, &[3, 3, 3]), &[3, 3, 3]), &whole())
 }
 
-/// An order of 200 or 400 rows.
+/// An order of `rows` rows.
 fn order(rows: usize) -> Vec<u32> {
     (0..rows as u32).map(|i| (i * 77 + 13) % rows as u32).collect()
 }
@@ -676,7 +679,7 @@ fn upload_order(bench: &mut Bench) {
     bench.engine.upload(bench.built.buffers.order, 0, &order).unwrap();
 }
 
-/// Gradients and metrics of one step under some choices.
+/// The gradients and metrics of one step with a given tuning.
 fn under(tuning: &Tuning, rows: usize) -> (Bench, Vec<f64>) {
     let mut bench = Bench::new(minibatch().plan, tuning);
     upload_order(&mut bench);
@@ -698,8 +701,8 @@ fn count(bench: &Bench, kernel: &str) -> usize {
     schedule.dispatches.iter().filter(|d| d.kernel.name == kernel).count()
 }
 
-/// Chunks by time (32 rows), by the size of a binding (fewer than 32), and data in several buffers;
-/// full batches and short ones, of which the last chunks are empty.
+/// Chunks by time (32 rows), by the size of a binding (fewer than 32 rows), and data in several
+/// buffers; full batches, and short ones whose last chunks are empty.
 #[test]
 fn pieces_change_nothing() {
     let least = 4 * minibatch().plan.layout.len as u64;
@@ -732,8 +735,8 @@ fn pieces_change_nothing() {
     }
 }
 
-/// An evaluation takes more rows at once than a step; what it leaves behind does not count in the
-/// next step, nor the other way round.
+/// An evaluation takes more rows at once than a step. What it leaves in the buffers does not count
+/// in the next step, nor the other way round.
 #[test]
 fn an_evaluation_leaves_nothing_behind() {
     let mut bench = minibatch();
@@ -763,7 +766,7 @@ fn an_evaluation_leaves_nothing_behind() {
     );
 }
 
-/// A batch in the middle of an epoch's order.
+/// A batch from the middle of an epoch's order.
 #[test]
 fn gradients_through_the_order() {
     let text = format!(
@@ -781,8 +784,8 @@ fn gradients_through_the_order() {
     }
 }
 
-/// Features as bytes give the bits that the same features as numbers give; rows of odd width do not
-/// end on words.
+/// Features stored as bytes give the same bits as the same features stored as numbers; rows of odd
+/// width do not end at a u32.
 #[test]
 fn bytes_are_numbers() {
     let bytes: Vec<u8> = (0..400 * 7u32).map(|i| (i * i * 31 + i * 7 + i / 5) as u8).collect();
@@ -810,8 +813,8 @@ fn bytes_are_numbers() {
     assert_eq!(in_segments, expected, "bytes in {segments} segments");
 }
 
-/// The inputs of a row of [`crate::common::every_plan`], spread out on the host: three numbers,
-/// then a place for each category.
+/// The inputs of a row of [`crate::common::every_plan`], expanded on the host: three numbers, then
+/// one-hot places for each category.
 fn spread_out(words: &[u32]) -> Vec<f32> {
     let mut inputs: Vec<f32> = words[..3].iter().map(|word| f32::from_bits(*word)).collect();
     for (code, width) in words[3..].iter().zip(crate::common::CATEGORIES) {
@@ -820,13 +823,13 @@ fn spread_out(words: &[u32]) -> Vec<f32> {
     inputs
 }
 
-/// Categories give the bits that the same inputs as numbers give; in chunks and segments, next to
-/// them.
+/// Categories give the same bits as the same one-hot inputs stored as numbers; in chunks and
+/// segments the numbers are close.
 #[test]
 fn categories_are_numbers() {
     let coded = || crate::common::every_plan("[train]\nbatch_size = 32\n", 400);
     let (plan, parts) = (coded(), coded().parts);
-    let Features::Cells { words, slots } = &parts.train.features else { unreachable!() };
+    let Features::Cells { values: words, slots } = &parts.train.features else { unreachable!() };
     let features = Features::F32(words.chunks(*slots).flat_map(spread_out).collect());
     let train = Dataset { features, ..Dataset::clone(&parts.train) };
     let input = Schema::for_arrays(train.width(), &[]).input;
@@ -848,7 +851,7 @@ fn categories_are_numbers() {
     let (segments, in_segments) = gradients(coded(), &small);
     assert!(segments > 1, "the data lie in one segment");
     assert!(gradients(coded(), &whole()).1 == expected, "categories in one segment");
-    // A small binding cuts the batch in chunks too, whose sums round in another order.
+    // A small binding also cuts the batch into chunks, whose sums round in another order.
     assert_close("metric", &in_segments.0, &expected.0);
     assert_close("gradient", &in_segments.1, &expected.1);
 }

@@ -1,4 +1,4 @@
-//! The network as a graph: the laws that a graph keeps to, and separate networks in one step.
+//! The network as a graph: the rules that a graph must obey, and separate networks in one step.
 
 use crate::common::{Bench, config, synthetic, whole};
 use tandem::config::{Activation, Architecture};
@@ -20,7 +20,7 @@ fn mix(terms: &[NodeId], by: By) -> Node {
     Node { op, name: "mix".into(), ..dense(Source::Inputs, Owner::Task(0), Role::Hidden) }
 }
 
-/// Two experts, a gate over them, their mix, and the output of one task; `change` may break it.
+/// Two experts, a gate over them, their mix, and the output of one task; `change` may break a rule.
 fn experts(change: impl Fn(&mut Vec<Node>)) -> Result<Graph, String> {
     let own = Owner::Task(0);
     let mut nodes = vec![
@@ -41,14 +41,14 @@ fn experts(change: impl Fn(&mut Vec<Node>)) -> Result<Graph, String> {
 #[test]
 fn experts_with_a_gate_are_a_graph() {
     let graph = experts(|_| {}).unwrap();
-    // The gate is level 1 too, and the mix has the other parity than the experts.
+    // The gate is on level 1 too, and the mix has the other parity than the experts.
     assert_eq!(graph.levels(), [1, 1, 1, 2, 3]);
 }
 
 #[test]
-fn a_mix_stands_above_its_gate_in_the_arena_that_its_terms_are_not_in() {
+fn a_mix_is_above_its_gate_and_in_the_other_arena_than_its_terms() {
     let graph = experts(|nodes| {
-        // The gate reads an expert of its own, so that it is one level higher than the terms.
+        // The gate reads an expert of its own, so it is one level higher than the terms.
         nodes.insert(0, dense(Source::Inputs, Owner::Task(0), Role::Hidden));
         nodes[3] = Node { width: 2, ..dense(Source::Node(NodeId(0)), Owner::Task(0), Role::Gate) };
         nodes[4] = mix(&[NodeId(1), NodeId(2)], By::Gate(NodeId(3)));
@@ -58,7 +58,7 @@ fn a_mix_stands_above_its_gate_in_the_arena_that_its_terms_are_not_in() {
 }
 
 #[test]
-fn each_broken_law_of_graphs_is_told() {
+fn each_broken_law_of_graphs_is_reported() {
     type Change = fn(&mut Vec<Node>);
     let laws: [(&str, Change); 11] = [
         ("reads node 9, which is not before it", |n| {
@@ -71,7 +71,7 @@ fn each_broken_law_of_graphs_is_told() {
         ("a mix writes no logits and no gate", |n| {
             n[4] = Node { role: Role::Output, ..mix(&[NodeId(3)], By::Sum) };
         }),
-        // Of the experts, one is read by the gate and by the mix.
+        // One of the experts is read by the gate and by the mix.
         ("read by 1 dense nodes, by 1 mixes", |n| {
             n[2] = Node { width: 2, ..dense(Source::Node(NodeId(0)), Owner::Task(0), Role::Gate) };
         }),
@@ -126,7 +126,7 @@ fn plan(architecture: Architecture, tasks: &[usize]) -> Plan {
     Plan::new(config, parts).unwrap()
 }
 
-/// Losses of each task, step by step, from given parameters; on the float64 engine.
+/// The losses of each task in each step, from given parameters, on the float64 engine.
 fn losses(plan: Plan, parameters: &[f64], tuning: &Tuning) -> (Vec<Vec<f64>>, Program) {
     let mut bench = Bench::new(plan, tuning);
     bench.engine.set_numbers(bench.built.buffers.parameters, 0, parameters);
@@ -143,7 +143,7 @@ fn losses(plan: Plan, parameters: &[f64], tuning: &Tuning) -> (Vec<Vec<f64>>, Pr
     (found, bench.built.program)
 }
 
-/// The parameters of a network of one task, from those of the separate networks.
+/// The parameters of a network of one task, taken from those of the separate networks.
 fn of_task(single: &Plan, separate: &Plan, task: usize, arena: &[f64]) -> Vec<f64> {
     let mut own = vec![0.0; single.layout.len];
     for block in &single.layout.blocks {
@@ -170,13 +170,13 @@ fn separate_networks_learn_what_each_learns_alone() {
             for (t, (all, alone)) in together.iter().zip(&alone).enumerate() {
                 assert_eq!(all[task], alone[0], "step {t} of task {task}");
             }
-            // As many dispatches for four networks as for one.
+            // Four networks need as many dispatches as one.
             let count = |p: &Program| p.schedules.iter().map(|s| s.dispatches.len()).collect();
             let (four, one): (Vec<usize>, Vec<usize>) = (count(&program), count(&single));
             assert_eq!(four, one);
         }
     }
-    // They did learn.
+    // The losses fall: the networks learn.
     let (together, _) = losses(separate, &arena, &whole());
     assert!((0..4).all(|task| together[STEPS - 1][task] < together[0][task]));
 }

@@ -1,6 +1,6 @@
-//! Every key of the configuration changes something: each is flipped over files that need it, and
-//! what comes of it is compared with what came before. What is compared holds no configuration, so
-//! that an echo of a key does not count.
+//! Every key of the configuration changes something: a test flips each key over files that need it,
+//! and compares the results before and after. The results do not contain the configuration, so an
+//! echo of a key does not count as a change.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tandem::config::Config;
-use tandem::config::read::{KNOWN, from_text};
+use tandem::config::known;
+use tandem::config::read::from_text;
 use tandem::data::load::door::load;
 use tandem::data::{Dataset, Features, Parts};
 use tandem::rng::{Purpose, below, normal};
@@ -20,8 +21,8 @@ use tandem::run::train::point::Point;
 use tandem::run::train::{Observer, Options, Outcome, Plan, train};
 use tempfile::TempDir;
 
-/// A task of every type over columns of every type; the columns that a flip may want are ignored
-/// until it does.
+/// A task of every type over columns of every type. Columns that only some flips use are ignored
+/// otherwise.
 const TABLE: &str = r#"
 [data]
 train = "rows.csv"
@@ -54,10 +55,10 @@ epochs = 3
 batch_size = 32
 "#;
 
-/// Columns whose names are their numbers.
+/// A table whose columns are named by their numbers.
 const NUMBERED: &str = "[data]\ntrain = \"numbered.csv\"\n[trunk]\nlayers = [3]\n[task.t]\ntarget \
                         = \"2\"\n[train]\nepochs = 2";
-/// Two columns, whichever of two characters stands between them.
+/// A table that has two columns with either of two delimiters.
 const ODD: &str = "[data]\ntrain = \"odd.csv\"\ndelimiter = \",\"\n[trunk]\nlayers = \
                    [3]\n[task.label]\n[train]\nepochs = 2";
 /// Numbers and dates that can be read in two ways.
@@ -72,20 +73,20 @@ const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = \
                       [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
 
-/// What a configuration comes to, in the order in which it comes about.
+/// The results of a configuration, in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
-    /// How inputs and labels are made, without the texts and names that were asked for.
+    /// How inputs and labels are made, without texts and names from the configuration.
     Schema,
-    /// The training rows: words, labels, weights.
+    /// The training rows: u32s of the cells, labels, weights.
     Rows,
-    /// Buffers with their contents, and dispatches, of what is done with the training rows.
+    /// The buffers with their contents, and the dispatches, for the training rows.
     Program,
     /// Initial parameters.
     Initial,
     /// Parameters after the last step.
     Trained,
-    /// Rows that are validated or tested on, points, parameters of the model, why and when it
+    /// The validation and test rows, the points, the parameters of the model, why and when the run
     /// ended.
     Watched,
 }
@@ -94,9 +95,9 @@ use Part::{Initial, Program, Rows, Schema, Trained, Watched};
 
 const PARTS: [Part; 6] = [Schema, Rows, Program, Initial, Trained, Watched];
 
-/// What is set before, the key that is flipped with what has to go along, and the part that is the
-/// first to change. What comes before that part stays; the parameters after training change too,
-/// unless the key is one that only watches.
+/// The settings before, the key that is flipped (and other keys that it needs), and the first part
+/// that must change. The parts before it must stay; the trained parameters must change too, unless
+/// the key only concerns `Watched`.
 struct Flip {
     base: &'static str,
     before: &'static [&'static str],
@@ -125,7 +126,7 @@ const THREE: &[&str] = &[
     "task.yes.target=colour",
     "coupling.0.kind=agreement",
 ];
-/// A task one of whose classes may be a text for blanks.
+/// A task in which one class may be a text for blanks.
 const SHAPED: &[&str] = &[
     "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"yes\"]",
     "task.yes.type=multiclass",
@@ -135,10 +136,10 @@ const FOLDED: &[&str] = &["data.folds=3", "data.fold=1"];
 const OVERLAID: &[&str] = &["data.overlay={ shift = 1 }"];
 const HUBER: &[&str] = &["task.price.loss=huber"];
 const QUANTILE: &[&str] = &["task.price.loss=quantile"];
-/// So that an epoch other than the last is best, and another by other metrics.
+/// Settings with which the best epoch is not the last one, and another one by other metrics.
 const PLAIN: &[&str] =
     &["train.epochs=12", "optimizer.learning_rate=0.1", "task.visits.scale_loss=false"];
-/// So that an epoch other than the last is best.
+/// Settings with which the best epoch is not the last one.
 const LONG: &[&str] = &["train.epochs=12", "optimizer.learning_rate=0.1"];
 
 const FLIPS: &[Flip] = &[
@@ -186,7 +187,7 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["feature.x.type=category"], Schema),
     flip(TABLE, &[], &["feature.y.missing=[\"\", -9]"], Schema),
     flip(TABLE, &[], &["feature.x.scale=robust"], Schema),
-    // Training rows are within their range.
+    // Training rows are within their range, so only the other parts change.
     flip(TABLE, &["data.split=[0.2, 0.8, 0.0]"], &["feature.x.clip=0.5"], Watched),
     flip(TABLE, &[], &["feature.kind.min_count=1"], Schema),
     flip(TABLE, &[], &["feature.kind.max_values=2"], Schema),
@@ -284,18 +285,18 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &["train.checkpoint_every=1s"], &["train.keep=3"], Watched),
     flip(TABLE, DIVERGES, &["train.on_nan=skip"], Watched),
     flip(TABLE, &[], &["train.accumulate=2"], Program),
-    // A built-in set.
+    // The built-in data.
     flip(DIGITS, &[], &["task.left.weight=2.0"], Program),
     flip(DIGITS, &[], &["train.max_steps=3"], Trained),
 ];
 
-/// A number from 0 to below `most` for a cell.
+/// A random number below `most` for a cell.
 fn draw(most: u64, column: u64, row: u64) -> usize {
     below(most, 7, Purpose::Synthetic, column, row) as usize
 }
 
-/// A table with what the flips look for: blanks, texts for blanks, rare values, classes of unequal
-/// size.
+/// A table with everything that the flips need: blanks, texts for blanks, rare values, classes of
+/// unequal size.
 fn rows_csv(first: u64, rows: u64) -> String {
     let mut text =
         "id,x,y,kind,note,day,colour,size,shape,yes,a,b,c,price,cost,visits,w,part,g\n".to_owned();
@@ -351,7 +352,7 @@ fn idx(dims: &[u32], values: impl Iterator<Item = u8>) -> Vec<u8> {
     file
 }
 
-/// An NPY file of doubles.
+/// An NPY file of f64.
 fn npy(shape: &str, values: impl Iterator<Item = f64>) -> Vec<u8> {
     let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape}), }}");
     let header = format!("{header:<117}\n");
@@ -408,7 +409,7 @@ fn files() -> TempDir {
     dir
 }
 
-/// Keeps the points, and the checkpoints where there is a place for them.
+/// Keeps the points, and the checkpoints if there is a directory for them.
 #[derive(Default)]
 struct Points {
     points: Vec<Point>,
@@ -430,7 +431,7 @@ impl Observer for Points {
     }
 }
 
-/// Keeps the checkpoints of a run that is to have no other trace.
+/// Keeps the checkpoints of a run that writes nothing else.
 fn keeper(plan: &Plan, root: &Path) -> Keeper {
     let (network, layout, schema) =
         (plan.network.clone(), plan.layout.clone(), plan.parts.schema.clone());
@@ -446,7 +447,7 @@ fn keeper(plan: &Plan, root: &Path) -> Keeper {
     Keeper::new(root.to_owned(), context, plan.config.train.keep).unwrap()
 }
 
-/// What a configuration comes to, part by part, without the configuration.
+/// The results of a configuration, one text per part, without the configuration.
 struct Print([String; 6]);
 
 impl Print {
@@ -469,13 +470,13 @@ impl Print {
         ])
     }
 
-    /// The parts in which two differ.
+    /// The parts in which two results differ.
     fn differs(&self, other: &Print) -> Vec<Part> {
         PARTS.into_iter().filter(|part| self.0[*part as usize] != other.0[*part as usize]).collect()
     }
 }
 
-/// The program over the training part alone: it has another schedule for each part that is
+/// The program over the training part only: it has one more schedule for each part that is
 /// evaluated.
 fn program(plan: &Plan) -> String {
     let parts = Parts { valid: None, test: None, ..plan.parts.clone() };
@@ -483,7 +484,7 @@ fn program(plan: &Plan) -> String {
     format!("{:?}", plan.build(&Machine::Reference.tuning()).unwrap().program)
 }
 
-/// The schema without what a user may have written into it.
+/// The schema without texts from the configuration.
 fn schema(plan: &Plan) -> String {
     let mut value = serde_json::to_value(&plan.parts.schema).unwrap();
     value.as_object_mut().unwrap().remove("reading");
@@ -502,7 +503,7 @@ fn schema(plan: &Plan) -> String {
     value.to_string()
 }
 
-/// Takes keys out of an object. The name of a scaling goes too; its numbers stay.
+/// Removes keys from an object. The name of a scaling is removed too; its numbers stay.
 fn forget(value: &mut Value, keys: &[&str]) {
     let object = value.as_object_mut().unwrap();
     keys.iter().for_each(|key| drop(object.remove(*key)));
@@ -514,7 +515,7 @@ fn forget(value: &mut Value, keys: &[&str]) {
 fn rows(data: &Dataset) -> String {
     let features = match &data.features {
         Features::F32(values) => bits(values),
-        // Where rows are says nothing of them.
+        // Where rows are stored does not matter.
         Features::Stored(stored) => format!("{:?}", stored.fetch(0..data.rows).unwrap()),
         other => format!("{other:?}"),
     };
@@ -546,7 +547,7 @@ fn settings(dir: &Path, base: &str, overrides: &[&[&str]]) -> Config {
     from_text(base, "config.toml", dir, &overrides).unwrap_or_else(|e| panic!("{overrides:?}: {e}"))
 }
 
-/// The key that an override is about, as the list of known keys has it.
+/// The key of an override, as the list of known keys has it.
 fn key_of(spec: &str) -> String {
     let path: Vec<&str> = spec.split('=').next().unwrap().split('.').collect();
     match path[..] {
@@ -558,18 +559,19 @@ fn key_of(spec: &str) -> String {
 #[test]
 fn every_key_has_a_flip() {
     let mut flipped: BTreeSet<String> = FLIPS.iter().map(|flip| key_of(flip.after[0])).collect();
-    // A table is flipped by its keys.
+    // A table counts as flipped if its keys are.
     let tables: Vec<String> =
         flipped.iter().map(|key| key.split('.').next().unwrap().to_owned()).collect();
     flipped.extend(tables.into_iter().filter(|table| table != "version"));
     let path = |table: &str, key: &str| {
         if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
     };
+    let tables = known();
     let known: BTreeSet<String> =
-        KNOWN.iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
-    // It says what an adapter computes with, and here is none: tests/precision.rs.
+        tables.iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
+    // This key concerns adapters only: tests/gpu/precision.rs.
     flipped.insert("train.precision".into());
-    // They say what columns are called, and no number depends on that: tests/applied.rs.
+    // These keys name columns, and no number depends on that: tests/program/applied.rs.
     flipped.extend(["feature_names", "label_names"].map(|key| format!("data.train.{key}")));
     assert_eq!(flipped, known);
 }
@@ -583,7 +585,7 @@ fn every_key_changes_what_it_should() {
         let after = Print::of(settings(dir.path(), flip.base, &[flip.before, flip.after]));
         let changed = before.differs(&after);
         let must = match (flip.first, flip.after[0]) {
-            // Parts of a batch add up to the same, to rounding in f64.
+            // The parts of a batch add up to the same gradient, up to rounding in f64.
             (Program, "train.accumulate=2") => vec![Program, Watched],
             (Watched, _) => vec![Watched],
             (first, _) => vec![first, Trained, Watched],
@@ -602,9 +604,9 @@ fn every_key_changes_what_it_should() {
     assert_eq!(wrong, "");
 }
 
-/// Without this, an empty difference would be no proof.
+/// Otherwise the test of an unchanged part would prove nothing.
 #[test]
-fn the_same_settings_come_to_the_same() {
+fn equal_settings_give_equal_results() {
     let dir = files();
     for base in [TABLE, ODD, NUMBERED, WRITTEN, DATED, IDX, NPY, DIGITS] {
         let [one, two] = [0, 1].map(|_| Print::of(settings(dir.path(), base, &[])));
@@ -612,10 +614,10 @@ fn the_same_settings_come_to_the_same() {
     }
 }
 
-/// A key that only says again what is the default, or what the files say already, changes nothing:
-/// no part echoes the configuration.
+/// A key that only repeats the default, or what the files say, changes nothing: no part contains
+/// the configuration.
 #[test]
-fn what_says_nothing_new_changes_nothing() {
+fn keys_that_repeat_the_default_change_nothing() {
     let dir = files();
     let plain = Print::of(settings(dir.path(), TABLE, &[]));
     for spec in [

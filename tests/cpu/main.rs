@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod allocated;
 mod checkpoints;
 mod config;
 mod data;

@@ -1,15 +1,15 @@
-//! Metrics against scikit-learn: `fixtures/metrics.json` holds its numbers, written by
-//! `fixtures/metrics.py`. Beside them what holds for any numbers: definitions by brute force,
-//! weights of zero, whole weights, the order of the rows; and what is not defined.
+//! Metrics are compared with scikit-learn: `fixtures/metrics.json` holds its numbers, written by
+//! `fixtures/metrics.py`. Other tests check properties for any numbers: definitions by brute force,
+//! weights of zero, integer weights, the order of the rows; and undefined cases.
 
 use serde_json::Value;
 use tandem::rng::{Purpose, below, normal, permutation, uniform};
 use tandem::run::metrics::{binary, count, mean, multiclass, multilabel, regression};
 
-/// What a value may deviate by, relative to it or to 1.
+/// The largest deviation of a value, relative to the value or to 1.
 const TOLERANCE: f64 = 1e-12;
 
-/// Whether two values agree; undefined only with undefined.
+/// Whether two values agree; undefined agrees only with undefined.
 fn agree(found: Option<f64>, expected: Option<f64>) -> bool {
     match (found, expected) {
         (Some(found), Some(expected)) => {
@@ -21,7 +21,7 @@ fn agree(found: Option<f64>, expected: Option<f64>) -> bool {
 
 // ---- Recorded numbers
 
-/// A list of numbers, or of lists of them; null is NaN.
+/// A list of numbers, or the numbers of nested lists; null is NaN.
 fn numbers(value: &Value) -> Vec<f64> {
     value
         .as_array()
@@ -139,7 +139,7 @@ fn count_value(case: &Value, metric: &str, weights: Option<&[f64]>) -> Option<f6
     function(&log_rates, &counts, weights)
 }
 
-/// Weights of labels and choices of a recorded case, [label][chosen] in one list.
+/// The confusion matrix of a recorded case, [label][chosen], in one list.
 fn confusion(case: &Value) -> Vec<f64> {
     let (logits, labels) = (numbers(&case["logits"]), numbers(&case["labels"]));
     let weights = case["weights"].is_array().then(|| numbers(&case["weights"]));
@@ -148,8 +148,8 @@ fn confusion(case: &Value) -> Vec<f64> {
     multiclass::confusion(&logits, classes, &labels, weights.as_deref()).unwrap().concat()
 }
 
-/// Compares every recorded number of a type of task; there are at least so many of them, and so
-/// many undefined ones.
+/// Compares every recorded number for a type of task; asserts that there are at least `least`
+/// numbers and at least `undefined` undefined ones.
 fn compare(kind: &str, least: usize, undefined: usize) {
     let cases: Value = serde_json::from_str(include_str!("../fixtures/metrics.json")).unwrap();
     let (mut seen, mut without) = (0, 0);
@@ -215,7 +215,7 @@ fn a_comparison_can_fail() {
 
 // ---- What holds for any numbers
 
-/// Random rows: scores of two digits so that some are equal, labels that go with them, whole
+/// Random rows: scores with two digits, so that some are equal, labels that depend on them, integer
 /// weights of which some are zero.
 struct Sample {
     scores: Vec<f64>,
@@ -286,12 +286,12 @@ fn the_best_threshold_in_words() {
     let best =
         |scores: &[f64], labels: &[bool]| binary::best_threshold(scores, labels, None).unwrap();
     assert_eq!(best(&[3.0, 1.0, 2.0, 5.0], &[true, false, false, true]), 2.5);
-    // Two thresholds are as good: 1.5 and 3.5.
+    // Two thresholds are equally good: 1.5 and 3.5.
     assert_eq!(best(&[1.0, 2.0, 3.0, 4.0], &[false, true, false, true]), 1.5);
     assert_eq!(best(&[1.0, 2.0], &[false, false]), 2.0);
     assert_eq!(best(&[1.0, 2.0], &[true, true]), 1f64.next_down());
     assert_eq!(best(&[1.0, 1.0], &[true, false]), 1f64.next_down());
-    // Neighbours among the numbers: nothing lies between, and the threshold still parts them.
+    // No f64 lies between the two scores, and the threshold still separates them.
     for low in [1.0, 1f64.next_up(), -1.0, 0.0, f64::MIN_POSITIVE] {
         let (scores, labels) = ([low, low.next_up()], [false, true]);
         assert_eq!(
@@ -300,12 +300,12 @@ fn the_best_threshold_in_words() {
             "{low}"
         );
     }
-    // The middle of the largest numbers is not infinite.
+    // The middle between the largest and the smallest number is finite.
     assert_eq!(best(&[f64::MIN, f64::MAX], &[false, true]), 0.0);
     assert_eq!(best(&[0.5 * f64::MAX, f64::MAX], &[false, true]), 0.75 * f64::MAX);
 }
 
-/// A row of every type of task.
+/// A row with a label for every type of task.
 #[derive(Clone, Copy)]
 struct Row {
     weight: f64,
@@ -329,7 +329,7 @@ fn row(seed: u64, index: usize) -> Row {
         yes: up_to(2, 1) == 1,
         class: up_to(3, 2) as u32,
         cells: [3, 4, 5].map(|s| if blank(s + 10) { multilabel::BLANK } else { up_to(2, s) as u8 }),
-        // Of one digit, so that some are equal.
+        // One digit only, so that some are equal.
         logits: [6, 7, 8].map(|s| (10.0 * at(s)).round() / 10.0),
         target: [20, 21, 22].map(|s| if blank(s + 10) { f64::NAN } else { at(s) }),
         count: up_to(5, 40) as f64,
@@ -402,7 +402,7 @@ fn a_row_of_weight_zero_is_absent() {
         let rest: Vec<Row> = rows.iter().filter(|row| row.weight > 0.0).copied().collect();
         assert!(rest.len() < 60 && all(&rest, true).iter().all(|(_, value)| value.is_some()));
         assert_same(all(&rows, true), all(&rest, true));
-        // Even if nothing in it is a value.
+        // Even if the row holds no valid value.
         for row in rows.iter_mut().filter(|row| row.weight == 0.0) {
             *row = Row {
                 class: 7,
@@ -418,7 +418,7 @@ fn a_row_of_weight_zero_is_absent() {
 }
 
 #[test]
-fn a_whole_weight_is_so_many_rows() {
+fn an_integer_weight_counts_as_so_many_rows() {
     for seed in 0..10 {
         let rows: Vec<Row> = (0..60).map(|index| row(seed, index)).collect();
         let times = |row: &Row| std::iter::repeat_n(*row, row.weight as usize);
@@ -480,7 +480,7 @@ fn blank_columns_leave_the_others_as_they_are() {
 
 #[test]
 fn a_small_loss_is_not_lost() {
-    // 1 − 1 / (1 + e^−50) is nothing in f64; the loss is e^−50.
+    // 1 − 1 / (1 + e^−50) rounds to 0 in f64; the loss is e^−50.
     let small = (-50f64).exp();
     let close = |found: Option<f64>| (found.unwrap() / small - 1.0).abs() < 1e-12;
     assert!(
@@ -488,7 +488,7 @@ fn a_small_loss_is_not_lost() {
             && close(binary::log_loss(&[-50.0], &[false], None))
     );
     assert!(close(multiclass::log_loss(&[-30.0, 20.0, -300.0], 3, &[1], None)));
-    // A rate off by a millionth from a large count: the deviance is y d² (1 + d / 3 + …).
+    // A rate differs from a large count by a millionth: the deviance is y d² (1 + d / 3 + …).
     let d = 1e-6;
     let found = count::deviance(&[1e6f64.ln() + d], &[1e6], None).unwrap();
     assert!((found / (1e6 * d * d) - 1.0).abs() < 1e-6, "{found}");
@@ -497,7 +497,7 @@ fn a_small_loss_is_not_lost() {
 #[test]
 fn bins_are_closed_above_and_the_first_has_zero() {
     let error = |p: [f64; 2], labels: [bool; 2]| binary::calibration_error(&p, &labels, None, 10);
-    // Two bins: 0.15 too low, 0.95 too high. In one they would take each other away.
+    // In two bins, 0.15 too low and 0.95 too high. In one bin the two errors would cancel.
     assert!(agree(error([0.85, 0.95], [true, false]), Some(0.5 * (0.15 + 0.95))));
     assert!(agree(error([0.9, 0.95], [true, false]), Some(0.5 * (0.1 + 0.95))));
     assert!(agree(error([0.91, 1.0], [true, false]), Some(0.5 * (1.0 - 0.09))));
@@ -517,10 +517,10 @@ fn nothing_is_measured_where_there_is_nothing() {
 }
 
 #[test]
-fn what_is_no_number_is_no_metric() {
+fn values_that_are_not_finite_give_no_metric() {
     for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut rows: Vec<Row> = (0..30).map(|index| row(2, index)).collect();
-        // One number alone: the metric is not that of the other columns.
+        // One bad number makes the metric undefined; it is not computed from the other columns.
         rows[11].logits[0] = wrong;
         for (name, value) in all(&rows, false) {
             // The probability of an infinite logit is one.
@@ -547,7 +547,7 @@ fn what_is_no_number_is_no_metric() {
     );
     assert_eq!(count::deviance(&[0.0, 0.0], &[1.0, -1.0], None), None);
     assert_eq!(count::mae(&[0.0, 0.0], &[1.0, -1.0], None), None);
-    // A rate beyond the range of numbers.
+    // A rate that is too large for f64.
     assert_eq!(count::deviance(&[800.0], &[1.0], None), None);
 }
 
@@ -589,8 +589,8 @@ fn settings_out_of_range_are_no_metric() {
 
 #[test]
 fn a_target_that_never_changes_is_not_explained() {
-    // Neither the mean of three times 0.1 nor the weighted one of three times 3 is that number in
-    // f64.
+    // Neither the mean of three times 0.1 nor the weighted mean of three times 3 equals that number
+    // exactly in f64.
     assert_eq!(regression::r2(&[0.2, 0.1, 0.1], &[0.1; 3], None), None);
     assert_eq!(count::d2(&[0.2, 0.1, 0.1], &[3.0; 3], Some(&[0.1, 0.2, 0.3])), None);
 }

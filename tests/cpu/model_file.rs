@@ -1,4 +1,4 @@
-//! Model directories: what is written, what is read back, and what is refused with which words.
+//! Model directories: what is written, what is read back, and what is refused with which message.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ fn schema(network: &Network) -> Schema {
     Schema::new(input, network.tasks.iter().map(target).collect())
 }
 
-/// An arena in which every parameter is another number, and the gaps are zero.
+/// An arena in which all parameters are different, and the gaps are zero.
 fn arena(layout: &Layout) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
     for (number, block) in layout.blocks.iter().enumerate() {
@@ -101,7 +101,7 @@ impl Saved {
         fs::read(self.file(TENSORS)).unwrap()
     }
 
-    /// Header and data of the tensors.
+    /// The header and the data of the tensors file.
     fn parts(&self) -> (Value, Vec<u8>) {
         let bytes = self.bytes();
         let end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -138,8 +138,8 @@ const TENSORS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 const SCHEMA: &str = "schema.json";
 
-/// The error is of the right code, says all of `words`, on one line without control bytes, and has
-/// a hint.
+/// Asserts the exit code, all `words` in the message, one line without control characters, and a
+/// hint.
 fn check(name: &str, result: anyhow::Result<Model>, exit: Exit, words: &[&str]) {
     let error = result.map(|_| ()).expect_err(name);
     let message = format!("{error:#}");
@@ -156,7 +156,7 @@ fn check(name: &str, result: anyhow::Result<Model>, exit: Exit, words: &[&str]) 
 }
 
 #[test]
-fn what_is_saved_is_loaded_bit_for_bit() {
+fn a_saved_model_is_loaded_bit_for_bit() {
     let saved = Saved::new();
     for path in [saved.root.path().to_owned(), saved.dir(), saved.file(TENSORS)] {
         let model = load(&path).unwrap();
@@ -208,8 +208,8 @@ fn scaling_survives_to_the_last_bit() {
         let schema =
             Schema::new(Input::Columns { columns: columns.clone() }, saved.schema.targets.clone());
         let text = serde_json::to_string(&schema).unwrap();
-        // Off by a bit without serde_json's feature float_roundtrip, and predictions would differ
-        // from those of the training.
+        // Without serde_json's feature float_roundtrip these would be off by a bit, and predictions
+        // would differ from those of the training run.
         assert_eq!(serde_json::from_str::<Schema>(&text).unwrap(), schema);
     }
     save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &saved.parameters).unwrap();
@@ -236,7 +236,7 @@ fn equal_parameters_give_equal_bytes_wherever_they_are_saved() {
         assert_eq!(Saved::new().bytes(), first);
     }
     let other = Saved::new();
-    // The gaps of the arena are no part of a model.
+    // The gaps of the arena are not part of a model.
     let mut noisy = other.parameters.clone();
     noisy[other.layout.blocks[0].len] = 7.0;
     save(&other.dir(), &other.network, &other.layout, &other.schema, &noisy).unwrap();
@@ -357,7 +357,7 @@ fn replace_writes_all_or_nothing() {
 }
 
 #[test]
-fn what_is_missing_is_66() {
+fn missing_files_are_66() {
     let saved = Saved::new();
     check(
         "nothing",
@@ -388,7 +388,7 @@ fn what_is_missing_is_66() {
 }
 
 #[test]
-fn what_is_no_model_is_65() {
+fn files_that_are_not_a_model_are_65() {
     let saved = Saved::new();
     check("a config", load(&saved.file(CONFIG)), Exit::Data, &["config.json", "not a model"]);
     fs::remove_file(saved.file(TENSORS)).unwrap();
@@ -396,7 +396,7 @@ fn what_is_no_model_is_65() {
     check("a directory", load(&saved.dir()), Exit::Data, &[TENSORS, "not a plain file"]);
 }
 
-/// One case a line: what is done to the tensors, and what the message must say.
+/// Each case: what is done to the tensors, and what the message must contain.
 #[test]
 fn damaged_tensors_are_65() {
     type Damage = fn(&Saved);
@@ -750,7 +750,7 @@ fn damaged_json_is_65_with_its_line() {
 }
 
 #[test]
-fn json_beyond_all_measure_is_65() {
+fn json_that_is_too_large_or_too_deep_is_65() {
     let saved = Saved::new();
     fs::write(saved.file(CONFIG), "[".repeat(1_000_000)).unwrap();
     check("nested", load(&saved.dir()), Exit::Data, &[CONFIG]);
@@ -844,10 +844,9 @@ fn schemas_that_do_not_belong_to_the_network_are_65() {
     }
 }
 
-/// Random damage: whatever it does, the answer is a model or one of the two codes, and never a
-/// panic.
+/// With random damage the answer is a model or one of the two exit codes, never a panic.
 #[test]
-fn no_damage_is_met_with_a_panic() {
+fn damaged_files_never_panic() {
     let saved = Saved::new();
     let mut state = 1_u64;
     let mut random = move |below: usize| {
@@ -896,7 +895,7 @@ fn a_network_that_would_not_load_is_refused_before_training() {
     }
 }
 
-/// The largest network that is said to be savable is.
+/// The largest network that is allowed can be saved and loaded.
 #[test]
 fn a_network_at_the_limits_loads_again() {
     let mut network = network();

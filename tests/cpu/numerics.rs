@@ -1,8 +1,8 @@
-//! The blocks that the reference and the loops are made of, against known numbers and by
-//! statistics: erf, rounding bounds, the generator, initial weights, dropout, the course of the
-//! learning rate, bias corrections.
+//! The building blocks of the reference and of the training loop, compared with known numbers and
+//! by statistics: erf, rounding bounds, the random generator, initial weights, dropout, learning
+//! rate schedules, bias corrections.
 //!
-//! Statistics are of fixed seeds, so they pass or fail for good; their bounds are four or five
+//! Statistics use fixed seeds, so they always pass or always fail; their bounds are four or five
 //! standard deviations.
 
 use crate::common::{Bench, config, plan, synthetic, whole};
@@ -29,7 +29,7 @@ fn moments(values: &[f64]) -> (f64, f64) {
     (mean, values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n)
 }
 
-/// Asserts that `hits` of `n` are a share of `p`, within `sigmas` standard deviations.
+/// Asserts that the share `hits` / `n` is `p` within `sigmas` standard deviations.
 fn assert_share(what: &str, hits: usize, n: usize, p: f64, sigmas: f64) {
     let deviation = (p * (1.0 - p) / n as f64).sqrt();
     assert_near(what, hits as f64 / n as f64, p, sigmas * deviation);
@@ -37,7 +37,7 @@ fn assert_share(what: &str, hits: usize, n: usize, p: f64, sigmas: f64) {
 
 // Functions.
 
-/// As Abramowitz and Stegun, table 7.1, and the C library have it.
+/// Values of Abramowitz and Stegun, table 7.1, and of the C library.
 #[test]
 fn erf_has_the_known_values() {
     let known = [
@@ -61,7 +61,7 @@ fn erf_has_the_known_values() {
     }
 }
 
-/// What f32 makes of a sum of products, and of the logarithm of a sum of powers, lies within 4 eps
+/// In f32, a sum of products and the logarithm of a sum of powers have an error of at most 4 eps
 /// times the magnitude.
 #[test]
 fn bounds_hold_in_f32() {
@@ -168,7 +168,7 @@ fn the_order_of_an_epoch_is_a_permutation() {
     }
 }
 
-/// Every row is as likely in every place.
+/// Every row is equally likely in every place.
 #[test]
 fn orders_are_unbiased() {
     let (rows, draws) = (5, 20_000);
@@ -212,8 +212,8 @@ fn initial(init: Init, activation: &str, seed: u64) -> (Bench, Vec<f32>) {
     (bench, arena)
 }
 
-/// The variance of each layer: He 2 / inputs, Xavier 2 / (inputs + outputs), and by the activation
-/// where it is left open; output layers have none.
+/// The variance of each layer is He's 2 / inputs or Xavier's 2 / (inputs + outputs), chosen by the
+/// activation if the configuration leaves it open; output layers have no activation.
 #[test]
 fn initial_weights_have_their_variance() {
     let he = [2.0 / 300.0, 2.0 / 200.0, 2.0 / 100.0, 2.0 / 200.0];
@@ -300,7 +300,7 @@ fn dropout_bench() -> Bench {
     )
 }
 
-/// Activations of the three hidden layers after a training step, or in evaluation.
+/// The activations of the three hidden layers after a training step or an evaluation.
 fn activations(bench: &mut Bench, step: Option<u64>) -> Vec<Vec<f64>> {
     let parameters = bench.random_parameters(4);
     match step {
@@ -311,7 +311,7 @@ fn activations(bench: &mut Bench, step: Option<u64>) -> Vec<Vec<f64>> {
         }
     }
     let (program, buffers) = (&bench.built.program, &bench.built.buffers);
-    let words = bench.engine.words(program.whole(buffers.layers));
+    let words = bench.engine.integers(program.whole(buffers.layers));
     let layers: &[Dense] = bytemuck::cast_slice(&words);
     let of = |layer: &Dense| {
         let arena =
@@ -362,8 +362,8 @@ fn dropout_has_its_rate() {
     }
 }
 
-/// Two places drop together as often as chance has it: neighbours in a row and in a column, two
-/// layers, two steps.
+/// Two units drop together as often as by chance: neighbours in a row and in a column, in two
+/// layers, in two steps.
 #[test]
 fn masks_are_independent() {
     let mut bench = dropout_bench();
@@ -386,7 +386,7 @@ fn masks_are_independent() {
     assert_eq!(now, masks(&mut bench, 0), "the same step again");
 }
 
-/// What stays grows by 1 / (1 − rate); evaluation drops nothing.
+/// Units that stay are multiplied by 1 / (1 − rate); evaluation drops nothing.
 #[test]
 fn dropout_keeps_the_mean() {
     let mut bench = dropout_bench();
@@ -463,7 +463,7 @@ fn course_by_steps_and_by_epochs() {
     );
 }
 
-/// Linear over the warm-up; the schedule begins after it.
+/// The rate grows linearly during the warm-up; the schedule begins after it.
 #[test]
 fn warm_up() {
     let rise = [(0, 0.001), (1, 0.002), (4, 0.005), (8, 0.009), (9, 0.01), (10, 0.01)];
@@ -482,7 +482,7 @@ fn warm_up() {
     assert_rates("by steps", &steps, &[(29, 0.01), (30, 0.005), (50, 0.0025)]);
 }
 
-/// Learning rate over 1 − β₁ᵗ, and 1 / √(1 − β₂ᵗ), at steps 1, 2, 10, 1000 and 100 000.
+/// Learning rate / (1 − β₁ᵗ) and 1 / √(1 − β₂ᵗ), at steps 1, 2, 10, 1000, 100 000.
 #[test]
 fn bias_corrections() {
     let known = [
@@ -535,8 +535,8 @@ fn entries_of_the_step_table() {
     assert_ne!(key(step), key(other.step(41, 96, 32, 5)), "two seeds have one key");
 }
 
-/// The first step of Adam moves each parameter by the learning rate against the sign of its
-/// gradient: both corrections cancel.
+/// Adam's first step moves each parameter by the learning rate, against the sign of its gradient:
+/// both corrections cancel.
 #[test]
 fn first_step_of_adam() {
     let text = "[trunk]\nlayers = [5]\nactivation = \

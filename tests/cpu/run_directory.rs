@@ -16,8 +16,9 @@ use tandem::objective::{COUPLINGS, Objective, Pair};
 use tandem::run::directory::RunDirectory;
 use tandem::run::train::point::{Point, TaskPoint};
 
-/// Between fork and exec a new process holds the locks of this one: who lets go of one and takes it
-/// again reads this, who starts a process writes it.
+/// Between fork and exec, a new process holds the locks of this one. So a test that releases a lock
+/// and takes it again locks this for reading, and a test that starts a process locks it for
+/// writing.
 static SPAWN: RwLock<()> = RwLock::new(());
 
 fn network() -> Network {
@@ -59,7 +60,7 @@ fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
     }
 }
 
-/// A new run directory `out` in `root`, with its records open.
+/// A new run directory `out` in `root`, with its record files open.
 fn begun(root: &Path, parts: &[Part]) -> RunDirectory {
     let mut run = RunDirectory::create(Some(&root.join("out")), "x").unwrap();
     run.begin(&network(), &objective(1), parts).unwrap();
@@ -72,7 +73,7 @@ fn lines(run: &RunDirectory, name: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// The cells of `metrics.csv`: for each row a map by column.
+/// The rows of `metrics.csv`, each as (column, cell) pairs.
 fn rows(run: &RunDirectory) -> Vec<Vec<(String, String)>> {
     let mut reader = csv::Reader::from_path(run.path().join("metrics.csv")).unwrap();
     let header = reader.headers().unwrap().clone();
@@ -110,7 +111,7 @@ fn names_count_up_and_nothing_is_overwritten() {
 }
 
 #[test]
-fn many_at_once_get_a_directory_each() {
+fn processes_at_once_get_different_directories() {
     let root = tempfile::tempdir().unwrap();
     let make = || RunDirectory::numbered(root.path(), "demo").unwrap();
     let runs: Vec<RunDirectory> = std::thread::scope(|scope| {
@@ -123,7 +124,7 @@ fn many_at_once_get_a_directory_each() {
     assert_eq!(paths.len(), 16);
 }
 
-/// The other process of the next test, which stands in a folder of its own.
+/// The other process of the next test, which runs in its own directory.
 #[test]
 fn maker() {
     if std::env::var_os("TANDEM_TEST_MAKE").is_some() {
@@ -206,8 +207,8 @@ fn a_second_holder_is_75_until_the_first_is_gone() {
     fails(RunDirectory::open(&path.join("none")), Exit::NoInput, "no such run directory");
 }
 
-/// What [`a_lock_ends_with_its_process`] starts: holds the directory that it is given until it is
-/// killed. Alone it does nothing.
+/// The process that [`a_lock_ends_with_its_process`] starts: it holds the given run directory until
+/// it is killed. Run as a test by itself it does nothing.
 #[test]
 fn holder() {
     let Ok(path) = std::env::var("TANDEM_TEST_HOLD") else { return };
@@ -274,7 +275,7 @@ fn each_point_is_a_line_of_json_at_once() {
 }
 
 #[test]
-fn equal_runs_leave_equal_metrics_but_for_the_seconds() {
+fn equal_runs_leave_equal_metrics_except_the_seconds() {
     let of_run = |seconds: f64| {
         let root = tempfile::tempdir().unwrap();
         let mut run = begun(root.path(), &Part::ALL);
@@ -303,7 +304,7 @@ fn the_table_has_a_column_for_each_split_task_and_metric() {
     let root = tempfile::tempdir().unwrap();
     let run = begun(root.path(), &[Part::Train, Part::Valid]);
     let of_split = |s: &str| {
-        // F1 needs a whole part; a training point has only what comes with its steps.
+        // F1 needs all rows of a part; a training point has only the metrics that steps give.
         let metrics = ["loss", "accuracy", "macro_f1", "log_loss"]
             .into_iter()
             .filter(|m| *m != "macro_f1" || s != "train");
@@ -337,8 +338,8 @@ fn a_row_per_epoch_with_the_figures_of_the_points() {
         run.end_epoch().unwrap();
         assert_eq!(rows(&run).len() as u64, epoch);
     }
-    // Of the model that is kept, which is that of the first epoch: a row of its own, not one of
-    // another epoch.
+    // A point about the kept model, which is of the first epoch: it gets a row of its own, not the
+    // row of another epoch.
     run.point(&point("test", 5, 1, 0.9)).unwrap();
     run.end_epoch().unwrap();
     let rows = rows(&run);
@@ -383,7 +384,7 @@ fn several_training_points_of_an_epoch_are_averaged_by_steps() {
 }
 
 #[test]
-fn what_is_not_finite_is_null_and_blank() {
+fn metrics_that_are_not_finite_are_null_and_blank() {
     let root = tempfile::tempdir().unwrap();
     let mut run = begun(root.path(), &[Part::Train]);
     run.point(&point("train", 1, 1, f64::NAN)).unwrap();

@@ -1,5 +1,5 @@
-//! The laws of schedules without a GPU: built programs keep them, a broken schedule breaks them by
-//! name, and what dispatches state of themselves is what their twins do.
+//! The laws of schedules, checked without a GPU: built programs obey them, a broken schedule is
+//! refused with the name of the law, and each dispatch does exactly what it states.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -14,20 +14,20 @@ use tandem::model::layout::Layout;
 use tandem::model::loss::Loss;
 use tandem::model::network::{Embedding, Head, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
+use tandem::plan::LayerPlan;
 use tandem::plan::PartShape;
-use tandem::plan::Plan;
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
 use tandem::schedule::check::check;
 use tandem::schedule::{Buffer, Dispatch, Effect, Engine, Kind, Program, Slice, show};
 use tandem::step::{Built, LabelShape, Request, build};
 
-/// A network with everything that decides its program.
+/// A network and all choices that decide about its program.
 #[derive(Clone, Debug)]
 struct Case {
     inputs: usize,
     trunk: Vec<usize>,
-    /// Classes and tower of each head.
+    /// The number of classes and the tower of each head.
     heads: Vec<(usize, Vec<usize>)>,
     couplings: Vec<&'static str>,
     clip: bool,
@@ -36,16 +36,17 @@ struct Case {
     bytes: bool,
     batch: usize,
     rows: usize,
-    /// The smallest binding that holds the parameters, so that data and batches fall apart.
+    /// Whether the binding is the smallest one that holds the parameters, so that data and batches
+    /// are cut into pieces.
     tight: bool,
-    /// The kernels of software adapters.
+    /// Whether to use the kernels of software adapters.
     direct: bool,
-    /// A binary task and numbers beside the others, blanks, weights of rows, and a column of
-    /// categories among the inputs.
+    /// Whether there are a binary task and a regression beside the others, blanks, row weights, and
+    /// a category column among the inputs.
     table: bool,
-    /// The trunk is not trained.
+    /// Whether the trunk is frozen.
     frozen: bool,
-    /// A column of the table has learned vectors, if there are inputs enough.
+    /// Whether a column of the table has learned vectors, if there are inputs enough.
     learned: bool,
 }
 
@@ -111,7 +112,7 @@ impl Case {
         }
     }
 
-    /// Every pair that a kind applies to.
+    /// The objective with every pair to which a coupling's kind applies.
     fn objective(&self, network: &Network) -> Objective {
         let mut pairs = Vec::new();
         for &coupling in COUPLINGS.iter().filter(|c| self.couplings.contains(&c.name())) {
@@ -124,8 +125,8 @@ impl Case {
         Objective { weights: (0..network.tasks.len()).map(|t| 0.5 + t as f32).collect(), pairs }
     }
 
-    /// One column of codes, and one of numbers where there are inputs left; before their inputs,
-    /// those of codes with vectors.
+    /// One column of codes, and one of numbers if inputs are left; inputs of columns with vectors
+    /// come first.
     fn spread(&self) -> Vec<Spread> {
         let learned = if self.learned && self.inputs >= 7 { 3 } else { 0 };
         let codes = (self.inputs - learned).min(5);
@@ -193,7 +194,8 @@ impl Case {
     }
 }
 
-/// Trunks of 0 to 3 layers under heads of many shapes, two draws of everything else for each.
+/// Trunks of 0 to 3 layers with heads of many shapes; for each, two random choices of everything
+/// else.
 fn cases() -> Vec<Case> {
     let trunks = [vec![], vec![12], vec![33, 64], vec![12, 65, 9]];
     let heads = [
@@ -250,7 +252,7 @@ fn built_programs_keep_the_laws() {
         split_data += usize::from(built.parts[0].segments.len() > 1);
         split_batches += usize::from(count(&built, "dense_backward_weight") > 1);
     }
-    // The cases are what they claim to be.
+    // The cases have the properties that the tests need.
     assert!(
         split_data >= 10 && split_batches >= 10,
         "{split_data} with data in segments, {split_batches} with batches in chunks"
@@ -291,7 +293,7 @@ fn a_time_limit_splits_batches_by_the_laws() {
     check(&built.program).unwrap();
 }
 
-/// Dispatches of a kernel, or of one in its place, in the training schedule.
+/// The number of dispatches of a kernel or its variants in the training schedule.
 fn count(built: &Built, kernel: &str) -> usize {
     let train = built.train.map(|t| &built.program.schedules[t].dispatches);
     train.map_or(0, |dispatches| dispatches.iter().filter(|d| d.kernel.twin == kernel).count())
@@ -319,7 +321,7 @@ fn dispatches_of_a_step_do_not_grow_with_heads() {
     }
 }
 
-/// Panics where two named ranges share an element or one exceeds the arena.
+/// Asserts that no two named ranges share an element or exceed the arena.
 fn disjoint(case: &Case, arena: &str, len: usize, mut ranges: Vec<(String, Range<usize>)>) {
     ranges.sort_by_key(|(_, r)| r.start);
     for pair in ranges.windows(2) {
@@ -341,7 +343,7 @@ fn layers_never_share_an_element_of_an_arena() {
     for case in cases() {
         let network = case.network();
         let layout = Layout::new(&network).unwrap();
-        let plan = Plan::new(&network, &layout, &case.tuning(&layout), 5);
+        let plan = LayerPlan::new(&network, &layout, &case.tuning(&layout), 5);
         let block = |b: &tandem::model::layout::Block| (b.name.clone(), b.offset..b.offset + b.len);
         disjoint(&case, "parameters", layout.len, layout.blocks.iter().map(block).collect());
         let mut activations = [vec![("inputs".to_string(), 0..5 * case.inputs)], vec![]];
@@ -371,9 +373,9 @@ fn layers_never_share_an_element_of_an_arena() {
     }
 }
 
-// Every law, broken on purpose.
+// Each law is broken on purpose.
 
-/// What `check` says of a program that was good before `change`.
+/// The message of `check` for a program that was good before `change`.
 fn broken(change: impl FnOnce(&mut Program)) -> String {
     let mut program = Case { tight: true, ..plain() }.build().program;
     check(&program).unwrap();
@@ -381,7 +383,7 @@ fn broken(change: impl FnOnce(&mut Program)) -> String {
     check(&program).expect_err("the broken schedule passes").to_string()
 }
 
-/// Asserts that the broken schedule is caught, in these words.
+/// Asserts that the broken schedule is refused with these words.
 fn caught(words: &str, change: impl FnOnce(&mut Program)) {
     let said = broken(change);
     assert!(said.contains(words), "expected: {words}\nfound: {said}");
@@ -394,6 +396,12 @@ fn first<'a>(program: &'a mut Program, kernel: &str) -> &'a mut Dispatch {
 
 fn effect(dispatch: &mut Dispatch, effect: Effect) -> &mut Slice {
     &mut dispatch.effects.iter_mut().find(|(e, _)| *e == effect).unwrap().1
+}
+
+#[test]
+fn a_handle_that_names_no_buffer_or_another_one_is_caught() {
+    caught("gradients and metrics have one handle", |p| p.gradients_buffer = p.metrics_buffer);
+    caught("the handle of flags is buffer 999, but there are", |p| p.flags_buffer = Buffer(999));
 }
 
 #[test]
@@ -472,11 +480,11 @@ fn a_value_that_is_read_before_it_is_written_is_caught() {
             p.schedules[0].dispatches.retain(|d| d.kernel.name != "gather_rows");
         },
     );
-    // All but the last element of it.
+    // All elements but the last one are written.
     caught("but nothing has written activations, even[167..168]", |p| {
         effect(first(p, "gather_rows"), Effect::Overwrite).len -= 1
     });
-    // All but its first: a run that begins late.
+    // All elements but the first one are written: a range begins too late.
     caught("but nothing has written activations, even[0..1]", |p| {
         let slice = effect(first(p, "gather_rows"), Effect::Overwrite);
         (slice.first, slice.len) = (slice.first + 1, slice.len - 1);
@@ -485,7 +493,7 @@ fn a_value_that_is_read_before_it_is_written_is_caught() {
         let parameters = p.buffer("parameters").unwrap();
         p.schedules[0].given.retain(|s| s.buffer != parameters);
     });
-    // In the right order with the wrong effect: an update reads.
+    // The order is right, but the effect is wrong: an update only reads.
     caught("dense_backward_weight (all layers): reads gradients[0..84], but nothing", |p| {
         first(p, "dense_backward_weight")
             .effects
@@ -509,7 +517,7 @@ fn a_value_that_nobody_reads_is_caught() {
         let parameters = p.buffer("parameters").unwrap();
         p.schedules[0].wanted.retain(|s| s.buffer != parameters);
     });
-    // A reader that comes before, or that finds another's value, is none.
+    // A reader that comes earlier, or after another write, does not count.
     caught("gather_rows (train): nothing reads labels[0..72] after it is written", |p| {
         let again = first(p, "gather_rows").clone();
         p.schedules[0].dispatches.insert(0, again);
@@ -529,7 +537,7 @@ fn writes_of_one_dispatch_that_overlap_are_caught() {
         (slice.first, slice.len) = (slice.first + slice.len - 1, 1);
         dispatch.effects.push((e, slice));
     });
-    // A write into what other workgroups read, of its end and of its beginning.
+    // A write into elements that other workgroups read, at their end and at their beginning.
     for (before, after) in [(0, 1), (1, 2)] {
         caught("and one of the two is written", |p| {
             let dispatch = first(p, "dense_backward_weight");
@@ -553,7 +561,7 @@ fn a_gradient_that_is_overwritten_twice_or_never_is_caught() {
             .unwrap();
         p.schedules[0].dispatches.insert(at, again);
     });
-    caught("is given, so nobody need overwrite it", |p| {
+    caught("is given, so that no dispatch has to overwrite it", |p| {
         let slice = p.whole(p.buffer("gradients").unwrap());
         p.schedules[0].given.push(slice);
         p.schedules[0].dispatches.retain(|d| d.kernel.name != "dense_backward_weight");
@@ -568,8 +576,8 @@ fn a_grid_out_of_bounds_is_caught() {
 
 #[test]
 fn parameters_of_another_length_are_caught() {
-    caught("5 words of parameters, expected 10", |p| first(p, "adam").params.truncate(5));
-    caught("11 words of parameters, expected 10", |p| first(p, "adam").params.push(0));
+    caught("5 u32 of parameters, expected 10", |p| first(p, "adam").params.truncate(5));
+    caught("11 u32 of parameters, expected 10", |p| first(p, "adam").params.push(0));
 }
 
 /// Nine bindings, 20,000 bytes, 512 invocations.
@@ -615,7 +623,7 @@ fn a_kernel_beyond_the_limits_is_caught() {
     for words in [
         "9 storage bindings, at most 8",
         "20000 bytes of workgroup memory, at most 16384",
-        "512 invocations a workgroup, at most 256",
+        "512 invocations per workgroup, at most 256",
     ] {
         assert!(said.contains(words), "expected: {words}\nfound: {said}");
     }
@@ -637,12 +645,12 @@ fn every_violation_of_a_schedule_is_listed_in_order() {
     );
 }
 
-// Effects are honest: what a dispatch states is what its twin does.
+// Effects are honest: each dispatch does what it states.
 
-/// All buffers as bits: of f64 for numbers, of u32 for words.
+/// All buffers as bits: of f64 for numbers, of u32 for the others.
 type Image = Vec<Vec<u64>>;
 
-/// What elements hold that a dispatch has no business with: numbers, words.
+/// (number, u32) in elements that a dispatch must not read.
 const POISONS: [(f64, u32); 2] = [(f64::NAN, 0xabcd_ef01), (12345.678, 1)];
 
 fn snapshot(engine: &Reference) -> Image {
@@ -651,7 +659,7 @@ fn snapshot(engine: &Reference) -> Image {
         Kind::F32 => {
             engine.numbers(program.whole(Buffer(i))).into_iter().map(f64::to_bits).collect()
         }
-        Kind::U32 => engine.words(program.whole(Buffer(i))).into_iter().map(u64::from).collect(),
+        Kind::U32 => engine.integers(program.whole(Buffer(i))).into_iter().map(u64::from).collect(),
     };
     program.buffers.iter().enumerate().map(bits).collect()
 }
@@ -671,7 +679,7 @@ fn restore(engine: &mut Reference, image: &Image) {
     }
 }
 
-/// A mark for every element: whether it lies in one of the slices.
+/// A flag for every element: whether it lies in one of the slices.
 fn mask<'a>(program: &Program, slices: impl Iterator<Item = &'a Slice>) -> Vec<Vec<bool>> {
     let mut mask: Vec<Vec<bool>> = program.buffers.iter().map(|b| vec![false; b.len]).collect();
     slices.for_each(|s| mask[s.buffer.0][s.first..s.first + s.len].fill(true));
@@ -688,7 +696,7 @@ fn poisoned(program: &Program, image: &Image, keep: &[Vec<bool>], poison: (f64, 
     image
 }
 
-/// Data, labels, order, weights and moments, all different from each other.
+/// Uploads data, labels, order, weights and moments that are all different from each other.
 fn fill(engine: &mut Reference, case: &Case, built: &Built) {
     let layout = Layout::new(&case.network()).unwrap();
     let mut random = {
@@ -719,7 +727,7 @@ fn fill(engine: &mut Reference, case: &Case, built: &Built) {
             _ => random(1.0).to_bits(),
         };
         engine.upload(segment.features, 0, &(0..words).map(word).collect::<Vec<_>>()).unwrap();
-        // One in five is not there.
+        // One in five is missing.
         let cells = built.counting.cells;
         let label = |i: usize| match below(5, 3, Purpose::Synthetic, 1, i as u64) {
             _ if built.counting.weighted && i % cells == cells - 1 => {
@@ -754,7 +762,7 @@ fn step(rows: usize) -> Step {
     }
 }
 
-/// Why a dispatch that ran between two images did something else than it states.
+/// How a dispatch that ran between two images violated what it states, if it did.
 fn lie(program: &Program, before: &Image, after: &Image, written: &[Vec<bool>]) -> Option<String> {
     for (b, spec) in program.buffers.iter().enumerate() {
         for i in 0..spec.len {
@@ -776,9 +784,9 @@ fn lie(program: &Program, before: &Image, after: &Image, written: &[Vec<bool>]) 
     None
 }
 
-/// Runs a schedule dispatch by dispatch, each with poison in all it does not state to read: it must
-/// write all it states to write, leave alone all else, and give the same bits whatever the poison
-/// is.
+/// Runs a schedule dispatch by dispatch, each time with poison in everything that the dispatch does
+/// not state to read. It must write everything that it states to write, change nothing else, and
+/// give the same bits with every poison.
 fn lies(case: &Case, built: &Built, schedule: usize, rows: usize) -> Option<String> {
     let program = &built.program;
     let mut engine = Reference::<f64>::new(program.clone());
@@ -786,7 +794,7 @@ fn lies(case: &Case, built: &Built, schedule: usize, rows: usize) -> Option<Stri
     let dispatches = &program.schedules[schedule].dispatches;
     let given = mask(program, program.schedules[schedule].given.iter());
     let mut image = poisoned(program, &snapshot(&engine), &given, POISONS[0]);
-    // Tables and flags are bound whole and without effects.
+    // Tables and flags are bound as a whole and have no effects.
     let tables: Vec<Slice> = (0..program.buffers.len())
         .map(Buffer)
         .filter(|b| !program.buffers[b.0].initial.is_empty())
@@ -821,7 +829,7 @@ fn lies(case: &Case, built: &Built, schedule: usize, rows: usize) -> Option<Stri
     None
 }
 
-/// Small, and together of every kernel.
+/// Small cases that together use every kernel.
 fn small() -> Vec<Case> {
     let towers = vec![(3, vec![5]), (2, vec![]), (3, vec![5]), (2, vec![4, 6])];
     vec![
@@ -859,7 +867,7 @@ fn small() -> Vec<Case> {
 }
 
 #[test]
-fn effects_are_what_the_twins_do() {
+fn twins_do_exactly_what_effects_state() {
     let mut ran = BTreeSet::new();
     for case in small() {
         let built = case.build();
@@ -867,19 +875,19 @@ fn effects_are_what_the_twins_do() {
             ran.extend(schedule.dispatches.iter().map(|d| d.kernel.name));
             let part = number - built.train.map_or(0, |_| 1).min(number);
             let most = schedule.rows.min(built.parts[part].shape.rows);
-            // Whole batches, and the short one at the end of an epoch.
+            // Full batches, and the short one at the end of an epoch.
             for rows in BTreeSet::from([most, most.div_ceil(3)]) {
                 let found = lies(&case, &built, number, rows);
                 assert_eq!(found, None, "{case:?}\n{}, {rows} rows", schedule.name);
             }
         }
     }
-    // Other shapes of a kernel have its twin and its effects.
+    // The other shapes of a kernel have the same twin and the same effects.
     let own = kernels::KERNELS.iter().filter(|k| k.name == k.twin || k.name.ends_with("_direct"));
     assert_eq!(ran, own.map(|k| k.name).collect(), "some kernel was not run");
 }
 
-/// What the test above says of the training schedule after a change of it.
+/// The result of the test above for the training schedule after a change.
 fn lie_after(change: impl FnOnce(&mut Program)) -> String {
     let case = plain();
     let mut built = case.build();
@@ -902,7 +910,7 @@ fn false_effects_are_found() {
             bytemuck::cast_slice(&[DenseBackwardWeight { accumulate: 1, ..words }]).to_vec();
     });
     assert!(said.contains("should have been written from what is stated, and is NaN"), "{said}");
-    // A label that is read unstated gives finite numbers all the same.
+    // A label that is read without being stated gives finite numbers too.
     let said = lie_after(|p| {
         let labels = p.buffer("labels").unwrap();
         first(p, "softmax_cross_entropy").effects.retain(|(_, s)| s.buffer != labels);
@@ -930,7 +938,10 @@ fn the_table_shows_every_dispatch_in_columns() {
     };
     assert_eq!(column(lines[1], "kernel"), column(lines[2], "gather_rows"), "{text}");
     assert!(
-        lines[2].contains("features of train; labels of train; order → activations, even; labels"),
+        lines[2].contains(concat!(
+            "features of train; labels of train; order → activations, even; ",
+            "labels"
+        )),
         "{text}"
     );
     assert!(

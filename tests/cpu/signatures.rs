@@ -1,5 +1,5 @@
-//! Kernels without a GPU: files and registry agree, every file obeys the rules, faults in it are
-//! reported with file and line, and naga turns every module into what the graphics APIs take.
+//! Kernels, checked without a GPU: files and registry agree, every file obeys the rules, faults in
+//! it are reported with file and line, and naga translates every module for all graphics APIs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn signature(kernel: &Kernel) -> Signature {
     Signature::of(kernel).unwrap_or_else(|e| panic!("{e:#}"))
 }
 
-/// What is wrong with other text of a kernel.
+/// The error for a kernel with another text.
 fn refused(kernel: &Kernel, file: &str) -> String {
     let shared = kernel.module()[kernel.source.len()..].to_string();
     Signature::of_source(kernel, &(file.to_string() + &shared))
@@ -46,7 +46,7 @@ fn every_file_is_registered_and_every_kernel_has_its_file() {
     assert!(KERNELS.iter().all(|k| std::ptr::eq(by_name(k.name).unwrap(), *k)));
 }
 
-/// The host lays mirrors out as kernels read them.
+/// The host lays mirrors out as the kernels read them.
 #[test]
 fn mirrors_are_as_wide_as_the_host_makes_them() {
     let width = format!("const MIRROR_WIDTH = {}u;", tandem::kernels::MIRROR_WIDTH);
@@ -82,7 +82,8 @@ fn every_kernel_obeys_the_rules() {
             signature.workgroup_bytes
         );
         let invocations: u32 = signature.workgroup_size.iter().product();
-        // Whole warps of a GPU; the kernels of software adapters are one subgroup of theirs.
+        // A workgroup is a multiple of a GPU's warp; in the kernels of software adapters it is one
+        // subgroup.
         let warp = if kernel.direct { 8 } else { 32 };
         assert!(
             invocations <= MAX_INVOCATIONS && invocations.is_multiple_of(warp),
@@ -109,7 +110,7 @@ fn reflection_sees_what_the_file_says() {
     assert_eq!(signature.storage().count(), 2);
 }
 
-/// Whether a module has atomics on numbers: their sums depend on the order of workgroups.
+/// Whether a module has atomics on floats, whose sums depend on the order of workgroups.
 fn has_float_atomics(module: &naga::Module) -> bool {
     module
         .types
@@ -133,14 +134,14 @@ fn no_kernel_has_float_atomics() {
 
 // Twins.
 
-/// Whether the elements of a binding are numbers, in its buffer or its mirror.
+/// Whether the elements of a binding are floats, in its buffer or its mirror.
 fn holds_numbers(module: &naga::Module, name: &str) -> bool {
     let is_called = |v: &naga::GlobalVariable| {
         v.name.as_deref().is_some_and(|n| n == name || n.strip_suffix("_mirror") == Some(name))
     };
     let (_, variable) = module.global_variables.iter().find(|(_, v)| is_called(v)).unwrap();
     match module.types[variable.ty].inner {
-        // Elements of structures are words; elements of vectors are numbers as single ones are.
+        // Elements of structures count as u32s, elements of vectors as floats like single ones.
         TypeInner::Array { base, .. } => {
             module.types[base].inner.scalar().is_some_and(|s| s.kind == ScalarKind::Float)
         }
@@ -151,7 +152,8 @@ fn holds_numbers(module: &naga::Module, name: &str) -> bool {
     }
 }
 
-/// One buffer for every binding, and a dispatch of nothing: all parameters are zero.
+/// A program with one buffer per binding, and a dispatch that does nothing: all parameters are
+/// zero.
 fn idle_program(kernel: &'static Kernel) -> Program {
     let (module, _) = module(kernel.file, &kernel.module()).unwrap();
     let bindings: Vec<String> = buffers(kernel).into_keys().collect();
@@ -159,7 +161,7 @@ fn idle_program(kernel: &'static Kernel) -> Program {
         name: name.clone(),
         len: 64,
         kind: if holds_numbers(&module, name) { Kind::F32 } else { Kind::U32 },
-        // No flag is raised, or the optimizers' twins leave at once.
+        // No flag is raised; otherwise the optimizers' twins return at once.
         initial: if name == "flags" { vec![NONE; 64] } else { Vec::new() },
     };
     let dispatch = Dispatch {
@@ -190,7 +192,7 @@ fn idle_program(kernel: &'static Kernel) -> Program {
     }
 }
 
-/// Buffers that a kernel works on, and whether it writes them; a mirror is its buffer.
+/// The buffers of a kernel, and whether it writes them; a mirror counts as its buffer.
 fn buffers(kernel: &Kernel) -> std::collections::BTreeMap<String, bool> {
     let mut found = std::collections::BTreeMap::new();
     for b in signature(kernel).buffers() {
@@ -247,7 +249,8 @@ fn a_kernel_without_a_twin_is_an_error() {
 fn field_lines(kernel: &Kernel) -> Vec<usize> {
     let lines: Vec<&str> = kernel.source.lines().collect();
     let first = lines.iter().position(|l| *l == "struct Params {").unwrap() + 1;
-    (first..lines.len()).take_while(|&i| lines[i] != "}").collect()
+    let body = (first..lines.len()).take_while(|&i| lines[i] != "}");
+    body.filter(|&i| !lines[i].trim_start().starts_with("//")).collect()
 }
 
 fn with_lines(kernel: &Kernel, change: impl FnOnce(&mut Vec<String>)) -> String {
@@ -271,7 +274,8 @@ fn a_renamed_field_is_reported_with_both_sides() {
         for (field, line) in kernel.params.iter().zip(field_lines(kernel)) {
             let renamed = with_lines(kernel, |lines| {
                 lines[line] = lines[line].replacen(field.0, &format!("{}_x", field.0), 1);
-                // Its uses too, so that the difference itself is found and no unknown field.
+                // The uses of the field change too, so that the difference itself is found and not
+                // an unknown field.
                 let (old, new) = (format!("params.{}", field.0), format!("params.{}_x", field.0));
                 lines.iter_mut().for_each(|l| *l = replace_word(l, &old, &new));
             });
@@ -280,7 +284,7 @@ fn a_renamed_field_is_reported_with_both_sides() {
     }
 }
 
-/// Replaces `word` where no identifier goes on after it.
+/// Replaces `word` where it is a whole identifier.
 fn replace_word(line: &str, word: &str, with: &str) -> String {
     let mut parts = line.split(word);
     let mut out = parts.next().unwrap_or_default().to_string();
@@ -351,7 +355,7 @@ fn a_shared_structure_that_differs_is_reported() {
     );
 }
 
-// Rules of the house, each broken once.
+// Rules for kernels, each broken once.
 
 /// A small kernel with one thing replaced.
 fn small_with(old: &str, new: &str) -> String {
@@ -368,7 +372,7 @@ fn a_broken_rule_is_reported_with_the_kernel_and_the_rule() {
         "var<workgroup> sums",
         "@compute @workgroup_size(64) fn second() {}\nvar<workgroup> sums",
     );
-    assert_eq!(said, "gradient_norm: one entry point a file, found 2");
+    assert_eq!(said, "gradient_norm: expected one entry point in the file, found 2");
     let said = small_with(
         "var<workgroup> sums",
         "@group(0) @binding(3) var<storage, read> idle: array<f32>;\nvar<workgroup> sums",
@@ -396,7 +400,7 @@ fn a_fault_is_reported_with_its_file_and_line() {
             let said = report(fault);
             assert!(said.contains(&place), "expected {place} in\n{said}");
         }
-        // The validator names the function's line and marks the expression's.
+        // The validator names the line of the function and marks the line of the expression.
         let said = report("    let wrong = 1u + 1.5f;");
         let (file, line) = (format!("{}:", kernel.file), format!("{} │ ", at + 1));
         let marked =
@@ -407,7 +411,7 @@ fn a_fault_is_reported_with_its_file_and_line() {
 
 // Translations.
 
-/// A module as the back ends take it, with its constants in place.
+/// A module with its constants resolved, as the back ends take it.
 fn translatable(kernel: &Kernel) -> (naga::Module, naga::valid::ModuleInfo) {
     let (module, info) = module(kernel.file, &kernel.module()).unwrap_or_else(|e| panic!("{e:#}"));
     let none = naga::back::PipelineConstants::default();
@@ -460,7 +464,7 @@ fn every_kernel_translates_to_hlsl() {
         let [Ok(entry)] = &made.entry_point_names[..] else {
             panic!("{}: {:?}", kernel.name, made.entry_point_names)
         };
-        // naga sets a `_` after a digit.
+        // naga adds a `_` after a digit.
         assert_eq!(entry.trim_end_matches('_'), kernel.name);
         assert!(text.contains(&format!("void {entry}(")), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Folds and parts in which every class has its share, beside those of scikit-learn and
+//! Folds and parts in which every class has its share, compared with scikit-learn and
 //! iterative-stratification (`fixtures/folds.py`).
 
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ fn rows_of(value: &Value) -> Vec<Vec<u32>> {
     value.as_array().unwrap().iter().map(numbers).collect()
 }
 
-/// Rows by fold and class.
+/// The numbers of rows, [fold][class].
 fn counts(of: &[u32], labels: &[u32], folds: usize) -> Vec<Vec<u32>> {
     let classes = *labels.iter().max().unwrap() as usize + 1;
     let mut counts = vec![vec![0; classes]; folds];
@@ -48,7 +48,7 @@ fn is_level(counts: impl IntoIterator<Item = u32>) -> bool {
 // --- beside others ---
 
 #[test]
-fn classes_are_shared_out_as_scikit_learn_does_it() {
+fn classes_are_distributed_as_scikit_learn_does_it() {
     for case in fixtures("classes") {
         let (labels, folds) = (numbers(&case["labels"]), case["folds"].as_u64().unwrap() as usize);
         for seed in 0..5 {
@@ -63,7 +63,8 @@ fn classes_are_shared_out_as_scikit_learn_does_it() {
     }
 }
 
-/// The classes of a second task differ by one row at most within each class of the first.
+/// Within each class of the first task, the numbers of rows of a second task's classes differ by
+/// one at most.
 #[test]
 fn classes_of_other_tasks_are_spread_within_those_of_the_first() {
     let first: Vec<u32> =
@@ -88,7 +89,7 @@ fn plain_folds_are_equal_to_a_row() {
     }
 }
 
-/// Mean over folds and marks of how far the rows of a mark in a fold are from its share.
+/// The mean distance, over folds and marks, of the rows of a mark in a fold from its share.
 fn distance(counts: &[Vec<f64>], totals: &[f64]) -> f64 {
     let folds = counts.len() as f64;
     let of_fold = |fold: &Vec<f64>| {
@@ -98,7 +99,7 @@ fn distance(counts: &[Vec<f64>], totals: &[f64]) -> f64 {
 }
 
 #[test]
-fn marks_are_shared_out_as_iterative_stratification_does_it() {
+fn marks_are_distributed_as_iterative_stratification_does_it() {
     for case in fixtures("marks") {
         let (marks, folds) = (rows_of(&case["marks"]), case["folds"].as_u64().unwrap() as usize);
         let count = marks[0].len();
@@ -141,7 +142,7 @@ fn marks_are_shared_out_as_iterative_stratification_does_it() {
     }
 }
 
-/// Mean over classes of the deviation of their shares between folds.
+/// The mean over classes of the deviation of their shares between folds.
 fn unevenness(counts: &[Vec<u32>]) -> f64 {
     let classes = counts[0].len();
     let of_class = |class: usize| {
@@ -155,7 +156,7 @@ fn unevenness(counts: &[Vec<u32>]) -> f64 {
 }
 
 #[test]
-fn groups_are_shared_out_as_scikit_learn_does_it() {
+fn groups_are_distributed_as_scikit_learn_does_it() {
     for case in fixtures("groups") {
         let (labels, groups, folds) = (
             numbers(&case["labels"]),
@@ -190,7 +191,7 @@ fn groups_are_shared_out_as_scikit_learn_does_it() {
     }
 }
 
-/// Parts of unequal shares keep them, and so do their marks.
+/// Parts of unequal sizes keep their sizes, and so do their marks.
 #[test]
 fn marks_keep_their_share_in_parts() {
     let rows: Vec<u32> = (0..1000).collect();
@@ -234,7 +235,7 @@ impl Table {
         from_text(&text, "c.toml", self.0.path(), &keys).unwrap()
     }
 
-    /// Numbers of the rows that each fold trains, validates and tests on.
+    /// The row numbers that each fold trains, validates and tests on.
     fn folds(&self, text: &str, folds: usize, keys: &[&str]) -> Vec<[Vec<u32>; 3]> {
         let parts = |fold: usize| {
             let (number, fold) = (format!("data.folds={folds}"), format!("data.fold={fold}"));
@@ -252,7 +253,7 @@ impl Table {
         (1..=folds).map(parts).collect()
     }
 
-    /// What is said of the folds before one is trained.
+    /// The notices about the folds, before training.
     fn looked(
         &self,
         text: &str,
@@ -268,8 +269,8 @@ impl Table {
     }
 }
 
-/// Rows of three tasks: the classes of `a` are even, of `b` 6 rows are "rare", of the marks `m` 8
-/// rows say yes; every ninth row has no `b`.
+/// Rows of three tasks: the classes of `a` are equally frequent, 6 rows of `b` are "rare", 8 rows
+/// of the marks `m` say yes; every ninth row has no `b`.
 fn three_tasks(rows: u32) -> String {
     let line = |row: u32| {
         let b = if row % 9 == 4 {
@@ -297,7 +298,7 @@ fn b_of(row: u32, rows: u32) -> u32 {
 }
 
 #[test]
-fn the_task_with_the_rarest_class_is_shared_out_and_said() {
+fn the_task_with_the_rarest_class_is_stratified_and_named() {
     let table = Table::new(&three_tasks(120));
     let keys = ["data.ignore=[\"m\", \"n\", \"g\"]"];
     for (chosen, keys) in [("b", vec![keys[0]]), ("a", vec![keys[0], "data.stratify=a"])] {
@@ -329,7 +330,7 @@ fn the_task_with_the_rarest_class_is_shared_out_and_said() {
     }
 }
 
-/// Within a fold the validation part has its share of each class as well: none is left out of the
+/// Within a fold the validation part has its share of each class too, so no class is missing in
 /// training.
 #[test]
 fn validation_takes_its_share_of_each_class() {
@@ -348,7 +349,7 @@ fn validation_takes_its_share_of_each_class() {
 }
 
 #[test]
-fn marks_of_a_multilabel_task_are_shared_out() {
+fn marks_of_a_multilabel_task_are_distributed() {
     let table = Table::new(&three_tasks(120));
     let task = "[task.t]\ntype = \"multilabel\"\ntarget = [\"m\", \"n\"]\n";
     let keys = ["data.ignore=[\"a\", \"b\", \"g\"]"];
@@ -362,7 +363,7 @@ fn marks_of_a_multilabel_task_are_shared_out() {
     };
     assert_eq!(marked(|row| row % 15 == 2), [2; 4]);
     assert!(marked(|row| row % 2 == 1).iter().all(|&n| (14..=16).contains(&n)));
-    // As one split, too.
+    // The same for a single split.
     let config = table.config(task, &[keys[0], "data.stratify=t", "data.split=[0.5, 0.25, 0.25]"]);
     let found = load(&config.data, &config.tasks).unwrap();
     let yes = |data: &Dataset| data.labels[0].iter().filter(|&&word| word == 1).count();
@@ -373,7 +374,7 @@ fn marks_of_a_multilabel_task_are_shared_out() {
 }
 
 #[test]
-fn groups_stay_whole_and_their_sizes_are_said() {
+fn groups_stay_whole_and_their_sizes_are_reported() {
     let table = Table::new(&three_tasks(120));
     let keys = ["data.ignore=[\"m\", \"n\", \"b\"]", "data.group=g", "data.split=[0.5, 0.5, 0.0]"];
     for keys in [keys.to_vec(), [&keys[..], &["data.stratify=a"]].concat()] {
@@ -393,7 +394,7 @@ fn groups_stay_whole_and_their_sizes_are_said() {
         assert_eq!(said[0].contains("classes are not shared out alike"), !stratified, "{said:?}");
         assert_eq!(said[0].contains("the classes of task \"a\""), stratified, "{said:?}");
     }
-    // A class that stands in one group alone is missing when that is held out.
+    // A class that is in one group only is missing in training when that group is held out.
     let keys = ["data.ignore=[\"m\", \"n\"]", "data.group=g"];
     let (found, _) = table
         .looked(A_AND_B, 4, &[&keys[..], &["data.split=[1.0, 0.0, 0.0]"]].concat())
@@ -406,7 +407,8 @@ fn groups_stay_whole_and_their_sizes_are_said() {
     );
 }
 
-/// Validation rows are cut off what is left when the fold is held out, in whole groups.
+/// Validation rows are taken from the rows that are left when the fold is held out, in whole
+/// groups.
 #[test]
 fn groups_are_validated_on_in_every_fold() {
     let text = |groups: u32, rows: u32| {
@@ -427,7 +429,7 @@ fn groups_are_validated_on_in_every_fold() {
                 assert!(of.iter().all(|groups| !groups.is_empty()), "{groups} {folds} {of:?}");
                 assert_eq!(of.iter().map(BTreeSet::len).sum::<usize>() as u32, groups);
                 assert_eq!((train.len() + valid.len() + test.len()) as u32, rows);
-                // A tenth of what is left, to half a group.
+                // A tenth of what is left, up to half a group.
                 let share = (train.len() + valid.len()) as f64 / 10.0;
                 assert!(
                     of[1].len() == 1 || (valid.len() as f64 - share).abs() <= 5.0,
@@ -461,10 +463,10 @@ fn rows_without_classes_are_validated_on_in_every_fold() {
     }
 }
 
-/// The columns of a task with several differ by few rows within each class of the first task.
+/// Within each class of the first task, the columns of a multilabel task differ by few rows.
 #[test]
 fn a_multilabel_task_is_spread_within_the_classes() {
-    // Two rows in five of a class say yes in `m`, one in four in `n`.
+    // Two of five rows of a class say yes in `m`, one of four in `n`.
     let m = |row: u64| below(5, 1, Purpose::Synthetic, 3, row) < 2;
     let n = |row: u64| below(4, 1, Purpose::Synthetic, 4, row) < 1;
     let class = |row: u64| below(9, 1, Purpose::Synthetic, 5, row).min(1);
@@ -486,9 +488,9 @@ fn a_multilabel_task_is_spread_within_the_classes() {
     }
 }
 
-/// What is one number is one group, however it is written.
+/// Equal numbers are one group, however they are written.
 #[test]
-fn groups_that_are_equal_in_other_words_are_one() {
+fn groups_with_equal_names_in_different_spellings_are_one() {
     let of = |row: u32| row / 2 % 10;
     let line = |row: u32| {
         format!("{row},{}.5,{}{}\n", row % 13, of(row), if row % 4 == 1 { ".0" } else { "" })
@@ -547,7 +549,8 @@ fn a_class_of_one_row_is_refused_before_training() {
         "{found}"
     );
     assert!(hint.contains("groups in task.y") && hint.contains("missing of task.y"), "{hint}");
-    // Groups know the class in every fold, and still no fold that tests on it could train it.
+    // The classes are given by `groups`, so every fold knows the class, and still no fold that
+    // tests on it could train it.
     let groups = "[task.y]\ngroups = { a = [\"a\"], b = [\"b\"], r = [\"rare\"] }\n";
     assert!(
         Table::new(&with_rare(1))
@@ -556,7 +559,7 @@ fn a_class_of_one_row_is_refused_before_training() {
             .0
             .contains("class \"r\" has 1 row")
     );
-    // Listed as missing it is no class.
+    // If it is listed as missing it is not a class.
     let missing = "[task.y]\nmissing = [\"rare\", \"\"]\n";
     Table::new(&with_rare(1)).looked(missing, 5, &[]).unwrap();
 }
@@ -582,7 +585,7 @@ fn a_class_of_fewer_rows_than_folds_is_trained_in_every_fold() {
     }
 }
 
-/// The class of a task that folds are not stratified by may be in one fold alone.
+/// A class of a task that folds are not stratified by may be in one fold only.
 #[test]
 fn a_class_that_a_fold_does_not_train_is_named() {
     let line = |row: usize| {
@@ -607,14 +610,14 @@ fn a_class_that_a_fold_does_not_train_is_named() {
         "{found}"
     );
     assert!(hint.contains("data.stratify = \"z\" shares its classes out alike"), "{hint}");
-    // The task with the rarest class is the one that is shared out where nothing is said.
+    // Without a setting, the task with the rarest class is stratified.
     for seed in 0..60 {
         let refused = table.looked(tasks, 2, &[&format!("data.split_seed={seed}")]).err();
         assert!(refused.is_none_or(|(found, _)| !found.contains("task \"z\"")));
     }
 }
 
-/// Weights of zero train nothing.
+/// Rows of weight zero train nothing.
 #[test]
 fn a_fold_without_a_weight_to_train_on_is_refused() {
     let text = |weighty: usize| {
@@ -656,7 +659,7 @@ fn a_fold_without_a_label_to_train_on_is_refused() {
     );
 }
 
-/// What 0.1.0 wrote has the folds of 0.1.0: by a hash of the row, so of sizes that differ.
+/// A configuration of 0.1.0 keeps its folds: by a hash of the row, so their sizes differ.
 #[test]
 fn an_old_configuration_keeps_its_folds() {
     let table = Table::new(&with_rare(0));

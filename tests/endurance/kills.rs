@@ -1,9 +1,9 @@
-//! Runs of the program that are ended at any time, by a kill that cannot be caught or by a signal
-//! that can, and go on: nothing that was committed is lost, and the end is that of the run that was
-//! left alone, byte by byte.
+//! Runs of the program are ended at any time, by a kill that cannot be caught or by a signal that
+//! can, and go on. Nothing that was committed is lost, and in the end the files equal those of a
+//! run that was not interrupted, byte by byte.
 //!
-//! Two of three kills wait until a checkpoint is being written; whether one came in the middle of
-//! that is seen by what it left.
+//! Two of three kills wait until a checkpoint is being written. Whether a kill really came in the
+//! middle of that is seen from the files that it left.
 
 #![cfg(unix)]
 
@@ -14,40 +14,40 @@ use std::time::{Duration, Instant};
 use crate::common::program::{Draws, NET, Room, STEPS, signal, wait};
 use tandem::run::checkpoint::load;
 
-/// Steps between checkpoints; two of them may be on their way.
+/// Steps between checkpoints. Up to two checkpoints may be on their way to the disk.
 const EVERY: u64 = 5;
 
-/// A run, again and again.
+/// A run that is started and ended again and again.
 struct Life {
     room: Room,
     device: &'static str,
-    /// Seconds that a run takes which is left alone.
+    /// The seconds that a run takes without interruption.
     whole: f64,
     draws: Draws,
     count: Count,
 }
 
-/// What was counted.
+/// What happened so far.
 #[derive(Debug, Default)]
 struct Count {
     kills: u64,
-    /// Of these, while a checkpoint was being written.
+    /// The kills that came while a checkpoint was being written.
     writing: u64,
-    /// Runs that came to their end.
+    /// The runs that came to their end.
     finished: u64,
-    /// Steps that were done and had to be done again: most, and in all.
+    /// The steps that had to be done again after a kill: the most after one kill, and all together.
     most_lost: u64,
     lost: u64,
-    /// Checkpoints that were read after a kill.
+    /// The checkpoints that were read after a kill.
     read: u64,
 }
 
 impl Life {
     fn new(device: &'static str, seed: u64) -> Life {
-        // On a disk, where a checkpoint takes a while.
+        // On a disk, where writing a checkpoint takes a while.
         let room =
             Room::on(tempfile::tempdir().unwrap(), &NET.replace("epochs = 12", "epochs = 8"));
-        // Once for the cache of kernels, once for the time.
+        // The first run fills the cache of kernels, the second one is timed.
         room.run(&["train", "net.toml", "--out", "first", "--max-steps", "1", "--device", device])
             .expect(0);
         let begun = Instant::now();
@@ -57,7 +57,7 @@ impl Life {
         Life { room, device, whole, draws: Draws::new(seed), count: Count::default() }
     }
 
-    /// A process that begins the run or goes on with it.
+    /// Starts a process that begins the run or goes on with it.
     fn start(&self) -> Child {
         let goes_on = self.room.path("run/config.toml").exists();
         if !goes_on {
@@ -95,14 +95,14 @@ impl Life {
             .any(|entry| entry.file_name().to_str().and_then(step).is_some())
     }
 
-    /// Lets a process go on for a while; false = it came to its end.
+    /// Lets a process run for a random time; returns false if it came to its end.
     fn let_live(&mut self, child: &mut Child) -> bool {
         let until = Duration::from_secs_f64(self.draws.uniform() * self.whole);
         wait(child, until).is_none()
     }
 
-    /// Lets a process go on until it is writing one of its next checkpoints, and some moments
-    /// longer.
+    /// Lets a process run until it is writing one of its next checkpoints, and up to 3 ms longer;
+    /// returns false if it came to its end.
     fn let_write(&mut self, child: &mut Child) -> bool {
         let next = self.newest().unwrap_or(0) + EVERY * self.draws.below(6);
         while self.newest().unwrap_or(0) < next || !self.is_writing(child) {
@@ -115,7 +115,8 @@ impl Life {
         child.try_wait().unwrap().is_none()
     }
 
-    /// A run that came to its end is as if nobody had touched it; the next one begins.
+    /// Checks that a finished run equals the one that was not interrupted, and removes it, so that
+    /// the next one begins.
     fn finished(&mut self) {
         self.room.same("run", "whole");
         self.room.is_tidy("run");
@@ -123,7 +124,8 @@ impl Life {
         fs::remove_dir_all(self.room.path("run")).unwrap();
     }
 
-    /// Every checkpoint can be read, the newest one is no older than before, and is gone on from.
+    /// Checks that every checkpoint can be read, that the newest one is not older than `before`,
+    /// and that few steps were lost.
     fn look(&mut self, before: Option<u64>) {
         let newest = self.newest();
         assert!(newest >= before, "checkpoint {before:?} was there, now the newest is {newest:?}");
@@ -174,7 +176,8 @@ impl Life {
     fn kills(device: &'static str, seed: u64, kills: u64) {
         let mut life = Life::new(device, seed);
         let mut number = 0;
-        // Where disks are quick more kills miss; there are as many of them as it takes.
+        // On quick disks more kills miss the writing of a checkpoint; the loop goes on until a
+        // third did not.
         while life.count.kills < kills || 3 * life.count.writing < life.count.kills.max(kills) {
             number += 1;
             life.kill(number);
@@ -188,7 +191,7 @@ impl Life {
         eprintln!("{device}, {:.1} s a run: {:?}", life.whole, life.count);
     }
 
-    /// A signal at any time once the run directory is held.
+    /// Sends a signal at a random time after the process has taken the run directory.
     fn stop(&mut self, name: &str, code: i32) {
         let mut child = self.start();
         let id = child.id().to_string();
@@ -202,14 +205,16 @@ impl Life {
             return self.finished();
         }
         signal(&child, name);
-        let begun = Instant::now();
+        let sent = self.room.last_step("run");
         let status = wait(&mut child, Duration::from_secs(60)).expect("the process goes on");
-        let waited = begun.elapsed();
         if status.code() == Some(0) {
             return self.finished();
         }
         assert_eq!(status.code(), Some(code), "{}", self.room.text("err"));
-        assert!(waited < Duration::from_secs(5), "{name}: ended after {waited:?}");
+        // The steps that were submitted are finished, and a submission never goes beyond the next
+        // checkpoint.
+        let more = self.room.last_step("run") - sent;
+        assert!(more <= EVERY, "{name}: {more} steps after the signal");
         self.count.kills += 1;
         self.look(None);
         self.room.is_tidy("run");

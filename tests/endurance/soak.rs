@@ -1,5 +1,5 @@
-//! A long run of the program on the adapter, with evaluations and checkpoints: it does not grow,
-//! and nothing is reported that did not happen.
+//! A long run of the program on the adapter, with evaluations and checkpoints: its memory does not
+//! grow, it leaves no files open, and it reports no value that is not finite.
 
 #![cfg(target_os = "linux")]
 
@@ -13,21 +13,21 @@ use crate::common::program::{NET, Room, rows};
 use serde_json::Value;
 
 const STEPS: u64 = 100_000;
-/// Steps that a process needs to come to rest.
+/// Steps after which memory and times of a process are steady.
 const WARM: u64 = 20_000;
 
-/// How a process stands.
+/// The state of a process at one time.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     step: u64,
     /// Resident memory in KiB.
     resident: u64,
     files: usize,
-    /// Seconds of processors, which others that use them do not lengthen much.
+    /// Processor seconds; other programs on the machine hardly change them.
     busy: f64,
 }
 
-/// The step of the last whole line of a file that grows.
+/// The step in the last complete line of a file that grows.
 fn last_step(path: &Path) -> Option<u64> {
     let mut file = fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
@@ -57,7 +57,8 @@ fn sample(child: &Child, metrics: &Path) -> Option<Sample> {
     })
 }
 
-/// User and system time of `/proc/N/stat`, in hundredths; the name before them may hold anything.
+/// User and system time of `/proc/N/stat`, in hundredths of seconds. The name before them may hold
+/// spaces.
 fn busy(stat: &str) -> Option<f64> {
     let ticks: Vec<f64> = stat
         .rsplit_once(')')?
@@ -75,7 +76,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Seconds of a step, epoch by epoch: (step at the end, seconds).
+/// The seconds per step of each epoch, as (step at the end, seconds).
 fn step_times(metrics: &str) -> Vec<(u64, f64)> {
     let points = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let trained: Vec<(u64, f64)> = points
@@ -117,7 +118,7 @@ fn a_hundred_thousand_steps() {
     assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
     assert!(!said.contains("not finite") && room.last_step("run") == STEPS, "{said}");
 
-    // After the last step files are closed.
+    // After the last step files are closed, so only samples before it count.
     let warm: Vec<Sample> =
         samples.iter().copied().filter(|s| (WARM..STEPS).contains(&s.step)).collect();
     let tenth = warm.len() / 10;

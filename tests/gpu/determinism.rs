@@ -1,14 +1,14 @@
-//! Equal runs give equal bits on the device, however they are submitted; and the device follows the
-//! float64 reference step by step.
+//! Equal runs give equal bits on the device, however many steps a submission has; and the device
+//! agrees with the float64 reference in every step, up to rounding.
 
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::common::{device, gpu};
 use anyhow::Result;
 use tandem::data::split::order::epoch_order;
 use tandem::data::{Parts, Schema};
-use tandem::device::adapter::Wish;
-use tandem::device::{Gpu, Session};
+use tandem::device::Session;
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
 use tandem::model::file::save;
@@ -25,8 +25,8 @@ const WIDTH: usize = 7;
 /// Classes of the two tasks, `a` and `b`.
 const CLASSES: [usize; 2] = [4, 4];
 
-/// Everything that draws random numbers or sums over many: dropout, towers, both couplings, a short
-/// last batch.
+/// A configuration with everything that draws random numbers or sums over many: dropout, towers,
+/// both couplings, a short last batch.
 const TABLES: &str = "
 [trunk]
 layers = [16]
@@ -52,19 +52,7 @@ batch_size = 48
 log_every = \"1s\"
 ";
 
-fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    })
-}
-
-fn device() -> Machine {
-    Machine::Device(Box::new(gpu().clone()))
-}
-
-/// A plan with all three parts.
+/// A plan with a training, a validation and a test part.
 fn plan(tables: &str) -> Plan {
     let config = crate::common::config(tables);
     let names = ["0", "1", "2", "3"];
@@ -76,7 +64,7 @@ fn plan(tables: &str) -> Plan {
     Plan::new(config, parts).unwrap()
 }
 
-/// Keeps the points of a run, without what no two runs share.
+/// Keeps the points of a run, without the seconds, which differ from run to run.
 #[derive(Default)]
 struct Points(Vec<Point>);
 
@@ -100,7 +88,7 @@ fn run(
     (outcome, points.0)
 }
 
-/// The run that others are compared with.
+/// The run that the others are compared with.
 fn first() -> &'static (Outcome, Vec<Point>) {
     static FIRST: OnceLock<(Outcome, Vec<Point>)> = OnceLock::new();
     FIRST.get_or_init(|| run(&plan(TABLES), device(), None))
@@ -132,8 +120,8 @@ fn sixty_four_steps_a_submission_change_nothing() {
     assert_same(&run(&plan(TABLES), device(), Some(64)), first());
 }
 
-/// Rows that are brought to the device as steps need them, in windows of one batch, of three, and
-/// of more rows than there are.
+/// Rows that are copied to the device when steps need them, in windows of one batch, of three
+/// batches, and of more rows than there are.
 #[test]
 fn streamed_data_changes_nothing() {
     for batches in [1, 3, 100] {
@@ -146,7 +134,7 @@ fn streamed_data_changes_nothing() {
     }
 }
 
-/// Every loss with blanks, row weights and categories.
+/// Every loss, with blanks, row weights and categories.
 #[test]
 fn every_loss_gives_equal_bits_however_it_is_submitted() {
     let tables = "[optimizer]\nlearning_rate = 1e-2\nclip_norm = 1.0\n[train]\nepochs = \
@@ -167,7 +155,8 @@ fn another_seed_is_another_run() {
     assert_ne!(other.1, first().1);
 }
 
-/// Runs differ by their seed even from equal weights: by the order of rows and by dropout.
+/// With equal initial weights, runs of different seeds still differ: by the order of rows and by
+/// dropout.
 #[test]
 fn the_seed_reaches_more_than_the_initial_weights() {
     let initial = plan(TABLES).initial().unwrap();
@@ -234,7 +223,7 @@ fn an_evaluation_reads_the_logits_of_each_step() {
     }
 }
 
-/// Some steps over the first batch: results, and parameters afterwards.
+/// Runs `count` steps over the first batch and returns their results and the parameters afterwards.
 fn steps(plan: &Plan, tuning: &Tuning, count: u64) -> (Vec<StepResult>, Vec<u32>) {
     let built = plan.build(tuning).unwrap();
     let mut session = Session::new(gpu().clone(), built.program.clone()).unwrap();
@@ -247,7 +236,8 @@ fn steps(plan: &Plan, tuning: &Tuning, count: u64) -> (Vec<StepResult>, Vec<u32>
     let steps: Vec<Step> = (0..count).map(|t| course.step(t, 0, plan.batch, t as usize)).collect();
     session.submit(built.train.unwrap(), &steps).unwrap();
     let results = session.collect(true).unwrap();
-    let parameters = session.download_words(built.program.whole(built.buffers.parameters)).unwrap();
+    let parameters =
+        session.download_integers(built.program.whole(built.buffers.parameters)).unwrap();
     (results, parameters)
 }
 
@@ -266,7 +256,7 @@ fn batches_in_chunks_repeat_to_the_bit() {
     assert_eq!((results, parameters), steps(&plan, &tuning, 5));
 }
 
-/// (name, tables): a net with dropout, towers, each coupling and each optimizer among them.
+/// (name, tables): networks with dropout, towers, each coupling and each optimizer.
 const TEN_STEPS: &[(&str, &str)] = &[
     ("adam, dropout, towers, both couplings", TABLES),
     (
@@ -293,12 +283,13 @@ const TEN_STEPS: &[(&str, &str)] = &[
     ),
 ];
 
-/// |a − b| relative to the larger.
+/// |a − b| divided by the larger of |a| and |b|.
 fn difference(a: f64, b: f64) -> f64 {
     (a - b).abs() / a.abs().max(b.abs()).max(f64::MIN_POSITIVE)
 }
 
-/// Every loss, coupling and total of every point; training, validation and test alike.
+/// The largest relative difference of a loss, a coupling's value or a total, over all points of all
+/// parts.
 fn largest_difference(found: &[Point], expected: &[Point]) -> f64 {
     let numbers = |p: &Point| -> Vec<f64> {
         let tasks = p.tasks.iter().map(|t| t.loss.unwrap());
@@ -324,7 +315,7 @@ fn ten_steps_follow_the_reference() {
     }
 }
 
-/// Every loss with blanks, row weights and categories; training and validation.
+/// Every loss, with blanks, row weights and categories, in training and validation.
 #[test]
 fn ten_steps_of_every_loss_follow_the_reference() {
     let plan = crate::common::every_plan(

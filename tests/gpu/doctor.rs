@@ -1,16 +1,12 @@
-//! The check of kernels on the adapter of this machine: every kernel is looked at, and every one
-//! keeps its bound.
+//! The check of kernels on this machine's adapter: it looks at every kernel, and every kernel keeps
+//! its bound.
 
+use crate::common::open;
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
 use tandem::kernels::KERNELS;
 use tandem::measure::doctor;
 use tandem::measure::doctor::Verdict;
-
-/// An adapter; a machine without one fails here, with the name of the package to install.
-fn open(wish: &Wish) -> Gpu {
-    Gpu::open(wish).unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-}
 
 fn print(gpu: &Gpu, verdicts: &[Verdict]) {
     println!("{} ({}, {})", gpu.entry.name, gpu.entry.backend, gpu.entry.driver);
@@ -23,8 +19,8 @@ fn print(gpu: &Gpu, verdicts: &[Verdict]) {
     }
 }
 
-/// Every kernel passes; only those that need subgroups of 8 lanes or a matrix unit may be missing,
-/// and only where there are none.
+/// Asserts that every kernel passes. Only kernels that need subgroups of 8 lanes or a matrix unit
+/// may be missing, and only on an adapter without them.
 fn check(gpu: &Gpu, verdicts: &[Verdict]) {
     print(gpu, verdicts);
     let has_subgroups = doctor::tunings(gpu).iter().any(|tuning| tuning.forward.kernel.direct);
@@ -48,9 +44,9 @@ fn every_kernel_keeps_its_bound() {
     check(&gpu, &doctor::doctor(&gpu).unwrap());
 }
 
-/// Some of the cases, which use all kernels between them.
+/// Runs some of the cases, which together use all kernels.
 #[test]
-fn so_it_does_within_the_default_limits_of_webgpu() {
+fn kernels_keep_their_bounds_within_the_default_limits_of_webgpu() {
     let gpu = open(&Wish { default_limits: true, ..Wish::default() });
     assert!(gpu.limits.max_storage_buffer_binding_size <= 128 << 20, "{:?}", gpu.limits);
     assert!(gpu.limits.max_compute_workgroup_storage_size <= 16_384, "{:?}", gpu.limits);

@@ -1,13 +1,14 @@
-//! NaN and both infinities, put everywhere they can come from at some step: caught at that step,
-//! parameters and moments are bit by bit those before it, and the message says all that is known.
+//! NaN and both infinities are put everywhere where they can come from, at some step. They are
+//! caught at that step, parameters and moments stay as they were before it, bit by bit, and the
+//! message says what is known.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use crate::common::{device, gpu};
 use anyhow::Result;
 use tandem::data::split::order::epoch_order;
 use tandem::data::{Dataset, Features, UNLABELLED};
-use tandem::device::adapter::Wish;
-use tandem::device::{Gpu, Session};
+use tandem::device::Session;
 use tandem::fault::{Exit, Fault};
 use tandem::kernels::Kernel;
 use tandem::kernels::params::Step;
@@ -22,11 +23,11 @@ use tandem::schedule::Engine;
 const WIDTH: usize = 5;
 const BATCH: usize = 40;
 const CLASSES: [usize; 4] = [3, 3, 1, 1];
-/// The step at which something happens.
+/// The step in which the bad value appears.
 const AT: usize = 4;
 
-/// Tasks of classes, coupled in both ways, of numbers and of counts; towers and a trunk that hides
-/// what is negative.
+/// Two tasks of classes, coupled in both ways, one of numbers and one of counts, with towers and
+/// with a trunk whose activation hides negative values.
 const TABLES: &str = "
 [trunk]
 layers = [8]
@@ -54,20 +55,11 @@ batch_size = 40
 
 const VALUES: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
 
-fn gpu() -> Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    };
-    GPU.get_or_init(open).clone()
-}
-
 fn machines() -> [Machine; 2] {
-    [Machine::Device(Box::new(gpu())), Machine::Reference]
+    [device(), Machine::Reference]
 }
 
-/// Healthy rows save for what `spoil` does to one that is in the batch of the step.
+/// A plan over healthy rows, except for what `spoil` does to a row in the batch of step [`AT`].
 fn plan(rest: &str, spoil: impl FnOnce(&mut Dataset, usize)) -> Plan {
     let tables = format!("{TABLES}{rest}\n");
     let mut data = crate::common::labelled(&tables, 3, 10 * BATCH, WIDTH, &CLASSES, 0.1);
@@ -101,7 +93,7 @@ fn run(plan: &Plan, machine: &Machine, resume: Option<Snapshot>) -> (Ended, Snap
     (outcome.ended, (*last.0.unwrap()).clone())
 }
 
-/// Bits of parameters and moments: NaN is not equal to itself.
+/// The bits of parameters and moments; compared as numbers, NaN would not equal itself.
 fn bits(snapshot: &Snapshot) -> Vec<u64> {
     let of = |numbers: &Numbers| -> Vec<u64> {
         match numbers {
@@ -112,7 +104,7 @@ fn bits(snapshot: &Snapshot) -> Vec<u64> {
     std::iter::once(&snapshot.parameters).chain(&snapshot.moments).flat_map(of).collect()
 }
 
-/// The run up to the step before.
+/// The state after the step before [`AT`].
 fn before(machine: &Machine) -> Snapshot {
     let (ended, snapshot) =
         run(&plan(&format!("max_steps = {}", AT - 1), |_, _| ()), machine, None);
@@ -120,7 +112,8 @@ fn before(machine: &Machine) -> Snapshot {
     snapshot
 }
 
-/// What is known of a step is in the message, and what may be done about it in the hint.
+/// Asserts that the run was ended by a value, and that the message says all that is known and the
+/// hint what to do.
 fn tells(ended: &Ended, what: &str, pieces: &[&str]) -> Fault {
     let Ended::NotFinite(fault) = ended else { panic!("{what}: {ended:?}") };
     assert_eq!(fault.exit, Exit::NotFinite);
@@ -145,7 +138,7 @@ fn tells(ended: &Ended, what: &str, pieces: &[&str]) -> Fault {
     fault.clone()
 }
 
-/// A row whose data is bad.
+/// Asserts that a row with bad data is caught.
 fn caught(
     machine: &Machine,
     expected: &[u64],
@@ -201,8 +194,8 @@ fn features_labels_and_row_weights() {
     }
 }
 
-/// A label that is a number, but far off, is named as the cause too. Its square is too large for a
-/// device alone.
+/// A label that is a finite number, but far off, is named as the cause too. Its square is too large
+/// only on a device, in f32.
 #[test]
 fn a_label_out_of_range() {
     let [machine, _] = machines();
@@ -236,10 +229,10 @@ fn every_tensor_of_parameters() {
     }
 }
 
-// --- what a step computes itself: kernels that put a value where a step with some number asks for it ---
+// --- values that a step computes: kernels that write a value in the step with a given number ---
 
-/// What is put where: kernel, the text after which a value is there, its name, whether it is the
-/// one to be replaced, the flag's name.
+/// Where a value is put: the kernel, the text after which the value exists, its variable, whether
+/// this variable is the one to replace, and the name of the flag that must report it.
 struct Place {
     kernel: &'static str,
     after: &'static str,
@@ -302,7 +295,7 @@ fn places(plan: &Plan) -> Vec<Place> {
     all
 }
 
-/// The text of a kernel with a variable for each value that can be replaced.
+/// The text of a kernel, with a variable for each value that can be replaced.
 fn with_variables(kernel: &Kernel) -> String {
     let mut text = kernel.module();
     let edits: &[(&str, &str)] = match kernel.name {
@@ -339,7 +332,7 @@ fn with_variables(kernel: &Kernel) -> String {
     text
 }
 
-/// Number of the step that puts a value at a place.
+/// The number of the step that puts a value at a place.
 fn number(place: usize, value: usize) -> u32 {
     (100 + place * VALUES.len() + value) as u32
 }
@@ -349,7 +342,7 @@ fn spoiled(places: &[Place], kernel: &Kernel) -> String {
     for (i, place) in places.iter().enumerate().filter(|(_, place)| place.kernel == kernel.name) {
         assert!(text.contains(place.after), "{}: no \"{}\"", kernel.name, place.after);
         for (v, value) in VALUES.iter().enumerate() {
-            // A constant NaN is refused by some compilers; these bits are known at run time alone.
+            // Some compilers refuse a constant NaN; these bits are known at run time only.
             let (variable, bits) = (place.variable, value.to_bits());
             let condition = format!("step.number == {}u && {}", number(i, v), place.condition);
             let line = format!(
@@ -373,11 +366,12 @@ struct Device {
 
 impl Device {
     fn new(plan: Plan, places: &[Place]) -> Device {
-        // The kernels of all adapters, so that there is one text for each.
+        // The kernels that all adapters have, so that there is one text per kernel.
         let built = plan.build(&crate::common::whole()).unwrap();
-        let mut session =
-            Session::with_sources(gpu(), built.program.clone(), |kernel| spoiled(places, kernel))
-                .unwrap();
+        let mut session = Session::with_sources(gpu().clone(), built.program.clone(), |kernel| {
+            spoiled(places, kernel)
+        })
+        .unwrap();
         upload(&mut session, &built.parts[0], &plan.parts.train, built.counting).unwrap();
         session
             .upload(built.buffers.parameters, 0, bytemuck::cast_slice(&plan.initial().unwrap()))
@@ -389,7 +383,7 @@ impl Device {
         Device { plan, session, schedule: built.train.unwrap(), state }
     }
 
-    /// Runs steps of these numbers, and gives back the state after.
+    /// Runs steps with these numbers and returns the state after them.
     fn steps(&mut self, numbers: &[u32]) -> Vec<Numbers> {
         let course = Course::new(
             &self.plan.config.optimizer,
@@ -408,9 +402,9 @@ impl Device {
     }
 }
 
-/// Each gradient, each value of a coupling and each gradient of one.
+/// Covers each gradient, each coupling's value and each coupling's gradient.
 #[test]
-fn what_a_step_computes() {
+fn values_that_a_step_computes() {
     let plan = plan("", |_, _| ());
     let places = places(&plan);
     let mut device = Device::new(plan, &places);
@@ -419,7 +413,7 @@ fn what_a_step_computes() {
     for (i, place) in places.iter().enumerate() {
         for (v, value) in VALUES.iter().enumerate() {
             let what = format!("{value} by {}, {}", place.kernel, place.condition);
-            // The step after it is in the same submission, and healthy.
+            // The next step is in the same submission, and healthy.
             let found = device.steps(&[number(i, v), 99]);
             assert!(found == state, "{what}: parameters or moments changed");
             let flags =

@@ -1,10 +1,10 @@
-//! Limits of adapters: the least that WebGPU grants, bindings smaller than a batch or a data set,
-//! and a device that is lost.
+//! Limits of adapters: the smallest limits that WebGPU guarantees, bindings that are smaller than a
+//! batch or a data set, and a device that is lost.
 
-use std::sync::OnceLock;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use crate::common::{gpu, open};
 use anyhow::Result;
 use tandem::config::Precision;
 use tandem::data::split::order::epoch_order;
@@ -48,15 +48,6 @@ epochs = 2
 batch_size = 48
 ";
 
-fn open(wish: &Wish) -> Gpu {
-    Gpu::open(wish).unwrap_or_else(|e| panic!("{e:#}: {:?}", hint_of(&e)))
-}
-
-fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| open(&Wish::default()))
-}
-
 fn plan(tables: &str, rows: usize) -> Plan {
     crate::common::plan(tables, crate::common::synthetic(1, rows, WIDTH, &CLASSES), &CLASSES)
 }
@@ -86,8 +77,8 @@ fn the_default_limits_of_webgpu_are_enough_and_change_no_bit() {
     }
 }
 
-/// `explain` says how much memory a program takes before there is a device; afterwards its
-/// allocator says nearly the same.
+/// `explain` estimates the memory of a program before there is a device. The device's allocator
+/// must report nearly the same.
 #[test]
 fn the_estimate_of_memory_is_what_is_allocated() {
     for (inputs, classes) in [(784, vec![10, 10]), (64, vec![10, 10, 10])] {
@@ -113,7 +104,8 @@ fn the_estimate_of_memory_is_what_is_allocated() {
     }
 }
 
-/// A stamp that the driver left out costs the step that it belongs to, not the figures of all.
+/// A time stamp that the driver left out costs the figures of its step only, not those of all
+/// steps.
 #[test]
 fn stamps_that_do_not_ascend_are_not_counted() {
     let mut timings = Timings::new(&[1, 2], true);
@@ -133,8 +125,8 @@ fn stamps_that_do_not_ascend_are_not_counted() {
     assert_eq!((&timings.seconds[0], timings.steps[0]), (&vec![0.0], 0));
 }
 
-/// What steps left behind: metrics of each, parameters, and the loss of all training rows without
-/// dropout.
+/// The results of some steps: the metrics of each, the parameters, and the loss over all training
+/// rows without dropout.
 #[derive(Debug)]
 struct Left {
     metrics: Vec<Vec<f64>>,
@@ -158,7 +150,7 @@ fn table(plan: &Plan, steps: u64) -> Vec<Step> {
     (0..steps).map(|t| course.step(t, 0, plan.batch, t as usize)).collect()
 }
 
-/// Five steps of a program, then an evaluation of the training part.
+/// Runs five steps of a program, then an evaluation of the training part.
 fn five_steps(plan: &Plan, built: &Built) -> Left {
     let mut session = session(plan, built);
     session.submit(built.train.unwrap(), &table(plan, 5)).unwrap();
@@ -169,7 +161,7 @@ fn five_steps(plan: &Plan, built: &Built) -> Left {
     Left { metrics, parameters, loss }
 }
 
-/// Dispatches of a training step whose kernel is one of these or in the place of one.
+/// The number of dispatches of a training step whose kernel is one of these, or a variant of one.
 fn dispatches(built: &Built, kernels: &[&str]) -> usize {
     built.program.schedules[built.train.unwrap()]
         .dispatches
@@ -178,7 +170,7 @@ fn dispatches(built: &Built, kernels: &[&str]) -> usize {
         .count()
 }
 
-/// Each is the loss of all heads: alone, and with the output layers.
+/// Each of these kernels computes the loss of all heads: alone, or together with the output layers.
 const LOSSES: &[&str] = &["softmax_cross_entropy", "heads_cross_entropy"];
 
 /// ‖a − b‖ / ‖b‖
@@ -188,8 +180,8 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     (difference / b.iter().map(|b| square(f64::from(*b))).sum::<f64>()).sqrt()
 }
 
-/// Chunks of rows and segments of data, as on an adapter whose bindings hold neither the batch nor
-/// the data set.
+/// Compares whole steps with steps in chunks of rows and segments of data, as on an adapter whose
+/// bindings hold neither the batch nor the data set.
 fn in_chunks(tables: &str) {
     let plan = plan(tables, 300);
     let small = Tuning { binding_bytes: 8 << 10, ..gpu().tuning() };
@@ -231,7 +223,8 @@ fn a_full_batch_larger_than_a_binding() {
     in_chunks(&TABLES.replace("batch_size = 48", "batch_size = \"full\""));
 }
 
-/// Rows in the order of the epoch, from all segments, with dropout by their place in the batch.
+/// The rows come in the order of the epoch, from all segments; dropout depends on their place in
+/// the batch.
 #[test]
 fn a_shuffled_batch_larger_than_a_binding() {
     in_chunks(&TABLES.replace("batch_size = 48", "batch_size = 290"));
@@ -245,7 +238,7 @@ fn a_network_larger_than_a_binding_is_refused() {
     assert!(error.to_string().contains("1024") && hint_of(&error).is_some(), "{error:#}");
 }
 
-/// The exit code of what `work` fails with, after half a minute at most.
+/// The exit code with which `work` fails. The time-out only ends a hang.
 fn fails_soon(work: impl FnOnce() -> Result<()> + Send + 'static) -> Exit {
     let (sender, receiver) = channel();
     std::thread::spawn(move || sender.send(work().map_err(|e| (exit_of(&e), format!("{e:#}")))));

@@ -1,20 +1,19 @@
 //! Losses of every type of task, with blanks and row weights.
 //!
-//! The float64 step against differences of formulas from the textbook, which know neither schedule
-//! nor engine (as in `gradients.rs`), and against numbers of PyTorch; then what must hold for any
-//! numbers: a row without a label is no row for that task, a row of weight 2 is two rows, an
-//! evaluation in pieces is an evaluation, on the device too.
+//! The float64 step is compared with differences of formulas from the textbook, which share no code
+//! with schedule or engine (as in `gradients.rs`), and with numbers of PyTorch. Then come
+//! properties that hold for any numbers: a row without a label does not count for that task, a row
+//! of weight 2 counts as two rows, and an evaluation in pieces equals one evaluation, also on the
+//! device.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-use crate::common::{Bench, EVERY_CLASSES, EVERY_LOSS, labelled, plan_of, row_weights, whole};
+use crate::common::{Bench, EVERY_CLASSES, EVERY_LOSS, gpu, labelled, plan_of, row_weights, whole};
 use anyhow::Result;
 use tandem::config::{ClassWeights, Config, Loss, PositiveWeight, Task, TaskKind};
 use tandem::data::split::order::epoch_order;
 use tandem::data::{Dataset, Features, UNLABELLED};
-use tandem::device::adapter::Wish;
-use tandem::device::{Gpu, Session};
+use tandem::device::Session;
 use tandem::kernels::tuning::Tuning;
 use tandem::rng::{Purpose, permutation};
 use tandem::run::apply::evaluate::{Measured, evaluate};
@@ -25,32 +24,33 @@ use tandem::run::train::{Ended, Observer, Options, Plan, train};
 use tandem::schedule::{Engine, MetricKind};
 
 const BOUND: f64 = 1e-7;
-/// Between the points of a difference.
+/// The distance between the points of a difference quotient.
 const DISTANCE: f64 = 1e-4;
-/// Numbers stay farther than this from the kinks of losses.
+/// Numbers stay farther than this from the kinks of the losses.
 const MARGIN: f64 = 3e-3;
 const WIDTH: usize = 4;
 
-// The independent formula: one trunk layer of tanh, heads without towers.
+// The independent formula: one trunk layer with tanh, heads without towers.
 
-/// Parameters by the names of `model.safetensors`: a weight is a list of rows, a bias has one.
+/// Parameters by their names in `model.safetensors`: a weight is a list of rows, a bias has one
+/// row.
 type Parameters = BTreeMap<String, Vec<Vec<f64>>>;
 
-/// Some rows as the formula sees them.
+/// The rows of a batch, as the formula takes them.
 struct Formula<'a> {
     config: &'a Config,
     classes: &'a [usize],
     x: Vec<Vec<f64>>,
-    /// A vector a label column.
+    /// One vector per label column.
     labels: Vec<Vec<u32>>,
     weights: Vec<f64>,
-    /// Of each label column, rows of the training part by class.
+    /// For each label column, the number of training rows of each class.
     counts: Vec<Vec<u64>>,
-    /// Of each label column, what its loss is per unit of.
+    /// For each label column, the mean by which its loss is divided, or 1.
     means: Vec<f64>,
 }
 
-/// What it says of them.
+/// The results of the formula.
 #[derive(Debug, Default)]
 struct Said {
     total: f64,
@@ -58,11 +58,12 @@ struct Said {
     couplings: Vec<f64>,
     hits: Vec<f64>,
     labelled: Vec<f64>,
-    /// Distance from the nearest kink.
+    /// The distance from the nearest kink.
     margin: f64,
 }
 
-/// A label's loss, what it counts in the mean, whether it is hit, and how far its kink is.
+/// The loss of a label, its weight in the mean, whether it is predicted correctly, and its distance
+/// from the nearest kink.
 struct OfLabel {
     loss: f64,
     counts: f64,
@@ -153,7 +154,7 @@ impl<'a> Formula<'a> {
         said
     }
 
-    /// All pairs of tasks of equally many classes.
+    /// All pairs of tasks with equally many classes.
     fn pairs(&self) -> Vec<(usize, usize)> {
         let all =
             (0..self.classes.len()).flat_map(|a| (a + 1..self.classes.len()).map(move |b| (a, b)));
@@ -161,7 +162,7 @@ impl<'a> Formula<'a> {
     }
 }
 
-/// Classes by task; 1 where there are none.
+/// The number of classes of each task; 1 for a task without classes.
 fn classes_of(plan: &Plan) -> &'static [usize] {
     let classes =
         plan.network.tasks.iter().map(|head| head.classes.len().max(1)).collect::<Vec<_>>();
@@ -177,7 +178,8 @@ fn dense(p: &Parameters, name: &str, x: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Probabilities of classes, of which the first one's logit is 0 where there is one for two.
+/// The probabilities of the classes. Where one logit stands for two classes, the logit of the first
+/// class is 0.
 fn distribution(z: &[f64]) -> Vec<f64> {
     let powers: Vec<f64> =
         if z.len() == 1 { vec![1.0, z[0].exp()] } else { z.iter().map(|z| z.exp()).collect() };
@@ -192,7 +194,7 @@ fn jensen_shannon(p: &[f64], q: &[f64]) -> f64 {
         .sum()
 }
 
-/// The loss of a label, by the textbook.
+/// The loss of a label, by the textbook's formula.
 fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> OfLabel {
     let smooth = |loss: f64| OfLabel { loss, counts: 1.0, hit: false, margin: f64::INFINITY };
     let y = f64::from(f32::from_bits(word));
@@ -210,7 +212,7 @@ fn of_label(task: &Task, rows: &[u64], z: &[f64], column: usize, word: u32) -> O
             let hit = (0..z.len()).all(|c| z[c] <= z[word as usize]);
             OfLabel { counts: weight(word as usize), hit, ..smooth(loss) }
         }
-        Loss::Logistic { focal_gamma, positive_weight } => {
+        Loss::Logistic { focal_gamma, positive_weights: positive_weight } => {
             let p = 1.0 / (1.0 + (-z[column]).exp());
             let weight = match positive_weight {
                 PositiveWeight::Given(weight) => *weight,
@@ -250,9 +252,9 @@ fn class_weight(weights: &ClassWeights, rows: &[u64], class: usize) -> f64 {
     }
 }
 
-// The comparison.
+// Comparing the step with the formula.
 
-/// The arena by names.
+/// The values of an arena, by the names of the blocks.
 fn named(plan: &Plan, arena: &[f64]) -> Parameters {
     let rows = |values: &[f64], width: usize| values.chunks(width).map(<[f64]>::to_vec).collect();
     let block = |b: &tandem::model::layout::Block| {
@@ -261,13 +263,13 @@ fn named(plan: &Plan, arena: &[f64]) -> Parameters {
     plan.layout.blocks.iter().map(block).collect()
 }
 
-/// f′(x) from four values around it.
+/// f′(x) from four values around x.
 fn difference(f: impl Fn(f64) -> f64) -> f64 {
     let h = DISTANCE;
     (8.0 * (f(h) - f(-h)) - (f(2.0 * h) - f(-2.0 * h))) / (12.0 * h)
 }
 
-/// Numbers of a step by kind of metric.
+/// The numbers of a step, by kind of metric.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Shown {
     losses: Vec<f64>,
@@ -275,7 +277,7 @@ struct Shown {
     couplings: Vec<f64>,
     weights: Vec<f64>,
     labelled: Vec<f64>,
-    /// By block.
+    /// Gradients by the names of the blocks.
     gradients: BTreeMap<String, Vec<f64>>,
 }
 
@@ -299,7 +301,7 @@ impl Shown {
         shown
     }
 
-    /// Gradients of all blocks whose name starts so.
+    /// The gradients of all blocks whose name begins with `start`.
     fn gradient(&self, start: &str) -> Vec<f64> {
         let found: Vec<f64> = self
             .gradients
@@ -312,7 +314,7 @@ impl Shown {
     }
 }
 
-/// Parameters that keep all numbers away from kinks.
+/// Random parameters with which all numbers stay away from kinks.
 fn parameters(bench: &Bench, seed: u64) -> Vec<f64> {
     let all: Vec<usize> = (0..bench.plan.parts.train.rows).collect();
     let formula = Formula::new(&bench.plan, &all);
@@ -323,8 +325,8 @@ fn parameters(bench: &Bench, seed: u64) -> Vec<f64> {
 
 const FULL: &str = "\n[train]\nbatch_size = \"full\"\n";
 
-/// A step over all rows on the reference: losses by the formula, gradients by its differences.
-/// Returns the worst errors.
+/// Runs a step over all rows on the reference and compares losses with the formula and gradients
+/// with differences of the formula. Returns the largest errors (loss, gradient).
 fn check(tables: &str, data: Dataset, classes: &[usize], seed: u64) -> (f64, f64) {
     check_plan(plan_of(&format!("{tables}{FULL}"), data, None, classes), seed)
 }
@@ -388,7 +390,7 @@ fn check_plan(plan: Plan, seed: u64) -> (f64, f64) {
     (of_loss, of_gradient)
 }
 
-/// All rows labelled, some blank, nearly all blank; with row weights and without.
+/// Checks with all rows labelled, some blank, nearly all blank; with row weights and without.
 fn check_with_blanks(tables: &str, classes: &[usize], seed: u64) {
     for blank in [0.0, 0.3, 0.95] {
         for weighted in [false, true] {
@@ -403,7 +405,7 @@ fn check_with_blanks(tables: &str, classes: &[usize], seed: u64) {
     }
 }
 
-/// The tables of one task of [`EVERY_LOSS`], and its number.
+/// The tables with one task of [`EVERY_LOSS`] only, and the task's number.
 fn alone(task: &str) -> (String, usize) {
     let mut tables = EVERY_LOSS.split("[task.");
     let trunk = tables.next().unwrap();
@@ -492,7 +494,7 @@ fn poisson() {
     check_alone("count");
 }
 
-/// Powers of two, so that their inverses are numbers of 32 bits.
+/// The means are powers of two, so that f32 holds their inverses exactly.
 #[test]
 fn poisson_per_unit_of_its_mean() {
     let (tables, number) = alone("count");
@@ -506,7 +508,7 @@ fn poisson_per_unit_of_its_mean() {
     }
 }
 
-/// Three columns: a third is rounded to f32 where all are labelled.
+/// With three columns the factor ⅓ is rounded to f32 where all are labelled.
 #[test]
 fn three_columns() {
     let tables = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.t]\ntype = \
@@ -515,7 +517,7 @@ fn three_columns() {
     check(tables, data, &[1], 30);
 }
 
-/// Weights that come from the rows of the training part, column by column.
+/// The class weights come from the rows of the training part, column by column.
 #[test]
 fn balanced_weights() {
     let tables = "[trunk]\nlayers = [5]\nactivation = \"tanh\"\n[task.m]\nclass_weights = \
@@ -531,8 +533,8 @@ fn balanced_weights() {
 
 const AGREEMENT: &str = "[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\n";
 
-/// All at once, and agreement of every pair of equally many classes, on all rows whether labelled
-/// or not.
+/// All tasks at once, and agreement between every pair with equally many classes, on all rows
+/// whether labelled or not.
 #[test]
 fn every_loss_with_agreement() {
     check_with_blanks(&format!("{EVERY_LOSS}{AGREEMENT}"), &EVERY_CLASSES, 20);
@@ -557,9 +559,9 @@ fn agreement_needs_no_labels() {
     }
 }
 
-// PyTorch.
+// Comparing the step with PyTorch.
 
-/// Loss and gradient by the logits of `torch.nn.functional` in float64.
+/// Loss and gradient with respect to the logits, of `torch.nn.functional` in float64.
 #[test]
 fn losses_of_pytorch() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch/losses.json");
@@ -581,7 +583,7 @@ fn matrix(value: &serde_json::Value) -> Vec<Vec<f64>> {
     value.as_array().unwrap().iter().map(row).collect()
 }
 
-/// The features are the logits, and the one layer is the identity.
+/// The features are the logits, and the only layer is the identity.
 fn error_of(case: &serde_json::Value) -> f64 {
     let (logits, labels, gradient) =
         (matrix(&case["logits"]), matrix(&case["labels"]), matrix(&case["gradient"]));
@@ -615,17 +617,9 @@ fn error_of(case: &serde_json::Value) -> f64 {
     of_gradient.fold((loss - expected).abs() / expected, f64::max)
 }
 
-// What holds for any numbers, on both engines.
+// Properties that hold for any numbers, on both engines.
 
-fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    })
-}
-
-/// A full step from parameters.
+/// Runs a full step from some parameters.
 type Run = fn(&Plan, &[f64]) -> Shown;
 
 fn on_reference(plan: &Plan, parameters: &[f64]) -> Shown {
@@ -659,14 +653,14 @@ fn norm(values: &[f64]) -> f64 {
     values.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
-/// ‖a − b‖ / ‖b‖; 0 where both are nothing.
+/// ‖a − b‖ / ‖b‖; 0 if both are 0.
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let off = norm(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>());
     if off == 0.0 { 0.0 } else { off / norm(b) }
 }
 
-/// Some rows of a data set, and some of its label columns.
+/// Takes some rows and some label columns of a data set.
 fn some(data: &Dataset, rows: &[usize], columns: std::ops::Range<usize>) -> Dataset {
     let Features::F32(values) = &data.features else { unreachable!() };
     let features = rows.iter().flat_map(|&r| values[r * WIDTH..][..WIDTH].to_vec()).collect();
@@ -678,7 +672,7 @@ fn some(data: &Dataset, rows: &[usize], columns: std::ops::Range<usize>) -> Data
     Dataset { weights, ..Dataset::from_arrays(WIDTH, features, labels).unwrap() }
 }
 
-/// Label columns of each task of a plan.
+/// The label columns of each task of a plan.
 fn columns(plan: &Plan) -> Vec<std::ops::Range<usize>> {
     (0..plan.network.tasks.len())
         .map(|t| {
@@ -687,7 +681,7 @@ fn columns(plan: &Plan) -> Vec<std::ops::Range<usize>> {
         .collect()
 }
 
-/// Parameters of another plan, by name.
+/// Copies parameters to another plan, by name.
 fn same_parameters(from: &Plan, parameters: &[f64], to: &Plan) -> Vec<f64> {
     let mut arena = vec![0.0; to.layout.len];
     for block in &to.layout.blocks {
@@ -702,7 +696,7 @@ fn again(plan: &Plan) -> Plan {
     Plan::new(plan.config.clone(), plan.parts.clone()).unwrap()
 }
 
-/// Parameters that f32 holds.
+/// Random parameters that f32 holds exactly.
 fn any_parameters(plan: &Plan, seed: u64) -> Vec<f64> {
     Bench::new(again(plan), &whole())
         .random_parameters(seed)
@@ -711,7 +705,8 @@ fn any_parameters(plan: &Plan, seed: u64) -> Vec<f64> {
         .collect()
 }
 
-/// 80 rows of which each task has labels on 32; of several columns some cells are blank there too.
+/// 80 rows; each task has labels on 32 of them, and where it has several columns some cells are
+/// blank there too.
 fn with_unlabelled_rows(tables: &str) -> Dataset {
     let full = labelled(tables, 40, 80, WIDTH, &EVERY_CLASSES, 0.0);
     let mut data = labelled(tables, 40, 80, WIDTH, &EVERY_CLASSES, 0.3);
@@ -730,8 +725,8 @@ fn with_unlabelled_rows(tables: &str) -> Dataset {
     data
 }
 
-/// Each task's loss and gradient in one step of all is what its labelled rows give alone, and the
-/// trunk gets the sum.
+/// In one step of all tasks, each task's loss and gradient equal those of its labelled rows alone,
+/// and the trunk's gradient is their sum.
 fn each_task_sees_its_rows_alone(run: Run, bound: f64) {
     let data = with_unlabelled_rows(EVERY_LOSS);
     let plan = plan_of(&format!("{EVERY_LOSS}{FULL}"), data.clone(), None, &EVERY_CLASSES);
@@ -774,12 +769,12 @@ fn each_task_sees_its_rows_alone(run: Run, bound: f64) {
 }
 
 #[test]
-fn rows_without_a_label_are_no_rows_on_the_reference() {
+fn rows_without_a_label_do_not_count_on_the_reference() {
     each_task_sees_its_rows_alone(on_reference, 1e-12);
 }
 
 #[test]
-fn rows_without_a_label_are_no_rows_on_the_device() {
+fn rows_without_a_label_do_not_count_on_the_device() {
     each_task_sees_its_rows_alone(on_device, 1e-6);
 }
 
@@ -789,8 +784,8 @@ fn without(task: &str) -> String {
     EVERY_LOSS.replace(&table[table.find("[task.").unwrap()..], "")
 }
 
-/// A batch that is blank for one task: it has no loss, and the gradients are those of a program
-/// without it.
+/// In a batch that is blank for one task, this task has no loss, and the gradients are those of a
+/// program without it.
 fn a_batch_without_labels_of_one_task(run: Run) {
     for name in ["all", "two", "positive", "labels", "huber", "count"] {
         let (_, task) = alone(name);
@@ -836,7 +831,7 @@ fn a_batch_without_labels_of_one_task_on_the_device() {
     a_batch_without_labels_of_one_task(on_device);
 }
 
-/// A weight of 0 is as if the row were not there, one of 2 as if it were there twice.
+/// A row of weight 0 counts as if it were not there, a row of weight 2 as if it were there twice.
 fn weights_are_numbers_of_rows(run: Run, bound: f64) {
     let data = labelled(EVERY_LOSS, 42, 60, WIDTH, &EVERY_CLASSES, 0.3);
     let weight = |row: usize| row % 3;
@@ -871,9 +866,9 @@ fn weights_are_numbers_of_rows_on_the_device() {
     weights_are_numbers_of_rows(on_device, 1e-6);
 }
 
-// Evaluations, and points of a training.
+// Evaluations, and training points.
 
-/// 200 rows with blanks and weights; one task has a label in the last rows alone, one has none.
+/// 200 rows with blanks and weights; one task has labels in the last rows only, one has none.
 fn uneven() -> Plan {
     let mut data = labelled(EVERY_LOSS, 43, 200, WIDTH, &EVERY_CLASSES, 0.3);
     data.weights = Some(row_weights(43, 200));
@@ -891,7 +886,7 @@ fn uneven() -> Plan {
     )
 }
 
-/// 32 rows at once.
+/// A tuning whose evaluation takes 32 rows at once.
 fn in_pieces(tuning: Tuning) -> Tuning {
     Tuning { flop_per_dispatch: 1, ..tuning }
 }
@@ -923,7 +918,7 @@ fn assert_close(found: &Measured, losses: &[f64], couplings: &[f64], bound: f64)
 }
 
 #[test]
-fn an_evaluation_in_pieces_is_that_of_all_rows() {
+fn an_evaluation_in_pieces_equals_one_over_all_rows() {
     let plan = uneven();
     let parameters = any_parameters(&plan, 43);
     let said =
@@ -940,9 +935,10 @@ fn an_evaluation_in_pieces_is_that_of_all_rows() {
         &one.couplings,
         1e-7,
     );
-    // Counted labels divide in float64; the rows of a coupling by their inverse in f32.
+    // The losses are divided by the number of labels in float64, the couplings are multiplied by
+    // the inverse number of rows in f32.
     assert_close(&Measured { couplings: Vec::new(), ..pieces.clone() }, &said.losses, &[], 1e-12);
-    // Nobody labels it: that is no loss of zero.
+    // The task has no label at all: its loss is undefined, not zero.
     let without: Vec<usize> =
         (0..one.losses.len()).filter(|task| one.losses[*task].is_none()).collect();
     assert_eq!(without, [7]);
@@ -951,9 +947,9 @@ fn an_evaluation_in_pieces_is_that_of_all_rows() {
     assert_close(&evaluated_on_device(&plan, &parameters), &said.losses, &said.couplings, 1e-5);
 }
 
-/// Chunks of rows divide by the labels of the whole batch, wherever they lie.
+/// The losses of chunks of rows are divided by the labels of the whole batch, wherever they are.
 #[test]
-fn a_step_in_pieces_is_that_of_all_rows() {
+fn a_step_in_pieces_equals_a_step_over_all_rows() {
     let train = Dataset::clone(&uneven().parts.train);
     let plan = plan_of(&format!("{EVERY_LOSS}{AGREEMENT}{FULL}"), train, None, &EVERY_CLASSES);
     let parameters = any_parameters(&plan, 44);
@@ -990,8 +986,8 @@ impl Observer for Points {
     }
 }
 
-/// The loss of a training point is the mean over the steps that had a label; parameters stay, as
-/// the learning rate is next to nothing.
+/// The loss of a training point is the mean over the steps that had a label. The parameters hardly
+/// change, because the learning rate is close to 0.
 #[test]
 fn training_points_leave_out_steps_without_a_label() {
     let plan = uneven();

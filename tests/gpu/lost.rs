@@ -1,8 +1,9 @@
-//! A device that is lost, or drops work: the run fails soon and says so, and what was committed
-//! goes on to the same bytes.
+//! A device that is lost or drops work: the next look at the device notices it, the error says so,
+//! and a run that goes on from the last checkpoint ends with the same bytes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use anyhow::Result;
 use tandem::device::adapter::Wish;
@@ -20,34 +21,46 @@ const CLASSES: [usize; 2] = [3, 3];
 const TABLES: &str = "[trunk]\nlayers = [8]\ndropout = 0.1\n[task.a]\n[task.b]\n[train]\nepochs = \
                       3\nbatch_size = 30\nlog_every = \"3s\"\ncheckpoint_every = \"5s\"\n";
 
+/// Each test has its own device: what one loses is its own.
 fn open() -> Gpu {
-    Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", hint_of(&e)))
+    crate::common::open(&Wish::default())
 }
 
 fn plan() -> Plan {
     crate::common::plan(TABLES, crate::common::synthetic(1, 20 * 30, 5, &CLASSES), &CLASSES)
 }
 
-/// Destroys its device when so many steps are done, once.
+/// Destroys its device once, when `at` steps are done.
 struct Destroyer {
     gpu: Gpu,
     at: u64,
-    destroyed: Option<Instant>,
+    is_destroyed: bool,
+    /// Calls of `progress` since then: submissions whose results came in after the loss.
+    taken_after: u64,
     last: Option<Arc<Snapshot>>,
     points: Vec<Point>,
 }
 
 impl Destroyer {
     fn new(gpu: &Gpu, at: u64) -> Destroyer {
-        Destroyer { gpu: gpu.clone(), at, destroyed: None, last: None, points: Vec::new() }
+        Destroyer {
+            gpu: gpu.clone(),
+            at,
+            is_destroyed: false,
+            taken_after: 0,
+            last: None,
+            points: Vec::new(),
+        }
     }
 }
 
 impl Observer for Destroyer {
     fn progress(&mut self, steps: u64, _: Option<f64>) {
-        if self.destroyed.is_none() && steps >= self.at {
+        if self.is_destroyed {
+            self.taken_after += 1;
+        } else if steps >= self.at {
             self.gpu.destroy();
-            self.destroyed = Some(Instant::now());
+            self.is_destroyed = true;
         }
     }
 
@@ -97,7 +110,7 @@ fn a_run_goes_on_after_its_device_was_lost() {
                 &mut watch,
             )
             .unwrap();
-            assert!(watch.destroyed.is_some(), "the device was not lost at step {at}");
+            assert!(watch.is_destroyed, "the device was not lost at step {at}");
             assert!(
                 again.last == whole.last,
                 "differs after the loss at step {at}: {:?}",
@@ -107,10 +120,10 @@ fn a_run_goes_on_after_its_device_was_lost() {
             continue;
         }
         let error = train(&plan, machine, options, &mut watch).unwrap_err();
-        let waited = watch.destroyed.unwrap().elapsed();
         assert_eq!(exit_of(&error), Exit::Internal);
         assert!(format!("{error:#}").contains("lost") && hint_of(&error).is_some(), "{error:#}");
-        assert!(waited < Duration::from_secs(5), "recognised after {waited:?}");
+        assert!(watch.is_destroyed, "the device was not lost at step {at}");
+        assert_eq!(watch.taken_after, 0, "the run went on after the loss at step {at}");
         let resume = watch.last.as_deref().cloned();
         let mut watch = Destroyer::new(&open(), u64::MAX);
         let options = Options { resume, ..Options::default() };
@@ -120,7 +133,7 @@ fn a_run_goes_on_after_its_device_was_lost() {
     }
 }
 
-/// No second try unasked, and none for what a new device cannot help.
+/// There is no second try unless it was asked for, and none where a new device cannot help.
 #[test]
 fn without_retries_the_first_loss_ends_the_run() {
     let gpu = open();
@@ -142,7 +155,7 @@ fn without_retries_the_first_loss_ends_the_run() {
     assert_eq!((exit_of(&error), opened), (Exit::Internal, 0));
 }
 
-/// A new device has no more memory than the one before.
+/// A new device would not have more memory than the one before.
 #[test]
 fn refused_memory_is_not_tried_again() {
     let gpu = open();
@@ -166,9 +179,10 @@ fn refused_memory_is_not_tried_again() {
     assert!(format!("{error:#}").contains("out of memory"), "{error:#}");
 }
 
-/// The loss is what ended the run, and has the exit code by which the way on is shown.
+/// If no new device opens, the error names the loss of the first one, with the exit code for which
+/// the hint says how to go on.
 #[test]
-fn where_no_new_device_opens_the_loss_is_told() {
+fn the_loss_is_reported_if_no_new_device_opens() {
     let gpu = open();
     let mut none = || Err(Fault::new(Exit::Unavailable, "no adapter").hint("install one").into());
     let machine = Machine::Device(Box::new(gpu.clone()));
@@ -189,8 +203,8 @@ fn where_no_new_device_opens_the_loss_is_told() {
     );
 }
 
-/// The stamp of a step is written by its last kernel but one; without it the step was not done,
-/// whatever the driver says.
+/// A kernel near the end of each step writes the step's stamp. Without it the step was not done,
+/// whatever the driver says, and the submission with that step is an error.
 #[test]
 fn a_step_without_its_stamp_is_noticed() {
     let (plan, gpu) = (plan(), open());
@@ -215,10 +229,9 @@ fn a_step_without_its_stamp_is_noticed() {
                 ..Step::default()
             };
             let steps: Vec<Step> = (0..count).map(step).collect();
-            let begun = Instant::now();
             session.submit(built.train.unwrap(), &steps).unwrap();
             if let Err(found) = session.collect(true) {
-                assert!(begun.elapsed() < Duration::from_secs(5));
+                assert!(steps.iter().any(|step| step.number == 4), "noticed after {first} steps");
                 error = Some(found);
                 break;
             }
@@ -229,8 +242,8 @@ fn a_step_without_its_stamp_is_noticed() {
     }
 }
 
-/// A device that does not answer is given up after a while, told of, and left alone: nothing waits
-/// for it in the end.
+/// A device that does not answer is given up when the watchdog says so, and the error says why.
+/// From then on nothing waits for it.
 #[test]
 fn a_device_that_hangs_is_given_up() {
     let tables = "[trunk]\nlayers = [256, 256]\n[task.a]\n[task.b]\n[train]\nbatch_size = 4096\n";
@@ -246,29 +259,32 @@ fn a_device_that_hangs_is_given_up() {
         .iter()
         .position(|d| d.kernel.name.starts_with("dense_backward_weight"))
         .unwrap();
-    // So often that it takes far longer than anyone waits.
-    let begun = Instant::now();
-    let error = session.run_dispatch(train, last, &step, 20_000).unwrap_err();
-    let waited = begun.elapsed();
-    assert_eq!(exit_of(&error), Exit::Internal);
-    assert!(
-        format!("{error:#}").contains("no answer after ")
-            && hint_of(&error).is_some_and(|h| h.contains("the driver hangs")),
-        "{error:#}"
-    );
-    assert!(waited < Duration::from_secs(5), "given up after {waited:?}");
-    drop(session);
-    assert!(
-        begun.elapsed() < Duration::from_secs(5),
-        "something waited for it: {:?}",
-        begun.elapsed()
-    );
+    // 20,000 dispatches take minutes.
+    is_given_up(session.run_dispatch(train, last, &step, 20_000));
     // Another device computes meanwhile.
     let mut watch = Destroyer::new(&open(), u64::MAX);
     let plan =
         crate::common::plan(TABLES, crate::common::synthetic(1, 20 * 30, 5, &CLASSES), &CLASSES);
     let machine = Machine::Device(Box::new(watch.gpu.clone()));
     assert_eq!(train_steps(&plan, machine, &mut watch), 60);
+    // Nothing waits for the first device when it is dropped, although it is at work for minutes.
+    // (The time-out only ends a hang.)
+    let (sender, dropped) = channel();
+    std::thread::spawn(move || {
+        drop(session);
+        sender.send(())
+    });
+    dropped.recv_timeout(Duration::from_secs(60)).expect("something waits for the device");
+}
+
+fn is_given_up(result: Result<()>) {
+    let error = result.expect_err("the device had finished its work");
+    assert_eq!(exit_of(&error), Exit::Internal);
+    let text = format!("{error:#}");
+    let seconds = text.split_once("no answer after ").and_then(|(_, rest)| rest.split_once(" s"));
+    let seconds: u64 = seconds.unwrap_or_else(|| panic!("{text}")).0.parse().unwrap();
+    assert!(seconds < 30, "not given up by this watchdog, but by the usual one of 60 s: {text}");
+    assert!(hint_of(&error).is_some_and(|h| h.contains("the driver hangs")), "{text}");
 }
 
 fn train_steps(plan: &Plan, machine: Machine, watch: &mut Destroyer) -> u64 {

@@ -1,4 +1,4 @@
-//! A device without enough memory: a sentence with figures, and a batch that does fit.
+//! A device without enough memory: the error gives figures and suggests a batch that does fit.
 
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
@@ -16,9 +16,10 @@ fn plan(batch: usize) -> Plan {
     crate::common::plan(&tables, crate::common::synthetic(1, 8192, 6, &CLASSES), &CLASSES)
 }
 
-/// A device with so many bytes. Each test has its own: what one refuses is its own.
+/// A device that refuses more than `bytes` bytes. Each test has its own device, so that a refusal
+/// concerns that test only.
 fn gpu(bytes: u64) -> Gpu {
-    let gpu = Gpu::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}: {:?}", hint_of(&e)));
+    let gpu = crate::common::open(&Wish::default());
     gpu.pretend_memory(bytes);
     gpu
 }
@@ -51,7 +52,7 @@ fn the_batch_that_is_suggested_fits() {
 }
 
 #[test]
-fn data_that_leaves_no_room_is_told_apart() {
+fn data_that_leaves_no_memory_has_its_own_hint() {
     let error = run(&gpu(1 << 19), 64).unwrap_err();
     assert!(hint_of(&error).unwrap().contains("--resident off"), "{:?}", hint_of(&error));
 }

@@ -1,18 +1,19 @@
-//! Broken kernels, each the shipped text with one edit, that the check of kernels must notice: a
-//! test of the test.
+//! Broken kernels: each is the shipped text with one edit, which the check of kernels must notice.
+//! So these tests test that check.
 //!
-//! A mutant meets the cases of the check one by one, the small ones first, until one of them fails;
+//! A mutant runs through the cases of the check one by one, the small ones first, until one fails;
 //! only the dispatches of its kernel run. The shipped text must pass every case that was needed.
 
 use std::sync::OnceLock;
 
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
+use tandem::kernels::tuning::{Class, Tuning};
 use tandem::kernels::{KERNELS, Kernel, by_name};
 use tandem::measure::doctor;
 use tandem::measure::doctor::{Case, Verdict};
 
-/// What is wrong, text of the module, text in its place.
+/// What is wrong, the text in the module, the text that replaces it.
 type Mutant = (&'static str, &'static str, &'static str);
 
 const MUTANTS: &[(&str, &[Mutant])] = &[
@@ -891,21 +892,19 @@ const ADAM_DIRECT: &[Mutant] = &[
     ),
 ];
 
-/// The one device of all tests here.
+/// The device of all tests in this file. Mutants may break it, so other files do not use it.
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    })
+    GPU.get_or_init(|| crate::common::open(&Wish::default()))
 }
 
-/// The cases that use a kernel, reduced to its dispatches, cheap ones first; none if this adapter
-/// cannot run it.
+/// The cases that use a kernel, reduced to its dispatches, cheap ones first. There are none if this
+/// adapter cannot run the kernel.
 fn cases_of(kernel: &Kernel) -> Vec<Case> {
     let uses = |case: &Case| case.built.program.schedules.iter().any(|s| !s.dispatches.is_empty());
     let mut tunings = doctor::tunings(gpu());
-    // What has a stand-in is met more often without it.
+    // A kernel that software adapters replace by another one occurs more often without that
+    // replacement.
     tunings.sort_by_key(|tuning| tuning.direct != kernel.direct);
     for tuning in tunings {
         let mut cases = doctor::cases(&tuning).unwrap();
@@ -926,7 +925,7 @@ fn cost(case: &Case) -> u64 {
     case.built.program.bytes() + case.built.program.schedules.iter().map(flop).sum::<u64>()
 }
 
-/// What the check says of a text of a kernel in one case.
+/// What the check reports for a kernel with this text in one case.
 fn failure(kernel: &'static Kernel, case: &Case, text: &str) -> Option<String> {
     let mut verdicts = [Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None }];
     let checked = doctor::check_case(gpu(), case, |_| text.to_owned(), &mut verdicts);
@@ -935,8 +934,9 @@ fn failure(kernel: &'static Kernel, case: &Case, text: &str) -> Option<String> {
     verdicts[0].failure.take()
 }
 
-/// The text with the edit in one place, for each place: a kernel may have a branch for some shapes
-/// alone. In all places at once where they are many, as in unrolled sums.
+/// The text with the edit made in one place, once for each place, because a kernel may have a
+/// branch for some shapes only. Where there are many places, as in unrolled sums, all are edited at
+/// once.
 fn edited(text: &str, from: &str, to: &str) -> Vec<String> {
     let places: Vec<usize> = text.match_indices(from).map(|(at, _)| at).collect();
     if places.len() > 6 {
@@ -948,7 +948,7 @@ fn edited(text: &str, from: &str, to: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every mutant of a kernel is noticed by a case that the shipped text passes.
+/// Asserts that every mutant of a kernel is noticed by a case that the shipped text passes.
 fn check(name: &str) {
     let kernel = by_name(name).unwrap();
     let (_, mutants) = MUTANTS.iter().find(|(n, _)| *n == name).unwrap();
@@ -976,7 +976,44 @@ fn check(name: &str) {
     assert!(survivors.is_empty(), "{name}: no case notices: {}", survivors.join("; "));
 }
 
-/// Other shapes of a kernel are its text but for the constants, which another test sees to.
+/// Layers of a group that take what another layer of the group should take: separate networks are
+/// the case where all of them read, and are read, apart.
+#[test]
+fn separate_networks_notice_what_is_exchanged_between_them() {
+    let tuning = Tuning::new(Class::Discrete, gpu().tuning().binding_bytes, false);
+    let exchanged = [
+        (
+            "dense_forward",
+            "let place = layer.x + row",
+            "let place = layers[params.first_layer].x + row",
+        ),
+        (
+            "dense_backward_input",
+            "var reader = destination.first_source;",
+            "var reader = destinations[params.first_destination].first_source;",
+        ),
+        (
+            "dense_backward_weight",
+            "let place = layer.x + row",
+            "let place = layers[params.layers - 1u].x + row",
+        ),
+    ];
+    for (name, from, to) in exchanged {
+        let kernel = by_name(name).unwrap();
+        let cases = doctor::cases(&tuning).unwrap().into_iter();
+        let mut case = cases.into_iter().find(|case| case.name == "separate networks").unwrap();
+        for schedule in &mut case.built.program.schedules {
+            schedule.dispatches.retain(|d| d.kernel.name == name);
+        }
+        let shipped = kernel.module();
+        assert_eq!(shipped.matches(from).count(), 1, "{name}: {from}");
+        assert_eq!(failure(kernel, &case, &shipped), None, "{name} as shipped");
+        assert!(failure(kernel, &case, &shipped.replace(from, to)).is_some(), "{name}: {to}");
+    }
+}
+
+/// The other shapes of a kernel have the same text except for constants; another test makes sure of
+/// that.
 #[test]
 fn every_kernel_has_mutants() {
     let own: Vec<_> =

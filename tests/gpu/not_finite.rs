@@ -1,13 +1,10 @@
-//! A value that is not finite ends a run at exactly its step, with its tensor's name, before it
-//! reaches a parameter.
+//! A value that is not finite ends a run in exactly the step in which it appears, before it reaches
+//! a parameter, and the message names its tensor.
 
-use std::sync::OnceLock;
-
+use crate::common::device;
 use anyhow::Result;
 use tandem::data::split::order::epoch_order;
 use tandem::data::{Dataset, Features, UNLABELLED};
-use tandem::device::Gpu;
-use tandem::device::adapter::Wish;
 use tandem::fault::{Exit, Fault};
 use tandem::run::machine::Machine;
 use tandem::run::train::point::Point;
@@ -16,10 +13,10 @@ use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
 const WIDTH: usize = 5;
 const CLASSES: [usize; 2] = [3, 3];
 const BATCH: usize = 40;
-/// 65 steps an epoch: one more than a submission holds.
+/// 65 steps per epoch: one more than a submission holds.
 const ROWS: usize = 65 * BATCH;
 
-/// ReLU turns NaN and −∞ into 0, so that nothing behind it shows them.
+/// ReLU turns NaN and −∞ into 0, so that later layers do not show them.
 const TABLES: &str = "
 [trunk]
 layers = [8]
@@ -34,15 +31,6 @@ batch_size = 40
 log_every = \"1s\"
 ";
 
-fn device() -> Machine {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    };
-    Machine::Device(Box::new(GPU.get_or_init(open).clone()))
-}
-
 fn reference() -> Machine {
     Machine::Reference
 }
@@ -51,7 +39,8 @@ fn healthy() -> Dataset {
     crate::common::synthetic(1, ROWS, WIDTH, &CLASSES)
 }
 
-/// Healthy data save one feature of a row that the 1-based step `step` of the first epoch takes.
+/// Healthy data, except for one feature of a row that step `step` (counted from 1) of the first
+/// epoch takes.
 fn poisoned(step: usize, value: f32) -> Dataset {
     let mut data = healthy();
     let row = epoch_order(ROWS, 0, 0)[(step - 1) * BATCH + 7] as usize;
@@ -96,7 +85,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
 }
 
-/// The fault of a run that a value ended; all `pieces` are in its message.
+/// The fault of a run that a value ended; asserts that its message contains all `pieces`.
 fn fault(outcome: &Outcome, pieces: &[&str]) -> Fault {
     let Ended::NotFinite(fault) = &outcome.ended else {
         panic!("expected {pieces:?}, found {:?}", outcome.ended)
@@ -110,8 +99,8 @@ fn fault(outcome: &Outcome, pieces: &[&str]) -> Fault {
     fault.clone()
 }
 
-/// A NaN that comes in at step `step` is caught there, and the parameters are those of the steps
-/// before.
+/// Asserts that a NaN in step `step` is caught there, and that the parameters are those after the
+/// step before.
 fn caught_at(step: usize, machine: fn() -> Machine, steps_per_submission: Option<usize>) {
     let (outcome, points) =
         run(&plan(TABLES, poisoned(step, f32::NAN)), machine(), None, steps_per_submission);
@@ -158,7 +147,7 @@ fn nan_in_a_feature_on_the_reference() {
     caught_at(30, reference, Some(64));
 }
 
-/// Parameters with one value replaced.
+/// Initial parameters with one value replaced.
 fn replaced(plan: &Plan, block: &str, value: f32) -> Vec<f32> {
     let mut initial = plan.initial().unwrap();
     let block = plan.layout.blocks.iter().find(|b| b.name == block).unwrap();
@@ -166,7 +155,8 @@ fn replaced(plan: &Plan, block: &str, value: f32) -> Vec<f32> {
     initial
 }
 
-/// A parameter that is not finite is caught in step 1, and nothing else was touched.
+/// Asserts that a parameter that is not finite is caught in step 1, and that nothing else was
+/// changed.
 fn bad_parameter(machine: fn() -> Machine, block: &str, value: f32, pieces: &[&str]) {
     let plan = plan(TABLES, healthy());
     let initial = replaced(&plan, block, value);
@@ -176,8 +166,8 @@ fn bad_parameter(machine: fn() -> Machine, block: &str, value: f32, pieces: &[&s
     assert!(bits(&outcome.last) == bits(&initial), "{block}: a parameter changed");
 }
 
-/// NaN and −∞ in front of ReLU leave finite activations, losses and gradients: only the
-/// pre-activations tell.
+/// NaN and −∞ before ReLU leave activations, losses and gradients finite. Only the pre-activations
+/// show them.
 fn behind_relu(machine: fn() -> Machine) {
     bad_parameter(
         machine,
@@ -215,8 +205,8 @@ fn the_task_of_a_bad_weight_is_named() {
     bad_parameter(reference, "task.b.0.weight", f32::NAN, &["step 1: ", "task \"b\"", "task.b.0"]);
 }
 
-/// No hidden layer; task `a` weighs so much that its gradient overflows while every logit and loss
-/// is finite.
+/// There is no hidden layer; task `a` has a weight so large that its gradient overflows while every
+/// logit and loss is finite.
 const OVERFLOW: &str = "
 [trunk]
 layers = []
@@ -254,7 +244,7 @@ fn a_gradient_that_overflows() {
     assert_eq!(bits(&outcome.last), bits(&initial));
 }
 
-/// The same rows without the weight do not overflow: 2e38 is a number.
+/// Without the large weight the same rows do not overflow: 2e38 is a finite number.
 #[test]
 fn a_gradient_that_does_not_quite_overflow() {
     let rows = 40;
@@ -263,14 +253,14 @@ fn a_gradient_that_does_not_quite_overflow() {
             .unwrap();
     let tables =
         OVERFLOW.replace("weight = 4.0", "weight = 1.0").replace("epochs = 3", "epochs = 1");
-    // One step of plain descent: the second moment of Adam would be infinite.
+    // One step of plain gradient descent, because Adam's second moment would be infinite.
     let tables = tables.replace("learning_rate = 1e-2", "kind = \"sgd\"\nlearning_rate = 1e-37");
     let plan = plan(&tables, data);
     let (outcome, _) = run(&plan, device(), Some(vec![0.0; plan.layout.len]), None);
     assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
 }
 
-/// Rows without labels, features of 0 and of 1e15, logits far from 0: unusual, and finite.
+/// Rows without labels, features of 0 and of 1e15, logits far from 0: they are unusual, but finite.
 fn unusual(machine: fn() -> Machine) {
     let mut data = healthy();
     data.labels
@@ -296,7 +286,7 @@ fn no_false_alarm_on_the_reference() {
     unusual(reference);
 }
 
-/// A task of classes beside one of numbers and one of counts.
+/// A task of classes, one of numbers and one of counts.
 const NUMBERS: &str = "
 [trunk]
 layers = [8]
@@ -314,7 +304,8 @@ batch_size = 40
 log_every = \"1s\"
 ";
 
-/// Data for these, healthy save what `spoil` does with the given row of the 4th step.
+/// A plan with [`NUMBERS`] over healthy data, except for what `spoil` does to the given row of the
+/// 4th step.
 fn numbers(spoil: fn(&mut Dataset, usize)) -> Plan {
     let mut data = crate::common::labelled(NUMBERS, 3, 10 * BATCH, WIDTH, &[3, 1, 1], 0.1);
     data.weights = Some(vec![1.0; data.rows]);
@@ -326,7 +317,7 @@ fn numbers(spoil: fn(&mut Dataset, usize)) -> Plan {
     crate::common::plan_of(NUMBERS, data, None, &[3, 1, 1])
 }
 
-/// What readers refuse and arrays may bring is caught at its step.
+/// Asserts that a bad label, which readers refuse but arrays may contain, is caught in its step.
 fn bad_label(machine: fn() -> Machine, task: &str, spoil: fn(&mut Dataset, usize)) {
     let (outcome, points) = run(&numbers(spoil), machine(), None, Some(64));
     fault(&outcome, &["step 4: ", task]);
@@ -351,7 +342,7 @@ fn a_label_or_a_row_weight_that_is_not_finite() {
     }
 }
 
-/// A rate beyond the largest number.
+/// A rate e^z that is larger than the largest f32.
 #[test]
 fn a_rate_that_overflows() {
     for machine in [device, reference] {

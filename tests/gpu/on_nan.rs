@@ -1,13 +1,12 @@
-//! What `on_nan` does: the step with a value that is not finite leaves no trace, and the run stops,
-//! goes on without it, or goes back.
+//! What `train.on_nan` does: the step with a value that is not finite changes nothing, and the run
+//! stops, goes on without that step, or goes back to the last checkpoint.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use crate::common::device;
 use anyhow::Result;
 use tandem::data::split::order::epoch_order;
 use tandem::data::{Dataset, Features};
-use tandem::device::Gpu;
-use tandem::device::adapter::Wish;
 use tandem::fault::Fault;
 use tandem::run::checkpoint::Snapshot;
 use tandem::run::machine::Machine;
@@ -19,15 +18,6 @@ const CLASSES: [usize; 2] = [3, 3];
 const BATCH: usize = 40;
 const STEPS: usize = 20;
 
-fn device() -> Machine {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    };
-    Machine::Device(Box::new(GPU.get_or_init(open).clone()))
-}
-
 fn tables(on_nan: &str, rest: &str) -> String {
     format!(
         "[trunk]\nlayers = [8]\ndropout = 0.1\n[task.a]\n[task.b]\n[[coupling]]\nkind = \
@@ -36,7 +26,8 @@ fn tables(on_nan: &str, rest: &str) -> String {
     )
 }
 
-/// Rows of which those of some 1-based steps of the first epoch have a feature that is NaN.
+/// Rows in which those of the given steps of the first epoch, counted from 1, have a feature that
+/// is NaN.
 fn poisoned(steps: &[usize]) -> Dataset {
     let mut data = crate::common::synthetic(1, STEPS * BATCH, WIDTH, &CLASSES);
     let order = epoch_order(data.rows, 0, 0);
@@ -48,7 +39,7 @@ fn poisoned(steps: &[usize]) -> Dataset {
     data
 }
 
-/// Everything that a run tells.
+/// Everything that a run reports.
 #[derive(Default)]
 struct Tape {
     points: Vec<Point>,
@@ -102,7 +93,7 @@ fn plan(on_nan: &str, rest: &str, data: Dataset) -> Plan {
     crate::common::plan(&tables(on_nan, rest), data, &CLASSES)
 }
 
-/// Parameters and moments.
+/// Whether parameters and moments are equal.
 fn same(a: &Snapshot, b: &Snapshot) -> bool {
     a.parameters == b.parameters && a.moments == b.moments
 }
@@ -142,7 +133,7 @@ fn stop_leaves_parameters_and_moments_of_the_step_before() {
 #[test]
 fn skip_leaves_single_steps_out() {
     for machine in [device(), Machine::Reference] {
-        // The same by hand: healthy rows, and the number of the step moved on past the bad ones.
+        // By hand: healthy rows, and step numbers that jump over the bad steps.
         let healthy = plan("stop", "", poisoned(&[]));
         let until = |steps: usize| plan("stop", &format!("max_steps = {steps}"), poisoned(&[]));
         let skip = |tape: Tape| Snapshot {
@@ -194,8 +185,8 @@ fn ten_bad_steps_in_a_row_end_a_run_that_skips() {
     assert!(fault.message.starts_with("step 14: "), "{}", fault.message);
 }
 
-/// One number from five features, by plain descent: whether it converges is a matter of the
-/// learning rate alone.
+/// A regression on five features by plain gradient descent, which converges or not depending on the
+/// learning rate only.
 fn line(rate: f64, rest: &str) -> Plan {
     let tables = format!(
         "[trunk]\nlayers = []\n[task.r]\ntype = \"regression\"\n[optimizer]\nkind = \
@@ -214,7 +205,7 @@ fn rollback_halves_the_learning_rate_until_it_converges() {
     let rate = 2.5 / f64::from(1 << tape.troubles.len());
     assert_eq!(tape.points.last().unwrap().learning_rate, rate);
     assert!(tape.troubles.last().unwrap().contains("back to step "), "{:?}", tape.troubles);
-    // What is void was taken back: every tenth step is there once, in order.
+    // Points after the checkpoint were removed: every tenth step is there once, in order.
     let steps: Vec<u64> = tape.points.iter().map(|p| p.step).collect();
     assert_eq!(steps, (1..=120).map(|n| 10 * n).collect::<Vec<u64>>());
     assert_eq!(tape.snapshots.last().unwrap().rollbacks, tape.troubles.len() as u64);
@@ -233,9 +224,9 @@ fn three_rollbacks_that_do_not_help_are_enough() {
     );
 }
 
-/// No step made it, so none is left out, and none is named as its cause.
+/// A value in the validation part comes from no step, so no step is left out or named as its cause.
 #[test]
-fn a_value_of_the_validation_part_is_told_apart() {
+fn a_bad_value_in_the_validation_part_is_not_blamed_on_a_step() {
     let mut valid = crate::common::synthetic(2, 30, WIDTH, &CLASSES);
     if let Features::F32(values) = &mut valid.features {
         values[4 * WIDTH] = f32::NAN;

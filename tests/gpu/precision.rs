@@ -1,6 +1,6 @@
-//! `train.precision`: what a run does where an adapter has the matrix unit that it asks for, and
-//! where it has not; and how gradients are scaled for f16. The units themselves are compared with
-//! their twins by `tandem doctor`, on adapters that have them.
+//! `train.precision`: what a run does on an adapter with the matrix unit that it asks for, and on
+//! one without; and how gradients are scaled for f16. `tandem doctor` compares the units with their
+//! twins, on adapters that have them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use anyhow::Result;
 use tandem::config::Precision;
 use tandem::config::read::from_text;
 use tandem::data::{Dataset, Parts};
-use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
 use tandem::kernels::Unit;
 use tandem::measure::precision::precise;
@@ -48,8 +47,8 @@ impl Observer for Tape {
     }
 }
 
-/// A regression over labels of the given size: the gradient of a row's squared error is at most a
-/// sixteenth of about twice that.
+/// A regression on labels of about `size`: the gradient of a row's squared error is at most about 2
+/// · size / 16.
 fn plan(size: f32, rest: &str) -> Plan {
     let text = format!(
         "[data]\ntrain = \"x.csv\"\n[trunk]\nlayers = [6]\n[task.r]\ntype = \
@@ -66,8 +65,7 @@ fn plan(size: f32, rest: &str) -> Plan {
     Plan::new(config, parts).unwrap()
 }
 
-/// A run on the reference, whose kernels for matrix units know the range of f16 where `unit` says
-/// so.
+/// Runs on the reference. Where `unit` says so, its kernels for matrix units have the range of f16.
 fn run(
     plan: &Plan,
     unit: Option<Unit>,
@@ -87,7 +85,7 @@ fn run(
 fn the_scale_doubles_with_time_and_halves_with_overflows() {
     let start = LossScale::HALF;
     let exponents = |scale: LossScale, steps: [u64; 5]| steps.map(|t| scale.exponent_at(t));
-    // As PyTorch's GradScaler by default: 65536, doubled after 2000 steps without an overflow.
+    // As PyTorch's GradScaler does by default: 65536, doubled after 2000 steps without an overflow.
     assert_eq!(exponents(start, [0, 1999, 2000, 3999, 4000]), [16, 16, 17, 17, 18]);
     assert_eq!(start.exponent_at(1_000_000), LossScale::MOST, "it grows without end");
     let after = start.after_overflow(2000).unwrap();
@@ -100,7 +98,7 @@ fn the_scale_doubles_with_time_and_halves_with_overflows() {
 
 #[test]
 fn steps_whose_gradients_overflow_f16_are_left_out_and_lower_the_scale() {
-    // Gradients up to 2 · 300 · 0.9 / 16 ≈ 34, of which 65504 / 34 is above 2^10 and below 2^11.
+    // Gradients up to 2 · 300 · 0.9 / 16 ≈ 34; and 65504 / 34 is between 2^10 and 2^11.
     for at_once in [1, 5, 64] {
         let (outcome, tape) = run(&plan(300.0, ""), Some(Unit::F16x8), None, at_once);
         assert!(matches!(outcome.ended, Ended::Finished), "{:?}", outcome.ended);
@@ -108,8 +106,8 @@ fn steps_whose_gradients_overflow_f16_are_left_out_and_lower_the_scale() {
             (1..=6).map(|step| (step, 65536.0 / 2f64.powi(step as i32))).collect();
         assert_eq!(tape.rescaled, expected, "{at_once} steps a submission");
         assert_eq!(tape.troubles, Vec::<String>::new());
-        // What was left out changed nothing: the seventh step is the first one of a run that begins
-        // there.
+        // The steps that were left out changed nothing: the seventh step equals the first step of a
+        // run that begins there.
         let last = tape.snapshots.last().unwrap();
         assert_eq!((last.steps, last.skipped), (STEPS, 0));
         assert_eq!(last.scale, Some(LossScale { exponent: 10, since: 6, grows: true }));
@@ -151,7 +149,7 @@ fn a_run_that_was_f32_begins_to_scale_where_it_goes_on() {
 }
 
 #[test]
-fn what_no_scale_can_cure_is_trouble_as_ever() {
+fn an_overflow_at_scale_one_is_trouble() {
     // A gradient of 1e6 exceeds f16 at a scale of one.
     let (outcome, tape) = run(&plan(2e7, ""), Some(Unit::F16x8), None, 64);
     assert_eq!(tape.rescaled.len(), 16, "{:?}", tape.rescaled);
@@ -161,7 +159,7 @@ fn what_no_scale_can_cure_is_trouble_as_ever() {
         "{}",
         fault.message
     );
-    // Nothing is scaled for units whose operands are f32, or without one.
+    // Gradients are not scaled for units whose operands are f32, or without a unit.
     for unit in [None, Some(Unit::F32x8)] {
         let (outcome, tape) = run(&plan(2e7, ""), unit, None, 64);
         assert!(matches!(outcome.ended, Ended::Finished) && tape.rescaled.is_empty(), "{unit:?}");
@@ -170,9 +168,8 @@ fn what_no_scale_can_cure_is_trouble_as_ever() {
 }
 
 #[test]
-fn without_the_unit_it_is_said_and_products_are_those_of_f32() {
-    let gpu = Gpu::open(&Wish { units: true, ..Wish::default() })
-        .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)));
+fn without_the_unit_a_notice_says_that_products_are_f32() {
+    let gpu = crate::common::open(&Wish { units: true, ..Wish::default() });
     let device = Machine::Device(Box::new(gpu.clone()));
     for (precision, half, word) in
         [(Precision::Mixed, true, "f16"), (Precision::F32Matrix, false, "f32")]
@@ -197,8 +194,8 @@ fn without_the_unit_it_is_said_and_products_are_those_of_f32() {
             precise(&Machine::Reference, Machine::Reference.tuning(), precision).unwrap();
         assert!(tuning.unit.is_none() && said.unwrap().contains("reference"));
     }
-    // Nobody asked: nothing is said, and the adapter is not even opened with it.
-    let plain = Gpu::open(&Wish::default()).unwrap();
+    // Without the wish for a unit there is no notice, and the adapter is opened without it.
+    let plain = crate::common::gpu();
     assert_eq!((plain.unit(true), plain.unit(false)), (None, None));
     assert_eq!(precise(&device, device.tuning(), Precision::F32).unwrap().1, None);
 }

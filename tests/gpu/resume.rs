@@ -1,12 +1,11 @@
-//! A run that goes on from a checkpoint ends with the bytes of the run that was never interrupted.
+//! A run that goes on from a checkpoint ends with the same bytes as a run without interruption.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use crate::common::device;
 use anyhow::Result;
 use tandem::data::Dataset;
-use tandem::device::Gpu;
-use tandem::device::adapter::Wish;
 use tandem::model::arena::Numbers;
 use tandem::run::checkpoint::disk::Disk;
 use tandem::run::checkpoint::{Context, Snapshot, list, load, write};
@@ -20,8 +19,8 @@ const CLASSES: [usize; 2] = [4, 4];
 /// fifth epoch.
 const ROWS: usize = 12 * 48 + 20;
 
-/// Dropout, towers, both kinds of coupling, weights that decay, a course of the learning rate,
-/// early stopping that counts.
+/// Dropout, towers, both kinds of coupling, weight decay, a learning rate that changes, early
+/// stopping.
 const TABLES: &str = "
 [trunk]
 layers = [16]
@@ -48,15 +47,6 @@ fn tables(optimizer: &str, train: &str) -> String {
     )
 }
 
-fn device() -> Machine {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    };
-    Machine::Device(Box::new(GPU.get_or_init(open).clone()))
-}
-
 fn data(seed: u64, rows: usize) -> Dataset {
     crate::common::synthetic(seed, rows, WIDTH, &CLASSES)
 }
@@ -65,7 +55,7 @@ fn plan(optimizer: &str, train: &str) -> Plan {
     crate::common::plan_of(&tables(optimizer, train), data(1, ROWS), Some(data(2, 90)), &CLASSES)
 }
 
-/// Keeps all that a run tells.
+/// Keeps everything that a run reports.
 #[derive(Default)]
 struct Tape {
     points: Vec<Point>,
@@ -74,7 +64,7 @@ struct Tape {
 
 impl Observer for Tape {
     fn point(&mut self, point: &Point) -> Result<()> {
-        // The only thing that may differ.
+        // Only the seconds may differ.
         self.points.push(Point { seconds: 0.0, ..point.clone() });
         Ok(())
     }
@@ -113,7 +103,7 @@ fn context(plan: &Plan) -> Context {
     }
 }
 
-/// Bits of all arenas.
+/// The bits of all arenas.
 fn bits(snapshot: &Snapshot) -> Vec<u64> {
     let of = |numbers: &Numbers| -> Vec<u64> {
         match numbers {
@@ -124,8 +114,8 @@ fn bits(snapshot: &Snapshot) -> Vec<u64> {
     std::iter::once(&snapshot.parameters).chain(&snapshot.moments).flat_map(of).collect()
 }
 
-/// Takes a checkpoint at every step of a whole run, through files, and goes on from each that
-/// `wanted` names to the end.
+/// Takes a checkpoint at every step of a whole run and writes it to files; goes on to the end from
+/// each one that `wanted` names.
 fn every_step(plan: &Plan, machine: &Machine, root: &Path, wanted: impl Fn(u64) -> bool) {
     let (outcome, whole) = run(plan, machine.clone(), None, Some(3));
     let last = whole.snapshots.last().unwrap();
@@ -145,7 +135,7 @@ fn every_step(plan: &Plan, machine: &Machine, root: &Path, wanted: impl Fn(u64) 
         assert_eq!((loaded.snapshot.seconds, loaded.snapshot.steps), (taken.seconds, step));
         assert!(loaded.snapshot == **taken, "what was read at step {step} is not what was written");
         let before = loaded.snapshot.points as usize;
-        // Any number of steps a submission.
+        // Any number of steps per submission.
         let (again, tape) =
             run(plan, machine.clone(), Some(loaded.snapshot), Some(1 + step as usize % 5));
         assert!(

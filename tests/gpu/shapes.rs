@@ -1,10 +1,8 @@
-//! Every shape of a product's tile gives the same bits, over sizes around the edges of every tile:
-//! whole steps, with sentinels in all that a step writes, so that a place written or left out by
-//! one shape alone is found as well.
+//! Every tile shape of a product gives the same bits, for sizes around the edges of every tile. The
+//! tests compare whole steps, and fill everything that a step writes with a sentinel before, so
+//! that a place that only one shape writes or leaves out is found too.
 
-use std::sync::OnceLock;
-
-use tandem::device::adapter::Wish;
+use crate::common::gpu;
 use tandem::device::{Gpu, Session};
 use tandem::kernels::tuning::{Class, Tuning, candidates, ladder};
 use tandem::kernels::{self, KERNELS};
@@ -13,21 +11,13 @@ use tandem::run::train::Plan;
 use tandem::run::train::learning_rate::Course;
 use tandem::schedule::{Engine, Kind};
 
-/// One below, at and above the sides of all tiles, of 16, 32, 64 and 128, and the least.
+/// The smallest size, and sizes one below, at and above the sides of all tiles: 16, 32, 64 and 128.
 const EDGES: [usize; 13] = [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129];
 
-/// What a step does not write keeps this; as a number a large one.
+/// What a step does not write keeps this value; as an f32 it is a large number.
 const SENTINEL: u32 = 0x7a5a_5a5a;
 
-fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    })
-}
-
-/// Choices with the shape of that number, of all products.
+/// A tuning in which all products have the shape with that number.
 fn tuning(shape: usize) -> Tuning {
     let plain = Tuning::new(Class::Discrete, gpu().tuning().binding_bytes, false);
     let [forward, backward_input, backward_weight] =
@@ -36,7 +26,7 @@ fn tuning(shape: usize) -> Tuning {
     Tuning { forward, backward_input, backward_weight, ..plain }
 }
 
-/// A trunk of `width` under towers of all sizes; batches of `rows`, two of them.
+/// A trunk of width `width`, towers of all sizes, and two batches of `rows` rows.
 fn plan(rows: usize, width: usize) -> Plan {
     let tower = |(t, size): (usize, &usize)| format!("[task.t{t}]\nlayers = [{size}]\n");
     let towers: String = EDGES.iter().enumerate().map(tower).collect();
@@ -53,7 +43,7 @@ fn plan(rows: usize, width: usize) -> Plan {
     )
 }
 
-/// A buffer's name and words.
+/// The name and the contents of a buffer.
 type Contents = (String, Vec<u32>);
 
 /// All buffers of numbers after a step.
@@ -83,12 +73,15 @@ fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<Contents> {
         .map(tandem::schedule::Buffer);
     numbers
         .map(|i| {
-            (program.buffers[i.0].name.clone(), session.download_words(program.whole(i)).unwrap())
+            (
+                program.buffers[i.0].name.clone(),
+                session.download_integers(program.whole(i)).unwrap(),
+            )
         })
         .collect()
 }
 
-/// The first difference of two steps.
+/// The first difference between two steps.
 fn difference(found: &[Contents], expected: &[Contents]) -> Option<String> {
     let of_buffer = |((name, f), (_, e)): (&Contents, &Contents)| {
         let place = (0..f.len()).find(|&i| f[i] != e[i])?;
@@ -102,7 +95,7 @@ fn difference(found: &[Contents], expected: &[Contents]) -> Option<String> {
     found.iter().zip(expected).find_map(of_buffer)
 }
 
-/// Rows from the least up with trunks from the widest down.
+/// Plans with more and more rows and narrower and narrower trunks.
 fn plans() -> impl Iterator<Item = (usize, usize, Plan)> {
     EDGES
         .into_iter()
@@ -131,7 +124,7 @@ fn all_shapes_give_equal_bits() {
     }
 }
 
-// Software adapters: where mirrors lie, and how tall tiles are.
+// Software adapters: mirrors that share memory, and tall tiles.
 
 #[test]
 fn mirrors_that_share_memory_and_copies_give_equal_bits() {
@@ -166,7 +159,7 @@ fn tiles_of_software_adapters_give_equal_bits() {
     }
 }
 
-// Without checks of indices and loops.
+// Kernels that are compiled without checks of indices and loops.
 
 #[test]
 fn trusted_kernels_give_the_bits_of_checked_ones() {
@@ -194,7 +187,7 @@ fn only_gpus_are_trusted() {
     );
 }
 
-/// Those that are bounded are the tiled products, and their files say why.
+/// Only the tiled products are bounded, and their files say why.
 #[test]
 fn bounded_kernels_state_their_bounds() {
     let tiled = ["dense_forward", "dense_backward_input", "dense_backward_weight"];

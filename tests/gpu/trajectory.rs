@@ -1,31 +1,31 @@
-//! Whole trainings against PyTorch: fifty full-batch steps of four cases from given parameters,
-//! through the loop that users run.
+//! Whole trainings are compared with PyTorch: fifty full-batch steps of four cases from given
+//! parameters, through the training loop that users run.
 //!
-//! The numbers in `pytorch/` are from PyTorch in float64; its own float32 run strays from them by
-//! up to 2e-7 in a loss and 3e-7 in the parameters (norm). The reference differs in what the step
-//! table rounds to f32 (learning rate, 1 / rows) and in the update's constants.
+//! The numbers in `pytorch/` are from PyTorch in float64. PyTorch's own float32 run differs from
+//! them by up to 2e-7 in a loss and 3e-7 in the parameters (norm). The reference differs in what
+//! the step table rounds to f32 (learning rate, 1 / rows) and in the update's constants.
 
 use std::path::PathBuf;
 
+use crate::common::device;
 use anyhow::Result;
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::Value;
 use tandem::data::Dataset;
-use tandem::device::adapter::Wish;
 use tandem::run::machine::Machine;
 use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Plan, train};
 
-/// The largest relative differences from PyTorch; those of the parameters in norm.
+/// The largest relative differences from PyTorch; the parameters' is in norm.
 #[derive(Debug)]
 struct Deviation {
     loss: f64,
     parameters: f64,
 }
 
-/// What the reference may deviate by: some roundings to f32.
+/// How far the reference may deviate: some roundings to f32.
 const REFERENCE: Deviation = Deviation { loss: 1e-6, parameters: 1e-6 };
-/// What a device may: f32 throughout, fifty steps long.
+/// How far a device may deviate: it computes in f32 for fifty steps.
 const DEVICE: Deviation = Deviation { loss: 1e-5, parameters: 1e-4 };
 
 fn check(name: &str, machine: Machine, most: &Deviation) {
@@ -120,7 +120,7 @@ fn compare_points(name: &str, plan: &Plan, record: &Value, points: &[Point]) -> 
     worst
 }
 
-/// The case as this program's settings and data.
+/// The case as settings and data of this program.
 fn plan_of(record: &Value, tensors: &SafeTensors) -> Plan {
     let tasks = record["tasks"].as_array().unwrap();
     let classes: Vec<usize> =
@@ -135,7 +135,7 @@ fn plan_of(record: &Value, tensors: &SafeTensors) -> Plan {
     crate::common::plan(&settings(record), data, &classes)
 }
 
-/// The recipe as TOML; its numbers, texts and lists are written alike in JSON.
+/// The settings of a case as TOML; numbers, texts and lists are written the same in JSON and TOML.
 fn settings(record: &Value) -> String {
     let mut text = format!(
         "[trunk]\nlayers = {}\nactivation = {}\n",
@@ -204,11 +204,6 @@ fn reference_sgd_tanh_clip() {
 #[test]
 fn reference_adam_silu_notrunk() {
     check("adam_silu_notrunk", Machine::Reference, &REFERENCE);
-}
-
-/// The adapter that a run would take.
-fn device() -> Machine {
-    Machine::open(&Wish::default()).unwrap_or_else(|e| panic!("{e:#}"))
 }
 
 #[test]

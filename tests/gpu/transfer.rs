@@ -1,10 +1,8 @@
-//! Runs that train less than everything, and batches that are worked off in parts.
+//! Runs that train only a part of the network or begin with a part of another model, and batches
+//! that are processed in parts.
 
-use std::sync::OnceLock;
-
+use crate::common::device;
 use tandem::data::{Dataset, Features};
-use tandem::device::Gpu;
-use tandem::device::adapter::Wish;
 use tandem::model::file::{Model, trunk_from};
 use tandem::run::machine::Machine;
 use tandem::run::train::{Ended, Options, Plan, Silent, train};
@@ -12,15 +10,6 @@ use tandem::run::train::{Ended, Options, Plan, Silent, train};
 const CLASSES: [usize; 2] = [4, 3];
 const WIDTH: usize = 6;
 const ROWS: usize = 90;
-
-fn device() -> Machine {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || {
-        Gpu::open(&Wish::default())
-            .unwrap_or_else(|e| panic!("{e:#}: {:?}", tandem::fault::hint_of(&e)))
-    };
-    Machine::Device(Box::new(GPU.get_or_init(open).clone()))
-}
 
 fn tables(trunk: &str, optimizer: &str, rest: &str) -> String {
     format!(
@@ -50,7 +39,7 @@ fn block<'p>(plan: &Plan, parameters: &'p [f32], name: &str) -> &'p [f32] {
     &parameters[block.offset..][..block.len]
 }
 
-/// What a trunk of ReLU layers makes of the rows, in f64.
+/// The output of a trunk of ReLU layers for all rows, computed in f64.
 fn through_trunk(plan: &Plan, parameters: &[f32], data: &Dataset) -> Vec<f32> {
     let Features::F32(features) = &data.features else { unreachable!() };
     let mut rows: Vec<Vec<f64>> =
@@ -80,7 +69,7 @@ fn a_frozen_trunk_stays_and_the_heads_learn_on_top_of_it() {
     ] {
         let frozen = plan("layers = [8, 7]\nfreeze = true", optimizer, "", data());
         let initial = frozen.initial().unwrap();
-        // The same heads over what the trunk makes, without any trunk.
+        // The same heads without a trunk; their features are the trunk's output.
         let features = through_trunk(&frozen, &initial, &data());
         let heads = plan(
             "layers = []",

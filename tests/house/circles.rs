@@ -1,23 +1,24 @@
-//! No circle between files: what a file uses does not use it, over any number of steps.
+//! No circles between files: a file does not use, directly or through others, a file that uses it.
 //!
-//! An arrow leads from a file to the file that defines what it names, in `use` lines and in paths
-//! from the root or from `super`. What a `mod.rs` hands on by `pub use` is where it is defined.
+//! An arrow leads from a file to each file that defines something it names, in `use` lines and in
+//! paths that begin at the root or at `super`. Names that a `mod.rs` re-exports with `pub use`
+//! count where they are defined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::plan::{code, sources};
 
-/// Circles that there may be, each with its reason.
+/// The circles that are allowed, each with its reason.
 const ALLOWED: &[(&[&str], &str)] = &[];
 
-/// A module by its path from the root of the crate.
+/// A module, as its path from the root of the crate.
 type Module = Vec<String>;
 
 /// The modules of a crate, each with its code.
 struct House {
     modules: BTreeMap<Module, String>,
-    /// What each module hands on by `pub use`: the name, and the path that it stands for.
+    /// The re-exports of each module: name, and the path that it stands for.
     handed_on: BTreeMap<Module, BTreeMap<String, Module>>,
 }
 
@@ -31,7 +32,7 @@ fn module_of(file: &str) -> Module {
     path.split('/').map(str::to_owned).collect()
 }
 
-/// The paths of a `use` tree.
+/// The paths in a `use` tree.
 fn flatten(tree: &str, before: &[String]) -> Vec<Module> {
     let tree = tree.trim();
     let Some(open) = tree.find('{') else {
@@ -56,7 +57,7 @@ fn flatten(tree: &str, before: &[String]) -> Vec<Module> {
 struct Use {
     start: usize,
     end: usize,
-    /// Whether what it names is handed on.
+    /// Whether its names are re-exported.
     is_public: bool,
     paths: Vec<Module>,
 }
@@ -74,7 +75,7 @@ fn uses(code: &str) -> Vec<Use> {
     found
 }
 
-/// Paths in the code that begin at the root or at `super`, outside of `use` lines.
+/// The paths in the code outside of `use` lines that begin at the root or at `super`.
 fn inline(code: &str) -> Vec<Module> {
     let uses = uses(code);
     let mut found = Vec::new();
@@ -108,7 +109,8 @@ impl House {
         house
     }
 
-    /// A path from the root, for one as a module spells it; `None` if it leads out of the crate.
+    /// Turns a path as a module writes it into a path from the root; `None` if it leads out of the
+    /// crate.
     fn resolve(&self, module: &Module, path: &Module) -> Option<Module> {
         match path.first()?.as_str() {
             "crate" => Some(path[1..].to_vec()),
@@ -127,7 +129,7 @@ impl House {
         }
     }
 
-    /// The module that defines what a path names.
+    /// The module that defines the item of a path.
     fn defining(&self, path: &Module, steps: usize) -> Option<Module> {
         let known = (1..=path.len()).rev().find(|n| self.modules.contains_key(&path[..*n]))?;
         let (module, rest) = (path[..known].to_vec(), &path[known..]);
@@ -230,21 +232,21 @@ fn a_circle_of_three_is_found() {
 }
 
 #[test]
-fn what_a_room_hands_on_is_where_it_is_defined() {
-    // The room's face is no file of the circle …
+fn re_exports_count_where_they_are_defined() {
+    // The `mod.rs` of the module is not part of a circle …
     let face = ("room/mod.rs", "pub mod a;\nmod b;\npub use b::B;\npub use a::A;");
     let apart = [face, ("room/a.rs", "use crate::room::B;"), ("room/b.rs", "pub struct B;")];
     assert_eq!(circles(&apart), Vec::<Vec<String>>::new());
     // … and does not hide one.
     let tied = [face, ("room/a.rs", "use super::B;"), ("room/b.rs", "use crate::room::A;")];
     assert_eq!(circles(&tied), [["room::a", "room::b"].map(String::from).to_vec()]);
-    // A face with items of its own is a file like any other.
+    // A `mod.rs` with items of its own is a file like any other.
     let own = [("room/mod.rs", "mod a;\nuse a::A;\npub struct B;"), ("room/a.rs", "use super::B;")];
     assert_eq!(circles(&own), [["room", "room::a"].map(String::from).to_vec()]);
 }
 
 #[test]
-fn comments_and_texts_are_no_arrows() {
+fn comments_and_strings_are_not_arrows() {
     let files = [
         ("a.rs", "// use crate::b;\nconst T: &str = \"use crate::b;\";"),
         ("b.rs", "use crate::a;"),

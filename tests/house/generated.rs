@@ -1,4 +1,4 @@
-//! Shaders that nobody writes by hand are what their generator writes.
+//! Generated shaders equal the output of their generator.
 
 #[path = "../../examples/shaders/generate/mod.rs"]
 mod generate;
@@ -27,14 +27,14 @@ fn long_lines_are_broken_between_words_and_before_operators() {
     assert_eq!(fit(&commented), format!("    // {long}\n    // {long}\n    y: u32,\n"));
 }
 
-/// The function of a name, from its head to its end.
+/// The text of the function `name`, from its head to its end.
 fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let begin = text.find(&format!("\nfn {name}("))? + 1;
     Some(&text[begin..begin + text[begin..].find("\n}\n")?])
 }
 
-/// What the kernels for units fetch and store, and where, they do as the tiled ones do, word by
-/// word.
+/// The kernels for matrix units and the tiled kernels have the same functions for fetching and
+/// storing, word for word.
 #[test]
 fn units_fetch_and_store_as_tiles_do() {
     let read = |name: &str| tandem::kernels::by_name(name).expect("a kernel").source;
@@ -49,7 +49,7 @@ fn units_fetch_and_store_as_tiles_do() {
     }
 }
 
-/// The tiles that schedules reckon with are those of the files.
+/// The tile sizes that schedules use are the ones in the files.
 #[test]
 fn ladders_name_every_shape() {
     for kernel in TILED {

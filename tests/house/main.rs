@@ -1,5 +1,8 @@
-//! Tests of the house itself: its plan, its words, what is generated.
+//! Tests of the source code itself: which modules may use which, which words it uses, which files
+//! are generated.
 
+mod adding;
 mod circles;
 mod generated;
+mod pages;
 mod plan;

@@ -1,9 +1,10 @@
-//! The house plan: imports go down only, and wgpu, naga and clap stay in their rooms. The plan is
-//! in ARCHITECTURE.md.
+//! The floor plan of the crate: imports go down only, and only the modules for wgpu, naga and clap
+//! name these crates. ARCHITECTURE.md explains the plan.
 
 use std::path::Path;
 
-/// Rooms by floor, from the ground up. A room may import its own floor and those below.
+/// The rooms (top-level modules) by floor, from the ground up. A room may import its own floor and
+/// those below.
 const FLOORS: [&[&str]; 10] = [
     &["fault", "config", "rng", "replace", "cache", "text"],
     &["data", "kernels"],
@@ -17,10 +18,10 @@ const FLOORS: [&[&str]; 10] = [
     &["cli", "main"],
 ];
 
-/// The two engines: neither knows the other.
+/// The two engines: neither may import the other.
 const TWINS: [&str; 2] = ["device", "reference"];
 
-/// Crates with the only place that names each, a file or a folder.
+/// Crates, each with the only file or folder that may name it.
 const PRIVATE: [(&str, &str); 3] =
     [("wgpu", "device"), ("naga", "kernels/signature.rs"), ("clap", "cli")];
 
@@ -33,7 +34,8 @@ fn room(file: &str) -> &str {
     file.split('/').next().unwrap_or(file).trim_end_matches(".rs")
 }
 
-/// The text with comments and the contents of literals blanked, lines kept: what is left is code.
+/// The text with comments and the contents of literals replaced by spaces, line by line, so that
+/// only code is left.
 pub fn code(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -53,7 +55,7 @@ pub fn code(text: &str) -> String {
     out
 }
 
-/// Length of the string literal that the text begins with.
+/// The length of the string literal with which the text begins.
 fn quoted(text: &str) -> usize {
     let mut escaped = false;
     let end = text.char_indices().skip(1).find(|(_, c)| {
@@ -64,7 +66,7 @@ fn quoted(text: &str) -> usize {
     end.map_or(text.len(), |(i, _)| i + 1)
 }
 
-/// Length of the raw string that the text begins with; `None` for a raw identifier.
+/// The length of the raw string with which the text begins; `None` for a raw identifier.
 fn raw(text: &str) -> Option<usize> {
     let hashes = text[1..].chars().take_while(|c| *c == '#').count();
     let body = text[1 + hashes..].strip_prefix('"')?;
@@ -72,7 +74,7 @@ fn raw(text: &str) -> Option<usize> {
     Some(body.find(&closing).map_or(text.len(), |i| 2 + hashes + i + closing.len()))
 }
 
-/// Length of the character literal that the text begins with; 0 for a lifetime.
+/// The length of the character literal with which the text begins; 0 for a lifetime.
 fn character(text: &str) -> usize {
     let mut chars = text.char_indices().skip(1);
     match (chars.next(), chars.next()) {
@@ -86,14 +88,14 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Places where a word stands by itself.
+/// The places of a word that is not part of a longer identifier.
 fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     code.match_indices(word).map(|(i, _)| i).filter(move |&i| {
         !code[..i].ends_with(is_word) && !code[i + word.len()..].starts_with(is_word)
     })
 }
 
-/// The rooms that a path from the root of the crate leads to: one, or those of a list in braces.
+/// The rooms that a path from the root of the crate names: one, or those of a list in braces.
 fn rooms_after(path: &str) -> Vec<String> {
     let path = path.trim_start();
     let Some(list) = path.strip_prefix('{') else {
@@ -117,20 +119,20 @@ fn rooms_after(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// How deep the module of a file lies below the root of the crate.
+/// The depth of a file's module below the root of the crate.
 fn depth(file: &str) -> usize {
     let parts = file.split('/').count();
     if file.ends_with("/mod.rs") { parts - 1 } else { parts }
 }
 
-/// (place, room) of every path of a file that goes through the root of the crate.
+/// (place, room) of every path in a file that goes through the root of the crate.
 fn imports(file: &str, code: &str) -> Vec<(usize, String)> {
     let up = "super::".repeat(depth(file));
-    // The binary knows the library by its name.
+    // The binary names the library by its crate name.
     let roots = [("crate::", true), ("tandem::", room(file) == "main"), (up.as_str(), true)];
     let mut found = Vec::new();
     for (root, _) in roots.into_iter().filter(|(_, applies)| *applies) {
-        // Within a module inside the file the same number of `super::` leads less far up, to no
+        // In a module inside the file, the same number of `super::` leads less far up, and names no
         // room.
         let is_import = |room: &String| root != up || floor(room).is_some();
         let starts = code.match_indices(root).map(|(i, _)| i);
@@ -159,7 +161,7 @@ fn arrow(from: &str, to: &str) -> Option<String> {
         .then(|| format!("{from} and {to} are twins: neither knows the other"))
 }
 
-/// Every breach of the plan in one file of `src/`, with its line.
+/// Every breach of the plan in a file of `src/`, with its line.
 fn breaches(file: &str, text: &str) -> Vec<String> {
     let code = code(text);
     let mut found = Vec::new();
@@ -208,8 +210,7 @@ fn imports_go_down_only() {
         .flat_map(|f| breaches(f, &std::fs::read_to_string(src.join(f)).unwrap()))
         .collect();
     assert!(found.is_empty(), "{} breaches of the house plan:\n{}", found.len(), found.join("\n"));
-    // The walk saw the house: every room of the plan that there is, and nothing that is on no
-    // floor.
+    // The walk has seen every room of the plan that exists, and no room that is on no floor.
     assert!(files.len() > 40, "{files:?}");
     let homeless: Vec<_> =
         files.iter().filter(|f| *f != "lib.rs" && floor(room(f)).is_none()).collect();
@@ -221,9 +222,9 @@ fn imports_go_down_only() {
     assert!(imported > 100, "{imported} imports seen");
 }
 
-/// What the fuzz targets build by path imports nothing that they do not build.
+/// The files that the fuzz crate includes import nothing that it does not include.
 #[test]
-fn rooms_that_are_fuzzed_are_complete() {
+fn the_fuzz_crate_includes_all_files_that_it_needs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // A package of the crate is without the folder.
     let Ok(list) = std::fs::read_to_string(root.join("fuzz/src/lib.rs")) else { return };
@@ -251,16 +252,16 @@ fn rooms_that_are_fuzzed_are_complete() {
     }
 }
 
-/// Blocks of unsafe code by file; each says at its place why it is sound.
+/// The number of unsafe blocks in each file. A comment at each block says why it is sound.
 const UNSAFE: [(&str, usize); 5] = [
-    ("device/awake.rs", 2), // the class of a thread, the processors of a process
-    ("device/gpu.rs", 2), // a pipeline cache takes bytes from the disk; experimental features of wgpu
+    ("device/awake.rs", 2), // the scheduling class of a thread, the processors of a process
+    ("device/gpu.rs", 2),   // a pipeline cache from the disk; experimental features of wgpu
     ("device/pipeline.rs", 1), // shaders without checks, whose files say why they need none
     ("device/shared.rs", 3), // a buffer in the memory of a texture, by Vulkan's own calls
-    ("main.rs", 1),       // an environment variable, before there is a thread
+    ("main.rs", 1),         // an environment variable, before there is a thread
 ];
 
-/// Lines on which `unsafe` stands, and whether a comment above says why it may.
+/// The lines with `unsafe`, and whether a comment above says why it is sound.
 fn unsafe_lines(text: &str) -> Vec<(usize, bool)> {
     let (code, lines) = (code(text), text.lines().collect::<Vec<_>>());
     let line = |place: usize| code[..place].matches('\n').count();
@@ -389,8 +390,8 @@ fn what_the_plan_allows_passes() {
         ("step/build.rs", "use crate::objective::Objective; use crate::plan::Plan;"),
         ("objective/mod.rs", "use crate::plan::Scene; use crate::config;"),
         ("config/read/coupling.rs", "use super::super::words; use crate::config::Config;"),
-        // Not code: comments, strings, characters. Not the word: longer names, fields of other
-        // paths.
+        // Not code: comments, strings, characters. Not the word: longer identifiers, fields in
+        // other paths.
         (
             "rng.rs",
             "// use crate::run;\n/* crate::run */ /// [`crate::run`] and wgpu\nconst A: &str = \

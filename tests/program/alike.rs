@@ -1,4 +1,4 @@
-//! Values that other programs write in other words: they are what they were in training.
+//! Values that other programs write differently mean the same as in training.
 
 use std::path::Path;
 
@@ -26,16 +26,16 @@ impl Room {
 
 fn words(data: &Dataset) -> Vec<u32> {
     match &data.features {
-        Features::Cells { words, .. } => words.clone(),
+        Features::Cells { values: words, .. } => words.clone(),
         Features::F32(values) => values.iter().map(|x| x.to_bits()).collect(),
         _ => unreachable!(),
     }
 }
 
-/// Numbers of categories, truth, and blanks that are numbers: once as one program writes them, once
-/// as another does.
+/// Numbers as categories, true and false, and blanks in numbers: first as one program writes them,
+/// then as another one does.
 #[test]
-fn equal_values_in_other_words() {
+fn equal_values_in_different_spellings() {
     let room = Room::new();
     let rows = |way: [&str; 6]| {
         let [a, b, yes, no, blank, number] = way;
@@ -61,7 +61,7 @@ fn equal_values_in_other_words() {
     assert_eq!(read.labels, parts.train.labels);
 }
 
-/// A column of yes and no with blanks is one of floats for programs that have no other blank.
+/// Programs that have blanks in floats only write a column of yes and no with blanks as floats.
 #[test]
 fn yes_and_no_as_floats() {
     let room = Room::new();
@@ -96,7 +96,7 @@ fn a_validation_part_without_labels_picks_nothing() {
 }
 
 #[test]
-fn weights_of_classes_that_there_are_not() {
+fn weights_of_classes_that_do_not_exist() {
     let room = Room::new();
     room.put("train.csv", "x,t\n1,a\n2,b\n3,a\n4,b\n");
     for (weights, said) in

@@ -1,6 +1,7 @@
-//! What is applied is checked as much as what is trained: columns across files, kinds across row
-//! groups, values that nobody has seen, first indices of sparse files, places of arrays; and what
-//! predict and evaluate say of it, and where they write.
+//! Data that a model is applied to is checked as strictly as training data: columns in several
+//! files, types in several row groups, values that training did not have, first indices of sparse
+//! files, order of arrays. Also: what `predict` and `evaluate` report about it, and where they
+//! write.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,11 +10,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem::config::read::from_text;
 use tandem::config::{Config, Data, Source, Version};
-use tandem::data::encode::applied::Met;
+use tandem::data::encode::applied::MatchReport;
 use tandem::data::load::door::{chunk_with, chunks_of, load};
 use tandem::data::table::options::Options;
 use tandem::data::table::raw::{Raw, RawColumn};
-use tandem::data::table::shape::Kind;
+use tandem::data::table::shape::CellKind;
 use tandem::data::table::wholes::Width;
 use tandem::data::write::parquet::Writer;
 use tandem::data::{Reading, Schema};
@@ -22,11 +23,11 @@ use crate::common::program::{Ran, Room};
 
 // ---- helpers ----
 
-/// A regression of `y` on all other columns, trained in a moment.
+/// A regression of `y` on all other columns that trains in a moment.
 const NET: &str = "[data]\ntrain = \"t.csv\"\nsplit = [1.0, 0.0, 0.0]\n[trunk]\nlayers = \
                    [4]\n[task.y]\ntype = \"regression\"\n[train]\nepochs = 1\nbatch_size = 32\n";
 
-/// Rows of a number, a category and a yes or no, with their sum.
+/// Rows of a number, a category, a yes or no, and their sum.
 fn rows(count: usize) -> String {
     let row = |i: usize| {
         let (x, sex, dep) =
@@ -51,7 +52,7 @@ fn document(ran: &Ran) -> Value {
     serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:#?}"))
 }
 
-/// The files of a room that begin with a dot: what was left half-written.
+/// The files of a room whose name begins with a dot: temporary files that were left.
 fn hidden(room: &Room) -> Vec<PathBuf> {
     let files = std::fs::read_dir(room.path(".")).unwrap().flatten().map(|entry| entry.path());
     files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with('.')).collect()
@@ -75,7 +76,7 @@ fn files_of_a_pattern_have_the_same_columns() {
     room.write("o.csv", "as it was");
     for out in [&[][..], &["--out", "o.csv"], &["--out", "o.parquet"], &["--json"]] {
         let moved = predict(&room, &[&["--data", "part-*.csv"], out].concat());
-        // Not a row of the first file was printed.
+        // No row of the first file was printed.
         assert_eq!(moved.out, "");
         moved.refused(65, &["part-2.csv: column 1 is \"c\"", "part-1.csv it is \"x\""]);
         let wider = predict(&room, &[&["--data", "more-*.csv"], out].concat());
@@ -91,13 +92,13 @@ fn files_of_a_pattern_have_the_same_columns() {
 
 // ---- whole numbers ----
 
-/// A file of three row groups, in each of which the column `id` looks other than in those before.
+/// A file of three row groups; the column `id` has another type in each.
 fn grouped(room: &Room, name: &str) -> Vec<Option<i128>> {
     let file = std::fs::File::create(room.path(name)).unwrap();
     let columns = [
-        ("id", Kind::Wholes(Width::Signed)),
-        ("big", Kind::Wholes(Width::Unsigned)),
-        ("x", Kind::Numbers),
+        ("id", CellKind::Wholes(Width::Signed)),
+        ("big", CellKind::Wholes(Width::Unsigned)),
+        ("x", CellKind::Numbers),
     ];
     let mut writer =
         Writer::new(file, columns.map(|(name, kind)| (name.to_owned(), kind)).to_vec()).unwrap();
@@ -145,11 +146,11 @@ fn whole_numbers_stay_whole_in_every_format() {
     }
     let table = tandem::data::read::read(&[room.path("o.parquet")], &Options::default()).unwrap();
     assert_eq!(wholes(&table, "id"), ids);
-    assert_eq!(table.columns[1].kind(), Kind::Wholes(Width::Unsigned));
+    assert_eq!(table.columns[1].kind(), CellKind::Wholes(Width::Unsigned));
     assert_eq!(table.cell(149_999, 1), (u64::MAX - 149_999).to_string());
 }
 
-/// A `.npy` file of little-endian values, rows first.
+/// A `.npy` file of little-endian values in row order.
 fn npy(descr: &str, shape: &str, bytes: Vec<u8>) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}\n");
     [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &bytes]
@@ -180,13 +181,13 @@ fn arrays_of_whole_numbers_are_written_as_such() {
     assert_eq!(wholes(&table, "features.0")[..3], [Some(0), Some(14), Some(28)]);
 }
 
-/// One file of a pattern has a blank, so that pandas wrote floats: whole numbers and such are one
-/// column, as in training.
+/// One file of a pattern has a blank, so pandas wrote its whole numbers as floats; with the other
+/// files they are one column, as in training.
 #[test]
 fn files_with_and_without_fractions_are_one_table() {
     let room = trained("x,y\n0,0\n1,1\n2,2\n3,3\n");
     for (name, kind) in
-        [("p-1.parquet", Kind::Wholes(Width::Signed)), ("p-2.parquet", Kind::Numbers)]
+        [("p-1.parquet", CellKind::Wholes(Width::Signed)), ("p-2.parquet", CellKind::Numbers)]
     {
         let mut writer = Writer::new(
             std::fs::File::create(room.path(name)).unwrap(),
@@ -194,7 +195,7 @@ fn files_with_and_without_fractions_are_one_table() {
         )
         .unwrap();
         match kind {
-            Kind::Numbers => writer.number(0, 2.5),
+            CellKind::Numbers => writer.number(0, 2.5),
             _ => writer.whole(0, Some(2)),
         }
         writer.end_row().unwrap();
@@ -208,7 +209,7 @@ fn files_with_and_without_fractions_are_one_table() {
 // ---- what is said ----
 
 #[test]
-fn cells_that_nobody_has_seen_are_counted_by_column() {
+fn unknown_cells_are_counted_by_column() {
     let room = trained(&rows(60));
     room.write(
         "new.csv",
@@ -224,7 +225,14 @@ fn cells_that_nobody_has_seen_are_counted_by_column() {
     ];
     predict(&room, &["--data", "new.csv"]).expect(0).says(&says);
     predict(&room, &["--data", "new.csv", "--out", "o.csv"]).expect(0).says(&says);
-    let counts = |unknown: usize, blank: usize| json!({"unknown": unknown, "blank": blank, "out_of_range": 0, "cells": 5});
+    let counts = |unknown: usize, blank: usize| {
+        json!({
+            "unknown": unknown,
+            "blank": blank,
+            "out_of_range": 0,
+            "cells": 5,
+        })
+    };
     let columns = json!({"sex": counts(2, 0), "dep": counts(2, 0), "x": counts(0, 2)});
     for args in [&["--json"][..], &["--json", "--out", "o.csv"]] {
         let found = document(
@@ -235,7 +243,7 @@ fn cells_that_nobody_has_seen_are_counted_by_column() {
             (&columns, &json!(["id"]), &json!(5))
         );
     }
-    // Labels are not told of, and neither is what is as in training.
+    // Labels are not reported, and neither are values as in training.
     room.write("same.csv", rows(12));
     let found = document(&predict(&room, &["--data", "same.csv", "--json"]).expect(0));
     assert_eq!((&found["columns"], &found["passed_over"]), (&json!({}), &json!([])));
@@ -277,7 +285,7 @@ fn a_column_without_one_known_value_is_refused() {
         .refused(65, &["column \"x\": all 2 cells are blank, and none was in training"]);
 }
 
-/// Blanks in training are no reason to predict from a column that is not filled at all.
+/// A column that is blank in every row is refused even if training had blanks.
 #[test]
 fn a_column_of_blanks_alone_is_refused_whatever_training_had() {
     let word = |i: usize| {
@@ -326,7 +334,7 @@ fn a_column_of_blanks_alone_is_refused_whatever_training_had() {
         );
         assert_eq!(found["columns"][name]["blank"], 2, "{found}");
     }
-    // One blank beside a value is what training had.
+    // A blank beside a value is as in training.
     room.write(
         "new.csv",
         table(120).lines().take(9).map(|line| format!("{line}\n")).collect::<String>(),
@@ -335,14 +343,14 @@ fn a_column_of_blanks_alone_is_refused_whatever_training_had() {
     assert!(!said.contains("blank"), "{said}");
 }
 
-/// Truth is 1 and 0 in Parquet, and words where the same table is a text.
+/// True and false are 1 and 0 in Parquet, and words in a text file of the same table.
 #[test]
-fn words_for_yes_and_no_are_the_numbers_of_a_column_of_these() {
+fn words_for_yes_and_no_match_a_column_trained_on_numbers() {
     let room = Room::new(&NET.replace("t.csv", "t.parquet"));
     let columns = [
-        ("f", Kind::Wholes(Width::Signed)),
-        ("i", Kind::Wholes(Width::Signed)),
-        ("y", Kind::Numbers),
+        ("f", CellKind::Wholes(Width::Signed)),
+        ("i", CellKind::Wholes(Width::Signed)),
+        ("y", CellKind::Numbers),
     ];
     let file = std::fs::File::create(room.path("t.parquet")).unwrap();
     let mut writer =
@@ -372,7 +380,7 @@ fn words_for_yes_and_no_are_the_numbers_of_a_column_of_these() {
     for words in [["False", "True"], ["no", "yes"], ["N", "Y"], ["0.0", "1.0"]] {
         assert_eq!(of(words), numbers, "{words:?}");
     }
-    // No other words, and no other column.
+    // Other words are refused, and so is another column.
     room.write("new.csv", "f,i\nmaybe,1\n");
     predict(&room, &["--data", "new.csv"])
         .refused(65, &["column \"f\": \"maybe\" is not a number"]);
@@ -380,14 +388,14 @@ fn words_for_yes_and_no_are_the_numbers_of_a_column_of_these() {
     predict(&room, &["--data", "new.csv"]).refused(65, &["column \"i\": \"True\" is not a number"]);
 }
 
-/// Dates of January 2020, written in some way.
+/// A table with dates of January 2020, written by `write`.
 fn dated(count: usize, write: impl Fn(usize) -> String) -> String {
     "d,y\n".to_owned()
         + &(0..count).map(|i| format!("{},{i}\n", write(1 + i % 31))).collect::<String>()
 }
 
 #[test]
-fn dates_far_out_of_range_are_told() {
+fn dates_far_out_of_range_are_reported() {
     let table = dated(62, |day| format!("2020-01-{day:02}"));
     let room = Room::new(&NET.replace("split", "valid = \"v.csv\"\nsplit"));
     room.write("t.csv", &table);
@@ -406,7 +414,8 @@ fn dates_far_out_of_range_are_told() {
         found["columns"]["d"],
         json!({"unknown": 0, "blank": 0, "out_of_range": 2, "cells": 4})
     );
-    // Told of, not held: without the range the model predicts the same.
+    // Such dates are reported, but not moved into the range: without the range in the schema the
+    // model predicts the same.
     let path = room.path("run/model/schema.json");
     let before = predict(&room, &["--data", "v.csv"]).expect(0).out;
     let mut schema: Value = serde_json::from_str(&room.text("run/model/schema.json")).unwrap();
@@ -416,7 +425,7 @@ fn dates_far_out_of_range_are_told() {
     assert!(ran.out == before && !ran.err.contains("range"), "{ran:#?}");
 }
 
-/// Nobody who writes the year first means the day by it.
+/// A date that begins with the year is never meant as a day first, so every model reads it.
 #[test]
 fn dates_with_the_year_first_are_read_by_every_model() {
     let writings: [fn(usize) -> String; 2] =
@@ -435,7 +444,7 @@ fn dates_with_the_year_first_are_read_by_every_model() {
 }
 
 #[test]
-fn files_that_are_validated_on_are_told_of_too() {
+fn validation_files_are_reported_on_too() {
     let room = Room::new(&NET.replace(
         "split = [1.0, 0.0, 0.0]",
         "valid = \"v.csv\"\nsplit = [1.0, 0.0, 0.0]\nignore = [\"id\"]",
@@ -456,17 +465,17 @@ fn files_that_are_validated_on_are_told_of_too() {
         .says(&says)
         .says(&["valid: columns that the model does not use are passed over: \"new\""]);
     assert!(!ran.err.contains("passed over: \"id\""), "{}", ran.err);
-    // What was told to be ignored is not told of later either; what was dropped is.
+    // Ignored columns are not reported later either; dropped columns are.
     room.write("both.csv", "id,same,new,sex,dep,x\n7,1,2,female,HR,1\n");
     let found = document(&predict(&room, &["--data", "both.csv", "--json"]).expect(0));
     assert_eq!(found["passed_over"], json!(["same", "new"]));
-    // In chunks the same.
+    // In chunks it is the same.
     room.train("disk", &["--set", "data.memory=20KB", "--data-cache", "off"]).expect(0).says(&says);
 }
 
-/// What is met in chunks is what is met in the whole.
+/// The counts of several chunks add up to those of the whole table.
 #[test]
-fn chunks_add_up() {
+fn counts_of_chunks_add_up() {
     let room = trained(&rows(60));
     let schema = tandem::model::file::load(&room.path("run/model")).unwrap().schema;
     let line = |i: usize| {
@@ -480,23 +489,23 @@ fn chunks_add_up() {
     room.write("new.csv", "id,sex,dep,x\n".to_owned() + &(0..500).map(line).collect::<String>());
     let path = room.path("new.csv");
     let met = |bytes: u64| {
-        let (mut met, mut count) = (Met::default(), 0);
+        let (mut met, mut count) = (MatchReport::default(), 0);
         for chunk in chunks_of(&schema, path.to_str().unwrap(), bytes).unwrap().unwrap() {
-            met.add(chunk_with(&schema, chunk.unwrap()).unwrap().table.unwrap().met);
+            met.add(chunk_with(&schema, chunk.unwrap()).unwrap().table.unwrap().matched);
             count += 1;
         }
         (met, count)
     };
     let ((whole, one), (parts, many)) = (met(u64::MAX), met(300));
     assert!(one == 1 && many > 10 && whole == parts, "{many}: {whole:?} {parts:?}");
-    let counts = |at: usize| (whole.columns[at].unknown, whole.columns[at].blank);
+    let counts = |at: usize| (whole.columns[at].unknown, whole.columns[at].unexpected_blanks);
     assert_eq!([counts(0), counts(1), counts(2)], [(250, 0), (300, 100), (0, 167)]);
 }
 
-/// What 0.1.0 wrote down means what it meant: columns of arrays bear the names of files, and
-/// nothing new stands in the schema.
+/// Files of 0.1.0 keep their meaning: columns of arrays are named after the files, and their schema
+/// has no new keys.
 #[test]
-fn what_the_first_version_wrote_keeps_its_names() {
+fn columns_of_arrays_keep_the_names_of_version_0_1() {
     let room = Room::new("");
     pair(&room, "x.npy", "y.npy");
     room.write("t.svm", sparse(1) + "1\n");
@@ -534,7 +543,7 @@ fn read(text: &str) -> Config {
 
 // ---- SVMlight ----
 
-/// Lines with indices from `first` on; the first and the last index occur.
+/// Lines with indices from `first` on, in which the first and the last index occur.
 fn sparse(first: usize) -> String {
     let line = |i: usize| {
         format!(
@@ -558,7 +567,7 @@ fn sparse_files_are_counted_from_one_index() {
             "[data]\ntrain = \"t.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype \
              = \"binary\"\n[train]\nepochs = 1",
         );
-        // The last index is in every line but one, so that it is no constant.
+        // The last index is in all lines except one, so that it is not a constant.
         room.write("t.svm", sparse(trained) + "1\n");
         room.write("o.svm", sparse(other));
         room.train("run", &[]).expect(0);
@@ -582,15 +591,15 @@ fn sparse_files_of_a_pattern_are_counted_from_one_index() {
         room.train("run", &[])
             .refused(65, &[&says, "they are 0 to 3: one counts from 1, the other from 0"]);
     }
-    // In which index 0 does not occur, and which ends where the others do: a part of a table that
-    // begins at 0.
+    // Index 0 does not occur in these rows, and they end where the others do: they are a part of a
+    // table that begins at 0.
     room.write("q-1.svm", sparse(0));
     room.write("q-2.svm", "1 2:1 3:2\n-1 3:3\n");
     room.train("run", &[]).expect(0);
 }
 
 #[test]
-fn indices_that_are_unknown_or_missing_are_told() {
+fn unknown_and_missing_indices_are_reported() {
     let room = Room::new(
         "[data]\ntrain = \"t.svm\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \"label\"\ntype = \
          \"binary\"\n[train]\nepochs = 1",
@@ -613,7 +622,7 @@ fn indices_that_are_unknown_or_missing_are_told() {
             room.on_reference(&[verb, "run", "--data", "other.svm", "--allow-unknown"]).expect(0);
         allowed.says(&["indices of the model that occur in no row: \"1\", \"2\", \"3\", \"4\""]);
     }
-    // A label that is not there is none of zero.
+    // A missing label is not a label of zero.
     room.on_reference(&["evaluate", "run", "--data", "two.svm"])
         .refused(65, &["column missing: \"label\""]);
 }
@@ -638,7 +647,7 @@ fn formats_follow_endings() {
     );
     assert_eq!(unpacked(&room.bytes("o.tsv.gz")), room.text("o.tsv"));
     assert_eq!(unpacked(&room.bytes("o.jsonl.gz")), room.text("o.ndjson"));
-    // What was written is read again.
+    // The written file can be read again.
     let again = tandem::data::read::read(&[room.path("o.tsv")], &Options::default()).unwrap();
     assert_eq!(
         (again.cell(0, 1).into_owned(), again.cell(1, 1).into_owned()),
@@ -647,7 +656,7 @@ fn formats_follow_endings() {
     let tabs = predict(&room, &["--data", "t.csv", "--format", "tsv"]).expect(0).out;
     assert_eq!(tabs, room.text("o.tsv"));
     for name in ["o.json", "o.xlsx", "o", "o.gz", "o.txt"] {
-        // Before anything is read: the data is not even there.
+        // These flags are refused before anything is read: the data does not even exist.
         predict(&room, &["--data", "gone.csv", "--out", name])
             .refused(2, &[name, ".csv, .tsv, .jsonl", ".parquet", "--format"]);
         assert!(!room.path(name).exists());
@@ -658,10 +667,10 @@ fn formats_follow_endings() {
 }
 
 #[test]
-fn an_earlier_file_stays_until_the_new_one_is_whole() {
+fn an_existing_file_stays_until_the_new_one_is_complete() {
     let room = trained(&rows(40));
     room.write("old.csv", "as it was");
-    // What goes wrong comes in the second chunk of the file.
+    // The error comes in the second chunk of the file.
     let mut long = rows(40);
     let line = long.lines().nth(1).unwrap().to_owned() + "\n";
     long.push_str(&line.repeat((70 << 20) / line.len()));
@@ -694,7 +703,7 @@ fn a_signal_leaves_nothing_half_written() {
             assert_eq!(child.try_wait().unwrap(), None, "it ended before it wrote");
             std::thread::sleep(Duration::from_millis(1));
         }
-        // The handler stands soon after the file.
+        // Lets the program start the thread that removes the file.
         std::thread::sleep(Duration::from_millis(50));
         crate::common::program::signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(code));
@@ -728,7 +737,7 @@ fn links_devices_and_modes_are_kept() {
 
 // ---- arrays ----
 
-/// 60 rows of two features and two labels.
+/// Writes 60 rows of two features and two labels.
 fn pair(room: &Room, features: &str, labels: &str) {
     room.write(features, doubles("60, 2", (0..120).map(|i| (i * 37 % 101) as f64 / 50.0)));
     room.write(labels, doubles("60, 2", (0..120).map(|i| (i % 3) as f64)));
@@ -738,7 +747,7 @@ const PAIR: &str = "[data]\ntrain = { features = \"x_train.npy\", labels = \"y_t
                     }\n[trunk]\nlayers = [4]\n[train]\nepochs = 1\n";
 
 #[test]
-fn columns_of_arrays_are_known_by_their_place() {
+fn columns_of_arrays_are_identified_by_their_position() {
     for target in ["y_train1", "labels.1"] {
         let room = Room::new(&format!(
             "{PAIR}[task.t]\ntarget = \"{target}\"\n[feature.\"x_train0\"]\nscale = \"none\"\n"
@@ -751,7 +760,7 @@ fn columns_of_arrays_are_known_by_their_place() {
         let names = |at: usize| schema["input"]["columns"][at]["name"].clone();
         assert_eq!((names(0), names(1)), (json!("features.0"), json!("features.1")));
         assert_eq!(schema["input"]["columns"][0]["scale"], "none");
-        // The same numbers under another name predict the same.
+        // The same numbers under another name give the same predictions.
         let out = |data: &str| predict(&room, &["--data", data]).expect(0).out;
         assert_eq!(out("x_test.npy"), out("x_train.npy"));
         room.on_reference(&["evaluate", "run", "--data", "x_test.npy,y_test.npy"]).expect(0);
@@ -763,7 +772,7 @@ fn columns_of_arrays_are_known_by_their_place() {
             .refused(65, &["x3.npy: the array has 3 columns, that of the training data has 2"]);
         room.on_reference(&["evaluate", "run", "--data", "x_test.npy,x3.npy"])
             .refused(65, &["x3.npy: the array has 3 columns"]);
-        // What the run wrote down says the same.
+        // The configuration that the run wrote gives the same.
         room.on_reference(&["train", "run/config.toml", "--out", "again"]).expect(0);
         assert_eq!(
             room.bytes("run/model/model.safetensors"),
@@ -777,7 +786,7 @@ fn columns_of_arrays_are_known_by_their_place() {
 }
 
 #[test]
-fn other_pairs_may_be_called_otherwise() {
+fn other_pairs_of_arrays_may_have_other_names() {
     let net = PAIR.replace(
         "}\n[trunk]",
         "}\ntest = { features = \"x_test.npy\", labels = \"y_test.npy\" }\n[trunk]",
@@ -823,10 +832,9 @@ fn columns_of_arrays_may_be_named() {
 }
 
 #[test]
-fn names_of_a_letter_are_like_no_other() {
-    let nearest = |name: &str, names: &[&'static str]| {
-        tandem::data::schema::columns::nearest(name, names.iter().copied())
-    };
+fn names_of_one_letter_do_not_collide() {
+    let nearest =
+        |name: &str, names: &[&'static str]| tandem::text::nearest(name, names.iter().copied());
     assert_eq!(nearest("u", &["features.2", "v", "vu"]), None);
     assert_eq!(nearest("features.2", &["u", "fe"]), None);
     assert_eq!((nearest("X1", &["x2", "x1"]), nearest("U", &["u"])), (Some("x1"), Some("u")));
@@ -837,7 +845,7 @@ fn names_of_a_letter_are_like_no_other() {
 }
 
 #[test]
-fn one_array_is_known_by_place_too() {
+fn columns_of_one_array_are_identified_by_position_too() {
     let room = Room::new(
         "[data]\ntrain = \"all.npy\"\n[trunk]\nlayers = [4]\n[task.t]\ntarget = \
          \"all2\"\n[train]\nepochs = 1\n",
@@ -858,9 +866,10 @@ fn one_array_is_known_by_place_too() {
     predict(&room, &["--data", "narrow.npy"]).refused(65, &["column missing: \"1\""]);
 }
 
-/// Folds know the columns of arrays by whichever name the configuration has, as one training does.
+/// Folds find the columns of arrays under both names that a configuration may use, as a single
+/// training run does.
 #[test]
-fn folds_of_arrays_know_both_names() {
+fn folds_accept_both_names_of_columns_of_arrays() {
     let room = Room::new("");
     pair(&room, "x_a.npy", "y_a.npy");
     for target in ["y_a1", "labels.1"] {

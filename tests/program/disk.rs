@@ -1,5 +1,5 @@
-//! Tables that were read before, and tables that are larger than the memory they may take: both
-//! come to the numbers that reading them into memory comes to.
+//! Tables from the cache, and tables that are larger than the memory they may take, give the same
+//! numbers as tables that are read into memory.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,13 +12,13 @@ use std::sync::Arc;
 use tandem::config::Config;
 use tandem::config::read::from_text;
 use tandem::config::write::to_toml;
-use tandem::data::load::door::{chunk_with, chunks_of, load, load_by, load_with};
-use tandem::data::load::way::Way;
+use tandem::data::load::door::{chunk_with, chunks_of, load, load_with, load_with_cache};
+use tandem::data::load::route::Loading;
 use tandem::data::read::chunks::Chunks;
 use tandem::data::split::order::{epoch_order, windowed_order};
-use tandem::data::store::entries::Entries;
+use tandem::data::store::table_cache::TableCache;
 use tandem::data::table::raw::Raw;
-use tandem::data::table::shape::Kind;
+use tandem::data::table::shape::CellKind;
 use tandem::data::write::parquet::Writer;
 use tandem::data::{Dataset, Features, Parts};
 use tandem::fault::hint_of;
@@ -34,7 +34,8 @@ use tempfile::TempDir;
 
 const ROWS: u64 = 400;
 
-/// Tasks of every kind of label, features of every kind, and columns that say something of rows.
+/// Tasks with labels of every type, features of every type, and columns with properties of rows
+/// (group, weight, part).
 const NET: &str = r#"
 [data]
 train = "rows.csv"
@@ -60,8 +61,9 @@ fn draw(most: u64, column: u64, row: u64) -> usize {
     below(most, 3, Purpose::Synthetic, column, row) as usize
 }
 
-/// Blanks in features and labels, categories, dates, texts. Cells are padded with blanks, which
-/// readers drop, so that files are several times as large as what is read from them.
+/// A row with blanks in features and labels, categories, dates, texts. Cells are padded with
+/// spaces, which readers drop, so that files are several times as large as their contents in
+/// memory.
 fn line(row: u64, pad: usize) -> String {
     let x = normal(3, Purpose::Synthetic, 90, row);
     let cells = [
@@ -114,17 +116,17 @@ impl Room {
             .unwrap_or_else(|e| panic!("{overrides:?}: {e}"))
     }
 
-    /// A cache of its own, in which every table is kept.
-    fn entries(&self) -> Entries {
-        Entries { directory: self.path("cache"), least: 0, most: 1 << 30 }
+    /// A cache of this room, which keeps every table.
+    fn entries(&self) -> TableCache {
+        TableCache { directory: self.path("cache"), least: 0, most: 1 << 30 }
     }
 
     fn cached(&self, overrides: &[&str]) -> Parts {
         let config = self.config(overrides);
-        load_by(
+        load_with_cache(
             &config.data,
             &config.tasks,
-            &Way { entries: Some(self.entries()), ..Way::default() },
+            &Loading { cache: Some(self.entries()), ..Loading::default() },
         )
         .unwrap()
     }
@@ -134,7 +136,7 @@ impl Room {
         load(&config.data, &config.tasks).unwrap()
     }
 
-    /// Names of the entries that there are.
+    /// The names of the entries in the cache.
     fn kept(&self) -> BTreeSet<String> {
         let entries = fs::read_dir(self.path("cache")).into_iter().flatten();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -149,21 +151,21 @@ impl Room {
     }
 }
 
-/// Budgets: of the padded table, all that is in it fits a quarter of the first, and about a tenth
-/// fits a quarter of the second.
+/// Budgets of memory: all contents of the padded table fit into a quarter of the first, and about a
+/// tenth fits into a quarter of the second.
 const WHOLE: &str = "data.memory=400KB";
 const SMALL: &str = "data.memory=20KB";
 
 fn words(data: &Dataset) -> Vec<u32> {
     match &data.features {
         Features::F32(values) => values.iter().map(|x| x.to_bits()).collect(),
-        Features::Cells { words, .. } => words.clone(),
+        Features::Cells { values: words, .. } => words.clone(),
         Features::Stored(stored) => stored.fetch(0..data.rows).unwrap(),
         Features::U8 { .. } => unreachable!(),
     }
 }
 
-/// All rows of all parts, the schema and the hashes are the same.
+/// Asserts that all rows of all parts, the schema and the hashes are equal.
 fn same(one: &Parts, two: &Parts) {
     assert_eq!(one.schema, two.schema);
     assert_eq!(one.hashes, two.hashes);
@@ -191,7 +193,7 @@ fn trained(config: Config, parts: Parts, streamed: Option<u64>) -> (Vec<u32>, Ou
 }
 
 #[test]
-fn a_table_that_was_read_before_comes_from_the_cache_and_is_the_same() {
+fn a_cached_table_equals_the_table_that_was_read() {
     let room = Room::new();
     for overrides in [
         &[][..],
@@ -210,7 +212,7 @@ fn a_table_that_was_read_before_comes_from_the_cache_and_is_the_same() {
 }
 
 #[test]
-fn what_decides_the_rows_decides_the_entry() {
+fn every_setting_that_changes_rows_changes_the_cache_entry() {
     let room = Room::new();
     let mut kept = BTreeSet::new();
     let others: [&[&str]; 9] = [
@@ -241,7 +243,7 @@ fn what_decides_the_rows_decides_the_entry() {
     ] {
         assert!(is_cached(&room.cached(overrides)), "{overrides:?}");
     }
-    // The same name with one other cell, and the same contents under another path.
+    // A file of the same name with one other cell, and the same contents under another path.
     room.write("rows.csv", rows_csv(0..ROWS, 40).replace("k1", "k9").as_bytes());
     assert!(!is_cached(&room.cached(&[])));
     fs::create_dir(room.path("moved")).unwrap();
@@ -255,7 +257,7 @@ fn what_decides_the_rows_decides_the_entry() {
 }
 
 #[test]
-fn a_damaged_entry_is_made_again() {
+fn a_damaged_cache_entry_is_replaced() {
     let room = Room::new();
     let plain = room.plain(&[]);
     room.cached(&[]);
@@ -285,13 +287,17 @@ fn flip(path: &Path, at: usize) {
 }
 
 #[test]
-fn entries_take_no_more_than_they_may_and_the_one_used_last_stays() {
+fn the_cache_keeps_to_its_limit_and_keeps_the_entries_used_last() {
     let room = Room::new();
     let load = |seed: usize, most: u64| {
         let config = room.config(&[&format!("data.split_seed={seed}")]);
-        let entries = Entries { most, ..room.entries() };
-        load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
-            .unwrap()
+        let entries = TableCache { most, ..room.entries() };
+        load_with_cache(
+            &config.data,
+            &config.tasks,
+            &Loading { cache: Some(entries), ..Loading::default() },
+        )
+        .unwrap()
     };
     (0..3).for_each(|seed| drop(load(seed, 1 << 30)));
     assert_eq!(room.kept().len(), 3);
@@ -307,18 +313,27 @@ fn entries_take_no_more_than_they_may_and_the_one_used_last_stays() {
     assert!(is_cached(&load(0, 1 << 30)) && is_cached(&load(3, 1 << 30)), "those used last stay");
     load(4, 1);
     assert_eq!(room.kept().len(), 1);
-    // Nothing can be written where a file stands: what is read is the same.
+    // The cache directory is a file, so nothing can be written there; the data that is read is the
+    // same.
     let config = room.config(&[]);
-    let entries = Entries { directory: room.path("rows.csv"), least: 0, most: 1 };
+    let entries = TableCache { directory: room.path("rows.csv"), least: 0, most: 1 };
     same(
         &room.plain(&[]),
-        &load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
-            .unwrap(),
+        &load_with_cache(
+            &config.data,
+            &config.tasks,
+            &Loading { cache: Some(entries), ..Loading::default() },
+        )
+        .unwrap(),
     );
     // Small tables are not kept.
-    let entries = Entries { least: 1 << 20, ..room.entries() };
-    load_by(&config.data, &config.tasks, &Way { entries: Some(entries), ..Way::default() })
-        .unwrap();
+    let entries = TableCache { least: 1 << 20, ..room.entries() };
+    load_with_cache(
+        &config.data,
+        &config.tasks,
+        &Loading { cache: Some(entries), ..Loading::default() },
+    )
+    .unwrap();
     assert_eq!(room.kept().len(), 1);
 }
 
@@ -327,7 +342,7 @@ fn folder_size(folder: &Path) -> u64 {
 }
 
 #[test]
-fn a_window_is_shuffled_inside_and_windows_are() {
+fn windows_are_shuffled_and_so_are_the_rows_inside() {
     for (rows, window) in [(100, 7), (64, 16), (5, 1), (9, 8), (1, 1)] {
         let order = windowed_order(rows, 3, 5, window);
         let mut sorted = order.clone();
@@ -381,7 +396,7 @@ const SPLITS: [&[&str]; 8] = [
 ];
 
 #[test]
-fn a_table_that_goes_to_disk_comes_to_the_same_rows() {
+fn a_table_on_disk_has_the_same_rows_as_in_memory() {
     let room = Room::new();
     room.write("more.csv", rows_csv(1000..1100, 40).as_bytes());
     for overrides in SPLITS {
@@ -401,7 +416,7 @@ fn a_table_that_goes_to_disk_comes_to_the_same_rows() {
 }
 
 #[test]
-fn training_from_disk_is_training_in_memory_with_the_same_window() {
+fn training_from_disk_equals_training_in_memory_with_the_same_window() {
     let room = Room::new();
     for extra in
         [&[][..], &["train.accumulate=3"], &["data.row_weight=w", "data.ignore=[\"part\", \"g\"]"]]
@@ -420,7 +435,7 @@ fn training_from_disk_is_training_in_memory_with_the_same_window() {
         let (whole, _) = trained(room.config(extra), room.plain(extra), None);
         assert!(whole != memory, "{extra:?}: the window has no effect");
     }
-    // In full batches nothing is shuffled, so that a window is none.
+    // Full batches are not shuffled, so a window has no effect.
     let full = ["train.batch_size=full", WHOLE];
     let parts = room.plain(&full);
     assert!(parts.train.stored().is_some());
@@ -433,7 +448,7 @@ fn training_from_disk_is_training_in_memory_with_the_same_window() {
 }
 
 #[test]
-fn what_the_memory_decided_is_a_setting_of_the_run() {
+fn the_window_that_memory_decided_is_written_to_the_run() {
     let room = Room::new();
     let config = room.config(&[SMALL]);
     let parts = load(&config.data, &config.tasks).unwrap();
@@ -554,7 +569,7 @@ fn faults_in_late_rows_are_found_with_their_line() {
     let with = |cells: &str| {
         let mut lines = lines.clone();
         lines[390] = cells;
-        // A quoted line end, so that lines and rows differ.
+        // A quoted line break, so that the numbers of lines and rows differ.
         lines.insert(3, "1,1,k1,2020-01-01,\"two\nlines\",red,no,1,train,g1,1");
         room.write("rows.csv", (lines.join("\n") + "\n").as_bytes());
     };
@@ -619,7 +634,7 @@ fn a_window_that_does_not_fit_is_refused() {
     );
 }
 
-/// All chunks of some files, one below the other.
+/// Joins all chunks of some files.
 fn in_chunks(paths: &[PathBuf], bytes: u64) -> (Raw, usize) {
     let source = tandem::config::Source::Table(paths.to_vec());
     let (mut whole, mut count): (Option<Raw>, usize) = (None, 0);
@@ -647,7 +662,7 @@ fn equal(one: &Raw, two: &Raw) {
 }
 
 #[test]
-fn chunks_of_a_file_are_the_file() {
+fn chunks_of_a_file_add_up_to_the_file() {
     let room = Room::new();
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(&fs::read(room.path("rows.csv")).unwrap()).unwrap();
@@ -691,7 +706,8 @@ fn chunks_of_a_file_are_the_file() {
     );
 }
 
-/// A file that is too large for `memory`, but what is in it is not too large for the sample.
+/// A file that is larger than `memory`, while its contents fit into the sample that columns are
+/// fitted on.
 fn from_format(room: &Room, source: &str, memory: &str, net: &str) {
     let config =
         |overrides: &[String]| from_text(net, "net.toml", room.0.path(), overrides).unwrap();
@@ -711,8 +727,8 @@ fn gzip_parquet_and_arrays_go_to_disk_too() {
     packed.write_all(&fs::read(room.path("rows.csv")).unwrap()).unwrap();
     room.write("rows.csv.gz", &packed.finish().unwrap());
     from_format(&room, "rows.csv.gz", WHOLE, NET);
-    let columns =
-        [("a", Kind::Numbers), ("t", Kind::Text)].map(|(name, kind)| (name.to_owned(), kind));
+    let columns = [("a", CellKind::Numbers), ("t", CellKind::Text)]
+        .map(|(name, kind)| (name.to_owned(), kind));
     let mut writer =
         Writer::new(fs::File::create(room.path("p.parquet")).unwrap(), columns.to_vec()).unwrap();
     for row in 0..70_000u64 {
@@ -753,7 +769,7 @@ fn gzip_parquet_and_arrays_go_to_disk_too() {
         "data.memory=80KB",
         "[data]\ntrain = \"x.csv\"\n[task.y]\n",
     );
-    // What can be read only as a whole is, and that is said.
+    // A format that can only be read as a whole is read so, and a notice says it.
     let svm: String = (0..300u64).map(|row| format!("{} 1:{} 2:0.5\n", row % 2, row)).collect();
     room.write("rows.svm", svm.as_bytes());
     let text = "[data]\ntrain = \"rows.svm\"\nmemory = \"2KB\"\n[task.label]\n";
@@ -768,7 +784,7 @@ fn gzip_parquet_and_arrays_go_to_disk_too() {
 }
 
 #[test]
-fn predictions_in_chunks_are_those_of_the_whole() {
+fn predictions_in_chunks_equal_those_of_the_whole_table() {
     let room = Room::new();
     let plan = Plan::new(room.config(&[]), room.plain(&[])).unwrap();
     let parameters =
@@ -808,7 +824,7 @@ fn predictions_in_chunks_are_those_of_the_whole() {
             fs::read(path).unwrap()
         });
         assert!(whole == parts, "{format:?}");
-        // The way of data that is brought to the device at once.
+        // Data that is copied to the device at once.
         if format == Format::Csv {
             let (data, _) = load_with(&model.schema, file.to_str().unwrap(), false).unwrap();
             let logits = apply(&model, &data, Machine::Reference)
@@ -825,7 +841,7 @@ fn predictions_in_chunks_are_those_of_the_whole() {
     }
 }
 
-/// The program, as a user has it.
+/// Runs the program as a user does: exit code, stdout, stderr.
 fn program(room: &Room, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
     command
@@ -862,7 +878,7 @@ fn the_program_says_where_the_rows_are() {
     );
     let config = fs::read_to_string(room.path("one/config.toml")).unwrap();
     assert!(config.contains("memory = 20000") && config.contains("shuffle_window = "), "{config}");
-    // From what the run wrote, with its own file of settings, and when it goes on.
+    // From the configuration that the run wrote, and when it goes on.
     let (code, _, err) = program(&room, &["train", "one/config.toml", "--out", "two"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(model(&room, "one") == model(&room, "two"));
@@ -875,7 +891,7 @@ fn the_program_says_where_the_rows_are() {
     assert!(code == Some(78) && err.contains("data.shuffle_window"), "{err}");
     // Small tables leave nothing behind.
     assert!(fs::read_dir(room.path("user/data")).map_or(0, |entries| entries.count()) == 0);
-    // A table that is large enough is kept, unless that is not wanted.
+    // A table that is large enough is kept in the cache, unless `--data-cache off` is given.
     room.write("rows.csv", rows_csv(0..60_000, 12).as_bytes());
     let short = ["--max-steps", "3"];
     let off = run("off", &[&short[..], &["--data-cache", "off"]].concat());

@@ -1,5 +1,5 @@
-//! `train --k-fold N`: which rows are in which fold, what a run over the folds leaves, and what it
-//! refuses.
+//! `train --k-fold N`: which rows are in which fold, which files a run over the folds leaves, and
+//! which settings it refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,10 +15,10 @@ use tandem::rng::{Purpose, below, normal};
 use tempfile::TempDir;
 
 const ROWS: u64 = 150;
-/// Rows of one remainder are of one group.
+/// The group of a row is its number modulo this.
 const GROUPS: u64 = 12;
 
-/// The number of a row is a feature as it stands, so that parts show which rows they have.
+/// The number of a row is an unscaled feature, so that the data of a part shows which rows it has.
 const NET: &str = "
 [data]
 train = \"rows.csv\"
@@ -39,7 +39,7 @@ epochs = 2
 batch_size = 32
 ";
 
-/// What a run of the program left.
+/// The exit code and the output of a process.
 #[derive(Debug)]
 struct Ran {
     code: Option<i32>,
@@ -99,13 +99,13 @@ impl Room {
         Ran::of(self.command(args).output().unwrap())
     }
 
-    /// The rows of each part, as the configuration says with some keys laid over it.
+    /// The rows of each part, by the configuration with some keys set.
     fn parts(&self, keys: &[&str]) -> [BTreeSet<u64>; 3] {
         let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
         parts_of(&self.path("net.toml"), &keys)
     }
 
-    /// The same for each fold.
+    /// The rows of each part of each fold.
     fn folds(&self, folds: usize, keys: &[&str]) -> Vec<[BTreeSet<u64>; 3]> {
         let number = format!("data.folds={folds}");
         (1..=folds)
@@ -116,7 +116,7 @@ impl Room {
     }
 }
 
-/// Numbers of the rows of each part.
+/// The row numbers of each part.
 fn parts_of(path: &Path, keys: &[String]) -> [BTreeSet<u64>; 3] {
     let config = from_file(path, keys).unwrap();
     let Parts { train, valid, test, .. } = load(&config.data, &config.tasks).unwrap();
@@ -134,7 +134,7 @@ fn parts_of(path: &Path, keys: &[String]) -> [BTreeSet<u64>; 3] {
 
 // --- rows ---
 
-/// Each row is tested once, and in each fold every row is in one part.
+/// Asserts that each row is tested once, and that in each fold every row is in exactly one part.
 fn partitions(folds: &[[BTreeSet<u64>; 3]], has_validation: bool) {
     let all: BTreeSet<u64> = (0..ROWS).collect();
     let mut tested = Vec::new();
@@ -159,7 +159,7 @@ fn each_row_is_tested_once_and_is_in_one_part() {
     }
 }
 
-/// A share for the test part would be lost otherwise.
+/// With folds the test part of the split is not needed, so its rows are trained on.
 #[test]
 fn the_share_of_the_test_part_is_trained_on() {
     let room = Room::new();
@@ -199,7 +199,7 @@ fn rows_of_a_group_stay_together() {
             assert_eq!(in_all as u64, GROUPS, "{groups:?}");
         }
     }
-    // Without the key they do not.
+    // Without the key, rows of a group are in several parts.
     let torn: usize = room
         .parts(&["data.folds=2", "data.fold=1"])
         .iter()
@@ -215,7 +215,7 @@ fn model(room: &Room, run: &str) -> BTreeMap<String, Vec<u8>> {
     files.into_iter().map(|file| (file.to_owned(), room.bytes(&format!("{run}/{file}")))).collect()
 }
 
-/// Each fold leaves a configuration that makes the same model again.
+/// Asserts that the configuration that a fold leaves gives the same model again.
 fn reproduces(keys: &[&str]) {
     let room = Room::new();
     let sets: Vec<&str> = keys.iter().flat_map(|key| ["--set", key]).collect();
@@ -237,12 +237,12 @@ fn reproduces(keys: &[&str]) {
 }
 
 #[test]
-fn the_configuration_of_a_fold_makes_it_again() {
+fn the_configuration_of_a_fold_reproduces_it() {
     reproduces(&[]);
 }
 
 #[test]
-fn it_does_with_groups_and_weights() {
+fn it_reproduces_it_with_groups_and_weights() {
     reproduces(&[
         "data.group=g",
         "data.row_weight=w",
@@ -253,11 +253,11 @@ fn it_does_with_groups_and_weights() {
 }
 
 #[test]
-fn it_does_without_validation() {
+fn it_reproduces_it_without_validation() {
     reproduces(&["data.split=[1.0, 0.0, 0.0]"]);
 }
 
-/// The number of a fold that is set is no other than that of the flag.
+/// The flag wins over a fold that the configuration sets.
 #[test]
 fn the_flag_wins_over_a_fold_that_is_set() {
     let room = Room::new();
@@ -297,8 +297,8 @@ fn the_json_has_mean_and_spread_of_what_the_folds_tested() {
         }
     }
     assert_eq!(found["tasks"].as_object().unwrap().keys().collect::<Vec<_>>(), ["colour", "price"]);
-    // Loss and three metrics of colour, whose classes are too few for the best five; loss and three
-    // of price.
+    // The loss and three metrics of colour, which has too few classes for top_k; the loss and three
+    // metrics of price.
     assert_eq!(metrics, 8, "{found:#}");
 }
 
@@ -327,7 +327,7 @@ fn the_table_has_a_line_for_each_metric() {
 // --- what is refused ---
 
 #[test]
-fn what_has_no_folds_is_a_mistake_of_usage() {
+fn folds_of_data_that_is_not_split_are_a_usage_error() {
     let room = Room::new();
     fs::write(
         room.path("idx.toml"),
@@ -385,8 +385,8 @@ fn more_folds_than_rows_are_refused() {
     assert!(ran.err.contains("data.folds: fold 4 of 50 leaves"), "{ran:#?}");
 }
 
-/// To tandem 0.1.0 a group in the fold may be the only one that is validated on: without rows to
-/// validate on, nothing would pick the model.
+/// As tandem 0.1.0 split, the group in the fold may be the only one of the validation part; without
+/// validation rows nothing would pick the model.
 #[test]
 fn a_fold_that_takes_all_validation_rows_is_refused() {
     let room = Room::new();
@@ -418,7 +418,7 @@ fn a_fold_that_takes_all_validation_rows_is_refused() {
 }
 
 #[test]
-fn a_table_that_is_not_there_is_said_as_ever() {
+fn a_missing_table_has_its_usual_message() {
     let room = Room::new();
     room.run(&["train", "net.toml", "--k-fold", "3", "--set", "data.train=no.csv"]).expect(66);
 }
@@ -430,7 +430,7 @@ fn interrupt(child: &Child) {
     );
 }
 
-/// A signal ends the whole, not one fold of it.
+/// A signal ends the whole run, not just one fold.
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_all_folds() {

@@ -1,6 +1,6 @@
-//! What gives a label away over several columns: sums and differences of labels, sums and
-//! differences of features, the index that pandas writes. Tables are made by formulas, so what is
-//! to be found is known; and on ordinary tables nothing is.
+//! Warnings about several columns that together give a label away: sums and differences of labels,
+//! sums and differences of features, the index that pandas writes. The tables are made by formulas,
+//! so it is known what has to be found; for ordinary tables there must be no warning.
 
 use crate::common::program::Room;
 use tandem::config::read::from_text;
@@ -15,7 +15,7 @@ fn room(table: &str) -> Room {
     room
 }
 
-/// What is said of a table, under a configuration without its first lines.
+/// The notices about a table, under a configuration without its first lines.
 fn notices(table: &str, tasks: &str) -> Vec<String> {
     let room = room(table);
     let text = format!("[data]\ntrain = \"train.csv\"\nsplit = [0.9, 0.1, 0.0]\n{tasks}");
@@ -32,10 +32,10 @@ fn regression(name: &str) -> String {
     format!("[task.{name}]\ntype = \"regression\"\n")
 }
 
-/// A cell by the random numbers of its row.
+/// Makes a cell from the random numbers of its row.
 type Formula<'f> = &'f dyn Fn(&[f64]) -> String;
 
-/// A table of columns with a formula each.
+/// A table with a formula for each column.
 fn table(columns: &[(&str, Formula)], seed: u64) -> String {
     let mut text = columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",") + "\n";
     for row in 0..ROWS {
@@ -50,9 +50,9 @@ fn whole(x: f64) -> String {
     format!("{:.0}", x)
 }
 
-/// Rented bicycles: never to be trained on with the sum of both beside them.
+/// Rented bicycles: casual and registered riders, beside the sum of both.
 #[test]
-fn a_feature_that_is_the_sum_of_labels_is_told_with_its_formula() {
+fn a_feature_that_is_the_sum_of_labels_is_reported_with_its_formula() {
     let casual = |z: &[f64]| (30.0 + 10.0 * z[0] + 5.0 * z[1]).max(0.0).round();
     let registered = |z: &[f64]| (120.0 + 40.0 * z[1] + 20.0 * z[2]).max(0.0).round();
     let text = table(
@@ -92,7 +92,7 @@ fn a_feature_that_is_the_sum_of_labels_is_told_with_its_formula() {
         found.len() == 2 && found[0].contains("bikers") && found[0].contains("casual + registered"),
         "{found:?}"
     );
-    // Where one of the two is a feature, the other is a difference of features.
+    // Where one of the two is a feature, the other one is a difference of features.
     let found =
         notices(&text, "[feature.excess]\ntype = \"ignore\"\n[task.casual]\ntype = \"count\"\n");
     let expected = "columns \"bikers\", \"registered\" together determine a label, casual = \
@@ -101,7 +101,7 @@ fn a_feature_that_is_the_sum_of_labels_is_told_with_its_formula() {
 }
 
 #[test]
-fn a_label_that_is_a_sum_of_features_is_told_with_them() {
+fn a_label_that_is_a_sum_of_features_is_reported_with_them() {
     let number = |x: f64| format!("{x:.4}");
     for (formula, of) in [
         ("a + b + c", &(|z: &[f64]| z[0] + z[1] + z[2]) as &dyn Fn(&[f64]) -> f64),
@@ -135,9 +135,9 @@ fn a_label_that_is_a_sum_of_features_is_told_with_them() {
     }
 }
 
-/// How many tags a row has says nearly all of them.
+/// The number of tags of a row says nearly everything about the tags.
 #[test]
-fn a_count_of_several_yes_is_told() {
+fn a_count_of_several_yes_is_reported() {
     let yes = |x: f64| u8::from(x > 0.3);
     let tags = |z: &[f64]| yes(z[0]) + yes(z[1]) + yes(z[2]);
     let text = table(
@@ -159,14 +159,14 @@ fn a_count_of_several_yes_is_told() {
         found.len() == 1 && found[0].starts_with("column \"tags\" is p + q + r: "),
         "{found:?}"
     );
-    // The other way round: a number of yes and no, which are features.
+    // The other way round: the label is a number of yes, and the yes and no columns are features.
     let found = notices(&text, &regression("tags"));
     assert!(found.len() == 1 && found[0].contains("tags = p + q + r: "), "{found:?}");
 }
 
-/// What one column says alone is said once, blanks or none.
+/// What one column says by itself is reported once, with and without blanks.
 #[test]
-fn what_one_column_says_is_not_told_twice() {
+fn a_single_column_that_gives_a_label_away_is_reported_once() {
     let text = table(
         &[
             ("a", &|z| format!("{:.4}", z[0])),
@@ -185,9 +185,9 @@ fn what_one_column_says_is_not_told_twice() {
     );
 }
 
-/// Labels that determine each other are no fault; nor are features that do.
+/// Labels that determine each other are not a fault; nor are such features.
 #[test]
-fn labels_and_features_among_themselves_are_no_fault() {
+fn relations_among_labels_or_among_features_are_not_reported() {
     let text = table(
         &[
             ("a", &|z| format!("{:.4}", z[0])),
@@ -202,7 +202,7 @@ fn labels_and_features_among_themselves_are_no_fault() {
     assert!(found.is_empty(), "{found:?}");
 }
 
-/// Three ordinary tables: buildings, whose measures hang together; rents, with much noise; a course
+/// Three ordinary tables: buildings, whose measures are related; rents, with much noise; a series
 /// over time with trends.
 #[test]
 fn ordinary_tables_raise_no_alarm() {
@@ -269,7 +269,8 @@ fn ordinary_tables_raise_no_alarm() {
     }
 }
 
-/// Many columns and few rows: by chance alone a sum of four can say much, but not nearly all.
+/// With many columns and few rows, a sum of four columns says much by chance, but not nearly
+/// everything.
 #[test]
 fn chance_raises_no_alarm() {
     for seed in 0..5 {
@@ -287,7 +288,7 @@ fn chance_raises_no_alarm() {
 
 // ---- the index of pandas ----
 
-/// Rows with a column before them whose number is `of` the row.
+/// A table with one more column in front; `of` gives its cell from the number of the row.
 fn indexed(name: &str, of: impl Fn(u64) -> String) -> String {
     let row = |row: u64| {
         format!("{},{:.3},{}\n", of(row), normal(11, Purpose::Synthetic, 0, row), row % 2)
@@ -327,7 +328,7 @@ fn the_index_of_pandas_is_no_feature() {
 }
 
 #[test]
-fn what_is_no_index_stays_a_feature() {
+fn a_column_that_is_not_an_index_stays_a_feature() {
     for (name, of) in [
         ("index", &(|row: u64| (row * 7 % 60).to_string()) as &dyn Fn(u64) -> String),
         ("index", &|row| (row / 2).to_string()),
@@ -343,7 +344,8 @@ fn what_is_no_index_stays_a_feature() {
             "{name}: {ran:#?}"
         );
     }
-    // Who names it in the configuration keeps it, and tandem 0.1.0 had it for a number.
+    // A user who names the column in the configuration keeps it, and tandem 0.1.0 took it for a
+    // number.
     let room = room(&indexed("index", |row| row.to_string()));
     for (run, net) in [
         ("named", format!("{NET}[feature.index]\ntype = \"numeric\"\n")),
@@ -369,7 +371,7 @@ fn a_first_column_without_a_name_has_to_count_rows() {
         indexed("", |row| row.to_string()).lines().map(|line| line.to_owned() + ",\n").collect();
     room.write("train.csv", text);
     room.train("run", &[]).refused(65, &["column 4 of the header has no name"]);
-    // A name that is there already is not given twice.
+    // A name that exists already is not used twice.
     let text = indexed("Unnamed: 0", |row| row.to_string());
     let twice: String = text
         .lines()

@@ -1,7 +1,7 @@
-//! Runs of earlier versions: their models and checkpoints load for ever, predict what they
-//! predicted, and go on.
+//! Runs of earlier versions: every later version must load their models and checkpoints, predict
+//! what they predicted, and go on with them.
 //!
-//! `tests/fixtures/golden/make.sh` wrote them, once a version; what is there is never written
+//! `tests/fixtures/golden/make.sh` wrote them, once per version; existing ones are never written
 //! again.
 
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::common::program::Room;
 
-/// Runs by version and what they were on: stopped in the middle of an epoch, after 20 of 36 steps.
+/// Runs by version and machine. They were stopped in the middle of an epoch, after 20 of 36 steps.
 const RUNS: [&str; 2] = ["0.1.0-reference", "0.1.0-adapter"];
 
 fn golden() -> PathBuf {
@@ -28,14 +28,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A copy of them all.
+/// A room with a copy of all of them.
 fn room() -> Room {
     let room = Room::new("");
     copy(&golden(), &room.path("golden"));
     room
 }
 
-/// Cells of a table; numbers may be off by a millionth.
+/// Asserts that two tables have the same cells; numbers may differ by a millionth.
 fn alike(found: &str, expected: &str, what: &str) {
     assert_eq!(found.lines().count(), expected.lines().count(), "{what}");
     for (found, expected) in found.lines().zip(expected.lines()) {
@@ -49,7 +49,7 @@ fn alike(found: &str, expected: &str, what: &str) {
 }
 
 #[test]
-fn they_predict_what_they_predicted() {
+fn old_models_predict_what_they_predicted() {
     let room = room();
     for run in RUNS {
         for (model, recorded) in [("model", "model"), ("checkpoints/step-20", "step-20")] {
@@ -61,9 +61,9 @@ fn they_predict_what_they_predicted() {
     }
 }
 
-/// From the recorded step to the end of the plan, which the recorded run reached as well.
+/// Goes on from the recorded step to the end of the plan, which the recorded run reached as well.
 #[test]
-fn they_go_on() {
+fn old_runs_go_on() {
     let room = room();
     for run in RUNS {
         let path = format!("golden/{run}");
@@ -73,7 +73,7 @@ fn they_go_on() {
         let ran = room
             .resume(&path, &["--set", &data[0], "--set", &data[1], "--max-steps", "36"])
             .expect(0);
-        // A key that came later is no change of theirs.
+        // A key that did not exist yet is not reported as a change.
         assert!(!ran.err.contains("changed: train.precision"), "{}", ran.err);
         let ran = ran.says(&["going on after step 20 ("]);
         assert!(!ran.err.contains("damaged") && !ran.err.contains("before it is used"), "{ran:#?}");

@@ -1,8 +1,8 @@
-//! Files from strangers, through the program itself: each is refused with the contract's exit code,
-//! one line and a hint, within one second of the processor's time, and within three times its size
-//! and 64 MiB of memory; and nothing outside the run directory is touched.
+//! Malicious files, given to the program itself. Each is refused with the contract's exit code, one
+//! line and a hint, within one second of processor time and within three times its size plus 64 MiB
+//! of memory; and nothing outside the run directory is touched.
 //!
-//! The operating system holds the program to the limits: what needs more is killed, and that is no
+//! The operating system enforces the limits: it kills a process that needs more, which then has no
 //! exit code.
 
 #![cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Beside three times the size of the files.
+/// Bytes of memory that are allowed in addition to three times the size of the files.
 const MEMORY: u64 = 64 << 20;
 
 const NET: &str = "
@@ -104,13 +104,13 @@ impl Place {
         fs::read(self.path(name)).unwrap()
     }
 
-    /// Something else in place of a file.
+    /// Replaces a file by something else.
     fn instead(&self, name: &str, make: impl FnOnce(&Path)) {
         fs::remove_file(self.path(name)).unwrap();
         make(&self.path(name));
     }
 
-    /// A file that is long and takes no room.
+    /// A long file that takes no space on the disk.
     fn sparse(&self, name: &str, length: u64) {
         fs::File::create(self.path(name)).unwrap().set_len(length).unwrap();
     }
@@ -145,7 +145,7 @@ impl Place {
         self.put_tensors(header.to_string(), &data);
     }
 
-    /// The first tensor's name as it stands in the header.
+    /// Writes the first tensor's name differently in the header.
     fn rename_tensor(&self, name: &str) {
         self.edit_header(|header| {
             let entry = header.as_object_mut().unwrap().shift_remove("trunk.0.bias").unwrap();
@@ -153,7 +153,7 @@ impl Place {
         });
     }
 
-    /// A file of the checkpoint is changed, and whoever did it wrote a manifest to match.
+    /// Changes a file of the checkpoint and writes a manifest with the matching hashes.
     fn forge(&self, edit: impl FnOnce(&mut Value)) {
         let manifest = format!("{CHECKPOINT}/manifest.json");
         self.edit(&manifest, |value| {
@@ -173,7 +173,7 @@ impl Place {
         });
     }
 
-    /// Bytes of all plain files, as far as they take room.
+    /// The bytes that all plain files take on the disk.
     fn size(&self) -> u64 {
         use std::os::unix::fs::MetadataExt;
         fn of(path: &Path) -> u64 {
@@ -192,7 +192,7 @@ impl Place {
     }
 
     fn run(&self, args: &[&str], memory: u64, seconds: u64) -> Output {
-        // What hangs is ended too; nothing here takes as long.
+        // Limits of processor time and memory, and a time-out that only ends a hang.
         let limits = format!(
             "ulimit -d {} && ulimit -t {seconds} && exec timeout 60 \"$0\" \"$@\"",
             memory >> 10
@@ -211,8 +211,7 @@ impl Place {
     }
 }
 
-/// A name, what is done to the place, the program's arguments, its exit code, and a word of what it
-/// says.
+/// (name, what is done to the place, arguments of the program, exit code, text in stderr)
 type Case = (&'static str, fn(&Place), &'static [&'static str], i32, &'static str);
 
 fn pipe(path: &Path) {
@@ -234,7 +233,7 @@ fn npy(header: &str) -> Vec<u8> {
         .concat()
 }
 
-/// Tensors that are not what they say.
+/// Tensor files that contradict themselves.
 const MODELS: &[Case] = &[
     (
         "header of 2^40 bytes",
@@ -437,7 +436,7 @@ fn poison(place: &Place, value: f32) {
     place.put(TENSORS, bytes);
 }
 
-/// Descriptions that ask for too much.
+/// Network and schema files that ask for too much.
 const DESCRIPTIONS: &[Case] = &[
     ("deep", |p| p.put(NETWORK, deep(1_000_000)), EVALUATE, 65, "config.json"),
     (
@@ -567,38 +566,28 @@ const DESCRIPTIONS: &[Case] = &[
     ),
     (
         "buckets without end",
-        |p| {
-            p.edit(SCHEMA, |s| s["input"] = json!({"kind": "columns", "columns": [{"name": "a", "missing": [], "type": "text", "buckets": 1_u64 << 60, "slots": 1, "ngrams": 0, "scale": 1.0}]}))
-        },
+        |p| p.edit(SCHEMA, |s| s["input"] = text_column(1 << 60, 1)),
         PREDICT,
         65,
         "buckets",
     ),
     (
         "slots without end",
-        |p| {
-            p.edit(SCHEMA, |s| s["input"] = json!({"kind": "columns", "columns": [{"name": "a", "missing": [], "type": "text", "buckets": 2, "slots": 1_u64 << 60, "ngrams": 0, "scale": 1.0}]}))
-        },
+        |p| p.edit(SCHEMA, |s| s["input"] = text_column(2, 1 << 60)),
         PREDICT,
         65,
         "slots",
     ),
     (
         "an image of 2^64 pixels",
-        |p| {
-            p.edit(SCHEMA, |s| {
-                s["input"] = json!({"kind": "image", "height": 1_u64 << 32, "width": 1_u64 << 32, "scale": 1.0, "overlay": null})
-            })
-        },
+        |p| p.edit(SCHEMA, |s| s["input"] = images([1 << 32, 1 << 32], json!(null))),
         PREDICT,
         65,
         "features",
     ),
     (
         "an overlay larger than its image",
-        |p| {
-            p.edit(SCHEMA, |s| s["input"] = json!({"kind": "image", "height": 1, "width": 2, "scale": 1.0, "overlay": [u64::MAX, 0]}))
-        },
+        |p| p.edit(SCHEMA, |s| s["input"] = images([1, 2], json!([u64::MAX, 0]))),
         PREDICT,
         65,
         "overlay",
@@ -620,6 +609,25 @@ const DESCRIPTIONS: &[Case] = &[
     ),
 ];
 
+/// The `input` of a schema with one column of hashed text.
+fn text_column(buckets: u64, slots: u64) -> Value {
+    let column = json!({
+        "name": "a",
+        "missing": [],
+        "type": "text",
+        "buckets": buckets,
+        "slots": slots,
+        "ngrams": 0,
+        "scale": 1.0,
+    });
+    json!({"kind": "columns", "columns": [column]})
+}
+
+/// The `input` of a schema of images.
+fn images([height, width]: [u64; 2], overlay: Value) -> Value {
+    json!({"kind": "image", "height": height, "width": width, "scale": 1.0, "overlay": overlay})
+}
+
 fn many_columns(schema: &mut Value) {
     let first = schema["input"]["columns"][0].clone();
     let column = |i: usize| {
@@ -630,7 +638,7 @@ fn many_columns(schema: &mut Value) {
     schema["input"]["columns"] = (0..80_000).map(column).collect();
 }
 
-/// Checkpoints, some by someone who knows how their hashes are made.
+/// Checkpoints; some have correct hashes.
 const CHECKPOINTS: &[Case] = &[
     ("a bit", |p| flip(p, "model.safetensors"), RESUME, 65, "hash"),
     ("a bit of the manifest", |p| flip(p, "manifest.json"), RESUME, 65, "manifest.json"),
@@ -962,7 +970,7 @@ const CONFIGURATIONS: &[Case] = &[
     ),
 ];
 
-/// Data, in place of what the configuration names.
+/// Data files, in place of the ones that the configuration names.
 const DATA: &[Case] = &[
     (
         "a bomb",
@@ -1097,7 +1105,7 @@ const DATA: &[Case] = &[
     ),
 ];
 
-/// Runs a case; what is wrong with its end.
+/// Runs a case and returns what is wrong with its end, if anything.
 fn complaint((name, spoil, args, code, word): &Case) -> Option<String> {
     let place = Place::new();
     spoil(&place);
@@ -1155,7 +1163,7 @@ fn data() {
 }
 
 #[test]
-fn there_are_many() {
+fn there_are_many_cases() {
     assert!(
         [MODELS, DESCRIPTIONS, CHECKPOINTS, CONFIGURATIONS, DATA]
             .map(<[Case]>::len)
@@ -1163,7 +1171,8 @@ fn there_are_many() {
             .sum::<usize>()
             >= 100
     );
-    // The check can fail: a whole run goes on, and no word that it does not say is found.
+    // The check can fail: a good run succeeds where an error is expected, and a text that is not
+    // printed is missed.
     assert!(complaint(&("whole", |_| (), EVALUATE, 65, "")).is_some());
     assert!(
         complaint(&("another word", |p| flip(p, "manifest.json"), RESUME, 65, "overlap")).is_some()
@@ -1172,7 +1181,7 @@ fn there_are_many() {
 }
 
 #[test]
-fn what_needs_more_is_killed() {
+fn a_process_that_exceeds_the_limits_is_killed() {
     let place = Place::new();
     place.put("net.toml", "a = ".to_owned() + &deep(200_000));
     assert_eq!(place.run(TRAIN, 1 << 30, 60).status.code(), Some(78));
@@ -1181,8 +1190,8 @@ fn what_needs_more_is_killed() {
 
 // ---- nothing leaves the run directory ----
 
-/// A run directory from elsewhere in which `name` is a link to `victim`: going on with it is
-/// refused, and the victim stays as it was.
+/// Asserts that going on with a foreign run directory in which `name` is a link to `victim` is
+/// refused, and that the victim does not change.
 fn leads_out(name: &str, is_directory: bool) {
     let place = Place::new();
     let (victim, link) = (place.path("victim"), place.path("run").join(name));
@@ -1238,7 +1247,7 @@ fn links_inside_a_model_are_replaced_and_not_followed() {
 }
 
 #[test]
-fn a_run_from_a_strange_name_stays_in_runs() {
+fn a_run_with_a_strange_name_stays_in_runs() {
     for name in [
         "...toml",
         "..toml",
@@ -1271,7 +1280,7 @@ fn names(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn points_of_another_objective_are_no_points() {
+fn points_of_another_objective_are_ignored() {
     let place = Place::new();
     let lines = String::from_utf8(place.bytes("run/metrics.jsonl")).unwrap();
     let without = |line: &str| {
@@ -1285,7 +1294,7 @@ fn points_of_another_objective_are_no_points() {
 }
 
 #[test]
-fn names_with_control_characters_are_shown_and_not_obeyed() {
+fn control_characters_in_names_are_escaped() {
     let place = Place::new();
     let bad = "\u{1b}[2J\u{7}";
     place.edit(NETWORK, |c| c["tasks"][0]["classes"][0] = bad.into());
@@ -1313,7 +1322,7 @@ fn names_with_control_characters_are_shown_and_not_obeyed() {
 // ---- weights that are not finite, where they are asked for ----
 
 #[test]
-fn weights_that_are_not_finite_are_taken_where_allowed() {
+fn weights_that_are_not_finite_are_accepted_with_the_flag() {
     let place = Place::new();
     poison(&place, f32::NAN);
     let allowed = |args: &[&str]| place.run(&[args, &["--allow-nonfinite"]].concat(), 1 << 30, 10);
@@ -1325,14 +1334,15 @@ fn weights_that_are_not_finite_are_taken_where_allowed() {
     let predicted = String::from_utf8(allowed(PREDICT).stdout).unwrap();
     assert_eq!(predicted.lines().count(), 65);
     assert!(predicted.lines().nth(1).unwrap().contains("NaN"), "{predicted}");
-    // The trunk is whole, so a run may begin with it; with all of it the first step is not finite.
+    // All weights of the trunk are finite, so a run can begin with the trunk; with the whole model
+    // the first step is not finite.
     let from = ["train", "net.toml", "--init-from", "run", "--out"];
     assert_eq!(
         allowed(&[&from[..], &["trunk", "--init-part", "trunk"]].concat()).status.code(),
         Some(0)
     );
     assert_eq!(allowed(&[&from[..], &["all"]].concat()).status.code(), Some(3));
-    // A whole model is one with the flag too, and nothing is said.
+    // With the flag, a model whose weights are finite is accepted without a notice.
     let whole = Place::new();
     let output = whole.run(&[EVALUATE, &["--allow-nonfinite"]].concat(), 1 << 30, 10);
     assert!(output.status.success() && !String::from_utf8_lossy(&output.stderr).contains("finite"));

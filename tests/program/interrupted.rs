@@ -1,5 +1,5 @@
-//! `tandem train --resume` as its users meet it, run directories that are in use or cannot be
-//! written to, and disks that are full.
+//! `tandem train --resume` as users use it, run directories that are in use or not writable, and
+//! full disks.
 
 use std::fs;
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::path::Path;
 use crate::common::program::{NET, Ran, Room, STEPS, rows};
 use serde_json::Value;
 
-/// [`NET`] with another trunk, at a steady learning rate: so many steps of it are the first ones of
-/// a longer run.
+/// [`NET`] with another trunk and a constant learning rate, so that a short run equals the first
+/// steps of a longer one.
 fn steady(width: usize) -> String {
     let net = NET.replace("schedule = \"cosine\"\nwarmup_steps = 5\n", "");
     net.replace("layers = [12]", &format!("layers = [{width}]"))
 }
 
-/// A room with a run `whole` that was left alone.
+/// A room with a run `whole` that was not interrupted.
 fn room() -> Room {
     room_of(12)
 }
@@ -25,22 +25,22 @@ fn room_of(width: usize) -> Room {
     room
 }
 
-/// The first steps of that run.
+/// Runs the first steps of that run.
 fn stopped(room: &Room, run: &str, steps: u64) {
     room.train(run, &["--max-steps", &steps.to_string()]).expect(0);
 }
 
-/// What takes it to the end.
+/// The flags that take a run to its end.
 const ON: [&str; 2] = ["--max-steps", "156"];
 
-/// The weights after the last step are those of the whole run; the best ones may not be, for the
-/// end of a part is validated too.
+/// Asserts that the weights after the last step equal those of the whole run. The best ones may
+/// differ, because the end of each part of a run is validated too.
 fn ends_alike(room: &Room, run: &str) {
     let last = |run: &str| room.bytes(&format!("{run}/last/model.safetensors"));
     assert!(last(run) == last("whole"), "{run} ended with other weights");
 }
 
-/// Everything in a directory save the lock: names, and bytes of files.
+/// The names and contents of all files in a directory, except the lock.
 fn everything(path: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path).unwrap().flatten() {
@@ -58,12 +58,13 @@ fn everything(path: &Path) -> Vec<(String, Vec<u8>)> {
 
 // --- going on ---
 
-/// Without a configuration, from the middle of an epoch, from another working directory.
+/// A run goes on without a configuration, from the middle of an epoch, started in another working
+/// directory.
 #[test]
 fn a_run_goes_on_to_the_same_bytes() {
     let room = Room::new(NET);
-    // Validation at the end of a part is a point more, so that the first part is stopped by time
-    // and not by steps.
+    // Validation at the end of the first part adds a point, so that part is stopped by time and not
+    // by a number of steps.
     room.train("whole", &[]).expect(0);
     let mut begun = room.command(&["train", "net.toml", "--out", "run", "--device", "reference"]);
     let mut child = begun
@@ -87,7 +88,7 @@ fn a_run_goes_on_to_the_same_bytes() {
     room.is_tidy("run");
 }
 
-/// Points that no checkpoint knows of go, whatever they are; what follows is appended.
+/// Points after the checkpoint are removed, whatever they contain; new points are appended.
 #[test]
 fn metrics_are_cut_back_and_appended_to() {
     let room = room();
@@ -104,7 +105,7 @@ fn metrics_are_cut_back_and_appended_to() {
     }
     let before = room.text("run/metrics.jsonl");
     room.resume("run", &["--max-steps", "40"]).expect(0);
-    // The test point was of the end, which is further on now.
+    // The test point belonged to the end, which is later now.
     let (kept, test) = before.trim_end().rsplit_once('\n').unwrap();
     assert!(room.text("run/metrics.jsonl").starts_with(kept) && test.contains("\"test\""));
     let of_part = |part: &str| -> Vec<u64> {
@@ -119,8 +120,8 @@ fn of(point: &str, key: &str) -> u64 {
     serde_json::from_str::<Value>(point).unwrap()[key].as_u64().unwrap()
 }
 
-/// More epochs, by the flag or the key; the course of the learning rate is that of the longer run
-/// from here on.
+/// A finished run gets more epochs, by flag or key; from here on the learning rate follows the
+/// longer schedule.
 #[test]
 fn a_finished_run_is_taken_further() {
     let room = Room::new(&NET.replace("epochs = 12", "epochs = 4"));
@@ -138,7 +139,7 @@ fn a_finished_run_is_taken_further() {
         .expect(0)
         .says(&["changed: train.epochs = 7, before 6", "over 91 steps"]);
     assert_eq!((room.last_step("run"), room.checkpoints("run")), (91, vec![91, 90]));
-    // The new settings are those of the run.
+    // The run directory has the new settings.
     assert!(room.text("run/config.toml").contains("epochs = 7"));
     let rates = |step: u64| {
         let points = room.text("run/metrics.jsonl");
@@ -201,7 +202,7 @@ fn the_checkpoint_before_a_damaged_one_is_used() {
     ]);
     assert_eq!(room.checkpoints("run"), [STEPS, 155]);
     ends_alike(&room, "run");
-    // Where all are damaged nothing is begun anew unasked.
+    // If all checkpoints are damaged, the run does not start anew by itself.
     for step in room.checkpoints("run") {
         fs::remove_file(room.path(&format!("run/checkpoints/step-{step}/manifest.json"))).unwrap();
     }
@@ -210,9 +211,10 @@ fn the_checkpoint_before_a_damaged_one_is_used() {
     assert_eq!(everything(&room.path("run/checkpoints")), before);
 }
 
-/// One checkpoint is kept, the newest is damaged: what is written then is not what is pruned.
+/// With `keep = 1` and a damaged newest checkpoint, the one that is written next must not be
+/// removed.
 #[test]
-fn a_damaged_checkpoint_counts_for_none() {
+fn a_damaged_checkpoint_does_not_count() {
     let room = room();
     stopped(&room, "run", 30);
     room.write("run/checkpoints/step-30/manifest.json", "{}");
@@ -230,9 +232,9 @@ fn without_checkpoints_a_run_begins_anew() {
     room.same("run", "whole");
 }
 
-/// What a kill leaves between a write and a rename.
+/// Files that a kill leaves between a write and a rename are removed.
 #[test]
-fn what_was_half_written_goes() {
+fn half_written_files_are_removed() {
     let room = room();
     stopped(&room, "run", 30);
     for name in
@@ -243,7 +245,7 @@ fn what_was_half_written_goes() {
     fs::create_dir(room.path("run/checkpoints/.tmp-31-1")).unwrap();
     fs::create_dir(room.path("run/checkpoints/.tmp-old-20-1")).unwrap();
     room.write("run/checkpoints/.tmp-31-1/model.safetensors", "half");
-    // Put aside for another one of its step, which never came.
+    // The checkpoint was renamed to make room for a new one of the same step, which never came.
     fs::rename(room.path("run/checkpoints/step-30"), room.path("run/checkpoints/.was-step-30"))
         .unwrap();
     room.resume("run", &ON).expect(0).says(&["going on after step 30 ("]);
@@ -251,7 +253,7 @@ fn what_was_half_written_goes() {
     ends_alike(&room, "run");
 }
 
-/// Whenever a run that begins with given weights is killed, it goes on with them.
+/// Whenever a run with given initial weights is killed, it goes on with these weights.
 #[test]
 fn given_weights_are_there_before_the_first_step() {
     let room = room();
@@ -276,7 +278,7 @@ fn given_weights_are_there_before_the_first_step() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        // A faster machine is further on by now.
+        // A faster machine has more checkpoints by now.
         for step in room.checkpoints(run).into_iter().filter(|step| *step > 0) {
             fs::remove_dir_all(room.path(&format!("{run}/checkpoints/step-{step}"))).unwrap();
         }
@@ -285,8 +287,8 @@ fn given_weights_are_there_before_the_first_step() {
     }
 }
 
-/// Accuracies are above zero, and errors count as numbers below: the old best score would stay the
-/// best for ever.
+/// Accuracies are positive, and errors are compared as negative numbers: the old best score would
+/// stay the best for ever.
 #[test]
 fn another_way_to_pick_the_model_forgets_the_best_score() {
     let room = room();
@@ -327,19 +329,19 @@ fn a_run_with_nothing_left_to_do_says_so_and_keeps_its_settings() {
     assert_eq!(room.last_step("early"), 52);
 }
 
-/// A file of points that lost its end: said once, and what follows stands there once.
+/// If the file of points lost its end, a notice says so once, and each later point is there once.
 #[test]
-fn lost_points_are_told_of_and_none_is_doubled() {
+fn lost_points_are_reported_and_none_appears_twice() {
     let room = room();
     stopped(&room, "run", 30);
-    // 30 training points, and validation after steps 13, 26 and 30; the first 20 lines end with
-    // step 19.
+    // There are 30 training points, and validation points after steps 13, 26 and 30; the first 20
+    // lines end with step 19.
     let known: Vec<String> =
         room.text("run/metrics.jsonl").lines().take(20).map(|line| format!("{line}\n")).collect();
     room.write("run/metrics.jsonl", known.concat());
     let lost = ["run/metrics.jsonl: 20 lines up to step 30 where there were 33"];
     room.resume("run", &["--max-steps", "34"]).expect(0).says(&lost);
-    // From the same checkpoint once more, as after a kill.
+    // Goes on from the same checkpoint once more, as after a kill.
     fs::remove_dir_all(room.path("run/checkpoints/step-34")).unwrap();
     room.resume("run", &["--max-steps", "34"]).expect(0).says(&lost);
     let last = room.resume("run", &["--max-steps", "40"]).expect(0);
@@ -403,7 +405,7 @@ fn other_data_is_refused_and_moved_data_is_not() {
     ends_alike(&room, "run");
 }
 
-/// A manifest of a later format, whole by its own hash.
+/// A manifest of a later format whose own hash is correct.
 #[test]
 fn a_newer_checkpoint_is_refused() {
     let room = room();
@@ -422,7 +424,7 @@ fn a_newer_checkpoint_is_refused() {
         "update tandem",
     ];
     room.resume("run", &[]).refused(65, &newer);
-    // A model likewise, in a run or in a checkpoint.
+    // The same for a model, in a run or in a checkpoint.
     for model in ["run/model", "run/checkpoints/step-25"] {
         let config = room.text(&format!("{model}/config.json")).replacen(
             "\"format\": 1",
@@ -438,7 +440,7 @@ fn a_newer_checkpoint_is_refused() {
 // --- how often, how many ---
 
 #[test]
-fn intervals_and_how_many_are_kept() {
+fn checkpoints_follow_their_interval_and_their_number() {
     let room = Room::new(&steady(12).replace("checkpoint_every = \"5s\"\n", ""));
     let flags = |run: &str, every: &str, keep: &str, steps: &str| {
         room.train(run, &["--checkpoint-every", every, "--keep", keep, "--max-steps", steps])
@@ -451,7 +453,7 @@ fn intervals_and_how_many_are_kept() {
     assert_eq!(flags("three", "7s", "3", "30"), [30, 28, 21]);
     assert_eq!(flags("minutes", "10m", "9", "30"), [30]);
     assert_eq!(flags("hours", "1h", "1", "30"), [30]);
-    // No time at all, so that it is over after every submission.
+    // With an interval of no time, a checkpoint is due after every submission.
     room.train(
         "often",
         &[
@@ -472,7 +474,8 @@ fn intervals_and_how_many_are_kept() {
     }
 }
 
-/// The checkpoint that a value which is not finite leaves behind is named, and is one.
+/// After a value that is not finite, the message names the last good checkpoint, and it can be
+/// read.
 #[test]
 fn the_last_good_checkpoint_is_named() {
     let room = Room::new(&steady(12));
@@ -545,15 +548,16 @@ fn a_second_process_gets_75_and_harms_nothing() {
         .says(&[&format!("going on after step {last} (")]);
 }
 
-/// The first signal lets the step end, which takes seconds here; the second one does not.
+/// The first signal lets the step end; the second one does not. The only step of an epoch here
+/// takes far longer than the rest of the test, and leaves a point where it ends.
 #[cfg(unix)]
 #[test]
-fn the_second_interrupt_ends_at_once() {
-    use std::time::{Duration, Instant};
+fn the_second_interrupt_ends_the_step() {
     let room = Room::new(
         &NET.replace("layers = [12]", "layers = [1500, 1500]")
             .replace("batch_size = 16", "batch_size = \"full\""),
     );
+    room.write("train.csv", crate::common::program::rows(1, 500));
     let mut command = room.command(&["train", "net.toml", "--out", "run", "--device", "reference"]);
     let mut child = command
         .stdout(std::process::Stdio::null())
@@ -563,20 +567,21 @@ fn the_second_interrupt_ends_at_once() {
     while !room.path("run/checkpoints").exists() {
         assert!(child.try_wait().unwrap().is_none(), "the run ended");
     }
-    std::thread::sleep(Duration::from_millis(200));
+    // Lets the step begin.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     crate::common::program::signal(&child, "-INT");
-    std::thread::sleep(Duration::from_millis(100));
-    assert!(child.try_wait().unwrap().is_none(), "the step took no time");
+    crate::common::program::wait_for_delivery(&child);
+    assert!(child.try_wait().unwrap().is_none(), "the first signal ended the program");
     crate::common::program::signal(&child, "-INT");
-    let begun = Instant::now();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(begun.elapsed() < Duration::from_millis(500), "ended after {:?}", begun.elapsed());
+    let steps = room.points("run").len();
+    assert_eq!((steps, room.checkpoints("run").len()), (0, 0), "the step was waited for");
     assert!(!room.path("run/last").exists());
 }
 
 // --- full and read-only ---
 
-/// A limit on the size of files is a disk that is full: the write fails, what was committed stays,
+/// A limit on the size of files acts like a full disk: the write fails, what was committed stays,
 /// and the run can go on.
 #[cfg(unix)]
 #[test]
@@ -604,7 +609,7 @@ fn a_file_that_may_not_grow_is_a_failed_write() {
     ends_alike(&room, "run");
 }
 
-/// A disk that really is full, where the machine lets us mount one.
+/// A disk that is really full, if this machine lets the test mount one.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_costs_no_checkpoint() {
@@ -643,7 +648,7 @@ fn a_full_disk_costs_no_checkpoint() {
     assert!(room.text("again").contains("going on after step"), "{}", room.text("again"));
 }
 
-/// Places that cannot be written to are noticed before the first step.
+/// A directory that is not writable is noticed before the first step.
 #[cfg(unix)]
 #[test]
 fn read_only_places_are_noticed_before_training() {
@@ -681,7 +686,7 @@ fn read_only_places_are_noticed_before_training() {
     goes_on().expect(0);
 }
 
-/// How to start the program as someone to whom rights apply: root becomes nobody, where that can
+/// How to start the program as a user to whom permissions apply: root becomes nobody, if nobody can
 /// read the program.
 #[cfg(unix)]
 fn unprivileged(room: &Room) -> Option<impl Fn(&[&str]) -> std::process::Command + '_> {

@@ -1,8 +1,8 @@
-//! Messages that people meet early: each names what was meant and what to write instead.
+//! Messages that new users meet early: each names what was meant and what to write instead.
 
 use crate::common::program::{NET, Room};
 
-/// No part has a file of its own.
+/// A configuration with one file for all parts.
 fn bare() -> Room {
     Room::new(&NET.replace("valid = \"valid.csv\"\n", "").replace("test = \"test.csv\"\n", ""))
 }
@@ -30,9 +30,9 @@ fn two_shares_are_shown_as_three() {
     set(&room, "[0.8, 0.2]", &["write split = [0.8, 0.0, 0.2]", "data.valid is given"]);
 }
 
-/// A file of validation rows takes nothing off the training file.
+/// With a file of validation rows, nothing is cut off the training file.
 #[test]
-fn a_part_with_a_file_leaves_the_training_file_whole() {
+fn nothing_is_cut_off_the_training_file_for_a_part_with_its_own_file() {
     let room = Room::new(&NET.replace("test = \"test.csv\"\n", ""));
     let ran = room.train("run", &["--epochs", "1"]).expect(0);
     assert!(ran.err.contains("labelled for a: train 200 of 200, valid 40 of 40\n"), "{}", ran.err);
@@ -107,7 +107,7 @@ fn a_run_directory_is_explained() {
         .refused(66, &["empty: is no run directory", "name a configuration"]);
 }
 
-/// Of many columns label columns are named first, and the last ones are named.
+/// If there are many columns, the message names label columns first, and the last columns too.
 #[test]
 fn label_columns_are_named_first() {
     let room = bare();

@@ -1,6 +1,6 @@
-//! Scales of numbers and of losses: blanks are the mean, what lies far outside is held near, counts
-//! are learnt per unit of their mean, and inputs that no training row has begin at zero. Expected
-//! numbers are closed formulas, worked out by hand.
+//! Scaling of numbers and of losses: blanks become the mean, numbers far outside are moved closer,
+//! counts are learnt in units of their mean, and inputs that no training row has begin at zero.
+//! Expected numbers are closed formulas, worked out by hand.
 
 use crate::common::program::Room;
 use serde_json::Value;
@@ -39,7 +39,7 @@ fn column<'p>(parts: &'p Parts, name: &str) -> &'p Column {
     columns.iter().find(|column| column.name == name).unwrap()
 }
 
-/// The lines of a table of predictions as numbers, by column.
+/// A column of predictions as numbers.
 fn predicted(room: &Room, run: &str, data: &str, name: &str) -> Vec<f64> {
     let ran = room.on_reference(&["predict", run, "--data", data]).expect(0);
     let mut reader = csv::Reader::from_reader(ran.out.as_bytes());
@@ -54,7 +54,7 @@ fn predicted(room: &Room, run: &str, data: &str, name: &str) -> Vec<f64> {
 
 // ---- blanks ----
 
-/// 0, 1, 2, …, 9 and one of 90: mean 135 / 11, median 5, quartiles 2.5 and 7.5.
+/// 0, 1, 2, …, 9 and 90: mean 135 / 11, median 5, quartiles 2.5 and 7.5.
 fn skewed() -> String {
     (0..10).chain([90]).fold("x,y\n".to_owned(), |text, x| text + &format!("{x},{}\n", x * 2))
 }
@@ -86,7 +86,7 @@ fn a_blank_number_is_the_mean_whatever_the_scale() {
             let y = predicted(&room, &out, "new.csv", "y");
             let (of_mean, of_zero) = ((y[0] - y[1]).abs() < 1e-5, y[0] == y[2]);
             match (version, scale) {
-                // What 0.1.0 made of a blank: the smallest number, or the number 0.
+                // Version 0.1.0 made a blank the smallest number, or the number 0.
                 ("0.1", "minmax" | "none") => assert!(of_zero && !of_mean, "{scale}: {y:?}"),
                 ("0.1", "robust") => assert!(!of_mean, "{scale}: {y:?}"),
                 _ => assert!(of_mean && !of_zero, "{scale} of {version}: {y:?}"),
@@ -98,23 +98,24 @@ fn a_blank_number_is_the_mean_whatever_the_scale() {
 // ---- numbers far outside ----
 
 #[test]
-fn a_number_outside_is_held_by_a_smooth_bend() {
+fn numbers_far_outside_are_moved_closer_along_a_smooth_curve() {
     let range = Range { low: -1.0, high: 3.0, deviation: 2.0, clip: 2.0 };
     for (x, held) in [
         (-1.0, -1.0),
         (0.3, 0.3),
         (3.0, 3.0),
-        // Four beyond are two deviations: 2 · 2 / (2 + 2) = 1 of them.
+        // 4 beyond the end is 2 deviations, which become 2 · 2 / (2 + 2) = 1 deviation.
         (7.0, 5.0),
         (-5.0, -3.0),
-        // 20 deviations: 2 · 20 / 22.
+        // 20 deviations become 2 · 20 / 22.
         (43.0, 3.0 + 2.0 * 40.0 / 22.0),
         (1e308, 7.0),
         (-1e308, -5.0),
     ] {
         assert!((range.held(x) - held).abs() < 1e-12, "{x}: {}, expected {held}", range.held(x));
     }
-    // Slope 1 at the end, always rising, never as far as two deviations beyond.
+    // The slope is 1 at the end, the curve always rises, and stays within two deviations of the
+    // end.
     assert!(((range.held(3.0 + 1e-6) - 3.0) / 1e-6 - 1.0).abs() < 1e-5);
     let beyond: Vec<f64> = (0..60).map(|i| range.held(3.0 + 1.3_f64.powi(i))).collect();
     assert!(beyond.windows(2).all(|pair| pair[0] < pair[1]) && beyond.iter().all(|x| *x < 7.0));
@@ -130,7 +131,7 @@ fn a_number_outside_is_held_by_a_smooth_bend() {
     );
 }
 
-/// A line of 80 rows: x from 0 to 79, mean 39.5, standard deviation √((80² − 1) / 12).
+/// A table of 80 rows: x from 0 to 79, mean 39.5, standard deviation √((80² − 1) / 12).
 fn line() -> String {
     (0..80).fold("x,y\n".to_owned(), |text, x| text + &format!("{x},{}\n", 3 * x))
 }
@@ -174,7 +175,7 @@ fn predictions_far_outside_do_not_run_away() {
             "{run}"
         );
     }
-    // One layer: what is predicted is a line in what the network sees.
+    // With one layer the prediction is linear in the network's input.
     let near = predicted(&room, "off", "near.csv", "y");
     let at = |x: f64| near[0] + (near[2] - near[0]) * x / 79.0;
     let expected = |c: f64| [2.0, 1.0].map(|d: f64| at(79.0 + deviation * c * d / (c + d)));
@@ -195,7 +196,7 @@ fn predictions_far_outside_do_not_run_away() {
             "{run}: {found:?}"
         );
     }
-    // What no float can hold is no number far outside but a wrong one, as ever.
+    // A number that no float can hold is refused, as always.
     for run in ["held", "off", "old"] {
         room.on_reference(&["predict", run, "--data", "wild.csv"])
             .refused(65, &["wild.csv:2", "too large for a 32-bit float"]);
@@ -210,7 +211,7 @@ fn predictions_far_outside_do_not_run_away() {
 }
 
 #[test]
-fn a_type_brings_its_clip_along_and_others_have_none() {
+fn the_default_of_clip_depends_on_the_type() {
     let room = room(&line());
     let text = |more: &str| format!("{LINE}[feature.x]\n{more}\n");
     let config = |text: String| from_text(&text, "net.toml", &room.path(""), &[]);
@@ -249,9 +250,9 @@ fn a_type_brings_its_clip_along_and_others_have_none() {
 }
 
 #[test]
-fn numbers_far_outside_in_other_parts_are_told() {
+fn numbers_far_outside_in_other_parts_are_reported() {
     let room = room(&line());
-    // Of 20 numbers three are more than 23.1 beyond the ends, one less.
+    // Three of 20 numbers are more than 23.1 beyond the upper end, one is below the lower end.
     room.write(
         "valid.csv",
         (0..16).fold("x,y\n200,1\n-30,1\n500,1\n99,1\n".to_owned(), |text, x| {
@@ -282,7 +283,8 @@ fn numbers_far_outside_in_other_parts_are_told() {
 
 // ---- counts ----
 
-/// Counts of mean 40 beside a yes or no, which `x` decides; rows of `w` 3 weigh thrice.
+/// Counts with the mean 40 beside a yes or no; `x` decides both. Rows with `w` = 3 count three
+/// times.
 fn counts() -> String {
     let mut text = String::from("x,u,visits,yes,w\n");
     for row in 0..120 {
@@ -302,8 +304,8 @@ const COUNTS: &str = "[data]\ntrain = \"train.csv\"\nsplit = [1.0, 0.0, 0.0]\nig
                       \"count\"\n[optimizer]\nlearning_rate = 1e-9\n[train]\nepochs = \
                       1\nbatch_size = 40\n";
 
-/// What a model says of its training rows, as JSON; its own loss is multiplied by nothing where
-/// `plain`.
+/// The evaluation of a model on its training rows, as JSON; with `plain` its loss is not multiplied
+/// by the factor.
 fn evaluated(room: &Room, run: &str, plain: bool) -> Value {
     let (model, path) = (format!("{run}-copy"), |name: &str| room.path(name));
     std::fs::create_dir_all(path(&model)).unwrap();
@@ -328,7 +330,7 @@ fn head_of(config: &mut Value) -> &mut Value {
     &mut network["tasks"][0]
 }
 
-/// The number of a name, wherever it stands.
+/// The number with this name, anywhere in a JSON value.
 fn number(value: &Value, name: &str) -> Option<f64> {
     match value {
         Value::Object(object) => {
@@ -356,7 +358,7 @@ fn bias(room: &Room, run: &str) -> f64 {
 }
 
 #[test]
-fn the_loss_of_a_count_is_per_unit_of_its_mean() {
+fn the_loss_of_a_count_is_divided_by_its_mean() {
     let room = room(&counts());
     room.write("net.toml", COUNTS);
     room.train("mean", &[])
@@ -377,8 +379,7 @@ fn the_loss_of_a_count_is_per_unit_of_its_mean() {
     assert!(!room.train("old", &[]).expect(0).err.contains("per unit"));
     for (run, mean) in [("mean", 40.0), ("weighted", 50.0), ("on-disk", 50.0)] {
         assert!((factor(&room, run) - 1.0 / mean).abs() < 1e-15, "{run}: {}", factor(&room, run));
-        // Nothing has been learnt yet: it begins at the mean, and without the factor at a rate of
-        // 1.
+        // Nothing has been learnt yet: the rate begins at the mean, and without the factor at 1.
         assert!((bias(&room, run) - f64::ln(mean)).abs() < 1e-6, "{run}: {}", bias(&room, run));
         let (own, plain) = (evaluated(&room, run, false), evaluated(&room, run, true));
         let [a, b] =
@@ -414,10 +415,10 @@ fn the_loss_of_a_count_is_per_unit_of_its_mean() {
     ]);
 }
 
-/// A count in the hundreds beside a yes or no that is easily learnt: the latter is as good as
-/// without it.
+/// A count in the hundreds beside a yes or no that is easy to learn: the yes or no is learnt as
+/// well as without the count.
 #[test]
-fn a_large_count_does_not_drown_its_neighbour() {
+fn a_large_count_does_not_dominate_another_task() {
     let mut text = String::from("x,u,visits,yes\n");
     for row in 0..240 {
         let [x, u, noise] = [0, 1, 2].map(|stream| normal(9, Purpose::Synthetic, stream, row));
@@ -452,15 +453,15 @@ fn a_large_count_does_not_drown_its_neighbour() {
 
 // ---- inputs that no training row has ----
 
-/// Categories a, b, c of which none is rare; words; a category whose rare values share an input; a
-/// category with vectors; a number.
+/// A table with: categories a, b, c, none of them rare; words; a category whose rare values share
+/// an input; a category with vectors; a number.
 fn unmet() -> String {
     let mut text = String::from("kind,note,rare,v,x,w,y\n");
     for row in 0..60u32 {
         let rare =
             if row < 3 { format!("once{row}") } else { ["p", "q"][row as usize % 2].to_owned() };
         let note = ["red fish", "blue fish", "old hat"][row as usize % 3];
-        // The only rows of kind c, and of blanks in x, weigh nothing.
+        // The only rows with kind c, and with blanks in x, have the weight 0.
         let (kind, x, w) = if row >= 57 {
             ("c", String::new(), 0)
         } else {
@@ -528,15 +529,15 @@ fn inputs_that_no_training_row_has_begin_at_zero() {
     }
 }
 
-/// On disk as in memory.
+/// Rows on disk have the same inputs as rows in memory.
 #[test]
-fn rows_on_disk_have_what_they_have() {
+fn inputs_that_no_training_row_has_are_the_same_on_disk() {
     let room = room(&unmet());
     let parts = parts(&room, &unmet_net("0.2", "memory = 3000", "layers = [5]"));
     let stored = parts.train.stored().expect("larger than the memory");
     let words = stored.fetch(0..parts.train.rows).unwrap();
     let in_memory = Dataset {
-        features: Features::Cells { words, slots: stored.slots },
+        features: Features::Cells { values: words, slots: stored.slots },
         ..(*parts.train).clone()
     };
     let (seen, expected) = (
@@ -561,8 +562,8 @@ fn buckets(texts: &[&str]) -> Vec<u32> {
     found
 }
 
-/// What is unknown in each column says nothing, so it leaves what the rest says: the same as zeros
-/// there, whatever the seed.
+/// An unknown value in a column adds nothing, so the prediction is the same as with zeros there,
+/// for any seed.
 #[test]
 fn vectors_of_words_that_no_training_row_has_begin_at_zero() {
     let room = room(&unmet());
@@ -580,10 +581,10 @@ fn vectors_of_words_that_no_training_row_has_begin_at_zero() {
     }
 }
 
-/// A row of values that nobody has seen, after training by two seeds: the weights of its inputs are
-/// still zeros, so what is said of it is what the other columns and the biases say.
+/// A row of unknown values, after training with two seeds: the weights of its inputs are still
+/// zeros, so the prediction comes from the other columns and the biases.
 #[test]
-fn what_nobody_trained_says_nothing() {
+fn inputs_that_were_never_trained_add_nothing() {
     let mut text = String::from("workclass,sex,y\n");
     for row in 0..60 {
         text += &format!(

@@ -1,4 +1,4 @@
-//! What picks the model, when parts are measured, and what the tables say of it.
+//! How the best model is selected, when parts are measured, and what the tables say about it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::common::program::{NET, Ran, Room};
 use serde_json::Value;
 use tandem::config::{Activation, TaskKind};
-use tandem::model::loss::Loss;
+use tandem::model::loss::{Factor, Loss};
 use tandem::model::network::Head;
 use tandem::rng::{Purpose, below, normal};
 use tandem::run::apply::baseline::{Baseline, TaskLabels, baseline, saturated};
@@ -43,10 +43,10 @@ fn words(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|y| y.to_bits()).collect()
 }
 
-/// Shares 3/6, 2/6, 1/6 of the training part; three rows of the other one count 1, 2 and 0.5, one
-/// is blank.
+/// The classes have the shares 3/6, 2/6 and 1/6 in the training part; three rows of the other part
+/// have the weights 1, 2 and 0.5, one is blank.
 #[test]
-fn the_class_shares_cost_what_formulas_say() {
+fn the_loss_of_class_shares_equals_its_formula() {
     let (train, valid) = (vec![vec![0, 0, 0, 1, 1, 2, BLANK]], vec![vec![0, 2, 1, BLANK]]);
     let weights = [1.0, 2.0, 0.5, 9.0];
     let (train, valid) = (
@@ -63,8 +63,8 @@ fn the_class_shares_cost_what_formulas_say() {
         baseline(&head(TaskKind::Multiclass, 3, loss), train, valid)
     };
     near(of(0.0, 0.0, &[]), (a + 2.0 * c + 0.5 * b) / 3.5);
-    // torch.nn.CrossEntropyLoss: weights divide by the sum of those of the labels, smoothing
-    // spreads over all classes.
+    // As in torch.nn.CrossEntropyLoss: class weights are divided by the sum of the labels' weights,
+    // smoothing spreads over all classes.
     near(of(0.0, 0.0, &[1.0, 2.0, 4.0]), (a + 2.0 * 4.0 * c + 0.5 * 2.0 * b) / (1.0 + 8.0 + 1.0));
     let smooth = 0.3 / 3.0 * (a + b + c);
     near(of(0.3, 0.0, &[]), (0.7 * (a + 2.0 * c + 0.5 * b)) / 3.5 + smooth);
@@ -79,7 +79,7 @@ fn the_class_shares_cost_what_formulas_say() {
 }
 
 #[test]
-fn the_share_of_positives_costs_what_formulas_say() {
+fn the_loss_of_the_share_of_positives_equals_its_formula() {
     // The first column has a quarter of positives, the second one half.
     let train = vec![vec![1, 0, 0, 0, BLANK], vec![1, 0, BLANK, BLANK, BLANK]];
     let valid = vec![vec![1, 0, 0], vec![1, BLANK, 0]];
@@ -104,9 +104,9 @@ fn the_share_of_positives_costs_what_formulas_say() {
     near(of_one, (3.0 * yes + 2.0 * no) / 3.0);
 }
 
-/// The mean of the training part is 2, weights included; the others are 1, 2.5 and 6.
+/// The training part's mean is 2, with weights; the other part has 1, 2.5 and 6.
 #[test]
-fn the_mean_costs_what_formulas_say() {
+fn the_loss_of_the_mean_equals_its_formula() {
     let train = vec![words(&[1.0, 3.0, 9.0])];
     let valid = vec![words(&[1.0, 2.5, 6.0])];
     let (train, valid) = (
@@ -122,15 +122,16 @@ fn the_mean_costs_what_formulas_say() {
     );
     // sklearn.metrics.mean_pinball_loss([1, 2.5, 6], [2, 2, 2], alpha=0.9)
     near(of(Loss::Quantile { quantile: 0.9 }), (0.1 + 0.45 + 3.6) / 3.0);
-    let counts = baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor: 1.0 }), train, valid);
+    let counts =
+        baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor: Factor(1.0) }), train, valid);
     // torch.nn.PoissonNLLLoss(log_input=True) at ln 2.
     near(counts, 2.0 - 2_f64.ln() * 9.5 / 3.0);
     // sklearn.metrics.mean_poisson_deviance([1, 2.5, 6], [2, 2, 2])
     let deviance =
         2.0 * (-(2_f64.ln()) + 1.0 + 2.5 * 1.25_f64.ln() - 0.5 + 6.0 * 3_f64.ln() - 4.0) / 3.0;
     assert!((2.0 * counts.unwrap().gain().unwrap() - deviance).abs() < 1e-12);
-    // A loss per unit of a mean is divided alike, so that the quotient is the same.
-    let [plain, per_unit] = [1.0, 0.25].map(|factor| {
+    // A loss in units of a mean is divided by the same factor, so the quotient does not change.
+    let [plain, per_unit] = [1.0, 0.25].map(Factor).map(|factor| {
         baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor }), train, valid).unwrap()
     });
     assert!(
@@ -139,9 +140,9 @@ fn the_mean_costs_what_formulas_say() {
     );
 }
 
-/// Nothing to gain, no number, no label: never a zero that divides.
+/// Nothing to gain, no number, no label: there is a notice, and never a division by zero.
 #[test]
-fn what_cannot_divide_is_said() {
+fn a_reference_loss_that_cannot_divide_is_reported() {
     let same = vec![words(&[2.0, 2.0])];
     let same = TaskLabels { columns: &same, weights: None };
     assert_eq!(
@@ -149,14 +150,14 @@ fn what_cannot_divide_is_said() {
         None
     );
     assert_eq!(
-        baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor: 1.0 }), same, same)
+        baseline(&head(TaskKind::Count, 1, Loss::Poisson { factor: Factor(1.0) }), same, same)
             .unwrap()
             .gain(),
         None
     );
     let none = vec![words(&[0.0, 0.0])];
     let none = TaskLabels { columns: &none, weights: None };
-    let counts = head(TaskKind::Count, 1, Loss::Poisson { factor: 1.0 });
+    let counts = head(TaskKind::Count, 1, Loss::Poisson { factor: Factor(1.0) });
     assert_eq!(
         (saturated(none), baseline(&counts, none, none).unwrap().constant),
         (Some(0.0), 0.0)
@@ -178,7 +179,8 @@ fn what_cannot_divide_is_said() {
 
 // --- select ---
 
-/// A class and a number of two numbers, with noise: the losses rise again after a while.
+/// A class and a number that depend on two numbers, with noise, so that the losses rise again after
+/// a while.
 const TWO: &str = "
 [data]
 train = \"tr.csv\"
@@ -232,7 +234,7 @@ fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:#?}"))
 }
 
-/// The epoch with the lowest value; the first of equal ones.
+/// The epoch with the lowest value; the first one of equal ones.
 fn lowest(points: &[Value], value: impl Fn(&Value) -> f64) -> u64 {
     let found = points.iter().reduce(|a, b| if value(b) < value(a) { b } else { a }).unwrap();
     found["epoch"].as_u64().unwrap()
@@ -249,8 +251,8 @@ fn column(text: &str, name: &str) -> Vec<String> {
     reader.records().map(|row| row.unwrap()[place].to_owned()).collect()
 }
 
-/// What the mean and the shares of the training part cost on the validation part: by hand, from the
-/// cells.
+/// The losses of predicting the training part's class shares and mean on the validation part,
+/// computed by hand from the cells.
 fn costs(room: &Room) -> [f64; 2] {
     let [train, valid] = ["tr.csv", "va.csv"].map(|name| room.text(name));
     let share = |text: &str| {
@@ -270,9 +272,9 @@ fn costs(room: &Room) -> [f64; 2] {
     [-(q * p.ln() + (1.0 - q) * (1.0 - p).ln()), squares(&of_valid) / squares(&of_train)]
 }
 
-/// The default: tasks weigh alike, whatever their scale and their weight in training.
+/// By default all tasks count equally, whatever their scale and their weight in training.
 #[test]
-fn losses_relative_to_those_of_the_mean_pick_the_model() {
+fn the_relative_loss_selects_the_model() {
     let room = room(TWO);
     let ran = room.train("run", &["--set", "task.rings.weight=30.0", "--json"]).expect(0);
     assert!(room.text("run/config.toml").contains("select = \"relative_loss\""));
@@ -280,7 +282,8 @@ fn losses_relative_to_those_of_the_mean_pick_the_model() {
     let valid = points(&room, "run", "valid");
     let expected = lowest(&valid, |p| loss(p, "sex") / of_sex + loss(p, "rings") / of_rings);
     assert_eq!(json(&ran)["best_epoch"], expected);
-    // The combined loss would have picked another one: it follows the task of weight 30.
+    // The combined loss would have selected another epoch, because it follows the task of weight
+    // 30.
     let combined = lowest(&valid, |p| p["loss"].as_f64().unwrap());
     assert_ne!(expected, combined);
     let ran = room
@@ -290,7 +293,7 @@ fn losses_relative_to_those_of_the_mean_pick_the_model() {
 }
 
 #[test]
-fn one_loss_and_sums_of_figures_pick_the_model() {
+fn single_losses_and_means_of_metrics_select_the_model() {
     let room = room(TWO);
     let picked = |run: &str, select: &str| {
         json(&room.train(run, &["--set", &format!("train.select={select}"), "--json"]).expect(0))
@@ -311,7 +314,7 @@ fn one_loss_and_sums_of_figures_pick_the_model() {
     );
 }
 
-/// A task of weight 0 has no part in what picks the model.
+/// A task of weight 0 does not influence the selection.
 #[test]
 fn tasks_of_weight_zero_do_not_select() {
     let room = room(TWO);
@@ -346,7 +349,7 @@ fn a_mean_of_metrics_without_bounds_is_refused() {
         [&["--set", "task.rings.type=count", "--set", "task.rings.target=visits"][..], &mean]
             .concat();
     room.train("run", &count).refused(78, &["deviance of task \"rings\""]);
-    // As the version before had it, where it is asked for by a run of that version.
+    // A run of the version before selects as that version did.
     room.write("old.toml", format!("version = \"0.1\"\n{TWO}"));
     let ran = room
         .on_reference(&["train", "old.toml", "--out", "old", "--epochs", "8", "--json"])
@@ -359,9 +362,9 @@ fn a_mean_of_metrics_without_bounds_is_refused() {
     assert_eq!(json(&ran)["best_epoch"], lowest(&valid, |p| -of(p)));
 }
 
-/// Without a label there is no figure, so none to select by.
+/// Without a label a metric does not exist, so it cannot select.
 #[test]
-fn what_does_not_exist_is_refused() {
+fn selecting_by_something_that_does_not_exist_is_refused() {
     let room = room(TWO);
     let blank = |name: &str, row: &str| {
         let mut cells: Vec<&str> = row.split(',').collect();
@@ -405,16 +408,16 @@ fn what_does_not_exist_is_refused() {
     ran.refused(78, &["train.select", "sex.colour", "relative_loss"]);
 }
 
-/// F1 is defined only where a row is positive or taken as positive: an epoch in which it is not is
-/// never the best, and that is said.
+/// F1 is defined only if a row is positive or predicted as positive: an epoch without it is never
+/// the best, and a notice says so.
 #[test]
 fn a_metric_that_is_not_defined_is_never_best() {
     let net = TWO.replace("learning_rate = 2e-2", "learning_rate = 1e-9");
     let room = room(&net);
     let none = |name: &str| room.write(name, room.text(name).replace(",m,", ",f,"));
     none("va.csv");
-    // One positive of sixty in training: what is predicted stays a no, for the threshold takes it
-    // so.
+    // One of sixty training rows is positive: every prediction stays a no, because of the
+    // threshold.
     let ran = room.train("run", &["--set", "train.select=sex.f1", "--epochs", "3"]).expect(0);
     let valid = points(&room, "run", "valid");
     assert!(valid.iter().all(|p| p["tasks"]["sex"].get("f1").is_none()), "{valid:?}");
@@ -426,7 +429,7 @@ fn a_metric_that_is_not_defined_is_never_best() {
     assert!(ran.out.contains("epoch 3, the last one, which is kept"), "{ran:#?}");
 }
 
-/// A score by other weights is another score, where the weights have a part in it.
+/// A score with other task weights is another score, if the weights are part of it.
 #[test]
 fn other_weights_forget_the_best_score() {
     let room = room(TWO);
@@ -464,7 +467,7 @@ fn parts_are_measured_every_so_many_steps() {
     let expected: Vec<u64> = (1..=6).map(|n| 8 * n).chain([52]).collect();
     let [valid, test] = ["valid", "test"].map(|part| points(&room, "run", part));
     assert_eq!(steps(&valid), expected);
-    // The last one is that of the model that was kept.
+    // The last one is about the model that was kept.
     let (kept, during) = test.split_last().unwrap();
     assert_eq!(steps(during), expected);
     let same = during.iter().find(|point| point["step"] == kept["step"]).unwrap();
@@ -486,7 +489,8 @@ fn parts_are_measured_every_so_many_steps() {
             .contains(&(shown("valid", &valid[1]) + &shown("test", &test[1])))
     );
     assert!(line("epoch 4/4").contains(&(shown("valid", &valid[6]) + &shown("test", &test[6]))));
-    // A row an evaluation, one where an epoch ends without one, and one of the model that was kept.
+    // One row per evaluation, one where an epoch ends without evaluation, and one for the model
+    // that was kept.
     let table = room.text("run/metrics.csv");
     let rows = column(&table, "step");
     assert_eq!(
@@ -499,7 +503,8 @@ fn parts_are_measured_every_so_many_steps() {
     assert_eq!(column(&table, "epoch").last().unwrap(), &kept["epoch"].to_string());
 }
 
-/// Evaluation changes nothing that is trained, and at the ends of epochs it is what it was.
+/// Evaluation in between changes nothing in training, and gives the same numbers at the ends of
+/// epochs.
 #[test]
 fn evaluation_in_between_changes_no_bit_of_training() {
     let room = Room::new(NET);
@@ -534,8 +539,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// From every checkpoint, be it at an evaluated step, at the end of an epoch without one, or at
-/// neither, to the same bytes.
+/// A run goes on to the same bytes from every checkpoint: at an evaluated step, at the end of an
+/// epoch without evaluation, or at neither.
 #[test]
 fn a_run_measured_in_between_goes_on_to_the_same_bytes() {
     let room = Room::new(&between());
@@ -575,7 +580,7 @@ fn patience_counts_evaluations() {
     assert_eq!(ran["steps"].as_u64().unwrap(), ran["best_step"].as_u64().unwrap() + 4 * 2);
 }
 
-/// The test part picks nothing and stops nothing, whatever is shown of it.
+/// The test part never selects or stops anything, even if it is shown.
 #[test]
 fn the_test_part_never_selects() {
     let room = room(TWO);
@@ -628,8 +633,8 @@ fn parts_that_are_not_there_are_refused() {
 
 // --- what is shown ---
 
-/// All columns are of the epoch that is kept, the training part measured without dropout: what
-/// `evaluate` says of the model.
+/// All columns of the table are about the epoch that is kept, with the training part measured
+/// without dropout: the numbers that `evaluate` prints.
 #[test]
 fn the_table_shows_the_kept_epoch() {
     let net = TWO.replace("layers = [24]", "layers = [24]\ndropout = 0.4");
@@ -671,7 +676,7 @@ fn the_table_shows_the_kept_epoch() {
     }
 }
 
-/// What was not measured is said to be something else.
+/// Numbers that were not measured on the kept model are labelled as means over steps.
 #[test]
 fn a_run_of_less_than_an_epoch_shows_means_of_its_steps() {
     let room = room(TWO);
@@ -698,9 +703,10 @@ fn lines_of_epochs_name_their_metrics() {
     assert!(room.text("run/train.log").contains(&figures.concat()));
 }
 
-/// A loss a hundred times that of another drowns it; the weight that levels them is told once.
+/// A loss a hundred times as large as another dominates it; a notice names once the weight that
+/// balances them.
 #[test]
-fn losses_that_are_far_apart_are_told() {
+fn losses_that_are_far_apart_are_reported() {
     let net = TWO.replace("[task.rings]\n", "[task.rings]\nscale = \"none\"\n");
     let room = room(&net);
     let ran = room.train("run", &["--epochs", "2"]).expect(0);
@@ -727,7 +733,7 @@ fn losses_that_are_far_apart_are_told() {
     let level = format!("task.rings.weight={weight}");
     let ran = room.train("level", &["--epochs", "2", "--set", &level]).expect(0);
     assert!(!ran.err.contains("would level them"), "{ran:#?}");
-    // A task of weight 0 drowns nobody.
+    // A task of weight 0 does not dominate another.
     let ran = room.train("zero", &["--epochs", "2", "--set", "task.rings.weight=0.0"]).expect(0);
     assert!(!ran.err.contains("would level them"), "{ran:#?}");
 }

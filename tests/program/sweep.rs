@@ -1,4 +1,4 @@
-//! `bench step --sweep`: the line through the points, the table, the pictures, the files.
+//! `bench step --sweep`: the fitted line, the table, the pictures, the files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,10 +8,10 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tandem::measure::chart::{Chart, rounded};
 use tandem::measure::step::{DeviceBytes, StepReport};
-use tandem::measure::sweep::{Axis, Marginal, Point, Sweep};
+use tandem::measure::sweep::{Axis, Marginal, Sweep, SweepPoint};
 use tandem::measure::times::Times;
 
-/// A step small enough to be measured in no time.
+/// A step that is small enough to be measured quickly.
 const SMALL: [&str; 4] = ["--inputs", "4", "--steps", "5"];
 
 fn bench_on(device: &str, room: &Path, args: &[&str]) -> Output {
@@ -33,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// stdout of a sweep that succeeds.
+/// Runs a sweep that succeeds and returns its stdout.
 fn done(args: &[&str]) -> String {
     let room = tempfile::tempdir().unwrap();
     let output = bench(room.path(), args);
@@ -59,7 +59,7 @@ fn assert_near(found: f64, expected: f64) {
 }
 
 #[test]
-fn the_slope_of_a_line_is_its_slope() {
+fn the_fit_of_points_on_a_line_is_that_line() {
     for (slope, intercept) in [(0.25, 3.0), (0.0, 1.5), (-2.0, 100.0), (1e-6, 0.0)] {
         for values in [&[1.0, 2.0][..], &[32.0, 64.0, 128.0, 4096.0], &[1e6, 1e6 + 1.0, 1e6 + 2.0]]
         {
@@ -72,15 +72,15 @@ fn the_slope_of_a_line_is_its_slope() {
     }
 }
 
-/// Three points on no line; by hand, the sums of squares are 39 / 9 over 42 / 9.
+/// Three points that are not on a line; by hand, the slope is (39 / 9) / (42 / 9).
 #[test]
-fn the_slope_is_that_of_least_squares() {
+fn the_slope_is_fitted_by_least_squares() {
     let line = Marginal::of(&[[1.0, 1.0], [2.0, 3.0], [4.0, 4.0]]);
     assert_near(line.ms_per_unit, 13.0 / 14.0);
     assert_near(line.intercept_ms, 0.5);
 }
 
-fn point(value: usize, median: f64) -> Point {
+fn point(value: usize, median: f64) -> SweepPoint {
     let report = StepReport {
         adapter: "a".into(),
         driver: "d".into(),
@@ -101,11 +101,11 @@ fn point(value: usize, median: f64) -> Point {
         fallback: None,
         profile: None,
     };
-    Point { value, report }
+    SweepPoint { value, report }
 }
 
 #[test]
-fn neighbours_have_slopes_of_their_own() {
+fn each_pair_of_neighbours_has_its_slope() {
     let points = vec![point(1, 2.0), point(3, 3.0), point(4, 1.0)];
     let sweep = Sweep {
         axis: Axis::Heads,
@@ -149,10 +149,10 @@ fn a_sweep_is_one_json_document() {
 /// The arguments of a program.
 type Args = [&'static str];
 
-/// Operations and buffers of each point are those of a single measurement of its shape. All points
-/// of a sweep have one data set.
+/// Operations and buffers of each point equal those of a single measurement of its shape. All
+/// points of a sweep use one data set.
 #[test]
-fn a_point_is_the_shape_that_it_says() {
+fn each_point_measures_the_shape_that_it_names() {
     let cases: [(&Args, &Args, [&Args; 2]); 3] = [
         (
             &["--trunk", "5", "--classes", "3,4"],
@@ -204,7 +204,7 @@ fn a_sweep_on_the_adapter() {
 // --- what is printed ---
 
 #[test]
-fn the_table_has_a_line_a_point_and_the_picture_a_dot() {
+fn each_point_has_a_line_in_the_table_and_a_dot_in_the_picture() {
     let out = done(&["--trunk", "5", "--classes", "3,3", "--sweep", "batch=2..64"]);
     assert!(!out.contains(['\x1b', '\r']), "{out}");
     let head =
@@ -239,10 +239,10 @@ fn chart(points: &[[f64; 2]], line: [f64; 2]) -> Chart {
     }
 }
 
-/// (line from the bottom of the plot, column) of every sign in the plot.
+/// (line from the bottom of the plot, column) of every occurrence of a sign in the plot.
 fn places(text: &str, sign: char) -> Vec<(usize, usize)> {
     let plot: Vec<&str> =
-        text.lines().filter_map(|line| line.split_once(['│', '┤'])).map(|(_, plot)| plot).collect();
+        text.lines().filter_map(|line| Some(line.split_once(['│', '┤'])?.1)).collect();
     let mut found: Vec<(usize, usize)> = Vec::new();
     for (number, line) in plot.iter().rev().enumerate() {
         found.extend(
@@ -281,7 +281,8 @@ fn a_linear_picture_begins_at_zero() {
     assert_eq!(labels, ["10", "20", "40"], "{text}");
 }
 
-/// On logarithmic axes, what doubles lies at equal distances, and what is proportional on a line.
+/// On logarithmic axes, doublings are at equal distances, and proportional values are on a straight
+/// line.
 #[test]
 fn a_logarithmic_picture_has_doublings_at_equal_distances() {
     let points: Vec<[f64; 2]> =
@@ -299,16 +300,16 @@ fn a_logarithmic_picture_has_doublings_at_equal_distances() {
     assert!(text.contains("both axes logarithmic"), "{text}");
 }
 
-/// Noise of a tenth is not blown up to the height of the picture.
+/// Values that differ by a tenth are not stretched to the height of the picture.
 #[test]
-fn what_is_flat_looks_flat() {
+fn flat_measurements_look_flat() {
     let text = chart(&[[1.0, 10.0], [10.0, 11.0], [100.0, 10.0]], [10.0, 0.0]).text();
     let heights: BTreeSet<usize> = places(&text, '●').into_iter().map(|(line, _)| line).collect();
     assert!(heights.iter().max().unwrap() - heights.iter().min().unwrap() <= 1, "{text}");
 }
 
 #[test]
-fn labels_do_not_run_into_each_other() {
+fn labels_of_the_axes_do_not_overlap() {
     let points: Vec<[f64; 2]> = (1..=40).map(|k| [f64::from(1000 * k), 1.0]).collect();
     let text = chart(&points, [1.0, 0.0]).text();
     let labels = text.lines().skip_while(|line| !line.contains('└')).nth(1).unwrap();
@@ -322,14 +323,14 @@ fn labels_do_not_run_into_each_other() {
 }
 
 #[test]
-fn numbers_keep_the_digits_that_count() {
+fn numbers_keep_their_significant_digits() {
     let found = [12345.6, 0.000123456, -0.5, 0.0].map(|v| rounded(v, 3).to_string());
     assert_eq!(found, ["12300", "0.000123", "-0.5", "0"]);
 }
 
 // --- SVG ---
 
-/// Whether every `&` begins an entity and nothing else is amiss in a text of XML.
+/// Whether a text of XML is well-formed: every `&` begins an entity.
 fn is_text(text: &str) -> bool {
     let entities = text
         .split('&')
@@ -360,7 +361,7 @@ fn tag_name(tag: &str) -> Result<&str, String> {
     Ok(name)
 }
 
-/// The elements of a well-formed document in the order of their beginnings.
+/// The elements of a well-formed document, in the order in which they begin.
 fn elements(xml: &str) -> Result<Vec<String>, String> {
     let (mut found, mut open) = (Vec::new(), Vec::new());
     for (number, piece) in xml.split('<').enumerate() {
@@ -393,7 +394,7 @@ fn elements(xml: &str) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn what_is_not_well_formed_is_found() {
+fn xml_that_is_not_well_formed_is_found() {
     for bad in [
         "",
         "<a>",
@@ -443,7 +444,7 @@ fn the_svg_is_well_formed_and_needs_nothing_else() {
 }
 
 #[test]
-fn the_svg_escapes_what_it_is_given() {
+fn the_svg_escapes_texts() {
     let nasty = "<script>\"&'\u{1b}[0m\u{0}\u{ffff}";
     let clean = chart(&[[1.0, 1.0], [2.0, 2.0]], [0.0, 1.0]);
     let words = nasty.to_owned();
@@ -478,8 +479,7 @@ fn the_svg_is_written_beside_either_output() {
     }
 }
 
-/// A network that no adapter has room for is refused before anything is measured, and no picture is
-/// begun.
+/// A network that fits no adapter is refused before anything is measured, and no picture is begun.
 #[test]
 fn a_sweep_that_fails_leaves_files_alone() {
     let room = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Folds together: what is predicted of each row by the network that did not know it, what all
-//! folds predict as one, and a run of folds that is interrupted and goes on.
+//! Folds together: predictions of each row by the network that was not trained on it, joint
+//! predictions of all folds, and a run of folds that is interrupted and goes on.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,7 @@ epochs = 4
 batch_size = 32
 ";
 
-/// So many rows; every seventh has no colour, and a colour may need quotes.
+/// A table with `rows` rows; every seventh has no colour, and some colours need quotes.
 fn table(rows: u64) -> String {
     let line = |row: u64| {
         let x = normal(1, Purpose::Synthetic, 1, row);
@@ -62,7 +62,7 @@ fn room(net: &str, rows: u64) -> Room {
     room
 }
 
-/// Records by column name.
+/// The records of a CSV file, as (column, cell) pairs.
 fn records(room: &Room, name: &str) -> Vec<Vec<(String, String)>> {
     let mut reader = csv::Reader::from_path(room.path(name)).unwrap();
     let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
@@ -80,7 +80,7 @@ fn cell<'r>(record: &'r [(String, String)], name: &str) -> &'r str {
         .1
 }
 
-/// Columns that are predicted.
+/// The columns with predictions.
 const NUMBERS: [&str; 9] = [
     "colour:red",
     "colour:-green\nlight",
@@ -125,16 +125,16 @@ fn every_row_is_predicted_once_by_the_fold_that_did_not_know_it() {
         }
     }
     assert_eq!(sizes, [40; 3]);
-    // The rows of a fold are those that its own configuration tests on.
+    // The rows of a fold are those that the fold's configuration tests on.
     let tested = |fold: usize| {
         room.points(&format!("run/fold-{fold}")).into_iter().any(|line| line.contains("\"test\""))
     };
     assert!((1..=3).all(tested));
 }
 
-/// The same in chunks from disk.
+/// A table that does not fit into memory is predicted in chunks, with the same result.
 #[test]
-fn so_it_is_where_the_table_does_not_fit_into_memory() {
+fn predictions_of_folds_are_the_same_when_the_table_does_not_fit_into_memory() {
     let room = room(ALL, 300);
     room.train(
         "run",
@@ -154,7 +154,7 @@ fn so_it_is_where_the_table_does_not_fit_into_memory() {
 }
 
 #[test]
-fn folds_predict_the_means_of_what_each_predicts() {
+fn folds_predict_the_mean_of_their_predictions() {
     let room = room(ALL, 120);
     room.train("run", &["--k-fold", "3"]).expect(0);
     let ran =
@@ -207,7 +207,7 @@ fn threshold(room: &Room, path: &str) -> f64 {
 }
 
 #[test]
-fn a_run_of_folds_is_no_model() {
+fn a_run_of_folds_is_not_one_model() {
     let room = room(ALL, 120);
     room.train("run", &["--k-fold", "2", "--epochs", "1"]).expect(0);
     for args in [
@@ -223,7 +223,7 @@ fn a_run_of_folds_is_no_model() {
         .refused(66, &["fold 2 of 2 has no model yet", "train --resume run"]);
 }
 
-/// Fewer folds than were wanted do not answer for all of them.
+/// A run with unfinished folds does not predict.
 #[test]
 fn an_unfinished_run_of_folds_predicts_nothing() {
     let room = room(ALL, 120);
@@ -237,14 +237,14 @@ fn an_unfinished_run_of_folds_predicts_nothing() {
         );
         assert!(ran.out.is_empty(), "{ran:#?}");
     };
-    // The third has models of its first epochs, and nobody says that it has ended.
+    // The third fold has models of its first epochs, but nothing says that it has ended.
     let tested = serde_json::json!([summary["tested"][0], summary["tested"][1], null]);
     room.write("run/folds.json", serde_json::json!({"folds": 3, "tested": tested}).to_string());
     asked(3);
-    // It has not begun.
+    // The third fold has not begun.
     fs::remove_dir_all(room.path("run/fold-3")).unwrap();
     asked(3);
-    // None has ended, and none has begun.
+    // No fold has ended, and none has begun.
     fs::remove_file(room.path("run/folds.json")).unwrap();
     asked(1);
     (1..=2).for_each(|fold| fs::remove_dir_all(room.path(&format!("run/fold-{fold}"))).unwrap());
@@ -269,9 +269,9 @@ fn models_of_other_classes_do_not_predict_together() {
     assert!(!room.path("p.csv").exists());
 }
 
-/// What `init` writes has a task to stratify by, and can be cut into folds.
+/// The configuration that `init` writes has a task to stratify by, and can be used with folds.
 #[test]
-fn what_init_writes_has_folds() {
+fn the_configuration_that_init_writes_can_be_used_with_folds() {
     let room = room(ALL, 300);
     room.run(&[
         "init",
@@ -294,9 +294,10 @@ fn what_init_writes_has_folds() {
 
 // --- what is not defined ---
 
-/// Groups are folds. In the third none has a price, in the second it is the same everywhere.
+/// The groups are the folds. In the third fold no row has a price, in the second one all prices are
+/// equal.
 #[test]
-fn what_a_fold_does_not_show_is_absent_and_not_zero() {
+fn undefined_metrics_of_a_fold_are_absent_and_not_zero() {
     let net = "[data]\ntrain = \"rows.csv\"\ngroup = \"g\"\nsplit = [1.0, 0.0, \
                0.0]\n[trunk]\nlayers = [4]\n[task.y]\n[task.price]\ntype = \
                \"regression\"\n[train]\nepochs = 2\n";
@@ -344,7 +345,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Two runs of folds left the same.
+/// Asserts that two runs of folds left the same files.
 fn same(room: &Room, run: &str, other: &str, folds: usize) {
     for fold in 1..=folds {
         room.same(&format!("{run}/fold-{fold}"), &format!("{other}/fold-{fold}"));
@@ -358,8 +359,8 @@ fn same(room: &Room, run: &str, other: &str, folds: usize) {
     room.is_tidy(run);
 }
 
-/// A run that ended in the middle of its second fold has as many checkpoints as there are steps;
-/// the third has not begun.
+/// The run ends in the middle of its second fold, which has a checkpoint per step; the third fold
+/// has not begun.
 #[test]
 fn an_interrupted_run_goes_on_fold_by_fold() {
     let room = room(
@@ -400,15 +401,15 @@ fn an_interrupted_run_goes_on_fold_by_fold() {
         "{ran:#?}"
     );
     same(&room, "run", "whole", 3);
-    // Nothing is left to do, and nothing changes.
+    // Now nothing is left to do, and nothing changes.
     let ran = room.resume("run", &[]).expect(0);
     assert!(ran.err.contains("fold 3 of 3 has ended: it is kept"), "{ran:#?}");
     same(&room, "run", "whole", 3);
 }
 
-/// Whatever a process that was killed has left.
+/// A killed process may leave any of these states.
 #[test]
-fn a_killed_run_goes_on_wherever_it_was() {
+fn a_killed_run_of_folds_goes_on_from_any_state() {
     let room = room(ALL, 120);
     room.train("whole", &["--k-fold", "3"]).expect(0);
     let summary: Value = serde_json::from_str(&room.text("whole/folds.json")).unwrap();
@@ -423,14 +424,14 @@ fn a_killed_run_goes_on_wherever_it_was() {
         fs::remove_file(room.path(run).join("folds.csv")).unwrap();
     };
     let begin = |run: &str| copy(&room.path("whole"), &room.path(run));
-    // The second fold had ended, and nobody had said so; the third was a directory and nothing
-    // else.
+    // The second fold had ended, but the summary did not say so; the third one was an empty
+    // directory.
     begin("a");
     kept("a", 1);
     fs::remove_dir_all(room.path("a/fold-3")).unwrap();
     fs::create_dir(room.path("a/fold-3")).unwrap();
     room.write("a/fold-3/train.log", "adapter\n");
-    // All had ended but for the predictions.
+    // All folds had ended; only the predictions were missing.
     begin("b");
     kept("b", 3);
     // No fold had begun.
@@ -470,9 +471,9 @@ fn folds_of_other_data_are_refused() {
     room.resume("run", &[]).refused(65, &["is not the data that the first fold was trained on"]);
 }
 
-/// Each model would predict rows that it was trained on.
+/// With other data, a model might be tested on rows that it was trained on.
 #[test]
-fn an_ended_run_keeps_what_it_left_where_the_data_is_other_data() {
+fn a_finished_run_of_folds_refuses_other_data_and_keeps_its_files() {
     let room = room(ALL, 120);
     room.train("run", &["--k-fold", "2", "--epochs", "1"]).expect(0);
     let files = ["run/folds.csv", "run/folds.json", "run/folds.toml"];
@@ -486,16 +487,16 @@ fn an_ended_run_keeps_what_it_left_where_the_data_is_other_data() {
             assert!(files.map(|file| room.bytes(file)) == before);
         }
     }
-    // The same data at another place is the same.
+    // The same data at another path counts as the same.
     room.write("moved.csv", rows);
     let moved = format!("data.train={}", room.path("moved.csv").display());
     room.resume("run", &["--set", &moved]).expect(0);
     assert!(room.bytes("run/folds.csv") == before[0]);
 }
 
-/// What is to be changed in all folds is so when one of them is interrupted.
+/// New settings apply to all folds: once a run goes on with them, no fold counts as finished.
 #[test]
-fn changed_settings_leave_no_fold_that_has_ended() {
+fn with_new_settings_no_fold_counts_as_finished() {
     let room = room(ALL, 120);
     room.train("run", &["--k-fold", "2", "--epochs", "1"]).expect(0);
     let args = [
@@ -524,7 +525,7 @@ fn changed_settings_leave_no_fold_that_has_ended() {
 }
 
 #[test]
-fn a_run_without_its_settings_says_what_goes_on() {
+fn a_run_without_its_settings_says_how_to_go_on() {
     let room = room(ALL, 120);
     room.train("run", &["--k-fold", "2", "--epochs", "1"]).expect(0);
     fs::remove_file(room.path("run/folds.toml")).unwrap();

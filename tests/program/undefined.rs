@@ -1,5 +1,5 @@
-//! Figures that are not defined are absent: blank in tables and CSV, null in JSON, never zero and
-//! never best.
+//! Undefined metrics are absent: blank in tables and CSV, null in JSON, never zero and never the
+//! best.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use crate::common::program::{Ran, Room};
 use serde_json::Value;
 use tandem::rng::{Purpose, normal};
 
-/// Two tasks over two numbers.
+/// Two tasks that depend on two numbers.
 const NET: &str = "
 [data]
 train = \"tr.csv\"
@@ -27,7 +27,8 @@ epochs = 4
 batch_size = 32
 ";
 
-/// u, v, a yes or no, b a number; `keep` says which labels stay, and `w` what the row weighs.
+/// A table with the features u and v, the yes or no a and the number b; `keep` says which labels
+/// stay, `w` is the weight of the row.
 fn table(first: u64, rows: u64, keep: impl Fn(u64) -> [bool; 2], w: impl Fn(u64) -> f64) -> String {
     let mut text = "u,v,w,a,b\n".to_owned();
     for row in first..first + rows {
@@ -40,7 +41,8 @@ fn table(first: u64, rows: u64, keep: impl Fn(u64) -> [bool; 2], w: impl Fn(u64)
     text
 }
 
-/// A room with 120 rows to train on and 40 to validate on, both of these kinds of labels.
+/// A room with 120 training rows and 40 validation rows; `train` and `valid` say which labels they
+/// have.
 fn room(net: &str, train: [bool; 2], valid: [bool; 2], weight: impl Fn(u64) -> f64) -> Room {
     let room = Room::new(net);
     room.write("tr.csv", table(0, 120, |_| train, |_| 1.0));
@@ -48,7 +50,7 @@ fn room(net: &str, train: [bool; 2], valid: [bool; 2], weight: impl Fn(u64) -> f
     room
 }
 
-/// Whatever is in `metrics.csv`, by row and column.
+/// The rows of `metrics.csv`, each by column.
 fn rows(room: &Room, run: &str) -> Vec<BTreeMap<String, String>> {
     let text = room.text(&format!("{run}/metrics.csv"));
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -84,7 +86,7 @@ fn a_task_without_labels_has_no_loss() {
     for point in valid {
         let task = point["tasks"]["b"].as_object().unwrap();
         assert!(task["loss"].is_null() && task.len() == 1, "{point}");
-        // The combined loss is that of the other one, whose weight is 1.
+        // The combined loss is the loss of the other task, whose weight is 1.
         assert_eq!(point["loss"], point["tasks"]["a"]["loss"]);
     }
     for row in rows(&room, "run") {
@@ -96,7 +98,7 @@ fn a_task_without_labels_has_no_loss() {
 #[test]
 fn batches_without_a_label_have_no_loss() {
     let room = room(NET, BOTH, BOTH, |_| 1.0);
-    // Nine rows in ten have no label for b: most of the batches have none.
+    // Only two rows have a label for b, so most of the batches have none.
     room.write("tr.csv", table(0, 120, |row| [true, row == 7 || row == 9], |_| 1.0));
     room.train("run", &["--set", "train.log_every=1s", "--set", "train.batch_size=8"]).expect(0);
     let points = points(&room, "run");
@@ -112,7 +114,7 @@ fn batches_without_a_label_have_no_loss() {
     assert!((found - mean).abs() < 1e-12, "{found}, expected {mean}");
 }
 
-/// Batches whose labels are all of weight zero: their loss is no part of a mean.
+/// A batch whose labels all have the weight zero is not part of the mean loss.
 #[test]
 fn steps_without_weight_have_no_loss() {
     let net = NET
@@ -132,8 +134,8 @@ fn steps_without_weight_have_no_loss() {
     assert!((found - known.iter().sum::<f64>() / 20.0).abs() < 1e-12);
 }
 
-/// Labels of weight zero validate nothing: as without validation data, whatever way the table comes
-/// in.
+/// Labels of weight zero validate nothing: it is as without validation data, however the table is
+/// given.
 #[test]
 fn a_validation_part_of_weight_zero_is_left_out() {
     let net = NET.replace("[trunk]", "row_weight = \"w\"\n[trunk]");
@@ -151,16 +153,16 @@ fn a_validation_part_of_weight_zero_is_left_out() {
     }
 }
 
-/// One row that weighs something is enough.
+/// One row with a weight above zero is enough.
 #[test]
-fn one_row_of_weight_validates() {
+fn one_row_with_a_weight_is_enough_to_validate() {
     let net = NET.replace("[trunk]", "row_weight = \"w\"\n[trunk]");
     let room = room(&net, BOTH, BOTH, |row| if row == 5 { 2.0 } else { 0.0 });
     let ran = room.train("run", &[]).expect(0);
     assert!(!ran.err.contains("left out") && ran.out.contains("the kept one"), "{ran:#?}");
 }
 
-/// `evaluate` of data that has no label for a task, or none that weighs anything.
+/// `evaluate` on data that has no label for a task, or only labels of weight zero.
 #[test]
 fn evaluate_says_what_it_leaves_out() {
     let net = NET.replace("[trunk]", "row_weight = \"w\"\n[trunk]");
@@ -176,7 +178,7 @@ fn evaluate_says_what_it_leaves_out() {
         found["tasks"].get("b").is_none() && found["loss"] == found["tasks"]["a"]["loss"],
         "{found}"
     );
-    // b is labelled in rows of weight zero alone.
+    // b has labels in rows of weight zero only.
     room.write(
         "weightless.csv",
         table(900, 30, |row| [row < 20, row >= 20], |row| f64::from(u8::from(row < 20))),
@@ -187,10 +189,10 @@ fn evaluate_says_what_it_leaves_out() {
     assert!(found["tasks"].get("b").is_none() && found["loss"].is_f64(), "{found}");
     room.write("nothing.csv", table(900, 30, |_| BOTH, |_| 0.0));
     room.on_reference(&["evaluate", "run", "--data", "nothing.csv"])
-        .refused(65, &["every row that has a label weighs nothing"]);
+        .refused(65, &["every row that has a label has the weight zero"]);
 }
 
-/// One class alone has no AUC: neither has the table, and JSON has no key.
+/// With one class there is no AUC: the table does not show it, and the JSON has no key.
 #[test]
 fn a_metric_of_one_class_is_absent() {
     let room = room(NET, BOTH, BOTH, |_| 1.0);

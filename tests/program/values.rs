@@ -1,5 +1,5 @@
-//! What texts are taken for: blanks, numbers, dates, yes and no, equal values in other words. The
-//! same in training, in `init`, in `inspect` and in what applies a model.
+//! How texts are interpreted: blanks, numbers, dates, yes and no, equal values in different
+//! spellings. It is the same in training, in `init`, in `inspect` and where a model is applied.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use tandem::data::value::dates::{Date, DateOrder};
 use tandem::data::value::notation::Notation;
 use tandem::data::{Column, Dataset, Encoding, Features, Input, Parts, UNLABELLED};
 
-/// Reads a table of these lines by a configuration.
+/// Reads a table of these lines with a configuration.
 fn parts(lines: &str, config: &str) -> Parts {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("d.csv"), lines).unwrap();
@@ -38,7 +38,7 @@ fn said(parts: &Parts, piece: &str) {
 fn floats(data: &Dataset) -> Vec<f32> {
     match &data.features {
         Features::F32(values) => values.clone(),
-        Features::Cells { words, .. } => words.iter().map(|w| f32::from_bits(*w)).collect(),
+        Features::Cells { values: words, .. } => words.iter().map(|w| f32::from_bits(*w)).collect(),
         _ => unreachable!(),
     }
 }
@@ -50,7 +50,8 @@ fn rows(number: impl Fn(usize) -> String) -> String {
 
 const REGRESSION: &str = "[task.y]\ntype = \"regression\"\n";
 
-/// As pandas reads them with `thousands` and `decimal`, or refuses them.
+/// Numbers are read as pandas reads them with `thousands` and `decimal`, and refused where pandas
+/// refuses them.
 #[test]
 fn numbers_are_read_in_three_notations() {
     let cases: [(&str, [Option<f64>; 3]); 20] = [
@@ -166,12 +167,12 @@ fn a_column_of_numbers_with_words_for_blank_is_one_of_numbers() {
             column.encoding
         );
         said(&found, &format!("is taken for blank in {count} cells of column \"x\""));
-        // The same as if nothing stood there.
+        // The result is the same as with empty cells.
         let blank = "x,y\n".to_owned()
             + &rows(|i| if i < count { String::new() } else { format!("{}.5", 3 * i) });
         assert_eq!(floats(&found.train), floats(&parts(&blank, REGRESSION).train), "{word}");
     }
-    // Two texts that come back; a third one is not let pass.
+    // Two texts that repeat are blanks; a third one is refused.
     let two = "x,y\n".to_owned()
         + &rows(|i| ["low".into(), "high".into(), format!("{i}")][i.min(20) / 10].clone());
     assert!(matches!(columns(&parts(&two, REGRESSION))["x"].encoding, Encoding::Numeric { .. }));
@@ -180,7 +181,7 @@ fn a_column_of_numbers_with_words_for_blank_is_one_of_numbers() {
         matches!(columns(&parts(&grades, REGRESSION))["x"].encoding, Encoding::Category { .. }),
         "codes"
     );
-    // What is said to be blank is all that is.
+    // If the configuration names texts for blanks, only these are blank.
     let said =
         "x,y\n".to_owned() + &rows(|i| if i % 3 == 0 { "NA".to_owned() } else { format!("{i}") });
     let explicit = parts(&said, "missing = [\"\"]\n[task.y]\ntype = \"regression\"\n");
@@ -207,7 +208,7 @@ fn words_for_blank_are_no_labels() {
     assert_eq!(found.schema.targets[0].classes, ["hi", "lo"]);
     assert_eq!(found.train.labels[0].iter().filter(|label| **label == UNLABELLED).count(), 20);
     said(&found, "\"NA\" is taken for blank in 20 cells of column \"k\"");
-    // None is a class like others, and so is what the configuration names.
+    // None is a class like others, and so is a text that the configuration names.
     let none = lines.replace("NA", "None");
     assert_eq!(parts(&none, "[task.k]\n").schema.targets[0].classes, ["None", "hi", "lo"]);
     let named = parts(
@@ -218,7 +219,7 @@ fn words_for_blank_are_no_labels() {
 }
 
 #[test]
-fn equal_values_in_other_words_are_one_class() {
+fn equal_values_in_different_spellings_are_one_class() {
     let label =
         |i: usize| [["0", "0", "0.0"], ["1", "1.0", "1"], ["2", "2", "2"]][i % 3][i / 3 % 3];
     let lines =
@@ -238,7 +239,8 @@ fn equal_values_in_other_words_are_one_class() {
     assert_eq!(spellings(&texts, &[5, 3, 4, 1]), [0, 2, 2, 3]);
     let truths = ["yes", "Yes", "no", "0", "Y"].map(Into::into);
     assert_eq!(spellings(&truths, &[5, 3, 4, 1, 1]), [0, 0, 2, 2, 0]);
-    // Words of several pairs are codes, and so is what floats cannot tell apart.
+    // Words of several yes/no pairs are categories, and so are numbers that floats cannot
+    // distinguish.
     for texts in [
         ["y", "n", "f", "t"],
         ["yes", "no", "-", "?"],
@@ -252,7 +254,7 @@ fn equal_values_in_other_words_are_one_class() {
     );
 }
 
-/// A model that knows yes and no knows them in other spellings.
+/// A model that was trained on yes and no accepts other spellings.
 #[test]
 fn yes_and_no_between_files() {
     let dir = tempfile::tempdir().unwrap();
@@ -308,7 +310,7 @@ fn decimal_commas_and_groups_are_numbers() {
     assert!((scale.offset - mean).abs() < 1e-9, "{scale:?}");
 }
 
-/// Between decimal commas a comma parts nothing, whether lines have names or not.
+/// With decimal commas, a comma is not a delimiter, with or without column names.
 #[test]
 fn a_decimal_comma_is_no_delimiter() {
     let room = Room::new("");
@@ -327,7 +329,7 @@ fn a_decimal_comma_is_no_delimiter() {
     }
 }
 
-/// One table has one decimal sign: what can be read in two ways follows what cannot.
+/// A table has one decimal separator: an ambiguous number follows the unambiguous ones.
 #[test]
 fn a_table_has_one_decimal_sign() {
     let notations = |lines: &str, config: &str| {
@@ -353,7 +355,8 @@ fn a_table_has_one_decimal_sign() {
     assert_eq!(notations(&lines(",5", ",123"), REGRESSION).0, [comma, comma]);
     assert_eq!(notations(&lines(",5", ".123"), REGRESSION).0, [comma, comma], "groups");
     assert_eq!(notations(&lines(",5", ".12"), REGRESSION).0, [comma, Some(Notation::Plain)]);
-    // Between semicolons a comma is the decimal sign, elsewhere it parts groups, and both is said.
+    // With semicolons between cells, a comma is the decimal separator; otherwise it separates
+    // groups of digits. A notice says which.
     let (found, said) = notations(&lines("", ",123"), REGRESSION);
     assert_eq!(found, [Some(Notation::Plain), comma]);
     assert!(
@@ -396,14 +399,14 @@ fn dates_of_other_orders_and_with_offsets_are_dates() {
     let doubt = parts(&lines(&|i| format!("{:02}/{:02}/2022", 1 + i % 12, 1 + i % 11)), REGRESSION);
     said(&doubt, "month/day/year");
     said(&doubt, "day.month.year would fit every cell as well: data.dates = \"dmy\" says so");
-    // A key for numbers says nothing of dates.
+    // A key for numbers does not apply to dates.
     let day = |i: usize| format!("{:02}/{:02}/2022", 1 + i % 12, 1 + i % 11);
     let doubt = parts(&lines(&day), &format!("decimal = \".\"\n{REGRESSION}"));
     said(&doubt, "data.dates = \"dmy\" says so");
 }
 
 #[test]
-fn what_is_mostly_numbers_says_which_cells_are_not() {
+fn a_mostly_numeric_column_names_the_cells_that_are_not() {
     let text = |i: usize| if i.is_multiple_of(5) { format!("{i} kg") } else { format!("{i}") };
     let lines = "x,z,y\n".to_owned()
         + &(0..100).map(|i| format!("{},{i},{i}\n", text(i))).collect::<String>();
@@ -411,7 +414,7 @@ fn what_is_mostly_numbers_says_which_cells_are_not() {
 }
 
 #[test]
-fn init_and_inspect_take_texts_for_what_training_does() {
+fn init_and_inspect_interpret_texts_as_training_does() {
     let room = Room::new("");
     let word = |i: usize| if i.is_multiple_of(3) { "None".to_owned() } else { format!("{},5", i) };
     room.write(
@@ -446,7 +449,7 @@ fn init_and_inspect_take_texts_for_what_training_does() {
     assert_eq!(drafted["tasks"][1]["labels"][1]["rows"], 30);
     let config = drafted["config"].as_str().unwrap();
     assert!(config.contains("missing = \"auto\"") && config.contains("\"None\""), "{config}");
-    // Said otherwise.
+    // The configuration decides otherwise.
     let given = [
         "init",
         "--data",
@@ -480,9 +483,10 @@ fn init_and_inspect_take_texts_for_what_training_does() {
         .refused(2, &["--delimiter \"ab\": expected one character"]);
 }
 
-/// Numbers that all differ may decide, whatever they count; `init` and training agree on that.
+/// Numbers that are all different may be a real feature, whatever they count; `init` and training
+/// agree on that.
 #[test]
-fn whole_numbers_are_no_names_of_rows() {
+fn distinct_whole_numbers_stay_a_feature() {
     let room = Room::new("");
     for (name, is_id) in [
         ("year", false),
@@ -498,9 +502,10 @@ fn whole_numbers_are_no_names_of_rows() {
     }
 }
 
-/// A sign at every number is named as what keeps the column from being one of numbers.
+/// If every number has a sign such as %, the message names it as the reason why the column is not
+/// numeric.
 #[test]
-fn a_sign_at_every_number_is_named() {
+fn a_sign_at_every_number_is_named_as_the_reason() {
     let column = |cell: &dyn Fn(usize) -> String| {
         "x,z,y\n".to_owned()
             + &(0..80).map(|i| format!("{},{i},{i}\n", cell(i))).collect::<String>()
@@ -519,7 +524,7 @@ fn a_sign_at_every_number_is_named() {
     );
 }
 
-/// A key that does not fit a column makes nothing of it but a line.
+/// A key that does not fit a column only causes a notice.
 #[test]
 fn a_key_that_does_not_fit_a_column() {
     let lines = "a;b;d;y\n".to_owned()
@@ -536,9 +541,9 @@ fn a_key_that_does_not_fit_a_column() {
     );
 }
 
-/// How a column is written is asked of the whole file, so that folds do not differ in it.
+/// The notation of a column is detected from the whole file, so that all folds have the same.
 #[test]
-fn all_rows_say_how_a_column_is_written() {
+fn the_notation_of_a_column_is_detected_from_all_rows() {
     let day = |i: usize| {
         if i == 57 { "13/1/2020".to_owned() } else { format!("{}/{}/2020", 1 + i % 12, 1 + i % 11) }
     };
@@ -561,9 +566,9 @@ fn all_rows_say_how_a_column_is_written() {
     }
 }
 
-/// Two rows a thousand times as far out as the rest.
+/// Two rows are a thousand times as far from the mean as the others.
 #[test]
-fn init_gives_wild_targets_a_loss_that_bears_them() {
+fn init_chooses_a_robust_loss_for_targets_with_outliers() {
     let room = Room::new("");
     let y = |i: usize, wild: usize| if i < wild { 1e6 } else { (i * 7 % 100) as f64 };
     for (wild, robust) in [(0, false), (2, true), (60, false)] {
@@ -589,7 +594,8 @@ fn init_gives_wild_targets_a_loss_that_bears_them() {
     }
 }
 
-/// Whole numbers that are codes by their name and range are categories in what `init` writes.
+/// Whole numbers whose name and range suggest codes are categories in the configuration that `init`
+/// writes.
 #[test]
 fn init_knows_codes_by_name_and_range() {
     let room = Room::new("");
@@ -612,9 +618,9 @@ fn init_knows_codes_by_name_and_range() {
     );
 }
 
-/// A configuration that 0.1.0 wrote is read as it read it.
+/// A configuration of 0.1.0 is read as 0.1.0 read it.
 #[test]
-fn what_0_1_wrote_is_read_as_0_1_read_it() {
+fn a_configuration_of_0_1_is_read_as_0_1_read_it() {
     let old = "[trunk]\nlayers = [4]\nactivation = \"relu\"\ninit = \"auto\"\n[task.y]\ntype = \
                \"regression\"\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.01\nweight_decay = \
                0.0\ndecay_biases = true\nclip_norm = 0.0\nschedule = \"constant\"\nwarmup_steps = \
@@ -631,7 +637,7 @@ fn what_0_1_wrote_is_read_as_0_1_read_it() {
     };
     assert_eq!((values("x"), values("d")), (4, 12));
     assert!(found.notices.is_empty(), "{:?}", found.notices);
-    // The same with a version of its own is read as today.
+    // With the current version it is read as today.
     let new = parts(
         &lines,
         &old.replacen("[trunk]", "[trunk]\ndropout = 0.0", 1).replace("keep = 2\n", ""),

@@ -1,5 +1,5 @@
-//! From a table to predictions by the verbs alone: init, inspect, train, evaluate, predict. All on
-//! the float64 reference.
+//! From a table to predictions with the verbs alone: init, inspect, train, evaluate, predict. All
+//! runs are on the float64 reference.
 
 use std::fs;
 use std::io::Write;
@@ -13,7 +13,7 @@ use tandem::rng::{Purpose, uniform};
 use tandem::run::train::Plan;
 use tempfile::TempDir;
 
-/// What a run of the program left.
+/// The exit code and the output of a process.
 #[derive(Debug)]
 struct Ran {
     code: Option<i32>,
@@ -32,7 +32,7 @@ impl Ran {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:#?}"))
     }
 
-    /// The error on one line, with a hint below.
+    /// Asserts the exit code, an error on one line, and a hint on the next.
     fn refused(self, code: i32, words: &[&str]) {
         let ran = self.expect(code);
         assert!(ran.err.contains("error: ") && ran.err.contains("\nhint: "), "{ran:#?}");
@@ -76,7 +76,7 @@ impl Room {
         self.fed(args, "")
     }
 
-    /// A model of all types of tasks, in the run directory `run`.
+    /// A room with a model with tasks of all types, in the run directory `run`.
     fn trained() -> Room {
         let room = Room::new();
         room.run(&[&["init", "--data", "rows.csv", "--out", "c.toml"][..], &ALL].concat())
@@ -100,8 +100,8 @@ const ALL: [&str; 10] = [
     "a,b:multilabel",
 ];
 
-/// Labels of every type with blanks in all of them, numbers with "?" for a blank, words, a name for
-/// each row.
+/// Labels of every type, all with blanks, numbers with "?" for a blank, words, and a name for each
+/// row.
 fn rows(count: u64, labelled: bool) -> String {
     let mut text = "id,x,place,note".to_string()
         + if labelled { ",won,colour,price,visits,a,b\n" } else { "\n" };
@@ -143,7 +143,7 @@ fn records(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
 // --- init ---
 
 #[test]
-fn what_init_writes_trains_as_it_is() {
+fn the_configuration_that_init_writes_trains_unchanged() {
     let room = Room::new();
     let ran = room
         .run(&[&["init", "--data", "rows.csv", "--out", "c.toml"][..], &ALL].concat())
@@ -192,7 +192,7 @@ fn init_prints_to_stdout_and_never_overwrites() {
 }
 
 #[test]
-fn init_refuses_what_cannot_be_learnt() {
+fn init_refuses_targets_that_cannot_be_learnt() {
     let room = Room::new();
     room.run(&["init", "--data", "rows.csv"]).refused(2, &["--target"]);
     room.run(&["init", "--data", "rows.csv", "--target", "colr"]).refused(2, &["colr", "colour"]);
@@ -206,7 +206,7 @@ fn init_refuses_what_cannot_be_learnt() {
 }
 
 #[test]
-fn slips_rare_labels_and_odd_names_are_provided_for() {
+fn init_handles_slips_rare_labels_and_odd_names() {
     let room = Room::new();
     let mut text = "the size,when,my label:2\n".to_string();
     for row in 0..60 {
@@ -255,7 +255,7 @@ fn give_aways_become_notes() {
     );
 }
 
-/// Tables that leave little to guess with: few rows, one class in few of them, other delimiters, no
+/// Tables that are hard to guess from: few rows, a class with few rows, other delimiters, no column
 /// names.
 #[test]
 fn small_and_plain_tables_train_too() {
@@ -344,7 +344,7 @@ fn a_table_is_inspected() {
 }
 
 #[test]
-fn a_model_is_inspected_and_told_from_a_table() {
+fn a_model_is_inspected_and_distinguished_from_a_table() {
     let room = Room::trained();
     for model in ["run", "run/model", "run/model/model.safetensors"] {
         let document = room.run(&["inspect", model, "--json"]).expect(0).json();
@@ -382,7 +382,7 @@ fn predictions_keep_rows_and_columns_in_every_format() {
     }
     assert_eq!(out.len(), 30);
     out.iter().zip(&input).for_each(|(out, input)| assert_eq!(out[..input.len()], input[..]));
-    // What a spreadsheet would compute is quoted.
+    // A cell that a spreadsheet would compute is quoted.
     assert!(printed.contains(",\"=1+1\",") && printed.contains(",\"-fine-\","), "{printed}");
 
     room.run(&["predict", "run", "--data", "new.csv", "--out", "p.jsonl"]).expect(0);
@@ -429,7 +429,7 @@ fn predictions_keep_rows_and_columns_in_every_format() {
             );
         }
     }
-    // Predictions in Parquet are data again, numbers as numbers.
+    // Predictions in Parquet can be used as data again; numbers stay numbers.
     room.run(&["predict", "run", "--data", "p.parquet", "--out", "q.parquet"]).expect(0);
     room.run(&["predict", "run", "--data", "new.csv", "--format", "parquet"])
         .refused(2, &["--format parquet"]);
@@ -446,7 +446,7 @@ fn tasks_without_labels_are_left_out() {
     let room = Room::trained();
     let whole = room.run(&["evaluate", "run", "--data", "rows.csv", "--json"]).expect(0).json();
     assert_eq!(whole["tasks"].as_object().unwrap().len(), 5);
-    // One label column absent, one blank in all rows.
+    // One label column is missing, one is blank in all rows.
     let (header, cells) = records(&room.text("rows.csv"));
     let mut text =
         header.iter().filter(|name| *name != "won").cloned().collect::<Vec<_>>().join(",") + "\n";
@@ -492,7 +492,7 @@ fn tasks_without_labels_are_left_out() {
 }
 
 #[test]
-fn confusion_is_told_where_it_is_asked_for() {
+fn confusion_matrices_are_printed_with_verbose() {
     let room = Room::trained();
     let document = room.run(&["evaluate", "run", "--data", "rows.csv", "--json"]).expect(0).json();
     let colour = &document["tasks"]["colour"];
@@ -506,6 +506,6 @@ fn confusion_is_told_where_it_is_asked_for() {
     let told = |more: &[&str]| {
         room.run(&[&["evaluate", "run", "--data", "rows.csv"][..], more].concat()).expect(0).out
     };
-    assert!(!told(&[]).contains("a line a label"));
-    assert!(told(&["-v"]).contains("colour, a line a label"));
+    assert!(!told(&[]).contains("one line per label"));
+    assert!(told(&["-v"]).contains("colour: one line per label"));
 }

@@ -1,9 +1,11 @@
-"""The demonstration recipe in PyTorch, to know what test accuracy is reachable.
+"""Trains the network of the demonstration in PyTorch, to know which test accuracy can be reached.
 
 python3 digits_overlay.py [DIGITS.csv.gz]
 
-Two 8x8 digits lie on a 12x12 canvas, the second moved right and down by 4; where they meet the larger value counts.
+Two 8x8 digits lie on a 12x12 canvas, the second one moved right and down by 4; where they overlap,
+the larger value counts.
 """
+
 import gzip
 import pathlib
 import sys
@@ -18,12 +20,15 @@ SHIFT, EPOCHS, BATCH, STRENGTH = 4, 15, 128, 0.01
 
 
 def overlay(images, labels, first, last, pairs, rng):
-    """`pairs` random pairs of the images first..last (exclusive): features [N, 144] and labels [N, 2]."""
+    """Returns features [N, 144] and labels [N, 2] of N = `pairs` random pairs of the images from
+    `first` to `last` (exclusive)."""
     i, j = rng.integers(first, last, (2, pairs))
     canvas = np.zeros((pairs, 8 + SHIFT, 8 + SHIFT), np.float32)
     canvas[:, :8, :8] = images[i]
     canvas[:, SHIFT:, SHIFT:] = np.maximum(canvas[:, SHIFT:, SHIFT:], images[j])
-    return torch.tensor(canvas.reshape(pairs, -1) / 16), torch.tensor(np.stack([labels[i], labels[j]], 1))
+    return torch.tensor(canvas.reshape(pairs, -1) / 16), torch.tensor(
+        np.stack([labels[i], labels[j]], 1)
+    )
 
 
 def accuracies(trunk, heads, part):
@@ -31,12 +36,21 @@ def accuracies(trunk, heads, part):
     trunk.eval()
     with torch.no_grad():
         h = trunk(x)
-        return [(head(h).argmax(1) == y[:, t]).float().mean().item() for t, head in enumerate(heads)]
+        return [
+            (head(h).argmax(1) == y[:, t]).float().mean().item() for t, head in enumerate(heads)
+        ]
 
 
 def train(train_part, seed):
     torch.manual_seed(seed)
-    trunk = nn.Sequential(nn.Linear(144, 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, 128), nn.ReLU(), nn.Dropout(0.2))
+    trunk = nn.Sequential(
+        nn.Linear(144, 256),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(256, 128),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+    )
     heads = nn.ModuleList([nn.Linear(128, 10), nn.Linear(128, 10)])
     for layer in [trunk[0], trunk[3], *heads]:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -71,7 +85,11 @@ def main():
     for seed in range(4):
         trunk, heads = train(train_part, seed)
         valid, test = accuracies(trunk, heads, valid_part), accuracies(trunk, heads, test_part)
-        print(f"seed {seed}: valid left {valid[0]:.4f} right {valid[1]:.4f}, test left {test[0]:.4f} right {test[1]:.4f}", flush=True)
+        print(
+            f"seed {seed}: valid left {valid[0]:.4f} right {valid[1]:.4f}, "
+            f"test left {test[0]:.4f} right {test[1]:.4f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

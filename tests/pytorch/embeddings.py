@@ -1,9 +1,12 @@
-"""Training steps of a network with nn.Embedding and nn.EmbeddingBag in PyTorch, the independent numbers that tandem is compared with.
+"""Training steps of a network with nn.Embedding and nn.EmbeddingBag in PyTorch: independent numbers
+to compare tandem's with.
 
 python3 embeddings.py        writes embeddings.safetensors beside this file
 
-The columns are those of tests/embeddings.rs: a one-hot category, three numbers, a category with vectors, a bag of words, another category.
+The columns are those of tests/cpu/embeddings.rs: a one-hot category, three numbers, a category with
+vectors, a bag of words, another category.
 """
+
 import pathlib
 
 import numpy as np
@@ -27,18 +30,34 @@ class Net(nn.Module):
         self.tower, self.a, self.b = nn.Linear(6, 4), nn.Linear(4, 3), nn.Linear(6, 4)
 
     def named(self):
-        """Parameters by the names of model.safetensors."""
+        """Returns the parameters under their names in model.safetensors."""
         names = {
-            "city": 'embedding.some "city"', "words": "embedding.words", "other": "embedding.other", "trunk": "trunk.0",
-            "tower": "task.a.0", "a": "task.a.1", "b": "task.b.0",
+            "city": 'embedding.some "city"',
+            "words": "embedding.words",
+            "other": "embedding.other",
+            "trunk": "trunk.0",
+            "tower": "task.a.0",
+            "a": "task.a.1",
+            "b": "task.b.0",
         }
-        return {f"{names[k.split('.')[0]]}.{k.split('.')[1]}": v for k, v in self.named_parameters()}
+        return {
+            f"{names[k.split('.')[0]]}.{k.split('.')[1]}": v for k, v in self.named_parameters()
+        }
 
     def forward(self, one_hot, numbers, city, words, other):
         flat = torch.cat([w[w != NO_CODE] for w in words])
         counts = (words != NO_CODE).sum(1)
         bags = SCALE * self.words(flat, torch.cumsum(counts, 0) - counts)
-        x = torch.cat([self.city(city), bags, self.other(other), F.one_hot(one_hot, ONE_HOT).to(bags.dtype), numbers], 1)
+        x = torch.cat(
+            [
+                self.city(city),
+                bags,
+                self.other(other),
+                F.one_hot(one_hot, ONE_HOT).to(bags.dtype),
+                numbers,
+            ],
+            1,
+        )
         h = torch.tanh(self.trunk(x))
         return self.a(torch.tanh(self.tower(h))), self.b(h)
 
@@ -69,12 +88,18 @@ def main():
         loss = 0.75 * F.cross_entropy(z_a, y[:, 0]) + 1.5 * F.cross_entropy(z_b, y[:, 1])
         loss.backward()
         if step == 0:
-            tensors |= {f"gradient.{k}": v.grad.float().numpy().copy() for k, v in net.named().items()}
+            tensors |= {
+                f"gradient.{k}": v.grad.float().numpy().copy() for k, v in net.named().items()
+            }
         optimizer.step()
         losses.append(loss.item())
     tensors |= {f"final.{k}": v.detach().float().numpy() for k, v in net.named().items()}
     cells = [one_hot[:, None], numbers.view(np.uint32), city[:, None], words, other[:, None]]
-    tensors |= {"cells": np.concatenate(cells, 1).astype(np.uint32), "labels": labels.astype(np.uint32), "loss": np.array(losses)}
+    tensors |= {
+        "cells": np.concatenate(cells, 1).astype(np.uint32),
+        "labels": labels.astype(np.uint32),
+        "loss": np.array(losses),
+    }
     save_file(tensors, HERE / "embeddings.safetensors")
     print(f"loss {losses[0]:.6f} -> {losses[-1]:.6f}")
 

@@ -1,9 +1,11 @@
-"""Losses of torch.nn.functional with their gradients by the logits, in float64, for tests/losses.rs.
+"""Losses of torch.nn.functional and their gradients with respect to the logits, in float64, for
+tests/gpu/losses.rs.
 
 python3 losses.py        writes losses.json beside this file
 
-Logits, labels of numbers and weights are float32 numbers, so that a step table in float32 holds them exactly.
+Logits, numeric labels and weights are float32 numbers, so that tables in float32 hold them exactly.
 """
+
 import json
 import pathlib
 
@@ -20,7 +22,7 @@ def logits(rows, outputs):
 
 
 def focal(loss, gamma):
-    """(1 - p)^gamma times the loss of each row, p the probability of the label."""
+    """(1 - p)^gamma times the loss of each row, where p is the probability of the label."""
     return ((1 - torch.exp(-loss)) ** gamma * loss).mean()
 
 
@@ -29,7 +31,14 @@ CASES = []
 
 def case(name, task, z, labels, loss):
     loss.backward()
-    entry = {"name": name, "task": task, "logits": z.tolist(), "labels": labels.tolist(), "loss": loss.item(), "gradient": z.grad.tolist()}
+    entry = {
+        "name": name,
+        "task": task,
+        "logits": z.tolist(),
+        "labels": labels.tolist(),
+        "loss": loss.item(),
+        "gradient": z.grad.tolist(),
+    }
     CASES.append(entry)
 
 
@@ -50,13 +59,24 @@ weights = "class_weights = { " + ", ".join(f"{i} = {w}" for i, w in enumerate(WE
 classes("cross_entropy", "", F.cross_entropy)
 classes("ignore_index", "", F.cross_entropy, rows=12, blanks=5)
 classes("weight", weights, lambda z, y: F.cross_entropy(z, y, weight))
-classes("weight, ignore_index", weights, lambda z, y: F.cross_entropy(z, y, weight), rows=12, blanks=5)
-classes("label_smoothing", "label_smoothing = 0.125\n", lambda z, y: F.cross_entropy(z, y, label_smoothing=0.125))
 classes(
-    "weight, label_smoothing, ignore_index", weights + "label_smoothing = 0.125\n",
-    lambda z, y: F.cross_entropy(z, y, weight, label_smoothing=0.125), rows=12, blanks=5,
+    "weight, ignore_index", weights, lambda z, y: F.cross_entropy(z, y, weight), rows=12, blanks=5
 )
-classes("focal", "focal_gamma = 2.0\n", lambda z, y: focal(F.cross_entropy(z, y, reduction="none"), 2.0))
+classes(
+    "label_smoothing",
+    "label_smoothing = 0.125\n",
+    lambda z, y: F.cross_entropy(z, y, label_smoothing=0.125),
+)
+classes(
+    "weight, label_smoothing, ignore_index",
+    weights + "label_smoothing = 0.125\n",
+    lambda z, y: F.cross_entropy(z, y, weight, label_smoothing=0.125),
+    rows=12,
+    blanks=5,
+)
+classes(
+    "focal", "focal_gamma = 2.0\n", lambda z, y: focal(F.cross_entropy(z, y, reduction="none"), 2.0)
+)
 
 
 def zero_or_one(rows, outputs):
@@ -76,15 +96,36 @@ of_three = torch.tensor(3.0, dtype=torch.float64)
 binary, labels = 'type = "binary"\n', 'type = "multilabel"\ntarget = ["p", "q", "r", "s"]\n'
 regression = 'type = "regression"\nscale = "none"\ntarget = ["p", "q"]\n'
 others("binary", binary, zero_or_one, logistic)
-others("binary, pos_weight", binary + "positive_weight = 3.0\n", zero_or_one, lambda z, y: logistic(z, y, pos_weight=of_three))
-others("binary, focal", binary + "focal_gamma = 1.5\n", zero_or_one, lambda z, y: focal(logistic(z, y, reduction="none"), 1.5))
+others(
+    "binary, pos_weight",
+    binary + "positive_weight = 3.0\n",
+    zero_or_one,
+    lambda z, y: logistic(z, y, pos_weight=of_three),
+)
+others(
+    "binary, focal",
+    binary + "focal_gamma = 1.5\n",
+    zero_or_one,
+    lambda z, y: focal(logistic(z, y, reduction="none"), 1.5),
+)
 others("multilabel", labels, zero_or_one, logistic, 4)
-others("multilabel, pos_weight", labels + "positive_weight = 3.0\n", zero_or_one, lambda z, y: logistic(z, y, pos_weight=of_three), 4)
+others(
+    "multilabel, pos_weight",
+    labels + "positive_weight = 3.0\n",
+    zero_or_one,
+    lambda z, y: logistic(z, y, pos_weight=of_three),
+    4,
+)
 others("mse", regression, numbers, F.mse_loss, 2)
 others("l1", regression + 'loss = "absolute"\n', numbers, F.l1_loss, 2)
 huber = regression + 'loss = "huber"\nhuber_delta = 0.75\n'
 others("huber", huber, numbers, lambda z, y: F.huber_loss(z, y, delta=0.75), 2)
-others("poisson", 'type = "count"\n', counts, lambda z, y: F.poisson_nll_loss(z, y, log_input=True, full=False))
+others(
+    "poisson",
+    'type = "count"\n',
+    counts,
+    lambda z, y: F.poisson_nll_loss(z, y, log_input=True, full=False),
+)
 
 (HERE / "losses.json").write_text("[\n" + ",\n".join(map(json.dumps, CASES)) + "\n]\n")
 print(len(CASES), "cases")

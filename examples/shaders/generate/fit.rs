@@ -1,4 +1,4 @@
-//! Lines of WGSL within 100 columns.
+//! Breaks lines of WGSL at 100 columns.
 
 /// The longest line, in characters.
 const WIDTH: usize = 100;
@@ -21,6 +21,7 @@ pub fn fit(text: &str) -> String {
     out.join("\n") + "\n"
 }
 
+/// The spaces at the beginning of a line.
 fn indent(line: &str) -> &str {
     &line[..line.len() - line.trim_start().len()]
 }
@@ -33,7 +34,7 @@ fn is_long(line: &str) -> bool {
     line.chars().count() > WIDTH
 }
 
-/// A block of comments; a paragraph with a long line is filled anew.
+/// The lines of a block of comments; a paragraph with a long line is filled anew.
 fn fit_comment(lines: &[&str]) -> Vec<String> {
     let text = |line: &&str| line.trim_start().trim_start_matches('/').trim().to_owned();
     let paragraphs = lines.split(|line| text(line).is_empty());
@@ -53,6 +54,7 @@ fn fit_comment(lines: &[&str]) -> Vec<String> {
     out
 }
 
+/// Words in lines that begin with a prefix.
 fn filled(prefix: &str, words: &str) -> Vec<String> {
     let mut out = Vec::new();
     let mut line = prefix.to_owned();
@@ -71,6 +73,7 @@ fn filled(prefix: &str, words: &str) -> Vec<String> {
     out
 }
 
+/// Appends a line of code, broken where it is long.
 fn fit_code(line: &str, out: &mut Vec<String>) {
     if !is_long(line) {
         out.push(line.to_owned());

@@ -2,26 +2,26 @@
 
 use super::unrolled::{XYZW, ended, fetch, fill, line, readers, repeated};
 
-/// Output layers with their loss. Lanes are rows here, and each holds all classes: a head has few
-/// of them, and what follows the product goes row by row without a word between lanes.
-const HEADS: &str = "// z = x · wᵀ + b,   loss = ln Σ e^z − z_label,   dz = w · (softmax(z) − \
-                     one_hot(label)) / rows, of heads of at most 32 classes
+/// Output layers with their loss. A lane holds rows with all classes, since a head has few of them:
+/// what follows the product then needs no other lane.
+const HEADS: &str = "// z    = x · wᵀ + b
+// loss = ln Σ e^z − z_label
+// dz   = w · (softmax(z) − one_hot(label)) / rows
 //
-// For software adapters: operands from mirrors, no workgroup memory and no barrier, one subgroup \
-                     of
-// 8 lanes a workgroup, no branch in the inner loops (indices are clamped, terms beyond the end are
-// zero). A lane holds two rows, lane and lane + 8 of its tile, and all their classes; the weights
-// are handed round by shuffles with constant index; terms are added four by four in ascending
-// order.
+// For heads of up to 32 classes on software adapters: operands are read from mirrors; a workgroup
+// is one subgroup of 8 lanes, without workgroup memory and barriers; the inner loops have no
+// branches (indices are clamped, terms beyond the end are zero). A lane holds two rows of its tile,
+// `lane` and `lane + 8`, with all their classes; lanes pass the weights on by shuffles with
+// constant index; terms are added four by four in ascending order.
 
 struct Params {
     rows: u32,         // rows of the chunk
     first_layer: u32,  // the group: layers [first_layer, first_layer + layers)
     layers: u32,
     tasks: u32,
-    loss: u32,         // partials [T, capacity] of losses
-    hits: u32,         // partials [T, capacity] of hits
-    capacity: u32,     // row capacity of the partials
+    loss: u32,         // losses [T, capacity] among the partials
+    hits: u32,         // hits [T, capacity] among the partials
+    capacity: u32,     // rows per task among the partials
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -31,21 +31,21 @@ struct Params {
 @group(0) @binding(4) var x: texture_storage_2d<rgba32float, read>;               // [rows, I]
 @group(0) @binding(5) var<storage, read> heads: array<Head>;                      // [T]
 @group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows, T]
-@group(0) @binding(7) var<storage, read_write> logits: array<f32>;                // [rows, C] a \
+@group(0) @binding(7) var<storage, read_write> logits: array<f32>;                // [rows, C] per \
                      head
-@group(0) @binding(8) var<storage, read_write> logits_delta: array<f32>;          // [rows, C] a \
+@group(0) @binding(8) var<storage, read_write> logits_delta: array<f32>;          // [rows, C] per \
                      head
 @group(0) @binding(9) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(10) var<storage, read_write> flags: array<atomic<u32>>;
 
-override ALL_LOGITS: bool = false; // whether the logits of all heads are read after the dispatch, \
-                     and not of coupled ones alone
-override CLASSES: u32 = 32u;       // most classes of a head: code that is masked out costs time \
-                     all the same
+// whether the logits of all heads are stored, or those of coupled heads alone
+override ALL_LOGITS: bool = false;
+// the largest number of classes of a head: code that is masked out takes time, too
+override CLASSES: u32 = 32u;
 
 const LOWEST = -3.4028234e38;
 
-// Whether an exponent is that of infinities and NaN.
+// Whether a number is infinite or NaN, by the exponents.
 fn is_unfinite(z: vec2<f32>) -> bool {
     return any((bitcast<vec2<u32>>(z) & vec2(0x7f800000u)) == vec2(0x7f800000u));
 }
@@ -57,8 +57,7 @@ READERS
 
 const ROWS = 16u;
 
-// What the layers of the dispatch need, one bit a loop: code that is masked out costs time all the
-// same.
+// What the layers of the dispatch need, one bit per loop: code that is masked out takes time, too.
 override LOOPS: u32 = 3u;
 
 @compute @workgroup_size(8)
@@ -130,11 +129,11 @@ END    }
 }
 ";
 
-/// Most classes of a head.
+/// The largest number of classes of a head.
 const CLASSES: usize = 32;
 
-/// Classes in groups of four, each for heads of so many classes alone; `{c}` is the class, `{g}`
-/// its eight, `{l}` its place there.
+/// The text for each class, in groups of four that run where a head may have as many classes. `{c}`
+/// is the class, `{g}` its group of eight, `{l}` its place there.
 fn each_class(text: &str) -> String {
     let of = |c: usize| {
         let text = fill(

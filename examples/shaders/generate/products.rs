@@ -1,4 +1,4 @@
-//! The three products, as the unrolled kernels state them.
+//! The three products for software adapters: what their files have that the others have not.
 
 use super::unrolled::Four::{Across, Steps};
 use super::unrolled::{Direct, Inner};
@@ -17,8 +17,8 @@ const FORWARD: Direct = Direct {
     name: "dense_forward_direct",
     rows: 16,
     kernel: "dense_forward",
-    formula: "y = act(x · wᵀ + b), slope = dy/dz, with dropout inside both; z itself is tested \
-              for non-finite values.",
+    formula: "y = act(x · wᵀ + b),   slope = dy/dz,   both with dropout;   z = x · wᵀ + b is \
+              tested for values\n// that are not finite",
     head: "@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
@@ -28,9 +28,10 @@ const FORWARD: Direct = Direct {
            slopes [rows, O]
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
-override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
+override ACTIVATION: u32 = 0u;   // the activation of all layers; see `activate` for its codes
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -45,11 +46,12 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
-// Whether one of the exponents is that of infinities and NaN.
+// Whether one of the exponents is that of infinity and NaN.
 fn is_unfinite(exponents: vec4<u32>) -> bool {
     return any(exponents == vec4(0x7f800000u));
 }
 
+// An output and its slope, with dropout.
 fn respond(layer: Dense, row: u32, column: u32, z: f32) -> vec2<f32> {
     let value = activate(ACTIVATION, z);
     if (!DROPOUT) {
@@ -64,6 +66,7 @@ fn is_short() -> bool {
     return (ACTIVATION == 0u || ACTIVATION == 4u) && !DROPOUT;
 }
 
+// Four outputs of an activation with few operations.
 fn short_value(z: vec4<f32>) -> vec4<f32> {
     if (ACTIVATION == 4u) {
         return z;
@@ -71,6 +74,7 @@ fn short_value(z: vec4<f32>) -> vec4<f32> {
     return select(vec4<f32>(), z, z > vec4<f32>());
 }
 
+// Four slopes of an activation with few operations.
 fn short_slope(z: vec4<f32>) -> vec4<f32> {
     if (ACTIVATION == 4u) {
         return vec4(1.0);
@@ -188,18 +192,20 @@ struct Destination {
     slope: u32,        // [rows, width] in the activation arena
     delta: u32,        // [rows, width] in the delta arena
     first_source: u32, // first of the layers that read this activation
-    sources: u32,      // how many they are; each names the next one
+    sources: u32,      // their number; each names the next one
     tile: u32,         // column tiles of the dispatch before this destination
-    pad_0: u32,
+    pad_0: u32,        // makes whole vec4s
     pad_1: u32,
 }
 
+// A line of the table of destinations, from its two texels.
 fn destination_at(i: u32) -> Destination {
     let a = four_destinations(8u * i);
     let b = four_destinations(8u * i + 4u);
     return Destination(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
+// The destination that a tile belongs to.
 fn destination_of(tile: u32) -> u32 {
     var low = params.first_destination;
     var high = params.first_destination + params.destinations;
@@ -274,7 +280,7 @@ const BACKWARD_WEIGHT: Direct = Direct {
     name: "dense_backward_weight_direct",
     rows: 16,
     kernel: "dense_backward_weight",
-    formula: "dw = deltaᵀ · x,   db = column sums of delta",
+    formula: "dw = deltaᵀ · x,   db = Σ over the rows of delta",
     head: "@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var layers: texture_storage_2d<rgba32uint, read>;
@@ -284,11 +290,12 @@ const BACKWARD_WEIGHT: Direct = Direct {
 @group(0) @binding(5) var even_delta: texture_storage_2d<rgba32float, read>;     // deltas [rows, \
            O]
 @group(0) @binding(6) var odd_delta: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] a \
+@group(0) @binding(7) var logits_delta: texture_storage_2d<rgba32float, read>;   // [rows, C] per \
            head
 @group(0) @binding(8) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
+// The layer that a tile belongs to.
 fn layer_of(tile: u32) -> u32 {
     var low = params.first_layer;
     var high = params.first_layer + params.layers;
@@ -303,7 +310,7 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
-// Whether one of the exponents is that of infinities and NaN.
+// Whether one of the exponents is that of infinity and NaN.
 fn is_unfinite(exponents: vec4<u32>) -> bool {
     return any(exponents == vec4(0x7f800000u));
 }
@@ -328,8 +335,8 @@ fn store(place: u32, sum: f32) -> bool {
     let row_tile = (local / input_tiles) * ROWS;
     let column_tile = (local % input_tiles) * COLUMNS;
     let are_aligned = ((layer.inputs | layer.x | layer.outputs | layer.delta) & 3u) == 0u;
-    // A bound by the uniform alone would be unrolled, and the kernel compiled anew at every
-    // dispatch, by Mesa's software driver.
+    // Mesa's software driver would unroll a loop that the uniform alone bounds, and compile the
+    // kernel anew at every dispatch.
     let batch = select(0u, params.rows, layer.inputs > 0u);
 ",
     around: ["", ""],

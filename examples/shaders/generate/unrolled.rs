@@ -1,10 +1,10 @@
-//! Products of software adapters: unrolled register tiles, too long to write by hand and too regular
-//! to need it.
+//! Products for software adapters: unrolled register tiles, too long to write by hand and too
+//! regular to need it.
 //!
 //! A subgroup of 8 lanes computes a tile of rows × 32 columns, four columns per lane. Operands are
-//! read from mirrors (`shaders/mirror.wgsl`), four numbers at a time where sizes allow; each number
-//! of the row operand is fetched by one lane only and handed round by shuffles with constant index.
-//! Four inner steps are added together before an accumulator is touched: accumulators live in
+//! read from mirrors (`shaders/mirror.wgsl`), four numbers at a time where sizes allow; one lane
+//! fetches each number of the row operand and passes it on by shuffles with constant index. Four
+//! inner steps are added together before they go to an accumulator, since accumulators lie in
 //! memory there.
 
 use std::fmt::Write;
@@ -14,17 +14,17 @@ use Four::{Across, Steps};
 
 pub const XYZW: [&str; 4] = ["x", "y", "z", "w"];
 
-/// What a fetch of four numbers of an operand brings.
+/// The four numbers that a fetch of an operand brings.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Four {
-    /// Four inner steps of one row (of one column).
+    /// Four inner steps of one row, or of one column.
     Steps,
-    /// Four rows (four columns) of one inner step.
+    /// Four rows, or four columns, of one inner step.
     Across,
 }
 
-/// A loop over the inner steps, for layers of which `condition` holds: which mirrors the row and
-/// the column operand are fetched from, and whether four numbers begin at multiples of four.
+/// A loop over the inner steps, for layers for which `condition` holds: the mirrors that the row
+/// and the column operand are fetched from, and whether four numbers begin at multiples of four.
 pub struct Inner {
     pub condition: &'static str,
     pub rows: (&'static str, bool),
@@ -38,26 +38,27 @@ pub struct Direct {
     pub rows: usize,
     /// The kernel that it stands in for; its file gives `Params`.
     pub kernel: &'static str,
+    /// The formula, for the head of the file.
     pub formula: &'static str,
     /// Bindings and functions.
     pub head: &'static str,
-    /// From the workgroup to its tile.
+    /// The lines that find the tile of a workgroup.
     pub frame: &'static str,
-    /// Loop around the products (sources of a destination), if any: opening and closing.
+    /// The lines before and after the products: a loop over the sources of a destination, if any.
     pub around: [&'static str; 2],
-    /// Number of rows, of columns, of inner steps.
+    /// The numbers of rows, of columns and of inner steps.
     pub sizes: [&'static str; 3],
-    /// What a fetch of the row operand and of the column operand brings.
+    /// The four numbers that a fetch of the row operand, and of the column operand, brings.
     pub fours: [Four; 2],
-    /// Place of the row operand at row `{r}` and step `{k}`; of the column operand at step `{k}`
-    /// and column `{c}`.
+    /// The place of the row operand at row `{r}` and step `{k}`, and of the column operand at step
+    /// `{k}` and column `{c}`.
     pub places: [&'static str; 2],
     /// The loops, in the order of the bits of LOOPS.
     pub inner: &'static [Inner],
-    /// Whether the row operand is summed over the inner steps as well, for the bias: by the first
-    /// column tile, in a loop of its own.
+    /// Whether the first column tile also sums the row operand over the inner steps, for the bias,
+    /// in a loop of its own.
     pub sums_rows: bool,
-    /// What follows the loops; lines between `EACH` and `END` are repeated for each row of the
+    /// The lines after the loops. Those between `EACH` and `END` are repeated for each row of the
     /// tile, with its number for `{r}`.
     pub tail: &'static str,
 }
@@ -68,13 +69,14 @@ pub fn written(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
+/// The template with the value of each `{key}`.
 pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     values
         .iter()
         .fold(template.to_string(), |text, (key, value)| text.replace(&format!("{{{key}}}"), value))
 }
 
-/// `Params` of the kernel that is stood in for.
+/// The structure `Params` of the kernel in whose place a product stands.
 pub fn params(kernel: &str) -> String {
     let text = written(&format!("{kernel}.wgsl"));
     let begin = text.find("struct Params").expect("Params");
@@ -91,6 +93,7 @@ pub fn readers(text: &str) -> String {
         .collect()
 }
 
+/// The functions that read one mirror.
 pub fn readers_of(text: &str, mirror: &str, is_float: bool) -> String {
     let kind = if is_float { "f32" } else { "u32" };
     let function = |head: &str, body: &str| format!("\nfn {head} {{\n    return {body};\n}}\n");
@@ -116,6 +119,7 @@ pub fn readers_of(text: &str, mirror: &str, is_float: bool) -> String {
     out
 }
 
+/// The text of a product.
 pub fn generate(d: &Direct) -> String {
     let groups = if d.sums_rows { "    @builtin(num_workgroups) groups: vec3<u32>,\n" } else { "" };
     let stores =
@@ -123,24 +127,24 @@ pub fn generate(d: &Direct) -> String {
     let mut out = format!(
         "// {}
 //
-// For software adapters, in place of `{}.wgsl`: operands from mirrors, no workgroup memory and no
-// barrier, one subgroup of 8 lanes a workgroup, no branch in the inner loops (indices are clamped,
-// terms beyond the end are zero). A lane holds four columns of all rows of its tile; the row
-// operand is handed round by shuffles with constant index; terms are added four by four in
-// ascending order.
+// For software adapters, in place of `{}.wgsl`: operands are read from mirrors; a workgroup is one
+// subgroup of 8 lanes, without workgroup memory and barriers; the inner loops have no branches
+// (indices are clamped, terms beyond the end are zero). A lane holds four columns of all rows of
+// its tile; lanes pass the row operand on by shuffles with constant index; terms are added four by
+// four in ascending order.
 
 {}
 {}READERS
 
-pub const ROWS = {}u;
-pub const COLUMNS = 32u;
+const ROWS = {}u;
+const COLUMNS = 32u;
 
-// What the layers of the dispatch need, one bit a loop{}: code that is masked out costs time all
-// the same.
+// What the layers of the dispatch need, one bit per loop{}: code that is masked out takes time,
+// too.
 override LOOPS: u32 = {}u;
 {}
 @compute @workgroup_size(8)
-pub fn {}(
+fn {}(
     @builtin(workgroup_id) group: vec3<u32>,
 {groups}    @builtin(local_invocation_index) lane: u32,
 ) {{
@@ -150,7 +154,7 @@ pub fn {}(
         params(d.kernel),
         d.head,
         d.rows,
-        if stores > 0 { " and one bit a way to store" } else { "" },
+        if stores > 0 { " and one per way to store" } else { "" },
         (1 << d.inner.len()) - 1,
         if stores > 0 {
             format!("override STORES: u32 = {}u;\n", (1 << stores) - 1)
@@ -165,6 +169,7 @@ pub fn {}(
     out.replacen("READERS\n", &readers(&out), 1)
 }
 
+/// Appends the body of a product behind its frame.
 pub fn body(out: &mut String, d: &Direct) {
     let [rows, columns, _] = d.sizes;
     line(out, "    let column = column_tile + 4u * lane;");
@@ -195,6 +200,7 @@ pub fn body(out: &mut String, d: &Direct) {
     out.push_str(&tail(d));
 }
 
+/// The lines after the loops, for all rows of the tile.
 pub fn tail(d: &Direct) -> String {
     let list = |name: &str| {
         format!(
@@ -206,7 +212,7 @@ pub fn tail(d: &Direct) -> String {
     repeated(&text, &|each| (0..d.rows).map(|r| each.replace("{r}", &r.to_string())).collect())
 }
 
-/// The text with what stands between `EACH` and `END` replaced.
+/// The text with the lines between each `EACH` and `END` replaced by `repeat` of them.
 pub fn repeated(text: &str, repeat: &dyn Fn(&str) -> String) -> String {
     let mut text = text.to_string();
     while let Some((before, (each, after))) =
@@ -221,7 +227,7 @@ pub fn line(out: &mut String, text: &str) {
     writeln!(out, "{text}").expect("a string");
 }
 
-/// The loop over inner steps, four a turn.
+/// Appends the loop over inner steps, four per turn.
 pub fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     line(out, &format!("    for (var base = 0u; base < {}; base += 4u) {{", d.sizes[2]));
     row_loads(out, d, inner);
@@ -238,8 +244,8 @@ pub fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     }
 }
 
-/// Sums of the row operand over the inner steps, in the first column tile: four rows a lane, in the
-/// lanes that fetch the first step of a turn.
+/// Appends the sums of the row operand over the inner steps, in the first column tile: four rows
+/// per lane, in the lanes that fetch the first step of a turn.
 pub fn row_sums(out: &mut String, d: &Direct, inner: &Inner) {
     line(out, "    if (column_tile == 0u) {");
     line(out, &format!("    for (var base = 0u; base < {}; base += 4u) {{", d.sizes[2]));
@@ -255,16 +261,17 @@ pub fn row_sums(out: &mut String, d: &Direct, inner: &Inner) {
     out.push_str("    }\n    }\n");
 }
 
+/// A fetch of four numbers from a mirror.
 pub fn fetch((mirror, is_aligned): (&str, bool), place: &str) -> String {
     format!("{}_{mirror}({place})", if is_aligned { "four" } else { "any_four" })
 }
 
-/// Four steps that begin at `base`, zeros beyond the end.
+/// A fetch of four steps that begin at `base`, with zeros beyond the end.
 pub fn ended(fetched: &str, is_aligned: bool) -> String {
     if is_aligned { fetched.into() } else { format!("select(vec4<f32>(), {fetched}, is_step)") }
 }
 
-/// `a0`, `a1`: the row operand of a turn, each number in one lane.
+/// Appends the fetches of the row operand of a turn, `a0`, `a1`, …; each number is in one lane.
 pub fn row_loads(out: &mut String, d: &Direct, inner: &Inner) {
     let count = d.sizes[2];
     if d.fours[0] == Steps {
@@ -308,8 +315,8 @@ pub fn row_loads(out: &mut String, d: &Direct, inner: &Inner) {
     }
 }
 
-/// The row operand at row `r` and step `i` of the turn, in every lane. Where it is used, not
-/// before: 64 live values would spill.
+/// The row operand at row `r` and step `i` of the turn, in every lane. It stands where it is used,
+/// since 64 live values would spill.
 pub fn row_value(d: &Direct, r: usize, i: usize) -> String {
     if d.fours[0] == Steps {
         return format!("subgroupShuffle(a{}.{}, {}u)", r / 8, XYZW[i], r % 8);
@@ -323,7 +330,8 @@ pub fn row_value(d: &Direct, r: usize, i: usize) -> String {
     )
 }
 
-/// The column operand at the steps of a turn: `b{i}` holds the lane's four columns at step `i`.
+/// Appends the fetches of the column operand of a turn: `b{i}` holds the lane's four columns at
+/// step `i`.
 pub fn column_loads(out: &mut String, d: &Direct, inner: &Inner) {
     let count = d.sizes[2];
     let fetched =

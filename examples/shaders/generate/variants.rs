@@ -1,32 +1,34 @@
-//! Variants of files that are written by hand: the same text with other constants. Tiles of GPUs
-//! come in five shapes, kernels of matrix units in three kinds.
+//! Variants of files that are written by hand: their text with other constants. Tiles for GPUs have
+//! five shapes, kernels for matrix units three kinds.
 
 use super::unrolled::written;
 
-/// Shapes apart from that of the files themselves, by the constants at their head: an invocation's
-/// rows and columns, invocations one below another and side by side, inner steps in workgroup
-/// memory.
+/// The shapes of tiles beside the one of the files, by [`CONSTANTS`]: rows and columns of an
+/// invocation, invocations below one another and side by side, inner steps in workgroup memory.
 ///
-/// 64 sums an invocation are the most that registers hold; with 128 × 128 of them workgroup memory
-/// holds 8 steps.
+/// Registers hold up to 64 sums per invocation; beside a tile of 128 × 128 workgroup memory holds 8
+/// steps.
 pub const SHAPES: &[[usize; 5]] =
     &[[8, 8, 16, 16, 8], [8, 8, 8, 8, 16], [4, 4, 16, 4, 16], [4, 4, 4, 16, 16]];
+/// The names of the constants of a shape.
 pub const CONSTANTS: [&str; 5] = ["ROWS_EACH", "COLUMNS_EACH", "DOWN", "ACROSS", "DEPTH"];
+/// The kernels with tiles.
 pub const TILED: &[&str] = &["dense_forward", "dense_backward_input", "dense_backward_weight"];
 
-/// The text with `old` replaced, which it has once.
+/// The text with `old`, which it must have exactly once, replaced.
 pub fn replaced(text: &str, old: &str, new: &str) -> String {
     assert_eq!(text.matches(old).count(), 1, "{old}");
     text.replace(old, new)
 }
 
+/// The text with another value of a constant.
 pub fn with_constant(text: &str, name: &str, value: usize) -> String {
     let begin = text.find(&format!("\nconst {name} = ")).unwrap_or_else(|| panic!("no {name}")) + 1;
     let end = begin + text[begin..].find(';').expect("its end");
     format!("{}const {name} = {value}u{}", &text[..begin], &text[end..])
 }
 
-/// Name and text of a shape of a kernel.
+/// The name and the text of a kernel with another shape of its tile.
 pub fn shaped(kernel: &str, shape: &[usize; 5]) -> (String, String) {
     let [rows, columns, down, across, _] = shape;
     let name = format!("{kernel}_{}x{}", rows * down, columns * across);
@@ -45,11 +47,11 @@ pub fn shaped(kernel: &str, shape: &[usize; 5]) -> (String, String) {
     (name, text)
 }
 
-/// Units apart from that of the files themselves: what operands are, and the side of their
+/// The units beside the one of the files: the type of their operands, and the side of their
 /// matrices.
 pub const UNITS: &[(&str, usize)] = &[("f16", 8), ("f16", 16)];
 
-/// Name and text of the kernel of a product for a unit.
+/// The name and the text of a product for another unit.
 pub fn for_unit(kernel: &str, (element, side): (&str, usize)) -> (String, String) {
     let base = format!("{kernel}_matrix_f32_8");
     let name = format!("{kernel}_matrix_{element}_{side}");

@@ -1,51 +1,50 @@
-//! What a schema meets in rows that it was not fitted on: cells that it does not know, blanks where
-//! training had none, numbers out of range, columns that it has no use for. Counted while it is
-//! applied, whoever applies it, and said in one line a column.
+//! How well rows match a schema that was not fitted on them: values that it does not know, blanks
+//! where training had none, numbers out of range, columns that it does not use. These are counted
+//! wherever a schema is applied, and reported in one line per column.
 
 use std::collections::HashSet;
 
 use crate::data::schema::columns::some;
 use crate::data::table::raw::{Raw, RawColumn};
-use crate::data::table::view::{Cell, Index, View};
+use crate::data::table::view::{ByName, Cell, View};
 use crate::data::{Column, Encoding, Input, Part, Schema};
 use crate::fault::{Fault, quoted};
 
-/// Cells that are shown.
+/// Number of cells that are shown as examples.
 const SHOWN: usize = 3;
 
-/// What was met in some rows.
+/// How well some rows match a schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Met {
+pub struct MatchReport {
     /// Number of rows.
     pub rows: usize,
-    /// One per column of the schema.
-    pub columns: Vec<Count>,
-    /// Columns that are neither features nor labels, say nothing of rows and were not told to be
-    /// ignored.
+    /// The counts of each column of the schema.
+    pub columns: Vec<ColumnCounts>,
+    /// Columns that the model does not use in any way and that the configuration did not ignore.
     pub passed_over: Vec<String>,
-    /// Features that occur in no row of a file that names only what occurs.
+    /// Features that occur in no row, if the file names only values that occur.
     pub absent: Vec<String>,
 }
 
-/// Cells of one column.
+/// Numbers of cells of one column, by how they match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Values that the model does not know.
+pub struct ColumnCounts {
+    /// Cells with values that the model does not know.
     pub unknown: usize,
-    /// Blanks, where training had none.
-    pub blank: usize,
-    /// Numbers or dates far outside of those of training.
+    /// Blank cells, if training had none.
+    pub unexpected_blanks: usize,
+    /// Cells with numbers or dates far outside of the training part's range.
     pub out_of_range: usize,
-    /// Values that the model knows.
+    /// Cells with values that the model knows.
     known: usize,
-    /// Blanks, whatever training had.
-    empty: usize,
-    /// The first of the unknown, or of those out of range.
+    /// Blank cells, whether or not training had some.
+    blanks: usize,
+    /// The first cells that are unknown or out of range.
     examples: Vec<String>,
 }
 
 impl Column {
-    /// Whether a blank cell is nothing new: training had some.
+    /// Whether training had blank cells, so that further ones are no surprise.
     fn expects_blanks(&self) -> bool {
         match &self.encoding {
             Encoding::Numeric { indicator, .. }
@@ -56,7 +55,7 @@ impl Column {
         }
     }
 
-    /// The values that it knows, where there are some.
+    /// The values that it knows; empty if it does not list values.
     fn values(&self) -> &[String] {
         match &self.encoding {
             Encoding::Category { values, .. } => values,
@@ -66,16 +65,16 @@ impl Column {
     }
 }
 
-impl Met {
-    /// Looks at all rows of a table.
-    pub fn of(schema: &Schema, raw: &Raw) -> Met {
+impl MatchReport {
+    /// Counts the cells of all rows of a table.
+    pub fn of(schema: &Schema, raw: &Raw) -> MatchReport {
         let Input::Columns { columns } = &schema.input else {
-            return Met { rows: raw.rows, ..Met::default() };
+            return MatchReport { rows: raw.rows, ..MatchReport::default() };
         };
-        let index = Index::new(raw);
+        let index = ByName::new(raw);
         let view = |column: &Column| {
             let view = index.of(column, schema.reading.blank_words);
-            view.map_or_else(Count::default, |view| count(column, &view, raw.rows))
+            view.map_or_else(ColumnCounts::default, |view| count(column, &view, raw.rows))
         };
         let mut used: HashSet<&str> =
             schema.feature_names().into_iter().chain(schema.target_names()).collect();
@@ -90,11 +89,16 @@ impl Met {
         let is_absent = |name: &&str| raw.sparse && !there.contains(name);
         let absent =
             schema.feature_names().into_iter().filter(is_absent).map(str::to_owned).collect();
-        Met { rows: raw.rows, columns: columns.iter().map(view).collect(), passed_over, absent }
+        MatchReport {
+            rows: raw.rows,
+            columns: columns.iter().map(view).collect(),
+            passed_over,
+            absent,
+        }
     }
 
-    /// Adds what was met in rows that follow.
-    pub fn add(&mut self, other: Met) {
+    /// Adds the counts of rows that follow.
+    pub fn add(&mut self, other: MatchReport) {
         if self.rows == 0 {
             *self = other;
             return;
@@ -110,20 +114,27 @@ impl Met {
         }
     }
 
-    /// Columns with something to tell.
-    pub fn told<'m>(&'m self, schema: &'m Schema) -> impl Iterator<Item = (&'m Column, &'m Count)> {
+    /// The columns with cells that do not match.
+    pub fn mismatched<'m>(
+        &'m self,
+        schema: &'m Schema,
+    ) -> impl Iterator<Item = (&'m Column, &'m ColumnCounts)> {
         let columns = match &schema.input {
             Input::Columns { columns } => &columns[..],
             Input::Image { .. } => &[],
         };
-        let is_told = |count: &Count| count.unknown + count.blanks() + count.out_of_range > 0;
-        columns.iter().zip(&self.columns).filter(move |(_, count)| is_told(count))
+        let is_mismatched =
+            |count: &ColumnCounts| count.unknown + count.reported_blanks() + count.out_of_range > 0;
+        columns.iter().zip(&self.columns).filter(move |(_, count)| is_mismatched(count))
     }
 
-    /// One line a column, and one for those that are passed over.
+    /// One notice per column with cells that do not match, one for the columns that are passed
+    /// over, and one for the features that are absent.
     pub fn notices(&self, schema: &Schema) -> Vec<String> {
-        let mut notices: Vec<String> =
-            self.told(schema).map(|(column, count)| count.said(column, self.rows)).collect();
+        let mut notices: Vec<String> = self
+            .mismatched(schema)
+            .map(|(column, count)| count.notice(column, self.rows))
+            .collect();
         if !self.passed_over.is_empty() {
             notices.push(format!(
                 "columns that the model does not use are passed over: {}",
@@ -137,12 +148,17 @@ impl Met {
         notices
     }
 
-    /// The same of a part that has files of its own, for whoever knows the columns of the training
-    /// file.
-    pub(crate) fn said_of(mut self, part: Part, schema: &Schema, names: &[String]) -> Vec<String> {
+    /// The notices about a part with files of its own. Columns that the training file has too,
+    /// `names`, are not mentioned again.
+    pub(crate) fn part_notices(
+        mut self,
+        part: Part,
+        schema: &Schema,
+        names: &[String],
+    ) -> Vec<String> {
         let names: HashSet<&String> = names.iter().collect();
         self.passed_over.retain(|name| !names.contains(name));
-        // Numbers far outside are told of all parts together, files of their own or not.
+        // Numbers out of range are reported for all parts together.
         self.columns.iter_mut().for_each(|count| count.out_of_range = 0);
         self.notices(schema)
             .into_iter()
@@ -150,11 +166,11 @@ impl Met {
             .collect()
     }
 
-    /// That every column has a cell which the model knows, and that a file which names only what
-    /// occurs names one at least; a model can say nothing of rows that it knows nothing of.
+    /// Checks that every column has a cell that the model knows, and that a file that names only
+    /// values that occur names at least one feature: without these, predictions mean nothing.
     ///
     /// # Errors
-    /// 65 with the first column that has none.
+    /// 65 with the first column that has no such cell.
     pub fn check(&self, schema: &Schema, place: &str) -> Result<(), Fault> {
         if !self.absent.is_empty() && self.absent.len() == schema.feature_names().len() {
             let found = format!(
@@ -166,13 +182,14 @@ impl Met {
                         on all the same";
             return Err(Fault::data(place, found).hint(hint));
         }
-        // A column without one known value has something to tell.
-        let Some((column, count)) = self.told(schema).find(|(_, count)| count.known == 0) else {
+        // A column without any known value is among the mismatched ones.
+        let Some((column, count)) = self.mismatched(schema).find(|(_, count)| count.known == 0)
+        else {
             return Ok(());
         };
         let name = format!("{place}: column {}", quoted(&column.name));
         let (found, mend) = match count.unknown {
-            0 => (count.said_of_blanks(column, self.rows), "fill the column".to_owned()),
+            0 => (count.blanks_phrase(column, self.rows), "fill the column".to_owned()),
             unknown => {
                 let found = format!(
                     "none of {unknown} cells holds a value that the model knows: {}",
@@ -185,29 +202,31 @@ impl Met {
     }
 }
 
-impl Count {
-    fn example(&mut self, text: &str) {
+impl ColumnCounts {
+    /// Keeps a text as an example, unless there are enough or it is one already.
+    fn add_example(&mut self, text: &str) {
         if self.examples.len() < SHOWN && !self.examples.iter().any(|known| known == text) {
             self.examples.push(text.to_owned());
         }
     }
 
-    /// Blanks to tell of: those that are new, or all where the column holds nothing else.
-    pub fn blanks(&self) -> usize {
-        if self.unknown + self.known == 0 { self.empty } else { self.blank }
+    /// Number of blank cells to report: all if the column holds nothing else, otherwise the
+    /// unexpected ones.
+    pub fn reported_blanks(&self) -> usize {
+        if self.unknown + self.known == 0 { self.blanks } else { self.unexpected_blanks }
     }
 
-    fn add(&mut self, more: Count) {
+    fn add(&mut self, more: ColumnCounts) {
         self.unknown += more.unknown;
-        self.blank += more.blank;
-        self.empty += more.empty;
+        self.unexpected_blanks += more.unexpected_blanks;
+        self.blanks += more.blanks;
         self.out_of_range += more.out_of_range;
         self.known += more.known;
-        more.examples.iter().for_each(|text| self.example(text));
+        more.examples.iter().for_each(|text| self.add_example(text));
     }
 
-    /// A sentence about a column of so many cells.
-    fn said(&self, column: &Column, cells: usize) -> String {
+    /// A notice about a column of `cells` cells.
+    fn notice(&self, column: &Column, cells: usize) -> String {
         let such = || format!(", such as {}", some(&self.examples));
         let mut parts = Vec::new();
         match (self.unknown, column.values()) {
@@ -235,18 +254,18 @@ impl Count {
                 such()
             ));
         }
-        if self.blanks() > 0 {
-            parts.push(self.said_of_blanks(column, cells));
+        if self.reported_blanks() > 0 {
+            parts.push(self.blanks_phrase(column, cells));
         }
         format!("column {}: {}", quoted(&column.name), parts.join("; "))
     }
 
-    /// A part of such a sentence about the blanks.
-    fn said_of_blanks(&self, column: &Column, cells: usize) -> String {
-        let how_many = if self.blanks() == cells {
+    /// The part of a notice that is about blank cells.
+    fn blanks_phrase(&self, column: &Column, cells: usize) -> String {
+        let how_many = if self.reported_blanks() == cells {
             format!("all {cells}")
         } else {
-            format!("{} of {cells}", self.blanks())
+            format!("{} of {cells}", self.reported_blanks())
         };
         let since = if column.expects_blanks() { "" } else { ", and none was in training" };
         format!("{how_many} cells are blank{since}")
@@ -254,18 +273,18 @@ impl Count {
 }
 
 /// Counts the cells of a column.
-fn count(column: &Column, view: &View, rows: usize) -> Count {
+fn count(column: &Column, view: &View, rows: usize) -> ColumnCounts {
     let (mut count, values, expects_blanks) =
-        (Count::default(), column.known(), column.expects_blanks());
+        (ColumnCounts::default(), column.known(), column.expects_blanks());
     let (has_values, has_range) = (!column.values().is_empty(), column.range().is_some());
-    // Equal cells often follow each other.
+    // Equal cells often follow each other, so the result for the last text is kept.
     let mut last: Option<(&str, bool)> = None;
     for row in 0..rows {
         let cell = view.cell(row);
         let is_known = match (cell, last) {
             (None, _) => {
-                count.empty += 1;
-                count.blank += usize::from(!expects_blanks);
+                count.blanks += 1;
+                count.unexpected_blanks += usize::from(!expects_blanks);
                 continue;
             }
             (Some(Cell::Text(text)), Some((before, is_known))) if text == before => is_known,
@@ -276,7 +295,7 @@ fn count(column: &Column, view: &View, rows: usize) -> Count {
         }
         if !is_known {
             count.unknown += 1;
-            count.example(&view.text(row));
+            count.add_example(&view.text(row));
             continue;
         }
         count.known += 1;
@@ -284,13 +303,13 @@ fn count(column: &Column, view: &View, rows: usize) -> Count {
             && cell.and_then(|cell| column.measure(view, cell)).is_some_and(|x| column.is_far(x))
         {
             count.out_of_range += 1;
-            count.example(&view.text(row));
+            count.add_example(&view.text(row));
         }
     }
     count
 }
 
-/// Whether a column of numbers holds nothing else than zeros.
+/// Whether a column holds numbers and all are zero.
 fn is_zero(column: &RawColumn) -> bool {
     matches!(column, RawColumn::Numbers(numbers) if numbers.iter().all(|&x| x == 0.0))
 }

@@ -1,10 +1,11 @@
-//! Cells of a table to the words that the network's inputs are made of, as fitted columns say.
+//! Encodes the cells of a table as slots, from which the inputs of the network are made. A slot is
+//! a u32: the bits of an f32, or a code.
 
 use std::f64::consts::TAU;
 
 use crate::data::encode::fit::read_date;
 use crate::data::table::raw::Raw;
-use crate::data::table::view::{Cell, Index, View};
+use crate::data::table::view::{ByName, Cell, View};
 use crate::data::value::alike::Lookup;
 use crate::data::value::dates::Date;
 use crate::data::value::range::Range;
@@ -12,59 +13,60 @@ use crate::data::value::words::Hashing;
 use crate::data::{Column, Encoding, Features, NO_CODE};
 use crate::fault::{Fault, quoted};
 
-/// Rows that are worked off together, so that what is written of them stays near.
+/// Number of rows that are encoded together, so that the slots being written stay in the cache.
 const BLOCK: usize = 256;
 
-/// A column with what is looked up for each of its cells.
+/// A column, and the lookup for its cells.
 struct Coder<'c> {
     column: &'c Column,
     view: View<'c>,
-    /// Codes of known values (category, binary).
+    /// The codes of known values (category, binary).
     known: Lookup<'c>,
-    /// First of its slots, and how many they are.
+    /// Its first slot in a row, and its number of slots.
     place: (usize, usize),
 }
 
-/// The features of `rows`; `blank_words` is that of the schema. Columns that are not there in a
-/// table that names only what occurs are zeros.
+/// The features of `rows`. `blank_words` is the setting of the schema. An index that is not there
+/// is zero in every row, if the table names only values that occur.
 ///
 /// # Errors
-/// 65 with file, line and column if a cell is not what the column holds, or a scaled number does
-/// not fit into f32.
+/// 65 with file, line and column if a cell does not fit its column, or a scaled number does not fit
+/// into an f32.
 pub fn features(
     raw: &Raw,
     columns: &[Column],
     rows: &[u32],
     blank_words: bool,
 ) -> anyhow::Result<Features> {
-    let (index, mut slots) = (Index::new(raw), 0);
+    let (index, mut slots) = (ByName::new(raw), 0);
     let mut coders = Vec::with_capacity(columns.len());
     for column in columns {
-        let view = index.of(column, blank_words).ok_or_else(|| gone(raw, column))?;
+        let view = index.of(column, blank_words).ok_or_else(|| missing(raw, column))?;
         coders.push(Coder { column, view, known: column.known(), place: (slots, column.slots()) });
         slots += column.slots();
     }
-    let mut words = vec![0; rows.len() * slots];
-    for (rows, words) in rows.chunks(BLOCK).zip(words.chunks_mut((BLOCK * slots).max(1))) {
+    let mut values = vec![0; rows.len() * slots];
+    for (rows, values) in rows.chunks(BLOCK).zip(values.chunks_mut((BLOCK * slots).max(1))) {
         for coder in &coders {
             let (first, count) = coder.place;
-            let places = words.chunks_exact_mut(slots.max(1)).map(|row| &mut row[first..][..count]);
+            let places =
+                values.chunks_exact_mut(slots.max(1)).map(|row| &mut row[first..][..count]);
             encode(coder, rows.iter().map(|&row| row as usize).zip(places))?;
         }
     }
     if columns.iter().any(Column::has_codes) {
-        return Ok(Features::Cells { words, slots });
+        return Ok(Features::Cells { values, slots });
     }
-    Ok(Features::F32(words.into_iter().map(f32::from_bits).collect()))
+    Ok(Features::F32(values.into_iter().map(f32::from_bits).collect()))
 }
 
-/// Callers have looked whether all columns are there.
-fn gone(raw: &Raw, column: &Column) -> Fault {
+/// The error for a missing column. Callers check beforehand that all columns are there.
+fn missing(raw: &Raw, column: &Column) -> Fault {
     Fault::data(&raw.place, format!("column missing: {}", quoted(&column.name)))
         .hint("give a file with the columns of the training file")
 }
 
-/// Writes the words of one column.
+/// Writes the slots of one column.
 fn encode<'w>(
     coder: &Coder,
     rows: impl Iterator<Item = (usize, &'w mut [u32])>,
@@ -76,7 +78,7 @@ fn encode<'w>(
         }
         Encoding::Category { values, blank, .. } => {
             let (other, blank) = (values.len() as u32, values.len() as u32 + u32::from(*blank));
-            each(view, rows, |cell| {
+            codes(view, rows, |cell| {
                 cell.map_or(blank, |text| coder.known.get(text).unwrap_or(other))
             });
             Ok(())
@@ -97,7 +99,7 @@ fn encode<'w>(
                 place.fill(NO_CODE);
                 let mut free = place.iter_mut();
                 view.words(row, &hashing, |bucket| {
-                    // Asked once more than there is room for, it says no.
+                    // It returns `false` when there is no free slot left.
                     free.next().map(|slot| *slot = bucket).is_some()
                 });
             }
@@ -106,8 +108,8 @@ fn encode<'w>(
     }
 }
 
-/// Writes one code a row. Equal cells often follow each other.
-fn each<'w>(
+/// Writes one code per row. Equal cells often follow each other, so the last code is kept.
+fn codes<'w>(
     view: &View,
     rows: impl Iterator<Item = (usize, &'w mut [u32])>,
     code: impl Fn(Option<&str>) -> u32,
@@ -127,6 +129,7 @@ fn each<'w>(
     }
 }
 
+/// Writes a scaled number per row, and an indicator if there is one.
 fn numbers<'w>(
     view: &View,
     rows: impl Iterator<Item = (usize, &'w mut [u32])>,
@@ -152,7 +155,7 @@ fn numbers<'w>(
     Ok(())
 }
 
-/// A number and, where there is one, its indicator.
+/// Writes a number and, if the column has an indicator, whether the cell is blank.
 fn put(place: &mut [u32], value: f32, is_blank: bool, indicator: bool) {
     place[0] = value.to_bits();
     if indicator {
@@ -162,7 +165,7 @@ fn put(place: &mut [u32], value: f32, is_blank: bool, indicator: bool) {
 
 /// `(x − offset) · factor`, if it is finite in f32.
 fn scaled(view: &View, row: usize, x: f64, offset: f64, factor: f64) -> Result<f32, Fault> {
-    // A factor of 0 stands for "constant": no value of a later file may make it anything else.
+    // The factor 0 marks a constant column, which stays constant whatever a later file holds.
     let y = if factor == 0.0 { 0.0 } else { ((x - offset) * factor) as f32 };
     match y.is_finite() {
         true => Ok(y),
@@ -174,6 +177,7 @@ fn scaled(view: &View, row: usize, x: f64, offset: f64, factor: f64) -> Result<f
     }
 }
 
+/// Writes the inputs of a date per row, and an indicator if there is one.
 fn dates<'w>(
     view: &View,
     rows: impl Iterator<Item = (usize, &'w mut [u32])>,
@@ -186,10 +190,10 @@ fn dates<'w>(
         place.fill(0);
         if let Some(cell) = cell {
             let date = read_date(view, row, cell)?;
-            let inputs = parts(&date, time);
+            let inputs = date_inputs(&date, time);
             let years = scaled(view, row, date.years(), offset, factor)?;
-            let words = std::iter::once(years).chain(inputs).map(f32::to_bits);
-            place.iter_mut().zip(words).for_each(|(slot, word)| *slot = word);
+            let values = std::iter::once(years).chain(inputs).map(f32::to_bits);
+            place.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
         }
         if let (Some(last), true) = (place.last_mut(), indicator) {
             *last = f32::from(u8::from(cell.is_none())).to_bits();
@@ -198,8 +202,8 @@ fn dates<'w>(
     Ok(())
 }
 
-/// What a date is made into beside its years: what comes round is a point on a circle.
-fn parts(date: &Date, time: bool) -> impl Iterator<Item = f32> {
+/// The inputs of a date other than its years. Periodic quantities become points on a circle.
+fn date_inputs(date: &Date, time: bool) -> impl Iterator<Item = f32> {
     let circle = |at: f64| [(at * TAU).sin() as f32, (at * TAU).cos() as f32];
     let month = circle(f64::from(date.month - 1) / 12.0);
     let day = [(f64::from(date.day) - 16.0) as f32 / 15.0];

@@ -1,5 +1,5 @@
-//! What the cells of a feature column mean, guessed, and how they become inputs, fitted: both on
-//! the training rows alone.
+//! Guesses what the cells of a feature column mean, and fits how they become inputs. Both use the
+//! training rows alone.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -7,40 +7,38 @@ use std::cmp::Ordering;
 use crate::config::{Feature, FeatureKind, Scale, Version};
 use crate::data::Encoding;
 use crate::data::table::view::{Cell, Distinct, View};
-use crate::data::value::alike::merged_notice;
+use crate::data::value::alike::respelt_notice;
 use crate::data::value::dates::Date;
-use crate::data::value::meaning::{Kind, Meaning, SLIPS};
+use crate::data::value::meaning::{Meaning, SLIPS, TextKind};
 use crate::data::value::range::{Range, mean};
 use crate::data::value::words::Hashing;
 use crate::fault::{Fault, quoted};
 
-/// A column of so few values is of categories however few rows there are.
+/// A column with at most this many values is one of categories, however few rows there are.
 const FEW: usize = 16;
-/// One of at most a value in so many rows is, too.
+/// A column with at most one value per this many rows is one of categories too.
 const ROWS_PER_VALUE: usize = 20;
-/// Words of a cell, on average, from which on it is a text.
+/// A column is one of texts if its values have at least this many words on average.
 const WORDS: usize = 4;
-/// What else can be done about a cell that is no number or no date.
+/// The end of a hint about a cell that is no number or no date.
 const OR: &str = ", or name the column's type in its [feature.NAME]";
 
 /// How a column becomes inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fitted {
-    /// By this.
+    /// The column is encoded.
     Encoding(Encoding),
-    /// It is dropped, and this is why.
+    /// The column is dropped, for this reason.
     Dropped(String),
 }
 
-/// Fits a column on the training `rows`; `feature` holds what the configuration says of it,
-/// `meaning` what its texts are taken for, where that was looked at: else numbers and dates are
-/// told as tandem 0.1.0 did.
-///
-/// Returns what is to be said of values in several spellings too.
+/// Fits a column on the training `rows`. `feature` holds the settings of the column, and `meaning`
+/// what its texts are taken for; without a meaning, numbers and dates are recognised as by tandem
+/// 0.1.0. Returns a notice too, if values have several spellings or most texts are nearly numbers.
 ///
 /// # Errors
-/// 65 with line and column if a cell is not what the column holds, or its numbers cannot be scaled;
-/// 78 if a setting does not fit the column.
+/// 65 with line and column if a cell does not fit the column, or its numbers cannot be scaled; 78
+/// if a setting does not fit the column.
 pub fn fit(
     view: &View,
     rows: &[u32],
@@ -53,12 +51,12 @@ pub fn fit(
         None => guess(view, rows, meaning),
     };
     check_settings(feature, kind)?;
-    let mut said = None;
+    let mut notice = None;
     let distinct = || {
         let distinct = distinct.unwrap_or_else(|| values(view, rows, meaning));
-        said = merged_notice(&format!("column {}", quoted(view.name)), &distinct.others);
-        let nearly = meaning.filter(|_| feature.kind.is_none()).and_then(Meaning::mostly);
-        said = said.take().or(nearly
+        notice = respelt_notice(&format!("column {}", quoted(view.name)), &distinct.respelt);
+        let nearly = meaning.filter(|_| feature.kind.is_none()).and_then(Meaning::nearly_numbers);
+        notice = notice.take().or(nearly
             .map(|nearly| format!("column {} is taken for texts: {nearly}", quoted(view.name))));
         distinct
     };
@@ -70,12 +68,12 @@ pub fn fit(
         FeatureKind::Text => text(view, rows, feature),
         FeatureKind::Ignore => Fitted::Dropped("is ignored".into()),
     };
-    // Why a column is dropped says enough.
-    let said = said.filter(|_| matches!(fitted, Fitted::Encoding(_)));
-    Ok((fitted, said))
+    // For a dropped column the reason is notice enough.
+    let notice = notice.filter(|_| matches!(fitted, Fitted::Encoding(_)));
+    Ok((fitted, notice))
 }
 
-/// Settings of a type that the column does not have would have no effect.
+/// Checks that the settings are of the type that the column has; others would have no effect.
 fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
     let given = [
         ("scale", feature.scale.is_some(), &[FeatureKind::Numeric][..]),
@@ -106,20 +104,20 @@ fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
     }
 }
 
-/// What the cells look like; with their different values, where those had to be looked at.
+/// Guesses the type of a column. Returns its different values too, if they had to be counted.
 pub(crate) fn guess<'r>(
     view: &View<'r>,
     rows: &[u32],
     meaning: Option<&Meaning>,
 ) -> (FeatureKind, Option<Distinct<'r>>) {
-    let is_of = |kind: Kind, is_one: &dyn Fn(Cell) -> bool| match meaning {
+    let is_of = |kind: TextKind, is_one: &dyn Fn(Cell) -> bool| match meaning {
         Some(meaning) => meaning.kind == kind,
         None => nearly_all(view, rows, is_one),
     };
-    if is_of(Kind::Numbers, &|cell| view.value(cell).is_some()) {
+    if is_of(TextKind::Numbers, &|cell| view.value(cell).is_some()) {
         return (FeatureKind::Numeric, None);
     }
-    if is_of(Kind::Dates, &|cell| matches!(cell, Cell::Text(_)) && view.date(cell).is_some()) {
+    if is_of(TextKind::Dates, &|cell| matches!(cell, Cell::Text(_)) && view.date(cell).is_some()) {
         return (FeatureKind::Date, None);
     }
     let distinct = values(view, rows, meaning);
@@ -135,8 +133,7 @@ pub(crate) fn guess<'r>(
     (kind, Some(distinct))
 }
 
-/// The different values of a column; those that are equal in other words are one, where the
-/// column's meaning was looked at.
+/// The different values of a column. Spellings of one value are merged if a meaning is given.
 fn values<'r>(view: &View<'r>, rows: &[u32], meaning: Option<&Meaning>) -> Distinct<'r> {
     let distinct = view.distinct(rows);
     if meaning.is_some() { distinct.merged() } else { distinct }
@@ -155,6 +152,7 @@ fn nearly_all(view: &View, rows: &[u32], is_one: &dyn Fn(Cell) -> bool) -> bool 
     slips <= filled / SLIPS
 }
 
+/// Fits a column of numbers.
 fn numeric(
     view: &View,
     rows: &[u32],
@@ -178,8 +176,8 @@ fn numeric(
     let truth = today && values.iter().all(|&x| x == 0.0 || x == 1.0);
     let (offset, factor) = fit_scale(scale, values);
     if offset.is_finite() && factor.is_finite() {
-        // A standardised mean is 0, whatever rounding says; and 0.1.0 took blanks for 0 whatever
-        // the scale.
+        // The mean of a standardised column is 0, apart from rounding. To tandem 0.1.0 blanks were
+        // 0 in any scale.
         let blank = mean
             .filter(|_| today && scale != Scale::Standard)
             .map_or(0.0, |mean| (mean - offset) * factor);
@@ -198,7 +196,7 @@ fn numeric(
     Err(unscalable(view.place(), view.name).into())
 }
 
-/// What to say of numbers without a mean or deviation.
+/// The error for numbers that have no finite mean or deviation.
 pub(crate) fn unscalable(place: &str, name: &str) -> Fault {
     let found = "the numbers are too large, or too close to each other, to be scaled";
     Fault::data(format!("{place}: column {}", quoted(name)), found)
@@ -234,8 +232,8 @@ fn category(distinct: &Distinct, feature: &Feature, meaning: Option<&Meaning>) -
             "has {} values and none in {least} rows of the training part or more",
             distinct.texts.len()
         );
-        return Fitted::Dropped(match meaning.and_then(Meaning::mostly) {
-            Some(mostly) => format!("{why}; {mostly}: correct these, or list them in missing"),
+        return Fitted::Dropped(match meaning.and_then(Meaning::nearly_numbers) {
+            Some(nearly) => format!("{why}; {nearly}: correct these, or list them in missing"),
             None if distinct.texts.iter().all(|text| text.bytes().any(|b| b.is_ascii_digit())) => {
                 let example = distinct.texts.first().map(|text| quoted(text)).unwrap_or_default();
                 format!(
@@ -252,7 +250,7 @@ fn category(distinct: &Distinct, feature: &Feature, meaning: Option<&Meaning>) -
     Fitted::Encoding(Encoding::Category { values, blank: blank_cells, embed })
 }
 
-/// By value if all are numbers, else by text; of one value, by text.
+/// Sorts texts: by value if all are numbers, texts of one value by text; otherwise by text.
 pub(crate) fn sort(texts: &mut [String]) {
     let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
     let numbers = texts.iter().all(|text| number(text).is_some());
@@ -291,9 +289,10 @@ fn binary(distinct: &Distinct, feature: &Feature) -> anyhow::Result<Fitted> {
     }
 }
 
+/// Fits a column of dates.
 fn date(view: &View, rows: &[u32], version: Version) -> anyhow::Result<Fitted> {
-    let (mut years, mut time, mut first, mut same) =
-        (Vec::with_capacity(rows.len()), false, None, true);
+    let mut years = Vec::with_capacity(rows.len());
+    let (mut time, mut first, mut same) = (false, None, true);
     for row in rows.iter().map(|&row| row as usize) {
         if let Some(cell) = view.cell(row) {
             let date = read_date(view, row, cell)?;
@@ -309,7 +308,7 @@ fn date(view: &View, rows: &[u32], version: Version) -> anyhow::Result<Fitted> {
     if same && !indicator {
         return Ok(Fitted::Dropped("holds one date in every row of the training part".into()));
     }
-    // Dates go on where those of training end, so they are not held.
+    // Dates after the training part are normal, so dates are not moved towards its range.
     let range = Range::of(&years, 0.0).filter(|_| version >= Version::V0_2);
     let (offset, factor) = fit_scale(Scale::Standard, years);
     Ok(Fitted::Encoding(Encoding::Date {
@@ -322,7 +321,7 @@ fn date(view: &View, rows: &[u32], version: Version) -> anyhow::Result<Fitted> {
     }))
 }
 
-/// A date that is wanted of a cell.
+/// Reads a cell as a date.
 pub(crate) fn read_date(view: &View, row: usize, cell: Cell) -> Result<Date, Fault> {
     view.date(cell).ok_or_else(|| {
         let text = view.text(row);
@@ -351,7 +350,7 @@ fn text(view: &View, rows: &[u32], feature: &Feature) -> Fitted {
     if filled == 0 {
         return Fitted::Dropped("has no word in any row of the training part".into());
     }
-    // A row of as many words as the average has a length of about one, whatever that average is.
+    // With this scale the inputs of a row with an average number of words have a norm of about 1.
     let scale = (filled as f64 / words as f64).sqrt() as f32;
     Fitted::Encoding(Encoding::Text {
         buckets,
@@ -362,14 +361,14 @@ fn text(view: &View, rows: &[u32], feature: &Feature) -> Fitted {
     })
 }
 
-/// Offset and factor. A column without spread gets the factor 0; one whose quartiles alone coincide
-/// is only centred.
+/// Fits the offset and the factor of a scale. A column without spread gets the factor 0. Under the
+/// robust scale, a column whose quartiles coincide is only centred.
 pub(crate) fn fit_scale(scale: Scale, mut values: Vec<f64>) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let (Some(&min), Some(&max)) = (values.first(), values.last()) else { return (0.0, 0.0) };
     let (offset, spread) = match scale {
         Scale::None => return (0.0, 1.0),
-        // Rounding must not give a constant column a spread.
+        // Rounding must not give a spread to a constant column.
         _ if min == max => return (min, 0.0),
         Scale::Standard => mean_and_deviation(&values),
         Scale::MinMax => (min, max - min),
@@ -381,14 +380,14 @@ pub(crate) fn fit_scale(scale: Scale, mut values: Vec<f64>) -> (f64, f64) {
     (offset, if spread.is_finite() { 1.0 / spread } else { f64::INFINITY })
 }
 
-/// Mean and population standard deviation.
+/// Mean and standard deviation of a population.
 fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     (mean, (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt())
 }
 
-/// Linear between the two nearest of the sorted values (as NumPy's default).
+/// A quantile, linear between the two nearest of the sorted values (the default of NumPy).
 fn quantile(sorted: &[f64], q: f64) -> f64 {
     let at = q * (sorted.len() - 1) as f64;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);

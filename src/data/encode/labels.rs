@@ -1,5 +1,5 @@
-//! Label cells to label words: what they mean is found on the training part and applied to every
-//! part.
+//! Encodes the label cells of a task as u32. What the cells mean is fitted on the training part and
+//! applied to every part.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -8,30 +8,29 @@ use crate::config::{Task, TaskKind, Version};
 use crate::data::encode::fit::{fit_scale, sort, unscalable};
 use crate::data::schema::columns::some;
 use crate::data::table::view::{Distinct, View};
-use crate::data::value::alike::{Lookup, is_among, merged_notice, truth};
+use crate::data::value::alike::{Lookup, is_among, respelt_notice, truth};
 use crate::data::value::blanks::{is_blank, is_blank_between};
-use crate::data::value::meaning::{Meaning, Wishes};
+use crate::data::value::meaning::{Meaning, TextSettings};
 use crate::data::value::notation::Notation;
 use crate::data::{Scaling, Target, UNLABELLED};
 use crate::fault::{Fault, quoted};
 
-/// Texts that meant "yes" to tandem 0.1.0 where nothing says which of two classes is the positive
-/// one.
+/// Texts that meant "yes" to tandem 0.1.0 if the configuration does not name the positive class.
 const POSITIVE: &[&str] = &["yes", "true", "t", "y", "1", "+", "positive"];
-/// The largest count: above it, 32-bit floats skip whole numbers.
+/// The largest count. An f32 cannot hold every whole number above it.
 const MAX_COUNT: f64 = 16_777_216.0;
 
-/// The label cells of one column, each different text stored once.
+/// The label cells of one column. Each different text is stored once.
 #[derive(Clone, Debug, Default)]
 pub struct LabelColumn {
-    /// Different texts.
+    /// The different texts.
     pub texts: Vec<String>,
-    /// `[rows]`, indices into `texts`, or [`UNLABELLED`] where there is no text at all.
+    /// `[rows]`, an index into `texts` each, or [`UNLABELLED`] if the cell is empty.
     pub codes: Vec<u32>,
 }
 
 impl LabelColumn {
-    /// The cells of all rows of a column.
+    /// Reads the cells of all rows of a column.
     pub fn read(view: &View, rows: usize) -> LabelColumn {
         let all: Vec<u32> = (0..rows as u32).collect();
         let distinct = view.distinct(&all);
@@ -41,7 +40,7 @@ impl LabelColumn {
         }
     }
 
-    /// Labels given as bytes; their texts are "0" to "255".
+    /// A column of labels given as bytes; their texts are "0" to "255".
     pub fn from_bytes(bytes: &[u8]) -> LabelColumn {
         let texts: Vec<String> = (0..=255u32).map(|value| value.to_string()).collect();
         LabelColumn { texts, codes: bytes.iter().map(|&b| u32::from(b)).collect() }
@@ -55,7 +54,7 @@ impl LabelColumn {
             .any(|code| !is_among(missing, &self.texts[code as usize]))
     }
 
-    /// The different texts of `rows` with their rows, in the order of their codes.
+    /// The different texts of `rows`, each with its number of rows, in the order of their codes.
     pub fn tally(&self, rows: &[u32]) -> Vec<(&str, usize)> {
         let mut counts = vec![0; self.texts.len()];
         rows.iter()
@@ -66,29 +65,39 @@ impl LabelColumn {
     }
 }
 
-/// The label columns of a task, with the names of their places.
+/// The label columns of a task, with their places for messages.
 pub struct Labels<'l> {
     /// One per column of the task.
     pub columns: Vec<&'l LabelColumn>,
     /// Where the training labels came from.
     pub place: &'l str,
-    /// Where a label stands: (column of the task, row).
+    /// Tells where a label stands, given (column of the task, row).
     pub locate: &'l dyn Fn(usize, usize) -> String,
 }
 
-/// The target of a task, from its labels in the training `rows`, and what is to be said of them.
-/// `meanings` has what the texts of each label column are taken for.
+/// Everything that is fitted on the labels of a task.
+pub struct FittedLabels {
+    /// The target.
+    pub target: Target,
+    /// The labels of the rows that it was fitted on, encoded: one vector per column of the task.
+    pub encoded: Vec<Vec<u32>>,
+    /// What the user should know about the labels.
+    pub notices: Vec<String>,
+}
+
+/// Fits the target of a task on its labels in the training `rows`. `meanings` holds what the texts
+/// of each label column are taken for.
 ///
 /// # Errors
-/// 65 if there is no label, or there are fewer than two classes, or more than two of a binary task,
-/// or a label is not what the task needs; 78 if groups or the positive class do not fit.
+/// 65 if there is no label, if there are fewer than two classes, or more than two in a binary task,
+/// or if a label does not fit the task; 78 if groups or the positive class do not fit.
 pub fn fit(
     task: &Task,
     labels: &Labels,
     rows: &[u32],
     meanings: &[Meaning],
     version: Version,
-) -> anyhow::Result<(Target, Vec<String>)> {
+) -> anyhow::Result<FittedLabels> {
     let bare = Target {
         columns: task.targets.clone(),
         kind: task.kind,
@@ -102,8 +111,8 @@ pub fn fit(
     let mut notices = Vec::new();
     let target = match task.kind {
         TaskKind::Multiclass | TaskKind::Binary => {
-            let (classes, said) = distinct(&bare, labels, rows, version);
-            notices.extend(said);
+            let (classes, notice) = distinct(&bare, labels, rows, version);
+            notices.extend(notice);
             if task.kind == TaskKind::Binary {
                 binary(task, bare, classes, labels.place, version)?
             } else {
@@ -113,8 +122,9 @@ pub fn fit(
         TaskKind::Regression => regression(task, bare, labels, rows)?,
         TaskKind::Multilabel | TaskKind::Count => bare,
     };
-    let counts = counts(&target, &encode(&target, labels, rows)?);
-    Ok((Target { counts, ..target }, notices))
+    let encoded = encode(&target, labels, rows)?;
+    let counts = counts(&target, &encoded);
+    Ok(FittedLabels { target: Target { counts, ..target }, encoded, notices })
 }
 
 /// Whether the labels of a task are numbers, not classes.
@@ -122,14 +132,14 @@ pub fn is_numeric(kind: TaskKind) -> bool {
     matches!(kind, TaskKind::Regression | TaskKind::Count)
 }
 
-/// What the texts of a label column are taken for. A text that comes back between classes is a
-/// class, unless it is known to mean "blank", and what the configuration names as a label is one.
+/// Finds what the texts of a label column are taken for. In a column of classes a text means
+/// "blank" only if it is generally known to, and never if the configuration names it as a label.
 pub fn meaning<'c>(
     task: &Task,
     tally: impl Iterator<Item = (&'c str, usize)>,
-    wishes: &Wishes,
+    settings: &TextSettings,
 ) -> Meaning {
-    let meaning = Meaning::of(tally, wishes);
+    let meaning = Meaning::of(tally, settings);
     if is_numeric(task.kind) {
         return meaning;
     }
@@ -151,13 +161,13 @@ fn missing(meanings: &[Meaning]) -> Vec<String> {
     texts
 }
 
-/// How the numbers of each label column are written; empty where all are plain.
+/// How the numbers of each label column are written; empty if all are plain.
 fn notations(task: &Task, meanings: &[Meaning]) -> Vec<Notation> {
     let all: Vec<Notation> = meanings.iter().map(|meaning| meaning.notation).collect();
     if is_numeric(task.kind) && !all.iter().all(Notation::is_plain) { all } else { Vec::new() }
 }
 
-/// A task learns nothing from rows that are all blank.
+/// Checks that at least one row has a label.
 fn check_labelled(target: &Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<()> {
     if labels.columns.iter().any(|column| column.has_label(rows, &target.missing)) {
         return Ok(());
@@ -178,6 +188,7 @@ fn check_labelled(target: &Target, labels: &Labels, rows: &[u32]) -> anyhow::Res
     Err(Fault::data(labels.place, found).hint(hint).into())
 }
 
+/// The target of a multiclass task.
 fn multiclass(
     task: &Task,
     bare: Target,
@@ -194,8 +205,8 @@ fn multiclass(
     Ok(Target { classes, groups, ..bare })
 }
 
-/// The different labels of a task of one column, by value if all are numbers, else by text; those
-/// that are equal in other words are one, which is said.
+/// The different labels of a task of one column, sorted. Spellings of one value are merged, and the
+/// notice says so.
 fn distinct(
     target: &Target,
     labels: &Labels,
@@ -211,22 +222,23 @@ fn distinct(
         sort(&mut classes);
         return (classes, None);
     }
-    // All rows have a say in the spelling, so that it does not depend on which of them are trained
-    // on.
+    // The spelling is chosen over all rows, so that it does not depend on which of them are
+    // training rows.
     let all: Vec<u32> = (0..column.codes.len() as u32).collect();
     let tally = column.tally(&all).into_iter().filter(is_label);
     let (texts, counts): (Vec<Cow<str>>, Vec<usize>) =
         tally.map(|(text, rows)| (text.into(), rows)).unzip();
     let found = Distinct { texts, counts, ..Distinct::default() }.merged();
-    let said = merged_notice(&format!("labels of task {}", target.task), &found.others);
+    let notice = respelt_notice(&format!("labels of task {}", target.task), &found.respelt);
     let class_of = Lookup::new(found.texts.iter().map(|text| &**text).zip(0..));
     let kept: HashSet<u32> = trained.into_iter().filter_map(|text| class_of.get(text)).collect();
     let mut classes: Vec<String> =
         kept.into_iter().map(|code| found.texts[code as usize].to_string()).collect();
     sort(&mut classes);
-    (classes, said)
+    (classes, notice)
 }
 
+/// Checks that there are at least two classes.
 fn check_two(task: &Task, classes: &[String], place: &str) -> anyhow::Result<()> {
     if classes.len() >= 2 {
         return Ok(());
@@ -241,6 +253,7 @@ fn check_two(task: &Task, classes: &[String], place: &str) -> anyhow::Result<()>
         .into())
 }
 
+/// Checks that there are two groups or more, and that no label is in two of them.
 fn check_groups(task: &Task) -> anyhow::Result<()> {
     let place = format!("task.{}.groups", task.name);
     if task.groups.len() < 2 {
@@ -270,6 +283,7 @@ fn check_groups(task: &Task) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The target of a binary task, with the negative class first.
 fn binary(
     task: &Task,
     bare: Target,
@@ -294,8 +308,8 @@ fn binary(
     Ok(Target { classes, groups, ..bare })
 }
 
-/// Classes and groups of sorted labels: where there are more than two and one is named as positive,
-/// the others are one class together.
+/// Classes and groups of sorted labels. If there are more than two labels and one is named as
+/// positive, all others together form the negative class.
 fn one_against_others(task: &Task, labels: Vec<String>) -> (Vec<String>, Vec<Vec<String>>) {
     match &task.positive {
         Some(positive) if labels.len() > 2 => {
@@ -328,7 +342,7 @@ fn too_many(task: &Task, classes: &[String], place: &str) -> Fault {
     Fault::data(place, found).hint(hint)
 }
 
-/// Which of two labels, sorted or as grouped, is the positive class.
+/// The position of the positive class among two labels, which are sorted or in the order of groups.
 fn positive(task: &Task, classes: &[String], version: Version) -> anyhow::Result<usize> {
     if let Some(class) = &task.positive {
         let known = Lookup::new(classes.iter().map(String::as_str).zip(0..));
@@ -348,7 +362,8 @@ fn positive(task: &Task, classes: &[String], version: Version) -> anyhow::Result
     Ok(positive_of(classes, version))
 }
 
-/// Which of two sorted labels is the positive class where nothing says it.
+/// The position of the positive class among two sorted labels if the configuration does not name
+/// it.
 pub(crate) fn positive_of(classes: &[String], version: Version) -> usize {
     let is_number = |class: &String| class.parse::<f64>().is_ok_and(f64::is_finite);
     let is_positive = |class: &String| match version {
@@ -360,6 +375,7 @@ pub(crate) fn positive_of(classes: &[String], version: Version) -> usize {
     if by_word { classes.iter().position(is_positive).unwrap_or(1) } else { 1 }
 }
 
+/// The target of a regression task, with a scale per column.
 fn regression(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Target> {
     let mut scales = Vec::with_capacity(bare.columns.len());
     for (i, column) in labels.columns.iter().enumerate() {
@@ -371,16 +387,27 @@ fn regression(task: &Task, bare: Target, labels: &Labels, rows: &[u32]) -> anyho
         if !offset.is_finite() || !factor.is_finite() {
             return Err(unscalable(labels.place, &bare.columns[i]).into());
         }
-        // A constant label is learnt as it is.
+        // A constant label is not scaled.
         scales.push(Scaling { offset, factor: if factor == 0.0 { 1.0 } else { factor } });
     }
     Ok(Target { scales, ..bare })
 }
 
-/// The number of each text of a column; `None` for those that mean "not labelled".
+/// The number of each text of a column; `None` for texts that mean "not labelled".
 fn numbers(target: &Target, labels: &Labels, column: usize) -> anyhow::Result<Vec<Option<f64>>> {
     let notation = target.notation(column);
-    words_of(target, labels, column, |text| notation.read(text).filter(|x: &f64| x.is_finite()))
+    let read = |text: &str| notation.read(text).filter(|x: &f64| x.is_finite());
+    let texts = &labels.columns[column].texts;
+    let number = |(code, text): (usize, &String)| match target.is_blank(text) {
+        true => Ok(None),
+        false => read(text).map(Some).ok_or(code),
+    };
+    let numbers: Result<Vec<Option<f64>>, usize> = texts.iter().enumerate().map(number).collect();
+    numbers.map_err(|code| {
+        let codes = &labels.columns[column].codes;
+        let row = codes.iter().position(|&c| c as usize == code).unwrap_or(0);
+        unknown(target, &texts[code], (labels.locate)(column, row)).into()
+    })
 }
 
 impl Target {
@@ -396,30 +423,10 @@ impl Target {
     }
 }
 
-/// What each text of a column is read as; the first row of one that cannot be read is named.
-fn words_of<T>(
-    target: &Target,
-    labels: &Labels,
-    column: usize,
-    read: impl Fn(&str) -> Option<T>,
-) -> anyhow::Result<Vec<Option<T>>> {
-    let texts = &labels.columns[column].texts;
-    let word = |(code, text): (usize, &String)| match target.is_blank(text) {
-        true => Ok(None),
-        false => read(text).map(Some).ok_or(code),
-    };
-    let words: Result<Vec<Option<T>>, usize> = texts.iter().enumerate().map(word).collect();
-    words.map_err(|code| {
-        let row =
-            labels.columns[column].codes.iter().position(|&c| c as usize == code).unwrap_or(0);
-        unknown(target, &texts[code], (labels.locate)(column, row)).into()
-    })
-}
-
-/// Label words of `rows`, one vector per column.
+/// Encodes the labels of `rows`, one vector per column.
 ///
 /// # Errors
-/// 65 with place and value if a label is not what the task needs.
+/// 65 with place and value if a label does not fit the task.
 pub fn encode(target: &Target, labels: &Labels, rows: &[u32]) -> anyhow::Result<Vec<Vec<u32>>> {
     (0..labels.columns.len()).map(|column| encode_column(target, labels, rows, column)).collect()
 }
@@ -439,21 +446,21 @@ fn encode_column(
     let is_class = |text: &str| !is_among(&target.missing, text) && class_of.get(text).is_some();
     let is_blank = |text: &str| target.is_blank(text) && !is_class(text);
     let read = |text: &str| read(target.kind, &class_of, scaling, notation, text);
-    // `Err` holds what cannot be read: it matters only if one of `rows` has it.
-    let words: Vec<Option<u32>> = texts
+    // `None` stands for a text that does not fit. It is an error only if one of `rows` has it.
+    let values: Vec<Option<u32>> = texts
         .iter()
         .map(|text| if is_blank(text) { Some(UNLABELLED) } else { read(text) })
         .collect();
     let encoded = rows.iter().map(|&row| match codes[row as usize] {
         UNLABELLED => Ok(UNLABELLED),
-        code => words[code as usize].ok_or_else(|| {
+        code => values[code as usize].ok_or_else(|| {
             unknown(target, &texts[code as usize], (labels.locate)(column, row as usize)).into()
         }),
     });
     encoded.collect()
 }
 
-/// The word of a label text; `None` if it is none of the task's.
+/// Encodes a label text; `None` if it does not fit the task.
 fn read(
     kind: TaskKind,
     class_of: &Lookup,
@@ -476,7 +483,7 @@ fn read(
     }
 }
 
-/// Label text to class index.
+/// The lookup from a label text to the index of its class.
 fn class_of(target: &Target) -> Lookup<'_> {
     if target.groups.is_empty() {
         return Lookup::new(target.classes.iter().zip(0..).map(|(class, i)| (class.as_str(), i)));
@@ -490,23 +497,24 @@ fn class_of(target: &Target) -> Lookup<'_> {
     )
 }
 
-/// Labelled rows per column: by class, or as one number.
+/// The number of labelled rows per column: of each class, or in all if there are no classes.
 fn counts(target: &Target, labels: &[Vec<u32>]) -> Vec<Vec<u64>> {
     let classes = match target.kind {
         TaskKind::Multiclass => target.classes.len(),
         TaskKind::Binary | TaskKind::Multilabel => 2,
         TaskKind::Regression | TaskKind::Count => 1,
     };
-    let of_column = |words: &Vec<u32>| {
+    let of_column = |labels: &Vec<u32>| {
         let mut counts = vec![0; classes];
-        for &word in words.iter().filter(|&&word| word != UNLABELLED) {
-            counts[if classes == 1 { 0 } else { word as usize }] += 1;
+        for &label in labels.iter().filter(|&&label| label != UNLABELLED) {
+            counts[if classes == 1 { 0 } else { label as usize }] += 1;
         }
         counts
     };
     labels.iter().map(of_column).collect()
 }
 
+/// The error for a label that does not fit its task.
 fn unknown(target: &Target, text: &str, place: String) -> Fault {
     let (task, text) = (quoted(&target.task), quoted(text));
     let or_blank =
@@ -528,8 +536,7 @@ fn unknown(target: &Target, text: &str, place: String) -> Fault {
             format!("write 0 or 1, false or true, no or yes, {or_blank}"),
         ),
         TaskKind::Regression => {
-            // Whatever the notation, a number is one; what is none in that of the task is not too
-            // large for it.
+            // A text that is a number in the notation of the task can only be too large for it.
             let notation = target.notations.first().copied().unwrap_or_default();
             let is_number = notation.read(text.trim_matches('"')).is_some_and(f64::is_finite);
             let found = match is_number {

@@ -1,4 +1,4 @@
-//! Cells to numbers and labels: fitted on the training part, applied to any rows.
+//! Encodes cells as numbers and labels, with what was fitted on the training part.
 
 pub mod applied;
 pub mod cells;

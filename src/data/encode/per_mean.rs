@@ -1,52 +1,38 @@
-//! Losses of counts per unit of their mean, so that a count in the hundreds does not drown the
-//! other tasks.
+//! Divides the loss of a task of counts by the mean of its labels, so that counts in the hundreds
+//! do not outweigh the other tasks.
 
-use crate::config::{Loss, Task};
+use crate::config::{CountFactor, Loss, Task};
 
-use crate::data::encode::labels::{self, Labels};
 use crate::data::{Target, UNLABELLED};
 use crate::fault::quoted;
 use crate::text::short;
 
 /// Whether the loss of a task is to be divided by the mean of its labels.
 pub fn is_wanted(task: &Task) -> bool {
-    matches!(task.loss, Loss::Poisson { per_mean: true })
+    matches!(task.loss, Loss::Poisson { factor: CountFactor::PerMean })
 }
 
-/// A target with the mean of its labels in the training `rows`, if its loss is to be divided by it.
-/// `weights` are those of `rows`.
-///
-/// # Errors
-/// 65 with place and value if a label is no count.
-pub fn fit(
-    task: &Task,
-    target: Target,
-    labels: &Labels,
-    rows: &[u32],
-    weights: Option<&[f32]>,
-) -> anyhow::Result<Target> {
-    if !is_wanted(task) {
-        return Ok(target);
+/// Gives a target the mean of its labels, if its loss is to be divided by it. `encoded` are the
+/// labels of the training rows, one vector per column, and `weights` one weight per training row.
+pub fn fit(task: &Task, target: &mut Target, encoded: &[Vec<u32>], weights: Option<&[f32]>) {
+    if is_wanted(task) {
+        target.mean = mean(encoded.first().map_or(&[], Vec::as_slice), weights);
     }
-    let words = labels::encode(&target, labels, rows)?;
-    Ok(Target { mean: mean(words.first().map_or(&[], Vec::as_slice), weights), ..target })
 }
 
-/// The mean of the counts that are labels, in f64; each counts as much as its row weighs. `None`
-/// where it would not be above 0.
-///
-/// `words` are label words (bits of a count), and `weights` one number a row.
-fn mean(words: &[u32], weights: Option<&[f32]>) -> Option<f64> {
+/// The mean of the labels of a task of counts, in f64, weighted by the rows. `None` if it would not
+/// be above 0. `labels` are the bits of an f32 each, and `weights` has one weight per row.
+fn mean(labels: &[u32], weights: Option<&[f32]>) -> Option<f64> {
     let weight = |row: usize| weights.map_or(1.0, |weights| f64::from(weights[row]));
     let (mut sum, mut whole) = (0.0, 0.0);
-    for (row, &word) in words.iter().enumerate().filter(|(_, word)| **word != UNLABELLED) {
-        sum += weight(row) * f64::from(f32::from_bits(word));
+    for (row, &label) in labels.iter().enumerate().filter(|(_, label)| **label != UNLABELLED) {
+        sum += weight(row) * f64::from(f32::from_bits(label));
         whole += weight(row);
     }
     Some(sum / whole).filter(|mean: &f64| mean.is_finite() && *mean > 0.0)
 }
 
-/// A sentence for each task whose loss is to be per unit of its mean.
+/// A notice for each task whose loss is to be divided by the mean of its labels.
 pub fn notices(tasks: &[Task], targets: &[Target]) -> Vec<String> {
     let notice = |target: &Target| {
         let task = quoted(&target.task);

@@ -1,23 +1,24 @@
-//! Which inputs the training rows have: what none of them has cannot be learnt from them.
+//! Finds the inputs and learned vectors that no training row has: nothing is learnt for these.
 
 use crate::data::{Dataset, Features, Input, NO_CODE, Spread, UNLABELLED};
 
-/// Rows that are looked at together.
+/// Number of rows that are looked at together.
 const BLOCK: usize = 1 << 12;
 
 /// Inputs and learned vectors that at least one training row has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// For each input of the network whether a training row has another number than 0 there; inputs
-    /// that are sums of learned vectors always have.
+    /// For each input of the network, whether a training row has another number than 0 there.
+    /// Inputs that are sums of learned vectors always count as seen.
     pub inputs: Vec<bool>,
-    /// For each column with learned vectors, in order, which of its codes a training row has.
+    /// For each column with learned vectors, in order, whether a training row has each of its
+    /// codes.
     pub vectors: Vec<Vec<bool>>,
 }
 
 impl Seen {
-    /// Looks at training rows until all has been seen; `None` where the features are bytes. A row
-    /// that weighs nothing, or that has no label at all, trains nothing, so it does not count.
+    /// Looks at training rows until everything has been seen; `None` if the features are bytes.
+    /// Rows of weight 0 and rows without any label train nothing, so they do not count.
     ///
     /// # Errors
     /// 74 if rows on disk cannot be read.
@@ -30,8 +31,8 @@ impl Seen {
         let rows: Vec<usize> = (0..train.rows).filter(|&row| trains(train, row)).collect();
         for rows in rows.chunks(BLOCK) {
             match &train.features {
-                Features::Cells { words, .. } => {
-                    seen.look(rows.iter().map(|row| &words[row * slots..][..slots]), &spread)
+                Features::Cells { values, .. } => {
+                    seen.look(rows.iter().map(|row| &values[row * slots..][..slots]), &spread)
                 }
                 Features::Stored(stored) => seen
                     .look(stored.fetch(rows.iter().copied())?.chunks_exact(slots.max(1)), &spread),
@@ -47,6 +48,7 @@ impl Seen {
         Ok(Some(seen))
     }
 
+    /// Nothing has been seen yet.
     fn nothing(input: &Input, spread: &[Spread], slots: usize) -> Seen {
         let width = if spread.is_empty() { slots } else { input.width() };
         let mut inputs = vec![false; width];
@@ -59,23 +61,24 @@ impl Seen {
         self.inputs.iter().chain(self.vectors.iter().flatten()).all(|seen| *seen)
     }
 
+    /// Looks at the slots of some rows.
     fn look<'w>(&mut self, rows: impl Iterator<Item = &'w [u32]>, spread: &[Spread]) {
-        for words in rows {
+        for slots in rows {
             if spread.is_empty() {
                 self.look_at_numbers(std::iter::once(
-                    words.iter().map(|&word| f32::from_bits(word)).collect::<Vec<_>>().as_slice(),
+                    slots.iter().map(|&value| f32::from_bits(value)).collect::<Vec<_>>().as_slice(),
                 ));
                 continue;
             }
             let mut learned = self.vectors.iter_mut();
             for column in spread {
-                let words = &words[column.slot..][..column.slots];
+                let values = &slots[column.slot..][..column.slots];
                 let inputs = &mut self.inputs[column.input..][..column.width];
                 if !column.codes {
                     inputs
                         .iter_mut()
-                        .zip(words)
-                        .for_each(|(seen, &word)| *seen |= f32::from_bits(word) != 0.0);
+                        .zip(values)
+                        .for_each(|(seen, &value)| *seen |= f32::from_bits(value) != 0.0);
                     continue;
                 }
                 let codes = if column.vectors > 0 {
@@ -83,13 +86,14 @@ impl Seen {
                 } else {
                     inputs
                 };
-                for &code in words.iter().filter(|&&code| code != NO_CODE) {
+                for &code in values.iter().filter(|&&code| code != NO_CODE) {
                     codes.get_mut(code as usize).into_iter().for_each(|seen| *seen = true);
                 }
             }
         }
     }
 
+    /// Looks at rows of inputs.
     fn look_at_numbers<'w>(&mut self, rows: impl Iterator<Item = &'w [f32]>) {
         for row in rows {
             self.inputs.iter_mut().zip(row).for_each(|(seen, &x)| *seen |= x != 0.0);
@@ -97,7 +101,7 @@ impl Seen {
     }
 }
 
-/// Whether a row can change a weight.
+/// Whether a row can change a parameter of the network.
 fn trains(train: &Dataset, row: usize) -> bool {
     let weighs = train.weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
     weighs && train.labels.iter().any(|labels| labels[row] != UNLABELLED)

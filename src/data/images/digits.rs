@@ -1,5 +1,6 @@
-//! The built-in set `digits-overlay`: two of the 1,797 UCI optical digits over each other, tasks
-//! `left` and `right`. Source and licence of the digits: DIGITS.md beside this file.
+//! The built-in data set `digits-overlay`: images of two of the 1,797 UCI optical digits laid over
+//! each other, with the tasks `left` and `right`. DIGITS.md beside this file states the source and
+//! the licence of the digits.
 
 use std::io::Read;
 use std::ops::Range;
@@ -12,13 +13,13 @@ use crate::data::images::overlay;
 use crate::data::{Input, Part};
 use crate::rng::{Purpose, below};
 
-/// Name in a configuration and before the colon of `digits-overlay:test`.
+/// The name of the set in a configuration, and before the colon of `digits-overlay:test`.
 pub const NAME: &str = "digits-overlay";
-/// Factor on each byte: pixels are 0 to 16.
+/// The factor of each byte; pixels are 0 to 16.
 pub const SCALE: f32 = 1.0 / 16.0;
-/// Side of a digit in pixels.
+/// The height and the width of a digit in pixels.
 pub const SIDE: usize = 8;
-/// How the second digit lies over the first.
+/// How the second digit is laid over the first.
 pub const OVERLAY: Overlay = Overlay { shift: 4, seed: 0 };
 
 static PACKED: &[u8] = include_bytes!("digits.csv.gz");
@@ -42,7 +43,7 @@ pub fn input() -> Input {
 /// The single digits, [1797, 8, 8], in the order of their source.
 ///
 /// # Errors
-/// None but a broken build.
+/// Only in a broken build.
 pub fn digits() -> anyhow::Result<Images> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(PACKED).read_to_string(&mut text)?;
@@ -64,13 +65,13 @@ pub fn digits() -> anyhow::Result<Images> {
     })
 }
 
-/// Which digits a part is made of; no digit is in two parts.
+/// The range of digits that a part is made from; no digit is in two parts.
 pub fn range(part: Part) -> Range<usize> {
     [0..1200, 1200..1400, 1400..1797][part as usize].clone()
 }
 
-/// The pairs (left, right) of a part as numbers of digits, both drawn with replacement: 20,000,
-/// 3,000 and 4,000.
+/// The pairs (left, right) of a part, as numbers of digits that are drawn with replacement: 20,000
+/// pairs for training, 3,000 for validation and 4,000 for test.
 pub fn pairs(part: Part) -> Vec<(usize, usize)> {
     let (range, count) = (range(part), [20_000, 3_000, 4_000][part as usize]);
     let draw = |index: u64| {
@@ -83,7 +84,7 @@ pub fn pairs(part: Part) -> Vec<(usize, usize)> {
 /// The images of a part, [rows, 12, 12], labels "left" and "right".
 ///
 /// # Errors
-/// Those of [`digits`].
+/// The errors of [`digits`].
 pub fn part(part: Part) -> anyhow::Result<Images> {
     Ok(overlay::overlaid(&digits()?, &pairs(part), OVERLAY.shift))
 }

@@ -1,6 +1,6 @@
-//! The IDX format of MNIST and its kin, plain or gzip: two zero bytes, a type, the number of
-//! dimensions, each dimension as a big-endian u32, then the values. Types other than u8 do not
-//! occur in image sets and are refused.
+//! Reads IDX files, the format of MNIST and similar sets, plain or gzip: two zero bytes, a type,
+//! the number of dimensions, each dimension as a big-endian u32, then the values. Types other than
+//! u8 do not occur in image sets and are refused.
 
 use std::path::Path;
 
@@ -14,9 +14,9 @@ const U8: u8 = 0x08;
 /// Reads images [N, H, W] and, where given, labels `[N]`; returns the BLAKE3 hash of each file too.
 ///
 /// # Errors
-/// 66 if a file cannot be read; 65 if it is not IDX of u8 with the right number of dimensions, its
-/// length is not what the header says, there are no images, or as many labels as images are not
-/// there.
+/// 66 if a file cannot be read; 65 if it is not IDX of u8 with the right number of dimensions, if
+/// its length is not what the header states, if there are no images, or if there are more or fewer
+/// labels than images.
 pub fn read(
     images: &Path,
     labels: Option<&Path>,
@@ -26,10 +26,11 @@ pub fn read(
     pair(contents(images)?, labels.map(contents).transpose()?)
 }
 
-/// The same of contents, each with its place for messages.
+/// Parses the contents of a file of images and, where given, of one of labels, each with its place
+/// for messages.
 ///
 /// # Errors
-/// Those of [`read`], 66 aside.
+/// 65, as in [`read`].
 pub fn pair(
     images: (String, Contents),
     labels: Option<(String, Contents)>,
@@ -54,7 +55,7 @@ pub fn pair(
     Ok((images, hashes))
 }
 
-/// The dimensions and the values behind them. Nothing is allocated from what the header says.
+/// Parses a file into its dimensions and values. No memory is allocated on the basis of the header.
 fn parse<const D: usize>(
     place: &str,
     mut bytes: Vec<u8>,

@@ -1,19 +1,19 @@
-//! Labelled images in memory, from any source, on their way to a [`Dataset`].
+//! Labelled images in memory, and their encoding as a [`Dataset`].
 
 use crate::config::{Task, Version};
 
 use crate::data::encode::labels::{self, LabelColumn, Labels};
 use crate::data::encode::per_mean;
-use crate::data::value::meaning::{Kind, Meaning};
+use crate::data::value::meaning::{Meaning, TextKind};
 use crate::data::{Dataset, Features, Input, Target};
 use crate::fault::{Fault, quoted};
 
 /// Images with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Images {
-    /// Where they came from, for messages.
+    /// The file of the images, for messages.
     pub place: String,
-    /// Where their labels came from, for messages.
+    /// The file of the labels, for messages.
     pub label_place: String,
     /// Height in pixels.
     pub height: usize,
@@ -21,7 +21,7 @@ pub struct Images {
     pub width: usize,
     /// [rows, height, width]
     pub pixels: Vec<u8>,
-    /// Nothing; or one vector `[rows]`, the label; or two, "left" and "right".
+    /// No vector; or one vector `[rows]` of labels; or two such vectors, "left" and "right".
     pub labels: Vec<Vec<u8>>,
 }
 
@@ -48,7 +48,7 @@ impl Images {
         Images { pixels, labels, ..self.empty() }
     }
 
-    /// Places and size of these images, without any.
+    /// No images, with the places and the size of these.
     fn empty(&self) -> Images {
         let (place, label_place) = (self.place.clone(), self.label_place.clone());
         Images {
@@ -61,27 +61,30 @@ impl Images {
         }
     }
 
-    /// The targets of every task, all rows being training rows.
+    /// Fits the target of every task. All images are training images.
     ///
     /// # Errors
-    /// 78 if a target is not among the labels; those of [`labels::fit`].
+    /// 78 if a target is not among the labels; the errors of [`labels::fit`].
     pub fn fit(&self, tasks: &[Task]) -> anyhow::Result<Vec<Target>> {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let fit = |task: &Task| {
             let columns = self.label_columns(&task.targets).map_err(|name| no_label(task, name))?;
-            let bytes = vec![Meaning::given(Some(&[]), Kind::Texts); columns.len()];
+            let bytes = vec![Meaning::given(Some(&[]), TextKind::Texts); columns.len()];
             let locate = |_: usize, row: usize| self.locate(row);
             let labels = self.labels_of(&columns, &locate);
-            let (target, _) = labels::fit(task, &labels, &rows, &bytes, Version::V0_2)?;
-            per_mean::fit(task, target, &labels, &rows, None)
+            let fitted = labels::fit(task, &labels, &rows, &bytes, Version::V0_2)?;
+            let mut target = fitted.target;
+            per_mean::fit(task, &mut target, &fitted.encoded, None);
+            Ok(target)
         };
         tasks.iter().map(fit).collect()
     }
 
-    /// A data set whose features are the bytes times `scale`; without targets it has no labels.
+    /// Makes a data set whose features are the bytes times `scale`. Without targets it has no
+    /// labels.
     ///
     /// # Errors
-    /// 65 if a label is not what its task needs, or a target is not among the labels.
+    /// 65 if a label does not fit its task, or a target is not among the labels.
     pub fn into_dataset(self, targets: &[Target], scale: f32) -> anyhow::Result<Dataset> {
         let rows: Vec<u32> = (0..self.rows() as u32).collect();
         let encode = |target: &Target| {
@@ -108,7 +111,7 @@ impl Images {
         })
     }
 
-    /// The label vectors of these names; `Err` is the first that is not there.
+    /// The label vectors of these names; `Err` is the first name that is not there.
     fn label_columns<'n>(&self, names: &'n [String]) -> Result<Vec<LabelColumn>, &'n str> {
         let column = |name: &'n String| {
             self.label_index(name)
@@ -130,7 +133,7 @@ impl Images {
         format!("{}: label {row}", self.label_place)
     }
 
-    /// Checks that the images are of the size that a model was trained on.
+    /// Checks that the images have the size that a model was trained on.
     ///
     /// # Errors
     /// 65 with both sizes.
@@ -148,7 +151,7 @@ impl Images {
             .into())
     }
 
-    /// A single label vector answers to any name.
+    /// The number of the label vector of a name. A single label vector has any name.
     fn label_index(&self, target: &str) -> Option<usize> {
         match self.labels.len() {
             0 => None,
@@ -158,6 +161,7 @@ impl Images {
     }
 }
 
+/// The error for a target that is not among the labels.
 fn no_label(task: &Task, name: &str) -> Fault {
     let place = format!("task.{}.target", task.name);
     Fault::config(&place, format!("{} is not a label of overlaid images", quoted(name)))

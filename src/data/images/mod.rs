@@ -1,4 +1,4 @@
-//! Labelled images.
+//! Labelled images: the built-in digits, IDX files, and two images laid over each other.
 
 pub mod digits;
 pub mod idx;

@@ -1,4 +1,4 @@
-//! Two images over each other: a task per image, from any labelled image set.
+//! Lays two images of a labelled set over each other, so that there is one task per image.
 
 use crate::config::Overlay;
 use crate::data::Part;
@@ -6,9 +6,9 @@ use crate::data::images::labelled::Images;
 use crate::fault::Fault;
 use crate::rng::{Purpose, below};
 
-/// Lays `bottom` at the top left of `canvas` and `top` over it, `shift` pixels further right and
-/// down; the larger value of a pixel counts. Images are [height, width], the canvas [height +
-/// shift, width + shift].
+/// Lays `bottom` at the top left of `canvas`, and `top` over it, `shift` pixels further right and
+/// down. Each pixel gets the larger of its values. Images are [height, width], and the canvas is
+/// [height + shift, width + shift].
 pub fn lay(canvas: &mut [u8], bottom: &[u8], top: &[u8], width: usize, shift: usize) {
     canvas.fill(0);
     for (image, offset) in [(bottom, 0), (top, shift)] {
@@ -21,8 +21,8 @@ pub fn lay(canvas: &mut [u8], bottom: &[u8], top: &[u8], width: usize, shift: us
     }
 }
 
-/// The images of `pairs` (bottom, top) over each other; labels, if there are any, become "left"
-/// (bottom) and "right" (top).
+/// Lays the images of each pair (bottom, top) over each other. Labels, if there are some, become
+/// "left" (bottom) and "right" (top).
 pub fn overlaid(images: &Images, pairs: &[(usize, usize)], shift: usize) -> Images {
     let (height, width) = (images.height + shift, images.width + shift);
     let mut pixels = vec![0; pairs.len() * height * width];
@@ -46,14 +46,14 @@ pub fn overlaid(images: &Images, pairs: &[(usize, usize)], shift: usize) -> Imag
     }
 }
 
-/// Lays over each image of a part a random partner of the same part; partners are fixed by
-/// `overlay.seed`, the part and the image's number in it.
+/// Lays a random partner from the same part over each image of a part. The partner depends on
+/// `overlay.seed`, the part, and the number of the image in it.
 ///
 /// # Errors
 /// 78 if the shift is larger than the images.
 pub fn overlay(images: &Images, overlay: Overlay, part: Part) -> anyhow::Result<Images> {
     let limit = images.height.min(images.width);
-    // The images would not touch, and the canvas could outgrow the file by any factor.
+    // With a larger shift the images would not touch, and the canvas could be of any size.
     if overlay.shift > limit {
         let found = format!(
             "{} pixels, the images have {} × {}",

@@ -1,46 +1,45 @@
-//! A stored schema applied to a table: which columns it needs, which it may lack, and the rows that
-//! it makes.
+//! Applies a schema to a table: checks that the columns are there, and encodes the rows.
 
 use std::sync::Arc;
 
-use crate::data::encode::applied::Met;
+use crate::data::encode::applied::MatchReport;
 use crate::data::encode::cells;
 
 use crate::data::encode::labels::{self, LabelColumn, Labels};
-use crate::data::read::svmlight;
 use crate::data::schema::columns::check_there;
+use crate::data::table::indices::check_indices;
 use crate::data::table::raw::Raw;
-use crate::data::table::view::Index;
+use crate::data::table::view::ByName;
 use crate::data::value::dates::DateOrder;
 use crate::data::value::notation::Notation;
 use crate::data::{Dataset, Input, Schema, Table, Target, UNLABELLED};
 use crate::fault::{Fault, quoted};
 
-/// Texts that mean "blank" in a column where no cell is let pass as blank.
+/// The texts that mean "blank" in a column where no text does.
 pub(crate) const NEVER: &[String] = &[];
 
-/// All rows of a table as a schema says; without targets, labels are not looked at.
+/// Encodes all rows of a table. A schema without targets needs no labels.
 ///
 /// # Errors
-/// 65 if columns are missing, or a cell is not what the schema needs.
+/// 65 if columns are missing, or a cell does not fit the schema.
 pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     if matches!(schema.input, Input::Columns { .. }) {
         check_there(raw, &[schema.target_names(), schema.feature_names()].concat())?;
     }
-    apply_to_labelled(schema, raw)
+    apply_with_some_labels(schema, raw)
 }
 
-/// The same where some label columns may be absent: no row has a label of theirs.
+/// Encodes all rows of a table that may lack some label columns; these give no labels.
 ///
 /// # Errors
-/// Those of [`apply`]; for label columns if all are absent.
-fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
+/// The errors of [`apply`]; missing label columns are an error only if all are missing.
+fn apply_with_some_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     if !matches!(schema.input, Input::Columns { .. }) {
         return Err(Fault::data(&raw.place, "the model was trained on images")
             .hint("give data of the kind that the model was trained on")
             .into());
     }
-    svmlight::check_indices(schema.reading.indices, raw)?;
+    check_indices(schema.reading.indices, raw)?;
     check_there(raw, &schema.feature_names())?;
     let targets = schema.target_names();
     if !targets.iter().any(|name| raw.column(name).is_some()) {
@@ -49,81 +48,98 @@ fn apply_to_labelled(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
     apply_rows(schema, raw, &all_rows(raw))
 }
 
-/// Some rows of a table as a schema says.
+/// Encodes some rows of a table.
 ///
 /// # Errors
-/// 65 if a cell is not what the schema needs.
+/// 65 if a cell does not fit the schema.
 pub(crate) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Result<Dataset> {
     let absent = || LabelColumn { texts: Vec::new(), codes: vec![UNLABELLED; raw.rows] };
-    let index = Index::new(raw);
+    let index = ByName::new(raw);
     let label = |name: &String| {
         index.view(name, NEVER).map_or_else(absent, |view| LabelColumn::read(&view, raw.rows))
     };
     let of_target = |target: &Target| target.columns.iter().map(label).collect();
     let labels: Vec<Vec<LabelColumn>> = schema.targets.iter().map(of_target).collect();
-    dataset(schema, raw, &labels, rows)
+    dataset(schema, raw, encoded(schema, raw, &labels, rows)?, rows)
 }
 
-/// The same with the cells kept as they were, and what was met in them; a label column that is
-/// absent leaves its task without labels, and unless they are wanted labels are not looked at.
+/// The labels of `rows`, one vector per label column of the schema; `labels` are the cells of the
+/// label columns, task by task.
+pub(crate) fn encoded(
+    schema: &Schema,
+    raw: &Raw,
+    labels: &[Vec<LabelColumn>],
+    rows: &[u32],
+) -> anyhow::Result<Vec<Vec<u32>>> {
+    let mut all = Vec::new();
+    for (target, columns) in schema.targets.iter().zip(labels) {
+        let locate = |column: usize, row: usize| locate(raw, row, &target.columns[column]);
+        let columns = columns.iter().collect();
+        all.extend(labels::encode(
+            target,
+            &Labels { columns, place: &raw.place, locate: &locate },
+            rows,
+        )?);
+    }
+    Ok(all)
+}
+
+/// Encodes all rows of a table, and keeps its cells and how well they match the schema. With
+/// `labelled`, labels are encoded, and a missing label column gives no labels; without, labels are
+/// not looked at.
 ///
 /// # Errors
-/// Those of [`apply`]; for label columns if all are absent.
+/// The errors of [`apply`]; missing label columns are an error only if all are missing.
 pub fn apply_and_keep(schema: &Schema, raw: Raw, labelled: bool) -> anyhow::Result<Dataset> {
     let bare = || Schema { targets: Vec::new(), ..schema.clone() };
-    let dataset =
-        if labelled { apply_to_labelled(schema, &raw)? } else { apply_to_labelled(&bare(), &raw)? };
-    let (header, met) = (raw.names.clone(), Met::of(schema, &raw));
-    Ok(Dataset { table: Some(Table { header, met, raw: Arc::new(raw) }), ..dataset })
+    let dataset = if labelled {
+        apply_with_some_labels(schema, &raw)?
+    } else {
+        apply_with_some_labels(&bare(), &raw)?
+    };
+    let (header, matched) = (raw.names.clone(), MatchReport::of(schema, &raw));
+    Ok(Dataset { table: Some(Table { header, matched, raw: Arc::new(raw) }), ..dataset })
 }
 
-/// The rows of a data set that kept its cells, as another schema says; without labels.
+/// Encodes the rows of a data set that kept its cells, with another schema and without labels.
 ///
 /// # Errors
-/// Those of [`apply`].
+/// The errors of [`apply`].
 pub fn apply_again(schema: &Schema, data: &Dataset) -> anyhow::Result<Dataset> {
     let Some(table) = &data.table else {
         return Err(Fault::data("data", "has no columns")
             .hint("give data of the kind that the model was trained on")
             .into());
     };
-    apply_to_labelled(&Schema { targets: Vec::new(), ..schema.clone() }, &table.raw)
+    apply_with_some_labels(&Schema { targets: Vec::new(), ..schema.clone() }, &table.raw)
 }
 
+/// A data set of `rows` with their encoded labels.
 pub(crate) fn dataset(
     schema: &Schema,
     raw: &Raw,
-    labels: &[Vec<LabelColumn>],
+    labels: Vec<Vec<u32>>,
     rows: &[u32],
 ) -> anyhow::Result<Dataset> {
     let Input::Columns { columns } = &schema.input else {
         return Err(Fault::data(&raw.place, "images have no columns").into());
     };
-    let mut words = Vec::new();
-    for (target, columns) in schema.targets.iter().zip(labels) {
-        let locate = |column: usize, row: usize| locate(raw, row, &target.columns[column]);
-        words.extend(labels::encode(
-            target,
-            &Labels { columns: columns.iter().collect(), place: &raw.place, locate: &locate },
-            rows,
-        )?);
-    }
     // Weights matter to losses alone.
     let weights = schema.reading.row_weight.as_ref().filter(|_| !schema.targets.is_empty());
     let weights = weights.map(|name| weights_of(raw, name, rows)).transpose()?;
     Ok(Dataset {
         rows: rows.len(),
         features: cells::features(raw, columns, rows, schema.reading.blank_words)?,
-        labels: words,
+        labels,
         weights,
         table: None,
     })
 }
 
-/// The weights of `rows`.
+/// The weights of `rows`, from the column `name`.
 pub(crate) fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<Vec<f32>> {
     check_there(raw, &[name])?;
-    let Some(view) = Index::new(raw).view(name, NEVER) else { return Ok(Vec::new()) };
+    let Some(view) = ByName::new(raw).view(name, NEVER) else { return Ok(Vec::new()) };
     let fits = |notation: &Notation| {
         rows.iter().all(|&row| {
             view.texts().is_none_or(|texts| notation.read(texts.get(row as usize)).is_some())
@@ -148,11 +164,12 @@ pub(crate) fn weights_of(raw: &Raw, name: &str, rows: &[u32]) -> anyhow::Result<
     rows.iter().map(|&row| weight(row as usize)).collect()
 }
 
-/// The numbers of all rows of a table.
+/// The numbers of all rows of a table, ascending.
 pub(crate) fn all_rows(raw: &Raw) -> Vec<u32> {
     (0..raw.rows as u32).collect()
 }
 
+/// The place of a cell, for messages.
 pub(crate) fn locate(raw: &Raw, row: usize, column: &str) -> String {
     format!("{}: column {}", raw.locate(row), quoted(column))
 }

@@ -1,4 +1,4 @@
-//! Data from arrays, for users of the library; and the checks of a schema that came from a file.
+//! Data sets from arrays, for users of the library; and checks that parts fit a schema.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::data::{Dataset, Features, Parts, Schema, Target, UNLABELLED};
 use crate::fault::{Fault, quoted};
 
 impl Dataset {
-    /// A part from `features` [rows, width], taken as they are, and per label column `labels`
-    /// `[rows]`: a word as in [`Dataset::labels`]. Values are not looked at: what is not finite
-    /// shows where it is used.
+    /// A part from `features` [rows, width], which are taken as they are, and `labels`, one vector
+    /// `[rows]` per label column, encoded as in [`Dataset::labels`]. Whether values are finite is
+    /// not checked here.
     ///
     /// # Errors
     /// 65 if `width` is 0, there are no rows, or a length does not fit.
@@ -35,7 +35,7 @@ impl Dataset {
         Ok(Dataset { rows, features: Features::F32(features), labels, weights: None, table: None })
     }
 
-    /// Features of a row, or slots of cells.
+    /// Number of features of a row, or of slots.
     pub fn width(&self) -> usize {
         match &self.features {
             Features::U8 { values, .. } => values.len() / self.rows.max(1),
@@ -45,13 +45,13 @@ impl Dataset {
         }
     }
 
-    /// The features where they are on disk.
+    /// The features, if they are on disk.
     pub fn stored(&self) -> Option<&Stored> {
         if let Features::Stored(stored) = &self.features { Some(stored) } else { None }
     }
 
-    /// Features of row `row`, `[width]`, as the network sees them; cells as they lie. What cannot
-    /// be read from disk is not there.
+    /// Features of row `row`, `[width]`, as the network gets them; slots as they are stored. The
+    /// result is empty if the row cannot be read from disk.
     pub fn row(&self, row: usize) -> Vec<f32> {
         let width = self.width();
         match &self.features {
@@ -59,8 +59,8 @@ impl Dataset {
                 values[row * width..][..width].iter().map(|&v| f32::from(v) * scale).collect()
             }
             Features::F32(values) => values[row * width..][..width].to_vec(),
-            Features::Cells { words, slots } => {
-                words[row * slots..][..*slots].iter().map(|w| f32::from_bits(*w)).collect()
+            Features::Cells { values, slots } => {
+                values[row * slots..][..*slots].iter().map(|x| f32::from_bits(*x)).collect()
             }
             Features::Stored(stored) => stored
                 .fetch(std::iter::once(row))
@@ -73,7 +73,7 @@ impl Dataset {
 }
 
 impl Parts {
-    /// Parts of one schema.
+    /// A data set of parts with one schema.
     ///
     /// # Errors
     /// 65 if the schema contradicts itself, or a part has another width, another number of tasks or
@@ -85,23 +85,16 @@ impl Parts {
         test: Option<Dataset>,
     ) -> anyhow::Result<Parts> {
         schema.check("schema")?;
-        for (name, part) in
-            [("train", Some(&train)), ("valid", valid.as_ref()), ("test", test.as_ref())]
-        {
-            part.map_or(Ok(()), |part| schema.check_part(name, part))?;
-        }
-        Ok(Parts {
-            train: Arc::new(train),
-            valid: valid.map(Arc::new),
-            test: test.map(Arc::new),
-            schema,
-            hashes: Vec::new(),
-            notices: Vec::new(),
-        })
+        let (train, valid, test) = (Arc::new(train), valid.map(Arc::new), test.map(Arc::new));
+        let (hashes, notices) = (Vec::new(), Vec::new());
+        let parts = Parts { train, valid, test, schema, hashes, notices };
+        parts.there().try_for_each(|(part, data)| parts.schema.check_part(part.name(), data))?;
+        Ok(parts)
     }
 }
 
 impl Schema {
+    /// Checks that a part fits this schema.
     fn check_part(&self, name: &str, part: &Dataset) -> anyhow::Result<()> {
         let columns: usize = self.targets.iter().map(Target::cells).sum();
         let width = match &part.features {
@@ -131,7 +124,7 @@ impl Schema {
         Err(Fault::data(format!("{name} part"), found).hint("make arrays and schema agree").into())
     }
 
-    /// A label that is none of its task's classes.
+    /// A label that is not the number of a class of its task, if there is one.
     fn stray_label(&self, part: &Dataset) -> Option<(&Target, u32)> {
         let targets =
             self.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));

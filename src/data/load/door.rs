@@ -1,4 +1,4 @@
-//! From a configuration or a stored schema to data sets: the one door to this room.
+//! Loads data sets as a configuration says, or with the schema of a trained model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::data::encode::per_mean;
 use crate::data::images::labelled::Images;
 use crate::data::images::{digits, idx, overlay};
 
-use crate::data::load::way::{self, Way};
+use crate::data::load::route::{self, Loading};
 use crate::data::load::{apply, places};
 use crate::data::read;
 use crate::data::read::chunks::{Chunks, indivisible};
@@ -20,33 +20,37 @@ use crate::fault::{Fault, quoted};
 /// (file or built-in name, BLAKE3 in hex)
 type Hash = (String, String);
 
-/// Reads the training data and whatever is validated and tested on; scaling and classes are those
-/// of the training part.
+/// Reads the training data and the data for validation and test. Scaling and classes are fitted on
+/// the training part.
 ///
 /// # Errors
 /// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
 pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
-    load_by(data, tasks, &Way::default())
+    load_with_cache(data, tasks, &Loading::default())
 }
 
-/// The same, where tables may have been read before.
+/// Does what [`load`] does, with a cache of tables that were read before.
 ///
 /// # Errors
-/// Those of [`load`].
-pub fn load_by(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
+/// The errors of [`load`].
+pub fn load_with_cache(
+    data: &config::Data,
+    tasks: &[Task],
+    loading: &Loading,
+) -> anyhow::Result<Parts> {
     let parts = match &data.train {
-        Source::Table(_) | Source::Npy { .. } => load_table(data, tasks, way),
+        Source::Table(_) | Source::Npy { .. } => load_table(data, tasks, loading),
         Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
         Source::BuiltIn(name) => load_built_in(name, data, tasks),
     };
     parts.map(|parts| without_idle_validation(parts, data.version))
 }
 
-/// Rows without any label, or all of whose labels weigh nothing, pick no model. To tandem 0.1.0 a
-/// label without weight was one.
+/// Leaves the validation part out if it cannot pick a model, because it has no labels, or only
+/// labels of weight 0. To tandem 0.1.0 a label of weight 0 counted.
 fn without_idle_validation(mut parts: Parts, version: Version) -> Parts {
     let is_bare =
-        |valid: &Arc<Dataset>| valid.labels.iter().flatten().all(|word| *word == UNLABELLED);
+        |valid: &Arc<Dataset>| valid.labels.iter().flatten().all(|label| *label == UNLABELLED);
     let is_weightless = |valid: &Arc<Dataset>| {
         version > Version::V0_1 && valid.labels.iter().all(|column| !valid.weighs(column))
     };
@@ -62,31 +66,32 @@ fn without_idle_validation(mut parts: Parts, version: Version) -> Parts {
     parts
 }
 
-/// What `--data` names.
+/// The data that `--data` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Given {
+pub enum DataArgument {
     /// A table, or a pattern of tables.
     Table(PathBuf),
     /// CSV from the standard input: `-`.
     Stdin,
-    /// NPY files: `FEATURES,LABELS`.
-    Npy(PathBuf, PathBuf),
+    /// Two arrays: `FEATURES,LABELS`.
+    Arrays(PathBuf, PathBuf),
     /// IDX files: `IMAGES,LABELS` or `IMAGES`.
     Idx(PathBuf, Option<PathBuf>),
     /// A part of the built-in set: `digits-overlay:test`.
     Digits(Part),
 }
 
-/// Reads the text of `--data`; what a file is taken for depends on what the model was trained on.
+/// Parses the value of `--data`. Whether a file is a table or images depends on the input of the
+/// model.
 ///
 /// # Errors
 /// 2 if a built-in set is named without one of its parts.
-pub fn parse_source(text: &str, input: &Input) -> anyhow::Result<Given> {
+pub fn parse_data_argument(text: &str, input: &Input) -> anyhow::Result<DataArgument> {
     if let Some(rest) =
         text.strip_prefix(digits::NAME).filter(|rest| rest.is_empty() || rest.starts_with(':'))
     {
-        let part = Part::ALL.into_iter().find(|part| rest.strip_prefix(':') == Some(part.name()));
-        return part.map(Given::Digits).ok_or_else(|| {
+        let part = rest.strip_prefix(':').and_then(Part::by_name);
+        return part.map(DataArgument::Digits).ok_or_else(|| {
             let found = format!("--data {}: expected a part of the built-in set", quoted(text));
             Fault::new(crate::fault::Exit::Usage, found)
                 .hint("digits-overlay:train, digits-overlay:valid or digits-overlay:test")
@@ -94,54 +99,55 @@ pub fn parse_source(text: &str, input: &Input) -> anyhow::Result<Given> {
         });
     }
     Ok(match (input, text.split_once(',')) {
-        (Input::Columns { .. }, _) if text == "-" => Given::Stdin,
+        (Input::Columns { .. }, _) if text == "-" => DataArgument::Stdin,
         (Input::Columns { .. }, Some((features, labels)))
-            if is_npy(features) && is_npy(labels) && !Path::new(text).exists() =>
+            if is_array(features) && is_array(labels) && !Path::new(text).exists() =>
         {
-            Given::Npy(features.into(), labels.into())
+            DataArgument::Arrays(features.into(), labels.into())
         }
-        (Input::Columns { .. }, _) => Given::Table(text.into()),
+        (Input::Columns { .. }, _) => DataArgument::Table(text.into()),
         (Input::Image { .. }, Some((images, labels))) if !Path::new(text).exists() => {
-            Given::Idx(images.into(), Some(labels.into()))
+            DataArgument::Idx(images.into(), Some(labels.into()))
         }
-        (Input::Image { .. }, _) => Given::Idx(text.into(), None),
+        (Input::Image { .. }, _) => DataArgument::Idx(text.into(), None),
     })
 }
 
-fn is_npy(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"))
+/// Whether a file is an array, by its name.
+fn is_array(name: &str) -> bool {
+    read::reader_of(Path::new(name)).is_ok_and(|reader| reader.as_arrays().is_some())
 }
 
-/// Reads the data that `--data` names as the schema of a trained model says; nothing is fitted.
-/// With `labelled`, targets are read (`evaluate`), and one whose column is absent has no label;
-/// without, labels are not even looked at (`predict`). A table's cells are kept. Images are laid
-/// over each other as those of a test part. Returns the name of the data too.
+/// Reads the data that `--data` names and encodes it with the schema of a trained model; nothing is
+/// fitted. With `labelled`, labels are read (`evaluate`), and a missing label column gives no
+/// labels; without, labels are not looked at (`predict`). The cells of a table are kept. Images are
+/// laid over each other as in a test part. Returns the name of the data too.
 ///
 /// # Errors
-/// 66 if a file is missing; 65 if it is malformed or does not fit the schema; 2 if `text` is no
-/// source.
+/// 66 if a file is missing; 65 if it is malformed or does not fit the schema; 2 if `text` names no
+/// data.
 pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<(Dataset, String)> {
     let bare = Schema { targets: Vec::new(), ..schema.clone() };
     let options = schema.reading.options();
     let keep = |raw| apply::apply_and_keep(schema, raw, labelled);
-    let source = parse_source(text, &schema.input)?;
+    let source = parse_data_argument(text, &schema.input)?;
     let schema = if labelled { schema } else { &bare };
     let dataset = match source {
-        Given::Table(path) => {
+        DataArgument::Table(path) => {
             let raw = read::read_source(&Source::Table(vec![path]), &options)?;
-            if labelled && is_npy(text) {
+            if labelled && is_array(text) {
                 places::check_labels(schema, &raw)?;
             }
             keep(raw)?
         }
-        Given::Stdin => {
-            keep(read::read_from(std::io::stdin().lock(), "standard input", &options)?)?
+        DataArgument::Stdin => {
+            keep(read::read_text(std::io::stdin().lock(), "standard input", &options)?)?
         }
-        Given::Npy(features, labels) => {
+        DataArgument::Arrays(features, labels) => {
             let labels = Some(&labels).filter(|_| labelled).map(PathBuf::as_path);
             keep(read::read_pair(&features, labels, &options)?)?
         }
-        Given::Idx(images, labels) => {
+        DataArgument::Idx(images, labels) => {
             if labelled && labels.is_none() {
                 let found = format!("--data {}: the labels are missing", quoted(text));
                 return Err(Fault::new(crate::fault::Exit::Usage, found)
@@ -151,34 +157,35 @@ pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<
             let images = idx::read(&images, labels.as_deref().filter(|_| labelled))?.0;
             images_with(schema, laid(images, stored_overlay(&schema.input), Part::Test)?)?
         }
-        Given::Digits(part) => digits_with(schema, part)?,
+        DataArgument::Digits(part) => digits_with(schema, part)?,
     };
     Ok((dataset, text.to_owned()))
 }
 
-/// The rows of a table that `--data` names, about `bytes` of text at a time, for a model that needs
-/// no labels of them; `None` if it is no table, or can be read only as a whole.
+/// Opens the table that `--data` names, to be read about `bytes` bytes at a time. `None` if it is
+/// no table, or can be read only as a whole.
 ///
 /// # Errors
-/// 66 if a file is missing; 65 if it is malformed; 2 if `text` is no source.
+/// 66 if a file is missing; 65 if it is malformed; 2 if `text` names no data.
 pub fn chunks_of(schema: &Schema, text: &str, bytes: u64) -> anyhow::Result<Option<Chunks>> {
     let options = schema.reading.options();
-    match parse_source(text, &schema.input)? {
-        Given::Table(path) => {
+    match parse_data_argument(text, &schema.input)? {
+        DataArgument::Table(path) => {
             let source = Source::Table(vec![path]);
             match indivisible(&source)? {
                 Some(_) => Ok(None),
                 None => Chunks::new(&source, &options, bytes).map(Some),
             }
         }
-        Given::Stdin => {
+        DataArgument::Stdin => {
             Chunks::of_text(Box::new(std::io::stdin()), "standard input", &options, bytes).map(Some)
         }
         _ => Ok(None),
     }
 }
 
-/// The rows of a chunk as the schema of a trained model says, without labels; its cells are kept.
+/// Encodes the rows of a chunk with the schema of a trained model, without labels; its cells are
+/// kept.
 ///
 /// # Errors
 /// 65 if it does not fit the schema.
@@ -186,7 +193,7 @@ pub fn chunk_with(schema: &Schema, chunk: raw::Raw) -> anyhow::Result<Dataset> {
     apply::apply_and_keep(schema, chunk, false)
 }
 
-fn load_table(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<Parts> {
+fn load_table(data: &config::Data, tasks: &[Task], loading: &Loading) -> anyhow::Result<Parts> {
     if data.overlay.is_some() {
         return Err(Fault::config(
             "data.overlay",
@@ -195,14 +202,12 @@ fn load_table(data: &config::Data, tasks: &[Task], way: &Way) -> anyhow::Result<
         .hint("remove the key, or train on IDX images")
         .into());
     }
-    for (key, given) in [("data.valid", &data.valid), ("data.test", &data.test)] {
-        if given.as_ref().is_some_and(|source| !source.has_columns()) {
-            return Err(other_kind(key, "a table"));
-        }
+    if let Some((part, _)) = Part::other_sources(data).find(|(_, source)| !source.has_columns()) {
+        return Err(other_kind(part.key(), "a table"));
     }
     match places::resolve(data, tasks)? {
-        Some((data, tasks)) => way::load(&data, &tasks, way),
-        None => way::load(data, tasks, way),
+        Some((data, tasks)) => route::load(&data, &tasks, loading),
+        None => route::load(data, tasks, loading),
     }
 }
 
@@ -215,7 +220,7 @@ fn load_idx(
     no_columns(data)?;
     let (whole, mut hashes) = idx::read(images, Some(labels))?;
     let rows = split_rows(whole.rows(), data)?;
-    let mut part = |key: &str, part: Part, given: &Option<Source>| {
+    let mut part = |part: Part, given: &Option<Source>| {
         let images = match given {
             None if rows[part as usize].is_empty() => return Ok(None),
             None => whole.select(&rows[part as usize]),
@@ -224,13 +229,13 @@ fn load_idx(
                 hashes.extend(more);
                 images
             }
-            Some(_) => return Err(other_kind(key, "{ images = …, labels = … }")),
+            Some(_) => return Err(other_kind(part.key(), "{ images = …, labels = … }")),
         };
         laid(images, data.overlay, part).map(Some)
     };
-    let train = part("data.train", Part::Train, &None)?;
-    let valid = part("data.valid", Part::Valid, &data.valid)?;
-    let test = part("data.test", Part::Test, &data.test)?;
+    let train = part(Part::Train, &None)?;
+    let valid = part(Part::Valid, &data.valid)?;
+    let test = part(Part::Test, &data.test)?;
     image_parts([train, valid, test], 1.0 / 255.0, data.overlay, tasks, hashes)
 }
 
@@ -265,7 +270,7 @@ fn load_built_in(name: &str, data: &config::Data, tasks: &[Task]) -> anyhow::Res
     )
 }
 
-/// Row numbers of each part of the training file.
+/// Row numbers of each part that is cut from the training file.
 fn split_rows(rows: usize, data: &config::Data) -> anyhow::Result<[Vec<u32>; 3]> {
     match data.split {
         Some(shares) => split(
@@ -277,6 +282,7 @@ fn split_rows(rows: usize, data: &config::Data) -> anyhow::Result<[Vec<u32>; 3]>
     }
 }
 
+/// The parts of a data set of images; the schema is fitted on the first part.
 fn image_parts(
     images: [Option<Images>; 3],
     scale: f32,
@@ -295,23 +301,7 @@ fn image_parts(
     let [train, valid, test] =
         images.map(|images| images.map(|images| images_with(&schema, images)).transpose());
     let notices = per_mean::notices(tasks, &schema.targets);
-    Ok(Parts { notices, ..parts(schema, [train?, valid?, test?], hashes)? })
-}
-
-fn parts(
-    schema: Schema,
-    [train, valid, test]: [Option<Dataset>; 3],
-    hashes: Vec<Hash>,
-) -> anyhow::Result<Parts> {
-    let train = Arc::new(train.ok_or_else(no_rows)?);
-    Ok(Parts {
-        train,
-        valid: valid.map(Arc::new),
-        test: test.map(Arc::new),
-        schema,
-        hashes,
-        notices: Vec::new(),
-    })
+    Parts::of([train?, valid?, test?], schema, hashes, notices).ok_or_else(no_rows)
 }
 
 fn images_with(schema: &Schema, images: Images) -> anyhow::Result<Dataset> {
@@ -335,6 +325,7 @@ fn digits_with(schema: &Schema, part: Part) -> anyhow::Result<Dataset> {
     images_with(schema, digits::part(part)?)
 }
 
+/// Images laid over each other, if an overlay is given.
 fn laid(images: Images, over: Option<Overlay>, part: Part) -> anyhow::Result<Images> {
     match over {
         Some(over) => overlay::overlay(&images, over, part),
@@ -351,6 +342,7 @@ fn stored_overlay(input: &Input) -> Option<Overlay> {
     }
 }
 
+/// Checks that no setting is about columns.
 fn no_columns(data: &config::Data) -> anyhow::Result<()> {
     if !data.ignore.is_empty() {
         return Err(Fault::config("data.ignore", "images have no columns")

@@ -1,8 +1,8 @@
-//! Folds of a table: which fold each row is in, what each fold trains, validates and tests on, and
-//! whether all of them can be trained.
+//! Folds of a table: the fold of each row, and the rows that each fold trains, validates and tests
+//! on.
 
 use crate::config::{self, Task, TaskKind, Version};
-use crate::data::encode::applied::Met;
+use crate::data::encode::applied::MatchReport;
 use crate::data::load::apply::{NEVER, apply_rows};
 use crate::data::load::places;
 use crate::data::load::roles::Roles;
@@ -17,7 +17,7 @@ use crate::data::table::view::View;
 use crate::data::{Dataset, Schema, Table, UNLABELLED};
 use crate::fault::{Fault, quoted};
 
-/// Bytes of text that are read at a time where rows out of their folds are gone through.
+/// Number of bytes that are read at a time when the rows of a fold are predicted.
 const PIECE: u64 = 64 << 20;
 
 /// The folds of a table.
@@ -27,16 +27,16 @@ pub struct Folds {
     pub of: Vec<u32>,
     /// Number of folds.
     pub folds: usize,
-    /// What is shared out alike; `None` = nothing.
+    /// The classes that are spread evenly over the folds; `None` = none.
     strata: Option<Strata>,
-    /// Groups that stay whole: `[rows]`, a code each, and a random number for each code.
+    /// Groups that stay whole: a code per row, and a random number per code.
     groups: Option<(Vec<u32>, Vec<u64>)>,
-    /// By which task, and why; or why by none.
-    pub(crate) said: String,
+    /// A phrase that says by which task folds are stratified, and why.
+    pub(crate) explanation: String,
 }
 
 impl Folds {
-    /// Which fold each row is in: a function of the rows, of their labels and of `data.split_seed`.
+    /// Makes folds, as a function of the rows, of their labels and of `data.split_seed`.
     pub(crate) fn new(roles: &Roles, folds: usize) -> anyhow::Result<Folds> {
         let (data, rows) = (roles.data, roles.raw.rows);
         let group = roles.group();
@@ -47,8 +47,8 @@ impl Folds {
             let of = (0..rows)
                 .map(|row| shares::fold_of(data.split_seed, number(row), folds) as u32)
                 .collect();
-            let said = "rows are drawn one by one, as by tandem 0.1.0".into();
-            return Ok(Folds { of, folds, strata: None, groups: None, said });
+            let explanation = "rows are drawn one by one, as by tandem 0.1.0".into();
+            return Ok(Folds { of, folds, strata: None, groups: None, explanation });
         }
         let (task, why) = chosen(roles, group.is_some())?;
         let strata = task.map(|task| strata(roles, task)).transpose()?;
@@ -69,27 +69,27 @@ impl Folds {
                 dealt_groups_by_class(codes, keys, strata, folds)
             }
         };
-        let mut found = Folds { of, folds, strata, groups, said: why };
+        let mut found = Folds { of, folds, strata, groups, explanation: why };
         if found.groups.is_some() {
             let sizes: Vec<String> = found.sizes().iter().map(usize::to_string).collect();
-            found.said = format!(
+            found.explanation = format!(
                 "groups stay whole, so folds have {} rows; {}",
                 sizes.join(", "),
-                found.said
+                found.explanation
             );
         }
         Ok(found)
     }
 
-    /// Rows of each fold.
+    /// Number of rows of each fold.
     fn sizes(&self) -> Vec<usize> {
         let mut sizes = vec![0; self.folds];
         self.of.iter().for_each(|&fold| sizes[fold as usize] += 1);
         sizes
     }
 
-    /// Row numbers of each part where a fold, from 1 up, is held out to be tested on. The share of
-    /// the test part is trained on.
+    /// Row numbers of each part if a fold, from 1 up, is tested on. The test share of the split is
+    /// trained on.
     ///
     /// # Errors
     /// 78 if a part would be empty.
@@ -115,12 +115,12 @@ impl Folds {
         shares::check_fold([train, valid, test], (fold, self.folds), shares[1] > 0.0)
     }
 
-    /// The rows of a fold, from 1 up, piece by piece in the order of the table: their numbers, and
-    /// what a model with this schema is to see of them. The cells that are kept are the number of
-    /// the row, the fold and the label columns.
+    /// Reads the rows of a fold, from 1 up, in the order of the table, encodes them with a schema,
+    /// and gives them to `take` piece by piece. The kept cells are the number of the row, the fold
+    /// and the label columns.
     ///
     /// # Errors
-    /// 65 if the table is not the one that folds were made of.
+    /// 65 if the table is not the one that the folds were made from.
     pub fn rows_of(
         &self,
         (data, tasks): (&config::Data, &[Task]),
@@ -142,8 +142,9 @@ impl Folds {
             if !rows.is_empty() {
                 let dataset = apply_rows(&schema, raw, &rows)?;
                 let table = labelled(raw, tasks, &rows, first, fold);
-                let (header, met) = (table.names.clone(), Met::default());
-                take(Dataset { table: Some(Table { header, met, raw: table.into() }), ..dataset })?;
+                let (header, matched) = (table.names.clone(), MatchReport::default());
+                let table = Table { header, matched, raw: table.into() };
+                take(Dataset { table: Some(table), ..dataset })?;
             }
             first += raw.rows;
             Ok::<(), anyhow::Error>(())
@@ -166,8 +167,8 @@ impl Folds {
     }
 }
 
-/// Number, fold and label columns of some rows; `first` is the number of the first row of the table
-/// that they are cut from.
+/// A table of some rows with their numbers, the fold and the label columns. `first` is the number
+/// of the first row of `raw`.
 fn labelled(raw: &Raw, tasks: &[Task], rows: &[u32], first: usize, fold: usize) -> Raw {
     let mut columns: Vec<usize> = Vec::new();
     for at in tasks.iter().flat_map(|task| &task.targets).filter_map(|name| raw.column(name)) {
@@ -187,8 +188,8 @@ fn labelled(raw: &Raw, tasks: &[Task], rows: &[u32], first: usize, fold: usize) 
     table
 }
 
-/// The task that folds are stratified by, and what is to be said of it: that of `data.stratify`; or
-/// of the tasks with classes the one with the rarest.
+/// Chooses the task that folds are stratified by: the task that `data.stratify` names, or the task
+/// with the rarest class. Returns a phrase that explains the choice too.
 fn chosen(roles: &Roles, is_grouped: bool) -> anyhow::Result<(Option<usize>, String)> {
     let alike = |task: usize| {
         format!("folds have the classes of task {} alike", quoted(&roles.tasks[task].name))
@@ -219,34 +220,27 @@ fn chosen(roles: &Roles, is_grouped: bool) -> anyhow::Result<(Option<usize>, Str
     })
 }
 
-/// The tasks with classes, each with the rows of its rarest class, ascending by them.
+/// (rows of the rarest class, task) of each task with classes, ascending.
 fn by_rarest(roles: &Roles) -> anyhow::Result<Vec<(u64, usize)>> {
     let mut tasks = Vec::new();
     for task in (0..roles.tasks.len()).filter(|&task| has_classes(&roles.tasks[task])) {
-        let counts = roles.words(task)?.0.counts;
-        tasks.extend(
-            counts
-                .into_iter()
-                .flatten()
-                .filter(|&count| count > 0)
-                .min()
-                .map(|least| (least, task)),
-        );
+        let counts = roles.encoded_labels(task)?.target.counts.iter().flatten().copied();
+        tasks.extend(counts.filter(|&count| count > 0).min().map(|least| (least, task)));
     }
     tasks.sort_by_key(|(least, _)| *least);
     Ok(tasks)
 }
 
-/// The classes of the other tasks, the task with the rarest class first; of a task with several
-/// columns those of each, the column that says yes least often first.
+/// The classes of all tasks but the chosen one, row by row: the task with the rarest class comes
+/// first, and of a task with several columns the column that says yes least often.
 fn others(roles: &Roles, chosen: Option<usize>) -> anyhow::Result<Vec<Vec<u32>>> {
     let mut others = Vec::new();
     for (_, task) in by_rarest(roles)? {
         if Some(task) == chosen {
             continue;
         }
-        let mut columns = roles.words(task)?.1;
-        columns.sort_by_key(|column| column.iter().filter(|&&word| word == 1).count());
+        let mut columns = roles.encoded_labels(task)?.encoded.clone();
+        columns.sort_by_key(|column| column.iter().filter(|&&label| label == 1).count());
         others.extend(columns);
     }
     Ok(others)
@@ -257,25 +251,25 @@ pub(crate) fn has_classes(task: &Task) -> bool {
     matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel)
 }
 
-/// The classes of a task, row by row; those of several columns are marks for yes and for blanks.
-/// Rows without a label are one class more.
+/// The classes of a task, row by row; rows without a label form one more class. A task with several
+/// columns has two marks per column instead: for yes, and for no label.
 pub(crate) fn strata(roles: &Roles, task: usize) -> anyhow::Result<Strata> {
     if roles.data.version == Version::V0_1 {
         let column = roles.labels[task].first();
         return Ok(Strata::Classes(column.map(|column| column.codes.clone()).unwrap_or_default()));
     }
-    let (_, words) = roles.words(task)?;
+    let labels = &roles.encoded_labels(task)?.encoded;
     if roles.tasks[task].kind != TaskKind::Multilabel {
-        return Ok(Strata::Classes(words.into_iter().next().unwrap_or_default()));
+        return Ok(Strata::Classes(labels.first().cloned().unwrap_or_default()));
     }
-    let rows_with = |column: &[u32], word: u32| -> Vec<u32> {
-        (0..column.len() as u32).filter(|&row| column[row as usize] == word).collect()
+    let rows_with = |column: &[u32], label: u32| -> Vec<u32> {
+        (0..column.len() as u32).filter(|&row| column[row as usize] == label).collect()
     };
-    let of = words.iter().flat_map(|column| [rows_with(column, 1), rows_with(column, UNLABELLED)]);
+    let of = labels.iter().flat_map(|column| [rows_with(column, 1), rows_with(column, UNLABELLED)]);
     Ok(Strata::Marks { rows: roles.raw.rows, of: of.filter(|rows| !rows.is_empty()).collect() })
 }
 
-/// Row numbers of each part.
+/// Row numbers of each part that is cut from the training table.
 pub(crate) fn split(roles: &Roles) -> anyhow::Result<[Vec<u32>; 3]> {
     let (data, rows) = (roles.data, roles.raw.rows);
     if let Some(at) = data.split_column.as_ref().and_then(|name| roles.raw.column(name)) {
@@ -291,7 +285,7 @@ pub(crate) fn split(roles: &Roles) -> anyhow::Result<[Vec<u32>; 3]> {
     }
 }
 
-/// Row numbers of each part where no fold is held out.
+/// Row numbers of each part, with these shares, if there are no folds.
 pub(crate) fn split_by(roles: &Roles, shares: [f64; 3]) -> anyhow::Result<[Vec<u32>; 3]> {
     let (data, rows) = (roles.data, roles.raw.rows);
     if let Some(group) = roles.group() {
@@ -307,6 +301,7 @@ pub(crate) fn split_by(roles: &Roles, shares: [f64; 3]) -> anyhow::Result<[Vec<u
     }
 }
 
+/// A number of rows, in words.
 pub(crate) fn counted(rows: u64) -> String {
     format!("{rows} {}", if rows == 1 { "row" } else { "rows" })
 }

@@ -1,62 +1,60 @@
-//! Tables that are larger than the memory of the host. Two passes over the files, a chunk of rows
-//! at a time: the first keeps the label columns, the columns that say something of rows, and a
-//! sample of all others, on which features are fitted; the second encodes, and what it encodes goes
-//! to disk. Labels, weights and the order of the rows stay in memory.
+//! Loads tables that are larger than memory, in two passes over the files, a chunk of rows at a
+//! time. The first pass keeps the label columns, the columns that describe rows, and a sample of
+//! rows with all columns, on which features are fitted. The second pass encodes the rows to disk.
+//! Labels, weights and the order of the rows stay in memory.
 
 use crate::config::{Data, Source, Task};
-use crate::data::encode::applied::Met;
+use crate::data::encode::applied::MatchReport;
 
-use crate::data::encode::outside::{self, Outside};
+use crate::data::encode::outside::{self, OutOfRange};
 use crate::data::load::apply::{all_rows, apply, apply_rows};
 use crate::data::load::folds;
 use crate::data::load::places;
-use crate::data::load::roles::all_zero;
-use crate::data::load::roles::{Roles, check_columns};
+use crate::data::load::roles::{Fit, Roles, all_zero, check_columns};
 use crate::data::look::giveaway;
 use crate::data::read::chunks::Chunks;
-use crate::data::store::budget::Budget;
+use crate::data::store::budget::MemoryBudget;
 use crate::data::store::stored::Folder;
 use crate::data::table::raw::Raw;
 use crate::data::{Part, Reading, Schema};
 use crate::fault::Fault;
 use crate::rng::{Purpose, bits};
 
-/// Stream of the random numbers that choose the sample; those of the split have others.
+/// Stream of the random numbers that choose the sample; `split` uses other streams.
 const SAMPLE: u64 = 3;
 
-/// Reads and encodes the parts of a data set into a folder; returns the schema and what is to be
-/// said of it.
+/// Reads the parts of a data set and encodes them to a folder. Returns the schema, and what the
+/// user should know about it.
 ///
 /// # Errors
-/// Those of [`tables::load`]; 74 if the folder cannot be written; 78 if the budget leaves no row to
-/// fit on.
+/// The errors of `tables::load`; 74 if the folder cannot be written; 78 if the budget leaves no row
+/// to fit on.
 pub fn load(
     data: &Data,
     tasks: &[Task],
-    budget: Budget,
+    budget: MemoryBudget,
     folder: &mut Folder,
 ) -> anyhow::Result<(Schema, Vec<String>)> {
     let reading = places::reading(data)?;
     let roles = first_pass(data, tasks, &reading, budget)?;
     let rows = folds::split(&roles)?;
-    let (schema, mut notices) = roles.fit(&rows, reading)?;
-    notices.extend(roles.said_of_sample(&rows[0]));
-    notices.extend(giveaway::notices(&schema, &roles.fitted_on(&schema, &rows[0])?));
-    // What the first pass kept is not in memory during the second.
+    let Fit { schema, mut notices, .. } = roles.fit(&rows, reading)?;
+    notices.extend(roles.sample_notice(&rows[0]));
+    notices.extend(giveaway::notices(&schema, &roles.fitted_rows(&schema, &rows[0])?));
+    // The second pass needs the memory that the first pass took.
     let (place, names) = (roles.place().to_owned(), roles.names().to_vec());
     drop(roles);
-    let mut outside = [Outside::default(), Outside::default(), Outside::default()];
+    let mut outside = [const { OutOfRange::new() }; 3];
     encode((&schema, &data.train), &rows, budget, folder, &mut outside)?;
-    for (part, given) in [(Part::Valid, &data.valid), (Part::Test, &data.test)] {
-        let Some(source) = given else { continue };
-        let mut met = Met::default();
+    for (part, source) in Part::other_sources(data) {
+        let mut matched = MatchReport::default();
         for chunk in Chunks::new(source, &schema.reading.options(), budget.chunk())? {
             let chunk = chunk?;
-            outside[part as usize].look(&schema, &chunk, &all_rows(&chunk));
+            outside[part as usize].count(&schema, &chunk, &all_rows(&chunk));
             folder.push(part, &apply(&schema, &chunk)?)?;
-            met.add(Met::of(&schema, &chunk));
+            matched.add(MatchReport::of(&schema, &chunk));
         }
-        notices.extend(met.said_of(part, &schema, &names));
+        notices.extend(matched.part_notices(part, &schema, &names));
     }
     if folder.weights(Part::Train).is_some_and(|weights| weights.iter().all(|&w| w == 0.0)) {
         return Err(all_zero(data, &place).into());
@@ -65,17 +63,17 @@ pub fn load(
     Ok((schema, notices))
 }
 
-/// What there is to know before anything can be encoded.
+/// The first pass: collects what has to be known before rows can be encoded.
 pub(crate) fn first_pass<'t>(
     data: &'t Data,
     tasks: &'t [Task],
     reading: &Reading,
-    budget: Budget,
+    budget: MemoryBudget,
 ) -> anyhow::Result<Roles<'t>> {
     let (mut narrow, mut sample): (Option<Raw>, Option<Sample>) = (None, None);
     for chunk in Chunks::new(&data.train, &reading.options(), budget.chunk())? {
         let chunk = chunk?;
-        // Whether all files have the same columns is asked of the sample, which has all of them.
+        // The sample has all columns, so it checks whether all files have the same ones.
         match (&mut sample, &narrow) {
             (Some(sample), Some(narrow)) => sample.take(&chunk, narrow.rows)?,
             _ => {
@@ -84,7 +82,7 @@ pub(crate) fn first_pass<'t>(
             }
         }
         let wanted: Vec<usize> =
-            of_rows(data, tasks).filter_map(|name| chunk.column(name)).collect();
+            wanted_of_all_rows(data, tasks).filter_map(|name| chunk.column(name)).collect();
         let all: Vec<u32> = (0..chunk.rows as u32).collect();
         let cut = chunk.cut(&wanted, &all);
         match &mut narrow {
@@ -102,20 +100,20 @@ pub(crate) fn first_pass<'t>(
     }
 }
 
-/// The columns that are wanted of all rows at once, each once.
-fn of_rows<'t>(data: &'t Data, tasks: &'t [Task]) -> impl Iterator<Item = &'t String> {
+/// The columns that are kept of all rows, each once: labels, and columns that describe rows.
+fn wanted_of_all_rows<'t>(data: &'t Data, tasks: &'t [Task]) -> impl Iterator<Item = &'t String> {
     let mut seen = std::collections::HashSet::new();
     let targets = tasks.iter().flat_map(|task| &task.targets);
     targets.chain(data.row_columns().map(|(_, name)| name)).filter(move |name| seen.insert(*name))
 }
 
-/// Encodes the parts that come from one source.
+/// Encodes the parts that are cut from one source.
 fn encode(
     (schema, source): (&Schema, &Source),
     rows: &[Vec<u32>; 3],
-    budget: Budget,
+    budget: MemoryBudget,
     folder: &mut Folder,
-    outside: &mut [Outside; 3],
+    outside: &mut [OutOfRange; 3],
 ) -> anyhow::Result<()> {
     let mut first = 0;
     for chunk in Chunks::new(source, &schema.reading.options(), budget.chunk())? {
@@ -125,7 +123,7 @@ fn encode(
             let [from, to] = [first, end].map(|row| rows.partition_point(|&r| r < row));
             let here: Vec<u32> = rows[from..to].iter().map(|row| row - first).collect();
             if !here.is_empty() {
-                outside[part as usize].look(schema, &chunk, &here);
+                outside[part as usize].count(schema, &chunk, &here);
                 folder.push(part, &apply_rows(schema, &chunk, &here)?)?;
             }
         }
@@ -134,15 +132,15 @@ fn encode(
     Ok(())
 }
 
-/// Rows of a table, each chosen by a hash of the seed and of its number: all of them, or every
-/// second, fourth, … on average, as few as the bytes that they may take ask for.
+/// A sample of the rows of a table. Each row is chosen by a hash of the seed and of its number: all
+/// rows, or on average every second, fourth, …, so that the sample takes at most `most` bytes.
 struct Sample {
     table: Raw,
-    /// Where in the whole table its rows are.
+    /// The numbers of its rows in the whole table.
     numbers: Vec<u32>,
     seed: u64,
     most: u64,
-    /// A row is in it if so many of the lowest bits of its hash are zero.
+    /// A row is in the sample if this many of the lowest bits of its hash are zero.
     zeros: u32,
 }
 
@@ -158,7 +156,7 @@ impl Sample {
         bits(self.seed, Purpose::Split, SAMPLE, u64::from(row)).trailing_zeros() >= self.zeros
     }
 
-    /// Adds those of the rows of a chunk that are in it; `first` is the number of its first row.
+    /// Adds the chosen rows of a chunk whose first row has the number `first`.
     fn take(&mut self, chunk: &Raw, first: usize) -> anyhow::Result<()> {
         let rows: Vec<u32> =
             (0..chunk.rows as u32).filter(|row| self.holds(first as u32 + row)).collect();
@@ -169,7 +167,7 @@ impl Sample {
         Ok(())
     }
 
-    /// Leaves rows out until the rest is small enough.
+    /// Halves the sample until it is small enough.
     fn thin(&mut self) {
         while self.table.bytes() > self.most && !self.numbers.is_empty() && self.zeros < 64 {
             self.zeros += 1;

@@ -1,4 +1,5 @@
-//! From a configuration, or a stored schema, to data sets: the door to this room.
+//! Loads data sets: as a configuration says, or with the schema of a trained model. `door` has the
+//! functions that other rooms call.
 
 pub mod apply;
 pub mod arrays;
@@ -8,5 +9,5 @@ pub mod folds;
 pub mod large;
 pub mod places;
 pub mod roles;
+pub mod route;
 pub mod tables;
-pub mod way;

@@ -1,17 +1,17 @@
-//! Columns of arrays by their place: an array has no names, and what its file is called says
-//! nothing.
+//! Names for the columns of arrays. An array has no names, and the name of its file means nothing,
+//! so its columns are named after their places.
 //!
-//! Of a pair the columns are `features.0`, `features.1`, … and `labels`, or `labels.0`, … where
-//! there are several; those of a single array are `0`, `1`, …; unless the configuration names them.
-//! It may name a column also after the file, as in `y_train` or `x_train0`.
+//! The columns of a pair of arrays are `features.0`, `features.1`, …, and `labels`, or `labels.0`,
+//! … if there are several. The columns of a single array are `0`, `1`, …. The configuration may
+//! give other names. Settings may also call a column after its file, such as `y_train` or
+//! `x_train0`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::config::{Data, FeatureKind, Source, Task, Version};
 use crate::data::read::files::paths;
-use crate::data::read::npy::array;
-use crate::data::read::reader_of;
+use crate::data::read::{ArrayReader, reader_of};
 use crate::data::schema::columns::some;
 use crate::data::table::arrays::Arrays;
 use crate::data::table::options::stem;
@@ -19,20 +19,26 @@ use crate::data::table::raw::Raw;
 use crate::data::{Reading, Schema};
 use crate::fault::{Fault, quoted};
 
-/// Columns of one array.
+/// The columns of one array.
 struct Columns {
-    /// What they are called.
+    /// Their names.
     names: Vec<String>,
-    /// What they are called as well: after their place, or after the file.
+    /// Other names that settings may use: after their places, and after the file.
     places: Vec<String>,
     files: Vec<String>,
 }
 
 impl Columns {
-    /// Of an array that is `word` of a pair, or the single one.
-    fn of(path: &Path, word: Option<&str>, given: &[String]) -> anyhow::Result<Columns> {
+    /// The columns of an array. `word` is `features` or `labels` in a pair of arrays, and `given`
+    /// are the names in the configuration, if there are some.
+    fn of(
+        reader: &dyn ArrayReader,
+        path: &Path,
+        word: Option<&str>,
+        given: &[String],
+    ) -> anyhow::Result<Columns> {
         let stem = stem(path);
-        let files = array(path, &stem)?.names().to_vec();
+        let files = reader.column_names(path, &stem)?;
         let place = |at: usize| word.map_or(at.to_string(), |word| format!("{word}.{at}"));
         let mut places: Vec<String> = (0..files.len()).map(place).collect();
         let names = match (given, word, places.len()) {
@@ -56,43 +62,50 @@ impl Columns {
     }
 }
 
-/// The arrays of the training data, one or two; none where it is no array, or its columns bear the
-/// names of files as they once did.
-fn of(data: &Data) -> anyhow::Result<Vec<Columns>> {
+/// The columns of the arrays of the training data, which are one or two. None if the training data
+/// are no arrays, or if their columns are named after files, as in tandem 0.1.0.
+fn columns_of(data: &Data) -> anyhow::Result<Vec<Columns>> {
     let is_named = !(data.names.features.is_empty() && data.names.labels.is_empty());
     if data.version == Version::V0_1 && !is_named {
         return Ok(Vec::new());
     }
     match &data.train {
         Source::Npy { features, labels } => {
-            let features = Columns::of(features, Some("features"), &data.names.features)?;
-            Ok(vec![features, Columns::of(labels, Some("labels"), &data.names.labels)?])
+            let of = |path: &Path, word: &str, given: &[String]| {
+                let reader = reader_of(path)?.as_arrays();
+                reader.map(|reader| Columns::of(reader, path, Some(word), given)).transpose()
+            };
+            let features = of(features, "features", &data.names.features)?;
+            let labels = of(labels, "labels", &data.names.labels)?;
+            Ok(features.into_iter().chain(labels).collect())
         }
-        source @ Source::Table(_) => match paths(source)?.first() {
-            Some(path) if reader_of(path)?.has_no_names() => {
-                Ok(vec![Columns::of(path, None, &[])?])
+        source @ Source::Table(_) => {
+            let paths = paths(source)?;
+            let Some(path) = paths.first() else { return Ok(Vec::new()) };
+            match reader_of(path)?.as_arrays() {
+                Some(reader) => Ok(vec![Columns::of(reader, path, None, &[])?]),
+                None => Ok(Vec::new()),
             }
-            _ => Ok(Vec::new()),
-        },
+        }
         Source::Idx { .. } | Source::BuiltIn(_) => Ok(Vec::new()),
     }
 }
 
-/// Names of the columns of the arrays that are trained on; `None` where no array is.
+/// The names of the columns of the arrays that are trained on; `None` if there are no arrays.
 ///
 /// # Errors
 /// 66 if a file is missing; 65 if one is malformed; 78 if there are more or fewer names than
 /// columns.
 pub fn arrays(data: &Data) -> anyhow::Result<Option<Arrays>> {
-    let mut names = of(data)?.into_iter().map(|columns| columns.names);
+    let mut names = columns_of(data)?.into_iter().map(|columns| columns.names);
     let features = names.next();
     Ok(features.map(|features| Arrays { features, labels: names.next().unwrap_or_default() }))
 }
 
-/// How files of a model are read, as the settings of its training say.
+/// How the files for a model are read, given the settings of its training.
 ///
 /// # Errors
-/// Those of [`arrays`].
+/// The errors of [`arrays`].
 pub fn reading(data: &Data) -> anyhow::Result<Reading> {
     let of_rows =
         data.row_columns().filter(|(key, _)| *key != "data.row_weight").map(|(_, name)| name);
@@ -110,10 +123,10 @@ pub fn reading(data: &Data) -> anyhow::Result<Reading> {
     })
 }
 
-/// That a single array has labels, where a model was trained on a pair.
+/// Checks that a single array has labels, if the model was trained on a pair of arrays.
 ///
 /// # Errors
-/// 65 if it holds as many columns as the array of features, which have no label among them.
+/// 65 if it has exactly the columns of the array of features.
 pub(crate) fn check_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<()> {
     let Some(arrays) = schema.reading.arrays.as_ref().filter(|arrays| !arrays.labels.is_empty())
     else {
@@ -131,23 +144,24 @@ pub(crate) fn check_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<()> {
     Err(Fault::data(&raw.place, found).hint("give both: --data FEATURES.npy,LABELS.npy").into())
 }
 
-/// Settings in which each column of an array has its one name; `None` if there is no array.
+/// Replaces the names of array columns in the settings, so that each column has only one. `None` if
+/// there are no arrays.
 ///
 /// # Errors
-/// Those of [`arrays`]; 78 if one column is named twice where it may stand once.
+/// The errors of [`arrays`]; 78 if a column is named twice in a place that allows it once.
 pub fn resolve(data: &Data, tasks: &[Task]) -> anyhow::Result<Option<(Data, Vec<Task>)>> {
-    let arrays = of(data)?;
+    let arrays = columns_of(data)?;
     if arrays.is_empty() {
         return Ok(None);
     }
-    // A name is taken for what comes first: itself, a place, what a file is called; of equals,
-    // labels go before features.
+    // A name is looked for among names first, then among places, then among names after files; and
+    // in each case among labels first, then among features.
     let lists: [fn(&Columns) -> &[String]; 3] = [|a| &a.names, |a| &a.places, |a| &a.files];
     let mut known: HashMap<&str, &str> = HashMap::new();
     for (list, array) in
         lists.iter().flat_map(|list| arrays.iter().rev().map(move |array| (list, array)))
     {
-        // Of one column the last place is the word of its array.
+        // The last place of an array with a single column is its word, hence the cycle.
         for (alias, name) in list(array).iter().zip(array.names.iter().cycle()) {
             known.entry(alias).or_insert(name);
         }
@@ -170,6 +184,7 @@ pub fn resolve(data: &Data, tasks: &[Task]) -> anyhow::Result<Option<(Data, Vec<
     Ok(Some((data, tasks)))
 }
 
+/// Checks that no name occurs twice.
 fn once<'n>(names: impl Iterator<Item = &'n String>, key: &str) -> anyhow::Result<()> {
     let mut seen = HashSet::new();
     match names.into_iter().find(|name| !seen.insert(*name)) {

@@ -1,48 +1,60 @@
-//! Which column of a table is what: features, labels, and columns that say something of rows.
+//! The role of each column of a table: a feature, a label, or a column that describes rows.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use crate::config::{self, Feature, FeatureKind, Task, Version};
 
 use crate::data::encode::fit::{self, Fitted};
 
-use crate::data::encode::labels::{self, LabelColumn, Labels};
+use crate::data::encode::labels::{self, FittedLabels, LabelColumn, Labels};
 use crate::data::encode::per_mean;
-use crate::data::load::apply::{NEVER, apply_rows, dataset, locate, weights_of};
+use crate::data::load::apply::{NEVER, apply_rows, dataset, encoded, locate, weights_of};
 use crate::data::schema::columns::no_column;
 use crate::data::split::shares;
 use crate::data::table::index;
 use crate::data::table::raw::Raw;
-use crate::data::table::view::{Index, View};
-use crate::data::value::alike::merged_notice;
+use crate::data::table::view::{ByName, View};
+use crate::data::value::alike::respelt_notice;
 
-use crate::data::value::meaning::{self, Kind, Meaning, Wishes, agree};
+use crate::data::value::meaning::{self, Meaning, TextKind, TextSettings, agree_on_decimal_sign};
 use crate::data::{Column, Dataset, Input, Reading, Schema, Target};
 use crate::fault::{Fault, quoted};
 
-/// The text that means "blank" where nothing else does.
+/// The only text that means "blank" if the configuration names no others.
 static EMPTY: [String; 1] = [String::new()];
 
-/// Most dropped columns that are named.
+/// The largest number of dropped columns that get a notice of their own.
 const MOST_DROPPED: usize = 20;
 
-/// A table with the uses of its columns.
+/// A table with the roles of its columns.
 pub(crate) struct Roles<'t> {
     pub(crate) raw: Raw,
-    /// Where `raw` has only the columns that are wanted of all rows: some rows with all columns,
-    /// and their numbers.
+    /// Some rows with all columns, and their numbers, if `raw` has only labels and columns that
+    /// describe rows.
     sample: Option<(Raw, Vec<u32>)>,
     pub(crate) data: &'t config::Data,
     pub(crate) tasks: &'t [Task],
-    /// What the configuration says of each column that may be a feature.
+    /// The settings of each column that may be a feature.
     features: Vec<Feature>,
     /// Per task, the cells of its label columns.
     pub(crate) labels: Vec<Vec<LabelColumn>>,
+    /// Per task, the labels of all rows, encoded when they are first asked for.
+    encoded: Vec<OnceCell<FittedLabels>>,
+}
+
+/// Everything that is fitted on the training part.
+pub(crate) struct Fit {
+    pub(crate) schema: Schema,
+    /// What the user should know about the columns and the parts.
+    pub(crate) notices: Vec<String>,
+    /// The labels of the training rows, one vector per label column.
+    labels: Vec<Vec<u32>>,
 }
 
 impl<'t> Roles<'t> {
-    /// Finds the columns that the configuration names. A table of only those that are wanted of all
-    /// rows comes with a sample of rows with all columns.
+    /// Finds the columns that the configuration names. `sample` is given if `raw` does not have all
+    /// columns: some rows with all columns, and their numbers.
     pub(crate) fn new(
         raw: Raw,
         sample: Option<(Raw, Vec<u32>)>,
@@ -57,7 +69,8 @@ impl<'t> Roles<'t> {
         };
         let labels =
             tasks.iter().map(|task| task.targets.iter().filter_map(column).collect()).collect();
-        Ok(Roles { raw, sample, data, tasks, features, labels })
+        let encoded = tasks.iter().map(|_| OnceCell::new()).collect();
+        Ok(Roles { raw, sample, data, tasks, features, labels, encoded })
     }
 
     /// The files, for messages.
@@ -65,36 +78,35 @@ impl<'t> Roles<'t> {
         &self.raw.place
     }
 
-    /// All columns of the files.
+    /// The names of all columns of the files.
     pub(crate) fn names(&self) -> &[String] {
         self.sample.as_ref().map_or(&self.raw.names, |(sample, _)| &sample.names)
     }
 
-    /// The table that features are fitted on, and where in it training rows are.
-    fn fitted<'r>(&'r self, rows: &'r [u32]) -> (&'r Raw, Cow<'r, [u32]>) {
+    /// The table that features are fitted on, and the positions of training rows in it.
+    fn fitted_table<'r>(&'r self, rows: &'r [u32]) -> (&'r Raw, Cow<'r, [u32]>) {
         let Some((sample, numbers)) = &self.sample else { return (&self.raw, Cow::Borrowed(rows)) };
         let there = (0..numbers.len() as u32)
             .filter(|&at| rows.binary_search(&numbers[at as usize]).is_ok());
         (sample, Cow::Owned(there.collect()))
     }
 
-    /// The numbers of the rows of the table that features are fitted on, training rows or not, in
-    /// the whole table.
+    /// The numbers, in the whole table, of all rows of the table that features are fitted on.
     fn numbers(&self) -> impl Iterator<Item = u32> {
         let sample = self.sample.as_ref().map(|(_, numbers)| &numbers[..]);
         (0..sample.map_or(self.raw.rows, <[u32]>::len) as u32)
             .map(move |at| sample.map_or(at, |numbers| numbers[at as usize]))
     }
 
-    /// Of the sample the training rows, encoded.
-    pub(crate) fn fitted_on(&self, schema: &Schema, rows: &[u32]) -> anyhow::Result<Dataset> {
-        let (table, rows) = self.fitted(rows);
+    /// Encodes the training rows of the table that features are fitted on.
+    pub(crate) fn fitted_rows(&self, schema: &Schema, rows: &[u32]) -> anyhow::Result<Dataset> {
+        let (table, rows) = self.fitted_table(rows);
         apply_rows(schema, table, &rows)
     }
 
-    /// That features were not fitted on all training rows, where that is so.
-    pub(crate) fn said_of_sample(&self, rows: &[u32]) -> Option<String> {
-        let (fitted, all) = (self.fitted(rows).1.len(), rows.len());
+    /// A notice that features are not fitted on all training rows, if they are not.
+    pub(crate) fn sample_notice(&self, rows: &[u32]) -> Option<String> {
+        let (fitted, all) = (self.fitted_table(rows).1.len(), rows.len());
         (fitted < all).then(|| {
             format!(
                 "columns are fitted on a sample of {fitted} of {all} training rows, which \
@@ -103,50 +115,52 @@ impl<'t> Roles<'t> {
         })
     }
 
-    /// The column of the groups.
+    /// The column that names groups, if there is one.
     pub(crate) fn group(&self) -> Option<View<'_>> {
         let at = self.data.group.as_ref().and_then(|name| self.raw.column(name))?;
         Some(View::new(&self.raw, at, self.data.missing.as_deref().unwrap_or(&EMPTY[..])))
     }
 
-    /// That groups are equal in other words, where some are.
-    fn said_of_groups(&self) -> anyhow::Result<Option<String>> {
+    /// A notice about groups that have several spellings, if there are some.
+    fn groups_notice(&self) -> anyhow::Result<Option<String>> {
         let Some(group) = self.group() else { return Ok(None) };
-        let others = shares::all_grouped(&group, self.raw.rows, self.data.version)?.others;
-        Ok(merged_notice(&format!("groups of column {}", quoted(group.name)), &others))
+        let respelt = shares::group_values(&group, self.raw.rows, self.data.version)?.respelt;
+        Ok(respelt_notice(&format!("groups of column {}", quoted(group.name)), &respelt))
     }
 
-    /// Words of the labels of all rows, one vector a column of the task.
-    pub(crate) fn words(&self, task: usize) -> anyhow::Result<(Target, Vec<Vec<u32>>)> {
+    /// The labels of a task in all rows, training rows or not: its target as it were fitted on all
+    /// of them, and one encoded vector per column.
+    pub(crate) fn encoded_labels(&self, task: usize) -> anyhow::Result<&FittedLabels> {
+        if let Some(known) = self.encoded[task].get() {
+            return Ok(known);
+        }
         let rows: Vec<u32> = (0..self.raw.rows as u32).collect();
-        self.with_labels(task, |labels| {
-            let (target, _) = labels::fit(
-                &self.tasks[task],
-                labels,
-                &rows,
-                &self.label_meanings(task),
-                self.data.version,
-            )?;
-            let words = labels::encode(&target, labels, &rows)?;
-            Ok((target, words))
-        })
+        let (settings, meanings) = (&self.tasks[task], self.label_meanings(task));
+        let fit =
+            |labels: &Labels| labels::fit(settings, labels, &rows, &meanings, self.data.version);
+        let fitted = self.with_labels(task, fit)?;
+        Ok(self.encoded[task].get_or_init(|| fitted))
     }
 
-    /// What the texts of the label columns of a task are taken for, by all rows.
+    /// What the texts of the label columns of a task are taken for, judging by all rows.
     fn label_meanings(&self, task: usize) -> Vec<Meaning> {
         let rows: Vec<u32> = (0..self.raw.rows as u32).collect();
         let (data, columns) = (self.data, &self.labels[task]);
         let task = &self.tasks[task];
         let missing = task.missing.as_deref().or(data.missing.as_deref());
-        let wishes =
-            Wishes { missing, decimal: data.decimal, dates: data.dates, version: data.version };
+        let settings = TextSettings {
+            missing,
+            decimal: data.decimal,
+            dates: data.dates,
+            version: data.version,
+        };
         columns
             .iter()
-            .map(|column| labels::meaning(task, column.tally(&rows).into_iter(), &wishes))
+            .map(|column| labels::meaning(task, column.tally(&rows).into_iter(), &settings))
             .collect()
     }
 
-    /// Does something with the labels of a task.
+    /// Calls `act` with the labels of a task.
     fn with_labels<T>(&self, task: usize, act: impl FnOnce(&Labels) -> T) -> T {
         let locate =
             |column: usize, row: usize| locate(&self.raw, row, &self.tasks[task].targets[column]);
@@ -157,81 +171,29 @@ impl<'t> Roles<'t> {
         })
     }
 
-    /// The schema of the training rows, and what is to be said of columns that it does without, and
-    /// of the parts.
+    /// Fits the schema on the training rows.
     pub(crate) fn fit(
         &self,
         [rows, valid, _]: &[Vec<u32>; 3],
         reading: Reading,
-    ) -> anyhow::Result<(Schema, Vec<String>)> {
+    ) -> anyhow::Result<Fit> {
         let weights =
             self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
         let weights = weights.map(|name| weights_of(&self.raw, name, rows)).transpose()?;
-        let (table, sample) = self.fitted(rows);
+        let (table, sample) = self.fitted_table(rows);
         if sample.is_empty() {
             let found = format!("a sample that takes {} bytes has no training row", table.bytes());
             return Err(Fault::config("data.memory", found).hint("give more memory").into());
         }
         let meanings = Meanings::of(self, table, &sample);
-        let (mut targets, mut notices) = (Vec::with_capacity(self.tasks.len()), Vec::new());
-        for (number, (task, meanings)) in self.tasks.iter().zip(&meanings.labels).enumerate() {
-            let fit = |labels: &Labels| {
-                let (target, said) = labels::fit(task, labels, rows, meanings, self.data.version)?;
-                notices.extend(said);
-                per_mean::fit(task, target, labels, rows, weights.as_deref())
-            };
-            targets.push(self.with_labels(number, fit)?);
-        }
-        let (mut columns, mut dropped, by_name) = (Vec::new(), Vec::new(), Index::new(table));
-        for (feature, meaning) in self.features.iter().zip(&meanings.features) {
-            let Some(view) = by_name.view(&feature.column, &meaning.missing) else { continue };
-            let view = view.written(meaning.notation, meaning.order);
-            let is_named = self.data.features.iter().any(|given| given.column == feature.column);
-            if self.data.version >= Version::V0_2
-                && !is_named
-                && index::is_index(&view, self.numbers())
-            {
-                dropped.push(format!(
-                    "column {} {}: it is dropped",
-                    quoted(&feature.column),
-                    index::WHY
-                ));
-                continue;
-            }
-            let looked_at = Some(meaning).filter(|_| self.data.version >= Version::V0_2);
-            let (fitted, said) = fit::fit(&view, &sample, feature, looked_at, self.data.version)?;
-            notices.extend(said);
-            match fitted {
-                Fitted::Encoding(encoding) => {
-                    columns.push(Column {
-                        name: feature.column.clone(),
-                        missing: meaning.missing.clone(),
-                        encoding,
-                    });
-                }
-                Fitted::Dropped(why) => {
-                    dropped.push(format!("column {} {why}: it is dropped", quoted(&feature.column)))
-                }
-            }
-        }
-        if columns.is_empty() {
-            let found = format!(
-                "{} has no feature columns: all are labels, ignored or dropped{}",
-                self.raw.place,
-                first(&dropped)
-            );
-            return Err(Fault::config("data.train", found)
-                .hint("keep at least one column that differs between rows")
-                .into());
-        }
-        if let Some(more @ 1..) = dropped.len().checked_sub(MOST_DROPPED) {
-            dropped.truncate(MOST_DROPPED);
-            dropped.push(format!("{more} more columns are dropped"));
-        }
-        notices.splice(0..0, meanings.notices(self));
-        notices.extend(self.said_of_groups()?);
-        notices.extend(dropped);
-        notices.extend(per_mean::notices(self.tasks, &targets));
+        let labels = self.fit_labels(rows, &meanings, weights.as_deref())?;
+        let features = self.fit_features(table, &sample, &meanings)?;
+        let mut notices = meanings.notices(self);
+        notices.extend(labels.notices);
+        notices.extend(features.notices);
+        notices.extend(self.groups_notice()?);
+        notices.extend(shortened(features.dropped));
+        notices.extend(per_mean::notices(self.tasks, &labels.targets));
         if self.data.split_column.is_some() && valid.is_empty() {
             notices.push(
                 "no row says valid, so nothing is validated on and the model is that of the last \
@@ -239,34 +201,136 @@ impl<'t> Roles<'t> {
                     .to_owned(),
             );
         }
-        // Where runs of before go on, what is kept of them stays as it was.
+        // A run of tandem 0.1.0 that is resumed keeps its schema as it was.
         let indices = self.raw.indices.filter(|_| self.data.version != Version::V0_1);
-        let reading = Reading { indices, ..reading };
-        let schema = Schema { reading, ..Schema::new(Input::Columns { columns }, targets) };
-        Ok((schema, notices))
+        let (reading, input) =
+            (Reading { indices, ..reading }, Input::Columns { columns: features.columns });
+        let schema = Schema { reading, ..Schema::new(input, labels.targets) };
+        Ok(Fit { schema, notices, labels: labels.encoded })
     }
 
-    /// Some rows as the schema says.
-    pub(crate) fn dataset(&self, schema: &Schema, rows: &[u32]) -> anyhow::Result<Dataset> {
-        dataset(schema, &self.raw, &self.labels, rows)
+    /// Fits the target of each task. `weights` are the weights of `rows`, if a task needs them.
+    fn fit_labels(
+        &self,
+        rows: &[u32],
+        meanings: &Meanings,
+        weights: Option<&[f32]>,
+    ) -> anyhow::Result<FittedTargets> {
+        let mut all = FittedTargets::default();
+        for (number, (task, meanings)) in self.tasks.iter().zip(&meanings.labels).enumerate() {
+            let fit =
+                |labels: &Labels| labels::fit(task, labels, rows, meanings, self.data.version);
+            let mut fitted = self.with_labels(number, fit)?;
+            per_mean::fit(task, &mut fitted.target, &fitted.encoded, weights);
+            all.targets.push(fitted.target);
+            all.encoded.extend(fitted.encoded);
+            all.notices.extend(fitted.notices);
+        }
+        Ok(all)
     }
+
+    /// Fits each column that may be a feature on the rows `sample` of `table`.
+    ///
+    /// # Errors
+    /// 65 if a cell does not fit its column; 78 if no column is left.
+    fn fit_features(
+        &self,
+        table: &Raw,
+        sample: &[u32],
+        meanings: &Meanings,
+    ) -> anyhow::Result<FittedFeatures> {
+        let (mut all, by_name) = (FittedFeatures::default(), ByName::new(table));
+        let is_today = self.data.version >= Version::V0_2;
+        for (feature, meaning) in self.features.iter().zip(&meanings.features) {
+            let Some(view) = by_name.view(&feature.column, &meaning.missing) else { continue };
+            let view = view.written(meaning.notation, meaning.order);
+            let is_named = self.data.features.iter().any(|given| given.column == feature.column);
+            let name = quoted(&feature.column);
+            if is_today && !is_named && index::is_index(&view, self.numbers()) {
+                all.dropped.push(format!("column {name} {}: it is dropped", index::WHY));
+                continue;
+            }
+            let meaning_today = Some(meaning).filter(|_| is_today);
+            let (fitted, notice) =
+                fit::fit(&view, sample, feature, meaning_today, self.data.version)?;
+            all.notices.extend(notice);
+            match fitted {
+                Fitted::Encoding(encoding) => {
+                    let (name, missing) = (feature.column.clone(), meaning.missing.clone());
+                    all.columns.push(Column { name, missing, encoding });
+                }
+                Fitted::Dropped(why) => {
+                    all.dropped.push(format!("column {name} {why}: it is dropped"))
+                }
+            }
+        }
+        if all.columns.is_empty() {
+            let found = format!(
+                "{} has no feature columns: all are labels, ignored or dropped{}",
+                self.raw.place,
+                first(&all.dropped)
+            );
+            return Err(Fault::config("data.train", found)
+                .hint("keep at least one column that differs between rows")
+                .into());
+        }
+        Ok(all)
+    }
+
+    /// Encodes some rows as the schema says.
+    pub(crate) fn dataset(&self, schema: &Schema, rows: &[u32]) -> anyhow::Result<Dataset> {
+        let labels = encoded(schema, &self.raw, &self.labels, rows)?;
+        dataset(schema, &self.raw, labels, rows)
+    }
+
+    /// Encodes the training rows, whose labels were encoded when the schema was fitted.
+    pub(crate) fn training_set(&self, fit: &mut Fit, rows: &[u32]) -> anyhow::Result<Dataset> {
+        dataset(&fit.schema, &self.raw, std::mem::take(&mut fit.labels), rows)
+    }
+}
+
+/// The targets of all tasks, as they were fitted.
+#[derive(Default)]
+struct FittedTargets {
+    targets: Vec<Target>,
+    /// The labels of the training rows, one vector per label column.
+    encoded: Vec<Vec<u32>>,
+    notices: Vec<String>,
+}
+
+/// The feature columns, as they were fitted.
+#[derive(Default)]
+struct FittedFeatures {
+    columns: Vec<Column>,
+    /// One notice per column that was dropped.
+    dropped: Vec<String>,
+    notices: Vec<String>,
+}
+
+/// The first notices about dropped columns, and the number of further ones.
+fn shortened(mut dropped: Vec<String>) -> Vec<String> {
+    if let Some(more @ 1..) = dropped.len().checked_sub(MOST_DROPPED) {
+        dropped.truncate(MOST_DROPPED);
+        dropped.push(format!("{more} more columns are dropped"));
+    }
+    dropped
 }
 
 /// What the texts of all columns are taken for.
 struct Meanings {
-    /// One per column that may be a feature.
+    /// One meaning per column that may be a feature.
     features: Vec<Meaning>,
-    /// One per label column of each task.
+    /// One meaning per label column of each task.
     labels: Vec<Vec<Meaning>>,
 }
 
 impl Meanings {
-    /// Looks at all labels, and at the columns of a table for the features, of which `sample` are
-    /// the training rows.
+    /// Finds the meanings of all label columns, and of the feature columns of `table`, whose
+    /// training rows are `sample`.
     fn of(roles: &Roles, table: &Raw, sample: &[u32]) -> Meanings {
-        let (data, index) = (roles.data, Index::new(table));
+        let (data, index) = (roles.data, ByName::new(table));
         let of_feature = |feature: &Feature| {
-            let wishes = Wishes {
+            let settings = TextSettings {
                 missing: feature.missing.as_deref().or(data.missing.as_deref()),
                 decimal: feature.decimal.unwrap_or(data.decimal),
                 dates: feature.dates.unwrap_or(data.dates),
@@ -274,21 +338,21 @@ impl Meanings {
             };
             let Some(texts) = index.view(&feature.column, NEVER).and_then(|view| view.texts())
             else {
-                return Meaning::given(wishes.missing, Kind::Numbers);
+                return Meaning::given(settings.missing, TextKind::Numbers);
             };
-            // How a column is written does not depend on which of its rows are trained on; what it
-            // is does, if not all rows agree.
-            let whole = Meaning::of(texts.iter().map(|text| (text, 1)), &wishes);
+            // How a column is written is judged by all rows, so that it does not depend on the
+            // split. What it holds is judged by the training rows, if not all rows agree.
+            let whole = Meaning::of(texts.iter().map(|text| (text, 1)), &settings);
             if whole.fits_all() {
                 return whole;
             }
             let trained =
-                Meaning::of(sample.iter().map(|&row| (texts.get(row as usize), 1)), &wishes);
+                Meaning::of(sample.iter().map(|&row| (texts.get(row as usize), 1)), &settings);
             if trained.kind == whole.kind { whole } else { trained }
         };
         let mut all: Vec<Meaning> = roles.features.iter().map(of_feature).collect();
         (0..roles.tasks.len()).for_each(|task| all.extend(roles.label_meanings(task)));
-        agree(&mut all, data.decimal, table.delimiter == Some(b';'));
+        agree_on_decimal_sign(&mut all, data.decimal, table.delimiter == Some(b';'));
         let mut labels = all.split_off(roles.features.len()).into_iter();
         let labels = roles
             .labels
@@ -298,7 +362,7 @@ impl Meanings {
         Meanings { features: all, labels }
     }
 
-    /// What is to be said of them.
+    /// Notices about blanks, and about how numbers and dates are written.
     fn notices(&self, roles: &Roles) -> Vec<String> {
         if roles.data.version < Version::V0_2 {
             return Vec::new();
@@ -329,11 +393,12 @@ impl Meanings {
     }
 }
 
+/// The first notice in parentheses, if there is one.
 fn first(notices: &[String]) -> String {
     notices.first().map_or(String::new(), |notice| format!(" ({notice})"))
 }
 
-/// What the configuration says of each column that is a feature, in the order of the table.
+/// The settings of each column that is a feature, in the order of the table.
 fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Vec<Feature>> {
     let is_target = |name: &String| tasks.iter().any(|task| task.targets.contains(name));
     let taken = |name: &String| {
@@ -364,10 +429,10 @@ fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Ve
     Ok(features.filter(|feature| feature.kind != Some(FeatureKind::Ignore)).collect())
 }
 
-/// Checks that the columns that the configuration names are there.
+/// Checks that the table has all columns that the configuration names.
 ///
 /// # Errors
-/// 78 with the first that is not.
+/// 78 with the first column that is missing.
 pub(crate) fn check_columns(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<()> {
     let labels: Vec<&str> =
         tasks.iter().flat_map(|task| &task.targets).map(String::as_str).collect();
@@ -385,7 +450,7 @@ pub(crate) fn check_columns(raw: &Raw, data: &config::Data, tasks: &[Task]) -> a
     Ok(())
 }
 
-/// What to say of weights that leave nothing to train on.
+/// The error for weights that leave nothing to train on.
 pub(crate) fn all_zero(data: &config::Data, place: &str) -> Fault {
     let column = quoted(data.row_weight.as_deref().unwrap_or_default());
     let found = format!("column {column} of the training part holds no weight above 0");

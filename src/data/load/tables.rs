@@ -1,22 +1,23 @@
-//! Tables to data sets: which column is what, rows to parts, the schema fitted and applied.
+//! Loads tables that fit into memory: finds the roles of columns, splits rows into parts, fits the
+//! schema and applies it.
 
 use std::sync::Arc;
 
 use crate::config::{self, Source, Task, Version};
-use crate::data::encode::applied::Met;
+use crate::data::encode::applied::MatchReport;
 
-use crate::data::encode::outside::{self, Outside};
+use crate::data::encode::outside::{self, OutOfRange};
 use crate::data::load::apply::{all_rows, apply};
 use crate::data::load::folds;
 use crate::data::load::places;
-use crate::data::load::roles::{self, Roles};
+use crate::data::load::roles::{self, Fit, Roles};
 use crate::data::look::giveaway;
 use crate::data::read;
 use crate::data::{Dataset, Part, Parts, Schema, UNLABELLED};
 use crate::fault::{Fault, quoted};
 
-/// Reads the training table and whatever is validated and tested on; all that is fitted is fitted
-/// on the training part.
+/// Reads the training table and the tables for validation and test. Everything is fitted on the
+/// training part alone.
 ///
 /// # Errors
 /// 66 if a file is missing; 65 if one is malformed; 78 if the configuration does not fit the files.
@@ -26,27 +27,33 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
         Roles::new(read::read_source(&data.train, &reading.options())?, None, data, tasks)?;
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
     let rows = folds::split(&roles)?;
-    let (schema, mut notices) = roles.fit(&rows, reading)?;
-    let mut outside = [Outside::default(), Outside::default(), Outside::default()];
+    let mut fit = roles.fit(&rows, reading)?;
+    let train = match rows[Part::Train as usize].as_slice() {
+        [] => None,
+        rows => Some(roles.training_set(&mut fit, rows)?),
+    };
+    let Fit { schema, mut notices, .. } = fit;
+    let mut outside = [const { OutOfRange::new() }; 3];
     let mut part = |part: Part, given: &Option<Source>| match given {
         None if rows[part as usize].is_empty() => Ok(None),
         None => {
-            if part != Part::Train {
-                outside[part as usize].look(&schema, &roles.raw, &rows[part as usize]);
-            }
+            outside[part as usize].count(&schema, &roles.raw, &rows[part as usize]);
             roles.dataset(&schema, &rows[part as usize]).map(Some)
         }
         Some(source) => {
             let mut raw = read::read_source(source, &schema.reading.options())?;
             hashes.append(&mut raw.hashes);
-            outside[part as usize].look(&schema, &raw, &all_rows(&raw));
+            outside[part as usize].count(&schema, &raw, &all_rows(&raw));
             let dataset = apply(&schema, &raw)?;
-            notices.extend(Met::of(&schema, &raw).said_of(part, &schema, roles.names()));
+            notices.extend(MatchReport::of(&schema, &raw).part_notices(
+                part,
+                &schema,
+                roles.names(),
+            ));
             Ok::<_, anyhow::Error>(Some(dataset))
         }
     };
-    let (train, valid, test) =
-        (part(Part::Train, &None)?, part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
+    let (valid, test) = (part(Part::Valid, &data.valid)?, part(Part::Test, &data.test)?);
     let train = train.ok_or_else(|| {
         Fault::config("data.train", "the training part is empty").hint("give rows to train on")
     })?;
@@ -56,20 +63,14 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     check_weighed(&schema, &train, data, roles.place())?;
     notices.extend(giveaway::notices(&schema, &train));
     notices.extend(outside::notices(&schema, &outside));
-    Ok(Parts {
-        train: Arc::new(train),
-        valid: valid.map(Arc::new),
-        test: test.map(Arc::new),
-        schema,
-        hashes,
-        notices,
-    })
+    let (train, valid, test) = (Arc::new(train), valid.map(Arc::new), test.map(Arc::new));
+    Ok(Parts { train, valid, test, schema, hashes, notices })
 }
 
-/// Checks that each task has a training row with a label that weighs anything.
+/// Checks that each task has a training row with a label and a weight above 0.
 ///
 /// # Errors
-/// 65 with the first task that has none.
+/// 65 with the first task that has no such row.
 fn check_weighed(
     schema: &Schema,
     train: &Dataset,

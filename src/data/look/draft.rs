@@ -1,41 +1,42 @@
-//! A commented configuration for a table that was surveyed: a start to edit, and one that trains as
+//! Drafts a commented configuration for a surveyed table. It is a start for editing, and trains as
 //! it is.
 
 use std::fmt::Write as _;
 
 use crate::config::write::{key, quote, texts};
 use crate::config::{Decimal, Feature, FeatureKind, TaskKind};
-use crate::data::look::survey::{Found, Survey, WILD, Wanted, overlap};
+use crate::data::look::survey::{ColumnSurvey, ProposedTask, Survey, WILD, overlap};
 use crate::fault::quoted;
 use crate::text::short;
 
-/// Texts that are no numbers, in a column of numbers, that are named one by one.
+/// The largest number of texts in a column of numbers that are no numbers and are listed one by
+/// one.
 const SLIPS: usize = 16;
-/// So few different whole numbers may be codes.
+/// At most this many different whole numbers may be codes.
 const CODES: usize = 8;
-/// From so many rows on some are kept for validation …
+/// Number of rows from which on some are kept for validation.
 const SOME: usize = 30;
-/// … and from so many on for a test.
+/// Number of rows from which on some are kept for a test.
 const FULL: usize = 300;
 
-/// What a configuration is drafted from.
+/// The data that a configuration is drafted from.
 #[derive(Clone, Copy, Debug)]
 pub struct Draft<'d> {
-    /// `data.train`, as it is to stand there.
+    /// The value of `data.train`.
     pub path: &'d str,
     /// Whether the file names its columns.
     pub header: bool,
-    /// Character between the cells of a line, if it was given.
+    /// The character between the cells of a line, if the user gave it.
     pub delimiter: Option<char>,
-    /// What was seen of the table.
+    /// The survey of the table.
     pub survey: &'d Survey,
-    /// What is to be learnt.
-    pub tasks: &'d [Wanted],
-    /// What reading it as a configuration says brought up.
+    /// The proposed tasks.
+    pub tasks: &'d [ProposedTask],
+    /// Notices that came up when the table was read.
     pub notices: &'d [String],
 }
 
-/// Sizes that suit a number of rows. They and the rest of the recipe were chosen on nine tables;
+/// Sizes that suit a number of rows. These and the other settings were chosen on nine tables;
 /// `docs/tried.md` has the figures.
 struct Sizes {
     layers: &'static str,
@@ -44,7 +45,8 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Batches grow with the rows, and epochs are as many as make a number of steps, within bounds.
+    /// Batches grow with the rows. The number of epochs gives a certain number of steps, within
+    /// bounds.
     fn of(rows: usize) -> Sizes {
         let (layers, batch, steps) = match rows {
             0..=499 => ("[256, 256]", 32, 4000),
@@ -125,7 +127,7 @@ impl Draft<'_> {
                 )?;
             }
         }
-        let ids: Vec<&Found> =
+        let ids: Vec<&ColumnSurvey> =
             self.survey.columns.iter().filter(|column| self.is_ignored(column)).collect();
         if ids.is_empty() {
             return writeln!(
@@ -135,7 +137,7 @@ impl Draft<'_> {
         }
         let names: Vec<String> = ids.iter().map(|column| column.name.clone()).collect();
         writeln!(out, "ignore = {}  # all values differ: names of rows, it seems", texts(&names))?;
-        ids.iter().filter_map(|column| Some((column, column.nearly()?))).try_for_each(
+        ids.iter().filter_map(|column| Some((column, column.nearly_numbers()?))).try_for_each(
             |(column, nearly)| {
                 writeln!(
                     out,
@@ -147,7 +149,7 @@ impl Draft<'_> {
         )
     }
 
-    /// How cells are read, as far as that was said or found.
+    /// How cells are read, as far as it was given or found.
     fn reading(&self, out: &mut String) -> std::fmt::Result {
         let given = &self.survey.given;
         self.delimiter.iter().try_for_each(|sign| writeln!(out, "delimiter = {}", quote(sign)))?;
@@ -176,8 +178,8 @@ impl Draft<'_> {
         }
     }
 
-    /// The task of the rarest class.
-    fn rarest(&self) -> Option<&Wanted> {
+    /// The task with the rarest class.
+    fn rarest(&self) -> Option<&ProposedTask> {
         let classes = self
             .tasks
             .iter()
@@ -185,27 +187,27 @@ impl Draft<'_> {
         classes.min_by_key(|task| task.balance.last().map(|(_, rows)| *rows))
     }
 
-    /// Rows as they count for shares: a class of fewer than ten has none in the middle of three
-    /// parts.
-    fn shared_out(&self) -> usize {
+    /// The number of rows that decides the shares. It is lower if a class is rare, since a class of
+    /// fewer than ten rows has none in the validation part under shares of 0.8, 0.1 and 0.1.
+    fn rows_for_shares(&self) -> usize {
         let rows = self.survey.rows;
         let shared_out =
             self.rarest().map_or(rows, |task| FULL * rows / 10 / task.balance.len().max(1));
         rows.min(shared_out.max(SOME))
     }
 
-    /// No part may be empty, and each class should be trained on.
+    /// The split, chosen so that no part is empty and each class is trained on.
     fn split(&self, out: &mut String) -> std::fmt::Result {
         let rows = self.survey.rows;
         let rarest = self.rarest();
-        let (shares, said) = match self.shared_out() {
+        let (shares, comment) = match self.rows_for_shares() {
             0..SOME => ("[1.0, 0.0, 0.0]", "too few rows to keep some for validation"),
             SOME..FULL => ("[0.8, 0.2, 0.0]", "shares that train, validate and test"),
             _ => ("[0.8, 0.1, 0.1]", "shares that train, validate and test"),
         };
         writeln!(
             out,
-            "split = {shares}          # {said}; valid = \"…\" and test = \"…\" name files instead"
+            "split = {shares}          # {comment}; valid = \"…\" and test = \"…\" name files instead"
         )?;
         match rarest.filter(|_| rows >= SOME) {
             Some(task) => {
@@ -220,17 +222,17 @@ impl Draft<'_> {
         }
     }
 
-    fn is_target(&self, column: &Found) -> bool {
+    fn is_target(&self, column: &ColumnSurvey) -> bool {
         self.tasks.iter().any(|task| task.columns.contains(&column.name))
     }
 
-    fn is_ignored(&self, column: &Found) -> bool {
+    fn is_ignored(&self, column: &ColumnSurvey) -> bool {
         !self.is_target(column) && column.is_id(self.survey.rows)
     }
 
-    /// What each column is taken for, and tables for those that need one.
+    /// The type of each feature, as a comment, and tables for the columns that need settings.
     fn features(&self, out: &mut String) -> std::fmt::Result {
-        let features: Vec<&Found> = self
+        let features: Vec<&ColumnSurvey> = self
             .survey
             .columns
             .iter()
@@ -242,7 +244,7 @@ impl Draft<'_> {
              numeric, category, binary, date, text or"
         )?;
         writeln!(out, "# ignore says otherwise; README.md has the other keys.")?;
-        let name = |column: &Found| comment(&key(&column.name));
+        let name = |column: &ColumnSurvey| comment(&key(&column.name));
         let width =
             features.iter().map(|column| name(column).chars().count()).max().unwrap_or(0).min(32);
         for column in &features {
@@ -252,7 +254,7 @@ impl Draft<'_> {
                 "#   {:width$}  {:8}  {}",
                 name(column),
                 kind.to_string(),
-                comment(&seen(column))
+                comment(&values_phrase(column))
             )?;
         }
         for (column, what) in features.iter().filter_map(|column| Some((column, column.codes()?))) {
@@ -269,8 +271,8 @@ impl Draft<'_> {
             .try_for_each(|column| self.slips(column, out))
     }
 
-    /// A table for a column in which some cells are no number, or no date.
-    fn slips(&self, column: &Found, out: &mut String) -> std::fmt::Result {
+    /// A table for a column of numbers or dates in which some cells are none.
+    fn slips(&self, column: &ColumnSurvey, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\n[feature.{}]", key(&column.name))?;
         let what = if column.kind == FeatureKind::Date { "dates" } else { "numbers" };
         if column.odd.len() > SLIPS {
@@ -289,7 +291,7 @@ impl Draft<'_> {
         )
     }
 
-    fn task(&self, task: &Wanted, out: &mut String) -> std::fmt::Result {
+    fn task(&self, task: &ProposedTask, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\n[task.{}]", key(&task.name))?;
         let guessed = if task.guessed { "guessed; " } else { "" };
         let or = match task.kind {
@@ -339,7 +341,7 @@ impl Draft<'_> {
             "# {} of {} rows are labelled: {}",
             task.rows(),
             self.survey.rows,
-            comment(&task.told())
+            comment(&task.labels_phrase())
         )
     }
 
@@ -356,7 +358,7 @@ impl Draft<'_> {
         writeln!(out, "\n[train]")?;
         writeln!(out, "epochs = {}", sizes.epochs)?;
         writeln!(out, "batch_size = {}", sizes.batch)?;
-        let patience = if self.shared_out() < SOME { 0 } else { (sizes.epochs / 4).max(3) };
+        let patience = if self.rows_for_shares() < SOME { 0 } else { (sizes.epochs / 4).max(3) };
         writeln!(
             out,
             "patience = {patience:<22}# epochs without a better validation result before training \
@@ -373,37 +375,36 @@ impl Draft<'_> {
     }
 }
 
-/// What was seen of a feature column.
-fn seen(column: &Found) -> String {
-    let mut told = vec![
+/// Phrases about the values of a feature column.
+fn values_phrase(column: &ColumnSurvey) -> String {
+    let mut phrases = vec![
         format!("{} {}", column.values, if column.values == 1 { "value" } else { "values" }),
         range(column),
     ];
     if column.blanks > 0 {
-        told.push(format!("{} blank", column.blanks));
+        phrases.push(format!("{} blank", column.blanks));
     }
     match column.kind {
         FeatureKind::Numeric
             if column.codes().is_none() && column.whole && (3..=CODES).contains(&column.values) =>
         {
-            told.push("if these are codes, type = \"category\"".into());
+            phrases.push("if these are codes, type = \"category\"".into());
         }
-        FeatureKind::Numeric if column.is_hours() => {
-            told.push("hours of a day: type = \"category\" if each has a level of its own".into())
-        }
+        FeatureKind::Numeric if column.is_hours() => phrases
+            .push("hours of a day: type = \"category\" if each has a level of its own".into()),
         FeatureKind::Category if column.values > Feature::MAX_ONE_HOT => {
-            told.push(
+            phrases.push(
                 "a learned vector each (embed), save those that stand once (min_count)".into(),
             );
         }
         _ => {}
     }
-    told.retain(|part| !part.is_empty());
-    told.join(", ")
+    phrases.retain(|part| !part.is_empty());
+    phrases.join(", ")
 }
 
-/// Smallest and largest number of a column, or its commonest values with their rows.
-pub fn range(column: &Found) -> String {
+/// The smallest and the largest number of a column, or its commonest values with their rows.
+pub fn range(column: &ColumnSurvey) -> String {
     let common = |(text, rows): &(String, usize)| {
         format!("{} {rows}", quoted(&text.chars().take(24).collect::<String>()))
     };
@@ -413,7 +414,7 @@ pub fn range(column: &Found) -> String {
     }
 }
 
-/// Text that stays on the line of its comment.
+/// A text without line breaks, for a comment.
 fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

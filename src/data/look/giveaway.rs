@@ -1,51 +1,50 @@
-//! Features that nearly determine a label: what the label was computed from, or what was noted
-//! after it was known.
+//! Finds features that nearly determine a label: the label was computed from them, or they were
+//! recorded after the label was known.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::config::TaskKind;
-use crate::data::look::sight::{Sight, TOO_FEW};
+use crate::data::look::sample::{TOO_FEW, TrainingSample};
 use crate::data::look::sums;
 use crate::data::{Column, Dataset, Encoding, Input, Schema, Target, UNLABELLED};
 use crate::fault::quoted;
 
-/// About so many cells are looked at, in all, so many rows apart …
+/// About how many cells are looked at in all, in rows at equal distances.
 const WORK: usize = 2_000_000;
-/// … but of so many rows, if there are as many.
+/// The smallest number of rows that are looked at, if there are as many.
 const LEAST: usize = 200;
-/// So many rows a value, on average, for a value to say something of a class.
+/// Number of rows per value, on average, that a conclusion from values needs.
 const ROWS_PER_VALUE: usize = 5;
-/// From this share of rows on, whose class is the commonest of their value, a column gives the
-/// class away …
+/// A column gives a class away if at least this share of rows has the commonest class of its value
+/// …
 const PURITY: f64 = 0.99;
-/// … if it leaves at most this part of the doubt that there is without it.
+/// … and if the share of the other rows is at most this fraction of what it is without the column.
 const DOUBT: f64 = 0.1;
-/// From this area under the ROC curve on, a number gives one of two classes away.
+/// A number gives one of two classes away if the area under the ROC curve is at least this.
 const AREA: f64 = 0.999;
-/// From this correlation on, a column gives a number away.
+/// A column gives a number away if their correlation is at least this.
 const CORRELATION: f64 = 0.999;
 
-/// A sentence for each feature and task where the first nearly determines the second, in the
-/// training part, and for each number that is a sum of others where some of them are features and
-/// the rest is labels.
+/// A notice for each feature that nearly determines a task in the training part, for each feature
+/// that is a sum of labels, and for each label that is a sum of features.
 pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
     let Input::Columns { columns } = &schema.input else { return Vec::new() };
     let targets =
         schema.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));
     let most = (WORK / (columns.len() * train.labels.len()).max(1)).max(LEAST);
     let stride = train.rows.div_ceil(most).max(1);
-    let sight = Sight {
+    let sample = TrainingSample {
         schema,
         train,
         rows: (0..train.rows).step_by(stride).collect(),
         width: train.width(),
     };
-    let (mut notices, mut told): (Vec<String>, HashSet<(usize, usize)>) =
+    let (mut notices, mut found): (Vec<String>, HashSet<(usize, usize)>) =
         (Vec::new(), HashSet::new());
     for (label, (target, labels)) in targets.zip(&train.labels).enumerate() {
-        for (at, column, slot) in sight.columns() {
-            if determines(&sight, (column, slot), (target, labels)) {
-                told.insert((at, label));
+        for (at, column, slot) in sample.columns() {
+            if determines(&sample, (column, slot), (target, labels)) {
+                found.insert((at, label));
                 let (column, task) = (quoted(&column.name), quoted(&target.task));
                 notices.push(format!(
                     "column {column} nearly determines task {task}: is it known before the label \
@@ -55,33 +54,33 @@ pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
         }
     }
     notices.dedup();
-    notices.extend(sums::notices(&sight, &told));
+    notices.extend(sums::notices(&sample, &found));
     notices
 }
 
+/// Whether a column nearly determines a label column.
 fn determines(
-    sight: &Sight,
+    sample: &TrainingSample,
     (column, slot): (&Column, usize),
     (target, labels): (&Target, &[u32]),
 ) -> bool {
     if matches!(column.encoding, Encoding::Text { .. }) {
         return false;
     }
-    let labelled = sight.rows.iter().copied().filter(|&row| labels[row] != UNLABELLED);
-    let pair = |row: usize| (sight.word(row, slot), labels[row]);
-    // A blank number is a value like any other only where values are compared, not where they are
-    // ordered.
-    let filled = labelled.clone().filter(|&row| !sight.is_blank(row, column, slot)).map(pair);
+    let labelled = sample.rows.iter().copied().filter(|&row| labels[row] != UNLABELLED);
+    let pair = |row: usize| (sample.value(row, slot), labels[row]);
+    // Blank cells count as a value where values are compared, but not where numbers are ordered.
+    let filled = labelled.clone().filter(|&row| !sample.is_blank(row, column, slot)).map(pair);
     let pairs = labelled.clone().map(pair);
     match (target.kind, &column.encoding) {
         (TaskKind::Regression | TaskKind::Count, Encoding::Numeric { .. }) => correlate(filled),
         (TaskKind::Regression | TaskKind::Count, _) => explains(pairs),
-        (_, Encoding::Numeric { .. }) => is_pure(pairs) || parts_two(filled),
+        (_, Encoding::Numeric { .. }) => is_pure(pairs) || separates_two(filled),
         _ => is_pure(pairs),
     }
 }
 
-/// Whether nearly all rows of a value have one class.
+/// Whether nearly all rows with the same value have the same class.
 fn is_pure(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
     let (mut joint, mut classes, mut n) = (HashMap::new(), HashMap::new(), 0usize);
     for pair in pairs {
@@ -106,9 +105,9 @@ fn is_pure(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
     purity >= PURITY && 1.0 - purity <= DOUBT * (1.0 - base) && base < 1.0
 }
 
-/// Whether a threshold parts two classes: nearly all pairs of a row of each are in one order (the
-/// area under the ROC curve, ties being halves).
-fn parts_two(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+/// Whether a threshold separates two classes: nearly all pairs of a row of each class are in the
+/// same order (the area under the ROC curve, where ties count half).
+fn separates_two(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
     let mut sorted: Vec<(f32, u32)> = pairs.map(|(x, class)| (f32::from_bits(x), class)).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut below, mut inverted, mut ones) = (0.0, 0.0, 0.0);
@@ -130,7 +129,7 @@ fn parts_two(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
         && area.max(1.0 - area) >= AREA
 }
 
-/// Whether the values of a column leave next to nothing of the variance of a number (correlation
+/// Whether the values of a column explain nearly all of the variance of a number (correlation
 /// ratio).
 fn explains(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
     let mut groups: HashMap<u32, [f64; 3]> = HashMap::new();
@@ -147,9 +146,10 @@ fn explains(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
         && within <= (1.0 - CORRELATION) * whole
 }
 
-/// Whether numbers lie on a line (Pearson's correlation, in one pass).
+/// Whether pairs of numbers lie nearly on a line (Pearson's correlation, in one pass).
 fn correlate(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
-    let (mut n, mut mean, mut square, mut product) = (0.0, [0.0; 2], [0.0; 2], 0.0);
+    let (mut n, mut mean) = (0.0, [0.0; 2]);
+    let (mut square, mut product) = ([0.0; 2], 0.0);
     for (x, y) in pairs {
         let value = [f64::from(f32::from_bits(x)), f64::from(f32::from_bits(y))];
         n += 1.0;

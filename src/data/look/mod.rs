@@ -1,8 +1,8 @@
-//! A look at a table that has no configuration yet, and at columns that are suspicious.
+//! Surveys tables without a configuration, and looks for features that give a label away.
 
 pub mod draft;
 pub mod giveaway;
-mod sight;
+mod sample;
 pub mod summary;
 pub mod sums;
 pub mod survey;

@@ -1,38 +1,32 @@
-//! How many rows are labelled.
+//! Counts labelled rows.
 
 use crate::data::{Dataset, Part, Parts, UNLABELLED};
 
-/// Labelled rows of one label column in one part.
+/// The number of labelled rows of one label column in one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labelled {
-    /// Task name.
+    /// Name of the task.
     pub task: String,
-    /// Label column.
+    /// Name of the label column.
     pub column: String,
-    /// Part.
+    /// The part.
     pub part: Part,
-    /// Rows with a label.
+    /// Number of rows with a label.
     pub labelled: usize,
-    /// All rows.
+    /// Number of all rows.
     pub rows: usize,
 }
 
-/// Labelled rows by task, column and part, in this order.
+/// The numbers of labelled rows, ordered by task, column and part.
 pub fn label_summary(parts: &Parts) -> Vec<Labelled> {
     let columns = parts
         .schema
         .targets
         .iter()
         .flat_map(|target| target.columns.iter().map(move |column| (target, column)));
-    let there = [
-        (Part::Train, Some(&parts.train)),
-        (Part::Valid, parts.valid.as_ref()),
-        (Part::Test, parts.test.as_ref()),
-    ];
     let mut found = Vec::new();
     for (i, (target, column)) in columns.enumerate() {
-        for (part, dataset) in there.iter().filter_map(|(part, dataset)| Some((*part, (*dataset)?)))
-        {
+        for (part, dataset) in parts.there() {
             let (task, column) = (target.task.clone(), column.clone());
             found.push(Labelled {
                 task,
@@ -47,13 +41,13 @@ pub fn label_summary(parts: &Parts) -> Vec<Labelled> {
 }
 
 impl Dataset {
-    /// Whether one of these labels is there and in a row that weighs anything.
+    /// Whether at least one of these labels is there and in a row of a weight above 0.
     pub fn weighs(&self, labels: &[u32]) -> bool {
         let weight = |row: usize| self.weights.as_ref().map_or(1.0, |weights| weights[row]);
         labels.iter().enumerate().any(|(row, label)| *label != UNLABELLED && weight(row) > 0.0)
     }
 
-    /// Rows with a label in label column `column`.
+    /// Number of rows with a label in label column `column`.
     pub fn labelled(&self, column: usize) -> usize {
         self.labels
             .get(column)

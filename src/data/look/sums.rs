@@ -1,42 +1,42 @@
-//! Numbers that are sums or differences of others: a feature that was made of the labels, or a
-//! label that was made of features.
+//! Finds numbers that are sums or differences of others: a feature that was computed from labels,
+//! or a label that was computed from features.
 
 use std::collections::HashSet;
 
 use crate::config::TaskKind;
 use crate::config::write::key;
-use crate::data::look::sight::{Sight, TOO_FEW};
+use crate::data::look::sample::{TOO_FEW, TrainingSample};
 use crate::data::schema::columns::some;
 use crate::data::{Column, Dataset, Encoding, Scaling, Schema, Target, UNLABELLED};
 use crate::fault::quoted;
 
-/// Rows that are looked at, about.
+/// About how many rows are looked at.
 const ROWS: usize = 1000;
-/// Most columns that are taken together.
+/// The largest number of columns in a sum.
 const MOST: usize = 4;
-/// From this share of the variance on that others leave no doubt of, a number is one of them.
+/// A number is a sum of others if they explain at least this share of its variance.
 const SHARE: f64 = 0.999;
-/// Rows a column, at least, for a share to say something.
+/// The smallest number of rows per column that allows a conclusion.
 const ROWS_PER_COLUMN: usize = 5;
-/// All pairs are tried if they are at most so many …
+/// All pairs of columns are tried if there are at most this many.
 const PAIRS: usize = 20_000;
-/// … and nothing is tried with more columns and labels than these together, multiplied.
+/// Nothing is tried if the number of features times the number of labels is above this.
 const WORK: usize = 20_000;
-/// Whether all columns together are enough is asked first of at most so many.
+/// With at most this many columns, it is first tried whether all of them together suffice.
 const TOGETHER: usize = 64;
-/// What a column has of its own, beside others, for it to be taken for another one than they are.
+/// A column is a sum of others if they leave less than this share of its variance.
 const OWN: f64 = 1e-8;
-/// Sentences of a kind.
+/// The largest number of notices of one kind.
 const SENTENCES: usize = 8;
 
-/// The numbers of a column, NaN where there is none.
+/// The numbers of a column; NaN if there is none.
 #[derive(Debug)]
 pub(crate) struct Numbers<'n> {
     name: &'n str,
     values: Vec<f64>,
 }
 
-/// A number as the sum of others: `Σ slope · other + intercept`.
+/// A number as a sum of others: `Σ slope · other + intercept`.
 #[derive(Debug)]
 struct Sum {
     slopes: Vec<f64>,
@@ -47,32 +47,31 @@ struct Sum {
     deviation: f64,
 }
 
-/// A sentence for each feature that is a sum of labels, and for each label that is a sum of
-/// features. `told` holds the numbers of feature and label of each pair of which that was said
-/// already.
-pub(crate) fn notices(sight: &Sight, told: &HashSet<(usize, usize)>) -> Vec<String> {
+/// A notice for each feature that is a sum of labels, and for each label that is a sum of features.
+/// `known` holds the (feature, label) pairs for which there is a notice already, by their numbers.
+pub(crate) fn notices(sample: &TrainingSample, known: &HashSet<(usize, usize)>) -> Vec<String> {
     let rows: Vec<usize> =
-        sight.rows.iter().copied().step_by(sight.rows.len().div_ceil(ROWS).max(1)).collect();
-    let features: Vec<(usize, Numbers)> = sight
+        sample.rows.iter().copied().step_by(sample.rows.len().div_ceil(ROWS).max(1)).collect();
+    let features: Vec<(usize, Numbers)> = sample
         .columns()
-        .filter_map(|(at, column, slot)| Some((at, of_column(sight, &rows, column, slot)?)))
+        .filter_map(|(at, column, slot)| Some((at, of_column(sample, &rows, column, slot)?)))
         .collect();
-    let labels: Vec<(usize, Numbers)> = of_labels(sight.schema, sight.train, &rows);
+    let labels: Vec<(usize, Numbers)> = of_labels(sample.schema, sample.train, &rows);
     if features.len() * labels.len() > WORK {
         return Vec::new();
     }
     let of_labels: Vec<(usize, String)> = features
         .iter()
-        .filter(|(at, _)| !told.iter().any(|(feature, _)| feature == at))
+        .filter(|(at, _)| !known.iter().any(|(feature, _)| feature == at))
         .filter_map(|(at, feature)| Some((*at, made_of_labels(feature, &labels)?)))
         .collect();
-    let is_told = |feature: usize, label: usize| {
-        told.contains(&(feature, label)) || of_labels.iter().any(|(at, _)| *at == feature)
+    let is_known = |feature: usize, label: usize| {
+        known.contains(&(feature, label)) || of_labels.iter().any(|(at, _)| *at == feature)
     };
     let of_features = labels.iter().filter_map(|(label, numbers)| {
         let others = features
             .iter()
-            .filter(|(feature, _)| !is_told(*feature, *label))
+            .filter(|(feature, _)| !is_known(*feature, *label))
             .map(|(_, feature)| feature);
         made_of_features(numbers, &others.collect::<Vec<_>>())
     });
@@ -83,6 +82,7 @@ pub(crate) fn notices(sight: &Sight, told: &HashSet<(usize, usize)>) -> Vec<Stri
         .collect()
 }
 
+/// The notice about a feature that is a sum of labels, if it is one.
 fn made_of_labels(feature: &Numbers, labels: &[(usize, Numbers)]) -> Option<String> {
     let (others, sum) =
         sum_of(feature, &labels.iter().map(|(_, label)| label).collect::<Vec<_>>())?;
@@ -93,6 +93,7 @@ fn made_of_labels(feature: &Numbers, labels: &[(usize, Numbers)]) -> Option<Stri
     ))
 }
 
+/// The notice about a label that is a sum of features, if it is one.
 fn made_of_features(label: &Numbers, features: &[&Numbers]) -> Option<String> {
     let (others, sum) = sum_of(label, features)?;
     let names: Vec<String> = others.iter().map(|other| other.name.to_owned()).collect();
@@ -103,7 +104,7 @@ fn made_of_features(label: &Numbers, features: &[&Numbers]) -> Option<String> {
     ))
 }
 
-/// The first few sentences, and how many more there are.
+/// The first few notices, and the number of further ones.
 fn shortened(mut sentences: Vec<String>, what: &str) -> Vec<String> {
     if let Some(more @ 1..) = sentences.len().checked_sub(SENTENCES) {
         sentences.truncate(SENTENCES);
@@ -112,9 +113,9 @@ fn shortened(mut sentences: Vec<String>, what: &str) -> Vec<String> {
     sentences
 }
 
-/// The numbers of a feature, in the units of the file; `None` if it holds none.
+/// The numbers of a feature, in the units of the file; `None` if it holds no numbers.
 fn of_column<'n>(
-    sight: &Sight<'n>,
+    sample: &TrainingSample<'n>,
     rows: &[usize],
     column: &'n Column,
     slot: usize,
@@ -130,37 +131,37 @@ fn of_column<'n>(
         }
         _ => return None,
     };
-    let number = |&row: &usize| match sight.is_blank(row, column, slot) {
+    let number = |&row: &usize| match sample.is_blank(row, column, slot) {
         true => f64::NAN,
-        false => low + step * f64::from(f32::from_bits(sight.word(row, slot))),
+        false => low + step * f64::from(f32::from_bits(sample.value(row, slot))),
     };
     Some(Numbers { name: &column.name, values: rows.iter().map(number).collect() })
 }
 
-/// The labels that are numbers, or yes and no, with their numbers among all label columns.
+/// The labels that are numbers or yes and no, each with its number among all label columns.
 fn of_labels<'n>(schema: &'n Schema, train: &Dataset, rows: &[usize]) -> Vec<(usize, Numbers<'n>)> {
     let columns = schema
         .targets
         .iter()
         .flat_map(|target| (0..target.cells()).map(move |cell| (target, cell)));
-    let numbers = |(target, cell): (&'n Target, usize), words: &[u32]| {
+    let numbers = |(target, cell): (&'n Target, usize), labels: &[u32]| {
         let Scaling { offset, factor } =
             target.scales.get(cell).copied().unwrap_or(Scaling { offset: 0.0, factor: 1.0 });
-        let number = |word: u32| match target.kind {
-            TaskKind::Binary | TaskKind::Multilabel => f64::from(word),
-            _ => f64::from(f32::from_bits(word)) / factor + offset,
+        let number = |label: u32| match target.kind {
+            TaskKind::Binary | TaskKind::Multilabel => f64::from(label),
+            _ => f64::from(f32::from_bits(label)) / factor + offset,
         };
         let number =
-            |&row: &usize| if words[row] == UNLABELLED { f64::NAN } else { number(words[row]) };
+            |&row: &usize| if labels[row] == UNLABELLED { f64::NAN } else { number(labels[row]) };
         Numbers { name: &target.columns[cell], values: rows.iter().map(number).collect() }
     };
     let all = columns.zip(&train.labels).enumerate();
     all.filter(|(_, ((target, _), _))| target.kind != TaskKind::Multiclass)
-        .map(|(at, (column, words))| (at, numbers(column, words)))
+        .map(|(at, (column, labels))| (at, numbers(column, labels)))
         .collect()
 }
 
-/// The two to [`MOST`] of some numbers that make up another one, and how.
+/// Finds two to [`MOST`] columns of `of` whose sum is `number`: these columns, and the sum.
 fn sum_of<'a, 'n>(number: &Numbers, of: &[&'a Numbers<'n>]) -> Option<(Vec<&'a Numbers<'n>>, Sum)> {
     let all: Vec<usize> = (0..of.len()).collect();
     let share = |chosen: &[usize]| sum(number, of, chosen).map(|sum| sum.share);
@@ -176,7 +177,7 @@ fn sum_of<'a, 'n>(number: &Numbers, of: &[&'a Numbers<'n>]) -> Option<(Vec<&'a N
     if share(&chosen)? < SHARE {
         return None;
     }
-    // What came first may not be needed any more.
+    // The columns that were chosen first may have become unnecessary.
     while let Some(fewer) = best((0..chosen.len()).map(|at| without(&chosen, at)), &share)
         .filter(|fewer| share(fewer) >= Some(SHARE))
     {
@@ -187,7 +188,7 @@ fn sum_of<'a, 'n>(number: &Numbers, of: &[&'a Numbers<'n>]) -> Option<(Vec<&'a N
     Some((chosen.into_iter().map(|at| of[at]).collect(), found))
 }
 
-/// The pair that makes up most, or where there are too many pairs the one number.
+/// The pair of columns that explains most, or the one column if there are too many pairs to try.
 fn best_start(count: usize, share: &dyn Fn(&[usize]) -> Option<f64>) -> Option<Vec<usize>> {
     if count * count / 2 <= PAIRS {
         return best((0..count).flat_map(|a| (a + 1..count).map(move |b| vec![a, b])), share);
@@ -195,6 +196,7 @@ fn best_start(count: usize, share: &dyn Fn(&[usize]) -> Option<f64>) -> Option<V
     best((0..count).map(|at| vec![at]), share)
 }
 
+/// The choice of columns that explains most.
 fn best(
     of: impl Iterator<Item = Vec<usize>>,
     share: &dyn Fn(&[usize]) -> Option<f64>,
@@ -207,9 +209,9 @@ fn without(chosen: &[usize], at: usize) -> Vec<usize> {
     [&chosen[..at], &chosen[at + 1..]].concat()
 }
 
-/// Least squares of a number by others, on the rows that have all of them; `None` if these are too
-/// few, if the number is one and the same, or if one of at most [`MOST`] others is a sum of the
-/// rest.
+/// Fits a number by the chosen columns of `of` with least squares, on the rows that have all of
+/// them. `None` if these rows are too few, if a column is constant, or if one of at most [`MOST`]
+/// columns is a sum of the others.
 fn sum(number: &Numbers, of: &[&Numbers], chosen: &[usize]) -> Option<Sum> {
     let columns: Vec<&[f64]> =
         chosen.iter().map(|&at| &of[at].values[..]).chain([&number.values[..]]).collect();
@@ -271,7 +273,8 @@ fn sum(number: &Numbers, of: &[&Numbers], chosen: &[usize]) -> Option<Sum> {
 }
 
 impl Sum {
-    /// `casual + registered`, `2 a - 0.5 b + 3`: what is added comes before what is subtracted.
+    /// A formula such as `casual + registered` or `2 a - 0.5 b + 3`. Terms that are added come
+    /// before terms that are subtracted.
     fn formula(&self, of: &[&Numbers]) -> String {
         let mut terms: Vec<(f64, String)> = Vec::new();
         for (slope, other) in self.slopes.iter().zip(of) {
@@ -296,7 +299,7 @@ impl Sum {
     }
 }
 
-/// Three digits, or the whole number that is as near as the sum is exact.
+/// A number with three digits, or the nearest whole number if it is within 0.5 %.
 fn rounded(x: f64) -> f64 {
     if x.round() >= 1.0 && (x / x.round() - 1.0).abs() < 0.005 {
         x.round()

@@ -1,42 +1,43 @@
-//! A look at a table before anything is trained on it: what its columns seem to hold, which texts
-//! look like blanks, how labels lie.
+//! Surveys a table that has no configuration: what its columns seem to hold, which texts look like
+//! blanks, and how labels are distributed.
 
 use std::borrow::Cow;
 
 use crate::config::{Dates, Decimal, FeatureKind, Task, TaskKind, Version, Word};
-use crate::data::encode::fit::guess;
+use crate::data::encode::fit::{guess, sort};
 
 use crate::data::encode::labels::{self, positive_of};
 use crate::data::schema::columns::no_column;
 use crate::data::table::index::is_index;
 use crate::data::table::raw::{Raw, RawColumn};
-use crate::data::table::view::{Index, View};
+use crate::data::table::view::{ByName, View};
 use crate::data::value::alike::{spellings, truth};
 use crate::data::value::blanks::is_blank_between;
 use crate::data::value::dates::Date;
-use crate::data::value::meaning::{Kind, Meaning, Wishes, agree, blank_notices};
+use crate::data::value::meaning::{
+    Meaning, TextKind, TextSettings, agree_on_decimal_sign, blank_notices,
+};
 use crate::data::value::notation::Notation;
 use crate::fault::{Exit, Fault, quoted};
 use crate::text::short;
 
-/// Values of a column that are shown.
+/// Number of values of a column that are shown.
 const SHOWN: usize = 3;
-/// Labels of a task that are shown.
+/// Number of labels of a task that are shown.
 const CLASSES: usize = 12;
-/// Whole numbers are classes up to so many different ones …
+/// Whole numbers are taken for classes if there are at most this many different ones …
 const FEW: usize = 20;
-/// … if each is in so many rows, on average.
+/// … and if each is in at least this many rows, on average.
 const ROWS_PER_CLASS: usize = 10;
-/// A number so many interquartile ranges from the median is wild: 27 standard deviations, if the
-/// rest is normal …
+/// A number is wild if it lies more than this many interquartile ranges from the median: 27
+/// standard deviations, if the other numbers are normally distributed …
 pub const WILD: f64 = 20.0;
-/// … unless there is one in so many rows or more.
+/// … unless there is one in this many rows or more.
 const FEW_WILD: usize = 10;
-/// A class of fewer rows may be missing from the training part.
+/// A class with fewer rows may be missing from the training part.
 pub const RARE: usize = 5;
 
-/// Names of columns whose whole numbers are codes, what they are codes of, and between which
-/// numbers.
+/// Names of columns whose whole numbers are codes, what they are codes of, and their range.
 const CODES: &[(&[&str], &str, [f64; 2])] = &[
     (&["month", "mnth", "mon"], "months", [0.0, 12.0]),
     (
@@ -53,39 +54,39 @@ const CODES: &[(&[&str], &str, [f64; 2])] = &[
     ),
 ];
 
-/// Names of columns of hours. They stay numbers: as codes they did worse, on the one table that was
-/// tried (`docs/tried.md`).
+/// Names of columns of hours. These stay numbers, because they did worse as codes on the one table
+/// that was tried (`docs/tried.md`).
 const HOURS: &[&str] = &["hr", "hour"];
 
-/// What a table holds.
+/// The survey of a table.
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// The files.
     pub place: String,
     /// Number of rows.
     pub rows: usize,
-    /// Texts that mean "blank" in some column: those that were given, or those that were found.
+    /// Texts that mean "blank" in some column, as they were given or found.
     pub missing: Vec<String>,
-    /// Those that were given.
-    pub given: Given,
-    /// In the order of the table.
-    pub columns: Vec<Found>,
-    /// What is to be said of blanks, and of how numbers and dates are written.
+    /// The settings that were given.
+    pub given: SurveyOptions,
+    /// The columns, in the order of the table.
+    pub columns: Vec<ColumnSurvey>,
+    /// Notices about blanks, and about how numbers and dates are written.
     pub notices: Vec<String>,
 }
 
-/// How the cells of a table are to be read, as far as that is said.
+/// How the cells of a table are to be read, as far as it is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// Texts that mean "blank"; `None` = found.
+pub struct SurveyOptions {
+    /// Texts that mean "blank"; `None` = they are found.
     pub missing: Option<Vec<String>>,
-    /// Decimal sign.
+    /// The decimal sign.
     pub decimal: Decimal,
 }
 
-impl Given {
-    fn wishes(&self) -> Wishes<'_> {
-        Wishes {
+impl SurveyOptions {
+    fn settings(&self) -> TextSettings<'_> {
+        TextSettings {
             missing: self.missing.as_deref(),
             decimal: self.decimal,
             dates: Dates::Auto,
@@ -94,37 +95,37 @@ impl Given {
     }
 }
 
-/// What a column holds.
+/// The survey of a column.
 #[derive(Clone, Debug)]
-pub struct Found {
-    /// Name in the header.
+pub struct ColumnSurvey {
+    /// Its name in the header.
     pub name: String,
     /// Its type as a feature.
     pub kind: FeatureKind,
-    /// Blank cells.
+    /// Number of blank cells.
     pub blanks: usize,
-    /// Different values.
+    /// Number of different values.
     pub values: usize,
-    /// Smallest and largest number, where nearly all cells are some.
+    /// The smallest and the largest number, if nearly all cells are numbers.
     pub range: Option<[f64; 2]>,
-    /// Whether these are whole.
+    /// Whether all numbers are whole.
     pub whole: bool,
-    /// Whether they count the rows, as pandas writes its index.
+    /// Whether the column is an index as pandas writes it.
     pub index: bool,
-    /// The values that most rows have, with their rows.
+    /// The values that most rows have, each with its number of rows.
     pub commonest: Vec<(String, usize)>,
     /// The first value.
     pub example: String,
-    /// Values that are no number, or no date, in a column of such.
+    /// Values in a column of numbers or dates that are none.
     pub odd: Vec<String>,
-    /// Values that look like blanks between words; that many rows.
+    /// Values in a column of texts that look like blanks, each with its number of rows.
     pub doubtful: Vec<(String, usize)>,
-    /// What its texts are taken for.
+    /// The meaning of its texts.
     pub meaning: Meaning,
 }
 
-/// Different values of a column with their rows, in the order of their first row; blank cells of
-/// arrays are "".
+/// The different values of a column, each with its number of rows, in the order of their first
+/// rows. Blank cells of arrays are "".
 type Tally<'r> = Vec<(Cow<'r, str>, usize)>;
 
 fn tally<'r>(raw: &'r Raw, at: usize, rows: &[u32]) -> Tally<'r> {
@@ -137,24 +138,24 @@ fn tally<'r>(raw: &'r Raw, at: usize, rows: &[u32]) -> Tally<'r> {
     found
 }
 
-/// A finite number.
+/// Reads a finite number.
 fn number(notation: Notation, text: &str) -> Option<f64> {
     notation.read(text).filter(|x: &f64| x.is_finite())
 }
 
 impl Survey {
     /// Looks at all cells of a table.
-    pub fn new(raw: &Raw, given: Given) -> Survey {
+    pub fn new(raw: &Raw, given: SurveyOptions) -> Survey {
         let rows: Vec<u32> = (0..raw.rows as u32).collect();
         let tallies: Vec<Tally> = (0..raw.names.len()).map(|at| tally(raw, at, &rows)).collect();
         let meaning = |(tally, column): (&Tally, &RawColumn)| match column {
             RawColumn::Texts(_) => {
-                Meaning::of(tally.iter().map(|(text, rows)| (&**text, *rows)), &given.wishes())
+                Meaning::of(tally.iter().map(|(text, rows)| (&**text, *rows)), &given.settings())
             }
-            _ => Meaning::given(given.missing.as_deref(), Kind::Numbers),
+            _ => Meaning::given(given.missing.as_deref(), TextKind::Numbers),
         };
         let mut meanings: Vec<Meaning> = tallies.iter().zip(&raw.columns).map(meaning).collect();
-        agree(&mut meanings, given.decimal, raw.delimiter == Some(b';'));
+        agree_on_decimal_sign(&mut meanings, given.decimal, raw.delimiter == Some(b';'));
         let named = || raw.names.iter().map(String::as_str).zip(&meanings);
         let mut notices = blank_notices(named());
         notices.extend(named().flat_map(|(name, meaning)| meaning.notices(name)));
@@ -166,22 +167,34 @@ impl Survey {
         }
         let missing = given.missing.clone().unwrap_or(missing);
         let columns = tallies.into_iter().zip(meanings).enumerate();
-        let columns: Vec<Found> =
-            columns.map(|(at, (tally, meaning))| found(raw, at, tally, meaning, &rows)).collect();
-        let nearly = |column: &Found| {
-            Some(format!("column {} is one of texts: {}", quoted(&column.name), column.nearly()?))
+        let columns: Vec<ColumnSurvey> = columns
+            .map(|(at, (tally, meaning))| survey_column(raw, at, tally, meaning, &rows))
+            .collect();
+        let nearly = |column: &ColumnSurvey| {
+            Some(format!(
+                "column {} is one of texts: {}",
+                quoted(&column.name),
+                column.nearly_numbers()?
+            ))
         };
         notices.extend(columns.iter().filter_map(nearly));
         Survey { place: raw.place.clone(), rows: raw.rows, columns, missing, given, notices }
     }
 
     /// A column by name.
-    pub fn column(&self, name: &str) -> Option<&Found> {
+    pub fn column(&self, name: &str) -> Option<&ColumnSurvey> {
         self.columns.iter().find(|column| column.name == name)
     }
 }
 
-fn found(raw: &Raw, at: usize, tally: Tally, meaning: Meaning, rows: &[u32]) -> Found {
+/// Surveys one column.
+fn survey_column(
+    raw: &Raw,
+    at: usize,
+    tally: Tally,
+    meaning: Meaning,
+    rows: &[u32],
+) -> ColumnSurvey {
     let blanks =
         tally.iter().filter(|(text, _)| meaning.is_blank(text)).map(|(_, rows)| rows).sum();
     let filled: Tally = tally.into_iter().filter(|(text, _)| !meaning.is_blank(text)).collect();
@@ -206,7 +219,7 @@ fn found(raw: &Raw, at: usize, tally: Tally, meaning: Meaning, rows: &[u32]) -> 
     let mut order: Vec<&(Cow<str>, usize)> = filled.iter().collect();
     order.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     commonest.extend(order.iter().take(SHOWN).map(|(text, rows)| (text.to_string(), *rows)));
-    Found {
+    ColumnSurvey {
         name: raw.names[at].clone(),
         kind,
         blanks,
@@ -230,7 +243,7 @@ fn found(raw: &Raw, at: usize, tally: Tally, meaning: Meaning, rows: &[u32]) -> 
     }
 }
 
-/// The same with values that are equal in other words as one.
+/// Merges spellings of one value.
 fn merged(tally: Tally) -> Tally {
     let (texts, counts): (Vec<Cow<str>>, Vec<usize>) = tally.into_iter().unzip();
     let spelt = spellings(&texts, &counts);
@@ -248,21 +261,21 @@ fn merged(tally: Tally) -> Tally {
         .collect()
 }
 
-impl Found {
-    /// Whether it has one of some names, or one of them is a word of its name.
+impl ColumnSurvey {
+    /// Whether its name is one of `words`, or contains one of them as a word.
     fn is_called(&self, words: &[&str]) -> bool {
         let name = self.name.to_lowercase();
         words.contains(&name.as_str())
             || name.split(['_', ' ', '-', '.']).any(|word| words.contains(&word))
     }
 
-    /// Whether its whole numbers are hours of a day, by its name and their range.
+    /// Whether its whole numbers are hours of a day, judging by its name and range.
     pub fn is_hours(&self) -> bool {
         let in_a_day = self.range.is_some_and(|[low, high]| low >= 0.0 && high <= 24.0);
         self.kind == FeatureKind::Numeric && self.whole && in_a_day && self.is_called(HOURS)
     }
 
-    /// What its whole numbers are codes of, by its name and their range: hours, months, …
+    /// What its whole numbers are codes of, judging by its name and range: months, seasons, …
     pub fn codes(&self) -> Option<&'static str> {
         let (FeatureKind::Numeric, Some([low, high]), true) = (self.kind, self.range, self.whole)
         else {
@@ -275,7 +288,7 @@ impl Found {
     }
 
     /// Whether it only names rows: it is the index of pandas, or all values differ and are words,
-    /// or whole numbers of a column called `id`. Other numbers may decide, however much they look
+    /// or whole numbers in a column called `id`. Other numbers may be features, even if they look
     /// like a count of rows.
     pub fn is_id(&self, rows: usize) -> bool {
         if self.values != rows || rows <= FEW {
@@ -294,48 +307,54 @@ impl Found {
         }
     }
 
-    /// That its cells are nearly numbers or dates, which they are not, where that is so.
-    pub fn nearly(&self) -> Option<String> {
+    /// A sentence that says what keeps the cells of a column of texts from being numbers or dates,
+    /// if most of them are some.
+    pub fn nearly_numbers(&self) -> Option<String> {
         let is_text = matches!(self.kind, FeatureKind::Category | FeatureKind::Text);
-        self.meaning.mostly().filter(|_| is_text)
+        self.meaning.nearly_numbers().filter(|_| is_text)
     }
 }
 
-/// A task that is wanted of a table.
+/// A task that is proposed for a table.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Its name: that of the column, as far as the name of a task can have its characters.
+pub struct ProposedTask {
+    /// Its name: the name of the column, with characters replaced that names of tasks cannot have.
     pub name: String,
     /// Label columns.
     pub columns: Vec<String>,
-    /// Its type, as given or as guessed.
+    /// Its type, given or guessed.
     pub kind: TaskKind,
     /// Whether the type was guessed.
     pub guessed: bool,
     /// Texts that mean "not labelled".
     pub missing: Vec<String>,
-    /// Values of so few rows that they are not learnt, which stand in `missing` too (multiclass).
+    /// Values that are left out and stand in `missing` too: classes of very few rows (multiclass),
+    /// or texts that are no numbers (regression, count).
     pub rare: Vec<String>,
     /// The positive class (binary).
     pub positive: Option<String>,
-    /// Labels with their rows, the commonest first; for several columns the rows that say yes in
-    /// each.
+    /// The labels, each with its number of rows, the commonest first; for several columns, the
+    /// number of rows that say yes in each.
     pub balance: Vec<(String, usize)>,
-    /// Smallest, mean and largest number of each column (regression, count).
+    /// The smallest, the mean and the largest number of each column (regression, count).
     pub spread: Vec<[f64; 3]>,
-    /// Rows that lie further from the middle than [`WILD`] interquartile ranges, where they are few
-    /// (regression).
+    /// Number of rows that lie further from the median than [`WILD`] interquartile ranges, if they
+    /// are few (regression).
     pub wild: usize,
     /// Whether each row has a label.
     pub labelled: Vec<bool>,
 }
 
-/// The tasks that `--target` names: `COLUMN`, `COLUMN:TYPE` or `COLUMN,COLUMN:TYPE`.
+/// Proposes a task for each `--target`: `COLUMN`, `COLUMN:TYPE` or `COLUMN,COLUMN:TYPE`.
 ///
 /// # Errors
 /// 2 if there is no such column or type, or the labels cannot be learnt.
-pub fn wanted(raw: &Raw, survey: &Survey, targets: &[String]) -> anyhow::Result<Vec<Wanted>> {
-    let mut tasks: Vec<Wanted> = Vec::new();
+pub fn propose_tasks(
+    raw: &Raw,
+    survey: &Survey,
+    targets: &[String],
+) -> anyhow::Result<Vec<ProposedTask>> {
+    let mut tasks: Vec<ProposedTask> = Vec::new();
     for text in targets {
         let (columns, kind) = parse(raw, text)?;
         let mut task = task(raw, survey, columns, kind)?;
@@ -356,6 +375,7 @@ pub fn wanted(raw: &Raw, survey: &Survey, targets: &[String]) -> anyhow::Result<
     Ok(tasks)
 }
 
+/// Parses a `--target` as columns and a type, if it names one.
 fn parse(raw: &Raw, text: &str) -> anyhow::Result<(Vec<String>, Option<TaskKind>)> {
     let kind = |word: &str| TaskKind::ALL.iter().copied().find(|kind| kind.word() == word);
     if raw.column(text).is_some() {
@@ -387,110 +407,118 @@ fn parse(raw: &Raw, text: &str) -> anyhow::Result<(Vec<String>, Option<TaskKind>
     Ok((columns, given))
 }
 
+/// Proposes the task of some label columns.
 fn task(
     raw: &Raw,
     survey: &Survey,
     columns: Vec<String>,
     given: Option<TaskKind>,
-) -> anyhow::Result<Wanted> {
+) -> anyhow::Result<ProposedTask> {
     let rows: Vec<u32> = (0..raw.rows as u32).collect();
-    let mut tallies: Vec<Tally> = Vec::new();
-    for column in &columns {
-        tallies.push(raw.column(column).map(|at| tally(raw, at, &rows)).unwrap_or_default());
-    }
-    let meanings: Vec<&Meaning> = columns
-        .iter()
-        .filter_map(|column| survey.column(column))
-        .map(|found| &found.meaning)
-        .collect();
-    let kind = given.map_or_else(|| guess_task(&columns, &tallies, &meanings), Ok)?;
+    let column_tally = |column: &String| raw.column(column).map(|at| tally(raw, at, &rows));
+    let mut tallies: Vec<Tally> =
+        columns.iter().map(|column| column_tally(column).unwrap_or_default()).collect();
+    let surveyed = columns.iter().filter_map(|column| survey.column(column));
+    let found: Vec<&Meaning> = surveyed.map(|column| &column.meaning).collect();
+    let kind = given.map_or_else(|| guess_task(&columns, &tallies, &found), Ok)?;
     let is_number = labels::is_numeric(kind);
-    let bare = Task { kind, ..Task::multiclass("") };
-    let meaning = |(tally, meaning): (&Tally, &&Meaning)| match is_number {
-        true => (*meaning).clone(),
-        false => labels::meaning(
-            &bare,
-            tally.iter().map(|(text, rows)| (&**text, *rows)),
-            &survey.given.wishes(),
-        ),
-    };
-    let meanings: Vec<Meaning> = tallies.iter().zip(&meanings).map(meaning).collect();
-    let mut missing: Vec<String> = Vec::new();
-    let mut add = |text: &str| {
-        if !missing.iter().any(|known| known == text) {
-            missing.push(text.to_owned());
-        }
-    };
-    meanings.iter().flat_map(|meaning| &meaning.missing).for_each(|text| add(text));
+    let meanings = label_meanings(kind, survey, &tallies, &found);
     let is_blank = |text: &str| meanings.iter().any(|meaning| meaning.is_blank(text));
-    let mut rare: Vec<String> = Vec::new();
-    if is_number {
-        // What is no number between numbers is no label.
-        for (tally, meaning) in
-            tallies.iter().zip(&meanings).filter(|(_, meaning)| meaning.kind == Kind::Numbers)
-        {
-            let odd = tally.iter().filter(|(text, _)| {
-                number(meaning.notation, text).is_none() && !meaning.is_blank(text)
-            });
-            rare.extend(odd.map(|(text, _)| text.to_string()));
-        }
-    } else if kind != TaskKind::Multilabel {
-        tallies = tallies
-            .into_iter()
-            .map(|tally| merged(tally.into_iter().filter(|(text, _)| !is_blank(text)).collect()))
-            .collect();
+    if !is_number && kind != TaskKind::Multilabel {
+        tallies.iter_mut().for_each(|tally| tally.retain(|(text, _)| !is_blank(text)));
+        tallies = tallies.into_iter().map(merged).collect();
     }
-    let common = |tally: &Tally| {
-        tally.iter().filter(|(text, rows)| !is_blank(text) && *rows >= RARE).count()
+    let rare = if is_number {
+        no_numbers(&tallies, &meanings)
+    } else if kind == TaskKind::Multiclass {
+        rare_classes(&tallies[0])
+    } else {
+        Vec::new()
     };
-    if kind == TaskKind::Multiclass && common(&tallies[0]) >= 2 {
-        rare.extend(
-            tallies[0]
-                .iter()
-                .filter(|(text, rows)| !is_blank(text) && *rows < RARE)
-                .map(|(text, _)| text.to_string()),
-        );
+    let mut missing: Vec<String> = Vec::new();
+    for text in meanings.iter().flat_map(|meaning| &meaning.missing).chain(&rare) {
+        if !missing.contains(text) {
+            missing.push(text.clone());
+        }
     }
-    rare.iter().for_each(|text| add(text));
-    let is_label = |text: &str| !missing.iter().any(|blank| blank == text);
-    tallies.iter_mut().for_each(|tally| tally.retain(|(text, _)| is_label(text)));
+    tallies.iter_mut().for_each(|tally| {
+        tally.retain(|(text, _)| !missing.iter().any(|blank| *blank == *text));
+    });
     let balance = if is_number { Vec::new() } else { balance(kind, &columns, &tallies) };
     let mut classes: Vec<String> = balance.iter().map(|(class, _)| class.clone()).collect();
-    crate::data::encode::fit::sort(&mut classes);
-    let mut labelled = vec![false; raw.rows];
-    let index = Index::new(raw);
-    for view in columns.iter().filter_map(|column| index.view(column, &missing)) {
-        labelled
-            .iter_mut()
-            .enumerate()
-            .for_each(|(row, labelled)| *labelled |= view.cell(row).is_some());
-    }
-    let wild = |(tally, meaning): (&Tally, &Meaning)| wild(tally, meaning.notation);
-    Ok(Wanted {
-        wild: if kind == TaskKind::Regression {
-            tallies.iter().zip(&meanings).map(wild).max().unwrap_or(0)
-        } else {
-            0
-        },
+    sort(&mut classes);
+    let notations = meanings.iter().map(|meaning| meaning.notation);
+    let numeric = || tallies.iter().zip(notations.clone());
+    let is_regression = kind == TaskKind::Regression;
+    Ok(ProposedTask {
+        wild: numeric().filter(|_| is_regression).map(|(t, n)| wild(t, n)).max().unwrap_or(0),
+        spread: numeric().filter(|_| is_number).map(|(t, n)| spread(t, n)).collect(),
         name: task_name(&columns),
         kind,
         guessed: given.is_none(),
         positive: positive(kind, &classes, &balance),
         balance,
-        spread: if is_number {
-            tallies.iter().zip(&meanings).map(|(tally, m)| spread(tally, m.notation)).collect()
-        } else {
-            Vec::new()
-        },
+        labelled: labelled_rows(raw, &columns, &missing),
         rare,
         missing,
         columns,
-        labelled,
     })
 }
 
-/// What a task learns, by its labels: two values, several columns of yes and no, few classes,
-/// numbers.
+/// What the texts of label columns are taken for, given what they are taken for as features.
+fn label_meanings(
+    kind: TaskKind,
+    survey: &Survey,
+    tallies: &[Tally],
+    found: &[&Meaning],
+) -> Vec<Meaning> {
+    if labels::is_numeric(kind) {
+        return tallies.iter().zip(found).map(|(_, meaning)| (*meaning).clone()).collect();
+    }
+    let (task, settings) = (Task { kind, ..Task::multiclass("") }, survey.given.settings());
+    let meaning = |tally: &Tally| {
+        labels::meaning(&task, tally.iter().map(|(text, rows)| (&**text, *rows)), &settings)
+    };
+    tallies.iter().zip(found).map(|(tally, _)| meaning(tally)).collect()
+}
+
+/// The texts in columns of numbers that are neither numbers nor blanks, and hence no labels.
+fn no_numbers(tallies: &[Tally], meanings: &[Meaning]) -> Vec<String> {
+    let columns = tallies.iter().zip(meanings);
+    let columns = columns.filter(|(_, meaning)| meaning.kind == TextKind::Numbers);
+    let odd = columns.flat_map(|(tally, meaning)| {
+        tally
+            .iter()
+            .map(|(text, _)| text)
+            .filter(|text| number(meaning.notation, text).is_none() && !meaning.is_blank(text))
+    });
+    odd.map(|text| text.to_string()).collect()
+}
+
+/// The classes of fewer than [`RARE`] rows, if at least two others have more rows. Blanks are not in
+/// `tally`.
+fn rare_classes(tally: &Tally) -> Vec<String> {
+    if tally.iter().filter(|(_, rows)| *rows >= RARE).count() < 2 {
+        return Vec::new();
+    }
+    tally.iter().filter(|(_, rows)| *rows < RARE).map(|(text, _)| text.to_string()).collect()
+}
+
+/// Whether each row has a label in one of the columns.
+fn labelled_rows(raw: &Raw, columns: &[String], missing: &[String]) -> Vec<bool> {
+    let mut labelled = vec![false; raw.rows];
+    let index = ByName::new(raw);
+    for view in columns.iter().filter_map(|column| index.view(column, missing)) {
+        labelled
+            .iter_mut()
+            .enumerate()
+            .for_each(|(row, labelled)| *labelled |= view.cell(row).is_some());
+    }
+    labelled
+}
+
+/// Guesses the type of a task from its labels: two values, several columns of yes and no, few
+/// classes, or numbers.
 fn guess_task(
     columns: &[String],
     tallies: &[Tally],
@@ -510,7 +538,7 @@ fn guess_task(
     if values == 2 {
         return Ok(TaskKind::Binary);
     }
-    if let [Meaning { kind: Kind::Numbers, notation, .. }] = meanings {
+    if let [Meaning { kind: TextKind::Numbers, notation, .. }] = meanings {
         let whole =
             labels.iter().all(|(text, _)| number(*notation, text).is_none_or(|x| x.fract() == 0.0));
         let few = values <= FEW && values * ROWS_PER_CLASS <= rows;
@@ -528,6 +556,7 @@ fn guess_task(
     Ok(TaskKind::Multiclass)
 }
 
+/// See [`ProposedTask::balance`].
 fn balance(kind: TaskKind, columns: &[String], tallies: &[Tally]) -> Vec<(String, usize)> {
     if kind == TaskKind::Multilabel {
         let yes = |tally: &Tally| {
@@ -541,18 +570,21 @@ fn balance(kind: TaskKind, columns: &[String], tallies: &[Tally]) -> Vec<(String
     found
 }
 
+/// The smallest number, the mean and the largest number.
 fn spread(tally: &Tally, notation: Notation) -> [f64; 3] {
     let numbers =
         tally.iter().filter_map(|(text, rows)| Some((number(notation, text)?, *rows as f64)));
-    let start = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
-    let (low, high, sum, rows) = numbers.fold(start, |(low, high, sum, n), (x, rows)| {
-        (low.min(x), high.max(x), sum + rows * x, n + rows)
-    });
-    [low, sum / rows, high]
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    let (mut sum, mut all) = (0.0, 0.0);
+    for (x, rows) in numbers {
+        (low, high) = (low.min(x), high.max(x));
+        (sum, all) = (sum + rows * x, all + rows);
+    }
+    [low, sum / all, high]
 }
 
-/// Rows whose number lies further than [`WILD`] interquartile ranges from the median; 0 if they are
-/// more than one in [`FEW_WILD`], so that they are no exceptions.
+/// Number of rows whose number lies further than [`WILD`] interquartile ranges from the median; 0
+/// if there are more than one in [`FEW_WILD`], because then they are no exceptions.
 fn wild(tally: &Tally, notation: Notation) -> usize {
     let mut numbers: Vec<(f64, usize)> =
         tally.iter().filter_map(|(text, rows)| Some((number(notation, text)?, *rows))).collect();
@@ -566,7 +598,7 @@ fn wild(tally: &Tally, notation: Notation) -> usize {
         });
         found.map_or(0.0, |(x, _)| *x)
     };
-    // Where half of the numbers are one, the middle half says nothing of the others.
+    // If half of the numbers are equal, the interquartile range is 0, and a wider range is taken.
     let between =
         |low: f64, high: f64| Some(quantile(high) - quantile(low)).filter(|range| *range > 0.0);
     let middle = quantile(0.5);
@@ -576,7 +608,8 @@ fn wild(tally: &Tally, notation: Notation) -> usize {
     if wild * FEW_WILD <= rows { wild } else { 0 }
 }
 
-/// The positive class of a binary task: that of two that says yes, or the commonest of several.
+/// The positive class of a binary task: of two classes the one that means yes, of several the
+/// commonest.
 fn positive(kind: TaskKind, classes: &[String], balance: &[(String, usize)]) -> Option<String> {
     match classes.len() {
         _ if kind != TaskKind::Binary => None,
@@ -585,36 +618,36 @@ fn positive(kind: TaskKind, classes: &[String], balance: &[(String, usize)]) -> 
     }
 }
 
-/// Names of tasks are plain.
+/// The name of the task of some columns, in the characters that names of tasks can have.
 fn task_name(columns: &[String]) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
     let name: String = columns.join("-").chars().take(64).map(plain).collect();
     if name.is_empty() { "task".to_owned() } else { name }
 }
 
-impl Wanted {
-    /// Rows with a label.
+impl ProposedTask {
+    /// Number of rows with a label.
     pub fn rows(&self) -> usize {
         self.labelled.iter().filter(|labelled| **labelled).count()
     }
 
-    /// How its labels lie, in words.
-    pub fn told(&self) -> String {
+    /// A phrase about the distribution of its labels.
+    pub fn labels_phrase(&self) -> String {
         let class = |(class, rows): &(String, usize)| format!("{} {rows}", quoted(class));
         let numbers = |[low, mean, high]: &[f64; 3]| {
             format!("{} to {}, mean {}", short(*low), short(*high), short(*mean))
         };
-        let mut told: Vec<String> = self.balance.iter().take(CLASSES).map(class).collect();
-        told.extend(self.spread.iter().map(numbers));
+        let mut phrases: Vec<String> = self.balance.iter().take(CLASSES).map(class).collect();
+        phrases.extend(self.spread.iter().map(numbers));
         if self.balance.len() > CLASSES {
-            told.push(format!("and {} more", self.balance.len() - CLASSES));
+            phrases.push(format!("and {} more", self.balance.len() - CLASSES));
         }
-        told.join(", ")
+        phrases.join(", ")
     }
 }
 
-/// Rows that have a label for both, for each pair of tasks, by their numbers.
-pub fn overlap(tasks: &[Wanted]) -> Vec<(usize, usize, usize)> {
+/// (task, other task, number of rows with a label for both) of each pair of tasks.
+pub fn overlap(tasks: &[ProposedTask]) -> Vec<(usize, usize, usize)> {
     let both = |a: usize, b: usize| {
         tasks[a].labelled.iter().zip(&tasks[b].labelled).filter(|(x, y)| **x && **y).count()
     };

@@ -1,5 +1,5 @@
-//! Whole files as bytes: hashed as they lie on the disk, unpacked if they are gzip, never larger
-//! than their size warrants.
+//! Reads whole files as bytes: they are hashed as they lie on the disk, unpacked if they are gzip,
+//! and refused if they unpack to far more than their size.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,9 +8,10 @@ use flate2::read::MultiGzDecoder;
 
 use crate::fault::{self, Fault};
 
-/// A gzip file may unpack to this many times its size …
+/// A gzip file may unpack to this many times its size plus [`GZIP_FLOOR`].
 pub const GZIP_RATIO: u64 = 200;
-/// … plus this many bytes, so that tiny files of one repeated line pass.
+/// The number of bytes that any gzip file may unpack to, so that tiny files of one repeated line
+/// are accepted.
 pub const GZIP_FLOOR: u64 = 1 << 20;
 
 /// The contents of a file.
@@ -22,11 +23,10 @@ pub struct Contents {
     pub hash: String,
 }
 
-/// Reads a file, plain or gzip by its first two bytes.
+/// Reads a file. Its first two bytes tell whether it is gzip.
 ///
 /// # Errors
-/// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to more than [`GZIP_RATIO`]
-/// times its size.
+/// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to far more than its size.
 pub fn read(path: &Path) -> anyhow::Result<Contents> {
     let mut bytes = Vec::new();
     fault::open(path)?.read_to_end(&mut bytes).map_err(|e| {
@@ -36,10 +36,10 @@ pub fn read(path: &Path) -> anyhow::Result<Contents> {
     unpacked(&path.display().to_string(), bytes)
 }
 
-/// The contents of the bytes of a file; `place` stands for it in messages.
+/// Hashes and unpacks the bytes of a file; `place` is its name for messages.
 ///
 /// # Errors
-/// Those of a gzip stream in [`read`].
+/// 65, as in [`read`].
 pub fn unpacked(place: &str, bytes: Vec<u8>) -> anyhow::Result<Contents> {
     let hash = blake3::hash(&bytes).to_hex().to_string();
     let bytes = if bytes.starts_with(&[0x1f, 0x8b]) { unpack(place, &bytes)? } else { bytes };

@@ -1,53 +1,58 @@
-//! A table that is read from its first row to its last, some rows at a time, in about as much
-//! memory as they take.
+//! Reads a table from its first row to its last, a chunk of rows at a time, in about as much memory
+//! as a chunk takes.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Source;
 use crate::data::read::files::paths;
-use crate::data::read::npy::Pair;
 use crate::data::read::text;
-use crate::data::read::{Chunked, Reader, readers_of};
+use crate::data::read::{ArrayReader, Chunked, Reader, common_reader};
 use crate::data::table::options::{Options, stem};
 use crate::data::table::raw::Raw;
-use crate::data::table::shape::Shape;
+use crate::data::table::shape::TableShape;
+use crate::fault::Fault;
 
-/// The files of a source, one behind the other.
+/// The chunks of the files of a source, one file after the other.
 pub struct Chunks {
     files: Vec<Files>,
-    /// Names of the columns are those of the first file.
+    /// The stem of the first file, after which columns without names are called.
     stem: String,
     options: Options,
-    /// Bytes of a file that make a chunk, about.
+    /// About how many bytes of a file make a chunk.
     bytes: u64,
     open: Option<Box<dyn Chunked>>,
-    /// Files that were opened.
+    /// Number of files that were opened.
     opened: usize,
-    /// What all files have in common; `None` before the first was opened.
-    shape: Option<Shape>,
+    /// The columns that all files have in common; `None` if there is one file.
+    shape: Option<TableShape>,
 }
 
-/// Files that are read side by side.
+/// A file, or two files that are read side by side.
 enum Files {
-    /// One file of any format.
+    /// One file.
     One(PathBuf, &'static dyn Reader),
-    /// Arrays of features and of labels.
-    Pair(PathBuf, PathBuf),
+    /// An array of features and one of labels.
+    Pair([PathBuf; 2], &'static dyn ArrayReader),
 }
 
 impl Chunks {
-    /// Chunks of about so many bytes of text or of an array, or of one row group of Parquet.
+    /// The chunks of a source, of about `bytes` bytes each. A format may have chunks of its own
+    /// size, such as the row groups of Parquet.
     ///
     /// # Errors
-    /// 66 if no file is there; 65 if files are of several formats, or of one that is only read as a
-    /// whole.
+    /// 66 if there is no file; 65 if the files have several formats, or a format that is read only
+    /// as a whole.
     pub fn new(source: &Source, options: &Options, bytes: u64) -> anyhow::Result<Chunks> {
         let found = paths(source)?;
         let files = match source {
-            Source::Npy { features, labels } => vec![Files::Pair(features.clone(), labels.clone())],
+            Source::Npy { features, labels } => {
+                let reader =
+                    common_reader(&found)?.as_arrays().ok_or_else(|| no_array(features))?;
+                vec![Files::Pair([features.clone(), labels.clone()], reader)]
+            }
             _ => {
-                let reader = readers_of(&found)?;
+                let reader = common_reader(&found)?;
                 found.iter().map(|path| Files::One(path.clone(), reader)).collect()
             }
         };
@@ -65,17 +70,17 @@ impl Chunks {
         Ok(chunks)
     }
 
-    /// Chunks of text with a delimiter from anywhere.
+    /// The chunks of text with a delimiter from anywhere.
     ///
     /// # Errors
-    /// Those of [`text::read`].
+    /// The errors of [`text::read`].
     pub fn of_text(
         reader: Box<dyn Read>,
         place: &str,
         options: &Options,
         bytes: u64,
     ) -> anyhow::Result<Chunks> {
-        let open: Box<dyn Chunked> = Box::new(text::Chunks::new(reader, place, 0, options)?);
+        let open: Box<dyn Chunked> = Box::new(text::TextChunks::new(reader, place, 0, options)?);
         Ok(Chunks {
             files: Vec::new(),
             stem: String::new(),
@@ -87,7 +92,7 @@ impl Chunks {
         })
     }
 
-    /// Whether several files are of one table is said before the first row of any is used.
+    /// Checks that several files are of one table, before the first row of any is used.
     fn look_ahead(&mut self) -> anyhow::Result<()> {
         for files in self.files.iter().filter(|_| self.files.len() > 1) {
             let shape = self.open(files)?.shape();
@@ -112,7 +117,7 @@ impl Chunks {
             let chunk = self.open.as_mut().map_or(Ok(None), |open| open.chunk(self.bytes))?;
             if let Some(mut chunk) = chunk {
                 if let Some(shape) = &self.shape {
-                    // A file may have changed since.
+                    // A file may have changed since it was checked.
                     shape.check_same(&chunk.shape())?;
                     chunk.fit_into(shape);
                 }
@@ -124,15 +129,16 @@ impl Chunks {
 
     fn open(&self, files: &Files) -> anyhow::Result<Box<dyn Chunked>> {
         match files {
-            Files::Pair(features, labels) => {
-                Ok(Box::new(Pair::open(features, labels, &self.options)?))
+            Files::Pair([features, labels], reader) => {
+                reader.open_pair(features, labels, &self.options)
             }
             Files::One(path, reader) => reader.open(path, &self.stem, &self.options),
         }
     }
 }
 
-/// 66 if a file cannot be read, 65 if one is malformed; nothing is to be asked for after that.
+/// Items are errors with 66 if a file cannot be read, and with 65 if one is malformed. After an
+/// error there is nothing to be read.
 impl Iterator for Chunks {
     type Item = anyhow::Result<Raw>;
 
@@ -141,11 +147,16 @@ impl Iterator for Chunks {
     }
 }
 
+fn no_array(path: &Path) -> Fault {
+    Fault::data(path.display(), "the file is no array")
+        .hint("give two arrays, such as FEATURES.npy and LABELS.npy")
+}
+
 /// Why a source can be read only as a whole; `None` if it can be read in chunks.
 ///
 /// # Errors
 /// 66 if a file cannot be read; 65 if one is malformed.
 pub fn indivisible(source: &Source) -> anyhow::Result<Option<&'static str>> {
     let paths = paths(source)?;
-    readers_of(&paths)?.indivisible(&paths)
+    common_reader(&paths)?.indivisible(&paths)
 }

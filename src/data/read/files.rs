@@ -1,4 +1,4 @@
-//! The files of a source.
+//! Finds and opens the files of a source.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -27,12 +27,12 @@ pub fn paths(source: &Source) -> anyhow::Result<Vec<PathBuf>> {
     }
 }
 
-/// Opens a file: the file, and its size in bytes.
+/// Opens a file; returns its size in bytes too.
 ///
 /// # Errors
 /// 66 if it cannot be opened.
 pub fn open(path: &Path) -> anyhow::Result<(File, u64)> {
     let file = fault::open(path)?;
-    let size = file.metadata().map_or(0, |found| found.len());
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
     Ok((file, size))
 }

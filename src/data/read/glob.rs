@@ -1,9 +1,21 @@
 //! Files by a pattern: `*` any characters, `?` one, `[a-c]` one of these, `[!a-c]` none of these;
 //! within a name, never across `/`.
+//!
+//! The crate `glob` matches names. Folders are walked here, because its walk spells `./a.csv` as
+//! `a.csv`, and what a file is called in messages and hashes is what the user called it.
 
 use std::path::{Component, Path, PathBuf};
 
+use ::glob::{MatchOptions, Pattern};
+
 use crate::fault::{Fault, address};
+
+/// How names are matched. Names that begin with a dot need one in the pattern.
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
 
 /// The files that a path or a pattern names, in the order of their names. A path of an existing
 /// file, or one without wildcards, is itself.
@@ -36,7 +48,7 @@ fn has_wildcards(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// What a part of a pattern leads to from a folder: files if it is the last part, else anything.
+/// What a part of a pattern leads to from a folder: files if it is the last part, else folders.
 fn step(folder: &Path, part: Component<'_>, is_last: bool) -> Vec<PathBuf> {
     let name = part.as_os_str().to_str().unwrap_or_default();
     let fits = |path: &Path| if is_last { path.is_file() } else { path.is_dir() };
@@ -44,63 +56,38 @@ fn step(folder: &Path, part: Component<'_>, is_last: bool) -> Vec<PathBuf> {
         let path = folder.join(part.as_os_str());
         return if fits(&path) { vec![path] } else { Vec::new() };
     }
+    let Some(pattern) = name_pattern(name) else { return Vec::new() };
     let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let names =
         std::fs::read_dir(listed).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let pattern: Vec<char> = name.chars().collect();
-    let named = names.filter(|name| name.to_str().is_some_and(|name| matches(&pattern, name)));
-    named.map(|name| folder.join(name)).filter(|path| fits(path)).collect()
-}
-
-/// Whether a name fits a pattern. Names that begin with a dot need one in the pattern.
-pub fn matches(pattern: &[char], name: &str) -> bool {
-    let name: Vec<char> = name.chars().collect();
-    if name.first() == Some(&'.') && pattern.first() != Some(&'.') {
-        return false;
-    }
-    // After a mismatch the last `*` takes one character more; none before it needs to.
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match (pattern.get(p), one(&pattern[p..], name[n])) {
-            (Some('*'), _) => {
-                star = Some((p, n));
-                p += 1;
-            }
-            (Some(_), Some(length)) => (p, n) = (p + length, n + 1),
-            _ => match star {
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    (p, n) = (at + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&c| c == '*')
-}
-
-/// Length of the first element of the pattern if it fits the character.
-fn one(pattern: &[char], c: char) -> Option<usize> {
-    match pattern.first()? {
-        '?' => Some(1),
-        '[' => match class(pattern) {
-            Some((length, within)) => within(c).then_some(length),
-            None => (c == '[').then_some(1),
-        },
-        &other => (other == c).then_some(1),
-    }
-}
-
-/// A class such as `[a-c]`: its length and what it holds; `None` if it is never closed. A `]` right
-/// behind the opening is one of its own.
-fn class(pattern: &[char]) -> Option<(usize, impl Fn(char) -> bool)> {
-    let negated = pattern.get(1) == Some(&'!');
-    let start = 1 + usize::from(negated);
-    let close = start + 1 + pattern.get(start + 1..)?.iter().position(|&c| c == ']')?;
-    let body = pattern[start..close].to_vec();
-    let within = move |c: char| {
-        let range = body.windows(3).any(|w| w[1] == '-' && (w[0]..=w[2]).contains(&c));
-        (range || body.contains(&c)) != negated
+    let is_matched = |name: &std::ffi::OsString| {
+        name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS))
     };
-    Some((close + 1, within))
+    names.filter(is_matched).map(|name| folder.join(name)).filter(|path| fits(path)).collect()
+}
+
+/// The pattern of one name, in the two cases that the crate refuses: several `*` mean what one
+/// means, and a `[` that is never closed stands for itself.
+fn name_pattern(name: &str) -> Option<Pattern> {
+    let mut text = String::new();
+    let mut rest = name;
+    while let Some(c) = rest.chars().next() {
+        let length = if c == '[' { class_length(rest) } else { Some(c.len_utf8()) };
+        match length {
+            Some(length) if c != '*' || !text.ends_with('*') => text.push_str(&rest[..length]),
+            Some(_) => {}
+            None => text.push_str("[[]"),
+        }
+        rest = &rest[length.unwrap_or(1)..];
+    }
+    Pattern::new(&text).ok()
+}
+
+/// Bytes of the class that a text begins with, such as `[a-c]`; `None` if it is never closed. A `]`
+/// right behind the opening belongs to the class.
+fn class_length(text: &str) -> Option<usize> {
+    let start = if text.starts_with("[!") { 2 } else { 1 };
+    let first = text.get(start..)?.chars().next()?.len_utf8();
+    let body = start + first;
+    Some(body + text[body..].find(']')? + 1)
 }

@@ -1,8 +1,19 @@
-//! Readers of files that hold tables: one file per format.
+//! Readers of files that hold tables: one file per format, and the list of formats.
+//!
+//! A new format is a file with a [`Reader`], and a line in [`READERS`].
 //!
 //! Text is read with the `csv` crate's rules by our own code in one pass, and Parquet, NPY,
 //! SVMlight and IDX by our own readers: none of the crates for them bounds what the header of a
 //! hostile file makes it allocate.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::config::Source;
+use crate::data::read::files::paths;
+use crate::data::table::options::{Options, stem};
+use crate::data::table::raw::Raw;
+use crate::fault::{Fault, quoted};
 
 pub mod bytes;
 pub mod chunks;
@@ -14,8 +25,99 @@ pub mod stream;
 pub mod svmlight;
 pub mod text;
 
-mod formats;
 mod reader;
 
-pub use formats::{READERS, read, read_from, read_pair, read_source, reader_of, readers_of};
-pub use reader::{Chunked, Reader};
+pub use reader::{ArrayReader, Chunked, Reader};
+
+/// All formats.
+pub static READERS: &[&dyn Reader] =
+    &[&text::Text, &svmlight::Svmlight, &parquet::Parquet, &npy::Npy];
+
+/// Returns the reader of a file, chosen by the ending of its name.
+///
+/// # Errors
+/// 65 if no format has this ending.
+pub fn reader_of(path: &Path) -> anyhow::Result<&'static dyn Reader> {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
+    let name = name.unwrap_or_default();
+    let (bare, is_gzip) = name.strip_suffix(".gz").map_or((&*name, false), |bare| (bare, true));
+    let ending = bare.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let reads = |reader: &&&dyn Reader| {
+        reader.endings().contains(&ending) && (reader.may_be_gzip() || !is_gzip)
+    };
+    READERS.iter().find(reads).copied().ok_or_else(|| {
+        let ending = format!("{ending}{}", if is_gzip { ".gz" } else { "" });
+        let found = format!("no known format has the ending {}", quoted(&ending));
+        Fault::data(path.display(), found).hint(known_endings()).into()
+    })
+}
+
+/// A hint that names the endings of all formats.
+fn known_endings() -> String {
+    let listed = |may_be_gzip: bool| {
+        let readers = READERS.iter().filter(|reader| reader.may_be_gzip() == may_be_gzip);
+        let endings =
+            readers.flat_map(|reader| reader.endings()).filter(|ending| !ending.is_empty());
+        let mut endings: Vec<String> = endings.map(|ending| format!(".{ending}")).collect();
+        let last = endings.pop().unwrap_or_default();
+        format!("{} or {last}", endings.join(", "))
+    };
+    format!("give {}, all plain or .gz, or {}", listed(true), listed(false))
+}
+
+/// Returns the one reader of several files.
+///
+/// # Errors
+/// 65 if the files have several formats, or one that is not known; 66 if there are no files.
+pub fn common_reader(paths: &[PathBuf]) -> anyhow::Result<&'static dyn Reader> {
+    let mut first: Option<&'static dyn Reader> = None;
+    for path in paths {
+        let reader = reader_of(path)?;
+        if first.is_some_and(|first| first.endings() != reader.endings()) {
+            let found = format!("another format than that of {}", paths[0].display());
+            return Err(Fault::data(path.display(), found).hint("give files of one format").into());
+        }
+        first = Some(reader);
+    }
+    first.ok_or_else(|| {
+        Fault::missing("data", "no file is given").hint("name at least one file").into()
+    })
+}
+
+/// Reads files of one format as one table.
+///
+/// # Errors
+/// 66 if a file cannot be read or none is given; 65 if one is malformed, or the files differ in
+/// their columns or formats; 78 if `options` are impossible.
+pub fn read(paths: &[PathBuf], options: &Options) -> anyhow::Result<Raw> {
+    common_reader(paths)?.read_all(paths, &stem(&paths[0]), options)
+}
+
+/// Reads text with a delimiter from anywhere, such as the standard input.
+///
+/// # Errors
+/// The errors of [`read`].
+pub fn read_text(reader: impl Read, place: &str, options: &Options) -> anyhow::Result<Raw> {
+    text::read(reader, place, 0, options)
+}
+
+/// Reads an array of features and, where given, one of labels, side by side.
+///
+/// # Errors
+/// The errors of [`read`]; 65 if the files have different numbers of rows or a name in common.
+pub fn read_pair(features: &Path, labels: Option<&Path>, options: &Options) -> anyhow::Result<Raw> {
+    let table = read(&[features.to_path_buf()], options)?;
+    let Some(labels) = labels else { return Ok(table) };
+    table.beside(read(&[labels.to_path_buf()], &options.for_labels())?)
+}
+
+/// Reads the files of a source that has columns.
+///
+/// # Errors
+/// 66 if a file is missing; 65 if one is malformed.
+pub fn read_source(source: &Source, options: &Options) -> anyhow::Result<Raw> {
+    match source {
+        Source::Npy { features, labels } => read_pair(features, Some(labels), options),
+        _ => read(&paths(source)?, options),
+    }
+}

@@ -1,41 +1,44 @@
-//! NumPy's `.npy`: a magic number, a version, a header that is a Python dictionary, then the
-//! values. Versions 1 to 3, both byte orders, rows or columns first; numbers and booleans alone.
+//! Reads NumPy's `.npy`: a magic number, a version, a header that is a Python dictionary, then the
+//! values. Read are versions 1 to 3, both byte orders, values by rows or by columns, and only
+//! numbers and booleans.
 //!
-//! One dimension is one column, called after the file; two are columns of the file's name with "0",
-//! "1", … behind it. NaN is a blank cell.
+//! An array of one dimension is one column, called after the file. An array of two dimensions has
+//! columns with the name of the file followed by "0", "1", …. NaN is a blank cell.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::data::read::files;
-use crate::data::read::reader::{self, Chunked};
+use crate::data::read::reader::{self, ArrayReader, Chunked};
 use crate::data::read::stream::Stream;
 use crate::data::table::arrays::Arrays;
 use crate::data::table::options::{Options, stem};
 use crate::data::table::raw::{Raw, RawColumn};
-use crate::data::table::shape::{Kind, Shape};
+use crate::data::table::shape::{CellKind, TableShape};
 use crate::data::table::wholes::{Wholes, Width, exact};
 use crate::fault::{Fault, quoted};
 
-/// Largest header in bytes.
+/// The largest header in bytes.
 pub const MAX_HEADER: usize = 64 << 10;
-/// Most columns.
+/// The largest number of columns.
 pub const MAX_WIDTH: usize = 1 << 20;
-/// Values are read in pieces of at most about this many bytes.
+/// The size in bytes of the pieces in which values are read, at most.
 const PIECE: usize = 256 << 10;
 
-/// What a header says.
+/// The contents of a header.
 #[derive(Debug, PartialEq)]
-struct Layout {
+struct ArrayHeader {
+    /// The type of the values: `f`, `i`, `u` or `b`.
     kind: u8,
+    /// Bytes of a value.
     size: usize,
     is_big: bool,
     columns_first: bool,
     shape: Vec<u64>,
 }
 
-/// NumPy's `.npy`.
+/// The format `.npy` of NumPy.
 pub struct Npy;
 
 impl reader::Reader for Npy {
@@ -43,8 +46,8 @@ impl reader::Reader for Npy {
         &["npy"]
     }
 
-    fn has_no_names(&self) -> bool {
-        true
+    fn as_arrays(&self) -> Option<&dyn ArrayReader> {
+        Some(self)
     }
 
     fn read(&self, path: &Path, stem: &str, options: &Options) -> anyhow::Result<Raw> {
@@ -55,55 +58,67 @@ impl reader::Reader for Npy {
     fn indivisible(&self, paths: &[PathBuf]) -> anyhow::Result<Option<&'static str>> {
         let mut by_rows = true;
         for path in paths {
-            by_rows &= array(path, "")?.is_by_rows();
+            by_rows &= open_array(path, "")?.is_by_rows();
         }
         Ok((!by_rows).then_some("the array lies column by column"))
     }
 
     fn open(&self, path: &Path, stem: &str, options: &Options) -> anyhow::Result<Box<dyn Chunked>> {
-        Ok(Box::new(called(path, stem, options)?))
+        Ok(Box::new(open_named(path, stem, options)?))
     }
 }
 
-/// An array whose columns have the names that options say.
-fn called(path: &Path, stem: &str, options: &Options) -> anyhow::Result<Reader<File>> {
-    let mut array = array(path, stem)?;
-    options.arrays.as_ref().map_or(Ok(()), |arrays| array.call(arrays))?;
+impl ArrayReader for Npy {
+    fn column_names(&self, path: &Path, stem: &str) -> anyhow::Result<Vec<String>> {
+        Ok(open_array(path, stem)?.names)
+    }
+
+    fn open_pair(
+        &self,
+        features: &Path,
+        labels: &Path,
+        options: &Options,
+    ) -> anyhow::Result<Box<dyn Chunked>> {
+        Ok(Box::new(Pair::open(features, labels, options)?))
+    }
+}
+
+/// Opens an array; its columns get the names in the options, if there are some.
+fn open_named(path: &Path, stem: &str, options: &Options) -> anyhow::Result<Array<File>> {
+    let mut array = open_array(path, stem)?;
+    options.arrays.as_ref().map_or(Ok(()), |arrays| array.name_columns(arrays))?;
     Ok(array)
 }
 
-/// An array whose columns are called after the stem of a file.
-///
-/// # Errors
-/// 66 if it cannot be read; 65 if it is malformed.
-pub fn array(path: &Path, stem: &str) -> anyhow::Result<Reader<File>> {
+/// Opens an array; its columns are called after `stem`.
+fn open_array(path: &Path, stem: &str) -> anyhow::Result<Array<File>> {
     let (file, size) = files::open(path)?;
-    Reader::new(file, &path.display().to_string(), size, stem)
+    Array::new(file, &path.display().to_string(), size, stem)
 }
 
-impl Chunked for Reader<File> {
-    fn shape(&self) -> Shape {
-        Reader::shape(self)
+impl Chunked for Array<File> {
+    fn shape(&self) -> TableShape {
+        Array::shape(self)
     }
 
     fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
-        Reader::chunk(self, self.rows_in(bytes))
+        Array::chunk(self, self.rows_in(bytes))
     }
 }
 
-/// Reads a file of `size` bytes; `stem` is what its columns are called.
+/// Reads a file of `size` bytes; its columns are called after `stem`.
 ///
 /// # Errors
 /// 66 if it cannot be read; 65 if it is not NPY of numbers in one or two dimensions, or its length
-/// is not what the header says.
+/// is not what the header states.
 pub fn read(reader: impl Read, place: &str, size: u64, stem: &str) -> anyhow::Result<Raw> {
     read_as(reader, place, size, stem, None)
 }
 
-/// The same, where columns are known by their place.
+/// Reads a file of `size` bytes; its columns get the names in `arrays`, if these are given.
 ///
 /// # Errors
-/// Those of [`read`]; 65 if there are more or fewer columns.
+/// The errors of [`read`]; 65 if there are more or fewer columns than names.
 pub fn read_as(
     reader: impl Read,
     place: &str,
@@ -111,35 +126,35 @@ pub fn read_as(
     stem: &str,
     arrays: Option<&Arrays>,
 ) -> anyhow::Result<Raw> {
-    let mut reader = Reader::new(reader, place, size, stem)?;
-    arrays.map_or(Ok(()), |arrays| reader.call(arrays))?;
+    let mut reader = Array::new(reader, place, size, stem)?;
+    arrays.map_or(Ok(()), |arrays| reader.name_columns(arrays))?;
     let mut table = reader.chunk(reader.rows)?.ok_or_else(|| refused(place, "no values"))?;
     table.hashes.push(reader.finish()?);
     Ok(table)
 }
 
 /// An array that is read from its first row to its last, some rows at a time.
-pub struct Reader<R: Read> {
-    /// All rows.
+pub struct Array<R: Read> {
+    /// Number of rows.
     pub rows: usize,
     stream: Stream<R>,
-    layout: Layout,
+    layout: ArrayHeader,
     names: Vec<String>,
-    /// Rows that were read.
+    /// Number of rows that were read.
     done: usize,
 }
 
-impl<R: Read> Reader<R> {
-    /// Rows that take about so many bytes, one at least.
+impl<R: Read> Array<R> {
+    /// Number of rows that take about `bytes` bytes, at least one.
     fn rows_in(&self, bytes: u64) -> usize {
         (bytes / self.row_bytes().max(1) as u64).max(1) as usize
     }
 
-    /// Reads the header of a file of `size` bytes; `stem` is what its columns are called.
+    /// Reads the header of a file of `size` bytes; its columns are called after `stem`.
     ///
     /// # Errors
-    /// Those of [`read`].
-    pub fn new(reader: R, place: &str, size: u64, stem: &str) -> anyhow::Result<Reader<R>> {
+    /// The errors of [`read`].
+    pub fn new(reader: R, place: &str, size: u64, stem: &str) -> anyhow::Result<Array<R>> {
         let mut stream = Stream::plain(reader, place, size);
         let layout = header(&mut stream)?;
         let (rows, width) = layout.table().map_err(|found| refused(place, &found))?;
@@ -159,7 +174,7 @@ impl<R: Read> Reader<R> {
         } else {
             (0..width).map(|i| format!("{stem}{i}")).collect()
         };
-        Ok(Reader { rows, stream, layout, names, done: 0 })
+        Ok(Array { rows, stream, layout, names, done: 0 })
     }
 
     /// The file, for messages.
@@ -167,18 +182,12 @@ impl<R: Read> Reader<R> {
         &self.stream.place
     }
 
-    /// What its columns are called.
-    pub fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    /// Calls its columns by their place, as those of an array that was trained on. A single array
-    /// may lack the last ones: they can be labels, and whether all features are there is looked at
-    /// elsewhere.
+    /// Gives its columns the names that the training data had, by their places. A single array may
+    /// lack the last columns, which can be labels; missing features are found elsewhere.
     ///
     /// # Errors
-    /// 65 if there are more or fewer.
-    pub fn call(&mut self, arrays: &Arrays) -> anyhow::Result<()> {
+    /// 65 if there are more or fewer columns than names.
+    pub fn name_columns(&mut self, arrays: &Arrays) -> anyhow::Result<()> {
         let (found, known) = (self.names.len(), arrays.features.len());
         if found > known || (found < known && !arrays.labels.is_empty()) {
             let place = &self.stream.place;
@@ -193,26 +202,26 @@ impl<R: Read> Reader<R> {
     }
 
     /// Names and kinds of its columns.
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> TableShape {
         let kinds = vec![self.layout.kind(); self.names.len()];
-        Shape { place: self.stream.place.clone(), names: self.names.clone(), kinds }
+        TableShape { place: self.stream.place.clone(), names: self.names.clone(), kinds }
     }
 
-    /// Whether the values of a row lie together.
+    /// Whether the values of a row are contiguous.
     pub fn is_by_rows(&self) -> bool {
         !self.layout.columns_first || self.names.len() == 1
     }
 
-    /// Bytes of a row.
+    /// Number of bytes of a row.
     pub fn row_bytes(&self) -> usize {
         self.names.len() * self.layout.size
     }
 
-    /// The next rows, at most so many: all of them unless the array lies by rows. `None` at the
-    /// end.
+    /// The next `rows` rows at most, which must be all rows unless the array lies by rows. `None`
+    /// at the end.
     ///
     /// # Errors
-    /// Those of [`read`].
+    /// The errors of [`read`].
     pub fn chunk(&mut self, rows: usize) -> anyhow::Result<Option<Raw>> {
         let rows = rows.min(self.rows - self.done);
         if rows == 0 {
@@ -226,10 +235,10 @@ impl<R: Read> Reader<R> {
         Ok(Some(table))
     }
 
-    /// Reads to the end; returns place and hash of the file.
+    /// Reads to the end; returns the place and the hash of the file.
     ///
     /// # Errors
-    /// Those of [`read`].
+    /// The errors of [`read`].
     pub fn finish(self) -> anyhow::Result<(String, String)> {
         self.stream.finish()
     }
@@ -240,8 +249,8 @@ fn refused(place: &str, found: &str) -> Fault {
         .hint("expected what numpy.save writes for an array of numbers with one or two dimensions")
 }
 
-/// Reads magic number, version and header.
-fn header<R: Read>(stream: &mut Stream<R>) -> anyhow::Result<Layout> {
+/// Reads the magic number, the version and the header.
+fn header<R: Read>(stream: &mut Stream<R>) -> anyhow::Result<ArrayHeader> {
     let place = stream.place.clone();
     let fault = |found: &str| refused(&place, found);
     let mut start = [0; 12];
@@ -274,43 +283,43 @@ fn header<R: Read>(stream: &mut Stream<R>) -> anyhow::Result<Layout> {
 }
 
 /// Parses a header such as `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`.
-fn parse(text: &str) -> Result<Layout, String> {
-    let mut words = Words { rest: text };
+fn parse(text: &str) -> Result<ArrayHeader, String> {
+    let mut header = HeaderText { rest: text };
     let (mut kind, mut order, mut shape) = (None, None, None);
-    words.expect('{')?;
-    while !words.take('}') {
-        let key = words.string()?;
-        words.expect(':')?;
+    header.expect('{')?;
+    while !header.take('}') {
+        let key = header.string()?;
+        header.expect(':')?;
         let twice = match key {
-            "descr" => kind.replace(descr(&mut words)?).is_some(),
-            "fortran_order" => order.replace(words.boolean()?).is_some(),
-            "shape" => shape.replace(words.tuple()?).is_some(),
+            "descr" => kind.replace(descr(&mut header)?).is_some(),
+            "fortran_order" => order.replace(header.boolean()?).is_some(),
+            "shape" => shape.replace(header.tuple()?).is_some(),
             _ => return Err(format!("the key {} is not known", quoted(key))),
         };
         if twice {
             return Err(format!("the key {} is there twice", quoted(key)));
         }
-        if !words.take(',') {
-            words.expect('}')?;
+        if !header.take(',') {
+            header.expect('}')?;
             break;
         }
     }
-    if !words.rest.trim().is_empty() {
+    if !header.rest.trim().is_empty() {
         return Err("there is something behind it".into());
     }
     let missing = |key: &str| format!("the key \"{key}\" is missing");
     let (is_big, kind, size) = kind.ok_or_else(|| missing("descr"))?;
     let (columns_first, shape) =
         (order.ok_or_else(|| missing("fortran_order"))?, shape.ok_or_else(|| missing("shape"))?);
-    Ok(Layout { kind, size, is_big, columns_first, shape })
+    Ok(ArrayHeader { kind, size, is_big, columns_first, shape })
 }
 
-/// Byte order, kind and size of the type of the values.
-fn descr(words: &mut Words<'_>) -> Result<(bool, u8, usize), String> {
-    if words.rest.trim_start().starts_with('[') {
+/// Parses the type of the values: whether they are big-endian, their kind and their size.
+fn descr(header: &mut HeaderText<'_>) -> Result<(bool, u8, usize), String> {
+    if header.rest.trim_start().starts_with('[') {
         return Err("values of several fields, expected numbers".into());
     }
-    let text = words.string()?;
+    let text = header.string()?;
     let not_there = || {
         format!(
             "values of type {}, expected f2, f4, f8, i1, i2, i4, i8, u1, u2, u4, u8 or b1",
@@ -331,12 +340,12 @@ fn descr(words: &mut Words<'_>) -> Result<(bool, u8, usize), String> {
     Ok((order == b'>', kind, usize::from(size - b'0')))
 }
 
-/// What is left of a header.
-struct Words<'a> {
+/// The part of a header that is not parsed yet.
+struct HeaderText<'a> {
     rest: &'a str,
 }
 
-impl<'a> Words<'a> {
+impl<'a> HeaderText<'a> {
     fn take(&mut self, c: char) -> bool {
         let rest = self.rest.trim_start().strip_prefix(c);
         self.rest = rest.unwrap_or(self.rest);
@@ -373,7 +382,7 @@ impl<'a> Words<'a> {
         Ok(value)
     }
 
-    /// Numbers in parentheses. Python 2 wrote an L behind them.
+    /// Parses numbers in parentheses. Python 2 wrote an L behind numbers.
     fn tuple(&mut self) -> Result<Vec<u64>, String> {
         self.expect('(')?;
         let (inside, rest) = self.rest.split_once(')').ok_or("the shape is never closed")?;
@@ -397,8 +406,8 @@ impl<'a> Words<'a> {
     }
 }
 
-impl Layout {
-    /// Rows and columns.
+impl ArrayHeader {
+    /// Numbers of rows and columns.
     fn table(&self) -> Result<(usize, usize), String> {
         let (rows, width) = match self.shape[..] {
             [rows] => (rows, 1),
@@ -423,25 +432,26 @@ impl Layout {
         Ok((rows as usize, width as usize))
     }
 
-    /// What its values are, by its type.
-    fn kind(&self) -> Kind {
+    /// The kind of the cells.
+    fn kind(&self) -> CellKind {
         match (self.kind, self.size) {
-            (b'f', _) => Kind::Numbers,
-            (b'u', 8) => Kind::Wholes(Width::Unsigned),
-            _ => Kind::Wholes(Width::Signed),
+            (b'f', _) => CellKind::Numbers,
+            (b'u', 8) => CellKind::Wholes(Width::Unsigned),
+            _ => CellKind::Wholes(Width::Signed),
         }
     }
 
-    /// A column of values.
+    /// Makes a column of values.
     fn column(&self, numbers: Vec<f64>) -> RawColumn {
         match self.kind() {
-            Kind::Wholes(width) => RawColumn::Wholes(Wholes::of(width, &numbers)),
+            CellKind::Wholes(width) => RawColumn::Wholes(Wholes::of(width, &numbers)),
             _ => RawColumn::Numbers(numbers),
         }
     }
 
-    /// A value; `None` if it is one that has no place in a 64-bit float, or a boolean that is
-    /// neither 0 nor 1.
+    /// Reads a value; `None` for a whole number that no f64 holds, or a boolean that is neither 0
+    /// nor
+    /// 1.
     fn value(&self, bytes: &[u8]) -> Option<f64> {
         let mut whole = [0; 8];
         whole[..bytes.len()].copy_from_slice(bytes);
@@ -461,7 +471,7 @@ impl Layout {
     }
 }
 
-/// A float of 16 bits.
+/// The value of a 16-bit float.
 pub(crate) fn half(bits: u16) -> f64 {
     let (sign, exponent, fraction) =
         (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
@@ -474,17 +484,17 @@ pub(crate) fn half(bits: u16) -> f64 {
     if sign == 1 { -size } else { size }
 }
 
-/// The columns of some rows, the first of which is row `first`. Their sizes were compared with that
-/// of the file.
+/// Reads `rows` rows into columns; `first` is the number of the first of these rows. The size of
+/// the file was checked before.
 fn values<R: Read>(
     stream: &mut Stream<R>,
-    layout: &Layout,
+    layout: &ArrayHeader,
     rows: usize,
     width: usize,
     first: usize,
 ) -> anyhow::Result<Vec<Vec<f64>>> {
     let mut columns: Vec<Vec<f64>> = (0..width).map(|_| Vec::with_capacity(rows)).collect();
-    // A line is what lies together in the file: a row, or a column.
+    // A line is what is contiguous in the file: a row, or a column.
     let line = if layout.columns_first { rows } else { width };
     let (total, mut done) = (rows * width, 0);
     let mut piece = vec![0; (PIECE / layout.size).min(total) * layout.size];
@@ -509,7 +519,8 @@ fn values<R: Read>(
     Ok(columns)
 }
 
-fn inexact(place: &str, layout: &Layout, row: usize, column: usize) -> Fault {
+/// The error for a value that cannot be read exactly.
+fn inexact(place: &str, layout: &ArrayHeader, row: usize, column: usize) -> Fault {
     let place = format!("{place}: row {}, column {column}", row + 1);
     if layout.kind == b'b' {
         return Fault::data(place, "a boolean that is neither 0 nor 1")
@@ -521,10 +532,10 @@ fn inexact(place: &str, layout: &Layout, row: usize, column: usize) -> Fault {
     )
 }
 
-/// Arrays of features and of labels, side by side.
+/// An array of features and one of labels, which are read side by side.
 pub struct Pair {
-    features: Reader<File>,
-    labels: Reader<File>,
+    features: Array<File>,
+    labels: Array<File>,
 }
 
 impl Pair {
@@ -533,8 +544,8 @@ impl Pair {
     /// # Errors
     /// 66 if one cannot be read; 65 if one is malformed, or they have different numbers of rows.
     pub fn open(features: &Path, labels: &Path, options: &Options) -> anyhow::Result<Pair> {
-        let features = called(features, &stem(features), options)?;
-        let labels = called(labels, &stem(labels), &options.of_labels())?;
+        let features = open_named(features, &stem(features), options)?;
+        let labels = open_named(labels, &stem(labels), &options.for_labels())?;
         if labels.rows == features.rows {
             return Ok(Pair { features, labels });
         }
@@ -544,7 +555,7 @@ impl Pair {
 }
 
 impl Chunked for Pair {
-    fn shape(&self) -> Shape {
+    fn shape(&self) -> TableShape {
         self.features.shape()
     }
 

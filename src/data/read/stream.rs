@@ -1,5 +1,6 @@
-//! Files as streams: hashed as they pass, unpacked if they are gzip, never larger than their size
-//! warrants; and windows on such a stream that show text which was checked to be text.
+//! Reads files as streams, which are hashed as they are read, unpacked if they are gzip, and
+//! refused if they unpack to far more than their size. A window on a stream shows text that was
+//! checked to be UTF-8.
 
 use std::io::{self, Chain, Cursor, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,25 +10,25 @@ use flate2::read::MultiGzDecoder;
 use crate::data::read::bytes::{GZIP_FLOOR, GZIP_RATIO};
 use crate::fault::Fault;
 
-/// A window reads at least this many bytes at a time, or a file that is smaller at once.
+/// The number of bytes that a window reads at a time, unless the file is smaller.
 const CHUNK: usize = 256 << 10;
-/// Or at least this many.
+/// The smallest number of bytes that a window reads at a time.
 const SMALL_CHUNK: usize = 64;
 
-/// Bytes of files that this process has read.
+/// Number of bytes of files that this process has read.
 static READ: AtomicU64 = AtomicU64::new(0);
 
-/// Bytes of data files that this process has read so far, for whoever shows how far it is.
+/// Number of bytes of data files that this process has read so far, for a display of progress.
 pub fn bytes_read() -> u64 {
     READ.load(Ordering::Relaxed)
 }
 
-/// Notes that so many bytes were read.
+/// Notes that `bytes` bytes were read.
 pub(crate) fn count(bytes: usize) {
     READ.fetch_add(bytes as u64, Ordering::Relaxed);
 }
 
-/// Hashes and counts what is read through it.
+/// A reader that hashes and counts the bytes that pass through it.
 struct Tee<R> {
     reader: R,
     hasher: blake3::Hasher,
@@ -44,7 +45,7 @@ impl<R: Read> Read for Tee<R> {
     }
 }
 
-/// The first bytes, which were looked at, and the rest.
+/// The first bytes, which were read ahead, and the rest.
 type Inner<R> = Chain<Cursor<Vec<u8>>, Tee<R>>;
 
 enum Body<R: Read> {
@@ -52,9 +53,9 @@ enum Body<R: Read> {
     Gzip(MultiGzDecoder<Inner<R>>),
 }
 
-/// Bytes of a file, unpacked.
+/// The unpacked bytes of a file.
 pub struct Stream<R: Read> {
-    /// Path, for messages.
+    /// The path, for messages.
     pub place: String,
     /// Number of unpacked bytes that were read.
     pub count: u64,
@@ -63,8 +64,8 @@ pub struct Stream<R: Read> {
 }
 
 impl<R: Read> Stream<R> {
-    /// A stream, unpacked if it begins as gzip does. `size` is that of the file, 0 if it is not
-    /// known.
+    /// A stream that is unpacked if it begins as gzip does. `size` is the size of the file, or 0 if
+    /// it is not known.
     ///
     /// # Errors
     /// 66 if it cannot be read.
@@ -95,11 +96,11 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// Reads some bytes, none at the end.
+    /// Reads some bytes, or none at the end.
     ///
     /// # Errors
-    /// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to more than its size
-    /// warrants.
+    /// 66 if it cannot be read; 65 if the gzip stream is damaged or unpacks to far more than its
+    /// size.
     pub fn read(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
         loop {
             let result = match &mut self.body {
@@ -121,17 +122,17 @@ impl<R: Read> Stream<R> {
     /// Reads until the buffer is full or the stream ends; returns the number of bytes.
     ///
     /// # Errors
-    /// Those of [`Stream::read`].
+    /// The errors of [`Stream::read`].
     pub fn fill(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
         fill(&mut |rest| self.read(rest), buffer)
     }
 
-    /// Reads what is left; returns place and hash.
+    /// Reads to the end; returns the place and the hash of the file.
     ///
     /// # Errors
-    /// Those of [`Stream::read`].
+    /// The errors of [`Stream::read`].
     pub fn finish(mut self) -> anyhow::Result<(String, String)> {
-        let mut rest = vec![0; 4096];
+        let mut rest = vec![0; CHUNK];
         while self.read(&mut rest)? > 0 {}
         let hash = self.tee().hasher.finalize().to_hex().to_string();
         Ok((self.place, hash))
@@ -155,6 +156,7 @@ impl<R: Read> Stream<R> {
         }
     }
 
+    /// Checks that a gzip stream does not unpack to far more than its size.
     fn check_ratio(&self) -> anyhow::Result<()> {
         let Body::Gzip(_) = &self.body else { return Ok(()) };
         let packed = self.size.max(self.tee().count);
@@ -168,6 +170,7 @@ impl<R: Read> Stream<R> {
     }
 }
 
+/// Calls `read` until the buffer is full or nothing is left; returns the number of bytes.
 fn fill(
     read: &mut impl FnMut(&mut [u8]) -> anyhow::Result<usize>,
     buffer: &mut [u8],
@@ -182,28 +185,28 @@ fn fill(
     Ok(n)
 }
 
-/// A part of a text that moves along it, with the number of the line where it begins.
+/// A window that moves along a text, and the number of the line where it begins.
 pub struct Window<R: Read> {
     stream: Stream<R>,
     chunk: usize,
     bytes: Vec<u8>,
-    /// Where in `bytes` begins what was not yet passed.
+    /// The position in `bytes` up to which the text was passed.
     at: usize,
-    /// Up to here `bytes` is text.
+    /// The position in `bytes` up to which it was checked to be text.
     checked: usize,
     started: bool,
     ended: bool,
     line: u64,
-    /// Whether the last byte passed is a CR: an LF behind it is no line end of its own.
+    /// Whether the last byte that was passed is a CR, so that an LF behind it is no further line
+    /// end.
     after_cr: bool,
 }
 
 impl<R: Read> Window<R> {
-    /// A window on the beginning of a stream. `size` as in [`Stream::new`]; nothing depends on its
-    /// being right.
+    /// A window on the beginning of a stream. `size` is a hint, as in [`Stream::new`].
     ///
     /// # Errors
-    /// Those of [`Window::more`].
+    /// The errors of [`Window::more`].
     pub fn new(reader: R, place: &str, size: u64) -> anyhow::Result<Window<R>> {
         let stream = Stream::new(reader, place, size)?;
         let is_small = size > 0 && size < CHUNK as u64 && matches!(stream.body, Body::Plain(_));
@@ -224,22 +227,22 @@ impl<R: Read> Window<R> {
         Ok(window)
     }
 
-    /// The text that is there and was not passed.
+    /// The text that was read and not passed yet.
     pub fn text(&self) -> &[u8] {
         &self.bytes[self.at..self.checked]
     }
 
-    /// Whether nothing follows the text that is there.
+    /// Whether the stream has ended, so that nothing follows the text.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// The line on which the text begins.
+    /// The number of the line on which the text begins.
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// `file:line` of the text.
+    /// The place of the text: `file:line`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.stream.place, self.line)
     }
@@ -261,10 +264,10 @@ impl<R: Read> Window<R> {
         }
     }
 
-    /// Reads on: at least as much as is there, if the stream has it.
+    /// Reads on, at least as many bytes as are there already, if the stream has them.
     ///
     /// # Errors
-    /// Those of [`Stream::read`]; 65 with the line if it is not UTF-8 text.
+    /// The errors of [`Stream::read`]; 65 with the line if it is not UTF-8 text.
     pub fn more(&mut self) -> anyhow::Result<()> {
         self.bytes.drain(..self.at);
         (self.checked, self.at) = (self.checked - self.at, 0);
@@ -283,7 +286,7 @@ impl<R: Read> Window<R> {
     /// Reads to the end; returns place and hash of the file.
     ///
     /// # Errors
-    /// Those of [`Stream::read`].
+    /// The errors of [`Stream::read`].
     pub fn finish(self) -> anyhow::Result<(String, String)> {
         self.stream.finish()
     }
@@ -309,7 +312,7 @@ impl<R: Read> Window<R> {
         Ok(())
     }
 
-    /// Moves `checked` on, but not into a character whose end is still to come.
+    /// Checks the new bytes and moves `checked` on, up to a character that is not complete yet.
     fn check(&mut self) -> anyhow::Result<()> {
         let fresh = &self.bytes[self.checked..];
         if fresh.contains(&0) {
@@ -337,7 +340,7 @@ impl<R: Read> Window<R> {
     }
 }
 
-/// Line ends in a text: LF, CRLF, or CR alone.
+/// Number of line ends in a text: LF, CRLF, or CR alone.
 pub fn line_ends(text: &[u8], after_cr: bool) -> u64 {
     let mut before = if after_cr { b'\r' } else { 0 };
     let mut count = 0;

@@ -1,9 +1,10 @@
-//! SVMlight and libsvm text: `label[,label…] [qid:n] index:value … # comment`, one row a line.
+//! Reads SVMlight and libsvm text: `label[,label…] [qid:n] index:value … # comment`, one row per
+//! line.
 //!
-//! A label that is not there is a blank cell; a row may be without any. Columns are "label", or
-//! "label0", "label1", … where rows have several, then the indices in order. If index 0 occurs
-//! anywhere, they begin at "0", else at "1"; they end at the largest that occurs in any of the
-//! files. What a row does not name is 0. A `qid` is checked and left out.
+//! A missing label is a blank cell; a row may have no labels. The columns are "label", or "label0",
+//! "label1", … if rows have several labels, and then the indices in order. The indices begin at "0"
+//! if index 0 occurs anywhere, otherwise at "1", and end at the largest index that occurs in any of
+//! the files. A value that a row does not name is 0. A `qid` is checked and ignored.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,34 +17,35 @@ use crate::data::table::options::Options;
 use crate::data::table::raw::{Lines, Raw, RawColumn, several};
 use crate::fault::{self, Fault, quoted};
 
-/// Largest index.
+/// The largest index.
 pub const MAX_INDEX: u32 = 1 << 24;
-/// The table may have this many numbers for each byte of text, because zeros are not written …
+/// The table may have this many numbers per byte of text, because zeros are not written, plus
+/// [`DENSE_FLOOR`].
 pub const DENSE_RATIO: u64 = 16;
-/// … plus this many, so that tiny files pass.
+/// The number of numbers that any table may have, so that tiny files are accepted.
 pub const DENSE_FLOOR: u64 = 1 << 20;
 
-/// What was read, as it stood.
+/// The rows that were read, without their zeros.
 #[derive(Default)]
 struct Sparse {
-    /// Index and value of all rows.
+    /// (index, value) of all rows.
     entries: Vec<(u32, f64)>,
     /// Where in `entries` each row ends.
     ends: Vec<usize>,
-    /// `[rows, labels]`; NaN is blank.
+    /// `[rows, width]`; NaN is a blank.
     labels: Vec<f64>,
-    /// Labels of a row; not known before a row has some.
+    /// Number of labels of a row; `None` until a row has labels.
     width: Option<usize>,
-    /// Rows without labels before that.
+    /// Number of rows without labels before the first row with labels.
     unlabelled: usize,
-    /// (place, first row, lines)
+    /// (place, first row, lines) of each file.
     files: Vec<(String, usize, Lines)>,
     hashes: Vec<(String, String)>,
-    /// Bytes of the lines with rows.
+    /// Number of bytes of the lines with rows.
     bytes: u64,
 }
 
-/// SVMlight and libsvm.
+/// The format of SVMlight and libsvm.
 pub struct Svmlight;
 
 impl reader::Reader for Svmlight {
@@ -51,7 +53,7 @@ impl reader::Reader for Svmlight {
         &["svm", "svmlight", "libsvm"]
     }
 
-    fn may_be_packed(&self) -> bool {
+    fn may_be_gzip(&self) -> bool {
         true
     }
 
@@ -64,23 +66,23 @@ impl reader::Reader for Svmlight {
     }
 
     fn indivisible(&self, _paths: &[PathBuf]) -> anyhow::Result<Option<&'static str>> {
-        Ok(Some(AT_ITS_END))
+        Ok(Some(WHOLE_ONLY))
     }
 
     fn open(&self, path: &Path, _: &str, _: &Options) -> anyhow::Result<Box<dyn Chunked>> {
         let hint = "read it as a whole: give it more memory (data.memory)";
-        Err(Fault::data(path.display(), AT_ITS_END).hint(hint).into())
+        Err(Fault::data(path.display(), WHOLE_ONLY).hint(hint).into())
     }
 }
 
-/// Why a file is read only as a whole.
-const AT_ITS_END: &str = "SVMlight says at its end which columns there are";
+/// The reason why a file is read only as a whole.
+const WHOLE_ONLY: &str = "SVMlight says at its end which columns there are";
 
 /// Reads files as one table.
 ///
 /// # Errors
-/// 66 if a file cannot be read; 65 if a line is malformed, there are no rows, the files count their
-/// indices from 0 and from 1, or the table would be too large for what the files hold.
+/// 66 if a file cannot be read; 65 if a line is malformed, if there are no rows, if one file counts
+/// its indices from 0 and another from 1, or if the table would be far larger than the files.
 pub fn read(paths: &[PathBuf]) -> anyhow::Result<Raw> {
     let mut sparse = Sparse::default();
     for path in paths {
@@ -90,10 +92,10 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<Raw> {
     sparse.table()
 }
 
-/// Reads one stream; `size` is that of the file, 0 if it is not known.
+/// Reads one stream; `size` is the size of the file, or 0 if it is not known.
 ///
 /// # Errors
-/// Those of [`read`].
+/// The errors of [`read`].
 pub fn read_from(reader: impl Read, place: &str, size: u64) -> anyhow::Result<Raw> {
     let mut sparse = Sparse::default();
     sparse.read(reader, place, size)?;
@@ -101,6 +103,7 @@ pub fn read_from(reader: impl Read, place: &str, size: u64) -> anyhow::Result<Ra
 }
 
 impl Sparse {
+    /// Reads the rows of one file.
     fn read(&mut self, reader: impl Read, place: &str, size: u64) -> anyhow::Result<()> {
         let mut window = Window::new(reader, place, size)?;
         self.files.push((place.to_owned(), self.ends.len(), Lines::default()));
@@ -128,7 +131,7 @@ impl Sparse {
         Ok(())
     }
 
-    /// Takes a row.
+    /// Parses a row and adds it.
     fn row(&mut self, text: &str) -> Result<(), Fault> {
         self.bytes += text.len() as u64 + 1;
         let mut words = text.split_ascii_whitespace().peekable();
@@ -158,6 +161,7 @@ impl Sparse {
         Ok(())
     }
 
+    /// Parses the labels of a row and adds them.
     fn labels(&mut self, word: Option<&str>) -> Result<(), Fault> {
         let Some(word) = word else {
             match self.width {
@@ -193,7 +197,7 @@ impl Sparse {
         Ok(())
     }
 
-    /// How many numbers the text that was read warrants.
+    /// The largest number of numbers that the text that was read may stand for.
     fn allowed(&self) -> u64 {
         self.bytes * DENSE_RATIO + DENSE_FLOOR
     }
@@ -208,9 +212,9 @@ impl Sparse {
         Some([indices.clone().min()?, indices.max()?])
     }
 
-    /// That no file counts its indices from 0 beside one that counts them from 1. One in which
-    /// index 0 does not occur is taken for the latter if its first index is 1, or its last is one
-    /// above that of a file with index 0.
+    /// Checks that all files count their indices from the same number. A file without index 0 is
+    /// taken to count from 1 if its first index is 1, or if its last index is one above the last of
+    /// a file with index 0.
     fn check_first(&self) -> Result<(), Fault> {
         let ends = self.files.iter().skip(1).map(|(_, first, _)| *first).chain([self.ends.len()]);
         let spans = self
@@ -237,7 +241,7 @@ impl Sparse {
         Err(Fault::data(place, found).hint(hint))
     }
 
-    /// The table with its zeros.
+    /// Makes the table, with its zeros.
     fn table(self) -> anyhow::Result<Raw> {
         self.check_first()?;
         let place = several(self.files.iter().map(|(place, ..)| place.as_str()));
@@ -246,7 +250,7 @@ impl Sparse {
         let last = self.entries.iter().map(|&(index, _)| index).max().unwrap_or(0);
         let first = smallest.map_or(1, |index| index.min(1));
         let features = (last + 1 - first) as usize;
-        // A column costs something too, however few rows there are.
+        // The 16 rows stand for the memory that a column takes if there are few rows.
         let numbers = (rows as u64 + 16) * (width + features) as u64;
         if numbers > self.allowed() {
             let found = format!(
@@ -288,31 +292,6 @@ impl Sparse {
     }
 }
 
-/// That a file counts its indices from where the training file did; each has the smallest and the
-/// largest index that occur.
-///
-/// # Errors
-/// 65 if one begins at 0 and the other cannot.
-pub fn check_indices(known: Option<[u32; 2]>, raw: &Raw) -> anyhow::Result<()> {
-    let (Some([known, last]), Some([first, end])) = (known, raw.indices) else { return Ok(()) };
-    let found = match (known, first) {
-        (1.., 0) => format!(
-            "index 0 occurs, the indices of the training data are {known} to {last}: they are \
-             counted from 1 there"
-        ),
-        (0, 1..) if end == last + 1 => {
-            format!(
-                "the indices are {first} to {end}, those of the training data are 0 to {last}: \
-                 they are counted from 0 there"
-            )
-        }
-        _ => return Ok(()),
-    };
-    let hint = "count the indices as the training file does (scikit-learn: dump_svmlight_file(…, \
-                zero_based=…)), or train again";
-    Err(Fault::data(&raw.place, found).hint(hint).into())
-}
-
 fn label_names(width: usize) -> Vec<String> {
     if width == 1 {
         vec!["label".to_owned()]
@@ -321,7 +300,7 @@ fn label_names(width: usize) -> Vec<String> {
     }
 }
 
-/// Length of the next line, which the window then stands at; `None` at the end.
+/// Moves the window to the next line and returns the length of the line; `None` at the end.
 fn next<R: Read>(window: &mut Window<R>) -> anyhow::Result<Option<usize>> {
     loop {
         window.pass_line_ends();
@@ -341,7 +320,7 @@ fn next<R: Read>(window: &mut Window<R>) -> anyhow::Result<Option<usize>> {
     }
 }
 
-/// `index:value`
+/// Parses `index:value`.
 fn entry(word: &str) -> Result<(u32, f64), Fault> {
     let (index, value) = word
         .split_once(':')
@@ -371,7 +350,7 @@ fn number(text: &str, what: &str) -> Result<f64, Fault> {
     }
 }
 
-/// The place is put before it where it is known.
+/// The error for a malformed line, to which the caller adds the place.
 fn malformed(found: String) -> Fault {
     Fault::new(fault::Exit::Data, found)
         .hint("a line is \"label index:value index:value …\", with a comment behind # if need be")

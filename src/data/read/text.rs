@@ -1,9 +1,9 @@
-//! Text with a delimiter: CSV and its kin, in one pass over a window, cells straight into their
-//! columns.
+//! Reads text with a delimiter, such as CSV, in one pass over a window; cells are copied straight
+//! into their columns.
 //!
-//! What a quote means is as RFC 4180 has it, and beyond it as the `csv` crate does: it opens a
-//! quoted cell at the beginning of a cell alone, what follows a closing quote is taken as it
-//! stands, and lines without any character are passed over.
+//! Quotes follow RFC 4180, and beyond it the `csv` crate: a quote opens a quoted cell only at the
+//! beginning of a cell, text behind a closing quote is taken as it stands, and empty lines are
+//! skipped.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -15,60 +15,61 @@ use crate::data::read::stream::{Window, line_ends};
 use crate::data::table::index;
 use crate::data::table::options::{Header, Options};
 use crate::data::table::raw::{Lines, MAX_COLUMNS, Raw, RawColumn};
-use crate::data::table::shape::{Kind, Shape};
+use crate::data::table::shape::{CellKind, TableShape};
 use crate::data::table::texts::{Ends, Texts};
 use crate::data::value::notation::Notation;
 use crate::fault::{Fault, quoted};
 
-/// Largest record in bytes.
+/// The largest record in bytes.
 pub const MAX_RECORD: usize = 16 << 20;
-/// The delimiters that are looked for; of equals the last is taken.
+/// The delimiters that are looked for. If several fit equally well, the last is taken.
 const DELIMITERS: [u8; 4] = [b'|', b'\t', b';', b','];
-/// Records that are looked at for the delimiter.
+/// Number of records that are looked at to find the delimiter.
 const SAMPLE: usize = 8;
 
-/// A cell of the text that was scanned.
+/// Where a cell lies in the scanned text.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: u32,
     end: u32,
-    /// Whether quotes in it have to be taken out.
+    /// Whether it holds quotes that have to be removed.
     escaped: bool,
 }
 
-/// A record of the text that was scanned.
+/// A record in the scanned text.
 #[derive(Default)]
 struct Record {
-    /// The first cells, at most `limit`.
+    /// The first `limit` cells at most.
     spans: Vec<Span>,
-    /// Cells that are kept.
+    /// The largest number of cells that are kept.
     limit: usize,
-    /// All cells.
+    /// Number of all cells.
     cells: usize,
-    /// Bytes, with the line end.
+    /// Number of bytes, with the line end.
     len: usize,
-    /// Line ends.
+    /// Number of line ends.
     lines: u64,
 }
 
 /// How a scan ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scan {
+    /// The record is complete.
     Whole,
-    /// The record goes on behind the text.
+    /// The record goes on behind the text, outside of quotes.
     Cut,
-    /// The same, within quotes.
+    /// The record goes on behind the text, within quotes.
     CutInQuotes,
 }
 
 /// The cells of a column as they are read.
 #[derive(Default)]
-struct Column {
+struct ColumnBuilder {
     bytes: Vec<u8>,
     ends: Ends,
 }
 
-/// Text with a delimiter: comma, semicolon, tab or bar.
+/// The format of text with a delimiter: comma, semicolon, tab or bar.
 pub struct Text;
 
 impl reader::Reader for Text {
@@ -76,13 +77,13 @@ impl reader::Reader for Text {
         &["csv", "tsv", "txt", "data", ""]
     }
 
-    fn may_be_packed(&self) -> bool {
+    fn may_be_gzip(&self) -> bool {
         true
     }
 
     fn read(&self, path: &Path, _stem: &str, options: &Options) -> anyhow::Result<Raw> {
         let (file, size) = files::open(path)?;
-        read(file, &path.display().to_string(), size, &options.of(path))
+        read(file, &path.display().to_string(), size, &for_file(options, path))
     }
 
     fn open(
@@ -93,17 +94,23 @@ impl reader::Reader for Text {
     ) -> anyhow::Result<Box<dyn Chunked>> {
         let (file, size) = files::open(path)?;
         let place = path.display().to_string();
-        Ok(Box::new(Chunks::new(file, &place, size, &options.of(path))?))
+        Ok(Box::new(TextChunks::new(file, &place, size, &for_file(options, path))?))
     }
 }
 
-/// Reads a table. `size` is that of the file, 0 if it is not known.
+/// The options for a file: the ending `.tsv` states that tabs are the delimiter.
+fn for_file(options: &Options, path: &Path) -> Options {
+    let tabs = path.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".tsv");
+    Options { delimiter: options.delimiter.or(tabs.then_some(b'\t')), ..options.clone() }
+}
+
+/// Reads a table. `size` is the size of the file, or 0 if it is not known.
 ///
 /// # Errors
 /// 66 if it cannot be read; 65 if it is not UTF-8 text, has no proper header or no rows, or a
-/// record is malformed; 78 if `options` cannot be.
+/// record is malformed; 78 if `options` are impossible.
 pub fn read(reader: impl Read, place: &str, size: u64, options: &Options) -> anyhow::Result<Raw> {
-    let mut reader = Chunks::new(reader, place, size, options)?;
+    let mut reader = TextChunks::new(reader, place, size, options)?;
     let mut raw =
         reader.chunk(u64::MAX)?.ok_or_else(|| empty(place, "the file has a header and no rows"))?;
     raw.hashes.push(reader.finish()?);
@@ -111,7 +118,7 @@ pub fn read(reader: impl Read, place: &str, size: u64, options: &Options) -> any
 }
 
 /// A table that is read from its first row to its last, some rows at a time.
-pub struct Chunks<R: Read> {
+pub struct TextChunks<R: Read> {
     place: String,
     window: Window<R>,
     delimiter: u8,
@@ -120,22 +127,27 @@ pub struct Chunks<R: Read> {
     is_empty: bool,
 }
 
-impl<R: Read> Chunked for Chunks<R> {
-    fn shape(&self) -> Shape {
-        Chunks::shape(self)
+impl<R: Read> Chunked for TextChunks<R> {
+    fn shape(&self) -> TableShape {
+        TextChunks::shape(self)
     }
 
     fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
-        Chunks::chunk(self, bytes)
+        TextChunks::chunk(self, bytes)
     }
 }
 
-impl<R: Read> Chunks<R> {
-    /// Reads the header. `size` is that of the file, 0 if it is not known.
+impl<R: Read> TextChunks<R> {
+    /// Reads the header. `size` is the size of the file, or 0 if it is not known.
     ///
     /// # Errors
-    /// Those of [`read`].
-    pub fn new(reader: R, place: &str, size: u64, options: &Options) -> anyhow::Result<Chunks<R>> {
+    /// The errors of [`read`].
+    pub fn new(
+        reader: R,
+        place: &str,
+        size: u64,
+        options: &Options,
+    ) -> anyhow::Result<TextChunks<R>> {
         check_options(options)?;
         let mut window = Window::new(reader, place, size)?;
         window.pass_line_ends();
@@ -150,25 +162,26 @@ impl<R: Read> Chunks<R> {
             window.pass(record.len, record.lines);
         }
         record.limit = names.len();
-        Ok(Chunks { place: place.to_owned(), window, delimiter, names, record, is_empty: true })
+        Ok(TextChunks { place: place.to_owned(), window, delimiter, names, record, is_empty: true })
     }
 
     /// Names and kinds of its columns.
-    pub(crate) fn shape(&self) -> Shape {
-        Shape {
+    pub(crate) fn shape(&self) -> TableShape {
+        TableShape {
             place: self.place.clone(),
             names: self.names.clone(),
-            kinds: vec![Kind::Text; self.names.len()],
+            kinds: vec![CellKind::Text; self.names.len()],
         }
     }
 
-    /// The next rows, about `bytes` of text and one at least; `None` at the end.
+    /// The next rows, from about `bytes` bytes of text, and at least one row; `None` at the end.
     ///
     /// # Errors
-    /// Those of [`read`].
+    /// The errors of [`read`].
     pub fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
-        let columns = self.names.iter().map(|_| Column::default()).collect();
-        let (mut table, mut passed) = (Table { columns, lines: Lines::default(), rows: 0 }, 0);
+        let columns = self.names.iter().map(|_| ColumnBuilder::default()).collect();
+        let (mut table, mut passed) =
+            (TableBuilder { columns, lines: Lines::default(), rows: 0 }, 0);
         while passed < bytes && next(&mut self.window, self.delimiter, &mut self.record)? {
             table.push(&self.window, &self.record)?;
             self.window.pass(self.record.len, self.record.lines);
@@ -190,24 +203,24 @@ impl<R: Read> Chunks<R> {
         Ok(Some(raw))
     }
 
-    /// Reads to the end; returns place and hash of the file.
+    /// Reads to the end; returns the place and the hash of the file.
     ///
     /// # Errors
-    /// Those of [`read`].
+    /// The errors of [`read`].
     pub fn finish(self) -> anyhow::Result<(String, String)> {
         self.window.finish()
     }
 }
 
-/// The columns so far.
-struct Table {
-    columns: Vec<Column>,
+/// The columns of a table as they are read.
+struct TableBuilder {
+    columns: Vec<ColumnBuilder>,
     lines: Lines,
     rows: usize,
 }
 
-impl Table {
-    /// Adds the record that the window stands at.
+impl TableBuilder {
+    /// Adds the record at which the window stands.
     fn push<R: Read>(&mut self, window: &Window<R>, record: &Record) -> anyhow::Result<()> {
         if record.cells != self.columns.len() {
             return Err(ragged(&window.place(), record.cells, self.columns.len()).into());
@@ -225,7 +238,7 @@ impl Table {
         let columns = std::mem::take(&mut self.columns).into_iter();
         let texts = columns
             .map(|column| Texts::from_parts(column.bytes, column.ends).map(RawColumn::Texts));
-        // Every cell is cut out of checked text at ASCII characters.
+        // Every cell was cut from checked text at ASCII characters, so it is UTF-8.
         let whole: Option<Vec<RawColumn>> = texts.collect();
         whole.ok_or_else(|| {
             Fault::data(place, "a cell is not UTF-8 text").hint("save the file as UTF-8").into()
@@ -233,12 +246,12 @@ impl Table {
     }
 }
 
-impl Column {
-    /// Adds a cell, blanks around it removed.
+impl ColumnBuilder {
+    /// Adds a cell without the blanks around it.
     #[inline]
     fn push(&mut self, text: &[u8], span: Span) {
         let cell = text[span.start as usize..span.end as usize].trim_ascii();
-        // What is neither graphic nor an ASCII blank may still be a blank.
+        // A byte that is not ASCII may belong to a blank of Unicode.
         let is_edge = |byte: Option<&u8>| byte.is_none_or(|b| b.is_ascii_graphic());
         if !span.escaped && is_edge(cell.first()) && is_edge(cell.last()) {
             self.bytes.extend_from_slice(cell);
@@ -250,8 +263,8 @@ impl Column {
     }
 }
 
-/// Scans the next record, reading on where it has to; `false` at the end. The window then stands at
-/// the record.
+/// Scans the next record, and reads on if necessary. Returns `false` at the end. The window then
+/// stands at the record.
 fn next<R: Read>(
     window: &mut Window<R>,
     delimiter: u8,
@@ -283,7 +296,7 @@ fn next<R: Read>(
 }
 
 impl Record {
-    /// Scans the record that a text begins with; `ended` says that nothing follows the text.
+    /// Scans the record at the beginning of a text; `ended` says whether nothing follows the text.
     fn scan(&mut self, text: &[u8], delimiter: u8, ended: bool) -> Scan {
         self.spans.clear();
         (self.cells, self.lines) = (0, 0);
@@ -314,7 +327,7 @@ impl Record {
         }
     }
 
-    /// Takes a cell whose opening quote is at `open`; returns where it ends.
+    /// Scans a cell whose opening quote is at `open`; returns the position of its end.
     fn quoted_cell(
         &mut self,
         text: &[u8],
@@ -352,19 +365,19 @@ impl Record {
     }
 }
 
-/// Where the cell at `at` ends: the first delimiter, LF or CR from there, or the end of the text.
-/// Eight bytes at a time.
+/// The end of the cell at `at`: the position of the first delimiter, LF or CR from there, or the
+/// end of the text. Eight bytes are looked at together.
 #[inline]
 fn cell_end(text: &[u8], mut at: usize, delimiter: u8) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    // The lowest bit that is set stands for the first byte that is zero; higher ones may be wrong.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    // The lowest bit that is set marks the first byte that is zero; higher bits may be wrong.
+    let zeros = |eight: u64| eight.wrapping_sub(ONES) & !eight & (ONES << 7);
     while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*bytes);
-        let delimiters = zeros(word ^ (ONES * u64::from(delimiter)));
+        let eight = u64::from_le_bytes(*bytes);
+        let delimiters = zeros(eight ^ (ONES * u64::from(delimiter)));
         let found = delimiters
-            | zeros(word ^ (ONES * u64::from(b'\n')))
-            | zeros(word ^ (ONES * u64::from(b'\r')));
+            | zeros(eight ^ (ONES * u64::from(b'\n')))
+            | zeros(eight ^ (ONES * u64::from(b'\r')));
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
@@ -374,7 +387,7 @@ fn cell_end(text: &[u8], mut at: usize, delimiter: u8) -> usize {
     at + rest.iter().position(|&b| b == delimiter || b == b'\n' || b == b'\r').unwrap_or(rest.len())
 }
 
-/// A cell as text. Where quotes have to be taken out, the cell begins behind its opening quote.
+/// A cell as text. If quotes have to be removed, the cell begins behind its opening quote.
 fn plain(cell: &[u8], escaped: bool) -> String {
     if !escaped {
         return String::from_utf8_lossy(cell).into_owned();
@@ -394,7 +407,7 @@ fn plain(cell: &[u8], escaped: bool) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Column names from the first record, which the window stands at.
+/// The names of the columns, from the first record, at which the window stands.
 fn names<R: Read>(
     window: &Window<R>,
     delimiter: u8,
@@ -443,9 +456,10 @@ fn names<R: Read>(
     }
 }
 
-/// The delimiter of a text: of those that give all of the first records equally many cells the one
-/// between whose cells most are numbers, in any notation, so that decimal commas part nothing; and
-/// of several the one that gives the first record most cells.
+/// The delimiter of a text: among those that give all of the first records the same number of
+/// cells, the one with the largest share of numbers, in any notation, among its cells, so that
+/// decimal commas are no delimiters. Of several such, it is the one that gives the first record
+/// most cells.
 fn delimiter(text: &[u8], ended: bool) -> u8 {
     let rate = |&delimiter: &u8| {
         let (cells, numbers) = sample(text, delimiter, ended);
@@ -457,7 +471,7 @@ fn delimiter(text: &[u8], ended: bool) -> u8 {
     DELIMITERS.into_iter().max_by_key(rate).unwrap_or(b',')
 }
 
-/// Numbers of cells of the first records, and how many of all these cells are numbers.
+/// The number of cells of each of the first records, and how many of all these cells are numbers.
 fn sample(text: &[u8], delimiter: u8, ended: bool) -> (Vec<usize>, usize) {
     let mut record = Record { limit: MAX_COLUMNS, ..Record::default() };
     let (mut cells, mut numbers, mut at) = (Vec::new(), 0, 0);
@@ -483,7 +497,7 @@ fn sample(text: &[u8], delimiter: u8, ended: bool) -> (Vec<usize>, usize) {
     (cells, numbers)
 }
 
-/// Whether the first cells of the first records are whole numbers, of which no two are the same.
+/// Whether the first cells of the first records are whole numbers that all differ.
 fn counts(text: &[u8], delimiter: u8, ended: bool) -> bool {
     let (mut record, mut seen, mut at) =
         (Record { limit: 1, ..Record::default() }, HashSet::new(), 0);
@@ -506,6 +520,7 @@ fn counts(text: &[u8], delimiter: u8, ended: bool) -> bool {
     !seen.is_empty()
 }
 
+/// Checks that the delimiter is possible.
 fn check_options(options: &Options) -> anyhow::Result<()> {
     match options.delimiter {
         Some(byte) if !byte.is_ascii() || matches!(byte, b'"' | b'\n' | b'\r' | 0) => {

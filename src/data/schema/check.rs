@@ -1,4 +1,4 @@
-//! Checks of a schema that came from a file, and schemas of arrays.
+//! Schemas of arrays, and the checks of a schema that came from a file.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,8 @@ use crate::data::value::notation::Notation;
 use crate::fault::{Fault, quoted};
 
 impl Schema {
-    /// The schema of `width` unscaled features `x0`, `x1`, … and tasks of given class names.
+    /// The schema of `width` unscaled features `x0`, `x1`, … and of tasks with the given class
+    /// names.
     pub fn for_arrays(width: usize, tasks: &[(&str, &[&str])]) -> Schema {
         let (blank, range, notation) = (0.0, None, Notation::Plain);
         let (indicator, truth) = (false, false);
@@ -33,14 +34,14 @@ impl Schema {
         )
     }
 
-    /// A schema of files that are read as they say themselves.
+    /// A schema of files that are read with the default settings.
     pub fn new(input: Input, targets: Vec<Target>) -> Schema {
         Schema { input, targets, reading: Reading::default() }
     }
 
-    /// Checks what the types leave open, for a schema from a file: names are unique, numbers
-    /// finite, sizes not zero and not overflowing, groups as many as classes. `place` is the file,
-    /// for messages.
+    /// Checks a schema that came from a file for what its types leave open: names are unique,
+    /// numbers are finite, sizes are not zero and do not overflow, and there are as many groups as
+    /// classes. `place` is the file, for messages.
     ///
     /// # Errors
     /// 65 with the first contradiction.
@@ -75,8 +76,7 @@ fn check_image(
     overlay: Option<(usize, u64)>,
 ) -> Result<(), String> {
     let shift = overlay.map_or(0, |(shift, _)| shift);
-    // At most half of the canvas: a larger shift would let a small file ask for any amount of
-    // memory.
+    // A larger shift than half of the canvas would let a small file ask for any amount of memory.
     if height == 0
         || width == 0
         || height.checked_mul(width).is_none()
@@ -97,7 +97,7 @@ fn check_target(target: &Target) -> Result<(), String> {
 }
 
 impl Target {
-    /// What is wrong with a target that came from a file.
+    /// What is wrong with a target that came from a file; `None` if it is good.
     pub fn problem(&self) -> Option<String> {
         let (classes, columns) = (self.classes.len(), self.columns.len());
         let several = matches!(self.kind, TaskKind::Multilabel | TaskKind::Regression);

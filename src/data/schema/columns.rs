@@ -1,5 +1,4 @@
-//! What a stored column is: its inputs, its words, its limits. And sentences about columns that are
-//! not there.
+//! The inputs, slots and limits of a column of a schema; and messages about missing columns.
 
 use std::collections::HashSet;
 
@@ -7,20 +6,21 @@ use crate::data::table::raw::Raw;
 use crate::data::value::alike::Lookup;
 use crate::data::{Column, Encoding};
 use crate::fault::{Fault, quoted};
+use crate::text::nearest;
 
-/// Most inputs of a column of words.
+/// The largest number of inputs of a column of texts.
 pub const MAX_BUCKETS: usize = 1 << 20;
-/// Most words of a row in one column.
+/// The largest number of words of a row in one column.
 pub const MAX_SLOTS: usize = 4096;
-/// Most numbers of a learned vector.
+/// The largest width of a learned vector.
 pub const MAX_EMBED: usize = 1024;
-/// Longest character n-grams.
+/// The largest length of character n-grams.
 pub const MAX_NGRAMS: usize = 16;
-/// Most names of a list in a message.
+/// The largest number of names that a message lists.
 const MOST_NAMED: usize = 8;
 
 impl Column {
-    /// Codes of the values of a category or of a yes or no.
+    /// The codes of the known values of a category or binary column.
     pub fn known(&self) -> Lookup<'_> {
         let values = match &self.encoding {
             Encoding::Category { values, .. } => &values[..],
@@ -30,7 +30,7 @@ impl Column {
         Lookup::new(values.iter().map(String::as_str).zip(0..))
     }
 
-    /// Inputs that are made of it.
+    /// Number of inputs that are made from it.
     pub fn width(&self) -> usize {
         match &self.encoding {
             Encoding::Numeric { indicator, .. } | Encoding::Binary { indicator, .. } => {
@@ -44,7 +44,7 @@ impl Column {
         }
     }
 
-    /// Codes that its words may be; 0 where they are none.
+    /// Number of codes that its slots may hold; 0 if they hold numbers.
     pub fn codes(&self) -> usize {
         match &self.encoding {
             Encoding::Category { values, blank, .. } => values.len() + 1 + usize::from(*blank),
@@ -62,7 +62,7 @@ impl Column {
         }
     }
 
-    /// Codes that have a learned vector; 0 = none.
+    /// Number of codes with a learned vector; 0 = no vectors.
     pub fn vectors(&self) -> usize {
         match self.encoding {
             Encoding::Category { embed, .. } | Encoding::Text { embed, .. } if embed > 0 => {
@@ -72,7 +72,7 @@ impl Column {
         }
     }
 
-    /// Words of a row that hold its value: one a number, one a code.
+    /// Number of slots that hold its value in a row: one per number or code.
     pub fn slots(&self) -> usize {
         match &self.encoding {
             Encoding::Category { .. } => 1,
@@ -81,17 +81,17 @@ impl Column {
         }
     }
 
-    /// Whether its words are codes.
+    /// Whether its slots hold codes.
     pub fn has_codes(&self) -> bool {
         matches!(self.encoding, Encoding::Category { .. } | Encoding::Text { .. })
     }
 
-    /// What a code adds to the input of its number.
+    /// The number that a code adds to its input.
     pub fn code_scale(&self) -> f32 {
         if let Encoding::Text { scale, .. } = self.encoding { scale } else { 1.0 }
     }
 
-    /// What is wrong with a column that came from a file.
+    /// What is wrong with a column that came from a file; `None` if it is good.
     pub fn problem(&self) -> Option<String> {
         let scaled = |offset: f64, factor: f64| {
             (!(offset.is_finite() && factor.is_finite()))
@@ -144,8 +144,8 @@ impl Column {
     }
 }
 
-/// "There is no such column", as a config fault with the nearest name. `labels` are known label
-/// columns, which are named first.
+/// The error for a column that the configuration names and the table does not have, with the
+/// nearest name. `labels` are the label columns, which are listed first.
 pub fn no_column(key: &str, name: &str, raw: &Raw, labels: &[&str]) -> Fault {
     let message = format!("there is no column {} in {}", quoted(name), raw.place);
     let hint = match nearest(name, raw.names.iter().map(String::as_str)) {
@@ -155,8 +155,8 @@ pub fn no_column(key: &str, name: &str, raw: &Raw, labels: &[&str]) -> Fault {
     Fault::config(key, message).hint(hint)
 }
 
-/// The columns of a table: `labels` first, then the others; of many the first and the last, where
-/// labels often stand.
+/// Lists the columns of a table: `labels` first, then the others. Of many columns it lists the
+/// first and the last ones, where labels often are.
 fn columns_of(raw: &Raw, labels: &[&str]) -> String {
     let known: HashSet<&str> = raw.names.iter().map(String::as_str).collect();
     let first: HashSet<&str> = labels.iter().copied().collect();
@@ -170,11 +170,11 @@ fn columns_of(raw: &Raw, labels: &[&str]) -> String {
     format!("{}, …, {} ({} in all)", some(first), some(&rest[rest.len() - 2..]), names.len())
 }
 
-/// Checks that a table has the columns that a model needs; one that names only what occurs has all
-/// that are indices. Label columns stand first in `names`.
+/// Checks that a table has the columns `names` that a model needs, label columns first. A table
+/// that names only values that occur has all columns that are indices.
 ///
 /// # Errors
-/// 65 with all that are missing and the nearest name of the first.
+/// 65 with all missing columns, and with the name that is nearest to the first of them.
 pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
     let known: HashSet<&str> = raw.names.iter().map(String::as_str).collect();
     let is_gone = |name: &&&str| !known.contains(**name) && !raw.is_zero(name);
@@ -196,25 +196,7 @@ pub fn check_there(raw: &Raw, names: &[&str]) -> anyhow::Result<()> {
         .into())
 }
 
-/// The name most like `name`: by Jaro–Winkler similarity above 0.7, or one slip away (which that
-/// rates low in short names). Names of one or two letters are like none but those that differ in
-/// case, or go on by a letter.
-pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let is_short = |name: &str| name.chars().count() <= 2;
-    let rate = |other: &str| {
-        let slip = strsim::osa_distance(&name, other) <= 1;
-        if is_short(&name) || is_short(other) {
-            let goes_on = slip && (name.starts_with(other) || other.starts_with(&name));
-            return f64::from(u8::from(name == other)).max(if goes_on { 0.9 } else { 0.0 });
-        }
-        strsim::jaro_winkler(&name, other).max(if slip { 0.9 } else { 0.0 })
-    };
-    let rated = names.map(|n| (rate(&n.to_lowercase()), n));
-    rated.filter(|(rating, _)| *rating > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n)
-}
-
-/// The first few names, quoted.
+/// Lists the first few names, quoted.
 pub fn some(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(MOST_NAMED).map(|name| quoted(name)).collect();
     let rest = if names.len() > MOST_NAMED {

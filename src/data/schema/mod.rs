@@ -1,4 +1,4 @@
-//! What the columns of a data set mean: kept as `schema.json` beside a model.
+//! The schema: what the columns of a data set mean. It is kept as `schema.json` beside a model.
 
 mod check;
 pub mod columns;
@@ -10,7 +10,7 @@ use crate::data::value::dates::DateOrder;
 use crate::data::value::notation::Notation;
 use crate::data::value::range::Range;
 
-/// In a slot of codes: there is none.
+/// The value of a slot of codes that holds no code.
 pub const NO_CODE: u32 = u32::MAX;
 
 /// How the slots of one column become inputs.
@@ -22,51 +22,51 @@ pub struct Spread {
     pub slots: usize,
     /// First input.
     pub input: usize,
-    /// Number of inputs. The inputs of codes are zeros, and each code of its slots adds `scale` to
-    /// the input of its number, or `scale` times its vector to all of them.
+    /// Number of inputs. If the slots hold codes, the inputs start as zeros, and each code adds
+    /// `scale` to the input of its number, or `scale` times its learned vector to all inputs.
     pub width: usize,
-    /// Whether the slots hold codes; else each slot is an input.
+    /// Whether the slots hold codes; if not, each slot is an input.
     pub codes: bool,
-    /// What a code adds.
+    /// The number that a code adds.
     pub scale: f32,
-    /// How many codes have a learned vector of `width` numbers; 0 = none, a code is an input.
+    /// Number of codes with a learned vector of `width` numbers; 0 = each code is an input.
     pub vectors: usize,
 }
 
-/// What is known of the columns; kept as `schema.json` beside a model, applied by `evaluate` and
-/// `predict`.
+/// What the columns of a data set mean. It is kept as `schema.json` beside a model, and `evaluate`
+/// and `predict` apply it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Schema {
     /// How features are made.
     pub input: Input,
-    /// One per task, in task order.
+    /// One target per task, in task order.
     pub targets: Vec<Target>,
-    /// How files are read.
+    /// How the files of a table are read.
     #[serde(default, skip_serializing_if = "Reading::is_default")]
     pub reading: Reading,
 }
 
-/// How the files of a table are read, and which of their columns says something of rows.
+/// How the files of a table are read, and which of their columns describe rows.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Reading {
-    /// Character between the cells of a line; `None` = found in the first line.
+    /// Character between the cells of a line; `None` = it is found from the text.
     pub delimiter: Option<char>,
     /// Whether the first line names the columns.
     pub header: bool,
     /// Column with the weight of each row.
     pub row_weight: Option<String>,
-    /// Whether words such as NA mean "blank" where a column does not know them as a value.
+    /// Whether words such as NA mean "blank" in a column that does not know them as values.
     #[serde(default, skip_serializing_if = "is_false")]
     pub blank_words: bool,
-    /// Columns of the training file that are no features by the word of the configuration: ignored
-    /// ones, and those that say which rows belong together or which part each is of.
+    /// Columns of the training file that the configuration excludes from the features: ignored
+    /// columns, and columns that name groups or parts of rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<String>,
-    /// Of files that name only what occurs: the smallest and the largest index of the training
-    /// file.
+    /// The smallest and the largest index of the training data, if its columns are known by their
+    /// indices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indices: Option<[u32; 2]>,
-    /// Names of the columns of arrays, by place.
+    /// Names for the columns of arrays, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrays: Option<Arrays>,
 }
@@ -104,7 +104,7 @@ impl Reading {
         *self == Reading::default()
     }
 
-    /// The same for the readers of files.
+    /// These settings as options of the readers of files.
     pub fn options(&self) -> Options {
         let header = if self.header { Header::First } else { Header::None };
         Options {
@@ -146,9 +146,9 @@ impl Input {
         }
     }
 
-    /// How the slots of a row become inputs; empty where features are numbers as the network sees
-    /// them. Slots lie in the order of the columns; of the inputs those that are learned come
-    /// first, so that what has a gradient is one run of a row.
+    /// How the slots of a row become inputs; empty if the features already are the inputs. Slots
+    /// lie in the order of the columns. Among the inputs the learned vectors come first, so that
+    /// the inputs with a gradient are contiguous.
     pub fn spread(&self) -> Vec<Spread> {
         let Input::Columns { columns } = self else { return Vec::new() };
         if !columns.iter().any(Column::has_codes) {
@@ -157,32 +157,30 @@ impl Input {
         let (mut slot, mut learned) = (0, 0);
         let mut fixed = columns.iter().filter(|c| c.vectors() > 0).map(Column::width).sum();
         let place = |column: &Column| {
-            let (slots, width, codes, vectors) =
-                (column.slots(), column.width(), column.has_codes(), column.vectors());
-            let input = if vectors > 0 { &mut learned } else { &mut fixed };
+            let input = if column.vectors() > 0 { &mut learned } else { &mut fixed };
             let spread = Spread {
                 slot,
-                slots,
+                slots: column.slots(),
                 input: *input,
-                width,
-                codes,
+                width: column.width(),
+                codes: column.has_codes(),
                 scale: column.code_scale(),
-                vectors,
+                vectors: column.vectors(),
             };
-            *input += width;
-            slot += slots;
+            *input += spread.width;
+            slot += spread.slots;
             spread
         };
         columns.iter().map(place).collect()
     }
 }
 
-/// A column of a table and the inputs that are made of it.
+/// A column of a table, and how inputs are made from it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Column {
     /// Name in the header.
     pub name: String,
-    /// Texts that mean that there is no value.
+    /// Texts that mean "blank".
     pub missing: Vec<String>,
     /// What its cells mean.
     #[serde(flatten)]
@@ -193,8 +191,8 @@ pub struct Column {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Encoding {
-    /// `(x − offset) · factor`, where `x` far outside of the training part's numbers is held near
-    /// them.
+    /// The input is `(x − offset) · factor`. A number `x` far outside of the range of the training
+    /// part is moved near it first.
     Numeric {
         /// How offset and factor were fitted.
         scale: Scale,
@@ -202,47 +200,48 @@ pub enum Encoding {
         offset: f64,
         /// Then multiplied with; 0 for a constant column.
         factor: f64,
-        /// Whether a second input says 1 where the cell is blank.
+        /// Whether a second input is 1 if the cell is blank.
         indicator: bool,
-        /// What blanks become: the mean of the training part, scaled. It is 0 where the column is
+        /// The input of blank cells: the scaled mean of the training part. It is 0 if the column is
         /// standardised, and in models of tandem 0.1.0.
         #[serde(default, skip_serializing_if = "is_nought")]
         blank: f64,
-        /// The training part's numbers; `None` in models of tandem 0.1.0, and where they have no
-        /// spread.
+        /// The range of the training part; `None` in models of tandem 0.1.0, and for numbers
+        /// without spread.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         range: Option<Range>,
         /// How the numbers are written.
         #[serde(default, skip_serializing_if = "Notation::is_plain")]
         notation: Notation,
-        /// Whether the training part held 1 and 0 alone, so that words for yes and no are these;
-        /// never in models of tandem 0.1.0.
+        /// Whether the training part held only 1 and 0, so that words for yes and no are read as
+        /// these. Always `false` in models of tandem 0.1.0.
         #[serde(default, skip_serializing_if = "is_false")]
         truth: bool,
     },
-    /// One input a value (one-hot), or a learned vector; the one after them is for rare and unseen
-    /// values, and for blanks where there is none of their own.
+    /// One input per value (one-hot), or one learned vector per value. The next code is for rare
+    /// and unseen values, and for blanks if these have no code of their own.
     Category {
         /// Known values.
         values: Vec<String>,
-        /// Whether the last one is for blanks.
+        /// Whether there is a last code for blanks.
         blank: bool,
-        /// Numbers of a learned vector; 0 = one-hot.
+        /// Width of a learned vector; 0 = one-hot.
         #[serde(default, skip_serializing_if = "is_zero")]
         embed: usize,
     },
-    /// 0 for the first value, 1 for the second; `mean` for blanks and for all other values.
+    /// The input is 0 for the first value, 1 for the second, and `mean` for blanks and other
+    /// values.
     Binary {
         /// The two values.
         values: [String; 2],
         /// Share of the second value.
         mean: f64,
-        /// Whether a second input says 1 where the cell holds none of them.
+        /// Whether a second input is 1 if the cell holds neither value.
         indicator: bool,
     },
-    /// `(years since 1970 − offset) · factor`; sine and cosine of the month; the day of the month
-    /// from −1 to 1; sine and cosine of the weekday, and of the hour where there are times. Blanks
-    /// are zeros.
+    /// The inputs are `(years since 1970 − offset) · factor`; sine and cosine of the month; the day
+    /// of the month, from −1 to 1; sine and cosine of the weekday; and sine and cosine of the hour
+    /// if there are times. The inputs of blanks are zeros.
     Date {
         /// Subtracted from the years.
         offset: f64,
@@ -250,28 +249,29 @@ pub enum Encoding {
         factor: f64,
         /// Whether there are times.
         time: bool,
-        /// Whether a last input says 1 where the cell is blank.
+        /// Whether a last input is 1 if the cell is blank.
         indicator: bool,
         /// How the dates are written.
         #[serde(default, skip_serializing_if = "DateOrder::is_iso")]
         order: DateOrder,
-        /// The training part's years since 1970, by which dates far outside are told, not held;
-        /// `None` in models of tandem 0.1.0.
+        /// The range of the years since 1970 in the training part. Dates far outside are reported,
+        /// but not moved. `None` in models of tandem 0.1.0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         range: Option<Range>,
     },
-    /// The words of a text, and perhaps character n-grams, counted in buckets by their hash, see
-    /// [`words`]; or the sum of the learned vectors of their buckets.
+    /// The words of a text, and perhaps its character n-grams, are hashed to buckets (see
+    /// `value/words.rs`). Each bucket has an input that counts them, or a learned vector; the
+    /// vectors are summed.
     Text {
         /// Number of inputs or vectors.
         buckets: usize,
-        /// Most words and n-grams of a row; what follows them does not count.
+        /// The largest number of words and n-grams of a row; further ones are ignored.
         slots: usize,
         /// Length of the n-grams; 0 = none.
         ngrams: usize,
-        /// What each adds to the input of its bucket, or factor on its vector.
+        /// The number that each adds to the input of its bucket, or the factor of its vector.
         scale: f32,
-        /// Numbers of a learned vector; 0 = an input a bucket.
+        /// Width of a learned vector; 0 = each bucket is an input.
         #[serde(default, skip_serializing_if = "is_zero")]
         embed: usize,
     },
@@ -302,7 +302,7 @@ impl Encoding {
     }
 }
 
-/// `(y − offset) · factor`
+/// The scaling of a label: `(y − offset) · factor`.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scaling {
     /// Subtracted first.
@@ -321,34 +321,33 @@ pub struct Target {
     pub kind: TaskKind,
     /// Label columns.
     pub columns: Vec<String>,
-    /// Class names: those of the logits in order (multiclass), or negative and positive (binary);
-    /// else empty.
+    /// Names of the classes: in the order of the logits (multiclass), or the negative and the
+    /// positive class (binary); otherwise empty.
     pub classes: Vec<String>,
-    /// Class groups: for each class the label values that it stands for; empty when the label
-    /// values are the classes.
+    /// For each class, the label values that it stands for; empty if the label values are the
+    /// classes.
     pub groups: Vec<Vec<String>>,
     /// Texts that mean "not labelled".
     pub missing: Vec<String>,
-    /// Whether words such as NA mean so too, unless they are classes.
+    /// Whether words such as NA mean "not labelled" too, unless they are classes.
     #[serde(default, skip_serializing_if = "is_false")]
     pub blank_words: bool,
-    /// How the numbers of each column are written (regression, count); empty where all are plain.
+    /// How the numbers of each column are written (regression, count); empty if all are plain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notations: Vec<Notation>,
-    /// Scaling of each column (regression); else empty.
+    /// Scaling of each column (regression); otherwise empty.
     pub scales: Vec<Scaling>,
-    /// Mean of the training part's counts, by which the loss is divided (count); `None` = it is not
-    /// divided.
+    /// Mean of the counts in the training part, by which the loss is divided (count); `None` = the
+    /// loss is not divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<f64>,
-    /// Per column, labelled rows of the training part by class (negative and positive, for binary
-    /// and multilabel), or as one number.
+    /// For each column, the number of labelled rows in the training part: per class, per negative
+    /// and positive (binary and multilabel), or in all (regression and count).
     pub counts: Vec<Vec<u64>>,
 }
 
 impl Target {
-    /// A target of several classes, in a column named as the task, of which no row has been
-    /// counted.
+    /// A target of several classes, in a column with the name of the task. No rows are counted.
     pub fn multiclass(task: &str, classes: Vec<String>) -> Target {
         Target {
             task: task.to_owned(),
@@ -365,7 +364,7 @@ impl Target {
         }
     }
 
-    /// Label words of a row.
+    /// Number of label columns, each of which gives one label per row.
     pub fn cells(&self) -> usize {
         self.columns.len()
     }

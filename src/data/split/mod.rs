@@ -1,4 +1,4 @@
-//! Which rows are trained on, validated on, tested on, and in which order.
+//! Splits rows into parts and folds, and orders them for training.
 
 pub mod order;
 pub mod shares;

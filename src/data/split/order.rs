@@ -1,15 +1,15 @@
-//! The order of the rows in an epoch, and its cut into batches.
+//! The order of the rows in an epoch, and its division into batches.
 
 use crate::rng::{Purpose, permutation};
 
-/// A permutation of 0..rows, a function of `seed` and `epoch` alone.
+/// A permutation of 0..rows that depends on `seed` and `epoch` alone.
 pub fn epoch_order(rows: usize, seed: u64, epoch: u64) -> Vec<u32> {
     permutation(rows, seed, Purpose::Order, epoch)
 }
 
-/// The same where rows that are far from each other are not to be mixed: windows of so many rows in
-/// a random order, and in each of them its rows in a random order. A window that holds all rows
-/// changes nothing.
+/// A permutation of 0..rows that mixes only rows near each other: windows of `window` rows follow
+/// in a random order, and so do the rows in each window. A window that holds all rows gives
+/// [`epoch_order`].
 pub fn windowed_order(rows: usize, seed: u64, epoch: u64, window: usize) -> Vec<u32> {
     if window >= rows {
         return epoch_order(rows, seed, epoch);
@@ -26,8 +26,8 @@ pub fn windowed_order(rows: usize, seed: u64, epoch: u64, window: usize) -> Vec<
     order
 }
 
-/// The batches of an epoch as (first position in its order, number of rows); the last may be
-/// shorter and is kept.
+/// The batches of an epoch as (first position in its order, number of rows). The last batch may be
+/// shorter than the others.
 pub fn batches(rows: usize, batch_size: usize) -> impl Iterator<Item = (usize, usize)> {
     let size = batch_size.max(1);
     (0..rows).step_by(size).map(move |first| (first, size.min(rows - first)))

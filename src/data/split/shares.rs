@@ -1,4 +1,4 @@
-//! Which rows of one file are trained on, validated on, tested on.
+//! Splits the rows of one table into parts, by shares, groups, classes, a column or a fold.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::data::table::view::{Distinct, View};
 use crate::fault::{Fault, quoted};
 use crate::rng::{Purpose, below, bits, uniform};
 
-/// Streams of the random values, so that rows, values of a group and folds share none.
+/// Streams of random values, so that rows, groups and folds share none.
 const ROWS: u64 = 0;
 const GROUPS: u64 = 1;
 const FOLDS: u64 = 2;
@@ -18,7 +18,7 @@ const FOLDS: u64 = 2;
 /// its 0-based number alone. `shares` need not sum to one.
 ///
 /// # Errors
-/// 78 if a part with a share gets no row, or the training part has no share.
+/// 78 if a part with a share gets no row, or the training part gets none.
 pub fn split(rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
     check(
         rows,
@@ -27,30 +27,30 @@ pub fn split(rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u3
     )
 }
 
-/// The same, for rows that stay together where their value in `group` is one: a value's part
-/// depends on `seed` and its text alone.
+/// Row numbers of each part, where the rows of one group stay together. A group's part depends on
+/// `seed` and the text of the group alone.
 ///
 /// # Errors
-/// Those of [`split`]; 65 if a group is blank.
+/// The errors of [`split`]; 65 if a group is blank.
 pub fn grouped(
     group: &View,
     rows: usize,
     shares: [f64; 3],
     (seed, version): (u64, Version),
 ) -> anyhow::Result<[Vec<u32>; 3]> {
-    let distinct = all_grouped(group, rows, version)?;
+    let distinct = group_values(group, rows, version)?;
     let part =
         |text: &str| part_of(shares, uniform(seed, Purpose::Split, GROUPS, group_number(text)));
     let parts: Vec<Part> = distinct.texts.iter().map(|text| part(text)).collect();
     check(rows, shares, by(rows, |row| parts[distinct.codes[row] as usize]))
 }
 
-/// The different values of a group column, if every row has one. Those that are equal in other
-/// words (5 and 5.0) are one, which they were not to tandem 0.1.0.
+/// The different values of a group column. Spellings of one value, such as 5 and 5.0, are one
+/// group; to tandem 0.1.0 they were two.
 ///
 /// # Errors
 /// 65 if a group is blank.
-pub fn all_grouped<'r>(
+pub fn group_values<'r>(
     group: &View<'r>,
     rows: usize,
     version: Version,
@@ -70,7 +70,7 @@ pub fn all_grouped<'r>(
     }
 }
 
-/// The group of each row as a code, and a random number for each group, by its text alone.
+/// The group of each row as a code, and for each group a random number that depends on its text.
 ///
 /// # Errors
 /// 65 if a group is blank.
@@ -79,7 +79,7 @@ pub fn groups(
     rows: usize,
     (seed, version): (u64, Version),
 ) -> anyhow::Result<(Vec<u32>, Vec<u64>)> {
-    let distinct = all_grouped(group, rows, version)?;
+    let distinct = group_values(group, rows, version)?;
     let keys = distinct
         .texts
         .iter()
@@ -88,18 +88,18 @@ pub fn groups(
     Ok((distinct.codes, keys))
 }
 
-/// The same, with the shares kept in each class: of the rows of one class, in the order of their
-/// random numbers, the first go to training, the next to validation; rows with several marks are
-/// dealt out by [`dealt_by_marks`].
+/// Row numbers of each part, with the shares kept in each class. The rows of a class are ordered by
+/// random numbers; the first go to the training part, the next to validation, the rest to test.
+/// Rows with several marks are dealt out by [`dealt_by_marks`].
 ///
 /// # Errors
-/// Those of [`split`].
+/// The errors of [`split`].
 pub fn stratified(strata: &Strata, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
     let rows: Vec<u32> = (0..strata.rows() as u32).collect();
     check(rows.len(), shares, stratified_among(&rows, strata, shares, seed))
 }
 
-/// The same of some rows alone, ascending; a part may get none.
+/// Splits some rows, ascending, as [`stratified`] does; a part may stay empty.
 pub fn stratified_among(
     rows: &[u32],
     strata: &Strata,
@@ -130,8 +130,8 @@ pub fn stratified_among(
     parts
 }
 
-/// The same of some rows alone where nothing is shared out alike: one row at least is validated on
-/// where that has a share and two are left.
+/// Splits some rows of a table of `all` rows without regard to classes. If validation has a share
+/// and two rows are left to train on, it gets at least one row.
 pub fn rows_among(rows: &[u32], all: usize, shares: [f64; 3], seed: u64) -> [Vec<u32>; 3] {
     let mut parts = stratified_among(rows, &Strata::Classes(vec![0; all]), shares, seed);
     if shares[Part::Valid as usize] > 0.0 && parts[1].is_empty() && parts[0].len() > 1 {
@@ -144,18 +144,18 @@ pub fn rows_among(rows: &[u32], all: usize, shares: [f64; 3], seed: u64) -> [Vec
     parts
 }
 
-/// The same of whole groups, in the order of their random numbers: a group is in the part that
-/// holds its middle. One group at least is validated on where that has a share and two are left,
-/// the smallest one then. `groups` has a code for each row of the table, `keys` a number for each
-/// group.
+/// Splits some rows by whole groups, which follow in the order of their random numbers: a group
+/// goes to the part whose share holds the middle of the group. If validation has a share and two
+/// groups are left to train on, it gets at least one group, the smallest. `groups` has a code for
+/// each row of the table, and `keys` a random number for each group.
 pub fn groups_among(rows: &[u32], groups: &[u32], keys: &[u64], shares: [f64; 3]) -> [Vec<u32>; 3] {
-    let mut of: BTreeMap<(u64, u32), Vec<u32>> = BTreeMap::new();
+    let mut rows_of: BTreeMap<(u64, u32), Vec<u32>> = BTreeMap::new();
     for &row in rows {
         let group = groups[row as usize];
-        of.entry((keys[group as usize], group)).or_default().push(row);
+        rows_of.entry((keys[group as usize], group)).or_default().push(row);
     }
     let (mut parts, mut before) = ([const { Vec::new() }; 3], 0);
-    for group in of.into_values() {
+    for group in rows_of.into_values() {
         let middle = (before as f64 + group.len() as f64 / 2.0) / rows.len() as f64;
         before += group.len();
         parts[part_of(shares, middle) as usize].push(group);
@@ -174,15 +174,14 @@ pub fn groups_among(rows: &[u32], groups: &[u32], keys: &[u64], shares: [f64; 3]
     parts
 }
 
-/// Parts as a column says: each cell is `train`, `valid` or `test`.
+/// Row numbers of each part, as a column names them: each cell is `train`, `valid` or `test`.
 ///
 /// # Errors
 /// 65 if a cell is something else; 78 if no row is trained on.
 pub fn by_column(column: &View, rows: usize) -> anyhow::Result<[Vec<u32>; 3]> {
     let all: Vec<u32> = (0..rows as u32).collect();
     let distinct = column.distinct(&all);
-    let named = |text: &str| Part::ALL.into_iter().find(|part| part.name() == text);
-    let parts: Vec<Option<Part>> = distinct.texts.iter().map(|text| named(text)).collect();
+    let parts: Vec<Option<Part>> = distinct.texts.iter().map(|text| Part::by_name(text)).collect();
     let part = |row: usize| {
         distinct.codes.get(row).and_then(|&code| parts.get(code as usize)).copied().flatten()
     };
@@ -200,17 +199,18 @@ pub fn by_column(column: &View, rows: usize) -> anyhow::Result<[Vec<u32>; 3]> {
     Ok(parts)
 }
 
-/// Which of `k` folds a row is in, by its 0-based number, or all rows of a group, by
-/// [`group_number`]: the folds of tandem 0.1.0, whose sizes differ by chance.
+/// The fold, of `k`, that a row is in, given its 0-based number; or that all rows of a group are
+/// in, given its [`group_number`]. These are the folds of tandem 0.1.0, whose sizes differ by
+/// chance.
 pub fn fold_of(seed: u64, row_or_group: u64, k: usize) -> usize {
     below(k.max(1) as u64, seed, Purpose::Split, FOLDS, row_or_group) as usize
 }
 
-/// The parts of a split in which the rows of one fold (of so many, from 1 up) are tested on, and no
-/// others are.
+/// Changes a split so that exactly the rows of one fold are tested on. `fold` is its number, from 1
+/// up, and the number of folds.
 ///
 /// # Errors
-/// 78 if no row is in the fold, or none is left to train on, or to validate on where some were.
+/// 78 if no row is in the fold, if none is left to train on, or if validation loses all its rows.
 pub fn held_out(
     parts: [Vec<u32>; 3],
     fold: (usize, usize),
@@ -228,7 +228,7 @@ pub fn held_out(
     check_fold([train, valid, test], fold, validates)
 }
 
-/// Every part of a fold has rows; that of validation where there is to be one.
+/// Checks that every part of a fold has rows; the validation part only if `validates`.
 ///
 /// # Errors
 /// 78 with the numbers of rows.
@@ -253,19 +253,20 @@ pub fn check_fold(
         .into())
 }
 
-/// A number for the value of a group.
+/// The number of a group: the first eight bytes of the BLAKE3 hash of its text.
 pub fn group_number(text: &str) -> u64 {
     let hash = blake3::hash(text.as_bytes());
     hash.as_bytes().iter().take(8).fold(0, |number, &b| number << 8 | u64::from(b))
 }
 
+/// Row numbers of each part, given the part of each row.
 fn by(rows: usize, part: impl Fn(usize) -> Part) -> [Vec<u32>; 3] {
     let mut parts = [const { Vec::new() }; 3];
     (0..rows).for_each(|row| parts[part(row) as usize].push(row as u32));
     parts
 }
 
-/// Every part with a share has rows.
+/// Checks that every part with a share has rows.
 fn check(rows: usize, shares: [f64; 3], parts: [Vec<u32>; 3]) -> anyhow::Result<[Vec<u32>; 3]> {
     let empty = |part: &Part| {
         parts[*part as usize].is_empty() && (shares[*part as usize] > 0.0 || *part == Part::Train)
@@ -283,7 +284,7 @@ fn check(rows: usize, shares: [f64; 3], parts: [Vec<u32>; 3]) -> anyhow::Result<
     Ok(parts)
 }
 
-/// The part whose stretch of the shares holds `u`, which is in [0, 1).
+/// The part that `u`, from [0, 1), falls into if the shares lie side by side in this interval.
 fn part_of(shares: [f64; 3], u: f64) -> Part {
     let mut left = u * shares.iter().sum::<f64>();
     for part in Part::ALL {
@@ -292,11 +293,11 @@ fn part_of(shares: [f64; 3], u: f64) -> Part {
             return part;
         }
     }
-    // Rounding alone leads here: the last part that has a share.
+    // Only rounding leads here. The last part with a share is the right one.
     Part::ALL.into_iter().rfind(|part| shares[*part as usize] > 0.0).unwrap_or(Part::Train)
 }
 
-/// The shares of the parts that have no file of their own.
+/// The shares without those of the parts that have files of their own.
 pub fn shares_without(shares: [f64; 3], valid_given: bool, test_given: bool) -> [f64; 3] {
     let [train, valid, test] = shares;
     [train, if valid_given { 0.0 } else { valid }, if test_given { 0.0 } else { test }]

@@ -1,22 +1,22 @@
-//! Shares of rows in which every class has its part: rows by one class each, by several marks each,
-//! and whole groups of rows.
+//! Deals rows out to parts so that every class is spread evenly: rows with one class each, rows
+//! with several marks each, and whole groups of rows.
 //!
-//! Everything here is a function of the classes and of a seed. What a row is called (its number)
-//! decides draws, never where it stands in memory.
+//! Everything here is a function of the classes and of a seed. The random draws of a row depend on
+//! the number of the row, never on its place in memory.
 
 use crate::rng::{Purpose, bits, uniform};
 
-/// Stream of the order in which rows are dealt out; that of rows in parts is another.
+/// Stream of the order in which rows are dealt out; `split/shares.rs` uses other streams.
 const DEALT: u64 = 4;
-/// Stream of the draws between parts that are equally good.
+/// Stream of the draws between equally good parts.
 const TIES: u64 = 5;
 
-/// What is to be shared out alike.
+/// Properties of rows that are to be spread evenly over parts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Strata {
-    /// `[rows]`, one class each; a row without a label is of a class of its own.
+    /// `[rows]`, one class per row; rows without a label form a class of their own.
     Classes(Vec<u32>),
-    /// Marks that a row may have, several or none.
+    /// Marks, of which a row may have several or none.
     Marks {
         /// Number of rows.
         rows: usize,
@@ -47,7 +47,7 @@ impl Strata {
         }
     }
 
-    /// The places of each class or mark in a list of rows, ascending.
+    /// For each class or mark, the positions of its rows in a list of rows, ascending.
     pub fn among(&self, rows: &[u32]) -> Vec<Vec<u32>> {
         let place = |row: &u32| rows.binary_search(row).ok().map(|place| place as u32);
         self.marks().iter().map(|of| of.iter().filter_map(place).collect()).collect()
@@ -65,7 +65,8 @@ impl Strata {
     }
 }
 
-/// Classes by the order in which they first stand, and how many there are.
+/// Numbers the classes in the order of their first rows. Returns the number of each row's class,
+/// and the number of classes.
 fn ranks(classes: &[u32]) -> (Vec<usize>, usize) {
     let mut known = std::collections::HashMap::new();
     let rank = |class: &u32| {
@@ -76,21 +77,22 @@ fn ranks(classes: &[u32]) -> (Vec<usize>, usize) {
     (ranks, known.len())
 }
 
-/// Deals rows out to `folds` parts, by a random order: sizes differ by one row at most. `[rows]`,
-/// the part of each, from 0.
+/// Deals rows out to `folds` parts in a random order. Sizes differ by at most one row. Returns
+/// `[rows]`, the part of each row, from 0.
 pub fn dealt(rows: usize, folds: usize, seed: u64) -> Vec<u32> {
     dealt_by_class(&vec![0; rows], folds, seed)
 }
 
-/// The same with the classes one after the other, so that their rows are shared out alike as well:
-/// parts differ by one row of a class at most. The shares are those of scikit-learn's
-/// `StratifiedKFold`.
+/// Deals rows out to `folds` parts, one class after the other, so that parts differ by at most one
+/// row in each class too. The sizes are those of scikit-learn's `StratifiedKFold`. Returns
+/// `[rows]`, the part of each row.
 pub fn dealt_by_class(classes: &[u32], folds: usize, seed: u64) -> Vec<u32> {
     dealt_by_classes(&[classes], folds, seed)
 }
 
-/// The same for the classes of several tasks: those of the first are shared out alike, and within
-/// each of them those of the next are spread over the parts.
+/// Deals rows out to `folds` parts by the classes of several tasks. The classes of the first task
+/// are spread evenly, and within each of them the classes of the next task are spread over the
+/// parts. Returns `[rows]`, the part of each row.
 pub fn dealt_by_classes(tasks: &[&[u32]], folds: usize, seed: u64) -> Vec<u32> {
     let rows = tasks.first().map_or(0, |classes| classes.len());
     let ranks: Vec<Vec<usize>> = tasks.iter().map(|classes| ranks(classes).0).collect();
@@ -106,11 +108,13 @@ pub fn dealt_by_classes(tasks: &[&[u32]], folds: usize, seed: u64) -> Vec<u32> {
     parts
 }
 
-/// Deals rows with marks out to parts of these shares: again and again the mark with the fewest
-/// rows left, each of them to the part that lacks most of the mark, then most rows (Sechidis,
-/// Tsoumakas and Vlahavas, "On the stratification of multi-label data", 2011). A part takes no more
-/// rows than its share, so sizes differ by one row at most where shares are equal. `rows` are the
-/// numbers of the rows, by which draws are made; `marks` hold places in it.
+/// Deals rows with marks out to parts of these shares. The mark with the fewest rows left is taken
+/// again and again; each of its rows goes to the part that lacks most rows of the mark, and of
+/// several such to the one that lacks most rows (Sechidis, Tsoumakas and Vlahavas, "On the
+/// stratification of multi-label data", 2011). A part takes no more rows than its share, so that
+/// sizes differ by at most one row if the shares are equal. `rows` are the numbers of the rows,
+/// which the random draws depend on; `marks` holds positions in `rows`. Returns the part of each
+/// row.
 pub fn dealt_by_marks(marks: &[Vec<u32>], rows: &[u32], shares: &[f64], seed: u64) -> Vec<u32> {
     let mut table = Deal::new(marks, rows, shares, seed);
     while let Some(mark) = table.rarest() {
@@ -126,21 +130,21 @@ pub fn dealt_by_marks(marks: &[Vec<u32>], rows: &[u32], shares: &[f64], seed: u6
     table.parts
 }
 
-/// A row that no part has yet.
+/// The mark of a row that is in no part yet.
 const FREE: u32 = u32::MAX;
 
 /// Rows that are being dealt out by their marks.
 struct Deal<'r> {
     rows: &'r [u32],
     seed: u64,
-    /// Marks of each row.
+    /// The marks of each row.
     of_row: Vec<Vec<u32>>,
-    /// Rows of each mark that are free.
+    /// Number of rows of each mark that are in no part yet.
     left: Vec<usize>,
-    /// Rows that each part still wants, and those that it can take.
+    /// Number of rows that each part still lacks, as its share has it, and that it can take.
     wanted: Vec<f64>,
     room: Vec<usize>,
-    /// Rows of each mark that each part still wants: [marks, parts].
+    /// Number of rows of each mark that each part still lacks: [marks, parts].
     wanted_of: Vec<Vec<f64>>,
     parts: Vec<u32>,
 }
@@ -161,11 +165,12 @@ impl<'r> Deal<'r> {
         Deal { rows, seed, of_row, left, wanted, room, wanted_of, parts }
     }
 
-    /// The mark of which the fewest rows are free, and one at least.
+    /// The mark with the fewest free rows, of those with at least one.
     fn rarest(&self) -> Option<usize> {
         (0..self.left.len()).filter(|&mark| self.left[mark] > 0).min_by_key(|&mark| self.left[mark])
     }
 
+    /// Orders positions by the random numbers of their rows.
     fn shuffle(&self, places: &mut [u32]) {
         let number = |place: &u32| {
             bits(self.seed, Purpose::Split, DEALT, u64::from(self.rows[*place as usize]))
@@ -173,7 +178,7 @@ impl<'r> Deal<'r> {
         places.sort_by_key(|place| (number(place), *place));
     }
 
-    /// Gives a row to the part that lacks it most.
+    /// Gives a row to the part that lacks rows of `mark` most.
     fn give(&mut self, row: u32, mark: Option<usize>) {
         let draw = |part: usize| {
             let index = u64::from(self.rows[row as usize]) * self.wanted.len() as u64 + part as u64;
@@ -198,7 +203,8 @@ impl<'r> Deal<'r> {
     }
 }
 
-/// Whole numbers near these, of a given sum: the largest remainders are rounded up.
+/// Whole numbers near the numbers in `wanted`, with the sum `sum`: those with the largest
+/// remainders are rounded up.
 fn whole(wanted: &[f64], sum: usize) -> Vec<usize> {
     let mut whole: Vec<usize> = wanted.iter().map(|x| (x + 1e-9).floor() as usize).collect();
     let mut order: Vec<usize> = (0..wanted.len()).collect();
@@ -209,8 +215,8 @@ fn whole(wanted: &[f64], sum: usize) -> Vec<usize> {
     whole
 }
 
-/// Deals whole groups out to `folds` parts, the largest first, each to the part with the fewest
-/// rows. `groups` has a code for each row, `keys` a random number for each group.
+/// Deals whole groups out to `folds` parts, the largest group first, each to the part with the
+/// fewest rows. `groups` has a code for each row, and `keys` a random number for each group.
 pub fn dealt_groups(groups: &[u32], keys: &[u64], folds: usize) -> Vec<u32> {
     let mut sizes = vec![0usize; keys.len()];
     groups.iter().for_each(|&group| sizes[group as usize] += 1);
@@ -225,9 +231,10 @@ pub fn dealt_groups(groups: &[u32], keys: &[u64], folds: usize) -> Vec<u32> {
     groups.iter().map(|&group| parts[group as usize]).collect()
 }
 
-/// The same with classes or marks shared out as alike as whole groups allow: the groups whose
-/// classes differ most come first, each to the part where the shares of the classes then differ
-/// least between the parts, as scikit-learn's `StratifiedGroupKFold` does it.
+/// Deals whole groups out to `folds` parts, with classes or marks spread as evenly as whole groups
+/// allow. The groups with the most uneven classes come first. Each goes to the part where the
+/// shares of the classes then differ least between the parts, as in scikit-learn's
+/// `StratifiedGroupKFold`.
 pub fn dealt_groups_by_class(
     groups: &[u32],
     keys: &[u64],
@@ -254,9 +261,9 @@ pub fn dealt_groups_by_class(
     groups.iter().map(|&group| parts[group as usize]).collect()
 }
 
-/// The part that a group goes to, given what each part holds of each class: where the deviations of
-/// the shares between the parts are least on average over the classes, and of several such the one
-/// that holds least. Sums are of whole numbers, so no digits cancel.
+/// The part that a group goes to, given how many rows of each class each part holds: the part where
+/// the deviation of the shares between parts is least on average over the classes, and of several
+/// such parts the one with the fewest rows. The sums are of whole numbers, so they are exact.
 fn best_part(held: &[Vec<f64>], group: &[f64], totals: &[f64]) -> usize {
     let parts = held.len() as f64;
     let sums = |power: i32| {
@@ -284,7 +291,7 @@ fn best_part(held: &[Vec<f64>], group: &[f64], totals: &[f64]) -> usize {
     best
 }
 
-/// Standard deviation of a population.
+/// The standard deviation of a population.
 fn deviation(values: &[f64]) -> f64 {
     let n = values.len().max(1) as f64;
     let mean = values.iter().sum::<f64>() / n;

@@ -1,27 +1,27 @@
-//! How much memory a table may take while it is read and encoded.
+//! The memory that a table may take while it is read and encoded.
 
 use crate::config::{Data, Source};
 use crate::data::read::files::paths;
+use crate::data::read::{Reader, reader_of};
 
-/// Where the machine does not say how much memory it has.
+/// The budget in bytes if the machine does not tell how much memory it has.
 const UNKNOWN: u64 = 4 << 30;
-/// A table takes about so many times the bytes of its files while it is read and encoded in memory
-/// …
+/// A table takes about this many times the bytes of its files while it is read and encoded.
 const PLAIN: u64 = 4;
-/// … or so many times, where they are packed.
+/// The factor for compressed files.
 const PACKED: u64 = 32;
 
-/// Memory that reading and encoding may take, and what of it is for what.
+/// The bytes of memory that reading and encoding may take, and how they are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget(pub u64);
+pub struct MemoryBudget(pub u64);
 
-impl Budget {
-    /// What the configuration says, or half of the memory of the machine.
-    pub fn of(data: &Data) -> Budget {
-        Budget(data.memory.unwrap_or_else(|| machine().map_or(UNKNOWN, |bytes| bytes / 2)))
+impl MemoryBudget {
+    /// The memory that the configuration states, or half of the memory of the machine.
+    pub fn of(data: &Data) -> MemoryBudget {
+        MemoryBudget(data.memory.unwrap_or_else(|| machine().map_or(UNKNOWN, |bytes| bytes / 2)))
     }
 
-    /// Whether files are to be read in chunks. A guess: nobody knows what is in them.
+    /// Whether the files probably take more memory than there is, so that they are read in chunks.
     pub fn is_exceeded(self, sources: &[&Source]) -> anyhow::Result<bool> {
         Ok(need(sources)? > self.0)
     }
@@ -36,20 +36,20 @@ impl Budget {
         self.0 / 4
     }
 
-    /// Encoded rows of so many words that may be in memory at a time.
+    /// Number of encoded rows of `slots` slots that may be in memory at a time.
     pub fn rows(self, slots: usize) -> usize {
         usize::try_from(self.0 / 4 / (4 * slots.max(1) as u64)).unwrap_or(usize::MAX).max(1)
     }
 }
 
-/// Bytes that the tables of some sources take in memory, about.
+/// About how many bytes the tables of some sources take in memory.
 fn need(sources: &[&Source]) -> anyhow::Result<u64> {
     let mut sum = 0u64;
     for source in sources {
         for path in paths(source)? {
-            let is_packed = path.extension().is_some_and(|ending| {
-                ending.eq_ignore_ascii_case("gz") || ending.eq_ignore_ascii_case("parquet")
-            });
+            let is_packed =
+                path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"))
+                    || reader_of(&path).is_ok_and(Reader::is_compressed);
             let bytes = std::fs::metadata(&path).map_or(0, |meta| meta.len());
             sum = sum.saturating_add(bytes.saturating_mul(if is_packed { PACKED } else { PLAIN }));
         }
@@ -57,7 +57,7 @@ fn need(sources: &[&Source]) -> anyhow::Result<u64> {
     Ok(sum)
 }
 
-/// Bytes of memory that the machine has, or that a container on it may take.
+/// Bytes of memory of the machine, or of the container that the process runs in.
 fn machine() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

@@ -1,6 +1,6 @@
-//! Encoded rows on disk: tables that were read before, and tables larger than memory.
+//! Encoded rows on disk: the cache of tables that were read before, and tables larger than memory.
 
 pub mod budget;
-pub mod entries;
 pub mod rows;
 pub mod stored;
+pub mod table_cache;

@@ -1,4 +1,4 @@
-//! Features that stay on disk, read window by window.
+//! Features that stay on disk and are read one window of rows at a time.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -8,35 +8,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::fault::{Exit, Fault};
 
-/// Bytes that are read or written at once.
+/// Number of bytes that are read or written at once.
 pub(crate) const PIECE: usize = 1 << 20;
 
-/// Features that stay on disk. A window of rows is in memory, and rows are best asked for window by
-/// window.
+/// Features that stay on disk. One window of rows is in memory at a time, so rows are best fetched
+/// window by window.
 #[derive(Debug)]
 pub struct Stored {
-    /// All rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Words of a row.
+    /// Number of slots of a row.
     pub slots: usize,
-    /// Whether codes are among them.
+    /// Whether some slots hold codes.
     pub codes: bool,
-    /// Rows of a window.
+    /// Number of rows of a window.
     pub window: usize,
-    /// Bytes of memory that a table may take, because of which it is here.
+    /// Bytes of memory that the table was allowed to take; it is on disk because it takes more.
     pub memory: u64,
     pub(crate) path: PathBuf,
     pub(crate) block: Mutex<Block>,
-    /// The folder of the file, which is removed when nobody needs it; dropped after the file.
+    /// The folder of the file, which is removed when this is dropped, after the file.
     pub(crate) _folder: Option<Arc<dyn Debug + Send + Sync>>,
 }
 
-/// The rows in memory.
+/// The window of rows that is in memory.
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) file: File,
     pub(crate) first: usize,
-    pub(crate) words: Vec<u32>,
+    pub(crate) values: Vec<u32>,
 }
 
 impl PartialEq for Stored {
@@ -46,13 +46,13 @@ impl PartialEq for Stored {
 }
 
 impl Stored {
-    /// The words of some rows, one after the other.
+    /// The slots of some rows, one row after the other.
     ///
     /// # Errors
     /// 74 if they cannot be read.
     pub fn fetch(&self, rows: impl Iterator<Item = usize>) -> anyhow::Result<Vec<u32>> {
         let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut words = Vec::with_capacity(rows.size_hint().0 * self.slots);
+        let mut values = Vec::with_capacity(rows.size_hint().0 * self.slots);
         for row in rows {
             let at = match self.place_in(&block, row) {
                 Some(at) => at,
@@ -64,14 +64,15 @@ impl Stored {
                     (row - first) * self.slots
                 }
             };
-            words.extend(block.words.get(at..at + self.slots).unwrap_or_default());
+            values.extend(block.values.get(at..at + self.slots).unwrap_or_default());
         }
-        Ok(words)
+        Ok(values)
     }
 
+    /// The position of the first slot of a row in a block; `None` if the row is not in it.
     fn place_in(&self, block: &Block, row: usize) -> Option<usize> {
         let at = row.checked_sub(block.first)? * self.slots;
-        (at < block.words.len()).then_some(at)
+        (at < block.values.len()).then_some(at)
     }
 
     fn broken(&self, e: &io::Error) -> Fault {
@@ -83,23 +84,24 @@ impl Stored {
 }
 
 impl Block {
+    /// Reads `rows` rows from row `first` on.
     fn load(&mut self, first: usize, rows: usize, slots: usize) -> io::Result<()> {
-        self.words.clear();
+        self.values.clear();
         self.first = first;
         self.file.seek(SeekFrom::Start(4 * first as u64 * slots as u64))?;
         let (mut piece, mut left) = (vec![0; PIECE.min(4 * rows * slots)], 4 * rows * slots);
-        self.words.reserve_exact(rows * slots);
+        self.values.reserve_exact(rows * slots);
         while left > 0 {
             let bytes = &mut piece[..PIECE.min(left)];
             self.file.read_exact(bytes)?;
-            self.words.extend(bytes.chunks_exact(4).map(word));
+            self.values.extend(bytes.chunks_exact(4).map(u32_from_bytes));
             left -= bytes.len();
         }
         Ok(())
     }
 }
 
-/// A u32 of four bytes, lowest first.
-pub(crate) fn word(bytes: &[u8]) -> u32 {
+/// A u32 from four bytes, lowest first.
+pub(crate) fn u32_from_bytes(bytes: &[u8]) -> u32 {
     bytes.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }

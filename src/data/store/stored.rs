@@ -1,9 +1,9 @@
-//! Parts of a data set in a folder: rows as they were encoded, so that they are there again without
-//! reading the files that they came from, or are trained on without being in memory.
+//! The parts of a data set as encoded rows in a folder. From there they are loaded without reading
+//! their original files again, or trained on without being in memory as a whole.
 //!
-//! `meta` holds the schema, what is in each part, and hashes of everything, its own first. A part
-//! is one file of 32-bit words, lowest byte first: the features row by row, then the labels column
-//! by column, then the weights. What does not fit its hash is as if it were not there.
+//! The file `meta` holds its own hash, the schema, and for each part its size and its hash. Each
+//! part is one file of u32, lowest byte first: the features row by row, then the labels column by
+//! column, then the weights. A folder in which something does not match its hash is ignored.
 
 use std::fmt::Debug;
 use std::fs::{self, File};
@@ -14,49 +14,49 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::store::budget::Budget;
-use crate::data::store::rows::{Block, PIECE, Stored, word};
+use crate::data::store::budget::MemoryBudget;
+use crate::data::store::rows::{Block, PIECE, Stored, u32_from_bytes};
 use crate::data::{Dataset, Features, Part, Schema};
 use crate::fault::{Exit, Fault};
 
-/// Changes when what is written means something else.
+/// The version of this format. It changes with the meaning of the files.
 const FORMAT: u64 = 1;
-/// What folders are called that are not whole yet, or never will be.
+/// The beginning of the names of incomplete folders.
 pub const TEMPORARY: &str = ".tmp-";
 
-/// What a folder holds.
+/// The contents of the file `meta`.
 #[derive(Serialize, Deserialize)]
 struct Meta {
     format: u64,
     version: String,
     schema: Schema,
     notices: Vec<String>,
-    parts: Vec<Shape>,
+    parts: Vec<PartMeta>,
 }
 
-/// What the file of a part holds.
+/// The contents of the file of a part.
 #[derive(Clone, Serialize, Deserialize)]
-struct Shape {
+struct PartMeta {
     name: String,
     rows: usize,
-    /// Words of the features of a row, and whether codes are among them.
+    /// Number of slots of a row, and whether some hold codes.
     slots: usize,
     codes: bool,
     labels: usize,
     weighted: bool,
-    /// BLAKE3 in hex.
+    /// BLAKE3 of the file, in hex.
     hash: String,
 }
 
-impl Shape {
-    /// Words of the file.
-    fn words(&self) -> Option<usize> {
+impl PartMeta {
+    /// Number of u32 in the file; `None` if it overflows.
+    fn values(&self) -> Option<usize> {
         let row = self.slots.checked_add(self.labels)?.checked_add(usize::from(self.weighted))?;
         self.rows.checked_mul(row)
     }
 }
 
-/// A folder under way. It is removed with this unless it was kept.
+/// A folder that is being written. It is removed when this is dropped, unless it was kept.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -64,7 +64,7 @@ pub struct Folder {
     is_kept: bool,
 }
 
-/// A part under way. Labels and weights follow when all features are there.
+/// A part that is being written. Labels and weights are written after all features.
 #[derive(Debug)]
 struct PartFile {
     file: BufWriter<File>,
@@ -76,6 +76,7 @@ struct PartFile {
     weights: Option<Vec<f32>>,
 }
 
+/// The error for a folder that cannot be written.
 fn broken(path: &Path, e: &io::Error) -> Fault {
     let hint = "make room there, or name another folder with TANDEM_CACHE_DIR";
     Fault::new(Exit::Io, format!("{}: encoded rows cannot be written: {e}", path.display()))
@@ -83,7 +84,7 @@ fn broken(path: &Path, e: &io::Error) -> Fault {
 }
 
 impl Folder {
-    /// An empty folder in another one.
+    /// Makes an empty folder in `parent`.
     ///
     /// # Errors
     /// 74 if it cannot be made.
@@ -115,7 +116,7 @@ impl Folder {
         self.parts[part as usize].as_ref()?.weights.as_deref()
     }
 
-    /// Completes the folder, which others may then open.
+    /// Completes the folder, so that it can be opened.
     ///
     /// # Errors
     /// 74 if it cannot be written.
@@ -139,19 +140,19 @@ impl Folder {
         fs::write(self.path.join("meta"), text).map_err(|e| broken(&self.path, &e).into())
     }
 
-    /// Gives the folder the name by which it is found; one that is there already is removed.
+    /// Gives the folder its final name; a folder of this name is removed before.
     ///
     /// # Errors
     /// 74 if it cannot be renamed.
     pub fn keep(mut self, name: &Path) -> anyhow::Result<()> {
-        // Nobody reads what is being removed: it was damaged, or is the same.
+        // The folder that is removed was damaged, or has the same contents.
         let _ = fs::remove_dir_all(name);
         fs::rename(&self.path, name).map_err(|e| broken(name, &e))?;
         self.is_kept = true;
         Ok(())
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -185,7 +186,7 @@ impl PartFile {
     fn push(&mut self, data: &Dataset) -> io::Result<()> {
         match &data.features {
             Features::F32(values) => self.write(values.iter().map(|x| x.to_bits()))?,
-            Features::Cells { words, .. } => self.write(words.iter().copied())?,
+            Features::Cells { values, .. } => self.write(values.iter().copied())?,
             Features::U8 { .. } | Features::Stored(_) => {
                 return Err(io::Error::other("only tables in memory are stored"));
             }
@@ -196,19 +197,21 @@ impl PartFile {
         Ok(())
     }
 
-    fn write(&mut self, words: impl Iterator<Item = u32>) -> io::Result<()> {
+    /// Writes values and adds them to the hash.
+    fn write(&mut self, values: impl Iterator<Item = u32>) -> io::Result<()> {
         let mut piece = Vec::with_capacity(PIECE);
-        let mut words = words.peekable();
-        while words.peek().is_some() {
+        let mut values = values.peekable();
+        while values.peek().is_some() {
             piece.clear();
-            words.by_ref().take(PIECE / 4).for_each(|word| piece.extend(word.to_le_bytes()));
+            values.by_ref().take(PIECE / 4).for_each(|value| piece.extend(value.to_le_bytes()));
             self.hasher.update(&piece);
             self.file.write_all(&piece)?;
         }
         Ok(())
     }
 
-    fn finish(mut self, name: &str) -> io::Result<Shape> {
+    /// Writes labels and weights.
+    fn finish(mut self, name: &str) -> io::Result<PartMeta> {
         for column in std::mem::take(&mut self.labels) {
             self.labels.push(Vec::new());
             self.write(column.into_iter())?;
@@ -218,42 +221,48 @@ impl PartFile {
             self.write(weights.into_iter().map(f32::to_bits))?;
         }
         self.file.flush()?;
-        let (rows, slots, codes, labels) = (self.rows, self.slots, self.codes, self.labels.len());
-        let hash = self.hasher.finalize().to_hex().to_string();
-        Ok(Shape { name: name.to_owned(), rows, slots, codes, labels, weighted, hash })
+        Ok(PartMeta {
+            name: name.to_owned(),
+            rows: self.rows,
+            slots: self.slots,
+            codes: self.codes,
+            labels: self.labels.len(),
+            weighted,
+            hash: self.hasher.finalize().to_hex().to_string(),
+        })
     }
 }
 
-/// What was found in a folder.
+/// The parts of a folder.
 #[derive(Debug)]
-pub struct Found {
-    /// How the rows were made.
+pub struct StoredParts {
+    /// The schema that the rows were encoded with.
     pub schema: Schema,
-    /// What was noticed then.
+    /// The notices of that time.
     pub notices: Vec<String>,
-    /// The parts that are there.
+    /// The parts by number; `None` if a part is not there.
     pub parts: [Option<Dataset>; 3],
 }
 
-/// How the features of a folder are to be had.
+/// Where the features of a folder are kept once it is open.
 #[derive(Clone, Copy, Debug)]
-pub enum Place<'f> {
+pub enum Storage<'f> {
     /// In memory.
     Memory,
-    /// Where they are, a window of rows at a time.
+    /// On disk, with one window of rows in memory at a time.
     Disk {
-        /// What memory there is.
-        budget: Budget,
-        /// Rows of a window of the training part, if they are given.
+        /// The memory that there is.
+        budget: MemoryBudget,
+        /// Number of rows of a window of the training part, if the configuration gives it.
         window: Option<usize>,
-        /// Removed when nobody needs it any more.
+        /// The folder, if it is to be removed when no part of it is in use any more.
         folder: Option<&'f Arc<Folder>>,
     },
 }
 
-/// Opens a folder; `None` if it is not there, not whole, or damaged, for which it is read to its
-/// end.
-pub fn open(path: &Path, place: Place) -> Option<Found> {
+/// Opens a folder and checks all hashes, for which it is read to its end. `None` if it is missing,
+/// incomplete or damaged.
+pub fn open(path: &Path, storage: Storage) -> Option<StoredParts> {
     let text = fs::read_to_string(path.join("meta")).ok()?;
     let (hash, text) = text.split_once('\n')?;
     if blake3::hash(text.as_bytes()).to_hex().as_str() != hash {
@@ -265,37 +274,37 @@ pub fn open(path: &Path, place: Place) -> Option<Found> {
     }
     let mut parts = [None, None, None];
     for shape in &meta.parts {
-        let part = Part::ALL.into_iter().find(|part| part.name() == shape.name)?;
-        parts[part as usize] = Some(dataset(&path.join(&shape.name), part, shape, place)?);
+        let part = Part::by_name(&shape.name)?;
+        parts[part as usize] = Some(dataset(&path.join(&shape.name), part, shape, storage)?);
     }
-    Some(Found { schema: meta.schema, notices: meta.notices, parts })
+    Some(StoredParts { schema: meta.schema, notices: meta.notices, parts })
 }
 
-/// A part, if the file is what was written.
-fn dataset(path: &Path, part: Part, shape: &Shape, place: Place) -> Option<Dataset> {
+/// Opens a part; `None` if the file is not what was written.
+fn dataset(path: &Path, part: Part, shape: &PartMeta, storage: Storage) -> Option<Dataset> {
     let mut file = File::open(path).ok()?;
-    let words = shape.words()?;
-    if u64::try_from(words).ok()?.checked_mul(4) != Some(file.metadata().ok()?.len()) {
+    let values = shape.values()?;
+    if u64::try_from(values).ok()?.checked_mul(4) != Some(file.metadata().ok()?.len()) {
         return None;
     }
     let mut reader = Hashed { file: &mut file, hasher: blake3::Hasher::new() };
     let features = shape.rows * shape.slots;
-    let in_memory = match place {
-        Place::Memory => Some(reader.words(features, true)?),
-        Place::Disk { .. } => reader.words(features, false).map(|_| None)?,
+    let in_memory = match storage {
+        Storage::Memory => Some(reader.values(features, true)?),
+        Storage::Disk { .. } => reader.values(features, false).map(|_| None)?,
     };
     let labels =
-        (0..shape.labels).map(|_| reader.words(shape.rows, true)).collect::<Option<Vec<_>>>()?;
-    let weights = if shape.weighted { Some(reader.words(shape.rows, true)?) } else { None };
+        (0..shape.labels).map(|_| reader.values(shape.rows, true)).collect::<Option<Vec<_>>>()?;
+    let weights = if shape.weighted { Some(reader.values(shape.rows, true)?) } else { None };
     if reader.hasher.finalize().to_hex().as_str() != shape.hash {
         return None;
     }
-    let features = match (in_memory, place) {
-        (Some(words), _) if shape.codes => Features::Cells { words, slots: shape.slots },
-        (Some(words), _) => Features::F32(words.into_iter().map(f32::from_bits).collect()),
-        (None, place) => Features::Stored(Arc::new(stored(file, path, part, shape, place))),
+    let features = match (in_memory, storage) {
+        (Some(values), _) if shape.codes => Features::Cells { values, slots: shape.slots },
+        (Some(values), _) => Features::F32(values.into_iter().map(f32::from_bits).collect()),
+        (None, storage) => Features::Stored(Arc::new(stored(file, path, part, shape, storage))),
     };
-    let weights = weights.map(|words| words.into_iter().map(f32::from_bits).collect());
+    let weights = weights.map(|values| values.into_iter().map(f32::from_bits).collect());
     Some(Dataset { rows: shape.rows, features, labels, weights, table: None })
 }
 
@@ -306,9 +315,9 @@ struct Hashed<'f> {
 }
 
 impl Hashed<'_> {
-    /// So many words, or only their hash.
-    fn words(&mut self, count: usize, wanted: bool) -> Option<Vec<u32>> {
-        let mut words = Vec::with_capacity(if wanted { count } else { 0 });
+    /// Reads `count` values and adds them to the hash. Returns them if they are wanted.
+    fn values(&mut self, count: usize, wanted: bool) -> Option<Vec<u32>> {
+        let mut values = Vec::with_capacity(if wanted { count } else { 0 });
         let (mut piece, mut left) = (vec![0; PIECE.min(4 * count)], count);
         while left > 0 {
             let bytes = &mut piece[..PIECE.min(4 * left)];
@@ -316,20 +325,20 @@ impl Hashed<'_> {
             self.hasher.update(bytes);
             left -= bytes.len() / 4;
             if wanted {
-                words.extend(bytes.chunks_exact(4).map(word));
+                values.extend(bytes.chunks_exact(4).map(u32_from_bytes));
             }
         }
-        Some(words)
+        Some(values)
     }
 }
 
 /// The features of a part that stay on disk.
-fn stored(file: File, path: &Path, part: Part, shape: &Shape, place: Place) -> Stored {
-    let (budget, window, folder) = match place {
-        Place::Disk { budget, window, folder } => {
+fn stored(file: File, path: &Path, part: Part, shape: &PartMeta, storage: Storage) -> Stored {
+    let (budget, window, folder) = match storage {
+        Storage::Disk { budget, window, folder } => {
             (budget, window.filter(|_| part == Part::Train), folder.cloned())
         }
-        Place::Memory => (Budget(u64::MAX), None, None),
+        Storage::Memory => (MemoryBudget(u64::MAX), None, None),
     };
     let window = window.unwrap_or(budget.rows(shape.slots)).clamp(1, shape.rows.max(1));
     let folder = folder.map(|folder| folder as Arc<dyn Debug + Send + Sync>);
@@ -340,7 +349,7 @@ fn stored(file: File, path: &Path, part: Part, shape: &Shape, place: Place) -> S
         window,
         memory: budget.0,
         path: path.to_owned(),
-        block: Mutex::new(Block { file, first: 0, words: Vec::new() }),
+        block: Mutex::new(Block { file, first: 0, values: Vec::new() }),
         _folder: folder,
     }
 }

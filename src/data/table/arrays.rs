@@ -1,4 +1,4 @@
-//! Names of the columns of arrays.
+//! Names for the columns of arrays, which have none of their own.
 
 /// Names of the columns of the arrays that a model was trained on, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

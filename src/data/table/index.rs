@@ -1,27 +1,27 @@
-//! The numbers of rows that pandas writes beside them: its index, which says nothing of a row.
+//! The index that pandas writes beside the rows: it numbers them and says nothing about a row.
 
 use std::collections::HashSet;
 
 use crate::data::table::view::View;
 
-/// What a first column is called that has no name, as pandas calls it when it reads one.
+/// The name for a first column without one; pandas gives it this name on reading.
 pub const UNNAMED: &str = "Unnamed: 0";
 
-/// Why such a column is no feature.
+/// Why an index is no feature.
 pub const WHY: &str =
     "numbers the rows, as pandas writes its index ([feature.NAME] with a type keeps it)";
 
-/// Whether only an index has such a name.
-fn is_its_own(name: &str) -> bool {
+/// Whether only an index has this name.
+fn is_index_name(name: &str) -> bool {
     let rest = name.strip_prefix(UNNAMED);
     name == "__index_level_0__" || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Whether a column is an index: by its name, and because its whole numbers count the rows, one by
-/// one or over and over from the first. Under a name that only an index has they may come in any
-/// order, if all differ. `numbers` are those of the rows in their files.
+/// Whether a column is an index: it has the name of one, and its whole numbers count the rows, once
+/// or over and over from the first. If only an index has this name, the numbers may also come in
+/// any order, provided that all differ. `numbers` are the numbers of the rows in their files.
 pub fn is_index(view: &View, numbers: impl Iterator<Item = u32>) -> bool {
-    if !(is_its_own(view.name) || ["index", "level_0"].contains(&view.name)) {
+    if !(is_index_name(view.name) || ["index", "level_0"].contains(&view.name)) {
         return false;
     }
     let whole = |row: usize| {
@@ -39,10 +39,10 @@ pub fn is_index(view: &View, numbers: impl Iterator<Item = u32>) -> bool {
         x - last == passed || (first..first + passed).contains(&x)
     });
     let mut seen = HashSet::new();
-    counts || (is_its_own(view.name) && read.iter().all(|(_, x)| seen.insert(*x as i64)))
+    counts || (is_index_name(view.name) && read.iter().all(|(_, x)| seen.insert(*x as i64)))
 }
 
-/// A name for a first column without one that is an index; `names` are those of the others.
+/// A name for an index without one, as the first column; `names` are the names of the others.
 pub fn unnamed(names: &[String]) -> String {
     let numbered = (1..).map(|number| format!("{UNNAMED}.{number}"));
     let mut all = std::iter::once(UNNAMED.to_owned()).chain(numbered);

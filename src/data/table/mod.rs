@@ -1,7 +1,8 @@
-//! A table as it was read, before anything is known of what it means.
+//! Tables as they were read, before anything is known about their meaning.
 
 pub mod arrays;
 pub mod index;
+pub mod indices;
 pub mod options;
 pub mod raw;
 pub mod shape;

@@ -4,38 +4,32 @@ use std::path::Path;
 
 use crate::data::table::arrays::Arrays;
 
-/// How text files are to be read; other formats say it themselves.
+/// How files are to be read, as far as their formats leave it open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Between cells; found from the text if it is not given.
+    /// The byte between the cells of a text file; `None` if it is to be found from the text.
     pub delimiter: Option<u8>,
-    /// Where column names come from.
+    /// Where the column names of a text file come from.
     pub header: Header,
-    /// What the columns of arrays are called; `None` = after the file.
+    /// Names for the columns of arrays; `None` = they are called after the file.
     pub arrays: Option<Arrays>,
 }
 
 /// Where the column names of a text file come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Header {
-    /// Its first line.
+    /// From its first line.
     #[default]
     First,
-    /// The columns are called "0", "1", …
+    /// From nowhere: the columns are called "0", "1", …
     None,
-    /// These; the file has no header line.
+    /// From this list; the file has no header line.
     Given(Vec<String>),
 }
 
 impl Options {
-    /// The options for a file whose ending says what stands between its cells.
-    pub(crate) fn of(&self, path: &Path) -> Options {
-        let tabs = path.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".tsv");
-        Options { delimiter: self.delimiter.or(tabs.then_some(b'\t')), ..self.clone() }
-    }
-
     /// The options for an array of labels.
-    pub(crate) fn of_labels(&self) -> Options {
+    pub(crate) fn for_labels(&self) -> Options {
         let labels = |arrays: &Arrays| Arrays {
             features: arrays.labels.clone(),
             labels: arrays.labels.clone(),
@@ -45,7 +39,7 @@ impl Options {
     }
 }
 
-/// What the columns of an array are called.
+/// The name of a file without its ending, after which the columns of an array are called.
 pub fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Raw tables: names and columns as they came from files, before anything is known of what they
-//! mean.
+//! Raw tables: names and columns as they came from files, before anything is known about their
+//! meaning.
 //!
 //! A text column is one string with the ends of its cells, not a `String` per cell, so a table
 //! takes about as much memory as its file. Several files are one table if their columns have the
@@ -8,12 +8,12 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::data::table::shape::{Kind, Shape};
+use crate::data::table::shape::{CellKind, TableShape};
 use crate::data::table::texts::Texts;
 use crate::data::table::wholes::{Wholes, Width};
 use crate::fault::{Fault, quoted};
 
-/// Most columns of a text or Parquet file.
+/// The largest number of columns of a text or Parquet file.
 pub const MAX_COLUMNS: usize = 65_536;
 
 /// A table as it came from files.
@@ -21,55 +21,56 @@ pub const MAX_COLUMNS: usize = 65_536;
 pub struct Raw {
     /// The files, for messages.
     pub place: String,
-    /// (file, BLAKE3 in hex), in the order they were read.
+    /// (file, BLAKE3 in hex) of each file, in the order of reading.
     pub hashes: Vec<(String, String)>,
     /// Column names, all different and none empty.
     pub names: Vec<String>,
-    /// One per name, each of `rows` cells.
+    /// One column per name, each of `rows` cells.
     pub columns: Vec<RawColumn>,
     /// Number of rows, 1 or more.
     pub rows: usize,
-    /// Whether a column that is not there stands for zeros (SVMlight names only what occurs).
+    /// Whether the file names only values that occur, as SVMlight does, so that a column that is
+    /// not there stands for zeros.
     pub sparse: bool,
-    /// What stands between the cells of a line, in texts with lines.
+    /// The byte between the cells of a line; `None` if the format has no lines.
     pub delimiter: Option<u8>,
-    /// Of such a table, the smallest and the largest index that occur.
+    /// The smallest and the largest index that occur, if columns are known by their indices.
     pub indices: Option<[u32; 2]>,
-    /// Where rows came from, by first row.
+    /// Where rows came from, ascending by first row.
     origins: Vec<Origin>,
 }
 
 /// The cells of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RawColumn {
-    /// Text, blanks around it removed; a blank cell is "".
+    /// Texts without the blanks around them; a blank cell is "".
     Texts(Texts),
-    /// Numbers; NaN is a blank cell.
+    /// Numbers; a blank cell is NaN.
     Numbers(Vec<f64>),
-    /// Whole numbers, where the file says that the column holds no others.
+    /// Whole numbers, if the file states that the column holds no others.
     Wholes(Wholes),
 }
 
-/// Rows of one file.
+/// Where the rows of one file are in the table.
 #[derive(Clone, Debug)]
 struct Origin {
     place: String,
     /// First row of the table that came from it.
     first: usize,
-    /// Where in the file each row stands: its line, or where rows have no lines its number, from 1.
+    /// The line on which each row stands, or the number of each row from 1 if rows have no lines.
     lines: Lines,
     has_lines: bool,
 }
 
-/// The line on which each row begins, as runs of rows with a line each: (row, line) of the first of
-/// each run.
+/// The line on which each row begins. A run is a sequence of rows on consecutive lines; kept is the
+/// (row, line) at which each run begins.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lines {
     runs: Vec<(usize, u64)>,
 }
 
 impl Raw {
-    /// A table of one file. `lines` is absent where rows have none.
+    /// A table of one file. `lines` is absent if rows have no lines.
     ///
     /// # Errors
     /// 65 if there are no rows or more than 2^32, or a name is empty or there twice.
@@ -123,7 +124,7 @@ impl Raw {
         }
     }
 
-    /// The same rows as those that follow the first so many of a file without lines.
+    /// Says that these rows of a file without lines follow its first `rows` rows.
     pub(crate) fn behind(mut self, rows: usize) -> Raw {
         for origin in self.origins.iter_mut().filter(|origin| !origin.has_lines) {
             origin.lines = Lines { runs: vec![(0, rows as u64 + 1)] };
@@ -131,7 +132,7 @@ impl Raw {
         self
     }
 
-    /// Some rows, ascending, of some columns; each says still where it came from.
+    /// A table of some rows, ascending, and some columns. Rows keep the places that they came from.
     pub fn cut(&self, columns: &[usize], rows: &[u32]) -> Raw {
         let names = columns.iter().map(|&at| self.names[at].clone()).collect();
         let cells = columns.iter().map(|&at| self.columns[at].cut(rows)).collect();
@@ -164,13 +165,13 @@ impl Raw {
         }
     }
 
-    /// Whether a column that is not there stands for zeros: one of an index, in a table that names
-    /// only what occurs.
+    /// Whether a column that is not there stands for zeros: the table names only values that occur,
+    /// and the name is an index.
     pub fn is_zero(&self, name: &str) -> bool {
         self.sparse && name.parse::<u32>().is_ok()
     }
 
-    /// Bytes of the cells in memory, about.
+    /// About how many bytes the cells take in memory.
     pub fn bytes(&self) -> u64 {
         let of = |column: &RawColumn| match column {
             RawColumn::Texts(texts) => texts.bytes(),
@@ -180,8 +181,8 @@ impl Raw {
         self.columns.iter().map(|column| of(column) as u64).sum()
     }
 
-    /// A cell as text: as it stood in the file, without blanks around it; a number in its shortest
-    /// form; "" if it is blank.
+    /// A cell as text: a text as it stood in the file, without blanks around it; a number in its
+    /// shortest form; a blank cell as "".
     pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
         match self.columns.get(column) {
             Some(RawColumn::Texts(texts)) => Cow::Borrowed(texts.get(row)),
@@ -198,7 +199,7 @@ impl Raw {
     /// Puts the rows of another table below.
     ///
     /// # Errors
-    /// 65 if its columns are not the same.
+    /// 65 if its columns differ.
     pub fn append(&mut self, mut other: Raw) -> anyhow::Result<()> {
         self.widen(&mut other);
         self.shape().check_same(&other.shape())?;
@@ -207,7 +208,7 @@ impl Raw {
                 (RawColumn::Texts(texts), RawColumn::Texts(below)) => texts.append(&below),
                 (RawColumn::Numbers(numbers), RawColumn::Numbers(below)) => numbers.extend(below),
                 (RawColumn::Wholes(wholes), RawColumn::Wholes(below)) => wholes.append(&below),
-                // `check_same` has seen to it that there is no other case.
+                // `check_same` has excluded all other cases.
                 _ => {}
             }
         }
@@ -224,7 +225,7 @@ impl Raw {
         self.check_rows()
     }
 
-    /// Puts the columns of another table to the right; rows keep the places that they have here.
+    /// Puts the columns of another table to the right; rows keep the places of this table.
     ///
     /// # Errors
     /// 65 if it has another number of rows, or a name is in both.
@@ -248,7 +249,7 @@ impl Raw {
         Ok(self)
     }
 
-    /// Says that the table came from several files: (file, first row, lines).
+    /// Says that the table came from several files, each with (file, first row, lines).
     pub(crate) fn with_origins(mut self, origins: Vec<(String, usize, Lines)>) -> Raw {
         self.place = several(origins.iter().map(|(place, ..)| place.as_str()));
         self.origins = origins
@@ -258,8 +259,8 @@ impl Raw {
         self
     }
 
-    /// Where one of two tables has whole numbers and the other has numbers with fractions, both get
-    /// the latter.
+    /// Gives each column of two tables the wider kind of the two: if one holds whole numbers and
+    /// the other numbers with fractions, both become numbers with fractions.
     fn widen(&mut self, other: &mut Raw) {
         for (column, below) in self.columns.iter_mut().zip(&mut other.columns) {
             let kind = column.kind().wider(below.kind());
@@ -277,19 +278,19 @@ impl Raw {
         Ok(())
     }
 
-    /// What its columns are.
-    pub(crate) fn shape(&self) -> Shape {
+    /// Names and kinds of its columns.
+    pub(crate) fn shape(&self) -> TableShape {
         let kinds = self.columns.iter().map(RawColumn::kind).collect();
-        Shape { place: self.place.clone(), names: self.names.clone(), kinds }
+        TableShape { place: self.place.clone(), names: self.names.clone(), kinds }
     }
 
-    /// Whole numbers of the columns of a shape that has fractions there become such.
-    pub(crate) fn fit_into(&mut self, shape: &Shape) {
+    /// Gives each column the kind that it has in `shape`, if that is a wider one.
+    pub(crate) fn fit_into(&mut self, shape: &TableShape) {
         self.columns.iter_mut().zip(&shape.kinds).for_each(|(column, &kind)| column.widen(kind));
     }
 }
 
-/// What several files are called in messages.
+/// A name for several files, for messages.
 pub(crate) fn several<'a>(mut places: impl ExactSizeIterator<Item = &'a str>) -> String {
     let first = places.next().unwrap_or_default();
     if places.len() == 0 { first.to_owned() } else { format!("{first} and {} more", places.len()) }
@@ -324,17 +325,16 @@ impl RawColumn {
         self.len() == 0
     }
 
-    /// Takes a wider kind. What no float holds is rounded to the nearest then, as numbers with
-    /// fractions are.
-    fn widen(&mut self, kind: Kind) {
+    /// Takes a wider kind. A whole number that no float holds is then rounded to the nearest float.
+    fn widen(&mut self, kind: CellKind) {
         match (&mut *self, kind) {
-            (RawColumn::Wholes(wholes), Kind::Wholes(width)) => {
+            (RawColumn::Wholes(wholes), CellKind::Wholes(width)) => {
                 wholes.width = wholes.width.max(width)
             }
-            (RawColumn::Wholes(wholes), Kind::Numbers) => {
+            (RawColumn::Wholes(wholes), CellKind::Numbers) => {
                 *self = RawColumn::Numbers(wholes.floats())
             }
-            (RawColumn::Wholes(wholes), Kind::Text) if wholes.width == Width::Nothing => {
+            (RawColumn::Wholes(wholes), CellKind::Text) if wholes.width == Width::Nothing => {
                 *self = RawColumn::Texts(wholes.texts())
             }
             _ => {}
@@ -355,18 +355,18 @@ impl RawColumn {
         }
     }
 
-    /// What its cells are.
-    pub fn kind(&self) -> Kind {
+    /// The kind of its cells.
+    pub fn kind(&self) -> CellKind {
         match self {
-            RawColumn::Texts(_) => Kind::Text,
-            RawColumn::Numbers(_) => Kind::Numbers,
-            RawColumn::Wholes(wholes) => Kind::Wholes(wholes.width),
+            RawColumn::Texts(_) => CellKind::Text,
+            RawColumn::Numbers(_) => CellKind::Numbers,
+            RawColumn::Wholes(wholes) => CellKind::Wholes(wholes.width),
         }
     }
 }
 
 impl Lines {
-    /// Notes the line of the next row.
+    /// Notes the line of row `row`, which follows the rows before it.
     pub(crate) fn push(&mut self, row: usize, line: u64) {
         let expected = self.runs.last().map(|&(first, start)| start + (row - first) as u64);
         if expected != Some(line) {
@@ -374,18 +374,19 @@ impl Lines {
         }
     }
 
-    /// The lines of rows that follow, of which the first is row `first` here.
+    /// Appends the lines of further rows, the first of which is row `first` here.
     fn append(&mut self, first: usize, below: Lines) {
         below.runs.into_iter().for_each(|(row, line)| self.push(first + row, line));
     }
 
+    /// The line of a row.
     fn of(&self, row: usize) -> u64 {
         let run = self.runs.partition_point(|&(first, _)| first <= row).checked_sub(1);
         run.and_then(|at| self.runs.get(at)).map_or(0, |&(first, line)| line + (row - first) as u64)
     }
 }
 
-/// A number in the fewest digits that give it back; "" for NaN.
+/// A number with the fewest digits from which it can be read back; "" for NaN.
 fn shortest(x: f64) -> String {
     let size = x.abs();
     if x.is_nan() {

@@ -1,11 +1,11 @@
-//! Names and kinds of columns: files are one table if theirs agree.
+//! Names and kinds of columns. Several files are one table if these agree.
 
 use crate::data::table::wholes::Width;
 use crate::fault::{Fault, quoted};
 
-/// What the cells of a column are, by the word of its file.
+/// The kind of the cells of a column, as its file states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CellKind {
     /// Text.
     Text,
     /// Numbers.
@@ -14,20 +14,20 @@ pub enum Kind {
     Wholes(Width),
 }
 
-impl Kind {
+impl CellKind {
     fn word(self) -> &'static str {
         match self {
-            Kind::Text => "text",
-            Kind::Numbers | Kind::Wholes(_) => "numbers",
+            CellKind::Text => "text",
+            CellKind::Numbers | CellKind::Wholes(_) => "numbers",
         }
     }
 
-    /// What holds the cells of both; itself, if there is no such kind.
-    pub(crate) fn wider(self, other: Kind) -> Kind {
+    /// The kind that holds the cells of both; `self` if there is no such kind.
+    pub(crate) fn wider(self, other: CellKind) -> CellKind {
         match (self, other) {
-            (Kind::Wholes(a), Kind::Wholes(b)) => Kind::Wholes(a.max(b)),
-            (Kind::Wholes(_), Kind::Numbers) => Kind::Numbers,
-            (Kind::Wholes(Width::Nothing), Kind::Text) => Kind::Text,
+            (CellKind::Wholes(a), CellKind::Wholes(b)) => CellKind::Wholes(a.max(b)),
+            (CellKind::Wholes(_), CellKind::Numbers) => CellKind::Numbers,
+            (CellKind::Wholes(Width::Nothing), CellKind::Text) => CellKind::Text,
             (kind, _) => kind,
         }
     }
@@ -35,22 +35,22 @@ impl Kind {
 
 /// Names and kinds of the columns of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct TableShape {
     /// The file, for messages.
     pub place: String,
     /// Column names.
     pub names: Vec<String>,
-    /// One per name.
-    pub kinds: Vec<Kind>,
+    /// The kind of each column.
+    pub kinds: Vec<CellKind>,
 }
 
-impl Shape {
-    /// That files are of one table: their columns have the same names in the same order, and all
-    /// are text or all are numbers.
+impl TableShape {
+    /// Checks that two files are of one table: their columns have the same names in the same order,
+    /// and each column holds text in both files, or numbers in both.
     ///
     /// # Errors
     /// 65 with the first difference.
-    pub(crate) fn check_same(&self, other: &Shape) -> anyhow::Result<()> {
+    pub(crate) fn check_same(&self, other: &TableShape) -> anyhow::Result<()> {
         let both = self.names.len().min(other.names.len());
         let is_other = |i: &usize| {
             self.kinds[*i].wider(other.kinds[*i]) != other.kinds[*i].wider(self.kinds[*i])
@@ -76,8 +76,8 @@ impl Shape {
         Err(Fault::data(&other.place, found).hint(hint).into())
     }
 
-    /// Takes the wider of both kinds for each column.
-    pub(crate) fn widen(&mut self, other: &Shape) {
+    /// Gives each column the wider of its kinds in both files.
+    pub(crate) fn widen(&mut self, other: &TableShape) {
         self.kinds
             .iter_mut()
             .zip(&other.kinds)

@@ -1,23 +1,23 @@
-//! Text cells of a column, one behind the other in one string.
+//! The text cells of a column, kept as one string and the ends of the cells in it.
 
-/// Text cells, one behind the other in one string.
+/// Text cells, kept as one string and the ends of the cells in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Texts {
     text: String,
     ends: Ends,
 }
 
-/// Where cells end: four bytes each while that suffices.
+/// Where cells end, in four bytes each as long as these suffice.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ends {
-    /// In the first 4 GiB.
+    /// All ends are in the first 4 GiB.
     Short(Vec<u32>),
-    /// Anywhere.
+    /// Ends may be anywhere.
     Long(Vec<u64>),
 }
 
 impl Texts {
-    /// Bytes that the texts and their ends take, about.
+    /// About how many bytes the texts and their ends take.
     pub(crate) fn bytes(&self) -> usize {
         self.text.len() + 4 * self.len()
     }
@@ -44,7 +44,7 @@ impl Texts {
         self.len() == 0
     }
 
-    /// Adds a cell, blanks around it removed.
+    /// Adds a cell without the blanks around it.
     pub fn push(&mut self, cell: &str) {
         self.text.push_str(cell.trim());
         self.ends.push(self.text.len());

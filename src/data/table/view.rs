@@ -1,11 +1,11 @@
-//! A column of a raw table with its blanks told from its values.
+//! Columns of a raw table, with blank cells told from values.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::data::table::raw::{Raw, RawColumn};
 use crate::data::table::texts::Texts;
-use crate::data::value::alike::{spellings, truth};
+use crate::data::value::alike::{Respelt, spellings, truth};
 use crate::data::value::blanks::{is_blank, is_blank_between};
 use crate::data::value::dates::{Date, DateOrder};
 use crate::data::value::notation::Notation;
@@ -16,30 +16,30 @@ use crate::fault::{Fault, quoted};
 /// A cell that is not blank.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell<'r> {
-    /// As it stands in a text.
+    /// A text.
     Text(&'r str),
-    /// As it stands in an array.
+    /// A number of an array, or of another format that has numbers.
     Number(f64),
 }
 
-/// Which texts mean "blank" beside those that are named.
+/// Which texts mean "blank" in a column beside those that are named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Words {
-    /// None.
+pub enum BlankWords {
+    /// No others.
     #[default]
     None,
-    /// Those that mean so anywhere.
+    /// The texts that mean "blank" in any column.
     Anywhere,
-    /// Those that mean so between numbers or dates.
+    /// The texts that mean "blank" in a column of numbers or dates.
     Between,
 }
 
-impl Words {
+impl BlankWords {
     fn is_blank(self, text: &str) -> bool {
         match self {
-            Words::None => false,
-            Words::Anywhere => is_blank(text),
-            Words::Between => is_blank_between(text),
+            BlankWords::None => false,
+            BlankWords::Anywhere => is_blank(text),
+            BlankWords::Between => is_blank_between(text),
         }
     }
 }
@@ -50,13 +50,13 @@ pub struct View<'r> {
     /// Name of the column, for messages.
     pub name: &'r str,
     raw: &'r Raw,
-    /// Position; `None` = a column of zeros.
+    /// Position of the column; `None` = a column of zeros.
     at: Option<usize>,
     missing: &'r [String],
-    /// The same as numbers, where they are some.
+    /// The texts of `missing` that are numbers, as numbers.
     numbers: Vec<f64>,
-    /// Other texts that mean "blank".
-    words: Words,
+    /// Which other texts mean "blank".
+    blanks: BlankWords,
     /// How its numbers are written.
     notation: Notation,
     /// How its dates are written.
@@ -68,19 +68,18 @@ pub struct View<'r> {
 /// The different values of some rows.
 #[derive(Clone, Debug, Default)]
 pub struct Distinct<'r> {
-    /// The values, by their first row.
+    /// The values, in the order of their first rows.
     pub texts: Vec<Cow<'r, str>>,
-    /// How many rows have each.
+    /// Number of rows of each value.
     pub counts: Vec<usize>,
-    /// For each row the number of its value, or [`UNLABELLED`] where it is blank.
+    /// For each row, the number of its value, or [`UNLABELLED`] if its cell is blank.
     pub codes: Vec<u32>,
-    /// Values that are another one in other words: each with its rows, and that other one with its
-    /// own.
-    pub others: Vec<(String, usize, String, usize)>,
+    /// Texts that were taken for another spelling of a value; filled by [`Distinct::merged`].
+    pub respelt: Vec<Respelt>,
 }
 
 impl Distinct<'_> {
-    /// The same with values that are equal in other words as one, spelt as most rows have it; see
+    /// Merges texts that are spellings of one value into one, spelt as most rows have it; see
     /// [`spellings`].
     #[must_use]
     pub fn merged(self) -> Self {
@@ -88,13 +87,16 @@ impl Distinct<'_> {
         if spelt.iter().enumerate().all(|(code, spelt)| code == *spelt) {
             return self;
         }
-        // Numbers of the values that are left, in their order.
+        // The new number of each value that is kept.
         let mut left = vec![UNLABELLED; self.texts.len()];
         let mut merged = Distinct::default();
         for (code, kept) in spelt.iter().enumerate().filter(|(code, kept)| code != *kept) {
-            let [other, kept] =
-                [code, *kept].map(|code| (self.texts[code].to_string(), self.counts[code]));
-            merged.others.push((other.0, other.1, kept.0, kept.1));
+            merged.respelt.push(Respelt {
+                text: self.texts[code].to_string(),
+                rows: self.counts[code],
+                kept: self.texts[*kept].to_string(),
+                kept_rows: self.counts[*kept],
+            });
         }
         for (code, text) in
             self.texts.into_iter().enumerate().filter(|(code, _)| spelt[*code] == *code)
@@ -111,7 +113,7 @@ impl Distinct<'_> {
         merged
     }
 
-    /// How many rows are blank.
+    /// Number of rows whose cell is blank.
     pub fn blanks(&self) -> usize {
         self.codes.iter().filter(|&&code| code == UNLABELLED).count()
     }
@@ -119,19 +121,19 @@ impl Distinct<'_> {
 
 /// The columns of a table by name.
 #[derive(Clone, Debug)]
-pub struct Index<'r> {
+pub struct ByName<'r> {
     raw: &'r Raw,
     positions: HashMap<&'r str, usize>,
 }
 
-impl<'r> Index<'r> {
-    /// Of all columns.
-    pub fn new(raw: &'r Raw) -> Index<'r> {
-        Index { raw, positions: raw.names.iter().map(String::as_str).zip(0..).collect() }
+impl<'r> ByName<'r> {
+    /// All columns of a table.
+    pub fn new(raw: &'r Raw) -> ByName<'r> {
+        ByName { raw, positions: raw.names.iter().map(String::as_str).zip(0..).collect() }
     }
 
-    /// The column of a name; in a table that names only what occurs, one that is not there is all
-    /// zeros.
+    /// The column of a name; `missing` are the texts that mean "blank" in it. An index that is not
+    /// there is a column of zeros if the table names only values that occur.
     pub fn view(&self, name: &'r str, missing: &'r [String]) -> Option<View<'r>> {
         let zeros = || {
             self.raw.is_zero(name).then(|| View { name, at: None, ..View::new(self.raw, 0, &[]) })
@@ -139,17 +141,18 @@ impl<'r> Index<'r> {
         self.positions.get(name).map(|&at| View::new(self.raw, at, missing)).or_else(zeros)
     }
 
-    /// The same for a column of a model; `blank_words` says whether words such as NA mean "blank".
+    /// The column that a column of a model is made from, read as it was in training. `blank_words`
+    /// says whether words such as NA mean "blank".
     pub fn of(&self, column: &'r Column, blank_words: bool) -> Option<View<'r>> {
         let view = self.view(&column.name, &column.missing)?;
-        let (words, notation, order) = match &column.encoding {
-            Encoding::Numeric { notation, .. } => (Words::Between, *notation, DateOrder::Iso),
-            Encoding::Date { order, .. } => (Words::Between, Notation::Plain, *order),
-            _ => (Words::Anywhere, Notation::Plain, DateOrder::Iso),
+        let (blanks, notation, order) = match &column.encoding {
+            Encoding::Numeric { notation, .. } => (BlankWords::Between, *notation, DateOrder::Iso),
+            Encoding::Date { order, .. } => (BlankWords::Between, Notation::Plain, *order),
+            _ => (BlankWords::Anywhere, Notation::Plain, DateOrder::Iso),
         };
-        let words = if blank_words { words } else { Words::None };
+        let blanks = if blank_words { blanks } else { BlankWords::None };
         let truth = matches!(column.encoding, Encoding::Numeric { truth: true, .. });
-        Some(View { words, notation, order, truth, ..view })
+        Some(View { blanks, notation, order, truth, ..view })
     }
 }
 
@@ -158,11 +161,11 @@ impl<'r> View<'r> {
     pub fn new(raw: &'r Raw, at: usize, missing: &'r [String]) -> View<'r> {
         let numbers = missing.iter().filter_map(|text| text.parse().ok()).collect();
         let name = raw.names.get(at).map_or("", String::as_str);
-        let (words, notation, order) = (Words::None, Notation::Plain, DateOrder::Iso);
-        View { name, raw, at: Some(at), missing, numbers, words, notation, order, truth: false }
+        let (blanks, notation, order) = (BlankWords::None, Notation::Plain, DateOrder::Iso);
+        View { name, raw, at: Some(at), missing, numbers, blanks, notation, order, truth: false }
     }
 
-    /// The same with numbers and dates in some writing.
+    /// Sets how numbers and dates are written.
     pub fn written(self, notation: Notation, order: DateOrder) -> View<'r> {
         View { notation, order, ..self }
     }
@@ -177,7 +180,7 @@ impl<'r> View<'r> {
         self.order
     }
 
-    /// Its texts; `None` if it came as numbers, or is one of zeros.
+    /// Its texts; `None` if it holds numbers, or is a column of zeros.
     pub fn texts(&self) -> Option<&'r Texts> {
         match self.at.and_then(|at| self.raw.columns.get(at)) {
             Some(RawColumn::Texts(texts)) => Some(texts),
@@ -193,7 +196,7 @@ impl<'r> View<'r> {
         }
     }
 
-    /// 1 or 0 for a word that means yes or no, where that is what the column holds.
+    /// 1 or 0 for a word that means yes or no, in a column of a model that held only 1 and 0.
     fn truth_of(&self, text: &str) -> Option<f64> {
         let is_word = self.truth && text.chars().all(char::is_alphabetic);
         truth(text).filter(|_| is_word).map(|is_yes| f64::from(u8::from(is_yes)))
@@ -229,7 +232,7 @@ impl<'r> View<'r> {
         }
     }
 
-    /// The number of a cell in a column of whole numbers.
+    /// The whole number of a row, if the column holds whole numbers.
     fn whole(&self, row: usize) -> Option<i128> {
         match self.raw.columns.get(self.at?) {
             Some(RawColumn::Wholes(wholes)) => wholes.get(row),
@@ -241,7 +244,7 @@ impl<'r> View<'r> {
         let has_value = || text.parse().is_ok_and(|x| self.numbers.contains(&x));
         self.missing.iter().any(|blank| blank == text)
             || (!self.numbers.is_empty() && has_value())
-            || self.words.is_blank(text)
+            || self.blanks.is_blank(text)
     }
 
     /// A cell as text.
@@ -249,7 +252,8 @@ impl<'r> View<'r> {
         self.at.map_or(Cow::Borrowed("0"), |at| self.raw.cell(row, at))
     }
 
-    /// Calls `take` with the buckets of the words of a row until it says no; a blank cell has none.
+    /// Calls `take` with the buckets of the words of a row until it returns `false`. A blank cell
+    /// has no words.
     pub fn words(&self, row: usize, hashing: &Hashing, take: impl FnMut(u32) -> bool) {
         match self.cell(row) {
             Some(Cell::Text(text)) => hashing.buckets(text, take),
@@ -264,10 +268,10 @@ impl<'r> View<'r> {
             texts: Vec::new(),
             counts: Vec::new(),
             codes: Vec::with_capacity(rows.len()),
-            others: Vec::new(),
+            respelt: Vec::new(),
         };
         let (mut texts, mut numbers, mut wholes) = (HashMap::new(), HashMap::new(), HashMap::new());
-        // Equal cells often follow each other.
+        // Equal cells often follow each other, so the last text is looked at first.
         let mut last = ("", UNLABELLED);
         for row in rows.iter().map(|&row| row as usize) {
             let next = found.texts.len() as u32;
@@ -279,9 +283,9 @@ impl<'r> View<'r> {
                     last.1
                 }
                 Some(Cell::Number(x)) => match self.whole(row) {
-                    // Every digit counts.
+                    // Whole numbers are compared digit by digit.
                     Some(n) => *wholes.entry(n).or_insert(next),
-                    // The sum makes one zero of the two.
+                    // Adding 0 turns −0 into 0.
                     None => *numbers.entry((x + 0.0).to_bits()).or_insert(next),
                 },
             };
@@ -307,7 +311,7 @@ impl<'r> View<'r> {
         format!("{}: column {}", self.raw.locate(row), quoted(self.name))
     }
 
-    /// What is wrong with a cell.
+    /// An error about a cell.
     pub fn fault(
         &self,
         row: usize,
@@ -317,10 +321,10 @@ impl<'r> View<'r> {
         Fault::data(self.locate(row), found).hint(hint)
     }
 
-    /// A number that is wanted of a cell, and is finite.
+    /// Reads a cell as a finite number.
     ///
     /// # Errors
-    /// 65 with file, line, column and cell; `or` says what else could be done.
+    /// 65 with file, line, column and cell; `or` is appended to the hint.
     pub fn number(&self, row: usize, cell: Cell<'_>, or: &str) -> Result<f64, Fault> {
         match self.value(cell) {
             Some(x) if x.is_finite() => Ok(x),

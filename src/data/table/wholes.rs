@@ -1,31 +1,31 @@
-//! Whole numbers of a column as they stood in a file: what no float holds keeps its digits.
+//! Whole numbers of a column as they stood in a file. Numbers that no float holds keep all digits.
 
 use crate::data::table::texts::Texts;
 
-/// What a column of whole numbers may hold, as its file says; a format that has types keeps it.
+/// Which whole numbers a column may hold, as its file states. Formats with types keep this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Width {
-    /// None at all: the column has no value, so it may be of any kind.
+    /// No numbers: every cell is blank, so the column may be of any kind.
     Nothing,
-    /// From −2^63 to 2^63 − 1.
+    /// Numbers from −2^63 to 2^63 − 1.
     Signed,
-    /// From 0 to 2^64 − 1.
+    /// Numbers from 0 to 2^64 − 1.
     Unsigned,
-    /// Up to 38 digits.
+    /// Numbers of up to 38 digits.
     Wide,
 }
 
 /// Whole numbers, or blanks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wholes {
-    /// What there may be.
+    /// Which numbers there may be.
     pub width: Width,
-    cells: Cells,
+    cells: Digits,
 }
 
-/// Eight bytes each while that suffices; the lowest number stands for a blank.
+/// The numbers, in eight bytes each as long as these suffice; the lowest number stands for a blank.
 #[derive(Clone, Debug, PartialEq)]
-enum Cells {
+enum Digits {
     Short(Vec<i64>),
     Long(Vec<i128>),
 }
@@ -33,10 +33,10 @@ enum Cells {
 impl Wholes {
     /// A column without cells.
     pub fn new(width: Width) -> Wholes {
-        Wholes { width, cells: Cells::Short(Vec::new()) }
+        Wholes { width, cells: Digits::Short(Vec::new()) }
     }
 
-    /// Floats that are whole, or NaN for a blank.
+    /// A column of floats that are whole numbers; NaN stands for a blank.
     pub(crate) fn of(width: Width, numbers: &[f64]) -> Wholes {
         let mut wholes = Wholes::new(width);
         numbers.iter().for_each(|&x| wholes.push((!x.is_nan()).then_some(x as i128)));
@@ -46,8 +46,8 @@ impl Wholes {
     /// Number of cells.
     pub fn len(&self) -> usize {
         match &self.cells {
-            Cells::Short(cells) => cells.len(),
-            Cells::Long(cells) => cells.len(),
+            Digits::Short(cells) => cells.len(),
+            Digits::Long(cells) => cells.len(),
         }
     }
 
@@ -59,23 +59,23 @@ impl Wholes {
     /// The number of a row; `None` if it is blank or there is no such row.
     pub fn get(&self, row: usize) -> Option<i128> {
         match &self.cells {
-            Cells::Short(cells) => cells.get(row).filter(|&&n| n != i64::MIN).map(|&n| n.into()),
-            Cells::Long(cells) => cells.get(row).filter(|&&n| n != i128::MIN).copied(),
+            Digits::Short(cells) => cells.get(row).filter(|&&n| n != i64::MIN).map(|&n| n.into()),
+            Digits::Long(cells) => cells.get(row).filter(|&&n| n != i128::MIN).copied(),
         }
     }
 
     /// Adds a number or a blank.
     pub fn push(&mut self, number: Option<i128>) {
         match (&mut self.cells, number.map(|n| i64::try_from(n).ok().filter(|&n| n != i64::MIN))) {
-            (Cells::Short(cells), None) => cells.push(i64::MIN),
-            (Cells::Short(cells), Some(Some(short))) => cells.push(short),
-            (Cells::Short(_), Some(None)) => {
-                self.cells = Cells::Long(
+            (Digits::Short(cells), None) => cells.push(i64::MIN),
+            (Digits::Short(cells), Some(Some(short))) => cells.push(short),
+            (Digits::Short(_), Some(None)) => {
+                self.cells = Digits::Long(
                     (0..self.len()).map(|row| self.get(row).unwrap_or(i128::MIN)).collect(),
                 );
                 self.push(number);
             }
-            (Cells::Long(cells), _) => cells.push(number.unwrap_or(i128::MIN)),
+            (Digits::Long(cells), _) => cells.push(number.unwrap_or(i128::MIN)),
         }
     }
 
@@ -85,7 +85,7 @@ impl Wholes {
         (0..below.len()).for_each(|row| self.push(below.get(row)));
     }
 
-    /// The same as texts, "" for a blank.
+    /// The cells as texts; a blank is "".
     pub(crate) fn texts(&self) -> Texts {
         let mut texts = Texts::default();
         (0..self.len())
@@ -93,20 +93,20 @@ impl Wholes {
         texts
     }
 
-    /// Some of the cells.
+    /// The cells of some rows.
     pub(crate) fn cut(&self, rows: &[u32]) -> Wholes {
         let mut cut = Wholes::new(self.width);
         rows.iter().for_each(|&row| cut.push(self.get(row as usize)));
         cut
     }
 
-    /// The nearest floats, NaN for a blank.
+    /// The nearest float of each cell; a blank is NaN.
     pub(crate) fn floats(&self) -> Vec<f64> {
         (0..self.len()).map(|row| self.get(row).map_or(f64::NAN, |n| n as f64)).collect()
     }
 }
 
-/// A whole number as a float, if there is one.
+/// The float that is equal to a whole number, if there is one.
 pub(crate) fn exact(n: i128) -> Option<f64> {
     let x = n as f64;
     (x as i128 == n).then_some(x)

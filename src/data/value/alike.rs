@@ -1,12 +1,14 @@
-//! Texts that stand for the same value where a table came by another way: `50` and `50.0`, `True`
-//! and `1`, `Yes` and `yes`. Programs that write tables do not agree on these; what is equal to the
-//! letter goes first. One rule within a file and between files.
+//! Texts that are spelt differently and stand for one value: `50` and `50.0`, `True` and `1`, `Yes`
+//! and `yes`. Programs that write tables do not agree on these. A text that is equal letter by
+//! letter is preferred. The rule is the same within one file and between files.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Pairs of words for yes and for no, in small letters. Words of one column that mean yes or no are
-/// of one pair, or they are something else.
+use crate::fault::quoted;
+
+/// Pairs of words for yes and for no, in small letters. The texts of a column mean yes and no only
+/// if all of them come from one pair.
 const TRUTH: [(&[&str], &[&str]); 9] = [
     (&["true", "t"], &["false", "f"]),
     (&["yes", "y"], &["no", "n"]),
@@ -19,8 +21,8 @@ const TRUTH: [(&[&str], &[&str]); 9] = [
     (&["wahr", "vrai", "vero"], &["falsch", "faux", "falso"]),
 ];
 
-/// Whether a text means yes or no, and of which pairs it is, as bits; 1 and 0 are of any, however
-/// many zeros follow their point.
+/// Whether a text means yes or no, and the pairs of [`TRUTH`] that it belongs to, one bit each. 1
+/// and 0 belong to every pair, however many zeros follow their decimal point.
 fn pairs(text: &str) -> Option<(bool, u32)> {
     let digit = text.split_at_checked(1).filter(|(digit, zeros)| {
         let is_whole = zeros.is_empty()
@@ -44,12 +46,12 @@ fn pairs(text: &str) -> Option<(bool, u32)> {
     [true, false].into_iter().map(|is_yes| (is_yes, of(is_yes))).find(|(_, bits)| *bits != 0)
 }
 
-/// Whether a text means yes or no; `None` if it may mean something else.
+/// Whether a text means yes (`true`) or no; `None` if it may mean something else.
 pub fn truth(text: &str) -> Option<bool> {
     pairs(text).map(|(is_yes, _)| is_yes)
 }
 
-/// Whether all of some texts mean yes or no, in words of one pair.
+/// Whether all texts mean yes or no, in words of one pair.
 fn are_truths<'t>(mut texts: impl Iterator<Item = &'t str>) -> bool {
     texts
         .try_fold(u32::MAX, |bits, text| {
@@ -58,9 +60,9 @@ fn are_truths<'t>(mut texts: impl Iterator<Item = &'t str>) -> bool {
         .is_some()
 }
 
-/// One key for texts of one number, to its last digit. `None` if the text is no decimal number, or
-/// begins with a zero too many: then it is a code.
-fn key(text: &str) -> Option<String> {
+/// A key that is equal for all texts of one number, exact to the last digit. `None` if the text is
+/// no decimal number, or begins with a needless zero, as codes do.
+fn number_key(text: &str) -> Option<String> {
     let (sign, digits) = text
         .strip_prefix('-')
         .map_or(("", text.strip_prefix('+').unwrap_or(text)), |digits| ("-", digits));
@@ -79,13 +81,15 @@ fn key(text: &str) -> Option<String> {
     })
 }
 
-/// For each of several different texts the number of the one that stands for it: of texts of one
-/// value that which most rows have. Numbers are equal by value, unless they begin with a zero too
-/// many, as codes do; words for yes and no where there are no others.
+/// For each of several different texts, the position of the text that stands for it: among texts of
+/// one value, the one that most rows have. Numbers are compared by value, unless they begin with a
+/// needless zero, as codes do. Words for yes and no are compared by meaning if there are no other
+/// texts.
 pub fn spellings(texts: &[Cow<str>], counts: &[usize]) -> Vec<usize> {
     let truths = are_truths(texts.iter().map(|text| &**text));
-    let value =
-        |text: &str| if truths { truth(text).map(|is_yes| is_yes.to_string()) } else { key(text) };
+    let value = |text: &str| {
+        if truths { truth(text).map(|is_yes| is_yes.to_string()) } else { number_key(text) }
+    };
     let mut best: HashMap<String, usize> = HashMap::new();
     for (code, text) in texts.iter().enumerate() {
         let Some(value) = value(text) else { continue };
@@ -101,38 +105,50 @@ pub fn spellings(texts: &[Cow<str>], counts: &[usize]) -> Vec<usize> {
         .collect()
 }
 
-/// What to say of texts that are one value with another: pairs of a text and the one that stands
-/// for it, with the rows of both.
-pub fn merged_notice(of: &str, pairs: &[(String, usize, String, usize)]) -> Option<String> {
-    use crate::fault::quoted;
-    let (other, rows, kept, most) = pairs.first()?;
-    let more = if pairs.len() > 1 {
-        format!(", and so on for {} more", pairs.len() - 1)
+/// A text that was taken for another spelling of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Respelt {
+    /// The text.
+    pub text: String,
+    /// Rows that have it.
+    pub rows: usize,
+    /// The text that stands for the value.
+    pub kept: String,
+    /// Rows that have this one.
+    pub kept_rows: usize,
+}
+
+/// A notice about texts that were taken for other spellings of a value; `None` if there are none.
+/// `place` says which column or task they are of.
+pub fn respelt_notice(place: &str, respelt: &[Respelt]) -> Option<String> {
+    let Respelt { text, rows, kept, kept_rows } = respelt.first()?;
+    let more = if respelt.len() > 1 {
+        format!(", and so on for {} more", respelt.len() - 1)
     } else {
         String::new()
     };
-    let (other, kept) = (quoted(other), quoted(kept));
+    let (text, kept) = (quoted(text), quoted(kept));
     Some(format!(
-        "{of}: {other} ({rows} rows) is {kept} ({most} rows) in other words, one value, spelt \
-         {kept}{more}"
+        "{place}: {text} ({rows} rows) is {kept} ({kept_rows} rows) in other words, one value, \
+         spelt {kept}{more}"
     ))
 }
 
-/// The numbers of known texts.
+/// A lookup of known texts by spelling, by value and by meaning.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup<'t> {
     exact: HashMap<&'t str, u32>,
     by_value: HashMap<String, u32>,
-    /// Those of yes and no, where the texts mean nothing else.
+    /// The numbers of yes and no, if the texts mean nothing else.
     by_truth: HashMap<bool, u32>,
 }
 
 impl<'t> Lookup<'t> {
-    /// Of texts with their numbers; of two that have one value the first counts.
+    /// Makes a lookup of texts, each with a number; of two texts with one value the first counts.
     pub fn new(texts: impl Iterator<Item = (&'t str, u32)> + Clone) -> Lookup<'t> {
         let mut by_value = HashMap::new();
         texts.clone().for_each(|(text, number)| {
-            key(text).map(|key| by_value.entry(key).or_insert(number));
+            number_key(text).map(|key| by_value.entry(key).or_insert(number));
         });
         let mut by_truth = HashMap::new();
         if are_truths(texts.clone().map(|(text, _)| text)) {
@@ -146,11 +162,15 @@ impl<'t> Lookup<'t> {
     /// The number of a text.
     pub fn get(&self, text: &str) -> Option<u32> {
         let by_truth = || self.by_truth.get(&truth(text)?);
-        self.exact.get(text).or_else(|| self.by_value.get(&key(text)?)).or_else(by_truth).copied()
+        self.exact
+            .get(text)
+            .or_else(|| self.by_value.get(&number_key(text)?))
+            .or_else(by_truth)
+            .copied()
     }
 }
 
-/// Whether a text is one of some, or has the value of one.
+/// Whether a text is one of `texts`, or is the same number as one of them.
 pub fn is_among(texts: &[String], text: &str) -> bool {
     texts.iter().any(|known| known == text)
         || texts.iter().any(|known| {

@@ -1,13 +1,13 @@
-//! Texts that people and programs write where they have nothing to write. One list for training,
-//! `init`, `inspect` and whatever applies a model.
+//! Texts that people and programs write where a value is missing. Training, `init`, `inspect` and
+//! the verbs that apply a model share this list.
 
-/// Texts that mean "blank" in any column, be it one of texts.
+/// Texts that mean "blank" in any column, also in one of texts.
 const ANYWHERE: &[&str] = &[
     "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "NULL", "null", "Null",
     "<null>", "(null)", "\\N", "?", "#VALUE!", "#REF!", "#DIV/0!", "#NUM!", "#NAME?", "#NULL!",
 ];
-/// Texts, in small letters, that mean "blank" between numbers or dates, and may be a value
-/// elsewhere.
+/// Texts, in small letters, that mean "blank" in a column of numbers or dates, and may be a value
+/// in other columns.
 const BETWEEN: &[&str] = &[
     "na",
     "n.a.",
@@ -56,7 +56,7 @@ pub fn is_blank(text: &str) -> bool {
 
 /// Whether a text means "blank" in a column of numbers or dates.
 pub fn is_blank_between(text: &str) -> bool {
-    // Most cells between numbers begin and end with a digit, and no word does.
+    // Most cells of such a column begin and end with a digit, and no word of the list does.
     if matches!(text.as_bytes(), [b'0'..=b'9', .., b'0'..=b'9'] | [b'0'..=b'9']) {
         return false;
     }

@@ -1,4 +1,5 @@
-//! Dates: as ISO 8601 and RFC 3339 write them, with the month first or with the day first.
+//! Dates as texts: as ISO 8601 and RFC 3339 write them, with the month first, or with the day
+//! first.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ pub struct Date {
     pub seconds: Option<f64>,
 }
 
-/// In which order the dates of a column are written.
+/// The order in which the dates of a column are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DateOrder {
@@ -31,15 +32,15 @@ pub enum DateOrder {
 }
 
 impl DateOrder {
-    /// The orders that are looked for.
+    /// The orders that are tried where the order of a column is not known.
     pub const ALL: [DateOrder; 3] = [DateOrder::Ymd, DateOrder::Mdy, DateOrder::Dmy];
 
-    /// Whether it is the default one.
+    /// Whether this is the default order.
     pub fn is_iso(&self) -> bool {
         *self == DateOrder::Iso
     }
 
-    /// A date with a time in it, for messages.
+    /// A date and a date with a time in this order, for messages.
     pub fn example(self) -> &'static str {
         match self {
             DateOrder::Iso | DateOrder::Ymd => "2020-01-31 or 2020-01-31T12:30:00",
@@ -48,7 +49,7 @@ impl DateOrder {
         }
     }
 
-    /// How it reads, for messages.
+    /// The name of this order, for messages.
     pub fn words(self) -> &'static str {
         match self {
             DateOrder::Iso | DateOrder::Ymd => "year-month-day",
@@ -59,16 +60,16 @@ impl DateOrder {
 }
 
 impl Date {
-    /// Reads a date of a column whose order is known; `None` if the text is none. One such as
-    /// `2020-01-31` has its year first whatever the order: nobody means anything else by it.
+    /// Reads a date of a column whose order is known; `None` if the text is no date. A text such as
+    /// `2020-01-31` is read with its year first in any column, because it has no other meaning.
     pub fn read_in(text: &str, order: DateOrder) -> Option<Date> {
         let is_year_first =
             matches!(order, DateOrder::Mdy | DateOrder::Dmy) && text.find('-') == Some(4);
         Date::read_as(text, if is_year_first { DateOrder::Ymd } else { order })
     }
 
-    /// Reads a date in an order and no other; `None` if the text is none. A time with an offset
-    /// becomes UTC.
+    /// Reads a date in exactly this order; `None` if the text is no such date. A time with an
+    /// offset becomes UTC.
     pub fn read_as(text: &str, order: DateOrder) -> Option<Date> {
         if order == DateOrder::Iso {
             return Date::read(text);
@@ -88,7 +89,7 @@ impl Date {
         let (month, day) = (short(month)?, short(day)?);
         let year = match (year.len(), order) {
             (4, _) => number(year.as_bytes())?,
-            // As POSIX has it: 69 to 99 are of the last century.
+            // As in POSIX: 69 to 99 are years of the last century.
             (2, DateOrder::Mdy | DateOrder::Dmy) => {
                 short(year).map(|y| if y < 69 { 2000 + y } else { 1900 + y })?
             }
@@ -106,7 +107,7 @@ impl Date {
         }
     }
 
-    /// The date in UTC of a local one; `offset` in seconds is what the local clock is ahead.
+    /// The date in UTC of a local date and time; the local clock is `offset` seconds ahead of UTC.
     fn at(days: i64, seconds: f64, offset: f64) -> Date {
         let seconds = seconds - offset;
         let moved = (seconds / 86_400.0).floor();
@@ -115,7 +116,7 @@ impl Date {
         Date { days, month, day, seconds: Some(seconds - moved * 86_400.0) }
     }
 
-    /// Reads a date of ISO 8601 in UTC; `None` if the text is none.
+    /// Reads a date of ISO 8601 in UTC; `None` if the text is no such date.
     pub fn read(text: &str) -> Option<Date> {
         let bytes = text.as_bytes();
         let (year, month, day) =
@@ -137,14 +138,14 @@ impl Date {
         })
     }
 
-    /// Years since the beginning of 1970, with their fraction.
+    /// Years since the beginning of 1970, with a fraction; a year has 365.2425 days.
     pub fn years(&self) -> f64 {
         (self.days as f64 + self.seconds.unwrap_or(0.0) / 86_400.0) / 365.2425
     }
 
-    /// The day of a number of years since the beginning of 1970, for messages: `2020-01-31`.
+    /// The day that lies `years` after the beginning of 1970, for messages: `2020-01-31`.
     pub fn day_of(years: f64) -> String {
-        // What rounding takes from midnight is less than a second.
+        // Rounding moves midnight by less than a second.
         let days = (years * 365.2425 + 1.0 / 86_400.0).floor() as i64;
         let (month, day) = month_and_day(days);
         let year = (1970 + (days as f64 / 365.2425) as i64 - 1..)
@@ -160,8 +161,8 @@ impl Date {
     }
 }
 
-/// Seconds since midnight, and seconds that the clock is ahead of UTC: `12:30`, `2:30:00.5 PM`,
-/// each with or without `Z`, `UTC`, `+02:00`, `+0200` or `+02`.
+/// Reads a time such as `12:30` or `2:30:00.5 PM`, with or without `Z`, `UTC`, `+02:00`, `+0200` or
+/// `+02`: seconds since midnight, and seconds by which the clock is ahead of UTC.
 fn clock(text: &str) -> Option<(f64, f64)> {
     let zone = text.find(['Z', 'z', '+', '-', 'U', 'G']).unwrap_or(text.len());
     let (clock, zone) = (text[..zone].trim_end(), &text[zone..]);
@@ -195,7 +196,7 @@ fn clock(text: &str) -> Option<(f64, f64)> {
     }
 }
 
-/// `12:30`, `12:30:00`, `12:30:00.25`, each with or without `Z`.
+/// Reads `12:30`, `12:30:00` or `12:30:00.25`, with or without `Z`, as seconds since midnight.
 fn time(bytes: &[u8]) -> Option<f64> {
     let bytes = bytes.strip_suffix(b"Z").or(bytes.strip_suffix(b"z")).unwrap_or(bytes);
     let (hour, minute) = (number(bytes.get(..2)?)?, number(bytes.get(3..5)?)?);
@@ -210,7 +211,7 @@ fn time(bytes: &[u8]) -> Option<f64> {
     Some(f64::from(hour * 3600 + minute * 60) + second)
 }
 
-/// `59` or `59.25`.
+/// Reads the seconds of a time: `59` or `59.25`.
 fn second(bytes: &[u8]) -> Option<f64> {
     let whole = number(bytes.get(..2)?).filter(|second| *second <= 60)?;
     let fraction = match bytes.get(2..)? {
@@ -223,7 +224,7 @@ fn second(bytes: &[u8]) -> Option<f64> {
     Some(f64::from(whole) + fraction)
 }
 
-/// A number of digits alone.
+/// Reads a number that consists of digits alone.
 fn number(bytes: &[u8]) -> Option<u32> {
     bytes.iter().try_fold(0u32, |n, b| {
         b.is_ascii_digit().then(|| n.wrapping_mul(10).wrapping_add(u32::from(b - b'0')))
@@ -240,8 +241,8 @@ fn days_in(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Days since 1970-01-01 (after Hinnant, "chrono-compatible low-level date algorithms": years begin
-/// in March).
+/// The number of days from 1970-01-01 to a day (after Hinnant, "chrono-compatible low-level date
+/// algorithms"; its years begin in March).
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -249,7 +250,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// Month and day of the month of a day since 1970-01-01 (the inverse of [`days`], after Hinnant).
+/// Month and day of the month, given the number of days since 1970-01-01 (the inverse of [`days`],
+/// after Hinnant).
 fn month_and_day(days: i64) -> (u32, u32) {
     let of_era = (days + 719_468).rem_euclid(146_097);
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -1,6 +1,6 @@
-//! What the texts of a column are: which of them are blank, and whether the others are numbers or
-//! dates, in which writing. One rule for training, for `init` and for `inspect`, for features and
-//! for labels.
+//! Finds out what the texts of a column mean: which are blank, and whether the others are numbers
+//! or dates, and how these are written. Training, `init` and `inspect` use this rule for features
+//! and for labels alike.
 
 use std::collections::HashMap;
 
@@ -11,119 +11,146 @@ use crate::data::value::dates::{Date, DateOrder};
 use crate::data::value::notation::Notation;
 use crate::fault::quoted;
 
-/// One cell in so many may be no number in a column of numbers: it is taken for a slip and refused
-/// with its line.
+/// A column is one of numbers if at most one cell in this many is no number. Such a cell is taken
+/// for a slip, which is refused with its line.
 pub const SLIPS: usize = 10;
-/// A column of so few different numbers may hold codes, some of which are letters.
+/// A column with at most this many different numbers may hold codes, some of them letters.
 const CODES: usize = 16;
-/// Different texts whose readings are kept; a column of more of them is looked at cell by cell.
+/// Number of different texts that are remembered; further texts are tried cell by cell.
 const REMEMBERED: usize = 256;
-/// Different texts that a reading may fail on before it is given up.
+/// A reading is given up when it fails on more different texts than this.
 const MOST_UNFIT: usize = 64;
-/// Different texts that are no numbers and still mean "blank" where they come back.
+/// Up to this many different texts that are no numbers mean "blank" if they occur repeatedly.
 const MOST_WORDS: usize = 2;
 
-/// What the configuration says of a column's texts.
+/// What the configuration says about the texts of a column.
 #[derive(Clone, Copy, Debug)]
-pub struct Wishes<'w> {
-    /// Texts that mean "blank"; `None` = found.
+pub struct TextSettings<'w> {
+    /// Texts that mean "blank"; `None` if they are to be found.
     pub missing: Option<&'w [String]>,
-    /// Decimal sign.
+    /// The decimal sign.
     pub decimal: Decimal,
-    /// Order of dates.
+    /// The order of dates.
     pub dates: Dates,
-    /// Whose guesses hold.
+    /// The version of tandem whose rules hold.
     pub version: Version,
 }
 
-/// What the cells of a column that are not blank are.
+/// The kind of the cells of a column that are not blank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Numbers, nearly all of them.
+pub enum TextKind {
+    /// All, or nearly all, are numbers.
     Numbers,
-    /// Dates, nearly all of them.
+    /// All, or nearly all, are dates.
     Dates,
     /// Anything else.
     Texts,
 }
 
-/// What the texts of a column are taken for.
+/// The meaning of the texts of a column.
 #[derive(Clone, Debug)]
 pub struct Meaning {
-    /// Texts that mean "blank", those of the configuration or those that were found.
+    /// Texts that mean "blank", as the configuration names them or as they were found.
     pub missing: Vec<String>,
-    /// Whether they were found, so that a text that is known to mean "blank" does so in other files
-    /// too.
+    /// Whether they were found. Then every text that is generally known to mean "blank" does so in
+    /// other files too.
     pub is_guessed: bool,
-    /// Those that were found, with their cells; the empty text is not among them.
+    /// The texts that were found to mean "blank", each with its number of cells; the empty text is
+    /// not among them.
     pub blanks: Vec<(String, usize)>,
-    /// What the other cells are.
-    pub kind: Kind,
-    /// How numbers are written.
+    /// The kind of the other cells.
+    pub kind: TextKind,
+    /// How the numbers are written.
     pub notation: Notation,
-    /// How dates are written.
+    /// How the dates are written.
     pub order: DateOrder,
-    /// Another notation or order that fits every cell as well.
-    pub doubt: Option<Reading>,
+    /// Another reading that fits every cell as well.
+    pub doubt: Option<TextReading>,
     /// Whether some times have an offset from UTC.
     has_offset: bool,
-    /// Up to three texts that the reading does not fit, where most cells fit, and how many such
-    /// cells there are of how many.
-    pub unfit: (Vec<String>, usize, usize),
-    /// What stands before and behind the number in every cell, where nothing else keeps them from
+    /// The cells that no reading fits although most cells fit one.
+    pub unfit: Unfit,
+    /// What stands before and behind the number in every cell, if nothing else keeps the cells from
     /// being numbers.
     around: Option<(String, String)>,
-    /// Whether every cell fits.
+    /// Whether the reading fits every cell.
     is_whole: bool,
     /// Whether the configuration asks for another notation.
     is_misfit: bool,
-    /// Whether every cell is a number with a decimal comma too.
+    /// Whether every cell can be read as a number with a decimal comma too.
     fits_comma: bool,
     /// Whether no other notation fits.
     is_sure: bool,
-    /// A number with a point, which parts groups where the decimal sign is a comma.
+    /// A number with a point, which would separate groups if the decimal sign were a comma.
     pointed: Option<String>,
-    /// A number with groups or another decimal sign than the point, for messages.
+    /// A number with groups, or with another decimal sign than the point, for messages.
     example: Option<String>,
+}
+
+/// Cells that the reading of most cells does not fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfit {
+    /// Up to three of their texts.
+    pub examples: Vec<String>,
+    /// Number of such cells.
+    pub cells: usize,
+    /// Number of all cells that are not blank.
+    pub filled: usize,
 }
 
 /// A way to read a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum TextReading {
     /// As a number.
     Number(Notation),
     /// As a date.
     Date(DateOrder),
 }
 
-impl Reading {
+impl TextReading {
     fn fits(self, text: &str) -> bool {
         match self {
-            Reading::Number(notation) => notation.read(text).is_some(),
-            Reading::Date(order) => Date::read_as(text, order).is_some(),
+            TextReading::Number(notation) => notation.read(text).is_some(),
+            TextReading::Date(order) => Date::read_as(text, order).is_some(),
+        }
+    }
+
+    /// The reading that often fits the same texts, if there is one.
+    fn rival(self, decimal: Decimal) -> Option<TextReading> {
+        match self {
+            TextReading::Number(Notation::Grouped) if decimal == Decimal::Auto => {
+                Some(TextReading::Number(Notation::Comma))
+            }
+            TextReading::Date(DateOrder::Mdy) => Some(TextReading::Date(DateOrder::Dmy)),
+            _ => None,
         }
     }
 }
 
-/// How well a reading fits, the best first.
+/// A text as an example in parentheses; empty if there is no text.
+fn in_parentheses(text: &Option<String>) -> String {
+    text.as_deref().map(|text| format!(" ({} …)", quoted(text))).unwrap_or_default()
+}
+
+/// How well a reading fits the cells of a column, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
-    /// Every cell.
+    /// It fits every cell.
     Whole,
-    /// All but one or two texts that come back, such as "not tested".
+    /// It fits all cells but those of one or two texts that occur repeatedly, such as "not tested".
     ButForWords,
-    /// All but a few slips.
+    /// It fits all cells but a few slips.
     Nearly,
 }
 
-/// A reading with what it was tried on.
+/// A reading, and how it fared on the texts that it was tried on.
 struct Candidate<'c> {
-    reading: Reading,
-    /// Cells that it fits.
+    reading: TextReading,
+    /// Number of cells that it fits.
     hits: usize,
-    /// Texts that it does not fit, with their cells.
+    /// Texts that it does not fit, each with its number of cells.
     unfit: HashMap<&'c str, usize>,
-    /// Whether there were too many of them.
+    /// Whether there were too many such texts.
     is_given_up: bool,
 }
 
@@ -162,9 +189,8 @@ impl<'c> Candidate<'c> {
 }
 
 impl Meaning {
-    /// The meaning of a column of numbers, as arrays have them, or of one of which nothing is
-    /// guessed.
-    pub fn given(missing: Option<&[String]>, kind: Kind) -> Meaning {
+    /// The meaning of a column in which nothing is guessed, such as a column of an array.
+    pub fn given(missing: Option<&[String]>, kind: TextKind) -> Meaning {
         Meaning {
             missing: missing.map_or_else(|| vec![String::new()], <[String]>::to_vec),
             is_guessed: missing.is_none(),
@@ -177,7 +203,7 @@ impl Meaning {
             around: None,
             is_whole: false,
             is_misfit: false,
-            unfit: (Vec::new(), 0, 0),
+            unfit: Unfit::default(),
             fits_comma: false,
             is_sure: false,
             pointed: None,
@@ -185,18 +211,21 @@ impl Meaning {
         }
     }
 
-    /// The meaning of texts, each given with its number of cells.
-    pub fn of<'c>(cells: impl Iterator<Item = (&'c str, usize)>, wishes: &Wishes) -> Meaning {
-        // What 0.1.0 took for blank, where nothing was said.
+    /// Finds the meaning of texts, each given with its number of cells.
+    pub fn of<'c>(
+        cells: impl Iterator<Item = (&'c str, usize)>,
+        settings: &TextSettings,
+    ) -> Meaning {
+        // To tandem 0.1.0 only the empty text was blank unless the configuration named others.
         let empty = [String::new()];
-        let unsaid = (wishes.version < Version::V0_2).then_some(&empty[..]);
-        let wishes = &Wishes { missing: wishes.missing.or(unsaid), ..*wishes };
-        let mut found = Search::new(wishes);
-        cells.for_each(|(text, count)| found.add(text, count, wishes.missing));
-        found.meaning(wishes)
+        let unsaid = (settings.version < Version::V0_2).then_some(&empty[..]);
+        let settings = &TextSettings { missing: settings.missing.or(unsaid), ..*settings };
+        let mut found = Search::new(settings);
+        cells.for_each(|(text, count)| found.add(text, count, settings.missing));
+        found.meaning(settings)
     }
 
-    /// The same where some of the texts that were found to mean "blank" are values.
+    /// Takes back that some of the texts that were found mean "blank": those that `is_value` names.
     #[must_use]
     pub fn without(mut self, is_value: impl Fn(&str) -> bool) -> Meaning {
         let found =
@@ -207,7 +236,7 @@ impl Meaning {
         self
     }
 
-    /// Whether the reading that was found fits every cell.
+    /// Whether the reading that was found fits every cell that is not blank.
     pub fn fits_all(&self) -> bool {
         self.is_whole
     }
@@ -217,69 +246,59 @@ impl Meaning {
         is_among(&self.missing, text)
     }
 
-    /// Sentences about the writing of the column, where it is not the plain one.
+    /// Notices about how the cells of a column are written, unless it is the plain notation.
     pub fn notices(&self, column: &str) -> Vec<String> {
-        let (column, mut told) = (quoted(column), Vec::new());
-        let example = self
-            .example
-            .as_deref()
-            .map(|text| format!(" ({} …)", quoted(text)))
-            .unwrap_or_default();
-        let plain = self
-            .pointed
-            .as_deref()
-            .map(|text| format!(" ({} …)", quoted(text)))
-            .unwrap_or_default();
-        match (self.kind, self.notation, self.order) {
-            (Kind::Numbers, Notation::Plain, _) if self.is_misfit => {
-                told.push(format!(
-                    "column {column}: the decimal sign that is asked for does not fit its \
-                     cells{plain}: they have a point"
-                ));
-            }
-            (Kind::Numbers, Notation::Comma, _) if self.is_misfit => {
-                told.push(format!(
-                    "column {column}: the decimal sign that is asked for does not fit its \
-                     cells{example}: they have a comma"
-                ));
-            }
-            (Kind::Numbers, Notation::Comma, _) if self.example.is_none() => {}
-            (Kind::Numbers, Notation::Comma, _) => {
-                told.push(format!("column {column}: numbers with a decimal comma{example}"))
-            }
-            (Kind::Numbers, Notation::Grouped, _) => {
-                told.push(format!("column {column}: numbers with groups of three digits{example}"))
-            }
-            (Kind::Dates, _, order @ (DateOrder::Mdy | DateOrder::Dmy)) => {
-                told.push(format!("column {column}: dates are read as {}{example}", order.words()));
-            }
-            _ => {}
-        }
+        let mut notices: Vec<String> = Vec::new();
+        let column = quoted(column);
+        notices.extend(self.notation_phrase().map(|phrase| format!("column {column}: {phrase}")));
         if self.has_offset {
-            told.push(format!(
-                "column {column}: times with an offset are taken in UTC{}",
-                if told.is_empty() { &example } else { "" }
-            ));
+            let example =
+                if notices.is_empty() { in_parentheses(&self.example) } else { String::new() };
+            notices
+                .push(format!("column {column}: times with an offset are taken in UTC{example}"));
         }
-        if let (Some(doubt), Some(last)) = (self.doubt, told.last_mut()) {
+        if let (Some(doubt), Some(last)) = (self.doubt, notices.last_mut()) {
             let (other, key) = match doubt {
-                Reading::Number(Notation::Comma) => {
-                    ("a decimal comma".to_owned(), "data.decimal = \",\"")
+                TextReading::Number(Notation::Comma) => ("a decimal comma", "data.decimal = \",\""),
+                TextReading::Number(_) => ("a decimal point", "data.decimal = \".\""),
+                TextReading::Date(DateOrder::Dmy) => {
+                    (DateOrder::Dmy.words(), "data.dates = \"dmy\"")
                 }
-                Reading::Number(_) => ("a decimal point".to_owned(), "data.decimal = \".\""),
-                Reading::Date(DateOrder::Dmy) => {
-                    (DateOrder::Dmy.words().to_owned(), "data.dates = \"dmy\"")
-                }
-                Reading::Date(_) => (DateOrder::Mdy.words().to_owned(), "data.dates = \"mdy\""),
+                TextReading::Date(_) => (DateOrder::Mdy.words(), "data.dates = \"mdy\""),
             };
             last.push_str(&format!("; {other} would fit every cell as well: {key} says so"));
         }
-        told
+        notices
     }
 
-    /// That most cells are numbers, or dates, and which are not, or that all are numbers with a
-    /// sign around them; `None` where that is not so.
-    pub fn mostly(&self) -> Option<String> {
+    /// How the numbers or dates of the column are written, unless it is the plain notation.
+    fn notation_phrase(&self) -> Option<String> {
+        let example = in_parentheses(&self.example);
+        Some(match (self.kind, self.notation, self.order) {
+            (TextKind::Numbers, Notation::Plain, _) if self.is_misfit => format!(
+                "the decimal sign that is asked for does not fit its cells{}: they have a point",
+                in_parentheses(&self.pointed)
+            ),
+            (TextKind::Numbers, Notation::Comma, _) if self.is_misfit => format!(
+                "the decimal sign that is asked for does not fit its cells{example}: they have a \
+                 comma"
+            ),
+            (TextKind::Numbers, Notation::Comma, _) if self.example.is_some() => {
+                format!("numbers with a decimal comma{example}")
+            }
+            (TextKind::Numbers, Notation::Grouped, _) => {
+                format!("numbers with groups of three digits{example}")
+            }
+            (TextKind::Dates, _, order @ (DateOrder::Mdy | DateOrder::Dmy)) => {
+                format!("dates are read as {}{example}", order.words())
+            }
+            _ => return None,
+        })
+    }
+
+    /// A sentence that says what keeps the cells of a column of texts from being numbers or dates,
+    /// if most cells are some, or if all are numbers with a sign or unit around them.
+    pub fn nearly_numbers(&self) -> Option<String> {
         if let Some((before, after)) = &self.around {
             let sides = [(before, "before"), (after, "after")]
                 .into_iter()
@@ -291,7 +310,7 @@ impl Meaning {
                 sides.join(" and ")
             ));
         }
-        let (examples, unfit, filled) = &self.unfit;
+        let Unfit { examples, cells: unfit, filled } = &self.unfit;
         if examples.is_empty() {
             return None;
         }
@@ -307,38 +326,41 @@ impl Meaning {
 /// The readings of a column while its cells are looked at.
 struct Search<'c> {
     candidates: Vec<Candidate<'c>>,
-    /// Texts with the readings that fit them, as bits, and their cells.
+    /// The texts that are remembered, each with the readings that fit it, one bit per candidate,
+    /// and with its number of cells.
     seen: HashMap<&'c str, (u32, usize)>,
-    /// Texts that may mean "blank", with their cells.
+    /// Texts that may mean "blank", each with its number of cells.
     words: HashMap<&'c str, usize>,
-    /// Whether cells are looked at one by one from now on.
+    /// Whether `seen` is full, so that cells are tried one by one from now on.
     is_full: bool,
 }
 
 impl<'c> Search<'c> {
-    fn new(wishes: &Wishes) -> Search<'c> {
-        let numbers: &[Notation] = match wishes.decimal {
+    fn new(settings: &TextSettings) -> Search<'c> {
+        let numbers: &[Notation] = match settings.decimal {
             Decimal::Auto => &Notation::ALL,
-            // The last one is for columns that the key does not fit.
+            // The last notation is for columns that the key does not fit.
             Decimal::Point => &[Notation::Plain, Notation::Grouped, Notation::Comma],
             Decimal::Comma => &[Notation::Comma, Notation::Plain],
         };
-        let orders: &[DateOrder] = match wishes.dates {
+        let orders: &[DateOrder] = match settings.dates {
             Dates::Auto => &DateOrder::ALL,
             Dates::Ymd => &[DateOrder::Ymd],
-            // Nobody who writes the year first means anything else.
+            // A date with its year first has no other meaning.
             Dates::Mdy => &[DateOrder::Ymd, DateOrder::Mdy],
             Dates::Dmy => &[DateOrder::Ymd, DateOrder::Dmy],
         };
-        // Where nothing is said, 0.1.0 knew one way to write each.
-        let is_old = wishes.version < Version::V0_2;
+        // Unless the configuration says otherwise, tandem 0.1.0 knew one way to write numbers and
+        // dates.
+        let is_old = settings.version < Version::V0_2;
         let numbers =
-            if is_old && wishes.decimal == Decimal::Auto { &[Notation::Plain] } else { numbers };
-        let orders = if is_old && wishes.dates == Dates::Auto { &[DateOrder::Iso] } else { orders };
+            if is_old && settings.decimal == Decimal::Auto { &[Notation::Plain] } else { numbers };
+        let orders =
+            if is_old && settings.dates == Dates::Auto { &[DateOrder::Iso] } else { orders };
         let readings = numbers
             .iter()
-            .map(|n| Reading::Number(*n))
-            .chain(orders.iter().map(|o| Reading::Date(*o)));
+            .map(|n| TextReading::Number(*n))
+            .chain(orders.iter().map(|o| TextReading::Date(*o)));
         let candidate =
             |reading| Candidate { reading, hits: 0, unfit: HashMap::new(), is_given_up: false };
         Search {
@@ -383,7 +405,7 @@ impl<'c> Search<'c> {
         }
     }
 
-    /// Gives up the readings that fail on what is remembered.
+    /// Gives up the readings that fail on too many of the texts that are remembered.
     fn fill(&mut self) {
         if !self.is_full {
             self.is_full = true;
@@ -394,98 +416,91 @@ impl<'c> Search<'c> {
         }
     }
 
-    fn meaning(mut self, wishes: &Wishes) -> Meaning {
+    /// The meaning of the column, after all cells were added.
+    fn meaning(mut self, settings: &TextSettings) -> Meaning {
         for (text, (bits, cells)) in &self.seen {
             for (i, candidate) in self.candidates.iter_mut().enumerate() {
                 candidate.add(text, *cells, bits >> i & 1 == 1);
             }
         }
-        let different = self.seen.len();
+        let (different, may_be_blank) = (self.seen.len(), settings.missing.is_none());
         let fits: Vec<Option<Fit>> = self
             .candidates
             .iter()
-            .map(|candidate| candidate.fit(different, wishes.missing.is_none()))
+            .map(|candidate| candidate.fit(different, may_be_blank))
             .collect();
-        let best = (0..fits.len()).filter(|i| fits[*i].is_some()).min_by_key(|i| fits[*i]);
-        let whole = |reading: Reading| {
-            self.candidates
-                .iter()
-                .zip(&fits)
-                .any(|(c, fit)| c.reading == reading && *fit == Some(Fit::Whole))
+        let fits_all = |reading: TextReading| {
+            let mut rated = self.candidates.iter().zip(&fits);
+            rated.any(|(c, fit)| c.reading == reading && *fit == Some(Fit::Whole))
         };
-        let fits_comma = whole(Reading::Number(Notation::Comma));
-        let mut meaning = Meaning { fits_comma, ..Meaning::given(wishes.missing, Kind::Texts) };
-        // What holds where the type of the column is named and its cells fit no reading.
+        let fits_comma = fits_all(TextReading::Number(Notation::Comma));
+        let mut meaning =
+            Meaning { fits_comma, ..Meaning::given(settings.missing, TextKind::Texts) };
+        // These hold if the configuration names the type of the column and no reading fits its
+        // cells.
         for candidate in self.candidates.iter().rev() {
             match candidate.reading {
-                Reading::Number(notation) => meaning.notation = notation,
-                Reading::Date(order) => meaning.order = order,
+                TextReading::Number(notation) => meaning.notation = notation,
+                TextReading::Date(order) => meaning.order = order,
             }
         }
+        let best = (0..fits.len()).filter(|i| fits[*i].is_some()).min_by_key(|i| fits[*i]);
         let Some(best) = best else {
-            meaning.unfit = self.mostly();
+            meaning.unfit = self.most_unfit();
             meaning.around = around(self.seen.keys().copied());
-            self.blanks(&mut meaning, wishes.missing, is_blank);
+            self.note_blanks(&mut meaning, settings.missing, is_blank);
             return meaning;
         };
-        match self.candidates[best].reading {
-            Reading::Number(notation) => {
-                (meaning.kind, meaning.notation) = (Kind::Numbers, notation)
-            }
-            Reading::Date(order) => (meaning.kind, meaning.order) = (Kind::Dates, order),
-        }
+        let reading = self.candidates[best].reading;
         meaning.is_whole = fits[best] == Some(Fit::Whole);
-        meaning.is_misfit = match wishes.decimal {
-            _ if meaning.kind != Kind::Numbers => false,
-            Decimal::Auto => false,
-            Decimal::Point => meaning.notation == Notation::Comma,
-            Decimal::Comma => meaning.notation != Notation::Comma,
-        };
-        let other = match self.candidates[best].reading {
-            Reading::Number(Notation::Grouped) if wishes.decimal == Decimal::Auto => {
-                Some(Reading::Number(Notation::Comma))
-            }
-            Reading::Date(DateOrder::Mdy) => Some(Reading::Date(DateOrder::Dmy)),
-            _ => None,
-        };
-        meaning.doubt = other.filter(|reading| meaning.is_whole && whole(*reading));
-        let order_of_dots = |text: &&str| text.contains('.') && meaning.order == DateOrder::Mdy;
-        if meaning.doubt == Some(Reading::Date(DateOrder::Dmy))
-            && self
-                .seen
-                .keys()
-                .any(|text| order_of_dots(&text.split(' ').next().unwrap_or_default()))
-        {
-            // Nobody writes the month first between points.
-            (meaning.order, meaning.doubt) = (DateOrder::Dmy, None);
-        }
-        let plain =
-            |text: &&&str| meaning.kind == Kind::Dates || Notation::Plain.read(text).is_none();
-        let mut examples: Vec<&&str> = self
-            .seen
-            .keys()
-            .filter(plain)
-            .filter(|text| self.candidates[best].reading.fits(text))
-            .collect();
-        examples.sort_unstable();
-        meaning.example = examples.first().map(|text| (**text).to_owned());
-        meaning.has_offset =
-            meaning.kind == Kind::Dates && self.seen.keys().any(|text| has_offset(text));
-        let pointed =
-            self.seen.keys().filter(|text| meaning.kind == Kind::Numbers && text.contains('.'));
-        meaning.pointed = pointed.min().map(|text| (*text).to_owned());
-        meaning.is_sure = matches!(meaning.notation, Notation::Grouped | Notation::Comma)
-            && meaning.doubt.is_none();
+        meaning.doubt =
+            reading.rival(settings.decimal).filter(|rival| meaning.is_whole && fits_all(*rival));
+        self.describe(&mut meaning, reading, settings.decimal);
         if fits[best] == Some(Fit::ButForWords) {
             let unfit = std::mem::take(&mut self.candidates[best].unfit);
             self.words.extend(unfit);
         }
-        self.blanks(&mut meaning, wishes.missing, |_| true);
+        self.note_blanks(&mut meaning, settings.missing, |_| true);
         meaning
     }
 
-    /// Notes the texts that were found to mean "blank".
-    fn blanks(
+    /// Notes in a meaning that the cells have this reading, and everything that follows from it.
+    fn describe(&self, meaning: &mut Meaning, reading: TextReading, decimal: Decimal) {
+        match reading {
+            TextReading::Number(notation) => {
+                (meaning.kind, meaning.notation) = (TextKind::Numbers, notation)
+            }
+            TextReading::Date(order) => (meaning.kind, meaning.order) = (TextKind::Dates, order),
+        }
+        let (is_numbers, is_dates) =
+            (meaning.kind == TextKind::Numbers, meaning.kind == TextKind::Dates);
+        meaning.is_misfit = is_numbers
+            && match decimal {
+                Decimal::Auto => false,
+                Decimal::Point => meaning.notation == Notation::Comma,
+                Decimal::Comma => meaning.notation != Notation::Comma,
+            };
+        let has_points =
+            |text: &&str| text.split(' ').next().is_some_and(|date| date.contains('.'));
+        if meaning.doubt == Some(TextReading::Date(DateOrder::Dmy))
+            && meaning.order == DateOrder::Mdy
+            && self.seen.keys().any(has_points)
+        {
+            // Between points, the month never comes first.
+            (meaning.order, meaning.doubt) = (DateOrder::Dmy, None);
+        }
+        let is_example =
+            |text: &&&str| (is_dates || Notation::Plain.read(text).is_none()) && reading.fits(text);
+        meaning.example = self.seen.keys().filter(is_example).min().map(|text| (*text).to_owned());
+        meaning.has_offset = is_dates && self.seen.keys().any(|text| has_offset(text));
+        let pointed = self.seen.keys().filter(|text| is_numbers && text.contains('.'));
+        meaning.pointed = pointed.min().map(|text| (*text).to_owned());
+        meaning.is_sure = matches!(meaning.notation, Notation::Grouped | Notation::Comma)
+            && meaning.doubt.is_none();
+    }
+
+    /// Notes the texts that were found to mean "blank", of those that `is_one` accepts.
+    fn note_blanks(
         &self,
         meaning: &mut Meaning,
         missing: Option<&[String]>,
@@ -505,27 +520,25 @@ impl<'c> Search<'c> {
         meaning.blanks = blanks;
     }
 
-    /// Where most cells fit one reading: texts that do not, their cells, and all cells.
-    fn mostly(&self) -> (Vec<String>, usize, usize) {
+    /// The cells that do not fit the reading that most cells fit, if there is such a reading.
+    fn most_unfit(&self) -> Unfit {
         let best = self
             .candidates
             .iter()
             .filter(|c| c.hits > c.unfit_cells() && !c.is_given_up)
             .max_by_key(|c| c.hits);
-        let Some(best) = best else { return (Vec::new(), 0, 0) };
+        let Some(best) = best else { return Unfit::default() };
         let mut texts: Vec<(&&str, &usize)> = best.unfit.iter().collect();
         texts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        let unfit = best.unfit_cells();
-        (
-            texts.iter().take(3).map(|(text, _)| (**text).to_owned()).collect(),
-            unfit,
-            best.hits + unfit,
-        )
+        let examples = texts.iter().take(3).map(|(text, _)| (**text).to_owned()).collect();
+        let cells = best.unfit_cells();
+        Unfit { examples, cells, filled: best.hits + cells }
     }
 }
 
-/// What stands before and behind a number in all of some texts, the same in each: a sign or a unit;
-/// `None` if there is no number, or nothing else.
+/// What stands before and behind the number in each of several texts, such as a currency sign or a
+/// unit. `None` if it differs between the texts, if a text has no number, or if there is nothing
+/// but numbers.
 fn around<'t>(texts: impl Iterator<Item = &'t str>) -> Option<(String, String)> {
     let mut found: Option<(&str, &str)> = None;
     for text in texts {
@@ -540,38 +553,38 @@ fn around<'t>(texts: impl Iterator<Item = &'t str>) -> Option<(String, String)> 
     }
     let (before, after) =
         found.filter(|(before, after)| !before.is_empty() || !after.is_empty())?;
-    // Letters at a number make it a code, unless they stand apart from it, as units do.
+    // Letters next to a number make it a code. Units stand apart from it.
     let is_sign =
         |text: &str| !text.contains(|c: char| c.is_alphanumeric() || c == '#' || c == '_');
     let is_unit = is_sign(after) || after.starts_with(' ');
     (is_sign(before) && is_unit).then(|| (before.trim().to_owned(), after.trim().to_owned()))
 }
 
-/// Whether a time says how far its clock is from UTC, and is not at it.
+/// Whether a time states an offset from UTC other than zero.
 fn has_offset(text: &str) -> bool {
     let offset = text.get(10..).and_then(|time| time.rfind(['+', '-']).map(|at| &time[at + 1..]));
     offset.is_some_and(|digits| digits.bytes().any(|b| (b'1'..=b'9').contains(&b)))
 }
 
-/// Brings the columns of one table to one decimal sign: where a column can only be read with a
-/// comma, one that can be read so as well is, and likewise with the point. `comma_first` says which
-/// of the two holds where no column decides.
-pub fn agree(meanings: &mut [Meaning], decimal: Decimal, comma_first: bool) {
+/// Makes the columns of one table agree on a decimal sign. If a column can only be read with a
+/// comma, the columns that can be read with either sign are read with a comma too; likewise with
+/// the point. If no column decides, `comma_first` does.
+pub fn agree_on_decimal_sign(meanings: &mut [Meaning], decimal: Decimal, comma_first: bool) {
     if decimal != Decimal::Auto {
         return;
     }
     let sure = |notation: Notation| {
-        meanings.iter().any(|m| m.kind == Kind::Numbers && m.is_sure && m.notation == notation)
+        meanings.iter().any(|m| m.kind == TextKind::Numbers && m.is_sure && m.notation == notation)
     };
     let (comma, point) = (sure(Notation::Comma), sure(Notation::Grouped));
-    for meaning in meanings.iter_mut().filter(|meaning| meaning.kind == Kind::Numbers) {
-        let in_doubt = meaning.doubt == Some(Reading::Number(Notation::Comma));
+    for meaning in meanings.iter_mut().filter(|meaning| meaning.kind == TextKind::Numbers) {
+        let in_doubt = meaning.doubt == Some(TextReading::Number(Notation::Comma));
         if in_doubt && comma != point {
             meaning.doubt = None;
             meaning.notation = if comma { Notation::Comma } else { Notation::Grouped };
         } else if in_doubt && comma_first {
             meaning.notation = Notation::Comma;
-            meaning.doubt = Some(Reading::Number(Notation::Grouped));
+            meaning.doubt = Some(TextReading::Number(Notation::Grouped));
         } else if meaning.notation == Notation::Plain
             && meaning.fits_comma
             && comma
@@ -579,13 +592,13 @@ pub fn agree(meanings: &mut [Meaning], decimal: Decimal, comma_first: bool) {
             && meaning.pointed.is_some()
         {
             meaning.notation = Notation::Comma;
-            meaning.doubt = Some(Reading::Number(Notation::Plain));
+            meaning.doubt = Some(TextReading::Number(Notation::Plain));
             meaning.example = meaning.pointed.clone();
         }
     }
 }
 
-/// A sentence for each text that was found to mean "blank": in which columns, in how many cells.
+/// A notice for each text that was found to mean "blank": in which columns, and in how many cells.
 pub fn blank_notices<'m>(columns: impl Iterator<Item = (&'m str, &'m Meaning)>) -> Vec<String> {
     let mut found: Vec<(&str, usize, Vec<&str>)> = Vec::new();
     for (column, (text, cells)) in columns

@@ -1,4 +1,4 @@
-//! What a text of a cell means: blank, number, date, or a value equal to another.
+//! What the text of a cell means: blank, a number, a date, or another spelling of a value.
 
 pub mod alike;
 pub mod blanks;

@@ -1,5 +1,5 @@
-//! How numbers are written: with a decimal point or a decimal comma, with or without signs between
-//! groups of three digits.
+//! How numbers are written: with a decimal point or a decimal comma, and with or without a sign
+//! between groups of three digits.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ pub enum Notation {
     /// `1234.5`, `-1e-3`.
     #[default]
     Plain,
-    /// The same, or with groups of three digits: `1,234.5`, `1 234.5`, `1'234.5`.
+    /// Like `Plain`, or with groups of three digits: `1,234.5`, `1 234.5`, `1'234.5`.
     Grouped,
-    /// With a decimal comma, and perhaps groups of three digits: `1234,5`, `1.234,5`, `1 234,5`.
+    /// Numbers with a decimal comma, and perhaps groups of three digits: `1234,5`, `1.234,5`, `1 234,5`.
     Comma,
 }
 
@@ -20,15 +20,15 @@ pub enum Notation {
 const GROUPS: [char; 6] = [' ', '\u{a0}', '\u{202f}', '\u{2009}', '\'', '’'];
 
 impl Notation {
-    /// All of them.
+    /// All notations.
     pub const ALL: [Notation; 3] = [Notation::Plain, Notation::Grouped, Notation::Comma];
 
-    /// Whether it is the default one.
+    /// Whether this is the default notation.
     pub fn is_plain(&self) -> bool {
         *self == Notation::Plain
     }
 
-    /// The number of a text, which need not be finite; `None` if it is none in this notation.
+    /// Reads a number, which need not be finite; `None` if the text is no number in this notation.
     pub fn read(self, text: &str) -> Option<f64> {
         match self {
             Notation::Plain => text.parse().ok(),
@@ -37,7 +37,7 @@ impl Notation {
         }
     }
 
-    /// How a number looks in it, for messages.
+    /// A number in this notation, for messages.
     pub fn example(self) -> &'static str {
         match self {
             Notation::Plain => "1234.5",
@@ -47,8 +47,8 @@ impl Notation {
     }
 }
 
-/// Reads a number with the decimal sign `point`; groups of three digits may be parted by `group` or
-/// by one of [`GROUPS`], always the same in one number.
+/// Reads a number with the decimal sign `point`. Groups of three digits may be separated by `group`
+/// or by one of [`GROUPS`], always by the same sign within one number.
 fn rewritten(text: &str, point: char, group: char) -> Option<f64> {
     let (sign, rest) = match text.strip_prefix(['-', '−']) {
         Some(rest) => ("-", rest),

@@ -1,21 +1,22 @@
-//! The numbers that a column had in the training part: what lies far outside of them is held near
-//! them, by a smooth bend.
+//! The range of the numbers of a column in the training part. A number far outside of it is moved
+//! near it by a smooth bend.
 
-/// The numbers of a column in the training part.
+/// The range of the numbers of a column in the training part.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Range {
-    /// The smallest.
+    /// The smallest number.
     pub low: f64,
-    /// The largest.
+    /// The largest number.
     pub high: f64,
-    /// Their standard deviation (population), above 0.
+    /// The standard deviation of the numbers (population), above 0.
     pub deviation: f64,
-    /// How many deviations beyond an end a number can come to lie; 0 = it stays where it is.
+    /// How many standard deviations beyond an end of the range a number can be at most after
+    /// [`Range::held`]; 0 = it is not moved.
     pub clip: f64,
 }
 
 impl Range {
-    /// The range of some numbers; `None` where it has no width, or one that no number can say.
+    /// The range of some numbers; `None` if it has no width, or a width that is not finite.
     pub fn of(values: &[f64], clip: f64) -> Option<Range> {
         let mean = mean(values)?;
         let n = values.len() as f64;
@@ -25,7 +26,7 @@ impl Range {
         Some(Range { low, high, deviation, clip }).filter(|range| low < high && range.is_good())
     }
 
-    /// Whether its numbers can be those of a range.
+    /// Whether this can be the range of some numbers.
     pub fn is_good(&self) -> bool {
         let all = [self.low, self.high, self.deviation, self.clip];
         all.iter().all(|x| x.is_finite())
@@ -44,9 +45,10 @@ impl Range {
         self.beyond(x) > 1.0
     }
 
-    /// The number that stands for `x`: itself within the range; `d` deviations beyond an end, `c d
-    /// / (c + d)` deviations beyond it, where `c` is `clip`. That leaves the end with slope 1 and
-    /// never comes to `c`; it is rational, so its bits are the same everywhere.
+    /// The number that stands for `x`. Within the range it is `x` itself. If `x` lies `d`
+    /// deviations beyond an end, it is the number that lies `c d / (c + d)` deviations beyond it,
+    /// where `c` is `clip`. This bend leaves the end with slope 1 and stays below `c`; it is a
+    /// rational function, so its bits are the same on every machine.
     pub fn held(&self, x: f64) -> f64 {
         let d = self.beyond(x);
         if d <= 0.0 || self.clip == 0.0 {
@@ -57,7 +59,7 @@ impl Range {
     }
 }
 
-/// The mean of some numbers, in a form that does not overflow; `None` without one.
+/// The mean of some numbers, computed so that no sum overflows; `None` if there are no numbers.
 pub fn mean(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     (!values.is_empty()).then(|| values.iter().map(|x| x / n).sum())

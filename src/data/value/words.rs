@@ -1,7 +1,7 @@
-//! Texts to numbers of buckets: words, and character n-grams of words, by a hash. A model keeps
-//! none of the words.
+//! Hashes the words of a text, and the character n-grams of its words, to numbers of buckets, so
+//! that a model need not store any words.
 
-/// How words become buckets; a stored model depends on every bit of it.
+/// How words become numbers of buckets. Stored models depend on every bit of this.
 #[derive(Clone, Copy, Debug)]
 pub struct Hashing {
     /// Number of buckets, 1 or more.
@@ -12,7 +12,7 @@ pub struct Hashing {
 
 impl Hashing {
     /// Calls `take` with the bucket of each word (a run of letters and digits, in lower case) and
-    /// of each n-gram of `<word>`, until it says no.
+    /// of each n-gram of `<word>`, until it returns `false`.
     pub fn buckets(&self, text: &str, mut take: impl FnMut(u32) -> bool) {
         let mut word = String::new();
         for piece in text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty()) {
@@ -26,7 +26,7 @@ impl Hashing {
         }
     }
 
-    /// The n-grams of a word in its brackets; whether `take` wants more.
+    /// Calls `take` with the n-grams of a word in its brackets; returns whether `take` wants more.
     fn grams(&self, word: &str, take: &mut impl FnMut(u32) -> bool) -> bool {
         if self.ngrams == 0 {
             return true;
@@ -36,7 +36,8 @@ impl Hashing {
         starts.zip(ends).all(|(start, end)| take(self.bucket(1, &word[start..end])))
     }
 
-    /// FNV-1a of 64 bits, its high bits mixed in, mapped to the buckets by multiplication.
+    /// The bucket of a text: its 64-bit FNV-1a hash, with its high bits mixed into the low ones, is
+    /// mapped to the buckets by multiplication.
     fn bucket(&self, salt: u64, text: &str) -> u32 {
         let fold = |h: u64, b: u8| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
         let mut h = text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ salt, fold);

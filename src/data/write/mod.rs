@@ -1,3 +1,4 @@
-//! Writers of tables.
+//! Writers of tables, one file per format.
 
+pub mod csv;
 pub mod parquet;

@@ -1,29 +1,29 @@
-//! Tables to Parquet: texts, numbers and whole numbers, plain and uncompressed, a group of rows at
-//! a time, so that memory does not grow with the rows.
+//! Writes tables as Parquet: texts, numbers and whole numbers, in plain encoding and uncompressed.
+//! Rows are written a group at a time, so that memory does not grow with them.
 
 use std::io::{Result, Write};
 
-use crate::data::table::shape::Kind;
+use crate::data::table::shape::CellKind;
 use crate::data::table::wholes::Width;
 
 const MAGIC: &[u8; 4] = b"PAR1";
-/// A group of rows ends with so many rows …
+/// The number of rows at which a group ends …
 const ROWS: usize = 1 << 16;
-/// … or so many bytes.
+/// … or of bytes, whichever comes first.
 const BYTES: usize = 16 << 20;
-/// Physical types.
+/// Physical types, as Parquet numbers them.
 const LONG: i64 = 2;
 const DOUBLE: i64 = 5;
 const TEXT: i64 = 6;
-/// What values mean beyond their physical types.
+/// Converted types, as Parquet numbers them: the meaning of values of a physical type.
 const UTF8: i64 = 0;
 const UNSIGNED: i64 = 14;
 
-/// Thrift's compact protocol: a structure in the making.
+/// A structure that is being written in Thrift's compact protocol.
 #[derive(Default)]
 struct Message {
     bytes: Vec<u8>,
-    /// Number of the last field of each open structure.
+    /// The number of the last field of each open structure.
     last: Vec<u8>,
 }
 
@@ -36,7 +36,7 @@ impl Message {
         self.bytes.push(n as u8);
     }
 
-    /// Begins a field; numbers rise within a structure.
+    /// Begins a field. Within a structure, the numbers of fields ascend.
     fn field(&mut self, id: u8, kind: u8) {
         if let Some(last) = self.last.last_mut() {
             self.bytes.push((id - *last) << 4 | kind);
@@ -87,34 +87,34 @@ impl Message {
     }
 }
 
-/// The pages of a column in a group of rows.
-struct Chunk {
+/// Where the page of a column in a group of rows lies.
+struct ColumnChunk {
     start: u64,
     length: u64,
 }
 
-/// Rows of one group, with the chunk of each column.
+/// A group of rows, with the chunk of each column.
 struct Group {
     rows: usize,
-    chunks: Vec<Chunk>,
+    chunks: Vec<ColumnChunk>,
 }
 
 /// A column and its values that are not written yet.
-struct Column {
+struct PendingColumn {
     name: String,
-    kind: Kind,
+    kind: CellKind,
     values: Vec<u8>,
-    /// Of a column of whole numbers, which rows have one: a bit each, the first in the lowest.
+    /// For a column of whole numbers, which rows have a number: one bit per row, lowest bit first.
     there: Vec<u8>,
 }
 
-impl Column {
-    /// Its physical type. Whole numbers of more than 64 bits are text: every digit is kept.
+impl PendingColumn {
+    /// Its physical type. Whole numbers of more than 64 bits become text, which keeps every digit.
     fn physical(&self) -> i64 {
         match self.kind {
-            Kind::Numbers => DOUBLE,
-            Kind::Wholes(Width::Nothing | Width::Signed | Width::Unsigned) => LONG,
-            Kind::Text | Kind::Wholes(Width::Wide) => TEXT,
+            CellKind::Numbers => DOUBLE,
+            CellKind::Wholes(Width::Nothing | Width::Signed | Width::Unsigned) => LONG,
+            CellKind::Text | CellKind::Wholes(Width::Wide) => TEXT,
         }
     }
 
@@ -123,22 +123,22 @@ impl Column {
         self.physical() == LONG
     }
 
-    /// What its values mean, where that is to be said.
-    fn meaning(&self) -> Option<i64> {
+    /// The converted type of its values, if there is one.
+    fn converted(&self) -> Option<i64> {
         match (self.physical(), self.kind) {
             (TEXT, _) => Some(UTF8),
-            (_, Kind::Wholes(Width::Unsigned)) => Some(UNSIGNED),
+            (_, CellKind::Wholes(Width::Unsigned)) => Some(UNSIGNED),
             _ => None,
         }
     }
 
-    /// The page of its rows so far: which of them are there, then the values.
+    /// Takes the page of its rows so far: which rows have a value, then the values.
     fn page(&mut self, rows: usize) -> Vec<u8> {
         let values = std::mem::take(&mut self.values);
         if !self.is_optional() {
             return values;
         }
-        // One run of groups of eight bits.
+        // A single run of bit-packed groups, each of eight bits.
         let mut run = Message::default();
         run.varint((rows.div_ceil(8) as u64) << 1 | 1);
         run.bytes.append(&mut self.there);
@@ -147,40 +147,41 @@ impl Column {
     }
 }
 
-/// A file in the making.
+/// A file that is being written.
 pub struct Writer<W: Write> {
     to: W,
     at: u64,
-    columns: Vec<Column>,
+    columns: Vec<PendingColumn>,
     rows: usize,
     groups: Vec<Group>,
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a file of columns: (name, what it holds).
+    /// Begins a file with columns (name, kind).
     ///
     /// # Errors
-    /// Those of `to`.
-    pub fn new(mut to: W, columns: Vec<(String, Kind)>) -> Result<Writer<W>> {
+    /// The errors of `to`.
+    pub fn new(mut to: W, columns: Vec<(String, CellKind)>) -> Result<Writer<W>> {
         to.write_all(MAGIC)?;
-        let column = |(name, kind)| Column { name, kind, values: Vec::new(), there: Vec::new() };
+        let column =
+            |(name, kind)| PendingColumn { name, kind, values: Vec::new(), there: Vec::new() };
         let columns = columns.into_iter().map(column).collect();
         Ok(Writer { to, at: MAGIC.len() as u64, columns, rows: 0, groups: Vec::new() })
     }
 
-    /// The next text of a column of texts.
+    /// Adds a text to a column of texts.
     pub fn text(&mut self, column: usize, text: &str) {
         let values = &mut self.columns[column].values;
         values.extend((text.len() as u32).to_le_bytes());
         values.extend(text.as_bytes());
     }
 
-    /// The next number of a column of numbers; NaN for a blank.
+    /// Adds a number to a column of numbers; NaN for a blank.
     pub fn number(&mut self, column: usize, x: f64) {
         self.columns[column].values.extend(x.to_le_bytes());
     }
 
-    /// The next whole number of a column of such; `None` for a blank.
+    /// Adds a number to a column of whole numbers; `None` for a blank.
     pub fn whole(&mut self, column: usize, number: Option<i128>) {
         if self.columns[column].physical() == TEXT {
             return self.text(column, &number.map(|n| n.to_string()).unwrap_or_default());
@@ -191,15 +192,15 @@ impl<W: Write> Writer<W> {
         }
         if let (Some(number), Some(bits)) = (number, column.there.last_mut()) {
             *bits |= 1 << (row % 8);
-            // The lowest 64 bits: those of a number without a sign are the same.
+            // The lowest 64 bits, which are right for unsigned numbers too.
             column.values.extend((number as i64).to_le_bytes());
         }
     }
 
-    /// Ends a row, of which every column has got its value.
+    /// Ends a row. Every column must have got its value.
     ///
     /// # Errors
-    /// Those of the file.
+    /// The errors of the file.
     pub fn end_row(&mut self) -> Result<()> {
         self.rows += 1;
         let bytes: usize = self.columns.iter().map(|column| column.values.len()).sum();
@@ -211,7 +212,7 @@ impl<W: Write> Writer<W> {
         self.to.write_all(bytes)
     }
 
-    /// Writes the rows that are there: a page a column.
+    /// Writes the pending rows, one page per column.
     fn end_group(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
         let mut chunks = Vec::with_capacity(self.columns.len());
@@ -230,16 +231,16 @@ impl<W: Write> Writer<W> {
             let start = self.at;
             self.write(&header.bytes)?;
             self.write(&page)?;
-            chunks.push(Chunk { start, length: self.at - start });
+            chunks.push(ColumnChunk { start, length: self.at - start });
         }
         self.groups.push(Group { rows, chunks });
         Ok(())
     }
 
-    /// Ends the file with what it holds.
+    /// Writes the last rows and the metadata.
     ///
     /// # Errors
-    /// Those of the file.
+    /// The errors of the file.
     pub fn finish(mut self) -> Result<()> {
         if self.rows > 0 {
             self.end_group()?;
@@ -265,7 +266,7 @@ impl<W: Write> Writer<W> {
                 m.int(1, column.physical());
                 m.int(3, i64::from(column.is_optional()));
                 m.text(4, &column.name);
-                column.meaning().iter().for_each(|&meaning| m.int(6, meaning));
+                column.converted().iter().for_each(|&converted| m.int(6, converted));
             });
         }
         m.long(3, self.groups.iter().map(|group| group.rows as i64).sum());

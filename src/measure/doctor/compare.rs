@@ -1,4 +1,4 @@
-//! One dispatch on both engines, and what differs.
+//! Runs a dispatch on both engines and compares the results.
 
 use anyhow::Result;
 
@@ -6,24 +6,27 @@ use crate::data::{NO_CODE, UNLABELLED};
 use crate::device::Session;
 use crate::kernels::params;
 use crate::measure::doctor::Case;
-use crate::measure::doctor::cases::Cell;
+use crate::measure::doctor::cases::LabelKind;
 use crate::reference::Reference;
 use crate::reference::real::{Bounded, Real};
 use crate::rng::{Purpose, below, bits, normal, permutation, uniform};
 use crate::schedule::{Buffer, Dispatch, Effect, Engine, Kind, Program, Slice};
 
-/// What one dispatch showed.
+/// The result of the check of a dispatch.
 #[derive(Clone, Debug, Default)]
 pub struct Finding {
-    /// Elements that were compared.
+    /// Number of elements that were compared.
     pub elements: usize,
-    /// Largest error in units of eps times magnitude.
+    /// Largest error, in units of eps · magnitude.
     pub worst: f64,
-    /// The first thing that was wrong.
+    /// The first failure, if any.
     pub failure: Option<String>,
 }
 
-/// Runs one dispatch of a case on both engines, on equal random contents.
+/// Runs a dispatch of a case on both engines, on equal random contents, and compares the results.
+///
+/// # Errors
+/// A device that is lost.
 pub fn check_dispatch(
     device: &mut Session,
     reference: &mut Reference<Bounded>,
@@ -44,13 +47,13 @@ pub fn check_dispatch(
     reference.run_dispatch(schedule, dispatch, &case.step)?;
     let mut finding = Finding::default();
     for (_, buffer) in &launched.bindings {
-        let found = device.download_words(program.whole(*buffer))?;
+        let found = device.download_integers(program.whole(*buffer))?;
         compare(&program, launched, *buffer, &before[buffer.0], &found, reference, &mut finding);
     }
     Ok(finding)
 }
 
-/// Random contents of a buffer: sensible for its role, NaN where the dispatch overwrites.
+/// Random contents of a buffer: values that suit its role, and NaN where the dispatch overwrites.
 fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, usize)) -> Vec<u32> {
     let (program, b) = (&case.built.program, &case.built.buffers);
     let spec = &program.buffers[buffer.0];
@@ -90,26 +93,27 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
     words
 }
 
+/// A random label, or none.
 fn label(case: &Case, stream: u64, index: usize) -> u32 {
     let draw = |below_this: usize| {
         below(below_this as u64, 7, Purpose::Synthetic, stream, index as u64) as usize
     };
     let blank = |drawn: Option<u32>| drawn.unwrap_or(UNLABELLED);
     match case.cells[index % case.cells.len()] {
-        Cell::Class(classes) => blank(
+        LabelKind::Class(classes) => blank(
             Some(draw(classes + 1)).filter(|drawn| *drawn < classes).map(|drawn| drawn as u32),
         ),
-        Cell::Number => {
+        LabelKind::Number => {
             blank((draw(7) > 0).then(|| number(case.scale, stream, index as u64, false).to_bits()))
         }
-        Cell::Count => {
+        LabelKind::Count => {
             blank(Some(draw(12)).filter(|drawn| *drawn < 11).map(|drawn| (drawn as f32).to_bits()))
         }
-        Cell::Weight => (draw(5) as f32 / 2.0).to_bits(),
+        LabelKind::Weight => (draw(5) as f32 / 2.0).to_bits(),
     }
 }
 
-/// A word of a row: bits of a number, a code, or none.
+/// A random cell of a row: the bits of a number, a code, or no code.
 fn cell(case: &Case, stream: u64, index: usize) -> u32 {
     let slots: usize = case.spread.iter().map(|s| s.slots).sum();
     let of_codes = case
@@ -123,14 +127,15 @@ fn cell(case: &Case, stream: u64, index: usize) -> u32 {
     code(codes as u32, stream, index as u64)
 }
 
-/// One of so many codes, or none.
+/// A random code below `codes`, or no code.
 fn code(codes: u32, stream: u64, index: u64) -> u32 {
     let drawn = below(u64::from(codes) + 1, 7, Purpose::Synthetic, stream, index) as u32;
     if drawn == codes { NO_CODE } else { drawn }
 }
 
-/// Codes of a batch; or, where a dispatch reads them, how the cells of each code are tied together;
-/// else what might be left of an earlier step.
+/// Contents of the buffers of learned vectors. `codes` gets random codes. The links between cells
+/// of equal codes get those that belong to these codes where the dispatch reads them, else random
+/// numbers, as an earlier step might have left them.
 fn cells(
     case: &Case,
     dispatch: &Dispatch,
@@ -179,6 +184,7 @@ fn number(scale: f64, stream: u64, index: u64, positive: bool) -> f32 {
     (if positive { value.abs() } else { value }) as f32
 }
 
+/// Compares a buffer, element by element. `before` is its contents before the dispatch.
 fn compare(
     program: &Program,
     dispatch: &Dispatch,
@@ -196,7 +202,7 @@ fn compare(
         }
     }
     let whole = Slice { buffer, first: 0, len: spec.len };
-    let (words, numbers) = (reference.words(whole), reference.numbers(whole));
+    let (words, numbers) = (reference.integers(whole), reference.numbers(whole));
     for i in 0..spec.len {
         let wrong = if spec.kind == Kind::U32 {
             finding.elements += usize::from(written[i]);
@@ -213,15 +219,15 @@ fn compare(
     }
 }
 
-/// Adapters may flush numbers below the normal range to zero, also on the way to a result, where
-/// weights multiply them afterwards.
+/// The error that is always allowed: adapters may flush numbers below the normal range to zero,
+/// also within a computation that multiplies them by weights afterwards.
 const FLUSHED: f64 = 64.0 * f32::MIN_POSITIVE as f64;
 
-/// The sentence for an element that is not finite where it should be, or too far away.
+/// What is wrong with an element: it is not finite where it should be, or too far away.
 fn judge(found: f32, expected: Bounded, bound: f64, worst: &mut f64) -> Option<String> {
     let (value, found) = (expected.value(), f64::from(found));
     if value.is_nan() || !found.is_finite() {
-        // What is large may overflow in f32, on the way to the result if not there.
+        // Large values may overflow in f32, if not in the result then on the way to it.
         let passes = if value.is_nan() {
             found.is_nan()
         } else {

@@ -1,12 +1,13 @@
-//! Checks every kernel on the adapter in hand against its float64 twin.
+//! Checks every kernel on an adapter against its float64 twin.
 //!
-//! The cases are whole programs of small networks of awkward shapes; each dispatch of their steps
-//! is run alone, on random buffers, on both engines. So a kernel is checked with the tables that
-//! the schedule builder really writes, and a new one as soon as a schedule uses it. What a dispatch
-//! overwrites is filled with NaN before; what it does not write must keep its bits.
+//! The cases are whole programs of small networks of awkward shapes. Each dispatch of their steps
+//! runs alone, on random buffers, on both engines. So a kernel is checked with the tables that the
+//! builder of programs really writes, and a new kernel as soon as a schedule uses it. Slices that a
+//! dispatch overwrites hold NaN before; what it does not write must keep its bits.
 
 mod cases;
 mod compare;
+mod shapes;
 
 use anyhow::Result;
 
@@ -20,30 +21,33 @@ use crate::kernels::{KERNELS, Kernel, Unit};
 use crate::reference::Reference;
 use crate::reference::real::Bounded;
 
-/// What was found out about a kernel.
+/// The result of the check of a kernel.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// The kernel.
     pub kernel: &'static Kernel,
-    /// Dispatches that were looked at.
+    /// Number of dispatches that were checked.
     pub dispatches: usize,
-    /// Elements that were compared.
+    /// Number of elements that were compared.
     pub elements: usize,
-    /// Largest error, in units of eps times magnitude.
+    /// Largest error, in units of eps · magnitude.
     pub worst: f64,
-    /// The first thing that was wrong, if any.
+    /// The first failure, if any.
     pub failure: Option<String>,
 }
 
 impl Verdict {
-    /// Whether the kernel kept its bound everywhere; one that was not looked at is not on this
-    /// adapter.
+    /// Whether the kernel kept its bound everywhere. A kernel without checked dispatches cannot run
+    /// on this adapter.
     pub fn passed(&self) -> bool {
         self.failure.is_none()
     }
 }
 
 /// Checks all kernels.
+///
+/// # Errors
+/// A device that is lost or out of memory; a kernel that does not compile.
 pub fn doctor(gpu: &Gpu) -> Result<Vec<Verdict>> {
     let new = |kernel: &&'static Kernel| Verdict {
         kernel,
@@ -59,19 +63,22 @@ pub fn doctor(gpu: &Gpu) -> Result<Vec<Verdict>> {
     Ok(verdicts)
 }
 
-/// Cases that show the other shapes of tiles on software adapters, where compiling a pipeline takes
-/// longer than all that runs on it. Their files differ from those of the plain tile in constants
-/// alone, so what is left out is activations.
+/// The cases for the other shapes of tiles on software adapters, where compiling a pipeline takes
+/// longer than all its dispatches. The files of these shapes differ from the file of the plain tile
+/// in constants alone, so that some activations are left out.
 const SHAPE_CASES: [&str; 3] = ["around the tile", "chunks and segments", "whole vec4s"];
 
 /// Cases with sums over many matrices of a unit, and with tiles that are not full.
 const UNIT_CASES: [&str; 3] =
     ["around the tile", "mixed towers", "wide, many classes, large values"];
 
-/// The one of them that is repeated with gradients scaled beyond f16.
+/// The case that is repeated with gradients scaled beyond f16.
 const OVERFLOWS: &str = "mixed towers";
 
 /// Checks the product kernels of a matrix unit.
+///
+/// # Errors
+/// A device that is lost or out of memory; a kernel that does not compile.
 pub fn of_unit(gpu: &Gpu, unit: Unit) -> Result<Vec<Verdict>> {
     let new = |kernel: &&'static Kernel| Verdict {
         kernel,
@@ -86,8 +93,8 @@ pub fn of_unit(gpu: &Gpu, unit: Unit) -> Result<Vec<Verdict>> {
     let mut all: Vec<Case> =
         cases(&tuning)?.into_iter().filter(|case| UNIT_CASES.contains(&case.name)).collect();
     if unit.is_half() {
-        // Many a gradient is beyond f16, and has to become infinite: scaling hears of it by that
-        // alone.
+        // Many gradients are beyond f16 here. They have to become infinite, since loss scaling
+        // notices that alone.
         let beyond = cases(&tuning)?.into_iter().filter(|case| case.name == OVERFLOWS);
         all.extend(beyond.map(|case| Case {
             step: Step { delta_scale: 65536.0, inverse_scale: 1.0 / 65536.0, ..case.step },
@@ -103,7 +110,7 @@ pub fn of_unit(gpu: &Gpu, unit: Unit) -> Result<Vec<Verdict>> {
     Ok(verdicts)
 }
 
-/// The cases of all choices, each reduced to the kernels that no earlier choice has.
+/// The cases of all tunings, each reduced to the kernels that no earlier tuning has.
 pub fn all_cases(gpu: &Gpu) -> Result<Vec<Case>> {
     let (mut all, mut seen) = (Vec::new(), Vec::new());
     for tuning in tunings(gpu) {
@@ -121,8 +128,8 @@ pub fn all_cases(gpu: &Gpu) -> Result<Vec<Case>> {
     Ok(all)
 }
 
-/// The adapter's own choices, those of the other class where the adapter can run them, and the
-/// other shapes of tiles.
+/// The tuning of the adapter, the tunings for kernels of other classes that it can run, and those
+/// for the other shapes of tiles.
 pub fn tunings(gpu: &Gpu) -> Vec<Tuning> {
     let own = gpu.tuning();
     let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
@@ -141,7 +148,7 @@ pub fn tunings(gpu: &Gpu) -> Vec<Tuning> {
     [vec![own, plain, tall], shapes].concat()
 }
 
-/// Choices with every other shape of each product.
+/// The tunings with the other shapes of each product.
 fn other_shapes(plain: &Tuning) -> Vec<Tuning> {
     let [forward, backward_input, backward_weight] =
         [plain.forward, plain.backward_input, plain.backward_weight].map(|p| ladder(p.kernel));
@@ -161,8 +168,11 @@ fn is_other_shape(tuning: &Tuning) -> bool {
             != Tuning::new(tuning.class, tuning.binding_bytes, tuning.direct).forward.kernel.name
 }
 
-/// Checks the dispatches of one case; `source` gives the text of each kernel, so that tests may put
-/// in mutants.
+/// Checks the dispatches of a case. `source` gives the text of each kernel, so that tests can check
+/// mutants.
+///
+/// # Errors
+/// A device that is lost or out of memory; a kernel that does not compile.
 pub fn check_case(
     gpu: &Gpu,
     case: &Case,

@@ -13,8 +13,8 @@ use crate::schedule::{Buffer, Dispatch};
 #[derive(Debug)]
 pub(super) struct Agreement;
 
-/// Whether a head has one logit for its two classes.
-fn one(head: &Head) -> u32 {
+/// 1 where a head has one logit for its two classes, else 0.
+fn single_logit(head: &Head) -> u32 {
     u32::from(head.outputs() == 1)
 }
 
@@ -56,8 +56,8 @@ impl Coupling for Agreement {
             first: scene.logits(placed.pair.a).0 as u32,
             second: scene.logits(placed.pair.b).0 as u32,
             classes: scene.network.tasks[placed.pair.a].classes.len() as u32,
-            one: one(&scene.network.tasks[placed.pair.a])
-                | one(&scene.network.tasks[placed.pair.b]) << 1,
+            one: single_logit(&scene.network.tasks[placed.pair.a])
+                | single_logit(&scene.network.tasks[placed.pair.b]) << 1,
             strength: placed.pair.strength,
             partials: placed.partials as u32,
         };

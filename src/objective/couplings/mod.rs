@@ -1,6 +1,6 @@
 //! The kinds of coupling, one file each.
 //!
-//! A new one is a WGSL file, its twin, a file here with a [`Coupling`], and its line in
+//! A new kind takes a WGSL file, its twin, a file here with a [`Coupling`], and its line in
 //! [`COUPLINGS`].
 
 mod agreement;

@@ -13,6 +13,7 @@ use crate::schedule::{Buffer, Dispatch};
 #[derive(Debug)]
 pub(super) struct SoftSharing;
 
+/// Parameters per workgroup, whose terms become one partial sum.
 const WORKGROUP: usize = 64;
 
 impl Coupling for SoftSharing {
@@ -68,8 +69,7 @@ impl Coupling for SoftSharing {
         let mut heads: Vec<usize> = pairs.iter().flat_map(|p| [p.pair.a, p.pair.b]).collect();
         heads.sort_unstable();
         heads.dedup();
-        // A head from its first to its last element; the gaps between its blocks are zeros and stay
-        // so.
+        // A head from its first to its last element; the gaps between its blocks stay zero.
         let runs: Vec<_> = heads.iter().map(|&h| scene.layout.owned_run(h)).collect();
         let partials = pairs.iter().map(|p| (p.partials, self.partials(scene, &p.pair)));
         let dispatch = Dispatch::new(

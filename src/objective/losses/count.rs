@@ -1,11 +1,11 @@
-//! Denominators of the losses: how many labels a batch has, and what they weigh.
+//! The denominators of the losses: the number and the weight of the labels of a batch.
 
 use crate::kernels::{self, params};
 use crate::plan::{Counting, PartBuffers, Scene, Segment, first_overwrites};
 use crate::schedule::{Dispatch, slices};
 
-/// The dispatches that count the labels of a batch, one a segment of the data; none where all rows
-/// are labelled and weigh one.
+/// The dispatches that count the labels of a batch, one per segment of the data; none where no
+/// label is missing and all weigh one. `order` is the length of the order of the epoch.
 pub fn count(scene: &Scene, part: &PartBuffers, shuffled: bool, order: usize) -> Vec<Dispatch> {
     let Some(first) = scene.counts else { return Vec::new() };
     part.segments
@@ -21,8 +21,8 @@ fn count_segment(
     shuffled: bool,
     (first, order): (usize, usize),
 ) -> Dispatch {
-    let (b, tasks, Counting { cells, weighted }) =
-        (&scene.buffers, scene.network.tasks.len(), scene.counting);
+    let (b, tasks) = (&scene.buffers, scene.network.tasks.len());
+    let Counting { cells, weighted } = scene.counting;
     let parameters = params::LabelSums {
         cells: cells as u32,
         tasks: tasks as u32,

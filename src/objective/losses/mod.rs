@@ -14,8 +14,8 @@ pub use count::count;
 pub use softmax_cross_entropy::{fused, is_fused};
 pub use table::{class_weights, heads, is_plain};
 
-/// Loss, hits and gradients of the logits of all heads for one chunk of rows: a dispatch for heads
-/// of classes, and one for the others.
+/// Losses, hits and gradients of the logits of all heads for a chunk of rows: a dispatch for
+/// multiclass heads, and one for the others.
 pub fn dispatches(scene: &Scene, chunk: Chunk) -> Vec<Dispatch> {
     let classes = |head: &Head| head.kind == TaskKind::Multiclass;
     let of = |wanted: bool| {

@@ -1,5 +1,5 @@
-//! `L_i` of tasks whose outputs have one label each: the logistic loss, those of numbers, that of
-//! counts. The formulas stand in the WGSL.
+//! `L_i` of tasks whose outputs have one label each: the losses of two classes, of numbers and of
+//! counts. The WGSL states the formulas.
 
 use super::table;
 
@@ -7,7 +7,7 @@ use crate::kernels::{self, params};
 use crate::plan::{Chunk, Scene};
 use crate::schedule::Dispatch;
 
-/// Loss, hits and gradients of these tasks for one chunk of rows.
+/// Losses, hits and gradients of these tasks for a chunk of rows.
 pub fn dispatch(scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
     let (count, capacity) = (scene.network.tasks.len(), scene.plan.capacity);
     let parameters = params::PointwiseLosses {

@@ -1,12 +1,12 @@
-//! `L_i` of a multiclass task: mean over the rows of `−ln softmax(z)[label]`, with its gradient by
-//! the logits, for all heads at once.
+//! `L_i` of a multiclass task: the mean over the rows of `−ln softmax(z)[label]`, with its gradient
+//! by the logits, for all heads at once.
 
 use super::table;
 use crate::kernels;
 use crate::kernels::params::{self, Dense};
 use crate::objective::total::Objective;
 use crate::plan::variants::{bits, forward_loop, product};
-use crate::plan::{Chunk, Group, Scene, block};
+use crate::plan::{Chunk, ForwardGroup, Scene, block};
 use crate::schedule::{Dispatch, slices};
 
 /// Rows of a tile of `heads_cross_entropy`.
@@ -22,12 +22,12 @@ pub fn is_fused(scene: &Scene) -> bool {
             .all(|t| table::is_plain(t) && t.outputs() <= scene.tuning.fused_classes)
 }
 
-/// Output layers with loss, hits and gradients, for one chunk of rows. Training keeps the logits of
-/// coupled heads alone.
+/// Output layers with losses, hits and gradients, for a chunk of rows. In training, only the logits
+/// of coupled heads are kept.
 pub fn fused(
     scene: &Scene,
     objective: &Objective,
-    group: &Group,
+    group: &ForwardGroup,
     chunk: Chunk,
     training: bool,
 ) -> Dispatch {
@@ -66,7 +66,7 @@ pub fn fused(
         .flop(layers.iter().map(|d| product(d, chunk.rows)).sum())
 }
 
-/// Loss, hits and gradients of these tasks for one chunk of rows.
+/// Losses, hits and gradients of these tasks for a chunk of rows.
 pub fn dispatch(scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
     let (count, capacity) = (scene.network.tasks.len(), scene.plan.capacity);
     let parameters = params::SoftmaxCrossEntropy {

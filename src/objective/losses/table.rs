@@ -1,5 +1,5 @@
-//! What the kernels of task losses share: the table of heads, the table of class weights, and the
-//! denominators.
+//! The common parts of the kernels of losses: the table of heads, the table of class weights, and
+//! the denominators.
 
 use crate::config::TaskKind;
 use crate::kernels::params;
@@ -10,8 +10,8 @@ use crate::plan::{Chunk, Scene};
 use crate::schedule::Dispatch;
 use crate::schedule::slices;
 
-/// The table of heads. `inverses` is where the denominators stand among the partials, if they are
-/// counted.
+/// The table of heads. `inverses` is the first of the inverse denominators among the partial sums,
+/// where labels are counted.
 pub fn heads(
     network: &Network,
     objective: &Objective,
@@ -41,7 +41,7 @@ pub fn heads(
     (0..network.tasks.len()).map(line).collect()
 }
 
-/// Class weights and weights of positives of all heads, as bits of f32.
+/// The class weights and weights of positives of all heads, as bits of f32.
 pub fn class_weights(network: &Network) -> Vec<u32> {
     network
         .tasks
@@ -51,18 +51,18 @@ pub fn class_weights(network: &Network) -> Vec<u32> {
         .collect()
 }
 
-/// Where a head's weights begin; `None` if it has none.
+/// The first of a head's weights; `None` where it has none.
 fn weights_before(network: &Network, task: usize) -> Option<usize> {
     let before = network.tasks[..task].iter().map(|head| head.loss.weights().len()).sum();
     (!network.tasks[task].loss.weights().is_empty()).then_some(before)
 }
 
-/// Whether all classes of a head weigh the same, no target is smoothed and no row is in focus.
+/// Whether a multiclass head has neither class weights nor label smoothing nor a focal loss.
 pub fn is_plain(head: &Head) -> bool {
     head.kind == TaskKind::Multiclass && head.loss == Loss::cross_entropy()
 }
 
-/// Binds and states what both kernels of losses read and write.
+/// Binds the buffers of both kernels of losses, and states what they read and write.
 pub fn bind(dispatch: Dispatch, scene: &Scene, tasks: &[usize], chunk: Chunk) -> Dispatch {
     let (b, count, capacity) = (&scene.buffers, scene.network.tasks.len(), scene.plan.capacity);
     let logits = tasks.iter().map(|&t| (scene.logits(t).0, chunk.rows * scene.logits(t).1));

@@ -166,7 +166,7 @@ fn of_numbers(loss: &Loss, mean: f64, part: TaskLabels, column: usize) -> Weight
 /// label exactly. `None` for counts of which none has a positive weight.
 pub fn least(head: &Head, part: TaskLabels) -> Option<f64> {
     if let Loss::Poisson { factor } = head.loss {
-        Some(factor * saturated(part)?)
+        Some(factor.0 * saturated(part)?)
     } else {
         Some(0.0)
     }

@@ -13,8 +13,9 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use crate::config::TaskKind;
-use crate::data::table::shape::Kind;
+use crate::data::table::shape::CellKind;
 use crate::data::table::wholes::Width;
+use crate::data::write::csv;
 use crate::data::write::parquet::Writer;
 use crate::data::{Dataset, Scaling, Target};
 use crate::model::file::Model;
@@ -159,7 +160,7 @@ impl Cell<'_> {
     /// The cell as a field of CSV or TSV, quoted where it needs quotes.
     fn field(&self, delimiter: char) -> Cow<'_, str> {
         match self {
-            Cell::Text(text) => quoted(text, delimiter),
+            Cell::Text(text) => csv::field(text, delimiter),
             Cell::Input(text) => Cow::Borrowed(text),
             Cell::Whole(number) => number.map(|n| n.to_string()).unwrap_or_default().into(),
             // The shortest text of the same f32: more digits would be noise.
@@ -193,16 +194,6 @@ impl Cell<'_> {
     }
 }
 
-/// A text as a field of CSV or TSV, quoted where it needs quotes. A text that a spreadsheet would
-/// take for a formula is quoted too.
-fn quoted(text: &str, delimiter: char) -> Cow<'_, str> {
-    let is_formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
-    if !is_formula && !text.contains([delimiter, '"', '\n', '\r']) {
-        return Cow::Borrowed(text);
-    }
-    format!("\"{}\"", text.replace('"', "\"\"")).into()
-}
-
 /// The cells of a row: those of the input, then those of the predictions.
 fn record<'d>(
     tasks: &[Predicted<'d>],
@@ -213,9 +204,9 @@ fn record<'d>(
     let mut cells: Vec<Cell> = match &data.table {
         Some(table) => {
             let cell = |column: usize| match table.kind(column) {
-                Kind::Text => Cell::Text(table.cell(row, column)),
-                Kind::Numbers => Cell::Input(table.cell(row, column)),
-                Kind::Wholes(_) => Cell::Whole(table.whole(row, column)),
+                CellKind::Text => Cell::Text(table.cell(row, column)),
+                CellKind::Numbers => Cell::Input(table.cell(row, column)),
+                CellKind::Wholes(_) => Cell::Whole(table.whole(row, column)),
             };
             (0..table.header.len()).map(cell).collect()
         }
@@ -278,21 +269,19 @@ impl<'m, W: Write> Sheet<'m, W> {
                     model.network.tasks.iter().map(|head| vec![0.0; head.outputs()]).collect();
                 let first = record(&tasks(model, &logits), data, 0, with_logits);
                 let kind = |(column, cell): (usize, &Cell)| match cell {
-                    Cell::Text(_) => Kind::Text,
+                    Cell::Text(_) => CellKind::Text,
                     Cell::Whole(_) => data
                         .table
                         .as_ref()
-                        .map_or(Kind::Wholes(Width::Signed), |table| table.kind(column)),
-                    _ => Kind::Numbers,
+                        .map_or(CellKind::Wholes(Width::Signed), |table| table.kind(column)),
+                    _ => CellKind::Numbers,
                 };
                 let kinds = first.iter().enumerate().map(kind);
                 To::Parquet(Writer::new(to, names.iter().cloned().zip(kinds).collect())?)
             }
             Format::Csv | Format::Tsv => {
                 let delimiter = delimiter(format);
-                let fields: Vec<Cow<str>> =
-                    names.iter().map(|name| quoted(name, delimiter)).collect();
-                writeln!(to, "{}", fields.join(&delimiter.to_string()))?;
+                writeln!(to, "{}", csv::line(names.iter().map(String::as_str), delimiter))?;
                 To::Lines(to)
             }
             Format::Jsonl => To::Lines(to),

@@ -4,11 +4,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::appended::Appended;
 use crate::data::Part;
+use crate::data::write::csv;
 use crate::model::network::{Head, Network};
 use crate::objective::Objective;
 use crate::run::train::point::{Point, TaskPoint, of_training};
@@ -52,7 +53,7 @@ impl MetricsTable {
         let columns = columns(network, objective, parts);
         let mut table = MetricsTable { file, columns, row: Row::default(), trained: 0 };
         if table.file.len()? == 0 {
-            let header = record(&table.columns)?;
+            let header = record(&table.columns);
             table.file.write(&header)?;
         }
         Ok(table)
@@ -77,7 +78,7 @@ impl MetricsTable {
     pub(super) fn replay(&mut self, points: &[Value]) -> Result<()> {
         (self.row, self.trained) = (Row::default(), 0);
         self.file.cut(0)?;
-        let header = record(&self.columns)?;
+        let header = record(&self.columns);
         self.file.write(&header)?;
         for json in points {
             if self.row.is_over(json) {
@@ -92,7 +93,7 @@ impl MetricsTable {
     pub(super) fn end_epoch(&mut self) -> Result<()> {
         let row = std::mem::take(&mut self.row);
         if row.fixed.is_some() {
-            self.file.write(&record(&row.texts(&self.columns))?)
+            self.file.write(&record(&row.texts(&self.columns)))
         } else {
             Ok(())
         }
@@ -230,9 +231,7 @@ fn cells(split: &str, json: &Value) -> Vec<Cell> {
     cells
 }
 
-/// A line of CSV.
-fn record(texts: &[String]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(texts).context("a row of metrics.csv")?;
-    writer.into_inner().context("a row of metrics.csv")
+/// A line of CSV, with its end.
+fn record(texts: &[String]) -> Vec<u8> {
+    (csv::line(texts.iter().map(String::as_str), ',') + "\n").into_bytes()
 }

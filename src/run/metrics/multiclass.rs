@@ -66,7 +66,7 @@ pub fn top_k(
     labelled(logits, classes, labels, weights)?.mean(hit)
 }
 
-/// Mean of −ln softmax(z)[label].
+/// Mean of `−ln softmax(z)[label]`.
 pub fn log_loss(
     logits: &[f64],
     classes: usize,

@@ -1,7 +1,7 @@
 //! The course of the learning rate, and the other numbers that change from step to step, computed
 //! on the host in f64.
 
-use crate::config::{Every, Optimizer, OptimizerKind, Schedule};
+use crate::config::{Every, Optimizer, Schedule};
 use crate::kernels::params::Step;
 use crate::rng::{Purpose, bits};
 use crate::run::train::loss_scale::LossScale;
@@ -61,13 +61,7 @@ impl Course {
     /// is its place in the submission.
     pub fn step(&self, t: u64, first: usize, rows: usize, slot: usize) -> Step {
         let learning_rate = self.learning_rate(t);
-        let (correction1, correction2) = match self.optimizer.kind {
-            OptimizerKind::Adam { beta1, beta2, .. }
-            | OptimizerKind::AdamW { beta1, beta2, .. } => {
-                (1.0 - power(beta1, t + 1), 1.0 - power(beta2, t + 1))
-            }
-            OptimizerKind::Sgd { .. } => (1.0, 1.0),
-        };
+        let (correction1, correction2) = self.optimizer.kind.corrections(t + 1);
         let key = bits(self.seed, Purpose::Dropout, t, 0);
         let scale = (1u64 << self.scale.exponent_at(t)) as f32;
         Step {
@@ -85,11 +79,6 @@ impl Course {
             inverse_scale: 1.0 / scale,
         }
     }
-}
-
-/// β^t; t may be beyond the range of `powi`.
-fn power(beta: f64, t: u64) -> f64 {
-    beta.powf(t as f64)
 }
 
 /// The table entry of an evaluation step, which changes no parameters.

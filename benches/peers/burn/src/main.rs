@@ -3,8 +3,9 @@
 //!     cargo run --release -- wgpu|ndarray BATCH WIDTH INPUTS HEADS [ROWS [SECONDS]]
 //!
 //! Trunk INPUTS-WIDTH-WIDTH with ReLU, HEADS heads of 10 classes, soft sharing between all pairs,
-//! Adam, f32. ROWS rows (10000) are resident and gathered by an order. Prints one JSON object: of
-//! five repeats of about SECONDS (0.5) each, the time of a step.
+//! Adam, f32. ROWS rows (default 10000) stay on the device; a step gathers its rows by an order.
+//! Prints one JSON object with the time of a step in five repeats of about SECONDS each (default
+//! 0.5).
 
 use std::time::Instant;
 
@@ -51,27 +52,40 @@ impl<B: Backend> Network<B> {
         }
     }
 
-    fn loss(&self, x: Tensor<B, 2>, y: Tensor<B, 2, Int>, cross_entropy: &CrossEntropyLoss<B>) -> Tensor<B, 1> {
+    fn loss(
+        &self,
+        x: Tensor<B, 2>,
+        y: Tensor<B, 2, Int>,
+        cross_entropy: &CrossEntropyLoss<B>,
+    ) -> Tensor<B, 1> {
         let rows = y.dims()[0];
         let h = self.trunk.iter().fold(x, |h, layer| relu(layer.forward(h)));
         let label = |i| y.clone().slice([0..rows, i..i + 1]).flatten::<1>(0, 1);
-        let losses = self.heads.iter().enumerate().map(|(i, head)| cross_entropy.forward(head.forward(h.clone()), label(i)));
+        let losses = self
+            .heads
+            .iter()
+            .enumerate()
+            .map(|(i, head)| cross_entropy.forward(head.forward(h.clone()), label(i)));
         let total = losses.reduce(|a, b| a + b).expect("a head at least");
         self.pairs().fold(total, |sum, (a, b)| sum + distance(a, b) * (0.5 * STRENGTH))
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&Linear<B>, &Linear<B>)> {
-        self.heads.iter().enumerate().flat_map(|(i, a)| self.heads[i + 1..].iter().map(move |b| (a, b)))
+        self.heads
+            .iter()
+            .enumerate()
+            .flat_map(|(i, a)| self.heads[i + 1..].iter().map(move |b| (a, b)))
     }
 }
 
 /// Squared distance of the weights and biases of two heads.
 fn distance<B: Backend>(a: &Linear<B>, b: &Linear<B>) -> Tensor<B, 1> {
     let bias = |layer: &Linear<B>| layer.bias.as_ref().expect("a bias").val();
-    (a.weight.val() - b.weight.val()).powi_scalar(2).sum() + (bias(a) - bias(b)).powi_scalar(2).sum()
+    (a.weight.val() - b.weight.val()).powi_scalar(2).sum()
+        + (bias(a) - bias(b)).powi_scalar(2).sum()
 }
 
-/// A resident data set, and the order in which its rows are gathered.
+/// A data set on the device, and the order in which its rows are gathered.
 struct Data<B: Backend> {
     x: Tensor<B, 2>,
     y: Tensor<B, 2, Int>,
@@ -80,12 +94,17 @@ struct Data<B: Backend> {
 
 impl<B: Backend> Data<B> {
     fn new(shape: &Shape, device: &B::Device) -> Self {
-        let scattered = |len: usize, below: usize| (0..len).map(|i| (i * 7919 % below) as i32).collect::<Vec<_>>();
+        let scattered = |len: usize, below: usize| {
+            (0..len).map(|i| (i * 7919 % below) as i32).collect::<Vec<_>>()
+        };
         let labels = scattered(shape.rows * shape.heads, CLASSES);
         Self {
             x: Tensor::random([shape.rows, shape.inputs], Distribution::Uniform(0.0, 1.0), device),
             y: Tensor::from_data(TensorData::new(labels, [shape.rows, shape.heads]), device),
-            order: Tensor::from_data(TensorData::new(scattered(shape.rows, shape.rows), [shape.rows]), device),
+            order: Tensor::from_data(
+                TensorData::new(scattered(shape.rows, shape.rows), [shape.rows]),
+                device,
+            ),
         }
     }
 
@@ -96,7 +115,7 @@ impl<B: Backend> Data<B> {
     }
 }
 
-/// Milliseconds per step in every repeat, and steps in a repeat.
+/// Measures the milliseconds per step of every repeat; the second value is the steps of a repeat.
 fn measure<B: AutodiffBackend>(shape: &Shape, device: &B::Device) -> (Vec<f64>, usize) {
     let data = Data::<B>::new(shape, device);
     let cross_entropy = CrossEntropyLossConfig::new().init(device);
@@ -105,7 +124,8 @@ fn measure<B: AutodiffBackend>(shape: &Shape, device: &B::Device) -> (Vec<f64>, 
     let mut step = |number| {
         let (x, y) = data.batch(number, shape.batch);
         let old = network.take().expect("the network of the step before");
-        let gradients = GradientsParams::from_grads(old.loss(x, y, &cross_entropy).backward(), &old);
+        let gradients =
+            GradientsParams::from_grads(old.loss(x, y, &cross_entropy).backward(), &old);
         network = Some(adam.step(RATE, old, gradients));
     };
     let mut run = |steps: usize| {
@@ -123,9 +143,10 @@ fn measure<B: AutodiffBackend>(shape: &Shape, device: &B::Device) -> (Vec<f64>, 
 fn report(backend: &str, adapter: &str, driver: &str, (mut times, steps): (Vec<f64>, usize)) {
     times.sort_by(f64::total_cmp);
     let (min, median, max) = (times[0], times[REPEATS / 2], times[REPEATS - 1]);
+    let ms = format!("{{\"min\": {min}, \"median\": {median}, \"max\": {max}}}");
     println!(
-        "{{\"backend\": {backend:?}, \"adapter\": {adapter:?}, \"driver\": {driver:?}, \"steps\": {steps}, \
-         \"ms_per_step\": {{\"min\": {min}, \"median\": {median}, \"max\": {max}}}}}"
+        "{{\"backend\": {backend:?}, \"adapter\": {adapter:?}, \"driver\": {driver:?}, \
+         \"steps\": {steps}, \"ms_per_step\": {ms}}}"
     );
 }
 
@@ -144,7 +165,14 @@ fn shape(arguments: &[String]) -> Option<Shape> {
     let size = |i: usize| arguments.get(i)?.parse().ok().filter(|n| *n > 0);
     let (batch, rows) = (size(1)?, arguments.get(5).map_or(Some(10_000), |_| size(5))?);
     let seconds = arguments.get(6).map_or(Some(0.5), |s| s.parse().ok())?;
-    Some(Shape { batch, width: size(2)?, inputs: size(3)?, heads: size(4)?, rows: rows.max(batch), seconds })
+    Some(Shape {
+        batch,
+        width: size(2)?,
+        inputs: size(3)?,
+        heads: size(4)?,
+        rows: rows.max(batch),
+        seconds,
+    })
 }
 
 fn main() {

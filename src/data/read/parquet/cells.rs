@@ -1,16 +1,16 @@
-//! From values as they are stored to the cells of a raw column: numbers stay numbers, dates and
-//! times become ISO 8601 text.
+//! Turns values as they are stored into the cells of a raw column: numbers stay numbers, and dates
+//! and times become ISO 8601 text.
 
 use crate::data::read::npy::half;
 use crate::data::read::parquet::encoding::Values;
-use crate::data::read::parquet::meta::{Leaf, Meaning, Physical};
-use crate::data::read::parquet::refused::{Budget, Refused, damaged, unsupported};
+use crate::data::read::parquet::meta::{Leaf, LogicalType, Physical};
+use crate::data::read::parquet::refused::{ByteBudget, Refused, damaged, unsupported};
 use crate::data::table::raw::RawColumn;
-use crate::data::table::shape::Kind;
+use crate::data::table::shape::CellKind;
 use crate::data::table::texts::Texts;
 use crate::data::table::wholes::{Wholes, Width};
 
-/// Cells of a column in the making.
+/// A column that is being read.
 pub struct Sink {
     /// The cells so far.
     pub column: RawColumn,
@@ -25,39 +25,42 @@ pub enum Cells {
 }
 
 impl Cells {
-    /// What values of a column mean.
+    /// The cells that the values of a column stand for.
     pub fn new(leaf: &Leaf, values: Values<'_>) -> Result<Cells, Refused> {
-        match (leaf.meaning, values) {
-            (Meaning::Plain, Values::Floats(values)) => Ok(Cells::Numbers(values)),
-            (Meaning::Plain | Meaning::Nothing | Meaning::Decimal(0), Values::Ints(values)) => {
-                Ok(Cells::Wholes(values.into_iter().map(i128::from).collect()))
+        match (leaf.logical, values) {
+            (LogicalType::Plain, Values::Floats(values)) => Ok(Cells::Numbers(values)),
+            (
+                LogicalType::Plain | LogicalType::Nothing | LogicalType::Decimal(0),
+                Values::Ints(values),
+            ) => Ok(Cells::Wholes(values.into_iter().map(i128::from).collect())),
+            (LogicalType::Plain, Values::Bytes(values)) => {
+                texts(values.iter().map(|cell| text(cell)))
             }
-            (Meaning::Plain, Values::Bytes(values)) => texts(values.iter().map(|cell| text(cell))),
-            (Meaning::Unsigned, Values::Ints(values)) => {
+            (LogicalType::Unsigned, Values::Ints(values)) => {
                 Ok(Cells::Wholes(values.into_iter().map(|x| unsigned(leaf.physical, x)).collect()))
             }
-            (Meaning::Decimal(0), Values::Bytes(values)) => {
+            (LogicalType::Decimal(0), Values::Bytes(values)) => {
                 let wholes: Result<_, Refused> =
                     values.iter().map(|cell| whole(cell).and_then(bounded)).collect();
                 Ok(Cells::Wholes(wholes?))
             }
-            (Meaning::Decimal(scale), Values::Ints(values)) => {
+            (LogicalType::Decimal(scale), Values::Ints(values)) => {
                 Ok(Cells::Numbers(values.iter().map(|&x| decimal(x.into(), scale)).collect()))
             }
-            (Meaning::Decimal(scale), Values::Bytes(values)) => {
+            (LogicalType::Decimal(scale), Values::Bytes(values)) => {
                 let numbers = values.iter().map(|cell| Ok(decimal(whole(cell)?, scale)));
                 Ok(Cells::Numbers(numbers.collect::<Result<_, Refused>>()?))
             }
-            (Meaning::Date, Values::Ints(values)) => {
+            (LogicalType::Date, Values::Ints(values)) => {
                 texts(values.into_iter().map(|days| Ok(date(days))))
             }
-            (Meaning::Time(unit), Values::Ints(values)) => {
+            (LogicalType::Time(unit), Values::Ints(values)) => {
                 texts(values.into_iter().map(|t| Ok(time(t, unit))))
             }
-            (Meaning::Timestamp(unit, utc), Values::Ints(values)) => {
+            (LogicalType::Timestamp(unit, utc), Values::Ints(values)) => {
                 texts(values.into_iter().map(|t| Ok(timestamp(t, unit, utc))))
             }
-            (Meaning::Half, Values::Bytes(values)) => {
+            (LogicalType::Half, Values::Bytes(values)) => {
                 let bits = |cell: &[u8]| u16::from_le_bytes([cell[0], cell[1]]);
                 Ok(Cells::Numbers(
                     values
@@ -67,7 +70,7 @@ impl Cells {
                         .collect(),
                 ))
             }
-            (meaning, _) => Err(damaged(format!("values of another type than {meaning:?} has"))),
+            (logical, _) => Err(damaged(format!("values of another type than {logical:?} has"))),
         }
     }
 
@@ -86,19 +89,19 @@ impl Sink {
     pub fn new(leaf: &Leaf) -> Sink {
         Sink {
             column: match kind(leaf) {
-                Kind::Text => RawColumn::Texts(Texts::default()),
-                Kind::Numbers => RawColumn::Numbers(Vec::new()),
-                Kind::Wholes(width) => RawColumn::Wholes(Wholes::new(width)),
+                CellKind::Text => RawColumn::Texts(Texts::default()),
+                CellKind::Numbers => RawColumn::Numbers(Vec::new()),
+                CellKind::Wholes(width) => RawColumn::Wholes(Wholes::new(width)),
             },
         }
     }
 
-    /// Adds the cells of these positions; `None` is a blank.
+    /// Adds the cells at these positions; `None` stands for a blank.
     pub fn push(
         &mut self,
         cells: &Cells,
         at: impl Iterator<Item = Option<usize>>,
-        budget: &mut Budget,
+        budget: &mut ByteBudget,
     ) -> Result<(), Refused> {
         let outside = || damaged("an index outside of the dictionary");
         match (&mut self.column, cells) {
@@ -125,7 +128,7 @@ impl Sink {
                     texts.push(cell);
                 }
             }
-            // A page of blanks has values of no type.
+            // A page of blanks has no values, hence no type.
             (column, cells) if cells.len() == 0 => {
                 for at in at {
                     at.map_or(Ok(()), |_| Err(outside()))?;
@@ -136,26 +139,28 @@ impl Sink {
                     }
                 }
             }
-            // The schema says which of them a column is.
+            // The schema states the type of a column, so all its values have this type.
             _ => return Err(damaged("values of another type than the column has")),
         }
         Ok(())
     }
 }
 
-/// What the cells of a column are.
-pub fn kind(leaf: &Leaf) -> Kind {
-    match (leaf.meaning, leaf.physical) {
-        (Meaning::Date | Meaning::Time(_) | Meaning::Timestamp(..), _) => Kind::Text,
-        (Meaning::Plain, Physical::Bytes | Physical::Fixed(_)) => Kind::Text,
-        (Meaning::Nothing, _) => Kind::Wholes(Width::Nothing),
-        (Meaning::Unsigned, Physical::Int64) => Kind::Wholes(Width::Unsigned),
+/// The kind of the cells of a column.
+pub fn kind(leaf: &Leaf) -> CellKind {
+    match (leaf.logical, leaf.physical) {
+        (LogicalType::Date | LogicalType::Time(_) | LogicalType::Timestamp(..), _) => {
+            CellKind::Text
+        }
+        (LogicalType::Plain, Physical::Bytes | Physical::Fixed(_)) => CellKind::Text,
+        (LogicalType::Nothing, _) => CellKind::Wholes(Width::Nothing),
+        (LogicalType::Unsigned, Physical::Int64) => CellKind::Wholes(Width::Unsigned),
         (
-            Meaning::Plain | Meaning::Unsigned | Meaning::Decimal(0),
+            LogicalType::Plain | LogicalType::Unsigned | LogicalType::Decimal(0),
             Physical::Boolean | Physical::Int32 | Physical::Int64,
-        ) => Kind::Wholes(Width::Signed),
-        (Meaning::Decimal(0), _) => Kind::Wholes(Width::Wide),
-        _ => Kind::Numbers,
+        ) => CellKind::Wholes(Width::Signed),
+        (LogicalType::Decimal(0), _) => CellKind::Wholes(Width::Wide),
+        _ => CellKind::Numbers,
     }
 }
 
@@ -174,7 +179,7 @@ fn text(cell: &[u8]) -> Result<String, Refused> {
     }
 }
 
-/// A whole number, highest byte first, in two's complement.
+/// Reads a whole number in two's complement, highest byte first.
 fn whole(cell: &[u8]) -> Result<i128, Refused> {
     if cell.len() > 16 {
         return Err(unsupported(format!("decimals of {} bytes", cell.len())));
@@ -183,7 +188,7 @@ fn whole(cell: &[u8]) -> Result<i128, Refused> {
     Ok(cell.iter().fold(start, |n, &byte| n << 8 | i128::from(byte)))
 }
 
-/// A whole number of at most 38 digits, which is what decimals have.
+/// Checks that a whole number has at most 38 digits, the limit of decimals.
 fn bounded(n: i128) -> Result<i128, Refused> {
     if n.unsigned_abs() < 10u128.pow(38) {
         Ok(n)
@@ -197,7 +202,7 @@ fn decimal(n: i128, scale: u32) -> f64 {
     format!("{n}e-{scale}").parse().unwrap_or(f64::NAN)
 }
 
-/// Year, month and day of a number of days since 1970 (Howard Hinnant's `civil_from_days`).
+/// The date that lies a number of days after 1970-01-01 (Howard Hinnant's `civil_from_days`).
 fn date(days: i64) -> String {
     let shifted = days.saturating_add(719_468);
     let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
@@ -210,7 +215,8 @@ fn date(days: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// Hours, minutes, seconds, and the fraction of a second if there is one.
+/// A time of day: hours, minutes, seconds, and the fraction of a second if there is one. There are
+/// `unit` units to the second.
 fn time(t: i64, unit: i64) -> String {
     let (seconds, rest) = (t.div_euclid(unit), t.rem_euclid(unit));
     let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -1,13 +1,13 @@
-//! Values as pages hold them: plain, by dictionary, as differences. Each function reads at most the
-//! bytes it is given and gives at most the number of values it is asked for.
+//! Decodes the values of pages: plain, by dictionary, or as differences. Each function reads only
+//! the bytes that it is given, and returns at most as many values as it is asked for.
 
 use std::borrow::Cow;
 
 use crate::data::read::parquet::meta::Physical;
-use crate::data::read::parquet::refused::{Budget, Refused, damaged, unsupported};
+use crate::data::read::parquet::refused::{ByteBudget, Refused, damaged, unsupported};
 use crate::data::read::parquet::thrift::varint;
 
-/// Values of a page that are not blank.
+/// The values of a page that are not blank.
 #[derive(Debug)]
 pub enum Values<'a> {
     Ints(Vec<i64>),
@@ -30,13 +30,13 @@ fn short() -> Refused {
     damaged("a page ends within its values")
 }
 
-/// `n` values of a type in an encoding other than by dictionary.
+/// Decodes `n` values of a type, in any encoding but by dictionary.
 pub fn decode<'a>(
     physical: Physical,
     encoding: i64,
     bytes: &'a [u8],
     n: usize,
-    budget: &mut Budget,
+    budget: &mut ByteBudget,
 ) -> Result<Values<'a>, Refused> {
     let whole = matches!(physical, Physical::Int32 | Physical::Int64);
     match (encoding, physical) {
@@ -61,7 +61,7 @@ pub fn decode<'a>(
     }
 }
 
-/// Values one behind the other.
+/// Decodes values in plain encoding, one after the other.
 fn plain(physical: Physical, bytes: &[u8], n: usize) -> Result<Values<'_>, Refused> {
     let size = match physical {
         Physical::Boolean => {
@@ -80,7 +80,7 @@ fn plain(physical: Physical, bytes: &[u8], n: usize) -> Result<Values<'_>, Refus
     Ok(fixed(physical, bytes.get(..length).ok_or_else(short)?, size))
 }
 
-/// Values of `size` bytes each.
+/// Decodes values of `size` bytes each.
 fn fixed(physical: Physical, bytes: &[u8], size: usize) -> Values<'_> {
     let cells = bytes.chunks_exact(size);
     match physical {
@@ -99,18 +99,19 @@ fn fixed(physical: Physical, bytes: &[u8], size: usize) -> Values<'_> {
     }
 }
 
-/// Up to eight bytes, lowest first.
+/// Reads a number of up to eight bytes, lowest byte first.
 fn number(bytes: &[u8]) -> u64 {
     bytes.iter().take(8).rev().fold(0, |n, &byte| n << 8 | u64::from(byte))
 }
 
-/// The old form of a timestamp, nanoseconds of a day and the Julian day, as nanoseconds since 1970.
+/// Reads the old form of a timestamp, nanoseconds of a day and the Julian day, as nanoseconds since
+/// 1970.
 fn nanoseconds(cell: &[u8]) -> i64 {
     let days = i64::from(number(&cell[8..]) as i32).wrapping_sub(2_440_588);
     days.wrapping_mul(86_400_000_000_000).wrapping_add(number(cell) as i64)
 }
 
-/// Texts, each behind its length.
+/// Decodes texts, each of which follows its length.
 fn prefixed(bytes: &[u8], n: usize) -> Result<Vec<Cow<'_, [u8]>>, Refused> {
     let (mut rest, mut cells) = (bytes, Vec::new());
     for _ in 0..n {
@@ -122,7 +123,7 @@ fn prefixed(bytes: &[u8], n: usize) -> Result<Vec<Cow<'_, [u8]>>, Refused> {
     Ok(cells)
 }
 
-/// Small numbers of `width` bits, as runs of one number and runs of packed ones.
+/// Decodes small numbers of `width` bits in runs: a repeated number, or numbers packed bit by bit.
 pub fn hybrid(bytes: &[u8], width: usize, n: usize) -> Result<Vec<u32>, Refused> {
     if width > 32 {
         return Err(damaged(format!("numbers of {width} bits")));
@@ -146,7 +147,7 @@ pub fn hybrid(bytes: &[u8], width: usize, n: usize) -> Result<Vec<u32>, Refused>
     Ok(out)
 }
 
-/// `n` numbers of `width` bits each, lowest bit first.
+/// Reads `n` numbers of `width` bits each, lowest bit first.
 fn bits(bytes: &[u8], width: usize, n: usize) -> Result<impl Iterator<Item = u64> + '_, Refused> {
     let needed = n.checked_mul(width).ok_or_else(short)?.div_ceil(8);
     let bytes = bytes.get(..needed).ok_or_else(short)?;
@@ -162,7 +163,7 @@ fn bits(bytes: &[u8], width: usize, n: usize) -> Result<impl Iterator<Item = u64
     }))
 }
 
-/// Indices into a dictionary.
+/// Decodes indices into a dictionary.
 pub fn indices(bytes: &[u8], n: usize) -> Result<Vec<u32>, Refused> {
     match bytes.split_first() {
         Some((&width, rest)) => hybrid(rest, usize::from(width), n),
@@ -171,8 +172,8 @@ pub fn indices(bytes: &[u8], n: usize) -> Result<Vec<u32>, Refused> {
     }
 }
 
-/// Whole numbers as differences in blocks of miniblocks (DELTA_BINARY_PACKED); returns what is
-/// behind them too.
+/// Decodes whole numbers that are stored as differences, in blocks of miniblocks
+/// (DELTA_BINARY_PACKED). Returns the bytes behind them too.
 fn differences(bytes: &[u8], n: usize) -> Result<(Vec<i64>, &[u8]), Refused> {
     let mut rest = bytes;
     let mut next = || -> Result<u64, Refused> {
@@ -180,7 +181,8 @@ fn differences(bytes: &[u8], n: usize) -> Result<(Vec<i64>, &[u8]), Refused> {
         rest = &rest[length..];
         Ok(number)
     };
-    let (block, minis, total, first) = (next()?, next()?, next()?, zigzag(next()?));
+    let (block, minis) = (next()?, next()?);
+    let (total, first) = (next()?, zigzag(next()?));
     let size = block.checked_div(minis).unwrap_or(0);
     if size == 0 || size % 32 != 0 || block > 1 << 20 || total < n as u64 {
         return Err(damaged(format!(
@@ -215,7 +217,7 @@ fn zigzag(n: u64) -> i64 {
     (n >> 1) as i64 ^ -((n & 1) as i64)
 }
 
-/// Texts behind all of their lengths (DELTA_LENGTH_BYTE_ARRAY).
+/// Decodes texts that follow all of their lengths (DELTA_LENGTH_BYTE_ARRAY).
 fn lengths(bytes: &[u8], n: usize) -> Result<Vec<&[u8]>, Refused> {
     let (lengths, mut rest) = differences(bytes, n)?;
     let mut cells = Vec::new();
@@ -228,8 +230,8 @@ fn lengths(bytes: &[u8], n: usize) -> Result<Vec<&[u8]>, Refused> {
     Ok(cells)
 }
 
-/// Texts that begin as the one before does (DELTA_BYTE_ARRAY).
-fn prefixes<'a>(bytes: &'a [u8], n: usize, budget: &mut Budget) -> Result<Values<'a>, Refused> {
+/// Decodes texts that share a beginning with the text before (DELTA_BYTE_ARRAY).
+fn prefixes<'a>(bytes: &'a [u8], n: usize, budget: &mut ByteBudget) -> Result<Values<'a>, Refused> {
     let (same, rest) = differences(bytes, n)?;
     let mut cells: Vec<Cow<'a, [u8]>> = Vec::new();
     for (same, end) in same.into_iter().zip(lengths(rest, n)?) {
@@ -244,7 +246,8 @@ fn prefixes<'a>(bytes: &'a [u8], n: usize, budget: &mut Budget) -> Result<Values
     Ok(Values::Bytes(cells))
 }
 
-/// All first bytes, then all second bytes … (BYTE_STREAM_SPLIT)
+/// Decodes values whose first bytes are stored together, then their second bytes, and so on
+/// (BYTE_STREAM_SPLIT).
 fn split_streams<'a>(physical: Physical, bytes: &[u8], n: usize) -> Result<Values<'a>, Refused> {
     let size = match physical {
         Physical::Int32 | Physical::Float => 4,

@@ -1,12 +1,12 @@
-//! What the end of a Parquet file says: columns, row groups, where the pages of each column lie;
-//! and the header of a page.
+//! Reads the metadata at the end of a Parquet file: the columns, the row groups, and where the
+//! pages of each column lie; and the header of a page.
 
 use crate::data::read::parquet::refused::{Refused, damaged, unsupported};
 use crate::data::read::parquet::thrift::{STRUCT, TRUE, Thrift};
 use crate::data::table::raw::MAX_COLUMNS;
 use crate::fault::quoted;
 
-/// How values are stored.
+/// The physical type of values: how they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Physical {
     Boolean,
@@ -16,24 +16,24 @@ pub enum Physical {
     Float,
     Double,
     Bytes,
-    /// So many bytes each.
+    /// Values of this many bytes each.
     Fixed(usize),
 }
 
-/// What values mean.
+/// The logical type of values: what they mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// What they are: numbers, or text.
+pub enum LogicalType {
+    /// Numbers or text, as they are stored.
     Plain,
-    /// Nothing: there are none.
+    /// No values: all cells are blank.
     Nothing,
     Unsigned,
-    /// Whole numbers, to be divided by ten to this power.
+    /// Whole numbers that are to be divided by ten to this power.
     Decimal(u32),
     Date,
-    /// Time of day, in units of this many to the second.
+    /// A time of day, in units of which this many make a second.
     Time(i64),
-    /// Time since 1970, in units of this many to the second; whether it is UTC.
+    /// A time since 1970, in units of which this many make a second; and whether it is in UTC.
     Timestamp(i64, bool),
     Half,
 }
@@ -43,28 +43,28 @@ pub enum Meaning {
 pub struct Leaf {
     pub name: String,
     pub physical: Physical,
-    pub meaning: Meaning,
+    pub logical: LogicalType,
     /// Whether cells may be blank.
     pub optional: bool,
 }
 
-/// The pages of a column in a row group.
+/// Where the pages of a column in a row group lie.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Chunk {
+pub struct ColumnChunk {
     pub codec: i64,
     pub start: i64,
     pub length: i64,
     kind: i64,
-    /// Cells, and how many of them are blank by the statistics, where there are some.
+    /// Number of cells, and of blank cells if the statistics state it.
     cells: (i64, Option<i64>),
 }
 
-/// What the end of the file says.
+/// The metadata of a file.
 #[derive(Debug)]
 pub struct Meta {
     pub leaves: Vec<Leaf>,
-    /// (rows, one chunk per column)
-    pub groups: Vec<(i64, Vec<Chunk>)>,
+    /// (number of rows, one chunk per column) of each row group.
+    pub groups: Vec<(i64, Vec<ColumnChunk>)>,
 }
 
 impl Meta {
@@ -99,11 +99,11 @@ impl Meta {
                 )));
             }
         }
-        // A column of blanks alone may be of any kind, whatever it was declared to be.
-        let is_blank = |chunk: &Chunk| chunk.cells.1 == Some(chunk.cells.0);
+        // A column that holds only blanks may be of any kind, whatever type is declared.
+        let is_blank = |chunk: &ColumnChunk| chunk.cells.1 == Some(chunk.cells.0);
         for (at, leaf) in leaves.iter_mut().enumerate().filter(|(_, leaf)| leaf.optional) {
             if !groups.is_empty() && groups.iter().all(|(_, chunks)| is_blank(&chunks[at])) {
-                leaf.meaning = Meaning::Nothing;
+                leaf.logical = LogicalType::Nothing;
             }
         }
         Ok(Meta { leaves, groups })
@@ -139,7 +139,7 @@ impl Physical {
     }
 }
 
-/// An element of the schema, as it stands.
+/// An element of the schema, as the file states it.
 #[derive(Default)]
 struct Element {
     kind: Option<i64>,
@@ -149,12 +149,12 @@ struct Element {
     children: Option<i64>,
     converted: Option<i64>,
     scale: i64,
-    logical: Option<Logical>,
+    logical: Option<StatedType>,
 }
 
-/// The newer statement of what values mean.
+/// The logical type of an element, as newer files state it.
 #[derive(Clone, Copy, Default)]
-struct Logical {
+struct StatedType {
     id: i64,
     scale: i64,
     unit: i64,
@@ -185,8 +185,8 @@ fn element(t: &mut Thrift<'_>) -> Result<Element, Refused> {
     Ok(e)
 }
 
-fn logical(t: &mut Thrift<'_>) -> Result<Logical, Refused> {
-    let mut l = Logical::default();
+fn logical(t: &mut Thrift<'_>) -> Result<StatedType, Refused> {
+    let mut l = StatedType::default();
     t.fields(|t, id, kind| {
         l.id = id;
         if kind != STRUCT {
@@ -209,7 +209,7 @@ fn logical(t: &mut Thrift<'_>) -> Result<Logical, Refused> {
     Ok(l)
 }
 
-fn group(t: &mut Thrift<'_>) -> Result<(i64, Vec<Chunk>), Refused> {
+fn group(t: &mut Thrift<'_>) -> Result<(i64, Vec<ColumnChunk>), Refused> {
     let (mut rows, mut chunks) = (0, Vec::new());
     t.fields(|t, id, _| {
         match id {
@@ -222,8 +222,8 @@ fn group(t: &mut Thrift<'_>) -> Result<(i64, Vec<Chunk>), Refused> {
     Ok((rows, chunks))
 }
 
-fn chunk(t: &mut Thrift<'_>) -> Result<Chunk, Refused> {
-    let (mut c, mut data, mut dictionary) = (Chunk::default(), 0, 0);
+fn chunk(t: &mut Thrift<'_>) -> Result<ColumnChunk, Refused> {
+    let (mut c, mut data, mut dictionary) = (ColumnChunk::default(), 0, 0);
     t.fields(|t, id, kind| match id {
         1 => Err(unsupported("the columns lie in other files")),
         3 if kind == STRUCT => t.fields(|t, id, kind| {
@@ -251,7 +251,7 @@ fn chunk(t: &mut Thrift<'_>) -> Result<Chunk, Refused> {
     Ok(c)
 }
 
-/// The columns of a schema; they all lie right below its root.
+/// The columns of a schema, which must all lie directly below its root.
 fn leaves(elements: Vec<Element>) -> Result<Vec<Leaf>, Refused> {
     let mut elements = elements.into_iter();
     let root = elements.next().ok_or_else(|| damaged("there is no schema"))?;
@@ -280,93 +280,99 @@ fn leaf(e: Element) -> Result<Leaf, Refused> {
         return Err(unsupported(format!("column {name} is nested: its cells are lists")));
     }
     let physical = Physical::of(kind, e.length)?;
-    let meaning = meaning(&e, physical).ok_or_else(|| {
-        let logical = e.logical.map_or_else(
+    let logical = logical_type(&e, physical).ok_or_else(|| {
+        let stated = e.logical.map_or_else(
             || format!("converted type {}", e.converted.unwrap_or(-1)),
             |l| format!("logical type {}", l.id),
         );
-        unsupported(format!("column {name} of {physical:?} with {logical} is not supported"))
+        unsupported(format!("column {name} of {physical:?} with {stated} is not supported"))
     })?;
-    Ok(Leaf { name: e.name.trim().to_owned(), physical, meaning, optional: e.repetition == 1 })
+    Ok(Leaf { name: e.name.trim().to_owned(), physical, logical, optional: e.repetition == 1 })
 }
 
-/// What the values of a column mean; `None` if that is not supported.
-fn meaning(e: &Element, physical: Physical) -> Option<Meaning> {
+/// The logical type of a column; `None` if it is not supported.
+fn logical_type(e: &Element, physical: Physical) -> Option<LogicalType> {
     let (found, scale) = match (e.logical, e.converted) {
         (Some(l), _) => (stated(l)?, l.scale),
-        (None, Some(converted)) => (converted_meaning(converted)?, e.scale),
-        (None, None) => (Meaning::Plain, 0),
+        (None, Some(converted)) => (converted_type(converted)?, e.scale),
+        (None, None) => (LogicalType::Plain, 0),
     };
     let whole = matches!(physical, Physical::Int32 | Physical::Int64);
     match (found, physical) {
-        (_, Physical::Int96) => Some(Meaning::Timestamp(1_000_000_000, false)),
+        (_, Physical::Int96) => Some(LogicalType::Timestamp(1_000_000_000, false)),
         (
-            Meaning::Decimal(_),
+            LogicalType::Decimal(_),
             Physical::Bytes | Physical::Fixed(_) | Physical::Int32 | Physical::Int64,
-        ) if (0..=76).contains(&scale) => Some(Meaning::Decimal(scale as u32)),
-        (Meaning::Nothing, _) if whole => Some(Meaning::Nothing),
-        (Meaning::Plain | Meaning::Nothing, _) => Some(Meaning::Plain),
-        (Meaning::Unsigned | Meaning::Time(_) | Meaning::Timestamp(..), _) if whole => Some(found),
-        (Meaning::Date, Physical::Int32) | (Meaning::Half, Physical::Fixed(2)) => Some(found),
+        ) if (0..=76).contains(&scale) => Some(LogicalType::Decimal(scale as u32)),
+        (LogicalType::Nothing, _) if whole => Some(LogicalType::Nothing),
+        (LogicalType::Plain | LogicalType::Nothing, _) => Some(LogicalType::Plain),
+        (LogicalType::Unsigned | LogicalType::Time(_) | LogicalType::Timestamp(..), _) if whole => {
+            Some(found)
+        }
+        (LogicalType::Date, Physical::Int32) | (LogicalType::Half, Physical::Fixed(2)) => {
+            Some(found)
+        }
         _ => None,
     }
 }
 
-fn stated(l: Logical) -> Option<Meaning> {
+/// The logical type that newer files state.
+fn stated(l: StatedType) -> Option<LogicalType> {
     let per_second = match l.unit {
         1 => 1000,
         2 => 1_000_000,
         _ => 1_000_000_000,
     };
     match l.id {
-        1 | 4 | 12 => Some(Meaning::Plain),
-        11 => Some(Meaning::Nothing),
-        5 => Some(Meaning::Decimal(0)),
-        6 => Some(Meaning::Date),
-        7 => Some(Meaning::Time(per_second)),
-        8 => Some(Meaning::Timestamp(per_second, l.utc)),
-        10 => Some(if l.signed { Meaning::Plain } else { Meaning::Unsigned }),
-        15 => Some(Meaning::Half),
+        1 | 4 | 12 => Some(LogicalType::Plain),
+        11 => Some(LogicalType::Nothing),
+        5 => Some(LogicalType::Decimal(0)),
+        6 => Some(LogicalType::Date),
+        7 => Some(LogicalType::Time(per_second)),
+        8 => Some(LogicalType::Timestamp(per_second, l.utc)),
+        10 => Some(if l.signed { LogicalType::Plain } else { LogicalType::Unsigned }),
+        15 => Some(LogicalType::Half),
         _ => None,
     }
 }
 
-fn converted_meaning(converted: i64) -> Option<Meaning> {
+/// The logical type that older files state.
+fn converted_type(converted: i64) -> Option<LogicalType> {
     match converted {
-        0 | 4 | 15..=19 => Some(Meaning::Plain),
-        5 => Some(Meaning::Decimal(0)),
-        6 => Some(Meaning::Date),
-        7 => Some(Meaning::Time(1000)),
-        8 => Some(Meaning::Time(1_000_000)),
-        9 => Some(Meaning::Timestamp(1000, true)),
-        10 => Some(Meaning::Timestamp(1_000_000, true)),
-        11..=14 => Some(Meaning::Unsigned),
+        0 | 4 | 15..=19 => Some(LogicalType::Plain),
+        5 => Some(LogicalType::Decimal(0)),
+        6 => Some(LogicalType::Date),
+        7 => Some(LogicalType::Time(1000)),
+        8 => Some(LogicalType::Time(1_000_000)),
+        9 => Some(LogicalType::Timestamp(1000, true)),
+        10 => Some(LogicalType::Timestamp(1_000_000, true)),
+        11..=14 => Some(LogicalType::Unsigned),
         _ => None,
     }
 }
 
-/// What precedes a page.
+/// The header of a page.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Header {
-    /// 0 data, 1 index, 2 dictionary, 3 data of version 2.
+pub struct PageHeader {
+    /// 0 = data, 1 = index, 2 = dictionary, 3 = data of version 2.
     pub kind: i64,
     pub unpacked: i64,
     pub packed: i64,
     pub values: i64,
     pub encoding: i64,
-    /// Of the levels; 3 unless the page is old.
+    /// Encoding of the levels; 3 unless the page is old.
     pub level_encoding: i64,
-    /// Bytes of repetition and definition levels, version 2.
+    /// Number of bytes of the repetition and the definition levels (version 2).
     pub levels: (i64, i64),
-    /// Whether a page of version 2 is not packed.
+    /// Whether a page of version 2 is not compressed.
     pub bare: bool,
 }
 
-impl Header {
+impl PageHeader {
     /// Reads a header; returns its length too.
-    pub fn read(bytes: &[u8]) -> Result<(Header, usize), Refused> {
+    pub fn read(bytes: &[u8]) -> Result<(PageHeader, usize), Refused> {
         let (mut h, mut t) =
-            (Header { level_encoding: 3, ..Header::default() }, Thrift::new(bytes));
+            (PageHeader { level_encoding: 3, ..PageHeader::default() }, Thrift::new(bytes));
         t.fields(|t, id, kind| {
             match id {
                 1 => h.kind = t.int()?,

@@ -1,10 +1,11 @@
-//! Parquet without lists, maps and structures: booleans, numbers and decimals as numbers, text as
-//! text, dates and times as ISO 8601 text. Pages plain or packed with Snappy or gzip, of both
-//! versions, in every encoding that is written today.
+//! Reads Parquet without lists, maps and structures. Booleans, numbers and decimals become numbers,
+//! text stays text, and dates and times become ISO 8601 text. Pages may be uncompressed or
+//! compressed with Snappy, gzip or Zstandard, of both versions, and in every encoding that is
+//! written today.
 //!
-//! Written by hand because files may be hostile: nothing is allocated on the word of a header,
-//! cells and unpacked bytes are bounded by the size of the file, and nothing can panic. Whole
-//! numbers keep all of their digits, whatever a float holds of them.
+//! This is written by hand because files may be hostile: no memory is allocated only because a
+//! header asks for it, the numbers of cells and of unpacked bytes are bounded by the size of the
+//! file, and nothing can panic. Whole numbers keep all digits, also those that no float holds.
 
 mod cells;
 mod encoding;
@@ -20,30 +21,34 @@ use std::path::Path;
 
 use crate::data::read::files;
 use crate::data::read::parquet::cells::{Cells, Sink};
-use crate::data::read::parquet::meta::{Chunk, Header, Leaf, Meta};
+use crate::data::read::parquet::meta::{ColumnChunk, Leaf, Meta, PageHeader};
 pub use crate::data::read::parquet::refused::{BYTE_FLOOR, BYTE_RATIO};
-use crate::data::read::parquet::refused::{Budget, Refused, damaged, unsupported};
+use crate::data::read::parquet::refused::{ByteBudget, Refused, damaged, unsupported};
 use crate::data::read::reader::{self, Chunked};
 
 use crate::data::read::stream::{self, Stream};
 use crate::data::table::options::Options;
 use crate::data::table::raw::Raw;
-use crate::data::table::shape::Shape;
+use crate::data::table::shape::TableShape;
 use crate::fault::{Fault, quoted};
 
-/// A file may have this many cells for each of its bytes …
+/// A file may have this many cells per byte, plus [`CELL_FLOOR`].
 pub const CELL_RATIO: u64 = 128;
-/// … plus this many.
+/// The number of cells that any file may have.
 pub const CELL_FLOOR: u64 = 1 << 20;
 
 const MAGIC: &[u8; 4] = b"PAR1";
 
-/// Parquet.
+/// The format Parquet.
 pub struct Parquet;
 
 impl reader::Reader for Parquet {
     fn endings(&self) -> &'static [&'static str] {
         &["parquet"]
+    }
+
+    fn is_compressed(&self) -> bool {
+        true
     }
 
     fn read(&self, path: &Path, _stem: &str, _options: &Options) -> anyhow::Result<Raw> {
@@ -56,26 +61,26 @@ impl reader::Reader for Parquet {
         _stem: &str,
         _options: &Options,
     ) -> anyhow::Result<Box<dyn Chunked>> {
-        Ok(Box::new(Groups::new(files::open(path)?.0, &path.display().to_string())?))
+        Ok(Box::new(RowGroups::new(files::open(path)?.0, &path.display().to_string())?))
     }
 }
 
-impl Chunked for Groups {
-    fn shape(&self) -> Shape {
-        Groups::shape(self)
+impl Chunked for RowGroups {
+    fn shape(&self) -> TableShape {
+        RowGroups::shape(self)
     }
 
     /// One row group, whatever its size.
     fn chunk(&mut self, _bytes: u64) -> anyhow::Result<Option<Raw>> {
-        Groups::chunk(self)
+        RowGroups::chunk(self)
     }
 }
 
 /// Reads a file.
 ///
 /// # Errors
-/// 66 if it cannot be read; 65 if it is malformed, nested, packed otherwise than with Snappy or
-/// gzip, or holds far more than its size warrants.
+/// 66 if it cannot be read; 65 if it is malformed, nested, compressed in another way than with
+/// Snappy, gzip or Zstandard, or holds far more than its size allows.
 pub fn read(reader: impl Read, place: &str) -> anyhow::Result<Raw> {
     let mut stream = Stream::plain(reader, place, 0);
     let (mut bytes, mut there) = (Vec::new(), 0);
@@ -96,7 +101,7 @@ pub fn read(reader: impl Read, place: &str) -> anyhow::Result<Raw> {
 fn parse(file: &[u8], place: &str) -> anyhow::Result<Raw> {
     let meta = footer(file).and_then(Meta::read).map_err(|refused| refused.at(place))?;
     let rows = check_rows(&meta, file.len()).map_err(|refused| refused.at(place))?;
-    let mut budget = Budget::of(file.len());
+    let mut budget = ByteBudget::of(file.len());
     let mut columns = Vec::new();
     for (i, leaf) in meta.leaves.iter().enumerate() {
         let mut column = Sink::new(leaf);
@@ -112,28 +117,27 @@ fn parse(file: &[u8], place: &str) -> anyhow::Result<Raw> {
 }
 
 /// A file that is read one row group after the other.
-pub struct Groups {
+pub struct RowGroups {
     file: File,
     place: String,
     meta: Meta,
-    /// Rows of each group.
+    /// Number of rows of each group.
     rows: Vec<usize>,
     size: usize,
-    /// Groups and rows that were read.
+    /// Numbers of groups and of rows that were read.
     done: (usize, usize),
 }
 
-impl Groups {
-    /// Reads the metadata.
+impl RowGroups {
+    /// Opens a file and reads its metadata.
     ///
     /// # Errors
-    /// Those of [`read`].
-    pub fn new(mut file: File, place: &str) -> anyhow::Result<Groups> {
+    /// The errors of [`read`].
+    pub fn new(mut file: File, place: &str) -> anyhow::Result<RowGroups> {
         let size = file.metadata().map_or(0, |found| found.len()) as usize;
         let mut start = take(&mut file, place, 0, MAGIC.len().min(size))?;
         let mut length = 0;
-        // The metadata are as long as the last bytes say, and those are not believed beyond the
-        // size of the file.
+        // The last bytes state the length of the metadata, which is cut to the size of the file.
         if size >= 2 * MAGIC.len() + 4 {
             let end = take(&mut file, place, size as u64 - 8, 4)?;
             length = end
@@ -145,13 +149,13 @@ impl Groups {
         start.extend(take(&mut file, place, behind as u64, size - behind)?);
         let meta = footer(&start).and_then(Meta::read).map_err(|refused| refused.at(place))?;
         let rows = check_rows(&meta, size).map_err(|refused| refused.at(place))?;
-        Ok(Groups { file, place: place.to_owned(), meta, rows, size, done: (0, 0) })
+        Ok(RowGroups { file, place: place.to_owned(), meta, rows, size, done: (0, 0) })
     }
 
     /// Names and kinds of its columns.
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> TableShape {
         let names = self.meta.leaves.iter().map(|leaf| leaf.name.clone()).collect();
-        Shape {
+        TableShape {
             place: self.place.clone(),
             names,
             kinds: self.meta.leaves.iter().map(cells::kind).collect(),
@@ -161,7 +165,7 @@ impl Groups {
     /// The next row group that has rows; `None` at the end.
     ///
     /// # Errors
-    /// Those of [`read`].
+    /// The errors of [`read`].
     pub fn chunk(&mut self) -> anyhow::Result<Option<Raw>> {
         let (mut group, before) = self.done;
         while self.rows.get(group) == Some(&0) {
@@ -171,7 +175,7 @@ impl Groups {
         else {
             return Ok(None);
         };
-        let (mut budget, mut columns) = (Budget::of(self.size), Vec::new());
+        let (mut budget, mut columns) = (ByteBudget::of(self.size), Vec::new());
         for (leaf, from) in self.meta.leaves.iter().zip(chunks) {
             let range = range(*from).filter(|range| range.end <= self.size);
             let range = range.ok_or_else(|| outside().at(&at(&self.place, leaf)))?;
@@ -187,7 +191,7 @@ impl Groups {
     }
 }
 
-/// Bytes of a file, which must be there.
+/// Reads bytes of a file, which must be there.
 fn take(file: &mut File, place: &str, start: u64, length: usize) -> anyhow::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes));
@@ -199,11 +203,12 @@ fn take(file: &mut File, place: &str, start: u64, length: usize) -> anyhow::Resu
     Ok(bytes)
 }
 
+/// The place of a column, for messages.
 fn at(place: &str, leaf: &Leaf) -> String {
     format!("{place}: column {}", quoted(&leaf.name))
 }
 
-/// The metadata at the end of a file.
+/// The bytes of the metadata at the end of a file.
 fn footer(file: &[u8]) -> Result<&[u8], Refused> {
     let not_parquet = || {
         damaged(format!(
@@ -227,7 +232,7 @@ fn footer(file: &[u8]) -> Result<&[u8], Refused> {
     Ok(&body[start..])
 }
 
-/// Rows of each group, if there are not more cells than the file can hold.
+/// The number of rows of each group, if there are not far more cells than the file has bytes.
 fn check_rows(meta: &Meta, size: usize) -> Result<Vec<usize>, Refused> {
     let rows: Option<Vec<usize>> =
         meta.groups.iter().map(|(rows, _)| usize::try_from(*rows).ok()).collect();
@@ -246,8 +251,8 @@ fn check_rows(meta: &Meta, size: usize) -> Result<Vec<usize>, Refused> {
             meta.leaves.len()
         )));
     }
-    // Pages of one column are none of another: otherwise reading could take as long as there are
-    // columns.
+    // Columns do not share pages. Otherwise one page could be read once for each column, which
+    // would take very long.
     let pages = meta
         .groups
         .iter()
@@ -260,13 +265,13 @@ fn check_rows(meta: &Meta, size: usize) -> Result<Vec<usize>, Refused> {
 }
 
 /// Where the pages of a column in a row group lie.
-fn range(chunk: Chunk) -> Option<Range<usize>> {
+fn range(chunk: ColumnChunk) -> Option<Range<usize>> {
     let (start, length) =
         usize::try_from(chunk.start).ok().zip(usize::try_from(chunk.length).ok())?;
     Some(start..start.checked_add(length)?)
 }
 
-fn pages(file: &[u8], chunk: Chunk) -> Result<&[u8], Refused> {
+fn pages(file: &[u8], chunk: ColumnChunk) -> Result<&[u8], Refused> {
     range(chunk).and_then(|range| file.get(range)).ok_or_else(outside)
 }
 
@@ -281,11 +286,11 @@ fn chunk(
     codec: i64,
     rows: usize,
     column: &mut Sink,
-    budget: &mut Budget,
+    budget: &mut ByteBudget,
 ) -> Result<(), Refused> {
     let (mut rest, mut dictionary, mut done) = (pages, None, 0);
     while done < rows {
-        let (header, length) = Header::read(rest)?;
+        let (header, length) = PageHeader::read(rest)?;
         let size = usize::try_from(header.packed).ok();
         let (body, behind) = size
             .and_then(|n| rest[length..].split_at_checked(n))
@@ -305,20 +310,20 @@ fn chunk(
     Ok(())
 }
 
-/// A page as it lies in the file.
+/// A page, as it is stored in the file.
 struct Page<'a> {
     leaf: &'a Leaf,
-    header: Header,
+    header: PageHeader,
     codec: i64,
     body: &'a [u8],
 }
 
 impl Page<'_> {
-    /// Its values as a dictionary of a column of so many rows. Categories that no row has may be in
-    /// it too, but not without end.
-    fn dictionary(&self, rows: usize, budget: &mut Budget) -> Result<Cells, Refused> {
+    /// Its values as a dictionary of a column of `rows` rows. It may hold some values that no row
+    /// has.
+    fn dictionary(&self, rows: usize, budget: &mut ByteBudget) -> Result<Cells, Refused> {
         let bytes = self.unpack(0, budget)?;
-        // Every value takes a bit at least.
+        // Every value takes at least one bit.
         let limit = (8 * bytes.len()).min(rows + CELL_FLOOR as usize);
         let n = usize::try_from(self.header.values).ok().filter(|&n| n <= limit);
         let n = n.ok_or_else(|| {
@@ -334,13 +339,13 @@ impl Page<'_> {
         Cells::new(self.leaf, encoding::decode(self.leaf.physical, 0, &bytes, n, budget)?)
     }
 
-    /// Adds its cells to the column; returns their number, which is at most `rows`.
+    /// Adds its cells to the column; returns the number of cells, which is at most `rows`.
     fn data(
         &self,
         rows: usize,
         dictionary: Option<&Cells>,
         column: &mut Sink,
-        budget: &mut Budget,
+        budget: &mut ByteBudget,
     ) -> Result<usize, Refused> {
         let n = usize::try_from(self.header.values).ok().filter(|&n| n <= rows);
         let n = n.ok_or_else(|| {
@@ -383,13 +388,13 @@ impl Page<'_> {
         &self,
         bytes: &'b [u8],
         n: usize,
-        budget: &mut Budget,
+        budget: &mut ByteBudget,
     ) -> Result<encoding::Values<'b>, Refused> {
         encoding::decode(self.leaf.physical, self.header.encoding, bytes, n, budget)
     }
 
-    /// The unpacked page, where in it the levels lie, and where the values begin.
-    fn levels(&self, budget: &mut Budget) -> Result<(Vec<u8>, Range<usize>, usize), Refused> {
+    /// The unpacked page, the range of its levels, and the position where its values begin.
+    fn levels(&self, budget: &mut ByteBudget) -> Result<(Vec<u8>, Range<usize>, usize), Refused> {
         let outside = || damaged("the levels of a page lie outside of it");
         if self.header.kind == 3 {
             let (repetition, definition) = self.header.levels;
@@ -418,8 +423,8 @@ impl Page<'_> {
         Ok((bytes, 4..end, end))
     }
 
-    /// The page unpacked, but for its first `bare` bytes, which are not packed.
-    fn unpack(&self, bare: usize, budget: &mut Budget) -> Result<Vec<u8>, Refused> {
+    /// The unpacked page. Its first `bare` bytes are not compressed.
+    fn unpack(&self, bare: usize, budget: &mut ByteBudget) -> Result<Vec<u8>, Refused> {
         let (first, packed) =
             self.body.split_at_checked(bare).ok_or_else(|| damaged("a page ends early"))?;
         let length = usize::try_from(self.header.unpacked).ok().and_then(|n| n.checked_sub(bare));

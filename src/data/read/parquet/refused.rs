@@ -1,23 +1,25 @@
-//! Why a file is refused, and how much it may unpack to.
+//! Reasons to refuse a file, and the limit on what it unpacks to.
 
 use crate::fault::Fault;
 
-/// Pages and texts may be this many times the size of the file …
+/// Pages and texts may take this many times the size of the file, plus [`BYTE_FLOOR`].
 pub const BYTE_RATIO: u64 = 200;
 
-/// … plus this many bytes.
+/// The number of bytes that the pages and texts of any file may take.
 pub const BYTE_FLOOR: u64 = 64 << 20;
 
-/// What is wrong, and what to do about it; the place is put before it where it is known.
+/// What is wrong with a file, and what to do about it. The caller adds the place.
 pub struct Refused {
     pub found: String,
     pub hint: &'static str,
 }
 
+/// The file is damaged.
 pub fn damaged(found: impl Into<String>) -> Refused {
     Refused { found: found.into(), hint: "the file is damaged or cut off: copy or write it again" }
 }
 
+/// The file holds something that is not supported.
 pub fn unsupported(found: impl Into<String>) -> Refused {
     let hint = "write flat columns of numbers, text or dates (pandas: to_parquet(…, \
                 compression=\"snappy\")), or give a CSV file";
@@ -25,20 +27,22 @@ pub fn unsupported(found: impl Into<String>) -> Refused {
 }
 
 impl Refused {
+    /// The error, with its place.
     pub fn at(self, place: &str) -> Fault {
         Fault::data(place, self.found).hint(self.hint)
     }
 }
 
-/// Bytes that may still be unpacked or taken for text.
-pub struct Budget(u64);
+/// The number of bytes that may still be unpacked or copied as text.
+pub struct ByteBudget(u64);
 
-impl Budget {
-    /// That of a file of so many bytes.
-    pub fn of(size: usize) -> Budget {
-        Budget(size as u64 * BYTE_RATIO + BYTE_FLOOR)
+impl ByteBudget {
+    /// The budget of a file of `size` bytes.
+    pub fn of(size: usize) -> ByteBudget {
+        ByteBudget(size as u64 * BYTE_RATIO + BYTE_FLOOR)
     }
 
+    /// Takes bytes from the budget, if it has that many.
     pub fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
         let left = self.0.checked_sub(bytes as u64);
         self.0 = left.ok_or_else(|| Refused {

@@ -1,12 +1,12 @@
-//! Thrift's compact protocol, as far as Parquet writes it. Structures are walked field by field;
-//! what nobody takes is skipped.
+//! Reads Thrift's compact protocol, as far as Parquet uses it. Structures are read field by field,
+//! and fields that are not taken are skipped.
 
 use crate::data::read::parquet::refused::{Refused, damaged};
 
-/// Deepest structure.
+/// The largest depth of nested structures.
 const MAX_DEPTH: usize = 32;
 
-/// What a field or an element holds, as the protocol numbers it.
+/// The type of a field or an element, as the protocol numbers it.
 pub type Kind = u8;
 
 pub const TRUE: Kind = 1;
@@ -20,22 +20,22 @@ const SET: Kind = 10;
 const MAP: Kind = 11;
 pub const STRUCT: Kind = 12;
 
-/// A place in a message.
+/// A reader at a position in a message.
 pub struct Thrift<'a> {
     bytes: &'a [u8],
-    /// How much was read.
+    /// Number of bytes that were read.
     pub at: usize,
     depth: usize,
 }
 
 impl<'a> Thrift<'a> {
-    /// The beginning of a message.
+    /// A reader at the beginning of a message.
     pub fn new(bytes: &'a [u8]) -> Thrift<'a> {
         Thrift { bytes, at: 0, depth: 0 }
     }
 
-    /// Walks over the fields of a structure. `take` gets the number and kind of each and reads it,
-    /// or leaves it where it is.
+    /// Reads the fields of a structure. `take` gets the number and the type of each field, and
+    /// either reads it or leaves it to be skipped.
     pub fn fields(
         &mut self,
         mut take: impl FnMut(&mut Thrift<'a>, i64, Kind) -> Result<(), Refused>,
@@ -61,19 +61,20 @@ impl<'a> Thrift<'a> {
         }
     }
 
-    /// A whole number.
+    /// Reads a whole number.
     pub fn int(&mut self) -> Result<i64, Refused> {
         let n = self.varint()?;
         Ok((n >> 1) as i64 ^ -((n & 1) as i64))
     }
 
-    /// Bytes or text.
+    /// Reads bytes or text.
     pub fn binary(&mut self) -> Result<&'a [u8], Refused> {
         let length = self.varint()?;
         self.take(length)
     }
 
-    /// Kind and number of the elements that follow; there is at least a byte for each.
+    /// Reads the head of a list: the type and the number of its elements. There is at least one
+    /// byte per element.
     pub fn list(&mut self) -> Result<(Kind, usize), Refused> {
         let byte = self.byte()?;
         let length = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
@@ -86,7 +87,7 @@ impl<'a> Thrift<'a> {
         Ok((byte & 15, length as usize))
     }
 
-    /// A list of structures, each read by `take`.
+    /// Reads a list of structures, each with `take`.
     pub fn structures<T>(
         &mut self,
         mut take: impl FnMut(&mut Thrift<'a>) -> Result<T, Refused>,
@@ -119,7 +120,7 @@ impl<'a> Thrift<'a> {
         Ok(n)
     }
 
-    /// Passes a value. The value of a boolean field is in its kind.
+    /// Skips a value. The value of a boolean field is in its type.
     fn skip(&mut self, kind: Kind, is_field: bool) -> Result<(), Refused> {
         match kind {
             TRUE | FALSE if is_field => {}
@@ -155,7 +156,7 @@ impl<'a> Thrift<'a> {
     }
 }
 
-/// A number of seven bits a byte, lowest first, and its length.
+/// Reads a number with seven bits per byte, lowest bits first; returns its length too.
 pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut n = 0;
     for (i, &byte) in bytes.iter().take(10).enumerate() {

@@ -1,4 +1,4 @@
-//! Packed pages: Snappy, gzip and Zstandard, never more than a budget.
+//! Unpacks compressed pages (Snappy, gzip, Zstandard) to exactly the size that their headers state.
 
 use std::io::Read;
 
@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use crate::data::read::parquet::refused::{Refused, damaged, unsupported};
 use crate::data::read::parquet::thrift::varint;
 
-/// Unpacks a page of `length` bytes.
+/// Unpacks a page to `length` bytes.
 pub fn unpack(codec: i64, packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     let out = match codec {
         0 => packed.to_vec(),
@@ -44,12 +44,12 @@ fn gzip(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     Ok(out)
 }
 
-/// Largest window that is taken for granted: beyond it, one may be as large as the page.
+/// The largest window that any page may ask for. Larger windows must be in proportion to the page.
 const WINDOW: u64 = 8 << 20;
 
 fn zstandard(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     let broken = |e: &dyn std::fmt::Display| damaged(format!("a Zstandard page is damaged: {e}"));
-    // The decoder makes room for the window that the frame asks for.
+    // The decoder allocates the window that the frame asks for.
     if window(packed).is_some_and(|bytes| bytes > WINDOW.max(2 * length as u64)) {
         return Err(damaged("a Zstandard page asks for a window that is larger than the page"));
     }
@@ -59,58 +59,27 @@ fn zstandard(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     Ok(out)
 }
 
-/// Bytes of the window of a frame (RFC 8878, 3.1.1.1.2); `None` where it is the content.
+/// The size of the window of a frame in bytes (RFC 8878, 3.1.1.1.2); `None` if it is the size of
+/// the contents.
 fn window(packed: &[u8]) -> Option<u64> {
     let (descriptor, window) = (*packed.get(4)?, *packed.get(5)?);
     let base = 1u64 << (10 + (window >> 3));
     (descriptor & 0x20 == 0).then(|| base + base / 8 * u64::from(window & 7))
 }
 
-/// Snappy without a frame: the length, then literals and copies of what came before.
+/// The largest ratio of unpacked to packed bytes: a copy, the densest element, makes 64 bytes of 3.
+const SNAPPY_RATIO: u64 = 22;
+
+/// Unpacks Snappy without frames. The decoder allocates as many bytes as the first number of the
+/// page states, so that number is checked before.
 fn snappy(packed: &[u8], length: usize) -> Result<Vec<u8>, Refused> {
     let broken = || damaged("a Snappy page is damaged");
-    let (stated, start) = varint(packed).ok_or_else(broken)?;
+    let stated = varint(packed).ok_or_else(broken)?.0;
     if stated != length as u64 {
         return Err(damaged(format!("a Snappy page of {stated} bytes, its header says {length}")));
     }
-    let (mut out, mut rest) = (Vec::new(), &packed[start..]);
-    while let Some((&tag, behind)) = rest.split_first() {
-        let extra = match tag & 3 {
-            0 => usize::from(tag >> 2).saturating_sub(59),
-            3 => 4,
-            other => usize::from(other),
-        };
-        let (number, behind) = behind.split_at_checked(extra).ok_or_else(broken)?;
-        let number = number.iter().rev().fold(0, |n, &byte| n << 8 | usize::from(byte));
-        rest = behind;
-        if tag & 3 == 0 {
-            let size = if extra == 0 { usize::from(tag >> 2) + 1 } else { number + 1 };
-            let (literal, behind) = rest.split_at_checked(size).ok_or_else(broken)?;
-            out.extend_from_slice(literal);
-            rest = behind;
-        } else {
-            let is_near = tag & 3 == 1;
-            let size =
-                if is_near { usize::from(tag >> 2 & 7) + 4 } else { usize::from(tag >> 2) + 1 };
-            let back = if is_near { usize::from(tag >> 5) << 8 | number } else { number };
-            copy(&mut out, back, size).ok_or_else(broken)?;
-        }
-        if out.len() > length {
-            return Err(broken());
-        }
+    if stated > SNAPPY_RATIO * packed.len() as u64 {
+        return Err(broken());
     }
-    Ok(out)
-}
-
-/// Appends `size` bytes from `back` bytes ago; they may reach into what is being written.
-fn copy(out: &mut Vec<u8>, back: usize, size: usize) -> Option<()> {
-    let start = out.len().checked_sub(back).filter(|_| back > 0)?;
-    if back >= size {
-        out.extend_from_within(start..start + size);
-    } else {
-        for at in start..start + size {
-            out.push(out[at]);
-        }
-    }
-    Some(())
+    snap::raw::Decoder::new().decompress_vec(packed).map_err(|_| broken())
 }

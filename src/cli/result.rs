@@ -1,0 +1,118 @@
+//! The result of a run: a table, or a JSON document.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::console::Console;
+use crate::measure::ceilings::Ceilings;
+use crate::measure::profile::Profile;
+use crate::run::directory::RunDirectory;
+use crate::run::job::Done;
+use crate::run::train::point::{Point, shown};
+use crate::run::train::{Ended, Outcome, Plan};
+
+/// Prints the result.
+pub(super) fn print(
+    done: &Done,
+    profiled: Option<(Profile, Ceilings)>,
+    console: &Console,
+) -> Result<()> {
+    let Done { plan, directory, outcome, points } = done;
+    if console.json {
+        let mut document = summary(plan, directory, outcome, points);
+        let added = profiled.iter().flat_map(|(profile, best)| profile.json(best));
+        added.for_each(|(key, value)| document[key] = value);
+        return console.result_json(&document);
+    }
+    let table = table(plan, directory, outcome, points);
+    console.result(
+        &profiled.map_or(table.clone(), |(profile, best)| {
+            format!("{table}\n\n{}", profile.table(&best))
+        }),
+    )
+}
+
+fn ended(outcome: &Outcome) -> &'static str {
+    match outcome.ended {
+        Ended::Finished => "finished",
+        Ended::EarlyStopping => "early stopping",
+        Ended::TimeOver => "time over",
+        Ended::Stopped => "stopped by a signal",
+        Ended::NotFinite(_) => "not finite",
+    }
+}
+
+fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Point]) -> Value {
+    let point = |split: &str| {
+        points.iter().find(|p| p.split == split).map(|p| p.json(&plan.network, &plan.objective))
+    };
+    json!({
+        "run": directory.path(), "ended": ended(outcome), "steps": outcome.steps, "best_epoch": outcome.best_epoch,
+        "best_step": outcome.best_step,
+        "seconds": outcome.seconds, "first_step_seconds": outcome.first_step_seconds,
+        "train": point("train"), "valid": point("valid"), "test": point("test"),
+    })
+}
+
+/// What the model is of, and with it every figure of the table: `epoch 12, the kept one`.
+fn kept(plan: &Plan, outcome: &Outcome) -> String {
+    let (epoch, step) = (outcome.best_epoch, outcome.best_step);
+    let is_whole = step.is_multiple_of(plan.steps_per_epoch) || step == plan.total_steps;
+    let place =
+        if is_whole { format!("epoch {epoch}") } else { format!("step {step} in epoch {epoch}") };
+    let why = if outcome.selected { "the kept one" } else { "the last one, which is kept" };
+    let means = if !outcome.measured_training() { " (train: means over its steps)" } else { "" };
+    format!("{place}, {why}{means}")
+}
+
+/// The result as a table: a line a task, a column a part.
+fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Point]) -> String {
+    let splits: Vec<&Point> = ["train", "valid", "test"]
+        .iter()
+        .filter_map(|s| points.iter().find(|p| p.split == *s))
+        .collect();
+    let width = plan.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
+    let longest = plan.network.tasks.iter().map(|t| t.kind.metrics()[0].len()).max().unwrap_or(0);
+    let width_of_metrics = longest + " -0.0000".len();
+    let mut text = format!("{:width$}", "task");
+    for point in &splits {
+        text +=
+            &format!("  {:>10} {:>width_of_metrics$}", format!("{} loss", point.split), "metric");
+    }
+    for (i, head) in plan.network.tasks.iter().enumerate() {
+        text += &format!("\n{:width$}", head.name);
+        // One metric a row, so that its columns compare: the primary one, if some part has it.
+        let of_parts =
+            |name: &&&str| splits.iter().any(|point| point.tasks[i].metric(name).is_some());
+        let name = head.kind.metrics().iter().find(of_parts).copied().unwrap_or_default();
+        for point in &splits {
+            let metric = point.tasks[i]
+                .metric(name)
+                .map_or(String::new(), |value| format!("{name} {value:.4}"));
+            text += &format!("  {:>10} {metric:>width_of_metrics$}", shown(point.tasks[i].loss));
+        }
+    }
+    text += &format!("\n{:width$}", "combined");
+    for point in &splits {
+        text += &format!("  {:>10} {:>width_of_metrics$}", shown(point.loss), "");
+    }
+    for (i, pair) in plan.objective.pairs.iter().enumerate() {
+        let names = format!(
+            "{} {} {}",
+            pair.coupling.name(),
+            plan.network.tasks[pair.a].name,
+            plan.network.tasks[pair.b].name
+        );
+        let values: Vec<String> =
+            splits.iter().map(|p| format!("{} {:.6}", p.split, p.couplings[i])).collect();
+        text += &format!("\ncoupling {names}: {}", values.join(", "));
+    }
+    text += &format!(
+        "\n{} after {} steps, {:.1} s; table and model: {}",
+        ended(outcome),
+        outcome.steps,
+        outcome.seconds,
+        kept(plan, outcome)
+    );
+    text + &format!("\nrun directory: {}", directory.path().display())
+}

@@ -1,0 +1,116 @@
+//! Every key that a configuration can have, and the fault of a key that is not among them.
+
+use toml::{Table, Value};
+
+use super::keys::alike::{ALIKE, join, likeness};
+use super::keys::item::{Item, Result};
+use super::{coupling, data, feature, optimizer, source, task, train, trunk};
+use crate::fault::Fault;
+
+/// The keys of one table.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Key path of the table, with `NAME` where the user chooses a name.
+    pub table: &'static str,
+    /// Its keys, in the order in which they are written.
+    pub keys: Vec<&'static str>,
+}
+
+/// Sections at the top level of a configuration, and `version`.
+const ROOT: &[&str] =
+    &["version", "data", "feature", "trunk", "task", "coupling", "optimizer", "train"];
+
+/// Every table with its keys.
+pub fn known() -> Vec<Keys> {
+    let table = |table, keys| Keys { table, keys };
+    let [of_data, of_overlay] = data::keys();
+    let [of_images, of_arrays] = source::keys();
+    vec![
+        table("", ROOT.to_vec()),
+        table("data", of_data),
+        table("feature.NAME", feature::keys()),
+        table("trunk", trunk::keys()),
+        table("task.NAME", task::keys()),
+        table("coupling.0", coupling::keys()),
+        table("optimizer", optimizer::keys()),
+        table("train", train::keys()),
+        table("data.train", of_images),
+        table("data.train", of_arrays),
+        table("data.overlay", of_overlay),
+    ]
+}
+
+/// Refuses unknown keys, before anything is read: an unknown key explains a missing one.
+///
+/// # Errors
+/// 78 with the path of the first unknown key, and the known key that is most like it.
+pub(super) fn check(root: &Table) -> Result<()> {
+    let known = known();
+    let [top, data, feature, trunk, task, coupling, optimizer, train, images, arrays, overlay] =
+        &known[..]
+    else {
+        return Ok(());
+    };
+    let check = |path: &str, value: Option<&Value>, keys: &Keys| match value {
+        Some(Value::Table(table)) => check_table(path, table, keys, &known),
+        _ => Ok(()),
+    };
+    check_table("", root, top, &known)?;
+    let of_data = root.get("data").and_then(Value::as_table);
+    check("data", root.get("data"), data)?;
+    for part in ["train", "valid", "test"] {
+        let Some(value) = of_data.and_then(|table| table.get(part)) else { continue };
+        let item = Item { path: join("data", part), value: value.clone() };
+        let keys = if source::has_arrays(&item) { arrays } else { images };
+        check(&item.path, Some(value), keys)?;
+    }
+    check("data.overlay", of_data.and_then(|table| table.get("overlay")), overlay)?;
+    for (section, keys) in [("feature", feature), ("task", task)] {
+        let tables = root.get(section).and_then(Value::as_table);
+        for (name, value) in tables.into_iter().flatten() {
+            check(&join(section, name), Some(value), keys)?;
+        }
+    }
+    for (i, value) in
+        root.get("coupling").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
+        check(&format!("coupling.{i}"), Some(value), coupling)?;
+    }
+    [("trunk", trunk), ("optimizer", optimizer), ("train", train)]
+        .into_iter()
+        .try_for_each(|(section, keys)| check(section, root.get(section), keys))
+}
+
+fn check_table(path: &str, table: &Table, keys: &Keys, known: &[Keys]) -> Result<()> {
+    match table.keys().find(|key| !keys.keys.contains(&key.as_str())) {
+        Some(key) => Err(unknown(path, key, keys, known)),
+        None => Ok(()),
+    }
+}
+
+/// The fault of `key`, which the table `path` with these `keys` does not have.
+fn unknown(path: &str, key: &str, keys: &Keys, known: &[Keys]) -> Fault {
+    let (nearest, score) = nearest(path, key, keys, known);
+    let hint = match score >= ALIKE {
+        // What a column can be told is not what other tables can.
+        true if keys.table == "feature.NAME" => {
+            format!("did you mean {nearest}? known here: {}", keys.keys.join(", "))
+        }
+        true => format!("did you mean {nearest}?"),
+        false => {
+            format!("the nearest known key is {nearest}; known here: {}", keys.keys.join(", "))
+        }
+    };
+    Fault::config(&join(path, key), "unknown key").hint(hint)
+}
+
+/// The most similar key anywhere, since a right key in the wrong table is as common as a misspelt
+/// one; this table's win a draw.
+fn nearest(path: &str, key: &str, keys: &Keys, known: &[Keys]) -> (String, f64) {
+    let here = keys.keys.iter().map(|k| (join(path, k), likeness(key, k) + 0.1));
+    let elsewhere =
+        known.iter().flat_map(|t| t.keys.iter().map(|k| (join(t.table, k), likeness(key, k))));
+    here.chain(elsewhere)
+        .reduce(|best, next| if next.1 > best.1 { next } else { best })
+        .unwrap_or_default()
+}

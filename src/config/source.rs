@@ -1,0 +1,307 @@
+//! Places that rows come from: `data.train`, `data.valid`, `data.test`.
+
+use std::path::{Path, PathBuf};
+
+use super::keys::alike::alike;
+use super::keys::form::{Form, path, write_path};
+use super::keys::item::{Item, Result};
+use super::keys::section::Section;
+use super::keys::toml::{inline_table, list, quote, texts};
+use super::keys::{Keyed, Pass, entries, names, read};
+use crate::fault::{Fault, quoted};
+
+/// Data sets that the program carries with it; each has its own training, validation and test part.
+pub const BUILT_IN: &[&str] = &["digits-overlay"];
+
+/// A place that rows come from. Paths are absolute, so that a configuration means the same from
+/// every directory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// Files of rows and columns, or patterns such as `part-*.csv`, read as one; the format of each
+    /// is that of its ending.
+    Table(Vec<PathBuf>),
+    /// Two arrays with one row per row of data; their columns are known by their place.
+    Npy {
+        /// Array of numbers.
+        features: PathBuf,
+        /// Array of labels.
+        labels: PathBuf,
+    },
+    /// IDX images with IDX labels (MNIST format, plain or gzip).
+    Idx {
+        /// Images, `u8`, `[N, H, W]`.
+        images: PathBuf,
+        /// Labels, `u8`, `[N]`.
+        labels: PathBuf,
+    },
+    /// A built-in set by name, one of [`BUILT_IN`].
+    BuiltIn(String),
+}
+
+impl Source {
+    /// Whether its rows have columns.
+    pub fn has_columns(&self) -> bool {
+        matches!(self, Source::Table(_) | Source::Npy { .. })
+    }
+
+    /// Whether one of its files is a text of lines and cells.
+    pub(super) fn has_text(&self) -> bool {
+        let is_text = |path: &PathBuf| ends_with(&path.to_string_lossy(), TEXT);
+        matches!(self, Source::Table(paths) if paths.iter().any(is_text))
+    }
+}
+
+/// Names of the columns of a pair of arrays; none = columns are named after their place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArrayNames {
+    /// Names of the columns of the features.
+    pub features: Vec<String>,
+    /// Names of the columns of the labels.
+    pub labels: Vec<String>,
+}
+
+/// What a source can be.
+pub(super) const FORMATS: &str = "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .data, .parquet, .npy, .svm, .svmlight, \
+     .libsvm), a list of tables, { images = \"…\", labels = \"…\" } (IDX), { features = \"…\", \
+     labels = \"…\" } (NPY), or built in: digits-overlay";
+/// Endings of text files of lines and cells.
+const TEXT: &[&str] =
+    &[".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"];
+/// Endings of other tables.
+const TABLES: &[&str] =
+    &[".parquet", ".npy", ".svm", ".svmlight", ".libsvm", ".svm.gz", ".svmlight.gz", ".libsvm.gz"];
+
+/// Whether a name has one of these endings, in any case.
+fn ends_with(name: &str, endings: &[&str]) -> bool {
+    let name = name.to_ascii_lowercase();
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// `data.train`, with the names of its columns.
+pub(super) fn train(base: &Path) -> impl Form<(Source, ArrayNames)> {
+    let read = move |item: Item| {
+        let mut names = ArrayNames::default();
+        let source = source(item, base, Some(&mut names))?;
+        Ok((source, names))
+    };
+    (read, |(source, names): &(Source, ArrayNames)| write(source, names))
+}
+
+/// `data.valid` and `data.test`, which have the format of the training part.
+pub(super) fn part(base: &Path, train: &Source) -> impl Form<Source> {
+    let read = move |item: Item| {
+        let place = Item { path: item.path.clone(), value: item.value.clone() };
+        let source = source(item, base, None)?;
+        match std::mem::discriminant(&source) == std::mem::discriminant(train) {
+            true => Ok(source),
+            false => Err(place
+                .fault(format!("is {}, while data.train is {}", format(&source), format(train)))
+                .hint("give all parts one format")),
+        }
+    };
+    (read, |source: &Source| write(source, &ArrayNames::default()))
+}
+
+/// The name of a source's format.
+fn format(source: &Source) -> &'static str {
+    match source {
+        Source::Table(_) => "a table",
+        Source::Npy { .. } => "a pair of NPY files",
+        Source::Idx { .. } => "a pair of IDX files",
+        Source::BuiltIn(_) => "a built-in set",
+    }
+}
+
+fn write(source: &Source, names: &ArrayNames) -> String {
+    let base = Path::new("");
+    match source {
+        Source::Table(files) => match &files[..] {
+            [one] => write_path(one),
+            several => list(&several.iter().map(|file| write_path(file)).collect::<Vec<_>>()),
+        },
+        Source::Npy { features, labels } => {
+            let (features, labels) = (features.clone(), labels.clone());
+            inline_table(&entries(&mut Arrays {
+                features,
+                labels,
+                names: names.clone(),
+                base,
+                has_names: true,
+            }))
+        }
+        Source::Idx { images, labels } => {
+            let (images, labels) = (images.clone(), labels.clone());
+            inline_table(&entries(&mut Images { images, labels, base }))
+        }
+        Source::BuiltIn(name) => quote(name),
+    }
+}
+
+/// A path or several, a built-in name, or a pair of IDX or NPY files. `names` is `None` where
+/// columns cannot be named.
+fn source(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Source> {
+    if item.value.is_table() {
+        return if has_arrays(&item) { arrays(item, base, names) } else { images(item, base) };
+    }
+    if item.value.is_array() {
+        return files(&item, base);
+    }
+    let Some(text) = item.value.as_str() else {
+        return Err(item
+            .wrong("a path, a list of paths, a table, or the name of a built-in set")
+            .hint(FORMATS));
+    };
+    match BUILT_IN.contains(&text) {
+        true => Ok(Source::BuiltIn(text.to_owned())),
+        false => file(&item, base).map(|path| Source::Table(vec![path])),
+    }
+}
+
+/// Whether a table in place of a file is a pair of arrays rather than of images and labels.
+pub(super) fn has_arrays(item: &Item) -> bool {
+    let has = |key| item.value.as_table().is_some_and(|table| table.contains_key(key));
+    has("features") && !has("images")
+}
+
+/// `{ images = "…", labels = "…" }`
+struct Images<'a> {
+    images: PathBuf,
+    labels: PathBuf,
+    base: &'a Path,
+}
+
+impl Keyed for Images<'_> {
+    fn keys(&mut self, pass: &mut Pass) -> Result<()> {
+        pass.key("images")
+            .required(true, "the path of an IDX file of images")
+            .value(&mut self.images, &path(self.base))?;
+        pass.key("labels")
+            .required(true, "the path of an IDX file of labels")
+            .value(&mut self.labels, &path(self.base))
+    }
+}
+
+fn images(item: Item, base: &Path) -> Result<Source> {
+    let mut pair = Images { images: PathBuf::new(), labels: PathBuf::new(), base };
+    read(Section::of(item)?, &mut pair)?;
+    Ok(Source::Idx { images: pair.images, labels: pair.labels })
+}
+
+/// `{ features = "x.npy", labels = "y.npy" }`, for training perhaps with names of the columns.
+struct Arrays<'a> {
+    features: PathBuf,
+    labels: PathBuf,
+    names: ArrayNames,
+    base: &'a Path,
+    has_names: bool,
+}
+
+impl Keyed for Arrays<'_> {
+    fn keys(&mut self, pass: &mut Pass) -> Result<()> {
+        let Arrays { features, labels, names, base, has_names } = self;
+        pass.key("features")
+            .required(true, "the path of a .npy file of numbers")
+            .value(features, &array(base))?;
+        pass.key("labels")
+            .required(true, "the path of a .npy file of labels")
+            .value(labels, &array(base))?;
+        let elsewhere = "columns have the names that stand in data.train";
+        for (key, names) in
+            [("feature_names", &mut names.features), ("label_names", &mut names.labels)]
+        {
+            pass.key(key)
+                .only(*has_names, elsewhere)
+                .written(!names.is_empty())
+                .value(names, &(column_names, |names: &Vec<String>| texts(names)))?;
+        }
+        match names.labels.iter().find(|name| names.features.contains(name)) {
+            Some(name) => {
+                let found = format!("{} is a name of a feature too", quoted(name));
+                Err(pass.fault("label_names", found).hint("rename one of them"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn arrays(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Source> {
+    let mut pair = Arrays {
+        features: PathBuf::new(),
+        labels: PathBuf::new(),
+        names: ArrayNames::default(),
+        base,
+        has_names: names.is_some(),
+    };
+    read(Section::of(item)?, &mut pair)?;
+    names.into_iter().for_each(|names| names.clone_from(&pair.names));
+    Ok(Source::Npy { features: pair.features, labels: pair.labels })
+}
+
+/// The keys of a table in place of a file: of images, of arrays.
+pub(super) fn keys() -> [Vec<&'static str>; 2] {
+    let (first, second, base) = (PathBuf::new(), PathBuf::new(), Path::new(""));
+    let mut images = Images { images: first.clone(), labels: second.clone(), base };
+    let names_of_columns = ArrayNames::default();
+    let mut arrays =
+        Arrays { features: first, labels: second, names: names_of_columns, base, has_names: true };
+    [names(&mut images), names(&mut arrays)]
+}
+
+/// The path of an NPY file.
+fn array(base: &Path) -> impl Form<PathBuf> {
+    let read = move |item: Item| {
+        let path = item.path_from(base)?;
+        match ends_with(&path.to_string_lossy(), &[".npy"]) {
+            true => Ok(path),
+            false => Err(item.wrong("the path of a .npy file")),
+        }
+    };
+    (read, |path: &PathBuf| write_path(path))
+}
+
+/// Names of the columns of an array, each once.
+fn column_names(item: Item) -> Result<Vec<String>> {
+    let names = item.texts()?;
+    match names.is_empty() || names.iter().any(|name| name.trim().is_empty()) {
+        true => Err(item.wrong("one name per column, in order, none empty")),
+        false => Ok(names),
+    }
+}
+
+/// Several tables that are read as one.
+fn files(item: &Item, base: &Path) -> Result<Source> {
+    let mut paths = Vec::new();
+    for item in item.list("paths")? {
+        let path = file(&item, base)?;
+        if paths.contains(&path) {
+            return Err(
+                item.fault(format!("{} stands twice in the list", quoted(&path.to_string_lossy())))
+            );
+        }
+        paths.push(path);
+    }
+    match paths.is_empty() {
+        true => Err(item.wrong("one path or more").hint(FORMATS)),
+        false => Ok(Source::Table(paths)),
+    }
+}
+
+/// The path of a table, or a pattern of paths.
+fn file(item: &Item, base: &Path) -> Result<PathBuf> {
+    item.check_local()?;
+    let text = item.text()?;
+    match ends_with(text, TEXT) || ends_with(text, TABLES) {
+        true => item.path_from(base),
+        false => Err(unreadable(item, text)),
+    }
+}
+
+/// The fault of a text that names no source.
+fn unreadable(item: &Item, text: &str) -> Fault {
+    let hint = match alike(text, BUILT_IN) {
+        Some(name) => format!("did you mean {}? data can be {FORMATS}", quoted(name)),
+        None => format!("data can be {FORMATS}"),
+    };
+    item.fault(format!("{} is neither a file of a known format nor a built-in set", quoted(text)))
+        .hint(hint)
+}

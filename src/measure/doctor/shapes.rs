@@ -1,0 +1,333 @@
+//! The shapes of the cases: small networks of awkward sizes (one, primes, tile minus and plus one,
+//! tall, wide), with every activation, optimizer, loss and coupling, with chunks of rows and
+//! segments of data, and of both architectures.
+
+use crate::config::{Activation, Architecture, OptimizerKind, TaskKind};
+use crate::model::loss::{Factor, Loss};
+use crate::model::network::Head;
+use crate::step::LabelShape;
+
+/// The shape of a case.
+pub(super) struct CaseShape {
+    pub(super) name: &'static str,
+    pub(super) architecture: Architecture,
+    pub(super) inputs: usize,
+    pub(super) trunk: &'static [usize],
+    /// Multiclass heads: (number of classes, widths of the tower).
+    pub(super) heads: &'static [(usize, &'static [usize])],
+    pub(super) activation: Activation,
+    pub(super) dropout: f64,
+    pub(super) optimizer: OptimizerKind,
+    /// Rows of the training part, of a batch, and of the step that runs.
+    pub(super) rows: [usize; 3],
+    /// Factor on features that are bytes; `None` for f32.
+    pub(super) bytes: Option<f32>,
+    /// Whether all pairs of heads are coupled that can be, and the gradient is clipped.
+    pub(super) coupled: bool,
+    /// The size of random numbers.
+    pub(super) scale: f64,
+    /// The largest number of bytes of a binding; 0 for the limit of the adapter.
+    pub(super) binding: u64,
+    /// Heads of other types and losses, behind the multiclass ones.
+    pub(super) others: fn() -> Vec<Head>,
+    /// Whether labels may be missing, and whether rows have weights.
+    pub(super) labels: LabelShape,
+    /// Columns of categories: (slots, inputs). The other inputs are numbers before them.
+    pub(super) codes: &'static [(usize, usize)],
+    /// Columns of categories with vectors: (slots, vectors, numbers per vector).
+    pub(super) vectors: &'static [(usize, usize, usize)],
+}
+
+const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+const ADAMW: OptimizerKind = OptimizerKind::AdamW { beta1: 0.8, beta2: 0.99, eps: 1e-6 };
+const NESTEROV: OptimizerKind = OptimizerKind::Sgd { momentum: 0.9, nesterov: true };
+const SGD: OptimizerKind = OptimizerKind::Sgd { momentum: 0.5, nesterov: false };
+
+const BASE: CaseShape = CaseShape {
+    name: "one of everything",
+    architecture: Architecture::Shared,
+    inputs: 1,
+    trunk: &[],
+    heads: &[(2, &[])],
+    activation: Activation::Relu,
+    dropout: 0.0,
+    optimizer: SGD,
+    rows: [1, 1, 1],
+    bytes: None,
+    coupled: false,
+    scale: 1.0,
+    binding: 0,
+    others: Vec::new,
+    labels: LabelShape { weighted: false, blanks: false },
+    codes: &[],
+    vectors: &[],
+};
+
+/// The shapes of all cases.
+pub(super) const SHAPES: &[CaseShape] = &[
+    BASE,
+    CaseShape {
+        name: "around the tile",
+        inputs: 33,
+        trunk: &[31, 65],
+        heads: &[(10, &[]), (10, &[]), (3, &[]), (10, &[])],
+        dropout: 0.3,
+        optimizer: ADAM,
+        rows: [150, 67, 61],
+        coupled: true,
+        ..BASE
+    },
+    CaseShape {
+        name: "mixed towers",
+        inputs: 7,
+        trunk: &[16],
+        heads: &[(5, &[9, 8]), (5, &[9, 8]), (4, &[]), (6, &[11])],
+        activation: Activation::Tanh,
+        dropout: 0.2,
+        optimizer: ADAMW,
+        rows: [40, 32, 32],
+        coupled: true,
+        ..BASE
+    },
+    CaseShape {
+        name: "separate networks",
+        architecture: Architecture::Separate,
+        inputs: 13,
+        trunk: &[9, 6],
+        heads: &[(4, &[]), (4, &[5]), (4, &[5]), (3, &[])],
+        activation: Activation::Tanh,
+        dropout: 0.2,
+        optimizer: ADAM,
+        rows: [60, 40, 37],
+        coupled: true,
+        ..BASE
+    },
+    CaseShape {
+        name: "gelu, one below the tile",
+        inputs: 63,
+        trunk: &[32, 31, 17],
+        heads: &[(7, &[])],
+        activation: Activation::Gelu,
+        optimizer: NESTEROV,
+        rows: [64, 31, 31],
+        ..BASE
+    },
+    CaseShape {
+        name: "more classes than one lane holds",
+        inputs: 5,
+        trunk: &[6],
+        heads: &[(36, &[])],
+        rows: [40, 19, 19],
+        ..BASE
+    },
+    CaseShape {
+        name: "bytes in whole words",
+        inputs: 12,
+        trunk: &[4],
+        heads: &[(3, &[])],
+        rows: [20, 9, 9],
+        bytes: Some(0.5),
+        ..BASE
+    },
+    CaseShape {
+        name: "bytes, silu, tall",
+        inputs: 50,
+        trunk: &[3],
+        heads: &[(2, &[13]), (2, &[13])],
+        activation: Activation::Silu,
+        optimizer: ADAM,
+        rows: [300, 257, 257],
+        bytes: Some(1.0 / 255.0),
+        coupled: true,
+        ..BASE
+    },
+    CaseShape {
+        name: "wide, many classes, large values",
+        inputs: 785,
+        trunk: &[5],
+        heads: &[(257, &[]), (257, &[])],
+        activation: Activation::Identity,
+        optimizer: ADAMW,
+        rows: [16, 9, 8],
+        coupled: true,
+        scale: 30.0,
+        ..BASE
+    },
+    CaseShape {
+        name: "no trunk, small values",
+        inputs: 12,
+        heads: &[(3, &[]), (3, &[]), (3, &[])],
+        optimizer: ADAM,
+        rows: [90, 40, 33],
+        coupled: true,
+        scale: 1e-3,
+        ..BASE
+    },
+    CaseShape {
+        name: "chunks and segments",
+        inputs: 11,
+        trunk: &[24],
+        heads: &[(4, &[]), (4, &[6])],
+        dropout: 0.25,
+        optimizer: SGD,
+        rows: [500, 200, 190],
+        coupled: true,
+        binding: 16 << 10,
+        ..BASE
+    },
+    CaseShape {
+        name: "whole vec4s",
+        inputs: 20,
+        trunk: &[24, 36],
+        heads: &[(4, &[12, 8]), (4, &[12, 8])],
+        dropout: 0.25,
+        optimizer: NESTEROV,
+        rows: [150, 70, 64],
+        coupled: true,
+        ..BASE
+    },
+    CaseShape {
+        name: "several columns, nothing counted",
+        inputs: 5,
+        trunk: &[6],
+        heads: &[(3, &[])],
+        rows: [40, 30, 27],
+        others: || vec![numbers("r", 2, Loss::Squared), numbers("s", 3, Loss::Absolute)],
+        ..BASE
+    },
+    CaseShape {
+        name: "every loss, all labelled",
+        inputs: 9,
+        trunk: &[14],
+        heads: &[(3, &[])],
+        optimizer: ADAM,
+        rows: [90, 70, 65],
+        coupled: true,
+        others: every_loss,
+        ..BASE
+    },
+    CaseShape {
+        name: "every loss, large values",
+        inputs: 9,
+        heads: &[(3, &[])],
+        rows: [150, 100, 97],
+        coupled: true,
+        scale: 30.0,
+        others: every_loss,
+        labels: LabelShape { weighted: false, blanks: true },
+        ..BASE
+    },
+    CaseShape {
+        name: "every loss, blanks, weights, categories",
+        inputs: 60,
+        trunk: &[14],
+        heads: &[(3, &[5])],
+        optimizer: ADAM,
+        rows: [190, 70, 65],
+        coupled: true,
+        others: every_loss,
+        labels: LabelShape { weighted: true, blanks: true },
+        codes: &[(1, 17), (3, 30), (1, 2)],
+        ..BASE
+    },
+    CaseShape {
+        name: "categories and blanks in segments and chunks",
+        inputs: 40,
+        trunk: &[24],
+        heads: &[(4, &[])],
+        optimizer: ADAM,
+        rows: [800, 200, 190],
+        others: || vec![numbers("r", 2, Loss::Squared)],
+        labels: LabelShape { weighted: false, blanks: true },
+        codes: &[(1, 37)],
+        binding: 8 << 10,
+        ..BASE
+    },
+    CaseShape {
+        name: "embeddings and bags under a trunk",
+        inputs: 41,
+        trunk: &[24, 11],
+        heads: &[(4, &[]), (3, &[6])],
+        optimizer: ADAM,
+        rows: [500, 230, 215],
+        coupled: true,
+        labels: LabelShape { weighted: false, blanks: true },
+        codes: &[(1, 9)],
+        binding: 24 << 10,
+        vectors: &[(1, 300, 8), (5, 23, 12), (1, 3, 1), (2, 7, 5)],
+        ..BASE
+    },
+    CaseShape {
+        name: "embeddings under heads alone, in segments and chunks",
+        inputs: 13,
+        heads: &[(4, &[]), (4, &[6]), (3, &[])],
+        optimizer: ADAM,
+        rows: [800, 200, 190],
+        coupled: true,
+        vectors: &[(1, 40, 8), (3, 33, 4)],
+        binding: 6 << 10,
+        ..BASE
+    },
+    CaseShape {
+        name: "embeddings, large values",
+        inputs: 16,
+        trunk: &[12],
+        heads: &[(2, &[])],
+        rows: [150, 100, 97],
+        vectors: &[(1, 5, 16)],
+        scale: 30.0,
+        ..BASE
+    },
+];
+
+fn classes(name: &str, classes: usize, loss: Loss) -> Head {
+    Head { loss, ..Head::multiclass(name, (0..classes).map(|c| c.to_string()).collect()) }
+}
+
+fn numbers(name: &str, columns: usize, loss: Loss) -> Head {
+    let columns = (0..columns).map(|c| format!("{name}{c}")).collect();
+    Head {
+        kind: TaskKind::Regression,
+        classes: Vec::new(),
+        columns,
+        loss,
+        ..Head::multiclass(name, Vec::new())
+    }
+}
+
+fn every_loss() -> Vec<Head> {
+    let softmax = |label_smoothing, focal_gamma, class_weights: &[f64]| Loss::CrossEntropy {
+        label_smoothing,
+        focal_gamma,
+        class_weights: class_weights.to_vec(),
+    };
+    let logistic = |focal_gamma, positive: &[f64]| Loss::Logistic {
+        focal_gamma,
+        positive_weights: positive.to_vec(),
+    };
+    let binary = |name: &str, loss| Head { kind: TaskKind::Binary, ..classes(name, 2, loss) };
+    vec![
+        classes("weights", 4, softmax(0.0, 0.0, &[0.5, 2.0, 1.0, 3.0])),
+        classes("smooth", 5, softmax(0.1, 0.0, &[])),
+        classes("both", 3, softmax(0.2, 0.0, &[0.3, 1.0, 2.5])),
+        classes("focal", 4, softmax(0.0, 2.0, &[1.0, 0.4, 2.0, 1.0])),
+        classes("all", 4, softmax(0.1, 1.5, &[2.0, 1.0, 0.4, 1.0])),
+        binary("plain", logistic(0.0, &[1.0])),
+        classes("two", 2, Loss::cross_entropy()),
+        binary("positive", logistic(0.0, &[3.5])),
+        binary("focus", logistic(1.5, &[0.7])),
+        Head {
+            kind: TaskKind::Multilabel,
+            ..numbers("labels", 3, logistic(0.0, &[1.0, 2.0, 0.5]))
+        },
+        numbers("squared", 2, Loss::Squared),
+        numbers("absolute", 1, Loss::Absolute),
+        numbers("huber", 1, Loss::Huber { delta: 0.7 }),
+        numbers("quantile", 1, Loss::Quantile { quantile: 0.9 }),
+        Head {
+            kind: TaskKind::Count,
+            columns: Vec::new(),
+            ..numbers("count", 1, Loss::Poisson { factor: Factor(0.25) })
+        },
+    ]
+}

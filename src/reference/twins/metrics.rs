@@ -1,0 +1,44 @@
+//! `gradient_norm` and `reduce_metrics`: the numbers of a step.
+
+use crate::kernels::params::{self, Metric, NONE, PER_ROW};
+use crate::reference::Arguments;
+use crate::reference::real::Real;
+
+/// Partial sums of the squared gradient: runs of 64 elements go to the sums in turn.
+pub(super) fn gradient_norm<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::GradientNorm>();
+    let (gradients, mut partials) = (a.numbers("gradients"), a.numbers_mut("partials"));
+    for group in 0..p.groups as usize {
+        partials[p.partials as usize + group] = T::of(0.0);
+    }
+    for i in 0..p.count as usize {
+        partials[p.partials as usize + (i / 64) % p.groups as usize] += gradients[i] * gradients[i];
+    }
+}
+
+/// The metrics, each the sum of its partial sums, and the stamp: the number of the step.
+pub(super) fn reduce_metrics<T: Real>(a: &Arguments<T>) {
+    let (p, step) = (a.params::<params::ReduceMetrics>(), a.step());
+    let (partials, mut metrics) = (a.numbers("partials"), a.numbers_mut("metrics"));
+    let count = a.dispatch.grid[0] as usize;
+    let row = step.slot as usize * p.stride as usize;
+    for (i, metric) in
+        a.table::<Metric>("metric_table")[p.first as usize..][..count].iter().enumerate()
+    {
+        let terms = if metric.count == PER_ROW { p.rows } else { metric.count };
+        let terms = &partials[metric.partials as usize..][..terms as usize];
+        let mut value = terms.iter().fold(T::of(0.0), |sum, term| sum + *term);
+        if metric.mean == 1 {
+            value *= T::from(step.inverse_rows);
+        }
+        let place = row + 1 + p.first as usize + i;
+        if p.accumulate == 1 {
+            value += metrics[place];
+        }
+        if metric.flag != NONE && !value.value().is_finite() {
+            a.raise(metric.flag);
+        }
+        metrics[place] = value;
+    }
+    metrics[row] = T::of(f64::from(step.number & 0x00ff_ffff));
+}

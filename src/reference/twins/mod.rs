@@ -1,0 +1,66 @@
+//! The twins: the formula of each kernel once more, as plain loops over plain indices, to be read
+//! beside the WGSL.
+//!
+//! A twin states what its kernel computes, not how: it has no tiles and no trees of sums, and the
+//! textbook form of a formula where the kernel uses a more stable one. A shift of exponents is
+//! kept, since f64 overflows too.
+//!
+//! The twin of a new kernel is a file here, with its line among the modules and in the table.
+
+mod agreement;
+mod dense_backward_input;
+mod dense_backward_weight;
+mod dense_forward;
+mod embeddings;
+mod gather_cells;
+mod gather_rows;
+mod label_sums;
+mod metrics;
+mod optimizers;
+mod pointwise_losses;
+mod rows;
+mod soft_sharing;
+mod softmax_cross_entropy;
+
+use anyhow::{Result, bail};
+
+use super::Arguments;
+use super::real::Real;
+
+/// A twin: it reads its arguments and writes the buffers that are bound to be written.
+type Twin<T> = fn(&Arguments<T>);
+
+/// The twins by the names of their kernels.
+fn table<T: Real>() -> [(&'static str, Twin<T>); 17] {
+    [
+        ("gather_rows", gather_rows::gather_rows),
+        ("gather_cells", gather_cells::gather_cells),
+        ("label_sums", label_sums::label_sums),
+        ("dense_forward", dense_forward::dense_forward),
+        ("dense_backward_input", dense_backward_input::dense_backward_input),
+        ("dense_backward_weight", dense_backward_weight::dense_backward_weight),
+        ("link_cells", embeddings::link_cells),
+        ("embedding_backward", embeddings::embedding_backward),
+        ("softmax_cross_entropy", softmax_cross_entropy::softmax_cross_entropy),
+        ("heads_cross_entropy", softmax_cross_entropy::heads_cross_entropy),
+        ("pointwise_losses", pointwise_losses::pointwise_losses),
+        ("soft_sharing", soft_sharing::soft_sharing),
+        ("agreement", agreement::agreement),
+        ("gradient_norm", metrics::gradient_norm),
+        ("reduce_metrics", metrics::reduce_metrics),
+        ("adam", optimizers::adam),
+        ("sgd", optimizers::sgd),
+    ]
+}
+
+/// Runs the twin of a kernel.
+///
+/// # Errors
+/// A kernel without a twin.
+pub(super) fn run<T: Real>(kernel: &str, arguments: &Arguments<T>) -> Result<()> {
+    let Some((_, twin)) = table::<T>().into_iter().find(|(name, _)| *name == kernel) else {
+        bail!("kernel {kernel} has no twin")
+    };
+    twin(arguments);
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! `pointwise_losses`: the losses of heads whose outputs have one label each, with their gradients
+//! by the logits.
+
+use super::label_sums::row_weight;
+use super::softmax_cross_entropy::focal;
+use crate::kernels::params::{self, Head, NONE};
+use crate::model::loss::code as loss;
+use crate::reference::Arguments;
+use crate::reference::real::Real;
+
+pub(super) fn pointwise_losses<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::PointwiseLosses>();
+    let heads = a.table::<Head>("heads");
+    let mut partials = a.numbers_mut("partials");
+    for (task, head) in heads.iter().enumerate().filter(|(_, h)| h.kind != loss::MULTICLASS) {
+        let inverse = match head.inverse {
+            NONE => T::from(a.step().inverse_rows) * T::from(head.share),
+            place => partials[place as usize],
+        };
+        for r in 0..p.rows as usize {
+            let (sum, hits) = row_loss(a, &p, head, r, inverse);
+            let place = task * p.capacity as usize + r;
+            partials[p.loss as usize + place] = sum;
+            partials[p.hits as usize + place] = hits;
+        }
+    }
+}
+
+/// Loss and hits of a head in one row, whose gradients it writes.
+fn row_loss<T: Real>(
+    a: &Arguments<T>,
+    p: &params::PointwiseLosses,
+    head: &Head,
+    r: usize,
+    inverse: T,
+) -> (T, T) {
+    let (labels, logits, weights) =
+        (a.integers("labels"), a.numbers("logits"), a.numbers("class_weights"));
+    let mut logits_delta = a.numbers_mut("logits_delta");
+    let cells = &labels[r * p.cells as usize..][..p.cells as usize];
+    let row = row_weight::<T>(cells, p.weighted == 1);
+    let (mut sum, mut hits) = (T::of(0.0), 0.0);
+    for k in 0..head.outputs as usize {
+        let place = head.logits as usize + r * head.outputs as usize + k;
+        let (z, label) = (logits[place], cells[head.cell as usize + k]);
+        logits_delta[place] = T::of(0.0);
+        if label == NONE {
+            continue;
+        }
+        let (value, slope) = match head.kind {
+            loss::LOGISTIC => {
+                logistic(z, label == 1, weights[head.weights as usize + k], head.gamma)
+            }
+            kind => number_loss(kind, z, T::from(f32::from_bits(label)), T::from(head.parameter)),
+        };
+        if head.kind == loss::LOGISTIC && (z > T::of(0.0)) == (label == 1) {
+            hits += 1.0;
+        }
+        sum += row * inverse * value;
+        logits_delta[place] = T::from(head.weight) * (row * inverse) * slope;
+    }
+    (sum, T::of(hits))
+}
+
+/// The logistic loss w q^γ (−ln p) of a label, and its derivative by z. p is the probability of the
+/// label, q = 1 − p; the weight w counts for positives.
+fn logistic<T: Real>(z: T, positive: bool, weight: T, gamma: f32) -> (T, T) {
+    let one = T::of(1.0);
+    let (u, weight) = if positive { (z, weight) } else { (-z, one) };
+    // For large u the textbook forms lose every digit of q: it is e^−u there.
+    let (q, nll) = if u > T::of(0.0) {
+        let small = (-u).exp();
+        (small / (one + small), (one + small).ln())
+    } else {
+        let small = u.exp();
+        (one / (one + small), (one + small).ln() - u)
+    };
+    let (power, by_q) = focal(gamma, q);
+    let slope = -(weight * (power + by_q * (one - q) * nll) * q);
+    (weight * power * nll, if positive { slope } else { -slope })
+}
+
+/// A loss of a number y that is predicted as z, and its derivative by z.
+fn number_loss<T: Real>(kind: u32, z: T, y: T, parameter: T) -> (T, T) {
+    let (e, zero, one) = (z - y, T::of(0.0), T::of(1.0));
+    let sign = T::of(if e > zero {
+        1.0
+    } else if e < zero {
+        -1.0
+    } else {
+        0.0
+    });
+    let size = if e < zero { -e } else { e };
+    match kind {
+        loss::SQUARED => (e * e, T::of(2.0) * e),
+        loss::ABSOLUTE => (size, sign),
+        loss::HUBER if size > parameter => {
+            (parameter * (size - T::of(0.5) * parameter), parameter * sign)
+        }
+        loss::HUBER => (T::of(0.5) * e * e, e),
+        loss::QUANTILE if e > zero => ((one - parameter) * e, one - parameter),
+        loss::QUANTILE => (-(parameter * e), if e < zero { -parameter } else { zero }),
+        _ => (parameter * (z.exp() - y * z), parameter * (z.exp() - y)),
+    }
+}
