@@ -11,7 +11,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`fault`]: errors with a hint and an exit code · [`rng`]: random values without a state · [`config`]: settings that were checked |
+//! | 0 | [`fault`]: errors with a hint and an exit code · [`rng`]: random values without a state · [`config`]: settings that were checked · [`replace`]: files replaced as a whole |
 //! | 1 | [`data`]: rows, labels, columns · [`kernels`]: the registry of the WGSL, its parameters, its reflection |
 //! | 2 | [`model`]: the network, the place of each parameter, its files |
 //! | 3 | [`schedule`]: the step as a list, its laws · [`objective`]: losses and couplings, which emit dispatches |

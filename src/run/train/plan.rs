@@ -70,7 +70,7 @@ impl Plan {
             BatchSize::Rows(n) => n.min(rows),
             BatchSize::Full => rows,
         };
-        check_parts(config.train.accumulate, batch)?;
+        check_accumulate(config.train.accumulate, batch)?;
         let steps_per_epoch = rows.div_ceil(batch) as u64;
         let total_steps =
             (config.train.epochs * steps_per_epoch).min(config.train.max_steps.unwrap_or(u64::MAX));
@@ -236,8 +236,8 @@ impl Plan {
     }
 }
 
-/// Refuses `train.accumulate` if a batch has fewer rows than it is to have parts.
-fn check_parts(parts: usize, batch: usize) -> Result<(), Fault> {
+/// Refuses `train.accumulate` if it asks for more parts of a batch than a batch has rows.
+fn check_accumulate(parts: usize, batch: usize) -> Result<(), Fault> {
     if parts <= batch {
         return Ok(());
     }
