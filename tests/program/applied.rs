@@ -731,8 +731,8 @@ fn links_devices_and_modes_are_kept() {
         0o600
     );
     assert_eq!(predict(&room, &["--data", "t.csv", "--out", "/dev/stdout"]).expect(0).out, printed);
-    predict(&room, &["--data", "t.csv", "--out", "t.csv"]).refused(73, &["is the data"]);
-    predict(&room, &["--data", "t*.csv", "--out", "t.csv"]).refused(73, &["is the data"]);
+    predict(&room, &["--data", "t.csv", "--out", "t.csv"]).refused(73, &["is one of the files"]);
+    predict(&room, &["--data", "t*.csv", "--out", "t.csv"]).refused(73, &["is one of the files"]);
 }
 
 // ---- arrays ----
