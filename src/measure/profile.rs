@@ -113,6 +113,7 @@ impl Profile {
         ]
     }
 
+    /// The sum of the times, and how they were taken.
     fn method(&self) -> String {
         let (sum, steps, clock) = (self.us_per_step(), self.steps, self.clock());
         let between = self.us_between.map_or(String::new(), |us| {

@@ -147,6 +147,8 @@ pub fn tune_shapes(
 /// Access to one of the products of a tuning.
 type Field = fn(&mut Tuning) -> &mut Product;
 
+/// Chooses the tile of a product: by the cache, else by measurement where `measures` is true, else
+/// the default.
 fn choose(
     gpu: &Gpu,
     (product, field, shape): (&'static Kernel, Field, [usize; 3]),

@@ -211,6 +211,7 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Adds the entry of a place to the table.
     fn place_layer(&mut self, place: usize) {
         let (layer, level, layout) = (self.layer(place), self.level(place), self.layout);
         let size = self.plan.capacity * layer.outputs;
@@ -294,6 +295,7 @@ impl<'a> Planner<'a> {
         (first, (0..self.plan.order.len()).filter(reads).count() as u32)
     }
 
+    /// Groups the layers to forward dispatches, and numbers their column tiles.
     fn group_forward(&mut self) {
         let key = |place: usize| group_key(&self.levels, self.layer(place));
         let (mut first, count) = (0, self.plan.order.len());
@@ -342,6 +344,7 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Groups the activations whose gradients are needed to backward dispatches, from the top down.
     fn group_backward(&mut self) {
         let hidden: Vec<ForwardGroup> =
             self.plan.forward.iter().filter(|g| g.writes != Arena::Logits).cloned().collect();

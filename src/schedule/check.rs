@@ -62,6 +62,7 @@ fn violations(program: &Program, schedule: &Schedule, signatures: &mut Signature
     found
 }
 
+/// A dispatch as messages name it.
 fn place(number: usize, dispatch: &Dispatch) -> String {
     format!("dispatch {number}, {} ({})", dispatch.kernel.name, dispatch.label)
 }
@@ -73,6 +74,7 @@ fn name(program: &Program, buffer: Buffer) -> String {
         .map_or_else(|| format!("buffer {}", buffer.0), |spec| spec.name.clone())
 }
 
+/// A slice as messages name it.
 fn text(program: &Program, slice: &Slice) -> String {
     format!("{}[{}..{}]", name(program, slice.buffer), slice.first, slice.first + slice.len)
 }

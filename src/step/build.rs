@@ -93,6 +93,7 @@ pub fn build(request: &Request) -> Result<Built> {
 }
 
 impl<'a> Builder<'a> {
+    /// Adds the schedule of the training step and returns its number.
     fn train(
         &mut self,
         request: &Request,
@@ -124,6 +125,7 @@ impl<'a> Builder<'a> {
         self.finish("train", dispatches, 0, &wanted, request.batch)
     }
 
+    /// Adds the schedule that evaluates `rows` rows of a part, and returns its number.
     fn evaluate(&mut self, part: usize, tables: &[CouplingTable], rows: usize) -> usize {
         let chunk = Chunk { index: 0, first: 0, rows };
         let mut dispatches = self.count(part, false);

@@ -102,6 +102,7 @@ impl Builder<'_> {
         (0..tasks).flat_map(of_task).collect()
     }
 
+    /// Makes the table of metrics, and the buffers of partial sums, metrics and flags.
     fn finish_metrics(&mut self, lines: Vec<MetricLine>) {
         let table: Vec<Metric> = lines.iter().map(|(_, m)| *m).collect();
         self.program.metrics = lines.into_iter().map(|(k, _)| k).collect();

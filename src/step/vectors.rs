@@ -70,6 +70,7 @@ impl Builder<'_> {
         }
     }
 
+    /// Links the cells of a chunk that hold equal codes.
     fn link_cells(&self, chunk: Chunk) -> Dispatch {
         let (scene, b) = (&self.scene, &self.scene.buffers);
         let parameters = params::LinkCells { rows: chunk.rows as u32 };
@@ -90,6 +91,7 @@ impl Builder<'_> {
         .updates([self.program.whole(b.first_cells)])
     }
 
+    /// Sums the deltas of the cells along these links.
     fn sum_cells(&self, chunk: Chunk) -> Dispatch {
         let (scene, b) = (&self.scene, &self.scene.buffers);
         let width = scene.network.learned_inputs();

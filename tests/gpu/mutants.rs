@@ -223,7 +223,7 @@ const DENSE_BACKWARD_INPUT_DIRECT: &[Mutant] = &[
     ("an output is taken for its neighbour", "subgroupShuffle(a1.y, ", "subgroupShuffle(a1.x, "),
     (
         "a unit reads its neighbour's slope",
-        "one_slope(first_slope + place)",
+        "one_slope(first_slope\n                    + place)",
         "one_slope(first_slope + place + 1u)",
     ),
     (
@@ -358,7 +358,7 @@ const POINTWISE_LOSSES: &[Mutant] = &[
     ),
     (
         "the weight of the row has no part in the loss",
-        "select(0.0, of_row * inverse, any_label)",
+        "select(0.0, of_row * inverse,\n        any_label)",
         "select(0.0, inverse, any_label)",
     ),
     ("heads of classes are not left alone", "|| head.kind == MULTICLASS", ""),
@@ -444,7 +444,7 @@ const LABEL_SUMS: &[Mutant] = &[
     ("later segments overwrite", "params.accumulate == 1u", "params.accumulate == 2u"),
     (
         "later segments overwrite the number",
-        "select(numbers[0], partials[place + params.tasks] + numbers[0], again)",
+        "select(numbers[0], partials[place + params.tasks]\n        + numbers[0], again)",
         "numbers[0]",
     ),
     (
@@ -479,7 +479,7 @@ const GATHER_CELLS: &[Mutant] = &[
     ("every chunk reads the first rows", "let place = params.chunk_first + r;", "let place = r;"),
     (
         "labels stay where there is no row",
-        "select(NONE, data_labels[local * params.tasks + t], here)",
+        "select(NONE, data_labels[local * params.tasks + t],\n                here)",
         "data_labels[local * params.tasks + t]",
     ),
     ("the last label is missing", "t < params.tasks; t++", "t + 1u < params.tasks; t++"),
@@ -723,7 +723,7 @@ const SGD_DIRECT: &[Mutant] = &[
     ),
     (
         "blocks take the first one's decay",
-        "subgroupShuffle(weight_decay, turn & 6u)",
+        "subgroupShuffle(weight_decay,\n                turn & 6u)",
         "subgroupShuffle(weight_decay, 0u)",
     ),
     (
@@ -849,8 +849,12 @@ const SOFT_SHARING_DIRECT: &[Mutant] = &[
 ];
 
 const REDUCE_METRICS_DIRECT: &[Mutant] = &[
-    ("the mean is a sum", " * select(1.0, step.inverse_rows, metric.mean == 1u)", ""),
-    ("sums are means", "select(1.0, step.inverse_rows, metric.mean == 1u)", "step.inverse_rows"),
+    ("the mean is a sum", " * select(1.0, step.inverse_rows,\n        metric.mean == 1u)", ""),
+    (
+        "sums are means",
+        "select(1.0, step.inverse_rows,\n        metric.mean == 1u)",
+        "step.inverse_rows",
+    ),
     ("later chunks overwrite", "params.accumulate == 1u", "params.accumulate == 2u"),
     ("every step writes the first row", "step.slot * params.stride + 1u", "1u"),
     (

@@ -280,10 +280,12 @@ pub(super) const SHAPES: &[CaseShape] = &[
     },
 ];
 
+/// A head with classes.
 fn classes(name: &str, classes: usize, loss: Loss) -> Head {
     Head { loss, ..Head::multiclass(name, (0..classes).map(|c| c.to_string()).collect()) }
 }
 
+/// A head with columns of numbers.
 fn numbers(name: &str, columns: usize, loss: Loss) -> Head {
     let columns = (0..columns).map(|c| format!("{name}{c}")).collect();
     Head {
@@ -295,6 +297,7 @@ fn numbers(name: &str, columns: usize, loss: Loss) -> Head {
     }
 }
 
+/// Heads with all losses and their options.
 fn every_loss() -> Vec<Head> {
     let softmax = |label_smoothing, focal_gamma, class_weights: &[f64]| Loss::CrossEntropy {
         label_smoothing,
