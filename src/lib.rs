@@ -9,18 +9,21 @@
 //!
 //! The floors, from the ground up; imports go down only, and a test enforces it:
 //!
-//! | floor | rooms |
-//! |---|---|
-//! | 0 | [`fault`]: errors with a hint and an exit code · [`rng`]: random values without a state · [`config`]: settings that were checked · [`replace`]: files replaced as a whole |
-//! | 1 | [`data`]: rows, labels, columns · [`kernels`]: the registry of the WGSL, its parameters, its reflection |
-//! | 2 | [`model`]: the network, the place of each parameter, its files |
-//! | 3 | [`schedule`]: the step as a list, its laws · [`objective`]: losses and couplings, which emit dispatches |
-//! | 4 | [`device`]: wgpu · [`reference`](mod@reference): plain loops, the oracle |
-//! | 5 | [`run`]: training, evaluation, prediction, self-test, measurement |
-//! | 6 | [`cli`]: verbs, flags, streams, exit codes |
+//! 0. [`fault`]: errors with a hint and an exit code · [`config`]: settings that were checked ·
+//!    [`rng`], [`text`], [`cache`], [`replace`]: helpers
+//! 1. [`data`]: rows, labels, columns · [`kernels`]: the registry of the WGSL, its parameters
+//! 2. [`model`]: the network as a graph, the place of each parameter, its files
+//! 3. [`schedule`]: the language of dispatches and buffers, and its laws
+//! 4. [`plan`]: layers and arenas
+//! 5. [`objective`]: losses and couplings, which emit dispatches
+//! 6. [`step`]: the dispatches of a step
+//! 7. [`device`]: wgpu · [`reference`](mod@reference): plain loops, the oracle
+//! 8. [`run`]: training, applying, runs as a whole · [`measure`]: benches, the self-test
+//! 9. [`cli`]: verbs, flags, streams, exit codes
 //!
 //! ARCHITECTURE.md is the tour at length. From the outside a training is a configuration,
-//! [`data::Parts`], a [`run::train::Plan`] and a [`run::machine::Machine`]:
+//! [`data::Parts`], a [`run::train::Plan`] and a [`run::machine::Machine`]; [`run::job`] adds a run
+//! directory that resumes.
 //!
 //! ```
 //! use std::path::Path;
@@ -29,7 +32,8 @@
 //! use tandem::run::train::{Options, Plan, Silent, train};
 //!
 //! # fn main() -> anyhow::Result<()> {
-//! // Two bits; the tasks are their exclusive or and their conjunction. The rows are given below, so `data.train` is not looked at.
+//! // Two bits; the tasks are their exclusive or and their conjunction. The rows are given below,
+//! // so `data.train` is not read.
 //! let settings = "
 //!     [data]
 //!     train = \"memory.csv\"
@@ -45,7 +49,9 @@
 //!     batch_size = \"full\"
 //! ";
 //! let config = tandem::config::read::from_text(settings, "settings", Path::new("."), &[])?;
-//! let rows = Dataset::from_arrays(2, vec![0., 0., 0., 1., 1., 0., 1., 1.], vec![vec![0, 1, 1, 0], vec![0, 0, 0, 1]])?;
+//! let features = vec![0., 0., 0., 1., 1., 0., 1., 1.];
+//! let labels = vec![vec![0, 1, 1, 0], vec![0, 0, 0, 1]];
+//! let rows = Dataset::from_arrays(2, features, labels)?;
 //! let schema = Schema::for_arrays(2, &[("xor", &["no", "yes"]), ("and", &["no", "yes"])]);
 //! let plan = Plan::new(config, Parts::new(schema, rows.clone(), None, Some(rows))?)?;
 //! let outcome = train(&plan, Machine::Reference, Options::default(), &mut Silent)?;

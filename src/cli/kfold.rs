@@ -148,7 +148,12 @@ impl Run<'_> {
         self.save(json!({"folds": folds, "tested": self.tested, "tasks": summary.json()}))?;
         let console = self.call.console;
         if console.json {
-            let found = json!({"run": self.path(), "folds": folds, "tasks": summary.json(), "predictions": predictions});
+            let found = json!({
+                "run": self.path(),
+                "folds": folds,
+                "tasks": summary.json(),
+                "predictions": predictions,
+            });
             console.result_json(&found)?;
         } else {
             let (path, predictions) = (self.path().display(), predictions.display());

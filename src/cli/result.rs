@@ -47,10 +47,16 @@ fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[P
         points.iter().find(|p| p.split == split).map(|p| p.json(&plan.network, &plan.objective))
     };
     json!({
-        "run": directory.path(), "ended": ended(outcome), "steps": outcome.steps, "best_epoch": outcome.best_epoch,
+        "run": directory.path(),
+        "ended": ended(outcome),
+        "steps": outcome.steps,
+        "best_epoch": outcome.best_epoch,
         "best_step": outcome.best_step,
-        "seconds": outcome.seconds, "first_step_seconds": outcome.first_step_seconds,
-        "train": point("train"), "valid": point("valid"), "test": point("test"),
+        "seconds": outcome.seconds,
+        "first_step_seconds": outcome.first_step_seconds,
+        "train": point("train"),
+        "valid": point("valid"),
+        "test": point("test"),
     })
 }
 

@@ -102,8 +102,8 @@ impl Data {
         matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || splits
     }
 
-    /// Whether there will be test rows: from a file, from the split, by a column, in a built-in set,
-    /// or as a fold.
+    /// Whether there will be test rows: from a file, from the split, by a column, in a built-in
+    /// set, or as a fold.
     pub fn has_test(&self) -> bool {
         let splits =
             self.split_column.is_some() || self.split.is_some_and(|shares| shares[2] > 0.0);

@@ -61,9 +61,11 @@ pub struct ArrayNames {
 }
 
 /// What a source can be.
-pub(super) const FORMATS: &str = "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .parquet and others), a list of tables, \
-     { images = \"…\", labels = \"…\" } (IDX), { features = \"…\", labels = \"…\" } (NPY), or \
-     built in: digits-overlay";
+pub(super) const FORMATS: &str = concat!(
+    "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .parquet and others), a list of tables, ",
+    "{ images = \"…\", labels = \"…\" } (IDX), { features = \"…\", labels = \"…\" } (NPY), ",
+    "or built in: digits-overlay"
+);
 /// Endings of text files of lines and cells.
 const TEXT: &[&str] =
     &[".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"];

@@ -192,8 +192,8 @@ fn the_files_of_the_model_repeat_to_the_byte() {
     }
 }
 
-/// An evaluation has two steps in flight and reads the logits of each step with its metrics: they are
-/// the logits of each step on its own.
+/// An evaluation has two steps in flight and reads the logits of each step with its metrics: they
+/// are the logits of each step on its own.
 #[test]
 fn an_evaluation_reads_the_logits_of_each_step() {
     let plan = plan(TABLES);

@@ -207,7 +207,8 @@ impl Draft<'_> {
         };
         writeln!(
             out,
-            "split = {shares}          # {comment}; valid = \"…\" and test = \"…\" name files instead"
+            "split = {shares}          # {comment}; valid = \"…\" and test = \"…\" name files \
+             instead"
         )?;
         match rarest.filter(|_| rows >= SOME) {
             Some(task) => {
@@ -243,7 +244,7 @@ impl Draft<'_> {
             "\n# Features, each with the type that it is taken for. [feature.NAME] with type = \
              numeric, category, binary, date, text or"
         )?;
-        writeln!(out, "# ignore says otherwise; README.md has the other keys.")?;
+        writeln!(out, "# ignore says otherwise; docs/config.md has the other keys.")?;
         let name = |column: &ColumnSurvey| comment(&key(&column.name));
         let width =
             features.iter().map(|column| name(column).chars().count()).max().unwrap_or(0).min(32);

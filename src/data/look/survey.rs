@@ -495,8 +495,8 @@ fn no_numbers(tallies: &[Tally], meanings: &[Meaning]) -> Vec<String> {
     odd.map(|text| text.to_string()).collect()
 }
 
-/// The classes of fewer than [`RARE`] rows, if at least two others have more rows. Blanks are not in
-/// `tally`.
+/// The classes of fewer than [`RARE`] rows, if at least two others have more rows. Blanks are not
+/// in `tally`.
 fn rare_classes(tally: &Tally) -> Vec<String> {
     if tally.iter().filter(|(_, rows)| *rows >= RARE).count() < 2 {
         return Vec::new();

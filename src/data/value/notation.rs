@@ -12,7 +12,8 @@ pub enum Notation {
     Plain,
     /// Like `Plain`, or with groups of three digits: `1,234.5`, `1 234.5`, `1'234.5`.
     Grouped,
-    /// Numbers with a decimal comma, and perhaps groups of three digits: `1234,5`, `1.234,5`, `1 234,5`.
+    /// Numbers with a decimal comma, and perhaps groups of three digits: `1234,5`, `1.234,5`, `1
+    /// 234,5`.
     Comma,
 }
 

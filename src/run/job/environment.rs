@@ -42,15 +42,24 @@ pub(super) fn environment(
     let (adapter, limits) = match machine {
         Machine::Device(gpu) => (
             json!(gpu.entry),
-            json!({"storage_binding_bytes": gpu.limits.max_storage_buffer_binding_size, "buffer_bytes": gpu.limits.max_buffer_size}),
+            json!({
+                "storage_binding_bytes": gpu.limits.max_storage_buffer_binding_size,
+                "buffer_bytes": gpu.limits.max_buffer_size,
+            }),
         ),
         Machine::Reference => (json!("reference"), Value::Null),
     };
     let hashes: serde_json::Map<String, Value> =
         plan.parts.hashes.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+    let rows: serde_json::Map<String, Value> =
+        plan.named_parts().iter().map(|(n, d)| (n.to_string(), json!(d.rows))).collect();
     json!({
-        "version": env!("CARGO_PKG_VERSION"), "adapter": adapter, "reason": machine.describe(), "limits": limits,
-        "kernels": {"class": tuning.class, "products": kernels, "tiles": choices}, "data": hashes,
-        "rows": plan.named_parts().iter().map(|(n, d)| (n.to_string(), json!(d.rows))).collect::<serde_json::Map<_, _>>(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "adapter": adapter,
+        "reason": machine.describe(),
+        "limits": limits,
+        "kernels": {"class": tuning.class, "products": kernels, "tiles": choices},
+        "data": hashes,
+        "rows": rows,
     })
 }

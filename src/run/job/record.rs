@@ -1,5 +1,5 @@
-//! Records a run: its points, models, checkpoints and log go to the run directory, and a listener is
-//! told of them.
+//! Records a run: its points, models, checkpoints and log go to the run directory, and a listener
+//! is told of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use crate::data::look::summary::{Labelled, label_summary};
 use crate::data::{Column, Input, Parts};
 
-/// Sentences about the columns of the data, what was noticed in them, and how many rows have a label
-/// for each task.
+/// Sentences about the columns of the data, what was noticed in them, and how many rows have a
+/// label for each task.
 pub(super) fn told_of(parts: &Parts) -> Vec<String> {
     let mut lines = Vec::new();
     if let Input::Columns { columns } = &parts.schema.input {
