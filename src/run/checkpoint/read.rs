@@ -248,8 +248,8 @@ fn best(entry: &BestEntry, layout: &Layout, files: &mut Files) -> Result<Arc<Bes
     }))
 }
 
-/// The first problem of a manifest whose hash is right. The hash shows damage, but anyone can write a
-/// manifest with the right hash.
+/// The first problem of a manifest whose hash is right. The hash shows damage, but anyone can write
+/// a manifest with the right hash.
 fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     let best = manifest.best.as_ref();
     let is_share = |share: f64| (0.0..=1.0).contains(&share);
@@ -281,8 +281,8 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     None
 }
 
-/// The bytes of a plain file. Its length is `expected`, or at most [`LONGEST`] where that is `None`;
-/// nothing is allocated before the real length has confirmed it.
+/// The bytes of a plain file. Its length is `expected`, or at most [`LONGEST`] if that is `None`.
+/// Nothing is allocated before the real length has confirmed it.
 fn read(path: &Path, expected: Option<u64>) -> Result<Vec<u8>, Fault> {
     let cannot = |e: std::io::Error| damaged(path, format!("cannot be read: {e}"));
     let metadata = fs::symlink_metadata(path).map_err(cannot)?;
