@@ -11,7 +11,7 @@ use tandem::config::read;
 use tandem::data::{Dataset, Parts, Schema};
 use tandem::device::adapter::Wish;
 use tandem::rng::{Purpose, uniform};
-use tandem::run::job::{Job, Listener, Place};
+use tandem::run::job::{Done, Job, Listener, Place};
 
 /// The settings, as in a configuration file. `data.train` is required but not read.
 const SETTINGS: &str = r#"
@@ -53,25 +53,26 @@ impl Listener for Printer {
     }
 }
 
-fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let directory = arguments.next().context("name a directory for the run")?;
-    let directory = Path::new(&directory);
-    let job = Job::new(Wish { device: arguments.next(), ..Wish::default() });
-
+/// Trains into a directory, or goes on with the run that is there.
+pub fn train_into(directory: &Path, wish: Wish, listener: &mut dyn Listener) -> Result<Done> {
     let classes: [&str; 2] = ["no", "yes"];
     let schema = Schema::for_arrays(2, &[("sum", &classes), ("order", &classes)]);
     let parts = Parts::new(schema, rows(500, 1)?, Some(rows(100, 2)?), Some(rows(100, 3)?))?;
-
     // A directory with settings is a run that was begun before.
     let (config, place) = if directory.join("config.toml").is_file() {
-        Place::resume(directory, &[], &mut Printer)?
+        Place::resume(directory, &[], listener)?
     } else {
         let config = read::from_text(SETTINGS, "settings", Path::new("."), &[])?;
         (config, Place::new(Some(directory), "arrays"))
     };
-    let done = job.run(config, parts, place, None, &mut Printer)?;
+    Job::new(wish).run(config, parts, place, None, listener)
+}
 
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next().context("name a directory for the run")?;
+    let wish = Wish { device: arguments.next(), ..Wish::default() };
+    let done = train_into(Path::new(&directory), wish, &mut Printer)?;
     let test = done.outcome.test.iter().flat_map(|point| &point.tasks);
     for (head, task) in done.plan.network.tasks.iter().zip(test) {
         println!("{}: accuracy {:.4}", head.name, task.metric("accuracy").unwrap_or(f64::NAN));

@@ -281,8 +281,8 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     None
 }
 
-/// The bytes of a plain file. Its length is `expected`, or at most [`LONGEST`] where that is
-/// `None`; nothing is allocated before the real length has confirmed it.
+/// The bytes of a plain file. Its length is `expected`, or at most [`LONGEST`] if that is `None`.
+/// Nothing is allocated before the real length has confirmed it.
 fn read(path: &Path, expected: Option<u64>) -> Result<Vec<u8>, Fault> {
     let cannot = |e: std::io::Error| damaged(path, format!("cannot be read: {e}"));
     let metadata = fs::symlink_metadata(path).map_err(cannot)?;
