@@ -131,8 +131,8 @@ impl Graph {
     }
 
     /// The level of each node: above the levels of all that it reads, with the inputs at level 0.
-    /// The values of a node lie in one of two arenas, by the parity of its level. The values that it
-    /// multiplies or adds up have the other parity, so no kernel writes the arena that it reads.
+    /// The values of a node lie in one of two arenas, by the parity of its level. The values that
+    /// it multiplies or adds up have the other parity, so no kernel writes the arena that it reads.
     pub fn levels(&self) -> Vec<usize> {
         levels(&self.nodes)
     }
