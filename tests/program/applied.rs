@@ -489,7 +489,7 @@ fn chunks_add_up() {
     };
     let ((whole, one), (parts, many)) = (met(u64::MAX), met(300));
     assert!(one == 1 && many > 10 && whole == parts, "{many}: {whole:?} {parts:?}");
-    let counts = |at: usize| (whole.columns[at].unknown, whole.columns[at].blank);
+    let counts = |at: usize| (whole.columns[at].unknown, whole.columns[at].unexpected_blanks);
     assert_eq!([counts(0), counts(1), counts(2)], [(250, 0), (300, 100), (0, 167)]);
 }
 
