@@ -60,7 +60,8 @@ fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[P
     })
 }
 
-/// What the model is of, and with it every figure of the table: `epoch 12, the kept one`.
+/// The place of the kept model, which every figure of the table is measured at: `epoch 12, the
+/// kept one`.
 fn kept(plan: &Plan, outcome: &Outcome) -> String {
     let (epoch, step) = (outcome.best_epoch, outcome.best_step);
     let is_whole = step.is_multiple_of(plan.steps_per_epoch) || step == plan.total_steps;
@@ -71,7 +72,7 @@ fn kept(plan: &Plan, outcome: &Outcome) -> String {
     format!("{place}, {why}{means}")
 }
 
-/// The result as a table: a line a task, a column a part.
+/// The result as a table: one line per task, one column per part.
 fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Point]) -> String {
     let splits: Vec<&Point> = ["train", "valid", "test"]
         .iter()
@@ -79,29 +80,40 @@ fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Poi
         .collect();
     let width = plan.network.tasks.iter().map(|t| t.name.len()).max().unwrap_or(4).max(8);
     let longest = plan.network.tasks.iter().map(|t| t.kind.metrics()[0].len()).max().unwrap_or(0);
-    let width_of_metrics = longest + " -0.0000".len();
+    let metrics = longest + " -0.0000".len();
     let mut text = format!("{:width$}", "task");
     for point in &splits {
-        text +=
-            &format!("  {:>10} {:>width_of_metrics$}", format!("{} loss", point.split), "metric");
+        text += &format!("  {:>10} {:>metrics$}", format!("{} loss", point.split), "metric");
     }
     for (i, head) in plan.network.tasks.iter().enumerate() {
         text += &format!("\n{:width$}", head.name);
-        // One metric a row, so that its columns compare: the primary one, if some part has it.
-        let of_parts =
-            |name: &&&str| splits.iter().any(|point| point.tasks[i].metric(name).is_some());
-        let name = head.kind.metrics().iter().find(of_parts).copied().unwrap_or_default();
-        for point in &splits {
-            let metric = point.tasks[i]
-                .metric(name)
-                .map_or(String::new(), |value| format!("{name} {value:.4}"));
-            text += &format!("  {:>10} {metric:>width_of_metrics$}", shown(point.tasks[i].loss));
+        // One metric per row, so that its columns compare: the primary one, if some part has it.
+        let has = |name: &&&str| splits.iter().any(|point| point.tasks[i].metric(name).is_some());
+        let name = head.kind.metrics().iter().find(has).copied().unwrap_or_default();
+        for task in splits.iter().map(|point| &point.tasks[i]) {
+            let metric =
+                task.metric(name).map_or(String::new(), |value| format!("{name} {value:.4}"));
+            text += &format!("  {:>10} {metric:>metrics$}", shown(task.loss));
         }
     }
     text += &format!("\n{:width$}", "combined");
     for point in &splits {
-        text += &format!("  {:>10} {:>width_of_metrics$}", shown(point.loss), "");
+        text += &format!("  {:>10} {:>metrics$}", shown(point.loss), "");
     }
+    text += &couplings(plan, &splits);
+    text += &format!(
+        "\n{} after {} steps, {:.1} s; table and model: {}",
+        ended(outcome),
+        outcome.steps,
+        outcome.seconds,
+        kept(plan, outcome)
+    );
+    text + &format!("\nrun directory: {}", directory.path().display())
+}
+
+/// One line per coupled pair, with its value on each part.
+fn couplings(plan: &Plan, splits: &[&Point]) -> String {
+    let mut text = String::new();
     for (i, pair) in plan.objective.pairs.iter().enumerate() {
         let names = format!(
             "{} {} {}",
@@ -113,12 +125,5 @@ fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Poi
             splits.iter().map(|p| format!("{} {:.6}", p.split, p.couplings[i])).collect();
         text += &format!("\ncoupling {names}: {}", values.join(", "));
     }
-    text += &format!(
-        "\n{} after {} steps, {:.1} s; table and model: {}",
-        ended(outcome),
-        outcome.steps,
-        outcome.seconds,
-        kept(plan, outcome)
-    );
-    text + &format!("\nrun directory: {}", directory.path().display())
+    text
 }

@@ -215,12 +215,7 @@ impl Job {
             .filter(|_| over.is_some())
             .map_or(settings, |loaded| loaded.config.clone());
         let context = context(&plan, machine, &kernels.tuning, text.clone());
-        if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.adapter != context.adapter) {
-            notes.push(format!(
-                "the run was on {}: results agree within rounding, not bit by bit",
-                loaded.adapter
-            ));
-        }
+        notes.extend(loaded.as_ref().and_then(|loaded| on_another(loaded, &context.adapter)));
         let mut directory = make(&plan)?;
         let mut keeper = Keeper::new(directory.checkpoints(), context, plan.config.train.keep)?;
         if let Some(initial) = &initial {
@@ -229,16 +224,14 @@ impl Job {
             keeper.keep(Arc::new(plan.beginning(initial.clone())))?;
             keeper.finish()?;
         }
-        if over.is_none() {
-            directory.write_config(&text)?;
-        }
-        begin(&mut directory, &plan, machine, &kernels)?;
+        begin(&mut directory, &plan, machine, &kernels, over.is_none().then_some(&text))?;
         let streamed = self.streamed(machine, &plan, listener);
         let mut recorder = Recorder::new(&plan, &mut directory, listener, keeper);
-        notes.iter().chain(&over).try_for_each(|note| recorder.say(note))?;
+        notes.iter().try_for_each(|note| recorder.say(note))?;
         if goes_on {
             recorder.resume(loaded.as_mut())?;
         }
+        over.iter().try_for_each(|why| recorder.say(why))?;
         let options = Options {
             tuning: Some(kernels.tuning.clone()),
             initial,
@@ -248,15 +241,9 @@ impl Job {
             resume: loaded.map(|loaded| loaded.snapshot),
         };
         let mut open = || self.reopen(plan.config.train.precision, kernels.unit);
-        let outcome = train_with_retries(
-            &plan,
-            machine.clone(),
-            options,
-            self.retries,
-            &mut open,
-            &mut recorder,
-        );
-        let outcome = outcome.map_err(|error| recorder.with_way_on(error))?;
+        let (first, retries) = (machine.clone(), self.retries);
+        let outcome = train_with_retries(&plan, first, options, retries, &mut open, &mut recorder)
+            .map_err(|error| recorder.with_way_on(error))?;
         let (points, last) = recorder.finish(&outcome)?;
         let outcome = save(&plan, &directory, outcome, last.as_deref(), listener)?;
         Ok(Done { plan, directory, outcome, points })
@@ -308,14 +295,23 @@ impl Job {
     }
 }
 
-/// Begins the files of a run directory.
+/// A sentence if a run goes on with another adapter.
+fn on_another(loaded: &Loaded, adapter: &str) -> Option<String> {
+    let before = &loaded.adapter;
+    (before != adapter)
+        .then(|| format!("the run was on {before}: results agree within rounding, not bit by bit"))
+}
+
+/// Begins the files of a run directory; `settings` is the text of a changed `config.toml`.
 fn begin(
     directory: &mut RunDirectory,
     plan: &Plan,
     machine: &Machine,
     kernels: &Kernels,
+    settings: Option<&String>,
 ) -> Result<()> {
     let Kernels { tuning, choices, .. } = kernels;
+    settings.map_or(Ok(()), |text| directory.write_config(text))?;
     directory.write_environment(&environment(plan, machine, tuning, choices))?;
     directory.begin(&plan.network, &plan.objective, &parts_of(plan))?;
     if plan.config.train.evaluate.contains(&Evaluated::Test) {

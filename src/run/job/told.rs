@@ -6,36 +6,10 @@ use crate::data::{Column, Input, Parts};
 /// Sentences about the columns of the data, what was noticed in them, and how many rows have a
 /// label for each task.
 pub(super) fn told_of(parts: &Parts) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Input::Columns { columns } = &parts.schema.input {
-        let mut types: Vec<(&str, Vec<&str>)> = Vec::new();
-        for column in columns {
-            let word = column.encoding.word();
-            match types.iter_mut().find(|(known, _)| *known == word) {
-                Some((_, names)) => names.push(&column.name),
-                None => types.push((word, vec![&column.name])),
-            }
-        }
-        let named: Vec<String> =
-            types.iter().map(|(word, names)| format!("{word}: {}", some(names))).collect();
-        let types: Vec<String> =
-            types.iter().map(|(word, names)| format!("{} {word}", names.len())).collect();
-        let learned: Vec<&Column> = columns.iter().filter(|column| column.vectors() > 0).collect();
-        let (inputs, of_them): (usize, usize) =
-            (parts.schema.input.width(), learned.iter().map(|column| column.width()).sum());
-        let vectors: usize = learned.iter().map(|column| column.vectors()).sum();
-        let note = if vectors > 0 {
-            format!(", {of_them} of them from {vectors} learned vectors")
-        } else {
-            String::new()
-        };
-        lines.push(format!(
-            "{} columns ({}) make {inputs} inputs{note}",
-            columns.len(),
-            types.join(", ")
-        ));
-        lines.push(format!("taken for {}", named.join("; ")));
-    }
+    let mut lines = match &parts.schema.input {
+        Input::Columns { columns } => told_of_columns(columns, parts.schema.input.width()).into(),
+        Input::Image { .. } => Vec::new(),
+    };
     lines.extend(parts.notices.iter().cloned());
     for labelled in
         label_summary(parts).chunk_by(|a, b| (&a.task, &a.column) == (&b.task, &b.column))
@@ -50,6 +24,32 @@ pub(super) fn told_of(parts: &Parts) -> Vec<String> {
         lines.push(format!("labelled for {}{column}: {}", labelled[0].task, parts.join(", ")));
     }
     lines
+}
+
+/// How many columns there are of each type, and how many inputs they make; the names of each type.
+fn told_of_columns(columns: &[Column], inputs: usize) -> [String; 2] {
+    let mut types: Vec<(&str, Vec<&str>)> = Vec::new();
+    for column in columns {
+        let word = column.encoding.word();
+        match types.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, names)) => names.push(&column.name),
+            None => types.push((word, vec![&column.name])),
+        }
+    }
+    let named: Vec<String> =
+        types.iter().map(|(word, names)| format!("{word}: {}", some(names))).collect();
+    let types: Vec<String> =
+        types.iter().map(|(word, names)| format!("{} {word}", names.len())).collect();
+    let learned = || columns.iter().filter(|column| column.vectors() > 0);
+    let vectors: usize = learned().map(Column::vectors).sum();
+    let from_vectors: usize = learned().map(Column::width).sum();
+    let note = match vectors {
+        0 => String::new(),
+        _ => format!(", {from_vectors} of them from {vectors} learned vectors"),
+    };
+    let types = types.join(", ");
+    let counts = format!("{} columns ({types}) make {inputs} inputs{note}", columns.len());
+    [counts, format!("taken for {}", named.join("; "))]
 }
 
 /// Names on one line, at most the first few.
