@@ -42,7 +42,8 @@ fn alike(found: &str, expected: &str, what: &str) {
         let cells = found.split(',').zip(expected.split(','));
         assert_eq!(found.split(',').count(), expected.split(',').count(), "{what}");
         for (a, b) in cells {
-            let close = matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(a), Ok(b)) if (a - b).abs() <= 1e-6 * b.abs().max(1.0));
+            let numbers = a.parse::<f64>().ok().zip(b.parse::<f64>().ok());
+            let close = numbers.is_some_and(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
             assert!(a == b || close, "{what}: {found}, expected {expected}");
         }
     }
