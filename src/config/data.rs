@@ -9,7 +9,7 @@ use super::keys::section::Section;
 use super::keys::toml::{inline_table, quote, texts as list_of_texts};
 use super::keys::{Key, Keyed, Pass, entries as entries_of, names, read};
 use super::notation::{Dates, Decimal};
-use super::source::{ArrayNames, FORMATS, Source, part, train};
+use super::source::{ArrayNames, FORMATS, NO_COLUMNS, Source, part, train};
 use super::version::Version;
 
 /// `[data]`: where rows come from.
@@ -135,8 +135,6 @@ pub struct Overlay {
 
 /// The split where the file names none.
 const SHARES: [f64; 3] = [0.8, 0.1, 0.1];
-/// Why keys about columns mean nothing for images.
-pub(super) const NO_COLUMNS: &str = "only tables have columns";
 
 /// `[data]` beside the directory where relative paths start.
 struct Statement<'a> {

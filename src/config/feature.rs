@@ -1,6 +1,5 @@
 //! `[feature.NAME]`: what a column of a table means and becomes.
 
-use super::data::Data;
 use super::keys::form::{Form, blanks, number, size, word};
 use super::keys::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::keys::section::Section;
@@ -9,6 +8,7 @@ use super::keys::word::words;
 use super::keys::{Key, Keyed, Pass, names, read};
 use super::notation::{Dates, Decimal};
 use super::scale::Scale;
+use super::source::{NO_COLUMNS, Source};
 use super::version::Version;
 
 /// `[feature.NAME]`; what is `None` has its default.
@@ -230,19 +230,25 @@ fn for_types<'p>(key: Key<'p>, kind: Option<FeatureKind>, kinds: &[FeatureKind])
     )
 }
 
-/// Reads the tables `[feature.NAME]`, in the order of the file.
-pub(super) fn features(root: &mut Section, data: &Data) -> Result<Vec<Feature>> {
+/// Reads the tables `[feature.NAME]`, in the order of the file. `train` is the source of the
+/// columns, and `ignored` are the columns of `data.ignore`.
+pub(super) fn features(
+    root: &mut Section,
+    train: &Source,
+    ignored: &[String],
+    version: Version,
+) -> Result<Vec<Feature>> {
     let Some(item) = root.take("feature") else { return Ok(vec![]) };
-    if !data.train.has_columns() {
-        return Err(item.without_effect(super::data::NO_COLUMNS));
+    if !train.has_columns() {
+        return Err(item.without_effect(NO_COLUMNS));
     }
     let feature = |(column, item): (String, Item)| {
-        if data.ignore.contains(&column) {
+        if ignored.contains(&column) {
             return Err(item
                 .fault("has no effect, since data.ignore names this column")
                 .hint("leave one of the two out"));
         }
-        let mut statement = Statement { feature: Feature::new(&column), version: data.version };
+        let mut statement = Statement { feature: Feature::new(&column), version };
         read(Section::of(item)?, &mut statement).map(|()| statement.feature)
     };
     item.entries("tables [feature.NAME]")?.into_iter().map(feature).collect()

@@ -92,7 +92,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let mut root = Section::new("", table);
     let version = root.take("version").map_or(Ok(unnamed), |item| word().read(item))?;
     let mut data = data::data(&mut root, base, version)?;
-    data.features = feature::features(&mut root, &data)?;
+    data.features = feature::features(&mut root, &data.train, &data.ignore, version)?;
     let trunk: Trunk = read_section(&mut root, "trunk")?;
     let tasks = task::tasks(&mut root, trunk.activation, version)?;
     check_columns(&data, &tasks)?;

@@ -60,6 +60,8 @@ pub struct ArrayNames {
     pub labels: Vec<String>,
 }
 
+/// Why keys about columns mean nothing for images.
+pub(super) const NO_COLUMNS: &str = "only tables have columns";
 /// What a source can be.
 pub(super) const FORMATS: &str = concat!(
     "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .parquet and others), a list of tables, ",

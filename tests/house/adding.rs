@@ -15,8 +15,6 @@ struct Rule {
     section: &'static str,
     /// The most numbered files that it may have.
     bound: usize,
-    /// Numbered files that it has today, where those are more than the bound; may only get fewer.
-    excess: Option<usize>,
     /// Where its members are looked for.
     within: &'static [&'static str],
     /// Existing things of its kind.
@@ -47,7 +45,6 @@ const RULES: &[Rule] = &[
     Rule {
         section: "A kernel",
         bound: 3,
-        excess: None,
         within: EVERYWHERE,
         members: &[
             plain("link_cells", &["link_cells", "LinkCells"]),
@@ -57,7 +54,6 @@ const RULES: &[Rule] = &[
     Rule {
         section: "A loss",
         bound: 5,
-        excess: None,
         within: EVERYWHERE,
         members: &[
             plain("quantile", &["Quantile", "\"quantile\"", "QUANTILE"]),
@@ -68,7 +64,6 @@ const RULES: &[Rule] = &[
     Rule {
         section: "A coupling",
         bound: 4,
-        excess: None,
         within: EVERYWHERE,
         members: &[
             plain("agreement", &["Agreement", "agreement"]),
@@ -78,7 +73,6 @@ const RULES: &[Rule] = &[
     Rule {
         section: "An optimizer",
         bound: 4,
-        excess: None,
         within: EVERYWHERE,
         members: &[
             plain("sgd", &["Sgd", "sgd", "sgd_direct"]),
@@ -88,14 +82,12 @@ const RULES: &[Rule] = &[
     Rule {
         section: "A reader",
         bound: 2,
-        excess: None,
         within: EVERYWHERE,
         members: &[plain("svmlight", &["Svmlight", "svmlight"])],
     },
     Rule {
         section: "A verb",
         bound: 3,
-        excess: None,
         within: &["src/cli"],
         members: &[
             plain("explain", &["Explain", "explain"]),
@@ -105,14 +97,12 @@ const RULES: &[Rule] = &[
     Rule {
         section: "An architecture",
         bound: 3,
-        excess: None,
         within: EVERYWHERE,
         members: &[plain("separate", &["Separate", "separate"])],
     },
     Rule {
         section: "A configuration key",
         bound: 1,
-        excess: None,
         within: &["src/config"],
         members: &[
             plain("max_time", &["max_time"]),
@@ -123,7 +113,6 @@ const RULES: &[Rule] = &[
     Rule {
         section: "A message",
         bound: 1,
-        excess: None,
         within: EVERYWHERE,
         members: &[special("in use by another process", &["Busy"])],
     },
@@ -249,12 +238,9 @@ fn findings(entries: &[Entry], rule: &Rule, files: &Files) -> Vec<String> {
     let mut found = Vec::new();
     let section = rule.section;
     let count = entries.iter().filter(|entry| entry.group == Group::Numbered).count();
-    let most = rule.excess.unwrap_or(rule.bound);
+    let most = rule.bound;
     if count > most {
         found.push(format!("{section}: {count} numbered files, at most {most} allowed"));
-    }
-    if rule.excess.is_some() && count <= rule.bound {
-        found.push(format!("{section}: {count} files keep the bound, so `excess` can go"));
     }
     for member in rule.members {
         found.extend(of_member(entries, rule, member, files));
@@ -331,7 +317,6 @@ fn every_file_of_the_lists_is_there() {
 const KINDS: Rule = Rule {
     section: "A kind",
     bound: 2,
-    excess: None,
     within: EVERYWHERE,
     members: &[plain("one", &["One", "\"one\""])],
 };
@@ -377,9 +362,6 @@ fn a_list_that_is_too_long_or_names_too_much_is_found() {
     assert!(found[0].contains("3 numbered files, at most 2 allowed"), "{found:?}");
     assert!(found[1].contains("\"src/run/show.rs\"] does not name it"), "{found:?}");
     assert!(found[2].contains("\"src/run/show.rs\"] names no member"), "{found:?}");
-    let loose = Rule { excess: None, ..KINDS };
-    let found = findings(&entries(PAGE, "A kind"), &loose, &kinds());
-    assert_eq!(found, ["A kind: 2 files keep the bound, so `excess` can go"]);
 }
 
 #[test]
