@@ -12,7 +12,6 @@ use crate::config::{COUPLING_KINDS, Precision};
 use crate::device::Gpu;
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
-
 use crate::measure::precision::{precise, wants_units};
 use crate::measure::step::{self, StepReport, StepShape};
 use crate::measure::tune::tune_shapes;

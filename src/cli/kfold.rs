@@ -18,13 +18,12 @@ use crate::data::load::route;
 use crate::fault::{Exit, Fault};
 use crate::model::file::{self, Model};
 use crate::replace::replace;
+use crate::run::apply::folds::{self, PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
+use crate::run::apply::predict::{Format, Sheet};
 use crate::run::checkpoint::changes;
 use crate::run::directory::RunDirectory;
 use crate::run::job::Place;
 use crate::run::job::resume::check_changes;
-
-use crate::run::apply::folds::{self, PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
-use crate::run::apply::predict::{Format, Sheet};
 use crate::run::train::Plan;
 use crate::run::train::point::tasks_json;
 

@@ -13,10 +13,9 @@ use super::step_args::{StepArgs, size};
 use crate::fault::{Exit, Fault, quoted};
 use crate::measure::chart::{Chart, rounded};
 use crate::measure::step::StepShape;
+use crate::measure::sweep::{self, Axis, Sweep};
 use crate::measure::times::REPEATS;
 use crate::run::machine::Machine;
-
-use crate::measure::sweep::{self, Axis, Sweep};
 use crate::schedule::show::aligned;
 
 /// The hint that shows how a sweep is written.

@@ -1576,3 +1576,9 @@ fn a_configuration_is_of_bounded_size() {
     assert!(says(&[&b"a = [\"#\""[..], &lines(",1", 300_000)].concat()).is_err());
     assert!(says(&lines("a", (16 << 20) + 1)).unwrap_err().contains("too large"));
 }
+
+#[test]
+fn the_configuration_names_every_coupling() {
+    let kinds: Vec<&str> = tandem::objective::COUPLINGS.iter().map(|kind| kind.name()).collect();
+    assert_eq!(kinds, tandem::config::COUPLING_KINDS);
+}

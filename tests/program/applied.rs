@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::common::program::{Ran, Room};
 use serde_json::{Value, json};
 use tandem::config::read::from_text;
 use tandem::config::{Config, Data, Source, Version};
@@ -18,8 +19,6 @@ use tandem::data::table::shape::CellKind;
 use tandem::data::table::wholes::Width;
 use tandem::data::write::parquet::Writer;
 use tandem::data::{Reading, Schema};
-
-use crate::common::program::{Ran, Room};
 
 // ---- helpers ----
 

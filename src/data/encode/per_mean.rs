@@ -2,7 +2,6 @@
 //! do not outweigh the other tasks.
 
 use crate::config::{CountFactor, Loss, Task};
-
 use crate::data::{Target, UNLABELLED};
 use crate::fault::quoted;
 use crate::text::short;

@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use crate::data::images::labelled::Images;
-
 use crate::data::read::bytes::{self, Contents};
 use crate::fault::Fault;
 

@@ -1,7 +1,6 @@
 //! Labelled images in memory, and their encoding as a [`Dataset`].
 
 use crate::config::{Task, Version};
-
 use crate::data::encode::labels::{self, LabelColumn, Labels};
 use crate::data::encode::per_mean;
 use crate::data::value::meaning::{Meaning, TextKind};

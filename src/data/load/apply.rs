@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::data::encode::applied::MatchReport;
 use crate::data::encode::cells;
-
 use crate::data::encode::labels::{self, LabelColumn, Labels};
 use crate::data::schema::columns::check_there;
 use crate::data::table::indices::check_indices;

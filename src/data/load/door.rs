@@ -7,7 +7,6 @@ use crate::config::{self, Overlay, Source, Task, Version};
 use crate::data::encode::per_mean;
 use crate::data::images::labelled::Images;
 use crate::data::images::{digits, idx, overlay};
-
 use crate::data::load::route::{self, Loading};
 use crate::data::load::{apply, places};
 use crate::data::read;

@@ -5,7 +5,6 @@
 
 use crate::config::{Data, Source, Task};
 use crate::data::encode::applied::MatchReport;
-
 use crate::data::encode::outside::{self, OutOfRange};
 use crate::data::load::apply::{all_rows, apply, apply_rows};
 use crate::data::load::folds;

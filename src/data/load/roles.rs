@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::config::{self, Feature, FeatureKind, Task, Version};
-
 use crate::data::encode::fit::{self, Fitted};
-
 use crate::data::encode::labels::{self, FittedLabels, LabelColumn, Labels};
 use crate::data::encode::per_mean;
 use crate::data::load::apply::{NEVER, apply_rows, dataset, encoded, locate, weights_of};
@@ -16,7 +14,6 @@ use crate::data::table::index;
 use crate::data::table::raw::Raw;
 use crate::data::table::view::{ByName, View};
 use crate::data::value::alike::respelt_notice;
-
 use crate::data::value::meaning::{self, Meaning, TextKind, TextSettings, agree_on_decimal_sign};
 use crate::data::{Column, Dataset, Input, Reading, Schema, Target};
 use crate::fault::{Fault, quoted};

@@ -14,11 +14,9 @@ use crate::data::read::chunks::indivisible;
 use crate::data::read::stream::Stream;
 use crate::data::read::{self, files};
 use crate::data::store::budget::MemoryBudget;
-
 use crate::data::store::stored::{self, Folder, Storage, StoredParts};
 use crate::data::store::table_cache::{TableCache, key};
 use crate::data::{Part, Parts};
-
 use crate::fault::{self, Exit, Fault};
 
 /// How tables are loaded.

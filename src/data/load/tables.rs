@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::config::{self, Source, Task, Version};
 use crate::data::encode::applied::MatchReport;
-
 use crate::data::encode::outside::{self, OutOfRange};
 use crate::data::load::apply::{all_rows, apply};
 use crate::data::load::folds;

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use crate::config::{Dates, Decimal, FeatureKind, Task, TaskKind, Version, Word};
 use crate::data::encode::fit::{guess, sort};
-
 use crate::data::encode::labels::{self, positive_of};
 use crate::data::schema::columns::no_column;
 use crate::data::table::index::is_index;

@@ -25,7 +25,6 @@ use crate::data::read::parquet::meta::{ColumnChunk, Leaf, Meta, PageHeader};
 pub use crate::data::read::parquet::refused::{BYTE_FLOOR, BYTE_RATIO};
 use crate::data::read::parquet::refused::{ByteBudget, Refused, damaged, unsupported};
 use crate::data::read::reader::{self, Chunked};
-
 use crate::data::read::stream::{self, Stream};
 use crate::data::table::options::Options;
 use crate::data::table::raw::Raw;
