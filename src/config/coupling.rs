@@ -36,7 +36,7 @@ impl Keyed for Statement<'_> {
             .find(|kind| *kind == self.coupling.kind)
             .unwrap_or(COUPLING_KINDS[0]);
         pass.key("kind")
-            .required(true, "one of soft_sharing, agreement")
+            .required(true, format!("one of {}", COUPLING_KINDS.join(", ")))
             .value(&mut kind, &one_of(COUPLING_KINDS))?;
         self.coupling.kind = kind.to_owned();
         pass.key("strength").value(&mut self.coupling.strength, &number(&NOT_NEGATIVE))?;

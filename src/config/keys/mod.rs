@@ -155,7 +155,7 @@ pub(super) struct Key<'p> {
     /// Why the key has no effect, and what to do; `None` where it has one.
     refusal: Option<(String, &'static str)>,
     /// What to say where the key is missing; `None` where it may be.
-    missing: Option<&'static str>,
+    missing: Option<String>,
     written: bool,
 }
 
@@ -174,8 +174,8 @@ impl Key<'_> {
     }
 
     /// Where the condition holds, the key must be there; `hint` says what it could be.
-    pub fn required(mut self, condition: bool, hint: &'static str) -> Self {
-        self.missing = condition.then_some(hint);
+    pub fn required(mut self, condition: bool, hint: impl Into<String>) -> Self {
+        self.missing = condition.then(|| hint.into());
         self
     }
 
