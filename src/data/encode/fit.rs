@@ -238,7 +238,7 @@ fn category(distinct: &Distinct, feature: &Feature, meaning: Option<&Meaning>) -
                 let example = distinct.texts.first().map(|text| quoted(text)).unwrap_or_default();
                 format!(
                     "{why}, and they are neither numbers nor dates as they stand, such as \
-                     {example}: it names rows, or needs another writing"
+                     {example}: it names rows, or its texts must be changed"
                 )
             }
             None => why + ": it names rows, or needs type = \"text\"",

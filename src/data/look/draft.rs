@@ -93,7 +93,7 @@ impl Draft<'_> {
         writeln!(out, "dropout = 0.1")?;
         writeln!(
             out,
-            "init = \"xavier\"                  # law of the initial weights: xavier, he"
+            "init = \"xavier\"                  # how initial weights are drawn: xavier, he, auto"
         )?;
         self.tasks.iter().try_for_each(|task| self.task(task, out))?;
         for (a, b, rows) in overlap(self.tasks) {

@@ -549,7 +549,7 @@ fn guess_task(
             quoted(&columns[0])
         );
         return Err(Fault::new(Exit::Usage, found)
-            .hint("name a column whose values come back, or say its type: COLUMN:multiclass")
+            .hint("name a column whose values repeat, or say its type: COLUMN:multiclass")
             .into());
     }
     Ok(TaskKind::Multiclass)

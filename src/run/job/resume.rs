@@ -118,7 +118,7 @@ pub(super) fn check(loaded: &mut Loaded, plan: &Plan, config: &str) -> Result<Fi
         .any(|(key, ..)| matches!(key.as_str(), "train.epochs" | "train.max_steps"));
     if is_longer && plan.config.optimizer.schedule == Schedule::Cosine {
         notes.push(format!(
-            "the learning rate now falls to 0 over {} steps, as if that had been the plan",
+            "the learning rate now falls to 0 over {} steps, as in a run planned for that many",
             plan.total_steps
         ));
     }
