@@ -1,6 +1,6 @@
 //! Times single products, and compares each of their elements with a sum in f64.
 
-use crate::config::{Activation, Optimizer, OptimizerKind, Schedule};
+use crate::config::{Activation, Optimizer};
 use crate::device::{Gpu, Session};
 use crate::kernels::Kernel;
 use crate::kernels::params::Step;
@@ -148,7 +148,7 @@ impl Single {
         let layout = Layout::new(&network)?;
         let objective = Objective { weights: vec![1.0], pairs: Vec::new() };
         let tuning = Tuning { flop_per_dispatch: u64::MAX, ..tuning.clone() };
-        let optimizer = adam();
+        let optimizer = Optimizer::default();
         let request = Request {
             network: &network,
             layout: &layout,
@@ -250,18 +250,5 @@ fn one_step(rows: usize) -> Step {
         delta_scale: 1.0,
         inverse_scale: 1.0,
         ..Step::default()
-    }
-}
-
-/// Adam with the usual constants and no decay.
-pub(crate) fn adam() -> Optimizer {
-    Optimizer {
-        kind: OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
-        learning_rate: 1e-3,
-        weight_decay: 0.0,
-        decay_biases: true,
-        clip_norm: 0.0,
-        schedule: Schedule::Constant,
-        warmup_steps: 0,
     }
 }

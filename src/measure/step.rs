@@ -6,13 +6,12 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Precision, Select,
-    Source, Task, Train, Trunk,
+    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer,
+    Precision, Select, Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
-use crate::measure::gemm::adam;
 use crate::measure::precision::precise;
 use crate::measure::profile::Profile;
 use crate::measure::times::{REPEATS, Times};
@@ -299,7 +298,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
         },
         tasks: tasks.iter().map(|name| Task::multiclass(name)).collect(),
         couplings: shape.coupling.iter().map(coupling).collect(),
-        optimizer: adam(),
+        optimizer: Optimizer::default(),
         train: Train {
             epochs: 1,
             max_steps: None,
