@@ -21,6 +21,7 @@ fn main() -> anyhow::Result<()> {
     println!("{} ({})", gpu.entry.name, gpu.entry.driver);
     for (name, [inputs, heads, batch, steps], trunk, pairs) in SHAPES {
         let shape = StepShape {
+            architecture: Default::default(),
             inputs: *inputs,
             trunk: trunk.to_vec(),
             classes: vec![10; *heads],

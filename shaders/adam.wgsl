@@ -26,7 +26,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> gradients: array<vec4<f32>>;            // [P]
 @group(0) @binding(4) var<storage, read_write> first_moment: array<vec4<f32>>;   // [P]
 @group(0) @binding(5) var<storage, read_write> second_moment: array<vec4<f32>>;  // [P]
-@group(0) @binding(6) var<storage, read> decay: array<f32>;                // [P / 64]
+@group(0) @binding(6) var<storage, read> decay: array<vec2<f32>>;          // [P / 64]
 @group(0) @binding(7) var<storage, read> metrics: array<f32>;
 @group(0) @binding(8) var<storage, read> flags: array<u32>;
 
@@ -46,11 +46,12 @@ fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (4u * i >= params.count || flags[0] != NONE) {
         return;
     }
-    let weight_decay = decay[i / 16u];
+    let weight_decay = decay[i / 16u].x;
+    let factor = decay[i / 16u].y;
     var theta = parameters[i];
     var g = gradients[i] * clip_factor();
     if (params.decoupled == 1u) {
-        theta -= step.learning_rate * weight_decay * theta;
+        theta -= factor * step.learning_rate * weight_decay * theta;
     } else {
         g += weight_decay * theta;
     }
@@ -58,5 +59,5 @@ fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let v = params.beta2 * second_moment[i] + params.one_minus_beta2 * g * g;
     first_moment[i] = m;
     second_moment[i] = v;
-    parameters[i] = theta - step.step_size * m / (sqrt(v) * step.root_correction + params.eps);
+    parameters[i] = theta - factor * step.step_size * m / (sqrt(v) * step.root_correction + params.eps);
 }

@@ -22,6 +22,7 @@ struct Step {
     // the factor on gradients before matrix units round them, a power of two
     delta_scale: f32,
     inverse_scale: f32,   // 1 / delta_scale
+    progress: f32,        // part of the run that is done, from 0 to 1
 }
 
 // A dense layer: y = act(x · wᵀ + b). Offsets are in elements of their arena.
@@ -66,6 +67,41 @@ struct Head {
     // place of 1 / Σ of the weights of labels among the partials; NONE where all rows are labelled
     // and weigh one
     inverse: u32,
+}
+
+// A gate: values from which the weights of the terms of a mix follow. Its values and weights lie
+// among the logits, their gradients among those of logits.
+struct Gate {
+    values: u32,       // values per row
+    terms: u32,        // weights per row: one per term, or one per unit of a masked layer
+    rule: u32,         // LINEAR, SOFTMAX, SELECT, CHOICE, MASK
+    first: u32,        // [rows, values], or [values] among the parameters
+    second: u32,       // [rows, values] that are added to the first; NONE where there are none
+    constant: u32,     // 1: the values are parameters, equal for all rows
+    weights: u32,      // [rows, terms], also place of their gradients
+    delta: u32,        // [rows, values] gradient of the values, or NONE if nothing needs it
+    second_delta: u32, // [rows, values] likewise
+    number: u32,       // number of the gate, in the hash of its noise
+    select: u32,       // SELECT: number of selectors
+    bits: u32,         // SELECT: bits of a code
+    gamma: f32,        // SELECT: γ of the smooth step
+    entropy: f32,      // SELECT: factor of the entropy in the objective
+    inverse_from: f32, // CHOICE: 1 / temperature at the first step
+    fall: f32,         // CHOICE: ln (temperature at the first step / at the end)
+    means: u32,        // [terms, capacity] among the partials: the weights; or NONE
+    entropies: u32,    // [capacity] among the partials: the entropy of each row; or NONE
+}
+
+// A weighted sum of the values of nodes of equal width.
+struct Mix {
+    width: u32,
+    terms: u32,      // number of its terms
+    first_term: u32, // the first of them in the table of terms
+    y: u32,          // [rows, width] in an activation arena
+    delta: u32,      // [rows, width] dL/dy
+    weights: u32,    // [rows, terms] among the logits; NONE where all are 1
+    is_mask: u32,    // 1: [rows, width] weights, one per value of the only term
+    weighs: u32,     // 1: the gradients of the weights are needed
 }
 
 // The kind of a loss of classes; the other kinds stand in pointwise_losses.wgsl.

@@ -19,7 +19,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;    // [P]
 @group(0) @binding(3) var<storage, read> gradients: array<vec4<f32>>;           // [P]
 @group(0) @binding(4) var<storage, read_write> first_moment: array<vec4<f32>>;  // [P]
-@group(0) @binding(5) var<storage, read> decay: array<f32>;               // [P / 64]
+@group(0) @binding(5) var<storage, read> decay: array<vec2<f32>>;         // [P / 64]
 @group(0) @binding(6) var<storage, read> metrics: array<f32>;
 @group(0) @binding(7) var<storage, read> flags: array<u32>;
 
@@ -39,11 +39,12 @@ fn sgd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups:
     if (4u * i >= params.count || flags[0] != NONE) {
         return;
     }
-    let weight_decay = decay[i / 16u];
+    let weight_decay = decay[i / 16u].x;
+    let factor = decay[i / 16u].y;
     let theta = parameters[i];
     let g = gradients[i] * clip_factor() + weight_decay * theta;
     let m = params.momentum * first_moment[i] + g;
     first_moment[i] = m;
     let direction = select(m, g + params.momentum * m, params.nesterov == 1u);
-    parameters[i] = theta - step.learning_rate * direction;
+    parameters[i] = theta - factor * step.learning_rate * direction;
 }

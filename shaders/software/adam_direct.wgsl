@@ -27,7 +27,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> parameters: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> first_moment: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> second_moment: array<vec4<f32>>;
-@group(0) @binding(9) var<storage, read> decay: array<f32>;                             // [P / 64]
+@group(0) @binding(9) var<storage, read> decay: array<vec2<f32>>;                       // [P / 64]
 @group(0) @binding(10) var<storage, read> metrics: array<f32>;
 @group(0) @binding(11) var<storage, read> flags: array<u32>;
 
@@ -48,16 +48,17 @@ fn adam_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
         return;
     }
     let clip = clip_factor();
-    let weight_decay = decay[first / 16u + lane / 2u];
+    let rates = decay[first / 16u + lane / 2u];
     for (var turn = 0u; turn < 8u; turn++) {
         let i = first + 8u * turn + lane;
         if (4u * i < params.count) {
             let texel = texel_of(4u * i);
-            let lambda = subgroupShuffle(weight_decay, turn & 6u);
+            let lambda = subgroupShuffle(rates.x, turn & 6u);
+            let factor = subgroupShuffle(rates.y, turn & 6u);
             var theta = textureLoad(parameters_mirror, texel);
             var g = textureLoad(gradients, texel) * clip;
             if (params.decoupled == 1u) {
-                theta -= step.learning_rate * lambda * theta;
+                theta -= factor * step.learning_rate * lambda * theta;
             } else {
                 g += lambda * theta;
             }
@@ -67,7 +68,7 @@ fn adam_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
                 + params.one_minus_beta2 * g * g;
             first_moment[i] = m;
             second_moment[i] = v;
-            parameters[i] = theta - step.step_size * m / (sqrt(v) * step.root_correction
+            parameters[i] = theta - factor * step.step_size * m / (sqrt(v) * step.root_correction
                 + params.eps);
         }
     }

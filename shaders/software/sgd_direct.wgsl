@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(4) var first_moment_mirror: texture_storage_2d<rgba32float, read>;   // [P]
 @group(0) @binding(5) var<storage, read_write> parameters: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> first_moment: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read> decay: array<f32>;                             // [P / 64]
+@group(0) @binding(7) var<storage, read> decay: array<vec2<f32>>;                       // [P / 64]
 @group(0) @binding(8) var<storage, read> metrics: array<f32>;
 @group(0) @binding(9) var<storage, read> flags: array<u32>;
 
@@ -41,18 +41,19 @@ fn sgd_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
         return;
     }
     let clip = clip_factor();
-    let weight_decay = decay[first / 16u + lane / 2u];
+    let rates = decay[first / 16u + lane / 2u];
     for (var turn = 0u; turn < 8u; turn++) {
         let i = first + 8u * turn + lane;
         if (4u * i < params.count) {
             let texel = texel_of(4u * i);
             let theta = textureLoad(parameters_mirror, texel);
-            let g = textureLoad(gradients, texel) * clip + subgroupShuffle(weight_decay,
-                turn & 6u) * theta;
+            let factor = subgroupShuffle(rates.y, turn & 6u);
+            let g = textureLoad(gradients, texel) * clip + subgroupShuffle(rates.x, turn & 6u)
+                * theta;
             let m = params.momentum * textureLoad(first_moment_mirror, texel) + g;
             first_moment[i] = m;
             let direction = select(m, g + params.momentum * m, params.nesterov == 1u);
-            parameters[i] = theta - step.learning_rate * direction;
+            parameters[i] = theta - factor * step.learning_rate * direction;
         }
     }
 }

@@ -8,7 +8,7 @@ use super::console::Console;
 use super::flags::{Common, Tune};
 use super::step_args::{StepArgs, precision, size};
 use super::sweep;
-use crate::config::{COUPLING_KINDS, Precision};
+use crate::config::{Architecture, COUPLING_KINDS, Precision};
 use crate::device::Gpu;
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
@@ -126,6 +126,9 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
         let fault = Fault::new(Exit::Usage, format!("--coupling {kind}: unknown kind"));
         return Err(fault.hint(format!("one of none, {}", COUPLING_KINDS.join(", "))).into());
     }
+    let tasks: Vec<String> = (0..classes.len()).map(|t| format!("t{t}")).collect();
+    let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
+    let architecture = Architecture::from_flag(&args.architecture, trunk.len(), &tasks)?;
     let (batch, rows) = (args.batch.unwrap_or(128), args.rows);
     Ok(StepShape {
         inputs: args.inputs,
@@ -137,6 +140,7 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
         steps: args.steps,
         tune: args.tune.into(),
         precision: args.precision,
+        architecture,
     })
 }
 

@@ -20,6 +20,7 @@ use crate::model::layout::Block;
 use crate::run::apply::folds::SETTINGS;
 use crate::run::machine::Machine;
 use crate::run::train::Plan;
+use crate::schedule::drawing::{self, Sharing};
 use crate::schedule::{Dispatch, Program, Schedule, show};
 
 /// The configuration file that a path names. For a run directory that is the file with its
@@ -51,12 +52,16 @@ fn settings(path: &Path, console: &Console) -> Result<PathBuf> {
 pub(super) fn explain(
     path: &Path,
     set: &[String],
+    as_dot: bool,
     common: &Common,
     console: &Console,
 ) -> Result<()> {
     let config = read::from_file(&settings(path, console)?, set)?;
     let parts = load(&config.data, &config.tasks)?;
     let plan = Plan::new(config, parts)?;
+    if as_dot {
+        return console.result(&drawing::dot(&plan.network, &plan.layout));
+    }
     let precision = plan.config.train.precision;
     let tuning = match Machine::open(&Wish { units: wants_units(precision), ..common.wish() }) {
         Ok(machine) => {
@@ -78,7 +83,12 @@ pub(super) fn explain(
     let network = show::network(&plan.network, &plan.layout);
     let (table, memory) = (show::table(&built.program, schedule), show::memory(&built.program));
     let fusion = show::fusion(&plan.network, &tuning, schedule);
-    let text = format!("class {}\n\n{network}\n{table}\n{fusion}\n{memory}", tuning.class);
+    let graph = drawing::graph(&plan.network, &plan.layout);
+    let sharing = drawing::sharing(&plan.network, &plan.layout);
+    let text = format!(
+        "class {}\n\n{network}\n{graph}\n{sharing}\n{table}\n{fusion}\n{memory}",
+        tuning.class
+    );
     console.result(&text)
 }
 
@@ -97,6 +107,7 @@ fn explained(plan: &Plan, program: &Program, schedule: &Schedule, class: Class) 
         "class": class,
         "network": plan.network,
         "parameters": plan.layout.parameters(),
+        "sharing": Sharing::of(&plan.network, &plan.layout).json(&plan.network),
         "blocks": plan.layout.blocks.iter().map(block).collect::<Vec<_>>(),
         "rows_per_step": plan.batch,
         "buffer_bytes": program.bytes(),

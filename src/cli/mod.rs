@@ -113,6 +113,9 @@ enum Verb {
         table: table::TableArgs,
         #[command(flatten)]
         weights: Weights,
+        /// Print only the graph of a model, in the language of Graphviz
+        #[arg(long)]
+        dot: bool,
     },
     /// Print the network, its parameters and the dispatches of one step
     Explain {
@@ -121,6 +124,9 @@ enum Verb {
         /// Override a key: section.key=value (repeatable)
         #[arg(long, value_name = "KEY=VALUE")]
         set: Vec<String>,
+        /// Print only the graph of the network, in the language of Graphviz
+        #[arg(long)]
+        dot: bool,
     },
     /// List the adapters, what each offers, and which one a run would take
     Devices,
@@ -195,11 +201,11 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         Verb::Init { data, table, out } => {
             table::init(&data, &table, out.as_deref(), console).map(|()| None)
         }
-        Verb::Inspect { what, table, weights } => {
-            table::inspect(&what, &table, weights, console).map(|()| None)
+        Verb::Inspect { what, table, weights, dot } => {
+            table::inspect(&what, &table, weights, dot, console).map(|()| None)
         }
-        Verb::Explain { config, set } => {
-            look::explain(&config, &set, common, console).map(|()| None)
+        Verb::Explain { config, set, dot } => {
+            look::explain(&config, &set, dot, common, console).map(|()| None)
         }
         Verb::Devices => look::devices(common, console).map(|()| None),
         Verb::Doctor => look::doctor(common, console),

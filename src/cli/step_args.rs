@@ -19,6 +19,9 @@ pub(super) struct StepArgs {
     /// Classes of each head, comma-separated
     #[arg(long, default_value = "10,10")]
     pub(super) classes: String,
+    /// Kind of the network with its keys, as in `[architecture]`: mmoe, or mmoe,experts=8
+    #[arg(long, default_value = "shared", value_name = "KIND[,KEY=VALUE]…")]
+    pub(super) architecture: String,
     /// Rows of a step [default: 128]
     #[arg(long, value_parser = size)]
     pub(super) batch: Option<usize>,

@@ -24,6 +24,7 @@ use crate::model::file::Model;
 use crate::model::layout::Block;
 use crate::model::network::Head;
 use crate::run::train::Plan;
+use crate::schedule::drawing::{self, Sharing};
 use crate::schedule::show::{self, aligned};
 
 /// Flags that say how a table is read for which there is no configuration.
@@ -209,10 +210,15 @@ pub(super) fn inspect(
     what: &str,
     args: &TableArgs,
     weights: Weights,
+    as_dot: bool,
     console: &Console,
 ) -> Result<()> {
     let path = Path::new(what);
     if !path.is_dir() && path.extension().is_none_or(|ending| ending != "safetensors") {
+        if as_dot {
+            let fault = Fault::new(Exit::Usage, format!("{what}: --dot is for models"));
+            return Err(fault.hint("this is a table: leave it out").into());
+        }
         return inspect_table(what, args, console);
     }
     if args.is_given() {
@@ -221,7 +227,11 @@ pub(super) fn inspect(
             Fault::new(Exit::Usage, format!("{what}: {flags} are for tables, and this is a model"));
         return Err(fault.hint("leave them out").into());
     }
-    inspect_model(&weights.load(path, console)?, console)
+    let model = weights.load(path, console)?;
+    match as_dot {
+        true => console.result(&drawing::dot(&model.network, &model.layout)),
+        false => inspect_model(&model, console),
+    }
 }
 
 fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {
@@ -372,16 +382,21 @@ fn model_json(model: &Model) -> Value {
             "threshold": threshold,
         })
     };
-    json!({
+    let mut json = json!({
         "kind": "model",
         "directory": model.directory,
         "inputs": network.inputs,
         "tasks": network.tasks.iter().map(task).collect::<Vec<_>>(),
         "blocks": layout.blocks.iter().map(block).collect::<Vec<_>>(),
         "parameters": layout.parameters(),
+        "sharing": Sharing::of(network, layout).json(network),
         "bytes": 4 * layout.parameters(),
         "input": model.schema.input,
-    })
+    });
+    if let Some(branches) = drawing::chosen_branches(network, layout, &model.parameters) {
+        json["branches"] = json!(branches);
+    }
+    json
 }
 
 fn inspect_model(model: &Model, console: &Console) -> Result<()> {
@@ -396,10 +411,13 @@ fn inspect_model(model: &Model, console: &Console) -> Result<()> {
     let tasks =
         aligned(std::iter::once(head).chain(network.tasks.iter().map(line)).collect(), [false; 4]);
     let text = format!(
-        "{}\n\n{}\n{}\n{parameters} parameters, {bytes} bytes\n\n{tasks}",
+        "{}\n\n{}\n{}\n{parameters} parameters, {bytes} bytes\n\n{}\n{}\n{}{tasks}",
         model.directory.display(),
         inputs(&model.schema.input),
-        show::network(network, layout)
+        show::network(network, layout),
+        drawing::graph(network, layout),
+        drawing::sharing(network, layout),
+        drawing::learned(network, layout, &model.parameters)
     );
     console.result(&text)
 }

@@ -4,7 +4,7 @@ use toml::{Table, Value};
 
 use super::keys::alike::{ALIKE, join, likeness};
 use super::keys::item::{Item, Result};
-use super::{coupling, data, feature, optimizer, source, task, train, trunk};
+use super::{architecture, coupling, data, feature, optimizer, source, task, train, trunk};
 use crate::fault::Fault;
 
 /// The keys of one table.
@@ -17,8 +17,17 @@ pub struct Keys {
 }
 
 /// Sections at the top level of a configuration, and `version`.
-const ROOT: &[&str] =
-    &["version", "data", "feature", "trunk", "task", "coupling", "optimizer", "train"];
+const ROOT: &[&str] = &[
+    "version",
+    "data",
+    "feature",
+    "architecture",
+    "trunk",
+    "task",
+    "coupling",
+    "optimizer",
+    "train",
+];
 
 /// Every table with its keys.
 pub fn known() -> Vec<Keys> {
@@ -29,6 +38,7 @@ pub fn known() -> Vec<Keys> {
         table("", ROOT.to_vec()),
         table("data", of_data),
         table("feature.NAME", feature::keys()),
+        table("architecture", architecture::keys()),
         table("trunk", trunk::keys()),
         table("task.NAME", task::keys()),
         table("coupling.0", coupling::keys()),
@@ -46,11 +56,10 @@ pub fn known() -> Vec<Keys> {
 /// 78 with the path of the first unknown key, and the known key that is most like it.
 pub(super) fn check(root: &Table) -> Result<()> {
     let known = known();
-    let [top, data, feature, trunk, task, coupling, optimizer, train, images, arrays, overlay] =
-        &known[..]
-    else {
+    let [top, data, feature, architecture, trunk, task, coupling, rest @ ..] = &known[..] else {
         return Ok(());
     };
+    let [optimizer, train, images, arrays, overlay] = rest else { return Ok(()) };
     let check = |path: &str, value: Option<&Value>, keys: &Keys| match value {
         Some(Value::Table(table)) => check_table(path, table, keys, &known),
         _ => Ok(()),
@@ -76,9 +85,13 @@ pub(super) fn check(root: &Table) -> Result<()> {
     {
         check(&format!("coupling.{i}"), Some(value), coupling)?;
     }
-    [("trunk", trunk), ("optimizer", optimizer), ("train", train)]
-        .into_iter()
-        .try_for_each(|(section, keys)| check(section, root.get(section), keys))
+    let others = [
+        ("architecture", architecture),
+        ("trunk", trunk),
+        ("optimizer", optimizer),
+        ("train", train),
+    ];
+    others.into_iter().try_for_each(|(section, keys)| check(section, root.get(section), keys))
 }
 
 fn check_table(path: &str, table: &Table, keys: &Keys, known: &[Keys]) -> Result<()> {

@@ -24,7 +24,7 @@ mod trunk;
 mod version;
 pub mod write;
 
-pub use architecture::Architecture;
+pub use architecture::{Architecture, Branches, Falling, Gates, SelectGates};
 pub use coupling::{COUPLING_KINDS, Coupling};
 pub use data::{Data, Overlay};
 pub use feature::{Embed, Feature, FeatureKind};

@@ -12,8 +12,8 @@ use super::keys::item::Result;
 use super::keys::overrides;
 use super::keys::section::Section;
 use super::{
-    Architecture, BatchSize, Config, Data, Task, TaskKind, Train, Trunk, Version, coupling, data,
-    feature, keys, known, task, train,
+    Architecture, BatchSize, Config, Data, Task, TaskKind, Train, Trunk, Version, architecture,
+    coupling, data, feature, keys, known, task, train,
 };
 use crate::fault::{Exit, Fault, address, quoted};
 
@@ -105,11 +105,12 @@ fn config(table: Table, base: &Path) -> Result<Config> {
         let found = "every task has weight 0 and there is no coupling, so nothing is trained";
         return Err(Fault::config("task", found).hint("give one of them a weight above 0"));
     }
+    let architecture = architecture::architecture(&mut root, trunk.layers.len(), &names)?;
+    check_freeze(&trunk, &architecture)?;
     let optimizer = read_section(&mut root, "optimizer")?;
     let train = train::train(&mut root, &data, &tasks)?;
     check_window(&data, &train)?;
     root.finish()?;
-    let architecture = Architecture::Shared;
     Ok(Config { data, architecture, trunk, tasks, couplings, optimizer, train })
 }
 
@@ -117,6 +118,16 @@ fn config(table: Table, base: &Path) -> Result<Config> {
 fn read_section<T: keys::Keyed + Default>(root: &mut Section, key: &str) -> Result<T> {
     let mut value = T::default();
     keys::read(root.section(key)?, &mut value).map(|()| value)
+}
+
+/// Nothing is frozen where no layer is shared.
+fn check_freeze(trunk: &Trunk, architecture: &Architecture) -> Result<()> {
+    if !trunk.freeze || architecture.has_shared_layers() {
+        return Ok(());
+    }
+    let kind = architecture.name();
+    let message = format!("has no effect, since with kind = \"{kind}\" no layers are shared");
+    Err(Fault::config("trunk.freeze", message).hint("leave it out, or choose another architecture"))
 }
 
 /// Nothing is shuffled where a batch has all rows.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::keys::entries;
 pub(crate) use super::keys::toml::{key, quote, texts};
-use super::{Config, coupling, data, feature, task, train};
+use super::{Config, architecture, coupling, data, feature, task, train};
 
 /// The text of a configuration, every key with an effect written out and paths absolute;
 /// `read::from_text` makes an equal [`Config`] of it again.
@@ -16,6 +16,7 @@ pub fn to_toml(config: &Config) -> String {
         let header = format!("[feature.{}]", key(&column.column));
         table(&mut text, &header, feature::entries(column, version));
     }
+    table(&mut text, "[architecture]", architecture::entries(&config.architecture));
     table(&mut text, "[trunk]", entries(&mut config.trunk.clone()));
     for one in &config.tasks {
         table(&mut text, &format!("[task.{}]", key(&one.name)), task::entries(one, version));

@@ -197,6 +197,12 @@ registry! {
     label_sums, LabelSums, 4.0; // sums, one division
     softmax_cross_entropy, SoftmaxCrossEntropy, 8.0; // exp, log, one division
     pointwise_losses, PointwiseLosses, 8.0; // exp, log, one division
+    gate_forward, GateForward, 8.0; // exp, log, divisions
+    mix_forward, MixForward, 4.0; // sums of products
+    mix_dots, MixDots, 4.0; // sums of products
+    gate_backward, GateBackward, 8.0; // products, log, divisions
+    mix_backward, MixBackward, 4.0; // sums of products
+    constant_backward, ConstantBackward, 4.0; // sums
     soft_sharing, SoftSharing, 4.0;
     soft_sharing_direct (software), SoftSharing, 4.0, in_place_of soft_sharing;
     agreement, Agreement, 8.0; // exp, log, two divisions

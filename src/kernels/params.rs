@@ -33,7 +33,7 @@ records! {
     "Step" Step {
         number: u32, first: u32, rows: u32, slot: u32, learning_rate: f32, inverse_rows: f32,
         step_size: f32, root_correction: f32, key_low: u32, key_high: u32, delta_scale: f32,
-        inverse_scale: f32,
+        inverse_scale: f32, progress: f32,
     }
     /// A dense layer; padded to whole vec4s, as mirrors are read.
     "Dense" Dense {
@@ -52,6 +52,27 @@ records! {
         width: u32, slope: u32, delta: u32, first_source: u32, sources: u32, tile: u32, pad_0: u32,
         pad_1: u32,
     }
+    /// A gate: values from which the weights of the terms of a mix follow.
+    "Gate" Gate {
+        values: u32, terms: u32, rule: u32, first: u32, second: u32, constant: u32, weights: u32,
+        delta: u32, second_delta: u32, number: u32, select: u32, bits: u32, gamma: f32,
+        entropy: f32, inverse_from: f32, fall: f32, means: u32, entropies: u32,
+    }
+    /// A weighted sum of the values of nodes of equal width.
+    "Mix" Mix {
+        width: u32, terms: u32, first_term: u32, y: u32, delta: u32, weights: u32, is_mask: u32,
+        weighs: u32,
+    }
+    /// A term of a mix.
+    "Term" Term { x: u32 }
+    /// A node that is a term of mixes, whose delta `mix_backward` computes.
+    "Receiver" Receiver {
+        width: u32, slope: u32, delta: u32, first_share: u32, shares: u32, accumulate: u32,
+    }
+    /// A mix of which a receiver is a term.
+    "Share" Share { mix: u32, term: u32 }
+    /// Learned numbers that are equal for all rows.
+    "Constant" Constant { values: u32, delta: u32, gradient: u32, flag: u32 }
     /// Two heads that `soft_sharing` couples.
     "SharedPair" SharedPair {
         first: u32, second: u32, count: u32, strength: f32, partials: u32, flag_first: u32,
@@ -115,6 +136,20 @@ records! {
     "Params" PointwiseLosses {
         rows: u32, cells: u32, weighted: u32, loss: u32, hits: u32, capacity: u32,
     }
+    /// Parameters of `gate_forward`.
+    "Params" GateForward {
+        rows: u32, first_gate: u32, gates: u32, training: u32, watch: u32, capacity: u32,
+    }
+    /// Parameters of `mix_forward`.
+    "Params" MixForward { rows: u32, first_mix: u32, mixes: u32 }
+    /// Parameters of `mix_dots`.
+    "Params" MixDots { rows: u32, first_mix: u32, mixes: u32 }
+    /// Parameters of `gate_backward`.
+    "Params" GateBackward { rows: u32, first_gate: u32, gates: u32 }
+    /// Parameters of `mix_backward`.
+    "Params" MixBackward { rows: u32, first_receiver: u32, receivers: u32 }
+    /// Parameters of `constant_backward`.
+    "Params" ConstantBackward { rows: u32, constants: u32, accumulate: u32 }
     /// Parameters of `soft_sharing`.
     "Params" SoftSharing { pairs: u32, gradient: u32 }
     /// Parameters of `agreement`.
@@ -144,6 +179,16 @@ pub mod spread {
     pub const ONE_HOT: u32 = 1;
     pub const VECTOR: u32 = 2;
     pub const KEPT: u32 = 3;
+}
+
+/// The codes of the rules by which weights follow from the values of a [`Gate`].
+pub mod rule {
+    #![allow(missing_docs)]
+    pub const LINEAR: u32 = 0;
+    pub const SOFTMAX: u32 = 1;
+    pub const SELECT: u32 = 2;
+    pub const CHOICE: u32 = 3;
+    pub const MASK: u32 = 4;
 }
 
 /// The count of a metric that has one partial sum per row of the chunk.

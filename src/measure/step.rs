@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::config::{
-    Activation, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan, Optimizer,
-    Precision, Select, Source, Task, Train, Trunk,
+    Activation, Architecture, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan,
+    Optimizer, Precision, Select, Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::fault::{Exit, Fault};
@@ -37,6 +37,8 @@ pub struct StepShape {
     pub batch: usize,
     /// Rows of the data set.
     pub rows: usize,
+    /// How the layers are shared between the tasks.
+    pub architecture: Architecture,
     /// The kind of coupling between all pairs of tasks, if any.
     pub coupling: Option<String>,
     /// Number of measured steps, in [`REPEATS`] runs.
@@ -288,7 +290,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
     let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
     Config {
         data: Data::new(Source::BuiltIn("synthetic".into())),
-        architecture: crate::config::Architecture::Shared,
+        architecture: shape.architecture.clone(),
         trunk: Trunk {
             layers: shape.trunk.clone(),
             activation: Activation::Relu,

@@ -1,17 +1,17 @@
 //! Initial weights. Each depends only on the seed and on the place of the parameter.
 
-use super::graph::{Role, Source};
-use super::layout::Layout;
+use super::graph::{Role, Source, Start};
+use super::layout::{Block, Layout};
 use super::loss::Loss;
 use super::network::{Head, Network, initial_variance};
 use crate::config::Init;
 use crate::data::Input;
 use crate::data::encode::seen::Seen;
-use crate::rng::{Purpose, normal};
+use crate::rng::{Purpose, normal, uniform};
 
 /// The arena of initial parameters: weights are normal with the variance of [`initial_variance`],
 /// biases are zero. Vectors of embeddings are normal with variance 1 / width: so their length is
-/// about 1, as that of the one-hot row in whose place they stand.
+/// about 1, as that of the one-hot row in whose place they stand. What a [`Start`] says comes first.
 pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
     let mut fill = |number: usize, variance: f64| {
@@ -26,10 +26,31 @@ pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
         .iter()
         .enumerate()
         .for_each(|(number, block)| fill(number, 1.0 / block.shape[1] as f64));
-    for layer in &layout.layers {
+    for layer in layout.layers.iter().filter(|layer| layer.start == Start::Usual) {
         fill(layer.weight, initial_variance(init, layer.activation, layer.inputs, layer.outputs));
     }
+    let layers = layout.layers.iter().flat_map(|l| [(l.weight, l.start), (l.weight + 1, l.start)]);
+    for (number, start) in layers.chain(layout.constants.iter().map(|c| (c.block, c.start))) {
+        begin(&mut arena, &layout.blocks[number], number, start, seed);
+    }
     arena
+}
+
+/// Sets the values of a block that does not start as usual.
+fn begin(arena: &mut [f32], block: &Block, number: usize, start: Start, seed: u64) {
+    let values = &mut arena[block.offset..][..block.len];
+    match start {
+        Start::Usual => {}
+        Start::Uniform(limit) => values.iter_mut().enumerate().for_each(|(i, value)| {
+            let u = uniform(seed, Purpose::Init, number as u64, i as u64);
+            *value = (limit * (2.0 * u - 1.0)) as f32;
+        }),
+        Start::Own { place, share } => {
+            let others = (1.0 - share) / (block.len.max(2) - 1) as f64;
+            values.fill(others as f32);
+            values[place] = share as f32;
+        }
+    }
 }
 
 /// Sets the vectors of rare and unseen values to zero: a value that never occurs in training then

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::architecture;
-use super::graph::{Graph, Node, NodeId, Op, Owner, Role, Source};
+use super::graph::{Graph, Node, NodeId, Op, Owner, Role, Source, Start};
 use super::network::Network;
 use crate::config::Activation;
 use crate::fault::{Exit, Fault};
@@ -30,7 +30,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// Whether it is a bias.
+    /// Whether it is a bias, or a constant, which decays as biases do.
     pub fn is_bias(&self) -> bool {
         self.shape.len() == 1
     }
@@ -59,6 +59,19 @@ pub struct Layer {
     pub activation: Activation,
     /// Dropout rate after the activation.
     pub dropout: f64,
+    /// How its parameters start.
+    pub start: Start,
+}
+
+/// Learned numbers that are equal for all rows: a node [`Op::Constant`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constant {
+    /// Its node in the graph.
+    pub node: NodeId,
+    /// Place of its numbers in `blocks`.
+    pub block: usize,
+    /// How they start.
+    pub start: Start,
 }
 
 /// All blocks and layers of a network.
@@ -69,6 +82,8 @@ pub struct Layout {
     pub blocks: Vec<Block>,
     /// The dense layers in the order of their blocks.
     pub layers: Vec<Layer>,
+    /// The constants in the order of their blocks.
+    pub constants: Vec<Constant>,
     /// The graph; the layers are its dense nodes.
     pub graph: Graph,
     /// Number of embeddings, which are the first blocks.
@@ -90,9 +105,15 @@ impl Layout {
             Fault::new(Exit::Config, format!("the network cannot be built: {problem}"))
                 .hint("give it fewer or smaller layers in [trunk] and [task.*]")
         })?;
+        Ok(Layout::of(network, graph))
+    }
+
+    /// The layout of a network with this graph.
+    pub fn of(network: &Network, graph: Graph) -> Layout {
         let mut layout = Layout {
             blocks: Vec::new(),
             layers: Vec::new(),
+            constants: Vec::new(),
             graph: graph.clone(),
             embeddings: network.embeddings.len(),
             len: 0,
@@ -111,15 +132,21 @@ impl Layout {
         for (id, node) in nodes {
             layout.push_node(id, node, network.inputs);
         }
-        Ok(layout)
+        layout
     }
 
-    /// Adds the blocks of a dense node; other nodes have none.
+    /// Adds the blocks of a node; mixes have none.
     fn push_node(&mut self, id: NodeId, node: &Node, inputs: usize) {
-        let Op::Dense { source, activation, dropout } = node.op else { return };
-        let inputs = self.graph.source_width(source, inputs);
         let (name, outputs, owner) = (node.name.clone(), node.width, node.owner);
-        let weight = self.blocks.len();
+        let (first, role, start) = (self.blocks.len(), node.role, node.start);
+        let Op::Dense { source, activation, dropout } = node.op else {
+            if node.op == Op::Constant {
+                self.push_block(format!("{name}.weight"), vec![outputs], owner);
+                self.constants.push(Constant { node: id, block: first, start });
+            }
+            return;
+        };
+        let inputs = self.graph.source_width(source, inputs);
         for (suffix, shape) in [("weight", vec![outputs, inputs]), ("bias", vec![outputs])] {
             self.push_block(format!("{name}.{suffix}"), shape, owner);
         }
@@ -129,11 +156,12 @@ impl Layout {
             source,
             inputs,
             outputs,
-            weight,
+            weight: first,
             owner,
-            role: node.role,
+            role,
             activation,
             dropout,
+            start,
         });
     }
 

@@ -170,7 +170,7 @@ impl Network {
         Ok(Network {
             inputs: schema.input.width(),
             embeddings: Embedding::of(&schema.input),
-            architecture: config.architecture,
+            architecture: config.architecture.clone(),
             trunk,
             tasks,
         })
@@ -179,12 +179,6 @@ impl Network {
     /// Number of inputs that come from embeddings.
     pub fn learned_inputs(&self) -> usize {
         self.embeddings.iter().map(|e| e.width).sum()
-    }
-
-    /// Number of values that the heads read per row: the width of the last layer of the trunk, or
-    /// the number of inputs.
-    pub fn trunk_width(&self) -> usize {
-        self.trunk.layers.last().copied().unwrap_or(self.inputs)
     }
 
     /// Number of outputs of all tasks together.
@@ -205,12 +199,6 @@ impl Network {
     /// Place of a task's first output among the outputs of all tasks.
     pub fn first_logit(&self, task: usize) -> usize {
         self.tasks[..task].iter().map(Head::outputs).sum()
-    }
-
-    /// The largest of the widths of all layers, the number of inputs and the number of all logits.
-    pub fn widest(&self) -> usize {
-        let hidden = self.trunk.layers.iter().chain(self.tasks.iter().flat_map(|t| &t.layers));
-        hidden.copied().chain([self.inputs, self.logits()]).max().unwrap_or(1)
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Objective {
     pub weights: Vec<f32>,
     /// The coupled pairs, in the order of the configuration.
     pub pairs: Vec<Pair>,
+    /// Factor of the entropy of the gates.
+    pub entropy: f64,
 }
 
 impl Objective {
@@ -29,18 +31,18 @@ impl Objective {
         for (number, table) in config.couplings.iter().enumerate() {
             pairs.extend(resolve(network, number, table)?);
         }
-        Ok(Objective { weights, pairs })
+        Ok(Objective { weights, pairs, entropy: network.architecture.entropy() })
     }
 
     /// The plain sum of the tasks' losses, by which a stored model is evaluated: it does not keep
     /// its couplings.
     pub fn plain(network: &Network) -> Objective {
-        Objective { weights: vec![1.0; network.tasks.len()], pairs: Vec::new() }
+        Objective { weights: vec![1.0; network.tasks.len()], pairs: Vec::new(), entropy: 0.0 }
     }
 
-    /// L from the losses of the tasks and the values of the pairs: the weighted sum over the tasks
-    /// that have a loss. `None` if no task of positive weight has one.
-    pub fn total(&self, losses: &[Option<f64>], couplings: &[f64]) -> Option<f64> {
+    /// L from the losses of the tasks, the values of the pairs and the entropy of the gates: the
+    /// weighted sum over the tasks that have a loss. `None` if no task of positive weight has one.
+    pub fn total(&self, losses: &[Option<f64>], couplings: &[f64], entropy: f64) -> Option<f64> {
         let known = || {
             self.weights.iter().zip(losses).filter_map(|(w, loss)| Some((f64::from(*w), (*loss)?)))
         };
@@ -49,7 +51,7 @@ impl Objective {
             let tasks: f64 = known().map(|(w, l)| w * l).sum();
             let pairs: f64 =
                 self.pairs.iter().zip(couplings).map(|(p, v)| f64::from(p.strength) * v).sum();
-            tasks + pairs
+            tasks + pairs + self.entropy * entropy
         })
     }
 

@@ -6,11 +6,13 @@
 //! one activation stand together. So each forward dispatch is a run of the table. The layers that
 //! read one activation are a linked list through the table, in ascending order. Activations lie in
 //! two arenas by the parity of their level, so that a kernel reads one arena and writes the other.
+//! Mixes run after the layers of their level, with the weights of their gates just before them.
 
+use super::mixing::{MixGroup, Mixing, TermGroup};
 use crate::config::Activation;
 use crate::kernels::params::{Dense, Destination, NONE};
 use crate::kernels::tuning::Tuning;
-use crate::model::graph::{Owner, Role, Source};
+use crate::model::graph::{Graph, NodeId, Op, Owner, Role, Source};
 use crate::model::layout::{Layer, Layout};
 use crate::model::network::Network;
 
@@ -40,6 +42,8 @@ pub struct ForwardGroup {
     pub reads_odd: bool,
     /// The arena that it writes.
     pub writes: Arena,
+    /// What the values of its layers are for.
+    pub role: Role,
     /// Code of the activation that its layers share.
     pub activation: u32,
 }
@@ -57,8 +61,41 @@ pub struct BackwardGroup {
     pub tiles: usize,
     /// Whether the level of its destinations is odd.
     pub odd: bool,
-    /// Whether its destination is the learned inputs, which have no slopes.
-    pub inputs: bool,
+    /// Whether its destinations have slopes: the learned inputs have none, nor have mixes.
+    pub slopes: bool,
+}
+
+/// A dispatch of the forward pass, or two for mixes with gates.
+#[derive(Clone, Debug)]
+pub enum Forward {
+    /// Layers.
+    Layers(ForwardGroup),
+    /// The weights of gates, then mixes.
+    Mixes(MixGroup),
+}
+
+/// A dispatch of the backward pass, or two for gates.
+#[derive(Clone, Debug)]
+pub enum Backward {
+    /// The deltas of activations that layers read.
+    Inputs(BackwardGroup),
+    /// The deltas of terms of mixes.
+    Terms(TermGroup),
+    /// The gradients of the weights of mixes, then those of the values of their gates.
+    Gates(MixGroup),
+}
+
+/// The places of the values of a node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Values {
+    /// Its values in their arena.
+    pub y: usize,
+    /// Their slopes, beside them; `None` where it has none.
+    pub slope: Option<usize>,
+    /// Their gradients.
+    pub delta: usize,
+    /// The arena of the gradients: 0 even, 1 odd, 2 logits.
+    pub arena: usize,
 }
 
 /// The tables and arenas of a network, for a capacity of rows.
@@ -80,9 +117,11 @@ pub struct LayerPlan {
     /// Place of the learned inputs among the destinations, where they are trained.
     pub learned_inputs: Option<usize>,
     /// The forward dispatches, in order.
-    pub forward: Vec<ForwardGroup>,
+    pub forward: Vec<Forward>,
     /// The backward dispatches, in order.
-    pub backward: Vec<BackwardGroup>,
+    pub backward: Vec<Backward>,
+    /// The tables of mixes and gates.
+    pub mixing: Mixing,
     /// Number of tiles of the dispatch of the weight gradients.
     pub weight_tiles: usize,
     /// Elements of the two arenas of activations.
@@ -97,15 +136,21 @@ pub struct LayerPlan {
 type GroupKey = (usize, Role, u32);
 
 /// A plan under construction, and its inputs.
-struct Planner<'a> {
-    network: &'a Network,
-    layout: &'a Layout,
+pub(super) struct Planner<'a> {
+    pub(super) network: &'a Network,
+    pub(super) layout: &'a Layout,
     tuning: &'a Tuning,
     /// The level of each node of the graph.
-    levels: Vec<usize>,
-    /// The place in the table of each node of the graph; `None` for nodes that are no layers.
-    places: Vec<Option<usize>>,
-    plan: LayerPlan,
+    pub(super) levels: Vec<usize>,
+    /// The places of the values of each node.
+    pub(super) values: Vec<Values>,
+    /// For each node whether the gradient of its values is needed.
+    pub(super) needs_delta: Vec<bool>,
+    /// The layers that read each node, by their places in the table.
+    readers: Vec<Vec<usize>>,
+    /// The layers that read the inputs.
+    input_readers: Vec<usize>,
+    pub(super) plan: LayerPlan,
 }
 
 /// A dropout rate as a threshold on 32-bit hashes.
@@ -117,6 +162,8 @@ impl LayerPlan {
     /// Plans a network for up to `capacity` rows.
     pub fn new(network: &Network, layout: &Layout, tuning: &Tuning, capacity: usize) -> LayerPlan {
         let mut planner = Planner::new(network, layout, tuning, capacity);
+        (0..planner.plan.order.len()).for_each(|place| planner.place_values(place));
+        planner.place_mixes();
         (0..planner.plan.order.len()).for_each(|place| planner.place_layer(place));
         planner.link_readers();
         planner.group_forward();
@@ -124,10 +171,11 @@ impl LayerPlan {
         planner.plan
     }
 
-    /// Elements per row of the largest arena; bounds the capacity by the size of a binding.
-    pub fn elements_per_row(network: &Network, layout: &Layout, tuning: &Tuning) -> usize {
-        let one = LayerPlan::new(network, layout, tuning, 1);
-        one.activations.into_iter().chain(one.deltas).chain([one.logits]).max().unwrap_or(1)
+    /// Elements of the largest arena; of a plan for one row, it bounds the capacity by the size of a
+    /// binding.
+    pub fn elements_per_row(&self) -> usize {
+        let arenas = self.activations.into_iter().chain(self.deltas).chain([self.logits]);
+        arenas.max().unwrap_or(1)
     }
 
     /// The layers that read a destination, in the order of the table.
@@ -162,6 +210,17 @@ impl LayerPlan {
     }
 }
 
+/// For each node whether the gradient of its values is needed: for its own parameters, or for those
+/// of a node below.
+fn needs_delta(layout: &Layout, graph: &Graph) -> Vec<bool> {
+    let mut needs: Vec<bool> = Vec::with_capacity(graph.len());
+    for (id, node) in graph.nodes() {
+        let trained = !matches!(node.op, Op::Mix { .. }) && !layout.is_frozen(node.owner);
+        needs.push(trained || graph.reads(id).iter().any(|from| needs[from.0]));
+    }
+    needs
+}
+
 impl<'a> Planner<'a> {
     fn new(
         network: &'a Network,
@@ -172,9 +231,12 @@ impl<'a> Planner<'a> {
         let levels = layout.graph.levels();
         let mut order: Vec<usize> = (0..layout.layers.len()).collect();
         order.sort_by_key(|&l| (group_key(&levels, &layout.layers[l]), l));
-        let mut places = vec![None; levels.len()];
+        let (mut readers, mut input_readers) = (vec![Vec::new(); levels.len()], Vec::new());
         for (place, &layer) in order.iter().enumerate() {
-            places[layout.layers[layer].node.0] = Some(place);
+            match layout.layers[layer].source {
+                Source::Inputs => input_readers.push(place),
+                Source::Node(node) => readers[node.0].push(place),
+            }
         }
         let plan = LayerPlan {
             capacity,
@@ -186,12 +248,40 @@ impl<'a> Planner<'a> {
             learned_inputs: None,
             forward: Vec::new(),
             backward: Vec::new(),
+            mixing: Mixing::default(),
             weight_tiles: 0,
-            activations: [capacity * network.inputs, 0],
+            activations: [0, 0],
             deltas: [0, 0],
-            logits: 0,
+            logits: capacity * network.logits(),
         };
-        Planner { network, layout, tuning, levels, places, plan }
+        let needs_delta = needs_delta(layout, &layout.graph);
+        let values = vec![Values::default(); levels.len()];
+        let mut planner = Planner {
+            network,
+            layout,
+            tuning,
+            levels,
+            values,
+            needs_delta,
+            readers,
+            input_readers,
+            plan,
+        };
+        planner.plan.activations[0] = planner.size(network.inputs);
+        if planner.has_mixes() {
+            planner.plan.logits = planner.plan.logits.next_multiple_of(4);
+        }
+        planner
+    }
+
+    fn has_mixes(&self) -> bool {
+        self.layout.graph.nodes().any(|(_, node)| matches!(node.op, Op::Mix { .. }))
+    }
+
+    /// Elements of the values of a node of this width. Kernels of mixes read four at once.
+    pub(super) fn size(&self, width: usize) -> usize {
+        let size = self.plan.capacity * width;
+        if self.has_mixes() { size.next_multiple_of(4) } else { size }
     }
 
     /// The layer at a place of the table.
@@ -203,28 +293,62 @@ impl<'a> Planner<'a> {
         self.levels[self.layer(place).node.0]
     }
 
-    /// The place of the layer whose output a layer reads; `None` for the inputs.
-    fn source(&self, layer: &Layer) -> Option<usize> {
-        match layer.source {
-            Source::Inputs => None,
-            Source::Node(node) => self.places[node.0],
-        }
+    /// Gives the values of a layer, their slopes and their gradients a place.
+    fn place_values(&mut self, place: usize) {
+        let layer = self.layer(place);
+        let values = match (layer.role, layer.owner.task()) {
+            (Role::Hidden, _) => self.place_hidden(layer.node, layer.outputs, true),
+            // Logits lie in the order of tasks, whatever the order of the table.
+            (Role::Output, Some(task)) => self
+                .place_beside_logits(Some(self.plan.capacity * self.network.first_logit(task)), 0),
+            _ => self.place_beside_logits(None, layer.outputs),
+        };
+        self.values[layer.node.0] = values;
+    }
+
+    /// A place in the arena of a node's level.
+    pub(super) fn place_hidden(&mut self, node: NodeId, width: usize, slopes: bool) -> Values {
+        let (parity, size) = (self.levels[node.0] % 2, self.size(width));
+        let plan = &mut self.plan;
+        let y = plan.activations[parity];
+        let values = Values {
+            y,
+            slope: slopes.then_some(y + size),
+            delta: plan.deltas[parity],
+            arena: parity,
+        };
+        plan.activations[parity] += if slopes { 2 * size } else { size };
+        plan.deltas[parity] += size;
+        values
+    }
+
+    /// A place in the arena of logits: a given one, or one behind all others.
+    pub(super) fn place_beside_logits(&mut self, given: Option<usize>, width: usize) -> Values {
+        let first = given.unwrap_or(self.plan.logits);
+        self.plan.logits += self.size(width);
+        Values { y: first, slope: None, delta: first, arena: 2 }
     }
 
     /// Adds the entry of a place to the table.
     fn place_layer(&mut self, place: usize) {
         let (layer, level, layout) = (self.layer(place), self.level(place), self.layout);
-        let size = self.plan.capacity * layer.outputs;
-        let source = self.source(layer);
         let trained = !layout.is_frozen(layer.owner);
-        let needs_delta = trained || source.is_some_and(|s| self.plan.needs_delta[s]);
-        let mut dense = Dense {
+        let values = self.values[layer.node.0];
+        let x = match layer.source {
+            Source::Inputs => 0,
+            Source::Node(node) => self.values[node.0].y,
+        };
+        let dense = Dense {
             inputs: layer.inputs as u32,
             outputs: layer.outputs as u32,
             weight: layout.blocks[layer.weight].offset as u32,
             bias: layout.blocks[layer.weight + 1].offset as u32,
-            x: source.map_or(0, |s| self.plan.layers[s].y),
+            x: x as u32,
             x_odd: ((level - 1) % 2) as u32,
+            y: values.y as u32,
+            slope: values.slope.map_or(NONE, |slope| slope as u32),
+            delta: values.delta as u32,
+            delta_arena: values.arena as u32,
             dropout_threshold: dropout_threshold(layer.dropout),
             dropout_scale: (1.0 / (1.0 - layer.dropout)) as f32,
             layer: place as u32,
@@ -235,7 +359,6 @@ impl<'a> Planner<'a> {
             next_reader: NONE,
             ..Dense::default()
         };
-        self.place_values(layer, level, size, &mut dense);
         // A layer that is not trained has no tiles.
         if trained {
             let tile = &self.tuning.backward_weight;
@@ -244,88 +367,63 @@ impl<'a> Planner<'a> {
         }
         self.plan.layers.push(dense);
         self.plan.is_trained.push(trained);
-        self.plan.needs_delta.push(needs_delta);
-    }
-
-    /// Gives the values of a layer, their slopes and their gradients a place.
-    fn place_values(&mut self, layer: &Layer, level: usize, size: usize, dense: &mut Dense) {
-        let gates = self.gates(dense.layer as usize);
-        let plan = &mut self.plan;
-        if layer.role == Role::Hidden {
-            let parity = level % 2;
-            dense.y = plan.activations[parity] as u32;
-            dense.slope = (plan.activations[parity] + size) as u32;
-            (dense.delta, dense.delta_arena) = (plan.deltas[parity] as u32, parity as u32);
-            plan.activations[parity] += 2 * size;
-            plan.deltas[parity] += size;
-            return;
-        }
-        // Logits lie in the order of tasks, whatever the order of the table; gates lie behind them.
-        let first = match (layer.role, layer.owner.task()) {
-            (Role::Output, Some(task)) => plan.capacity * self.network.first_logit(task),
-            _ => plan.capacity * self.network.logits() + gates,
-        } as u32;
-        (dense.y, dense.delta, dense.slope, dense.delta_arena) = (first, first, NONE, 2);
-        plan.logits += size;
-    }
-
-    /// Number of elements of the gates before a place of the table.
-    fn gates(&self, place: usize) -> usize {
-        let gates = (0..place).map(|p| self.layer(p)).filter(|layer| layer.role == Role::Gate);
-        gates.map(|layer| self.plan.capacity * layer.outputs).sum()
+        self.plan.needs_delta.push(self.needs_delta[layer.node.0]);
     }
 
     /// Links the layers that read the same values, through the table.
     fn link_readers(&mut self) {
-        let mut last = vec![None; self.plan.order.len() + 1];
-        for place in 0..self.plan.order.len() {
-            let values = self.source(self.layer(place)).unwrap_or(self.plan.order.len());
-            if let Some(before) = last[values].replace(place) {
-                let before: usize = before;
-                self.plan.layers[before].next_reader = place as u32;
+        for readers in self.readers.iter().chain([&self.input_readers]) {
+            for pair in readers.windows(2) {
+                self.plan.layers[pair[0]].next_reader = pair[1] as u32;
             }
         }
     }
 
-    /// The first entry that reads the output of an entry, or the inputs for `None`, and the number
-    /// of such entries.
-    fn readers(&self, place: Option<usize>) -> (u32, u32) {
-        let reads = |p: &usize| self.source(self.layer(*p)) == place;
-        let first = (0..self.plan.order.len()).find(reads).map_or(NONE, |p| p as u32);
-        (first, (0..self.plan.order.len()).filter(reads).count() as u32)
+    /// Whether layers read a node.
+    pub(super) fn is_read_by_layers(&self, node: NodeId) -> bool {
+        !self.readers[node.0].is_empty()
     }
 
-    /// Groups the layers to forward dispatches, and numbers their column tiles.
+    /// Groups the layers to forward dispatches, and numbers their column tiles; each level's mixes
+    /// follow its layers.
     fn group_forward(&mut self) {
-        let key = |place: usize| group_key(&self.levels, self.layer(place));
-        let (mut first, count) = (0, self.plan.order.len());
+        let groups = self.layer_groups();
+        let mut groups = groups.into_iter().peekable();
+        let highest = self.levels.iter().copied().max().unwrap_or(0);
+        for level in 0..=highest {
+            while let Some((_, group)) = groups.next_if(|(at, _)| *at == level) {
+                self.plan.forward.push(Forward::Layers(group));
+            }
+            let mixes = self.plan.mixing.of_level(level);
+            self.plan.forward.extend(mixes.map(Forward::Mixes));
+        }
+    }
+
+    /// The groups of layers, each with its level.
+    fn layer_groups(&mut self) -> Vec<(usize, ForwardGroup)> {
+        let (mut first, all) = (0, self.plan.order.len());
         let mut groups = Vec::new();
-        while first < count {
-            let count = (first..count).take_while(|&p| key(p) == key(first)).count();
-            let (level, role, activation) = key(first);
+        while first < all {
+            let key = group_key(&self.levels, self.layer(first));
+            let same = |&p: &usize| group_key(&self.levels, self.layer(p)) == key;
+            let count = (first..all).take_while(same).count();
+            let (level, role, activation) = key;
             let writes = match role {
                 Role::Hidden => [Arena::Even, Arena::Odd][level % 2],
                 Role::Gate | Role::Output => Arena::Logits,
             };
             let (label, reads_odd) = (self.label(first, count), level % 2 == 0);
-            groups.push(ForwardGroup {
-                label,
-                first,
-                count,
-                tiles: 0,
-                reads_odd,
-                writes,
-                activation,
-            });
+            let mut tiles = 0;
+            for dense in &mut self.plan.layers[first..first + count] {
+                dense.forward_tile = tiles as u32;
+                tiles += (dense.outputs as usize).div_ceil(self.tuning.forward.columns);
+            }
+            let group =
+                ForwardGroup { label, first, count, tiles, reads_odd, writes, role, activation };
+            groups.push((level, group));
             first += count;
         }
-        for group in &mut groups {
-            for dense in &mut self.plan.layers[group.first..group.first + group.count] {
-                dense.forward_tile = group.tiles as u32;
-                group.tiles += (dense.outputs as usize).div_ceil(self.tuning.forward.columns);
-            }
-        }
-        self.plan.forward = groups;
+        groups
     }
 
     /// The name of a run of the table: its series with the number of layers, or the name of its
@@ -345,25 +443,29 @@ impl<'a> Planner<'a> {
     }
 
     /// Groups the activations whose gradients are needed to backward dispatches, from the top down.
+    /// On each level come deltas that layers make, then those that mixes make, then gates.
     fn group_backward(&mut self) {
-        let hidden: Vec<ForwardGroup> =
-            self.plan.forward.iter().filter(|g| g.writes != Arena::Logits).cloned().collect();
-        for group in hidden.iter().rev() {
-            let (first, mut tiles) = (self.plan.destinations.len(), 0);
-            for place in group.first..group.first + group.count {
-                if self.plan.needs_delta[place] {
-                    let destination = self.destination(place, tiles);
-                    tiles +=
-                        (destination.width as usize).div_ceil(self.tuning.backward_input.columns);
-                    self.plan.destinations.push(destination);
+        let highest = self.levels.iter().copied().max().unwrap_or(0);
+        let forward = self.plan.forward.clone();
+        for level in (1..=highest).rev() {
+            let hidden = forward.iter().rev().filter_map(|step| match step {
+                Forward::Layers(group) if group.role == Role::Hidden => Some(group),
+                _ => None,
+            });
+            for group in hidden {
+                let places = group.first..group.first + group.count;
+                let nodes: Vec<NodeId> = places.map(|place| self.layer(place).node).collect();
+                if self.levels[nodes[0].0] == level {
+                    self.group_destinations(group.label.clone(), nodes, true);
                 }
             }
-            let count = self.plan.destinations.len() - first;
-            if count > 0 {
-                let (label, odd) = (group.label.clone(), self.level(group.first) % 2 == 1);
-                let group = BackwardGroup { label, first, count, tiles, odd, inputs: false };
-                self.plan.backward.push(group);
+            if let Some(mixes) = self.plan.mixing.of_level(level) {
+                let nodes = self.plan.mixing.nodes(&mixes);
+                self.group_destinations(mixes.label.clone(), nodes, false);
             }
+            self.group_terms(level);
+            let gates = self.plan.mixing.of_level(level).filter(|mixes| mixes.weighs);
+            self.plan.backward.extend(gates.map(Backward::Gates));
         }
         let learned = self.network.learned_inputs();
         if learned > 0 && !self.layout.is_frozen(Owner::Shared) {
@@ -371,39 +473,56 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The entry of the table of destinations for an entry of the table of layers.
-    fn destination(&self, place: usize, tiles: usize) -> Destination {
-        let (first_source, sources) = self.readers(Some(place));
-        let Dense { outputs: width, slope, delta, .. } = self.plan.layers[place];
-        let tile = tiles as u32;
-        Destination { width, slope, delta, first_source, sources, tile, ..Destination::default() }
+    /// Adds the destinations among the nodes of a level, which layers read, as one group.
+    fn group_destinations(&mut self, label: String, nodes: Vec<NodeId>, slopes: bool) {
+        let (first, mut tiles) = (self.plan.destinations.len(), 0);
+        let is_destination =
+            |node: &NodeId| self.needs_delta[node.0] && self.is_read_by_layers(*node);
+        let nodes: Vec<NodeId> = nodes.into_iter().filter(is_destination).collect();
+        let Some(odd) = nodes.first().map(|node| self.levels[node.0] % 2 == 1) else { return };
+        for node in nodes {
+            let destination = self.destination(node, tiles);
+            tiles += (destination.width as usize).div_ceil(self.tuning.backward_input.columns);
+            self.plan.destinations.push(destination);
+        }
+        let count = self.plan.destinations.len() - first;
+        let group = BackwardGroup { label, first, count, tiles, odd, slopes };
+        self.plan.backward.push(Backward::Inputs(group));
+    }
+
+    /// The entry of the table of destinations for a node.
+    fn destination(&self, node: NodeId, tiles: usize) -> Destination {
+        let (readers, values) = (&self.readers[node.0], self.values[node.0]);
+        Destination {
+            width: self.layout.graph[node].width as u32,
+            // Nothing reads the slope where there is none.
+            slope: values.slope.unwrap_or(0) as u32,
+            delta: values.delta as u32,
+            first_source: readers.first().map_or(NONE, |first| *first as u32),
+            sources: readers.len() as u32,
+            tile: tiles as u32,
+            ..Destination::default()
+        }
     }
 
     /// Adds the destination of the learned inputs. They are the first inputs of a row; the layers
     /// that read them read further inputs, too.
     fn plan_learned_inputs(&mut self, width: usize) {
-        let (first_source, sources) = self.readers(None);
-        let (first, plan) = (self.plan.destinations.len(), &mut self.plan);
+        let (first, size) = (self.plan.destinations.len(), self.size(width));
+        let (plan, readers) = (&mut self.plan, &self.input_readers);
         let tiles = width.div_ceil(self.tuning.backward_input.columns);
-        let (delta, width_u32) = (plan.deltas[0] as u32, width as u32);
         plan.destinations.push(Destination {
-            width: width_u32,
-            delta,
-            first_source,
-            sources,
+            width: width as u32,
+            delta: plan.deltas[0] as u32,
+            first_source: readers.first().map_or(NONE, |first| *first as u32),
+            sources: readers.len() as u32,
             ..Destination::default()
         });
-        plan.deltas[0] += plan.capacity * width;
+        plan.deltas[0] += size;
         plan.learned_inputs = Some(first);
-        let label = "embeddings".into();
-        plan.backward.push(BackwardGroup {
-            label,
-            first,
-            count: 1,
-            tiles,
-            odd: false,
-            inputs: true,
-        });
+        let (label, count, odd, slopes) = ("embeddings".into(), 1, false, false);
+        let group = BackwardGroup { label, first, count, tiles, odd, slopes };
+        plan.backward.push(Backward::Inputs(group));
     }
 }
 

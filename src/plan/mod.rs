@@ -2,12 +2,15 @@
 //! emitter of dispatches.
 
 mod layers;
+mod mixing;
 mod scene;
 pub mod variants;
 
 pub use layers::{
-    Arena, BackwardGroup, ForwardGroup, LayerPlan, activation_code, dropout_threshold,
+    Arena, Backward, BackwardGroup, Forward, ForwardGroup, LayerPlan, activation_code,
+    dropout_threshold,
 };
+pub use mixing::{MixGroup, Mixing, TermGroup};
 pub use scene::{
     Buffers, Chunk, Counting, PartBuffers, PartShape, Scene, Segment, block, chunks,
     first_overwrites,

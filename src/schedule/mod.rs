@@ -6,6 +6,7 @@
 mod buffer;
 pub mod check;
 mod dispatch;
+pub mod drawing;
 mod engine;
 mod program;
 pub mod show;

@@ -23,8 +23,12 @@ pub enum MetricKind {
     Labelled(usize),
     /// Value of a coupled pair, without λ.
     Coupling(usize),
+    /// Mean entropy of the selectors of a gate, by its number.
+    GateEntropy(usize),
     /// Squared global norm of the gradient, before clipping.
     SquaredNorm,
+    /// Mean weight that a gate gives a term, in evaluation: numbers of the gate and of the term.
+    GateWeight(usize, usize),
 }
 
 /// Kinds of what is tested for being finite, in the order in which they are made within a step.

@@ -117,13 +117,15 @@ pub fn network(network: &Network, layout: &Layout) -> String {
     for block in layout.embeddings() {
         lines.push(block_line(block, "embedding".into()));
     }
+    let mut notes = vec![String::new(); layout.blocks.len()];
     for layer in &layout.layers {
-        for block in &layout.blocks[layer.weight..layer.weight + 2] {
-            lines.push(block_line(
-                block,
-                if block.is_bias() { String::new() } else { makes(layer) },
-            ));
-        }
+        notes[layer.weight] = makes(layer);
+    }
+    for constant in &layout.constants {
+        notes[constant.block] = "learned numbers".into();
+    }
+    for (block, note) in layout.blocks.iter().zip(notes).skip(layout.embeddings) {
+        lines.push(block_line(block, note));
     }
     lines.push([
         "total".into(),
@@ -142,8 +144,10 @@ fn block_line(block: &Block, note: String) -> [String; 5] {
 
 /// What a layer computes, as a note.
 fn makes(layer: &Layer) -> String {
-    if layer.role == Role::Output {
-        return "logits".into();
+    match layer.role {
+        Role::Output => return "logits".into(),
+        Role::Gate => return "gate".into(),
+        Role::Hidden => {}
     }
     let activation = format!("{:?}", layer.activation).to_lowercase();
     if layer.dropout > 0.0 {

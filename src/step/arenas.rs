@@ -3,9 +3,9 @@
 use super::buffers::{spec, table_spec};
 use super::embed;
 use super::request::Request;
-use crate::config::Optimizer;
+use crate::config::{Architecture, Optimizer};
 use crate::kernels::params;
-use crate::model::layout::{ALIGN, Block, Layout};
+use crate::model::layout::{ALIGN, Block};
 use crate::objective::losses;
 use crate::plan::{Buffers, LayerPlan};
 use crate::schedule::{Buffer, Flag, FlagKind, Kind, Program};
@@ -30,10 +30,11 @@ pub(super) fn place_arenas(
     let mut integers = |name: &str, len: usize| spec(program, name, len, Kind::U32, Vec::new());
     let labels = integers("labels", plan.capacity * request.counting().cells);
     let order = integers("order", request.parts.first().map_or(1, |part| part.rows));
-    let decay = request.optimizer.map_or(Vec::new(), |o| decay_table(request.layout, o));
-    let decay = spec(program, "decay", request.layout.len / ALIGN, Kind::F32, decay);
+    let decay = request.optimizer.map_or(Vec::new(), |o| decay_table(request, o));
+    let decay = spec(program, "decay", 2 * request.layout.len / ALIGN, Kind::F32, decay);
     let layers = table_spec(program, "layers", &plan.layers);
     let destinations = table_spec(program, "destinations", &plan.destinations);
+    let [gates, mixes, terms, receivers, shares, constants] = mixing_tables(program, plan);
     let heads = head_table(program, request, plan);
     let weights = losses::class_weights(request.network);
     let class_weights = spec(program, "class weights", weights.len(), Kind::F32, weights);
@@ -64,6 +65,12 @@ pub(super) fn place_arenas(
         heads,
         class_weights,
         spreads,
+        gates,
+        mixes,
+        terms,
+        receivers,
+        shares,
+        constants,
         embeddings,
         codes,
         next_cells,
@@ -88,6 +95,23 @@ fn parameter_arenas(program: &mut Program, request: &Request) -> [Buffer; 4] {
     .map(|(name, len)| spec(program, name, len, Kind::F32, Vec::new()))
 }
 
+/// The tables of gates, mixes, terms, receivers, shares and constants. A network without mixes has
+/// no kernel that binds them.
+fn mixing_tables(program: &mut Program, plan: &LayerPlan) -> [Buffer; 6] {
+    let mixing = &plan.mixing;
+    if mixing.mixes.is_empty() {
+        return [Buffer(usize::MAX); 6];
+    }
+    [
+        table_spec(program, "gates", &mixing.gates),
+        table_spec(program, "mixes", &mixing.mixes),
+        table_spec(program, "terms", &mixing.terms),
+        table_spec(program, "receivers", &mixing.receivers),
+        table_spec(program, "shares", &mixing.shares),
+        table_spec(program, "constants", &mixing.constants),
+    ]
+}
+
 /// The table of heads.
 fn head_table(program: &mut Program, request: &Request, plan: &LayerPlan) -> Buffer {
     let counts = request.counts(plan.capacity).map(|first| first + 2 * request.network.tasks.len());
@@ -100,22 +124,30 @@ fn vectors(embeddings: &[params::Embedding]) -> usize {
     embeddings.iter().map(|e| e.values as usize).sum()
 }
 
-/// Weight decay of each run of [`ALIGN`] parameters, as bits of f32.
-fn decay_table(layout: &Layout, optimizer: &Optimizer) -> Vec<u32> {
-    let mut table = vec![0.0f32; layout.len / ALIGN];
+/// For each run of [`ALIGN`] parameters weight decay and factor on the learning rate, as bits of
+/// f32.
+fn decay_table(request: &Request, optimizer: &Optimizer) -> Vec<u32> {
+    let layout = request.layout;
+    let mut table = vec![[0.0f32, 1.0]; layout.len / ALIGN];
+    let runs = |block: &Block| block.offset / ALIGN..(block.offset + block.len).div_ceil(ALIGN);
     for block in layout
         .blocks
         .iter()
         .filter(|b| (optimizer.decay_biases || !b.is_bias()) && !layout.is_frozen(b.owner))
     {
-        table[block.offset / ALIGN..(block.offset + block.len).div_ceil(ALIGN)]
-            .fill(optimizer.weight_decay as f32);
+        table[runs(block)].iter_mut().for_each(|run| run[0] = optimizer.weight_decay as f32);
     }
-    table.into_iter().map(f32::to_bits).collect()
+    if let Architecture::CrossStitch { learning_rate_factor, .. } = request.network.architecture {
+        for constant in &layout.constants {
+            let block = &layout.blocks[constant.block];
+            table[runs(block)].iter_mut().for_each(|run| run[1] = learning_rate_factor as f32);
+        }
+    }
+    table.into_iter().flatten().map(f32::to_bits).collect()
 }
 
 /// The flags of the layers, two per layer in the order of the table (pre-activation, gradient),
-/// then one per embedding (gradient).
+/// then one per embedding and one per constant (gradient).
 pub(super) fn layer_flags(plan: &LayerPlan, request: &Request) -> Vec<Flag> {
     let names = |&l: &usize| {
         let layer = &request.layout.layers[l];
@@ -130,7 +162,9 @@ pub(super) fn layer_flags(plan: &LayerPlan, request: &Request) -> Vec<Flag> {
     let gradient = |b: &Block| Flag {
         kind: FlagKind::Gradient,
         name: b.name.trim_end_matches(".weight").to_owned(),
-        task: None,
+        task: b.owner.task().map(|t| request.network.tasks[t].name.clone()),
     };
-    plan.order.iter().flat_map(names).chain(embeddings.map(gradient)).collect()
+    let constants = request.layout.constants.iter().map(|c| &request.layout.blocks[c.block]);
+    let others = embeddings.chain(constants).map(gradient);
+    plan.order.iter().flat_map(names).chain(others).collect()
 }

@@ -5,15 +5,20 @@ use super::builder::Builder;
 use crate::kernels::folded;
 use crate::kernels::params::{self, Dense, Destination};
 use crate::plan::variants::{bits, input_loop, input_store, product, weight_loop, weight_store};
-use crate::plan::{BackwardGroup, Chunk, block};
+use crate::plan::{Backward, BackwardGroup, Chunk, block};
 use crate::schedule::{Buffer, Dispatch, Slice, slices};
 
 impl Builder<'_> {
     /// The dispatches of the backward pass of a chunk.
     pub(super) fn backward(&self, chunk: Chunk) -> Vec<Dispatch> {
-        let mut dispatches: Vec<_> =
-            self.scene.plan.backward.iter().map(|g| self.backward_input(g, chunk)).collect();
+        let of = |step: &Backward| match step {
+            Backward::Inputs(group) => vec![self.backward_input(group, chunk)],
+            Backward::Terms(group) => vec![self.mix_backward(group, chunk)],
+            Backward::Gates(group) => self.gates_backward(group, chunk),
+        };
+        let mut dispatches: Vec<_> = self.scene.plan.backward.iter().flat_map(of).collect();
         dispatches.push(self.backward_weight(chunk));
+        dispatches.extend(self.constant_backward(chunk));
         dispatches.extend(self.embedding_backward(chunk));
         dispatches
     }
@@ -31,7 +36,7 @@ impl Builder<'_> {
         let grid = [group.tiles as u32, rows.div_ceil(product.rows) as u32, 1];
         let (here, next) = (usize::from(group.odd), usize::from(!group.odd));
         let sources = || destinations.iter().flat_map(|d| plan.sources(d));
-        let slopes = destinations.iter().filter(|_| !group.inputs);
+        let slopes = destinations.iter().filter(|_| group.slopes);
         let flop = |d: &Destination| {
             let outputs: u64 = plan.sources(d).map(|source| u64::from(source.outputs)).sum();
             2 * rows as u64 * u64::from(d.width) * outputs
@@ -52,7 +57,7 @@ impl Builder<'_> {
             .constant("INVOCATIONS", scene.tuning.unit_invocations.into())
             .constant("LOOPS", bits(sources().map(input_loop)))
             .constant("STORES", bits(destinations.iter().map(input_store)))
-            .constant("SLOPES", f64::from(u8::from(!group.inputs)))
+            .constant("SLOPES", f64::from(u8::from(group.slopes)))
             .flop(destinations.iter().map(flop).sum())
     }
 

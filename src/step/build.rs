@@ -34,11 +34,14 @@ pub fn chunk_limit(
     tuning: &Tuning,
 ) -> Result<usize> {
     let tasks = network.tasks.len();
-    // Partial sums per row: losses and hits of each task, a value of each coupled pair.
-    let partials = 5 * tasks + tasks * tasks.saturating_sub(1) / 2;
-    let per_row = LayerPlan::elements_per_row(network, layout, tuning).max(partials).max(codes);
+    // Partial sums per row: losses and hits of each task, a value of each coupled pair, weights of
+    // gates.
+    let plan = LayerPlan::new(network, layout, tuning, 1);
+    let pairs = tasks * tasks.saturating_sub(1) / 2;
+    let partials = 5 * tasks + pairs + plan.mixing.partials_per_row();
+    let per_row = plan.elements_per_row().max(partials).max(codes);
     let by_binding = (tuning.binding_bytes / 4) as usize / per_row.max(1);
-    let flop = LayerPlan::new(network, layout, tuning, 1).flop_per_row().max(1);
+    let flop = plan.flop_per_row().max(1);
     let by_time = usize::try_from(tuning.flop_per_dispatch / flop).unwrap_or(usize::MAX).max(32);
     if by_binding == 0 || 4 * layout.len as u64 > tuning.binding_bytes {
         let wanted = 4 * layout.len.max(per_row) as u64;
@@ -88,8 +91,9 @@ pub fn build(request: &Request) -> Result<Built> {
     }
     let logits = (0..request.network.tasks.len()).map(|t| builder.scene.logits(t)).collect();
     let counting = builder.scene.counting;
+    let gates = builder.scene.plan.mixing.names.clone();
     let (program, buffers, parts) = (builder.program, builder.scene.buffers, builder.parts);
-    Ok(Built { program, buffers, parts, train, evaluate, evaluate_rows, logits, counting })
+    Ok(Built { program, buffers, parts, train, evaluate, evaluate_rows, logits, counting, gates })
 }
 
 impl<'a> Builder<'a> {
@@ -117,12 +121,24 @@ impl<'a> Builder<'a> {
             dispatches.push(self.gradient_norm());
         }
         let first = if chunks.len() > 1 { self.chunk_metrics } else { 0 };
-        if first < self.program.metrics.len() {
-            dispatches.push(self.reduce(first, self.program.metrics.len() - first, chunks[0]));
+        let last = self.program.metrics.len() - self.watched();
+        if first < last {
+            dispatches.push(self.reduce(first, last - first, chunks[0]));
         }
         dispatches.push(self.update(optimizer));
         let wanted = [self.scene.buffers.parameters, self.scene.buffers.metrics];
         self.finish("train", dispatches, 0, &wanted, request.batch)
+    }
+
+    /// Number of metrics of a kind without a number.
+    fn count_of(&self, kind: MetricKind) -> usize {
+        self.program.metrics.iter().filter(|m| **m == kind).count()
+    }
+
+    /// Number of metrics that only an evaluation has; they stand last.
+    fn watched(&self) -> usize {
+        let is_watched = |m: &&MetricKind| matches!(m, MetricKind::GateWeight(..));
+        self.program.metrics.iter().filter(is_watched).count()
     }
 
     /// Adds the schedule that evaluates `rows` rows of a part, and returns its number.
@@ -133,8 +149,12 @@ impl<'a> Builder<'a> {
         dispatches.extend(self.forward(chunk, false));
         dispatches.extend(self.couple(tables, Phase::Logits, chunk, false));
         dispatches.extend(self.couple(tables, Phase::Weights, chunk, false));
-        let norm = self.program.metrics.iter().filter(|m| **m == MetricKind::SquaredNorm).count();
-        dispatches.push(self.reduce(0, self.program.metrics.len() - norm, chunk));
+        let (norm, watched) = (self.count_of(MetricKind::SquaredNorm), self.watched());
+        let all = self.program.metrics.len();
+        dispatches.push(self.reduce(0, all - norm - watched, chunk));
+        if watched > 0 {
+            dispatches.push(self.reduce(all - watched, watched, chunk));
+        }
         let b = &self.scene.buffers;
         // Nothing reads the slopes and the gradients of logits here; the kernels write them in any
         // case.

@@ -40,12 +40,13 @@ impl CouplingTable {
 impl<'a> Builder<'a> {
     /// The program of a request with its arenas and tables, and no dispatch yet.
     pub(super) fn new(request: &Request<'a>, capacity: usize) -> Builder<'a> {
-        let plan = LayerPlan::new(request.network, request.layout, request.tuning, capacity);
+        let mut plan = LayerPlan::new(request.network, request.layout, request.tuning, capacity);
+        let partials = plan.mixing.place_partials(request.partials(capacity), capacity);
         let mut program = Program::empty(request.tuning.shared_mirrors);
         let embeddings = embed::embeddings(request, &plan);
         let buffers = place_arenas(&mut program, request, &plan, &embeddings);
         program.flags = layer_flags(&plan, request);
-        let (tasks, counts) = (request.network.tasks.len(), request.counts(capacity));
+        let counts = request.counts(capacity);
         let scene = Scene {
             network: request.network,
             layout: request.layout,
@@ -64,7 +65,7 @@ impl<'a> Builder<'a> {
             program,
             parts: Vec::new(),
             chunk_metrics: 0,
-            partials: 2 * tasks * capacity + counts.map_or(0, |_| 3 * tasks),
+            partials,
         }
     }
 

@@ -2,20 +2,24 @@
 
 use super::builder::{Builder, CouplingTable};
 use crate::kernels::params;
+use crate::model::graph::Role;
 use crate::objective::{Phase, losses};
 use crate::plan::variants::{bits, forward_loop, forward_store, product};
-use crate::plan::{Arena, Chunk, ForwardGroup, block};
+use crate::plan::{Arena, Chunk, Forward, ForwardGroup, block};
 use crate::schedule::{Dispatch, slices};
 
 impl Builder<'_> {
     /// The dispatches of the forward pass of a chunk, losses included.
     pub(super) fn forward(&self, chunk: Chunk, training: bool) -> Vec<Dispatch> {
         let is_fused = losses::is_fused(&self.scene);
-        let of = |group: &ForwardGroup| match group.writes == Arena::Logits && is_fused {
-            true => losses::fused(&self.scene, self.objective, group, chunk, training),
-            false => self.forward_group(group, chunk, training),
+        let of = |step: &Forward| match step {
+            Forward::Layers(group) if group.role == Role::Output && is_fused => {
+                vec![losses::fused(&self.scene, self.objective, group, chunk, training)]
+            }
+            Forward::Layers(group) => vec![self.forward_group(group, chunk, training)],
+            Forward::Mixes(group) => self.mix(group, chunk, training),
         };
-        let mut dispatches: Vec<_> = self.scene.plan.forward.iter().map(of).collect();
+        let mut dispatches: Vec<_> = self.scene.plan.forward.iter().flat_map(of).collect();
         if !is_fused {
             dispatches.extend(losses::dispatches(&self.scene, chunk));
         }

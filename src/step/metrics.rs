@@ -12,6 +12,11 @@ use crate::schedule::{Dispatch, Effect, Flag, FlagKind, Kind, MetricKind, SLOTS,
 /// A metric with its line in the table that `reduce_metrics` reads.
 type MetricLine = (MetricKind, Metric);
 
+/// The mean of partial sums, one per row.
+fn mean_of_rows(partials: usize) -> Metric {
+    Metric { partials: partials as u32, count: params::PER_ROW, mean: 1, flag: params::NONE }
+}
+
 impl Builder<'_> {
     /// Makes the table of each kind of coupling in use, and gives each pair its partial sums.
     pub(super) fn place_couplings(&mut self) -> Vec<CouplingTable> {
@@ -37,6 +42,7 @@ impl Builder<'_> {
     pub(super) fn place_metrics(&mut self, tables: &[CouplingTable], clips: bool) {
         let mut lines = self.task_metrics();
         lines.extend(self.coupling_metrics(tables, Phase::Logits));
+        lines.extend(self.entropy_metrics());
         self.chunk_metrics = lines.len();
         lines.extend(self.coupling_metrics(tables, Phase::Weights));
         lines.extend(self.label_metrics());
@@ -46,6 +52,7 @@ impl Builder<'_> {
             lines.push((MetricKind::SquaredNorm, Metric { partials, count, mean: 0, flag }));
             self.partials += count as usize;
         }
+        lines.extend(self.gate_metrics());
         self.finish_metrics(lines);
     }
 
@@ -87,6 +94,29 @@ impl Builder<'_> {
             }
         }
         lines
+    }
+
+    /// Mean entropies of the gates that have one.
+    fn entropy_metrics(&self) -> Vec<MetricLine> {
+        let gates = self.scene.plan.mixing.gates.iter().enumerate();
+        let line = |(number, gate): (usize, &params::Gate)| {
+            (MetricKind::GateEntropy(number), mean_of_rows(gate.entropies as usize))
+        };
+        gates.filter(|(_, gate)| gate.entropies != params::NONE).map(line).collect()
+    }
+
+    /// Mean weights of the terms of all gates.
+    fn gate_metrics(&self) -> Vec<MetricLine> {
+        let capacity = self.scene.plan.capacity;
+        let gates = self.scene.plan.mixing.gates.iter().enumerate();
+        let terms = |(number, gate): (usize, &params::Gate)| {
+            let first = gate.means as usize;
+            let line = move |term: usize| {
+                (MetricKind::GateWeight(number, term), mean_of_rows(first + term * capacity))
+            };
+            (0..gate.terms as usize).map(line).collect::<Vec<_>>()
+        };
+        gates.filter(|(_, gate)| gate.means != params::NONE).flat_map(terms).collect()
     }
 
     /// Weights and numbers of the labels of each task, where they are counted.

@@ -9,6 +9,7 @@ mod data;
 mod embed;
 mod forward;
 mod metrics;
+mod mixes;
 mod request;
 mod update;
 mod vectors;

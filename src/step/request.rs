@@ -3,6 +3,7 @@
 use crate::config::Optimizer;
 use crate::data::{Dataset, Spread, UNLABELLED};
 use crate::kernels::tuning::Tuning;
+use crate::model::graph::GateNames;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
@@ -49,6 +50,12 @@ impl Request<'_> {
         let counted = self.labels != LabelShape::default()
             || self.network.tasks.iter().any(|head| head.loss.weighs_classes());
         counted.then_some(2 * self.network.tasks.len() * capacity)
+    }
+
+    /// The number of partial sums before those of gates.
+    pub(super) fn partials(&self, capacity: usize) -> usize {
+        let tasks = self.network.tasks.len();
+        2 * tasks * capacity + self.counts(capacity).map_or(0, |_| 3 * tasks)
     }
 
     /// Number of features per row in the buffer: u32, or bytes where the features are bytes.
@@ -99,4 +106,6 @@ pub struct Built {
     pub logits: Vec<(usize, usize)>,
     /// The u32 that a row has for its labels.
     pub counting: Counting,
+    /// The names of the gates, in the order of their metrics.
+    pub gates: Vec<GateNames>,
 }

@@ -265,7 +265,7 @@ fn total(bench: &Bench, metrics: &[f64]) -> f64 {
     bench
         .plan
         .objective
-        .total(&losses.into_iter().map(Some).collect::<Vec<_>>(), &couplings)
+        .total(&losses.into_iter().map(Some).collect::<Vec<_>>(), &couplings, 0.0)
         .unwrap()
 }
 

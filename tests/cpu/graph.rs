@@ -4,7 +4,7 @@ use crate::common::{Bench, config, synthetic, whole};
 use tandem::config::{Activation, Architecture};
 use tandem::data::{Dataset, Parts, Schema};
 use tandem::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
-use tandem::model::graph::{By, Draft, Graph, Node, NodeId, Op, Owner, Role, Source};
+use tandem::model::graph::{By, Draft, Graph, Node, NodeId, Op, Owner, Role, Rule, Source, Start};
 use tandem::run::train::Plan;
 use tandem::run::train::learning_rate::Course;
 use tandem::schedule::{Engine, MetricKind, Program};
@@ -12,7 +12,12 @@ use tandem::schedule::{Engine, MetricKind, Program};
 /// A dense node of width 4.
 fn dense(source: Source, owner: Owner, role: Role) -> Node {
     let op = Op::Dense { source, activation: Activation::Relu, dropout: 0.0 };
-    Node { name: format!("{owner:?} {role:?}"), series: None, width: 4, op, owner, role }
+    let name = format!("{owner:?} {role:?}");
+    Node { name, series: None, width: 4, op, owner, role, start: Start::Usual }
+}
+
+fn softmax(gate: NodeId) -> By {
+    By::Gate { gate, rule: Rule::Softmax }
 }
 
 fn mix(terms: &[NodeId], by: By) -> Node {
@@ -27,7 +32,7 @@ fn experts(change: impl Fn(&mut Vec<Node>)) -> Result<Graph, String> {
         dense(Source::Inputs, Owner::Shared, Role::Hidden),
         dense(Source::Inputs, Owner::Shared, Role::Hidden),
         Node { width: 2, ..dense(Source::Inputs, own, Role::Gate) },
-        mix(&[NodeId(0), NodeId(1)], By::Gate(NodeId(2))),
+        mix(&[NodeId(0), NodeId(1)], softmax(NodeId(2))),
         dense(Source::Node(NodeId(3)), own, Role::Output),
     ];
     change(&mut nodes);
@@ -51,16 +56,16 @@ fn a_mix_is_above_its_gate_and_in_the_other_arena_than_its_terms() {
         // The gate reads an expert of its own, so it is one level higher than the terms.
         nodes.insert(0, dense(Source::Inputs, Owner::Task(0), Role::Hidden));
         nodes[3] = Node { width: 2, ..dense(Source::Node(NodeId(0)), Owner::Task(0), Role::Gate) };
-        nodes[4] = mix(&[NodeId(1), NodeId(2)], By::Gate(NodeId(3)));
+        nodes[4] = mix(&[NodeId(1), NodeId(2)], softmax(NodeId(3)));
         nodes[5] = dense(Source::Node(NodeId(4)), Owner::Task(0), Role::Output);
     });
-    assert_eq!(graph.unwrap().levels(), [1, 1, 1, 2, 4, 5]);
+    assert_eq!(graph.unwrap().levels(), [1, 1, 1, 2, 2, 3]);
 }
 
 #[test]
 fn each_broken_law_of_graphs_is_reported() {
     type Change = fn(&mut Vec<Node>);
-    let laws: [(&str, Change); 11] = [
+    let laws: [(&str, Change); 12] = [
         ("reads node 9, which is not before it", |n| {
             n[4] = dense(Source::Node(NodeId(9)), Owner::Task(0), Role::Output);
         }),
@@ -71,15 +76,17 @@ fn each_broken_law_of_graphs_is_reported() {
         ("a mix writes no logits and no gate", |n| {
             n[4] = Node { role: Role::Output, ..mix(&[NodeId(3)], By::Sum) };
         }),
-        // One of the experts is read by the gate and by the mix.
-        ("read by 1 dense nodes, by 1 mixes", |n| {
-            n[2] = Node { width: 2, ..dense(Source::Node(NodeId(0)), Owner::Task(0), Role::Gate) };
+        ("a constant is a gate", |n| {
+            n[0] = Node { op: Op::Constant, ..dense(Source::Inputs, Owner::Shared, Role::Hidden) };
         }),
-        ("read by 0 dense nodes, by 0 mixes", |n| {
+        ("read by 0 nodes", |n| {
             n.insert(4, dense(Source::Inputs, Owner::Shared, Role::Hidden));
         }),
-        ("as the gate of 0", |n| n[3] = mix(&[NodeId(0), NodeId(1)], By::Sum)),
+        ("and as the gate of 0", |n| n[3] = mix(&[NodeId(0), NodeId(1)], By::Sum)),
         ("its terms or its gate do not fit it", |n| n[2].width = 3),
+        ("its terms or its gate do not fit it", |n| {
+            n[3] = mix(&[NodeId(0), NodeId(1)], By::Mask(vec![NodeId(2)]));
+        }),
         ("its terms or its gate do not fit it", |n| n[1].width = 5),
     ];
     for (words, change) in laws {

@@ -4,6 +4,7 @@
 mod common;
 
 mod allocated;
+mod architectures;
 mod checkpoints;
 mod config;
 mod data;

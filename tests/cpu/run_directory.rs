@@ -38,7 +38,7 @@ fn network() -> Network {
 
 fn objective(pairs: usize) -> Objective {
     let pair = Pair { coupling: COUPLINGS[0], a: 0, b: 1, strength: 0.5 };
-    Objective { weights: vec![1.0, 1.0], pairs: vec![pair; pairs] }
+    Objective { weights: vec![1.0, 1.0], pairs: vec![pair; pairs], entropy: 0.0 }
 }
 
 fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
@@ -55,6 +55,8 @@ fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
         loss: Some(loss),
         tasks,
         couplings: vec![0.125],
+        gate_entropy: None,
+        gates: Vec::new(),
         learning_rate: 1e-3,
         seconds: step as f64,
     }

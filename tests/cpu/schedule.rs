@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tandem::config::{Activation, Optimizer, OptimizerKind, Schedule as Course, TaskKind};
+use tandem::config::{
+    Activation, Architecture, Falling, Gates, Optimizer, OptimizerKind, Schedule as Course,
+    SelectGates, TaskKind,
+};
 use tandem::data::Spread;
 use tandem::data::UNLABELLED;
 use tandem::kernels::params::{DenseBackwardWeight, NONE, Step};
@@ -48,6 +51,7 @@ struct Case {
     frozen: bool,
     /// Whether a column of the table has learned vectors, if there are inputs enough.
     learned: bool,
+    architecture: Architecture,
 }
 
 const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -69,6 +73,7 @@ fn plain() -> Case {
         table: false,
         frozen: false,
         learned: false,
+        architecture: Architecture::Shared,
     }
 }
 
@@ -106,7 +111,7 @@ impl Case {
         Network {
             inputs: self.inputs,
             embeddings,
-            architecture: Default::default(),
+            architecture: self.architecture.clone(),
             trunk,
             tasks: self.heads.iter().enumerate().map(head).chain(others).collect(),
         }
@@ -122,7 +127,9 @@ impl Case {
                 .filter(|&(a, b)| coupling.applies(&network.tasks[a], &network.tasks[b]).is_ok());
             pairs.extend(fits.map(|(a, b)| Pair { coupling, a, b, strength: 0.5 + a as f32 }));
         }
-        Objective { weights: (0..network.tasks.len()).map(|t| 0.5 + t as f32).collect(), pairs }
+        let entropy = network.architecture.entropy();
+        let weights = (0..network.tasks.len()).map(|t| 0.5 + t as f32).collect();
+        Objective { weights, pairs, entropy }
     }
 
     /// One column of codes, and one of numbers if inputs are left; inputs of columns with vectors
@@ -236,11 +243,42 @@ fn cases() -> Vec<Case> {
                     table: pick(8, 3) == 0,
                     frozen: pick(9, 3) == 0,
                     learned: pick(10, 2) == 0,
+                    architecture: Architecture::Shared,
                 });
             }
         }
     }
+    let again = cases.iter().filter(|case| case.trunk.len() > 1 && case.heads.len() > 1);
+    let again: Vec<Case> = again.take(3 * architectures().len()).cloned().collect();
+    for (number, case) in again.into_iter().enumerate() {
+        let kinds = architectures();
+        let architecture = kinds[number % kinds.len()].clone();
+        let trunk = case.trunk[..2].to_vec();
+        // Separate networks refuse learned vectors.
+        let learned = case.learned && architecture != Architecture::Separate;
+        cases.push(Case { trunk, architecture, learned, ..case });
+    }
     cases
+}
+
+/// One of each kind of architecture but `shared`.
+fn architectures() -> Vec<Architecture> {
+    let learn = Some(Falling { from: 2.0, to: 0.5 });
+    let (smooth, entropy) = (1.0, 0.25);
+    let select =
+        |experts, gates| Architecture::DselectK { experts, select: 2, gates, smooth, entropy };
+    vec![
+        Architecture::Separate,
+        Architecture::Mmoe { experts: 3, gates: Gates::Task },
+        Architecture::Mmoe { experts: 2, gates: Gates::One },
+        Architecture::Cgc { experts: 2, task_experts: 2 },
+        Architecture::Ple { experts: 1, task_experts: 1, levels: 3 },
+        Architecture::CrossStitch { own: 0.9, learning_rate_factor: 10.0 },
+        Architecture::Mtan,
+        select(3, SelectGates::Row),
+        select(5, SelectGates::Task),
+        Architecture::Branched { branches: Vec::new(), learn },
+    ]
 }
 
 #[test]
@@ -358,12 +396,26 @@ fn layers_never_share_an_element_of_an_arena() {
                     .push((format!("slope of {}", layer.name), range(dense.slope)));
             }
         }
-        if let Some(inputs) = plan.backward.iter().find(|group| group.inputs) {
-            let delta = &plan.destinations[inputs.first];
+        if let Some(inputs) = plan.learned_inputs {
+            let delta = &plan.destinations[inputs];
             deltas[0].push((
                 "learned inputs".into(),
                 delta.delta as usize..(delta.delta + 5 * delta.width) as usize,
             ));
+        }
+        for (mix, name) in plan.mixing.mixes.iter().zip(&plan.mixing.names) {
+            let odd = usize::from(plan.mixing.is_odd(mix));
+            let range = |first: u32, width: u32| first as usize..(first + 5 * width) as usize;
+            activations[odd].push((format!("mix of {}", name.gate), range(mix.y, mix.width)));
+            deltas[odd].push((format!("mix of {}", name.gate), range(mix.delta, mix.width)));
+        }
+        for (gate, name) in plan.mixing.gates.iter().zip(&plan.mixing.names) {
+            let weights = gate.weights as usize..(gate.weights + 5 * gate.terms) as usize;
+            deltas[2].push((format!("weights of {}", name.gate), weights));
+            if gate.constant == 1 {
+                let values = gate.delta as usize..(gate.delta + 5 * gate.values) as usize;
+                deltas[2].push((name.gate.clone(), values));
+            }
         }
         for (parity, (activations, deltas)) in activations.into_iter().zip(&deltas).enumerate() {
             disjoint(&case, "activations", plan.activations[parity], activations);
@@ -759,6 +811,7 @@ fn step(rows: usize) -> Step {
         inverse_scale: 1.0,
         key_low: 11,
         key_high: 12,
+        progress: 0.25,
     }
 }
 
@@ -832,7 +885,17 @@ fn lies(case: &Case, built: &Built, schedule: usize, rows: usize) -> Option<Stri
 /// Small cases that together use every kernel.
 fn small() -> Vec<Case> {
     let towers = vec![(3, vec![5]), (2, vec![]), (3, vec![5]), (2, vec![4, 6])];
-    vec![
+    let kinds = architectures().into_iter().enumerate();
+    let kinds = kinds.map(|(number, architecture)| Case {
+        architecture,
+        batch: 60,
+        rows: 61,
+        tight: number % 2 == 0,
+        table: number % 3 == 0,
+        direct: number % 3 == 1,
+        ..plain()
+    });
+    let mut cases: Vec<Case> = vec![
         plain(),
         Case { tight: true, batch: 60, rows: 61, ..plain() },
         Case {
@@ -862,8 +925,11 @@ fn small() -> Vec<Case> {
             ..plain()
         },
         Case { table: true, learned: true, frozen: true, ..plain() },
+        Case { architecture: Architecture::Mtan, frozen: true, ..plain() },
         Case { trunk: vec![6], optimizer: None, rows: 40, tight: true, direct: true, ..plain() },
-    ]
+    ];
+    cases.extend(kinds);
+    cases
 }
 
 #[test]

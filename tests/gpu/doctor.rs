@@ -58,6 +58,8 @@ fn kernels_keep_their_bounds_within_the_default_limits_of_webgpu() {
     let some = [
         "around the tile",
         "mixed towers",
+        "experts and gates",
+        "stitches in chunks",
         "chunks and segments",
         "categories and blanks in segments and chunks",
         "embeddings under heads alone, in segments and chunks",

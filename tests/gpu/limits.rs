@@ -84,6 +84,7 @@ fn the_estimate_of_memory_is_what_is_allocated() {
     for (inputs, classes) in [(784, vec![10, 10]), (64, vec![10, 10, 10])] {
         let gpu = open(&Wish::default());
         let shape = StepShape {
+            architecture: Default::default(),
             inputs,
             trunk: vec![128, 128],
             classes,

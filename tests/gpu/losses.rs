@@ -291,7 +291,9 @@ impl Shown {
                 MetricKind::Coupling(_) => shown.couplings.push(*value),
                 MetricKind::Weight(_) => shown.weights.push(*value),
                 MetricKind::Labelled(_) => shown.labelled.push(*value),
-                MetricKind::SquaredNorm => {}
+                MetricKind::GateEntropy(_)
+                | MetricKind::GateWeight(..)
+                | MetricKind::SquaredNorm => {}
             }
         }
         let block = |b: &tandem::model::layout::Block| {

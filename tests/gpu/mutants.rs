@@ -6,6 +6,8 @@
 
 use std::sync::OnceLock;
 
+use super::mutants_of_mixes as mixes;
+
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
 use tandem::kernels::tuning::{Class, Tuning};
@@ -14,7 +16,7 @@ use tandem::measure::doctor;
 use tandem::measure::doctor::{Case, Verdict};
 
 /// What is wrong, the text in the module, the text that replaces it.
-type Mutant = (&'static str, &'static str, &'static str);
+pub type Mutant = (&'static str, &'static str, &'static str);
 
 const MUTANTS: &[(&str, &[Mutant])] = &[
     ("gather_rows", GATHER_ROWS),
@@ -43,6 +45,12 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("sgd", SGD),
     ("gradient_norm_direct", GRADIENT_NORM_DIRECT),
     ("sgd_direct", SGD_DIRECT),
+    ("gate_forward", mixes::GATE_FORWARD),
+    ("mix_forward", mixes::MIX_FORWARD),
+    ("mix_dots", mixes::MIX_DOTS),
+    ("gate_backward", mixes::GATE_BACKWARD),
+    ("mix_backward", mixes::MIX_BACKWARD),
+    ("constant_backward", mixes::CONSTANT_BACKWARD),
 ];
 
 const GATHER_ROWS: &[Mutant] = &[
@@ -665,6 +673,7 @@ const REDUCE_METRICS: &[Mutant] = &[
 ];
 
 const ADAM: &[Mutant] = &[
+    ("the factor on the learning rate is forgotten", "factor * step.", "step."),
     ("the first moment's correction is ignored", "step.step_size * m", "step.learning_rate * m"),
     ("the second moment's correction is ignored", "sqrt(v) * step.root_correction", "sqrt(v)"),
     (
@@ -677,8 +686,8 @@ const ADAM: &[Mutant] = &[
     ("the decay's sign", "g += ", "g -= "),
     (
         "half of the decoupled decay",
-        "theta -= step.learning_rate * ",
-        "theta -= 0.5 * step.learning_rate * ",
+        "theta -= factor * step.learning_rate * ",
+        "theta -= 0.5 * factor * step.learning_rate * ",
     ),
     ("decay is always decoupled", "if (params.decoupled == 1u)", "if (params.decoupled <= 1u)"),
     ("no clipping", "gradients[i] * clip_factor()", "gradients[i] * max(clip_factor(), 1.0)"),
@@ -690,6 +699,7 @@ const ADAM: &[Mutant] = &[
 ];
 
 const SGD: &[Mutant] = &[
+    ("the factor on the learning rate is forgotten", "factor * step.", "step."),
     ("nesterov is ignored", "params.nesterov == 1u", "params.nesterov == 2u"),
     ("always nesterov", "params.nesterov == 1u", "params.nesterov <= 1u"),
     ("momentum is forgotten", "let m = params.momentum * first_moment[i] + g;", "let m = g;"),
@@ -711,6 +721,12 @@ const GRADIENT_NORM_DIRECT: &[Mutant] = &[
 ];
 
 const SGD_DIRECT: &[Mutant] = &[
+    (
+        "blocks take the first one's factor",
+        "subgroupShuffle(rates.y, turn & 6u)",
+        "subgroupShuffle(rates.y, 0u)",
+    ),
+    ("the factor on the learning rate is forgotten", "factor * step.", "step."),
     ("nesterov is ignored", "params.nesterov == 1u", "params.nesterov == 2u"),
     ("always nesterov", "params.nesterov == 1u", "params.nesterov <= 1u"),
     ("momentum is forgotten", "let m = params.momentum * textureLoad", "let m = 0.0 * textureLoad"),
@@ -723,8 +739,8 @@ const SGD_DIRECT: &[Mutant] = &[
     ),
     (
         "blocks take the first one's decay",
-        "subgroupShuffle(weight_decay,\n                turn & 6u)",
-        "subgroupShuffle(weight_decay, 0u)",
+        "subgroupShuffle(rates.x, turn & 6u)",
+        "subgroupShuffle(rates.x, 0u)",
     ),
     (
         "the norm of another step",
@@ -868,6 +884,12 @@ const REDUCE_METRICS_DIRECT: &[Mutant] = &[
 ];
 
 const ADAM_DIRECT: &[Mutant] = &[
+    (
+        "blocks take the first one's factor",
+        "subgroupShuffle(rates.y, turn & 6u)",
+        "subgroupShuffle(rates.y, 0u)",
+    ),
+    ("the factor on the learning rate is forgotten", "factor * step.", "step."),
     ("the first moment's correction is ignored", "step.step_size * m", "step.learning_rate * m"),
     ("the second moment's correction is ignored", "sqrt(v) * step.root_correction", "sqrt(v)"),
     ("the square is forgotten", "params.one_minus_beta2 * g * g", "params.one_minus_beta2 * g"),
@@ -875,8 +897,8 @@ const ADAM_DIRECT: &[Mutant] = &[
     ("the decay's sign", "g += lambda", "g -= lambda"),
     (
         "half of the decoupled decay",
-        "theta -= step.learning_rate * ",
-        "theta -= 0.5 * step.learning_rate * ",
+        "theta -= factor * step.learning_rate * ",
+        "theta -= 0.5 * factor * step.learning_rate * ",
     ),
     ("decay is always decoupled", "if (params.decoupled == 1u)", "if (params.decoupled <= 1u)"),
     (
@@ -886,8 +908,8 @@ const ADAM_DIRECT: &[Mutant] = &[
     ),
     (
         "blocks take the first one's decay",
-        "subgroupShuffle(weight_decay, turn & 6u)",
-        "subgroupShuffle(weight_decay, 0u)",
+        "subgroupShuffle(rates.x, turn & 6u)",
+        "subgroupShuffle(rates.x, 0u)",
     ),
     (
         "the norm of another step",
@@ -1160,4 +1182,34 @@ fn label_sums() {
 #[test]
 fn gather_cells() {
     check("gather_cells");
+}
+
+#[test]
+fn gate_forward() {
+    check("gate_forward");
+}
+
+#[test]
+fn mix_forward() {
+    check("mix_forward");
+}
+
+#[test]
+fn mix_dots() {
+    check("mix_dots");
+}
+
+#[test]
+fn gate_backward() {
+    check("gate_backward");
+}
+
+#[test]
+fn mix_backward() {
+    check("mix_backward");
+}
+
+#[test]
+fn constant_backward() {
+    check("constant_backward");
 }

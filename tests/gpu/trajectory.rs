@@ -109,6 +109,9 @@ fn compare_points(name: &str, plan: &Plan, record: &Value, points: &[Point]) -> 
         for (pair, found) in point.couplings.iter().enumerate() {
             compare(&format!("coupling {pair}"), *found, &record["coupling"][pair][i]);
         }
+        if let Some(entropy) = record.get("gate_entropy") {
+            compare("the entropy of the gates", point.gate_entropy.unwrap(), &entropy[i]);
+        }
         let rate = record["learning_rate"][i].as_f64().unwrap();
         assert!(
             (point.learning_rate - rate).abs() <= 1e-15,
@@ -141,6 +144,12 @@ fn settings(record: &Value) -> String {
         "[trunk]\nlayers = {}\nactivation = {}\n",
         record["trunk"]["layers"], record["trunk"]["activation"]
     );
+    if let Some(architecture) = record["architecture"].as_object() {
+        text += "[architecture]\n";
+        for (key, value) in architecture {
+            text += &format!("{key} = {value}\n");
+        }
+    }
     for task in record["tasks"].as_array().unwrap() {
         text += &format!(
             "[task.{}]\nlayers = {}\nweight = {}\n",
@@ -224,4 +233,29 @@ fn device_sgd_tanh_clip() {
 #[test]
 fn device_adam_silu_notrunk() {
     check("adam_silu_notrunk", device(), &DEVICE);
+}
+
+/// The recorded architectures.
+const ARCHITECTURES: [&str; 11] = [
+    "arch_separate",
+    "arch_mmoe",
+    "arch_omoe",
+    "arch_cgc",
+    "arch_ple",
+    "arch_cross_stitch",
+    "arch_mtan",
+    "arch_dselect_k_row",
+    "arch_dselect_k_task",
+    "arch_branched",
+    "arch_branched_learned",
+];
+
+#[test]
+fn reference_architectures() {
+    ARCHITECTURES.iter().for_each(|name| check(name, Machine::Reference, &REFERENCE));
+}
+
+#[test]
+fn device_architectures() {
+    ARCHITECTURES.iter().for_each(|name| check(name, device(), &DEVICE));
 }

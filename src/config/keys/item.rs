@@ -32,6 +32,10 @@ pub(in crate::config) const NOT_NEGATIVE: Range =
 pub(in crate::config) const BELOW_ONE: Range =
     Range { says: "a number from 0 to below 1", holds: |x| (0.0..1.0).contains(&x) };
 
+/// [0, 1]
+pub(in crate::config) const UP_TO_ONE: Range =
+    Range { says: "a number from 0 to 1", holds: |x| (0.0..=1.0).contains(&x) };
+
 /// (0, 1)
 pub(in crate::config) const INSIDE_ONE: Range =
     Range { says: "a number above 0 and below 1", holds: |x| x > 0.0 && x < 1.0 };

@@ -107,10 +107,14 @@ pub fn cases(tuning: &Tuning) -> Result<Vec<Case>> {
 
 fn case(shape: &CaseShape, tuning: &Tuning) -> Result<Case> {
     let network = network(shape);
-    let layout = Layout::new(&network)?;
+    let layout = match shape.graph {
+        None => Layout::new(&network)?,
+        Some(graph) => Layout::of(&network, graph(&network).map_err(anyhow::Error::msg)?),
+    };
     let objective = Objective {
         weights: (0..network.tasks.len()).map(|t| 0.7 + 0.4 * t as f32).collect(),
         pairs: pairs(shape, &network),
+        entropy: network.architecture.entropy(),
     };
     let optimizer = optimizer(shape);
     let mut tuning = tuning.clone();
@@ -150,7 +154,7 @@ fn optimizer(shape: &CaseShape) -> Optimizer {
         kind: shape.optimizer,
         learning_rate: 0.01,
         weight_decay: 0.02,
-        decay_biases: false,
+        decay_biases: !shape.coupled,
         clip_norm: if shape.coupled { 0.5 } else { 0.0 },
         schedule: Schedule::Constant,
         warmup_steps: 0,
@@ -172,6 +176,7 @@ fn step(rows: usize, present: usize) -> Step {
         inverse_scale: 1.0 / 64.0,
         key_low: 0x1234_5678,
         key_high: 0x9abc_def1,
+        progress: 0.375,
     }
 }
 
@@ -196,7 +201,7 @@ fn network(shape: &CaseShape) -> Network {
     Network {
         inputs: shape.inputs,
         embeddings,
-        architecture: shape.architecture,
+        architecture: (shape.architecture)(),
         trunk,
         tasks: shape.heads.iter().enumerate().map(head).chain((shape.others)()).collect(),
     }

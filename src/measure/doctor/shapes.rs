@@ -2,15 +2,21 @@
 //! tall, wide), with every activation, optimizer, loss and coupling, with chunks of rows and
 //! segments of data, and of both architectures.
 
-use crate::config::{Activation, Architecture, OptimizerKind, TaskKind};
+use crate::config::{
+    Activation, Architecture, Branches, Falling, Gates, OptimizerKind, SelectGates, TaskKind,
+};
+use crate::model::architecture::columns;
+use crate::model::graph::{By, Draft, Graph, Owner, Source};
 use crate::model::loss::{Factor, Loss};
-use crate::model::network::Head;
+use crate::model::network::{Head, Network};
 use crate::step::LabelShape;
 
 /// The shape of a case.
 pub(super) struct CaseShape {
     pub(super) name: &'static str,
-    pub(super) architecture: Architecture,
+    pub(super) architecture: fn() -> Architecture,
+    /// A graph that no architecture makes, if there is one.
+    pub(super) graph: Option<fn(&Network) -> Result<Graph, String>>,
     pub(super) inputs: usize,
     pub(super) trunk: &'static [usize],
     /// Multiclass heads: (number of classes, widths of the tower).
@@ -45,7 +51,8 @@ const SGD: OptimizerKind = OptimizerKind::Sgd { momentum: 0.5, nesterov: false }
 
 const BASE: CaseShape = CaseShape {
     name: "one of everything",
-    architecture: Architecture::Shared,
+    architecture: || Architecture::Shared,
+    graph: None,
     inputs: 1,
     trunk: &[],
     heads: &[(2, &[])],
@@ -62,6 +69,30 @@ const BASE: CaseShape = CaseShape {
     codes: &[],
     vectors: &[],
 };
+
+/// A trunk whose layers are added to what they read.
+fn sums(network: &Network) -> Result<Graph, String> {
+    let mut draft = Draft::default();
+    let layers = |from: usize| columns::trunk(&network.trunk, "trunk", Owner::Shared).skip(from);
+    let mut here = columns::node(draft.column(Source::Inputs, layers(0).take(1))?)?;
+    for depth in 1..network.trunk.layers.len() {
+        let next = draft.column(Source::Node(here), layers(depth).take(1))?;
+        let terms = [here, columns::node(next)?];
+        here = draft.mix(&format!("trunk.{depth}.sum"), &terms, By::Sum)?;
+    }
+    for (task, own) in network.tasks.iter().enumerate() {
+        draft.column(Source::Node(here), columns::head(task, own))?;
+    }
+    draft.finish(network.tasks.len())
+}
+
+/// One layer for all three tasks, then one for the first two.
+fn branches() -> Branches {
+    let groups = |groups: &[&[&str]]| -> Vec<Vec<String>> {
+        groups.iter().map(|group| group.iter().map(|name| name.to_string()).collect()).collect()
+    };
+    vec![groups(&[&["t0", "t1", "t2"]]), groups(&[&["t0", "t1"], &["t2"]])]
+}
 
 /// The shapes of all cases.
 pub(super) const SHAPES: &[CaseShape] = &[
@@ -91,7 +122,7 @@ pub(super) const SHAPES: &[CaseShape] = &[
     },
     CaseShape {
         name: "separate networks",
-        architecture: Architecture::Separate,
+        architecture: || Architecture::Separate,
         inputs: 13,
         trunk: &[9, 6],
         heads: &[(4, &[]), (4, &[5]), (4, &[5]), (3, &[])],
@@ -99,6 +130,153 @@ pub(super) const SHAPES: &[CaseShape] = &[
         dropout: 0.2,
         optimizer: ADAM,
         rows: [60, 40, 37],
+        coupled: true,
+        ..BASE
+    },
+    CaseShape {
+        name: "experts and gates",
+        architecture: || Architecture::Mmoe { experts: 3, gates: Gates::Task },
+        inputs: 13,
+        trunk: &[9, 6],
+        heads: &[(4, &[]), (4, &[5]), (4, &[5]), (3, &[])],
+        activation: Activation::Tanh,
+        dropout: 0.2,
+        optimizer: ADAM,
+        rows: [60, 40, 37],
+        coupled: true,
+        ..BASE
+    },
+    CaseShape {
+        name: "many experts, one gate",
+        architecture: || Architecture::Mmoe { experts: 17, gates: Gates::One },
+        inputs: 33,
+        trunk: &[130],
+        heads: &[(3, &[]), (2, &[])],
+        rows: [150, 130, 130],
+        ..BASE
+    },
+    CaseShape {
+        name: "wide mixes in turns",
+        architecture: || Architecture::Mmoe { experts: 2, gates: Gates::One },
+        inputs: 5,
+        trunk: &[258],
+        rows: [530, 520, 520],
+        ..BASE
+    },
+    CaseShape {
+        name: "sums and copies",
+        graph: Some(sums),
+        inputs: 6,
+        trunk: &[7, 7, 7],
+        heads: &[(3, &[]), (2, &[4])],
+        activation: Activation::Tanh,
+        rows: [40, 35, 35],
+        ..BASE
+    },
+    CaseShape {
+        name: "levels of experts",
+        architecture: || Architecture::Ple { experts: 2, task_experts: 1, levels: 2 },
+        inputs: 21,
+        trunk: &[7],
+        heads: &[(3, &[4]), (5, &[])],
+        activation: Activation::Silu,
+        dropout: 0.1,
+        optimizer: ADAMW,
+        rows: [50, 41, 41],
+        labels: LabelShape { weighted: true, blanks: true },
+        codes: &[(1, 4)],
+        vectors: &[(2, 9, 6)],
+        ..BASE
+    },
+    CaseShape {
+        name: "stitches",
+        architecture: || Architecture::CrossStitch { own: 0.8, learning_rate_factor: 3.0 },
+        inputs: 11,
+        trunk: &[16, 9],
+        heads: &[(4, &[]), (4, &[]), (3, &[5])],
+        activation: Activation::Gelu,
+        optimizer: ADAMW,
+        rows: [90, 84, 83],
+        ..BASE
+    },
+    CaseShape {
+        name: "stitches in chunks",
+        architecture: || Architecture::CrossStitch { own: 0.5, learning_rate_factor: 0.25 },
+        inputs: 40,
+        trunk: &[24],
+        heads: &[(4, &[]), (4, &[]), (4, &[])],
+        optimizer: NESTEROV,
+        rows: [90, 84, 83],
+        coupled: true,
+        binding: 16_640,
+        ..BASE
+    },
+    CaseShape {
+        name: "masks",
+        architecture: || Architecture::Mtan,
+        inputs: 12,
+        trunk: &[9, 16, 7],
+        heads: &[(3, &[]), (2, &[6])],
+        activation: Activation::Silu,
+        dropout: 0.2,
+        optimizer: NESTEROV,
+        rows: [40, 35, 35],
+        ..BASE
+    },
+    CaseShape {
+        name: "choice of experts by row",
+        architecture: || Architecture::DselectK {
+            experts: 5,
+            select: 3,
+            gates: SelectGates::Row,
+            smooth: 40.0,
+            entropy: 0.5,
+        },
+        inputs: 9,
+        trunk: &[8],
+        heads: &[(3, &[]), (2, &[])],
+        activation: Activation::Tanh,
+        optimizer: ADAMW,
+        rows: [40, 35, 35],
+        ..BASE
+    },
+    CaseShape {
+        name: "choice of experts by task",
+        architecture: || Architecture::DselectK {
+            experts: 4,
+            select: 2,
+            gates: SelectGates::Task,
+            smooth: 4.0,
+            entropy: 0.5,
+        },
+        inputs: 9,
+        trunk: &[10],
+        heads: &[(3, &[]), (2, &[])],
+        rows: [40, 35, 35],
+        ..BASE
+    },
+    CaseShape {
+        name: "branches",
+        architecture: || Architecture::Branched { branches: branches(), learn: None },
+        inputs: 9,
+        trunk: &[10, 6],
+        heads: &[(3, &[]), (2, &[]), (4, &[])],
+        optimizer: ADAM,
+        rows: [40, 35, 35],
+        ..BASE
+    },
+    CaseShape {
+        name: "branches to be learned",
+        architecture: || Architecture::Branched {
+            branches: Vec::new(),
+            learn: Some(Falling { from: 3.0, to: 0.5 }),
+        },
+        inputs: 9,
+        trunk: &[10, 6],
+        heads: &[(3, &[]), (2, &[]), (4, &[5])],
+        activation: Activation::Silu,
+        optimizer: SGD,
+        rows: [90, 83, 83],
         coupled: true,
         ..BASE
     },

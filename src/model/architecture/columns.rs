@@ -1,22 +1,52 @@
 //! Columns of dense layers, of which all architectures consist.
 
 use crate::config::Activation;
-use crate::model::graph::{Node, Op, Owner, Role, Source};
+use crate::model::graph::{Node, NodeId, Op, Owner, Role, Source, Start};
 use crate::model::network::{Head, Trunk};
 
-/// A hidden dense layer; its source is set when it is added to a graph.
+/// A dense layer; its source is set when it is added to a graph.
 fn dense(name: String, width: usize, activation: Activation, dropout: f64) -> Node {
     let op = Op::Dense { source: Source::Inputs, activation, dropout };
-    Node { name, series: None, width, op, owner: Owner::Shared, role: Role::Hidden }
+    let (owner, role, start) = (Owner::Shared, Role::Hidden, Start::Usual);
+    Node { name, series: None, width, op, owner, role, start }
+}
+
+/// One layer of `[trunk]`; `series` is the name of its like together.
+pub fn layer(trunk: &Trunk, depth: usize, name: String, owner: Owner, series: &str) -> Node {
+    let node = dense(name, trunk.layers[depth], trunk.activation, trunk.dropout);
+    Node { owner, series: Some(format!("{series}, layer {depth}")), ..node }
 }
 
 /// The layers of `[trunk]`, called `NAME.0`, `NAME.1`, …
 pub fn trunk<'t>(trunk: &'t Trunk, name: &'t str, owner: Owner) -> impl Iterator<Item = Node> + 't {
-    trunk.layers.iter().enumerate().map(move |(depth, &width)| {
-        let node = dense(format!("{name}.{depth}"), width, trunk.activation, trunk.dropout);
-        let series = owner.task().map(|_| format!("trunks, layer {depth}"));
-        Node { owner, series, ..node }
+    (0..trunk.layers.len()).map(move |depth| {
+        let node = layer(trunk, depth, format!("{name}.{depth}"), owner, "trunks");
+        let series = owner.task().and(node.series);
+        Node { series, ..node }
     })
+}
+
+/// The layers of `[trunk]` as those of an expert, called `NAME.0`, `NAME.1`, …
+pub fn expert<'t>(
+    trunk: &'t Trunk,
+    name: &'t str,
+    owner: Owner,
+) -> impl Iterator<Item = Node> + 't {
+    let layers = 0..trunk.layers.len();
+    layers.map(move |depth| layer(trunk, depth, format!("{name}.{depth}"), owner, "experts"))
+}
+
+/// A gate with this many values that reads what a node reads.
+pub fn gate(name: String, source: Source, values: usize, owner: Owner) -> Node {
+    let node = dense(name, values, Activation::Identity, 0.0);
+    let op = Op::Dense { source, activation: Activation::Identity, dropout: 0.0 };
+    Node { op, owner, series: Some("gates".into()), role: Role::Gate, ..node }
+}
+
+/// A gate whose values are learned numbers, equal for all rows.
+pub fn constant(name: String, values: usize, owner: Owner, start: Start) -> Node {
+    let (series, op, role) = (Some("gates".into()), Op::Constant, Role::Gate);
+    Node { name, series, width: values, op, owner, role, start }
 }
 
 /// A task's own layers, `task.NAME.0`, `task.NAME.1`, …: its tower, then its output layer.
@@ -31,4 +61,15 @@ pub fn head(task: usize, head: &Head) -> impl Iterator<Item = Node> + '_ {
         };
         Node { owner: Owner::Task(task), series: Some(series), role, ..node }
     })
+}
+
+/// The node of a column that has layers.
+///
+/// # Errors
+/// A sentence if it has none.
+pub fn node(column: Source) -> Result<NodeId, String> {
+    match column {
+        Source::Node(node) => Ok(node),
+        Source::Inputs => Err("the trunk has no layers".into()),
+    }
 }

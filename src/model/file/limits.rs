@@ -162,13 +162,19 @@ fn size_problem(network: &Network) -> Option<String> {
     };
     let (mut parameters, mut tensors, mut header) = (Some(0_usize), 0, 0);
     for (_, node) in graph.nodes() {
-        let Op::Dense { source, .. } = node.op else { continue };
-        let inputs = graph.source_width(source, network.inputs);
-        let layer = node.width.checked_mul(inputs).and_then(|n| n.checked_add(node.width));
-        parameters = parameters.and_then(|sum| sum.checked_add(layer?));
+        let (blocks, numbers) = match node.op {
+            Op::Dense { source, .. } => {
+                let inputs = graph.source_width(source, network.inputs);
+                let weights = node.width.checked_mul(inputs);
+                (2, weights.and_then(|n| n.checked_add(node.width)))
+            }
+            Op::Constant => (1, Some(node.width)),
+            Op::Mix { .. } => continue,
+        };
+        parameters = parameters.and_then(|sum| sum.checked_add(numbers?));
         // `ENTRY_BYTES` has room for the rest of `task.NAME.0`.
         let name = node.name.len().saturating_sub("task..0".len());
-        (tensors, header) = (tensors + 2, header + 2 * (name + ENTRY_BYTES));
+        (tensors, header) = (tensors + blocks, header + blocks * (name + ENTRY_BYTES));
     }
     for e in &network.embeddings {
         parameters = parameters.and_then(|sum| sum.checked_add(e.values.checked_mul(e.width)?));

@@ -82,7 +82,7 @@ fn dropout_factor<T: Real>(layer: &Dense, step: &Step, row: u32, output: u32) ->
 }
 
 /// The first u32 of pcg4d (Jarzynski and Olano, JCGT 2020).
-fn hash(mut v: [u32; 4]) -> u32 {
+pub(super) fn hash(mut v: [u32; 4]) -> u32 {
     v = v.map(|x| x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     let round = |v: &mut [u32; 4]| {
         v[0] = v[0].wrapping_add(v[1].wrapping_mul(v[3]));

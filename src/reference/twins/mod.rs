@@ -12,10 +12,12 @@ mod dense_backward_input;
 mod dense_backward_weight;
 mod dense_forward;
 mod embeddings;
+mod gates;
 mod gather_cells;
 mod gather_rows;
 mod label_sums;
 mod metrics;
+mod mixes;
 mod optimizers;
 mod pointwise_losses;
 mod rows;
@@ -31,7 +33,7 @@ use super::real::Real;
 type Twin<T> = fn(&Arguments<T>);
 
 /// The twins by the names of their kernels.
-fn table<T: Real>() -> [(&'static str, Twin<T>); 17] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 23] {
     [
         ("gather_rows", gather_rows::gather_rows),
         ("gather_cells", gather_cells::gather_cells),
@@ -39,6 +41,12 @@ fn table<T: Real>() -> [(&'static str, Twin<T>); 17] {
         ("dense_forward", dense_forward::dense_forward),
         ("dense_backward_input", dense_backward_input::dense_backward_input),
         ("dense_backward_weight", dense_backward_weight::dense_backward_weight),
+        ("gate_forward", gates::gate_forward),
+        ("gate_backward", gates::gate_backward),
+        ("constant_backward", gates::constant_backward),
+        ("mix_forward", mixes::mix_forward),
+        ("mix_dots", mixes::mix_dots),
+        ("mix_backward", mixes::mix_backward),
         ("link_cells", embeddings::link_cells),
         ("embedding_backward", embeddings::embedding_backward),
         ("softmax_cross_entropy", softmax_cross_entropy::softmax_cross_entropy),

@@ -17,17 +17,18 @@ pub(super) fn adam<T: Real>(a: &Arguments<T>) {
         (a.numbers_mut("first_moment"), a.numbers_mut("second_moment"));
     let of = |x: f32| T::from(x);
     for i in 0..p.count as usize {
+        let (weight_decay, factor) = (decay[i / 64 * 2], decay[i / 64 * 2 + 1]);
         let mut theta = parameters[i];
         let mut g = gradients[i] * clip;
         if p.decoupled == 1 {
-            theta -= of(step.learning_rate) * decay[i / 64] * theta;
+            theta -= factor * of(step.learning_rate) * weight_decay * theta;
         } else {
-            g += decay[i / 64] * theta;
+            g += weight_decay * theta;
         }
         first_moment[i] = of(p.beta1) * first_moment[i] + of(p.one_minus_beta1) * g;
         second_moment[i] = of(p.beta2) * second_moment[i] + of(p.one_minus_beta2) * g * g;
         let denominator = second_moment[i].sqrt() * of(step.root_correction) + of(p.eps);
-        parameters[i] = theta - of(step.step_size) * first_moment[i] / denominator;
+        parameters[i] = theta - factor * of(step.step_size) * first_moment[i] / denominator;
     }
 }
 
@@ -42,11 +43,12 @@ pub(super) fn sgd<T: Real>(a: &Arguments<T>) {
     let (mut parameters, mut first_moment) =
         (a.numbers_mut("parameters"), a.numbers_mut("first_moment"));
     for i in 0..p.count as usize {
-        let g = gradients[i] * clip + decay[i / 64] * parameters[i];
+        let (weight_decay, factor) = (decay[i / 64 * 2], decay[i / 64 * 2 + 1]);
+        let g = gradients[i] * clip + weight_decay * parameters[i];
         let m = T::from(p.momentum) * first_moment[i] + g;
         first_moment[i] = m;
         let direction = if p.nesterov == 1 { g + T::from(p.momentum) * m } else { m };
-        parameters[i] -= T::from(step.learning_rate) * direction;
+        parameters[i] -= factor * T::from(step.learning_rate) * direction;
     }
 }
 

@@ -3,15 +3,17 @@
 use anyhow::{Result, ensure};
 
 use crate::data::Dataset;
+use crate::model::graph::GateNames;
 use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::run::data::upload_rows;
 use crate::run::train::learning_rate::evaluation_step;
+use crate::run::train::point::GatePoint;
 use crate::schedule::{Engine, MetricKind, Slice, StepResult};
 use crate::step::Built;
 
 /// The results of an evaluation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
     /// L with weights and couplings; `None` if no task of positive weight has a loss.
     pub loss: Option<f64>,
@@ -20,6 +22,10 @@ pub struct Measured {
     pub losses: Vec<Option<f64>>,
     /// L(T_i, T_j) of each pair, without λ.
     pub couplings: Vec<f64>,
+    /// Mean entropy of the gates, without its factor, where they have one.
+    pub gate_entropy: Option<f64>,
+    /// Mean weights of the gates.
+    pub gates: Vec<GatePoint>,
     /// Logits per task, [rows, outputs].
     pub logits: Vec<Vec<f32>>,
 }
@@ -99,8 +105,11 @@ fn run(
     }
     found.add(built, engine.collect(true)?)?;
     let (losses, couplings) = found.sums.means();
-    let loss = objective.total(&losses, &couplings);
-    Ok(Measured { loss, losses, couplings, logits: found.logits })
+    let entropy = found.sums.entropy / found.sums.rows;
+    let loss = objective.total(&losses, &couplings, entropy);
+    let gate_entropy = (objective.entropy > 0.0).then_some(entropy);
+    let gates = found.sums.gates(&built.gates);
+    Ok(Measured { loss, losses, couplings, gate_entropy, gates, logits: found.logits })
 }
 
 /// The results of the steps of a part so far.
@@ -115,7 +124,7 @@ impl StepResults {
     fn new(built: &Built, network: &Network, objective: &Objective, rows: usize) -> StepResults {
         let reserved = |(_, outputs): &(usize, usize)| Vec::with_capacity(rows * outputs);
         StepResults {
-            sums: PartSums::new(network, objective),
+            sums: PartSums::new(network, objective, &built.gates),
             logits: built.logits.iter().map(reserved).collect(),
         }
     }
@@ -147,11 +156,14 @@ struct PartSums {
     losses: Vec<f64>,
     weights: Vec<f64>,
     couplings: Vec<f64>,
+    entropy: f64,
+    /// Weights of the terms of each gate.
+    gates: Vec<Vec<f64>>,
     rows: f64,
 }
 
 impl PartSums {
-    fn new(network: &Network, objective: &Objective) -> PartSums {
+    fn new(network: &Network, objective: &Objective, gates: &[GateNames]) -> PartSums {
         let (tasks, pairs) = (network.tasks.len(), objective.pairs.len());
         let cells = network.tasks.iter().map(|head| head.cells()).collect();
         PartSums {
@@ -159,6 +171,8 @@ impl PartSums {
             losses: vec![0.0; tasks],
             weights: vec![0.0; tasks],
             couplings: vec![0.0; pairs],
+            entropy: 0.0,
+            gates: gates.iter().map(|gate| vec![0.0; gate.terms.len()]).collect(),
             rows: 0.0,
         }
     }
@@ -175,11 +189,23 @@ impl PartSums {
             match kind {
                 MetricKind::Loss(task) => self.losses[*task] += weights[*task] * value,
                 MetricKind::Coupling(pair) => self.couplings[*pair] += rows * value,
+                MetricKind::GateEntropy(_) => self.entropy += rows * value,
+                MetricKind::GateWeight(gate, term) => self.gates[*gate][*term] += rows * value,
                 _ => {}
             }
         }
         self.weights.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
         self.rows += rows;
+    }
+
+    /// The mean weights of the gates that have some.
+    fn gates(&self, names: &[GateNames]) -> Vec<GatePoint> {
+        let gates = names.iter().zip(&self.gates).filter(|(names, _)| !names.terms.is_empty());
+        let weights = |(names, sums): (&GateNames, &Vec<f64>)| GatePoint {
+            gate: names.gate.clone(),
+            weights: names.terms.iter().cloned().zip(sums.iter().map(|w| w / self.rows)).collect(),
+        };
+        gates.map(weights).collect()
     }
 
     /// The means: L_i of each task, and the values of the pairs.

@@ -10,9 +10,11 @@ use serde_json::Value;
 use super::appended::Appended;
 use crate::data::Part;
 use crate::data::write::csv;
+use crate::model::architecture;
+use crate::model::graph::GateNames;
 use crate::model::network::{Head, Network};
 use crate::objective::Objective;
-use crate::run::train::point::{Point, TaskPoint, of_training};
+use crate::run::train::point::{GatePoint, Point, TaskPoint, of_training};
 
 /// Columns that do not depend on the network.
 const FIXED: [&str; 4] = ["epoch", "step", "learning_rate", "seconds"];
@@ -190,6 +192,8 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
             loss: Some(0.0),
             tasks,
             couplings,
+            gate_entropy: (objective.entropy > 0.0).then_some(0.0),
+            gates: if *part == Part::Train { Vec::new() } else { gates(network) },
             learning_rate: 0.0,
             seconds: 0.0,
         }
@@ -210,7 +214,18 @@ fn has(head: &Head, metric: &str) -> bool {
     metric != "top_k" || head.top_k.is_some_and(|k| k < head.outputs())
 }
 
-/// The cells of a point, in columns `SPLIT/loss`, `SPLIT/TASK/METRIC` and `SPLIT/KIND/TASK/TASK`.
+/// The gates of a network, with weights of 0.
+fn gates(network: &Network) -> Vec<GatePoint> {
+    let names = architecture::graph(network).map_or(Vec::new(), |graph| graph.gate_names());
+    let point = |gate: GateNames| GatePoint {
+        gate: gate.gate,
+        weights: gate.terms.into_iter().map(|term| (term, 0.0)).collect(),
+    };
+    names.into_iter().map(point).filter(|gate| !gate.weights.is_empty()).collect()
+}
+
+/// The cells of a point, in columns `SPLIT/loss`, `SPLIT/TASK/METRIC`, `SPLIT/KIND/TASK/TASK`,
+/// `SPLIT/gate_entropy` and `SPLIT/GATE/TERM`.
 fn cells(split: &str, json: &Value) -> Vec<Cell> {
     let mut cells = vec![(format!("{split}/loss"), json["loss"].clone())];
     for (task, metrics) in json["tasks"].as_object().into_iter().flatten() {
@@ -227,6 +242,13 @@ fn cells(split: &str, json: &Value) -> Vec<Cell> {
             .map(|v| v.as_str().unwrap_or_default())
             .join("/");
         cells.push((format!("{split}/{name}"), coupling["value"].clone()));
+    }
+    if let Some(entropy) = json.get("gate_entropy") {
+        cells.push((format!("{split}/gate_entropy"), entropy.clone()));
+    }
+    for (gate, weights) in json["gates"].as_object().into_iter().flatten() {
+        let weights = weights.as_object().into_iter().flatten();
+        cells.extend(weights.map(|(term, w)| (format!("{split}/{gate}/{term}"), w.clone())));
     }
     cells
 }

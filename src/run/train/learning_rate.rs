@@ -77,6 +77,7 @@ impl Course {
             key_high: (key >> 32) as u32,
             delta_scale: scale,
             inverse_scale: 1.0 / scale,
+            progress: (t as f64 / self.total.max(1) as f64).min(1.0) as f32,
         }
     }
 }

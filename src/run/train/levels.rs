@@ -21,7 +21,7 @@ impl Run<'_> {
             self.first = Some(sums);
             return;
         }
-        let (_, tasks, _) = sums.means(&self.plan.objective, &self.plan.network);
+        let tasks = sums.means(&self.plan.objective, &self.plan.network).tasks;
         far_apart(self.plan, &tasks).iter().for_each(|line| observer.notice(line));
     }
 }

@@ -32,6 +32,30 @@ impl TaskPoint {
     }
 }
 
+/// The mean weights that a gate gives its terms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatePoint {
+    /// Name of the gate, e.g. `task.income.gate`.
+    pub gate: String,
+    /// Terms with their weights, e.g. `expert.0`.
+    pub weights: Vec<(String, f64)>,
+}
+
+/// What is measured at a point.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// L with weights and couplings.
+    pub loss: Option<f64>,
+    /// The tasks, in their order.
+    pub tasks: Vec<TaskPoint>,
+    /// The values of the pairs.
+    pub couplings: Vec<f64>,
+    /// Mean entropy of the gates.
+    pub gate_entropy: Option<f64>,
+    /// Mean weights of the gates.
+    pub gates: Vec<GatePoint>,
+}
+
 /// One logged point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
@@ -47,6 +71,10 @@ pub struct Point {
     pub tasks: Vec<TaskPoint>,
     /// L(T_i, T_j) of each pair, without λ, in the order of the objective.
     pub couplings: Vec<f64>,
+    /// Mean entropy of the gates, without its factor, where they have one.
+    pub gate_entropy: Option<f64>,
+    /// Mean weights of the gates; training points have none.
+    pub gates: Vec<GatePoint>,
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// Seconds since the start of the run.
@@ -84,7 +112,8 @@ impl Sums {
                 MetricKind::Coupling(pair) => self.couplings[*pair] += value,
                 MetricKind::Labelled(task) => labelled[*task] = *value,
                 MetricKind::Weight(task) => weights[*task] = *value,
-                MetricKind::SquaredNorm => {}
+                MetricKind::GateEntropy(_) => self.entropy += value,
+                MetricKind::SquaredNorm | MetricKind::GateWeight(..) => {}
             }
         }
         for (sum, (labelled, weight)) in
@@ -94,13 +123,9 @@ impl Sums {
         }
     }
 
-    /// Means over the steps: (L, tasks, couplings). L is the mean over all steps; the loss of a
-    /// task is the mean over the steps with a label of positive weight for it.
-    pub fn means(
-        &self,
-        objective: &Objective,
-        network: &Network,
-    ) -> (Option<f64>, Vec<TaskPoint>, Vec<f64>) {
+    /// Means over the steps. L is the mean over all steps; the loss of a task is the mean over the
+    /// steps with a label of positive weight for it.
+    pub fn means(&self, objective: &Objective, network: &Network) -> Figures {
         let steps = self.steps as f64;
         let couplings: Vec<f64> = self.couplings.iter().map(|sum| sum / steps).collect();
         let losses = self
@@ -122,11 +147,14 @@ impl Sums {
                 metrics: known.filter_map(|(name, value)| Some((name, value?))).collect(),
             }
         };
-        (
-            objective.total(&losses, &couplings),
-            network.tasks.iter().enumerate().map(task).collect(),
+        let entropy = self.entropy / steps;
+        Figures {
+            loss: objective.total(&losses, &couplings, entropy),
+            tasks: network.tasks.iter().enumerate().map(task).collect(),
             couplings,
-        )
+            gate_entropy: (objective.entropy > 0.0).then_some(entropy),
+            gates: Vec::new(),
+        }
     }
 }
 
@@ -142,12 +170,19 @@ pub fn of_training(head: &Head) -> &'static [&'static str] {
 impl Point {
     /// The object of `metrics.jsonl`.
     pub fn json(&self, network: &Network, objective: &Objective) -> Value {
-        json!({
+        let mut json = json!({
             "step": self.step, "epoch": self.epoch, "split": self.split, "loss": self.loss,
             "tasks": tasks_json(network, &self.tasks, false),
             "couplings": couplings_json(network, objective, &self.couplings),
             "learning_rate": self.learning_rate, "seconds": self.seconds,
-        })
+        });
+        if let Some(entropy) = self.gate_entropy {
+            json["gate_entropy"] = json!(entropy);
+        }
+        if !self.gates.is_empty() {
+            json["gates"] = gates_json(&self.gates);
+        }
+        json
     }
 
     /// The point of an object of `metrics.jsonl`; `None` if it is not a point of this network.
@@ -163,6 +198,13 @@ impl Point {
             .iter()
             .map(|c| c["value"].as_f64().unwrap_or(f64::NAN))
             .collect();
+        let weights = |weights: &Map<String, Value>| {
+            weights.iter().map(|(term, w)| (term.clone(), w.as_f64().unwrap_or(f64::NAN))).collect()
+        };
+        let gates = json["gates"].as_object().into_iter().flatten();
+        let gates = gates.filter_map(|(gate, terms)| {
+            Some(GatePoint { gate: gate.clone(), weights: weights(terms.as_object()?) })
+        });
         Some(Point {
             step: json["step"].as_u64()?,
             epoch: json["epoch"].as_u64()?,
@@ -170,6 +212,8 @@ impl Point {
             loss: json["loss"].as_f64(),
             tasks: network.tasks.iter().map(task).collect::<Option<_>>()?,
             couplings,
+            gate_entropy: json["gate_entropy"].as_f64(),
+            gates: gates.collect(),
             learning_rate: json["learning_rate"].as_f64()?,
             seconds: json["seconds"].as_f64()?,
         })
@@ -189,6 +233,14 @@ pub fn tasks_json(network: &Network, tasks: &[TaskPoint], rows: bool) -> Value {
         map.insert(head.name.clone(), Value::Object(entry));
     }
     Value::Object(map)
+}
+
+/// The gates as a JSON object, by name.
+pub fn gates_json(gates: &[GatePoint]) -> Value {
+    let weights = |gate: &GatePoint| {
+        gate.weights.iter().map(|(term, weight)| (term.clone(), json!(weight))).collect()
+    };
+    Value::Object(gates.iter().map(|g| (g.gate.clone(), Value::Object(weights(g)))).collect())
 }
 
 /// The coupled pairs as a JSON array, with their values.

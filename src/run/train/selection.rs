@@ -279,8 +279,7 @@ impl SelectionInputs<'_> {
         let tasks = &self.network.tasks;
         let logits =
             tasks.iter().map(|head| vec![logit; self.valid.rows * head.outputs()]).collect();
-        let measured =
-            Measured { loss: None, losses: vec![None; tasks.len()], couplings: Vec::new(), logits };
+        let measured = Measured { losses: vec![None; tasks.len()], logits, ..Measured::default() };
         judge::task_points(self.network, &self.parts.schema, self.valid, &measured)
     }
 }

@@ -17,7 +17,7 @@ use crate::run::data::{upload, upload_rows};
 use crate::run::train::learning_rate::Course;
 use crate::run::train::loss_scale::LossScale;
 use crate::run::train::outcome::Next;
-use crate::run::train::point::{Point, TaskPoint};
+use crate::run::train::point::{Figures, Point};
 use crate::run::train::sums::Sums;
 use crate::run::train::{Ended, Observer, Options, Plan};
 use crate::schedule::{Engine, SLOTS};
@@ -368,8 +368,10 @@ impl<'a> Run<'a> {
             self.log(observer)?;
         }
         if !self.sums.is_empty() {
-            observer
-                .progress(self.done, self.sums.means(&self.plan.objective, &self.plan.network).0);
+            observer.progress(
+                self.done,
+                self.sums.means(&self.plan.objective, &self.plan.network).loss,
+            );
         }
         Ok(())
     }
@@ -383,9 +385,9 @@ impl<'a> Run<'a> {
 
     /// Makes a training point of the steps since the last one.
     pub(crate) fn train_point(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        let (loss, tasks, couplings) = self.sums.means(&self.plan.objective, &self.plan.network);
+        let figures = self.sums.means(&self.plan.objective, &self.plan.network);
         self.sums = Sums::new(self.plan.network.tasks.len(), self.plan.objective.pairs.len());
-        let point = self.point(Part::Train, self.done, (loss, tasks, couplings));
+        let point = self.point(Part::Train, self.done, figures);
         self.tell(&point, observer)
     }
 
@@ -395,13 +397,9 @@ impl<'a> Run<'a> {
         observer.point(point)
     }
 
-    /// A point of a part after `step` steps, with L, the tasks and the couplings.
-    pub(crate) fn point(
-        &self,
-        part: Part,
-        step: u64,
-        (loss, tasks, couplings): (Option<f64>, Vec<TaskPoint>, Vec<f64>),
-    ) -> Point {
+    /// A point of a part after `step` steps.
+    pub(crate) fn point(&self, part: Part, step: u64, figures: Figures) -> Point {
+        let Figures { loss, tasks, couplings, gate_entropy, gates } = figures;
         Point {
             step,
             epoch: step.saturating_sub(1) / self.plan.steps_per_epoch + 1,
@@ -409,6 +407,8 @@ impl<'a> Run<'a> {
             loss,
             tasks,
             couplings,
+            gate_entropy,
+            gates,
             learning_rate: self.course.learning_rate(step.saturating_sub(1)),
             seconds: self.seconds(),
         }

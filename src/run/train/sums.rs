@@ -13,6 +13,12 @@ pub struct Sums {
     /// Per task: the number of labels, and of steps with a label of positive weight.
     pub(crate) labelled: Vec<(f64, u64)>,
     pub(crate) couplings: Vec<f64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) entropy: f64,
+}
+
+fn is_zero(sum: &f64) -> bool {
+    *sum == 0.0
 }
 
 impl Sums {
@@ -24,6 +30,7 @@ impl Sums {
             hits: vec![0.0; tasks],
             labelled: vec![(0.0, 0); tasks],
             couplings: vec![0.0; pairs],
+            entropy: 0.0,
         }
     }
 

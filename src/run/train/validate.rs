@@ -12,7 +12,7 @@ use crate::model::network::Network;
 use crate::run::apply::evaluate::{Measured, evaluate, evaluate_streamed};
 use crate::run::apply::judge;
 use crate::run::checkpoint::Best;
-use crate::run::train::point::Point;
+use crate::run::train::point::{Figures, Point};
 use crate::run::train::step_loop::Run;
 use crate::schedule::Slice;
 
@@ -111,7 +111,14 @@ impl<'a> Run<'a> {
         (data, measured): (&Dataset, &Measured),
     ) -> Point {
         let tasks = judge::task_points(network, &self.plan.parts.schema, data, measured);
-        self.point(part, step, (measured.loss, tasks, measured.couplings.clone()))
+        let figures = Figures {
+            loss: measured.loss,
+            tasks,
+            couplings: measured.couplings.clone(),
+            gate_entropy: measured.gate_entropy,
+            gates: measured.gates.clone(),
+        };
+        self.point(part, step, figures)
     }
 
     /// The parameters as they are now.
