@@ -25,6 +25,7 @@ examples: setup ## fetch the data of the examples and train on each
 	sh examples/mnist-two-tasks/run.sh
 	sh examples/energy/run.sh
 	sh examples/census-income/run.sh
+	sh examples/census-income/architectures.sh
 	sh examples/flights/run.sh
 
 # Needs nightly Rust and cargo-fuzz. Inputs that fail are written to fuzz/artifacts.

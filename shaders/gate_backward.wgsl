@@ -4,14 +4,15 @@
 // SOFTMAX  dz_i = w_i (dw_i − Σ_j w_j dw_j)
 // SELECT   dα likewise with dw_s = Σ_e dw_e r_se;   dz_sj = S'(z_sj) Σ_e dr_se ∂r_se / ∂S_sj,
 //          dr_se = softmax(α)_s dw_e + λ ∂entropy / ∂r_se / rows
-// CHOICE   as SOFTMAX, over τ
+// GUMBEL   as SOFTMAX, over τ
 // MASK     dz = w (1 − w) dw
 //
 // One invocation for a row of a gate, or for a unit of a row of a mask.
 
 struct Params {
-    rows: u32,       // rows of the chunk
-    first_gate: u32, // the group: gates [first_gate, first_gate + gates)
+    rows: u32,        // rows of the chunk
+    chunk_first: u32, // first row of the chunk within the batch
+    first_gate: u32,  // the group: gates [first_gate, first_gate + gates)
     gates: u32,
 }
 
@@ -24,7 +25,7 @@ struct Params {
 
 const LINEAR = 0u;
 const SELECT = 2u;
-const CHOICE = 3u;
+const GUMBEL = 3u;
 const MASK = 4u;
 
 // As in gate_forward.wgsl.
@@ -109,7 +110,9 @@ fn select_terms(gate: Gate, row: u32) {
     for (var s = 0u; s < gate.select; s++) {
         mean += share(gate, row, s) * share_gradient(gate, row, s);
     }
-    let factor = gate.entropy * step.inverse_rows;
+    // The batch may have fewer rows.
+    let is_present = params.chunk_first + row < step.rows;
+    let factor = select(0.0, gate.entropy * step.inverse_rows, is_present);
     for (var s = 0u; s < gate.select; s++) {
         let alpha = share(gate, row, s);
         logits_delta[place + s] = alpha * (share_gradient(gate, row, s) - mean);
@@ -148,7 +151,7 @@ fn weigh_row(gate: Gate, row: u32) {
         mean += logits[weights + i] * logits_delta[weights + i];
     }
     var coldness = 1.0;
-    if (gate.rule == CHOICE) {
+    if (gate.rule == GUMBEL) {
         coldness = gate.inverse_from * exponential(gate.fall * step.progress);
     }
     for (var i = 0u; i < gate.terms; i++) {

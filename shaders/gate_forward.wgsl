@@ -3,10 +3,10 @@
 // LINEAR   w = z
 // SOFTMAX  w = softmax(z)
 // SELECT   w_e = Σ_s softmax(α)_s r(z_s)_e,   r(z)_e = Π_j S(z_j) or 1 − S(z_j) by bit j of e
-// CHOICE   w = softmax((z + g) / τ) with Gumbel noise g in training, else 1 for the largest z
+// GUMBEL   w = softmax((z + g) / τ) with Gumbel noise g in training, else 1 for the largest z
 // MASK     w = sigmoid(z + z'), one per unit of the layer that is masked
 //
-// Hazimeh et al. 2021 (SELECT; S is their smooth step), Guo et al. 2020 (CHOICE). One invocation
+// Hazimeh et al. 2021 (SELECT; S is their smooth step), Guo et al. 2020 (GUMBEL). One invocation
 // for a row of a gate, or for a unit of a row of a mask. The temperature falls by equal factors
 // over the run; the noise depends on gate, term and step, not on the row.
 //
@@ -15,12 +15,13 @@
 // without a term should not be chosen.
 
 struct Params {
-    rows: u32,       // rows of the chunk
-    first_gate: u32, // the group: gates [first_gate, first_gate + gates)
+    rows: u32,        // rows of the chunk
+    chunk_first: u32, // first row of the chunk within the batch
+    first_gate: u32,  // the group: gates [first_gate, first_gate + gates)
     gates: u32,
-    training: u32,   // 1: CHOICE draws noise
-    watch: u32,      // 1: the weights go to the partials, too
-    capacity: u32,   // rows that a run of partials has
+    training: u32,    // 1: GUMBEL draws noise
+    watch: u32,       // 1: the weights go to the partials, too
+    capacity: u32,    // rows that a run of partials has
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,11 +33,16 @@ struct Params {
 
 const LINEAR = 0u;
 const SELECT = 2u;
-const CHOICE = 3u;
+const GUMBEL = 3u;
 const MASK = 4u;
 
 // Keeps the logarithm finite.
 const EPSILON = 1e-6;
+
+// Whether the batch has a row: the last one of an epoch may be shorter.
+fn is_present(row: u32) -> bool {
+    return params.chunk_first + row < step.rows;
+}
 
 // A value of a gate.
 fn value(gate: Gate, row: u32, i: u32) -> f32 {
@@ -125,7 +131,7 @@ fn select_terms(gate: Gate, row: u32) {
         }
     }
     if (gate.entropies != NONE) {
-        partials[gate.entropies + row] = entropy;
+        partials[gate.entropies + row] = select(0.0, entropy, is_present(row));
     }
 }
 
@@ -154,7 +160,7 @@ fn weigh_row(gate: Gate, row: u32) {
     let place = gate.weights + row * gate.terms;
     if (gate.rule == SELECT) {
         select_terms(gate, row);
-    } else if (gate.rule == CHOICE) {
+    } else if (gate.rule == GUMBEL) {
         choose_term(gate, row);
     } else {
         for (var i = 0u; i < gate.terms; i++) {
@@ -166,7 +172,8 @@ fn weigh_row(gate: Gate, row: u32) {
     }
     if (params.watch == 1u && gate.means != NONE) {
         for (var i = 0u; i < gate.terms; i++) {
-            partials[gate.means + i * params.capacity + row] = logits[place + i];
+            let weight = select(0.0, logits[place + i], is_present(row));
+            partials[gate.means + i * params.capacity + row] = weight;
         }
     }
 }

@@ -74,7 +74,7 @@ struct Head {
 struct Gate {
     values: u32,       // values per row
     terms: u32,        // weights per row: one per term, or one per unit of a masked layer
-    rule: u32,         // LINEAR, SOFTMAX, SELECT, CHOICE, MASK
+    rule: u32,         // LINEAR, SOFTMAX, SELECT, GUMBEL, MASK
     first: u32,        // [rows, values], or [values] among the parameters
     second: u32,       // [rows, values] that are added to the first; NONE where there are none
     constant: u32,     // 1: the values are parameters, equal for all rows
@@ -86,8 +86,8 @@ struct Gate {
     bits: u32,         // SELECT: bits of a code
     gamma: f32,        // SELECT: γ of the smooth step
     entropy: f32,      // SELECT: factor of the entropy in the objective
-    inverse_from: f32, // CHOICE: 1 / temperature at the first step
-    fall: f32,         // CHOICE: ln (temperature at the first step / at the end)
+    inverse_from: f32, // GUMBEL: 1 / temperature at the first step
+    fall: f32,         // GUMBEL: ln (temperature at the first step / at the end)
     means: u32,        // [terms, capacity] among the partials: the weights; or NONE
     entropies: u32,    // [capacity] among the partials: the entropy of each row; or NONE
 }

@@ -170,6 +170,14 @@ impl Architecture {
         }
     }
 
+    /// Factor on the learning rate of learned numbers that are equal for all rows.
+    pub fn constants_rate(&self) -> f64 {
+        match self {
+            Architecture::CrossStitch { learning_rate_factor, .. } => *learning_rate_factor,
+            _ => 1.0,
+        }
+    }
+
     /// The first setting that no network can have, for these layers of the trunk and tasks.
     pub fn problem(&self, layers: usize, tasks: &[&str]) -> Option<String> {
         let experts = |count: usize, key: &str| {

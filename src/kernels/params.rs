@@ -138,14 +138,15 @@ records! {
     }
     /// Parameters of `gate_forward`.
     "Params" GateForward {
-        rows: u32, first_gate: u32, gates: u32, training: u32, watch: u32, capacity: u32,
+        rows: u32, chunk_first: u32, first_gate: u32, gates: u32, training: u32, watch: u32,
+        capacity: u32,
     }
     /// Parameters of `mix_forward`.
     "Params" MixForward { rows: u32, first_mix: u32, mixes: u32 }
     /// Parameters of `mix_dots`.
     "Params" MixDots { rows: u32, first_mix: u32, mixes: u32 }
     /// Parameters of `gate_backward`.
-    "Params" GateBackward { rows: u32, first_gate: u32, gates: u32 }
+    "Params" GateBackward { rows: u32, chunk_first: u32, first_gate: u32, gates: u32 }
     /// Parameters of `mix_backward`.
     "Params" MixBackward { rows: u32, first_receiver: u32, receivers: u32 }
     /// Parameters of `constant_backward`.
@@ -187,7 +188,7 @@ pub mod rule {
     pub const LINEAR: u32 = 0;
     pub const SOFTMAX: u32 = 1;
     pub const SELECT: u32 = 2;
-    pub const CHOICE: u32 = 3;
+    pub const GUMBEL: u32 = 3;
     pub const MASK: u32 = 4;
 }
 

@@ -127,7 +127,7 @@ pub enum Rule {
     /// In training the Gumbel-softmax of the values, one per term, with one noise for all rows of a
     /// step; elsewhere 1 for the largest and 0 for the others (Guo, Lee and Ulbricht, "Learning to
     /// branch for multi-task learning", ICML 2020).
-    Choice {
+    Gumbel {
         /// Temperature at the first step.
         from: f64,
         /// Temperature at the end of the run, to which it falls by equal factors.
@@ -139,7 +139,7 @@ impl Rule {
     /// Number of values of a gate over this many terms.
     pub fn values(self, terms: usize) -> usize {
         match self {
-            Rule::Linear | Rule::Softmax | Rule::Choice { .. } => terms,
+            Rule::Linear | Rule::Softmax | Rule::Gumbel { .. } => terms,
             Rule::Select { select, .. } => select.saturating_mul(1 + code_bits(terms)),
         }
     }
@@ -277,11 +277,15 @@ pub struct GateNames {
     pub terms: Vec<String>,
 }
 
+/// Whether a name is that of an expert or of one of its layers: `expert.0`, `task.a.expert.1.0`.
+pub fn is_expert(name: &str) -> bool {
+    name.starts_with("expert.") || name.contains(".expert.")
+}
+
 /// The name of an expert, by that of its last layer; other layers keep their names.
 fn term_name(layer: &str) -> String {
-    let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit());
     match layer.rsplit_once('.') {
-        Some((expert, depth)) if is_number(depth) && expert.contains("expert.") => expert.into(),
+        Some((expert, _)) if is_expert(layer) => expert.into(),
         _ => layer.into(),
     }
 }

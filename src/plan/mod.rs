@@ -2,6 +2,7 @@
 //! emitter of dispatches.
 
 mod layers;
+mod mixes;
 mod mixing;
 mod scene;
 pub mod variants;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::show::aligned;
-use crate::config::{Activation, Architecture};
+use crate::config::Activation;
 use crate::model::graph::{By, Graph, Node, NodeId, Op, Role, Rule, Source, gates};
 use crate::model::layout::Layout;
 use crate::model::network::Network;
@@ -50,7 +50,7 @@ fn makes(node: &Node) -> String {
             By::Gate { rule: Rule::Linear, .. } => "weighted sum".into(),
             By::Gate { rule: Rule::Softmax, .. } => "weighted by softmax".into(),
             By::Gate { rule: Rule::Select { select, .. }, .. } => format!("{select} are chosen"),
-            By::Gate { rule: Rule::Choice { .. }, .. } => "one is chosen".into(),
+            By::Gate { rule: Rule::Gumbel { .. }, .. } => "one is chosen".into(),
         },
     }
 }
@@ -200,7 +200,7 @@ pub fn learned(network: &Network, layout: &Layout, parameters: &[f32]) -> String
                     names.zip(values).map(|(name, value)| format!("{value:.4} {name}")).collect();
                 each.join(" + ")
             }
-            Rule::Choice { .. } => names.collect::<Vec<_>>()[largest(values)].to_owned(),
+            Rule::Gumbel { .. } => names.collect::<Vec<_>>()[largest(values)].to_owned(),
             Rule::Softmax | Rule::Select { .. } => continue,
         };
         lines.push([block.name.trim_end_matches(".weight").to_owned(), says]);
@@ -225,7 +225,10 @@ pub fn chosen_branches(
     layout: &Layout,
     parameters: &[f32],
 ) -> Option<Vec<Vec<Vec<String>>>> {
-    let is_learned = matches!(network.architecture, Architecture::Branched { learn: Some(_), .. });
+    let chooses = |(_, node): (NodeId, &Node)| {
+        matches!(node.op, Op::Mix { by: By::Gate { rule: Rule::Gumbel { .. }, .. }, .. })
+    };
+    let is_learned = layout.graph.nodes().any(chooses);
     let choice = |name: String| {
         let block = layout.blocks.iter().find(|block| block.name == name)?;
         Some(largest(parameters.get(block.offset..block.offset + block.len)?))

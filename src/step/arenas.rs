@@ -3,7 +3,7 @@
 use super::buffers::{spec, table_spec};
 use super::embed;
 use super::request::Request;
-use crate::config::{Architecture, Optimizer};
+use crate::config::Optimizer;
 use crate::kernels::params;
 use crate::model::layout::{ALIGN, Block};
 use crate::objective::losses;
@@ -137,11 +137,10 @@ fn decay_table(request: &Request, optimizer: &Optimizer) -> Vec<u32> {
     {
         table[runs(block)].iter_mut().for_each(|run| run[0] = optimizer.weight_decay as f32);
     }
-    if let Architecture::CrossStitch { learning_rate_factor, .. } = request.network.architecture {
-        for constant in &layout.constants {
-            let block = &layout.blocks[constant.block];
-            table[runs(block)].iter_mut().for_each(|run| run[1] = learning_rate_factor as f32);
-        }
+    let rate = request.network.architecture.constants_rate() as f32;
+    for constant in &layout.constants {
+        let block = &layout.blocks[constant.block];
+        table[runs(block)].iter_mut().for_each(|run| run[1] = rate);
     }
     table.into_iter().flatten().map(f32::to_bits).collect()
 }

@@ -64,6 +64,7 @@ impl Builder<'_> {
         let capacity = self.scene.plan.capacity;
         let parameters = params::GateForward {
             rows: rows as u32,
+            chunk_first: chunk.first as u32,
             first_gate: group.first_gate as u32,
             gates: group.gates as u32,
             training: u32::from(training),
@@ -164,6 +165,7 @@ impl Builder<'_> {
         let (b, rows, gates) = (&self.scene.buffers, chunk.rows, self.gates(group));
         let parameters = params::GateBackward {
             rows: rows as u32,
+            chunk_first: chunk.first as u32,
             first_gate: group.first_gate as u32,
             gates: group.gates as u32,
         };

@@ -27,6 +27,21 @@ use tandem::run::train::learning_rate::Course;
 use tandem::schedule::Engine;
 use tandem::step::Built;
 
+/// The tables `[architecture]` of all kinds but `shared`, for tasks `a` and `b` and two layers.
+pub const ARCHITECTURES: [&str; 11] = [
+    "kind = \"separate\"",
+    "kind = \"mmoe\"\nexperts = 3",
+    "kind = \"mmoe\"\nexperts = 2\ngates = \"one\"",
+    "kind = \"cgc\"\nexperts = 1\ntask_experts = 2",
+    "kind = \"ple\"\nexperts = 2\ntask_experts = 1\nlevels = 2",
+    "kind = \"cross_stitch\"\nlearning_rate_factor = 5.0",
+    "kind = \"mtan\"",
+    "kind = \"dselect_k\"\nexperts = 5",
+    "kind = \"dselect_k\"\nexperts = 4\ngates = \"task\"\nentropy = 0.25",
+    "kind = \"branched\"\nbranches = [[[\"a\", \"b\"]], [[\"b\"], [\"a\"]]]",
+    "kind = \"branched\"\nlearn = true",
+];
+
 /// Opens an adapter. A machine without one fails here, with the name of the package to install.
 pub fn open(wish: &Wish) -> Gpu {
     Gpu::open(wish).unwrap_or_else(|e| panic!("{e:#}: {:?}", hint_of(&e)))

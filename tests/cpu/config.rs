@@ -1191,8 +1191,41 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "train.precision=mixed",
             "trunk.freeze=true",
             "coupling.0.kind=agreement",
+            "architecture.kind=mtan",
         ],
     ),
+    (
+        "[architecture]\nkind = \"mmoe\"\n",
+        CSV,
+        &["architecture.experts=3", "architecture.gates=one"],
+    ),
+    (
+        "[architecture]\nkind = \"ple\"\n",
+        CSV,
+        &["architecture.task_experts=2", "architecture.levels=3"],
+    ),
+    (
+        "[architecture]\nkind = \"cross_stitch\"\n",
+        CSV,
+        &["architecture.own=0.5", "architecture.learning_rate_factor=1"],
+    ),
+    (
+        "[architecture]\nkind = \"dselect_k\"\n",
+        CSV,
+        &["architecture.select=1", "architecture.smooth=2", "architecture.entropy=0"],
+    ),
+    (
+        "[architecture]\nkind = \"branched\"\nbranches = [[[\"left\", \"right\"]], [[\"left\", \
+         \"right\"]]]\n",
+        CSV,
+        &["architecture.branches=[[[\"left\", \"right\"]], [[\"left\"], [\"right\"]]]"],
+    ),
+    (
+        "[architecture]\nkind = \"branched\"\nlearn = true\n",
+        CSV,
+        &["architecture.temperature=[5.0, 0.5]"],
+    ),
+    ("", CSV, &["architecture={ kind = \"branched\", learn = true }"]),
     (
         "[task.left]\nlayers = [2]\n[task.right]\n",
         CSV,
@@ -1275,6 +1308,7 @@ fn every_key_has_an_effect() {
                 "{spec}"
             );
             let path = spec.split('=').next().unwrap();
+            let path = if path == "architecture" { "architecture.learn" } else { path };
             seen.insert(path.replace(".left.", ".NAME.").replace(".age.", ".NAME."));
         }
     }

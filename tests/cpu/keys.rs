@@ -132,6 +132,12 @@ const SHAPED: &[&str] = &[
     "task.yes.type=multiclass",
     "task.yes.target=shape",
 ];
+const ONE_BRANCH: [&str; 2] = [
+    "architecture.kind=branched",
+    "architecture.branches=[[[\"colour\", \"size\", \"yes\", \"tags\", \"price\", \"visits\"]]]",
+];
+const TWO_BRANCHES: &str = "architecture.branches=[[[\"colour\", \"size\", \"yes\"], [\"tags\", \
+                            \"price\", \"visits\"]]]";
 const FOLDED: &[&str] = &["data.folds=3", "data.fold=1"];
 const OVERLAID: &[&str] = &["data.overlay={ shift = 1 }"];
 const HUBER: &[&str] = &["task.price.loss=huber"];
@@ -143,6 +149,30 @@ const PLAIN: &[&str] =
 const LONG: &[&str] = &["train.epochs=12", "optimizer.learning_rate=0.1"];
 
 const FLIPS: &[Flip] = &[
+    // [architecture]
+    flip(TABLE, &[], &["architecture.kind=mmoe"], Program),
+    flip(TABLE, &["architecture.kind=mmoe"], &["architecture.experts=3"], Program),
+    flip(TABLE, &["architecture.kind=mmoe"], &["architecture.gates=one"], Program),
+    flip(TABLE, &["architecture.kind=cgc"], &["architecture.task_experts=2"], Program),
+    flip(TABLE, &["architecture.kind=ple"], &["architecture.levels=3"], Program),
+    flip(TABLE, &["architecture.kind=cross_stitch"], &["architecture.own=0.5"], Initial),
+    flip(
+        TABLE,
+        &["architecture.kind=cross_stitch"],
+        &["architecture.learning_rate_factor=2"],
+        Program,
+    ),
+    flip(TABLE, &["architecture.kind=dselect_k"], &["architecture.select=3"], Program),
+    flip(TABLE, &["architecture.kind=dselect_k"], &["architecture.smooth=2"], Program),
+    flip(TABLE, &["architecture.kind=dselect_k"], &["architecture.entropy=0.5"], Program),
+    flip(TABLE, &ONE_BRANCH, &[TWO_BRANCHES], Program),
+    flip(TABLE, &[], &["architecture.learn=true", "architecture.kind=branched"], Program),
+    flip(
+        TABLE,
+        &["architecture.kind=branched", "architecture.learn=true"],
+        &["architecture.temperature=[5.0, 0.5]"],
+        Program,
+    ),
     // [data]
     flip(TABLE, &[], &["data.train=more.csv"], Schema),
     flip(TABLE, &["data.split=[0.8, 0.0, 0.2]"], &["data.valid=more.csv"], Watched),

@@ -703,6 +703,65 @@ fn damaged_configs_are_65() {
     }
 }
 
+/// Networks that a stranger describes: each is refused at once, whatever it asks for.
+#[test]
+fn hostile_architectures_are_65_at_once() {
+    let tree = |layers: &[&[&[&str]]]| json!({"kind": "branched", "branches": layers});
+    let select = |experts: u64, select: u64, smooth: f64, entropy: f64| {
+        json!({
+            "kind": "dselect_k", "experts": experts, "select": select, "gates": "row",
+            "smooth": smooth, "entropy": entropy,
+        })
+    };
+    let stitches = |own: f64, factor: f64| json!({"kind": "cross_stitch", "own": own, "learning_rate_factor": factor});
+    let ple = |experts: u64, own: u64, levels: u64| json!({"kind": "ple", "experts": experts, "task_experts": own, "levels": levels});
+    let mmoe = |experts: Value| json!({"kind": "mmoe", "experts": experts, "gates": "task"});
+    let learned =
+        |from: f64, to: f64| json!({"kind": "branched", "learn": {"from": from, "to": to}});
+    let (ends, begins) = (["left", "right"], ["left"]);
+    let cases: Vec<(Value, &[usize], &[&str])> = vec![
+        (mmoe(json!(u64::MAX)), &[5], &["experts = 18446744073709551615"]),
+        (mmoe(json!(1_000_000)), &[5], &["experts = 1000000, expected 1 to 1024"]),
+        (mmoe(json!(0)), &[5], &["experts = 0"]),
+        (mmoe(json!(-1)), &[5], &["-1"]),
+        (mmoe(json!([3])), &[5], &["sequence"]),
+        (mmoe(json!(1024)), &[1; 1000], &["more than 10000 layers"]),
+        (mmoe(json!(1000)), &[1_000_000_000, 1_000_000_000], &["counted"]),
+        (mmoe(json!(4)), &[], &["mmoe needs layers"]),
+        (ple(1024, 1024, 1024), &[5], &["more than"]),
+        (ple(64, 64, 1024), &[5], &["more than"]),
+        (ple(2, 2, u64::MAX), &[5], &["levels = 18446744073709551615"]),
+        (stitches(1e300, 1.0), &[5], &["own"]),
+        (stitches(0.5, -1.0), &[5], &["learning_rate_factor = -1"]),
+        (select(4, 5, 1.0, 0.0), &[5], &["select = 5, of 4 experts"]),
+        (select(4, u64::MAX, 1.0, 0.0), &[5], &["select = 18446744073709551615"]),
+        (select(4, 2, 0.0, 0.0), &[5], &["smooth = 0"]),
+        (select(4, 2, 1.0, -1.0), &[5], &["entropy = -1"]),
+        (tree(&[&[&ends]]), &[5, 4], &["branches of 1 layers, the trunk has 2"]),
+        (tree(&[&[&begins]]), &[5], &["no group has \"right\""]),
+        (tree(&[&[&ends, &begins]]), &[5], &["\"left\" twice"]),
+        (tree(&[&[&["left"], &["right"]], &[&ends]]), &[5, 4], &["but not the layer below"]),
+        (tree(&[&[&ends, &[]]]), &[5], &["a group without tasks"]),
+        (tree(&[&[&["left", "right", "../x"]]]), &[5], &["no task \"../x\""]),
+        (learned(1.0, 2.0), &[5], &["temperature = 2"]),
+        (learned(-1.0, -2.0), &[5], &["temperature = -1"]),
+        (json!({"kind": "graph", "nodes": [{"reads": 0}]}), &[5], &["graph"]),
+        (json!({"kind": "mtan", "gates": {"gates": {"gates": 1}}}), &[5], &["gates"]),
+        (json!({"kind": ["mmoe"]}), &[5], &["config.json"]),
+        (json!("mmoe"), &[5], &["config.json"]),
+    ];
+    for (architecture, layers, words) in cases {
+        let saved = Saved::new();
+        saved.edit_json(CONFIG, |config| {
+            config["architecture"] = architecture.clone();
+            config["trunk"]["layers"] = json!(layers);
+        });
+        let start = std::time::Instant::now();
+        check(&architecture.to_string(), load(&saved.dir()), Exit::Data, words);
+        println!("{:?}: {architecture}", start.elapsed());
+    }
+}
+
 fn merge(task: &Value, name: &str) -> Value {
     let mut task = task.clone();
     task["name"] = json!(name);

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::common::{device, gpu};
+use crate::common::{ARCHITECTURES, device, gpu};
 use anyhow::Result;
 use tandem::data::split::order::epoch_order;
 use tandem::data::{Parts, Schema};
@@ -146,6 +146,44 @@ fn every_loss_gives_equal_bits_however_it_is_submitted() {
             && first.1.iter().all(|point| point.loss.is_some_and(f64::is_finite))
     );
     assert_same(&run(&plan, device(), Some(64)), &first);
+}
+
+/// The tables of the runs above with another network.
+fn with(architecture: &str) -> String {
+    let tables = TABLES.replace("layers = [16]", "layers = [16, 9]\nactivation = \"silu\"");
+    format!("[architecture]\n{architecture}\n{tables}")
+}
+
+#[test]
+fn every_architecture_gives_equal_bits_however_it_is_submitted_or_streamed() {
+    for architecture in ARCHITECTURES {
+        let plan = plan(&with(architecture));
+        let first = run(&plan, device(), Some(1));
+        assert_same(&run(&plan, device(), Some(64)), &first);
+        let mut points = Points::default();
+        let row = 4 * (WIDTH + CLASSES.len() + 1) as u64;
+        let options = Options { streamed: Some(3 * 48 * row), ..Options::default() };
+        let outcome = train(&plan, device(), options, &mut points).unwrap();
+        assert_same(&(outcome, points.0), &first);
+    }
+}
+
+#[test]
+fn ten_steps_of_every_architecture_follow_the_reference() {
+    for architecture in ARCHITECTURES {
+        let plan = plan(&format!("{}max_steps = 10\n", with(architecture)));
+        let (found, expected) = (run(&plan, device(), None), run(&plan, Machine::Reference, None));
+        let worst = largest_difference(&found.1, &expected.1);
+        println!("{architecture}: {worst:e}");
+        assert!(worst <= 1e-5, "{architecture}: a loss is {worst:e} away from the reference");
+        let gates = |points: &[Point]| -> Vec<f64> {
+            let gates = points.iter().flat_map(|point| &point.gates);
+            gates.flat_map(|gate| gate.weights.iter().map(|(_, weight)| *weight)).collect()
+        };
+        let pairs: Vec<_> = gates(&found.1).into_iter().zip(gates(&expected.1)).collect();
+        let furthest = pairs.iter().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(furthest <= 1e-5, "{architecture}: a weight is {furthest:e} away");
+    }
 }
 
 #[test]

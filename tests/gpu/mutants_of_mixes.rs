@@ -74,6 +74,11 @@ pub const GATE_FORWARD: &[Mutant] = &[
         "gates[params.first_gate + id.y]",
         "gates[id.y]",
     ),
+    (
+        "rows that are absent count",
+        "return params.chunk_first + row < step.rows;",
+        "return params.chunk_first <= step.rows;",
+    ),
 ];
 
 pub const MIX_FORWARD: &[Mutant] = &[
@@ -146,7 +151,7 @@ pub const GATE_BACKWARD: &[Mutant] = &[
         "i < gate.terms; i++) {\n        mean",
         "i + 1u < gate.terms; i++) {\n        mean",
     ),
-    ("the temperature is forgotten", "if (gate.rule == CHOICE)", "if (gate.rule == SELECT)"),
+    ("the temperature is forgotten", "if (gate.rule == GUMBEL)", "if (gate.rule == SELECT)"),
     ("the mask's slope", "w * (1.0 - w)", "w"),
     (
         "the previous layer gets nothing",
@@ -181,6 +186,11 @@ pub const GATE_BACKWARD: &[Mutant] = &[
         "linear gates get half",
         "logits_delta[place + i] = logits_delta[weights + i];",
         "logits_delta[place + i] = 0.5 * logits_delta[weights + i];",
+    ),
+    (
+        "rows that are absent have an entropy",
+        "let is_present = params.chunk_first + row < step.rows;",
+        "let is_present = params.chunk_first <= step.rows;",
     ),
 ];
 

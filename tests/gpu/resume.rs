@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::common::device;
+use crate::common::{ARCHITECTURES, device};
 use anyhow::Result;
 use tandem::data::Dataset;
 use tandem::model::arena::Numbers;
@@ -118,15 +118,15 @@ fn bits(snapshot: &Snapshot) -> Vec<u64> {
 /// each one that `wanted` names.
 fn every_step(plan: &Plan, machine: &Machine, root: &Path, wanted: impl Fn(u64) -> bool) {
     let (outcome, whole) = run(plan, machine.clone(), None, Some(3));
-    let last = whole.snapshots.last().unwrap();
-    assert_eq!((outcome.steps, last.steps), (60, 60));
+    let (last, steps) = (whole.snapshots.last().unwrap(), plan.total_steps);
+    assert_eq!((outcome.steps, last.steps), (steps, steps));
     for snapshot in &whole.snapshots {
         write(&Disk::default(), root, snapshot, &context(plan), 100).unwrap();
     }
-    assert_eq!(list(root).len(), 60, "a checkpoint a step");
+    assert_eq!(list(root).len() as u64, steps, "a checkpoint a step");
     let ends = whole.snapshots.iter().filter(|s| s.steps % 13 == 0);
     assert!(
-        ends.clone().count() == 4 && ends.clone().all(|s| s.validated == s.steps),
+        ends.clone().count() as u64 == steps / 13 && ends.clone().all(|s| s.validated == s.steps),
         "the end of an epoch before its validation"
     );
     for (step, path) in list(root).into_iter().filter(|(step, _)| wanted(*step)) {
@@ -181,6 +181,22 @@ fn sgd_goes_on_from_some_steps() {
         root.path(),
         |step| step % 9 == 4,
     );
+}
+
+#[test]
+fn every_architecture_goes_on_from_each_of_its_first_steps() {
+    for architecture in ARCHITECTURES {
+        let tables = tables("weight_decay = 0.01", "").replace("max_steps = 60", "max_steps = 27");
+        let tables = tables.replace("layers = [16]", "layers = [16, 9]");
+        let plan = crate::common::plan_of(
+            &format!("[architecture]\n{architecture}\n{tables}"),
+            data(1, ROWS),
+            Some(data(2, 90)),
+            &CLASSES,
+        );
+        let root = tempfile::tempdir().unwrap();
+        every_step(&plan, &device(), root.path(), |step| step <= 20);
+    }
 }
 
 #[test]

@@ -98,7 +98,10 @@ const RULES: &[Rule] = &[
         section: "An architecture",
         bound: 3,
         within: EVERYWHERE,
-        members: &[plain("separate", &["Separate", "separate"])],
+        members: &[
+            plain("separate", &["Separate", "separate"]),
+            special("branched", &["Branched", "branched", "Gumbel", "GUMBEL"]),
+        ],
     },
     Rule {
         section: "A configuration key",

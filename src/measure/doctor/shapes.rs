@@ -11,12 +11,15 @@ use crate::model::loss::{Factor, Loss};
 use crate::model::network::{Head, Network};
 use crate::step::LabelShape;
 
+/// Makes the graph of a network.
+type Architect = fn(&Network) -> Result<Graph, String>;
+
 /// The shape of a case.
 pub(super) struct CaseShape {
     pub(super) name: &'static str,
     pub(super) architecture: fn() -> Architecture,
     /// A graph that no architecture makes, if there is one.
-    pub(super) graph: Option<fn(&Network) -> Result<Graph, String>>,
+    pub(super) graph: Option<Architect>,
     pub(super) inputs: usize,
     pub(super) trunk: &'static [usize],
     /// Multiclass heads: (number of classes, widths of the tower).
@@ -237,7 +240,7 @@ pub(super) const SHAPES: &[CaseShape] = &[
         heads: &[(3, &[]), (2, &[])],
         activation: Activation::Tanh,
         optimizer: ADAMW,
-        rows: [40, 35, 35],
+        rows: [40, 35, 29],
         ..BASE
     },
     CaseShape {
@@ -252,7 +255,7 @@ pub(super) const SHAPES: &[CaseShape] = &[
         inputs: 9,
         trunk: &[10],
         heads: &[(3, &[]), (2, &[])],
-        rows: [40, 35, 35],
+        rows: [40, 35, 33],
         ..BASE
     },
     CaseShape {

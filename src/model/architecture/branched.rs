@@ -32,7 +32,7 @@ pub fn given(network: &Network, draft: &mut Draft, branches: &Branches) -> Resul
 /// Adds all nodes of a network whose tree is learned.
 pub fn learned(network: &Network, draft: &mut Draft, falling: Falling) -> Result<(), String> {
     let count = network.tasks.len();
-    let rule = Rule::Choice { from: falling.from, to: falling.to };
+    let rule = Rule::Gumbel { from: falling.from, to: falling.to };
     let chosen = |draft: &mut Draft, name: String, owner, below: &[NodeId]| {
         let gate = draft.push(constant(name.clone(), below.len(), owner, Start::Usual))?;
         draft.mix(&format!("{name}.mix"), below, By::Gate { gate, rule })

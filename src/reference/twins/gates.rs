@@ -30,6 +30,8 @@ pub(super) fn gate_forward<T: Real>(a: &Arguments<T>) {
     for gate in gates(a, p.first_gate, p.gates) {
         let terms = gate.terms as usize;
         for row in 0..p.rows as usize {
+            let present =
+                T::of(if p.chunk_first + (row as u32) < a.step().rows { 1.0 } else { 0.0 });
             let z = values(&gate, &parameters, &logits, row);
             let weights = match gate.rule {
                 rule::LINEAR => z,
@@ -37,16 +39,16 @@ pub(super) fn gate_forward<T: Real>(a: &Arguments<T>) {
                 rule::SELECT => {
                     let (weights, entropy) = selection(&gate, &z);
                     if gate.entropies != NONE {
-                        partials[gate.entropies as usize + row] = entropy;
+                        partials[gate.entropies as usize + row] = present * entropy;
                     }
                     weights
                 }
-                rule::CHOICE if p.training == 1 => {
+                rule::GUMBEL if p.training == 1 => {
                     let cold = coldness::<T>(&gate, a.step());
                     let noisy = |(i, z): (usize, &T)| (*z + noise(&gate, i, a.step())) * cold;
                     softmax(&z.iter().enumerate().map(noisy).collect::<Vec<T>>())
                 }
-                rule::CHOICE => largest_alone(&z),
+                rule::GUMBEL => largest_alone(&z),
                 _ => {
                     let second = gate.second as usize + row * terms;
                     let more = |i: usize| match gate.second {
@@ -58,7 +60,8 @@ pub(super) fn gate_forward<T: Real>(a: &Arguments<T>) {
             };
             if p.watch == 1 && gate.means != NONE {
                 for (i, weight) in weights.iter().enumerate() {
-                    partials[gate.means as usize + i * p.capacity as usize + row] = *weight;
+                    let place = gate.means as usize + i * p.capacity as usize + row;
+                    partials[place] = present * *weight;
                 }
             }
             logits[gate.weights as usize + row * terms..][..terms].copy_from_slice(&weights);
@@ -167,9 +170,11 @@ pub(super) fn gate_backward<T: Real>(a: &Arguments<T>) {
                 rule::SOFTMAX => softmax_gradient(w, &dw),
                 rule::SELECT => {
                     let z = values(&gate, &parameters, &logits, row);
-                    selection_gradient(&gate, &z, &dw, a.step())
+                    let present = p.chunk_first + (row as u32) < a.step().rows;
+                    let share = if present { a.step().inverse_rows } else { 0.0 };
+                    selection_gradient(&gate, &z, &dw, T::from(gate.entropy) * T::from(share))
                 }
-                rule::CHOICE => {
+                rule::GUMBEL => {
                     let cold = coldness::<T>(&gate, a.step());
                     softmax_gradient(w, &dw).into_iter().map(|dz| cold * dz).collect()
                 }
@@ -187,9 +192,9 @@ fn softmax_gradient<T: Real>(w: &[T], dw: &[T]) -> Vec<T> {
     w.iter().zip(dw).map(|(w, dw)| *w * (*dw - mean)).collect()
 }
 
-fn selection_gradient<T: Real>(gate: &Gate, z: &[T], dw: &[T], step: &Step) -> Vec<T> {
+/// The gradients of the values from those of the weights; `factor` is that of the entropy.
+fn selection_gradient<T: Real>(gate: &Gate, z: &[T], dw: &[T], factor: T) -> Vec<T> {
     let selectors = selectors(gate, z);
-    let factor = T::from(gate.entropy) * T::from(step.inverse_rows);
     let of_share =
         |s: &Selector<T>| s.code.iter().zip(dw).fold(T::of(0.0), |sum, (r, dw)| sum + *r * *dw);
     let shares: Vec<T> = selectors.iter().map(|s| s.share).collect();

@@ -12,6 +12,7 @@ use crate::model::network::Network;
 use crate::run::apply::evaluate::{Measured, evaluate, evaluate_streamed};
 use crate::run::apply::judge;
 use crate::run::checkpoint::Best;
+use crate::run::train::idle::idle_experts;
 use crate::run::train::point::{Figures, Point};
 use crate::run::train::step_loop::Run;
 use crate::schedule::Slice;
@@ -190,6 +191,9 @@ impl<'a> Run<'a> {
         let kept = self.kept(&last, observer);
         let is_measured = !matches!(ended, Ended::NotFinite(_) | Ended::Stopped);
         let points = if is_measured { self.measure_kept(&kept)? } else { Vec::new() };
+        let valid = points.iter().find(|point| point.split == Part::Valid.name());
+        let idle = valid.or(points.first()).and_then(idle_experts);
+        idle.iter().for_each(|line| observer.notice(line));
         let test = points.iter().find(|point| point.split == Part::Test.name()).cloned();
         if let Some(test) = &test {
             self.tell(test, observer)?;
