@@ -1,7 +1,8 @@
 // delta = slope ⊙ Σ over the mixes of which a node is a term: weight · delta of the mix
 //
-// The delta of a node that dense layers read, too, is added to what they made of it. An invocation
-// computes one value after another; mixes are added in the order of the table.
+// The delta of a node that dense layers read, too, is added to what they made of it. A workgroup
+// does 8 rows of a node, each with 8 lanes. Where the width is a multiple of four, a lane does four
+// values at once, else one after another. Mixes are added in the order of the table.
 
 struct Params {
     rows: u32,           // rows of the chunk
@@ -29,38 +30,88 @@ struct Share {
 @group(0) @binding(2) var<storage, read> shares: array<Share>;
 @group(0) @binding(3) var<storage, read> mixes: array<Mix>;
 @group(0) @binding(4) var<storage, read> logits: array<f32>;
-@group(0) @binding(5) var<storage, read> mix_delta: array<f32>;
-@group(0) @binding(6) var<storage, read> slope: array<f32>;
-@group(0) @binding(7) var<storage, read_write> delta: array<f32>;
+@group(0) @binding(5) var<storage, read> mix_delta: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> slope: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> delta: array<vec4<f32>>;
 
-// The weight of a term of a mix at a value.
-fn weight(node: Mix, term: u32, e: u32) -> f32 {
-    if (node.weights == NONE) {
+// The weight of a term for a row. That of a mask differs from value to value: see below.
+fn weight(node: Mix, row: u32, term: u32) -> f32 {
+    if (node.weights == NONE || node.is_mask == 1u) {
         return 1.0;
     }
-    if (node.is_mask == 1u) {
-        return logits[node.weights + e];
+    return logits[node.weights + row * node.terms + term];
+}
+
+// The weights of four values of a mask, or ones.
+fn mask(node: Mix, place: u32) -> vec4<f32> {
+    if (node.is_mask == 0u) {
+        return vec4(1.0);
     }
-    return logits[node.weights + e / node.width * node.terms + term];
+    let p = node.weights + place;
+    return vec4(logits[p], logits[p + 1u], logits[p + 2u], logits[p + 3u]);
+}
+
+// The delta of one value, before its slope.
+fn one(receiver: Receiver, row: u32, place: u32) -> f32 {
+    var sum = 0.0;
+    for (var i = 0u; i < receiver.shares; i++) {
+        let share = shares[receiver.first_share + i];
+        let node = mixes[share.mix];
+        let p = node.delta + place;
+        var value = weight(node, row, share.term) * mix_delta[p / 4u][p % 4u];
+        if (node.is_mask == 1u) {
+            value *= logits[node.weights + place];
+        }
+        sum += value;
+    }
+    return sum;
+}
+
+// The deltas of four values, before their slopes.
+fn four(receiver: Receiver, row: u32, place: u32) -> vec4<f32> {
+    var sum = vec4<f32>();
+    for (var i = 0u; i < receiver.shares; i++) {
+        let share = shares[receiver.first_share + i];
+        let node = mixes[share.mix];
+        let value = weight(node, row, share.term) * mix_delta[(node.delta + place) / 4u];
+        sum += value * mask(node, place);
+    }
+    return sum;
 }
 
 @compute @workgroup_size(64)
-fn mix_backward(@builtin(global_invocation_id) id: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>) {
-    let receiver = receivers[params.first_receiver + id.y];
-    for (var e = id.x; e < params.rows * receiver.width; e += 64u * groups.x) {
-        var sum = 0.0;
-        for (var i = 0u; i < receiver.shares; i++) {
-            let share = shares[receiver.first_share + i];
-            let node = mixes[share.mix];
-            sum += weight(node, share.term, e) * mix_delta[node.delta + e];
+fn mix_backward(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
+    let receiver = receivers[params.first_receiver + group.y];
+    let row = group.x * 8u + lane / 8u;
+    if (row >= params.rows) {
+        return;
+    }
+    let first = row * receiver.width;
+    if ((receiver.width & 3u) == 0u) {
+        for (var u = 4u * (lane % 8u); u < receiver.width; u += 32u) {
+            var value = four(receiver, row, first + u);
+            if (receiver.slope != NONE) {
+                value *= slope[(receiver.slope + first + u) / 4u];
+            }
+            let place = (receiver.delta + first + u) / 4u;
+            if (receiver.accumulate == 1u) {
+                value += delta[place];
+            }
+            delta[place] = value;
         }
+        return;
+    }
+    for (var u = lane % 8u; u < receiver.width; u += 8u) {
+        var value = one(receiver, row, first + u);
         if (receiver.slope != NONE) {
-            sum *= slope[receiver.slope + e];
+            let p = receiver.slope + first + u;
+            value *= slope[p / 4u][p % 4u];
         }
+        let p = receiver.delta + first + u;
         if (receiver.accumulate == 1u) {
-            sum += delta[receiver.delta + e];
+            value += delta[p / 4u][p % 4u];
         }
-        delta[receiver.delta + e] = sum;
+        delta[p / 4u][p % 4u] = value;
     }
 }

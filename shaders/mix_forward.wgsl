@@ -1,8 +1,8 @@
 // y = Σ_i w_i x_i over the terms of a mix
 //
-// The weights are 1, or one per row and term, or one per value of the only term. An invocation
-// computes four neighbouring values, whatever rows they are of: all terms have the width of the
-// mix. Every run of values begins at a multiple of four.
+// The weights are 1, or one per row and term, or one per value of the only term. A workgroup does 8
+// rows of a mix, each with 8 lanes. Where the width is a multiple of four, a lane does four values
+// at once, else one after another; every run of values begins at a multiple of four.
 
 struct Params {
     rows: u32,      // rows of the chunk
@@ -19,40 +19,55 @@ struct Term {
 @group(0) @binding(2) var<storage, read> terms: array<Term>;
 @group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> logits: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
-const FOUR = vec4(0u, 1u, 2u, 3u);
+// The weight of a term for a row. That of a mask differs from value to value: see below.
+fn weight(node: Mix, row: u32, term: u32) -> f32 {
+    if (node.weights == NONE || node.is_mask == 1u) {
+        return 1.0;
+    }
+    return logits[node.weights + row * node.terms + term];
+}
 
-// The weights of a term for four values from `e` on.
-fn weights(node: Mix, term: u32, e: u32) -> vec4<f32> {
-    if (node.weights == NONE) {
+// The weights of four values of a mask, or ones.
+fn mask(node: Mix, place: u32) -> vec4<f32> {
+    if (node.is_mask == 0u) {
         return vec4(1.0);
     }
-    let last = params.rows * node.width - 1u;
-    let at = min(vec4(e) + FOUR, vec4(last));
-    if (node.is_mask == 1u) {
-        let p = node.weights + at;
-        return vec4(logits[p.x], logits[p.y], logits[p.z], logits[p.w]);
-    }
-    if ((node.width & 3u) == 0u) {
-        return vec4(logits[node.weights + e / node.width * node.terms + term]);
-    }
-    let p = node.weights + at / node.width * node.terms + term;
-    return vec4(logits[p.x], logits[p.y], logits[p.z], logits[p.w]);
+    let p = node.weights + place;
+    return vec4(logits[p], logits[p + 1u], logits[p + 2u], logits[p + 3u]);
 }
 
 @compute @workgroup_size(64)
-fn mix_forward(@builtin(global_invocation_id) id: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>) {
-    let node = mixes[params.first_mix + id.y];
-    let count = params.rows * node.width;
-    for (var e = 4u * id.x; e < count; e += 256u * groups.x) {
-        var sum = vec4<f32>();
+fn mix_forward(@builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32) {
+    let node = mixes[params.first_mix + group.y];
+    let row = group.x * 8u + lane / 8u;
+    if (row >= params.rows) {
+        return;
+    }
+    let first = row * node.width;
+    if ((node.width & 3u) == 0u) {
+        for (var u = 4u * (lane % 8u); u < node.width; u += 32u) {
+            var sum = vec4<f32>();
+            for (var i = 0u; i < node.terms; i++) {
+                let place = terms[node.first_term + i].x + first + u;
+                sum += weight(node, row, i) * x[place / 4u];
+            }
+            y[(node.y + first + u) / 4u] = sum * mask(node, first + u);
+        }
+        return;
+    }
+    for (var u = lane % 8u; u < node.width; u += 8u) {
+        var sum = 0.0;
         for (var i = 0u; i < node.terms; i++) {
-            sum += weights(node, i, e) * x[(terms[node.first_term + i].x + e) / 4u];
+            let place = terms[node.first_term + i].x + first + u;
+            sum += weight(node, row, i) * x[place / 4u][place % 4u];
         }
-        for (var c = 0u; c < min(4u, count - e); c++) {
-            y[node.y + e + c] = sum[c];
+        if (node.is_mask == 1u) {
+            sum *= logits[node.weights + first + u];
         }
+        let place = node.y + first + u;
+        y[place / 4u][place % 4u] = sum;
     }
 }

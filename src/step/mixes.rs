@@ -6,15 +6,15 @@ use crate::kernels::params::{self, Gate, Mix, NONE, Receiver, rule};
 use crate::plan::{Chunk, MixGroup, TermGroup, block};
 use crate::schedule::{Buffer, Dispatch, Slice, slices};
 
-/// Rows of a workgroup of `mix_dots`.
-const DOT_ROWS: usize = 8;
+/// Rows of a workgroup of the kernels of mixes.
+const MIX_ROWS: usize = 8;
 
 /// The largest number of workgroups of a kernel that goes through more work in turns.
 const MOST_GROUPS: usize = 512;
 
-/// Workgroups of 64 invocations, each of which does `each` pieces of work in a turn.
-fn groups(work: usize, each: usize) -> u32 {
-    work.div_ceil(64 * each).clamp(1, MOST_GROUPS) as u32
+/// Workgroups of 64 invocations for pieces of work, each of which is done by one of them.
+fn groups(work: usize) -> u32 {
+    work.div_ceil(64).clamp(1, MOST_GROUPS) as u32
 }
 
 /// Pieces of work of a gate: rows, or values of all rows of a mask.
@@ -75,7 +75,7 @@ impl Builder<'_> {
         let watched = gates.iter().filter(|g| g.means != NONE && !training);
         let means = watched
             .flat_map(|g| (0..g.terms as usize).map(|i| (g.means as usize + i * capacity, rows)));
-        let grid = [groups(most(gates.iter().map(|g| work(g, rows))), 1), group.gates as u32, 1];
+        let grid = [groups(most(gates.iter().map(|g| work(g, rows)))), group.gates as u32, 1];
         Dispatch::new(&kernels::gate_forward, self.gate_label(group), parameters, grid)
             .bind([("gates", b.gates), ("parameters", b.parameters)])
             .bind([("logits", b.logits), ("partials", b.partials)])
@@ -108,8 +108,7 @@ impl Builder<'_> {
             mixes: group.count as u32,
         };
         let (x, y) = (usize::from(!group.odd()), usize::from(group.odd()));
-        let values = most(mixes.iter().map(|mix| rows * mix.width as usize));
-        let grid = [groups(values, 4), group.count as u32, 1];
+        let grid = [rows.div_ceil(MIX_ROWS) as u32, group.count as u32, 1];
         Dispatch::new(&kernels::mix_forward, group.label.clone(), parameters, grid)
             .bind([("mixes", b.mixes), ("terms", b.terms), ("x", b.activations[x])])
             .bind([("logits", b.logits), ("y", b.activations[y])])
@@ -150,7 +149,7 @@ impl Builder<'_> {
         };
         let (x, here) = (usize::from(!group.odd()), usize::from(group.odd()));
         let weighed = || self.mixes(group).iter().filter(|mix| mix.weighs == 1);
-        let grid = [rows.div_ceil(DOT_ROWS) as u32, group.count as u32, 1];
+        let grid = [rows.div_ceil(MIX_ROWS) as u32, group.count as u32, 1];
         let deltas = weighed().map(|mix| block(mix.delta, rows, mix.width));
         let weights = weighed().map(|mix| block(mix.weights, rows, count(mix)));
         Dispatch::new(&kernels::mix_dots, group.label.clone(), parameters, grid)
@@ -176,7 +175,7 @@ impl Builder<'_> {
             let deltas = [g.delta, g.second_delta].into_iter().filter(|delta| *delta != NONE);
             deltas.map(|delta| block(delta, rows, g.values))
         });
-        let grid = [groups(most(gates.iter().map(|g| work(g, rows))), 1), group.gates as u32, 1];
+        let grid = [groups(most(gates.iter().map(|g| work(g, rows)))), group.gates as u32, 1];
         Dispatch::new(&kernels::gate_backward, self.gate_label(group), parameters, grid)
             .bind([("gates", b.gates), ("parameters", b.parameters), ("logits", b.logits)])
             .bind([("logits_delta", b.logits_delta)])
@@ -205,8 +204,7 @@ impl Builder<'_> {
         let delta = |r: &Receiver| block(r.delta, rows, r.width);
         let (added, first): (Vec<&Receiver>, Vec<_>) =
             receivers.iter().partition(|r| r.accumulate == 1);
-        let values = most(receivers.iter().map(|r| rows * r.width as usize));
-        let grid = [groups(values, 1), group.count as u32, 1];
+        let grid = [rows.div_ceil(MIX_ROWS) as u32, group.count as u32, 1];
         Dispatch::new(&kernels::mix_backward, group.label.clone(), parameters, grid)
             .bind([("receivers", b.receivers), ("shares", b.shares), ("mixes", b.mixes)])
             .bind([("logits", b.logits), ("mix_delta", b.deltas[next])])

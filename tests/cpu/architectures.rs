@@ -1,7 +1,7 @@
 //! Every architecture: its gradient by differences of the step's own loss, how many dispatches its
 //! step takes, and what its configuration refuses.
 
-use crate::common::{Bench, labelled, plan_of, whole};
+use crate::common::{Bench, labelled, plan, plan_of, synthetic, whole};
 use tandem::kernels::tuning::Tuning;
 use tandem::schedule::MetricKind;
 
@@ -134,4 +134,46 @@ fn gradients_of_every_architecture_add_up_over_chunks() {
         let error = largest_error(name, architecture, &tuning);
         println!("{name} in chunks: {error:.1e}");
     }
+}
+
+/// The kernels of a training step of two-layer experts or columns for this many tasks.
+fn step_of(architecture: &str, tasks: usize, coupling: &str) -> Vec<&'static str> {
+    let task = |t: usize| format!("[task.t{t}]\n");
+    let tasks: String = (0..tasks).map(task).collect();
+    let text = format!(
+        "[architecture]\n{architecture}\n[trunk]\nlayers = [8, 6]\n{tasks}{coupling}[train]\n\
+         batch_size = 16\n"
+    );
+    let classes = vec![3; text.matches("[task.").count()];
+    let plan = plan(&text, synthetic(1, 32, 5, &classes), &classes);
+    let built = plan.build(&whole()).unwrap();
+    let schedule = &built.program.schedules[built.train.unwrap()];
+    schedule.dispatches.iter().map(|dispatch| dispatch.kernel.name).collect()
+}
+
+#[test]
+fn dispatches_of_a_step_grow_neither_with_experts_nor_with_tasks() {
+    let coupling = "[[coupling]]\nkind = \"soft_sharing\"\n";
+    let kinds: [(&str, &[&str]); 9] = [
+        ("kind = \"separate\"", &[]),
+        ("kind = \"mmoe\"", &["experts = 2", "experts = 16"]),
+        ("kind = \"mmoe\"\ngates = \"one\"", &["experts = 2", "experts = 16"]),
+        ("kind = \"cgc\"", &["task_experts = 2", "task_experts = 16"]),
+        ("kind = \"ple\"", &["experts = 2", "experts = 16"]),
+        ("kind = \"cross_stitch\"", &[]),
+        ("kind = \"mtan\"", &[]),
+        ("kind = \"dselect_k\"", &["experts = 2", "experts = 16"]),
+        ("kind = \"branched\"\nlearn = true", &[]),
+    ];
+    for (kind, variants) in kinds {
+        let expected = step_of(kind, 2, coupling);
+        println!("{kind}: {} dispatches", expected.len());
+        assert_eq!(step_of(kind, 32, coupling), expected, "{kind}, 32 tasks");
+        for variant in variants {
+            let architecture = format!("{kind}\n{variant}");
+            assert_eq!(step_of(&architecture, 2, coupling), expected, "{architecture}");
+        }
+    }
+    let mmoe = step_of("kind = \"mmoe\"", 2, coupling).len();
+    assert!(mmoe <= 22, "{mmoe} dispatches");
 }

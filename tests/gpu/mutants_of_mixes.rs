@@ -3,6 +3,7 @@
 use super::mutants::Mutant;
 
 pub const GATE_FORWARD: &[Mutant] = &[
+    ("masks in one turn only", "gate.values; e += stride", "gate.values; e += stride * 4096u"),
     ("the sum of the softmax is forgotten", "logits[place + i] / sum", "logits[place + i]"),
     (
         "the softmax of half of each value",
@@ -87,40 +88,38 @@ pub const MIX_FORWARD: &[Mutant] = &[
     ("terms of the first mix", "terms[node.first_term + i].x", "terms[i].x"),
     (
         "weights of the first row",
-        "node.weights + at / node.width * node.terms + term",
-        "node.weights + at * 0u + term",
-    ),
-    (
-        "weights of the first row where widths are multiples of four",
-        "node.weights + e / node.width * node.terms + term",
-        "node.weights + term",
+        "node.weights + row * node.terms + term",
+        "node.weights + row * 0u + term",
     ),
     (
         "weights of the first term",
-        "let p = node.weights + at / node.width * node.terms + term;",
-        "let p = node.weights + at / node.width * node.terms;",
+        "node.weights + row * node.terms + term",
+        "node.weights + row * node.terms + term * 0u",
     ),
     ("masks are forgotten", "if (node.is_mask == 1u)", "if (node.is_mask == 2u)"),
-    ("sums are halved", "return vec4(1.0);", "return vec4(0.5);"),
-    ("all mixes are the first", "mixes[params.first_mix + id.y]", "mixes[params.first_mix]"),
-    ("the group begins with the first mix of all", "mixes[params.first_mix + id.y]", "mixes[id.y]"),
-    ("the last values are left out", "min(4u, count - e)", "min(3u, count - e)"),
-    ("one turn only", "e += 256u * groups.x", "e += 256u * groups.x + count"),
+    ("masks of four are forgotten", "if (node.is_mask == 0u)", "if (node.is_mask <= 1u)"),
+    ("the mask of the next value", "logits[p + 3u])", "logits[p + 2u])"),
+    (
+        "sums are halved",
+        "node.is_mask == 1u) {\n        return 1.0;",
+        "node.is_mask == 1u) {\n        return 0.5;",
+    ),
+    ("all mixes are the first", "mixes[params.first_mix + group.y]", "mixes[params.first_mix]"),
+    (
+        "the group begins with the first mix of all",
+        "mixes[params.first_mix + group.y]",
+        "mixes[group.y]",
+    ),
+    ("half of the values", "u < node.width; u +=", "u < node.width / 2u; u +="),
+    ("rows are shifted", "let first = row * node.width;", "let first = group.x * 8u * node.width;"),
 ];
 
 pub const MIX_DOTS: &[Mutant] = &[
-    ("half of the units", "e < node.width; e += 8u", "e < node.width / 2u; e += 8u"),
+    ("half of the units", "u < node.width; u +=", "u < node.width / 2u; u +="),
     ("a lane is forgotten", "(sums[lane + 6u] + sums[lane + 7u])", "sums[lane + 6u]"),
-    (
-        "all terms are the first",
-        "terms[node.first_term + i].x + first",
-        "terms[node.first_term].x + first",
-    ),
-    (
-        "the delta of the first row",
-        "mix_delta[node.delta + first + e]",
-        "mix_delta[node.delta + e]",
-    ),
+    ("all terms are the first", "terms[node.first_term + i].x", "terms[node.first_term].x"),
+    ("the delta of the first row", "node.delta + first + u", "node.delta + u"),
+    ("the values of the first row", "term + first + u", "term + u"),
     ("all mixes are the first", "mixes[params.first_mix + group.y]", "mixes[params.first_mix]"),
     (
         "the group begins with the first mix of all",
@@ -129,8 +128,8 @@ pub const MIX_DOTS: &[Mutant] = &[
     ),
     (
         "masks have no gradient",
-        "logits_delta[node.weights + first + e] = product;",
-        "logits_delta[node.weights + first + e] = 0.0;",
+        "logits_delta[node.weights + first + u] = product;",
+        "logits_delta[node.weights + first + u] = 0.0;",
     ),
     (
         "rows of the next workgroup",
@@ -140,6 +139,7 @@ pub const MIX_DOTS: &[Mutant] = &[
 ];
 
 pub const GATE_BACKWARD: &[Mutant] = &[
+    ("masks in one turn only", "gate.values; e += stride", "gate.values; e += stride * 4096u"),
     (
         "the mean is forgotten",
         "* (logits_delta[weights + i] - mean)",
@@ -195,11 +195,7 @@ pub const GATE_BACKWARD: &[Mutant] = &[
 ];
 
 pub const MIX_BACKWARD: &[Mutant] = &[
-    (
-        "the slope is forgotten",
-        "sum *= slope[receiver.slope + e];",
-        "sum *= 1.0 + 0.0 * slope[receiver.slope + e];",
-    ),
+    ("the slope is forgotten", "value *= slope[", "value *= 1.0 + 0.0 * slope["),
     (
         "what layers made is overwritten",
         "if (receiver.accumulate == 1u)",
@@ -209,23 +205,34 @@ pub const MIX_BACKWARD: &[Mutant] = &[
     ("only the first mix", "i < receiver.shares; i++", "i < min(1u, receiver.shares); i++"),
     (
         "the weight of the first term",
-        "node.weights + e / node.width * node.terms + term",
-        "node.weights + e / node.width * node.terms",
+        "node.weights + row * node.terms + term",
+        "node.weights + row * node.terms + term * 0u",
     ),
-    ("masks are forgotten", "if (node.is_mask == 1u)", "if (node.is_mask == 2u)"),
-    ("sums are halved", "return 1.0;", "return 0.5;"),
+    (
+        "the weights of the first row",
+        "node.weights + row * node.terms + term",
+        "node.weights + row * 0u + term",
+    ),
+    ("masks are forgotten", "value *= logits[node.weights + place];", "value *= 1.0;"),
+    ("masks of four are forgotten", "if (node.is_mask == 0u)", "if (node.is_mask <= 1u)"),
+    ("the mask of the next value", "logits[p + 3u])", "logits[p + 2u])"),
+    (
+        "sums are halved",
+        "node.is_mask == 1u) {\n        return 1.0;",
+        "node.is_mask == 1u) {\n        return 0.5;",
+    ),
     (
         "all receivers are the first",
-        "receivers[params.first_receiver + id.y]",
+        "receivers[params.first_receiver + group.y]",
         "receivers[params.first_receiver]",
     ),
     (
         "the group begins with the first receiver of all",
-        "receivers[params.first_receiver + id.y]",
-        "receivers[id.y]",
+        "receivers[params.first_receiver + group.y]",
+        "receivers[group.y]",
     ),
     ("shares of the first receiver", "shares[receiver.first_share + i]", "shares[i]"),
-    ("one turn only", "e += 64u * groups.x", "e += 64u * groups.x + params.rows * receiver.width"),
+    ("half of the values", "u < receiver.width; u +=", "u < receiver.width / 2u; u +="),
 ];
 
 pub const CONSTANT_BACKWARD: &[Mutant] = &[

@@ -5,6 +5,7 @@ mod common;
 
 mod alike;
 mod applied;
+mod architectures;
 mod arrays;
 mod cli;
 mod disk;

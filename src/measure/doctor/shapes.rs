@@ -159,11 +159,11 @@ pub(super) const SHAPES: &[CaseShape] = &[
         ..BASE
     },
     CaseShape {
-        name: "wide mixes in turns",
-        architecture: || Architecture::Mmoe { experts: 2, gates: Gates::One },
+        name: "masks in turns",
+        architecture: || Architecture::Mtan,
         inputs: 5,
-        trunk: &[258],
-        rows: [530, 520, 520],
+        trunk: &[132],
+        rows: [260, 256, 256],
         ..BASE
     },
     CaseShape {
