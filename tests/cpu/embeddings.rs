@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::common::{Bench, config, labelled, schema, whole};
+use crate::common::{ARCHITECTURES, Bench, config, labelled, schema, whole};
 use anyhow::Result;
 use safetensors::SafeTensors;
 use tandem::data::encode::seen::Seen;
@@ -22,7 +22,7 @@ use tandem::run::data::upload;
 use tandem::run::machine::Machine;
 use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Outcome, Plan, train};
-use tandem::schedule::Engine;
+use tandem::schedule::{Engine, MetricKind};
 
 /// The columns of [`columns`]: a one-hot category, numbers, a category with vectors, a bag of
 /// words, another category.
@@ -205,6 +205,47 @@ fn gradients_without_trunk() {
 
 /// Values that no row of a batch has get the gradient zero, whatever the buffer held before; a
 /// later batch does not keep old gradients.
+/// The vectors under experts, gates, masks and stitches, by differences of the loss of the step.
+#[test]
+fn gradients_under_every_architecture() {
+    for architecture in ARCHITECTURES.iter().filter(|kind| !kind.contains("separate")) {
+        let tables = format!(
+            "[architecture]\n{architecture}\n{}",
+            tables("[6, 5]", "[train]\nbatch_size = \"full\"\n")
+        );
+        let mut bench = Bench::new(plan(&tables, 16, &CLASSES, 0.0), &whole());
+        let parameters = bench.random_parameters(3);
+        bench.poison();
+        let step = bench.step(0, 0, 16);
+        bench.train(&parameters, &step);
+        let gradients = bench.gradients();
+        let (objective, kinds) =
+            (bench.plan.objective.clone(), bench.built.program.metrics.clone());
+        let mut loss = |place: usize, by: f64| {
+            let mut moved = parameters.clone();
+            moved[place] += by;
+            let metrics = bench.train(&moved, &step);
+            let parts = kinds.iter().zip(metrics).map(|(kind, value)| match kind {
+                MetricKind::Loss(task) => f64::from(objective.weights[*task]) * value,
+                MetricKind::GateEntropy(_) => objective.entropy * value,
+                _ => 0.0,
+            });
+            parts.sum::<f64>()
+        };
+        let h = 1e-4;
+        let mut largest = 0.0f64;
+        for place in (0..LEARNED.iter().map(|(_, codes, width, _)| codes * width).sum()).step_by(3)
+        {
+            let near = loss(place, h) - loss(place, -h);
+            let expected = (8.0 * near - loss(place, 2.0 * h) + loss(place, -2.0 * h)) / (12.0 * h);
+            let error = (gradients[place] - expected).abs() / expected.abs().max(1e-3);
+            assert!(error < 1e-6, "{architecture}: [{place}]: {} {expected}", gradients[place]);
+            largest = largest.max(expected.abs());
+        }
+        assert!(largest > 1e-3, "{architecture}: no gradient");
+    }
+}
+
 #[test]
 fn values_that_are_not_in_the_batch_have_no_gradient() {
     let mut bench =
