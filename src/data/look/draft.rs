@@ -86,6 +86,13 @@ impl Draft<'_> {
         }
         self.data(out)?;
         self.features(out)?;
+        if self.tasks.len() > 1 {
+            writeln!(out, "\n[architecture]                   # how the tasks share the network")?;
+            writeln!(
+                out,
+                "kind = \"shared\"                  # separate, mmoe, cgc, ple, mtan, …"
+            )?;
+        }
         let sizes = Sizes::of(survey.rows);
         writeln!(out, "\n[trunk]                          # the layers that all tasks share")?;
         writeln!(out, "layers = {}", sizes.layers)?;
