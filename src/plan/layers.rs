@@ -10,7 +10,7 @@
 
 use super::mixing::{MixGroup, Mixing, TermGroup};
 use crate::config::Activation;
-use crate::kernels::params::{Dense, Destination, NONE};
+use crate::kernels::params::{Dense, Destination, NONE, Share};
 use crate::kernels::tuning::Tuning;
 use crate::model::graph::{Graph, NodeId, Op, Owner, Role, Source};
 use crate::model::layout::{Layer, Layout};
@@ -150,6 +150,9 @@ pub(super) struct Planner<'a> {
     readers: Vec<Vec<usize>>,
     /// The layers that read the inputs.
     input_readers: Vec<usize>,
+    /// The mixes of which each node is a term.
+    pub(super) shares: Vec<Vec<Share>>,
+    has_mixes: bool,
     pub(super) plan: LayerPlan,
 }
 
@@ -256,6 +259,8 @@ impl<'a> Planner<'a> {
         };
         let needs_delta = needs_delta(layout, &layout.graph);
         let values = vec![Values::default(); levels.len()];
+        let shares = vec![Vec::new(); levels.len()];
+        let has_mixes = layout.graph.nodes().any(|(_, node)| matches!(node.op, Op::Mix { .. }));
         let mut planner = Planner {
             network,
             layout,
@@ -265,23 +270,21 @@ impl<'a> Planner<'a> {
             needs_delta,
             readers,
             input_readers,
+            shares,
+            has_mixes,
             plan,
         };
         planner.plan.activations[0] = planner.size(network.inputs);
-        if planner.has_mixes() {
+        if has_mixes {
             planner.plan.logits = planner.plan.logits.next_multiple_of(4);
         }
         planner
     }
 
-    fn has_mixes(&self) -> bool {
-        self.layout.graph.nodes().any(|(_, node)| matches!(node.op, Op::Mix { .. }))
-    }
-
     /// Elements of the values of a node of this width. Kernels of mixes read four at once.
     pub(super) fn size(&self, width: usize) -> usize {
         let size = self.plan.capacity * width;
-        if self.has_mixes() { size.next_multiple_of(4) } else { size }
+        if self.has_mixes { size.next_multiple_of(4) } else { size }
     }
 
     /// The layer at a place of the table.

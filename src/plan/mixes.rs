@@ -47,6 +47,10 @@ impl Planner<'_> {
         let x = |term: &NodeId| Term { x: self.values[term.0].y as u32 };
         let placed: Vec<Term> = terms.iter().map(x).collect();
         self.plan.mixing.terms.extend(placed);
+        let number = self.plan.mixing.mixes.len() as u32;
+        for (place, term) in terms.iter().enumerate() {
+            self.shares[term.0].push(Share { mix: number, term: place as u32 });
+        }
         let gate = self.place_gate(by, terms, node.width);
         let mix = Mix {
             width: node.width as u32,
@@ -126,14 +130,8 @@ impl Planner<'_> {
                 continue;
             }
             let mixing = &mut self.plan.mixing;
-            let first_share = mixing.shares.len();
-            for (number, mix) in mixing.nodes.iter().enumerate() {
-                let Op::Mix { terms, .. } = &graph[*mix].op else { continue };
-                let own = terms.iter().enumerate().filter(|(_, term)| **term == id);
-                let share = |(term, _)| Share { mix: number as u32, term: term as u32 };
-                mixing.shares.extend(own.map(share));
-            }
-            let shares = mixing.shares.len() - first_share;
+            let (first_share, shares) = (mixing.shares.len(), self.shares[id.0].len());
+            mixing.shares.extend(&self.shares[id.0]);
             if shares > 0 {
                 let values = self.values[id.0];
                 let accumulate = u32::from(self.is_read_by_layers(id));

@@ -88,10 +88,7 @@ impl Draft<'_> {
         self.features(out)?;
         if self.tasks.len() > 1 {
             writeln!(out, "\n[architecture]                   # how the tasks share the network")?;
-            writeln!(
-                out,
-                "kind = \"shared\"                  # separate, mmoe, cgc, ple, mtan, …"
-            )?;
+            writeln!(out, "kind = \"shared\"                  # others: docs/architectures.md")?;
         }
         let sizes = Sizes::of(survey.rows);
         writeln!(out, "\n[trunk]                          # the layers that all tasks share")?;
