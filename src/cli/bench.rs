@@ -128,7 +128,7 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
     }
     let tasks: Vec<String> = (0..classes.len()).map(|t| format!("t{t}")).collect();
     let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
-    let architecture = Architecture::from_flag(&args.architecture, trunk.len(), &tasks)?;
+    let architecture = Architecture::from_flag(&args.architecture, &trunk, &tasks)?;
     let (batch, rows) = (args.batch.unwrap_or(128), args.rows);
     Ok(StepShape {
         inputs: args.inputs,

@@ -178,14 +178,16 @@ impl Architecture {
         }
     }
 
-    /// The first setting that no network can have, for these layers of the trunk and tasks.
-    pub fn problem(&self, layers: usize, tasks: &[&str]) -> Option<String> {
+    /// The first setting that no network can have, for these widths of the trunk and
+    /// names of tasks.
+    pub fn problem(&self, layers: &[usize], tasks: &[&str]) -> Option<String> {
         let experts = |count: usize, key: &str| {
             let fits = (1..=MOST_EXPERTS).contains(&count);
             (!fits).then(|| format!("{key} = {count}, expected 1 to {MOST_EXPERTS}"))
         };
         let name = self.name();
-        let bare = (layers == 0 && !matches!(self, Architecture::Shared | Architecture::Separate))
+        let does_without = matches!(self, Architecture::Shared | Architecture::Separate);
+        let bare = (layers.is_empty() && !does_without)
             .then(|| format!("{name} needs layers in the trunk"));
         let own = match self {
             Architecture::Shared | Architecture::Separate | Architecture::Mtan => None,
@@ -211,7 +213,7 @@ impl Architecture {
                     })
             }
             Architecture::Branched { branches, learn: None } => {
-                alone(name, tasks).or_else(|| branches_problem(branches, layers, tasks))
+                alone(name, tasks).or_else(|| branches_problem(branches, layers.len(), tasks))
             }
             Architecture::Branched { branches, learn: Some(Falling { from, to }) } => {
                 let both = "both branches and a tree to be learned".to_owned();
@@ -289,7 +291,7 @@ fn joined(before: &[usize], here: &[usize]) -> Option<(usize, usize)> {
 /// `[architecture]` beside what it depends on.
 struct Statement<'a> {
     architecture: Architecture,
-    layers: usize,
+    layers: &'a [usize],
     tasks: &'a [&'a str],
 }
 
@@ -385,7 +387,7 @@ fn temperatures() -> impl Form<Falling> {
 /// Reads `[architecture]`.
 pub(super) fn architecture(
     root: &mut Section,
-    layers: usize,
+    layers: &[usize],
     tasks: &[&str],
 ) -> Result<Architecture> {
     let mut statement = Statement { architecture: Architecture::default(), layers, tasks };
@@ -394,11 +396,11 @@ pub(super) fn architecture(
 }
 
 impl Architecture {
-    /// The architecture of a flag `KIND,KEY=VALUE,…`, for a trunk of this many layers.
+    /// The architecture of a flag `KIND,KEY=VALUE,…`, for a trunk of layers of these widths.
     ///
     /// # Errors
     /// 78 as in a configuration.
-    pub fn from_flag(text: &str, layers: usize, tasks: &[&str]) -> anyhow::Result<Architecture> {
+    pub fn from_flag(text: &str, layers: &[usize], tasks: &[&str]) -> anyhow::Result<Architecture> {
         let (kind, keys) = text.split_once(',').unwrap_or((text, ""));
         let mut table = Table::from_iter([("kind".to_owned(), Value::String(kind.to_owned()))]);
         for spec in keys.split(',').filter(|spec| !spec.is_empty()) {
@@ -412,9 +414,9 @@ impl Architecture {
 /// The keys of an architecture with their values as TOML.
 pub(super) fn entries(architecture: &Architecture) -> Vec<(&'static str, String)> {
     let architecture = architecture.clone();
-    super::keys::entries(&mut Statement { architecture, layers: 0, tasks: &[] })
+    super::keys::entries(&mut Statement { architecture, layers: &[], tasks: &[] })
 }
 
 pub(super) fn keys() -> Vec<&'static str> {
-    names(&mut Statement { architecture: Architecture::default(), layers: 0, tasks: &[] })
+    names(&mut Statement { architecture: Architecture::default(), layers: &[], tasks: &[] })
 }

@@ -105,7 +105,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
         let found = "every task has weight 0 and there is no coupling, so nothing is trained";
         return Err(Fault::config("task", found).hint("give one of them a weight above 0"));
     }
-    let architecture = architecture::architecture(&mut root, trunk.layers.len(), &names)?;
+    let architecture = architecture::architecture(&mut root, &trunk.layers, &names)?;
     check_freeze(&trunk, &architecture)?;
     let optimizer = read_section(&mut root, "optimizer")?;
     let train = train::train(&mut root, &data, &tasks)?;

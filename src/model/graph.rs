@@ -66,8 +66,7 @@ pub enum Op {
         /// The dropout rate, after the activation.
         dropout: f64,
     },
-    /// Learned numbers, equal for all rows. They are what a gate of its own for each task weighs
-    /// by, whatever the row.
+    /// Learned numbers: the values of a gate that is the same for every row.
     Constant,
     /// `Σ_i c_i x_i` over terms of equal width.
     Mix {
@@ -385,8 +384,10 @@ impl Draft {
         })
     }
 
-    /// Adds a mix of hidden nodes. A term that would lie in the arena of the mix is copied into the
-    /// other one first.
+    /// Adds a mix of hidden nodes of equal width, whatever their levels; it takes width and owner
+    /// from the first of them. A term that would lie in the arena of the mix is copied into the
+    /// other one first. With [`By::Sum`] it has no gate. Its name is that of what it makes, with
+    /// `.mix` or `.sum`.
     ///
     /// # Errors
     /// As [`Draft::push`].

@@ -1,6 +1,6 @@
 //! The shapes of the cases: small networks of awkward sizes (one, primes, tile minus and plus one,
 //! tall, wide), with every activation, optimizer, loss and coupling, with chunks of rows and
-//! segments of data, and of both architectures.
+//! segments of data, and of every architecture.
 
 use crate::config::{
     Activation, Architecture, Branches, Falling, Gates, OptimizerKind, SelectGates, TaskKind,

@@ -11,13 +11,14 @@ fn dense(name: String, width: usize, activation: Activation, dropout: f64) -> No
     Node { name, series: None, width, op, owner, role, start }
 }
 
-/// One layer of `[trunk]`; `series` is the name of its like together.
+/// One layer of `[trunk]`. `series` is the name of all layers that one dispatch runs together.
 pub fn layer(trunk: &Trunk, depth: usize, name: String, owner: Owner, series: &str) -> Node {
     let node = dense(name, trunk.layers[depth], trunk.activation, trunk.dropout);
     Node { owner, series: Some(format!("{series}, layer {depth}")), ..node }
 }
 
-/// The layers of `[trunk]`, called `NAME.0`, `NAME.1`, …
+/// The layers of `[trunk]` as a column, called `NAME.0`, `NAME.1`, …: one for all tasks, which runs
+/// alone, or one per task, which run together.
 pub fn trunk<'t>(trunk: &'t Trunk, name: &'t str, owner: Owner) -> impl Iterator<Item = Node> + 't {
     (0..trunk.layers.len()).map(move |depth| {
         let node = layer(trunk, depth, format!("{name}.{depth}"), owner, "trunks");
@@ -26,7 +27,8 @@ pub fn trunk<'t>(trunk: &'t Trunk, name: &'t str, owner: Owner) -> impl Iterator
     })
 }
 
-/// The layers of `[trunk]` as those of an expert, called `NAME.0`, `NAME.1`, …
+/// The layers of `[trunk]` as those of an expert, called `NAME.0`, `NAME.1`, …; all experts run
+/// together. `NAME` is `expert.E`, or ends with it.
 pub fn expert<'t>(
     trunk: &'t Trunk,
     name: &'t str,

@@ -23,7 +23,7 @@ use ple::Experts;
 pub fn graph(network: &Network) -> Result<Graph, String> {
     let mut draft = Draft::default();
     let tasks: Vec<&str> = network.tasks.iter().map(|task| task.name.as_str()).collect();
-    if let Some(problem) = network.architecture.problem(network.trunk.layers.len(), &tasks) {
+    if let Some(problem) = network.architecture.problem(&network.trunk.layers, &tasks) {
         return Err(problem);
     }
     match &network.architecture {
