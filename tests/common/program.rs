@@ -212,6 +212,21 @@ impl Room {
         }
     }
 
+    /// Asserts that the run `whole`, copied to `part` and taken up at a checkpoint, ends with the
+    /// same files.
+    pub fn same_from(&self, step: u64) {
+        let copied = self.program("cp").args(["-r", "whole", "part"]).status().unwrap();
+        assert!(copied.success());
+        for later in self.checkpoints("part").into_iter().filter(|at| *at > step) {
+            let name = format!("part/checkpoints/step-{later}");
+            fs::remove_dir_all(self.path(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+        assert_eq!(self.checkpoints("part")[0], step);
+        self.resume("part", &[]).expect(0);
+        self.same("whole", "part");
+        fs::remove_dir_all(self.path("part")).unwrap();
+    }
+
     /// Asserts that no temporary file is left in a run directory.
     pub fn is_tidy(&self, run: &str) {
         let mut folders = vec![self.path(run)];

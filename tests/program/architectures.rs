@@ -23,25 +23,12 @@ fn last_point(room: &Room, run: &str, split: &str) -> Value {
     points.next_back().unwrap()
 }
 
-/// Asserts that the run `whole`, taken up at a step, ends with the same files.
-fn go_on_from(room: &Room, step: u64) {
-    let copied = room.program("cp").args(["-r", "whole", "part"]).status().unwrap();
-    assert!(copied.success());
-    for later in room.checkpoints("part").into_iter().filter(|at| *at > step) {
-        let name = format!("part/checkpoints/step-{later}");
-        std::fs::remove_dir_all(room.path(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-    }
-    assert_eq!(room.checkpoints("part")[0], step);
-    room.resume("part", &[]).expect(0);
-    room.same("whole", "part");
-}
-
 #[test]
 fn every_architecture_trains_goes_on_and_predicts() {
     for architecture in ARCHITECTURES {
         let room = Room::new(&net(architecture));
         room.train("whole", &["--set", "train.keep=100"]).expect(0);
-        go_on_from(&room, 10);
+        room.same_from(10);
 
         let evaluated = room.on_reference(&["evaluate", "whole", "--data", "test.csv", "--json"]);
         let evaluated = json(&evaluated.expect(0).out);

@@ -88,6 +88,21 @@ fn a_run_goes_on_to_the_same_bytes() {
     room.is_tidy("run");
 }
 
+/// Where points come at the ends of epochs alone, a run that goes on from the middle of an epoch has
+/// the row of the epoch before it.
+#[test]
+fn a_pause_in_the_middle_of_an_epoch_keeps_the_row_before_it() {
+    for rare in ["", "evaluate_every = \"2e\"\n", "evaluate_every = \"20s\"\n"] {
+        let net =
+            NET.replace("log_every = \"1s\"", "keep = 100\n").replace("epochs = 12", "epochs = 5");
+        let room = Room::new(&(net + rare));
+        room.train("whole", &[]).expect(0);
+        for step in [10, 30, 40] {
+            room.same_from(step);
+        }
+    }
+}
+
 /// Points after the checkpoint are removed, whatever they contain; new points are appended.
 #[test]
 fn metrics_are_cut_back_and_appended_to() {

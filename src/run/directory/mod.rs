@@ -214,12 +214,17 @@ impl RunDirectory {
     /// later step than `steps` is removed with all after it (where lines are missing, later ones
     /// have moved up), and so is the test point of the kept model, which was written at the end of
     /// a run. That one is known by its step, which was tested before, or by being the only test
-    /// point. `is_whole` says whether a row of `metrics.csv` ends with these points. Returns the
-    /// points that are left.
+    /// point. `is_whole` says whether a row of `metrics.csv` ends with these points, given the
+    /// step of the last of them. Returns the points that are left.
     ///
     /// # Errors
     /// 65 if a line that is left is not JSON; 74 if a file cannot be written.
-    pub fn cut_back(&mut self, points: u64, steps: u64, is_whole: bool) -> Result<Vec<Value>> {
+    pub fn cut_back(
+        &mut self,
+        points: u64,
+        steps: u64,
+        is_whole: impl FnOnce(u64) -> bool,
+    ) -> Result<Vec<Value>> {
         let (tests_between, mut tested) = (self.records()?.tests_between, 0);
         let mut is_new_test =
             |step: u64| tests_between && step > std::mem::replace(&mut tested, step);
@@ -234,7 +239,7 @@ impl RunDirectory {
         let records = self.records()?;
         records.metrics.cut(bytes)?;
         records.table.replay(&kept)?;
-        if is_whole {
+        if is_whole(kept.last().and_then(|json| json["step"].as_u64()).unwrap_or(0)) {
             records.table.end_epoch()?;
         }
         Ok(kept)

@@ -65,8 +65,7 @@ impl<'a> Recorder<'a> {
 
     fn go_back(&mut self, snapshot: Option<&mut Snapshot>) -> Result<()> {
         let (points, steps) = snapshot.as_ref().map_or((0, 0), |s| (s.points, s.steps));
-        let found =
-            self.cut(points, steps, snapshot.as_ref().is_some_and(|s| self.plan.is_end_of_row(s)))?;
+        let found = self.cut(points, steps, snapshot.as_deref())?;
         if let Some(snapshot) = snapshot.filter(|_| found < points) {
             snapshot.points = found;
             let path = self.directory.path().join("metrics.jsonl");
@@ -82,8 +81,13 @@ impl<'a> Recorder<'a> {
     }
 
     /// Forgets all points but the first `points` ones up to a step; returns how many are left.
-    fn cut(&mut self, points: u64, steps: u64, is_whole: bool) -> Result<u64> {
-        let kept = self.directory.cut_back(points, steps, is_whole)?;
+    fn cut(&mut self, points: u64, steps: u64, snapshot: Option<&Snapshot>) -> Result<u64> {
+        let mut is_whole = false;
+        let plan = self.plan;
+        let kept = self.directory.cut_back(points, steps, |last| {
+            is_whole = snapshot.is_some_and(|snapshot| plan.is_end_of_row(snapshot, last));
+            is_whole
+        })?;
         self.latest.clear();
         let pairs = self.plan.objective.pairs.len();
         let points = kept.iter().filter_map(|json| Point::from_json(json, &self.plan.network));
@@ -266,7 +270,7 @@ impl Observer for Recorder<'_> {
         Ok(loaded.map(|loaded| loaded.snapshot))
     }
 
-    fn cut_back(&mut self, points: u64, is_whole: bool) -> Result<()> {
-        self.cut(points, u64::MAX, is_whole).map(|_| ())
+    fn cut_back(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.cut(snapshot.points, u64::MAX, Some(snapshot)).map(|_| ())
     }
 }

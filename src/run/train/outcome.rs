@@ -106,9 +106,8 @@ pub trait Observer {
     fn lost(&mut self, _error: &anyhow::Error) -> Result<Option<Snapshot>> {
         Ok(None)
     }
-    /// The run went back: only the first `points` points are still valid. `is_whole` says whether a
-    /// row of `metrics.csv` ends with them.
-    fn cut_back(&mut self, _points: u64, _is_whole: bool) -> Result<()> {
+    /// The run went back to a snapshot: only the points that it knows of are still valid.
+    fn cut_back(&mut self, _snapshot: &Snapshot) -> Result<()> {
         Ok(())
     }
 }

@@ -98,9 +98,13 @@ impl Plan {
         steps > 0 && (steps.is_multiple_of(self.evaluation_interval()) || steps == self.total_steps)
     }
 
-    /// Whether a row of `metrics.csv` ended where a snapshot was taken: after an evaluation, or at
-    /// the end of an epoch.
-    pub fn is_end_of_row(&self, snapshot: &Snapshot) -> bool {
+    /// Whether a row of `metrics.csv` ends with the points that a snapshot knows of, the last of
+    /// which is of the step `last`: the snapshot was taken at the end of a row, or no point came
+    /// between the end of a row and the snapshot.
+    pub fn is_end_of_row(&self, snapshot: &Snapshot, last: u64) -> bool {
+        if last < snapshot.steps {
+            return self.is_evaluated_at(last) || last.is_multiple_of(self.steps_per_epoch);
+        }
         let is_evaluated =
             !self.is_evaluated_at(snapshot.steps) || snapshot.steps == snapshot.validated;
         snapshot.steps == snapshot.validated

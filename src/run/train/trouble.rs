@@ -88,7 +88,7 @@ impl Run<'_> {
             fault,
             &format!("back to step {}, the learning rate times {factor}", good.steps),
         );
-        observer.cut_back(good.points, self.plan.is_end_of_row(&good))?;
+        observer.cut_back(&good)?;
         Ok(Next::RolledBack)
     }
 
