@@ -11,7 +11,7 @@
 // over the run; the noise depends on gate, term and step, not on the row.
 //
 // The entropy of the selectors, −Σ_s Σ_e r ln(r + ε), goes to the partials, one per row; where the
-// number of terms is no power of two, 1 / (Σ_e r + ε) of each selector is added to it, since codes
+// number of terms is no power of two, 1 / (Σ_e r + ε) − 1 of each selector is added to it, since codes
 // without a term should not be chosen.
 
 struct Params {
@@ -127,7 +127,7 @@ fn select_terms(gate: Gate, row: u32) {
             reached += r;
         }
         if ((gate.terms & (gate.terms - 1u)) != 0u) {
-            entropy += 1.0 / (reached + EPSILON);
+            entropy += 1.0 / (reached + EPSILON) - 1.0;
         }
     }
     if (gate.entropies != NONE) {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Trains one network of each architecture on the table, with about as many parameters each, and
-# prints a table of their AUC on the test file.
+# Trains one network of each architecture on the table, with about as many parameters each and two
+# larger ones, and prints a table of their AUC on the test file.
 #
 # sh architectures.sh
 # SEEDS="1 2 3" trains with each of these seeds and prints means and standard deviations.
@@ -37,12 +37,14 @@ tree='[[["income","never_married"]],[["income"],["never_married"]]]'
 train shared '[128,64]' kind=shared
 train separate '[64,32]' kind=separate
 train mmoe '[32,16]' kind=mmoe
+train mmoe_wide '[128,64]' kind=mmoe
+train separate_wide '[128,64]' kind=separate
 train cgc '[32,16]' kind=cgc
 train ple '[32,16]' kind=ple
 train cross_stitch '[64,32]' kind=cross_stitch
 train mtan '[96,48]' kind=mtan
 train dselect_k '[32,16]' kind=dselect_k
-train branched '[128,48]' kind=branched "branches=$tree"
+train branched '[128,64]' kind=branched "branches=$tree"
 train branched_learned '[64,32]' kind=branched learn=true
 
 "${PYTHON:-python3}" "$here/architectures.py" "$out"

@@ -108,6 +108,14 @@ impl Console {
         }
     }
 
+    /// Prints a graph for Graphviz on stdout; with `--json` as the key `dot` of a document.
+    pub(super) fn drawing(&self, dot: &str) -> Result<()> {
+        match self.json {
+            true => self.result_json(&serde_json::json!({"dot": dot})),
+            false => self.result(dot),
+        }
+    }
+
     /// Prints a JSON document on stdout.
     pub(super) fn result_json(&self, value: &serde_json::Value) -> Result<()> {
         self.result(&serde_json::to_string_pretty(value)?)

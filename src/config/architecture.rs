@@ -1,5 +1,7 @@
 //! `[architecture]`: how the layers of the network are shared between the tasks.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -178,6 +180,34 @@ impl Architecture {
         }
     }
 
+    /// Whether the parameters of two networks of the same tasks mean the same: settings that only
+    /// concern training may differ.
+    pub fn is_like(&self, other: &Architecture) -> bool {
+        let bare = |architecture: &Architecture| {
+            let mut bare = architecture.clone();
+            match &mut bare {
+                Architecture::CrossStitch { own, learning_rate_factor } => {
+                    (*own, *learning_rate_factor) = (1.0, 1.0);
+                }
+                Architecture::DselectK { entropy, .. } => *entropy = 0.0,
+                Architecture::Branched { learn: Some(falling), .. } => *falling = TEMPERATURE,
+                _ => {}
+            }
+            bare
+        };
+        bare(self) == bare(other)
+    }
+
+    /// Whether its shared layers are the branches of a tree.
+    pub fn is_tree(&self) -> bool {
+        matches!(self, Architecture::Branched { .. })
+    }
+
+    /// Whether some parameters lie in the order of the tasks.
+    pub fn has_task_order(&self) -> bool {
+        matches!(self, Architecture::CrossStitch { .. } | Architecture::Ple { levels: 2.., .. })
+    }
+
     /// The first setting that no network can have, for these widths of the trunk and
     /// names of tasks.
     pub fn problem(&self, layers: &[usize], tasks: &[&str]) -> Option<String> {
@@ -206,7 +236,10 @@ impl Architecture {
             Architecture::DselectK { experts: count, select, smooth, entropy, .. } => {
                 let fits = (1..=*count).contains(select);
                 experts(*count, "experts")
-                    .or_else(|| (!fits).then(|| format!("select = {select}, of {count} experts")))
+                    .or_else(|| {
+                        (!fits)
+                            .then(|| format!("select = {select}, expected 1 to experts = {count}"))
+                    })
                     .or_else(|| positive("smooth", *smooth))
                     .or_else(|| {
                         outside("entropy", *entropy, entropy.is_finite() && *entropy >= 0.0)
@@ -219,9 +252,7 @@ impl Architecture {
                 let both = "both branches and a tree to be learned".to_owned();
                 alone(name, tasks)
                     .or_else(|| (!branches.is_empty()).then_some(both))
-                    .or_else(|| positive("temperature", *from))
-                    .or_else(|| positive("temperature", *to))
-                    .or_else(|| outside("temperature", *to, to <= from))
+                    .or_else(|| temperature_problem(*from, *to))
             }
         };
         bare.or(own)
@@ -237,6 +268,16 @@ fn outside(key: &str, value: f64, fits: bool) -> Option<String> {
     (!fits).then(|| format!("{key} = {value}"))
 }
 
+/// Temperatures between which 1 / temperature has no place in 32 bits, or that rise.
+fn temperature_problem(from: f64, to: f64) -> Option<String> {
+    let fits = |t: f64| (1e-6..=1e6).contains(&t);
+    if !fits(from) || !fits(to) {
+        return Some(format!("temperature = [{from}, {to}], expected numbers from 1e-6 to 1e6"));
+    }
+    (to > from)
+        .then(|| format!("temperature = [{from}, {to}]: the second must not be above the first"))
+}
+
 fn positive(key: &str, value: f64) -> Option<String> {
     outside(key, value, value.is_finite() && value > 0.0)
 }
@@ -246,6 +287,7 @@ fn branches_problem(branches: &Branches, layers: usize, tasks: &[&str]) -> Optio
     if branches.len() != layers {
         return Some(format!("branches of {} layers, the trunk has {layers}", branches.len()));
     }
+    let places: HashMap<&str, usize> = tasks.iter().copied().zip(0..).collect();
     let mut above: Option<Vec<usize>> = None;
     for (depth, groups) in branches.iter().enumerate() {
         let mut group_of = vec![usize::MAX; tasks.len()];
@@ -254,7 +296,7 @@ fn branches_problem(branches: &Branches, layers: usize, tasks: &[&str]) -> Optio
                 return Some(format!("branches, layer {depth}: a group without tasks"));
             }
             for name in group {
-                let Some(task) = tasks.iter().position(|task| task == name) else {
+                let Some(&task) = places.get(name.as_str()) else {
                     return Some(format!("branches, layer {depth}: no task {}", quoted(name)));
                 };
                 if group_of[task] != usize::MAX {
@@ -281,7 +323,7 @@ fn branches_problem(branches: &Branches, layers: usize, tasks: &[&str]) -> Optio
 
 /// Two tasks that share a group here, but none before.
 fn joined(before: &[usize], here: &[usize]) -> Option<(usize, usize)> {
-    let mut origin = std::collections::HashMap::new();
+    let mut origin = HashMap::new();
     here.iter().enumerate().find_map(|(task, group)| {
         let first = *origin.entry(group).or_insert(task);
         (before[first] != before[task]).then_some((first, task))
@@ -401,9 +443,15 @@ impl Architecture {
     /// # Errors
     /// 78 as in a configuration.
     pub fn from_flag(text: &str, layers: &[usize], tasks: &[&str]) -> anyhow::Result<Architecture> {
-        let (kind, keys) = text.split_once(',').unwrap_or((text, ""));
+        // Commas within brackets belong to a value.
+        let mut depth = 0;
+        let mut parts = text.split(|c: char| {
+            depth += i32::from(c == '[') - i32::from(c == ']');
+            c == ',' && depth == 0
+        });
+        let kind = parts.next().unwrap_or_default();
         let mut table = Table::from_iter([("kind".to_owned(), Value::String(kind.to_owned()))]);
-        for spec in keys.split(',').filter(|spec| !spec.is_empty()) {
+        for spec in parts.filter(|spec| !spec.is_empty()) {
             overrides::apply(&mut table, spec)?;
         }
         let root = Table::from_iter([("architecture".to_owned(), Value::Table(table))]);

@@ -1,6 +1,7 @@
 //! The network as a graph of few kinds of nodes. The files of `architecture` write it; layout and
 //! plan are derived from it.
 
+use std::collections::HashSet;
 use std::ops::Index;
 
 use crate::config::Activation;
@@ -421,8 +422,16 @@ impl Draft {
         outputs_problem(&self.nodes, tasks)
             .or_else(|| readers_problem(&self.nodes))
             .or_else(|| mixes_problem(&self.nodes, &self.levels))
+            .or_else(|| names_problem(&self.nodes))
             .map_or(Ok(Graph { nodes: self.nodes }), Err)
     }
+}
+
+/// The law of names: no two nodes have one, since their tensors would.
+fn names_problem(nodes: &[Node]) -> Option<String> {
+    let mut seen = HashSet::new();
+    let twice = nodes.iter().find(|node| !seen.insert(node.name.as_str()))?;
+    Some(format!("two layers are called {}: rename a task", twice.name))
 }
 
 /// The law of outputs: each task has one, in the order of the tasks. Outputs and gates are dense,

@@ -103,7 +103,7 @@ impl Layout {
     pub fn new(network: &Network) -> Result<Layout> {
         let graph = architecture::graph(network).map_err(|problem| {
             Fault::new(Exit::Config, format!("the network cannot be built: {problem}"))
-                .hint("give it fewer or smaller layers in [trunk] and [task.*]")
+                .hint("give it fewer or smaller layers in [trunk], [task.*] and [architecture]")
         })?;
         Ok(Layout::of(network, graph))
     }

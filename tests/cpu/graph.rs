@@ -35,6 +35,9 @@ fn experts(change: impl Fn(&mut Vec<Node>)) -> Result<Graph, String> {
         mix(&[NodeId(0), NodeId(1)], softmax(NodeId(2))),
         dense(Source::Node(NodeId(3)), own, Role::Output),
     ];
+    for (number, node) in nodes.iter_mut().enumerate() {
+        node.name = format!("{} {number}", node.name);
+    }
     change(&mut nodes);
     let mut draft = Draft::default();
     for node in nodes {
@@ -65,11 +68,14 @@ fn a_mix_is_above_its_gate_and_in_the_other_arena_than_its_terms() {
 #[test]
 fn each_broken_law_of_graphs_is_reported() {
     type Change = fn(&mut Vec<Node>);
-    let laws: [(&str, Change); 12] = [
+    let laws: [(&str, Change); 13] = [
         ("reads node 9, which is not before it", |n| {
             n[4] = dense(Source::Node(NodeId(9)), Owner::Task(0), Role::Output);
         }),
         ("0 outputs, expected 1 to", |n| n[0].width = 0),
+        ("two layers are called Shared Hidden 0: rename a task", |n| {
+            n[1].name = "Shared Hidden 0".into();
+        }),
         ("expected one of each of 1 tasks", |n| n[4].owner = Owner::Task(1)),
         ("expected one of each of 1 tasks", |n| n[4].owner = Owner::Shared),
         ("expected one of each of 1 tasks", |n| n.push(n[4].clone())),

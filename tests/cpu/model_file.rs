@@ -703,6 +703,21 @@ fn damaged_configs_are_65() {
     }
 }
 
+/// A tree of one group of all tasks per layer, for two thousand tasks and five hundred layers.
+fn hostile_tree_of_many_tasks() {
+    let saved = Saved::new();
+    saved.edit_json(CONFIG, |config| {
+        let task = config["tasks"][1].clone();
+        let names: Vec<String> = (0..2000).map(|i| format!("t{i}")).collect();
+        config["tasks"] = names.iter().map(|name| merge(&task, name)).collect();
+        config["trunk"]["layers"] = json!(vec![1; 500]);
+        config["architecture"] = json!({"kind": "branched", "branches": vec![[names]; 500]});
+    });
+    let start = std::time::Instant::now();
+    check("a tree of many tasks", load(&saved.dir()), Exit::Data, &["2000 tasks"]);
+    println!("{:?}: a tree of many tasks", start.elapsed());
+}
+
 /// Networks that a stranger describes: each is refused at once, whatever it asks for.
 #[test]
 fn hostile_architectures_are_65_at_once() {
@@ -733,7 +748,7 @@ fn hostile_architectures_are_65_at_once() {
         (ple(2, 2, u64::MAX), &[5], &["levels = 18446744073709551615"]),
         (stitches(1e300, 1.0), &[5], &["own"]),
         (stitches(0.5, -1.0), &[5], &["learning_rate_factor = -1"]),
-        (select(4, 5, 1.0, 0.0), &[5], &["select = 5, of 4 experts"]),
+        (select(4, 5, 1.0, 0.0), &[5], &["select = 5, expected 1 to experts = 4"]),
         (select(4, u64::MAX, 1.0, 0.0), &[5], &["select = 18446744073709551615"]),
         (select(4, 2, 0.0, 0.0), &[5], &["smooth = 0"]),
         (select(4, 2, 1.0, -1.0), &[5], &["entropy = -1"]),
@@ -743,13 +758,14 @@ fn hostile_architectures_are_65_at_once() {
         (tree(&[&[&["left"], &["right"]], &[&ends]]), &[5, 4], &["but not the layer below"]),
         (tree(&[&[&ends, &[]]]), &[5], &["a group without tasks"]),
         (tree(&[&[&["left", "right", "../x"]]]), &[5], &["no task \"../x\""]),
-        (learned(1.0, 2.0), &[5], &["temperature = 2"]),
-        (learned(-1.0, -2.0), &[5], &["temperature = -1"]),
+        (learned(1.0, 2.0), &[5], &["must not be above the first"]),
+        (learned(-1.0, -2.0), &[5], &["temperature = [-1, -2]"]),
         (json!({"kind": "graph", "nodes": [{"reads": 0}]}), &[5], &["graph"]),
         (json!({"kind": "mtan", "gates": {"gates": {"gates": 1}}}), &[5], &["gates"]),
         (json!({"kind": ["mmoe"]}), &[5], &["config.json"]),
         (json!("mmoe"), &[5], &["config.json"]),
     ];
+    hostile_tree_of_many_tasks();
     for (architecture, layers, words) in cases {
         let saved = Saved::new();
         saved.edit_json(CONFIG, |config| {

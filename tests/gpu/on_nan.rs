@@ -66,8 +66,8 @@ impl Observer for Tape {
         self.troubles.push(format!("{}: {done}", fault.message));
     }
 
-    fn cut_back(&mut self, points: u64, _: bool) -> Result<()> {
-        self.points.truncate(points as usize);
+    fn cut_back(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.points.truncate(snapshot.points as usize);
         Ok(())
     }
 }

@@ -128,6 +128,39 @@ fn an_expert_that_no_gate_uses_is_named() {
     assert!(!ran.err.contains("no gate uses"), "{}", ran.err);
 }
 
+/// Numbers that lie in the order of the tasks are not taken over in another one.
+#[test]
+fn weights_of_another_order_of_tasks_or_another_tree_are_refused() {
+    let room = Room::new(&net("kind = \"cross_stitch\""));
+    room.train("stitched", &["--set", "train.max_steps=1"]).expect(0);
+    let text = room.text("net.toml");
+    let (a, b) = (text.find("[task.a]").unwrap(), text.find("[task.b]").unwrap());
+    let end = text.find("[[coupling]]").unwrap();
+    let swapped = [&text[..a], &text[b..end], &text[a..b], &text[end..]].concat();
+    room.write("swapped.toml", swapped);
+    let swapped = ["train", "swapped.toml", "--out", "run", "--init-from", "stitched/model"];
+    room.on_reference(&swapped)
+        .refused(78, &["the model has another order of tasks", "write them as a, b"]);
+    room.train("again", &["--init-from", "stitched/model", "--set", "architecture.own=0.5"])
+        .expect(0);
+
+    let tree = |groups: &str| format!("architecture.branches=[[[\"a\",\"b\"]],{groups}]");
+    let kind = [
+        "--set",
+        "architecture={ kind = \"branched\", branches = [[[\"a\", \"b\"]], [[\"a\"], \
+                [\"b\"]]] }",
+        "--set",
+        "train.max_steps=1",
+    ];
+    room.train("tree", &kind).expect(0);
+    let other = tree("[[\"b\"],[\"a\"]]");
+    for part in ["all", "trunk"] {
+        let more =
+            [&kind[..], &["--set", &other, "--init-from", "tree/model", "--init-part", part]];
+        room.train("run", &more.concat()).refused(78, &["the model has another architecture"]);
+    }
+}
+
 #[test]
 fn a_learned_tree_is_told_as_a_given_one() {
     let room = Room::new(&net("kind = \"branched\"\nlearn = true"));
@@ -149,12 +182,15 @@ fn what_an_architecture_cannot_have_is_refused() {
         (&["kind=mmoe", "experts=5000"], "architecture.experts"),
         (&["kind=moe"], "architecture.kind"),
         (&["kind=mmoe", "expert=3"], "did you mean architecture.experts?"),
-        (&["kind=dselect_k", "select=5"], "select = 5, of 4 experts"),
+        (&["kind=dselect_k", "select=5"], "select = 5, expected 1 to experts = 4"),
         (&["kind=cross_stitch", "own=1.5"], "architecture.own"),
         (&["kind=branched"], "architecture.branches: is missing"),
         (&["kind=branched", "branches=[[[\"a\"]]]"], "no group has \"b\""),
         (&["kind=branched", "branches=[[[\"a\", \"b\"]], [[\"a\", \"b\"]]]"], "the trunk has 1"),
-        (&["kind=branched", "learn=true", "temperature=[1, 2]"], "temperature = 2"),
+        (
+            &["kind=branched", "learn=true", "temperature=[1, 2]"],
+            "the second must not be above the first",
+        ),
         (&["kind=branched", "learn=true", "branches=[]"], "the tree is learned"),
     ];
     for (keys, words) in cases {
@@ -169,7 +205,15 @@ fn what_an_architecture_cannot_have_is_refused() {
     room.train("run", &frozen)
         .refused(78, &["trunk.freeze: has no effect", "no layers are shared"]);
     room.train("whole", &["--set", "train.max_steps=1"]).expect(0);
+    let dotted = NET.replace("[task.b]", "[task.\"a.trunk\"]\ntarget = \"b\"");
+    let dotted = dotted.replace("layers = [12]", "layers = [12, 6]");
+    room.write("dotted.toml", dotted + "[architecture]\nkind = \"separate\"\n");
+    let ran = room.on_reference(&["train", "dotted.toml", "--out", "run"]);
+    ran.refused(78, &["two layers are called task.a.trunk.0: rename a task"]);
     let stitched = ["--set", "architecture.kind=cross_stitch", "--init-from", "whole/model"];
-    room.train("run", &stitched).refused(78, &["--init-from", "task.a.trunk.0.weight"]);
+    room.train("run", &stitched).refused(
+        78,
+        &["the model has another architecture", "architecture shared", "architecture cross_stitch"],
+    );
     room.run(&["inspect", "train.csv", "--dot"]).refused(2, &["--dot is for models"]);
 }

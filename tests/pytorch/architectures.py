@@ -333,7 +333,7 @@ def selector_entropy(r):
     experts is a power of two; elsewhere a penalty keeps it away from 0."""
     entropy = -(r * torch.log(r + 1e-6)).sum(-1)
     count = r.shape[-1]
-    return entropy if count & (count - 1) == 0 else entropy + 1 / (r.sum(-1) + 1e-6)
+    return entropy if count & (count - 1) == 0 else entropy + 1 / (r.sum(-1) + 1e-6) - 1
 
 
 def dselect_k(net, x):

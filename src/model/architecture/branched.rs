@@ -3,6 +3,8 @@
 //! one node of the layer below (Guo, Lee and Ulbricht, "Learning to branch for multi-task
 //! learning", ICML 2020).
 
+use std::collections::HashMap;
+
 use super::columns::{constant, head, layer, node};
 use crate::config::{Branches, Falling};
 use crate::model::graph::{By, Draft, NodeId, Owner, Rule, Source, Start};
@@ -12,10 +14,12 @@ use crate::model::network::Network;
 /// one task alone.
 pub fn given(network: &Network, draft: &mut Draft, branches: &Branches) -> Result<(), String> {
     let mut from = vec![Source::Inputs; network.tasks.len()];
+    let names = network.tasks.iter().map(|task| task.name.as_str());
+    let places: HashMap<&str, usize> = names.zip(0..).collect();
     for (depth, groups) in branches.iter().enumerate() {
         for (number, group) in groups.iter().enumerate() {
-            let has = |task: &usize| group.contains(&network.tasks[*task].name);
-            let tasks: Vec<usize> = (0..network.tasks.len()).filter(has).collect();
+            let place = |name: &String| places.get(name.as_str()).copied();
+            let tasks: Vec<usize> = group.iter().filter_map(place).collect();
             let below = tasks.first().map_or(Source::Inputs, |task| from[*task]);
             let name = format!("branch.{depth}.{number}");
             let layer = layer(&network.trunk, depth, name, Owner::Shared, "branches");

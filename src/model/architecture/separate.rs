@@ -9,7 +9,7 @@ use crate::model::network::Network;
 pub fn nodes(network: &Network, draft: &mut Draft) -> Result<(), String> {
     if let Some(embedding) = network.embeddings.first() {
         return Err(format!(
-            "column \"{}\" has learned vectors, which separate networks would share",
+            "column \"{}\" has learned vectors, which separate networks would share: set embed = 0",
             embedding.column
         ));
     }

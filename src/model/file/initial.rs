@@ -56,6 +56,7 @@ fn kind(input: &Input) -> String {
 /// # Errors
 /// 78 if the two do not have the same tensors in the same shapes.
 pub fn initial_from(model: &Model, network: &Network, layout: &Layout) -> Result<Vec<f32>> {
+    check_likeness(model, network, true)?;
     let mut arena = vec![0.0; layout.len];
     for block in &layout.blocks {
         let from = find(&model.layout, block);
@@ -82,6 +83,7 @@ pub fn trunk_from(
     layout: &Layout,
     mut arena: Vec<f32>,
 ) -> Result<Vec<f32>> {
+    check_likeness(model, network, false)?;
     let shared = |layout: &'_ Layout| {
         layout.blocks.iter().filter(|b| b.owner == Owner::Shared).cloned().collect::<Vec<Block>>()
     };
@@ -101,8 +103,41 @@ pub fn trunk_from(
 }
 
 fn no_trunk() -> Fault {
-    Fault::new(Exit::Config, "--init-part trunk: the network has no trunk")
-        .hint("leave it out, or give trunk.layers")
+    Fault::new(Exit::Config, "--init-part trunk: the network has no layers that tasks share")
+        .hint("leave it out, give trunk.layers, or choose another architecture")
+}
+
+/// Refuses a model whose tensors have the names and shapes of a network and mean something else:
+/// that of another architecture, or with the tasks in another order where tensors lie in that
+/// order. For shared parameters alone, the architectures may differ except for trees.
+fn check_likeness(model: &Model, network: &Network, whole: bool) -> Result<()> {
+    let (before, now) = (&model.network.architecture, &network.architecture);
+    let both_trees = before.name() == now.name() && now.is_tree();
+    let names = |network: &Network| -> Vec<String> {
+        network.tasks.iter().map(|task| task.name.clone()).collect()
+    };
+    let is_like = before.is_like(now) || !(whole || both_trees);
+    let in_order = names(&model.network) == names(network)
+        || !(before.has_task_order() && now.has_task_order());
+    if is_like && in_order {
+        return Ok(());
+    }
+    let place = format!("--init-from {}", model.directory.display());
+    let fault = match is_like {
+        false => Fault::new(Exit::Config, format!("{place}: the model has another architecture"))
+            .hint(format!(
+                "the model has {}; this configuration has {}",
+                describe(&model.network),
+                describe(network)
+            )),
+        true => Fault::new(Exit::Config, format!("{place}: the model has another order of tasks"))
+            .hint(format!(
+                "parameters of {} lie in the order of the tasks: write them as {}",
+                now.name(),
+                names(&model.network).join(", ")
+            )),
+    };
+    Err(fault.into())
 }
 
 /// The block of the same name.
@@ -138,8 +173,9 @@ fn describe(network: &Network) -> String {
     let task = |head: &Head| format!("{} {:?}", head.name, head.widths().collect::<Vec<_>>());
     let tasks: Vec<String> = network.tasks.iter().map(task).collect();
     format!(
-        "{} inputs, trunk {:?}, tasks {}",
+        "{} inputs, architecture {}, trunk {:?}, tasks {}",
         network.inputs,
+        network.architecture.name(),
         network.trunk.layers,
         tasks.join(", ")
     )

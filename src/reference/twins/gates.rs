@@ -150,7 +150,7 @@ fn selection<T: Real>(gate: &Gate, z: &[T]) -> (Vec<T>, T) {
             reached += *r;
         }
         if !gate.terms.is_power_of_two() {
-            entropy += T::of(1.0) / (reached + T::of(EPSILON));
+            entropy += T::of(1.0) / (reached + T::of(EPSILON)) - T::of(1.0);
         }
     }
     (weights, entropy)
