@@ -59,5 +59,6 @@ fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let v = params.beta2 * second_moment[i] + params.one_minus_beta2 * g * g;
     first_moment[i] = m;
     second_moment[i] = v;
-    parameters[i] = theta - factor * step.step_size * m / (sqrt(v) * step.root_correction + params.eps);
+    parameters[i] = theta - factor * step.step_size * m
+        / (sqrt(v) * step.root_correction + params.eps);
 }

@@ -11,8 +11,8 @@
 // over the run; the noise depends on gate, term and step, not on the row.
 //
 // The entropy of the selectors, −Σ_s Σ_e r ln(r + ε), goes to the partials, one per row; where the
-// number of terms is no power of two, 1 / (Σ_e r + ε) − 1 of each selector is added to it, since codes
-// without a term should not be chosen.
+// number of terms is no power of two, 1 / (Σ_e r + ε) − 1 of each selector is added to it, since
+// codes without a term should not be chosen.
 
 struct Params {
     rows: u32,        // rows of the chunk

@@ -24,8 +24,8 @@ struct Term {
 
 var<workgroup> sums: array<f32, 64>;
 
-// Part of the dot product of a row's deltas with a term: that of a lane. The products are kept where
-// they are the gradients of a mask.
+// Part of the dot product of a row's deltas with a term: that of a lane. The products are kept
+// where they are the gradients of a mask.
 fn part(node: Mix, first: u32, term: u32, lane: u32) -> f32 {
     var sum = 0.0;
     if ((node.width & 3u) == 0u && node.is_mask == 0u) {

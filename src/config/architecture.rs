@@ -63,7 +63,7 @@ pub enum Architecture {
         experts: usize,
         /// The largest number of experts that a gate chooses, k.
         select: usize,
-        /// What a gate depends on.
+        /// Whether gates read the row or are equal for all rows.
         gates: SelectGates,
         /// Width of the smooth step, γ.
         smooth: f64,
@@ -75,7 +75,7 @@ pub enum Architecture {
         /// For each layer the groups of tasks that share it; empty where the tree is learned.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         branches: Branches,
-        /// Whether the tree is learned.
+        /// The temperatures of a tree that is learned; `None` for a given tree.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         learn: Option<Falling>,
     },
@@ -104,7 +104,7 @@ pub enum Gates {
     One,
 }
 
-/// What the gates of `dselect_k` depend on.
+/// The inputs of the gates of `dselect_k`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SelectGates {
@@ -198,7 +198,7 @@ impl Architecture {
         bare(self) == bare(other)
     }
 
-    /// Whether its shared layers are the branches of a tree.
+    /// Whether the layers of the network are the branches of a tree.
     pub fn is_tree(&self) -> bool {
         matches!(self, Architecture::Branched { .. })
     }
@@ -208,8 +208,8 @@ impl Architecture {
         matches!(self, Architecture::CrossStitch { .. } | Architecture::Ple { levels: 2.., .. })
     }
 
-    /// The first setting that no network can have, for these widths of the trunk and
-    /// names of tasks.
+    /// The first setting that no network can have, for these widths of the trunk and names
+    /// of tasks.
     pub fn problem(&self, layers: &[usize], tasks: &[&str]) -> Option<String> {
         let experts = |count: usize, key: &str| {
             let fits = (1..=MOST_EXPERTS).contains(&count);

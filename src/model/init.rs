@@ -11,7 +11,8 @@ use crate::rng::{Purpose, normal, uniform};
 
 /// The arena of initial parameters: weights are normal with the variance of [`initial_variance`],
 /// biases are zero. Vectors of embeddings are normal with variance 1 / width: so their length is
-/// about 1, as that of the one-hot row in whose place they stand. What a [`Start`] says comes first.
+/// about 1, as that of the one-hot row in whose place they stand. A [`Start`] other than the usual
+/// one comes before these rules.
 pub fn parameters(layout: &Layout, init: Init, seed: u64) -> Vec<f32> {
     let mut arena = vec![0.0; layout.len];
     let mut fill = |number: usize, variance: f64| {

@@ -174,8 +174,8 @@ impl LayerPlan {
         planner.plan
     }
 
-    /// Elements of the largest arena; of a plan for one row, it bounds the capacity by the size of a
-    /// binding.
+    /// Elements of the largest arena. In a plan for one row it bounds the capacity by the size of
+    /// a binding.
     pub fn elements_per_row(&self) -> usize {
         let arenas = self.activations.into_iter().chain(self.deltas).chain([self.logits]);
         arenas.max().unwrap_or(1)

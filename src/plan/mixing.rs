@@ -76,13 +76,6 @@ impl Mixing {
         self.nodes[group.first..group.first + group.count].to_vec()
     }
 
-    /// Whether the values of a mix lie in the odd arena.
-    pub fn is_odd(&self, mix: &Mix) -> bool {
-        let number = self.mixes.iter().position(|other| other == mix).unwrap_or(0);
-        let group = self.groups.iter().find(|g| (g.first..g.first + g.count).contains(&number));
-        group.is_some_and(MixGroup::odd)
-    }
-
     /// The terms of a mix.
     pub fn terms(&self, mix: &Mix) -> &[Term] {
         &self.terms[mix.first_term as usize..][..mix.terms as usize]

@@ -728,8 +728,14 @@ fn hostile_architectures_are_65_at_once() {
             "smooth": smooth, "entropy": entropy,
         })
     };
-    let stitches = |own: f64, factor: f64| json!({"kind": "cross_stitch", "own": own, "learning_rate_factor": factor});
-    let ple = |experts: u64, own: u64, levels: u64| json!({"kind": "ple", "experts": experts, "task_experts": own, "levels": levels});
+    let stitches = |own: f64, factor: f64| {
+        let kind = "cross_stitch";
+        json!({"kind": kind, "own": own, "learning_rate_factor": factor})
+    };
+    let ple = |experts: u64, own: u64, levels: u64| {
+        let kind = "ple";
+        json!({"kind": kind, "experts": experts, "task_experts": own, "levels": levels})
+    };
     let mmoe = |experts: Value| json!({"kind": "mmoe", "experts": experts, "gates": "task"});
     let learned =
         |from: f64, to: f64| json!({"kind": "branched", "learn": {"from": from, "to": to}});

@@ -403,11 +403,12 @@ fn layers_never_share_an_element_of_an_arena() {
                 delta.delta as usize..(delta.delta + 5 * delta.width) as usize,
             ));
         }
-        for (mix, name) in plan.mixing.mixes.iter().zip(&plan.mixing.names) {
-            let odd = usize::from(plan.mixing.is_odd(mix));
+        let levels = layout.graph.levels();
+        for (mix, node) in plan.mixing.mixes.iter().zip(layout.graph.mixes()) {
+            let (odd, name) = (levels[node.0] % 2, &layout.graph[node].name);
             let range = |first: u32, width: u32| first as usize..(first + 5 * width) as usize;
-            activations[odd].push((format!("mix of {}", name.gate), range(mix.y, mix.width)));
-            deltas[odd].push((format!("mix of {}", name.gate), range(mix.delta, mix.width)));
+            activations[odd].push((name.clone(), range(mix.y, mix.width)));
+            deltas[odd].push((name.clone(), range(mix.delta, mix.width)));
         }
         for (gate, name) in plan.mixing.gates.iter().zip(&plan.mixing.names) {
             let weights = gate.weights as usize..(gate.weights + 5 * gate.terms) as usize;

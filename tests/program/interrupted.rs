@@ -88,8 +88,8 @@ fn a_run_goes_on_to_the_same_bytes() {
     room.is_tidy("run");
 }
 
-/// Where points come at the ends of epochs alone, a run that goes on from the middle of an epoch has
-/// the row of the epoch before it.
+/// Where points come at the ends of epochs alone, a run that goes on from the middle of an epoch
+/// has the row of the epoch before it.
 #[test]
 fn a_pause_in_the_middle_of_an_epoch_keeps_the_row_before_it() {
     for rare in ["", "evaluate_every = \"2e\"\n", "evaluate_every = \"20s\"\n"] {
