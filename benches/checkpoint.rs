@@ -95,6 +95,8 @@ fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
             parameters,
             moments,
             sums: Sums::new(plan.network.tasks.len(), plan.objective.pairs.len()),
+            conflict: None,
+            balance: None,
             worse: 0,
             best: plan.parts.valid.is_some().then(best),
             seconds: 0.0,

@@ -5,6 +5,8 @@
 
 struct Params {
     rows: u32,       // rows of the chunk
+    // the group: constants [first, first + constants)
+    first: u32,
     constants: u32,
     accumulate: u32, // 1: added to the gradients of earlier chunks
 }
@@ -28,7 +30,7 @@ var<workgroup> sums: array<f32, 64>;
 @compute @workgroup_size(64)
 fn constant_backward(@builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32) {
-    let constant = constants[group.y];
+    let constant = constants[params.first + group.y];
     // The same for the whole workgroup, so that its barriers are met by all.
     if (group.x >= constant.values) {
         return;

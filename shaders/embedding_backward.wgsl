@@ -11,6 +11,7 @@ struct Params {
     delta: u32,      // [rows, width] in the arena of deltas
     width: u32,      // learned inputs per row
     accumulate: u32, // 0: the first chunk overwrites; 1: later chunks add
+    shift: u32,      // added to the places of vectors, modulo 2³², where gradients lie elsewhere
 }
 
 struct Embedding {
@@ -122,7 +123,7 @@ fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>,
             // Links ascend, so the loop ends.
             cell = max(next[table.codes + cell], cell + 1u);
         }
-        finite = store(table.weight + value * table.width + quad, numbers, sum * table.scale)
+        finite = store(table.weight + params.shift + value * table.width + quad, numbers, sum * table.scale)
             && finite;
     }
     if (!finite) {

@@ -8,7 +8,7 @@ use super::console::Console;
 use super::flags::{Common, Tune};
 use super::step_args::{StepArgs, precision, size};
 use super::sweep;
-use crate::config::{Architecture, COUPLING_KINDS, Precision};
+use crate::config::{Architecture, Balance, COUPLING_KINDS, Precision};
 use crate::device::Gpu;
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
@@ -114,6 +114,13 @@ fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
     }
 }
 
+/// The balancer of the flags `--balance` and `--space`.
+fn balance(args: &StepArgs, tasks: usize) -> Result<Balance> {
+    let space = args.space.iter().map(|space| format!(",space={space}"));
+    let text = format!("{}{}", args.balance, space.collect::<String>());
+    Balance::from_flag(&text, tasks, usize::from(args.coupling != "none"))
+}
+
 fn shape(args: &StepArgs) -> Result<StepShape> {
     let (trunk, classes) = (sizes("--trunk", &args.trunk)?, sizes("--classes", &args.classes)?);
     if classes.is_empty() || classes.iter().any(|c| *c < 2) {
@@ -129,6 +136,7 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
     let tasks: Vec<String> = (0..classes.len()).map(|t| format!("t{t}")).collect();
     let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
     let architecture = Architecture::from_flag(&args.architecture, &trunk, &tasks)?;
+    let balance = balance(args, tasks.len())?;
     let (batch, rows) = (args.batch.unwrap_or(128), args.rows);
     Ok(StepShape {
         inputs: args.inputs,
@@ -141,6 +149,7 @@ fn shape(args: &StepArgs) -> Result<StepShape> {
         tune: args.tune.into(),
         precision: args.precision,
         architecture,
+        balance,
     })
 }
 

@@ -22,6 +22,12 @@ pub(super) struct StepArgs {
     /// Kind of the network with its keys, as in `[architecture]`: mmoe, or mmoe,experts=8
     #[arg(long, default_value = "shared", value_name = "KIND[,KEY=VALUE]…")]
     pub(super) architecture: String,
+    /// Method that balances the tasks with its keys, as in `[balance]`: upgrad, or cagrad,c=0.2
+    #[arg(long, default_value = "none", value_name = "METHOD[,KEY=VALUE]…")]
+    pub(super) balance: String,
+    /// Where the gradients of tasks are compared: representation, or parameters
+    #[arg(long, value_name = "SPACE")]
+    pub(super) space: Option<String>,
     /// Rows of a step [default: 128]
     #[arg(long, value_parser = size)]
     pub(super) batch: Option<usize>,

@@ -4,7 +4,9 @@ use toml::{Table, Value};
 
 use super::keys::alike::{ALIKE, join, likeness};
 use super::keys::item::{Item, Result};
-use super::{architecture, coupling, data, feature, optimizer, source, task, train, trunk};
+use super::{
+    architecture, balance, coupling, data, feature, optimizer, source, task, train, trunk,
+};
 use crate::fault::Fault;
 
 /// The keys of one table.
@@ -25,6 +27,7 @@ const ROOT: &[&str] = &[
     "trunk",
     "task",
     "coupling",
+    "balance",
     "optimizer",
     "train",
 ];
@@ -42,6 +45,7 @@ pub fn known() -> Vec<Keys> {
         table("trunk", trunk::keys()),
         table("task.NAME", task::keys()),
         table("coupling.0", coupling::keys()),
+        table("balance", balance::keys()),
         table("optimizer", optimizer::keys()),
         table("train", train::keys()),
         table("data.train", of_images),
@@ -59,7 +63,7 @@ pub(super) fn check(root: &Table) -> Result<()> {
     let [top, data, feature, architecture, trunk, task, coupling, rest @ ..] = &known[..] else {
         return Ok(());
     };
-    let [optimizer, train, images, arrays, overlay] = rest else { return Ok(()) };
+    let [balance, optimizer, train, images, arrays, overlay] = rest else { return Ok(()) };
     let check = |path: &str, value: Option<&Value>, keys: &Keys| match value {
         Some(Value::Table(table)) => check_table(path, table, keys, &known),
         _ => Ok(()),
@@ -88,6 +92,7 @@ pub(super) fn check(root: &Table) -> Result<()> {
     let others = [
         ("architecture", architecture),
         ("trunk", trunk),
+        ("balance", balance),
         ("optimizer", optimizer),
         ("train", train),
     ];

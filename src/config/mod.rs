@@ -5,6 +5,7 @@
 //! (`keys::Keyed`): reading, writing and the list of known keys follow from that.
 
 mod architecture;
+mod balance;
 mod coupling;
 mod data;
 mod feature;
@@ -25,6 +26,7 @@ mod version;
 pub mod write;
 
 pub use architecture::{Architecture, Branches, Falling, Gates, SelectGates};
+pub use balance::{ActsOn, Balance, Balancer, Couplings, Metric, Normalize, Scaling, Space};
 pub use coupling::{COUPLING_KINDS, Coupling};
 pub use data::{Data, Overlay};
 pub use feature::{Embed, Feature, FeatureKind};
@@ -55,6 +57,8 @@ pub struct Config {
     pub tasks: Vec<Task>,
     /// `[[coupling]]`, in the order of the file.
     pub couplings: Vec<Coupling>,
+    /// `[balance]`.
+    pub balance: Balance,
     /// `[optimizer]`.
     pub optimizer: Optimizer,
     /// `[train]`.

@@ -13,7 +13,7 @@ use super::keys::overrides;
 use super::keys::section::Section;
 use super::{
     Architecture, BatchSize, Config, Data, Task, TaskKind, Train, Trunk, Version, architecture,
-    coupling, data, feature, keys, known, task, train,
+    balance, coupling, data, feature, keys, known, task, train,
 };
 use crate::fault::{Exit, Fault, address, quoted};
 
@@ -108,10 +108,11 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let architecture = architecture::architecture(&mut root, &trunk.layers, &names)?;
     check_freeze(&trunk, &architecture)?;
     let optimizer = read_section(&mut root, "optimizer")?;
+    let balance = balance::balance(&mut root, tasks.len(), couplings.len(), &optimizer)?;
     let train = train::train(&mut root, &data, &tasks)?;
     check_window(&data, &train)?;
     root.finish()?;
-    Ok(Config { data, architecture, trunk, tasks, couplings, optimizer, train })
+    Ok(Config { data, architecture, trunk, tasks, couplings, balance, optimizer, train })
 }
 
 /// A section that depends on no other.

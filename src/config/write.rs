@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::keys::entries;
 pub(crate) use super::keys::toml::{key, quote, texts};
-use super::{Config, architecture, coupling, data, feature, task, train};
+use super::{Config, architecture, balance, coupling, data, feature, task, train};
 
 /// The text of a configuration, every key with an effect written out and paths absolute;
 /// `read::from_text` makes an equal [`Config`] of it again.
@@ -24,6 +24,7 @@ pub fn to_toml(config: &Config) -> String {
     for one in &config.couplings {
         table(&mut text, "[[coupling]]", coupling::entries(one));
     }
+    table(&mut text, "[balance]", balance::entries(&config.balance, !config.couplings.is_empty()));
     table(&mut text, "[optimizer]", entries(&mut config.optimizer.clone()));
     table(&mut text, "[train]", train::entries(&config.train, &config.data));
     text

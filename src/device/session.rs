@@ -22,7 +22,7 @@ use crate::kernels::params::{NONE, Step};
 use crate::kernels::signature::Access;
 use crate::schedule::{
     Buffer, Dispatch, Encoded, Engine, IN_FLIGHT, NotFinite, Program, SLOTS, SUBMISSIONS, Slice,
-    StepResult, Timings, UNIFORM, first_not_finite,
+    StepResult, Timings, UNIFORM, Work, first_not_finite,
 };
 
 /// Bytes from one entry of a uniform table to the next.
@@ -228,22 +228,22 @@ impl Session {
         Ok(())
     }
 
-    /// Records steps of a schedule, and the copy of their metrics and of the flags to `staging`.
+    /// Records a step of each of these schedules, and the copy of their metrics and of the flags to `staging`.
     fn encode(
         &mut self,
-        schedule: usize,
-        steps: usize,
+        schedules: &[usize],
         staging: &wgpu::Buffer,
         slices: &[Slice],
     ) -> Result<wgpu::CommandBuffer> {
-        let label = Some(self.program.schedules[schedule].name.as_str());
+        let (steps, first) = (schedules.len(), schedules.first().copied().unwrap_or(0));
+        let label = Some(self.program.schedules[first].name.as_str());
         let mut encoder =
             self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         if self.profile.is_some() {
-            self.encode_profiled(&mut encoder, schedule, steps)?;
+            self.encode_profiled(&mut encoder, first, steps)?;
         } else {
             let mut pass = None;
-            for step in 0..steps {
+            for (step, &schedule) in schedules.iter().enumerate() {
                 for dispatch in 0..self.schedules[schedule].len() {
                     self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, step);
                 }
@@ -473,16 +473,17 @@ impl Engine for Session {
         Ok(())
     }
 
-    fn submit_reading(&mut self, schedule: usize, steps: &[Step], slices: &[Slice]) -> Result<()> {
-        ensure!(steps.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", steps.len());
+    fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {
+        ensure!(work.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", work.len());
         let begun = Instant::now();
-        let mut table = vec![0u8; steps.len() * SLOT as usize];
-        for (slot, step) in table.chunks_exact_mut(SLOT as usize).zip(steps) {
-            slot[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
+        let mut table = vec![0u8; work.len() * SLOT as usize];
+        for (slot, work) in table.chunks_exact_mut(SLOT as usize).zip(work) {
+            slot[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(&work.step));
         }
         self.gpu.queue.write_buffer(&self.steps, 0, &table);
         let staging = self.staging(slices.iter().map(|slice| slice.len).sum())?;
-        let commands = self.encode(schedule, steps.len(), &staging, slices)?;
+        let schedules: Vec<usize> = work.iter().map(|work| work.schedule).collect();
+        let commands = self.encode(&schedules, &staging, slices)?;
         let recorded = begun.elapsed();
         // The submission is recorded while the previous one still runs; then the oldest one is
         // waited for.
@@ -495,16 +496,16 @@ impl Engine for Session {
         self.pending_upload = 0;
         let mapped = map(&staging);
         let (recording, submitting) = (recorded.as_secs_f64(), begun.elapsed().as_secs_f64());
-        self.note_encoded(Encoded { steps: steps.len(), recording, submitting });
+        self.note_encoded(Encoded { steps: work.len(), recording, submitting });
         self.flights.push_back(Flight {
             staging,
             submission,
-            steps: steps.to_vec(),
+            steps: work.iter().map(|work| work.step).collect(),
             mapped,
             _awake: awake,
         });
         if let Some(profile) = &mut self.profile {
-            profile.add(&self.gpu, schedule)?;
+            profile.add(&self.gpu, schedules[0])?;
         }
         self.gpu.check()
     }

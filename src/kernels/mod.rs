@@ -203,6 +203,23 @@ registry! {
     gate_backward, GateBackward, 8.0; // products, log, divisions
     mix_backward, MixBackward, 4.0; // sums of products
     constant_backward, ConstantBackward, 4.0; // sums
+    task_products (balance), TaskProducts, 8.0; // sums of products, with a root and a division
+    task_gramian (balance), TaskGramian, 8.0; // sums, a root and divisions
+    task_losses (balance), TaskLosses, 4.0; // sums
+    combine_deltas (balance), CombineDeltas, 4.0; // sums of products
+    combine_gradients (balance), CombineGradients, 4.0; // sums of products
+    drop_deltas (balance), DropDeltas, 4.0; // sums, one product
+    drop_gradients (balance), DropGradients, 4.0; // sums, one product
+    parameter_change (balance), ParameterChange, 1.0; // one difference
+    copy_numbers (balance), CopyNumbers, 1.0; // copies
+    loss_weights (balance), Solve, 32.0; // exp, log, divisions, one after another
+    // The solvers: what is a rounding error of the products is magnified by their condition. The
+    // magnitude is that of the largest weight, so these are 5e-4 of it.
+    cone_projection (balance), Solve, 4000.0;
+    pairwise_projection (balance), Solve, 4000.0;
+    spectral_weights (balance), Solve, 4000.0;
+    bargaining (balance), Solve, 4000.0;
+    conflict_averse (balance), Solve, 4000.0;
     soft_sharing, SoftSharing, 4.0;
     soft_sharing_direct (software), SoftSharing, 4.0, in_place_of soft_sharing;
     agreement, Agreement, 8.0; // exp, log, two divisions

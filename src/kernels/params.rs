@@ -73,6 +73,14 @@ records! {
     "Share" Share { mix: u32, term: u32 }
     /// Learned numbers that are equal for all rows.
     "Constant" Constant { values: u32, delta: u32, gradient: u32, flag: u32 }
+    /// A node whose delta is a weighted sum of planes.
+    "Combination" Combination { width: u32, slope: u32, delta: u32, first_term: u32, terms: u32 }
+    /// A plane of a combination.
+    "PlaneTerm" PlaneTerm { place: u32, weight: u32 }
+    /// A region in which the gradients of tasks are compared.
+    "Region" Region { first: u32, width: u32, by_row: u32, parameter: u32 }
+    /// A run of the gradients of a task that lie as the parameters do.
+    "Run" Run { place: u32, parameter: u32, len: u32 }
     /// Two heads that `soft_sharing` couples.
     "SharedPair" SharedPair {
         first: u32, second: u32, count: u32, strength: f32, partials: u32, flag_first: u32,
@@ -109,7 +117,7 @@ records! {
     "Params" LinkCells { rows: u32 }
     /// Parameters of `embedding_backward`.
     "Params" EmbeddingBackward {
-        rows: u32, embeddings: u32, delta: u32, width: u32, accumulate: u32,
+        rows: u32, embeddings: u32, delta: u32, width: u32, accumulate: u32, shift: u32,
     }
     /// Parameters of `label_sums`.
     "Params" LabelSums {
@@ -150,7 +158,42 @@ records! {
     /// Parameters of `mix_backward`.
     "Params" MixBackward { rows: u32, first_receiver: u32, receivers: u32 }
     /// Parameters of `constant_backward`.
-    "Params" ConstantBackward { rows: u32, constants: u32, accumulate: u32 }
+    "Params" ConstantBackward { rows: u32, first: u32, constants: u32, accumulate: u32 }
+    /// Parameters of `task_products`.
+    "Params" TaskProducts {
+        rows: u32, first_region: u32, regions: u32, tasks: u32, slices: u32, products: u32,
+        eps: f32,
+    }
+    /// Parameters of `task_gramian`.
+    "Params" TaskGramian {
+        tasks: u32, slices: u32, regions: u32, products: u32, gramian: u32, accumulate: u32,
+        scaled: u32, normalize: u32, losses: u32,
+    }
+    /// Parameters of `task_losses`.
+    "Params" TaskLosses { rows: u32, loss: u32, capacity: u32, losses: u32, accumulate: u32 }
+    /// Parameters of `combine_deltas`.
+    "Params" CombineDeltas { rows: u32, first: u32, combinations: u32, weights: u32 }
+    /// Parameters of `combine_gradients`.
+    "Params" CombineGradients {
+        first: u32, runs: u32, tasks: u32, stride: u32, weights: u32, flag: u32,
+    }
+    /// Parameters of `drop_deltas`.
+    "Params" DropDeltas {
+        rows: u32, chunk_first: u32, first: u32, combinations: u32, leak: f32,
+    }
+    /// Parameters of `drop_gradients`.
+    "Params" DropGradients {
+        first: u32, runs: u32, tasks: u32, stride: u32, leak: f32, flag: u32,
+    }
+    /// Parameters of `parameter_change`.
+    "Params" ParameterChange { first: u32, runs: u32, change: u32, after: u32 }
+    /// Parameters of `copy_numbers`.
+    "Params" CopyNumbers { count: u32, first: u32, target_first: u32, latched: u32 }
+    /// Parameters of the kernels that find the weights of the tasks.
+    "Params" Solve {
+        tasks: u32, method: u32, scaled: u32, losses: u32, inverses: u32, weights: u32, state: u32,
+        flag: u32, per_epoch: u32, rule: u32, a: f32, b: f32, beta1: f32, beta2: f32, eps: f32,
+    }
     /// Parameters of `soft_sharing`.
     "Params" SoftSharing { pairs: u32, gradient: u32 }
     /// Parameters of `agreement`.
@@ -190,6 +233,35 @@ pub mod rule {
     pub const SELECT: u32 = 2;
     pub const GUMBEL: u32 = 3;
     pub const MASK: u32 = 4;
+}
+
+/// The codes of the methods of balancing, for each kernel that finds weights.
+pub mod solve {
+    #![allow(missing_docs)]
+    pub const LOG: u32 = 0;
+    pub const GEOMETRIC: u32 = 1;
+    pub const UNCERTAINTY: u32 = 2;
+    pub const DWA: u32 = 3;
+    pub const RANDOM: u32 = 4;
+    pub const IMTL_L: u32 = 5;
+    pub const STCH: u32 = 6;
+    pub const FAMO: u32 = 7;
+    pub const FAMO_AFTER: u32 = 8;
+    pub const GRADNORM: u32 = 9;
+    pub const EXCESS: u32 = 10;
+    pub const DB_MTL: u32 = 11;
+    pub const MGDA: u32 = 0;
+    pub const UPGRAD: u32 = 1;
+    pub const DUAL_PROJ: u32 = 2;
+    pub const PCGRAD: u32 = 0;
+    pub const GRADVAC: u32 = 1;
+    pub const ALIGNED_MIN: u32 = 0;
+    pub const ALIGNED_MEDIAN: u32 = 1;
+    pub const ALIGNED_RMSE: u32 = 2;
+    pub const IMTL_G: u32 = 3;
+    pub const CONFIG: u32 = 4;
+    pub const NASH_MTL: u32 = 0;
+    pub const FAIRGRAD: u32 = 1;
 }
 
 /// The count of a metric that has one partial sum per row of the chunk.

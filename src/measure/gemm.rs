@@ -146,7 +146,7 @@ impl Single {
             tasks: vec![head],
         };
         let layout = Layout::new(&network)?;
-        let objective = Objective { weights: vec![1.0], pairs: Vec::new(), entropy: 0.0 };
+        let objective = Objective::plain(&network);
         let tuning = Tuning { flop_per_dispatch: u64::MAX, ..tuning.clone() };
         let optimizer = Optimizer::default();
         let request = Request {

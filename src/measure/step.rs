@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::config::{
-    Activation, Architecture, BatchSize, Config, Coupling, Data, Every, Init, Interval, OnNan,
-    Optimizer, Precision, Select, Source, Task, Train, Trunk,
+    Activation, Architecture, Balance, BatchSize, Config, Coupling, Data, Every, Init, Interval,
+    OnNan, Optimizer, Precision, Select, Source, Task, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::fault::{Exit, Fault};
@@ -39,6 +39,8 @@ pub struct StepShape {
     pub rows: usize,
     /// How the layers are shared between the tasks.
     pub architecture: Architecture,
+    /// How the tasks are balanced.
+    pub balance: Balance,
     /// The kind of coupling between all pairs of tasks, if any.
     pub coupling: Option<String>,
     /// Number of measured steps, in [`REPEATS`] runs.
@@ -300,6 +302,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
         },
         tasks: tasks.iter().map(|name| Task::multiclass(name)).collect(),
         couplings: shape.coupling.iter().map(coupling).collect(),
+        balance: shape.balance.clone(),
         optimizer: Optimizer::default(),
         train: Train {
             epochs: 1,

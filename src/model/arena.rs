@@ -10,6 +10,42 @@ pub enum Numbers {
 }
 
 impl Numbers {
+    /// Their number.
+    pub fn len(&self) -> usize {
+        match self {
+            Numbers::F32(numbers) => numbers.len(),
+            Numbers::F64(numbers) => numbers.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Their bytes, little-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Numbers::F32(numbers) => numbers.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Numbers::F64(numbers) => numbers.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        }
+    }
+
+    /// The numbers of these bytes, as f64 or as f32; `None` if the last one is cut short.
+    pub fn from_bytes(bytes: &[u8], double: bool) -> Option<Numbers> {
+        let (fours, rest) = bytes.as_chunks::<4>();
+        let (eights, rest_of_eights) = bytes.as_chunks::<8>();
+        match double {
+            true if rest_of_eights.is_empty() => {
+                Some(Numbers::F64(eights.iter().map(|b| f64::from_le_bytes(*b)).collect()))
+            }
+            false if rest.is_empty() => {
+                Some(Numbers::F32(fours.iter().map(|b| f32::from_le_bytes(*b)).collect()))
+            }
+            _ => None,
+        }
+    }
+
     /// The numbers, rounded to f32.
     pub fn to_f32(&self) -> Vec<f32> {
         match self {

@@ -1,6 +1,7 @@
 //! The objective that training minimises: `L = Σ w_i L_i + Σ λ L(T_i, T_j)`. One file per kernel of
 //! losses, one per kind of coupling; each emits its dispatches.
 
+pub mod balance;
 mod coupling;
 mod couplings;
 pub mod losses;

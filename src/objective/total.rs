@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::balance::{METHODS, Method};
 use super::coupling::{Coupling, Pair, Phase};
 use super::couplings::COUPLINGS;
 use crate::config;
@@ -17,6 +18,10 @@ pub struct Objective {
     pub pairs: Vec<Pair>,
     /// Factor of the entropy of the gates.
     pub entropy: f64,
+    /// How the tasks are balanced.
+    pub balance: config::Balance,
+    /// Steps of an epoch, for methods that compare epochs.
+    pub per_epoch: u64,
 }
 
 impl Objective {
@@ -31,13 +36,25 @@ impl Objective {
         for (number, table) in config.couplings.iter().enumerate() {
             pairs.extend(resolve(network, number, table)?);
         }
-        Ok(Objective { weights, pairs, entropy: network.architecture.entropy() })
+        Ok(Objective {
+            weights,
+            pairs,
+            entropy: network.architecture.entropy(),
+            balance: config.balance.clone(),
+            per_epoch: 1,
+        })
     }
 
     /// The plain sum of the tasks' losses, by which a stored model is evaluated: it does not keep
     /// its couplings.
     pub fn plain(network: &Network) -> Objective {
-        Objective { weights: vec![1.0; network.tasks.len()], pairs: Vec::new(), entropy: 0.0 }
+        Objective {
+            weights: vec![1.0; network.tasks.len()],
+            pairs: Vec::new(),
+            entropy: 0.0,
+            balance: config::Balance::default(),
+            per_epoch: 1,
+        }
     }
 
     /// L from the losses of the tasks, the values of the pairs and the entropy of the gates: the
@@ -53,6 +70,11 @@ impl Objective {
                 self.pairs.iter().zip(couplings).map(|(p, v)| f64::from(p.strength) * v).sum();
             tasks + pairs + self.entropy * entropy
         })
+    }
+
+    /// The method that weighs the tasks, if there is one.
+    pub fn method(&self) -> Option<&'static dyn Method> {
+        METHODS.iter().copied().find(|method| method.name() == self.balance.method.name())
     }
 
     /// Whether a coupling acts on the logits of a task.

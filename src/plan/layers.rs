@@ -9,6 +9,7 @@
 //! Mixes run after the layers of their level, with the weights of their gates just before them.
 
 use super::mixing::{MixGroup, Mixing, TermGroup};
+use super::views::{Views, Wanted};
 use crate::config::Activation;
 use crate::kernels::params::{Dense, Destination, NONE, Share};
 use crate::kernels::tuning::Tuning;
@@ -122,6 +123,8 @@ pub struct LayerPlan {
     pub backward: Vec<Backward>,
     /// The tables of mixes and gates.
     pub mixing: Mixing,
+    /// The deltas of each task apart, where they are wanted.
+    pub views: Option<Views>,
     /// Number of tiles of the dispatch of the weight gradients.
     pub weight_tiles: usize,
     /// Elements of the two arenas of activations.
@@ -139,7 +142,7 @@ type GroupKey = (usize, Role, u32);
 pub(super) struct Planner<'a> {
     pub(super) network: &'a Network,
     pub(super) layout: &'a Layout,
-    tuning: &'a Tuning,
+    pub(super) tuning: &'a Tuning,
     /// The level of each node of the graph.
     pub(super) levels: Vec<usize>,
     /// The places of the values of each node.
@@ -147,12 +150,13 @@ pub(super) struct Planner<'a> {
     /// For each node whether the gradient of its values is needed.
     pub(super) needs_delta: Vec<bool>,
     /// The layers that read each node, by their places in the table.
-    readers: Vec<Vec<usize>>,
+    pub(super) readers: Vec<Vec<usize>>,
     /// The layers that read the inputs.
-    input_readers: Vec<usize>,
+    pub(super) input_readers: Vec<usize>,
     /// The mixes of which each node is a term.
     pub(super) shares: Vec<Vec<Share>>,
-    has_mixes: bool,
+    /// Whether kernels read four values of a node at once.
+    by_fours: bool,
     pub(super) plan: LayerPlan,
 }
 
@@ -164,13 +168,25 @@ pub fn dropout_threshold(rate: f64) -> u32 {
 impl LayerPlan {
     /// Plans a network for up to `capacity` rows.
     pub fn new(network: &Network, layout: &Layout, tuning: &Tuning, capacity: usize) -> LayerPlan {
-        let mut planner = Planner::new(network, layout, tuning, capacity);
+        LayerPlan::with_views(network, layout, tuning, capacity, Wanted::default())
+    }
+
+    /// Plans a network for up to `capacity` rows, with the views that are wanted.
+    pub fn with_views(
+        network: &Network,
+        layout: &Layout,
+        tuning: &Tuning,
+        capacity: usize,
+        wanted: Wanted,
+    ) -> LayerPlan {
+        let mut planner = Planner::new(network, layout, tuning, capacity, wanted);
         (0..planner.plan.order.len()).for_each(|place| planner.place_values(place));
         planner.place_mixes();
         (0..planner.plan.order.len()).for_each(|place| planner.place_layer(place));
         planner.link_readers();
         planner.group_forward();
         planner.group_backward();
+        planner.place_views(wanted);
         planner.plan
     }
 
@@ -209,7 +225,10 @@ impl LayerPlan {
     /// most.
     pub fn flop_per_row(&self) -> u64 {
         let product = |d: &Dense| 2 * u64::from(d.inputs) * u64::from(d.outputs);
-        self.layers.iter().map(product).sum()
+        let flop = |layers: &[Dense]| layers.iter().map(product).sum::<u64>();
+        let deep = self.views.as_ref().and_then(|views| views.deep.as_ref());
+        let deep = deep.map_or(0, |deep| flop(self.run(&deep.weights)));
+        flop(&self.layers[..self.order.len()]).max(deep)
     }
 }
 
@@ -230,6 +249,7 @@ impl<'a> Planner<'a> {
         layout: &'a Layout,
         tuning: &'a Tuning,
         capacity: usize,
+        wanted: Wanted,
     ) -> Planner<'a> {
         let levels = layout.graph.levels();
         let mut order: Vec<usize> = (0..layout.layers.len()).collect();
@@ -252,6 +272,7 @@ impl<'a> Planner<'a> {
             forward: Vec::new(),
             backward: Vec::new(),
             mixing: Mixing::default(),
+            views: None,
             weight_tiles: 0,
             activations: [0, 0],
             deltas: [0, 0],
@@ -260,7 +281,8 @@ impl<'a> Planner<'a> {
         let needs_delta = needs_delta(layout, &layout.graph);
         let values = vec![Values::default(); levels.len()];
         let shares = vec![Vec::new(); levels.len()];
-        let has_mixes = layout.graph.nodes().any(|(_, node)| matches!(node.op, Op::Mix { .. }));
+        let by_fours = wanted != Wanted::default()
+            || layout.graph.nodes().any(|(_, node)| matches!(node.op, Op::Mix { .. }));
         let mut planner = Planner {
             network,
             layout,
@@ -271,24 +293,25 @@ impl<'a> Planner<'a> {
             readers,
             input_readers,
             shares,
-            has_mixes,
+            by_fours,
             plan,
         };
         planner.plan.activations[0] = planner.size(network.inputs);
-        if has_mixes {
+        if by_fours {
             planner.plan.logits = planner.plan.logits.next_multiple_of(4);
         }
         planner
     }
 
-    /// Elements of the values of a node of this width. Kernels of mixes read four at once.
+    /// Elements of the values of a node of this width. Kernels of mixes and of views read four at
+    /// once.
     pub(super) fn size(&self, width: usize) -> usize {
         let size = self.plan.capacity * width;
-        if self.has_mixes { size.next_multiple_of(4) } else { size }
+        if self.by_fours { size.next_multiple_of(4) } else { size }
     }
 
     /// The layer at a place of the table.
-    fn layer(&self, place: usize) -> &'a Layer {
+    pub(super) fn layer(&self, place: usize) -> &'a Layer {
         &self.layout.layers[self.plan.order[place]]
     }
 

@@ -18,6 +18,8 @@ impl Planner<'_> {
         for id in mixes {
             self.place_mix(id);
         }
+        self.plan.mixing.own_gates = self.plan.mixing.gates.len();
+        self.plan.mixing.own_constants = self.plan.mixing.constants.len();
     }
 
     /// Gives the gradients of constants their places.

@@ -63,12 +63,22 @@ pub struct Mixing {
     /// The node of each mix.
     pub(super) nodes: Vec<NodeId>,
     pub(super) groups: Vec<MixGroup>,
+    /// Number of gates that are not copies.
+    pub(super) own_gates: usize,
+    /// Number of constants that are not copies.
+    pub own_constants: usize,
 }
 
 impl Mixing {
     /// The mixes of a level.
     pub(super) fn of_level(&self, level: usize) -> Option<MixGroup> {
         self.groups.iter().find(|group| group.level == level).cloned()
+    }
+
+    /// The gate of a mix that has one.
+    pub(super) fn gate_of(&self, mix: usize) -> usize {
+        let weights = self.mixes[mix].weights;
+        self.gates.iter().position(|gate| gate.weights == weights).unwrap_or(0)
     }
 
     /// The nodes of a group of mixes.
@@ -90,7 +100,7 @@ impl Mixing {
     /// entropy per row where a gate has one, then the weights, `[terms, rows]`.
     pub fn place_partials(&mut self, first: usize, capacity: usize) -> usize {
         let mut end = first;
-        for gate in &mut self.gates {
+        for gate in self.gates.iter_mut().take(self.own_gates) {
             if gate.rule == rule::SELECT && gate.entropy > 0.0 {
                 gate.entropies = end as u32;
                 end += capacity;

@@ -6,6 +6,7 @@ mod mixes;
 mod mixing;
 mod scene;
 pub mod variants;
+mod views;
 
 pub use layers::{
     Arena, Backward, BackwardGroup, Forward, ForwardGroup, LayerPlan, activation_code,
@@ -13,6 +14,10 @@ pub use layers::{
 };
 pub use mixing::{MixGroup, Mixing, TermGroup};
 pub use scene::{
-    Buffers, Chunk, Counting, PartBuffers, PartShape, Scene, Segment, block, chunks,
-    first_overwrites,
+    BalanceBuffers, Buffers, Chunk, Counting, PartBuffers, PartShape, Scene, Segment, block,
+    chunks, first_overwrites,
+};
+pub use views::{
+    CombineGroup, ConstantRun, Deep, Depth, Planes, SharedBackward, Sharing, TaskBlock, Views,
+    Wanted, WeightRun,
 };

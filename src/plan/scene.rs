@@ -74,6 +74,52 @@ pub struct Counting {
     pub weighted: bool,
 }
 
+/// Handles of the buffers that balancing needs; those that a program does not have are of no use.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct BalanceBuffers {
+    pub balance: Buffer,
+    pub quiet_flags: Buffer,
+    pub next_balance: Buffer,
+    pub preferences: Buffer,
+    pub work: Buffer,
+    pub gramian: Buffer,
+    pub scaled_logits: Buffer,
+    pub scaled_terms: Buffer,
+    pub combinations: Buffer,
+    pub plane_terms: Buffer,
+    pub regions: Buffer,
+    pub places: Buffer,
+    pub runs: Buffer,
+    pub products: Buffer,
+    pub task_gradients: Buffer,
+    pub conflict: Buffer,
+}
+
+impl Default for BalanceBuffers {
+    fn default() -> BalanceBuffers {
+        let none = Buffer(usize::MAX);
+        BalanceBuffers {
+            balance: none,
+            quiet_flags: none,
+            next_balance: none,
+            preferences: none,
+            work: none,
+            gramian: none,
+            scaled_logits: none,
+            scaled_terms: none,
+            combinations: none,
+            plane_terms: none,
+            regions: none,
+            places: none,
+            runs: none,
+            products: none,
+            task_gradients: none,
+            conflict: none,
+        }
+    }
+}
+
 /// Handles of the buffers of a program.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -108,6 +154,7 @@ pub struct Buffers {
     pub next_cells: Buffer,
     pub first_cells: Buffer,
     pub metric_table: Buffer,
+    pub balance: BalanceBuffers,
 }
 
 /// Rows of a part that lie in one buffer.

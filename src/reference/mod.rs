@@ -12,7 +12,7 @@ use crate::kernels::Unit;
 use crate::kernels::params::{Record, Step};
 use crate::model::arena::Numbers;
 use crate::schedule::{
-    Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult,
+    Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult, Work,
     first_not_finite,
 };
 use real::Real;
@@ -203,10 +203,11 @@ impl<T: Real> Engine for Reference<T> {
         Ok(())
     }
 
-    fn submit_reading(&mut self, schedule: usize, steps: &[Step], slices: &[Slice]) -> Result<()> {
-        ensure!(steps.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", steps.len());
+    fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {
+        ensure!(work.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", work.len());
         let stride = self.program.metrics_stride();
-        for step in steps {
+        for Work { schedule, step } in work {
+            let schedule = *schedule;
             for dispatch in 0..self.program.schedules[schedule].dispatches.len() {
                 self.run_dispatch(schedule, dispatch, step)?;
             }

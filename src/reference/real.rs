@@ -21,6 +21,8 @@ pub trait Real:
 {
     /// An exact constant, or a value that the device gets rounded.
     fn of(value: f64) -> Self;
+    /// A value whose error is counted in units of this magnitude.
+    fn within(value: f64, magnitude: f64) -> Self;
     /// Its value.
     fn value(self) -> f64;
     /// The unit of its rounding errors: its own size, or the sum of the absolute terms that made
@@ -42,6 +44,9 @@ pub trait Real:
 
 impl Real for f64 {
     fn of(value: f64) -> f64 {
+        value
+    }
+    fn within(value: f64, _magnitude: f64) -> f64 {
         value
     }
     fn value(self) -> f64 {
@@ -192,6 +197,9 @@ impl MulAssign for Bounded {
 impl Real for Bounded {
     fn of(value: f64) -> Bounded {
         Bounded { value, absolute: value.abs(), running: 0.0 }
+    }
+    fn within(value: f64, magnitude: f64) -> Bounded {
+        Bounded { value, absolute: magnitude, running: magnitude }
     }
     fn value(self) -> f64 {
         self.value

@@ -21,6 +21,15 @@ pub struct StepResult {
     pub numbers: Vec<f32>,
 }
 
+/// A step with the schedule that does it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Work {
+    /// The number of the schedule.
+    pub schedule: usize,
+    /// The step.
+    pub step: Step,
+}
+
 /// A value that was not finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFinite {
@@ -56,7 +65,17 @@ pub trait Engine: std::fmt::Debug {
     ///
     /// # Errors
     /// A device that is lost or out of memory.
-    fn submit_reading(&mut self, schedule: usize, steps: &[Step], slices: &[Slice]) -> Result<()>;
+    fn submit_reading(&mut self, schedule: usize, steps: &[Step], slices: &[Slice]) -> Result<()> {
+        let work: Vec<Work> = steps.iter().map(|step| Work { schedule, step: *step }).collect();
+        self.submit_work(&work, slices)
+    }
+
+    /// Like [`Engine::submit_reading`], with a schedule for each step. An engine that times
+    /// dispatches takes only steps of one schedule at once.
+    ///
+    /// # Errors
+    /// A device that is lost or out of memory.
+    fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()>;
 
     /// The results of steps that are done, in order; with `wait`, of all that were submitted.
     ///

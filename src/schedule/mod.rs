@@ -14,6 +14,6 @@ mod timing;
 
 pub use buffer::{Buffer, BufferSpec, Effect, Kind, Slice, slices};
 pub use dispatch::{Dispatch, Schedule};
-pub use engine::{Engine, NotFinite, StepResult, first_not_finite};
+pub use engine::{Engine, NotFinite, StepResult, Work, first_not_finite};
 pub use program::{Flag, FlagKind, Footprint, IN_FLIGHT, MetricKind, Program, SLOTS, UNIFORM};
 pub use timing::{Encoded, SUBMISSIONS, Timings};

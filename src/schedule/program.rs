@@ -25,6 +25,10 @@ pub enum MetricKind {
     Coupling(usize),
     /// Mean entropy of the selectors of a gate, by its number.
     GateEntropy(usize),
+    /// Weight that a balancer gives a task, beside that of the configuration.
+    TaskWeight(usize),
+    /// How far the weights of a balancer are from the solution.
+    SolverResidual,
     /// Squared global norm of the gradient, before clipping.
     SquaredNorm,
     /// Mean weight that a gate gives a term, in evaluation: numbers of the gate and of the term.
@@ -38,10 +42,14 @@ pub enum FlagKind {
     PreActivation,
     /// Loss of a task.
     Loss,
+    /// Logarithm of the loss of a task, which a balancer takes.
+    LossLogarithm,
     /// Value of a coupling of logits.
     LogitCoupling,
     /// Gradient of a layer's weights, or of learned vectors.
     Gradient,
+    /// Gradient of shared layers after it was balanced.
+    BalancedGradient,
     /// Value of a coupling of weights.
     WeightCoupling,
     /// Norm of the whole gradient.
@@ -66,6 +74,12 @@ impl fmt::Display for Flag {
             FlagKind::Gradient => write!(f, "gradient of {}", self.name),
             FlagKind::Loss => f.write_str("loss"),
             FlagKind::GradientNorm => f.write_str("gradient norm"),
+            FlagKind::BalancedGradient => {
+                write!(f, "gradient of shared layers by {}", self.name)
+            }
+            FlagKind::LossLogarithm => {
+                write!(f, "logarithm of the loss that {} takes", self.name)
+            }
             FlagKind::LogitCoupling | FlagKind::WeightCoupling => f.write_str(&self.name),
         }
     }

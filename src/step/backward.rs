@@ -5,20 +5,37 @@ use super::builder::Builder;
 use crate::kernels::folded;
 use crate::kernels::params::{self, Dense, Destination};
 use crate::plan::variants::{bits, input_loop, input_store, product, weight_loop, weight_store};
-use crate::plan::{Backward, BackwardGroup, Chunk, block};
+use crate::plan::{Backward, BackwardGroup, Chunk, ConstantRun, WeightRun, block};
 use crate::schedule::{Buffer, Dispatch, Slice, slices};
 
 impl Builder<'_> {
     /// The dispatches of the backward pass of a chunk.
     pub(super) fn backward(&self, chunk: Chunk) -> Vec<Dispatch> {
-        let of = |step: &Backward| match step {
+        let steps = &self.scene.plan.backward;
+        let mut dispatches: Vec<_> =
+            steps.iter().flat_map(|step| self.backward_step(step, chunk)).collect();
+        dispatches.extend(self.gradients(chunk));
+        dispatches
+    }
+
+    /// The dispatches of one step of the backward pass.
+    pub(super) fn backward_step(&self, step: &Backward, chunk: Chunk) -> Vec<Dispatch> {
+        match step {
             Backward::Inputs(group) => vec![self.backward_input(group, chunk)],
             Backward::Terms(group) => vec![self.mix_backward(group, chunk)],
             Backward::Gates(group) => self.gates_backward(group, chunk),
-        };
-        let mut dispatches: Vec<_> = self.scene.plan.backward.iter().flat_map(of).collect();
-        dispatches.push(self.backward_weight(chunk));
-        dispatches.extend(self.constant_backward(chunk));
+        }
+    }
+
+    /// The gradients of all parameters, from the deltas.
+    pub(super) fn gradients(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let plan = &self.scene.plan;
+        let all = WeightRun { first: 0, count: plan.order.len(), tiles: plan.weight_tiles };
+        let constants = ConstantRun { first: 0, count: plan.mixing.own_constants };
+        let target = self.scene.buffers.gradients;
+        let weights = self.weight_gradients(&all, "all layers", target, chunk);
+        let mut dispatches: Vec<_> = weights.into_iter().collect();
+        dispatches.extend(self.constant_gradients(&constants, target, chunk));
         dispatches.extend(self.embedding_backward(chunk));
         dispatches
     }
@@ -78,15 +95,34 @@ impl Builder<'_> {
         [b.deltas[0], b.deltas[1], b.logits_delta][layer.delta_arena as usize]
     }
 
-    /// Gradients of the weights and biases of all layers that are trained.
-    fn backward_weight(&self, chunk: Chunk) -> Dispatch {
+    /// Gradients of the weights and biases of the layers of a run that are trained.
+    pub(super) fn weight_gradients(
+        &self,
+        run: &WeightRun,
+        label: &str,
+        target: Buffer,
+        chunk: Chunk,
+    ) -> Option<Dispatch> {
+        if run.tiles == 0 && run.first > 0 {
+            return None;
+        }
         let (scene, b, rows) = (&self.scene, &self.scene.buffers, chunk.rows);
-        let plan = &scene.plan;
+        let ends = scene.plan.run(run).iter().map(|d| d.weight_tile).skip(1);
+        let ends = ends.chain([run.tiles as u32]);
+        let trained: Vec<&Dense> = scene
+            .plan
+            .run(run)
+            .iter()
+            .zip(ends)
+            .filter(|(d, end)| d.weight_tile < *end)
+            .map(|(d, _)| d)
+            .collect();
+        let trained = || trained.iter().copied();
         let parameters = params::DenseBackwardWeight {
             rows: rows as u32,
-            first_layer: 0,
-            layers: plan.layers.len() as u32,
-            tiles: plan.weight_tiles as u32,
+            first_layer: run.first as u32,
+            layers: run.count as u32,
+            tiles: run.tiles as u32,
             accumulate: u32::from(chunk.index > 0),
         };
         let read = |layer: &Dense| {
@@ -95,19 +131,19 @@ impl Builder<'_> {
             [(b.activations[layer.x_odd as usize], x), (self.delta_arena(layer), delta)]
                 .map(|(buffer, (first, len))| Slice { buffer, first, len })
         };
-        let gradients = plan.trained().flat_map(|d| [scene.weights(d), scene.bias(d)]);
-        let (kernel, grid) =
-            (scene.tuning.backward_weight.kernel, folded(plan.weight_tiles as u32));
-        Dispatch::new(kernel, "all layers", parameters, grid)
+        let gradients = trained().flat_map(|d| [scene.weights(d), scene.bias(d)]);
+        let (kernel, grid) = (scene.tuning.backward_weight.kernel, folded(run.tiles as u32));
+        let dispatch = Dispatch::new(kernel, label, parameters, grid)
             .bind([("layers", b.layers), ("even", b.activations[0]), ("odd", b.activations[1])])
             .bind([("even_delta", b.deltas[0]), ("odd_delta", b.deltas[1])])
-            .bind([("logits_delta", b.logits_delta), ("gradients", b.gradients)])
+            .bind([("logits_delta", b.logits_delta), ("gradients", target)])
             .bind([("flags", b.flags)])
-            .reads(plan.trained().flat_map(read))
-            .effect(chunk.effect(), slices(b.gradients, gradients))
+            .reads(trained().flat_map(read))
+            .effect(chunk.effect(), slices(target, gradients))
             .constant("INVOCATIONS", scene.tuning.unit_invocations.into())
-            .constant("LOOPS", bits(plan.trained().map(weight_loop)))
-            .constant("STORES", bits(plan.trained().map(|d| weight_store(d, chunk.index == 0))))
-            .flop(plan.trained().map(|d| product(d, rows)).sum())
+            .constant("LOOPS", bits(trained().map(weight_loop)))
+            .constant("STORES", bits(trained().map(|d| weight_store(d, chunk.index == 0))))
+            .flop(trained().map(|d| product(d, rows)).sum());
+        Some(dispatch)
     }
 }

@@ -3,10 +3,11 @@
 
 use anyhow::Result;
 
+use super::balance::{Turn, Way};
 use super::builder::{Builder, CouplingTable};
 use super::embed;
-use super::request::{Built, Request};
-use crate::config::Optimizer;
+use super::request::{Built, Request, Turns};
+use crate::config::{Balancer, Optimizer};
 use crate::fault::{Exit, Fault};
 use crate::kernels::MAX_GROUPS;
 use crate::kernels::tuning::Tuning;
@@ -14,7 +15,7 @@ use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Phase;
 use crate::plan::{Chunk, LayerPlan, chunks};
-use crate::schedule::MetricKind;
+use crate::schedule::{Dispatch, MetricKind};
 
 /// Rows of an evaluation step, where memory and time allow.
 const EVALUATE_ROWS: usize = 512;
@@ -84,16 +85,47 @@ pub fn build(request: &Request) -> Result<Built> {
     let tables = builder.place_couplings();
     builder.place_metrics(&tables, request.optimizer.is_some_and(|o| o.clip_norm > 0.0));
     let mut evaluate = Vec::new();
-    let train =
-        request.optimizer.map(|optimizer| builder.train(request, optimizer, &tables, limit));
+    let turns = request.optimizer.map(|optimizer| {
+        let balance = &request.objective.balance;
+        let mut turn = |solves: bool, observes: bool| {
+            builder.train(request, optimizer, &tables, (limit, Turn { solves, observes }))
+        };
+        let train = turn(true, false);
+        let has_method = request.objective.method().is_some();
+        let kept = (has_method && balance.every > 1).then(|| turn(false, false));
+        let observed = (balance.observe > 0).then(|| turn(true, true));
+        Turns { train, kept, observed, every: balance.every, observe: balance.observe }
+    });
     for part in 0..request.parts.len() {
         evaluate.push(builder.evaluate(part, &tables, evaluate_rows));
     }
     let logits = (0..request.network.tasks.len()).map(|t| builder.scene.logits(t)).collect();
     let counting = builder.scene.counting;
     let gates = builder.scene.plan.mixing.names.clone();
+    let shared_layers = builder.shared_layers();
     let (program, buffers, parts) = (builder.program, builder.scene.buffers, builder.parts);
-    Ok(Built { program, buffers, parts, train, evaluate, evaluate_rows, logits, counting, gates })
+    let train = turns.map(|turns| turns.train);
+    Ok(Built {
+        program,
+        buffers,
+        parts,
+        train,
+        turns,
+        evaluate,
+        evaluate_rows,
+        logits,
+        counting,
+        shared_layers,
+        gates,
+    })
+}
+
+/// A training step under construction.
+struct Step<'s> {
+    shuffled: bool,
+    tables: &'s [CouplingTable],
+    chunks: &'s [Chunk],
+    turn: Turn,
 }
 
 impl<'a> Builder<'a> {
@@ -103,19 +135,12 @@ impl<'a> Builder<'a> {
         request: &Request,
         optimizer: &Optimizer,
         tables: &[CouplingTable],
-        limit: usize,
+        (limit, turn): (usize, Turn),
     ) -> usize {
         let chunks = chunks(request.batch, self.scene.plan.capacity.min(limit));
         let mut dispatches = self.count(0, request.shuffled);
-        for &chunk in &chunks {
-            dispatches.extend(self.gather(0, chunk, request.shuffled, true));
-            dispatches.extend(self.forward(chunk, true));
-            dispatches.extend(self.couple(tables, Phase::Logits, chunk, true));
-            dispatches.extend(self.backward(chunk));
-            if chunks.len() > 1 {
-                dispatches.push(self.reduce(0, self.chunk_metrics, chunk));
-            }
-        }
+        let step = Step { shuffled: request.shuffled, tables, chunks: &chunks, turn };
+        dispatches.extend(self.descent(&step));
         dispatches.extend(self.couple(tables, Phase::Weights, chunks[0], true));
         if optimizer.clip_norm > 0.0 {
             dispatches.push(self.gradient_norm());
@@ -125,14 +150,164 @@ impl<'a> Builder<'a> {
         if first < last {
             dispatches.push(self.reduce(first, last - first, chunks[0]));
         }
+        if turn.observes {
+            dispatches.push(self.change(false));
+        }
         dispatches.push(self.update(optimizer));
-        let wanted = [self.scene.buffers.parameters, self.scene.buffers.metrics];
-        self.finish("train", dispatches, 0, &wanted, request.batch)
+        dispatches.extend(self.after_update(&step));
+        let b = &self.scene.buffers;
+        let mut wanted = vec![b.parameters, b.metrics];
+        wanted.extend(request.objective.method().map(|_| b.balance.balance));
+        wanted.extend(turn.observes.then_some(b.balance.conflict));
+        // What a forward pass after the update leaves, which nobody reads.
+        let famo = matches!(request.objective.balance.method, Balancer::Famo { .. });
+        let left =
+            [b.partials, b.logits, b.logits_delta, b.activations[0], b.activations[1], b.labels];
+        wanted.extend(left.into_iter().filter(|_| famo));
+        let name = match turn {
+            Turn { observes: true, .. } => "train and observe",
+            Turn { solves: false, .. } => "train with the weights of the step before",
+            _ => "train",
+        };
+        self.finish(name, dispatches, 0, &wanted, request.batch)
     }
 
-    /// Number of metrics of a kind without a number.
-    fn count_of(&self, kind: MetricKind) -> usize {
-        self.program.metrics.iter().filter(|m| **m == kind).count()
+    /// The forward and the backward pass of a step, chunk by chunk, with the weights of the tasks
+    /// in between where they follow from the whole batch.
+    fn descent(&self, step: &Step) -> Vec<Dispatch> {
+        let way = Way::of(self.objective, step.turn.solves);
+        let mut dispatches = Vec::new();
+        let solves = step.turn.solves && self.objective.balance.method.solves();
+        if way == Way::Before || (!step.turn.solves && way != Way::Constant) {
+            dispatches.extend(self.recall());
+        }
+        // Weights that follow from the batch are known when all its chunks were seen once.
+        let is_swept_twice =
+            step.chunks.len() > 1 && solves && matches!(way, Way::Losses | Way::Planes);
+        if is_swept_twice {
+            for &chunk in step.chunks {
+                dispatches.extend(self.ahead(step, chunk, way));
+                dispatches.extend(self.measured(step, chunk, way));
+            }
+            dispatches.extend(self.solve(false));
+        }
+        for &chunk in step.chunks {
+            dispatches.extend(self.ahead(step, chunk, way));
+            if solves && !is_swept_twice && matches!(way, Way::Losses | Way::Planes) {
+                dispatches.extend(self.measured(step, chunk, way));
+                dispatches.extend(self.solve(false));
+            } else if matches!(way, Way::Before | Way::Deep) && solves {
+                dispatches.extend(self.losses_of_chunk(chunk));
+            }
+            dispatches.extend(self.back(step, chunk, way));
+            if step.chunks.len() > 1 {
+                dispatches.push(self.reduce(0, self.chunk_metrics, chunk));
+            }
+        }
+        if matches!(way, Way::Before | Way::Deep) && solves {
+            dispatches.extend(self.compare_gradients());
+            dispatches.extend(self.solve(false));
+        }
+        if way == Way::Deep {
+            dispatches.extend(self.combine_gradients());
+        }
+        dispatches
+    }
+
+    /// A chunk up to what weights of tasks follow from: the losses, or the planes.
+    fn ahead(&self, step: &Step, chunk: Chunk, way: Way) -> Vec<Dispatch> {
+        let mut dispatches = self.gather(0, chunk, step.shuffled, true);
+        dispatches.extend(self.forward(chunk, true));
+        if way == Way::Planes {
+            dispatches.extend(self.couple(step.tables, Phase::Logits, chunk, true));
+            dispatches.extend(self.private_backward(chunk));
+            dispatches.extend(self.planes(chunk));
+        }
+        dispatches
+    }
+
+    /// What weights of tasks follow from, of a chunk.
+    fn measured(&self, step: &Step, chunk: Chunk, way: Way) -> Vec<Dispatch> {
+        let mut dispatches: Vec<Dispatch> = self.losses_of_chunk(chunk).into_iter().collect();
+        if way == Way::Planes {
+            let is_last = chunk.index + 1 == step.chunks.len();
+            dispatches.extend(self.compare_planes(chunk, is_last));
+        }
+        dispatches
+    }
+
+    /// The rest of the backward pass of a chunk.
+    fn back(&self, step: &Step, chunk: Chunk, way: Way) -> Vec<Dispatch> {
+        let mut dispatches = Vec::new();
+        if matches!(way, Way::Losses | Way::Before) {
+            dispatches.push(self.scale_logits(chunk));
+        }
+        if way != Way::Planes {
+            dispatches.extend(self.couple(step.tables, Phase::Logits, chunk, true));
+        }
+        match way {
+            Way::Planes => {
+                dispatches.extend(self.shared_backward(chunk));
+                dispatches.extend(self.gradients(chunk));
+            }
+            Way::Deep => {
+                dispatches.extend(self.private_backward(chunk));
+                dispatches.extend(self.private_gradients(chunk));
+            }
+            Way::Constant | Way::Losses | Way::Before => dispatches.extend(self.backward(chunk)),
+        }
+        if matches!(way, Way::Deep | Way::Before) || step.turn.observes {
+            dispatches.extend(self.deep_backward(chunk));
+        }
+        dispatches
+    }
+
+    /// The losses of the batch after the update, and what FAMO makes of them. Values that are not
+    /// finite raise no flag of the program here: the update is done.
+    fn after_losses(&self, step: &Step) -> Vec<Dispatch> {
+        if !matches!(self.objective.balance.method, Balancer::Famo { .. }) {
+            return Vec::new();
+        }
+        let b = &self.scene.buffers;
+        let mut dispatches = Vec::new();
+        for &chunk in step.chunks {
+            if step.chunks.len() > 1 {
+                dispatches.extend(self.gather(0, chunk, step.shuffled, true));
+            }
+            let quiet = |mut dispatch: Dispatch| {
+                let flags = dispatch.bindings.iter_mut().filter(|(name, _)| *name == "flags");
+                flags.for_each(|(_, buffer)| *buffer = b.balance.quiet_flags);
+                dispatch
+            };
+            dispatches.extend(self.forward(chunk, true).into_iter().map(quiet));
+            dispatches.push(self.task_losses(chunk, true));
+        }
+        dispatches.extend(self.solve(true));
+        dispatches
+    }
+
+    /// What follows the update: the losses after it, conflict, the new state.
+    fn after_update(&self, step: &Step) -> Vec<Dispatch> {
+        let mut dispatches = Vec::new();
+        if step.turn.observes {
+            dispatches.extend(self.observe());
+        }
+        if step.turn.solves {
+            dispatches.extend(self.after_losses(step));
+            dispatches.extend(self.keep());
+        }
+        dispatches
+    }
+
+    /// Number of metrics that only a training step has; they stand before those of evaluations.
+    fn count_of_training(&self) -> usize {
+        let is_of_training = |m: &&MetricKind| {
+            matches!(
+                m,
+                MetricKind::TaskWeight(_) | MetricKind::SolverResidual | MetricKind::SquaredNorm
+            )
+        };
+        self.program.metrics.iter().filter(is_of_training).count()
     }
 
     /// Number of metrics that only an evaluation has; they stand last.
@@ -149,9 +324,9 @@ impl<'a> Builder<'a> {
         dispatches.extend(self.forward(chunk, false));
         dispatches.extend(self.couple(tables, Phase::Logits, chunk, false));
         dispatches.extend(self.couple(tables, Phase::Weights, chunk, false));
-        let (norm, watched) = (self.count_of(MetricKind::SquaredNorm), self.watched());
+        let (of_training, watched) = (self.count_of_training(), self.watched());
         let all = self.program.metrics.len();
-        dispatches.push(self.reduce(0, all - norm - watched, chunk));
+        dispatches.push(self.reduce(0, all - of_training - watched, chunk));
         if watched > 0 {
             dispatches.push(self.reduce(all - watched, watched, chunk));
         }

@@ -1,11 +1,14 @@
 //! The program under construction, to which each phase adds its dispatches.
 
 use super::arenas::{layer_flags, place_arenas};
+use super::balance;
 use super::embed;
 use super::request::Request;
+use crate::config::OptimizerKind;
+use crate::kernels::params;
 use crate::model::layout::{ALIGN, Block};
 use crate::objective::{Coupling, Objective, Placed};
-use crate::plan::{LayerPlan, PartBuffers, Scene};
+use crate::plan::{LayerPlan, PartBuffers, Scene, Wanted};
 use crate::schedule::{Buffer, Dispatch, Program, Schedule, Slice, slices};
 
 /// A program under construction.
@@ -22,6 +25,16 @@ pub(super) struct Builder<'a> {
     pub(super) chunk_metrics: usize,
     /// Number of partial sums that have a place so far.
     pub(super) partials: usize,
+    /// The rule of the optimizer.
+    pub(super) optimizer: Option<OptimizerKind>,
+    /// ε of Adam, or 0.
+    pub(super) eps: f32,
+    /// Place of the weights of the tasks among the partial sums.
+    pub(super) weights: usize,
+    /// The first of the flags of the logarithms of losses.
+    pub(super) loss_flags: u32,
+    /// The flag of gradients that were weighed.
+    pub(super) balance_flag: u32,
 }
 
 /// A kind of coupling in use: its table, and its pairs with their places in the objective.
@@ -40,7 +53,12 @@ impl CouplingTable {
 impl<'a> Builder<'a> {
     /// The program of a request with its arenas and tables, and no dispatch yet.
     pub(super) fn new(request: &Request<'a>, capacity: usize) -> Builder<'a> {
-        let mut plan = LayerPlan::new(request.network, request.layout, request.tuning, capacity);
+        let wanted = match request.optimizer {
+            Some(_) => balance::wanted(request.objective),
+            None => Wanted::default(),
+        };
+        let (network, layout, tuning) = (request.network, request.layout, request.tuning);
+        let mut plan = LayerPlan::with_views(network, layout, tuning, capacity, wanted);
         let partials = plan.mixing.place_partials(request.partials(capacity), capacity);
         let mut program = Program::empty(request.tuning.shared_mirrors);
         let embeddings = embed::embeddings(request, &plan);
@@ -66,6 +84,16 @@ impl<'a> Builder<'a> {
             parts: Vec::new(),
             chunk_metrics: 0,
             partials,
+            optimizer: request.optimizer.map(|optimizer| optimizer.kind),
+            eps: match request.optimizer.map(|optimizer| optimizer.kind) {
+                Some(OptimizerKind::Adam { eps, .. } | OptimizerKind::AdamW { eps, .. }) => {
+                    eps as f32
+                }
+                _ => 0.0,
+            },
+            weights: 0,
+            loss_flags: params::NONE,
+            balance_flag: params::NONE,
         }
     }
 
@@ -102,7 +130,7 @@ impl<'a> Builder<'a> {
         given.sort_unstable();
         given.dedup();
         let whole = given.into_iter().map(|buffer| self.program.whole(buffer));
-        whole.chain(self.gaps()).collect()
+        whole.chain(self.gaps()).chain(self.idle_gradients()).collect()
     }
 
     /// The slices that are read after a step: these buffers, and the moments.

@@ -32,7 +32,7 @@ pub(super) fn cells_per_row(spread: &[data::Spread]) -> usize {
 /// The table of embeddings that kernels read, in their order.
 pub(super) fn embeddings(request: &Request, plan: &LayerPlan) -> Vec<params::Embedding> {
     let (mut codes, mut first, mut tile) = (0, 0, 0);
-    let flags = 1 + 2 * plan.layers.len();
+    let flags = 1 + 2 * plan.order.len();
     let line = |(number, (s, block)): (usize, (&data::Spread, &Block))| {
         let line = params::Embedding {
             values: s.vectors as u32,

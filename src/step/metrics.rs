@@ -3,8 +3,10 @@
 
 use super::buffers::{spec, table_spec};
 use super::builder::{Builder, CouplingTable};
+use crate::config::Balancer;
 use crate::kernels;
 use crate::kernels::params::{self, Metric};
+use crate::objective::balance::Acts;
 use crate::objective::{COUPLINGS, Phase, Placed};
 use crate::plan::Chunk;
 use crate::schedule::{Dispatch, Effect, Flag, FlagKind, Kind, MetricKind, SLOTS, slices};
@@ -46,6 +48,7 @@ impl Builder<'_> {
         self.chunk_metrics = lines.len();
         lines.extend(self.coupling_metrics(tables, Phase::Weights));
         lines.extend(self.label_metrics());
+        lines.extend(self.balance_metrics());
         if clips {
             let (partials, count) = (self.partials as u32, self.norm_groups());
             let flag = self.flag(FlagKind::GradientNorm, "", None);
@@ -132,6 +135,32 @@ impl Builder<'_> {
         (0..tasks).flat_map(of_task).collect()
     }
 
+    /// Weights that a balancer gives the tasks, and its residual; their flags, too.
+    fn balance_metrics(&mut self) -> Vec<MetricLine> {
+        let method = self.objective.method().filter(|_| self.optimizer.is_some());
+        let Some(method) = method else { return Vec::new() };
+        let tasks = self.scene.network.tasks.len();
+        self.balance_flag = self.flag(FlagKind::BalancedGradient, method.name(), None);
+        let of_task = |builder: &mut Self, task| {
+            builder.flag(FlagKind::LossLogarithm, method.name(), Some(task))
+        };
+        let flags: Vec<u32> = (0..tasks).map(|task| of_task(self, task)).collect();
+        self.loss_flags = flags.first().copied().unwrap_or(params::NONE);
+        self.weights = self.partials;
+        self.partials += tasks + 1;
+        let line =
+            |place: usize| Metric { partials: place as u32, count: 1, mean: 0, flag: params::NONE };
+        let first = self.weights;
+        let mut lines = Vec::new();
+        if method.acts() != Acts::Elements {
+            lines.extend((0..tasks).map(|t| (MetricKind::TaskWeight(t), line(first + t))));
+        }
+        if method.acts() == Acts::Products {
+            lines.push((MetricKind::SolverResidual, line(first + tasks)));
+        }
+        lines
+    }
+
     /// Makes the table of metrics, and the buffers of partial sums, metrics and flags.
     fn finish_metrics(&mut self, lines: Vec<MetricLine>) {
         let table: Vec<Metric> = lines.iter().map(|(_, m)| *m).collect();
@@ -143,6 +172,13 @@ impl Builder<'_> {
         b.metrics = spec(&mut self.program, "metrics", SLOTS * stride, Kind::F32, Vec::new());
         let flags = vec![params::NONE; 1 + self.program.flags.len()];
         b.flags = spec(&mut self.program, "flags", flags.len(), Kind::U32, flags);
+        b.balance.quiet_flags = match self.objective.balance.method {
+            Balancer::Famo { .. } if self.optimizer.is_some() => {
+                let quiet = vec![params::NONE; 1 + self.program.flags.len()];
+                spec(&mut self.program, "flags after the update", quiet.len(), Kind::U32, quiet)
+            }
+            _ => b.balance.quiet_flags,
+        };
         (self.program.metrics_buffer, self.program.flags_buffer) = (b.metrics, b.flags);
     }
 

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use crate::kernels;
 use crate::kernels::params::{self, Gate, Mix, NONE, Receiver, rule};
-use crate::plan::{Chunk, MixGroup, TermGroup, block};
+use crate::plan::{Chunk, ConstantRun, MixGroup, TermGroup, block};
 use crate::schedule::{Buffer, Dispatch, Slice, slices};
 
 /// Rows of a workgroup of the kernels of mixes.
@@ -87,9 +87,11 @@ impl Builder<'_> {
 
     /// The name of the only gate of a group, or their number.
     fn gate_label(&self, group: &MixGroup) -> String {
-        match &self.scene.plan.mixing.names[group.first_gate..group.first_gate + group.gates] {
-            [only] => only.gate.clone(),
-            several => format!("gates ({})", several.len()),
+        let names = self.scene.plan.mixing.names.get(group.first_gate..);
+        match names.and_then(|names| names.get(..group.gates)) {
+            Some([only]) => only.gate.clone(),
+            Some(_) => format!("gates ({})", group.gates),
+            None => format!("gates of {}", group.label),
         }
     }
 
@@ -216,12 +218,18 @@ impl Builder<'_> {
             .updates(slices(b.deltas[here], added.into_iter().map(delta)))
     }
 
-    /// Gradients of all constants that are trained.
-    pub(super) fn constant_backward(&self, chunk: Chunk) -> Option<Dispatch> {
+    /// Gradients of the constants of a run.
+    pub(super) fn constant_gradients(
+        &self,
+        run: &ConstantRun,
+        target: Buffer,
+        chunk: Chunk,
+    ) -> Option<Dispatch> {
         let (b, rows) = (&self.scene.buffers, chunk.rows);
-        let constants = &self.scene.plan.mixing.constants;
+        let constants = &self.scene.plan.mixing.constants[run.first..run.first + run.count];
         let parameters = params::ConstantBackward {
             rows: rows as u32,
+            first: run.first as u32,
             constants: constants.len() as u32,
             accumulate: u32::from(chunk.index > 0),
         };
@@ -231,9 +239,9 @@ impl Builder<'_> {
         let gradients = constants.iter().map(|c| (c.gradient as usize, c.values as usize));
         let dispatch = Dispatch::new(&kernels::constant_backward, "constants", parameters, grid)
             .bind([("constants", b.constants), ("logits_delta", b.logits_delta)])
-            .bind([("gradients", b.gradients), ("flags", b.flags)])
+            .bind([("gradients", target), ("flags", b.flags)])
             .reads(slices(b.logits_delta, deltas))
-            .effect(chunk.effect(), slices(b.gradients, gradients));
+            .effect(chunk.effect(), slices(target, gradients));
         Some(dispatch)
     }
 }

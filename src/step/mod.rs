@@ -2,6 +2,7 @@
 
 mod arenas;
 mod backward;
+mod balance;
 mod buffers;
 mod build;
 mod builder;

@@ -87,6 +87,42 @@ impl LabelShape {
     }
 }
 
+/// The training schedules, by their numbers, and when each has its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turns {
+    /// The usual step; where tasks are balanced it finds their weights anew.
+    pub train: usize,
+    /// A step with the weights of the one before.
+    pub kept: Option<usize>,
+    /// A usual step that also measures the conflict of the tasks.
+    pub observed: Option<usize>,
+    /// Steps from one solve to the next.
+    pub every: u64,
+    /// Steps from one measurement of conflict to the next; 0 = none.
+    pub observe: u64,
+}
+
+impl Turns {
+    /// The schedule of the 0-based step `t`. Conflict is measured in the first step that solves,
+    /// from each multiple of `observe` on.
+    pub fn at(&self, t: u64) -> usize {
+        if let Some(kept) = self.kept.filter(|_| !t.is_multiple_of(self.every)) {
+            return kept;
+        }
+        let every = if self.kept.is_some() { self.every } else { 1 };
+        let is_due = |observe: u64| t == 0 || t / observe > (t - every) / observe;
+        match self.observed {
+            Some(observed) if is_due(self.observe.max(1)) => observed,
+            _ => self.train,
+        }
+    }
+
+    /// Whether the 0-based step `t` measures conflict.
+    pub fn observes(&self, t: u64) -> bool {
+        self.observed == Some(self.at(t))
+    }
+}
+
 /// A program, with the handles that are needed to run it.
 #[derive(Debug)]
 pub struct Built {
@@ -96,8 +132,11 @@ pub struct Built {
     pub buffers: Buffers,
     /// The parts in the order of the request.
     pub parts: Vec<PartBuffers>,
-    /// Number of the training schedule, if there is one.
+    /// Number of the training schedule, if there is one; where tasks are balanced, of the step that
+    /// finds their weights anew.
     pub train: Option<usize>,
+    /// All training schedules.
+    pub turns: Option<Turns>,
     /// Number of the evaluation schedule of each part.
     pub evaluate: Vec<usize>,
     /// The largest number of rows of an evaluation step.
@@ -106,6 +145,8 @@ pub struct Built {
     pub logits: Vec<(usize, usize)>,
     /// The u32 that a row has for its labels.
     pub counting: Counting,
+    /// The names of the shared layers whose gradients are observed.
+    pub shared_layers: Vec<String>,
     /// The names of the gates, in the order of their metrics.
     pub gates: Vec<GateNames>,
 }

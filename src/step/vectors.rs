@@ -5,8 +5,8 @@ use super::embed::{GROUP, QUAD};
 use crate::kernels::params;
 use crate::kernels::{self, folded};
 use crate::model::graph::Owner;
-use crate::plan::{Chunk, Scene, first_overwrites};
-use crate::schedule::{Dispatch, Slice, slices};
+use crate::plan::{Chunk, Deep, Scene, first_overwrites};
+use crate::schedule::{Buffer, Dispatch, Slice, slices};
 
 impl Scene<'_> {
     /// Whether embeddings get gradients.
@@ -65,9 +65,35 @@ impl Builder<'_> {
     /// The gradients of all embeddings.
     pub(super) fn embedding_backward(&self, chunk: Chunk) -> Vec<Dispatch> {
         match self.scene.trains_embeddings() {
-            true => vec![self.link_cells(chunk), self.sum_cells(chunk)],
+            true => {
+                let learned =
+                    self.scene.plan.learned_inputs.map(|at| self.scene.plan.destinations[at]);
+                let delta = learned.map_or(0, |d| d.delta);
+                let target = self.scene.buffers.gradients;
+                vec![self.link_cells(chunk), self.sum_cells((delta, 0, target), chunk)]
+            }
             false => Vec::new(),
         }
+    }
+
+    /// The gradients of all embeddings by task.
+    pub(super) fn vectors_by_task(&self, deep: &Deep, chunk: Chunk) -> Vec<Dispatch> {
+        let place = deep.blocks.first().filter(|b| b.block < self.scene.layout.embeddings);
+        let Some(first) = place.filter(|_| self.scene.trains_embeddings()) else {
+            return Vec::new();
+        };
+        let offset = self.scene.layout.blocks[first.block].offset;
+        let of_task = |&(task, delta): &(usize, usize)| {
+            let place = (task * deep.stride + first.place) as u32;
+            let to = (
+                delta as u32,
+                place.wrapping_sub(offset as u32),
+                self.scene.buffers.balance.task_gradients,
+            );
+            self.sum_cells(to, chunk)
+        };
+        let sums = deep.learned.iter().map(of_task);
+        [self.link_cells(chunk)].into_iter().chain(sums).collect()
     }
 
     /// Links the cells of a chunk that hold equal codes.
@@ -91,18 +117,20 @@ impl Builder<'_> {
         .updates([self.program.whole(b.first_cells)])
     }
 
-    /// Sums the deltas of the cells along these links.
-    fn sum_cells(&self, chunk: Chunk) -> Dispatch {
+    /// Sums the deltas of the cells along these links: deltas from a place on, to a buffer where
+    /// vectors lie further by a shift.
+    fn sum_cells(&self, (delta, shift, target): (u32, u32, Buffer), chunk: Chunk) -> Dispatch {
         let (scene, b) = (&self.scene, &self.scene.buffers);
         let width = scene.network.learned_inputs();
-        let learned = scene.plan.learned_inputs.map(|at| scene.plan.destinations[at]);
-        let delta = learned.map_or(0, |d| d.delta);
+        let gradients =
+            scene.vectors().map(|(first, len)| ((first as u32).wrapping_add(shift) as usize, len));
         let parameters = params::EmbeddingBackward {
             rows: chunk.rows as u32,
             embeddings: scene.embeddings.len() as u32,
             delta,
             width: width as u32,
             accumulate: u32::from(chunk.index > 0),
+            shift,
         };
         let tiles = |e: &params::Embedding| e.tile + e.values.div_ceil(GROUP as u32);
         let grid = folded(scene.embeddings.last().map_or(0, tiles));
@@ -114,7 +142,7 @@ impl Builder<'_> {
                 ("next", b.next_cells),
                 ("first", b.first_cells),
             ])
-            .bind([("delta", b.deltas[0]), ("gradients", b.gradients), ("flags", b.flags)])
+            .bind([("delta", b.deltas[0]), ("gradients", target), ("flags", b.flags)])
             .constant(
                 "WHOLE",
                 f64::from(u8::from(scene.whole_vectors() && delta.is_multiple_of(QUAD as u32))),
@@ -122,6 +150,6 @@ impl Builder<'_> {
             .reads(slices(b.codes, scene.cells(chunk.rows)))
             .reads(slices(b.next_cells, scene.cells(chunk.rows)))
             .reads([self.program.whole(b.first_cells), deltas])
-            .effect(chunk.effect(), slices(b.gradients, scene.vectors()))
+            .effect(chunk.effect(), slices(target, gradients))
     }
 }

@@ -36,6 +36,9 @@ pub(in crate::config) const BELOW_ONE: Range =
 pub(in crate::config) const UP_TO_ONE: Range =
     Range { says: "a number from 0 to 1", holds: |x| (0.0..=1.0).contains(&x) };
 
+/// Up to 40: the exponential of such a number is one of f32.
+pub(in crate::config) const UP_TO_FORTY: Range =
+    Range { says: "a number above 0, at most 40", holds: |x| x > 0.0 && x <= 40.0 };
 /// (0, 1)
 pub(in crate::config) const INSIDE_ONE: Range =
     Range { says: "a number above 0 and below 1", holds: |x| x > 0.0 && x < 1.0 };

@@ -115,6 +115,8 @@ fn case(shape: &CaseShape, tuning: &Tuning) -> Result<Case> {
         weights: (0..network.tasks.len()).map(|t| 0.7 + 0.4 * t as f32).collect(),
         pairs: pairs(shape, &network),
         entropy: network.architecture.entropy(),
+        balance: (shape.balance)(),
+        per_epoch: 5,
     };
     let optimizer = optimizer(shape);
     let mut tuning = tuning.clone();

@@ -3,7 +3,8 @@
 //! segments of data, and of every architecture.
 
 use crate::config::{
-    Activation, Architecture, Branches, Falling, Gates, OptimizerKind, SelectGates, TaskKind,
+    Activation, Architecture, Balance, Branches, Falling, Gates, OptimizerKind, SelectGates,
+    TaskKind,
 };
 use crate::model::architecture::columns;
 use crate::model::graph::{By, Draft, Graph, Owner, Source};
@@ -18,6 +19,7 @@ type Architect = fn(&Network) -> Result<Graph, String>;
 pub(super) struct CaseShape {
     pub(super) name: &'static str,
     pub(super) architecture: fn() -> Architecture,
+    pub(super) balance: fn() -> Balance,
     /// A graph that no architecture makes, if there is one.
     pub(super) graph: Option<Architect>,
     pub(super) inputs: usize,
@@ -55,6 +57,7 @@ const SGD: OptimizerKind = OptimizerKind::Sgd { momentum: 0.5, nesterov: false }
 const BASE: CaseShape = CaseShape {
     name: "one of everything",
     architecture: || Architecture::Shared,
+    balance: Balance::default,
     graph: None,
     inputs: 1,
     trunk: &[],

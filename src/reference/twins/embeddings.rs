@@ -37,7 +37,8 @@ pub(super) fn embedding_backward<T: Real>(a: &Arguments<T>) {
             }
         }
         for (i, sum) in sums.into_iter().enumerate() {
-            let (place, sum) = (e.weight as usize + i, sum * T::from(e.scale));
+            let (place, sum) =
+                (e.weight.wrapping_add(p.shift) as usize + i, sum * T::from(e.scale));
             gradients[place] = if p.accumulate == 1 { gradients[place] + sum } else { sum };
             if !gradients[place].value().is_finite() {
                 a.raise(e.flag);

@@ -224,7 +224,7 @@ fn selection_gradient<T: Real>(gate: &Gate, z: &[T], dw: &[T], factor: T) -> Vec
 pub(super) fn constant_backward<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::ConstantBackward>();
     let (logits_delta, mut gradients) = (a.numbers("logits_delta"), a.numbers_mut("gradients"));
-    for constant in &a.table::<Constant>("constants")[..p.constants as usize] {
+    for constant in &a.table::<Constant>("constants")[p.first as usize..][..p.constants as usize] {
         let values = constant.values as usize;
         for i in 0..values {
             let place = constant.gradient as usize + i;

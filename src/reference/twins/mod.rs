@@ -8,6 +8,7 @@
 //! The twin of a new kernel is a file here, with its line among the modules and in the table.
 
 mod agreement;
+mod balance;
 mod dense_backward_input;
 mod dense_backward_weight;
 mod dense_forward;
@@ -33,7 +34,7 @@ use super::real::Real;
 type Twin<T> = fn(&Arguments<T>);
 
 /// The twins by the names of their kernels.
-fn table<T: Real>() -> [(&'static str, Twin<T>); 23] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 38] {
     [
         ("gather_rows", gather_rows::gather_rows),
         ("gather_cells", gather_cells::gather_cells),
@@ -52,6 +53,21 @@ fn table<T: Real>() -> [(&'static str, Twin<T>); 23] {
         ("softmax_cross_entropy", softmax_cross_entropy::softmax_cross_entropy),
         ("heads_cross_entropy", softmax_cross_entropy::heads_cross_entropy),
         ("pointwise_losses", pointwise_losses::pointwise_losses),
+        ("task_products", balance::task_products),
+        ("task_gramian", balance::task_gramian),
+        ("task_losses", balance::task_losses),
+        ("combine_deltas", balance::combine_deltas),
+        ("combine_gradients", balance::combine_gradients),
+        ("drop_deltas", balance::drop_deltas),
+        ("drop_gradients", balance::drop_gradients),
+        ("parameter_change", balance::parameter_change),
+        ("copy_numbers", balance::copy_numbers),
+        ("loss_weights", balance::loss_weights),
+        ("cone_projection", balance::cone_projection),
+        ("pairwise_projection", balance::pairwise_projection),
+        ("spectral_weights", balance::spectral_weights),
+        ("bargaining", balance::bargaining),
+        ("conflict_averse", balance::conflict_averse),
         ("soft_sharing", soft_sharing::soft_sharing),
         ("agreement", agreement::agreement),
         ("gradient_norm", metrics::gradient_norm),

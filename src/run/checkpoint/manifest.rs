@@ -10,6 +10,7 @@ use super::{Best, Context, Snapshot};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
 use crate::model::file::FormatStamp;
+use crate::run::train::conflict::Conflict;
 use crate::run::train::loss_scale::LossScale;
 use crate::run::train::sums::Sums;
 
@@ -29,6 +30,11 @@ pub(super) struct Manifest {
     pub validated: u64,
     pub points: u64,
     pub sums: Sums,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Conflict>,
+    /// Name of the method whose state is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<String>,
     pub worse: u64,
     pub best: Option<BestEntry>,
     pub seconds: f64,
@@ -97,6 +103,8 @@ impl Manifest {
             validated: snapshot.validated,
             points: snapshot.points,
             sums: snapshot.sums.clone(),
+            conflict: snapshot.conflict.clone(),
+            balance: snapshot.balance.as_ref().map(|(method, _)| method.clone()),
             worse: snapshot.worse,
             best: snapshot.best.as_deref().map(best),
             seconds: snapshot.seconds,

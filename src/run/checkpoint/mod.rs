@@ -7,6 +7,7 @@
 //! | `first_moment.safetensors`, `second_moment.safetensors` | the moments, in the same layout |
 //! | `parameters.safetensors` | the parameters in f64, where the reference trains |
 //! | `best.safetensors` | the best model so far, where validation picks one |
+//! | `balance.bin` | the state of the method that balances the tasks: f32 or f64, little-endian |
 //! | `config.toml` | the settings |
 //! | `manifest.json` | everything else, with length and BLAKE3 of each file and of itself |
 //!
@@ -26,6 +27,7 @@ use crate::data::Schema;
 use crate::model::arena::Numbers;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
+use crate::run::train::conflict::Conflict;
 use crate::run::train::loss_scale::LossScale;
 use crate::run::train::sums::Sums;
 pub use changes::changes;
@@ -36,6 +38,8 @@ pub use write::{Keeper, write};
 
 /// Names of the files of the moments, in the order of the moments.
 const MOMENTS: [&str; 2] = ["first_moment.safetensors", "second_moment.safetensors"];
+/// Name of the file of the state of the method that balances the tasks.
+const BALANCE: &str = "balance.bin";
 const PARAMETERS: &str = "parameters.safetensors";
 const BEST: &str = "best.safetensors";
 const CONFIG: &str = "config.toml";
@@ -56,6 +60,10 @@ pub struct Snapshot {
     pub moments: Vec<Numbers>,
     /// Sums over the steps since the last training point.
     pub sums: Sums,
+    /// The conflict of the tasks in all observed steps so far.
+    pub conflict: Option<Conflict>,
+    /// The state of the method that balances the tasks, with its name.
+    pub balance: Option<(String, Numbers)>,
     /// Evaluations since the best one, for early stopping.
     pub worse: u64,
     /// The best model so far.

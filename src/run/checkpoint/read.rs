@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::disk::Disk;
 use super::manifest::{BestEntry, DAMAGED, FileEntry, Manifest, hash};
 use super::names::{TEMPORARY, list, put_back};
-use super::{BEST, Best, CONFIG, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
+use super::{BALANCE, BEST, Best, CONFIG, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Fault, FaultKind, kind_of, quoted};
 use crate::model::arena::Numbers;
 use crate::model::file::arena::{self, Number};
@@ -139,7 +139,7 @@ impl<'a> Files<'a> {
     /// # Errors
     /// 65 if the manifest names a file that no checkpoint has, or one twice.
     fn new(path: &'a Path, manifest: &'a Manifest) -> Result<Files<'a>, Fault> {
-        let known = [CONFIG, PARAMETERS, BEST, file::TENSORS, file::CONFIG, file::SCHEMA];
+        let known = [CONFIG, PARAMETERS, BALANCE, BEST, file::TENSORS, file::CONFIG, file::SCHEMA];
         let mut unread: Vec<&FileEntry> = Vec::new();
         for entry in &manifest.files {
             let is_known = known.into_iter().chain(MOMENTS).any(|name| name == entry.name);
@@ -220,6 +220,15 @@ fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Sna
         }
     }
     let best = manifest.best.as_ref().map(|entry| best(entry, layout, files));
+    let balance = match &manifest.balance {
+        None => None,
+        Some(method) => {
+            let bytes = files.read(BALANCE)?;
+            let numbers = Numbers::from_bytes(&bytes, manifest.double);
+            let broken = || damaged(&files.path.join(BALANCE), "is cut short".into());
+            Some((method.clone(), numbers.ok_or_else(broken)?))
+        }
+    };
     Ok(Snapshot {
         steps: manifest.step,
         validated: manifest.validated,
@@ -227,6 +236,8 @@ fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Sna
         parameters,
         moments,
         sums: manifest.sums.clone(),
+        conflict: manifest.conflict.clone(),
+        balance,
         worse: manifest.worse,
         best: best.transpose()?,
         seconds: manifest.seconds,
@@ -253,6 +264,9 @@ fn best(entry: &BestEntry, layout: &Layout, files: &mut Files) -> Result<Arc<Bes
 fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     let best = manifest.best.as_ref();
     let is_share = |share: f64| (0.0..=1.0).contains(&share);
+    if manifest.conflict.as_ref().is_some_and(|conflict| !conflict.is_of(tasks)) {
+        return Some("conflict of another number of tasks");
+    }
     if !manifest.sums.is_of(tasks) {
         return Some("sums of another number of tasks");
     }

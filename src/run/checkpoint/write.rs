@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow};
 use super::disk::Disk;
 use super::manifest::Manifest;
 use super::names::{ASIDE, TEMPORARY, list, put_back};
-use super::{BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
+use super::{BALANCE, BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
 use crate::fault::{Exit, Fault, of_creation};
 use crate::model::arena::Numbers;
 use crate::model::file::{arena, contents};
@@ -57,6 +57,9 @@ fn files(snapshot: &Snapshot, context: &Context) -> Result<Vec<(&'static str, Ve
     }
     for (name, moment) in MOMENTS.into_iter().zip(&snapshot.moments) {
         files.push((name, bytes(layout, moment)?));
+    }
+    if let Some((_, state)) = &snapshot.balance {
+        files.push((BALANCE, state.to_bytes()));
     }
     if let Some(best) = &snapshot.best {
         files.push((BEST, arena::to_bytes(layout, &best.parameters)?));

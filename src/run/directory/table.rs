@@ -194,6 +194,9 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
             couplings,
             gate_entropy: (objective.entropy > 0.0).then_some(0.0),
             gates: if *part == Part::Train { Vec::new() } else { gates(network) },
+            weights: Vec::new(),
+            residual: None,
+            conflict: None,
             learning_rate: 0.0,
             seconds: 0.0,
         }

@@ -1,5 +1,6 @@
 //! Training: the plan that is settled before it, the loop, its observer, and its outcome.
 
+pub mod conflict;
 mod idle;
 pub mod learning_rate;
 mod levels;

@@ -63,7 +63,7 @@ impl Plan {
         }
         let network = Network::new(&config, &parts.schema)?;
         let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network)? };
-        let objective = Objective::new(&config, &network)?;
+        let mut objective = Objective::new(&config, &network)?;
         let (selection, notices) = Selection::new(&config, &network, &parts)?;
         let rows = parts.train.rows;
         let batch = match config.train.batch_size {
@@ -72,6 +72,7 @@ impl Plan {
         };
         check_accumulate(config.train.accumulate, batch)?;
         let steps_per_epoch = rows.div_ceil(batch) as u64;
+        objective.per_epoch = steps_per_epoch;
         let total_steps =
             (config.train.epochs * steps_per_epoch).min(config.train.max_steps.unwrap_or(u64::MAX));
         Ok(Plan {
@@ -229,6 +230,8 @@ impl Plan {
                 .take(self.config.optimizer.kind.moments())
                 .collect(),
             sums: Sums::new(self.network.tasks.len(), self.objective.pairs.len()),
+            conflict: None,
+            balance: None,
             worse: 0,
             best: None,
             seconds: 0.0,

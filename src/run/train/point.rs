@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::config::TaskKind;
 use crate::model::network::{Head, Network};
 use crate::objective::{Objective, losses};
+use crate::run::train::conflict::Conflict;
 use crate::run::train::sums::Sums;
 use crate::schedule::{MetricKind, StepResult};
 
@@ -54,6 +55,12 @@ pub struct Figures {
     pub gate_entropy: Option<f64>,
     /// Mean weights of the gates.
     pub gates: Vec<GatePoint>,
+    /// Mean weights that a balancer gives the tasks.
+    pub weights: Vec<f64>,
+    /// The largest residual of a balancer.
+    pub residual: Option<f64>,
+    /// The conflict of the tasks.
+    pub conflict: Option<Conflict>,
 }
 
 /// One logged point.
@@ -75,6 +82,12 @@ pub struct Point {
     pub gate_entropy: Option<f64>,
     /// Mean weights of the gates; training points have none.
     pub gates: Vec<GatePoint>,
+    /// Mean weights that a balancer gives the tasks, in their order; training points have them.
+    pub weights: Vec<f64>,
+    /// The largest residual of a balancer.
+    pub residual: Option<f64>,
+    /// The conflict of the tasks where it was observed, as `metrics.jsonl` has it.
+    pub conflict: Option<Value>,
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// Seconds since the start of the run.
@@ -113,6 +126,15 @@ impl Sums {
                 MetricKind::Labelled(task) => labelled[*task] = *value,
                 MetricKind::Weight(task) => weights[*task] = *value,
                 MetricKind::GateEntropy(_) => self.entropy += value,
+                MetricKind::TaskWeight(task) => {
+                    if self.weights.len() <= *task {
+                        self.weights.resize(*task + 1, 0.0);
+                    }
+                    self.weights[*task] += value;
+                }
+                MetricKind::SolverResidual => {
+                    self.residual = Some(self.residual.unwrap_or(0.0).max(*value));
+                }
                 MetricKind::SquaredNorm | MetricKind::GateWeight(..) => {}
             }
         }
@@ -154,6 +176,9 @@ impl Sums {
             couplings,
             gate_entropy: (objective.entropy > 0.0).then_some(entropy),
             gates: Vec::new(),
+            weights: self.weights.iter().map(|sum| sum / steps).collect(),
+            residual: self.residual,
+            conflict: self.conflict.clone(),
         }
     }
 }
@@ -181,6 +206,17 @@ impl Point {
         }
         if !self.gates.is_empty() {
             json["gates"] = gates_json(&self.gates);
+        }
+        if !self.weights.is_empty() {
+            let names = network.tasks.iter().map(|head| head.name.clone());
+            let weights = names.zip(self.weights.iter().map(|weight| json!(weight)));
+            json["balance"] = json!({"weights": weights.collect::<Map<String, Value>>()});
+            if let Some(residual) = self.residual {
+                json["balance"]["residual"] = json!(residual);
+            }
+        }
+        if let Some(conflict) = &self.conflict {
+            json["conflict"] = conflict.clone();
         }
         json
     }
@@ -214,6 +250,13 @@ impl Point {
             couplings,
             gate_entropy: json["gate_entropy"].as_f64(),
             gates: gates.collect(),
+            weights: network
+                .tasks
+                .iter()
+                .filter_map(|head| json["balance"]["weights"][&head.name].as_f64())
+                .collect(),
+            residual: json["balance"]["residual"].as_f64(),
+            conflict: json.get("conflict").cloned(),
             learning_rate: json["learning_rate"].as_f64()?,
             seconds: json["seconds"].as_f64()?,
         })

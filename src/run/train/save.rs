@@ -15,6 +15,13 @@ impl Run<'_> {
             .into_iter()
             .map(|buffer| self.engine.save(buffer))
             .collect::<Result<_>>()?;
+        let balance = match self.plan.objective.method() {
+            None => None,
+            Some(method) => {
+                let state = self.engine.save(self.built.buffers.balance.balance)?;
+                Some((method.name().to_owned(), state))
+            }
+        };
         Ok(Snapshot {
             steps: self.done,
             validated: self.validated,
@@ -22,6 +29,8 @@ impl Run<'_> {
             parameters: self.engine.save(self.built.buffers.parameters)?,
             moments,
             sums: self.sums.clone(),
+            conflict: self.conflict.clone(),
+            balance,
             worse: self.worse,
             best: self.best.clone(),
             seconds: self.seconds(),
@@ -44,6 +53,7 @@ impl Run<'_> {
         for (buffer, numbers) in moments.into_iter().zip(&snapshot.moments) {
             self.engine.restore(buffer, numbers)?;
         }
+        self.restore_balance(snapshot)?;
         (self.submitted, self.done, self.validated) =
             (snapshot.steps, snapshot.steps, snapshot.validated);
         (self.points, self.sums) =
@@ -58,6 +68,25 @@ impl Run<'_> {
         (self.rollbacks, self.skipped) = (snapshot.rollbacks, snapshot.skipped);
         self.seconds_before = snapshot.seconds;
         Ok(())
+    }
+
+    /// Puts back the state of the method that balances the tasks; a state of another method begins
+    /// anew.
+    fn restore_balance(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let layers = self.built.shared_layers.len();
+        self.conflict =
+            snapshot.conflict.clone().filter(|conflict| conflict.layers.len() == layers);
+        let Some(method) = self.plan.objective.method() else { return Ok(()) };
+        let buffer = self.built.buffers.balance.balance;
+        let len = self.engine.program().buffers[buffer.0].len;
+        let known = snapshot.balance.as_ref();
+        match known.filter(|(name, state)| name == method.name() && state.len() == len) {
+            Some((_, state)) => self.engine.restore(buffer, state),
+            None => {
+                let first = self.engine.program().buffers[buffer.0].initial.clone();
+                self.engine.upload(buffer, 0, &first)
+            }
+        }
     }
 
     /// The buffers of the moments that the optimizer has.

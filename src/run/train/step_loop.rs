@@ -12,15 +12,17 @@ use crate::data::split::order::windowed_order;
 use crate::kernels::Unit;
 use crate::kernels::params::Step;
 use crate::model::network::Head;
+use crate::objective::balance::Acts;
 use crate::run::checkpoint::{Best, Snapshot};
 use crate::run::data::{upload, upload_rows};
+use crate::run::train::conflict::Conflict;
 use crate::run::train::learning_rate::Course;
 use crate::run::train::loss_scale::LossScale;
 use crate::run::train::outcome::Next;
 use crate::run::train::point::{Figures, Point};
 use crate::run::train::sums::Sums;
 use crate::run::train::{Ended, Observer, Options, Plan};
-use crate::schedule::{Engine, SLOTS};
+use crate::schedule::{Engine, MetricKind, SLOTS, StepResult, Work};
 use crate::step::Built;
 
 /// Device time that a submission should take, in seconds.
@@ -41,6 +43,8 @@ pub(crate) struct Run<'a> {
     /// How often profiling is still to be started: at the first submission, which warms up, and
     /// again at the second.
     to_profile: usize,
+    /// Whether dispatches are timed.
+    profiles: bool,
     /// Steps handed to the engine.
     pub(crate) submitted: u64,
     /// Steps whose results were collected.
@@ -51,6 +55,8 @@ pub(crate) struct Run<'a> {
     pub(crate) points: u64,
     /// As [`Snapshot::sums`].
     pub(crate) sums: Sums,
+    /// As [`Snapshot::conflict`].
+    pub(crate) conflict: Option<Conflict>,
     /// As [`Snapshot::worse`].
     pub(crate) worse: u64,
     /// As [`Snapshot::best`].
@@ -124,11 +130,13 @@ impl<'a> Run<'a> {
             per_submission: options.steps_per_submission.unwrap_or(1).clamp(1, SLOTS),
             calibrating: if options.steps_per_submission.is_none() { 2 } else { 0 },
             to_profile: if options.profile { 2 } else { 0 },
+            profiles: options.profile,
             submitted: 0,
             done: 0,
             validated: 0,
             points: 0,
             sums: no_sums.clone(),
+            conflict: None,
             worse: 0,
             best: None,
             rollbacks: 0,
@@ -262,7 +270,25 @@ impl<'a> Run<'a> {
             Interval::Every(Every::Steps(n)) => (n - self.submitted % n).min(end - self.submitted),
             _ => end - self.submitted,
         };
-        self.per_submission.min(room).min(usize::try_from(left).unwrap_or(usize::MAX))
+        let most = self.per_submission.min(room).min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.up_to_turn(most)
+    }
+
+    /// Number of steps up to the next one that observes, that included, of at most `most`. While
+    /// dispatches are timed, a submission has steps of one schedule.
+    fn up_to_turn(&self, most: usize) -> usize {
+        let Some(turns) = self.built.turns else { return most };
+        let (first, is_timed) = (turns.at(self.submitted), self.profiles);
+        for i in 0..most {
+            let step = self.submitted + i as u64;
+            if is_timed && i > 0 && turns.at(step) != first {
+                return i;
+            }
+            if turns.observes(step) {
+                return i + 1;
+            }
+        }
+        most
     }
 
     /// Whether it is time for a checkpoint; `epochs` is the number of epochs done, at the end of
@@ -313,12 +339,24 @@ impl<'a> Run<'a> {
             self.course.step(self.submitted + slot as u64, place(row), batch.min(rows - row), slot)
         };
         let steps: Vec<Step> = (0..count).map(step).collect();
+        let first_step = self.submitted;
         self.submitted += count as u64;
         if self.to_profile > 0 {
             self.to_profile -= 1;
             self.engine.start_profile()?;
         }
-        self.engine.submit(self.built.train.unwrap_or(0), &steps)
+        let turns = self.built.turns;
+        let schedule = |i: usize| turns.map_or(0, |turns| turns.at(first_step + i as u64));
+        let work: Vec<Work> = steps
+            .iter()
+            .enumerate()
+            .map(|(i, step)| Work { schedule: schedule(i), step: *step })
+            .collect();
+        // What an observed step finds is read behind it: it ends its submission.
+        let observes = turns.is_some_and(|turns| turns.observes(self.submitted - 1));
+        let conflict = self.built.buffers.balance.conflict;
+        let read = observes.then(|| self.engine.program().whole(conflict));
+        self.engine.submit_work(&work, read.as_slice())
     }
 
     /// Where data is streamed, uploads `count` rows from the place `first` of the order on to the
@@ -362,6 +400,7 @@ impl<'a> Run<'a> {
         let bad = self.engine.not_finite().map_or(u32::MAX, |n| n.step);
         for result in results.iter().filter(|r| r.number < bad) {
             self.sums.add(&self.built.program.metrics, result, &self.cells);
+            self.add_conflict(result);
             self.done += 1;
             self.skipped = 0;
             self.compare_tasks(result, observer);
@@ -374,6 +413,29 @@ impl<'a> Run<'a> {
             );
         }
         Ok(())
+    }
+
+    /// Adds what an observed step found.
+    fn add_conflict(&mut self, result: &StepResult) {
+        let (tasks, layers) = (self.plan.network.tasks.len(), self.built.shared_layers.len());
+        if result.numbers.is_empty() || layers == 0 {
+            return;
+        }
+        // Methods on losses scale gradients before they are measured.
+        let mut scales = vec![1.0; tasks];
+        let acts = self.plan.objective.method().map(|method| method.acts());
+        if matches!(acts, Some(Acts::Losses | Acts::Before)) {
+            for (kind, value) in self.built.program.metrics.iter().zip(&result.metrics) {
+                if let MetricKind::TaskWeight(task) = kind {
+                    scales[*task] = *value;
+                }
+            }
+        }
+        let mut of_step = Conflict::new(tasks, layers);
+        of_step.add(&result.numbers, &scales);
+        for sums in [&mut self.sums.conflict, &mut self.conflict] {
+            sums.get_or_insert_with(|| Conflict::new(tasks, layers)).merge(&of_step);
+        }
     }
 
     /// Makes a training point of the steps since the last one, if one is due.
@@ -399,7 +461,10 @@ impl<'a> Run<'a> {
 
     /// A point of a part after `step` steps.
     pub(crate) fn point(&self, part: Part, step: u64, figures: Figures) -> Point {
-        let Figures { loss, tasks, couplings, gate_entropy, gates } = figures;
+        let Figures { loss, tasks, couplings, gate_entropy, gates, weights, residual, conflict } =
+            figures;
+        let layers = &self.built.shared_layers;
+        let conflict = conflict.map(|conflict| conflict.json(&self.plan.network, layers));
         Point {
             step,
             epoch: step.saturating_sub(1) / self.plan.steps_per_epoch + 1,
@@ -409,6 +474,9 @@ impl<'a> Run<'a> {
             couplings,
             gate_entropy,
             gates,
+            weights,
+            residual,
+            conflict,
             learning_rate: self.course.learning_rate(step.saturating_sub(1)),
             seconds: self.seconds(),
         }

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::run::train::conflict::Conflict;
+
 /// Sums over training steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,15 @@ pub struct Sums {
     pub(crate) couplings: Vec<f64>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) entropy: f64,
+    /// Sums of the weights that a balancer gives the tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) weights: Vec<f64>,
+    /// The largest residual of a balancer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) residual: Option<f64>,
+    /// The conflict of the tasks in observed steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) conflict: Option<Conflict>,
 }
 
 fn is_zero(sum: &f64) -> bool {
@@ -31,12 +42,19 @@ impl Sums {
             labelled: vec![(0.0, 0); tasks],
             couplings: vec![0.0; pairs],
             entropy: 0.0,
+            weights: Vec::new(),
+            residual: None,
+            conflict: None,
         }
     }
 
     /// Whether they are sums of this number of tasks.
     pub fn is_of(&self, tasks: usize) -> bool {
+        let weights = [0, tasks].contains(&self.weights.len());
+        let conflict = self.conflict.as_ref().is_none_or(|conflict| conflict.is_of(tasks));
         [self.losses.len(), self.hits.len(), self.labelled.len()] == [tasks; 3]
+            && weights
+            && conflict
     }
 
     /// These sums with another number of pairs; new pairs start at zero.

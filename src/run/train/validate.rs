@@ -118,6 +118,7 @@ impl<'a> Run<'a> {
             couplings: measured.couplings.clone(),
             gate_entropy: measured.gate_entropy,
             gates: measured.gates.clone(),
+            ..Figures::default()
         };
         self.point(part, step, figures)
     }

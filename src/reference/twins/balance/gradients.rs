@@ -1,0 +1,246 @@
+//! The gradients of the tasks apart: their products, their weighted sums, and GradDrop.
+
+use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Region, Run};
+use crate::reference::Arguments;
+use crate::reference::real::Real;
+use crate::reference::twins::dense_forward::hash;
+
+/// Pairs of blocks of four tasks, (0, 0), (0, 1), …, (1, 1), …
+fn pairs(tasks: usize) -> Vec<(usize, usize)> {
+    let blocks = tasks.div_ceil(4);
+    (0..blocks).flat_map(|a| (a..blocks).map(move |b| (a, b))).collect()
+}
+
+pub(in crate::reference::twins) fn task_products<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::TaskProducts>();
+    let (regions, places) = (a.table::<Region>("regions"), a.integers("places"));
+    let (planes, second) = (a.numbers("planes"), a.numbers("second_moment"));
+    let mut products = a.numbers_mut("products");
+    let (tasks, slices) = (p.tasks as usize, p.slices as usize);
+    let (is_adam, pairs) = (a.constant("ADAM") == 1, pairs(tasks));
+    let regions = &regions[p.first_region as usize..][..p.regions as usize];
+    for (number, region) in regions.iter().enumerate() {
+        let length = region.width as usize * if region.by_row == 1 { p.rows as usize } else { 1 };
+        let gradient = |task: usize, i: usize| {
+            let place = (task < tasks).then(|| places[region.first as usize + task]);
+            place.filter(|place| *place != NONE).map_or(T::of(0.0), |at| planes[at as usize + i])
+        };
+        for slice in 0..slices {
+            for (pair, (first, second_block)) in pairs.iter().enumerate() {
+                let part = (number * slices + slice) * pairs.len() + pair;
+                for cell in 0..16 {
+                    let (i, j) = (4 * first + cell / 4, 4 * second_block + cell % 4);
+                    let mut sum = T::of(0.0);
+                    // A slice has every `slices`-th run of 64 quads.
+                    for e in (0..length).filter(|e| e / 256 % slices == slice) {
+                        let mut term = gradient(i, e);
+                        if is_adam {
+                            let v = second[region.parameter as usize + e];
+                            term = term
+                                / (v.sqrt() * T::from(a.step().root_correction) + T::from(p.eps));
+                        }
+                        sum += term * gradient(j, e);
+                    }
+                    products[p.products as usize + 16 * part + cell] = sum;
+                }
+            }
+        }
+    }
+}
+
+pub(in crate::reference::twins) fn task_gramian<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::TaskGramian>();
+    let (products, mut gramian) = (a.numbers("products"), a.numbers_mut("gramian"));
+    let (k, parts) = (p.tasks as usize, (p.regions * p.slices) as usize);
+    let pairs = pairs(k);
+    for matrix in 0..a.dispatch.grid[0] as usize {
+        for (i, j) in (0..k).flat_map(|i| (0..k).map(move |j| (i, j))) {
+            let (low, high) = (i.min(j), i.max(j));
+            let pair = pairs.iter().position(|pair| *pair == (low / 4, high / 4)).unwrap_or(0);
+            let cell = 16 * pair + 4 * (low % 4) + high % 4;
+            let at = |part: usize| p.products as usize + 16 * pairs.len() * part + cell;
+            let sum = (matrix * parts..(matrix + 1) * parts)
+                .fold(T::of(0.0), |sum, part| sum + products[at(part)]);
+            let place = p.gramian as usize + matrix * k * k + i * k + j;
+            gramian[place] = if p.accumulate == 1 { sum + gramian[place] } else { sum };
+        }
+    }
+    if p.scaled == NONE {
+        return;
+    }
+    let factor = |task: usize| {
+        let square = gramian[p.gramian as usize + task * (k + 1)];
+        if square.value().is_nan() || square.value() <= 0.0 {
+            return T::of(0.0);
+        }
+        let by_norm = if p.normalize & 1 == 1 { square.sqrt() } else { T::of(1.0) };
+        let by_loss =
+            if p.normalize & 2 == 2 { gramian[p.losses as usize + task] } else { T::of(1.0) };
+        T::of(1.0) / by_norm / by_loss
+    };
+    let factors: Vec<T> = (0..k).map(factor).collect();
+    for (i, j) in (0..k).flat_map(|i| (0..k).map(move |j| (i, j))) {
+        gramian[p.scaled as usize + i * k + j] =
+            gramian[p.gramian as usize + i * k + j] * (factors[i] * factors[j]);
+    }
+    gramian[p.scaled as usize + k * k..][..k].copy_from_slice(&factors);
+}
+
+pub(in crate::reference::twins) fn task_losses<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::TaskLosses>();
+    let (partials, mut gramian) = (a.numbers("partials"), a.numbers_mut("gramian"));
+    for task in 0..a.dispatch.grid[0] as usize {
+        let rows = &partials[(p.loss as usize + task * p.capacity as usize)..][..p.rows as usize];
+        let sum = rows.iter().fold(T::of(0.0), |sum, row| sum + *row);
+        let place = p.losses as usize + task;
+        gramian[place] = if p.accumulate == 1 { sum + gramian[place] } else { sum };
+    }
+}
+
+/// The combinations of a group, each with its number and its terms.
+fn combinations<T: Real>(
+    a: &Arguments<T>,
+    first: u32,
+    count: u32,
+) -> Vec<(u32, Combination, Vec<PlaneTerm>)> {
+    let (table, terms) =
+        (a.table::<Combination>("combinations"), a.table::<PlaneTerm>("plane_terms"));
+    let of = |number: u32| {
+        let node = table[number as usize];
+        (number, node, terms[node.first_term as usize..][..node.terms as usize].to_vec())
+    };
+    (first..first + count).map(of).collect()
+}
+
+pub(in crate::reference::twins) fn combine_deltas<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::CombineDeltas>();
+    let (slope, partials) = (a.numbers("slope"), a.numbers("partials"));
+    let mut delta = a.numbers_mut("delta");
+    for (_, node, terms) in combinations(a, p.first, p.combinations) {
+        for i in 0..(p.rows * node.width) as usize {
+            let mut sum = T::of(0.0);
+            for term in &terms {
+                let value = delta[term.place as usize + i];
+                sum += match term.weight {
+                    NONE => value,
+                    task => partials[(p.weights + task) as usize] * value,
+                };
+            }
+            if node.slope != NONE {
+                sum *= slope[node.slope as usize + i];
+            }
+            delta[node.delta as usize + i] = sum;
+        }
+    }
+}
+
+/// The runs of a dispatch.
+fn runs<T: Real>(a: &Arguments<T>, first: u32, count: u32) -> Vec<Run> {
+    a.table::<Run>("runs")[first as usize..][..count as usize].to_vec()
+}
+
+pub(in crate::reference::twins) fn combine_gradients<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::CombineGradients>();
+    let (by_task, partials) = (a.numbers("task_gradients"), a.numbers("partials"));
+    let mut gradients = a.numbers_mut("gradients");
+    for run in runs(a, p.first, p.runs) {
+        for i in 0..run.len {
+            let sum = (0..p.tasks).fold(T::of(0.0), |sum, task| {
+                let gradient = by_task[(task * p.stride + run.place + i) as usize];
+                sum + partials[(p.weights + task) as usize] * gradient
+            });
+            if !sum.value().is_finite() {
+                a.raise(p.flag);
+            }
+            gradients[(run.parameter + i) as usize] = sum;
+        }
+    }
+}
+
+/// The random number of an element in [0, 1).
+fn drawn<T: Real>(a: &Arguments<T>, element: u32, number: u32) -> f64 {
+    let step = a.step();
+    f64::from(hash([step.key_low, step.key_high, element, number]) >> 8) / f64::from(1 << 24)
+}
+
+/// Whether the positive ones of these gradients are kept (equation 1 of the paper).
+fn keeps_positive<T: Real>(gradients: &[T], drawn: f64) -> bool {
+    let sum: f64 = gradients.iter().map(|g| g.value()).sum();
+    let size: f64 = gradients.iter().map(|g| g.value().abs()).sum();
+    sum + size > 2.0 * size * drawn
+}
+
+/// A gradient, or the part of it that leaks.
+fn kept<T: Real>(gradient: T, positive: bool, leak: f32) -> T {
+    match (gradient.value() > 0.0) == positive {
+        true => gradient,
+        false => T::from(leak) * gradient,
+    }
+}
+
+pub(in crate::reference::twins) fn drop_deltas<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::DropDeltas>();
+    let (slope, mut delta) = (a.numbers("slope"), a.numbers_mut("delta"));
+    for (number, node, terms) in combinations(a, p.first, p.combinations) {
+        for i in 0..(p.rows * node.width) as usize {
+            let of_tasks: Vec<T> = terms
+                .iter()
+                .filter(|term| term.weight != NONE)
+                .map(|term| delta[term.place as usize + i])
+                .collect();
+            let element = p.chunk_first * node.width + i as u32;
+            let positive = keeps_positive(&of_tasks, drawn(a, element, 0x8000_0000 | number));
+            let mut sum = T::of(0.0);
+            for term in &terms {
+                let value = delta[term.place as usize + i];
+                sum += if term.weight == NONE { value } else { kept(value, positive, p.leak) };
+            }
+            if node.slope != NONE {
+                sum *= slope[node.slope as usize + i];
+            }
+            delta[node.delta as usize + i] = sum;
+        }
+    }
+}
+
+pub(in crate::reference::twins) fn drop_gradients<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::DropGradients>();
+    let (by_task, mut gradients) = (a.numbers("task_gradients"), a.numbers_mut("gradients"));
+    for run in runs(a, p.first, p.runs) {
+        for i in 0..run.len {
+            let of_tasks: Vec<T> = (0..p.tasks)
+                .map(|task| by_task[(task * p.stride + run.place + i) as usize])
+                .collect();
+            let positive = keeps_positive(&of_tasks, drawn(a, run.parameter + i, 0xc000_0000));
+            let sum =
+                of_tasks.iter().fold(T::of(0.0), |sum, value| sum + kept(*value, positive, p.leak));
+            if !sum.value().is_finite() {
+                a.raise(p.flag);
+            }
+            gradients[(run.parameter + i) as usize] = sum;
+        }
+    }
+}
+
+pub(in crate::reference::twins) fn parameter_change<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::ParameterChange>();
+    let (parameters, mut by_task) = (a.numbers("parameters"), a.numbers_mut("task_gradients"));
+    for run in runs(a, p.first, p.runs) {
+        for i in 0..run.len {
+            let (at, value) =
+                ((p.change + run.place + i) as usize, parameters[(run.parameter + i) as usize]);
+            by_task[at] = if p.after == 1 { value - by_task[at] } else { value };
+        }
+    }
+}
+
+pub(in crate::reference::twins) fn copy_numbers<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::CopyNumbers>();
+    if p.latched == 1 && a.integers("flags")[0] != NONE {
+        return;
+    }
+    let (source, mut target) = (a.numbers("source"), a.numbers_mut("copied"));
+    for i in 0..p.count as usize {
+        target[p.target_first as usize + i] = source[p.first as usize + i];
+    }
+}

@@ -1,0 +1,165 @@
+//! The conflict of the tasks: how the gradients of the tasks lie to each other on the shared layers,
+//! to their mean, and to the change that the parameters really made. Sums over observed steps; a
+//! point has their means.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::model::network::Network;
+
+/// A sum and the number of its terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mean(f64, u64);
+
+impl Mean {
+    fn add(&mut self, value: Option<f64>) {
+        if let Some(value) = value.filter(|value| value.is_finite()) {
+            *self = Mean(self.0 + value, self.1 + 1);
+        }
+    }
+
+    /// The mean; `None` of nothing.
+    pub fn value(self) -> Option<f64> {
+        (self.1 > 0).then(|| self.0 / self.1 as f64)
+    }
+}
+
+/// Sums over observed steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conflict {
+    /// Number of tasks.
+    pub(crate) tasks: usize,
+    /// Norms of the gradients of the tasks.
+    pub(crate) norms: Vec<Mean>,
+    /// Cosines of each gradient with the mean of all.
+    pub(crate) to_mean: Vec<Mean>,
+    /// Cosines of each gradient with the way that the parameters went, downhill being positive.
+    pub(crate) to_update: Vec<Mean>,
+    /// Cosines of each pair over all shared layers, pairs in the order (0, 1), (0, 2), …, (1, 2), …
+    pub(crate) pairs: Vec<Mean>,
+    /// Likewise for each shared layer.
+    pub(crate) layers: Vec<Vec<Mean>>,
+}
+
+/// The pairs of tasks.
+pub fn pairs(tasks: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..tasks).flat_map(move |i| (i + 1..tasks).map(move |j| (i, j)))
+}
+
+fn cosine(product: f64, a: f64, b: f64) -> Option<f64> {
+    (a > 0.0 && b > 0.0).then(|| (product / (a.sqrt() * b.sqrt())).clamp(-1.0, 1.0))
+}
+
+impl Conflict {
+    /// No observations of this number of tasks and shared layers.
+    pub fn new(tasks: usize, layers: usize) -> Conflict {
+        let count = tasks * tasks.saturating_sub(1) / 2;
+        Conflict {
+            tasks,
+            norms: vec![Mean::default(); tasks],
+            to_mean: vec![Mean::default(); tasks],
+            to_update: vec![Mean::default(); tasks],
+            pairs: vec![Mean::default(); count],
+            layers: vec![vec![Mean::default(); count]; layers],
+        }
+    }
+
+    /// Whether nothing was observed.
+    pub fn is_empty(&self) -> bool {
+        self.norms.iter().all(|norm| norm.1 == 0)
+    }
+
+    /// Number of observed steps.
+    pub fn steps(&self) -> u64 {
+        self.norms.iter().map(|norm| norm.1).max().unwrap_or(0)
+    }
+
+    /// Whether they are sums of this number of tasks.
+    pub fn is_of(&self, tasks: usize) -> bool {
+        let count = tasks * tasks.saturating_sub(1) / 2;
+        let of_tasks = [&self.norms, &self.to_mean, &self.to_update];
+        let is_right = self.tasks == tasks && of_tasks.iter().all(|list| list.len() == tasks);
+        let of_pairs = self.layers.iter().chain([&self.pairs]);
+        is_right && of_pairs.into_iter().all(|list| list.len() == count)
+    }
+
+    /// Adds an observed step: for each layer the products of the gradients of the tasks and of the
+    /// change of the parameters, `[layers, tasks + 1, tasks + 1]`. `scales` are factors that the
+    /// gradients have and losses do not.
+    pub fn add(&mut self, products: &[f32], scales: &[f64]) {
+        let (tasks, side) = (self.tasks, self.tasks + 1);
+        let whole = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
+        let factor = |i: usize| if i == tasks { 1.0 } else { 1.0 / whole(scales[i]) };
+        let mut together = vec![0.0; side * side];
+        for (layer, of_layer) in self.layers.iter_mut().zip(products.chunks_exact(side * side)) {
+            let at = |i: usize, j: usize| f64::from(of_layer[i * side + j]) * factor(i) * factor(j);
+            for (sum, (i, j)) in layer.iter_mut().zip(pairs(tasks)) {
+                sum.add(cosine(at(i, j), at(i, i), at(j, j)));
+            }
+            for (sum, (i, j)) in
+                together.iter_mut().zip((0..side).flat_map(|i| (0..side).map(move |j| (i, j))))
+            {
+                *sum += at(i, j);
+            }
+        }
+        let at = |i: usize, j: usize| together[i * side + j];
+        for (sum, (i, j)) in self.pairs.iter_mut().zip(pairs(tasks)) {
+            sum.add(cosine(at(i, j), at(i, i), at(j, j)));
+        }
+        let to_all: Vec<f64> = (0..tasks).map(|i| (0..tasks).map(|j| at(i, j)).sum()).collect();
+        let of_mean: f64 = to_all.iter().sum();
+        for (i, to_all) in to_all.iter().enumerate() {
+            let is_there = at(i, i) > 0.0;
+            self.norms[i].add(is_there.then(|| at(i, i).sqrt()));
+            self.to_mean[i].add(cosine(*to_all, at(i, i), of_mean));
+            self.to_update[i].add(cosine(-at(i, tasks), at(i, i), at(tasks, tasks)));
+        }
+    }
+
+    /// The mean over the tasks of the cosine of each gradient with the mean gradient.
+    pub fn mean_cosine(&self) -> Option<f64> {
+        let known: Vec<f64> = self.to_mean.iter().filter_map(|mean| mean.value()).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    }
+
+    /// The object of `metrics.jsonl`; `layers` are the names of the shared layers.
+    pub fn json(&self, network: &Network, layers: &[String]) -> Value {
+        let name = |task: usize| network.tasks[task].name.as_str();
+        let mut tasks = Map::new();
+        for task in 0..self.tasks {
+            let [norm, to_mean, to_update] =
+                [&self.norms, &self.to_mean, &self.to_update].map(|list| list[task].value());
+            let entry = json!({"norm": norm, "to_mean": to_mean, "to_update": to_update});
+            tasks.insert(name(task).to_owned(), entry);
+        }
+        let pair = |(number, (i, j)): (usize, (usize, usize))| {
+            let of_layers: Map<String, Value> = layers
+                .iter()
+                .zip(&self.layers)
+                .map(|(layer, list)| (layer.clone(), json!(list[number].value())))
+                .collect();
+            json!({"pair": [name(i), name(j)], "cosine": self.pairs[number].value(),
+                "layers": of_layers})
+        };
+        let all: Vec<Value> = pairs(self.tasks).enumerate().map(pair).collect();
+        json!({"steps": self.steps(), "mean_cosine": self.mean_cosine(), "tasks": tasks,
+            "pairs": all})
+    }
+
+    /// Adds the sums of later steps.
+    pub fn merge(&mut self, other: &Conflict) {
+        let add = |to: &mut [Mean], from: &[Mean]| {
+            to.iter_mut().zip(from).for_each(|(to, from)| {
+                *to = Mean(to.0 + from.0, to.1 + from.1);
+            });
+        };
+        add(&mut self.norms, &other.norms);
+        add(&mut self.to_mean, &other.to_mean);
+        add(&mut self.to_update, &other.to_update);
+        add(&mut self.pairs, &other.pairs);
+        for (to, from) in self.layers.iter_mut().zip(&other.layers) {
+            add(to, from);
+        }
+    }
+}

@@ -1,0 +1,790 @@
+//! Balancing within a step: the gradients of the tasks apart, their products, the weights that
+//! follow, and what is done with them.
+
+use super::buffers::{spec, table_spec};
+use super::builder::Builder;
+use super::request::Request;
+use crate::config::{ActsOn, Balancer, Couplings, Metric, Normalize, OptimizerKind, Space};
+use crate::kernels;
+use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Solve, solve};
+use crate::objective::Objective;
+use crate::objective::balance::{Acts, Method};
+use crate::plan::{
+    Backward, BalanceBuffers, Chunk, CombineGroup, Deep, Depth, LayerPlan, SharedBackward, Views,
+    Wanted, block,
+};
+use crate::schedule::{Buffer, Dispatch, Effect, Kind, Program, Slice, slices};
+
+/// The largest number of tasks whose gradients can be compared: kernels have room for their
+/// weights in workgroup memory.
+pub const MOST_TASKS: usize = 128;
+
+/// Elements of a region for each of the workgroups that share it.
+const SLICE: usize = 16 << 10;
+
+/// The largest number of workgroups that share a region.
+const MOST_SLICES: usize = 64;
+
+/// The largest number of workgroups of a kernel that goes through a run in turns.
+const MOST_GROUPS: usize = 256;
+
+/// Invocations of the solvers, each of which may have a tableau of its own.
+const LANES: usize = 64;
+
+/// What a training step does about balancing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Whether weights are found anew.
+    pub solves: bool,
+    /// Whether conflict is measured.
+    pub observes: bool,
+}
+
+/// How the weights of the tasks come into a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Not at all.
+    Constant,
+    /// As factors on the losses, from the losses of the batch.
+    Losses,
+    /// As factors on the losses, from the step before.
+    Before,
+    /// As factors on planes.
+    Planes,
+    /// As factors on the gradients of parameters by task.
+    Deep,
+}
+
+impl Way {
+    /// How the weights of an objective come into a step that solves or does not.
+    pub fn of(objective: &Objective, solves: bool) -> Way {
+        let space = objective.balance.space;
+        match objective.method().map(|method| method.acts()) {
+            None => Way::Constant,
+            Some(Acts::Losses) => Way::Losses,
+            Some(Acts::Before) => Way::Before,
+            Some(Acts::Products | Acts::Elements) if space == Space::Representation || !solves => {
+                Way::Planes
+            }
+            Some(Acts::Products | Acts::Elements) => Way::Deep,
+        }
+    }
+}
+
+/// The views that an objective needs of a plan.
+pub(super) fn wanted(objective: &Objective) -> Wanted {
+    let balance = &objective.balance;
+    let ways = [Way::of(objective, true), Way::of(objective, balance.every <= 1)];
+    let deep = match ways[0] {
+        _ if balance.observe > 0 => Some(Depth::All),
+        Way::Deep => Some(Depth::All),
+        Way::Before => Some(Depth::Last),
+        _ => None,
+    };
+    Wanted { planes: ways.contains(&Way::Planes), deep }
+}
+
+/// Places within the buffer of products of tasks: the sums, the scaled ones with their scales, the
+/// losses before and after the update.
+#[derive(Clone, Copy, Debug)]
+struct Gramian {
+    tasks: usize,
+}
+
+impl Gramian {
+    fn scaled(self) -> usize {
+        self.tasks * self.tasks
+    }
+
+    fn losses(self) -> usize {
+        2 * self.scaled() + self.tasks
+    }
+
+    fn len(self) -> usize {
+        self.losses() + 2 * self.tasks
+    }
+}
+
+/// Workgroups that share a region.
+fn slices_of(elements: usize) -> usize {
+    elements.div_ceil(SLICE).clamp(1, MOST_SLICES)
+}
+
+/// Pairs of blocks of four tasks.
+fn pairs(tasks: usize) -> usize {
+    let blocks = tasks.div_ceil(4);
+    blocks * (blocks + 1) / 2
+}
+
+/// The elements of the largest region of a kind.
+fn longest(views: &Views, rows: usize, (first, count): (usize, usize)) -> usize {
+    let regions = views.regions[first..first + count].iter();
+    let length = |r: &params::Region| r.width as usize * if r.by_row == 1 { rows } else { 1 };
+    regions.map(length).max().unwrap_or(0)
+}
+
+/// The regions of the planes of both arenas.
+fn plane_regions(views: &Views) -> (usize, usize) {
+    let planes = views.planes.as_ref().map(|planes| planes.regions);
+    planes.map_or((0, 0), |[even, odd]| (even.0, even.1 + odd.1))
+}
+
+/// Numbers of products that the largest comparison makes.
+fn products_len(objective: &Objective, views: &Views, capacity: usize) -> usize {
+    let of = |regions: (usize, usize), tasks: usize| {
+        16 * pairs(tasks) * regions.1 * slices_of(longest(views, capacity, regions))
+    };
+    let deep = views.deep.as_ref().map_or((0, 0), |deep| deep.regions);
+    let changes = usize::from(objective.balance.observe > 0);
+    of(plane_regions(views), views.tasks).max(of(deep, views.tasks + changes))
+}
+
+/// Makes the buffers that balancing needs.
+pub(super) fn place_buffers(
+    program: &mut Program,
+    request: &Request,
+    plan: &LayerPlan,
+) -> BalanceBuffers {
+    let mut b = BalanceBuffers::default();
+    let objective = request.objective;
+    if request.optimizer.is_none() {
+        return b;
+    }
+    let tasks = request.network.tasks.len();
+    if let Some(method) = objective.method() {
+        let state = tasks + method.state(tasks);
+        let mut first = vec![method.first_weight().to_bits(); tasks];
+        first.resize(state, 0f32.to_bits());
+        b.balance = spec(program, "balance", state, Kind::F32, first);
+        b.next_balance = spec(program, "next balance", state, Kind::F32, Vec::new());
+        let weights = objective.weights.iter().map(|w| w.to_bits()).collect();
+        b.preferences = spec(program, "preferences", tasks, Kind::F32, weights);
+        let work = match method.kernel().name {
+            "cone_projection" => tasks * (tasks + 2) * LANES,
+            _ => 2 * tasks * tasks,
+        };
+        b.work = spec(program, "work of the solver", work, Kind::F32, Vec::new());
+        b.gramian = spec(program, "gramian", Gramian { tasks }.len(), Kind::F32, Vec::new());
+    }
+    if matches!(Way::of(objective, true), Way::Losses | Way::Before) {
+        let (combinations, terms) = scaled_logits(request, plan);
+        b.scaled_logits = table_spec(program, "scaled logits", &combinations);
+        b.scaled_terms = table_spec(program, "scaled logits' terms", &terms);
+    }
+    let Some(views) = &plan.views else { return b };
+    b.combinations = table_spec(program, "combinations", &views.combinations);
+    b.plane_terms = table_spec(program, "planes", &views.terms);
+    b.regions = table_spec(program, "regions", &views.regions);
+    b.places = spec(program, "places", views.places.len(), Kind::U32, views.places.clone());
+    b.runs = table_spec(program, "runs", &views.runs);
+    let products = products_len(objective, views, plan.capacity);
+    b.products = spec(program, "products of tasks", products, Kind::F32, Vec::new());
+    if let Some(deep) = &views.deep {
+        let changes = usize::from(objective.balance.observe > 0);
+        let len = (tasks + changes) * deep.stride;
+        b.task_gradients = spec(program, "gradients by task", len, Kind::F32, Vec::new());
+        if changes == 1 {
+            let len = deep.regions.1 * (tasks + 1) * (tasks + 1);
+            b.conflict = spec(program, "conflict", len, Kind::F32, Vec::new());
+        }
+    }
+    b
+}
+
+/// The gradients of the logits of all heads as combinations that are scaled in place.
+fn scaled_logits(request: &Request, plan: &LayerPlan) -> (Vec<Combination>, Vec<PlaneTerm>) {
+    let of_task = |task: usize| {
+        let delta = (plan.capacity * request.network.first_logit(task)) as u32;
+        let width = request.network.tasks[task].outputs() as u32;
+        let first_term = task as u32;
+        let combination = Combination { width, slope: NONE, delta, first_term, terms: 1 };
+        (combination, PlaneTerm { place: delta, weight: task as u32 })
+    };
+    (0..request.network.tasks.len()).map(of_task).unzip()
+}
+
+/// The tasks whose deltas are combined, in units of workgroups of 64 for the longest run.
+fn groups(longest: usize) -> u32 {
+    longest.div_ceil(64).clamp(1, MOST_GROUPS) as u32
+}
+
+impl Builder<'_> {
+    fn tasks(&self) -> usize {
+        self.scene.network.tasks.len()
+    }
+
+    fn gramian(&self) -> Gramian {
+        Gramian { tasks: self.tasks() }
+    }
+
+    fn b(&self) -> &BalanceBuffers {
+        &self.scene.buffers.balance
+    }
+
+    fn views(&self) -> Option<&Views> {
+        self.scene.plan.views.as_ref()
+    }
+
+    fn deep(&self) -> Option<(&Views, &Deep)> {
+        let views = self.views()?;
+        views.deep.as_ref().map(|deep| (views, deep))
+    }
+
+    fn method(&self) -> Option<&'static dyn Method> {
+        self.objective.method()
+    }
+
+    /// Whether a solve needs the losses of the batch.
+    fn needs_losses(&self) -> bool {
+        let balance = &self.objective.balance;
+        matches!(balance.normalize, Normalize::Loss | Normalize::LossNorm)
+            || matches!(balance.method.acts_on(), ActsOn::Losses)
+            || matches!(balance.method, Balancer::Gradnorm { .. })
+    }
+
+    /// The backward pass of the private nodes of a chunk.
+    pub(super) fn private_backward(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let views = self.views();
+        views.map_or(Vec::new(), |views| self.backward_steps(&views.private, chunk))
+    }
+
+    /// The planes of a chunk.
+    pub(super) fn planes(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let planes = self.views().and_then(|views| views.planes.as_ref());
+        planes.map_or(Vec::new(), |planes| self.backward_steps(&planes.backward, chunk))
+    }
+
+    /// The backward pass of the shared nodes from planes on.
+    pub(super) fn shared_backward(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let planes = self.views().and_then(|views| views.planes.as_ref());
+        let of = |step: &SharedBackward| match step {
+            SharedBackward::Usual(step) => self.backward_steps(std::slice::from_ref(step), chunk),
+            SharedBackward::Combine(group) => vec![self.combine(group, chunk)],
+        };
+        planes.into_iter().flat_map(|planes| &planes.shared).flat_map(of).collect()
+    }
+
+    /// The deltas of shared nodes by task, and the gradients of shared parameters by task.
+    pub(super) fn deep_backward(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let Some((_, deep)) = self.deep() else { return Vec::new() };
+        let target = self.b().task_gradients;
+        let mut dispatches = self.backward_steps(&deep.backward, chunk);
+        dispatches.extend(self.weight_gradients(&deep.weights, "by task", target, chunk));
+        dispatches.extend(self.constant_gradients(&deep.constants, target, chunk));
+        dispatches.extend(self.vectors_by_task(deep, chunk));
+        dispatches
+    }
+
+    /// The weight gradients of private layers.
+    pub(super) fn private_gradients(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let Some(views) = self.views() else { return Vec::new() };
+        let target = self.scene.buffers.gradients;
+        let weights =
+            self.weight_gradients(&views.private_weights, "layers of tasks", target, chunk);
+        let constants = self.constant_gradients(&views.private_constants, target, chunk);
+        weights.into_iter().chain(constants).collect()
+    }
+
+    /// The sums of the losses of a chunk by task; `after` those after the update.
+    pub(super) fn task_losses(&self, chunk: Chunk, after: bool) -> Dispatch {
+        let (b, tasks, capacity) = (&self.scene.buffers, self.tasks(), self.scene.plan.capacity);
+        let losses = self.gramian().losses() + if after { tasks } else { 0 };
+        let parameters = params::TaskLosses {
+            rows: chunk.rows as u32,
+            loss: 0,
+            capacity: capacity as u32,
+            losses: losses as u32,
+            accumulate: u32::from(chunk.index > 0),
+        };
+        let rows = (0..tasks).map(|task| (task * capacity, chunk.rows));
+        let label = if after { "losses after the update" } else { "losses" };
+        Dispatch::new(&kernels::task_losses, label, parameters, [tasks as u32, 1, 1])
+            .bind([("partials", b.partials), ("gramian", b.balance.gramian)])
+            .reads(slices(b.partials, rows))
+            .effect(chunk.effect(), slices(b.balance.gramian, [(losses, tasks)]))
+    }
+
+    /// The losses of a chunk, where a solve needs them.
+    pub(super) fn losses_of_chunk(&self, chunk: Chunk) -> Option<Dispatch> {
+        self.needs_losses().then(|| self.task_losses(chunk, false))
+    }
+
+    /// The products of the planes of a chunk, and their sums.
+    pub(super) fn compare_planes(&self, chunk: Chunk, is_last: bool) -> Vec<Dispatch> {
+        let Some(views) = self.views() else { return Vec::new() };
+        let Some(planes) = &views.planes else { return Vec::new() };
+        let (tasks, deltas) = (self.tasks(), self.scene.buffers.deltas);
+        let all = plane_regions(views);
+        let slices = slices_of(longest(views, chunk.rows, all));
+        let (mut dispatches, mut before) = (Vec::new(), 0);
+        for (parity, regions) in planes.regions.into_iter().enumerate() {
+            if regions.1 > 0 {
+                let at = (regions, slices, before, tasks);
+                dispatches.push(self.products(deltas[parity], chunk.rows, at));
+                before += 16 * pairs(tasks) * regions.1 * slices;
+            }
+        }
+        dispatches.push(self.sum_products(all.1, slices, chunk.index > 0, is_last));
+        dispatches
+    }
+
+    /// The products of the gradients of shared parameters, and their sums.
+    pub(super) fn compare_gradients(&self) -> Vec<Dispatch> {
+        let Some((views, deep)) = self.deep() else { return Vec::new() };
+        let regions = match Way::of(self.objective, true) {
+            Way::Before => (deep.regions.0, deep.last),
+            _ => deep.regions,
+        };
+        let slices = slices_of(longest(views, 1, regions));
+        let at = (regions, slices, 0, self.tasks());
+        let products = self.products(self.b().task_gradients, 1, at);
+        vec![products, self.sum_products(regions.1, slices, false, true)]
+    }
+
+    /// The products of the gradients by task and of the change of the parameters, node by node.
+    pub(super) fn observe(&self) -> Vec<Dispatch> {
+        let Some((views, deep)) = self.deep() else { return Vec::new() };
+        let (tasks, count) = (self.tasks() + 1, deep.regions.1);
+        let slices = slices_of(longest(views, 1, deep.regions));
+        let at = (deep.regions, slices, 0, tasks);
+        let products = self.products(self.b().task_gradients, 1, at);
+        let len = count * tasks * tasks;
+        let parameters = params::TaskGramian {
+            tasks: tasks as u32,
+            slices: slices as u32,
+            regions: 1,
+            products: 0,
+            gramian: 0,
+            accumulate: 0,
+            scaled: NONE,
+            normalize: 0,
+            losses: 0,
+        };
+        let grid = [count as u32, 1, 1];
+        let sums = Dispatch::new(&kernels::task_gramian, "conflict", parameters, grid)
+            .bind([("products", self.b().products), ("gramian", self.b().conflict)])
+            .reads([self.run_of_products(count, slices, tasks)])
+            .overwrites(self.run(self.b().conflict, 0, len));
+        vec![self.change(true), products, sums]
+    }
+
+    /// Keeps the shared parameters before the update; after it, what became of them.
+    pub(super) fn change(&self, after: bool) -> Dispatch {
+        let (b, deep) = (&self.scene.buffers, self.deep());
+        let (first, runs, stride, longest) = deep.map_or((0, 0, 0, 0), |(views, deep)| {
+            let (first, count) = deep.runs;
+            let runs = &views.runs[first..first + count];
+            let longest = runs.iter().map(|run| run.len as usize).max().unwrap_or(0);
+            (first, count, deep.stride, longest)
+        });
+        let change = self.tasks() * stride;
+        let parameters = params::ParameterChange {
+            first: first as u32,
+            runs: runs as u32,
+            change: change as u32,
+            after: u32::from(after),
+        };
+        let label = if after { "change of shared layers" } else { "shared layers before" };
+        let effect = if after { Effect::Update } else { Effect::Overwrite };
+        let grid = [groups(longest), runs as u32, 1];
+        Dispatch::new(&kernels::parameter_change, label, parameters, grid)
+            .bind([("runs", b.balance.runs), ("parameters", b.parameters)])
+            .bind([("task_gradients", b.balance.task_gradients)])
+            .reads(self.run_parameters(b.parameters))
+            .effect(effect, self.run(b.balance.task_gradients, change, stride))
+    }
+
+    fn run(&self, buffer: Buffer, first: usize, len: usize) -> Vec<Slice> {
+        if len > 0 { slices(buffer, [(first, len)]) } else { Vec::new() }
+    }
+
+    /// The runs of shared parameters, in an arena of them.
+    fn run_parameters(&self, buffer: Buffer) -> Vec<Slice> {
+        let Some((views, deep)) = self.deep() else { return Vec::new() };
+        let runs = &views.runs[deep.runs.0..deep.runs.0 + deep.runs.1];
+        slices(buffer, runs.iter().map(|run| (run.parameter as usize, run.len as usize)))
+    }
+
+    fn run_of_products(&self, regions: usize, slices: usize, tasks: usize) -> Slice {
+        let len = 16 * pairs(tasks) * regions * slices;
+        Slice { buffer: self.b().products, first: 0, len }
+    }
+
+    /// The products of the gradients of each two tasks in regions of a buffer.
+    fn products(
+        &self,
+        buffer: Buffer,
+        rows: usize,
+        ((first, count), slices, place, tasks): ((usize, usize), usize, usize, usize),
+    ) -> Dispatch {
+        let (b, balance) = (&self.scene.buffers, &self.objective.balance);
+        let is_adam = balance.metric == Metric::Adam && tasks == self.tasks();
+        let parameters = params::TaskProducts {
+            rows: rows as u32,
+            first_region: first as u32,
+            regions: count as u32,
+            tasks: tasks as u32,
+            slices: slices as u32,
+            products: place as u32,
+            eps: self.eps,
+        };
+        let empty = Vec::new();
+        let (regions, places) =
+            self.views().map_or((&empty, &[][..]), |views| (&views.regions, &views.places[..]));
+        let regions = &regions[first..first + count];
+        let length = |r: &params::Region| r.width as usize * if r.by_row == 1 { rows } else { 1 };
+        let read = regions.iter().flat_map(|r| {
+            let of_task = move |task: usize| {
+                let place = places[r.first as usize + task];
+                (place != NONE).then_some((place as usize, length(r)))
+            };
+            (0..tasks).filter_map(of_task)
+        });
+        let moments = regions.iter().filter(|_| is_adam);
+        let moments = moments.map(|r| (r.parameter as usize, r.width as usize));
+        let len = 16 * pairs(tasks) * count * slices;
+        let grid = [pairs(tasks) as u32, slices as u32, count as u32];
+        Dispatch::new(&kernels::task_products, "gradients of tasks", parameters, grid)
+            .bind([("regions", b.balance.regions), ("places", b.balance.places)])
+            .bind([("planes", buffer), ("second_moment", b.second_moment)])
+            .bind([("products", b.balance.products)])
+            .reads(crate::schedule::slices(buffer, read))
+            .reads(crate::schedule::slices(b.second_moment, moments))
+            .overwrites(self.run(b.balance.products, place, len))
+            .constant("ADAM", f64::from(u8::from(is_adam)))
+    }
+
+    /// The sums of products over all regions; with `is_last` scaled for the solve.
+    fn sum_products(
+        &self,
+        regions: usize,
+        slices: usize,
+        accumulate: bool,
+        is_last: bool,
+    ) -> Dispatch {
+        let (at, tasks) = (self.gramian(), self.tasks());
+        let normalize = match self.objective.balance.normalize {
+            Normalize::None => 0,
+            Normalize::Norm => 1,
+            Normalize::Loss => 2,
+            Normalize::LossNorm => 3,
+        };
+        let parameters = params::TaskGramian {
+            tasks: tasks as u32,
+            slices: slices as u32,
+            regions: regions as u32,
+            products: 0,
+            gramian: 0,
+            accumulate: u32::from(accumulate),
+            scaled: if is_last { at.scaled() as u32 } else { NONE },
+            normalize,
+            losses: at.losses() as u32,
+        };
+        let gramian = self.b().gramian;
+        let by_loss = is_last && normalize & 2 == 2;
+        let losses = by_loss.then_some((at.losses(), tasks));
+        let scaled = is_last.then_some((at.scaled(), at.scaled() + tasks));
+        let effect = if accumulate { Effect::Update } else { Effect::Overwrite };
+        Dispatch::new(&kernels::task_gramian, "tasks", parameters, [1, 1, 1])
+            .bind([("products", self.b().products), ("gramian", gramian)])
+            .reads([self.run_of_products(regions, slices, tasks)])
+            .reads(crate::schedule::slices(gramian, losses))
+            .effect(effect, crate::schedule::slices(gramian, [(0, at.scaled())]))
+            .overwrites(crate::schedule::slices(gramian, scaled))
+    }
+
+    /// The rule by which numbers of the state are learned, and its numbers β1, β2 and ε.
+    fn rule(&self) -> (u32, [f32; 3]) {
+        match self.optimizer {
+            Some(OptimizerKind::Sgd { momentum, .. }) => (1, [momentum as f32, 0.0, 0.0]),
+            Some(
+                OptimizerKind::Adam { beta1, beta2, eps }
+                | OptimizerKind::AdamW { beta1, beta2, eps },
+            ) => (0, [beta1 as f32, beta2 as f32, eps as f32]),
+            None => (0, [0.9, 0.999, 1e-8]),
+        }
+    }
+
+    /// Finds the weights; `after` is the second part of a method that looks at the losses after the
+    /// update.
+    pub(super) fn solve(&self, after: bool) -> Option<Dispatch> {
+        let (b, at, tasks) = (&self.scene.buffers, self.gramian(), self.tasks());
+        let method = self.method()?;
+        let balancer = self.objective.balance.method;
+        let [a, second] = method.numbers(balancer);
+        let (rule, [beta1, beta2, eps]) = if after { (0, [0.9, 0.999, 1e-8]) } else { self.rule() };
+        let state = tasks + method.state(tasks);
+        let inverses = self.scene.counts.map(|first| first + 2 * tasks);
+        let parameters = Solve {
+            tasks: tasks as u32,
+            method: if after { solve::FAMO_AFTER } else { method.code(balancer) },
+            scaled: at.scaled() as u32,
+            losses: at.losses() as u32,
+            inverses: inverses.map_or(NONE, |first| first as u32),
+            weights: self.weights as u32,
+            state: state as u32,
+            flag: self.loss_flags,
+            per_epoch: self.objective.per_epoch.min(u64::from(u32::MAX)) as u32,
+            rule,
+            a,
+            b: second,
+            beta1,
+            beta2,
+            eps,
+        };
+        let of = &b.balance;
+        let code = parameters.method;
+        let dispatch = Dispatch::new(method.kernel(), method.name(), parameters, [1, 1, 1])
+            .constant("TASKS", tasks as f64)
+            .bind([("gramian", of.gramian), ("partials", b.partials)])
+            .bind([("next_balance", of.next_balance)]);
+        let scaled = self.run(of.gramian, at.scaled(), at.scaled() + tasks);
+        let weights = self.run(b.partials, self.weights, tasks);
+        let with_residual = self.run(b.partials, self.weights, tasks + 1);
+        let next = self.run(of.next_balance, 0, state);
+        Some(match method.kernel().name {
+            "loss_weights" => {
+                let before = method.acts() == Acts::Before;
+                let losses =
+                    self.run(of.gramian, at.losses(), if after { 2 * tasks } else { tasks });
+                let uses_losses = !matches!(balancer, Balancer::Random);
+                let dispatch = dispatch
+                    .constant("METHOD", f64::from(code))
+                    .constant("COUNTED", f64::from(u8::from(inverses.is_some())))
+                    .constant("DESCENT", f64::from(rule))
+                    .bind([("preferences", of.preferences), ("balance", of.balance)])
+                    .bind([("flags", b.flags)])
+                    .reads(losses.into_iter().filter(|_| uses_losses))
+                    .reads(scaled.into_iter().filter(|_| before))
+                    .reads(slices(b.partials, inverses.map(|first| (first, tasks))))
+                    .reads([self.program.whole(of.preferences)])
+                    .reads([self.program.whole(of.balance)]);
+                match (after, before) {
+                    (true, _) => dispatch.updates(next),
+                    (_, true) => dispatch.overwrites(next),
+                    _ => dispatch.overwrites(next).overwrites(weights),
+                }
+            }
+            "pairwise_projection" => dispatch
+                .constant("METHOD", f64::from(code))
+                .bind([("balance", of.balance), ("work", of.work)])
+                .reads(scaled)
+                .reads(self.run(of.balance, tasks, method.state(tasks)))
+                .overwrites(next)
+                .overwrites([self.program.whole(of.work)])
+                .overwrites(with_residual),
+            "conflict_averse" => dispatch.reads(scaled).overwrites(next).overwrites(with_residual),
+            _ => dispatch
+                .constant("METHOD", f64::from(code))
+                .bind([("work", of.work)])
+                .reads(scaled)
+                .overwrites(next)
+                .overwrites([self.program.whole(of.work)])
+                .overwrites(with_residual),
+        })
+    }
+
+    /// Takes the weights from the state of the step before.
+    pub(super) fn recall(&self) -> Option<Dispatch> {
+        self.method()?;
+        let (b, tasks) = (&self.scene.buffers, self.tasks());
+        let parameters = params::CopyNumbers {
+            count: tasks as u32,
+            first: 0,
+            target_first: self.weights as u32,
+            latched: 0,
+        };
+        let grid = [groups(tasks), 1, 1];
+        Some(
+            Dispatch::new(&kernels::copy_numbers, "weights as before", parameters, grid)
+                .bind([("source", b.balance.balance), ("copied", b.partials)])
+                .bind([("flags", b.flags)])
+                .reads(self.run(b.balance.balance, 0, tasks))
+                .overwrites(self.run(b.partials, self.weights, tasks)),
+        )
+    }
+
+    /// Keeps the new state, unless a value was not finite.
+    pub(super) fn keep(&self) -> Option<Dispatch> {
+        self.method()?;
+        let b = &self.scene.buffers;
+        let len = self.program.buffers[b.balance.balance.0].len;
+        let parameters =
+            params::CopyNumbers { count: len as u32, first: 0, target_first: 0, latched: 1 };
+        Some(
+            Dispatch::new(&kernels::copy_numbers, "state", parameters, [groups(len), 1, 1])
+                .bind([("source", b.balance.next_balance), ("copied", b.balance.balance)])
+                .bind([("flags", b.flags)])
+                .reads([self.program.whole(b.balance.next_balance)])
+                .updates([self.program.whole(b.balance.balance)]),
+        )
+    }
+
+    /// Scales the gradients of the logits by the weights of the tasks.
+    pub(super) fn scale_logits(&self, chunk: Chunk) -> Dispatch {
+        let (b, tasks) = (&self.scene.buffers, self.tasks());
+        let parameters = params::CombineDeltas {
+            rows: chunk.rows as u32,
+            first: 0,
+            combinations: tasks as u32,
+            weights: self.weights as u32,
+        };
+        let logits =
+            |task: usize| (self.scene.logits(task).0, chunk.rows * self.scene.logits(task).1);
+        let longest = (0..tasks).map(|task| logits(task).1).max().unwrap_or(0);
+        let grid = [groups(longest), tasks as u32, 1];
+        Dispatch::new(&kernels::combine_deltas, "heads", parameters, grid)
+            .bind([("combinations", b.balance.scaled_logits)])
+            .bind([("plane_terms", b.balance.scaled_terms), ("slope", b.logits)])
+            .bind([("partials", b.partials), ("delta", b.logits_delta)])
+            .reads(self.run(b.partials, self.weights, tasks))
+            .updates(slices(b.logits_delta, (0..tasks).map(logits)))
+    }
+
+    /// The deltas of boundary nodes from their planes.
+    fn combine(&self, group: &CombineGroup, chunk: Chunk) -> Dispatch {
+        let (b, rows) = (&self.scene.buffers, chunk.rows);
+        let empty = Views::default();
+        let views = self.views().unwrap_or(&empty);
+        let here = usize::from(group.odd);
+        let nodes = &views.combinations[group.first..group.first + group.count];
+        let terms = nodes.iter().flat_map(|node| {
+            let terms = &views.terms[node.first_term as usize..][..node.terms as usize];
+            terms.iter().map(move |term| block(term.place, rows, node.width))
+        });
+        let slopes = nodes.iter().filter(|node| node.slope != NONE);
+        let longest = nodes.iter().map(|node| rows * node.width as usize).max().unwrap_or(0);
+        let grid = [groups(longest), group.count as u32, 1];
+        let (first, combinations) = (group.first as u32, group.count as u32);
+        let drops = match self.objective.balance.method {
+            Balancer::Graddrop { leak } => Some(leak as f32),
+            _ => None,
+        };
+        let label = group.label.clone();
+        let dispatch = match drops {
+            Some(leak) => {
+                let chunk_first = chunk.first as u32;
+                let parameters = params::DropDeltas {
+                    rows: rows as u32,
+                    chunk_first,
+                    first,
+                    combinations,
+                    leak,
+                };
+                Dispatch::new(&kernels::drop_deltas, label, parameters, grid)
+            }
+            None => {
+                let weights = self.weights as u32;
+                let parameters =
+                    params::CombineDeltas { rows: rows as u32, first, combinations, weights };
+                Dispatch::new(&kernels::combine_deltas, label, parameters, grid)
+                    .bind([("partials", b.partials)])
+                    .reads(self.run(b.partials, self.weights, self.tasks()))
+            }
+        };
+        dispatch
+            .bind([("combinations", b.balance.combinations)])
+            .bind([("plane_terms", b.balance.plane_terms)])
+            .bind([("slope", b.activations[here]), ("delta", b.deltas[here])])
+            .reads(slices(b.deltas[here], terms))
+            .reads(slices(b.activations[here], slopes.map(|n| block(n.slope, rows, n.width))))
+            .overwrites(slices(b.deltas[here], nodes.iter().map(|n| block(n.delta, rows, n.width))))
+    }
+
+    /// The gradients of shared parameters from those by task.
+    pub(super) fn combine_gradients(&self) -> Option<Dispatch> {
+        let (views, deep) = self.deep()?;
+        let (b, tasks) = (&self.scene.buffers, self.tasks());
+        let (first, count) = deep.runs;
+        let runs = &views.runs[first..first + count];
+        let longest = runs.iter().map(|run| run.len as usize).max().unwrap_or(0);
+        let (first, runs, stride) = (first as u32, count as u32, deep.stride as u32);
+        let (number, flag) = (tasks as u32, self.balance_flag);
+        let dispatch = match self.objective.balance.method {
+            Balancer::Graddrop { leak } => {
+                let parameters = params::DropGradients {
+                    first,
+                    runs,
+                    tasks: number,
+                    stride,
+                    leak: leak as f32,
+                    flag,
+                };
+                let grid = [groups(longest), runs, 1];
+                Dispatch::new(&kernels::drop_gradients, "shared layers", parameters, grid)
+            }
+            _ => {
+                let weights = self.weights as u32;
+                let parameters =
+                    params::CombineGradients { first, runs, tasks: number, stride, weights, flag };
+                let grid = [groups(longest.div_ceil(4)), runs, 1];
+                Dispatch::new(&kernels::combine_gradients, "shared layers", parameters, grid)
+                    .bind([("partials", b.partials)])
+                    .reads(self.run(b.partials, self.weights, tasks))
+            }
+        };
+        Some(
+            dispatch
+                .bind([("runs", b.balance.runs), ("task_gradients", b.balance.task_gradients)])
+                .bind([("gradients", b.gradients), ("flags", b.flags)])
+                .reads(self.run(b.balance.task_gradients, 0, tasks * deep.stride))
+                .overwrites(self.run_parameters(b.gradients)),
+        )
+    }
+
+    /// The gradients by task that nobody writes, since a task has none there: they stay zero.
+    pub(super) fn idle_gradients(&self) -> Vec<Slice> {
+        let Some((views, deep)) = self.deep() else { return Vec::new() };
+        let layout = self.scene.layout;
+        let mut idle = Vec::new();
+        for (number, region) in (deep.regions.0..).zip(&deep.region_nodes) {
+            let places = &views.places[views.regions[number].first as usize..];
+            for task in 0..self.tasks() {
+                let blocks = deep.blocks.iter().filter(|b| b.node == *region);
+                idle.extend(blocks.flat_map(|b| {
+                    let len = layout.blocks[b.block].len;
+                    let whole = len.next_multiple_of(crate::model::layout::ALIGN);
+                    let first = task * deep.stride + b.place;
+                    match places[task] {
+                        NONE => (first, whole),
+                        _ => (first + len, whole - len),
+                    }
+                    .into_slice()
+                }));
+            }
+        }
+        slices(self.b().task_gradients, idle)
+    }
+
+    /// The names of the shared layers in the order in which they are observed.
+    pub(super) fn shared_layers(&self) -> Vec<String> {
+        let Some((_, deep)) = self.deep() else { return Vec::new() };
+        let graph = &self.scene.layout.graph;
+        let name = |node: &usize| match *node == graph.len() {
+            true => "embeddings".to_owned(),
+            false => graph[crate::model::graph::NodeId(*node)].name.clone(),
+        };
+        deep.region_nodes.iter().map(name).collect()
+    }
+
+    /// Whether couplings of logits are one more objective.
+    pub(super) fn balances_couplings(&self) -> bool {
+        self.objective.balance.couplings == Couplings::Balanced
+    }
+
+    /// The dispatches of backward steps.
+    fn backward_steps(&self, steps: &[Backward], chunk: Chunk) -> Vec<Dispatch> {
+        steps.iter().flat_map(|step| self.backward_step(step, chunk)).collect()
+    }
+}
+
+/// A run that may be empty.
+trait IntoSlice {
+    fn into_slice(self) -> Option<(usize, usize)>;
+}
+
+impl IntoSlice for (usize, usize) {
+    fn into_slice(self) -> Option<(usize, usize)> {
+        (self.1 > 0).then_some(self)
+    }
+}
