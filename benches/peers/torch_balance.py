@@ -2,8 +2,8 @@
 and LibMTL, and how many times longer the balancers take.
 
 python3 torch_balance.py [--device cpu|cuda] [--heads LIST] [--methods PATTERNS] [--list]
-                         [--coupling soft_sharing|none] [--separate] [--rounds N] [--seconds S]
-                         [--threads N] [--json FILE]
+                         [--coupling soft_sharing|none] [--rounds N] [--seconds S] [--threads N]
+                         [--json FILE]
 
 The step is that of torch_step.py: 784 inputs, trunk 128-128 with ReLU, batches of 128, heads of 10
 classes, soft sharing of the heads, Adam (fused), f32. --heads are the numbers of heads (default
@@ -19,10 +19,9 @@ The ways:
 - parameters: LibMTL with one gradient of the trunk's parameters per task.
 - representation: LibMTL with one gradient of the trunk's output per task (its `rep_grad`).
 - losses: LibMTL's methods that only look at the losses.
-
-LibMTL's methods get the losses as one tensor, as from its `Trainer`. Then the backward pass of one
-loss visits all heads, with zeros. With --separate the methods that can (GradNorm, MGDA, PCGrad,
-CAGrad) get a list of losses.
+- parameters-list, representation-list: the same with a list of losses, where the method takes one.
+  LibMTL's `Trainer` makes one tensor of them, as the other rows do, so the backward pass of each
+  loss visits all heads, with zeros.
 
 The rows take turns in one process, about S seconds each (default 0.5) in every round (default 5).
 Each turn begins with the same weights. Prints a Markdown table: milliseconds per step, as the
@@ -73,21 +72,21 @@ TORCHJD = {
 
 # Methods of LibMTL: the ways that they have and the defaults of its command line. `EW` is equal
 # weighting.
+BOTH = ["parameters", "representation", "parameters-list", "representation-list"]
 LIBMTL = {
     "EW": (["losses"], {}),
     "UW": (["losses"], {}),
     "FAMO": (["losses"], {"FAMO_w_lr": 0.025, "FAMO_w_gamma": 1e-3}),
-    "GradNorm": (["parameters", "representation"], {"alpha": 1.5}),
-    "MGDA": (["parameters", "representation"], {"mgda_gn": "none"}),
-    "PCGrad": (["parameters"], {}),
-    "CAGrad": (["parameters"], {"calpha": 0.5, "rescale": 1}),
+    "GradNorm": (BOTH, {"alpha": 1.5}),
+    "MGDA": (BOTH, {"mgda_gn": "none"}),
+    "PCGrad": (["parameters", "parameters-list"], {}),
+    "CAGrad": (["parameters", "parameters-list"], {"calpha": 0.5, "rescale": 1}),
     "Nash_MTL": (
         ["parameters"],
         {"update_weights_every": 1, "optim_niter": 20, "max_norm": 1.0},
     ),
     "DB_MTL": (["parameters"], {"DB_beta": 0.9, "DB_beta_sigma": 0}),
 }
-TAKE_A_LIST = ["GradNorm", "MGDA", "PCGrad", "CAGrad"]
 
 
 class Failure(Exception):
@@ -160,6 +159,7 @@ class GramianStep(EqualStep):
 
 
 def torchjd_method(name, heads):
+    """An aggregator or a weighting with its defaults; CAGrad, which has none, gets LibMTL's."""
     from torchjd import aggregation
 
     flags = {"CAGrad": {"c": 0.5}, "CAGradWeighting": {"c": 0.5}, "NashMTL": {"n_tasks": heads}}
@@ -182,7 +182,8 @@ class LibMTLStep(EqualStep):
 
         tasks = [str(task) for task in range(shape.heads)]
         heads = nn.ModuleDict(zip(tasks, self.net["heads"]))
-        rep_grad, multi_input, device = way == "representation", False, torch.device(shape.device)
+        rep_grad, multi_input = way.startswith("representation"), False
+        device = torch.device(shape.device)
         trunk = self.net["trunk"]
         self.model = Model(tasks, lambda: trunk, heads, rep_grad, multi_input, device)
         self.model.init_param()
@@ -191,13 +192,13 @@ class LibMTLStep(EqualStep):
         self.model.train_loss_buffer = numpy.full((shape.heads, 1), math.log(CLASSES))
         self.flags = LIBMTL[method][1]
         self.adam = adam(self.model, shape.device)
-        self.separate = shape.separate and method in TAKE_A_LIST
+        self.is_list = way.endswith("-list")
         self.looks_again = method == "FAMO"
 
     def losses_of(self, x, y):
         outputs = enumerate(self.model(x).values())
         losses = [cross_entropy(output, y[:, i]) for i, output in outputs]
-        return losses if self.separate else torch.stack(losses)
+        return losses if self.is_list else torch.stack(losses)
 
     def update(self, rows):
         x, y = self.x[rows], self.y[rows]
@@ -223,8 +224,8 @@ def libmtl(package, name):
 
 @functools.cache
 def hollow_libmtl():
-    """Puts empty packages in the place of LibMTL's. Its own import all that LibMTL has, and with it
-    torchvision, torch_geometric and more, which the balancers do not need."""
+    """Puts empty packages in the place of LibMTL's. These import everything that they hold, and with
+    it torchvision, torch_geometric and more, which the balancers do not need."""
     found = importlib.util.find_spec("LibMTL")
     if found is None:
         raise Failure("LibMTL is not installed")
@@ -310,7 +311,6 @@ def measured(options):
             mode="eager",
             device=options.device,
             coupling=options.coupling,
-            separate=options.separate,
         )
         made = [Entry(name, make, shape) for name, make in options.methods.items()]
         for entry in made:
@@ -368,7 +368,6 @@ def facts(options, before):
         "TorchJD": version("torchjd"),
         "LibMTL": version("LibMTL"),
         "rounds": f"{options.rounds} of about {options.seconds:g} s a row",
-        "LibMTL's losses": "a list where the method takes one" if options.separate else "a tensor",
         "load": f"{before} at the start, {load()} at the end",
     }
 
@@ -411,7 +410,6 @@ def arguments():
     add("--methods", metavar="PATTERNS", type=patterns, default=steps(), help="default: all")
     add("--list", action="store_true", help="print the names of the rows and end")
     add("--coupling", choices=["soft_sharing", "none"], default="soft_sharing")
-    add("--separate", action="store_true", help="LibMTL gets a list of losses where it can")
     add("--rounds", metavar="N", type=count, default=5, help="default: 5")
     add("--seconds", metavar="S", type=float, default=0.5, help="default: 0.5")
     add("--threads", metavar="N", type=count, help="of torch on the CPU")

@@ -20,7 +20,7 @@ struct Params {
     losses: u32,    // [tasks] losses; behind them those after the update
     inverses: u32,  // [tasks] inverse denominators of the losses among the partials, or NONE
     weights: u32,   // [tasks] weights among the partials, then the residual
-    state: u32,     // numbers of the state, weights included
+    state: u32,     // numbers of the state: weights, residual, and what the method keeps
     flag: u32,      // flags of the logarithms of the losses, one per task
     per_epoch: u32, // steps per epoch
     rule: u32,      // of the optimizer, for what is learned: 0 Adam, 1 gradient descent
@@ -230,6 +230,7 @@ fn cone_projection(@builtin(local_invocation_index) lane: u32) {
         for (var i = 0u; i < LANES; i++) {
             worst = max(worst, residuals[i]);
         }
+        next_balance[k] = worst;
         partials[params.weights + k] = worst;
     }
 }

@@ -14,7 +14,7 @@ struct Params {
     losses: u32,    // [tasks] losses; behind them those after the update
     inverses: u32,  // [tasks] inverse denominators of the losses among the partials, or NONE
     weights: u32,   // [tasks] weights among the partials, then the residual
-    state: u32,     // numbers of the state, weights included
+    state: u32,     // numbers of the state: weights, residual, and what the method keeps
     flag: u32,      // flags of the logarithms of the losses, one per task
     per_epoch: u32, // steps per epoch
     rule: u32,      // of the optimizer, for what is learned: 0 Adam, 1 gradient descent
@@ -158,5 +158,7 @@ fn conflict_averse() {
         next_balance[i] = weight;
         partials[params.weights + i] = weight;
     }
-    partials[params.weights + k] = gap / max(mean_square, 1e-30);
+    let residual = gap / max(mean_square, 1e-30);
+    next_balance[k] = residual;
+    partials[params.weights + k] = residual;
 }

@@ -15,7 +15,7 @@ struct Params {
     losses: u32,    // [tasks] losses; behind them those after the update
     inverses: u32,  // [tasks] inverse denominators of the losses among the partials, or NONE
     weights: u32,   // [tasks] weights among the partials, then the residual
-    state: u32,     // numbers of the state, weights included
+    state: u32,     // numbers of the state: weights, residual, and what the method keeps
     flag: u32,      // flags of the logarithms of the losses, one per task
     per_epoch: u32, // steps per epoch
     rule: u32,      // of the optimizer, for what is learned: 0 Adam, 1 gradient descent
@@ -79,7 +79,7 @@ fn against(i: u32, j: u32, square: f32) -> f32 {
     let other = product(j, j);
     var change = 0.0;
     if (METHOD == GRADVAC) {
-        let place = TASKS + i * TASKS + j;
+        let place = TASKS + 1u + i * TASKS + j;
         let wanted = balance[place];
         let cosine = clamp(inner / sqrt(max(square * other, 1e-37)), -1.0, 1.0);
         if (cosine < wanted) {
@@ -102,7 +102,7 @@ fn pairwise_projection(@builtin(local_invocation_index) lane: u32) {
         for (var l = 0u; l < k; l++) {
             work[at(i, l)] = select(0.0, 1.0, l == i && scale(i) > 0.0);
             if (METHOD == GRADVAC) {
-                let place = k + i * k + l;
+                let place = k + 1u + i * k + l;
                 next_balance[place] = balance[place];
             }
         }
@@ -126,6 +126,7 @@ fn pairwise_projection(@builtin(local_invocation_index) lane: u32) {
         partials[params.weights + t] = weight;
     }
     if (lane == 0u) {
+        next_balance[k] = 0.0;
         partials[params.weights + k] = 0.0;
     }
 }

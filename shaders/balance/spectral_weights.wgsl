@@ -17,7 +17,7 @@ struct Params {
     losses: u32,    // [tasks] losses; behind them those after the update
     inverses: u32,  // [tasks] inverse denominators of the losses among the partials, or NONE
     weights: u32,   // [tasks] weights among the partials, then the residual
-    state: u32,     // numbers of the state, weights included
+    state: u32,     // numbers of the state: weights, residual, and what the method keeps
     flag: u32,      // flags of the logarithms of the losses, one per task
     per_epoch: u32, // steps per epoch
     rule: u32,      // of the optimizer, for what is learned: 0 Adam, 1 gradient descent
@@ -265,6 +265,7 @@ fn spectral_weights(@builtin(local_invocation_index) lane: u32) {
         partials[params.weights + i] = weight;
     }
     if (lane == 0u) {
+        next_balance[k] = 0.0;
         partials[params.weights + k] = 0.0;
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::balance::{METHODS, Method};
+use super::balance::{Acts, METHODS, Method};
 use super::coupling::{Coupling, Pair, Phase};
 use super::couplings::COUPLINGS;
 use crate::config;
@@ -75,6 +75,11 @@ impl Objective {
     /// The method that weighs the tasks, if there is one.
     pub fn method(&self) -> Option<&'static dyn Method> {
         METHODS.iter().copied().find(|method| method.name() == self.balance.method.name())
+    }
+
+    /// The method, if it finds weights; one that acts element by element has none, and no state.
+    pub fn solver(&self) -> Option<&'static dyn Method> {
+        self.method().filter(|method| method.acts() != Acts::Elements)
     }
 
     /// Whether a coupling acts on the logits of a task.

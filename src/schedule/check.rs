@@ -276,6 +276,7 @@ fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
         let idle = dispatch
             .effects
             .iter()
+            .filter(|_| !dispatch.in_part)
             .filter(|(e, s)| *e != Effect::Read && !used.overlap(s) && !spare.overlap(s));
         found.extend(idle.map(|(_, s)| {
             format!(

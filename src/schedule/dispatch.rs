@@ -23,6 +23,9 @@ pub struct Dispatch {
     pub effects: Vec<(Effect, Slice)>,
     /// Floating-point operations of its products; 0 for kernels without one.
     pub flop: u64,
+    /// Whether it belongs to a pass that is done for a part of its results: the rest is written in
+    /// vain.
+    pub in_part: bool,
 }
 
 impl Dispatch {
@@ -43,12 +46,19 @@ impl Dispatch {
             grid,
             effects: Vec::new(),
             flop: 0,
+            in_part: false,
         }
     }
 
     /// Binds buffers by name.
     pub fn bind(mut self, bindings: impl IntoIterator<Item = (&'static str, Buffer)>) -> Dispatch {
         self.bindings.extend(bindings);
+        self
+    }
+
+    /// Says that it belongs to a pass that is done for a part of its results.
+    pub fn in_part(mut self) -> Dispatch {
+        self.in_part = true;
         self
     }
 

@@ -4,7 +4,8 @@
 use super::buffers::{spec, table_spec};
 use super::builder::Builder;
 use super::request::Request;
-use crate::config::{ActsOn, Balancer, Couplings, Metric, Normalize, OptimizerKind, Space};
+use crate::config::{ActsOn, Balancer, Metric, Normalize, OptimizerKind, Space};
+use crate::fault::{Exit, Fault};
 use crate::kernels;
 use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Solve, solve};
 use crate::objective::Objective;
@@ -17,7 +18,7 @@ use crate::schedule::{Buffer, Dispatch, Effect, Kind, Program, Slice, slices};
 
 /// The largest number of tasks whose gradients can be compared: kernels have room for their
 /// weights in workgroup memory.
-pub const MOST_TASKS: usize = 128;
+const MOST_TASKS: usize = 128;
 
 /// Elements of a region for each of the workgroups that share it.
 const SLICE: usize = 16 << 10;
@@ -139,6 +140,62 @@ fn products_len(objective: &Objective, views: &Views, capacity: usize) -> usize 
     of(plane_regions(views), views.tasks).max(of(deep, views.tasks + changes))
 }
 
+/// Numbers that a solver leaves: the weights, and behind them its residual if it has one.
+fn weights_len(method: &dyn Method, tasks: usize) -> usize {
+    tasks + usize::from(method.acts() == Acts::Products)
+}
+
+/// Numbers that a method keeps from step to step.
+fn state_len(method: &dyn Method, tasks: usize) -> usize {
+    weights_len(method, tasks) + method.state(tasks)
+}
+
+/// Numbers of the work space of a solver.
+fn work_len(method: &dyn Method, tasks: usize) -> usize {
+    match method.kernel().name {
+        "cone_projection" => tasks * (tasks + 2) * LANES,
+        _ => 2 * tasks * tasks,
+    }
+}
+
+/// Checks that what balancing needs fits the bindings of the adapter, and that there is something
+/// to balance.
+///
+/// # Errors
+/// 69 if a buffer is too large; 78 if there are too many tasks, or tasks share nothing that is
+/// trained.
+pub(super) fn check_size(request: &Request, plan: &LayerPlan) -> Result<(), Fault> {
+    let (objective, tasks) = (request.objective, request.network.tasks.len());
+    let Some(views) = &plan.views else { return Ok(()) };
+    let key = if objective.method().is_some() { "balance.method" } else { "balance.observe" };
+    if tasks > MOST_TASKS {
+        let found = format!("{tasks} tasks, and gradients of at most {MOST_TASKS} are compared");
+        return Err(Fault::config(key, found).hint("choose a method on losses, such as \"log\""));
+    }
+    let shares = views.planes.as_ref().is_none_or(|_| plane_regions(views).1 > 0);
+    let shares = shares && views.deep.as_ref().is_none_or(|deep| deep.stride > 0);
+    if !shares {
+        let found = "has no effect, since no layer that trains is shared by two tasks";
+        return Err(Fault::config(key, found)
+            .hint("leave it out, or choose a method on losses, such as \"log\""));
+    }
+    let changes = usize::from(objective.balance.observe > 0);
+    let deep = views.deep.as_ref().map_or(0, |deep| (tasks + changes) * deep.stride);
+    let work = objective.solver().map_or(0, |method| work_len(method, tasks));
+    let largest = deep.max(work).max(products_len(objective, views, 1));
+    if 4 * largest as u64 > request.tuning.binding_bytes {
+        let found = format!(
+            "needs a storage binding of {} bytes for the gradients of {tasks} tasks; this adapter \
+             offers {}",
+            4 * largest as u64,
+            request.tuning.binding_bytes
+        );
+        let hint = "balance by space = \"representation\" with observe = 0, or use narrower layers";
+        return Err(Fault::new(Exit::Unavailable, format!("{key}: {found}")).hint(hint));
+    }
+    Ok(())
+}
+
 /// Makes the buffers that balancing needs.
 pub(super) fn place_buffers(
     program: &mut Program,
@@ -151,18 +208,15 @@ pub(super) fn place_buffers(
         return b;
     }
     let tasks = request.network.tasks.len();
-    if let Some(method) = objective.method() {
-        let state = tasks + method.state(tasks);
+    if let Some(method) = objective.solver() {
+        let state = state_len(method, tasks);
         let mut first = vec![method.first_weight().to_bits(); tasks];
         first.resize(state, 0f32.to_bits());
         b.balance = spec(program, "balance", state, Kind::F32, first);
         b.next_balance = spec(program, "next balance", state, Kind::F32, Vec::new());
         let weights = objective.weights.iter().map(|w| w.to_bits()).collect();
         b.preferences = spec(program, "preferences", tasks, Kind::F32, weights);
-        let work = match method.kernel().name {
-            "cone_projection" => tasks * (tasks + 2) * LANES,
-            _ => 2 * tasks * tasks,
-        };
+        let work = work_len(method, tasks);
         b.work = spec(program, "work of the solver", work, Kind::F32, Vec::new());
         b.gramian = spec(program, "gramian", Gramian { tasks }.len(), Kind::F32, Vec::new());
     }
@@ -231,14 +285,15 @@ impl Builder<'_> {
     }
 
     fn method(&self) -> Option<&'static dyn Method> {
-        self.objective.method()
+        self.objective.solver()
     }
 
     /// Whether a solve needs the losses of the batch.
     fn needs_losses(&self) -> bool {
         let balance = &self.objective.balance;
         matches!(balance.normalize, Normalize::Loss | Normalize::LossNorm)
-            || matches!(balance.method.acts_on(), ActsOn::Losses)
+            || (balance.method.acts_on() == ActsOn::Losses
+                && !matches!(balance.method, Balancer::Random))
             || matches!(balance.method, Balancer::Gradnorm { .. })
     }
 
@@ -513,7 +568,7 @@ impl Builder<'_> {
         let balancer = self.objective.balance.method;
         let [a, second] = method.numbers(balancer);
         let (rule, [beta1, beta2, eps]) = if after { (0, [0.9, 0.999, 1e-8]) } else { self.rule() };
-        let state = tasks + method.state(tasks);
+        let state = state_len(method, tasks);
         let inverses = self.scene.counts.map(|first| first + 2 * tasks);
         let parameters = Solve {
             tasks: tasks as u32,
@@ -569,9 +624,8 @@ impl Builder<'_> {
                 .constant("METHOD", f64::from(code))
                 .bind([("balance", of.balance), ("work", of.work)])
                 .reads(scaled)
-                .reads(self.run(of.balance, tasks, method.state(tasks)))
+                .reads(self.run(of.balance, tasks + 1, method.state(tasks)))
                 .overwrites(next)
-                .overwrites([self.program.whole(of.work)])
                 .overwrites(with_residual),
             "conflict_averse" => dispatch.reads(scaled).overwrites(next).overwrites(with_residual),
             _ => dispatch
@@ -579,28 +633,27 @@ impl Builder<'_> {
                 .bind([("work", of.work)])
                 .reads(scaled)
                 .overwrites(next)
-                .overwrites([self.program.whole(of.work)])
                 .overwrites(with_residual),
         })
     }
 
     /// Takes the weights from the state of the step before.
     pub(super) fn recall(&self) -> Option<Dispatch> {
-        self.method()?;
-        let (b, tasks) = (&self.scene.buffers, self.tasks());
+        let count = weights_len(self.method()?, self.tasks());
+        let b = &self.scene.buffers;
         let parameters = params::CopyNumbers {
-            count: tasks as u32,
+            count: count as u32,
             first: 0,
             target_first: self.weights as u32,
             latched: 0,
         };
-        let grid = [groups(tasks), 1, 1];
+        let grid = [groups(count), 1, 1];
         Some(
             Dispatch::new(&kernels::copy_numbers, "weights as before", parameters, grid)
                 .bind([("source", b.balance.balance), ("copied", b.partials)])
                 .bind([("flags", b.flags)])
-                .reads(self.run(b.balance.balance, 0, tasks))
-                .overwrites(self.run(b.partials, self.weights, tasks)),
+                .reads(self.run(b.balance.balance, 0, count))
+                .overwrites(self.run(b.partials, self.weights, count)),
         )
     }
 
@@ -765,11 +818,6 @@ impl Builder<'_> {
             false => graph[crate::model::graph::NodeId(*node)].name.clone(),
         };
         deep.region_nodes.iter().map(name).collect()
-    }
-
-    /// Whether couplings of logits are one more objective.
-    pub(super) fn balances_couplings(&self) -> bool {
-        self.objective.balance.couplings == Couplings::Balanced
     }
 
     /// The dispatches of backward steps.

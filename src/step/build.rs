@@ -3,16 +3,13 @@
 
 use anyhow::Result;
 
-use super::balance::{Turn, Way};
+use super::balance::{self, Turn, Way};
 use super::builder::{Builder, CouplingTable};
 use super::embed;
 use super::request::{Built, Request, Turns};
 use crate::config::{Balancer, Optimizer};
 use crate::fault::{Exit, Fault};
 use crate::kernels::MAX_GROUPS;
-use crate::kernels::tuning::Tuning;
-use crate::model::layout::Layout;
-use crate::model::network::Network;
 use crate::objective::Phase;
 use crate::plan::{Chunk, LayerPlan, chunks};
 use crate::schedule::{Dispatch, MetricKind};
@@ -24,20 +21,19 @@ const EVALUATE_ROWS: usize = 512;
 const LEAST_TILE_ROWS: usize = 16;
 
 /// The largest number of rows of a chunk for which each arena fits a binding and no dispatch takes
-/// too long. `codes` is the number of codes with learned vectors per row.
+/// too long.
 ///
 /// # Errors
 /// 69 if not even one row fits a binding.
-pub fn chunk_limit(
-    network: &Network,
-    layout: &Layout,
-    codes: usize,
-    tuning: &Tuning,
-) -> Result<usize> {
+fn chunk_limit(request: &Request) -> Result<usize> {
+    let Request { network, layout, tuning, .. } = *request;
+    let codes = embed::cells_per_row(request.spread);
     let tasks = network.tasks.len();
     // Partial sums per row: losses and hits of each task, a value of each coupled pair, weights of
     // gates.
-    let plan = LayerPlan::new(network, layout, tuning, 1);
+    let wanted = request.wanted_views();
+    let plan = LayerPlan::with_views(network, layout, tuning, 1, wanted);
+    balance::check_size(request, &plan)?;
     let pairs = tasks * tasks.saturating_sub(1) / 2;
     let partials = 5 * tasks + pairs + plan.mixing.partials_per_row();
     let per_row = plan.elements_per_row().max(partials).max(codes);
@@ -68,12 +64,7 @@ pub fn chunk_limit(
 /// # Errors
 /// 69 if the network does not fit the adapter's bindings.
 pub fn build(request: &Request) -> Result<Built> {
-    let limit = chunk_limit(
-        request.network,
-        request.layout,
-        embed::cells_per_row(request.spread),
-        request.tuning,
-    )?;
+    let limit = chunk_limit(request)?;
     let batch = if request.optimizer.is_some() { request.batch } else { 1 };
     let longest = request.parts.iter().map(|p| p.rows).max().unwrap_or(1);
     let evaluate_rows = EVALUATE_ROWS.max(batch).min(limit).min(longest).max(1);
@@ -115,6 +106,7 @@ pub fn build(request: &Request) -> Result<Built> {
         evaluate_rows,
         logits,
         counting,
+        tasks: request.network.tasks.len(),
         shared_layers,
         gates,
     })
@@ -157,13 +149,9 @@ impl<'a> Builder<'a> {
         dispatches.extend(self.after_update(&step));
         let b = &self.scene.buffers;
         let mut wanted = vec![b.parameters, b.metrics];
-        wanted.extend(request.objective.method().map(|_| b.balance.balance));
+        wanted.extend(request.objective.solver().map(|_| b.balance.balance));
         wanted.extend(turn.observes.then_some(b.balance.conflict));
-        // What a forward pass after the update leaves, which nobody reads.
-        let famo = matches!(request.objective.balance.method, Balancer::Famo { .. });
-        let left =
-            [b.partials, b.logits, b.logits_delta, b.activations[0], b.activations[1], b.labels];
-        wanted.extend(left.into_iter().filter(|_| famo));
+        wanted.extend(request.objective.solver().map(|_| b.balance.gramian));
         let name = match turn {
             Turn { observes: true, .. } => "train and observe",
             Turn { solves: false, .. } => "train with the weights of the step before",
@@ -186,7 +174,8 @@ impl<'a> Builder<'a> {
             step.chunks.len() > 1 && solves && matches!(way, Way::Losses | Way::Planes);
         if is_swept_twice {
             for &chunk in step.chunks {
-                dispatches.extend(self.ahead(step, chunk, way));
+                let ahead = self.ahead(step, chunk, way).into_iter().map(Dispatch::in_part);
+                dispatches.extend(ahead);
                 dispatches.extend(self.measured(step, chunk, way));
             }
             dispatches.extend(self.solve(false));
@@ -257,7 +246,10 @@ impl<'a> Builder<'a> {
             Way::Constant | Way::Losses | Way::Before => dispatches.extend(self.backward(chunk)),
         }
         if matches!(way, Way::Deep | Way::Before) || step.turn.observes {
-            dispatches.extend(self.deep_backward(chunk));
+            // A method may look at some of these gradients alone.
+            let looks_at_part = way == Way::Before && !step.turn.observes;
+            let deep = self.deep_backward(chunk).into_iter();
+            dispatches.extend(deep.map(|d| if looks_at_part { d.in_part() } else { d }));
         }
         dispatches
     }
@@ -272,12 +264,14 @@ impl<'a> Builder<'a> {
         let mut dispatches = Vec::new();
         for &chunk in step.chunks {
             if step.chunks.len() > 1 {
-                dispatches.extend(self.gather(0, chunk, step.shuffled, true));
+                dispatches.extend(
+                    self.gather(0, chunk, step.shuffled, true).into_iter().map(Dispatch::in_part),
+                );
             }
             let quiet = |mut dispatch: Dispatch| {
                 let flags = dispatch.bindings.iter_mut().filter(|(name, _)| *name == "flags");
                 flags.for_each(|(_, buffer)| *buffer = b.balance.quiet_flags);
-                dispatch
+                dispatch.in_part()
             };
             dispatches.extend(self.forward(chunk, true).into_iter().map(quiet));
             dispatches.push(self.task_losses(chunk, true));

@@ -1,14 +1,13 @@
 //! The program under construction, to which each phase adds its dispatches.
 
 use super::arenas::{layer_flags, place_arenas};
-use super::balance;
 use super::embed;
 use super::request::Request;
 use crate::config::OptimizerKind;
 use crate::kernels::params;
 use crate::model::layout::{ALIGN, Block};
 use crate::objective::{Coupling, Objective, Placed};
-use crate::plan::{LayerPlan, PartBuffers, Scene, Wanted};
+use crate::plan::{LayerPlan, PartBuffers, Scene};
 use crate::schedule::{Buffer, Dispatch, Program, Schedule, Slice, slices};
 
 /// A program under construction.
@@ -53,10 +52,7 @@ impl CouplingTable {
 impl<'a> Builder<'a> {
     /// The program of a request with its arenas and tables, and no dispatch yet.
     pub(super) fn new(request: &Request<'a>, capacity: usize) -> Builder<'a> {
-        let wanted = match request.optimizer {
-            Some(_) => balance::wanted(request.objective),
-            None => Wanted::default(),
-        };
+        let wanted = request.wanted_views();
         let (network, layout, tuning) = (request.network, request.layout, request.tuning);
         let mut plan = LayerPlan::with_views(network, layout, tuning, capacity, wanted);
         let partials = plan.mixing.place_partials(request.partials(capacity), capacity);

@@ -15,5 +15,5 @@ mod request;
 mod update;
 mod vectors;
 
-pub use build::{build, chunk_limit};
+pub use build::build;
 pub use request::{Built, LabelShape, Request};

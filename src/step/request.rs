@@ -1,5 +1,6 @@
 //! The inputs of the builder of a program, and its result.
 
+use super::balance;
 use crate::config::Optimizer;
 use crate::data::{Dataset, Spread, UNLABELLED};
 use crate::kernels::tuning::Tuning;
@@ -7,7 +8,7 @@ use crate::model::graph::GateNames;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
-use crate::plan::{Buffers, Counting, PartBuffers, PartShape};
+use crate::plan::{Buffers, Counting, PartBuffers, PartShape, Wanted};
 use crate::schedule::Program;
 
 /// The inputs of the builder of a program.
@@ -50,6 +51,11 @@ impl Request<'_> {
         let counted = self.labels != LabelShape::default()
             || self.network.tasks.iter().any(|head| head.loss.weighs_classes());
         counted.then_some(2 * self.network.tasks.len() * capacity)
+    }
+
+    /// The views of the backward pass that training needs.
+    pub(super) fn wanted_views(&self) -> Wanted {
+        self.optimizer.map_or(Wanted::default(), |_| balance::wanted(self.objective))
     }
 
     /// The number of partial sums before those of gates.
@@ -145,6 +151,8 @@ pub struct Built {
     pub logits: Vec<(usize, usize)>,
     /// The u32 that a row has for its labels.
     pub counting: Counting,
+    /// Number of tasks.
+    pub tasks: usize,
     /// The names of the shared layers whose gradients are observed.
     pub shared_layers: Vec<String>,
     /// The names of the gates, in the order of their metrics.

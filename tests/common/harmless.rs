@@ -276,6 +276,8 @@ fn whole_checkpoint() -> (Snapshot, Context) {
         moments: vec![numbers.clone(), numbers.clone()],
         parameters: numbers,
         sums: Sums::new(2, 1),
+        conflict: None,
+        balance: None,
         worse: 1,
         best: Some(best.into()),
         seconds: 1.5,

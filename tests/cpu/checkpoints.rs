@@ -62,6 +62,8 @@ fn snapshot(plan: &Plan, step: u64, double: bool) -> Snapshot {
         parameters: of(arena(plan, step)),
         moments: vec![of(arena(plan, step + 1000)), of(arena(plan, step + 2000))],
         sums: Sums::new(2, 0),
+        conflict: None,
+        balance: None,
         worse: 1,
         best: Some(Arc::new(best)),
         seconds: 1.5,

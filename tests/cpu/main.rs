@@ -5,6 +5,7 @@ mod common;
 
 mod allocated;
 mod architectures;
+mod balance;
 mod checkpoints;
 mod config;
 mod data;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::RwLock;
 
 use serde_json::{Value, json};
-use tandem::config::Activation;
+use tandem::config::{Activation, Balance};
 use tandem::data::{Input, Part, Schema, Target};
 use tandem::fault::{Exit, exit_of, hint_of};
 use tandem::model::file::load;
@@ -38,7 +38,13 @@ fn network() -> Network {
 
 fn objective(pairs: usize) -> Objective {
     let pair = Pair { coupling: COUPLINGS[0], a: 0, b: 1, strength: 0.5 };
-    Objective { weights: vec![1.0, 1.0], pairs: vec![pair; pairs], entropy: 0.0 }
+    Objective {
+        weights: vec![1.0, 1.0],
+        pairs: vec![pair; pairs],
+        entropy: 0.0,
+        balance: Balance::default(),
+        per_epoch: 1,
+    }
 }
 
 fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
@@ -57,6 +63,9 @@ fn point(split: &str, step: u64, epoch: u64, loss: f64) -> Point {
         couplings: vec![0.125],
         gate_entropy: None,
         gates: Vec::new(),
+        weights: Vec::new(),
+        residual: None,
+        conflict: None,
         learning_rate: 1e-3,
         seconds: step as f64,
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tandem::config::{
-    Activation, Architecture, Falling, Gates, Optimizer, OptimizerKind, Schedule as Course,
-    SelectGates, TaskKind,
+    Activation, Architecture, Balance, Falling, Gates, Optimizer, OptimizerKind,
+    Schedule as Course, SelectGates, TaskKind,
 };
 use tandem::data::Spread;
 use tandem::data::UNLABELLED;
@@ -129,7 +129,7 @@ impl Case {
         }
         let entropy = network.architecture.entropy();
         let weights = (0..network.tasks.len()).map(|t| 0.5 + t as f32).collect();
-        Objective { weights, pairs, entropy }
+        Objective { weights, pairs, entropy, balance: Balance::default(), per_epoch: 1 }
     }
 
     /// One column of codes, and one of numbers if inputs are left; inputs of columns with vectors

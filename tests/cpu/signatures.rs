@@ -177,6 +177,7 @@ fn idle_program(kernel: &'static Kernel) -> Program {
         grid: [1, 1, 1],
         effects: Vec::new(),
         flop: 0,
+        in_part: false,
     };
     Program {
         buffers: bindings.iter().map(spec).collect(),

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::balanced::BALANCED;
 use super::shapes::{CaseShape, SHAPES};
 use crate::config::{Optimizer, Schedule, TaskKind};
 use crate::data::Spread;
@@ -102,7 +103,7 @@ fn spread(shape: &CaseShape) -> Vec<Spread> {
 /// # Errors
 /// A network that does not fit the bindings of the adapter.
 pub fn cases(tuning: &Tuning) -> Result<Vec<Case>> {
-    SHAPES.iter().map(|s| case(s, tuning)).collect()
+    SHAPES.iter().chain(BALANCED).map(|s| case(s, tuning)).collect()
 }
 
 fn case(shape: &CaseShape, tuning: &Tuning) -> Result<Case> {

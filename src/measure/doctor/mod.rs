@@ -5,6 +5,7 @@
 //! builder of programs really writes, and a new kernel as soon as a schedule uses it. Slices that a
 //! dispatch overwrites hold NaN before; what it does not write must keep its bits.
 
+mod balanced;
 mod cases;
 mod compare;
 mod shapes;

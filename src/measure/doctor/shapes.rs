@@ -49,12 +49,12 @@ pub(super) struct CaseShape {
     pub(super) vectors: &'static [(usize, usize, usize)],
 }
 
-const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
-const ADAMW: OptimizerKind = OptimizerKind::AdamW { beta1: 0.8, beta2: 0.99, eps: 1e-6 };
+pub(super) const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+pub(super) const ADAMW: OptimizerKind = OptimizerKind::AdamW { beta1: 0.8, beta2: 0.99, eps: 1e-6 };
 const NESTEROV: OptimizerKind = OptimizerKind::Sgd { momentum: 0.9, nesterov: true };
-const SGD: OptimizerKind = OptimizerKind::Sgd { momentum: 0.5, nesterov: false };
+pub(super) const SGD: OptimizerKind = OptimizerKind::Sgd { momentum: 0.5, nesterov: false };
 
-const BASE: CaseShape = CaseShape {
+pub(super) const BASE: CaseShape = CaseShape {
     name: "one of everything",
     architecture: || Architecture::Shared,
     balance: Balance::default,
@@ -470,7 +470,7 @@ fn classes(name: &str, classes: usize, loss: Loss) -> Head {
 }
 
 /// A head with columns of numbers.
-fn numbers(name: &str, columns: usize, loss: Loss) -> Head {
+pub(super) fn numbers(name: &str, columns: usize, loss: Loss) -> Head {
     let columns = (0..columns).map(|c| format!("{name}{c}")).collect();
     Head {
         kind: TaskKind::Regression,

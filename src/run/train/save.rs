@@ -15,7 +15,7 @@ impl Run<'_> {
             .into_iter()
             .map(|buffer| self.engine.save(buffer))
             .collect::<Result<_>>()?;
-        let balance = match self.plan.objective.method() {
+        let balance = match self.plan.objective.solver() {
             None => None,
             Some(method) => {
                 let state = self.engine.save(self.built.buffers.balance.balance)?;
@@ -76,7 +76,7 @@ impl Run<'_> {
         let layers = self.built.shared_layers.len();
         self.conflict =
             snapshot.conflict.clone().filter(|conflict| conflict.layers.len() == layers);
-        let Some(method) = self.plan.objective.method() else { return Ok(()) };
+        let Some(method) = self.plan.objective.solver() else { return Ok(()) };
         let buffer = self.built.buffers.balance.balance;
         let len = self.engine.program().buffers[buffer.0].len;
         let known = snapshot.balance.as_ref();

@@ -73,5 +73,7 @@ fn store<T: Real>(a: &Arguments<T>, p: &Solve, problem: &Problem, weights: &[f64
         partials[p.weights as usize + task] = weight;
         next[task] = weight;
     }
-    partials[p.weights as usize + weights.len()] = T::within(residual, 1.0);
+    let residual = T::within(residual, 1.0);
+    next[weights.len()] = residual;
+    partials[p.weights as usize + weights.len()] = residual;
 }

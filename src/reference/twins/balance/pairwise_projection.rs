@@ -23,7 +23,7 @@ pub(in crate::reference::twins) fn pairwise_projection<T: Real>(a: &Arguments<T>
     let k = problem.len();
     let mut targets: Vec<f64> = match p.method {
         solve::GRADVAC => {
-            a.numbers("balance")[k..k + k * k].iter().map(|target| target.value()).collect()
+            a.numbers("balance")[k + 1..k + 1 + k * k].iter().map(|target| target.value()).collect()
         }
         _ => Vec::new(),
     };
@@ -54,7 +54,7 @@ pub(in crate::reference::twins) fn pairwise_projection<T: Real>(a: &Arguments<T>
     }
     if p.method == solve::GRADVAC {
         let mut next = a.numbers_mut("next_balance");
-        targets.iter().enumerate().for_each(|(i, t)| next[k + i] = T::within(*t, 1.0));
+        targets.iter().enumerate().for_each(|(i, t)| next[k + 1 + i] = T::within(*t, 1.0));
     }
     store(a, &p, &problem, &weights, 0.0);
 }
