@@ -80,8 +80,11 @@ fn length(i: u32, j: u32, unit: f32, phi: f32, square: f32) -> f32 {
     return clamp((x - inner) / curve, 0.0, shares[j]);
 }
 
-@compute @workgroup_size(1)
-fn conflict_averse() {
+@compute @workgroup_size(64)
+fn conflict_averse(@builtin(local_invocation_index) lane: u32) {
+    if (lane > 0u) {
+        return;
+    }
     let k = TASKS;
     var unit = 0.0;
     var active_tasks = 0.0;

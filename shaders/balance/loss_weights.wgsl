@@ -10,8 +10,6 @@
 // FAMO         C z_t / L_t,   z = softmax(ξ),   C = 1 / Σ (z / L)
 // FAMO_AFTER   ξ descends by Adam: z ⊙ (δ − z · δ) + γ ξ,   δ = ln L before − ln L after the update
 // GRADNORM     the next w_t: w_t − η n_t sign(w_t n_t − mean (w n) · r_t^α), and Σ w = k
-// EXCESS       c_t e^(η x_t) / Σ,   x_t = excess risk / that of the first step
-// DB_MTL       max norm / norm_t
 //
 // k is the number of tasks that take part: those with a weight and a label in the batch. A task
 // without keeps its state and gets no weight. Where a logarithm of a loss is taken that is not
@@ -60,8 +58,6 @@ const STCH = 6u;
 const FAMO = 7u;
 const FAMO_AFTER = 8u;
 const GRADNORM = 9u;
-const EXCESS = 10u;
-const DB_MTL = 11u;
 
 // Whether a task takes part in this step.
 fn takes_part(task: u32) -> bool {
@@ -316,43 +312,11 @@ fn gradnorm(k: f32) {
     }
 }
 
-fn excess() {
-    for (var t = 0u; t < TASKS; t++) {
-        var scaled_risk = 0.0;
-        var start = state(1u, t);
-        let risk = gramian[params.scaled + t * (TASKS + 1u)];
-        if (takes_part(t)) {
-            scaled_risk = risk;
-            if (start >= 0.0) {
-                scaled_risk = risk / (start + 1e-7);
-            } else {
-                start = risk;
-            }
-        }
-        set_state(1u, t, start);
-        partials[params.weights + t] = logarithm(max(state(0u, t), 1e-30))
-            + params.a * scaled_risk;
+@compute @workgroup_size(64)
+fn loss_weights(@builtin(local_invocation_index) lane: u32) {
+    if (lane > 0u) {
+        return;
     }
-    softmax_weights(1.0);
-}
-
-fn by_largest_norm() {
-    var largest = 0.0;
-    for (var t = 0u; t < TASKS; t++) {
-        largest = max(largest, gramian[params.scaled + t * (TASKS + 1u)]);
-    }
-    for (var t = 0u; t < TASKS; t++) {
-        let square = gramian[params.scaled + t * (TASKS + 1u)];
-        var weight = 0.0;
-        if (square > 0.0) {
-            weight = sqrt(largest / square);
-        }
-        set_weight(t, weight);
-    }
-}
-
-@compute @workgroup_size(1)
-fn loss_weights() {
     let k = count();
     if (METHOD != FAMO_AFTER) {
         for (var i = 0u; i < arrayLength(&balance); i++) {
@@ -371,12 +335,6 @@ fn loss_weights() {
         }
         case GRADNORM: {
             gradnorm(k);
-        }
-        case EXCESS: {
-            excess();
-        }
-        case DB_MTL: {
-            by_largest_norm();
         }
         case DWA: {
             for (var t = 0u; t < TASKS; t++) {

@@ -118,7 +118,7 @@ fn run_step(args: &StepArgs, common: &Common, console: &Console) -> Result<()> {
 fn balance(args: &StepArgs, tasks: usize) -> Result<Balance> {
     let space = args.space.iter().map(|space| format!(",space={space}"));
     let text = format!("{}{}", args.balance, space.collect::<String>());
-    Balance::from_flag(&text, tasks, usize::from(args.coupling != "none"))
+    Balance::from_flag(&text, tasks)
 }
 
 fn shape(args: &StepArgs) -> Result<StepShape> {

@@ -24,8 +24,6 @@ pub struct Balance {
     pub normalize: Normalize,
     /// The inner product of gradients.
     pub metric: Metric,
-    /// Whether couplings of logits are balanced.
-    pub couplings: Couplings,
     /// Number of steps from one measurement of conflict to the next; 0 = never.
     pub observe: u64,
 }
@@ -38,7 +36,6 @@ impl Default for Balance {
             every: 1,
             normalize: Normalize::None,
             metric: Metric::Plain,
-            couplings: Couplings::Added,
             observe: 0,
         }
     }
@@ -76,15 +73,6 @@ pub enum Metric {
     Adam,
 }
 
-/// The place of couplings of logits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Couplings {
-    /// Their gradients are added to what the balancer makes of the tasks.
-    Added,
-    /// All couplings together are one more objective of the balancer.
-    Balanced,
-}
-
 /// Which eigenvalue `aligned_mtl` scales the principal components to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scaling {
@@ -99,7 +87,6 @@ pub enum Scaling {
 words!(Space: Representation = "representation", Parameters = "parameters");
 words!(Normalize: None = "none", Norm = "norm", Loss = "loss", LossNorm = "loss_norm");
 words!(Metric: Plain = "plain", Adam = "adam");
-words!(Couplings: Added = "added", Balanced = "balanced");
 words!(Scaling: Min = "min", Median = "median", Rmse = "rmse");
 
 /// A method that weighs tasks. `objective::balance` has a file for each with its formula and paper.
@@ -130,13 +117,6 @@ pub enum Balancer {
     Gradnorm {
         alpha: f64,
         learning_rate: f64,
-    },
-    ExcessMtl {
-        robust_step: f64,
-    },
-    DbMtl {
-        beta: f64,
-        beta_decay: f64,
     },
     Mgda,
     Pcgrad,
@@ -180,8 +160,6 @@ const KINDS: &[Kind<Balancer>] = &[
     Kind { word: "stch", value: Balancer::Stch { smoothing: 1.0 } },
     Kind { word: "famo", value: Balancer::Famo { learning_rate: 0.025, decay: 0.01 } },
     Kind { word: "gradnorm", value: Balancer::Gradnorm { alpha: 1.5, learning_rate: 0.025 } },
-    Kind { word: "excess_mtl", value: Balancer::ExcessMtl { robust_step: 1.0 } },
-    Kind { word: "db_mtl", value: Balancer::DbMtl { beta: 0.9, beta_decay: 0.5 } },
     Kind { word: "mgda", value: Balancer::Mgda },
     Kind { word: "pcgrad", value: Balancer::Pcgrad },
     Kind { word: "gradvac", value: Balancer::Gradvac { beta: 0.01 } },
@@ -205,8 +183,8 @@ pub enum ActsOn {
     Losses,
     /// The gradients of the tasks on what they share.
     Gradients,
-    /// Their gradients on shared parameters, in that space alone.
-    ParameterGradients,
+    /// The norms of their gradients on the last shared layers, step by step.
+    Norms,
 }
 
 impl Balancer {
@@ -237,9 +215,7 @@ impl Balancer {
             | Balancer::ImtlL { .. }
             | Balancer::Stch { .. }
             | Balancer::Famo { .. } => ActsOn::Losses,
-            Balancer::Gradnorm { .. } | Balancer::ExcessMtl { .. } | Balancer::DbMtl { .. } => {
-                ActsOn::ParameterGradients
-            }
+            Balancer::Gradnorm { .. } => ActsOn::Norms,
             _ => ActsOn::Gradients,
         }
     }
@@ -265,13 +241,6 @@ impl Keyed for Balancer {
                 pass.key("alpha").value(alpha, &number(&NOT_NEGATIVE))?;
                 pass.key("learning_rate").value(learning_rate, &number(&POSITIVE))
             }
-            Balancer::ExcessMtl { robust_step } => {
-                pass.key("robust_step").value(robust_step, &number(&POSITIVE))
-            }
-            Balancer::DbMtl { beta, beta_decay } => {
-                pass.key("beta").value(beta, &number(&BELOW_ONE))?;
-                pass.key("beta_decay").value(beta_decay, &number(&NOT_NEGATIVE))
-            }
             Balancer::Gradvac { beta } => pass.key("beta").value(beta, &number(&UP_TO_ONE)),
             Balancer::Cagrad { c } => pass.key("c").value(c, &number(&BELOW_ONE)),
             Balancer::NashMtl { max_norm } => {
@@ -292,7 +261,6 @@ impl Keyed for Balancer {
 struct Statement {
     balance: Balance,
     tasks: usize,
-    couples: bool,
     has_second_moment: bool,
 }
 
@@ -302,17 +270,9 @@ impl Keyed for Statement {
         pass.choice("method", &mut balance.method, KINDS)?;
         pass.own_keys(&mut balance.method, KINDS)?;
         let (name, acts) = (balance.method.name(), balance.method.acts_on());
-        let only_parameters = acts == ActsOn::ParameterGradients;
-        if only_parameters {
-            balance.space = Space::Parameters;
-        }
-        let on_gradients = matches!(acts, ActsOn::Gradients | ActsOn::ParameterGradients);
+        let on_gradients = acts == ActsOn::Gradients;
         let gradients = format!("method = \"{name}\" does not solve for gradients");
         pass.key("space").only(on_gradients, &gradients).value(&mut balance.space, &word())?;
-        if pass.reads() && only_parameters && balance.space != Space::Parameters {
-            let why = format!("must be \"parameters\", since \"{name}\" keeps sums of gradients");
-            return Err(pass.fault("space", why).hint("leave it out"));
-        }
         pass.key("every")
             .only(on_gradients, &gradients)
             .value(&mut balance.every, &count(FROM_ONE))?;
@@ -332,10 +292,6 @@ impl Keyed for Statement {
                 return Err(pass.fault("metric", why).hint("choose one of them"));
             }
         }
-        pass.key("couplings")
-            .only(on_gradients, &gradients)
-            .only(self.couples, "there is no coupling")
-            .value(&mut balance.couplings, &word())?;
         pass.key("observe").value(&mut balance.observe, &count(0..=MOST))?;
         if pass.reads() && self.tasks < 2 {
             let idle = [("method", acts != ActsOn::Nothing), ("observe", balance.observe > 0)];
@@ -348,23 +304,13 @@ impl Keyed for Statement {
 }
 
 fn statement(balance: Balance) -> Statement {
-    Statement { balance, tasks: 2, couples: true, has_second_moment: true }
+    Statement { balance, tasks: 2, has_second_moment: true }
 }
 
-/// Reads `[balance]` of a network with these numbers of tasks and couplings.
-pub(super) fn balance(
-    root: &mut Section,
-    tasks: usize,
-    couplings: usize,
-    optimizer: &Optimizer,
-) -> Result<Balance> {
+/// Reads `[balance]` of a network with this number of tasks.
+pub(super) fn balance(root: &mut Section, tasks: usize, optimizer: &Optimizer) -> Result<Balance> {
     let has_second_moment = !matches!(optimizer.kind, OptimizerKind::Sgd { .. });
-    let mut statement = Statement {
-        tasks,
-        couples: couplings > 0,
-        has_second_moment,
-        ..statement(Balance::default())
-    };
+    let mut statement = Statement { tasks, has_second_moment, ..statement(Balance::default()) };
     read(root.section("balance")?, &mut statement)?;
     Ok(statement.balance)
 }
@@ -374,7 +320,7 @@ impl Balance {
     ///
     /// # Errors
     /// 78 as in a configuration.
-    pub fn from_flag(text: &str, tasks: usize, couplings: usize) -> anyhow::Result<Balance> {
+    pub fn from_flag(text: &str, tasks: usize) -> anyhow::Result<Balance> {
         let mut parts = text.split(',');
         let method = parts.next().unwrap_or_default();
         let mut table = Table::from_iter([("method".to_owned(), Value::String(method.to_owned()))]);
@@ -382,13 +328,13 @@ impl Balance {
             overrides::apply(&mut table, spec)?;
         }
         let root = Table::from_iter([("balance".to_owned(), Value::Table(table))]);
-        Ok(balance(&mut Section::new("", root), tasks, couplings, &Optimizer::default())?)
+        Ok(balance(&mut Section::new("", root), tasks, &Optimizer::default())?)
     }
 }
 
-/// The keys of `[balance]` with their values as TOML; `couples` says whether there are couplings.
-pub(super) fn entries(balance: &Balance, couples: bool) -> Vec<(&'static str, String)> {
-    super::keys::entries(&mut Statement { couples, ..statement(balance.clone()) })
+/// The keys of `[balance]` with their values as TOML.
+pub(super) fn entries(balance: &Balance) -> Vec<(&'static str, String)> {
+    super::keys::entries(&mut statement(balance.clone()))
 }
 
 pub(super) fn keys() -> Vec<&'static str> {

@@ -45,9 +45,9 @@ pub fn known() -> Vec<Keys> {
         table("trunk", trunk::keys()),
         table("task.NAME", task::keys()),
         table("coupling.0", coupling::keys()),
-        table("balance", balance::keys()),
         table("optimizer", optimizer::keys()),
         table("train", train::keys()),
+        table("balance", balance::keys()),
         table("data.train", of_images),
         table("data.train", of_arrays),
         table("data.overlay", of_overlay),
@@ -63,7 +63,7 @@ pub(super) fn check(root: &Table) -> Result<()> {
     let [top, data, feature, architecture, trunk, task, coupling, rest @ ..] = &known[..] else {
         return Ok(());
     };
-    let [balance, optimizer, train, images, arrays, overlay] = rest else { return Ok(()) };
+    let [optimizer, train, balance, images, arrays, overlay] = rest else { return Ok(()) };
     let check = |path: &str, value: Option<&Value>, keys: &Keys| match value {
         Some(Value::Table(table)) => check_table(path, table, keys, &known),
         _ => Ok(()),

@@ -108,7 +108,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let architecture = architecture::architecture(&mut root, &trunk.layers, &names)?;
     check_freeze(&trunk, &architecture)?;
     let optimizer = read_section(&mut root, "optimizer")?;
-    let balance = balance::balance(&mut root, tasks.len(), couplings.len(), &optimizer)?;
+    let balance = balance::balance(&mut root, tasks.len(), &optimizer)?;
     let train = train::train(&mut root, &data, &tasks)?;
     check_window(&data, &train)?;
     root.finish()?;

@@ -24,7 +24,7 @@ pub fn to_toml(config: &Config) -> String {
     for one in &config.couplings {
         table(&mut text, "[[coupling]]", coupling::entries(one));
     }
-    table(&mut text, "[balance]", balance::entries(&config.balance, !config.couplings.is_empty()));
+    table(&mut text, "[balance]", balance::entries(&config.balance));
     table(&mut text, "[optimizer]", entries(&mut config.optimizer.clone()));
     table(&mut text, "[train]", train::entries(&config.train, &config.data));
     text

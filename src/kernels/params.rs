@@ -248,8 +248,6 @@ pub mod solve {
     pub const FAMO: u32 = 7;
     pub const FAMO_AFTER: u32 = 8;
     pub const GRADNORM: u32 = 9;
-    pub const EXCESS: u32 = 10;
-    pub const DB_MTL: u32 = 11;
     pub const MGDA: u32 = 0;
     pub const UPGRAD: u32 = 1;
     pub const DUAL_PROJ: u32 = 2;

@@ -36,6 +36,16 @@ impl Objective {
         for (number, table) in config.couplings.iter().enumerate() {
             pairs.extend(resolve(network, number, table)?);
         }
+        let on_gradients = config.balance.method.acts_on() == config::ActsOn::Gradients;
+        let of_logits = pairs.iter().find(|pair: &&Pair| pair.coupling.phase() == Phase::Logits);
+        if let Some(pair) = of_logits.filter(|_| on_gradients) {
+            let (method, kind) = (config.balance.method.name(), pair.coupling.name());
+            let found =
+                format!("\"{method}\" compares gradients, and {kind} has one on the logits");
+            return Err(Fault::config("balance.method", found)
+                .hint("couple by soft_sharing, or choose a method on losses, such as \"log\"")
+                .into());
+        }
         Ok(Objective {
             weights,
             pairs,

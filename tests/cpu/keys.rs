@@ -114,6 +114,7 @@ const fn flip(
     Flip { base, before, after, first }
 }
 
+const EXACT: &[&str] = &["balance.method=upgrad", "balance.space=parameters"];
 const SGD: &[&str] = &["optimizer.kind=sgd", "optimizer.momentum=0.9"];
 const DECAYS: &[&str] = &["optimizer.weight_decay=0.1", "optimizer.learning_rate=0.1"];
 const DIVERGES: &[&str] = &["optimizer.kind=sgd", "optimizer.learning_rate=1e38"];
@@ -149,6 +150,25 @@ const PLAIN: &[&str] =
 const LONG: &[&str] = &["train.epochs=12", "optimizer.learning_rate=0.1"];
 
 const FLIPS: &[Flip] = &[
+    // [balance]
+    flip(TABLE, &[], &["balance.method=upgrad"], Program),
+    flip(TABLE, &["balance.method=upgrad"], &["balance.space=parameters"], Program),
+    flip(TABLE, &["balance.method=upgrad"], &["balance.every=2"], Program),
+    flip(TABLE, &["balance.method=upgrad"], &["balance.normalize=norm"], Program),
+    flip(TABLE, EXACT, &["balance.metric=adam"], Program),
+    flip(TABLE, &[], &["balance.observe=3"], Program),
+    flip(TABLE, &["balance.method=uncertainty"], &["balance.most=0.01"], Program),
+    flip(TABLE, &["balance.method=dwa"], &["balance.temperature=1"], Program),
+    flip(TABLE, &["balance.method=stch"], &["balance.smoothing=0.5"], Program),
+    flip(TABLE, &["balance.method=famo"], &["balance.learning_rate=0.1"], Program),
+    flip(TABLE, &["balance.method=famo"], &["balance.decay=0.1"], Program),
+    flip(TABLE, &["balance.method=gradnorm"], &["balance.alpha=0"], Program),
+    flip(TABLE, &["balance.method=gradvac"], &["balance.beta=0.1"], Program),
+    flip(TABLE, &["balance.method=cagrad"], &["balance.c=0.2"], Program),
+    flip(TABLE, &["balance.method=nash_mtl"], &["balance.max_norm=2"], Program),
+    flip(TABLE, &["balance.method=aligned_mtl"], &["balance.scale=median"], Program),
+    flip(TABLE, &["balance.method=upgrad"], &["balance.regularization=0.01"], Program),
+    flip(TABLE, &["balance.method=graddrop"], &["balance.leak=0.5"], Program),
     // [architecture]
     flip(TABLE, &[], &["architecture.kind=mmoe"], Program),
     flip(TABLE, &["architecture.kind=mmoe"], &["architecture.experts=3"], Program),
@@ -617,6 +637,8 @@ fn every_key_changes_what_it_should() {
         let must = match (flip.first, flip.after[0]) {
             // The parts of a batch add up to the same gradient, up to rounding in f64.
             (Program, "train.accumulate=2") => vec![Program, Watched],
+            // Who observes a run does not change it, to the last bit.
+            (Program, "balance.observe=3") => vec![Program, Watched],
             (Watched, _) => vec![Watched],
             (first, _) => vec![first, Trained, Watched],
         };

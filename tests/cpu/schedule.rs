@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tandem::config::{
-    Activation, Architecture, Balance, Falling, Gates, Optimizer, OptimizerKind,
-    Schedule as Course, SelectGates, TaskKind,
+    Activation, Architecture, Balance, Balancer, Falling, Gates, Metric, Normalize, Optimizer,
+    OptimizerKind, Schedule as Course, SelectGates, Space, TaskKind,
 };
 use tandem::data::Spread;
 use tandem::data::UNLABELLED;
@@ -51,6 +51,7 @@ struct Case {
     frozen: bool,
     /// Whether a column of the table has learned vectors, if there are inputs enough.
     learned: bool,
+    balance: Balance,
     architecture: Architecture,
 }
 
@@ -74,6 +75,7 @@ fn plain() -> Case {
         frozen: false,
         learned: false,
         architecture: Architecture::Shared,
+        balance: Balance::default(),
     }
 }
 
@@ -129,7 +131,7 @@ impl Case {
         }
         let entropy = network.architecture.entropy();
         let weights = (0..network.tasks.len()).map(|t| 0.5 + t as f32).collect();
-        Objective { weights, pairs, entropy, balance: Balance::default(), per_epoch: 1 }
+        Objective { weights, pairs, entropy, balance: self.balance.clone(), per_epoch: 3 }
     }
 
     /// One column of codes, and one of numbers if inputs are left; inputs of columns with vectors
@@ -244,6 +246,7 @@ fn cases() -> Vec<Case> {
                     frozen: pick(9, 3) == 0,
                     learned: pick(10, 2) == 0,
                     architecture: Architecture::Shared,
+                    balance: Balance::default(),
                 });
             }
         }
@@ -930,7 +933,35 @@ fn small() -> Vec<Case> {
         Case { trunk: vec![6], optimizer: None, rows: 40, tight: true, direct: true, ..plain() },
     ];
     cases.extend(kinds);
+    cases.extend(balanced());
     cases
+}
+
+/// Cases that together use every kernel of balancing.
+fn balanced() -> Vec<Case> {
+    let exact =
+        |method| Balance { space: Space::Parameters, ..Balance { method, ..Balance::default() } };
+    let planes = |method| Balance { method, ..Balance::default() };
+    let balances = [
+        planes(Balancer::Famo { learning_rate: 0.1, decay: 0.01 }),
+        planes(Balancer::Gradnorm { alpha: 1.5, learning_rate: 0.1 }),
+        Balance { every: 2, observe: 4, ..exact(Balancer::Upgrad { regularization: 1e-4 }) },
+        Balance { normalize: Normalize::Loss, ..planes(Balancer::Gradvac { beta: 0.1 }) },
+        exact(Balancer::ImtlG),
+        Balance { metric: Metric::Adam, ..exact(Balancer::Fairgrad { alpha: 2.0 }) },
+        planes(Balancer::Cagrad { c: 0.4 }),
+        planes(Balancer::Graddrop { leak: 0.1 }),
+        exact(Balancer::Graddrop { leak: 0.1 }),
+        Balance { observe: 1, ..planes(Balancer::None) },
+    ];
+    let case = |(number, balance): (usize, Balance)| Case {
+        balance,
+        couplings: vec!["soft_sharing"],
+        table: number % 2 == 0,
+        learned: number % 4 == 0,
+        ..plain()
+    };
+    balances.into_iter().enumerate().map(case).collect()
 }
 
 #[test]
@@ -940,7 +971,8 @@ fn twins_do_exactly_what_effects_state() {
         let built = case.build();
         for (number, schedule) in built.program.schedules.iter().enumerate() {
             ran.extend(schedule.dispatches.iter().map(|d| d.kernel.name));
-            let part = number - built.train.map_or(0, |_| 1).min(number);
+            let training = built.program.schedules.len() - built.evaluate.len();
+            let part = number.saturating_sub(training);
             let most = schedule.rows.min(built.parts[part].shape.rows);
             // Full batches, and the short one at the end of an epoch.
             for rows in BTreeSet::from([most, most.div_ceil(3)]) {

@@ -30,7 +30,9 @@ fn refused(kernel: &Kernel, file: &str) -> String {
 fn every_file_is_registered_and_every_kernel_has_its_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = BTreeSet::new();
-    for folder in ["shaders", "shaders/software", "shaders/tiles", "shaders/matrix"] {
+    for folder in
+        ["shaders", "shaders/software", "shaders/tiles", "shaders/matrix", "shaders/balance"]
+    {
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
             let entry = entry.unwrap();
             if entry.path().is_file() {

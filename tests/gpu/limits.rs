@@ -85,6 +85,7 @@ fn the_estimate_of_memory_is_what_is_allocated() {
         let gpu = open(&Wish::default());
         let shape = StepShape {
             architecture: Default::default(),
+            balance: Default::default(),
             inputs,
             trunk: vec![128, 128],
             classes,

@@ -293,6 +293,8 @@ impl Shown {
                 MetricKind::Labelled(_) => shown.labelled.push(*value),
                 MetricKind::GateEntropy(_)
                 | MetricKind::GateWeight(..)
+                | MetricKind::TaskWeight(_)
+                | MetricKind::SolverResidual
                 | MetricKind::SquaredNorm => {}
             }
         }

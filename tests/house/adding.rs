@@ -219,7 +219,8 @@ fn files() -> Files {
         (path, uncommented(&text))
     };
     let rust = sources(&root.join("src"), "src/");
-    let shaders = ["shaders/", "shaders/software/", "shaders/tiles/", "shaders/matrix/"];
+    let shaders =
+        ["shaders/", "shaders/software/", "shaders/tiles/", "shaders/matrix/", "shaders/balance/"];
     let shaders = shaders.iter().flat_map(|folder| {
         let entries = std::fs::read_dir(root.join(folder)).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());

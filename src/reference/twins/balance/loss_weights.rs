@@ -156,26 +156,7 @@ impl<T: Real> Formulas<'_, T> {
                 self.set_weights(&parts.into_iter().map(|part| part / sum).collect::<Vec<T>>());
             }
             solve::FAMO_AFTER => self.famo_after(),
-            solve::GRADNORM => self.gradnorm(),
-            solve::EXCESS => {
-                let scores: Vec<T> = active.iter().map(|task| self.excess(*task)).collect();
-                let weights = Self::softmax(&scores);
-                self.set_weights(&weights);
-            }
-            _ => {
-                let norms: Vec<T> = (0..self.tasks()).map(|t| self.square(t)).collect();
-                let largest = norms
-                    .iter()
-                    .copied()
-                    .fold(T::of(0.0), |most, norm| if norm > most { norm } else { most });
-                let first = self.p.weights as usize;
-                for (task, norm) in norms.into_iter().enumerate() {
-                    let is_known = norm.value() > 0.0;
-                    let weight = if is_known { (largest / norm).sqrt() } else { T::of(0.0) };
-                    self.partials[first + task] = weight;
-                    self.next[task] = weight;
-                }
-            }
+            _ => self.gradnorm(),
         }
     }
 
@@ -311,16 +292,5 @@ impl<T: Real> Formulas<'_, T> {
         for (&task, weight) in active.iter().zip(weights) {
             self.next[task] = weight * k / sum;
         }
-    }
-
-    /// The logarithm of the weight of a task after its excess risk.
-    fn excess(&mut self, task: usize) -> T {
-        let (risk, start) = (self.square(task), self.state(1, task));
-        let is_known = start.value() >= 0.0;
-        self.set_state(1, task, if is_known { start } else { risk });
-        let scaled = if is_known { risk / (start + T::of(1e-7)) } else { risk };
-        let weight = self.state(0, task);
-        let weight = if weight.value() > 1e-30 { weight } else { T::of(1e-30) };
-        weight.ln() + T::from(self.p.a) * scaled
     }
 }
