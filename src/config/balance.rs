@@ -8,7 +8,6 @@ use super::keys::overrides;
 use super::keys::section::Section;
 use super::keys::word::words;
 use super::keys::{Keyed, Kind, Pass, kind_of, names, read};
-use super::optimizer::OptimizerKind;
 use toml::{Table, Value};
 
 /// `[balance]`.
@@ -287,9 +286,8 @@ impl Keyed for Statement {
                 return Err(pass.fault("metric", why).hint("set space = \"parameters\""));
             }
             if !self.has_second_moment {
-                let why =
-                    "needs optimizer.kind = \"adam\" or \"adamw\", which keep a second moment";
-                return Err(pass.fault("metric", why).hint("choose one of them"));
+                let why = "needs an optimizer that keeps a second moment";
+                return Err(pass.fault("metric", why).hint("choose another optimizer.kind"));
             }
         }
         pass.key("observe").value(&mut balance.observe, &count(0..=MOST))?;
@@ -309,7 +307,7 @@ fn statement(balance: Balance) -> Statement {
 
 /// Reads `[balance]` of a network with this number of tasks.
 pub(super) fn balance(root: &mut Section, tasks: usize, optimizer: &Optimizer) -> Result<Balance> {
-    let has_second_moment = !matches!(optimizer.kind, OptimizerKind::Sgd { .. });
+    let has_second_moment = optimizer.kind.moments() > 1;
     let mut statement = Statement { tasks, has_second_moment, ..statement(Balance::default()) };
     read(root.section("balance")?, &mut statement)?;
     Ok(statement.balance)

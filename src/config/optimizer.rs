@@ -63,6 +63,16 @@ impl OptimizerKind {
         }
     }
 
+    /// The rule for a number that is learned beside the parameters: whether it is gradient descent
+    /// with momentum, else Adam's; then β1, or the momentum, β2 and ε.
+    pub fn rule(self) -> (bool, [f64; 3]) {
+        match self {
+            OptimizerKind::Sgd { momentum, .. } => (true, [momentum, 0.0, 0.0]),
+            OptimizerKind::Adam { beta1, beta2, eps }
+            | OptimizerKind::AdamW { beta1, beta2, eps } => (false, [beta1, beta2, eps]),
+        }
+    }
+
     /// Divisors that remove the bias of the first and the second moment in update `t`, from 1 up:
     /// `1 − β₁^t` and `1 − β₂^t` (Kingma and Ba, 2015, algorithm 1); 1 for rules without a bias.
     pub fn corrections(self, t: u64) -> (f64, f64) {

@@ -8,7 +8,8 @@
 //! two arenas by the parity of their level, so that a kernel reads one arena and writes the other.
 //! Mixes run after the layers of their level, with the weights of their gates just before them.
 
-use super::mixing::{MixGroup, Mixing, TermGroup};
+use super::groups::{Arena, Backward, BackwardGroup, Forward, ForwardGroup};
+use super::mixing::Mixing;
 use super::views::{Views, Wanted};
 use crate::config::Activation;
 use crate::kernels::params::{Dense, Destination, NONE, Share};
@@ -16,75 +17,6 @@ use crate::kernels::tuning::Tuning;
 use crate::model::graph::{Graph, NodeId, Op, Owner, Role, Source};
 use crate::model::layout::{Layer, Layout};
 use crate::model::network::Network;
-
-/// The arena that a group of layers writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arena {
-    /// Activations of even level; the inputs are level 0.
-    Even,
-    /// Activations of odd level.
-    Odd,
-    /// Logits of all heads.
-    Logits,
-}
-
-/// Layers that run in one forward dispatch.
-#[derive(Clone, Debug)]
-pub struct ForwardGroup {
-    /// Its name in tables.
-    pub label: String,
-    /// Place of its first layer in the table.
-    pub first: usize,
-    /// Number of its layers.
-    pub count: usize,
-    /// Number of its column tiles.
-    pub tiles: usize,
-    /// Whether the level that it reads is odd.
-    pub reads_odd: bool,
-    /// The arena that it writes.
-    pub writes: Arena,
-    /// What the values of its layers are for.
-    pub role: Role,
-    /// Code of the activation that its layers share.
-    pub activation: u32,
-}
-
-/// Activations whose gradients come from one dispatch.
-#[derive(Clone, Debug)]
-pub struct BackwardGroup {
-    /// Its name in tables.
-    pub label: String,
-    /// Place of its first destination in the table.
-    pub first: usize,
-    /// Number of its destinations.
-    pub count: usize,
-    /// Number of its column tiles.
-    pub tiles: usize,
-    /// Whether the level of its destinations is odd.
-    pub odd: bool,
-    /// Whether its destinations have slopes: the learned inputs have none, nor have mixes.
-    pub slopes: bool,
-}
-
-/// A dispatch of the forward pass, or two for mixes with gates.
-#[derive(Clone, Debug)]
-pub enum Forward {
-    /// Layers.
-    Layers(ForwardGroup),
-    /// The weights of gates, then mixes.
-    Mixes(MixGroup),
-}
-
-/// A dispatch of the backward pass, or two for gates.
-#[derive(Clone, Debug)]
-pub enum Backward {
-    /// The deltas of activations that layers read.
-    Inputs(BackwardGroup),
-    /// The deltas of terms of mixes.
-    Terms(TermGroup),
-    /// The gradients of the weights of mixes, then those of the values of their gates.
-    Gates(MixGroup),
-}
 
 /// The places of the values of a node.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,6 +1,7 @@
 //! Fills the tables of mixes and gates, and puts their parts of the backward pass in order.
 
-use super::layers::{Backward, Planner, Values};
+use super::groups::Backward;
+use super::layers::{Planner, Values};
 use super::mixing::{MixGroup, TermGroup};
 use crate::kernels::params::{self, Gate, Mix, NONE, Receiver, Share, Term, rule};
 use crate::model::graph::{By, NodeId, Op, Role, Rule, code_bits};

@@ -1,17 +1,18 @@
 //! The plan of a step: where all values lie, which layers run together, and the inputs of every
 //! emitter of dispatches.
 
+mod deep;
+mod groups;
 mod layers;
 mod mixes;
 mod mixing;
+mod planes;
 mod scene;
 pub mod variants;
 mod views;
 
-pub use layers::{
-    Arena, Backward, BackwardGroup, Forward, ForwardGroup, LayerPlan, activation_code,
-    dropout_threshold,
-};
+pub use groups::{Arena, Backward, BackwardGroup, Forward, ForwardGroup};
+pub use layers::{LayerPlan, activation_code, dropout_threshold};
 pub use mixing::{MixGroup, Mixing, TermGroup};
 pub use scene::{
     BalanceBuffers, Buffers, Chunk, Counting, PartBuffers, PartShape, Scene, Segment, block,

@@ -1,6 +1,6 @@
 //! The buffers of a program: arenas, tables, and the names of the flags.
 
-use super::balance;
+use super::balancing;
 use super::buffers::{spec, table_spec};
 use super::embed;
 use super::request::Request;
@@ -77,7 +77,7 @@ pub(super) fn place_arenas(
         next_cells,
         first_cells,
         metric_table: later,
-        balance: balance::place_buffers(program, request, plan),
+        balance: balancing::place_buffers(program, request, plan),
     }
 }
 

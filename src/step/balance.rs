@@ -1,261 +1,21 @@
-//! Balancing within a step: the gradients of the tasks apart, their products, the weights that
+//! The dispatches of balancing: the gradients of the tasks apart, their products, the weights that
 //! follow, and what is done with them.
 
-use super::buffers::{spec, table_spec};
+use super::balancing::{
+    Gramian, Way, longest, pairs, plane_regions, slices_of, state_len, weights_len,
+};
 use super::builder::Builder;
-use super::request::Request;
-use crate::config::{ActsOn, Balancer, Metric, Normalize, OptimizerKind, Space};
-use crate::fault::{Exit, Fault};
+use crate::config::{ActsOn, Balancer, Metric, Normalize};
 use crate::kernels;
-use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Solve, solve};
-use crate::objective::Objective;
+use crate::kernels::params::{self, NONE, Solve, solve};
 use crate::objective::balance::{Acts, Method};
 use crate::plan::{
-    Backward, BalanceBuffers, Chunk, CombineGroup, Deep, Depth, LayerPlan, SharedBackward, Views,
-    Wanted, block,
+    Backward, BalanceBuffers, Chunk, CombineGroup, Deep, SharedBackward, Views, block,
 };
-use crate::schedule::{Buffer, Dispatch, Effect, Kind, Program, Slice, slices};
-
-/// The largest number of tasks whose gradients can be compared: kernels have room for their
-/// weights in workgroup memory.
-const MOST_TASKS: usize = 128;
-
-/// Elements of a region for each of the workgroups that share it.
-const SLICE: usize = 16 << 10;
-
-/// The largest number of workgroups that share a region.
-const MOST_SLICES: usize = 64;
+use crate::schedule::{Buffer, Dispatch, Effect, Slice, slices};
 
 /// The largest number of workgroups of a kernel that goes through a run in turns.
 const MOST_GROUPS: usize = 256;
-
-/// Invocations of the solvers, each of which may have a tableau of its own.
-const LANES: usize = 64;
-
-/// What a training step does about balancing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn {
-    /// Whether weights are found anew.
-    pub solves: bool,
-    /// Whether conflict is measured.
-    pub observes: bool,
-}
-
-/// How the weights of the tasks come into a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// Not at all.
-    Constant,
-    /// As factors on the losses, from the losses of the batch.
-    Losses,
-    /// As factors on the losses, from the step before.
-    Before,
-    /// As factors on planes.
-    Planes,
-    /// As factors on the gradients of parameters by task.
-    Deep,
-}
-
-impl Way {
-    /// How the weights of an objective come into a step that solves or does not.
-    pub fn of(objective: &Objective, solves: bool) -> Way {
-        let space = objective.balance.space;
-        match objective.method().map(|method| method.acts()) {
-            None => Way::Constant,
-            Some(Acts::Losses) => Way::Losses,
-            Some(Acts::Before) => Way::Before,
-            Some(Acts::Products | Acts::Elements) if space == Space::Representation || !solves => {
-                Way::Planes
-            }
-            Some(Acts::Products | Acts::Elements) => Way::Deep,
-        }
-    }
-}
-
-/// The views that an objective needs of a plan.
-pub(super) fn wanted(objective: &Objective) -> Wanted {
-    let balance = &objective.balance;
-    let ways = [Way::of(objective, true), Way::of(objective, balance.every <= 1)];
-    let deep = match ways[0] {
-        _ if balance.observe > 0 => Some(Depth::All),
-        Way::Deep => Some(Depth::All),
-        Way::Before => Some(Depth::Last),
-        _ => None,
-    };
-    Wanted { planes: ways.contains(&Way::Planes), deep }
-}
-
-/// Places within the buffer of products of tasks: the sums, the scaled ones with their scales, the
-/// losses before and after the update.
-#[derive(Clone, Copy, Debug)]
-struct Gramian {
-    tasks: usize,
-}
-
-impl Gramian {
-    fn scaled(self) -> usize {
-        self.tasks * self.tasks
-    }
-
-    fn losses(self) -> usize {
-        2 * self.scaled() + self.tasks
-    }
-
-    fn len(self) -> usize {
-        self.losses() + 2 * self.tasks
-    }
-}
-
-/// Workgroups that share a region.
-fn slices_of(elements: usize) -> usize {
-    elements.div_ceil(SLICE).clamp(1, MOST_SLICES)
-}
-
-/// Pairs of blocks of four tasks.
-fn pairs(tasks: usize) -> usize {
-    let blocks = tasks.div_ceil(4);
-    blocks * (blocks + 1) / 2
-}
-
-/// The elements of the largest region of a kind.
-fn longest(views: &Views, rows: usize, (first, count): (usize, usize)) -> usize {
-    let regions = views.regions[first..first + count].iter();
-    let length = |r: &params::Region| r.width as usize * if r.by_row == 1 { rows } else { 1 };
-    regions.map(length).max().unwrap_or(0)
-}
-
-/// The regions of the planes of both arenas.
-fn plane_regions(views: &Views) -> (usize, usize) {
-    let planes = views.planes.as_ref().map(|planes| planes.regions);
-    planes.map_or((0, 0), |[even, odd]| (even.0, even.1 + odd.1))
-}
-
-/// Numbers of products that the largest comparison makes.
-fn products_len(objective: &Objective, views: &Views, capacity: usize) -> usize {
-    let of = |regions: (usize, usize), tasks: usize| {
-        16 * pairs(tasks) * regions.1 * slices_of(longest(views, capacity, regions))
-    };
-    let deep = views.deep.as_ref().map_or((0, 0), |deep| deep.regions);
-    let changes = usize::from(objective.balance.observe > 0);
-    of(plane_regions(views), views.tasks).max(of(deep, views.tasks + changes))
-}
-
-/// Numbers that a solver leaves: the weights, and behind them its residual if it has one.
-fn weights_len(method: &dyn Method, tasks: usize) -> usize {
-    tasks + usize::from(method.acts() == Acts::Products)
-}
-
-/// Numbers that a method keeps from step to step.
-fn state_len(method: &dyn Method, tasks: usize) -> usize {
-    weights_len(method, tasks) + method.state(tasks)
-}
-
-/// Numbers of the work space of a solver.
-fn work_len(method: &dyn Method, tasks: usize) -> usize {
-    match method.kernel().name {
-        "cone_projection" => tasks * (tasks + 2) * LANES,
-        _ => 2 * tasks * tasks,
-    }
-}
-
-/// Checks that what balancing needs fits the bindings of the adapter, and that there is something
-/// to balance.
-///
-/// # Errors
-/// 69 if a buffer is too large; 78 if there are too many tasks, or tasks share nothing that is
-/// trained.
-pub(super) fn check_size(request: &Request, plan: &LayerPlan) -> Result<(), Fault> {
-    let (objective, tasks) = (request.objective, request.network.tasks.len());
-    let Some(views) = &plan.views else { return Ok(()) };
-    let key = if objective.method().is_some() { "balance.method" } else { "balance.observe" };
-    if tasks > MOST_TASKS {
-        let found = format!("{tasks} tasks, and gradients of at most {MOST_TASKS} are compared");
-        return Err(Fault::config(key, found).hint("choose a method on losses, such as \"log\""));
-    }
-    let shares = views.planes.as_ref().is_none_or(|_| plane_regions(views).1 > 0);
-    let shares = shares && views.deep.as_ref().is_none_or(|deep| deep.stride > 0);
-    if !shares {
-        let found = "has no effect, since no layer that trains is shared by two tasks";
-        return Err(Fault::config(key, found)
-            .hint("leave it out, or choose a method on losses, such as \"log\""));
-    }
-    let changes = usize::from(objective.balance.observe > 0);
-    let deep = views.deep.as_ref().map_or(0, |deep| (tasks + changes) * deep.stride);
-    let work = objective.solver().map_or(0, |method| work_len(method, tasks));
-    let largest = deep.max(work).max(products_len(objective, views, 1));
-    if 4 * largest as u64 > request.tuning.binding_bytes {
-        let found = format!(
-            "needs a storage binding of {} bytes for the gradients of {tasks} tasks; this adapter \
-             offers {}",
-            4 * largest as u64,
-            request.tuning.binding_bytes
-        );
-        let hint = "balance by space = \"representation\" with observe = 0, or use narrower layers";
-        return Err(Fault::new(Exit::Unavailable, format!("{key}: {found}")).hint(hint));
-    }
-    Ok(())
-}
-
-/// Makes the buffers that balancing needs.
-pub(super) fn place_buffers(
-    program: &mut Program,
-    request: &Request,
-    plan: &LayerPlan,
-) -> BalanceBuffers {
-    let mut b = BalanceBuffers::default();
-    let objective = request.objective;
-    if request.optimizer.is_none() {
-        return b;
-    }
-    let tasks = request.network.tasks.len();
-    if let Some(method) = objective.solver() {
-        let state = state_len(method, tasks);
-        let mut first = vec![method.first_weight().to_bits(); tasks];
-        first.resize(state, 0f32.to_bits());
-        b.balance = spec(program, "balance", state, Kind::F32, first);
-        b.next_balance = spec(program, "next balance", state, Kind::F32, Vec::new());
-        let weights = objective.weights.iter().map(|w| w.to_bits()).collect();
-        b.preferences = spec(program, "preferences", tasks, Kind::F32, weights);
-        let work = work_len(method, tasks);
-        b.work = spec(program, "work of the solver", work, Kind::F32, Vec::new());
-        b.gramian = spec(program, "gramian", Gramian { tasks }.len(), Kind::F32, Vec::new());
-    }
-    if matches!(Way::of(objective, true), Way::Losses | Way::Before) {
-        let (combinations, terms) = scaled_logits(request, plan);
-        b.scaled_logits = table_spec(program, "scaled logits", &combinations);
-        b.scaled_terms = table_spec(program, "scaled logits' terms", &terms);
-    }
-    let Some(views) = &plan.views else { return b };
-    b.combinations = table_spec(program, "combinations", &views.combinations);
-    b.plane_terms = table_spec(program, "planes", &views.terms);
-    b.regions = table_spec(program, "regions", &views.regions);
-    b.places = spec(program, "places", views.places.len(), Kind::U32, views.places.clone());
-    b.runs = table_spec(program, "runs", &views.runs);
-    let products = products_len(objective, views, plan.capacity);
-    b.products = spec(program, "products of tasks", products, Kind::F32, Vec::new());
-    if let Some(deep) = &views.deep {
-        let changes = usize::from(objective.balance.observe > 0);
-        let len = (tasks + changes) * deep.stride;
-        b.task_gradients = spec(program, "gradients by task", len, Kind::F32, Vec::new());
-        if changes == 1 {
-            let len = deep.regions.1 * (tasks + 1) * (tasks + 1);
-            b.conflict = spec(program, "conflict", len, Kind::F32, Vec::new());
-        }
-    }
-    b
-}
-
-/// The gradients of the logits of all heads as combinations that are scaled in place.
-fn scaled_logits(request: &Request, plan: &LayerPlan) -> (Vec<Combination>, Vec<PlaneTerm>) {
-    let of_task = |task: usize| {
-        let delta = (plan.capacity * request.network.first_logit(task)) as u32;
-        let width = request.network.tasks[task].outputs() as u32;
-        let first_term = task as u32;
-        let combination = Combination { width, slope: NONE, delta, first_term, terms: 1 };
-        (combination, PlaneTerm { place: delta, weight: task as u32 })
-    };
-    (0..request.network.tasks.len()).map(of_task).unzip()
-}
 
 /// The tasks whose deltas are combined, in units of workgroups of 64 for the longest run.
 fn groups(longest: usize) -> u32 {
@@ -481,7 +241,7 @@ impl Builder<'_> {
             tasks: tasks as u32,
             slices: slices as u32,
             products: place as u32,
-            eps: self.eps,
+            eps: self.rule().1[2],
         };
         let empty = Vec::new();
         let (regions, places) =
@@ -550,14 +310,9 @@ impl Builder<'_> {
 
     /// The rule by which numbers of the state are learned, and its numbers β1, β2 and ε.
     fn rule(&self) -> (u32, [f32; 3]) {
-        match self.optimizer {
-            Some(OptimizerKind::Sgd { momentum, .. }) => (1, [momentum as f32, 0.0, 0.0]),
-            Some(
-                OptimizerKind::Adam { beta1, beta2, eps }
-                | OptimizerKind::AdamW { beta1, beta2, eps },
-            ) => (0, [beta1 as f32, beta2 as f32, eps as f32]),
-            None => (0, [0.9, 0.999, 1e-8]),
-        }
+        const ADAM: (bool, [f64; 3]) = (false, [0.9, 0.999, 1e-8]);
+        let (descends, numbers) = self.optimizer.map_or(ADAM, |kind| kind.rule());
+        (u32::from(descends), numbers.map(|x| x as f32))
     }
 
     /// Finds the weights; `after` is the second part of a method that looks at the losses after the

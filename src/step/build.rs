@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::balance::{self, Turn, Way};
+use super::balancing::{self, Turn, Way};
 use super::builder::{Builder, CouplingTable};
 use super::embed;
 use super::request::{Built, Request, Turns};
@@ -31,9 +31,9 @@ fn chunk_limit(request: &Request) -> Result<usize> {
     let tasks = network.tasks.len();
     // Partial sums per row: losses and hits of each task, a value of each coupled pair, weights of
     // gates.
-    let wanted = request.wanted_views();
+    let wanted = balancing::wanted_views(request);
     let plan = LayerPlan::with_views(network, layout, tuning, 1, wanted);
-    balance::check_size(request, &plan)?;
+    balancing::check_size(request, &plan)?;
     let pairs = tasks * tasks.saturating_sub(1) / 2;
     let partials = 5 * tasks + pairs + plan.mixing.partials_per_row();
     let per_row = plan.elements_per_row().max(partials).max(codes);

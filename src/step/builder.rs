@@ -1,6 +1,7 @@
 //! The program under construction, to which each phase adds its dispatches.
 
 use super::arenas::{layer_flags, place_arenas};
+use super::balancing;
 use super::embed;
 use super::request::Request;
 use crate::config::OptimizerKind;
@@ -26,8 +27,6 @@ pub(super) struct Builder<'a> {
     pub(super) partials: usize,
     /// The rule of the optimizer.
     pub(super) optimizer: Option<OptimizerKind>,
-    /// ε of Adam, or 0.
-    pub(super) eps: f32,
     /// Place of the weights of the tasks among the partial sums.
     pub(super) weights: usize,
     /// The first of the flags of the logarithms of losses.
@@ -52,7 +51,7 @@ impl CouplingTable {
 impl<'a> Builder<'a> {
     /// The program of a request with its arenas and tables, and no dispatch yet.
     pub(super) fn new(request: &Request<'a>, capacity: usize) -> Builder<'a> {
-        let wanted = request.wanted_views();
+        let wanted = balancing::wanted_views(request);
         let (network, layout, tuning) = (request.network, request.layout, request.tuning);
         let mut plan = LayerPlan::with_views(network, layout, tuning, capacity, wanted);
         let partials = plan.mixing.place_partials(request.partials(capacity), capacity);
@@ -81,12 +80,6 @@ impl<'a> Builder<'a> {
             chunk_metrics: 0,
             partials,
             optimizer: request.optimizer.map(|optimizer| optimizer.kind),
-            eps: match request.optimizer.map(|optimizer| optimizer.kind) {
-                Some(OptimizerKind::Adam { eps, .. } | OptimizerKind::AdamW { eps, .. }) => {
-                    eps as f32
-                }
-                _ => 0.0,
-            },
             weights: 0,
             loss_flags: params::NONE,
             balance_flag: params::NONE,

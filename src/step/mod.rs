@@ -3,6 +3,7 @@
 mod arenas;
 mod backward;
 mod balance;
+mod balancing;
 mod buffers;
 mod build;
 mod builder;

@@ -1,6 +1,5 @@
 //! The inputs of the builder of a program, and its result.
 
-use super::balance;
 use crate::config::Optimizer;
 use crate::data::{Dataset, Spread, UNLABELLED};
 use crate::kernels::tuning::Tuning;
@@ -8,7 +7,7 @@ use crate::model::graph::GateNames;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
-use crate::plan::{Buffers, Counting, PartBuffers, PartShape, Wanted};
+use crate::plan::{Buffers, Counting, PartBuffers, PartShape};
 use crate::schedule::Program;
 
 /// The inputs of the builder of a program.
@@ -51,11 +50,6 @@ impl Request<'_> {
         let counted = self.labels != LabelShape::default()
             || self.network.tasks.iter().any(|head| head.loss.weighs_classes());
         counted.then_some(2 * self.network.tasks.len() * capacity)
-    }
-
-    /// The views of the backward pass that training needs.
-    pub(super) fn wanted_views(&self) -> Wanted {
-        self.optimizer.map_or(Wanted::default(), |_| balance::wanted(self.objective))
     }
 
     /// The number of partial sums before those of gates.
