@@ -22,6 +22,7 @@ fn main() -> anyhow::Result<()> {
     for (name, [inputs, heads, batch, steps], trunk, pairs) in SHAPES {
         let shape = StepShape {
             architecture: Default::default(),
+            balance: Default::default(),
             inputs: *inputs,
             trunk: trunk.to_vec(),
             classes: vec![10; *heads],

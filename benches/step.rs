@@ -19,6 +19,7 @@ fn main() -> anyhow::Result<()> {
     println!("{} ({})", gpu.entry.name, gpu.entry.driver);
     for (name, inputs, trunk, heads, batch) in SHAPES {
         let shape = StepShape {
+            balance: Default::default(),
             architecture: Default::default(),
             inputs: *inputs,
             trunk: trunk.to_vec(),

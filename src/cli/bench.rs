@@ -21,7 +21,7 @@ use crate::run::machine::Machine;
 pub(super) enum What {
     /// Measure a whole training step on synthetic data: gather, forward, backward, coupling,
     /// update, metrics
-    Step(StepArgs),
+    Step(Box<StepArgs>),
     /// Measure the products A·B, A·Bᵀ and Aᵀ·B with [m, n] outputs and inner length k
     Gemm {
         /// Rows of the output

@@ -8,6 +8,8 @@ use super::builder::Builder;
 use crate::config::{ActsOn, Balancer, Metric, Normalize};
 use crate::kernels;
 use crate::kernels::params::{self, NONE, Solve, solve};
+use crate::model::graph::NodeId;
+use crate::model::layout::ALIGN;
 use crate::objective::balance::{Acts, Method};
 use crate::plan::{
     Backward, BalanceBuffers, Chunk, CombineGroup, Deep, SharedBackward, Views, block,
@@ -547,21 +549,17 @@ impl Builder<'_> {
         let mut idle = Vec::new();
         for (number, region) in (deep.regions.0..).zip(&deep.region_nodes) {
             let places = &views.places[views.regions[number].first as usize..];
-            for task in 0..self.tasks() {
-                let blocks = deep.blocks.iter().filter(|b| b.node == *region);
-                idle.extend(blocks.flat_map(|b| {
+            let blocks = || deep.blocks.iter().filter(|b| b.node == *region);
+            for (task, place) in places.iter().enumerate().take(self.tasks()) {
+                idle.extend(blocks().map(|b| {
                     let len = layout.blocks[b.block].len;
-                    let whole = len.next_multiple_of(crate::model::layout::ALIGN);
+                    let whole = len.next_multiple_of(ALIGN);
                     let first = task * deep.stride + b.place;
-                    match places[task] {
-                        NONE => (first, whole),
-                        _ => (first + len, whole - len),
-                    }
-                    .into_slice()
+                    if *place == NONE { (first, whole) } else { (first + len, whole - len) }
                 }));
             }
         }
-        slices(self.b().task_gradients, idle)
+        slices(self.b().task_gradients, idle.into_iter().filter(|(_, len)| *len > 0))
     }
 
     /// The names of the shared layers in the order in which they are observed.
@@ -570,7 +568,7 @@ impl Builder<'_> {
         let graph = &self.scene.layout.graph;
         let name = |node: &usize| match *node == graph.len() {
             true => "embeddings".to_owned(),
-            false => graph[crate::model::graph::NodeId(*node)].name.clone(),
+            false => graph[NodeId(*node)].name.clone(),
         };
         deep.region_nodes.iter().map(name).collect()
     }
@@ -578,16 +576,5 @@ impl Builder<'_> {
     /// The dispatches of backward steps.
     fn backward_steps(&self, steps: &[Backward], chunk: Chunk) -> Vec<Dispatch> {
         steps.iter().flat_map(|step| self.backward_step(step, chunk)).collect()
-    }
-}
-
-/// A run that may be empty.
-trait IntoSlice {
-    fn into_slice(self) -> Option<(usize, usize)>;
-}
-
-impl IntoSlice for (usize, usize) {
-    fn into_slice(self) -> Option<(usize, usize)> {
-        (self.1 > 0).then_some(self)
     }
 }

@@ -71,10 +71,10 @@ fn eliminate(mut matrix: Vec<Vec<f64>>, mut side: Vec<f64>) -> Vec<f64> {
     let k = side.len();
     for pivot in 0..k {
         for i in pivot + 1..k {
-            let factor = matrix[i][pivot] / matrix[pivot][pivot];
-            for j in pivot..k {
-                matrix[i][j] -= factor * matrix[pivot][j];
-            }
+            let (above, below) = matrix.split_at_mut(i);
+            let (from, row) = (&above[pivot], &mut below[0]);
+            let factor = row[pivot] / from[pivot];
+            row.iter_mut().zip(from).skip(pivot).for_each(|(to, from)| *to -= factor * from);
             side[i] -= factor * side[pivot];
         }
     }

@@ -91,9 +91,9 @@ fn eigen(mut matrix: Vec<Vec<f64>>) -> (Vec<f64>, Vec<Vec<f64>>) {
             for row in &mut matrix {
                 (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
             }
-            for j in 0..k {
-                let (x, y) = (matrix[p][j], matrix[q][j]);
-                (matrix[p][j], matrix[q][j]) = (c * x - s * y, s * x + c * y);
+            let (low, high) = matrix.split_at_mut(q);
+            for (x, y) in low[p].iter_mut().zip(&mut high[0]) {
+                (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
             }
             for row in &mut vectors {
                 (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
