@@ -11,6 +11,7 @@ mod losses;
 mod lost;
 mod memory;
 mod mutants;
+mod mutants_of_balance;
 mod mutants_of_mixes;
 mod not_finite;
 mod on_nan;

@@ -6,6 +6,7 @@
 
 use std::sync::OnceLock;
 
+use super::mutants_of_balance as balance;
 use super::mutants_of_mixes as mixes;
 
 use tandem::device::Gpu;
@@ -50,6 +51,21 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("mix_dots", mixes::MIX_DOTS),
     ("gate_backward", mixes::GATE_BACKWARD),
     ("mix_backward", mixes::MIX_BACKWARD),
+    ("task_products", balance::TASK_PRODUCTS),
+    ("task_gramian", balance::TASK_GRAMIAN),
+    ("task_losses", balance::TASK_LOSSES),
+    ("combine_deltas", balance::COMBINE_DELTAS),
+    ("combine_gradients", balance::COMBINE_GRADIENTS),
+    ("drop_deltas", balance::DROP_DELTAS),
+    ("drop_gradients", balance::DROP_GRADIENTS),
+    ("parameter_change", balance::PARAMETER_CHANGE),
+    ("copy_numbers", balance::COPY_NUMBERS),
+    ("loss_weights", balance::LOSS_WEIGHTS),
+    ("cone_projection", balance::CONE_PROJECTION),
+    ("pairwise_projection", balance::PAIRWISE_PROJECTION),
+    ("spectral_weights", balance::SPECTRAL_WEIGHTS),
+    ("bargaining", balance::BARGAINING),
+    ("conflict_averse", balance::CONFLICT_AVERSE),
     ("constant_backward", mixes::CONSTANT_BACKWARD),
 ];
 
@@ -1212,4 +1228,79 @@ fn mix_backward() {
 #[test]
 fn constant_backward() {
     check("constant_backward");
+}
+
+#[test]
+fn task_products() {
+    check("task_products");
+}
+
+#[test]
+fn task_gramian() {
+    check("task_gramian");
+}
+
+#[test]
+fn task_losses() {
+    check("task_losses");
+}
+
+#[test]
+fn combine_deltas() {
+    check("combine_deltas");
+}
+
+#[test]
+fn combine_gradients() {
+    check("combine_gradients");
+}
+
+#[test]
+fn drop_deltas() {
+    check("drop_deltas");
+}
+
+#[test]
+fn drop_gradients() {
+    check("drop_gradients");
+}
+
+#[test]
+fn parameter_change() {
+    check("parameter_change");
+}
+
+#[test]
+fn copy_numbers() {
+    check("copy_numbers");
+}
+
+#[test]
+fn loss_weights() {
+    check("loss_weights");
+}
+
+#[test]
+fn cone_projection() {
+    check("cone_projection");
+}
+
+#[test]
+fn pairwise_projection() {
+    check("pairwise_projection");
+}
+
+#[test]
+fn spectral_weights() {
+    check("spectral_weights");
+}
+
+#[test]
+fn bargaining() {
+    check("bargaining");
+}
+
+#[test]
+fn conflict_averse() {
+    check("conflict_averse");
 }

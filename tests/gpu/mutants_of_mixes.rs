@@ -249,5 +249,5 @@ pub const CONSTANT_BACKWARD: &[Mutant] = &[
         "if (params.accumulate == 2u)",
     ),
     ("always added", "if (params.accumulate == 1u)", "if (params.accumulate <= 1u)"),
-    ("all constants are the first", "constants[group.y]", "constants[0]"),
+    ("all constants are the first", "constants[params.first + group.y]", "constants[params.first]"),
 ];

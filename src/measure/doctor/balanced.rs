@@ -61,7 +61,7 @@ pub(super) const BALANCED: &[CaseShape] = &[
     CaseShape {
         name: "dwa",
         balance: || method(Balancer::Dwa { temperature: 2.0 }),
-        labels: BLANKS,
+        rows: [200, 100, 95],
         ..SMALL
     },
     CaseShape { name: "random", balance: || method(Balancer::Random), ..SMALL },
@@ -118,6 +118,7 @@ pub(super) const BALANCED: &[CaseShape] = &[
     CaseShape {
         name: "aligned_mtl, median",
         balance: || method(Balancer::AlignedMtl { scale: Scaling::Median }),
+        others: regression,
         ..SMALL
     },
     CaseShape {
@@ -175,8 +176,8 @@ pub(super) const BALANCED: &[CaseShape] = &[
         ..SMALL
     },
     CaseShape {
-        name: "planes of stitches",
-        balance: || Balance { observe: 1, ..method(Balancer::Pcgrad) },
+        name: "balanced stitches",
+        balance: || Balance { observe: 1, ..exact(Balancer::Pcgrad) },
         architecture: || Architecture::CrossStitch { own: 0.75, learning_rate_factor: 5.0 },
         ..SMALL
     },

@@ -73,6 +73,9 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
         (0..spec.len).map(|i| bits(7, Purpose::Synthetic, stream, i as u64) as u32).collect()
     } else if [b.codes, b.next_cells, b.first_cells].contains(&buffer) {
         cells(case, dispatch, buffer, (stream - buffer.0 as u64, spec.len))
+    } else if buffer == b.balance.balance {
+        let draw = |i: usize| uniform(7, Purpose::Synthetic, stream, i as u64);
+        (0..spec.len).map(|i| ((0.1 + 0.8 * draw(i)) as f32).to_bits()).collect()
     } else if buffer == b.balance.gramian {
         products(case, spec.len, stream)
     } else if !spec.initial.is_empty() {
