@@ -58,7 +58,6 @@ pub const COMBINE_DELTAS: &[Mutant] = &[
         "combinations[params.first + group.y]",
         "combinations[params.first]",
     ),
-    ("one turn only", "i += groups.x * 64u", "i += groups.x * 6400000u"),
 ];
 
 pub const COMBINE_GRADIENTS: &[Mutant] = &[
