@@ -8,7 +8,7 @@
 // Eigenvalues below k · eps · the largest count as 0. Pairs of columns are turned until they are
 // orthogonal (one-sided Jacobi, after Hestenes 1958), all pairs of a round at once, one invocation
 // each: then their lengths are the eigenvalues. Where Σ v vanishes, IMTL_G has no solution and the
-// weights are equal.
+// weights are equal; where no direction has equal cosines, those of CONFIG are zero.
 
 struct Params {
     tasks: u32,
@@ -256,7 +256,8 @@ fn spectral_weights(@builtin(local_invocation_index) lane: u32) {
         var weight = next_balance[i];
         if (METHOD == CONFIG) {
             // Unit gradients times y, as long as the sum of the projections.
-            weight = select(0.0, sum / max(square, 1e-30) * weight / norm(i), scale(i) > 0.0);
+            weight = select(0.0, sum / max(square, 1e-30) * weight / norm(i),
+                scale(i) > 0.0 && square > 1e-5);
         } else if (METHOD == IMTL_G) {
             weight = select(weight / sum, 1.0 / active_tasks, abs(sum) <= 1e-5 * size);
         }

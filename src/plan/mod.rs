@@ -20,5 +20,5 @@ pub use scene::{
 };
 pub use views::{
     CombineGroup, ConstantRun, Deep, Depth, Planes, SharedBackward, Sharing, TaskBlock, Views,
-    Wanted, WeightRun,
+    Wanted, WeightRun, layer_name,
 };

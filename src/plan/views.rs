@@ -48,6 +48,14 @@ pub struct Sharing {
     tasks: Vec<Vec<usize>>,
 }
 
+/// The name of a node, or of the learned inputs.
+pub fn layer_name(layout: &Layout, node: usize) -> String {
+    match node == layout.graph.len() {
+        true => "embeddings".to_owned(),
+        false => layout.graph[NodeId(node)].name.clone(),
+    }
+}
+
 impl Sharing {
     /// The sharing of a layout.
     pub fn of(layout: &Layout, tasks: usize) -> Sharing {
@@ -82,6 +90,13 @@ impl Sharing {
             [task] => Some(task),
             _ => None,
         }
+    }
+
+    /// The names of the nodes with shared parameters that are trained.
+    pub fn layers(&self, layout: &Layout) -> Vec<String> {
+        let mut nodes: Vec<usize> = self.blocks(layout).iter().map(|(_, node)| *node).collect();
+        nodes.dedup();
+        nodes.into_iter().map(|node| layer_name(layout, node)).collect()
     }
 
     /// The blocks of parameters that several tasks share and that are trained, by place, each with

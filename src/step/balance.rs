@@ -8,11 +8,10 @@ use super::builder::Builder;
 use crate::config::{ActsOn, Balancer, Metric, Normalize};
 use crate::kernels;
 use crate::kernels::params::{self, NONE, Solve, solve};
-use crate::model::graph::NodeId;
 use crate::model::layout::ALIGN;
 use crate::objective::balance::{Acts, Method};
 use crate::plan::{
-    Backward, BalanceBuffers, Chunk, CombineGroup, Deep, SharedBackward, Views, block,
+    Backward, BalanceBuffers, Chunk, CombineGroup, Deep, SharedBackward, Views, block, layer_name,
 };
 use crate::schedule::{Buffer, Dispatch, Effect, Slice, slices};
 
@@ -565,12 +564,7 @@ impl Builder<'_> {
     /// The names of the shared layers in the order in which they are observed.
     pub(super) fn shared_layers(&self) -> Vec<String> {
         let Some((_, deep)) = self.deep() else { return Vec::new() };
-        let graph = &self.scene.layout.graph;
-        let name = |node: &usize| match *node == graph.len() {
-            true => "embeddings".to_owned(),
-            false => graph[NodeId(*node)].name.clone(),
-        };
-        deep.region_nodes.iter().map(name).collect()
+        deep.region_nodes.iter().map(|node| layer_name(self.scene.layout, *node)).collect()
     }
 
     /// The dispatches of backward steps.

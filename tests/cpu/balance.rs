@@ -318,51 +318,47 @@ pub fn norm(values: &[f64]) -> f64 {
     }
 }
 
+/// Whether a recorded case says something of a method as we have it. Tasks whose gradient is zero
+/// are left out by us; TorchJD takes them for tasks whose gradients are zero, and small gradients
+/// for none at all.
+fn says_something(method: &str, case: &Value, products: &[f64], tasks: usize) -> bool {
+    let has = |key: &str| case[key].as_array().is_some_and(|list| list.iter().any(|m| m == method));
+    let trace: f64 = (0..tasks).map(|t| products[t * (tasks + 1)]).sum();
+    let is_small = matches!(method, "upgrad" | "dual_proj") && trace < 1e-4;
+    // Where its sum vanishes imtl_g has no solution; we weigh equally, TorchJD by zeros.
+    let has_no_sum =
+        method == "imtl_g" && matches!(case["kind"].as_str(), Some("sum_is_zero" | "opposite"));
+    !has("undefined") && case["kind"] != "zero_row" && !is_small && !has_no_sum
+}
+
 #[test]
 fn weights_are_those_of_the_papers() {
     let recorded = Recorded::read();
-    let methods: Vec<String> = recorded.json["methods"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|m| m.as_str().unwrap().to_owned())
-        .collect();
-    for (row, method) in methods.iter().enumerate() {
-        let (mut worst, mut failed, mut at) = (0.0f64, Vec::new(), 0);
+    let methods = recorded.json["methods"].as_array().unwrap().clone();
+    for (row, method) in methods.iter().map(|m| m.as_str().unwrap()).enumerate() {
+        let (mut worst, mut seen) = (0.0f64, 0);
         for (number, case) in recorded.json["cases"].as_array().unwrap().iter().enumerate() {
-            let has = |key: &str| {
-                case[key].as_array().is_some_and(|l| l.iter().any(|m| m == method.as_str()))
-            };
-            if has("undefined") {
+            let jacobian = recorded.rows(&format!("case.{number:03}.jacobian"));
+            let (tasks, products) = (jacobian.len(), products(&jacobian));
+            if !says_something(method, case, &products, tasks) {
                 continue;
             }
-            let jacobian = recorded.rows(&format!("case.{number:03}.jacobian"));
-            let expected = recorded.rows(&format!("case.{number:03}.weights"))[row].clone();
-            let tasks = jacobian.len();
+            let weights = recorded.rows(&format!("case.{number:03}.weights"))[row].clone();
             let mut bench = solver(&table_of(method), tasks);
-            let step =
-                Step { key_low: 1000 + number as u32, key_high: 7, number: 1, ..Step::default() };
-            let found = solve(&mut bench, &products(&jacobian), &vec![1.0; tasks], &step);
-            let (found, expected) = (direction(&jacobian, &found), direction(&jacobian, &expected));
-            let size: f64 = norm(&expected);
+            let key = (1000 + number as u32, 7);
+            let step = Step { key_low: key.0, key_high: key.1, number: 1, ..Step::default() };
+            let found = solve(&mut bench, &products, &vec![1.0; tasks], &step);
+            let [found, expected] = [&found, &weights].map(|weights| direction(&jacobian, weights));
+            // A direction that is nothing is compared with the gradients.
+            let parts: Vec<f64> = jacobian.iter().map(|row| norm(row) / tasks as f64).collect();
+            let is_nothing = norm(&expected) <= 1e-9 * norm(&parts);
+            let size = if is_nothing { norm(&parts) } else { norm(&expected) };
             let difference: Vec<f64> = found.iter().zip(&expected).map(|(a, b)| a - b).collect();
             let error = norm(&difference) / size.max(1e-300);
-            if error > worst {
-                (worst, at) = (error, number);
-            }
-            if error > 1e-6 {
-                failed.push((
-                    number,
-                    format!("{error:.0e}"),
-                    case["kind"].as_str().unwrap().to_owned(),
-                    case["scale"].to_string(),
-                ));
-            }
+            assert!(error < 1e-6, "{method}, case {number}, {}: {error:e}", case["kind"]);
+            (worst, seen) = (worst.max(error), seen + 1);
         }
-        println!(
-            "{method}: worst {worst:.1e} in case {at}; {} failed: {:?}",
-            failed.len(),
-            &failed[..failed.len().min(12)]
-        );
+        assert!(seen > 130, "{method}: {seen} cases");
+        println!("{method}: {seen} cases, worst {worst:.1e}");
     }
 }

@@ -111,7 +111,12 @@ fn bits(snapshot: &Snapshot) -> Vec<u64> {
             Numbers::F64(n) => n.iter().map(|x| x.to_bits()).collect(),
         }
     };
-    std::iter::once(&snapshot.parameters).chain(&snapshot.moments).flat_map(of).collect()
+    let state = snapshot.balance.iter().map(|(_, state)| state);
+    std::iter::once(&snapshot.parameters)
+        .chain(&snapshot.moments)
+        .chain(state)
+        .flat_map(of)
+        .collect()
 }
 
 /// Takes a checkpoint at every step of a whole run and writes it to files; goes on to the end from
@@ -256,4 +261,50 @@ fn a_coupling_may_join_in_the_middle_of_an_epoch() {
                 && point.couplings.iter().all(|x| x.is_finite()))
         );
     }
+}
+
+/// Methods with a state, and those whose steps differ from turn to turn.
+const BALANCES: [&str; 10] = [
+    "method = \"uncertainty\"\nobserve = 4",
+    "method = \"dwa\"",
+    "method = \"random\"",
+    "method = \"imtl_l\"",
+    "method = \"famo\"",
+    "method = \"gradnorm\"\nobserve = 3",
+    "method = \"gradvac\"",
+    "method = \"gradvac\"\nspace = \"parameters\"\nevery = 3\nobserve = 5",
+    "method = \"upgrad\"\nevery = 4",
+    "method = \"graddrop\"",
+];
+
+#[test]
+fn every_balancer_goes_on_from_each_of_its_first_steps() {
+    for balance in BALANCES {
+        let tables = tables("weight_decay = 0.01", "").replace("max_steps = 60", "max_steps = 27");
+        // A coupling of logits does not go with methods on gradients.
+        let tables = tables.replace("kind = \"agreement\"", "kind = \"soft_sharing\"");
+        let plan = crate::common::plan_of(
+            &format!("[balance]\n{balance}\n{tables}"),
+            data(1, ROWS),
+            Some(data(2, 90)),
+            &CLASSES,
+        );
+        let root = tempfile::tempdir().unwrap();
+        every_step(&plan, &device(), root.path(), |step| step <= 20);
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_with_another_balancer_begins_its_state_anew() {
+    let with = |balance: &str| {
+        let tables = tables("weight_decay = 0.01", "").replace("max_steps = 60", "max_steps = 27");
+        let text = format!("[balance]\nmethod = \"{balance}\"\n{tables}");
+        crate::common::plan_of(&text, data(1, ROWS), None, &CLASSES)
+    };
+    let (_, tape) = run(&with("uncertainty"), device(), None, Some(3));
+    let half = tape.snapshots.iter().find(|s| s.steps == 9).unwrap();
+    let (_, other) = run(&with("imtl_l"), device(), Some((**half).clone()), Some(3));
+    let fresh = Snapshot { balance: None, ..(**half).clone() };
+    let (_, anew) = run(&with("imtl_l"), device(), Some(fresh), Some(3));
+    assert!(bits(other.snapshots.last().unwrap()) == bits(anew.snapshots.last().unwrap()));
 }

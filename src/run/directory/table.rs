@@ -12,8 +12,12 @@ use crate::data::Part;
 use crate::data::write::csv;
 use crate::model::architecture;
 use crate::model::graph::GateNames;
+use crate::model::layout::Layout;
 use crate::model::network::{Head, Network};
 use crate::objective::Objective;
+use crate::objective::balance::Acts;
+use crate::plan::Sharing;
+use crate::run::train::conflict::Conflict;
 use crate::run::train::point::{GatePoint, Point, TaskPoint, of_training};
 
 /// Columns that do not depend on the network.
@@ -171,6 +175,14 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
     let names = |part: &Part, head: &Head| {
         if *part == Part::Train { of_training(head) } else { head.kind.metrics() }
     };
+    let is_balanced = |part: Part| part == Part::Train && objective.solver().is_some();
+    let has_residual = objective.solver().is_some_and(|m| m.acts() == Acts::Products);
+    let layers = if objective.balance.observe > 0 { shared_layers(network) } else { Vec::new() };
+    let conflict = |part: Part| {
+        let is_observed = part == Part::Train && objective.balance.observe > 0;
+        let none = Conflict::new(network.tasks.len(), layers.len());
+        is_observed.then(|| none.json(network, &layers))
+    };
     let json = |part: &Part| {
         let zeros = |head: &Head| {
             names(part, head)
@@ -194,9 +206,9 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
             couplings,
             gate_entropy: (objective.entropy > 0.0).then_some(0.0),
             gates: if *part == Part::Train { Vec::new() } else { gates(network) },
-            weights: Vec::new(),
-            residual: None,
-            conflict: None,
+            weights: if is_balanced(*part) { vec![0.0; network.tasks.len()] } else { Vec::new() },
+            residual: has_residual.then_some(0.0).filter(|_| is_balanced(*part)),
+            conflict: conflict(*part),
             learning_rate: 0.0,
             seconds: 0.0,
         }
@@ -210,6 +222,12 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
         }
     }
     columns
+}
+
+/// The names of the shared layers whose gradients are observed.
+fn shared_layers(network: &Network) -> Vec<String> {
+    Layout::new(network)
+        .map_or(Vec::new(), |layout| Sharing::of(&layout, network.tasks.len()).layers(&layout))
 }
 
 /// Whether a head has this metric of its type. `top_k` needs more than k classes.
@@ -228,7 +246,7 @@ fn gates(network: &Network) -> Vec<GatePoint> {
 }
 
 /// The cells of a point, in columns `SPLIT/loss`, `SPLIT/TASK/METRIC`, `SPLIT/KIND/TASK/TASK`,
-/// `SPLIT/gate_entropy` and `SPLIT/GATE/TERM`.
+/// `SPLIT/gate_entropy`, `SPLIT/GATE/TERM`, `SPLIT/TASK/weight` and `SPLIT/cosine/TASK/TASK`.
 fn cells(split: &str, json: &Value) -> Vec<Cell> {
     let mut cells = vec![(format!("{split}/loss"), json["loss"].clone())];
     for (task, metrics) in json["tasks"].as_object().into_iter().flatten() {
@@ -252,6 +270,32 @@ fn cells(split: &str, json: &Value) -> Vec<Cell> {
     for (gate, weights) in json["gates"].as_object().into_iter().flatten() {
         let weights = weights.as_object().into_iter().flatten();
         cells.extend(weights.map(|(term, w)| (format!("{split}/{gate}/{term}"), w.clone())));
+    }
+    for (task, weight) in json["balance"]["weights"].as_object().into_iter().flatten() {
+        cells.push((format!("{split}/{task}/weight"), weight.clone()));
+    }
+    if let Some(residual) = json["balance"].get("residual") {
+        cells.push((format!("{split}/residual"), residual.clone()));
+    }
+    if let Some(conflict) = json.get("conflict") {
+        cells.extend(conflict_cells(split, conflict));
+    }
+    cells
+}
+
+/// The cells of the conflict of the tasks.
+fn conflict_cells(split: &str, conflict: &Value) -> Vec<Cell> {
+    let mut cells = vec![(format!("{split}/mean_cosine"), conflict["mean_cosine"].clone())];
+    for (task, figures) in conflict["tasks"].as_object().into_iter().flatten() {
+        let figures = figures.as_object().into_iter().flatten();
+        cells.extend(figures.map(|(key, x)| (format!("{split}/{task}/{key}"), x.clone())));
+    }
+    for pair in conflict["pairs"].as_array().into_iter().flatten() {
+        let [a, b] = [0, 1].map(|i| pair["pair"][i].as_str().unwrap_or_default());
+        cells.push((format!("{split}/cosine/{a}/{b}"), pair["cosine"].clone()));
+        for (layer, cosine) in pair["layers"].as_object().into_iter().flatten() {
+            cells.push((format!("{split}/cosine/{a}/{b}/{layer}"), cosine.clone()));
+        }
     }
     cells
 }

@@ -51,6 +51,8 @@ pub(in crate::reference::twins) fn spectral_weights<T: Real>(a: &Arguments<T>) {
     let length: f64 = along.iter().zip(&norms).map(|(c, norm)| c * norm).sum();
     for (i, task) in active.iter().enumerate() {
         weights[*task] = match p.method {
+            // The square is 1 or more where all cosines can be equal.
+            solve::CONFIG if square <= 1e-5 => 0.0,
             solve::CONFIG => length / square.max(1e-300) * solution[i] / norms[i],
             solve::IMTL_G if sum.abs() <= 1e-12 * size => 1.0 / k as f64,
             solve::IMTL_G => solution[i] / sum,
