@@ -21,7 +21,9 @@ struct Params {
     a: f32,         // numbers of the method
     b: f32,
     beta1: f32,     // numbers of the optimizer: β1, or the momentum
+    one_minus_beta1: f32,
     beta2: f32,
+    one_minus_beta2: f32,
     eps: f32,
 }
 

@@ -29,7 +29,9 @@ struct Params {
     a: f32,         // numbers of the method
     b: f32,
     beta1: f32,     // numbers of the optimizer: β1, or the momentum
+    one_minus_beta1: f32,
     beta2: f32,
+    one_minus_beta2: f32,
     eps: f32,
 }
 
@@ -116,8 +118,8 @@ fn descend(task: u32, gradient: f32, step_size: f32, root: f32, most: f32) {
         set_state(2u, task, moved);
         value -= step_size * moved;
     } else {
-        let first = params.beta1 * m + (1.0 - params.beta1) * gradient;
-        let second = params.beta2 * v + (1.0 - params.beta2) * gradient * gradient;
+        let first = params.beta1 * m + params.one_minus_beta1 * gradient;
+        let second = params.beta2 * v + params.one_minus_beta2 * gradient * gradient;
         set_state(2u, task, first);
         set_state(3u, task, second);
         value -= step_size * first / (sqrt(second) * root + params.eps);
@@ -163,9 +165,9 @@ fn normal(task: u32) -> f32 {
     return 0.0;
 }
 
-// 1 − b^n for b below 1.
-fn correction(b: f32, n: f32) -> f32 {
-    let y = -n * logarithm(b);
+// 1 − b^n, where `rest` is 1 − b.
+fn correction(rest: f32, n: f32) -> f32 {
+    let y = -n * logarithm_1p(-rest);
     let near = y * (1.0 - y * (0.5 - y * (0.16666667 - y * 0.041666668)));
     return select(1.0 - exponential(-y), near, y < 0.1);
 }
@@ -262,8 +264,8 @@ fn famo_after() {
     }
     mean = mean / sum;
     let n = f32(step.number);
-    let size = params.a / correction(params.beta1, n);
-    let root = 1.0 / sqrt(correction(params.beta2, n));
+    let size = params.a / correction(params.one_minus_beta1, n);
+    let root = 1.0 / sqrt(correction(params.one_minus_beta2, n));
     for (var t = 0u; t < TASKS; t++) {
         if (takes_part(t)) {
             let z = exponential(state(1u, t) - peak) / sum;

@@ -204,10 +204,13 @@ registry! {
     mix_backward, MixBackward, 4.0; // sums of products
     constant_backward, ConstantBackward, 4.0; // sums
     task_products (balance), TaskProducts, 8.0; // sums of products, with a root and a division
+    task_products_direct (software), TaskProducts, 8.0, in_place_of task_products;
     task_gramian (balance), TaskGramian, 8.0; // sums, a root and divisions
     task_losses (balance), TaskLosses, 4.0; // sums
     combine_deltas (balance), CombineDeltas, 4.0; // sums of products
     combine_gradients (balance), CombineGradients, 4.0; // sums of products
+    combine_deltas_direct (software), CombineDeltas, 4.0, in_place_of combine_deltas;
+    combine_gradients_direct (software), CombineGradients, 4.0, in_place_of combine_gradients;
     drop_deltas (balance), DropDeltas, 4.0; // sums, one product
     drop_gradients (balance), DropGradients, 4.0; // sums, one product
     parameter_change (balance), ParameterChange, 1.0; // one difference

@@ -192,7 +192,8 @@ records! {
     /// Parameters of the kernels that find the weights of the tasks.
     "Params" Solve {
         tasks: u32, method: u32, scaled: u32, losses: u32, inverses: u32, weights: u32, state: u32,
-        flag: u32, per_epoch: u32, rule: u32, a: f32, b: f32, beta1: f32, beta2: f32, eps: f32,
+        flag: u32, per_epoch: u32, rule: u32, a: f32, b: f32, beta1: f32, one_minus_beta1: f32,
+        beta2: f32, one_minus_beta2: f32, eps: f32,
     }
     /// Parameters of `soft_sharing`.
     "Params" SoftSharing { pairs: u32, gradient: u32 }

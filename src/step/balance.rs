@@ -6,8 +6,8 @@ use super::balancing::{
 };
 use super::builder::Builder;
 use crate::config::{ActsOn, Balancer, Metric, Normalize};
-use crate::kernels;
 use crate::kernels::params::{self, NONE, Solve, solve};
+use crate::kernels::{self, Kernel};
 use crate::model::layout::ALIGN;
 use crate::objective::balance::{Acts, Method};
 use crate::plan::{
@@ -242,7 +242,7 @@ impl Builder<'_> {
             tasks: tasks as u32,
             slices: slices as u32,
             products: place as u32,
-            eps: self.rule().1[2],
+            eps: self.rule().1[2] as f32,
         };
         let empty = Vec::new();
         let (regions, places) =
@@ -260,7 +260,9 @@ impl Builder<'_> {
         let moments = moments.map(|r| (r.parameter as usize, r.width as usize));
         let len = 16 * pairs(tasks) * count * slices;
         let grid = [pairs(tasks) as u32, slices as u32, count as u32];
-        Dispatch::new(&kernels::task_products, "gradients of tasks", parameters, grid)
+        let kernel = self.scene.tuning.kernel(&kernels::task_products);
+        Dispatch::new(kernel, "gradients of tasks", parameters, grid)
+            .constant("TASKS", tasks as f64)
             .bind([("regions", b.balance.regions), ("places", b.balance.places)])
             .bind([("planes", buffer), ("second_moment", b.second_moment)])
             .bind([("products", b.balance.products)])
@@ -310,10 +312,10 @@ impl Builder<'_> {
     }
 
     /// The rule by which numbers of the state are learned, and its numbers β1, β2 and ε.
-    fn rule(&self) -> (u32, [f32; 3]) {
+    fn rule(&self) -> (u32, [f64; 3]) {
         const ADAM: (bool, [f64; 3]) = (false, [0.9, 0.999, 1e-8]);
         let (descends, numbers) = self.optimizer.map_or(ADAM, |kind| kind.rule());
-        (u32::from(descends), numbers.map(|x| x as f32))
+        (u32::from(descends), numbers)
     }
 
     /// Finds the weights; `after` is the second part of a method that looks at the losses after the
@@ -339,9 +341,11 @@ impl Builder<'_> {
             rule,
             a,
             b: second,
-            beta1,
-            beta2,
-            eps,
+            beta1: beta1 as f32,
+            one_minus_beta1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            one_minus_beta2: (1.0 - beta2) as f32,
+            eps: eps as f32,
         };
         let of = &b.balance;
         let code = parameters.method;
@@ -442,12 +446,19 @@ impl Builder<'_> {
             |task: usize| (self.scene.logits(task).0, chunk.rows * self.scene.logits(task).1);
         let longest = (0..tasks).map(|task| logits(task).1).max().unwrap_or(0);
         let grid = [groups(longest), tasks as u32, 1];
-        Dispatch::new(&kernels::combine_deltas, "heads", parameters, grid)
+        let places = (0..tasks).map(|task| logits(task).0 as u32);
+        Dispatch::new(self.combining(places), "heads", parameters, grid)
             .bind([("combinations", b.balance.scaled_logits)])
             .bind([("plane_terms", b.balance.scaled_terms), ("slope", b.logits)])
             .bind([("partials", b.partials), ("delta", b.logits_delta)])
             .reads(self.run(b.partials, self.weights, tasks))
             .updates(slices(b.logits_delta, (0..tasks).map(logits)))
+    }
+
+    /// The kernel that combines planes at these places.
+    fn combining(&self, mut places: impl Iterator<Item = u32>) -> &'static Kernel {
+        let plain = &kernels::combine_deltas;
+        if places.all(|place| place % 4 == 0) { self.scene.tuning.kernel(plain) } else { plain }
     }
 
     /// The deltas of boundary nodes from their planes.
@@ -486,7 +497,12 @@ impl Builder<'_> {
                 let weights = self.weights as u32;
                 let parameters =
                     params::CombineDeltas { rows: rows as u32, first, combinations, weights };
-                Dispatch::new(&kernels::combine_deltas, label, parameters, grid)
+                let places = nodes.iter().flat_map(|n| {
+                    let terms = &views.terms[n.first_term as usize..][..n.terms as usize];
+                    let slope = (n.slope != NONE).then_some(n.slope);
+                    terms.iter().map(|term| term.place).chain(slope).chain([n.delta])
+                });
+                Dispatch::new(self.combining(places), label, parameters, grid)
                     .bind([("partials", b.partials)])
                     .reads(self.run(b.partials, self.weights, self.tasks()))
             }
@@ -527,7 +543,9 @@ impl Builder<'_> {
                 let parameters =
                     params::CombineGradients { first, runs, tasks: number, stride, weights, flag };
                 let grid = [groups(longest.div_ceil(4)), runs, 1];
-                Dispatch::new(&kernels::combine_gradients, "shared layers", parameters, grid)
+                let kernel = self.scene.tuning.kernel(&kernels::combine_gradients);
+                Dispatch::new(kernel, "shared layers", parameters, grid)
+                    .constant("TASKS", tasks as f64)
                     .bind([("partials", b.partials)])
                     .reads(self.run(b.partials, self.weights, tasks))
             }

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // every test file uses a part of it
 
 pub mod program;
+pub mod recorded;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

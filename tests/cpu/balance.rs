@@ -1,11 +1,9 @@
 //! Balancing: gradients by differences with the weights held, the numbers of the papers, and the
 //! properties that papers claim.
 
-use std::path::Path;
-
-use safetensors::SafeTensors;
-use serde_json::Value;
-
+use crate::common::recorded::{
+    Recorded, error_of_direction, products, says_something, solver, table_of,
+};
 use crate::common::{ARCHITECTURES, Bench, labelled, plan_of, whole};
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
@@ -219,74 +217,8 @@ fn the_laws_hold_for_every_turn_of_every_method() {
     }
 }
 
-/// A fixture that `tests/pytorch/balance.py` has recorded.
-pub struct Recorded {
-    bytes: Vec<u8>,
-    pub json: Value,
-}
-
-impl Recorded {
-    pub fn read() -> Recorded {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch");
-        Recorded {
-            bytes: std::fs::read(folder.join("balance.safetensors")).unwrap(),
-            json: serde_json::from_slice(&std::fs::read(folder.join("balance.json")).unwrap())
-                .unwrap(),
-        }
-    }
-
-    /// The rows of a tensor of f32 or f64.
-    pub fn rows(&self, name: &str) -> Vec<Vec<f64>> {
-        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        let tensor = tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let all: Vec<f64> = match tensor.data().len() / tensor.shape().iter().product::<usize>() {
-            4 => tensor
-                .data()
-                .chunks(4)
-                .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
-                .collect(),
-            _ => {
-                tensor.data().chunks(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
-            }
-        };
-        let width = *tensor.shape().last().unwrap();
-        all.chunks(width).map(<[f64]>::to_vec).collect()
-    }
-}
-
-/// The `[balance]` table of a recorded method.
-pub fn table_of(recorded: &str) -> String {
-    let (method, more) = match recorded {
-        "fairgrad_alpha_1" => ("fairgrad", "alpha = 1.0"),
-        "aligned_mtl_min" => ("aligned_mtl", ""),
-        "aligned_mtl_median" => ("aligned_mtl", "scale = \"median\""),
-        "aligned_mtl_rmse" => ("aligned_mtl", "scale = \"rmse\""),
-        "upgrad_exact" => ("upgrad", "regularization = 1e-13"),
-        "dual_proj_exact" => ("dual_proj", "regularization = 1e-13"),
-        other => (other, ""),
-    };
-    format!("method = \"{method}\"\n{more}")
-}
-
-/// A plan with this many tasks of two classes.
-fn solver(balance: &str, tasks: usize) -> Bench {
-    let heads: String = (0..tasks).map(|t| format!("[task.t{t}]\n")).collect();
-    let tables = format!(
-        "[balance]\n{balance}\n[trunk]\nlayers = [2]\n{heads}[train]\nbatch_size = \"full\"\n"
-    );
-    let classes = vec![2; tasks];
-    let data = labelled(&tables, 3, 4, 2, &classes, 0.0);
-    Bench::new(plan_of(&tables, data, None, &classes), &whole())
-}
-
-/// The products of the rows of a matrix.
-pub fn products(jacobian: &[Vec<f64>]) -> Vec<f64> {
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    jacobian.iter().flat_map(|a| jacobian.iter().map(move |b| dot(a, b))).collect()
-}
-
 /// The weights that the twin finds for these products, in a step with this key.
-fn solve(bench: &mut Bench, products: &[f64], losses: &[f64], step: &Step) -> Vec<f64> {
+pub fn solve(bench: &mut Bench, products: &[f64], losses: &[f64], step: &Step) -> Vec<f64> {
     let tasks = bench.plan.network.tasks.len();
     let b = bench.built.buffers.balance.clone();
     let kernel = bench.plan.objective.method().unwrap().kernel().name;
@@ -302,35 +234,6 @@ fn solve(bench: &mut Bench, products: &[f64], losses: &[f64], step: &Step) -> Ve
     bench.engine.numbers(bench.built.program.whole(b.next_balance))[..tasks].to_vec()
 }
 
-/// The weighted sum of the rows of a matrix.
-pub fn direction(jacobian: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
-    (0..jacobian[0].len())
-        .map(|i| jacobian.iter().zip(weights).map(|(row, w)| w * row[i]).sum())
-        .collect()
-}
-
-pub fn norm(values: &[f64]) -> f64 {
-    let size = values.iter().fold(0.0, |size: f64, x| size.max(x.abs()));
-    if size == 0.0 {
-        0.0
-    } else {
-        size * values.iter().map(|x| (x / size).powi(2)).sum::<f64>().sqrt()
-    }
-}
-
-/// Whether a recorded case says something of a method as we have it. Tasks whose gradient is zero
-/// are left out by us; TorchJD takes them for tasks whose gradients are zero, and small gradients
-/// for none at all.
-fn says_something(method: &str, case: &Value, products: &[f64], tasks: usize) -> bool {
-    let has = |key: &str| case[key].as_array().is_some_and(|list| list.iter().any(|m| m == method));
-    let trace: f64 = (0..tasks).map(|t| products[t * (tasks + 1)]).sum();
-    let is_small = matches!(method, "upgrad" | "dual_proj") && trace < 1e-4;
-    // Where its sum vanishes imtl_g has no solution; we weigh equally, TorchJD by zeros.
-    let has_no_sum =
-        method == "imtl_g" && matches!(case["kind"].as_str(), Some("sum_is_zero" | "opposite"));
-    !has("undefined") && case["kind"] != "zero_row" && !is_small && !has_no_sum
-}
-
 #[test]
 fn weights_are_those_of_the_papers() {
     let recorded = Recorded::read();
@@ -344,21 +247,86 @@ fn weights_are_those_of_the_papers() {
                 continue;
             }
             let weights = recorded.rows(&format!("case.{number:03}.weights"))[row].clone();
-            let mut bench = solver(&table_of(method), tasks);
+            let mut bench = Bench::new(solver(&table_of(method), tasks), &whole());
             let key = (1000 + number as u32, 7);
             let step = Step { key_low: key.0, key_high: key.1, number: 1, ..Step::default() };
             let found = solve(&mut bench, &products, &vec![1.0; tasks], &step);
-            let [found, expected] = [&found, &weights].map(|weights| direction(&jacobian, weights));
-            // A direction that is nothing is compared with the gradients.
-            let parts: Vec<f64> = jacobian.iter().map(|row| norm(row) / tasks as f64).collect();
-            let is_nothing = norm(&expected) <= 1e-9 * norm(&parts);
-            let size = if is_nothing { norm(&parts) } else { norm(&expected) };
-            let difference: Vec<f64> = found.iter().zip(&expected).map(|(a, b)| a - b).collect();
-            let error = norm(&difference) / size.max(1e-300);
+            let error = error_of_direction(&jacobian, &found, &weights);
             assert!(error < 1e-6, "{method}, case {number}, {}: {error:e}", case["kind"]);
             (worst, seen) = (worst.max(error), seen + 1);
         }
         assert!(seen > 130, "{method}: {seen} cases");
         println!("{method}: {seen} cases, worst {worst:.1e}");
+    }
+}
+
+/// The weights that a method gives four tasks in twenty steps with recorded losses and gradients.
+fn in_sequence(balance: &str, recorded: &Recorded) -> Vec<Vec<f64>> {
+    let heads: String = (0..4).map(|t| format!("[task.t{t}]\n")).collect();
+    let tables = format!(
+        "[balance]\n{balance}\n[trunk]\nlayers = [2]\n{heads}[optimizer]\nlearning_rate = \
+         0.01\n[train]\nbatch_size = 4\n"
+    );
+    let data = labelled(&tables, 3, 20, 2, &[2; 4], 0.0);
+    let mut bench = Bench::new(plan_of(&tables, data, None, &[2; 4]), &whole());
+    let b = bench.built.buffers.balance.clone();
+    let kernel = bench.plan.objective.method().unwrap().kernel().name;
+    let dispatches = bench.built.program.schedules[0].dispatches.iter().enumerate();
+    let places: Vec<usize> =
+        dispatches.filter(|(_, d)| d.kernel.name == kernel).map(|(place, _)| place).collect();
+    let (jacobians, losses, after) = (
+        recorded.rows("sequence.jacobians"),
+        recorded.rows("sequence.losses"),
+        recorded.rows("sequence.losses_after"),
+    );
+    let mut found = Vec::new();
+    for t in 0..20 {
+        let state = bench.engine.numbers(bench.built.program.whole(b.balance));
+        // What a method scales is measured scaled.
+        let is_scaled = balance.contains("gradnorm");
+        let scale = |task: usize| if is_scaled { state[task] } else { 1.0 };
+        let jacobian: Vec<Vec<f64>> = (0..4)
+            .map(|task| jacobians[4 * t + task].iter().map(|x| scale(task) * x).collect())
+            .collect();
+        let products = products(&jacobian);
+        let all = [&products[..], &products, &[1.0; 4], &losses[t], &after[t]].concat();
+        bench.engine.set_numbers(b.gramian, 0, &all);
+        let step = Step { key_low: 2000 + t as u32, key_high: 7, ..bench.step(t as u64, 0, 4) };
+        for place in &places {
+            bench.engine.run_dispatch(0, *place, &step).unwrap();
+        }
+        let next = bench.engine.numbers(bench.built.program.whole(b.next_balance));
+        found.push(if is_scaled { state[..4].to_vec() } else { next[..4].to_vec() });
+        bench.engine.set_numbers(b.balance, 0, &next);
+    }
+    found
+}
+
+#[test]
+fn weights_over_many_steps_are_those_of_the_papers() {
+    let recorded = Recorded::read();
+    for (name, balance) in [
+        ("gradvac", "method = \"gradvac\""),
+        ("gradvac_0.5", "method = \"gradvac\"\nbeta = 0.5"),
+        ("uncertainty", "method = \"uncertainty\""),
+        ("imtl_l", "method = \"imtl_l\""),
+        ("log", "method = \"log\""),
+        ("geometric", "method = \"geometric\""),
+        ("dwa", "method = \"dwa\""),
+        ("stch", "method = \"stch\""),
+        ("famo", "method = \"famo\""),
+        ("gradnorm", "method = \"gradnorm\""),
+    ] {
+        let expected = recorded.rows(&format!("sequence.{name}"));
+        let found = in_sequence(balance, &recorded);
+        let mut worst = 0.0f64;
+        for (t, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            for (found, expected) in found.iter().zip(expected) {
+                let error = (found - expected).abs() / expected.abs().max(1e-3);
+                assert!(error < 1e-6, "{name}, step {t}: {found} instead of {expected}");
+                worst = worst.max(error);
+            }
+        }
+        println!("{name}: {worst:.1e}");
     }
 }

@@ -6,6 +6,7 @@ mod common;
 mod allocated;
 mod architectures;
 mod balance;
+mod balance_properties;
 mod checkpoints;
 mod config;
 mod data;

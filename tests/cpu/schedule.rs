@@ -959,6 +959,7 @@ fn balanced() -> Vec<Case> {
         couplings: vec!["soft_sharing"],
         table: number % 2 == 0,
         learned: number % 4 == 0,
+        direct: number % 2 == 0,
         ..plain()
     };
     balances.into_iter().enumerate().map(case).collect()

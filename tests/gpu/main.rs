@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod balance;
 mod determinism;
 mod doctor;
 mod injected;

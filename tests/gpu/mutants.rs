@@ -52,6 +52,9 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("gate_backward", mixes::GATE_BACKWARD),
     ("mix_backward", mixes::MIX_BACKWARD),
     ("task_products", balance::TASK_PRODUCTS),
+    ("task_products_direct", balance::TASK_PRODUCTS_DIRECT),
+    ("combine_deltas_direct", balance::COMBINE_DELTAS_DIRECT),
+    ("combine_gradients_direct", balance::COMBINE_GRADIENTS_DIRECT),
     ("task_gramian", balance::TASK_GRAMIAN),
     ("task_losses", balance::TASK_LOSSES),
     ("combine_deltas", balance::COMBINE_DELTAS),
@@ -1303,4 +1306,19 @@ fn bargaining() {
 #[test]
 fn conflict_averse() {
     check("conflict_averse");
+}
+
+#[test]
+fn task_products_direct() {
+    check("task_products_direct");
+}
+
+#[test]
+fn combine_deltas_direct() {
+    check("combine_deltas_direct");
+}
+
+#[test]
+fn combine_gradients_direct() {
+    check("combine_gradients_direct");
 }

@@ -116,7 +116,7 @@ pub const LOSS_WEIGHTS: &[Mutant] = &[
     ("no half", "weight = 0.5 * inverse;", "weight = inverse;"),
     ("upwards", "0.5 * (1.0 - inverse * loss(t))", "-0.5 * (1.0 - inverse * loss(t))"),
     ("another slope", "weight * loss(t) - 1.0", "weight * loss(t)"),
-    ("no first moment", "params.beta1 * m + (1.0 - params.beta1) * gradient", "gradient"),
+    ("no first moment", "params.beta1 * m + params.one_minus_beta1 * gradient", "gradient"),
     ("no momentum", "let moved = params.beta1 * m + gradient;", "let moved = gradient;"),
     ("no root", "sqrt(second) * root", "second * root"),
     ("no temperature", "ratio / params.a", "ratio"),
@@ -199,4 +199,40 @@ pub const CONFLICT_AVERSE: &[Mutant] = &[
     ("a few turns", "turn < TURNS", "turn < 1u"),
     ("towards the steepest", "if (slope < least) {", "if (slope < least - 1e30) {"),
     ("half of each move", "shares[best] += moved;", "shares[best] += 0.5 * moved;"),
+];
+
+pub const TASK_PRODUCTS_DIRECT: &[Mutant] = &[
+    ("the second block is the first", "let second = first + rest;", "let second = first;"),
+    (
+        "all regions are the first",
+        "regions[params.first_region + group.z]",
+        "regions[params.first_region]",
+    ),
+    ("the tail is not masked", "vec4(select(length, 0u,", "vec4(select(length + 4u, 0u,"),
+    ("a half of the lanes", "(lane + 4u) & 7u", "lane"),
+    ("no root of the second moment", "sqrt(v) * step", "v * step"),
+    ("rows in another order", "lane >= 2u", "lane < 2u"),
+    ("the last rows are the ones before", "lane >= 6u", "lane >= 600u"),
+];
+
+pub const COMBINE_DELTAS_DIRECT: &[Mutant] = &[
+    ("planes of no task are weighed", "select(1.0, given, is_weighed)", "given"),
+    ("all terms weigh as the first", "subgroupShuffle(brought, t)", "subgroupShuffle(brought, 0u)"),
+    ("one plane", "subgroupShuffle(term.place, t)", "subgroupShuffle(term.place, 0u)"),
+    ("no tail", "select(before, value, inside)", "value"),
+    (
+        "all nodes are the first",
+        "combinations[params.first + group.y]",
+        "combinations[params.first]",
+    ),
+];
+
+pub const COMBINE_GRADIENTS_DIRECT: &[Mutant] = &[
+    ("all tasks weigh as the first", "subgroupShuffle(brought, t)", "subgroupShuffle(brought, 0u)"),
+    ("the gradients of the first task", "(base + t) * params.stride", "0u * params.stride"),
+    (
+        "the first run alone",
+        "gradients[(of_layers.parameter + element) / 4u]",
+        "gradients[element / 4u]",
+    ),
 ];

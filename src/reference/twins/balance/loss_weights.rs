@@ -175,6 +175,8 @@ impl<T: Real> Formulas<'_, T> {
     fn descend_by(&mut self, task: usize, gradient: T, (size, root): (T, T), most: f64) {
         let [value, m, v] = [1, 2, 3].map(|number| self.state(number, task));
         let (beta1, beta2) = (T::from(self.p.beta1), T::from(self.p.beta2));
+        let rest1 = T::from(self.p.one_minus_beta1);
+        let rest2 = T::from(self.p.one_minus_beta2);
         let moved = match self.p.rule {
             1 => {
                 let moved = beta1 * m + gradient;
@@ -182,8 +184,8 @@ impl<T: Real> Formulas<'_, T> {
                 value - size * moved
             }
             _ => {
-                let first = beta1 * m + (T::of(1.0) - beta1) * gradient;
-                let second = beta2 * v + (T::of(1.0) - beta2) * gradient * gradient;
+                let first = beta1 * m + rest1 * gradient;
+                let second = beta2 * v + rest2 * gradient * gradient;
                 self.set_state(2, task, first);
                 self.set_state(3, task, second);
                 value - size * first / (second.sqrt() * root + T::from(self.p.eps))
@@ -248,8 +250,9 @@ impl<T: Real> Formulas<'_, T> {
         };
         let falls: Vec<T> = active.iter().map(|task| fall(*task)).collect();
         let mean = z.iter().zip(&falls).fold(T::of(0.0), |sum, (z, fall)| sum + *z * *fall);
-        let (number, beta1, beta2) =
-            (f64::from(self.a.step().number), f64::from(self.p.beta1), f64::from(self.p.beta2));
+        let number = f64::from(self.a.step().number);
+        let [beta1, beta2] =
+            [self.p.one_minus_beta1, self.p.one_minus_beta2].map(|rest| 1.0 - f64::from(rest));
         let size = T::of(f64::from(self.p.a) / (1.0 - beta1.powf(number)));
         let root = T::of(1.0 / (1.0 - beta2.powf(number)).sqrt());
         for (i, &task) in active.iter().enumerate() {
