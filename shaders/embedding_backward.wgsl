@@ -123,7 +123,8 @@ fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>,
             // Links ascend, so the loop ends.
             cell = max(next[table.codes + cell], cell + 1u);
         }
-        finite = store(table.weight + params.shift + value * table.width + quad, numbers, sum * table.scale)
+        let place = table.weight + params.shift + value * table.width + quad;
+        finite = store(place, numbers, sum * table.scale)
             && finite;
     }
     if (!finite) {

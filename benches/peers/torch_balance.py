@@ -224,7 +224,7 @@ def libmtl(package, name):
 
 @functools.cache
 def hollow_libmtl():
-    """Puts empty packages in the place of LibMTL's. These import everything that they hold, and with
+    """Puts empty packages in place of LibMTL's. These import everything that they hold, and with
     it torchvision, torch_geometric and more, which the balancers do not need."""
     found = importlib.util.find_spec("LibMTL")
     if found is None:

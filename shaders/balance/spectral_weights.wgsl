@@ -1,6 +1,6 @@
 // Weights from the eigenvalues λ and eigenvectors V of the products K of scaled gradients
 //
-// ALIGNED_MTL  w = √λ₀ V λ^(−½) Vᵀ m,   m = 1 / k, λ₀ the smallest eigenvalue, the median or the mean
+// ALIGNED_MTL  w = √λ₀ V λ^(−½) Vᵀ m,   m = 1 / k, λ₀ the smallest eigenvalue, median or mean
 // IMTL_G       w = v / Σ v,   v = V λ^(−1) Vᵀ √diag K
 // CONFIG       w_t = l y_t / n_t,   y = V λ^(−1) Vᵀ 1 of the products of unit gradients,
 //              n_t = |g_t|, l = Σ_t y_t' n_t / |Σ y u|, where y' = the products of units times y

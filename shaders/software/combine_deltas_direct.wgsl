@@ -1,8 +1,8 @@
 // delta = slope ⊙ Σ_t c_t · plane_t
 //
 // For software adapters, in place of `balance/combine_deltas.wgsl`: planes are read from the mirror
-// of the deltas, eight of every 64 quads per lane. A lane reads the elements of its own delta before
-// it writes them; other planes are never written here. All places are multiples of four.
+// of the deltas, eight of every 64 quads per lane. A lane reads the elements of its own delta
+// before it writes them; other planes are never written here. All places are multiples of four.
 
 struct Params {
     rows: u32,    // rows of the chunk

@@ -228,7 +228,7 @@ impl Session {
         Ok(())
     }
 
-    /// Records a step of each of these schedules, and the copy of their metrics and of the flags to `staging`.
+    /// Records a step of each of these schedules, and the copy of metrics and flags to `staging`.
     fn encode(
         &mut self,
         schedules: &[usize],

@@ -43,7 +43,7 @@ impl Objective {
             let found =
                 format!("\"{method}\" compares gradients, and {kind} has one on the logits");
             return Err(Fault::config("balance.method", found)
-                .hint("couple weights instead of logits, or choose a method on losses, such as \"log\"")
+                .hint("couple weights instead of logits, or take a method on losses")
                 .into());
         }
         Ok(Objective {

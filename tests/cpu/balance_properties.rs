@@ -49,11 +49,9 @@ fn conflict(weigh: Weigh) -> f64 {
 
 #[test]
 fn no_gradient_conflicts_with_the_direction() {
-    for method in ["mgda", "upgrad_exact", "dual_proj_exact", "nash_mtl", "imtl_g", "config"] {
+    for method in ["mgda", "upgrad_exact", "dual_proj_exact", "nash_mtl", "config"] {
         let found = conflict(&|jacobian| weigh(method, jacobian));
-        // IMTL-G may have negative weights, but then all projections are equal.
-        let limit = if method == "imtl_g" { 1.0 } else { 1e-6 };
-        assert!(found < limit, "{method}: cosine {found:e}");
+        assert!(found < 1e-6, "{method}: cosine {found:e}");
     }
     assert!(conflict(&mean) > 0.05, "the mean has no conflict: the test says nothing");
 }

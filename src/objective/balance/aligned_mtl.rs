@@ -1,6 +1,6 @@
-//! Aligned-MTL: the mean gradient after the principal components of the gradients were scaled to one
-//! length (Senushkin et al., "Independent component alignment for multi-task learning", CVPR 2023,
-//! algorithm 1).
+//! Aligned-MTL: the mean gradient after the principal components of the gradients were scaled to
+//! one length (Senushkin et al., "Independent component alignment for multi-task learning", CVPR
+//! 2023, algorithm 1).
 
 use super::method::{Acts, Method};
 use crate::config::{Balancer, Scaling};

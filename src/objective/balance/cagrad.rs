@@ -1,5 +1,5 @@
-//! CAGrad: within `c |g_0|` of the mean gradient g_0 the direction whose worst task gains most (Liu et
-//! al., "Conflict-averse gradient descent for multi-task learning", NeurIPS 2021, equation 4).
+//! CAGrad: within `c |g_0|` of the mean gradient g_0 the direction whose worst task gains most (Liu
+//! et al., "Conflict-averse gradient descent for multi-task learning", NeurIPS 2021, equation 4).
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

@@ -1,5 +1,5 @@
-//! ConFIG: the direction with equal cosines to all gradients, as long as the sum of their projections
-//! on it (Liu, Chu and Thuerey, "ConFIG", ICLR 2025, equation 2).
+//! ConFIG: the direction with equal cosines to all gradients, as long as the sum of their
+//! projections on it (Liu, Chu and Thuerey, "ConFIG", ICLR 2025, equation 2).
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

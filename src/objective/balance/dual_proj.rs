@@ -1,6 +1,6 @@
 //! DualProj: the mean gradient, projected onto the cone of directions that conflict with no task
-//! (Lopez-Paz and Ranzato, "Gradient episodic memory", NeurIPS 2017, equation 11, as Quinton and Rey
-//! generalise it). Regularized as UPGrad.
+//! (Lopez-Paz and Ranzato, "Gradient episodic memory", NeurIPS 2017, equation 11, as Quinton and
+//! Rey generalise it). Regularized as UPGrad.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

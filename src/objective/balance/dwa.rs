@@ -1,6 +1,6 @@
-//! Dynamic weight average: `c_t = k softmax(r / T)_t` with the ratio r_t of the mean losses of the last
-//! two epochs; 1 in the first two epochs (Liu, Johns and Davison, "End-to-end multi-task learning with
-//! attention", CVPR 2019, equation 7).
+//! Dynamic weight average: `c_t = k softmax(r / T)_t` with the ratio r_t of the mean losses of the
+//! last two epochs; 1 in the first two epochs (Liu, Johns and Davison, "End-to-end multi-task
+//! learning with attention", CVPR 2019, equation 7).
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

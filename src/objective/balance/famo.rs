@@ -1,6 +1,6 @@
-//! FAMO: `c_t = C z_t / L_t` with `z = softmax(ξ)`, and after the update of the parameters a step of
-//! Adam on ξ by how much the logarithm of each loss fell on the same batch (Liu et al., "FAMO: fast
-//! adaptive multitask optimization", NeurIPS 2023, algorithm 1).
+//! FAMO: `c_t = C z_t / L_t` with `z = softmax(ξ)`, and after the update of the parameters a step
+//! of Adam on ξ by how much the logarithm of each loss fell on the same batch (Liu et al., "FAMO:
+//! fast adaptive multitask optimization", NeurIPS 2023, algorithm 1).
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

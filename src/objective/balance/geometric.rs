@@ -1,5 +1,5 @@
-//! The geometric mean of the losses, `(Π L_t)^(1/k)`, whose slopes are `c_t = G / (k L_t)` (Chennupati
-//! et al., "MultiNet++", CVPR workshops 2019).
+//! The geometric mean of the losses, `(Π L_t)^(1/k)`, whose slopes are `c_t = G / (k L_t)`
+//! (Chennupati et al., "MultiNet++", CVPR workshops 2019).
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

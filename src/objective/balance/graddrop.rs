@@ -1,6 +1,6 @@
 //! GradDrop: for each element either the positive or the negative gradients are kept, at random by
-//! their shares (Chen et al., "Just pick a sign", NeurIPS 2020, algorithm 1); of the others the share
-//! `leak`.
+//! their shares (Chen et al., "Just pick a sign", NeurIPS 2020, algorithm 1); of the others the
+//! share `leak`.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

@@ -1,6 +1,6 @@
-//! GradNorm: weights that descend `Σ |w_t n_t − mean(w n) r_t^α|` over the norms n_t of the gradients of
-//! the last shared layers, r_t the relative rate of training (Chen et al., "GradNorm", ICML 2018,
-//! equation 2). They act on the whole loss of a task from the next step on.
+//! GradNorm: weights that descend `Σ |w_t n_t − mean(w n) r_t^α|` over the norms n_t of the
+//! gradients of the last shared layers, r_t the relative rate of training (Chen et al., "GradNorm",
+//! ICML 2018, equation 2). They act on the whole loss of a task from the next step on.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

@@ -1,6 +1,6 @@
-//! IMTL-G: weights of sum 1 by which the direction has equal projections on all unit gradients (Liu et
-//! al., "Towards impartial multi-task learning", ICLR 2021, equation 3). Where their sum vanishes
-//! before it is made 1 they are equal.
+//! IMTL-G: weights of sum 1 by which the direction has equal projections on all unit gradients (Liu
+//! et al., "Towards impartial multi-task learning", ICLR 2021, equation 3). Where their sum
+//! vanishes before it is made 1 they are equal.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

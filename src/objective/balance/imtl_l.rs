@@ -1,5 +1,5 @@
-//! IMTL-L: `Σ e^(s_t) L_t − s_t` with learned s_t (Liu et al., "Towards impartial multi-task learning",
-//! ICLR 2021, equation 6). They start at 0 and stay within ±`most`.
+//! IMTL-L: `Σ e^(s_t) L_t − s_t` with learned s_t (Liu et al., "Towards impartial multi-task
+//! learning", ICLR 2021, equation 6). They start at 0 and stay within ±`most`.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

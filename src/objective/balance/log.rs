@@ -1,5 +1,5 @@
-//! The sum of the logarithms of the losses, `Σ ln L_t`, so that `c_t = 1 / L_t`: a task's scale has no
-//! effect (Navon et al., "Multi-task learning as a bargaining game", ICML 2022, call it SI).
+//! The sum of the logarithms of the losses, `Σ ln L_t`, so that `c_t = 1 / L_t`: a task's scale has
+//! no effect (Navon et al., "Multi-task learning as a bargaining game", ICML 2022, call it SI).
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

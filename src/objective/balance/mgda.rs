@@ -1,5 +1,6 @@
-//! MGDA: the point of least norm in the convex hull of the gradients (Désidéri, 2012; Sener and Koltun,
-//! "Multi-task learning as multi-objective optimization", NeurIPS 2018, equation 3), solved exactly.
+//! MGDA: the point of least norm in the convex hull of the gradients (Désidéri, 2012; Sener and
+//! Koltun, "Multi-task learning as multi-objective optimization", NeurIPS 2018, equation 3), solved
+//! exactly.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

@@ -1,5 +1,5 @@
-//! The methods that weigh tasks against each other while they train, one file each, with formula and
-//! paper.
+//! The methods that weigh tasks against each other while they train, one file each, with formula
+//! and paper.
 //!
 //! A new method takes a file here with a [`Method`], its line in [`METHODS`], its name and keys in
 //! `config::Balancer`, and a kernel, or a branch of one, with its twin.

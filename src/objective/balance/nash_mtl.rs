@@ -1,6 +1,6 @@
-//! Nash-MTL: the bargaining solution `K w = 1 / w` (Navon et al., "Multi-task learning as a bargaining
-//! game", ICML 2022, equation 2), solved exactly. Its direction has the length √k; as in its authors'
-//! code it is shortened to `max_norm`; 0 = as it is.
+//! Nash-MTL: the bargaining solution `K w = 1 / w` (Navon et al., "Multi-task learning as a
+//! bargaining game", ICML 2022, equation 2), solved exactly. Its direction has the length √k; as in
+//! its authors' code it is shortened to `max_norm`; 0 = as it is.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

@@ -1,5 +1,5 @@
-//! PCGrad: each gradient loses its part against each other one that it conflicts with, in random order
-//! (Yu et al., "Gradient surgery for multi-task learning", NeurIPS 2020, algorithm 1).
+//! PCGrad: each gradient loses its part against each other one that it conflicts with, in random
+//! order (Yu et al., "Gradient surgery for multi-task learning", NeurIPS 2020, algorithm 1).
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

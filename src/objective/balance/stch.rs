@@ -1,6 +1,6 @@
-//! Smooth Tchebycheff scalarization: `μ ln Σ e^(λ_t L_t / μ)`, λ the shares of the weights of the tasks
-//! (Lin et al., "Smooth Tchebycheff scalarization for multi-objective optimization", ICML 2024,
-//! equation 10, with the ideal point at 0).
+//! Smooth Tchebycheff scalarization: `μ ln Σ e^(λ_t L_t / μ)`, λ the shares of the weights of the
+//! tasks (Lin et al., "Smooth Tchebycheff scalarization for multi-objective optimization", ICML
+//! 2024, equation 10, with the ideal point at 0).
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

@@ -1,6 +1,6 @@
-//! Homoscedastic uncertainty: `Σ ½ e^(−s_t) L_t + ½ s_t` with learned log-variances s_t (Kendall, Gal
-//! and Cipolla, CVPR 2018, equation 10 by logarithms). They start at 0, are learned by the optimizer of
-//! the run, without decay, and stay within ±`most`.
+//! Homoscedastic uncertainty: `Σ ½ e^(−s_t) L_t + ½ s_t` with learned log-variances s_t (Kendall,
+//! Gal and Cipolla, CVPR 2018, equation 10 by logarithms). They start at 0, are learned by the
+//! optimizer of the run, without decay, and stay within ±`most`.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

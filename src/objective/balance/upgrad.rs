@@ -1,6 +1,7 @@
-//! UPGrad: the mean of the gradients, each projected onto the cone of directions that conflict with no
-//! task (Quinton and Rey, "Jacobian descent for multi-objective optimization", 2024, equation 8). The
-//! products are divided by their trace and get `regularization` on their diagonal, as in TorchJD.
+//! UPGrad: the mean of the gradients, each projected onto the cone of directions that conflict with
+//! no task (Quinton and Rey, "Jacobian descent for multi-objective optimization", 2024, equation
+//! 8). The products are divided by their trace and get `regularization` on their diagonal, as in
+//! TorchJD.
 
 use super::method::{Acts, Method};
 use crate::config::Balancer;

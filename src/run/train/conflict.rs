@@ -1,6 +1,6 @@
-//! The conflict of the tasks: how the gradients of the tasks lie to each other on the shared layers,
-//! to their mean, and to the change that the parameters really made. Sums over observed steps; a
-//! point has their means.
+//! The conflict of the tasks: how the gradients of the tasks lie to each other on the shared
+//! layers, to their mean, and to the change that the parameters really made. Sums over observed
+//! steps; a point has their means.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
