@@ -1,5 +1,6 @@
-//! Whole trainings are compared with PyTorch: fifty full-batch steps of four cases from given
-//! parameters, through the training loop that users run.
+//! Whole trainings are compared with PyTorch: fifty full-batch steps of each case from given
+//! parameters, through the training loop that users run. Balanced cases follow TorchJD, or the
+//! formulas of LibMTL, in float64.
 //!
 //! The numbers in `pytorch/` are from PyTorch in float64. PyTorch's own float32 run differs from
 //! them by up to 2e-7 in a loss and 3e-7 in the parameters (norm). The reference differs in what
@@ -10,23 +11,25 @@ use std::path::PathBuf;
 use crate::common::device;
 use anyhow::Result;
 use safetensors::{SafeTensors, tensor::TensorView};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tandem::data::Dataset;
 use tandem::run::machine::Machine;
 use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Plan, train};
 
-/// The largest relative differences from PyTorch; the parameters' is in norm.
+/// The largest relative differences from PyTorch; the parameters' is in norm, that of the weights
+/// of the tasks beside the largest weight of the step.
 #[derive(Debug)]
 struct Deviation {
     loss: f64,
     parameters: f64,
+    weights: f64,
 }
 
 /// How far the reference may deviate: some roundings to f32.
-const REFERENCE: Deviation = Deviation { loss: 1e-6, parameters: 1e-6 };
+const REFERENCE: Deviation = Deviation { loss: 1e-6, parameters: 1e-6, weights: 1e-5 };
 /// How far a device may deviate: it computes in f32 for fifty steps.
-const DEVICE: Deviation = Deviation { loss: 1e-5, parameters: 1e-4 };
+const DEVICE: Deviation = Deviation { loss: 1e-5, parameters: 1e-4, weights: 1e-4 };
 
 fn check(name: &str, machine: Machine, most: &Deviation) {
     let found = run_case(name, machine);
@@ -42,6 +45,12 @@ fn check(name: &str, machine: Machine, most: &Deviation) {
         "{name}: a loss deviates by {:e}, at most {:e}",
         found.loss,
         most.loss
+    );
+    assert!(
+        found.weights <= most.weights,
+        "{name}: the weight of a task deviates by {:e}, at most {:e}",
+        found.weights,
+        most.weights
     );
 }
 
@@ -67,7 +76,28 @@ fn run_case(name: &str, machine: Machine) -> Deviation {
     let distance =
         square(&mut outcome.last.iter().zip(&expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
     let parameters = distance / square(&mut expected.iter().map(|x| f64::from(*x)));
-    Deviation { loss: compare_points(name, &plan, &record, &points.0), parameters }
+    let loss = compare_points(name, &plan, &record, &points.0);
+    Deviation { loss, parameters, weights: compare_weights(name, &tensors, &points.0) }
+}
+
+/// The largest difference of a weight that a balancer gave a task.
+fn compare_weights(name: &str, tensors: &SafeTensors, points: &[Point]) -> f64 {
+    let Ok(expected) = tensors.tensor("weights") else { return 0.0 };
+    let expected: Vec<f64> = expected
+        .data()
+        .chunks_exact(8)
+        .map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    let mut worst: f64 = 0.0;
+    let tasks = expected.len() / points.len();
+    for (point, expected) in points.iter().zip(expected.chunks_exact(tasks)) {
+        assert_eq!(point.weights.len(), tasks, "{name}: step {}: weights", point.step);
+        let most = expected.iter().fold(0.0f64, |most, w| most.max(w.abs()));
+        for (found, expected) in point.weights.iter().zip(expected) {
+            worst = worst.max((found - expected).abs() / most);
+        }
+    }
+    worst
 }
 
 /// Keeps the points of a run.
@@ -163,14 +193,19 @@ fn settings(record: &Value) -> String {
             (&coupling["kind"], &coupling["strength"], &coupling["pairs"]);
         text += &format!("[[coupling]]\nkind = {kind}\nstrength = {strength}\npairs = {pairs}\n");
     }
-    text += "[optimizer]\n";
-    for (key, value) in record["optimizer"].as_object().unwrap() {
+    for table in ["optimizer", "balance"] {
+        let Some(keys) = record[table].as_object() else { continue };
+        text += &format!("[{table}]\n");
+        for (key, value) in keys {
+            text += &format!("{key} = {value}\n");
+        }
+    }
+    let whole = json!({"epochs": record["steps"], "batch_size": "full"});
+    text += "[train]\nlog_every = \"1s\"\n";
+    for (key, value) in record["train"].as_object().or(whole.as_object()).unwrap() {
         text += &format!("{key} = {value}\n");
     }
-    text + &format!(
-        "[train]\nepochs = {}\nbatch_size = \"full\"\nlog_every = \"1s\"\n",
-        record["steps"]
-    )
+    text
 }
 
 /// The tensors `STAGE.NAME` as an arena.
@@ -258,4 +293,34 @@ fn reference_architectures() {
 #[test]
 fn device_architectures() {
     ARCHITECTURES.iter().for_each(|name| check(name, device(), &DEVICE));
+}
+
+/// The recorded balancers.
+const BALANCERS: [&str; 16] = [
+    "balance_aligned_mtl_representation",
+    "balance_cagrad_representation",
+    "balance_config",
+    "balance_dual_proj_representation",
+    "balance_dwa",
+    "balance_famo",
+    "balance_geometric",
+    "balance_imtl_g",
+    "balance_imtl_l",
+    "balance_log",
+    "balance_mgda",
+    "balance_nash_mtl",
+    "balance_stch",
+    "balance_uncertainty",
+    "balance_upgrad",
+    "balance_upgrad_representation",
+];
+
+#[test]
+fn reference_balancers() {
+    BALANCERS.iter().for_each(|name| check(name, Machine::Reference, &REFERENCE));
+}
+
+#[test]
+fn device_balancers() {
+    BALANCERS.iter().for_each(|name| check(name, device(), &DEVICE));
 }
