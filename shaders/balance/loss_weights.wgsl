@@ -9,6 +9,8 @@
 // STCH         softmax(λ L / μ)_t / Σ w,   λ = w / Σ w
 // FAMO         C z_t / L_t,   z = softmax(ξ),   C = 1 / Σ (z / L)
 // FAMO_AFTER   ξ descends by Adam: z ⊙ (δ − z · δ) + γ ξ,   δ = ln L before − ln L after the update
+// EXCESS_MTL   k · softmax(ln w + η e / e₀), e the squared norms, e₀ the first ones
+// DB_MTL       max |m| / |m_t|
 // GRADNORM     the next w_t: w_t − η n_t sign(w_t n_t − mean (w n) · r_t^α), and Σ w = k
 //
 // k is the number of tasks that take part: those with a weight and a label in the batch. A task
@@ -60,6 +62,8 @@ const STCH = 6u;
 const FAMO = 7u;
 const FAMO_AFTER = 8u;
 const GRADNORM = 9u;
+const EXCESS_MTL = 10u;
+const DB_MTL = 11u;
 
 // Whether a task takes part in this step.
 fn takes_part(task: u32) -> bool {
@@ -274,6 +278,47 @@ fn famo_after() {
     }
 }
 
+// The squared norm of the gradient of a task.
+fn square(task: u32) -> f32 {
+    return gramian[params.scaled + task * (TASKS + 1u)];
+}
+
+fn excess_mtl(k: f32) {
+    for (var t = 0u; t < TASKS; t++) {
+        let start = state(1u, t);
+        var gain = 0.0;
+        if (start > 0.0) {
+            gain = params.a * square(t) / start;
+        } else if (takes_part(t)) {
+            set_state(1u, t, square(t));
+        }
+        partials[params.weights + t] = logarithm(max(state(0u, t), 1e-30)) + gain;
+    }
+    softmax_weights(k);
+    // A task that does not take part keeps its share.
+    for (var t = 0u; t < TASKS; t++) {
+        if (!takes_part(t)) {
+            next_balance[t] = state(0u, t);
+        }
+    }
+}
+
+fn db_mtl() {
+    var most = 0.0;
+    for (var t = 0u; t < TASKS; t++) {
+        if (takes_part(t)) {
+            most = max(most, square(t) * select(0.0, 1.0, positive_loss(t, t) > 0.0));
+        }
+    }
+    for (var t = 0u; t < TASKS; t++) {
+        var weight = 0.0;
+        if (takes_part(t) && square(t) > 0.0) {
+            weight = sqrt(most / square(t));
+        }
+        set_weight(t, weight);
+    }
+}
+
 fn gradnorm(k: f32) {
     var mean = 0.0;
     var rate = 0.0;
@@ -284,7 +329,7 @@ fn gradnorm(k: f32) {
                 start = loss(t);
             }
             set_state(1u, t, start);
-            mean += sqrt(gramian[params.scaled + t * (TASKS + 1u)]) / k;
+            mean += sqrt(square(t)) / k;
             rate += loss(t) / start / k;
         }
     }
@@ -292,7 +337,7 @@ fn gradnorm(k: f32) {
     for (var t = 0u; t < TASKS; t++) {
         var weight = state(0u, t);
         if (takes_part(t)) {
-            let norm = sqrt(gramian[params.scaled + t * (TASKS + 1u)]);
+            let norm = sqrt(square(t));
             var start = state(1u, t);
             if (!(start > 0.0)) {
                 start = loss(t);
@@ -337,6 +382,12 @@ fn loss_weights(@builtin(local_invocation_index) lane: u32) {
         }
         case GRADNORM: {
             gradnorm(k);
+        }
+        case EXCESS_MTL: {
+            excess_mtl(k);
+        }
+        case DB_MTL: {
+            db_mtl();
         }
         case DWA: {
             for (var t = 0u; t < TASKS; t++) {

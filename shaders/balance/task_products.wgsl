@@ -31,7 +31,8 @@ struct Region {
 @group(0) @binding(5) var<storage, read> second_moment: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> products: array<f32>;
 
-override ADAM: bool = false; // whether D is that of Adam
+// D: 0 one, 1 that of Adam, 2 the root of what is kept of each task
+override METRIC: u32 = 0u;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 
@@ -47,6 +48,12 @@ fn four(region: Region, task: u32, quad: u32, length: u32) -> vec4<f32> {
         return vec4<f32>();
     }
     return select(vec4<f32>(), planes[place / 4u + quad], 4u * quad + FOUR < vec4(length));
+}
+
+// The root of the squares that are kept of a task.
+fn root_of_squares(region: Region, task: u32, quad: u32) -> vec4<f32> {
+    let place = places[region.first + min(task, params.tasks - 1u)];
+    return sqrt(second_moment[select(place, 0u, place == NONE) / 4u + quad] + params.eps);
 }
 
 @compute @workgroup_size(64)
@@ -69,9 +76,12 @@ fn task_products(@builtin(workgroup_id) group: vec3<u32>,
         var a: array<vec4<f32>, 4>;
         for (var i = 0u; i < 4u; i++) {
             a[i] = four(region, 4u * first + i, quad, length);
-            if (ADAM) {
+            if (METRIC == 1u) {
                 let v = second_moment[region.parameter / 4u + quad];
                 a[i] = a[i] / (sqrt(v) * step.root_correction + params.eps);
+            }
+            if (METRIC == 2u) {
+                a[i] = a[i] / root_of_squares(region, 4u * first + i, quad);
             }
         }
         for (var j = 0u; j < 4u; j++) {

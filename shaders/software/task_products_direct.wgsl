@@ -29,7 +29,8 @@ struct Region {
 @group(0) @binding(5) var second_moment: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(6) var<storage, read_write> products: array<f32>;
 
-override ADAM: bool = false; // whether D is that of Adam
+// D: 0 one, 1 that of Adam, 2 the root of what is kept of each task
+override METRIC: u32 = 0u;
 override TASKS: u32 = 128u;  // tasks that are compared
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
@@ -45,6 +46,11 @@ fn four(place: u32, quad: u32, length: u32) -> vec4<f32> {
     return select(vec4<f32>(), found, 4u * quad + FOUR < vec4(select(length, 0u, place == NONE)));
 }
 
+// 1 over the root of the squares that are kept of a task.
+fn inverse_of(place: u32, quad: u32) -> vec4<f32> {
+    let at = texel_of(select(place, 0u, place == NONE) + 4u * quad);
+    return 1.0 / sqrt(textureLoad(second_moment, at) + params.eps);
+}
 
 // Σ over the lanes.
 fn over_lanes(value: vec4<f32>, lane: u32) -> vec4<f32> {
@@ -85,7 +91,7 @@ fn task_products_direct(@builtin(workgroup_id) group: vec3<u32>,
         for (var turn = 0u; turn < 8u; turn++) {
             let quad = run + 8u * turn + lane;
             var inverse = vec4(1.0);
-            if (ADAM) {
+            if (METRIC == 1u) {
                 let v = textureLoad(second_moment, texel_of(region.parameter + 4u * quad));
                 inverse = 1.0 / (sqrt(v) * step.root_correction + params.eps);
             }
@@ -102,11 +108,18 @@ fn task_products_direct(@builtin(workgroup_id) group: vec3<u32>,
                 b = mat4x4<f32>(four(b0, quad, length), four(b1, quad, length),
                     four(b2, quad, length), four(b3, quad, length));
             }
-            sum0 += (x0 * inverse) * b;
-            sum1 += (x1 * inverse) * b;
-            if (TASKS > 2u) {
-                sum2 += (x2 * inverse) * b;
-                sum3 += (x3 * inverse) * b;
+            if (METRIC == 2u) {
+                sum0 += (x0 * inverse_of(a0, quad)) * b;
+                sum1 += (x1 * inverse_of(a1, quad)) * b;
+                sum2 += (x2 * inverse_of(a2, quad)) * b;
+                sum3 += (x3 * inverse_of(a3, quad)) * b;
+            } else {
+                sum0 += (x0 * inverse) * b;
+                sum1 += (x1 * inverse) * b;
+                if (TASKS > 2u) {
+                    sum2 += (x2 * inverse) * b;
+                    sum3 += (x3 * inverse) * b;
+                }
             }
         }
     }

@@ -117,6 +117,13 @@ pub enum Balancer {
         alpha: f64,
         learning_rate: f64,
     },
+    ExcessMtl {
+        learning_rate: f64,
+    },
+    DbMtl {
+        beta: f64,
+        power: f64,
+    },
     Mgda,
     Pcgrad,
     Gradvac {
@@ -159,6 +166,8 @@ const KINDS: &[Kind<Balancer>] = &[
     Kind { word: "stch", value: Balancer::Stch { smoothing: 1.0 } },
     Kind { word: "famo", value: Balancer::Famo { learning_rate: 0.025, decay: 0.01 } },
     Kind { word: "gradnorm", value: Balancer::Gradnorm { alpha: 1.5, learning_rate: 0.025 } },
+    Kind { word: "excess_mtl", value: Balancer::ExcessMtl { learning_rate: 0.01 } },
+    Kind { word: "db_mtl", value: Balancer::DbMtl { beta: 0.9, power: 0.5 } },
     Kind { word: "mgda", value: Balancer::Mgda },
     Kind { word: "pcgrad", value: Balancer::Pcgrad },
     Kind { word: "gradvac", value: Balancer::Gradvac { beta: 0.01 } },
@@ -173,17 +182,29 @@ const KINDS: &[Kind<Balancer>] = &[
     Kind { word: "graddrop", value: Balancer::Graddrop { leak: 0.0 } },
 ];
 
-/// What a method acts on.
+/// What a method acts on, which decides where in the step it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActsOn {
-    /// Nothing: there is no method.
+pub enum Acts {
+    /// On nothing: there is no method.
     Nothing,
-    /// The losses of the tasks.
+    /// On losses: weights of the whole losses follow from the losses of the batch.
     Losses,
-    /// The gradients of the tasks on what they share.
-    Gradients,
-    /// The norms of their gradients on the last shared layers, step by step.
-    Norms,
+    /// On losses, with weights that the step before has left; it measures gradients on the last
+    /// shared layers for the next.
+    Before,
+    /// On the gradients of shared parameters, by their sizes and by what it keeps of each.
+    Sizes,
+    /// On gradients, by the products of each two.
+    Products,
+    /// On gradients, element by element.
+    Elements,
+}
+
+impl Acts {
+    /// Whether shared layers get a combination of the gradients of the tasks.
+    pub fn on_gradients(self) -> bool {
+        matches!(self, Acts::Sizes | Acts::Products | Acts::Elements)
+    }
 }
 
 impl Balancer {
@@ -199,13 +220,13 @@ impl Balancer {
 
     /// Whether weights are found by a kernel; those of `graddrop` differ from element to element.
     pub fn solves(&self) -> bool {
-        !matches!(self, Balancer::None | Balancer::Graddrop { .. })
+        !matches!(self.acts(), Acts::Nothing | Acts::Elements)
     }
 
     /// What the method acts on.
-    pub fn acts_on(&self) -> ActsOn {
+    pub fn acts(&self) -> Acts {
         match self {
-            Balancer::None => ActsOn::Nothing,
+            Balancer::None => Acts::Nothing,
             Balancer::Log
             | Balancer::Geometric
             | Balancer::Uncertainty { .. }
@@ -213,9 +234,11 @@ impl Balancer {
             | Balancer::Random
             | Balancer::ImtlL { .. }
             | Balancer::Stch { .. }
-            | Balancer::Famo { .. } => ActsOn::Losses,
-            Balancer::Gradnorm { .. } => ActsOn::Norms,
-            _ => ActsOn::Gradients,
+            | Balancer::Famo { .. } => Acts::Losses,
+            Balancer::Gradnorm { .. } => Acts::Before,
+            Balancer::ExcessMtl { .. } | Balancer::DbMtl { .. } => Acts::Sizes,
+            Balancer::Graddrop { .. } => Acts::Elements,
+            _ => Acts::Products,
         }
     }
 }
@@ -239,6 +262,13 @@ impl Keyed for Balancer {
             Balancer::Gradnorm { alpha, learning_rate } => {
                 pass.key("alpha").value(alpha, &number(&NOT_NEGATIVE))?;
                 pass.key("learning_rate").value(learning_rate, &number(&POSITIVE))
+            }
+            Balancer::ExcessMtl { learning_rate } => {
+                pass.key("learning_rate").value(learning_rate, &number(&POSITIVE))
+            }
+            Balancer::DbMtl { beta, power } => {
+                pass.key("beta").value(beta, &number(&BELOW_ONE))?;
+                pass.key("power").value(power, &number(&NOT_NEGATIVE))
             }
             Balancer::Gradvac { beta } => pass.key("beta").value(beta, &number(&UP_TO_ONE)),
             Balancer::Cagrad { c } => pass.key("c").value(c, &number(&BELOW_ONE)),
@@ -268,15 +298,14 @@ impl Keyed for Statement {
         let balance = &mut self.balance;
         pass.choice("method", &mut balance.method, KINDS)?;
         pass.own_keys(&mut balance.method, KINDS)?;
-        let (name, acts) = (balance.method.name(), balance.method.acts_on());
-        let on_gradients = acts == ActsOn::Gradients;
+        let (name, acts) = (balance.method.name(), balance.method.acts());
+        let on_gradients = matches!(acts, Acts::Products | Acts::Elements);
         let gradients = format!("method = \"{name}\" does not solve for gradients");
         pass.key("space").only(on_gradients, &gradients).value(&mut balance.space, &word())?;
         pass.key("every")
             .only(on_gradients, &gradients)
             .value(&mut balance.every, &count(FROM_ONE))?;
-        let by_gram =
-            acts == ActsOn::Gradients && !matches!(balance.method, Balancer::Graddrop { .. });
+        let by_gram = acts == Acts::Products;
         let gram = format!("method = \"{name}\" does not compare gradients by inner products");
         pass.key("normalize").only(by_gram, &gram).value(&mut balance.normalize, &word())?;
         pass.key("metric").only(by_gram, &gram).value(&mut balance.metric, &word())?;
@@ -292,7 +321,7 @@ impl Keyed for Statement {
         }
         pass.key("observe").value(&mut balance.observe, &count(0..=MOST))?;
         if pass.reads() && self.tasks < 2 {
-            let idle = [("method", acts != ActsOn::Nothing), ("observe", balance.observe > 0)];
+            let idle = [("method", acts != Acts::Nothing), ("observe", balance.observe > 0)];
             if let Some((key, _)) = idle.into_iter().find(|(_, set)| *set) {
                 return Err(pass.without_effect(key, "there is one task", "leave it out"));
             }

@@ -213,6 +213,7 @@ registry! {
     combine_gradients_direct (software), CombineGradients, 4.0, in_place_of combine_gradients;
     drop_deltas (balance), DropDeltas, 4.0; // sums, one product
     drop_gradients (balance), DropGradients, 4.0; // sums, one product
+    gradient_memory (balance), GradientMemory, 8.0; // exp, log, a division
     parameter_change (balance), ParameterChange, 1.0; // one difference
     copy_numbers (balance), CopyNumbers, 1.0; // copies
     loss_weights (balance), Solve, 32.0; // exp, log, divisions, one after another

@@ -185,6 +185,8 @@ records! {
     "Params" DropGradients {
         first: u32, runs: u32, tasks: u32, stride: u32, leak: f32, flag: u32,
     }
+    /// Parameters of `gradient_memory`.
+    "Params" GradientMemory { stride: u32, losses: u32, beta: f32, power: f32 }
     /// Parameters of `parameter_change`.
     "Params" ParameterChange { first: u32, runs: u32, change: u32, after: u32 }
     /// Parameters of `copy_numbers`.
@@ -249,6 +251,8 @@ pub mod solve {
     pub const FAMO: u32 = 7;
     pub const FAMO_AFTER: u32 = 8;
     pub const GRADNORM: u32 = 9;
+    pub const EXCESS_MTL: u32 = 10;
+    pub const DB_MTL: u32 = 11;
     pub const MGDA: u32 = 0;
     pub const UPGRAD: u32 = 1;
     pub const DUAL_PROJ: u32 = 2;

@@ -46,6 +46,30 @@ impl Numbers {
         }
     }
 
+    /// These numbers with others of the same kind behind them.
+    pub fn followed_by(self, others: Numbers) -> Numbers {
+        match (self, others) {
+            (Numbers::F64(mut numbers), Numbers::F64(others)) => {
+                numbers.extend(others);
+                Numbers::F64(numbers)
+            }
+            (numbers, others) => Numbers::F32([numbers.to_f32(), others.to_f32()].concat()),
+        }
+    }
+
+    /// The numbers before a place and those from it on; a place beyond the end is the end.
+    pub fn split_at(&self, place: usize) -> [Numbers; 2] {
+        let place = place.min(self.len());
+        match self {
+            Numbers::F32(all) => {
+                [&all[..place], &all[place..]].map(|part| Numbers::F32(part.to_vec()))
+            }
+            Numbers::F64(all) => {
+                [&all[..place], &all[place..]].map(|part| Numbers::F64(part.to_vec()))
+            }
+        }
+    }
+
     /// The numbers, rounded to f32.
     pub fn to_f32(&self) -> Vec<f32> {
         match self {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::balance::{Acts, METHODS, Method};
+use super::balance::{METHODS, Method};
 use super::coupling::{Coupling, Pair, Phase};
 use super::couplings::COUPLINGS;
 use crate::config;
@@ -36,7 +36,7 @@ impl Objective {
         for (number, table) in config.couplings.iter().enumerate() {
             pairs.extend(resolve(network, number, table)?);
         }
-        let on_gradients = config.balance.method.acts_on() == config::ActsOn::Gradients;
+        let on_gradients = config.balance.method.acts().on_gradients();
         let of_logits = pairs.iter().find(|pair: &&Pair| pair.coupling.phase() == Phase::Logits);
         if let Some(pair) = of_logits.filter(|_| on_gradients) {
             let (method, kind) = (config.balance.method.name(), pair.coupling.name());
@@ -89,7 +89,7 @@ impl Objective {
 
     /// The method, if it finds weights; one that acts element by element has none, and no state.
     pub fn solver(&self) -> Option<&'static dyn Method> {
-        self.method().filter(|method| method.acts() != Acts::Elements)
+        self.method().filter(|_| self.balance.method.solves())
     }
 
     /// Whether a coupling acts on the logits of a task.

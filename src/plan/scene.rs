@@ -93,6 +93,7 @@ pub struct BalanceBuffers {
     pub runs: Buffer,
     pub products: Buffer,
     pub task_gradients: Buffer,
+    pub memory: Buffer,
     pub conflict: Buffer,
 }
 
@@ -115,6 +116,7 @@ impl Default for BalanceBuffers {
             runs: none,
             products: none,
             task_gradients: none,
+            memory: none,
             conflict: none,
         }
     }

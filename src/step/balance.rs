@@ -5,11 +5,11 @@ use super::balancing::{
     Gramian, Way, longest, pairs, plane_regions, slices_of, state_len, weights_len,
 };
 use super::builder::Builder;
-use crate::config::{ActsOn, Balancer, Metric, Normalize};
+use crate::config::{Acts, Balancer, Metric, Normalize};
 use crate::kernels::params::{self, NONE, Solve, solve};
 use crate::kernels::{self, Kernel};
 use crate::model::layout::ALIGN;
-use crate::objective::balance::{Acts, Method};
+use crate::objective::balance::{Memory, Method};
 use crate::plan::{
     Backward, BalanceBuffers, Chunk, CombineGroup, Deep, SharedBackward, Views, block, layer_name,
 };
@@ -17,6 +17,9 @@ use crate::schedule::{Buffer, Dispatch, Effect, Slice, slices};
 
 /// The largest number of workgroups of a kernel that goes through a run in turns.
 const MOST_GROUPS: usize = 256;
+
+/// What ExcessMTL adds to sums of squares.
+const SQUARES_EPS: f32 = 1e-7;
 
 /// The tasks whose deltas are combined, in units of workgroups of 64 for the longest run.
 fn groups(longest: usize) -> u32 {
@@ -53,9 +56,8 @@ impl Builder<'_> {
     fn needs_losses(&self) -> bool {
         let balance = &self.objective.balance;
         matches!(balance.normalize, Normalize::Loss | Normalize::LossNorm)
-            || (balance.method.acts_on() == ActsOn::Losses
+            || (matches!(balance.method.acts(), Acts::Losses | Acts::Before | Acts::Sizes)
                 && !matches!(balance.method, Balancer::Random))
-            || matches!(balance.method, Balancer::Gradnorm { .. })
     }
 
     /// The backward pass of the private nodes of a chunk.
@@ -153,8 +155,39 @@ impl Builder<'_> {
         };
         let slices = slices_of(longest(views, 1, regions));
         let at = (regions, slices, 0, self.tasks());
-        let products = self.products(self.b().task_gradients, 1, at);
+        let products = self.products(self.combined(), 1, at);
         vec![products, self.sum_products(regions.1, slices, false, true)]
+    }
+
+    /// What is kept of the gradients of each task, if the method keeps something.
+    fn memory(&self) -> Option<Memory> {
+        self.method().and_then(|method| method.memory())
+    }
+
+    /// The gradients that a solve compares and combines.
+    fn combined(&self) -> Buffer {
+        let b = self.b();
+        if self.memory() == Some(Memory::Averages) { b.memory } else { b.task_gradients }
+    }
+
+    /// Keeps what the method keeps of the gradients of each task.
+    pub(super) fn remember(&self) -> Option<Dispatch> {
+        let (memory, (_, deep)) = (self.memory()?, self.deep()?);
+        let (b, tasks, at) = (&self.scene.buffers, self.tasks(), self.gramian());
+        let [beta, power] = self.method()?.numbers(self.objective.balance.method);
+        let (stride, losses) = (deep.stride as u32, at.losses() as u32);
+        let parameters = params::GradientMemory { stride, losses, beta, power };
+        let grid = [groups(deep.stride.div_ceil(4)), tasks as u32, 1];
+        let len = tasks * deep.stride;
+        Some(
+            Dispatch::new(&kernels::gradient_memory, "gradients of tasks", parameters, grid)
+                .constant("SQUARES", f64::from(u8::from(memory == Memory::Squares)))
+                .bind([("task_gradients", b.balance.task_gradients), ("flags", b.flags)])
+                .bind([("gramian", b.balance.gramian), ("memory", b.balance.memory)])
+                .reads(self.run(b.balance.task_gradients, 0, len))
+                .reads(self.run(b.balance.gramian, at.losses(), tasks))
+                .updates(self.run(b.balance.memory, 0, len)),
+        )
     }
 
     /// The products of the gradients by task and of the change of the parameters, node by node.
@@ -210,6 +243,16 @@ impl Builder<'_> {
             .effect(effect, self.run(b.balance.task_gradients, change, stride))
     }
 
+    /// The buffer of what is kept of the gradients of the tasks, if the method keeps something.
+    pub(super) fn memory_buffer(&self) -> Option<Buffer> {
+        self.memory().map(|_| self.b().memory)
+    }
+
+    /// Elements of what is kept of the gradients of the tasks.
+    fn memory_len(&self) -> usize {
+        self.deep().map_or(0, |(_, deep)| self.tasks() * deep.stride)
+    }
+
     fn run(&self, buffer: Buffer, first: usize, len: usize) -> Vec<Slice> {
         if len > 0 { slices(buffer, [(first, len)]) } else { Vec::new() }
     }
@@ -234,7 +277,16 @@ impl Builder<'_> {
         ((first, count), slices, place, tasks): ((usize, usize), usize, usize, usize),
     ) -> Dispatch {
         let (b, balance) = (&self.scene.buffers, &self.objective.balance);
-        let is_adam = balance.metric == Metric::Adam && tasks == self.tasks();
+        // Observed gradients are compared as they are, and with the change of the parameters.
+        let is_solve = tasks == self.tasks();
+        let is_adam = balance.metric == Metric::Adam && is_solve;
+        let by_squares = self.memory() == Some(Memory::Squares) && is_solve;
+        let (metric, eps) = match (is_adam, by_squares) {
+            (true, _) => (1, self.rule().1[2] as f32),
+            (_, true) => (2, SQUARES_EPS),
+            _ => (0, 0.0),
+        };
+        let divisor = if by_squares { b.balance.memory } else { b.second_moment };
         let parameters = params::TaskProducts {
             rows: rows as u32,
             first_region: first as u32,
@@ -242,7 +294,7 @@ impl Builder<'_> {
             tasks: tasks as u32,
             slices: slices as u32,
             products: place as u32,
-            eps: self.rule().1[2] as f32,
+            eps,
         };
         let empty = Vec::new();
         let (regions, places) =
@@ -258,18 +310,20 @@ impl Builder<'_> {
         });
         let moments = regions.iter().filter(|_| is_adam);
         let moments = moments.map(|r| (r.parameter as usize, r.width as usize));
+        let squares = self.run(divisor, 0, if by_squares { self.memory_len() } else { 0 });
         let len = 16 * pairs(tasks) * count * slices;
         let grid = [pairs(tasks) as u32, slices as u32, count as u32];
         let kernel = self.scene.tuning.kernel(&kernels::task_products);
         Dispatch::new(kernel, "gradients of tasks", parameters, grid)
             .constant("TASKS", tasks as f64)
             .bind([("regions", b.balance.regions), ("places", b.balance.places)])
-            .bind([("planes", buffer), ("second_moment", b.second_moment)])
+            .bind([("planes", buffer), ("second_moment", divisor)])
             .bind([("products", b.balance.products)])
             .reads(crate::schedule::slices(buffer, read))
             .reads(crate::schedule::slices(b.second_moment, moments))
+            .reads(squares)
             .overwrites(self.run(b.balance.products, place, len))
-            .constant("ADAM", f64::from(u8::from(is_adam)))
+            .constant("METRIC", f64::from(metric))
     }
 
     /// The sums of products over all regions; with `is_last` scaled for the solve.
@@ -326,7 +380,7 @@ impl Builder<'_> {
         let balancer = self.objective.balance.method;
         let [a, second] = method.numbers(balancer);
         let (rule, [beta1, beta2, eps]) = if after { (0, [0.9, 0.999, 1e-8]) } else { self.rule() };
-        let state = state_len(method, tasks);
+        let state = state_len(self.objective, tasks);
         let inverses = self.scene.counts.map(|first| first + 2 * tasks);
         let parameters = Solve {
             tasks: tasks as u32,
@@ -359,7 +413,9 @@ impl Builder<'_> {
         let next = self.run(of.next_balance, 0, state);
         Some(match method.kernel().name {
             "loss_weights" => {
-                let before = method.acts() == Acts::Before;
+                let acts = balancer.acts();
+                let before = acts == Acts::Before;
+                let by_size = matches!(acts, Acts::Before | Acts::Sizes);
                 let losses =
                     self.run(of.gramian, at.losses(), if after { 2 * tasks } else { tasks });
                 let uses_losses = !matches!(balancer, Balancer::Random);
@@ -370,7 +426,7 @@ impl Builder<'_> {
                     .bind([("preferences", of.preferences), ("balance", of.balance)])
                     .bind([("flags", b.flags)])
                     .reads(losses.into_iter().filter(|_| uses_losses))
-                    .reads(scaled.into_iter().filter(|_| before))
+                    .reads(scaled.into_iter().filter(|_| by_size))
                     .reads(slices(b.partials, inverses.map(|first| (first, tasks))))
                     .reads([self.program.whole(of.preferences)])
                     .reads([self.program.whole(of.balance)]);
@@ -399,7 +455,8 @@ impl Builder<'_> {
 
     /// Takes the weights from the state of the step before.
     pub(super) fn recall(&self) -> Option<Dispatch> {
-        let count = weights_len(self.method()?, self.tasks());
+        self.method()?;
+        let count = weights_len(self.objective, self.tasks());
         let b = &self.scene.buffers;
         let parameters = params::CopyNumbers {
             count: count as u32,
@@ -552,9 +609,9 @@ impl Builder<'_> {
         };
         Some(
             dispatch
-                .bind([("runs", b.balance.runs), ("task_gradients", b.balance.task_gradients)])
+                .bind([("runs", b.balance.runs), ("task_gradients", self.combined())])
                 .bind([("gradients", b.gradients), ("flags", b.flags)])
-                .reads(self.run(b.balance.task_gradients, 0, tasks * deep.stride))
+                .reads(self.run(self.combined(), 0, tasks * deep.stride))
                 .overwrites(self.run_parameters(b.gradients)),
         )
     }

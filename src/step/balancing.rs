@@ -2,11 +2,11 @@
 
 use super::buffers::{spec, table_spec};
 use super::request::Request;
-use crate::config::Space;
+use crate::config::{Acts, Space};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::{self, Combination, NONE, PlaneTerm};
 use crate::objective::Objective;
-use crate::objective::balance::{Acts, Method};
+use crate::objective::balance::Method;
 use crate::plan::{BalanceBuffers, Depth, LayerPlan, Views, Wanted};
 use crate::schedule::{Kind, Program};
 
@@ -51,14 +51,14 @@ impl Way {
     /// How the weights of an objective come into a step that solves or does not.
     pub fn of(objective: &Objective, solves: bool) -> Way {
         let space = objective.balance.space;
-        match objective.method().map(|method| method.acts()) {
-            None => Way::Constant,
-            Some(Acts::Losses) => Way::Losses,
-            Some(Acts::Before) => Way::Before,
-            Some(Acts::Products | Acts::Elements) if space == Space::Representation || !solves => {
+        match objective.balance.method.acts() {
+            Acts::Nothing => Way::Constant,
+            Acts::Losses => Way::Losses,
+            Acts::Before => Way::Before,
+            Acts::Products | Acts::Elements if space == Space::Representation || !solves => {
                 Way::Planes
             }
-            Some(Acts::Products | Acts::Elements) => Way::Deep,
+            Acts::Sizes | Acts::Products | Acts::Elements => Way::Deep,
         }
     }
 }
@@ -132,13 +132,13 @@ fn products_len(objective: &Objective, views: &Views, capacity: usize) -> usize 
 }
 
 /// Numbers that a solver leaves: the weights, and behind them its residual if it has one.
-pub(super) fn weights_len(method: &dyn Method, tasks: usize) -> usize {
-    tasks + usize::from(method.acts() == Acts::Products)
+pub(super) fn weights_len(objective: &Objective, tasks: usize) -> usize {
+    tasks + usize::from(objective.balance.method.acts() == Acts::Products)
 }
 
-/// Numbers that a method keeps from step to step.
-pub(super) fn state_len(method: &dyn Method, tasks: usize) -> usize {
-    weights_len(method, tasks) + method.state(tasks)
+/// Numbers that a method keeps from step to step, besides what it keeps of gradients.
+pub(super) fn state_len(objective: &Objective, tasks: usize) -> usize {
+    weights_len(objective, tasks) + objective.solver().map_or(0, |method| method.state(tasks))
 }
 
 /// Numbers of the work space of a solver.
@@ -205,7 +205,7 @@ pub(super) fn place_buffers(
     }
     let tasks = request.network.tasks.len();
     if let Some(method) = objective.solver() {
-        let state = state_len(method, tasks);
+        let state = state_len(objective, tasks);
         let mut first = vec![method.first_weight().to_bits(); tasks];
         first.resize(state, 0f32.to_bits());
         b.balance = spec(program, "balance", state, Kind::F32, first);
@@ -233,6 +233,11 @@ pub(super) fn place_buffers(
         let changes = usize::from(objective.balance.observe > 0);
         let len = (tasks + changes) * deep.stride;
         b.task_gradients = spec(program, "gradients by task", len, Kind::F32, Vec::new());
+        if objective.solver().is_some_and(|method| method.memory().is_some()) {
+            let len = tasks * deep.stride;
+            let first = vec![0f32.to_bits(); len];
+            b.memory = spec(program, "memory of gradients", len, Kind::F32, first);
+        }
         if changes == 1 {
             let len = deep.regions.1 * (tasks + 1) * (tasks + 1);
             b.conflict = spec(program, "conflict", len, Kind::F32, Vec::new());

@@ -151,6 +151,7 @@ impl<'a> Builder<'a> {
         let mut wanted = vec![b.parameters, b.metrics];
         wanted.extend(request.objective.solver().map(|_| b.balance.balance));
         wanted.extend(turn.observes.then_some(b.balance.conflict));
+        wanted.extend(self.memory_buffer());
         wanted.extend(request.objective.solver().map(|_| b.balance.gramian));
         let name = match turn {
             Turn { observes: true, .. } => "train and observe",
@@ -194,6 +195,7 @@ impl<'a> Builder<'a> {
             }
         }
         if matches!(way, Way::Before | Way::Deep) && solves {
+            dispatches.extend(self.remember());
             dispatches.extend(self.compare_gradients());
             dispatches.extend(self.solve(false));
         }

@@ -3,10 +3,9 @@
 
 use super::buffers::{spec, table_spec};
 use super::builder::{Builder, CouplingTable};
-use crate::config::Balancer;
+use crate::config::{Acts, Balancer};
 use crate::kernels;
 use crate::kernels::params::{self, Metric};
-use crate::objective::balance::Acts;
 use crate::objective::{COUPLINGS, Phase, Placed};
 use crate::plan::Chunk;
 use crate::schedule::{Dispatch, Effect, Flag, FlagKind, Kind, MetricKind, SLOTS, slices};
@@ -152,10 +151,10 @@ impl Builder<'_> {
             |place: usize| Metric { partials: place as u32, count: 1, mean: 0, flag: params::NONE };
         let first = self.weights;
         let mut lines = Vec::new();
-        if method.acts() != Acts::Elements {
+        if self.objective.balance.method.solves() {
             lines.extend((0..tasks).map(|t| (MetricKind::TaskWeight(t), line(first + t))));
         }
-        if method.acts() == Acts::Products {
+        if self.objective.balance.method.acts() == Acts::Products {
             lines.push((MetricKind::SolverResidual, line(first + tasks)));
         }
         lines

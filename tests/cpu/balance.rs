@@ -10,7 +10,7 @@ use tandem::kernels::tuning::Tuning;
 use tandem::schedule::{MetricKind, check::check};
 
 /// Every method, with keys that differ from their defaults where that makes a better test.
-pub const METHODS: [&str; 21] = [
+pub const METHODS: [&str; 23] = [
     "log",
     "geometric",
     "uncertainty",
@@ -20,6 +20,8 @@ pub const METHODS: [&str; 21] = [
     "stch",
     "famo",
     "gradnorm",
+    "excess_mtl",
+    "db_mtl",
     "mgda",
     "pcgrad",
     "gradvac",
@@ -38,6 +40,11 @@ pub const METHODS: [&str; 21] = [
 fn is_on_losses(method: &str) -> bool {
     let names = ["log", "geometric", "uncertainty", "dwa", "random", "imtl_l", "stch", "famo"];
     names.contains(&method) || method == "gradnorm"
+}
+
+/// Whether a method compares gradients in a space of choice.
+fn has_spaces(method: &str) -> bool {
+    !is_on_losses(method) && !["none", "excess_mtl", "db_mtl"].contains(&method)
 }
 
 /// Three tasks with towers, dropout and weights, balanced.
@@ -104,7 +111,7 @@ fn largest_error(method: &str, balance: &str, architecture: &str, tuning: &Tunin
     // A batch with fewer rows than the others, as the last one of an epoch.
     let step = bench.step(5, 0, 13);
     let metrics = bench.train(&parameters, &step);
-    let (_, weights) = losses_and_weights(&bench, &metrics);
+    let (losses, weights) = losses_and_weights(&bench, &metrics);
     let gradients = bench.gradients();
     let given: Vec<f64> = bench.plan.objective.weights.iter().map(|w| f64::from(*w)).collect();
     let (mut worst, distance) = (0.0f64, 1e-4);
@@ -128,7 +135,13 @@ fn largest_error(method: &str, balance: &str, architecture: &str, tuning: &Tunin
         let moves = |t: usize| slopes.iter().any(|of_place| of_place[t].abs() > 1e-9);
         let is_shared = (0..3).filter(|t| moves(*t)).count() > 1;
         for (place, slopes) in places.zip(&slopes) {
-            let weigh = |t: usize| if is_shared || is_on_losses(method) { weights[t] } else { 1.0 };
+            // Averages of the gradients of logarithms, of one step of the sixth step's weight.
+            let kept = if method == "db_mtl" { 1.0 - 0.9 / 6f64.sqrt() } else { 1.0 };
+            let size = |t: usize| if method == "db_mtl" { kept / losses[t] } else { 1.0 };
+            let weigh = |t: usize| match is_shared || is_on_losses(method) {
+                true => weights[t] * size(t),
+                false => 1.0,
+            };
             let expected: f64 = (0..3).map(|t| weigh(t) * slopes[t]).sum();
             let error = (gradients[place] - expected).abs() / expected.abs().max(1e-3);
             assert!(
@@ -147,9 +160,9 @@ fn largest_error(method: &str, balance: &str, architecture: &str, tuning: &Tunin
 #[test]
 fn gradients_of_every_method_are_those_of_the_weighed_losses() {
     for method in METHODS.into_iter().filter(|method| *method != "graddrop") {
-        let spaces: &[&str] = match is_on_losses(method) {
-            true => &[""],
-            false => &["", "space = \"parameters\""],
+        let spaces: &[&str] = match has_spaces(method) {
+            true => &["", "space = \"parameters\""],
+            false => &[""],
         };
         for space in spaces {
             let balance = format!("method = \"{method}\"\n{space}");
@@ -166,6 +179,8 @@ fn gradients_in_chunks_are_those_of_the_weighed_losses() {
         ("log", ""),
         ("famo", ""),
         ("gradnorm", ""),
+        ("excess_mtl", ""),
+        ("db_mtl", ""),
         ("upgrad", ""),
         ("upgrad", "space = \"parameters\""),
         ("mgda", "normalize = \"loss_norm\""),
@@ -198,8 +213,7 @@ fn the_laws_hold_for_every_turn_of_every_method() {
     for rows in [16, 8] {
         let tuning = Tuning { rows, ..whole() };
         for method in METHODS.into_iter().chain(["none"]) {
-            let on_gradients = !is_on_losses(method) && method != "none";
-            let more: &[&str] = match on_gradients {
+            let more: &[&str] = match has_spaces(method) {
                 true => &[
                     "",
                     "space = \"parameters\"",
@@ -323,6 +337,52 @@ fn weights_over_many_steps_are_those_of_the_papers() {
         for (t, (found, expected)) in found.iter().zip(&expected).enumerate() {
             for (found, expected) in found.iter().zip(expected) {
                 let error = (found - expected).abs() / expected.abs().max(1e-3);
+                assert!(error < 1e-6, "{name}, step {t}: {found} instead of {expected}");
+                worst = worst.max(error);
+            }
+        }
+        println!("{name}: {worst:.1e}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_gradients_is_that_of_the_papers() {
+    let recorded = Recorded::read();
+    for (name, balance) in [
+        ("excess_mtl_authors_1", "method = \"excess_mtl\"\nlearning_rate = 1.0"),
+        ("excess_mtl_authors_0.01", "method = \"excess_mtl\""),
+        ("db_mtl", "method = \"db_mtl\""),
+        ("db_mtl_constant", "method = \"db_mtl\"\npower = 0.0"),
+    ] {
+        let expected = recorded.rows(&format!("sequence.{name}"));
+        let mut bench = Bench::new(solver(balance, 4), &whole());
+        let b = bench.built.buffers.balance.clone();
+        let stride = bench.engine.numbers(bench.built.program.whole(b.memory)).len() / 4;
+        let dispatches = &bench.built.program.schedules[0].dispatches;
+        let first = dispatches.iter().position(|d| d.kernel.name == "gradient_memory").unwrap();
+        let last = dispatches.iter().position(|d| d.kernel.name == "loss_weights").unwrap();
+        let (jacobians, losses) =
+            (recorded.rows("sequence.jacobians"), recorded.rows("sequence.losses"));
+        let mut worst = 0.0f64;
+        for (t, expected) in expected.iter().enumerate() {
+            for (task, row) in jacobians[4 * t..4 * t + 4].iter().enumerate() {
+                bench.engine.set_numbers(b.task_gradients, task * stride, row);
+            }
+            bench.engine.set_numbers(b.gramian, 2 * 16 + 4, &losses[t]);
+            let step = bench.step(t as u64, 0, 4);
+            (first..=last).for_each(|place| bench.engine.run_dispatch(0, place, &step).unwrap());
+            let next = bench.engine.numbers(bench.built.program.whole(b.next_balance));
+            bench.engine.set_numbers(b.balance, 0, &next);
+            let memory = bench.engine.numbers(bench.built.program.whole(b.memory));
+            let found = match expected.len() {
+                4 => next[..4].to_vec(),
+                width => (0..width)
+                    .map(|i| (0..4).map(|task| next[task] * memory[task * stride + i]).sum())
+                    .collect(),
+            };
+            let size = expected.iter().fold(0.0f64, |size, x| size.max(x.abs()));
+            for (found, expected) in found.iter().zip(expected) {
+                let error = (found - expected).abs() / size;
                 assert!(error < 1e-6, "{name}, step {t}: {found} instead of {expected}");
                 worst = worst.max(error);
             }

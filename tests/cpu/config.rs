@@ -1243,6 +1243,8 @@ const TRIES: &[(&str, &str, &[&str])] = &[
     ("[balance]\nmethod = \"stch\"\n", CSV, &["balance.smoothing=3"]),
     ("[balance]\nmethod = \"famo\"\n", CSV, &["balance.learning_rate=3", "balance.decay=0"]),
     ("[balance]\nmethod = \"gradnorm\"\n", CSV, &["balance.alpha=3"]),
+    ("[balance]\nmethod = \"excess_mtl\"\n", CSV, &["balance.learning_rate=3"]),
+    ("[balance]\nmethod = \"db_mtl\"\n", CSV, &["balance.beta=0.5", "balance.power=0"]),
     ("[balance]\nmethod = \"gradvac\"\n", CSV, &["balance.beta=0.5"]),
     ("[balance]\nmethod = \"cagrad\"\n", CSV, &["balance.c=0.5"]),
     ("[balance]\nmethod = \"nash_mtl\"\n", CSV, &["balance.max_norm=0"]),

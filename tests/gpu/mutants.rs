@@ -61,6 +61,7 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("combine_gradients", balance::COMBINE_GRADIENTS),
     ("drop_deltas", balance::DROP_DELTAS),
     ("drop_gradients", balance::DROP_GRADIENTS),
+    ("gradient_memory", balance::GRADIENT_MEMORY),
     ("parameter_change", balance::PARAMETER_CHANGE),
     ("copy_numbers", balance::COPY_NUMBERS),
     ("loss_weights", balance::LOSS_WEIGHTS),

@@ -23,6 +23,7 @@ pub const TASK_PRODUCTS: &[Mutant] = &[
     ("tasks without a place are read", "if (place == NONE) {", "if (place == NONE - 1u) {"),
     ("Adam's ε is forgotten", "+ params.eps)", ")"),
     ("no root of the second moment", "sqrt(v) * step", "v * step"),
+    ("no root of the squares", "return sqrt(second_moment[", "return (second_moment["),
     ("transposed", "found[4u * i + j]", "found[4u * j + i]"),
 ];
 
@@ -105,7 +106,19 @@ pub const COPY_NUMBERS: &[Mutant] = &[
     ("the last number is forgotten", "i < params.count", "i + 1u < params.count"),
 ];
 
+pub const GRADIENT_MEMORY: &[Mutant] = &[
+    ("no squares", "memory[place] += g * g;", "memory[place] += g;"),
+    ("squares of this step", "memory[place] += g * g;", "memory[place] = g * g;"),
+    ("no average", "keep * memory[place] + (1.0 - keep) * (g / loss)", "g / loss"),
+    ("no logarithm", "(g / loss)", "g"),
+    ("a constant share", "-params.power * logarithm", "0.0 * logarithm"),
+    ("all tasks are the first", "group.y * (params.stride / 4u) + i;", "i;"),
+];
+
 pub const LOSS_WEIGHTS: &[Mutant] = &[
+    ("excess without its start", "params.a * square(t) / start", "params.a * square(t)"),
+    ("excess forgets weights", "logarithm(max(state(0u, t), 1e-30)) + gain", "gain"),
+    ("lengths are not equal", "weight = sqrt(most / square(t));", "weight = most / square(t);"),
     ("tasks without labels take part", "return !COUNTED ||", "return true ||"),
     (
         "the logarithm of two",
@@ -211,6 +224,7 @@ pub const TASK_PRODUCTS_DIRECT: &[Mutant] = &[
     ("the tail is not masked", "vec4(select(length, 0u,", "vec4(select(length + 4u, 0u,"),
     ("a half of the lanes", "(lane + 4u) & 7u", "lane"),
     ("no root of the second moment", "sqrt(v) * step", "v * step"),
+    ("squares of another task", "(x1 * inverse_of(a1, quad))", "(x1 * inverse_of(a0, quad))"),
     ("rows in another order", "lane >= 2u", "lane < 2u"),
     ("the last rows are the ones before", "lane >= 6u", "lane >= 600u"),
 ];

@@ -271,6 +271,8 @@ const BALANCES: [&str; 10] = [
     "method = \"imtl_l\"",
     "method = \"famo\"",
     "method = \"gradnorm\"\nobserve = 3",
+    "method = \"excess_mtl\"\nlearning_rate = 0.5",
+    "method = \"db_mtl\"\nobserve = 4",
     "method = \"gradvac\"",
     "method = \"gradvac\"\nspace = \"parameters\"\nevery = 3\nobserve = 5",
     "method = \"upgrad\"\nevery = 4",

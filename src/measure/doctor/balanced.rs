@@ -78,6 +78,24 @@ pub(super) const BALANCED: &[CaseShape] = &[
         balance: || method(Balancer::Gradnorm { alpha: 1.5, learning_rate: 0.025 }),
         ..SMALL
     },
+    CaseShape {
+        name: "excess_mtl, blanks",
+        balance: || method(Balancer::ExcessMtl { learning_rate: 0.5 }),
+        labels: BLANKS,
+        ..SMALL
+    },
+    CaseShape {
+        name: "db_mtl, observed",
+        balance: || Balance { observe: 3, ..method(Balancer::DbMtl { beta: 0.9, power: 0.5 }) },
+        ..SMALL
+    },
+    CaseShape {
+        name: "db_mtl in chunks",
+        balance: || method(Balancer::DbMtl { beta: 0.9, power: 0.5 }),
+        binding: 6000,
+        rows: [200, 100, 95],
+        ..SMALL
+    },
     CaseShape { name: "mgda", balance: || method(Balancer::Mgda), ..SMALL },
     CaseShape {
         name: "upgrad, exact, observed",

@@ -2,7 +2,7 @@
 //! one length (Senushkin et al., "Independent component alignment for multi-task learning", CVPR
 //! 2023, algorithm 1).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::{Balancer, Scaling};
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct AlignedMtl;
 impl Method for AlignedMtl {
     fn name(&self) -> &'static str {
         "aligned_mtl"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

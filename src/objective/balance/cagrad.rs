@@ -1,7 +1,7 @@
 //! CAGrad: within `c |g_0|` of the mean gradient g_0 the direction whose worst task gains most (Liu
 //! et al., "Conflict-averse gradient descent for multi-task learning", NeurIPS 2021, equation 4).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::{self, Kernel};
 
@@ -11,10 +11,6 @@ pub(super) struct Cagrad;
 impl Method for Cagrad {
     fn name(&self) -> &'static str {
         "cagrad"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

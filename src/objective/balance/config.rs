@@ -1,7 +1,7 @@
 //! ConFIG: the direction with equal cosines to all gradients, as long as the sum of their
 //! projections on it (Liu, Chu and Thuerey, "ConFIG", ICLR 2025, equation 2).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -12,10 +12,6 @@ pub(super) struct Config;
 impl Method for Config {
     fn name(&self) -> &'static str {
         "config"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

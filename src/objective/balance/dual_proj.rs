@@ -2,7 +2,7 @@
 //! (Lopez-Paz and Ranzato, "Gradient episodic memory", NeurIPS 2017, equation 11, as Quinton and
 //! Rey generalise it). Regularized as UPGrad.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct DualProj;
 impl Method for DualProj {
     fn name(&self) -> &'static str {
         "dual_proj"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -2,7 +2,7 @@
 //! last two epochs; 1 in the first two epochs (Liu, Johns and Davison, "End-to-end multi-task
 //! learning with attention", CVPR 2019, equation 7).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct Dwa;
 impl Method for Dwa {
     fn name(&self) -> &'static str {
         "dwa"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Losses
     }
 
     fn kernel(&self) -> &'static Kernel {

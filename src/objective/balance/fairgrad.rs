@@ -1,7 +1,7 @@
 //! FairGrad: α-fair gains, `K w = w^(−1/α)` (Ban and Ji, "Fair resource allocation in multi-task
 //! learning", ICML 2024, equation 6), solved exactly.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -12,10 +12,6 @@ pub(super) struct Fairgrad;
 impl Method for Fairgrad {
     fn name(&self) -> &'static str {
         "fairgrad"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

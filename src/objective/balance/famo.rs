@@ -2,7 +2,7 @@
 //! of Adam on ξ by how much the logarithm of each loss fell on the same batch (Liu et al., "FAMO:
 //! fast adaptive multitask optimization", NeurIPS 2023, algorithm 1).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct Famo;
 impl Method for Famo {
     fn name(&self) -> &'static str {
         "famo"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Losses
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -1,7 +1,7 @@
 //! The geometric mean of the losses, `(Π L_t)^(1/k)`, whose slopes are `c_t = G / (k L_t)`
 //! (Chennupati et al., "MultiNet++", CVPR workshops 2019).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -12,10 +12,6 @@ pub(super) struct Geometric;
 impl Method for Geometric {
     fn name(&self) -> &'static str {
         "geometric"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Losses
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -2,7 +2,7 @@
 //! their shares (Chen et al., "Just pick a sign", NeurIPS 2020, algorithm 1); of the others the
 //! share `leak`.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::{self, Kernel};
 
@@ -12,10 +12,6 @@ pub(super) struct Graddrop;
 impl Method for Graddrop {
     fn name(&self) -> &'static str {
         "graddrop"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Elements
     }
 
     fn kernel(&self) -> &'static Kernel {

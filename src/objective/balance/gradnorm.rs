@@ -2,7 +2,7 @@
 //! gradients of the last shared layers, r_t the relative rate of training (Chen et al., "GradNorm",
 //! ICML 2018, equation 2). They act on the whole loss of a task from the next step on.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct Gradnorm;
 impl Method for Gradnorm {
     fn name(&self) -> &'static str {
         "gradnorm"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Before
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -1,7 +1,7 @@
 //! GradVac: as PCGrad, but towards cosines that are moving averages of those seen (Wang et al.,
 //! "Gradient vaccine", ICLR 2021, algorithm 1), over all shared layers together.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -12,10 +12,6 @@ pub(super) struct Gradvac;
 impl Method for Gradvac {
     fn name(&self) -> &'static str {
         "gradvac"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

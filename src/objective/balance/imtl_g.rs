@@ -2,7 +2,7 @@
 //! et al., "Towards impartial multi-task learning", ICLR 2021, equation 3). Where their sum
 //! vanishes before it is made 1 they are equal.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct ImtlG;
 impl Method for ImtlG {
     fn name(&self) -> &'static str {
         "imtl_g"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -1,7 +1,7 @@
 //! IMTL-L: `Σ e^(s_t) L_t − s_t` with learned s_t (Liu et al., "Towards impartial multi-task
 //! learning", ICLR 2021, equation 6). They start at 0 and stay within ±`most`.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -12,10 +12,6 @@ pub(super) struct ImtlL;
 impl Method for ImtlL {
     fn name(&self) -> &'static str {
         "imtl_l"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Losses
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -1,7 +1,7 @@
 //! The sum of the logarithms of the losses, `Σ ln L_t`, so that `c_t = 1 / L_t`: a task's scale has
 //! no effect (Navon et al., "Multi-task learning as a bargaining game", ICML 2022, call it SI).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -12,10 +12,6 @@ pub(super) struct Log;
 impl Method for Log {
     fn name(&self) -> &'static str {
         "log"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Losses
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -5,25 +5,19 @@ use std::fmt::Debug;
 use crate::config::Balancer;
 use crate::kernels::Kernel;
 
-/// What a method acts on, which decides where in the step it stands.
+/// What a method keeps of the gradients of each task, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acts {
-    /// On losses: weights of the whole losses follow from the losses of the batch.
-    Losses,
-    /// On losses, with weights that the step before has left; it measures gradients for the next.
-    Before,
-    /// On gradients, by the products of each two.
-    Products,
-    /// On gradients, element by element.
-    Elements,
+pub enum Memory {
+    /// Moving averages, which stand for the gradients.
+    Averages,
+    /// Sums of squares, whose roots divide the gradients in products.
+    Squares,
 }
 
-/// A method that weighs tasks.
+/// A method that weighs tasks. What it acts on is `Balancer::acts`.
 pub trait Method: Sync + Debug {
     /// Its name in the configuration.
     fn name(&self) -> &'static str;
-    /// What it acts on.
-    fn acts(&self) -> Acts;
     /// The kernel that finds the weights, or that drops elements.
     fn kernel(&self) -> &'static Kernel;
     /// Its code for that kernel.
@@ -41,5 +35,9 @@ pub trait Method: Sync + Debug {
     /// The weight of each task before the first step.
     fn first_weight(&self) -> f32 {
         0.0
+    }
+    /// What it keeps of the gradients of each task.
+    fn memory(&self) -> Option<Memory> {
+        None
     }
 }

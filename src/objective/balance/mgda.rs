@@ -2,7 +2,7 @@
 //! Koltun, "Multi-task learning as multi-objective optimization", NeurIPS 2018, equation 3), solved
 //! exactly.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct Mgda;
 impl Method for Mgda {
     fn name(&self) -> &'static str {
         "mgda"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -7,8 +7,10 @@
 mod aligned_mtl;
 mod cagrad;
 mod config;
+mod db_mtl;
 mod dual_proj;
 mod dwa;
+mod excess_mtl;
 mod fairgrad;
 mod famo;
 mod geometric;
@@ -27,7 +29,7 @@ mod stch;
 mod uncertainty;
 mod upgrad;
 
-pub use method::{Acts, Method};
+pub use method::{Memory, Method};
 
 /// All methods.
 pub static METHODS: &[&dyn Method] = &[
@@ -40,6 +42,8 @@ pub static METHODS: &[&dyn Method] = &[
     &stch::Stch,
     &famo::Famo,
     &gradnorm::Gradnorm,
+    &excess_mtl::ExcessMtl,
+    &db_mtl::DbMtl,
     &mgda::Mgda,
     &pcgrad::Pcgrad,
     &gradvac::Gradvac,

@@ -2,7 +2,7 @@
 //! bargaining game", ICML 2022, equation 2), solved exactly. Its direction has the length √k; as in
 //! its authors' code it is shortened to `max_norm`; 0 = as it is.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct NashMtl;
 impl Method for NashMtl {
     fn name(&self) -> &'static str {
         "nash_mtl"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

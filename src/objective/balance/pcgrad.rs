@@ -1,7 +1,7 @@
 //! PCGrad: each gradient loses its part against each other one that it conflicts with, in random
 //! order (Yu et al., "Gradient surgery for multi-task learning", NeurIPS 2020, algorithm 1).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -12,10 +12,6 @@ pub(super) struct Pcgrad;
 impl Method for Pcgrad {
     fn name(&self) -> &'static str {
         "pcgrad"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

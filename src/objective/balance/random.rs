@@ -1,7 +1,7 @@
 //! Random loss weighting: the softmax of normal numbers, drawn anew in each step (Lin et al.,
 //! "Reasonable effectiveness of random weighting", TMLR 2022).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -12,10 +12,6 @@ pub(super) struct Random;
 impl Method for Random {
     fn name(&self) -> &'static str {
         "random"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Losses
     }
 
     fn kernel(&self) -> &'static Kernel {

@@ -2,7 +2,7 @@
 //! tasks (Lin et al., "Smooth Tchebycheff scalarization for multi-objective optimization", ICML
 //! 2024, equation 10, with the ideal point at 0).
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct Stch;
 impl Method for Stch {
     fn name(&self) -> &'static str {
         "stch"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Losses
     }
 
     fn kernel(&self) -> &'static Kernel {

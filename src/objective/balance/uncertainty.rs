@@ -2,7 +2,7 @@
 //! Gal and Cipolla, CVPR 2018, equation 10 by logarithms). They start at 0, are learned by the
 //! optimizer of the run, without decay, and stay within ±`most`.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -13,10 +13,6 @@ pub(super) struct Uncertainty;
 impl Method for Uncertainty {
     fn name(&self) -> &'static str {
         "uncertainty"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Losses
     }
 
     fn kernel(&self) -> &'static Kernel {

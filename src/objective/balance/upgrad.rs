@@ -3,7 +3,7 @@
 //! 8). The products are divided by their trace and get `regularization` on their diagonal, as in
 //! TorchJD.
 
-use super::method::{Acts, Method};
+use super::method::Method;
 use crate::config::Balancer;
 use crate::kernels::params::solve;
 use crate::kernels::{self, Kernel};
@@ -14,10 +14,6 @@ pub(super) struct Upgrad;
 impl Method for Upgrad {
     fn name(&self) -> &'static str {
         "upgrad"
-    }
-
-    fn acts(&self) -> Acts {
-        Acts::Products
     }
 
     fn kernel(&self) -> &'static Kernel {

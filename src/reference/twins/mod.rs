@@ -34,7 +34,7 @@ use super::real::Real;
 type Twin<T> = fn(&Arguments<T>);
 
 /// The twins by the names of their kernels.
-fn table<T: Real>() -> [(&'static str, Twin<T>); 38] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 39] {
     [
         ("gather_rows", gather_rows::gather_rows),
         ("gather_cells", gather_cells::gather_cells),
@@ -60,6 +60,7 @@ fn table<T: Real>() -> [(&'static str, Twin<T>); 38] {
         ("combine_gradients", balance::combine_gradients),
         ("drop_deltas", balance::drop_deltas),
         ("drop_gradients", balance::drop_gradients),
+        ("gradient_memory", balance::gradient_memory),
         ("parameter_change", balance::parameter_change),
         ("copy_numbers", balance::copy_numbers),
         ("loss_weights", balance::loss_weights),

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::appended::Appended;
+use crate::config::Acts;
 use crate::data::Part;
 use crate::data::write::csv;
 use crate::model::architecture;
@@ -15,7 +16,6 @@ use crate::model::graph::GateNames;
 use crate::model::layout::Layout;
 use crate::model::network::{Head, Network};
 use crate::objective::Objective;
-use crate::objective::balance::Acts;
 use crate::plan::Sharing;
 use crate::run::train::conflict::Conflict;
 use crate::run::train::point::{GatePoint, Point, TaskPoint, of_training};
@@ -176,7 +176,7 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
         if *part == Part::Train { of_training(head) } else { head.kind.metrics() }
     };
     let is_balanced = |part: Part| part == Part::Train && objective.solver().is_some();
-    let has_residual = objective.solver().is_some_and(|m| m.acts() == Acts::Products);
+    let has_residual = objective.balance.method.acts() == Acts::Products;
     let layers = if objective.balance.observe > 0 { shared_layers(network) } else { Vec::new() };
     let conflict = |part: Part| {
         let is_observed = part == Part::Train && objective.balance.observe > 0;

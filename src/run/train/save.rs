@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 
+use crate::model::arena::Numbers;
 use crate::run::checkpoint::Snapshot;
 use crate::run::train::loss_scale::LossScale;
 use crate::run::train::step_loop::Run;
@@ -15,13 +16,11 @@ impl Run<'_> {
             .into_iter()
             .map(|buffer| self.engine.save(buffer))
             .collect::<Result<_>>()?;
-        let balance = match self.plan.objective.solver() {
-            None => None,
-            Some(method) => {
-                let state = self.engine.save(self.built.buffers.balance.balance)?;
-                Some((method.name().to_owned(), state))
-            }
-        };
+        let states = self.balance_buffers().into_iter().map(|buffer| self.engine.save(buffer));
+        let state =
+            states.collect::<Result<Vec<Numbers>>>()?.into_iter().reduce(Numbers::followed_by);
+        let method = self.plan.objective.solver().map(|method| method.name().to_owned());
+        let balance = method.zip(state);
         Ok(Snapshot {
             steps: self.done,
             validated: self.validated,
@@ -77,16 +76,35 @@ impl Run<'_> {
         self.conflict =
             snapshot.conflict.clone().filter(|conflict| conflict.layers.len() == layers);
         let Some(method) = self.plan.objective.solver() else { return Ok(()) };
-        let buffer = self.built.buffers.balance.balance;
-        let len = self.engine.program().buffers[buffer.0].len;
+        let buffers = self.balance_buffers();
+        let len = |buffer: &Buffer| self.engine.program().buffers[buffer.0].len;
+        let lens: Vec<usize> = buffers.iter().map(len).collect();
+        let whole: usize = lens.iter().sum();
         let known = snapshot.balance.as_ref();
-        match known.filter(|(name, state)| name == method.name() && state.len() == len) {
-            Some((_, state)) => self.engine.restore(buffer, state),
-            None => {
-                let first = self.engine.program().buffers[buffer.0].initial.clone();
-                self.engine.upload(buffer, 0, &first)
+        let known = known.filter(|(name, state)| name == method.name() && state.len() == whole);
+        let mut rest = known.map(|(_, state)| state.clone());
+        for (buffer, len) in buffers.into_iter().zip(lens) {
+            match &rest {
+                Some(state) => {
+                    let [first, others] = state.split_at(len);
+                    self.engine.restore(buffer, &first)?;
+                    rest = Some(others);
+                }
+                None => {
+                    let first = self.engine.program().buffers[buffer.0].initial.clone();
+                    self.engine.upload(buffer, 0, &first)?;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// The buffers of the state of the method that balances the tasks.
+    fn balance_buffers(&self) -> Vec<Buffer> {
+        let b = &self.built.buffers.balance;
+        let method = self.plan.objective.solver();
+        let memory = method.and_then(|method| method.memory()).map(|_| b.memory);
+        method.map(|_| b.balance).into_iter().chain(memory).collect()
     }
 
     /// The buffers of the moments that the optimizer has.

@@ -6,13 +6,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::config::{BatchSize, Every, Interval, OnNan};
+use crate::config::{Acts, BatchSize, Every, Interval, OnNan};
 use crate::data::Part;
 use crate::data::split::order::windowed_order;
 use crate::kernels::Unit;
 use crate::kernels::params::Step;
 use crate::model::network::Head;
-use crate::objective::balance::Acts;
 use crate::run::checkpoint::{Best, Snapshot};
 use crate::run::data::{upload, upload_rows};
 use crate::run::train::conflict::Conflict;
@@ -423,8 +422,8 @@ impl<'a> Run<'a> {
         }
         // Methods on losses scale gradients before they are measured.
         let mut scales = vec![1.0; tasks];
-        let acts = self.plan.objective.method().map(|method| method.acts());
-        if matches!(acts, Some(Acts::Losses | Acts::Before)) {
+        let acts = self.plan.objective.balance.method.acts();
+        if matches!(acts, Acts::Losses | Acts::Before) {
             for (kind, value) in self.built.program.metrics.iter().zip(&result.metrics) {
                 if let MetricKind::TaskWeight(task) = kind {
                     scales[*task] = *value;

@@ -17,13 +17,23 @@ pub(in crate::reference::twins) fn task_products<T: Real>(a: &Arguments<T>) {
     let (planes, second) = (a.numbers("planes"), a.numbers("second_moment"));
     let mut products = a.numbers_mut("products");
     let (tasks, slices) = (p.tasks as usize, p.slices as usize);
-    let (is_adam, pairs) = (a.constant("ADAM") == 1, pairs(tasks));
+    let (metric, pairs) = (a.constant("METRIC"), pairs(tasks));
     let regions = &regions[p.first_region as usize..][..p.regions as usize];
     for (number, region) in regions.iter().enumerate() {
         let length = region.width as usize * if region.by_row == 1 { p.rows as usize } else { 1 };
-        let gradient = |task: usize, i: usize| {
+        let place = |task: usize| {
             let place = (task < tasks).then(|| places[region.first as usize + task]);
-            place.filter(|place| *place != NONE).map_or(T::of(0.0), |at| planes[at as usize + i])
+            place.filter(|place| *place != NONE)
+        };
+        let gradient =
+            |task: usize, i: usize| place(task).map_or(T::of(0.0), |at| planes[at as usize + i]);
+        let divisor = |task: usize, i: usize| match (metric, place(task)) {
+            (1, _) => {
+                let v = second[region.parameter as usize + i];
+                v.sqrt() * T::from(a.step().root_correction) + T::from(p.eps)
+            }
+            (2, Some(at)) => (second[at as usize + i] + T::from(p.eps)).sqrt(),
+            _ => T::of(1.0),
         };
         for slice in 0..slices {
             for (pair, (first, second_block)) in pairs.iter().enumerate() {
@@ -33,13 +43,7 @@ pub(in crate::reference::twins) fn task_products<T: Real>(a: &Arguments<T>) {
                     let mut sum = T::of(0.0);
                     // A slice has every `slices`-th run of 64 quads.
                     for e in (0..length).filter(|e| e / 256 % slices == slice) {
-                        let mut term = gradient(i, e);
-                        if is_adam {
-                            let v = second[region.parameter as usize + e];
-                            term = term
-                                / (v.sqrt() * T::from(a.step().root_correction) + T::from(p.eps));
-                        }
-                        sum += term * gradient(j, e);
+                        sum += gradient(i, e) / divisor(i, e) * gradient(j, e);
                     }
                     products[p.products as usize + 16 * part + cell] = sum;
                 }
@@ -218,6 +222,27 @@ pub(in crate::reference::twins) fn drop_gradients<T: Real>(a: &Arguments<T>) {
                 a.raise(p.flag);
             }
             gradients[(run.parameter + i) as usize] = sum;
+        }
+    }
+}
+
+pub(in crate::reference::twins) fn gradient_memory<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::GradientMemory>();
+    if a.integers("flags")[0] != NONE {
+        return;
+    }
+    let (by_task, gramian) = (a.numbers("task_gradients"), a.numbers("gramian"));
+    let mut memory = a.numbers_mut("memory");
+    let number = T::of(f64::from(a.step().number));
+    let keep = T::from(p.beta) * (-T::from(p.power) * number.ln()).exp();
+    for task in 0..a.dispatch.grid[1] {
+        let loss = gramian[(p.losses + task) as usize];
+        for i in (task * p.stride) as usize..((task + 1) * p.stride) as usize {
+            if a.constant("SQUARES") == 1 {
+                memory[i] += by_task[i] * by_task[i];
+            } else if loss.value() > 0.0 {
+                memory[i] = keep * memory[i] + (T::of(1.0) - keep) * (by_task[i] / loss);
+            }
         }
     }
 }

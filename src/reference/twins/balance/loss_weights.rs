@@ -156,6 +156,22 @@ impl<T: Real> Formulas<'_, T> {
                 self.set_weights(&parts.into_iter().map(|part| part / sum).collect::<Vec<T>>());
             }
             solve::FAMO_AFTER => self.famo_after(),
+            solve::EXCESS_MTL => self.excess_mtl(),
+            solve::DB_MTL => {
+                let squares = each(&|t| {
+                    self.positive_loss(t);
+                    self.square(t)
+                });
+                let most = squares.iter().copied().fold(T::of(0.0), |most, square| {
+                    if square.value() > most.value() { square } else { most }
+                });
+                let weight = |square: &T| match square.value() > 0.0 {
+                    true => (most / *square).sqrt(),
+                    false => T::of(0.0),
+                };
+                let weights: Vec<T> = squares.iter().map(weight).collect();
+                self.set_weights(&weights);
+            }
             _ => self.gradnorm(),
         }
     }
@@ -258,6 +274,31 @@ impl<T: Real> Formulas<'_, T> {
         for (i, &task) in active.iter().enumerate() {
             let gradient = z[i] * (falls[i] - mean) + T::from(self.p.b) * xi[i];
             self.descend_by(task, gradient, (size, root), f64::INFINITY);
+        }
+    }
+
+    fn excess_mtl(&mut self) {
+        let (active, k) = (self.active.clone(), self.k());
+        let mut logarithms = Vec::new();
+        for &task in &active {
+            let start = self.state(1, task);
+            let mut gain = T::of(0.0);
+            if start.value() > 0.0 {
+                gain = T::from(self.p.a) * self.square(task) / start;
+            } else {
+                let square = self.square(task);
+                self.set_state(1, task, square);
+            }
+            let weight = self.state(0, task);
+            let weight = if weight.value() > 1e-30 { weight } else { T::of(1e-30) };
+            logarithms.push(weight.ln() + gain);
+        }
+        let before: Vec<T> = (0..self.tasks()).map(|task| self.state(0, task)).collect();
+        let weights = Self::softmax(&logarithms);
+        self.set_weights(&weights.into_iter().map(|w| k * w).collect::<Vec<T>>());
+        // A task that does not take part keeps its share.
+        for task in (0..self.tasks()).filter(|task| !active.contains(task)) {
+            self.next[task] = before[task];
         }
     }
 
