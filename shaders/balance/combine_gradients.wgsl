@@ -1,4 +1,4 @@
-// gradient = Σ_t c_t · gradient_t
+// gradient = Σ_t c_t · gradient_t, or added to it
 //
 // The gradients of shared parameters by task lie in an arena of their own, in runs that lie as the
 // parameters do. What is written is tested for being finite.
@@ -26,13 +26,19 @@ struct Run {
 @group(0) @binding(5) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
+override ACCUMULATE: bool = false; // whether it is added to what is there
+
 @compute @workgroup_size(64)
 fn combine_gradients(@builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32) {
     let run = runs[params.first + group.y];
     for (var i = group.x * 64u + lane; 4u * i < run.len; i += groups.x * 64u) {
+        let at = run.parameter / 4u + i;
         var sum = vec4<f32>();
+        if (ACCUMULATE) {
+            sum = gradients[at];
+        }
         for (var t = 0u; t < params.tasks; t++) {
             let place = (t * params.stride + run.place) / 4u + i;
             sum += partials[params.weights + t] * task_gradients[place];
@@ -41,6 +47,6 @@ fn combine_gradients(@builtin(workgroup_id) group: vec3<u32>,
             atomicMin(&flags[0], step.number);
             atomicMin(&flags[params.flag], step.number);
         }
-        gradients[run.parameter / 4u + i] = sum;
+        gradients[at] = sum;
     }
 }

@@ -1,4 +1,4 @@
-// gradient = Σ_t (ℓ + (1 − ℓ) · kept_t) · gradient_t
+// gradient = Σ_t (ℓ + (1 − ℓ) · kept_t) · gradient_t, or added to it
 //
 // GradDrop as in drop_deltas.wgsl, on the gradients of shared parameters by task. What is written
 // is tested for being finite.
@@ -25,6 +25,8 @@ struct Run {
 @group(0) @binding(4) var<storage, read_write> gradients: array<f32>;
 @group(0) @binding(5) var<storage, read_write> flags: array<atomic<u32>>;
 
+override ACCUMULATE: bool = false; // whether it is added to what is there
+
 @compute @workgroup_size(64)
 fn drop_gradients(@builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -41,6 +43,9 @@ fn drop_gradients(@builtin(workgroup_id) group: vec3<u32>,
         let drawn = hash(step.key_low, step.key_high, run.parameter + i, 0xc0000000u);
         let positive = sum + size > 2.0 * size * (f32(drawn >> 8u) * 5.9604645e-8);
         var kept = 0.0;
+        if (ACCUMULATE) {
+            kept = gradients[run.parameter + i];
+        }
         for (var t = 0u; t < params.tasks; t++) {
             let value = task_gradients[t * params.stride + run.place + i];
             kept += select(params.leak, 1.0, (value > 0.0) == positive) * value;

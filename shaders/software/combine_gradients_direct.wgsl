@@ -1,4 +1,4 @@
-// gradient = Σ_t c_t · gradient_t
+// gradient = Σ_t c_t · gradient_t, or added to it
 //
 // For software adapters, in place of `balance/combine_gradients.wgsl`: gradients by task are read
 // from their mirror, eight of every 64 quads per lane. What is written is tested for being finite.
@@ -26,7 +26,8 @@ struct Run {
 @group(0) @binding(5) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> flags: array<atomic<u32>>;
 
-override TASKS: u32 = 128u; // tasks
+override TASKS: u32 = 128u; // tasks, perhaps none
+override ACCUMULATE: bool = false; // whether it is added to what is there
 
 @compute @workgroup_size(8)
 fn combine_gradients_direct(@builtin(workgroup_id) group: vec3<u32>,
@@ -37,7 +38,7 @@ fn combine_gradients_direct(@builtin(workgroup_id) group: vec3<u32>,
         var sums: array<vec4<f32>, 8>;
         for (var base = 0u; base < TASKS; base += 8u) {
             // Each lane brings the weight of one task, for all lanes.
-            let brought = partials[params.weights + min(base + lane, TASKS - 1u)];
+            let brought = partials[params.weights + min(base + lane, max(TASKS, 1u) - 1u)];
             for (var t = 0u; t < min(8u, TASKS - base); t++) {
                 let weight = subgroupShuffle(brought, t);
                 let place = (base + t) * params.stride + of_layers.place;
@@ -50,14 +51,18 @@ fn combine_gradients_direct(@builtin(workgroup_id) group: vec3<u32>,
         for (var turn = 0u; turn < 8u; turn++) {
             let element = 4u * (run + 8u * turn + lane);
             if (element < of_layers.len) {
-                let value = sums[turn];
+                let at = (of_layers.parameter + element) / 4u;
+                var value = sums[turn];
+                if (ACCUMULATE) {
+                    value += gradients[at];
+                }
                 let finite = is_finite(value.x) && is_finite(value.y) && is_finite(value.z)
                     && is_finite(value.w);
                 if (!finite) {
                     atomicMin(&flags[0], step.number);
                     atomicMin(&flags[params.flag], step.number);
                 }
-                gradients[(of_layers.parameter + element) / 4u] = value;
+                gradients[at] = value;
             }
         }
     }

@@ -36,16 +36,6 @@ impl Objective {
         for (number, table) in config.couplings.iter().enumerate() {
             pairs.extend(resolve(network, number, table)?);
         }
-        let on_gradients = config.balance.method.acts().on_gradients();
-        let of_logits = pairs.iter().find(|pair: &&Pair| pair.coupling.phase() == Phase::Logits);
-        if let Some(pair) = of_logits.filter(|_| on_gradients) {
-            let (method, kind) = (config.balance.method.name(), pair.coupling.name());
-            let found =
-                format!("\"{method}\" compares gradients, and {kind} has one on the logits");
-            return Err(Fault::config("balance.method", found)
-                .hint("couple weights instead of logits, or take a method on losses")
-                .into());
-        }
         Ok(Objective {
             weights,
             pairs,
@@ -90,6 +80,13 @@ impl Objective {
     /// The method, if it finds weights; one that acts element by element has none, and no state.
     pub fn solver(&self) -> Option<&'static dyn Method> {
         self.method().filter(|_| self.balance.method.solves())
+    }
+
+    /// Whether couplings of logits go through the network apart from the losses, since the
+    /// gradients of the losses are combined.
+    pub fn couples_apart(&self) -> bool {
+        let of_logits = |pair: &Pair| pair.coupling.phase() == Phase::Logits;
+        self.balance.method.acts().on_gradients() && self.pairs.iter().any(of_logits)
     }
 
     /// Whether a coupling acts on the logits of a task.

@@ -27,6 +27,11 @@ impl Chunk {
     pub fn effect(&self) -> Effect {
         first_overwrites(self.index)
     }
+
+    /// The chunk as one that adds to sums over the batch.
+    pub fn adding(self) -> Chunk {
+        Chunk { index: self.index.max(1), ..self }
+    }
 }
 
 /// The effect of one of several dispatches that fill the same slice: the first overwrites.

@@ -4,11 +4,12 @@
 use super::balancing::{
     Gramian, Way, longest, pairs, plane_regions, slices_of, state_len, weights_len,
 };
-use super::builder::Builder;
+use super::builder::{Builder, CouplingTable};
 use crate::config::{Acts, Balancer, Metric, Normalize};
 use crate::kernels::params::{self, NONE, Solve, solve};
 use crate::kernels::{self, Kernel};
 use crate::model::layout::ALIGN;
+use crate::objective::Phase;
 use crate::objective::balance::{Memory, Method};
 use crate::plan::{
     Backward, BalanceBuffers, Chunk, CombineGroup, Deep, SharedBackward, Views, block, layer_name,
@@ -490,7 +491,8 @@ impl Builder<'_> {
         )
     }
 
-    /// Scales the gradients of the logits by the weights of the tasks.
+    /// Scales the gradients of the logits by the weights of the tasks, or by zero where couplings go
+    /// apart.
     pub(super) fn scale_logits(&self, chunk: Chunk) -> Dispatch {
         let (b, tasks) = (&self.scene.buffers, self.tasks());
         let parameters = params::CombineDeltas {
@@ -504,12 +506,17 @@ impl Builder<'_> {
         let longest = (0..tasks).map(|task| logits(task).1).max().unwrap_or(0);
         let grid = [groups(longest), tasks as u32, 1];
         let places = (0..tasks).map(|task| logits(task).0 as u32);
-        Dispatch::new(self.combining(places), "heads", parameters, grid)
+        let clears = self.objective.couples_apart();
+        let (label, weights, effect) = match clears {
+            true => ("nothing yet", 0, Effect::Overwrite),
+            false => ("heads", tasks, Effect::Update),
+        };
+        Dispatch::new(self.combining(places), label, parameters, grid)
             .bind([("combinations", b.balance.scaled_logits)])
             .bind([("plane_terms", b.balance.scaled_terms), ("slope", b.logits)])
             .bind([("partials", b.partials), ("delta", b.logits_delta)])
-            .reads(self.run(b.partials, self.weights, tasks))
-            .updates(slices(b.logits_delta, (0..tasks).map(logits)))
+            .reads(self.run(b.partials, self.weights, weights))
+            .effect(effect, slices(b.logits_delta, (0..tasks).map(logits)))
     }
 
     /// The kernel that combines planes at these places.
@@ -573,15 +580,35 @@ impl Builder<'_> {
             .overwrites(slices(b.deltas[here], nodes.iter().map(|n| block(n.delta, rows, n.width))))
     }
 
-    /// The gradients of shared parameters from those by task.
+    /// What couplings of logits add to the gradients of a chunk, where they go through the network
+    /// apart from the losses.
+    pub(super) fn couplings_apart(&self, tables: &[CouplingTable], chunk: Chunk) -> Vec<Dispatch> {
+        let mut dispatches = vec![self.scale_logits(chunk)];
+        dispatches.extend(self.couple(tables, Phase::Logits, chunk, true));
+        dispatches.extend(self.backward_steps(&self.scene.plan.backward, chunk));
+        dispatches.extend(self.gradients(chunk.adding()));
+        dispatches
+    }
+
+    /// Sets the gradients of shared parameters to zero.
+    pub(super) fn clear_gradients(&self) -> Option<Dispatch> {
+        self.combined_gradients(0, "nothing yet", false)
+    }
+
+    /// The gradients of shared parameters from those by task, added to those of couplings.
     pub(super) fn combine_gradients(&self) -> Option<Dispatch> {
+        self.combined_gradients(self.tasks(), "shared layers", self.objective.couples_apart())
+    }
+
+    fn combined_gradients(&self, tasks: usize, label: &str, adds: bool) -> Option<Dispatch> {
         let (views, deep) = self.deep()?;
-        let (b, tasks) = (&self.scene.buffers, self.tasks());
+        let b = &self.scene.buffers;
         let (first, count) = deep.runs;
         let runs = &views.runs[first..first + count];
         let longest = runs.iter().map(|run| run.len as usize).max().unwrap_or(0);
         let (first, runs, stride) = (first as u32, count as u32, deep.stride as u32);
         let (number, flag) = (tasks as u32, self.balance_flag);
+        let effect = if adds { Effect::Update } else { Effect::Overwrite };
         let dispatch = match self.objective.balance.method {
             Balancer::Graddrop { leak } => {
                 let parameters = params::DropGradients {
@@ -593,7 +620,7 @@ impl Builder<'_> {
                     flag,
                 };
                 let grid = [groups(longest), runs, 1];
-                Dispatch::new(&kernels::drop_gradients, "shared layers", parameters, grid)
+                Dispatch::new(&kernels::drop_gradients, label, parameters, grid)
             }
             _ => {
                 let weights = self.weights as u32;
@@ -601,7 +628,7 @@ impl Builder<'_> {
                     params::CombineGradients { first, runs, tasks: number, stride, weights, flag };
                 let grid = [groups(longest.div_ceil(4)), runs, 1];
                 let kernel = self.scene.tuning.kernel(&kernels::combine_gradients);
-                Dispatch::new(kernel, "shared layers", parameters, grid)
+                Dispatch::new(kernel, label, parameters, grid)
                     .constant("TASKS", tasks as f64)
                     .bind([("partials", b.partials)])
                     .reads(self.run(b.partials, self.weights, tasks))
@@ -611,8 +638,9 @@ impl Builder<'_> {
             dispatch
                 .bind([("runs", b.balance.runs), ("task_gradients", self.combined())])
                 .bind([("gradients", b.gradients), ("flags", b.flags)])
+                .constant("ACCUMULATE", f64::from(u8::from(adds)))
                 .reads(self.run(self.combined(), 0, tasks * deep.stride))
-                .overwrites(self.run_parameters(b.gradients)),
+                .effect(effect, self.run_parameters(b.gradients)),
         )
     }
 

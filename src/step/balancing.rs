@@ -221,6 +221,15 @@ pub(super) fn place_buffers(
         b.scaled_logits = table_spec(program, "scaled logits", &combinations);
         b.scaled_terms = table_spec(program, "scaled logits' terms", &terms);
     }
+    if objective.couples_apart() {
+        let (logits, _) = scaled_logits(request, plan);
+        let cleared: Vec<Combination> = logits
+            .into_iter()
+            .map(|logits| Combination { first_term: 0, terms: 0, ..logits })
+            .collect();
+        b.scaled_logits = table_spec(program, "cleared logits", &cleared);
+        b.scaled_terms = table_spec(program, "cleared logits' terms", &[PlaneTerm::default()]);
+    }
     let Some(views) = &plan.views else { return b };
     b.combinations = table_spec(program, "combinations", &views.combinations);
     b.plane_terms = table_spec(program, "planes", &views.terms);

@@ -210,7 +210,9 @@ impl<'a> Builder<'a> {
         let mut dispatches = self.gather(0, chunk, step.shuffled, true);
         dispatches.extend(self.forward(chunk, true));
         if way == Way::Planes {
-            dispatches.extend(self.couple(step.tables, Phase::Logits, chunk, true));
+            if !self.objective.couples_apart() {
+                dispatches.extend(self.couple(step.tables, Phase::Logits, chunk, true));
+            }
             dispatches.extend(self.private_backward(chunk));
             dispatches.extend(self.planes(chunk));
         }
@@ -233,7 +235,8 @@ impl<'a> Builder<'a> {
         if matches!(way, Way::Losses | Way::Before) {
             dispatches.push(self.scale_logits(chunk));
         }
-        if way != Way::Planes {
+        let apart = self.objective.couples_apart();
+        if way != Way::Planes && !apart {
             dispatches.extend(self.couple(step.tables, Phase::Logits, chunk, true));
         }
         match way {
@@ -242,6 +245,9 @@ impl<'a> Builder<'a> {
                 dispatches.extend(self.gradients(chunk));
             }
             Way::Deep => {
+                if apart && chunk.index == 0 {
+                    dispatches.extend(self.clear_gradients());
+                }
                 dispatches.extend(self.private_backward(chunk));
                 dispatches.extend(self.private_gradients(chunk));
             }
@@ -252,6 +258,9 @@ impl<'a> Builder<'a> {
             let looks_at_part = way == Way::Before && !step.turn.observes;
             let deep = self.deep_backward(chunk).into_iter();
             dispatches.extend(deep.map(|d| if looks_at_part { d.in_part() } else { d }));
+        }
+        if apart {
+            dispatches.extend(self.couplings_apart(step.tables, chunk));
         }
         dispatches
     }

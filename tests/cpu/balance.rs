@@ -82,7 +82,11 @@ batch_size = "full"
 
 /// A plan with blanks and its data on the reference.
 fn bench(balance: &str, architecture: &str, tuning: &Tuning) -> Bench {
-    let tables = tables(balance, architecture);
+    let mut tables = tables(balance, architecture);
+    if architecture.contains("coupled") {
+        tables = tables.replace("coupled", "");
+        tables += "[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\npairs = [[\"a\", \"b\"]]\n";
+    }
     let data = labelled(&tables, 3, 16, 6, &[3, 3, 1], 0.2);
     Bench::new(plan_of(&tables, data, None, &[3, 3, 1]), tuning)
 }
@@ -115,18 +119,25 @@ fn largest_error(method: &str, balance: &str, architecture: &str, tuning: &Tunin
     let gradients = bench.gradients();
     let given: Vec<f64> = bench.plan.objective.weights.iter().map(|w| f64::from(*w)).collect();
     let (mut worst, distance) = (0.0f64, 1e-4);
+    let coupled = |bench: &Bench, metrics: &[f64]| -> f64 {
+        let kinds = bench.built.program.metrics.iter().zip(metrics);
+        kinds.map(|(kind, v)| if matches!(kind, MetricKind::Coupling(_)) { *v } else { 0.0 }).sum()
+    };
     for block in bench.plan.layout.blocks.clone() {
+        // The slopes of the losses, and behind them that of the coupling.
         let slopes_at = |bench: &mut Bench, place: usize| -> Vec<f64> {
             let mut losses = |by: f64| {
                 let mut moved = parameters.clone();
                 moved[place] += by;
                 let metrics = bench.train(&moved, &step);
-                losses_and_weights(bench, &metrics).0
+                let mut losses = losses_and_weights(bench, &metrics).0;
+                losses.push(0.5 * coupled(bench, &metrics));
+                losses
             };
             let moves = [distance, -distance, 2.0 * distance, -2.0 * distance];
             let [a, b, c, d] = moves.map(&mut losses);
             let slope = |t: usize| (8.0 * (a[t] - b[t]) - (c[t] - d[t])) / (12.0 * distance);
-            (0..3).map(|t| slope(t) * given[t]).collect()
+            (0..4).map(|t| slope(t) * given.get(t).unwrap_or(&1.0)).collect()
         };
         let places = block.offset..block.offset + block.len;
         let slopes: Vec<Vec<f64>> =
@@ -142,7 +153,7 @@ fn largest_error(method: &str, balance: &str, architecture: &str, tuning: &Tunin
                 true => weights[t] * size(t),
                 false => 1.0,
             };
-            let expected: f64 = (0..3).map(|t| weigh(t) * slopes[t]).sum();
+            let expected: f64 = (0..3).map(|t| weigh(t) * slopes[t]).sum::<f64>() + slopes[3];
             let error = (gradients[place] - expected).abs() / expected.abs().max(1e-3);
             assert!(
                 error < 1e-6,
@@ -188,6 +199,25 @@ fn gradients_in_chunks_are_those_of_the_weighed_losses() {
         let balance = format!("method = \"{method}\"\n{space}");
         let error = largest_error(method, &balance, "kind = \"shared\"", &tuning);
         println!("{balance} in chunks: {error:.1e}");
+    }
+}
+
+#[test]
+fn couplings_of_logits_are_added_to_balanced_gradients() {
+    for rows in [16, 8] {
+        let tuning = Tuning { rows, ..whole() };
+        for (method, space) in [
+            ("log", ""),
+            ("gradnorm", ""),
+            ("db_mtl", ""),
+            ("mgda", ""),
+            ("upgrad", "space = \"parameters\"\nobserve = 1"),
+        ] {
+            let balance = format!("method = \"{method}\"\n{space}");
+            let architecture = "coupled\nkind = \"mmoe\"\nexperts = 2";
+            let error = largest_error(method, &balance, architecture, &tuning);
+            println!("{balance} with a coupling: {error:.1e}");
+        }
     }
 }
 

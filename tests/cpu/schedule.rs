@@ -949,6 +949,8 @@ fn balanced() -> Vec<Case> {
         Balance { normalize: Normalize::Loss, ..planes(Balancer::Gradvac { beta: 0.1 }) },
         exact(Balancer::ImtlG),
         Balance { metric: Metric::Adam, ..exact(Balancer::Fairgrad { alpha: 2.0 }) },
+        planes(Balancer::DbMtl { beta: 0.9, power: 0.5 }),
+        planes(Balancer::ExcessMtl { learning_rate: 0.1 }),
         planes(Balancer::Cagrad { c: 0.4 }),
         planes(Balancer::Graddrop { leak: 0.1 }),
         exact(Balancer::Graddrop { leak: 0.1 }),
@@ -956,7 +958,7 @@ fn balanced() -> Vec<Case> {
     ];
     let case = |(number, balance): (usize, Balance)| Case {
         balance,
-        couplings: vec!["soft_sharing"],
+        couplings: if number % 3 == 0 { vec!["agreement"] } else { vec!["soft_sharing"] },
         table: number % 2 == 0,
         learned: number % 4 == 0,
         direct: number % 2 == 0,

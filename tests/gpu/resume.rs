@@ -264,7 +264,7 @@ fn a_coupling_may_join_in_the_middle_of_an_epoch() {
 }
 
 /// Methods with a state, and those whose steps differ from turn to turn.
-const BALANCES: [&str; 10] = [
+const BALANCES: [&str; 12] = [
     "method = \"uncertainty\"\nobserve = 4",
     "method = \"dwa\"",
     "method = \"random\"",
@@ -283,8 +283,6 @@ const BALANCES: [&str; 10] = [
 fn every_balancer_goes_on_from_each_of_its_first_steps() {
     for balance in BALANCES {
         let tables = tables("weight_decay = 0.01", "").replace("max_steps = 60", "max_steps = 27");
-        // A coupling of logits does not go with methods on gradients.
-        let tables = tables.replace("kind = \"agreement\"", "kind = \"soft_sharing\"");
         let plan = crate::common::plan_of(
             &format!("[balance]\n{balance}\n{tables}"),
             data(1, ROWS),

@@ -149,14 +149,16 @@ pub(in crate::reference::twins) fn combine_gradients<T: Real>(a: &Arguments<T>) 
     let mut gradients = a.numbers_mut("gradients");
     for run in runs(a, p.first, p.runs) {
         for i in 0..run.len {
-            let sum = (0..p.tasks).fold(T::of(0.0), |sum, task| {
+            let at = (run.parameter + i) as usize;
+            let before = if a.constant("ACCUMULATE") == 1 { gradients[at] } else { T::of(0.0) };
+            let sum = (0..p.tasks).fold(before, |sum, task| {
                 let gradient = by_task[(task * p.stride + run.place + i) as usize];
                 sum + partials[(p.weights + task) as usize] * gradient
             });
             if !sum.value().is_finite() {
                 a.raise(p.flag);
             }
-            gradients[(run.parameter + i) as usize] = sum;
+            gradients[at] = sum;
         }
     }
 }
@@ -216,12 +218,14 @@ pub(in crate::reference::twins) fn drop_gradients<T: Real>(a: &Arguments<T>) {
                 .map(|task| by_task[(task * p.stride + run.place + i) as usize])
                 .collect();
             let positive = keeps_positive(&of_tasks, drawn(a, run.parameter + i, 0xc000_0000));
-            let sum =
-                of_tasks.iter().fold(T::of(0.0), |sum, value| sum + kept(*value, positive, p.leak));
+            let at = (run.parameter + i) as usize;
+            let before = if a.constant("ACCUMULATE") == 1 { gradients[at] } else { T::of(0.0) };
+            let add = |sum: T, value: &T| sum + kept(*value, positive, p.leak);
+            let sum = of_tasks.iter().fold(before, add);
             if !sum.value().is_finite() {
                 a.raise(p.flag);
             }
-            gradients[(run.parameter + i) as usize] = sum;
+            gradients[at] = sum;
         }
     }
 }
