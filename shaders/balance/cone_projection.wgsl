@@ -1,7 +1,7 @@
 // Quadratic programs with non-negative unknowns: min ½ zᵀ A z + bᵀ z, z ≥ 0
 //
-// MGDA       w = z / Σ z,   A = K / max K_tt + 1 + ε I,   b = −1: the point of least norm of the
-//            convex hull of the gradients
+// MGDA       w_t = z_t / n_t over their sum,   A = C + s sᵀ + ε I,   b = −s,   s_t = min n / n_t: the
+//            point of least norm of the convex hull, C the cosines, n the norms of the gradients
 // UPGRAD     w = Σ_i (u e_i + z_i),   A = K / trace K + ρ I,   b = A u e_i,   u = 1 / k: each
 //            gradient projected onto the cone of directions that conflict with none
 // DUAL_PROJ  w = u + z,   b = A u: the mean gradient projected
@@ -55,16 +55,32 @@ fn scale(task: u32) -> f32 {
     return gramian[params.scaled + TASKS * TASKS + task];
 }
 
-// A product over the trace, or over the largest square.
+fn square(task: u32) -> f32 {
+    return gramian[params.scaled + task * (TASKS + 1u)];
+}
+
+// The smallest norm over that of a task.
+fn share(task: u32, unit: f32) -> f32 {
+    return sqrt(unit / square(task));
+}
+
+// A product over the trace; for MGDA a cosine.
 fn product(i: u32, j: u32, unit: f32) -> f32 {
-    return gramian[params.scaled + i * TASKS + j] / unit;
+    let value = gramian[params.scaled + i * TASKS + j];
+    if (METHOD == MGDA) {
+        return clamp(value / sqrt(square(i)) / sqrt(square(j)), -1.0, 1.0);
+    }
+    return value / unit;
 }
 
 // An element of A.
 fn element(i: u32, j: u32, unit: f32) -> f32 {
     var value = 0.0;
     if (scale(i) > 0.0 && scale(j) > 0.0) {
-        value = product(i, j, unit) + select(0.0, 1.0, METHOD == MGDA);
+        value = product(i, j, unit);
+        if (METHOD == MGDA) {
+            value += share(i, unit) * share(j, unit);
+        }
     }
     let ridge = select(params.a, 1.0, !(scale(i) > 0.0));
     return value + select(0.0, ridge, i == j);
@@ -81,7 +97,7 @@ fn constant(program: u32, i: u32, u: f32, unit: f32) -> f32 {
         return 0.0;
     }
     if (METHOD == MGDA) {
-        return -1.0;
+        return -share(i, unit);
     }
     if (METHOD == UPGRAD) {
         return element(i, program, unit) * u;
@@ -177,12 +193,14 @@ fn violation(program: u32, lane: u32, u: f32, unit: f32) -> f32 {
 @compute @workgroup_size(LANES)
 fn cone_projection(@builtin(local_invocation_index) lane: u32) {
     let k = TASKS;
-    var unit = 0.0;
+    // The trace; for MGDA the smallest square.
+    var unit = select(0.0, 3.0e38, METHOD == MGDA);
     var active_tasks = 0.0;
     for (var t = 0u; t < k; t++) {
-        let square = gramian[params.scaled + t * (k + 1u)];
-        unit = select(unit + square, max(unit, square), METHOD == MGDA);
-        active_tasks += select(0.0, 1.0, scale(t) > 0.0);
+        if (scale(t) > 0.0) {
+            unit = select(unit + square(t), min(unit, square(t)), METHOD == MGDA);
+            active_tasks += 1.0;
+        }
     }
     let is_idle = active_tasks == 0.0;
     unit = select(unit, 1.0, is_idle);
@@ -211,14 +229,16 @@ fn cone_projection(@builtin(local_invocation_index) lane: u32) {
     var total = 0.0;
     if (METHOD == MGDA) {
         for (var t = 0u; t < k; t++) {
-            total += next_balance[t];
+            if (scale(t) > 0.0) {
+                total += next_balance[t] * share(t, unit);
+            }
         }
     }
     storageBarrier();
     for (var t = lane; t < k; t += LANES) {
         var weight = next_balance[t];
         if (METHOD == MGDA) {
-            weight = weight / max(total, 1e-30);
+            weight = select(0.0, weight * share(t, unit) / max(total, 1e-30), scale(t) > 0.0);
         } else {
             weight += u;
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::groups::Backward;
-use super::layers::{LayerPlan, Planner, Values};
+use super::layers::{LayerPlan, Planner, Values, product_flop};
 use super::planes::{Level, Readers, nodes_of};
 use super::views::{ConstantRun, Deep, Depth, Sharing, TaskBlock, WeightRun};
 use crate::kernels::params::{Constant, Dense, Mix, NONE, Region, Run, Share};
@@ -196,7 +196,10 @@ impl Planner<'_> {
         let place_of = |deep: &Deep, block: usize| {
             deep.blocks.iter().find(|b| b.block == block).map(|b| b.place)
         };
-        let (first, mut tiles, mut count) = (self.plan.layers.len(), 0, 0);
+        // As many layers a dispatch as its time allows, but at least one.
+        let most = self.tuning.flop_per_dispatch / self.plan.capacity.max(1) as u64;
+        let mut run = WeightRun { first: self.plan.layers.len(), ..WeightRun::default() };
+        let mut flop = 0;
         let first_constant = self.plan.mixing.constants.len();
         for task in 0..self.network.tasks.len() {
             for place in 0..self.plan.order.len() {
@@ -206,15 +209,25 @@ impl Planner<'_> {
                 let Some((weight, bias)) = weight.zip(place_of(deep, layer.weight + 1)) else {
                     continue;
                 };
-                let (base, next) = (task * deep.stride, tiles);
+                let of_layer = product_flop(&self.plan.layers[place]);
+                if run.count > 0 && flop + of_layer > most {
+                    let first = run.first + run.count;
+                    deep.weights.push(std::mem::replace(
+                        &mut run,
+                        WeightRun { first, ..WeightRun::default() },
+                    ));
+                    flop = 0;
+                }
+                flop += of_layer;
+                let (base, next) = (task * deep.stride, run.tiles);
                 let copy = self.copy_layer(place, |dense| {
                     dense.delta = delta;
                     dense.weight = (base + weight) as u32;
                     dense.bias = (base + bias) as u32;
                     dense.weight_tile = next as u32;
                 });
-                tiles += self.weight_tiles(copy);
-                count += 1;
+                run.tiles += self.weight_tiles(copy);
+                run.count += 1;
             }
             for constant in &self.layout.constants {
                 let delta = found.deltas.get(&(constant.node.0, task));
@@ -232,7 +245,7 @@ impl Planner<'_> {
                 });
             }
         }
-        deep.weights = WeightRun { first, count, tiles };
+        deep.weights.push(run);
         let count = self.plan.mixing.constants.len() - first_constant;
         deep.constants = ConstantRun { first: first_constant, count };
         self.place_deep_regions(sharing, deep);

@@ -156,12 +156,13 @@ impl LayerPlan {
     /// Floating-point operations per row of the dispatch of the weight gradients, which has the
     /// most.
     pub fn flop_per_row(&self) -> u64 {
-        let product = |d: &Dense| 2 * u64::from(d.inputs) * u64::from(d.outputs);
-        let flop = |layers: &[Dense]| layers.iter().map(product).sum::<u64>();
-        let deep = self.views.as_ref().and_then(|views| views.deep.as_ref());
-        let deep = deep.map_or(0, |deep| flop(self.run(&deep.weights)));
-        flop(&self.layers[..self.order.len()]).max(deep)
+        self.layers[..self.order.len()].iter().map(product_flop).sum()
     }
+}
+
+/// Floating-point operations per row of the product of a layer.
+pub(super) fn product_flop(layer: &Dense) -> u64 {
+    2 * u64::from(layer.inputs) * u64::from(layer.outputs)
 }
 
 /// For each node whether the gradient of its values is needed: for its own parameters, or for those

@@ -188,8 +188,8 @@ pub struct Planes {
 pub struct Deep {
     /// The dispatches that make the deltas.
     pub backward: Vec<Backward>,
-    /// The weight gradients by task.
-    pub weights: WeightRun,
+    /// The weight gradients by task, in runs that take no dispatch too long.
+    pub weights: Vec<WeightRun>,
     /// The gradients of constants by task.
     pub constants: ConstantRun,
     /// The deltas of the learned inputs: (task, first element) in the even arena.

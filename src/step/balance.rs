@@ -88,7 +88,9 @@ impl Builder<'_> {
         let Some((_, deep)) = self.deep() else { return Vec::new() };
         let target = self.b().task_gradients;
         let mut dispatches = self.backward_steps(&deep.backward, chunk);
-        dispatches.extend(self.weight_gradients(&deep.weights, "by task", target, chunk));
+        let runs = deep.weights.iter();
+        dispatches
+            .extend(runs.flat_map(|run| self.weight_gradients(run, "by task", target, chunk)));
         dispatches.extend(self.constant_gradients(&deep.constants, target, chunk));
         dispatches.extend(self.vectors_by_task(deep, chunk));
         dispatches

@@ -66,6 +66,7 @@ fn kernels_keep_their_bounds_within_the_default_limits_of_webgpu() {
         "famo in chunks",
         "upgrad, exact, observed",
         "gradvac, exact",
+        "excess_mtl, blanks",
         "cagrad",
         "imtl_g",
         "fairgrad",

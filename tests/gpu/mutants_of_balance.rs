@@ -65,7 +65,8 @@ pub const COMBINE_GRADIENTS: &[Mutant] = &[
     ("weights of the first task", "partials[params.weights + t]", "partials[params.weights]"),
     ("gradients of the first task", "(t * params.stride + run.place)", "(run.place)"),
     ("the last task is forgotten", "t < params.tasks", "t + 1u < params.tasks"),
-    ("the first run alone", "gradients[run.parameter / 4u + i]", "gradients[i]"),
+    ("the first run alone", "let at = run.parameter / 4u + i;", "let at = i;"),
+    ("couplings are lost", "sum = gradients[at];", "sum = vec4<f32>();"),
 ];
 
 pub const DROP_DELTAS: &[Mutant] = &[
@@ -92,6 +93,7 @@ pub const DROP_GRADIENTS: &[Mutant] = &[
     ),
     ("the other sign", "(value > 0.0) == positive", "(value > 0.0) != positive"),
     ("nothing leaks", "select(params.leak, 1.0", "select(0.0, 1.0"),
+    ("couplings are lost", "kept = gradients[run.parameter + i];", ""),
     ("one number for all elements", "run.parameter + i, 0xc0000000u", "0u, 0xc0000000u"),
 ];
 
@@ -161,10 +163,11 @@ pub const CONE_PROJECTION: &[Mutant] = &[
         "sum += element(i, j, unit) * u;",
         "sum = element(i, j, unit) * u;",
     ),
+    ("the hull is not scaled back", "weight * share(t, unit)", "weight"),
     ("nothing is pivoted", "if (p == k) {", "if (p <= k) {"),
     ("a pivot keeps its sign", "-q * inverse;", "q * inverse;"),
     ("weights without their mean", "weight += u;", ""),
-    ("the hull's weights do not add up to 1", "weight / max(total, 1e-30)", "weight"),
+    ("the hull's weights do not add up to 1", " / max(total, 1e-30)", ""),
     ("no scale", "weight *= scale(t);", ""),
 ];
 
@@ -244,9 +247,10 @@ pub const COMBINE_DELTAS_DIRECT: &[Mutant] = &[
 pub const COMBINE_GRADIENTS_DIRECT: &[Mutant] = &[
     ("all tasks weigh as the first", "subgroupShuffle(brought, t)", "subgroupShuffle(brought, 0u)"),
     ("the gradients of the first task", "(base + t) * params.stride", "0u * params.stride"),
+    ("couplings are lost", "value += gradients[at];", ""),
     (
         "the first run alone",
-        "gradients[(of_layers.parameter + element) / 4u]",
-        "gradients[element / 4u]",
+        "let at = (of_layers.parameter + element) / 4u;",
+        "let at = element / 4u;",
     ),
 ];

@@ -7,6 +7,7 @@ mod alike;
 mod applied;
 mod architectures;
 mod arrays;
+mod balance;
 mod cli;
 mod disk;
 mod folds;

@@ -157,6 +157,20 @@ pub(super) const BALANCED: &[CaseShape] = &[
         ..SMALL
     },
     CaseShape {
+        name: "couplings apart in chunks",
+        balance: || exact(Balancer::Mgda),
+        heads: &[(3, &[]), (3, &[4]), (2, &[])],
+        binding: 4200,
+        rows: [200, 100, 95],
+        ..SMALL
+    },
+    CaseShape {
+        name: "couplings apart, graddrop",
+        balance: || exact(Balancer::Graddrop { leak: 0.25 }),
+        heads: &[(3, &[]), (3, &[4]), (2, &[])],
+        ..SMALL
+    },
+    CaseShape {
         name: "upgrad of many tasks",
         balance: || method(Balancer::Upgrad { regularization: 1e-4 }),
         heads: &[

@@ -78,10 +78,10 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
         (0..spec.len).map(|i| ((0.1 + 0.8 * draw(i)) as f32).to_bits()).collect()
     } else if buffer == b.balance.gramian {
         products(case, spec.len, stream)
-    } else if !spec.initial.is_empty() {
+    } else if !spec.initial.is_empty() && buffer != b.balance.memory {
         spec.initial.clone()
     } else {
-        let positive = buffer == b.second_moment || buffer == b.metrics;
+        let positive = [b.second_moment, b.metrics, b.balance.memory].contains(&buffer);
         (0..spec.len).map(|i| number(case.scale, stream, i as u64, positive).to_bits()).collect()
     };
     let arena = program.buffers[b.parameters.0].len;

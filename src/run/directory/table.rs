@@ -285,7 +285,9 @@ fn cells(split: &str, json: &Value) -> Vec<Cell> {
 
 /// The cells of the conflict of the tasks.
 fn conflict_cells(split: &str, conflict: &Value) -> Vec<Cell> {
-    let mut cells = vec![(format!("{split}/mean_cosine"), conflict["mean_cosine"].clone())];
+    let of_all = ["mean_cosine", "alignment"];
+    let mut cells: Vec<Cell> =
+        of_all.map(|key| (format!("{split}/{key}"), conflict[key].clone())).into();
     for (task, figures) in conflict["tasks"].as_object().into_iter().flatten() {
         let figures = figures.as_object().into_iter().flatten();
         cells.extend(figures.map(|(key, x)| (format!("{split}/{task}/{key}"), x.clone())));

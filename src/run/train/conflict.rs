@@ -123,6 +123,13 @@ impl Conflict {
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     }
 
+    /// The mean cosine times the root of the number of tasks that were seen: 1 for gradients of one
+    /// length at right angles, the root for equal gradients.
+    pub fn alignment(&self) -> Option<f64> {
+        let seen = self.to_mean.iter().filter(|mean| mean.value().is_some()).count();
+        Some(self.mean_cosine()? * (seen as f64).sqrt())
+    }
+
     /// The object of `metrics.jsonl`; `layers` are the names of the shared layers.
     pub fn json(&self, network: &Network, layers: &[String]) -> Value {
         let name = |task: usize| network.tasks[task].name.as_str();
@@ -143,8 +150,8 @@ impl Conflict {
                 "layers": of_layers})
         };
         let all: Vec<Value> = pairs(self.tasks).enumerate().map(pair).collect();
-        json!({"steps": self.steps(), "mean_cosine": self.mean_cosine(), "tasks": tasks,
-            "pairs": all})
+        json!({"steps": self.steps(), "mean_cosine": self.mean_cosine(),
+            "alignment": self.alignment(), "tasks": tasks, "pairs": all})
     }
 
     /// Adds the sums of later steps.

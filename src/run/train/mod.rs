@@ -16,6 +16,7 @@ mod step_loop;
 pub mod sums;
 mod trouble;
 mod validate;
+mod verdict;
 
 use std::time::Instant;
 

@@ -49,11 +49,9 @@ impl Run<'_> {
     /// it may have been too large for f16.
     fn overflow(&self, found: &NotFinite) -> Option<LossScale> {
         let flags = &self.built.program.flags;
-        let is_gradient = |flag: &usize| {
-            flags
-                .get(flag - 1)
-                .is_some_and(|f| matches!(f.kind, FlagKind::Gradient | FlagKind::GradientNorm))
-        };
+        let of_gradients = [FlagKind::Gradient, FlagKind::BalancedGradient, FlagKind::GradientNorm];
+        let is_gradient =
+            |flag: &usize| flags.get(flag - 1).is_some_and(|f| of_gradients.contains(&f.kind));
         let scale = self.course.scale;
         scale
             .after_overflow(self.done)
@@ -222,7 +220,15 @@ pub fn not_finite(program: &Program, found: &NotFinite, learning_rate: f64) -> F
     };
     let message =
         format!("step {}: {what} is not finite (learning rate {learning_rate:e})", found.step);
-    let hint = "lower optimizer.learning_rate, set optimizer.clip_norm, or look for extreme \
-                feature values";
+    let hint = match flag.map(|flag| flag.kind) {
+        Some(FlagKind::LossLogarithm) => {
+            "a loss of 0 or below has no logarithm: choose a balance.method without one, such as \
+             \"uncertainty\""
+        }
+        _ => {
+            "lower optimizer.learning_rate, set optimizer.clip_norm, or look for extreme feature \
+             values"
+        }
+    };
     Fault::new(Exit::NotFinite, message).hint(hint)
 }

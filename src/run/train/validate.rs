@@ -15,6 +15,7 @@ use crate::run::checkpoint::Best;
 use crate::run::train::idle::idle_experts;
 use crate::run::train::point::{Figures, Point};
 use crate::run::train::step_loop::Run;
+use crate::run::train::verdict::verdict;
 use crate::schedule::Slice;
 
 /// The model that is kept at the end of a run.
@@ -194,7 +195,11 @@ impl<'a> Run<'a> {
         let points = if is_measured { self.measure_kept(&kept)? } else { Vec::new() };
         let valid = points.iter().find(|point| point.split == Part::Valid.name());
         let idle = valid.or(points.first()).and_then(idle_experts);
-        idle.iter().for_each(|line| observer.notice(line));
+        let method = self.plan.objective.balance.method;
+        let verdict = self.conflict.as_ref().and_then(|conflict| {
+            verdict(conflict, &self.plan.network, &self.built.shared_layers, method)
+        });
+        idle.iter().chain(&verdict).for_each(|line| observer.notice(line));
         let test = points.iter().find(|point| point.split == Part::Test.name()).cloned();
         if let Some(test) = &test {
             self.tell(test, observer)?;

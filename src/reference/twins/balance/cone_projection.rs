@@ -21,23 +21,31 @@ pub(in crate::reference::twins) fn cone_projection<T: Real>(a: &Arguments<T>) {
     }
     let product = |i: usize, j: usize| problem.products[active[i]][active[j]];
     let trace: f64 = (0..k).map(|i| product(i, i)).sum();
-    let (unit, added, ridge, u) = match p.method {
-        solve::MGDA => (problem.largest(), 1.0, RIDGE, 1.0),
-        _ => (trace, 0.0, f64::from(p.a), 1.0 / k as f64),
-    };
+    let is_mgda = p.method == solve::MGDA;
+    let norms: Vec<f64> = (0..k).map(|i| product(i, i).sqrt()).collect();
+    let least = norms.iter().copied().fold(f64::INFINITY, f64::min);
+    let share = |i: usize| least / norms[i];
+    let (ridge, u) = if is_mgda { (RIDGE, 1.0) } else { (f64::from(p.a), 1.0 / k as f64) };
     let diagonal = |i: usize, j: usize| if i == j { ridge } else { 0.0 };
-    let element = |i: usize, j: usize| product(i, j) / unit + added + diagonal(i, j);
+    let element = |i: usize, j: usize| {
+        let value = match is_mgda {
+            true => product(i, j) / norms[i] / norms[j] + share(i) * share(j),
+            false => product(i, j) / trace,
+        };
+        value + diagonal(i, j)
+    };
     let matrix: Vec<Vec<f64>> = (0..k).map(|i| (0..k).map(|j| element(i, j)).collect()).collect();
     let constants: Vec<Vec<f64>> = match p.method {
-        solve::MGDA => vec![vec![-1.0; k]],
+        solve::MGDA => vec![(0..k).map(|i| -share(i)).collect()],
         solve::UPGRAD => (0..k).map(|i| (0..k).map(|j| u * matrix[j][i]).collect()).collect(),
         _ => vec![matrix.iter().map(|row| u * row.iter().sum::<f64>()).collect()],
     };
     let solutions: Vec<Vec<f64>> = constants.iter().map(|b| complement(&matrix, b)).collect();
-    let sum = |i: usize| solutions.iter().map(|z| z[i]).sum::<f64>();
+    let size = |i: usize| if is_mgda { share(i) } else { 1.0 };
+    let sum = |i: usize| size(i) * solutions.iter().map(|z| z[i]).sum::<f64>();
     let all: f64 = (0..k).map(sum).sum();
     for (i, task) in active.iter().enumerate() {
-        weights[*task] = if p.method == solve::MGDA { sum(i) / all } else { u + sum(i) };
+        weights[*task] = if is_mgda { sum(i) / all } else { u + sum(i) };
     }
     store(a, &p, &problem, &weights, 0.0);
 }
