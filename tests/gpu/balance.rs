@@ -30,7 +30,7 @@ fn solve(session: &mut Session, kernel: (usize, &Step), products: &[f64]) -> Vec
 /// The number of cases, of about 190, in which the direction is more than 1e-4 off: products in f32
 /// do not tell small eigenvalues from none, and MGDA is decided by the smallest gradients.
 const BEYOND: [(&str, usize); 15] = [
-    ("mgda", 22),
+    ("mgda", 2),
     ("pcgrad", 0),
     ("cagrad", 1),
     ("imtl_g", 11),
@@ -74,6 +74,7 @@ fn weights_are_those_of_the_papers() {
             errors.push(error_of_direction(&jacobian, &found, &weights));
         }
         let beyond = errors.iter().filter(|error| **error > 1e-4).count();
+        println!("{method}: {beyond} of {} cases are more than 1e-4 off", errors.len());
         let (_, most) = BEYOND.iter().find(|(name, _)| *name == method).unwrap();
         assert!(beyond <= *most, "{method}: {beyond} of {} cases are off", errors.len());
     }
