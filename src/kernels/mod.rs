@@ -220,8 +220,10 @@ registry! {
     // The solvers: what is a rounding error of the products is magnified by their condition. The
     // magnitude is that of the largest weight, so these are 5e-4 of it.
     cone_projection (balance), Solve, 4000.0;
+    cone_projection_direct (software), Solve, 4000.0, in_place_of cone_projection;
     pairwise_projection (balance), Solve, 4000.0;
     spectral_weights (balance), Solve, 4000.0;
+    spectral_weights_direct (software), Solve, 4000.0, in_place_of spectral_weights;
     bargaining (balance), Solve, 4000.0;
     conflict_averse (balance), Solve, 4000.0;
     soft_sharing, SoftSharing, 4.0;

@@ -19,6 +19,9 @@ use crate::schedule::{Buffer, Dispatch, Effect, Slice, slices};
 /// The largest number of workgroups of a kernel that goes through a run in turns.
 const MOST_GROUPS: usize = 256;
 
+/// The largest number of tasks that solvers for software adapters have room for.
+const MOST_DIRECT: usize = 32;
+
 /// What ExcessMTL adds to sums of squares.
 const SQUARES_EPS: f32 = 1e-7;
 
@@ -406,7 +409,8 @@ impl Builder<'_> {
         };
         let of = &b.balance;
         let code = parameters.method;
-        let dispatch = Dispatch::new(method.kernel(), method.name(), parameters, [1, 1, 1])
+        let kernel = self.solving(method);
+        let dispatch = Dispatch::new(kernel, method.name(), parameters, [1, 1, 1])
             .constant("TASKS", tasks as f64)
             .bind([("gramian", of.gramian), ("partials", b.partials)])
             .bind([("next_balance", of.next_balance)]);
@@ -414,7 +418,7 @@ impl Builder<'_> {
         let weights = self.run(b.partials, self.weights, tasks);
         let with_residual = self.run(b.partials, self.weights, tasks + 1);
         let next = self.run(of.next_balance, 0, state);
-        Some(match method.kernel().name {
+        Some(match kernel.name {
             "loss_weights" => {
                 let acts = balancer.acts();
                 let before = acts == Acts::Before;
@@ -447,6 +451,11 @@ impl Builder<'_> {
                 .overwrites(next)
                 .overwrites(with_residual),
             "conflict_averse" => dispatch.reads(scaled).overwrites(next).overwrites(with_residual),
+            _ if kernel.direct => dispatch
+                .constant("METHOD", f64::from(code))
+                .reads(scaled)
+                .overwrites(next)
+                .overwrites(with_residual),
             _ => dispatch
                 .constant("METHOD", f64::from(code))
                 .bind([("work", of.work)])
@@ -454,6 +463,14 @@ impl Builder<'_> {
                 .overwrites(next)
                 .overwrites(with_residual),
         })
+    }
+
+    /// The kernel of a method for these tasks.
+    fn solving(&self, method: &dyn Method) -> &'static Kernel {
+        match self.tasks() <= MOST_DIRECT {
+            true => self.scene.tuning.kernel(method.kernel()),
+            false => method.kernel(),
+        }
     }
 
     /// Takes the weights from the state of the step before.

@@ -37,13 +37,13 @@ const BEYOND: [(&str, usize); 15] = [
     ("nash_mtl", 2),
     ("fairgrad", 3),
     ("fairgrad_alpha_1", 2),
-    ("aligned_mtl_min", 11),
+    ("aligned_mtl_min", 12),
     ("aligned_mtl_median", 11),
     ("aligned_mtl_rmse", 11),
-    ("upgrad", 2),
+    ("upgrad", 1),
     ("dual_proj", 0),
-    ("upgrad_exact", 6),
-    ("dual_proj_exact", 0),
+    ("upgrad_exact", 4),
+    ("dual_proj_exact", 1),
     ("config", 4),
 ];
 

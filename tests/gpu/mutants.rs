@@ -66,8 +66,10 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("copy_numbers", balance::COPY_NUMBERS),
     ("loss_weights", balance::LOSS_WEIGHTS),
     ("cone_projection", balance::CONE_PROJECTION),
+    ("cone_projection_direct", balance::CONE_PROJECTION_DIRECT),
     ("pairwise_projection", balance::PAIRWISE_PROJECTION),
     ("spectral_weights", balance::SPECTRAL_WEIGHTS),
+    ("spectral_weights_direct", balance::SPECTRAL_WEIGHTS_DIRECT),
     ("bargaining", balance::BARGAINING),
     ("conflict_averse", balance::CONFLICT_AVERSE),
     ("constant_backward", mixes::CONSTANT_BACKWARD),
@@ -1287,6 +1289,16 @@ fn loss_weights() {
 #[test]
 fn cone_projection() {
     check("cone_projection");
+}
+
+#[test]
+fn cone_projection_direct() {
+    check("cone_projection_direct");
+}
+
+#[test]
+fn spectral_weights_direct() {
+    check("spectral_weights_direct");
 }
 
 #[test]

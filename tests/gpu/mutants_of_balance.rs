@@ -171,6 +171,17 @@ pub const CONE_PROJECTION: &[Mutant] = &[
     ("no scale", "weight *= scale(t);", ""),
 ];
 
+pub const CONE_PROJECTION_DIRECT: &[Mutant] = &[
+    ("no ridge", "vec4(params.a), is_active", "vec4(0.5), is_active"),
+    ("the constants of the first program", "rows[8u * program + lane] * u", "rows[lane] * u"),
+    ("no coordinate descent", "sweep < 2u", "sweep < 0u"),
+    ("no conjugate gradients", "i < k && square", "i < 0u && square"),
+    ("nothing is in the way", "let part = -peak_of_lanes(-shortest, lane);", "let part = 2.0;"),
+    ("weights without their mean", "total + u * mine", "total"),
+    ("the hull's weights do not add up to 1", " / max(sum_of(parts, lane), 1e-30)", ""),
+    ("no scale", "weights *= own_scales;", ""),
+];
+
 pub const PAIRWISE_PROJECTION: &[Mutant] = &[
     (
         "projected where there is no conflict",
@@ -199,6 +210,23 @@ pub const SPECTRAL_WEIGHTS: &[Mutant] = &[
     ("equal norms", "return norm(i) / sqrt(unit);", "return 1.0;"),
     ("weights that do not add up to 1", "weight = select(weight / sum,", "weight = select(weight,"),
     ("units as they are", "* weight / norm(i)", "* weight"),
+    ("another length", "sum / max(square, 1e-30)", "1.0 / max(square, 1e-30)"),
+];
+
+pub const SPECTRAL_WEIGHTS_DIRECT: &[Mutant] = &[
+    ("no rotation of the vectors", "vectors[8u * p + lane] = c * v - s * w;", ""),
+    ("half a sweep", "sweep < SWEEPS", "sweep < 1u"),
+    (
+        "the largest eigenvalue",
+        "smallest = min(smallest, values[j]);",
+        "smallest = sum + values[j];",
+    ),
+    ("the mean without its number", "return sum / f32(max(count, 1u));", "return sum;"),
+    ("the upper median", "(count - 1u) / 2u", "count / 2u"),
+    ("the sum, not the mean", "var right_side = mine / active_tasks;", "var right_side = mine;"),
+    ("equal norms", "right_side = norms * mine / sqrt(unit);", "right_side = mine;"),
+    ("weights that do not add up to 1", "select(y / sum,", "select(y,"),
+    ("units as they are", "* y * inverse_norms, square", "* y, square"),
     ("another length", "sum / max(square, 1e-30)", "1.0 / max(square, 1e-30)"),
 ];
 

@@ -158,6 +158,7 @@ pub(super) const BALANCED: &[CaseShape] = &[
     },
     CaseShape {
         name: "couplings apart in chunks",
+        coupled: true,
         balance: || exact(Balancer::Mgda),
         heads: &[(3, &[]), (3, &[4]), (2, &[])],
         binding: 4200,
@@ -166,6 +167,7 @@ pub(super) const BALANCED: &[CaseShape] = &[
     },
     CaseShape {
         name: "couplings apart, graddrop",
+        coupled: true,
         balance: || exact(Balancer::Graddrop { leak: 0.25 }),
         heads: &[(3, &[]), (3, &[4]), (2, &[])],
         ..SMALL

@@ -100,12 +100,14 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
     words
 }
 
-/// Products of the gradients of tasks as they could be: of random gradients, twice, and scales and
-/// losses above zero.
+/// Products of the gradients of tasks as they could be: of random gradients along a common one or
+/// against it, twice, and scales and losses above zero.
 fn products(case: &Case, len: usize, stream: u64) -> Vec<u32> {
     let tasks = case.built.tasks;
+    let random = |i: usize| normal(7, Purpose::Synthetic, stream, i as u64);
     let gradient = |task: usize, i: usize| {
-        normal(7, Purpose::Synthetic, stream, (task * (tasks + 3) + i) as u64)
+        let common = random(2_000_000 + i) * if task % 3 == 1 { -1.0 } else { 1.0 };
+        common + 0.3 * random(task * (tasks + 3) + i)
     };
     let product = |i: usize, j: usize| -> f64 {
         (0..tasks + 3).map(|e| gradient(i, e) * gradient(j, e)).sum()
