@@ -37,7 +37,7 @@ fn gradient_memory(@builtin(workgroup_id) group: vec3<u32>,
         if (SQUARES) {
             memory[place] += g * g;
         } else if (loss > 0.0) {
-            memory[place] = keep * memory[place] + (1.0 - keep) * (g / loss);
+            memory[place] = keep * memory[place] + (1.0 - keep) * (g / max(loss, 1e-8));
         }
     }
 }

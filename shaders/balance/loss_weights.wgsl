@@ -15,7 +15,8 @@
 //
 // k is the number of tasks that take part: those with a weight and a label in the batch. A task
 // without keeps its state and gets no weight. Where a logarithm of a loss is taken that is not
-// above zero, the flag of the task is raised. One invocation does all.
+// above zero, the flag of the task is raised; for LOG and GEOMETRIC one below 1e-8 counts as 1e-8.
+// One invocation does all.
 
 struct Params {
     tasks: u32,
@@ -85,6 +86,11 @@ fn positive_loss(task: u32, place: u32) -> f32 {
         atomicMin(&flags[params.flag + task], step.number);
     }
     return value;
+}
+
+// Likewise, at least 1e-8.
+fn floored_loss(task: u32) -> f32 {
+    return max(positive_loss(task, task), 1e-8);
 }
 
 // The number of tasks that take part.
@@ -208,14 +214,14 @@ fn geometric(k: f32) {
     var sum = 0.0;
     for (var t = 0u; t < TASKS; t++) {
         if (takes_part(t)) {
-            sum += logarithm(positive_loss(t, t));
+            sum += logarithm(floored_loss(t));
         }
     }
     let mean = sum / k;
     for (var t = 0u; t < TASKS; t++) {
         var weight = 0.0;
         if (takes_part(t)) {
-            weight = exponential(mean - logarithm(loss(t))) / k;
+            weight = exponential(mean - logarithm(max(loss(t), 1e-8))) / k;
         }
         set_weight(t, weight);
     }
@@ -417,7 +423,7 @@ fn loss_weights(@builtin(local_invocation_index) lane: u32) {
                 if (takes_part(t)) {
                     switch METHOD {
                         case LOG: {
-                            weight = 1.0 / positive_loss(t, t);
+                            weight = 1.0 / floored_loss(t);
                         }
                         case UNCERTAINTY: {
                             let inverse = exponential(-state(1u, t));

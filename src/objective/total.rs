@@ -82,6 +82,11 @@ impl Objective {
         self.method().filter(|_| self.balance.method.solves())
     }
 
+    /// Whether the method also looks at the losses after the update.
+    pub fn looks_back(&self) -> bool {
+        self.solver().is_some_and(|method| method.looks_back())
+    }
+
     /// Whether couplings of logits go through the network apart from the losses, since the
     /// gradients of the losses are combined.
     pub fn couples_apart(&self) -> bool {

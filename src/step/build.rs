@@ -7,7 +7,7 @@ use super::balancing::{self, Turn, Way};
 use super::builder::{Builder, CouplingTable};
 use super::embed;
 use super::request::{Built, Request, Turns};
-use crate::config::{Balancer, Optimizer};
+use crate::config::Optimizer;
 use crate::fault::{Exit, Fault};
 use crate::kernels::MAX_GROUPS;
 use crate::objective::Phase;
@@ -265,10 +265,10 @@ impl<'a> Builder<'a> {
         dispatches
     }
 
-    /// The losses of the batch after the update, and what FAMO makes of them. Values that are not
+    /// The losses of the batch after the update, and what the method makes of them. Values that are not
     /// finite raise no flag of the program here: the update is done.
     fn after_losses(&self, step: &Step) -> Vec<Dispatch> {
-        if !matches!(self.objective.balance.method, Balancer::Famo { .. }) {
+        if !self.objective.looks_back() {
             return Vec::new();
         }
         let b = &self.scene.buffers;

@@ -3,7 +3,7 @@
 
 use super::buffers::{spec, table_spec};
 use super::builder::{Builder, CouplingTable};
-use crate::config::{Acts, Balancer};
+use crate::config::Acts;
 use crate::kernels;
 use crate::kernels::params::{self, Metric};
 use crate::objective::{COUPLINGS, Phase, Placed};
@@ -171,13 +171,11 @@ impl Builder<'_> {
         b.metrics = spec(&mut self.program, "metrics", SLOTS * stride, Kind::F32, Vec::new());
         let flags = vec![params::NONE; 1 + self.program.flags.len()];
         b.flags = spec(&mut self.program, "flags", flags.len(), Kind::U32, flags);
-        b.balance.quiet_flags = match self.objective.balance.method {
-            Balancer::Famo { .. } if self.optimizer.is_some() => {
-                let quiet = vec![params::NONE; 1 + self.program.flags.len()];
-                spec(&mut self.program, "flags after the update", quiet.len(), Kind::U32, quiet)
-            }
-            _ => b.balance.quiet_flags,
-        };
+        if self.optimizer.is_some() && self.objective.looks_back() {
+            let quiet = vec![params::NONE; 1 + self.program.flags.len()];
+            b.balance.quiet_flags =
+                spec(&mut self.program, "flags after the update", quiet.len(), Kind::U32, quiet);
+        }
         (self.program.metrics_buffer, self.program.flags_buffer) = (b.metrics, b.flags);
     }
 

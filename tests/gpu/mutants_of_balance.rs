@@ -111,8 +111,8 @@ pub const COPY_NUMBERS: &[Mutant] = &[
 pub const GRADIENT_MEMORY: &[Mutant] = &[
     ("no squares", "memory[place] += g * g;", "memory[place] += g;"),
     ("squares of this step", "memory[place] += g * g;", "memory[place] = g * g;"),
-    ("no average", "keep * memory[place] + (1.0 - keep) * (g / loss)", "g / loss"),
-    ("no logarithm", "(g / loss)", "g"),
+    ("no average", "keep * memory[place] + (1.0 - keep) * (g", "(g"),
+    ("no logarithm", "(g / max(loss, 1e-8))", "g"),
     ("a constant share", "-params.power * logarithm", "0.0 * logarithm"),
     ("all tasks are the first", "group.y * (params.stride / 4u) + i;", "i;"),
 ];
@@ -122,11 +122,7 @@ pub const LOSS_WEIGHTS: &[Mutant] = &[
     ("excess forgets weights", "logarithm(max(state(0u, t), 1e-30)) + gain", "gain"),
     ("lengths are not equal", "weight = sqrt(most / square(t));", "weight = most / square(t);"),
     ("tasks without labels take part", "return !COUNTED ||", "return true ||"),
-    (
-        "the logarithm of two",
-        "weight = 1.0 / positive_loss(t, t);",
-        "weight = 2.0 / positive_loss(t, t);",
-    ),
+    ("the logarithm of two", "weight = 1.0 / floored_loss(t);", "weight = 2.0 / floored_loss(t);"),
     ("the sum of the logarithms", "let mean = sum / k;", "let mean = sum;"),
     ("no half", "weight = 0.5 * inverse;", "weight = inverse;"),
     ("upwards", "0.5 * (1.0 - inverse * loss(t))", "-0.5 * (1.0 - inverse * loss(t))"),

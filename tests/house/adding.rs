@@ -71,6 +71,15 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        section: "A balancer",
+        bound: 3,
+        within: EVERYWHERE,
+        members: &[
+            plain("fairgrad", &["Fairgrad", "fairgrad", "FAIRGRAD"]),
+            special("famo", &["Famo", "famo", "FAMO", "FAMO_AFTER"]),
+        ],
+    },
+    Rule {
         section: "An optimizer",
         bound: 4,
         within: EVERYWHERE,

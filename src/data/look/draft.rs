@@ -9,6 +9,9 @@ use crate::data::look::survey::{ColumnSurvey, ProposedTask, Survey, WILD, overla
 use crate::fault::quoted;
 use crate::text::short;
 
+/// The largest number of tasks whose conflict is proposed to be measured.
+const OBSERVED: usize = 32;
+
 /// The largest number of texts in a column of numbers that are no numbers and are listed one by
 /// one.
 const SLIPS: usize = 16;
@@ -105,6 +108,16 @@ impl Draft<'_> {
                 out,
                 "# {rows} rows are labelled for both {} and {}.",
                 self.tasks[a].name, self.tasks[b].name
+            )?;
+        }
+        if (2..=OBSERVED).contains(&self.tasks.len()) {
+            let every = 50 * self.tasks.len().div_ceil(2);
+            writeln!(out, "\n[balance]                        # tasks that pull apart")?;
+            writeln!(out, "method = \"none\"                  # others: docs/balancing.md")?;
+            writeln!(
+                out,
+                "{:33}# measure every so many steps how much",
+                format!("observe = {every}")
             )?;
         }
         self.training(&sizes, out)

@@ -30,6 +30,10 @@ impl Method for Famo {
         }
     }
 
+    fn looks_back(&self) -> bool {
+        true
+    }
+
     fn state(&self, tasks: usize) -> usize {
         3 * tasks
     }

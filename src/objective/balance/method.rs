@@ -36,6 +36,10 @@ pub trait Method: Sync + Debug {
     fn first_weight(&self) -> f32 {
         0.0
     }
+    /// Whether it also looks at the losses of the batch after the update.
+    fn looks_back(&self) -> bool {
+        false
+    }
     /// What it keeps of the gradients of each task.
     fn memory(&self) -> Option<Memory> {
         None

@@ -241,11 +241,12 @@ pub(in crate::reference::twins) fn gradient_memory<T: Real>(a: &Arguments<T>) {
     let keep = T::from(p.beta) * (-T::from(p.power) * number.ln()).exp();
     for task in 0..a.dispatch.grid[1] {
         let loss = gramian[(p.losses + task) as usize];
+        let divisor = if loss.value() > 1e-8 { loss } else { T::of(1e-8) };
         for i in (task * p.stride) as usize..((task + 1) * p.stride) as usize {
             if a.constant("SQUARES") == 1 {
                 memory[i] += by_task[i] * by_task[i];
             } else if loss.value() > 0.0 {
-                memory[i] = keep * memory[i] + (T::of(1.0) - keep) * (by_task[i] / loss);
+                memory[i] = keep * memory[i] + (T::of(1.0) - keep) * (by_task[i] / divisor);
             }
         }
     }

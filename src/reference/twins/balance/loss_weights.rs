@@ -63,6 +63,12 @@ impl<T: Real> Formulas<'_, T> {
         loss
     }
 
+    /// Likewise, at least 1e-8.
+    fn floored_loss(&self, task: usize) -> T {
+        let loss = self.positive_loss(task);
+        if loss.value() > 1e-8 { loss } else { T::of(1e-8) }
+    }
+
     /// The squared norm of the gradient of a task.
     fn square(&self, task: usize) -> T {
         self.gramian[self.p.scaled as usize + task * (self.tasks() + 1)]
@@ -107,11 +113,11 @@ impl<T: Real> Formulas<'_, T> {
         let k = self.k();
         match method {
             solve::LOG => {
-                let weights = each(&|t| T::of(1.0) / self.positive_loss(t));
+                let weights = each(&|t| T::of(1.0) / self.floored_loss(t));
                 self.set_weights(&weights);
             }
             solve::GEOMETRIC => {
-                let logarithms = each(&|t| self.positive_loss(t).ln());
+                let logarithms = each(&|t| self.floored_loss(t).ln());
                 let mean = logarithms.iter().fold(T::of(0.0), |sum, x| sum + *x) / k;
                 let weights: Vec<T> = logarithms.iter().map(|x| (mean - *x).exp() / k).collect();
                 self.set_weights(&weights);
