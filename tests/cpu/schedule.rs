@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use tandem::config::{
     Activation, Architecture, Balance, Balancer, Falling, Gates, Metric, Normalize, Optimizer,
-    OptimizerKind, Schedule as Course, SelectGates, Space, TaskKind,
+    OptimizerKind, Scaling, Schedule as Course, SelectGates, Space, TaskKind,
 };
 use tandem::data::Spread;
 use tandem::data::UNLABELLED;
@@ -955,6 +955,10 @@ fn balanced() -> Vec<Case> {
         planes(Balancer::Graddrop { leak: 0.1 }),
         exact(Balancer::Graddrop { leak: 0.1 }),
         Balance { observe: 1, ..planes(Balancer::None) },
+        planes(Balancer::Random),
+        planes(Balancer::Mgda),
+        planes(Balancer::Config),
+        planes(Balancer::AlignedMtl { scale: Scaling::Min }),
     ];
     let case = |(number, balance): (usize, Balance)| Case {
         balance,
