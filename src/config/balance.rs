@@ -300,12 +300,11 @@ impl Keyed for Statement {
         pass.own_keys(&mut balance.method, KINDS)?;
         let (name, acts) = (balance.method.name(), balance.method.acts());
         let on_gradients = matches!(acts, Acts::Products | Acts::Elements);
-        let gradients = format!("method = \"{name}\" does not solve for gradients");
+        let gradients = format!("method = \"{name}\" has no choice of space");
         pass.key("space").only(on_gradients, &gradients).value(&mut balance.space, &word())?;
-        pass.key("every")
-            .only(on_gradients, &gradients)
-            .value(&mut balance.every, &count(FROM_ONE))?;
         let by_gram = acts == Acts::Products;
+        let solved = format!("method = \"{name}\" does not find weights from gradients");
+        pass.key("every").only(by_gram, &solved).value(&mut balance.every, &count(FROM_ONE))?;
         let gram = format!("method = \"{name}\" does not compare gradients by inner products");
         pass.key("normalize").only(by_gram, &gram).value(&mut balance.normalize, &word())?;
         pass.key("metric").only(by_gram, &gram).value(&mut balance.metric, &word())?;

@@ -99,6 +99,7 @@ pub struct BalanceBuffers {
     pub products: Buffer,
     pub task_gradients: Buffer,
     pub memory: Buffer,
+    pub next_memory: Buffer,
     pub conflict: Buffer,
 }
 
@@ -122,6 +123,7 @@ impl Default for BalanceBuffers {
             products: none,
             task_gradients: none,
             memory: none,
+            next_memory: none,
             conflict: none,
         }
     }

@@ -173,7 +173,7 @@ impl Builder<'_> {
     /// The gradients that a solve compares and combines.
     fn combined(&self) -> Buffer {
         let b = self.b();
-        if self.memory() == Some(Memory::Averages) { b.memory } else { b.task_gradients }
+        if self.memory() == Some(Memory::Averages) { b.next_memory } else { b.task_gradients }
     }
 
     /// Keeps what the method keeps of the gradients of each task.
@@ -188,11 +188,12 @@ impl Builder<'_> {
         Some(
             Dispatch::new(&kernels::gradient_memory, "gradients of tasks", parameters, grid)
                 .constant("SQUARES", f64::from(u8::from(memory == Memory::Squares)))
-                .bind([("task_gradients", b.balance.task_gradients), ("flags", b.flags)])
-                .bind([("gramian", b.balance.gramian), ("memory", b.balance.memory)])
+                .bind([("task_gradients", b.balance.task_gradients), ("memory", b.balance.memory)])
+                .bind([("gramian", b.balance.gramian), ("next_memory", b.balance.next_memory)])
                 .reads(self.run(b.balance.task_gradients, 0, len))
                 .reads(self.run(b.balance.gramian, at.losses(), tasks))
-                .updates(self.run(b.balance.memory, 0, len)),
+                .reads(self.run(b.balance.memory, 0, len))
+                .overwrites(self.run(b.balance.next_memory, 0, len)),
         )
     }
 
@@ -292,7 +293,7 @@ impl Builder<'_> {
             (_, true) => (2, SQUARES_EPS),
             _ => (0, 0.0),
         };
-        let divisor = if by_squares { b.balance.memory } else { b.second_moment };
+        let divisor = if by_squares { b.balance.next_memory } else { b.second_moment };
         let parameters = params::TaskProducts {
             rows: rows as u32,
             first_region: first as u32,
@@ -495,19 +496,21 @@ impl Builder<'_> {
     }
 
     /// Keeps the new state, unless a value was not finite.
-    pub(super) fn keep(&self) -> Option<Dispatch> {
-        self.method()?;
-        let b = &self.scene.buffers;
-        let len = self.program.buffers[b.balance.balance.0].len;
-        let parameters =
-            params::CopyNumbers { count: len as u32, first: 0, target_first: 0, latched: 1 };
-        Some(
-            Dispatch::new(&kernels::copy_numbers, "state", parameters, [groups(len), 1, 1])
-                .bind([("source", b.balance.next_balance), ("copied", b.balance.balance)])
-                .bind([("flags", b.flags)])
-                .reads([self.program.whole(b.balance.next_balance)])
-                .updates([self.program.whole(b.balance.balance)]),
-        )
+    pub(super) fn keep(&self) -> Vec<Dispatch> {
+        let b = self.b();
+        let state = self.method().map(|_| ("state", b.next_balance, b.balance));
+        let memory = self.memory().map(|_| ("memory", b.next_memory, b.memory));
+        let kept = |(label, from, to): (&str, Buffer, Buffer)| {
+            let len = self.program.buffers[to.0].len;
+            let parameters =
+                params::CopyNumbers { count: len as u32, first: 0, target_first: 0, latched: 1 };
+            Dispatch::new(&kernels::copy_numbers, label, parameters, [groups(len), 1, 1])
+                .bind([("source", from), ("copied", to)])
+                .bind([("flags", self.scene.buffers.flags)])
+                .reads([self.program.whole(from)])
+                .updates([self.program.whole(to)])
+        };
+        state.into_iter().chain(memory).map(kept).collect()
     }
 
     /// Scales the gradients of the logits by the weights of the tasks, or by zero where couplings go

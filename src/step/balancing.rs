@@ -246,6 +246,7 @@ pub(super) fn place_buffers(
             let len = tasks * deep.stride;
             let first = vec![0f32.to_bits(); len];
             b.memory = spec(program, "memory of gradients", len, Kind::F32, first);
+            b.next_memory = spec(program, "next memory", len, Kind::F32, Vec::new());
         }
         if changes == 1 {
             let len = deep.regions.1 * (tasks + 1) * (tasks + 1);

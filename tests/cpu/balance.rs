@@ -243,14 +243,15 @@ fn the_laws_hold_for_every_turn_of_every_method() {
     for rows in [16, 8] {
         let tuning = Tuning { rows, ..whole() };
         for method in METHODS.into_iter().chain(["none"]) {
-            let more: &[&str] = match has_spaces(method) {
-                true => &[
+            let more: &[&str] = match method {
+                "graddrop" => &["", "space = \"parameters\""],
+                method if has_spaces(method) => &[
                     "",
                     "space = \"parameters\"",
                     "every = 3",
                     "space = \"parameters\"\nevery = 3",
                 ],
-                false => &[""],
+                _ => &[""],
             };
             for more in more {
                 let balance = format!("method = \"{method}\"\n{more}\nobserve = 2");
@@ -403,7 +404,8 @@ fn what_is_kept_of_gradients_is_that_of_the_papers() {
             (first..=last).for_each(|place| bench.engine.run_dispatch(0, place, &step).unwrap());
             let next = bench.engine.numbers(bench.built.program.whole(b.next_balance));
             bench.engine.set_numbers(b.balance, 0, &next);
-            let memory = bench.engine.numbers(bench.built.program.whole(b.memory));
+            let memory = bench.engine.numbers(bench.built.program.whole(b.next_memory));
+            bench.engine.set_numbers(b.memory, 0, &memory);
             let found = match expected.len() {
                 4 => next[..4].to_vec(),
                 width => (0..width)

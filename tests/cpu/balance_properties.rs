@@ -6,6 +6,7 @@ use crate::common::recorded::{direction, norm, products, solver, table_of};
 use crate::common::{Bench, whole};
 use tandem::kernels::params::Step;
 use tandem::rng::{Purpose, normal};
+use tandem::run::train::conflict::Conflict;
 
 /// Random gradients of tasks, the sizes of which differ by powers of ten.
 fn gradients(seed: u64, tasks: usize, spread: f64) -> Vec<Vec<f64>> {
@@ -228,4 +229,23 @@ fn pcgrad_is_upgrad_for_two_tasks() {
         let difference: Vec<f64> = sum.iter().zip(&half).map(|(a, b)| a - 2.0 * b).collect();
         assert!(norm(&difference) < 1e-6 * norm(&sum), "{sum:?} and twice {half:?}");
     }
+}
+
+/// Products of one layer of the gradients of two tasks, and of a change that follows neither.
+fn observed(a: f32, b: f32, inner: f32) -> [f32; 9] {
+    [a * a, inner, 0.0, inner, b * b, 0.0, 0.0, 0.0, 1.0]
+}
+
+#[test]
+fn alignment_is_that_of_steps_in_which_tasks_meet() {
+    let mut conflict = Conflict::new(2, 1);
+    conflict.add(&observed(1.0, 0.0, 0.0), &[1.0, 1.0]);
+    conflict.add(&observed(0.0, 3.0, 0.0), &[1.0, 1.0]);
+    assert_eq!((conflict.steps(), conflict.alignment(), conflict.mean_cosine()), (2, None, None));
+    conflict.add(&observed(2.0, 2.0, 0.0), &[1.0, 1.0]);
+    assert!((conflict.alignment().unwrap() - 1.0).abs() < 1e-7, "{conflict:?}");
+    conflict.add(&observed(2.0, 2.0, 4.0), &[1.0, 1.0]);
+    let both = (1.0 + 2f64.sqrt()) / 2.0;
+    assert!((conflict.alignment().unwrap() - both).abs() < 1e-7, "{conflict:?}");
+    assert_eq!(conflict.steps(), 4);
 }

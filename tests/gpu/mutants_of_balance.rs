@@ -109,9 +109,9 @@ pub const COPY_NUMBERS: &[Mutant] = &[
 ];
 
 pub const GRADIENT_MEMORY: &[Mutant] = &[
-    ("no squares", "memory[place] += g * g;", "memory[place] += g;"),
-    ("squares of this step", "memory[place] += g * g;", "memory[place] = g * g;"),
-    ("no average", "keep * memory[place] + (1.0 - keep) * (g", "(g"),
+    ("no squares", "next = kept + g * g;", "next = kept + g;"),
+    ("squares of this step", "next = kept + g * g;", "next = g * g;"),
+    ("no average", "keep * kept + (1.0 - keep) * (g", "(g"),
     ("no logarithm", "(g / max(loss, 1e-8))", "g"),
     ("a constant share", "-params.power * logarithm", "0.0 * logarithm"),
     ("all tasks are the first", "group.y * (params.stride / 4u) + i;", "i;"),

@@ -30,6 +30,12 @@ impl Mean {
 pub struct Conflict {
     /// Number of tasks.
     pub(crate) tasks: usize,
+    /// Number of observed steps.
+    #[serde(default)]
+    pub(crate) steps: u64,
+    /// Alignment in the steps in which at least two tasks had a gradient.
+    #[serde(default)]
+    pub(crate) alignment: Mean,
     /// Norms of the gradients of the tasks.
     pub(crate) norms: Vec<Mean>,
     /// Cosines of each gradient with the mean of all.
@@ -57,6 +63,8 @@ impl Conflict {
         let count = tasks * tasks.saturating_sub(1) / 2;
         Conflict {
             tasks,
+            steps: 0,
+            alignment: Mean::default(),
             norms: vec![Mean::default(); tasks],
             to_mean: vec![Mean::default(); tasks],
             to_update: vec![Mean::default(); tasks],
@@ -67,12 +75,12 @@ impl Conflict {
 
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
-        self.norms.iter().all(|norm| norm.1 == 0)
+        self.steps == 0
     }
 
     /// Number of observed steps.
     pub fn steps(&self) -> u64 {
-        self.norms.iter().map(|norm| norm.1).max().unwrap_or(0)
+        self.steps
     }
 
     /// Whether they are sums of this number of tasks.
@@ -109,12 +117,20 @@ impl Conflict {
         }
         let to_all: Vec<f64> = (0..tasks).map(|i| (0..tasks).map(|j| at(i, j)).sum()).collect();
         let of_mean: f64 = to_all.iter().sum();
-        for (i, to_all) in to_all.iter().enumerate() {
+        // A gradient alone is its own mean, which says nothing.
+        let seen = (0..tasks).filter(|i| at(*i, *i) > 0.0).count();
+        let to_mean = |i: usize| cosine(to_all[i], at(i, i), of_mean).filter(|_| seen > 1);
+        for i in 0..tasks {
             let is_there = at(i, i) > 0.0;
             self.norms[i].add(is_there.then(|| at(i, i).sqrt()));
-            self.to_mean[i].add(cosine(*to_all, at(i, i), of_mean));
+            self.to_mean[i].add(to_mean(i));
             self.to_update[i].add(cosine(-at(i, tasks), at(i, i), at(tasks, tasks)));
         }
+        let cosines: Vec<f64> = (0..tasks).filter_map(to_mean).collect();
+        let count = cosines.len() as f64;
+        let mean = cosines.iter().sum::<f64>() / count.max(1.0);
+        self.alignment.add((seen > 1).then(|| mean * (seen as f64).sqrt()));
+        self.steps += 1;
     }
 
     /// The mean over the tasks of the cosine of each gradient with the mean gradient.
@@ -123,11 +139,11 @@ impl Conflict {
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     }
 
-    /// The mean cosine times the root of the number of tasks that were seen: 1 for gradients of one
-    /// length at right angles, the root for equal gradients.
+    /// The mean over the steps of the mean cosine times the root of the number of tasks with a
+    /// gradient: 1 for gradients of one length at right angles, the root for equal ones. `None`
+    /// where no two tasks had a gradient in the same step.
     pub fn alignment(&self) -> Option<f64> {
-        let seen = self.to_mean.iter().filter(|mean| mean.value().is_some()).count();
-        Some(self.mean_cosine()? * (seen as f64).sqrt())
+        self.alignment.value()
     }
 
     /// The object of `metrics.jsonl`; `layers` are the names of the shared layers.
@@ -161,6 +177,9 @@ impl Conflict {
                 *to = Mean(to.0 + from.0, to.1 + from.1);
             });
         };
+        self.steps += other.steps;
+        self.alignment =
+            Mean(self.alignment.0 + other.alignment.0, self.alignment.1 + other.alignment.1);
         add(&mut self.norms, &other.norms);
         add(&mut self.to_mean, &other.to_mean);
         add(&mut self.to_update, &other.to_update);

@@ -420,10 +420,13 @@ impl<'a> Run<'a> {
         if result.numbers.is_empty() || layers == 0 {
             return;
         }
-        // Methods on losses scale gradients before they are measured.
+        // Methods on losses scale gradients before they are measured. With couplings of logits,
+        // which are not scaled, they stay scaled.
         let mut scales = vec![1.0; tasks];
-        let acts = self.plan.objective.balance.method.acts();
-        if matches!(acts, Acts::Losses | Acts::Before) {
+        let objective = &self.plan.objective;
+        let acts = objective.balance.method.acts();
+        let is_coupled = (0..tasks).any(|task| objective.couples_logits(task));
+        if matches!(acts, Acts::Losses | Acts::Before) && !is_coupled {
             for (kind, value) in self.built.program.metrics.iter().zip(&result.metrics) {
                 if let MetricKind::TaskWeight(task) = kind {
                     scales[*task] = *value;

@@ -53,7 +53,10 @@ pub(super) fn verdict(
         return None;
     }
     let name = |task: usize| network.tasks[task].name.as_str();
-    let alignment = conflict.alignment()?;
+    let Some(alignment) = conflict.alignment() else {
+        let none = "no two tasks had a gradient in the same observed step; larger batches may tell";
+        return Some(format!("conflict: {none}"));
+    };
     let mut parts = vec![format!(
         "alignment of the tasks' gradients {alignment:.2} in {steps} observed steps (1 = at right \
          angles and of one length)"
@@ -112,7 +115,9 @@ fn applied(conflict: &Conflict, network: &Network, balancer: Balancer) -> String
         (0..conflict.tasks).filter(uphill).map(|task| network.tasks[task].name.as_str()).collect();
     let method = balancer.name();
     match uphill.is_empty() {
-        true => format!("with {method} the updates went downhill for every task in the mean"),
+        true => format!(
+            "with {method} the updates went downhill in the mean for every task with a gradient"
+        ),
         false => {
             format!("with {method} the updates went uphill in the mean for {}", uphill.join(", "))
         }

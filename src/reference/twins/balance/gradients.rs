@@ -232,22 +232,21 @@ pub(in crate::reference::twins) fn drop_gradients<T: Real>(a: &Arguments<T>) {
 
 pub(in crate::reference::twins) fn gradient_memory<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::GradientMemory>();
-    if a.integers("flags")[0] != NONE {
-        return;
-    }
     let (by_task, gramian) = (a.numbers("task_gradients"), a.numbers("gramian"));
-    let mut memory = a.numbers_mut("memory");
+    let (memory, mut next) = (a.numbers("memory"), a.numbers_mut("next_memory"));
     let number = T::of(f64::from(a.step().number));
     let keep = T::from(p.beta) * (-T::from(p.power) * number.ln()).exp();
     for task in 0..a.dispatch.grid[1] {
         let loss = gramian[(p.losses + task) as usize];
         let divisor = if loss.value() > 1e-8 { loss } else { T::of(1e-8) };
         for i in (task * p.stride) as usize..((task + 1) * p.stride) as usize {
-            if a.constant("SQUARES") == 1 {
-                memory[i] += by_task[i] * by_task[i];
+            next[i] = if a.constant("SQUARES") == 1 {
+                memory[i] + by_task[i] * by_task[i]
             } else if loss.value() > 0.0 {
-                memory[i] = keep * memory[i] + (T::of(1.0) - keep) * (by_task[i] / divisor);
-            }
+                keep * memory[i] + (T::of(1.0) - keep) * (by_task[i] / divisor)
+            } else {
+                memory[i]
+            };
         }
     }
 }
