@@ -44,7 +44,7 @@ const BEYOND: [(&str, usize); 15] = [
     ("dual_proj", 0),
     ("upgrad_exact", 4),
     ("dual_proj_exact", 1),
-    ("config", 4),
+    ("config", 5),
 ];
 
 #[test]
