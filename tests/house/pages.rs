@@ -18,7 +18,8 @@ fn root() -> &'static Path {
 fn pages() -> Vec<PathBuf> {
     let docs = std::fs::read_dir(root().join("docs")).unwrap();
     let docs = docs.map(|entry| entry.unwrap().path());
-    let others = ["README.md", "ARCHITECTURE.md", "benches/peers/README.md"];
+    let others =
+        ["README.md", "ARCHITECTURE.md", "benches/conflict/README.md", "benches/peers/README.md"];
     let others = others.into_iter().chain(["tests/pytorch/README.md", "src/data/images/DIGITS.md"]);
     let mut pages: Vec<PathBuf> = others.map(|name| root().join(name)).chain(docs).collect();
     pages.sort();
