@@ -81,7 +81,8 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
     } else if !spec.initial.is_empty() && buffer != b.balance.memory {
         spec.initial.clone()
     } else {
-        let positive = [b.second_moment, b.metrics, b.balance.memory].contains(&buffer);
+        let positive =
+            [b.second_moment, b.metrics, b.balance.memory, b.balance.next_memory].contains(&buffer);
         (0..spec.len).map(|i| number(case.scale, stream, i as u64, positive).to_bits()).collect()
     };
     let arena = program.buffers[b.parameters.0].len;
