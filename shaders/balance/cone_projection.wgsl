@@ -1,7 +1,7 @@
 // Quadratic programs with non-negative unknowns: min ½ zᵀ A z + bᵀ z, z ≥ 0
 //
-// MGDA       w_t = z_t / n_t over their sum,   A = C + s sᵀ + ε I,   b = −s,   s_t = min n / n_t: the
-//            point of least norm of the convex hull, C the cosines, n the norms of the gradients
+// MGDA       w_t = z_t / n_t over their sum,   A = C + s sᵀ + ε I,   b = −s,   s_t = min n / n_t:
+//            the point of least norm of the convex hull, C the cosines, n the norms of gradients
 // UPGRAD     w = Σ_i (u e_i + z_i),   A = K / trace K + ρ I,   b = A u e_i,   u = 1 / k: each
 //            gradient projected onto the cone of directions that conflict with none
 // DUAL_PROJ  w = u + z,   b = A u: the mean gradient projected

@@ -2,9 +2,9 @@
 //
 // For software adapters and at most 32 tasks, in place of `balance/cone_projection.wgsl`, which has
 // the formulas. One subgroup does all programs, one after the other; a lane has four unknowns. A
-// few sweeps of coordinate descent find which unknowns are above zero, conjugate gradients those, in
-// turns (after Moré and Toraldo, "On the solution of large quadratic programming problems with bound
-// constraints", 1991).
+// few sweeps of coordinate descent find which unknowns are above zero, conjugate gradients those,
+// in turns (after Moré and Toraldo, "On the solution of large quadratic programming problems with
+// bound constraints", 1991).
 
 struct Params {
     tasks: u32,

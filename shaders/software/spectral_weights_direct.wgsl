@@ -1,8 +1,8 @@
 // Weights from the eigenvalues λ and eigenvectors V of the products K of scaled gradients
 //
-// For software adapters and at most 32 tasks, in place of `balance/spectral_weights.wgsl`, which has
-// the formulas. One subgroup does all; a lane has four rows. Pairs of columns are turned one after
-// the other, until a sweep turns none.
+// For software adapters and at most 32 tasks, in place of `balance/spectral_weights.wgsl`, which
+// has the formulas. One subgroup does all; a lane has four rows. Pairs of columns are turned one
+// after the other, until a sweep turns none.
 
 struct Params {
     tasks: u32,

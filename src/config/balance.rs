@@ -182,7 +182,7 @@ const KINDS: &[Kind<Balancer>] = &[
     Kind { word: "graddrop", value: Balancer::Graddrop { leak: 0.0 } },
 ];
 
-/// What a method acts on, which decides where in the step it stands.
+/// The figures that a method acts on, which decide where in the step it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acts {
     /// On nothing: there is no method.
@@ -201,7 +201,7 @@ pub enum Acts {
 }
 
 impl Acts {
-    /// Whether shared layers get a combination of the gradients of the tasks.
+    /// Whether a method of this kind combines the gradients of the tasks on shared layers.
     pub fn on_gradients(self) -> bool {
         matches!(self, Acts::Sizes | Acts::Products | Acts::Elements)
     }

@@ -82,13 +82,13 @@ impl Objective {
         self.method().filter(|_| self.balance.method.solves())
     }
 
-    /// Whether the method also looks at the losses after the update.
+    /// Whether the balancer needs the losses of the batch once more after the update.
     pub fn looks_back(&self) -> bool {
         self.solver().is_some_and(|method| method.looks_back())
     }
 
-    /// Whether couplings of logits go through the network apart from the losses, since the
-    /// gradients of the losses are combined.
+    /// Whether couplings of logits have a backward pass of their own, since the balancer combines
+    /// the gradients of the losses alone.
     pub fn couples_apart(&self) -> bool {
         let of_logits = |pair: &Pair| pair.coupling.phase() == Phase::Logits;
         self.balance.method.acts().on_gradients() && self.pairs.iter().any(of_logits)

@@ -22,7 +22,7 @@ const MOST_GROUPS: usize = 256;
 /// The largest number of tasks that solvers for software adapters have room for.
 const MOST_DIRECT: usize = 32;
 
-/// What ExcessMTL adds to sums of squares.
+/// The number that ExcessMTL adds to sums of squares before it takes their root.
 const SQUARES_EPS: f32 = 1e-7;
 
 /// The tasks whose deltas are combined, in units of workgroups of 64 for the longest run.
@@ -165,7 +165,7 @@ impl Builder<'_> {
         vec![products, self.sum_products(regions.1, slices, false, true)]
     }
 
-    /// What is kept of the gradients of each task, if the method keeps something.
+    /// The memory of gradients by task that the method keeps, if it keeps one.
     fn memory(&self) -> Option<Memory> {
         self.method().and_then(|method| method.memory())
     }
@@ -513,8 +513,8 @@ impl Builder<'_> {
         state.into_iter().chain(memory).map(kept).collect()
     }
 
-    /// Scales the gradients of the logits by the weights of the tasks, or by zero where couplings go
-    /// apart.
+    /// Scales the gradients of the logits by the weights of the tasks, or by zero where couplings
+    /// go apart.
     pub(super) fn scale_logits(&self, chunk: Chunk) -> Dispatch {
         let (b, tasks) = (&self.scene.buffers, self.tasks());
         let parameters = params::CombineDeltas {

@@ -265,8 +265,8 @@ impl<'a> Builder<'a> {
         dispatches
     }
 
-    /// The losses of the batch after the update, and what the method makes of them. Values that are not
-    /// finite raise no flag of the program here: the update is done.
+    /// The losses of the batch after the update, and what the method makes of them. Values that are
+    /// not finite raise no flag of the program here: the update is done.
     fn after_losses(&self, step: &Step) -> Vec<Dispatch> {
         if !self.objective.looks_back() {
             return Vec::new();

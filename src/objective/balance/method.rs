@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use crate::config::Balancer;
 use crate::kernels::Kernel;
 
-/// What a method keeps of the gradients of each task, element by element.
+/// The memory of a method: numbers that it keeps for each element of the gradient of each task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
     /// Moving averages, which stand for the gradients.
@@ -36,11 +36,11 @@ pub trait Method: Sync + Debug {
     fn first_weight(&self) -> f32 {
         0.0
     }
-    /// Whether it also looks at the losses of the batch after the update.
+    /// Whether the method needs the losses of the batch once more after the update.
     fn looks_back(&self) -> bool {
         false
     }
-    /// What it keeps of the gradients of each task.
+    /// The memory of gradients by task that the method keeps, if it keeps one.
     fn memory(&self) -> Option<Memory> {
         None
     }

@@ -1,5 +1,5 @@
-//! A sentence about the conflict of the tasks at the end of a run: how much, between which, in which
-//! layer, and whether a method that balances them is likely to help.
+//! A sentence about the conflict of the tasks at the end of a run: how much, between which tasks, in
+//! which layer, and whether a method that balances them is likely to help.
 
 use super::conflict::{Conflict, Mean, pairs};
 use crate::config::Balancer;
@@ -21,7 +21,7 @@ const UNLIKELY: f64 = 1.1;
 /// Gradients are of unequal length if the longest is more than this times the shortest.
 const UNEQUAL: f64 = 5.0;
 
-/// Whether a balancer is likely to help.
+/// The prospect that a balancer helps a run whose tasks have constant weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prospect {
     Likely,
@@ -94,7 +94,7 @@ pub(super) fn verdict(
     Some(format!("conflict: {}", parts.join("; ")))
 }
 
-/// What to do where the tasks have constant weights.
+/// Advice for a run whose tasks have constant weights.
 fn advice(prospect: Prospect, ratio: f64) -> String {
     let methods = match ratio > UNEQUAL {
         true => "balance.method = \"log\" or \"cagrad\", or other weights",
@@ -107,7 +107,7 @@ fn advice(prospect: Prospect, ratio: f64) -> String {
     }
 }
 
-/// What a balancer did.
+/// A clause about the tasks for which the updates of a balanced run went uphill.
 fn applied(conflict: &Conflict, network: &Network, balancer: Balancer) -> String {
     let uphill =
         |task: &usize| conflict.to_update[*task].value().is_some_and(|cosine| cosine < 0.0);
