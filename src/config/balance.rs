@@ -23,6 +23,8 @@ pub struct Balance {
     pub normalize: Normalize,
     /// The inner product of gradients.
     pub metric: Metric,
+    /// What becomes of couplings of logits.
+    pub couplings: Couplings,
     /// Number of steps from one measurement of conflict to the next; 0 = never.
     pub observe: u64,
 }
@@ -35,6 +37,7 @@ impl Default for Balance {
             every: 1,
             normalize: Normalize::None,
             metric: Metric::Plain,
+            couplings: Couplings::Added,
             observe: 0,
         }
     }
@@ -72,6 +75,15 @@ pub enum Metric {
     Adam,
 }
 
+/// What a method on gradients does with couplings of logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Couplings {
+    /// Their gradient is added to what the method makes of those of the tasks.
+    Added,
+    /// Their sum is one more objective beside the tasks.
+    Balanced,
+}
+
 /// Which eigenvalue `aligned_mtl` scales the principal components to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scaling {
@@ -86,6 +98,7 @@ pub enum Scaling {
 words!(Space: Representation = "representation", Parameters = "parameters");
 words!(Normalize: None = "none", Norm = "norm", Loss = "loss", LossNorm = "loss_norm");
 words!(Metric: Plain = "plain", Adam = "adam");
+words!(Couplings: Added = "added", Balanced = "balanced");
 words!(Scaling: Min = "min", Median = "median", Rmse = "rmse");
 
 /// A method that weighs tasks. `objective::balance` has a file for each with its formula and paper.
@@ -317,6 +330,16 @@ impl Keyed for Statement {
                 let why = "needs an optimizer that keeps a second moment";
                 return Err(pass.fault("metric", why).hint("choose another optimizer.kind"));
             }
+        }
+        pass.key("couplings")
+            .only(on_gradients, &format!("method = \"{name}\" does not compare gradients"))
+            .value(&mut balance.couplings, &word())?;
+        let by_loss = matches!(balance.normalize, Normalize::Loss | Normalize::LossNorm);
+        if pass.reads() && balance.couplings == Couplings::Balanced && by_loss {
+            let why = "cannot be \"balanced\" where gradients are divided by losses: a coupling \
+                       can be 0";
+            let hint = "set normalize = \"norm\" or \"none\"";
+            return Err(pass.fault("couplings", why).hint(hint));
         }
         pass.key("observe").value(&mut balance.observe, &count(0..=MOST))?;
         if pass.reads() && self.tasks < 2 {

@@ -26,7 +26,7 @@ mod version;
 pub mod write;
 
 pub use architecture::{Architecture, Branches, Falling, Gates, SelectGates};
-pub use balance::{Acts, Balance, Balancer, Metric, Normalize, Scaling, Space};
+pub use balance::{Acts, Balance, Balancer, Couplings, Metric, Normalize, Scaling, Space};
 pub use coupling::{COUPLING_KINDS, Coupling};
 pub use data::{Data, Overlay};
 pub use feature::{Embed, Feature, FeatureKind};

@@ -9,6 +9,9 @@ use crate::config;
 use crate::fault::Fault;
 use crate::model::network::Network;
 
+/// The name of the couplings, where they are an objective among the tasks.
+const COUPLINGS_NAME: &str = "couplings";
+
 /// The combined loss.
 #[derive(Clone, Debug)]
 pub struct Objective {
@@ -28,21 +31,23 @@ impl Objective {
     /// The objective of a configuration.
     ///
     /// # Errors
-    /// 78 if a kind of coupling does not apply to a pair that was named, or to no pair at all; the
-    /// message says why.
+    /// 78 if a kind of coupling does not apply to a pair that was named, or to no pair at all, or if
+    /// couplings are to be balanced and there are none of logits; the message says why.
     pub fn new(config: &config::Config, network: &Network) -> Result<Objective> {
         let weights = config.tasks.iter().map(|t| t.weight as f32).collect();
         let mut pairs = Vec::new();
         for (number, table) in config.couplings.iter().enumerate() {
             pairs.extend(resolve(network, number, table)?);
         }
-        Ok(Objective {
+        let objective = Objective {
             weights,
             pairs,
             entropy: network.architecture.entropy(),
             balance: config.balance.clone(),
             per_epoch: 1,
-        })
+        };
+        objective.check_balance(network)?;
+        Ok(objective)
     }
 
     /// The plain sum of the tasks' losses, by which a stored model is evaluated: it does not keep
@@ -87,11 +92,49 @@ impl Objective {
         self.solver().is_some_and(|method| method.looks_back())
     }
 
+    /// Whether a coupling acts on logits.
+    fn has_couplings_of_logits(&self) -> bool {
+        self.pairs.iter().any(|pair| pair.coupling.phase() == Phase::Logits)
+    }
+
     /// Whether couplings of logits have a backward pass of their own, since the balancer combines
-    /// the gradients of the losses alone.
+    /// the gradients of the losses apart from theirs.
     pub fn couples_apart(&self) -> bool {
-        let of_logits = |pair: &Pair| pair.coupling.phase() == Phase::Logits;
-        self.balance.method.acts().on_gradients() && self.pairs.iter().any(of_logits)
+        self.balance.method.acts().on_gradients() && self.has_couplings_of_logits()
+    }
+
+    /// Whether the sum of the couplings of logits is one more objective of the balancer.
+    pub fn balances_couplings(&self) -> bool {
+        self.balance.couplings == config::Couplings::Balanced && self.couples_apart()
+    }
+
+    /// Number of objectives that are balanced: the tasks, and behind them perhaps the couplings.
+    pub fn objectives(&self) -> usize {
+        self.weights.len() + usize::from(self.balances_couplings())
+    }
+
+    /// The names of the objectives that are balanced.
+    pub fn names<'n>(&self, network: &'n Network) -> Vec<&'n str> {
+        let tasks = network.tasks.iter().map(|task| task.name.as_str());
+        tasks.chain(self.balances_couplings().then_some(COUPLINGS_NAME)).collect()
+    }
+
+    /// Checks that couplings that are to be balanced are there and can be told from the tasks.
+    fn check_balance(&self, network: &Network) -> Result<()> {
+        if self.balance.couplings == config::Couplings::Added {
+            return Ok(());
+        }
+        let key = "balance.couplings";
+        if !self.has_couplings_of_logits() {
+            let found = "has no effect, since no [[coupling]] acts on logits";
+            let hint = "leave it out, or add a coupling of what tasks predict";
+            return Err(Fault::config(key, found).hint(hint).into());
+        }
+        if network.tasks.iter().any(|task| task.name == COUPLINGS_NAME) {
+            let found = format!("is told as \"{COUPLINGS_NAME}\", but a task has this name");
+            return Err(Fault::config(key, found).hint("rename the task").into());
+        }
+        Ok(())
     }
 
     /// Whether a coupling acts on the logits of a task.

@@ -11,6 +11,16 @@ use crate::kernels::params::{Constant, Dense, Mix, NONE, Region, Run, Share};
 use crate::model::graph::{self, NodeId, Op};
 use crate::model::layout::ALIGN;
 
+/// A layer or a constant whose gradient lies in the arena of gradients by task.
+struct InArena {
+    /// Its place in its table.
+    place: usize,
+    /// The delta that its gradient is made from.
+    delta: u32,
+    /// The first element of the task in the arena.
+    base: usize,
+}
+
 /// Deep views under construction.
 #[derive(Default)]
 struct Deepening {
@@ -193,62 +203,89 @@ impl Planner<'_> {
             deep.stride += len.next_multiple_of(ALIGN);
         }
         self.place_runs(deep);
-        let place_of = |deep: &Deep, block: usize| {
-            deep.blocks.iter().find(|b| b.block == block).map(|b| b.place)
-        };
-        // As many layers a dispatch as its time allows, but at least one.
+        let mut layers = Vec::new();
+        let mut constants = Vec::new();
+        for task in 0..self.network.tasks.len() {
+            let base = task * deep.stride;
+            layers.extend((0..self.plan.order.len()).filter_map(|place| {
+                Some(InArena { place, delta: self.deep_delta(place, task, found)?, base })
+            }));
+            let of_task =
+                self.layout.constants.iter().enumerate().filter_map(|(place, constant)| {
+                    let delta = *found.deltas.get(&(constant.node.0, task))? as u32;
+                    Some(InArena { place, delta, base })
+                });
+            constants.extend(of_task);
+        }
+        deep.weights = self.weights_in_arena(layers, deep);
+        deep.constants = self.constants_in_arena(constants, deep);
+        if self.views().objectives > self.network.tasks.len() {
+            self.place_coupling_gradients(deep);
+        }
+        self.place_deep_regions(sharing, deep);
+    }
+
+    /// Adds the gradients of the couplings, from the usual deltas, behind those of the tasks.
+    fn place_coupling_gradients(&mut self, deep: &mut Deep) {
+        let base = self.network.tasks.len() * deep.stride;
+        let layers = (0..self.plan.order.len()).map(|place| InArena {
+            place,
+            delta: self.plan.layers[place].delta,
+            base,
+        });
+        deep.coupling_weights = self.weights_in_arena(layers.collect(), deep);
+        let usual = self.plan.mixing.constants.clone();
+        let constants = self.layout.constants.iter().enumerate().filter_map(|(place, constant)| {
+            let offset = self.layout.blocks[constant.block].offset as u32;
+            let delta = usual.iter().find(|c| c.gradient == offset)?.delta;
+            Some(InArena { place, delta, base })
+        });
+        deep.coupling_constants = self.constants_in_arena(constants.collect(), deep);
+    }
+
+    /// Adds copies of layers whose weight gradients lie in the arena: as many a dispatch as its
+    /// time allows, but at least one. Layers without a place there are left out.
+    fn weights_in_arena(&mut self, layers: Vec<InArena>, deep: &Deep) -> Vec<WeightRun> {
         let most = self.tuning.flop_per_dispatch / self.plan.capacity.max(1) as u64;
         let mut run = WeightRun { first: self.plan.layers.len(), ..WeightRun::default() };
-        let mut flop = 0;
-        let first_constant = self.plan.mixing.constants.len();
-        for task in 0..self.network.tasks.len() {
-            for place in 0..self.plan.order.len() {
-                let layer = self.layer(place);
-                let Some(delta) = self.deep_delta(place, task, found) else { continue };
-                let weight = place_of(deep, layer.weight);
-                let Some((weight, bias)) = weight.zip(place_of(deep, layer.weight + 1)) else {
-                    continue;
-                };
-                let of_layer = product_flop(&self.plan.layers[place]);
-                if run.count > 0 && flop + of_layer > most {
-                    let first = run.first + run.count;
-                    deep.weights.push(std::mem::replace(
-                        &mut run,
-                        WeightRun { first, ..WeightRun::default() },
-                    ));
-                    flop = 0;
-                }
-                flop += of_layer;
-                let (base, next) = (task * deep.stride, run.tiles);
-                let copy = self.copy_layer(place, |dense| {
-                    dense.delta = delta;
-                    dense.weight = (base + weight) as u32;
-                    dense.bias = (base + bias) as u32;
-                    dense.weight_tile = next as u32;
-                });
-                run.tiles += self.weight_tiles(copy);
-                run.count += 1;
+        let (mut runs, mut flop) = (Vec::new(), 0);
+        for InArena { place, delta, base } in layers {
+            let layer = self.layer(place);
+            let at = deep.place_of(layer.weight).zip(deep.place_of(layer.weight + 1));
+            let Some((weight, bias)) = at else { continue };
+            let of_layer = product_flop(&self.plan.layers[place]);
+            if run.count > 0 && flop + of_layer > most {
+                let next = WeightRun { first: run.first + run.count, ..WeightRun::default() };
+                runs.push(std::mem::replace(&mut run, next));
+                flop = 0;
             }
-            for constant in &self.layout.constants {
-                let delta = found.deltas.get(&(constant.node.0, task));
-                let Some((delta, place)) = delta.zip(place_of(deep, constant.block)) else {
-                    continue;
-                };
-                let offset = self.layout.blocks[constant.block].offset as u32;
-                let constants = &mut self.plan.mixing.constants;
-                let usual = constants[..first_constant].iter().find(|c| c.gradient == offset);
-                let Some(&usual) = usual else { continue };
-                constants.push(Constant {
-                    delta: *delta as u32,
-                    gradient: (task * deep.stride + place) as u32,
-                    ..usual
-                });
-            }
+            flop += of_layer;
+            let next = run.tiles;
+            let copy = self.copy_layer(place, |dense| {
+                dense.delta = delta;
+                dense.weight = (base + weight) as u32;
+                dense.bias = (base + bias) as u32;
+                dense.weight_tile = next as u32;
+            });
+            run.tiles += self.weight_tiles(copy);
+            run.count += 1;
         }
-        deep.weights.push(run);
-        let count = self.plan.mixing.constants.len() - first_constant;
-        deep.constants = ConstantRun { first: first_constant, count };
-        self.place_deep_regions(sharing, deep);
+        runs.push(run);
+        runs
+    }
+
+    /// Adds copies of constants whose gradients lie in the arena.
+    fn constants_in_arena(&mut self, wanted: Vec<InArena>, deep: &Deep) -> ConstantRun {
+        let first = self.plan.mixing.constants.len();
+        for InArena { place, delta, base } in wanted {
+            let block = self.layout.constants[place].block;
+            let offset = self.layout.blocks[block].offset as u32;
+            let constants = &mut self.plan.mixing.constants;
+            let usual = constants[..first].iter().find(|c| c.gradient == offset).copied();
+            let Some((usual, place)) = usual.zip(deep.place_of(block)) else { continue };
+            constants.push(Constant { delta, gradient: (base + place) as u32, ..usual });
+        }
+        ConstantRun { first, count: self.plan.mixing.constants.len() - first }
     }
 
     /// Adds the runs in which gradients by task lie as the parameters do.
@@ -271,6 +308,7 @@ impl Planner<'_> {
     /// Adds one region per node with gradients by task.
     fn place_deep_regions(&mut self, sharing: &Sharing, deep: &mut Deep) {
         let tasks = self.network.tasks.len();
+        let objectives = self.views().objectives;
         let first = self.views().regions.len();
         let mut nodes: Vec<usize> = deep.blocks.iter().map(|b| b.node).collect();
         nodes.dedup();
@@ -281,8 +319,9 @@ impl Planner<'_> {
             let of_node: Vec<&TaskBlock> = deep.blocks.iter().filter(|b| b.node == node).collect();
             let (Some(begin), Some(end)) = (of_node.first(), of_node.last()) else { continue };
             let end = end.place + self.layout.blocks[end.block].len.next_multiple_of(ALIGN);
-            // Behind the tasks the change of the parameters, as if it were one more.
-            let place = |task: usize| match task == tasks || sharing.tasks(node).contains(&task) {
+            // Behind the tasks the couplings, where they are balanced, and the change of the
+            // parameters, as if it were one more.
+            let place = |task: usize| match task >= tasks || sharing.tasks(node).contains(&task) {
                 true => (task * deep.stride + begin.place) as u32,
                 false => NONE,
             };
@@ -292,7 +331,7 @@ impl Planner<'_> {
             let views = self.plan.views.get_or_insert_default();
             let first = views.places.len() as u32;
             views.regions.push(Region { first, width, by_row: 0, parameter });
-            views.places.extend((0..=tasks).map(place));
+            views.places.extend((0..=objectives).map(place));
         }
         deep.regions = (first, deep.region_nodes.len());
     }

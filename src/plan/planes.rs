@@ -42,19 +42,21 @@ impl Planner<'_> {
         }
         let tasks = self.network.tasks.len();
         let sharing = Sharing::of(self.layout, tasks);
-        self.plan.views = Some(Views { tasks, ..Views::default() });
+        let objectives = tasks + usize::from(wanted.couplings);
+        self.plan.views = Some(Views { objectives, ..Views::default() });
         let private = |node: usize| !sharing.is_shared(node);
-        let backward = self.usual_pass(&private);
-        let places: Vec<usize> =
-            (0..self.plan.order.len()).filter(|place| private(self.layer(*place).node.0)).collect();
-        let private_weights = self.weight_run(&places);
-        let constants = self.constant_run(&sharing, false);
-        if let Some(views) = &mut self.plan.views {
-            (views.private, views.private_weights, views.private_constants) =
-                (backward, private_weights, constants);
+        self.views().private = self.usual_pass(&private);
+        let places = 0..self.plan.order.len();
+        let (of_shared, of_tasks): (Vec<usize>, Vec<usize>) =
+            places.partition(|place| sharing.is_shared(self.layer(*place).node.0));
+        self.views().private_weights = self.weight_run(&of_tasks);
+        self.views().private_constants = self.constant_run(&sharing, false);
+        if wanted.couplings {
+            self.views().shared_weights = self.weight_run(&of_shared);
+            self.views().shared_constants = self.constant_run(&sharing, true);
         }
         if wanted.planes {
-            self.place_planes(&sharing);
+            self.place_planes(&sharing, wanted.couplings);
         }
         if let Some(depth) = wanted.deep {
             self.place_deep(&sharing, depth);
@@ -340,7 +342,7 @@ impl Planner<'_> {
     }
 
     /// Adds the planes of boundary nodes and the shared backward pass from them on.
-    fn place_planes(&mut self, sharing: &Sharing) {
+    fn place_planes(&mut self, sharing: &Sharing, couplings: bool) {
         let highest = self.levels.iter().copied().max().unwrap_or(0);
         let (mut planes, mut regions) = (Planes::default(), [Vec::new(), Vec::new()]);
         // For each boundary node: the planes of tasks.
@@ -364,8 +366,13 @@ impl Planner<'_> {
             let at = Level { level, label: &label, slopes: false };
             planes.backward.extend(self.add_level(&at, members));
         }
+        if couplings {
+            for level in (0..=highest).rev() {
+                planes.couplings.extend(self.coupling_planes(level, sharing, &mut boundary));
+            }
+        }
         for (node, of_tasks) in &boundary {
-            let mut places = vec![NONE; self.network.tasks.len()];
+            let mut places = vec![NONE; self.views().objectives];
             of_tasks.iter().for_each(|(task, delta)| places[*task] = *delta as u32);
             regions[self.level_of(*node) % 2].push((*node, places));
         }
@@ -383,6 +390,28 @@ impl Planner<'_> {
             planes.shared.extend(steps);
         }
         self.views().planes = Some(planes);
+    }
+
+    /// Adds the planes that couplings have at a level, each from all private nodes that read.
+    fn coupling_planes(
+        &mut self,
+        level: usize,
+        sharing: &Sharing,
+        boundary: &mut BTreeMap<usize, Vec<(usize, usize)>>,
+    ) -> Vec<Backward> {
+        let couplings = self.network.tasks.len();
+        let mut members = Vec::new();
+        for (&node, of_objectives) in boundary.iter_mut() {
+            if self.level_of(node) == level {
+                let readers = self.readers_of(node, &|n| !sharing.is_shared(n));
+                let layers = readers.layers.iter().map(|p| self.copy_layer(*p, |_| {})).collect();
+                let delta = self.place_delta(node);
+                of_objectives.push((couplings, delta));
+                members.push((node, delta, Readers { layers, ..readers }));
+            }
+        }
+        let label = format!("couplings at {}", self.members_label(nodes_of(&members)));
+        self.add_level(&Level { level, label: &label, slopes: false }, members)
     }
 
     /// The shared nodes of a level whose deltas are needed.

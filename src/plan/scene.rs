@@ -19,18 +19,25 @@ pub struct Chunk {
     pub first: usize,
     /// Number of rows.
     pub rows: usize,
+    /// Whether the backward pass goes through it once more.
+    pub again: bool,
 }
 
 impl Chunk {
+    /// The only chunk of a step.
+    pub fn only(rows: usize) -> Chunk {
+        Chunk { index: 0, first: 0, rows, again: false }
+    }
+
     /// The effect of this chunk on a sum over the batch: the first chunk overwrites it, later ones
     /// add.
     pub fn effect(&self) -> Effect {
         first_overwrites(self.index)
     }
 
-    /// The chunk as one that adds to sums over the batch.
-    pub fn adding(self) -> Chunk {
-        Chunk { index: self.index.max(1), ..self }
+    /// The chunk in a further backward pass, which adds to sums over the batch.
+    pub fn once_more(self) -> Chunk {
+        Chunk { index: self.index.max(1), again: true, ..self }
     }
 }
 
@@ -44,7 +51,7 @@ pub fn chunks(batch: usize, most: usize) -> Vec<Chunk> {
     (0..batch)
         .step_by(most.max(1))
         .enumerate()
-        .map(|(index, first)| Chunk { index, first, rows: most.min(batch - first) })
+        .map(|(index, first)| Chunk { index, first, rows: most.min(batch - first), again: false })
         .collect()
 }
 

@@ -24,6 +24,8 @@ pub struct Wanted {
     pub planes: bool,
     /// The shared layers whose gradients are wanted by task.
     pub deep: Option<Depth>,
+    /// Whether the couplings are one more objective beside the tasks.
+    pub couplings: bool,
 }
 
 impl Wanted {
@@ -177,6 +179,8 @@ pub struct TaskBlock {
 pub struct Planes {
     /// The dispatches that make them; all private nodes have their deltas before.
     pub backward: Vec<Backward>,
+    /// Those that make the planes of the couplings, from deltas that are those of couplings.
+    pub couplings: Vec<Backward>,
     /// The backward pass of the shared nodes, from the weights of the tasks on.
     pub shared: Vec<SharedBackward>,
     /// The regions that are compared, first those of even planes: (first, number) for each arena.
@@ -192,6 +196,10 @@ pub struct Deep {
     pub weights: Vec<WeightRun>,
     /// The gradients of constants by task.
     pub constants: ConstantRun,
+    /// The weight gradients of the couplings, from the usual deltas.
+    pub coupling_weights: Vec<WeightRun>,
+    /// The gradients of constants of the couplings.
+    pub coupling_constants: ConstantRun,
     /// The deltas of the learned inputs: (task, first element) in the even arena.
     pub learned: Vec<(usize, usize)>,
     /// The blocks in the order of the arena.
@@ -208,17 +216,28 @@ pub struct Deep {
     pub runs: (usize, usize),
 }
 
+impl Deep {
+    /// The first element of a block of the layout within the gradients of a task.
+    pub(super) fn place_of(&self, block: usize) -> Option<usize> {
+        self.blocks.iter().find(|b| b.block == block).map(|b| b.place)
+    }
+}
+
 /// All views of a plan, with the tables that only they have.
 #[derive(Clone, Debug, Default)]
 pub struct Views {
-    /// Number of tasks that are compared.
-    pub tasks: usize,
+    /// Number of objectives that are compared: the tasks, and behind them perhaps the couplings.
+    pub objectives: usize,
     /// The backward pass of the private nodes.
     pub private: Vec<Backward>,
     /// The weight gradients of private layers.
     pub private_weights: WeightRun,
     /// The gradients of private constants.
     pub private_constants: ConstantRun,
+    /// The weight gradients of shared layers.
+    pub shared_weights: WeightRun,
+    /// The gradients of shared constants.
+    pub shared_constants: ConstantRun,
     /// The planes of boundary nodes.
     pub planes: Option<Planes>,
     /// The deep views.

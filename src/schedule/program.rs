@@ -25,7 +25,8 @@ pub enum MetricKind {
     Coupling(usize),
     /// Mean entropy of the selectors of a gate, by its number.
     GateEntropy(usize),
-    /// Weight that a balancer gives a task, beside that of the configuration.
+    /// Weight that a balancer gives an objective, beside that of the configuration: a task, or
+    /// behind them the couplings.
     TaskWeight(usize),
     /// How far the weights of a balancer are from the solution.
     SolverResidual,

@@ -35,8 +35,13 @@ impl Builder<'_> {
         self.scene.network.tasks.len()
     }
 
+    /// Number of objectives that are balanced: the tasks, and behind them perhaps the couplings.
+    fn objectives(&self) -> usize {
+        self.objective.objectives()
+    }
+
     fn gramian(&self) -> Gramian {
-        Gramian { tasks: self.tasks() }
+        Gramian { objectives: self.objectives() }
     }
 
     fn b(&self) -> &BalanceBuffers {
@@ -137,15 +142,15 @@ impl Builder<'_> {
     pub(super) fn compare_planes(&self, chunk: Chunk, is_last: bool) -> Vec<Dispatch> {
         let Some(views) = self.views() else { return Vec::new() };
         let Some(planes) = &views.planes else { return Vec::new() };
-        let (tasks, deltas) = (self.tasks(), self.scene.buffers.deltas);
+        let (objectives, deltas) = (self.objectives(), self.scene.buffers.deltas);
         let all = plane_regions(views);
         let slices = slices_of(longest(views, chunk.rows, all));
         let (mut dispatches, mut before) = (Vec::new(), 0);
         for (parity, regions) in planes.regions.into_iter().enumerate() {
             if regions.1 > 0 {
-                let at = (regions, slices, before, tasks);
+                let at = (regions, slices, before, objectives);
                 dispatches.push(self.products(deltas[parity], chunk.rows, at));
-                before += 16 * pairs(tasks) * regions.1 * slices;
+                before += 16 * pairs(objectives) * regions.1 * slices;
             }
         }
         dispatches.push(self.sum_products(all.1, slices, chunk.index > 0, is_last));
@@ -160,7 +165,7 @@ impl Builder<'_> {
             _ => deep.regions,
         };
         let slices = slices_of(longest(views, 1, regions));
-        let at = (regions, slices, 0, self.tasks());
+        let at = (regions, slices, 0, self.objectives());
         let products = self.products(self.combined(), 1, at);
         vec![products, self.sum_products(regions.1, slices, false, true)]
     }
@@ -200,7 +205,7 @@ impl Builder<'_> {
     /// The products of the gradients by task and of the change of the parameters, node by node.
     pub(super) fn observe(&self) -> Vec<Dispatch> {
         let Some((views, deep)) = self.deep() else { return Vec::new() };
-        let (tasks, count) = (self.tasks() + 1, deep.regions.1);
+        let (tasks, count) = (self.objectives() + 1, deep.regions.1);
         let slices = slices_of(longest(views, 1, deep.regions));
         let at = (deep.regions, slices, 0, tasks);
         let products = self.products(self.b().task_gradients, 1, at);
@@ -233,7 +238,7 @@ impl Builder<'_> {
             let longest = runs.iter().map(|run| run.len as usize).max().unwrap_or(0);
             (first, count, deep.stride, longest)
         });
-        let change = self.tasks() * stride;
+        let change = self.objectives() * stride;
         let parameters = params::ParameterChange {
             first: first as u32,
             runs: runs as u32,
@@ -285,7 +290,7 @@ impl Builder<'_> {
     ) -> Dispatch {
         let (b, balance) = (&self.scene.buffers, &self.objective.balance);
         // Observed gradients are compared as they are, and with the change of the parameters.
-        let is_solve = tasks == self.tasks();
+        let is_solve = tasks == self.objectives();
         let is_adam = balance.metric == Metric::Adam && is_solve;
         let by_squares = self.memory() == Some(Memory::Squares) && is_solve;
         let (metric, eps) = match (is_adam, by_squares) {
@@ -341,7 +346,7 @@ impl Builder<'_> {
         accumulate: bool,
         is_last: bool,
     ) -> Dispatch {
-        let (at, tasks) = (self.gramian(), self.tasks());
+        let (at, tasks) = (self.gramian(), self.objectives());
         let normalize = match self.objective.balance.normalize {
             Normalize::None => 0,
             Normalize::Norm => 1,
@@ -382,13 +387,13 @@ impl Builder<'_> {
     /// Finds the weights; `after` is the second part of a method that looks at the losses after the
     /// update.
     pub(super) fn solve(&self, after: bool) -> Option<Dispatch> {
-        let (b, at, tasks) = (&self.scene.buffers, self.gramian(), self.tasks());
+        let (b, at, tasks) = (&self.scene.buffers, self.gramian(), self.objectives());
         let method = self.method()?;
         let balancer = self.objective.balance.method;
         let [a, second] = method.numbers(balancer);
         let (rule, [beta1, beta2, eps]) = if after { (0, [0.9, 0.999, 1e-8]) } else { self.rule() };
         let state = state_len(self.objective, tasks);
-        let inverses = self.scene.counts.map(|first| first + 2 * tasks);
+        let inverses = self.scene.counts.map(|first| first + 2 * self.tasks());
         let parameters = Solve {
             tasks: tasks as u32,
             method: if after { solve::FAMO_AFTER } else { method.code(balancer) },
@@ -468,7 +473,7 @@ impl Builder<'_> {
 
     /// The kernel of a method for these tasks.
     fn solving(&self, method: &dyn Method) -> &'static Kernel {
-        match self.tasks() <= MOST_DIRECT {
+        match self.objectives() <= MOST_DIRECT {
             true => self.scene.tuning.kernel(method.kernel()),
             false => method.kernel(),
         }
@@ -477,7 +482,7 @@ impl Builder<'_> {
     /// Takes the weights from the state of the step before.
     pub(super) fn recall(&self) -> Option<Dispatch> {
         self.method()?;
-        let count = weights_len(self.objective, self.tasks());
+        let count = weights_len(self.objective, self.objectives());
         let b = &self.scene.buffers;
         let parameters = params::CopyNumbers {
             count: count as u32,
@@ -590,7 +595,7 @@ impl Builder<'_> {
                 });
                 Dispatch::new(self.combining(places), label, parameters, grid)
                     .bind([("partials", b.partials)])
-                    .reads(self.run(b.partials, self.weights, self.tasks()))
+                    .reads(self.run(b.partials, self.weights, self.objectives()))
             }
         };
         dispatch
@@ -604,12 +609,62 @@ impl Builder<'_> {
 
     /// What couplings of logits add to the gradients of a chunk, where they go through the network
     /// apart from the losses.
-    pub(super) fn couplings_apart(&self, tables: &[CouplingTable], chunk: Chunk) -> Vec<Dispatch> {
-        let mut dispatches = vec![self.scale_logits(chunk)];
-        dispatches.extend(self.couple(tables, Phase::Logits, chunk, true));
-        dispatches.extend(self.backward_steps(&self.scene.plan.backward, chunk));
-        dispatches.extend(self.gradients(chunk.adding()));
+    pub(super) fn add_couplings(&self, tables: &[CouplingTable], chunk: Chunk) -> Vec<Dispatch> {
+        let again = chunk.once_more();
+        let mut dispatches = self.couplings_alone(tables, chunk);
+        dispatches.extend(self.backward_steps(&self.scene.plan.backward, again));
+        dispatches.extend(self.gradients(again));
         dispatches
+    }
+
+    /// Whether couplings of logits are added to what a balancer makes of the tasks.
+    pub(super) fn adds_couplings(&self) -> bool {
+        self.objective.couples_apart() && !self.objective.balances_couplings()
+    }
+
+    /// The gradients of the logits, as couplings alone have them.
+    fn couplings_alone(&self, tables: &[CouplingTable], chunk: Chunk) -> Vec<Dispatch> {
+        let clear = self.scale_logits(chunk);
+        [clear].into_iter().chain(self.couple(tables, Phase::Logits, chunk, true)).collect()
+    }
+
+    /// The gradients of the couplings of a chunk, which are one more objective: with `planes` those
+    /// of boundary values, with `deep` those of shared parameters, behind the ones by task. Layers
+    /// of single tasks keep the deltas that couplings give them.
+    pub(super) fn couplings_as_objective(
+        &self,
+        tables: &[CouplingTable],
+        chunk: Chunk,
+        (planes, deep): (bool, bool),
+    ) -> Vec<Dispatch> {
+        let again = chunk.once_more();
+        let mut dispatches = self.couplings_alone(tables, chunk);
+        match self.deep().filter(|_| deep) {
+            Some((_, deep)) => {
+                let target = self.b().task_gradients;
+                dispatches.extend(self.backward_steps(&self.scene.plan.backward, again));
+                let runs = deep.coupling_weights.iter();
+                let weights =
+                    runs.flat_map(|run| self.weight_gradients(run, "couplings", target, chunk));
+                dispatches.extend(weights);
+                dispatches.extend(self.constant_gradients(&deep.coupling_constants, target, chunk));
+                dispatches.extend(self.vectors_of_couplings(deep, chunk));
+            }
+            None => dispatches.extend(self.private_backward(again)),
+        }
+        let views = self.views().and_then(|views| views.planes.as_ref()).filter(|_| planes);
+        dispatches.extend(views.iter().flat_map(|p| self.backward_steps(&p.couplings, again)));
+        dispatches
+    }
+
+    /// The gradients of shared parameters alone, from the deltas.
+    pub(super) fn shared_gradients(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let Some(views) = self.views() else { return Vec::new() };
+        let target = self.scene.buffers.gradients;
+        let weights = self.weight_gradients(&views.shared_weights, "shared layers", target, chunk);
+        let constants = self.constant_gradients(&views.shared_constants, target, chunk);
+        let vectors = self.embedding_backward(chunk);
+        weights.into_iter().chain(constants).chain(vectors).collect()
     }
 
     /// Sets the gradients of shared parameters to zero.
@@ -619,7 +674,7 @@ impl Builder<'_> {
 
     /// The gradients of shared parameters from those by task, added to those of couplings.
     pub(super) fn combine_gradients(&self) -> Option<Dispatch> {
-        self.combined_gradients(self.tasks(), "shared layers", self.objective.couples_apart())
+        self.combined_gradients(self.objectives(), "shared layers", self.adds_couplings())
     }
 
     fn combined_gradients(&self, tasks: usize, label: &str, adds: bool) -> Option<Dispatch> {
@@ -674,7 +729,7 @@ impl Builder<'_> {
         for (number, region) in (deep.regions.0..).zip(&deep.region_nodes) {
             let places = &views.places[views.regions[number].first as usize..];
             let blocks = || deep.blocks.iter().filter(|b| b.node == *region);
-            for (task, place) in places.iter().enumerate().take(self.tasks()) {
+            for (task, place) in places.iter().enumerate().take(self.objectives()) {
                 idle.extend(blocks().map(|b| {
                     let len = layout.blocks[b.block].len;
                     let whole = len.next_multiple_of(ALIGN);

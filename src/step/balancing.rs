@@ -73,27 +73,28 @@ fn wanted(objective: &Objective) -> Wanted {
         Way::Before => Some(Depth::Last),
         _ => None,
     };
-    Wanted { planes: ways.contains(&Way::Planes), deep }
+    let planes = ways.contains(&Way::Planes);
+    Wanted { planes, deep, couplings: objective.balances_couplings() }
 }
 
 /// Places within the buffer of products of tasks: the sums, the scaled ones with their scales, the
 /// losses before and after the update.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gramian {
-    pub(super) tasks: usize,
+    pub(super) objectives: usize,
 }
 
 impl Gramian {
     pub(super) fn scaled(self) -> usize {
-        self.tasks * self.tasks
+        self.objectives * self.objectives
     }
 
     pub(super) fn losses(self) -> usize {
-        2 * self.scaled() + self.tasks
+        2 * self.scaled() + self.objectives
     }
 
     pub(super) fn len(self) -> usize {
-        self.losses() + 2 * self.tasks
+        self.losses() + 2 * self.objectives
     }
 }
 
@@ -128,7 +129,8 @@ fn products_len(objective: &Objective, views: &Views, capacity: usize) -> usize 
     };
     let deep = views.deep.as_ref().map_or((0, 0), |deep| deep.regions);
     let changes = usize::from(objective.balance.observe > 0);
-    of(plane_regions(views), views.tasks).max(of(deep, views.tasks + changes))
+    let objectives = views.objectives;
+    of(plane_regions(views), objectives).max(of(deep, objectives + changes))
 }
 
 /// Numbers that a solver leaves: the weights, and behind them its residual if it has one.
@@ -161,7 +163,7 @@ pub(super) fn wanted_views(request: &Request) -> Wanted {
 /// 69 if a buffer is too large; 78 if there are too many tasks, or tasks share nothing that is
 /// trained.
 pub(super) fn check_size(request: &Request, plan: &LayerPlan) -> Result<(), Fault> {
-    let (objective, tasks) = (request.objective, request.network.tasks.len());
+    let (objective, tasks) = (request.objective, request.objective.objectives());
     let Some(views) = &plan.views else { return Ok(()) };
     let key = if objective.method().is_some() { "balance.method" } else { "balance.observe" };
     if tasks > MOST_TASKS {
@@ -203,18 +205,19 @@ pub(super) fn place_buffers(
     if request.optimizer.is_none() {
         return b;
     }
-    let tasks = request.network.tasks.len();
+    let tasks = objective.objectives();
     if let Some(method) = objective.solver() {
         let state = state_len(objective, tasks);
         let mut first = vec![method.first_weight().to_bits(); tasks];
         first.resize(state, 0f32.to_bits());
         b.balance = spec(program, "balance", state, Kind::F32, first);
         b.next_balance = spec(program, "next balance", state, Kind::F32, Vec::new());
-        let weights = objective.weights.iter().map(|w| w.to_bits()).collect();
-        b.preferences = spec(program, "preferences", tasks, Kind::F32, weights);
+        let weights: Vec<u32> = objective.weights.iter().map(|w| w.to_bits()).collect();
+        b.preferences = spec(program, "preferences", weights.len(), Kind::F32, weights);
         let work = work_len(method, tasks);
         b.work = spec(program, "work of the solver", work, Kind::F32, Vec::new());
-        b.gramian = spec(program, "gramian", Gramian { tasks }.len(), Kind::F32, Vec::new());
+        b.gramian =
+            spec(program, "gramian", Gramian { objectives: tasks }.len(), Kind::F32, Vec::new());
     }
     if matches!(Way::of(objective, true), Way::Losses | Way::Before) {
         let (combinations, terms) = scaled_logits(request, plan);

@@ -165,6 +165,7 @@ impl<'a> Builder<'a> {
     /// in between where they follow from the whole batch.
     fn descent(&self, step: &Step) -> Vec<Dispatch> {
         let way = Way::of(self.objective, step.turn.solves);
+        let is_balanced = self.objective.balances_couplings();
         let mut dispatches = Vec::new();
         let solves = step.turn.solves && self.objective.balance.method.solves();
         if way == Way::Before || (!step.turn.solves && way != Way::Constant) {
@@ -175,14 +176,26 @@ impl<'a> Builder<'a> {
             step.chunks.len() > 1 && solves && matches!(way, Way::Losses | Way::Planes);
         if is_swept_twice {
             for &chunk in step.chunks {
-                let ahead = self.ahead(step, chunk, way).into_iter().map(Dispatch::in_part);
-                dispatches.extend(ahead);
+                let mut ahead = self.ahead(step, chunk, way);
+                if way == Way::Planes && is_balanced {
+                    ahead.extend(self.couplings_as_objective(step.tables, chunk, (true, false)));
+                }
+                dispatches.extend(ahead.into_iter().map(Dispatch::in_part));
                 dispatches.extend(self.measured(step, chunk, way));
             }
             dispatches.extend(self.solve(false));
         }
         for &chunk in step.chunks {
             dispatches.extend(self.ahead(step, chunk, way));
+            if way == Way::Planes && is_balanced {
+                dispatches.extend(self.private_gradients(chunk));
+                if step.turn.observes {
+                    dispatches.extend(self.deep_backward(chunk));
+                }
+                let wanted = (true, step.turn.observes);
+                dispatches.extend(self.couplings_as_objective(step.tables, chunk, wanted));
+                dispatches.extend(self.private_gradients(chunk.once_more()));
+            }
             if solves && !is_swept_twice && matches!(way, Way::Losses | Way::Planes) {
                 dispatches.extend(self.measured(step, chunk, way));
                 dispatches.extend(self.solve(false));
@@ -235,17 +248,21 @@ impl<'a> Builder<'a> {
         if matches!(way, Way::Losses | Way::Before) {
             dispatches.push(self.scale_logits(chunk));
         }
-        let apart = self.objective.couples_apart();
+        let (apart, adds) = (self.objective.couples_apart(), self.adds_couplings());
+        let is_balanced = self.objective.balances_couplings();
         if way != Way::Planes && !apart {
             dispatches.extend(self.couple(step.tables, Phase::Logits, chunk, true));
         }
         match way {
             Way::Planes => {
                 dispatches.extend(self.shared_backward(chunk));
-                dispatches.extend(self.gradients(chunk));
+                dispatches.extend(match is_balanced {
+                    true => self.shared_gradients(chunk),
+                    false => self.gradients(chunk),
+                });
             }
             Way::Deep => {
-                if apart && chunk.index == 0 {
+                if adds && chunk.index == 0 {
                     dispatches.extend(self.clear_gradients());
                 }
                 dispatches.extend(self.private_backward(chunk));
@@ -253,14 +270,20 @@ impl<'a> Builder<'a> {
             }
             Way::Constant | Way::Losses | Way::Before => dispatches.extend(self.backward(chunk)),
         }
-        if matches!(way, Way::Deep | Way::Before) || step.turn.observes {
+        // Balanced couplings come behind what planes need of the tasks, and so do gradients by task.
+        let is_behind = way == Way::Planes && is_balanced;
+        if matches!(way, Way::Deep | Way::Before) || (step.turn.observes && !is_behind) {
             // A method may look at some of these gradients alone.
             let looks_at_part = way == Way::Before && !step.turn.observes;
             let deep = self.deep_backward(chunk).into_iter();
             dispatches.extend(deep.map(|d| if looks_at_part { d.in_part() } else { d }));
         }
-        if apart {
-            dispatches.extend(self.couplings_apart(step.tables, chunk));
+        if way == Way::Deep && is_balanced {
+            dispatches.extend(self.couplings_as_objective(step.tables, chunk, (false, true)));
+            dispatches.extend(self.private_gradients(chunk.once_more()));
+        }
+        if adds {
+            dispatches.extend(self.add_couplings(step.tables, chunk));
         }
         dispatches
     }
@@ -323,7 +346,7 @@ impl<'a> Builder<'a> {
 
     /// Adds the schedule that evaluates `rows` rows of a part, and returns its number.
     fn evaluate(&mut self, part: usize, tables: &[CouplingTable], rows: usize) -> usize {
-        let chunk = Chunk { index: 0, first: 0, rows };
+        let chunk = Chunk::only(rows);
         let mut dispatches = self.count(part, false);
         dispatches.extend(self.gather(part, chunk, false, false));
         dispatches.extend(self.forward(chunk, false));

@@ -138,7 +138,7 @@ impl Builder<'_> {
     fn balance_metrics(&mut self) -> Vec<MetricLine> {
         let method = self.objective.method().filter(|_| self.optimizer.is_some());
         let Some(method) = method else { return Vec::new() };
-        let tasks = self.scene.network.tasks.len();
+        let (tasks, objectives) = (self.scene.network.tasks.len(), self.objective.objectives());
         self.balance_flag = self.flag(FlagKind::BalancedGradient, method.name(), None);
         let of_task = |builder: &mut Self, task| {
             builder.flag(FlagKind::LossLogarithm, method.name(), Some(task))
@@ -146,16 +146,16 @@ impl Builder<'_> {
         let flags: Vec<u32> = (0..tasks).map(|task| of_task(self, task)).collect();
         self.loss_flags = flags.first().copied().unwrap_or(params::NONE);
         self.weights = self.partials;
-        self.partials += tasks + 1;
+        self.partials += objectives + 1;
         let line =
             |place: usize| Metric { partials: place as u32, count: 1, mean: 0, flag: params::NONE };
         let first = self.weights;
         let mut lines = Vec::new();
         if self.objective.balance.method.solves() {
-            lines.extend((0..tasks).map(|t| (MetricKind::TaskWeight(t), line(first + t))));
+            lines.extend((0..objectives).map(|t| (MetricKind::TaskWeight(t), line(first + t))));
         }
         if self.objective.balance.method.acts() == Acts::Products {
-            lines.push((MetricKind::SolverResidual, line(first + tasks)));
+            lines.push((MetricKind::SolverResidual, line(first + objectives)));
         }
         lines
     }

@@ -22,6 +22,9 @@ fn work(gate: &Gate, rows: usize) -> usize {
     if gate.rule == rule::MASK { rows * gate.values as usize } else { rows }
 }
 
+/// A row behind every batch, where no entropy of gates is counted.
+const BEHIND: u32 = 1 << 31;
+
 impl Builder<'_> {
     /// The gates of a group.
     fn gates(&self, group: &MixGroup) -> &[Gate] {
@@ -64,7 +67,7 @@ impl Builder<'_> {
         let capacity = self.scene.plan.capacity;
         let parameters = params::GateForward {
             rows: rows as u32,
-            chunk_first: chunk.first as u32,
+            chunk_first: if chunk.again { BEHIND } else { chunk.first as u32 },
             first_gate: group.first_gate as u32,
             gates: group.gates as u32,
             training: u32::from(training),
@@ -166,7 +169,7 @@ impl Builder<'_> {
         let (b, rows, gates) = (&self.scene.buffers, chunk.rows, self.gates(group));
         let parameters = params::GateBackward {
             rows: rows as u32,
-            chunk_first: chunk.first as u32,
+            chunk_first: if chunk.again { BEHIND } else { chunk.first as u32 },
             first_gate: group.first_gate as u32,
             gates: group.gates as u32,
         };

@@ -78,22 +78,40 @@ impl Builder<'_> {
 
     /// The gradients of all embeddings by task.
     pub(super) fn vectors_by_task(&self, deep: &Deep, chunk: Chunk) -> Vec<Dispatch> {
-        let place = deep.blocks.first().filter(|b| b.block < self.scene.layout.embeddings);
-        let Some(first) = place.filter(|_| self.scene.trains_embeddings()) else {
-            return Vec::new();
-        };
-        let offset = self.scene.layout.blocks[first.block].offset;
-        let of_task = |&(task, delta): &(usize, usize)| {
-            let place = (task * deep.stride + first.place) as u32;
-            let to = (
-                delta as u32,
-                place.wrapping_sub(offset as u32),
-                self.scene.buffers.balance.task_gradients,
-            );
-            self.sum_cells(to, chunk)
-        };
-        let sums = deep.learned.iter().map(of_task);
-        [self.link_cells(chunk)].into_iter().chain(sums).collect()
+        let sums = deep.learned.iter();
+        let sums: Vec<Dispatch> = sums
+            .filter_map(|(task, delta)| self.sum_in_arena(deep, *task, *delta, chunk))
+            .collect();
+        let links = (!sums.is_empty()).then(|| self.link_cells(chunk));
+        links.into_iter().chain(sums).collect()
+    }
+
+    /// The gradients of all embeddings by the couplings, behind those by task.
+    pub(super) fn vectors_of_couplings(&self, deep: &Deep, chunk: Chunk) -> Vec<Dispatch> {
+        let tasks = self.scene.network.tasks.len();
+        let learned = self.scene.plan.learned_inputs.map(|at| self.scene.plan.destinations[at]);
+        let sums = learned
+            .and_then(|learned| self.sum_in_arena(deep, tasks, learned.delta as usize, chunk));
+        let links = sums.is_some().then(|| self.link_cells(chunk));
+        links.into_iter().chain(sums).collect()
+    }
+
+    /// The gradients of all embeddings for one objective, from the deltas of the learned inputs.
+    fn sum_in_arena(
+        &self,
+        deep: &Deep,
+        objective: usize,
+        delta: usize,
+        chunk: Chunk,
+    ) -> Option<Dispatch> {
+        let first = deep.blocks.first().filter(|b| b.block < self.scene.layout.embeddings)?;
+        if !self.scene.trains_embeddings() {
+            return None;
+        }
+        let offset = self.scene.layout.blocks[first.block].offset as u32;
+        let place = (objective * deep.stride + first.place) as u32;
+        let target = self.scene.buffers.balance.task_gradients;
+        Some(self.sum_cells((delta as u32, place.wrapping_sub(offset), target), chunk))
     }
 
     /// Links the cells of a chunk that hold equal codes.

@@ -1234,6 +1234,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "balance.space=parameters",
             "balance.every=3",
             "balance.normalize=loss",
+            "balance.couplings=balanced",
             "balance.regularization=0.01",
         ],
     ),

@@ -120,6 +120,8 @@ const DECAYS: &[&str] = &["optimizer.weight_decay=0.1", "optimizer.learning_rate
 const DIVERGES: &[&str] = &["optimizer.kind=sgd", "optimizer.learning_rate=1e38"];
 const STEPS: &[&str] = &["optimizer.schedule=step", "optimizer.step_size=1e"];
 const COUPLED: &[&str] = &["coupling.0.kind=agreement", "coupling.0.strength=0.5"];
+const UPGRAD_COUPLED: &[&str] =
+    &["coupling.0.kind=agreement", "coupling.0.strength=0.5", "balance.method=upgrad"];
 /// Three tasks that can be coupled.
 const THREE: &[&str] = &[
     "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"yes\", \"shape\"]",
@@ -156,6 +158,7 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &["balance.method=upgrad"], &["balance.every=2"], Program),
     flip(TABLE, &["balance.method=upgrad"], &["balance.normalize=norm"], Program),
     flip(TABLE, EXACT, &["balance.metric=adam"], Program),
+    flip(TABLE, UPGRAD_COUPLED, &["balance.couplings=balanced"], Program),
     flip(TABLE, &[], &["balance.observe=3"], Program),
     flip(TABLE, &["balance.method=uncertainty"], &["balance.most=0.01"], Program),
     flip(TABLE, &["balance.method=dwa"], &["balance.temperature=1"], Program),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tandem::config::{
-    Activation, Architecture, Balance, Balancer, Falling, Gates, Metric, Normalize, Optimizer,
-    OptimizerKind, Scaling, Schedule as Course, SelectGates, Space, TaskKind,
+    Activation, Architecture, Balance, Balancer, Couplings, Falling, Gates, Metric, Normalize,
+    Optimizer, OptimizerKind, Scaling, Schedule as Course, SelectGates, Space, TaskKind,
 };
 use tandem::data::Spread;
 use tandem::data::UNLABELLED;
@@ -947,12 +947,16 @@ fn balanced() -> Vec<Case> {
         planes(Balancer::Gradnorm { alpha: 1.5, learning_rate: 0.1 }),
         Balance { every: 2, observe: 4, ..exact(Balancer::Upgrad { regularization: 1e-4 }) },
         Balance { normalize: Normalize::Loss, ..planes(Balancer::Gradvac { beta: 0.1 }) },
-        exact(Balancer::ImtlG),
+        Balance { couplings: Couplings::Balanced, observe: 2, ..exact(Balancer::ImtlG) },
         Balance { metric: Metric::Adam, ..exact(Balancer::Fairgrad { alpha: 2.0 }) },
         planes(Balancer::DbMtl { beta: 0.9, power: 0.5 }),
         planes(Balancer::ExcessMtl { learning_rate: 0.1 }),
         planes(Balancer::Cagrad { c: 0.4 }),
-        planes(Balancer::Graddrop { leak: 0.1 }),
+        Balance {
+            couplings: Couplings::Balanced,
+            observe: 2,
+            ..planes(Balancer::Graddrop { leak: 0.1 })
+        },
         exact(Balancer::Graddrop { leak: 0.1 }),
         Balance { observe: 1, ..planes(Balancer::None) },
         planes(Balancer::Random),
@@ -962,7 +966,10 @@ fn balanced() -> Vec<Case> {
     ];
     let case = |(number, balance): (usize, Balance)| Case {
         balance,
-        couplings: if number % 3 == 0 { vec!["agreement"] } else { vec!["soft_sharing"] },
+        couplings: match number % 3 == 0 || number == 4 {
+            true => vec!["agreement"],
+            false => vec!["soft_sharing"],
+        },
         table: number % 2 == 0,
         learned: number % 4 == 0,
         direct: number % 2 == 0,

@@ -296,10 +296,13 @@ fn device_architectures() {
 }
 
 /// The recorded balancers.
-const BALANCERS: [&str; 16] = [
+const BALANCERS: [&str; 19] = [
     "balance_aligned_mtl_representation",
     "balance_cagrad_representation",
     "balance_config",
+    "balance_couplings",
+    "balance_couplings_added",
+    "balance_couplings_representation",
     "balance_dual_proj_representation",
     "balance_dwa",
     "balance_famo",

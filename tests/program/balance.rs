@@ -168,6 +168,74 @@ fn what_cannot_be_balanced_is_refused() {
     refused(&["--set", "balance.method=upgrade"], &["balance.method", "upgrad"]);
 }
 
+/// Two tasks of the signs of one number, coupled in what they predict.
+const COUPLED: &str = "
+[balance]
+method = \"upgrad\"
+couplings = \"balanced\"
+observe = 1
+[task.a]
+type = \"binary\"
+target = \"sign\"
+[task.b]
+type = \"binary\"
+target = \"sign\"
+[[coupling]]
+kind = \"agreement\"
+strength = 0.5
+";
+
+fn coupled() -> Room {
+    let room = room(COUPLED);
+    let mut table = String::from("x,y,sign\n");
+    for row in 0..320 {
+        let z = [0, 1].map(|stream| normal(5, Purpose::Synthetic, stream, row));
+        table += &format!("{:.4},{:.4},{}\n", z[0], z[1], u8::from(z[0] > z[1]));
+    }
+    room.write("train.csv", table);
+    room
+}
+
+#[test]
+fn couplings_that_are_balanced_are_told_beside_the_tasks() {
+    let room = coupled();
+    let ran = room.train("balanced", &[]).expect(0);
+    assert!(ran.err.contains("conflict: "), "{ran:#?}");
+    let text = room.text("balanced/metrics.jsonl");
+    let points = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let points: Vec<Value> = points.filter(|point| point["split"] == "train").collect();
+    let last = points.last().unwrap();
+    let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&last["balance"]["weights"]), ["a", "b", "couplings"]);
+    assert_eq!(names(&last["conflict"]["tasks"]), ["a", "b", "couplings"]);
+    assert_eq!(last["conflict"]["pairs"].as_array().unwrap().len(), 3);
+    let head = room.text("balanced/metrics.csv").lines().next().unwrap().to_owned();
+    says(&head, &["train/couplings/weight", "train/cosine/a/couplings", "train/couplings/norm"]);
+    let ran = room.resume("balanced", &["--epochs", "9"]).expect(0);
+    says(&ran.err, &["conflict: ", "in 81 observed steps"]);
+    let added = room.resume("balanced", &["--epochs", "10", "--set", "balance.couplings=added"]);
+    let _ = added.refused(78, &["balance.couplings", "cannot change"]);
+}
+
+#[test]
+fn couplings_that_cannot_be_balanced_are_refused() {
+    let refused = |net: &str, flags: &[&str], pieces: &[&str]| {
+        let room = coupled();
+        room.write("net.toml", format!("{DATA}{net}{REST}"));
+        let _ = room.train("refused", flags).refused(78, pieces);
+    };
+    let without = COUPLED.split_once("[[").unwrap().0;
+    refused(without, &[], &["balance.couplings: has no effect", "no [[coupling]] acts on logits"]);
+    let soft = COUPLED.replace("agreement", "soft_sharing");
+    refused(&soft, &[], &["balance.couplings: has no effect"]);
+    let named = COUPLED.replace("task.b", "task.couplings");
+    refused(&named, &[], &["balance.couplings", "a task has this name", "rename"]);
+    let by_loss = ["--set", "balance.normalize=loss"];
+    refused(COUPLED, &by_loss, &["balance.couplings", "divided by losses"]);
+    let log = ["--set", "balance.method=log"];
+    refused(COUPLED, &log, &["balance.couplings", "log", "does not compare gradients"]);
+}
+
 #[test]
 fn gradients_of_at_most_128_tasks_are_compared() {
     let heads: String = (0..129)

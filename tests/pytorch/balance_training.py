@@ -8,8 +8,9 @@ Data, optimizers and files are those of trajectory.py; `balance` and `train` are
 names. The solves are those of balance.py, and need what it needs; what TorchJD has too is compared
 with it. Beside the values of trajectory.py a file has `losses` and `weights`, with a row for each
 step and a column for each task: the losses without weights, and what a balancer multiplies `weight`
-times the loss with, in the whole step or, with a method on gradients, in shared layers alone.
-`loss` is the sum of `weight` times the losses, which is not balanced.
+times the loss with, in the whole step or, with a method on gradients, in shared layers alone. Where
+couplings are balanced, `weights` has a last column for their sum. `loss` is the sum of `weight`
+times the losses and of the couplings, which is not balanced.
 
 The files hold the run in float64; a run in float32 from the same start is only compared with it.
 """
@@ -32,6 +33,8 @@ from trajectory import (
     HERE,
     OPTIMIZER,
     STEPS,
+    agreement,
+    coupling,
     dense,
     learning_rate,
     logits,
@@ -45,7 +48,7 @@ TASKS = ["a", "b", "c"]
 EPOCH = 5  # steps of an epoch, where a batch does not have all rows
 
 
-def make_case(seed, table, layers=(12, 8), rows=60, inputs=8, batches=1, **optimizer):
+def make_case(seed, table, layers=(12, 8), rows=60, inputs=8, batches=1, couplings=(), **optimizer):
     """Three tasks on a trunk of two layers, the second of them with a tower."""
     return {
         "seed": seed,
@@ -57,7 +60,7 @@ def make_case(seed, table, layers=(12, 8), rows=60, inputs=8, batches=1, **optim
             task("b", 4, [6], "silu", 1.5),
             task("c", 3, activation="silu", weight=0.5),
         ],
-        "couplings": [],
+        "couplings": list(couplings),
         "optimizer": {
             **OPTIMIZER,
             **ADAM,
@@ -101,6 +104,21 @@ CASES = {
     "dwa": make_case(314, {"method": "dwa", "temperature": 2.0}, batches=EPOCH),
     "stch": make_case(315, {"method": "stch", "smoothing": 1.0}),
     "famo": make_case(316, {"method": "famo", "learning_rate": 0.025, "decay": 0.01}),
+    "couplings": make_case(
+        417,
+        {"method": "upgrad", "space": "parameters", "couplings": "balanced"},
+        couplings=[coupling("agreement", 0.7, "ab")],
+    ),
+    "couplings_representation": make_case(
+        418,
+        {"method": "aligned_mtl", "space": "representation", "scale": "min", "couplings": "balanced"},
+        couplings=[coupling("agreement", 0.7, "ab")],
+    ),
+    "couplings_added": make_case(
+        419,
+        {"method": "imtl_g", "space": "parameters"},
+        couplings=[coupling("agreement", 0.7, "ab")],
+    ),
 }
 
 
@@ -112,10 +130,16 @@ def trunk(p, case, x):
 
 
 def head_losses(p, case, features, y):
-    """The losses of the tasks, without their weights, from what the trunk gives them."""
+    """The losses of the tasks, without their weights, and the values of the couplings, without
+    their strengths, from what the trunk gives them."""
     heads = {**case, "trunk": {**case["trunk"], "layers": []}}
     z = logits(p, heads, features)
-    return torch.stack([F.cross_entropy(z[t], y[:, i]) for i, t in enumerate(TASKS)])
+    losses = torch.stack([F.cross_entropy(z[t], y[:, i]) for i, t in enumerate(TASKS)])
+    return losses, [agreement(z[a], z[b]) for c in case["couplings"] for a, b in c["pairs"]]
+
+
+def strengths(case):
+    return [c["strength"] for c in case["couplings"] for _ in c["pairs"]]
 
 
 # Methods on gradients.
@@ -164,26 +188,31 @@ def jacobian_of(values, inputs):
 
 
 def gradients_by_tasks(p, case, x, y, weight):
-    """Sets the gradients of all parameters. Returns losses, weights and the gap to TorchJD."""
+    """Sets the gradients of all parameters. Returns losses, values of couplings, weights and the gap
+    to TorchJD."""
     shared = [v for name, v in p.items() if name.startswith("trunk.")]
     features = trunk(p, case, x)
-    losses = head_losses(p, case, features, y)
+    losses, couplings = head_losses(p, case, features, y)
     table = case["balance"]
+    objectives = weight * losses
+    added = sum(s * c for s, c in zip(strengths(case), couplings))
+    if table.get("couplings") == "balanced":
+        objectives, added = torch.cat([objectives, added[None]]), 0
     by_parameters = table["space"] == "parameters"
-    jacobian = jacobian_of(weight * losses, shared if by_parameters else [features])
+    jacobian = jacobian_of(objectives, shared if by_parameters else [features])
     weights = solved(table["method"], table, jacobian)
     theirs = torchjd_direction(table["method"], jacobian)
     gap = 0.0
     if theirs is not None:
         ours = weights @ jacobian / np.linalg.norm(jacobian)
         gap = float(np.linalg.norm(theirs - ours) / np.linalg.norm(ours))
-    total = (torch.tensor(weights, dtype=weight.dtype) * weight * losses).sum()
+    total = (torch.tensor(weights, dtype=weight.dtype) * objectives).sum() + added
     own = [v for name, v in p.items() if not name.startswith("trunk.")]
     for v, g in zip(shared, torch.autograd.grad(total, shared, retain_graph=True)):
         v.grad = g
-    for v, g in zip(own, torch.autograd.grad((weight * losses).sum(), own)):
+    for v, g in zip(own, torch.autograd.grad(objectives.sum() + added, own)):
         v.grad = g
-    return losses.detach(), weights, gap
+    return losses.detach(), [c.item() for c in couplings], weights, gap
 
 
 # Methods on losses. Each has the weights of a step from its losses, before the update; `after` is
@@ -331,7 +360,7 @@ def train(case, x, y, initial, dtype):
     log = {
         "loss": [],
         "task_loss": {t: [] for t in TASKS},
-        "coupling": [],
+        "coupling": [[] for _ in strengths(case)],
         "learning_rate": [],
         "gradient_norm": [],
     }
@@ -343,22 +372,25 @@ def train(case, x, y, initial, dtype):
         rows = batch(case, step)
         bx, by = x[rows], y[rows]
         if method:
-            values = head_losses(p, case, trunk(p, case, bx), by)
+            values, couplings = head_losses(p, case, trunk(p, case, bx), by)
             losses = values.detach()
             weights = method.weights(losses)
             (weights * weight * values).sum().backward()
             weights = weights.double().numpy()
         else:
-            losses, weights, gap = gradients_by_tasks(p, case, bx, by, weight)
+            losses, couplings, weights, gap = gradients_by_tasks(p, case, bx, by, weight)
             largest = max(largest, gap)
         # This returns the norm before clipping.
         norm = torch.nn.utils.clip_grad_norm_(p.values(), o["clip_norm"] or math.inf)
         optimizer.step()
         if method:
             with torch.no_grad():
-                later = head_losses(p, case, trunk(p, case, bx), by)
+                later, _ = head_losses(p, case, trunk(p, case, bx), by)
             method.after(losses, later)
-        log["loss"].append((weight * losses).sum().item())
+        added = sum(s * c for s, c in zip(strengths(case), couplings))
+        log["loss"].append((weight * losses).sum().item() + added)
+        for row, value in zip(log["coupling"], couplings):
+            row.append(value)
         for t, value in zip(TASKS, losses.tolist()):
             log["task_loss"][t].append(value)
         log["learning_rate"].append(learning_rate(o, step))

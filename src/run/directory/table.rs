@@ -180,8 +180,8 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
     let layers = if objective.balance.observe > 0 { shared_layers(network) } else { Vec::new() };
     let conflict = |part: Part| {
         let is_observed = part == Part::Train && objective.balance.observe > 0;
-        let none = Conflict::new(network.tasks.len(), layers.len());
-        is_observed.then(|| none.json(network, &layers))
+        let none = Conflict::new(objective.objectives(), layers.len());
+        is_observed.then(|| none.json(&objective.names(network), &layers))
     };
     let json = |part: &Part| {
         let zeros = |head: &Head| {
@@ -206,7 +206,11 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
             couplings,
             gate_entropy: (objective.entropy > 0.0).then_some(0.0),
             gates: if *part == Part::Train { Vec::new() } else { gates(network) },
-            weights: if is_balanced(*part) { vec![0.0; network.tasks.len()] } else { Vec::new() },
+            weights: if is_balanced(*part) {
+                vec![0.0; objective.objectives()]
+            } else {
+                Vec::new()
+            },
             residual: has_residual.then_some(0.0).filter(|_| is_balanced(*part)),
             conflict: conflict(*part),
             learning_rate: 0.0,

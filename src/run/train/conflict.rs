@@ -5,8 +5,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::model::network::Network;
-
 /// A sum and the number of its terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean(f64, u64);
@@ -28,7 +26,7 @@ impl Mean {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conflict {
-    /// Number of tasks.
+    /// Number of objectives: the tasks, and couplings where they are balanced among them.
     pub(crate) tasks: usize,
     /// Number of observed steps.
     #[serde(default)]
@@ -83,11 +81,17 @@ impl Conflict {
         self.steps
     }
 
-    /// Whether they are sums of this number of tasks.
+    /// Whether they are sums of this number of tasks, perhaps with couplings among them.
     pub fn is_of(&self, tasks: usize) -> bool {
-        let count = tasks * tasks.saturating_sub(1) / 2;
+        self.is_whole() && [tasks, tasks + 1].contains(&self.tasks)
+    }
+
+    /// Whether all lists are as long as the number of objectives says.
+    fn is_whole(&self) -> bool {
+        let tasks = self.tasks;
+        let count = tasks.saturating_mul(tasks.saturating_sub(1)) / 2;
         let of_tasks = [&self.norms, &self.to_mean, &self.to_update];
-        let is_right = self.tasks == tasks && of_tasks.iter().all(|list| list.len() == tasks);
+        let is_right = of_tasks.iter().all(|list| list.len() == tasks);
         let of_pairs = self.layers.iter().chain([&self.pairs]);
         is_right && of_pairs.into_iter().all(|list| list.len() == count)
     }
@@ -146,15 +150,15 @@ impl Conflict {
         self.alignment.value()
     }
 
-    /// The object of `metrics.jsonl`; `layers` are the names of the shared layers.
-    pub fn json(&self, network: &Network, layers: &[String]) -> Value {
-        let name = |task: usize| network.tasks[task].name.as_str();
+    /// The object of `metrics.jsonl`; `names` are those of the objectives, `layers` those of the
+    /// shared layers.
+    pub fn json(&self, names: &[&str], layers: &[String]) -> Value {
         let mut tasks = Map::new();
         for task in 0..self.tasks {
             let [norm, to_mean, to_update] =
                 [&self.norms, &self.to_mean, &self.to_update].map(|list| list[task].value());
             let entry = json!({"norm": norm, "to_mean": to_mean, "to_update": to_update});
-            tasks.insert(name(task).to_owned(), entry);
+            tasks.insert(names[task].to_owned(), entry);
         }
         let pair = |(number, (i, j)): (usize, (usize, usize))| {
             let of_layers: Map<String, Value> = layers
@@ -162,7 +166,7 @@ impl Conflict {
                 .zip(&self.layers)
                 .map(|(layer, list)| (layer.clone(), json!(list[number].value())))
                 .collect();
-            json!({"pair": [name(i), name(j)], "cosine": self.pairs[number].value(),
+            json!({"pair": [names[i], names[j]], "cosine": self.pairs[number].value(),
                 "layers": of_layers})
         };
         let all: Vec<Value> = pairs(self.tasks).enumerate().map(pair).collect();

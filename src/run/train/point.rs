@@ -55,7 +55,7 @@ pub struct Figures {
     pub gate_entropy: Option<f64>,
     /// Mean weights of the gates.
     pub gates: Vec<GatePoint>,
-    /// Mean weights that a balancer gives the tasks.
+    /// Mean weights that a balancer gives the tasks, and couplings that it balances.
     pub weights: Vec<f64>,
     /// The largest residual of a balancer.
     pub residual: Option<f64>,
@@ -82,7 +82,8 @@ pub struct Point {
     pub gate_entropy: Option<f64>,
     /// Mean weights of the gates; training points have none.
     pub gates: Vec<GatePoint>,
-    /// Mean weights that a balancer gives the tasks, in their order; training points have them.
+    /// Mean weights that a balancer gives the tasks, in their order, and couplings that it balances;
+    /// training points have them.
     pub weights: Vec<f64>,
     /// The largest residual of a balancer.
     pub residual: Option<f64>,
@@ -208,7 +209,7 @@ impl Point {
             json["gates"] = gates_json(&self.gates);
         }
         if !self.weights.is_empty() {
-            let names = network.tasks.iter().map(|head| head.name.clone());
+            let names = objective.names(network).into_iter().map(str::to_owned);
             let weights = names.zip(self.weights.iter().map(|weight| json!(weight)));
             json["balance"] = json!({"weights": weights.collect::<Map<String, Value>>()});
             if let Some(residual) = self.residual {
@@ -237,6 +238,8 @@ impl Point {
         let weights = |weights: &Map<String, Value>| {
             weights.iter().map(|(term, w)| (term.clone(), w.as_f64().unwrap_or(f64::NAN))).collect()
         };
+        // In the order of the tasks, couplings behind them.
+        let of_objectives = json["balance"]["weights"].as_object().map(|weights| weights.values());
         let gates = json["gates"].as_object().into_iter().flatten();
         let gates = gates.filter_map(|(gate, terms)| {
             Some(GatePoint { gate: gate.clone(), weights: weights(terms.as_object()?) })
@@ -250,11 +253,7 @@ impl Point {
             couplings,
             gate_entropy: json["gate_entropy"].as_f64(),
             gates: gates.collect(),
-            weights: network
-                .tasks
-                .iter()
-                .filter_map(|head| json["balance"]["weights"][&head.name].as_f64())
-                .collect(),
+            weights: of_objectives.into_iter().flatten().filter_map(Value::as_f64).collect(),
             residual: json["balance"]["residual"].as_f64(),
             conflict: json.get("conflict").cloned(),
             learning_rate: json["learning_rate"].as_f64()?,

@@ -416,7 +416,7 @@ impl<'a> Run<'a> {
 
     /// Adds what an observed step found.
     fn add_conflict(&mut self, result: &StepResult) {
-        let (tasks, layers) = (self.plan.network.tasks.len(), self.built.shared_layers.len());
+        let (tasks, layers) = (self.plan.objective.objectives(), self.built.shared_layers.len());
         if result.numbers.is_empty() || layers == 0 {
             return;
         }
@@ -466,7 +466,8 @@ impl<'a> Run<'a> {
         let Figures { loss, tasks, couplings, gate_entropy, gates, weights, residual, conflict } =
             figures;
         let layers = &self.built.shared_layers;
-        let conflict = conflict.map(|conflict| conflict.json(&self.plan.network, layers));
+        let names = self.plan.objective.names(&self.plan.network);
+        let conflict = conflict.map(|conflict| conflict.json(&names, layers));
         Point {
             step,
             epoch: step.saturating_sub(1) / self.plan.steps_per_epoch + 1,

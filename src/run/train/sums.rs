@@ -50,7 +50,7 @@ impl Sums {
 
     /// Whether they are sums of this number of tasks.
     pub fn is_of(&self, tasks: usize) -> bool {
-        let weights = [0, tasks].contains(&self.weights.len());
+        let weights = [0, tasks, tasks + 1].contains(&self.weights.len());
         let conflict = self.conflict.as_ref().is_none_or(|conflict| conflict.is_of(tasks));
         [self.losses.len(), self.hits.len(), self.labelled.len()] == [tasks; 3]
             && weights

@@ -196,9 +196,11 @@ impl<'a> Run<'a> {
         let valid = points.iter().find(|point| point.split == Part::Valid.name());
         let idle = valid.or(points.first()).and_then(idle_experts);
         let method = self.plan.objective.balance.method;
-        let verdict = self.conflict.as_ref().and_then(|conflict| {
-            verdict(conflict, &self.plan.network, &self.built.shared_layers, method)
-        });
+        let names = self.plan.objective.names(&self.plan.network);
+        let verdict = self
+            .conflict
+            .as_ref()
+            .and_then(|conflict| verdict(conflict, &names, &self.built.shared_layers, method));
         idle.iter().chain(&verdict).for_each(|line| observer.notice(line));
         let test = points.iter().find(|point| point.split == Part::Test.name()).cloned();
         if let Some(test) = &test {

@@ -4,7 +4,6 @@
 use super::conflict::{Conflict, Mean, pairs};
 use crate::config::Balancer;
 use crate::measure::chart::rounded;
-use crate::model::network::Network;
 
 /// Fewer observed steps say nothing.
 const LEAST_STEPS: u64 = 20;
@@ -41,10 +40,10 @@ impl Prospect {
     }
 }
 
-/// The sentence; `layers` are the names of the shared layers. `None` if nothing was observed.
+/// The sentence; `names` are those of the objectives, `layers` those of the shared layers. `None` if nothing was observed.
 pub(super) fn verdict(
     conflict: &Conflict,
-    network: &Network,
+    names: &[&str],
     layers: &[String],
     balancer: Balancer,
 ) -> Option<String> {
@@ -52,7 +51,6 @@ pub(super) fn verdict(
     if steps == 0 {
         return None;
     }
-    let name = |task: usize| network.tasks[task].name.as_str();
     let Some(alignment) = conflict.alignment() else {
         let none = "no two tasks had a gradient in the same observed step; larger batches may tell";
         return Some(format!("conflict: {none}"));
@@ -63,7 +61,7 @@ pub(super) fn verdict(
     )];
     if let Some((pair, cosine)) = least(&conflict.pairs) {
         let (a, b) = pairs(conflict.tasks).nth(pair)?;
-        let mut part = format!("lowest cosine {cosine:.2}, of {} and {}", name(a), name(b));
+        let mut part = format!("lowest cosine {cosine:.2}, of {} and {}", names[a], names[b]);
         let in_layers: Vec<Mean> = conflict.layers.iter().map(|of_pairs| of_pairs[pair]).collect();
         if let Some((layer, cosine)) = least(&in_layers).filter(|_| layers.len() > 1) {
             part += &format!(" ({cosine:.2} in {})", layers[layer]);
@@ -77,9 +75,9 @@ pub(super) fn verdict(
             if ratio > UNEQUAL {
                 parts.push(format!(
                     "the gradient of {} is {} times as long as that of {}",
-                    name(long),
+                    names[long],
                     rounded(ratio, 2),
-                    name(short)
+                    names[short]
                 ));
             }
             ratio
@@ -89,7 +87,7 @@ pub(super) fn verdict(
     parts.push(match (steps < LEAST_STEPS, balancer) {
         (true, _) => format!("fewer than {LEAST_STEPS} steps say nothing about a balancer"),
         (_, Balancer::None) => advice(Prospect::of(alignment, ratio), ratio),
-        (_, balancer) => applied(conflict, network, balancer),
+        (_, balancer) => applied(conflict, names, balancer),
     });
     Some(format!("conflict: {}", parts.join("; ")))
 }
@@ -108,11 +106,10 @@ fn advice(prospect: Prospect, ratio: f64) -> String {
 }
 
 /// A clause about the tasks for which the updates of a balanced run went uphill.
-fn applied(conflict: &Conflict, network: &Network, balancer: Balancer) -> String {
+fn applied(conflict: &Conflict, names: &[&str], balancer: Balancer) -> String {
     let uphill =
         |task: &usize| conflict.to_update[*task].value().is_some_and(|cosine| cosine < 0.0);
-    let uphill: Vec<&str> =
-        (0..conflict.tasks).filter(uphill).map(|task| network.tasks[task].name.as_str()).collect();
+    let uphill: Vec<&str> = (0..conflict.tasks).filter(uphill).map(|task| names[task]).collect();
     let method = balancer.name();
     match uphill.is_empty() {
         true => format!(
