@@ -1,4 +1,6 @@
-// products[region, slice, pair, 4 a + b] = Σ over the elements of a slice of g_i · g_j / D
+// products[region, slice, pair, 4 a + b] = Σ over the elements of a slice of g_i · h_j / D
+//
+// h is g, or another gradient of the task in a buffer of its own.
 //
 // Tasks come in blocks of four, and a pair is two blocks: i = 4 · first + a, j = 4 · second + b. D
 // is 1, or √v · root_correction + ε with Adam's second moment v. A workgroup computes the 16
@@ -14,6 +16,7 @@ struct Params {
     slices: u32,       // workgroups that share a pair of a region
     products: u32,     // the first product of the group
     eps: f32,          // ε of Adam
+    apart: u32,        // places of h behind those of g
 }
 
 struct Region {
@@ -28,17 +31,19 @@ struct Region {
 @group(0) @binding(2) var<storage, read> regions: array<Region>;
 @group(0) @binding(3) var<storage, read> places: array<u32>;
 @group(0) @binding(4) var<storage, read> planes: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> second_moment: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> products: array<f32>;
+@group(0) @binding(5) var<storage, read> others: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> second_moment: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> products: array<f32>;
 
 // D: 0 one, 1 that of Adam, 2 the root of what is kept of each task
 override METRIC: u32 = 0u;
+override APART: bool = false; // whether h lies elsewhere than g
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 
 var<workgroup> sums: array<f32, 1024>;
 
-// Four elements of the gradient of a task, zeros beyond the end of the region.
+// Four elements of the gradient g of a task, zeros beyond the end of the region.
 fn four(region: Region, task: u32, quad: u32, length: u32) -> vec4<f32> {
     if (task >= params.tasks) {
         return vec4<f32>();
@@ -48,6 +53,21 @@ fn four(region: Region, task: u32, quad: u32, length: u32) -> vec4<f32> {
         return vec4<f32>();
     }
     return select(vec4<f32>(), planes[place / 4u + quad], 4u * quad + FOUR < vec4(length));
+}
+
+// Four elements of h.
+fn four_others(region: Region, task: u32, quad: u32, length: u32) -> vec4<f32> {
+    if (!APART) {
+        return four(region, task, quad, length);
+    }
+    if (task >= params.tasks) {
+        return vec4<f32>();
+    }
+    let place = places[region.first + params.apart + task];
+    if (place == NONE) {
+        return vec4<f32>();
+    }
+    return select(vec4<f32>(), others[place / 4u + quad], 4u * quad + FOUR < vec4(length));
 }
 
 // The root of the squares that are kept of a task.
@@ -85,7 +105,7 @@ fn task_products(@builtin(workgroup_id) group: vec3<u32>,
             }
         }
         for (var j = 0u; j < 4u; j++) {
-            let b = four(region, 4u * second + j, quad, length);
+            let b = four_others(region, 4u * second + j, quad, length);
             for (var i = 0u; i < 4u; i++) {
                 found[4u * i + j] += dot(a[i], b);
             }

@@ -1,4 +1,4 @@
-// products[region, slice, pair, 4 a + b] = Σ over the elements of a slice of g_i · g_j / D
+// products[region, slice, pair, 4 a + b] = Σ over the elements of a slice of g_i · h_j / D
 //
 // For software adapters, in place of `balance/task_products.wgsl`: gradients are read from their
 // mirror, eight of every 64 quads per lane, without workgroup memory.
@@ -12,6 +12,7 @@ struct Params {
     slices: u32,       // workgroups that share a pair of a region
     products: u32,     // the first product of the group
     eps: f32,          // ε of Adam
+    apart: u32,        // places of h behind those of g
 }
 
 struct Region {
@@ -26,23 +27,34 @@ struct Region {
 @group(0) @binding(2) var<storage, read> regions: array<Region>;
 @group(0) @binding(3) var<storage, read> places: array<u32>;
 @group(0) @binding(4) var planes: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(5) var second_moment: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(6) var<storage, read_write> products: array<f32>;
+@group(0) @binding(5) var others: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(6) var second_moment: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(7) var<storage, read_write> products: array<f32>;
 
 // D: 0 one, 1 that of Adam, 2 the root of what is kept of each task
 override METRIC: u32 = 0u;
 override TASKS: u32 = 128u;  // tasks that are compared
+override APART: bool = false; // whether h lies elsewhere than g
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 
-// Where the gradient of a task begins, or NONE.
-fn place_of(region: Region, task: u32) -> u32 {
-    return select(NONE, places[region.first + min(task, TASKS - 1u)], task < TASKS);
+// Where a gradient of a task begins, or NONE.
+fn place_of(first: u32, task: u32) -> u32 {
+    return select(NONE, places[first + min(task, TASKS - 1u)], task < TASKS);
 }
 
 // Four elements of a gradient, zeros beyond the end of the region.
 fn four(place: u32, quad: u32, length: u32) -> vec4<f32> {
     let found = textureLoad(planes, texel_of(select(place, 0u, place == NONE) + 4u * quad));
+    return select(vec4<f32>(), found, 4u * quad + FOUR < vec4(select(length, 0u, place == NONE)));
+}
+
+// Four elements of h.
+fn four_others(place: u32, quad: u32, length: u32) -> vec4<f32> {
+    if (!APART) {
+        return four(place, quad, length);
+    }
+    let found = textureLoad(others, texel_of(select(place, 0u, place == NONE) + 4u * quad));
     return select(vec4<f32>(), found, 4u * quad + FOUR < vec4(select(length, 0u, place == NONE)));
 }
 
@@ -75,14 +87,14 @@ fn task_products_direct(@builtin(workgroup_id) group: vec3<u32>,
     }
     let second = first + rest;
     let length = select(region.width, region.width * params.rows, region.by_row == 1u);
-    let a0 = place_of(region, 4u * first);
-    let a1 = place_of(region, 4u * first + 1u);
-    let a2 = place_of(region, 4u * first + 2u);
-    let a3 = place_of(region, 4u * first + 3u);
-    let b0 = place_of(region, 4u * second);
-    let b1 = place_of(region, 4u * second + 1u);
-    let b2 = place_of(region, 4u * second + 2u);
-    let b3 = place_of(region, 4u * second + 3u);
+    let a0 = place_of(region.first, 4u * first);
+    let a1 = place_of(region.first, 4u * first + 1u);
+    let a2 = place_of(region.first, 4u * first + 2u);
+    let a3 = place_of(region.first, 4u * first + 3u);
+    let b0 = place_of(region.first + params.apart, 4u * second);
+    let b1 = place_of(region.first + params.apart, 4u * second + 1u);
+    let b2 = place_of(region.first + params.apart, 4u * second + 2u);
+    let b3 = place_of(region.first + params.apart, 4u * second + 3u);
     var sum0 = vec4<f32>();
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
@@ -104,9 +116,9 @@ fn task_products_direct(@builtin(workgroup_id) group: vec3<u32>,
                 x3 = four(a3, quad, length);
             }
             var b = mat4x4<f32>(x0, x1, x2, x3);
-            if (TASKS > 4u) {
-                b = mat4x4<f32>(four(b0, quad, length), four(b1, quad, length),
-                    four(b2, quad, length), four(b3, quad, length));
+            if (TASKS > 4u || APART) {
+                b = mat4x4<f32>(four_others(b0, quad, length), four_others(b1, quad, length),
+                    four_others(b2, quad, length), four_others(b3, quad, length));
             }
             if (METRIC == 2u) {
                 sum0 += (x0 * inverse_of(a0, quad)) * b;

@@ -205,6 +205,8 @@ registry! {
     constant_backward, ConstantBackward, 4.0; // sums
     task_products (balance), TaskProducts, 8.0; // sums of products, with a root and a division
     task_products_direct (software), TaskProducts, 8.0, in_place_of task_products;
+    row_products (balance), RowProducts, 4.0; // sums of products
+    row_products_direct (software), RowProducts, 4.0, in_place_of row_products;
     task_gramian (balance), TaskGramian, 8.0; // sums, a root and divisions
     task_losses (balance), TaskLosses, 4.0; // sums
     combine_deltas (balance), CombineDeltas, 4.0; // sums of products

@@ -79,6 +79,8 @@ records! {
     "PlaneTerm" PlaneTerm { place: u32, weight: u32 }
     /// A region in which the gradients of tasks are compared.
     "Region" Region { first: u32, width: u32, by_row: u32, parameter: u32 }
+    /// The inputs of layers, of which the rows are compared.
+    "RowSource" RowSource { x: u32, inputs: u32, products: u32 }
     /// A run of the gradients of a task that lie as the parameters do.
     "Run" Run { place: u32, parameter: u32, len: u32 }
     /// Two heads that `soft_sharing` couples.
@@ -162,8 +164,10 @@ records! {
     /// Parameters of `task_products`.
     "Params" TaskProducts {
         rows: u32, first_region: u32, regions: u32, tasks: u32, slices: u32, products: u32,
-        eps: f32,
+        eps: f32, apart: u32,
     }
+    /// Parameters of `row_products`.
+    "Params" RowProducts { rows: u32, first: u32 }
     /// Parameters of `task_gramian`.
     "Params" TaskGramian {
         tasks: u32, slices: u32, regions: u32, products: u32, gramian: u32, accumulate: u32,

@@ -267,6 +267,7 @@ fn shared(name: &str) -> Option<&'static [(&'static str, &'static str)]> {
         line::<params::Combination>(),
         line::<params::PlaneTerm>(),
         line::<params::Region>(),
+        line::<params::RowSource>(),
         line::<params::Run>(),
         line::<params::SharedPair>(),
         line::<params::AgreeingPair>(),

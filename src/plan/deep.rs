@@ -34,7 +34,7 @@ struct Deepening {
 
 impl Planner<'_> {
     /// Adds the deltas of shared nodes by task, and the gradients of their parameters.
-    pub(super) fn place_deep(&mut self, sharing: &Sharing, depth: Depth) {
+    pub(super) fn place_deep(&mut self, sharing: &Sharing, depth: Depth, rows: Option<usize>) {
         let highest = self.levels.iter().copied().max().unwrap_or(0);
         let mut found =
             Deepening { included: self.included(sharing, depth), ..Deepening::default() };
@@ -61,6 +61,8 @@ impl Planner<'_> {
         let learned = found.deltas.iter().filter(|((node, _), _)| *node == inputs);
         deep.learned = learned.map(|((_, task), delta)| (*task, *delta)).collect();
         self.place_task_gradients(sharing, &found, &mut deep);
+        deep.by_rows =
+            rows.and_then(|rows| self.place_by_rows(sharing, &found.deltas, &deep, rows));
         self.views().deep = Some(deep);
     }
 
@@ -243,31 +245,36 @@ impl Planner<'_> {
         deep.coupling_constants = self.constants_in_arena(constants.collect(), deep);
     }
 
-    /// Adds copies of layers whose weight gradients lie in the arena: as many a dispatch as its
-    /// time allows, but at least one. Layers without a place there are left out.
+    /// Adds copies of layers whose weight gradients lie in the arena. Layers without a place there
+    /// are left out.
     fn weights_in_arena(&mut self, layers: Vec<InArena>, deep: &Deep) -> Vec<WeightRun> {
+        let copy = |InArena { place, delta, base }: InArena| {
+            let layer = self.layer(place);
+            let weight = (base + deep.place_of(layer.weight)?) as u32;
+            let bias = (base + deep.place_of(layer.weight + 1)?) as u32;
+            Some(Dense { delta, weight, bias, ..self.plan.layers[place] })
+        };
+        let copies = layers.into_iter().filter_map(copy).collect();
+        self.weight_runs(copies)
+    }
+
+    /// Adds layers whose weight gradients are computed apart, in runs: as many a dispatch as its
+    /// time allows, but at least one.
+    pub(super) fn weight_runs(&mut self, layers: Vec<Dense>) -> Vec<WeightRun> {
         let most = self.tuning.flop_per_dispatch / self.plan.capacity.max(1) as u64;
         let mut run = WeightRun { first: self.plan.layers.len(), ..WeightRun::default() };
         let (mut runs, mut flop) = (Vec::new(), 0);
-        for InArena { place, delta, base } in layers {
-            let layer = self.layer(place);
-            let at = deep.place_of(layer.weight).zip(deep.place_of(layer.weight + 1));
-            let Some((weight, bias)) = at else { continue };
-            let of_layer = product_flop(&self.plan.layers[place]);
+        for layer in layers {
+            let of_layer = product_flop(&layer);
             if run.count > 0 && flop + of_layer > most {
                 let next = WeightRun { first: run.first + run.count, ..WeightRun::default() };
                 runs.push(std::mem::replace(&mut run, next));
                 flop = 0;
             }
             flop += of_layer;
-            let next = run.tiles;
-            let copy = self.copy_layer(place, |dense| {
-                dense.delta = delta;
-                dense.weight = (base + weight) as u32;
-                dense.bias = (base + bias) as u32;
-                dense.weight_tile = next as u32;
-            });
-            run.tiles += self.weight_tiles(copy);
+            let weight_tile = run.tiles as u32;
+            self.plan.layers.push(Dense { next_reader: NONE, weight_tile, ..layer });
+            run.tiles += self.weight_tiles(self.plan.layers.len() - 1);
             run.count += 1;
         }
         runs.push(run);

@@ -1,6 +1,7 @@
 //! The plan of a step: where all values lie, which layers run together, and the inputs of every
 //! emitter of dispatches.
 
+mod by_rows;
 mod deep;
 mod groups;
 mod layers;
@@ -11,6 +12,7 @@ mod scene;
 pub mod variants;
 mod views;
 
+pub use by_rows::ByRows;
 pub use groups::{Arena, Backward, BackwardGroup, Forward, ForwardGroup};
 pub use layers::{LayerPlan, activation_code, dropout_threshold};
 pub use mixing::{MixGroup, Mixing, TermGroup};

@@ -59,7 +59,7 @@ impl Planner<'_> {
             self.place_planes(&sharing, wanted.couplings);
         }
         if let Some(depth) = wanted.deep {
-            self.place_deep(&sharing, depth);
+            self.place_deep(&sharing, depth, wanted.rows);
         }
     }
 

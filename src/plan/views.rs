@@ -12,6 +12,7 @@
 //! Both are further entries of the tables that the kernels of the backward pass read: no kernel
 //! knows of them.
 
+use super::by_rows::ByRows;
 use super::groups::Backward;
 use crate::kernels::params::{Combination, PlaneTerm, Region, Run};
 use crate::model::graph::{NodeId, Op, Source};
@@ -26,6 +27,8 @@ pub struct Wanted {
     pub deep: Option<Depth>,
     /// Whether the couplings are one more objective beside the tasks.
     pub couplings: bool,
+    /// Rows of the only chunk of a batch, where products of gradients may come from those of rows.
+    pub rows: Option<usize>,
 }
 
 impl Wanted {
@@ -214,6 +217,8 @@ pub struct Deep {
     pub region_nodes: Vec<usize>,
     /// Runs of parameters: (first, number).
     pub runs: (usize, usize),
+    /// How the products of the gradients come from those of rows, if they do.
+    pub by_rows: Option<ByRows>,
 }
 
 impl Deep {

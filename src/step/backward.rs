@@ -106,6 +106,20 @@ impl Builder<'_> {
         if run.tiles == 0 && run.first > 0 {
             return None;
         }
+        let b = &self.scene.buffers;
+        let deltas = [b.deltas[0], b.deltas[1], b.logits_delta];
+        Some(self.weight_products(run, label, (b.activations, deltas, target), chunk))
+    }
+
+    /// The products of deltas and of what layers read, with the sums of the deltas, of the layers
+    /// of a run: from these arenas of values and of deltas to a buffer.
+    pub(super) fn weight_products(
+        &self,
+        run: &WeightRun,
+        label: &str,
+        (values, deltas, target): ([Buffer; 2], [Buffer; 3], Buffer),
+        chunk: Chunk,
+    ) -> Dispatch {
         let (scene, b, rows) = (&self.scene, &self.scene.buffers, chunk.rows);
         let ends = scene.plan.run(run).iter().map(|d| d.weight_tile).skip(1);
         let ends = ends.chain([run.tiles as u32]);
@@ -128,22 +142,21 @@ impl Builder<'_> {
         let read = |layer: &Dense| {
             let x = block(layer.x, rows, layer.inputs);
             let delta = block(layer.delta, rows, layer.outputs);
-            [(b.activations[layer.x_odd as usize], x), (self.delta_arena(layer), delta)]
+            [(values[layer.x_odd as usize], x), (deltas[layer.delta_arena as usize], delta)]
                 .map(|(buffer, (first, len))| Slice { buffer, first, len })
         };
         let gradients = trained().flat_map(|d| [scene.weights(d), scene.bias(d)]);
         let (kernel, grid) = (scene.tuning.backward_weight.kernel, folded(run.tiles as u32));
-        let dispatch = Dispatch::new(kernel, label, parameters, grid)
-            .bind([("layers", b.layers), ("even", b.activations[0]), ("odd", b.activations[1])])
-            .bind([("even_delta", b.deltas[0]), ("odd_delta", b.deltas[1])])
-            .bind([("logits_delta", b.logits_delta), ("gradients", target)])
+        Dispatch::new(kernel, label, parameters, grid)
+            .bind([("layers", b.layers), ("even", values[0]), ("odd", values[1])])
+            .bind([("even_delta", deltas[0]), ("odd_delta", deltas[1])])
+            .bind([("logits_delta", deltas[2]), ("gradients", target)])
             .bind([("flags", b.flags)])
             .reads(trained().flat_map(read))
             .effect(chunk.effect(), slices(target, gradients))
             .constant("INVOCATIONS", scene.tuning.unit_invocations.into())
             .constant("LOOPS", bits(trained().map(weight_loop)))
             .constant("STORES", bits(trained().map(|d| weight_store(d, chunk.index == 0))))
-            .flop(trained().map(|d| product(d, rows)).sum());
-        Some(dispatch)
+            .flop(trained().map(|d| product(d, rows)).sum())
     }
 }

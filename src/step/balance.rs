@@ -1,8 +1,10 @@
 //! The dispatches of balancing: the gradients of the tasks apart, their products, the weights that
 //! follow, and what is done with them.
 
+use std::ops::Range;
+
 use super::balancing::{
-    Gramian, Way, longest, pairs, plane_regions, slices_of, state_len, weights_len,
+    Gramian, Way, joined, longest, pairs, plane_regions, slices_of, state_len, weights_len,
 };
 use super::builder::{Builder, CouplingTable};
 use crate::config::{Acts, Balancer, Metric, Normalize};
@@ -12,12 +14,19 @@ use crate::model::layout::ALIGN;
 use crate::objective::Phase;
 use crate::objective::balance::{Memory, Method};
 use crate::plan::{
-    Backward, BalanceBuffers, Chunk, CombineGroup, Deep, SharedBackward, Views, block, layer_name,
+    Backward, BalanceBuffers, ByRows, Chunk, CombineGroup, Deep, SharedBackward, Views, WeightRun,
+    block, layer_name,
 };
 use crate::schedule::{Buffer, Dispatch, Effect, Slice, slices};
 
 /// The largest number of workgroups of a kernel that goes through a run in turns.
 const MOST_GROUPS: usize = 256;
+
+/// Rows and columns of a tile of `row_products`.
+const ROW_TILE: [usize; 2] = [16, 16];
+
+/// Likewise on software adapters.
+const ROW_TILE_DIRECT: [usize; 2] = [8, 32];
 
 /// The largest number of tasks that solvers for software adapters have room for.
 const MOST_DIRECT: usize = 32;
@@ -91,11 +100,36 @@ impl Builder<'_> {
         planes.into_iter().flat_map(|planes| &planes.shared).flat_map(of).collect()
     }
 
+    /// How the weights of the tasks come into a step that solves or does not.
+    pub(super) fn way(&self, solves: bool) -> Way {
+        match Way::of(self.objective, solves) {
+            Way::Deep if self.by_rows().is_some() => Way::ByRows,
+            way => way,
+        }
+    }
+
+    fn by_rows(&self) -> Option<(&Views, &ByRows)> {
+        let (views, deep) = self.deep()?;
+        deep.by_rows.as_ref().map(|by_rows| (views, by_rows))
+    }
+
     /// The deltas of shared nodes by task, and the gradients of shared parameters by task.
     pub(super) fn deep_backward(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let mut dispatches = self.deep_deltas(chunk);
+        dispatches.extend(self.deep_gradients(chunk));
+        dispatches
+    }
+
+    /// The deltas of shared nodes by task.
+    pub(super) fn deep_deltas(&self, chunk: Chunk) -> Vec<Dispatch> {
+        self.deep().map_or(Vec::new(), |(_, deep)| self.backward_steps(&deep.backward, chunk))
+    }
+
+    /// The gradients of shared parameters by task, from these deltas.
+    pub(super) fn deep_gradients(&self, chunk: Chunk) -> Vec<Dispatch> {
         let Some((_, deep)) = self.deep() else { return Vec::new() };
         let target = self.b().task_gradients;
-        let mut dispatches = self.backward_steps(&deep.backward, chunk);
+        let mut dispatches = Vec::new();
         let runs = deep.weights.iter();
         dispatches
             .extend(runs.flat_map(|run| self.weight_gradients(run, "by task", target, chunk)));
@@ -149,7 +183,7 @@ impl Builder<'_> {
         for (parity, regions) in planes.regions.into_iter().enumerate() {
             if regions.1 > 0 {
                 let at = (regions, slices, before, objectives);
-                dispatches.push(self.products(deltas[parity], chunk.rows, at));
+                dispatches.push(self.products(deltas[parity], None, chunk.rows, at));
                 before += 16 * pairs(objectives) * regions.1 * slices;
             }
         }
@@ -157,16 +191,77 @@ impl Builder<'_> {
         dispatches
     }
 
+    /// The products of the gradients of shared parameters, from those of rows, and their sums.
+    pub(super) fn compare_by_rows(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let Some((views, by_rows)) = self.by_rows() else { return Vec::new() };
+        let (objectives, rows) = (self.objectives(), chunk.rows);
+        let (deltas, crossed) = (self.scene.buffers.deltas, self.b().crossed);
+        let [even, odd] = by_rows.of_arenas;
+        let mut dispatches: Vec<Dispatch> = [(0, 0..even), (1, even..even + odd)]
+            .into_iter()
+            .filter(|(_, sources)| !sources.is_empty())
+            .map(|(arena, sources)| self.row_products(by_rows, arena, sources, rows))
+            .collect();
+        let runs = by_rows.crossed.iter().filter(|run| run.count > 0);
+        dispatches.extend(runs.map(|run| self.cross(run, chunk)));
+        let all = joined(by_rows.regions);
+        let slices = slices_of(longest(views, rows, all));
+        let mut before = 0;
+        for (arena, regions) in by_rows.regions.into_iter().enumerate() {
+            if regions.1 > 0 {
+                let at = (regions, slices, before, objectives);
+                let others = Some((deltas[arena], objectives));
+                dispatches.push(self.products(crossed, others, rows, at));
+                before += 16 * pairs(objectives) * regions.1 * slices;
+            }
+        }
+        dispatches.push(self.sum_products(all.1, slices, false, true));
+        dispatches
+    }
+
+    /// The products of each two rows of what layers read, of sources in one arena.
+    fn row_products(
+        &self,
+        by_rows: &ByRows,
+        arena: usize,
+        sources: Range<usize>,
+        rows: usize,
+    ) -> Dispatch {
+        let (b, of) = (&self.scene.buffers, &by_rows.sources[sources.clone()]);
+        let kernel = self.scene.tuning.kernel(&kernels::row_products);
+        let [high, wide] = if kernel.direct { ROW_TILE_DIRECT } else { ROW_TILE };
+        let parameters = params::RowProducts { rows: rows as u32, first: sources.start as u32 };
+        let grid = [rows.div_ceil(wide), rows.div_ceil(high), of.len()].map(|n| n as u32);
+        let is_aligned = of.iter().all(|s| s.x % 4 == 0 && s.inputs % 4 == 0);
+        let flop = of.iter().map(|s| 2 * (rows * rows) as u64 * u64::from(s.inputs)).sum();
+        let written = of.iter().map(|s| (s.products as usize, rows * rows));
+        Dispatch::new(kernel, "rows", parameters, grid)
+            .bind([("sources", b.balance.row_sources), ("x", b.activations[arena])])
+            .bind([("products", b.balance.row_products)])
+            .reads(slices(b.activations[arena], of.iter().map(|s| block(s.x, rows, s.inputs))))
+            .overwrites(slices(b.balance.row_products, written))
+            .constant("ALIGNED", f64::from(u8::from(is_aligned)))
+            .flop(flop)
+    }
+
+    /// The products of rows times the deltas of tasks.
+    fn cross(&self, run: &WeightRun, chunk: Chunk) -> Dispatch {
+        let (b, of) = (&self.scene.buffers, self.b());
+        // The other arenas of deltas are not read.
+        let deltas = [of.row_products, b.activations[1], b.logits_delta];
+        self.weight_products(run, "rows of tasks", (b.deltas, deltas, of.crossed), chunk).in_part()
+    }
+
     /// The products of the gradients of shared parameters, and their sums.
     pub(super) fn compare_gradients(&self) -> Vec<Dispatch> {
         let Some((views, deep)) = self.deep() else { return Vec::new() };
-        let regions = match Way::of(self.objective, true) {
+        let regions = match self.way(true) {
             Way::Before => (deep.regions.0, deep.last),
             _ => deep.regions,
         };
         let slices = slices_of(longest(views, 1, regions));
         let at = (regions, slices, 0, self.objectives());
-        let products = self.products(self.combined(), 1, at);
+        let products = self.products(self.combined(), None, 1, at);
         vec![products, self.sum_products(regions.1, slices, false, true)]
     }
 
@@ -208,7 +303,7 @@ impl Builder<'_> {
         let (tasks, count) = (self.objectives() + 1, deep.regions.1);
         let slices = slices_of(longest(views, 1, deep.regions));
         let at = (deep.regions, slices, 0, tasks);
-        let products = self.products(self.b().task_gradients, 1, at);
+        let products = self.products(self.b().task_gradients, None, 1, at);
         let len = count * tasks * tasks;
         let parameters = params::TaskGramian {
             tasks: tasks as u32,
@@ -281,10 +376,12 @@ impl Builder<'_> {
         Slice { buffer: self.b().products, first: 0, len }
     }
 
-    /// The products of the gradients of each two tasks in regions of a buffer.
+    /// The products of the gradients of each two tasks in regions of a buffer, or of two: places in
+    /// the other one stand behind those in the first, by this number.
     fn products(
         &self,
         buffer: Buffer,
+        others: Option<(Buffer, usize)>,
         rows: usize,
         ((first, count), slices, place, tasks): ((usize, usize), usize, usize, usize),
     ) -> Dispatch {
@@ -307,19 +404,22 @@ impl Builder<'_> {
             slices: slices as u32,
             products: place as u32,
             eps,
+            apart: others.map_or(0, |(_, apart)| apart as u32),
         };
         let empty = Vec::new();
         let (regions, places) =
             self.views().map_or((&empty, &[][..]), |views| (&views.regions, &views.places[..]));
         let regions = &regions[first..first + count];
         let length = |r: &params::Region| r.width as usize * if r.by_row == 1 { rows } else { 1 };
-        let read = regions.iter().flat_map(|r| {
-            let of_task = move |task: usize| {
-                let place = places[r.first as usize + task];
-                (place != NONE).then_some((place as usize, length(r)))
-            };
-            (0..tasks).filter_map(of_task)
-        });
+        let read = |apart: usize| {
+            regions.iter().flat_map(move |r| {
+                let of_task = move |task: usize| {
+                    let place = places[r.first as usize + apart + task];
+                    (place != NONE).then_some((place as usize, length(r)))
+                };
+                (0..tasks).filter_map(of_task)
+            })
+        };
         let moments = regions.iter().filter(|_| is_adam);
         let moments = moments.map(|r| (r.parameter as usize, r.width as usize));
         let squares = self.run(divisor, 0, if by_squares { self.memory_len() } else { 0 });
@@ -330,12 +430,19 @@ impl Builder<'_> {
             .constant("TASKS", tasks as f64)
             .bind([("regions", b.balance.regions), ("places", b.balance.places)])
             .bind([("planes", buffer), ("second_moment", divisor)])
+            .bind([("others", others.map_or(b.partials, |(others, _)| others))])
             .bind([("products", b.balance.products)])
-            .reads(crate::schedule::slices(buffer, read))
+            .reads(crate::schedule::slices(buffer, read(0)))
+            .reads(
+                others
+                    .iter()
+                    .flat_map(|(other, apart)| crate::schedule::slices(*other, read(*apart))),
+            )
             .reads(crate::schedule::slices(b.second_moment, moments))
             .reads(squares)
             .overwrites(self.run(b.balance.products, place, len))
             .constant("METRIC", f64::from(metric))
+            .constant("APART", f64::from(u8::from(others.is_some())))
     }
 
     /// The sums of products over all regions; with `is_last` scaled for the solve.
@@ -552,6 +659,12 @@ impl Builder<'_> {
         if places.all(|place| place % 4 == 0) { self.scene.tuning.kernel(plain) } else { plain }
     }
 
+    /// The deltas of shared nodes from those by task.
+    pub(super) fn combine_by_rows(&self, chunk: Chunk) -> Vec<Dispatch> {
+        let groups = self.by_rows().map_or(&[][..], |(_, by_rows)| &by_rows.combine);
+        groups.iter().map(|group| self.combine(group, chunk)).collect()
+    }
+
     /// The deltas of boundary nodes from their planes.
     fn combine(&self, group: &CombineGroup, chunk: Chunk) -> Dispatch {
         let (b, rows) = (&self.scene.buffers, chunk.rows);
@@ -724,6 +837,9 @@ impl Builder<'_> {
     /// The gradients by task that nobody writes, since a task has none there: they stay zero.
     pub(super) fn idle_gradients(&self) -> Vec<Slice> {
         let Some((views, deep)) = self.deep() else { return Vec::new() };
+        if deep.by_rows.is_some() && self.objective.balance.observe == 0 {
+            return Vec::new();
+        }
         let layout = self.scene.layout;
         let mut idle = Vec::new();
         for (number, region) in (deep.regions.0..).zip(&deep.region_nodes) {

@@ -2,7 +2,7 @@
 
 use super::buffers::{spec, table_spec};
 use super::request::Request;
-use crate::config::{Acts, Space};
+use crate::config::{Acts, Metric, Space};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::{self, Combination, NONE, PlaneTerm};
 use crate::objective::Objective;
@@ -45,6 +45,8 @@ pub(super) enum Way {
     Planes,
     /// As factors on the gradients of parameters by task.
     Deep,
+    /// As factors on deltas by task, compared by rows: like the former without these gradients.
+    ByRows,
 }
 
 impl Way {
@@ -74,7 +76,7 @@ fn wanted(objective: &Objective) -> Wanted {
         _ => None,
     };
     let planes = ways.contains(&Way::Planes);
-    Wanted { planes, deep, couplings: objective.balances_couplings() }
+    Wanted { planes, deep, couplings: objective.balances_couplings(), rows: None }
 }
 
 /// Places within the buffer of products of tasks: the sums, the scaled ones with their scales, the
@@ -116,10 +118,15 @@ pub(super) fn longest(views: &Views, rows: usize, (first, count): (usize, usize)
     regions.map(length).max().unwrap_or(0)
 }
 
+/// The regions of both arenas as one run.
+pub(super) fn joined([even, odd]: [(usize, usize); 2]) -> (usize, usize) {
+    (even.0, even.1 + odd.1)
+}
+
 /// The regions of the planes of both arenas.
 pub(super) fn plane_regions(views: &Views) -> (usize, usize) {
     let planes = views.planes.as_ref().map(|planes| planes.regions);
-    planes.map_or((0, 0), |[even, odd]| (even.0, even.1 + odd.1))
+    planes.map_or((0, 0), joined)
 }
 
 /// Numbers of products that the largest comparison makes.
@@ -130,7 +137,10 @@ fn products_len(objective: &Objective, views: &Views, capacity: usize) -> usize 
     let deep = views.deep.as_ref().map_or((0, 0), |deep| deep.regions);
     let changes = usize::from(objective.balance.observe > 0);
     let objectives = views.objectives;
-    of(plane_regions(views), objectives).max(of(deep, objectives + changes))
+    let by_rows = views.deep.as_ref().and_then(|deep| deep.by_rows.as_ref());
+    let by_rows = by_rows.map_or((0, 0), |found| joined(found.regions));
+    let planes = of(plane_regions(views), objectives);
+    planes.max(of(by_rows, objectives)).max(of(deep, objectives + changes))
 }
 
 /// Numbers that a solver leaves: the weights, and behind them its residual if it has one.
@@ -154,6 +164,17 @@ fn work_len(method: &dyn Method, tasks: usize) -> usize {
 /// The views of the backward pass that a program needs.
 pub(super) fn wanted_views(request: &Request) -> Wanted {
     request.optimizer.map_or(Wanted::default(), |_| wanted(request.objective))
+}
+
+/// Likewise for chunks of at most this many rows.
+pub(super) fn wanted_in_chunks(request: &Request, most: usize) -> Wanted {
+    let (objective, wanted) = (request.objective, wanted_views(request));
+    let is_solved = objective.balance.method.acts() == Acts::Products && wanted.deep.is_some();
+    let is_plain = objective.balance.metric == Metric::Plain && !wanted.couplings;
+    let is_exact = objective.balance.space == Space::Parameters;
+    let rows =
+        (is_solved && is_plain && is_exact && request.batch <= most).then_some(request.batch);
+    Wanted { rows, ..wanted }
 }
 
 /// Checks that what balancing needs fits the bindings of the adapter, and that there is something
@@ -243,13 +264,21 @@ pub(super) fn place_buffers(
     b.products = spec(program, "products of tasks", products, Kind::F32, Vec::new());
     if let Some(deep) = &views.deep {
         let changes = usize::from(objective.balance.observe > 0);
-        let len = (tasks + changes) * deep.stride;
-        b.task_gradients = spec(program, "gradients by task", len, Kind::F32, Vec::new());
+        if deep.by_rows.is_none() || changes == 1 {
+            let len = (tasks + changes) * deep.stride;
+            b.task_gradients = spec(program, "gradients by task", len, Kind::F32, Vec::new());
+        }
         if objective.solver().is_some_and(|method| method.memory().is_some()) {
             let len = tasks * deep.stride;
             let first = vec![0f32.to_bits(); len];
             b.memory = spec(program, "memory of gradients", len, Kind::F32, first);
             b.next_memory = spec(program, "next memory", len, Kind::F32, Vec::new());
+        }
+        if let Some(found) = &deep.by_rows {
+            b.row_sources = table_spec(program, "sources of rows", &found.sources);
+            b.row_products =
+                spec(program, "products of rows", found.products, Kind::F32, Vec::new());
+            b.crossed = spec(program, "crossed deltas", found.crossed_len, Kind::F32, Vec::new());
         }
         if changes == 1 {
             let len = deep.regions.1 * (tasks + 1) * (tasks + 1);

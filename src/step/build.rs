@@ -71,7 +71,7 @@ pub fn build(request: &Request) -> Result<Built> {
     let rows = batch.min(limit).max(evaluate_rows);
     // Whole vec4s of rows, so that blocks of activations begin where a vec4 begins.
     let capacity = if limit >= 4 { rows.next_multiple_of(4) } else { rows };
-    let mut builder = Builder::new(request, capacity);
+    let mut builder = Builder::new(request, capacity, limit);
     builder.place_data(request);
     let tables = builder.place_couplings();
     builder.place_metrics(&tables, request.optimizer.is_some_and(|o| o.clip_norm > 0.0));
@@ -164,7 +164,7 @@ impl<'a> Builder<'a> {
     /// The forward and the backward pass of a step, chunk by chunk, with the weights of the tasks
     /// in between where they follow from the whole batch.
     fn descent(&self, step: &Step) -> Vec<Dispatch> {
-        let way = Way::of(self.objective, step.turn.solves);
+        let way = self.way(step.turn.solves);
         let is_balanced = self.objective.balances_couplings();
         let mut dispatches = Vec::new();
         let solves = step.turn.solves && self.objective.balance.method.solves();
@@ -196,7 +196,7 @@ impl<'a> Builder<'a> {
                 dispatches.extend(self.couplings_as_objective(step.tables, chunk, wanted));
                 dispatches.extend(self.private_gradients(chunk.once_more()));
             }
-            if solves && !is_swept_twice && matches!(way, Way::Losses | Way::Planes) {
+            if solves && !is_swept_twice && matches!(way, Way::Losses | Way::Planes | Way::ByRows) {
                 dispatches.extend(self.measured(step, chunk, way));
                 dispatches.extend(self.solve(false));
             } else if matches!(way, Way::Before | Way::Deep) && solves {
@@ -222,12 +222,16 @@ impl<'a> Builder<'a> {
     fn ahead(&self, step: &Step, chunk: Chunk, way: Way) -> Vec<Dispatch> {
         let mut dispatches = self.gather(0, chunk, step.shuffled, true);
         dispatches.extend(self.forward(chunk, true));
-        if way == Way::Planes {
+        if matches!(way, Way::Planes | Way::ByRows) {
             if !self.objective.couples_apart() {
                 dispatches.extend(self.couple(step.tables, Phase::Logits, chunk, true));
             }
             dispatches.extend(self.private_backward(chunk));
-            dispatches.extend(self.planes(chunk));
+        }
+        match way {
+            Way::Planes => dispatches.extend(self.planes(chunk)),
+            Way::ByRows => dispatches.extend(self.deep_deltas(chunk)),
+            _ => {}
         }
         dispatches
     }
@@ -238,6 +242,9 @@ impl<'a> Builder<'a> {
         if way == Way::Planes {
             let is_last = chunk.index + 1 == step.chunks.len();
             dispatches.extend(self.compare_planes(chunk, is_last));
+        }
+        if way == Way::ByRows {
+            dispatches.extend(self.compare_by_rows(chunk));
         }
         dispatches
     }
@@ -250,7 +257,7 @@ impl<'a> Builder<'a> {
         }
         let (apart, adds) = (self.objective.couples_apart(), self.adds_couplings());
         let is_balanced = self.objective.balances_couplings();
-        if way != Way::Planes && !apart {
+        if !matches!(way, Way::Planes | Way::ByRows) && !apart {
             dispatches.extend(self.couple(step.tables, Phase::Logits, chunk, true));
         }
         match way {
@@ -260,6 +267,13 @@ impl<'a> Builder<'a> {
                     true => self.shared_gradients(chunk),
                     false => self.gradients(chunk),
                 });
+            }
+            Way::ByRows => {
+                if step.turn.observes {
+                    dispatches.extend(self.deep_gradients(chunk));
+                }
+                dispatches.extend(self.combine_by_rows(chunk));
+                dispatches.extend(self.gradients(chunk));
             }
             Way::Deep => {
                 if adds && chunk.index == 0 {
@@ -271,7 +285,7 @@ impl<'a> Builder<'a> {
             Way::Constant | Way::Losses | Way::Before => dispatches.extend(self.backward(chunk)),
         }
         // Balanced couplings come behind what planes need of the tasks, and so do gradients by task.
-        let is_behind = way == Way::Planes && is_balanced;
+        let is_behind = (way == Way::Planes && is_balanced) || way == Way::ByRows;
         if matches!(way, Way::Deep | Way::Before) || (step.turn.observes && !is_behind) {
             // A method may look at some of these gradients alone.
             let looks_at_part = way == Way::Before && !step.turn.observes;

@@ -50,8 +50,8 @@ impl CouplingTable {
 
 impl<'a> Builder<'a> {
     /// The program of a request with its arenas and tables, and no dispatch yet.
-    pub(super) fn new(request: &Request<'a>, capacity: usize) -> Builder<'a> {
-        let wanted = balancing::wanted_views(request);
+    pub(super) fn new(request: &Request<'a>, capacity: usize, limit: usize) -> Builder<'a> {
+        let wanted = balancing::wanted_in_chunks(request, capacity.min(limit));
         let (network, layout, tuning) = (request.network, request.layout, request.tuning);
         let mut plan = LayerPlan::with_views(network, layout, tuning, capacity, wanted);
         let partials = plan.mixing.place_partials(request.partials(capacity), capacity);

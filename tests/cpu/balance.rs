@@ -87,7 +87,13 @@ fn bench(balance: &str, architecture: &str, tuning: &Tuning) -> Bench {
         tables = tables.replace("coupled", "");
         tables += "[[coupling]]\nkind = \"agreement\"\nstrength = 0.5\npairs = [[\"a\", \"b\"]]\n";
     }
-    let data = labelled(&tables, 3, 16, 6, &[3, 3, 1], 0.2);
+    // Few rows of many columns, so that products come from those of rows.
+    let is_wide = architecture.contains("wide");
+    if is_wide {
+        tables = tables.replace("wide", "").replace("[5, 4]", "[10, 8]");
+    }
+    let (rows, columns) = if is_wide { (7, 30) } else { (16, 6) };
+    let data = labelled(&tables, 3, rows, columns, &[3, 3, 1], 0.2);
     Bench::new(plan_of(&tables, data, None, &[3, 3, 1]), tuning)
 }
 
@@ -115,7 +121,11 @@ fn largest_error(method: &str, balance: &str, architecture: &str, tuning: &Tunin
     // A batch with fewer rows than the others, as the last one of an epoch. The factor 1 / 13 of the
     // entropy is one of f32, and its logarithms are steep.
     let has_entropy = architecture.contains("= 0.25");
-    let (rows, most) = if has_entropy { (16, 1e-4) } else { (13, 1e-6) };
+    let (rows, most) = match has_entropy {
+        true => (16, 1e-4),
+        false if architecture.contains("wide") => (6, 1e-6),
+        false => (13, 1e-6),
+    };
     let step = bench.step(5, 0, rows);
     let metrics = bench.train(&parameters, &step);
     let (losses, weights) = losses_and_weights(&bench, &metrics);
@@ -211,6 +221,45 @@ fn gradients_in_chunks_are_those_of_the_weighed_losses() {
         let balance = format!("method = \"{method}\"\n{space}");
         let error = largest_error(method, &balance, "kind = \"shared\"", &tuning);
         println!("{balance} in chunks: {error:.1e}");
+    }
+}
+
+#[test]
+fn gradients_from_products_of_rows_are_those_of_the_weighed_losses() {
+    for (method, more) in [("upgrad", ""), ("mgda", "observe = 1"), ("nash_mtl", "every = 2")] {
+        for architecture in ["kind = \"shared\"", "kind = \"cgc\"", "coupled\nkind = \"shared\""] {
+            let balance = format!("method = \"{method}\"\nspace = \"parameters\"\n{more}");
+            let architecture = format!("wide\n{architecture}");
+            let found = bench(&balance, &architecture, &whole());
+            let dispatches = &found.built.program.schedules[0].dispatches;
+            assert!(dispatches.iter().any(|d| d.kernel.twin == "row_products"), "{architecture}");
+            let error = largest_error(method, &balance, &architecture, &whole());
+            println!("{balance}, {architecture}: {error:.1e}");
+        }
+    }
+}
+
+/// The weights that a method gives the tasks in a step.
+fn weights_of(method: &str, rows: usize) -> Vec<f64> {
+    let balance = format!("method = \"{method}\"\nspace = \"parameters\"");
+    let mut bench = bench(&balance, "wide\nkind = \"shared\"", &Tuning { rows, ..whole() });
+    let dispatches = bench.built.program.schedules[0].dispatches.iter();
+    let by_rows = dispatches.filter(|d| d.kernel.twin == "row_products").count();
+    assert_eq!(by_rows > 0, rows > 4, "{rows} rows");
+    let (parameters, step) = (bench.random_parameters(4), bench.step(5, 0, 6));
+    let metrics = bench.train(&parameters, &step);
+    losses_and_weights(&bench, &metrics).1
+}
+
+#[test]
+fn products_of_rows_give_the_weights_of_gradients() {
+    for method in ["mgda", "cagrad", "imtl_g", "nash_mtl", "aligned_mtl", "upgrad", "config"] {
+        // In chunks of four rows there is a gradient per task.
+        let (by_rows, by_gradients) = (weights_of(method, 16), weights_of(method, 4));
+        for (a, b) in by_rows.iter().zip(&by_gradients) {
+            assert!((a - b).abs() < 1e-9 * b.abs().max(1.0), "{by_rows:?} {by_gradients:?}");
+        }
+        assert!(by_rows.windows(2).any(|w| w[0] != w[1]), "{by_rows:?}");
     }
 }
 

@@ -975,7 +975,18 @@ fn balanced() -> Vec<Case> {
         direct: number % 2 == 0,
         ..plain()
     };
-    balances.into_iter().enumerate().map(case).collect()
+    let mut cases: Vec<Case> = balances.into_iter().enumerate().map(case).collect();
+    // Few rows of wide layers, so that products come from those of rows.
+    cases.extend([true, false].map(|direct| Case {
+        balance: Balance { observe: 2, ..exact(Balancer::Upgrad { regularization: 1e-4 }) },
+        inputs: if direct { 40 } else { 37 },
+        trunk: vec![12, 8],
+        rows: 12,
+        batch: 5,
+        direct,
+        ..plain()
+    }));
+    cases
 }
 
 #[test]

@@ -34,7 +34,7 @@ use super::real::Real;
 type Twin<T> = fn(&Arguments<T>);
 
 /// The twins by the names of their kernels.
-fn table<T: Real>() -> [(&'static str, Twin<T>); 39] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 40] {
     [
         ("gather_rows", gather_rows::gather_rows),
         ("gather_cells", gather_cells::gather_cells),
@@ -54,6 +54,7 @@ fn table<T: Real>() -> [(&'static str, Twin<T>); 39] {
         ("heads_cross_entropy", softmax_cross_entropy::heads_cross_entropy),
         ("pointwise_losses", pointwise_losses::pointwise_losses),
         ("task_products", balance::task_products),
+        ("row_products", balance::row_products),
         ("task_gramian", balance::task_gramian),
         ("task_losses", balance::task_losses),
         ("combine_deltas", balance::combine_deltas),

@@ -1,6 +1,6 @@
 //! The gradients of the tasks apart: their products, their weighted sums, and GradDrop.
 
-use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Region, Run};
+use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Region, RowSource, Run};
 use crate::reference::Arguments;
 use crate::reference::real::Real;
 use crate::reference::twins::dense_forward::hash;
@@ -15,6 +15,7 @@ pub(in crate::reference::twins) fn task_products<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::TaskProducts>();
     let (regions, places) = (a.table::<Region>("regions"), a.integers("places"));
     let (planes, second) = (a.numbers("planes"), a.numbers("second_moment"));
+    let others = a.numbers("others");
     let mut products = a.numbers_mut("products");
     let (tasks, slices) = (p.tasks as usize, p.slices as usize);
     let (metric, pairs) = (a.constant("METRIC"), pairs(tasks));
@@ -27,6 +28,14 @@ pub(in crate::reference::twins) fn task_products<T: Real>(a: &Arguments<T>) {
         };
         let gradient =
             |task: usize, i: usize| place(task).map_or(T::of(0.0), |at| planes[at as usize + i]);
+        let other = |task: usize, i: usize| {
+            if p.apart == 0 {
+                return gradient(task, i);
+            }
+            let place = (task < tasks).then(|| places[(region.first + p.apart) as usize + task]);
+            let place = place.filter(|place| *place != NONE);
+            place.map_or(T::of(0.0), |at| others[at as usize + i])
+        };
         let divisor = |task: usize, i: usize| match (metric, place(task)) {
             (1, _) => {
                 let v = second[region.parameter as usize + i];
@@ -43,11 +52,25 @@ pub(in crate::reference::twins) fn task_products<T: Real>(a: &Arguments<T>) {
                     let mut sum = T::of(0.0);
                     // A slice has every `slices`-th run of 64 quads.
                     for e in (0..length).filter(|e| e / 256 % slices == slice) {
-                        sum += gradient(i, e) / divisor(i, e) * gradient(j, e);
+                        sum += gradient(i, e) / divisor(i, e) * other(j, e);
                     }
                     products[p.products as usize + 16 * part + cell] = sum;
                 }
             }
+        }
+    }
+}
+
+pub(in crate::reference::twins) fn row_products<T: Real>(a: &Arguments<T>) {
+    let p = a.params::<params::RowProducts>();
+    let (x, sources) = (a.numbers("x"), a.table::<RowSource>("sources"));
+    let (mut products, rows) = (a.numbers_mut("products"), p.rows as usize);
+    for source in &sources[p.first as usize..][..a.dispatch.grid[2] as usize] {
+        let inputs = source.inputs as usize;
+        let row = |row: usize| &x[source.x as usize + row * inputs..][..inputs];
+        for (r, s) in (0..rows).flat_map(|r| (0..rows).map(move |s| (r, s))) {
+            let sum = row(r).iter().zip(row(s)).fold(T::of(0.0), |sum, (a, b)| sum + *a * *b);
+            products[source.products as usize + r * rows + s] = T::of(1.0) + sum;
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) use cone_projection::cone_projection;
 pub(super) use conflict_averse::conflict_averse;
 pub(super) use gradients::{
     combine_deltas, combine_gradients, copy_numbers, drop_deltas, drop_gradients, gradient_memory,
-    parameter_change, task_gramian, task_losses, task_products,
+    parameter_change, row_products, task_gramian, task_losses, task_products,
 };
 pub(super) use loss_weights::loss_weights;
 pub(super) use pairwise_projection::pairwise_projection;
