@@ -106,6 +106,9 @@ impl Signature {
         let mut signature =
             Signature { bindings: Vec::new(), workgroup_size, workgroup_bytes: 0, overrides };
         for (handle, variable) in module.global_variables.iter() {
+            if variable.space == AddressSpace::Private {
+                continue;
+            }
             if variable.space == AddressSpace::WorkGroup {
                 signature.workgroup_bytes += module.types[variable.ty].inner.size(module.to_ctx());
                 continue;

@@ -45,8 +45,8 @@ const BEYOND: [(&str, usize); 15] = [
     ("aligned_mtl_rmse", 11),
     ("upgrad", 1),
     ("dual_proj", 0),
-    ("upgrad_exact", 4),
-    ("dual_proj_exact", 1),
+    ("upgrad_exact", 0),
+    ("dual_proj_exact", 0),
     ("config", 5),
 ];
 
