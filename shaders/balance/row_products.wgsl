@@ -2,7 +2,8 @@
 //
 // How alike two rows are for the layers that read x, whose biases read a 1: the product of the
 // weight gradients δᵀx and εᵀx of two tasks is the sum over r and s of products[r, s] δ[r] · ε[s].
-// One grid plane per matrix of rows, one workgroup per tile; sums go in ascending order.
+// One grid plane per matrix of rows, one workgroup per tile; DEPTH inputs at a time are added up and
+// then added, in ascending order.
 
 struct Params {
     rows: u32,    // rows of the chunk
@@ -50,13 +51,17 @@ fn row_products(@builtin(workgroup_id) group: vec3<u32>,
             right[place] = element(source, group.x * TILE + i / DEPTH, first + i % DEPTH);
         }
         workgroupBarrier();
+        var part: array<f32, 4>;
         for (var i = 0u; i < DEPTH; i++) {
             let a = vec2(left[row * STRIDE + i], left[(row + 8u) * STRIDE + i]);
             let b = vec2(right[column * STRIDE + i], right[(column + 8u) * STRIDE + i]);
-            sums[0] += a.x * b.x;
-            sums[1] += a.x * b.y;
-            sums[2] += a.y * b.x;
-            sums[3] += a.y * b.y;
+            part[0] += a.x * b.x;
+            part[1] += a.x * b.y;
+            part[2] += a.y * b.x;
+            part[3] += a.y * b.y;
+        }
+        for (var i = 0u; i < 4u; i++) {
+            sums[i] += part[i];
         }
         workgroupBarrier();
     }

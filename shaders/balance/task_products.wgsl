@@ -60,14 +60,10 @@ fn four_others(region: Region, task: u32, quad: u32, length: u32) -> vec4<f32> {
     if (!APART) {
         return four(region, task, quad, length);
     }
-    if (task >= params.tasks) {
-        return vec4<f32>();
-    }
-    let place = places[region.first + params.apart + task];
-    if (place == NONE) {
-        return vec4<f32>();
-    }
-    return select(vec4<f32>(), others[place / 4u + quad], 4u * quad + FOUR < vec4(length));
+    let place = places[region.first + params.apart + min(task, params.tasks - 1u)];
+    let is_there = task < params.tasks && place != NONE;
+    let found = others[select(0u, place, is_there) / 4u + quad];
+    return select(vec4<f32>(), found, FOUR + 4u * quad < vec4(select(0u, length, is_there)));
 }
 
 // The root of the squares that are kept of a task.

@@ -54,8 +54,9 @@ fn four_others(place: u32, quad: u32, length: u32) -> vec4<f32> {
     if (!APART) {
         return four(place, quad, length);
     }
-    let found = textureLoad(others, texel_of(select(place, 0u, place == NONE) + 4u * quad));
-    return select(vec4<f32>(), found, 4u * quad + FOUR < vec4(select(length, 0u, place == NONE)));
+    let is_there = place != NONE;
+    let found = textureLoad(others, texel_of(select(0u, place, is_there) + 4u * quad));
+    return select(vec4<f32>(), found, FOUR + 4u * quad < vec4(select(0u, length, is_there)));
 }
 
 // 1 over the root of the squares that are kept of a task.

@@ -24,8 +24,9 @@ pub struct ByRows {
     pub of_arenas: [usize; 2],
     /// Elements of all products of rows.
     pub products: usize,
-    /// The products of rows times deltas, as weight gradients.
-    pub crossed: Vec<WeightRun>,
+    /// The products of rows times deltas of each arena, as weight gradients of layers whose deltas
+    /// are the products of rows: those lie in the other arena, as kernels have it.
+    pub crossed: [Vec<WeightRun>; 2],
     /// Elements of them.
     pub crossed_len: usize,
     /// The regions that are compared: (first, number) for each arena of deltas. Places of deltas
@@ -56,8 +57,8 @@ impl Planner<'_> {
         }
         let mut found = ByRows::default();
         let products = self.place_sources(&layers, rows, &mut found);
-        let mut crossed = Vec::new();
         for arena in 0..2 {
+            let mut crossed = Vec::new();
             let first = self.views().regions.len();
             for &place in &layers {
                 let (layer, node) = (self.plan.layers[place], self.layer(place).node.0);
@@ -77,7 +78,7 @@ impl Planner<'_> {
                         x_odd: layer.delta_arena,
                         outputs: rows as u32,
                         delta: products[&place],
-                        delta_arena: 0,
+                        delta_arena: 1 - layer.delta_arena,
                         weight: found.crossed_len as u32,
                         // The sums over rows have no use.
                         bias: sums as u32,
@@ -91,8 +92,8 @@ impl Planner<'_> {
                 views.places.extend(places.concat());
             }
             found.regions[arena] = (first, self.views().regions.len() - first);
+            found.crossed[arena] = self.weight_runs(crossed);
         }
-        found.crossed = self.weight_runs(crossed);
         found.combine = self.combine_deltas(&layers, sharing, deltas);
         Some(found)
     }

@@ -202,11 +202,13 @@ impl Builder<'_> {
             .filter(|(_, sources)| !sources.is_empty())
             .map(|(arena, sources)| self.row_products(by_rows, arena, sources, rows))
             .collect();
-        let runs = by_rows.crossed.iter().filter(|run| run.count > 0);
-        dispatches.extend(runs.map(|run| self.cross(run, chunk)));
         let all = joined(by_rows.regions);
         let slices = slices_of(longest(views, rows, all));
         let mut before = 0;
+        for (arena, runs) in by_rows.crossed.iter().enumerate() {
+            let runs = runs.iter().filter(|run| run.count > 0);
+            dispatches.extend(runs.map(|run| self.cross(run, arena, chunk)));
+        }
         for (arena, regions) in by_rows.regions.into_iter().enumerate() {
             if regions.1 > 0 {
                 let at = (regions, slices, before, objectives);
@@ -244,11 +246,12 @@ impl Builder<'_> {
             .flop(flop)
     }
 
-    /// The products of rows times the deltas of tasks.
-    fn cross(&self, run: &WeightRun, chunk: Chunk) -> Dispatch {
+    /// The products of rows times the deltas of tasks in one arena.
+    fn cross(&self, run: &WeightRun, arena: usize, chunk: Chunk) -> Dispatch {
         let (b, of) = (&self.scene.buffers, self.b());
         // The other arenas of deltas are not read.
-        let deltas = [of.row_products, b.activations[1], b.logits_delta];
+        let mut deltas = [b.activations[0], b.activations[0], b.logits_delta];
+        deltas[1 - arena] = of.row_products;
         self.weight_products(run, "rows of tasks", (b.deltas, deltas, of.crossed), chunk).in_part()
     }
 

@@ -107,6 +107,7 @@ pub fn build(request: &Request) -> Result<Built> {
         logits,
         counting,
         tasks: request.network.tasks.len(),
+        objectives: request.objective.objectives(),
         shared_layers,
         gates,
     })

@@ -147,6 +147,8 @@ pub struct Built {
     pub counting: Counting,
     /// Number of tasks.
     pub tasks: usize,
+    /// Number of objectives that are balanced: the tasks, and behind them perhaps the couplings.
+    pub objectives: usize,
     /// The names of the shared layers whose gradients are observed.
     pub shared_layers: Vec<String>,
     /// The names of the gates, in the order of their metrics.

@@ -65,6 +65,7 @@ fn kernels_keep_their_bounds_within_the_default_limits_of_webgpu() {
         "embeddings under heads alone, in segments and chunks",
         "famo in chunks",
         "upgrad, exact, observed",
+        "products of rows, observed",
         "gradvac, exact",
         "excess_mtl, blanks",
         "cagrad",

@@ -53,6 +53,8 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("mix_backward", mixes::MIX_BACKWARD),
     ("task_products", balance::TASK_PRODUCTS),
     ("task_products_direct", balance::TASK_PRODUCTS_DIRECT),
+    ("row_products", balance::ROW_PRODUCTS),
+    ("row_products_direct", balance::ROW_PRODUCTS_DIRECT),
     ("combine_deltas_direct", balance::COMBINE_DELTAS_DIRECT),
     ("combine_gradients_direct", balance::COMBINE_GRADIENTS_DIRECT),
     ("task_gramian", balance::TASK_GRAMIAN),
@@ -1239,6 +1241,16 @@ fn constant_backward() {
 #[test]
 fn task_products() {
     check("task_products");
+}
+
+#[test]
+fn row_products() {
+    check("row_products");
+}
+
+#[test]
+fn row_products_direct() {
+    check("row_products_direct");
 }
 
 #[test]

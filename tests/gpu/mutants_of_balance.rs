@@ -3,6 +3,7 @@
 use super::mutants::Mutant;
 
 pub const TASK_PRODUCTS: &[Mutant] = &[
+    ("h is g", "if (!APART) {", "if (true) {"),
     ("the second block is the first", "let second = first + rest;", "let second = first;"),
     (
         "all regions are the first",
@@ -171,8 +172,14 @@ pub const CONE_PROJECTION_DIRECT: &[Mutant] = &[
     ("no ridge", "vec4(params.a), is_active", "vec4(0.5), is_active"),
     ("the constants of the first program", "rows[8u * program + lane] * u", "rows[lane] * u"),
     ("no coordinate descent", "sweep < 2u", "sweep < 0u"),
-    ("no conjugate gradients", "i < k && square", "i < 0u && square"),
-    ("nothing is in the way", "let part = -peak_of_lanes(-shortest, lane);", "let part = 2.0;"),
+    ("no turn", "turn < TURNS", "turn < 0u"),
+    ("no pivots", "turn < PIVOTS * TASKS", "turn < 0u"),
+    ("unknowns stay zero", "signs = select(signs, -signs, is_pivot);", ""),
+    (
+        "a row is left out",
+        "t1 = select(without(t1, four.y, row, is_pivot), pivot, p == 1u);",
+        "t1 = t1;",
+    ),
     ("weights without their mean", "total + u * mine", "total"),
     ("the hull's weights do not add up to 1", " / max(sum_of(parts, lane), 1e-30)", ""),
     ("no scale", "weights *= own_scales;", ""),
@@ -241,7 +248,39 @@ pub const CONFLICT_AVERSE: &[Mutant] = &[
     ("half of each move", "shares[best] += moved;", "shares[best] += 0.5 * moved;"),
 ];
 
+pub const ROW_PRODUCTS: &[Mutant] = &[
+    ("no one for the bias", "= 1.0 + sums[i]", "= sums[i]"),
+    ("the last input is missing", "input >= source.inputs", "input + 1u >= source.inputs"),
+    ("all sources are the first", "sources[params.first + group.z]", "sources[group.z]"),
+    ("the first tiles alone", "let r = group.y * TILE + row", "let r = group.x * TILE + row"),
+    ("half a tile", "+ 8u * (i / 2u)", "+ 8u * (i % 2u)"),
+    (
+        "the first inputs alone",
+        "first + i % DEPTH);\n            right",
+        "i % DEPTH);\n            right",
+    ),
+];
+
+pub const ROW_PRODUCTS_DIRECT: &[Mutant] = &[
+    ("no one for the bias", "= 1.0 + sums[i]", "= sums[i]"),
+    (
+        "fours begin anywhere",
+        "four_of(four_x(element), four_x(element + 4u), element)",
+        "four_x(element)",
+    ),
+    (
+        "inputs of the next row",
+        "input + FOUR < vec4(source.inputs)",
+        "input + FOUR < vec4(source.inputs + 4u)",
+    ),
+    ("a row twice", "subgroupShuffle(own, 3u)", "subgroupShuffle(own, 2u)"),
+    ("the first tile of rows", "let row = 8u * group.y;", "let row = 0u;"),
+    ("all sources are the first", "sources[params.first + group.z]", "sources[group.z]"),
+];
+
 pub const TASK_PRODUCTS_DIRECT: &[Mutant] = &[
+    ("h is g", "if (!APART) {", "if (true) {"),
+    ("h is g for few tasks", "TASKS > 4u || APART", "TASKS > 4u"),
     ("the second block is the first", "let second = first + rest;", "let second = first;"),
     (
         "all regions are the first",

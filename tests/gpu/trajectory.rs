@@ -296,7 +296,7 @@ fn device_architectures() {
 }
 
 /// The recorded balancers.
-const BALANCERS: [&str; 19] = [
+const BALANCERS: [&str; 20] = [
     "balance_aligned_mtl_representation",
     "balance_cagrad_representation",
     "balance_config",
@@ -312,6 +312,7 @@ const BALANCERS: [&str; 19] = [
     "balance_log",
     "balance_mgda",
     "balance_nash_mtl",
+    "balance_rows",
     "balance_stch",
     "balance_uncertainty",
     "balance_upgrad",

@@ -104,6 +104,14 @@ CASES = {
     "dwa": make_case(314, {"method": "dwa", "temperature": 2.0}, batches=EPOCH),
     "stch": make_case(315, {"method": "stch", "smoothing": 1.0}),
     "famo": make_case(316, {"method": "famo", "learning_rate": 0.025, "decay": 0.01}),
+    "rows": make_case(
+        420,
+        {"method": "upgrad", "space": "parameters"},
+        layers=[24, 16],
+        rows=12,
+        inputs=40,
+        learning_rate=2e-3,
+    ),
     "couplings": make_case(
         417,
         {"method": "upgrad", "space": "parameters", "couplings": "balanced"},

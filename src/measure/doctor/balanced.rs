@@ -3,7 +3,8 @@
 
 use super::shapes::{ADAM, ADAMW, BASE, CaseShape, SGD};
 use crate::config::{
-    Activation, Architecture, Balance, Balancer, Gates, Metric, Normalize, Scaling, Space,
+    Activation, Architecture, Balance, Balancer, Couplings, Gates, Metric, Normalize, Scaling,
+    Space,
 };
 use crate::model::loss::Loss;
 use crate::model::network::Head;
@@ -154,6 +155,35 @@ pub(super) const BALANCED: &[CaseShape] = &[
     CaseShape {
         name: "graddrop, exact",
         balance: || exact(Balancer::Graddrop { leak: 0.25 }),
+        ..SMALL
+    },
+    CaseShape {
+        name: "products of rows, observed",
+        balance: || Balance { observe: 3, ..exact(Balancer::Upgrad { regularization: 1e-4 }) },
+        inputs: 19,
+        trunk: &[18, 12],
+        rows: [20, 9, 7],
+        ..SMALL
+    },
+    CaseShape {
+        name: "products of rows in tiles",
+        balance: || exact(Balancer::Mgda),
+        inputs: 88,
+        trunk: &[80],
+        heads: &[(3, &[]), (4, &[4]), (2, &[]), (3, &[])],
+        labels: BLANKS,
+        rows: [60, 37, 33],
+        ..SMALL
+    },
+    CaseShape {
+        name: "couplings among the objectives",
+        coupled: true,
+        balance: || Balance {
+            couplings: Couplings::Balanced,
+            observe: 2,
+            ..method(Balancer::Upgrad { regularization: 1e-4 })
+        },
+        heads: &[(3, &[]), (3, &[4]), (2, &[])],
         ..SMALL
     },
     CaseShape {

@@ -104,7 +104,7 @@ fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, us
 /// Products of the gradients of tasks as they could be: of random gradients along a common one or
 /// against it, twice, and scales and losses above zero.
 fn products(case: &Case, len: usize, stream: u64) -> Vec<u32> {
-    let tasks = case.built.tasks;
+    let tasks = case.built.objectives;
     let random = |i: usize| normal(7, Purpose::Synthetic, stream, i as u64);
     let gradient = |task: usize, i: usize| {
         let common = random(2_000_000 + i) * if task % 3 == 1 { -1.0 } else { 1.0 };
