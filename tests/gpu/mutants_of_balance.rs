@@ -217,7 +217,8 @@ pub const SPECTRAL_WEIGHTS: &[Mutant] = &[
 ];
 
 pub const SPECTRAL_WEIGHTS_DIRECT: &[Mutant] = &[
-    ("no rotation of the vectors", "vectors[8u * p + lane] = c * v - s * w;", ""),
+    ("no rotation of the vectors", "v0 = r.x * v - r.y * v1;", ""),
+    ("columns stay where they are", "go_round();", ""),
     ("half a sweep", "sweep < SWEEPS", "sweep < 1u"),
     (
         "the largest eigenvalue",
