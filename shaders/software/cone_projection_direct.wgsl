@@ -387,7 +387,7 @@ fn pivot(b: vec4<f32>, size: f32, lane: u32) {
         let places = vec4(64.0) - vec4<f32>(unknowns);
         let found = select(vec4(-1.0), places, -q == vec4(largest));
         let peak = peak_of_lanes(max(max(found.x, found.y), max(found.z, found.w)), lane);
-        let p = u32(64.0 - peak);
+        let p = min(u32(64.0 - peak), TASKS - 1u);
         let row = row_of(p);
         let inverse = 1.0 / subgroupShuffle(row, p / 4u)[p % 4u];
         let constant = subgroupShuffle(q, p / 4u)[p % 4u];

@@ -227,6 +227,7 @@ registry! {
     spectral_weights (balance), Solve, 4000.0;
     spectral_weights_direct (software), Solve, 4000.0, in_place_of spectral_weights;
     bargaining (balance), Solve, 4000.0;
+    bargaining_direct (software), Solve, 4000.0, in_place_of bargaining;
     conflict_averse (balance), Solve, 4000.0;
     soft_sharing, SoftSharing, 4.0;
     soft_sharing_direct (software), SoftSharing, 4.0, in_place_of soft_sharing;

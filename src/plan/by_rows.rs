@@ -98,12 +98,12 @@ impl Planner<'_> {
         Some(found)
     }
 
-    /// Whether the products by rows take fewer operations than those of gradients, and fit the
-    /// bindings of the adapter.
+    /// Whether the products by rows take fewer operations than those of gradients, fit the bindings
+    /// of the adapter, and take no dispatch too long.
     fn is_cheaper(&self, layers: &[usize], sharing: &Sharing, rows: usize) -> bool {
         let rows = rows as u64;
         let (mut by_rows, mut by_gradients) = (0, 0);
-        let (mut products, mut crossed) = (0, 0);
+        let (mut products, mut crossed, mut flop) = (0, 0, 0);
         let mut seen = Vec::new();
         for &place in layers {
             let layer = &self.plan.layers[place];
@@ -114,6 +114,7 @@ impl Planner<'_> {
                 seen.push((layer.x_odd, layer.x));
                 by_rows += rows * rows * inputs;
                 products += rows * rows + ALIGN as u64;
+                flop += 2 * rows * rows * inputs;
             }
             crossed += tasks * (rows * outputs + rows + 2 * ALIGN as u64);
             by_rows += tasks * rows * rows * outputs + pairs * rows * outputs;
@@ -121,7 +122,7 @@ impl Planner<'_> {
             by_gradients += tasks * rows * inputs * outputs + pairs * inputs * outputs;
         }
         let fits = 4 * products.max(crossed) <= self.tuning.binding_bytes;
-        by_rows < by_gradients && fits
+        by_rows < by_gradients && fits && flop <= self.tuning.flop_per_dispatch
     }
 
     /// Adds the sources of layers; where the products of each layer's rows begin.

@@ -4,6 +4,7 @@ use super::buffers::{spec, table_spec};
 use super::request::Request;
 use crate::config::{Acts, Metric, Space};
 use crate::fault::{Exit, Fault};
+use crate::kernels::Unit;
 use crate::kernels::params::{self, Combination, NONE, PlaneTerm};
 use crate::objective::Objective;
 use crate::objective::balance::Method;
@@ -172,9 +173,10 @@ pub(super) fn wanted_in_chunks(request: &Request, most: usize) -> Wanted {
     let is_solved = objective.balance.method.acts() == Acts::Products && wanted.deep.is_some();
     let is_plain = objective.balance.metric == Metric::Plain && !wanted.couplings;
     let is_exact = objective.balance.space == Space::Parameters;
-    let rows =
-        (is_solved && is_plain && is_exact && request.batch <= most).then_some(request.batch);
-    Wanted { rows, ..wanted }
+    // Products of rows have no scale that keeps them within f16.
+    let is_half = request.tuning.unit.is_some_and(Unit::is_half);
+    let by_rows = is_solved && is_plain && is_exact && !is_half && request.batch <= most;
+    Wanted { rows: by_rows.then_some(request.batch), ..wanted }
 }
 
 /// Checks that what balancing needs fits the bindings of the adapter, and that there is something
@@ -188,7 +190,9 @@ pub(super) fn check_size(request: &Request, plan: &LayerPlan) -> Result<(), Faul
     let Some(views) = &plan.views else { return Ok(()) };
     let key = if objective.method().is_some() { "balance.method" } else { "balance.observe" };
     if tasks > MOST_TASKS {
-        let found = format!("{tasks} tasks, and gradients of at most {MOST_TASKS} are compared");
+        let with =
+            if objective.balances_couplings() { "tasks with their couplings" } else { "tasks" };
+        let found = format!("{tasks} {with}, and gradients of at most {MOST_TASKS} are compared");
         return Err(Fault::config(key, found).hint("choose a method on losses, such as \"log\""));
     }
     let shares = views.planes.as_ref().is_none_or(|_| plane_regions(views).1 > 0);

@@ -5,6 +5,7 @@ use crate::common::recorded::{
     Recorded, error_of_direction, products, says_something, solver, table_of,
 };
 use crate::common::{ARCHITECTURES, Bench, labelled, plan_of, whole};
+use tandem::kernels::Unit;
 use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
 use tandem::schedule::{MetricKind, check::check};
@@ -249,6 +250,17 @@ fn weights_of(method: &str, rows: usize) -> Vec<f64> {
     let (parameters, step) = (bench.random_parameters(4), bench.step(5, 0, 6));
     let metrics = bench.train(&parameters, &step);
     losses_and_weights(&bench, &metrics).1
+}
+
+#[test]
+fn products_of_rows_are_not_rounded_to_f16() {
+    for (unit, is_by_rows) in [(Unit::F32x8, true), (Unit::F16x8, false)] {
+        let balance = "method = \"upgrad\"\nspace = \"parameters\"";
+        let tuning = whole().with_unit(unit, 32);
+        let bench = bench(balance, "wide\nkind = \"shared\"", &tuning);
+        let mut dispatches = bench.built.program.schedules[0].dispatches.iter();
+        assert_eq!(dispatches.any(|d| d.kernel.twin == "row_products"), is_by_rows, "{unit:?}");
+    }
 }
 
 #[test]

@@ -963,6 +963,7 @@ fn balanced() -> Vec<Case> {
         planes(Balancer::Mgda),
         planes(Balancer::Config),
         planes(Balancer::AlignedMtl { scale: Scaling::Min }),
+        planes(Balancer::NashMtl { max_norm: 1.0 }),
     ];
     let case = |(number, balance): (usize, Balance)| Case {
         balance,

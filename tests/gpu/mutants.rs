@@ -73,6 +73,7 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("spectral_weights", balance::SPECTRAL_WEIGHTS),
     ("spectral_weights_direct", balance::SPECTRAL_WEIGHTS_DIRECT),
     ("bargaining", balance::BARGAINING),
+    ("bargaining_direct", balance::BARGAINING_DIRECT),
     ("conflict_averse", balance::CONFLICT_AVERSE),
     ("constant_backward", mixes::CONSTANT_BACKWARD),
 ];
@@ -1241,6 +1242,11 @@ fn constant_backward() {
 #[test]
 fn task_products() {
     check("task_products");
+}
+
+#[test]
+fn bargaining_direct() {
+    check("bargaining_direct");
 }
 
 #[test]

@@ -241,6 +241,15 @@ pub const BARGAINING: &[Mutant] = &[
     ("no unit", "power(unit, -p / (1.0 + p))", "1.0"),
 ];
 
+pub const BARGAINING_DIRECT: &[Mutant] = &[
+    ("one step", "turn < STEPS", "turn < 1u"),
+    ("another power", "let powers = power(roots, -inverse);", "let powers = power(roots, -1.5);"),
+    ("no length", "factor = factor * params.a / length;", ""),
+    ("no unit", "power(vec4(unit), -p / (1.0 + p)).x", "1.0"),
+    ("a row is left out", "t1 = select(without(t1, four.y, row, is_pivot), pivot, p == 1u);", ""),
+    ("no sign", "column = row * inverse * signs;", "column = -row * inverse * signs;"),
+];
+
 pub const CONFLICT_AVERSE: &[Mutant] = &[
     ("the mean alone", "phi / norm * shares[i]", "0.0 * norm"),
     ("no radius", "params.a * sqrt(mean_square)", "sqrt(mean_square)"),
