@@ -11,30 +11,9 @@
 use std::collections::BTreeMap;
 
 use super::layers::Planner;
-use super::views::{CombineGroup, Deep, Sharing, WeightRun};
+use super::views::{ByRows, CombineGroup, Deep, Sharing};
 use crate::kernels::params::{Combination, Dense, NONE, PlaneTerm, Region, RowSource};
 use crate::model::layout::ALIGN;
-
-/// The products of gradients by task from those of rows.
-#[derive(Clone, Debug, Default)]
-pub struct ByRows {
-    /// The table of what layers read, first what lies in the even arena.
-    pub sources: Vec<RowSource>,
-    /// Number of sources in each arena of activations.
-    pub of_arenas: [usize; 2],
-    /// Elements of all products of rows.
-    pub products: usize,
-    /// The products of rows times deltas of each arena, as weight gradients of layers whose deltas
-    /// are the products of rows: those lie in the other arena, as kernels have it.
-    pub crossed: [Vec<WeightRun>; 2],
-    /// Elements of them.
-    pub crossed_len: usize,
-    /// The regions that are compared: (first, number) for each arena of deltas. Places of deltas
-    /// stand behind those of crossed deltas.
-    pub regions: [(usize, usize); 2],
-    /// The deltas of shared nodes from those by task.
-    pub combine: Vec<CombineGroup>,
-}
 
 impl Planner<'_> {
     /// The products by rows of a batch of this many rows, where all gradients by task are those of

@@ -12,7 +12,6 @@ mod scene;
 pub mod variants;
 mod views;
 
-pub use by_rows::ByRows;
 pub use groups::{Arena, Backward, BackwardGroup, Forward, ForwardGroup};
 pub use layers::{LayerPlan, activation_code, dropout_threshold};
 pub use mixing::{MixGroup, Mixing, TermGroup};
@@ -21,6 +20,6 @@ pub use scene::{
     chunks, first_overwrites,
 };
 pub use views::{
-    CombineGroup, ConstantRun, Deep, Depth, Planes, SharedBackward, Sharing, TaskBlock, Views,
-    Wanted, WeightRun, layer_name,
+    ByRows, CombineGroup, ConstantRun, Deep, Depth, Planes, SharedBackward, Sharing, TaskBlock,
+    Views, Wanted, WeightRun, layer_name,
 };

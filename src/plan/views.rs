@@ -12,9 +12,8 @@
 //! Both are further entries of the tables that the kernels of the backward pass read: no kernel
 //! knows of them.
 
-use super::by_rows::ByRows;
 use super::groups::Backward;
-use crate::kernels::params::{Combination, PlaneTerm, Region, Run};
+use crate::kernels::params::{Combination, PlaneTerm, Region, RowSource, Run};
 use crate::model::graph::{NodeId, Op, Source};
 use crate::model::layout::Layout;
 
@@ -219,6 +218,27 @@ pub struct Deep {
     pub runs: (usize, usize),
     /// How the products of the gradients come from those of rows, if they do.
     pub by_rows: Option<ByRows>,
+}
+
+/// The products of gradients by task from those of rows.
+#[derive(Clone, Debug, Default)]
+pub struct ByRows {
+    /// The table of what layers read, first what lies in the even arena.
+    pub sources: Vec<RowSource>,
+    /// Number of sources in each arena of activations.
+    pub of_arenas: [usize; 2],
+    /// Elements of all products of rows.
+    pub products: usize,
+    /// The products of rows times deltas of each arena, as weight gradients of layers whose deltas
+    /// are the products of rows: those lie in the other arena, as kernels have it.
+    pub crossed: [Vec<WeightRun>; 2],
+    /// Elements of them.
+    pub crossed_len: usize,
+    /// The regions that are compared: (first, number) for each arena of deltas. Places of deltas
+    /// stand behind those of crossed deltas.
+    pub regions: [(usize, usize); 2],
+    /// The deltas of shared nodes from those by task.
+    pub combine: Vec<CombineGroup>,
 }
 
 impl Deep {
