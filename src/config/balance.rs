@@ -332,7 +332,7 @@ impl Keyed for Statement {
             }
         }
         pass.key("couplings")
-            .only(on_gradients, &format!("method = \"{name}\" does not compare gradients"))
+            .only(on_gradients, format!("method = \"{name}\" does not compare gradients"))
             .value(&mut balance.couplings, &word())?;
         let by_loss = matches!(balance.normalize, Normalize::Loss | Normalize::LossNorm);
         if pass.reads() && balance.couplings == Couplings::Balanced && by_loss {
