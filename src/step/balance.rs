@@ -1,81 +1,57 @@
-//! The dispatches of balancing: the gradients of the tasks apart, their products, the weights that
-//! follow, and what is done with them.
+//! The dispatches of balancing: the gradients of the tasks apart, and what is done with them once
+//! their weights are known. `compare` has their products, `solve` the weights.
 
-use std::ops::Range;
-
-use super::balancing::{
-    Gramian, Way, joined, longest, pairs, plane_regions, slices_of, state_len, weights_len,
-};
+use super::balancing::{Gramian, Way};
 use super::builder::{Builder, CouplingTable};
-use crate::config::{Acts, Balancer, Metric, Normalize};
-use crate::kernels::params::{self, NONE, Solve, solve};
+use crate::config::Balancer;
+use crate::kernels::params::{self, NONE};
 use crate::kernels::{self, Kernel};
 use crate::model::layout::ALIGN;
 use crate::objective::Phase;
 use crate::objective::balance::{Memory, Method};
 use crate::plan::{
-    Backward, BalanceBuffers, ByRows, Chunk, CombineGroup, Deep, SharedBackward, Views, WeightRun,
-    block, layer_name,
+    Backward, BalanceBuffers, ByRows, Chunk, CombineGroup, Deep, SharedBackward, Views, block,
+    layer_name,
 };
 use crate::schedule::{Buffer, Dispatch, Effect, Slice, slices};
 
 /// The largest number of workgroups of a kernel that goes through a run in turns.
 const MOST_GROUPS: usize = 256;
 
-/// Rows and columns of a tile of `row_products`.
-const ROW_TILE: [usize; 2] = [16, 16];
-
-/// Likewise on software adapters.
-const ROW_TILE_DIRECT: [usize; 2] = [8, 32];
-
-/// The largest number of tasks that solvers for software adapters have room for.
-const MOST_DIRECT: usize = 32;
-
-/// The number that ExcessMTL adds to sums of squares before it takes their root.
-const SQUARES_EPS: f32 = 1e-7;
-
-/// The tasks whose deltas are combined, in units of workgroups of 64 for the longest run.
-fn groups(longest: usize) -> u32 {
+/// Workgroups of 64 invocations for the longest of several runs.
+pub(super) fn groups(longest: usize) -> u32 {
     longest.div_ceil(64).clamp(1, MOST_GROUPS) as u32
 }
 
 impl Builder<'_> {
-    fn tasks(&self) -> usize {
+    pub(super) fn tasks(&self) -> usize {
         self.scene.network.tasks.len()
     }
 
     /// Number of objectives that are balanced: the tasks, and behind them perhaps the couplings.
-    fn objectives(&self) -> usize {
+    pub(super) fn objectives(&self) -> usize {
         self.objective.objectives()
     }
 
-    fn gramian(&self) -> Gramian {
+    pub(super) fn gramian(&self) -> Gramian {
         Gramian { objectives: self.objectives() }
     }
 
-    fn b(&self) -> &BalanceBuffers {
+    pub(super) fn b(&self) -> &BalanceBuffers {
         &self.scene.buffers.balance
     }
 
-    fn views(&self) -> Option<&Views> {
+    pub(super) fn views(&self) -> Option<&Views> {
         self.scene.plan.views.as_ref()
     }
 
-    fn deep(&self) -> Option<(&Views, &Deep)> {
+    pub(super) fn deep(&self) -> Option<(&Views, &Deep)> {
         let views = self.views()?;
         views.deep.as_ref().map(|deep| (views, deep))
     }
 
-    fn method(&self) -> Option<&'static dyn Method> {
+    pub(super) fn method(&self) -> Option<&'static dyn Method> {
         self.objective.solver()
-    }
-
-    /// Whether a solve needs the losses of the batch.
-    fn needs_losses(&self) -> bool {
-        let balance = &self.objective.balance;
-        matches!(balance.normalize, Normalize::Loss | Normalize::LossNorm)
-            || (matches!(balance.method.acts(), Acts::Losses | Acts::Before | Acts::Sizes)
-                && !matches!(balance.method, Balancer::Random))
     }
 
     /// The backward pass of the private nodes of a chunk.
@@ -108,7 +84,7 @@ impl Builder<'_> {
         }
     }
 
-    fn by_rows(&self) -> Option<(&Views, &ByRows)> {
+    pub(super) fn by_rows(&self) -> Option<(&Views, &ByRows)> {
         let (views, deep) = self.deep()?;
         deep.by_rows.as_ref().map(|by_rows| (views, by_rows))
     }
@@ -148,133 +124,13 @@ impl Builder<'_> {
         weights.into_iter().chain(constants).collect()
     }
 
-    /// The sums of the losses of a chunk by task; `after` those after the update.
-    pub(super) fn task_losses(&self, chunk: Chunk, after: bool) -> Dispatch {
-        let (b, tasks, capacity) = (&self.scene.buffers, self.tasks(), self.scene.plan.capacity);
-        let losses = self.gramian().losses() + if after { tasks } else { 0 };
-        let parameters = params::TaskLosses {
-            rows: chunk.rows as u32,
-            loss: 0,
-            capacity: capacity as u32,
-            losses: losses as u32,
-            accumulate: u32::from(chunk.index > 0),
-        };
-        let rows = (0..tasks).map(|task| (task * capacity, chunk.rows));
-        let label = if after { "losses after the update" } else { "losses" };
-        Dispatch::new(&kernels::task_losses, label, parameters, [tasks as u32, 1, 1])
-            .bind([("partials", b.partials), ("gramian", b.balance.gramian)])
-            .reads(slices(b.partials, rows))
-            .effect(chunk.effect(), slices(b.balance.gramian, [(losses, tasks)]))
-    }
-
-    /// The losses of a chunk, where a solve needs them.
-    pub(super) fn losses_of_chunk(&self, chunk: Chunk) -> Option<Dispatch> {
-        self.needs_losses().then(|| self.task_losses(chunk, false))
-    }
-
-    /// The products of the planes of a chunk, and their sums.
-    pub(super) fn compare_planes(&self, chunk: Chunk, is_last: bool) -> Vec<Dispatch> {
-        let Some(views) = self.views() else { return Vec::new() };
-        let Some(planes) = &views.planes else { return Vec::new() };
-        let (objectives, deltas) = (self.objectives(), self.scene.buffers.deltas);
-        let all = plane_regions(views);
-        let slices = slices_of(longest(views, chunk.rows, all));
-        let (mut dispatches, mut before) = (Vec::new(), 0);
-        for (parity, regions) in planes.regions.into_iter().enumerate() {
-            if regions.1 > 0 {
-                let at = (regions, slices, before, objectives);
-                dispatches.push(self.products(deltas[parity], None, chunk.rows, at));
-                before += 16 * pairs(objectives) * regions.1 * slices;
-            }
-        }
-        dispatches.push(self.sum_products(all.1, slices, chunk.index > 0, is_last));
-        dispatches
-    }
-
-    /// The products of the gradients of shared parameters, from those of rows, and their sums.
-    pub(super) fn compare_by_rows(&self, chunk: Chunk) -> Vec<Dispatch> {
-        let Some((views, by_rows)) = self.by_rows() else { return Vec::new() };
-        let (objectives, rows) = (self.objectives(), chunk.rows);
-        let (deltas, crossed) = (self.scene.buffers.deltas, self.b().crossed);
-        let [even, odd] = by_rows.of_arenas;
-        let mut dispatches: Vec<Dispatch> = [(0, 0..even), (1, even..even + odd)]
-            .into_iter()
-            .filter(|(_, sources)| !sources.is_empty())
-            .map(|(arena, sources)| self.row_products(by_rows, arena, sources, rows))
-            .collect();
-        let all = joined(by_rows.regions);
-        let slices = slices_of(longest(views, rows, all));
-        let mut before = 0;
-        for (arena, runs) in by_rows.crossed.iter().enumerate() {
-            let runs = runs.iter().filter(|run| run.count > 0);
-            dispatches.extend(runs.map(|run| self.cross(run, arena, chunk)));
-        }
-        for (arena, regions) in by_rows.regions.into_iter().enumerate() {
-            if regions.1 > 0 {
-                let at = (regions, slices, before, objectives);
-                let others = Some((deltas[arena], objectives));
-                dispatches.push(self.products(crossed, others, rows, at));
-                before += 16 * pairs(objectives) * regions.1 * slices;
-            }
-        }
-        dispatches.push(self.sum_products(all.1, slices, false, true));
-        dispatches
-    }
-
-    /// The products of each two rows of what layers read, of sources in one arena.
-    fn row_products(
-        &self,
-        by_rows: &ByRows,
-        arena: usize,
-        sources: Range<usize>,
-        rows: usize,
-    ) -> Dispatch {
-        let (b, of) = (&self.scene.buffers, &by_rows.sources[sources.clone()]);
-        let kernel = self.scene.tuning.kernel(&kernels::row_products);
-        let [high, wide] = if kernel.direct { ROW_TILE_DIRECT } else { ROW_TILE };
-        let parameters = params::RowProducts { rows: rows as u32, first: sources.start as u32 };
-        let grid = [rows.div_ceil(wide), rows.div_ceil(high), of.len()].map(|n| n as u32);
-        let is_aligned = of.iter().all(|s| s.x % 4 == 0 && s.inputs % 4 == 0);
-        let flop = of.iter().map(|s| 2 * (rows * rows) as u64 * u64::from(s.inputs)).sum();
-        let written = of.iter().map(|s| (s.products as usize, rows * rows));
-        Dispatch::new(kernel, "rows", parameters, grid)
-            .bind([("sources", b.balance.row_sources), ("x", b.activations[arena])])
-            .bind([("products", b.balance.row_products)])
-            .reads(slices(b.activations[arena], of.iter().map(|s| block(s.x, rows, s.inputs))))
-            .overwrites(slices(b.balance.row_products, written))
-            .constant("ALIGNED", f64::from(u8::from(is_aligned)))
-            .flop(flop)
-    }
-
-    /// The products of rows times the deltas of tasks in one arena.
-    fn cross(&self, run: &WeightRun, arena: usize, chunk: Chunk) -> Dispatch {
-        let (b, of) = (&self.scene.buffers, self.b());
-        // The other arenas of deltas are not read.
-        let mut deltas = [b.activations[0], b.activations[0], b.logits_delta];
-        deltas[1 - arena] = of.row_products;
-        self.weight_products(run, "rows of tasks", (b.deltas, deltas, of.crossed), chunk).in_part()
-    }
-
-    /// The products of the gradients of shared parameters, and their sums.
-    pub(super) fn compare_gradients(&self) -> Vec<Dispatch> {
-        let Some((views, deep)) = self.deep() else { return Vec::new() };
-        let regions = match self.way(true) {
-            Way::Before => (deep.regions.0, deep.last),
-            _ => deep.regions,
-        };
-        let slices = slices_of(longest(views, 1, regions));
-        let at = (regions, slices, 0, self.objectives());
-        let products = self.products(self.combined(), None, 1, at);
-        vec![products, self.sum_products(regions.1, slices, false, true)]
-    }
-
     /// The memory of gradients by task that the method keeps, if it keeps one.
-    fn memory(&self) -> Option<Memory> {
+    pub(super) fn memory(&self) -> Option<Memory> {
         self.method().and_then(|method| method.memory())
     }
 
     /// The gradients that a solve compares and combines.
-    fn combined(&self) -> Buffer {
+    pub(super) fn combined(&self) -> Buffer {
         let b = self.b();
         if self.memory() == Some(Memory::Averages) { b.next_memory } else { b.task_gradients }
     }
@@ -300,332 +156,25 @@ impl Builder<'_> {
         )
     }
 
-    /// The products of the gradients by task and of the change of the parameters, node by node.
-    pub(super) fn observe(&self) -> Vec<Dispatch> {
-        let Some((views, deep)) = self.deep() else { return Vec::new() };
-        let (tasks, count) = (self.objectives() + 1, deep.regions.1);
-        let slices = slices_of(longest(views, 1, deep.regions));
-        let at = (deep.regions, slices, 0, tasks);
-        let products = self.products(self.b().task_gradients, None, 1, at);
-        let len = count * tasks * tasks;
-        let parameters = params::TaskGramian {
-            tasks: tasks as u32,
-            slices: slices as u32,
-            regions: 1,
-            products: 0,
-            gramian: 0,
-            accumulate: 0,
-            scaled: NONE,
-            normalize: 0,
-            losses: 0,
-        };
-        let grid = [count as u32, 1, 1];
-        let sums = Dispatch::new(&kernels::task_gramian, "conflict", parameters, grid)
-            .bind([("products", self.b().products), ("gramian", self.b().conflict)])
-            .reads([self.run_of_products(count, slices, tasks)])
-            .overwrites(self.run(self.b().conflict, 0, len));
-        vec![self.change(true), products, sums]
-    }
-
-    /// Keeps the shared parameters before the update; after it, what became of them.
-    pub(super) fn change(&self, after: bool) -> Dispatch {
-        let (b, deep) = (&self.scene.buffers, self.deep());
-        let (first, runs, stride, longest) = deep.map_or((0, 0, 0, 0), |(views, deep)| {
-            let (first, count) = deep.runs;
-            let runs = &views.runs[first..first + count];
-            let longest = runs.iter().map(|run| run.len as usize).max().unwrap_or(0);
-            (first, count, deep.stride, longest)
-        });
-        let change = self.objectives() * stride;
-        let parameters = params::ParameterChange {
-            first: first as u32,
-            runs: runs as u32,
-            change: change as u32,
-            after: u32::from(after),
-        };
-        let label = if after { "change of shared layers" } else { "shared layers before" };
-        let effect = if after { Effect::Update } else { Effect::Overwrite };
-        let grid = [groups(longest), runs as u32, 1];
-        Dispatch::new(&kernels::parameter_change, label, parameters, grid)
-            .bind([("runs", b.balance.runs), ("parameters", b.parameters)])
-            .bind([("task_gradients", b.balance.task_gradients)])
-            .reads(self.run_parameters(b.parameters))
-            .effect(effect, self.run(b.balance.task_gradients, change, stride))
-    }
-
     /// The buffer of what is kept of the gradients of the tasks, if the method keeps something.
     pub(super) fn memory_buffer(&self) -> Option<Buffer> {
         self.memory().map(|_| self.b().memory)
     }
 
     /// Elements of what is kept of the gradients of the tasks.
-    fn memory_len(&self) -> usize {
+    pub(super) fn memory_len(&self) -> usize {
         self.deep().map_or(0, |(_, deep)| self.tasks() * deep.stride)
     }
 
-    fn run(&self, buffer: Buffer, first: usize, len: usize) -> Vec<Slice> {
+    pub(super) fn run(&self, buffer: Buffer, first: usize, len: usize) -> Vec<Slice> {
         if len > 0 { slices(buffer, [(first, len)]) } else { Vec::new() }
     }
 
     /// The runs of shared parameters, in an arena of them.
-    fn run_parameters(&self, buffer: Buffer) -> Vec<Slice> {
+    pub(super) fn run_parameters(&self, buffer: Buffer) -> Vec<Slice> {
         let Some((views, deep)) = self.deep() else { return Vec::new() };
         let runs = &views.runs[deep.runs.0..deep.runs.0 + deep.runs.1];
         slices(buffer, runs.iter().map(|run| (run.parameter as usize, run.len as usize)))
-    }
-
-    fn run_of_products(&self, regions: usize, slices: usize, tasks: usize) -> Slice {
-        let len = 16 * pairs(tasks) * regions * slices;
-        Slice { buffer: self.b().products, first: 0, len }
-    }
-
-    /// The products of the gradients of each two tasks in regions of a buffer, or of two: places in
-    /// the other one stand behind those in the first, by this number.
-    fn products(
-        &self,
-        buffer: Buffer,
-        others: Option<(Buffer, usize)>,
-        rows: usize,
-        ((first, count), slices, place, tasks): ((usize, usize), usize, usize, usize),
-    ) -> Dispatch {
-        let (b, balance) = (&self.scene.buffers, &self.objective.balance);
-        // Observed gradients are compared as they are, and with the change of the parameters.
-        let is_solve = tasks == self.objectives();
-        let is_adam = balance.metric == Metric::Adam && is_solve;
-        let by_squares = self.memory() == Some(Memory::Squares) && is_solve;
-        let (metric, eps) = match (is_adam, by_squares) {
-            (true, _) => (1, self.rule().1[2] as f32),
-            (_, true) => (2, SQUARES_EPS),
-            _ => (0, 0.0),
-        };
-        let divisor = if by_squares { b.balance.next_memory } else { b.second_moment };
-        let parameters = params::TaskProducts {
-            rows: rows as u32,
-            first_region: first as u32,
-            regions: count as u32,
-            tasks: tasks as u32,
-            slices: slices as u32,
-            products: place as u32,
-            eps,
-            apart: others.map_or(0, |(_, apart)| apart as u32),
-        };
-        let empty = Vec::new();
-        let (regions, places) =
-            self.views().map_or((&empty, &[][..]), |views| (&views.regions, &views.places[..]));
-        let regions = &regions[first..first + count];
-        let length = |r: &params::Region| r.width as usize * if r.by_row == 1 { rows } else { 1 };
-        let read = |apart: usize| {
-            regions.iter().flat_map(move |r| {
-                let of_task = move |task: usize| {
-                    let place = places[r.first as usize + apart + task];
-                    (place != NONE).then_some((place as usize, length(r)))
-                };
-                (0..tasks).filter_map(of_task)
-            })
-        };
-        let moments = regions.iter().filter(|_| is_adam);
-        let moments = moments.map(|r| (r.parameter as usize, r.width as usize));
-        let squares = self.run(divisor, 0, if by_squares { self.memory_len() } else { 0 });
-        let len = 16 * pairs(tasks) * count * slices;
-        let grid = [pairs(tasks) as u32, slices as u32, count as u32];
-        let kernel = self.scene.tuning.kernel(&kernels::task_products);
-        Dispatch::new(kernel, "gradients of tasks", parameters, grid)
-            .constant("TASKS", tasks as f64)
-            .bind([("regions", b.balance.regions), ("places", b.balance.places)])
-            .bind([("planes", buffer), ("second_moment", divisor)])
-            .bind([("others", others.map_or(b.partials, |(others, _)| others))])
-            .bind([("products", b.balance.products)])
-            .reads(crate::schedule::slices(buffer, read(0)))
-            .reads(
-                others
-                    .iter()
-                    .flat_map(|(other, apart)| crate::schedule::slices(*other, read(*apart))),
-            )
-            .reads(crate::schedule::slices(b.second_moment, moments))
-            .reads(squares)
-            .overwrites(self.run(b.balance.products, place, len))
-            .constant("METRIC", f64::from(metric))
-            .constant("APART", f64::from(u8::from(others.is_some())))
-    }
-
-    /// The sums of products over all regions; with `is_last` scaled for the solve.
-    fn sum_products(
-        &self,
-        regions: usize,
-        slices: usize,
-        accumulate: bool,
-        is_last: bool,
-    ) -> Dispatch {
-        let (at, tasks) = (self.gramian(), self.objectives());
-        let normalize = match self.objective.balance.normalize {
-            Normalize::None => 0,
-            Normalize::Norm => 1,
-            Normalize::Loss => 2,
-            Normalize::LossNorm => 3,
-        };
-        let parameters = params::TaskGramian {
-            tasks: tasks as u32,
-            slices: slices as u32,
-            regions: regions as u32,
-            products: 0,
-            gramian: 0,
-            accumulate: u32::from(accumulate),
-            scaled: if is_last { at.scaled() as u32 } else { NONE },
-            normalize,
-            losses: at.losses() as u32,
-        };
-        let gramian = self.b().gramian;
-        let by_loss = is_last && normalize & 2 == 2;
-        let losses = by_loss.then_some((at.losses(), tasks));
-        let scaled = is_last.then_some((at.scaled(), at.scaled() + tasks));
-        let effect = if accumulate { Effect::Update } else { Effect::Overwrite };
-        Dispatch::new(&kernels::task_gramian, "tasks", parameters, [1, 1, 1])
-            .bind([("products", self.b().products), ("gramian", gramian)])
-            .reads([self.run_of_products(regions, slices, tasks)])
-            .reads(crate::schedule::slices(gramian, losses))
-            .effect(effect, crate::schedule::slices(gramian, [(0, at.scaled())]))
-            .overwrites(crate::schedule::slices(gramian, scaled))
-    }
-
-    /// The rule by which numbers of the state are learned, and its numbers β1, β2 and ε.
-    fn rule(&self) -> (u32, [f64; 3]) {
-        const ADAM: (bool, [f64; 3]) = (false, [0.9, 0.999, 1e-8]);
-        let (descends, numbers) = self.optimizer.map_or(ADAM, |kind| kind.rule());
-        (u32::from(descends), numbers)
-    }
-
-    /// Finds the weights; `after` is the second part of a method that looks at the losses after the
-    /// update.
-    pub(super) fn solve(&self, after: bool) -> Option<Dispatch> {
-        let (b, at, tasks) = (&self.scene.buffers, self.gramian(), self.objectives());
-        let method = self.method()?;
-        let balancer = self.objective.balance.method;
-        let [a, second] = method.numbers(balancer);
-        let (rule, [beta1, beta2, eps]) = if after { (0, [0.9, 0.999, 1e-8]) } else { self.rule() };
-        let state = state_len(self.objective, tasks);
-        let inverses = self.scene.counts.map(|first| first + 2 * self.tasks());
-        let parameters = Solve {
-            tasks: tasks as u32,
-            method: if after { solve::FAMO_AFTER } else { method.code(balancer) },
-            scaled: at.scaled() as u32,
-            losses: at.losses() as u32,
-            inverses: inverses.map_or(NONE, |first| first as u32),
-            weights: self.weights as u32,
-            state: state as u32,
-            flag: self.loss_flags,
-            per_epoch: self.objective.per_epoch.min(u64::from(u32::MAX)) as u32,
-            rule,
-            a,
-            b: second,
-            beta1: beta1 as f32,
-            one_minus_beta1: (1.0 - beta1) as f32,
-            beta2: beta2 as f32,
-            one_minus_beta2: (1.0 - beta2) as f32,
-            eps: eps as f32,
-        };
-        let of = &b.balance;
-        let code = parameters.method;
-        let kernel = self.solving(method);
-        let dispatch = Dispatch::new(kernel, method.name(), parameters, [1, 1, 1])
-            .constant("TASKS", tasks as f64)
-            .bind([("gramian", of.gramian), ("partials", b.partials)])
-            .bind([("next_balance", of.next_balance)]);
-        let scaled = self.run(of.gramian, at.scaled(), at.scaled() + tasks);
-        let weights = self.run(b.partials, self.weights, tasks);
-        let with_residual = self.run(b.partials, self.weights, tasks + 1);
-        let next = self.run(of.next_balance, 0, state);
-        Some(match kernel.name {
-            "loss_weights" => {
-                let acts = balancer.acts();
-                let before = acts == Acts::Before;
-                let by_size = matches!(acts, Acts::Before | Acts::Sizes);
-                let losses =
-                    self.run(of.gramian, at.losses(), if after { 2 * tasks } else { tasks });
-                let uses_losses = !matches!(balancer, Balancer::Random);
-                let dispatch = dispatch
-                    .constant("METHOD", f64::from(code))
-                    .constant("COUNTED", f64::from(u8::from(inverses.is_some())))
-                    .constant("DESCENT", f64::from(rule))
-                    .bind([("preferences", of.preferences), ("balance", of.balance)])
-                    .bind([("flags", b.flags)])
-                    .reads(losses.into_iter().filter(|_| uses_losses))
-                    .reads(scaled.into_iter().filter(|_| by_size))
-                    .reads(slices(b.partials, inverses.map(|first| (first, tasks))))
-                    .reads([self.program.whole(of.preferences)])
-                    .reads([self.program.whole(of.balance)]);
-                match (after, before) {
-                    (true, _) => dispatch.updates(next),
-                    (_, true) => dispatch.overwrites(next),
-                    _ => dispatch.overwrites(next).overwrites(weights),
-                }
-            }
-            "pairwise_projection" => dispatch
-                .constant("METHOD", f64::from(code))
-                .bind([("balance", of.balance), ("work", of.work)])
-                .reads(scaled)
-                .reads(self.run(of.balance, tasks + 1, method.state(tasks)))
-                .overwrites(next)
-                .overwrites(with_residual),
-            "conflict_averse" => dispatch.reads(scaled).overwrites(next).overwrites(with_residual),
-            _ if kernel.direct => dispatch
-                .constant("METHOD", f64::from(code))
-                .reads(scaled)
-                .overwrites(next)
-                .overwrites(with_residual),
-            _ => dispatch
-                .constant("METHOD", f64::from(code))
-                .bind([("work", of.work)])
-                .reads(scaled)
-                .overwrites(next)
-                .overwrites(with_residual),
-        })
-    }
-
-    /// The kernel of a method for these tasks.
-    fn solving(&self, method: &dyn Method) -> &'static Kernel {
-        match self.objectives() <= MOST_DIRECT {
-            true => self.scene.tuning.kernel(method.kernel()),
-            false => method.kernel(),
-        }
-    }
-
-    /// Takes the weights from the state of the step before.
-    pub(super) fn recall(&self) -> Option<Dispatch> {
-        self.method()?;
-        let count = weights_len(self.objective, self.objectives());
-        let b = &self.scene.buffers;
-        let parameters = params::CopyNumbers {
-            count: count as u32,
-            first: 0,
-            target_first: self.weights as u32,
-            latched: 0,
-        };
-        let grid = [groups(count), 1, 1];
-        Some(
-            Dispatch::new(&kernels::copy_numbers, "weights as before", parameters, grid)
-                .bind([("source", b.balance.balance), ("copied", b.partials)])
-                .bind([("flags", b.flags)])
-                .reads(self.run(b.balance.balance, 0, count))
-                .overwrites(self.run(b.partials, self.weights, count)),
-        )
-    }
-
-    /// Keeps the new state, unless a value was not finite.
-    pub(super) fn keep(&self) -> Vec<Dispatch> {
-        let b = self.b();
-        let state = self.method().map(|_| ("state", b.next_balance, b.balance));
-        let memory = self.memory().map(|_| ("memory", b.next_memory, b.memory));
-        let kept = |(label, from, to): (&str, Buffer, Buffer)| {
-            let len = self.program.buffers[to.0].len;
-            let parameters =
-                params::CopyNumbers { count: len as u32, first: 0, target_first: 0, latched: 1 };
-            Dispatch::new(&kernels::copy_numbers, label, parameters, [groups(len), 1, 1])
-                .bind([("source", from), ("copied", to)])
-                .bind([("flags", self.scene.buffers.flags)])
-                .reads([self.program.whole(from)])
-                .updates([self.program.whole(to)])
-        };
-        state.into_iter().chain(memory).map(kept).collect()
     }
 
     /// Scales the gradients of the logits by the weights of the tasks, or by zero where couplings

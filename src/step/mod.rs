@@ -7,12 +7,14 @@ mod balancing;
 mod buffers;
 mod build;
 mod builder;
+mod compare;
 mod data;
 mod embed;
 mod forward;
 mod metrics;
 mod mixes;
 mod request;
+mod solve;
 mod update;
 mod vectors;
 
