@@ -192,7 +192,7 @@ records! {
     /// Parameters of `gradient_memory`.
     "Params" GradientMemory { stride: u32, losses: u32, beta: f32, power: f32 }
     /// Parameters of `parameter_change`.
-    "Params" ParameterChange { first: u32, runs: u32, change: u32, after: u32 }
+    "Params" ParameterChange { first: u32, runs: u32, change: u32 }
     /// Parameters of `copy_numbers`.
     "Params" CopyNumbers { count: u32, first: u32, target_first: u32, latched: u32 }
     /// Parameters of the kernels that find the weights of the tasks.

@@ -184,12 +184,12 @@ impl Builder<'_> {
             first: first as u32,
             runs: runs as u32,
             change: change as u32,
-            after: u32::from(after),
         };
         let label = if after { "change of shared layers" } else { "shared layers before" };
         let effect = if after { Effect::Update } else { Effect::Overwrite };
-        let grid = [groups(longest), runs as u32, 1];
+        let grid = [groups(longest.div_ceil(4)), runs as u32, 1];
         Dispatch::new(&kernels::parameter_change, label, parameters, grid)
+            .constant("AFTER", f64::from(u8::from(after)))
             .bind([("runs", b.balance.runs), ("parameters", b.parameters)])
             .bind([("task_gradients", b.balance.task_gradients)])
             .reads(self.run_parameters(b.parameters))

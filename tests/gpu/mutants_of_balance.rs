@@ -99,9 +99,9 @@ pub const DROP_GRADIENTS: &[Mutant] = &[
 ];
 
 pub const PARAMETER_CHANGE: &[Mutant] = &[
-    ("no difference", "value - task_gradients[place], params", "value, params"),
+    ("no difference", "value - task_gradients[place]", "value"),
     ("the other difference", "value - task_gradients[place]", "task_gradients[place] - value"),
-    ("parameters of another place", "parameters[run.parameter + i]", "parameters[i + 1u]"),
+    ("parameters of another place", "run.parameter / 4u + quad", "quad + 1u"),
 ];
 
 pub const COPY_NUMBERS: &[Mutant] = &[

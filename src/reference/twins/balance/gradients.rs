@@ -275,13 +275,13 @@ pub(in crate::reference::twins) fn gradient_memory<T: Real>(a: &Arguments<T>) {
 }
 
 pub(in crate::reference::twins) fn parameter_change<T: Real>(a: &Arguments<T>) {
-    let p = a.params::<params::ParameterChange>();
+    let (p, is_after) = (a.params::<params::ParameterChange>(), a.constant("AFTER") == 1);
     let (parameters, mut by_task) = (a.numbers("parameters"), a.numbers_mut("task_gradients"));
     for run in runs(a, p.first, p.runs) {
         for i in 0..run.len {
             let (at, value) =
                 ((p.change + run.place + i) as usize, parameters[(run.parameter + i) as usize]);
-            by_task[at] = if p.after == 1 { value - by_task[at] } else { value };
+            by_task[at] = if is_after { value - by_task[at] } else { value };
         }
     }
 }
