@@ -236,6 +236,19 @@ impl Balancer {
         !matches!(self.acts(), Acts::Nothing | Acts::Elements)
     }
 
+    /// Whether the method solves a problem step by step, and so has a distance from its solution.
+    pub fn has_residual(&self) -> bool {
+        matches!(
+            self,
+            Balancer::Mgda
+                | Balancer::Cagrad { .. }
+                | Balancer::NashMtl { .. }
+                | Balancer::Fairgrad { .. }
+                | Balancer::Upgrad { .. }
+                | Balancer::DualProj { .. }
+        )
+    }
+
     /// What the method acts on.
     pub fn acts(&self) -> Acts {
         match self {
@@ -319,7 +332,16 @@ impl Keyed for Statement {
         let solved = format!("method = \"{name}\" does not find weights from gradients");
         pass.key("every").only(by_gram, &solved).value(&mut balance.every, &count(FROM_ONE))?;
         let gram = format!("method = \"{name}\" does not compare gradients by inner products");
-        pass.key("normalize").only(by_gram, &gram).value(&mut balance.normalize, &word())?;
+        // K w = 1 / w scales w so that nothing is left of the scale of the gradients.
+        let is_invariant = matches!(balance.method, Balancer::NashMtl { .. })
+            || balance.method == Balancer::Fairgrad { alpha: 1.0 };
+        let why = match is_invariant {
+            true => format!("method = \"{name}\" does not depend on the size of gradients"),
+            false => gram.clone(),
+        };
+        pass.key("normalize")
+            .only(by_gram && !is_invariant, &why)
+            .value(&mut balance.normalize, &word())?;
         pass.key("metric").only(by_gram, &gram).value(&mut balance.metric, &word())?;
         if pass.reads() && balance.metric == Metric::Adam {
             if balance.space != Space::Parameters {

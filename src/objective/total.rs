@@ -7,7 +7,7 @@ use super::coupling::{Coupling, Pair, Phase};
 use super::couplings::COUPLINGS;
 use crate::config;
 use crate::fault::Fault;
-use crate::model::network::Network;
+use crate::model::network::{Head, Network};
 
 /// The name of the couplings, where they are an objective among the tasks.
 const COUPLINGS_NAME: &str = "couplings";
@@ -119,8 +119,20 @@ impl Objective {
         tasks.chain(self.balances_couplings().then_some(COUPLINGS_NAME)).collect()
     }
 
-    /// Checks that couplings that are to be balanced are there and can be told from the tasks.
+    /// Checks that losses that divide are above zero, and that couplings that are to be balanced are
+    /// there and can be told from the tasks.
     fn check_balance(&self, network: &Network) -> Result<()> {
+        let normalize = self.balance.normalize;
+        let divides = matches!(normalize, config::Normalize::Loss | config::Normalize::LossNorm);
+        let is_count = |task: &&Head| task.kind == config::TaskKind::Count;
+        if let Some(task) = network.tasks.iter().find(is_count).filter(|_| divides) {
+            let found = format!(
+                "divides by losses, and that of the count \"{}\" can fall below zero",
+                task.name
+            );
+            let hint = "set normalize = \"norm\" or \"none\"";
+            return Err(Fault::config("balance.normalize", found).hint(hint).into());
+        }
         if self.balance.couplings == config::Couplings::Added {
             return Ok(());
         }

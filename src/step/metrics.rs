@@ -3,7 +3,6 @@
 
 use super::buffers::{spec, table_spec};
 use super::builder::{Builder, CouplingTable};
-use crate::config::Acts;
 use crate::kernels;
 use crate::kernels::params::{self, Metric};
 use crate::objective::{COUPLINGS, Phase, Placed};
@@ -154,7 +153,7 @@ impl Builder<'_> {
         if self.objective.balance.method.solves() {
             lines.extend((0..objectives).map(|t| (MetricKind::TaskWeight(t), line(first + t))));
         }
-        if self.objective.balance.method.acts() == Acts::Products {
+        if self.objective.balance.method.has_residual() {
             lines.push((MetricKind::SolverResidual, line(first + objectives)));
         }
         lines

@@ -113,6 +113,11 @@ impl Builder<'_> {
             .reads(self.run(of.gramian, at.scaled(), at.scaled() + tasks))
             .overwrites(self.run(of.next_balance, 0, state_len(self.objective, tasks)))
             .overwrites(self.run(b.partials, self.weights, tasks + 1));
+        // The residual of a method without one is 0, which nobody reads.
+        let dispatch = match self.objective.balance.method.has_residual() {
+            true => dispatch,
+            false => dispatch.in_part(),
+        };
         match kernel.name {
             "pairwise_projection" => dispatch
                 .bind([("balance", of.balance), ("work", of.work)])

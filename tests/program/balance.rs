@@ -264,6 +264,33 @@ fn counting() -> Room {
     room
 }
 
+#[test]
+fn a_loss_that_may_fall_below_zero_does_not_divide() {
+    let room = counting();
+    for normalize in ["loss", "loss_norm"] {
+        let key = format!("balance.normalize={normalize}");
+        let flags = ["--set", "balance.method=upgrad", "--set", &key];
+        let pieces = ["balance.normalize: divides by losses", "the count \"a\"", "below zero"];
+        let _ = room.train("refused", &flags).refused(78, &pieces);
+    }
+    let nash = ["--set", "balance.method=nash_mtl", "--set", "balance.normalize=norm"];
+    let pieces = ["balance.normalize", "nash_mtl", "does not depend on the size of gradients"];
+    let _ = room.train("refused", &nash).refused(78, &pieces);
+}
+
+#[test]
+fn only_what_solves_step_by_step_has_a_residual() {
+    let room = room(APART);
+    for (method, is_there) in [("cagrad", true), ("imtl_g", false), ("pcgrad", false)] {
+        let key = format!("balance.method={method}");
+        room.train(method, &["--set", &key, "--epochs", "1"]).expect(0);
+        let head = room.text(&format!("{method}/metrics.csv")).lines().next().unwrap().to_owned();
+        assert_eq!(head.contains("residual"), is_there, "{method}: {head}");
+        let points = room.text(&format!("{method}/metrics.jsonl"));
+        assert_eq!(points.contains("residual"), is_there, "{method}");
+    }
+}
+
 /// The loss of a count has no lower bound at zero, so its logarithm may not exist.
 #[test]
 fn a_loss_without_a_logarithm_names_method_and_task() {

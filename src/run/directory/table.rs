@@ -8,7 +8,6 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::appended::Appended;
-use crate::config::Acts;
 use crate::data::Part;
 use crate::data::write::csv;
 use crate::model::architecture;
@@ -176,7 +175,7 @@ fn columns(network: &Network, objective: &Objective, parts: &[Part]) -> Vec<Stri
         if *part == Part::Train { of_training(head) } else { head.kind.metrics() }
     };
     let is_balanced = |part: Part| part == Part::Train && objective.solver().is_some();
-    let has_residual = objective.balance.method.acts() == Acts::Products;
+    let has_residual = objective.balance.method.has_residual();
     let layers = if objective.balance.observe > 0 { shared_layers(network) } else { Vec::new() };
     let conflict = |part: Part| {
         let is_observed = part == Part::Train && objective.balance.observe > 0;
