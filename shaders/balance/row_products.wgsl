@@ -2,8 +2,8 @@
 //
 // How alike two rows are for the layers that read x, whose biases read a 1: the product of the
 // weight gradients δᵀx and εᵀx of two tasks is the sum over r and s of products[r, s] δ[r] · ε[s].
-// One grid plane per matrix of rows, one workgroup per tile; DEPTH inputs at a time are added up and
-// then added, in ascending order.
+// One grid plane per matrix of rows, one workgroup per tile; DEPTH inputs at a time are added up
+// and then added, in ascending order.
 
 struct Params {
     rows: u32,    // rows of the chunk

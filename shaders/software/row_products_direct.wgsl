@@ -1,7 +1,8 @@
 // products[r, s] = 1 + Σ over the inputs of x[r] · x[s]
 //
-// For software adapters, in place of `balance/row_products.wgsl`: x is read from its mirror, without
-// workgroup memory. A lane holds four columns of the eight rows of its tile; lanes pass the rows on.
+// For software adapters, in place of `balance/row_products.wgsl`: x is read from its mirror,
+// without workgroup memory. A lane holds four columns of the eight rows of its tile; lanes pass
+// the rows on.
 
 struct Params {
     rows: u32,    // rows of the chunk

@@ -23,7 +23,7 @@ pub struct Balance {
     pub normalize: Normalize,
     /// The inner product of gradients.
     pub metric: Metric,
-    /// What becomes of couplings of logits.
+    /// The way in which couplings of logits enter the gradients of shared layers.
     pub couplings: Couplings,
     /// Number of steps from one measurement of conflict to the next; 0 = never.
     pub observe: u64,
@@ -75,7 +75,8 @@ pub enum Metric {
     Adam,
 }
 
-/// What a method on gradients does with couplings of logits.
+/// The way in which couplings of logits enter the gradients of shared layers, where a method on
+/// gradients combines these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Couplings {
     /// Their gradient is added to what the method makes of those of the tasks.

@@ -31,8 +31,8 @@ impl Objective {
     /// The objective of a configuration.
     ///
     /// # Errors
-    /// 78 if a kind of coupling does not apply to a pair that was named, or to no pair at all, or if
-    /// couplings are to be balanced and there are none of logits; the message says why.
+    /// 78 if a kind of coupling does not apply to a pair that was named, or to no pair at all, or
+    /// if the objective cannot be balanced as the configuration says; the message says why.
     pub fn new(config: &config::Config, network: &Network) -> Result<Objective> {
         let weights = config.tasks.iter().map(|t| t.weight as f32).collect();
         let mut pairs = Vec::new();
@@ -119,8 +119,8 @@ impl Objective {
         tasks.chain(self.balances_couplings().then_some(COUPLINGS_NAME)).collect()
     }
 
-    /// Checks that losses that divide are above zero, and that couplings that are to be balanced are
-    /// there and can be told from the tasks.
+    /// Checks that losses that divide are above zero, and that couplings that are to be balanced
+    /// are there and can be told from the tasks.
     fn check_balance(&self, network: &Network) -> Result<()> {
         let normalize = self.balance.normalize;
         let divides = matches!(normalize, config::Normalize::Loss | config::Normalize::LossNorm);

@@ -19,7 +19,7 @@ pub struct Chunk {
     pub first: usize,
     /// Number of rows.
     pub rows: usize,
-    /// Whether the backward pass goes through it once more.
+    /// Whether this is a further backward pass of the chunk: entropies of gates were counted before.
     pub again: bool,
 }
 

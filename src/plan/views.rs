@@ -181,7 +181,7 @@ pub struct TaskBlock {
 pub struct Planes {
     /// The dispatches that make them; all private nodes have their deltas before.
     pub backward: Vec<Backward>,
-    /// Those that make the planes of the couplings, from deltas that are those of couplings.
+    /// The dispatches that make the planes of the couplings, from deltas of couplings alone.
     pub couplings: Vec<Backward>,
     /// The backward pass of the shared nodes, from the weights of the tasks on.
     pub shared: Vec<SharedBackward>,
@@ -232,7 +232,7 @@ pub struct ByRows {
     /// The products of rows times deltas of each arena, as weight gradients of layers whose deltas
     /// are the products of rows: those lie in the other arena, as kernels have it.
     pub crossed: [Vec<WeightRun>; 2],
-    /// Elements of them.
+    /// Elements of the buffer of these products.
     pub crossed_len: usize,
     /// The regions that are compared: (first, number) for each arena of deltas. Places of deltas
     /// stand behind those of crossed deltas.

@@ -285,7 +285,8 @@ impl<'a> Builder<'a> {
             }
             Way::Constant | Way::Losses | Way::Before => dispatches.extend(self.backward(chunk)),
         }
-        // Balanced couplings come behind what planes need of the tasks, and so do gradients by task.
+        // Gradients by task were made before, where balanced couplings write over their deltas or
+        // the deltas by task are combined.
         let is_behind = (way == Way::Planes && is_balanced) || way == Way::ByRows;
         if matches!(way, Way::Deep | Way::Before) || (step.turn.observes && !is_behind) {
             // A method may look at some of these gradients alone.

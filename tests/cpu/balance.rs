@@ -119,8 +119,8 @@ fn largest_error(method: &str, balance: &str, architecture: &str, tuning: &Tunin
     check(&bench.built.program).unwrap();
     let parameters = bench.random_parameters(if architecture.contains("= 0.25") { 5 } else { 4 });
     bench.poison();
-    // A batch with fewer rows than the others, as the last one of an epoch. The factor 1 / 13 of the
-    // entropy is one of f32, and its logarithms are steep.
+    // A batch with fewer rows than the others, as the last one of an epoch. The factor 1 / 13 of
+    // the entropy is one of f32, and its logarithms are steep.
     let has_entropy = architecture.contains("= 0.25");
     let (rows, most) = match has_entropy {
         true => (16, 1e-4),

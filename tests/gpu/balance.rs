@@ -28,8 +28,8 @@ fn solve(session: &mut Session, kernel: (usize, &Step), products: &[f64]) -> Vec
 }
 
 /// The number of cases, of about 190, in which the direction is more than 1e-4 off: products in f32
-/// do not tell small eigenvalues from none, and MGDA is decided by the smallest gradients. These are
-/// the kernels for software adapters, where there are some: with those for all adapters
+/// do not tell small eigenvalues from none, and MGDA is decided by the smallest gradients. These
+/// are the kernels for software adapters, where there are some: with those for all adapters
 /// `aligned_mtl_min` has 11, `config` 4 and `dual_proj_exact` none, but `upgrad` 2 and
 /// `upgrad_exact` 6. `imtl_g` depends on the order of rotations: the twelfth case is 2.0e-4 off.
 const BEYOND: [(&str, usize); 15] = [

@@ -119,7 +119,12 @@ CASES = {
     ),
     "couplings_representation": make_case(
         418,
-        {"method": "aligned_mtl", "space": "representation", "scale": "min", "couplings": "balanced"},
+        {
+            "method": "aligned_mtl",
+            "space": "representation",
+            "scale": "min",
+            "couplings": "balanced",
+        },
         couplings=[coupling("agreement", 0.7, "ab")],
     ),
     "couplings_added": make_case(
@@ -196,8 +201,8 @@ def jacobian_of(values, inputs):
 
 
 def gradients_by_tasks(p, case, x, y, weight):
-    """Sets the gradients of all parameters. Returns losses, values of couplings, weights and the gap
-    to TorchJD."""
+    """Sets the gradients of all parameters. Returns losses, values of couplings, weights and the
+    gap to TorchJD."""
     shared = [v for name, v in p.items() if name.startswith("trunk.")]
     features = trunk(p, case, x)
     losses, couplings = head_losses(p, case, features, y)

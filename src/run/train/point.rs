@@ -82,8 +82,8 @@ pub struct Point {
     pub gate_entropy: Option<f64>,
     /// Mean weights of the gates; training points have none.
     pub gates: Vec<GatePoint>,
-    /// Mean weights that a balancer gives the tasks, in their order, and couplings that it balances;
-    /// training points have them.
+    /// Mean weights that a balancer gives the tasks, in their order, and couplings that it
+    /// balances; training points have them.
     pub weights: Vec<f64>,
     /// The largest residual of a balancer.
     pub residual: Option<f64>,

@@ -1,5 +1,5 @@
-//! A sentence about the conflict of the tasks at the end of a run: how much, between which tasks, in
-//! which layer, and whether a method that balances them is likely to help.
+//! A sentence about the conflict of the tasks at the end of a run: how much, between which tasks,
+//! in which layer, and whether a method that balances them is likely to help.
 
 use super::conflict::{Conflict, Mean, pairs};
 use crate::config::Balancer;
@@ -40,7 +40,8 @@ impl Prospect {
     }
 }
 
-/// The sentence; `names` are those of the objectives, `layers` those of the shared layers. `None` if nothing was observed.
+/// The sentence; `names` are those of the objectives, `layers` those of the shared layers. `None`
+/// if nothing was observed.
 pub(super) fn verdict(
     conflict: &Conflict,
     names: &[&str],
