@@ -67,6 +67,7 @@
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod cpu;
 pub mod data;
 pub mod device;
 pub mod fault;

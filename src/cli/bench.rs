@@ -9,7 +9,6 @@ use super::flags::{Common, Tune};
 use super::step_args::{StepArgs, precision, size};
 use super::sweep;
 use crate::config::{Architecture, Balance, COUPLING_KINDS, Precision};
-use crate::device::Gpu;
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
 use crate::measure::precision::{precise, wants_units};
@@ -61,15 +60,17 @@ pub(super) fn run(what: &What, common: &Common, console: &Console) -> Result<()>
     match what {
         What::Step(args) => run_step(args, common, console),
         What::Gemm { m, n, k, tune, precision } => {
-            let gpu = Gpu::open(&Wish { units: wants_units(*precision), ..common.wish() })?;
-            let (by_unit, fallback) =
-                precise(&Machine::Device(Box::new(gpu.clone())), gpu.tuning(), *precision)?;
+            let wish = Wish { units: wants_units(*precision), ..common.wish() };
+            let machine = Machine::open(&wish)?;
+            let (by_unit, fallback) = precise(&machine, machine.tuning(), *precision)?;
             fallback.iter().for_each(|line| console.note(line));
-            let tuning = match by_unit.unit {
-                Some(_) => by_unit,
-                None => tune_shapes(&gpu, [[*m, *n, *k]; 3], true, (*tune).into())?.0,
+            let tuning = match (&machine, by_unit.unit) {
+                (Machine::Device(gpu), None) => {
+                    tune_shapes(gpu, [[*m, *n, *k]; 3], true, (*tune).into())?.0
+                }
+                _ => by_unit,
             };
-            let report = crate::measure::gemm::gemm(*m, *n, *k, &gpu, &tuning)?;
+            let report = crate::measure::gemm::gemm(*m, *n, *k, &machine, &tuning)?;
             if console.json {
                 return console.result_json(&json!(report));
             }

@@ -1,5 +1,6 @@
 //! The flags that several verbs share.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -178,10 +179,13 @@ impl From<Tune> for Mode {
 /// Flags of all verbs.
 #[derive(Args, Clone)]
 pub(super) struct Common {
-    /// auto, an index that `tandem devices` prints, part of a name, or reference (float64 on the
-    /// CPU)
-    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    pub(super) device: String,
+    /// auto, an index that `tandem devices` prints, part of a name, cpu (the processor, without a
+    /// driver), or reference (the processor, in float64) [default: $TANDEM_DEVICE, else auto]
+    #[arg(long, global = true, value_name = "DEVICE")]
+    pub(super) device: Option<String>,
+    /// Threads of --device cpu; changes no result [default: all]
+    #[arg(long, global = true, value_name = "N")]
+    pub(super) threads: Option<NonZero<usize>>,
     /// Use only adapters of one backend: vulkan, metal, dx12, gl
     #[arg(long, global = true, value_name = "BACKEND")]
     pub(super) backend: Option<Backend>,
@@ -233,10 +237,11 @@ impl Common {
         let backend =
             self.backend.and_then(|b| b.to_possible_value()).map(|v| v.get_name().to_string());
         Wish {
-            device: Some(self.device.clone()),
+            device: self.device.clone(),
             backend,
             default_limits: self.default_limits,
             units: false,
+            threads: self.threads,
         }
     }
 
@@ -253,28 +258,33 @@ impl Common {
         Err(fault.hint("leave one of the two out"))
     }
 
+    /// Refuses flags that say which adapter, where none is asked for.
+    pub(super) fn check_choice(&self) -> Result<(), Fault> {
+        let engines = ["cpu", "reference"];
+        let which = "says which adapters are looked at";
+        self.refuse(self.backend.is_some(), "--backend", which, &engines)?;
+        let limits = "says what an adapter may grant";
+        self.refuse(self.default_limits, "--default-limits", limits, &engines)
+    }
+
     /// Refuses flags of `train` that need an adapter where there is none.
     pub(super) fn check_adapter(&self, args: &TrainArgs) -> Result<(), Fault> {
         self.check_profile(args.profile)?;
-        self.wants_adapter(
-            args.retry_device > 0,
-            "--retry-device",
-            "goes on where an adapter is lost",
-        )
+        let (wanted, does) = (args.retry_device > 0, "goes on where an adapter is lost");
+        self.refuse(wanted, "--retry-device", does, &["cpu", "reference"])
     }
 
-    /// Refuses `--profile` where there is nothing to time.
+    /// Refuses `--profile` where there is nothing to compare times with.
     pub(super) fn check_profile(&self, wanted: bool) -> Result<(), Fault> {
-        self.wants_adapter(wanted, "--profile", "times what an adapter runs")
+        self.refuse(wanted, "--profile", "times what an adapter or cpu runs", &["reference"])
     }
 
-    /// Refuses a flag that needs an adapter on the float64 reference. `does`: what the flag does.
-    pub(super) fn wants_adapter(&self, wanted: bool, flag: &str, does: &str) -> Result<(), Fault> {
-        if !wanted || self.device != "reference" {
-            return Ok(());
-        }
+    /// Refuses a flag on engines that cannot do it. `does`: what the flag does.
+    fn refuse(&self, wanted: bool, flag: &str, does: &str, on: &[&str]) -> Result<(), Fault> {
+        let asked = self.wish().asked().filter(|(name, _)| on.contains(&name.as_str()));
+        let (true, Some((name, by))) = (wanted, asked) else { return Ok(()) };
         let fault =
-            Fault::new(Exit::Usage, format!("{flag} {does}; --device reference is not an adapter"));
+            Fault::new(Exit::Usage, format!("{flag} {does}; {by} {name} is not an adapter"));
         Err(fault.hint(format!("leave {flag} out, or name an adapter (see tandem devices)")))
     }
 }

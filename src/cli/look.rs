@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::console::Console;
 use super::flags::Common;
 use crate::config::read;
+use crate::cpu;
 use crate::data::load::door::load;
+use crate::device::adapter;
 use crate::device::adapter::{AdapterEntry, Wish};
-use crate::device::{Gpu, adapter};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::measure::doctor;
@@ -69,7 +70,7 @@ pub(super) fn explain(
             fallback.iter().for_each(|line| console.note(line));
             tuning
         }
-        Err(error) if common.device == "auto" => {
+        Err(error) if common.wish().asked().is_none() => {
             console.note(&format!("{error}; explaining for class \"software\""));
             Tuning::new(Class::Software, DEFAULT_BINDING, true)
         }
@@ -117,24 +118,35 @@ fn explained(plan: &Plan, program: &Program, schedule: &Schedule, class: Class) 
 
 pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
     let wish = common.wish();
-    let chosen = adapter::choose(&wish)?;
+    let machine = Machine::open(&wish)?;
     let entries = adapter::list(&wish)?;
+    let chosen = match &machine {
+        Machine::Device(gpu) => json!(gpu.entry.index),
+        _ => json!(machine.names().0),
+    };
     if console.json {
-        return console.result_json(
-            &json!({"adapters": entries, "chosen": chosen.entry.index, "reason": chosen.reason}),
-        );
+        let cpu = json!({"instructions": cpu::instructions(), "threads": cpu::processors()});
+        return console.result_json(&json!({
+            "adapters": entries,
+            "cpu": cpu,
+            "chosen": chosen,
+            "reason": machine.reason(),
+        }));
     }
+    let mark = |is_chosen: bool| if is_chosen { '*' } else { ' ' };
     let mut text = String::new();
     for e in &entries {
-        let mark = if e.index == chosen.entry.index { '*' } else { ' ' };
-        text += &format!("{mark} {}", adapter_text(e));
+        text += &format!("{} {}", mark(chosen == json!(e.index)), adapter_text(e));
     }
-    let gpu = Gpu::open(&wish)?;
-    let tuning = gpu.tuning();
+    text += &format!(
+        "{} cpu: the processor ({})\n",
+        mark(matches!(machine, Machine::Cpu(_))),
+        cpu::in_words(cpu::processors()),
+    );
+    text += &format!("a run takes {}\n", machine.describe());
+    let tuning = machine.tuning();
     let products =
         [tuning.forward, tuning.backward_input, tuning.backward_weight].map(|p| p.kernel.name);
-    text +=
-        &format!("a run takes {} {}: {}\n", chosen.entry.index, chosen.entry.name, chosen.reason);
     let mirrors = match (tuning.direct, tuning.shared_mirrors) {
         (false, _) => "",
         (true, true) => "; their mirrors share the memory of the buffers",
@@ -143,7 +155,9 @@ pub(super) fn devices(common: &Common, console: &Console) -> Result<()> {
              buffers"
         }
     };
-    text += &format!("kernels of class {}: {}{mirrors}", tuning.class, products.join(", "));
+    if matches!(machine, Machine::Device(_)) {
+        text += &format!("kernels of class {}: {}{mirrors}", tuning.class, products.join(", "));
+    }
     console.result(&text)
 }
 
@@ -173,8 +187,13 @@ fn adapter_text(e: &AdapterEntry) -> String {
 
 pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>> {
     let begun = Instant::now();
-    let gpu = Gpu::open(&Wish { units: true, ..common.wish() })?;
-    let verdicts = doctor::doctor(&gpu)?;
+    let machine = Machine::open(&Wish { units: true, ..common.wish() })?;
+    if matches!(machine, Machine::Reference) {
+        let message = "--device reference: doctor compares others with the float64 reference";
+        let hint = "name an adapter (see tandem devices) or cpu";
+        return Err(Fault::new(Exit::Usage, message).hint(hint).into());
+    }
+    let verdicts = doctor::doctor(&machine)?;
     let seconds = begun.elapsed().as_secs_f64();
     let passed = verdicts.iter().all(doctor::Verdict::passed);
     if console.json {
@@ -191,13 +210,16 @@ pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>>
         };
         let kernels: Vec<_> = verdicts.iter().map(entry).collect();
         console.result_json(&json!({
-            "adapter": gpu.entry,
+            "adapter": match &machine {
+                Machine::Device(gpu) => json!(gpu.entry),
+                _ => json!(machine.name()),
+            },
             "passed": passed,
             "seconds": seconds,
             "kernels": kernels,
         }))?;
     } else {
-        console.result(&report(&gpu, &verdicts, seconds))?;
+        console.result(&report(&machine, &verdicts, seconds))?;
     }
     if passed {
         return Ok(None);
@@ -205,7 +227,7 @@ pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>>
     let bad: Vec<&str> = verdicts.iter().filter(|v| !v.passed()).map(|v| v.kernel.name).collect();
     let fault = Fault::new(
         Exit::Unavailable,
-        format!("{}: {} fails its check", gpu.entry.name, bad.join(", ")),
+        format!("{}: {} fails its check", machine.names().0, bad.join(", ")),
     );
     Err(fault
         .hint("do not train on this adapter; update its driver or choose another one with --device")
@@ -213,15 +235,17 @@ pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>>
 }
 
 /// One line per kernel, with its errors or the feature that the adapter lacks.
-fn report(gpu: &Gpu, verdicts: &[doctor::Verdict], seconds: f64) -> String {
-    let mut text = format!("{} ({}, {})\n", gpu.entry.name, gpu.entry.backend, gpu.entry.driver);
+fn report(machine: &Machine, verdicts: &[doctor::Verdict], seconds: f64) -> String {
+    let mut text = format!("{}\n", machine.name());
     text += &format!(
         "{:30} {:>10} {:>10} {:>8} {:>6}\n",
         "kernel", "dispatches", "elements", "worst", "bound"
     );
+    let is_cpu = matches!(machine, Machine::Cpu(_));
     for v in verdicts {
         if v.dispatches == 0 {
             let missing = match v.kernel.unit {
+                _ if is_cpu => "it is for drivers",
                 _ if v.kernel.direct => "no subgroups of 8 lanes",
                 Some(_) => "no matrix units of this kind",
                 None => "no step here uses it",

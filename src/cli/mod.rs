@@ -178,6 +178,7 @@ fn one_line(error: &anyhow::Error) -> String {
 fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
     let common = &cli.common;
     common.check_notices()?;
+    common.check_choice()?;
     match cli.verb {
         Verb::Demo(args) => train::demo(&args, common, console),
         Verb::Train { resume: Some(run), args, .. } => train::go_on(&run, &args, common, console),

@@ -51,7 +51,7 @@ pub(super) fn evaluate(
     console: &Console,
 ) -> Result<()> {
     let (dataset, _) = load_with(&model.schema, data, true)?;
-    let machine = Machine::open(&common.wish())?;
+    let machine = Machine::open_to_apply(&common.wish())?;
     console.machine(&machine);
     let mut applied = apply(model, &dataset, machine)?;
     let labelled = labelled(model, &dataset, data, console)?;
@@ -274,7 +274,7 @@ pub(super) fn predict(
     let first = pieces
         .next()?
         .ok_or_else(|| Fault::data(data, "there are no rows").hint("give at least one row"))?;
-    let machine = Machine::open(&common.wish())?;
+    let machine = Machine::open_to_apply(&common.wish())?;
     console.machine(&machine);
     let predictor = Predictor::new(&models, &first, &machine)?;
     let with_logits = wanted.logits;

@@ -1,5 +1,7 @@
 //! The adapters of the machine: which there are, which one a run takes, and why.
 
+use std::num::NonZero;
+
 use anyhow::Result;
 use serde::Serialize;
 use wgpu::{Backend, Backends, DeviceType};
@@ -11,7 +13,8 @@ use crate::kernels::tuning::Class;
 /// The user's wishes for an adapter.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
-    /// `--device`: `auto`, an index of `tandem devices`, or part of a name; `None` = auto.
+    /// `--device`: `auto`, an index of `tandem devices`, part of a name, `cpu` or `reference`;
+    /// `None` = what `TANDEM_DEVICE` says, else auto.
     pub device: Option<String>,
     /// `--backend`: `vulkan`, `metal`, `dx12`, `gl`; `None` = `WGPU_BACKEND`, else all but gl.
     pub backend: Option<String>,
@@ -19,6 +22,22 @@ pub struct Wish {
     pub default_limits: bool,
     /// Whether to open the adapter with its matrix units.
     pub units: bool,
+    /// Threads of `--device cpu`; `None` = as many as the process may run at once.
+    pub threads: Option<NonZero<usize>>,
+}
+
+impl Wish {
+    /// The device that is asked for, and what asks for it; `None` = auto.
+    pub fn asked(&self) -> Option<(String, &'static str)> {
+        let from = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let device = match &self.device {
+            Some(text) => Some((text.clone(), "--device")),
+            None => from("TANDEM_DEVICE").map(|text| (text, "TANDEM_DEVICE")),
+        };
+        device
+            .filter(|(text, _)| text != "auto")
+            .or_else(|| from("WGPU_ADAPTER_NAME").map(|text| (text, "WGPU_ADAPTER_NAME")))
+    }
 }
 
 /// An adapter as `tandem devices` lists it.
@@ -150,7 +169,7 @@ fn backends(wish: &Wish) -> Result<Backends> {
     })
 }
 
-fn adapters(wish: &Wish) -> Result<(Backends, Vec<wgpu::Adapter>)> {
+fn adapters(wish: &Wish) -> Result<Vec<wgpu::Adapter>> {
     let backends = backends(wish)?;
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
@@ -159,7 +178,7 @@ fn adapters(wish: &Wish) -> Result<(Backends, Vec<wgpu::Adapter>)> {
     // lives.
     descriptor.memory_budget_thresholds.for_resource_creation = Some(BUDGET);
     let instance = wgpu::Instance::new(descriptor);
-    Ok((backends, pollster::block_on(instance.enumerate_adapters(backends))))
+    Ok(pollster::block_on(instance.enumerate_adapters(backends)))
 }
 
 /// Per cent of a driver's memory budget that buffers may take.
@@ -170,7 +189,7 @@ const BUDGET: u8 = 95;
 /// # Errors
 /// An unknown backend.
 pub fn list(wish: &Wish) -> Result<Vec<AdapterEntry>> {
-    Ok(adapters(wish)?.1.iter().enumerate().map(|(i, a)| entry(i, a)).collect())
+    Ok(adapters(wish)?.iter().enumerate().map(|(i, a)| entry(i, a)).collect())
 }
 
 /// Order of preference: dedicated GPUs first (`WGPU_POWER_PREF=low`: integrated first), software
@@ -189,34 +208,39 @@ fn rank(entry: &AdapterEntry, low_power: bool) -> (usize, usize) {
 /// # Errors
 /// 69 if there is no adapter, or none as wished.
 pub fn choose(wish: &Wish) -> Result<Chosen> {
-    let (tried, adapters) = adapters(wish)?;
+    Ok(find(wish)?.ok_or_else(|| {
+        let hint = "install a driver; without a GPU a software one does: Debian and Ubuntu \
+                    `apt-get install mesa-vulkan-drivers`, Fedora `dnf install \
+                    mesa-vulkan-drivers`, Arch `pacman -S vulkan-swrast`; or use --device cpu";
+        Fault::new(Exit::Unavailable, none_found(wish)).hint(hint)
+    })?)
+}
+
+/// That no adapter was found, with the backends that were looked at.
+pub fn none_found(wish: &Wish) -> String {
+    let tried = backends(wish).map_or(String::new(), names);
+    format!("no adapter: {tried} found none")
+}
+
+/// The adapter for a wish, with the reason; `None` if there is no adapter at all.
+///
+/// # Errors
+/// 69 if there are adapters, but none as wished.
+pub fn find(wish: &Wish) -> Result<Option<Chosen>> {
+    let adapters = adapters(wish)?;
     let entries: Vec<AdapterEntry> =
         adapters.iter().enumerate().map(|(i, a)| entry(i, a)).collect();
     if entries.is_empty() {
-        let message = format!("no adapter: {} found none", names(tried));
-        let hint = "install a driver; without a GPU a software one does: Debian and Ubuntu \
-                    `apt-get install mesa-vulkan-drivers`, Fedora `dnf install \
-                    mesa-vulkan-drivers`, Arch `pacman -S vulkan-swrast`; or use --device \
-                    reference";
-        return Err(Fault::new(Exit::Unavailable, message).hint(hint).into());
+        return Ok(None);
     }
     let (index, reason) = pick(wish, &entries)?;
-    let adapter = adapters
-        .into_iter()
-        .nth(index)
-        .ok_or_else(|| Fault::new(Exit::Internal, "the adapter list changed"))?;
-    Ok(Chosen { adapter, entry: entries[index].clone(), reason })
+    let chosen = adapters.into_iter().nth(index);
+    Ok(chosen.map(|adapter| Chosen { adapter, entry: entries[index].clone(), reason }))
 }
 
 /// The index of the adapter for a wish, with the reason.
 fn pick(wish: &Wish, entries: &[AdapterEntry]) -> Result<(usize, String)> {
-    let from_env = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|n| !n.is_empty());
-    let (asked, by) = match (&wish.device, from_env) {
-        (Some(text), _) if text != "auto" => (Some(text.clone()), "--device"),
-        (_, Some(name)) => (Some(name), "WGPU_ADAPTER_NAME"),
-        _ => (None, ""),
-    };
-    if let Some(text) = asked {
+    if let Some((text, by)) = wish.asked() {
         return named(&text, by, entries);
     }
     let low_power =
@@ -237,10 +261,10 @@ fn pick(wish: &Wish, entries: &[AdapterEntry]) -> Result<(usize, String)> {
 /// The index of the adapter that `text` names by index or by part of its name; `by` says where the
 /// text comes from.
 fn named(text: &str, by: &str, entries: &[AdapterEntry]) -> Result<(usize, String)> {
-    if text == "reference" {
+    if let "cpu" | "reference" = text {
         let fault = Fault::new(
             Exit::Usage,
-            format!("{by} reference: this verb looks at adapters; the float64 reference is none"),
+            format!("{by} {text}: this verb looks at adapters; the engine {text} is none"),
         );
         return Err(fault.hint("leave --device out, or name an adapter").into());
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::adapter::{AdapterEntry, Chosen, Wish, choose};
+use super::adapter::{AdapterEntry, Chosen, Wish};
 use super::awake::Awake;
 use super::compiled::Pipeline;
 use crate::cache;
@@ -87,9 +87,9 @@ pub struct Gpu {
 
 impl Gpu {
     /// Chooses an adapter and opens it; its buffers and mirrors do not share memory yet.
-    pub(super) fn open_alone(wish: &Wish) -> Result<Gpu> {
+    pub(super) fn open_alone(chosen: Chosen, wish: &Wish) -> Result<Gpu> {
         let start = Instant::now();
-        let Chosen { adapter, entry, reason } = choose(wish)?;
+        let Chosen { adapter, entry, reason } = chosen;
         let limits = wanted_limits(&adapter.limits(), wish.default_limits)?;
         let optional = if wish.default_limits { wgpu::Features::empty() } else { WELCOME };
         let with_units = wish.units && !wish.default_limits && !entry.units.is_empty();

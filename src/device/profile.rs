@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::gpu::Gpu;
 use crate::fault::{Exit, Fault};
-use crate::schedule::Timings;
+use crate::schedule::{Clock, Timings};
 
 /// The largest number of timestamps between two read-backs; a dispatch takes two.
 const QUERIES: u32 = 4096;
@@ -36,7 +36,8 @@ impl DispatchTimer {
         let fits = dispatches.iter().all(|n| 2 * n <= QUERIES as usize);
         let has_stamps = fits && gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let stamps = has_stamps.then(|| gpu.scoped("timestamps", 0, Stamps::new)).transpose()?;
-        Ok(DispatchTimer { timings: Timings::new(dispatches, stamps.is_some()), stamps })
+        let clock = if stamps.is_some() { Clock::Device } else { Clock::Submissions };
+        Ok(DispatchTimer { timings: Timings::new(dispatches, clock), stamps })
     }
 
     /// Whether the device itself takes the times.

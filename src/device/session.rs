@@ -510,6 +510,20 @@ impl Engine for Session {
         self.gpu.check()
     }
 
+    fn launch(
+        &mut self,
+        schedule: usize,
+        dispatch: usize,
+        step: &Step,
+        times: usize,
+    ) -> Result<()> {
+        self.run_dispatch(schedule, dispatch, step, times)
+    }
+
+    fn words(&mut self, slice: Slice) -> Result<Vec<u32>> {
+        self.download_integers(slice)
+    }
+
     fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>> {
         self.gpu.poll()?;
         while self

@@ -13,6 +13,8 @@ pub enum Class {
     Integrated,
     /// A GPU with memory of its own.
     Discrete,
+    /// The processor, without a driver.
+    Cpu,
     /// The float64 engine.
     Reference,
 }
@@ -23,6 +25,7 @@ impl std::fmt::Display for Class {
             Class::Software => "software",
             Class::Integrated => "integrated",
             Class::Discrete => "discrete",
+            Class::Cpu => "cpu",
             Class::Reference => "reference",
         })
     }
@@ -151,7 +154,7 @@ impl Tuning {
                 Class::Software => 400_000_000,
                 Class::Integrated => 20_000_000_000,
                 Class::Discrete => 100_000_000_000,
-                Class::Reference => u64::MAX,
+                Class::Cpu | Class::Reference => u64::MAX,
             },
             binding_bytes,
             rows: usize::MAX,

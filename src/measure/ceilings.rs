@@ -1,8 +1,8 @@
 //! The best speeds measured on an adapter, which profiles are compared with.
 
-use crate::device::Gpu;
 use crate::kernels::tuning::Class;
 use crate::measure::gemm::Single;
+use crate::run::machine::Machine;
 use anyhow::Result;
 use serde::Serialize;
 
@@ -24,21 +24,21 @@ pub struct Ceilings {
 ///
 /// # Errors
 /// A device that is lost or out of memory.
-pub fn ceilings(gpu: &Gpu) -> Result<Ceilings> {
-    let (n, width) = match gpu.entry.class {
+pub fn ceilings(machine: &Machine) -> Result<Ceilings> {
+    let tuning = machine.tuning();
+    let (n, width) = match tuning.class {
         Class::Discrete => (2048, 4096),
-        Class::Integrated => (1024, 2048),
-        _ if gpu.runs_direct() => (512, 1024),
+        Class::Integrated | Class::Cpu => (1024, 2048),
+        _ if tuning.direct => (512, 1024),
         _ => (256, 512),
     };
     let input =
-        Single::new(gpu, &gpu.tuning(), 1, &[n, n], n, &crate::kernels::dense_backward_input)?
+        Single::new(machine, &tuning, 1, &[n, n], n, &crate::kernels::dense_backward_input)?
             .best(n)?;
-    let weight =
-        Single::new(gpu, &gpu.tuning(), n, &[n], n, &crate::kernels::dense_backward_weight)?
-            .best(n)?;
+    let weight = Single::new(machine, &tuning, n, &[n], n, &crate::kernels::dense_backward_weight)?
+        .best(n)?;
     let (form, ms) = if input < weight { ("A·B", input) } else { ("Aᵀ·B", weight) };
-    let mut update = Single::new(gpu, &gpu.tuning(), width, &[width], 1, &crate::kernels::adam)?;
+    let mut update = Single::new(machine, &tuning, width, &[width], 1, &crate::kernels::adam)?;
     let bytes = update.program.schedules[0].dispatches[0].bytes();
     Ok(Ceilings {
         gflop_per_s: 2.0 * (n as f64).powi(3) / ms / 1e6,

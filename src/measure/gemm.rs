@@ -1,7 +1,6 @@
 //! Times single products, and compares each of their elements with a sum in f64.
 
 use crate::config::{Activation, Optimizer};
-use crate::device::{Gpu, Session};
 use crate::kernels::Kernel;
 use crate::kernels::params::Step;
 use crate::kernels::tuning::Tuning;
@@ -11,6 +10,7 @@ use crate::model::network::{Head, Network, Trunk as NetworkTrunk};
 use crate::objective::Objective;
 use crate::plan::PartShape;
 use crate::rng::{Purpose, normal};
+use crate::run::machine::Machine;
 use crate::schedule::{Buffer, Engine, Program, Slice};
 use crate::step::{Built, Request, build};
 use anyhow::{Result, ensure};
@@ -51,13 +51,20 @@ pub struct GemmReport {
 ///
 /// # Errors
 /// A device that is lost or out of memory.
-pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<GemmReport> {
+pub fn gemm(
+    m: usize,
+    n: usize,
+    k: usize,
+    machine: &Machine,
+    tuning: &Tuning,
+) -> Result<GemmReport> {
+    let (adapter, driver) = machine.names();
     Ok(GemmReport {
-        adapter: gpu.entry.name.clone(),
-        driver: gpu.entry.driver.clone(),
-        nn: backward_input([m, n, k], gpu, tuning)?,
-        nt: forward([m, n, k], gpu, tuning)?,
-        tn: backward_weight([m, n, k], gpu, tuning)?,
+        adapter,
+        driver,
+        nn: backward_input([m, n, k], machine, tuning)?,
+        nt: forward([m, n, k], machine, tuning)?,
+        tn: backward_weight([m, n, k], machine, tuning)?,
     })
 }
 
@@ -66,7 +73,7 @@ pub fn gemm(m: usize, n: usize, k: usize, gpu: &Gpu, tuning: &Tuning) -> Result<
 pub(crate) fn product_micros(
     kernel: &Kernel,
     [m, n, k]: [usize; 3],
-    gpu: &Gpu,
+    machine: &Machine,
     tuning: &Tuning,
 ) -> Result<f64> {
     let (inputs, trunk, rows) = match kernel.name {
@@ -74,7 +81,7 @@ pub(crate) fn product_micros(
         "dense_backward_input" => (1, vec![n, k], m),
         _ => (n, vec![m], k),
     };
-    let mut p = Single::new(gpu, tuning, inputs, &trunk, rows, kernel)?;
+    let mut p = Single::new(machine, tuning, inputs, &trunk, rows, kernel)?;
     let step = one_step(m.max(k));
     p.timed(&step, 1)?;
     let samples = (0..REPEATS).map(|_| p.timed(&step, 2)).collect::<Result<Vec<f64>>>()?;
@@ -82,8 +89,8 @@ pub(crate) fn product_micros(
 }
 
 /// Measures x · wᵀ of x [m, k] and w [n, k], with a bias of zero: the output of a hidden layer.
-fn forward([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, tuning, k, &[n], m, &crate::kernels::dense_forward)?;
+fn forward([m, n, k]: [usize; 3], machine: &Machine, tuning: &Tuning) -> Result<ProductReport> {
+    let mut p = Single::new(machine, tuning, k, &[n], m, &crate::kernels::dense_forward)?;
     let b = p.built.buffers.clone();
     let x = p.fill(b.activations[0], 0, m * k, 1)?;
     let w = p.fill(b.parameters, p.weights(0), n * k, 2)?;
@@ -94,10 +101,14 @@ fn forward([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductR
 
 /// Measures delta · w of delta [m, k] and w [k, n], with slopes of one: from the second hidden
 /// layer to the first.
-fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, tuning, 1, &[n, k], m, &crate::kernels::dense_backward_input)?;
+fn backward_input(
+    [m, n, k]: [usize; 3],
+    machine: &Machine,
+    tuning: &Tuning,
+) -> Result<ProductReport> {
+    let mut p = Single::new(machine, tuning, 1, &[n, k], m, &crate::kernels::dense_backward_input)?;
     let b = p.built.buffers.clone();
-    p.session.upload(b.activations[1], 0, &vec![1f32.to_bits(); p.len(b.activations[1])])?;
+    p.engine.upload(b.activations[1], 0, &vec![1f32.to_bits(); p.len(b.activations[1])])?;
     let delta = p.fill(b.deltas[0], 0, m * k, 1)?;
     let w = p.fill(b.parameters, p.weights(1), k * n, 2)?;
     let target = Slice { buffer: b.deltas[1], first: 0, len: m * n };
@@ -106,8 +117,12 @@ fn backward_input([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<P
 
 /// Measures deltaᵀ · x of delta [k, m] and x [k, n]: the weights of a hidden layer and, in the same
 /// dispatch, of a head with two classes.
-fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<ProductReport> {
-    let mut p = Single::new(gpu, tuning, n, &[m], k, &crate::kernels::dense_backward_weight)?;
+fn backward_weight(
+    [m, n, k]: [usize; 3],
+    machine: &Machine,
+    tuning: &Tuning,
+) -> Result<ProductReport> {
+    let mut p = Single::new(machine, tuning, n, &[m], k, &crate::kernels::dense_backward_weight)?;
     let b = p.built.buffers.clone();
     let delta = p.fill(b.deltas[1], 0, k * m, 1)?;
     let x = p.fill(b.activations[0], 0, k * n, 2)?;
@@ -115,20 +130,20 @@ fn backward_weight([m, n, k]: [usize; 3], gpu: &Gpu, tuning: &Tuning) -> Result<
     p.measure([m, n, k], target, |i, j, t| delta[t * m + i] * x[t * n + j])
 }
 
-/// A single dispatch on a device, with the buffers that it needs: the largest one of a kernel in
+/// A single dispatch on a machine, with the buffers that it needs: the largest one of a kernel in
 /// the training step of a network.
 pub(crate) struct Single {
     built: Built,
     pub(crate) program: Program,
     pub(crate) layout: Layout,
-    session: Session,
+    engine: Box<dyn Engine>,
 }
 
 impl Single {
     /// The largest dispatch of `kernel` in a step over `rows` rows of a network with these inputs,
     /// this trunk and one head of two classes.
     pub(crate) fn new(
-        gpu: &Gpu,
+        machine: &Machine,
         tuning: &Tuning,
         inputs: usize,
         trunk: &[usize],
@@ -169,8 +184,8 @@ impl Single {
         dispatches.sort_by_key(|d| std::cmp::Reverse(d.flop));
         dispatches.truncate(1);
         ensure!(!dispatches.is_empty(), "the step lacks {}", kernel.name);
-        let session = Session::new(gpu.clone(), program.clone())?;
-        Ok(Single { built, program, layout, session })
+        let engine = machine.clone().engine(program.clone())?;
+        Ok(Single { built, program, layout, engine })
     }
 
     /// Number of elements of a buffer.
@@ -187,7 +202,7 @@ impl Single {
     fn fill(&mut self, buffer: Buffer, first: usize, len: usize, stream: u64) -> Result<Vec<f64>> {
         let values: Vec<f32> =
             (0..len).map(|i| normal(1, Purpose::Synthetic, stream, i as u64) as f32).collect();
-        self.session.upload(buffer, first, bytemuck::cast_slice(&values))?;
+        self.engine.upload(buffer, first, bytemuck::cast_slice(&values))?;
         Ok(values.into_iter().map(f64::from).collect())
     }
 
@@ -199,10 +214,10 @@ impl Single {
         target: Slice,
         term: impl Fn(usize, usize, usize) -> f64,
     ) -> Result<ProductReport> {
-        self.session.upload(target.buffer, target.first, &vec![f32::NAN.to_bits(); target.len])?;
+        self.engine.upload(target.buffer, target.first, &vec![f32::NAN.to_bits(); target.len])?;
         let step = one_step(m.max(k));
-        self.session.run_dispatch(0, 0, &step, 1)?;
-        let found = self.session.download(target)?;
+        self.engine.launch(0, 0, &step, 1)?;
+        let found = self.engine.download(target)?;
         let mut max_error = 0f64;
         for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
             let expected: f64 = (0..k).map(|t| term(i, j, t)).sum();
@@ -222,7 +237,7 @@ impl Single {
     /// Milliseconds per launch in a submission of `times` launches.
     fn timed(&mut self, step: &Step, times: usize) -> Result<f64> {
         let start = Instant::now();
-        self.session.run_dispatch(0, 0, step, times)?;
+        self.engine.launch(0, 0, step, times)?;
         Ok(1e3 * start.elapsed().as_secs_f64() / times as f64)
     }
 

@@ -30,6 +30,7 @@ pub fn precise(
     }
     let half = precision == Precision::Mixed;
     let why = match machine {
+        Machine::Cpu(_) => "--device cpu has no matrix units".into(),
         Machine::Reference => "the float64 reference has no matrix units".into(),
         Machine::Device(gpu) => match gpu.unit(half) {
             None => format!(

@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::measure::ceilings::{Ceilings, ceilings};
 use crate::run::machine::Machine;
 use crate::schedule::show::aligned;
-use crate::schedule::{Dispatch, Engine};
+use crate::schedule::{Clock, Dispatch, Engine};
 
 /// One dispatch of a schedule, timed.
 #[derive(Clone, Debug, Serialize)]
@@ -44,10 +44,10 @@ pub struct ProfileLine {
 pub struct Profile {
     /// Steps that were timed.
     pub steps: u64,
-    /// Whether the device took the times; else they are wall times of submissions.
-    pub stamped: bool,
+    /// What took the times.
+    pub by: Clock,
     /// Mean microseconds per step between dispatches, copies into mirrors included; `None` unless
-    /// stamped.
+    /// the device took the times.
     pub us_between: Option<f64>,
     /// The dispatches, in order.
     pub lines: Vec<ProfileLine>,
@@ -65,8 +65,10 @@ impl Profile {
         let lines = dispatches
             .map(|(number, (dispatch, s))| line(number, dispatch, s / steps as f64, s / total))
             .collect();
-        let us_between = timings.stamped.then(|| 1e6 * timings.between[schedule] / steps as f64);
-        Some(Profile { steps, stamped: timings.stamped, us_between, lines })
+        let by = timings.clock;
+        let us_between =
+            (by == Clock::Device).then(|| 1e6 * timings.between[schedule] / steps as f64);
+        Some(Profile { steps, by, us_between, lines })
     }
 
     /// Compares each dispatch with the best of its adapter.
@@ -90,7 +92,11 @@ impl Profile {
 
     /// The clock that took the times, in words.
     pub fn clock(&self) -> &'static str {
-        if self.stamped { "timestamps of the device" } else { "wall clock of single submissions" }
+        match self.by {
+            Clock::Device => "timestamps of the device",
+            Clock::Submissions => "wall clock of single submissions",
+            Clock::Host => "wall clock",
+        }
     }
 
     /// A table with one line per dispatch, and an explanation of its figures.
@@ -119,10 +125,17 @@ impl Profile {
         let between = self.us_between.map_or(String::new(), |us| {
             format!(" and {us:.1} µs between them, copies into mirrors included")
         });
-        let apart = if self.stamped { "is a pass of its own" } else { "is waited for" };
+        let slower = |each: &str| {
+            format!("; each dispatch {each}, so a step takes longer than without --profile")
+        };
+        let effect = match self.by {
+            Clock::Device => slower("is a pass of its own"),
+            Clock::Submissions => slower("is waited for"),
+            Clock::Host => String::new(),
+        };
         format!(
             "{sum:.1} µs per step in dispatches{between}, means of {steps} steps\ntaken by \
-             {clock}; each dispatch {apart}, so a step takes longer than without --profile"
+             {clock}{effect}"
         )
     }
 }
@@ -179,7 +192,10 @@ pub fn against_ceilings(
     machine: &Machine,
     profile: Option<Profile>,
 ) -> Result<Option<(Profile, Ceilings)>> {
-    let (Machine::Device(gpu), Some(profile)) = (machine, profile) else { return Ok(None) };
-    let best = ceilings(gpu)?;
+    if matches!(machine, Machine::Reference) {
+        return Ok(None);
+    }
+    let Some(profile) = profile else { return Ok(None) };
+    let best = ceilings(machine)?;
     Ok(Some((profile.against(&best), best)))
 }

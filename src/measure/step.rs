@@ -64,7 +64,7 @@ pub struct DeviceBytes {
 /// The report that `bench step` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
-    /// Name of the adapter, or `reference`.
+    /// Name of the adapter, `cpu` or `reference`.
     pub adapter: String,
     /// Driver with its version.
     pub driver: String,
@@ -81,14 +81,14 @@ pub struct StepReport {
     /// Number of steps in a submission.
     pub steps_per_submission: usize,
     /// Microseconds in which the host records a step and submits it, the median over the measured
-    /// submissions; `None` on the reference.
+    /// submissions; `None` without an adapter.
     pub encode_us_per_step: Option<f64>,
     /// Microseconds in which the host submits a step. Some drivers that run on the CPU return only
     /// when the work is done.
     pub submit_us_per_step: Option<f64>,
     /// Microseconds in which the host records and submits a dispatch.
     pub encode_us_per_dispatch: Option<f64>,
-    /// Share of products in the time of all dispatches, by the profile; `None` on the reference.
+    /// Share of products in the time of all dispatches, by the profile.
     pub product_share: Option<f64>,
     /// Seconds from the start of opening the machine to the end of the first step, compilation of
     /// kernels and upload of data included, generation of the synthetic data excluded. Kernels that
@@ -103,7 +103,7 @@ pub struct StepReport {
     pub fallback: Option<String>,
     /// The estimate beside the device's own count.
     pub device_bytes: DeviceBytes,
-    /// Times of the dispatches, in further steps after the measured ones; `None` on the reference.
+    /// Times of the dispatches, in further steps after the measured ones.
     #[serde(skip)]
     pub profile: Option<Profile>,
 }
@@ -115,7 +115,7 @@ pub struct StepReport {
 /// that diverged.
 pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let plan = synthetic_plan(shape)?;
-    let (opened, (adapter, driver)) = (machine.open_seconds(), names(&machine));
+    let (opened, (adapter, driver)) = (machine.open_seconds(), machine.names());
     let (by_unit, fallback) = precise(&machine, machine.tuning(), shape.precision)?;
     let (tuning, tuned) = match by_unit.unit {
         Some(_) => (by_unit, Vec::new()),
@@ -184,14 +184,6 @@ pub(super) fn upload_synthetic(
 pub fn check(shape: &StepShape, machine: &Machine) -> Result<()> {
     let one_row = StepShape { rows: 1, batch: 1, ..shape.clone() };
     synthetic_plan(&one_row)?.build(&machine.tuning()).map(drop)
-}
-
-/// The names of the adapter and of the driver.
-fn names(machine: &Machine) -> (String, String) {
-    match machine {
-        Machine::Device(gpu) => (gpu.entry.name.clone(), gpu.entry.driver.clone()),
-        Machine::Reference => ("reference".into(), "float64 on the CPU".into()),
-    }
 }
 
 /// Microseconds per step, the median over all submissions.

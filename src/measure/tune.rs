@@ -76,7 +76,7 @@ fn largest_side(class: Class) -> usize {
     }
 }
 
-/// The tuning of a machine, with its choices; the reference has none.
+/// The tuning of a machine, with its choices; only adapters have any.
 ///
 /// # Errors
 /// A device that is lost or out of memory.
@@ -89,7 +89,7 @@ pub fn tuned(
 ) -> Result<(Tuning, Vec<Choice>)> {
     match machine {
         Machine::Device(gpu) => tune(gpu, layout, rows, steps, mode),
-        Machine::Reference => Ok((machine.tuning(), Vec::new())),
+        Machine::Cpu(_) | Machine::Reference => Ok((machine.tuning(), Vec::new())),
     }
 }
 
@@ -183,7 +183,8 @@ fn choose(
     for candidate in candidates {
         let mut with = tuned.clone();
         *field(&mut with) = candidate;
-        let micros = product_micros(product, shape, gpu, &with)?;
+        let machine = Machine::Device(Box::new(gpu.clone()));
+        let micros = product_micros(product, shape, &machine, &with)?;
         choice.micros.insert(candidate.kernel.name, micros);
         if micros < best.0 {
             best = (micros, candidate);

@@ -1,19 +1,26 @@
-//! The float64 engine, which interprets a schedule by plain loops. Kernels and whole steps are
-//! compared with it, and `--device reference` runs it.
+//! The engine that interprets a schedule by loops. In f64 it is the reference: kernels and whole
+//! steps are compared with it, and `--device reference` runs it. `cpu` makes it an engine in f32.
 
+mod parts;
+pub mod product;
 pub mod real;
 mod twins;
+pub(crate) mod widest;
 
+use std::borrow::Cow;
 use std::cell::{Ref, RefCell, RefMut};
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use rayon::ThreadPool;
 
 use crate::kernels::Unit;
 use crate::kernels::params::{Record, Step};
 use crate::model::arena::Numbers;
 use crate::schedule::{
-    Buffer, BufferSpec, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice, StepResult, Work,
-    first_not_finite,
+    Buffer, BufferSpec, Clock, Dispatch, Engine, Kind, NotFinite, Program, SLOTS, Slice,
+    StepResult, Timings, Work, first_not_finite,
 };
 use real::Real;
 
@@ -24,12 +31,16 @@ enum Store<T> {
     Integers(RefCell<Vec<u32>>),
 }
 
-/// Runs a program in f64, or in [`real::Bounded`] for error bounds.
+/// Runs a program in f64, in [`real::Bounded`] for error bounds, or in f32 for speed.
 #[derive(Debug)]
 pub struct Reference<T: Real = f64> {
     program: Program,
     stores: Vec<Store<T>>,
     results: Vec<StepResult>,
+    /// The threads that it runs on; `None` for as many as the process may run at once.
+    pool: Option<Arc<ThreadPool>>,
+    /// The times of dispatches since a profile was started.
+    timings: Option<Timings>,
 }
 
 /// The arguments of a twin: buffers by the names of bindings, parameters, and the step.
@@ -110,12 +121,17 @@ impl<'a, T: Real> Arguments<'a, T> {
         self.step
     }
 
-    /// A gradient as a matrix unit reads it: infinite where it is beyond f16. The rounding to f16
-    /// is an error of the kernel, and no part of the formula.
-    pub(crate) fn in_range(&self, delta: T) -> T {
-        let is_half = self.dispatch.kernel.unit.is_some_and(Unit::is_half);
-        let size = delta.value().abs() * f64::from(self.step.delta_scale);
-        if is_half && size > LARGEST_HALF { delta * T::of(f64::INFINITY) } else { delta }
+    /// Gradients as a matrix unit reads them: infinite where they are beyond f16. The rounding to
+    /// f16 is an error of the kernel, and no part of the formula.
+    pub(crate) fn in_range<'d>(&self, deltas: &'d [T]) -> Cow<'d, [T]> {
+        if !self.dispatch.kernel.unit.is_some_and(Unit::is_half) {
+            return Cow::Borrowed(deltas);
+        }
+        let in_range = |delta: &T| {
+            let size = delta.value().abs() * f64::from(self.step.delta_scale);
+            if size > LARGEST_HALF { *delta * T::of(f64::INFINITY) } else { *delta }
+        };
+        deltas.iter().map(in_range).collect()
     }
 
     /// Raises a flag, and the latch: a value was not finite.
@@ -142,7 +158,12 @@ impl<T: Real> Reference<T> {
     /// An engine with the program's initial contents.
     pub fn new(program: Program) -> Reference<T> {
         let stores = program.buffers.iter().map(store).collect();
-        Reference { program, stores, results: Vec::new() }
+        Reference { program, stores, results: Vec::new(), pool: None, timings: None }
+    }
+
+    /// The engine on the threads of a pool.
+    pub fn on(self, pool: Arc<ThreadPool>) -> Reference<T> {
+        Reference { pool: Some(pool), ..self }
     }
 
     /// Runs one dispatch of a schedule.
@@ -172,6 +193,35 @@ impl<T: Real> Reference<T> {
             Store::Integers(cell) => cell.borrow()[slice.first..slice.first + slice.len].to_vec(),
             Store::Numbers(_) => Vec::new(),
         }
+    }
+
+    /// Runs the schedules of steps, and reads slices as the last step leaves them.
+    fn run_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {
+        let stride = self.program.metrics_stride();
+        for Work { schedule, step } in work {
+            let schedule = *schedule;
+            for dispatch in 0..self.program.schedules[schedule].dispatches.len() {
+                let begun = Instant::now();
+                self.run_dispatch(schedule, dispatch, step)?;
+                if let Some(timings) = &mut self.timings {
+                    timings.seconds[schedule][dispatch] += begun.elapsed().as_secs_f64();
+                }
+            }
+            if let Some(timings) = &mut self.timings {
+                timings.steps[schedule] += 1;
+            }
+            let first = step.slot as usize * stride + 1;
+            let row =
+                self.numbers(Slice { buffer: self.program.metrics_buffer, first, len: stride - 1 });
+            let metrics = row.into_iter().map(Real::value).collect();
+            let (number, rows, numbers) = (step.number, step.rows, Vec::new());
+            self.results.push(StepResult { number, rows, metrics, numbers });
+        }
+        for slice in slices {
+            let numbers = self.download(*slice)?;
+            self.results.last_mut().into_iter().for_each(|last| last.numbers.extend(&numbers));
+        }
+        Ok(())
     }
 }
 
@@ -205,24 +255,45 @@ impl<T: Real> Engine for Reference<T> {
 
     fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {
         ensure!(work.len() <= SLOTS, "{} steps in one submission, at most {SLOTS}", work.len());
-        let stride = self.program.metrics_stride();
-        for Work { schedule, step } in work {
-            let schedule = *schedule;
-            for dispatch in 0..self.program.schedules[schedule].dispatches.len() {
-                self.run_dispatch(schedule, dispatch, step)?;
-            }
-            let first = step.slot as usize * stride + 1;
-            let row =
-                self.numbers(Slice { buffer: self.program.metrics_buffer, first, len: stride - 1 });
-            let metrics = row.into_iter().map(Real::value).collect();
-            let (number, rows, numbers) = (step.number, step.rows, Vec::new());
-            self.results.push(StepResult { number, rows, metrics, numbers });
+        let pool = self.pool.clone();
+        let mut run = || self.run_work(work, slices);
+        match pool {
+            Some(pool) => pool.install(run),
+            None => run(),
         }
-        for slice in slices {
-            let numbers = self.download(*slice)?;
-            self.results.last_mut().into_iter().for_each(|last| last.numbers.extend(&numbers));
+    }
+
+    fn launch(
+        &mut self,
+        schedule: usize,
+        dispatch: usize,
+        step: &Step,
+        times: usize,
+    ) -> Result<()> {
+        let pool = self.pool.clone();
+        let mut run = || (0..times).try_for_each(|_| self.run_dispatch(schedule, dispatch, step));
+        match pool {
+            Some(pool) => pool.install(run),
+            None => run(),
         }
+    }
+
+    fn words(&mut self, slice: Slice) -> Result<Vec<u32>> {
+        Ok(match &self.stores[slice.buffer.0] {
+            Store::Integers(_) => self.integers(slice),
+            Store::Numbers(_) => self.download(slice)?.into_iter().map(f32::to_bits).collect(),
+        })
+    }
+
+    fn start_profile(&mut self) -> Result<()> {
+        let dispatches: Vec<usize> =
+            self.program.schedules.iter().map(|s| s.dispatches.len()).collect();
+        self.timings = Some(Timings::new(&dispatches, Clock::Host));
         Ok(())
+    }
+
+    fn profile(&self) -> Option<Timings> {
+        self.timings.clone()
     }
 
     fn collect(&mut self, _wait: bool) -> Result<Vec<StepResult>> {
@@ -238,9 +309,7 @@ impl<T: Real> Engine for Reference<T> {
     }
 
     fn save(&mut self, buffer: Buffer) -> Result<Numbers> {
-        Ok(Numbers::F64(
-            self.numbers(self.program.whole(buffer)).into_iter().map(Real::value).collect(),
-        ))
+        Ok(T::saved(self.numbers(self.program.whole(buffer))))
     }
 
     fn restore(&mut self, buffer: Buffer, numbers: &Numbers) -> Result<()> {

@@ -1,7 +1,10 @@
 //! The number types that twins are generic over: plain `f64`, and [`Bounded`], which carries a
-//! rounding-error bound along.
+//! rounding-error bound along. `cpu` adds `f32`.
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use super::product::{Matrix, plain};
+use crate::model::arena::Numbers;
 
 /// A number as the twins use it.
 pub trait Real:
@@ -17,14 +20,28 @@ pub trait Real:
     + SubAssign
     + MulAssign
     + std::fmt::Debug
+    + Send
+    + Sync
     + 'static
 {
+    /// The type in which sums of many terms are kept.
+    type Wide: Real;
+    /// The number as a term of such a sum.
+    fn wide(self) -> Self::Wide;
+    /// Such a sum as a number.
+    fn narrow(sum: Self::Wide) -> Self;
     /// An exact constant, or a value that the device gets rounded.
     fn of(value: f64) -> Self;
     /// A value whose error is counted in units of this magnitude.
     fn within(value: f64, magnitude: f64) -> Self;
     /// Its value.
     fn value(self) -> f64;
+    /// Whether it is neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// Numbers as a checkpoint keeps them.
+    fn saved(numbers: Vec<Self>) -> Numbers {
+        Numbers::F64(numbers.into_iter().map(Self::value).collect())
+    }
     /// The unit of its rounding errors: its own size, or the sum of the absolute terms that made
     /// it.
     fn magnitude(self) -> f64;
@@ -40,9 +57,28 @@ pub trait Real:
     fn erf(self) -> Self;
     /// 1 where x > 0, else 0.
     fn step(self) -> Self;
+
+    /// Adds a · b to `sums`, which lies row by row with rows of `columns`; `inner` is the number of
+    /// columns of a.
+    fn product(a: Matrix<Self>, b: Matrix<Self>, inner: usize, sums: &mut [Self], columns: usize) {
+        plain(a, b, inner, sums, columns);
+    }
+}
+
+/// The sum of terms, from the first one on.
+#[inline(always)]
+pub(crate) fn sum<T: Real>(terms: impl Iterator<Item = T>) -> T {
+    T::narrow(terms.fold(T::Wide::of(0.0), |sum, term| sum + term.wide()))
 }
 
 impl Real for f64 {
+    type Wide = f64;
+    fn wide(self) -> f64 {
+        self
+    }
+    fn narrow(sum: f64) -> f64 {
+        sum
+    }
     fn of(value: f64) -> f64 {
         value
     }
@@ -51,6 +87,9 @@ impl Real for f64 {
     }
     fn value(self) -> f64 {
         self
+    }
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
     }
     fn magnitude(self) -> f64 {
         self.abs()
@@ -195,6 +234,13 @@ impl MulAssign for Bounded {
 }
 
 impl Real for Bounded {
+    type Wide = Bounded;
+    fn wide(self) -> Bounded {
+        self
+    }
+    fn narrow(sum: Bounded) -> Bounded {
+        sum
+    }
     fn of(value: f64) -> Bounded {
         Bounded { value, absolute: value.abs(), running: 0.0 }
     }
@@ -203,6 +249,9 @@ impl Real for Bounded {
     }
     fn value(self) -> f64 {
         self.value
+    }
+    fn is_finite(self) -> bool {
+        self.value.is_finite()
     }
     fn magnitude(self) -> f64 {
         self.absolute.min(self.running)

@@ -1,38 +1,100 @@
-//! The machine that a run computes on: an adapter, or the float64 reference.
+//! The machine that a run computes on: an adapter, the processor, or the float64 reference.
+
+use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::device::adapter::Wish;
+use crate::cpu::{self, Threads};
+use crate::device::adapter::{Wish, find, none_found};
 use crate::device::{Gpu, RefusedMemory, Session};
+use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::reference::Reference;
 use crate::schedule::{Engine, Program};
 
-/// An adapter, or the reference.
+/// An adapter, the processor, or the reference.
 #[derive(Clone, Debug)]
 pub enum Machine {
     /// An open adapter.
     Device(Box<Gpu>),
+    /// The processor, in f32.
+    Cpu(Processor),
     /// The reference: plain loops in f64 on the CPU.
     Reference,
 }
 
+/// The processor as an engine in f32.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    /// The threads that it computes with.
+    pub threads: Threads,
+    /// Why it was chosen, as the end of a sentence.
+    pub reason: String,
+}
+
 impl Machine {
-    /// Opens the machine that a wish names; `reference` is the float64 engine.
+    /// Opens the machine that a wish names. Without a name that is an adapter, or where there is
+    /// none the processor.
     ///
     /// # Errors
-    /// 69 if there is no such adapter, or it cannot be used.
+    /// 69 if there is no such adapter, or it cannot be used; 64 for threads without an engine that
+    /// has them.
     pub fn open(wish: &Wish) -> Result<Machine> {
-        if wish.device.as_deref() == Some("reference") {
-            return Ok(Machine::Reference);
+        Machine::opened(wish, false)
+    }
+
+    /// Like [`Machine::open`] for a run that trains nothing: without a name a software adapter
+    /// gives way to the processor, which starts at once.
+    ///
+    /// # Errors
+    /// Those of [`Machine::open`].
+    pub fn open_to_apply(wish: &Wish) -> Result<Machine> {
+        Machine::opened(wish, true)
+    }
+
+    fn opened(wish: &Wish, applies: bool) -> Result<Machine> {
+        let start = Instant::now();
+        let asked = wish.asked();
+        let machine = match &asked {
+            Some((name, by)) if name == "cpu" => {
+                return Machine::cpu(wish, format!("{by} asks for it"));
+            }
+            Some((name, _)) if name == "reference" => Machine::Reference,
+            _ => match find(wish)? {
+                None if asked.is_none() && wish.backend.is_none() => {
+                    return Machine::cpu(wish, none_found(wish));
+                }
+                None => Machine::Device(Box::new(Gpu::open(wish)?)),
+                Some(chosen)
+                    if applies && asked.is_none() && chosen.entry.class == Class::Software =>
+                {
+                    let reason = format!("there is no GPU, {} aside", chosen.entry.name);
+                    return Machine::cpu(wish, reason);
+                }
+                Some(chosen) => Machine::Device(Box::new(Gpu::open_chosen(chosen, wish, start)?)),
+            },
+        };
+        if let Some(threads) = wish.threads {
+            let message = format!(
+                "--threads {threads}: only --device cpu has threads; this is {}",
+                machine.name()
+            );
+            let hint = "add --device cpu, or leave --threads out";
+            return Err(Fault::new(Exit::Usage, message).hint(hint).into());
         }
-        Ok(Machine::Device(Box::new(Gpu::open(wish)?)))
+        Ok(machine)
+    }
+
+    /// The processor, with the reason of the choice.
+    fn cpu(wish: &Wish, reason: String) -> Result<Machine> {
+        Ok(Machine::Cpu(Processor { threads: Threads::new(wish.threads)?, reason }))
     }
 
     /// The choices of kernels for it, without a measurement.
     pub fn tuning(&self) -> Tuning {
         match self {
             Machine::Device(gpu) => gpu.tuning(),
+            Machine::Cpu(_) => Tuning::new(Class::Cpu, DEFAULT_BINDING, false),
             Machine::Reference => Tuning::new(Class::Reference, DEFAULT_BINDING, false),
         }
     }
@@ -41,7 +103,7 @@ impl Machine {
     pub fn most_data(&self) -> Option<u64> {
         match self {
             Machine::Device(gpu) => Some(2 * gpu.limits.max_buffer_size),
-            Machine::Reference => None,
+            Machine::Cpu(_) | Machine::Reference => None,
         }
     }
 
@@ -49,7 +111,7 @@ impl Machine {
     pub fn refused(&self) -> Option<RefusedMemory> {
         match self {
             Machine::Device(gpu) => gpu.refused(),
-            Machine::Reference => None,
+            Machine::Cpu(_) | Machine::Reference => None,
         }
     }
 
@@ -57,28 +119,53 @@ impl Machine {
     pub fn open_seconds(&self) -> f64 {
         match self {
             Machine::Device(gpu) => gpu.open_seconds,
-            Machine::Reference => 0.0,
+            Machine::Cpu(_) | Machine::Reference => 0.0,
         }
     }
 
-    /// Its name, with backend and driver.
+    /// Its name, with backend and driver; for the processor the instructions instead. Runs on
+    /// machines of one name give equal bits.
     pub fn name(&self) -> String {
         match self {
             Machine::Device(gpu) => {
                 format!("{} ({}, {})", gpu.entry.name, gpu.entry.backend, gpu.entry.driver)
             }
+            Machine::Cpu(_) => format!("cpu (f32, {})", cpu::instructions()),
             Machine::Reference => "reference".into(),
+        }
+    }
+
+    /// The names of the adapter and of the driver, or what stands for them.
+    pub fn names(&self) -> (String, String) {
+        match self {
+            Machine::Device(gpu) => (gpu.entry.name.clone(), gpu.entry.driver.clone()),
+            Machine::Cpu(processor) => ("cpu".into(), cpu::in_words(processor.threads.number())),
+            Machine::Reference => ("reference".into(), "float64 on the CPU".into()),
+        }
+    }
+
+    /// Why it was chosen, as the end of a sentence.
+    pub fn reason(&self) -> &str {
+        match self {
+            Machine::Device(gpu) => &gpu.reason,
+            Machine::Cpu(processor) => &processor.reason,
+            Machine::Reference => "as asked",
         }
     }
 
     /// One line for the user: name, backend, driver and class, and why it was chosen.
     pub fn describe(&self) -> String {
+        let reason = self.reason();
         match self {
             Machine::Device(gpu) => {
                 let e = &gpu.entry;
-                format!("{} ({}, {}, {}): {}", e.name, e.backend, e.driver, e.class, gpu.reason)
+                format!("{} ({}, {}, {}): {reason}", e.name, e.backend, e.driver, e.class)
             }
-            Machine::Reference => "float64 reference on the CPU, as asked".into(),
+            Machine::Cpu(_) => {
+                let (name, how) = self.names();
+                format!("{name} ({how}): {reason}")
+            }
+            Machine::Reference => format!("float64 reference on the CPU, {reason}"),
         }
     }
 
@@ -89,6 +176,7 @@ impl Machine {
     pub fn engine(self, program: Program) -> Result<Box<dyn Engine>> {
         Ok(match self {
             Machine::Device(gpu) => Box::new(Session::new(*gpu, program)?),
+            Machine::Cpu(cpu) => Box::new(cpu.threads.engine(program)),
             Machine::Reference => Box::new(Reference::<f64>::new(program)),
         })
     }

@@ -77,6 +77,14 @@ pub trait Engine: std::fmt::Debug {
     /// A device that is lost or out of memory.
     fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()>;
 
+    /// Runs one dispatch of a schedule `times` times and waits for it, as `doctor` and `bench gemm`
+    /// do with a single kernel.
+    ///
+    /// # Errors
+    /// A device that is lost.
+    fn launch(&mut self, schedule: usize, dispatch: usize, step: &Step, times: usize)
+    -> Result<()>;
+
     /// The results of steps that are done, in order; with `wait`, of all that were submitted.
     ///
     /// # Errors
@@ -119,6 +127,13 @@ pub trait Engine: std::fmt::Debug {
     /// # Errors
     /// A device that is lost.
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>>;
+
+    /// Reads u32 of a buffer, after all that was submitted; bits of f32 for
+    /// [`Kind::F32`](super::Kind::F32).
+    ///
+    /// # Errors
+    /// A device that is lost.
+    fn words(&mut self, slice: Slice) -> Result<Vec<u32>>;
 
     /// Reads all numbers of a buffer of [`Kind::F32`](super::Kind::F32) exactly, after all that was
     /// submitted.

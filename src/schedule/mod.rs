@@ -16,4 +16,4 @@ pub use buffer::{Buffer, BufferSpec, Effect, Kind, Slice, slices};
 pub use dispatch::{Dispatch, Schedule};
 pub use engine::{Engine, NotFinite, StepResult, Work, first_not_finite};
 pub use program::{Flag, FlagKind, Footprint, IN_FLIGHT, MetricKind, Program, SLOTS, UNIFORM};
-pub use timing::{Encoded, SUBMISSIONS, Timings};
+pub use timing::{Clock, Encoded, SUBMISSIONS, Timings};

@@ -25,19 +25,30 @@ pub struct Timings {
     /// Seconds between dispatches by schedule, summed over steps; zeros unless the device took the
     /// times.
     pub between: Vec<f64>,
-    /// Whether the device took the times; else they are wall times of submissions.
-    pub stamped: bool,
+    /// What took the times.
+    pub clock: Clock,
+}
+
+/// What takes the times of dispatches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The device.
+    Device,
+    /// The host, by waiting for a submission of each dispatch.
+    Submissions,
+    /// The host, which runs the dispatches itself.
+    Host,
 }
 
 impl Timings {
     /// Times that are zero; `dispatches` are the numbers of dispatches of the schedules.
-    pub fn new(dispatches: &[usize], stamped: bool) -> Timings {
+    pub fn new(dispatches: &[usize], clock: Clock) -> Timings {
         let seconds = dispatches.iter().map(|n| vec![0.0; *n]).collect();
         Timings {
             seconds,
             steps: vec![0; dispatches.len()],
             between: vec![0.0; dispatches.len()],
-            stamped,
+            clock,
         }
     }
 

@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use crate::data::{NO_CODE, UNLABELLED};
-use crate::device::Session;
 use crate::kernels::params;
 use crate::measure::doctor::Case;
 use crate::measure::doctor::cases::LabelKind;
@@ -23,12 +22,12 @@ pub struct Finding {
     pub failure: Option<String>,
 }
 
-/// Runs a dispatch of a case on both engines, on equal random contents, and compares the results.
+/// Runs a dispatch of a case on an engine and on the reference, on equal random contents, and compares the results.
 ///
 /// # Errors
 /// A device that is lost.
 pub fn check_dispatch(
-    device: &mut Session,
+    subject: &mut dyn Engine,
     reference: &mut Reference<Bounded>,
     case: &Case,
     schedule: usize,
@@ -40,16 +39,16 @@ pub fn check_dispatch(
         .map(|b| contents(case, launched, Buffer(b), (schedule, dispatch)))
         .collect();
     for (_, buffer) in &launched.bindings {
-        device.upload(*buffer, 0, &before[buffer.0])?;
+        subject.upload(*buffer, 0, &before[buffer.0])?;
         reference.upload(*buffer, 0, &before[buffer.0])?;
     }
-    device.run_dispatch(schedule, dispatch, &case.step, 1)?;
+    subject.launch(schedule, dispatch, &case.step, 1)?;
     reference.run_dispatch(schedule, dispatch, &case.step)?;
     let mut finding = Finding::default();
     // What a solver leaves in its work space is nobody's.
     let work = case.built.buffers.balance.work;
     for (_, buffer) in launched.bindings.iter().filter(|(_, buffer)| *buffer != work) {
-        let found = device.download_integers(program.whole(*buffer))?;
+        let found = subject.words(program.whole(*buffer))?;
         compare(&program, launched, *buffer, &before[buffer.0], &found, reference, &mut finding);
     }
     Ok(finding)

@@ -21,6 +21,8 @@ use crate::kernels::tuning::{Class, Product, Tuning, candidates, ladder};
 use crate::kernels::{KERNELS, Kernel, Unit};
 use crate::reference::Reference;
 use crate::reference::real::Bounded;
+use crate::run::machine::Machine;
+use crate::schedule::Engine;
 
 /// The result of the check of a kernel.
 #[derive(Clone, Debug)]
@@ -45,23 +47,31 @@ impl Verdict {
     }
 }
 
-/// Checks all kernels.
+/// Checks all kernels of an adapter, or all twins as the processor computes them in f32.
 ///
 /// # Errors
 /// A device that is lost or out of memory; a kernel that does not compile.
-pub fn doctor(gpu: &Gpu) -> Result<Vec<Verdict>> {
-    let new = |kernel: &&'static Kernel| Verdict {
-        kernel,
-        dispatches: 0,
-        elements: 0,
-        worst: 0.0,
-        failure: None,
-    };
-    let mut verdicts: Vec<Verdict> = KERNELS.iter().map(new).collect();
-    for case in all_cases(gpu)? {
-        check_case(gpu, &case, |k| k.module(), &mut verdicts)?;
+pub fn doctor(machine: &Machine) -> Result<Vec<Verdict>> {
+    let mut verdicts: Vec<Verdict> = KERNELS.iter().map(unchecked).collect();
+    match machine {
+        Machine::Device(gpu) => {
+            for case in all_cases(gpu)? {
+                check_case(gpu, &case, |k| k.module(), &mut verdicts)?;
+            }
+        }
+        Machine::Cpu(_) | Machine::Reference => {
+            for case in cases(&machine.tuning())? {
+                let mut subject = machine.clone().engine(case.built.program.clone())?;
+                check_on(subject.as_mut(), &case, &mut verdicts)?;
+            }
+        }
     }
     Ok(verdicts)
+}
+
+/// The result of a kernel that was not checked yet.
+fn unchecked(kernel: &&'static Kernel) -> Verdict {
+    Verdict { kernel, dispatches: 0, elements: 0, worst: 0.0, failure: None }
 }
 
 /// The cases for the other shapes of tiles on software adapters, where compiling a pipeline takes
@@ -81,15 +91,8 @@ const OVERFLOWS: &str = "mixed towers";
 /// # Errors
 /// A device that is lost or out of memory; a kernel that does not compile.
 pub fn of_unit(gpu: &Gpu, unit: Unit) -> Result<Vec<Verdict>> {
-    let new = |kernel: &&'static Kernel| Verdict {
-        kernel,
-        dispatches: 0,
-        elements: 0,
-        worst: 0.0,
-        failure: None,
-    };
     let mut verdicts: Vec<Verdict> =
-        KERNELS.iter().filter(|k| k.unit == Some(unit)).map(new).collect();
+        KERNELS.iter().filter(|k| k.unit == Some(unit)).map(unchecked).collect();
     let tuning = gpu.unit_tuning(unit);
     let mut all: Vec<Case> =
         cases(&tuning)?.into_iter().filter(|case| UNIT_CASES.contains(&case.name)).collect();
@@ -180,8 +183,13 @@ pub fn check_case(
     source: impl Fn(&Kernel) -> String,
     verdicts: &mut [Verdict],
 ) -> Result<()> {
+    let program = case.built.program.clone();
+    check_on(&mut Session::with_sources(gpu.clone(), program, source)?, case, verdicts)
+}
+
+/// Checks the dispatches of a case on an engine that was made for it.
+fn check_on(subject: &mut dyn Engine, case: &Case, verdicts: &mut [Verdict]) -> Result<()> {
     let program = &case.built.program;
-    let mut device = Session::with_sources(gpu.clone(), program.clone(), source)?;
     let mut reference = Reference::<Bounded>::new(program.clone());
     for (s, schedule) in program.schedules.iter().enumerate() {
         for (d, dispatch) in schedule.dispatches.iter().enumerate() {
@@ -189,7 +197,7 @@ pub fn check_case(
             else {
                 continue;
             };
-            let finding = check_dispatch(&mut device, &mut reference, case, s, d)?;
+            let finding = check_dispatch(subject, &mut reference, case, s, d)?;
             verdict.dispatches += 1;
             verdict.elements += finding.elements;
             verdict.worst = verdict.worst.max(finding.worst);

@@ -2,31 +2,65 @@
 
 use crate::kernels::params::{self, Dense, NONE, Step};
 use crate::reference::Arguments;
+use crate::reference::parts::{COLUMNS, ROWS, cut, tiles};
+use crate::reference::product::Matrix;
 use crate::reference::real::Real;
+use crate::reference::widest::widest;
 
 pub(super) fn dense_forward<T: Real>(a: &Arguments<T>) {
     let (p, step) = (a.params::<params::DenseForward>(), a.step());
     let (x, parameters, mut y) = (a.numbers("x"), a.numbers("parameters"), a.numbers_mut("y"));
+    let (x, parameters) = (&x[..], &parameters[..]);
     let (activation, drops) = (a.constant("ACTIVATION"), a.constant("DROPOUT") == 1);
-    for layer in &a.table::<Dense>("layers")[p.first_layer as usize..][..p.layers as usize] {
-        let outputs = layer.outputs as usize;
-        for (r, o) in (0..p.rows as usize).flat_map(|r| (0..outputs).map(move |o| (r, o))) {
-            let z = pre_activation(layer, &x, &parameters, r, o);
-            raise_if_not_finite(a, layer, z);
-            let place = r * outputs + o;
-            if layer.slope == NONE {
-                y[layer.y as usize + place] = z;
+    let layers = a.table::<Dense>("layers");
+    let layers = &layers[p.first_layer as usize..][..p.layers as usize];
+    let runs = layers.iter().flat_map(|layer| {
+        let (y, size) = (layer.y as usize, (p.rows * layer.outputs) as usize);
+        let slope = layer.slope as usize;
+        [y..y + size, if layer.slope == NONE { 0..0 } else { slope..slope + size }]
+    });
+    let mut outputs = cut(&mut y, runs.collect()).into_iter();
+    let mut parts = Vec::new();
+    for layer in layers {
+        let mut both = || tiles(outputs.next().unwrap_or_default(), layer.outputs as usize);
+        let (values, mut slopes) = (both(), both().into_iter());
+        parts.extend(values.into_iter().map(|tile| (layer, tile, slopes.next())));
+    }
+    a.run(parts, |(layer, tile, slopes)| {
+        let (inputs, columns) = (layer.inputs as usize, tile.columns());
+        let mut sums = [T::of(0.0); ROWS * COLUMNS];
+        let sums = &mut sums[..tile.rows.len() * columns];
+        let x = Matrix::by_rows(x, layer.x as usize, inputs).from(tile.row, 0);
+        let weight = Matrix::by_rows(parameters, layer.weight as usize, inputs);
+        T::product(x, weight.transposed().from(0, tile.column), inputs, sums, columns);
+        let bias = &parameters[layer.bias as usize + tile.column..][..columns];
+        let all_finite = add_bias(sums, bias);
+        let (first, mut slopes) = (tile.row, slopes.into_iter().flat_map(|tile| tile.rows));
+        for (i, (y, z)) in tile.rows.into_iter().zip(sums.chunks(columns)).enumerate() {
+            let Some(slope) = slopes.next() else {
+                y.copy_from_slice(z);
                 continue;
-            }
-            let (mut value, mut slope) = activate(activation, z);
+            };
+            activate(activation, z, y, slope);
             if drops {
-                let factor = dropout_factor(layer, step, p.chunk_first + r as u32, o as u32);
-                (value, slope) = (value * factor, slope * factor);
+                let row = p.chunk_first + (first + i) as u32;
+                drop(layer, step, (row, tile.column as u32), y, slope);
             }
-            y[layer.y as usize + place] = value;
-            y[layer.slope as usize + place] = slope;
+        }
+        (!all_finite).then_some(layer.z_flag)
+    });
+}
+
+/// Adds a bias to each row, and says whether all sums are finite.
+fn add_bias<T: Real>(sums: &mut [T], bias: &[T]) -> bool {
+    let mut all_finite = true;
+    for row in sums.chunks_mut(bias.len()) {
+        for (sum, bias) in row.iter_mut().zip(bias) {
+            *sum += *bias;
+            all_finite &= sum.is_finite();
         }
     }
+    all_finite
 }
 
 /// Output `o` of row `r` before its activation.
@@ -51,37 +85,52 @@ pub(super) fn raise_if_not_finite<T: Real>(a: &Arguments<T>, layer: &Dense, z: T
     }
 }
 
-/// (y, dy/dz) of the activation with this code.
-fn activate<T: Real>(kind: u32, z: T) -> (T, T) {
-    let one = T::of(1.0);
-    match kind {
-        0 => (z * z.step(), z.step()),
-        1 => {
-            let y = z.tanh();
-            (y, one - y * y)
+widest! {
+    /// The activation with this code of a row, and its slope dy/dz.
+    fn activate(kind: u32, z: &[T], y: &mut [T], slope: &mut [T]) {
+        let (one, half) = (T::of(1.0), T::of(0.5));
+        match kind {
+            0 => each(z, y, slope, |z| (z * z.step(), z.step())),
+            1 => each(z, y, slope, |z| {
+                let y = z.tanh();
+                (y, one - y * y)
+            }),
+            2 => each(z, y, slope, |z| {
+                let area = half * (one + (z * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf());
+                let density = T::of(1.0 / std::f64::consts::TAU.sqrt()) * (-half * z * z).exp();
+                (z * area, area + z * density)
+            }),
+            3 => each(z, y, slope, |z| {
+                let s = one / (one + (-z).exp());
+                (z * s, s * (one + z * (one - s)))
+            }),
+            _ => each(z, y, slope, |z| (z, one)),
         }
-        2 => {
-            let half = T::of(0.5);
-            let area = half * (one + (z * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf());
-            let density = T::of(1.0 / std::f64::consts::TAU.sqrt()) * (-half * z * z).exp();
-            (z * area, area + z * density)
-        }
-        3 => {
-            let s = one / (one + (-z).exp());
-            (z * s, s * (one + z * (one - s)))
-        }
-        _ => (z, one),
     }
 }
 
-/// The factor of dropout on one output: 0 where it is dropped, else 1 / (1 − rate). It is a
-/// function of the row within the batch, the output, the layer and the step.
-fn dropout_factor<T: Real>(layer: &Dense, step: &Step, row: u32, output: u32) -> T {
-    let h = hash([output, row, layer.layer ^ step.key_low, step.key_high]);
-    if h < layer.dropout_threshold { T::of(0.0) } else { T::from(layer.dropout_scale) }
+/// The values and slopes of a row by a function.
+#[inline(always)]
+fn each<T: Real>(z: &[T], y: &mut [T], slope: &mut [T], f: impl Fn(T) -> (T, T)) {
+    for ((z, y), slope) in z.iter().zip(y).zip(slope) {
+        (*y, *slope) = f(*z);
+    }
+}
+
+/// Dropout on outputs of a row, the first of which stands at `place`: a factor of 0 where an output
+/// is dropped, else 1 / (1 − rate). It is a function of the row within the batch, the output, the
+/// layer and the step.
+fn drop<T: Real>(layer: &Dense, step: &Step, place: (u32, u32), y: &mut [T], slope: &mut [T]) {
+    let ((row, first), scale) = (place, T::from(layer.dropout_scale));
+    for ((output, y), slope) in (first..).zip(y).zip(slope) {
+        let h = hash([output, row, layer.layer ^ step.key_low, step.key_high]);
+        let factor = if h < layer.dropout_threshold { T::of(0.0) } else { scale };
+        (*y, *slope) = (*y * factor, *slope * factor);
+    }
 }
 
 /// The first u32 of pcg4d (Jarzynski and Olano, JCGT 2020).
+#[inline(always)]
 pub(super) fn hash(mut v: [u32; 4]) -> u32 {
     v = v.map(|x| x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     let round = |v: &mut [u32; 4]| {

@@ -28,19 +28,19 @@ pub(super) fn embedding_backward<T: Real>(a: &Arguments<T>) {
     let mut gradients = a.numbers_mut("gradients");
     for e in &a.table::<Embedding>("embeddings")[..p.embeddings as usize] {
         let width = e.width as usize;
-        let mut sums = vec![T::of(0.0); e.values as usize * width];
+        let mut sums = vec![T::Wide::of(0.0); e.values as usize * width];
         for cell in 0..p.rows * e.slots {
             let code = codes[(e.codes + cell) as usize];
             for d in (0..width).filter(|_| code < e.values) {
                 sums[code as usize * width + d] +=
-                    delta[(p.delta + cell / e.slots * p.width + e.input) as usize + d];
+                    delta[(p.delta + cell / e.slots * p.width + e.input) as usize + d].wide();
             }
         }
         for (i, sum) in sums.into_iter().enumerate() {
             let (place, sum) =
-                (e.weight.wrapping_add(p.shift) as usize + i, sum * T::from(e.scale));
+                (e.weight.wrapping_add(p.shift) as usize + i, T::narrow(sum) * T::from(e.scale));
             gradients[place] = if p.accumulate == 1 { gradients[place] + sum } else { sum };
-            if !gradients[place].value().is_finite() {
+            if !gradients[place].is_finite() {
                 a.raise(e.flag);
             }
         }

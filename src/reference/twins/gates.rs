@@ -4,7 +4,7 @@
 use super::dense_forward::hash;
 use crate::kernels::params::{self, Constant, Gate, NONE, Step, rule};
 use crate::reference::Arguments;
-use crate::reference::real::Real;
+use crate::reference::real::{Real, sum};
 
 /// Keeps the logarithm of the entropy finite.
 const EPSILON: f64 = 1e-6;
@@ -228,9 +228,8 @@ pub(super) fn constant_backward<T: Real>(a: &Arguments<T>) {
         let values = constant.values as usize;
         for i in 0..values {
             let place = constant.gradient as usize + i;
-            let sum = (0..p.rows as usize).fold(T::of(0.0), |sum, row| {
-                sum + logits_delta[constant.delta as usize + row * values + i]
-            });
+            let at = |row: usize| constant.delta as usize + row * values + i;
+            let sum = sum((0..p.rows as usize).map(|row| logits_delta[at(row)]));
             let sum = if p.accumulate == 1 { gradients[place] + sum } else { sum };
             if !sum.value().is_finite() {
                 a.raise(constant.flag);

@@ -29,7 +29,7 @@ fn sums<T: Real>(a: &Arguments<T>, p: &params::LabelSums, head: &Head) -> (T, T)
     let class_weights = a.numbers("class_weights");
     let order = (p.shuffled == 1).then_some(&order[..]);
     let has_weights = head.kind == loss::MULTICLASS && head.weights != NONE;
-    let (mut weight, mut number) = (T::of(0.0), T::of(0.0));
+    let (mut weight, mut number) = (T::Wide::of(0.0), T::Wide::of(0.0));
     for place in 0..step.rows {
         let segment = p.segment_first..p.segment_first + p.segment_rows;
         let Some(row) = row_in_segment(step, place, order, segment) else { continue };
@@ -37,17 +37,19 @@ fn sums<T: Real>(a: &Arguments<T>, p: &params::LabelSums, head: &Head) -> (T, T)
         let of_row = row_weight(cells, p.weighted == 1);
         let labels = &cells[head.cell as usize..][..head.cells as usize];
         for label in labels.iter().filter(|label| **label != NONE) {
-            weight += match has_weights {
+            let of_label: T = match has_weights {
                 true => of_row * class_weights[(head.weights + label) as usize],
                 false => of_row,
             };
-            number += T::of(1.0);
+            weight += of_label.wide();
+            number += T::Wide::of(1.0);
         }
     }
-    (weight, number)
+    (T::narrow(weight), T::narrow(number))
 }
 
 /// The weight of a row of labels: the last of them where rows have weights, else 1.
+#[inline(always)]
 pub(super) fn row_weight<T: Real>(cells: &[u32], is_weighted: bool) -> T {
     if is_weighted { T::from(f32::from_bits(cells[cells.len() - 1])) } else { T::of(1.0) }
 }

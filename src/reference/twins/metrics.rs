@@ -2,17 +2,15 @@
 
 use crate::kernels::params::{self, Metric, NONE, PER_ROW};
 use crate::reference::Arguments;
-use crate::reference::real::Real;
+use crate::reference::real::{Real, sum};
 
 /// Partial sums of the squared gradient: runs of 64 elements go to the sums in turn.
 pub(super) fn gradient_norm<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::GradientNorm>();
     let (gradients, mut partials) = (a.numbers("gradients"), a.numbers_mut("partials"));
     for group in 0..p.groups as usize {
-        partials[p.partials as usize + group] = T::of(0.0);
-    }
-    for i in 0..p.count as usize {
-        partials[p.partials as usize + (i / 64) % p.groups as usize] += gradients[i] * gradients[i];
+        let own = gradients[..p.count as usize].chunks(64).skip(group).step_by(p.groups as usize);
+        partials[p.partials as usize + group] = sum(own.flatten().map(|g| *g * *g));
     }
 }
 
@@ -27,7 +25,7 @@ pub(super) fn reduce_metrics<T: Real>(a: &Arguments<T>) {
     {
         let terms = if metric.count == PER_ROW { p.rows } else { metric.count };
         let terms = &partials[metric.partials as usize..][..terms as usize];
-        let mut value = terms.iter().fold(T::of(0.0), |sum, term| sum + *term);
+        let mut value = sum(terms.iter().copied());
         if metric.mean == 1 {
             value *= T::from(step.inverse_rows);
         }
@@ -35,7 +33,7 @@ pub(super) fn reduce_metrics<T: Real>(a: &Arguments<T>) {
         if p.accumulate == 1 {
             value += metrics[place];
         }
-        if metric.flag != NONE && !value.value().is_finite() {
+        if metric.flag != NONE && !value.is_finite() {
             a.raise(metric.flag);
         }
         metrics[place] = value;

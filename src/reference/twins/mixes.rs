@@ -3,7 +3,7 @@
 
 use crate::kernels::params::{self, Mix, NONE, Receiver, Share, Term};
 use crate::reference::Arguments;
-use crate::reference::real::Real;
+use crate::reference::real::{Real, sum};
 
 /// The mixes of a dispatch.
 fn mixes<T: Real>(a: &Arguments<T>, first: u32, count: u32) -> Vec<Mix> {
@@ -56,9 +56,7 @@ pub(super) fn mix_dots<T: Real>(a: &Arguments<T>) {
                 });
                 continue;
             }
-            let mut sum = T::of(0.0);
-            (0..width).for_each(|u| sum += product(u));
-            logits_delta[mix.weights as usize + r * terms.len() + i] = sum;
+            logits_delta[mix.weights as usize + r * terms.len() + i] = sum((0..width).map(product));
         }
     }
 }

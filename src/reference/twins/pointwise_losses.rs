@@ -2,7 +2,7 @@
 //! by the logits.
 
 use super::label_sums::row_weight;
-use super::softmax_cross_entropy::focal;
+use super::softmax_cross_entropy::{RowPlaces, focal, rows_of_heads};
 use crate::kernels::params::{self, Head, NONE};
 use crate::model::loss::code as loss;
 use crate::reference::Arguments;
@@ -10,56 +10,63 @@ use crate::reference::real::Real;
 
 pub(super) fn pointwise_losses<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::PointwiseLosses>();
-    let heads = a.table::<Head>("heads");
-    let mut partials = a.numbers_mut("partials");
-    for (task, head) in heads.iter().enumerate().filter(|(_, h)| h.kind != loss::MULTICLASS) {
-        let inverse = match head.inverse {
-            NONE => T::from(a.step().inverse_rows) * T::from(head.share),
-            place => partials[place as usize],
-        };
-        for r in 0..p.rows as usize {
-            let (sum, hits) = row_loss(a, &p, head, r, inverse);
-            let place = task * p.capacity as usize + r;
-            partials[p.loss as usize + place] = sum;
-            partials[p.hits as usize + place] = hits;
+    let all = a.table::<Head>("heads");
+    let tasks: Vec<usize> =
+        (0..all.len()).filter(|task| all[*task].kind != loss::MULTICLASS).collect();
+    let heads: Vec<Head> = tasks.iter().map(|task| all[*task]).collect();
+    let (labels, logits) = (a.integers("labels"), a.numbers("logits"));
+    let weights = a.numbers("class_weights");
+    let (labels, logits, weights) = (&labels[..], &logits[..], &weights[..]);
+    let (mut delta, mut partials) = (a.numbers_mut("logits_delta"), a.numbers_mut("partials"));
+    let inverse = |head: &Head| match head.inverse {
+        NONE => T::from(a.step().inverse_rows) * T::from(head.share),
+        place => partials[place as usize],
+    };
+    let inverses: Vec<T> = heads.iter().map(inverse).collect();
+    let places = RowPlaces { rows: p.rows, loss: p.loss, hits: p.hits, capacity: p.capacity };
+    let parts = rows_of_heads(&heads, &tasks, places, (&mut delta, &mut partials));
+    a.run(parts, |part| {
+        let (head, cells) = (&heads[part.head], p.cells as usize);
+        let outputs = head.outputs as usize;
+        let rows = part.delta.chunks_mut(outputs).zip(part.loss.iter_mut().zip(part.hits));
+        for (r, (delta, (loss, hits))) in (part.first..).zip(rows) {
+            let cells = &labels[r * cells..][..cells];
+            let z = &logits[head.logits as usize + r * outputs..][..outputs];
+            let norm = row_weight::<T>(cells, p.weighted == 1) * inverses[part.head];
+            (*loss, *hits) = row_loss(head, weights, (z, cells), norm, delta);
         }
-    }
+        None
+    });
 }
 
-/// Loss and hits of a head in one row, whose gradients it writes.
+/// Loss and hits of a head in one row, whose gradients it writes; `row`: its logits and its labels.
 fn row_loss<T: Real>(
-    a: &Arguments<T>,
-    p: &params::PointwiseLosses,
     head: &Head,
-    r: usize,
-    inverse: T,
+    weights: &[T],
+    row: (&[T], &[u32]),
+    norm: T,
+    delta: &mut [T],
 ) -> (T, T) {
-    let (labels, logits, weights) =
-        (a.integers("labels"), a.numbers("logits"), a.numbers("class_weights"));
-    let mut logits_delta = a.numbers_mut("logits_delta");
-    let cells = &labels[r * p.cells as usize..][..p.cells as usize];
-    let row = row_weight::<T>(cells, p.weighted == 1);
-    let (mut sum, mut hits) = (T::of(0.0), 0.0);
-    for k in 0..head.outputs as usize {
-        let place = head.logits as usize + r * head.outputs as usize + k;
-        let (z, label) = (logits[place], cells[head.cell as usize + k]);
-        logits_delta[place] = T::of(0.0);
+    let (mut sum, mut hits) = (T::Wide::of(0.0), 0.0);
+    let labels = &row.1[head.cell as usize..];
+    for (k, ((delta, z), &label)) in delta.iter_mut().zip(row.0).zip(labels).enumerate() {
+        *delta = T::of(0.0);
         if label == NONE {
             continue;
         }
         let (value, slope) = match head.kind {
             loss::LOGISTIC => {
-                logistic(z, label == 1, weights[head.weights as usize + k], head.gamma)
+                logistic(*z, label == 1, weights[head.weights as usize + k], head.gamma)
             }
-            kind => number_loss(kind, z, T::from(f32::from_bits(label)), T::from(head.parameter)),
+            kind => number_loss(kind, *z, T::from(f32::from_bits(label)), T::from(head.parameter)),
         };
-        if head.kind == loss::LOGISTIC && (z > T::of(0.0)) == (label == 1) {
+        if head.kind == loss::LOGISTIC && (*z > T::of(0.0)) == (label == 1) {
             hits += 1.0;
         }
-        sum += row * inverse * value;
-        logits_delta[place] = T::from(head.weight) * (row * inverse) * slope;
+        sum += (norm * value).wide();
+        *delta = T::from(head.weight) * norm * slope;
     }
-    (sum, T::of(hits))
+    (T::narrow(sum), T::of(hits))
 }
 
 /// The logistic loss w q^γ (−ln p) of a label, and its derivative by z. p is the probability of the

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cpu::instructions;
 use crate::data::Part;
 use crate::kernels::tuning::Tuning;
 use crate::measure::tune::Choice;
@@ -46,6 +47,14 @@ pub(super) fn environment(
                 "storage_binding_bytes": gpu.limits.max_storage_buffer_binding_size,
                 "buffer_bytes": gpu.limits.max_buffer_size,
             }),
+        ),
+        Machine::Cpu(cpu) => (
+            json!({
+                "name": "cpu",
+                "threads": cpu.threads.number(),
+                "instructions": instructions(),
+            }),
+            Value::Null,
         ),
         Machine::Reference => (json!("reference"), Value::Null),
     };

@@ -2,7 +2,7 @@
 
 use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Region, RowSource, Run};
 use crate::reference::Arguments;
-use crate::reference::real::Real;
+use crate::reference::real::{Real, sum};
 use crate::reference::twins::dense_forward::hash;
 
 /// Pairs of blocks of four tasks, (0, 0), (0, 1), …, (1, 1), …
@@ -49,12 +49,10 @@ pub(in crate::reference::twins) fn task_products<T: Real>(a: &Arguments<T>) {
                 let part = (number * slices + slice) * pairs.len() + pair;
                 for cell in 0..16 {
                     let (i, j) = (4 * first + cell / 4, 4 * second_block + cell % 4);
-                    let mut sum = T::of(0.0);
                     // A slice has every `slices`-th run of 64 quads.
-                    for e in (0..length).filter(|e| e / 256 % slices == slice) {
-                        sum += gradient(i, e) / divisor(i, e) * other(j, e);
-                    }
-                    products[p.products as usize + 16 * part + cell] = sum;
+                    let own = (0..length).filter(|e| e / 256 % slices == slice);
+                    let product = |e| gradient(i, e) / divisor(i, e) * other(j, e);
+                    products[p.products as usize + 16 * part + cell] = sum(own.map(product));
                 }
             }
         }
@@ -69,8 +67,8 @@ pub(in crate::reference::twins) fn row_products<T: Real>(a: &Arguments<T>) {
         let inputs = source.inputs as usize;
         let row = |row: usize| &x[source.x as usize + row * inputs..][..inputs];
         for (r, s) in (0..rows).flat_map(|r| (0..rows).map(move |s| (r, s))) {
-            let sum = row(r).iter().zip(row(s)).fold(T::of(0.0), |sum, (a, b)| sum + *a * *b);
-            products[source.products as usize + r * rows + s] = T::of(1.0) + sum;
+            let product = sum(row(r).iter().zip(row(s)).map(|(a, b)| *a * *b));
+            products[source.products as usize + r * rows + s] = T::of(1.0) + product;
         }
     }
 }
@@ -86,8 +84,7 @@ pub(in crate::reference::twins) fn task_gramian<T: Real>(a: &Arguments<T>) {
             let pair = pairs.iter().position(|pair| *pair == (low / 4, high / 4)).unwrap_or(0);
             let cell = 16 * pair + 4 * (low % 4) + high % 4;
             let at = |part: usize| p.products as usize + 16 * pairs.len() * part + cell;
-            let sum = (matrix * parts..(matrix + 1) * parts)
-                .fold(T::of(0.0), |sum, part| sum + products[at(part)]);
+            let sum = sum((matrix * parts..(matrix + 1) * parts).map(|part| products[at(part)]));
             let place = p.gramian as usize + matrix * k * k + i * k + j;
             gramian[place] = if p.accumulate == 1 { sum + gramian[place] } else { sum };
         }
@@ -118,9 +115,9 @@ pub(in crate::reference::twins) fn task_losses<T: Real>(a: &Arguments<T>) {
     let (partials, mut gramian) = (a.numbers("partials"), a.numbers_mut("gramian"));
     for task in 0..a.dispatch.grid[0] as usize {
         let rows = &partials[(p.loss as usize + task * p.capacity as usize)..][..p.rows as usize];
-        let sum = rows.iter().fold(T::of(0.0), |sum, row| sum + *row);
+        let loss = sum(rows.iter().copied());
         let place = p.losses as usize + task;
-        gramian[place] = if p.accumulate == 1 { sum + gramian[place] } else { sum };
+        gramian[place] = if p.accumulate == 1 { loss + gramian[place] } else { loss };
     }
 }
 
