@@ -241,11 +241,11 @@ fn report(machine: &Machine, verdicts: &[doctor::Verdict], seconds: f64) -> Stri
         "{:30} {:>10} {:>10} {:>8} {:>6}\n",
         "kernel", "dispatches", "elements", "worst", "bound"
     );
+    // The processor runs the formulas that the kernels of one name have in common.
     let is_cpu = matches!(machine, Machine::Cpu(_));
-    for v in verdicts {
+    for v in verdicts.iter().filter(|v| v.dispatches > 0 || !is_cpu) {
         if v.dispatches == 0 {
             let missing = match v.kernel.unit {
-                _ if is_cpu => "it is for drivers",
                 _ if v.kernel.direct => "no subgroups of 8 lanes",
                 Some(_) => "no matrix units of this kind",
                 None => "no step here uses it",

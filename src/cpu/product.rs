@@ -3,6 +3,40 @@
 use gemm::{Parallelism, gemm};
 
 use crate::reference::product::Matrix;
+use crate::reference::widest::widest;
+
+/// The most results of a product whose elements are sums of their own, where both operands lie
+/// along the sums.
+const SMALL: usize = 256;
+
+/// The most products that are added without an intermediate sum: with longer chains errors grow
+/// beyond the bounds of the kernels.
+const DEPTH: usize = 64;
+
+/// Sums side by side of [`dot`].
+const LANES: usize = 16;
+
+widest! {
+    /// The sum of products in f64.
+    fn dot(a: &[f32], b: &[f32]) -> f64 {
+        let mut sums = [0.0; LANES];
+        let (whole, rest) = a.as_chunks::<LANES>();
+        for (a, b) in whole.iter().zip(b.as_chunks::<LANES>().0) {
+            for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+                *sum += f64::from(*a) * f64::from(*b);
+            }
+        }
+        let rest = rest.iter().zip(&b[a.len() - rest.len()..]);
+        let rest: f64 = rest.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+        rest + sums.iter().sum::<f64>()
+    }
+}
+
+/// The sum of products in f64, where operands do not lie along it.
+fn apart<'a>(a: impl Iterator<Item = &'a f32>, b: Matrix<f32>, inner: usize) -> f64 {
+    let products = a.zip(b.elements.iter().step_by(b.down)).take(inner);
+    products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
 
 /// Adds a · b to `sums`, as [`Real::product`](crate::reference::real::Real::product) says.
 ///
@@ -23,30 +57,49 @@ pub(super) fn product(
         (rows - 1) * m.down + (columns - 1) * m.across < m.elements.len()
     };
     assert!(holds(&a, rows, inner) && holds(&b, inner, columns), "a product beyond its operands");
-    // SAFETY: all elements of a and b lie in their slices, as was just asserted; those of `sums`
-    // are its `rows · columns` first ones, and nothing else refers to them.
-    #[allow(unsafe_code)]
-    unsafe {
-        gemm(
-            rows,
-            columns,
-            inner,
-            sums.as_mut_ptr(),
-            1,
-            columns as isize,
-            true,
-            a.elements.as_ptr(),
-            a.across as isize,
-            a.down as isize,
-            b.elements.as_ptr(),
-            b.across as isize,
-            b.down as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    // For few results the crate adds in another order, whose errors are larger.
+    let along = a.across == 1 && b.down == 1;
+    if columns == 1 || along && (sums.len() <= SMALL || rows == 1) {
+        for (i, row) in sums.chunks_mut(columns).enumerate() {
+            for (j, sum) in row.iter_mut().enumerate() {
+                let (a, b) = (a.from(i, 0), b.from(0, j));
+                let terms = match along {
+                    true => dot(&a.elements[..inner], &b.elements[..inner]),
+                    false => apart(a.elements.iter().step_by(a.across), b, inner),
+                };
+                *sum = (f64::from(*sum) + terms) as f32;
+            }
+        }
+        return;
+    }
+    let depth = inner.div_ceil(inner.div_ceil(DEPTH));
+    for first in (0..inner).step_by(depth) {
+        let (a, b) = (a.from(0, first), b.from(first, 0));
+        // SAFETY: all elements of a and b lie in their slices, as was just asserted; those of
+        // `sums` are its `rows · columns` first ones, and nothing else refers to them.
+        #[allow(unsafe_code)]
+        unsafe {
+            gemm(
+                rows,
+                columns,
+                depth.min(inner - first),
+                sums.as_mut_ptr(),
+                1,
+                columns as isize,
+                true,
+                a.elements.as_ptr(),
+                a.across as isize,
+                a.down as isize,
+                b.elements.as_ptr(),
+                b.across as isize,
+                b.down as isize,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
     }
 }

@@ -8,11 +8,20 @@ use rayon::prelude::*;
 use super::Arguments;
 use super::real::Real;
 
-/// Rows of a block of rows, and of a tile.
-pub(crate) const ROWS: usize = 64;
+/// Rows of a block of rows.
+pub(crate) const BLOCK: usize = 16;
 
-/// Columns of a tile.
-pub(crate) const COLUMNS: usize = 32;
+/// Rows of a tile.
+pub(crate) const ROWS: usize = 128;
+
+/// The most columns of a tile.
+pub(crate) const COLUMNS: usize = 96;
+
+/// Columns of a tile of a small matrix, so that it has more of them.
+const NARROW: usize = 32;
+
+/// Elements of a matrix from which on it is not small.
+const LARGE: usize = 1 << 16;
 
 /// Elements of a part of a flat buffer: whole runs of 64.
 pub(crate) const ELEMENTS: usize = 1 << 14;
@@ -54,16 +63,17 @@ impl<T> Tile<'_, T> {
 
 /// The tiles of a matrix with rows of `columns`, from left to right and downwards.
 pub(crate) fn tiles<T>(matrix: &mut [T], columns: usize) -> Vec<Tile<'_, T>> {
+    let width = if matrix.len() < LARGE { NARROW } else { COLUMNS };
     let mut all = Vec::new();
     for (block, rows) in matrix.chunks_mut((ROWS * columns).max(1)).enumerate() {
         let first = all.len();
-        all.extend((0..columns.div_ceil(COLUMNS)).map(|i| Tile {
+        all.extend((0..columns.div_ceil(width)).map(|i| Tile {
             row: block * ROWS,
-            column: i * COLUMNS,
+            column: i * width,
             rows: Vec::with_capacity(rows.len() / columns),
         }));
         for row in rows.chunks_mut(columns) {
-            let pieces = row.chunks_mut(COLUMNS);
+            let pieces = row.chunks_mut(width);
             all[first..].iter_mut().zip(pieces).for_each(|(tile, piece)| tile.rows.push(piece));
         }
     }

@@ -1,6 +1,9 @@
 //! Loops that are compiled for several sets of instructions, of which the processor's widest one
 //! runs.
 
+#[cfg(target_arch = "x86_64")]
+use std::sync::LazyLock;
+
 /// A set of instructions that loops are compiled for.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,8 +19,12 @@ pub(crate) enum Set {
 #[cfg(target_arch = "x86_64")]
 impl Set {
     /// The widest set that the processor has.
-    #[inline]
     pub(crate) fn of_processor() -> Set {
+        static FOUND: LazyLock<Set> = LazyLock::new(Set::look);
+        *FOUND
+    }
+
+    fn look() -> Set {
         let has_512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
@@ -32,25 +39,25 @@ impl Set {
     }
 }
 
-/// Defines a function over a number type `T` that is compiled for each set of instructions. What it
-/// calls has to be inlined to be compiled with it.
+/// Defines a function that is compiled for each set of instructions. What it calls has to be inlined
+/// to be compiled with it.
 macro_rules! widest {
-    ($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?)
+    ($(#[$doc:meta])* fn $name:ident$(<$number:ident: $bound:ident>)?($($argument:ident: $type:ty),* $(,)?)
         $(-> $result:ty)? $body:block) => {
         $(#[$doc])*
-        fn $name<T: Real>($($argument: $type),*) $(-> $result)? {
+        fn $name$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? {
             #[inline(always)]
-            fn base<T: Real>($($argument: $type),*) $(-> $result)? $body
+            fn base$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2<T: Real>($($argument: $type),*) $(-> $result)? {
+            fn avx2$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? {
                 base($($argument),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-            fn avx512<T: Real>($($argument: $type),*) $(-> $result)? {
+            fn avx512$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? {
                 base($($argument),*)
             }
 

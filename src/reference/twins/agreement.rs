@@ -52,7 +52,11 @@ fn log_probabilities<T: Real>(logits: &[T]) -> Vec<T> {
 fn half_ln_ratios<T: Real>(ln_p: &[T], ln_q: &[T]) -> Vec<T> {
     let half_ln_ratio = |(x, y): (&T, &T)| {
         let mean = T::of(0.5) * (x.exp() + y.exp());
-        if x.exp() > T::of(0.0) { T::of(0.5) * (*x - mean.ln()) } else { T::of(0.0) }
+        if x.exp() > T::of(0.0) && mean > T::of(0.0) {
+            T::of(0.5) * (*x - mean.ln())
+        } else {
+            T::of(0.0)
+        }
     };
     ln_p.iter().zip(ln_q).map(half_ln_ratio).collect()
 }

@@ -6,6 +6,7 @@ use crate::reference::Arguments;
 use crate::reference::parts::{COLUMNS, ROWS, Tile, cut, tiles};
 use crate::reference::product::Matrix;
 use crate::reference::real::Real;
+use crate::reference::widest::widest;
 
 pub(super) fn dense_backward_weight<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::DenseBackwardWeight>();
@@ -59,15 +60,22 @@ pub(super) fn dense_backward_weight<T: Real>(a: &Arguments<T>) {
             let x = Matrix::by_rows(x, layer.x as usize, inputs).from(0, tile.column);
             T::product(delta, x, rows, sums, columns);
         }
-        let mut all_finite = true;
+        (!store(sums, accumulates, tile)).then_some(layer.gradient_flag)
+    });
+}
+
+widest! {
+    /// Stores gradients, or adds them to those that stand there; says whether all are finite.
+    fn store<T: Real>(sums: &[T], accumulates: bool, tile: Tile<T>) -> bool {
+        let (columns, mut all_finite) = (tile.columns(), true);
         for (row, sums) in tile.rows.into_iter().zip(sums.chunks(columns)) {
             for (gradient, sum) in row.iter_mut().zip(sums) {
                 *gradient = if accumulates { *gradient + *sum } else { *sum };
                 all_finite &= gradient.is_finite();
             }
         }
-        (!all_finite).then_some(layer.gradient_flag)
-    });
+        all_finite
+    }
 }
 
 /// The sums over the rows of a matrix of its columns from `first` on.

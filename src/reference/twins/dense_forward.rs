@@ -35,32 +35,30 @@ pub(super) fn dense_forward<T: Real>(a: &Arguments<T>) {
         T::product(x, weight.transposed().from(0, tile.column), inputs, sums, columns);
         let bias = &parameters[layer.bias as usize + tile.column..][..columns];
         let all_finite = add_bias(sums, bias);
-        let (first, mut slopes) = (tile.row, slopes.into_iter().flat_map(|tile| tile.rows));
-        for (i, (y, z)) in tile.rows.into_iter().zip(sums.chunks(columns)).enumerate() {
-            let Some(slope) = slopes.next() else {
-                y.copy_from_slice(z);
-                continue;
-            };
-            activate(activation, z, y, slope);
-            if drops {
-                let row = p.chunk_first + (first + i) as u32;
-                drop(layer, step, (row, tile.column as u32), y, slope);
-            }
-        }
+        let Some(slopes) = slopes else {
+            let rows = tile.rows.into_iter().zip(sums.chunks(columns));
+            rows.for_each(|(y, z)| y.copy_from_slice(z));
+            return (!all_finite).then_some(layer.z_flag);
+        };
+        let place = (p.chunk_first + tile.row as u32, tile.column as u32);
+        let drops = drops.then_some((layer, step, place));
+        finish(activation, sums, drops, tile.rows.into_iter().zip(slopes.rows).collect());
         (!all_finite).then_some(layer.z_flag)
     });
 }
 
-/// Adds a bias to each row, and says whether all sums are finite.
-fn add_bias<T: Real>(sums: &mut [T], bias: &[T]) -> bool {
-    let mut all_finite = true;
-    for row in sums.chunks_mut(bias.len()) {
-        for (sum, bias) in row.iter_mut().zip(bias) {
-            *sum += *bias;
-            all_finite &= sum.is_finite();
+widest! {
+    /// Adds a bias to each row, and says whether all sums are finite.
+    fn add_bias<T: Real>(sums: &mut [T], bias: &[T]) -> bool {
+        let mut all_finite = true;
+        for row in sums.chunks_mut(bias.len()) {
+            for (sum, bias) in row.iter_mut().zip(bias) {
+                *sum += *bias;
+                all_finite &= sum.is_finite();
+            }
         }
+        all_finite
     }
-    all_finite
 }
 
 /// Output `o` of row `r` before its activation.
@@ -86,26 +84,45 @@ pub(super) fn raise_if_not_finite<T: Real>(a: &Arguments<T>, layer: &Dense, z: T
 }
 
 widest! {
-    /// The activation with this code of a row, and its slope dy/dz.
-    fn activate(kind: u32, z: &[T], y: &mut [T], slope: &mut [T]) {
-        let (one, half) = (T::of(1.0), T::of(0.5));
-        match kind {
-            0 => each(z, y, slope, |z| (z * z.step(), z.step())),
-            1 => each(z, y, slope, |z| {
-                let y = z.tanh();
-                (y, one - y * y)
-            }),
-            2 => each(z, y, slope, |z| {
-                let area = half * (one + (z * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf());
-                let density = T::of(1.0 / std::f64::consts::TAU.sqrt()) * (-half * z * z).exp();
-                (z * area, area + z * density)
-            }),
-            3 => each(z, y, slope, |z| {
-                let s = one / (one + (-z).exp());
-                (z * s, s * (one + z * (one - s)))
-            }),
-            _ => each(z, y, slope, |z| (z, one)),
+    /// The values and slopes of the rows of a tile, from what stands before the activation with
+    /// this code. `drops`: the layer, the step, and the first row and output, where there is
+    /// dropout.
+    fn finish<T: Real>(
+        kind: u32,
+        z: &[T],
+        drops: Option<(&Dense, &Step, (u32, u32))>,
+        rows: Vec<(&mut [T], &mut [T])>,
+    ) {
+        let columns = z.len() / rows.len().max(1);
+        for (i, ((y, slope), z)) in rows.into_iter().zip(z.chunks(columns.max(1))).enumerate() {
+            activate(kind, z, y, slope);
+            if let Some((layer, step, (row, column))) = drops {
+                drop(layer, step, (row + i as u32, column), y, slope);
+            }
         }
+    }
+}
+
+/// The activation with this code of a row, and its slope dy/dz.
+#[inline(always)]
+fn activate<T: Real>(kind: u32, z: &[T], y: &mut [T], slope: &mut [T]) {
+    let (one, half) = (T::of(1.0), T::of(0.5));
+    match kind {
+        0 => each(z, y, slope, |z| (z * z.step(), z.step())),
+        1 => each(z, y, slope, |z| {
+            let y = z.tanh();
+            (y, one - y * y)
+        }),
+        2 => each(z, y, slope, |z| {
+            let area = half * (one + (z * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf());
+            let density = T::of(1.0 / std::f64::consts::TAU.sqrt()) * (-half * z * z).exp();
+            (z * area, area + z * density)
+        }),
+        3 => each(z, y, slope, |z| {
+            let s = one / (one + (-z).exp());
+            (z * s, s * (one + z * (one - s)))
+        }),
+        _ => each(z, y, slope, |z| (z, one)),
     }
 }
 
@@ -120,6 +137,7 @@ fn each<T: Real>(z: &[T], y: &mut [T], slope: &mut [T], f: impl Fn(T) -> (T, T))
 /// Dropout on outputs of a row, the first of which stands at `place`: a factor of 0 where an output
 /// is dropped, else 1 / (1 − rate). It is a function of the row within the batch, the output, the
 /// layer and the step.
+#[inline(always)]
 fn drop<T: Real>(layer: &Dense, step: &Step, place: (u32, u32), y: &mut [T], slope: &mut [T]) {
     let ((row, first), scale) = (place, T::from(layer.dropout_scale));
     for ((output, y), slope) in (first..).zip(y).zip(slope) {

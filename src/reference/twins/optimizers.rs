@@ -62,7 +62,7 @@ pub(super) fn adam<T: Real>(a: &Arguments<T>) {
 
 widest! {
     /// Adam on a part of the parameters.
-    fn adam_part(p: &params::Adam, step: &Step, clip: T, part: Part<T>) {
+    fn adam_part<T: Real>(p: &params::Adam, step: &Step, clip: T, part: Part<T>) {
         let of = |x: f32| T::from(x);
         let groups = part.parameters.chunks_mut(GROUP).zip(part.gradients.chunks(GROUP));
         let moments =
@@ -107,7 +107,7 @@ pub(super) fn sgd<T: Real>(a: &Arguments<T>) {
 
 widest! {
     /// Gradient descent on a part of the parameters.
-    fn sgd_part(p: &params::Sgd, step: &Step, clip: T, part: Part<T>) {
+    fn sgd_part<T: Real>(p: &params::Sgd, step: &Step, clip: T, part: Part<T>) {
         let groups = part.parameters.chunks_mut(GROUP).zip(part.gradients.chunks(GROUP));
         let groups = groups.zip(part.first_moment.chunks_mut(GROUP)).zip(part.decay.chunks(2));
         for (((parameters, gradients), first_moment), decay) in groups {

@@ -2,7 +2,9 @@
 
 use crate::kernels::params::{self, SharedPair};
 use crate::reference::Arguments;
-use crate::reference::real::Real;
+use crate::reference::parts::cut;
+use crate::reference::real::{Real, sum};
+use crate::reference::widest::widest;
 
 /// Parameters of a pair whose terms are one partial sum.
 const GROUP: usize = 64;
@@ -12,22 +14,33 @@ pub(super) fn soft_sharing<T: Real>(a: &Arguments<T>) {
     let (parameters, mut gradients, mut partials) =
         (a.numbers("parameters"), a.numbers_mut("gradients"), a.numbers_mut("partials"));
     for pair in &a.table::<SharedPair>("shared_pairs")[..p.pairs as usize] {
-        for group in 0..(pair.count as usize).div_ceil(GROUP) {
-            partials[pair.partials as usize + group] = T::of(0.0);
+        let count = pair.count as usize;
+        let places = [pair.first, pair.second].map(|first| first as usize..first as usize + count);
+        let [first, second] = places.clone().map(|place| &parameters[place]);
+        let sums = partials[pair.partials as usize..].iter_mut();
+        for ((first, second), to) in first.chunks(GROUP).zip(second.chunks(GROUP)).zip(sums) {
+            let half = |difference: T| T::of(0.5) * difference * difference;
+            *to = sum(first.iter().zip(second).map(|(x, y)| half(*x - *y)));
         }
-        for e in 0..pair.count as usize {
-            let (i, j) = (pair.first as usize + e, pair.second as usize + e);
-            let difference = parameters[i] - parameters[j];
-            partials[pair.partials as usize + e / GROUP] += T::of(0.5) * difference * difference;
-            if p.gradient == 1 {
-                gradients[i] += T::from(pair.strength) * difference;
-                gradients[j] -= T::from(pair.strength) * difference;
-                for (place, flag) in [(i, pair.flag_first), (j, pair.flag_second)] {
-                    if !gradients[place].value().is_finite() {
-                        a.raise(flag);
-                    }
-                }
-            }
+        if p.gradient == 1 {
+            let own = cut(&mut gradients, places.into());
+            let finite = own.into_iter().zip([(first, second), (second, first)]).map(
+                |(gradients, (own, other))| pull(T::from(pair.strength), own, other, gradients),
+            );
+            let flags = finite.zip([pair.flag_first, pair.flag_second]);
+            flags.filter(|(finite, _)| !finite).for_each(|(_, flag)| a.raise(flag));
         }
+    }
+}
+
+widest! {
+    /// Adds the gradient by the first of two blocks, and says whether all sums are finite.
+    fn pull<T: Real>(strength: T, own: &[T], other: &[T], gradients: &mut [T]) -> bool {
+        let mut all_finite = true;
+        for ((gradient, own), other) in gradients.iter_mut().zip(own).zip(other) {
+            *gradient += strength * (*own - *other);
+            all_finite &= gradient.is_finite();
+        }
+        all_finite
     }
 }

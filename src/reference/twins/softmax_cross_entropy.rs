@@ -6,7 +6,7 @@ use super::label_sums::row_weight;
 use crate::kernels::params::{self, Dense, Head, NONE};
 use crate::model::loss::code as loss;
 use crate::reference::Arguments;
-use crate::reference::parts::{ROWS, cut};
+use crate::reference::parts::{BLOCK, cut};
 use crate::reference::real::{Real, sum};
 use crate::reference::widest::widest;
 
@@ -133,11 +133,11 @@ pub(super) fn rows_of_heads<'a, T: Real>(
     let mut parts = Vec::new();
     for (number, (head, delta)) in heads.iter().zip(deltas).enumerate() {
         let (loss, hits) = (sums.next().unwrap_or_default(), sums.next().unwrap_or_default());
-        let deltas = delta.chunks_mut((ROWS * head.outputs as usize).max(1));
-        let rows = deltas.zip(loss.chunks_mut(ROWS)).zip(hits.chunks_mut(ROWS)).enumerate();
+        let deltas = delta.chunks_mut((BLOCK * head.outputs as usize).max(1));
+        let rows = deltas.zip(loss.chunks_mut(BLOCK)).zip(hits.chunks_mut(BLOCK)).enumerate();
         parts.extend(rows.map(|(block, ((delta, loss), hits))| RowsOfHead {
             head: number,
-            first: block * ROWS,
+            first: block * BLOCK,
             delta,
             loss,
             hits,
@@ -149,7 +149,7 @@ pub(super) fn rows_of_heads<'a, T: Real>(
 widest! {
     /// Losses, hits and gradients of the rows of a head. `labels`: those of the rows, and the
     /// number of cells of a row; `norm`: the inverse denominator, and whether rows have weights.
-    fn rows_loss(
+    fn rows_loss<T: Real>(
         head: &Head,
         weights: Option<&[T]>,
         logits: &[T],
