@@ -6,6 +6,7 @@
 pub mod program;
 pub mod recorded;
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -57,6 +58,13 @@ pub fn gpu() -> &'static Gpu {
 /// [`gpu`] as a machine to train on.
 pub fn device() -> Machine {
     Machine::Device(Box::new(gpu().clone()))
+}
+
+/// The processor as a machine to train on, with this many threads.
+pub fn cpu(threads: usize) -> Machine {
+    let device = Some("cpu".into());
+    let wish = Wish { device, threads: NonZero::new(threads), ..Wish::default() };
+    Machine::open(&wish).unwrap_or_else(|e| panic!("{e:#}"))
 }
 
 /// Settings from TOML without `[data]`, for rows that come from arrays.

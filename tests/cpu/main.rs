@@ -24,3 +24,4 @@ mod run_directory;
 mod schedule;
 mod signatures;
 mod stratified;
+mod threads;

@@ -1,12 +1,13 @@
 //! The check of kernels on this machine's adapter: it looks at every kernel, and every kernel keeps
 //! its bound.
 
-use crate::common::open;
+use crate::common::{cpu, open};
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
 use tandem::kernels::KERNELS;
 use tandem::measure::doctor;
 use tandem::measure::doctor::Verdict;
+use tandem::run::machine::Machine;
 
 fn print(gpu: &Gpu, verdicts: &[Verdict]) {
     println!("{} ({}, {})", gpu.entry.name, gpu.entry.backend, gpu.entry.driver);
@@ -41,7 +42,20 @@ fn check(gpu: &Gpu, verdicts: &[Verdict]) {
 #[test]
 fn every_kernel_keeps_its_bound() {
     let gpu = open(&Wish { units: true, ..Wish::default() });
-    check(&gpu, &doctor::doctor(&gpu).unwrap());
+    let machine = Machine::Device(Box::new(gpu.clone()));
+    check(&gpu, &doctor::doctor(&machine).unwrap());
+}
+
+#[test]
+fn every_twin_keeps_the_bound_of_its_kernel_in_f32() {
+    let verdicts = doctor::doctor(&cpu(2)).unwrap();
+    let failed: Vec<_> = verdicts.iter().filter(|v| !v.passed()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    // The fused kernel of software adapters is the only one that no step of the processor takes.
+    let is_own = |v: &&Verdict| v.kernel.name == v.kernel.twin;
+    let unseen = verdicts.iter().filter(is_own).filter(|v| v.elements == 0);
+    let unseen: Vec<&str> = unseen.map(|v| v.kernel.name).collect();
+    assert_eq!(unseen, ["heads_cross_entropy"]);
 }
 
 /// Runs some of the cases, which together use all kernels.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{device, gpu};
+use crate::common::{cpu, device, gpu};
 use anyhow::Result;
 use tandem::data::split::order::epoch_order;
 use tandem::data::{Dataset, Features, UNLABELLED};
@@ -55,8 +55,8 @@ batch_size = 40
 
 const VALUES: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
 
-fn machines() -> [Machine; 2] {
-    [device(), Machine::Reference]
+fn machines() -> [Machine; 3] {
+    [device(), cpu(2), Machine::Reference]
 }
 
 /// A plan over healthy rows, except for what `spoil` does to a row in the batch of step [`AT`].
@@ -198,7 +198,7 @@ fn features_labels_and_row_weights() {
 /// only on a device, in f32.
 #[test]
 fn a_label_out_of_range() {
-    let [machine, _] = machines();
+    let [machine, ..] = machines();
     let expected = bits(&before(&machine));
     caught(&machine, &expected, &["task \"r\""], "for task \"r\" is 3e38", |data, row| {
         data.labels[2][row] = 3e38_f32.to_bits()

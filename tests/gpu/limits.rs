@@ -21,7 +21,7 @@ use tandem::run::machine::Machine;
 use tandem::run::train::learning_rate::Course;
 use tandem::run::train::point::Point;
 use tandem::run::train::{Ended, Observer, Options, Plan, Silent, train};
-use tandem::schedule::{Engine, Timings};
+use tandem::schedule::{Clock, Engine, Timings};
 use tandem::step::Built;
 
 const WIDTH: usize = 7;
@@ -110,7 +110,7 @@ fn the_estimate_of_memory_is_what_is_allocated() {
 /// steps.
 #[test]
 fn stamps_that_do_not_ascend_are_not_counted() {
-    let mut timings = Timings::new(&[1, 2], true);
+    let mut timings = Timings::new(&[1, 2], Clock::Device);
     timings.add_stamps(1, &[10, 11, 13, 17, 20, 22, 22, 23], 0.5);
     assert_eq!(
         (&timings.seconds[1], timings.steps[1], timings.between[1]),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::common::{ARCHITECTURES, device};
+use crate::common::{ARCHITECTURES, cpu, device};
 use anyhow::Result;
 use tandem::data::Dataset;
 use tandem::model::arena::Numbers;
@@ -208,6 +208,12 @@ fn every_architecture_goes_on_from_each_of_its_first_steps() {
 fn the_reference_goes_on_from_some_steps() {
     let root = tempfile::tempdir().unwrap();
     every_step(&plan("", ""), &Machine::Reference, root.path(), |step| step % 7 == 2);
+}
+
+#[test]
+fn the_processor_goes_on_from_each_of_its_steps() {
+    let root = tempfile::tempdir().unwrap();
+    every_step(&plan("", ""), &cpu(2), root.path(), |_| true);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 
-use crate::common::device;
+use crate::common::{cpu, device};
 use anyhow::Result;
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
@@ -268,6 +268,16 @@ fn device_sgd_tanh_clip() {
 #[test]
 fn device_adam_silu_notrunk() {
     check("adam_silu_notrunk", device(), &DEVICE);
+}
+
+/// The recorded runs of the usual network.
+const PLAIN: [&str; 4] =
+    ["adam_relu", "adamw_gelu_towers", "sgd_tanh_clip", "adam_silu_notrunk"];
+
+#[test]
+fn cpu_all() {
+    let names = PLAIN.iter().chain(&ARCHITECTURES).chain(&BALANCERS);
+    names.for_each(|name| check(name, cpu(2), &DEVICE));
 }
 
 /// The recorded architectures.
