@@ -2,8 +2,7 @@
 
 use gemm::{Parallelism, gemm};
 
-use crate::reference::product::Matrix;
-use crate::reference::widest::widest;
+use crate::reference::product::{Matrix, dot};
 
 /// The most results of a product whose elements are sums of their own, where both operands lie
 /// along the sums.
@@ -12,25 +11,6 @@ const SMALL: usize = 256;
 /// The most products that are added without an intermediate sum: with longer chains errors grow
 /// beyond the bounds of the kernels.
 const DEPTH: usize = 64;
-
-/// Sums side by side of [`dot`].
-const LANES: usize = 16;
-
-widest! {
-    /// The sum of products in f64.
-    fn dot(a: &[f32], b: &[f32]) -> f64 {
-        let mut sums = [0.0; LANES];
-        let (whole, rest) = a.as_chunks::<LANES>();
-        for (a, b) in whole.iter().zip(b.as_chunks::<LANES>().0) {
-            for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-                *sum += f64::from(*a) * f64::from(*b);
-            }
-        }
-        let rest = rest.iter().zip(&b[a.len() - rest.len()..]);
-        let rest: f64 = rest.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-        rest + sums.iter().sum::<f64>()
-    }
-}
 
 /// The sum of products in f64, where operands do not lie along it.
 fn apart<'a>(a: impl Iterator<Item = &'a f32>, b: Matrix<f32>, inner: usize) -> f64 {

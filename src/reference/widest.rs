@@ -42,10 +42,10 @@ impl Set {
 /// Defines a function that is compiled for each set of instructions. What it calls has to be inlined
 /// to be compiled with it.
 macro_rules! widest {
-    ($(#[$doc:meta])* fn $name:ident$(<$number:ident: $bound:ident>)?($($argument:ident: $type:ty),* $(,)?)
+    ($(#[$doc:meta])* $visible:vis fn $name:ident$(<$number:ident: $bound:ident>)?($($argument:ident: $type:ty),* $(,)?)
         $(-> $result:ty)? $body:block) => {
         $(#[$doc])*
-        fn $name$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? {
+        $visible fn $name$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? {
             #[inline(always)]
             fn base$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? $body
 

@@ -4,7 +4,9 @@
 use super::dense_forward::hash;
 use crate::kernels::params::{self, Constant, Gate, NONE, Step, rule};
 use crate::reference::Arguments;
+use crate::reference::parts::cut;
 use crate::reference::real::{Real, sum};
+use crate::reference::widest::widest;
 
 /// Keeps the logarithm of the entropy finite.
 const EPSILON: f64 = 1e-6;
@@ -29,6 +31,10 @@ pub(super) fn gate_forward<T: Real>(a: &Arguments<T>) {
     let (mut logits, mut partials) = (a.numbers_mut("logits"), a.numbers_mut("partials"));
     for gate in gates(a, p.first_gate, p.gates) {
         let terms = gate.terms as usize;
+        if gate.rule == rule::MASK && gate.constant == 0 && p.watch == 0 {
+            mask(a, &gate, p.rows as usize, &mut logits);
+            continue;
+        }
         for row in 0..p.rows as usize {
             let present =
                 T::of(if p.chunk_first + (row as u32) < a.step().rows { 1.0 } else { 0.0 });
@@ -69,6 +75,44 @@ pub(super) fn gate_forward<T: Real>(a: &Arguments<T>) {
     }
 }
 
+/// The weights of a mask for all rows: sigmoids of the values of a gate, to which those of another
+/// one may be added.
+fn mask<T: Real>(a: &Arguments<T>, gate: &Gate, rows: usize, logits: &mut [T]) {
+    let count = rows * gate.terms as usize;
+    let place = |first: u32| match first {
+        NONE => 0..0,
+        first => first as usize..first as usize + count,
+    };
+    let runs = [gate.weights, gate.first, gate.second].map(place);
+    let mut runs = cut(logits, runs.into()).into_iter().map(|run| run.chunks_mut(PART));
+    let (Some(weights), Some(values), Some(mut second)) = (runs.next(), runs.next(), runs.next())
+    else {
+        return;
+    };
+    let parts = weights.zip(values).map(|(weights, z)| (weights, z, second.next()));
+    a.run(parts.collect(), |(weights, z, second)| {
+        sigmoids(z, second.as_deref(), weights);
+        None
+    });
+}
+
+/// Values of a part of a mask.
+const PART: usize = 2048;
+
+widest! {
+    /// The sigmoids of values, or of the sums of two.
+    fn sigmoids<T: Real>(z: &[T], second: Option<&[T]>, weights: &mut [T]) {
+        match second {
+            None => weights.iter_mut().zip(z).for_each(|(weight, z)| *weight = sigmoid(*z)),
+            Some(second) => {
+                let sums = z.iter().zip(second).map(|(z, second)| *z + *second);
+                weights.iter_mut().zip(sums).for_each(|(weight, z)| *weight = sigmoid(z));
+            }
+        }
+    }
+}
+
+#[inline(always)]
 fn sigmoid<T: Real>(z: T) -> T {
     T::of(1.0) / (T::of(1.0) + (-z).exp())
 }

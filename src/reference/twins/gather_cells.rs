@@ -4,6 +4,7 @@
 use super::rows::row_in_segment;
 use crate::kernels::params::{self, NONE, Spread, spread};
 use crate::reference::Arguments;
+use crate::reference::parts::{BLOCK, cut};
 use crate::reference::real::Real;
 
 pub(super) fn gather_cells<T: Real>(a: &Arguments<T>) {
@@ -12,37 +13,55 @@ pub(super) fn gather_cells<T: Real>(a: &Arguments<T>) {
     let (order, parameters) = (a.integers("order"), a.numbers("parameters"));
     let (mut inputs, mut labels) = (a.numbers_mut("inputs"), a.integers_mut("labels"));
     let mut codes = a.integers_mut("codes");
+    let (data, data_labels, order) = (&data[..], &data_labels[..], &order[..]);
+    let parameters = &parameters[..];
     let spreads = &a.table::<Spread>("spreads")[..p.columns as usize];
-    let (slots, tasks) = (p.slots as usize, p.tasks as usize);
-    for r in 0..p.rows {
-        let order = (p.shuffled == 1).then_some(&order[..]);
-        let segment = p.segment_first..p.segment_first + p.segment_rows;
-        let row = row_in_segment(step, p.chunk_first + r, order, segment);
-        if row.is_none() && p.fill == 1 {
-            continue;
-        }
-        let inputs = &mut inputs[(p.target_x + r * p.width) as usize..][..p.width as usize];
-        let labels = &mut labels[r as usize * tasks..][..tasks];
-        inputs.fill(T::of(0.0));
-        labels.fill(NONE);
-        for kept in spreads.iter().filter(|s| s.kind == spread::KEPT) {
-            kept_codes(kept, r, &mut codes).fill(NONE);
-        }
-        let Some(row) = row else { continue };
-        labels.copy_from_slice(&data_labels[row * tasks..][..tasks]);
-        for s in spreads {
-            let cells = &data[row * slots + s.slot as usize..][..s.slots as usize];
-            match s.kind {
-                spread::KEPT => kept_codes(s, r, &mut codes).copy_from_slice(cells),
-                _ => spread_cells(s, cells, &parameters, &mut inputs[s.input as usize..]),
+    let kept: Vec<&Spread> = spreads.iter().filter(|s| s.kind == spread::KEPT).collect();
+    let place = |s: &&Spread| s.input as usize..(s.input + p.rows * s.slots) as usize;
+    let codes = cut(&mut codes, kept.iter().map(place).collect());
+    let codes = codes.into_iter().zip(&kept);
+    let mut codes: Vec<_> =
+        codes.map(|(codes, s)| codes.chunks_mut(BLOCK * s.slots as usize)).collect();
+    let (rows, width) = (p.rows as usize, p.width as usize);
+    let (slots, tasks, first) = (p.slots as usize, p.tasks as usize, p.target_x as usize);
+    let inputs = inputs[first..first + rows * width].chunks_mut(BLOCK * width);
+    let labels = labels[..rows * tasks].chunks_mut(BLOCK * tasks);
+    let parts = inputs.zip(labels).enumerate().map(|(block, (inputs, labels))| {
+        let codes: Vec<&mut [u32]> = codes.iter_mut().filter_map(Iterator::next).collect();
+        (block, inputs, labels, codes)
+    });
+    a.run(parts.collect(), |(block, inputs, labels, mut codes)| {
+        let rows = inputs.chunks_mut(width).zip(labels.chunks_mut(tasks));
+        for (r, (inputs, labels)) in rows.enumerate() {
+            let order = (p.shuffled == 1).then_some(order);
+            let segment = p.segment_first..p.segment_first + p.segment_rows;
+            let place = p.chunk_first + (block * BLOCK + r) as u32;
+            let row = row_in_segment(step, place, order, segment);
+            if row.is_none() && p.fill == 1 {
+                continue;
+            }
+            inputs.fill(T::of(0.0));
+            let cells = row.map(|row| &data[row * slots..][..slots]);
+            for (codes, s) in codes.iter_mut().zip(&kept) {
+                let (width, slot) = (s.slots as usize, s.slot as usize);
+                let codes = &mut codes[r * width..][..width];
+                match cells {
+                    Some(cells) => codes.copy_from_slice(&cells[slot..][..width]),
+                    None => codes.fill(NONE),
+                }
+            }
+            let (Some(row), Some(cells)) = (row, cells) else {
+                labels.fill(NONE);
+                continue;
+            };
+            labels.copy_from_slice(&data_labels[row * tasks..][..tasks]);
+            for s in spreads.iter().filter(|s| s.kind != spread::KEPT) {
+                let cells = &cells[s.slot as usize..][..s.slots as usize];
+                spread_cells(s, cells, parameters, &mut inputs[s.input as usize..]);
             }
         }
-    }
-}
-
-/// The place of the codes of a row, which are kept for the backward pass.
-fn kept_codes<'c>(s: &Spread, row: u32, codes: &'c mut [u32]) -> &'c mut [u32] {
-    &mut codes[(s.input + row * s.slots) as usize..][..s.slots as usize]
+        None
+    });
 }
 
 /// Adds the cells of a column to its inputs: numbers, one-hot codes, or the sum of vectors.

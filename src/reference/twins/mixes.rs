@@ -3,62 +3,116 @@
 
 use crate::kernels::params::{self, Mix, NONE, Receiver, Share, Term};
 use crate::reference::Arguments;
-use crate::reference::real::{Real, sum};
+use crate::reference::parts::{BLOCK, cut};
+use crate::reference::product::dot;
+use crate::reference::real::Real;
+use crate::reference::widest::widest;
 
 /// The mixes of a dispatch.
 fn mixes<T: Real>(a: &Arguments<T>, first: u32, count: u32) -> Vec<Mix> {
     a.table::<Mix>("mixes")[first as usize..][..count as usize].to_vec()
 }
 
-/// The weight of a term of a mix at unit `u` of row `r`.
-fn weight<T: Real>(logits: &[T], mix: &Mix, term: usize, r: usize, u: usize) -> T {
+/// The weights of a term of a mix in a row: one for all units, or one for each.
+enum Weights<'l, T> {
+    One(T),
+    Each(&'l [T]),
+}
+
+/// The weights of a term of a mix in row `r`.
+fn weights<'l, T: Real>(logits: &'l [T], mix: &Mix, term: usize, r: usize) -> Weights<'l, T> {
     let (weights, width) = (mix.weights as usize, mix.width as usize);
     match (mix.weights, mix.is_mask) {
-        (NONE, _) => T::of(1.0),
-        (_, 1) => logits[weights + r * width + u],
-        _ => logits[weights + r * mix.terms as usize + term],
+        (NONE, _) => Weights::One(T::of(1.0)),
+        (_, 1) => Weights::Each(&logits[weights + r * width..][..width]),
+        _ => Weights::One(logits[weights + r * mix.terms as usize + term]),
     }
+}
+
+widest! {
+    /// Adds values times their weights to sums.
+    fn add<T: Real>(weights: Weights<T>, values: &[T], sums: &mut [T]) {
+        match weights {
+            Weights::One(weight) => {
+                sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += weight * *x)
+            }
+            Weights::Each(weights) => {
+                let terms = weights.iter().zip(values);
+                sums.iter_mut().zip(terms).for_each(|(sum, (weight, x))| *sum += *weight * *x)
+            }
+        }
+    }
+}
+
+/// Blocks of rows of what a mix or a receiver writes: its entry of the table, the first row, and
+/// the values of the rows.
+fn blocks<'b, S, T>(
+    table: &'b [S],
+    buffer: &'b mut [T],
+    rows: usize,
+    place: impl Fn(&S) -> (u32, usize),
+) -> Vec<(&'b S, usize, &'b mut [T])> {
+    let run = |entry: &S| {
+        let (first, width) = place(entry);
+        first as usize..first as usize + rows * width
+    };
+    let runs = cut(buffer, table.iter().map(run).collect());
+    let of_entry = |(entry, values): (&'b S, &'b mut [T])| {
+        let width = place(entry).1.max(1);
+        let blocks = values.chunks_mut(BLOCK * width).enumerate();
+        blocks.map(|(i, block)| (entry, i * BLOCK, block)).collect::<Vec<_>>()
+    };
+    table.iter().zip(runs).flat_map(of_entry).collect()
 }
 
 pub(super) fn mix_forward<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::MixForward>();
     let (terms, x, logits) = (a.table::<Term>("terms"), a.numbers("x"), a.numbers("logits"));
+    let (x, logits) = (&x[..], &logits[..]);
     let mut y = a.numbers_mut("y");
-    for mix in mixes(a, p.first_mix, p.mixes) {
+    let mixes = mixes(a, p.first_mix, p.mixes);
+    let parts = blocks(&mixes, &mut y, p.rows as usize, |mix| (mix.y, mix.width as usize));
+    a.run(parts, |(mix, first, y)| {
         let width = mix.width as usize;
         let terms = &terms[mix.first_term as usize..][..mix.terms as usize];
-        for (r, u) in (0..p.rows as usize).flat_map(|r| (0..width).map(move |u| (r, u))) {
-            let mut sum = T::of(0.0);
+        for (r, y) in (first..).zip(y.chunks_mut(width)) {
+            y.fill(T::of(0.0));
             for (i, term) in terms.iter().enumerate() {
-                sum += weight(&logits, &mix, i, r, u) * x[term.x as usize + r * width + u];
+                let x = &x[term.x as usize + r * width..][..width];
+                add(weights(logits, mix, i, r), x, y);
             }
-            y[mix.y as usize + r * width + u] = sum;
         }
-    }
+        None
+    });
 }
 
 pub(super) fn mix_dots<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::MixDots>();
     let (terms, x, delta) = (a.table::<Term>("terms"), a.numbers("x"), a.numbers("mix_delta"));
+    let (x, delta) = (&x[..], &delta[..]);
     let mut logits_delta = a.numbers_mut("logits_delta");
-    for mix in mixes(a, p.first_mix, p.mixes).iter().filter(|mix| mix.weighs == 1) {
+    let mut weighing = mixes(a, p.first_mix, p.mixes);
+    weighing.retain(|mix| mix.weighs == 1);
+    let count = |mix: &Mix| if mix.is_mask == 1 { mix.width } else { mix.terms } as usize;
+    let place = |mix: &Mix| (mix.weights, count(mix));
+    let parts = blocks(&weighing, &mut logits_delta, p.rows as usize, place);
+    a.run(parts, |(mix, first, to)| {
         let width = mix.width as usize;
         let terms = &terms[mix.first_term as usize..][..mix.terms as usize];
-        let cells = (0..p.rows as usize)
-            .flat_map(|r| terms.iter().enumerate().map(move |(i, term)| (r, i, term)));
-        for (r, i, term) in cells {
-            let product = |u: usize| {
-                delta[mix.delta as usize + r * width + u] * x[term.x as usize + r * width + u]
-            };
+        for (r, to) in (first..).zip(to.chunks_mut(count(mix))) {
+            let delta = &delta[mix.delta as usize + r * width..][..width];
+            let x = |term: &Term| &x[term.x as usize + r * width..][..width];
             if mix.is_mask == 1 {
-                (0..width).for_each(|u| {
-                    logits_delta[mix.weights as usize + r * width + u] = product(u);
-                });
+                let terms = terms.iter().flat_map(x).zip(delta);
+                to.iter_mut().zip(terms).for_each(|(to, (x, delta))| *to = *delta * *x);
                 continue;
             }
-            logits_delta[mix.weights as usize + r * terms.len() + i] = sum((0..width).map(product));
+            for (to, term) in to.iter_mut().zip(terms) {
+                *to = T::narrow(dot(delta, x(term)));
+            }
         }
-    }
+        None
+    });
 }
 
 pub(super) fn mix_backward<T: Real>(a: &Arguments<T>) {
@@ -66,24 +120,30 @@ pub(super) fn mix_backward<T: Real>(a: &Arguments<T>) {
     let (shares, mixes) = (a.table::<Share>("shares"), a.table::<Mix>("mixes"));
     let (logits, mix_delta, slope) =
         (a.numbers("logits"), a.numbers("mix_delta"), a.numbers("slope"));
+    let (logits, mix_delta, slope) = (&logits[..], &mix_delta[..], &slope[..]);
     let mut delta = a.numbers_mut("delta");
     let receivers = a.table::<Receiver>("receivers");
-    for to in &receivers[p.first_receiver as usize..][..p.receivers as usize] {
+    let receivers = &receivers[p.first_receiver as usize..][..p.receivers as usize];
+    let parts = blocks(receivers, &mut delta, p.rows as usize, |to| (to.delta, to.width as usize));
+    a.run(parts, |(to, first, delta)| {
         let width = to.width as usize;
         let shares = &shares[to.first_share as usize..][..to.shares as usize];
-        for (r, u) in (0..p.rows as usize).flat_map(|r| (0..width).map(move |u| (r, u))) {
-            let e = r * width + u;
-            let mut sum = T::of(0.0);
+        let mut sums = vec![T::of(0.0); width];
+        for (r, delta) in (first..).zip(delta.chunks_mut(width)) {
+            sums.fill(T::of(0.0));
             for share in shares {
                 let mix = &mixes[share.mix as usize];
-                sum += weight(&logits, mix, share.term as usize, r, u)
-                    * mix_delta[mix.delta as usize + e];
+                let values = &mix_delta[mix.delta as usize + r * width..][..width];
+                add(weights(logits, mix, share.term as usize, r), values, &mut sums);
             }
             if to.slope != NONE {
-                sum *= slope[to.slope as usize + e];
+                let slope = &slope[to.slope as usize + r * width..][..width];
+                sums.iter_mut().zip(slope).for_each(|(sum, slope)| *sum *= *slope);
             }
-            let place = to.delta as usize + e;
-            delta[place] = if to.accumulate == 1 { sum + delta[place] } else { sum };
+            for (delta, sum) in delta.iter_mut().zip(&sums) {
+                *delta = if to.accumulate == 1 { *sum + *delta } else { *sum };
+            }
         }
-    }
+        None
+    });
 }

@@ -2,8 +2,11 @@
 
 use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Region, RowSource, Run};
 use crate::reference::Arguments;
+use crate::reference::parts::{COLUMNS, ROWS, cut, tiles};
+use crate::reference::product::{Matrix, dot};
 use crate::reference::real::{Real, sum};
 use crate::reference::twins::dense_forward::hash;
+use crate::reference::widest::widest;
 
 /// Pairs of blocks of four tasks, (0, 0), (0, 1), …, (1, 1), …
 fn pairs(tasks: usize) -> Vec<(usize, usize)> {
@@ -16,61 +19,77 @@ pub(in crate::reference::twins) fn task_products<T: Real>(a: &Arguments<T>) {
     let (regions, places) = (a.table::<Region>("regions"), a.integers("places"));
     let (planes, second) = (a.numbers("planes"), a.numbers("second_moment"));
     let others = a.numbers("others");
+    let (places, planes, second) = (&places[..], &planes[..], &second[..]);
+    let others = if p.apart == 0 { planes } else { &others[..] };
     let mut products = a.numbers_mut("products");
     let (tasks, slices) = (p.tasks as usize, p.slices as usize);
     let (metric, pairs) = (a.constant("METRIC"), pairs(tasks));
     let regions = &regions[p.first_region as usize..][..p.regions as usize];
-    for (number, region) in regions.iter().enumerate() {
+    let correction = T::from(a.step().root_correction);
+    let count = regions.len() * slices * pairs.len();
+    let parts = products[p.products as usize..].chunks_mut(16).take(count).enumerate();
+    a.run(parts.collect(), |(part, cells)| {
+        let (pair, slice) = (part % pairs.len(), part / pairs.len() % slices);
+        let region = regions[part / pairs.len() / slices];
         let length = region.width as usize * if region.by_row == 1 { p.rows as usize } else { 1 };
-        let place = |task: usize| {
-            let place = (task < tasks).then(|| places[region.first as usize + task]);
-            place.filter(|place| *place != NONE)
+        let place = |task: usize, list: u32| {
+            let place = (task < tasks).then(|| places[(region.first + list) as usize + task]);
+            place.filter(|place| *place != NONE).map(|place| place as usize)
         };
-        let gradient =
-            |task: usize, i: usize| place(task).map_or(T::of(0.0), |at| planes[at as usize + i]);
-        let other = |task: usize, i: usize| {
-            if p.apart == 0 {
-                return gradient(task, i);
-            }
-            let place = (task < tasks).then(|| places[(region.first + p.apart) as usize + task]);
-            let place = place.filter(|place| *place != NONE);
-            place.map_or(T::of(0.0), |at| others[at as usize + i])
-        };
-        let divisor = |task: usize, i: usize| match (metric, place(task)) {
-            (1, _) => {
-                let v = second[region.parameter as usize + i];
-                v.sqrt() * T::from(a.step().root_correction) + T::from(p.eps)
-            }
-            (2, Some(at)) => (second[at as usize + i] + T::from(p.eps)).sqrt(),
-            _ => T::of(1.0),
-        };
-        for slice in 0..slices {
-            for (pair, (first, second_block)) in pairs.iter().enumerate() {
-                let part = (number * slices + slice) * pairs.len() + pair;
-                for cell in 0..16 {
-                    let (i, j) = (4 * first + cell / 4, 4 * second_block + cell % 4);
-                    // A slice has every `slices`-th run of 64 quads.
-                    let own = (0..length).filter(|e| e / 256 % slices == slice);
-                    let product = |e| gradient(i, e) / divisor(i, e) * other(j, e);
-                    products[p.products as usize + 16 * part + cell] = sum(own.map(product));
+        for (cell, to) in cells.iter_mut().enumerate() {
+            let (i, j) = (4 * pairs[pair].0 + cell / 4, 4 * pairs[pair].1 + cell % 4);
+            let (Some(own), Some(other)) = (place(i, 0), place(j, p.apart)) else {
+                *to = T::of(0.0);
+                continue;
+            };
+            // A slice has every `slices`-th run of 64 quads.
+            let runs = (0..length).step_by(256).skip(slice).step_by(slices);
+            let sums = runs.map(|first| {
+                let count = 256.min(length - first);
+                let x = &planes[own + first..][..count];
+                let y = &others[other + first..][..count];
+                if metric == 0 {
+                    return dot(x, y);
                 }
-            }
+                let divided = x.iter().zip(first..).map(|(x, e)| match metric {
+                    1 => {
+                        let v = second[region.parameter as usize + e];
+                        *x / (v.sqrt() * correction + T::from(p.eps))
+                    }
+                    _ => *x / (second[own + e] + T::from(p.eps)).sqrt(),
+                });
+                let terms = divided.zip(y).map(|(x, y)| (x * *y).wide());
+                terms.fold(T::Wide::of(0.0), |sum, term| sum + term)
+            });
+            *to = T::narrow(sums.fold(T::Wide::of(0.0), |all, sum| all + sum));
         }
-    }
+        None
+    });
 }
 
 pub(in crate::reference::twins) fn row_products<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::RowProducts>();
     let (x, sources) = (a.numbers("x"), a.table::<RowSource>("sources"));
     let (mut products, rows) = (a.numbers_mut("products"), p.rows as usize);
-    for source in &sources[p.first as usize..][..a.dispatch.grid[2] as usize] {
-        let inputs = source.inputs as usize;
-        let row = |row: usize| &x[source.x as usize + row * inputs..][..inputs];
-        for (r, s) in (0..rows).flat_map(|r| (0..rows).map(move |s| (r, s))) {
-            let product = sum(row(r).iter().zip(row(s)).map(|(a, b)| *a * *b));
-            products[source.products as usize + r * rows + s] = T::of(1.0) + product;
+    let (x, sources) = (&x[..], &sources[p.first as usize..][..a.dispatch.grid[2] as usize]);
+    let run = |source: &RowSource| source.products as usize..source.products as usize + rows * rows;
+    let blocks = cut(&mut products, sources.iter().map(run).collect());
+    let parts = sources
+        .iter()
+        .zip(blocks)
+        .flat_map(|(source, block)| tiles(block, rows).into_iter().map(move |tile| (source, tile)));
+    a.run(parts.collect(), |(source, tile)| {
+        let (inputs, columns) = (source.inputs as usize, tile.columns());
+        let mut sums = [T::of(0.0); ROWS * COLUMNS];
+        let sums = &mut sums[..tile.rows.len() * columns];
+        let x = Matrix::by_rows(x, source.x as usize, inputs);
+        let other = x.transposed().from(0, tile.column);
+        T::product(x.from(tile.row, 0), other, inputs, sums, columns);
+        for (row, sums) in tile.rows.into_iter().zip(sums.chunks(columns)) {
+            row.iter_mut().zip(sums).for_each(|(to, sum)| *to = T::of(1.0) + *sum);
         }
-    }
+        None
+    });
 }
 
 pub(in crate::reference::twins) fn task_gramian<T: Real>(a: &Arguments<T>) {
@@ -141,22 +160,48 @@ pub(in crate::reference::twins) fn combine_deltas<T: Real>(a: &Arguments<T>) {
     let (slope, partials) = (a.numbers("slope"), a.numbers("partials"));
     let mut delta = a.numbers_mut("delta");
     for (_, node, terms) in combinations(a, p.first, p.combinations) {
-        for i in 0..(p.rows * node.width) as usize {
-            let mut sum = T::of(0.0);
-            for term in &terms {
-                let value = delta[term.place as usize + i];
-                sum += match term.weight {
-                    NONE => value,
-                    task => partials[(p.weights + task) as usize] * value,
-                };
+        let weights = terms.iter().map(|term| match term.weight {
+            NONE => None,
+            task => Some(partials[(p.weights + task) as usize]),
+        });
+        let weights: Vec<Option<T>> = weights.collect();
+        let places: Vec<usize> = terms.iter().map(|term| term.place as usize).collect();
+        let slopes = (node.slope != NONE).then(|| &slope[node.slope as usize..]);
+        let (to, count) = (node.delta as usize, (p.rows * node.width) as usize);
+        combine(&places, &weights, slopes, (to, count), &mut delta);
+    }
+}
+
+widest! {
+    /// Weighted sums of runs of a buffer, times their slopes, in the same buffer. A run without a
+    /// weight counts once. `to`: the first place and the number of sums.
+    fn combine<T: Real>(
+        places: &[usize],
+        weights: &[Option<T>],
+        slopes: Option<&[T]>,
+        to: (usize, usize),
+        buffer: &mut [T],
+    ) {
+        for first in (0..to.1).step_by(RUN) {
+            let mut sums = [T::of(0.0); RUN];
+            let sums = &mut sums[..RUN.min(to.1 - first)];
+            for (place, weight) in places.iter().zip(weights) {
+                let values = sums.iter_mut().zip(&buffer[place + first..]);
+                match *weight {
+                    None => values.for_each(|(sum, value)| *sum += *value),
+                    Some(weight) => values.for_each(|(sum, value)| *sum += weight * *value),
+                }
             }
-            if node.slope != NONE {
-                sum *= slope[node.slope as usize + i];
+            if let Some(slopes) = slopes {
+                sums.iter_mut().zip(&slopes[first..]).for_each(|(sum, slope)| *sum *= *slope);
             }
-            delta[node.delta as usize + i] = sum;
+            buffer[to.0 + first..][..sums.len()].copy_from_slice(sums);
         }
     }
 }
+
+/// Sums that are made side by side.
+const RUN: usize = 256;
 
 /// The runs of a dispatch.
 fn runs<T: Real>(a: &Arguments<T>, first: u32, count: u32) -> Vec<Run> {
