@@ -62,7 +62,7 @@ fn large(layers: &str) -> Result<Plan> {
 fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
     let root = tempfile::tempdir()?;
     let built = plan.build(&match machine {
-        Machine::Device(_) => machine.tuning(),
+        Machine::Device(_) | Machine::Cpu(_) => machine.tuning(),
         // The reference keeps to the limits of every adapter by default, and does not need to.
         Machine::Reference => Tuning { binding_bytes: 1 << 30, ..machine.tuning() },
     })?;

@@ -66,6 +66,9 @@ pub(super) fn explain(
     let precision = plan.config.train.precision;
     let tuning = match Machine::open(&Wish { units: wants_units(precision), ..common.wish() }) {
         Ok(machine) => {
+            if matches!(machine, Machine::Cpu(_)) {
+                console.note(&format!("explaining for {}", machine.describe()));
+            }
             let (tuning, fallback) = precise(&machine, machine.tuning(), precision)?;
             fallback.iter().for_each(|line| console.note(line));
             tuning

@@ -2,7 +2,7 @@
 //! vector instructions.
 
 use crate::model::arena::Numbers;
-use crate::reference::product::Matrix;
+use crate::reference::matrix::Matrix;
 use crate::reference::real::Real;
 
 impl Real for f32 {
@@ -105,7 +105,7 @@ fn tanh(x: f32) -> f32 {
     let (a, s) = (x.abs(), x * x);
     let p = polynomial(
         s,
-        [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1],
+        [-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1],
     );
     let beyond = (1.0 - 2.0 / (exp(2.0 * a) + 1.0)).copysign(x);
     if a < 0.625 { p * s * x + x } else { beyond }
@@ -124,7 +124,7 @@ fn erf(x: f32) -> f32 {
             -2.685_381_2e-2,
             1.128_358_5e-1,
             -3.761_262_6e-1,
-            1.128_379_2,
+            std::f32::consts::FRAC_2_SQRT_PI,
         ],
     );
     let b = if a > 6.0 { 6.0 } else { a };

@@ -2,7 +2,8 @@
 
 use gemm::{Parallelism, gemm};
 
-use crate::reference::product::{Matrix, dot};
+use crate::reference::matrix::Matrix;
+use crate::reference::sums::dot;
 
 /// The most results of a product whose elements are sums of their own, where both operands lie
 /// along the sums.
@@ -22,6 +23,7 @@ fn apart<'a>(a: impl Iterator<Item = &'a f32>, b: Matrix<f32>, inner: usize) -> 
 ///
 /// # Panics
 /// If an element of a or b would lie outside its slice.
+#[allow(unsafe_code)]
 pub(super) fn product(
     a: Matrix<f32>,
     b: Matrix<f32>,
@@ -57,7 +59,6 @@ pub(super) fn product(
         let (a, b) = (a.from(0, first), b.from(first, 0));
         // SAFETY: all elements of a and b lie in their slices, as was just asserted; those of
         // `sums` are its `rows · columns` first ones, and nothing else refers to them.
-        #[allow(unsafe_code)]
         unsafe {
             gemm(
                 rows,

@@ -1,9 +1,10 @@
 //! The engine that interprets a schedule by loops. In f64 it is the reference: kernels and whole
 //! steps are compared with it, and `--device reference` runs it. `cpu` makes it an engine in f32.
 
+pub mod matrix;
 mod parts;
-pub mod product;
 pub mod real;
+pub(crate) mod sums;
 mod twins;
 pub(crate) mod widest;
 

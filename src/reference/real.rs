@@ -3,7 +3,7 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use super::product::{Matrix, plain};
+use super::matrix::Matrix;
 use crate::model::arena::Numbers;
 
 /// A number as the twins use it.
@@ -61,14 +61,15 @@ pub trait Real:
     /// Adds a · b to `sums`, which lies row by row with rows of `columns`; `inner` is the number of
     /// columns of a.
     fn product(a: Matrix<Self>, b: Matrix<Self>, inner: usize, sums: &mut [Self], columns: usize) {
-        plain(a, b, inner, sums, columns);
+        for (i, row) in sums.chunks_mut(columns).enumerate() {
+            for (j, sum) in row.iter_mut().enumerate() {
+                let (a, b) = (a.from(i, 0), b.from(0, j));
+                for k in 0..inner {
+                    *sum += a.elements[k * a.across] * b.elements[k * b.down];
+                }
+            }
+        }
     }
-}
-
-/// The sum of terms, from the first one on.
-#[inline(always)]
-pub(crate) fn sum<T: Real>(terms: impl Iterator<Item = T>) -> T {
-    T::narrow(terms.fold(T::Wide::of(0.0), |sum, term| sum + term.wide()))
 }
 
 impl Real for f64 {

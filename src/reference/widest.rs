@@ -45,6 +45,7 @@ macro_rules! widest {
     ($(#[$doc:meta])* $visible:vis fn $name:ident$(<$number:ident: $bound:ident>)?($($argument:ident: $type:ty),* $(,)?)
         $(-> $result:ty)? $body:block) => {
         $(#[$doc])*
+        #[allow(unsafe_code)]
         $visible fn $name$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? {
             #[inline(always)]
             fn base$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? $body
@@ -66,10 +67,8 @@ macro_rules! widest {
                 use $crate::reference::widest::Set;
                 match Set::of_processor() {
                     // SAFETY: the processor has these instructions.
-                    #[allow(unsafe_code)]
                     Set::Avx512 => return unsafe { avx512($($argument),*) },
                     // SAFETY: likewise.
-                    #[allow(unsafe_code)]
                     Set::Avx2 => return unsafe { avx2($($argument),*) },
                     Set::Base => {}
                 }

@@ -37,7 +37,7 @@ impl Machine {
     /// none the processor.
     ///
     /// # Errors
-    /// 69 if there is no such adapter, or it cannot be used; 64 for threads without an engine that
+    /// 69 if there is no such adapter, or it cannot be used; 2 for threads without an engine that
     /// has them.
     pub fn open(wish: &Wish) -> Result<Machine> {
         Machine::opened(wish, false)

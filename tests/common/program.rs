@@ -64,6 +64,11 @@ impl Ran {
         self
     }
 
+    /// The JSON document on stdout.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:#?}"))
+    }
+
     /// Asserts that stderr contains each of `pieces`.
     pub fn says(self, pieces: &[&str]) -> Ran {
         pieces
@@ -120,6 +125,7 @@ impl Room {
     pub fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         for name in [
+            "TANDEM_DEVICE",
             "WGPU_BACKEND",
             "WGPU_ADAPTER_NAME",
             "WGPU_POWER_PREF",

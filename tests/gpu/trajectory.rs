@@ -271,8 +271,7 @@ fn device_adam_silu_notrunk() {
 }
 
 /// The recorded runs of the usual network.
-const PLAIN: [&str; 4] =
-    ["adam_relu", "adamw_gelu_towers", "sgd_tanh_clip", "adam_silu_notrunk"];
+const PLAIN: [&str; 4] = ["adam_relu", "adamw_gelu_towers", "sgd_tanh_clip", "adam_silu_notrunk"];
 
 #[test]
 fn cpu_all() {

@@ -9,6 +9,7 @@ mod architectures;
 mod arrays;
 mod balance;
 mod cli;
+mod cpu;
 mod disk;
 mod folds;
 mod giveaways;

@@ -3,8 +3,8 @@
 
 use crate::kernels::params::{self, Dense, Destination};
 use crate::reference::Arguments;
+use crate::reference::matrix::Matrix;
 use crate::reference::parts::{COLUMNS, ROWS, cut, tiles};
-use crate::reference::product::Matrix;
 use crate::reference::real::Real;
 
 pub(super) fn dense_backward_input<T: Real>(a: &Arguments<T>) {

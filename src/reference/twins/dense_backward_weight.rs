@@ -3,8 +3,8 @@
 
 use crate::kernels::params::{self, Dense};
 use crate::reference::Arguments;
+use crate::reference::matrix::Matrix;
 use crate::reference::parts::{COLUMNS, ROWS, Tile, cut, tiles};
-use crate::reference::product::Matrix;
 use crate::reference::real::Real;
 use crate::reference::widest::widest;
 

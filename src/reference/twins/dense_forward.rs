@@ -2,8 +2,8 @@
 
 use crate::kernels::params::{self, Dense, NONE, Step};
 use crate::reference::Arguments;
+use crate::reference::matrix::Matrix;
 use crate::reference::parts::{COLUMNS, ROWS, cut, tiles};
-use crate::reference::product::Matrix;
 use crate::reference::real::Real;
 use crate::reference::widest::widest;
 

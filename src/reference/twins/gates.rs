@@ -5,7 +5,8 @@ use super::dense_forward::hash;
 use crate::kernels::params::{self, Constant, Gate, NONE, Step, rule};
 use crate::reference::Arguments;
 use crate::reference::parts::cut;
-use crate::reference::real::{Real, sum};
+use crate::reference::real::Real;
+use crate::reference::sums::sum;
 use crate::reference::widest::widest;
 
 /// Keeps the logarithm of the entropy finite.

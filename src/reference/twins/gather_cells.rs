@@ -21,17 +21,17 @@ pub(super) fn gather_cells<T: Real>(a: &Arguments<T>) {
     let codes = cut(&mut codes, kept.iter().map(place).collect());
     let codes = codes.into_iter().zip(&kept);
     let mut codes: Vec<_> =
-        codes.map(|(codes, s)| codes.chunks_mut(BLOCK * s.slots as usize)).collect();
+        codes.map(|(codes, s)| codes.chunks_mut((BLOCK * s.slots as usize).max(1))).collect();
     let (rows, width) = (p.rows as usize, p.width as usize);
     let (slots, tasks, first) = (p.slots as usize, p.tasks as usize, p.target_x as usize);
-    let inputs = inputs[first..first + rows * width].chunks_mut(BLOCK * width);
-    let labels = labels[..rows * tasks].chunks_mut(BLOCK * tasks);
+    let inputs = inputs[first..first + rows * width].chunks_mut((BLOCK * width).max(1));
+    let labels = labels[..rows * tasks].chunks_mut((BLOCK * tasks).max(1));
     let parts = inputs.zip(labels).enumerate().map(|(block, (inputs, labels))| {
         let codes: Vec<&mut [u32]> = codes.iter_mut().filter_map(Iterator::next).collect();
         (block, inputs, labels, codes)
     });
     a.run(parts.collect(), |(block, inputs, labels, mut codes)| {
-        let rows = inputs.chunks_mut(width).zip(labels.chunks_mut(tasks));
+        let rows = inputs.chunks_mut(width.max(1)).zip(labels.chunks_mut(tasks.max(1)));
         for (r, (inputs, labels)) in rows.enumerate() {
             let order = (p.shuffled == 1).then_some(order);
             let segment = p.segment_first..p.segment_first + p.segment_rows;

@@ -2,7 +2,8 @@
 
 use crate::kernels::params::{self, Metric, NONE, PER_ROW};
 use crate::reference::Arguments;
-use crate::reference::real::{Real, sum};
+use crate::reference::real::Real;
+use crate::reference::sums::sum;
 
 /// Partial sums of the squared gradient: runs of 64 elements go to the sums in turn.
 pub(super) fn gradient_norm<T: Real>(a: &Arguments<T>) {

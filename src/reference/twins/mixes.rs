@@ -4,8 +4,8 @@
 use crate::kernels::params::{self, Mix, NONE, Receiver, Share, Term};
 use crate::reference::Arguments;
 use crate::reference::parts::{BLOCK, cut};
-use crate::reference::product::dot;
 use crate::reference::real::Real;
+use crate::reference::sums::dot;
 use crate::reference::widest::widest;
 
 /// The mixes of a dispatch.

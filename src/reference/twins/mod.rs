@@ -1,9 +1,9 @@
-//! The twins: the formula of each kernel once more, as plain loops over plain indices, to be read
-//! beside the WGSL.
+//! The twins: the formula of each kernel once more, as loops, to be read beside the WGSL.
 //!
-//! A twin states what its kernel computes, not how: it has no tiles and no trees of sums, and the
+//! A twin states what its kernel computes: it has none of its tiles and trees of sums, and the
 //! textbook form of a formula where the kernel uses a more stable one. A shift of exponents is
-//! kept, since f64 overflows too.
+//! kept, since f64 overflows too. How it computes follows from the needs of f32 on a processor:
+//! rows in blocks, matrices in tiles, sums of many terms in a wider type.
 //!
 //! The twin of a new kernel is a file here, with its line among the modules and in the table.
 

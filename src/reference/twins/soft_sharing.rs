@@ -3,7 +3,8 @@
 use crate::kernels::params::{self, SharedPair};
 use crate::reference::Arguments;
 use crate::reference::parts::cut;
-use crate::reference::real::{Real, sum};
+use crate::reference::real::Real;
+use crate::reference::sums::sum;
 use crate::reference::widest::widest;
 
 /// Parameters of a pair whose terms are one partial sum.

@@ -7,7 +7,8 @@ use crate::kernels::params::{self, Dense, Head, NONE};
 use crate::model::loss::code as loss;
 use crate::reference::Arguments;
 use crate::reference::parts::{BLOCK, cut};
-use crate::reference::real::{Real, sum};
+use crate::reference::real::Real;
+use crate::reference::sums::sum;
 use crate::reference::widest::widest;
 
 pub(super) fn softmax_cross_entropy<T: Real>(a: &Arguments<T>) {

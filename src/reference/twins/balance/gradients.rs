@@ -2,9 +2,11 @@
 
 use crate::kernels::params::{self, Combination, NONE, PlaneTerm, Region, RowSource, Run};
 use crate::reference::Arguments;
+use crate::reference::matrix::Matrix;
 use crate::reference::parts::{COLUMNS, ROWS, cut, tiles};
-use crate::reference::product::{Matrix, dot};
-use crate::reference::real::{Real, sum};
+use crate::reference::real::Real;
+use crate::reference::sums::dot;
+use crate::reference::sums::sum;
 use crate::reference::twins::dense_forward::hash;
 use crate::reference::widest::widest;
 
