@@ -4,7 +4,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= text npy svmlight parquet idx model manifest config
 
-.PHONY: help setup demo test examples soak lint deny audit clean
+.PHONY: help setup demo test isa examples soak lint deny audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -18,6 +18,9 @@ demo: setup ## build, train the built-in demonstration, print its result
 
 test: setup ## run every test
 	$(CARGO) test --locked
+
+isa: setup ## what AMD's compiler makes of the kernels: registers, spills, loops; needs no GPU
+	$(CARGO) test --locked --test isa -- --nocapture
 
 examples: setup ## fetch the data of the examples and train on each
 	$(CARGO) build --release --locked

@@ -88,13 +88,17 @@ def ask(command, timeout, folder=None):
 
 
 class Tandem:
-    name = "tandem"
+    """The program with some flags; `name` says which."""
 
-    def __init__(self, options):
-        self.options = options
+    def __init__(self, options, name, *flags):
+        self.options, self.name, self.flags = options, name, flags
 
     def ask(self, *arguments):
-        return ask([self.options.tandem, "bench", *arguments, "--json"], self.options.timeout)
+        command = [self.options.tandem, "bench", *arguments, *self.flags, "--json"]
+        answer = ask(command, self.options.timeout)
+        if answer.get("fallback"):
+            raise Failure(answer["fallback"])
+        return answer
 
     def step(self, shape):
         flags = {
@@ -226,7 +230,14 @@ class Entry:
 
 
 def entries(options):
-    tandem, modes = Tandem(options), ["eager", "compile"] + ["graphs"] * (options.device == "cuda")
+    modes = ["eager", "compile"] + ["graphs"] * (options.device == "cuda")
+    if options.device == "cuda":
+        adapter = ["--device", options.adapter] if options.adapter else []
+        tandem = Tandem(options, "tandem", *adapter)
+        other = Tandem(options, "tandem mixed", "--precision", "mixed", *adapter)
+    else:
+        tandem = Tandem(options, "tandem", "--device", "cpu")
+        other = Tandem(options, "tandem adapter", "--device", options.adapter or "auto")
     program = burn_program(options)
     torch = [Torch(mode, options) for mode in modes]
     burn = [
@@ -238,12 +249,13 @@ def entries(options):
         shape = WORKLOADS[name]
         found += [
             Entry(name, p.name, lambda p=p, s=shape: p.step(s), step_figures(name))
-            for p in [tandem, *torch, *burn]
+            for p in [tandem, other, *torch, *burn]
         ]
     if options.gemm:
         mm = Torch("mm", options)
         found += [
-            Entry("gemm", p.name, lambda p=p: p.gemm(*GEMM), gemm_figures) for p in [tandem, mm]
+            Entry("gemm", p.name, lambda p=p: p.gemm(*GEMM), gemm_figures)
+            for p in [tandem, other, mm]
         ]
     return found
 
@@ -290,7 +302,9 @@ def first(found, peer, *keys):
 
 def facts(found, options, before):
     """Under which conditions was measured: {name: text}."""
-    adapter = first(found, "tandem", "adapter", "driver")
+    adapter = first(found, "tandem adapter", "adapter", "driver") or first(
+        found, "tandem", "adapter", "driver"
+    )
     torch = first(found, "torch", "torch", "device")
     burn = first(found, "burn wgpu", "adapter", "driver")
     return {
@@ -391,6 +405,11 @@ def arguments():
         default=sys.executable,
         help="an interpreter that has torch; default: this one",
     )
+    add(
+        "--adapter",
+        metavar="NAME",
+        help="the adapter of tandem, by index or name; default: the one that it chooses",
+    )
     add("--burn", action=switch, default=True, help="build Burn and measure it")
     add(
         "--burn-program",
@@ -402,7 +421,8 @@ def arguments():
         "--device",
         choices=["cpu", "cuda"],
         default="cpu",
-        help="where torch computes; tandem and Burn choose their adapters themselves",
+        help="cpu: torch, tandem and Burn's ndarray on the processor, and on tandem's adapter; cuda: "
+        "torch by CUDA, tandem on its adapter, in f32 and mixed precision",
     )
     add(
         "--workloads",

@@ -276,7 +276,7 @@ impl Common {
 
     /// Refuses `--profile` where there is nothing to compare times with.
     pub(super) fn check_profile(&self, wanted: bool) -> Result<(), Fault> {
-        self.refuse(wanted, "--profile", "times what an adapter or cpu runs", &["reference"])
+        self.refuse(wanted, "--profile", "times what an adapter runs, or cpu", &["reference"])
     }
 
     /// Refuses a flag on engines that cannot do it. `does`: what the flag does.

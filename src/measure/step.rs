@@ -88,7 +88,7 @@ pub struct StepReport {
     pub submit_us_per_step: Option<f64>,
     /// Microseconds in which the host records and submits a dispatch.
     pub encode_us_per_dispatch: Option<f64>,
-    /// Share of products in the time of all dispatches, by the profile.
+    /// Share of products in the time of all dispatches, by the profile; `None` on the reference.
     pub product_share: Option<f64>,
     /// Seconds from the start of opening the machine to the end of the first step, compilation of
     /// kernels and upload of data included, generation of the synthetic data excluded. Kernels that
@@ -103,7 +103,7 @@ pub struct StepReport {
     pub fallback: Option<String>,
     /// The estimate beside the device's own count.
     pub device_bytes: DeviceBytes,
-    /// Times of the dispatches, in further steps after the measured ones.
+    /// Times of the dispatches, in further steps after the measured ones; `None` on the reference.
     #[serde(skip)]
     pub profile: Option<Profile>,
 }
@@ -123,6 +123,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     };
     let start = Instant::now();
     let built = plan.build(&tuning)?;
+    let is_reference = matches!(machine, Machine::Reference);
     let mut engine = machine.engine(built.program.clone())?;
     upload_synthetic(shape, &plan, &built, engine.as_mut())?;
     let mut runner =
@@ -136,7 +137,7 @@ pub fn step(shape: &StepShape, machine: Machine) -> Result<StepReport> {
     let encode_us_per_step = per_step(&encoded, |e| e.recording + e.submitting);
     let device_bytes =
         DeviceBytes { estimated: built.program.bytes(), allocated: runner.engine.allocated()? };
-    let profile = runner.profile(ms_per_step.median)?;
+    let profile = if is_reference { None } else { runner.profile(ms_per_step.median)? };
     let steps_per_submission = runner.per_submission;
     let dispatches = &built.program.schedules[built.train.unwrap_or(0)].dispatches;
     let flop_per_step = dispatches.iter().map(|d| d.flop).sum::<u64>();
