@@ -4,7 +4,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= text npy svmlight parquet idx model manifest config
 
-.PHONY: help setup demo test isa examples soak lint deny audit clean
+.PHONY: help setup demo test isa conformance examples soak lint deny audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -21,6 +21,9 @@ test: setup ## run every test
 
 isa: setup ## what AMD's compiler makes of the kernels: registers, spills, loops; needs no GPU
 	$(CARGO) test --locked --test isa -- --nocapture
+
+conformance: setup ## doctor and a short training on SwiftShader, and on the files in DRIVERS
+	sh .ci/conformance
 
 examples: setup ## fetch the data of the examples and train on each
 	$(CARGO) build --release --locked

@@ -4,8 +4,9 @@
 // One dispatch computes a group of layers: workgroup (i, j) computes ROWS × COLUMNS outputs of the
 // layer that column tile i belongs to, in registers. Operands pass through workgroup memory, four
 // inputs of a line in a vec4; the lines of an invocation are DOWN and ACROSS apart, so that
-// neighbours read and write neighbouring places. Products are added one by one in ascending order
-// whatever the shape of the tile, each by one multiply-add, and all shapes give the same bits.
+// neighbours read and write neighbouring places. Products are added four by four in ascending order
+// whatever the shape of the tile: long sums keep within their bound, and all shapes give the same
+// bits.
 //
 // Indices: rows are below params.rows, and inputs and outputs below those of the layer, or nothing
 // is read or written. Tables are read at layers of the group, which has at least one. Places in
@@ -156,9 +157,8 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>,
             for (var r = 0u; r < ROWS_EACH; r++) {
                 let a = x_tile[(r * DOWN + row) * STRIDE + k];
                 for (var c = 0u; c < COLUMNS_EACH; c++) {
-                    let i = r * COLUMNS_EACH + c;
-                    let half = fma(a.y, b[c].y, fma(a.x, b[c].x, sums[i]));
-                    sums[i] = fma(a.w, b[c].w, fma(a.z, b[c].z, half));
+                    sums[r * COLUMNS_EACH + c] += a.x * b[c].x + a.y * b[c].y + a.z * b[c].z
+                        + a.w * b[c].w;
                 }
             }
         }

@@ -188,7 +188,7 @@ fn adapter_text(e: &AdapterEntry) -> String {
     text
 }
 
-pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>> {
+pub(super) fn doctor(all: bool, common: &Common, console: &Console) -> Result<Option<Exit>> {
     let begun = Instant::now();
     let machine = Machine::open(&Wish { units: true, ..common.wish() })?;
     if matches!(machine, Machine::Reference) {
@@ -196,7 +196,7 @@ pub(super) fn doctor(common: &Common, console: &Console) -> Result<Option<Exit>>
         let hint = "name an adapter (see tandem devices) or cpu";
         return Err(Fault::new(Exit::Usage, message).hint(hint).into());
     }
-    let verdicts = doctor::doctor(&machine)?;
+    let verdicts = doctor::doctor(&machine, all)?;
     let seconds = begun.elapsed().as_secs_f64();
     let passed = verdicts.iter().all(doctor::Verdict::passed);
     if console.json {
@@ -246,9 +246,14 @@ fn report(machine: &Machine, verdicts: &[doctor::Verdict], seconds: f64) -> Stri
     );
     // The processor runs the formulas that the kernels of one name have in common.
     let is_cpu = matches!(machine, Machine::Cpu(_));
+    let is_direct = machine.tuning().direct;
     for v in verdicts.iter().filter(|v| v.dispatches > 0 || !is_cpu) {
         if v.dispatches == 0 {
             let missing = match v.kernel.unit {
+                None if is_direct && !v.kernel.direct => {
+                    text += &format!("{:30} not taken here; --all checks it\n", v.kernel.name);
+                    continue;
+                }
                 _ if v.kernel.direct => "no subgroups of 8 lanes",
                 Some(_) => "no matrix units of this kind",
                 None => "no step here uses it",

@@ -130,8 +130,12 @@ enum Verb {
     },
     /// List the adapters, what each offers, and which one a run would take
     Devices,
-    /// Check every kernel on the adapter against the float64 reference
-    Doctor,
+    /// Check every kernel that a run may take against the float64 reference
+    Doctor {
+        /// Also check the kernels that this class of adapter can run and never takes
+        #[arg(long)]
+        all: bool,
+    },
     /// Measure a training step or the matrix products on synthetic data
     Bench {
         #[command(subcommand)]
@@ -209,7 +213,7 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
             look::explain(&config, &set, dot, common, console).map(|()| None)
         }
         Verb::Devices => look::devices(common, console).map(|()| None),
-        Verb::Doctor => look::doctor(common, console),
+        Verb::Doctor { all } => look::doctor(all, common, console),
         Verb::Bench { what } => bench::run(&what, common, console).map(|()| None),
     }
 }

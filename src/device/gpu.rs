@@ -124,7 +124,10 @@ impl Gpu {
     }
 
     /// Opens another device of the adapter, with the same features and limits.
-    pub(super) fn second(&self) -> Result<Gpu> {
+    ///
+    /// # Errors
+    /// 69 or 70 if the adapter gives none.
+    pub fn second(&self) -> Result<Gpu> {
         let (device, queue, reports) =
             open(&self.adapter, &self.entry, self.device.features(), &self.limits)?;
         let pipeline_cache = None;

@@ -43,12 +43,12 @@ fn check(gpu: &Gpu, verdicts: &[Verdict]) {
 fn every_kernel_keeps_its_bound() {
     let gpu = open(&Wish { units: true, ..Wish::default() });
     let machine = Machine::Device(Box::new(gpu.clone()));
-    check(&gpu, &doctor::doctor(&machine).unwrap());
+    check(&gpu, &doctor::doctor(&machine, true).unwrap());
 }
 
 #[test]
 fn every_twin_keeps_the_bound_of_its_kernel_in_f32() {
-    let verdicts = doctor::doctor(&cpu(2)).unwrap();
+    let verdicts = doctor::doctor(&cpu(2), false).unwrap();
     let failed: Vec<_> = verdicts.iter().filter(|v| !v.passed()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     // The fused kernel of software adapters is the only one that no step of the processor takes.

@@ -10,6 +10,9 @@ mod cases;
 mod compare;
 mod shapes;
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::Result;
 
 pub use cases::{Case, cases};
@@ -47,26 +50,74 @@ impl Verdict {
     }
 }
 
-/// Checks all kernels of an adapter, or all twins as the processor computes them in f32.
+/// Checks the kernels that runs on an adapter take, or all twins as the processor computes them in
+/// f32; with `everything`, also the kernels that this class of adapter can run and never takes.
+/// Several threads share the work, on an adapter with a device each.
 ///
 /// # Errors
 /// A device that is lost or out of memory; a kernel that does not compile.
-pub fn doctor(machine: &Machine) -> Result<Vec<Verdict>> {
-    let mut verdicts: Vec<Verdict> = KERNELS.iter().map(unchecked).collect();
+pub fn doctor(machine: &Machine, everything: bool) -> Result<Vec<Verdict>> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_DEVICES);
     match machine {
         Machine::Device(gpu) => {
-            for case in all_cases(gpu)? {
-                check_case(gpu, &case, |k| k.module(), &mut verdicts)?;
-            }
+            let cases = if everything { all_cases(gpu) } else { cases_of(gpu, &own_tunings(gpu)) };
+            let others = (1..threads).map(|_| gpu.second());
+            let gpus = std::iter::once(Ok(Gpu::clone(gpu))).chain(others);
+            let gpus = gpus.collect::<Result<Vec<Gpu>>>()?;
+            shared(&cases?, &gpus, |gpu, case, verdicts| {
+                check_case(gpu, case, |k| k.module(), verdicts)
+            })
         }
         Machine::Cpu(_) | Machine::Reference => {
-            for case in cases(&machine.tuning())? {
+            let machines = vec![machine.clone(); threads];
+            shared(&cases(&machine.tuning())?, &machines, |machine, case, verdicts| {
                 let mut subject = machine.clone().engine(case.built.program.clone())?;
-                check_on(subject.as_mut(), &case, &mut verdicts)?;
-            }
+                check_on(subject.as_mut(), case, verdicts)
+            })
         }
     }
-    Ok(verdicts)
+}
+
+/// The most devices that are checked on at once.
+const MOST_DEVICES: usize = 4;
+
+/// Checks cases in a thread for each subject, and gathers the results in the order of the cases.
+fn shared<S: Sync>(
+    cases: &[Case],
+    subjects: &[S],
+    check: impl Fn(&S, &Case, &mut [Verdict]) -> Result<()> + Sync,
+) -> Result<Vec<Verdict>> {
+    let (next, check) = (AtomicUsize::new(0), &check);
+    let of_subject = |subject: &S| {
+        let numbers = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
+        let taken = numbers.map_while(|number| Some((number, cases.get(number)?)));
+        let checked = taken.map(|(number, case)| {
+            let mut verdicts: Vec<Verdict> = KERNELS.iter().map(unchecked).collect();
+            check(subject, case, &mut verdicts)?;
+            Ok((number, verdicts))
+        });
+        checked.collect::<Result<Vec<_>>>()
+    };
+    let found = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            subjects.iter().map(|subject| scope.spawn(|| of_subject(subject))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect::<Result<Vec<_>>>()
+    })?;
+    let mut found: Vec<(usize, Vec<Verdict>)> = found.into_iter().flatten().collect();
+    found.sort_by_key(|(number, _)| *number);
+    let mut all: Vec<Verdict> = KERNELS.iter().map(unchecked).collect();
+    for (_, verdicts) in found {
+        for (all, one) in all.iter_mut().zip(verdicts) {
+            all.dispatches += one.dispatches;
+            all.elements += one.elements;
+            all.worst = all.worst.max(one.worst);
+            all.failure = all.failure.take().or(one.failure);
+        }
+    }
+    Ok(all)
 }
 
 /// The result of a kernel that was not checked yet.
@@ -116,10 +167,15 @@ pub fn of_unit(gpu: &Gpu, unit: Unit) -> Result<Vec<Verdict>> {
 
 /// The cases of all tunings, each reduced to the kernels that no earlier tuning has.
 pub fn all_cases(gpu: &Gpu) -> Result<Vec<Case>> {
+    cases_of(gpu, &tunings(gpu))
+}
+
+/// The cases of some tunings, each reduced to the kernels that no earlier one has.
+fn cases_of(gpu: &Gpu, tunings: &[Tuning]) -> Result<Vec<Case>> {
     let (mut all, mut seen) = (Vec::new(), Vec::new());
-    for tuning in tunings(gpu) {
-        let is_short = gpu.entry.class == Class::Software && is_other_shape(&tuning);
-        let mut new = cases(&tuning)?;
+    for tuning in tunings {
+        let is_short = gpu.entry.class == Class::Software && is_other_shape(tuning);
+        let mut new = cases(tuning)?;
         new.retain(|case| !is_short || SHAPE_CASES.contains(&case.name));
         for schedule in new.iter_mut().flat_map(|case| &mut case.built.program.schedules) {
             schedule.dispatches.retain(|d| !seen.contains(&d.kernel.name));
@@ -136,20 +192,30 @@ pub fn all_cases(gpu: &Gpu) -> Result<Vec<Case>> {
 /// for the other shapes of tiles.
 pub fn tunings(gpu: &Gpu) -> Vec<Tuning> {
     let own = gpu.tuning();
+    if !own.direct {
+        return own_tunings(gpu);
+    }
     let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
+    let shapes = other_shapes(&plain);
+    [own_tunings(gpu), vec![plain], shapes].concat()
+}
+
+/// The tunings that runs on an adapter may take.
+fn own_tunings(gpu: &Gpu) -> Vec<Tuning> {
+    let own = gpu.tuning();
     let units = Unit::ALL
         .into_iter()
         .filter(|unit| gpu.unit(unit.is_half()).is_some() && gpu.entry.units.contains(unit));
-    let shapes: Vec<Tuning> =
-        other_shapes(&plain).into_iter().chain(units.map(|unit| gpu.unit_tuning(unit))).collect();
+    let units: Vec<Tuning> = units.map(|unit| gpu.unit_tuning(unit)).collect();
     if !own.direct {
-        return [vec![own], shapes].concat();
+        let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
+        return [vec![own], other_shapes(&plain), units].concat();
     }
     let tall = |p: Product| candidates(&p).pop().unwrap_or(p);
     let (forward, backward_input, backward_weight) =
         (tall(own.forward), tall(own.backward_input), tall(own.backward_weight));
     let tall = Tuning { forward, backward_input, backward_weight, ..own.clone() };
-    [vec![own, plain, tall], shapes].concat()
+    [vec![own, tall], units].concat()
 }
 
 /// The tunings with the other shapes of each product.
