@@ -16,7 +16,7 @@ use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Class;
 use tandem::measure::doctor;
 use tandem::run::train::learning_rate::Course;
-use tandem::schedule::Program;
+use tandem::schedule::{Engine, Program};
 
 /// The number of repeated dispatches that are measured together.
 const TIMES: u32 = 8;
@@ -52,9 +52,8 @@ fn growing(program: &Program, step: &Step) -> Vec<String> {
     let mut found = Vec::new();
     for (s, schedule) in program.schedules.iter().enumerate() {
         for (d, dispatch) in schedule.dispatches.iter().enumerate() {
-            let mut run = || {
-                session.run_dispatch(s, d, &Step { number: step.number + 1, ..*step }, 1).unwrap()
-            };
+            let mut run =
+                || session.launch(s, d, &Step { number: step.number + 1, ..*step }, 1).unwrap();
             run();
             let before = machine_code();
             (0..TIMES).for_each(|_| run());

@@ -421,8 +421,8 @@ def arguments():
         "--device",
         choices=["cpu", "cuda"],
         default="cpu",
-        help="cpu: torch, tandem and Burn's ndarray on the processor, and on tandem's adapter; cuda: "
-        "torch by CUDA, tandem on its adapter, in f32 and mixed precision",
+        help="cpu: torch, tandem and Burn's ndarray on the processor, and on tandem's adapter; "
+        "cuda: torch by CUDA, tandem on its adapter, in f32 and mixed precision",
     )
     add(
         "--workloads",

@@ -77,8 +77,8 @@ impl Console {
             && !self.quiet
         {
             say(&format!(
-                "{}: {} runs the shaders on the CPU; --device cpu does the same without them in a \
-                 third to a fifth of the time (TANDEM_DEVICE=cpu makes it the default)",
+                "{}: {} runs the shaders on the CPU; --device cpu does the same without them in \
+                 about a fifth of the time (TANDEM_DEVICE=cpu makes it the default)",
                 self.paint("33", "note"),
                 plain(&gpu.entry.name)
             ));

@@ -96,8 +96,7 @@ impl Session {
         let _ = Session::with_sources(gpu, program, |kernel| kernel.module()).and_then(
             |mut session| {
                 let mut wanted = (0..count).take_while(|_| !stop.load(Ordering::Relaxed));
-                wanted
-                    .try_for_each(|dispatch| session.run_dispatch(0, dispatch, &Step::default(), 1))
+                wanted.try_for_each(|dispatch| session.launch(0, dispatch, &Step::default(), 1))
             },
         );
     }
@@ -155,32 +154,6 @@ impl Session {
         &self.gpu
     }
 
-    /// Runs one dispatch of a schedule `times` times and waits for it, as `doctor` and `bench gemm`
-    /// do with a single kernel.
-    ///
-    /// # Errors
-    /// A device that is lost.
-    pub fn run_dispatch(
-        &mut self,
-        schedule: usize,
-        dispatch: usize,
-        step: &Step,
-        times: usize,
-    ) -> Result<()> {
-        self.gpu.queue.write_buffer(&self.steps, 0, bytemuck::bytes_of(step));
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
-            label: Some("one dispatch"),
-        });
-        let mut pass = None;
-        for _ in 0..times {
-            self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, 0);
-        }
-        drop(pass);
-        let _awake = self.gpu.awake();
-        let submission = self.gpu.submit(Some(encoder.finish()));
-        self.gpu.wait(&submission)
-    }
-
     /// Waits until the device has nothing left to do.
     ///
     /// # Errors
@@ -188,34 +161,6 @@ impl Session {
     pub fn finish(&mut self) -> Result<()> {
         let submission = self.gpu.submit(None);
         self.gpu.wait(&submission)
-    }
-
-    /// Reads u32 of a buffer of any kind, after all that was submitted.
-    ///
-    /// # Errors
-    /// A device that is lost.
-    pub fn download_integers(&mut self, slice: Slice) -> Result<Vec<u32>> {
-        let bytes = 4 * slice.len as u64;
-        let staging =
-            buffer(&self.gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-        let mut encoder = self
-            .gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
-        encoder.copy_buffer_to_buffer(
-            &self.buffers[slice.buffer.0],
-            4 * slice.first as u64,
-            &staging,
-            0,
-            bytes,
-        );
-        let submission = self.gpu.submit(Some(encoder.finish()));
-        let mapped = map(&staging);
-        self.gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
-        let words = read(&staging, &mapped)?;
-        // Where the device was lost meanwhile, the copy may not have been made.
-        self.gpu.poll()?;
-        Ok(words)
     }
 
     /// Uploads the contents that buffers have at the start.
@@ -517,11 +462,42 @@ impl Engine for Session {
         step: &Step,
         times: usize,
     ) -> Result<()> {
-        self.run_dispatch(schedule, dispatch, step, times)
+        self.gpu.queue.write_buffer(&self.steps, 0, bytemuck::bytes_of(step));
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
+            label: Some("one dispatch"),
+        });
+        let mut pass = None;
+        for _ in 0..times {
+            self.encode_dispatch(&mut encoder, &mut pass, schedule, dispatch, 0);
+        }
+        drop(pass);
+        let _awake = self.gpu.awake();
+        let submission = self.gpu.submit(Some(encoder.finish()));
+        self.gpu.wait(&submission)
     }
 
     fn words(&mut self, slice: Slice) -> Result<Vec<u32>> {
-        self.download_integers(slice)
+        let bytes = 4 * slice.len as u64;
+        let staging =
+            buffer(&self.gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
+        let mut encoder = self
+            .gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
+        encoder.copy_buffer_to_buffer(
+            &self.buffers[slice.buffer.0],
+            4 * slice.first as u64,
+            &staging,
+            0,
+            bytes,
+        );
+        let submission = self.gpu.submit(Some(encoder.finish()));
+        let mapped = map(&staging);
+        self.gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
+        let words = read(&staging, &mapped)?;
+        // Where the device was lost meanwhile, the copy may not have been made.
+        self.gpu.poll()?;
+        Ok(words)
     }
 
     fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>> {
@@ -561,7 +537,7 @@ impl Engine for Session {
     }
 
     fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {
-        Ok(self.download_integers(slice)?.into_iter().map(f32::from_bits).collect())
+        Ok(self.words(slice)?.into_iter().map(f32::from_bits).collect())
     }
 
     fn forgive(&mut self) -> Result<()> {

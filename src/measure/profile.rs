@@ -44,7 +44,7 @@ pub struct ProfileLine {
 pub struct Profile {
     /// Steps that were timed.
     pub steps: u64,
-    /// What took the times.
+    /// The clock that took the times.
     pub by: Clock,
     /// Mean microseconds per step between dispatches, copies into mirrors included; `None` unless
     /// the device took the times.

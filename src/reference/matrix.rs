@@ -17,7 +17,7 @@ impl<'a, T> Matrix<'a, T> {
         Matrix { elements: &elements[first..], down: columns, across: 1 }
     }
 
-    /// The same elements as rows that are columns.
+    /// The transposed matrix, over the same elements.
     pub(crate) fn transposed(self) -> Matrix<'a, T> {
         Matrix { down: self.across, across: self.down, ..self }
     }

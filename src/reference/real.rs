@@ -36,7 +36,7 @@ pub trait Real:
     fn within(value: f64, magnitude: f64) -> Self;
     /// Its value.
     fn value(self) -> f64;
-    /// Whether it is neither infinite nor NaN.
+    /// Whether the number is neither infinite nor NaN.
     fn is_finite(self) -> bool;
     /// Numbers as a checkpoint keeps them.
     fn saved(numbers: Vec<Self>) -> Numbers {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Set {
-    /// What every processor of the architecture has.
+    /// The instructions that every processor of the architecture has.
     Base,
     /// AVX2 with fused multiply-add.
     Avx2,
@@ -42,8 +42,9 @@ impl Set {
 /// Defines a function that is compiled for each set of instructions. What it calls has to be inlined
 /// to be compiled with it.
 macro_rules! widest {
-    ($(#[$doc:meta])* $visible:vis fn $name:ident$(<$number:ident: $bound:ident>)?($($argument:ident: $type:ty),* $(,)?)
-        $(-> $result:ty)? $body:block) => {
+    ($(#[$doc:meta])* $visible:vis fn $name:ident$(<$number:ident: $bound:ident>)?(
+        $($argument:ident: $type:ty),* $(,)?
+    ) $(-> $result:ty)? $body:block) => {
         $(#[$doc])*
         #[allow(unsafe_code)]
         $visible fn $name$(<$number: $bound>)?($($argument: $type),*) $(-> $result)? {

@@ -47,7 +47,7 @@ impl Machine {
     /// gives way to the processor, which starts at once.
     ///
     /// # Errors
-    /// Those of [`Machine::open`].
+    /// The errors of [`Machine::open`].
     pub fn open_to_apply(wish: &Wish) -> Result<Machine> {
         Machine::opened(wish, true)
     }
@@ -123,8 +123,7 @@ impl Machine {
         }
     }
 
-    /// Its name, with backend and driver; for the processor the instructions instead. Runs on
-    /// machines of one name give equal bits.
+    /// Its name, with backend and driver; for the processor the instructions instead.
     pub fn name(&self) -> String {
         match self {
             Machine::Device(gpu) => {

@@ -25,11 +25,11 @@ pub struct Timings {
     /// Seconds between dispatches by schedule, summed over steps; zeros unless the device took the
     /// times.
     pub between: Vec<f64>,
-    /// What took the times.
+    /// The clock that took the times.
     pub clock: Clock,
 }
 
-/// What takes the times of dispatches.
+/// The clock that takes the times of dispatches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// The device.

@@ -22,7 +22,7 @@ fn solve(session: &mut Session, kernel: (usize, &Step), products: &[f64]) -> Vec
     let numbers = products.iter().chain(products).copied().chain(scales);
     let words: Vec<u32> = numbers.map(|x| (x as f32).to_bits()).collect();
     session.upload(gramian, 0, &words).unwrap();
-    session.run_dispatch(0, place, step, 1).unwrap();
+    session.launch(0, place, step, 1).unwrap();
     let found = session.download(Slice { buffer: next, first: 0, len: tasks }).unwrap();
     found.into_iter().map(f64::from).collect()
 }

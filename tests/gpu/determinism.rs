@@ -274,8 +274,7 @@ fn steps(plan: &Plan, tuning: &Tuning, count: u64) -> (Vec<StepResult>, Vec<u32>
     let steps: Vec<Step> = (0..count).map(|t| course.step(t, 0, plan.batch, t as usize)).collect();
     session.submit(built.train.unwrap(), &steps).unwrap();
     let results = session.collect(true).unwrap();
-    let parameters =
-        session.download_integers(built.program.whole(built.buffers.parameters)).unwrap();
+    let parameters = session.words(built.program.whole(built.buffers.parameters)).unwrap();
     (results, parameters)
 }
 

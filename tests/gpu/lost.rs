@@ -260,7 +260,7 @@ fn a_device_that_hangs_is_given_up() {
         .position(|d| d.kernel.name.starts_with("dense_backward_weight"))
         .unwrap();
     // 20,000 dispatches take minutes.
-    is_given_up(session.run_dispatch(train, last, &step, 20_000));
+    is_given_up(session.launch(train, last, &step, 20_000));
     // Another device computes meanwhile.
     let mut watch = Destroyer::new(&open(), u64::MAX);
     let plan =

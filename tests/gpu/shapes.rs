@@ -72,12 +72,7 @@ fn step(gpu: &Gpu, plan: &Plan, tuning: &Tuning) -> Vec<Contents> {
         .filter(|&i| program.buffers[i].kind == Kind::F32)
         .map(tandem::schedule::Buffer);
     numbers
-        .map(|i| {
-            (
-                program.buffers[i.0].name.clone(),
-                session.download_integers(program.whole(i)).unwrap(),
-            )
-        })
+        .map(|i| (program.buffers[i.0].name.clone(), session.words(program.whole(i)).unwrap()))
         .collect()
 }
 

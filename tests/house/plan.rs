@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 11] = [
 /// The engine that is compared with the others, which may not import it nor be imported.
 const COMPARED: &str = "device";
 
-/// What states the formulas that it is compared with.
+/// The rooms that state the formulas with which [`COMPARED`] is compared.
 const STATING: [&str; 2] = ["reference", "cpu"];
 
 /// Crates, each with the only file or folder that may name it.

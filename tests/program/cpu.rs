@@ -51,7 +51,7 @@ fn a_run_on_the_processor_is_like_one_on_the_reference() {
 #[test]
 fn threads_submissions_and_streaming_change_no_byte() {
     let room = room();
-    train(&room, "one", &["--threads", "1"]).expect(0);
+    let whole = train(&room, "one", &["--threads", "1", "--json"]).expect(0).json();
     let model = room.bytes("one/model/model.safetensors");
     let ways: [&[&str]; 4] = [
         &["--threads", "3"],
@@ -64,7 +64,9 @@ fn threads_submissions_and_streaming_change_no_byte() {
         train(&room, &out, way).expect(0);
         assert!(room.bytes(&format!("{out}/model/model.safetensors")) == model, "{way:?}");
     }
-    train(&room, "parts", &["--accumulate", "3"]).expect(0);
+    let parts = train(&room, "parts", &["--accumulate", "3", "--json"]).expect(0).json();
+    let [whole, parts] = [whole, parts].map(|json| json["valid"]["loss"].as_f64().unwrap());
+    assert!((whole - parts).abs() < 1e-5 * whole, "{whole} {parts}");
 }
 
 #[test]

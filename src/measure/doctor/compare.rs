@@ -22,7 +22,8 @@ pub struct Finding {
     pub failure: Option<String>,
 }
 
-/// Runs a dispatch of a case on an engine and on the reference, on equal random contents, and compares the results.
+/// Runs a dispatch of a case on an engine and on the reference, on equal random contents, and
+/// compares the results.
 ///
 /// # Errors
 /// A device that is lost.
