@@ -257,6 +257,11 @@ fn kills_on_the_adapter() {
 }
 
 #[test]
+fn kills_on_the_processor() {
+    Life::kills("cpu", 7, 16);
+}
+
+#[test]
 fn signals_on_the_reference() {
     Life::stops("reference", 3, 8);
 }
@@ -264,6 +269,11 @@ fn signals_on_the_reference() {
 #[test]
 fn signals_on_the_adapter() {
     Life::stops("auto", 4, 2);
+}
+
+#[test]
+fn signals_on_the_processor() {
+    Life::stops("cpu", 8, 4);
 }
 
 #[test]
