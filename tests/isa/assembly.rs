@@ -58,7 +58,7 @@ fn mnemonic(line: &str) -> Option<&str> {
     is_instruction.then_some(word)
 }
 
-/// Whether an instruction multiplies and adds.
+/// Tells multiply-adds by the beginning of their names.
 fn is_multiply_add(name: &str) -> bool {
     ["v_fma", "v_mad", "v_pk_fma", "v_dot2"].iter().any(|start| name.starts_with(start))
 }

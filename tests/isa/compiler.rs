@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tandem::kernels::Kernel;
 use tandem::kernels::signature::{Access, Signature, module};
 
-/// What the compiler says about a kernel.
+/// A kernel as the compiler leaves it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Compiled {
     pub kernel: String,
@@ -35,7 +35,7 @@ impl Compiler {
     /// Opens the only device of the driver that the environment names.
     pub fn open() -> Result<Compiler, String> {
         let failed = |what: &str, e: vk::Result| format!("{what}: {e}");
-        // SAFETY: the loader is that of the system, and nothing is unloaded before the process ends.
+        // SAFETY: the loader is that of the system; nothing is unloaded before the process ends.
         let entry = unsafe { ash::Entry::load() }.map_err(|e| format!("no Vulkan loader: {e}"))?;
         let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
         let info = vk::InstanceCreateInfo::default().application_info(&application);

@@ -17,12 +17,12 @@ use tandem::kernels::{KERNELS, Kernel};
 /// The GPUs: the name by which the driver knows one, and its architecture.
 const GPUS: [(&str, &str); 2] = [("navi21", "RDNA 2"), ("gfx1100", "RDNA 3")];
 
-/// Whether a kernel is for GPUs. The compiler of Mesa 22.3 has no matrix units.
+/// Tells the kernels for GPUs, without those for matrix units, which Mesa 22.3 cannot compile.
 fn is_for_gpus(kernel: &Kernel) -> bool {
     !kernel.direct && kernel.unit.is_none()
 }
 
-/// What the table holds of a kernel.
+/// A line of the table: a kernel and its densest loop.
 struct Line {
     compiled: Compiled,
     inner: assembly::Loop,
