@@ -4,9 +4,10 @@
 // One dispatch computes a group of layers: workgroup (i, j) computes ROWS × COLUMNS outputs of the
 // layer that column tile i belongs to, in registers. Operands pass through workgroup memory, four
 // inputs of a line in a vec4; the lines of an invocation are DOWN and ACROSS apart, so that
-// neighbours read and write neighbouring places. Products are added four by four in ascending order
-// whatever the shape of the tile: long sums keep within their bound, and all shapes give the same
-// bits.
+// neighbours read and write neighbouring places. Products are added in ascending order in chains of
+// multiply-adds (`chain_of`) whatever the shape of the tile: long sums keep within their bound, and
+// all shapes give the same bits. Sums of earlier chains wait in the places of the outputs, since
+// registers hold the sums of one.
 //
 // Indices: rows are below params.rows, and inputs and outputs below those of the layer, or nothing
 // is read or written. Tables are read at layers of the group, which has at least one. Places in
@@ -30,6 +31,7 @@ struct Params {
 
 override ACTIVATION: u32 = 0u;   // of all layers of the group; codes are those of `activate`
 override DROPOUT: bool = false;  // whether any layer of the group drops units in this step
+override FOURS: bool = false;    // whether terms are added by fours (`with_four`)
 
 // The shape of the tile. The other shapes are in tiles/, generated from this file.
 const ROWS_EACH = 4u;    // rows per invocation
@@ -73,9 +75,19 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
-// Stores an output of a layer: bias, activation, slope and dropout.
-fn store(layer: Dense, row: u32, column: u32, sum: f32) {
+// Stores the sum of a chain, added to those of earlier chains; after the last one an output of a
+// layer: bias, activation, slope and dropout.
+fn store(layer: Dense, row: u32, column: u32, chain: f32, first: bool, last: bool) {
     if (row >= params.rows || column >= layer.outputs) {
+        return;
+    }
+    let place = layer.y + row * layer.outputs + column;
+    var sum = chain;
+    if (!first) {
+        sum = y[place] + chain;
+    }
+    if (!last) {
+        y[place] = sum;
         return;
     }
     let bias = layer.bias + column;
@@ -83,7 +95,6 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     if (!is_finite(z)) {
         raise(layer.z_flag);
     }
-    let place = layer.y + row * layer.outputs + column;
     if (layer.slope == NONE) {
         y[place] = z;
         return;
@@ -138,36 +149,40 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>,
     let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
     let row = lane / ACROSS;
     let column = lane % ACROSS;
-    var sums: array<f32, ROWS_EACH * COLUMNS_EACH>;
-    for (var base = 0u; base < layer.inputs; base += DEPTH) {
-        for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
-            x_tile[i / STEPS * STRIDE + i % STEPS] = four_inputs(layer, row_tile + i / STEPS,
-                base + 4u * (i % STEPS), whole_x);
-        }
-        for (var i = lane; i < COLUMNS * STEPS; i += INVOCATIONS) {
-            w_tile[i / STEPS * STRIDE + i % STEPS] = four_weights(layer, column_tile + i / STEPS,
-                base + 4u * (i % STEPS), whole_w);
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < STEPS; k++) {
-            var b: array<vec4<f32>, COLUMNS_EACH>;
-            for (var c = 0u; c < COLUMNS_EACH; c++) {
-                b[c] = w_tile[(c * ACROSS + column) * STRIDE + k];
+    let chain = chain_of(layer.inputs, FOURS);
+    for (var begin = 0u; begin < layer.inputs; begin += chain) {
+        let end = min(begin + chain, layer.inputs);
+        var sums: array<f32, ROWS_EACH * COLUMNS_EACH>;
+        for (var base = begin; base < end; base += DEPTH) {
+            for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
+                x_tile[i / STEPS * STRIDE + i % STEPS] = four_inputs(layer, row_tile + i / STEPS,
+                    base + 4u * (i % STEPS), whole_x);
             }
-            for (var r = 0u; r < ROWS_EACH; r++) {
-                let a = x_tile[(r * DOWN + row) * STRIDE + k];
+            for (var i = lane; i < COLUMNS * STEPS; i += INVOCATIONS) {
+                w_tile[i / STEPS * STRIDE + i % STEPS] = four_weights(layer,
+                    column_tile + i / STEPS, base + 4u * (i % STEPS), whole_w);
+            }
+            workgroupBarrier();
+            for (var k = 0u; k < STEPS; k++) {
+                var b: array<vec4<f32>, COLUMNS_EACH>;
                 for (var c = 0u; c < COLUMNS_EACH; c++) {
-                    sums[r * COLUMNS_EACH + c] += a.x * b[c].x + a.y * b[c].y + a.z * b[c].z
-                        + a.w * b[c].w;
+                    b[c] = w_tile[(c * ACROSS + column) * STRIDE + k];
+                }
+                for (var r = 0u; r < ROWS_EACH; r++) {
+                    let a = x_tile[(r * DOWN + row) * STRIDE + k];
+                    for (var c = 0u; c < COLUMNS_EACH; c++) {
+                        let s = r * COLUMNS_EACH + c;
+                        sums[s] = with_four(sums[s], a, b[c], FOURS);
+                    }
                 }
             }
+            workgroupBarrier();
         }
-        workgroupBarrier();
-    }
-    for (var r = 0u; r < ROWS_EACH; r++) {
-        for (var c = 0u; c < COLUMNS_EACH; c++) {
-            store(layer, row_tile + r * DOWN + row, column_tile + c * ACROSS + column,
-                sums[r * COLUMNS_EACH + c]);
+        for (var r = 0u; r < ROWS_EACH; r++) {
+            for (var c = 0u; c < COLUMNS_EACH; c++) {
+                store(layer, row_tile + r * DOWN + row, column_tile + c * ACROSS + column,
+                    sums[r * COLUMNS_EACH + c], begin == 0u, end == layer.inputs);
+            }
         }
     }
 }

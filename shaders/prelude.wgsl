@@ -109,6 +109,33 @@ const MULTICLASS = 0u;
 
 const NONE = 0xffffffffu;
 
+// How the tiled kernels add the terms of a product. In chains of multiply-adds, at most four, so
+// that the first terms of a long sum take part in a quarter of the roundings; or by fours, as the
+// kernels for software adapters do: four terms are added, then their sum to those before.
+
+// The inner steps of a chain; by fours there is one.
+fn chain_of(steps: u32, fours: bool) -> u32 {
+    return select(16u * ((steps + 63u) / 64u), steps, fours);
+}
+
+// A sum with four more terms.
+fn with_four(sum: f32, a: vec4<f32>, b: vec4<f32>, fours: bool) -> f32 {
+    if (fours) {
+        return sum + fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, a.x * b.x)));
+    }
+    return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+// Four sums with four more terms each, `a` times the columns of `b`.
+fn with_fours(sums: vec4<f32>, a: vec4<f32>, b: mat4x4<f32>, fours: bool) -> vec4<f32> {
+    if (fours) {
+        return sums
+            + fma(vec4(a.w), b[3], fma(vec4(a.z), b[2], fma(vec4(a.y), b[1], a.x * b[0])));
+    }
+    return fma(vec4(a.w), b[3],
+        fma(vec4(a.z), b[2], fma(vec4(a.y), b[1], fma(vec4(a.x), b[0], sums))));
+}
+
 // `x != x` is false for NaN on some adapters, so test the exponent bits.
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;

@@ -139,14 +139,18 @@ fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - input));
 }
 
-// Stores a delta, times its slope.
-fn store(destination: Destination, row: u32, column: u32, sum: f32) {
+// Stores the sum of a chain, added to those of earlier chains; after the last one a delta, times
+// its slope.
+fn store(destination: Destination, row: u32, column: u32, chain: f32, first: bool, last: bool) {
     if (row < params.rows && column < destination.width) {
         let place = row * destination.width + column;
         let at = destination.slope + place;
-        var value = sum;
-        if (SLOPES) {
-            value = sum * slope[at / 4u][at % 4u];
+        var value = chain;
+        if (!first) {
+            value = delta[destination.delta + place] + chain;
+        }
+        if (SLOPES && last) {
+            value *= slope[at / 4u][at % 4u];
         }
         delta[destination.delta + place] = value;
     }
@@ -156,7 +160,8 @@ fn store(destination: Destination, row: u32, column: u32, sum: f32) {
 fn store_all(destination: Destination, row: u32, column: u32, lane: u32) {
     for (var i = lane; i < 4u * SIDE * SIDE; i += INVOCATIONS) {
         let place = place_of(i);
-        store(destination, row + place.x, column + place.y, sums[i] * step.inverse_scale);
+        let sum = sums[i] * step.inverse_scale;
+        store(destination, row + place.x, column + place.y, sum, true, true);
     }
 }
 

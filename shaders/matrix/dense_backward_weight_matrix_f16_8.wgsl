@@ -163,10 +163,10 @@ fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
 }
 
-// Stores a gradient, added to that of earlier chunks, and tests it.
-fn store(place: u32, flag: u32, sum: f32) {
+// Stores the sum of a chain, added to those of earlier chains and chunks, and tests it.
+fn store(place: u32, flag: u32, sum: f32, first: bool) {
     var value = sum;
-    if (params.accumulate == 1u) {
+    if (params.accumulate == 1u || !first) {
         value = gradients[place] + sum;
     }
     if (!is_finite(value)) {
@@ -181,7 +181,7 @@ fn store_all(layer: Dense, output: u32, input: u32, lane: u32) {
         let place = vec2(output, input) + place_of(i);
         if (place.x < layer.outputs && place.y < layer.inputs) {
             store(layer.weight + place.x * layer.inputs + place.y, layer.gradient_flag,
-                sums[i] * step.inverse_scale);
+                sums[i] * step.inverse_scale, true);
         }
     }
 }
@@ -271,7 +271,8 @@ fn dense_backward_weight_matrix_f16_8(
         let all = bias[lane] + bias[lane + QUADS];
         for (var c = 0u; c < 4u; c++) {
             if (output_tile + 4u * lane + c < layer.outputs) {
-                store(layer.bias + output_tile + 4u * lane + c, layer.gradient_flag, all[c]);
+                store(layer.bias + output_tile + 4u * lane + c, layer.gradient_flag, all[c],
+                    true);
             }
         }
     }

@@ -81,9 +81,19 @@ fn layer_of(tile: u32) -> u32 {
     return low;
 }
 
-// Stores an output of a layer: bias, activation, slope and dropout.
-fn store(layer: Dense, row: u32, column: u32, sum: f32) {
+// Stores the sum of a chain, added to those of earlier chains; after the last one an output of a
+// layer: bias, activation, slope and dropout.
+fn store(layer: Dense, row: u32, column: u32, chain: f32, first: bool, last: bool) {
     if (row >= params.rows || column >= layer.outputs) {
+        return;
+    }
+    let place = layer.y + row * layer.outputs + column;
+    var sum = chain;
+    if (!first) {
+        sum = y[place] + chain;
+    }
+    if (!last) {
+        y[place] = sum;
         return;
     }
     let bias = layer.bias + column;
@@ -91,7 +101,6 @@ fn store(layer: Dense, row: u32, column: u32, sum: f32) {
     if (!is_finite(z)) {
         raise(layer.z_flag);
     }
-    let place = layer.y + row * layer.outputs + column;
     if (layer.slope == NONE) {
         y[place] = z;
         return;
@@ -140,7 +149,7 @@ fn four_weights(layer: Dense, output: u32, k: u32, whole: bool) -> vec4<f32> {
 fn store_all(layer: Dense, row: u32, column: u32, lane: u32) {
     for (var i = lane; i < 4u * SIDE * SIDE; i += INVOCATIONS) {
         let place = place_of(i);
-        store(layer, row + place.x, column + place.y, sums[i]);
+        store(layer, row + place.x, column + place.y, sums[i], true, true);
     }
 }
 

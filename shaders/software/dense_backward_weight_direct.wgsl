@@ -168,38 +168,38 @@ fn dense_backward_weight_direct(
         let b1 = four_odd(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
         let b2 = four_odd(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
         let b3 = four_odd(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1
-            + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1
-            + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1
-            + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1
-            + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1
-            + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1
-            + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1
-            + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1
-            + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a1.x, 4u)), b3, fma(vec4(subgroupShuffle(a1.x, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 4u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a1.y, 4u)), b3, fma(vec4(subgroupShuffle(a1.y, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.y, 0u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a1.z, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 4u)), b1, subgroupShuffle(a0.z, 0u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.w, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 4u)), b1, subgroupShuffle(a0.w, 0u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a1.x, 5u)), b3, fma(vec4(subgroupShuffle(a1.x, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 5u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a1.y, 5u)), b3, fma(vec4(subgroupShuffle(a1.y, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.y, 1u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a1.z, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 5u)), b1, subgroupShuffle(a0.z, 1u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.w, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 5u)), b1, subgroupShuffle(a0.w, 1u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.x, 6u)), b3, fma(vec4(subgroupShuffle(a1.x, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 6u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.y, 6u)), b3, fma(vec4(subgroupShuffle(a1.y, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.y, 2u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.z, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 6u)), b1, subgroupShuffle(a0.z, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.w, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 6u)), b1, subgroupShuffle(a0.w, 2u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.x, 7u)), b3, fma(vec4(subgroupShuffle(a1.x, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 7u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.y, 7u)), b3, fma(vec4(subgroupShuffle(a1.y, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.y, 3u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.z, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 7u)), b1, subgroupShuffle(a0.z, 3u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.w, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 7u)), b1, subgroupShuffle(a0.w, 3u) * b0)));
     }
     if (column_tile == 0u) {
     for (var base = 0u; base < batch; base += 4u) {
@@ -225,38 +225,38 @@ fn dense_backward_weight_direct(
         let b1 = four_even(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
         let b2 = four_even(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
         let b3 = four_even(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1
-            + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1
-            + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1
-            + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1
-            + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1
-            + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1
-            + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1
-            + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1
-            + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a1.x, 4u)), b3, fma(vec4(subgroupShuffle(a1.x, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 4u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a1.y, 4u)), b3, fma(vec4(subgroupShuffle(a1.y, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.y, 0u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a1.z, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 4u)), b1, subgroupShuffle(a0.z, 0u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.w, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 4u)), b1, subgroupShuffle(a0.w, 0u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a1.x, 5u)), b3, fma(vec4(subgroupShuffle(a1.x, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 5u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a1.y, 5u)), b3, fma(vec4(subgroupShuffle(a1.y, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.y, 1u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a1.z, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 5u)), b1, subgroupShuffle(a0.z, 1u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.w, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 5u)), b1, subgroupShuffle(a0.w, 1u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.x, 6u)), b3, fma(vec4(subgroupShuffle(a1.x, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 6u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.y, 6u)), b3, fma(vec4(subgroupShuffle(a1.y, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.y, 2u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.z, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 6u)), b1, subgroupShuffle(a0.z, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.w, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 6u)), b1, subgroupShuffle(a0.w, 2u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.x, 7u)), b3, fma(vec4(subgroupShuffle(a1.x, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 7u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.y, 7u)), b3, fma(vec4(subgroupShuffle(a1.y, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.y, 3u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.z, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 7u)), b1, subgroupShuffle(a0.z, 3u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.w, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 7u)), b1, subgroupShuffle(a0.w, 3u) * b0)));
     }
     if (column_tile == 0u) {
     for (var base = 0u; base < batch; base += 4u) {
@@ -282,38 +282,38 @@ fn dense_backward_weight_direct(
         let b1 = any_four_odd(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
         let b2 = any_four_odd(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
         let b3 = any_four_odd(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1
-            + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1
-            + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1
-            + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1
-            + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1
-            + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1
-            + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1
-            + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1
-            + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a1.x, 4u)), b3, fma(vec4(subgroupShuffle(a1.x, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 4u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a1.y, 4u)), b3, fma(vec4(subgroupShuffle(a1.y, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.y, 0u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a1.z, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 4u)), b1, subgroupShuffle(a0.z, 0u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.w, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 4u)), b1, subgroupShuffle(a0.w, 0u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a1.x, 5u)), b3, fma(vec4(subgroupShuffle(a1.x, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 5u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a1.y, 5u)), b3, fma(vec4(subgroupShuffle(a1.y, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.y, 1u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a1.z, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 5u)), b1, subgroupShuffle(a0.z, 1u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.w, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 5u)), b1, subgroupShuffle(a0.w, 1u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.x, 6u)), b3, fma(vec4(subgroupShuffle(a1.x, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 6u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.y, 6u)), b3, fma(vec4(subgroupShuffle(a1.y, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.y, 2u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.z, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 6u)), b1, subgroupShuffle(a0.z, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.w, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 6u)), b1, subgroupShuffle(a0.w, 2u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.x, 7u)), b3, fma(vec4(subgroupShuffle(a1.x, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 7u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.y, 7u)), b3, fma(vec4(subgroupShuffle(a1.y, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.y, 3u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.z, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 7u)), b1, subgroupShuffle(a0.z, 3u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.w, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 7u)), b1, subgroupShuffle(a0.w, 3u) * b0)));
     }
     if (column_tile == 0u) {
     for (var base = 0u; base < batch; base += 4u) {
@@ -339,38 +339,38 @@ fn dense_backward_weight_direct(
         let b1 = any_four_even(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
         let b2 = any_four_even(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
         let b3 = any_four_even(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1
-            + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1
-            + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1
-            + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1
-            + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1
-            + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1
-            + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1
-            + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1
-            + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a1.x, 4u)), b3, fma(vec4(subgroupShuffle(a1.x, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 4u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a1.y, 4u)), b3, fma(vec4(subgroupShuffle(a1.y, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.y, 0u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a1.z, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 4u)), b1, subgroupShuffle(a0.z, 0u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.w, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 4u)), b1, subgroupShuffle(a0.w, 0u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a1.x, 5u)), b3, fma(vec4(subgroupShuffle(a1.x, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 5u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a1.y, 5u)), b3, fma(vec4(subgroupShuffle(a1.y, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.y, 1u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a1.z, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 5u)), b1, subgroupShuffle(a0.z, 1u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.w, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 5u)), b1, subgroupShuffle(a0.w, 1u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.x, 6u)), b3, fma(vec4(subgroupShuffle(a1.x, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 6u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.y, 6u)), b3, fma(vec4(subgroupShuffle(a1.y, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.y, 2u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.z, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 6u)), b1, subgroupShuffle(a0.z, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.w, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 6u)), b1, subgroupShuffle(a0.w, 2u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.x, 7u)), b3, fma(vec4(subgroupShuffle(a1.x, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 7u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.y, 7u)), b3, fma(vec4(subgroupShuffle(a1.y, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.y, 3u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.z, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 7u)), b1, subgroupShuffle(a0.z, 3u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.w, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 7u)), b1, subgroupShuffle(a0.w, 3u) * b0)));
     }
     if (column_tile == 0u) {
     for (var base = 0u; base < batch; base += 4u) {
@@ -396,38 +396,38 @@ fn dense_backward_weight_direct(
         let b1 = any_four_odd(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
         let b2 = any_four_odd(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
         let b3 = any_four_odd(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1
-            + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1
-            + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1
-            + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1
-            + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1
-            + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1
-            + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1
-            + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1
-            + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a1.x, 4u)), b3, fma(vec4(subgroupShuffle(a1.x, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 4u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a1.y, 4u)), b3, fma(vec4(subgroupShuffle(a1.y, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.y, 0u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a1.z, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 4u)), b1, subgroupShuffle(a0.z, 0u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.w, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 4u)), b1, subgroupShuffle(a0.w, 0u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a1.x, 5u)), b3, fma(vec4(subgroupShuffle(a1.x, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 5u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a1.y, 5u)), b3, fma(vec4(subgroupShuffle(a1.y, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.y, 1u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a1.z, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 5u)), b1, subgroupShuffle(a0.z, 1u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.w, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 5u)), b1, subgroupShuffle(a0.w, 1u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.x, 6u)), b3, fma(vec4(subgroupShuffle(a1.x, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 6u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.y, 6u)), b3, fma(vec4(subgroupShuffle(a1.y, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.y, 2u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.z, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 6u)), b1, subgroupShuffle(a0.z, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.w, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 6u)), b1, subgroupShuffle(a0.w, 2u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.x, 7u)), b3, fma(vec4(subgroupShuffle(a1.x, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 7u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.y, 7u)), b3, fma(vec4(subgroupShuffle(a1.y, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.y, 3u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.z, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 7u)), b1, subgroupShuffle(a0.z, 3u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.w, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 7u)), b1, subgroupShuffle(a0.w, 3u) * b0)));
     }
     if (column_tile == 0u) {
     for (var base = 0u; base < batch; base += 4u) {
@@ -453,38 +453,38 @@ fn dense_backward_weight_direct(
         let b1 = any_four_even(layer.x + min(base + 1u, batch - 1u) * layer.inputs + column);
         let b2 = any_four_even(layer.x + min(base + 2u, batch - 1u) * layer.inputs + column);
         let b3 = any_four_even(layer.x + min(base + 3u, batch - 1u) * layer.inputs + column);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.x, 4u) * b1
-            + subgroupShuffle(a1.x, 0u) * b2 + subgroupShuffle(a1.x, 4u) * b3;
-        s1 += subgroupShuffle(a0.y, 0u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a1.y, 0u) * b2 + subgroupShuffle(a1.y, 4u) * b3;
-        s2 += subgroupShuffle(a0.z, 0u) * b0 + subgroupShuffle(a0.z, 4u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.z, 4u) * b3;
-        s3 += subgroupShuffle(a0.w, 0u) * b0 + subgroupShuffle(a0.w, 4u) * b1
-            + subgroupShuffle(a1.w, 0u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s4 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.x, 5u) * b1
-            + subgroupShuffle(a1.x, 1u) * b2 + subgroupShuffle(a1.x, 5u) * b3;
-        s5 += subgroupShuffle(a0.y, 1u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a1.y, 1u) * b2 + subgroupShuffle(a1.y, 5u) * b3;
-        s6 += subgroupShuffle(a0.z, 1u) * b0 + subgroupShuffle(a0.z, 5u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.z, 5u) * b3;
-        s7 += subgroupShuffle(a0.w, 1u) * b0 + subgroupShuffle(a0.w, 5u) * b1
-            + subgroupShuffle(a1.w, 1u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s8 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.x, 6u) * b1
-            + subgroupShuffle(a1.x, 2u) * b2 + subgroupShuffle(a1.x, 6u) * b3;
-        s9 += subgroupShuffle(a0.y, 2u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a1.y, 2u) * b2 + subgroupShuffle(a1.y, 6u) * b3;
-        s10 += subgroupShuffle(a0.z, 2u) * b0 + subgroupShuffle(a0.z, 6u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.z, 6u) * b3;
-        s11 += subgroupShuffle(a0.w, 2u) * b0 + subgroupShuffle(a0.w, 6u) * b1
-            + subgroupShuffle(a1.w, 2u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s12 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.x, 7u) * b1
-            + subgroupShuffle(a1.x, 3u) * b2 + subgroupShuffle(a1.x, 7u) * b3;
-        s13 += subgroupShuffle(a0.y, 3u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a1.y, 3u) * b2 + subgroupShuffle(a1.y, 7u) * b3;
-        s14 += subgroupShuffle(a0.z, 3u) * b0 + subgroupShuffle(a0.z, 7u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.z, 7u) * b3;
-        s15 += subgroupShuffle(a0.w, 3u) * b0 + subgroupShuffle(a0.w, 7u) * b1
-            + subgroupShuffle(a1.w, 3u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a1.x, 4u)), b3, fma(vec4(subgroupShuffle(a1.x, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 4u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a1.y, 4u)), b3, fma(vec4(subgroupShuffle(a1.y, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.y, 0u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a1.z, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 4u)), b1, subgroupShuffle(a0.z, 0u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.w, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 4u)), b1, subgroupShuffle(a0.w, 0u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a1.x, 5u)), b3, fma(vec4(subgroupShuffle(a1.x, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 5u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a1.y, 5u)), b3, fma(vec4(subgroupShuffle(a1.y, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.y, 1u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a1.z, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 5u)), b1, subgroupShuffle(a0.z, 1u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.w, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 5u)), b1, subgroupShuffle(a0.w, 1u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.x, 6u)), b3, fma(vec4(subgroupShuffle(a1.x, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 6u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.y, 6u)), b3, fma(vec4(subgroupShuffle(a1.y, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.y, 2u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.z, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 6u)), b1, subgroupShuffle(a0.z, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.w, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 6u)), b1, subgroupShuffle(a0.w, 2u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.x, 7u)), b3, fma(vec4(subgroupShuffle(a1.x, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.x, 7u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.y, 7u)), b3, fma(vec4(subgroupShuffle(a1.y, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.y, 3u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.z, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.z, 7u)), b1, subgroupShuffle(a0.z, 3u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.w, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.w, 7u)), b1, subgroupShuffle(a0.w, 3u) * b0)));
     }
     if (column_tile == 0u) {
     for (var base = 0u; base < batch; base += 4u) {

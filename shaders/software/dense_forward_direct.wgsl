@@ -162,38 +162,38 @@ fn dense_forward_direct(
         let b1 = vec4(p0.y, p1.y, p2.y, p3.y);
         let b2 = vec4(p0.z, p1.z, p2.z, p3.z);
         let b3 = vec4(p0.w, p1.w, p2.w, p3.w);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1
-            + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
-        s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1
-            + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
-        s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1
-            + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
-        s3 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.y, 3u) * b1
-            + subgroupShuffle(a0.z, 3u) * b2 + subgroupShuffle(a0.w, 3u) * b3;
-        s4 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a0.z, 4u) * b2 + subgroupShuffle(a0.w, 4u) * b3;
-        s5 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a0.z, 5u) * b2 + subgroupShuffle(a0.w, 5u) * b3;
-        s6 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a0.z, 6u) * b2 + subgroupShuffle(a0.w, 6u) * b3;
-        s7 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a0.z, 7u) * b2 + subgroupShuffle(a0.w, 7u) * b3;
-        s8 += subgroupShuffle(a1.x, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.w, 0u) * b3;
-        s9 += subgroupShuffle(a1.x, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.w, 1u) * b3;
-        s10 += subgroupShuffle(a1.x, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.w, 2u) * b3;
-        s11 += subgroupShuffle(a1.x, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.w, 3u) * b3;
-        s12 += subgroupShuffle(a1.x, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1
-            + subgroupShuffle(a1.z, 4u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s13 += subgroupShuffle(a1.x, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1
-            + subgroupShuffle(a1.z, 5u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1
-            + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1
-            + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a0.w, 0u)), b3, fma(vec4(subgroupShuffle(a0.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 0u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a0.w, 1u)), b3, fma(vec4(subgroupShuffle(a0.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 1u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a0.w, 2u)), b3, fma(vec4(subgroupShuffle(a0.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 2u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a0.w, 3u)), b3, fma(vec4(subgroupShuffle(a0.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 3u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a0.w, 4u)), b3, fma(vec4(subgroupShuffle(a0.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.x, 4u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a0.w, 5u)), b3, fma(vec4(subgroupShuffle(a0.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.x, 5u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a0.w, 6u)), b3, fma(vec4(subgroupShuffle(a0.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.x, 6u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a0.w, 7u)), b3, fma(vec4(subgroupShuffle(a0.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.x, 7u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.w, 0u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 0u)), b1, subgroupShuffle(a1.x, 0u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.w, 1u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 1u)), b1, subgroupShuffle(a1.x, 1u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.w, 2u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 2u)), b1, subgroupShuffle(a1.x, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 3u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 3u)), b1, subgroupShuffle(a1.x, 3u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 4u)), b1, subgroupShuffle(a1.x, 4u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 5u)), b1, subgroupShuffle(a1.x, 5u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 6u)), b1, subgroupShuffle(a1.x, 6u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 7u)), b1, subgroupShuffle(a1.x, 7u) * b0)));
     }
     } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (true))) {
     for (var base = 0u; base < layer.inputs; base += 4u) {
@@ -212,38 +212,38 @@ fn dense_forward_direct(
         let b1 = vec4(p0.y, p1.y, p2.y, p3.y);
         let b2 = vec4(p0.z, p1.z, p2.z, p3.z);
         let b3 = vec4(p0.w, p1.w, p2.w, p3.w);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1
-            + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
-        s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1
-            + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
-        s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1
-            + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
-        s3 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.y, 3u) * b1
-            + subgroupShuffle(a0.z, 3u) * b2 + subgroupShuffle(a0.w, 3u) * b3;
-        s4 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a0.z, 4u) * b2 + subgroupShuffle(a0.w, 4u) * b3;
-        s5 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a0.z, 5u) * b2 + subgroupShuffle(a0.w, 5u) * b3;
-        s6 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a0.z, 6u) * b2 + subgroupShuffle(a0.w, 6u) * b3;
-        s7 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a0.z, 7u) * b2 + subgroupShuffle(a0.w, 7u) * b3;
-        s8 += subgroupShuffle(a1.x, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.w, 0u) * b3;
-        s9 += subgroupShuffle(a1.x, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.w, 1u) * b3;
-        s10 += subgroupShuffle(a1.x, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.w, 2u) * b3;
-        s11 += subgroupShuffle(a1.x, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.w, 3u) * b3;
-        s12 += subgroupShuffle(a1.x, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1
-            + subgroupShuffle(a1.z, 4u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s13 += subgroupShuffle(a1.x, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1
-            + subgroupShuffle(a1.z, 5u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1
-            + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1
-            + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a0.w, 0u)), b3, fma(vec4(subgroupShuffle(a0.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 0u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a0.w, 1u)), b3, fma(vec4(subgroupShuffle(a0.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 1u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a0.w, 2u)), b3, fma(vec4(subgroupShuffle(a0.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 2u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a0.w, 3u)), b3, fma(vec4(subgroupShuffle(a0.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 3u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a0.w, 4u)), b3, fma(vec4(subgroupShuffle(a0.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.x, 4u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a0.w, 5u)), b3, fma(vec4(subgroupShuffle(a0.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.x, 5u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a0.w, 6u)), b3, fma(vec4(subgroupShuffle(a0.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.x, 6u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a0.w, 7u)), b3, fma(vec4(subgroupShuffle(a0.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.x, 7u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.w, 0u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 0u)), b1, subgroupShuffle(a1.x, 0u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.w, 1u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 1u)), b1, subgroupShuffle(a1.x, 1u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.w, 2u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 2u)), b1, subgroupShuffle(a1.x, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 3u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 3u)), b1, subgroupShuffle(a1.x, 3u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 4u)), b1, subgroupShuffle(a1.x, 4u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 5u)), b1, subgroupShuffle(a1.x, 5u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 6u)), b1, subgroupShuffle(a1.x, 6u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 7u)), b1, subgroupShuffle(a1.x, 7u) * b0)));
     }
     }
     let bias = vec4(

@@ -182,70 +182,70 @@ fn dense_forward_direct_32(
         let b1 = vec4(p0.y, p1.y, p2.y, p3.y);
         let b2 = vec4(p0.z, p1.z, p2.z, p3.z);
         let b3 = vec4(p0.w, p1.w, p2.w, p3.w);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1
-            + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
-        s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1
-            + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
-        s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1
-            + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
-        s3 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.y, 3u) * b1
-            + subgroupShuffle(a0.z, 3u) * b2 + subgroupShuffle(a0.w, 3u) * b3;
-        s4 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a0.z, 4u) * b2 + subgroupShuffle(a0.w, 4u) * b3;
-        s5 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a0.z, 5u) * b2 + subgroupShuffle(a0.w, 5u) * b3;
-        s6 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a0.z, 6u) * b2 + subgroupShuffle(a0.w, 6u) * b3;
-        s7 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a0.z, 7u) * b2 + subgroupShuffle(a0.w, 7u) * b3;
-        s8 += subgroupShuffle(a1.x, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.w, 0u) * b3;
-        s9 += subgroupShuffle(a1.x, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.w, 1u) * b3;
-        s10 += subgroupShuffle(a1.x, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.w, 2u) * b3;
-        s11 += subgroupShuffle(a1.x, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.w, 3u) * b3;
-        s12 += subgroupShuffle(a1.x, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1
-            + subgroupShuffle(a1.z, 4u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s13 += subgroupShuffle(a1.x, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1
-            + subgroupShuffle(a1.z, 5u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1
-            + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1
-            + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
-        s16 += subgroupShuffle(a2.x, 0u) * b0 + subgroupShuffle(a2.y, 0u) * b1
-            + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a2.w, 0u) * b3;
-        s17 += subgroupShuffle(a2.x, 1u) * b0 + subgroupShuffle(a2.y, 1u) * b1
-            + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a2.w, 1u) * b3;
-        s18 += subgroupShuffle(a2.x, 2u) * b0 + subgroupShuffle(a2.y, 2u) * b1
-            + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a2.w, 2u) * b3;
-        s19 += subgroupShuffle(a2.x, 3u) * b0 + subgroupShuffle(a2.y, 3u) * b1
-            + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a2.w, 3u) * b3;
-        s20 += subgroupShuffle(a2.x, 4u) * b0 + subgroupShuffle(a2.y, 4u) * b1
-            + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a2.w, 4u) * b3;
-        s21 += subgroupShuffle(a2.x, 5u) * b0 + subgroupShuffle(a2.y, 5u) * b1
-            + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a2.w, 5u) * b3;
-        s22 += subgroupShuffle(a2.x, 6u) * b0 + subgroupShuffle(a2.y, 6u) * b1
-            + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a2.w, 6u) * b3;
-        s23 += subgroupShuffle(a2.x, 7u) * b0 + subgroupShuffle(a2.y, 7u) * b1
-            + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a2.w, 7u) * b3;
-        s24 += subgroupShuffle(a3.x, 0u) * b0 + subgroupShuffle(a3.y, 0u) * b1
-            + subgroupShuffle(a3.z, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
-        s25 += subgroupShuffle(a3.x, 1u) * b0 + subgroupShuffle(a3.y, 1u) * b1
-            + subgroupShuffle(a3.z, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
-        s26 += subgroupShuffle(a3.x, 2u) * b0 + subgroupShuffle(a3.y, 2u) * b1
-            + subgroupShuffle(a3.z, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
-        s27 += subgroupShuffle(a3.x, 3u) * b0 + subgroupShuffle(a3.y, 3u) * b1
-            + subgroupShuffle(a3.z, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
-        s28 += subgroupShuffle(a3.x, 4u) * b0 + subgroupShuffle(a3.y, 4u) * b1
-            + subgroupShuffle(a3.z, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
-        s29 += subgroupShuffle(a3.x, 5u) * b0 + subgroupShuffle(a3.y, 5u) * b1
-            + subgroupShuffle(a3.z, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
-        s30 += subgroupShuffle(a3.x, 6u) * b0 + subgroupShuffle(a3.y, 6u) * b1
-            + subgroupShuffle(a3.z, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
-        s31 += subgroupShuffle(a3.x, 7u) * b0 + subgroupShuffle(a3.y, 7u) * b1
-            + subgroupShuffle(a3.z, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a0.w, 0u)), b3, fma(vec4(subgroupShuffle(a0.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 0u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a0.w, 1u)), b3, fma(vec4(subgroupShuffle(a0.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 1u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a0.w, 2u)), b3, fma(vec4(subgroupShuffle(a0.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 2u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a0.w, 3u)), b3, fma(vec4(subgroupShuffle(a0.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 3u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a0.w, 4u)), b3, fma(vec4(subgroupShuffle(a0.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.x, 4u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a0.w, 5u)), b3, fma(vec4(subgroupShuffle(a0.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.x, 5u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a0.w, 6u)), b3, fma(vec4(subgroupShuffle(a0.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.x, 6u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a0.w, 7u)), b3, fma(vec4(subgroupShuffle(a0.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.x, 7u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.w, 0u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 0u)), b1, subgroupShuffle(a1.x, 0u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.w, 1u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 1u)), b1, subgroupShuffle(a1.x, 1u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.w, 2u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 2u)), b1, subgroupShuffle(a1.x, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 3u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 3u)), b1, subgroupShuffle(a1.x, 3u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 4u)), b1, subgroupShuffle(a1.x, 4u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 5u)), b1, subgroupShuffle(a1.x, 5u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 6u)), b1, subgroupShuffle(a1.x, 6u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 7u)), b1, subgroupShuffle(a1.x, 7u) * b0)));
+        s16 += fma(vec4(subgroupShuffle(a2.w, 0u)), b3, fma(vec4(subgroupShuffle(a2.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 0u)), b1, subgroupShuffle(a2.x, 0u) * b0)));
+        s17 += fma(vec4(subgroupShuffle(a2.w, 1u)), b3, fma(vec4(subgroupShuffle(a2.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 1u)), b1, subgroupShuffle(a2.x, 1u) * b0)));
+        s18 += fma(vec4(subgroupShuffle(a2.w, 2u)), b3, fma(vec4(subgroupShuffle(a2.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 2u)), b1, subgroupShuffle(a2.x, 2u) * b0)));
+        s19 += fma(vec4(subgroupShuffle(a2.w, 3u)), b3, fma(vec4(subgroupShuffle(a2.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 3u)), b1, subgroupShuffle(a2.x, 3u) * b0)));
+        s20 += fma(vec4(subgroupShuffle(a2.w, 4u)), b3, fma(vec4(subgroupShuffle(a2.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 4u)), b1, subgroupShuffle(a2.x, 4u) * b0)));
+        s21 += fma(vec4(subgroupShuffle(a2.w, 5u)), b3, fma(vec4(subgroupShuffle(a2.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 5u)), b1, subgroupShuffle(a2.x, 5u) * b0)));
+        s22 += fma(vec4(subgroupShuffle(a2.w, 6u)), b3, fma(vec4(subgroupShuffle(a2.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 6u)), b1, subgroupShuffle(a2.x, 6u) * b0)));
+        s23 += fma(vec4(subgroupShuffle(a2.w, 7u)), b3, fma(vec4(subgroupShuffle(a2.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 7u)), b1, subgroupShuffle(a2.x, 7u) * b0)));
+        s24 += fma(vec4(subgroupShuffle(a3.w, 0u)), b3, fma(vec4(subgroupShuffle(a3.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 0u)), b1, subgroupShuffle(a3.x, 0u) * b0)));
+        s25 += fma(vec4(subgroupShuffle(a3.w, 1u)), b3, fma(vec4(subgroupShuffle(a3.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 1u)), b1, subgroupShuffle(a3.x, 1u) * b0)));
+        s26 += fma(vec4(subgroupShuffle(a3.w, 2u)), b3, fma(vec4(subgroupShuffle(a3.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 2u)), b1, subgroupShuffle(a3.x, 2u) * b0)));
+        s27 += fma(vec4(subgroupShuffle(a3.w, 3u)), b3, fma(vec4(subgroupShuffle(a3.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 3u)), b1, subgroupShuffle(a3.x, 3u) * b0)));
+        s28 += fma(vec4(subgroupShuffle(a3.w, 4u)), b3, fma(vec4(subgroupShuffle(a3.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 4u)), b1, subgroupShuffle(a3.x, 4u) * b0)));
+        s29 += fma(vec4(subgroupShuffle(a3.w, 5u)), b3, fma(vec4(subgroupShuffle(a3.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 5u)), b1, subgroupShuffle(a3.x, 5u) * b0)));
+        s30 += fma(vec4(subgroupShuffle(a3.w, 6u)), b3, fma(vec4(subgroupShuffle(a3.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 6u)), b1, subgroupShuffle(a3.x, 6u) * b0)));
+        s31 += fma(vec4(subgroupShuffle(a3.w, 7u)), b3, fma(vec4(subgroupShuffle(a3.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 7u)), b1, subgroupShuffle(a3.x, 7u) * b0)));
     }
     } else if ((LOOPS & 2u) != 0u && (LOOPS == 2u || (true))) {
     for (var base = 0u; base < layer.inputs; base += 4u) {
@@ -266,70 +266,70 @@ fn dense_forward_direct_32(
         let b1 = vec4(p0.y, p1.y, p2.y, p3.y);
         let b2 = vec4(p0.z, p1.z, p2.z, p3.z);
         let b3 = vec4(p0.w, p1.w, p2.w, p3.w);
-        s0 += subgroupShuffle(a0.x, 0u) * b0 + subgroupShuffle(a0.y, 0u) * b1
-            + subgroupShuffle(a0.z, 0u) * b2 + subgroupShuffle(a0.w, 0u) * b3;
-        s1 += subgroupShuffle(a0.x, 1u) * b0 + subgroupShuffle(a0.y, 1u) * b1
-            + subgroupShuffle(a0.z, 1u) * b2 + subgroupShuffle(a0.w, 1u) * b3;
-        s2 += subgroupShuffle(a0.x, 2u) * b0 + subgroupShuffle(a0.y, 2u) * b1
-            + subgroupShuffle(a0.z, 2u) * b2 + subgroupShuffle(a0.w, 2u) * b3;
-        s3 += subgroupShuffle(a0.x, 3u) * b0 + subgroupShuffle(a0.y, 3u) * b1
-            + subgroupShuffle(a0.z, 3u) * b2 + subgroupShuffle(a0.w, 3u) * b3;
-        s4 += subgroupShuffle(a0.x, 4u) * b0 + subgroupShuffle(a0.y, 4u) * b1
-            + subgroupShuffle(a0.z, 4u) * b2 + subgroupShuffle(a0.w, 4u) * b3;
-        s5 += subgroupShuffle(a0.x, 5u) * b0 + subgroupShuffle(a0.y, 5u) * b1
-            + subgroupShuffle(a0.z, 5u) * b2 + subgroupShuffle(a0.w, 5u) * b3;
-        s6 += subgroupShuffle(a0.x, 6u) * b0 + subgroupShuffle(a0.y, 6u) * b1
-            + subgroupShuffle(a0.z, 6u) * b2 + subgroupShuffle(a0.w, 6u) * b3;
-        s7 += subgroupShuffle(a0.x, 7u) * b0 + subgroupShuffle(a0.y, 7u) * b1
-            + subgroupShuffle(a0.z, 7u) * b2 + subgroupShuffle(a0.w, 7u) * b3;
-        s8 += subgroupShuffle(a1.x, 0u) * b0 + subgroupShuffle(a1.y, 0u) * b1
-            + subgroupShuffle(a1.z, 0u) * b2 + subgroupShuffle(a1.w, 0u) * b3;
-        s9 += subgroupShuffle(a1.x, 1u) * b0 + subgroupShuffle(a1.y, 1u) * b1
-            + subgroupShuffle(a1.z, 1u) * b2 + subgroupShuffle(a1.w, 1u) * b3;
-        s10 += subgroupShuffle(a1.x, 2u) * b0 + subgroupShuffle(a1.y, 2u) * b1
-            + subgroupShuffle(a1.z, 2u) * b2 + subgroupShuffle(a1.w, 2u) * b3;
-        s11 += subgroupShuffle(a1.x, 3u) * b0 + subgroupShuffle(a1.y, 3u) * b1
-            + subgroupShuffle(a1.z, 3u) * b2 + subgroupShuffle(a1.w, 3u) * b3;
-        s12 += subgroupShuffle(a1.x, 4u) * b0 + subgroupShuffle(a1.y, 4u) * b1
-            + subgroupShuffle(a1.z, 4u) * b2 + subgroupShuffle(a1.w, 4u) * b3;
-        s13 += subgroupShuffle(a1.x, 5u) * b0 + subgroupShuffle(a1.y, 5u) * b1
-            + subgroupShuffle(a1.z, 5u) * b2 + subgroupShuffle(a1.w, 5u) * b3;
-        s14 += subgroupShuffle(a1.x, 6u) * b0 + subgroupShuffle(a1.y, 6u) * b1
-            + subgroupShuffle(a1.z, 6u) * b2 + subgroupShuffle(a1.w, 6u) * b3;
-        s15 += subgroupShuffle(a1.x, 7u) * b0 + subgroupShuffle(a1.y, 7u) * b1
-            + subgroupShuffle(a1.z, 7u) * b2 + subgroupShuffle(a1.w, 7u) * b3;
-        s16 += subgroupShuffle(a2.x, 0u) * b0 + subgroupShuffle(a2.y, 0u) * b1
-            + subgroupShuffle(a2.z, 0u) * b2 + subgroupShuffle(a2.w, 0u) * b3;
-        s17 += subgroupShuffle(a2.x, 1u) * b0 + subgroupShuffle(a2.y, 1u) * b1
-            + subgroupShuffle(a2.z, 1u) * b2 + subgroupShuffle(a2.w, 1u) * b3;
-        s18 += subgroupShuffle(a2.x, 2u) * b0 + subgroupShuffle(a2.y, 2u) * b1
-            + subgroupShuffle(a2.z, 2u) * b2 + subgroupShuffle(a2.w, 2u) * b3;
-        s19 += subgroupShuffle(a2.x, 3u) * b0 + subgroupShuffle(a2.y, 3u) * b1
-            + subgroupShuffle(a2.z, 3u) * b2 + subgroupShuffle(a2.w, 3u) * b3;
-        s20 += subgroupShuffle(a2.x, 4u) * b0 + subgroupShuffle(a2.y, 4u) * b1
-            + subgroupShuffle(a2.z, 4u) * b2 + subgroupShuffle(a2.w, 4u) * b3;
-        s21 += subgroupShuffle(a2.x, 5u) * b0 + subgroupShuffle(a2.y, 5u) * b1
-            + subgroupShuffle(a2.z, 5u) * b2 + subgroupShuffle(a2.w, 5u) * b3;
-        s22 += subgroupShuffle(a2.x, 6u) * b0 + subgroupShuffle(a2.y, 6u) * b1
-            + subgroupShuffle(a2.z, 6u) * b2 + subgroupShuffle(a2.w, 6u) * b3;
-        s23 += subgroupShuffle(a2.x, 7u) * b0 + subgroupShuffle(a2.y, 7u) * b1
-            + subgroupShuffle(a2.z, 7u) * b2 + subgroupShuffle(a2.w, 7u) * b3;
-        s24 += subgroupShuffle(a3.x, 0u) * b0 + subgroupShuffle(a3.y, 0u) * b1
-            + subgroupShuffle(a3.z, 0u) * b2 + subgroupShuffle(a3.w, 0u) * b3;
-        s25 += subgroupShuffle(a3.x, 1u) * b0 + subgroupShuffle(a3.y, 1u) * b1
-            + subgroupShuffle(a3.z, 1u) * b2 + subgroupShuffle(a3.w, 1u) * b3;
-        s26 += subgroupShuffle(a3.x, 2u) * b0 + subgroupShuffle(a3.y, 2u) * b1
-            + subgroupShuffle(a3.z, 2u) * b2 + subgroupShuffle(a3.w, 2u) * b3;
-        s27 += subgroupShuffle(a3.x, 3u) * b0 + subgroupShuffle(a3.y, 3u) * b1
-            + subgroupShuffle(a3.z, 3u) * b2 + subgroupShuffle(a3.w, 3u) * b3;
-        s28 += subgroupShuffle(a3.x, 4u) * b0 + subgroupShuffle(a3.y, 4u) * b1
-            + subgroupShuffle(a3.z, 4u) * b2 + subgroupShuffle(a3.w, 4u) * b3;
-        s29 += subgroupShuffle(a3.x, 5u) * b0 + subgroupShuffle(a3.y, 5u) * b1
-            + subgroupShuffle(a3.z, 5u) * b2 + subgroupShuffle(a3.w, 5u) * b3;
-        s30 += subgroupShuffle(a3.x, 6u) * b0 + subgroupShuffle(a3.y, 6u) * b1
-            + subgroupShuffle(a3.z, 6u) * b2 + subgroupShuffle(a3.w, 6u) * b3;
-        s31 += subgroupShuffle(a3.x, 7u) * b0 + subgroupShuffle(a3.y, 7u) * b1
-            + subgroupShuffle(a3.z, 7u) * b2 + subgroupShuffle(a3.w, 7u) * b3;
+        s0 += fma(vec4(subgroupShuffle(a0.w, 0u)), b3, fma(vec4(subgroupShuffle(a0.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 0u)), b1, subgroupShuffle(a0.x, 0u) * b0)));
+        s1 += fma(vec4(subgroupShuffle(a0.w, 1u)), b3, fma(vec4(subgroupShuffle(a0.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 1u)), b1, subgroupShuffle(a0.x, 1u) * b0)));
+        s2 += fma(vec4(subgroupShuffle(a0.w, 2u)), b3, fma(vec4(subgroupShuffle(a0.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 2u)), b1, subgroupShuffle(a0.x, 2u) * b0)));
+        s3 += fma(vec4(subgroupShuffle(a0.w, 3u)), b3, fma(vec4(subgroupShuffle(a0.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 3u)), b1, subgroupShuffle(a0.x, 3u) * b0)));
+        s4 += fma(vec4(subgroupShuffle(a0.w, 4u)), b3, fma(vec4(subgroupShuffle(a0.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 4u)), b1, subgroupShuffle(a0.x, 4u) * b0)));
+        s5 += fma(vec4(subgroupShuffle(a0.w, 5u)), b3, fma(vec4(subgroupShuffle(a0.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 5u)), b1, subgroupShuffle(a0.x, 5u) * b0)));
+        s6 += fma(vec4(subgroupShuffle(a0.w, 6u)), b3, fma(vec4(subgroupShuffle(a0.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 6u)), b1, subgroupShuffle(a0.x, 6u) * b0)));
+        s7 += fma(vec4(subgroupShuffle(a0.w, 7u)), b3, fma(vec4(subgroupShuffle(a0.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a0.y, 7u)), b1, subgroupShuffle(a0.x, 7u) * b0)));
+        s8 += fma(vec4(subgroupShuffle(a1.w, 0u)), b3, fma(vec4(subgroupShuffle(a1.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 0u)), b1, subgroupShuffle(a1.x, 0u) * b0)));
+        s9 += fma(vec4(subgroupShuffle(a1.w, 1u)), b3, fma(vec4(subgroupShuffle(a1.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 1u)), b1, subgroupShuffle(a1.x, 1u) * b0)));
+        s10 += fma(vec4(subgroupShuffle(a1.w, 2u)), b3, fma(vec4(subgroupShuffle(a1.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 2u)), b1, subgroupShuffle(a1.x, 2u) * b0)));
+        s11 += fma(vec4(subgroupShuffle(a1.w, 3u)), b3, fma(vec4(subgroupShuffle(a1.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 3u)), b1, subgroupShuffle(a1.x, 3u) * b0)));
+        s12 += fma(vec4(subgroupShuffle(a1.w, 4u)), b3, fma(vec4(subgroupShuffle(a1.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 4u)), b1, subgroupShuffle(a1.x, 4u) * b0)));
+        s13 += fma(vec4(subgroupShuffle(a1.w, 5u)), b3, fma(vec4(subgroupShuffle(a1.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 5u)), b1, subgroupShuffle(a1.x, 5u) * b0)));
+        s14 += fma(vec4(subgroupShuffle(a1.w, 6u)), b3, fma(vec4(subgroupShuffle(a1.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 6u)), b1, subgroupShuffle(a1.x, 6u) * b0)));
+        s15 += fma(vec4(subgroupShuffle(a1.w, 7u)), b3, fma(vec4(subgroupShuffle(a1.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a1.y, 7u)), b1, subgroupShuffle(a1.x, 7u) * b0)));
+        s16 += fma(vec4(subgroupShuffle(a2.w, 0u)), b3, fma(vec4(subgroupShuffle(a2.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 0u)), b1, subgroupShuffle(a2.x, 0u) * b0)));
+        s17 += fma(vec4(subgroupShuffle(a2.w, 1u)), b3, fma(vec4(subgroupShuffle(a2.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 1u)), b1, subgroupShuffle(a2.x, 1u) * b0)));
+        s18 += fma(vec4(subgroupShuffle(a2.w, 2u)), b3, fma(vec4(subgroupShuffle(a2.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 2u)), b1, subgroupShuffle(a2.x, 2u) * b0)));
+        s19 += fma(vec4(subgroupShuffle(a2.w, 3u)), b3, fma(vec4(subgroupShuffle(a2.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 3u)), b1, subgroupShuffle(a2.x, 3u) * b0)));
+        s20 += fma(vec4(subgroupShuffle(a2.w, 4u)), b3, fma(vec4(subgroupShuffle(a2.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 4u)), b1, subgroupShuffle(a2.x, 4u) * b0)));
+        s21 += fma(vec4(subgroupShuffle(a2.w, 5u)), b3, fma(vec4(subgroupShuffle(a2.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 5u)), b1, subgroupShuffle(a2.x, 5u) * b0)));
+        s22 += fma(vec4(subgroupShuffle(a2.w, 6u)), b3, fma(vec4(subgroupShuffle(a2.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 6u)), b1, subgroupShuffle(a2.x, 6u) * b0)));
+        s23 += fma(vec4(subgroupShuffle(a2.w, 7u)), b3, fma(vec4(subgroupShuffle(a2.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a2.y, 7u)), b1, subgroupShuffle(a2.x, 7u) * b0)));
+        s24 += fma(vec4(subgroupShuffle(a3.w, 0u)), b3, fma(vec4(subgroupShuffle(a3.z, 0u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 0u)), b1, subgroupShuffle(a3.x, 0u) * b0)));
+        s25 += fma(vec4(subgroupShuffle(a3.w, 1u)), b3, fma(vec4(subgroupShuffle(a3.z, 1u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 1u)), b1, subgroupShuffle(a3.x, 1u) * b0)));
+        s26 += fma(vec4(subgroupShuffle(a3.w, 2u)), b3, fma(vec4(subgroupShuffle(a3.z, 2u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 2u)), b1, subgroupShuffle(a3.x, 2u) * b0)));
+        s27 += fma(vec4(subgroupShuffle(a3.w, 3u)), b3, fma(vec4(subgroupShuffle(a3.z, 3u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 3u)), b1, subgroupShuffle(a3.x, 3u) * b0)));
+        s28 += fma(vec4(subgroupShuffle(a3.w, 4u)), b3, fma(vec4(subgroupShuffle(a3.z, 4u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 4u)), b1, subgroupShuffle(a3.x, 4u) * b0)));
+        s29 += fma(vec4(subgroupShuffle(a3.w, 5u)), b3, fma(vec4(subgroupShuffle(a3.z, 5u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 5u)), b1, subgroupShuffle(a3.x, 5u) * b0)));
+        s30 += fma(vec4(subgroupShuffle(a3.w, 6u)), b3, fma(vec4(subgroupShuffle(a3.z, 6u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 6u)), b1, subgroupShuffle(a3.x, 6u) * b0)));
+        s31 += fma(vec4(subgroupShuffle(a3.w, 7u)), b3, fma(vec4(subgroupShuffle(a3.z, 7u)), b2,
+            fma(vec4(subgroupShuffle(a3.y, 7u)), b1, subgroupShuffle(a3.x, 7u) * b0)));
     }
     }
     let bias = vec4(

@@ -176,86 +176,86 @@ fn heads_cross_entropy(
         let x_w = vec2(a0.w, a1.w);
         if (CLASSES > 0u) {
         let w = four_parameters(layer.weight + c0 * layer.inputs + base);
-        z0 += x_x * subgroupShuffle(w.x, 0u) + x_y * subgroupShuffle(w.y, 0u)
-            + x_z * subgroupShuffle(w.z, 0u) + x_w * subgroupShuffle(w.w, 0u);
-        z1 += x_x * subgroupShuffle(w.x, 1u) + x_y * subgroupShuffle(w.y, 1u)
-            + x_z * subgroupShuffle(w.z, 1u) + x_w * subgroupShuffle(w.w, 1u);
-        z2 += x_x * subgroupShuffle(w.x, 2u) + x_y * subgroupShuffle(w.y, 2u)
-            + x_z * subgroupShuffle(w.z, 2u) + x_w * subgroupShuffle(w.w, 2u);
-        z3 += x_x * subgroupShuffle(w.x, 3u) + x_y * subgroupShuffle(w.y, 3u)
-            + x_z * subgroupShuffle(w.z, 3u) + x_w * subgroupShuffle(w.w, 3u);
+        z0 += fma(vec2(subgroupShuffle(w.w, 0u)), x_w, fma(vec2(subgroupShuffle(w.z, 0u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 0u)), x_y, subgroupShuffle(w.x, 0u) * x_x)));
+        z1 += fma(vec2(subgroupShuffle(w.w, 1u)), x_w, fma(vec2(subgroupShuffle(w.z, 1u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 1u)), x_y, subgroupShuffle(w.x, 1u) * x_x)));
+        z2 += fma(vec2(subgroupShuffle(w.w, 2u)), x_w, fma(vec2(subgroupShuffle(w.z, 2u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 2u)), x_y, subgroupShuffle(w.x, 2u) * x_x)));
+        z3 += fma(vec2(subgroupShuffle(w.w, 3u)), x_w, fma(vec2(subgroupShuffle(w.z, 3u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 3u)), x_y, subgroupShuffle(w.x, 3u) * x_x)));
         if (CLASSES > 4u) {
-        z4 += x_x * subgroupShuffle(w.x, 4u) + x_y * subgroupShuffle(w.y, 4u)
-            + x_z * subgroupShuffle(w.z, 4u) + x_w * subgroupShuffle(w.w, 4u);
-        z5 += x_x * subgroupShuffle(w.x, 5u) + x_y * subgroupShuffle(w.y, 5u)
-            + x_z * subgroupShuffle(w.z, 5u) + x_w * subgroupShuffle(w.w, 5u);
-        z6 += x_x * subgroupShuffle(w.x, 6u) + x_y * subgroupShuffle(w.y, 6u)
-            + x_z * subgroupShuffle(w.z, 6u) + x_w * subgroupShuffle(w.w, 6u);
-        z7 += x_x * subgroupShuffle(w.x, 7u) + x_y * subgroupShuffle(w.y, 7u)
-            + x_z * subgroupShuffle(w.z, 7u) + x_w * subgroupShuffle(w.w, 7u);
+        z4 += fma(vec2(subgroupShuffle(w.w, 4u)), x_w, fma(vec2(subgroupShuffle(w.z, 4u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 4u)), x_y, subgroupShuffle(w.x, 4u) * x_x)));
+        z5 += fma(vec2(subgroupShuffle(w.w, 5u)), x_w, fma(vec2(subgroupShuffle(w.z, 5u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 5u)), x_y, subgroupShuffle(w.x, 5u) * x_x)));
+        z6 += fma(vec2(subgroupShuffle(w.w, 6u)), x_w, fma(vec2(subgroupShuffle(w.z, 6u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 6u)), x_y, subgroupShuffle(w.x, 6u) * x_x)));
+        z7 += fma(vec2(subgroupShuffle(w.w, 7u)), x_w, fma(vec2(subgroupShuffle(w.z, 7u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 7u)), x_y, subgroupShuffle(w.x, 7u) * x_x)));
         }
         }
         if (CLASSES > 8u) {
         let w = four_parameters(layer.weight + c1 * layer.inputs + base);
-        z8 += x_x * subgroupShuffle(w.x, 0u) + x_y * subgroupShuffle(w.y, 0u)
-            + x_z * subgroupShuffle(w.z, 0u) + x_w * subgroupShuffle(w.w, 0u);
-        z9 += x_x * subgroupShuffle(w.x, 1u) + x_y * subgroupShuffle(w.y, 1u)
-            + x_z * subgroupShuffle(w.z, 1u) + x_w * subgroupShuffle(w.w, 1u);
-        z10 += x_x * subgroupShuffle(w.x, 2u) + x_y * subgroupShuffle(w.y, 2u)
-            + x_z * subgroupShuffle(w.z, 2u) + x_w * subgroupShuffle(w.w, 2u);
-        z11 += x_x * subgroupShuffle(w.x, 3u) + x_y * subgroupShuffle(w.y, 3u)
-            + x_z * subgroupShuffle(w.z, 3u) + x_w * subgroupShuffle(w.w, 3u);
+        z8 += fma(vec2(subgroupShuffle(w.w, 0u)), x_w, fma(vec2(subgroupShuffle(w.z, 0u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 0u)), x_y, subgroupShuffle(w.x, 0u) * x_x)));
+        z9 += fma(vec2(subgroupShuffle(w.w, 1u)), x_w, fma(vec2(subgroupShuffle(w.z, 1u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 1u)), x_y, subgroupShuffle(w.x, 1u) * x_x)));
+        z10 += fma(vec2(subgroupShuffle(w.w, 2u)), x_w, fma(vec2(subgroupShuffle(w.z, 2u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 2u)), x_y, subgroupShuffle(w.x, 2u) * x_x)));
+        z11 += fma(vec2(subgroupShuffle(w.w, 3u)), x_w, fma(vec2(subgroupShuffle(w.z, 3u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 3u)), x_y, subgroupShuffle(w.x, 3u) * x_x)));
         if (CLASSES > 12u) {
-        z12 += x_x * subgroupShuffle(w.x, 4u) + x_y * subgroupShuffle(w.y, 4u)
-            + x_z * subgroupShuffle(w.z, 4u) + x_w * subgroupShuffle(w.w, 4u);
-        z13 += x_x * subgroupShuffle(w.x, 5u) + x_y * subgroupShuffle(w.y, 5u)
-            + x_z * subgroupShuffle(w.z, 5u) + x_w * subgroupShuffle(w.w, 5u);
-        z14 += x_x * subgroupShuffle(w.x, 6u) + x_y * subgroupShuffle(w.y, 6u)
-            + x_z * subgroupShuffle(w.z, 6u) + x_w * subgroupShuffle(w.w, 6u);
-        z15 += x_x * subgroupShuffle(w.x, 7u) + x_y * subgroupShuffle(w.y, 7u)
-            + x_z * subgroupShuffle(w.z, 7u) + x_w * subgroupShuffle(w.w, 7u);
+        z12 += fma(vec2(subgroupShuffle(w.w, 4u)), x_w, fma(vec2(subgroupShuffle(w.z, 4u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 4u)), x_y, subgroupShuffle(w.x, 4u) * x_x)));
+        z13 += fma(vec2(subgroupShuffle(w.w, 5u)), x_w, fma(vec2(subgroupShuffle(w.z, 5u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 5u)), x_y, subgroupShuffle(w.x, 5u) * x_x)));
+        z14 += fma(vec2(subgroupShuffle(w.w, 6u)), x_w, fma(vec2(subgroupShuffle(w.z, 6u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 6u)), x_y, subgroupShuffle(w.x, 6u) * x_x)));
+        z15 += fma(vec2(subgroupShuffle(w.w, 7u)), x_w, fma(vec2(subgroupShuffle(w.z, 7u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 7u)), x_y, subgroupShuffle(w.x, 7u) * x_x)));
         }
         }
         if (CLASSES > 16u) {
         let w = four_parameters(layer.weight + c2 * layer.inputs + base);
-        z16 += x_x * subgroupShuffle(w.x, 0u) + x_y * subgroupShuffle(w.y, 0u)
-            + x_z * subgroupShuffle(w.z, 0u) + x_w * subgroupShuffle(w.w, 0u);
-        z17 += x_x * subgroupShuffle(w.x, 1u) + x_y * subgroupShuffle(w.y, 1u)
-            + x_z * subgroupShuffle(w.z, 1u) + x_w * subgroupShuffle(w.w, 1u);
-        z18 += x_x * subgroupShuffle(w.x, 2u) + x_y * subgroupShuffle(w.y, 2u)
-            + x_z * subgroupShuffle(w.z, 2u) + x_w * subgroupShuffle(w.w, 2u);
-        z19 += x_x * subgroupShuffle(w.x, 3u) + x_y * subgroupShuffle(w.y, 3u)
-            + x_z * subgroupShuffle(w.z, 3u) + x_w * subgroupShuffle(w.w, 3u);
+        z16 += fma(vec2(subgroupShuffle(w.w, 0u)), x_w, fma(vec2(subgroupShuffle(w.z, 0u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 0u)), x_y, subgroupShuffle(w.x, 0u) * x_x)));
+        z17 += fma(vec2(subgroupShuffle(w.w, 1u)), x_w, fma(vec2(subgroupShuffle(w.z, 1u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 1u)), x_y, subgroupShuffle(w.x, 1u) * x_x)));
+        z18 += fma(vec2(subgroupShuffle(w.w, 2u)), x_w, fma(vec2(subgroupShuffle(w.z, 2u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 2u)), x_y, subgroupShuffle(w.x, 2u) * x_x)));
+        z19 += fma(vec2(subgroupShuffle(w.w, 3u)), x_w, fma(vec2(subgroupShuffle(w.z, 3u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 3u)), x_y, subgroupShuffle(w.x, 3u) * x_x)));
         if (CLASSES > 20u) {
-        z20 += x_x * subgroupShuffle(w.x, 4u) + x_y * subgroupShuffle(w.y, 4u)
-            + x_z * subgroupShuffle(w.z, 4u) + x_w * subgroupShuffle(w.w, 4u);
-        z21 += x_x * subgroupShuffle(w.x, 5u) + x_y * subgroupShuffle(w.y, 5u)
-            + x_z * subgroupShuffle(w.z, 5u) + x_w * subgroupShuffle(w.w, 5u);
-        z22 += x_x * subgroupShuffle(w.x, 6u) + x_y * subgroupShuffle(w.y, 6u)
-            + x_z * subgroupShuffle(w.z, 6u) + x_w * subgroupShuffle(w.w, 6u);
-        z23 += x_x * subgroupShuffle(w.x, 7u) + x_y * subgroupShuffle(w.y, 7u)
-            + x_z * subgroupShuffle(w.z, 7u) + x_w * subgroupShuffle(w.w, 7u);
+        z20 += fma(vec2(subgroupShuffle(w.w, 4u)), x_w, fma(vec2(subgroupShuffle(w.z, 4u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 4u)), x_y, subgroupShuffle(w.x, 4u) * x_x)));
+        z21 += fma(vec2(subgroupShuffle(w.w, 5u)), x_w, fma(vec2(subgroupShuffle(w.z, 5u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 5u)), x_y, subgroupShuffle(w.x, 5u) * x_x)));
+        z22 += fma(vec2(subgroupShuffle(w.w, 6u)), x_w, fma(vec2(subgroupShuffle(w.z, 6u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 6u)), x_y, subgroupShuffle(w.x, 6u) * x_x)));
+        z23 += fma(vec2(subgroupShuffle(w.w, 7u)), x_w, fma(vec2(subgroupShuffle(w.z, 7u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 7u)), x_y, subgroupShuffle(w.x, 7u) * x_x)));
         }
         }
         if (CLASSES > 24u) {
         let w = four_parameters(layer.weight + c3 * layer.inputs + base);
-        z24 += x_x * subgroupShuffle(w.x, 0u) + x_y * subgroupShuffle(w.y, 0u)
-            + x_z * subgroupShuffle(w.z, 0u) + x_w * subgroupShuffle(w.w, 0u);
-        z25 += x_x * subgroupShuffle(w.x, 1u) + x_y * subgroupShuffle(w.y, 1u)
-            + x_z * subgroupShuffle(w.z, 1u) + x_w * subgroupShuffle(w.w, 1u);
-        z26 += x_x * subgroupShuffle(w.x, 2u) + x_y * subgroupShuffle(w.y, 2u)
-            + x_z * subgroupShuffle(w.z, 2u) + x_w * subgroupShuffle(w.w, 2u);
-        z27 += x_x * subgroupShuffle(w.x, 3u) + x_y * subgroupShuffle(w.y, 3u)
-            + x_z * subgroupShuffle(w.z, 3u) + x_w * subgroupShuffle(w.w, 3u);
+        z24 += fma(vec2(subgroupShuffle(w.w, 0u)), x_w, fma(vec2(subgroupShuffle(w.z, 0u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 0u)), x_y, subgroupShuffle(w.x, 0u) * x_x)));
+        z25 += fma(vec2(subgroupShuffle(w.w, 1u)), x_w, fma(vec2(subgroupShuffle(w.z, 1u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 1u)), x_y, subgroupShuffle(w.x, 1u) * x_x)));
+        z26 += fma(vec2(subgroupShuffle(w.w, 2u)), x_w, fma(vec2(subgroupShuffle(w.z, 2u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 2u)), x_y, subgroupShuffle(w.x, 2u) * x_x)));
+        z27 += fma(vec2(subgroupShuffle(w.w, 3u)), x_w, fma(vec2(subgroupShuffle(w.z, 3u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 3u)), x_y, subgroupShuffle(w.x, 3u) * x_x)));
         if (CLASSES > 28u) {
-        z28 += x_x * subgroupShuffle(w.x, 4u) + x_y * subgroupShuffle(w.y, 4u)
-            + x_z * subgroupShuffle(w.z, 4u) + x_w * subgroupShuffle(w.w, 4u);
-        z29 += x_x * subgroupShuffle(w.x, 5u) + x_y * subgroupShuffle(w.y, 5u)
-            + x_z * subgroupShuffle(w.z, 5u) + x_w * subgroupShuffle(w.w, 5u);
-        z30 += x_x * subgroupShuffle(w.x, 6u) + x_y * subgroupShuffle(w.y, 6u)
-            + x_z * subgroupShuffle(w.z, 6u) + x_w * subgroupShuffle(w.w, 6u);
-        z31 += x_x * subgroupShuffle(w.x, 7u) + x_y * subgroupShuffle(w.y, 7u)
-            + x_z * subgroupShuffle(w.z, 7u) + x_w * subgroupShuffle(w.w, 7u);
+        z28 += fma(vec2(subgroupShuffle(w.w, 4u)), x_w, fma(vec2(subgroupShuffle(w.z, 4u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 4u)), x_y, subgroupShuffle(w.x, 4u) * x_x)));
+        z29 += fma(vec2(subgroupShuffle(w.w, 5u)), x_w, fma(vec2(subgroupShuffle(w.z, 5u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 5u)), x_y, subgroupShuffle(w.x, 5u) * x_x)));
+        z30 += fma(vec2(subgroupShuffle(w.w, 6u)), x_w, fma(vec2(subgroupShuffle(w.z, 6u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 6u)), x_y, subgroupShuffle(w.x, 6u) * x_x)));
+        z31 += fma(vec2(subgroupShuffle(w.w, 7u)), x_w, fma(vec2(subgroupShuffle(w.z, 7u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 7u)), x_y, subgroupShuffle(w.x, 7u) * x_x)));
         }
         }
     }
@@ -271,89 +271,89 @@ fn heads_cross_entropy(
         if (CLASSES > 0u) {
         let w = select(vec4<f32>(), any_four_parameters(layer.weight + c0 * layer.inputs + base),
             is_step);
-        z0 += x_x * subgroupShuffle(w.x, 0u) + x_y * subgroupShuffle(w.y, 0u)
-            + x_z * subgroupShuffle(w.z, 0u) + x_w * subgroupShuffle(w.w, 0u);
-        z1 += x_x * subgroupShuffle(w.x, 1u) + x_y * subgroupShuffle(w.y, 1u)
-            + x_z * subgroupShuffle(w.z, 1u) + x_w * subgroupShuffle(w.w, 1u);
-        z2 += x_x * subgroupShuffle(w.x, 2u) + x_y * subgroupShuffle(w.y, 2u)
-            + x_z * subgroupShuffle(w.z, 2u) + x_w * subgroupShuffle(w.w, 2u);
-        z3 += x_x * subgroupShuffle(w.x, 3u) + x_y * subgroupShuffle(w.y, 3u)
-            + x_z * subgroupShuffle(w.z, 3u) + x_w * subgroupShuffle(w.w, 3u);
+        z0 += fma(vec2(subgroupShuffle(w.w, 0u)), x_w, fma(vec2(subgroupShuffle(w.z, 0u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 0u)), x_y, subgroupShuffle(w.x, 0u) * x_x)));
+        z1 += fma(vec2(subgroupShuffle(w.w, 1u)), x_w, fma(vec2(subgroupShuffle(w.z, 1u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 1u)), x_y, subgroupShuffle(w.x, 1u) * x_x)));
+        z2 += fma(vec2(subgroupShuffle(w.w, 2u)), x_w, fma(vec2(subgroupShuffle(w.z, 2u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 2u)), x_y, subgroupShuffle(w.x, 2u) * x_x)));
+        z3 += fma(vec2(subgroupShuffle(w.w, 3u)), x_w, fma(vec2(subgroupShuffle(w.z, 3u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 3u)), x_y, subgroupShuffle(w.x, 3u) * x_x)));
         if (CLASSES > 4u) {
-        z4 += x_x * subgroupShuffle(w.x, 4u) + x_y * subgroupShuffle(w.y, 4u)
-            + x_z * subgroupShuffle(w.z, 4u) + x_w * subgroupShuffle(w.w, 4u);
-        z5 += x_x * subgroupShuffle(w.x, 5u) + x_y * subgroupShuffle(w.y, 5u)
-            + x_z * subgroupShuffle(w.z, 5u) + x_w * subgroupShuffle(w.w, 5u);
-        z6 += x_x * subgroupShuffle(w.x, 6u) + x_y * subgroupShuffle(w.y, 6u)
-            + x_z * subgroupShuffle(w.z, 6u) + x_w * subgroupShuffle(w.w, 6u);
-        z7 += x_x * subgroupShuffle(w.x, 7u) + x_y * subgroupShuffle(w.y, 7u)
-            + x_z * subgroupShuffle(w.z, 7u) + x_w * subgroupShuffle(w.w, 7u);
+        z4 += fma(vec2(subgroupShuffle(w.w, 4u)), x_w, fma(vec2(subgroupShuffle(w.z, 4u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 4u)), x_y, subgroupShuffle(w.x, 4u) * x_x)));
+        z5 += fma(vec2(subgroupShuffle(w.w, 5u)), x_w, fma(vec2(subgroupShuffle(w.z, 5u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 5u)), x_y, subgroupShuffle(w.x, 5u) * x_x)));
+        z6 += fma(vec2(subgroupShuffle(w.w, 6u)), x_w, fma(vec2(subgroupShuffle(w.z, 6u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 6u)), x_y, subgroupShuffle(w.x, 6u) * x_x)));
+        z7 += fma(vec2(subgroupShuffle(w.w, 7u)), x_w, fma(vec2(subgroupShuffle(w.z, 7u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 7u)), x_y, subgroupShuffle(w.x, 7u) * x_x)));
         }
         }
         if (CLASSES > 8u) {
         let w = select(vec4<f32>(), any_four_parameters(layer.weight + c1 * layer.inputs + base),
             is_step);
-        z8 += x_x * subgroupShuffle(w.x, 0u) + x_y * subgroupShuffle(w.y, 0u)
-            + x_z * subgroupShuffle(w.z, 0u) + x_w * subgroupShuffle(w.w, 0u);
-        z9 += x_x * subgroupShuffle(w.x, 1u) + x_y * subgroupShuffle(w.y, 1u)
-            + x_z * subgroupShuffle(w.z, 1u) + x_w * subgroupShuffle(w.w, 1u);
-        z10 += x_x * subgroupShuffle(w.x, 2u) + x_y * subgroupShuffle(w.y, 2u)
-            + x_z * subgroupShuffle(w.z, 2u) + x_w * subgroupShuffle(w.w, 2u);
-        z11 += x_x * subgroupShuffle(w.x, 3u) + x_y * subgroupShuffle(w.y, 3u)
-            + x_z * subgroupShuffle(w.z, 3u) + x_w * subgroupShuffle(w.w, 3u);
+        z8 += fma(vec2(subgroupShuffle(w.w, 0u)), x_w, fma(vec2(subgroupShuffle(w.z, 0u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 0u)), x_y, subgroupShuffle(w.x, 0u) * x_x)));
+        z9 += fma(vec2(subgroupShuffle(w.w, 1u)), x_w, fma(vec2(subgroupShuffle(w.z, 1u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 1u)), x_y, subgroupShuffle(w.x, 1u) * x_x)));
+        z10 += fma(vec2(subgroupShuffle(w.w, 2u)), x_w, fma(vec2(subgroupShuffle(w.z, 2u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 2u)), x_y, subgroupShuffle(w.x, 2u) * x_x)));
+        z11 += fma(vec2(subgroupShuffle(w.w, 3u)), x_w, fma(vec2(subgroupShuffle(w.z, 3u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 3u)), x_y, subgroupShuffle(w.x, 3u) * x_x)));
         if (CLASSES > 12u) {
-        z12 += x_x * subgroupShuffle(w.x, 4u) + x_y * subgroupShuffle(w.y, 4u)
-            + x_z * subgroupShuffle(w.z, 4u) + x_w * subgroupShuffle(w.w, 4u);
-        z13 += x_x * subgroupShuffle(w.x, 5u) + x_y * subgroupShuffle(w.y, 5u)
-            + x_z * subgroupShuffle(w.z, 5u) + x_w * subgroupShuffle(w.w, 5u);
-        z14 += x_x * subgroupShuffle(w.x, 6u) + x_y * subgroupShuffle(w.y, 6u)
-            + x_z * subgroupShuffle(w.z, 6u) + x_w * subgroupShuffle(w.w, 6u);
-        z15 += x_x * subgroupShuffle(w.x, 7u) + x_y * subgroupShuffle(w.y, 7u)
-            + x_z * subgroupShuffle(w.z, 7u) + x_w * subgroupShuffle(w.w, 7u);
+        z12 += fma(vec2(subgroupShuffle(w.w, 4u)), x_w, fma(vec2(subgroupShuffle(w.z, 4u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 4u)), x_y, subgroupShuffle(w.x, 4u) * x_x)));
+        z13 += fma(vec2(subgroupShuffle(w.w, 5u)), x_w, fma(vec2(subgroupShuffle(w.z, 5u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 5u)), x_y, subgroupShuffle(w.x, 5u) * x_x)));
+        z14 += fma(vec2(subgroupShuffle(w.w, 6u)), x_w, fma(vec2(subgroupShuffle(w.z, 6u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 6u)), x_y, subgroupShuffle(w.x, 6u) * x_x)));
+        z15 += fma(vec2(subgroupShuffle(w.w, 7u)), x_w, fma(vec2(subgroupShuffle(w.z, 7u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 7u)), x_y, subgroupShuffle(w.x, 7u) * x_x)));
         }
         }
         if (CLASSES > 16u) {
         let w = select(vec4<f32>(), any_four_parameters(layer.weight + c2 * layer.inputs + base),
             is_step);
-        z16 += x_x * subgroupShuffle(w.x, 0u) + x_y * subgroupShuffle(w.y, 0u)
-            + x_z * subgroupShuffle(w.z, 0u) + x_w * subgroupShuffle(w.w, 0u);
-        z17 += x_x * subgroupShuffle(w.x, 1u) + x_y * subgroupShuffle(w.y, 1u)
-            + x_z * subgroupShuffle(w.z, 1u) + x_w * subgroupShuffle(w.w, 1u);
-        z18 += x_x * subgroupShuffle(w.x, 2u) + x_y * subgroupShuffle(w.y, 2u)
-            + x_z * subgroupShuffle(w.z, 2u) + x_w * subgroupShuffle(w.w, 2u);
-        z19 += x_x * subgroupShuffle(w.x, 3u) + x_y * subgroupShuffle(w.y, 3u)
-            + x_z * subgroupShuffle(w.z, 3u) + x_w * subgroupShuffle(w.w, 3u);
+        z16 += fma(vec2(subgroupShuffle(w.w, 0u)), x_w, fma(vec2(subgroupShuffle(w.z, 0u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 0u)), x_y, subgroupShuffle(w.x, 0u) * x_x)));
+        z17 += fma(vec2(subgroupShuffle(w.w, 1u)), x_w, fma(vec2(subgroupShuffle(w.z, 1u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 1u)), x_y, subgroupShuffle(w.x, 1u) * x_x)));
+        z18 += fma(vec2(subgroupShuffle(w.w, 2u)), x_w, fma(vec2(subgroupShuffle(w.z, 2u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 2u)), x_y, subgroupShuffle(w.x, 2u) * x_x)));
+        z19 += fma(vec2(subgroupShuffle(w.w, 3u)), x_w, fma(vec2(subgroupShuffle(w.z, 3u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 3u)), x_y, subgroupShuffle(w.x, 3u) * x_x)));
         if (CLASSES > 20u) {
-        z20 += x_x * subgroupShuffle(w.x, 4u) + x_y * subgroupShuffle(w.y, 4u)
-            + x_z * subgroupShuffle(w.z, 4u) + x_w * subgroupShuffle(w.w, 4u);
-        z21 += x_x * subgroupShuffle(w.x, 5u) + x_y * subgroupShuffle(w.y, 5u)
-            + x_z * subgroupShuffle(w.z, 5u) + x_w * subgroupShuffle(w.w, 5u);
-        z22 += x_x * subgroupShuffle(w.x, 6u) + x_y * subgroupShuffle(w.y, 6u)
-            + x_z * subgroupShuffle(w.z, 6u) + x_w * subgroupShuffle(w.w, 6u);
-        z23 += x_x * subgroupShuffle(w.x, 7u) + x_y * subgroupShuffle(w.y, 7u)
-            + x_z * subgroupShuffle(w.z, 7u) + x_w * subgroupShuffle(w.w, 7u);
+        z20 += fma(vec2(subgroupShuffle(w.w, 4u)), x_w, fma(vec2(subgroupShuffle(w.z, 4u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 4u)), x_y, subgroupShuffle(w.x, 4u) * x_x)));
+        z21 += fma(vec2(subgroupShuffle(w.w, 5u)), x_w, fma(vec2(subgroupShuffle(w.z, 5u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 5u)), x_y, subgroupShuffle(w.x, 5u) * x_x)));
+        z22 += fma(vec2(subgroupShuffle(w.w, 6u)), x_w, fma(vec2(subgroupShuffle(w.z, 6u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 6u)), x_y, subgroupShuffle(w.x, 6u) * x_x)));
+        z23 += fma(vec2(subgroupShuffle(w.w, 7u)), x_w, fma(vec2(subgroupShuffle(w.z, 7u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 7u)), x_y, subgroupShuffle(w.x, 7u) * x_x)));
         }
         }
         if (CLASSES > 24u) {
         let w = select(vec4<f32>(), any_four_parameters(layer.weight + c3 * layer.inputs + base),
             is_step);
-        z24 += x_x * subgroupShuffle(w.x, 0u) + x_y * subgroupShuffle(w.y, 0u)
-            + x_z * subgroupShuffle(w.z, 0u) + x_w * subgroupShuffle(w.w, 0u);
-        z25 += x_x * subgroupShuffle(w.x, 1u) + x_y * subgroupShuffle(w.y, 1u)
-            + x_z * subgroupShuffle(w.z, 1u) + x_w * subgroupShuffle(w.w, 1u);
-        z26 += x_x * subgroupShuffle(w.x, 2u) + x_y * subgroupShuffle(w.y, 2u)
-            + x_z * subgroupShuffle(w.z, 2u) + x_w * subgroupShuffle(w.w, 2u);
-        z27 += x_x * subgroupShuffle(w.x, 3u) + x_y * subgroupShuffle(w.y, 3u)
-            + x_z * subgroupShuffle(w.z, 3u) + x_w * subgroupShuffle(w.w, 3u);
+        z24 += fma(vec2(subgroupShuffle(w.w, 0u)), x_w, fma(vec2(subgroupShuffle(w.z, 0u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 0u)), x_y, subgroupShuffle(w.x, 0u) * x_x)));
+        z25 += fma(vec2(subgroupShuffle(w.w, 1u)), x_w, fma(vec2(subgroupShuffle(w.z, 1u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 1u)), x_y, subgroupShuffle(w.x, 1u) * x_x)));
+        z26 += fma(vec2(subgroupShuffle(w.w, 2u)), x_w, fma(vec2(subgroupShuffle(w.z, 2u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 2u)), x_y, subgroupShuffle(w.x, 2u) * x_x)));
+        z27 += fma(vec2(subgroupShuffle(w.w, 3u)), x_w, fma(vec2(subgroupShuffle(w.z, 3u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 3u)), x_y, subgroupShuffle(w.x, 3u) * x_x)));
         if (CLASSES > 28u) {
-        z28 += x_x * subgroupShuffle(w.x, 4u) + x_y * subgroupShuffle(w.y, 4u)
-            + x_z * subgroupShuffle(w.z, 4u) + x_w * subgroupShuffle(w.w, 4u);
-        z29 += x_x * subgroupShuffle(w.x, 5u) + x_y * subgroupShuffle(w.y, 5u)
-            + x_z * subgroupShuffle(w.z, 5u) + x_w * subgroupShuffle(w.w, 5u);
-        z30 += x_x * subgroupShuffle(w.x, 6u) + x_y * subgroupShuffle(w.y, 6u)
-            + x_z * subgroupShuffle(w.z, 6u) + x_w * subgroupShuffle(w.w, 6u);
-        z31 += x_x * subgroupShuffle(w.x, 7u) + x_y * subgroupShuffle(w.y, 7u)
-            + x_z * subgroupShuffle(w.z, 7u) + x_w * subgroupShuffle(w.w, 7u);
+        z28 += fma(vec2(subgroupShuffle(w.w, 4u)), x_w, fma(vec2(subgroupShuffle(w.z, 4u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 4u)), x_y, subgroupShuffle(w.x, 4u) * x_x)));
+        z29 += fma(vec2(subgroupShuffle(w.w, 5u)), x_w, fma(vec2(subgroupShuffle(w.z, 5u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 5u)), x_y, subgroupShuffle(w.x, 5u) * x_x)));
+        z30 += fma(vec2(subgroupShuffle(w.w, 6u)), x_w, fma(vec2(subgroupShuffle(w.z, 6u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 6u)), x_y, subgroupShuffle(w.x, 6u) * x_x)));
+        z31 += fma(vec2(subgroupShuffle(w.w, 7u)), x_w, fma(vec2(subgroupShuffle(w.z, 7u)), x_z,
+            fma(vec2(subgroupShuffle(w.y, 7u)), x_y, subgroupShuffle(w.x, 7u) * x_x)));
         }
         }
     }

@@ -4,8 +4,9 @@
 // One dispatch computes a group of destinations: workgroup (i, j) computes ROWS × COLUMNS deltas of
 // the destination that column tile i belongs to, in registers. The sources of the trunk's output
 // are the first layers of all heads. Sources are added in the order of the table, each over its
-// outputs in ascending order, four by four whatever the shape of the tile. Operands pass through
-// workgroup memory as they lie: deltas in vec4s of outputs, weights in vec4s of inputs.
+// outputs in ascending order, in chains of multiply-adds (`chain_of`) whatever the shape of the
+// tile; sums of earlier chains wait in the places of the deltas. Operands pass through workgroup
+// memory as they lie: deltas in vec4s of outputs, weights in vec4s of inputs.
 //
 // The learned inputs are a destination without slopes. They are the first inputs of their sources,
 // which have more.
@@ -68,6 +69,8 @@ const LOGITS = 2u;
 
 // Whether the destinations have slopes.
 override SLOPES: bool = true;
+// Whether terms are added by fours (`with_fours`), over all sources together.
+override FOURS: bool = false;
 
 var<workgroup> d_tile: array<vec4<f32>, ROWS * D_STRIDE>;
 var<workgroup> w_tile: array<vec4<f32>, DEPTH * W_STRIDE>;
@@ -129,14 +132,18 @@ fn four_weights(layer: Dense, k: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - input));
 }
 
-// Stores a delta, times its slope.
-fn store(destination: Destination, row: u32, column: u32, sum: f32) {
+// Stores the sum of a chain, added to those of earlier chains; after the last one a delta, times
+// its slope.
+fn store(destination: Destination, row: u32, column: u32, chain: f32, first: bool, last: bool) {
     if (row < params.rows && column < destination.width) {
         let place = row * destination.width + column;
         let at = destination.slope + place;
-        var value = sum;
-        if (SLOPES) {
-            value = sum * slope[at / 4u][at % 4u];
+        var value = chain;
+        if (!first) {
+            value = delta[destination.delta + place] + chain;
+        }
+        if (SLOPES && last) {
+            value *= slope[at / 4u][at % 4u];
         }
         delta[destination.delta + place] = value;
     }
@@ -150,14 +157,20 @@ fn dense_backward_input_64x16(@builtin(workgroup_id) group: vec3<u32>,
     let column_tile = (group.x - destination.tile) * COLUMNS;
     let row = lane / ACROSS;
     let quad = lane % ACROSS;
-    var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
     var reader = destination.first_source;
+    var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
     for (var s = 0u; s < destination.sources; s++) {
         let layer = layers[reader];
         reader = layer.next_reader;
         let whole_d = ((layer.outputs | layer.delta) & 3u) == 0u;
         let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
-        for (var base = 0u; base < layer.outputs; base += DEPTH) {
+        let chain = chain_of(layer.outputs, FOURS);
+        for (var begin = 0u; begin < layer.outputs; begin += chain) {
+        let end = min(begin + chain, layer.outputs);
+        if (!FOURS) {
+            sums = array<vec4<f32>, ROWS_EACH * QUADS>();
+        }
+        for (var base = begin; base < end; base += DEPTH) {
             for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
                 d_tile[i / STEPS * D_STRIDE + i % STEPS] = four_deltas(layer, row_tile + i / STEPS,
                     base + 4u * (i % STEPS), whole_d);
@@ -177,21 +190,25 @@ fn dense_backward_input_64x16(@builtin(workgroup_id) group: vec3<u32>,
                 for (var r = 0u; r < ROWS_EACH; r++) {
                     let a = d_tile[(r * DOWN + row) * D_STRIDE + k];
                     for (var q = 0u; q < QUADS; q++) {
-                        sums[r * QUADS + q] += a.x * b[4u * q] + a.y * b[4u * q + 1u]
-                            + a.z * b[4u * q + 2u] + a.w * b[4u * q + 3u];
+                        sums[r * QUADS + q] = with_fours(sums[r * QUADS + q], a,
+                            mat4x4(b[4u * q], b[4u * q + 1u], b[4u * q + 2u], b[4u * q + 3u]),
+                            FOURS);
                     }
                 }
             }
             workgroupBarrier();
         }
-    }
-    for (var r = 0u; r < ROWS_EACH; r++) {
-        for (var q = 0u; q < QUADS; q++) {
-            let sum = sums[r * QUADS + q];
-            let column = column_tile + 4u * (q * ACROSS + quad);
-            for (var c = 0u; c < 4u; c++) {
-                store(destination, row_tile + r * DOWN + row, column + c, sum[c]);
+        for (var r = 0u; r < ROWS_EACH; r++) {
+            for (var q = 0u; q < QUADS; q++) {
+                let sum = sums[r * QUADS + q];
+                let column = column_tile + 4u * (q * ACROSS + quad);
+                for (var c = 0u; c < 4u; c++) {
+                    store(destination, row_tile + r * DOWN + row, column + c, sum[c],
+                        FOURS || s + begin == 0u,
+                        s + 1u == destination.sources && end == layer.outputs);
+                }
             }
+        }
         }
     }
 }

@@ -3,10 +3,11 @@
 //
 // One dispatch computes all layers of the network: a workgroup computes ROWS outputs × COLUMNS
 // inputs of the layer that its tile belongs to, in registers. Operands pass through workgroup
-// memory as they lie, DEPTH rows of the batch at a time in ascending order, and products are added
-// four by four whatever the shape of the tile. The workgroups of a layer's first column of tiles
-// also sum the gradient of the bias, from the deltas that they have in any case. Gradients are
-// tested for values that are not finite when they are stored.
+// memory as they lie, DEPTH rows of the batch at a time in ascending order. Terms are added in
+// chains of multiply-adds (`chain_of`) whatever the shape of the tile; sums of earlier chains wait
+// in the places of the gradients. The workgroups of a layer's first column of tiles also sum the
+// gradient of the bias, from the deltas that they have in any case. Gradients are tested for values
+// that are not finite when they are stored.
 //
 // Indices: rows are below params.rows, and outputs and inputs below those of the layer, or nothing
 // is read or written. Tables are read at layers of the group, which has at least one, with at least
@@ -31,6 +32,8 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> gradients: array<f32>;
 @group(0) @binding(9) var<storage, read_write> flags: array<atomic<u32>>;
 
+override FOURS: bool = false; // whether terms are added by fours (`with_fours`)
+
 // The shape of the tile; the rest is that of dense_backward_weight.wgsl.
 const ROWS_EACH = 8u;    // outputs per invocation, a multiple of four
 const COLUMNS_EACH = 8u; // inputs per invocation, a multiple of four
@@ -43,9 +46,9 @@ const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const QUADS = COLUMNS_EACH / 4u;
 const STEPS = DEPTH / 4u; // groups of four inner steps
-// vec4s from row to row of the batch in workgroup memory, odd against bank conflicts
-const D_STRIDE = ROWS / 4u + 1u;
-const X_STRIDE = COLUMNS / 4u + 1u;
+// vec4s from row to row of the batch in workgroup memory
+const D_STRIDE = ROWS / 4u;
+const X_STRIDE = COLUMNS / 4u;
 const_assert DEPTH % 4u == 0u && DEPTH * ROWS / 4u % INVOCATIONS == 0u
     && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
 
@@ -148,10 +151,10 @@ fn four_inputs(layer: Dense, row: u32, input: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), found, FOUR < vec4(layer.inputs - input));
 }
 
-// Stores a gradient, added to that of earlier chunks, and tests it.
-fn store(place: u32, flag: u32, sum: f32) {
+// Stores the sum of a chain, added to those of earlier chains and chunks, and tests it.
+fn store(place: u32, flag: u32, sum: f32, first: bool) {
     var value = sum;
-    if (params.accumulate == 1u) {
+    if (params.accumulate == 1u || !first) {
         value = gradients[place] + sum;
     }
     if (!is_finite(value)) {
@@ -161,13 +164,14 @@ fn store(place: u32, flag: u32, sum: f32) {
 }
 
 // Stores the gradients of four weights of an output, as far as the layer has them.
-fn store_four(layer: Dense, output: u32, input: u32, sums: vec4<f32>) {
+fn store_four(layer: Dense, output: u32, input: u32, sums: vec4<f32>, first: bool) {
     if (output >= layer.outputs) {
         return;
     }
     for (var c = 0u; c < 4u; c++) {
         if (input + c < layer.inputs) {
-            store(layer.weight + output * layer.inputs + input + c, layer.gradient_flag, sums[c]);
+            store(layer.weight + output * layer.inputs + input + c, layer.gradient_flag, sums[c],
+                first);
         }
     }
 }
@@ -191,54 +195,66 @@ fn dense_backward_weight_128x128(
     let whole_x = ((layer.inputs | layer.x) & 3u) == 0u;
     let row = lane / ACROSS;
     let quad = lane % ACROSS;
-    var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
-    var bias: array<vec4<f32>, ROWS_EACH / 4u>;
-    for (var base = 0u; base < params.rows; base += DEPTH) {
-        for (var i = lane; i < DEPTH * ROWS / 4u; i += INVOCATIONS) {
-            let k = i / (ROWS / 4u);
-            let q = i % (ROWS / 4u);
-            d_tile[k * D_STRIDE + q] = four_deltas(layer, base + k, output_tile + 4u * q, whole_d);
-        }
-        for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
-            let k = i / (COLUMNS / 4u);
-            let q = i % (COLUMNS / 4u);
-            x_tile[k * X_STRIDE + q] = four_inputs(layer, base + k, input_tile + 4u * q, whole_x);
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < DEPTH; k += 4u) {
-            var b: array<vec4<f32>, COLUMNS_EACH>;
-            for (var i = 0u; i < COLUMNS_EACH; i++) {
-                b[i] = x_tile[(k + i % 4u) * X_STRIDE + i / 4u * ACROSS + quad];
+    // Each of the first invocations sums four outputs of the bias.
+    let biased = select(0u, ROWS / 4u, input_tile == 0u);
+    let chain = chain_of(params.rows, FOURS);
+    for (var begin = 0u; begin < params.rows; begin += chain) {
+        let end = min(begin + chain, params.rows);
+        var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
+        var bias = vec4<f32>();
+        for (var base = begin; base < end; base += DEPTH) {
+            for (var i = lane; i < DEPTH * ROWS / 4u; i += INVOCATIONS) {
+                d_tile[i] = four_deltas(layer, base + i / D_STRIDE,
+                    output_tile + 4u * (i % D_STRIDE), whole_d);
             }
-            for (var r = 0u; r < ROWS_EACH / 4u; r++) {
-                let first = k * D_STRIDE + r * DOWN + row;
-                let d0 = d_tile[first];
-                let d1 = d_tile[first + D_STRIDE];
-                let d2 = d_tile[first + 2u * D_STRIDE];
-                let d3 = d_tile[first + 3u * D_STRIDE];
-                bias[r] += d0 + d1 + d2 + d3;
-                for (var q = 0u; q < QUADS; q++) {
-                    let x0 = b[4u * q];
-                    let x1 = b[4u * q + 1u];
-                    let x2 = b[4u * q + 2u];
-                    let x3 = b[4u * q + 3u];
-                    let s = 4u * r * QUADS + q;
-                    sums[s] += d0.x * x0 + d1.x * x1 + d2.x * x2 + d3.x * x3;
-                    sums[s + QUADS] += d0.y * x0 + d1.y * x1 + d2.y * x2 + d3.y * x3;
-                    sums[s + 2u * QUADS] += d0.z * x0 + d1.z * x1 + d2.z * x2 + d3.z * x3;
-                    sums[s + 3u * QUADS] += d0.w * x0 + d1.w * x1 + d2.w * x2 + d3.w * x3;
+            for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
+                x_tile[i] = four_inputs(layer, base + i / X_STRIDE,
+                    input_tile + 4u * (i % X_STRIDE), whole_x);
+            }
+            workgroupBarrier();
+            for (var k = 0u; k < DEPTH; k += 4u) {
+                var b: array<vec4<f32>, COLUMNS_EACH>;
+                for (var i = 0u; i < COLUMNS_EACH; i++) {
+                    b[i] = x_tile[(k + i % 4u) * X_STRIDE + i / 4u * ACROSS + quad];
+                }
+                for (var r = 0u; r < ROWS_EACH / 4u; r++) {
+                    let first = k * D_STRIDE + r * DOWN + row;
+                    let d0 = d_tile[first];
+                    let d1 = d_tile[first + D_STRIDE];
+                    let d2 = d_tile[first + 2u * D_STRIDE];
+                    let d3 = d_tile[first + 3u * D_STRIDE];
+                    for (var c = 0u; c < 4u; c++) {
+                        for (var q = 0u; q < QUADS; q++) {
+                            let s = (4u * r + c) * QUADS + q;
+                            sums[s] = with_fours(sums[s], vec4(d0[c], d1[c], d2[c], d3[c]),
+                                mat4x4(b[4u * q], b[4u * q + 1u], b[4u * q + 2u], b[4u * q + 3u]),
+                                FOURS);
+                        }
+                    }
                 }
             }
+            if (lane < biased) {
+                for (var k = lane; k < DEPTH * D_STRIDE; k += 4u * D_STRIDE) {
+                    bias += d_tile[k] + d_tile[k + D_STRIDE] + d_tile[k + 2u * D_STRIDE]
+                        + d_tile[k + 3u * D_STRIDE];
+                }
+            }
+            workgroupBarrier();
         }
-        workgroupBarrier();
-    }
-    for (var r = 0u; r < ROWS_EACH; r++) {
-        let output = output_tile + 4u * (r / 4u * DOWN + row) + r % 4u;
-        for (var q = 0u; q < QUADS; q++) {
-            store_four(layer, output, input_tile + 4u * (q * ACROSS + quad), sums[r * QUADS + q]);
+        for (var r = 0u; r < ROWS_EACH; r++) {
+            let output = output_tile + 4u * (r / 4u * DOWN + row) + r % 4u;
+            for (var q = 0u; q < QUADS; q++) {
+                store_four(layer, output, input_tile + 4u * (q * ACROSS + quad),
+                    sums[r * QUADS + q], begin == 0u);
+            }
         }
-        if (input_tile == 0u && quad == 0u && output < layer.outputs) {
-            store(layer.bias + output, layer.gradient_flag, bias[r / 4u][r % 4u]);
+        if (lane < biased) {
+            for (var c = 0u; c < 4u; c++) {
+                let output = output_tile + 4u * lane + c;
+                if (output < layer.outputs) {
+                    store(layer.bias + output, layer.gradient_flag, bias[c], begin == 0u);
+                }
+            }
         }
     }
 }

@@ -263,7 +263,7 @@ impl Gpu {
             self.limits.max_storage_buffer_binding_size,
             self.runs_direct(),
         );
-        Tuning { shared_mirrors: self.shares, ..plain }
+        Tuning { shared_mirrors: self.shares, fours: self.may_run_direct(), ..plain }
     }
 
     /// The largest matrix unit for operands of f16 (`half`) or f32, where the adapter has one and
@@ -284,13 +284,18 @@ impl Gpu {
         self.tuning().with_unit(unit, self.entry.subgroup[1])
     }
 
+    /// Whether this is an adapter for whose subgroups the kernels for software adapters are made.
+    fn may_run_direct(&self) -> bool {
+        self.entry.class == Class::Software && self.entry.subgroup == [8, 8]
+    }
+
     /// Whether the kernels for software adapters can run here.
     pub fn runs_direct(&self) -> bool {
         let mirrors = self.limits.max_storage_textures_per_shader_stage >= MIRRORS
             && u64::from(self.limits.max_texture_dimension_2d) * 4 * MIRROR_ROW as u64
                 >= self.limits.max_storage_buffer_binding_size;
         self.device.features().contains(wgpu::Features::SUBGROUP)
-            && self.entry.subgroup == [8, 8]
+            && self.may_run_direct()
             && mirrors
     }
 

@@ -98,6 +98,10 @@ pub struct Tuning {
     pub unit_invocations: u32,
     /// Whether the other kernels, too, are those for software adapters.
     pub direct: bool,
+    /// Whether products add their terms by fours instead of in chains (`shaders/prelude.wgsl`):
+    /// where kernels for software adapters run, and also where limits alone forbid them, so that
+    /// limits change no bit.
+    pub fours: bool,
     /// Whether a mirror lies in the memory of its buffer, so that nothing is copied between
     /// dispatches.
     pub shared_mirrors: bool,
@@ -145,6 +149,7 @@ impl Tuning {
             unit: None,
             unit_invocations: 0,
             direct,
+            fours: direct,
             shared_mirrors: direct,
             fused_classes: if direct { 32 } else { 0 },
             trusted: matches!(class, Class::Integrated | Class::Discrete),

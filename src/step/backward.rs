@@ -71,6 +71,7 @@ impl Builder<'_> {
                 b.deltas[here],
                 destinations.iter().map(|d| block(d.delta, rows, d.width)),
             ))
+            .constant("FOURS", f64::from(u8::from(scene.tuning.fours)))
             .constant("INVOCATIONS", scene.tuning.unit_invocations.into())
             .constant("LOOPS", bits(sources().map(input_loop)))
             .constant("STORES", bits(destinations.iter().map(input_store)))
@@ -154,6 +155,7 @@ impl Builder<'_> {
             .bind([("flags", b.flags)])
             .reads(trained().flat_map(read))
             .effect(chunk.effect(), slices(target, gradients))
+            .constant("FOURS", f64::from(u8::from(scene.tuning.fours)))
             .constant("INVOCATIONS", scene.tuning.unit_invocations.into())
             .constant("LOOPS", bits(trained().map(weight_loop)))
             .constant("STORES", bits(trained().map(|d| weight_store(d, chunk.index == 0))))

@@ -58,6 +58,7 @@ impl Builder<'_> {
             .overwrites(slices(y, outputs.chain(slopes)))
             .constant("ACTIVATION", f64::from(group.activation))
             .constant("DROPOUT", f64::from(u8::from(drops)))
+            .constant("FOURS", f64::from(u8::from(scene.tuning.fours)))
             .constant("INVOCATIONS", scene.tuning.unit_invocations.into())
             .constant("LOOPS", bits(layers.iter().map(forward_loop)))
             .constant("STORES", bits(layers.iter().map(forward_store)))

@@ -115,10 +115,12 @@ const DENSE_FORWARD: &[Mutant] = &[
     ),
     (
         "a tile has a row less",
-        "r < ROWS_EACH; r++) {\n                let a",
-        "r + 1u < ROWS_EACH; r++) {\n                let a",
+        "r < ROWS_EACH; r++) {\n                    let a",
+        "r + 1u < ROWS_EACH; r++) {\n                    let a",
     ),
     ("the bias is forgotten", "let z = sum + ", "let z = sum + 0.0 * "),
+    ("earlier chains are forgotten", "sum = y[place] + chain;", "sum = chain;"),
+    ("every chain has a bias", "if (!last) {", "if (false) {"),
     (
         "weights are transposed",
         "let place = layer.weight + output * layer.inputs + k;",
@@ -151,16 +153,22 @@ const DENSE_FORWARD: &[Mutant] = &[
 const DENSE_BACKWARD_INPUT: &[Mutant] = &[
     (
         "the slope is forgotten",
-        "sum * slope[at / 4u][at % 4u]",
-        "sum * max(slope[at / 4u][at % 4u], 1.0)",
+        "value *= slope[at / 4u][at % 4u]",
+        "value *= max(slope[at / 4u][at % 4u], 1.0)",
     ),
+    (
+        "earlier chains are forgotten",
+        "value = delta[destination.delta + place] + chain;",
+        "value = chain;",
+    ),
+    ("every chain has a slope", "SLOPES && last", "SLOPES"),
     (
         "the second source is skipped",
         "s < destination.sources; s++",
         "s < min(destination.sources, 1u); s++",
     ),
     ("hidden sources are read among the logits", "arena == LOGITS)", "arena <= LOGITS)"),
-    ("learned inputs have slopes", "if (SLOPES)", "if (true)"),
+    ("learned inputs have slopes", "if (SLOPES && last)", "if (last)"),
     ("the last output is missing", "k >= layer.outputs", "k + 1u >= layer.outputs"),
     (
         "the last of four outputs is missing",
@@ -180,8 +188,9 @@ const DENSE_BACKWARD_INPUT: &[Mutant] = &[
 ];
 
 const DENSE_BACKWARD_WEIGHT: &[Mutant] = &[
-    ("the bias is not summed", "bias[r] += d0 + d1", "bias[r] = d0 + d1"),
-    ("later chunks overwrite", "if (params.accumulate == 1u)", "if (params.accumulate == 2u)"),
+    ("the bias is not summed", "bias += d_tile", "bias = d_tile"),
+    ("later chunks overwrite", "params.accumulate == 1u ||", "params.accumulate == 2u ||"),
+    ("later chains overwrite", "== 1u || !first", "== 1u"),
     ("the last row is missing", "row >= params.rows", "row + 1u >= params.rows"),
     ("odd and even activations are exchanged", "is_odd == 1u)", "is_odd == 0u)"),
     (

@@ -1,6 +1,6 @@
 //! Output layers with softmax and cross-entropy in one kernel, for heads of up to 32 classes.
 
-use super::unrolled::{XYZW, ended, fetch, fill, line, readers, repeated};
+use super::unrolled::{XYZW, ended, fetch, fill, four_terms, line, readers, repeated};
 
 /// Output layers with their loss. A lane holds rows with all classes, since a head has few of them:
 /// what follows the product then needs no other lane.
@@ -191,8 +191,9 @@ fn heads_loop(out: &mut String, bit: usize, is_aligned: bool) {
             if c % 8 == 4 {
                 line(out, &format!("        if (CLASSES > {c}u) {{"));
             }
-            let terms = XYZW.map(|k| format!("x_{k} * subgroupShuffle(w.{k}, {}u)", c % 8));
-            line(out, &format!("        z{c} += {};", terms.join(" + ")));
+            let weight = |k| format!("subgroupShuffle(w.{k}, {}u)", c % 8);
+            let sum = four_terms(|i| (weight(XYZW[i]), format!("x_{}", XYZW[i])), 2);
+            line(out, &format!("        z{c} += {sum};"));
         }
         line(out, "        }\n        }");
     }

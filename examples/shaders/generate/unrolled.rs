@@ -5,7 +5,7 @@
 //! read from mirrors (`shaders/mirror.wgsl`), four numbers at a time where sizes allow; one lane
 //! fetches each number of the row operand and passes it on by shuffles with constant index. Four
 //! inner steps are added together before they go to an accumulator, since accumulators lie in
-//! memory there.
+//! memory there: the order that the other products keep where `FOURS` is set.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -227,16 +227,24 @@ pub fn line(out: &mut String, text: &str) {
     writeln!(out, "{text}").expect("a string");
 }
 
+/// The sum of four terms, each a number times a vector of as many as `width`, by multiply-adds as
+/// in `with_four` of the prelude.
+pub fn four_terms(factors: impl Fn(usize) -> (String, String), width: usize) -> String {
+    let (number, vector) = factors(0);
+    (1..4).fold(format!("{number} * {vector}"), |sum, i| {
+        let (number, vector) = factors(i);
+        format!("fma(vec{width}({number}), {vector}, {sum})")
+    })
+}
+
 /// Appends the loop over inner steps, four per turn.
 pub fn steps(out: &mut String, d: &Direct, inner: &Inner) {
     line(out, &format!("    for (var base = 0u; base < {}; base += 4u) {{", d.sizes[2]));
     row_loads(out, d, inner);
     column_loads(out, d, inner);
     for r in 0..d.rows {
-        let values: Vec<String> = (0..4).map(|i| row_value(d, r, i)).collect();
-        let terms: Vec<String> =
-            values.iter().enumerate().map(|(i, a)| format!("{a} * b{i}")).collect();
-        line(out, &format!("        s{r} += {};", terms.join(" + ")));
+        let sum = four_terms(|i| (row_value(d, r, i), format!("b{i}")), 4);
+        line(out, &format!("        s{r} += {sum};"));
     }
     out.push_str("    }\n");
     if d.sums_rows {
