@@ -172,13 +172,13 @@ fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>,
         for (var base = begin; base < end; base += DEPTH) {
             for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
                 d_tile[i / STEPS * D_STRIDE + i % STEPS] = four_deltas(layer, row_tile + i / STEPS,
-                    base + 4u * (i % STEPS), whole_d);
+                    step_before(end, base + 4u * (i % STEPS)), whole_d);
             }
             for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
                 let k = i / (COLUMNS / 4u);
                 let q = i % (COLUMNS / 4u);
-                w_tile[k * W_STRIDE + q] = four_weights(layer, base + k, column_tile + 4u * q,
-                    whole_w);
+                w_tile[k * W_STRIDE + q] = four_weights(layer, step_before(end, base + k),
+                    column_tile + 4u * q, whole_w);
             }
             workgroupBarrier();
             for (var k = 0u; k < STEPS; k++) {

@@ -204,11 +204,11 @@ fn dense_backward_weight_128x128(
         var bias = vec4<f32>();
         for (var base = begin; base < end; base += DEPTH) {
             for (var i = lane; i < DEPTH * ROWS / 4u; i += INVOCATIONS) {
-                d_tile[i] = four_deltas(layer, base + i / D_STRIDE,
+                d_tile[i] = four_deltas(layer, step_before(end, base + i / D_STRIDE),
                     output_tile + 4u * (i % D_STRIDE), whole_d);
             }
             for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
-                x_tile[i] = four_inputs(layer, base + i / X_STRIDE,
+                x_tile[i] = four_inputs(layer, step_before(end, base + i / X_STRIDE),
                     input_tile + 4u * (i % X_STRIDE), whole_x);
             }
             workgroupBarrier();

@@ -157,11 +157,11 @@ fn dense_forward_64x16(@builtin(workgroup_id) group: vec3<u32>,
         for (var base = begin; base < end; base += DEPTH) {
             for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
                 x_tile[i / STEPS * STRIDE + i % STEPS] = four_inputs(layer, row_tile + i / STEPS,
-                    base + 4u * (i % STEPS), whole_x);
+                    step_before(end, base + 4u * (i % STEPS)), whole_x);
             }
             for (var i = lane; i < COLUMNS * STEPS; i += INVOCATIONS) {
                 w_tile[i / STEPS * STRIDE + i % STEPS] = four_weights(layer,
-                    column_tile + i / STEPS, base + 4u * (i % STEPS), whole_w);
+                    column_tile + i / STEPS, step_before(end, base + 4u * (i % STEPS)), whole_w);
             }
             workgroupBarrier();
             for (var k = 0u; k < STEPS; k++) {
