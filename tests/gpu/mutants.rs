@@ -818,8 +818,8 @@ const HEADS_CROSS_ENTROPY: &[Mutant] = &[
     ("the second row takes the first one's input", "vec2(a0.x, a1.x)", "vec2(a0.x, a0.x)"),
     (
         "an input is taken for its neighbour",
-        "x_y * subgroupShuffle(w.y, 1u)",
-        "x_y * subgroupShuffle(w.x, 1u)",
+        "vec2(subgroupShuffle(w.y, 1u)), x_y",
+        "vec2(subgroupShuffle(w.x, 1u)), x_y",
     ),
     (
         "a class takes another one's weights",
