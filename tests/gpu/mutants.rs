@@ -823,8 +823,8 @@ const HEADS_CROSS_ENTROPY: &[Mutant] = &[
     ),
     (
         "a class takes another one's weights",
-        "x_x * subgroupShuffle(w.x, 1u)",
-        "x_x * subgroupShuffle(w.x, 2u)",
+        "subgroupShuffle(w.x, 1u) * x_x",
+        "subgroupShuffle(w.x, 2u) * x_x",
     ),
     (
         "the last inputs are missing",
