@@ -4,7 +4,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= text npy svmlight parquet idx model manifest config
 
-.PHONY: help setup demo test isa conformance examples soak lint deny audit clean
+.PHONY: help setup demo test isa conformance examples soak dist wheel lint deny audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -49,6 +49,12 @@ soak: ## fuzz every reader for FUZZ_SECONDS, and run the tests that take too lon
 soak: endurance
 endurance: setup ## kill 500 runs and go on with each, watch 100,000 steps, time the start-up
 	$(CARGO) test --locked --test endurance -- --ignored --nocapture --test-threads=1
+
+dist: ## pack the program, completions, pages of the manual and licences into target/dist
+	sh .ci/dist
+
+wheel: ## build the package for pip in target/wheel; installs maturin there
+	sh .ci/wheel
 
 lint: deny ## check formatting, clippy and documentation, warnings are errors; and deny
 	$(CARGO) fmt --check

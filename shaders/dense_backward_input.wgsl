@@ -4,8 +4,8 @@
 // the destination that column tile i belongs to, in registers. The sources of the trunk's output
 // are the first layers of all heads. Sources are added in the order of the table, each over its
 // outputs in ascending order, in chains of multiply-adds (`chain_of`) whatever the shape of the
-// tile; sums of earlier chains wait in the places of the deltas. Operands pass through workgroup
-// memory as they lie: deltas in vec4s of outputs, weights in vec4s of inputs.
+// tile. Operands pass through workgroup memory as they lie: deltas in vec4s of outputs, weights in
+// vec4s of inputs.
 //
 // The learned inputs are a destination without slopes. They are the first inputs of their sources,
 // which have more.
@@ -56,6 +56,9 @@ const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const QUADS = COLUMNS_EACH / 4u;
 const STEPS = DEPTH / 4u; // groups of four inner steps
+// Whether registers also hold the sums of earlier chains; else they wait in the places of the
+// results.
+const KEPT = ROWS_EACH * COLUMNS_EACH <= 16u;
 // vec4s from row to row, and from inner step to inner step, in workgroup memory: odd against bank
 // conflicts
 const D_STRIDE = STEPS + 1u;
@@ -148,6 +151,20 @@ fn store(destination: Destination, row: u32, column: u32, chain: f32, first: boo
     }
 }
 
+// Stores the sums of an invocation, whose first row and column are given.
+fn store_sums(destination: Destination, row: u32, column: u32,
+    sums: array<vec4<f32>, ROWS_EACH * QUADS>, first: bool, last: bool) {
+    for (var r = 0u; r < ROWS_EACH; r++) {
+        for (var q = 0u; q < QUADS; q++) {
+            let four = sums[r * QUADS + q];
+            for (var c = 0u; c < 4u; c++) {
+                store(destination, row + r * DOWN, column + 4u * q * ACROSS + c, four[c], first,
+                    last);
+            }
+        }
+    }
+}
+
 @compute @workgroup_size(INVOCATIONS)
 fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32) {
@@ -158,6 +175,7 @@ fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>,
     let quad = lane % ACROSS;
     var reader = destination.first_source;
     var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
+    var totals: array<vec4<f32>, ROWS_EACH * QUADS>;
     for (var s = 0u; s < destination.sources; s++) {
         let layer = layers[reader];
         reader = layer.next_reader;
@@ -165,49 +183,51 @@ fn dense_backward_input(@builtin(workgroup_id) group: vec3<u32>,
         let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
         let chain = chain_of(layer.outputs, FOURS);
         for (var begin = 0u; begin < layer.outputs; begin += chain) {
-        let end = min(begin + chain, layer.outputs);
-        if (!FOURS) {
-            sums = array<vec4<f32>, ROWS_EACH * QUADS>();
-        }
-        for (var base = begin; base < end; base += DEPTH) {
-            for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
-                d_tile[i / STEPS * D_STRIDE + i % STEPS] = four_deltas(layer, row_tile + i / STEPS,
-                    step_before(end, base + 4u * (i % STEPS)), whole_d);
+            let end = min(begin + chain, layer.outputs);
+            if (!FOURS) {
+                sums = array<vec4<f32>, ROWS_EACH * QUADS>();
             }
-            for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
-                let k = i / (COLUMNS / 4u);
-                let q = i % (COLUMNS / 4u);
-                w_tile[k * W_STRIDE + q] = four_weights(layer, step_before(end, base + k),
-                    column_tile + 4u * q, whole_w);
-            }
-            workgroupBarrier();
-            for (var k = 0u; k < STEPS; k++) {
-                var b: array<vec4<f32>, COLUMNS_EACH>;
-                for (var i = 0u; i < COLUMNS_EACH; i++) {
-                    b[i] = w_tile[(4u * k + i % 4u) * W_STRIDE + i / 4u * ACROSS + quad];
+            for (var base = begin; base < end; base += DEPTH) {
+                for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
+                    d_tile[i / STEPS * D_STRIDE + i % STEPS] = four_deltas(layer,
+                        row_tile + i / STEPS, base + 4u * (i % STEPS), whole_d);
                 }
-                for (var r = 0u; r < ROWS_EACH; r++) {
-                    let a = d_tile[(r * DOWN + row) * D_STRIDE + k];
-                    for (var q = 0u; q < QUADS; q++) {
-                        sums[r * QUADS + q] = with_fours(sums[r * QUADS + q], a,
-                            mat4x4(b[4u * q], b[4u * q + 1u], b[4u * q + 2u], b[4u * q + 3u]),
-                            FOURS);
+                for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
+                    let k = i / (COLUMNS / 4u);
+                    let q = i % (COLUMNS / 4u);
+                    w_tile[k * W_STRIDE + q] = four_weights(layer, base + k, column_tile + 4u * q,
+                        whole_w);
+                }
+                workgroupBarrier();
+                for (var k = 0u; k < STEPS; k++) {
+                    var b: array<vec4<f32>, COLUMNS_EACH>;
+                    for (var i = 0u; i < COLUMNS_EACH; i++) {
+                        b[i] = w_tile[(4u * k + i % 4u) * W_STRIDE + i / 4u * ACROSS + quad];
+                    }
+                    for (var r = 0u; r < ROWS_EACH; r++) {
+                        let a = d_tile[(r * DOWN + row) * D_STRIDE + k];
+                        for (var q = 0u; q < QUADS; q++) {
+                            sums[r * QUADS + q] = with_fours(sums[r * QUADS + q], a,
+                                mat4x4(b[4u * q], b[4u * q + 1u], b[4u * q + 2u], b[4u * q + 3u]),
+                                FOURS);
+                        }
                     }
                 }
+                workgroupBarrier();
             }
-            workgroupBarrier();
-        }
-        for (var r = 0u; r < ROWS_EACH; r++) {
-            for (var q = 0u; q < QUADS; q++) {
-                let sum = sums[r * QUADS + q];
-                let column = column_tile + 4u * (q * ACROSS + quad);
-                for (var c = 0u; c < 4u; c++) {
-                    store(destination, row_tile + r * DOWN + row, column + c, sum[c],
-                        FOURS || s + begin == 0u,
-                        s + 1u == destination.sources && end == layer.outputs);
+            if (KEPT && !FOURS) {
+                for (var i = 0u; i < ROWS_EACH * QUADS; i++) {
+                    totals[i] += sums[i];
                 }
+            } else if (!FOURS) {
+                store_sums(destination, row_tile + row, column_tile + 4u * quad, sums,
+                    s + begin == 0u, s + 1u == destination.sources && end == layer.outputs);
             }
         }
-        }
+    }
+    if (FOURS) {
+        store_sums(destination, row_tile + row, column_tile + 4u * quad, sums, true, true);
+    } else if (KEPT) {
+        store_sums(destination, row_tile + row, column_tile + 4u * quad, totals, true, true);
     }
 }

@@ -6,8 +6,7 @@
 // inputs of a line in a vec4; the lines of an invocation are DOWN and ACROSS apart, so that
 // neighbours read and write neighbouring places. Products are added in ascending order in chains of
 // multiply-adds (`chain_of`) whatever the shape of the tile: long sums keep within their bound, and
-// all shapes give the same bits. Sums of earlier chains wait in the places of the outputs, since
-// registers hold the sums of one.
+// all shapes give the same bits (a zero's sign left aside).
 //
 // Indices: rows are below params.rows, and inputs and outputs below those of the layer, or nothing
 // is read or written. Tables are read at layers of the group, which has at least one. Places in
@@ -44,6 +43,9 @@ const ROWS = DOWN * ROWS_EACH;
 const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const STEPS = DEPTH / 4u; // groups of four inner steps
+// Whether registers also hold the sums of earlier chains; else they wait in the places of the
+// results.
+const KEPT = ROWS_EACH * COLUMNS_EACH <= 16u;
 // vec4s from line to line in workgroup memory, odd against bank conflicts
 const STRIDE = STEPS + 1u;
 const_assert DEPTH % 8u == 0u && ROWS * STEPS % INVOCATIONS == 0u
@@ -139,6 +141,17 @@ fn four_weights(layer: Dense, output: u32, k: u32, whole: bool) -> vec4<f32> {
     return select(vec4<f32>(), vec4(low, high), FOUR < vec4(layer.inputs - k));
 }
 
+// Stores the sums of an invocation, whose first row and column are given.
+fn store_sums(layer: Dense, row: u32, column: u32, sums: array<f32, ROWS_EACH * COLUMNS_EACH>,
+    first: bool, last: bool) {
+    for (var r = 0u; r < ROWS_EACH; r++) {
+        for (var c = 0u; c < COLUMNS_EACH; c++) {
+            store(layer, row + r * DOWN, column + c * ACROSS, sums[r * COLUMNS_EACH + c], first,
+                last);
+        }
+    }
+}
+
 @compute @workgroup_size(INVOCATIONS)
 fn dense_forward(@builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32) {
@@ -149,18 +162,20 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>,
     let whole_w = ((layer.inputs | layer.weight) & 3u) == 0u;
     let row = lane / ACROSS;
     let column = lane % ACROSS;
+    var sums: array<f32, ROWS_EACH * COLUMNS_EACH>;
+    var totals: array<f32, ROWS_EACH * COLUMNS_EACH>;
     let chain = chain_of(layer.inputs, FOURS);
     for (var begin = 0u; begin < layer.inputs; begin += chain) {
         let end = min(begin + chain, layer.inputs);
-        var sums: array<f32, ROWS_EACH * COLUMNS_EACH>;
+        sums = array<f32, ROWS_EACH * COLUMNS_EACH>();
         for (var base = begin; base < end; base += DEPTH) {
             for (var i = lane; i < ROWS * STEPS; i += INVOCATIONS) {
                 x_tile[i / STEPS * STRIDE + i % STEPS] = four_inputs(layer, row_tile + i / STEPS,
-                    step_before(end, base + 4u * (i % STEPS)), whole_x);
+                    base + 4u * (i % STEPS), whole_x);
             }
             for (var i = lane; i < COLUMNS * STEPS; i += INVOCATIONS) {
                 w_tile[i / STEPS * STRIDE + i % STEPS] = four_weights(layer,
-                    column_tile + i / STEPS, step_before(end, base + 4u * (i % STEPS)), whole_w);
+                    column_tile + i / STEPS, base + 4u * (i % STEPS), whole_w);
             }
             workgroupBarrier();
             for (var k = 0u; k < STEPS; k++) {
@@ -178,11 +193,16 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>,
             }
             workgroupBarrier();
         }
-        for (var r = 0u; r < ROWS_EACH; r++) {
-            for (var c = 0u; c < COLUMNS_EACH; c++) {
-                store(layer, row_tile + r * DOWN + row, column_tile + c * ACROSS + column,
-                    sums[r * COLUMNS_EACH + c], begin == 0u, end == layer.inputs);
+        if (FOURS || KEPT) {
+            for (var i = 0u; i < ROWS_EACH * COLUMNS_EACH; i++) {
+                totals[i] += sums[i];
             }
+        } else {
+            store_sums(layer, row_tile + row, column_tile + column, sums, begin == 0u,
+                end == layer.inputs);
         }
+    }
+    if (FOURS || KEPT) {
+        store_sums(layer, row_tile + row, column_tile + column, totals, true, true);
     }
 }

@@ -109,19 +109,13 @@ const MULTICLASS = 0u;
 
 const NONE = 0xffffffffu;
 
-// How the tiled kernels add the terms of a product. In chains of multiply-adds, at most ten, so
-// that a term takes part in fewer roundings than by fours; or by fours, as the kernels for
-// software adapters do: four terms are added, then their sum to those before.
+// How the tiled kernels add the terms of a product. In chains of multiply-adds, at most ten for a
+// layer, so that a term of a long sum takes part in fewer roundings than by fours; or by fours, as
+// the kernels for software adapters do: four terms are added, then their sum to those before.
 
-// The inner steps of a chain, a multiple of eight; by fours there is one.
+// The inner steps of a chain, a multiple of a tile's depth; by fours there is one chain.
 fn chain_of(steps: u32, fours: bool) -> u32 {
-    let chain = select(16u * ((steps + 159u) / 160u), 8u, steps <= 48u);
-    return select(chain, steps, fours);
-}
-
-// An inner step, or none if it belongs to a later chain: a tile can be deeper than a chain.
-fn step_before(end: u32, step: u32) -> u32 {
-    return select(NONE, step, step < end);
+    return select(16u * ((steps + 159u) / 160u), steps, fours);
 }
 
 // A sum with four more terms.

@@ -4,10 +4,9 @@
 // One dispatch computes all layers of the network: a workgroup computes ROWS outputs × COLUMNS
 // inputs of the layer that its tile belongs to, in registers. Operands pass through workgroup
 // memory as they lie, DEPTH rows of the batch at a time in ascending order. Terms are added in
-// chains of multiply-adds (`chain_of`) whatever the shape of the tile; sums of earlier chains wait
-// in the places of the gradients. The workgroups of a layer's first column of tiles also sum the
-// gradient of the bias, from the deltas that they have in any case. Gradients are tested for values
-// that are not finite when they are stored.
+// chains of multiply-adds (`chain_of`) whatever the shape of the tile. The workgroups of a layer's
+// first column of tiles also sum the gradient of the bias, from the deltas that they have in any
+// case. Gradients are tested for values that are not finite when they are stored.
 //
 // Indices: rows are below params.rows, and outputs and inputs below those of the layer, or nothing
 // is read or written. Tables are read at layers of the group, which has at least one, with at least
@@ -45,12 +44,14 @@ const ROWS = DOWN * ROWS_EACH;
 const COLUMNS = ACROSS * COLUMNS_EACH;
 const INVOCATIONS = DOWN * ACROSS;
 const QUADS = COLUMNS_EACH / 4u;
-const STEPS = DEPTH / 4u; // groups of four inner steps
+// Whether registers also hold the sums of earlier chains; else they wait in the places of the
+// results.
+const KEPT = ROWS_EACH * COLUMNS_EACH <= 16u;
 // vec4s from row to row of the batch in workgroup memory
 const D_STRIDE = ROWS / 4u;
 const X_STRIDE = COLUMNS / 4u;
 const_assert DEPTH % 4u == 0u && DEPTH * ROWS / 4u % INVOCATIONS == 0u
-    && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u;
+    && DEPTH * COLUMNS / 4u % INVOCATIONS == 0u && ROWS / 4u <= INVOCATIONS;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 
@@ -176,6 +177,17 @@ fn store_four(layer: Dense, output: u32, input: u32, sums: vec4<f32>, first: boo
     }
 }
 
+// Stores the sums of an invocation, whose first output and input are given.
+fn store_sums(layer: Dense, output: u32, input: u32, sums: array<vec4<f32>, ROWS_EACH * QUADS>,
+    first: bool) {
+    for (var r = 0u; r < ROWS_EACH; r++) {
+        for (var q = 0u; q < QUADS; q++) {
+            store_four(layer, output + 4u * (r / 4u * DOWN) + r % 4u, input + 4u * q * ACROSS,
+                sums[r * QUADS + q], first);
+        }
+    }
+}
+
 @compute @workgroup_size(INVOCATIONS)
 fn dense_backward_weight_64x64(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -197,18 +209,21 @@ fn dense_backward_weight_64x64(
     let quad = lane % ACROSS;
     // Each of the first invocations sums four outputs of the bias.
     let biased = select(0u, ROWS / 4u, input_tile == 0u);
+    var biases = vec4<f32>();
+    var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
+    var totals: array<vec4<f32>, ROWS_EACH * QUADS>;
     let chain = chain_of(params.rows, FOURS);
     for (var begin = 0u; begin < params.rows; begin += chain) {
         let end = min(begin + chain, params.rows);
-        var sums: array<vec4<f32>, ROWS_EACH * QUADS>;
+        sums = array<vec4<f32>, ROWS_EACH * QUADS>();
         var bias = vec4<f32>();
         for (var base = begin; base < end; base += DEPTH) {
             for (var i = lane; i < DEPTH * ROWS / 4u; i += INVOCATIONS) {
-                d_tile[i] = four_deltas(layer, step_before(end, base + i / D_STRIDE),
+                d_tile[i] = four_deltas(layer, base + i / D_STRIDE,
                     output_tile + 4u * (i % D_STRIDE), whole_d);
             }
             for (var i = lane; i < DEPTH * COLUMNS / 4u; i += INVOCATIONS) {
-                x_tile[i] = four_inputs(layer, step_before(end, base + i / X_STRIDE),
+                x_tile[i] = four_inputs(layer, base + i / X_STRIDE,
                     input_tile + 4u * (i % X_STRIDE), whole_x);
             }
             workgroupBarrier();
@@ -241,19 +256,23 @@ fn dense_backward_weight_64x64(
             }
             workgroupBarrier();
         }
-        for (var r = 0u; r < ROWS_EACH; r++) {
-            let output = output_tile + 4u * (r / 4u * DOWN + row) + r % 4u;
-            for (var q = 0u; q < QUADS; q++) {
-                store_four(layer, output, input_tile + 4u * (q * ACROSS + quad),
-                    sums[r * QUADS + q], begin == 0u);
+        biases += bias;
+        if (FOURS || KEPT) {
+            for (var i = 0u; i < ROWS_EACH * QUADS; i++) {
+                totals[i] += sums[i];
             }
+        } else {
+            store_sums(layer, output_tile + 4u * row, input_tile + 4u * quad, sums, begin == 0u);
         }
-        if (lane < biased) {
-            for (var c = 0u; c < 4u; c++) {
-                let output = output_tile + 4u * lane + c;
-                if (output < layer.outputs) {
-                    store(layer.bias + output, layer.gradient_flag, bias[c], begin == 0u);
-                }
+    }
+    if (FOURS || KEPT) {
+        store_sums(layer, output_tile + 4u * row, input_tile + 4u * quad, totals, true);
+    }
+    if (lane < biased) {
+        for (var c = 0u; c < 4u; c++) {
+            let output = output_tile + 4u * lane + c;
+            if (output < layer.outputs) {
+                store(layer.bias + output, layer.gradient_flag, biases[c], true);
             }
         }
     }

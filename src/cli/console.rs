@@ -109,11 +109,12 @@ impl Console {
         }
     }
 
-    /// Prints a graph for Graphviz on stdout; with `--json` as the key `dot` of a document.
-    pub(super) fn drawing(&self, dot: &str) -> Result<()> {
+    /// Prints a text for another program on stdout, such as a graph for Graphviz; with `--json` as
+    /// the value of `key` in a document.
+    pub(super) fn text(&self, key: &str, text: &str) -> Result<()> {
         match self.json {
-            true => self.result_json(&serde_json::json!({"dot": dot})),
-            false => self.result(dot),
+            true => self.result_json(&serde_json::json!({ key: text })),
+            false => self.result(text),
         }
     }
 

@@ -1,8 +1,10 @@
 //! The flags that several verbs share.
 
+use std::ffi::OsStr;
 use std::num::NonZero;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use crate::device::adapter::Wish;
@@ -181,7 +183,7 @@ impl From<Tune> for Mode {
 pub(super) struct Common {
     /// auto, an index that `tandem devices` prints, part of a name, cpu (the processor, without a
     /// driver), or reference (the processor, in float64) [default: $TANDEM_DEVICE, else auto]
-    #[arg(long, global = true, value_name = "DEVICE")]
+    #[arg(long, global = true, value_name = "DEVICE", value_parser = Device, hide_possible_values = true)]
     pub(super) device: Option<String>,
     /// Threads of --device cpu; changes no result [default: all]
     #[arg(long, global = true, value_name = "N")]
@@ -207,6 +209,27 @@ pub(super) struct Common {
     /// Print more notices
     #[arg(short, long, global = true)]
     pub(super) verbose: bool,
+}
+
+/// Any text; the words that are no adapter's are there for completions.
+#[derive(Clone)]
+struct Device;
+
+impl TypedValueParser for Device {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(["auto", "cpu", "reference"].into_iter().map(PossibleValue::new)))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -61,7 +61,7 @@ pub(super) fn explain(
     let parts = load(&config.data, &config.tasks)?;
     let plan = Plan::new(config, parts)?;
     if as_dot {
-        return console.drawing(&drawing::dot(&plan.network, &plan.layout));
+        return console.text("dot", &drawing::dot(&plan.network, &plan.layout));
     }
     let precision = plan.config.train.precision;
     let tuning = match Machine::open(&Wish { units: wants_units(precision), ..common.wish() }) {

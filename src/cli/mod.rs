@@ -10,6 +10,7 @@ mod look;
 mod model;
 mod reading;
 mod result;
+mod shell;
 mod signals;
 mod step_args;
 mod sweep;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 
 use crate::fault::{Exit, exit_of, hint_of};
 use console::Console;
@@ -29,7 +30,7 @@ use flags::{Common, Format, TrainArgs, Weights};
 
 /// Multi-task learning on any GPU: one shared trunk, several heads, a pairwise coupling.
 #[derive(Parser)]
-#[command(name = "tandem", version, about, max_term_width = 120)]
+#[command(name = "tandem", version, long_version = shell::VERSION.as_str(), about, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -62,7 +63,7 @@ enum Verb {
         /// A run directory, a model directory, or a .safetensors file beside its config.json
         model: PathBuf,
         /// A file, IMAGES,LABELS (IDX), or a part of the built-in data: digits-overlay:test
-        #[arg(long)]
+        #[arg(long, value_hint = ValueHint::FilePath)]
         data: String,
         /// Accept columns in which the model knows none of the values
         #[arg(long)]
@@ -76,7 +77,7 @@ enum Verb {
         model: PathBuf,
         /// A file, - (CSV on stdin), IMAGES (IDX), or a part of the built-in data:
         /// digits-overlay:test
-        #[arg(long)]
+        #[arg(long, value_hint = ValueHint::FilePath)]
         data: String,
         /// File for the rows: .csv, .tsv, .jsonl (each also with .gz) or .parquet [default: stdout]
         #[arg(long)]
@@ -96,7 +97,7 @@ enum Verb {
     /// Write a configuration with comments for learning some columns of a table from the others
     Init {
         /// A table: .csv, .tsv, .parquet, …, or a pattern of several
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         data: String,
         #[command(flatten)]
         table: table::TableArgs,
@@ -108,6 +109,7 @@ enum Verb {
     Inspect {
         /// A table, a run directory, a model directory, or a .safetensors file beside its
         /// config.json
+        #[arg(value_hint = ValueHint::AnyPath)]
         what: String,
         #[command(flatten)]
         table: table::TableArgs,
@@ -141,6 +143,13 @@ enum Verb {
         #[command(subcommand)]
         what: bench::What,
     },
+    /// Print completions of the command line for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a page of the manual, in the language of man
+    Man(shell::Page),
 }
 
 /// Runs the program with the arguments of this process and returns its exit code.
@@ -215,5 +224,9 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         Verb::Devices => look::devices(common, console).map(|()| None),
         Verb::Doctor { all } => look::doctor(all, common, console),
         Verb::Bench { what } => bench::run(&what, common, console).map(|()| None),
+        Verb::Completions { shell } => {
+            shell::completions(shell, Cli::command(), console).map(|()| None)
+        }
+        Verb::Man(page) => shell::man(&page, Cli::command(), console).map(|()| None),
     }
 }

@@ -229,7 +229,7 @@ pub(super) fn inspect(
     }
     let model = weights.load(path, console)?;
     match as_dot {
-        true => console.drawing(&drawing::dot(&model.network, &model.layout)),
+        true => console.text("dot", &drawing::dot(&model.network, &model.layout)),
         false => inspect_model(&model, console),
     }
 }

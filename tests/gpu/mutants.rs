@@ -119,8 +119,7 @@ const DENSE_FORWARD: &[Mutant] = &[
         "r + 1u < ROWS_EACH; r++) {\n                    let a",
     ),
     ("the bias is forgotten", "let z = sum + ", "let z = sum + 0.0 * "),
-    ("earlier chains are forgotten", "sum = y[place] + chain;", "sum = chain;"),
-    ("every chain has a bias", "if (!last) {", "if (false) {"),
+    ("earlier chains are forgotten", "totals[i] += sums[i]", "totals[i] = sums[i]"),
     (
         "weights are transposed",
         "let place = layer.weight + output * layer.inputs + k;",
@@ -156,12 +155,7 @@ const DENSE_BACKWARD_INPUT: &[Mutant] = &[
         "value *= slope[at / 4u][at % 4u]",
         "value *= max(slope[at / 4u][at % 4u], 1.0)",
     ),
-    (
-        "earlier chains are forgotten",
-        "value = delta[destination.delta + place] + chain;",
-        "value = chain;",
-    ),
-    ("every chain has a slope", "SLOPES && last", "SLOPES"),
+    ("earlier chains are forgotten", "totals[i] += sums[i]", "totals[i] = sums[i]"),
     (
         "the second source is skipped",
         "s < destination.sources; s++",
@@ -190,7 +184,8 @@ const DENSE_BACKWARD_INPUT: &[Mutant] = &[
 const DENSE_BACKWARD_WEIGHT: &[Mutant] = &[
     ("the bias is not summed", "bias += d_tile", "bias = d_tile"),
     ("later chunks overwrite", "params.accumulate == 1u ||", "params.accumulate == 2u ||"),
-    ("later chains overwrite", "== 1u || !first", "== 1u"),
+    ("earlier chains are forgotten", "totals[i] += sums[i]", "totals[i] = sums[i]"),
+    ("earlier chains of the bias are forgotten", "biases += bias", "biases = bias"),
     ("the last row is missing", "row >= params.rows", "row + 1u >= params.rows"),
     ("odd and even activations are exchanged", "is_odd == 1u)", "is_odd == 0u)"),
     (
@@ -1034,6 +1029,32 @@ fn check(name: &str) {
         assert_eq!(failure(kernel, case, &shipped), None, "{name} as shipped, {}", case.name);
     }
     assert!(survivors.is_empty(), "{name}: no case notices: {}", survivors.join("; "));
+}
+
+/// Large tiles leave the sums of earlier chains in the places of the results.
+#[test]
+fn large_tiles_notice_what_happens_to_earlier_chains() {
+    let edits = [
+        ("dense_forward_64x64", "sum = y[place] + chain;", "sum = chain;"),
+        ("dense_forward_64x64", "if (!last) {", "if (false) {"),
+        (
+            "dense_backward_input_64x64",
+            "value = delta[destination.delta + place] + chain;",
+            "value = chain;",
+        ),
+        ("dense_backward_input_64x64", "SLOPES && last", "SLOPES"),
+        ("dense_backward_weight_64x64", "== 1u || !first", "== 1u"),
+    ];
+    for (name, from, to) in edits {
+        let kernel = by_name(name).unwrap();
+        let cases = cases_of(kernel);
+        let shipped = kernel.module();
+        assert_eq!(shipped.matches(from).count(), 1, "{name}: {from}");
+        let text = shipped.replace(from, to);
+        let case = cases.iter().find(|case| failure(kernel, case, &text).is_some());
+        let case = case.unwrap_or_else(|| panic!("{name}: no case notices {to}"));
+        assert_eq!(failure(kernel, case, &shipped), None, "{name} as shipped, {}", case.name);
+    }
 }
 
 /// Layers of a group that take what another layer of the group should take: separate networks are

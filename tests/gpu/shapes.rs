@@ -17,7 +17,7 @@ const EDGES: [usize; 13] = [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129
 /// What a step does not write keeps this value; as an f32 it is a large number.
 const SENTINEL: u32 = 0x7a5a_5a5a;
 
-/// A tuning in which all products have the shape with that number.
+/// A tuning in which all products have the shape with that number and add in chains.
 fn tuning(shape: usize) -> Tuning {
     let plain = Tuning::new(Class::Discrete, gpu().tuning().binding_bytes, false);
     let [forward, backward_input, backward_weight] =
@@ -120,6 +120,31 @@ fn all_shapes_give_equal_bits() {
 }
 
 // Software adapters: mirrors that share memory, and tall tiles.
+
+/// Limits alone may forbid the kernels for software adapters; tiles then add in their order.
+#[test]
+fn tiles_by_fours_give_the_gradients_of_kernels_for_software_adapters() {
+    if !gpu().runs_direct() {
+        return eprintln!("{} has other kernels", gpu().entry.name);
+    }
+    let gradients = |plan: &Plan, tuning: &Tuning| -> Vec<Contents> {
+        let all = step(gpu(), plan, tuning);
+        all.into_iter().filter(|(name, _)| name == "gradients" || name == "parameters").collect()
+    };
+    for (rows, width, plan) in plans().step_by(2) {
+        let expected = gradients(&plan, &gpu().tuning());
+        assert_eq!(expected.len(), 2);
+        for shape in 0..ladder(&kernels::dense_forward).len() {
+            let tuning = Tuning { fours: true, ..tuning(shape) };
+            let differs = difference(&gradients(&plan, &tuning), &expected);
+            assert_eq!(
+                differs, None,
+                "{} × {}, {rows} rows, trunk of {width}",
+                tuning.forward.rows, tuning.forward.columns
+            );
+        }
+    }
+}
 
 #[test]
 fn mirrors_that_share_memory_and_copies_give_equal_bits() {

@@ -19,6 +19,7 @@ mod interrupted;
 mod messages;
 mod scaling;
 mod selection;
+mod shell;
 mod sweep;
 mod together;
 mod undefined;

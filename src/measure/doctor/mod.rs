@@ -209,6 +209,7 @@ fn own_tunings(gpu: &Gpu) -> Vec<Tuning> {
     let units: Vec<Tuning> = units.map(|unit| gpu.unit_tuning(unit)).collect();
     if !own.direct {
         let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
+        let plain = Tuning { fours: own.fours, ..plain };
         return [vec![own], other_shapes(&plain), units].concat();
     }
     let tall = |p: Product| candidates(&p).pop().unwrap_or(p);

@@ -64,6 +64,7 @@ pub(super) fn environment(
         plan.named_parts().iter().map(|(n, d)| (n.to_string(), json!(d.rows))).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "commit": Some(env!("TANDEM_COMMIT")).filter(|commit| !commit.is_empty()),
         "adapter": adapter,
         "reason": machine.describe(),
         "limits": limits,
