@@ -71,7 +71,7 @@ fn bash_completes_verbs_devices_and_files() {
     let complete = |words: &[&str]| -> Vec<String> {
         let (last, before) = words.split_last().expect("words");
         let ask = format!(
-            "{script}\ncd {folder:?}\nCOMP_WORDS=({words})\nCOMP_CWORD={at}\n\
+            "compopt() {{ :; }}\n{script}\ncd {folder:?}\nCOMP_WORDS=({words})\nCOMP_CWORD={at}\n\
              _tandem tandem '{last}' '{before}'\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
             folder = folder.path(),
             words = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
@@ -120,7 +120,8 @@ fn man_has_a_page_for_the_program_and_for_every_verb() {
 /// Has groff format a page with all its warnings, where it is installed.
 fn readable(page: &Path) {
     let text = std::fs::read_to_string(page).expect("a page");
-    let Some(formatted) = piped(&["groff", "-man", "-Tutf8", "-ww", "-P-c"], &text) else {
+    let Some(formatted) = piped(&["groff", "-Kutf8", "-man", "-Tutf8", "-ww", "-P-cbu"], &text)
+    else {
         return eprintln!("groff is not installed");
     };
     assert!(formatted.contains("NAME") && formatted.contains("SYNOPSIS"), "{formatted}");
