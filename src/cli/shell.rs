@@ -71,7 +71,7 @@ fn write_all(folder: &Path, program: &Command, console: &Console) -> Result<()> 
         let name = format!("{}.1", name_of(command));
         replace(&folder.join(&name), rendered(command)?.as_bytes())?;
         written.push(name);
-        waiting.extend(command.get_subcommands().filter(|c| !c.is_hide_set()));
+        waiting.extend(command.get_subcommands().filter(|c| c.get_name() != "help"));
     }
     written.sort();
     let names = written.join(", ");

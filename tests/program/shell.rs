@@ -114,6 +114,7 @@ fn man_has_a_page_for_the_program_and_for_every_verb() {
         let page = std::fs::read_to_string(out.join(format!("tandem-{verb}.1"))).expect("a page");
         assert_eq!(tandem(&["man", verb]), page, "{verb}");
     }
+    assert!(!told.contains("help"), "{told}");
     assert_eq!(tandem(&["man"]), std::fs::read_to_string(out.join("tandem.1")).expect("a page"));
 }
 
