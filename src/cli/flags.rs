@@ -183,7 +183,8 @@ impl From<Tune> for Mode {
 pub(super) struct Common {
     /// auto, an index that `tandem devices` prints, part of a name, cpu (the processor, without a
     /// driver), or reference (the processor, in float64) [default: $TANDEM_DEVICE, else auto]
-    #[arg(long, global = true, value_name = "DEVICE", value_parser = Device, hide_possible_values = true)]
+    #[arg(long, global = true, value_name = "DEVICE")]
+    #[arg(value_parser = Device, hide_possible_values = true)]
     pub(super) device: Option<String>,
     /// Threads of --device cpu; changes no result [default: all]
     #[arg(long, global = true, value_name = "N")]

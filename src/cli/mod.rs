@@ -30,7 +30,8 @@ use flags::{Common, Format, TrainArgs, Weights};
 
 /// Multi-task learning on any GPU: one shared trunk, several heads, a pairwise coupling.
 #[derive(Parser)]
-#[command(name = "tandem", version, long_version = shell::VERSION.as_str(), about, max_term_width = 120)]
+#[command(name = "tandem", version, long_version = shell::VERSION.as_str())]
+#[command(about, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

@@ -1,4 +1,4 @@
-//! What a shell wants from the program: completions, and pages for `man`.
+//! Completions for shells, pages for `man`, and the text of `--version`.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use super::console::Console;
 use crate::fault::{Exit, Fault};
 use crate::replace::{cannot_create, replace};
 
-/// What `--version` says behind the name: the version, the commit of a release build, the target
+/// The text of `--version` behind the name: the version, the commit of a release build, the target
 /// and the features.
 pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let commit = match env!("TANDEM_COMMIT") {

@@ -284,7 +284,7 @@ impl Gpu {
         self.tuning().with_unit(unit, self.entry.subgroup[1])
     }
 
-    /// Whether this is an adapter for whose subgroups the kernels for software adapters are made.
+    /// Tells adapters with the subgroups that the kernels for software adapters are made for.
     fn may_run_direct(&self) -> bool {
         self.entry.class == Class::Software && self.entry.subgroup == [8, 8]
     }

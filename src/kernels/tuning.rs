@@ -98,9 +98,9 @@ pub struct Tuning {
     pub unit_invocations: u32,
     /// Whether the other kernels, too, are those for software adapters.
     pub direct: bool,
-    /// Whether products add their terms by fours instead of in chains (`shaders/prelude.wgsl`):
-    /// where kernels for software adapters run, and also where limits alone forbid them, so that
-    /// limits change no bit.
+    /// The order of additions: products add terms by fours, else in chains
+    /// (`shaders/prelude.wgsl`). By fours where kernels for software adapters run, and also where
+    /// limits alone forbid them, so that limits change no bit.
     pub fours: bool,
     /// Whether a mirror lies in the memory of its buffer, so that nothing is copied between
     /// dispatches.

@@ -1,4 +1,4 @@
-//! What a shell gets: completions that it can read, pages for `man`, the version.
+//! Completions that shells can read, pages for `man`, the text of `--version`.
 
 use std::io::Write;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn verbs() -> Vec<String> {
     verbs
 }
 
-/// What the program prints, which must end with code 0 and say nothing on stderr.
+/// The output of the program, which must end with code 0 and say nothing on stderr.
 fn tandem(arguments: &[&str]) -> String {
     let output =
         Command::new(env!("CARGO_BIN_EXE_tandem")).args(arguments).output().expect("tandem");
@@ -27,7 +27,7 @@ fn tandem(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// What a command prints that reads `input`, or `None` where it is not installed.
+/// The output of a command that reads `input`, or `None` where it is not installed.
 fn piped(command: &[&str], input: &str) -> Option<String> {
     let mut child = Command::new(command[0])
         .args(&command[1..])

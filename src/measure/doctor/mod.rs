@@ -208,8 +208,8 @@ fn own_tunings(gpu: &Gpu) -> Vec<Tuning> {
         .filter(|unit| gpu.unit(unit.is_half()).is_some() && gpu.entry.units.contains(unit));
     let units: Vec<Tuning> = units.map(|unit| gpu.unit_tuning(unit)).collect();
     if !own.direct {
-        let plain = Tuning::new(Class::Discrete, own.binding_bytes, false);
-        let plain = Tuning { fours: own.fours, ..plain };
+        let plain =
+            Tuning { fours: own.fours, ..Tuning::new(Class::Discrete, own.binding_bytes, false) };
         return [vec![own], other_shapes(&plain), units].concat();
     }
     let tall = |p: Product| candidates(&p).pop().unwrap_or(p);
