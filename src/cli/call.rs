@@ -31,6 +31,7 @@ pub(super) fn overrides(args: &TrainArgs) -> Vec<String> {
         text("on_nan", &args.on_nan),
         number("accumulate", args.accumulate),
         args.freeze.map(|_| "trunk.freeze=true".to_owned()),
+        args.tensorboard.then(|| "tracking.tensorboard=true".to_owned()),
     ];
     args.set.iter().cloned().chain(flags.into_iter().flatten()).collect()
 }

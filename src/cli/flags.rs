@@ -77,6 +77,9 @@ pub(super) struct TrainArgs {
     /// the mean and the spread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000))]
     pub(super) k_fold: Option<u64>,
+    /// Also write the figures of metrics.csv for TensorBoard, in tb/ of the run directory
+    #[arg(long)]
+    pub(super) tensorboard: bool,
     /// Whether all data stays on the device; off copies it there batch by batch; changes no result
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     pub(super) resident: Resident,

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use super::keys::alike::{ALIKE, join, likeness};
 use super::keys::item::{Item, Result};
 use super::{
-    architecture, balance, coupling, data, feature, optimizer, source, task, train, trunk,
+    architecture, balance, coupling, data, feature, optimizer, source, task, tracking, train, trunk,
 };
 use crate::fault::Fault;
 
@@ -30,6 +30,7 @@ const ROOT: &[&str] = &[
     "balance",
     "optimizer",
     "train",
+    "tracking",
 ];
 
 /// Every table with its keys.
@@ -48,6 +49,7 @@ pub fn known() -> Vec<Keys> {
         table("optimizer", optimizer::keys()),
         table("train", train::keys()),
         table("balance", balance::keys()),
+        table("tracking", tracking::keys()),
         table("data.train", of_images),
         table("data.train", of_arrays),
         table("data.overlay", of_overlay),
@@ -63,7 +65,9 @@ pub(super) fn check(root: &Table) -> Result<()> {
     let [top, data, feature, architecture, trunk, task, coupling, rest @ ..] = &known[..] else {
         return Ok(());
     };
-    let [optimizer, train, balance, images, arrays, overlay] = rest else { return Ok(()) };
+    let [optimizer, train, balance, tracking, images, arrays, overlay] = rest else {
+        return Ok(());
+    };
     let check = |path: &str, value: Option<&Value>, keys: &Keys| match value {
         Some(Value::Table(table)) => check_table(path, table, keys, &known),
         _ => Ok(()),
@@ -95,6 +99,7 @@ pub(super) fn check(root: &Table) -> Result<()> {
         ("balance", balance),
         ("optimizer", optimizer),
         ("train", train),
+        ("tracking", tracking),
     ];
     others.into_iter().try_for_each(|(section, keys)| check(section, root.get(section), keys))
 }

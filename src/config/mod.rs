@@ -20,6 +20,7 @@ pub mod read;
 mod scale;
 mod source;
 mod task;
+mod tracking;
 mod train;
 mod trunk;
 mod version;
@@ -40,6 +41,7 @@ pub use optimizer::{Optimizer, OptimizerKind, Schedule};
 pub use scale::Scale;
 pub use source::{ArrayNames, BUILT_IN, Source};
 pub use task::Task;
+pub use tracking::Tracking;
 pub use train::{BatchSize, Evaluated, OnNan, Precision, Select, Term, Train};
 pub use trunk::{Activation, Init, Trunk};
 pub use version::Version;
@@ -63,4 +65,6 @@ pub struct Config {
     pub optimizer: Optimizer,
     /// `[train]`.
     pub train: Train,
+    /// `[tracking]`.
+    pub tracking: Tracking,
 }

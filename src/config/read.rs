@@ -111,8 +111,9 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let balance = balance::balance(&mut root, tasks.len(), &optimizer)?;
     let train = train::train(&mut root, &data, &tasks)?;
     check_window(&data, &train)?;
+    let tracking = read_section(&mut root, "tracking")?;
     root.finish()?;
-    Ok(Config { data, architecture, trunk, tasks, couplings, balance, optimizer, train })
+    Ok(Config { data, architecture, trunk, tasks, couplings, balance, optimizer, train, tracking })
 }
 
 /// A section that depends on no other.

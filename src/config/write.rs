@@ -27,6 +27,7 @@ pub fn to_toml(config: &Config) -> String {
     table(&mut text, "[balance]", balance::entries(&config.balance));
     table(&mut text, "[optimizer]", entries(&mut config.optimizer.clone()));
     table(&mut text, "[train]", train::entries(&config.train, &config.data));
+    table(&mut text, "[tracking]", entries(&mut config.tracking.clone()));
     text
 }
 

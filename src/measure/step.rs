@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::{
     Activation, Architecture, Balance, BatchSize, Config, Coupling, Data, Every, Init, Interval,
-    OnNan, Optimizer, Precision, Select, Source, Task, Train, Trunk,
+    OnNan, Optimizer, Precision, Select, Source, Task, Tracking, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::fault::{Exit, Fault};
@@ -314,5 +314,6 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
             accumulate: 1,
             precision: Precision::F32,
         },
+        tracking: Tracking::default(),
     }
 }

@@ -22,6 +22,7 @@ mod selection;
 mod shell;
 mod sweep;
 mod together;
+mod tracking;
 mod undefined;
 mod values;
 mod verbs;

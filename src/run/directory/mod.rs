@@ -1,6 +1,7 @@
 //! The run directory: the files that a run leaves behind, written by one process at a time.
 
 mod appended;
+mod events;
 mod lock;
 mod table;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::config::Tracking;
 use crate::data::{Part, Schema};
 use crate::fault::{Exit, Fault};
 use crate::model::file::save;
@@ -20,6 +22,7 @@ use crate::objective::Objective;
 use crate::replace::{clean, replace, sync_parent};
 use crate::run::directory::appended::{Appended, cannot_create};
 use crate::run::train::point::Point;
+use events::Events;
 use table::MetricsTable;
 
 /// Parent of the run directories that `--out` does not name.
@@ -154,6 +157,18 @@ impl RunDirectory {
             table,
             tests_between: false,
         });
+        Ok(())
+    }
+
+    /// Opens the files of `[tracking]`, which get the rows of `metrics.csv` from then on.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::write_config`]; if the records are not open.
+    pub fn track(&mut self, tracking: &Tracking) -> Result<()> {
+        if tracking.tensorboard {
+            let events = Events::open(&self.path)?;
+            self.records()?.table.also(events);
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::appended::Appended;
+use super::events::Events;
 use crate::data::Part;
 use crate::data::write::csv;
 use crate::model::architecture;
@@ -22,12 +23,16 @@ use crate::run::train::point::{GatePoint, Point, TaskPoint, of_training};
 /// Columns that do not depend on the network.
 const FIXED: [&str; 4] = ["epoch", "step", "learning_rate", "seconds"];
 
+/// Columns that say where a row stands, not what was measured.
+const OF_ROW: [&str; 3] = ["epoch", "step", "seconds"];
+
 /// The file, with the row that is not written yet.
 #[derive(Debug)]
 pub(super) struct MetricsTable {
     file: Appended,
     columns: Vec<String>,
     row: Row,
+    events: Option<Events>,
     /// Step of the last training point, or 0.
     trained: u64,
 }
@@ -56,12 +61,18 @@ impl MetricsTable {
     ) -> Result<MetricsTable> {
         let file = Appended::open(path)?;
         let columns = columns(network, objective, parts);
-        let mut table = MetricsTable { file, columns, row: Row::default(), trained: 0 };
+        let mut table =
+            MetricsTable { file, columns, row: Row::default(), events: None, trained: 0 };
         if table.file.len()? == 0 {
             let header = record(&table.columns);
             table.file.write(&header)?;
         }
         Ok(table)
+    }
+
+    /// Writes the rows that follow to TensorBoard's file, too.
+    pub(super) fn also(&mut self, events: Events) {
+        self.events = Some(events);
     }
 
     /// Keeps a point for its row; `json` is its line in `metrics.jsonl`.
@@ -82,6 +93,7 @@ impl MetricsTable {
     /// Writes the whole table again, from these points.
     pub(super) fn replay(&mut self, points: &[Value]) -> Result<()> {
         (self.row, self.trained) = (Row::default(), 0);
+        self.events.as_mut().map_or(Ok(()), Events::clear)?;
         self.file.cut(0)?;
         let header = record(&self.columns);
         self.file.write(&header)?;
@@ -97,11 +109,16 @@ impl MetricsTable {
     /// Writes the row, if there is a point for it.
     pub(super) fn end_epoch(&mut self) -> Result<()> {
         let row = std::mem::take(&mut self.row);
-        if row.fixed.is_some() {
-            self.file.write(&record(&row.texts(&self.columns)))
-        } else {
-            Ok(())
+        let Some([_, step, _, seconds]) = &row.fixed else { return Ok(()) };
+        let texts = row.texts(&self.columns);
+        if let Some(events) = &mut self.events {
+            let named = self.columns.iter().zip(&texts);
+            let figures = named.filter(|(name, _)| !OF_ROW.contains(&name.as_str()));
+            let scalars =
+                figures.filter_map(|(name, text)| Some((name.clone(), text.parse().ok()?)));
+            events.scalars(step.as_u64().unwrap_or(0), seconds.as_f64().unwrap_or(0.0), scalars)?;
         }
+        self.file.write(&record(&texts))
     }
 }
 

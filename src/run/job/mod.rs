@@ -314,6 +314,7 @@ fn begin(
     settings.map_or(Ok(()), |text| directory.write_config(text))?;
     directory.write_environment(&environment(plan, machine, tuning, choices))?;
     directory.begin(&plan.network, &plan.objective, &parts_of(plan))?;
+    directory.track(&plan.config.tracking)?;
     if plan.config.train.evaluate.contains(&Evaluated::Test) {
         directory.tests_between()?;
     }

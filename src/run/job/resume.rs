@@ -230,7 +230,7 @@ fn may_change(key: &str, before: &str, after: &str) -> bool {
         ["trunk", "freeze"] => true,
         ["train", "batch_size"] => false,
         ["optimizer", "kind"] => is_adam(before) && is_adam(after),
-        ["optimizer", ..] | ["train", ..] => true,
+        ["optimizer", ..] | ["train", ..] | ["tracking", ..] => true,
         [first, ..] if first.starts_with("coupling") => true,
         [.., "weight" | "dropout"] => !key.starts_with("data") && !key.starts_with("feature"),
         _ => false,

@@ -1,0 +1,136 @@
+//! `[tracking]`: event files for TensorBoard hold what `metrics.csv` holds, also after going on.
+
+use std::collections::BTreeMap;
+
+use crate::common::program::{NET, Room};
+
+/// (tag, step) → value.
+type Scalars = BTreeMap<(String, u64), f32>;
+
+/// CRC-32C, bit by bit.
+fn crc(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
+}
+
+fn masked(bytes: &[u8]) -> [u8; 4] {
+    let crc = crc(bytes);
+    ((crc >> 15 | crc << 17).wrapping_add(0xa282_ead8)).to_le_bytes()
+}
+
+/// The fields of a protobuf message: number and bytes; a varint as eight bytes.
+fn fields(mut message: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    fn varint(message: &mut &[u8]) -> u64 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = message[0];
+            *message = &message[1..];
+            value |= u64::from(byte & 127) << shift;
+            shift += 7;
+            if byte < 128 {
+                return value;
+            }
+        }
+    }
+    let mut found = Vec::new();
+    while !message.is_empty() {
+        let key = varint(&mut message);
+        let length = match key & 7 {
+            0 => {
+                let value = varint(&mut message);
+                found.push((key >> 3, value.to_le_bytes().to_vec()));
+                continue;
+            }
+            1 => 8,
+            2 => varint(&mut message) as usize,
+            5 => 4,
+            other => panic!("wire type {other}"),
+        };
+        found.push((key >> 3, message[..length].to_vec()));
+        message = &message[length..];
+    }
+    found
+}
+
+/// The scalars of an event file, whose checksums and first record must be right.
+fn scalars(mut file: &[u8]) -> Scalars {
+    let mut found = Scalars::new();
+    let mut is_first = true;
+    while !file.is_empty() {
+        let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+        assert_eq!(file[8..12], masked(&file[..8]));
+        let content = &file[12..12 + length];
+        assert_eq!(file[12 + length..16 + length], masked(content));
+        file = &file[16 + length..];
+        let event = fields(content);
+        let field = |number: u64| event.iter().find(|(n, _)| *n == number).map(|(_, bytes)| bytes);
+        if std::mem::take(&mut is_first) {
+            assert_eq!(field(3).map(Vec::as_slice), Some(&b"brain.Event:2"[..]));
+            continue;
+        }
+        let step = u64::from_le_bytes(field(2).expect("a step")[..8].try_into().unwrap());
+        for (_, value) in fields(field(5).expect("a summary")) {
+            let value = fields(&value);
+            let tag = String::from_utf8(value[0].1.clone()).unwrap();
+            let number = f32::from_le_bytes(value[1].1[..4].try_into().unwrap());
+            assert_eq!([value[0].0, value[1].0], [1, 2], "{tag}");
+            assert_eq!(found.insert((tag.clone(), step), number), None, "{tag} {step} is twice");
+        }
+    }
+    found
+}
+
+/// The numbers of `metrics.csv` but for those that say where a row stands. Of rows of one step the
+/// last one counts.
+fn table(room: &Room, run: &str) -> Scalars {
+    let text = room.text(&format!("{run}/metrics.csv"));
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let mut found = Scalars::new();
+    for record in reader.records() {
+        let record = record.unwrap();
+        let step: u64 = record[1].parse().unwrap();
+        for (name, cell) in header.iter().zip(&record) {
+            if !["epoch", "step", "seconds"].contains(&name) && !cell.is_empty() {
+                found.insert((name.to_owned(), step), cell.parse().unwrap());
+            }
+        }
+    }
+    found
+}
+
+const FILE: &str = "tb/events.out.tfevents.0.tandem";
+
+#[test]
+fn tensorboard_gets_every_figure_of_the_table() {
+    let room = Room::new(NET);
+    room.train("plain", &[]).expect(0);
+    assert!(!room.path("plain/tb").exists(), "nobody asked for it");
+    room.train("flag", &["--tensorboard"]).expect(0);
+    room.train("key", &["--set", "tracking.tensorboard=true"]).expect(0);
+    for run in ["flag", "key"] {
+        let (found, expected) = (scalars(&room.bytes(&format!("{run}/{FILE}"))), table(&room, run));
+        assert!(expected.len() > 20, "{expected:?}");
+        assert_eq!(found, expected, "{run}");
+    }
+    room.same("flag", "plain");
+    // The configuration of the run asks for it, too.
+    room.on_reference(&["train", "flag/config.toml", "--out", "again"]).expect(0);
+    assert_eq!(scalars(&room.bytes(&format!("again/{FILE}"))), table(&room, "again"));
+}
+
+#[test]
+fn tensorboard_goes_on_with_a_run_and_can_begin_in_the_middle() {
+    let room = Room::new(&format!("{NET}keep = 50\n[tracking]\ntensorboard = true\n"));
+    room.train("whole", &[]).expect(0);
+    let whole = scalars(&room.bytes(&format!("whole/{FILE}")));
+    room.same_from(60);
+    assert_eq!(scalars(&room.bytes(&format!("part/{FILE}"))), whole);
+    assert_eq!(whole, table(&room, "part"));
+
+    let off = ["--set", "tracking.tensorboard=false", "--set", "optimizer.schedule=constant"];
+    room.train("late", &[&off[..], &["--max-steps", "30"]].concat()).expect(0);
+    assert!(!room.path("late/tb").exists());
+    room.resume("late", &["--max-steps", "60", "--tensorboard"]).expect(0);
+    assert_eq!(scalars(&room.bytes(&format!("late/{FILE}"))), table(&room, "late"));
+}
